@@ -1,0 +1,36 @@
+/* A growing byte buffer with the few ways of appending that the benchmark's writers need.
+ *
+ * Running out of memory ends the program: these are tools, not the daemon.
+ */
+#ifndef BENCH_TEXT_H
+#define BENCH_TEXT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct text {
+    char *data;
+    size_t length, room;
+};
+
+void text_bytes(struct text *text, const void *bytes, size_t length);
+void text_string(struct text *text, const char *string);
+void text_integer(struct text *text, int64_t number);
+void text_format(struct text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* In JSON's quotes, as Jackson writes it: beyond ASCII only characters outside the BMP are escaped,
+ * as pairs of surrogates. `string` is UTF-8. */
+void text_json(struct text *text, const char *string, size_t length);
+
+/* As a field of PostgreSQL's text COPY. */
+void text_copy(struct text *text, const char *string, size_t length);
+
+/* The unscaled number as the big-endian bytes of java.math.BigInteger, in base64. */
+void text_unscaled(struct text *text, int64_t unscaled);
+
+void text_free(struct text *text);
+
+/* Print the reason on standard error and exit with 1. */
+void die(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
+
+#endif

@@ -1,0 +1,8 @@
+#!/bin/bash
+# Run once by the image of MySQL, on an empty database: the user as which Debezium reads.
+set -euo pipefail
+MYSQL_PWD=$MYSQL_ROOT_PASSWORD mysql --protocol=socket -u root <<SQL
+create user 'debezium'@'%' identified with mysql_native_password by '$MYSQL_DEBEZIUM_PASSWORD';
+grant select, reload, show databases, lock tables, replication slave, replication client
+   on *.* to 'debezium'@'%';
+SQL

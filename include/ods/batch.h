@@ -1,0 +1,139 @@
+/* The unit of work, of memory and of acknowledgement.
+ *
+ * A lane owns a fixed number of batches. The consumer thread fills one, hands it to the writer
+ * thread and gets it back done; nobody touches it in between, so it has no locks. Everything that
+ * can be reached from it dies at batch_reset().
+ */
+#ifndef ODS_BATCH_H
+#define ODS_BATCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <ods/change.h>
+#include <ods/status.h>
+
+/* No offset is stored for the partition yet. */
+#define OFFSET_NONE INT64_C(-1)
+
+/* A chunked bump allocator. Chunks are kept over arena_reset(), up to keep_bytes. */
+struct arena_chunk;
+struct arena {
+    struct arena_chunk *first, *current;
+    char *next, *end;
+    size_t used_bytes;     /* since the last reset */
+    size_t reserved_bytes; /* chunks held */
+};
+
+void arena_init(struct arena *arena);
+void arena_done(struct arena *arena); /* NULL and zeroed arenas are fine */
+void arena_reset(struct arena *arena, size_t keep_bytes);
+/* 8-byte aligned; NULL when memory is out. */
+void *arena_alloc_slow(struct arena *arena, size_t bytes);
+char *arena_strndup(struct arena *arena, const char *text, size_t length); /* terminated */
+
+static inline void *arena_alloc(struct arena *arena, size_t bytes)
+{
+    size_t rounded = (bytes + 7) & ~(size_t) 7;
+    if ((size_t) (arena->end - arena->next) >= rounded) {
+        char *memory = arena->next;
+        arena->next += rounded;
+        arena->used_bytes += rounded;
+        return memory;
+    }
+    return arena_alloc_slow(arena, bytes);
+}
+
+struct header {
+    const char *name;  /* terminated */
+    const char *value; /* NULL for a null header */
+    size_t length;
+};
+
+/* A record as the source delivered it. Its bytes belong to `owner` and live until batch_reset(). */
+struct record {
+    const char *topic; /* terminated; interned by the source, outlives the batch */
+    int32_t partition;
+    int64_t offset;
+    int64_t timestamp_ms; /* the broker's or producer's, -1 when unknown */
+    const char *key;      /* NULL: no key */
+    size_t key_length;
+    const char *value; /* NULL: tombstone */
+    size_t value_length;
+    void *owner; /* what batch->release gets, NULL when nothing is owned */
+};
+
+/* A run of records of one topic-partition that this batch covers: [from, upto). */
+struct range {
+    const char *topic; /* as in struct record */
+    int32_t partition;
+    int64_t from; /* the offset the target must hold for this batch to apply, or OFFSET_NONE */
+    int64_t upto; /* what it holds afterwards: last record's offset + 1 */
+};
+
+/* A record that was set aside, and why. */
+struct reject {
+    uint32_t record;   /* index into records */
+    const char *stage; /* "decode" or "apply", static */
+    bool delivered;    /* the dead-letter topic has acknowledged it */
+    struct error error;
+};
+
+/* Records that are no row changes: recognised, counted, passed over. */
+enum pass_reason {
+    PASS_SCHEMA_CHANGE,
+    PASS_TRANSACTION,
+    PASS_HEARTBEAT,
+    PASS_MESSAGE,   /* op m: pg_logical_emit_message */
+    PASS_TOMBSTONE, /* of a table that can't be told */
+    PASS_SKIPPED,   /* the configuration says skip */
+    PASS_COUNT
+};
+
+const char *pass_reason_name(enum pass_reason reason);
+
+struct batch {
+    struct arena arena;
+
+    struct record *records;
+    uint32_t record_count, record_capacity;
+    struct change *changes;
+    uint32_t change_count, change_capacity;
+    struct range *ranges;
+    uint32_t range_count, range_capacity;
+    struct reject *rejects;
+    uint32_t reject_count, reject_capacity;
+
+    uint64_t passed[PASS_COUNT];
+    size_t payload_bytes; /* keys and values of the records */
+    bool commit_unknown;  /* a sink lost its target inside a commit: settle by the stored offset */
+    int64_t opened_us;    /* monotonic, when its first record came; 0 when empty */
+
+    /* Frees what a record owns; set by the source. */
+    void (*release)(void *owner);
+    /* Headers of a record, read on demand (dead letters, key changes). Writes up to `max` entries
+     * that live as long as the record, returns how many there are. NULL: no headers. */
+    size_t (*headers)(const struct record *record, struct header *headers, size_t max);
+};
+
+struct batch *batch_new(void); /* NULL when memory is out */
+void batch_free(struct batch *batch);
+void batch_reset(struct batch *batch);          /* releases records, keeps memory for reuse */
+bool batch_is_empty(const struct batch *batch); /* no record */
+
+/* Bytes held by this batch: payloads, arena and arrays. */
+size_t batch_bytes(const struct batch *batch);
+
+/* Append; each answers NULL when memory is out. The pointer is good until the next append. */
+struct record *batch_add_record(struct batch *batch);
+struct change *batch_add_change(struct batch *batch);
+struct reject *batch_add_reject(struct batch *batch, uint32_t record, const char *stage,
+                                const struct error *error);
+
+/* Extend the range of topic-partition to cover `offset`; a new range starts at `from`. False when
+ * memory is out. Topic pointers are interned: compared by pointer first, then by text. */
+bool batch_cover(struct batch *batch, const char *topic, int32_t partition, int64_t from,
+                 int64_t offset);
+
+#endif

@@ -1,0 +1,39 @@
+/* A decoder turns records into changes. One instance a lane, entered by its consumer thread only.
+ *
+ * Adding a format: one file in src/decoder/ that ends in its constant decoder_ops, one line in
+ * src/decoder/registry.c, one in CMakeLists.txt.
+ */
+#ifndef ODS_DECODER_H
+#define ODS_DECODER_H
+
+#include <ods/batch.h>
+
+struct pipeline_settings; /* src/config/settings.h */
+
+/* Embedded as the first member of each decoder's own struct. */
+struct decoder {
+    const struct decoder_ops *ops;
+};
+
+struct decoder_config {
+    const struct pipeline_settings *pipeline; /* outlives the decoder */
+    bool want_before; /* decode the before image also where no sink needs it */
+};
+
+struct decoder_ops {
+    const char *name; /* as in tables.yaml: format: <name> */
+    const char *summary;
+    enum ods_status (*open)(struct decoder **decoder, const struct decoder_config *config,
+                            struct error *error);
+    /* Append what batch->records[record] says to batch->changes (none, one or several), or count it
+     * in batch->passed. ODS_REJECT: nothing was appended, error says why. ODS_RETRY: something it
+     * needs (a schema registry) is away. Memory comes from batch->arena. */
+    enum ods_status (*decode)(struct decoder *decoder, struct batch *batch, uint32_t record,
+                              struct error *error);
+    void (*close)(struct decoder *decoder); /* NULL is fine */
+};
+
+const struct decoder_ops *decoder_find(const char *name); /* NULL: no such format */
+const struct decoder_ops *const *decoder_list(void);      /* NULL-terminated */
+
+#endif

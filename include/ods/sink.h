@@ -1,0 +1,80 @@
+/* A sink applies batches to a target. One instance a lane, entered by its writer thread only.
+ *
+ * Adding a target: one folder or file in src/sink/ that ends in its constant sink_ops, one line in
+ * src/sink/registry.c, one in CMakeLists.txt.
+ */
+#ifndef ODS_SINK_H
+#define ODS_SINK_H
+
+#include <ods/batch.h>
+
+struct pipeline_settings; /* src/config/settings.h */
+struct target_settings;
+
+/* Embedded as the first member of each sink's own struct. */
+struct sink {
+    const struct sink_ops *ops;
+};
+
+struct sink_config {
+    const struct target_settings *target;     /* outlives the sink */
+    const struct pipeline_settings *pipeline; /* outlives the sink */
+    const char *group;                        /* consumer group, the key of stored offsets */
+};
+
+/* What the target stores for one topic-partition. */
+struct position {
+    const char *topic;
+    int32_t partition;
+    int64_t offset; /* next record to apply, or OFFSET_NONE */
+};
+
+/* Counts of one apply, for metrics. */
+struct apply_result {
+    uint64_t upserted, deleted, truncated; /* rows the target was sent */
+    uint64_t folded;  /* changes that a later one of the same key made superfluous */
+    uint64_t missing; /* deletes of rows that were not there */
+    uint64_t skipped; /* changes that the configuration leaves out */
+    uint64_t columns_added, tables_created;
+};
+
+struct apply_hooks {
+    /* Something that the operator should know and that is no error (a table was made, a column is
+     * left out). NULL: nobody listens. */
+    void (*notice)(void *context, const char *text);
+    /* Called once, after the rows are in and before the commit, when batch->rejects has entries not
+     * yet delivered: must have them acknowledged. Anything but ODS_OK rolls back. */
+    enum ods_status (*before_commit)(void *context, struct batch *batch, struct error *error);
+    void *context;
+};
+
+struct sink_ops {
+    const char *type; /* as in ods-sink.conf: type = "<type>" */
+    const char *summary;
+    /* Allocate and check the configuration; does not connect. */
+    enum ods_status (*open)(struct sink **sink, const struct sink_config *config,
+                            struct error *error);
+    /* Connect if need be and make sure that what the sink owns in the target is there. */
+    enum ods_status (*connect)(struct sink *sink, struct error *error);
+    /* Read the stored offsets of these partitions. */
+    enum ods_status (*resume)(struct sink *sink, struct position *positions, size_t count,
+                              struct error *error);
+    /* All or nothing: rows and offsets in one transaction. Connects again by itself after an
+     * outage. A change that can't be applied is marked rejected, gets a struct reject with stage
+     * "apply", and the rest is applied. ODS_RETRY: call again with the same batch, after a pause.
+     * ODS_FENCED: the stored offset is not the batch's `from`; nothing was written. */
+    enum ods_status (*apply)(struct sink *sink, struct batch *batch,
+                             const struct apply_hooks *hooks, struct apply_result *result,
+                             struct error *error);
+    /* For `check --connect`: rights, tables, version; changes nothing. Each finding is reported. */
+    enum ods_status (*check)(struct sink *sink, void (*report)(void *context, const char *line),
+                             void *context, struct error *error);
+    /* Ask a call that runs in another thread to come back soon (shutdown). Thread-safe. */
+    void (*interrupt)(struct sink *sink);
+    void (*close)(struct sink *sink); /* NULL is fine */
+};
+
+const struct sink_ops *sink_find(const char *type); /* NULL: no such type */
+const struct sink_ops *const *sink_list(void);      /* NULL-terminated */
+
+#endif

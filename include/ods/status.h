@@ -1,0 +1,46 @@
+/* What a step of the pipeline answers: the answer itself says what to do next.
+ *
+ * A function that can fail returns an ods_status and fills a caller-owned struct error, or logs,
+ * never both. Only main.c, cli/ and pipeline/ log above debug level.
+ */
+#ifndef ODS_STATUS_H
+#define ODS_STATUS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum ods_status {
+    ODS_OK = 0,
+    ODS_RETRY,  /* an outage: the same work may succeed later, nothing was done */
+    ODS_REJECT, /* this record, not the system, is wrong: it goes to the dead letters */
+    ODS_FENCED, /* another writer owns the partition: roll back and drop the batch */
+    ODS_FATAL,  /* neither: stop the lane, loudly */
+};
+
+#define ERROR_NO_INDEX   ((size_t) -1)
+#define ERROR_TEXT_BYTES 1024
+
+/* Where it happened and why. Caller-owned, no heap memory; error_init() before use. */
+struct error {
+    size_t index;     /* the change (in its batch) that is at fault, or ERROR_NO_INDEX */
+    char sqlstate[6]; /* PostgreSQL's five characters, or "" */
+    char column[64];  /* the column at fault (possibly cut), or "" */
+    char constraint[64];
+    char
+        text[ERROR_TEXT_BYTES]; /* one line, UTF-8, without secrets; what, where, why, what to do */
+};
+
+void error_init(struct error *error);
+
+/* Format the message into error (NULL is allowed) and return status, so that a caller can write
+ * return error_set(error, ODS_REJECT, "…", …); */
+enum ods_status error_set(struct error *error, enum ods_status status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Put a prefix ("topic t partition 1 offset 7: ") before the message that is there. */
+void error_prefix(struct error *error, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+const char *ods_status_name(enum ods_status status);
+
+#endif

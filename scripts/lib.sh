@@ -1,0 +1,148 @@
+# shellcheck shell=bash
+# What the scripts share: messages, waiting for a condition, ports, the cache and what comes from
+# Maven into it. Sourced, never run. It expects `set -euo pipefail` in the script that sources it.
+
+ODS_CACHE=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/ods-sink
+ODS_SCRIPT=${0##*/}
+
+say() { printf '%s\n' "$*"; }
+warn() { printf '%s: %s\n' "$ODS_SCRIPT" "$*" >&2; }
+
+# die MESSAGE [WHAT TO DO NEXT]
+die() {
+    warn "$1"
+    [ $# -lt 2 ] || printf '  %s\n' "${@:2}" >&2
+    exit 1
+}
+
+# usage prints the comment at the head of the script that runs.
+usage() { sed -n '2,/^set /s/^# \{0,1\}//p' "$0"; }
+
+now_ms() { date +%s%3N; }
+
+# took START_MS prints the seconds since then, as in "4.2 s".
+took() {
+    local ms=$(($(now_ms) - $1))
+    printf '%d.%d s' $((ms / 1000)) $((ms % 1000 / 100))
+}
+
+# tail_log FILE [LINES] shows the end of a log on standard error.
+tail_log() {
+    [ -s "$1" ] || return 0
+    printf -- '--- end of %s\n' "$1" >&2
+    tail -n "${2:-25}" "$1" >&2
+    printf -- '---\n' >&2
+}
+
+# step LOG TEXT COMMAND… runs the command quietly and prints one line with the time that it took.
+step() {
+    local log=$1 text=$2 started
+    shift 2
+    started=$(now_ms)
+    printf '  %-46s ' "$text"
+    if "$@" >>"$log" 2>&1 </dev/null; then
+        took "$started"
+        printf '\n'
+        return 0
+    fi
+    printf 'FAILED\n'
+    tail_log "$log"
+    return 1
+}
+
+# wait_for SECONDS COMMAND… asks again until the command succeeds; 1 when the time is over.
+wait_for() {
+    local until=$(($(now_ms) + $1 * 1000))
+    shift
+    until "$@" >/dev/null 2>&1; do
+        [ "$(now_ms)" -lt "$until" ] || return 1
+        sleep 0.1
+    done
+}
+
+have() { command -v "$1" >/dev/null 2>&1; }
+
+# need COMMAND… names every missing one at once, not the first.
+need() {
+    local tool missing=()
+    for tool; do have "$tool" || missing+=("$tool"); done
+    [ ${#missing[@]} -eq 0 ] || die "not installed: ${missing[*]}" "run scripts/setup as root first"
+}
+
+port_taken() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+
+# free_ports COUNT prints that many different ports on which nothing listens. They lie below the
+# range from which the kernel takes ports for outgoing connections, so that none of those gets in
+# between the choice and the server's bind.
+free_ports() {
+    local count=$1 port seen=' '
+    while [ "$count" -gt 0 ]; do
+        port=$((12000 + SRANDOM % 20000))
+        case $seen in *" $port "*) continue ;; esac
+        seen+="$port "
+        port_taken "$port" && continue
+        printf '%s\n' "$port"
+        count=$((count - 1))
+    done
+}
+
+random_password() { od -An -N12 -tx1 /dev/urandom | tr -d ' \n'; }
+
+# find_java prints the first java that is new enough for Kafka 3.9 and Debezium 3.
+find_java() {
+    local java
+    for java in java "${JAVA_HOME:-/none}/bin/java" /usr/lib/jvm/*/bin/java; do
+        have "$java" || continue
+        [ "$("$java" -version 2>&1 | sed -n 's/.*version "\([0-9]*\).*/\1/p;q')" -ge 17 ] \
+            2>/dev/null || continue
+        command -v "$java"
+        return 0
+    done
+    die "no Java 17 or later on this machine" "run scripts/setup as root first"
+}
+
+# maven_pom COORDINATE… prints a pom with those dependencies. A coordinate is
+# group:artifact:version[:type:classifier]; with a leading '+' its own dependencies come too.
+maven_pom() {
+    local item group artifact version type classifier
+    cat <<'POM'
+<project xmlns="http://maven.apache.org/POM/4.0.0">
+<modelVersion>4.0.0</modelVersion>
+<groupId>ods-sink</groupId><artifactId>stack</artifactId><version>1</version>
+<packaging>pom</packaging>
+<build><pluginManagement><plugins><plugin>
+<artifactId>maven-dependency-plugin</artifactId><version>3.6.1</version>
+</plugin></plugins></pluginManagement></build>
+<dependencies>
+POM
+    for item; do
+        IFS=: read -r group artifact version type classifier <<<"${item#+}"
+        printf '<dependency><groupId>%s</groupId><artifactId>%s</artifactId>' "$group" "$artifact"
+        printf '<version>%s</version>' "$version"
+        [ -z "$type" ] || printf '<type>%s</type><classifier>%s</classifier>' "$type" "$classifier"
+        case $item in
+        +*) ;;
+        *)
+            printf '<exclusions><exclusion><groupId>*</groupId>'
+            printf '<artifactId>*</artifactId></exclusion></exclusions>'
+            ;;
+        esac
+        printf '</dependency>\n'
+    done
+    printf '</dependencies>\n</project>\n'
+}
+
+# maven_copy DIRECTORY COORDINATE… puts the files of those coordinates into the directory, with
+# their checksums verified. The local repository lies in the cache, so that removing the cache
+# removes everything that was downloaded.
+maven_copy() {
+    local out=$1 pom
+    shift
+    need mvn
+    mkdir -p "$out"
+    pom=$out/pom.xml
+    maven_pom "$@" >"$pom"
+    mvn -B -ntp --strict-checksums -f "$pom" "-Dmaven.repo.local=$ODS_CACHE/m2" \
+        dependency:copy-dependencies "-DoutputDirectory=$out" || return 1
+    rm -f "$pom"
+}

@@ -1,0 +1,56 @@
+-- What ods-sink owns in a target database. Runs in psql as it is, any number of times; the daemon
+-- runs the same text at its first connection when something of it is missing and its role may.
+-- An administrator who does not grant CREATE on the database runs it once instead, and then:
+--   grant usage on schema ods_sink to <role>;
+--   grant select, insert, update, delete on all tables in schema ods_sink to <role>;
+
+create schema if not exists ods_sink;
+
+-- One row for each topic-partition of a consumer group: the target shows the effect of exactly the
+-- records below next_offset. Written in the transaction that writes the rows.
+create table if not exists ods_sink.offsets (
+    consumer_group text not null,
+    topic text not null,
+    partition integer not null,
+    next_offset bigint not null check (next_offset >= 0),
+    updated_at timestamp with time zone not null default clock_timestamp(),
+    primary key (consumer_group, topic, partition)
+) with (fillfactor = 50);
+
+comment on table ods_sink.offsets is
+    'ods-sink: where each topic-partition stands; the rows below are in the tables';
+
+-- Move offsets from where the writer believes them to be (compare) to where its batch ends (swap).
+-- A from of -1 says that none is stored yet. Whoever believes wrongly has lost the partition to
+-- another writer: the exception rolls its whole batch back.
+create or replace function ods_sink.advance(
+    consumer_group_ text, topics text[], partitions integer[], froms bigint[], uptos bigint[])
+returns void language plpgsql as $body$
+declare
+    moved bigint;
+    begun bigint;
+begin
+    update ods_sink.offsets o
+       set next_offset = b.upto, updated_at = clock_timestamp()
+      from unnest(topics, partitions, froms, uptos) as b (topic, partition, from_, upto)
+     where o.consumer_group = consumer_group_ and o.topic = b.topic
+       and o.partition = b.partition and o.next_offset = b.from_;
+    get diagnostics moved = row_count;
+    if moved < cardinality(topics) then
+        insert into ods_sink.offsets (consumer_group, topic, partition, next_offset)
+        select consumer_group_, b.topic, b.partition, b.upto
+          from unnest(topics, partitions, froms, uptos) as b (topic, partition, from_, upto)
+         where b.from_ = -1
+            on conflict do nothing;
+        get diagnostics begun = row_count;
+        if moved + begun < cardinality(topics) then
+            raise exception 'stored offsets of % of % partitions are not where this batch starts',
+                cardinality(topics) - moved - begun, cardinality(topics)
+                using errcode = 'OS001';
+        end if;
+    end if;
+end
+$body$;
+
+comment on function ods_sink.advance(text, text[], integer[], bigint[], bigint[]) is
+    'ods-sink: compare-and-swap of stored offsets; SQLSTATE OS001 when another writer moved them';

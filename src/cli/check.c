@@ -1,0 +1,124 @@
+/* ods-sink check: validate both files and print what came out; with --connect ask Kafka and the
+ * targets too. Changes nothing anywhere. */
+#include <getopt.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include <ods/sink.h>
+
+#include "cli/cli.h"
+#include "source/kafka.h"
+
+/* Whose lines are being reported. */
+struct speaker {
+    const char *pipeline;
+    const char *what; /* "kafka" or the target's name */
+};
+
+static void report(void *context, const char *line)
+{
+    const struct speaker *speaker = context;
+    printf("%s: %s: %s\n", speaker->pipeline, speaker->what, line);
+}
+
+static bool say_status(struct speaker *speaker, enum ods_status status, const struct error *error)
+{
+    if (status == ODS_OK) {
+        report(speaker, "good");
+        return true;
+    }
+    report(speaker, *error->text ? error->text : ods_status_name(status));
+    return false;
+}
+
+static int check_kafka(const struct settings *settings, const struct pipeline_settings *pipeline)
+{
+    struct speaker speaker = {pipeline->name, "kafka"};
+    struct error error;
+    error_init(&error);
+    enum ods_status status = kafka_check(settings, pipeline, report, &speaker, &error);
+    return say_status(&speaker, status, &error) ? CLI_OK : CLI_SOURCE;
+}
+
+static int check_target(const struct settings *settings, const struct pipeline_settings *pipeline)
+{
+    const struct target_settings *target = settings_target(settings, pipeline->target);
+    struct sink_config config = {target, pipeline, pipeline->group_id};
+    struct speaker speaker = {pipeline->name, target->name};
+    const struct sink_ops *ops = sink_find(target->type);
+    struct sink *sink = NULL;
+    struct error error;
+    error_init(&error);
+    int code = CLI_CONFIG;
+    enum ods_status status = ops->open(&sink, &config, &error);
+    if (status == ODS_OK) {
+        code = CLI_TARGET;
+        status = ops->check(sink, report, &speaker, &error);
+    }
+    if (say_status(&speaker, status, &error))
+        code = CLI_OK;
+    ops->close(sink);
+    return code;
+}
+
+/* Ask everything even after a failure; the first failure decides the exit code. */
+static int check_connections(const struct settings *settings)
+{
+    int code = CLI_OK;
+    for (size_t i = 0; i < settings->pipeline_count; i++) {
+        const struct pipeline_settings *pipeline = &settings->pipelines[i];
+        int kafka = check_kafka(settings, pipeline);
+        int target = check_target(settings, pipeline);
+        if (code == CLI_OK)
+            code = kafka != CLI_OK ? kafka : target;
+    }
+    return code;
+}
+
+/* What the ceilings add up to: the memory that batches may take. */
+static void print_memory(const struct settings *settings)
+{
+    int64_t lanes = 0;
+    for (size_t i = 0; i < settings->pipeline_count; i++)
+        lanes += settings->pipelines[i].lanes;
+    printf("# %" PRId64 " lanes of %" PRId64 " batches take at most %" PRId64 " MiB\n", lanes,
+           settings->batch.per_lane,
+           lanes * settings->batch.per_lane * settings->batch.max_bytes / (1024 * 1024));
+}
+
+int cli_check(int argc, char **argv)
+{
+    static const struct option options[] = {
+        {"config", required_argument, NULL, 'c'},
+        {"connect", no_argument, NULL, 'C'},
+        {0},
+    };
+    const char *path = NULL;
+    bool connect = false;
+    struct config *config = NULL;
+    int option;
+    optind = 1;
+    opterr = 0;
+    while ((option = getopt_long(argc, argv, "c:", options, NULL)) != -1) {
+        if (option == 'c')
+            path = optarg;
+        else if (option == 'C')
+            connect = true;
+        else
+            return cli_usage(argv[0], "unknown option or missing value: %s", argv[optind - 1]);
+    }
+    if (!path)
+        return cli_usage(argv[0], "-c FILE is missing");
+    if (optind < argc)
+        return cli_usage(argv[0], "unexpected argument '%s'", argv[optind]);
+    int code = cli_load(&config, path);
+    if (code == CLI_OK) {
+        const struct settings *settings = config_settings(config);
+        config_print(config, stdout);
+        print_memory(settings);
+        if (connect)
+            code = check_connections(settings);
+    }
+    config_free(config);
+    return cli_finish(code);
+}

@@ -1,0 +1,42 @@
+/* The commands of ods-sink: what they share. One file a command; main.c has the table of them. */
+#ifndef CLI_H
+#define CLI_H
+
+#include "config/config.h"
+
+/* Exit codes: part of the interface, described in ods-sink(1). */
+enum cli_exit {
+    CLI_OK = 0,
+    CLI_NEGATIVE = 1, /* it worked, and the answer is no: decode met a bad record */
+    CLI_USAGE = 2,    /* the command line */
+    CLI_CONFIG = 3,   /* the configuration files */
+    CLI_SOURCE = 4,   /* Kafka */
+    CLI_TARGET = 5,
+    CLI_INTERNAL = 70,
+};
+
+struct command {
+    const char *name;
+    const char *synopsis; /* what follows the name */
+    const char *summary;
+    const char *help; /* options, one a line */
+    int (*run)(int argc, char **argv); /* argv[0] is the command's name; answers a cli_exit */
+};
+
+int cli_run(int argc, char **argv);
+int cli_check(int argc, char **argv);
+int cli_decode(int argc, char **argv);
+int cli_replay(int argc, char **argv);
+int cli_reference(int argc, char **argv);
+
+/* Load the configuration and print every finding on standard error. CLI_OK or CLI_CONFIG;
+ * config_free(*config) either way. */
+int cli_load(struct config **config, const char *path);
+
+/* Say on standard error what is wrong with the command line and where help is. CLI_USAGE. */
+int cli_usage(const char *command, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Flush standard output: a full disk or a closed pipe is an error too. `code`, or CLI_INTERNAL. */
+int cli_finish(int code);
+
+#endif

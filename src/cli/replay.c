@@ -1,0 +1,466 @@
+/* ods-sink replay: records from a file into the configured targets, by the lanes' own way: the same
+ * intake, the same batches, the same sink, the same stored offsets. One thread, no Kafka.
+ *
+ * Each record goes to every pipeline whose topics it matches. What the target already has is passed
+ * over, so a second replay changes nothing. An offset that goes back within the file, above what the
+ * target had, is refused: the order of the file is the order in which changes are applied.
+ */
+#include <getopt.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <ods/sink.h>
+#include "cli/cli.h"
+#include "core/backoff.h"
+#include "core/log.h"
+#include "core/time.h"
+#include "pipeline/assignment.h"
+#include "pipeline/deadletter.h"
+#include "pipeline/intake.h"
+#include "source/file.h"
+#include "source/kafka.h"
+
+/* One pipeline that the file may have records for. */
+struct route {
+    const struct settings *settings;
+    const struct pipeline_settings *pipeline;
+    struct decoder *decoder;
+    struct sink *sink;
+    struct deadletter *deadletter; /* NULL: a bad record ends the replay */
+    struct assignment assignment;
+    struct batch *batch;
+    const char *unmatched; /* the last topic that is none of ours, interned by the file */
+    int64_t wait_ms;       /* how long a target that is away is waited for */
+    int code;              /* exit code of a failure */
+    uint64_t records, skipped, changes, rejected_decode, rejected_apply;
+    uint64_t passed[PASS_COUNT];
+    struct apply_result result;
+};
+
+struct replay {
+    const char *path, *config, *pipeline, *dead_letter;
+    int64_t wait_ms;
+    struct config *loaded;
+    struct route *routes;
+    size_t route_count;
+    uint64_t records, unmatched;
+};
+
+static int code_of(enum ods_status status)
+{
+    return status == ODS_OK ? CLI_OK : CLI_TARGET;
+}
+
+/* Before the next attempt. False: waited long enough. */
+static bool wait_more(const struct route *route, struct backoff *backoff, int64_t started_us)
+{
+    int64_t left_ms = route->wait_ms - (time_monotonic_us() - started_us) / 1000;
+    int64_t step_ms = backoff_next_ms(backoff);
+    if (left_ms <= 0)
+        return false;
+    usleep((useconds_t) ((step_ms < left_ms ? step_ms : left_ms) * 1000));
+    return true;
+}
+
+static void backoff_start(struct backoff *backoff, const struct route *route)
+{
+    backoff_init(backoff, route->settings->retry.initial_ms, route->settings->retry.max_ms);
+}
+
+static enum ods_status before_commit(void *context, struct batch *batch, struct error *error)
+{
+    struct route *route = context;
+    const struct reject *reject = &batch->rejects[0];
+    const struct record *record = &batch->records[reject->record];
+    if (route->deadletter)
+        return route->deadletter->ops->deliver(route->deadletter, batch, error);
+    route->code = CLI_NEGATIVE;
+    return error_set(error, ODS_FATAL,
+                     "topic %s partition %d offset %lld: %s: %s; --dead-letter FILE puts such "
+                     "records aside", record->topic, (int) record->partition,
+                     (long long) record->offset, reject->stage, reject->error.text);
+}
+
+static void count_batch(struct route *route, const struct apply_result *result)
+{
+    const struct batch *batch = route->batch;
+    route->records += batch->record_count;
+    route->changes += batch->change_count;
+    for (uint32_t i = 0; i < batch->reject_count; i++)
+        if (strcmp(batch->rejects[i].stage, "decode") == 0)
+            route->rejected_decode++;
+        else
+            route->rejected_apply++;
+    for (int i = 0; i < PASS_COUNT; i++)
+        route->passed[i] += batch->passed[i];
+    route->result.upserted += result->upserted;
+    route->result.deleted += result->deleted;
+    route->result.truncated += result->truncated;
+    route->result.folded += result->folded;
+    route->result.missing += result->missing;
+    route->result.skipped += result->skipped;
+    route->result.columns_added += result->columns_added;
+    route->result.tables_created += result->tables_created;
+}
+
+static int apply(struct route *route, struct error *error)
+{
+    const struct apply_hooks hooks = {.before_commit = before_commit, .context = route};
+    struct apply_result result;
+    struct backoff backoff;
+    int64_t started_us = time_monotonic_us();
+    enum ods_status status;
+    if (batch_is_empty(route->batch))
+        return CLI_OK;
+    backoff_start(&backoff, route);
+    do {
+        error_init(error);
+        result = (struct apply_result) {0};
+        status = route->sink->ops->apply(route->sink, route->batch, &hooks, &result, error);
+    } while (status == ODS_RETRY && wait_more(route, &backoff, started_us));
+    if (status == ODS_FENCED)
+        error_prefix(error, "another writer moves the same offsets (is a daemon running with this "
+                            "configuration?): ");
+    if (status == ODS_OK)
+        count_batch(route, &result);
+    batch_reset(route->batch);
+    return status == ODS_OK ? CLI_OK : route->code ? route->code : CLI_TARGET;
+}
+
+/* Where the target stands for a partition that the file has not shown before. */
+static int resume(struct route *route, struct partition *partition, struct error *error)
+{
+    struct position position = {partition->topic, partition->number, OFFSET_NONE};
+    struct backoff backoff;
+    int64_t started_us = time_monotonic_us();
+    enum ods_status status;
+    backoff_start(&backoff, route);
+    do {
+        error_init(error);
+        status = route->sink->ops->connect(route->sink, error);
+        if (status == ODS_OK)
+            status = route->sink->ops->resume(route->sink, &position, 1, error);
+    } while (status == ODS_RETRY && wait_more(route, &backoff, started_us));
+    partition->stored = partition->chain = position.offset;
+    partition->position = position.offset == OFFSET_NONE ? 0 : position.offset;
+    partition->state = PARTITION_ACTIVE;
+    return code_of(status);
+}
+
+/* Headers of a record whose bytes lie in its batch's arena: what its owner points to. */
+struct copied_headers {
+    size_t count;
+    struct header items[];
+};
+
+static size_t copied(const struct record *record, struct header *headers, size_t max)
+{
+    const struct copied_headers *list = record->owner;
+    if (!list)
+        return 0;
+    for (size_t i = 0; i < list->count && i < max; i++)
+        headers[i] = list->items[i];
+    return list->count;
+}
+
+static bool copy_bytes(struct arena *arena, const char **bytes, size_t length)
+{
+    if (*bytes)
+        *bytes = arena_strndup(arena, *bytes, length);
+    return *bytes != NULL;
+}
+
+/* A record that was read into another batch, with all that it refers to. False: no memory. */
+static bool copy_record(struct batch *batch, const struct batch *from, const struct record *record,
+                        struct record *copy)
+{
+    size_t count = from->headers ? from->headers(record, NULL, 0) : 0;
+    struct copied_headers *headers =
+        arena_alloc(&batch->arena, sizeof *headers + count * sizeof *headers->items);
+    *copy = *record;
+    copy->owner = headers;
+    if (!headers || (record->key && !copy_bytes(&batch->arena, &copy->key, record->key_length)) ||
+        (record->value && !copy_bytes(&batch->arena, &copy->value, record->value_length)))
+        return false;
+    headers->count = count;
+    if (count)
+        from->headers(record, headers->items, count);
+    for (size_t i = 0; i < count; i++) {
+        struct header *header = &headers->items[i];
+        if (!copy_bytes(&batch->arena, &header->name, strlen(header->name)) ||
+            (header->value && !copy_bytes(&batch->arena, &header->value, header->length)))
+            return false;
+    }
+    batch->headers = copied;
+    batch->release = NULL;
+    return true;
+}
+
+static int take(struct route *route, const struct batch *from, struct partition *partition,
+                struct error *error)
+{
+    const struct record *record = &from->records[0];
+    const struct batch_settings *limits = &route->settings->batch;
+    struct record copy;
+    if (record->offset < partition->position) {
+        if (partition->stored != OFFSET_NONE && record->offset < partition->stored) {
+            route->skipped++;
+            return CLI_OK;
+        }
+        error_set(error, ODS_FATAL,
+                  "topic %s partition %d: offset %lld comes after %lld: a partition's records must "
+                  "stand in order, each once", record->topic, (int) record->partition,
+                  (long long) record->offset, (long long) partition->position - 1);
+        return CLI_NEGATIVE;
+    }
+    if (!copy_record(route->batch, from, record, &copy)) {
+        error_set(error, ODS_FATAL, "out of memory for a record of %zu bytes",
+                  record->value_length);
+        return CLI_INTERNAL;
+    }
+    enum ods_status status =
+        intake_add(route->batch, route->decoder, &copy, partition->chain, error);
+    if (status != ODS_OK)
+        return status == ODS_RETRY ? CLI_SOURCE : CLI_INTERNAL;
+    partition->chain = partition->position = record->offset + 1;
+    if (route->batch->record_count >= (uint64_t) limits->max_events ||
+        batch_bytes(route->batch) >= (size_t) limits->max_bytes)
+        return apply(route, error);
+    return CLI_OK;
+}
+
+/* The record in `from` to every pipeline that wants it. */
+static int route_record(struct replay *replay, const struct batch *from, struct error *error)
+{
+    const struct record *record = &from->records[0];
+    bool wanted = false;
+    replay->records++;
+    for (size_t i = 0; i < replay->route_count; i++) {
+        struct route *route = &replay->routes[i];
+        if (route->unmatched == record->topic)
+            continue;
+        struct partition *partition =
+            assignment_find(&route->assignment, record->topic, record->partition);
+        int code = CLI_OK;
+        if (!partition) {
+            if (!kafka_topic_matches(route->pipeline, record->topic)) {
+                route->unmatched = record->topic;
+                continue;
+            }
+            partition = assignment_add(&route->assignment, record->topic, record->partition);
+            if (!partition) {
+                error_set(error, ODS_FATAL, "out of memory for a partition");
+                return CLI_INTERNAL;
+            }
+            code = resume(route, partition, error);
+        }
+        wanted = true;
+        if (code == CLI_OK)
+            code = take(route, from, partition, error);
+        if (code != CLI_OK)
+            return code;
+    }
+    replay->unmatched += !wanted;
+    return CLI_OK;
+}
+
+static int replay_file(struct replay *replay, struct error *error)
+{
+    struct file_source *source = NULL;
+    struct batch *line = batch_new();
+    int code = CLI_OK;
+    bool end = false;
+    if (!line) {
+        error_set(error, ODS_FATAL, "out of memory");
+        return CLI_INTERNAL;
+    }
+    if (file_open(&source, replay->path, error) != ODS_OK)
+        code = CLI_SOURCE;
+    while (code == CLI_OK) {
+        enum ods_status status = file_read(source, line, &end, error);
+        if (status != ODS_OK) {
+            code = status == ODS_REJECT ? CLI_NEGATIVE : CLI_SOURCE;
+            break;
+        }
+        if (end)
+            break;
+        code = route_record(replay, line, error);
+        batch_reset(line);
+    }
+    for (size_t i = 0; i < replay->route_count && code == CLI_OK; i++)
+        code = apply(&replay->routes[i], error);
+    batch_free(line);
+    /* The batches of the routes refer to topics of the file. */
+    for (size_t i = 0; i < replay->route_count; i++)
+        batch_reset(replay->routes[i].batch);
+    file_close(source);
+    return code;
+}
+
+static enum ods_status open_route(struct route *route, const struct replay *replay,
+                                  struct error *error)
+{
+    const struct pipeline_settings *pipeline = route->pipeline;
+    const struct target_settings *target = settings_target(route->settings, pipeline->target);
+    const struct decoder_ops *decoder = decoder_find(pipeline->format);
+    const struct sink_ops *sink = target ? sink_find(target->type) : NULL;
+    const struct decoder_config decoder_config = {.pipeline = pipeline};
+    const struct sink_config sink_config = {target, pipeline, pipeline->group_id};
+    assignment_init(&route->assignment);
+    route->wait_ms = replay->wait_ms;
+    route->batch = batch_new();
+    if (!decoder || !sink || !route->batch)
+        return error_set(error, ODS_FATAL, "pipeline \"%s\": no such format or target, or no memory",
+                         pipeline->name);
+    enum ods_status status = decoder->open(&route->decoder, &decoder_config, error);
+    if (status == ODS_OK)
+        status = sink->open(&route->sink, &sink_config, error);
+    if (status == ODS_OK && replay->dead_letter)
+        status = deadletter_file_open(&route->deadletter, replay->dead_letter, pipeline->name, error);
+    return status;
+}
+
+static void close_routes(struct replay *replay)
+{
+    for (size_t i = 0; i < replay->route_count; i++) {
+        struct route *route = &replay->routes[i];
+        batch_free(route->batch);
+        if (route->decoder)
+            route->decoder->ops->close(route->decoder);
+        if (route->sink)
+            route->sink->ops->close(route->sink);
+        deadletter_close(route->deadletter);
+        assignment_done(&route->assignment);
+    }
+    free(replay->routes);
+}
+
+static int open_routes(struct replay *replay, struct error *error)
+{
+    const struct settings *settings = config_settings(replay->loaded);
+    replay->routes = calloc(settings->pipeline_count + 1, sizeof *replay->routes);
+    if (!replay->routes) {
+        error_set(error, ODS_FATAL, "out of memory");
+        return CLI_INTERNAL;
+    }
+    for (size_t i = 0; i < settings->pipeline_count; i++) {
+        const struct pipeline_settings *pipeline = &settings->pipelines[i];
+        if (replay->pipeline && strcmp(replay->pipeline, pipeline->name) != 0)
+            continue;
+        struct route *route = &replay->routes[replay->route_count++];
+        route->settings = settings;
+        route->pipeline = pipeline;
+        if (open_route(route, replay, error) != ODS_OK)
+            return CLI_CONFIG;
+    }
+    if (!replay->route_count) {
+        error_set(error, ODS_FATAL, "there is no pipeline \"%s\"",
+                  replay->pipeline ? replay->pipeline : "");
+        return CLI_USAGE;
+    }
+    return CLI_OK;
+}
+
+static json_t *describe(const struct route *route)
+{
+    const struct apply_result *result = &route->result;
+    json_t *passed = json_object();
+    for (int i = 0; i < PASS_COUNT; i++)
+        if (route->passed[i])
+            json_object_set_new(passed, pass_reason_name((enum pass_reason) i),
+                                json_integer((json_int_t) route->passed[i]));
+    return json_pack(
+        "{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:{s:I, s:I}}",
+        "pipeline", route->pipeline->name, "records", (json_int_t) route->records, "skipped",
+        (json_int_t) route->skipped, "changes", (json_int_t) route->changes, "upserted",
+        (json_int_t) result->upserted, "deleted", (json_int_t) result->deleted, "truncated",
+        (json_int_t) result->truncated, "folded", (json_int_t) result->folded, "missing",
+        (json_int_t) result->missing, "left_out", (json_int_t) result->skipped, "tables_created",
+        (json_int_t) result->tables_created, "columns_added", (json_int_t) result->columns_added,
+        "passed", passed, "rejected", "decode", (json_int_t) route->rejected_decode, "apply",
+        (json_int_t) route->rejected_apply);
+}
+
+/* Counts are of what the targets have committed, also after a failure. */
+static void print_summary(const struct replay *replay, int64_t started_us)
+{
+    uint64_t applied = 0, skipped = 0, rejected = 0;
+    json_t *pipelines = json_array();
+    for (size_t i = 0; i < replay->route_count; i++) {
+        const struct route *route = &replay->routes[i];
+        uint64_t set_aside = route->rejected_decode + route->rejected_apply;
+        applied += route->changes - route->rejected_apply;
+        skipped += route->skipped;
+        rejected += set_aside;
+        json_array_append_new(pipelines, describe(route));
+    }
+    json_t *summary = json_pack(
+        "{s:I, s:I, s:I, s:I, s:I, s:f, s:o}", "records", (json_int_t) replay->records, "applied",
+        (json_int_t) applied, "skipped", (json_int_t) skipped, "rejected", (json_int_t) rejected,
+        "unmatched", (json_int_t) replay->unmatched, "seconds",
+        (double) (time_monotonic_us() - started_us) / 1e6, "pipelines", pipelines);
+    json_dumpf(summary, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
+    putchar('\n');
+    json_decref(summary);
+}
+
+static int parse(struct replay *replay, int argc, char **argv)
+{
+    static const struct option options[] = {
+        {"config", required_argument, NULL, 'c'},      {"pipeline", required_argument, NULL, 'p'},
+        {"dead-letter", required_argument, NULL, 'd'}, {"wait", required_argument, NULL, 'w'},
+        {NULL, 0, NULL, 0}};
+    char *end = "";
+    int option;
+    replay->wait_ms = 30000;
+    optind = 1;
+    opterr = 0;
+    while ((option = getopt_long(argc, argv, "c:", options, NULL)) != -1) {
+        if (option == 'c')
+            replay->config = optarg;
+        else if (option == 'p')
+            replay->pipeline = optarg;
+        else if (option == 'd')
+            replay->dead_letter = optarg;
+        else if (option == 'w')
+            replay->wait_ms = strtoll(optarg, &end, 10) * 1000;
+        else
+            return cli_usage("replay", "unknown option or missing value: %s", argv[optind - 1]);
+    }
+    if (*end || replay->wait_ms < 0 || replay->wait_ms > INT64_C(86400000))
+        return cli_usage("replay", "--wait is a number of seconds, at most a day");
+    if (!replay->config)
+        return cli_usage("replay", "-c FILE is missing");
+    if (optind + 1 != argc)
+        return cli_usage("replay", "expected one file, or - for standard input");
+    replay->path = argv[optind];
+    return CLI_OK;
+}
+
+int cli_replay(int argc, char **argv)
+{
+    struct replay replay = {0};
+    struct error error;
+    int64_t started_us = time_monotonic_us();
+    int code = parse(&replay, argc, argv);
+    if (code != CLI_OK)
+        return code;
+    error_init(&error);
+    code = cli_load(&replay.loaded, replay.config);
+    if (code != CLI_OK)
+        goto out;
+    log_configure(&config_settings(replay.loaded)->log);
+    code = open_routes(&replay, &error);
+    if (code == CLI_OK) {
+        code = replay_file(&replay, &error);
+        print_summary(&replay, started_us);
+    }
+    if (code != CLI_OK)
+        fprintf(stderr, "ods-sink replay: %s\n", error.text);
+out:
+    close_routes(&replay);
+    config_free(replay.loaded);
+    return cli_finish(code);
+}

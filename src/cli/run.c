@@ -1,0 +1,244 @@
+/* ods-sink run: the daemon. The main thread starts everything and then only watches: signals, lanes
+ * that end, systemd's watchdog.
+ *
+ * First SIGTERM or SIGINT: what is in flight is finished, within shutdown_timeout_ms. What is not by
+ * three quarters of that time is given up, which is safe: it is read again. A second one ends the
+ * process at once, which is as safe.
+ */
+#include <getopt.h>
+#include <malloc.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "core/log.h"
+#include "core/time.h"
+#include "pipeline/notify.h"
+#include "pipeline/pipeline.h"
+#include "pipeline/signals.h"
+
+struct daemon {
+    const char *path;
+    const char *level; /* from the command line: stays over reloads; NULL: as configured */
+    struct config *config; /* the one that the lanes run by */
+    struct log_settings log;
+    struct pipelines *pipelines;
+    int signal_fd;
+    int64_t shutdown_timeout_ms;
+    int64_t stopping_us; /* when it began, 0: running */
+    bool abandoned;
+    unsigned signals; /* SIGTERM and SIGINT so far */
+    size_t shown_joined, shown_ready; /* last told to systemd */
+};
+
+static bool parse_level(const char *name, enum log_level *level)
+{
+    static const char *const names[] = {"error", "warn", "info", "debug"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcmp(names[i], name) == 0) {
+            *level = (enum log_level) i;
+            return true;
+        }
+    return false;
+}
+
+static void configure_log(struct daemon *daemon, const struct settings *settings)
+{
+    daemon->log = settings->log;
+    if (daemon->level)
+        parse_level(daemon->level, &daemon->log.level);
+    log_configure(&daemon->log);
+}
+
+static void log_findings(const struct config *config)
+{
+    size_t count;
+    const struct finding *findings = config_findings(config, &count);
+    for (size_t i = 0; i < count; i++)
+        log_event(findings[i].warning ? LOG_WARN : LOG_ERROR, NULL, "%s", findings[i].text);
+}
+
+/* Each line that config_compare() writes becomes one of the log. */
+static void log_restart_needed(const struct config *old, const struct config *new)
+{
+    char *text = NULL, *rest, *line;
+    size_t length = 0;
+    FILE *out = open_memstream(&text, &length);
+    if (!out)
+        return;
+    size_t count = config_compare(old, new, out);
+    fclose(out);
+    if (count)
+        log_warn("%zu changed setting%s count%s only after a restart:", count,
+                 count == 1 ? "" : "s", count == 1 ? "s" : "");
+    for (line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
+        log_warn("%s", line);
+    free(text);
+}
+
+static void reload(struct daemon *daemon)
+{
+    struct config *new = NULL;
+    notify_send("RELOADING=1\nMONOTONIC_USEC=%lld", (long long) time_monotonic_us());
+    if (config_load(&new, daemon->path) != ODS_OK) {
+        log_findings(new);
+        log_error("%s is not valid: going on with the settings as they were", daemon->path);
+    } else {
+        const struct settings *settings = config_settings(new);
+        log_findings(new);
+        configure_log(daemon, settings);
+        pipelines_reload(daemon->pipelines, settings);
+        daemon->shutdown_timeout_ms = settings->shutdown_timeout_ms;
+        log_info("reloaded %s", daemon->path);
+        log_restart_needed(daemon->config, new);
+    }
+    config_free(new);
+    notify_send("READY=1");
+}
+
+static void begin_stop(struct daemon *daemon, const char *why)
+{
+    if (daemon->stopping_us)
+        return;
+    daemon->stopping_us = time_monotonic_us();
+    log_info("stopping: %s", why);
+    notify_send("STOPPING=1\nSTATUS=stopping: %s", why);
+    pipelines_stop(daemon->pipelines);
+}
+
+static void take_signals(struct daemon *daemon)
+{
+    int number;
+    while ((number = signals_take(daemon->signal_fd))) {
+        if (number == SIGHUP) {
+            reload(daemon);
+            continue;
+        }
+        if (daemon->signals++) {
+            log_warn("%s again: ending at once", strsignal(number));
+            _exit(128 + number);
+        }
+        begin_stop(daemon, strsignal(number));
+    }
+}
+
+static void tell_systemd(struct daemon *daemon, const struct pipelines_state *state)
+{
+    if (daemon->stopping_us ||
+        (state->joined == daemon->shown_joined && state->ready == daemon->shown_ready))
+        return;
+    daemon->shown_joined = state->joined;
+    daemon->shown_ready = state->ready;
+    notify_send("STATUS=%zu lanes: %zu in their group, %zu ready", state->lanes, state->joined,
+                state->ready);
+}
+
+/* True while there is something to wait for. */
+static bool keep_deadlines(struct daemon *daemon)
+{
+    if (!daemon->stopping_us)
+        return true;
+    int64_t elapsed_ms = (time_monotonic_us() - daemon->stopping_us) / 1000;
+    if (!daemon->abandoned && elapsed_ms >= daemon->shutdown_timeout_ms * 3 / 4) {
+        daemon->abandoned = true;
+        log_warn("not done after %lld ms: giving up what is in flight; it will be read again",
+                 (long long) elapsed_ms);
+        pipelines_abandon(daemon->pipelines);
+    }
+    return elapsed_ms < daemon->shutdown_timeout_ms;
+}
+
+static int watch(struct daemon *daemon)
+{
+    int64_t watchdog_us = notify_watchdog_us(), next_ping_us = 0;
+    struct pollfd fds[] = {{.fd = daemon->signal_fd, .events = POLLIN},
+                           {.fd = pipelines_fd(daemon->pipelines), .events = POLLIN}};
+    struct pipelines_state state;
+    int timeout_ms = 1000;
+    if (watchdog_us && watchdog_us / 3000 < timeout_ms)
+        timeout_ms = watchdog_us < 3000 ? 1 : (int) (watchdog_us / 3000);
+    notify_send("READY=1");
+    for (;;) {
+        poll(fds, 2, daemon->stopping_us ? 50 : timeout_ms);
+        take_signals(daemon);
+        pipelines_look(daemon->pipelines, &state);
+        if (state.ended == state.lanes)
+            break;
+        if (state.ended)
+            begin_stop(daemon, "a lane has stopped");
+        tell_systemd(daemon, &state);
+        int64_t now_us = time_monotonic_us();
+        if (watchdog_us && !state.stuck && now_us >= next_ping_us) {
+            notify_send("WATCHDOG=1");
+            next_ping_us = now_us + watchdog_us / 3;
+        }
+        if (!keep_deadlines(daemon)) {
+            log_warn("still not done: ending; nothing is lost");
+            _exit(state.failed ? state.failed : CLI_OK);
+        }
+    }
+    return pipelines_join(daemon->pipelines);
+}
+
+static int parse(struct daemon *daemon, int argc, char **argv)
+{
+    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
+                                            {"log-level", required_argument, NULL, 'l'},
+                                            {NULL, 0, NULL, 0}};
+    enum log_level level;
+    int option;
+    optind = 1;
+    opterr = 0;
+    while ((option = getopt_long(argc, argv, "c:", options, NULL)) != -1) {
+        if (option == 'c')
+            daemon->path = optarg;
+        else if (option == 'l')
+            daemon->level = optarg;
+        else
+            return cli_usage("run", "unknown option or missing value: %s", argv[optind - 1]);
+    }
+    if (optind < argc)
+        return cli_usage("run", "unexpected argument \"%s\"", argv[optind]);
+    if (!daemon->path)
+        return cli_usage("run", "-c FILE is missing");
+    if (daemon->level && !parse_level(daemon->level, &level))
+        return cli_usage("run", "--log-level is error, warn, info or debug, not \"%s\"",
+                         daemon->level);
+    return CLI_OK;
+}
+
+int cli_run(int argc, char **argv)
+{
+    struct daemon daemon = {.signal_fd = -1};
+    struct error error;
+    int code = parse(&daemon, argc, argv);
+    if (code != CLI_OK)
+        return code;
+    error_init(&error);
+    code = cli_load(&daemon.config, daemon.path);
+    if (code != CLI_OK)
+        goto out;
+    const struct settings *settings = config_settings(daemon.config);
+    configure_log(&daemon, settings);
+    daemon.shutdown_timeout_ms = settings->shutdown_timeout_ms;
+    code = CLI_INTERNAL;
+    /* Messages are freed by other threads than those that allocate them: with an arena a thread, as
+     * by default, what is free in one is of no use to the others and memory doubles. */
+    mallopt(M_ARENA_MAX, 2);
+    log_info("ods-sink %s starts with %s", ODS_VERSION, daemon.path);
+    if (signals_open(&daemon.signal_fd, &error) == ODS_OK &&
+        pipelines_start(&daemon.pipelines, settings, &code, &error) == ODS_OK) {
+        code = watch(&daemon);
+        log_info("stopped");
+    } else {
+        log_error("%s", error.text);
+    }
+out:
+    if (daemon.signal_fd >= 0)
+        close(daemon.signal_fd);
+    config_free(daemon.config);
+    return code;
+}

@@ -1,0 +1,45 @@
+/* Loading, checking and describing the configuration. */
+#ifndef CONFIG_H
+#define CONFIG_H
+
+#include <stdio.h>
+
+#include <ods/status.h>
+#include "config/settings.h"
+
+/* Findings of a load, in the order found: every one, not just the first. */
+struct finding {
+    bool warning; /* the configuration still loads */
+    char *text;   /* "ods-sink.conf:12: unknown setting 'lane'; did you mean 'lanes'?" */
+};
+
+struct config; /* owns the settings and all their strings */
+
+/* Read path and the tables.yaml that it names. On failure *config still holds the findings;
+ * free it either way. */
+enum ods_status config_load(struct config **config, const char *path);
+
+/* The same from memory, the files under the names given for the findings. Paths in them are
+ * relative to the working directory. */
+struct config_text {
+    const char *name, *bytes;
+    size_t length;
+};
+enum ods_status config_parse(struct config **config, const struct config_text *daemon,
+                             const struct config_text *tables);
+
+const struct settings *config_settings(const struct config *config); /* NULL when it did not load */
+const struct finding *config_findings(const struct config *config, size_t *count);
+void config_free(struct config *config); /* NULL is fine; secrets are wiped */
+
+/* Which settings differ and can't be changed without a restart; one line each to `out`.
+ * Returns how many. */
+size_t config_compare(const struct config *old, const struct config *new, FILE *out);
+
+/* Every setting as it came out, one a line, secrets as ***. */
+void config_print(const struct config *config, FILE *out);
+
+/* The generated reference of all settings, as Markdown. */
+void config_reference(FILE *out);
+
+#endif

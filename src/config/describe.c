@@ -1,0 +1,270 @@
+/* The settings as text: what `check` prints, what a reload compares. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config/config.h"
+#include "config/pool.h"
+#include "config/secret.h"
+#include "config/table.h"
+#include "core/buffer.h"
+
+/* One setting as it came out. */
+struct line {
+    const char *path;  /* "targets[ods].dsn" */
+    const char *shown; /* secrets hidden */
+    const char *exact;
+    bool reload;
+};
+
+struct listing {
+    struct pool pool;
+    struct line *lines;
+    size_t count, capacity;
+    bool failed;
+};
+
+static void listing_done(struct listing *listing)
+{
+    pool_done(&listing->pool);
+    free(listing->lines);
+}
+
+static void add(struct listing *listing, const struct line *line)
+{
+    if (listing->count == listing->capacity) {
+        size_t capacity = listing->capacity ? listing->capacity * 2 : 128;
+        struct line *lines = realloc(listing->lines, capacity * sizeof(*lines));
+        if (!lines) {
+            listing->failed = true;
+            return;
+        }
+        listing->lines = lines;
+        listing->capacity = capacity;
+    }
+    if (line->path && line->shown && line->exact)
+        listing->lines[listing->count++] = *line;
+    else
+        listing->failed = true;
+}
+
+/* In quotes, on one line, so that a log or a terminal takes it as it is. */
+static void put_text(struct buffer *out, const char *text)
+{
+    buffer_puts(out, "\"");
+    for (; *text; text++) {
+        if (*text == '"' || *text == '\\')
+            buffer_printf(out, "\\%c", *text);
+        else if ((unsigned char) *text < ' ' || *text == 127)
+            buffer_printf(out, "\\x%02x", (unsigned char) *text);
+        else
+            buffer_add(out, text, 1);
+    }
+    buffer_puts(out, "\"");
+}
+
+static void put_strings(struct buffer *out, const struct strings *list)
+{
+    buffer_puts(out, "[");
+    for (size_t i = 0; i < list->count; i++) {
+        buffer_puts(out, i ? ", " : "");
+        put_text(out, list->items[i]);
+    }
+    buffer_puts(out, "]");
+}
+
+static void put_properties(struct buffer *out, const struct properties *list, bool hide)
+{
+    buffer_puts(out, "{");
+    for (size_t i = 0; i < list->count; i++) {
+        const struct property *property = &list->items[i];
+        buffer_puts(out, i ? ", " : "");
+        put_text(out, property->name);
+        buffer_puts(out, " = ");
+        put_text(out, hide && secret_name(property->name) ? SECRET_MASK : property->value);
+    }
+    buffer_puts(out, "}");
+}
+
+static void put_renames(struct buffer *out, const struct rename *list, size_t count)
+{
+    buffer_puts(out, "{");
+    for (size_t i = 0; i < count; i++) {
+        buffer_puts(out, i ? ", " : "");
+        put_text(out, list[i].from);
+        buffer_puts(out, ": ");
+        put_text(out, list[i].to);
+    }
+    buffer_puts(out, "}");
+}
+
+static void put_value(struct buffer *out, const struct setting *row, const void *object, bool hide,
+                      struct pool *pool)
+{
+    const void *value = (const char *) object + row->offset;
+    const char *text;
+    int choice;
+    switch (row->type) {
+    case SETTING_STRING:
+    case SETTING_CHOICE:
+    case SETTING_COLUMN:
+        text = *(const char *const *) value;
+        if (hide && row->flags & SETTING_SECRET)
+            text = secret_redact_dsn(pool, text, NULL);
+        put_text(out, text ? text : "");
+        break;
+    case SETTING_ENUM:
+        memcpy(&choice, value, sizeof(choice));
+        buffer_puts(out, row->choices[choice]);
+        break;
+    case SETTING_BOOL:
+        buffer_puts(out, *(const bool *) value ? "true" : "false");
+        break;
+    case SETTING_INT:
+    case SETTING_MS:
+    case SETTING_BYTES:
+        buffer_printf(out, "%" PRId64, *(const int64_t *) value);
+        break;
+    case SETTING_STRINGS:
+        put_strings(out, value);
+        break;
+    case SETTING_PROPERTIES:
+        put_properties(out, value, hide);
+        break;
+    case SETTING_RENAMES:
+        put_renames(out, *(const struct rename *const *) value,
+                    *(const size_t *) ((const char *) object + row->count_offset));
+        break;
+    case SETTING_OBJECT:
+    case SETTING_OBJECTS:
+    case SETTING_NAMED:
+        break; /* walked into */
+    }
+}
+
+static const char *value_text(struct listing *listing, const struct setting *row,
+                              const void *object, bool hide)
+{
+    struct buffer out;
+    buffer_init(&out);
+    put_value(&out, row, object, hide, &listing->pool);
+    const char *text =
+        out.failed ? NULL : pool_strndup(&listing->pool, out.bytes ? out.bytes : "", out.length);
+    if (out.bytes)
+        explicit_bzero(out.bytes, out.length);
+    buffer_done(&out);
+    return text;
+}
+
+static bool is_same(struct listing *listing, const struct setting *row, const void *one,
+                    const void *other)
+{
+    const char *text = value_text(listing, row, one, false);
+    const char *other_text = value_text(listing, row, other, false);
+    return text && other_text && strcmp(text, other_text) == 0;
+}
+
+/* With a template (NULL: none) only what differs from it: a thousand tables stay readable. */
+static void walk(struct listing *listing, enum setting_scope scope, const char *prefix,
+                 const void *object, const void *template)
+{
+    SETTINGS_EACH (row, scope) {
+        const char *value = (const char *) object + row->offset;
+        if (row->type == SETTING_OBJECT) {
+            const char *inner = pool_printf(&listing->pool, "%s%s.", prefix, row->name);
+            if (inner)
+                walk(listing, row->of, inner, value, NULL);
+        } else if (row->type == SETTING_OBJECTS || row->type == SETTING_NAMED) {
+            const char *items = *(const char *const *) value;
+            size_t count = *(const size_t *) ((const char *) object + row->count_offset);
+            for (size_t i = 0; i < count; i++) {
+                const void *item = items + i * settings_scopes[row->of].size;
+                const char *inner = pool_printf(&listing->pool, "%s%s[%s].", prefix, row->name,
+                                                setting_object_name(item));
+                if (inner)
+                    walk(listing, row->of, inner, item, setting_template(row, object));
+            }
+        } else if (strcmp(row->name, "name") != 0 &&
+                   !(template && is_same(listing, row, object, template))) {
+            add(listing,
+                &(struct line){.path = pool_printf(&listing->pool, "%s%s", prefix, row->name),
+                               .shown = value_text(listing, row, object, true),
+                               .exact = value_text(listing, row, object, false),
+                               .reload = (row->flags & SETTING_RELOAD) != 0});
+        }
+    }
+}
+
+/* False when memory is out. */
+static bool list_settings(struct listing *listing, const struct settings *settings)
+{
+    *listing = (struct listing){0};
+    walk(listing, SCOPE_DAEMON, "", settings, NULL);
+    walk(listing, SCOPE_MOVES, "", settings, NULL);
+    return !listing->failed && !listing->pool.failed;
+}
+
+void config_print(const struct config *config, FILE *out)
+{
+    const struct settings *settings = config_settings(config);
+    struct listing listing;
+    if (!settings)
+        return;
+    if (!list_settings(&listing, settings))
+        fputs("memory is out: this list is not complete\n", out);
+    for (size_t i = 0; i < listing.count; i++)
+        fprintf(out, "%s = %s\n", listing.lines[i].path, listing.lines[i].shown);
+    listing_done(&listing);
+}
+
+static int by_path(const void *one, const void *other)
+{
+    return strcmp(((const struct line *) one)->path, ((const struct line *) other)->path);
+}
+
+/* Both lists sorted: walk them side by side. */
+static size_t compare(const struct listing *old, const struct listing *new, FILE *out)
+{
+    size_t i = 0, j = 0, count = 0;
+    while (i < old->count || j < new->count) {
+        const struct line *before = i < old->count ? &old->lines[i] : NULL;
+        const struct line *after = j < new->count ? &new->lines[j] : NULL;
+        int order = !before ? 1 : !after ? -1 : by_path(before, after);
+        i += order <= 0;
+        j += order >= 0;
+        if (order == 0 && (after->reload || strcmp(before->exact, after->exact) == 0))
+            continue;
+        bool same_text = order == 0 && strcmp(before->shown, after->shown) == 0;
+        count++;
+        if (order > 0)
+            fprintf(out, "%s = %s is new and takes a restart\n", after->path, after->shown);
+        else if (order < 0)
+            fprintf(out, "%s = %s is gone and takes a restart\n", before->path, before->shown);
+        else if (same_text)
+            fprintf(out, "%s has another secret and takes a restart\n", after->path);
+        else
+            fprintf(out, "%s = %s, before %s, takes a restart\n", after->path, after->shown,
+                    before->shown);
+    }
+    return count;
+}
+
+size_t config_compare(const struct config *old, const struct config *new, FILE *out)
+{
+    const struct settings *before = config_settings(old), *after = config_settings(new);
+    struct listing old_list = {0}, new_list = {0};
+    size_t count = 1;
+    if (before && after && list_settings(&old_list, before) && list_settings(&new_list, after)) {
+        if (old_list.count)
+            qsort(old_list.lines, old_list.count, sizeof(struct line), by_path);
+        if (new_list.count)
+            qsort(new_list.lines, new_list.count, sizeof(struct line), by_path);
+        count = compare(&old_list, &new_list, out);
+    } else {
+        fputs("the two configurations can't be compared\n", out);
+    }
+    listing_done(&old_list);
+    listing_done(&new_list);
+    return count;
+}

@@ -1,0 +1,77 @@
+/* The reference of all settings, as Markdown: docs/configuration.md is what this prints. */
+#include "config/config.h"
+#include "config/table.h"
+
+static const char head[] =
+    "# Configuration\n"
+    "\n"
+    "<!-- Written by `ods-sink reference`; the test suite compares. Edit src/config. -->\n"
+    "\n"
+    "Two files: `ods-sink.conf` says how the daemon runs, `tables.yaml` what it moves. "
+    "`ods-sink check -c ods-sink.conf` validates both, names every finding with file and line, "
+    "and prints all settings as they came out; with `--connect` it also asks Kafka and the "
+    "targets.\n"
+    "\n"
+    "## Values from elsewhere\n"
+    "\n"
+    "In every string of both files, and in place of any number, boolean or word:\n"
+    "\n"
+    "| written | becomes |\n"
+    "|---|---|\n"
+    "| `${NAME}` | the environment variable; it must be set |\n"
+    "| `${NAME:-text}` | the same, or `text` when it is unset or empty |\n"
+    "| `${file:/path}` | the file's content without its last newline; a relative path starts at "
+    "the folder of the file that names it |\n"
+    "| `$$` | one `$` |\n"
+    "\n"
+    "A `$` before anything else stays as it is, so patterns may end in one. What was put in is "
+    "not looked at again. In libconfig a value with `${…}` stands in quotes "
+    "(`lanes = \"${LANES:-2}\";`), in YAML inside `[…]` and `{…}` too. A password that stands in "
+    "a file which group or others may read draws a warning.\n"
+    "\n"
+    "## Patterns\n"
+    "\n"
+    "A topic that begins with `^` is a POSIX extended regular expression. librdkafka compiles it "
+    "with the C library's `regcomp` when it was built with the feature `regex`, as Debian's is, "
+    "and `check` compiles it the same way; a librdkafka without that feature has a small engine "
+    "of its own, which knows less. There is no `\\d`, no `(?i)` and no lazy `*?`. Write a literal "
+    "dot as `\\.`, and patterns in single quotes, where YAML leaves backslashes alone.\n"
+    "\n"
+    "## Changing settings\n"
+    "\n"
+    "SIGHUP reads both files again. Settings marked *reload* take effect at once; if any other "
+    "has changed, the log names each, and it waits for a restart. A configuration with errors "
+    "changes nothing.\n";
+
+static void print_default(FILE *out, const struct setting *row)
+{
+    if (row->flags & SETTING_REQUIRED)
+        fputs("*required*", out);
+    else if (row->inherits)
+        fputs(row->inherits, out);
+    else if (row->type == SETTING_OBJECT || !row->fallback)
+        fputs("none", out);
+    else if (!*row->fallback)
+        fputs("empty", out);
+    else
+        fprintf(out, "`%s`", row->fallback);
+}
+
+static void print_scope(FILE *out, enum setting_scope scope)
+{
+    char type[256];
+    fprintf(out, "\n## %s\n\n%s\n\n", settings_scopes[scope].title, settings_scopes[scope].intro);
+    fputs("| setting | takes | default | meaning |\n|---|---|---|---|\n", out);
+    SETTINGS_EACH (row, scope) {
+        fprintf(out, "| `%s` | %s | ", row->name, setting_expects(row, true, type, sizeof(type)));
+        print_default(out, row);
+        fprintf(out, " | %s%s |\n", row->doc, row->flags & SETTING_RELOAD ? " *reload*" : "");
+    }
+}
+
+void config_reference(FILE *out)
+{
+    fputs(head, out);
+    for (int scope = 0; scope < SCOPE_COUNT; scope++)
+        print_scope(out, (enum setting_scope) scope);
+}

@@ -1,0 +1,19 @@
+/* What must not be printed: passwords in connection strings, secret properties. */
+#ifndef SECRET_H
+#define SECRET_H
+
+#include <stdbool.h>
+
+#include "config/pool.h"
+
+#define SECRET_MASK "***"
+
+/* Does a property of this name hold a secret (sasl.password, ssl.key.pem, …)? */
+bool secret_name(const char *name);
+
+/* The connection string, conninfo or URI, with every password replaced by ***. What can't be
+ * understood is *** as a whole. *literal (may be NULL) tells whether a password stands there that
+ * is not a ${…}. NULL: memory is out. */
+const char *secret_redact_dsn(struct pool *pool, const char *dsn, bool *literal);
+
+#endif

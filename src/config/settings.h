@@ -1,0 +1,154 @@
+/* Typed settings: ods-sink.conf (how this daemon runs) and tables.yaml (what it moves).
+ *
+ * Filled by config_load() from the tables of settings in this room; everything else
+ * reads these structs and knows neither libconfig nor libyaml. Strings are owned by the config,
+ * terminated, already substituted, never NULL unless said. Immutable after loading; a reload makes a new one.
+ */
+#ifndef SETTINGS_H
+#define SETTINGS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct property { /* a librdkafka property, handed through */
+    const char *name, *value;
+};
+
+struct properties {
+    struct property *items;
+    size_t count;
+};
+
+struct strings {
+    const char **items;
+    size_t count;
+};
+
+struct kafka_settings {
+    const char *bootstrap_servers;
+    const char *group_id; /* a pipeline's group is "<group_id>.<pipeline>" unless it names its own */
+    const char *auto_offset_reset; /* earliest latest error */
+    struct properties properties;
+};
+
+struct target_settings {
+    const char *name;
+    const char *type;
+    const char *dsn;    /* any libpq conninfo or URI; holds secrets */
+    const char *schema; /* the sink's own schema in the target: "ods_sink" */
+    bool synchronous_commit;
+    int64_t statement_timeout_ms; /* 0: none */
+    int64_t lock_timeout_ms;
+};
+
+struct batch_settings {
+    int64_t max_events;
+    int64_t max_bytes;
+    int64_t max_wait_ms;
+    int64_t per_lane; /* batches a lane owns */
+};
+
+struct dead_letter_settings {
+    const char *topic; /* "": none; a bad record then stops its lane */
+};
+
+struct retry_settings {
+    int64_t initial_ms, max_ms;
+    int64_t max_elapsed_ms; /* 0: for ever */
+};
+
+enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
+enum log_format { LOG_TEXT, LOG_JSON };
+
+struct log_settings {
+    enum log_level level;
+    enum log_format format;
+};
+
+struct http_settings {
+    const char *listen; /* "127.0.0.1:8090"; "": off */
+};
+
+enum on_delete { ON_DELETE_SOFT, ON_DELETE_HARD, ON_DELETE_IGNORE };
+enum evolve { EVOLVE_NONE, EVOLVE_ADD };
+enum on_truncate { ON_TRUNCATE_IGNORE, ON_TRUNCATE_APPLY };
+/* Tables without a key: find the row of an update or delete by its before image (an insert is an
+ * insert); or append every change as a row; or refuse them. */
+enum keyless { KEYLESS_MATCH_BEFORE, KEYLESS_APPEND, KEYLESS_REJECT };
+
+struct rename {
+    const char *from, *to;
+};
+
+/* What holds for a table: the pipeline's defaults overlaid by the table's own entry. */
+struct table_settings {
+    const char *name;   /* the source's "table" or "database.table" or "schema.table"; "" in defaults */
+    const char *schema; /* target schema when `target` names none */
+    const char *target; /* "table" or "schema.table" in the target; "": the source's name */
+    struct strings key; /* empty: the record's own key */
+    bool skip;
+    bool create_tables;
+    enum evolve evolve;
+    enum on_delete on_delete;
+    enum on_truncate on_truncate;
+    enum keyless keyless;
+    const char *cdc_operation; /* column names; "": off */
+    const char *cdc_timestamp;
+    struct rename *renames;
+    size_t rename_count;
+    struct strings exclude; /* source column names */
+    struct strings include; /* empty: all */
+};
+
+enum time_unit { UNIT_AUTO, UNIT_DAYS, UNIT_MS, UNIT_US, UNIT_NS };
+enum decimal_mode { DECIMAL_AUTO, DECIMAL_PRECISE, DECIMAL_STRING, DECIMAL_DOUBLE };
+
+/* What a schemaless record can't say of itself. */
+struct source_settings {
+    const char *connector; /* mysql mariadb postgresql sqlserver oracle db2, "": as the record says */
+    enum time_unit timestamp_unit; /* auto: Debezium's default by precision */
+    enum time_unit time_unit;
+    enum decimal_mode decimals;
+    const char *unavailable_value; /* "__debezium_unavailable_value" */
+};
+
+struct pipeline_settings {
+    const char *name;
+    struct strings topics; /* names, or regular expressions that begin with ^ */
+    const char *format;
+    const char *target;   /* a target's name */
+    const char *group_id; /* resolved: never "" */
+    int64_t lanes;        /* resolved */
+    struct source_settings source;
+    struct table_settings defaults;
+    struct table_settings *tables; /* merged over the defaults */
+    size_t table_count;
+    const char *file; /* for messages: where it stands */
+    int line;
+};
+
+struct settings {
+    struct kafka_settings kafka;
+    struct target_settings *targets;
+    size_t target_count;
+    int64_t lanes;
+    struct batch_settings batch;
+    struct dead_letter_settings dead_letter;
+    struct retry_settings retry;
+    struct log_settings log;
+    struct http_settings http;
+    int64_t shutdown_timeout_ms;
+    const char *tables; /* path of tables.yaml, resolved against ods-sink.conf's folder */
+    struct pipeline_settings *pipelines;
+    size_t pipeline_count;
+};
+
+/* The entry for a source table, or the pipeline's defaults. `schema` is the source's schema, or its
+ * database where it has none. "schema.table" entries win over "table" ones. */
+const struct table_settings *pipeline_table(const struct pipeline_settings *pipeline,
+                                            const char *schema, const char *table);
+
+const struct target_settings *settings_target(const struct settings *settings, const char *name);
+
+#endif

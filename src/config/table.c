@@ -1,0 +1,290 @@
+/* The table of all settings. */
+#include "config/table.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "config/settings.h"
+
+#define AT(type, member) offsetof(struct type, member)
+#define KIB INT64_C(1024)
+#define DAY_MS INT64_C(86400000)
+
+_Static_assert(sizeof(enum log_level) == sizeof(int) && sizeof(enum on_delete) == sizeof(int),
+               "enum settings are written as int");
+_Static_assert(AT(target_settings, name) == 0 && AT(pipeline_settings, name) == 0 &&
+                   AT(table_settings, name) == 0,
+               "objects begin with their name");
+
+/* In the order of their enums in settings.h. */
+static const char *const log_levels[] = {"error", "warn", "info", "debug", NULL};
+static const char *const log_formats[] = {"text", "json", NULL};
+static const char *const on_deletes[] = {"soft", "hard", "ignore", NULL};
+static const char *const evolves[] = {"none", "add", NULL};
+static const char *const on_truncates[] = {"ignore", "apply", NULL};
+static const char *const keylesses[] = {"match_before", "append", "reject", NULL};
+static const char *const time_units[] = {"auto", "days", "ms", "us", "ns", NULL};
+static const char *const decimal_modes[] = {"auto", "precise", "string", "double", NULL};
+
+static const char *const resets[] = {"earliest", "latest", "error", NULL};
+static const char *const connectors[] = {"",          "mysql",  "mariadb", "postgresql",
+                                         "sqlserver", "oracle", "db2",     NULL};
+
+const struct scope settings_scopes[SCOPE_COUNT] = {
+    [SCOPE_DAEMON] = {"ods-sink.conf: how the daemon runs",
+                      "Written as [libconfig](https://hyperrealm.github.io/libconfig/) is, with "
+                      "two additions: a name may stand in quotes, as librdkafka's dotted names "
+                      "must, and `@include \"file\"` is relative to the including file.",
+                      sizeof(struct settings)},
+    [SCOPE_TARGET] = {"targets: one entry", "What each group in the list `targets` may hold.",
+                      sizeof(struct target_settings)},
+    [SCOPE_MOVES] = {"tables.yaml: what is moved",
+                     "YAML 1.1 as libyaml reads it. Anchors and aliases are understood; duplicate "
+                     "keys, tags and merge keys (`<<`) are refused.",
+                     sizeof(struct settings)},
+    [SCOPE_PIPELINE] = {"pipelines: one entry",
+                        "A pipeline reads topics as a consumer group of its own and writes them to "
+                        "one target. Topics may be read by several pipelines.",
+                        sizeof(struct pipeline_settings)},
+    [SCOPE_TABLE] = {"defaults, and tables: one entry",
+                     "`defaults` holds for every table of the pipeline. An entry of `tables` is "
+                     "named by the source's `table`, or `schema.table` (`database.table` where the "
+                     "source has no schemas), which wins; what it leaves out is as in "
+                     "`defaults`, and a list or map that it gives replaces the one there.",
+                     sizeof(struct table_settings)},
+};
+
+const struct setting settings_table[] = {
+    {SCOPE_DAEMON, "kafka.bootstrap_servers", SETTING_STRING,
+     AT(settings, kafka.bootstrap_servers), "localhost:9092", .min = 1, .max = 65536,
+     .doc = "Brokers to begin with, `host:port`, separated by commas."},
+    {SCOPE_DAEMON, "kafka.group_id", SETTING_STRING, AT(settings, kafka.group_id), "ods-sink",
+     .min = 1, .max = 200,
+     .doc = "Prefix of the pipelines' consumer groups. Offsets in the target are stored under the "
+            "group: another name starts anew."},
+    {SCOPE_DAEMON, "kafka.auto_offset_reset", SETTING_CHOICE,
+     AT(settings, kafka.auto_offset_reset), "earliest", .choices = resets,
+     .doc = "Where a partition starts for which neither target nor group has an offset."},
+    {SCOPE_DAEMON, "kafka.properties", SETTING_PROPERTIES, AT(settings, kafka.properties),
+     .doc = "Any librdkafka property, as `\"security.protocol\" = \"SASL_SSL\"`. Those that the "
+            "daemon owns are refused: bootstrap.servers, group.id, group.instance.id, "
+            "auto.offset.reset, enable.auto.commit, enable.auto.offset.store, "
+            "enable.partition.eof, partition.assignment.strategy."},
+    {SCOPE_DAEMON, "targets", SETTING_OBJECTS, AT(settings, targets), .max = 1000,
+     .flags = SETTING_REQUIRED, .count_offset = AT(settings, target_count), .of = SCOPE_TARGET,
+     .doc = "The databases that pipelines write to."},
+    {SCOPE_DAEMON, "lanes", SETTING_INT, AT(settings, lanes), "2", .min = 1, .max = 64,
+     .doc = "Lanes of each pipeline: each is a member of the consumer group and one connection to "
+            "the target. More lanes than partitions stay idle."},
+    {SCOPE_DAEMON, "batch.max_events", SETTING_INT, AT(settings, batch.max_events), "10000",
+     .min = 1, .max = 1000000, .flags = SETTING_RELOAD,
+     .doc = "A batch is handed over when it has so many records."},
+    {SCOPE_DAEMON, "batch.max_bytes", SETTING_BYTES, AT(settings, batch.max_bytes), "16777216",
+     .min = 64 * KIB, .max = KIB * KIB * KIB, .flags = SETTING_RELOAD,
+     .doc = "A batch is handed over when its records and rows take so much memory."},
+    {SCOPE_DAEMON, "batch.max_wait_ms", SETTING_MS, AT(settings, batch.max_wait_ms), "100",
+     .min = 0, .max = 60000, .flags = SETTING_RELOAD,
+     .doc = "A record waits no longer for others. A ceiling: an idle writer gets a batch at "
+            "once."},
+    {SCOPE_DAEMON, "batch.per_lane", SETTING_INT, AT(settings, batch.per_lane), "2", .min = 2,
+     .max = 16, .doc = "Batches that a lane owns: one is filled while another is written."},
+    {SCOPE_DAEMON, "dead_letter.topic", SETTING_STRING, AT(settings, dead_letter.topic), "",
+     .max = 249,
+     .doc = "Where records go that can't be decoded or applied. Empty: such a record stops its "
+            "lane."},
+    {SCOPE_DAEMON, "retry.initial_ms", SETTING_MS, AT(settings, retry.initial_ms), "100",
+     .min = 1, .max = 60000, .flags = SETTING_RELOAD,
+     .doc = "First pause when Kafka or a target is away; it doubles."},
+    {SCOPE_DAEMON, "retry.max_ms", SETTING_MS, AT(settings, retry.max_ms), "30000", .min = 1,
+     .max = 3600000, .flags = SETTING_RELOAD, .doc = "Longest pause between two tries."},
+    {SCOPE_DAEMON, "retry.max_elapsed_ms", SETTING_MS, AT(settings, retry.max_elapsed_ms), "0",
+     .min = 0, .max = 365 * DAY_MS, .flags = SETTING_RELOAD,
+     .doc = "Give up, and exit, after an outage of this length. 0: wait for ever."},
+    {SCOPE_DAEMON, "http.listen", SETTING_STRING, AT(settings, http.listen), "127.0.0.1:8090",
+     .max = 255,
+     .doc = "Address of `/metrics`, `/healthz`, `/readyz` and `/status`, `host:port` or "
+            "`[address]:port`. Empty: off."},
+    {SCOPE_DAEMON, "log.level", SETTING_ENUM, AT(settings, log.level), "info",
+     .choices = log_levels, .flags = SETTING_RELOAD, .doc = "What is logged, and all above it."},
+    {SCOPE_DAEMON, "log.format", SETTING_ENUM, AT(settings, log.format), "text",
+     .choices = log_formats, .flags = SETTING_RELOAD,
+     .doc = "One line an event on standard error, for people or as one JSON object."},
+    {SCOPE_DAEMON, "shutdown_timeout_ms", SETTING_MS, AT(settings, shutdown_timeout_ms), "10000",
+     .min = 0, .max = 3600000, .flags = SETTING_RELOAD,
+     .doc = "How long a stop waits for batches in flight; what is not done by then is rolled "
+            "back and comes again."},
+    {SCOPE_DAEMON, "tables", SETTING_STRING, AT(settings, tables), "tables.yaml", .min = 1,
+     .max = 4096, .doc = "The other file; a relative path starts at this file's folder."},
+
+    {SCOPE_TARGET, "name", SETTING_STRING, AT(target_settings, name), .min = 1, .max = 200,
+     .flags = SETTING_REQUIRED, .doc = "What pipelines call it."},
+    {SCOPE_TARGET, "type", SETTING_STRING, AT(target_settings, type), .min = 1, .max = 200,
+     .flags = SETTING_REQUIRED, .doc = "What kind of target it is: `postgres`."},
+    {SCOPE_TARGET, "dsn", SETTING_STRING, AT(target_settings, dsn), .min = 0, .max = 65536,
+     .flags = SETTING_REQUIRED | SETTING_SECRET,
+     .doc = "Any libpq connection string, keywords or URI. Empty: libpq's environment variables "
+            "and defaults. Put the password into `${NAME}`, `${file:/path}` or libpq's "
+            "`passfile`."},
+    {SCOPE_TARGET, "schema", SETTING_STRING, AT(target_settings, schema), "ods_sink", .min = 1,
+     .max = 63, .doc = "The schema in the target that holds what ods-sink owns: its offsets."},
+    {SCOPE_TARGET, "synchronous_commit", SETTING_BOOL, AT(target_settings, synchronous_commit),
+     "false",
+     .doc = "Wait for each commit to reach the target's disk. Not needed for exactness: after a "
+            "crash of the target rows and offsets go back together and the records come again."},
+    {SCOPE_TARGET, "statement_timeout_ms", SETTING_MS, AT(target_settings, statement_timeout_ms),
+     "0", .min = 0, .max = INT32_MAX, .doc = "PostgreSQL's statement_timeout. 0: none."},
+    {SCOPE_TARGET, "lock_timeout_ms", SETTING_MS, AT(target_settings, lock_timeout_ms), "10000",
+     .min = 0, .max = INT32_MAX,
+     .doc = "PostgreSQL's lock_timeout; a batch that runs into it is tried again. 0: none."},
+
+    {SCOPE_MOVES, "pipelines", SETTING_OBJECTS, AT(settings, pipelines), .max = 1000,
+     .flags = SETTING_REQUIRED, .count_offset = AT(settings, pipeline_count),
+     .of = SCOPE_PIPELINE, .doc = "What is moved."},
+
+    {SCOPE_PIPELINE, "name", SETTING_STRING, AT(pipeline_settings, name), .min = 1, .max = 200,
+     .flags = SETTING_REQUIRED, .doc = "Stands in logs, metrics and the consumer group."},
+    {SCOPE_PIPELINE, "topics", SETTING_STRINGS, AT(pipeline_settings, topics), .max = 10000,
+     .flags = SETTING_REQUIRED,
+     .doc = "Topics by name, or by POSIX extended regular expressions that begin with `^`; topics "
+            "that appear later and match are read too. An expression also matches longer names "
+            "unless it ends in `$`."},
+    {SCOPE_PIPELINE, "format", SETTING_STRING, AT(pipeline_settings, format), "debezium",
+     .min = 1, .max = 200, .doc = "How the records are written."},
+    {SCOPE_PIPELINE, "target", SETTING_STRING, AT(pipeline_settings, target), "",
+     .inherits = "the only target", .max = 200, .doc = "Name of a target in `ods-sink.conf`."},
+    {SCOPE_PIPELINE, "group_id", SETTING_STRING, AT(pipeline_settings, group_id), "",
+     .inherits = "`kafka.group_id`.`name`", .max = 400,
+     .doc = "The consumer group. No two pipelines of a daemon share one."},
+    {SCOPE_PIPELINE, "lanes", SETTING_INT, AT(pipeline_settings, lanes),
+     .inherits = "`lanes` of ods-sink.conf", .min = 1, .max = 64, .doc = "Lanes of this pipeline."},
+    {SCOPE_PIPELINE, "source.connector", SETTING_CHOICE, AT(pipeline_settings, source.connector),
+     "", .inherits = "as the record says", .choices = connectors,
+     .doc = "The Debezium connector, where records do not name it (flattened without schema): it "
+            "decides the units of times."},
+    {SCOPE_PIPELINE, "source.timestamp_unit", SETTING_ENUM,
+     AT(pipeline_settings, source.timestamp_unit), "auto", .choices = time_units,
+     .doc = "Unit of timestamps in records without schema. `auto`: Debezium's default for the "
+            "connector and the column's precision."},
+    {SCOPE_PIPELINE, "source.time_unit", SETTING_ENUM, AT(pipeline_settings, source.time_unit),
+     "auto", .choices = time_units, .doc = "The same for times of day."},
+    {SCOPE_PIPELINE, "source.decimals", SETTING_ENUM, AT(pipeline_settings, source.decimals),
+     "auto", .choices = decimal_modes,
+     .doc = "The connector's `decimal.handling.mode`, for records without schema. `auto`: told "
+            "by the value."},
+    {SCOPE_PIPELINE, "source.unavailable_value", SETTING_STRING,
+     AT(pipeline_settings, source.unavailable_value), "__debezium_unavailable_value", .max = 1000,
+     .doc = "The connector's `unavailable.value.placeholder`: a column with this value was not "
+            "carried and is left as it is."},
+    {SCOPE_PIPELINE, "defaults", SETTING_OBJECT, AT(pipeline_settings, defaults),
+     .of = SCOPE_TABLE, .doc = "What holds for every table."},
+    {SCOPE_PIPELINE, "tables", SETTING_NAMED, AT(pipeline_settings, tables),
+     .count_offset = AT(pipeline_settings, table_count), .of = SCOPE_TABLE,
+     .doc = "Only what differs from the defaults, by source table."},
+
+    {SCOPE_TABLE, "schema", SETTING_STRING, AT(table_settings, schema), "public", .min = 1,
+     .max = 200, .doc = "Schema in the target, unless `target` names one."},
+    {SCOPE_TABLE, "target", SETTING_STRING, AT(table_settings, target), "",
+     .inherits = "the source's name", .max = 400,
+     .doc = "Table in the target, `table` or `schema.table`. Not in `defaults`."},
+    {SCOPE_TABLE, "key", SETTING_STRINGS, AT(table_settings, key), .max = 32,
+     .inherits = "the record's own key",
+     .doc = "Source columns that identify a row."},
+    {SCOPE_TABLE, "skip", SETTING_BOOL, AT(table_settings, skip), "false",
+     .doc = "Pass over this table's records."},
+    {SCOPE_TABLE, "create_tables", SETTING_BOOL, AT(table_settings, create_tables), "true",
+     .doc = "Create the table when it is missing, from the record's schema."},
+    {SCOPE_TABLE, "evolve", SETTING_ENUM, AT(table_settings, evolve), "add", .choices = evolves,
+     .doc = "`add`: a column that appears later is added to a table that ods-sink made. `none`: "
+            "it is not."},
+    {SCOPE_TABLE, "on_delete", SETTING_ENUM, AT(table_settings, on_delete), "soft",
+     .choices = on_deletes,
+     .doc = "`soft`: the row stays, marked `d` in `cdc_operation`. `hard`: it goes. `ignore`: it "
+            "stays as it was."},
+    {SCOPE_TABLE, "on_truncate", SETTING_ENUM, AT(table_settings, on_truncate), "ignore",
+     .choices = on_truncates, .doc = "`apply`: a truncate of the source empties the table too."},
+    {SCOPE_TABLE, "keyless", SETTING_ENUM, AT(table_settings, keyless), "match_before",
+     .choices = keylesses,
+     .doc = "A table without a key. `match_before`: inserts are inserts, and an update or delete "
+            "finds its row by the before image. `append`: every change becomes a row. `reject`: "
+            "its records are dead letters."},
+    {SCOPE_TABLE, "cdc_operation", SETTING_COLUMN, AT(table_settings, cdc_operation),
+     "cdc_operation", .max = 200,
+     .doc = "Column that gets the operation: c, u, d, or r for a snapshot. `off`: none."},
+    {SCOPE_TABLE, "cdc_timestamp", SETTING_COLUMN, AT(table_settings, cdc_timestamp),
+     "cdc_timestamp", .max = 200,
+     .doc = "Column that gets the time of the change at the source. `off`: none."},
+    {SCOPE_TABLE, "columns.rename", SETTING_RENAMES, AT(table_settings, renames), .max = 2000,
+     .count_offset = AT(table_settings, rename_count),
+     .doc = "Source column to target column, as `{ brand: make }`."},
+    {SCOPE_TABLE, "columns.exclude", SETTING_STRINGS, AT(table_settings, exclude), .max = 2000,
+     .doc = "Source columns that are not written."},
+    {SCOPE_TABLE, "columns.include", SETTING_STRINGS, AT(table_settings, include), .max = 2000,
+     .inherits = "all", .doc = "If given, only these source columns are written."},
+};
+
+const size_t settings_table_count = sizeof(settings_table) / sizeof(*settings_table);
+
+const void *setting_template(const struct setting *row, const void *object)
+{
+    SETTINGS_EACH (beside, row->scope) {
+        if (row->type == SETTING_NAMED && beside->type == SETTING_OBJECT && beside->of == row->of)
+            return (const char *) object + beside->offset;
+    }
+    return NULL;
+}
+
+static const char *choices(const struct setting *row, bool markdown, char *buffer, size_t size)
+{
+    size_t length = (size_t) snprintf(buffer, size, "one of");
+    const char *before = " ", *quote = markdown ? "`" : "";
+    for (const char *const *choice = row->choices; *choice; choice++) {
+        if (!**choice)
+            continue;
+        if (length < size)
+            length += (size_t) snprintf(buffer + length, size - length, "%s%s%s%s", before, quote,
+                                        *choice, quote);
+        before = ", ";
+    }
+    return buffer;
+}
+
+const char *setting_expects(const struct setting *row, bool markdown, char *buffer, size_t size)
+{
+    switch (row->type) {
+    case SETTING_STRING:
+        if (row->min > 0 && !markdown)
+            return "a string that is not empty";
+        return markdown ? "string" : "a string";
+    case SETTING_CHOICE:
+    case SETTING_ENUM:
+        return choices(row, markdown, buffer, size);
+    case SETTING_BOOL:
+        return markdown ? "`true` or `false`" : "true or false";
+    case SETTING_INT:
+    case SETTING_MS:
+    case SETTING_BYTES:
+        snprintf(buffer, size, "%s%s from %" PRId64 " to %" PRId64,
+                 markdown ? "" : "a number",
+                 row->type == SETTING_MS      ? markdown ? "milliseconds" : " of milliseconds"
+                 : row->type == SETTING_BYTES ? markdown ? "bytes" : " of bytes"
+                 : markdown                   ? "number"
+                                              : "",
+                 row->min, row->max);
+        return buffer;
+    case SETTING_COLUMN:
+        return markdown ? "column name or `off`" : "a column name or off";
+    case SETTING_STRINGS:
+        return markdown ? "list of strings" : "a list of strings";
+    case SETTING_PROPERTIES:
+        return markdown ? "group of name = value" : "a group of name = value";
+    case SETTING_RENAMES:
+        return markdown ? "map from name to name" : "a map from name to name";
+    case SETTING_OBJECT:
+    case SETTING_NAMED:
+        return markdown ? "group, see below" : "a group of settings";
+    case SETTING_OBJECTS:
+        return markdown ? "list of groups, see below" : "a list of groups";
+    }
+    return "";
+}

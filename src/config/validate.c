@@ -1,0 +1,369 @@
+/* Checks across settings. Each runs beside the nodes, which know file and line. */
+#include "config/validate.h"
+
+#include <regex.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <ods/decoder.h>
+#include <ods/sink.h>
+
+
+#define TOPIC_MAX_BYTES 249
+#define PATTERN_MAX_BYTES 1000
+#define PATTERN_DEPTH_MAX 50
+#define PATTERN_REPEATS_MAX 1000
+
+/* Where to point at: the entry's value if it is there, else the group around it. */
+static const struct node *place(const struct node *group, const char *name)
+{
+    const struct entry *entry = node_find(group, name);
+    return entry ? entry->node : group;
+}
+
+#define REFUSE(load, node, ...) \
+    findings_error((load)->findings, (node)->source, (node)->line, __VA_ARGS__)
+
+static bool topic_name_is_good(const char *name)
+{
+    size_t length = strlen(name);
+    size_t good = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-");
+    return length && length <= TOPIC_MAX_BYTES && good == length && strcmp(name, ".") != 0 &&
+           strcmp(name, "..") != 0;
+}
+
+/* glibc's regcomp takes memory and stack without limit for nested groups and large counts. */
+static const char *pattern_excess(const char *pattern)
+{
+    unsigned depth = 0;
+    unsigned long repeats = 1;
+    if (strlen(pattern) > PATTERN_MAX_BYTES)
+        return "it is longer than 1000 bytes";
+    for (const char *at = pattern; *at; at++) {
+        if (*at == '\\' && at[1]) {
+            at++;
+        } else if (*at == '(' && ++depth > PATTERN_DEPTH_MAX) {
+            return "it has more than 50 groups";
+        } else if (*at == '{') {
+            unsigned long most = 1;
+            for (const char *digit = at + 1; *digit && *digit != '}'; digit++) {
+                unsigned long count = strtoul(digit, NULL, 10);
+                most = count > most ? count : most;
+            }
+            if (most > PATTERN_REPEATS_MAX || (repeats *= most) > PATTERN_REPEATS_MAX)
+                return "its {counts} repeat more than 1000 times";
+        }
+    }
+    return NULL;
+}
+
+/* Topics by name or by pattern, compiled as librdkafka compiles them. */
+static void check_topic(struct load *load, const struct node *node, const char *topic,
+                        const char *dead_letter)
+{
+    regex_t regex;
+    char why[256];
+    bool loops = *dead_letter && strcmp(topic, dead_letter) == 0;
+    if (*topic == '^') {
+        const char *excess = pattern_excess(topic);
+        int code = excess ? 0 : regcomp(&regex, topic, REG_EXTENDED | REG_NOSUB);
+        if (excess || code) {
+            if (code)
+                regerror(code, &regex, why, sizeof(why));
+            REFUSE(load, node,
+                   "pattern '%.200s' does not compile: %s; expected a POSIX extended regular "
+                   "expression",
+                   topic, excess ? excess : why);
+            return;
+        }
+        loops = *dead_letter && regexec(&regex, dead_letter, 0, NULL, 0) == 0;
+        regfree(&regex);
+    } else if (!topic_name_is_good(topic)) {
+        REFUSE(load, node,
+               "'%.200s' is no topic name (letters, digits, '.', '_', '-'); a pattern begins "
+               "with ^",
+               topic);
+    }
+    if (loops)
+        REFUSE(load, node,
+               "'%s' also reads the dead-letter topic '%s': rejected records would come round "
+               "again",
+               topic, dead_letter);
+}
+
+static void refuse_name(struct load *load, const struct node *node, const char *what,
+                        const char *name, const char *const *known, size_t count)
+{
+    char list[512] = "";
+    const char *near = name_nearest(name, known, count);
+    for (size_t i = 0, length = 0; i < count && length < sizeof(list); i++)
+        length += (size_t) snprintf(list + length, sizeof(list) - length, "%s%s", i ? ", " : "",
+                                    known[i]);
+    REFUSE(load, node, "unknown %s '%s'%s%s%s; known: %s", what, name,
+           near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "", list);
+}
+
+#define KNOWN_MAX 64
+
+static void check_format(struct load *load, const struct node *node, const char *format)
+{
+    const char *known[KNOWN_MAX];
+    size_t count = 0;
+    for (const struct decoder_ops *const *ops = decoder_list(); *ops && count < KNOWN_MAX; ops++) {
+        if (strcmp((*ops)->name, format) == 0)
+            return;
+        known[count++] = (*ops)->name;
+    }
+    refuse_name(load, node, "format", format, known, count);
+}
+
+static void check_type(struct load *load, const struct node *node, const char *type)
+{
+    const char *known[KNOWN_MAX];
+    size_t count = 0;
+    for (const struct sink_ops *const *ops = sink_list(); *ops && count < KNOWN_MAX; ops++) {
+        if (strcmp((*ops)->type, type) == 0)
+            return;
+        known[count++] = (*ops)->type;
+    }
+    refuse_name(load, node, "target type", type, known, count);
+}
+
+static bool contains(const struct strings *list, const char *text)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        if (strcmp(list->items[i], text) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* One of these settings stands here, so a contradiction is this entry's and not the defaults'. */
+static bool sets(const struct node *group, const char *one, const char *other)
+{
+    return node_find(group, one) || node_find(group, other);
+}
+
+/* A column name of the target that two would get. */
+static void check_renames(struct load *load, const struct node *group,
+                          const struct table_settings *table)
+{
+    const struct node *node = place(group, "columns.rename");
+    bool own = node_find(group, "columns.rename") != NULL;
+    for (size_t i = 0; i < table->rename_count; i++) {
+        const struct rename *rename = &table->renames[i];
+        const char *taken = strcmp(rename->to, table->cdc_operation) == 0   ? "cdc_operation"
+                            : strcmp(rename->to, table->cdc_timestamp) == 0 ? "cdc_timestamp"
+                                                                            : NULL;
+        if (taken)
+            REFUSE(load, node, "column '%s' is renamed to '%s', which is the %s column",
+                   rename->from, rename->to, taken);
+        for (size_t j = 0; own && j < i; j++) {
+            if (strcmp(table->renames[j].to, rename->to) == 0)
+                REFUSE(load, node, "columns '%s' and '%s' are both renamed to '%s'",
+                       table->renames[j].from, rename->from, rename->to);
+        }
+        if (contains(&table->exclude, rename->from))
+            REFUSE(load, node, "column '%s' is renamed and excluded", rename->from);
+    }
+}
+
+static void check_columns(struct load *load, const struct node *group,
+                          const struct table_settings *table)
+{
+    for (size_t i = 0; i < table->key.count; i++) {
+        const char *name = table->key.items[i];
+        struct strings before = {table->key.items, i};
+        if (contains(&before, name))
+            REFUSE(load, place(group, "key"), "column '%s' stands twice in the key", name);
+        if (contains(&table->exclude, name))
+            REFUSE(load, place(group, "key"), "key column '%s' is excluded", name);
+        if (table->include.count && !contains(&table->include, name))
+            REFUSE(load, place(group, "key"), "key column '%s' is not among columns.include",
+                   name);
+    }
+    bool own = sets(group, "columns.exclude", "columns.include");
+    for (size_t i = 0; own && i < table->exclude.count; i++) {
+        if (contains(&table->include, table->exclude.items[i]))
+            REFUSE(load, place(group, "columns.exclude"),
+                   "column '%s' is both included and excluded", table->exclude.items[i]);
+    }
+    check_renames(load, group, table);
+}
+
+static void check_table(struct load *load, const struct node *group,
+                        const struct table_settings *table)
+{
+    const struct node *target = place(group, "target");
+    const char *dot = strchr(table->target, '.');
+    if (table->skip)
+        return;
+    if (dot && (dot == table->target || !dot[1] || strchr(dot + 1, '.')))
+        REFUSE(load, target, "'target' expects \"table\" or \"schema.table\", found '%s'",
+               table->target);
+    if (table->on_delete == ON_DELETE_SOFT && !*table->cdc_operation &&
+        sets(group, "on_delete", "cdc_operation"))
+        REFUSE(load, place(group, "cdc_operation"),
+               "on_delete: soft marks deleted rows in the cdc_operation column, which is off; name "
+               "the column, or set on_delete to hard or ignore");
+    if (*table->cdc_operation && strcmp(table->cdc_operation, table->cdc_timestamp) == 0 &&
+        sets(group, "cdc_operation", "cdc_timestamp"))
+        REFUSE(load, place(group, "cdc_timestamp"),
+               "cdc_operation and cdc_timestamp are the same column '%s'", table->cdc_timestamp);
+    if (sets(group, "columns", "key") || sets(group, "cdc_operation", "cdc_timestamp"))
+        check_columns(load, group, table);
+}
+
+static void check_tables(struct load *load, const struct node *node,
+                         const struct pipeline_settings *pipeline)
+{
+    const struct entry *defaults = node_find(node, "defaults");
+    const struct entry *tables = node_find(node, "tables");
+    if (defaults && defaults->node->kind == NODE_MAP) {
+        if (*pipeline->defaults.target)
+            REFUSE(load, place(defaults->node, "target"),
+                   "'target' in defaults would put every table into one; name it per table");
+        check_table(load, defaults->node, &pipeline->defaults);
+    }
+    for (size_t i = 0; i < pipeline->table_count; i++) {
+        const struct entry *entry = &tables->node->entries[i];
+        const char *dot = strchr(entry->key, '.');
+        if (!*entry->key || (dot && (dot == entry->key || !dot[1])))
+            findings_error(load->findings, entry->node->source, entry->line,
+                           "'%s' names no table: expected table or schema.table", entry->key);
+        if (entry->node->kind == NODE_MAP)
+            check_table(load, entry->node, &pipeline->tables[i]);
+    }
+}
+
+static void resolve(struct load *load, const struct node *node, const struct settings *settings,
+                    struct pipeline_settings *pipeline)
+{
+    pipeline->file = pool_strdup(load->keep, node->source->name);
+    pipeline->line = node->line;
+    if (!pipeline->lanes)
+        pipeline->lanes = settings->lanes;
+    if (!*pipeline->group_id)
+        pipeline->group_id =
+            pool_printf(load->keep, "%s.%s", settings->kafka.group_id, pipeline->name);
+    if (!*pipeline->target && settings->target_count == 1)
+        pipeline->target = settings->targets[0].name;
+}
+
+static void check_target(struct load *load, const struct node *node,
+                         const struct settings *settings,
+                         const struct pipeline_settings *pipeline)
+{
+    const char *known[KNOWN_MAX];
+    size_t count = 0;
+    if (!*pipeline->target && !node_find(node, "target")) {
+        REFUSE(load, node, "'target' is missing here: there are several targets to choose from");
+        return;
+    }
+    for (size_t i = 0; i < settings->target_count; i++) {
+        if (strcmp(settings->targets[i].name, pipeline->target) == 0)
+            return;
+        if (count < KNOWN_MAX)
+            known[count++] = settings->targets[i].name;
+    }
+    refuse_name(load, place(node, "target"), "target", pipeline->target, known, count);
+}
+
+static void check_pipeline(struct load *load, const struct node *node,
+                           const struct settings *settings, size_t index)
+{
+    const struct pipeline_settings *pipeline = &settings->pipelines[index];
+    const struct entry *topics = node_find(node, "topics");
+    if (topics && topics->node->kind == NODE_LIST && topics->node->count == 0)
+        REFUSE(load, topics->node, "'topics' is empty: expected at least one topic");
+    for (size_t i = 0; topics && topics->node->kind == NODE_LIST && i < topics->node->count; i++) {
+        const struct node *item = topics->node->entries[i].node;
+        if (item->kind == NODE_SCALAR && *item->text && !item->broken)
+            check_topic(load, item, item->text, settings->dead_letter.topic);
+    }
+    check_format(load, place(node, "format"), pipeline->format);
+    if (settings->target_count)
+        check_target(load, node, settings, pipeline);
+    for (size_t i = 0; i < index; i++) {
+        const struct pipeline_settings *other = &settings->pipelines[i];
+        if (*pipeline->name && strcmp(other->name, pipeline->name) == 0)
+            REFUSE(load, place(node, "name"), "two pipelines are named '%s', the first in line %d",
+                   pipeline->name, other->line);
+        else if (strcmp(other->group_id, pipeline->group_id) == 0)
+            REFUSE(load, place(node, "group_id"),
+                   "pipelines '%s' and '%s' share the consumer group '%s': each would get only a "
+                   "part of the records",
+                   other->name, pipeline->name, pipeline->group_id);
+    }
+    check_tables(load, node, pipeline);
+}
+
+static bool port_is_good(const char *port)
+{
+    char *end;
+    long number = strtol(port, &end, 10);
+    return *port >= '0' && *port <= '9' && !*end && number >= 0 && number <= 65535;
+}
+
+static bool listen_is_good(const char *listen)
+{
+    const char *colon = strrchr(listen, ':');
+    if (!colon || colon == listen || !port_is_good(colon + 1))
+        return false;
+    if (*listen == '[')
+        return colon[-1] == ']' && colon > listen + 2;
+    return memchr(listen, ':', (size_t) (colon - listen)) == NULL;
+}
+
+static void check_daemon(struct load *load, const struct node *node,
+                         const struct settings *settings)
+{
+    const struct entry *targets = node_find(node, "targets");
+    if (*settings->http.listen && !listen_is_good(settings->http.listen))
+        REFUSE(load, place(node, "http.listen"),
+               "'http.listen' expects host:port, [address]:port or nothing, found \"%s\"",
+               settings->http.listen);
+    if (settings->retry.initial_ms > settings->retry.max_ms)
+        REFUSE(load, place(node, "retry"), "retry.initial_ms is larger than retry.max_ms");
+    if (*settings->dead_letter.topic && !topic_name_is_good(settings->dead_letter.topic))
+        REFUSE(load, place(node, "dead_letter.topic"),
+               "'dead_letter.topic' expects a topic name (letters, digits, '.', '_', '-'), found "
+               "\"%s\"",
+               settings->dead_letter.topic);
+    if (targets && targets->node->kind == NODE_LIST && targets->node->count == 0)
+        REFUSE(load, targets->node, "'targets' is empty: expected at least one target");
+    for (size_t i = 0; i < settings->target_count; i++) {
+        const struct node *target = targets->node->entries[i].node;
+        const char *name = settings->targets[i].name;
+        if (*settings->targets[i].type)
+            check_type(load, place(target, "type"), settings->targets[i].type);
+        for (size_t j = 0; j < i; j++) {
+            if (*name && strcmp(settings->targets[j].name, name) == 0)
+                REFUSE(load, place(target, "name"),
+                       "two targets are named '%s', the first in line %d", name,
+                       targets->node->entries[j].line);
+        }
+    }
+}
+
+void validate_settings(struct load *load, const struct node *daemon, const struct node *moves,
+                       struct settings *settings)
+{
+    const struct entry *pipelines = node_find(moves, "pipelines");
+    if (daemon)
+        check_daemon(load, daemon, settings);
+    if (pipelines && pipelines->node->count == 0 &&
+        (pipelines->node->kind == NODE_LIST || node_is_null(pipelines->node)))
+        REFUSE(load, pipelines->node, "'pipelines' is empty: expected at least one pipeline");
+    for (size_t i = 0; i < settings->pipeline_count; i++) {
+        struct pipeline_settings *pipeline = &settings->pipelines[i];
+        resolve(load, pipelines->node->entries[i].node, settings, pipeline);
+        if (!pipeline->file || !pipeline->group_id) {
+            settings->pipeline_count = 0;
+            return; /* memory is out: the load fails */
+        }
+        if (pipelines->node->entries[i].node->kind == NODE_MAP)
+            check_pipeline(load, pipelines->node->entries[i].node, settings, i);
+    }
+}

@@ -1,0 +1,148 @@
+/* The batch: arrays that grow, an arena, and one place where everything dies. No locks: a batch is
+ * in one thread's hands at a time. */
+#include <ods/batch.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Memory that a batch keeps for its next filling; what a rare giant needed goes back. */
+#define ARENA_KEEP_BYTES ((size_t) 8 * 1024 * 1024)
+#define ARRAY_KEEP_BYTES ((size_t) 4 * 1024 * 1024)
+
+const char *pass_reason_name(enum pass_reason reason)
+{
+    static const char *const names[PASS_COUNT] = {
+        [PASS_SCHEMA_CHANGE] = "schema_change", [PASS_TRANSACTION] = "transaction",
+        [PASS_HEARTBEAT] = "heartbeat",         [PASS_MESSAGE] = "message",
+        [PASS_TOMBSTONE] = "tombstone",         [PASS_SKIPPED] = "skipped",
+    };
+    return (size_t) reason < PASS_COUNT ? names[reason] : "unknown";
+}
+
+struct batch *batch_new(void)
+{
+    return calloc(1, sizeof(struct batch));
+}
+
+void batch_free(struct batch *batch)
+{
+    if (!batch)
+        return;
+    batch_reset(batch);
+    arena_done(&batch->arena);
+    free(batch->records);
+    free(batch->changes);
+    free(batch->ranges);
+    free(batch->rejects);
+    free(batch);
+}
+
+/* `items` points to the array's pointer, whatever its type: copied as bytes, never aliased. */
+static void trim(void *items, uint32_t *capacity, size_t size)
+{
+    void *array;
+    memcpy(&array, items, sizeof array);
+    if (*capacity * size > ARRAY_KEEP_BYTES) {
+        free(array);
+        array = NULL;
+        memcpy(items, &array, sizeof array);
+        *capacity = 0;
+    }
+}
+
+void batch_reset(struct batch *batch)
+{
+    if (batch->release)
+        for (uint32_t i = 0; i < batch->record_count; i++)
+            if (batch->records[i].owner)
+                batch->release(batch->records[i].owner);
+    batch->record_count = batch->change_count = 0;
+    batch->range_count = batch->reject_count = 0;
+    trim(&batch->records, &batch->record_capacity, sizeof *batch->records);
+    trim(&batch->changes, &batch->change_capacity, sizeof *batch->changes);
+    trim(&batch->rejects, &batch->reject_capacity, sizeof *batch->rejects);
+    arena_reset(&batch->arena, ARENA_KEEP_BYTES);
+    memset(batch->passed, 0, sizeof batch->passed);
+    batch->payload_bytes = 0;
+    batch->commit_unknown = false;
+    batch->opened_us = 0;
+}
+
+bool batch_is_empty(const struct batch *batch)
+{
+    return batch->record_count == 0;
+}
+
+size_t batch_bytes(const struct batch *batch)
+{
+    return batch->payload_bytes + batch->arena.used_bytes +
+           batch->record_count * sizeof *batch->records +
+           batch->change_count * sizeof *batch->changes +
+           batch->reject_count * sizeof *batch->rejects;
+}
+
+/* The next slot of a growing array, zeroed; NULL when memory is out. */
+static void *append(void *items, uint32_t *count, uint32_t *capacity, size_t size)
+{
+    void *array;
+    memcpy(&array, items, sizeof array);
+    if (*count == *capacity) {
+        uint32_t larger = *capacity ? *capacity * 2 : 64;
+        if (larger < *capacity)
+            return NULL;
+        void *moved = realloc(array, larger * size);
+        if (!moved)
+            return NULL;
+        array = moved;
+        memcpy(items, &array, sizeof array);
+        *capacity = larger;
+    }
+    void *slot = (char *) array + (size_t) (*count)++ * size;
+    return memset(slot, 0, size);
+}
+
+struct record *batch_add_record(struct batch *batch)
+{
+    return append(&batch->records, &batch->record_count, &batch->record_capacity,
+                  sizeof *batch->records);
+}
+
+struct change *batch_add_change(struct batch *batch)
+{
+    return append(&batch->changes, &batch->change_count, &batch->change_capacity,
+                  sizeof *batch->changes);
+}
+
+struct reject *batch_add_reject(struct batch *batch, uint32_t record, const char *stage,
+                                const struct error *error)
+{
+    struct reject *reject = append(&batch->rejects, &batch->reject_count, &batch->reject_capacity,
+                                   sizeof *batch->rejects);
+    if (!reject)
+        return NULL;
+    reject->record = record;
+    reject->stage = stage;
+    reject->error = *error;
+    return reject;
+}
+
+bool batch_cover(struct batch *batch, const char *topic, int32_t partition, int64_t from,
+                 int64_t offset)
+{
+    /* Records come in runs of one partition, so the last range is nearly always the one. */
+    for (uint32_t i = batch->range_count; i-- > 0;) {
+        struct range *range = &batch->ranges[i];
+        if (range->partition == partition &&
+            (range->topic == topic || strcmp(range->topic, topic) == 0)) {
+            range->upto = offset + 1;
+            return true;
+        }
+    }
+    struct range *range =
+        append(&batch->ranges, &batch->range_count, &batch->range_capacity, sizeof *batch->ranges);
+    if (!range)
+        return false;
+    *range =
+        (struct range){.topic = topic, .partition = partition, .from = from, .upto = offset + 1};
+    return true;
+}

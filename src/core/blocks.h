@@ -1,0 +1,18 @@
+/* Small pieces of memory with one owner and one end: everything that blocks_alloc() gave dies at
+ * blocks_done(). For what lives long and is built once (shapes, compiled schemas). */
+#ifndef BLOCKS_H
+#define BLOCKS_H
+
+#include <stddef.h>
+
+struct block;
+struct blocks {
+    struct block *first;
+    size_t bytes; /* handed out */
+};
+
+void *blocks_alloc(struct blocks *blocks, size_t bytes); /* zeroed; NULL when memory is out */
+char *blocks_strndup(struct blocks *blocks, const char *text, size_t length); /* terminated */
+void blocks_done(struct blocks *blocks); /* zeroed ones are fine */
+
+#endif

@@ -1,0 +1,23 @@
+/* The log: one line an event on standard error, as text or JSON. The only mutable global.
+ *
+ * Only main.c, cli/ and pipeline/ log above debug. Thread-safe. Never pass secrets.
+ */
+#ifndef LOG_H
+#define LOG_H
+
+#include "config/settings.h"
+
+void log_configure(const struct log_settings *settings);
+bool log_enabled(enum log_level level);
+
+/* Fields: NULL-terminated pairs of name and text, then the message is formatted.
+ * log_event(LOG_WARN, (const char *[]) {"pipeline", name, "lane", "0", NULL}, "waiting: %s", …) */
+void log_event(enum log_level level, const char *const *fields, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+#define log_error(...) log_event(LOG_ERROR, NULL, __VA_ARGS__)
+#define log_warn(...)  log_event(LOG_WARN, NULL, __VA_ARGS__)
+#define log_info(...)  log_event(LOG_INFO, NULL, __VA_ARGS__)
+#define log_debug(...) log_event(LOG_DEBUG, NULL, __VA_ARGS__)
+
+#endif

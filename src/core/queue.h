@@ -1,0 +1,35 @@
+/* The bounded two-way queue of a lane: full batches go to the writer (todo), done ones come back.
+ *
+ * One consumer thread, one writer thread. Capacity is the lane's number of batches, so neither
+ * push can block.
+ */
+#ifndef QUEUE_H
+#define QUEUE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <ods/batch.h>
+
+#define QUEUE_MAX 16
+
+struct queue;
+
+struct queue *queue_new(size_t capacity); /* 1..QUEUE_MAX; NULL when memory is out */
+void queue_free(struct queue *queue);
+
+/* Consumer side. */
+void queue_push(struct queue *queue, struct batch *batch);
+struct batch *queue_take_done(struct queue *queue, int64_t wait_ms); /* NULL: none in time */
+bool queue_writer_idle(struct queue *queue); /* nothing handed over that is not back yet */
+void queue_close(struct queue *queue);       /* the writer's queue_pop() then answers NULL */
+
+/* Writer side. queue_pop() blocks; wait_ms < 0: for ever. *closed tells NULL's reason. */
+struct batch *queue_pop(struct queue *queue, int64_t wait_ms, bool *closed);
+void queue_push_done(struct queue *queue, struct batch *batch);
+
+/* Called by the writer after each queue_push_done(), to wake a consumer that polls elsewhere. */
+void queue_on_done(struct queue *queue, void (*wake)(void *context), void *context);
+
+#endif

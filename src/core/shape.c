@@ -1,0 +1,216 @@
+/* The table of interned shapes: a hash set with deep copies, never shrinking, bounded.
+ *
+ * A shape is promised to live as long as its decoder, so none can be evicted. Instead the table has
+ * ceilings; past them nothing new is learned and shape_table_full() says so.
+ */
+#include "core/shape.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/blocks.h"
+
+#define SHAPES_MAX 100000
+#define SHAPE_BYTES_MAX ((size_t) 64 * 1024 * 1024)
+
+struct shape_table {
+    struct blocks blocks;
+    struct shape **slots; /* open addressing, a power of two */
+    uint64_t *hashes;
+    size_t slot_count, count;
+    bool full;
+};
+
+struct shape_table *shape_table_new(void)
+{
+    return calloc(1, sizeof(struct shape_table));
+}
+
+void shape_table_free(struct shape_table *table)
+{
+    if (!table)
+        return;
+    blocks_done(&table->blocks);
+    free(table->slots);
+    free(table->hashes);
+    free(table);
+}
+
+size_t shape_table_count(const struct shape_table *table)
+{
+    return table->count;
+}
+
+bool shape_table_full(const struct shape_table *table)
+{
+    return table->full;
+}
+
+int shape_column(const struct shape *shape, const char *name, size_t length)
+{
+    for (uint32_t i = 0; i < shape->column_count; i++)
+        if (shape->columns[i].name_length == length &&
+            memcmp(shape->columns[i].name, name, length) == 0)
+            return (int) i;
+    return -1;
+}
+
+/* --- hash and equality --- */
+
+static uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t length)
+{
+    const unsigned char *at = bytes;
+    for (size_t i = 0; i < length; i++)
+        hash = (hash ^ at[i]) * UINT64_C(1099511628211);
+    return hash;
+}
+
+static uint64_t hash_text(uint64_t hash, const char *text)
+{
+    return text ? hash_bytes(hash, text, strlen(text) + 1) : hash_bytes(hash, "\1", 1);
+}
+
+/* The parts that nearly always tell shapes apart; equality looks at all of them. */
+static uint64_t shape_hash(const struct shape *shape)
+{
+    uint64_t hash = UINT64_C(14695981039346656037);
+    hash = hash_text(hash, shape->database);
+    hash = hash_text(hash, shape->schema);
+    hash = hash_text(hash, shape->table);
+    for (uint32_t i = 0; i < shape->column_count; i++) {
+        const struct column *column = &shape->columns[i];
+        hash = hash_bytes(hash, column->name, column->name_length);
+        int32_t facts[] = {(int32_t) column->type, column->length, column->scale, column->optional};
+        hash = hash_bytes(hash, facts, sizeof facts);
+    }
+    return hash_bytes(hash, shape->key, shape->key_count * sizeof *shape->key);
+}
+
+static bool same_text(const char *a, const char *b)
+{
+    return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+static bool same_column(const struct column *a, const struct column *b)
+{
+    if (a == b)
+        return true;
+    if (!a || !b)
+        return false;
+    return a->name_length == b->name_length && memcmp(a->name, b->name, a->name_length) == 0 &&
+           a->type == b->type && a->length == b->length && a->scale == b->scale &&
+           a->optional == b->optional && a->has_default == b->has_default &&
+           same_text(a->source_type, b->source_type) && same_text(a->allowed, b->allowed) &&
+           same_column(a->element, b->element);
+}
+
+static bool same_shape(const struct shape *a, const struct shape *b)
+{
+    if (a->column_count != b->column_count || a->key_count != b->key_count ||
+        a->typed != b->typed || !same_text(a->database, b->database) ||
+        !same_text(a->schema, b->schema) || !same_text(a->table, b->table) ||
+        !same_text(a->connector, b->connector))
+        return false;
+    for (uint32_t i = 0; i < a->column_count; i++)
+        if (!same_column(&a->columns[i], &b->columns[i]))
+            return false;
+    return !a->key_count || memcmp(a->key, b->key, a->key_count * sizeof *a->key) == 0;
+}
+
+/* --- copies --- */
+
+static bool copy_text(struct blocks *blocks, const char **to, const char *from)
+{
+    *to = from ? blocks_strndup(blocks, from, strlen(from)) : NULL;
+    return *to || !from;
+}
+
+static bool copy_column(struct blocks *blocks, struct column *to, const struct column *from)
+{
+    *to = *from;
+    to->element = NULL;
+    to->name = blocks_strndup(blocks, from->name ? from->name : "", from->name_length);
+    if (!to->name || !copy_text(blocks, &to->source_type, from->source_type) ||
+        !copy_text(blocks, &to->allowed, from->allowed))
+        return false;
+    if (!from->element)
+        return true;
+    struct column *element = blocks_alloc(blocks, sizeof *element);
+    to->element = element;
+    return element && copy_column(blocks, element, from->element);
+}
+
+static struct shape *copy_shape(struct blocks *blocks, const struct shape *from)
+{
+    struct shape *shape = blocks_alloc(blocks, sizeof *shape);
+    struct column *columns = blocks_alloc(blocks, from->column_count * sizeof *columns);
+    uint32_t *key = blocks_alloc(blocks, from->key_count * sizeof *key);
+    if (!shape || !columns || !key)
+        return NULL;
+    *shape = *from;
+    shape->columns = columns;
+    shape->key = key;
+    if (from->key_count)
+        memcpy(key, from->key, from->key_count * sizeof *key);
+    if (!copy_text(blocks, &shape->topic, from->topic) ||
+        !copy_text(blocks, &shape->database, from->database) ||
+        !copy_text(blocks, &shape->schema, from->schema) ||
+        !copy_text(blocks, &shape->table, from->table) ||
+        !copy_text(blocks, &shape->connector, from->connector))
+        return NULL;
+    for (uint32_t i = 0; i < from->column_count; i++)
+        if (!copy_column(blocks, &columns[i], &from->columns[i]))
+            return NULL;
+    return shape;
+}
+
+/* --- the set --- */
+
+static bool grow(struct shape_table *table)
+{
+    size_t larger = table->slot_count ? table->slot_count * 2 : 64;
+    struct shape **slots = calloc(larger, sizeof *slots);
+    uint64_t *hashes = calloc(larger, sizeof *hashes);
+    if (!slots || !hashes) {
+        free(slots);
+        free(hashes);
+        return false;
+    }
+    for (size_t i = 0; i < table->slot_count; i++) {
+        if (!table->slots[i])
+            continue;
+        size_t at = table->hashes[i] & (larger - 1);
+        while (slots[at])
+            at = (at + 1) & (larger - 1);
+        slots[at] = table->slots[i];
+        hashes[at] = table->hashes[i];
+    }
+    free(table->slots);
+    free(table->hashes);
+    table->slots = slots;
+    table->hashes = hashes;
+    table->slot_count = larger;
+    return true;
+}
+
+const struct shape *shape_intern(struct shape_table *table, const struct shape *candidate)
+{
+    if (table->count * 2 >= table->slot_count && !grow(table))
+        return NULL;
+    uint64_t hash = shape_hash(candidate);
+    size_t at = hash & (table->slot_count - 1);
+    for (; table->slots[at]; at = (at + 1) & (table->slot_count - 1))
+        if (table->hashes[at] == hash && same_shape(table->slots[at], candidate))
+            return table->slots[at];
+    if (table->count >= SHAPES_MAX || table->blocks.bytes >= SHAPE_BYTES_MAX) {
+        table->full = true;
+        return NULL;
+    }
+    struct shape *shape = copy_shape(&table->blocks, candidate);
+    if (!shape)
+        return NULL;
+    shape->id = (uint32_t) table->count++;
+    table->slots[at] = shape;
+    table->hashes[at] = hash;
+    return shape;
+}

@@ -1,0 +1,22 @@
+/* Interned shapes: equal tables share one pointer. Owned by a decoder, one thread. */
+#ifndef SHAPE_H
+#define SHAPE_H
+
+#include <ods/change.h>
+
+struct shape_table;
+
+struct shape_table *shape_table_new(void);
+void shape_table_free(struct shape_table *table);
+
+/* The interned twin of `candidate` (database, schema, table, columns, key; not topic), copied
+ * deeply at first sight. NULL when memory is out, or when the table is full (100,000 shapes or 64
+ * MB of them: only records without schemas and with ever new sets of columns come there). */
+const struct shape *shape_intern(struct shape_table *table, const struct shape *candidate);
+bool shape_table_full(const struct shape_table *table);
+size_t shape_table_count(const struct shape_table *table);
+
+/* Index of a column by name, or -1. */
+int shape_column(const struct shape *shape, const char *name, size_t length);
+
+#endif

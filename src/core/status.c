@@ -1,0 +1,64 @@
+/* Answers and errors: what a step says to its caller. Thread-safe, no state. */
+#include <ods/status.h>
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+void error_init(struct error *error)
+{
+    if (!error)
+        return;
+    memset(error, 0, offsetof(struct error, text));
+    error->index = ERROR_NO_INDEX;
+    error->text[0] = '\0';
+}
+
+/* One line: what a server wrote over several lines stays readable in a log and in a header. */
+static void flatten(char *text)
+{
+    for (char *at = text; *at; at++)
+        if (*at == '\n' || *at == '\r' || *at == '\t')
+            *at = ' ';
+    size_t length = strlen(text);
+    while (length && text[length - 1] == ' ')
+        text[--length] = '\0';
+}
+
+enum ods_status error_set(struct error *error, enum ods_status status, const char *format, ...)
+{
+    if (!error)
+        return status;
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(error->text, sizeof error->text, format, arguments);
+    va_end(arguments);
+    flatten(error->text);
+    return status;
+}
+
+void error_prefix(struct error *error, const char *format, ...)
+{
+    if (!error)
+        return;
+    char prefix[ERROR_TEXT_BYTES];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(prefix, sizeof prefix, format, arguments);
+    va_end(arguments);
+    size_t length = strlen(prefix), room = sizeof error->text - 1;
+    if (length > room)
+        length = room;
+    size_t kept = strlen(error->text);
+    if (kept > room - length)
+        kept = room - length;
+    memmove(error->text + length, error->text, kept);
+    memcpy(error->text, prefix, length);
+    error->text[length + kept] = '\0';
+}
+
+const char *ods_status_name(enum ods_status status)
+{
+    static const char *const names[] = {"ok", "retry", "reject", "fenced", "fatal"};
+    return (size_t) status < sizeof names / sizeof *names ? names[status] : "unknown";
+}

@@ -1,0 +1,405 @@
+/* Values as text. One function a group of semantic types, chosen by what the value is and what its
+ * column means. Pure but for the buffer; any thread. */
+#include "core/text.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/decimal.h"
+#include "core/text_nested.h"
+#include "core/time.h"
+
+/* A bit string beyond this has no declared length worth padding to (varbit without one). */
+#define BITS_PADDED_MAX 65536
+
+static enum ods_status reject(struct error *error, const struct column *column, const char *what)
+{
+    return error_set(error, ODS_REJECT, "column %.63s: %s (its type is %s)", column->name, what,
+                     semantic_name(column->type));
+}
+
+static void put_integer(struct buffer *out, int64_t integer)
+{
+    char digits[24], *at = digits + sizeof digits;
+    uint64_t magnitude = integer < 0 ? 0 - (uint64_t) integer : (uint64_t) integer;
+    do
+        *--at = (char) ('0' + magnitude % 10);
+    while (magnitude /= 10);
+    if (integer < 0)
+        *--at = '-';
+    buffer_add(out, at, (size_t) (digits + sizeof digits - at));
+}
+
+/* --- integers --- */
+
+static enum ods_status put_infinite(struct buffer *out, int sign)
+{
+    buffer_puts(out, sign < 0 ? "-infinity" : "infinity");
+    return ODS_OK;
+}
+
+static enum ods_status text_date(struct buffer *out, const struct column *column, int64_t days,
+                                 struct error *error)
+{
+    int infinite = time_date_infinite(days);
+    if (infinite)
+        return put_infinite(out, infinite);
+    if (days < TIME_DAYS_MIN || days > TIME_DAYS_MAX)
+        return reject(error, column, "a date beyond PostgreSQL's");
+    time_format_date(out, days);
+    return ODS_OK;
+}
+
+static enum ods_status text_timestamp(struct buffer *out, const struct column *column,
+                                      int64_t number, struct error *error)
+{
+    int infinite = column->type == SEM_TIMESTAMP_US   ? time_us_infinite(number)
+                   : column->type == SEM_TIMESTAMP_MS ? time_ms_infinite(number)
+                                                      : 0;
+    if (infinite)
+        return put_infinite(out, infinite);
+    int64_t us = number;
+    if (column->type == SEM_TIMESTAMP_NS)
+        us = time_round_ns(number);
+    else if (column->type == SEM_TIMESTAMP_MS &&
+             __builtin_mul_overflow(number, INT64_C(1000), &us))
+        return reject(error, column, "a timestamp beyond PostgreSQL's");
+    if (us < TIME_US_MIN)
+        return reject(error, column, "a timestamp beyond PostgreSQL's");
+    time_format_timestamp(out, us, false);
+    return ODS_OK;
+}
+
+static enum ods_status text_time_ms(struct buffer *out, const struct column *column, int64_t ms,
+                                    struct error *error)
+{
+    int64_t us;
+    if (__builtin_mul_overflow(ms, INT64_C(1000), &us))
+        return reject(error, column, "a time out of range");
+    time_format_time(out, us);
+    return ODS_OK;
+}
+
+/* MySQL's bigint unsigned arrives as the int64 of the same bits, where the source's type is told. */
+static bool is_unsigned_bigint(const struct column *column)
+{
+    return column->type == SEM_INT64 && column->source_type &&
+           strcasestr(column->source_type, "bigint unsigned");
+}
+
+static enum ods_status text_integer(struct buffer *out, const struct column *column,
+                                    int64_t integer, struct error *error)
+{
+    switch (column->type) {
+    case SEM_DATE:
+        return text_date(out, column, integer, error);
+    case SEM_TIMESTAMP_MS:
+    case SEM_TIMESTAMP_US:
+    case SEM_TIMESTAMP_NS:
+        return text_timestamp(out, column, integer, error);
+    case SEM_TIME_MS:
+        return text_time_ms(out, column, integer, error);
+    case SEM_TIME_US:
+    case SEM_DURATION_US:
+        time_format_time(out, integer);
+        return ODS_OK;
+    case SEM_TIME_NS:
+    case SEM_DURATION_NS:
+        time_format_time(out, time_round_ns(integer));
+        return ODS_OK;
+    default:
+        if (integer < 0 && is_unsigned_bigint(column))
+            buffer_printf(out, "%llu", (unsigned long long) integer);
+        else
+            put_integer(out, integer);
+        return ODS_OK;
+    }
+}
+
+/* --- floats --- */
+
+/* Digits and exponent of "d.ddde±xx" laid out as PostgreSQL does. */
+static void place_digits(struct buffer *out, const char *digits, int count, int exponent,
+                         int widest)
+{
+    if (exponent < -4 || exponent >= widest) {
+        buffer_add(out, digits, 1);
+        if (count > 1) {
+            buffer_add(out, ".", 1);
+            buffer_add(out, digits + 1, (size_t) count - 1);
+        }
+        buffer_printf(out, "e%c%02d", exponent < 0 ? '-' : '+', abs(exponent));
+        return;
+    }
+    if (exponent < 0) {
+        buffer_add(out, "0.0000", (size_t) (1 - exponent));
+        buffer_add(out, digits, (size_t) count);
+        return;
+    }
+    for (int i = 0; i <= exponent || i < count; i++) {
+        if (i == exponent + 1)
+            buffer_add(out, ".", 1);
+        buffer_add(out, i < count ? &digits[i] : "0", 1);
+    }
+}
+
+static bool reads_back(const char *text, double number, int bits)
+{
+    return bits == 32 ? strtof(text, NULL) == (float) number : strtod(text, NULL) == number;
+}
+
+bool text_float(struct buffer *out, const char *text, size_t length, int bits)
+{
+    char copy[400], shortest[40], digits[24];
+    if (length >= sizeof copy)
+        return false;
+    memcpy(copy, text, length);
+    copy[length] = '\0';
+    double number = bits == 32 ? (double) strtof(copy, NULL) : strtod(copy, NULL);
+    if (isnan(number) || isinf(number)) {
+        /* A word says so itself; digits that overflow are not this type's number. */
+        if (!strchr("NI", copy[copy[0] == '-']))
+            return false;
+        buffer_puts(out, isnan(number) ? "NaN" : number < 0 ? "-Infinity" : "Infinity");
+        return true;
+    }
+    int precision = bits == 32 ? 6 : 15, most = bits == 32 ? 9 : 17;
+    do
+        snprintf(shortest, sizeof shortest, "%.*e", precision - 1, number);
+    while (!reads_back(shortest, number, bits) && ++precision <= most);
+    char *at = shortest;
+    if (*at == '-') {
+        buffer_add(out, "-", 1);
+        at++;
+    }
+    int count = 0;
+    for (; *at && *at != 'e'; at++)
+        if (*at != '.')
+            digits[count++] = *at;
+    int exponent = atoi(at + 1);
+    while (count > 1 && digits[count - 1] == '0')
+        count--;
+    place_digits(out, digits, count, exponent, bits == 32 ? 6 : 15);
+    return true;
+}
+
+static enum ods_status text_double(struct buffer *out, const struct column *column, double real,
+                                   struct error *error)
+{
+    char text[40];
+    int length = isnan(real)   ? snprintf(text, sizeof text, "NaN")
+                 : isinf(real) ? snprintf(text, sizeof text, real < 0 ? "-Infinity" : "Infinity")
+                               : snprintf(text, sizeof text, "%.17g", real);
+    if (text_float(out, text, (size_t) length, column->type == SEM_FLOAT32 ? 32 : 64))
+        return ODS_OK;
+    return reject(error, column, "a number out of range");
+}
+
+static enum ods_status text_number(struct buffer *out, const struct column *column,
+                                   const char *text, size_t length, struct error *error)
+{
+    if (column->type == SEM_FLOAT32 || column->type == SEM_FLOAT64) {
+        if (!text_float(out, text, length, column->type == SEM_FLOAT32 ? 32 : 64))
+            return reject(error, column, "a number out of range");
+        return ODS_OK;
+    }
+    if (column->type == SEM_DECIMAL) {
+        if (!decimal_from_text(out, text, length))
+            return reject(error, column, "a number beyond PostgreSQL's numeric");
+        return ODS_OK;
+    }
+    buffer_add(out, text, length);
+    return ODS_OK;
+}
+
+/* --- bytes --- */
+
+void text_hex(struct buffer *out, const void *bytes, size_t length, const char *prefix,
+              bool uppercase)
+{
+    const char *digits = uppercase ? "0123456789ABCDEF" : "0123456789abcdef";
+    const unsigned char *at = bytes;
+    buffer_puts(out, prefix);
+    char *to = buffer_take(out, 2 * length);
+    for (size_t i = 0; to && i < length; i++) {
+        *to++ = digits[at[i] >> 4];
+        *to++ = digits[at[i] & 15];
+    }
+}
+
+/* Little-endian bytes to 0s and 1s, the highest bit first. */
+static enum ods_status text_bits(struct buffer *out, const struct column *column,
+                                 const unsigned char *bytes, size_t length, struct error *error)
+{
+    size_t count = column->length >= 0 && column->length <= BITS_PADDED_MAX
+                       ? (size_t) column->length
+                       : length * 8;
+    for (size_t bit = count; bit < length * 8; bit++)
+        if (bytes[bit / 8] >> (bit % 8) & 1)
+            return reject(error, column, "more bits than the column's length");
+    char *to = buffer_take(out, count);
+    for (size_t bit = count; to && bit-- > 0;)
+        *to++ = bit / 8 < length && bytes[bit / 8] >> (bit % 8) & 1 ? '1' : '0';
+    return ODS_OK;
+}
+
+static enum ods_status text_bytes(struct buffer *out, const struct column *column,
+                                  const struct value *value, struct error *error)
+{
+    switch (column->type) {
+    case SEM_DECIMAL:
+        if (!decimal_from_bytes(out, value->bytes, value->length,
+                                column->scale == INT32_MIN ? 0 : column->scale))
+            return reject(error, column, "empty, or more digits than PostgreSQL's numeric has");
+        return ODS_OK;
+    case SEM_BITS:
+        return text_bits(out, column, (const unsigned char *) value->bytes, value->length, error);
+    default:
+        text_hex(out, value->bytes, value->length, "\\x", false);
+        return ODS_OK;
+    }
+}
+
+/* --- text --- */
+
+static bool is_infinite(const char *text, size_t length)
+{
+    return (length == 8 && memcmp(text, "infinity", 8) == 0) ||
+           (length == 9 && memcmp(text, "-infinity", 9) == 0);
+}
+
+static enum ods_status text_zoned_timestamp(struct buffer *out, const struct column *column,
+                                            const char *text, size_t length, struct error *error)
+{
+    int64_t us;
+    bool zoned;
+    if (is_infinite(text, length)) {
+        buffer_add(out, text, length);
+        return ODS_OK;
+    }
+    if (!time_parse_timestamp(text, length, &us, &zoned))
+        return reject(error, column, "not an ISO 8601 timestamp");
+    if (us < TIME_US_MIN)
+        return reject(error, column, "a timestamp beyond PostgreSQL's");
+    time_format_timestamp(out, us, true);
+    return ODS_OK;
+}
+
+/* The zone stays as it is, but in PostgreSQL's writing: "Z" is +00, ":00" of an offset goes. */
+static enum ods_status text_zoned_time(struct buffer *out, const struct column *column,
+                                       const char *text, size_t length, struct error *error)
+{
+    int64_t us;
+    size_t taken = time_parse_time(text, length, &us), left = length - taken;
+    const char *zone = text + taken;
+    if (!taken)
+        return reject(error, column, "not an ISO 8601 time");
+    time_format_time(out, us);
+    if (left == 0 || (left == 1 && *zone == 'Z')) {
+        buffer_puts(out, left ? "+00" : "");
+        return ODS_OK;
+    }
+    bool offset = (*zone == '+' || *zone == '-') && (left == 3 || left == 6 || left == 9);
+    for (size_t i = 1; offset && i < left; i++)
+        offset = i % 3 == 0 ? zone[i] == ':' : zone[i] >= '0' && zone[i] <= '9';
+    if (!offset)
+        return reject(error, column, "not an ISO 8601 time");
+    while (left > 3 && memcmp(zone + left - 3, ":00", 3) == 0)
+        left -= 3;
+    buffer_add(out, zone, left);
+    return ODS_OK;
+}
+
+/* Without the zone that follows an ISO date, time or timestamp: nothing is shifted. */
+static size_t without_zone(const char *text, size_t length)
+{
+    if (length && (text[length - 1] == 'Z' || text[length - 1] == 'z'))
+        return length - 1;
+    for (size_t hours = 3; hours <= 6; hours += 3)
+        if (length > hours + 9 && text[length - 3] == (hours == 6 ? ':' : text[length - hours]) &&
+            (text[length - hours] == '+' || text[length - hours] == '-'))
+            return length - hours;
+    return length;
+}
+
+static enum ods_status text_iso(struct buffer *out, const struct column *column, const char *text,
+                                size_t length, struct error *error)
+{
+    int64_t us, rest;
+    bool zoned;
+    if (is_infinite(text, length)) {
+        buffer_add(out, text, length);
+        return ODS_OK;
+    }
+    if (column->type == SEM_ISO_TIME) {
+        size_t taken = time_parse_time(text, length, &us);
+        if (!taken || (taken < length && !strchr("Zz+-", text[taken])))
+            return reject(error, column, "not an ISO 8601 time");
+        time_format_time(out, us);
+        return ODS_OK;
+    }
+    /* A date's own hyphens look like an offset: only behind a time is one looked for. */
+    bool has_time = memchr(text, 'T', length) || column->type == SEM_ISO_TIMESTAMP;
+    size_t local = has_time || (length && text[length - 1] == 'Z') ? without_zone(text, length)
+                   : length > 6 && text[length - 6] == '+'         ? length - 6
+                                                                   : length;
+    if (!time_parse_timestamp(text, local, &us, &zoned) || us < TIME_US_MIN)
+        return reject(error, column, "not an ISO 8601 date, or beyond PostgreSQL's");
+    if (column->type == SEM_ISO_DATE)
+        time_format_date(out, time_floor_div(us, INT64_C(86400000000), &rest));
+    else
+        time_format_timestamp(out, us, false);
+    return ODS_OK;
+}
+
+static enum ods_status text_text(struct buffer *out, const struct column *column, const char *text,
+                                 size_t length, struct error *error)
+{
+    int64_t months, days, us;
+    switch (column->type) {
+    case SEM_ZONED_TIMESTAMP:
+        return text_zoned_timestamp(out, column, text, length, error);
+    case SEM_ZONED_TIME:
+        return text_zoned_time(out, column, text, length, error);
+    case SEM_ISO_DATE:
+    case SEM_ISO_TIME:
+    case SEM_ISO_TIMESTAMP:
+        return text_iso(out, column, text, length, error);
+    case SEM_INTERVAL:
+        if (!time_parse_interval(text, length, &months, &days, &us))
+            return reject(error, column, "not an ISO 8601 duration");
+        time_format_interval(out, months, days, us);
+        return ODS_OK;
+    default:
+        buffer_add(out, text, length);
+        return ODS_OK;
+    }
+}
+
+enum ods_status text_value(struct buffer *out, const struct column *column,
+                           const struct value *value, struct error *error)
+{
+    switch ((enum value_kind) value->kind) {
+    case VALUE_BOOL:
+        buffer_puts(out, value->integer ? "true" : "false");
+        return ODS_OK;
+    case VALUE_INT:
+        return text_integer(out, column, value->integer, error);
+    case VALUE_DOUBLE:
+        return text_double(out, column, value->real, error);
+    case VALUE_NUMBER:
+        return text_number(out, column, value->bytes, value->length, error);
+    case VALUE_TEXT:
+        return text_text(out, column, value->bytes, value->length, error);
+    case VALUE_BYTES:
+        return text_bytes(out, column, value, error);
+    case VALUE_JSON:
+        return text_nested(out, column, value, error);
+    case VALUE_ABSENT:
+    case VALUE_NULL:
+        break;
+    }
+    return reject(error, column, "no value");
+}

@@ -1,0 +1,17 @@
+/* A value as text: the canonical form that decode prints and that PostgreSQL's input functions
+ * take. Dates and times are ISO 8601 as PostgreSQL writes them ("2025-12-19 08:02:27.123456",
+ * "0002-11-30 BC", "infinity"), decimals plain digits, bits 0 and 1, bytes \x hex, arrays {…}.
+ */
+#ifndef TEXT_H
+#define TEXT_H
+
+#include <ods/status.h>
+#include <ods/value.h>
+#include "core/buffer.h"
+
+/* Append the text of a value that is neither ABSENT nor NULL. ODS_REJECT: it can't be (a time of
+ * day out of range is still written; malformed decimals, dates beyond PostgreSQL's are not). */
+enum ods_status text_value(struct buffer *out, const struct column *column,
+                           const struct value *value, struct error *error);
+
+#endif

@@ -1,0 +1,58 @@
+/* Names of semantic types, for messages and generated comments. */
+#include <ods/value.h>
+
+const char *semantic_name(enum semantic type)
+{
+    static const char *const names[SEM_COUNT] = {
+        [SEM_UNKNOWN] = "unknown",
+        [SEM_BOOLEAN] = "boolean",
+        [SEM_INT8] = "int8",
+        [SEM_INT16] = "int16",
+        [SEM_INT32] = "int32",
+        [SEM_INT64] = "int64",
+        [SEM_FLOAT32] = "float32",
+        [SEM_FLOAT64] = "float64",
+        [SEM_STRING] = "string",
+        [SEM_BYTES] = "bytes",
+        [SEM_DECIMAL] = "decimal",
+        [SEM_VARIABLE_DECIMAL] = "variable-scale decimal",
+        [SEM_DATE] = "date",
+        [SEM_TIME_MS] = "time (ms)",
+        [SEM_TIME_US] = "time (us)",
+        [SEM_TIME_NS] = "time (ns)",
+        [SEM_TIMESTAMP_MS] = "timestamp (ms)",
+        [SEM_TIMESTAMP_US] = "timestamp (us)",
+        [SEM_TIMESTAMP_NS] = "timestamp (ns)",
+        [SEM_ZONED_TIMESTAMP] = "zoned timestamp",
+        [SEM_ZONED_TIME] = "zoned time",
+        [SEM_ISO_DATE] = "ISO date",
+        [SEM_ISO_TIME] = "ISO time",
+        [SEM_ISO_TIMESTAMP] = "ISO timestamp",
+        [SEM_DURATION_US] = "duration (us)",
+        [SEM_DURATION_NS] = "duration (ns)",
+        [SEM_INTERVAL] = "interval",
+        [SEM_YEAR] = "year",
+        [SEM_BITS] = "bits",
+        [SEM_JSON] = "json",
+        [SEM_XML] = "xml",
+        [SEM_UUID] = "uuid",
+        [SEM_ENUM] = "enum",
+        [SEM_ENUM_SET] = "enum set",
+        [SEM_LTREE] = "ltree",
+        [SEM_TSVECTOR] = "tsvector",
+        [SEM_POINT] = "point",
+        [SEM_GEOMETRY] = "geometry",
+        [SEM_GEOGRAPHY] = "geography",
+        [SEM_VECTOR] = "vector",
+        [SEM_SPARSE_VECTOR] = "sparse vector",
+        [SEM_STRUCTURED_DATE] = "structured date",
+        [SEM_STRUCTURED_TIMESTAMP] = "structured timestamp",
+        [SEM_STRUCTURED_TIME] = "structured time",
+        [SEM_STRUCTURED_DURATION] = "structured duration",
+        [SEM_ARRAY] = "array",
+        [SEM_MAP] = "map",
+        [SEM_STRUCT] = "struct",
+    };
+    const char *name = (unsigned) type < SEM_COUNT ? names[type] : NULL;
+    return name ? name : "unknown";
+}

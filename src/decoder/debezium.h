@@ -1,0 +1,171 @@
+/* The Debezium decoder's own parts, shared by debezium*.c only.
+ *
+ * Memory: plans (compiled schemas and layouts) are kept per topic, the most recently used first,
+ * and all dropped together when they pass a ceiling, then learned again. Shapes live as long as the
+ * decoder (shape.h has their ceiling). One thread: the lane's consumer.
+ */
+#ifndef DEBEZIUM_H
+#define DEBEZIUM_H
+
+#include <ods/decoder.h>
+
+#include "core/json_scan.h"
+#include "core/shape.h"
+#include "decoder/connect_schema.h"
+#include "decoder/layout.h"
+#include "decoder/registry.h"
+#include "decoder/unavailable.h"
+
+#define PLANS_MAX 64    /* a list, one a topic and use */
+#define BINDINGS_MAX 16 /* a plan: tables that share its columns */
+#define TABLES_MAX 16   /* a topic: tables remembered for tombstones */
+
+/* Where a row belongs. */
+struct identity {
+    struct slice connector, database, schema, table;
+};
+
+/* A plan's columns and a key, bound to a table: a shape. */
+struct binding {
+    uint64_t key_plan; /* 0: no key */
+    const struct shape *shape;
+    uint32_t extra_count; /* key columns that the row lacks stand behind its own */
+    uint32_t *extra;      /* their indexes in the key's layout */
+};
+
+/* What is known beforehand about a record's bytes: its schema, or without one its members. */
+struct plan {
+    uint64_t id; /* never 0, never used again */
+    char *text;  /* the schema's bytes; NULL without one */
+    size_t text_length;
+    bool flattened;
+    struct blocks blocks;
+    struct connect_schema schema;
+    struct layout layout;
+    struct binding bindings[BINDINGS_MAX]; /* most recently used first */
+    uint32_t binding_count;
+};
+
+struct plan_list {
+    struct plan **items; /* most recently used first */
+    uint32_t count;
+};
+
+enum untyped_kind { UNTYPED_UNKNOWN, UNTYPED_ENVELOPE, UNTYPED_ROW };
+
+struct topic {
+    char *name;
+    const char *seen_at; /* the source's own pointer, compared before the text */
+    uint64_t hash;
+    bool heartbeat;
+    enum untyped_kind untyped; /* what its last record without a schema was */
+    struct plan_list values, keys;                /* with schemas */
+    struct plan_list value_layouts, key_layouts; /* without */
+    const struct shape *tables[TABLES_MAX]; /* one shape of each table seen, for tombstones */
+    uint32_t table_count;
+    bool more_tables; /* than fit */
+};
+
+struct debezium {
+    struct decoder decoder;
+    const struct pipeline_settings *pipeline; /* NULL: none */
+    const char *connector; /* source.connector of the settings, "" when the record must say */
+    bool want_before;
+    struct unavailable unavailable;
+    struct shape_table *shapes;
+    struct topic **topics; /* open addressing, a power of two */
+    uint32_t topic_slots, topic_count;
+    struct topic *last_topic;
+    uint64_t last_plan_id;
+    size_t plan_bytes;
+};
+
+/* One record on its way to a change. */
+struct reading {
+    struct debezium *self;
+    struct batch *batch;
+    uint32_t index;
+    const struct record *record;
+    struct topic *topic;
+    struct error *error;
+    struct layout_reader reader;
+    struct plan *key; /* NULL: the record has none */
+    struct value *key_values;
+    const char *key_problem; /* there is a key, but no object with columns */
+    int pass;                /* enum pass_reason once the record is known to be no row, else -1 */
+};
+
+/* --- debezium_plan.c --- */
+
+struct topic *topic_find(struct debezium *self, const char *name); /* NULL: out of memory */
+void topics_free(struct debezium *self);
+void plans_trim(struct debezium *self); /* call between records only */
+
+/* The plan whose schema stands at the cursor, which is then behind it; NULL: none that is known. */
+struct plan *plan_match(struct plan_list *list, struct json_scan *scan);
+/* The plan of this schema text, compiled if need be; NULL: error says why, *status what. */
+struct plan *plan_of_schema(struct reading *reading, struct plan_list *list, struct slice text,
+                            bool is_key, enum ods_status *status);
+/* The plan of the members of the object at the cursor, which is left where it is. */
+struct plan *plan_of_object(struct reading *reading, struct plan_list *list, struct json_scan scan,
+                            bool flattened, enum ods_status *status);
+
+/* The shape of a plan's rows (bound to the record's key) in the table that identity names; NULL as
+ * above. `key` may be the plan itself: a row of the key alone. */
+const struct binding *plan_bind(struct reading *reading, struct plan *plan, const struct plan *key,
+                                const struct identity *identity, enum ods_status *status);
+/* A shape without columns, for truncates. */
+const struct shape *bind_table(struct reading *reading, const struct identity *identity, bool typed,
+                               enum ods_status *status);
+
+/* --- debezium_identity.c --- */
+
+/* "prefix.database.table" and its kin, from a schema's name (its last part cut) or a topic. */
+void identity_of_name(struct identity *identity, struct slice name, struct slice connector);
+/* Fill in what the record did not say, from its value's schema (`plan`) or its topic. */
+void identity_complete(const struct reading *reading, const struct plan *plan,
+                       struct identity *identity);
+/* The table that a tombstone of this topic is of. False: it can't be told. */
+bool identity_of_tombstone(const struct reading *reading, struct identity *identity);
+
+/* --- debezium_envelope.c --- */
+
+enum envelope_answer { ENVELOPE_OK, ENVELOPE_NONE, ENVELOPE_FAILED };
+
+/* Decode the envelope at the cursor. `plan` is what its rows are expected to be, NULL when nothing
+ * is known. ENVELOPE_NONE: the object is no envelope. ENVELOPE_FAILED: *status, and the error or
+ * scan->problem, say why. */
+enum envelope_answer envelope_read(struct reading *reading, struct json_scan *scan,
+                                   struct plan *plan, enum ods_status *status);
+
+/* --- debezium_row.c --- */
+
+/* Decode the flattened row at the cursor. LAYOUT_OTHER: it has other members than the plan.
+ * LAYOUT_BAD: *status, and the error or scan->problem, say why. */
+enum layout_answer row_read(struct reading *reading, struct json_scan *scan, struct plan *plan,
+                            enum ods_status *status);
+/* Decode the object at the cursor, which has no schema. */
+enum ods_status untyped_read(struct reading *reading, struct json_scan *scan);
+
+/* --- debezium.c --- */
+
+/* Append a change of this row. Values have room for the key's columns behind their own. `before` or
+ * `after` may be NULL. */
+enum ods_status change_append(struct reading *reading, const struct binding *binding,
+                              enum change_op op, struct value *before, struct value *after,
+                              int64_t source_us);
+/* A delete of which only the key is known. */
+enum ods_status change_append_key(struct reading *reading, const struct identity *identity,
+                                  int64_t source_us);
+struct value *values_alloc(struct reading *reading, const struct plan *plan);
+/* A snapshot has read every value: what looks like the placeholder is a value there. From here on
+ * the record is read so; true when `values` (NULL: not read yet) has to be read again. */
+bool snapshot_differs(struct reading *reading, const struct plan *plan, const struct value *values);
+/* Turn scan->problem into the error. */
+enum ods_status scan_error(struct reading *reading, const struct json_scan *scan, const char *part);
+enum ods_status no_memory(struct reading *reading);
+
+/* Source time in microseconds from any of three units; INT64_MIN when none is there. */
+int64_t source_time(const struct value *us, const struct value *ns, const struct value *ms);
+
+#endif

@@ -1,0 +1,250 @@
+/* Flattened rows, and everything that comes without a schema: what it is has to be told from its
+ * members, most of the time by what its topic's last record was. */
+#include "decoder/debezium.h"
+
+#include <string.h>
+
+/* --- flattened rows --- */
+
+static struct slice meta_text(const struct value *value)
+{
+    if (value->kind != VALUE_TEXT)
+        return (struct slice) {.bytes = "", .length = 0};
+    return (struct slice) {.bytes = value->bytes, .length = value->length};
+}
+
+/* The operation: __deleted first, since a rewritten delete is one whatever else it says; a row that
+ * names neither is there to be kept. 0: unknown. */
+static enum change_op flat_op(const struct value *meta)
+{
+    struct slice deleted = meta_text(&meta[META_DELETED]), op = meta_text(&meta[META_OP]);
+    if (SLICE_IS(deleted, "true") ||
+        (meta[META_DELETED].kind == VALUE_BOOL && meta[META_DELETED].integer))
+        return OP_DELETE;
+    if (!op.length)
+        return OP_UPDATE;
+    return op.length == 1 && strchr("crudt", *op.bytes) ? (enum change_op) *op.bytes
+                                                        : (enum change_op) 0;
+}
+
+static bool names_operation(const struct value *meta)
+{
+    return meta[META_OP].kind == VALUE_TEXT || meta[META_DELETED].kind == VALUE_TEXT ||
+           meta[META_DELETED].kind == VALUE_BOOL;
+}
+
+static bool ends_with(const char *text, const char *end)
+{
+    size_t length = strlen(text), tail = strlen(end);
+    return length >= tail && strcmp(text + length - tail, end) == 0;
+}
+
+static enum ods_status append_flat(struct reading *reading, struct plan *plan, struct value *values,
+                                   const struct value *meta)
+{
+    enum ods_status status = ODS_OK;
+    struct identity identity = {.connector = meta_text(&meta[META_CONNECTOR]),
+                                .database = meta_text(&meta[META_DATABASE]),
+                                .schema = meta_text(&meta[META_SCHEMA]),
+                                .table = meta_text(&meta[META_TABLE])};
+    identity_complete(reading, plan, &identity);
+    int64_t time = source_time(&meta[META_SOURCE_TS_US], &meta[META_SOURCE_TS_NS],
+                               &meta[META_SOURCE_TS_MS]);
+    if (time == INT64_MIN)
+        time = source_time(&meta[META_TS_US], &meta[META_TS_NS], &meta[META_TS_MS]);
+    if (!names_operation(meta) && !ends_with(plan->schema.name, ".Value"))
+        return error_set(reading->error, ODS_REJECT,
+                         "found a row with schema '%.100s' that says neither __op nor __deleted; "
+                         "expected a Debezium envelope or a flattened row (set "
+                         "transforms.unwrap.add.fields=op,source.ts_ms,source.table)",
+                         plan->schema.name);
+    enum change_op op = flat_op(meta);
+    if (!op)
+        return error_set(reading->error, ODS_REJECT, "__op '%.*s', expected one of c r u d t",
+                         (int) (meta[META_OP].length < 20 ? meta[META_OP].length : 20),
+                         meta[META_OP].bytes);
+    if (op == OP_TRUNCATE) {
+        struct binding table = {.shape = bind_table(reading, &identity, plan->text, &status)};
+        return table.shape ? change_append(reading, &table, op, NULL, NULL, time) : status;
+    }
+    const struct binding *binding = plan_bind(reading, plan, reading->key, &identity, &status);
+    if (!binding)
+        return status;
+    return op == OP_DELETE ? change_append(reading, binding, op, values, NULL, time)
+                           : change_append(reading, binding, op, NULL, values, time);
+}
+
+enum layout_answer row_read(struct reading *reading, struct json_scan *scan, struct plan *plan,
+                            enum ods_status *status)
+{
+    struct value meta[META_COUNT] = {0};
+    struct value *values = values_alloc(reading, plan);
+    *status = ODS_REJECT;
+    if (!values) {
+        *status = no_memory(reading);
+        return LAYOUT_BAD;
+    }
+    const char *start = scan->at;
+    enum layout_answer answer = layout_read(&plan->layout, scan, &reading->reader, values, meta);
+    if (answer == LAYOUT_OK && flat_op(meta) == OP_READ &&
+        snapshot_differs(reading, plan, values)) {
+        scan->at = start;
+        answer = layout_read(&plan->layout, scan, &reading->reader, values, meta);
+    }
+    if (answer != LAYOUT_OK)
+        return answer;
+    *status = append_flat(reading, plan, values, meta);
+    return *status == ODS_OK ? LAYOUT_OK : LAYOUT_BAD;
+}
+
+/* --- values without a schema --- */
+
+enum member {
+    MEMBER_OP = 1,
+    MEMBER_IMAGE = 2,
+    MEMBER_META = 4,
+    MEMBER_DDL = 8,
+    MEMBER_DATABASE = 16,
+    MEMBER_STATUS = 32,
+    MEMBER_ID = 64,
+    MEMBER_EVENTS = 128,
+    MEMBER_TS_MS = 256,
+    MEMBER_MESSAGE = 512,
+    MEMBER_OTHER = 1024,
+};
+
+static unsigned member_of(struct slice name, char first)
+{
+    bool text = first == '"';
+    if (SLICE_IS(name, "op") && text)
+        return MEMBER_OP;
+    if (SLICE_IS(name, "before") || SLICE_IS(name, "after"))
+        return first == '{' || first == 'n' ? MEMBER_IMAGE : MEMBER_OTHER;
+    if (SLICE_IS(name, "__op") || SLICE_IS(name, "__deleted"))
+        return MEMBER_META;
+    if (SLICE_IS(name, "ddl") || SLICE_IS(name, "tableChanges"))
+        return MEMBER_DDL;
+    if (SLICE_IS(name, "databaseName"))
+        return MEMBER_DATABASE;
+    if (SLICE_IS(name, "status") && text)
+        return MEMBER_STATUS;
+    if (SLICE_IS(name, "id") && text)
+        return MEMBER_ID;
+    if (SLICE_IS(name, "event_count") || SLICE_IS(name, "data_collections"))
+        return MEMBER_EVENTS;
+    if (SLICE_IS(name, "ts_ms"))
+        return MEMBER_TS_MS;
+    if (SLICE_IS(name, "message") && first == '{')
+        return MEMBER_MESSAGE;
+    return MEMBER_OTHER;
+}
+
+/* The kinds of top-level members; the first names also go to `names`, for a message. */
+static bool survey(struct reading *reading, struct json_scan scan, unsigned *members, char *names,
+                   size_t room)
+{
+    bool first = true;
+    size_t used = 0;
+    *members = 0;
+    names[0] = '\0';
+    scan.at++;
+    while (json_next_member(&scan, &first)) {
+        struct slice name;
+        if (!json_name(&scan, reading->reader.arena, &name.bytes, &name.length))
+            break;
+        *members |= member_of(name, json_peek(&scan));
+        if (used + name.length + 3 < room) {
+            memcpy(names + used, used ? ", " : "", used ? 2 : 0);
+            used += used ? 2 : 0;
+            memcpy(names + used, name.bytes, name.length);
+            names[used += name.length] = '\0';
+        }
+        if (!json_skip(&scan))
+            break;
+    }
+    if (scan.problem)
+        scan_error(reading, &scan, "value");
+    return !scan.problem;
+}
+
+static enum ods_status read_untyped_envelope(struct reading *reading, struct json_scan *scan)
+{
+    struct plan_list *list = &reading->topic->value_layouts;
+    struct plan *plan = list->count && !list->items[0]->flattened ? list->items[0] : NULL;
+    enum ods_status status;
+    if (envelope_read(reading, scan, plan, &status) == ENVELOPE_FAILED && scan->problem)
+        return scan_error(reading, scan, "value");
+    return status;
+}
+
+static enum ods_status read_untyped_flat(struct reading *reading, struct json_scan *scan)
+{
+    enum ods_status status = ODS_OK;
+    struct plan *plan =
+        plan_of_object(reading, &reading->topic->value_layouts, *scan, true, &status);
+    if (plan && row_read(reading, scan, plan, &status) != LAYOUT_OK && scan->problem)
+        return scan_error(reading, scan, "value");
+    return status;
+}
+
+/* A record without a schema, of a kind that its topic's last one does not foretell. */
+static enum ods_status read_unforeseen(struct reading *reading, struct json_scan *scan)
+{
+    unsigned members;
+    char names[160];
+    if (!survey(reading, *scan, &members, names, sizeof names))
+        return scan->out_of_memory ? ODS_FATAL : ODS_REJECT;
+    if (members & MEMBER_OP && members & (MEMBER_IMAGE | MEMBER_MESSAGE)) {
+        reading->topic->untyped = UNTYPED_ENVELOPE;
+        return read_untyped_envelope(reading, scan);
+    }
+    if (members & MEMBER_META) {
+        reading->topic->untyped = UNTYPED_ROW;
+        return read_untyped_flat(reading, scan);
+    }
+    const unsigned transaction = MEMBER_STATUS | MEMBER_ID | MEMBER_EVENTS;
+    if (members & MEMBER_DDL && members & MEMBER_DATABASE)
+        reading->pass = PASS_SCHEMA_CHANGE;
+    else if ((members & ~(unsigned) MEMBER_TS_MS) == transaction)
+        reading->pass = PASS_TRANSACTION;
+    else if (members == MEMBER_TS_MS)
+        reading->pass = PASS_HEARTBEAT;
+    else
+        return error_set(reading->error, ODS_REJECT,
+                         "found an object with members %s; expected a Debezium envelope (op, "
+                         "before, after, source) or a flattened row with __op or __deleted (set "
+                         "transforms.unwrap.add.fields=op,source.ts_ms,source.table)",
+                         names);
+    return json_skip(scan) ? ODS_OK : scan_error(reading, scan, "value");
+}
+
+enum ods_status untyped_read(struct reading *reading, struct json_scan *scan)
+{
+    struct topic *topic = reading->topic;
+    struct plan_list *list = &topic->value_layouts;
+    struct json_scan start = *scan;
+    struct plan *plan = list->count ? list->items[0] : NULL;
+    enum ods_status status = ODS_OK;
+    if (topic->untyped == UNTYPED_ENVELOPE) {
+        struct plan *expected = plan && !plan->flattened ? plan : NULL;
+        switch (envelope_read(reading, scan, expected, &status)) {
+        case ENVELOPE_OK:
+            return ODS_OK;
+        case ENVELOPE_FAILED:
+            return scan->problem ? scan_error(reading, scan, "value") : status;
+        case ENVELOPE_NONE:
+            break;
+        }
+    } else if (topic->untyped == UNTYPED_ROW && plan && plan->flattened) {
+        switch (row_read(reading, scan, plan, &status)) {
+        case LAYOUT_OK:
+            return ODS_OK;
+        case LAYOUT_BAD:
+            return scan->problem ? scan_error(reading, scan, "value") : status;
+        case LAYOUT_OTHER:
+            break;
+        }
+    }
+    *scan = start;
+    return read_unforeseen(reading, scan);
+}

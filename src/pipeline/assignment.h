@@ -1,0 +1,62 @@
+/* The partitions of one lane and where each stands. Owned and entered by one thread.
+ *
+ * A partition that was revoked stays as GONE until the last batch that covers it is back, so that
+ * late answers always find what they belong to.
+ */
+#ifndef ASSIGNMENT_H
+#define ASSIGNMENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum partition_state {
+    PARTITION_ASKING,   /* the target's offset is to be asked for */
+    PARTITION_ASKED,    /* the request is with the writer */
+    PARTITION_LOCATING, /* the target has answered; where to start in Kafka is to be settled */
+    PARTITION_SEEKING,  /* the position is known, fetching is yet to start there */
+    PARTITION_ACTIVE,   /* records are taken */
+    PARTITION_GONE,     /* not ours any more */
+};
+
+/* Start at the oldest record there is: the same number as RD_KAFKA_OFFSET_BEGINNING. */
+#define POSITION_BEGINNING INT64_C(-2)
+
+struct partition {
+    const char *topic; /* interned, terminated, as old as the assignment table */
+    int32_t number;
+    enum partition_state state;
+    int64_t stored;    /* the target's offset when last asked, or OFFSET_NONE */
+    int64_t chain;     /* what the target holds when all batches before are in, or OFFSET_NONE */
+    int64_t position;  /* next record to take, or POSITION_BEGINNING */
+    int64_t applied;   /* what the target holds for certain, or OFFSET_NONE */
+    int64_t committed; /* what was last committed to the group, or OFFSET_NONE */
+    unsigned in_flight; /* batches with the writer that cover it */
+    unsigned fences;    /* in a row */
+    int64_t not_before_us; /* nothing is tried earlier */
+};
+
+struct assignment {
+    struct partition **items; /* sorted by topic and number */
+    size_t count, capacity;
+    char **topics; /* interned, sorted */
+    size_t topic_count, topic_capacity;
+    struct partition *last; /* records come in runs of one partition */
+};
+
+void assignment_init(struct assignment *assignment);
+void assignment_done(struct assignment *assignment);
+
+/* NULL: not there. GONE ones are found too. */
+struct partition *assignment_find(struct assignment *assignment, const char *topic,
+                                  int32_t number);
+/* In state ASKING, whether new or back again. NULL when memory is out. */
+struct partition *assignment_add(struct assignment *assignment, const char *topic, int32_t number);
+/* Forget those that are GONE and not in flight. */
+void assignment_sweep(struct assignment *assignment);
+/* Back to ASKING unless GONE: what was taken but not applied will be read again. */
+void partition_restart(struct partition *partition);
+/* The topic's one pointer, made at first sight; NULL when memory is out. */
+const char *assignment_intern(struct assignment *assignment, const char *topic);
+
+#endif

@@ -1,0 +1,389 @@
+/* The consumer thread of a lane: takes records, decodes them into the batch being filled, hands
+ * batches over and takes them back.
+ *
+ * A batch goes to the writer as soon as the writer is idle, so a quiet topic gets the lowest
+ * latency; while the writer is busy the next batch fills up to its ceilings, so a busy one gets the
+ * largest batches. A batch also goes when its first record is max_wait_ms old and another batch is
+ * free to go on with. When none is free nothing is taken, for a second simply by not asking, then
+ * with the partitions paused so that rebalances are still served: the pool of batches is the bound
+ * on memory and the back-pressure in one.
+ */
+#include <poll.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "core/log.h"
+#include "core/time.h"
+#include "pipeline/intake.h"
+#include "pipeline/lane_room.h"
+
+#define TURN_MESSAGES 256 /* between two looks at the writer */
+#define TICK_US INT64_C(1000000)
+#define IDLE_WAIT_MS INT64_C(1000)
+#define STARVED_US INT64_C(1000000)
+
+static void push_filling(struct lane *lane)
+{
+    struct batch *batch = lane->filling;
+    struct slot *slot = lane_slot(lane, batch);
+    lane->filling = NULL;
+    lane->in_flight++;
+    for (uint32_t i = 0; i < batch->range_count; i++) {
+        const struct range *range = &batch->ranges[i];
+        struct partition *partition =
+            assignment_find(&lane->assignment, range->topic, range->partition);
+        if (partition)
+            partition->in_flight++;
+    }
+    slot->outcome = ODS_OK;
+    atomic_store(&slot->abandoned, false);
+    queue_push(lane->queue, batch);
+}
+
+static bool is_full(const struct lane *lane, const struct batch *batch)
+{
+    return batch->record_count >= (uint64_t) atomic_load(&lane->limits->max_events) ||
+           batch_bytes(batch) >= (uint64_t) atomic_load(&lane->limits->max_bytes);
+}
+
+static int64_t age_ms(const struct batch *batch)
+{
+    return (time_monotonic_us() - batch->opened_us) / 1000;
+}
+
+void consumer_hand_over(struct lane *lane)
+{
+    struct batch *batch = lane->filling;
+    if (!batch || batch_is_empty(batch))
+        return;
+    if (queue_writer_idle(lane->queue) || is_full(lane, batch) ||
+        (lane->idle_count && age_ms(batch) >= atomic_load(&lane->limits->max_wait_ms)))
+        push_filling(lane);
+}
+
+void consumer_discard_filling(struct lane *lane)
+{
+    struct batch *batch = lane->filling;
+    if (!batch)
+        return;
+    for (uint32_t i = 0; i < batch->range_count; i++) {
+        struct partition *partition = assignment_find(
+            &lane->assignment, batch->ranges[i].topic, batch->ranges[i].partition);
+        if (partition)
+            rebalance_restart(lane, partition);
+    }
+    batch_reset(batch);
+}
+
+/* A batch was dropped: its partitions start again where the target stands, and so does everything
+ * that was to follow it. */
+static void restart_ranges(struct lane *lane, const struct batch *batch, bool fenced)
+{
+    bool touches_filling = false;
+    for (uint32_t i = 0; i < batch->range_count; i++) {
+        const struct range *range = &batch->ranges[i];
+        struct partition *partition =
+            assignment_find(&lane->assignment, range->topic, range->partition);
+        if (!partition)
+            continue;
+        /* Two members that fence each other in turn must not do so at full speed. */
+        unsigned step = partition->fences < 6 ? partition->fences : 6;
+        if (fenced && partition->fences++)
+            partition->not_before_us = time_monotonic_us() + (INT64_C(50000) << step);
+        rebalance_restart(lane, partition);
+        for (uint32_t j = 0; lane->filling && j < lane->filling->range_count; j++)
+            if (lane->filling->ranges[j].topic == partition->topic &&
+                lane->filling->ranges[j].partition == partition->number)
+                touches_filling = true;
+    }
+    if (touches_filling)
+        consumer_discard_filling(lane);
+}
+
+static void settle_ranges(struct lane *lane, const struct batch *batch, enum ods_status outcome)
+{
+    for (uint32_t i = 0; i < batch->range_count; i++) {
+        const struct range *range = &batch->ranges[i];
+        struct partition *partition =
+            assignment_find(&lane->assignment, range->topic, range->partition);
+        if (!partition)
+            continue;
+        partition->in_flight--;
+        if (outcome == ODS_OK && partition->state != PARTITION_GONE) {
+            partition->applied = range->upto;
+            partition->fences = 0;
+        }
+    }
+}
+
+void consumer_take_back(struct lane *lane, struct batch *batch)
+{
+    struct slot *slot = lane_slot(lane, batch);
+    if (slot->is_request) {
+        rebalance_answer(lane);
+        return;
+    }
+    lane->in_flight--;
+    settle_ranges(lane, batch, slot->outcome);
+    if (slot->outcome != ODS_OK)
+        restart_ranges(lane, batch, slot->outcome == ODS_FENCED);
+    batch_reset(batch);
+    lane->idle[lane->idle_count++] = batch;
+    assignment_sweep(&lane->assignment);
+}
+
+/* The broker has no record at the offset that was asked for. Where nothing says where to start, the
+ * start is looked for again (retention moved it on); else going on would be a silent gap. */
+static void out_of_range(struct lane *lane, struct partition *partition)
+{
+    struct error error;
+    int64_t low = -1, high = -1;
+    error_init(&error);
+    if (partition->position == POSITION_BEGINNING) {
+        partition->state = PARTITION_LOCATING;
+        return;
+    }
+    kafka_watermarks(lane->source, partition->topic, partition->number, &low, &high, NULL);
+    error_set(&error, ODS_FATAL,
+              "topic %s partition %d: the next record to apply is %lld, but Kafka has %lld to %lld: "
+              "records are gone (retention) or the topic was made anew. To go on and accept the "
+              "gap: update %s.offsets set next_offset = %lld where consumer_group = '%s' and topic "
+              "= '%s' and \"partition\" = %d, or delete that row to start as auto_offset_reset says",
+              partition->topic, (int) partition->number, (long long) partition->position,
+              (long long) low, (long long) high, lane->target->schema, (long long) low,
+              lane->pipeline->group_id, partition->topic, (int) partition->number);
+    lane_fail(lane, CLI_SOURCE, &error);
+}
+
+static void take_error(struct lane *lane, const rd_kafka_message_t *message)
+{
+    struct error error;
+    error_init(&error);
+    if (message->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET && message->rkt) {
+        struct partition *partition = assignment_find(
+            &lane->assignment, rd_kafka_topic_name(message->rkt), message->partition);
+        if (partition && partition->state == PARTITION_ACTIVE)
+            out_of_range(lane, partition);
+        return;
+    }
+    if (kafka_classify(lane->source, message, &error) != ODS_OK)
+        lane_fail(lane, CLI_SOURCE, &error);
+}
+
+/* Something that the decoder needs is away: the record is read again later. */
+static void put_off(struct lane *lane, struct partition *partition, const struct error *error)
+{
+    if (lane->decode_failures++ % 64 == 0)
+        log_event(LOG_WARN, LANE_FIELDS(lane), "waiting: %s", error->text);
+    lane_note_error(lane, error->text);
+    rebalance_pause(lane, partition);
+    partition->state = PARTITION_SEEKING;
+    partition->not_before_us = time_monotonic_us() + 1000000;
+}
+
+/* True: the message is in the batch. */
+static bool take_record(struct lane *lane, rd_kafka_message_t *message)
+{
+    struct error error;
+    rd_kafka_timestamp_type_t type;
+    struct partition *partition = assignment_find(
+        &lane->assignment, rd_kafka_topic_name(message->rkt), message->partition);
+    if (!partition || partition->state != PARTITION_ACTIVE ||
+        message->offset < partition->position)
+        return false;
+    struct record record = {
+        .topic = partition->topic,
+        .partition = partition->number,
+        .offset = message->offset,
+        .timestamp_ms = rd_kafka_message_timestamp(message, &type),
+        .key = message->key,
+        .key_length = message->key_len,
+        .value = message->payload,
+        .value_length = message->len,
+        .owner = message,
+    };
+    error_init(&error);
+    switch (intake_add(lane->filling, lane->decoder, &record, partition->chain, &error)) {
+    case ODS_OK:
+        partition->chain = partition->position = message->offset + 1;
+        return true;
+    case ODS_RETRY:
+        put_off(lane, partition, &error);
+        return false;
+    default:
+        lane_fail(lane, CLI_INTERNAL, &error);
+        return false;
+    }
+}
+
+static void take(struct lane *lane, rd_kafka_message_t *message)
+{
+    if (message->err)
+        take_error(lane, message);
+    else if (lane->filling && take_record(lane, message))
+        return;
+    rd_kafka_message_destroy(message);
+}
+
+/* No batch is free. Rebalances are served all the same, from the second second on. */
+static void starve(struct lane *lane)
+{
+    int64_t now_us = time_monotonic_us();
+    if (!lane->starved_us)
+        lane->starved_us = now_us;
+    if (!lane->held && now_us - lane->starved_us >= STARVED_US)
+        rebalance_hold(lane, true);
+    rd_kafka_message_t *message;
+    while (lane->held && (message = kafka_poll(lane->source)))
+        take(lane, message);
+}
+
+static bool get_batch(struct lane *lane)
+{
+    if (!lane->filling && lane->idle_count) {
+        lane->filling = lane->idle[--lane->idle_count];
+        lane->filling->release = kafka_release;
+        lane->filling->headers = kafka_headers;
+    }
+    if (!lane->filling)
+        return false;
+    lane->starved_us = 0;
+    if (lane->held)
+        rebalance_hold(lane, false);
+    return true;
+}
+
+/* Take what is there, up to a turn's worth. True: there is nothing more to take now. */
+static bool fill(struct lane *lane)
+{
+    if (!get_batch(lane)) {
+        starve(lane);
+        return true;
+    }
+    for (unsigned taken = 0; taken < TURN_MESSAGES; taken++) {
+        if (lane->filling && is_full(lane, lane->filling))
+            break;
+        rd_kafka_message_t *message = kafka_poll(lane->source);
+        if (!message)
+            return true;
+        take(lane, message);
+        if (!lane->filling || atomic_load_explicit(&lane->failed, memory_order_relaxed))
+            break;
+    }
+    kafka_keep_fetching(lane->source);
+    return false;
+}
+
+static const char *const state_names[] = {
+    [PARTITION_ASKING] = "asking",   [PARTITION_ASKED] = "asking",   [PARTITION_LOCATING] = "locating",
+    [PARTITION_SEEKING] = "seeking", [PARTITION_ACTIVE] = "active", [PARTITION_GONE] = "gone",
+};
+
+static void show_partitions(struct lane *lane)
+{
+    size_t count = 0;
+    pthread_mutex_lock(&lane->mutex);
+    if (lane->shown_capacity < lane->assignment.count) {
+        struct lane_partition *larger =
+            realloc(lane->shown, lane->assignment.count * sizeof *larger);
+        if (larger) {
+            lane->shown = larger;
+            lane->shown_capacity = lane->assignment.count;
+        }
+    }
+    for (size_t i = 0; i < lane->assignment.count && count < lane->shown_capacity; i++) {
+        const struct partition *partition = lane->assignment.items[i];
+        if (partition->state == PARTITION_GONE)
+            continue;
+        lane->shown[count++] = (struct lane_partition) {
+            .topic = partition->topic,
+            .number = partition->number,
+            .state = state_names[partition->state],
+            .applied = partition->applied,
+            .position = partition->position < 0 ? -1 : partition->position,
+            .high = kafka_known_high(lane->source, partition->topic, partition->number),
+        };
+    }
+    lane->shown_count = count;
+    pthread_mutex_unlock(&lane->mutex);
+}
+
+static void tick(struct lane *lane)
+{
+    int64_t now_us = time_monotonic_us();
+    if (now_us < lane->next_tick_us)
+        return;
+    lane->next_tick_us = now_us + TICK_US;
+    rebalance_commit(lane, 0);
+    kafka_housekeep(lane->source);
+    show_partitions(lane);
+}
+
+static void doze(struct lane *lane)
+{
+    struct pollfd wake = {.fd = lane->wake_fd, .events = POLLIN};
+    int64_t wait_ms = rebalance_due_ms(lane, IDLE_WAIT_MS);
+    if (lane->filling && !batch_is_empty(lane->filling) && lane->idle_count) {
+        int64_t left_ms = atomic_load(&lane->limits->max_wait_ms) - age_ms(lane->filling);
+        if (left_ms < wait_ms)
+            wait_ms = left_ms < 1 ? 1 : left_ms;
+    }
+    poll(&wake, 1, (int) wait_ms);
+}
+
+static void turn(struct lane *lane)
+{
+    struct batch *batch;
+    uint64_t wakes;
+    atomic_store(&lane->consumer_beat_us, time_monotonic_us());
+    /* Emptied before anything is looked at: what comes later ends the next doze. */
+    ssize_t got = read(lane->wake_fd, &wakes, sizeof wakes);
+    (void) got;
+    while ((batch = queue_take_done(lane->queue, 0)))
+        consumer_take_back(lane, batch);
+    rebalance_ask(lane);
+    rebalance_locate(lane);
+    bool drained = fill(lane);
+    consumer_hand_over(lane);
+    tick(lane);
+    if (drained)
+        doze(lane);
+}
+
+/* Finish what is filled, or drop it when there is no time or no point, and leave the group. */
+static void finish(struct lane *lane)
+{
+    if (atomic_load(&lane->failed) || atomic_load(&lane->abandon))
+        consumer_discard_filling(lane);
+    else if (lane->filling && !batch_is_empty(lane->filling))
+        push_filling(lane);
+    lane_wake_writer(lane);
+    while (lane->in_flight || lane->request_out) {
+        atomic_store(&lane->consumer_beat_us, time_monotonic_us());
+        struct batch *batch = queue_take_done(lane->queue, 100);
+        if (batch)
+            consumer_take_back(lane, batch);
+    }
+    queue_close(lane->queue);
+    rebalance_commit(lane, 1000);
+    kafka_leave(lane->source);
+    if (lane->filling)
+        batch_reset(lane->filling);
+}
+
+void *consumer_main(void *context)
+{
+    struct lane *lane = context;
+    while (!atomic_load(&lane->stop) && !atomic_load(&lane->failed) && !atomic_load(&lane->abandon))
+        turn(lane);
+    finish(lane);
+    pthread_mutex_lock(&lane->mutex);
+    lane->shown_count = 0;
+    pthread_mutex_unlock(&lane->mutex);
+    atomic_store(&lane->ended, true);
+    uint64_t one = 1;
+    ssize_t sent = write(lane->finished_fd, &one, sizeof one);
+    (void) sent;
+    return NULL;
+}

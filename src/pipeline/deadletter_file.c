@@ -1,0 +1,168 @@
+/* Dead letters in a file, for replay: one JSON object a line, as `kcat -J` writes records, so that a
+ * corrected decoder or table can be tried on the same file. A key or value that is no UTF-8 goes as
+ * base64, in key_b64 or value_b64. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/base64.h"
+#include "core/buffer.h"
+#include "core/json_scan.h"
+#include "pipeline/deadletter.h"
+
+struct file_deadletter {
+    struct deadletter base;
+    FILE *file;
+    char *path;
+    const char *pipeline;
+    struct buffer line;
+};
+
+static void put_string(struct buffer *out, const char *bytes, size_t length)
+{
+    if (!bytes) {
+        buffer_puts(out, "null");
+        return;
+    }
+    buffer_puts(out, "\"");
+    for (size_t i = 0; i < length; i++) {
+        unsigned char byte = (unsigned char) bytes[i];
+        if (byte == '"' || byte == '\\')
+            buffer_printf(out, "\\%c", byte);
+        else if (byte < 0x20)
+            buffer_printf(out, "\\u%04x", byte);
+        else
+            buffer_add(out, &byte, 1);
+    }
+    buffer_puts(out, "\"");
+}
+
+static void put_bytes(struct buffer *out, const char *name, const char *base64_name,
+                      const char *bytes, size_t length)
+{
+    if (!bytes || utf8_valid(bytes, length)) {
+        buffer_printf(out, ",\"%s\":", name);
+        put_string(out, bytes, length);
+        return;
+    }
+    buffer_printf(out, ",\"%s\":\"", base64_name);
+    char *text = buffer_take(out, BASE64_ENCODED(length));
+    if (text)
+        base64_encode(bytes, length, text);
+    buffer_puts(out, "\"");
+}
+
+/* False when memory is out. */
+static bool put_headers(struct buffer *out, const struct batch *batch, const struct reject *reject,
+                        const char *pipeline)
+{
+    const struct record *record = &batch->records[reject->record];
+    struct deadletter_note notes[DEADLETTER_NOTES_MAX];
+    size_t own = batch->headers ? batch->headers(record, NULL, 0) : 0;
+    size_t count = deadletter_notes(notes, batch, reject, pipeline);
+    struct header *originals = own ? malloc(own * sizeof *originals) : NULL;
+    if (own && !originals)
+        return false;
+    if (own)
+        batch->headers(record, originals, own);
+    for (size_t i = 0; i < own; i++) {
+        put_string(out, originals[i].name, strlen(originals[i].name));
+        buffer_puts(out, ",");
+        put_string(out, originals[i].value, originals[i].length);
+        buffer_puts(out, ",");
+    }
+    for (size_t i = 0; i < count; i++) {
+        put_string(out, notes[i].name, strlen(notes[i].name));
+        buffer_puts(out, ",");
+        put_string(out, notes[i].text, strlen(notes[i].text));
+        buffer_puts(out, i + 1 < count ? "," : "");
+    }
+    free(originals);
+    return true;
+}
+
+static bool write_letter(struct file_deadletter *deadletter, const struct batch *batch,
+                         const struct reject *reject)
+{
+    const struct record *record = &batch->records[reject->record];
+    struct buffer *line = &deadletter->line;
+    buffer_reset(line);
+    buffer_puts(line, "{\"topic\":");
+    put_string(line, record->topic, strlen(record->topic));
+    buffer_printf(line, ",\"partition\":%d,\"offset\":%lld,\"tstype\":\"%s\",\"ts\":%lld,\"headers\":[",
+                  (int) record->partition, (long long) record->offset,
+                  record->timestamp_ms < 0 ? "unknown" : "create", (long long) record->timestamp_ms);
+    bool good = put_headers(line, batch, reject, deadletter->pipeline);
+    buffer_puts(line, "]");
+    put_bytes(line, "key", "key_b64", record->key, record->key_length);
+    put_bytes(line, "payload", "value_b64", record->value, record->value_length);
+    buffer_puts(line, "}\n");
+    if (!good || line->failed) {
+        errno = ENOMEM;
+        return false;
+    }
+    return fwrite(line->bytes, 1, line->length, deadletter->file) == line->length;
+}
+
+static enum ods_status file_deliver(struct deadletter *base, struct batch *batch,
+                                    struct error *error)
+{
+    struct file_deadletter *deadletter = (struct file_deadletter *) base;
+    bool good = true;
+    for (uint32_t i = 0; i < batch->reject_count && good; i++)
+        if (!batch->rejects[i].delivered)
+            good = write_letter(deadletter, batch, &batch->rejects[i]);
+    good = good && fflush(deadletter->file) == 0;
+    /* A pipe or a terminal can't be synchronised, which is no failure. */
+    if (good && fsync(fileno(deadletter->file)) != 0 && errno != EINVAL && errno != EROFS)
+        good = false;
+    if (!good)
+        return error_set(error, ODS_FATAL, "dead letters: can't write to %s: %s", deadletter->path,
+                         strerror(errno));
+    for (uint32_t i = 0; i < batch->reject_count; i++)
+        batch->rejects[i].delivered = true;
+    return ODS_OK;
+}
+
+static void file_interrupt(struct deadletter *base)
+{
+}
+
+static void file_close(struct deadletter *base)
+{
+    struct file_deadletter *deadletter = (struct file_deadletter *) base;
+    if (deadletter->file)
+        fclose(deadletter->file);
+    buffer_done(&deadletter->line);
+    free(deadletter->path);
+    free(deadletter);
+}
+
+static const struct deadletter_ops file_ops = {
+    .deliver = file_deliver,
+    .interrupt = file_interrupt,
+    .close = file_close,
+};
+
+enum ods_status deadletter_file_open(struct deadletter **out, const char *path,
+                                     const char *pipeline, struct error *error)
+{
+    struct file_deadletter *deadletter = calloc(1, sizeof *deadletter);
+    *out = NULL;
+    if (!deadletter)
+        return error_set(error, ODS_FATAL, "out of memory for dead letters");
+    deadletter->base.ops = &file_ops;
+    deadletter->pipeline = pipeline;
+    deadletter->path = strdup(path);
+    buffer_init(&deadletter->line);
+    deadletter->file = fopen(path, "a");
+    if (!deadletter->path || !deadletter->file) {
+        error_set(error, ODS_FATAL, "dead letters: can't open %s: %s", path, strerror(errno));
+        file_close(&deadletter->base);
+        return ODS_FATAL;
+    }
+    *out = &deadletter->base;
+    return ODS_OK;
+}

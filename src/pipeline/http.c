@@ -1,0 +1,256 @@
+/* Four pages, GET only. Health: no lane is stopped or stuck; a target or a Kafka that is away is no
+ * reason to restart the daemon, so it is healthy but not ready. */
+#include "pipeline/http.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <microhttpd.h>
+#include <netdb.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "core/buffer.h"
+#include "core/time.h"
+#include "pipeline/lane.h"
+
+struct http {
+    struct MHD_Daemon *daemon; /* NULL until http_start() */
+    int fd;                    /* ours until then */
+    struct lane *const *lanes;
+    size_t lane_count;
+};
+
+struct page {
+    const char *path, *type;
+    unsigned (*write)(struct http *http, struct buffer *out); /* answers the HTTP status */
+};
+
+static unsigned write_metrics(struct http *http, struct buffer *out)
+{
+    metrics_write(out, http->lanes, http->lane_count);
+    return MHD_HTTP_OK;
+}
+
+static unsigned write_health(struct http *http, struct buffer *out)
+{
+    unsigned code = MHD_HTTP_OK;
+    for (size_t i = 0; i < http->lane_count; i++) {
+        struct lane_status status;
+        lane_status(http->lanes[i], &status);
+        if (status.state != LANE_STOPPED && !status.stuck)
+            continue;
+        code = MHD_HTTP_SERVICE_UNAVAILABLE;
+        buffer_printf(out, "pipeline %s lane %zu is %s: %s\n", status.pipeline, status.index,
+                      status.stuck ? "stuck" : "stopped", status.last_error);
+    }
+    if (code == MHD_HTTP_OK)
+        buffer_puts(out, "ok\n");
+    return code;
+}
+
+static unsigned write_ready(struct http *http, struct buffer *out)
+{
+    unsigned code = MHD_HTTP_OK;
+    for (size_t i = 0; i < http->lane_count; i++) {
+        struct lane_status status;
+        lane_status(http->lanes[i], &status);
+        const char *reason = status.state == LANE_STOPPED ? "is stopped"
+                             : !status.joined             ? "has not joined its group yet"
+                             : status.kafka_away          ? "does not reach Kafka"
+                             : !status.target_ready       ? "does not reach its target"
+                                                          : NULL;
+        if (!reason)
+            continue;
+        code = MHD_HTTP_SERVICE_UNAVAILABLE;
+        buffer_printf(out, "pipeline %s lane %zu %s\n", status.pipeline, status.index, reason);
+    }
+    if (code == MHD_HTTP_OK)
+        buffer_puts(out, "ready\n");
+    return code;
+}
+
+static json_t *known(int64_t number)
+{
+    return number < 0 ? json_null() : json_integer(number);
+}
+
+static json_t *describe_partitions(struct lane *lane)
+{
+    size_t count;
+    json_t *list = json_array();
+    const struct lane_partition *partition = lane_lock_partitions(lane, &count);
+    for (; count; count--, partition++) {
+        int64_t lag = partition->high < 0 || partition->applied < 0 ? -1
+                      : partition->high < partition->applied ? 0
+                                                             : partition->high - partition->applied;
+        json_array_append_new(
+            list, json_pack("{s:s, s:i, s:s, s:o, s:o, s:o, s:o}", "topic", partition->topic,
+                            "partition", (int) partition->number, "state", partition->state,
+                            "applied", known(partition->applied), "position",
+                            known(partition->position), "end", known(partition->high), "lag",
+                            known(lag)));
+    }
+    lane_unlock_partitions(lane);
+    return list;
+}
+
+static json_t *describe_lane(struct lane *lane)
+{
+    struct lane_status status;
+    const struct metrics *metrics = lane_metrics(lane);
+    lane_status(lane, &status);
+    int64_t source_us = atomic_load(&metrics->source_us);
+    int64_t applied_us = atomic_load(&metrics->applied_us);
+    uint64_t rejected = atomic_load(&metrics->rejects_decode) + atomic_load(&metrics->rejects_apply);
+    return json_pack(
+        "{s:s, s:s, s:s, s:I, s:s, s:b, s:b, s:b, s:I, s:I, s:I, s:o, s:o, s:o, s:o}", "pipeline",
+        status.pipeline, "group", status.group, "target", status.target, "lane",
+        (json_int_t) status.index, "state", status.stuck ? "stuck" : lane_state_name(status.state),
+        "joined", status.joined, "kafka_reachable", !status.kafka_away, "target_reachable",
+        status.target_ready, "records", (json_int_t) atomic_load(&metrics->records), "changes",
+        (json_int_t) atomic_load(&metrics->changes), "rejected", (json_int_t) rejected,
+        "last_change_at", source_us == INT64_MIN ? json_null() : json_real((double) source_us / 1e6),
+        "last_commit_at", applied_us ? json_real((double) applied_us / 1e6) : json_null(),
+        "last_error", *status.last_error ? json_string(status.last_error) : json_null(),
+        "partitions", describe_partitions(lane));
+}
+
+static unsigned write_status(struct http *http, struct buffer *out)
+{
+    json_t *lanes = json_array();
+    for (size_t i = 0; i < http->lane_count; i++)
+        json_array_append_new(lanes, describe_lane(http->lanes[i]));
+    json_t *root = json_pack("{s:s, s:f, s:o}", "version", ODS_VERSION, "now",
+                             (double) time_wall_us() / 1e6, "lanes", lanes);
+    char *text = root ? json_dumps(root, JSON_INDENT(2)) : NULL;
+    json_decref(root);
+    if (!text)
+        return MHD_HTTP_INTERNAL_SERVER_ERROR;
+    buffer_puts(out, text);
+    buffer_puts(out, "\n");
+    free(text);
+    return MHD_HTTP_OK;
+}
+
+static const struct page pages[] = {
+    {"/metrics", "text/plain; version=0.0.4; charset=utf-8", write_metrics},
+    {"/healthz", "text/plain; charset=utf-8", write_health},
+    {"/readyz", "text/plain; charset=utf-8", write_ready},
+    {"/status", "application/json", write_status},
+};
+
+static enum MHD_Result answer(void *context, struct MHD_Connection *connection, const char *url,
+                              const char *method, const char *version, const char *upload,
+                              size_t *upload_size, void **state)
+{
+    struct buffer body;
+    unsigned code = MHD_HTTP_NOT_FOUND;
+    const char *type = "text/plain; charset=utf-8";
+    bool reading = strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0;
+    buffer_init(&body);
+    for (size_t i = 0; reading && i < sizeof pages / sizeof *pages; i++)
+        if (strcmp(url, pages[i].path) == 0) {
+            type = pages[i].type;
+            code = pages[i].write(context, &body);
+        }
+    if (!reading)
+        code = MHD_HTTP_METHOD_NOT_ALLOWED;
+    if (body.failed)
+        code = MHD_HTTP_INTERNAL_SERVER_ERROR;
+    struct MHD_Response *response =
+        MHD_create_response_from_buffer(body.length, body.bytes, MHD_RESPMEM_MUST_COPY);
+    enum MHD_Result result = MHD_NO;
+    if (response) {
+        MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
+        result = MHD_queue_response(connection, code, response);
+        MHD_destroy_response(response);
+    }
+    buffer_done(&body);
+    return result;
+}
+
+/* A listening socket for the address; -1 with the error filled. */
+static int open_socket(const char *address, struct error *error)
+{
+    char host[256];
+    const char *colon = strrchr(address, ':');
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE}, *found = NULL;
+    const int one = 1;
+    int fd = -1;
+    size_t length = colon ? (size_t) (colon - address) : 0;
+    if (!colon || length >= sizeof host) {
+        error_set(error, ODS_FATAL, "http.listen \"%s\": expected address:port", address);
+        return -1;
+    }
+    memcpy(host, address, length);
+    host[length] = '\0';
+    if (length > 1 && host[0] == '[' && host[length - 1] == ']') {
+        memmove(host, host + 1, length - 2);
+        host[length - 2] = '\0';
+    }
+    int code = getaddrinfo(*host ? host : NULL, colon + 1, &hints, &found);
+    if (code) {
+        error_set(error, ODS_FATAL, "http.listen \"%s\": %s", address, gai_strerror(code));
+        return -1;
+    }
+    for (struct addrinfo *at = found; at && fd < 0; at = at->ai_next) {
+        fd = socket(at->ai_family, at->ai_socktype | SOCK_CLOEXEC, at->ai_protocol);
+        if (fd < 0)
+            continue;
+        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+        if (bind(fd, at->ai_addr, at->ai_addrlen) || listen(fd, 16)) {
+            int reason = errno;
+            close(fd);
+            errno = reason;
+            fd = -1;
+        }
+    }
+    if (fd < 0)
+        error_set(error, ODS_FATAL, "http.listen \"%s\": %s%s", address, strerror(errno),
+                  errno == EADDRINUSE ? ": another program (another ods-sink?) has this port" : "");
+    freeaddrinfo(found);
+    return fd;
+}
+
+enum ods_status http_open(struct http **out, const char *address, struct error *error)
+{
+    struct http *http = calloc(1, sizeof *http);
+    *out = NULL;
+    if (!http)
+        return error_set(error, ODS_FATAL, "out of memory for the HTTP server");
+    http->fd = open_socket(address, error);
+    if (http->fd < 0) {
+        free(http);
+        return ODS_FATAL;
+    }
+    *out = http;
+    return ODS_OK;
+}
+
+enum ods_status http_start(struct http *http, struct lane *const *lanes, size_t count,
+                           struct error *error)
+{
+    http->lanes = lanes;
+    http->lane_count = count;
+    http->daemon = MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_AUTO, 0, NULL, NULL,
+                                    answer, http, MHD_OPTION_LISTEN_SOCKET, http->fd,
+                                    MHD_OPTION_CONNECTION_LIMIT, 32u,
+                                    MHD_OPTION_CONNECTION_TIMEOUT, 10u, MHD_OPTION_END);
+    if (!http->daemon)
+        return error_set(error, ODS_FATAL, "the HTTP server does not start");
+    http->fd = -1; /* the server's now */
+    return ODS_OK;
+}
+
+void http_stop(struct http *http)
+{
+    if (!http)
+        return;
+    if (http->daemon)
+        MHD_stop_daemon(http->daemon);
+    if (http->fd >= 0)
+        close(http->fd);
+    free(http);
+}

@@ -1,0 +1,20 @@
+/* The daemon's HTTP server: /metrics, /healthz, /readyz, /status. One internal thread of
+ * libmicrohttpd, which only reads what lanes show. */
+#ifndef HTTP_H
+#define HTTP_H
+
+#include <stddef.h>
+
+#include <ods/status.h>
+
+struct http;
+struct lane;
+
+/* Take the port. address: "host:port", "[v6]:port" or ":port" for every address. */
+enum ods_status http_open(struct http **http, const char *address, struct error *error);
+/* Answer. The lanes must outlive it. */
+enum ods_status http_start(struct http *http, struct lane *const *lanes, size_t count,
+                           struct error *error);
+void http_stop(struct http *http); /* NULL is fine */
+
+#endif

@@ -1,0 +1,314 @@
+/* A lane's beginning, end, and what others may ask of it. What its threads do stands in consumer.c,
+ * rebalance.c and writer.c. */
+#include "pipeline/lane.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "core/log.h"
+#include "core/time.h"
+#include "pipeline/lane_room.h"
+
+/* Without a sign of life for so long a thread is stuck. Waiting for an outage is a sign of life; one
+ * statement of the target may take long. */
+#define CONSUMER_STUCK_US INT64_C(60000000)
+#define WRITER_STUCK_US INT64_C(600000000)
+
+void lane_limits_set(struct lane_limits *limits, const struct settings *settings)
+{
+    atomic_store(&limits->max_events, settings->batch.max_events);
+    atomic_store(&limits->max_bytes, settings->batch.max_bytes);
+    atomic_store(&limits->max_wait_ms, settings->batch.max_wait_ms);
+    atomic_store(&limits->retry_initial_ms, settings->retry.initial_ms);
+    atomic_store(&limits->retry_max_ms, settings->retry.max_ms);
+    atomic_store(&limits->retry_max_elapsed_ms, settings->retry.max_elapsed_ms);
+}
+
+void lane_wake(void *context)
+{
+    struct lane *lane = context;
+    const uint64_t one = 1;
+    ssize_t sent = write(lane->wake_fd, &one, sizeof one);
+    (void) sent; /* full: it is awake already */
+}
+
+void lane_wake_writer(struct lane *lane)
+{
+    pthread_mutex_lock(&lane->mutex);
+    pthread_cond_broadcast(&lane->pause);
+    pthread_mutex_unlock(&lane->mutex);
+}
+
+void lane_note_error(struct lane *lane, const char *text)
+{
+    pthread_mutex_lock(&lane->mutex);
+    snprintf(lane->last_error, sizeof lane->last_error, "%s", text);
+    pthread_mutex_unlock(&lane->mutex);
+}
+
+void lane_fail(struct lane *lane, int exit_code, const struct error *error)
+{
+    pthread_mutex_lock(&lane->mutex);
+    bool first = !lane->exit_code;
+    if (first) {
+        lane->exit_code = exit_code;
+        lane->failure = *error;
+        snprintf(lane->last_error, sizeof lane->last_error, "%s", error->text);
+    }
+    atomic_store(&lane->failed, true);
+    pthread_cond_broadcast(&lane->pause);
+    pthread_mutex_unlock(&lane->mutex);
+    log_event(LOG_ERROR, LANE_FIELDS(lane), "%s%s", first ? "stopped: " : "", error->text);
+    lane_wake(lane);
+}
+
+struct slot *lane_slot(struct lane *lane, const struct batch *batch)
+{
+    struct slot *slot = lane->slots;
+    while (slot->batch != batch)
+        slot++;
+    return slot;
+}
+
+static enum ods_status open_plugins(struct lane *lane, int *exit_code, struct error *error)
+{
+    const struct pipeline_settings *pipeline = lane->pipeline;
+    const struct decoder_ops *decoder = decoder_find(pipeline->format);
+    const struct sink_ops *sink = lane->target ? sink_find(lane->target->type) : NULL;
+    enum ods_status status;
+    *exit_code = CLI_CONFIG;
+    if (!decoder)
+        return error_set(error, ODS_FATAL, "pipeline \"%s\": there is no format \"%s\"",
+                         pipeline->name, pipeline->format);
+    if (!sink)
+        return error_set(error, ODS_FATAL, "pipeline \"%s\": there is no target \"%s\" of a known "
+                         "type", pipeline->name, pipeline->target);
+    for (size_t i = 0; i < pipeline->topics.count; i++)
+        if (strcmp(pipeline->topics.items[i], lane->settings->dead_letter.topic) == 0)
+            return error_set(error, ODS_FATAL,
+                             "pipeline \"%s\" reads \"%s\", which is dead_letter.topic: its bad "
+                             "records would come back for ever", pipeline->name,
+                             lane->settings->dead_letter.topic);
+    struct decoder_config decoder_config = {.pipeline = pipeline};
+    status = decoder->open(&lane->decoder, &decoder_config, error);
+    if (status != ODS_OK)
+        return status;
+    struct sink_config sink_config = {lane->target, pipeline, pipeline->group_id};
+    status = sink->open(&lane->sink, &sink_config, error);
+    if (status == ODS_OK && *lane->settings->dead_letter.topic)
+        status = deadletter_kafka_open(&lane->deadletter, lane->settings, pipeline, error);
+    if (status != ODS_OK)
+        return status;
+    const struct kafka_events events = {rebalance_assigned, rebalance_revoked, lane};
+    return kafka_open(&lane->source, lane->settings, pipeline, lane->index, lane->wake_fd, &events,
+                      error);
+}
+
+/* The pool: per_lane batches, and one more that carries the questions to the target. */
+static enum ods_status make_batches(struct lane *lane, struct error *error)
+{
+    int64_t wanted = lane->settings->batch.per_lane;
+    size_t count = (size_t) (wanted < 2 ? 2 : wanted > QUEUE_MAX - 1 ? QUEUE_MAX - 1 : wanted);
+    for (size_t i = 0; i <= count; i++) {
+        struct batch *batch = batch_new();
+        if (!batch)
+            return error_set(error, ODS_FATAL, "out of memory for batches");
+        lane->slots[lane->slot_count].batch = batch;
+        lane->slots[lane->slot_count++].is_request = i == count;
+        if (i < count)
+            lane->idle[lane->idle_count++] = batch;
+    }
+    lane->queue = queue_new(lane->slot_count);
+    if (!lane->queue)
+        return error_set(error, ODS_FATAL, "out of memory for a queue");
+    queue_on_done(lane->queue, lane_wake, lane);
+    return ODS_OK;
+}
+
+static enum ods_status start_threads(struct lane *lane, struct error *error)
+{
+    int code = pthread_create(&lane->writer, NULL, writer_main, lane);
+    lane->writer_runs = code == 0;
+    if (lane->writer_runs) {
+        code = pthread_create(&lane->consumer, NULL, consumer_main, lane);
+        lane->consumer_runs = code == 0;
+    }
+    if (code)
+        return error_set(error, ODS_FATAL, "can't start a thread: %s", strerror(code));
+    return ODS_OK;
+}
+
+static struct lane *lane_new(void)
+{
+    struct lane *lane = calloc(1, sizeof *lane);
+    if (!lane)
+        return NULL;
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_mutex_init(&lane->mutex, NULL);
+    pthread_cond_init(&lane->pause, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    assignment_init(&lane->assignment);
+    metrics_init(&lane->metrics);
+    error_init(&lane->failure);
+    lane->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    atomic_store(&lane->writer_state, LANE_IDLE);
+    atomic_store(&lane->consumer_beat_us, time_monotonic_us());
+    atomic_store(&lane->writer_beat_us, time_monotonic_us());
+    return lane;
+}
+
+enum ods_status lane_start(struct lane **out, const struct settings *settings,
+                           const struct pipeline_settings *pipeline,
+                           const struct lane_limits *limits, size_t index, int finished_fd,
+                           int *exit_code, struct error *error)
+{
+    enum ods_status status;
+    struct lane *lane = lane_new();
+    *out = NULL;
+    *exit_code = CLI_INTERNAL;
+    if (!lane)
+        return error_set(error, ODS_FATAL, "out of memory for a lane");
+    lane->settings = settings;
+    lane->pipeline = pipeline;
+    lane->target = settings_target(settings, pipeline->target);
+    lane->limits = limits;
+    lane->index = index;
+    lane->finished_fd = finished_fd;
+    snprintf(lane->index_text, sizeof lane->index_text, "%zu", index);
+    if (lane->wake_fd < 0)
+        status = error_set(error, ODS_FATAL, "eventfd: out of file descriptors");
+    else
+        status = make_batches(lane, error);
+    if (status == ODS_OK)
+        status = open_plugins(lane, exit_code, error);
+    if (status == ODS_OK) {
+        *exit_code = CLI_INTERNAL;
+        status = start_threads(lane, error);
+    }
+    if (status != ODS_OK) {
+        lane_join(lane);
+        return status;
+    }
+    *out = lane;
+    return ODS_OK;
+}
+
+void lane_stop(struct lane *lane)
+{
+    atomic_store(&lane->stop, true);
+    lane_wake(lane);
+    lane_wake_writer(lane);
+}
+
+void lane_abandon(struct lane *lane)
+{
+    atomic_store(&lane->abandon, true);
+    lane->sink->ops->interrupt(lane->sink);
+    if (lane->deadletter)
+        lane->deadletter->ops->interrupt(lane->deadletter);
+    lane_wake(lane);
+    lane_wake_writer(lane);
+}
+
+bool lane_ended(const struct lane *lane)
+{
+    return atomic_load(&lane->ended);
+}
+
+int lane_join(struct lane *lane)
+{
+    if (!lane)
+        return 0;
+    if (lane->consumer_runs)
+        pthread_join(lane->consumer, NULL);
+    if (lane->queue)
+        queue_close(lane->queue);
+    if (lane->writer_runs)
+        pthread_join(lane->writer, NULL);
+    int exit_code = lane->exit_code;
+    for (size_t i = 0; i < lane->slot_count; i++)
+        batch_free(lane->slots[i].batch);
+    kafka_close(lane->source);
+    if (lane->decoder)
+        lane->decoder->ops->close(lane->decoder);
+    if (lane->sink)
+        lane->sink->ops->close(lane->sink);
+    deadletter_close(lane->deadletter);
+    queue_free(lane->queue);
+    assignment_done(&lane->assignment);
+    if (lane->wake_fd >= 0)
+        close(lane->wake_fd);
+    pthread_mutex_destroy(&lane->mutex);
+    pthread_cond_destroy(&lane->pause);
+    free(lane->asked);
+    free(lane->shown);
+    free(lane);
+    return exit_code;
+}
+
+const char *lane_state_name(enum lane_state state)
+{
+    static const char *const names[] = {[LANE_JOINING] = "joining",
+                                        [LANE_IDLE] = "filling",
+                                        [LANE_APPLYING] = "applying",
+                                        [LANE_WAITING] = "waiting",
+                                        [LANE_STOPPED] = "stopped"};
+    return names[state];
+}
+
+static bool is_stuck(const struct lane *lane)
+{
+    int64_t now_us = time_monotonic_us();
+    if (atomic_load(&lane->ended))
+        return false;
+    if (now_us - atomic_load(&lane->consumer_beat_us) > CONSUMER_STUCK_US)
+        return true;
+    return atomic_load(&lane->writer_state) == LANE_APPLYING &&
+           now_us - atomic_load(&lane->writer_beat_us) > WRITER_STUCK_US;
+}
+
+void lane_status(struct lane *lane, struct lane_status *status)
+{
+    *status = (struct lane_status) {
+        .pipeline = lane->pipeline->name,
+        .group = lane->pipeline->group_id,
+        .target = lane->pipeline->target,
+        .index = lane->index,
+        .state = (enum lane_state) atomic_load(&lane->writer_state),
+        .joined = kafka_joined(lane->source),
+        .kafka_away = kafka_away(lane->source),
+        .target_ready = atomic_load(&lane->target_ready),
+        .stuck = is_stuck(lane),
+    };
+    if (atomic_load(&lane->ended) || atomic_load(&lane->failed))
+        status->state = LANE_STOPPED;
+    else if (status->state == LANE_IDLE && !status->joined)
+        status->state = LANE_JOINING;
+    pthread_mutex_lock(&lane->mutex);
+    status->exit_code = lane->exit_code;
+    memcpy(status->last_error, lane->last_error, sizeof status->last_error);
+    pthread_mutex_unlock(&lane->mutex);
+}
+
+const struct lane_partition *lane_lock_partitions(struct lane *lane, size_t *count)
+{
+    pthread_mutex_lock(&lane->mutex);
+    *count = lane->shown_count;
+    return lane->shown;
+}
+
+void lane_unlock_partitions(struct lane *lane)
+{
+    pthread_mutex_unlock(&lane->mutex);
+}
+
+const struct metrics *lane_metrics(const struct lane *lane)
+{
+    return &lane->metrics;
+}

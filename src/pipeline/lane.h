@@ -1,0 +1,69 @@
+/* A lane: one member of the pipeline's consumer group, with one connection to the target.
+ *
+ *   consumer thread ── batches ──► writer thread        consumer.c, rebalance.c │ writer.c
+ *         ▲────────── the same ──────────┘
+ *
+ * The consumer decodes into the batch being filled and hands it over as soon as the writer is idle.
+ * The writer applies it, rows and offsets in one transaction, and gives it back. Lanes share nothing
+ * but settings and the HTTP thread that reads their counters.
+ */
+#ifndef LANE_H
+#define LANE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <ods/status.h>
+#include "config/settings.h"
+#include "pipeline/metrics.h"
+
+/* Settings that a reload may change while lanes run. */
+struct lane_limits {
+    atomic_int_fast64_t max_events, max_bytes, max_wait_ms;
+    atomic_int_fast64_t retry_initial_ms, retry_max_ms, retry_max_elapsed_ms;
+};
+void lane_limits_set(struct lane_limits *limits, const struct settings *settings);
+
+struct lane;
+
+/* The settings and limits outlive the lane; finished_fd is an eventfd that is written to when the
+ * lane ends by itself. Opens the plug-ins and starts the threads; does not wait for anything.
+ * *exit_code says what kind of failure (enum cli_exit). */
+enum ods_status lane_start(struct lane **lane, const struct settings *settings,
+                           const struct pipeline_settings *pipeline,
+                           const struct lane_limits *limits, size_t index, int finished_fd,
+                           int *exit_code, struct error *error);
+void lane_stop(struct lane *lane);    /* finish what is filled, then end */
+void lane_abandon(struct lane *lane); /* end now; what is not applied will be read again */
+bool lane_ended(const struct lane *lane);
+/* Wait for the threads and free everything. Answers the failure's exit code, 0 without one. */
+int lane_join(struct lane *lane);
+
+/* What the HTTP thread and the main loop may ask of a running lane. */
+enum lane_state { LANE_JOINING, LANE_IDLE, LANE_APPLYING, LANE_WAITING, LANE_STOPPED };
+const char *lane_state_name(enum lane_state state);
+
+struct lane_partition {
+    const char *topic;
+    int32_t number;
+    const char *state;
+    int64_t applied, position, high; /* -1: unknown */
+};
+
+struct lane_status {
+    const char *pipeline, *group, *target;
+    size_t index;
+    enum lane_state state;
+    bool joined, kafka_away, target_ready, stuck;
+    int exit_code; /* of its failure, 0: none */
+    char last_error[ERROR_TEXT_BYTES];
+};
+void lane_status(struct lane *lane, struct lane_status *status);
+/* The partitions as of at most a second ago, in the lane's lock; see lane_unlock(). */
+const struct lane_partition *lane_lock_partitions(struct lane *lane, size_t *count);
+void lane_unlock_partitions(struct lane *lane);
+const struct metrics *lane_metrics(const struct lane *lane);
+
+#endif

@@ -1,0 +1,109 @@
+/* What the files of a lane share: lane.c, consumer.c, rebalance.c, writer.c. Nobody else includes it. */
+#ifndef LANE_ROOM_H
+#define LANE_ROOM_H
+
+#include <pthread.h>
+
+#include <ods/decoder.h>
+#include <ods/sink.h>
+#include "core/backoff.h"
+#include "core/queue.h"
+#include "pipeline/assignment.h"
+#include "pipeline/deadletter.h"
+#include "pipeline/lane.h"
+#include "source/kafka.h"
+
+/* What travels with a batch. The consumer's while it fills it, the writer's while it has it. */
+struct slot {
+    struct batch *batch;
+    bool is_request;         /* no records: the offsets of `asked` are wanted */
+    enum ods_status outcome; /* OK, FENCED (drop, ask again), RETRY (abandoned), FATAL */
+    atomic_bool abandoned;   /* set by the consumer: give up as soon as you can */
+};
+
+struct lane {
+    /* Set before the threads start, read by all. */
+    const struct settings *settings;
+    const struct pipeline_settings *pipeline;
+    const struct target_settings *target;
+    const struct lane_limits *limits;
+    size_t index;
+    char index_text[24];
+    int finished_fd;
+    int wake_fd; /* wakes the consumer: Kafka's queue, a batch that is back, stop */
+    struct queue *queue;
+    struct slot slots[QUEUE_MAX]; /* the last one is the request's */
+    size_t slot_count;
+    pthread_t consumer, writer;
+    bool consumer_runs, writer_runs;
+
+    /* The consumer thread's. */
+    struct decoder *decoder;
+    struct kafka_source *source;
+    struct assignment assignment;
+    struct batch *idle[QUEUE_MAX]; /* empty batches */
+    size_t idle_count;
+    struct batch *filling;
+    size_t in_flight;    /* batches with the writer, the request not counted */
+    bool request_out, greeted;
+    bool held;           /* partitions are paused: no batch is free */
+    int64_t starved_us;  /* since when no batch is free, 0: one is */
+    int64_t next_tick_us;
+    unsigned decode_failures;
+
+    /* The request's: the consumer's unless request_out. */
+    struct position *asked;
+    size_t asked_count, asked_capacity;
+
+    /* The writer thread's. */
+    struct sink *sink;
+    struct deadletter *deadletter;
+    int refusal_code; /* exit code of a fatal dead letter, 0: none */
+
+    /* Shared. */
+    atomic_bool stop, abandon, failed, ended, target_ready;
+    atomic_int writer_state; /* enum lane_state: IDLE, APPLYING, WAITING, STOPPED */
+    atomic_int_fast64_t consumer_beat_us, writer_beat_us;
+    struct metrics metrics;
+
+    pthread_mutex_t mutex; /* guards what follows */
+    pthread_cond_t pause;  /* ends the writer's back-off early */
+    struct error failure;  /* the first one that stopped the lane */
+    int exit_code;
+    char last_error[ERROR_TEXT_BYTES];
+    struct lane_partition *shown;
+    size_t shown_count, shown_capacity;
+};
+
+#define LANE_FIELDS(lane)                                                                          \
+    ((const char *const[]) {"pipeline", (lane)->pipeline->name, "lane", (lane)->index_text, NULL})
+
+/* Stop this lane, and with it the daemon. Logs; the first failure counts. Any thread. */
+void lane_fail(struct lane *lane, int exit_code, const struct error *error);
+void lane_note_error(struct lane *lane, const char *text); /* for /status */
+void lane_wake(void *lane); /* the consumer, from any thread */
+void lane_wake_writer(struct lane *lane);
+struct slot *lane_slot(struct lane *lane, const struct batch *batch);
+
+void *consumer_main(void *lane);
+/* Account for a batch that came back from the writer. */
+void consumer_take_back(struct lane *lane, struct batch *batch);
+void consumer_hand_over(struct lane *lane);
+/* Drop what is being filled; its partitions start again where the target stands. */
+void consumer_discard_filling(struct lane *lane);
+
+/* rebalance.c, consumer thread */
+void rebalance_assigned(void *lane, const rd_kafka_topic_partition_list_t *partitions);
+void rebalance_revoked(void *lane, const rd_kafka_topic_partition_list_t *partitions, bool lost);
+void rebalance_pause(struct lane *lane, struct partition *partition);
+void rebalance_restart(struct lane *lane, struct partition *partition); /* pause and ask again */
+void rebalance_ask(struct lane *lane);    /* send the request for partitions that are ASKING */
+void rebalance_answer(struct lane *lane); /* the request is back */
+void rebalance_locate(struct lane *lane); /* start partitions whose offset is known */
+void rebalance_hold(struct lane *lane, bool hold);
+void rebalance_commit(struct lane *lane, int wait_ms);
+int64_t rebalance_due_ms(const struct lane *lane, int64_t limit_ms); /* until something is to do */
+
+void *writer_main(void *lane);
+
+#endif

@@ -1,0 +1,318 @@
+/* Counting, and the page that Prometheus reads. */
+#include "pipeline/metrics.h"
+
+#include <inttypes.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/time.h"
+#include "pipeline/lane.h"
+
+const struct histogram_bounds histogram_seconds = {
+    .unit = 1e6,
+    .count = 14,
+    .upto = {1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000, 500000, 1000000, 2500000,
+             5000000, 10000000, 60000000},
+};
+
+const struct histogram_bounds histogram_records = {
+    .unit = 1,
+    .count = 11,
+    .upto = {1, 3, 10, 30, 100, 300, 1000, 3000, 10000, 30000, 100000},
+};
+
+void histogram_add(struct histogram *histogram, const struct histogram_bounds *bounds,
+                   int64_t value)
+{
+    size_t bucket = 0;
+    while (bucket < bounds->count && value > bounds->upto[bucket])
+        bucket++;
+    atomic_fetch_add_explicit(&histogram->buckets[bucket], 1, memory_order_relaxed);
+    if (value > 0)
+        atomic_fetch_add_explicit(&histogram->sum, (uint64_t) value, memory_order_relaxed);
+}
+
+void metrics_init(struct metrics *metrics)
+{
+    atomic_store(&metrics->source_us, INT64_MIN);
+    atomic_store(&metrics->applied_us, 0);
+}
+
+static void add(atomic_uint_fast64_t *counter, uint64_t by)
+{
+    if (by)
+        atomic_fetch_add_explicit(counter, by, memory_order_relaxed);
+}
+
+/* How long the batch's oldest live change was on its way. Snapshots are as old as the table. */
+static void note_latency(struct metrics *metrics, const struct batch *batch)
+{
+    int64_t now_us = time_wall_us(), newest_us = INT64_MIN, oldest_us = INT64_MAX;
+    for (uint32_t i = 0; i < batch->change_count; i++) {
+        const struct change *change = &batch->changes[i];
+        if (change->source_us == INT64_MIN)
+            continue;
+        if (change->source_us > newest_us)
+            newest_us = change->source_us;
+        if (change->op != OP_READ && change->source_us < oldest_us)
+            oldest_us = change->source_us;
+    }
+    atomic_store(&metrics->applied_us, now_us);
+    if (newest_us != INT64_MIN)
+        atomic_store(&metrics->source_us, newest_us);
+    if (oldest_us != INT64_MAX)
+        histogram_add(&metrics->latency_seconds, &histogram_seconds, now_us - oldest_us);
+}
+
+void metrics_applied(struct metrics *metrics, const struct batch *batch,
+                     const struct apply_result *result, int64_t took_us)
+{
+    uint64_t decode = 0;
+    for (uint32_t i = 0; i < batch->reject_count; i++)
+        decode += strcmp(batch->rejects[i].stage, "decode") == 0;
+    add(&metrics->batches, 1);
+    add(&metrics->records, batch->record_count);
+    add(&metrics->bytes, batch->payload_bytes);
+    add(&metrics->changes, batch->change_count);
+    add(&metrics->upserted, result->upserted);
+    add(&metrics->deleted, result->deleted);
+    add(&metrics->truncated, result->truncated);
+    add(&metrics->folded, result->folded);
+    add(&metrics->missing, result->missing);
+    add(&metrics->skipped, result->skipped);
+    add(&metrics->columns_added, result->columns_added);
+    add(&metrics->tables_created, result->tables_created);
+    add(&metrics->rejects_decode, decode);
+    add(&metrics->rejects_apply, batch->reject_count - decode);
+    for (int i = 0; i < PASS_COUNT; i++)
+        add(&metrics->passed[i], batch->passed[i]);
+    histogram_add(&metrics->batch_records, &histogram_records, batch->record_count);
+    histogram_add(&metrics->apply_seconds, &histogram_seconds, took_us);
+    note_latency(metrics, batch);
+}
+
+/* One row a metric: the table is the list of what there is. */
+struct counter_row {
+    const char *name, *labels, *help;
+    size_t offset;
+};
+
+#define ROW(name, labels, help, field) {name, labels, help, offsetof(struct metrics, field)}
+#define SAME NULL /* as the row before: one metric, another label */
+
+static const struct counter_row counter_rows[] = {
+    ROW("batches_total", "", "Batches committed by the target", batches),
+    ROW("records_total", "", "Records read and committed, whatever became of them", records),
+    ROW("record_bytes_total", "", "Bytes of their keys and values", bytes),
+    ROW("changes_total", "", "Row changes decoded from them", changes),
+    ROW("rows_total", ",action=\"upsert\"", "Rows that the target was sent", upserted),
+    ROW(SAME, ",action=\"delete\"", NULL, deleted),
+    ROW(SAME, ",action=\"truncate\"", NULL, truncated),
+    ROW("changes_folded_total", "", "Changes that a later one of the same key in the same batch "
+        "made superfluous", folded),
+    ROW("deletes_missing_total", "", "Deletes of rows that the target did not have", missing),
+    ROW("changes_skipped_total", "", "Changes that the configuration leaves out", skipped),
+    ROW("columns_added_total", "", "Columns added to tables of the target", columns_added),
+    ROW("tables_created_total", "", "Tables created in the target", tables_created),
+    ROW("records_rejected_total", ",stage=\"decode\"", "Records set aside in the dead-letter topic",
+        rejects_decode),
+    ROW(SAME, ",stage=\"apply\"", NULL, rejects_apply),
+    ROW("records_passed_total", ",reason=\"schema_change\"", "Records that are no row changes",
+        passed[PASS_SCHEMA_CHANGE]),
+    ROW(SAME, ",reason=\"transaction\"", NULL, passed[PASS_TRANSACTION]),
+    ROW(SAME, ",reason=\"heartbeat\"", NULL, passed[PASS_HEARTBEAT]),
+    ROW(SAME, ",reason=\"message\"", NULL, passed[PASS_MESSAGE]),
+    ROW(SAME, ",reason=\"tombstone\"", NULL, passed[PASS_TOMBSTONE]),
+    ROW(SAME, ",reason=\"skipped\"", NULL, passed[PASS_SKIPPED]),
+    ROW("retries_total", "", "Attempts that met an outage", retries),
+    ROW("batches_fenced_total", "", "Batches dropped because their offsets had moved", fenced),
+    ROW("batches_abandoned_total", "", "Batches given up at a rebalance or shutdown", abandoned),
+    ROW("rebalances_total", "", "Partitions assigned or revoked", rebalances),
+};
+
+static void write_head(struct buffer *out, const char *name, const char *type, const char *help)
+{
+    buffer_printf(out, "# HELP ods_sink_%s %s\n# TYPE ods_sink_%s %s\n", name, help, name, type);
+}
+
+/* A label's text, with what Prometheus wants escaped. */
+static void write_label(struct buffer *out, const char *name, const char *text)
+{
+    buffer_printf(out, "%s=\"", name);
+    for (; *text; text++) {
+        if (*text == '"' || *text == '\\')
+            buffer_puts(out, "\\");
+        buffer_add(out, *text == '\n' ? " " : text, 1);
+    }
+    buffer_puts(out, "\"");
+}
+
+static void write_labels(struct buffer *out, const struct lane_status *status)
+{
+    write_label(out, "pipeline", status->pipeline);
+    buffer_printf(out, ",lane=\"%zu\"", status->index);
+}
+
+static void write_counters(struct buffer *out, struct lane *const *lanes, size_t count,
+                           const struct lane_status *statuses)
+{
+    const char *name = "";
+    for (size_t row = 0; row < sizeof counter_rows / sizeof *counter_rows; row++) {
+        const struct counter_row *counter = &counter_rows[row];
+        if (counter->name)
+            write_head(out, name = counter->name, "counter", counter->help);
+        for (size_t i = 0; i < count; i++) {
+            const char *base = (const char *) lane_metrics(lanes[i]);
+            const atomic_uint_fast64_t *value = (const void *) (base + counter->offset);
+            buffer_printf(out, "ods_sink_%s{", name);
+            write_labels(out, &statuses[i]);
+            buffer_printf(out, "%s} %" PRIu64 "\n", counter->labels,
+                          (uint64_t) atomic_load_explicit(value, memory_order_relaxed));
+        }
+    }
+}
+
+static void write_histogram(struct buffer *out, const char *name, const char *help,
+                            const struct histogram_bounds *bounds, size_t offset,
+                            struct lane *const *lanes, size_t count,
+                            const struct lane_status *statuses)
+{
+    write_head(out, name, "histogram", help);
+    for (size_t i = 0; i < count; i++) {
+        const struct histogram *histogram =
+            (const void *) ((const char *) lane_metrics(lanes[i]) + offset);
+        uint64_t sum = 0;
+        for (size_t bucket = 0; bucket <= bounds->count; bucket++) {
+            sum += atomic_load_explicit(&histogram->buckets[bucket], memory_order_relaxed);
+            buffer_printf(out, "ods_sink_%s_bucket{", name);
+            write_labels(out, &statuses[i]);
+            if (bucket < bounds->count)
+                buffer_printf(out, ",le=\"%g\"} %" PRIu64 "\n",
+                              (double) bounds->upto[bucket] / bounds->unit, sum);
+            else
+                buffer_printf(out, ",le=\"+Inf\"} %" PRIu64 "\n", sum);
+        }
+        buffer_printf(out, "ods_sink_%s_sum{", name);
+        write_labels(out, &statuses[i]);
+        buffer_printf(out, "} %g\nods_sink_%s_count{",
+                      (double) atomic_load_explicit(&histogram->sum, memory_order_relaxed) /
+                          bounds->unit, name);
+        write_labels(out, &statuses[i]);
+        buffer_printf(out, "} %" PRIu64 "\n", sum);
+    }
+}
+
+static void write_states(struct buffer *out, size_t count, const struct lane_status *statuses)
+{
+    write_head(out, "lane_state", "gauge", "1 for the state that the lane is in");
+    for (size_t i = 0; i < count; i++)
+        for (enum lane_state state = LANE_JOINING; state <= LANE_STOPPED; state++) {
+            buffer_puts(out, "ods_sink_lane_state{");
+            write_labels(out, &statuses[i]);
+            buffer_printf(out, ",state=\"%s\"} %d\n", lane_state_name(state),
+                          statuses[i].state == state);
+        }
+    write_head(out, "lane_ready", "gauge", "1 when the lane is in its group and its target answers");
+    for (size_t i = 0; i < count; i++) {
+        buffer_puts(out, "ods_sink_lane_ready{");
+        write_labels(out, &statuses[i]);
+        buffer_printf(out, "} %d\n", statuses[i].joined && statuses[i].target_ready);
+    }
+}
+
+static void write_times(struct buffer *out, struct lane *const *lanes, size_t count,
+                        const struct lane_status *statuses)
+{
+    write_head(out, "last_change_timestamp_seconds", "gauge",
+               "Source's time of the newest change that the target has");
+    for (size_t i = 0; i < count; i++) {
+        int64_t source_us = atomic_load(&lane_metrics(lanes[i])->source_us);
+        if (source_us == INT64_MIN)
+            continue;
+        buffer_puts(out, "ods_sink_last_change_timestamp_seconds{");
+        write_labels(out, &statuses[i]);
+        buffer_printf(out, "} %.6f\n", (double) source_us / 1e6);
+    }
+    write_head(out, "last_commit_timestamp_seconds", "gauge", "When the target last committed");
+    for (size_t i = 0; i < count; i++) {
+        int64_t applied_us = atomic_load(&lane_metrics(lanes[i])->applied_us);
+        if (!applied_us)
+            continue;
+        buffer_puts(out, "ods_sink_last_commit_timestamp_seconds{");
+        write_labels(out, &statuses[i]);
+        buffer_printf(out, "} %.6f\n", (double) applied_us / 1e6);
+    }
+}
+
+static void write_partition(struct buffer *out, const char *name, const char *pipeline,
+                            const struct lane_partition *partition, int64_t value)
+{
+    buffer_printf(out, "ods_sink_partition_%s{", name);
+    write_label(out, "pipeline", pipeline);
+    buffer_puts(out, ",");
+    write_label(out, "topic", partition->topic);
+    buffer_printf(out, ",partition=\"%d\"} %" PRId64 "\n", (int) partition->number, value);
+}
+
+static void write_partitions(struct buffer *out, struct lane *const *lanes, size_t count,
+                             const struct lane_status *statuses)
+{
+    static const char *const names[] = {"offset", "lag_records"};
+    static const char *const helps[] = {
+        "Next record of the partition that the target lacks",
+        "Records of the partition that Kafka has and the target lacks, as the last fetch knew"};
+    for (size_t metric = 0; metric < 2; metric++) {
+        char full[64];
+        snprintf(full, sizeof full, "partition_%s", names[metric]);
+        write_head(out, full, "gauge", helps[metric]);
+        for (size_t i = 0; i < count; i++) {
+            size_t partitions;
+            const struct lane_partition *partition = lane_lock_partitions(lanes[i], &partitions);
+            for (; partitions; partitions--, partition++) {
+                int64_t value = partition->applied;
+                if (metric)
+                    value = partition->high < value ? 0 : partition->high - value;
+                if (partition->applied >= 0 && (!metric || partition->high >= 0))
+                    write_partition(out, names[metric], statuses[i].pipeline, partition, value);
+            }
+            lane_unlock_partitions(lanes[i]);
+        }
+    }
+}
+
+static void write_process(struct buffer *out)
+{
+    long pages = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+    if (!file)
+        return;
+    if (fscanf(file, "%*d %ld", &pages) == 1)
+        buffer_printf(out, "# HELP process_resident_memory_bytes Memory in use\n"
+                           "# TYPE process_resident_memory_bytes gauge\n"
+                           "process_resident_memory_bytes %ld\n", pages * sysconf(_SC_PAGESIZE));
+    fclose(file);
+}
+
+void metrics_write(struct buffer *out, struct lane *const *lanes, size_t count)
+{
+    struct lane_status statuses[count ? count : 1];
+    for (size_t i = 0; i < count; i++)
+        lane_status(lanes[i], &statuses[i]);
+    buffer_printf(out, "# HELP ods_sink_info The version\n# TYPE ods_sink_info gauge\n"
+                       "ods_sink_info{version=\"%s\"} 1\n", ODS_VERSION);
+    write_counters(out, lanes, count, statuses);
+    write_histogram(out, "batch_records", "Records in a batch", &histogram_records,
+                    offsetof(struct metrics, batch_records), lanes, count, statuses);
+    write_histogram(out, "apply_seconds", "Time that the target took for a batch",
+                    &histogram_seconds, offsetof(struct metrics, apply_seconds), lanes, count,
+                    statuses);
+    write_histogram(out, "latency_seconds", "From the source's commit to the target's, for the "
+                    "oldest change of each batch; snapshots left out", &histogram_seconds,
+                    offsetof(struct metrics, latency_seconds), lanes, count, statuses);
+    write_states(out, count, statuses);
+    write_times(out, lanes, count, statuses);
+    write_partitions(out, lanes, count, statuses);
+    write_process(out);
+}

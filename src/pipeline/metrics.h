@@ -1,0 +1,51 @@
+/* What a lane counts. Written by the lane's two threads, read by the HTTP thread: plain atomics, no
+ * lock. Counters only grow; the names that Prometheus sees stand in metrics.c. */
+#ifndef METRICS_H
+#define METRICS_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include <ods/batch.h>
+#include <ods/sink.h>
+#include "core/buffer.h"
+
+#define HISTOGRAM_MAX 16
+
+struct histogram {
+    atomic_uint_fast64_t buckets[HISTOGRAM_MAX + 1]; /* not cumulative; the last one is +Inf */
+    atomic_uint_fast64_t sum;                        /* in the bounds' own unit */
+};
+
+/* The bounds of a histogram; `unit` of them make what Prometheus is shown as 1. */
+struct histogram_bounds {
+    double unit;
+    size_t count;
+    int64_t upto[HISTOGRAM_MAX];
+};
+extern const struct histogram_bounds histogram_seconds, histogram_records;
+void histogram_add(struct histogram *histogram, const struct histogram_bounds *bounds,
+                   int64_t value);
+
+struct metrics {
+    atomic_uint_fast64_t batches, records, bytes, changes;
+    atomic_uint_fast64_t upserted, deleted, truncated, folded, missing, skipped;
+    atomic_uint_fast64_t columns_added, tables_created;
+    atomic_uint_fast64_t rejects_decode, rejects_apply;
+    atomic_uint_fast64_t passed[PASS_COUNT];
+    atomic_uint_fast64_t retries, fenced, abandoned, rebalances;
+    atomic_int_fast64_t source_us;  /* source's time of the newest change applied, or INT64_MIN */
+    atomic_int_fast64_t applied_us; /* wall clock of the last commit, or 0 */
+    struct histogram batch_records, apply_seconds, latency_seconds;
+};
+
+void metrics_init(struct metrics *metrics);
+/* A batch that the target has committed. */
+void metrics_applied(struct metrics *metrics, const struct batch *batch,
+                     const struct apply_result *result, int64_t took_us);
+
+struct lane;
+/* The whole page in Prometheus' text format. */
+void metrics_write(struct buffer *out, struct lane *const *lanes, size_t count);
+
+#endif

@@ -1,0 +1,163 @@
+/* Read this first.
+ *
+ * A pipeline is a set of topics, a format and a target. It runs in `lanes` lanes; each is a member
+ * of the pipeline's consumer group and has one connection to the target. Kafka's own assignment
+ * spreads the partitions over the lanes of this process and of all others of the same group, so
+ * there is nothing here that schedules, routes or balances.
+ *
+ *   main thread (cli/run.c)        signals, watchdog, reload
+ *     └ pipelines                  this file: starts lanes, ends them in order
+ *         ├ lane                   lane.c; per lane two threads:
+ *         │   ├ consumer thread    consumer.c: Kafka → decode → batch
+ *         │   │                    rebalance.c: partitions come and go, where each starts
+ *         │   └ writer thread      writer.c: batch → target, outages, dead letters
+ *         └ http thread            http.c, metrics.c: what the lanes show
+ *
+ * A lane that fails takes the daemon down, in order: a process that does half of its work and seems
+ * well is worse than one that its supervisor restarts.
+ */
+#include "pipeline/pipeline.h"
+
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "core/log.h"
+#include "pipeline/http.h"
+#include "pipeline/lane.h"
+
+struct pipelines {
+    struct lane_limits limits;
+    struct lane **lanes;
+    size_t count, capacity;
+    struct http *http;
+    int finished_fd;
+};
+
+static size_t count_lanes(const struct settings *settings)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < settings->pipeline_count; i++)
+        count += (size_t) settings->pipelines[i].lanes;
+    return count;
+}
+
+static enum ods_status start_pipeline(struct pipelines *pipelines, const struct settings *settings,
+                                      const struct pipeline_settings *pipeline, int *exit_code,
+                                      struct error *error)
+{
+    for (size_t i = 0; i < (size_t) pipeline->lanes; i++) {
+        struct lane *lane;
+        enum ods_status status = lane_start(&lane, settings, pipeline, &pipelines->limits, i,
+                                            pipelines->finished_fd, exit_code, error);
+        if (status != ODS_OK)
+            return status;
+        pipelines->lanes[pipelines->count++] = lane;
+    }
+    log_info("pipeline %s: %lld lane%s, group %s, target %s", pipeline->name,
+             (long long) pipeline->lanes, pipeline->lanes == 1 ? "" : "s", pipeline->group_id,
+             pipeline->target);
+    return ODS_OK;
+}
+
+static enum ods_status start_all(struct pipelines *pipelines, const struct settings *settings,
+                                 int *exit_code, struct error *error)
+{
+    enum ods_status status = ODS_OK;
+    *exit_code = CLI_CONFIG;
+    if (*settings->http.listen)
+        status = http_open(&pipelines->http, settings->http.listen, error);
+    for (size_t i = 0; i < settings->pipeline_count && status == ODS_OK; i++)
+        status = start_pipeline(pipelines, settings, &settings->pipelines[i], exit_code, error);
+    if (status == ODS_OK && pipelines->http) {
+        *exit_code = CLI_INTERNAL;
+        status = http_start(pipelines->http, pipelines->lanes, pipelines->count, error);
+    }
+    return status;
+}
+
+enum ods_status pipelines_start(struct pipelines **out, const struct settings *settings,
+                                int *exit_code, struct error *error)
+{
+    struct pipelines *pipelines = calloc(1, sizeof *pipelines);
+    *out = NULL;
+    *exit_code = CLI_INTERNAL;
+    if (!pipelines)
+        return error_set(error, ODS_FATAL, "out of memory for the pipelines");
+    lane_limits_set(&pipelines->limits, settings);
+    pipelines->capacity = count_lanes(settings);
+    pipelines->lanes = calloc(pipelines->capacity + 1, sizeof(struct lane *));
+    pipelines->finished_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    enum ods_status status;
+    if (!pipelines->lanes || pipelines->finished_fd < 0)
+        status = error_set(error, ODS_FATAL, "out of memory or file descriptors for the pipelines");
+    else
+        status = start_all(pipelines, settings, exit_code, error);
+    if (status != ODS_OK) {
+        pipelines_abandon(pipelines);
+        pipelines_join(pipelines);
+        return status;
+    }
+    *out = pipelines;
+    return ODS_OK;
+}
+
+int pipelines_fd(const struct pipelines *pipelines)
+{
+    return pipelines->finished_fd;
+}
+
+void pipelines_look(struct pipelines *pipelines, struct pipelines_state *state)
+{
+    uint64_t ends;
+    ssize_t got = read(pipelines->finished_fd, &ends, sizeof ends);
+    (void) got;
+    *state = (struct pipelines_state) {.lanes = pipelines->count};
+    for (size_t i = 0; i < pipelines->count; i++) {
+        struct lane_status status;
+        lane_status(pipelines->lanes[i], &status);
+        state->joined += status.joined;
+        state->ready += status.joined && status.target_ready && !status.kafka_away;
+        state->stuck |= status.stuck;
+        if (!state->failed)
+            state->failed = status.exit_code;
+        state->ended += lane_ended(pipelines->lanes[i]);
+    }
+}
+
+void pipelines_reload(struct pipelines *pipelines, const struct settings *settings)
+{
+    lane_limits_set(&pipelines->limits, settings);
+}
+
+void pipelines_stop(struct pipelines *pipelines)
+{
+    for (size_t i = 0; i < pipelines->count; i++)
+        lane_stop(pipelines->lanes[i]);
+}
+
+void pipelines_abandon(struct pipelines *pipelines)
+{
+    for (size_t i = 0; i < pipelines->count; i++)
+        lane_abandon(pipelines->lanes[i]);
+}
+
+int pipelines_join(struct pipelines *pipelines)
+{
+    int exit_code = 0;
+    if (!pipelines)
+        return 0;
+    /* The server reads the lanes: it goes first. */
+    http_stop(pipelines->http);
+    for (size_t i = 0; i < pipelines->count; i++) {
+        int code = lane_join(pipelines->lanes[i]);
+        if (!exit_code)
+            exit_code = code;
+    }
+    if (pipelines->finished_fd >= 0)
+        close(pipelines->finished_fd);
+    free(pipelines->lanes);
+    free(pipelines);
+    return exit_code;
+}

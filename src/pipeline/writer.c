@@ -1,0 +1,228 @@
+/* The writer thread of a lane: applies batches to the target, tries again for as long as the target
+ * (or the dead-letter topic) is away, and answers what the target's offsets are.
+ *
+ * An outage keeps the batch and waits, a bad record goes to the dead letters inside the sink's
+ * transaction, a lost partition drops the batch, anything else stops the lane.
+ */
+#include "cli/cli.h"
+#include "core/log.h"
+#include "core/time.h"
+#include "pipeline/lane_room.h"
+
+/* An outage, from the first failure to the first success. */
+struct outage {
+    struct backoff backoff;
+    int64_t since_us; /* 0: there is none */
+    struct rare rare;
+};
+
+static bool given_up(struct lane *lane, const struct slot *slot)
+{
+    return atomic_load(&lane->abandon) || atomic_load(&lane->failed) ||
+           atomic_load(&slot->abandoned);
+}
+
+static void set_state(struct lane *lane, enum lane_state state)
+{
+    atomic_store(&lane->writer_state, state);
+    atomic_store(&lane->writer_beat_us, time_monotonic_us());
+}
+
+/* Ends early when the batch is given up or the lane is to stop. */
+static void pause_for(struct lane *lane, const struct slot *slot, int64_t wait_ms)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += wait_ms / 1000;
+    until.tv_nsec += wait_ms % 1000 * 1000000;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_sec++;
+        until.tv_nsec -= 1000000000;
+    }
+    pthread_mutex_lock(&lane->mutex);
+    while (!given_up(lane, slot) && !atomic_load(&lane->stop))
+        if (pthread_cond_timedwait(&lane->pause, &lane->mutex, &until))
+            break;
+    pthread_mutex_unlock(&lane->mutex);
+}
+
+static bool begin_outage(struct lane *lane, struct outage *outage)
+{
+    if (outage->since_us)
+        return false;
+    outage->since_us = time_monotonic_us();
+    outage->rare = (struct rare) {0};
+    backoff_init(&outage->backoff, atomic_load(&lane->limits->retry_initial_ms),
+                 atomic_load(&lane->limits->retry_max_ms));
+    return true;
+}
+
+/* False: no more attempts. */
+static bool wait_out(struct lane *lane, const struct slot *slot, struct outage *outage,
+                     struct error *error)
+{
+    uint64_t held_back;
+    bool first = begin_outage(lane, outage);
+    int64_t elapsed_ms = (time_monotonic_us() - outage->since_us) / 1000;
+    int64_t most_ms = atomic_load(&lane->limits->retry_max_elapsed_ms);
+    if (given_up(lane, slot) || atomic_load(&lane->stop))
+        return false;
+    atomic_fetch_add(&lane->metrics.retries, 1);
+    atomic_store(&lane->target_ready, false);
+    lane_note_error(lane, error->text);
+    if (most_ms > 0 && elapsed_ms >= most_ms) {
+        error_prefix(error, "away for %lld s, longer than retry.max_elapsed_ms allows: ",
+                     (long long) (elapsed_ms / 1000));
+        lane_fail(lane, CLI_TARGET, error);
+        return false;
+    }
+    if (rare_due(&outage->rare, &held_back)) {
+        if (first)
+            log_event(LOG_WARN, LANE_FIELDS(lane), "waiting, and trying again until it works: %s",
+                      error->text);
+        else
+            log_event(LOG_WARN, LANE_FIELDS(lane), "still waiting after %lld s and %u attempts: %s",
+                      (long long) (elapsed_ms / 1000), outage->backoff.attempts + 1, error->text);
+    }
+    set_state(lane, LANE_WAITING);
+    pause_for(lane, slot, backoff_next_ms(&outage->backoff));
+    return true;
+}
+
+static void end_outage(struct lane *lane, struct outage *outage)
+{
+    atomic_store(&lane->target_ready, true);
+    if (!outage->since_us)
+        return;
+    log_event(LOG_INFO, LANE_FIELDS(lane), "goes on after %lld ms",
+              (long long) ((time_monotonic_us() - outage->since_us) / 1000));
+    outage->since_us = 0;
+}
+
+static enum ods_status before_commit(void *context, struct batch *batch, struct error *error)
+{
+    struct lane *lane = context;
+    const struct reject *reject = &batch->rejects[0];
+    for (uint32_t i = 0; i < batch->reject_count; i++)
+        if (!batch->rejects[i].delivered) {
+            reject = &batch->rejects[i];
+            break;
+        }
+    if (!lane->deadletter) {
+        const struct record *record = &batch->records[reject->record];
+        lane->refusal_code = CLI_NEGATIVE;
+        return error_set(error, ODS_FATAL,
+                         "topic %s partition %d offset %lld can't be applied (%s: %s), and "
+                         "dead_letter.topic is not set: set it to have such records put aside",
+                         record->topic, (int) record->partition, (long long) record->offset,
+                         reject->stage, reject->error.text);
+    }
+    enum ods_status status = lane->deadletter->ops->deliver(lane->deadletter, batch, error);
+    if (status == ODS_FATAL)
+        lane->refusal_code = CLI_SOURCE;
+    return status;
+}
+
+static void notice(void *context, const char *text)
+{
+    struct lane *lane = context;
+    log_event(LOG_INFO, LANE_FIELDS(lane), "%s", text);
+}
+
+static void log_rejects(struct lane *lane, const struct batch *batch)
+{
+    /* Each stands in the dead-letter topic with its reason; the log has the first of a batch. */
+    const struct reject *reject = batch->rejects;
+    const struct record *record = &batch->records[reject->record];
+    log_event(LOG_WARN, LANE_FIELDS(lane), "%u record%s set aside; topic %s partition %d offset "
+              "%lld: %s: %s", batch->reject_count, batch->reject_count == 1 ? "" : "s",
+              record->topic, (int) record->partition, (long long) record->offset, reject->stage,
+              reject->error.text);
+}
+
+static void fail(struct lane *lane, struct error *error)
+{
+    int code = lane->refusal_code ? lane->refusal_code : CLI_TARGET;
+    lane_fail(lane, code, error);
+}
+
+static enum ods_status apply(struct lane *lane, struct slot *slot, struct outage *outage)
+{
+    const struct apply_hooks hooks = {
+        .notice = notice, .before_commit = before_commit, .context = lane};
+    struct apply_result result;
+    struct error error;
+    enum ods_status status;
+    int64_t started_us;
+    do {
+        if (given_up(lane, slot))
+            return ODS_RETRY;
+        error_init(&error);
+        result = (struct apply_result) {0};
+        set_state(lane, LANE_APPLYING);
+        started_us = time_monotonic_us();
+        status = lane->sink->ops->apply(lane->sink, slot->batch, &hooks, &result, &error);
+    } while (status == ODS_RETRY && wait_out(lane, slot, outage, &error));
+
+    if (status == ODS_OK) {
+        end_outage(lane, outage);
+        metrics_applied(&lane->metrics, slot->batch, &result, time_monotonic_us() - started_us);
+        if (slot->batch->reject_count)
+            log_rejects(lane, slot->batch);
+    } else if (status == ODS_FENCED) {
+        end_outage(lane, outage);
+        atomic_fetch_add(&lane->metrics.fenced, 1);
+        lane_note_error(lane, error.text);
+        log_event(LOG_WARN, LANE_FIELDS(lane), "drops a batch, its offsets moved meanwhile: %s",
+                  error.text);
+    } else if (status == ODS_RETRY) {
+        atomic_fetch_add(&lane->metrics.abandoned, 1);
+    } else {
+        fail(lane, &error);
+        status = ODS_FATAL;
+    }
+    return status;
+}
+
+/* What the target's offsets are, for the partitions that the consumer asks about. */
+static enum ods_status answer(struct lane *lane, struct slot *slot, struct outage *outage)
+{
+    struct sink *sink = lane->sink;
+    struct error error;
+    enum ods_status status;
+    do {
+        if (given_up(lane, slot))
+            return ODS_RETRY;
+        error_init(&error);
+        set_state(lane, LANE_APPLYING);
+        status = sink->ops->connect(sink, &error);
+        if (status == ODS_OK && lane->asked_count)
+            status = sink->ops->resume(sink, lane->asked, lane->asked_count, &error);
+    } while (status == ODS_RETRY && wait_out(lane, slot, outage, &error));
+    if (status == ODS_OK) {
+        end_outage(lane, outage);
+    } else if (status != ODS_RETRY) {
+        fail(lane, &error);
+        status = ODS_FATAL;
+    }
+    return status;
+}
+
+void *writer_main(void *context)
+{
+    struct lane *lane = context;
+    struct outage outage = {0};
+    struct batch *batch;
+    bool closed;
+    while ((batch = queue_pop(lane->queue, -1, &closed)) || !closed) {
+        if (!batch)
+            continue;
+        struct slot *slot = lane_slot(lane, batch);
+        slot->outcome =
+            slot->is_request ? answer(lane, slot, &outage) : apply(lane, slot, &outage);
+        set_state(lane, LANE_IDLE);
+        queue_push_done(lane->queue, batch);
+    }
+    set_state(lane, LANE_STOPPED);
+    return NULL;
+}

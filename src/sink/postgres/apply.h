@@ -1,0 +1,33 @@
+/* A batch into one transaction. See apply.c. */
+#ifndef APPLY_H
+#define APPLY_H
+
+#include <ods/sink.h>
+#include "sink/postgres/loose.h"
+#include "sink/postgres/upsert.h"
+
+/* The sink of one lane; entered by its writer thread. */
+struct postgres {
+    struct sink sink;
+    struct sink_config config;
+    struct conn conn;
+    unsigned generation; /* of the connection that catalog and plans were read through */
+    struct catalog catalog;
+    struct plans plans;
+    struct encoder encoder;
+    struct arena scratch; /* what lives for one attempt */
+    struct arrays arrays;
+    struct loose_statement loose;
+    struct buffer offsets[5];
+    const struct plan **change_plans; /* by change */
+    size_t change_plan_capacity;
+};
+
+/* Connected, with the sink's own schema there. */
+enum ods_status postgres_ready(struct postgres *postgres, struct error *error);
+
+enum ods_status apply_batch(struct postgres *postgres, struct batch *batch,
+                            const struct apply_hooks *hooks, struct apply_result *result,
+                            struct error *error);
+
+#endif

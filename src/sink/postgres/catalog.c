@@ -1,0 +1,260 @@
+/* The target's tables. See catalog.h. */
+#include "sink/postgres/catalog.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sink/postgres/upsert.h"
+
+/* Comments of tables that the sink made begin so; those are the ones it may add columns to. */
+static const char columns_sql[] =
+    "select a.attname, a.atttypid, a.atttypmod, a.attnotnull, a.atthasdef, a.attidentity, "
+    "       a.attgenerated, t.typarray, pg_catalog.format_type(a.atttypid, -1), t.typtype, "
+    "       coalesce(pg_catalog.obj_description(c.oid, 'pg_class') like 'ods-sink: %', false), "
+    "       c.relkind "
+    "from pg_catalog.pg_class c "
+    "join pg_catalog.pg_namespace n on n.oid = c.relnamespace "
+    "join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped "
+    "join pg_catalog.pg_type t on t.oid = a.atttypid "
+    "where n.nspname = $1 and c.relname = $2 and c.relkind in ('r', 'p', 'v', 'f') "
+    "order by a.attnum";
+
+static const char uniques_sql[] =
+    "select i.indexrelid, a.attname "
+    "from pg_catalog.pg_class c "
+    "join pg_catalog.pg_namespace n on n.oid = c.relnamespace "
+    "join pg_catalog.pg_index i on i.indrelid = c.oid and i.indisunique and i.indisvalid "
+    "  and i.indimmediate and i.indpred is null and i.indexprs is null "
+    "cross join lateral unnest(i.indkey[0:i.indnkeyatts - 1]) with ordinality as k (attnum, place) "
+    "join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attnum = k.attnum "
+    "where n.nspname = $1 and c.relname = $2 "
+    "order by i.indisprimary desc, i.indexrelid, k.place";
+
+static const struct {
+    Oid type;
+    enum encoding encoding;
+} encodings[] = {
+    {16, ENCODE_BOOL},      {17, ENCODE_BYTEA},       {20, ENCODE_INT8},
+    {21, ENCODE_INT2},      {23, ENCODE_INT4},        {25, ENCODE_TEXT},
+    {114, ENCODE_JSON},     {700, ENCODE_FLOAT4},     {701, ENCODE_FLOAT8},
+    {1042, ENCODE_TEXT},    {1043, ENCODE_TEXT},      {1082, ENCODE_DATE},
+    {1083, ENCODE_TIME},    {1114, ENCODE_TIMESTAMP}, {1184, ENCODE_TIMESTAMPTZ},
+    {1700, ENCODE_NUMERIC}, {2950, ENCODE_UUID},      {3802, ENCODE_JSONB},
+};
+
+#define OID_TEXT       25
+#define OID_TEXT_ARRAY 1009
+
+char *catalog_quote(const char *name)
+{
+    size_t length = strlen(name), quotes = 0;
+    for (const char *at = name; *at; at++)
+        quotes += *at == '"';
+    char *quoted = malloc(length + quotes + 3), *to = quoted;
+    if (!quoted)
+        return NULL;
+    *to++ = '"';
+    for (const char *at = name; *at; at++) {
+        if (*at == '"')
+            *to++ = '"';
+        *to++ = *at;
+    }
+    *to++ = '"';
+    *to = '\0';
+    return quoted;
+}
+
+static void table_free(struct pg_table *table)
+{
+    if (!table)
+        return;
+    upsert_forget(table);
+    for (uint32_t i = 0; i < table->column_count; i++) {
+        free(table->columns[i].name);
+        free(table->columns[i].quoted);
+        free(table->columns[i].cast);
+    }
+    free(table->columns);
+    free(table->uniques);
+    free(table->schema);
+    free(table->name);
+    free(table->quoted);
+    free(table);
+}
+
+void catalog_clear(struct catalog *catalog)
+{
+    while (catalog->tables) {
+        struct pg_table *table = catalog->tables;
+        catalog->tables = table->next;
+        table_free(table);
+    }
+}
+
+void catalog_done(struct catalog *catalog)
+{
+    if (catalog)
+        catalog_clear(catalog);
+}
+
+static bool is_true(const PGresult *rows, int row, int column)
+{
+    return PQgetvalue(rows, row, column)[0] == 't';
+}
+
+static bool fill_column(struct pg_column *column, const PGresult *rows, int row)
+{
+    column->name = strdup(PQgetvalue(rows, row, 0));
+    column->quoted = column->name ? catalog_quote(column->name) : NULL;
+    column->cast = strdup(PQgetvalue(rows, row, 8));
+    if (!column->name || !column->quoted || !column->cast)
+        return false;
+    column->type = (Oid) strtoul(PQgetvalue(rows, row, 1), NULL, 10);
+    column->modifier = (int32_t) strtol(PQgetvalue(rows, row, 2), NULL, 10);
+    column->not_null = is_true(rows, row, 3);
+    column->has_default = is_true(rows, row, 4);
+    column->identity_always = PQgetvalue(rows, row, 5)[0] == 'a';
+    column->generated = PQgetvalue(rows, row, 6)[0] != '\0';
+    column->encoding = ENCODE_CAST;
+    for (size_t i = 0; i < sizeof encodings / sizeof *encodings; i++)
+        if (encodings[i].type == column->type)
+            column->encoding = encodings[i].encoding;
+    if (column->encoding == ENCODE_CAST || column->encoding == ENCODE_TEXT) {
+        column->element_type = OID_TEXT;
+        column->array_type = OID_TEXT_ARRAY;
+    } else {
+        column->element_type = column->type;
+        column->array_type = (Oid) strtoul(PQgetvalue(rows, row, 7), NULL, 10);
+    }
+    /* Without its modifier "bit" would mean bit(1) and cut the value quietly. */
+    if (column->type == 1560) {
+        free(column->cast);
+        column->cast = strdup("pg_catalog.varbit");
+    }
+    return column->cast != NULL;
+}
+
+static enum ods_status read_uniques(struct conn *conn, struct pg_table *table,
+                                    const char *const *names, struct error *error)
+{
+    PGresult *rows = NULL;
+    enum ods_status status = conn_query(conn, uniques_sql, 2, names, &rows, error);
+    if (status != ODS_OK)
+        return status;
+    int count = PQntuples(rows);
+    table->uniques = calloc((size_t) count + 1, sizeof *table->uniques);
+    if (!table->uniques) {
+        PQclear(rows);
+        return error_set(error, ODS_RETRY, "out of memory");
+    }
+    const char *index = "";
+    for (int row = 0; row < count; row++) {
+        if (strcmp(index, PQgetvalue(rows, row, 0)) != 0)
+            table->unique_count++;
+        index = PQgetvalue(rows, row, 0);
+        struct pg_unique *unique = &table->uniques[table->unique_count - 1];
+        int column = catalog_column(table, PQgetvalue(rows, row, 1));
+        if (column >= 0 && unique->count < 32)
+            unique->columns[unique->count++] = (uint16_t) column;
+    }
+    PQclear(rows);
+    return ODS_OK;
+}
+
+static enum ods_status read_table(struct conn *conn, const char *schema, const char *name,
+                                  struct pg_table **found, struct error *error)
+{
+    const char *names[] = {schema, name};
+    PGresult *rows = NULL;
+    struct pg_table *table = NULL;
+    *found = NULL;
+    enum ods_status status = conn_query(conn, columns_sql, 2, names, &rows, error);
+    if (status != ODS_OK || PQntuples(rows) == 0)
+        goto out;
+    status = error_set(error, ODS_RETRY, "out of memory");
+    table = calloc(1, sizeof *table);
+    if (!table)
+        goto out;
+    table->schema = strdup(schema);
+    table->name = strdup(name);
+    table->columns = calloc((size_t) PQntuples(rows), sizeof *table->columns);
+    char *quoted_schema = catalog_quote(schema), *quoted_name = catalog_quote(name);
+    if (quoted_schema && quoted_name &&
+        asprintf(&table->quoted, "%s.%s", quoted_schema, quoted_name) < 0)
+        table->quoted = NULL;
+    free(quoted_schema);
+    free(quoted_name);
+    if (!table->schema || !table->name || !table->columns || !table->quoted)
+        goto out;
+    for (int row = 0; row < PQntuples(rows); row++) {
+        table->column_count++;
+        if (!fill_column(&table->columns[row], rows, row))
+            goto out;
+    }
+    table->made_by_us = is_true(rows, 0, 10);
+    status = read_uniques(conn, table, names, error);
+    if (status == ODS_OK) {
+        *found = table;
+        table = NULL;
+    }
+out:
+    table_free(table);
+    PQclear(rows);
+    return status;
+}
+
+enum ods_status catalog_find(struct catalog *catalog, struct conn *conn, const char *schema,
+                             const char *name, struct pg_table **table, struct error *error)
+{
+    for (*table = catalog->tables; *table; *table = (*table)->next)
+        if (strcmp((*table)->name, name) == 0 && strcmp((*table)->schema, schema) == 0)
+            return ODS_OK;
+    return catalog_reload(catalog, conn, schema, name, table, error);
+}
+
+enum ods_status catalog_reload(struct catalog *catalog, struct conn *conn, const char *schema,
+                               const char *name, struct pg_table **table, struct error *error)
+{
+    struct pg_table *fresh = NULL;
+    *table = NULL;
+    enum ods_status status = read_table(conn, schema, name, &fresh, error);
+    if (status != ODS_OK)
+        return status;
+    struct pg_table **link = &catalog->tables;
+    while (*link && (strcmp((*link)->name, name) != 0 || strcmp((*link)->schema, schema) != 0))
+        link = &(*link)->next;
+    if (*link) {
+        struct pg_table *stale = *link;
+        *link = stale->next;
+        table_free(stale);
+    }
+    if (fresh) {
+        fresh->next = catalog->tables;
+        catalog->tables = fresh;
+    }
+    *table = fresh;
+    return ODS_OK;
+}
+
+int catalog_column(const struct pg_table *table, const char *name)
+{
+    for (uint32_t i = 0; i < table->column_count; i++)
+        if (strcmp(table->columns[i].name, name) == 0)
+            return (int) i;
+    return -1;
+}
+
+bool catalog_is_unique(const struct pg_table *table, const uint32_t *columns, size_t count)
+{
+    for (size_t u = 0; u < table->unique_count; u++) {
+        const struct pg_unique *unique = &table->uniques[u];
+        size_t shared = 0;
+        for (size_t i = 0; i < count; i++)
+            for (uint16_t k = 0; k < unique->count; k++)
+                shared += unique->columns[k] == columns[i];
+        if (shared == count && unique->count == count)
+            return true;
+    }
+    return false;
+}

@@ -1,0 +1,90 @@
+/* What the target's tables look like, read once and kept until somebody changed them.
+ *
+ * Owned by one sink, entered by its writer thread.
+ */
+#ifndef CATALOG_H
+#define CATALOG_H
+
+#include "sink/postgres/conn.h"
+
+/* How a column's values travel: in PostgreSQL's own binary form, or, for every other type, as text
+ * that the statement casts, so that PostgreSQL's input function reads it. */
+enum encoding {
+    ENCODE_CAST = 0,
+    ENCODE_BOOL,
+    ENCODE_INT2,
+    ENCODE_INT4,
+    ENCODE_INT8,
+    ENCODE_FLOAT4,
+    ENCODE_FLOAT8,
+    ENCODE_NUMERIC,
+    ENCODE_TEXT, /* text, varchar, char: assignment checks the length */
+    ENCODE_BYTEA,
+    ENCODE_DATE,
+    ENCODE_TIME,
+    ENCODE_TIMESTAMP,
+    ENCODE_TIMESTAMPTZ,
+    ENCODE_UUID,
+    ENCODE_JSON,
+    ENCODE_JSONB,
+};
+
+struct pg_column {
+    char *name;
+    char *quoted;
+    char *cast; /* the type's name for a cast, without modifier */
+    Oid type;
+    Oid element_type; /* what the parameter's array holds: the type itself, or text */
+    Oid array_type;
+    int32_t modifier; /* -1: none */
+    enum encoding encoding;
+    bool not_null;
+    bool has_default;
+    bool generated; /* never written */
+    bool identity_always;
+};
+
+struct pg_unique { /* a unique index usable by ON CONFLICT */
+    uint16_t count;
+    uint16_t columns[32]; /* indexes into pg_table.columns */
+};
+
+struct statement; /* upsert.h */
+
+struct pg_table {
+    char *schema, *name;
+    char *quoted; /* "schema"."name" */
+    bool made_by_us;
+    uint32_t column_count;
+    struct pg_column *columns;
+    struct pg_unique *uniques;
+    size_t unique_count;
+    struct statement *statements; /* compiled for this table, owned by upsert.c */
+    struct pg_table *next;
+};
+
+struct catalog {
+    struct pg_table *tables;
+};
+
+void catalog_done(struct catalog *catalog);
+
+/* Forget everything (after an outage, a change by others). Plans that point here must go first. */
+void catalog_clear(struct catalog *catalog);
+
+/* Look a table up, reading the target at first. *table is NULL when there is none. */
+enum ods_status catalog_find(struct catalog *catalog, struct conn *conn, const char *schema,
+                             const char *name, struct pg_table **table, struct error *error);
+/* Read it again, after a DDL of ours. */
+enum ods_status catalog_reload(struct catalog *catalog, struct conn *conn, const char *schema,
+                               const char *name, struct pg_table **table, struct error *error);
+
+int catalog_column(const struct pg_table *table, const char *name); /* -1: no such column */
+
+/* Is there a unique index on exactly these columns (in any order)? */
+bool catalog_is_unique(const struct pg_table *table, const uint32_t *columns, size_t count);
+
+/* A quoted identifier; heap, NULL when memory is out. */
+char *catalog_quote(const char *name);
+
+#endif

@@ -1,0 +1,71 @@
+/* One PostgreSQL connection: connecting, pipelines, and what a SQLSTATE means.
+ *
+ * Owned and entered by a lane's writer thread; conn_interrupt() alone may come from another one.
+ * The socket is non-blocking and every wait also listens to the interrupt, so a hanging server
+ * never holds up a shutdown or a rebalance.
+ */
+#ifndef CONN_H
+#define CONN_H
+
+#include <libpq-fe.h>
+
+#include <ods/status.h>
+#include "config/settings.h"
+
+struct conn {
+    const struct target_settings *target;
+    PGconn *pg; /* NULL: not connected */
+    int interrupt_fd;
+    unsigned generation; /* grows with each connection: what was prepared before is gone */
+    unsigned queued;     /* commands in the pipeline whose results are not read yet */
+};
+
+/* Parameters of one statement, all in binary form. */
+struct conn_params {
+    int count;
+    const Oid *types;
+    const char *const *values;
+    const int *lengths;
+};
+
+bool conn_init(struct conn *conn, const struct target_settings *target);
+void conn_done(struct conn *conn);
+
+/* Connect unless connected. ODS_RETRY while the server is away or refuses, ODS_FATAL for what no
+ * waiting mends (a dsn that does not parse). */
+enum ods_status conn_open(struct conn *conn, struct error *error);
+void conn_close(struct conn *conn);
+void conn_interrupt(struct conn *conn); /* any thread; ends the present wait, or else the next */
+
+/* One statement outside a pipeline. Text parameters (NULL-terminated list not needed: count).
+ * *result (may be NULL) is the caller's to PQclear. */
+enum ods_status conn_query(struct conn *conn, const char *sql, int count, const char *const *values,
+                           PGresult **result, struct error *error);
+
+/* Several statements, no parameters, one round trip. */
+enum ods_status conn_script(struct conn *conn, const char *sql, struct error *error);
+
+/* A pipeline: enter, send any number of commands, conn_pipeline_sync(), then read one result per
+ * command in order, then conn_pipeline_end(). After an error result, the following ones answer
+ * ODS_RETRY with "pipeline aborted" and *aborted true. */
+enum ods_status conn_pipeline_begin(struct conn *conn, struct error *error);
+enum ods_status conn_send(struct conn *conn, const char *sql, struct error *error);
+enum ods_status conn_send_params(struct conn *conn, const char *sql,
+                                 const struct conn_params *params, struct error *error);
+enum ods_status conn_send_prepare(struct conn *conn, const char *name, const char *sql,
+                                  const struct conn_params *params, struct error *error);
+enum ods_status conn_send_prepared(struct conn *conn, const char *name,
+                                   const struct conn_params *params, struct error *error);
+enum ods_status conn_pipeline_sync(struct conn *conn, struct error *error);
+/* rows (may be NULL): how many the command changed. */
+enum ods_status conn_read(struct conn *conn, uint64_t *rows, bool *aborted, struct error *error);
+enum ods_status conn_pipeline_end(struct conn *conn, struct error *error);
+
+/* What a SQLSTATE asks for; "" is a lost connection. */
+enum ods_status sqlstate_status(const char *sqlstate);
+bool sqlstate_is_stale_catalog(const char *sqlstate);
+
+/* Fill error from a failed result (or, when result is NULL, from the connection). */
+enum ods_status conn_error(struct conn *conn, const PGresult *result, struct error *error);
+
+#endif

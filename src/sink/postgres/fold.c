@@ -1,0 +1,443 @@
+/* Last change per key. See fold.h. */
+#include "sink/postgres/fold.h"
+
+#include <string.h>
+
+#include "core/hash.h"
+
+struct folding {
+    struct fold *fold;
+    struct arena *arena;
+    struct batch *batch;
+    const struct plan *const *plans;
+    struct encoder *encoder;
+    struct buffer key;
+    struct row **buckets;
+    size_t mask;
+    uint32_t *previous; /* change -> the one before it of the same key, UINT32_MAX: none */
+    struct error *error;
+};
+
+static enum ods_status out_of_memory(struct error *error)
+{
+    return error_set(error, ODS_RETRY, "out of memory");
+}
+
+enum ods_status fold_reject(struct batch *batch, uint32_t change, const struct error *why,
+                            struct error *error)
+{
+    struct change *rejected = &batch->changes[change];
+    rejected->rejected = true;
+    struct reject *reject = batch_add_reject(batch, rejected->record, "apply", why);
+    if (!reject)
+        return out_of_memory(error);
+    reject->error.index = change;
+    return ODS_OK;
+}
+
+static struct table_work *work_for(struct folding *folding, struct pg_table *table)
+{
+    struct table_work **link = &folding->fold->tables;
+    while (*link && (*link)->table != table)
+        link = &(*link)->next;
+    if (!*link) {
+        struct table_work *work = arena_alloc(folding->arena, sizeof *work);
+        if (!work)
+            return NULL;
+        memset(work, 0, sizeof *work);
+        work->table = table;
+        work->loose_tail = &work->loose;
+        *link = work;
+    }
+    return *link;
+}
+
+static bool add_pointer(struct arena *arena, struct row ***items, uint32_t *count,
+                        uint32_t *capacity, struct row *item)
+{
+    if (*count == *capacity) {
+        uint32_t larger = *capacity ? *capacity * 2 : 16;
+        struct row **moved = arena_alloc(arena, larger * sizeof *moved);
+        if (!moved)
+            return false;
+        if (*count)
+            memcpy(moved, *items, *count * sizeof *moved);
+        *items = moved;
+        *capacity = larger;
+    }
+    (*items)[(*count)++] = item;
+    return true;
+}
+
+static const struct value *image_of(const struct change *change)
+{
+    return change->after ? change->after : change->before;
+}
+
+/* The key in the target's own binary form: equal keys are equal bytes, whatever the shape. */
+static enum ods_status encode_key(struct folding *folding, const struct plan *plan,
+                                  const struct change *change, struct error *why)
+{
+    const struct value *image = image_of(change);
+    buffer_reset(&folding->key);
+    if (!image)
+        return error_set(why, ODS_REJECT, "the change carries no row");
+    for (uint32_t k = 0; k < plan->key_count; k++) {
+        const struct pg_column *target = &plan->table->columns[plan->key_target[k]];
+        const struct value *value = &image[plan->key_source[k]];
+        if (value->kind == VALUE_NULL || value->kind == VALUE_ABSENT)
+            return encode_refuse(target, "23502", "the key is NULL or missing", why);
+        enum ods_status status =
+            encode_value(folding->encoder, &folding->key, target,
+                         &plan->shape->columns[plan->key_source[k]], value, why);
+        if (status != ODS_OK)
+            return status;
+    }
+    return folding->key.failed ? out_of_memory(why) : ODS_OK;
+}
+
+static struct row *find_row(struct folding *folding, const struct plan *plan, uint64_t hash)
+{
+    for (struct row *row = folding->buckets[hash & folding->mask]; row; row = row->next)
+        if (row->hash == hash && row->plan->table == plan->table &&
+            row->key_bytes == folding->key.length &&
+            memcmp(row->key, folding->key.bytes, row->key_bytes) == 0)
+            return row;
+    return NULL;
+}
+
+static struct row *new_row(struct folding *folding, const struct plan *plan, uint64_t hash)
+{
+    struct row *row = arena_alloc(folding->arena, sizeof *row);
+    char *key = arena_alloc(folding->arena, folding->key.length);
+    if (!row || !key)
+        return NULL;
+    memcpy(key, folding->key.bytes, folding->key.length);
+    *row = (struct row){.plan = plan,
+                        .key = key,
+                        .key_bytes = (uint32_t) folding->key.length,
+                        .hash = hash,
+                        .next = folding->buckets[hash & folding->mask]};
+    folding->buckets[hash & folding->mask] = row;
+    return row;
+}
+
+static enum ods_status add_keyed(struct folding *folding, struct table_work *work, uint32_t index)
+{
+    const struct plan *plan = folding->plans[index];
+    struct error why;
+    error_init(&why);
+    enum ods_status status = encode_key(folding, plan, &folding->batch->changes[index], &why);
+    if (status == ODS_REJECT)
+        return fold_reject(folding->batch, index, &why, folding->error);
+    if (status != ODS_OK)
+        return error_set(folding->error, status, "%s", why.text);
+    uint64_t hash =
+        hash_bytes(folding->key.bytes, folding->key.length, (uint64_t) (uintptr_t) plan->table);
+    struct row *row = find_row(folding, plan, hash);
+    folding->previous[index] = row ? row->last : UINT32_MAX;
+    if (!row) {
+        row = new_row(folding, plan, hash);
+        if (!row ||
+            !add_pointer(folding->arena, &work->rows, &work->row_count, &work->row_capacity, row))
+            return out_of_memory(folding->error);
+    }
+    row->plan = plan;
+    row->last = index;
+    row->chain++;
+    return ODS_OK;
+}
+
+static enum ods_status add_loose(struct folding *folding, struct table_work *work, uint32_t index)
+{
+    struct loose *loose = arena_alloc(folding->arena, sizeof *loose);
+    if (!loose)
+        return out_of_memory(folding->error);
+    *loose = (struct loose){.plan = folding->plans[index], .change = index};
+    *work->loose_tail = loose;
+    work->loose_tail = &loose->next;
+    return ODS_OK;
+}
+
+/* What came before a truncate is gone, in this table. */
+static void apply_truncate(struct folding *folding, struct table_work *work, uint32_t index)
+{
+    for (uint32_t i = 0; i < work->row_count; i++) {
+        struct row *row = work->rows[i];
+        struct row **link = &folding->buckets[row->hash & folding->mask];
+        while (*link != row)
+            link = &(*link)->next;
+        *link = row->next;
+        folding->fold->folded += row->chain;
+    }
+    for (struct loose *loose = work->loose; loose; loose = loose->next)
+        folding->fold->folded++;
+    work->row_count = 0;
+    work->loose = NULL;
+    work->loose_tail = &work->loose;
+    work->truncate = true;
+    work->truncated_by = &folding->batch->changes[index];
+    work->truncate_plan = folding->plans[index];
+}
+
+/* --- from chain to row ---------------------------------------------------------------------- */
+
+static bool has_absent(const struct value *image, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (image[i].kind == VALUE_ABSENT)
+            return true;
+    return false;
+}
+
+static bool bits_cover(const uint64_t *larger, const uint64_t *smaller, size_t words)
+{
+    for (size_t i = 0; i < words; i++)
+        if (smaller[i] & ~larger[i])
+            return false;
+    return true;
+}
+
+struct outcome {
+    bool erased;  /* a hard delete stands in the chain: the row of before must go */
+    bool present; /* there is something to write */
+    bool deleted; /* soft: the row says 'd' */
+};
+
+/* Lay a change's image over the cells. */
+static void overlay(struct cell *cells, const struct plan *plan, const struct value *image)
+{
+    for (uint32_t i = 0; i < plan->shape->column_count; i++) {
+        int32_t target = plan->target_of[i];
+        if (target >= 0 && image[i].kind != VALUE_ABSENT)
+            cells[target] = (struct cell){.column = &plan->shape->columns[i], .value = &image[i]};
+    }
+}
+
+static void play(struct row *row, struct cell *cells, const struct plan *plan,
+                 const struct change *change, struct outcome *outcome)
+{
+    if (change->op != OP_DELETE) {
+        overlay(cells, plan, change->after);
+        outcome->present = true;
+        outcome->deleted = false;
+        row->stamp = change;
+        return;
+    }
+    switch (plan->settings->on_delete) {
+    case ON_DELETE_IGNORE:
+        break;
+    case ON_DELETE_SOFT:
+        /* A second delete, or the tombstone behind one, says nothing new. */
+        if (!outcome->deleted)
+            row->stamp = change;
+        outcome->deleted = true;
+        break;
+    case ON_DELETE_HARD:
+        memset(cells, 0, plan->table->column_count * sizeof *cells);
+        outcome->erased = true;
+        outcome->present = false;
+        row->stamp = change;
+        break;
+    }
+}
+
+/* The chain, oldest first. NULL when memory is out. */
+static const uint32_t *chain_of(struct folding *folding, const struct row *row)
+{
+    uint32_t *chain = arena_alloc(folding->arena, row->chain * sizeof *chain);
+    uint32_t at = row->last;
+    for (uint32_t i = row->chain; chain && i-- > 0; at = folding->previous[at])
+        chain[i] = at;
+    return chain;
+}
+
+static struct group *group_for(struct folding *folding, struct table_work *work,
+                               enum group_kind kind, const struct plan *plan,
+                               const uint64_t *columns)
+{
+    size_t bytes = plan_words(work->table) * sizeof *columns;
+    struct group **link = &work->groups[kind];
+    for (; *link; link = &(*link)->next)
+        if (((*link)->columns == columns || memcmp((*link)->columns, columns, bytes) == 0) &&
+            (*link)->plan->key_count == plan->key_count &&
+            memcmp((*link)->plan->key_target, plan->key_target,
+                   plan->key_count * sizeof *plan->key_target) == 0)
+            return *link;
+    struct group *group = arena_alloc(folding->arena, sizeof *group);
+    if (!group)
+        return NULL;
+    *group = (struct group){.kind = kind, .plan = plan, .columns = columns};
+    *link = group;
+    return group;
+}
+
+static enum ods_status add_to_group(struct folding *folding, struct table_work *work,
+                                    enum group_kind kind, struct row *row, const uint64_t *columns)
+{
+    struct group *group = group_for(folding, work, kind, row->plan, columns);
+    if (!group || !add_pointer(folding->arena, &group->rows, &group->count, &group->capacity, row))
+        return out_of_memory(folding->error);
+    return ODS_OK;
+}
+
+/* Rows whose chain needs a closer look: several changes, a delete, or missing values. */
+static enum ods_status settle_chain(struct folding *folding, struct table_work *work,
+                                    struct row *row)
+{
+    const struct plan *plan = row->plan;
+    size_t words = plan_words(work->table);
+    const uint32_t *chain = chain_of(folding, row);
+    struct cell *cells = arena_alloc(folding->arena, work->table->column_count * sizeof *cells);
+    uint64_t *columns = arena_alloc(folding->arena, words * sizeof *columns);
+    if (!chain || !cells || !columns)
+        return out_of_memory(folding->error);
+    memset(cells, 0, work->table->column_count * sizeof *cells);
+    memset(columns, 0, words * sizeof *columns);
+    struct outcome outcome = {0};
+    for (uint32_t i = 0; i < row->chain; i++)
+        play(row, cells, folding->plans[chain[i]], &folding->batch->changes[chain[i]], &outcome);
+    row->cells = cells;
+    for (uint32_t i = 0; i < work->table->column_count; i++)
+        if (cells[i].column || (int) i == plan->operation_column ||
+            (int) i == plan->timestamp_column)
+            columns[i / 64] |= UINT64_C(1) << (i % 64);
+    enum ods_status status = ODS_OK;
+    if (outcome.erased)
+        status = add_to_group(folding, work, GROUP_DELETE, row, plan->columns);
+    if (status == ODS_OK && outcome.present)
+        status = add_to_group(
+            folding, work, bits_cover(columns, plan->columns, words) ? GROUP_UPSERT : GROUP_PARTIAL,
+            row, columns);
+    else if (status == ODS_OK && outcome.deleted)
+        status = add_to_group(folding, work, GROUP_SOFT_DELETE, row, plan->columns);
+    folding->fold->folded += row->chain - 1;
+    return status;
+}
+
+/* The common case: the last change is a whole row and nothing before it matters. */
+static bool is_whole(const struct folding *folding, const struct row *row)
+{
+    const struct change *change = &folding->batch->changes[row->last];
+    if (!change->after || has_absent(change->after, change->shape->column_count))
+        return false;
+    uint32_t at = row->last;
+    for (uint32_t i = 1; i < row->chain; i++) {
+        at = folding->previous[at];
+        /* Another shape may carry columns that this one lacks; a delete may have erased the row. */
+        if (folding->plans[at] != row->plan || folding->batch->changes[at].op == OP_DELETE)
+            return false;
+    }
+    return true;
+}
+
+static enum ods_status settle(struct folding *folding, struct table_work *work)
+{
+    for (uint32_t i = 0; i < work->row_count; i++) {
+        struct row *row = work->rows[i];
+        enum ods_status status;
+        if (is_whole(folding, row)) {
+            row->image = folding->batch->changes[row->last].after;
+            row->stamp = &folding->batch->changes[row->last];
+            folding->fold->folded += row->chain - 1;
+            status = add_to_group(folding, work, GROUP_UPSERT, row, row->plan->columns);
+        } else {
+            status = settle_chain(folding, work, row);
+        }
+        if (status != ODS_OK)
+            return status;
+    }
+    return ODS_OK;
+}
+
+bool fold_cell(const struct row *row, uint32_t column, struct cell *cell)
+{
+    if (row->cells) {
+        *cell = row->cells[column];
+        return cell->column != NULL;
+    }
+    int32_t source = row->plan->source_of[column];
+    if (source < 0)
+        return false;
+    cell->column = &row->plan->shape->columns[source];
+    cell->value = &row->image[source];
+    return true;
+}
+
+/* Encode each column of a change, for the error alone. */
+static enum ods_status try_encode(struct folding *folding, const struct plan *plan,
+                                  const struct change *change, struct error *why)
+{
+    for (uint32_t i = 0; change->after && i < change->shape->column_count; i++) {
+        int32_t target = plan->target_of[i];
+        if (target < 0 || change->after[i].kind == VALUE_ABSENT)
+            continue;
+        buffer_reset(&folding->key);
+        enum ods_status status =
+            encode_value(folding->encoder, &folding->key, &plan->table->columns[target],
+                         &change->shape->columns[i], &change->after[i], why);
+        if (status != ODS_OK)
+            return status;
+    }
+    return ODS_OK;
+}
+
+static enum ods_status fold_change(struct folding *folding, uint32_t index, bool careful)
+{
+    const struct change *change = &folding->batch->changes[index];
+    const struct plan *plan = folding->plans[index];
+    if (change->rejected)
+        return ODS_OK;
+    if (!plan || plan->skip || !plan->table) {
+        folding->fold->skipped++;
+        return ODS_OK;
+    }
+    struct table_work *work = work_for(folding, plan->table);
+    if (!work)
+        return out_of_memory(folding->error);
+    if (change->op == OP_TRUNCATE) {
+        if (plan->settings->on_truncate == ON_TRUNCATE_APPLY)
+            apply_truncate(folding, work, index);
+        else
+            folding->fold->skipped++;
+        return ODS_OK;
+    }
+    struct error why;
+    error_init(&why);
+    enum ods_status status = careful ? try_encode(folding, plan, change, &why) : ODS_OK;
+    if (status == ODS_REJECT)
+        return fold_reject(folding->batch, index, &why, folding->error);
+    if (status != ODS_OK)
+        return error_set(folding->error, status, "%s", why.text);
+    return plan->key_count ? add_keyed(folding, work, index) : add_loose(folding, work, index);
+}
+
+enum ods_status fold_batch(struct fold *fold, struct arena *arena, struct batch *batch,
+                           const struct plan *const *plans, struct encoder *encoder, bool careful,
+                           struct error *error)
+{
+    struct folding folding = {.fold = fold,
+                              .arena = arena,
+                              .batch = batch,
+                              .plans = plans,
+                              .encoder = encoder,
+                              .error = error};
+    enum ods_status status = ODS_OK;
+    size_t buckets = 64;
+    while (buckets < batch->change_count)
+        buckets *= 2;
+    *fold = (struct fold){0};
+    buffer_init(&folding.key);
+    folding.mask = buckets - 1;
+    folding.buckets = arena_alloc(arena, buckets * sizeof *folding.buckets);
+    folding.previous = arena_alloc(arena, (batch->change_count + 1) * sizeof *folding.previous);
+    if (!folding.buckets || !folding.previous)
+        return out_of_memory(error);
+    memset(folding.buckets, 0, buckets * sizeof *folding.buckets);
+    for (uint32_t i = 0; status == ODS_OK && i < batch->change_count; i++)
+        status = fold_change(&folding, i, careful);
+    for (struct table_work *work = fold->tables; status == ODS_OK && work; work = work->next)
+        status = settle(&folding, work);
+    buffer_done(&folding.key);
+    return status;
+}

@@ -1,0 +1,91 @@
+/* What a batch amounts to: per table and key, one row at the end.
+ *
+ * The changes of a key form a chain, oldest first; its last word wins, but a value that a later
+ * change does not carry (an unchanged TOAST value, a column that went away) is the one of the
+ * change before. The outcome is the same as if each change had been applied by itself. Memory comes
+ * from an arena that the caller resets after each attempt.
+ */
+#ifndef FOLD_H
+#define FOLD_H
+
+#include <ods/batch.h>
+#include "sink/postgres/encode.h"
+#include "sink/postgres/plan.h"
+
+/* A value for a column of the target. column is NULL where the row carries none. */
+struct cell {
+    const struct column *column;
+    const struct value *value;
+};
+
+struct row {
+    const struct plan *plan; /* of the last change */
+    uint32_t last;           /* the last change of the chain */
+    uint32_t chain;          /* how many changes it stands for */
+    const struct value
+        *image;               /* the last change's own image where that is the whole row, or NULL */
+    const struct cell *cells; /* by table column, when there is no image */
+    const struct change *stamp; /* whose operation and time the row shows */
+    const char *key;
+    uint32_t key_bytes;
+    uint64_t hash;
+    struct row *next; /* in the same bucket */
+};
+
+enum group_kind {
+    GROUP_DELETE,      /* rows leave the table */
+    GROUP_SOFT_DELETE, /* rows stay and say 'd' */
+    GROUP_UPSERT,      /* whole rows */
+    GROUP_PARTIAL,     /* rows that lack a value: the one that is there stays */
+    GROUP_INSERT,      /* rows without a key, in order */
+};
+
+/* Rows that one statement takes: same table, same kind, same columns, same key. */
+struct group {
+    enum group_kind kind;
+    const struct plan *plan;
+    const uint64_t *columns; /* bit set of table columns */
+    struct row **rows;
+    uint32_t count, capacity;
+    struct group *next;
+};
+
+/* A change of a table without key, to be applied by itself and in its place. */
+struct loose {
+    const struct plan *plan;
+    uint32_t change;
+    struct loose *next;
+};
+
+struct table_work {
+    struct pg_table *table;
+    bool truncate; /* before everything else */
+    const struct change *truncated_by;
+    const struct plan *truncate_plan;
+    struct group *groups[GROUP_INSERT + 1]; /* lists, by kind */
+    struct row **rows;
+    uint32_t row_count, row_capacity;
+    struct loose *loose, **loose_tail; /* after the groups */
+    struct table_work *next;
+};
+
+struct fold {
+    struct table_work *tables; /* in the order of their first change */
+    uint64_t folded, skipped;
+};
+
+/* Change index -> plan, filled by the caller; NULL for changes to pass over. A change that can't be
+ * folded (a NULL in its key) becomes a reject of the batch. `careful`: also try to encode every
+ * change by itself, so that what can't be encoded is a reject before it hides an older change. */
+enum ods_status fold_batch(struct fold *fold, struct arena *arena, struct batch *batch,
+                           const struct plan *const *plans, struct encoder *encoder, bool careful,
+                           struct error *error);
+
+/* Set a change aside: marks it and adds the reject. */
+enum ods_status fold_reject(struct batch *batch, uint32_t change, const struct error *why,
+                            struct error *error);
+
+/* The row's value for a table column; false: it has none. Not for the cdc columns. */
+bool fold_cell(const struct row *row, uint32_t column, struct cell *cell);
+
+#endif

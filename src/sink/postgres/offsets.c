@@ -1,0 +1,201 @@
+/* Stored offsets. See offsets.h and sql/ods_sink.sql. */
+#include "sink/postgres/offsets.h"
+
+#include <endian.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sink/postgres/catalog.h"
+#include "sink/postgres/encode.h"
+#include "sql/ods_sink.h" /* generated from sql/ods_sink.sql at build time: sql_ods_sink */
+
+#define OID_TEXT       25
+#define OID_TEXT_ARRAY 1009
+#define OID_INT4_ARRAY 1007
+#define OID_INT8_ARRAY 1016
+
+#define OWN_SCHEMA "ods_sink"
+
+/* The text of a statement with the schema that the target's settings name. */
+static bool in_schema(const struct conn *conn, const char *sql, struct buffer *out)
+{
+    char *quoted = catalog_quote(conn->target->schema);
+    const char *at = sql, *found;
+    if (!quoted)
+        return false;
+    while ((found = strstr(at, OWN_SCHEMA))) {
+        buffer_add(out, at, (size_t) (found - at));
+        buffer_puts(out, quoted);
+        at = found + strlen(OWN_SCHEMA);
+    }
+    buffer_puts(out, at);
+    free(quoted);
+    return !out->failed;
+}
+
+static enum ods_status query(struct conn *conn, const char *sql, int count,
+                             const char *const *values, PGresult **result, struct error *error)
+{
+    struct buffer text;
+    buffer_init(&text);
+    enum ods_status status =
+        in_schema(conn, sql, &text)
+            ? conn_query(conn, buffer_text(&text), count, values, result, error)
+            : error_set(error, ODS_RETRY, "out of memory");
+    buffer_done(&text);
+    return status;
+}
+
+enum ods_status offsets_present(struct conn *conn, bool *present, struct error *error)
+{
+    static const char sql[] =
+        "select to_regclass(format('%I.offsets', $1::text)) is not null and exists (select from "
+        "pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace "
+        "where n.nspname = $1 and p.proname = 'advance' and p.pronargs = 5)";
+    const char *values[] = {conn->target->schema};
+    PGresult *result = NULL;
+    enum ods_status status = conn_query(conn, sql, 1, values, &result, error);
+    *present = status == ODS_OK && PQgetvalue(result, 0, 0)[0] == 't';
+    PQclear(result);
+    return status;
+}
+
+enum ods_status offsets_prepare(struct conn *conn, struct error *error)
+{
+    bool present;
+    enum ods_status status = offsets_present(conn, &present, error);
+    if (status != ODS_OK || present)
+        return status;
+    struct buffer sql;
+    buffer_init(&sql);
+    /* Two lanes that start at once take turns. */
+    buffer_puts(&sql, "begin; select pg_catalog.pg_advisory_xact_lock(7235498201); ");
+    status =
+        in_schema(conn, sql_ods_sink, &sql) ? ODS_OK : error_set(error, ODS_RETRY, "out of memory");
+    buffer_puts(&sql, "; commit");
+    if (status == ODS_OK)
+        status = conn_script(conn, buffer_text(&sql), error);
+    buffer_done(&sql);
+    if (status == ODS_FATAL)
+        error_prefix(error,
+                     "schema %s for the stored offsets can't be made (run "
+                     "sql/ods_sink.sql as an administrator): ",
+                     conn->target->schema);
+    if (status != ODS_OK && conn->pg)
+        conn_script(conn, "rollback", NULL);
+    return status;
+}
+
+/* --- binary arrays of the five parameters --------------------------------------------------- */
+
+static void put_array(struct buffer *out, Oid element, uint32_t count)
+{
+    buffer_reset(out);
+    encode_put32(out, 1);
+    encode_put32(out, 0);
+    encode_put32(out, element);
+    encode_put32(out, count);
+    encode_put32(out, 1);
+}
+
+static void put_int8(struct buffer *out, int64_t value)
+{
+    encode_put32(out, 8);
+    encode_put64(out, (uint64_t) value);
+}
+
+enum ods_status offsets_send(struct conn *conn, const char *group, const struct batch *batch,
+                             struct buffer scratch[5], struct error *error)
+{
+    static const Oid types[] = {OID_TEXT, OID_TEXT_ARRAY, OID_INT4_ARRAY, OID_INT8_ARRAY,
+                                OID_INT8_ARRAY};
+    buffer_reset(&scratch[0]);
+    buffer_puts(&scratch[0], group);
+    put_array(&scratch[1], OID_TEXT, batch->range_count);
+    put_array(&scratch[2], 23, batch->range_count);
+    put_array(&scratch[3], 20, batch->range_count);
+    put_array(&scratch[4], 20, batch->range_count);
+    for (uint32_t i = 0; i < batch->range_count; i++) {
+        const struct range *range = &batch->ranges[i];
+        encode_put32(&scratch[1], (uint32_t) strlen(range->topic));
+        buffer_puts(&scratch[1], range->topic);
+        encode_put32(&scratch[2], 4);
+        encode_put32(&scratch[2], (uint32_t) range->partition);
+        put_int8(&scratch[3], range->from);
+        put_int8(&scratch[4], range->upto);
+    }
+    const char *values[5];
+    int lengths[5];
+    for (int i = 0; i < 5; i++) {
+        if (scratch[i].failed)
+            return error_set(error, ODS_RETRY, "out of memory");
+        values[i] = scratch[i].bytes;
+        lengths[i] = (int) scratch[i].length;
+    }
+    struct conn_params params = {.count = 5, .types = types, .values = values, .lengths = lengths};
+    struct buffer sql;
+    buffer_init(&sql);
+    enum ods_status status = in_schema(conn, "select ods_sink.advance($1, $2, $3, $4, $5)", &sql)
+                                 ? conn_send_params(conn, buffer_text(&sql), &params, error)
+                                 : error_set(error, ODS_RETRY, "out of memory");
+    buffer_done(&sql);
+    return status;
+}
+
+/* --- reading back --------------------------------------------------------------------------- */
+
+static struct position *find(struct position *positions, size_t count, const char *topic,
+                             int32_t partition)
+{
+    for (size_t i = 0; i < count; i++)
+        if (positions[i].partition == partition && strcmp(positions[i].topic, topic) == 0)
+            return &positions[i];
+    return NULL;
+}
+
+enum ods_status offsets_read(struct conn *conn, const char *group, struct position *positions,
+                             size_t count, struct error *error)
+{
+    PGresult *rows = NULL;
+    const char *values[] = {group};
+    enum ods_status status = query(conn,
+                                   "select topic, partition, next_offset from ods_sink.offsets "
+                                   "where consumer_group = $1",
+                                   1, values, &rows, error);
+    for (size_t i = 0; i < count; i++)
+        positions[i].offset = OFFSET_NONE;
+    if (status != ODS_OK)
+        return status;
+    for (int row = 0; row < PQntuples(rows); row++) {
+        struct position *position = find(positions, count, PQgetvalue(rows, row, 0),
+                                         (int32_t) strtol(PQgetvalue(rows, row, 1), NULL, 10));
+        if (position)
+            position->offset = strtoll(PQgetvalue(rows, row, 2), NULL, 10);
+    }
+    PQclear(rows);
+    return ODS_OK;
+}
+
+enum ods_status offsets_settle(struct conn *conn, const char *group, const struct batch *batch,
+                               bool *happened, struct error *error)
+{
+    size_t after = 0, before = 0;
+    struct position *positions = calloc(batch->range_count + 1u, sizeof *positions);
+    if (!positions)
+        return error_set(error, ODS_RETRY, "out of memory");
+    for (uint32_t i = 0; i < batch->range_count; i++)
+        positions[i] = (struct position){.topic = batch->ranges[i].topic,
+                                         .partition = batch->ranges[i].partition};
+    enum ods_status status = offsets_read(conn, group, positions, batch->range_count, error);
+    for (uint32_t i = 0; status == ODS_OK && i < batch->range_count; i++) {
+        after += positions[i].offset == batch->ranges[i].upto;
+        before += positions[i].offset == batch->ranges[i].from;
+    }
+    free(positions);
+    *happened = after == batch->range_count;
+    if (status == ODS_OK && !*happened && before != batch->range_count)
+        status = error_set(error, ODS_FENCED,
+                           "the stored offsets are neither where this batch "
+                           "starts nor where it ends: another writer has the partition");
+    return status;
+}

@@ -1,0 +1,26 @@
+/* Stored offsets: the sink's own schema in the target, compare-and-swap, and reading them back. */
+#ifndef OFFSETS_H
+#define OFFSETS_H
+
+#include <ods/batch.h>
+#include <ods/sink.h>
+#include "core/buffer.h"
+#include "sink/postgres/conn.h"
+
+/* Make the sink's schema when it is not there whole; needs CREATE on the database only then. */
+enum ods_status offsets_prepare(struct conn *conn, struct error *error);
+/* Is it there? Changes nothing. */
+enum ods_status offsets_present(struct conn *conn, bool *present, struct error *error);
+
+enum ods_status offsets_read(struct conn *conn, const char *group, struct position *positions,
+                             size_t count, struct error *error);
+
+/* Put the move of all of a batch's ranges into the pipeline. Scratch is reused. */
+enum ods_status offsets_send(struct conn *conn, const char *group, const struct batch *batch,
+                             struct buffer scratch[5], struct error *error);
+
+/* After a commit whose outcome is unknown: did it happen? */
+enum ods_status offsets_settle(struct conn *conn, const char *group, const struct batch *batch,
+                               bool *happened, struct error *error);
+
+#endif

@@ -1,0 +1,59 @@
+/* How a shape's columns go into a target table: resolved once per shape, then a pointer. */
+#ifndef PLAN_H
+#define PLAN_H
+
+#include <ods/change.h>
+#include <ods/sink.h>
+#include "sink/postgres/catalog.h"
+
+#define PLAN_MAX_KEY 32
+
+struct plan {
+    const struct shape *shape;
+    const struct table_settings *settings;
+    bool skip;              /* the configuration leaves this table out */
+    bool complete;          /* resolved for rows, not just for deletes */
+    char *schema, *name;    /* of the target table */
+    struct pg_table *table; /* NULL: not there, and nothing so far needed it */
+    unsigned epoch;         /* when that was looked up */
+    int32_t *target_of;     /* shape column -> table column, -1: left out */
+    int32_t *source_of;     /* table column -> shape column, -1: not carried */
+    uint32_t key_count;
+    uint32_t key_source[PLAN_MAX_KEY];      /* shape columns */
+    uint32_t key_target[PLAN_MAX_KEY];      /* table columns */
+    int operation_column, timestamp_column; /* table columns, -1: off */
+    uint64_t *columns; /* bit set of the table's columns that a full image writes */
+};
+
+struct plans {
+    struct plan **items; /* by shape->id */
+    size_t count;
+    unsigned epoch; /* grows with each batch: a table that was missing is looked for again */
+    const struct sink_config *config;
+    struct catalog *catalog;
+    struct conn *conn;
+};
+
+/* Who wants to hear what happened on the way. */
+struct plan_listener {
+    void (*notice)(void *context, const char *text); /* may be NULL */
+    void *context;
+    struct apply_result *result;
+};
+
+void plans_init(struct plans *plans, const struct sink_config *config, struct catalog *catalog,
+                struct conn *conn);
+void plans_clear(struct plans *plans);
+
+/* The plan for a change, making tables and columns where the configuration says so. *changed is set
+ * when that replaced a table other plans may point to: ask for all of them again. */
+enum ods_status plan_find(struct plans *plans, const struct change *change,
+                          const struct plan_listener *listener, struct plan **plan, bool *changed,
+                          struct error *error);
+
+static inline size_t plan_words(const struct pg_table *table)
+{
+    return (table->column_count + 63) / 64;
+}
+
+#endif

@@ -1,0 +1,196 @@
+/* The PostgreSQL sink: rows by upsert, offsets in the rows' own transaction.
+ *
+ * Start with apply.c, which is what it does; catalog.c, plan.c and ddl.c are how it knows tables,
+ * fold.c what a batch amounts to, encode*.c and infer.c how values travel, upsert.c and loose.c the
+ * statements, offsets.c where it stands, conn.c and sqlstate.c the wire.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sink/postgres/apply.h"
+#include "sink/postgres/offsets.h"
+
+extern const struct sink_ops postgres_sink;
+
+static struct postgres *from_sink(struct sink *sink)
+{
+    return (struct postgres *) sink;
+}
+
+static void postgres_close(struct sink *sink)
+{
+    struct postgres *postgres = from_sink(sink);
+    if (!postgres)
+        return;
+    plans_clear(&postgres->plans);
+    catalog_done(&postgres->catalog);
+    encoder_done(&postgres->encoder);
+    arrays_done(&postgres->arrays);
+    loose_done(&postgres->loose);
+    arena_done(&postgres->scratch);
+    for (size_t i = 0; i < 5; i++)
+        buffer_done(&postgres->offsets[i]);
+    free(postgres->change_plans);
+    conn_done(&postgres->conn);
+    free(postgres);
+}
+
+static enum ods_status postgres_open(struct sink **sink, const struct sink_config *config,
+                                     struct error *error)
+{
+    struct postgres *postgres = calloc(1, sizeof *postgres);
+    *sink = NULL;
+    if (!postgres)
+        return error_set(error, ODS_RETRY, "out of memory");
+    postgres->sink.ops = &postgres_sink;
+    postgres->config = *config;
+    arena_init(&postgres->scratch);
+    plans_init(&postgres->plans, &postgres->config, &postgres->catalog, &postgres->conn);
+    encoder_init(&postgres->encoder, &config->pipeline->source);
+    if (!conn_init(&postgres->conn, config->target)) {
+        postgres_close(&postgres->sink);
+        return error_set(error, ODS_RETRY, "target %s: no file descriptor left",
+                         config->target->name);
+    }
+    *sink = &postgres->sink;
+    return ODS_OK;
+}
+
+static enum ods_status postgres_connect(struct sink *sink, struct error *error)
+{
+    return postgres_ready(from_sink(sink), error);
+}
+
+static enum ods_status postgres_resume(struct sink *sink, struct position *positions, size_t count,
+                                       struct error *error)
+{
+    struct postgres *postgres = from_sink(sink);
+    enum ods_status status = postgres_ready(postgres, error);
+    return status == ODS_OK
+               ? offsets_read(&postgres->conn, postgres->config.group, positions, count, error)
+               : status;
+}
+
+static enum ods_status postgres_apply(struct sink *sink, struct batch *batch,
+                                      const struct apply_hooks *hooks, struct apply_result *result,
+                                      struct error *error)
+{
+    struct apply_result ignored;
+    if (!result)
+        result = &ignored;
+    memset(result, 0, sizeof *result);
+    return apply_batch(from_sink(sink), batch, hooks, result, error);
+}
+
+/* --- check ---------------------------------------------------------------------------------- */
+
+static enum ods_status report_server(struct postgres *postgres,
+                                     void (*report)(void *context, const char *line), void *context,
+                                     struct error *error)
+{
+    PGresult *rows = NULL;
+    char line[512];
+    enum ods_status status =
+        conn_query(&postgres->conn,
+                   "select current_setting('server_version'), current_user, current_database(), "
+                   "pg_is_in_recovery(), has_database_privilege(current_database(), 'CREATE')",
+                   0, NULL, &rows, error);
+    if (status != ODS_OK)
+        return status;
+    snprintf(line, sizeof line, "target %s: PostgreSQL %s, user %s, database %s",
+             postgres->config.target->name, PQgetvalue(rows, 0, 0), PQgetvalue(rows, 0, 1),
+             PQgetvalue(rows, 0, 2));
+    report(context, line);
+    bool standby = PQgetvalue(rows, 0, 3)[0] == 't';
+    bool may_create = PQgetvalue(rows, 0, 4)[0] == 't';
+    PQclear(rows);
+    if (standby)
+        return error_set(error, ODS_RETRY, "target %s is a standby: it can't be written",
+                         postgres->config.target->name);
+    bool present;
+    status = offsets_present(&postgres->conn, &present, error);
+    if (status != ODS_OK)
+        return status;
+    snprintf(line, sizeof line, "target %s: schema %s %s", postgres->config.target->name,
+             postgres->config.target->schema,
+             present      ? "is there"
+             : may_create ? "will be made at the first start"
+                          : "is missing");
+    report(context, line);
+    if (!present && !may_create)
+        return error_set(error, ODS_FATAL,
+                         "target %s: schema %s is missing and the user may not "
+                         "create it: run sql/ods_sink.sql as an administrator",
+                         postgres->config.target->name, postgres->config.target->schema);
+    return ODS_OK;
+}
+
+/* The tables that tables.yaml names, where they should be there already. */
+static enum ods_status report_tables(struct postgres *postgres,
+                                     void (*report)(void *context, const char *line), void *context,
+                                     struct error *error)
+{
+    const struct pipeline_settings *pipeline = postgres->config.pipeline;
+    enum ods_status worst = ODS_OK;
+    for (size_t i = 0; i < pipeline->table_count; i++) {
+        const struct table_settings *settings = &pipeline->tables[i];
+        const char *target = settings->target;
+        if (!target[0]) {
+            const char *dot = strrchr(settings->name, '.');
+            target = dot ? dot + 1 : settings->name;
+        }
+        const char *dot = settings->target[0] ? strchr(target, '.') : NULL;
+        char schema[256], line[640];
+        snprintf(schema, sizeof schema, "%.*s",
+                 dot ? (int) (dot - target) : (int) strlen(settings->schema),
+                 dot ? target : settings->schema);
+        struct pg_table *table = NULL;
+        if (settings->skip)
+            continue;
+        enum ods_status status = catalog_find(&postgres->catalog, &postgres->conn, schema,
+                                              dot ? dot + 1 : target, &table, error);
+        if (status != ODS_OK)
+            return status;
+        bool missing = !table && !settings->create_tables;
+        snprintf(line, sizeof line, "target %s: table %s.%s %s", postgres->config.target->name,
+                 schema, dot ? dot + 1 : target,
+                 table     ? "is there"
+                 : missing ? "is missing"
+                           : "will be made with its first record");
+        report(context, line);
+        if (missing)
+            worst = error_set(error, ODS_FATAL, "%s, and create_tables is false", line);
+    }
+    return worst;
+}
+
+static enum ods_status postgres_check(struct sink *sink,
+                                      void (*report)(void *context, const char *line),
+                                      void *context, struct error *error)
+{
+    struct postgres *postgres = from_sink(sink);
+    enum ods_status status = conn_open(&postgres->conn, error);
+    if (status == ODS_OK)
+        status = report_server(postgres, report, context, error);
+    if (status == ODS_OK)
+        status = report_tables(postgres, report, context, error);
+    return status;
+}
+
+static void postgres_interrupt(struct sink *sink)
+{
+    conn_interrupt(&from_sink(sink)->conn);
+}
+
+const struct sink_ops postgres_sink = {
+    .type = "postgres",
+    .summary = "PostgreSQL 12 and later: upsert with ON CONFLICT, offsets in the same transaction",
+    .open = postgres_open,
+    .connect = postgres_connect,
+    .resume = postgres_resume,
+    .apply = postgres_apply,
+    .check = postgres_check,
+    .interrupt = postgres_interrupt,
+    .close = postgres_close,
+};

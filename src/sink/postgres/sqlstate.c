@@ -1,0 +1,66 @@
+/* What to do about a SQLSTATE: the one table (PostgreSQL documentation, appendix A).
+ *
+ * The longest prefix that matches decides. What is not listed stops the lane with the whole error:
+ * a guess would either lose a row or wait for ever.
+ */
+#include <string.h>
+
+#include "sink/postgres/conn.h"
+
+static const struct {
+    const char *prefix;
+    enum ods_status status;
+} sqlstates[] = {
+    {"", ODS_RETRY},       /* no SQLSTATE: the connection broke */
+    {"08", ODS_RETRY},     /* connection exceptions */
+    {"21000", ODS_REJECT}, /* two keys of a batch that the column's type calls equal */
+    {"22", ODS_REJECT},    /* data exceptions: the value does not fit */
+    {"23", ODS_REJECT},    /* integrity constraints */
+    {"25006", ODS_RETRY},  /* read-only transaction: a standby after a failover */
+    {"28", ODS_RETRY},     /* authentication: a password that is just being changed */
+    {"3D000", ODS_RETRY},  /* the database is being made or restored */
+    {"40", ODS_RETRY},     /* serialization failures and deadlocks */
+    {"42501", ODS_FATAL},  /* insufficient privilege */
+    {"42804", ODS_REJECT}, /* datatype mismatch */
+    {"53", ODS_RETRY},     /* out of disk, memory or connections */
+    {"55006", ODS_RETRY},  /* object in use */
+    {"55P03", ODS_RETRY},  /* lock not available */
+    {"55P04", ODS_RETRY},  {"57", ODS_RETRY}, /* shutdown, crash, cancel, cannot connect now */
+    {"58", ODS_RETRY},                        /* system errors outside PostgreSQL */
+    {"OS001", ODS_FENCED}, /* ods_sink.advance(): the stored offset is elsewhere */
+};
+
+enum ods_status sqlstate_status(const char *sqlstate)
+{
+    enum ods_status status = ODS_FATAL;
+    size_t longest = 0;
+    for (size_t i = 0; i < sizeof sqlstates / sizeof *sqlstates; i++) {
+        size_t length = strlen(sqlstates[i].prefix);
+        bool matches = length ? strncmp(sqlstate, sqlstates[i].prefix, length) == 0 : !*sqlstate;
+        if (matches && length >= longest) {
+            longest = length;
+            status = sqlstates[i].status;
+        }
+    }
+    return status;
+}
+
+/* The table is not as it was when a statement was prepared: somebody else changed it. */
+bool sqlstate_is_stale_catalog(const char *sqlstate)
+{
+    static const char *const stale[] = {
+        "42P01", /* undefined table */
+        "42703", /* undefined column */
+        "42804", /* datatype mismatch */
+        "42P10", /* no unique index for ON CONFLICT any more */
+        "428C9", /* the column became generated */
+        "0A000", /* cached plan must not change result type */
+        "26000", /* prepared statement does not exist: a pooler changed servers */
+        "42704", /* undefined type */
+        "3F000", /* undefined schema */
+    };
+    for (size_t i = 0; i < sizeof stale / sizeof *stale; i++)
+        if (strcmp(sqlstate, stale[i]) == 0)
+            return true;
+    return false;
+}

@@ -1,0 +1,96 @@
+/* Kafka as a source: one group member (a consumer) per lane, and what every Kafka client of the
+ * daemon shares. Entered by the lane's consumer thread only, unless said otherwise. */
+#ifndef KAFKA_H
+#define KAFKA_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <librdkafka/rdkafka.h>
+
+#include <ods/batch.h>
+#include <ods/status.h>
+#include "config/settings.h"
+
+/* A client configuration with the user's properties and then `owned` (name and value in turn,
+ * NULL-terminated), which the user can't change. NULL with the error filled. */
+rd_kafka_conf_t *kafka_conf(const struct kafka_settings *kafka, const char *const *defaults,
+                            const char *const *owned, struct error *error);
+
+/* Messages that repeat for as long as an outage lasts: once at first, then once a minute. */
+struct rare {
+    int64_t next_us;
+    uint64_t held_back;
+};
+bool rare_due(struct rare *rare, uint64_t *held_back);
+
+struct kafka_events {
+    /* Partitions come. The source has them paused; they deliver after kafka_start_partitions(). */
+    void (*assigned)(void *context, const rd_kafka_topic_partition_list_t *partitions);
+    /* Partitions go, at the latest when this returns. Lost: another member may have them already. */
+    void (*revoked)(void *context, const rd_kafka_topic_partition_list_t *partitions, bool lost);
+    void *context;
+};
+
+struct kafka_source;
+
+/* wake_fd is an eventfd that is written to when something waits in the consumer's queue. ODS_FATAL:
+ * the configuration does not do. Does not connect. */
+enum ods_status kafka_open(struct kafka_source **source, const struct settings *settings,
+                           const struct pipeline_settings *pipeline, size_t lane, int wake_fd,
+                           const struct kafka_events *events, struct error *error);
+/* Leave the group: `revoked` is called for what is still assigned. */
+void kafka_leave(struct kafka_source *source);
+void kafka_close(struct kafka_source *source); /* NULL is fine; all messages must be gone */
+
+/* The next message or NULL, without waiting. Serves events. A message may carry an error
+ * (message->err): see kafka_classify(). Freed by rd_kafka_message_destroy(). */
+rd_kafka_message_t *kafka_poll(struct kafka_source *source);
+
+/* Before waiting or pausing: makes librdkafka fetch again although its queue was full. */
+void kafka_keep_fetching(struct kafka_source *source);
+
+void kafka_pause(struct kafka_source *source, rd_kafka_topic_partition_list_t *partitions);
+/* Seek to each entry's offset (absolute or RD_KAFKA_OFFSET_BEGINNING) and deliver from there. An
+ * entry that could not be has its err set. */
+enum ods_status kafka_start_partitions(struct kafka_source *source,
+                                       rd_kafka_topic_partition_list_t *partitions,
+                                       struct error *error);
+/* The group's committed offsets, into each entry's offset (RD_KAFKA_OFFSET_INVALID: none). */
+enum ods_status kafka_committed(struct kafka_source *source,
+                                rd_kafka_topic_partition_list_t *partitions, struct error *error);
+/* First and next-to-be-written offset, asked from the broker. */
+enum ods_status kafka_watermarks(struct kafka_source *source, const char *topic, int32_t partition,
+                                 int64_t *low, int64_t *high, struct error *error);
+/* What the last fetch said; -1 when nothing was fetched yet. */
+int64_t kafka_known_high(struct kafka_source *source, const char *topic, int32_t partition);
+/* Commit to the group. wait_ms 0: sent, not waited for; a failure is only worth a debug line. */
+void kafka_commit(struct kafka_source *source, const rd_kafka_topic_partition_list_t *offsets,
+                  int wait_ms);
+
+/* What the source is, for readiness and status. Any thread. */
+bool kafka_joined(const struct kafka_source *source);
+bool kafka_away(const struct kafka_source *source);
+/* At most once a second from the consumer thread: membership, and whether a lost Kafka is back. */
+void kafka_housekeep(struct kafka_source *source);
+
+/* ODS_OK: passing trouble that librdkafka goes on with, logged rarely. ODS_FATAL: error is filled. */
+enum ods_status kafka_classify(struct kafka_source *source, const rd_kafka_message_t *message,
+                               struct error *error);
+
+/* For batches of Kafka messages. */
+void kafka_release(void *owner);
+size_t kafka_headers(const struct record *record, struct header *headers, size_t max);
+
+/* Is the topic one of the pipeline's, by name or pattern? What librdkafka subscribes to, for replay
+ * and check. A pattern that does not compile matches nothing: the configuration refuses it. */
+bool kafka_topic_matches(const struct pipeline_settings *pipeline, const char *topic);
+
+/* Is the broker reachable, which topics match, is the dead-letter topic there? Changes nothing. */
+enum ods_status kafka_check(const struct settings *settings,
+                            const struct pipeline_settings *pipeline,
+                            void (*report)(void *context, const char *line), void *context,
+                            struct error *error);
+
+#endif

@@ -1,0 +1,124 @@
+"""Servers and programs for the tests. Parts of the stack start when the first test wants them and
+are ended with the session, also when it fails or is interrupted."""
+
+import itertools
+import os
+import re
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from lib.kafka import Kafka  # noqa: E402
+from lib.mysql import Source  # noqa: E402
+from lib.postgres import create_database, drop_database  # noqa: E402
+from lib.sink import Setup  # noqa: E402
+from lib.stack import ROOT, Stack  # noqa: E402
+
+GOLDEN = ROOT / "tests" / "golden"
+
+# Which part of the stack a fixture needs: all that the session wants start together.
+PARTS = {"database": "postgres", "databases": "postgres", "sink": "postgres",
+         "kafka": "kafka", "source": "mysql", "connect": "connect"}
+
+
+def pytest_configure(config):
+    # A runner that is told to end by SIGTERM ends its servers too.
+    signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
+
+
+def pytest_report_header(config):
+    return [f"ods-sink: {build('release')} and, for integration, {build('asan')}"]
+
+
+def build(preset):
+    """The program of a preset; ODS_TEST_<PRESET> names another one."""
+    name = f"ODS_TEST_{preset.upper()}"
+    return Path(os.environ.get(name, ROOT / "build" / preset / "ods-sink"))
+
+
+@pytest.fixture(scope="session")
+def stack(request):
+    names = {name for item in request.session.items for name in item.fixturenames}
+    stack = Stack()
+    try:
+        stack.up(*sorted({part for name, part in PARTS.items() if name in names}))
+        yield stack
+    finally:
+        stack.close()
+
+
+@pytest.fixture(scope="session")
+def _numbers():
+    return itertools.count(1)
+
+
+@pytest.fixture
+def databases(stack, _numbers):
+    """A function that makes a database; all are gone after the test."""
+    made = []
+
+    def make():
+        stack.up("postgres")
+        database = create_database(stack, f"ods_{next(_numbers)}")
+        made.append(database)
+        return database
+
+    yield make
+    for database in made:
+        database.close()
+        stack.up("postgres")
+        drop_database(stack, database.name)
+
+
+@pytest.fixture
+def database(databases):
+    return databases()
+
+
+@pytest.fixture
+def binary(request):
+    """The instrumented program where correctness is at stake, the released one where time is."""
+    folder = request.path.parent.name
+    preset = "asan" if folder in ("integration", "golden") else "release"
+    program = build(preset)
+    assert program.exists(), f"{program} is not built: cmake --preset {preset} && " \
+        f"cmake --build --preset {preset}, or scripts/test"
+    return program
+
+
+@pytest.fixture
+def sink(tmp_path, binary, stack):
+    """Configuration files in a folder of the test's own, and the program with them."""
+    sink = Setup(tmp_path, binary, stack)
+    yield sink
+    sink.close()
+
+
+@pytest.fixture(scope="session")
+def kafka(stack):
+    stack.up("kafka")
+    return Kafka(stack)
+
+
+@pytest.fixture
+def source(stack):
+    stack.up("mysql")
+    source = Source(stack)
+    yield source
+    source.close()
+
+
+@pytest.fixture(scope="session")
+def connect(stack):
+    stack.up("connect")
+    return stack
+
+
+@pytest.fixture
+def prefix(request, _numbers):
+    """A name for topics of this test alone."""
+    return "t%d-%s" % (next(_numbers), re.sub(r"[^a-z0-9]+", "-", request.node.name.lower())[:40])

@@ -1,0 +1,1 @@
+"""What the tests share: the real servers, the program under test, records, and how rows compare."""

@@ -1,0 +1,94 @@
+"""Topics, producing and consuming."""
+
+import json
+
+from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
+
+
+class Kafka:
+    def __init__(self, stack):
+        self.bootstrap = stack["KAFKA_BOOTSTRAP"]
+        self._admin = AdminClient({"bootstrap.servers": self.bootstrap})
+        self._producer = Producer({"bootstrap.servers": self.bootstrap, "linger.ms": 5,
+                                   "partitioner": "murmur2_random"})
+
+    def create(self, topic, partitions=4):
+        self._admin.create_topics([NewTopic(topic, partitions, 1)])[topic].result(30)
+        return topic
+
+    def produce(self, records):
+        """Records as kcat -J writes them; `partition` is kept, `offset` is given by the broker."""
+        failures = []
+        for record in records:
+            self._send(record, failures)
+        left = self._producer.flush(60)
+        assert not left and not failures, f"{left} records not sent, {failures[:3]}"
+
+    def _send(self, record, failures):
+        def delivered(error, _message):
+            if error:
+                failures.append(error)
+
+        headers = record.get("headers") or []
+        while True:
+            try:
+                self._producer.produce(
+                    record["topic"], partition=record["partition"],
+                    key=as_bytes(record["key"]), value=as_bytes(record["payload"]),
+                    headers=list(zip(headers[::2], headers[1::2])), on_delivery=delivered)
+                break
+            except BufferError:
+                self._producer.poll(0.1)
+        self._producer.poll(0)
+
+    def read(self, topic):
+        """All messages that a topic holds now."""
+        consumer = Consumer({"bootstrap.servers": self.bootstrap, "group.id": "test-reader",
+                             "enable.auto.commit": False, "auto.offset.reset": "earliest"})
+        try:
+            metadata = consumer.list_topics(topic, timeout=20).topics[topic]
+            messages = []
+            for partition in sorted(metadata.partitions):
+                place = TopicPartition(topic, partition)
+                low, high = consumer.get_watermark_offsets(place, timeout=20)
+                consumer.assign([TopicPartition(topic, partition, low)])
+                while low < high:
+                    message = consumer.poll(20)
+                    assert message is not None and not message.error(), f"reading {place}"
+                    messages.append(message)
+                    low = message.offset() + 1
+            return messages
+        finally:
+            consumer.close()
+
+    def count(self, topic):
+        """Records in a topic, 0 while it is not there."""
+        consumer = Consumer({"bootstrap.servers": self.bootstrap, "group.id": "test-reader"})
+        try:
+            metadata = consumer.list_topics(topic, timeout=20).topics[topic]
+            if metadata.error:
+                return 0
+            total = 0
+            for partition in metadata.partitions:
+                low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition),
+                                                           timeout=20)
+                total += high - low
+            return total
+        finally:
+            consumer.close()
+
+    def committed(self, group, topic, partitions):
+        """The group's offsets in Kafka, by partition; -1001 where it has none."""
+        consumer = Consumer({"bootstrap.servers": self.bootstrap, "group.id": group})
+        try:
+            places = [TopicPartition(topic, number) for number in range(partitions)]
+            return [place.offset for place in consumer.committed(places, timeout=20)]
+        finally:
+            consumer.close()
+
+
+def as_bytes(value):
+    if value is None or isinstance(value, bytes):
+        return value
+    return value.encode() if isinstance(value, str) else json.dumps(value).encode()

@@ -1,0 +1,62 @@
+"""The real servers: a stack of scripts/stack in a folder of its own, on free ports."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Stack:
+    """Parts are started when first asked for; close() ends them and deletes the folder."""
+
+    def __init__(self):
+        self.folder = Path(tempfile.mkdtemp(prefix="ods-test-"))
+        self.folder.chmod(0o755)  # PostgreSQL runs as another user
+        self.env = {}
+        self._up = set()
+
+    def up(self, *parts):
+        missing = [part for part in parts if part not in self._up]
+        if missing:
+            self.run("up", *missing)
+            self._up.update(missing)
+            self._read_env()
+        return self
+
+    def down(self, *parts):
+        self.run("down", *parts)
+        self._up.difference_update(parts)
+
+    def run(self, command, *parts, script="stack", check=True):
+        arguments = [ROOT / "scripts" / script, "--dir", self.folder]
+        arguments += ["--free-ports"] if script == "stack" else []
+        done = subprocess.run([*arguments, command, *parts], capture_output=True, text=True)
+        if check and done.returncode != 0:
+            raise RuntimeError(f"scripts/{script} {command} {' '.join(map(str, parts))} failed:\n"
+                               f"{done.stdout}{done.stderr}")
+        return done.stdout
+
+    def connector(self, command, *arguments):
+        return self.run(command, *arguments, script="connector")
+
+    def pid(self, part):
+        return int((self.folder / "run" / f"{part}.pid").read_text())
+
+    def close(self):
+        if (self.folder / ".ods-sink-stack").exists():
+            self.run("reset", check=False)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def __getitem__(self, name):
+        return self.env[f"ODS_STACK_{name}"]
+
+    def _read_env(self):
+        lines = (self.folder / "env").read_text().splitlines()
+        self.env = dict(line.split("=", 1) for line in lines)
+
+    def environment(self):
+        """For a child process: this one's environment and the stack's settings."""
+        return {**os.environ, **self.env}
