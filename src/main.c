@@ -36,6 +36,16 @@ static const struct command commands[] = {
      "Stored offsets are obeyed: what was applied before is passed over. Needs no Kafka.\n"
      "Prints a summary as JSON.\n",
      cli_replay},
+    {"bench", "decode [--seconds N] FILE | bench apply -c FILE FILE",
+     "measure decoding or applying by itself, from memory",
+     "  decode FILE         records a second that become changes, on one core\n"
+     "      --format NAME   how the records are written (default: debezium)\n"
+     "      --seconds N     how long (default: 5)\n"
+     "  apply -c CONF FILE  rows a second that the first pipeline's lanes write to its target, under\n"
+     "                      a consumer group of their own; writes rows, so use a scratch target\n"
+     "\n"
+     "FILE has one record a line, as kcat -C -J writes them. Figures are JSON on standard output.\n",
+     cli_bench},
     {"reference", "", "print the reference of all settings, as Markdown", "", cli_reference},
 };
 

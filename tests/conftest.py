@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parent / "types"))
 
 from lib.kafka import Kafka  # noqa: E402
 from lib.mysql import Source  # noqa: E402
@@ -49,6 +50,23 @@ def stack(request):
         yield stack
     finally:
         stack.close()
+
+
+@pytest.fixture
+def report(request):
+    """A function that adds a line to the run's summary: what was measured, with which seed."""
+    return lambda text: request.node.user_properties.append(("report", text))
+
+
+def pytest_terminal_summary(terminalreporter):
+    lines = [f"{outcome.nodeid.split('::')[-1]}: {text}"
+             for kind in ("passed", "failed") for outcome in terminalreporter.getreports(kind)
+             if outcome.when == "call"
+             for name, text in outcome.user_properties if name == "report"]
+    if lines:
+        terminalreporter.section("measured")
+        for line in lines:
+            terminalreporter.line(line)
 
 
 @pytest.fixture(scope="session")

@@ -35,7 +35,7 @@ char *arena_strndup(struct arena *arena, const char *text, size_t length); /* te
 
 static inline void *arena_alloc(struct arena *arena, size_t bytes)
 {
-    size_t rounded = (bytes + 7) & ~(size_t) 7;
+    size_t rounded = bytes ? (bytes + 7) & ~(size_t) 7 : 8;
     if ((size_t) (arena->end - arena->next) >= rounded) {
         char *memory = arena->next;
         arena->next += rounded;

@@ -27,6 +27,7 @@ int cli_run(int argc, char **argv);
 int cli_check(int argc, char **argv);
 int cli_decode(int argc, char **argv);
 int cli_replay(int argc, char **argv);
+int cli_bench(int argc, char **argv);
 int cli_reference(int argc, char **argv);
 
 /* Load the configuration and print every finding on standard error. CLI_OK or CLI_CONFIG;

@@ -36,7 +36,7 @@ static void put_string(struct buffer *out, const char *text, size_t length)
         start = i + 1;
         char escape[] = {'\\', 'u', '0', '0', hex[byte >> 4], hex[byte & 15]};
         if (byte == '"' || byte == '\\')
-            buffer_add(out, (char[]) {'\\', (char) byte}, 2);
+            buffer_add(out, (char[]){'\\', (char) byte}, 2);
         else if (byte == '\n' || byte == '\t' || byte == '\r')
             buffer_add(out, byte == '\n' ? "\\n" : byte == '\t' ? "\\t" : "\\r", 2);
         else
@@ -93,9 +93,8 @@ static enum ods_status put_value(struct output *output, const struct column *col
 }
 
 /* Columns of an image, or the key's only. */
-static enum ods_status put_image(struct output *output, const char *name,
-                                 const struct shape *shape, const struct value *values,
-                                 bool key_only, struct error *error)
+static enum ods_status put_image(struct output *output, const char *name, const struct shape *shape,
+                                 const struct value *values, bool key_only, struct error *error)
 {
     enum ods_status status = ODS_OK;
     uint32_t count = key_only ? shape->key_count : shape->column_count;
@@ -238,8 +237,10 @@ static int decode(const struct decoder_ops *format, const char *path)
     struct error error;
     error_init(&error);
     enum ods_status status = batch ? ODS_OK : error_set(&error, ODS_FATAL, "out of memory");
-    if (status == ODS_OK)
-        status = file_open(&source, path, &error);
+    if (status == ODS_OK && file_open(&source, path, &error) != ODS_OK) {
+        batch_free(batch);
+        return cli_usage("decode", "%s", error.text);
+    }
     if (status == ODS_OK)
         status = format->open(&decoder, &config, &error);
     if (status == ODS_OK)

@@ -156,9 +156,10 @@ static void parse_column(struct load *load, const struct setting *row, const str
                          const char **value)
 {
     static const char *const off[] = {"off", "false", "no"};
-    bool plain = node->kind == NODE_SCALAR && node->style == STYLE_PLAIN;
-    bool is_off = node->kind == NODE_SCALAR && (node_is_null(node) || !*node->text);
-    for (size_t i = 0; plain && i < sizeof(off) / sizeof(*off); i++)
+    bool scalar = node->kind == NODE_SCALAR;
+    bool is_off = scalar && (node_is_null(node) || !*node->text);
+    /* Quoted or not: whoever writes "off" wants none, not a column of that name. */
+    for (size_t i = 0; scalar && i < sizeof(off) / sizeof(*off); i++)
         is_off |= strcasecmp(node->text, off[i]) == 0;
     if (is_off)
         *value = "";
@@ -399,7 +400,7 @@ static void refuse_unknown(struct load *load, enum setting_scope scope, const ch
                            const struct entry *entry)
 {
     char pieces[NAMES_MAX][64];
-    const char *names[NAMES_MAX], *near = NULL;
+    const char *names[NAMES_MAX] = {NULL}, *near = NULL;
     size_t count = 0;
     SETTINGS_EACH (row, scope) {
         const char *leaf = strrchr(row->name, '.');

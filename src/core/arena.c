@@ -68,7 +68,7 @@ void *arena_alloc_slow(struct arena *arena, size_t bytes)
 {
     if (bytes > SIZE_MAX - 64)
         return NULL;
-    size_t rounded = (bytes + 7) & ~(size_t) 7;
+    size_t rounded = bytes ? (bytes + 7) & ~(size_t) 7 : 8;
     struct arena_chunk *next = arena->current ? arena->current->next : NULL;
     if (!next || next->bytes < rounded) {
         size_t size = rounded > CHUNK_BYTES ? rounded : CHUNK_BYTES;

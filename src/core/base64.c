@@ -10,7 +10,7 @@ static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuv
 #define ROW26(c, v)                                                                                \
     ROW4(c, v), ROW4((c) + 4, (v) + 4), ROW4((c) + 8, (v) + 8), ROW4((c) + 12, (v) + 12),          \
         ROW4((c) + 16, (v) + 16), ROW4((c) + 20, (v) + 20), [(c) + 24] = (v) + 25,                 \
-                                                            [(c) + 25] = (v) + 26
+                                                                   [(c) + 25] = (v) + 26
 static const uint8_t bits_of[256] = {
     ROW26('A', 0), ROW26('a', 26), ROW4('0', 52), ROW4('4', 56),
     ['8'] = 61,    ['9'] = 62,     ['+'] = 63,    ['/'] = 64,

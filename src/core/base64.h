@@ -7,7 +7,7 @@
 
 /* Room that base64_decode() needs for `length` characters, base64_encode() for `length` bytes. */
 #define BASE64_DECODED_MAX(length) ((length) / 4 * 3)
-#define BASE64_ENCODED(length) (((length) + 2) / 3 * 4)
+#define BASE64_ENCODED(length)     (((length) + 2) / 3 * 4)
 
 /* False: not base64. */
 bool base64_decode(const char *text, size_t length, unsigned char *out, size_t *out_length);

@@ -37,5 +37,5 @@ void blocks_done(struct blocks *blocks)
         next = block->next;
         free(block);
     }
-    *blocks = (struct blocks) {0};
+    *blocks = (struct blocks){0};
 }

@@ -29,7 +29,8 @@ static inline void buffer_reset(struct buffer *buffer)
 /* `bytes` of room at the end, already counted as used; NULL when memory is out. */
 static inline char *buffer_take(struct buffer *buffer, size_t bytes)
 {
-    if (buffer->capacity - buffer->length < bytes && !buffer_grow(buffer, bytes))
+    if ((!buffer->bytes || buffer->capacity - buffer->length < bytes) &&
+        !buffer_grow(buffer, bytes))
         return NULL;
     char *at = buffer->bytes + buffer->length;
     buffer->length += bytes;

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #define BILLION_SQUARED UINT64_C(1000000000000000000) /* 18 digits a limb */
-#define LIMB_DIGITS 18
+#define LIMB_DIGITS     18
 /* More bytes can't be fewer digits than numeric's whole range. */
 #define BYTES_MAX ((DECIMAL_WHOLE_DIGITS_MAX + DECIMAL_SCALE_MAX) * 10 / 24)
 
@@ -202,7 +202,8 @@ bool decimal_from_text(struct buffer *out, const char *text, size_t length)
         memcpy(digits + whole_count, whole + whole_count + 1, fraction_count);
     int32_t scale = (int32_t) fraction_count - exponent;
     size_t skip = 0; /* leading zeros go, but one before the point stays */
-    while (skip + 1 < count && digits[skip] == '0' && (int64_t) (count - skip) > (scale > 0 ? scale + 1 : 1))
+    while (skip + 1 < count && digits[skip] == '0' &&
+           (int64_t) (count - skip) > (scale > 0 ? scale + 1 : 1))
         skip++;
     bool ok = place_point(out, negative, digits + skip, count - skip, scale);
     free(digits);

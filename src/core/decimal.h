@@ -10,7 +10,7 @@
 
 /* PostgreSQL's numeric: digits before and after the point. */
 #define DECIMAL_WHOLE_DIGITS_MAX 131072
-#define DECIMAL_SCALE_MAX 16383
+#define DECIMAL_SCALE_MAX        16383
 
 /* Append the number whose big-endian two's complement bytes these are, times 10^-scale; a negative
  * scale appends zeros. False: no bytes, or more digits than numeric has. */

@@ -3,10 +3,6 @@
 
 #include <string.h>
 
-#ifdef __SSE2__
-#include <emmintrin.h>
-#endif
-
 bool json_fail(struct json_scan *scan, const char *problem)
 {
     if (!scan->problem)
@@ -239,7 +235,8 @@ static bool unescape_all(struct json_scan *scan, struct arena *arena, const char
     return true;
 }
 
-bool json_string(struct json_scan *scan, struct arena *arena, const char **text, size_t *length)
+bool json_string_slow(struct json_scan *scan, struct arena *arena, const char **text,
+                      size_t *length)
 {
     if (json_peek(scan) != '"')
         return json_fail(scan, "expected a string");
@@ -288,13 +285,36 @@ static bool number_rest(struct json_scan *scan)
     return true;
 }
 
+/* Eight digits at once: false when they are not all digits. The pairs, fours and eights are summed
+ * side by side in one register. */
+static inline bool eight_digits(const char *at, uint64_t *number)
+{
+    uint64_t bytes;
+    memcpy(&bytes, at, 8);
+#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+    bytes = __builtin_bswap64(bytes);
+#endif
+    uint64_t high = bytes & UINT64_C(0xf0f0f0f0f0f0f0f0);
+    uint64_t above_nine = (bytes + UINT64_C(0x0606060606060606)) & UINT64_C(0xf0f0f0f0f0f0f0f0);
+    if (high != UINT64_C(0x3030303030303030) || above_nine != high)
+        return false;
+    bytes = (bytes & UINT64_C(0x0f0f0f0f0f0f0f0f)) * 2561 >> 8;
+    bytes = (bytes & UINT64_C(0x00ff00ff00ff00ff)) * 6553601 >> 16;
+    *number = (bytes & UINT64_C(0x0000ffff0000ffff)) * UINT64_C(42949672960001) >> 32;
+    return true;
+}
+
 bool json_number(struct json_scan *scan, struct value *value)
 {
     const char *start = scan->at;
     bool negative = json_peek(scan) == '-';
     scan->at += negative;
     const char *first = scan->at;
-    uint64_t magnitude = 0;
+    uint64_t magnitude = 0, eight;
+    while (scan->end - scan->at >= 8 && eight_digits(scan->at, &eight)) {
+        magnitude = magnitude * 100000000 + eight;
+        scan->at += 8;
+    }
     for (; scan->at < scan->end && is_digit(*scan->at); scan->at++)
         magnitude = magnitude * 10 + (uint64_t) (*scan->at - '0'); /* wraps only beyond 19 digits */
     size_t count = (size_t) (scan->at - first);
@@ -330,7 +350,7 @@ bool json_word(struct json_scan *scan, const char *word, size_t length)
     return true;
 }
 
-bool json_next_member(struct json_scan *scan, bool *first)
+bool json_next_member_slow(struct json_scan *scan, bool *first)
 {
     bool started = !*first;
     *first = false;
@@ -366,6 +386,11 @@ bool json_name(struct json_scan *scan, struct arena *arena, const char **name, s
 static bool skip_string(struct json_scan *scan)
 {
     bool escaped;
+    int quick = json_short_string(scan);
+    if (quick >= 0) {
+        scan->at += quick + 2;
+        return true;
+    }
     if (!string_extent(scan, scan->at + 1, &escaped))
         return false;
     scan->at++;
@@ -401,16 +426,15 @@ static bool skip_array(struct json_scan *scan, int depth)
 
 static bool skip_value(struct json_scan *scan, int depth)
 {
-    if (depth > JSON_DEPTH_MAX)
-        return json_fail(scan, "nested more than 512 levels deep");
     struct value ignored;
     switch (json_peek(scan)) {
     case '"':
         return skip_string(scan);
     case '{':
-        return skip_object(scan, depth + 1);
     case '[':
-        return skip_array(scan, depth + 1);
+        if (depth == JSON_DEPTH_MAX)
+            return json_fail(scan, "nested more than 512 levels deep");
+        return *scan->at == '{' ? skip_object(scan, depth + 1) : skip_array(scan, depth + 1);
     case 't':
         return json_word(scan, "true", 4);
     case 'f':
@@ -428,8 +452,8 @@ static bool skip_value(struct json_scan *scan, int depth)
     default:
         if (is_digit(json_peek(scan)))
             return json_number(scan, &ignored);
-        return json_fail(scan, scan->at == scan->end ? "the text ends too early"
-                                                     : "expected a value");
+        return json_fail(scan,
+                         scan->at == scan->end ? "the text ends too early" : "expected a value");
     }
 }
 

@@ -16,6 +16,10 @@
 #include <ods/batch.h>
 #include <ods/value.h>
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 #define JSON_DEPTH_MAX 512
 
 struct json_scan {
@@ -33,7 +37,7 @@ struct slice {
 
 static inline void json_scan_init(struct json_scan *scan, const char *bytes, size_t length)
 {
-    *scan = (struct json_scan) {.start = bytes, .at = bytes, .end = bytes + length};
+    *scan = (struct json_scan){.start = bytes, .at = bytes, .end = bytes + length};
 }
 
 /* Note the first problem; always false. */
@@ -69,8 +73,42 @@ static inline bool json_take(struct json_scan *scan, char byte)
 /* Walk over any value. */
 bool json_skip(struct json_scan *scan);
 
-/* A string's text, unescaped: points into the source where it has no escape, else into the arena. */
-bool json_string(struct json_scan *scan, struct arena *arena, const char **text, size_t *length);
+/* A string's text, unescaped: points into the source where it has no escape, else into the arena.
+ */
+bool json_string_slow(struct json_scan *scan, struct arena *arena, const char **text,
+                      size_t *length);
+
+/* Length of the string behind the quote at the cursor, when it is shorter than sixteen bytes, plain
+ * ASCII and without escapes, as most are; -1: it has to be looked at more closely. */
+static inline int json_short_string(const struct json_scan *scan)
+{
+#ifdef __SSE2__
+    if (scan->end - scan->at < 17 || *scan->at != '"')
+        return -1;
+    __m128i chunk = _mm_loadu_si128((const __m128i *) (const void *) (scan->at + 1));
+    unsigned quotes = (unsigned) _mm_movemask_epi8(_mm_cmpeq_epi8(chunk, _mm_set1_epi8('"')));
+    /* Signed: bytes beyond ASCII are negative, so they count as below the space too. */
+    unsigned others = (unsigned) _mm_movemask_epi8(_mm_or_si128(
+        _mm_cmpeq_epi8(chunk, _mm_set1_epi8('\\')), _mm_cmplt_epi8(chunk, _mm_set1_epi8(0x20))));
+    if (!quotes || others & (quotes - 1) & ~quotes)
+        return -1;
+    return __builtin_ctz(quotes);
+#else
+    return -1;
+#endif
+}
+
+static inline bool json_string(struct json_scan *scan, struct arena *arena, const char **text,
+                               size_t *length)
+{
+    int quick = json_short_string(scan);
+    if (quick < 0)
+        return json_string_slow(scan, arena, text, length);
+    *text = scan->at + 1;
+    *length = (size_t) quick;
+    scan->at += quick + 2;
+    return true;
+}
 
 /* A number: VALUE_INT where int64 holds it exactly ("-0" is not exact), else VALUE_NUMBER. */
 bool json_number(struct json_scan *scan, struct value *value);
@@ -81,12 +119,41 @@ bool json_word(struct json_scan *scan, const char *word, size_t length);
 /* The name of an object's next member and its colon; the cursor then stands at the value. */
 bool json_name(struct json_scan *scan, struct arena *arena, const char **name, size_t *length);
 
+bool json_next_member_slow(struct json_scan *scan, bool *first);
+
 /* Step through an object: `first` starts true. True: a member follows, and json_name() takes it.
  * False: the object has ended, or there is a problem. The cursor starts behind the brace. */
-bool json_next_member(struct json_scan *scan, bool *first);
+static inline bool json_next_member(struct json_scan *scan, bool *first)
+{
+    if (scan->end - scan->at < 2 || scan->at[0] != ',' || scan->at[1] != '"' || *first)
+        return json_next_member_slow(scan, first);
+    scan->at++;
+    return true;
+}
 
 /* Nothing but white space may follow. */
 bool json_end(struct json_scan *scan);
+
+/* Whether `length` bytes are the same; for short texts of known length, without a call. */
+static inline bool json_same(const char *a, const char *b, size_t length)
+{
+    uint64_t x, y;
+    if (length < 8) {
+        for (; length; length--)
+            if (*a++ != *b++)
+                return false;
+        return true;
+    }
+    for (size_t at = 0; at + 8 < length; at += 8) {
+        __builtin_memcpy(&x, a + at, 8);
+        __builtin_memcpy(&y, b + at, 8);
+        if (x != y)
+            return false;
+    }
+    __builtin_memcpy(&x, a + length - 8, 8);
+    __builtin_memcpy(&y, b + length - 8, 8);
+    return x == y;
+}
 
 bool utf8_valid(const char *text, size_t length);
 

@@ -10,7 +10,7 @@
 
 #include "core/blocks.h"
 
-#define SHAPES_MAX 100000
+#define SHAPES_MAX      100000
 #define SHAPE_BYTES_MAX ((size_t) 64 * 1024 * 1024)
 
 struct shape_table {

@@ -2,6 +2,7 @@
  * column means. Pure but for the buffer; any thread. */
 #include "core/text.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -63,8 +64,7 @@ static enum ods_status text_timestamp(struct buffer *out, const struct column *c
     int64_t us = number;
     if (column->type == SEM_TIMESTAMP_NS)
         us = time_round_ns(number);
-    else if (column->type == SEM_TIMESTAMP_MS &&
-             __builtin_mul_overflow(number, INT64_C(1000), &us))
+    else if (column->type == SEM_TIMESTAMP_MS && __builtin_mul_overflow(number, INT64_C(1000), &us))
         return reject(error, column, "a timestamp beyond PostgreSQL's");
     if (us < TIME_US_MIN)
         return reject(error, column, "a timestamp beyond PostgreSQL's");
@@ -82,7 +82,8 @@ static enum ods_status text_time_ms(struct buffer *out, const struct column *col
     return ODS_OK;
 }
 
-/* MySQL's bigint unsigned arrives as the int64 of the same bits, where the source's type is told. */
+/* MySQL's bigint unsigned arrives as the int64 of the same bits, where the source's type is told.
+ */
 static bool is_unsigned_bigint(const struct column *column)
 {
     return column->type == SEM_INT64 && column->source_type &&
@@ -150,22 +151,34 @@ static bool reads_back(const char *text, double number, int bits)
     return bits == 32 ? strtof(text, NULL) == (float) number : strtod(text, NULL) == number;
 }
 
+static bool put_float_word(struct buffer *out, const char *text, size_t length)
+{
+    static const char *const words[] = {"NaN", "Infinity", "-Infinity"};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        if (strlen(words[i]) != length || memcmp(words[i], text, length) != 0)
+            continue;
+        buffer_add(out, text, length);
+        return true;
+    }
+    return false;
+}
+
 bool text_float(struct buffer *out, const char *text, size_t length, int bits)
 {
-    char copy[400], shortest[40], digits[24];
-    if (length >= sizeof copy)
+    char copy[400], shortest[40], digits[24], *end;
+    if (put_float_word(out, text, length))
+        return true;
+    if (!length || length >= sizeof copy)
         return false;
     memcpy(copy, text, length);
     copy[length] = '\0';
-    double number = bits == 32 ? (double) strtof(copy, NULL) : strtod(copy, NULL);
-    if (isnan(number) || isinf(number)) {
-        /* A word says so itself; digits that overflow are not this type's number. */
-        if (!strchr("NI", copy[copy[0] == '-']))
-            return false;
-        buffer_puts(out, isnan(number) ? "NaN" : number < 0 ? "-Infinity" : "Infinity");
-        return true;
-    }
-    int precision = bits == 32 ? 6 : 15, most = bits == 32 ? 9 : 17;
+    double number = bits == 32 ? (double) strtof(copy, &end) : strtod(copy, &end);
+    /* strtod() takes more than numbers: words, hexadecimal, white space. */
+    if (end != copy + length || strspn(copy, "+-.0123456789eE") != length || !isfinite(number))
+        return false;
+    /* So many digits always survive, unless the number is subnormal: those have fewer. */
+    bool subnormal = fabs(number) < (bits == 32 ? (double) FLT_MIN : DBL_MIN);
+    int precision = subnormal ? 1 : bits == 32 ? 6 : 15, most = bits == 32 ? 9 : 17;
     do
         snprintf(shortest, sizeof shortest, "%.*e", precision - 1, number);
     while (!reads_back(shortest, number, bits) && ++precision <= most);
@@ -185,23 +198,25 @@ bool text_float(struct buffer *out, const char *text, size_t length, int bits)
     return true;
 }
 
-static enum ods_status text_double(struct buffer *out, const struct column *column, double real,
-                                   struct error *error)
+bool text_real(struct buffer *out, double real, int bits)
 {
     char text[40];
     int length = isnan(real)   ? snprintf(text, sizeof text, "NaN")
                  : isinf(real) ? snprintf(text, sizeof text, real < 0 ? "-Infinity" : "Infinity")
                                : snprintf(text, sizeof text, "%.17g", real);
-    if (text_float(out, text, (size_t) length, column->type == SEM_FLOAT32 ? 32 : 64))
-        return ODS_OK;
-    return reject(error, column, "a number out of range");
+    return text_float(out, text, (size_t) length, bits);
+}
+
+static int float_bits(const struct column *column)
+{
+    return column->type == SEM_FLOAT32 ? 32 : 64;
 }
 
 static enum ods_status text_number(struct buffer *out, const struct column *column,
                                    const char *text, size_t length, struct error *error)
 {
     if (column->type == SEM_FLOAT32 || column->type == SEM_FLOAT64) {
-        if (!text_float(out, text, length, column->type == SEM_FLOAT32 ? 32 : 64))
+        if (!text_float(out, text, length, float_bits(column)))
             return reject(error, column, "a number out of range");
         return ODS_OK;
     }
@@ -388,7 +403,9 @@ enum ods_status text_value(struct buffer *out, const struct column *column,
     case VALUE_INT:
         return text_integer(out, column, value->integer, error);
     case VALUE_DOUBLE:
-        return text_double(out, column, value->real, error);
+        if (!text_real(out, value->real, float_bits(column)))
+            return reject(error, column, "a number out of range");
+        return ODS_OK;
     case VALUE_NUMBER:
         return text_number(out, column, value->bytes, value->length, error);
     case VALUE_TEXT:

@@ -98,21 +98,18 @@ static bool element_value(yyjson_val *element, const struct column *column, stru
 {
     size_t length = yyjson_get_len(element);
     int64_t integer;
-    *value = (struct value) {.kind = VALUE_TEXT};
+    *value = (struct value){.kind = VALUE_TEXT};
     if (yyjson_is_str(element) && is_binary(column->type)) {
         *owned = decode_bytes(element, &length);
         value->kind = VALUE_BYTES;
         value->bytes = *owned;
     } else if (yyjson_is_str(element)) {
-        value->kind = column->type == SEM_FLOAT32 || column->type == SEM_FLOAT64 ? VALUE_NUMBER
-                                                                                 : VALUE_TEXT;
+        value->kind =
+            column->type == SEM_FLOAT32 || column->type == SEM_FLOAT64 ? VALUE_NUMBER : VALUE_TEXT;
         value->bytes = yyjson_get_str(element);
-    } else if (yyjson_is_bool(element)) {
-        *value = (struct value) {.kind = VALUE_BOOL, .integer = yyjson_get_bool(element)};
-        return true;
     } else if (yyjson_is_raw(element) && column->type != SEM_FLOAT32 &&
                column->type != SEM_FLOAT64 && get_integer(element, &integer)) {
-        *value = (struct value) {.kind = VALUE_INT, .integer = integer};
+        *value = (struct value){.kind = VALUE_INT, .integer = integer};
         return true;
     } else if (yyjson_is_raw(element)) {
         value->kind = VALUE_NUMBER;
@@ -131,6 +128,10 @@ static enum ods_status put_element(struct buffer *out, const struct column *colu
 {
     if (yyjson_is_null(element)) {
         buffer_add(out, "NULL", 4);
+        return ODS_OK;
+    }
+    if (yyjson_is_bool(element)) { /* one letter, as in an array PostgreSQL prints */
+        buffer_add(out, yyjson_get_bool(element) ? "t" : "f", 1);
         return ODS_OK;
     }
     if (yyjson_is_arr(element) && (column->type == SEM_ARRAY || column->type == SEM_UNKNOWN))
@@ -209,14 +210,14 @@ static double wkb_double(struct wkb *wkb)
     return value;
 }
 
-#define WKB_SRID 0x20000000U
-#define WKB_LINE 2
+#define WKB_SRID    0x20000000U
+#define WKB_LINE    2
 #define WKB_POLYGON 3
 
 /* Byte order and type; the SRID, if one is there, is passed over. */
 static uint32_t wkb_open(struct wkb *wkb, const unsigned char *bytes, size_t length, bool *srid)
 {
-    *wkb = (struct wkb) {.at = bytes, .end = bytes + length};
+    *wkb = (struct wkb){.at = bytes, .end = bytes + length};
     if (!length) {
         wkb->failed = true;
         return 0;
@@ -229,22 +230,15 @@ static uint32_t wkb_open(struct wkb *wkb, const unsigned char *bytes, size_t len
     return type & ~WKB_SRID;
 }
 
-static void put_double(struct buffer *out, double number)
-{
-    char text[40];
-    int length = snprintf(text, sizeof text, "%.17g", number);
-    text_float(out, text, (size_t) length, 64);
-}
-
 /* "(x,y),(x,y)…" of `count` points. */
 static void put_points(struct buffer *out, struct wkb *wkb, uint32_t count)
 {
     for (uint32_t i = 0; i < count && !wkb->failed; i++) {
         double x = wkb_double(wkb), y = wkb_double(wkb);
         buffer_puts(out, i ? ",(" : "(");
-        put_double(out, x);
+        text_real(out, x, 64);
         buffer_add(out, ",", 1);
-        put_double(out, y);
+        text_real(out, y, 64);
         buffer_add(out, ")", 1);
     }
 }
@@ -261,18 +255,18 @@ static void put_box(struct buffer *out, struct wkb *wkb, uint32_t count)
         top = fmax(top, y);
     }
     buffer_add(out, "(", 1);
-    put_double(out, right);
+    text_real(out, right, 64);
     buffer_add(out, ",", 1);
-    put_double(out, top);
+    text_real(out, top, 64);
     buffer_add(out, "),(", 3);
-    put_double(out, left);
+    text_real(out, left, 64);
     buffer_add(out, ",", 1);
-    put_double(out, bottom);
+    text_real(out, bottom, 64);
     buffer_add(out, ")", 1);
 }
 
-/* PostgreSQL's own box, path, lseg and polygon, which Debezium marks in `extensions`. False: not one
- * of them, nothing was written. */
+/* PostgreSQL's own box, path, lseg and polygon, which Debezium marks in `extensions`. False: not
+ * one of them, nothing was written. */
 static bool put_native(struct buffer *out, yyjson_val *extensions, const unsigned char *bytes,
                        size_t length)
 {
@@ -289,7 +283,8 @@ static bool put_native(struct buffer *out, yyjson_val *extensions, const unsigne
     uint32_t count = wkb_integer(&wkb);
     if (wkb.failed || count > (size_t) (wkb.end - wkb.at) / 16)
         return false;
-    bool open = yyjson_equals_str(closed, "false") || (yyjson_is_bool(closed) && !yyjson_get_bool(closed));
+    bool open =
+        yyjson_equals_str(closed, "false") || (yyjson_is_bool(closed) && !yyjson_get_bool(closed));
     if (yyjson_equals_str(type, "box") && count) {
         put_box(out, &wkb, count);
     } else if (yyjson_equals_str(type, "path") || yyjson_equals_str(type, "lseg")) {
@@ -309,7 +304,8 @@ static bool put_native(struct buffer *out, yyjson_val *extensions, const unsigne
     return !wkb.failed;
 }
 
-/* Extended well-known binary in hex, as PostGIS prints it, the SRID put in where it stands beside. */
+/* Extended well-known binary in hex, as PostGIS prints it, the SRID put in where it stands beside.
+ */
 static void put_ewkb(struct buffer *out, const unsigned char *bytes, size_t length, bool with_srid,
                      uint32_t srid)
 {
@@ -391,15 +387,17 @@ static enum ods_status put_vector(struct buffer *out, const struct column *colum
     return ODS_OK;
 }
 
-/* {"dimensions":5,"vector":{"1":1.0,"3":2.0}}, or the vector as an array of pairs, to {1:1,3:2}/5. */
+/* {"dimensions":5,"vector":{"1":1.0,"3":2.0}}, or the vector as an array of pairs, to {1:1,3:2}/5.
+ */
 static enum ods_status put_sparse(struct buffer *out, const struct column *column,
                                   yyjson_val *object, struct error *error)
 {
     int64_t dimensions, position;
     yyjson_val *vector = yyjson_obj_get(object, "vector"), *key, *number;
     size_t index, max;
-    bool ok = get_integer(yyjson_obj_get(object, "dimensions"), &dimensions) &&
-              (yyjson_is_obj(vector) || yyjson_is_arr(vector));
+    bool ok = get_integer(yyjson_obj_get(object, "dimensions"), &dimensions);
+    if (!ok || !(yyjson_is_obj(vector) || yyjson_is_arr(vector)))
+        return reject(error, column, "not dimensions and a vector");
     buffer_add(out, "{", 1);
     if (yyjson_is_arr(vector)) {
         yyjson_arr_foreach(vector, index, max, key)
@@ -418,7 +416,7 @@ static enum ods_status put_sparse(struct buffer *out, const struct column *colum
             ok = ok && put_float(out, number);
         }
     }
-    buffer_printf(out, "}/%lld", ok ? (long long) dimensions : 0);
+    buffer_printf(out, "}/%lld", (long long) dimensions);
     return ok ? ODS_OK : reject(error, column, "not dimensions and a vector");
 }
 
@@ -564,12 +562,13 @@ enum ods_status text_nested(struct buffer *out, const struct column *column,
         return ODS_OK;
     }
     yyjson_read_err problem;
-    yyjson_doc *doc = yyjson_read_opts((char *) (uintptr_t) value->bytes, value->length,
-                                       YYJSON_READ_NUMBER_AS_RAW | YYJSON_READ_ALLOW_INF_AND_NAN,
-                                       NULL, &problem);
+    yyjson_doc *doc =
+        yyjson_read_opts((char *) (uintptr_t) value->bytes, value->length,
+                         YYJSON_READ_NUMBER_AS_RAW | YYJSON_READ_ALLOW_INF_AND_NAN, NULL, &problem);
     if (!doc)
-        return problem.code == YYJSON_READ_ERROR_MEMORY_ALLOCATION ? no_memory(error)
-                                                                   : reject(error, column, "not JSON");
+        return problem.code == YYJSON_READ_ERROR_MEMORY_ALLOCATION
+                   ? no_memory(error)
+                   : reject(error, column, "not JSON");
     enum ods_status status = put_parsed(out, column, yyjson_doc_get_root(doc), error);
     yyjson_doc_free(doc);
     return status;

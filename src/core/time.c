@@ -4,8 +4,8 @@
 #include <time.h>
 
 #define US_PER_SECOND INT64_C(1000000)
-#define US_PER_DAY INT64_C(86400000000)
-#define YEAR_MAX 6000000 /* beyond what any date can hold; keeps the arithmetic in range */
+#define US_PER_DAY    INT64_C(86400000000)
+#define YEAR_MAX      6000000 /* beyond what any date can hold; keeps the arithmetic in range */
 
 static int64_t clock_us(clockid_t clock)
 {

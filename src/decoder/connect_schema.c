@@ -117,7 +117,9 @@ static void read_sizes(struct column *column, yyjson_val *parameters)
         column->length = number_parameter(parameters, "length", length);
     } else if (is_temporal(column->type)) {
         /* MySQL states fractional digits as the length, PostgreSQL as the scale. */
-        column->scale = scale != INT32_MIN ? scale : length >= 0 && length <= 9 ? length : INT32_MIN;
+        column->scale = scale != INT32_MIN           ? scale
+                        : length >= 0 && length <= 9 ? length
+                                                     : INT32_MIN;
     } else {
         column->length = length;
         column->scale = scale;
@@ -285,7 +287,11 @@ enum ods_status connect_schema_parse(struct connect_schema *schema, struct block
         }
     }
     schema->kind = classify(schema->name, fields, &fields);
-    status = read_fields(&parse, schema, fields);
+    if (yyjson_is_arr(fields))
+        status = read_fields(&parse, schema, fields);
+    else
+        status =
+            error_set(error, ODS_REJECT, "the envelope's schema says nothing of its rows' fields");
 out:
     yyjson_doc_free(doc);
     return status;

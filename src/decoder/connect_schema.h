@@ -16,7 +16,7 @@ enum wire {
     WIRE_ANY = 0, /* no schema: whatever is there */
     WIRE_BOOLEAN,
     WIRE_INTEGER,
-    WIRE_FLOAT,  /* a number, or NaN, Infinity, -Infinity, bare or quoted */
+    WIRE_FLOAT, /* a number, or NaN, Infinity, -Infinity, bare or quoted */
     WIRE_STRING,
     WIRE_BYTES,  /* base64 */
     WIRE_NUMBER, /* a Decimal: base64, or a number or string by decimal.format */

@@ -32,7 +32,7 @@ struct value *values_alloc(struct reading *reading, const struct plan *plan)
 {
     size_t count = plan->layout.column_count;
     count += reading->key ? reading->key->layout.column_count : 0;
-    return arena_alloc(reading->reader.arena, count * sizeof(struct value));
+    return arena_alloc(reading->reader.arena, (count + 1) * sizeof(struct value)); /* never 0 */
 }
 
 bool snapshot_differs(struct reading *reading, const struct plan *plan, const struct value *values)
@@ -128,7 +128,7 @@ static bool find_wrapped(struct json_scan scan, struct arena *arena, struct slic
                          struct slice *payload)
 {
     bool first = true;
-    *schema = *payload = (struct slice) {0};
+    *schema = *payload = (struct slice){0};
     scan.at++;
     while (json_next_member(&scan, &first)) {
         struct slice name, *part;
@@ -140,6 +140,8 @@ static bool find_wrapped(struct json_scan scan, struct arena *arena, struct slic
             part = payload;
         else
             return false;
+        if (part->bytes)
+            return false; /* which of two is meant nobody can tell */
         part->bytes = scan.at;
         if (!json_skip(&scan))
             return false;
@@ -157,7 +159,7 @@ static enum ods_status open_payload(struct reading *reading, struct json_scan *s
     static const char schema_token[] = "{\"schema\":", payload_token[] = ",\"payload\":";
     const size_t schema_length = sizeof schema_token - 1, payload_length = sizeof payload_token - 1;
     const char *start = scan->at;
-    *payload = (struct payload) {0};
+    *payload = (struct payload){0};
     if (json_peek(scan) != '{')
         return ODS_OK;
     if ((size_t) (scan->end - scan->at) > schema_length &&
@@ -167,7 +169,7 @@ static enum ods_status open_payload(struct reading *reading, struct json_scan *s
         if (plan && (size_t) (scan->end - scan->at) > payload_length &&
             memcmp(scan->at, payload_token, payload_length) == 0) {
             scan->at += payload_length;
-            *payload = (struct payload) {.plan = plan, .wrapped = true};
+            *payload = (struct payload){.plan = plan, .wrapped = true};
             return ODS_OK;
         }
         scan->at = start;
@@ -315,11 +317,14 @@ static enum ods_status read_typed(struct reading *reading, struct json_scan *sca
 
 /* --- records --- */
 
-static const char *found_instead(char first)
+static const char *found_instead(const struct json_scan *scan)
 {
+    char first = json_peek(scan);
+    if (scan->at == scan->end)
+        return "nothing";
     switch (first) {
     case '\0':
-        return "nothing";
+        return "something that is not JSON (it begins with a zero byte: is it Avro?)";
     case '"':
         return "a JSON string";
     case '[':
@@ -343,17 +348,14 @@ static enum ods_status read_value(struct reading *reading)
         return status;
     char first = json_peek(&scan);
     if (first == '{')
-        status = payload.plan ? read_typed(reading, &scan, payload.plan)
-                              : untyped_read(reading, &scan);
+        status =
+            payload.plan ? read_typed(reading, &scan, payload.plan) : untyped_read(reading, &scan);
     else if (first == 'n' && json_skip(&scan))
         status = read_tombstone(reading);
     else
-        status = error_set(reading->error, ODS_REJECT,
-                           "the record's value is %s, expected a JSON object%s",
-                           found_instead(first),
-                           first == '\0' && record->value_length > 4
-                               ? " (a leading zero byte: Avro? set format: avro)"
-                               : "");
+        status =
+            error_set(reading->error, ODS_REJECT,
+                      "the record's value is %s, expected a JSON object", found_instead(&scan));
     if (status == ODS_OK && !close_payload(&scan, &payload))
         status = scan_error(reading, &scan, "value");
     return status;
@@ -366,8 +368,8 @@ static enum ods_status debezium_decode(struct decoder *decoder, struct batch *ba
     const struct record *record = &batch->records[index];
     struct reading reading = {
         .self = self, .batch = batch, .index = index, .record = record, .error = error, .pass = -1};
-    reading.reader =
-        (struct layout_reader) {.arena = &batch->arena, .unavailable = &self->unavailable, .error = error};
+    reading.reader = (struct layout_reader){
+        .arena = &batch->arena, .unavailable = &self->unavailable, .error = error};
     uint32_t change_count = batch->change_count;
     if (record->value_length > UINT32_MAX || record->key_length > UINT32_MAX)
         return error_set(error, ODS_REJECT, "a record of more than 4 GB");

@@ -16,9 +16,9 @@
 #include "decoder/registry.h"
 #include "decoder/unavailable.h"
 
-#define PLANS_MAX 64    /* a list, one a topic and use */
+#define PLANS_MAX    64 /* a list, one a topic and use */
 #define BINDINGS_MAX 16 /* a plan: tables that share its columns */
-#define TABLES_MAX 16   /* a topic: tables remembered for tombstones */
+#define TABLES_MAX   16 /* a topic: tables remembered for tombstones */
 
 /* Where a row belongs. */
 struct identity {
@@ -51,6 +51,16 @@ struct plan_list {
     uint32_t count;
 };
 
+/* Names of an object's members as the last such object had them, in order, so that most names are
+ * compared and not parsed. */
+#define EXPECTED_NAMES 24
+#define EXPECTED_BYTES 30
+struct expected_name {
+    uint8_t length;             /* 0: nothing learned yet */
+    uint8_t member;             /* what it means to the reader */
+    char token[EXPECTED_BYTES]; /* "name": */
+};
+
 enum untyped_kind { UNTYPED_UNKNOWN, UNTYPED_ENVELOPE, UNTYPED_ROW };
 
 struct topic {
@@ -58,9 +68,10 @@ struct topic {
     const char *seen_at; /* the source's own pointer, compared before the text */
     uint64_t hash;
     bool heartbeat;
-    enum untyped_kind untyped; /* what its last record without a schema was */
-    struct plan_list values, keys;                /* with schemas */
+    enum untyped_kind untyped;                   /* what its last record without a schema was */
+    struct plan_list values, keys;               /* with schemas */
     struct plan_list value_layouts, key_layouts; /* without */
+    struct expected_name envelope[EXPECTED_NAMES], source[EXPECTED_NAMES];
     const struct shape *tables[TABLES_MAX]; /* one shape of each table seen, for tombstones */
     uint32_t table_count;
     bool more_tables; /* than fit */

@@ -5,7 +5,7 @@
 #include <string.h>
 
 struct image {
-    const char *start; /* NULL: null or not there */
+    const char *start;    /* NULL: null or not there */
     struct value *values; /* NULL: not decoded yet */
 };
 
@@ -32,7 +32,7 @@ int64_t source_time(const struct value *us, const struct value *ns, const struct
 /* A string into `text`; anything else is walked over and leaves "" there. */
 static bool read_text(struct reading *reading, struct json_scan *scan, struct slice *text)
 {
-    *text = (struct slice) {.bytes = "", .length = 0};
+    *text = (struct slice){.bytes = "", .length = 0};
     if (json_peek(scan) == '"')
         return json_string(scan, reading->reader.arena, &text->bytes, &text->length);
     return json_skip(scan);
@@ -41,35 +41,98 @@ static bool read_text(struct reading *reading, struct json_scan *scan, struct sl
 static bool read_integer(struct json_scan *scan, struct value *value)
 {
     char first = json_peek(scan);
-    *value = (struct value) {.kind = VALUE_NULL};
+    *value = (struct value){.kind = VALUE_NULL};
     return first == '-' || (first >= '0' && first <= '9') ? json_number(scan, value)
                                                           : json_skip(scan);
 }
 
-/* "ts_us", "ts_ns", "ts_ms" to 0, 1, 2; -1 for another name. */
-static int time_unit(struct slice name)
+/* Members that matter, of the envelope and of its source. */
+enum member {
+    MEMBER_OTHER,
+    MEMBER_TS_US,
+    MEMBER_TS_NS,
+    MEMBER_TS_MS,
+    MEMBER_BEFORE,
+    MEMBER_AFTER,
+    MEMBER_SOURCE,
+    MEMBER_OP,
+    MEMBER_MESSAGE,
+    MEMBER_DATABASE,
+    MEMBER_SCHEMA,
+    MEMBER_TABLE,
+    MEMBER_CONNECTOR,
+};
+
+static enum member find_member(struct slice name)
 {
-    if (name.length != 5 || memcmp(name.bytes, "ts_", 3) != 0 || name.bytes[4] != 's')
-        return -1;
-    return name.bytes[3] == 'u' ? 0 : name.bytes[3] == 'n' ? 1 : name.bytes[3] == 'm' ? 2 : -1;
+    static const struct {
+        const char *name;
+        enum member member;
+    } members[] = {
+        {"ts_us", MEMBER_TS_US},   {"ts_ns", MEMBER_TS_NS},     {"ts_ms", MEMBER_TS_MS},
+        {"before", MEMBER_BEFORE}, {"after", MEMBER_AFTER},     {"source", MEMBER_SOURCE},
+        {"op", MEMBER_OP},         {"message", MEMBER_MESSAGE}, {"db", MEMBER_DATABASE},
+        {"schema", MEMBER_SCHEMA}, {"table", MEMBER_TABLE},     {"connector", MEMBER_CONNECTOR},
+    };
+    for (size_t i = 0; i < sizeof members / sizeof *members; i++)
+        if (slice_is(name, members[i].name, strlen(members[i].name)))
+            return members[i].member;
+    return MEMBER_OTHER;
 }
 
-static bool read_source_member(struct reading *reading, struct json_scan *scan, struct slice name,
+/* Remember a name that was written plainly. */
+static void learn(struct expected_name *expected, const char *token, const struct json_scan *scan,
+                  struct slice name, enum member member)
+{
+    size_t length = (size_t) (scan->at - token);
+    if (length > EXPECTED_BYTES || length != name.length + 3 || name.bytes != token + 1)
+        return;
+    expected->length = (uint8_t) length;
+    expected->member = (uint8_t) member;
+    memcpy(expected->token, token, length);
+}
+
+/* Take the name at the cursor, the object's member number `position`. */
+static bool read_name(struct reading *reading, struct json_scan *scan,
+                      struct expected_name *expected, size_t position, enum member *member)
+{
+    if (position < EXPECTED_NAMES && expected[position].length &&
+        (size_t) (scan->end - scan->at) > expected[position].length &&
+        json_same(scan->at, expected[position].token, expected[position].length)) {
+        scan->at += expected[position].length;
+        json_space(scan);
+        *member = (enum member) expected[position].member;
+        return true;
+    }
+    const char *token = scan->at;
+    struct slice name;
+    if (!json_name(scan, reading->reader.arena, &name.bytes, &name.length))
+        return false;
+    *member = find_member(name);
+    if (position < EXPECTED_NAMES)
+        learn(&expected[position], token, scan, name, *member);
+    return true;
+}
+
+static bool read_source_member(struct reading *reading, struct json_scan *scan, enum member member,
                                struct envelope *envelope)
 {
-    struct slice *text = NULL;
-    int unit = time_unit(name);
-    if (unit >= 0)
-        return read_integer(scan, &envelope->source_ts[unit]);
-    if (SLICE_IS(name, "db"))
-        text = &envelope->source.database;
-    else if (SLICE_IS(name, "table"))
-        text = &envelope->source.table;
-    else if (SLICE_IS(name, "schema"))
-        text = &envelope->source.schema;
-    else if (SLICE_IS(name, "connector"))
-        text = &envelope->source.connector;
-    return text ? read_text(reading, scan, text) : json_skip(scan);
+    switch (member) {
+    case MEMBER_TS_US:
+    case MEMBER_TS_NS:
+    case MEMBER_TS_MS:
+        return read_integer(scan, &envelope->source_ts[member - MEMBER_TS_US]);
+    case MEMBER_DATABASE:
+        return read_text(reading, scan, &envelope->source.database);
+    case MEMBER_SCHEMA:
+        return read_text(reading, scan, &envelope->source.schema);
+    case MEMBER_TABLE:
+        return read_text(reading, scan, &envelope->source.table);
+    case MEMBER_CONNECTOR:
+        return read_text(reading, scan, &envelope->source.connector);
+    default:
+        return json_skip(scan);
+    }
 }
 
 static bool read_source(struct reading *reading, struct json_scan *scan, struct envelope *envelope)
@@ -78,10 +141,10 @@ static bool read_source(struct reading *reading, struct json_scan *scan, struct 
         return json_skip(scan);
     bool first = true;
     scan->at++;
-    while (json_next_member(scan, &first)) {
-        struct slice name;
-        if (!json_name(scan, reading->reader.arena, &name.bytes, &name.length) ||
-            !read_source_member(reading, scan, name, envelope))
+    for (size_t position = 0; json_next_member(scan, &first); position++) {
+        enum member member;
+        if (!read_name(reading, scan, reading->topic->source, position, &member) ||
+            !read_source_member(reading, scan, member, envelope))
             return false;
     }
     return !scan->problem;
@@ -91,7 +154,7 @@ static bool read_source(struct reading *reading, struct json_scan *scan, struct 
 static bool read_image(struct reading *reading, struct json_scan *scan, const struct plan *plan,
                        struct image *image)
 {
-    *image = (struct image) {0};
+    *image = (struct image){0};
     if (json_peek(scan) != '{')
         return json_skip(scan);
     image->start = scan->at;
@@ -109,29 +172,32 @@ static bool read_image(struct reading *reading, struct json_scan *scan, const st
     return json_skip(scan);
 }
 
-static bool read_member(struct reading *reading, struct json_scan *scan, struct slice name,
+static bool read_member(struct reading *reading, struct json_scan *scan, enum member member,
                         const struct plan *plan, struct envelope *envelope)
 {
-    int unit = time_unit(name);
-    if (unit >= 0)
-        return read_integer(scan, &envelope->ts[unit]);
-    if (SLICE_IS(name, "after")) {
+    bool want_before = reading->self->want_before || !reading->key;
+    switch (member) {
+    case MEMBER_TS_US:
+    case MEMBER_TS_NS:
+    case MEMBER_TS_MS:
+        return read_integer(scan, &envelope->ts[member - MEMBER_TS_US]);
+    case MEMBER_AFTER:
         envelope->has_images = true;
         return read_image(reading, scan, plan, &envelope->after);
-    }
-    if (SLICE_IS(name, "before")) {
-        bool wanted = reading->self->want_before || !reading->key;
+    case MEMBER_BEFORE:
         envelope->has_images = true;
-        return read_image(reading, scan, wanted ? plan : NULL, &envelope->before);
-    }
-    if (SLICE_IS(name, "source"))
+        return read_image(reading, scan, want_before ? plan : NULL, &envelope->before);
+    case MEMBER_SOURCE:
         return read_source(reading, scan, envelope);
-    if (SLICE_IS(name, "op")) {
+    case MEMBER_OP:
         envelope->has_op = json_peek(scan) == '"';
         return read_text(reading, scan, &envelope->op);
+    case MEMBER_MESSAGE:
+        envelope->has_message = true;
+        return json_skip(scan);
+    default:
+        return json_skip(scan);
     }
-    envelope->has_message |= SLICE_IS(name, "message");
-    return json_skip(scan);
 }
 
 /* Decode an image that read_image() only walked over, finding its plan where none is known. */
@@ -189,8 +255,7 @@ static enum ods_status append_row(struct reading *reading, const struct json_sca
         return change_append_key(reading, &envelope->source, time);
     if (!main->start)
         return error_set(reading->error, ODS_REJECT, "op '%c' without its '%s' image%s", (char) op,
-                         op == OP_DELETE ? "before" : "after",
-                         op == OP_DELETE ? " or a key" : "");
+                         op == OP_DELETE ? "before" : "after", op == OP_DELETE ? " or a key" : "");
     struct plan *expected = plan;
     if (op == OP_READ && snapshot_differs(reading, plan, main->values))
         main->values = NULL;
@@ -225,8 +290,8 @@ static enum ods_status append_truncate(struct reading *reading, const struct pla
 static enum ods_status finish(struct reading *reading, const struct json_scan *scan,
                               struct plan *plan, struct envelope *envelope)
 {
-    int64_t time = source_time(&envelope->source_ts[0], &envelope->source_ts[1],
-                               &envelope->source_ts[2]);
+    int64_t time =
+        source_time(&envelope->source_ts[0], &envelope->source_ts[1], &envelope->source_ts[2]);
     if (time == INT64_MIN)
         time = source_time(&envelope->ts[0], &envelope->ts[1], &envelope->ts[2]);
     char op = envelope->op.length == 1 ? *envelope->op.bytes : '?';
@@ -257,10 +322,10 @@ enum envelope_answer envelope_read(struct reading *reading, struct json_scan *sc
     bool first = true;
     *status = ODS_REJECT;
     scan->at++;
-    while (json_next_member(scan, &first)) {
-        struct slice name;
-        if (!json_name(scan, reading->reader.arena, &name.bytes, &name.length) ||
-            !read_member(reading, scan, name, plan, &envelope))
+    for (size_t position = 0; json_next_member(scan, &first); position++) {
+        enum member member;
+        if (!read_name(reading, scan, reading->topic->envelope, position, &member) ||
+            !read_member(reading, scan, member, plan, &envelope))
             return ENVELOPE_FAILED;
     }
     if (scan->problem)

@@ -47,8 +47,7 @@ void identity_of_name(struct identity *identity, struct slice name, struct slice
 static bool cut_suffix(struct slice *name, const char *suffix)
 {
     size_t length = strlen(suffix);
-    if (name->length <= length ||
-        memcmp(name->bytes + name->length - length, suffix, length) != 0)
+    if (name->length <= length || memcmp(name->bytes + name->length - length, suffix, length) != 0)
         return false;
     name->length -= length;
     return true;
@@ -62,9 +61,9 @@ void identity_complete(const struct reading *reading, const struct plan *plan,
         return;
     struct slice connector = identity->connector, name = {schema, strlen(schema)};
     if (!connector.length)
-        connector = (struct slice) {setting, strlen(setting)};
+        connector = (struct slice){setting, strlen(setting)};
     if (!cut_suffix(&name, ".Value") && !cut_suffix(&name, ".Envelope"))
-        name = (struct slice) {reading->topic->name, strlen(reading->topic->name)};
+        name = (struct slice){reading->topic->name, strlen(reading->topic->name)};
     struct identity guess;
     identity_of_name(&guess, name, connector);
     if (!identity->table.length)
@@ -91,10 +90,10 @@ static bool same_adjusted(const char *name, struct slice adjusted)
 
 static void identity_of_shape(struct identity *identity, const struct shape *shape)
 {
-    identity->connector = (struct slice) {shape->connector, strlen(shape->connector)};
-    identity->database = (struct slice) {shape->database, strlen(shape->database)};
-    identity->schema = (struct slice) {shape->schema, strlen(shape->schema)};
-    identity->table = (struct slice) {shape->table, strlen(shape->table)};
+    identity->connector = (struct slice){shape->connector, strlen(shape->connector)};
+    identity->database = (struct slice){shape->database, strlen(shape->database)};
+    identity->schema = (struct slice){shape->schema, strlen(shape->schema)};
+    identity->table = (struct slice){shape->table, strlen(shape->table)};
 }
 
 /* "prefix.database.table.Key" against the tables that the topic has carried. */
@@ -128,7 +127,7 @@ bool identity_of_tombstone(const struct reading *reading, struct identity *ident
     } else if (topic->table_count) {
         return false;
     } else {
-        identity_of_name(identity, (struct slice) {topic->name, strlen(topic->name)}, connector);
+        identity_of_name(identity, (struct slice){topic->name, strlen(topic->name)}, connector);
     }
     return identity->table.length > 0;
 }

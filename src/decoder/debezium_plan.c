@@ -88,7 +88,7 @@ static void list_clear(struct plan_list *list)
     for (uint32_t i = 0; i < list->count; i++)
         plan_free(list->items[i]);
     free(list->items);
-    *list = (struct plan_list) {0};
+    *list = (struct plan_list){0};
 }
 
 static void forget_plans(struct topic *topic)
@@ -182,8 +182,8 @@ struct plan *plan_of_schema(struct reading *reading, struct plan_list *list, str
         goto no_memory;
     memcpy(plan->text, text.bytes, text.length);
     plan->text_length = text.length;
-    *status = connect_schema_parse(&plan->schema, &plan->blocks, text.bytes, text.length,
-                                   reading->error);
+    *status =
+        connect_schema_parse(&plan->schema, &plan->blocks, text.bytes, text.length, reading->error);
     if (*status != ODS_OK)
         goto failed;
     plan->flattened = !is_key && plan->schema.kind == SCHEMA_ROW;
@@ -324,8 +324,8 @@ static bool make_binding(struct reading *reading, struct plan *plan, const struc
 {
     uint32_t own = plan->layout.column_count, key_count = key ? key->layout.column_count : 0;
     struct arena *arena = reading->reader.arena;
-    struct column *columns = arena_alloc(arena, (own + key_count) * sizeof *columns);
-    uint32_t *key_indexes = arena_alloc(arena, key_count * sizeof *key_indexes + 1);
+    struct column *columns = arena_alloc(arena, (own + key_count + 1) * sizeof *columns);
+    uint32_t *key_indexes = arena_alloc(arena, (key_count + 1) * sizeof *key_indexes);
     binding->extra = malloc(key_count * sizeof *binding->extra + 1);
     *status = ODS_OK;
     if (!columns || !key_indexes || !binding->extra) {

@@ -9,8 +9,8 @@
 static struct slice meta_text(const struct value *value)
 {
     if (value->kind != VALUE_TEXT)
-        return (struct slice) {.bytes = "", .length = 0};
-    return (struct slice) {.bytes = value->bytes, .length = value->length};
+        return (struct slice){.bytes = "", .length = 0};
+    return (struct slice){.bytes = value->bytes, .length = value->length};
 }
 
 /* The operation: __deleted first, since a rewritten delete is one whatever else it says; a row that
@@ -23,7 +23,7 @@ static enum change_op flat_op(const struct value *meta)
         return OP_DELETE;
     if (!op.length)
         return OP_UPDATE;
-    return op.length == 1 && strchr("crudt", *op.bytes) ? (enum change_op) *op.bytes
+    return op.length == 1 && strchr("crudt", *op.bytes) ? (enum change_op) * op.bytes
                                                         : (enum change_op) 0;
 }
 
@@ -48,8 +48,8 @@ static enum ods_status append_flat(struct reading *reading, struct plan *plan, s
                                 .schema = meta_text(&meta[META_SCHEMA]),
                                 .table = meta_text(&meta[META_TABLE])};
     identity_complete(reading, plan, &identity);
-    int64_t time = source_time(&meta[META_SOURCE_TS_US], &meta[META_SOURCE_TS_NS],
-                               &meta[META_SOURCE_TS_MS]);
+    int64_t time =
+        source_time(&meta[META_SOURCE_TS_US], &meta[META_SOURCE_TS_NS], &meta[META_SOURCE_TS_MS]);
     if (time == INT64_MIN)
         time = source_time(&meta[META_TS_US], &meta[META_TS_NS], &meta[META_TS_MS]);
     if (!names_operation(meta) && !ends_with(plan->schema.name, ".Value"))

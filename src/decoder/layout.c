@@ -62,8 +62,7 @@ enum meta meta_find(const char *name, size_t length)
     if (length < 3 || name[0] != '_' || name[1] != '_')
         return META_NONE;
     for (size_t i = 0; i < sizeof meta_fields / sizeof *meta_fields; i++)
-        if (strlen(meta_fields[i].name) == length &&
-            memcmp(meta_fields[i].name, name, length) == 0)
+        if (strlen(meta_fields[i].name) == length && memcmp(meta_fields[i].name, name, length) == 0)
             return meta_fields[i].meta;
     return begins_with(name, length, "__source_") || begins_with(name, length, "__transaction_")
                ? META_OTHER
@@ -97,7 +96,7 @@ static bool reserve(struct layout *layout, struct blocks *blocks, uint32_t count
     uint32_t entries = 8;
     while (entries < count * 2)
         entries *= 2;
-    *layout = (struct layout) {.index_mask = entries - 1, .slot_capacity = count};
+    *layout = (struct layout){.index_mask = entries - 1, .slot_capacity = count};
     layout->slots = blocks_alloc(blocks, count * sizeof *layout->slots);
     layout->columns = blocks_alloc(blocks, count * sizeof *layout->columns);
     layout->index = blocks_alloc(blocks, entries * sizeof *layout->index);
@@ -215,9 +214,9 @@ bool layout_same(const struct layout *a, const struct layout *b)
 
 static const char *wire_name(unsigned wire)
 {
-    static const char *const names[] = {"any value", "a boolean", "an integer", "a number",
-                                        "a string",  "base64",    "a decimal",
-                                        "an object or array"};
+    static const char *const names[] = {"any value", "a boolean",         "an integer",
+                                        "a number",  "a string",          "base64",
+                                        "a decimal", "an object or array"};
     return names[wire];
 }
 
@@ -330,7 +329,7 @@ static bool read_boolean(struct json_scan *scan, const struct layout_reader *rea
     bool truth = *scan->at == 't';
     if (slot->wire != WIRE_ANY && slot->wire != WIRE_BOOLEAN)
         return mismatch(reader, slot, "a boolean");
-    *value = (struct value) {.kind = VALUE_BOOL, .integer = truth};
+    *value = (struct value){.kind = VALUE_BOOL, .integer = truth};
     return truth ? json_word(scan, "true", 4) : json_word(scan, "false", 5);
 }
 
@@ -393,24 +392,6 @@ static inline bool read_value(struct json_scan *scan, const struct layout_reader
 
 /* --- rows --- */
 
-static inline bool same_token(const char *at, const char *token, size_t length)
-{
-    while (length >= 8) {
-        uint64_t a, b;
-        memcpy(&a, at, 8);
-        memcpy(&b, token, 8);
-        if (a != b)
-            return false;
-        at += 8;
-        token += 8;
-        length -= 8;
-    }
-    for (; length; length--)
-        if (*at++ != *token++)
-            return false;
-    return true;
-}
-
 /* The member at the cursor by its name. */
 static enum layout_answer find_slot(const struct layout *layout, struct json_scan *scan,
                                     const struct layout_reader *reader,
@@ -441,7 +422,7 @@ static enum layout_answer settle_unmet(const struct layout *layout, struct value
     for (uint32_t i = 0; i < layout->column_count; i++) {
         if (values[i].kind != UNMET)
             continue;
-        values[i] = (struct value) {.kind = VALUE_ABSENT};
+        values[i] = (struct value){.kind = VALUE_ABSENT};
         unmet = true;
     }
     return unmet && !layout->typed ? LAYOUT_OTHER : LAYOUT_OK;
@@ -458,9 +439,8 @@ enum layout_answer layout_read(const struct layout *layout, struct json_scan *sc
     scan->at++;
     while (json_next_member(scan, &first)) {
         const struct layout_slot *slot = &layout->slots[expected];
-        if (expected < layout->slot_count &&
-            (size_t) (scan->end - scan->at) > slot->token_length &&
-            same_token(scan->at, slot->token, slot->token_length)) {
+        if (expected < layout->slot_count && (size_t) (scan->end - scan->at) > slot->token_length &&
+            json_same(scan->at, slot->token, slot->token_length)) {
             scan->at += slot->token_length;
             json_space(scan);
         } else {
@@ -481,6 +461,5 @@ enum layout_answer layout_read(const struct layout *layout, struct json_scan *sc
         return LAYOUT_BAD;
     if (met == layout->slot_count)
         return LAYOUT_OK;
-    return settle_unmet(layout, values,
-                        met_meta < layout->slot_count - layout->column_count);
+    return settle_unmet(layout, values, met_meta < layout->slot_count - layout->column_count);
 }

@@ -74,7 +74,7 @@ static bool add(struct unavailable *unavailable, char *bytes, size_t length, uns
     if (!bytes)
         return false;
     unavailable->forms[unavailable->count++] =
-        (struct unavailable_form) {.bytes = bytes, .length = length, .places = places};
+        (struct unavailable_form){.bytes = bytes, .length = length, .places = places};
     unavailable->lengths |= UINT64_C(1) << (length & 63);
     return true;
 }
@@ -147,11 +147,13 @@ static char *placeholder_bytes(struct blocks *blocks, const char *placeholder, s
             return bytes;
     *length = (*length - 4) / 2;
     for (size_t i = 0; i < *length; i++)
-        bytes[i] = (char) (hex_value(placeholder[4 + 2 * i]) * 16 + hex_value(placeholder[5 + 2 * i]));
+        bytes[i] =
+            (char) (hex_value(placeholder[4 + 2 * i]) * 16 + hex_value(placeholder[5 + 2 * i]));
     return bytes;
 }
 
-static bool add_encodings(struct unavailable *unavailable, const unsigned char *bytes, size_t length)
+static bool add_encodings(struct unavailable *unavailable, const unsigned char *bytes,
+                          size_t length)
 {
     size_t encoded = BASE64_ENCODED(length);
     char *base64 = blocks_alloc(&unavailable->blocks, encoded + 1);

@@ -265,8 +265,10 @@ static bool fill(struct lane *lane)
         if (lane->filling && is_full(lane, lane->filling))
             break;
         rd_kafka_message_t *message = kafka_poll(lane->source);
-        if (!message)
+        if (!message) {
+            kafka_keep_fetching(lane->source);
             return true;
+        }
         take(lane, message);
         if (!lane->filling || atomic_load_explicit(&lane->failed, memory_order_relaxed))
             break;

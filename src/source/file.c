@@ -114,7 +114,7 @@ static size_t count_strings(struct json_scan scan, struct arena *arena)
 /* A string or null. */
 static bool read_text(struct json_scan *scan, struct arena *arena, struct slice *text)
 {
-    *text = (struct slice) {0};
+    *text = (struct slice){0};
     json_space(scan);
     if (json_peek(scan) == 'n')
         return json_word(scan, "null", 4);
@@ -129,7 +129,8 @@ static bool read_headers(struct json_scan *scan, struct arena *arena, struct hea
     if (json_peek(scan) != '[')
         return json_fail(scan, "headers that are no array");
     size_t pairs = count_strings(*scan, arena) / 2;
-    struct header_list *headers = arena_alloc(arena, sizeof *headers + pairs * sizeof(struct header));
+    struct header_list *headers =
+        arena_alloc(arena, sizeof *headers + pairs * sizeof(struct header));
     if (!headers) {
         scan->out_of_memory = true;
         return json_fail(scan, "out of memory");
@@ -143,9 +144,9 @@ static bool read_headers(struct json_scan *scan, struct arena *arena, struct hea
                 !read_text(scan, arena, &value) || !name.bytes || headers->count == pairs)
                 return json_fail(scan, "headers that are no list of names and values");
             struct header *header = &headers->items[headers->count++];
-            *header = (struct header) {.name = arena_strndup(arena, name.bytes, name.length),
-                                       .value = value.bytes,
-                                       .length = value.length};
+            *header = (struct header){.name = arena_strndup(arena, name.bytes, name.length),
+                                      .value = value.bytes,
+                                      .length = value.length};
             if (!header->name)
                 return json_fail(scan, "out of memory");
         } while (json_take(scan, ','));
@@ -241,7 +242,7 @@ static enum ods_status add_record(struct file_source *source, struct batch *batc
     struct record *record = topic ? batch_add_record(batch) : NULL;
     if (!record)
         return error_set(error, ODS_FATAL, "out of memory");
-    *record = (struct record) {
+    *record = (struct record){
         .topic = topic,
         .partition = (int32_t) line->partition.integer,
         .offset = line->offset.integer,

@@ -19,10 +19,12 @@
 #include "core/time.h"
 
 #define CALL_TIMEOUT_MS 2000
+#define ASSIGNMENT_WAIT_US INT64_C(4000000)
 #define RARE_US INT64_C(60000000)
 
 /* Before 2.2 a broker thread whose queue was full sleeps for up to a second, whatever is taken out
  * of the queue meanwhile; from 2.2 on a property says how long. */
+#define NUDGE_BYTES 262144
 #define VERSION_FETCH_QUEUE_BACKOFF 0x020200ff
 
 struct kafka_source {
@@ -32,7 +34,10 @@ struct kafka_source {
     const char *pipeline;
     char lane[24];
     size_t queue_peak; /* messages waiting at most since fetching was last asked for */
+    size_t taken_bytes; /* since then */
     bool nudge;        /* this librdkafka needs kafka_keep_fetching() */
+    bool was_assigned; /* at least once */
+    bool must_leak;    /* left without ever having been assigned anything */
     atomic_bool joined, away;
     struct rare trouble, missing_topic;
     int64_t next_probe_us;
@@ -187,6 +192,7 @@ static void assign_again(struct kafka_source *source, rd_kafka_topic_partition_l
 static void on_assign(struct kafka_source *source, rd_kafka_topic_partition_list_t *partitions)
 {
     assign_paused(source, partitions);
+    source->was_assigned = true;
     atomic_store(&source->joined, true);
     is_back(source);
     log_rebalance(source, "assigned", partitions);
@@ -211,10 +217,15 @@ static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code,
 /* Defaults that keep memory bounded and latency low; kafka.properties may change them. */
 static const char *const consumer_defaults[] = {
     "topic.metadata.refresh.interval.ms", "10000", /* topics that appear later */
+    /* A member that dies is missed for so long; one that hangs is fenced by the target anyway. */
+    "session.timeout.ms", "10000",
+    "heartbeat.interval.ms", "1000",
     "isolation.level", "read_committed",
     "queued.max.messages.kbytes", "4096",
     "queued.min.messages", "100000",
-    "fetch.max.bytes", "4194304",
+    /* Of compressed records: what they unpack to is many times as much. */
+    "fetch.message.max.bytes", "131072",
+    "fetch.max.bytes", "524288",
     "fetch.wait.max.ms", "100",
     "fetch.error.backoff.ms", "100",
     "reconnect.backoff.max.ms", "5000",
@@ -271,6 +282,9 @@ static rd_kafka_conf_t *consumer_conf(const struct settings *settings,
         snprintf(name, sizeof name, "%s-%s-%zu", client ? client : "ods-sink", pipeline->name, lane);
         good = conf_set(conf, "client.id", name, error);
     }
+    /* Says nothing to a consumer, but fetch.max.bytes may not be below it. */
+    if (good)
+        good = conf_set(conf, "message.max.bytes", "1000", error);
     if (good && member) {
         snprintf(name, sizeof name, "%s-%s-%zu", member, pipeline->name, lane);
         good = conf_set(conf, "group.instance.id", name, error);
@@ -348,10 +362,31 @@ out:
     return status;
 }
 
+static bool is_member(const struct kafka_source *source)
+{
+    char *member = rd_kafka_memberid(source->rk);
+    bool known = member && *member;
+    if (member)
+        rd_kafka_mem_free(source->rk, member);
+    return known;
+}
+
 void kafka_leave(struct kafka_source *source)
 {
+    int64_t until_us = time_monotonic_us() + ASSIGNMENT_WAIT_US;
     rd_kafka_queue_io_event_enable(source->queue, -1, NULL, 0);
-    rd_kafka_consumer_close(source->rk);
+    /* A member that goes between joining and its first assignment makes librdkafka 2.0 fail an
+     * assertion of its sticky assignor: the assignment, which is on its way, is waited for. */
+    while (!source->was_assigned && is_member(source) && time_monotonic_us() < until_us) {
+        rd_kafka_message_t *message = rd_kafka_consumer_poll(source->rk, 50);
+        if (message)
+            rd_kafka_message_destroy(message);
+    }
+    source->must_leak = !source->was_assigned && is_member(source);
+    if (source->must_leak)
+        rd_kafka_unsubscribe(source->rk);
+    else
+        rd_kafka_consumer_close(source->rk);
 }
 
 void kafka_close(struct kafka_source *source)
@@ -360,6 +395,8 @@ void kafka_close(struct kafka_source *source)
         return;
     if (source->queue)
         rd_kafka_queue_destroy(source->queue);
+    if (source->rk && source->must_leak)
+        return; /* the process ends; its callbacks may still use the source */
     if (source->rk)
         rd_kafka_destroy(source->rk);
     free(source);
@@ -368,6 +405,8 @@ void kafka_close(struct kafka_source *source)
 rd_kafka_message_t *kafka_poll(struct kafka_source *source)
 {
     rd_kafka_message_t *message = rd_kafka_consumer_poll(source->rk, 0);
+    if (message)
+        source->taken_bytes += message->len;
     if (message && !message->err && atomic_load_explicit(&source->away, memory_order_relaxed))
         is_back(source);
     return message;
@@ -383,9 +422,10 @@ void kafka_keep_fetching(struct kafka_source *source)
     size_t waiting = rd_kafka_queue_length(source->queue);
     if (waiting > source->queue_peak)
         source->queue_peak = waiting;
-    if (source->queue_peak < 64 || waiting > source->queue_peak / 2)
+    if (source->taken_bytes < NUDGE_BYTES || waiting > source->queue_peak / 2)
         return;
     source->queue_peak = waiting;
+    source->taken_bytes = 0;
     rd_kafka_topic_partition_list_t *partitions;
     if (rd_kafka_assignment(source->rk, &partitions))
         return;
@@ -491,13 +531,8 @@ bool kafka_away(const struct kafka_source *source)
 
 void kafka_housekeep(struct kafka_source *source)
 {
-    if (!atomic_load(&source->joined)) {
-        char *member = rd_kafka_memberid(source->rk);
-        if (member && *member)
-            atomic_store(&source->joined, true);
-        if (member)
-            rd_kafka_mem_free(source->rk, member);
-    }
+    if (!atomic_load(&source->joined) && is_member(source))
+        atomic_store(&source->joined, true);
     int64_t now_us = time_monotonic_us();
     if (atomic_load(&source->away) && now_us >= source->next_probe_us) {
         /* Without records nothing else tells that the brokers are back. */
@@ -520,10 +555,13 @@ enum ods_status kafka_classify(struct kafka_source *source, const rd_kafka_messa
         rd_kafka_resp_err_t code = rd_kafka_fatal_error(source->rk, text, sizeof text);
         return error_set(error, ODS_FATAL, "Kafka: %s: %s", rd_kafka_err2name(code), text);
     }
-    struct rare *rare = message->err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART
-                            ? &source->missing_topic
-                            : &source->trouble;
-    if (rare_due(rare, &held_back))
+    if (message->err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) {
+        if (rare_due(&source->missing_topic, &held_back))
+            log_event(LOG_INFO, LOG_FIELDS(source), "there is no topic %s yet; it is picked up when "
+                      "it appears", topic);
+        return ODS_OK;
+    }
+    if (rare_due(&source->trouble, &held_back))
         log_event(LOG_WARN, LOG_FIELDS(source), "Kafka: %s%s%s; trying again, %llu more like it "
                   "since the last line", topic, *topic ? ": " : "", rd_kafka_message_errstr(message),
                   (unsigned long long) held_back);

@@ -4,7 +4,7 @@ Two kinds of evidence. The captured fixtures (debezium-*) are checked by a conve
 from the schema beside each payload, and by the source tables' final rows (expect.*.jsonl). The made
 cases (a folder each: input.jsonl, expected.jsonl) state what must be printed.
 
-ODS_SINK_BINARY names the binary.
+ODS_SINK_BINARY names the binary, else build/release/ods-sink is taken.
 """
 
 import base64
@@ -23,8 +23,8 @@ PLACEHOLDER = "__debezium_unavailable_value"
 
 
 def run_decode(path, *options):
-    binary = os.environ.get("ODS_SINK_BINARY")
-    assert binary, "ODS_SINK_BINARY must name the ods-sink binary"
+    binary = os.environ.get("ODS_SINK_BINARY", HERE.parent.parent / "build/release/ods-sink")
+    assert os.access(binary, os.X_OK), f"no program at {binary}: build it, or set ODS_SINK_BINARY"
     done = subprocess.run([binary, "decode", *options, str(path)], capture_output=True, check=False)
     assert done.stderr == b"", done.stderr.decode()
     lines = [json.loads(line) for line in done.stdout.decode("utf-8").splitlines()]
@@ -246,7 +246,7 @@ LEAN = sorted(list(HERE.glob("debezium-mysql/lean.*jsonl")) +
 
 
 def plain_text(value):
-    """A value as it stands in the record: json.loads() keeps numbers' own characters, see below."""
+    """A value as it stands in the record, whose numbers were read as their own characters."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (list, dict)):

@@ -25,7 +25,7 @@ def test_command_line(sink, arguments, code):
 
 @pytest.mark.parametrize("conf, word", [
     ("lane = 2;\n", "lanes"), ("lanes = 100;\n", "64"), ("lanes = two;\n", ""),
-    ("log = { level = \"loud\"; };\n", "info"), ("lanes = 2; lanes = 3;\n", "lanes"),
+    ("log = { level = \"loud\"; };\n", "info"), ("lanes = 2; lanes = 3;\n", "duplicate"),
 ])
 @pytest.mark.parametrize("command", ["check", "run"])
 def test_wrong_daemon_file(sink, database, conf, word, command):

@@ -52,7 +52,13 @@ def captured(shape):
 
 
 def expected(table):
-    return sorted(read_lines(CAPTURED / f"expect.{table}.jsonl"))
+    """The source's rows, but for one value that its connector did not send: without
+    bigint.unsigned.handling.mode=precise what is above 2^63 arrives as a negative number."""
+    rows = read_lines(CAPTURED / f"expect.{table}.jsonl")
+    for pair in (pair for row in rows for pair in row):
+        if pair == ["c_ubig", str(2**64 - 1)]:
+            pair[1] = "-1"
+    return rows
 
 
 def configured(shape, **defaults):
@@ -83,6 +89,13 @@ def test_replay_gives_the_rows_of_the_source(sink, target, shape):
     sink.write(configured(shape, on_delete="hard"), database=target)
     sink.replay(captured(shape))
     assert_source_rows(target)
+
+
+def test_records_carry_the_one_value_that_differs(shape):
+    payloads = [record["payload"] for record in captured(shape)
+                if record["topic"].endswith("alltypes")]
+    assert any('"c_ubig":-1,' in payload for payload in payloads)
+    assert not any(str(2**64 - 1) in payload for payload in payloads)
 
 
 def test_soft_deletes_keep_the_row_and_say_so(sink, target, shape):

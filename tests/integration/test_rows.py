@@ -100,7 +100,8 @@ def test_truncate(sink, database, on_truncate, left):
 
 def test_table_of_nothing_but_its_key(sink, database):
     table = Table(columns={"a": INT, "b": TEXT}, key=("a", "b"))
-    sink.write(pipeline(table, defaults={"cdc_operation": "off", "cdc_timestamp": "off"}),
+    sink.write(pipeline(table, defaults={"cdc_operation": False, "cdc_timestamp": False,
+                                         "on_delete": "hard"}),
                database=database)
     row = {"a": 1, "b": "x"}
     sink.replay([table.create(row), table.update(row, row)])
@@ -163,7 +164,7 @@ def test_cdc_columns_by_other_names_or_off(sink, database):
     table, plain = Table(), Table("plain")
     sink.write(pipeline("^src\\.shop\\..*",
                         defaults={"cdc_operation": "op", "cdc_timestamp": "changed_at"},
-                        tables={"plain": {"cdc_operation": "off", "cdc_timestamp": "off",
+                        tables={"plain": {"cdc_operation": False, "cdc_timestamp": False,
                                           "on_delete": "hard"}}), database=database)
     sink.replay([table.create(A, ts_ms=1_766_131_347_123), plain.create(A)])
     assert list(database.columns("plain")) == ["id", "name", "amount"]
@@ -252,3 +253,15 @@ def test_what_is_stored_is_obeyed(sink, database):
                  other.create(B)])
     assert values(database, "items", "id", "amount") == [(1, 11), (2, 20)]
     assert database.offsets() == {("test.items", table.topic, 0): 3}
+
+
+@pytest.mark.parametrize("on_delete", ["soft", "hard"])
+def test_batch_that_begins_with_deletes(sink, database, on_delete):
+    """A delete says less of its table than the create behind it."""
+    table = Table()
+    sink.write(pipeline(table, defaults={"on_delete": on_delete}), database=database)
+    sink.replay([table.create(A), table.create(B)])
+    sink.replay([table.delete(A), table.tombstone(A), table.delete(B),
+                 table.create({**A, "name": "again"})])
+    assert (1, "again") in values(database, "items", "id", "name")
+    assert database.count("items", "cdc_operation <> 'd'") == 1

@@ -2,7 +2,7 @@
 
 import pymysql
 
-from lib.text import row_text
+from lib.text import by_text, row_text
 
 BIT = 16  # pymysql's FIELD_TYPE.BIT
 
@@ -35,7 +35,7 @@ class Source:
             cursor.execute(f"select * from {table}")
             columns = [field[0] for field in cursor.description]
             bits = {field[0] for field in cursor.description if field[1] == BIT}
-            rows = sorted(row_text(columns, row, bits) for row in cursor.fetchall())
+            rows = by_text(row_text(columns, row, bits) for row in cursor.fetchall())
         return columns, rows
 
     def close(self):

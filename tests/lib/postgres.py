@@ -3,7 +3,7 @@
 import psycopg2
 import psycopg2.extensions
 
-from lib.text import row_text
+from lib.text import by_text, row_text
 
 
 class Database:
@@ -73,7 +73,7 @@ class Database:
         names = ", ".join(quote(name) for name in columns)
         bits = {name for name in columns if types[name].startswith("bit")}
         found = self.execute(f"select {names} from {table} where {where}")
-        return sorted(row_text(columns, row, bits) for row in found)
+        return by_text(row_text(columns, row, bits) for row in found)
 
     def state(self):
         """Everything that a write would change: each row with its place and its transaction."""

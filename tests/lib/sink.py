@@ -65,7 +65,8 @@ class Setup:
         self.http_port = None
         self._daemons = []
 
-    def write(self, *pipelines, database=None, targets=None, kafka=False, **settings):
+    def write(self, *pipelines, database=None, targets=None, kafka=False, kafka_properties=None,
+              **settings):
         """The files for these pipelines. Other settings of ods-sink.conf by name.
 
         kafka: the stack's broker and an HTTP port; else none of both is needed.
@@ -87,7 +88,7 @@ class Setup:
             # Changes are looked for more often than suits a production network.
             merged["kafka"]["properties"] = {
                 "reconnect.backoff.max.ms": "500", "topic.metadata.refresh.interval.ms": "500",
-                "session.timeout.ms": "3000", "heartbeat.interval.ms": "500"}
+                "session.timeout.ms": "3000", "heartbeat.interval.ms": "500", **(kafka_properties or {})}
             merged["http"] = {"listen": f"127.0.0.1:{self.http_port}"}
         for name, value in settings.items():
             if isinstance(value, dict):

@@ -7,6 +7,7 @@ trailing zeros, times in UTC with microseconds, MySQL's time as Python's timedel
 import datetime
 import decimal
 import json
+from collections import Counter
 
 UTC = datetime.timezone.utc
 
@@ -56,18 +57,32 @@ def row_text(columns, values, bit_columns=()):
     return sorted(pairs)
 
 
+def by_text(rows):
+    """Rows in an order that NULLs do not disturb."""
+    return sorted(rows, key=json.dumps)
+
+
 def differences(expected, actual, limit=10):
     """What tells two lists of row texts apart, in lines for a person; empty when they are equal."""
-    wanted = {json.dumps(row, ensure_ascii=False) for row in expected}
-    found = {json.dumps(row, ensure_ascii=False) for row in actual}
+    expected, actual = by_text(expected), by_text(actual)
+    wanted, found = Counter(map(json.dumps, expected)), Counter(map(json.dumps, actual))
+    missing, extra = sorted((wanted - found).elements()), sorted((found - wanted).elements())
     lines = []
     if len(expected) != len(actual):
         lines.append(f"{len(expected)} rows expected, {len(actual)} found")
-    lines += [f"missing: {row}" for row in sorted(wanted - found)[:limit]]
-    lines += [f"too much: {row}" for row in sorted(found - wanted)[:limit]]
-    if not lines and sorted(expected) != sorted(actual):
-        lines.append("the same rows, but not each as often")
+    if len(missing) == len(extra):
+        return lines + [changed(json.loads(before), json.loads(after))
+                        for before, after in list(zip(missing, extra))[:limit]]
+    lines += [f"missing: {json.loads(row)}" for row in missing[:limit]]
+    lines += [f"too much: {json.loads(row)}" for row in extra[:limit]]
     return lines
+
+
+def changed(expected, actual):
+    """Two rows that stand at the same place: only what differs, after the first columns."""
+    pairs = [f"{name}: {value!r} expected, {other!r} found"
+             for (name, value), (_, other) in zip(expected, actual) if value != other]
+    return f"row {expected[:2]}…: " + "; ".join(pairs)
 
 
 def assert_same_rows(expected, actual, table):

@@ -65,6 +65,7 @@ static void arena_refuses_the_impossible(void **state)
     struct arena arena;
     arena_init(&arena);
     assert_null(arena_alloc_slow(&arena, SIZE_MAX - 8));
+    assert_non_null(arena_alloc(&arena, 0)); /* NULL is for memory that is out */
     arena_done(&arena);
 }
 

@@ -25,11 +25,12 @@ struct attempt {
     struct apply_result *result;
     struct fold fold;
     struct error *error;
-    bool validate;  /* try to encode each change by itself while folding */
-    bool careful;   /* savepoints and halving */
-    bool refreshed; /* the catalog was read again once */
-    bool stale;     /* PostgreSQL says a table is not what we think */
-    bool refold;    /* a row that stood for several changes was refused: fold without it */
+    bool validate;    /* try to encode each change by itself while folding */
+    bool careful;     /* savepoints and halving */
+    bool refreshed;   /* the catalog was read again once */
+    bool stale;       /* PostgreSQL says a table is not what we think */
+    bool unencodable; /* a row can't be encoded */
+    bool refold;      /* a row that stood for several changes was refused: fold without it */
     bool commit_sent;
     struct sent *sent, **sent_tail;
 };
@@ -182,7 +183,7 @@ static enum ods_status send_rows(struct attempt *attempt, struct group *group, u
         status = upsert_encode(group, statement, &postgres->encoder, &postgres->arrays, first, last,
                                STATEMENT_BYTES, &upto, &why);
         if (status == ODS_REJECT) {
-            attempt->validate = true;
+            attempt->unencodable = true;
             return error_set(attempt->error, ODS_REJECT, "%s", why.text);
         }
         if (status != ODS_OK)
@@ -233,9 +234,11 @@ static enum ods_status read_results(struct attempt *attempt)
                 count_rows(attempt, sent, rows);
             if (status != ODS_OK && !last)
                 upsert_unprepare(sent->statement);
+            if (status == ODS_REJECT && !last)
+                status = ODS_FATAL; /* the statement itself is refused, whatever its rows */
             if (status != ODS_OK && first == ODS_OK) {
                 first = status;
-                attempt->stale = sqlstate_is_stale_catalog(why.sqlstate);
+                attempt->stale = !attempt->refreshed && sqlstate_is_stale_catalog(why.sqlstate);
                 if (attempt->error)
                     *attempt->error = why;
             }
@@ -457,7 +460,7 @@ static enum ods_status careful_rows(struct attempt *attempt, struct group *group
                                     uint32_t last)
 {
     enum ods_status status = try_rows(attempt, group, first, last);
-    if (status != ODS_REJECT || attempt->validate || attempt->stale)
+    if (status != ODS_REJECT || attempt->unencodable || attempt->stale)
         return status;
     struct error why = *attempt->error;
     status = back_to_savepoint(attempt);
@@ -536,27 +539,25 @@ static enum ods_status fold_attempt(struct attempt *attempt)
 }
 
 /* What a failed attempt teaches; true: try the batch again now. */
-static bool learn(struct attempt *attempt, enum ods_status status, bool had_validated,
-                  uint32_t had_rejects)
+static bool learn(struct attempt *attempt, enum ods_status status, uint32_t had_rejects)
 {
-    if (attempt->stale && !attempt->refreshed) {
+    bool stale = attempt->stale, unencodable = attempt->unencodable;
+    attempt->stale = attempt->unencodable = attempt->refold = false;
+    if (stale) {
         attempt->refreshed = true;
-        attempt->stale = false;
         forget_catalog(attempt->postgres);
-        conn_script(&attempt->postgres->conn, "deallocate all", NULL);
-        return true;
+        return conn_script(&attempt->postgres->conn, "deallocate all", NULL) == ODS_OK;
     }
-    if (status != ODS_REJECT || attempt->stale)
+    if (status != ODS_REJECT)
         return false;
-    if (attempt->validate && !had_validated)
-        return true; /* now each change is tried by itself */
-    if (attempt->batch->reject_count > had_rejects) {
-        attempt->refold = false;
-        return true;
-    }
-    if (attempt->careful)
+    if (attempt->batch->reject_count > had_rejects)
+        return true; /* without those */
+    if (unencodable && attempt->validate)
         return false;
-    attempt->careful = true;
+    if (!unencodable && attempt->careful)
+        return false;
+    attempt->validate |= unencodable;
+    attempt->careful |= !unencodable;
     return true;
 }
 
@@ -598,7 +599,6 @@ enum ods_status apply_batch(struct postgres *postgres, struct batch *batch,
     if (status != ODS_OK || done)
         return status;
     for (;;) {
-        bool had_validated = attempt.validate;
         uint32_t had_rejects = batch->reject_count;
         struct apply_result made = {.tables_created = result->tables_created,
                                     .columns_added = result->columns_added};
@@ -611,7 +611,7 @@ enum ods_status apply_batch(struct postgres *postgres, struct batch *batch,
             break;
         batch->commit_unknown = attempt.commit_sent && !postgres->conn.pg;
         roll_back(&attempt);
-        if (!postgres->conn.pg || !learn(&attempt, status, had_validated, had_rejects))
+        if (!postgres->conn.pg || !learn(&attempt, status, had_rejects))
             return status == ODS_REJECT ? unexplained(&attempt) : status;
         error_init(attempt.error);
     }

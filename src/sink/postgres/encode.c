@@ -369,7 +369,12 @@ static enum ods_status encode_cast(struct encoder *encoder, struct buffer *out,
         put_bytes(out, value->integer ? "1" : "0", 1);
         return ODS_OK;
     }
-    return encode_text(encoder, out, target, source, value, error);
+    bool handled = false;
+    enum ods_status status =
+        encode_notation(encoder, out, target, source, value, &handled, error);
+    return status != ODS_OK || handled
+               ? status
+               : encode_text(encoder, out, target, source, value, error);
 }
 
 typedef enum ods_status encode_function(struct encoder *, struct buffer *, const struct pg_column *,

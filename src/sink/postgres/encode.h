@@ -60,6 +60,12 @@ enum ods_status encode_timestamp(struct encoder *encoder, struct buffer *out,
                                  const struct pg_column *target, const struct column *source,
                                  const struct value *value, struct error *error);
 
+/* Types whose input function reads another notation than the source's: hstore, arrays of labels.
+ * *handled: out has the element. */
+enum ods_status encode_notation(struct encoder *encoder, struct buffer *out,
+                                const struct pg_column *target, const struct column *source,
+                                const struct value *value, bool *handled, struct error *error);
+
 /* What a schemaless value means, told by its target: may replace *column and *value by what lies in
  * `inferred` and in encoder->bytes. */
 struct inferred {

@@ -388,6 +388,9 @@ enum ods_status plan_find(struct plans *plans, const struct change *change,
         *found = *slot;
         return ODS_OK;
     }
+    if (*slot)
+        *changed = true; /* earlier changes of the batch have been told of it */
+    *changed |= *slot != NULL; /* an earlier change of the batch may point to it */
     plan_free(*slot);
     *slot = NULL;
     struct plan *plan = calloc(1, sizeof *plan);

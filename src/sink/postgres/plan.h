@@ -46,7 +46,7 @@ void plans_init(struct plans *plans, const struct sink_config *config, struct ca
 void plans_clear(struct plans *plans);
 
 /* The plan for a change, making tables and columns where the configuration says so. *changed is set
- * when that replaced a table other plans may point to: ask for all of them again. */
+ * when that replaced a plan or a table that earlier answers may point to: ask for all of them again. */
 enum ods_status plan_find(struct plans *plans, const struct change *change,
                           const struct plan_listener *listener, struct plan **plan, bool *changed,
                           struct error *error);

@@ -20,13 +20,14 @@ static const struct {
     {"28", ODS_RETRY},     /* authentication: a password that is just being changed */
     {"3D000", ODS_RETRY},  /* the database is being made or restored */
     {"40", ODS_RETRY},     /* serialization failures and deadlocks */
+    {"42601", ODS_REJECT}, /* hstore's and ltree's input functions; of a statement: see apply.c */
     {"42501", ODS_FATAL},  /* insufficient privilege */
     {"42804", ODS_REJECT}, /* datatype mismatch */
     {"53", ODS_RETRY},     /* out of disk, memory or connections */
     {"55006", ODS_RETRY},  /* object in use */
     {"55P03", ODS_RETRY},  /* lock not available */
-    {"55P04", ODS_RETRY},  {"57", ODS_RETRY}, /* shutdown, crash, cancel, cannot connect now */
-    {"58", ODS_RETRY},                        /* system errors outside PostgreSQL */
+    {"57", ODS_RETRY},     /* shutdown, crash, cancel, cannot connect now */
+    {"58", ODS_RETRY},     /* system errors outside PostgreSQL */
     {"OS001", ODS_FENCED}, /* ods_sink.advance(): the stored offset is elsewhere */
 };
 

@@ -1,0 +1,348 @@
+/* `ods-sink bench`: the parts by themselves, fed from memory.
+ *
+ *   bench decode FILE            how fast records become changes, on one core
+ *   bench apply -c CONF FILE     how fast changes become rows: the lanes' batches and connections,
+ *                                without Kafka and without decoding
+ *
+ * Figures are JSON on standard output. `apply` writes to the configured target, under a consumer
+ * group of its own.
+ */
+#include "cli/cli.h"
+
+#include <getopt.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <ods/decoder.h>
+#include <ods/sink.h>
+
+#include "core/log.h"
+#include "core/time.h"
+#include "source/file.h"
+
+#define MOST_LANES 64
+
+static double cpu_seconds(void)
+{
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    return (double) (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+           (double) (usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
+}
+
+static long peak_rss_kb(void)
+{
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    return usage.ru_maxrss;
+}
+
+/* All records of the file, in one batch that is never applied. */
+static enum ods_status load(const char *path, struct batch *store, struct file_source **file,
+                            struct error *error)
+{
+    enum ods_status status = file_open(file, path, error);
+    for (bool end = false; status == ODS_OK && !end;)
+        status = file_read(*file, store, &end, error);
+    if (status == ODS_OK && !store->record_count)
+        status = error_set(error, ODS_FATAL, "%s holds no record", path);
+    return status;
+}
+
+static enum ods_status take(struct batch *batch, struct decoder *decoder,
+                            const struct record *record, int64_t from, struct error *error)
+{
+    struct record *copy = batch_add_record(batch);
+    if (!copy)
+        return error_set(error, ODS_FATAL, "out of memory");
+    *copy = *record;
+    copy->owner = NULL;
+    batch->payload_bytes += record->key_length + record->value_length;
+    if (!batch_cover(batch, record->topic, record->partition, from, record->offset))
+        return error_set(error, ODS_FATAL, "out of memory");
+    return decoder->ops->decode(decoder, batch, batch->record_count - 1, error);
+}
+
+/* --- decode --------------------------------------------------------------------------------- */
+
+static int decode_for(const struct batch *store, struct decoder *decoder, double seconds,
+                      struct error *error)
+{
+    struct batch *batch = batch_new();
+    uint64_t records = 0, changes = 0, bytes = 0;
+    int64_t started = time_monotonic_us(), until = started + (int64_t) (seconds * 1e6);
+    double cpu = cpu_seconds();
+    enum ods_status status = ODS_OK;
+    if (!batch)
+        return CLI_INTERNAL;
+    while (status == ODS_OK && time_monotonic_us() < until) {
+        for (uint32_t i = 0; status == ODS_OK && i < store->record_count; i++) {
+            status = take(batch, decoder, &store->records[i], 0, error);
+            if (batch->record_count == 10000 || i + 1 == store->record_count) {
+                records += batch->record_count;
+                changes += batch->change_count;
+                bytes += batch->payload_bytes;
+                batch_reset(batch);
+            }
+        }
+    }
+    double wall = (double) (time_monotonic_us() - started) / 1e6;
+    cpu = cpu_seconds() - cpu;
+    batch_free(batch);
+    if (status != ODS_OK) {
+        fprintf(stderr, "ods-sink bench decode: %s\n", error->text);
+        return CLI_NEGATIVE;
+    }
+    printf("{\"records\":%" PRIu64 ",\"changes\":%" PRIu64 ",\"bytes\":%" PRIu64
+           ",\"seconds\":%.3f,\"cpu_seconds\":%.3f,\"records_per_second\":%.0f,"
+           "\"megabytes_per_second\":%.0f}\n",
+           records, changes, bytes, wall, cpu, (double) records / wall,
+           (double) bytes / wall / 1e6);
+    return cli_finish(CLI_OK);
+}
+
+static int bench_decode(const char *path, const char *format, double seconds)
+{
+    struct batch *store = batch_new();
+    struct file_source *file = NULL;
+    struct decoder *decoder = NULL;
+    struct decoder_config config = {0};
+    struct error error;
+    int code = CLI_INTERNAL;
+    const struct decoder_ops *ops = decoder_find(format);
+    error_init(&error);
+    if (!ops) {
+        code = cli_usage("bench", "there is no format '%s'", format);
+        goto out;
+    }
+    if (!store || load(path, store, &file, &error) != ODS_OK ||
+        ops->open(&decoder, &config, &error) != ODS_OK) {
+        fprintf(stderr, "ods-sink bench decode: %s\n", store ? error.text : "out of memory");
+        goto out;
+    }
+    code = decode_for(store, decoder, seconds, &error);
+out:
+    if (decoder)
+        ops->close(decoder);
+    batch_free(store);
+    file_close(file);
+    return code;
+}
+
+/* --- apply ---------------------------------------------------------------------------------- */
+
+struct lane {
+    pthread_t thread;
+    struct sink *sink;
+    struct decoder *decoder;
+    struct batch **batches;
+    size_t batch_count, batch_capacity;
+    struct apply_result total;
+    struct error error;
+    enum ods_status status;
+    atomic_bool *go;
+};
+
+static struct batch *next_batch(struct lane *lane, const struct settings *settings)
+{
+    struct batch *last = lane->batch_count ? lane->batches[lane->batch_count - 1] : NULL;
+    if (last && last->record_count < settings->batch.max_events &&
+        (int64_t) batch_bytes(last) < settings->batch.max_bytes)
+        return last;
+    if (lane->batch_count == lane->batch_capacity) {
+        size_t larger = lane->batch_capacity ? lane->batch_capacity * 2 : 16;
+        struct batch **moved = realloc(lane->batches, larger * sizeof *moved);
+        if (!moved)
+            return NULL;
+        lane->batches = moved;
+        lane->batch_capacity = larger;
+    }
+    last = batch_new();
+    if (last)
+        lane->batches[lane->batch_count++] = last;
+    return last;
+}
+
+/* Where the partition stands once the lane's batches are in. */
+static int64_t stands_at(const struct lane *lane, const struct record *record)
+{
+    for (size_t i = lane->batch_count; i-- > 0;)
+        for (uint32_t k = 0; k < lane->batches[i]->range_count; k++) {
+            const struct range *range = &lane->batches[i]->ranges[k];
+            if (range->partition == record->partition && range->topic == record->topic)
+                return range->upto;
+        }
+    return OFFSET_NONE;
+}
+
+static enum ods_status distribute(struct lane *lanes, size_t lane_count, const struct batch *store,
+                                  const struct settings *settings, struct error *error)
+{
+    enum ods_status status = ODS_OK;
+    for (uint32_t i = 0; status == ODS_OK && i < store->record_count; i++) {
+        const struct record *record = &store->records[i];
+        struct lane *lane = &lanes[(size_t) record->partition % lane_count];
+        struct batch *batch = next_batch(lane, settings);
+        status = batch ? take(batch, lane->decoder, record, stands_at(lane, record), error)
+                       : error_set(error, ODS_FATAL, "out of memory");
+    }
+    return status;
+}
+
+static void *run_lane(void *argument)
+{
+    struct lane *lane = argument;
+    while (!atomic_load(lane->go))
+        sched_yield();
+    for (size_t i = 0; lane->status == ODS_OK && i < lane->batch_count; i++) {
+        struct apply_result result;
+        lane->status =
+            lane->sink->ops->apply(lane->sink, lane->batches[i], NULL, &result, &lane->error);
+        lane->total.upserted += result.upserted;
+        lane->total.deleted += result.deleted;
+        lane->total.folded += result.folded;
+    }
+    return NULL;
+}
+
+static enum ods_status open_lane(struct lane *lane, const struct settings *settings,
+                                 const struct pipeline_settings *pipeline, const char *group,
+                                 atomic_bool *go, struct error *error)
+{
+    const struct target_settings *target = settings_target(settings, pipeline->target);
+    const struct sink_ops *sink = sink_find(target->type);
+    const struct decoder_ops *decoder = decoder_find(pipeline->format);
+    struct decoder_config decoder_config = {.pipeline = pipeline};
+    struct sink_config sink_config = {.target = target, .pipeline = pipeline, .group = group};
+    error_init(&lane->error);
+    lane->go = go;
+    enum ods_status status = decoder->open(&lane->decoder, &decoder_config, error);
+    if (status == ODS_OK)
+        status = sink->open(&lane->sink, &sink_config, error);
+    return status == ODS_OK ? lane->sink->ops->connect(lane->sink, error) : status;
+}
+
+static void close_lane(struct lane *lane)
+{
+    for (size_t i = 0; i < lane->batch_count; i++)
+        batch_free(lane->batches[i]);
+    free(lane->batches);
+    if (lane->sink)
+        lane->sink->ops->close(lane->sink);
+    if (lane->decoder)
+        lane->decoder->ops->close(lane->decoder);
+}
+
+static int time_lanes(struct lane *lanes, size_t lane_count, uint32_t records, atomic_bool *go)
+{
+    struct apply_result total = {0};
+    size_t started = 0;
+    for (; started < lane_count; started++)
+        if (pthread_create(&lanes[started].thread, NULL, run_lane, &lanes[started]))
+            break;
+    double cpu = cpu_seconds();
+    int64_t begun = time_monotonic_us();
+    atomic_store(go, true);
+    for (size_t i = 0; i < started; i++)
+        pthread_join(lanes[i].thread, NULL);
+    double wall = (double) (time_monotonic_us() - begun) / 1e6;
+    cpu = cpu_seconds() - cpu;
+    int code = started == lane_count ? CLI_OK : CLI_INTERNAL;
+    for (size_t i = 0; i < lane_count; i++) {
+        total.upserted += lanes[i].total.upserted;
+        total.deleted += lanes[i].total.deleted;
+        total.folded += lanes[i].total.folded;
+        if (lanes[i].status != ODS_OK) {
+            fprintf(stderr, "ods-sink bench apply: lane %zu: %s\n", i, lanes[i].error.text);
+            code = CLI_TARGET;
+        }
+    }
+    if (code == CLI_OK)
+        printf("{\"records\":%" PRIu32 ",\"upserted\":%" PRIu64 ",\"deleted\":%" PRIu64
+               ",\"folded\":%" PRIu64 ",\"lanes\":%zu,\"seconds\":%.3f,\"cpu_seconds\":%.3f,"
+               "\"records_per_second\":%.0f,\"peak_rss_kb\":%ld}\n",
+               records, total.upserted, total.deleted, total.folded, lane_count, wall, cpu,
+               records / wall, peak_rss_kb());
+    return code == CLI_OK ? cli_finish(code) : code;
+}
+
+static int apply_with(const struct settings *settings, const char *path)
+{
+    const struct pipeline_settings *pipeline = &settings->pipelines[0];
+    size_t lane_count = pipeline->lanes > MOST_LANES ? MOST_LANES : (size_t) pipeline->lanes;
+    struct lane *lanes = calloc(lane_count, sizeof *lanes);
+    struct batch *store = batch_new();
+    struct file_source *file = NULL;
+    struct error error;
+    atomic_bool go = false;
+    int code = CLI_TARGET;
+    char group[128];
+    snprintf(group, sizeof group, "bench.%ld.%" PRId64, (long) getpid(), time_wall_us());
+    error_init(&error);
+    enum ods_status status = lanes && store ? load(path, store, &file, &error)
+                                            : error_set(&error, ODS_FATAL, "out of memory");
+    for (size_t i = 0; status == ODS_OK && i < lane_count; i++)
+        status = open_lane(&lanes[i], settings, pipeline, group, &go, &error);
+    if (status == ODS_OK)
+        status = distribute(lanes, lane_count, store, settings, &error);
+    if (status == ODS_OK)
+        code = time_lanes(lanes, lane_count, store->record_count, &go);
+    else
+        fprintf(stderr, "ods-sink bench apply: %s\n", error.text);
+    for (size_t i = 0; lanes && i < lane_count; i++)
+        close_lane(&lanes[i]);
+    free(lanes);
+    batch_free(store);
+    file_close(file);
+    return code;
+}
+
+static int bench_apply(const char *config_path, const char *path)
+{
+    struct config *config = NULL;
+    int code = cli_load(&config, config_path);
+    if (code == CLI_OK)
+        code = apply_with(config_settings(config), path);
+    config_free(config);
+    return code;
+}
+
+int cli_bench(int argc, char **argv)
+{
+    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
+                                            {"format", required_argument, NULL, 'f'},
+                                            {"seconds", required_argument, NULL, 's'},
+                                            {0}};
+    const char *config = NULL, *format = "debezium";
+    double seconds = 5;
+    int option;
+    while ((option = getopt_long(argc, argv, "c:f:s:", options, NULL)) != -1)
+        switch (option) {
+        case 'c':
+            config = optarg;
+            break;
+        case 'f':
+            format = optarg;
+            break;
+        case 's':
+            seconds = strtod(optarg, NULL);
+            break;
+        default:
+            return cli_usage("bench", "unknown option or missing value: %s", argv[optind - 1]);
+        }
+    if (argc - optind != 2)
+        return cli_usage("bench", "what to measure and a FILE of records are needed");
+    if (strcmp(argv[optind], "decode") == 0)
+        return bench_decode(argv[optind + 1], format, seconds > 0 ? seconds : 5);
+    if (strcmp(argv[optind], "apply") != 0)
+        return cli_usage("bench", "'%s' is neither decode nor apply", argv[optind]);
+    if (!config)
+        return cli_usage("bench", "apply needs -c FILE");
+    return bench_apply(config, argv[optind + 1]);
+}

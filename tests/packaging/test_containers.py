@@ -1,0 +1,182 @@
+"""Dockerfile and docker-compose.yml agree with the files and with each other. There is no container
+engine where the tests run, so what it would find out is looked up here."""
+
+import json
+import re
+
+import pytest
+import yaml
+from conftest import ROOT
+
+COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+SERVICES = COMPOSE["services"]
+DOCKERFILE = (ROOT / "Dockerfile").read_text()
+CONNECTOR = json.loads((ROOT / "config/connectors/mks_finance.json").read_text())
+
+
+def environment(service):
+    return {name: str(value) for name, value in SERVICES[service].get("environment", {}).items()}
+
+
+def stages():
+    """Stage name -> its instructions, with continued lines joined."""
+    text = re.sub(r"\\\n", " ", DOCKERFILE)
+    found, current = {}, None
+    for line in text.splitlines():
+        if line.startswith("FROM "):
+            current = line.split(" AS ")[1].strip()
+            found[current] = []
+        if current and line.strip() and not line.startswith("#"):
+            found[current].append(line.strip())
+    return found
+
+
+def instructions(stage, word):
+    return [line[len(word):].strip() for line in stages()[stage] if line.startswith(word + " ")]
+
+
+def test_services_are_those_of_the_whole_way():
+    assert set(SERVICES) == {"mysql", "kafka", "connect", "register", "postgres", "ods-sink",
+                             "kafka-ui"}
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_image_is_pinned_or_built_here(name):
+    service = SERVICES[name]
+    if "build" in service:
+        assert service["build"]["target"] in stages()
+        assert (ROOT / service["build"]["context"] / "Dockerfile").exists()
+    else:
+        _, _, tag = service["image"].rpartition(":")
+        assert tag and tag != "latest"
+
+
+def test_versions_are_those_of_the_native_stack():
+    stack = (ROOT / "scripts/stack").read_text()
+    kafka = re.search(r"kafka_version=(\S+)", stack).group(1)
+    debezium = re.search(r"debezium_version=(\S+)", stack).group(1)
+    assert SERVICES["kafka"]["image"].endswith(":" + kafka)
+    assert SERVICES["connect"]["image"].endswith(":" + debezium)
+    assert SERVICES["mysql"]["image"] == "mysql:8.0"
+    assert SERVICES["postgres"]["image"] == "postgres:16"
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_mounted_paths_exist(name):
+    for volume in SERVICES[name].get("volumes", []):
+        source = volume.split(":")[0]
+        if source.startswith("."):
+            assert (ROOT / source).is_file(), source
+            assert volume.endswith(":ro")
+        else:
+            assert source in COMPOSE["volumes"]
+
+
+def test_every_volume_is_used():
+    used = {volume.split(":")[0] for service in SERVICES.values()
+            for volume in service.get("volumes", [])}
+    assert set(COMPOSE["volumes"]) <= used
+
+
+def test_ports_are_for_this_machine_and_each_once():
+    ports = [port for service in SERVICES.values() for port in service.get("ports", [])]
+    assert all(re.fullmatch(r"127\.0\.0\.1:\d+:\d+", port) for port in ports)
+    published = [port.split(":")[1] for port in ports]
+    assert len(set(published)) == len(published)
+
+
+def test_dependencies_have_the_health_that_is_waited_for():
+    for service in SERVICES.values():
+        for name, how in service.get("depends_on", {}).items():
+            assert how == {"condition": "service_healthy"}
+            assert "healthcheck" in SERVICES[name]
+
+
+def test_addresses_between_services_lead_to_listeners():
+    listeners = environment("kafka")["KAFKA_ADVERTISED_LISTENERS"]
+    inside = re.search(r"INSIDE://([^,]+)", listeners).group(1)
+    assert environment("connect")["BOOTSTRAP_SERVERS"] == inside
+    assert environment("register")["ODS_STACK_KAFKA_BOOTSTRAP"] == inside
+    assert environment("ods-sink")["ODS_STACK_KAFKA_BOOTSTRAP"] == inside
+    assert environment("kafka-ui")["KAFKA_CLUSTERS_0_BOOTSTRAPSERVERS"] == inside
+    outside = re.search(r"OUTSIDE://localhost:(\d+)", listeners).group(1)
+    assert SERVICES["kafka"]["ports"] == [f"127.0.0.1:{outside}:{outside}"]
+    for url in (environment("register")["ODS_STACK_CONNECT_URL"],
+                environment("kafka-ui")["KAFKA_CLUSTERS_0_KAFKACONNECT_0_ADDRESS"]):
+        host, port = re.fullmatch(r"http://([\w-]+):(\d+)", url).groups()
+        assert f"127.0.0.1:{port}:{port}" in SERVICES[host]["ports"]
+
+
+def test_connector_finds_all_its_placeholders():
+    wanted = set(re.findall(r"\$\{(\w+)\}", json.dumps(CONNECTOR)))
+    assert wanted <= set(environment("register"))
+
+
+def test_daemon_finds_all_its_variables():
+    conf = (ROOT / "config/demo/ods-sink.conf").read_text()
+    wanted = set(re.findall(r"\$\{(\w+)\}", conf))
+    assert wanted == set(environment("ods-sink"))
+    image = dict(line.split("=", 1) for line in instructions("ods-sink", "ENV"))
+    defaults = set(re.findall(r"\$\{(\w+):-", conf))
+    assert defaults == set(image)
+
+
+def test_database_users_and_names_agree():
+    mysql, register = environment("mysql"), environment("register")
+    users = (ROOT / "config/compose/mysql-users.sh").read_text()
+    assert f"'{register['ODS_STACK_MYSQL_DEBEZIUM_USER']}'@" in users
+    assert set(re.findall(r"\$(\w+)", users)) <= set(mysql)
+    assert register["ODS_STACK_MYSQL_DEBEZIUM_PASSWORD"] == mysql["MYSQL_DEBEZIUM_PASSWORD"]
+    assert mysql["MYSQL_DATABASE"] == CONNECTOR["config"]["database.include.list"]
+    postgres = environment("postgres")
+    url = environment("ods-sink")["ODS_STACK_POSTGRES_URL"]
+    assert url == (f"postgresql://{postgres['POSTGRES_USER']}:{postgres['POSTGRES_PASSWORD']}"
+                   f"@postgres:5432/{postgres['POSTGRES_DB']}")
+
+
+def test_script_for_mysql_may_be_run():
+    assert (ROOT / "config/compose/mysql-users.sh").stat().st_mode & 0o111
+
+
+@pytest.mark.parametrize("stage", ["build", "connector"])
+def test_copied_paths_exist(stage):
+    for line in instructions(stage, "COPY"):
+        for path in line.split()[:-1]:
+            assert (ROOT / path).exists(), path
+
+
+def test_image_installs_what_the_build_needs():
+    """Every pkg-config module of CMakeLists.txt has its package in the build stage, and its
+    library's in the final one."""
+    cmake = (ROOT / "CMakeLists.txt").read_text()
+    modules = re.findall(r"pkg_check_modules\(\w+ REQUIRED IMPORTED_TARGET ([\w.-]+?)(?:>=|\))", cmake)
+    packages = {"rdkafka": ("librdkafka-dev", "librdkafka1"), "libpq": ("libpq-dev", "libpq5"),
+                "yyjson": ("libyyjson-dev", "libyyjson0"),
+                "jansson": ("libjansson-dev", "libjansson4"),
+                "libconfig": ("libconfig-dev", "libconfig11"),
+                "yaml-0.1": ("libyaml-dev", "libyaml-0-2"),
+                "libmicrohttpd": ("libmicrohttpd-dev", "libmicrohttpd12t64")}
+    assert len(modules) >= 7
+    build, final = (" ".join(instructions(stage, "RUN")).split() for stage in ("build", "ods-sink"))
+    for module in modules:
+        development, library = packages[module]
+        assert development in build and library in final
+
+
+def test_final_image_is_small_safe_and_watched():
+    lines = stages()["ods-sink"]
+    assert instructions("ods-sink", "USER") == ["ods-sink"]
+    assert any(line.startswith("HEALTHCHECK ") and "/healthz" in line for line in lines)
+    port = instructions("ods-sink", "EXPOSE")[0]
+    assert SERVICES["ods-sink"]["ports"] == [f"127.0.0.1:{port}:{port}"]
+    assert f":{port}/healthz" in "\n".join(lines)
+    assert "build-essential" not in DOCKERFILE
+    assert all("rm -rf /var/lib/apt/lists" in line for stage in stages()
+               for line in instructions(stage, "RUN") if "apt-get install" in line)
+
+
+def test_final_image_runs_as_a_command_of_the_program():
+    assert json.loads(instructions("ods-sink", "ENTRYPOINT")[0]) == ["/usr/bin/ods-sink"]
+    command = json.loads(instructions("ods-sink", "CMD")[0])
+    mounted = {volume.split(":")[1] for volume in SERVICES["ods-sink"]["volumes"]}
+    assert command[:2] == ["run", "-c"] and command[2] in mounted

@@ -1,0 +1,96 @@
+"""What cmake --install puts in place, and the systemd unit."""
+
+import os
+import re
+import shutil
+import subprocess
+
+import pytest
+from conftest import ROOT, build
+
+UNIT = ROOT / "config" / "systemd" / "ods-sink.service"
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """The tree of an installation under /usr."""
+    folder = tmp_path_factory.mktemp("install")
+    subprocess.run(["cmake", "--install", build("release").parent, "--prefix", "/usr"], check=True,
+                   capture_output=True, env={**os.environ, "DESTDIR": str(folder)})
+    return folder
+
+
+@pytest.mark.parametrize("path", [
+    "usr/bin/ods-sink", "usr/share/man/man1/ods-sink.1", "usr/lib/systemd/system/ods-sink.service",
+    "usr/share/doc/ods-sink/examples/ods-sink.conf.example",
+    "usr/share/doc/ods-sink/examples/tables.yaml.example", "usr/share/doc/ods-sink/configuration.md",
+    "usr/share/ods-sink/sql/ods_sink.sql", "usr/share/ods-sink/sql/mks_finance/ods.sql",
+    "usr/share/ods-sink/connectors/mks_finance.json",
+])
+def test_is_installed(installed, path):
+    assert (installed / path).stat().st_size > 0
+
+
+def test_installed_program_runs(installed):
+    done = subprocess.run([installed / "usr/bin/ods-sink", "--version"], capture_output=True,
+                          text=True, check=True)
+    assert re.fullmatch(r"ods-sink \d+\.\d+\.\d+\n", done.stdout)
+
+
+def test_installed_program_names_no_folder_of_the_build(installed):
+    """Neither a run path nor a file of this machine is needed at run time."""
+    dynamic = subprocess.run(["readelf", "-d", installed / "usr/bin/ods-sink"], check=True,
+                             capture_output=True, text=True).stdout
+    assert "RUNPATH" not in dynamic and "RPATH" not in dynamic
+
+
+def test_unit_under_another_prefix_names_its_own_program(tmp_path):
+    subprocess.run(["cmake", "--install", build("release").parent, "--prefix", tmp_path],
+                   check=True, capture_output=True)
+    unit = (tmp_path / "lib/systemd/system/ods-sink.service").read_text()
+    assert f"ExecStart={tmp_path}/bin/ods-sink run " in unit
+    assert (tmp_path / "bin/ods-sink").exists()
+
+
+def test_examples_are_valid(tmp_path):
+    for name in ("ods-sink.conf", "tables.yaml"):
+        shutil.copy(ROOT / "config" / f"{name}.example", tmp_path / name)
+    done = subprocess.run([build("release"), "check", "-c", tmp_path / "ods-sink.conf"],
+                          capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_demo_configuration_is_valid():
+    done = subprocess.run([build("release"), "check", "-c", ROOT / "config/demo/ods-sink.conf"],
+                          capture_output=True, text=True,
+                          env={**os.environ, "ODS_STACK_KAFKA_BOOTSTRAP": "localhost:9092",
+                               "ODS_STACK_POSTGRES_URL": "postgresql://ods:secret@localhost/ods_db"})
+    assert done.returncode == 0, done.stderr
+    assert "secret" not in done.stdout + done.stderr
+
+
+def test_unit_is_what_systemd_understands(installed, tmp_path):
+    """systemd-analyze also looks whether the program is there, so it gets one that is."""
+    unit = tmp_path / "ods-sink.service"
+    unit.write_text(UNIT.read_text().replace("/usr/bin/ods-sink",
+                                             str(installed / "usr/bin/ods-sink")))
+    done = subprocess.run(["systemd-analyze", "verify", "--man=no", unit], capture_output=True,
+                          text=True)
+    about_it = [line for line in done.stderr.splitlines() if "ods-sink" in line]
+    assert done.returncode == 0 and not about_it, done.stderr
+
+
+def test_unit_is_hardened():
+    done = subprocess.run(["systemd-analyze", "security", "--offline=yes", "--threshold=20", UNIT],
+                          capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr
+
+
+def test_manual_names_every_command_and_exit_code():
+    manual = (ROOT / "docs" / "ods-sink.1").read_text()
+    help_text = subprocess.run([build("release"), "--help"], capture_output=True, text=True,
+                               check=True).stdout
+    for command in re.findall(r"^  ods-sink (\w+)", help_text, re.MULTILINE):
+        assert re.search(rf"^\.(It )?Cm {command}\b", manual, re.MULTILINE), command
+    for code in (0, 1, 2, 3, 4, 5, 70):
+        assert f".It {code}\n" in manual

@@ -1,0 +1,123 @@
+"""Every case of cases.py in every shape of record, alone and between rows that hold NULL.
+
+One replay takes all of them: a topic and a table a case.
+"""
+
+import json
+import re
+
+import pytest
+
+from lib.records import INT
+from types_cases import CASES, REJECT
+
+SHAPES = ("envelope", "lean", "flattened")
+
+
+def table_name(index, shape):
+    return f"case_{shape}_{index}"
+
+
+def records(case, index, shape):
+    """Three rows: NULL, the value, NULL; then the value again, as an update of the first row."""
+    topic = f"types.public.{table_name(index, shape)}"
+    fields = [{**INT, "optional": False, "field": "id"},
+              {**case.connect, "optional": True, "field": "v"}]
+    clock = 1_760_000_000_000
+    rows = [("c", 1, None), ("c", 2, case.value), ("c", 3, None), ("u", 1, case.value)]
+    for offset, (operation, number, value) in enumerate(rows):
+        row = {"id": number, "v": value}
+        source = {"connector": case.connector, "name": "types", "ts_ms": clock + offset,
+                  "db": "types", "schema": "public", "table": table_name(index, shape)}
+        if case.connector == "mysql":
+            source["db"] = source.pop("schema")
+        envelope = {"before": None, "after": row, "source": source, "op": operation,
+                    "ts_ms": clock + offset}
+        key, payload = {"id": number}, envelope
+        if shape == "flattened":
+            row = {**row, "__op": operation, "__source_ts_ms": clock + offset,
+                   "__source_table": table_name(index, shape), "__deleted": "false"}
+            payload = {"schema": {"type": "struct", "optional": False, "name": topic + ".Value",
+                                  "fields": fields + [
+                                      {"type": "string", "optional": True, "field": "__op"},
+                                      {"type": "int64", "optional": True,
+                                       "field": "__source_ts_ms"},
+                                      {"type": "string", "optional": True,
+                                       "field": "__source_table"},
+                                      {"type": "string", "optional": True, "field": "__deleted"}]},
+                       "payload": row}
+        elif shape == "envelope":
+            image = {"type": "struct", "fields": fields, "optional": True}
+            payload = {"schema": {"type": "struct", "optional": False, "name": topic + ".Envelope",
+                                  "fields": [{**image, "field": "before"},
+                                             {**image, "field": "after"},
+                                             {"type": "struct", "fields": [], "optional": False,
+                                              "field": "source"},
+                                             {"type": "string", "optional": False, "field": "op"},
+                                             {"type": "int64", "optional": True,
+                                              "field": "ts_ms"}]},
+                       "payload": envelope}
+        if shape != "lean":
+            key = {"schema": {"type": "struct", "optional": False, "name": topic + ".Key",
+                              "fields": fields[:1]}, "payload": key}
+        yield {"topic": topic, "partition": 0, "offset": offset, "ts": clock, "headers": [],
+               "key": json.dumps(key),
+               "payload": re.sub(r'"RAW:([^"]*)"', r"\1", json.dumps(payload))}
+
+
+def wanted():
+    for index, case in enumerate(CASES):
+        for shape in SHAPES:
+            if case.lean or shape != "lean":
+                yield index, case, shape
+
+
+@pytest.fixture(scope="module")
+def outcome(stack, tmp_path_factory, request):
+    """case and shape -> (texts of rows 1, 2, 3), and the dead letters by topic."""
+    from conftest import build
+    from lib.postgres import create_database
+    from lib.sink import Setup
+
+    stack.up("postgres")
+    database = create_database(stack, "ods_types")
+    for extension in ("hstore", "ltree"):
+        database.execute(f"create extension {extension}")
+    database.execute("create type types_mood as enum ('sad', 'ok')")
+    lines = []
+    for index, case, shape in wanted():
+        database.execute(f"create table {table_name(index, shape)} "
+                         f"(id int primary key, v {case.target})")
+        lines += records(case, index, shape)
+    folder = tmp_path_factory.mktemp("types")
+    sink = Setup(folder, build("asan"), stack)
+    pipelines = [{"name": connector, "topics": [r"^types\.public\.case_.*"], "format": "debezium",
+                  "target": "ods", "source": {"connector": connector},
+                  "defaults": {"cdc_operation": "off", "cdc_timestamp": "off",
+                               "on_delete": "hard"}}
+                 for connector in ("postgresql",)]
+    sink.write(*pipelines, database=database)
+    dead_path = folder / "dead.jsonl"
+    summary = sink.replay(lines, dead_letter=dead_path)
+    dead = {}
+    if dead_path.exists():
+        for line in dead_path.read_text().splitlines():
+            record = json.loads(line)
+            dead.setdefault(record["topic"], []).append(record)
+    yield database, dead, summary
+    database.close()
+
+
+@pytest.mark.parametrize("index,case,shape", list(wanted()),
+                         ids=[f"{case.name}-{shape}" for _, case, shape in wanted()])
+def test_value(outcome, index, case, shape):
+    database, dead, _ = outcome
+    table = table_name(index, shape)
+    found = dict(database.execute(f"select id, v::text from {table}"))
+    letters = dead.get(f"types.public.{table}", [])
+    if case.expect is REJECT:
+        assert len(letters) == 2, f"rejects: {letters}; rows: {found}"
+        assert found == {1: None, 3: None}
+    else:
+        assert not letters, letters
+        assert found == {1: case.expect, 2: case.expect, 3: None}
