@@ -111,9 +111,9 @@ const char *kind_target_type(enum kind kind)
     case KIND_DECIMAL:
         return "numeric(15,2)";
     case KIND_DATETIME:
-        return "timestamp without time zone";
+        return "timestamp(0) without time zone"; /* its precision tells the unit in schemaless records */
     case KIND_ZONED:
-        return "timestamp with time zone";
+        return "timestamp(3) with time zone";
     case KIND_DOCUMENT:
         return "jsonb";
     case KIND_TEXT:
@@ -222,8 +222,10 @@ static void cell_fill(struct cell *cell, const struct style *style, const struct
 {
     int32_t version = kind_large(column->kind) ? row->body : row->version;
     uint64_t of_row = mix64(mix64(style->seed, (uint32_t) row->key), (uint32_t) version);
-    struct draw stream = {mix64(of_row, (uintptr_t) column->kind ^ column->name[0] << 8 ^
-                                            (unsigned) column->name[strlen(column->name) - 1] << 16)};
+    uint64_t of_column = (uint64_t) column->kind;
+    for (const char *letter = column->name; *letter; letter++)
+        of_column = of_column * 31 + (unsigned char) *letter;
+    struct draw stream = {mix64(of_row, of_column)};
     cell->length = 0;
     cell->number = 0;
     cell->null = column->optional && !kind_large(column->kind) && draw(&stream, 8) == 0;
