@@ -80,7 +80,7 @@ const struct setting settings_table[] = {
     {SCOPE_DAEMON, "batch.max_events", SETTING_INT, AT(settings, batch.max_events), "10000",
      .min = 1, .max = 1000000, .flags = SETTING_RELOAD,
      .doc = "A batch is handed over when it has so many records."},
-    {SCOPE_DAEMON, "batch.max_bytes", SETTING_BYTES, AT(settings, batch.max_bytes), "16777216",
+    {SCOPE_DAEMON, "batch.max_bytes", SETTING_BYTES, AT(settings, batch.max_bytes), "8388608",
      .min = 64 * KIB, .max = KIB * KIB * KIB, .flags = SETTING_RELOAD,
      .doc = "A batch is handed over when its records and rows take so much memory."},
     {SCOPE_DAEMON, "batch.max_wait_ms", SETTING_MS, AT(settings, batch.max_wait_ms), "100",

@@ -99,7 +99,10 @@ struct counter_row {
     size_t offset;
 };
 
-#define ROW(name, labels, help, field) {name, labels, help, offsetof(struct metrics, field)}
+#define ROW(name, labels, help, field)                                                             \
+    {                                                                                              \
+        name, labels, help, offsetof(struct metrics, field)                                        \
+    }
 #define SAME NULL /* as the row before: one metric, another label */
 
 static const struct counter_row counter_rows[] = {
@@ -110,8 +113,10 @@ static const struct counter_row counter_rows[] = {
     ROW("rows_total", ",action=\"upsert\"", "Rows that the target was sent", upserted),
     ROW(SAME, ",action=\"delete\"", NULL, deleted),
     ROW(SAME, ",action=\"truncate\"", NULL, truncated),
-    ROW("changes_folded_total", "", "Changes that a later one of the same key in the same batch "
-        "made superfluous", folded),
+    ROW("changes_folded_total", "",
+        "Changes that a later one of the same key in the same batch "
+        "made superfluous",
+        folded),
     ROW("deletes_missing_total", "", "Deletes of rows that the target did not have", missing),
     ROW("changes_skipped_total", "", "Changes that the configuration leaves out", skipped),
     ROW("columns_added_total", "", "Columns added to tables of the target", columns_added),
@@ -198,7 +203,8 @@ static void write_histogram(struct buffer *out, const char *name, const char *he
         write_labels(out, &statuses[i]);
         buffer_printf(out, "} %g\nods_sink_%s_count{",
                       (double) atomic_load_explicit(&histogram->sum, memory_order_relaxed) /
-                          bounds->unit, name);
+                          bounds->unit,
+                      name);
         write_labels(out, &statuses[i]);
         buffer_printf(out, "} %" PRIu64 "\n", sum);
     }
@@ -214,7 +220,8 @@ static void write_states(struct buffer *out, size_t count, const struct lane_sta
             buffer_printf(out, ",state=\"%s\"} %d\n", lane_state_name(state),
                           statuses[i].state == state);
         }
-    write_head(out, "lane_ready", "gauge", "1 when the lane is in its group and its target answers");
+    write_head(out, "lane_ready", "gauge",
+               "1 when the lane is in its group and its target answers");
     for (size_t i = 0; i < count; i++) {
         buffer_puts(out, "ods_sink_lane_ready{");
         write_labels(out, &statuses[i]);
@@ -289,9 +296,11 @@ static void write_process(struct buffer *out)
     if (!file)
         return;
     if (fscanf(file, "%*d %ld", &pages) == 1)
-        buffer_printf(out, "# HELP process_resident_memory_bytes Memory in use\n"
-                           "# TYPE process_resident_memory_bytes gauge\n"
-                           "process_resident_memory_bytes %ld\n", pages * sysconf(_SC_PAGESIZE));
+        buffer_printf(out,
+                      "# HELP process_resident_memory_bytes Memory in use\n"
+                      "# TYPE process_resident_memory_bytes gauge\n"
+                      "process_resident_memory_bytes %ld\n",
+                      pages * sysconf(_SC_PAGESIZE));
     fclose(file);
 }
 
@@ -300,17 +309,21 @@ void metrics_write(struct buffer *out, struct lane *const *lanes, size_t count)
     struct lane_status statuses[count ? count : 1];
     for (size_t i = 0; i < count; i++)
         lane_status(lanes[i], &statuses[i]);
-    buffer_printf(out, "# HELP ods_sink_info The version\n# TYPE ods_sink_info gauge\n"
-                       "ods_sink_info{version=\"%s\"} 1\n", ODS_VERSION);
+    buffer_printf(out,
+                  "# HELP ods_sink_info The version\n# TYPE ods_sink_info gauge\n"
+                  "ods_sink_info{version=\"%s\"} 1\n",
+                  ODS_VERSION);
     write_counters(out, lanes, count, statuses);
     write_histogram(out, "batch_records", "Records in a batch", &histogram_records,
                     offsetof(struct metrics, batch_records), lanes, count, statuses);
     write_histogram(out, "apply_seconds", "Time that the target took for a batch",
                     &histogram_seconds, offsetof(struct metrics, apply_seconds), lanes, count,
                     statuses);
-    write_histogram(out, "latency_seconds", "From the source's commit to the target's, for the "
-                    "oldest change of each batch; snapshots left out", &histogram_seconds,
-                    offsetof(struct metrics, latency_seconds), lanes, count, statuses);
+    write_histogram(out, "latency_seconds",
+                    "From the source's commit to the target's, for the "
+                    "oldest change of each batch; snapshots left out",
+                    &histogram_seconds, offsetof(struct metrics, latency_seconds), lanes, count,
+                    statuses);
     write_states(out, count, statuses);
     write_times(out, lanes, count, statuses);
     write_partitions(out, lanes, count, statuses);

@@ -14,7 +14,7 @@
 #include "sink/postgres/offsets.h"
 
 /* Rows of one statement: enough to make a statement's own cost vanish, not enough to matter. */
-#define STATEMENT_BYTES    ((size_t) 4 * 1024 * 1024)
+#define STATEMENT_BYTES    ((size_t) 1024 * 1024)
 #define SCRATCH_KEEP_BYTES ((size_t) 8 * 1024 * 1024)
 
 /* One attempt at a batch. */

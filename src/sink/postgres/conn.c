@@ -133,6 +133,13 @@ static enum ods_status establish(struct conn *conn, struct error *error)
     return ODS_OK;
 }
 
+/* Notices would go to standard error, past the log; what matters comes as an error. */
+static void ignore_notice(void *context, const PGresult *notice)
+{
+    (void) context;
+    (void) notice;
+}
+
 /* Settings of the session: reproducible text forms, no surprises from the role's defaults. Batches
  * come as arrays of unknown size, for which the generic plan (an index look-up a row) is right. */
 static enum ods_status prepare_session(struct conn *conn, struct error *error)
@@ -192,6 +199,7 @@ enum ods_status conn_open(struct conn *conn, struct error *error)
         status = conn_error(conn, NULL, error);
     if (status == ODS_OK) {
         conn->generation++;
+        PQsetNoticeReceiver(conn->pg, ignore_notice, NULL);
         status = prepare_session(conn, error);
     }
     if (status != ODS_OK)

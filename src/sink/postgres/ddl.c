@@ -217,36 +217,78 @@ static void put_begin(struct buffer *sql)
     buffer_puts(sql, "begin; select pg_catalog.pg_advisory_xact_lock(7235498201); ");
 }
 
-enum ods_status ddl_create_table(struct conn *conn, const struct ddl_table *table,
-                                 struct error *error)
+/* Under the lock: what is there already? Another lane may have met the table first. A schema that is
+ * there needs no right to make one. */
+static enum ods_status begin_creating(struct conn *conn, const struct ddl_table *table,
+                                      bool *table_there, bool *schema_there, struct error *error)
 {
-    struct buffer sql, from;
+    static const char present[] = "select to_regclass(format('%I.%I', $1::text, $2::text)) is not "
+                                  "null, to_regnamespace(quote_ident($1::text)) is not null";
+    const char *names[] = {table->schema, table->name};
+    PGresult *rows = NULL;
+    struct buffer sql;
     buffer_init(&sql);
-    buffer_init(&from);
+    put_begin(&sql);
+    enum ods_status status = run(conn, &sql, table, error);
+    if (status == ODS_OK)
+        status = conn_query(conn, present, 2, names, &rows, error);
+    if (status == ODS_OK) {
+        *table_there = PQgetvalue(rows, 0, 0)[0] == 't';
+        *schema_there = PQgetvalue(rows, 0, 1)[0] == 't';
+    }
+    PQclear(rows);
+    buffer_done(&sql);
+    return status;
+}
+
+static void put_create(struct buffer *sql, PGconn *pg, const struct ddl_table *table)
+{
     const struct shape *shape = table->shape;
     const char *database = shape->database[0] ? shape->database : shape->schema;
+    struct buffer from;
+    buffer_init(&from);
     buffer_printf(&from, "ods-sink: from %s table %s%s%s, topic %s",
                   table->connector[0] ? table->connector : "source", database,
                   database[0] ? "." : "", shape->table, shape->topic);
-    put_begin(&sql);
-    buffer_puts(&sql, "create schema if not exists ");
-    put_name(&sql, table->schema);
-    buffer_puts(&sql, "; create table if not exists ");
-    put_table(&sql, table);
-    buffer_puts(&sql, " (");
+    buffer_puts(sql, "create table ");
+    put_table(sql, table);
+    buffer_puts(sql, " (");
     for (size_t i = 0; i < table->count; i++) {
-        buffer_puts(&sql, i ? ", " : "");
-        put_column(&sql, table, &table->columns[i], true);
+        buffer_puts(sql, i ? ", " : "");
+        put_column(sql, table, &table->columns[i], true);
     }
-    put_key(&sql, table);
-    buffer_puts(&sql, "); comment on table ");
-    put_table(&sql, table);
-    buffer_puts(&sql, " is ");
-    put_literal(&sql, conn->pg, buffer_text(&from));
-    put_comments(&sql, conn->pg, table);
-    buffer_puts(&sql, "; commit");
-    enum ods_status status = run(conn, &sql, table, error);
+    put_key(sql, table);
+    buffer_puts(sql, "); comment on table ");
+    put_table(sql, table);
+    buffer_puts(sql, " is ");
+    put_literal(sql, pg, buffer_text(&from));
+    put_comments(sql, pg, table);
     buffer_done(&from);
+}
+
+enum ods_status ddl_create_table(struct conn *conn, const struct ddl_table *table, bool *made,
+                                 struct error *error)
+{
+    bool table_there = false, schema_there = false;
+    *made = false;
+    enum ods_status status =
+        begin_creating(conn, table, &table_there, &schema_there, error);
+    if (status != ODS_OK || table_there) {
+        if (conn->pg)
+            conn_script(conn, "rollback", NULL);
+        return status;
+    }
+    struct buffer sql;
+    buffer_init(&sql);
+    if (!schema_there) {
+        buffer_puts(&sql, "create schema ");
+        put_name(&sql, table->schema);
+        buffer_puts(&sql, "; ");
+    }
+    put_create(&sql, conn->pg, table);
+    buffer_puts(&sql, "; commit");
+    status = run(conn, &sql, table, error);
+    *made = status == ODS_OK;
     buffer_done(&sql);
     return status;
 }

@@ -31,7 +31,8 @@ struct ddl_table {
 const char *ddl_type(const struct ddl_column *column, const char *connector, char *room,
                      size_t room_bytes);
 
-enum ods_status ddl_create_table(struct conn *conn, const struct ddl_table *table,
+/* *made is false when another lane or process has made it meanwhile; its columns may differ. */
+enum ods_status ddl_create_table(struct conn *conn, const struct ddl_table *table, bool *made,
                                  struct error *error);
 /* Add table->columns to the table that is there. */
 enum ods_status ddl_add_columns(struct conn *conn, const struct ddl_table *table,

@@ -203,13 +203,14 @@ static enum ods_status create_table(struct plans *plans, struct plan *plan,
                          "the target has no table %s.%s: make it, or set "
                          "create_tables: true, or skip: true for this table",
                          plan->schema, plan->name);
-    enum ods_status status = ddl_create_table(plans->conn, ddl, error);
+    bool made;
+    enum ods_status status = ddl_create_table(plans->conn, ddl, &made, error);
     if (status == ODS_OK)
         status = reload(plans, plan, changed, error);
     if (status == ODS_OK && !plan->table)
         status = error_set(error, ODS_RETRY, "table %s.%s went away while it was made",
                            plan->schema, plan->name);
-    if (status != ODS_OK)
+    if (status != ODS_OK || !made)
         return status;
     listener->result->tables_created++;
     notice(listener, "made table %s.%s with %zu columns%s", plan->schema, plan->name, ddl->count,
@@ -263,12 +264,16 @@ static enum ods_status complete_table(struct plans *plans, struct plan *plan,
                             .columns = columns,
                             .count = count};
     enum ods_status status = check_columns(columns, count, error);
-    if (status == ODS_OK && !plan->table)
+    bool missing = !plan->table;
+    if (status == ODS_OK && missing)
         status = create_table(plans, plan, &ddl, listener, changed, error);
     else if (status == ODS_OK && count)
         status = add_columns(plans, plan, &ddl, listener, changed, error);
     free(columns);
-    return status;
+    /* Another lane may have made it, from a record with fewer columns. */
+    return status == ODS_OK && missing
+               ? complete_table(plans, plan, change, listener, changed, error)
+               : status;
 }
 
 static int shape_column_named(const struct shape *shape, const char *name)
