@@ -96,7 +96,7 @@ const struct setting settings_table[] = {
     {SCOPE_DAEMON, "retry.initial_ms", SETTING_MS, AT(settings, retry.initial_ms), "100",
      .min = 1, .max = 60000, .flags = SETTING_RELOAD,
      .doc = "First pause when Kafka or a target is away; it doubles."},
-    {SCOPE_DAEMON, "retry.max_ms", SETTING_MS, AT(settings, retry.max_ms), "30000", .min = 1,
+    {SCOPE_DAEMON, "retry.max_ms", SETTING_MS, AT(settings, retry.max_ms), "5000", .min = 1,
      .max = 3600000, .flags = SETTING_RELOAD, .doc = "Longest pause between two tries."},
     {SCOPE_DAEMON, "retry.max_elapsed_ms", SETTING_MS, AT(settings, retry.max_elapsed_ms), "0",
      .min = 0, .max = 365 * DAY_MS, .flags = SETTING_RELOAD,

@@ -23,6 +23,8 @@
 #define ASSIGNMENT_WAIT_US INT64_C(4000000)
 #define RARE_US            INT64_C(60000000)
 #define NUDGE_BYTES        262144 /* taken since fetching was last asked for */
+#define NUDGE_BACKLOG      100    /* messages that must have waited, for an empty queue to count */
+#define NUDGE_TIMEOUT_MS   1      /* the request wakes the thread; its answer is of no use */
 
 struct kafka_source {
     rd_kafka_t *rk;
@@ -259,7 +261,9 @@ void kafka_keep_fetching(struct kafka_source *source)
     size_t waiting = rd_kafka_queue_length(source->queue);
     if (waiting > source->queue_peak)
         source->queue_peak = waiting;
-    if (source->taken_bytes < NUDGE_BYTES || waiting > source->queue_peak / 2)
+    bool drained = waiting == 0 && source->queue_peak >= NUDGE_BACKLOG;
+    bool halved = waiting <= source->queue_peak / 2 && source->taken_bytes >= NUDGE_BYTES;
+    if (!drained && !halved)
         return;
     source->queue_peak = waiting;
     source->taken_bytes = 0;
@@ -269,7 +273,7 @@ void kafka_keep_fetching(struct kafka_source *source)
     for (int i = 0; i < partitions->cnt; i++)
         partitions->elems[i].offset = RD_KAFKA_OFFSET_END;
     if (partitions->cnt)
-        rd_kafka_offsets_for_times(source->rk, partitions, CALL_TIMEOUT_MS);
+        rd_kafka_offsets_for_times(source->rk, partitions, NUDGE_TIMEOUT_MS);
     rd_kafka_topic_partition_list_destroy(partitions);
 }
 
