@@ -141,7 +141,8 @@ static void ignore_notice(void *context, const PGresult *notice)
 }
 
 /* Settings of the session: reproducible text forms, no surprises from the role's defaults. Batches
- * come as arrays of unknown size, for which the generic plan (an index look-up a row) is right. */
+ * come as arrays of unknown size, for which one plan is right: an index look-up a row. A plan that
+ * was made while the table was empty would otherwise go on to scan it when it has ten million rows. */
 static enum ods_status prepare_session(struct conn *conn, struct error *error)
 {
     struct buffer sql;
@@ -151,6 +152,8 @@ static enum ods_status prepare_session(struct conn *conn, struct error *error)
                   "set timezone = 'UTC'; set standard_conforming_strings = on; "
                   "set extra_float_digits = 1; set client_min_messages = warning; "
                   "set bytea_output = 'hex'; set plan_cache_mode = force_generic_plan; "
+                  "set enable_seqscan = off; set enable_hashjoin = off; "
+                  "set enable_mergejoin = off; set work_mem = '32MB'; "
                   "set default_transaction_isolation = 'read committed'; "
                   "set synchronous_commit = %s; set statement_timeout = %lld; "
                   "set lock_timeout = %lld; set idle_in_transaction_session_timeout = 0",
