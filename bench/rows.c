@@ -27,16 +27,17 @@ static uint64_t draw(struct draw *stream, uint64_t below)
 static const char *const first_names[] = {"Budi", "Siti", "Agus", "Dewi",  "Rina",
                                           "Joko", "Ayu",  "Änne", "Hadi",  "Nur \xF0\x9F\x98\x80",
                                           "Tono", "Wati", "Eko",  "Maria", "O'Brien"};
-static const char *const last_names[] = {"Santoso", "Wijaya", "Pratama", "Nugroho", "Lestari",
-                                         "Saputra", "Utami",  "Gunawan", "Hidayat", "Kusuma",
-                                         "\\ \"q\"\tx\ny"};
+static const char *const last_names[] = {"Santoso", "Wijaya",  "Pratama",       "Nugroho",
+                                         "Lestari", "Saputra", "Utami",         "Gunawan",
+                                         "Hidayat", "Kusuma",  "\\ \"q\"\tx\ny"};
 static const char *const words[] = {"ledger",  "payment", "branch", "vehicle", "contract",
                                     "harbour", "season",  "copper", "marble",  "signal",
                                     "orchard", "quarter", "timber", "velvet",  "window"};
 
 #define PICK(stream, list) ((list)[draw((stream), sizeof(list) / sizeof((list)[0]))])
 
-/* ---- tables ------------------------------------------------------------------------------------ */
+/* ---- tables ------------------------------------------------------------------------------------
+ */
 
 static void add(struct table *table, const char *name, enum kind kind, bool optional)
 {
@@ -111,7 +112,8 @@ const char *kind_target_type(enum kind kind)
     case KIND_DECIMAL:
         return "numeric(15,2)";
     case KIND_DATETIME:
-        return "timestamp(0) without time zone"; /* its precision tells the unit in schemaless records */
+        return "timestamp(0) without time zone"; /* its precision tells the unit in schemaless
+                                                    records */
     case KIND_ZONED:
         return "timestamp(3) with time zone";
     case KIND_DOCUMENT:
@@ -131,7 +133,8 @@ bool kind_large(enum kind kind)
     return kind == KIND_BODY || kind == KIND_DOCUMENT;
 }
 
-/* ---- values ------------------------------------------------------------------------------------ */
+/* ---- values ------------------------------------------------------------------------------------
+ */
 
 enum { CELL_ROOM = 4096 };
 

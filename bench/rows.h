@@ -16,7 +16,7 @@ enum kind {
     KIND_KEY,
     KIND_INT32,
     KIND_INT64,
-    KIND_BOOLEAN,  /* tinyint(1): int16 in Debezium's records */
+    KIND_BOOLEAN, /* tinyint(1): int16 in Debezium's records */
     KIND_TEXT,
     KIND_NAME,
     KIND_EMAIL,

@@ -134,8 +134,7 @@ void text_copy(struct text *text, const char *string, size_t length)
 
 void text_unscaled(struct text *text, int64_t unscaled)
 {
-    static const char digits[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     unsigned char bytes[10] = {0};
     size_t count = 1;
     while (count < 8 && unscaled >> (8 * count - 1) != unscaled >> 63)

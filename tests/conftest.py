@@ -21,11 +21,6 @@ from lib.stack import ROOT, Stack  # noqa: E402
 
 GOLDEN = ROOT / "tests" / "golden"
 
-# Which part of the stack a fixture needs: all that the session wants start together.
-PARTS = {"database": "postgres", "databases": "postgres", "sink": "postgres",
-         "kafka": "kafka", "source": "mysql", "connect": "connect"}
-
-
 def pytest_configure(config):
     # A runner that is told to end by SIGTERM ends its servers too.
     signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
@@ -42,11 +37,10 @@ def build(preset):
 
 
 @pytest.fixture(scope="session")
-def stack(request):
-    names = {name for item in request.session.items for name in item.fixturenames}
+def stack():
+    """Each fixture below starts the parts that it needs, all at once."""
     stack = Stack()
     try:
-        stack.up(*sorted({part for name, part in PARTS.items() if name in names}))
         yield stack
     finally:
         stack.close()
@@ -118,7 +112,7 @@ def sink(tmp_path, binary, stack):
 
 @pytest.fixture(scope="session")
 def kafka(stack):
-    stack.up("kafka")
+    stack.up("postgres", "kafka")
     return Kafka(stack)
 
 
@@ -132,7 +126,7 @@ def source(stack):
 
 @pytest.fixture(scope="session")
 def connect(stack):
-    stack.up("connect")
+    stack.up("postgres", "mysql", "kafka", "connect")
     return stack
 
 

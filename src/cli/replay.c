@@ -2,8 +2,8 @@
  * intake, the same batches, the same sink, the same stored offsets. One thread, no Kafka.
  *
  * Each record goes to every pipeline whose topics it matches. What the target already has is passed
- * over, so a second replay changes nothing. An offset that goes back within the file, above what the
- * target had, is refused: the order of the file is the order in which changes are applied.
+ * over, so a second replay changes nothing. An offset that goes back within the file, above what
+ * the target had, is refused: the order of the file is the order in which changes are applied.
  */
 #include <getopt.h>
 #include <jansson.h>
@@ -79,8 +79,15 @@ static enum ods_status before_commit(void *context, struct batch *batch, struct 
     route->code = CLI_NEGATIVE;
     return error_set(error, ODS_FATAL,
                      "topic %s partition %d offset %lld: %s: %s; --dead-letter FILE puts such "
-                     "records aside", record->topic, (int) record->partition,
-                     (long long) record->offset, reject->stage, reject->error.text);
+                     "records aside",
+                     record->topic, (int) record->partition, (long long) record->offset,
+                     reject->stage, reject->error.text);
+}
+
+static void notice(void *context, const char *text)
+{
+    const struct route *route = context;
+    fprintf(stderr, "ods-sink replay: pipeline %s: %s\n", route->pipeline->name, text);
 }
 
 static void count_batch(struct route *route, const struct apply_result *result)
@@ -103,11 +110,15 @@ static void count_batch(struct route *route, const struct apply_result *result)
     route->result.skipped += result->skipped;
     route->result.columns_added += result->columns_added;
     route->result.tables_created += result->tables_created;
+    route->result.columns_changed += result->columns_changed;
+    route->result.nul_stripped += result->nul_stripped;
+    route->result.values_lost += result->values_lost;
 }
 
 static int apply(struct route *route, struct error *error)
 {
-    const struct apply_hooks hooks = {.before_commit = before_commit, .context = route};
+    const struct apply_hooks hooks = {
+        .notice = notice, .before_commit = before_commit, .context = route};
     struct apply_result result;
     struct backoff backoff;
     int64_t started_us = time_monotonic_us();
@@ -117,7 +128,7 @@ static int apply(struct route *route, struct error *error)
     backoff_start(&backoff, route);
     do {
         error_init(error);
-        result = (struct apply_result) {0};
+        result = (struct apply_result){0};
         status = route->sink->ops->apply(route->sink, route->batch, &hooks, &result, error);
     } while (status == ODS_RETRY && wait_more(route, &backoff, started_us));
     if (status == ODS_FENCED)
@@ -211,8 +222,9 @@ static int take(struct route *route, const struct batch *from, struct partition 
         }
         error_set(error, ODS_FATAL,
                   "topic %s partition %d: offset %lld comes after %lld: a partition's records must "
-                  "stand in order, each once", record->topic, (int) record->partition,
-                  (long long) record->offset, (long long) partition->position - 1);
+                  "stand in order, each once",
+                  record->topic, (int) record->partition, (long long) record->offset,
+                  (long long) partition->position - 1);
         return CLI_NEGATIVE;
     }
     if (!copy_record(route->batch, from, record, &copy)) {
@@ -312,13 +324,14 @@ static enum ods_status open_route(struct route *route, const struct replay *repl
     route->wait_ms = replay->wait_ms;
     route->batch = batch_new();
     if (!decoder || !sink || !route->batch)
-        return error_set(error, ODS_FATAL, "pipeline \"%s\": no such format or target, or no memory",
-                         pipeline->name);
+        return error_set(error, ODS_FATAL,
+                         "pipeline \"%s\": no such format or target, or no memory", pipeline->name);
     enum ods_status status = decoder->open(&route->decoder, &decoder_config, error);
     if (status == ODS_OK)
         status = sink->open(&route->sink, &sink_config, error);
     if (status == ODS_OK && replay->dead_letter)
-        status = deadletter_file_open(&route->deadletter, replay->dead_letter, pipeline->name, error);
+        status =
+            deadletter_file_open(&route->deadletter, replay->dead_letter, pipeline->name, error);
     return status;
 }
 
@@ -372,14 +385,15 @@ static json_t *describe(const struct route *route)
             json_object_set_new(passed, pass_reason_name((enum pass_reason) i),
                                 json_integer((json_int_t) route->passed[i]));
     return json_pack(
-        "{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:{s:I, s:I}}",
+        "{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:{s:I, s:I}}",
         "pipeline", route->pipeline->name, "records", (json_int_t) route->records, "skipped",
         (json_int_t) route->skipped, "changes", (json_int_t) route->changes, "upserted",
         (json_int_t) result->upserted, "deleted", (json_int_t) result->deleted, "truncated",
         (json_int_t) result->truncated, "folded", (json_int_t) result->folded, "missing",
         (json_int_t) result->missing, "left_out", (json_int_t) result->skipped, "tables_created",
         (json_int_t) result->tables_created, "columns_added", (json_int_t) result->columns_added,
-        "passed", passed, "rejected", "decode", (json_int_t) route->rejected_decode, "apply",
+        "columns_changed", (json_int_t) result->columns_changed, "nul_stripped",
+        (json_int_t) result->nul_stripped, "values_lost", (json_int_t) result->values_lost, "passed", passed, "rejected", "decode", (json_int_t) route->rejected_decode, "apply",
         (json_int_t) route->rejected_apply);
 }
 
@@ -396,11 +410,11 @@ static void print_summary(const struct replay *replay, int64_t started_us)
         rejected += set_aside;
         json_array_append_new(pipelines, describe(route));
     }
-    json_t *summary = json_pack(
-        "{s:I, s:I, s:I, s:I, s:I, s:f, s:o}", "records", (json_int_t) replay->records, "applied",
-        (json_int_t) applied, "skipped", (json_int_t) skipped, "rejected", (json_int_t) rejected,
-        "unmatched", (json_int_t) replay->unmatched, "seconds",
-        (double) (time_monotonic_us() - started_us) / 1e6, "pipelines", pipelines);
+    json_t *summary =
+        json_pack("{s:I, s:I, s:I, s:I, s:I, s:f, s:o}", "records", (json_int_t) replay->records,
+                  "applied", (json_int_t) applied, "skipped", (json_int_t) skipped, "rejected",
+                  (json_int_t) rejected, "unmatched", (json_int_t) replay->unmatched, "seconds",
+                  (double) (time_monotonic_us() - started_us) / 1e6, "pipelines", pipelines);
     json_dumpf(summary, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
     putchar('\n');
     json_decref(summary);
@@ -408,10 +422,11 @@ static void print_summary(const struct replay *replay, int64_t started_us)
 
 static int parse(struct replay *replay, int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"config", required_argument, NULL, 'c'},      {"pipeline", required_argument, NULL, 'p'},
-        {"dead-letter", required_argument, NULL, 'd'}, {"wait", required_argument, NULL, 'w'},
-        {NULL, 0, NULL, 0}};
+    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
+                                            {"pipeline", required_argument, NULL, 'p'},
+                                            {"dead-letter", required_argument, NULL, 'd'},
+                                            {"wait", required_argument, NULL, 'w'},
+                                            {NULL, 0, NULL, 0}};
     char *end = "";
     int option;
     replay->wait_ms = 30000;

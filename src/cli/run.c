@@ -1,9 +1,9 @@
 /* ods-sink run: the daemon. The main thread starts everything and then only watches: signals, lanes
  * that end, systemd's watchdog.
  *
- * First SIGTERM or SIGINT: what is in flight is finished, within shutdown_timeout_ms. What is not by
- * three quarters of that time is given up, which is safe: it is read again. A second one ends the
- * process at once, which is as safe.
+ * First SIGTERM or SIGINT: what is in flight is finished, within shutdown_timeout_ms. What is not
+ * by three quarters of that time is given up, which is safe: it is read again. A second one ends
+ * the process at once, which is as safe.
  */
 #include <getopt.h>
 #include <malloc.h>
@@ -22,7 +22,7 @@
 
 struct daemon {
     const char *path;
-    const char *level; /* from the command line: stays over reloads; NULL: as configured */
+    const char *level;     /* from the command line: stays over reloads; NULL: as configured */
     struct config *config; /* the one that the lanes run by */
     struct log_settings log;
     struct pipelines *pipelines;
@@ -30,7 +30,7 @@ struct daemon {
     int64_t shutdown_timeout_ms;
     int64_t stopping_us; /* when it began, 0: running */
     bool abandoned;
-    unsigned signals; /* SIGTERM and SIGINT so far */
+    unsigned signals;                 /* SIGTERM and SIGINT so far */
     size_t shown_joined, shown_ready; /* last told to systemd */
 };
 

@@ -115,8 +115,8 @@ struct partition *assignment_add(struct assignment *assignment, const char *topi
     struct partition *partition = there ? assignment->items[at] : NULL;
     if (!partition) {
         const char *name = assignment_intern(assignment, topic);
-        struct partition **items = grow(assignment->items, assignment->count,
-                                        &assignment->capacity, sizeof *items);
+        struct partition **items =
+            grow(assignment->items, assignment->count, &assignment->capacity, sizeof *items);
         if (items)
             assignment->items = items;
         partition = name && items ? calloc(1, sizeof *partition) : NULL;

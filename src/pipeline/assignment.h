@@ -26,11 +26,11 @@ struct partition {
     const char *topic; /* interned, terminated, as old as the assignment table */
     int32_t number;
     enum partition_state state;
-    int64_t stored;    /* the target's offset when last asked, or OFFSET_NONE */
-    int64_t chain;     /* what the target holds when all batches before are in, or OFFSET_NONE */
-    int64_t position;  /* next record to take, or POSITION_BEGINNING */
-    int64_t applied;   /* what the target holds for certain, or OFFSET_NONE */
-    int64_t committed; /* what was last committed to the group, or OFFSET_NONE */
+    int64_t stored;     /* the target's offset when last asked, or OFFSET_NONE */
+    int64_t chain;      /* what the target holds when all batches before are in, or OFFSET_NONE */
+    int64_t position;   /* next record to take, or POSITION_BEGINNING */
+    int64_t applied;    /* what the target holds for certain, or OFFSET_NONE */
+    int64_t committed;  /* what was last committed to the group, or OFFSET_NONE */
     unsigned in_flight; /* batches with the writer that cover it */
     unsigned fences;    /* in a row */
     int64_t not_before_us; /* nothing is tried earlier */
@@ -48,8 +48,7 @@ void assignment_init(struct assignment *assignment);
 void assignment_done(struct assignment *assignment);
 
 /* NULL: not there. GONE ones are found too. */
-struct partition *assignment_find(struct assignment *assignment, const char *topic,
-                                  int32_t number);
+struct partition *assignment_find(struct assignment *assignment, const char *topic, int32_t number);
 /* In state ASKING, whether new or back again. NULL when memory is out. */
 struct partition *assignment_add(struct assignment *assignment, const char *topic, int32_t number);
 /* Forget those that are GONE and not in flight. */

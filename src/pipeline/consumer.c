@@ -19,9 +19,12 @@
 #include "pipeline/lane_room.h"
 
 #define TURN_MESSAGES 256 /* between two looks at the writer */
-#define TICK_US INT64_C(1000000)
+#define TICK_US       INT64_C(1000000)
+/* For lag monitoring only, so no oftener than Kafka's own clients: a commit that meets a rebalance
+ * under way carries an old generation, and librdkafka then gives all partitions up. */
+#define COMMIT_US    INT64_C(5000000)
 #define IDLE_WAIT_MS INT64_C(1000)
-#define STARVED_US INT64_C(1000000)
+#define STARVED_US   INT64_C(1000000)
 
 static void push_filling(struct lane *lane)
 {
@@ -68,8 +71,8 @@ void consumer_discard_filling(struct lane *lane)
     if (!batch)
         return;
     for (uint32_t i = 0; i < batch->range_count; i++) {
-        struct partition *partition = assignment_find(
-            &lane->assignment, batch->ranges[i].topic, batch->ranges[i].partition);
+        struct partition *partition =
+            assignment_find(&lane->assignment, batch->ranges[i].topic, batch->ranges[i].partition);
         if (partition)
             rebalance_restart(lane, partition);
     }
@@ -145,14 +148,16 @@ static void out_of_range(struct lane *lane, struct partition *partition)
         return;
     }
     kafka_watermarks(lane->source, partition->topic, partition->number, &low, &high, NULL);
-    error_set(&error, ODS_FATAL,
-              "topic %s partition %d: the next record to apply is %lld, but Kafka has %lld to %lld: "
-              "records are gone (retention) or the topic was made anew. To go on and accept the "
-              "gap: update %s.offsets set next_offset = %lld where consumer_group = '%s' and topic "
-              "= '%s' and \"partition\" = %d, or delete that row to start as auto_offset_reset says",
-              partition->topic, (int) partition->number, (long long) partition->position,
-              (long long) low, (long long) high, lane->target->schema, (long long) low,
-              lane->pipeline->group_id, partition->topic, (int) partition->number);
+    error_set(
+        &error, ODS_FATAL,
+        "topic %s partition %d: the next record to apply is %lld, but Kafka has %lld to %lld: "
+        "records are gone (retention) or the topic was made anew. To accept the gap and go on "
+        "at %lld, run in the target: insert into %s.offsets (consumer_group, topic, partition, "
+        "next_offset) values ('%s', '%s', %d, %lld) on conflict (consumer_group, topic, "
+        "partition) do update set next_offset = excluded.next_offset",
+        partition->topic, (int) partition->number, (long long) partition->position, (long long) low,
+        (long long) high, (long long) low, lane->target->schema, lane->pipeline->group_id,
+        partition->topic, (int) partition->number, (long long) low);
     lane_fail(lane, CLI_SOURCE, &error);
 }
 
@@ -187,10 +192,9 @@ static bool take_record(struct lane *lane, rd_kafka_message_t *message)
 {
     struct error error;
     rd_kafka_timestamp_type_t type;
-    struct partition *partition = assignment_find(
-        &lane->assignment, rd_kafka_topic_name(message->rkt), message->partition);
-    if (!partition || partition->state != PARTITION_ACTIVE ||
-        message->offset < partition->position)
+    struct partition *partition =
+        assignment_find(&lane->assignment, rd_kafka_topic_name(message->rkt), message->partition);
+    if (!partition || partition->state != PARTITION_ACTIVE || message->offset < partition->position)
         return false;
     struct record record = {
         .topic = partition->topic,
@@ -278,8 +282,9 @@ static bool fill(struct lane *lane)
 }
 
 static const char *const state_names[] = {
-    [PARTITION_ASKING] = "asking",   [PARTITION_ASKED] = "asking",   [PARTITION_LOCATING] = "locating",
-    [PARTITION_SEEKING] = "seeking", [PARTITION_ACTIVE] = "active", [PARTITION_GONE] = "gone",
+    [PARTITION_ASKING] = "asking",     [PARTITION_ASKED] = "asking",
+    [PARTITION_LOCATING] = "locating", [PARTITION_SEEKING] = "seeking",
+    [PARTITION_ACTIVE] = "active",     [PARTITION_GONE] = "gone",
 };
 
 static void show_partitions(struct lane *lane)
@@ -298,7 +303,7 @@ static void show_partitions(struct lane *lane)
         const struct partition *partition = lane->assignment.items[i];
         if (partition->state == PARTITION_GONE)
             continue;
-        lane->shown[count++] = (struct lane_partition) {
+        lane->shown[count++] = (struct lane_partition){
             .topic = partition->topic,
             .number = partition->number,
             .state = state_names[partition->state],
@@ -317,7 +322,10 @@ static void tick(struct lane *lane)
     if (now_us < lane->next_tick_us)
         return;
     lane->next_tick_us = now_us + TICK_US;
-    rebalance_commit(lane, 0);
+    if (now_us >= lane->next_commit_us) {
+        lane->next_commit_us = now_us + COMMIT_US;
+        rebalance_commit(lane, 0);
+    }
     kafka_housekeep(lane->source);
     show_partitions(lane);
 }

@@ -1,8 +1,8 @@
 /* Dead letters in Kafka, and what both kinds say of a reject.
  *
  * The producer is idempotent and waits for all replicas. It is made for the first bad record, so a
- * pipeline without any has no connection for them. After any failure it is thrown away with all that
- * it still holds: nothing in it may refer to a batch that its lane has dropped.
+ * pipeline without any has no connection for them. After any failure it is thrown away with all
+ * that it still holds: nothing in it may refer to a batch that its lane has dropped.
  */
 #include "pipeline/deadletter.h"
 
@@ -11,9 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "source/kafka.h"
+#include "source/kafka_conf.h"
 
-#define POLL_MS 50
+#define POLL_MS  50
 #define FLUSH_MS 1000
 
 struct kafka_deadletter {
@@ -125,6 +125,7 @@ static void on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
 
 static enum ods_status start_producer(struct kafka_deadletter *deadletter, struct error *error)
 {
+    /* clang-format off */
     static const char *const defaults[] = {
         "client.id", "ods-sink-dead-letter",
         "message.timeout.ms", "10000",
@@ -134,6 +135,7 @@ static enum ods_status start_producer(struct kafka_deadletter *deadletter, struc
     };
     static const char *const owned[] = {"enable.idempotence", "true", "acks", "all", "linger.ms",
                                         "0", NULL};
+    /* clang-format on */
     char text[512];
     if (deadletter->rk)
         return ODS_OK;
@@ -215,12 +217,13 @@ static enum ods_status describe(struct kafka_deadletter *deadletter, struct erro
     const char *topic = deadletter->settings->dead_letter.topic;
     const char *reason = rd_kafka_err2str(deadletter->failure);
     if (is_outage(deadletter->failure))
-        return error_set(error, ODS_RETRY, "dead-letter topic %s can't be written to: %s%s%s", topic,
-                         reason, *deadletter->trouble ? "; " : "", deadletter->trouble);
-    return error_set(error, ODS_FATAL,
-                     "dead-letter topic %s refuses a record: %s; see that the topic is there, may be "
-                     "written to, and that its max.message.bytes is above the largest record",
-                     topic, reason);
+        return error_set(error, ODS_RETRY, "dead-letter topic %s can't be written to: %s%s%s",
+                         topic, reason, *deadletter->trouble ? "; " : "", deadletter->trouble);
+    return error_set(
+        error, ODS_FATAL,
+        "dead-letter topic %s refuses a record: %s; see that the topic is there, may be "
+        "written to, and that its max.message.bytes is above the largest record",
+        topic, reason);
 }
 
 static enum ods_status kafka_deliver(struct deadletter *base, struct batch *batch,
@@ -269,8 +272,7 @@ static const struct deadletter_ops kafka_ops = {
 };
 
 enum ods_status deadletter_kafka_open(struct deadletter **out, const struct settings *settings,
-                                      const struct pipeline_settings *pipeline,
-                                      struct error *error)
+                                      const struct pipeline_settings *pipeline, struct error *error)
 {
     struct kafka_deadletter *deadletter = calloc(1, sizeof *deadletter);
     *out = NULL;

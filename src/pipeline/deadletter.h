@@ -16,8 +16,8 @@ struct deadletter {
 
 struct deadletter_ops {
     /* Deliver every reject of the batch that is not delivered yet, and mark it so. ODS_RETRY: an
-     * outage. ODS_FATAL: refused for good, error says why. Nothing of the batch is referred to after
-     * it returns. */
+     * outage. ODS_FATAL: refused for good, error says why. Nothing of the batch is referred to
+     * after it returns. */
     enum ods_status (*deliver)(struct deadletter *deadletter, struct batch *batch,
                                struct error *error);
     /* Ask a deliver() in another thread to come back soon. Thread-safe. */

@@ -1,6 +1,6 @@
-/* Dead letters in a file, for replay: one JSON object a line, as `kcat -J` writes records, so that a
- * corrected decoder or table can be tried on the same file. A key or value that is no UTF-8 goes as
- * base64, in key_b64 or value_b64. */
+/* Dead letters in a file, for replay: one JSON object a line, as `kcat -J` writes records, so that
+ * a corrected decoder or table can be tried on the same file. A key or value that is no UTF-8 goes
+ * as base64, in key_b64 or value_b64. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -91,9 +91,10 @@ static bool write_letter(struct file_deadletter *deadletter, const struct batch 
     buffer_reset(line);
     buffer_puts(line, "{\"topic\":");
     put_string(line, record->topic, strlen(record->topic));
-    buffer_printf(line, ",\"partition\":%d,\"offset\":%lld,\"tstype\":\"%s\",\"ts\":%lld,\"headers\":[",
-                  (int) record->partition, (long long) record->offset,
-                  record->timestamp_ms < 0 ? "unknown" : "create", (long long) record->timestamp_ms);
+    buffer_printf(
+        line, ",\"partition\":%d,\"offset\":%lld,\"tstype\":\"%s\",\"ts\":%lld,\"headers\":[",
+        (int) record->partition, (long long) record->offset,
+        record->timestamp_ms < 0 ? "unknown" : "create", (long long) record->timestamp_ms);
     bool good = put_headers(line, batch, reject, deadletter->pipeline);
     buffer_puts(line, "]");
     put_bytes(line, "key", "key_b64", record->key, record->key_length);

@@ -83,14 +83,14 @@ static json_t *describe_partitions(struct lane *lane)
     const struct lane_partition *partition = lane_lock_partitions(lane, &count);
     for (; count; count--, partition++) {
         int64_t lag = partition->high < 0 || partition->applied < 0 ? -1
-                      : partition->high < partition->applied ? 0
+                      : partition->high < partition->applied        ? 0
                                                              : partition->high - partition->applied;
-        json_array_append_new(
-            list, json_pack("{s:s, s:i, s:s, s:o, s:o, s:o, s:o}", "topic", partition->topic,
-                            "partition", (int) partition->number, "state", partition->state,
-                            "applied", known(partition->applied), "position",
-                            known(partition->position), "end", known(partition->high), "lag",
-                            known(lag)));
+        json_array_append_new(list, json_pack("{s:s, s:i, s:s, s:o, s:o, s:o, s:o}", "topic",
+                                              partition->topic, "partition",
+                                              (int) partition->number, "state", partition->state,
+                                              "applied", known(partition->applied), "position",
+                                              known(partition->position), "end",
+                                              known(partition->high), "lag", known(lag)));
     }
     lane_unlock_partitions(lane);
     return list;
@@ -103,7 +103,8 @@ static json_t *describe_lane(struct lane *lane)
     lane_status(lane, &status);
     int64_t source_us = atomic_load(&metrics->source_us);
     int64_t applied_us = atomic_load(&metrics->applied_us);
-    uint64_t rejected = atomic_load(&metrics->rejects_decode) + atomic_load(&metrics->rejects_apply);
+    uint64_t rejected =
+        atomic_load(&metrics->rejects_decode) + atomic_load(&metrics->rejects_apply);
     return json_pack(
         "{s:s, s:s, s:s, s:I, s:s, s:b, s:b, s:b, s:I, s:I, s:I, s:o, s:o, s:o, s:o}", "pipeline",
         status.pipeline, "group", status.group, "target", status.target, "lane",
@@ -111,7 +112,8 @@ static json_t *describe_lane(struct lane *lane)
         "joined", status.joined, "kafka_reachable", !status.kafka_away, "target_reachable",
         status.target_ready, "records", (json_int_t) atomic_load(&metrics->records), "changes",
         (json_int_t) atomic_load(&metrics->changes), "rejected", (json_int_t) rejected,
-        "last_change_at", source_us == INT64_MIN ? json_null() : json_real((double) source_us / 1e6),
+        "last_change_at",
+        source_us == INT64_MIN ? json_null() : json_real((double) source_us / 1e6),
         "last_commit_at", applied_us ? json_real((double) applied_us / 1e6) : json_null(),
         "last_error", *status.last_error ? json_string(status.last_error) : json_null(),
         "partitions", describe_partitions(lane));
@@ -234,10 +236,10 @@ enum ods_status http_start(struct http *http, struct lane *const *lanes, size_t 
 {
     http->lanes = lanes;
     http->lane_count = count;
-    http->daemon = MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_AUTO, 0, NULL, NULL,
-                                    answer, http, MHD_OPTION_LISTEN_SOCKET, http->fd,
-                                    MHD_OPTION_CONNECTION_LIMIT, 32u,
-                                    MHD_OPTION_CONNECTION_TIMEOUT, 10u, MHD_OPTION_END);
+    http->daemon =
+        MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_AUTO, 0, NULL, NULL, answer,
+                         http, MHD_OPTION_LISTEN_SOCKET, http->fd, MHD_OPTION_CONNECTION_LIMIT, 32u,
+                         MHD_OPTION_CONNECTION_TIMEOUT, 10u, MHD_OPTION_END);
     if (!http->daemon)
         return error_set(error, ODS_FATAL, "the HTTP server does not start");
     http->fd = -1; /* the server's now */

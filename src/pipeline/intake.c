@@ -24,8 +24,8 @@ enum ods_status intake_add(struct batch *batch, struct decoder *decoder,
     enum ods_status status = decoder->ops->decode(decoder, batch, index, error);
     if (status == ODS_REJECT) {
         batch->change_count = changes;
-        status = batch_add_reject(batch, index, "decode", error) ? ODS_OK
-                                                                : out_of_memory(error, record);
+        status =
+            batch_add_reject(batch, index, "decode", error) ? ODS_OK : out_of_memory(error, record);
     }
     if (status == ODS_OK &&
         !batch_cover(batch, record->topic, record->partition, from, record->offset))

@@ -13,10 +13,10 @@
 #include "core/time.h"
 #include "pipeline/lane_room.h"
 
-/* Without a sign of life for so long a thread is stuck. Waiting for an outage is a sign of life; one
- * statement of the target may take long. */
+/* Without a sign of life for so long a thread is stuck. Waiting for an outage is a sign of life;
+ * one statement of the target may take long. */
 #define CONSUMER_STUCK_US INT64_C(60000000)
-#define WRITER_STUCK_US INT64_C(600000000)
+#define WRITER_STUCK_US   INT64_C(600000000)
 
 void lane_limits_set(struct lane_limits *limits, const struct settings *settings)
 {
@@ -85,14 +85,16 @@ static enum ods_status open_plugins(struct lane *lane, int *exit_code, struct er
         return error_set(error, ODS_FATAL, "pipeline \"%s\": there is no format \"%s\"",
                          pipeline->name, pipeline->format);
     if (!sink)
-        return error_set(error, ODS_FATAL, "pipeline \"%s\": there is no target \"%s\" of a known "
-                         "type", pipeline->name, pipeline->target);
+        return error_set(error, ODS_FATAL,
+                         "pipeline \"%s\": there is no target \"%s\" of a known "
+                         "type",
+                         pipeline->name, pipeline->target);
     for (size_t i = 0; i < pipeline->topics.count; i++)
         if (strcmp(pipeline->topics.items[i], lane->settings->dead_letter.topic) == 0)
             return error_set(error, ODS_FATAL,
                              "pipeline \"%s\" reads \"%s\", which is dead_letter.topic: its bad "
-                             "records would come back for ever", pipeline->name,
-                             lane->settings->dead_letter.topic);
+                             "records would come back for ever",
+                             pipeline->name, lane->settings->dead_letter.topic);
     struct decoder_config decoder_config = {.pipeline = pipeline};
     status = decoder->open(&lane->decoder, &decoder_config, error);
     if (status != ODS_OK)
@@ -275,7 +277,7 @@ static bool is_stuck(const struct lane *lane)
 
 void lane_status(struct lane *lane, struct lane_status *status)
 {
-    *status = (struct lane_status) {
+    *status = (struct lane_status){
         .pipeline = lane->pipeline->name,
         .group = lane->pipeline->group_id,
         .target = lane->pipeline->target,

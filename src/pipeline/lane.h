@@ -4,8 +4,8 @@
  *         ▲────────── the same ──────────┘
  *
  * The consumer decodes into the batch being filled and hands it over as soon as the writer is idle.
- * The writer applies it, rows and offsets in one transaction, and gives it back. Lanes share nothing
- * but settings and the HTTP thread that reads their counters.
+ * The writer applies it, rows and offsets in one transaction, and gives it back. Lanes share
+ * nothing but settings and the HTTP thread that reads their counters.
  */
 #ifndef LANE_H
 #define LANE_H

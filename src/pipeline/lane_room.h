@@ -1,4 +1,5 @@
-/* What the files of a lane share: lane.c, consumer.c, rebalance.c, writer.c. Nobody else includes it. */
+/* What the files of a lane share: lane.c, consumer.c, rebalance.c, writer.c. Nobody else includes
+ * it. */
 #ifndef LANE_ROOM_H
 #define LANE_ROOM_H
 
@@ -44,11 +45,11 @@ struct lane {
     struct batch *idle[QUEUE_MAX]; /* empty batches */
     size_t idle_count;
     struct batch *filling;
-    size_t in_flight;    /* batches with the writer, the request not counted */
+    size_t in_flight; /* batches with the writer, the request not counted */
     bool request_out, greeted;
-    bool held;           /* partitions are paused: no batch is free */
-    int64_t starved_us;  /* since when no batch is free, 0: one is */
-    int64_t next_tick_us;
+    bool held;          /* partitions are paused: no batch is free */
+    int64_t starved_us; /* since when no batch is free, 0: one is */
+    int64_t next_tick_us, next_commit_us;
     unsigned decode_failures;
 
     /* The request's: the consumer's unless request_out. */
@@ -76,12 +77,12 @@ struct lane {
 };
 
 #define LANE_FIELDS(lane)                                                                          \
-    ((const char *const[]) {"pipeline", (lane)->pipeline->name, "lane", (lane)->index_text, NULL})
+    ((const char *const[]){"pipeline", (lane)->pipeline->name, "lane", (lane)->index_text, NULL})
 
 /* Stop this lane, and with it the daemon. Logs; the first failure counts. Any thread. */
 void lane_fail(struct lane *lane, int exit_code, const struct error *error);
 void lane_note_error(struct lane *lane, const char *text); /* for /status */
-void lane_wake(void *lane); /* the consumer, from any thread */
+void lane_wake(void *lane);                                /* the consumer, from any thread */
 void lane_wake_writer(struct lane *lane);
 struct slot *lane_slot(struct lane *lane, const struct batch *batch);
 

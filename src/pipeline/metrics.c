@@ -84,6 +84,9 @@ void metrics_applied(struct metrics *metrics, const struct batch *batch,
     add(&metrics->skipped, result->skipped);
     add(&metrics->columns_added, result->columns_added);
     add(&metrics->tables_created, result->tables_created);
+    add(&metrics->columns_changed, result->columns_changed);
+    add(&metrics->nul_stripped, result->nul_stripped);
+    add(&metrics->values_lost, result->values_lost);
     add(&metrics->rejects_decode, decode);
     add(&metrics->rejects_apply, batch->reject_count - decode);
     for (int i = 0; i < PASS_COUNT; i++)
@@ -99,7 +102,10 @@ struct counter_row {
     size_t offset;
 };
 
-#define ROW(name, labels, help, field) {name, labels, help, offsetof(struct metrics, field)}
+#define ROW(name, labels, help, field)                                                             \
+    {                                                                                              \
+        name, labels, help, offsetof(struct metrics, field)                                        \
+    }
 #define SAME NULL /* as the row before: one metric, another label */
 
 static const struct counter_row counter_rows[] = {
@@ -110,12 +116,21 @@ static const struct counter_row counter_rows[] = {
     ROW("rows_total", ",action=\"upsert\"", "Rows that the target was sent", upserted),
     ROW(SAME, ",action=\"delete\"", NULL, deleted),
     ROW(SAME, ",action=\"truncate\"", NULL, truncated),
-    ROW("changes_folded_total", "", "Changes that a later one of the same key in the same batch "
-        "made superfluous", folded),
+    ROW("changes_folded_total", "",
+        "Changes that a later one of the same key in the same batch "
+        "made superfluous",
+        folded),
     ROW("deletes_missing_total", "", "Deletes of rows that the target did not have", missing),
     ROW("changes_skipped_total", "", "Changes that the configuration leaves out", skipped),
     ROW("columns_added_total", "", "Columns added to tables of the target", columns_added),
     ROW("tables_created_total", "", "Tables created in the target", tables_created),
+    ROW("columns_changed_total", "",
+        "Columns of the target widened, made nullable, or kept aside for a new one",
+        columns_changed),
+    ROW("values_lost_total", "",
+        "Values that a key change did not carry and no old row had: NULL in the target",
+        values_lost),
+    ROW("nul_stripped_total", "", "Values that lost a U+0000, with nul: strip", nul_stripped),
     ROW("records_rejected_total", ",stage=\"decode\"", "Records set aside in the dead-letter topic",
         rejects_decode),
     ROW(SAME, ",stage=\"apply\"", NULL, rejects_apply),
@@ -198,7 +213,8 @@ static void write_histogram(struct buffer *out, const char *name, const char *he
         write_labels(out, &statuses[i]);
         buffer_printf(out, "} %g\nods_sink_%s_count{",
                       (double) atomic_load_explicit(&histogram->sum, memory_order_relaxed) /
-                          bounds->unit, name);
+                          bounds->unit,
+                      name);
         write_labels(out, &statuses[i]);
         buffer_printf(out, "} %" PRIu64 "\n", sum);
     }
@@ -214,7 +230,8 @@ static void write_states(struct buffer *out, size_t count, const struct lane_sta
             buffer_printf(out, ",state=\"%s\"} %d\n", lane_state_name(state),
                           statuses[i].state == state);
         }
-    write_head(out, "lane_ready", "gauge", "1 when the lane is in its group and its target answers");
+    write_head(out, "lane_ready", "gauge",
+               "1 when the lane is in its group and its target answers");
     for (size_t i = 0; i < count; i++) {
         buffer_puts(out, "ods_sink_lane_ready{");
         write_labels(out, &statuses[i]);
@@ -289,9 +306,11 @@ static void write_process(struct buffer *out)
     if (!file)
         return;
     if (fscanf(file, "%*d %ld", &pages) == 1)
-        buffer_printf(out, "# HELP process_resident_memory_bytes Memory in use\n"
-                           "# TYPE process_resident_memory_bytes gauge\n"
-                           "process_resident_memory_bytes %ld\n", pages * sysconf(_SC_PAGESIZE));
+        buffer_printf(out,
+                      "# HELP process_resident_memory_bytes Memory in use\n"
+                      "# TYPE process_resident_memory_bytes gauge\n"
+                      "process_resident_memory_bytes %ld\n",
+                      pages * sysconf(_SC_PAGESIZE));
     fclose(file);
 }
 
@@ -300,17 +319,21 @@ void metrics_write(struct buffer *out, struct lane *const *lanes, size_t count)
     struct lane_status statuses[count ? count : 1];
     for (size_t i = 0; i < count; i++)
         lane_status(lanes[i], &statuses[i]);
-    buffer_printf(out, "# HELP ods_sink_info The version\n# TYPE ods_sink_info gauge\n"
-                       "ods_sink_info{version=\"%s\"} 1\n", ODS_VERSION);
+    buffer_printf(out,
+                  "# HELP ods_sink_info The version\n# TYPE ods_sink_info gauge\n"
+                  "ods_sink_info{version=\"%s\"} 1\n",
+                  ODS_VERSION);
     write_counters(out, lanes, count, statuses);
     write_histogram(out, "batch_records", "Records in a batch", &histogram_records,
                     offsetof(struct metrics, batch_records), lanes, count, statuses);
     write_histogram(out, "apply_seconds", "Time that the target took for a batch",
                     &histogram_seconds, offsetof(struct metrics, apply_seconds), lanes, count,
                     statuses);
-    write_histogram(out, "latency_seconds", "From the source's commit to the target's, for the "
-                    "oldest change of each batch; snapshots left out", &histogram_seconds,
-                    offsetof(struct metrics, latency_seconds), lanes, count, statuses);
+    write_histogram(out, "latency_seconds",
+                    "From the source's commit to the target's, for the "
+                    "oldest change of each batch; snapshots left out",
+                    &histogram_seconds, offsetof(struct metrics, latency_seconds), lanes, count,
+                    statuses);
     write_states(out, count, statuses);
     write_times(out, lanes, count, statuses);
     write_partitions(out, lanes, count, statuses);

@@ -113,7 +113,7 @@ void pipelines_look(struct pipelines *pipelines, struct pipelines_state *state)
     uint64_t ends;
     ssize_t got = read(pipelines->finished_fd, &ends, sizeof ends);
     (void) got;
-    *state = (struct pipelines_state) {.lanes = pipelines->count};
+    *state = (struct pipelines_state){.lanes = pipelines->count};
     for (size_t i = 0; i < pipelines->count; i++) {
         struct lane_status status;
         lane_status(pipelines->lanes[i], &status);

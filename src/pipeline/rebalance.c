@@ -2,8 +2,8 @@
  * kafka_poll() or kafka_leave().
  *
  * A new partition goes ASKING → ASKED → LOCATING → SEEKING → ACTIVE. The question for the target's
- * offsets travels through the same queue as the batches, so its answer always counts what was handed
- * over before it, and a target that is away keeps the writer waiting, never the group.
+ * offsets travels through the same queue as the batches, so its answer always counts what was
+ * handed over before it, and a target that is away keeps the writer waiting, never the group.
  */
 #include "pipeline/lane_room.h"
 
@@ -14,10 +14,11 @@
 #include "core/log.h"
 #include "core/time.h"
 
-#define REVOKE_WAIT_US INT64_C(10000000)  /* for batches that are being applied */
-#define OUTAGE_WAIT_US INT64_C(1000000)   /* the target is away: no use in waiting longer */
+#define REVOKE_WAIT_US  INT64_C(10000000) /* for batches that are being applied */
+#define OUTAGE_WAIT_US  INT64_C(1000000)  /* the target is away: no use in waiting longer */
 #define ABANDON_WAIT_US INT64_C(2000000)  /* for an interrupted writer to come back */
-#define LATER_US INT64_C(200000)
+#define COMMIT_WAIT_MS  500
+#define LATER_US        INT64_C(200000)
 
 void rebalance_assigned(void *context, const rd_kafka_topic_partition_list_t *partitions)
 {
@@ -79,8 +80,8 @@ static void abandon_batches(struct lane *lane)
 static void forget(struct lane *lane, const rd_kafka_topic_partition_list_t *partitions)
 {
     for (int i = 0; i < partitions->cnt; i++) {
-        struct partition *partition = assignment_find(
-            &lane->assignment, partitions->elems[i].topic, partitions->elems[i].partition);
+        struct partition *partition = assignment_find(&lane->assignment, partitions->elems[i].topic,
+                                                      partitions->elems[i].partition);
         if (partition)
             partition->state = PARTITION_GONE;
     }
@@ -108,13 +109,16 @@ void rebalance_revoked(void *context, const rd_kafka_topic_partition_list_t *par
     if (!lost)
         wait_for_batches(lane, partitions, REVOKE_WAIT_US, true);
     if (any_in_flight(lane, partitions)) {
-        log_event(LOG_WARN, LANE_FIELDS(lane), "gives up batches that cover %s partitions; their "
-                  "next owner reads them again", lost ? "lost" : "revoked");
+        log_event(LOG_WARN, LANE_FIELDS(lane),
+                  "gives up batches that cover %s partitions; their "
+                  "next owner reads them again",
+                  lost ? "lost" : "revoked");
         abandon_batches(lane);
         wait_for_batches(lane, partitions, ABANDON_WAIT_US, false);
     }
+    /* Waited for: behind the request to join again it would come with an old generation. */
     if (!lost)
-        rebalance_commit(lane, 0);
+        rebalance_commit(lane, COMMIT_WAIT_MS);
     forget(lane, partitions);
 }
 
@@ -184,7 +188,7 @@ void rebalance_ask(struct lane *lane)
         if (partition->state != PARTITION_ASKING || partition->not_before_us > now_us)
             continue;
         partition->state = PARTITION_ASKED;
-        lane->asked[lane->asked_count++] = (struct position) {
+        lane->asked[lane->asked_count++] = (struct position){
             .topic = partition->topic, .partition = partition->number, .offset = OFFSET_NONE};
     }
     /* The first question is asked without partitions too: it makes the target known to be there. */
@@ -252,16 +256,15 @@ static void locate(struct lane *lane)
         return;
     unknown = rd_kafka_topic_partition_list_new(list->cnt);
     for (int i = 0; i < list->cnt; i++) {
-        struct partition *partition = assignment_find(&lane->assignment, list->elems[i].topic,
-                                                      list->elems[i].partition);
+        struct partition *partition =
+            assignment_find(&lane->assignment, list->elems[i].topic, list->elems[i].partition);
         partition->position = partition->stored;
         if (partition->stored != OFFSET_NONE)
             partition->state = PARTITION_SEEKING;
         else
             rd_kafka_topic_partition_list_add(unknown, partition->topic, partition->number);
     }
-    enum ods_status status =
-        unknown->cnt ? kafka_committed(lane->source, unknown, &error) : ODS_OK;
+    enum ods_status status = unknown->cnt ? kafka_committed(lane->source, unknown, &error) : ODS_OK;
     if (status != ODS_OK)
         lane_note_error(lane, error.text);
     for (int i = 0; i < unknown->cnt; i++) {
@@ -285,16 +288,15 @@ void rebalance_locate(struct lane *lane)
     struct error error;
     error_init(&error);
     locate(lane);
-    rd_kafka_topic_partition_list_t *list =
-        lane->held ? NULL : list_due(lane, PARTITION_SEEKING);
+    rd_kafka_topic_partition_list_t *list = lane->held ? NULL : list_due(lane, PARTITION_SEEKING);
     if (!list)
         return;
     enum ods_status status = kafka_start_partitions(lane->source, list, &error);
     if (status != ODS_OK)
         lane_note_error(lane, error.text);
     for (int i = 0; i < list->cnt; i++) {
-        struct partition *partition = assignment_find(&lane->assignment, list->elems[i].topic,
-                                                      list->elems[i].partition);
+        struct partition *partition =
+            assignment_find(&lane->assignment, list->elems[i].topic, list->elems[i].partition);
         if (status == ODS_OK && !list->elems[i].err) {
             partition->state = PARTITION_ACTIVE;
             log_event(LOG_DEBUG, LANE_FIELDS(lane), "%s [%d] starts at %lld", partition->topic,

@@ -51,7 +51,7 @@ static bool begin_outage(struct lane *lane, struct outage *outage)
     if (outage->since_us)
         return false;
     outage->since_us = time_monotonic_us();
-    outage->rare = (struct rare) {0};
+    outage->rare = (struct rare){0};
     backoff_init(&outage->backoff, atomic_load(&lane->limits->retry_initial_ms),
                  atomic_load(&lane->limits->retry_max_ms));
     return true;
@@ -134,9 +134,11 @@ static void log_rejects(struct lane *lane, const struct batch *batch)
     /* Each stands in the dead-letter topic with its reason; the log has the first of a batch. */
     const struct reject *reject = batch->rejects;
     const struct record *record = &batch->records[reject->record];
-    log_event(LOG_WARN, LANE_FIELDS(lane), "%u record%s set aside; topic %s partition %d offset "
-              "%lld: %s: %s", batch->reject_count, batch->reject_count == 1 ? "" : "s",
-              record->topic, (int) record->partition, (long long) record->offset, reject->stage,
+    log_event(LOG_WARN, LANE_FIELDS(lane),
+              "%u record%s set aside; topic %s partition %d offset "
+              "%lld: %s: %s",
+              batch->reject_count, batch->reject_count == 1 ? "" : "s", record->topic,
+              (int) record->partition, (long long) record->offset, reject->stage,
               reject->error.text);
 }
 
@@ -158,7 +160,7 @@ static enum ods_status apply(struct lane *lane, struct slot *slot, struct outage
         if (given_up(lane, slot))
             return ODS_RETRY;
         error_init(&error);
-        result = (struct apply_result) {0};
+        result = (struct apply_result){0};
         set_state(lane, LANE_APPLYING);
         started_us = time_monotonic_us();
         status = lane->sink->ops->apply(lane->sink, slot->batch, &hooks, &result, &error);
@@ -218,8 +220,7 @@ void *writer_main(void *context)
         if (!batch)
             continue;
         struct slot *slot = lane_slot(lane, batch);
-        slot->outcome =
-            slot->is_request ? answer(lane, slot, &outage) : apply(lane, slot, &outage);
+        slot->outcome = slot->is_request ? answer(lane, slot, &outage) : apply(lane, slot, &outage);
         set_state(lane, LANE_IDLE);
         queue_push_done(lane->queue, batch);
     }

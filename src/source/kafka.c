@@ -9,6 +9,7 @@
  * group's protocol never waits for the target.
  */
 #include "source/kafka.h"
+#include "source/kafka_conf.h"
 
 #include <stdatomic.h>
 #include <stdio.h>
@@ -18,14 +19,10 @@
 #include "core/log.h"
 #include "core/time.h"
 
-#define CALL_TIMEOUT_MS 2000
+#define CALL_TIMEOUT_MS    2000
 #define ASSIGNMENT_WAIT_US INT64_C(4000000)
-#define RARE_US INT64_C(60000000)
-
-/* Before 2.2 a broker thread whose queue was full sleeps for up to a second, whatever is taken out
- * of the queue meanwhile; from 2.2 on a property says how long. */
-#define NUDGE_BYTES 262144
-#define VERSION_FETCH_QUEUE_BACKOFF 0x020200ff
+#define RARE_US            INT64_C(60000000)
+#define NUDGE_BYTES        262144 /* taken since fetching was last asked for */
 
 struct kafka_source {
     rd_kafka_t *rk;
@@ -33,18 +30,18 @@ struct kafka_source {
     struct kafka_events events;
     const char *pipeline;
     char lane[24];
-    size_t queue_peak; /* messages waiting at most since fetching was last asked for */
+    size_t queue_peak;  /* messages waiting at most since fetching was last asked for */
     size_t taken_bytes; /* since then */
-    bool nudge;        /* this librdkafka needs kafka_keep_fetching() */
-    bool was_assigned; /* at least once */
-    bool must_leak;    /* left without ever having been assigned anything */
+    bool nudge;         /* this librdkafka needs kafka_keep_fetching() */
+    bool was_assigned;  /* at least once */
+    bool must_leak;     /* left without ever having been assigned anything */
     atomic_bool joined, away;
     struct rare trouble, missing_topic;
     int64_t next_probe_us;
 };
 
 #define LOG_FIELDS(source)                                                                         \
-    ((const char *const[]) {"pipeline", (source)->pipeline, "lane", (source)->lane, NULL})
+    ((const char *const[]){"pipeline", (source)->pipeline, "lane", (source)->lane, NULL})
 
 bool rare_due(struct rare *rare, uint64_t *held_back)
 {
@@ -59,77 +56,8 @@ bool rare_due(struct rare *rare, uint64_t *held_back)
     return true;
 }
 
-static bool is_secret(const char *property)
-{
-    return strstr(property, "password") || strstr(property, "secret") || strstr(property, "key") ||
-           strstr(property, "jaas") || strstr(property, "sasl.oauthbearer.config");
-}
-
-static bool conf_set(rd_kafka_conf_t *conf, const char *name, const char *value,
-                     struct error *error)
-{
-    char text[512];
-    if (rd_kafka_conf_set(conf, name, value, text, sizeof text) == RD_KAFKA_CONF_OK)
-        return true;
-    error_set(error, ODS_FATAL, "kafka.properties: \"%s\" is refused by librdkafka: %s", name,
-              is_secret(name) ? "its value is not valid" : text);
-    return false;
-}
-
-static bool conf_set_all(rd_kafka_conf_t *conf, const char *const *pairs, struct error *error)
-{
-    for (; pairs && *pairs; pairs += 2)
-        if (!conf_set(conf, pairs[0], pairs[1], error))
-            return false;
-    return true;
-}
-
-static bool is_owned(const char *const *owned, const char *name)
-{
-    for (; owned && *owned; owned += 2)
-        if (strcmp(*owned, name) == 0)
-            return true;
-    return false;
-}
-
-static void on_log(const rd_kafka_t *rk, int level, const char *facility, const char *text)
-{
-    log_debug("librdkafka %s: %s", facility, text);
-}
-
-rd_kafka_conf_t *kafka_conf(const struct kafka_settings *kafka, const char *const *defaults,
-                            const char *const *owned, struct error *error)
-{
-    rd_kafka_conf_t *conf = rd_kafka_conf_new();
-    if (!conf) {
-        error_set(error, ODS_FATAL, "out of memory for a Kafka client");
-        return NULL;
-    }
-    if (!conf_set_all(conf, defaults, error) ||
-        !conf_set(conf, "bootstrap.servers", kafka->bootstrap_servers, error))
-        goto refused;
-    for (size_t i = 0; i < kafka->properties.count; i++) {
-        const struct property *property = &kafka->properties.items[i];
-        if (is_owned(owned, property->name)) {
-            error_set(error, ODS_FATAL,
-                      "kafka.properties: \"%s\" is set by ods-sink itself, which depends on it: "
-                      "remove it",
-                      property->name);
-            goto refused;
-        }
-        if (!conf_set(conf, property->name, property->value, error))
-            goto refused;
-    }
-    if (!conf_set_all(conf, owned, error))
-        goto refused;
-    rd_kafka_conf_set_log_cb(conf, on_log);
-    return conf;
-refused:
-    rd_kafka_conf_destroy(conf);
-    return NULL;
-}
-
-/* Kafka can't be used at the moment. librdkafka goes on trying; the log says so once, then rarely. */
+/* Kafka can't be used at the moment. librdkafka goes on trying; the log says so once, then rarely.
+ */
 static void on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
 {
     struct kafka_source *source = opaque;
@@ -140,16 +68,17 @@ static void on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
         code == RD_KAFKA_RESP_ERR__SSL)
         atomic_store(&source->away, true);
     if (rare_due(&source->trouble, &held_back))
-        log_event(LOG_WARN, LOG_FIELDS(source), "Kafka: %s (%s); trying again, %llu more like it "
-                  "since the last line", reason, rd_kafka_err2name(code),
-                  (unsigned long long) held_back);
+        log_event(LOG_WARN, LOG_FIELDS(source),
+                  "Kafka: %s (%s); trying again, %llu more like it "
+                  "since the last line",
+                  reason, rd_kafka_err2name(code), (unsigned long long) held_back);
 }
 
 static void is_back(struct kafka_source *source)
 {
     if (!atomic_exchange(&source->away, false))
         return;
-    source->trouble = (struct rare) {0};
+    source->trouble = (struct rare){0};
     log_event(LOG_INFO, LOG_FIELDS(source), "Kafka answers again");
 }
 
@@ -214,105 +143,13 @@ static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code,
     log_failure(source, rd_kafka_incremental_unassign(rk, partitions));
 }
 
-/* Defaults that keep memory bounded and latency low; kafka.properties may change them. */
-static const char *const consumer_defaults[] = {
-    "topic.metadata.refresh.interval.ms", "10000", /* topics that appear later */
-    /* A member that dies is missed for so long; one that hangs is fenced by the target anyway. */
-    "session.timeout.ms", "10000",
-    "heartbeat.interval.ms", "1000",
-    "isolation.level", "read_committed",
-    "queued.max.messages.kbytes", "4096",
-    "queued.min.messages", "100000",
-    /* Of compressed records: what they unpack to is many times as much. */
-    "fetch.message.max.bytes", "131072",
-    "fetch.max.bytes", "524288",
-    "fetch.wait.max.ms", "100",
-    "fetch.error.backoff.ms", "100",
-    "reconnect.backoff.max.ms", "5000",
-    NULL,
-};
-
-/* Dead letters of this daemon never come back through a pattern. */
-static char *blacklist_of(const char *topic)
-{
-    char *pattern = malloc(2 * strlen(topic) + 3), *at = pattern;
-    if (!pattern)
-        return NULL;
-    *at++ = '^';
-    for (const char *c = topic; *c; c++) {
-        if (*c == '.')
-            *at++ = '\\';
-        *at++ = *c;
-    }
-    *at++ = '$';
-    *at = '\0';
-    return pattern;
-}
-
-/* A static member keeps its partitions over a restart; each lane needs a name of its own. */
-static const char *property_of(const struct kafka_settings *kafka, const char *name)
-{
-    const char *value = NULL;
-    for (size_t i = 0; i < kafka->properties.count; i++)
-        if (strcmp(kafka->properties.items[i].name, name) == 0)
-            value = kafka->properties.items[i].value;
-    return value;
-}
-
-static rd_kafka_conf_t *consumer_conf(const struct settings *settings,
-                                      const struct pipeline_settings *pipeline, size_t lane,
-                                      struct error *error)
-{
-    const char *const owned[] = {
-        "group.id", pipeline->group_id,
-        "enable.auto.commit", "false",
-        "enable.auto.offset.store", "false",
-        "auto.offset.reset", "error",
-        "partition.assignment.strategy", "cooperative-sticky",
-        "allow.auto.create.topics", "false",
-        "enable.partition.eof", "false",
-        NULL,
-    };
-    rd_kafka_conf_t *conf = kafka_conf(&settings->kafka, consumer_defaults, owned, error);
-    char name[512];
-    bool good = conf != NULL;
-    const char *client = property_of(&settings->kafka, "client.id");
-    const char *member = property_of(&settings->kafka, "group.instance.id");
-    if (good) {
-        snprintf(name, sizeof name, "%s-%s-%zu", client ? client : "ods-sink", pipeline->name, lane);
-        good = conf_set(conf, "client.id", name, error);
-    }
-    /* Says nothing to a consumer, but fetch.max.bytes may not be below it. */
-    if (good)
-        good = conf_set(conf, "message.max.bytes", "1000", error);
-    if (good && member) {
-        snprintf(name, sizeof name, "%s-%s-%zu", member, pipeline->name, lane);
-        good = conf_set(conf, "group.instance.id", name, error);
-    }
-    if (good && rd_kafka_version() >= VERSION_FETCH_QUEUE_BACKOFF &&
-        !property_of(&settings->kafka, "fetch.queue.backoff.ms"))
-        good = conf_set(conf, "fetch.queue.backoff.ms", "5", error);
-    if (good && *settings->dead_letter.topic &&
-        !property_of(&settings->kafka, "topic.blacklist")) {
-        char *blacklist = blacklist_of(settings->dead_letter.topic);
-        good = blacklist && conf_set(conf, "topic.blacklist", blacklist, error);
-        free(blacklist);
-    }
-    if (!good && conf) {
-        rd_kafka_conf_destroy(conf);
-        conf = NULL;
-    }
-    return conf;
-}
-
 static enum ods_status subscribe(struct kafka_source *source,
                                  const struct pipeline_settings *pipeline, struct error *error)
 {
     rd_kafka_topic_partition_list_t *topics =
         rd_kafka_topic_partition_list_new((int) pipeline->topics.count);
     for (size_t i = 0; i < pipeline->topics.count; i++)
-        rd_kafka_topic_partition_list_add(topics, pipeline->topics.items[i],
-                                          RD_KAFKA_PARTITION_UA);
+        rd_kafka_topic_partition_list_add(topics, pipeline->topics.items[i], RD_KAFKA_PARTITION_UA);
     rd_kafka_resp_err_t code = rd_kafka_subscribe(source->rk, topics);
     rd_kafka_topic_partition_list_destroy(topics);
     if (code)
@@ -329,7 +166,7 @@ enum ods_status kafka_open(struct kafka_source **out, const struct settings *set
     char text[512];
     static const uint64_t one = 1;
     struct kafka_source *source = calloc(1, sizeof *source);
-    rd_kafka_conf_t *conf = consumer_conf(settings, pipeline, lane, error);
+    rd_kafka_conf_t *conf = kafka_consumer_conf(settings, pipeline, lane, error);
     if (!source)
         error_set(error, ODS_FATAL, "out of memory for a consumer");
     if (!source || !conf)
@@ -412,9 +249,9 @@ rd_kafka_message_t *kafka_poll(struct kafka_source *source)
     return message;
 }
 
-/* A request to the partitions' leaders wakes their threads, which then see that there is room. It is
- * worth one round trip each time that the queue has emptied to half of what it held: measured with
- * 4 KB records and a consumer of 10 us a record, 77,000 instead of 5,700 a second. */
+/* A request to the partitions' leaders wakes their threads, which then see that there is room. It
+ * is worth one round trip each time that the queue has emptied to half of what it held: measured
+ * with 4 KB records and a consumer of 10 us a record, 77,000 instead of 5,700 a second. */
 void kafka_keep_fetching(struct kafka_source *source)
 {
     if (!source->nudge)
@@ -447,8 +284,7 @@ enum ods_status kafka_start_partitions(struct kafka_source *source,
 {
     /* Paused first, so that the seek alone decides where fetching goes on. */
     rd_kafka_pause_partitions(source->rk, partitions);
-    rd_kafka_error_t *failure =
-        rd_kafka_seek_partitions(source->rk, partitions, CALL_TIMEOUT_MS);
+    rd_kafka_error_t *failure = rd_kafka_seek_partitions(source->rk, partitions, CALL_TIMEOUT_MS);
     if (failure) {
         error_set(error, ODS_RETRY, "seek: %s", rd_kafka_error_string(failure));
         rd_kafka_error_destroy(failure);
@@ -484,8 +320,8 @@ enum ods_status kafka_committed(struct kafka_source *source,
 enum ods_status kafka_watermarks(struct kafka_source *source, const char *topic, int32_t partition,
                                  int64_t *low, int64_t *high, struct error *error)
 {
-    rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(source->rk, topic, partition, low,
-                                                                high, CALL_TIMEOUT_MS);
+    rd_kafka_resp_err_t code =
+        rd_kafka_query_watermark_offsets(source->rk, topic, partition, low, high, CALL_TIMEOUT_MS);
     if (code)
         return error_set(error, ODS_RETRY, "topic %s partition %d: can't ask for its offsets: %s",
                          topic, (int) partition, rd_kafka_err2str(code));
@@ -557,13 +393,17 @@ enum ods_status kafka_classify(struct kafka_source *source, const rd_kafka_messa
     }
     if (message->err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) {
         if (rare_due(&source->missing_topic, &held_back))
-            log_event(LOG_INFO, LOG_FIELDS(source), "there is no topic %s yet; it is picked up when "
-                      "it appears", topic);
+            log_event(LOG_INFO, LOG_FIELDS(source),
+                      "there is no topic %s yet; it is picked up when "
+                      "it appears",
+                      topic);
         return ODS_OK;
     }
     if (rare_due(&source->trouble, &held_back))
-        log_event(LOG_WARN, LOG_FIELDS(source), "Kafka: %s%s%s; trying again, %llu more like it "
-                  "since the last line", topic, *topic ? ": " : "", rd_kafka_message_errstr(message),
+        log_event(LOG_WARN, LOG_FIELDS(source),
+                  "Kafka: %s%s%s; trying again, %llu more like it "
+                  "since the last line",
+                  topic, *topic ? ": " : "", rd_kafka_message_errstr(message),
                   (unsigned long long) held_back);
     return ODS_OK;
 }

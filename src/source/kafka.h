@@ -13,11 +13,6 @@
 #include <ods/status.h>
 #include "config/settings.h"
 
-/* A client configuration with the user's properties and then `owned` (name and value in turn,
- * NULL-terminated), which the user can't change. NULL with the error filled. */
-rd_kafka_conf_t *kafka_conf(const struct kafka_settings *kafka, const char *const *defaults,
-                            const char *const *owned, struct error *error);
-
 /* Messages that repeat for as long as an outage lasts: once at first, then once a minute. */
 struct rare {
     int64_t next_us;
@@ -28,7 +23,8 @@ bool rare_due(struct rare *rare, uint64_t *held_back);
 struct kafka_events {
     /* Partitions come. The source has them paused; they deliver after kafka_start_partitions(). */
     void (*assigned)(void *context, const rd_kafka_topic_partition_list_t *partitions);
-    /* Partitions go, at the latest when this returns. Lost: another member may have them already. */
+    /* Partitions go, at the latest when this returns. Lost: another member may have them already.
+     */
     void (*revoked)(void *context, const rd_kafka_topic_partition_list_t *partitions, bool lost);
     void *context;
 };
@@ -75,7 +71,8 @@ bool kafka_away(const struct kafka_source *source);
 /* At most once a second from the consumer thread: membership, and whether a lost Kafka is back. */
 void kafka_housekeep(struct kafka_source *source);
 
-/* ODS_OK: passing trouble that librdkafka goes on with, logged rarely. ODS_FATAL: error is filled. */
+/* ODS_OK: passing trouble that librdkafka goes on with, logged rarely. ODS_FATAL: error is filled.
+ */
 enum ods_status kafka_classify(struct kafka_source *source, const rd_kafka_message_t *message,
                                struct error *error);
 

@@ -1,6 +1,7 @@
 /* Questions about Kafka that don't need a group: does a topic belong to a pipeline, and is what the
  * configuration names there. */
 #include "source/kafka.h"
+#include "source/kafka_conf.h"
 
 #include <regex.h>
 #include <stdarg.h>
@@ -84,8 +85,10 @@ static void report_dead_letter(const struct reporter *reporter, const struct set
             say(reporter, "dead-letter topic %s is there", name);
             return;
         }
-    say(reporter, "dead-letter topic %s is not there: create it, unless the brokers create topics "
-                  "by themselves", name);
+    say(reporter,
+        "dead-letter topic %s is not there: create it, unless the brokers create topics "
+        "by themselves",
+        name);
 }
 
 enum ods_status kafka_check(const struct settings *settings,
@@ -96,8 +99,9 @@ enum ods_status kafka_check(const struct settings *settings,
     enum ods_status status = ODS_FATAL;
     const struct reporter reporter = {report, context};
     const struct rd_kafka_metadata *metadata = NULL;
-    const char *const owned[] = {"group.id", pipeline->group_id, "enable.auto.commit", "false",
-                                 "allow.auto.create.topics", "false", NULL};
+    const char *const owned[] = {"group.id", pipeline->group_id,         "enable.auto.commit",
+                                 "false",    "allow.auto.create.topics", "false",
+                                 NULL};
     char text[512];
     rd_kafka_t *rk = NULL;
     rd_kafka_conf_t *conf = kafka_conf(&settings->kafka, NULL, owned, error);

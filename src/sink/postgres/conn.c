@@ -133,6 +133,13 @@ static enum ods_status establish(struct conn *conn, struct error *error)
     return ODS_OK;
 }
 
+/* Notices would go to standard error, past the log; what matters comes as an error. */
+static void ignore_notice(void *context, const PGresult *notice)
+{
+    (void) context;
+    (void) notice;
+}
+
 /* Settings of the session: reproducible text forms, no surprises from the role's defaults. Batches
  * come as arrays of unknown size, for which the generic plan (an index look-up a row) is right. */
 static enum ods_status prepare_session(struct conn *conn, struct error *error)
@@ -192,6 +199,7 @@ enum ods_status conn_open(struct conn *conn, struct error *error)
         status = conn_error(conn, NULL, error);
     if (status == ODS_OK) {
         conn->generation++;
+        PQsetNoticeReceiver(conn->pg, ignore_notice, NULL);
         status = prepare_session(conn, error);
     }
     if (status != ODS_OK)
@@ -261,6 +269,24 @@ enum ods_status conn_query(struct conn *conn, const char *sql, int count, const 
     return collect(conn, result, error);
 }
 
+/* Formats of parameters: all binary. The largest count a table can ask for is its columns. */
+static const int *binary_formats(int count)
+{
+    enum { MOST = 1664 };
+    static const int formats[MOST] = {[0 ... MOST - 1] = 1};
+    return count <= MOST ? formats : NULL;
+}
+
+enum ods_status conn_query_params(struct conn *conn, const char *sql,
+                                  const struct conn_params *params, PGresult **result,
+                                  struct error *error)
+{
+    if (!PQsendQueryParams(conn->pg, sql, params->count, params->types, params->values,
+                           params->lengths, binary_formats(params->count), 0))
+        return lost(conn, error);
+    return collect(conn, result, error);
+}
+
 enum ods_status conn_script(struct conn *conn, const char *sql, struct error *error)
 {
     if (!PQsendQuery(conn->pg, sql))
@@ -299,14 +325,6 @@ static enum ods_status sent(struct conn *conn, int accepted, struct error *error
 enum ods_status conn_send(struct conn *conn, const char *sql, struct error *error)
 {
     return sent(conn, PQsendQueryParams(conn->pg, sql, 0, NULL, NULL, NULL, NULL, 0), error);
-}
-
-/* Formats of parameters: all binary. The largest count a table can ask for is its columns. */
-static const int *binary_formats(int count)
-{
-    enum { MOST = 1664 };
-    static const int formats[MOST] = {[0 ... MOST - 1] = 1};
-    return count <= MOST ? formats : NULL;
 }
 
 enum ods_status conn_send_params(struct conn *conn, const char *sql,

@@ -1,0 +1,26 @@
+/* Configurations of Kafka clients, for consumers, dead letters and checks. */
+#ifndef KAFKA_CONF_H
+#define KAFKA_CONF_H
+
+#include <stddef.h>
+
+#include <librdkafka/rdkafka.h>
+
+#include <ods/status.h>
+#include "config/settings.h"
+
+/* Before 2.2 a broker thread whose queue was full sleeps for up to a second, whatever is taken out
+ * of the queue meanwhile; from 2.2 on a property says how long. */
+#define VERSION_FETCH_QUEUE_BACKOFF 0x020200ff
+
+/* A client configuration with the user's properties and then `owned` (name and value in turn,
+ * NULL-terminated), which the user can't change. NULL with the error filled. */
+rd_kafka_conf_t *kafka_conf(const struct kafka_settings *kafka, const char *const *defaults,
+                            const char *const *owned, struct error *error);
+
+/* For lane number `lane` of the pipeline. NULL with the error filled. */
+rd_kafka_conf_t *kafka_consumer_conf(const struct settings *settings,
+                                     const struct pipeline_settings *pipeline, size_t lane,
+                                     struct error *error);
+
+#endif
