@@ -20,6 +20,22 @@ create table if not exists ods_sink.offsets (
 comment on table ods_sink.offsets is
     'ods-sink: where each topic-partition stands; the rows below are in the tables';
 
+-- What the sink changed in the target's tables, and the record that made it do so. Written in the
+-- transaction that makes the change.
+create table if not exists ods_sink.schema_history (
+    id bigint generated always as identity primary key,
+    changed_at timestamp with time zone not null default clock_timestamp(),
+    table_schema text not null,
+    table_name text not null,
+    sql text not null,
+    topic text not null,
+    partition integer not null,
+    record_offset bigint not null
+);
+
+comment on table ods_sink.schema_history is
+    'ods-sink: tables made, columns added and changed, and the record that caused each';
+
 -- Move offsets from where the writer believes them to be (compare) to where its batch ends (swap).
 -- A from of -1 says that none is stored yet. Whoever believes wrongly has lost the partition to
 -- another writer: the exception rolls its whole batch back.

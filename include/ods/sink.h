@@ -36,6 +36,9 @@ struct apply_result {
     uint64_t missing; /* deletes of rows that were not there */
     uint64_t skipped; /* changes that the configuration leaves out */
     uint64_t columns_added, tables_created;
+    uint64_t columns_changed; /* widened, made nullable, or kept aside for a new one */
+    uint64_t nul_stripped;    /* values that lost a U+0000 */
+    uint64_t values_lost;     /* not carried by a key change, and the old row is gone: NULL now */
 };
 
 struct apply_hooks {

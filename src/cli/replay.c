@@ -84,6 +84,12 @@ static enum ods_status before_commit(void *context, struct batch *batch, struct 
                      reject->stage, reject->error.text);
 }
 
+static void notice(void *context, const char *text)
+{
+    const struct route *route = context;
+    fprintf(stderr, "ods-sink replay: pipeline %s: %s\n", route->pipeline->name, text);
+}
+
 static void count_batch(struct route *route, const struct apply_result *result)
 {
     const struct batch *batch = route->batch;
@@ -104,11 +110,15 @@ static void count_batch(struct route *route, const struct apply_result *result)
     route->result.skipped += result->skipped;
     route->result.columns_added += result->columns_added;
     route->result.tables_created += result->tables_created;
+    route->result.columns_changed += result->columns_changed;
+    route->result.nul_stripped += result->nul_stripped;
+    route->result.values_lost += result->values_lost;
 }
 
 static int apply(struct route *route, struct error *error)
 {
-    const struct apply_hooks hooks = {.before_commit = before_commit, .context = route};
+    const struct apply_hooks hooks = {
+        .notice = notice, .before_commit = before_commit, .context = route};
     struct apply_result result;
     struct backoff backoff;
     int64_t started_us = time_monotonic_us();
@@ -375,14 +385,15 @@ static json_t *describe(const struct route *route)
             json_object_set_new(passed, pass_reason_name((enum pass_reason) i),
                                 json_integer((json_int_t) route->passed[i]));
     return json_pack(
-        "{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:{s:I, s:I}}",
+        "{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:{s:I, s:I}}",
         "pipeline", route->pipeline->name, "records", (json_int_t) route->records, "skipped",
         (json_int_t) route->skipped, "changes", (json_int_t) route->changes, "upserted",
         (json_int_t) result->upserted, "deleted", (json_int_t) result->deleted, "truncated",
         (json_int_t) result->truncated, "folded", (json_int_t) result->folded, "missing",
         (json_int_t) result->missing, "left_out", (json_int_t) result->skipped, "tables_created",
         (json_int_t) result->tables_created, "columns_added", (json_int_t) result->columns_added,
-        "passed", passed, "rejected", "decode", (json_int_t) route->rejected_decode, "apply",
+        "columns_changed", (json_int_t) result->columns_changed, "nul_stripped",
+        (json_int_t) result->nul_stripped, "values_lost", (json_int_t) result->values_lost, "passed", passed, "rejected", "decode", (json_int_t) route->rejected_decode, "apply",
         (json_int_t) route->rejected_apply);
 }
 

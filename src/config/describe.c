@@ -99,6 +99,18 @@ static void put_renames(struct buffer *out, const struct rename *list, size_t co
     buffer_puts(out, "}");
 }
 
+static void put_types(struct buffer *out, const struct declared_type *list, size_t count)
+{
+    buffer_puts(out, "{");
+    for (size_t i = 0; i < count; i++) {
+        buffer_puts(out, i ? ", " : "");
+        put_text(out, list[i].column);
+        buffer_puts(out, ": ");
+        put_text(out, list[i].type);
+    }
+    buffer_puts(out, "}");
+}
+
 static void put_value(struct buffer *out, const struct setting *row, const void *object, bool hide,
                       struct pool *pool)
 {
@@ -135,6 +147,10 @@ static void put_value(struct buffer *out, const struct setting *row, const void 
     case SETTING_RENAMES:
         put_renames(out, *(const struct rename *const *) value,
                     *(const size_t *) ((const char *) object + row->count_offset));
+        break;
+    case SETTING_TYPES:
+        put_types(out, *(const struct declared_type *const *) value,
+                  *(const size_t *) ((const char *) object + row->count_offset));
         break;
     case SETTING_OBJECT:
     case SETTING_OBJECTS:

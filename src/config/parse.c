@@ -10,6 +10,8 @@
 
 #include "config/secret.h"
 #include "config/settings.h"
+#include "config/substitute.h"
+#include "core/source_type.h"
 
 #define NAMES_MAX 64
 
@@ -272,6 +274,41 @@ static void parse_renames(struct load *load, const struct setting *row, const st
     *(size_t *) field(object, row->count_offset) = count;
 }
 
+static void refuse_type(struct load *load, const struct entry *entry, const char *why)
+{
+    char found[64];
+    findings_error(load->findings, entry->node->source, entry->line,
+                   "'source_types' of column '%s': %s; found %s", entry->key, why,
+                   node_describe(entry->node, found, sizeof(found)));
+}
+
+static void parse_types(struct load *load, const struct setting *row, const struct node *node,
+                        void *object)
+{
+    struct declared_type *list;
+    struct source_type type;
+    size_t count = 0;
+    if (!is_kind(node, NODE_MAP)) {
+        refuse(load, row, node, ", as in { total: bigint unsigned }");
+        return;
+    }
+    if (!fits(load, row, node))
+        return;
+    list = pool_alloc(load->keep, node->count + 1, sizeof(*list));
+    for (size_t i = 0; list && i < node->count; i++) {
+        const struct entry *entry = &node->entries[i];
+        const char *text = as_text(entry->node);
+        const char *why = text ? source_type_parse(text, &type) : "expected the name of a type";
+        if (!why)
+            list[count++] =
+                (struct declared_type){keep_text(load, entry->key), keep_text(load, text)};
+        else if (!entry->node->broken)
+            refuse_type(load, entry, why);
+    }
+    *(struct declared_type **) field(object, row->offset) = list;
+    *(size_t *) field(object, row->count_offset) = count;
+}
+
 static void parse_map(struct load *load, enum setting_scope scope, const struct node *node,
                       void *object);
 
@@ -326,12 +363,33 @@ static void parse_secret_warning(struct load *load, const struct setting *row,
                       row->name);
 }
 
+/* ${table} and its kin stand for what a record says, in some settings only. True: refused. */
+static bool refuse_places(struct load *load, const struct setting *row, const struct node *node)
+{
+    const char *found = node->kind == NODE_SCALAR && !(row->flags & SETTING_PLACES)
+                            ? substitute_place(node->raw)
+                            : NULL;
+    bool inner = row->type != SETTING_OBJECT && row->type != SETTING_OBJECTS &&
+                 row->type != SETTING_NAMED;
+    bool refused = false;
+    if (found) {
+        findings_error(load->findings, node->source, node->line,
+                       "${%s} stands for what each record says and is understood in 'schema' and "
+                       "'target' only; '%s' is no such setting",
+                       found, row->name);
+        return true;
+    }
+    for (size_t i = 0; inner && i < node->count; i++)
+        refused |= refuse_places(load, row, node->entries[i].node);
+    return refused;
+}
+
 static void parse_value(struct load *load, const struct setting *row, const struct node *node,
                         void *object)
 {
     void *value = field(object, row->offset);
     int choice;
-    if (node->broken)
+    if (node->broken || refuse_places(load, row, node))
         return;
     switch (row->type) {
     case SETTING_STRING:
@@ -368,6 +426,9 @@ static void parse_value(struct load *load, const struct setting *row, const stru
         break;
     case SETTING_RENAMES:
         parse_renames(load, row, node, object);
+        break;
+    case SETTING_TYPES:
+        parse_types(load, row, node, object);
         break;
     case SETTING_OBJECT:
         if (is_kind(node, NODE_MAP))
@@ -499,6 +560,7 @@ static void default_value(struct load *load, const struct setting *row, void *ob
     case SETTING_STRINGS:
     case SETTING_PROPERTIES:
     case SETTING_RENAMES:
+    case SETTING_TYPES:
     case SETTING_OBJECTS:
     case SETTING_NAMED:
         break; /* zeroed memory is an empty list */

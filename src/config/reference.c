@@ -22,6 +22,8 @@ static const char head[] =
     "| `${NAME:-text}` | the same, or `text` when it is unset or empty |\n"
     "| `${file:/path}` | the file's content without its last newline; a relative path starts at "
     "the folder of the file that names it |\n"
+    "| `${topic}` `${db}` `${schema}` `${table}` | in `schema` and `target` of a table, what each "
+    "record says |\n"
     "| `$$` | one `$` |\n"
     "\n"
     "A `$` before anything else stays as it is, so patterns may end in one. What was put in is "

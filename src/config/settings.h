@@ -71,21 +71,37 @@ struct http_settings {
 };
 
 enum on_delete { ON_DELETE_SOFT, ON_DELETE_HARD, ON_DELETE_IGNORE };
-enum evolve { EVOLVE_NONE, EVOLVE_ADD };
+/* What may happen to a table that the sink made when its source's columns change; each level does
+ * what the ones before it do. */
+enum evolve {
+    EVOLVE_NONE,
+    EVOLVE_ADD,   /* new columns */
+    EVOLVE_WIDEN, /* types that hold more, NOT NULL dropped */
+    EVOLVE_FULL,  /* a column of another kind: the old one is kept beside it */
+};
 enum on_truncate { ON_TRUNCATE_IGNORE, ON_TRUNCATE_APPLY };
 /* Tables without a key: find the row of an update or delete by its before image (an insert is an
  * insert); or append every change as a row; or refuse them. */
 enum keyless { KEYLESS_MATCH_BEFORE, KEYLESS_APPEND, KEYLESS_REJECT };
 
+enum name_case { NAME_KEEP, NAME_LOWER };
+enum nul { NUL_REJECT, NUL_STRIP }; /* U+0000 in text, which PostgreSQL does not have */
+
 struct rename {
     const char *from, *to;
+};
+
+struct declared_type {
+    const char *column, *type; /* as source_type_parse() reads it */
 };
 
 /* What holds for a table: the pipeline's defaults overlaid by the table's own entry. */
 struct table_settings {
     const char *name;   /* the source's "table" or "database.table" or "schema.table"; "" in defaults */
+    /* Both may hold ${topic}, ${db}, ${schema} and ${table}. */
     const char *schema; /* target schema when `target` names none */
     const char *target; /* "table" or "schema.table" in the target; "": the source's name */
+    enum name_case fold; /* of names that come from the source */
     struct strings key; /* empty: the record's own key */
     bool skip;
     bool create_tables;
@@ -93,12 +109,15 @@ struct table_settings {
     enum on_delete on_delete;
     enum on_truncate on_truncate;
     enum keyless keyless;
+    enum nul nul;
     const char *cdc_operation; /* column names; "": off */
     const char *cdc_timestamp;
     struct rename *renames;
     size_t rename_count;
     struct strings exclude; /* source column names */
     struct strings include; /* empty: all */
+    struct declared_type *source_types;
+    size_t source_type_count;
 };
 
 enum time_unit { UNIT_AUTO, UNIT_DAYS, UNIT_MS, UNIT_US, UNIT_NS };

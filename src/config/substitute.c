@@ -9,6 +9,29 @@
 #define SUBSTITUTE_FILE_MAX_BYTES (64 * 1024)
 #define SUBSTITUTE_MAX_BYTES (1024 * 1024)
 
+static const char *const places[] = {"topic", "db", "schema", "table"};
+
+/* Is what stands between the braces one of them? Its name then, else NULL. */
+static const char *place_of(const char *inside, size_t length)
+{
+    for (size_t i = 0; i < sizeof(places) / sizeof(*places); i++)
+        if (strlen(places[i]) == length && memcmp(places[i], inside, length) == 0)
+            return places[i];
+    return NULL;
+}
+
+const char *substitute_place(const char *text)
+{
+    while ((text = strchr(text, '$'))) {
+        const char *end = text[1] == '{' ? strchr(text, '}') : NULL;
+        const char *place = end ? place_of(text + 2, (size_t) (end - text - 2)) : NULL;
+        if (place)
+            return place;
+        text += end ? (size_t) (end - text) + 1 : text[1] ? 2 : 1;
+    }
+    return NULL;
+}
+
 static bool name_is_good(const char *name, size_t length)
 {
     for (size_t i = 0; i < length; i++) {
@@ -130,6 +153,12 @@ const char *substitute_text(struct load *load, const struct source *source, int 
             findings_error(load->findings, source, line,
                            "${ without its }; write $${ for these characters themselves");
             return "";
+        }
+        if (place_of(text + 2, (size_t) (end - text - 2))) {
+            if (!append(load, &out, &length, &capacity, text, (size_t) (end - text + 1)))
+                return NULL;
+            text = end + 1;
+            continue;
         }
         const char *inside = pool_strndup(&load->scratch, text + 2, (size_t) (end - text - 2));
         const char *value = replacement(load, source, line, inside);

@@ -10,4 +10,8 @@
 const char *substitute_text(struct load *load, const struct source *source, int line,
                             const char *text, bool *replaced);
 
+/* The first of ${topic}, ${db}, ${schema} and ${table} that a text holds, by its name: each record
+ * says what they are, so substitute_text() leaves them as they stand. NULL: none. */
+const char *substitute_place(const char *text);
+
 #endif

@@ -21,7 +21,9 @@ _Static_assert(AT(target_settings, name) == 0 && AT(pipeline_settings, name) == 
 static const char *const log_levels[] = {"error", "warn", "info", "debug", NULL};
 static const char *const log_formats[] = {"text", "json", NULL};
 static const char *const on_deletes[] = {"soft", "hard", "ignore", NULL};
-static const char *const evolves[] = {"none", "add", NULL};
+static const char *const evolves[] = {"none", "add", "widen", "full", NULL};
+static const char *const folds[] = {"keep", "lower", NULL};
+static const char *const nuls[] = {"reject", "strip", NULL};
 static const char *const on_truncates[] = {"ignore", "apply", NULL};
 static const char *const keylesses[] = {"match_before", "append", "reject", NULL};
 static const char *const time_units[] = {"auto", "days", "ms", "us", "ns", NULL};
@@ -183,10 +185,20 @@ const struct setting settings_table[] = {
      .doc = "Only what differs from the defaults, by source table."},
 
     {SCOPE_TABLE, "schema", SETTING_STRING, AT(table_settings, schema), "public", .min = 1,
-     .max = 200, .doc = "Schema in the target, unless `target` names one."},
+     .max = 200, .flags = SETTING_PLACES,
+     .doc = "Schema in the target, unless `target` names one. `${topic}`, `${db}`, `${schema}` and "
+            "`${table}` stand for the record's own: its topic, and the database, schema and table "
+            "of the source (`${db}` and `${schema}` for each other where the source has but "
+            "one)."},
     {SCOPE_TABLE, "target", SETTING_STRING, AT(table_settings, target), "",
-     .inherits = "the source's name", .max = 400,
-     .doc = "Table in the target, `table` or `schema.table`. Not in `defaults`."},
+     .inherits = "the source's name", .max = 400, .flags = SETTING_PLACES,
+     .doc = "Table in the target, `table` or `schema.table`, with the same `${…}` as `schema`. In "
+            "`defaults` only with `${table}` or `${topic}` in it."},
+    {SCOPE_TABLE, "fold", SETTING_ENUM, AT(table_settings, fold), "keep", .choices = folds,
+     .doc = "Names that come from the source, of schemas, tables and columns: `keep` their case, "
+            "or `lower` it (A to Z). Names that this file gives stay as they are. A name beyond "
+            "PostgreSQL's 63 bytes is cut and ends in `_` and eight digits that only depend on the "
+            "whole name; two columns or tables that would meet in one name are refused."},
     {SCOPE_TABLE, "key", SETTING_STRINGS, AT(table_settings, key), .max = 32,
      .inherits = "the record's own key",
      .doc = "Source columns that identify a row."},
@@ -195,8 +207,14 @@ const struct setting settings_table[] = {
     {SCOPE_TABLE, "create_tables", SETTING_BOOL, AT(table_settings, create_tables), "true",
      .doc = "Create the table when it is missing, from the record's schema."},
     {SCOPE_TABLE, "evolve", SETTING_ENUM, AT(table_settings, evolve), "add", .choices = evolves,
-     .doc = "`add`: a column that appears later is added to a table that ods-sink made. `none`: "
-            "it is not."},
+     .doc = "What follows the source in a table that ods-sink made; a table or a column's type "
+            "that somebody else made or changed is left alone. `none`: nothing. `add`: a column "
+            "that appears later is added. `widen`: and a column takes a type that holds more, when "
+            "the source's does (int to bigint to numeric, numeric, varchar, real to double, most "
+            "to text), and NULL, when the source sends it or stops sending the column. `full`: and "
+            "a change that no wider type holds keeps the old column as `<name>__v1` beside a new "
+            "one; below `full` a row with such a value is a dead letter. Nothing is ever dropped. "
+            "Each change is logged and listed in `ods_sink.schema_history`."},
     {SCOPE_TABLE, "on_delete", SETTING_ENUM, AT(table_settings, on_delete), "soft",
      .choices = on_deletes,
      .doc = "`soft`: the row stays, marked `d` in `cdc_operation`. `hard`: it goes. `ignore`: it "
@@ -208,6 +226,16 @@ const struct setting settings_table[] = {
      .doc = "A table without a key. `match_before`: inserts are inserts, and an update or delete "
             "finds its row by the before image. `append`: every change becomes a row. `reject`: "
             "its records are dead letters."},
+    {SCOPE_TABLE, "nul", SETTING_ENUM, AT(table_settings, nul), "reject", .choices = nuls,
+     .doc = "A text that holds the character U+0000, which PostgreSQL's text types don't have. "
+            "`reject`: its record is a dead letter. `strip`: the character is left out, and the "
+            "metric `nul_stripped_total` counts the value."},
+    {SCOPE_TABLE, "source_types", SETTING_TYPES, AT(table_settings, source_types), .max = 2000,
+     .count_offset = AT(table_settings, source_type_count),
+     .doc = "The source's type of a column where the connector lost it, as `{ total: bigint "
+            "unsigned, price: \"decimal(10,2)\", seen: timestamp us, photo: bytes hex }`. Its "
+            "values are read so, and a column made for them has a type to match. See "
+            "[types.md](types.md#source_types)."},
     {SCOPE_TABLE, "cdc_operation", SETTING_COLUMN, AT(table_settings, cdc_operation),
      "cdc_operation", .max = 200,
      .doc = "Column that gets the operation: c, u, d, or r for a snapshot. `off`: none."},
@@ -280,6 +308,8 @@ const char *setting_expects(const struct setting *row, bool markdown, char *buff
         return markdown ? "group of name = value" : "a group of name = value";
     case SETTING_RENAMES:
         return markdown ? "map from name to name" : "a map from name to name";
+    case SETTING_TYPES:
+        return markdown ? "map from name to type" : "a map from name to type";
     case SETTING_OBJECT:
     case SETTING_NAMED:
         return markdown ? "group, see below" : "a group of settings";

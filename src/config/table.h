@@ -18,6 +18,7 @@ enum setting_type {
     SETTING_STRINGS,    /* struct strings */
     SETTING_PROPERTIES, /* struct properties */
     SETTING_RENAMES,    /* struct rename * and, at count_offset, how many */
+    SETTING_TYPES,      /* struct declared_type * and, at count_offset, how many */
     SETTING_OBJECT,     /* an embedded struct of scope `of` */
     SETTING_OBJECTS,    /* list: struct * of scope `of` and, at count_offset, how many */
     SETTING_NAMED,      /* map of names: the same, each a copy of the OBJECT beside it at first */
@@ -36,6 +37,7 @@ enum {
     SETTING_REQUIRED = 1, /* no default */
     SETTING_RELOAD = 2,   /* SIGHUP takes it over */
     SETTING_SECRET = 4,   /* a connection string: passwords in it are hidden */
+    SETTING_PLACES = 8,   /* may hold ${topic}, ${db}, ${schema}, ${table} for each record's own */
 };
 
 struct setting {

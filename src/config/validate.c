@@ -221,9 +221,11 @@ static void check_tables(struct load *load, const struct node *node,
     const struct entry *defaults = node_find(node, "defaults");
     const struct entry *tables = node_find(node, "tables");
     if (defaults && defaults->node->kind == NODE_MAP) {
-        if (*pipeline->defaults.target)
+        if (*pipeline->defaults.target && !strstr(pipeline->defaults.target, "${table}") &&
+            !strstr(pipeline->defaults.target, "${topic}"))
             REFUSE(load, place(defaults->node, "target"),
-                   "'target' in defaults would put every table into one; name it per table");
+                   "'target' in defaults would put every table into one; name it per table, or put "
+                   "${table} or ${topic} into it");
         check_table(load, defaults->node, &pipeline->defaults);
     }
     for (size_t i = 0; i < pipeline->table_count; i++) {

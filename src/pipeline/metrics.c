@@ -84,6 +84,9 @@ void metrics_applied(struct metrics *metrics, const struct batch *batch,
     add(&metrics->skipped, result->skipped);
     add(&metrics->columns_added, result->columns_added);
     add(&metrics->tables_created, result->tables_created);
+    add(&metrics->columns_changed, result->columns_changed);
+    add(&metrics->nul_stripped, result->nul_stripped);
+    add(&metrics->values_lost, result->values_lost);
     add(&metrics->rejects_decode, decode);
     add(&metrics->rejects_apply, batch->reject_count - decode);
     for (int i = 0; i < PASS_COUNT; i++)
@@ -121,6 +124,13 @@ static const struct counter_row counter_rows[] = {
     ROW("changes_skipped_total", "", "Changes that the configuration leaves out", skipped),
     ROW("columns_added_total", "", "Columns added to tables of the target", columns_added),
     ROW("tables_created_total", "", "Tables created in the target", tables_created),
+    ROW("columns_changed_total", "",
+        "Columns of the target widened, made nullable, or kept aside for a new one",
+        columns_changed),
+    ROW("values_lost_total", "",
+        "Values that a key change did not carry and no old row had: NULL in the target",
+        values_lost),
+    ROW("nul_stripped_total", "", "Values that lost a U+0000, with nul: strip", nul_stripped),
     ROW("records_rejected_total", ",stage=\"decode\"", "Records set aside in the dead-letter topic",
         rejects_decode),
     ROW(SAME, ",stage=\"apply\"", NULL, rejects_apply),

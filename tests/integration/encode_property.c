@@ -142,6 +142,7 @@ static bool run(PGconn *pg, const struct subject *subject)
     static const struct source_settings source;
     static char rooms[VALUES][64];
     static struct value values[VALUES];
+    const struct source_column column = {.column = subject->source};
     struct encoder encoder;
     struct buffer array, text;
     struct error error;
@@ -157,7 +158,7 @@ static bool run(PGconn *pg, const struct subject *subject)
     encode_put32(&array, 1);
     for (int i = 0; good && i < VALUES; i++) {
         subject->make(&values[i], rooms[i]);
-        if (encode_value(&encoder, &array, &subject->target, &subject->source, &values[i],
+        if (encode_value(&encoder, &array, &subject->target, &column, &values[i],
                          &error) != ODS_OK)
             good = fail(subject, &values[i], error.text, "refused by the encoder");
     }

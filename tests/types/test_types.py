@@ -9,7 +9,8 @@ import re
 import pytest
 
 from lib.records import INT
-from types_cases import CASES, REJECT
+from types_cases import CASES, DEFAULTS, REJECT, label
+import make_docs
 
 SHAPES = ("envelope", "lean", "flattened")
 
@@ -46,7 +47,7 @@ def records(case, index, shape):
                                        "field": "__source_table"},
                                       {"type": "string", "optional": True, "field": "__deleted"}]},
                        "payload": row}
-        elif shape == "envelope":
+        elif shape in ("envelope", "made"):
             image = {"type": "struct", "fields": fields, "optional": True}
             payload = {"schema": {"type": "struct", "optional": False, "name": topic + ".Envelope",
                                   "fields": [{**image, "field": "before"},
@@ -57,7 +58,7 @@ def records(case, index, shape):
                                              {"type": "int64", "optional": True,
                                               "field": "ts_ms"}]},
                        "payload": envelope}
-        if shape != "lean":
+        if shape != "lean":  # "made" is an envelope
             key = {"schema": {"type": "struct", "optional": False, "name": topic + ".Key",
                               "fields": fields[:1]}, "payload": key}
         yield {"topic": topic, "partition": 0, "offset": offset, "ts": clock, "headers": [],
@@ -65,11 +66,38 @@ def records(case, index, shape):
                "payload": re.sub(r'"RAW:([^"]*)"', r"\1", json.dumps(payload))}
 
 
+def kinds():
+    """A case of each kind for which ods-sink makes a column: one of that very type, if any."""
+    found = {}
+    for fitting in (True, False):
+        for index, case in enumerate(CASES):
+            default = DEFAULTS.get(label(case), "")
+            if not fitting or (
+                    case.expect is not REJECT and (default + " ").startswith(case.target + " ")):
+                found.setdefault(label(case), index)
+    return found
+
+
+KINDS = kinds()
+
+
+def settings(case):
+    """For tables.yaml; a source type alone is that of the column."""
+    kind = case.settings.get("source_types")
+    return {**case.settings, **({"source_types": {"v": kind}} if kind else {})}
+
+
 def wanted():
     for index, case in enumerate(CASES):
         for shape in SHAPES:
             if case.lean or shape != "lean":
                 yield index, case, shape
+
+
+def made():
+    """As above, of tables that ods-sink is to make."""
+    for number in KINDS.values():
+        yield number, CASES[number]
 
 
 @pytest.fixture(scope="module")
@@ -89,10 +117,15 @@ def outcome(stack, tmp_path_factory, request):
         database.execute(f"create table {table_name(index, shape)} "
                          f"(id int primary key, v {case.target})")
         lines += records(case, index, shape)
+    for index, case in made():
+        lines += records(case, index, "made")
     folder = tmp_path_factory.mktemp("types")
     sink = Setup(folder, build("asan"), stack)
     pipelines = [{"name": connector, "topics": [r"^types\.public\.case_.*"], "format": "debezium",
                   "target": "ods", "source": {"connector": connector},
+                  "tables": {table_name(index, shape): settings(case)
+                             for index, case in enumerate(CASES) if case.settings
+                             for shape in (*SHAPES, "made")},
                   "defaults": {"cdc_operation": "off", "cdc_timestamp": "off",
                                "on_delete": "hard"}}
                  for connector in ("postgresql",)]
@@ -121,3 +154,16 @@ def test_value(outcome, index, case, shape):
     else:
         assert not letters, letters
         assert found == {1: case.expect, 2: case.expect, 3: None}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_default_type(outcome, kind):
+    """And the value goes into the column that was made for it."""
+    database, dead, _ = outcome
+    table = table_name(KINDS[kind], "made")
+    assert database.columns(table)["v"] == DEFAULTS[kind]
+    assert f"types.public.{table}" not in dead
+
+
+def test_page_is_not_stale():
+    assert make_docs.PAGE.read_text() == make_docs.page(), "run tests/types/make_docs.py"

@@ -23,6 +23,7 @@ class Case(NamedTuple):
     expect: Any        # "RAW:…" in value: these characters, unquoted
     lean: bool = True  # also as a record without schema, where the target's type tells
     connector: str = "postgresql"
+    settings: dict = {}  # of the table: source_types may be a text, the type of its column
 
 
 def t(kind, name=None, **parameters):
@@ -35,6 +36,36 @@ def t(kind, name=None, **parameters):
     return schema
 
 
+def schema_label(schema):
+    parameters = schema.get("parameters", {})
+    name = schema.get("name", "").rsplit(".", 1)[-1]
+    if name == "Decimal":
+        digits = [parameters.get("connect.decimal.precision"), parameters["scale"]]
+        return f"Decimal({','.join(filter(None, digits))})"
+    if name == "Bits":
+        return f"Bits({parameters['length']})"
+    if name:
+        package = "connect." if schema["name"].startswith("org.apache") else \
+            "time." if ".time." in schema["name"] else ""
+        return package + name
+    if schema["type"] == "array":
+        return f"array of {schema_label(schema['items'])}"
+    return schema["type"]
+
+
+def label(case):
+    """What tells one default type from another: schema, connector, what the settings know."""
+    text = schema_label(case.connect)
+    source_type = case.connect.get("parameters", {}).get("__debezium.source.column.type")
+    if source_type:
+        text += f", `{source_type}` propagated"
+    if case.connector != "postgresql":
+        text += f", from {case.connector}"
+    if case.settings.get("source_types"):
+        text += f", declared `{case.settings['source_types']}`"
+    return text
+
+
 TIME = "io.debezium.time."
 DATA = "io.debezium.data."
 CONNECT = "org.apache.kafka.connect.data."
@@ -45,6 +76,16 @@ def decimal(scale, precision=None):
     if precision:
         parameters["connect_decimal_precision"] = precision
     return t("bytes", CONNECT + "Decimal", **parameters)
+
+
+def propagated(schema, source_type):
+    """With the source's own type name (column.propagate.source.type)."""
+    return {**schema, "parameters": {**schema.get("parameters", {}),
+                                     "__debezium.source.column.type": source_type}}
+
+
+def declared(source_type):
+    return {"source_types": source_type}
 
 
 def array(items, **parameters):
@@ -66,7 +107,7 @@ DATE, MICROTIME, NANOTIME = t("int32", TIME + "Date"), t("int64", TIME + "MicroT
 TIMESTAMP, MICROTIMESTAMP = t("int64", TIME + "Timestamp"), t("int64", TIME + "MicroTimestamp")
 NANOTIMESTAMP = t("int64", TIME + "NanoTimestamp")
 ZONED, ZONEDTIME = t("string", TIME + "ZonedTimestamp"), t("string", TIME + "ZonedTime")
-TEXT = t("string")
+TEXT, BIGINT = t("string"), t("int64")
 
 CASES = [
     # Dates and times.
@@ -146,6 +187,7 @@ CASES = [
     Case("decimal 38", decimal(0), "SztMqFqGxHoJiiI//////w==", "numeric(38,0)", "9" * 38),
     Case("decimal negative scale", decimal(-2), "ew==", "numeric", "12300", lean=False),
     Case("decimal income", decimal(2), "O5rKAA==", "numeric(15,2)", "10000000.00"),
+    Case("decimal with precision", decimal(2, 10), "AeIT", "numeric(10,2)", "1234.11"),
     Case("variable", VARIABLE, {"scale": 0, "value": "Fg=="}, "numeric", "22"),
     Case("variable 3", VARIABLE, {"scale": 3, "value": "DQU="}, "numeric", "3.333"),
     Case("decimal string", TEXT, "22.2200", "numeric", "22.2200"),
@@ -248,4 +290,158 @@ CASES = [
     Case("nested array", array(array(t("int32"))), [[1, 2], [3, 4]], "int[]", "{{1,2},{3,4}}"),
     Case("date array", array(DATE), [17109, 17110], "date[]", "{2016-11-04,2016-11-05}",
          lean=False),
+
+    # What the connector lost, and source_types or the source's type name knows.
+    Case("unsigned wrapped", BIGINT, -1, "numeric(20,0)", "18446744073709551615",
+         settings=declared("bigint unsigned")),
+    Case("unsigned wrapped into text", BIGINT, -2, "text", "18446744073709551614",
+         settings=declared("bigint unsigned")),
+    Case("unsigned wrapped into bigint", BIGINT, -1, "bigint", REJECT,
+         settings=declared("bigint unsigned")),
+    Case("unsigned small into bigint", BIGINT, 5, "bigint", "5",
+         settings=declared("bigint unsigned")),
+    Case("unsigned propagated", propagated(BIGINT, "BIGINT UNSIGNED"), -1, "numeric(20,0)",
+         "18446744073709551615", lean=False),
+    Case("unsigned propagated into bigint", propagated(BIGINT, "BIGINT UNSIGNED"), -1, "bigint",
+         REJECT, lean=False),
+    Case("signed stays signed", BIGINT, -1, "numeric(20,0)", "-1"),
+    Case("decimal declared", decimal(2), "AeIT", "numeric", "1234.11",
+         settings=declared("decimal(10,2)")),
+    Case("decimal declared into text", decimal(2), "AeIT", "text", "1234.11",
+         settings=declared("decimal(10,2)")),
+    Case("decimal declared as digits", TEXT, "1234.11", "numeric", "1234.11",
+         settings=declared("decimal(10,2)")),
+    Case("decimal declared as number", decimal(2), "RAW:1234.11", "numeric", "1234.11",
+         settings=declared("decimal(10,2)")),
+    Case("timestamp declared ms", BIGINT, 1529507596945, "timestamp", "2018-06-20 15:13:16.945",
+         settings=declared("timestamp ms")),
+    Case("timestamp declared us", BIGINT, 1529507596945104, "timestamp(6)",
+         "2018-06-20 15:13:16.945104", settings=declared("timestamp us")),
+    Case("timestamp declared ns", BIGINT, 1529507596945104000, "timestamp",
+         "2018-06-20 15:13:16.945104", settings=declared("timestamp ns")),
+    Case("timestamp declared by precision", BIGINT, 1529507596945, "timestamp",
+         "2018-06-20 15:13:16.945", settings=declared("timestamp(3)")),
+    Case("datetime declared", BIGINT, 1529507596000, "timestamp", "2018-06-20 15:13:16",
+         settings=declared("datetime")),
+    Case("moment declared", BIGINT, 1529507596945, "timestamptz", "2018-06-20 15:13:16.945+00",
+         settings=declared("timestamptz ms")),
+    Case("timestamp declared, sent as text", TEXT, "2018-06-20T15:13:16.945104Z", "timestamp",
+         "2018-06-20 15:13:16.945104", settings=declared("timestamp us")),
+    Case("time declared ms", t("int32"), 49890123, "time", "13:51:30.123",
+         settings=declared("time ms")),
+    Case("time declared ns", BIGINT, 49890123456000, "time", "13:51:30.123456",
+         settings=declared("time ns")),
+    Case("date declared", t("int32"), 16576, "text", "2015-05-21", settings=declared("date")),
+    Case("bytes as base64 text", TEXT, "AQID", "bytea", "\\x010203", settings=declared("bytes")),
+    Case("bytes as base64 url text", TEXT, "-_-_AQ", "bytea", "\\xfbffbf01",
+         settings=declared("bytes base64url")),
+    Case("bytes as hex text", TEXT, "010aFF", "bytea", "\\x010aff",
+         settings=declared("bytes hex")),
+    Case("bytes as hex text, odd", TEXT, "010", "bytea", REJECT, settings=declared("bytes hex")),
+    Case("bytes as hex text, no digit", TEXT, "0g", "bytea", REJECT,
+         settings=declared("bytes hex")),
+    Case("bits declared", TEXT, "AgE=", "bit(16)", "0000000100000010",
+         settings=declared("bit(16)")),
+    Case("decimal array declared", array(decimal(2)), ["eA==", "AVQ="], "numeric[]",
+         "{1.20,3.40}", settings=declared("decimal(10,2)[]")),
+    Case("date array declared", array(t("int32")), [17109, None], "date[]", "{2016-11-04,NULL}",
+         settings=declared("date[]")),
+    Case("hstore declared", TEXT, '{"a":"b"}', "hstore", '"a"=>"b"',
+         settings=declared("hstore")),
+
+    # A schemaless decimal of digits alone may be base64 too; the scale of the column tells nothing.
+    Case("digits too long for base64", TEXT, "99999999999999999999", "numeric(20,0)",
+         "99999999999999999999"),
+
+    # U+0000, left out when told to.
+    Case("nul stripped", TEXT, "a\u0000b\u0000", "text", "ab", settings={"nul": "strip"}),
+    Case("nul stripped from varchar", TEXT, "a\u0000b", "varchar(2)", "ab",
+         settings={"nul": "strip"}),
+    Case("nul stripped from jsonb", t("string", DATA + "Json"),
+         '{"k":"a\\u0000b","l":"\\\\u0000"}', "jsonb", '{"k": "ab", "l": "\\\\u0000"}',
+         settings={"nul": "strip"}),
+    Case("nul kept in json", t("string", DATA + "Json"), '{"k":"a\\u0000b"}', "json",
+         '{"k":"a\\u0000b"}', settings={"nul": "strip"}),
+    Case("nul stripped from array", array(TEXT), ["a\u0000b"], "text[]", "{ab}",
+         settings={"nul": "strip"}),
+    Case("nul rejected in array", array(TEXT), ["a\u0000b"], "text[]", REJECT),
+    Case("nul stripped from set", t("string", DATA + "EnumSet", allowed="a,b"), "a\u0000,b",
+         "text[]", "{a,b}", lean=False, settings={"nul": "strip"}),
 ]
+
+# The type of the column that ods-sink makes for each; the tests let it make one.
+DEFAULTS = {
+    "time.Date": "date",
+    "time.MicroTime": "time without time zone",
+    "time.NanoTime": "time without time zone",
+    "time.MicroTime, from mysql": "interval",
+    "time.Timestamp": "timestamp(3) without time zone",
+    "time.MicroTimestamp": "timestamp without time zone",
+    "time.NanoTimestamp": "timestamp without time zone",
+    "time.ZonedTimestamp": "timestamp with time zone",
+    "time.ZonedTime": "time with time zone",
+    "time.MicroDuration": "interval",
+    "time.Interval": "interval",
+    "time.Year": "integer",
+    "connect.Time": "time without time zone",
+    "connect.Timestamp": "timestamp(3) without time zone",
+    "connect.Date": "date",
+    "time.IsoDate": "date",
+    "time.IsoTimestamp": "timestamp without time zone",
+    "time.IsoTime": "time without time zone",
+    "Decimal(2)": "numeric",
+    "Decimal(4)": "numeric",
+    "Decimal(0)": "numeric",
+    "Decimal(-2)": "numeric",
+    "VariableScaleDecimal": "numeric",
+    "string": "text",
+    "double": "double precision",
+    "float": "real",
+    "int64": "bigint",
+    "int32": "integer",
+    "Json": "jsonb",
+    "bytes": "bytea",
+    "Bits(16)": "bit(16)",
+    "Bits(64)": "bit(64)",
+    "Bits(7)": "bit(7)",
+    "Bits(2)": "bit(2)",
+    "boolean": "boolean",
+    "Uuid": "uuid",
+    "Enum": "text",
+    "EnumSet": "text",
+    "map": "jsonb",
+    "Ltree": "ltree",
+    "Tsvector": "tsvector",
+    "Point": "point",
+    "Xml": "xml",
+    "array of string": "text[]",
+    "array of Decimal(2)": "numeric[]",
+    "array of VariableScaleDecimal": "numeric[]",
+    "array of Uuid": "uuid[]",
+    "array of Json": "jsonb[]",
+    "array of bytes": "bytea[]",
+    "array of array of int32": "jsonb",
+    "array of time.Date": "date[]",
+    "int64, declared `bigint unsigned`": "numeric(20,0)",
+    "int64, `BIGINT UNSIGNED` propagated": "numeric(20,0)",
+    "Decimal(2), declared `decimal(10,2)`": "numeric(10,2)",
+    "string, declared `decimal(10,2)`": "numeric(10,2)",
+    "int64, declared `timestamp ms`": "timestamp(3) without time zone",
+    "int64, declared `timestamp us`": "timestamp without time zone",
+    "int64, declared `timestamp ns`": "timestamp without time zone",
+    "int64, declared `timestamp(3)`": "timestamp(3) without time zone",
+    "int64, declared `datetime`": "timestamp(3) without time zone",
+    "int64, declared `timestamptz ms`": "timestamp with time zone",
+    "string, declared `timestamp us`": "timestamp without time zone",
+    "int32, declared `time ms`": "time without time zone",
+    "int64, declared `time ns`": "time without time zone",
+    "int32, declared `date`": "date",
+    "string, declared `bytes`": "bytea",
+    "string, declared `bytes base64url`": "bytea",
+    "string, declared `bytes hex`": "bytea",
+    "string, declared `bit(16)`": "bit(16)",
+    "array of Decimal(2), declared `decimal(10,2)[]`": "numeric(10,2)[]",
+    "array of int32, declared `date[]`": "date[]",
+    "string, declared `hstore`": "hstore",
+    "Decimal(10,2)": "numeric(10,2)",
+}

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sink/postgres/inherit.h"
 #include "sink/postgres/offsets.h"
 
 /* Rows of one statement: enough to make a statement's own cost vanish, not enough to matter. */
@@ -42,6 +43,7 @@ struct sent {
     struct statement *statement;
     enum group_kind kind;
     uint32_t rows;
+    uint64_t stripped; /* values that lost a U+0000 */
     bool counts; /* its row count goes into the result */
 };
 
@@ -85,7 +87,7 @@ static enum ods_status find_plans(struct attempt *attempt)
     struct postgres *postgres = attempt->postgres;
     struct batch *batch = attempt->batch;
     struct plan_listener listener = {
-        .notice = notice, .context = attempt, .result = attempt->result};
+        .notice = notice, .context = attempt, .batch = batch, .result = attempt->result};
     if (batch->change_count > postgres->change_plan_capacity) {
         size_t larger = batch->change_capacity;
         const struct plan **moved =
@@ -177,6 +179,7 @@ static enum ods_status send_rows(struct attempt *attempt, struct group *group, u
     struct statement *statement = NULL;
     enum ods_status status = upsert_statement(group, &statement, attempt->error);
     while (status == ODS_OK && first < last) {
+        uint64_t stripped = postgres->encoder.stripped;
         uint32_t upto;
         struct error why;
         error_init(&why);
@@ -198,6 +201,7 @@ static enum ods_status send_rows(struct attempt *attempt, struct group *group, u
             sent->statement = statement;
             sent->kind = group->kind;
             sent->rows = upto - first;
+            sent->stripped = postgres->encoder.stripped - stripped;
             sent->counts = true;
         }
         first = upto;
@@ -211,6 +215,7 @@ static void count_rows(struct attempt *attempt, const struct sent *sent, uint64_
     struct apply_result *result = attempt->result;
     if (!sent->counts)
         return;
+    result->nul_stripped += sent->stripped;
     if (sent->kind == GROUP_DELETE || sent->kind == GROUP_SOFT_DELETE) {
         result->deleted += rows;
         result->missing += sent->rows > rows ? sent->rows - rows : 0;
@@ -352,6 +357,7 @@ static enum ods_status send_one_loose(struct attempt *attempt, const struct loos
     struct postgres *postgres = attempt->postgres;
     struct error why;
     error_init(&why);
+    uint64_t stripped = postgres->encoder.stripped;
     enum ods_status status =
         loose_compile(&postgres->loose, attempt->batch, loose, &postgres->encoder, &why);
     if (status == ODS_REJECT) {
@@ -371,6 +377,7 @@ static enum ods_status send_one_loose(struct attempt *attempt, const struct loos
         bool delete = attempt->batch->changes[loose->change].op == OP_DELETE;
         sent->kind = delete ? GROUP_DELETE : GROUP_UPSERT;
         sent->rows = 1;
+        sent->stripped = postgres->encoder.stripped - stripped;
         sent->counts = true;
     }
     return status;
@@ -530,11 +537,17 @@ static enum ods_status fold_attempt(struct attempt *attempt)
 {
     struct postgres *postgres = attempt->postgres;
     arena_reset(&postgres->scratch, SCRATCH_KEEP_BYTES);
+    struct inheritance inheritance = {0};
     enum ods_status status = find_plans(attempt);
     if (status == ODS_OK)
-        status =
-            fold_batch(&attempt->fold, &postgres->scratch, attempt->batch, postgres->change_plans,
-                       &postgres->encoder, attempt->validate, attempt->error);
+        status = inherit_values(&inheritance, &postgres->scratch, attempt->batch,
+                                postgres->change_plans, &postgres->conn, &postgres->encoder,
+                                attempt->error);
+    attempt->result->values_lost = inheritance.lost;
+    if (status == ODS_OK)
+        status = fold_batch(&attempt->fold, &postgres->scratch, attempt->batch,
+                            postgres->change_plans, inheritance.of, &postgres->encoder,
+                            attempt->validate, attempt->error);
     return status == ODS_OK ? deliver_rejects(attempt) : status;
 }
 
@@ -601,7 +614,8 @@ enum ods_status apply_batch(struct postgres *postgres, struct batch *batch,
     for (;;) {
         uint32_t had_rejects = batch->reject_count;
         struct apply_result made = {.tables_created = result->tables_created,
-                                    .columns_added = result->columns_added};
+                                    .columns_added = result->columns_added,
+                                    .columns_changed = result->columns_changed};
         *result = made;
         attempt.commit_sent = false;
         status = fold_attempt(&attempt);

@@ -7,12 +7,12 @@
 
 #include "sink/postgres/upsert.h"
 
-/* Comments of tables that the sink made begin so; those are the ones it may add columns to. */
 static const char columns_sql[] =
     "select a.attname, a.atttypid, a.atttypmod, a.attnotnull, a.atthasdef, a.attidentity, "
     "       a.attgenerated, t.typarray, pg_catalog.format_type(a.atttypid, -1), t.typtype, "
-    "       coalesce(pg_catalog.obj_description(c.oid, 'pg_class') like 'ods-sink: %', false), "
-    "       c.relkind "
+    "       coalesce(pg_catalog.obj_description(c.oid, 'pg_class'), ''), "
+    "       pg_catalog.format_type(a.atttypid, a.atttypmod), "
+    "       coalesce(pg_catalog.col_description(c.oid, a.attnum), '') "
     "from pg_catalog.pg_class c "
     "join pg_catalog.pg_namespace n on n.oid = c.relnamespace "
     "join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped "
@@ -74,12 +74,14 @@ static void table_free(struct pg_table *table)
         free(table->columns[i].name);
         free(table->columns[i].quoted);
         free(table->columns[i].cast);
+        free(table->columns[i].declared);
     }
     free(table->columns);
     free(table->uniques);
     free(table->schema);
     free(table->name);
     free(table->quoted);
+    free(table->comment);
     free(table);
 }
 
@@ -90,6 +92,7 @@ void catalog_clear(struct catalog *catalog)
         catalog->tables = table->next;
         table_free(table);
     }
+    catalog->extras_known = false;
 }
 
 void catalog_done(struct catalog *catalog)
@@ -103,13 +106,31 @@ static bool is_true(const PGresult *rows, int row, int column)
     return PQgetvalue(rows, row, column)[0] == 't';
 }
 
+static bool begins(const char *text, const char *with)
+{
+    return strncmp(text, with, strlen(with)) == 0;
+}
+
+/* Whose column it is, by its comment. */
+static void fill_owner(struct pg_column *column, const char *comment)
+{
+    size_t length = strlen(comment), type = strlen(column->declared);
+    size_t mark = strlen(COMMENT_TYPE);
+    column->ours = begins(comment, COMMENT_COLUMN);
+    column->type_ours = column->ours && length > type + mark &&
+                        strcmp(comment + length - type, column->declared) == 0 &&
+                        begins(comment + length - type - mark, COMMENT_TYPE);
+}
+
 static bool fill_column(struct pg_column *column, const PGresult *rows, int row)
 {
     column->name = strdup(PQgetvalue(rows, row, 0));
     column->quoted = column->name ? catalog_quote(column->name) : NULL;
     column->cast = strdup(PQgetvalue(rows, row, 8));
-    if (!column->name || !column->quoted || !column->cast)
+    column->declared = strdup(PQgetvalue(rows, row, 11));
+    if (!column->name || !column->quoted || !column->cast || !column->declared)
         return false;
+    fill_owner(column, PQgetvalue(rows, row, 12));
     column->type = (Oid) strtoul(PQgetvalue(rows, row, 1), NULL, 10);
     column->modifier = (int32_t) strtol(PQgetvalue(rows, row, 2), NULL, 10);
     column->not_null = is_true(rows, row, 3);
@@ -178,6 +199,7 @@ static enum ods_status read_table(struct conn *conn, const char *schema, const c
         goto out;
     table->schema = strdup(schema);
     table->name = strdup(name);
+    table->comment = strdup(PQgetvalue(rows, 0, 10));
     table->columns = calloc((size_t) PQntuples(rows), sizeof *table->columns);
     char *quoted_schema = catalog_quote(schema), *quoted_name = catalog_quote(name);
     if (quoted_schema && quoted_name &&
@@ -185,14 +207,14 @@ static enum ods_status read_table(struct conn *conn, const char *schema, const c
         table->quoted = NULL;
     free(quoted_schema);
     free(quoted_name);
-    if (!table->schema || !table->name || !table->columns || !table->quoted)
+    if (!table->schema || !table->name || !table->columns || !table->quoted || !table->comment)
         goto out;
     for (int row = 0; row < PQntuples(rows); row++) {
         table->column_count++;
         if (!fill_column(&table->columns[row], rows, row))
             goto out;
     }
-    table->made_by_us = is_true(rows, 0, 10);
+    table->made_by_us = begins(table->comment, COMMENT_TABLE);
     status = read_uniques(conn, table, names, error);
     if (status == ODS_OK) {
         *found = table;
@@ -235,6 +257,21 @@ enum ods_status catalog_reload(struct catalog *catalog, struct conn *conn, const
     }
     *table = fresh;
     return ODS_OK;
+}
+
+enum ods_status catalog_read_extras(struct catalog *catalog, struct conn *conn, struct error *error)
+{
+    static const char sql[] = "select to_regtype('citext') is not null, "
+                              "to_regtype('hstore') is not null, to_regtype('ltree') is not null";
+    PGresult *rows = NULL;
+    if (catalog->extras_known)
+        return ODS_OK;
+    enum ods_status status = conn_query(conn, sql, 0, NULL, &rows, error);
+    for (int i = 0; status == ODS_OK && i < EXTRA_COUNT; i++)
+        catalog->extras[i] = is_true(rows, 0, i);
+    catalog->extras_known = status == ODS_OK;
+    PQclear(rows);
+    return status;
 }
 
 int catalog_column(const struct pg_table *table, const char *name)

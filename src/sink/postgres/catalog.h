@@ -7,6 +7,12 @@
 
 #include "sink/postgres/conn.h"
 
+/* Comments by which the sink knows its own: of a table that it made, of a column that it made from
+ * the source's, and how that one ends, with the type that it gave it. */
+#define COMMENT_TABLE  "ods-sink: "
+#define COMMENT_COLUMN "ods-sink: from "
+#define COMMENT_TYPE   "; type "
+
 /* How a column's values travel: in PostgreSQL's own binary form, or, for every other type, as text
  * that the statement casts, so that PostgreSQL's input function reads it. */
 enum encoding {
@@ -32,12 +38,15 @@ enum encoding {
 struct pg_column {
     char *name;
     char *quoted;
-    char *cast; /* the type's name for a cast, without modifier */
+    char *cast;     /* the type's name for a cast, without modifier */
+    char *declared; /* the type with its modifier, as format_type() writes it */
     Oid type;
     Oid element_type; /* what the parameter's array holds: the type itself, or text */
     Oid array_type;
     int32_t modifier; /* -1: none */
     enum encoding encoding;
+    bool ours;      /* the sink made it from a column of the source */
+    bool type_ours; /* and nobody has changed its type since */
     bool not_null;
     bool has_default;
     bool generated; /* never written */
@@ -55,6 +64,7 @@ struct pg_table {
     char *schema, *name;
     char *quoted; /* "schema"."name" */
     bool made_by_us;
+    char *comment; /* of the table, "" when it has none */
     uint32_t column_count;
     struct pg_column *columns;
     struct pg_unique *uniques;
@@ -63,8 +73,13 @@ struct pg_table {
     struct pg_table *next;
 };
 
+/* Types that a target may have or not, of its extensions. */
+enum pg_extra { EXTRA_CITEXT, EXTRA_HSTORE, EXTRA_LTREE, EXTRA_COUNT };
+
 struct catalog {
     struct pg_table *tables;
+    bool extras_known;
+    bool extras[EXTRA_COUNT];
 };
 
 void catalog_done(struct catalog *catalog);
@@ -78,6 +93,10 @@ enum ods_status catalog_find(struct catalog *catalog, struct conn *conn, const c
 /* Read it again, after a DDL of ours. */
 enum ods_status catalog_reload(struct catalog *catalog, struct conn *conn, const char *schema,
                                const char *name, struct pg_table **table, struct error *error);
+
+/* Which of the extra types unqualified names find: catalog->extras. Asked once. */
+enum ods_status catalog_read_extras(struct catalog *catalog, struct conn *conn,
+                                    struct error *error);
 
 int catalog_column(const struct pg_table *table, const char *name); /* -1: no such column */
 

@@ -272,6 +272,24 @@ enum ods_status conn_query(struct conn *conn, const char *sql, int count, const 
     return collect(conn, result, error);
 }
 
+/* Formats of parameters: all binary. The largest count a table can ask for is its columns. */
+static const int *binary_formats(int count)
+{
+    enum { MOST = 1664 };
+    static const int formats[MOST] = {[0 ... MOST - 1] = 1};
+    return count <= MOST ? formats : NULL;
+}
+
+enum ods_status conn_query_params(struct conn *conn, const char *sql,
+                                  const struct conn_params *params, PGresult **result,
+                                  struct error *error)
+{
+    if (!PQsendQueryParams(conn->pg, sql, params->count, params->types, params->values,
+                           params->lengths, binary_formats(params->count), 0))
+        return lost(conn, error);
+    return collect(conn, result, error);
+}
+
 enum ods_status conn_script(struct conn *conn, const char *sql, struct error *error)
 {
     if (!PQsendQuery(conn->pg, sql))
@@ -310,14 +328,6 @@ static enum ods_status sent(struct conn *conn, int accepted, struct error *error
 enum ods_status conn_send(struct conn *conn, const char *sql, struct error *error)
 {
     return sent(conn, PQsendQueryParams(conn->pg, sql, 0, NULL, NULL, NULL, NULL, 0), error);
-}
-
-/* Formats of parameters: all binary. The largest count a table can ask for is its columns. */
-static const int *binary_formats(int count)
-{
-    enum { MOST = 1664 };
-    static const int formats[MOST] = {[0 ... MOST - 1] = 1};
-    return count <= MOST ? formats : NULL;
 }
 
 enum ods_status conn_send_params(struct conn *conn, const char *sql,

@@ -42,6 +42,11 @@ void conn_interrupt(struct conn *conn); /* any thread; ends the present wait, or
 enum ods_status conn_query(struct conn *conn, const char *sql, int count, const char *const *values,
                            PGresult **result, struct error *error);
 
+/* The same with typed parameters in binary form. */
+enum ods_status conn_query_params(struct conn *conn, const char *sql,
+                                  const struct conn_params *params, PGresult **result,
+                                  struct error *error);
+
 /* Several statements, no parameters, one round trip. */
 enum ods_status conn_script(struct conn *conn, const char *sql, struct error *error);
 

@@ -4,9 +4,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
-#include "core/buffer.h"
-#include "sink/postgres/catalog.h"
+#include "sink/postgres/widen.h"
+
+/* --- types ---------------------------------------------------------------------------------- */
 
 /* Types by meaning. What has a length, a scale or a source of its own is in ddl_type(). */
 static const char *const types[SEM_COUNT] = {
@@ -17,20 +19,19 @@ static const char *const types[SEM_COUNT] = {
     [SEM_INT64] = "bigint",
     [SEM_FLOAT32] = "real",
     [SEM_FLOAT64] = "double precision",
-    [SEM_STRING] = "text",
     [SEM_BYTES] = "bytea",
     [SEM_VARIABLE_DECIMAL] = "numeric",
     [SEM_DATE] = "date",
-    [SEM_TIME_MS] = "time",
-    [SEM_TIME_NS] = "time",
-    [SEM_TIMESTAMP_MS] = "timestamp(3)",
-    [SEM_TIMESTAMP_US] = "timestamp",
-    [SEM_TIMESTAMP_NS] = "timestamp",
-    [SEM_ZONED_TIMESTAMP] = "timestamptz",
-    [SEM_ZONED_TIME] = "timetz",
+    [SEM_TIME_MS] = "time without time zone",
+    [SEM_TIME_NS] = "time without time zone",
+    [SEM_TIMESTAMP_MS] = "timestamp(3) without time zone",
+    [SEM_TIMESTAMP_US] = "timestamp without time zone",
+    [SEM_TIMESTAMP_NS] = "timestamp without time zone",
+    [SEM_ZONED_TIMESTAMP] = "timestamp with time zone",
+    [SEM_ZONED_TIME] = "time with time zone",
     [SEM_ISO_DATE] = "date",
-    [SEM_ISO_TIME] = "time",
-    [SEM_ISO_TIMESTAMP] = "timestamp",
+    [SEM_ISO_TIME] = "time without time zone",
+    [SEM_ISO_TIMESTAMP] = "timestamp without time zone",
     [SEM_DURATION_US] = "interval",
     [SEM_DURATION_NS] = "interval",
     [SEM_INTERVAL] = "interval",
@@ -41,12 +42,41 @@ static const char *const types[SEM_COUNT] = {
     [SEM_TSVECTOR] = "tsvector",
     [SEM_POINT] = "point",
     [SEM_STRUCTURED_DATE] = "date",
-    [SEM_STRUCTURED_TIMESTAMP] = "timestamp",
-    [SEM_STRUCTURED_TIME] = "time",
+    [SEM_STRUCTURED_TIMESTAMP] = "timestamp without time zone",
+    [SEM_STRUCTURED_TIME] = "time without time zone",
     [SEM_STRUCTURED_DURATION] = "interval",
     [SEM_MAP] = "jsonb",
     [SEM_STRUCT] = "jsonb",
 };
+
+/* Types that are text (or a map) in a record, where the source's own name of the type is known. An
+ * extra one only where the target has its extension. */
+static const struct {
+    const char *source, *type;
+    enum pg_extra extra; /* EXTRA_COUNT: PostgreSQL itself has it */
+} named_types[] = {
+    {"INET", "inet", EXTRA_COUNT},           {"CIDR", "cidr", EXTRA_COUNT},
+    {"MACADDR", "macaddr", EXTRA_COUNT},     {"MACADDR8", "macaddr8", EXTRA_COUNT},
+    {"INT4RANGE", "int4range", EXTRA_COUNT}, {"INT8RANGE", "int8range", EXTRA_COUNT},
+    {"NUMRANGE", "numrange", EXTRA_COUNT},   {"TSRANGE", "tsrange", EXTRA_COUNT},
+    {"TSTZRANGE", "tstzrange", EXTRA_COUNT}, {"DATERANGE", "daterange", EXTRA_COUNT},
+    {"CITEXT", "citext", EXTRA_CITEXT},      {"HSTORE", "hstore", EXTRA_HSTORE},
+    {"LTREE", "ltree", EXTRA_LTREE},
+};
+
+static const char *named_type(const struct ddl_table *table, const struct column *column)
+{
+    bool text = column->type == SEM_STRING || column->type == SEM_MAP || column->type == SEM_JSON ||
+                column->type == SEM_LTREE;
+    const char *source = column->type == SEM_LTREE ? "LTREE" : column->source_type;
+    if (!text || !source)
+        return NULL;
+    for (size_t i = 0; i < sizeof named_types / sizeof *named_types; i++)
+        if (strcasecmp(named_types[i].source, source) == 0 &&
+            (named_types[i].extra == EXTRA_COUNT || table->extras[named_types[i].extra]))
+            return named_types[i].type;
+    return NULL;
+}
 
 /* Without a schema only the value's own kind is known. */
 static const char *type_of_sample(const struct value *sample)
@@ -65,43 +95,60 @@ static const char *type_of_sample(const struct value *sample)
     }
 }
 
-const char *ddl_type(const struct ddl_column *column, const char *connector, char *room,
-                     size_t room_bytes)
+static const char *type_of(const struct ddl_table *table, const struct column *column,
+                           bool declared, char *room, size_t room_bytes)
 {
-    const struct column *source = column->source;
-    if (column->type)
-        return column->type;
-    switch (source->type) {
-    case SEM_UNKNOWN:
-        return type_of_sample(column->sample);
+    const char *named = named_type(table, column);
+    if (named)
+        return named;
+    switch (column->type) {
+    case SEM_STRING:
+        if (!declared || column->length <= 0)
+            return "text";
+        snprintf(room, room_bytes, "character varying(%d)", column->length);
+        return room;
     case SEM_DECIMAL:
-        if (source->length <= 0 || source->length > 1000 || source->scale < 0 ||
-            source->scale > source->length)
+        if (column->length <= 0 || column->length > 1000 || column->scale < 0 ||
+            column->scale > column->length)
             return "numeric";
-        snprintf(room, room_bytes, "numeric(%d,%d)", source->length, source->scale);
+        snprintf(room, room_bytes, "numeric(%d,%d)", column->length, column->scale);
         return room;
     case SEM_TIME_US:
         /* MySQL's TIME runs from -838:59:59 to 838:59:59; only an interval holds that. */
-        return strcmp(connector, "postgresql") == 0 || strcmp(connector, "sqlserver") == 0
-                   ? "time"
+        return strcmp(table->connector, "postgresql") == 0 ||
+                       strcmp(table->connector, "sqlserver") == 0
+                   ? "time without time zone"
                    : "interval";
     case SEM_BITS:
-        if (source->length <= 0 || source->length > 83886080)
-            return "varbit";
-        snprintf(room, room_bytes, "bit(%d)", source->length);
+        if (column->length <= 0 || column->length > 83886080)
+            return "bit varying";
+        snprintf(room, room_bytes, "bit(%d)", column->length);
         return room;
     case SEM_ARRAY: {
-        struct ddl_column element = {.source = source->element};
-        char type[64];
-        if (!source->element || source->element->type == SEM_ARRAY)
+        char element[DDL_TYPE_BYTES / 2];
+        if (!column->element || column->element->type == SEM_ARRAY)
             return "jsonb";
-        snprintf(room, room_bytes, "%s[]", ddl_type(&element, connector, type, sizeof type));
+        snprintf(room, room_bytes, "%s[]",
+                 type_of(table, column->element, declared, element, sizeof element));
         return room;
     }
     default:
-        return types[source->type] ? types[source->type] : "text";
+        return types[column->type] ? types[column->type] : "text";
     }
 }
+
+const char *ddl_type(const struct ddl_table *table, const struct ddl_column *column, char *room,
+                     size_t room_bytes)
+{
+    if (column->type)
+        return column->type;
+    const struct source_column *source = column->source;
+    return source->column.type == SEM_UNKNOWN
+               ? type_of_sample(column->sample)
+               : type_of(table, &source->column, source->coding != CODING_NONE, room, room_bytes);
+}
+
+/* --- pieces of SQL -------------------------------------------------------------------------- */
 
 static void put_literal(struct buffer *sql, PGconn *pg, const char *text)
 {
@@ -133,59 +180,94 @@ static void put_table(struct buffer *sql, const struct ddl_table *table)
 static void put_column(struct buffer *sql, const struct ddl_table *table,
                        const struct ddl_column *column, bool may_be_required)
 {
-    char room[64];
+    char room[DDL_TYPE_BYTES];
     put_name(sql, column->name);
-    buffer_printf(sql, " %s", ddl_type(column, table->connector, room, sizeof room));
+    buffer_printf(sql, " %s", ddl_type(table, column, room, sizeof room));
     /* A column of a record without schema says nothing about NULL. */
-    bool required =
-        column->source && column->source->type != SEM_UNKNOWN && !column->source->optional;
+    bool required = column->source && column->source->column.type != SEM_UNKNOWN &&
+                    !column->source->column.optional;
     if (column->key || (may_be_required && required))
         buffer_puts(sql, " not null");
 }
 
-static void put_comments(struct buffer *sql, PGconn *pg, const struct ddl_table *table)
+/* Where a column comes from, and the type that it was given: by both the sink knows it again. */
+static void put_origin(struct buffer *text, const struct ddl_column *column, const char *type)
 {
-    for (size_t i = 0; i < table->count; i++) {
-        const struct column *source = table->columns[i].source;
-        struct buffer text;
-        buffer_init(&text);
-        if (!source)
-            buffer_puts(&text, "ods-sink: of the last change applied to this row");
-        else if (source->type == SEM_UNKNOWN)
-            buffer_printf(&text,
-                          "ods-sink: from %s, type told by its first value: the records "
-                          "carry no schema",
-                          source->name);
-        else
-            buffer_printf(&text, "ods-sink: from %s, %s%s%s", source->name,
-                          semantic_name(source->type), source->source_type ? ", " : "",
-                          source->source_type ? source->source_type : "");
-        buffer_puts(sql, "; comment on column ");
-        put_table(sql, table);
-        buffer_puts(sql, ".");
-        put_name(sql, table->columns[i].name);
-        buffer_puts(sql, " is ");
-        put_literal(sql, pg, buffer_text(&text));
-        buffer_done(&text);
-    }
+    const struct column *source = column->source ? &column->source->column : NULL;
+    if (!source)
+        buffer_puts(text, COMMENT_TABLE "of the last change applied to this row");
+    else if (source->type == SEM_UNKNOWN)
+        buffer_printf(text,
+                      COMMENT_COLUMN "%s, told by its first value: the records carry no "
+                                     "schema" COMMENT_TYPE "%s",
+                      source->name, type);
+    else
+        buffer_printf(text, COMMENT_COLUMN "%s, %s%s%s" COMMENT_TYPE "%s", source->name,
+                      semantic_name(source->type), source->source_type ? ", " : "",
+                      source->source_type ? source->source_type : "", type);
 }
 
-static void put_key(struct buffer *sql, const struct ddl_table *table)
+static void put_comment(struct ddl *ddl, const char *column, struct buffer *text)
+{
+    buffer_puts(&ddl->script, "comment on column ");
+    put_table(&ddl->script, ddl->table);
+    buffer_puts(&ddl->script, ".");
+    put_name(&ddl->script, column);
+    buffer_puts(&ddl->script, " is ");
+    put_literal(&ddl->script, ddl->conn->pg, buffer_text(text));
+    buffer_puts(&ddl->script, "; ");
+}
+
+static void put_origin_comment(struct ddl *ddl, const struct ddl_column *column, const char *type)
+{
+    char room[DDL_TYPE_BYTES];
+    struct buffer text;
+    buffer_init(&text);
+    put_origin(&text, column, type ? type : ddl_type(ddl->table, column, room, sizeof room));
+    put_comment(ddl, column->name, &text);
+    buffer_done(&text);
+}
+
+/* A statement of the history: run it, list it, and remember it for the log. */
+static void put_statement(struct ddl *ddl, struct buffer *statement)
+{
+    const struct record *cause = ddl->cause;
+    struct buffer *script = &ddl->script;
+    const char *text = buffer_text(statement);
+    buffer_puts(script, text);
+    buffer_puts(script, "; insert into ");
+    put_name(script, ddl->conn->target->schema);
+    buffer_puts(script,
+                ".schema_history "
+                "(table_schema, table_name, sql, topic, partition, record_offset) values (");
+    const char *words[] = {ddl->table->schema, ddl->table->name, text, cause->topic};
+    for (size_t i = 0; i < 4; i++) {
+        put_literal(script, ddl->conn->pg, words[i]);
+        buffer_puts(script, ", ");
+    }
+    buffer_printf(script, "%d, %lld); ", (int) cause->partition, (long long) cause->offset);
+    buffer_add(&ddl->statements, text, strlen(text) + 1);
+    script->failed |= statement->failed;
+}
+
+/* --- a table that is missing ---------------------------------------------------------------- */
+
+/* The key's columns, in the order of the record's key; a configured key has that of the columns. */
+static void put_key(struct buffer *sql, const struct ddl_table *table,
+                    const struct ddl_change *changes, size_t count)
 {
     const struct shape *shape = table->shape;
     bool any = false;
-    /* In the order of the record's key; a configured key has the order of the columns. */
-    for (uint32_t k = 0; k < shape->key_count + table->count; k++)
-        for (size_t i = 0; i < table->count; i++) {
-            const struct ddl_column *column = &table->columns[i];
-            bool in_key = column->source && column->key;
-            bool ranked = false;
-            for (uint32_t r = 0; r < shape->key_count; r++)
-                ranked |= in_key && &shape->columns[shape->key[r]] == column->source;
-            bool now = k < shape->key_count
-                           ? in_key && &shape->columns[shape->key[k]] == column->source
-                           : in_key && !ranked && i == k - shape->key_count;
-            if (!now)
+    for (uint32_t k = 0; k <= shape->key_count; k++)
+        for (size_t i = 0; i < count; i++) {
+            const struct ddl_column *column = &changes[i].column;
+            uint32_t rank = 0;
+            if (!column->source || !column->key)
+                continue;
+            while (rank < shape->key_count &&
+                   strcmp(shape->columns[shape->key[rank]].name, column->source->column.name) != 0)
+                rank++;
+            if (rank != k)
                 continue;
             buffer_puts(sql, any ? ", " : ", primary key (");
             put_name(sql, column->name);
@@ -195,119 +277,173 @@ static void put_key(struct buffer *sql, const struct ddl_table *table)
         buffer_puts(sql, ")");
 }
 
-/* All of it in one transaction, one DDL of ours at a time in the whole database. */
-static enum ods_status run(struct conn *conn, struct buffer *sql, const struct ddl_table *table,
+/* A schema that is there needs no right to make one. */
+static enum ods_status put_schema(struct ddl *ddl, struct error *error)
+{
+    const char *names[] = {ddl->table->schema};
+    PGresult *rows = NULL;
+    enum ods_status status =
+        conn_query(ddl->conn, "select to_regnamespace(quote_ident($1::text)) is not null", 1, names,
+                   &rows, error);
+    bool there = status == ODS_OK && PQgetvalue(rows, 0, 0)[0] == 't';
+    PQclear(rows);
+    if (status != ODS_OK || there)
+        return status;
+    struct buffer sql;
+    buffer_init(&sql);
+    buffer_puts(&sql, "create schema ");
+    put_name(&sql, ddl->table->schema);
+    put_statement(ddl, &sql);
+    buffer_done(&sql);
+    return ODS_OK;
+}
+
+enum ods_status ddl_create(struct ddl *ddl, const struct ddl_change *changes, size_t count,
                            struct error *error)
 {
-    enum ods_status status = sql->failed ? error_set(error, ODS_RETRY, "out of memory")
-                                         : conn_script(conn, buffer_text(sql), error);
-    if (status != ODS_OK) {
-        struct error ignored;
-        error_init(&ignored);
-        if (conn->pg)
-            conn_script(conn, "rollback", &ignored);
-        error_prefix(error, "table %s.%s can't be made or changed: ", table->schema, table->name);
+    const struct ddl_table *table = ddl->table;
+    const struct shape *shape = table->shape;
+    const char *database = shape->database[0] ? shape->database : shape->schema;
+    struct buffer sql, from;
+    enum ods_status status = put_schema(ddl, error);
+    if (status != ODS_OK)
+        return status;
+    buffer_init(&sql);
+    buffer_init(&from);
+    buffer_puts(&sql, "create table ");
+    put_table(&sql, table);
+    buffer_puts(&sql, " (");
+    for (size_t i = 0; i < count; i++) {
+        buffer_puts(&sql, i ? ", " : "");
+        put_column(&sql, table, &changes[i].column, true);
     }
+    put_key(&sql, table, changes, count);
+    buffer_puts(&sql, ")");
+    put_statement(ddl, &sql);
+    buffer_printf(&from, COMMENT_TABLE "from %s table %s%s%s, topic %s",
+                  table->connector[0] ? table->connector : "source", database,
+                  database[0] ? "." : "", shape->table, shape->topic);
+    buffer_puts(&ddl->script, "comment on table ");
+    put_table(&ddl->script, table);
+    buffer_puts(&ddl->script, " is ");
+    put_literal(&ddl->script, ddl->conn->pg, buffer_text(&from));
+    buffer_puts(&ddl->script, "; ");
+    for (size_t i = 0; i < count; i++)
+        put_origin_comment(ddl, &changes[i].column, NULL);
+    ddl->script.failed |= from.failed;
+    buffer_done(&from);
+    buffer_done(&sql);
+    return ODS_OK;
+}
+
+/* --- a table that is there ------------------------------------------------------------------ */
+
+static void put_keep(struct ddl *ddl, const struct ddl_change *change)
+{
+    struct buffer sql, text;
+    buffer_init(&sql);
+    buffer_init(&text);
+    buffer_puts(&sql, "alter table ");
+    put_table(&sql, ddl->table);
+    buffer_printf(&sql, " rename column %s to ", change->there->quoted);
+    put_name(&sql, change->kept);
+    put_statement(ddl, &sql);
+    buffer_printf(&text, COMMENT_COLUMN "%s, until its type changed" COMMENT_TYPE "%s",
+                  change->column.source->column.name, change->there->declared);
+    put_comment(ddl, change->kept, &text);
+    buffer_done(&text);
+    buffer_done(&sql);
+}
+
+static void put_retype(struct buffer *sql, const struct ddl_change *change)
+{
+    const char *quoted = change->there->quoted;
+    const char *way = widen_by_way_of(change->there->declared, change->type);
+    buffer_printf(sql, "alter column %s type %s using %s%s%s::%s", quoted, change->type, quoted,
+                  way ? "::" : "", way ? way : "", change->type);
+}
+
+static void put_change(struct buffer *sql, const struct ddl *ddl, const struct ddl_change *change)
+{
+    switch (change->kind) {
+    case DDL_ADD:
+        buffer_puts(sql, "add column ");
+        put_column(sql, ddl->table, &change->column, false);
+        break;
+    case DDL_RETYPE:
+        put_retype(sql, change);
+        break;
+    case DDL_RELAX:
+        buffer_printf(sql, "alter column %s drop not null", change->there->quoted);
+        break;
+    case DDL_KEEP:
+        buffer_puts(sql, "alter column ");
+        put_name(sql, change->kept);
+        buffer_puts(sql, " drop not null");
+        break;
+    }
+}
+
+void ddl_alter(struct ddl *ddl, const struct ddl_change *changes, size_t count)
+{
+    struct buffer sql;
+    bool any = false;
+    buffer_init(&sql);
+    for (size_t i = 0; i < count; i++)
+        if (changes[i].kind == DDL_KEEP)
+            put_keep(ddl, &changes[i]);
+    buffer_puts(&sql, "alter table ");
+    put_table(&sql, ddl->table);
+    for (size_t i = 0; i < count; i++) {
+        if (changes[i].kind == DDL_KEEP && !changes[i].there->not_null)
+            continue;
+        buffer_puts(&sql, any ? ", " : " ");
+        put_change(&sql, ddl, &changes[i]);
+        any = true;
+    }
+    if (any)
+        put_statement(ddl, &sql);
+    for (size_t i = 0; i < count; i++) {
+        if (changes[i].kind == DDL_ADD)
+            put_origin_comment(ddl, &changes[i].column, NULL);
+        if (changes[i].kind == DDL_RETYPE)
+            put_origin_comment(ddl, &changes[i].column, changes[i].type);
+    }
+    buffer_done(&sql);
+}
+
+/* --- the transaction ------------------------------------------------------------------------ */
+
+enum ods_status ddl_begin(struct ddl *ddl, struct conn *conn, const struct ddl_table *table,
+                          const struct record *cause, struct error *error)
+{
+    *ddl = (struct ddl){.conn = conn, .table = table, .cause = cause};
+    return conn_script(conn, "begin; select pg_catalog.pg_advisory_xact_lock(7235498201)", error);
+}
+
+void ddl_abort(struct ddl *ddl)
+{
+    if (ddl->conn->pg)
+        conn_script(ddl->conn, "rollback", NULL);
+}
+
+enum ods_status ddl_commit(struct ddl *ddl, struct error *error)
+{
+    buffer_puts(&ddl->script, "commit");
+    bool failed = ddl->script.failed || ddl->statements.failed;
+    enum ods_status status = failed ? error_set(error, ODS_RETRY, "out of memory")
+                                    : conn_script(ddl->conn, buffer_text(&ddl->script), error);
+    if (status == ODS_OK)
+        return status;
+    ddl_abort(ddl);
+    error_prefix(error, "table %s.%s can't be made or changed: ", ddl->table->schema,
+                 ddl->table->name);
     /* What was wrong is the statement, not a record. */
     return status == ODS_REJECT ? ODS_FATAL : status;
 }
 
-static void put_begin(struct buffer *sql)
+void ddl_done(struct ddl *ddl)
 {
-    buffer_puts(sql, "begin; select pg_catalog.pg_advisory_xact_lock(7235498201); ");
-}
-
-/* Under the lock: what is there already? Another lane may have met the table first. A schema that is
- * there needs no right to make one. */
-static enum ods_status begin_creating(struct conn *conn, const struct ddl_table *table,
-                                      bool *table_there, bool *schema_there, struct error *error)
-{
-    static const char present[] = "select to_regclass(format('%I.%I', $1::text, $2::text)) is not "
-                                  "null, to_regnamespace(quote_ident($1::text)) is not null";
-    const char *names[] = {table->schema, table->name};
-    PGresult *rows = NULL;
-    struct buffer sql;
-    buffer_init(&sql);
-    put_begin(&sql);
-    enum ods_status status = run(conn, &sql, table, error);
-    if (status == ODS_OK)
-        status = conn_query(conn, present, 2, names, &rows, error);
-    if (status == ODS_OK) {
-        *table_there = PQgetvalue(rows, 0, 0)[0] == 't';
-        *schema_there = PQgetvalue(rows, 0, 1)[0] == 't';
-    }
-    PQclear(rows);
-    buffer_done(&sql);
-    return status;
-}
-
-static void put_create(struct buffer *sql, PGconn *pg, const struct ddl_table *table)
-{
-    const struct shape *shape = table->shape;
-    const char *database = shape->database[0] ? shape->database : shape->schema;
-    struct buffer from;
-    buffer_init(&from);
-    buffer_printf(&from, "ods-sink: from %s table %s%s%s, topic %s",
-                  table->connector[0] ? table->connector : "source", database,
-                  database[0] ? "." : "", shape->table, shape->topic);
-    buffer_puts(sql, "create table ");
-    put_table(sql, table);
-    buffer_puts(sql, " (");
-    for (size_t i = 0; i < table->count; i++) {
-        buffer_puts(sql, i ? ", " : "");
-        put_column(sql, table, &table->columns[i], true);
-    }
-    put_key(sql, table);
-    buffer_puts(sql, "); comment on table ");
-    put_table(sql, table);
-    buffer_puts(sql, " is ");
-    put_literal(sql, pg, buffer_text(&from));
-    put_comments(sql, pg, table);
-    buffer_done(&from);
-}
-
-enum ods_status ddl_create_table(struct conn *conn, const struct ddl_table *table, bool *made,
-                                 struct error *error)
-{
-    bool table_there = false, schema_there = false;
-    *made = false;
-    enum ods_status status =
-        begin_creating(conn, table, &table_there, &schema_there, error);
-    if (status != ODS_OK || table_there) {
-        if (conn->pg)
-            conn_script(conn, "rollback", NULL);
-        return status;
-    }
-    struct buffer sql;
-    buffer_init(&sql);
-    if (!schema_there) {
-        buffer_puts(&sql, "create schema ");
-        put_name(&sql, table->schema);
-        buffer_puts(&sql, "; ");
-    }
-    put_create(&sql, conn->pg, table);
-    buffer_puts(&sql, "; commit");
-    status = run(conn, &sql, table, error);
-    *made = status == ODS_OK;
-    buffer_done(&sql);
-    return status;
-}
-
-enum ods_status ddl_add_columns(struct conn *conn, const struct ddl_table *table,
-                                struct error *error)
-{
-    struct buffer sql;
-    buffer_init(&sql);
-    put_begin(&sql);
-    buffer_puts(&sql, "alter table ");
-    put_table(&sql, table);
-    for (size_t i = 0; i < table->count; i++) {
-        buffer_puts(&sql, i ? ", add column if not exists " : " add column if not exists ");
-        put_column(&sql, table, &table->columns[i], false);
-    }
-    put_comments(&sql, conn->pg, table);
-    buffer_puts(&sql, "; commit");
-    enum ods_status status = run(conn, &sql, table, error);
-    buffer_done(&sql);
-    return status;
+    buffer_done(&ddl->script);
+    buffer_done(&ddl->statements);
 }

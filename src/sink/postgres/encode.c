@@ -254,14 +254,35 @@ static size_t characters(const char *text, size_t length)
 }
 
 /* PostgreSQL's text types hold every character but U+0000. */
-static enum ods_status put_text(struct buffer *out, const struct pg_column *target,
-                                const char *text, size_t length, struct error *error)
+enum ods_status encode_check_nul(struct encoder *encoder, const struct pg_column *target,
+                                 const char **text, size_t *length, struct error *error)
 {
-    if (memchr(text, '\0', length))
+    if (!memchr(*text, '\0', *length))
+        return ODS_OK;
+    if (!encoder->strip_nul)
         return encode_refuse(target, "22021",
-                             "the text holds a NUL character (U+0000), which "
-                             "PostgreSQL's text types can't",
+                             "the text holds a NUL character (U+0000), which PostgreSQL's text "
+                             "types can't; nul: strip leaves it out",
                              error);
+    buffer_reset(&encoder->digits);
+    for (size_t i = 0; i < *length; i++)
+        if ((*text)[i])
+            buffer_add(&encoder->digits, &(*text)[i], 1);
+    if (encoder->digits.failed)
+        return error_set(error, ODS_RETRY, "out of memory");
+    *text = encoder->digits.bytes ? encoder->digits.bytes : "";
+    *length = encoder->digits.length;
+    encoder->stripped++;
+    return ODS_OK;
+}
+
+static enum ods_status put_text(struct encoder *encoder, struct buffer *out,
+                                const struct pg_column *target, const char *text, size_t length,
+                                struct error *error)
+{
+    enum ods_status status = encode_check_nul(encoder, target, &text, &length, error);
+    if (status != ODS_OK)
+        return status;
     if ((target->type == OID_VARCHAR || target->type == OID_BPCHAR) && target->modifier >= 0) {
         size_t most = (size_t) (target->modifier - MODIFIER_OVERHEAD);
         if (length > most && characters(text, length) > most) {
@@ -282,7 +303,7 @@ static enum ods_status encode_text(struct encoder *encoder, struct buffer *out,
     const char *text;
     size_t length;
     enum ods_status status = encode_as_text(encoder, source, value, &text, &length, error);
-    return status == ODS_OK ? put_text(out, target, text, length, error) : status;
+    return status == ODS_OK ? put_text(encoder, out, target, text, length, error) : status;
 }
 
 static enum ods_status encode_bytea(struct encoder *encoder, struct buffer *out,
@@ -302,6 +323,39 @@ static enum ods_status encode_bytea(struct encoder *encoder, struct buffer *out,
     return status;
 }
 
+/* Is there an escaped U+0000 at this backslash, which an even number of others precedes? */
+static bool is_escaped_nul(const char *at, const char *end)
+{
+    return end - at >= 6 && memcmp(at, "\\u0000", 6) == 0;
+}
+
+/* JSON without its escaped U+0000, which json keeps and jsonb has no place for. */
+static enum ods_status strip_json(struct encoder *encoder, const char **text, size_t *length,
+                                  struct error *error)
+{
+    if (!memmem(*text, *length, "\\u0000", 6))
+        return ODS_OK;
+    struct buffer *out = &encoder->digits;
+    bool stripped = false;
+    buffer_reset(out);
+    for (const char *at = *text, *end = at + *length; at < end;) {
+        if (is_escaped_nul(at, end)) {
+            stripped = true;
+            at += 6;
+            continue;
+        }
+        size_t pair = *at == '\\' && at + 1 < end ? 2 : 1; /* an escaped backslash is one thing */
+        buffer_add(out, at, pair);
+        at += pair;
+    }
+    if (out->failed)
+        return error_set(error, ODS_RETRY, "out of memory");
+    *text = out->bytes ? out->bytes : "";
+    *length = out->length;
+    encoder->stripped += stripped;
+    return ODS_OK;
+}
+
 static enum ods_status encode_json(struct encoder *encoder, struct buffer *out,
                                    const struct pg_column *target, const struct column *source,
                                    const struct value *value, struct error *error)
@@ -311,9 +365,11 @@ static enum ods_status encode_json(struct encoder *encoder, struct buffer *out,
     enum ods_status status = ODS_OK;
     if (value->kind != VALUE_JSON)
         status = encode_as_text(encoder, source, value, &text, &length, error);
+    bool binary = target->encoding == ENCODE_JSONB;
+    if (status == ODS_OK && binary && encoder->strip_nul)
+        status = strip_json(encoder, &text, &length, error);
     if (status != ODS_OK)
         return status;
-    bool binary = target->encoding == ENCODE_JSONB;
     encode_put32(out, (uint32_t) (length + binary));
     if (binary)
         buffer_add(out, "\1", 1); /* jsonb_recv's format version */
@@ -370,11 +426,9 @@ static enum ods_status encode_cast(struct encoder *encoder, struct buffer *out,
         return ODS_OK;
     }
     bool handled = false;
-    enum ods_status status =
-        encode_notation(encoder, out, target, source, value, &handled, error);
-    return status != ODS_OK || handled
-               ? status
-               : encode_text(encoder, out, target, source, value, error);
+    enum ods_status status = encode_notation(encoder, out, target, source, value, &handled, error);
+    return status != ODS_OK || handled ? status
+                                       : encode_text(encoder, out, target, source, value, error);
 }
 
 typedef enum ods_status encode_function(struct encoder *, struct buffer *, const struct pg_column *,
@@ -394,19 +448,25 @@ static encode_function *const encode_functions[] = {
 };
 
 enum ods_status encode_value(struct encoder *encoder, struct buffer *out,
-                             const struct pg_column *target, const struct column *source,
+                             const struct pg_column *target, const struct source_column *source,
                              const struct value *value, struct error *error)
 {
     if (value->kind == VALUE_NULL) {
         encode_put32(out, UINT32_MAX);
         return ODS_OK;
     }
+    if (source->refusal)
+        return encode_refuse(target, "42804", source->refusal, error);
+    const struct column *column = &source->column;
     struct inferred inferred;
     enum ods_status status = ODS_OK;
-    if (source->type == SEM_UNKNOWN)
-        status = infer_value(encoder, target, &source, &value, &inferred, error);
+    encoder->strip_nul = source->strip_nul;
+    if (source->coding)
+        status = correct_value(encoder, target, source->coding, &column, &value, &inferred, error);
+    else if (column->type == SEM_UNKNOWN)
+        status = infer_value(encoder, target, &column, &value, &inferred, error);
     if (status == ODS_OK)
-        status = encode_functions[target->encoding](encoder, out, target, source, value, error);
+        status = encode_functions[target->encoding](encoder, out, target, column, value, error);
     if (status == ODS_REJECT && error && !error->column[0]) {
         /* A conversion below knows the value but not where it goes. */
         snprintf(error->column, sizeof error->column, "%s", target->name);

@@ -9,11 +9,25 @@
 
 #include <ods/value.h>
 #include "core/buffer.h"
+#include "core/source_type.h"
 #include "sink/postgres/catalog.h"
 
 struct encoder {
     const struct source_settings *source;
     struct buffer text, bytes, digits; /* scratch, reused from value to value */
+    bool strip_nul;                    /* of the column whose value is being encoded */
+    uint64_t stripped;                 /* values that lost a U+0000 */
+    bool saw_digits, saw_base64;       /* schemaless decimals that can only be the one */
+};
+
+/* A source's column as a plan reads it: what its record says, and what the settings know better. */
+struct source_column {
+    struct column column;
+    struct column element; /* where column.element points when the settings say what it is */
+    enum coding coding;
+    bool strip_nul;
+    const char
+        *refusal; /* why none of its values can go into the target's column; NULL: they may */
 };
 
 void encoder_init(struct encoder *encoder, const struct source_settings *source);
@@ -22,7 +36,7 @@ void encoder_done(struct encoder *encoder);
 /* Append one array element: its length (int32, -1 for NULL) and its bytes. The value is not ABSENT.
  * ODS_REJECT names the column; what was appended is to be thrown away then. */
 enum ods_status encode_value(struct encoder *encoder, struct buffer *out,
-                             const struct pg_column *target, const struct column *source,
+                             const struct pg_column *target, const struct source_column *source,
                              const struct value *value, struct error *error);
 
 /* --- for the files of this room ---------------------------------------------------------- */
@@ -47,7 +61,7 @@ enum ods_status encode_numeric(struct encoder *encoder, struct buffer *out,
  */
 bool encode_parse_integer(struct encoder *encoder, const char *text, size_t length,
                           int64_t *integer);
-/* Is this text a plain decimal number (sign, digits, point, exponent, or NaN)? */
+/* Is this text a decimal number (sign, digits, point, exponent), or NaN or an infinity? */
 bool encode_is_number(const char *text, size_t length);
 
 enum ods_status encode_date(struct encoder *encoder, struct buffer *out,
@@ -66,12 +80,35 @@ enum ods_status encode_notation(struct encoder *encoder, struct buffer *out,
                                 const struct pg_column *target, const struct column *source,
                                 const struct value *value, bool *handled, struct error *error);
 
-/* What a schemaless value means, told by its target: may replace *column and *value by what lies in
- * `inferred` and in encoder->bytes. */
+/* Text for PostgreSQL without U+0000, or a refusal; *text may move to encoder->digits. */
+enum ods_status encode_check_nul(struct encoder *encoder, const struct pg_column *target,
+                                 const char **text, size_t *length, struct error *error);
+
+/* What a value means after all: its column and itself, as encode_value() goes on with them. */
 struct inferred {
     struct column column;
     struct value value;
 };
+
+/* Text of this coding (base64, base64url, hex), undone into encoder->bytes. */
+enum ods_status encode_undo(struct encoder *encoder, const struct pg_column *target,
+                            enum coding coding, struct inferred *inferred, struct error *error);
+/* A decimal that came as text: its digits, or base64 of a number of at most `precision` digits (-1:
+ * unknown) times 10^-scale (INT32_MIN: unknown). */
+enum ods_status encode_decimal_text(struct encoder *encoder, const struct pg_column *target,
+                                    int32_t precision, int32_t scale, struct inferred *inferred,
+                                    struct error *error);
+
+/* A value of a column that the settings correct: may replace *column and *value by what lies in
+ * `inferred` and in encoder->bytes. */
+enum ods_status correct_value(struct encoder *encoder, const struct pg_column *target,
+                              enum coding coding, const struct column **column,
+                              const struct value **value, struct inferred *inferred,
+                              struct error *error);
+/* Lay what the settings (`text`, or NULL) and the record's own source type say over a column. */
+void correct_column(struct source_column *source, const char *text);
+
+/* What a schemaless value means, told by its target; as correct_value(). */
 enum ods_status infer_value(struct encoder *encoder, const struct pg_column *target,
                             const struct column **column, const struct value **value,
                             struct inferred *inferred, struct error *error);

@@ -91,10 +91,13 @@ enum ods_status encode_notation(struct encoder *encoder, struct buffer *out,
     }
     if (text->failed)
         return error_set(error, ODS_RETRY, "out of memory");
-    if (memchr(text->bytes, '\0', text->length))
-        return encode_refuse(target, "22021", "the text holds a NUL character (U+0000)", error);
-    encode_put32(out, (uint32_t) text->length);
-    buffer_add(out, text->bytes, text->length);
+    const char *bytes = text->bytes ? text->bytes : "";
+    size_t length = text->length;
+    enum ods_status status = encode_check_nul(encoder, target, &bytes, &length, error);
+    if (status != ODS_OK)
+        return status;
+    encode_put32(out, (uint32_t) length);
+    buffer_add(out, bytes, length);
     *handled = true;
     return ODS_OK;
 }

@@ -83,10 +83,27 @@ static bool parse(struct encoder *encoder, const char *text, size_t length, stru
     return true;
 }
 
+/* The words for what is no number; 0: none of them. */
+static uint16_t special_sign(const char *text, size_t length)
+{
+    static const struct {
+        const char *word;
+        uint16_t sign;
+    } words[] = {{"nan", SIGN_NAN},
+                 {"infinity", SIGN_PLUS_INFINITY},
+                 {"-infinity", SIGN_MINUS_INFINITY},
+                 {"positive_infinity", SIGN_PLUS_INFINITY},
+                 {"negative_infinity", SIGN_MINUS_INFINITY}};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (length == strlen(words[i].word) && strncasecmp(text, words[i].word, length) == 0)
+            return words[i].sign;
+    return 0;
+}
+
 bool encode_is_number(const char *text, size_t length)
 {
     const char *at = text, *end = text + length;
-    if (length == 3 && strncasecmp(text, "nan", 3) == 0)
+    if (special_sign(text, length))
         return true;
     if (at < end && (*at == '-' || *at == '+'))
         at++;
@@ -214,24 +231,6 @@ static size_t format_decimal(char *to, const struct value *value, bool *negative
     return count;
 }
 
-static bool special(struct buffer *out, const char *text, size_t length)
-{
-    static const struct {
-        const char *word;
-        uint16_t sign;
-    } words[] = {{"nan", SIGN_NAN},
-                 {"infinity", SIGN_PLUS_INFINITY},
-                 {"-infinity", SIGN_MINUS_INFINITY},
-                 {"positive_infinity", SIGN_PLUS_INFINITY},
-                 {"negative_infinity", SIGN_MINUS_INFINITY}};
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-        if (length == strlen(words[i].word) && strncasecmp(text, words[i].word, length) == 0) {
-            put_header(out, 0, 0, words[i].sign, 0);
-            return true;
-        }
-    return false;
-}
-
 enum ods_status encode_numeric(struct encoder *encoder, struct buffer *out,
                                const struct pg_column *target, const struct column *source,
                                const struct value *value, struct error *error)
@@ -254,8 +253,11 @@ enum ods_status encode_numeric(struct encoder *encoder, struct buffer *out,
         enum ods_status status = encode_as_text(encoder, source, value, &text, &length, error);
         if (status != ODS_OK)
             return status;
-        if (special(out, text, length))
+        uint16_t sign = special_sign(text, length);
+        if (sign) {
+            put_header(out, 0, 0, sign, 0);
             return ODS_OK;
+        }
         if (!parse(encoder, text, length, &number))
             return encode_refuse(target, "22P02", "the value is not a decimal number", error);
     }

@@ -10,6 +10,7 @@ struct folding {
     struct arena *arena;
     struct batch *batch;
     const struct plan *const *plans;
+    struct inherited *const *inherited;
     struct encoder *encoder;
     struct buffer key;
     struct row **buckets;
@@ -87,9 +88,8 @@ static enum ods_status encode_key(struct folding *folding, const struct plan *pl
         const struct value *value = &image[plan->key_source[k]];
         if (value->kind == VALUE_NULL || value->kind == VALUE_ABSENT)
             return encode_refuse(target, "23502", "the key is NULL or missing", why);
-        enum ods_status status =
-            encode_value(folding->encoder, &folding->key, target,
-                         &plan->shape->columns[plan->key_source[k]], value, why);
+        enum ods_status status = encode_value(folding->encoder, &folding->key, target,
+                                              &plan->sources[plan->key_source[k]], value, why);
         if (status != ODS_OK)
             return status;
     }
@@ -210,15 +210,20 @@ static void overlay(struct cell *cells, const struct plan *plan, const struct va
     for (uint32_t i = 0; i < plan->shape->column_count; i++) {
         int32_t target = plan->target_of[i];
         if (target >= 0 && image[i].kind != VALUE_ABSENT)
-            cells[target] = (struct cell){.column = &plan->shape->columns[i], .value = &image[i]};
+            cells[target] = (struct cell){.column = &plan->sources[i], .value = &image[i]};
     }
 }
 
-static void play(struct row *row, struct cell *cells, const struct plan *plan,
-                 const struct change *change, struct outcome *outcome)
+static void play(struct folding *folding, struct row *row, struct cell *cells, uint32_t index,
+                 struct outcome *outcome)
 {
+    const struct plan *plan = folding->plans[index];
+    const struct change *change = &folding->batch->changes[index];
     if (change->op != OP_DELETE) {
         overlay(cells, plan, change->after);
+        for (const struct inherited *taken = folding->inherited ? folding->inherited[index] : NULL;
+             taken; taken = taken->next)
+            cells[taken->target] = taken->cell;
         outcome->present = true;
         outcome->deleted = false;
         row->stamp = change;
@@ -296,7 +301,7 @@ static enum ods_status settle_chain(struct folding *folding, struct table_work *
     memset(columns, 0, words * sizeof *columns);
     struct outcome outcome = {0};
     for (uint32_t i = 0; i < row->chain; i++)
-        play(row, cells, folding->plans[chain[i]], &folding->batch->changes[chain[i]], &outcome);
+        play(folding, row, cells, chain[i], &outcome);
     row->cells = cells;
     for (uint32_t i = 0; i < work->table->column_count; i++)
         if (cells[i].column || (int) i == plan->operation_column ||
@@ -359,7 +364,7 @@ bool fold_cell(const struct row *row, uint32_t column, struct cell *cell)
     int32_t source = row->plan->source_of[column];
     if (source < 0)
         return false;
-    cell->column = &row->plan->shape->columns[source];
+    cell->column = &row->plan->sources[source];
     cell->value = &row->image[source];
     return true;
 }
@@ -375,7 +380,7 @@ static enum ods_status try_encode(struct folding *folding, const struct plan *pl
         buffer_reset(&folding->key);
         enum ods_status status =
             encode_value(folding->encoder, &folding->key, &plan->table->columns[target],
-                         &change->shape->columns[i], &change->after[i], why);
+                         &plan->sources[i], &change->after[i], why);
         if (status != ODS_OK)
             return status;
     }
@@ -413,13 +418,14 @@ static enum ods_status fold_change(struct folding *folding, uint32_t index, bool
 }
 
 enum ods_status fold_batch(struct fold *fold, struct arena *arena, struct batch *batch,
-                           const struct plan *const *plans, struct encoder *encoder, bool careful,
-                           struct error *error)
+                           const struct plan *const *plans, struct inherited *const *inherited,
+                           struct encoder *encoder, bool careful, struct error *error)
 {
     struct folding folding = {.fold = fold,
                               .arena = arena,
                               .batch = batch,
                               .plans = plans,
+                              .inherited = inherited,
                               .encoder = encoder,
                               .error = error};
     enum ods_status status = ODS_OK;

@@ -14,7 +14,7 @@
 
 /* A value for a column of the target. column is NULL where the row carries none. */
 struct cell {
-    const struct column *column;
+    const struct source_column *column;
     const struct value *value;
 };
 
@@ -74,12 +74,20 @@ struct fold {
     uint64_t folded, skipped;
 };
 
+/* A value that a change does not carry and yet has; see inherit.h. */
+struct inherited {
+    uint32_t target; /* table column */
+    struct cell cell;
+    struct inherited *next;
+};
+
 /* Change index -> plan, filled by the caller; NULL for changes to pass over. A change that can't be
  * folded (a NULL in its key) becomes a reject of the batch. `careful`: also try to encode every
- * change by itself, so that what can't be encoded is a reject before it hides an older change. */
+ * change by itself, so that what can't be encoded is a reject before it hides an older change.
+ * `inherited` is by change, NULL when there is nothing. */
 enum ods_status fold_batch(struct fold *fold, struct arena *arena, struct batch *batch,
-                           const struct plan *const *plans, struct encoder *encoder, bool careful,
-                           struct error *error);
+                           const struct plan *const *plans, struct inherited *const *inherited,
+                           struct encoder *encoder, bool careful, struct error *error);
 
 /* Set a change aside: marks it and adds the reject. */
 enum ods_status fold_reject(struct batch *batch, uint32_t change, const struct error *why,

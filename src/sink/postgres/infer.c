@@ -6,7 +6,6 @@
  */
 #include <string.h>
 
-#include "core/base64.h"
 #include "sink/postgres/encode.h"
 
 #define OID_POINT    600
@@ -67,47 +66,16 @@ static bool is_bit_string(const struct pg_column *target)
     return target->type == OID_BIT || target->type == OID_VARBIT;
 }
 
-/* Base64 text, undone into encoder->bytes. */
-static enum ods_status undo_base64(struct encoder *encoder, const struct pg_column *target,
-                                   struct inferred *inferred, struct error *error)
-{
-    buffer_reset(&encoder->bytes);
-    char *bytes = buffer_take(&encoder->bytes, BASE64_DECODED_MAX(inferred->value.length));
-    size_t length = 0;
-    if (!bytes)
-        return error_set(error, ODS_RETRY, "out of memory");
-    if (!base64_decode(inferred->value.bytes, inferred->value.length, (unsigned char *) bytes,
-                       &length))
-        return encode_refuse(target, "22023",
-                             "the value is not base64, as which a record without "
-                             "schema carries bytes, bits and decimals",
-                             error);
-    inferred->value.kind = VALUE_BYTES;
-    inferred->value.bytes = bytes;
-    inferred->value.length = (uint32_t) length;
-    return ODS_OK;
-}
-
-/* decimal.handling.mode=string gives digits, precise gives base64 whose scale the column has. */
 static enum ods_status decimal_meaning(struct encoder *encoder, const struct pg_column *target,
                                        struct inferred *inferred, struct error *error)
 {
-    bool number = encode_is_number(inferred->value.bytes, inferred->value.length);
-    if (encoder->source->decimals != DECIMAL_PRECISE &&
-        (number || encoder->source->decimals != DECIMAL_AUTO)) {
-        inferred->column.type = SEM_STRING;
-        return ODS_OK;
+    int32_t precision = -1, scale = INT32_MIN;
+    if (target->modifier >= 0) {
+        uint32_t packed = (uint32_t) target->modifier - 4;
+        precision = (int32_t) (packed >> 16 & 0xffff);
+        scale = (int32_t) ((packed & 0x7ff) ^ 1024) - 1024; /* eleven bits, signed */
     }
-    if (target->modifier < 0)
-        return encode_refuse(target, "22023",
-                             "a record without schema does not tell the scale of "
-                             "its decimals: declare the column numeric(p,s), or let the connector "
-                             "send decimal.handling.mode=string",
-                             error);
-    enum ods_status status = undo_base64(encoder, target, inferred, error);
-    inferred->column.type = SEM_DECIMAL;
-    inferred->column.scale = (int32_t) ((((uint32_t) target->modifier - 4) & 0x7ff) ^ 1024) - 1024;
-    return status;
+    return encode_decimal_text(encoder, target, precision, scale, inferred, error);
 }
 
 static enum ods_status text_meaning(struct encoder *encoder, const struct pg_column *target,
@@ -117,10 +85,10 @@ static enum ods_status text_meaning(struct encoder *encoder, const struct pg_col
         return decimal_meaning(encoder, target, inferred, error);
     if (target->encoding == ENCODE_BYTEA) {
         inferred->column.type = SEM_BYTES;
-        return undo_base64(encoder, target, inferred, error);
+        return encode_undo(encoder, target, CODING_BASE64, inferred, error);
     }
     if (is_bit_string(target)) {
-        enum ods_status status = undo_base64(encoder, target, inferred, error);
+        enum ods_status status = encode_undo(encoder, target, CODING_BASE64, inferred, error);
         inferred->column.type = SEM_BITS;
         inferred->column.length = target->modifier >= 0 && target->type == OID_BIT
                                       ? target->modifier

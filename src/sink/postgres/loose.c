@@ -26,9 +26,9 @@ bool loose_is_insert(const struct batch *batch, const struct loose *loose)
 
 /* Encode a value as the next parameter and write its place, with the cast its type needs. */
 static enum ods_status add_parameter(struct loose_statement *statement,
-                                     const struct pg_column *target, const struct column *source,
-                                     const struct value *value, struct encoder *encoder,
-                                     struct error *error)
+                                     const struct pg_column *target,
+                                     const struct source_column *source, const struct value *value,
+                                     struct encoder *encoder, struct error *error)
 {
     size_t at = statement->values.length;
     uint32_t length;
@@ -67,8 +67,8 @@ static enum ods_status put_match(struct loose_statement *statement, const struct
         const char *cast = lacks_equality(column) ? "::text" : "";
         buffer_printf(&statement->sql, "%s%s%s is not distinct from ", any ? " and " : "",
                       column->quoted, cast);
-        enum ods_status status = add_parameter(statement, column, &plan->shape->columns[i],
-                                               &change->before[i], encoder, error);
+        enum ods_status status =
+            add_parameter(statement, column, &plan->sources[i], &change->before[i], encoder, error);
         if (status != ODS_OK)
             return status;
         buffer_puts(&statement->sql, cast);
@@ -80,8 +80,10 @@ static enum ods_status put_match(struct loose_statement *statement, const struct
     return any ? ODS_OK : error_set(error, ODS_REJECT, "the before image carries no column");
 }
 
-static const struct column text_source = {.name = "cdc_operation", .type = SEM_STRING};
-static const struct column time_source = {.name = "cdc_timestamp", .type = SEM_TIMESTAMP_US};
+static const struct source_column text_source = {
+    .column = {.name = "cdc_operation", .type = SEM_STRING}};
+static const struct source_column time_source = {
+    .column = {.name = "cdc_timestamp", .type = SEM_TIMESTAMP_US}};
 
 static enum ods_status put_stamp(struct loose_statement *statement, const struct plan *plan,
                                  const struct change *change, struct encoder *encoder,
@@ -119,7 +121,7 @@ static enum ods_status put_update(struct loose_statement *statement, const struc
         if (target < 0 || change->after[i].kind == VALUE_ABSENT)
             continue;
         buffer_printf(&statement->sql, ", %s = ", plan->table->columns[target].quoted);
-        status = add_parameter(statement, &plan->table->columns[target], &plan->shape->columns[i],
+        status = add_parameter(statement, &plan->table->columns[target], &plan->sources[i],
                                &change->after[i], encoder, error);
     }
     if (status == ODS_OK)

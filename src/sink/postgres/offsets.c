@@ -49,7 +49,8 @@ static enum ods_status query(struct conn *conn, const char *sql, int count,
 enum ods_status offsets_present(struct conn *conn, bool *present, struct error *error)
 {
     static const char sql[] =
-        "select to_regclass(format('%I.offsets', $1::text)) is not null and exists (select from "
+        "select to_regclass(format('%I.offsets', $1::text)) is not null and "
+        "to_regclass(format('%I.schema_history', $1::text)) is not null and exists (select from "
         "pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace "
         "where n.nspname = $1 and p.proname = 'advance' and p.pronargs = 5)";
     const char *values[] = {conn->target->schema};

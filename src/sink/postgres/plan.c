@@ -1,14 +1,11 @@
 /* From shape to table: names, columns, key. See plan.h. */
 #include "sink/postgres/plan.h"
 
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "sink/postgres/ddl.h"
-
-#define MOST_IDENTIFIER_BYTES 63
+#include "sink/postgres/evolve.h"
+#include "sink/postgres/names.h"
 
 void plans_init(struct plans *plans, const struct sink_config *config, struct catalog *catalog,
                 struct conn *conn)
@@ -20,6 +17,13 @@ static void plan_free(struct plan *plan)
 {
     if (!plan)
         return;
+    for (uint32_t i = 0; plan->names && i < plan->column_count; i++)
+        free(plan->names[i]);
+    for (uint32_t i = 0; plan->refusals && i < plan->column_count; i++)
+        free(plan->refusals[i]);
+    free(plan->names);
+    free(plan->refusals);
+    free(plan->sources);
     free(plan->schema);
     free(plan->name);
     free(plan->target_of);
@@ -47,26 +51,9 @@ static void forget_table(struct plans *plans, const struct pg_table *table)
         }
 }
 
-static void notice(const struct plan_listener *listener, const char *format, ...)
-{
-    char text[ERROR_TEXT_BYTES];
-    va_list arguments;
-    if (!listener->notice)
-        return;
-    va_start(arguments, format);
-    vsnprintf(text, sizeof text, format, arguments);
-    va_end(arguments);
-    listener->notice(listener->context, text);
-}
-
 static enum ods_status out_of_memory(struct error *error)
 {
     return error_set(error, ODS_RETRY, "out of memory");
-}
-
-static const char *connector_of(const struct plans *plans, const struct shape *shape)
-{
-    return shape->connector[0] ? shape->connector : plans->config->pipeline->source.connector;
 }
 
 static const char *source_database(const struct shape *shape)
@@ -74,30 +61,55 @@ static const char *source_database(const struct shape *shape)
     return shape->schema[0] ? shape->schema : shape->database;
 }
 
-/* The target's name of a source column; NULL: the configuration leaves it out. */
-static const char *target_name(const struct table_settings *settings, const char *column)
+static const char *declared_type(const struct table_settings *settings, const char *column)
 {
-    bool included = settings->include.count == 0;
-    for (size_t i = 0; i < settings->include.count; i++)
-        included |= strcmp(settings->include.items[i], column) == 0;
-    for (size_t i = 0; i < settings->exclude.count; i++)
-        included &= strcmp(settings->exclude.items[i], column) != 0;
-    if (!included)
-        return NULL;
-    for (size_t i = 0; i < settings->rename_count; i++)
-        if (strcmp(settings->renames[i].from, column) == 0)
-            return settings->renames[i].to;
-    return column;
+    for (size_t i = 0; i < settings->source_type_count; i++)
+        if (strcmp(settings->source_types[i].column, column) == 0)
+            return settings->source_types[i].type;
+    return NULL;
 }
 
-static enum ods_status check_identifier(const char *name, struct error *error)
+/* Two columns of the source must not meet in one of the target. */
+static enum ods_status check_names(const struct plan *plan, struct error *error)
 {
-    if (strlen(name) <= MOST_IDENTIFIER_BYTES && *name)
-        return ODS_OK;
-    return error_set(error, ODS_FATAL,
-                     "the name \"%.80s\" has %zu bytes, PostgreSQL takes 1 to %d: "
-                     "give it another with target: or columns.rename in tables.yaml",
-                     name, strlen(name), MOST_IDENTIFIER_BYTES);
+    const char *own[] = {plan->settings->cdc_operation, plan->settings->cdc_timestamp};
+    for (uint32_t i = 0; i < plan->shape->column_count; i++) {
+        const char *name = plan->names[i], *taken = NULL;
+        for (uint32_t k = 0; name && k < i; k++)
+            if (plan->names[k] && strcmp(name, plan->names[k]) == 0)
+                taken = plan->shape->columns[k].name;
+        for (size_t k = 0; name && k < 2; k++)
+            if (strcmp(name, own[k]) == 0)
+                taken = "the sink's own column";
+        if (taken)
+            return error_set(error, ODS_FATAL,
+                             "table %s: columns \"%.80s\" and \"%.80s\" would both be named "
+                             "\"%s\": rename one with columns.rename in tables.yaml",
+                             plan->shape->table, taken, plan->shape->columns[i].name, name);
+    }
+    return ODS_OK;
+}
+
+/* The shape's columns as this plan reads and names them. */
+static enum ods_status resolve_columns(struct plan *plan, struct error *error)
+{
+    const struct shape *shape = plan->shape;
+    enum ods_status status = ODS_OK;
+    plan->sources = calloc(shape->column_count + 1u, sizeof *plan->sources);
+    plan->names = calloc(shape->column_count + 1u, sizeof *plan->names);
+    plan->refusals = calloc(shape->column_count + 1u, sizeof *plan->refusals);
+    if (!plan->sources || !plan->names || !plan->refusals)
+        return out_of_memory(error);
+    for (uint32_t i = 0; status == ODS_OK && i < shape->column_count; i++) {
+        struct source_column *source = &plan->sources[i];
+        source->column = shape->columns[i];
+        source->strip_nul = plan->settings->nul == NUL_STRIP;
+        /* Without a schema nothing is known of NULL. */
+        source->column.optional |= source->column.type == SEM_UNKNOWN;
+        correct_column(source, declared_type(plan->settings, source->column.name));
+        status = name_column(plan->settings, source->column.name, &plan->names[i], error);
+    }
+    return status == ODS_OK ? check_names(plan, error) : status;
 }
 
 static enum ods_status resolve_names(struct plans *plans, struct plan *plan, struct error *error)
@@ -105,16 +117,30 @@ static enum ods_status resolve_names(struct plans *plans, struct plan *plan, str
     const struct shape *shape = plan->shape;
     plan->settings = pipeline_table(plans->config->pipeline, source_database(shape), shape->table);
     plan->skip = plan->settings->skip;
-    const char *target = plan->settings->target[0] ? plan->settings->target : shape->table;
-    const char *dot = plan->settings->target[0] ? strchr(target, '.') : NULL;
-    plan->schema = dot ? strndup(target, (size_t) (dot - target)) : strdup(plan->settings->schema);
-    plan->name = strdup(dot ? dot + 1 : target);
-    if (!plan->schema || !plan->name)
-        return out_of_memory(error);
     if (plan->skip)
         return ODS_OK;
-    enum ods_status status = check_identifier(plan->schema, error);
-    return status == ODS_OK ? check_identifier(plan->name, error) : status;
+    enum ods_status status = name_table(plan->settings, shape, &plan->schema, &plan->name, error);
+    return status == ODS_OK ? resolve_columns(plan, error) : status;
+}
+
+/* Which table of the source a table was made for: the comment says it. */
+static enum ods_status check_origin(const struct plan *plan, struct error *error)
+{
+    const struct pg_table *table = plan->table;
+    const char *origin = table ? strstr(table->comment, " table ") : NULL;
+    const char *end = origin ? strstr(origin, ", topic ") : NULL;
+    size_t length = strlen(plan->shape->table);
+    if (!end || !table->made_by_us || !name_is_derived(plan->settings))
+        return ODS_OK;
+    origin += strlen(" table ");
+    const char *name = end - length;
+    if (name >= origin && strncmp(name, plan->shape->table, length) == 0 &&
+        (name == origin || name[-1] == '.'))
+        return ODS_OK;
+    return error_set(error, ODS_FATAL,
+                     "tables %.*s and %s of the source would both be %s.%s: give one another name "
+                     "with target: in tables.yaml",
+                     (int) (end - origin), origin, plan->shape->table, plan->schema, plan->name);
 }
 
 static bool is_configured_key(const struct plan *plan, uint32_t column)
@@ -126,7 +152,7 @@ static bool is_configured_key(const struct plan *plan, uint32_t column)
     return false;
 }
 
-static bool is_key(const struct plan *plan, uint32_t column)
+bool plan_is_key(const struct plan *plan, uint32_t column)
 {
     if (plan->settings->key.count)
         return is_configured_key(plan, column);
@@ -136,54 +162,8 @@ static bool is_key(const struct plan *plan, uint32_t column)
     return false;
 }
 
-/* Columns that the record carries (and the cdc columns) as DDL wants them; only those the table
- * lacks, when there is a table. *count is how many. NULL when memory is out. */
-static struct ddl_column *wanted_columns(const struct plan *plan, const struct change *change,
-                                         size_t *count)
-{
-    const struct shape *shape = plan->shape;
-    struct ddl_column *columns = calloc(shape->column_count + 2u, sizeof *columns);
-    *count = 0;
-    if (!columns)
-        return NULL;
-    for (uint32_t i = 0; i < shape->column_count; i++) {
-        const char *name = target_name(plan->settings, shape->columns[i].name);
-        if (!name || (plan->table && catalog_column(plan->table, name) >= 0))
-            continue;
-        columns[(*count)++] =
-            (struct ddl_column){.name = name,
-                                .source = &shape->columns[i],
-                                .sample = change->after ? &change->after[i] : NULL,
-                                .key = is_key(plan, i)};
-    }
-    const char *own[][2] = {{plan->settings->cdc_operation, "text"},
-                            {plan->settings->cdc_timestamp, "timestamptz"}};
-    for (size_t i = 0; i < 2; i++)
-        if (own[i][0][0] && !(plan->table && catalog_column(plan->table, own[i][0]) >= 0))
-            columns[(*count)++] = (struct ddl_column){.name = own[i][0], .type = own[i][1]};
-    return columns;
-}
-
-/* Two source columns must not meet in one target column. */
-static enum ods_status check_columns(const struct ddl_column *columns, size_t count,
-                                     struct error *error)
-{
-    for (size_t i = 0; i < count; i++) {
-        enum ods_status status = check_identifier(columns[i].name, error);
-        if (status != ODS_OK)
-            return status;
-        for (size_t k = 0; k < i; k++)
-            if (strcmp(columns[i].name, columns[k].name) == 0)
-                return error_set(error, ODS_FATAL,
-                                 "two columns would be named \"%s\": rename one "
-                                 "with columns.rename in tables.yaml",
-                                 columns[i].name);
-    }
-    return ODS_OK;
-}
-
-static enum ods_status reload(struct plans *plans, struct plan *plan, bool *changed,
-                              struct error *error)
+enum ods_status plan_reload(struct plans *plans, struct plan *plan, bool *changed,
+                            struct error *error)
 {
     *changed |= plan->table != NULL;
     struct pg_table *stale = plan->table;
@@ -191,89 +171,6 @@ static enum ods_status reload(struct plans *plans, struct plan *plan, bool *chan
     forget_table(plans, stale);
     return catalog_reload(plans->catalog, plans->conn, plan->schema, plan->name, &plan->table,
                           error);
-}
-
-static enum ods_status create_table(struct plans *plans, struct plan *plan,
-                                    const struct ddl_table *ddl,
-                                    const struct plan_listener *listener, bool *changed,
-                                    struct error *error)
-{
-    if (!plan->settings->create_tables)
-        return error_set(error, ODS_FATAL,
-                         "the target has no table %s.%s: make it, or set "
-                         "create_tables: true, or skip: true for this table",
-                         plan->schema, plan->name);
-    bool made;
-    enum ods_status status = ddl_create_table(plans->conn, ddl, &made, error);
-    if (status == ODS_OK)
-        status = reload(plans, plan, changed, error);
-    if (status == ODS_OK && !plan->table)
-        status = error_set(error, ODS_RETRY, "table %s.%s went away while it was made",
-                           plan->schema, plan->name);
-    if (status != ODS_OK || !made)
-        return status;
-    listener->result->tables_created++;
-    notice(listener, "made table %s.%s with %zu columns%s", plan->schema, plan->name, ddl->count,
-           ddl->shape->typed ? ""
-                             : "; its records carry no schema, so types are told by first values: "
-                               "make the table yourself for exact ones");
-    return ODS_OK;
-}
-
-static enum ods_status add_columns(struct plans *plans, struct plan *plan, struct ddl_table *ddl,
-                                   const struct plan_listener *listener, bool *changed,
-                                   struct error *error)
-{
-    if (plan->table->made_by_us && plan->settings->evolve == EVOLVE_ADD) {
-        enum ods_status status = ddl_add_columns(plans->conn, ddl, error);
-        if (status == ODS_OK)
-            status = reload(plans, plan, changed, error);
-        for (size_t i = 0; status == ODS_OK && i < ddl->count; i++)
-            notice(listener, "added column %s to table %s.%s", ddl->columns[i].name, plan->schema,
-                   plan->name);
-        listener->result->columns_added += ddl->count;
-        return status;
-    }
-    for (size_t i = 0; i < ddl->count; i++) {
-        if (!ddl->columns[i].source)
-            return error_set(error, ODS_FATAL,
-                             "table %s.%s has no column %s: add it (%s), or turn "
-                             "it off with cdc_operation: off / cdc_timestamp: off",
-                             plan->schema, plan->name, ddl->columns[i].name, ddl->columns[i].type);
-        notice(listener,
-               "table %s.%s has no column %s: its values are left out (ods-sink adds "
-               "columns only to tables that it made, with evolve: add)",
-               plan->schema, plan->name, ddl->columns[i].name);
-    }
-    return ODS_OK;
-}
-
-static enum ods_status complete_table(struct plans *plans, struct plan *plan,
-                                      const struct change *change,
-                                      const struct plan_listener *listener, bool *changed,
-                                      struct error *error)
-{
-    size_t count;
-    struct ddl_column *columns = wanted_columns(plan, change, &count);
-    if (!columns)
-        return out_of_memory(error);
-    struct ddl_table ddl = {.schema = plan->schema,
-                            .name = plan->name,
-                            .shape = plan->shape,
-                            .connector = connector_of(plans, plan->shape),
-                            .columns = columns,
-                            .count = count};
-    enum ods_status status = check_columns(columns, count, error);
-    bool missing = !plan->table;
-    if (status == ODS_OK && missing)
-        status = create_table(plans, plan, &ddl, listener, changed, error);
-    else if (status == ODS_OK && count)
-        status = add_columns(plans, plan, &ddl, listener, changed, error);
-    free(columns);
-    /* Another lane may have made it, from a record with fewer columns. */
-    return status == ODS_OK && missing
-               ? complete_table(plans, plan, change, listener, changed, error)
-               : status;
 }
 
 static int shape_column_named(const struct shape *shape, const char *name)
@@ -344,8 +241,7 @@ static enum ods_status map_columns(struct plan *plan, struct error *error)
     for (uint32_t i = 0; i < table->column_count; i++)
         plan->source_of[i] = -1;
     for (uint32_t i = 0; i < shape->column_count; i++) {
-        const char *name = target_name(plan->settings, shape->columns[i].name);
-        int target = name ? catalog_column(table, name) : -1;
+        int target = plan->names[i] ? catalog_column(table, plan->names[i]) : -1;
         if (target >= 0 && table->columns[target].generated)
             target = -1; /* PostgreSQL computes it itself */
         plan->target_of[i] = target;
@@ -393,8 +289,6 @@ enum ods_status plan_find(struct plans *plans, const struct change *change,
         *found = *slot;
         return ODS_OK;
     }
-    if (*slot)
-        *changed = true; /* earlier changes of the batch have been told of it */
     *changed |= *slot != NULL; /* an earlier change of the batch may point to it */
     plan_free(*slot);
     *slot = NULL;
@@ -402,13 +296,16 @@ enum ods_status plan_find(struct plans *plans, const struct change *change,
     if (!plan)
         return out_of_memory(error);
     plan->shape = change->shape;
+    plan->column_count = change->shape->column_count;
     plan->epoch = plans->epoch;
     enum ods_status status = resolve_names(plans, plan, error);
     if (status == ODS_OK && !plan->skip)
         status = catalog_find(plans->catalog, plans->conn, plan->schema, plan->name, &plan->table,
                               error);
-    if (status == ODS_OK && !plan->skip && change->after)
-        status = complete_table(plans, plan, change, listener, changed, error);
+    if (status == ODS_OK && !plan->skip)
+        status = check_origin(plan, error);
+    if (status == ODS_OK && !plan->skip && (plan->table || change->after))
+        status = evolve_table(plans, plan, change->after ? change : NULL, listener, changed, error);
     if (status == ODS_OK && plan->table)
         status = map_columns(plan, error);
     if (status != ODS_OK) {

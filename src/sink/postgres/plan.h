@@ -4,20 +4,25 @@
 
 #include <ods/change.h>
 #include <ods/sink.h>
-#include "sink/postgres/catalog.h"
+#include "sink/postgres/encode.h"
 
 #define PLAN_MAX_KEY 32
 
 struct plan {
     const struct shape *shape;
     const struct table_settings *settings;
-    bool skip;              /* the configuration leaves this table out */
-    bool complete;          /* resolved for rows, not just for deletes */
-    char *schema, *name;    /* of the target table */
-    struct pg_table *table; /* NULL: not there, and nothing so far needed it */
-    unsigned epoch;         /* when that was looked up */
-    int32_t *target_of;     /* shape column -> table column, -1: left out */
-    int32_t *source_of;     /* table column -> shape column, -1: not carried */
+    bool skip;                     /* the configuration leaves this table out */
+    bool complete;                 /* resolved for rows, not just for deletes */
+    bool rigid;                    /* something holds the types of the table's columns */
+    char *schema, *name;           /* of the target table */
+    struct pg_table *table;        /* NULL: not there, and nothing so far needed it */
+    unsigned epoch;                /* when that was looked up */
+    uint32_t column_count;         /* of the shape, which may be gone when the plan is freed */
+    struct source_column *sources; /* the shape's columns, corrected */
+    char **names;                  /* of the shape's columns in the target; NULL: left out */
+    char **refusals;               /* texts that sources point to */
+    int32_t *target_of;            /* shape column -> table column, -1: left out */
+    int32_t *source_of;            /* table column -> shape column, -1: not carried */
     uint32_t key_count;
     uint32_t key_source[PLAN_MAX_KEY];      /* shape columns */
     uint32_t key_target[PLAN_MAX_KEY];      /* table columns */
@@ -38,6 +43,7 @@ struct plans {
 struct plan_listener {
     void (*notice)(void *context, const char *text); /* may be NULL */
     void *context;
+    const struct batch *batch; /* whose records make changes necessary */
     struct apply_result *result;
 };
 
@@ -46,10 +52,14 @@ void plans_init(struct plans *plans, const struct sink_config *config, struct ca
 void plans_clear(struct plans *plans);
 
 /* The plan for a change, making tables and columns where the configuration says so. *changed is set
- * when that replaced a plan or a table that earlier answers may point to: ask for all of them again. */
+ * when that replaced a plan or a table that earlier answers may point to: ask for all of them
+ * again. */
 enum ods_status plan_find(struct plans *plans, const struct change *change,
                           const struct plan_listener *listener, struct plan **plan, bool *changed,
                           struct error *error);
+
+/* Does this column of the shape belong to the key of its rows? */
+bool plan_is_key(const struct plan *plan, uint32_t column);
 
 static inline size_t plan_words(const struct pg_table *table)
 {

@@ -1,7 +1,8 @@
 /* The PostgreSQL sink: rows by upsert, offsets in the rows' own transaction.
  *
- * Start with apply.c, which is what it does; catalog.c, plan.c and ddl.c are how it knows tables,
- * fold.c what a batch amounts to, encode*.c and infer.c how values travel, upsert.c and loose.c the
+ * Start with apply.c, which is what it does; catalog.c, names.c and plan.c are how it knows tables,
+ * evolve.c, widen.c and ddl.c how it makes and changes them, fold.c and inherit.c what a batch
+ * amounts to, encode*.c, infer.c and correct.c how values travel, upsert.c and loose.c the
  * statements, offsets.c where it stands, conn.c and sqlstate.c the wire.
  */
 #include <stdio.h>
@@ -9,6 +10,7 @@
 #include <string.h>
 
 #include "sink/postgres/apply.h"
+#include "sink/postgres/names.h"
 #include "sink/postgres/offsets.h"
 
 extern const struct sink_ops postgres_sink;
@@ -126,6 +128,28 @@ static enum ods_status report_server(struct postgres *postgres,
     return ODS_OK;
 }
 
+static enum ods_status report_table(struct postgres *postgres,
+                                    const struct table_settings *settings, const char *schema,
+                                    const char *name,
+                                    void (*report)(void *context, const char *line), void *context,
+                                    struct error *error)
+{
+    struct pg_table *table = NULL;
+    char line[640];
+    enum ods_status status =
+        catalog_find(&postgres->catalog, &postgres->conn, schema, name, &table, error);
+    if (status != ODS_OK)
+        return status;
+    bool missing = !table && !settings->create_tables;
+    snprintf(line, sizeof line, "target %s: table %s.%s %s", postgres->config.target->name, schema,
+             name,
+             table     ? "is there"
+             : missing ? "is missing"
+                       : "will be made with its first record");
+    report(context, line);
+    return missing ? error_set(error, ODS_FATAL, "%s, and create_tables is false", line) : ODS_OK;
+}
+
 /* The tables that tables.yaml names, where they should be there already. */
 static enum ods_status report_tables(struct postgres *postgres,
                                      void (*report)(void *context, const char *line), void *context,
@@ -135,32 +159,29 @@ static enum ods_status report_tables(struct postgres *postgres,
     enum ods_status worst = ODS_OK;
     for (size_t i = 0; i < pipeline->table_count; i++) {
         const struct table_settings *settings = &pipeline->tables[i];
-        const char *target = settings->target;
-        if (!target[0]) {
-            const char *dot = strrchr(settings->name, '.');
-            target = dot ? dot + 1 : settings->name;
-        }
-        const char *dot = settings->target[0] ? strchr(target, '.') : NULL;
-        char schema[256], line[640];
-        snprintf(schema, sizeof schema, "%.*s",
-                 dot ? (int) (dot - target) : (int) strlen(settings->schema),
-                 dot ? target : settings->schema);
-        struct pg_table *table = NULL;
-        if (settings->skip)
-            continue;
-        enum ods_status status = catalog_find(&postgres->catalog, &postgres->conn, schema,
-                                              dot ? dot + 1 : target, &table, error);
-        if (status != ODS_OK)
+        const char *dot = strrchr(settings->name, '.');
+        char *prefix = dot ? strndup(settings->name, (size_t) (dot - settings->name)) : strdup("");
+        struct shape shape = {.topic = "",
+                              .database = prefix,
+                              .schema = prefix,
+                              .table = dot ? dot + 1 : settings->name};
+        char *schema = NULL, *name = NULL;
+        /* What only a record can say. */
+        bool open = strstr(settings->target, "${topic}") || strstr(settings->schema, "${topic}") ||
+                    (!dot && (strstr(settings->target, "${") || strstr(settings->schema, "${")));
+        enum ods_status status = ODS_OK;
+        if (!prefix)
+            status = error_set(error, ODS_RETRY, "out of memory");
+        else if (!settings->skip && !open)
+            status = name_table(settings, &shape, &schema, &name, error);
+        if (status == ODS_OK && name)
+            status = report_table(postgres, settings, schema, name, report, context, error);
+        free(schema);
+        free(name);
+        free(prefix);
+        if (status != ODS_OK && status != ODS_FATAL)
             return status;
-        bool missing = !table && !settings->create_tables;
-        snprintf(line, sizeof line, "target %s: table %s.%s %s", postgres->config.target->name,
-                 schema, dot ? dot + 1 : target,
-                 table     ? "is there"
-                 : missing ? "is missing"
-                           : "will be made with its first record");
-        report(context, line);
-        if (missing)
-            worst = error_set(error, ODS_FATAL, "%s, and create_tables is false", line);
+        worst = status == ODS_OK ? worst : status;
     }
     return worst;
 }

@@ -343,8 +343,10 @@ static void arrays_end(struct arrays *arrays, const struct statement *statement,
     }
 }
 
-static const struct column operation_source = {.name = "cdc_operation", .type = SEM_STRING};
-static const struct column timestamp_source = {.name = "cdc_timestamp", .type = SEM_TIMESTAMP_US};
+static const struct source_column operation_source = {
+    .column = {.name = "cdc_operation", .type = SEM_STRING}};
+static const struct source_column timestamp_source = {
+    .column = {.name = "cdc_timestamp", .type = SEM_TIMESTAMP_US}};
 
 /* The value of one parameter of one row: from the key, the stamp or the image. */
 static void parameter(const struct statement *statement, const struct row *row, uint32_t column,

@@ -1,0 +1,265 @@
+/* Columns about which the settings, or the source's own type name, know more than the record's
+ * schema: what the column is then, and what its values are.
+ *
+ * The record's schema says how a value is written, source_types what it means; where a schema is
+ * missing both come from source_types, and only the target's column is left to tell (infer.c) when
+ * that is silent too.
+ */
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "core/base64.h"
+#include "sink/postgres/encode.h"
+
+/* --- what a column is ----------------------------------------------------------------------- */
+
+static bool is_unsigned_bigint(const struct column *column)
+{
+    return column->type == SEM_INT64 && column->source_type &&
+           strncasecmp(column->source_type, "bigint unsigned", 15) == 0;
+}
+
+void correct_column(struct source_column *source, const char *text)
+{
+    struct source_type type;
+    struct column *column = &source->column;
+    /* bigint.unsigned.handling.mode=long: what the schema calls an int64 has wrapped around. */
+    if (!text && is_unsigned_bigint(column))
+        text = "bigint unsigned";
+    if (!text || source_type_parse(text, &type)) /* the configuration has been checked */
+        return;
+    bool exact = column->type == SEM_DECIMAL && type.column.type == SEM_DECIMAL;
+    column->type = type.column.type;
+    column->length = type.column.length;
+    if (!exact) /* a schema's scale is that of its values' bytes */
+        column->scale = type.column.scale;
+    if (type.column.source_type)
+        column->source_type = type.column.source_type;
+    source->element = type.element;
+    column->element = type.column.element ? &source->element : NULL;
+    source->coding = type.coding;
+}
+
+/* --- bytes that came as text ---------------------------------------------------------------- */
+
+static bool undo_hex(const char *text, size_t length, char *out)
+{
+    static const char digits[] = "0123456789abcdef";
+    if (length % 2)
+        return false;
+    for (size_t i = 0; i < length; i += 2) {
+        const char *high = text[i] ? strchr(digits, text[i] | 0x20) : NULL;
+        const char *low = text[i + 1] ? strchr(digits, text[i + 1] | 0x20) : NULL;
+        if (!high || !low || !*high || !*low)
+            return false;
+        *out++ = (char) ((high - digits) << 4 | (low - digits));
+    }
+    return true;
+}
+
+/* The URL's alphabet into the usual one, with the padding that it may leave out. */
+static const char *from_url_alphabet(struct encoder *encoder, const char *text, size_t *length)
+{
+    struct buffer *out = &encoder->digits;
+    buffer_reset(out);
+    char *to = buffer_take(out, *length + 3);
+    if (!to)
+        return NULL;
+    for (size_t i = 0; i < *length; i++)
+        to[i] = text[i] == '-' ? '+' : text[i] == '_' ? '/' : text[i];
+    while (*length % 4)
+        to[(*length)++] = '=';
+    return to;
+}
+
+enum ods_status encode_undo(struct encoder *encoder, const struct pg_column *target,
+                            enum coding coding, struct inferred *inferred, struct error *error)
+{
+    const char *text = inferred->value.bytes;
+    size_t length = inferred->value.length, count = length / 2;
+    if (coding == CODING_BASE64URL)
+        text = from_url_alphabet(encoder, text, &length);
+    buffer_reset(&encoder->bytes);
+    char *bytes = buffer_take(&encoder->bytes, length + 1);
+    if (!text || !bytes)
+        return error_set(error, ODS_RETRY, "out of memory");
+    bool good = coding == CODING_HEX ? undo_hex(text, length, bytes)
+                                     : base64_decode(text, length, (unsigned char *) bytes, &count);
+    if (!good)
+        return encode_refuse(target, "22023",
+                             coding == CODING_HEX ? "the value is not hexadecimal digits"
+                                                  : "the value is not base64, as which a record "
+                                                    "without schema carries bytes, bits and "
+                                                    "decimals",
+                             error);
+    inferred->value.kind = VALUE_BYTES;
+    inferred->value.bytes = bytes;
+    inferred->value.length = (uint32_t) count;
+    return ODS_OK;
+}
+
+/* --- decimals ------------------------------------------------------------------------------- */
+
+/* Could these characters, which are a number, be base64 as well? Then of a negative number whose
+ * first byte is 0xD0 to 0xF7, as digits have the highest values of the alphabet. */
+static bool may_be_base64(const char *text, size_t length, int32_t precision)
+{
+    if (!length || length % 4 || memchr(text, '.', length) || memchr(text, '-', length))
+        return false;
+    /* It has at least log10(8 * 256^(bytes - 1)) digits. */
+    size_t bytes = length / 4 * 3;
+    return precision < 0 || ((bytes - 1) * 2408 + 903) / 1000 <= (size_t) precision;
+}
+
+/* decimal.handling.mode is the connector's, not the column's: what one value shows holds for all.
+ * DECIMAL_AUTO: nothing has shown it yet, or values have shown both. */
+static enum decimal_mode decimal_mode(struct encoder *encoder, const char *text, size_t length,
+                                      int32_t precision)
+{
+    if (encoder->source->decimals != DECIMAL_AUTO)
+        return encoder->source->decimals;
+    bool number = encode_is_number(text, length);
+    if (!number) {
+        encoder->saw_base64 = true;
+        return DECIMAL_PRECISE;
+    }
+    if (!may_be_base64(text, length, precision)) {
+        encoder->saw_digits = true;
+        return DECIMAL_STRING;
+    }
+    if (encoder->saw_digits == encoder->saw_base64)
+        return DECIMAL_AUTO;
+    return encoder->saw_digits ? DECIMAL_STRING : DECIMAL_PRECISE;
+}
+
+enum ods_status encode_decimal_text(struct encoder *encoder, const struct pg_column *target,
+                                    int32_t precision, int32_t scale, struct inferred *inferred,
+                                    struct error *error)
+{
+    switch (decimal_mode(encoder, inferred->value.bytes, inferred->value.length, precision)) {
+    case DECIMAL_AUTO:
+        return encode_refuse(target, "22023",
+                             "these digits are a decimal, or base64 of another one, and a record "
+                             "without schema does not tell: set source.decimals to string or "
+                             "precise",
+                             error);
+    case DECIMAL_STRING:
+    case DECIMAL_DOUBLE:
+        inferred->column.type = SEM_STRING;
+        return ODS_OK;
+    case DECIMAL_PRECISE:
+        break;
+    }
+    if (scale == INT32_MIN)
+        return encode_refuse(target, "22023",
+                             "a record without schema does not tell the scale of its decimals: "
+                             "declare the column numeric(p,s), or name its type in source_types, "
+                             "or let the connector send decimal.handling.mode=string",
+                             error);
+    inferred->column.type = SEM_DECIMAL;
+    inferred->column.scale = scale;
+    return encode_undo(encoder, target, CODING_BASE64, inferred, error);
+}
+
+/* --- values --------------------------------------------------------------------------------- */
+
+/* Text where a number was expected: the connector writes times as ISO 8601 (isostring). */
+static enum semantic iso_twin(enum semantic type)
+{
+    switch (type) {
+    case SEM_DATE:
+        return SEM_ISO_DATE;
+    case SEM_TIME_MS:
+    case SEM_TIME_US:
+    case SEM_TIME_NS:
+        return SEM_ISO_TIME;
+    case SEM_TIMESTAMP_MS:
+    case SEM_TIMESTAMP_US:
+    case SEM_TIMESTAMP_NS:
+        return SEM_ISO_TIMESTAMP;
+    case SEM_DURATION_US:
+        return SEM_INTERVAL;
+    default:
+        return type;
+    }
+}
+
+static enum ods_status correct_text(struct encoder *encoder, const struct pg_column *target,
+                                    enum coding coding, struct inferred *inferred,
+                                    struct error *error)
+{
+    switch (coding) {
+    case CODING_BASE64:
+    case CODING_BASE64URL:
+    case CODING_HEX:
+        return encode_undo(encoder, target, coding, inferred, error);
+    case CODING_DECIMAL:
+        return encode_decimal_text(encoder, target, inferred->column.length, inferred->column.scale,
+                                   inferred, error);
+    case CODING_UNSIGNED:
+        inferred->column.type = SEM_STRING;
+        return ODS_OK;
+    default:
+        inferred->column.type = iso_twin(inferred->column.type);
+        return ODS_OK;
+    }
+}
+
+static enum ods_status correct_integer(struct encoder *encoder, enum coding coding,
+                                       struct inferred *inferred, struct error *error)
+{
+    struct buffer *digits = &encoder->bytes;
+    switch (coding) {
+    case CODING_UNSIGNED:
+        inferred->column.type = SEM_INT64;
+        inferred->column.source_type = NULL;
+        if (inferred->value.integer >= 0)
+            return ODS_OK;
+        buffer_reset(digits);
+        buffer_printf(digits, "%llu", (unsigned long long) inferred->value.integer);
+        if (digits->failed)
+            return error_set(error, ODS_RETRY, "out of memory");
+        inferred->column.type = SEM_DECIMAL;
+        inferred->value = (struct value){
+            .kind = VALUE_NUMBER, .length = (uint32_t) digits->length, .bytes = digits->bytes};
+        return ODS_OK;
+    case CODING_MS:
+        inferred->column.type = SEM_TIMESTAMP_MS;
+        return ODS_OK;
+    case CODING_US:
+        inferred->column.type = SEM_TIMESTAMP_US;
+        return ODS_OK;
+    case CODING_NS:
+        inferred->column.type = SEM_TIMESTAMP_NS;
+        return ODS_OK;
+    case CODING_DECIMAL: /* decimal.format=NUMERIC */
+        inferred->column.type = SEM_INT64;
+        return ODS_OK;
+    default:
+        return ODS_OK;
+    }
+}
+
+enum ods_status correct_value(struct encoder *encoder, const struct pg_column *target,
+                              enum coding coding, const struct column **column,
+                              const struct value **value, struct inferred *inferred,
+                              struct error *error)
+{
+    inferred->column = **column;
+    inferred->value = **value;
+    *column = &inferred->column;
+    *value = &inferred->value;
+    switch (inferred->value.kind) {
+    case VALUE_TEXT:
+        return correct_text(encoder, target, coding, inferred, error);
+    case VALUE_INT:
+        return correct_integer(encoder, coding, inferred, error);
+    case VALUE_JSON:
+        if (coding == CODING_DECIMAL)
+            inferred->column.type = SEM_VARIABLE_DECIMAL;
+        return ODS_OK;
+    default:
+        return ODS_OK;
+    }
+}

@@ -1,0 +1,28 @@
+/* Names in the target for what the source calls otherwise. */
+#ifndef NAMES_H
+#define NAMES_H
+
+#include <ods/change.h>
+#include <ods/status.h>
+#include "config/settings.h"
+
+#define NAME_MAX_BYTES 63 /* NAMEDATALEN - 1 */
+
+/* Heap, as are all names here; NULL when memory is out. */
+
+/* A name of the source's as the target can have it: folded, and cut where it is too long. */
+char *name_fit(const char *name, enum name_case fold);
+/* The name under which a column is kept when its place is taken: "<name>__v<number>". */
+char *name_kept(const char *name, unsigned number);
+
+/* Schema and table. ODS_FATAL: a name that the settings give can't be one. */
+enum ods_status name_table(const struct table_settings *settings, const struct shape *shape,
+                           char **schema, char **table, struct error *error);
+/* Is the table's name the source's own, so that another table of the source may not share it? */
+bool name_is_derived(const struct table_settings *settings);
+
+/* *name is NULL for a column that the settings leave out. */
+enum ods_status name_column(const struct table_settings *settings, const char *column, char **name,
+                            struct error *error);
+
+#endif

@@ -1,0 +1,150 @@
+"""A key change of a row with a value that PostgreSQL left in TOAST: the create of the new key
+carries the placeholder, and the row under the old key has the value."""
+
+import itertools
+import json
+
+import pytest
+
+from conftest import GOLDEN
+from lib.records import INT, TEXT, Table, pipeline
+
+UNAVAILABLE = "__debezium_unavailable_value"
+JSON = {"type": "string", "name": "io.debezium.data.Json", "version": 1}
+TEXTS = {"type": "array", "items": {"type": "string", "optional": True}}
+COLUMNS = {"id": INT, "note": TEXT, "big": TEXT, "bytes": {"type": "bytes"}, "json": JSON,
+           "list": TEXTS}
+BIG = {"big": "x" * 5000, "bytes": "AAEC/w==", "json": '{"a": 1}', "list": ["a", None, 'q"']}
+SHOWN = ("x" * 5000, "\\x000102ff", '{"a": 1}', '{a,NULL,"q\\""}')
+GONE = {"big": UNAVAILABLE, "bytes": "X19kZWJleml1bV91bmF2YWlsYWJsZV92YWx1ZQ==",
+        "json": UNAVAILABLE, "list": [UNAVAILABLE]}
+LOST = (None, None, None, None)
+
+
+def items():
+    return Table(columns=COLUMNS)
+
+
+def key_change(table, old, new, values, at=None):
+    """The two records (and the tombstone) that one update of the key becomes."""
+    at = at or table._clock_ms + 1000
+    delete = table.change("d", {"id": old}, None, ts_ms=at)
+    tombstone = table.tombstone({"id": old})
+    create = table.change("c", None, {"id": new, **values}, ts_ms=at)
+    delete["headers"] = tombstone["headers"] = ["__debezium.newkey", json.dumps({"id": new})]
+    create["headers"] = ["__debezium.oldkey", json.dumps({"id": old})]
+    table._clock_ms = at
+    return [delete, tombstone, create]
+
+
+def row(database, number):
+    found = database.execute("select big, bytes::text, json::text, list::text from items "
+                             "where id = %s", number)
+    return found[0] if found else None
+
+
+@pytest.mark.parametrize("on_delete,cut,expected", [
+    ("soft", "one batch", SHOWN), ("soft", "two batches", SHOWN), ("soft", "delete first", SHOWN),
+    ("hard", "one batch", SHOWN), ("hard", "two batches", SHOWN), ("hard", "delete first", LOST),
+    ("ignore", "delete first", SHOWN),
+])
+def test_old_value_is_kept(sink, database, on_delete, cut, expected):
+    table = items()
+    sink.write(pipeline(table, defaults={"on_delete": on_delete}), database=database)
+    records = [table.create({"id": 1, "note": "a", **BIG})]
+    records += key_change(table, 1, 2, {"note": "b", **GONE})
+    parts = {"one batch": [records], "two batches": [records[:1], records[1:]],
+             "delete first": [records[:1], records[1:3], records[3:]]}[cut]
+    lost = sum(sink.replay(part)["pipelines"][0]["values_lost"] for part in parts)
+    assert row(database, 2) == expected
+    assert lost == (4 if expected is LOST else 0)
+    assert database.value("select note from items where id = 2") == "b"
+
+
+def test_in_any_order_of_partitions(sink, databases):
+    """Both keys have partitions of their own, and a batch takes them in any order."""
+    for order in itertools.permutations("oldn"):
+        if order.index("o") > order.index("d"):
+            continue  # of one partition
+        table = items()
+        database = databases()
+        sink.write(pipeline(table, defaults={"on_delete": "hard"}), database=database)
+        create = table.create({"id": 1, "note": "a", **BIG})
+        update = table.update({"id": 1}, {"id": 1, "note": "b", **GONE, "big": "y"})
+        delete, _, new = key_change(table, 1, 2, {"note": "c", **GONE})
+        steps = {"o": [create, update], "d": [delete], "n": [new], "l": []}
+        records = [record for step in order for record in steps[step]]
+        for offset, record in enumerate(records):
+            record["offset"] = offset
+        sink.replay(records)
+        assert row(database, 2) == ("y", *SHOWN[1:]), order
+        assert database.count("items") == 1
+
+
+def test_key_changes_in_a_row(sink, database):
+    table = items()
+    sink.write(pipeline(table, defaults={"on_delete": "hard"}), database=database)
+    records = [table.create({"id": 1, "note": "a", **BIG})]
+    for old in range(1, 5):
+        records += key_change(table, old, old + 1, {"note": f"{old}", **GONE})
+    sink.replay(records)
+    assert row(database, 5) == SHOWN
+    assert database.count("items") == 1
+
+
+@pytest.mark.parametrize("delete", ["soft", "hard"])
+def test_another_row_of_the_old_key_is_not_the_old_row(sink, database, delete):
+    """It was made after the key change: its values are its own."""
+    table = items()
+    sink.write(pipeline(table, defaults={"on_delete": delete}), database=database)
+    records = [table.create({"id": 1, "note": "a", **BIG})]
+    change = key_change(table, 1, 2, {"note": "b", **GONE})
+    again = table.create({"id": 1, "note": "new", **{**BIG, "big": "not this"}})
+    sink.replay([*records, *change[:2], {**again, "offset": 4}])
+    summary = sink.replay([{**change[2], "offset": 5}])
+    assert row(database, 2) == LOST
+    assert summary["pipelines"][0]["values_lost"] == 4
+    assert row(database, 1)[0] == "not this"
+
+
+def test_re_created_in_the_same_batch(sink, database):
+    table = items()
+    sink.write(pipeline(table, defaults={"on_delete": "hard"}), database=database)
+    records = [table.create({"id": 1, "note": "a", **BIG})]
+    records += key_change(table, 1, 2, {"note": "b", **GONE})
+    records += [table.create({"id": 1, "note": "new", **{**BIG, "big": "not this"}})]
+    sink.replay(records)
+    assert row(database, 2) == SHOWN
+    assert row(database, 1)[0] == "not this"
+
+
+@pytest.mark.parametrize("header", ["{}", "null", "not json", '{"id": "x"}', '{"id": null}', "[]",
+                                    '{"id": [1]}', ""])
+def test_a_header_that_says_nothing(sink, database, header):
+    table = items()
+    sink.write(pipeline(table), database=database)
+    records = [table.create({"id": 1, "note": "a", **BIG})]
+    records += key_change(table, 1, 2, {"note": "b", **GONE})
+    records[-1]["headers"][1] = header
+    summary = sink.replay(records)
+    assert row(database, 2) == LOST
+    assert summary["pipelines"][0]["values_lost"] == 4
+
+
+@pytest.mark.parametrize("batch", [1, 2, 10000])
+@pytest.mark.parametrize("shape", ["pg", "pglean"])
+def test_captured_records(sink, database, shape, batch):
+    """What Debezium 3.3 wrote of update toasted set id = 3 where id = 2."""
+    lines = [json.loads(line) for line in
+             (GOLDEN / "debezium-postgres" / f"{shape}.public.toasted.jsonl").open()]
+    if shape == "pglean":
+        database.execute("create table toasted (id int primary key, big text, bigb bytea, "
+                         "bigarr text[], note text, bigj jsonb, cdc_operation text, "
+                         "cdc_timestamp timestamptz)")
+    sink.write(pipeline(r"^%s\.public\.toasted$" % shape, source={"connector": "postgresql"}),
+               database=database, batch={"max_events": batch})
+    lines.sort(key=lambda line: (line["ts"], line["partition"], line["offset"]))
+    sink.replay(lines)
+    found = dict(database.execute("select id, length(big) from toasted"))
+    assert found[3] == found[2] and found[3] > 1000
+    assert not database.count("toasted", "toasted::text like '%%unavailable%%'")
