@@ -36,6 +36,53 @@ static const struct command commands[] = {
      "Stored offsets are obeyed: what was applied before is passed over. Needs no Kafka.\n"
      "Prints a summary as JSON.\n",
      cli_replay},
+    {"status", "[-c FILE | --url URL] [--json] [--partitions] [--health]",
+     "ask the running daemon how it is",
+     "  -c, --config FILE  where the daemon listens: its http.listen\n"
+     "      --url URL      or its address, as http://host:port (default: http://127.0.0.1:8090)\n"
+     "      --json         what /status says, with \"ready\"\n"
+     "      --partitions   also each partition with its offsets\n"
+     "      --health       only whether it is healthy: no lane stopped or stuck. A target that is\n"
+     "                     away is no reason to restart the daemon, so it is healthy, not ready\n"
+     "\n"
+     "Exit code 0 when it is ready (or healthy), 1 when not, 4 when nobody answers.\n",
+     cli_status},
+    {"dlq", "list|show|replay|skip -c FILE [FILTER…] [--json]",
+     "look at dead letters, and apply them once their cause is gone",
+     "  list           letters by pipeline, topic and reason, with counts; --all: also handled ones\n"
+     "  show LETTER    one in full: an offset of the dead-letter topic, or topic:partition:offset\n"
+     "                 of the record\n"
+     "  replay         apply them to their pipelines' targets, each in a transaction of its own; a\n"
+     "                 row that is as new as the record or newer stays as it is. What is refused\n"
+     "                 again stays a letter. Those that were replayed or skipped are passed over\n"
+     "      --again    also those\n"
+     "      --force    whatever the row's age; needed where cdc_timestamp is off\n"
+     "  skip           mark as handled, so that list leaves them out; needs a filter or --all\n"
+     "\n"
+     "  -c, --config FILE    ods-sink.conf\n"
+     "      --pipeline NAME  --topic TOPIC  --partition N  --offsets A[-B]\n"
+     "                       where the record came from\n"
+     "      --stage decode|apply  --sqlstate CODE  --reason TEXT\n"
+     "                       why it was refused; TEXT stands somewhere in the error\n"
+     "      --since TIME     letters from then on: 2026-01-31T12:00:00Z, or 90s, 15m, 2h, 3d ago\n"
+     "      --wait SECONDS   how long to wait for a target that is away (default: 30)\n"
+     "      --json           for programs\n"
+     "\n"
+     "A record that was refused several times counts once. The pipeline's offsets do not move.\n",
+     cli_dlq},
+    {"reset", "-c FILE --topic TOPIC [--partition N] --to PLACE [--pipeline NAME] [--dry-run]",
+     "move a pipeline's stored offsets",
+     "  -c, --config FILE    ods-sink.conf\n"
+     "      --topic TOPIC    whose offsets\n"
+     "      --partition N    only this partition (default: all)\n"
+     "      --to PLACE       earliest, latest, an offset, a time such as 2026-01-31T12:00:00Z, or\n"
+     "                       how long ago: 90s, 15m, 2h, 3d\n"
+     "      --pipeline NAME  which one, when several read the topic\n"
+     "      --dry-run        only say what would change\n"
+     "\n"
+     "Refuses while the consumer group has members: stop the daemons first. Rows stay as they are;\n"
+     "records that are read again are applied again.\n",
+     cli_reset},
     {"bench", "decode [--seconds N] FILE | bench apply -c FILE FILE",
      "measure decoding or applying by itself, from memory",
      "  decode FILE         records a second that become changes, on one core\n"

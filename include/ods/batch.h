@@ -107,6 +107,8 @@ struct batch {
 
     uint64_t passed[PASS_COUNT];
     size_t payload_bytes; /* keys and values of the records */
+    bool guard_time;      /* leave rows alone that are as new as their change or newer, or that
+                             can't be compared: such a change is rejected */
     bool commit_unknown;  /* a sink lost its target inside a commit: settle by the stored offset */
     int64_t opened_us;    /* monotonic, when its first record came; 0 when empty */
 

@@ -3,7 +3,10 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
+
+#include "core/time.h"
 
 int cli_load(struct config **config, const char *path)
 {
@@ -30,6 +33,38 @@ int cli_usage(const char *command, const char *format, ...)
     va_end(arguments);
     fprintf(stderr, "; see ods-sink help %s\n", command);
     return CLI_USAGE;
+}
+
+bool cli_parse_number(const char *text, int64_t most, int64_t *number)
+{
+    char *end;
+    errno = 0;
+    *number = strtoll(text, &end, 10);
+    return *text >= '0' && *text <= '9' && !*end && !errno && *number <= most;
+}
+
+bool cli_parse_moment(const char *text, int64_t *us)
+{
+    static const struct {
+        char letter;
+        int64_t seconds;
+    } units[] = {{'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}};
+    char *end;
+    bool zoned;
+    size_t length = strlen(text);
+    int64_t number = strtoll(text, &end, 10);
+    for (size_t i = 0; i < sizeof units / sizeof *units; i++)
+        if (*text >= '0' && *text <= '9' && *end == units[i].letter && !end[1] &&
+            number <= 10000000) {
+            *us = time_wall_us() - number * units[i].seconds * 1000000;
+            return true;
+        }
+    if (length == strlen("2026-01-31")) {
+        char midnight[32];
+        snprintf(midnight, sizeof midnight, "%sT00:00:00", text);
+        return time_parse_timestamp(midnight, strlen(midnight), us, &zoned);
+    }
+    return time_parse_timestamp(text, length, us, &zoned);
 }
 
 int cli_finish(int code)

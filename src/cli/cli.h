@@ -2,7 +2,9 @@
 #ifndef CLI_H
 #define CLI_H
 
+#include <ods/batch.h>
 #include "config/config.h"
+#include "core/buffer.h"
 
 /* Exit codes: part of the interface, described in ods-sink(1). */
 enum cli_exit {
@@ -27,6 +29,9 @@ int cli_run(int argc, char **argv);
 int cli_check(int argc, char **argv);
 int cli_decode(int argc, char **argv);
 int cli_replay(int argc, char **argv);
+int cli_dlq(int argc, char **argv);
+int cli_reset(int argc, char **argv);
+int cli_status(int argc, char **argv);
 int cli_bench(int argc, char **argv);
 int cli_reference(int argc, char **argv);
 
@@ -36,6 +41,16 @@ int cli_load(struct config **config, const char *path);
 
 /* Say on standard error what is wrong with the command line and where help is. CLI_USAGE. */
 int cli_usage(const char *command, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Append a change as decode prints it, without the end of the line. */
+enum ods_status cli_put_change(struct buffer *line, const struct batch *batch, uint32_t change,
+                               struct error *error);
+
+/* A moment: ISO 8601 (without a zone: UTC), or how long ago: 90s, 15m, 2h, 3d. */
+bool cli_parse_moment(const char *text, int64_t *us);
+
+/* A whole number from 0 to `most`. */
+bool cli_parse_number(const char *text, int64_t most, int64_t *number);
 
 /* Flush standard output: a full disk or a closed pipe is an error too. `code`, or CLI_INTERNAL. */
 int cli_finish(int code);

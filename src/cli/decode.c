@@ -160,6 +160,19 @@ static enum ods_status put_change(struct output *output, const struct record *re
     return status;
 }
 
+enum ods_status cli_put_change(struct buffer *line, const struct batch *batch, uint32_t change,
+                               struct error *error)
+{
+    struct output output = {0};
+    const struct change *what = &batch->changes[change];
+    enum ods_status status = put_change(&output, &batch->records[what->record], what, error);
+    buffer_add(line, output.line.bytes, output.line.length);
+    line->failed |= output.line.failed;
+    buffer_done(&output.line);
+    buffer_done(&output.text);
+    return status;
+}
+
 /* --- records --- */
 
 static void print_line(struct output *output)

@@ -51,6 +51,7 @@ struct batch_settings {
 
 struct dead_letter_settings {
     const char *topic; /* "": none; a bad record then stops its lane */
+    int64_t max_per_minute; /* of one lane, 0: any number */
 };
 
 struct retry_settings {
@@ -120,6 +121,9 @@ struct table_settings {
     size_t source_type_count;
 };
 
+/* A record that can't be decoded or applied. */
+enum on_error { ON_ERROR_DEAD_LETTER, ON_ERROR_STOP };
+
 enum time_unit { UNIT_AUTO, UNIT_DAYS, UNIT_MS, UNIT_US, UNIT_NS };
 enum decimal_mode { DECIMAL_AUTO, DECIMAL_PRECISE, DECIMAL_STRING, DECIMAL_DOUBLE };
 
@@ -139,6 +143,7 @@ struct pipeline_settings {
     const char *target;   /* a target's name */
     const char *group_id; /* resolved: never "" */
     int64_t lanes;        /* resolved */
+    enum on_error on_error;
     struct source_settings source;
     struct table_settings defaults;
     struct table_settings *tables; /* merged over the defaults */

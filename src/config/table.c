@@ -26,6 +26,7 @@ static const char *const folds[] = {"keep", "lower", NULL};
 static const char *const nuls[] = {"reject", "strip", NULL};
 static const char *const on_truncates[] = {"ignore", "apply", NULL};
 static const char *const keylesses[] = {"match_before", "append", "reject", NULL};
+static const char *const on_errors[] = {"dead_letter", "stop", NULL};
 static const char *const time_units[] = {"auto", "days", "ms", "us", "ns", NULL};
 static const char *const decimal_modes[] = {"auto", "precise", "string", "double", NULL};
 
@@ -95,6 +96,11 @@ const struct setting settings_table[] = {
      .max = 249,
      .doc = "Where records go that can't be decoded or applied. Empty: such a record stops its "
             "lane."},
+    {SCOPE_DAEMON, "dead_letter.max_per_minute", SETTING_INT,
+     AT(settings, dead_letter.max_per_minute), "0", .min = 0, .max = 1000000000,
+     .doc = "A fuse: a lane that would put more records aside within a minute stops instead, so "
+            "that a mistake in the configuration or the target does not empty a topic into the "
+            "dead letters. 0: none."},
     {SCOPE_DAEMON, "retry.initial_ms", SETTING_MS, AT(settings, retry.initial_ms), "100",
      .min = 1, .max = 60000, .flags = SETTING_RELOAD,
      .doc = "First pause when Kafka or a target is away; it doubles."},
@@ -160,6 +166,11 @@ const struct setting settings_table[] = {
      .doc = "The consumer group. No two pipelines of a daemon share one."},
     {SCOPE_PIPELINE, "lanes", SETTING_INT, AT(pipeline_settings, lanes),
      .inherits = "`lanes` of ods-sink.conf", .min = 1, .max = 64, .doc = "Lanes of this pipeline."},
+    {SCOPE_PIPELINE, "on_error", SETTING_ENUM, AT(pipeline_settings, on_error), "dead_letter",
+     .choices = on_errors,
+     .doc = "A record that can't be decoded or applied. `dead_letter`: it goes to "
+            "`dead_letter.topic`, the others go on. `stop`: its lane stops, and with it the "
+            "daemon, until the cause is gone."},
     {SCOPE_PIPELINE, "source.connector", SETTING_CHOICE, AT(pipeline_settings, source.connector),
      "", .inherits = "as the record says", .choices = connectors,
      .doc = "The Debezium connector, where records do not name it (flattened without schema): it "

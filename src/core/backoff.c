@@ -3,6 +3,9 @@
 #include "core/backoff.h"
 
 #include <time.h>
+#include <unistd.h>
+
+#include "core/time.h"
 
 void backoff_init(struct backoff *backoff, int64_t initial_ms, int64_t max_ms)
 {
@@ -33,4 +36,13 @@ int64_t backoff_next_ms(struct backoff *backoff)
     backoff->random = backoff->random * UINT64_C(6364136223846793005) + 1;
     int64_t half = backoff->current_ms / 2;
     return half + (int64_t) ((backoff->random >> 33) % (uint64_t) (backoff->current_ms - half + 1));
+}
+
+bool backoff_sleep(struct backoff *backoff, int64_t until_us)
+{
+    int64_t left_ms = (until_us - time_monotonic_us()) / 1000, step_ms = backoff_next_ms(backoff);
+    if (left_ms <= 0)
+        return false;
+    usleep((useconds_t) ((step_ms < left_ms ? step_ms : left_ms) * 1000));
+    return true;
 }

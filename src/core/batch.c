@@ -65,6 +65,7 @@ void batch_reset(struct batch *batch)
     memset(batch->passed, 0, sizeof batch->passed);
     batch->payload_bytes = 0;
     batch->commit_unknown = false;
+    batch->guard_time = false;
     batch->opened_us = 0;
 }
 

@@ -60,6 +60,10 @@ struct lane {
     struct sink *sink;
     struct deadletter *deadletter;
     int refusal_code; /* exit code of a fatal dead letter, 0: none */
+    struct {
+        double letters; /* put aside and not yet forgotten: max_per_minute of them fade a minute */
+        int64_t at_us;
+    } fuse;
 
     /* Shared. */
     atomic_bool stop, abandon, failed, ended, target_ready;

@@ -99,25 +99,54 @@ static void end_outage(struct lane *lane, struct outage *outage)
     outage->since_us = 0;
 }
 
+/* True when `letters` more are too many within a minute. */
+static bool fuse_blows(struct lane *lane, uint32_t letters)
+{
+    int64_t most = lane->settings->dead_letter.max_per_minute, now_us = time_monotonic_us();
+    if (!most)
+        return false;
+    lane->fuse.letters -= (double) most * (double) (now_us - lane->fuse.at_us) / 60e6;
+    if (lane->fuse.letters < 0)
+        lane->fuse.letters = 0;
+    lane->fuse.at_us = now_us;
+    return lane->fuse.letters + letters > (double) most;
+}
+
+/* The lane stops instead of putting the record aside. */
+static enum ods_status refuse(struct lane *lane, const struct batch *batch,
+                              const struct reject *reject, const char *why, struct error *error)
+{
+    const struct record *record = &batch->records[reject->record];
+    lane->refusal_code = CLI_NEGATIVE;
+    return error_set(error, ODS_FATAL,
+                     "topic %s partition %d offset %lld can't be applied (%s: %s), and %s",
+                     record->topic, (int) record->partition, (long long) record->offset,
+                     reject->stage, reject->error.text, why);
+}
+
 static enum ods_status before_commit(void *context, struct batch *batch, struct error *error)
 {
     struct lane *lane = context;
-    const struct reject *reject = &batch->rejects[0];
+    const struct reject *reject = NULL;
+    uint32_t letters = 0;
     for (uint32_t i = 0; i < batch->reject_count; i++)
-        if (!batch->rejects[i].delivered) {
+        if (!batch->rejects[i].delivered && !letters++)
             reject = &batch->rejects[i];
-            break;
-        }
-    if (!lane->deadletter) {
-        const struct record *record = &batch->records[reject->record];
-        lane->refusal_code = CLI_NEGATIVE;
-        return error_set(error, ODS_FATAL,
-                         "topic %s partition %d offset %lld can't be applied (%s: %s), and "
-                         "dead_letter.topic is not set: set it to have such records put aside",
-                         record->topic, (int) record->partition, (long long) record->offset,
-                         reject->stage, reject->error.text);
-    }
+    if (!reject)
+        return ODS_OK;
+    if (lane->pipeline->on_error == ON_ERROR_STOP)
+        return refuse(lane, batch, reject, "on_error is stop", error);
+    if (!lane->deadletter)
+        return refuse(lane, batch, reject,
+                      "dead_letter.topic is not set: set it to have such records put aside", error);
+    if (fuse_blows(lane, letters))
+        return refuse(lane, batch, reject,
+                      "with it more than dead_letter.max_per_minute would be put aside: see to the "
+                      "cause, or raise the limit, and start again",
+                      error);
     enum ods_status status = lane->deadletter->ops->deliver(lane->deadletter, batch, error);
+    if (status == ODS_OK)
+        lane->fuse.letters += letters;
     if (status == ODS_FATAL)
         lane->refusal_code = CLI_SOURCE;
     return status;

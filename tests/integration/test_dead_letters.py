@@ -144,3 +144,44 @@ def test_odd_records_are_letters_and_never_stop_the_rest(sink, database, tmp_pat
     sink.replay(records, dead_letter=letters)
     assert database.execute("select id from items order by id") == [(0,), (1,), (2,), (3,)]
     assert [json.loads(line)["payload"] for line in letters.read_text().splitlines()] == [payload]
+
+
+def test_fuse_stops_the_lane_before_a_topic_is_emptied(sink, narrow, kafka, prefix):
+    """Three a minute are put aside; the batch with the fourth is not, and nothing of it is lost."""
+    table = Table(prefix=prefix)
+    letter_topic = kafka.create(f"{prefix}.letters", 1)
+    kafka.create(table.topic, 1)
+
+    def bad(first, count):
+        return [table.create({"id": number, "name": "x" * 50, "amount": 1})
+                for number in range(first, first + count)]
+
+    kafka.produce(good(table, 0, 5) + bad(100, 3))
+    sink.write(pipeline(table), database=narrow, kafka=True,
+               dead_letter={"topic": letter_topic, "max_per_minute": 3})
+    daemon = sink.daemon()
+    daemon.await_that(lambda: list(narrow.offsets().values()) == [8], what="three put aside")
+    kafka.produce(good(table, 5, 5) + bad(200, 1))
+    assert daemon.process.wait(60) == Exit.NEGATIVE, daemon.tail()
+    assert "dead_letter.max_per_minute" in daemon.log()
+    assert kafka.count(letter_topic) == 3
+    assert 8 <= list(narrow.offsets().values())[0] <= 13
+    narrow.execute("alter table items alter column name type text")
+    daemon = sink.daemon()
+    daemon.await_that(lambda: list(narrow.offsets().values()) == [14], what="the end")
+    daemon.stop()
+    assert narrow.count("items") == 11 and kafka.count(letter_topic) == 3
+
+
+def test_on_error_stop(sink, narrow, kafka, prefix):
+    table = Table(prefix=prefix)
+    letter_topic = kafka.create(f"{prefix}.letters", 1)
+    kafka.create(table.topic, 1)
+    kafka.produce(mixed(table))
+    sink.write(pipeline(table, on_error="stop"), database=narrow, kafka=True,
+               dead_letter={"topic": letter_topic})
+    daemon = sink.daemon()
+    assert daemon.process.wait(60) == Exit.NEGATIVE, daemon.tail()
+    assert "on_error is stop" in daemon.log() and "offset 10" in daemon.log()
+    assert kafka.count(letter_topic) == 0
+    assert list(narrow.offsets().values() or [0])[0] <= 10

@@ -33,6 +33,7 @@ struct attempt {
     bool unencodable; /* a row can't be encoded */
     bool refold;      /* a row that stood for several changes was refused: fold without it */
     bool commit_sent;
+    uint64_t kept; /* changes that the guard kept out since this was last set to 0 */
     struct sent *sent, **sent_tail;
 };
 
@@ -177,7 +178,8 @@ static enum ods_status send_rows(struct attempt *attempt, struct group *group, u
 {
     struct postgres *postgres = attempt->postgres;
     struct statement *statement = NULL;
-    enum ods_status status = upsert_statement(group, &statement, attempt->error);
+    enum ods_status status =
+        upsert_statement(group, attempt->batch->guard_time, &statement, attempt->error);
     while (status == ODS_OK && first < last) {
         uint64_t stripped = postgres->encoder.stripped;
         uint32_t upto;
@@ -216,6 +218,10 @@ static void count_rows(struct attempt *attempt, const struct sent *sent, uint64_
     if (!sent->counts)
         return;
     result->nul_stripped += sent->stripped;
+    if (attempt->batch->guard_time && sent->statement && sent->kind != GROUP_INSERT) {
+        attempt->kept += rows;
+        rows = sent->rows - rows;
+    }
     if (sent->kind == GROUP_DELETE || sent->kind == GROUP_SOFT_DELETE) {
         result->deleted += rows;
         result->missing += sent->rows > rows ? sent->rows - rows : 0;
@@ -482,6 +488,34 @@ static enum ods_status careful_rows(struct attempt *attempt, struct group *group
     return status == ODS_OK ? careful_rows(attempt, group, middle, last) : status;
 }
 
+/* Row by row: a change that the guard keeps out is set aside like one that PostgreSQL refuses. */
+static enum ods_status guarded_rows(struct attempt *attempt, struct group *group, uint32_t first,
+                                    uint32_t last)
+{
+    const struct plan *plan = group->plan;
+    bool comparable = plan->timestamp_column >= 0;
+    enum ods_status status = ODS_OK;
+    if (group->kind == GROUP_INSERT)
+        return careful_rows(attempt, group, first, last);
+    for (uint32_t i = first; status == ODS_OK && i < last; i++) {
+        attempt->kept = 0;
+        if (comparable)
+            status = careful_rows(attempt, group, i, i + 1);
+        if (status != ODS_OK || (comparable && !attempt->kept))
+            continue;
+        error_set(attempt->error, ODS_REJECT,
+                  comparable ? "table %s: its row is as new as this change or newer%s"
+                             : "table %s: has no column with the time of a row's last change to "
+                               "compare with%s",
+                  plan->table->quoted,
+                  comparable && plan->settings->on_delete == ON_DELETE_HARD
+                      ? ", or is not there, as after a delete"
+                      : "");
+        status = set_aside(attempt, group->rows[i]);
+    }
+    return status;
+}
+
 static enum ods_status careful_loose(struct attempt *attempt, const struct loose *loose)
 {
     enum ods_status status = begin_pipeline(attempt);
@@ -516,7 +550,8 @@ static enum ods_status run_careful(struct attempt *attempt)
     status = end_pipeline(attempt, status);
     for (struct table_work *work = attempt->fold.tables; status == ODS_OK && work;
          work = work->next)
-        status = send_work(attempt, work, careful_rows, careful_loose);
+        status = send_work(attempt, work, attempt->batch->guard_time ? guarded_rows : careful_rows,
+                           careful_loose);
     if (status == ODS_OK && attempt->refold)
         status = error_set(attempt->error, ODS_REJECT, "a change behind others was set aside");
     if (status == ODS_OK)
@@ -603,6 +638,7 @@ enum ods_status apply_batch(struct postgres *postgres, struct batch *batch,
                               .batch = batch,
                               .hooks = hooks,
                               .result = result,
+                              .careful = batch->guard_time,
                               .error = error ? error : &room};
     bool done;
     error_init(attempt.error);

@@ -145,13 +145,22 @@ enum ods_status offsets_send(struct conn *conn, const char *group, const struct 
 
 /* --- reading back --------------------------------------------------------------------------- */
 
-static struct position *find(struct position *positions, size_t count, const char *topic,
+static int compare_positions(const void *left, const void *right)
+{
+    const struct position *a = *(struct position *const *) left;
+    const struct position *b = *(struct position *const *) right;
+    int order = strcmp(a->topic, b->topic);
+    return order ? order : (a->partition > b->partition) - (a->partition < b->partition);
+}
+
+/* The position of a row, among pointers in order. */
+static struct position *find(struct position **sorted, size_t count, const char *topic,
                              int32_t partition)
 {
-    for (size_t i = 0; i < count; i++)
-        if (positions[i].partition == partition && strcmp(positions[i].topic, topic) == 0)
-            return &positions[i];
-    return NULL;
+    const struct position wanted = {.topic = topic, .partition = partition};
+    const struct position *key = &wanted;
+    struct position **found = bsearch(&key, sorted, count, sizeof *sorted, compare_positions);
+    return found ? *found : NULL;
 }
 
 enum ods_status offsets_read(struct conn *conn, const char *group, struct position *positions,
@@ -159,22 +168,27 @@ enum ods_status offsets_read(struct conn *conn, const char *group, struct positi
 {
     PGresult *rows = NULL;
     const char *values[] = {group};
+    struct position **sorted = malloc((count + 1) * sizeof *sorted);
+    if (!sorted)
+        return error_set(error, ODS_RETRY, "out of memory");
     enum ods_status status = query(conn,
                                    "select topic, partition, next_offset from ods_sink.offsets "
                                    "where consumer_group = $1",
                                    1, values, &rows, error);
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         positions[i].offset = OFFSET_NONE;
-    if (status != ODS_OK)
-        return status;
-    for (int row = 0; row < PQntuples(rows); row++) {
-        struct position *position = find(positions, count, PQgetvalue(rows, row, 0),
+        sorted[i] = &positions[i];
+    }
+    qsort(sorted, count, sizeof *sorted, compare_positions);
+    for (int row = 0; status == ODS_OK && row < PQntuples(rows); row++) {
+        struct position *position = find(sorted, count, PQgetvalue(rows, row, 0),
                                          (int32_t) strtol(PQgetvalue(rows, row, 1), NULL, 10));
         if (position)
             position->offset = strtoll(PQgetvalue(rows, row, 2), NULL, 10);
     }
     PQclear(rows);
-    return ODS_OK;
+    free(sorted);
+    return status;
 }
 
 enum ods_status offsets_settle(struct conn *conn, const char *group, const struct batch *batch,

@@ -6,10 +6,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Replayed changes may be older than the row that they meet. Where a delete takes its row away, a
+ * row that is not there may have been deleted since, so only rows that are there are changed. */
+enum guard { GUARD_NONE, GUARD_OLDER, GUARD_OLDER_PRESENT };
+
 /* A statement's parameter is one column of the table, or of the key. */
 struct statement {
     struct statement *next;
     enum group_kind kind;
+    enum guard guard;
     uint32_t key_count;
     uint32_t key[PLAN_MAX_KEY];
     uint64_t *columns;
@@ -81,6 +86,16 @@ static void put_unnest(struct buffer *sql, const struct statement *statement)
     buffer_puts(sql, ")");
 }
 
+/* Where the rows of a statement come from: its parameters, or the "u" that a guarded one has made
+ * of them. */
+static void put_source(struct buffer *sql, const struct statement *statement)
+{
+    if (statement->guard)
+        buffer_puts(sql, "u");
+    else
+        put_unnest(sql, statement);
+}
+
 static void put_columns(struct buffer *sql, const struct statement *statement)
 {
     for (int i = 0; i < statement->parameter_count; i++)
@@ -108,12 +123,32 @@ static void put_key_match(struct buffer *sql, const struct statement *statement,
     }
 }
 
+/* True for a row t that is older than its change; two of one time can't be told apart. */
+static void put_guard(struct buffer *sql, const struct statement *statement)
+{
+    const char *time = statement->table->columns[statement->timestamp_column].quoted;
+    buffer_printf(sql, "(t.%s is null or t.%s < ", time, time);
+    if (statement->kind == GROUP_UPSERT && statement->guard == GUARD_OLDER)
+        buffer_printf(sql, "excluded.%s", time);
+    else
+        put_value(sql, statement, (uint32_t) statement->timestamp_column);
+    buffer_puts(sql, ")");
+}
+
+static void put_returning(struct buffer *sql, const struct statement *statement)
+{
+    buffer_puts(sql, " returning ");
+    for (uint32_t k = 0; k < statement->key_count; k++)
+        buffer_printf(sql, "%st.%s", k ? ", " : "",
+                      statement->table->columns[statement->key[k]].quoted);
+}
+
 static void put_insert(struct buffer *sql, const struct statement *statement)
 {
     bool overriding = false;
     for (int i = 0; i < statement->parameter_count; i++)
         overriding |= statement->table->columns[statement->parameters[i]].identity_always;
-    buffer_printf(sql, "insert into %s (", statement->table->quoted);
+    buffer_printf(sql, "insert into %s as t (", statement->table->quoted);
     put_columns(sql, statement);
     buffer_printf(sql, ")%s select ", overriding ? " overriding system value" : "");
     put_values(sql, statement);
@@ -123,7 +158,7 @@ static void put_upsert(struct buffer *sql, const struct statement *statement)
 {
     put_insert(sql, statement);
     buffer_puts(sql, " from ");
-    put_unnest(sql, statement);
+    put_source(sql, statement);
     if (statement->kind == GROUP_INSERT)
         return;
     buffer_puts(sql, " on conflict (");
@@ -143,15 +178,10 @@ static void put_upsert(struct buffer *sql, const struct statement *statement)
         buffer_puts(sql, ") do nothing");
 }
 
-/* The row that is there keeps what the change does not carry. Only one that is not there is
- * inserted: "on conflict" would meet a NOT NULL that the insert can't satisfy before it meets the
- * conflict. */
-static void put_partial(struct buffer *sql, const struct statement *statement)
+static void put_update(struct buffer *sql, const struct statement *statement)
 {
-    buffer_puts(sql, "with u as materialized (select * from ");
-    put_unnest(sql, statement);
-    buffer_printf(sql, "), changed as (update %s as t set ", statement->table->quoted);
     bool any = false;
+    buffer_printf(sql, "update %s as t set ", statement->table->quoted);
     for (int i = 0; i < statement->parameter_count; i++) {
         uint32_t column = statement->parameters[i];
         if (in_key(statement, column) || statement->table->columns[column].identity_always)
@@ -166,10 +196,18 @@ static void put_partial(struct buffer *sql, const struct statement *statement)
     }
     buffer_puts(sql, " from u where ");
     put_key_match(sql, statement, "t");
-    buffer_puts(sql, " returning ");
-    for (uint32_t k = 0; k < statement->key_count; k++)
-        buffer_printf(sql, "%st.%s", k ? ", " : "",
-                      statement->table->columns[statement->key[k]].quoted);
+}
+
+/* The row that is there keeps what the change does not carry. Only one that is not there is
+ * inserted: "on conflict" would meet a NOT NULL that the insert can't satisfy before it meets the
+ * conflict. */
+static void put_partial(struct buffer *sql, const struct statement *statement)
+{
+    buffer_puts(sql, "with u as materialized (select * from ");
+    put_unnest(sql, statement);
+    buffer_puts(sql, "), changed as (");
+    put_update(sql, statement);
+    put_returning(sql, statement);
     buffer_puts(sql, ") ");
     put_insert(sql, statement);
     buffer_puts(sql, " from u where not exists (select from changed where ");
@@ -180,7 +218,7 @@ static void put_partial(struct buffer *sql, const struct statement *statement)
 static void put_delete(struct buffer *sql, const struct statement *statement)
 {
     buffer_printf(sql, "delete from %s as t using ", statement->table->quoted);
-    put_unnest(sql, statement);
+    put_source(sql, statement);
     buffer_puts(sql, " where ");
     put_key_match(sql, statement, "t");
 }
@@ -195,10 +233,69 @@ static void put_soft_delete(struct buffer *sql, const struct statement *statemen
         put_value(sql, statement, (uint32_t) statement->timestamp_column);
     }
     buffer_puts(sql, " from ");
-    put_unnest(sql, statement);
+    put_source(sql, statement);
     buffer_puts(sql, " where ");
     put_key_match(sql, statement, "t");
     buffer_printf(sql, " and t.%s is distinct from 'd'", operation);
+}
+
+static void put_not_in(struct buffer *sql, const struct statement *statement, const char *rows)
+{
+    buffer_printf(sql, "not exists (select from %s where ", rows);
+    put_key_match(sql, statement, rows);
+    buffer_puts(sql, ")");
+}
+
+static void put_guarded_body(struct buffer *sql, const struct statement *statement)
+{
+    if (statement->kind == GROUP_UPSERT && statement->guard == GUARD_OLDER) {
+        put_upsert(sql, statement);
+        buffer_puts(sql, " where ");
+    } else {
+        if (statement->kind == GROUP_DELETE)
+            put_delete(sql, statement);
+        else if (statement->kind == GROUP_SOFT_DELETE)
+            put_soft_delete(sql, statement);
+        else
+            put_update(sql, statement);
+        buffer_puts(sql, " and ");
+    }
+    put_guard(sql, statement);
+    put_returning(sql, statement);
+}
+
+/* Changes the older rows and answers with the changes that it kept out, one row each. */
+static void put_guarded(struct buffer *sql, const struct statement *statement)
+{
+    bool inserts = statement->kind == GROUP_PARTIAL && statement->guard == GUARD_OLDER;
+    const char *table = statement->table->quoted;
+    buffer_puts(sql, "with u as materialized (select * from ");
+    put_unnest(sql, statement);
+    buffer_puts(sql, "), changed as (");
+    put_guarded_body(sql, statement);
+    if (inserts) {
+        buffer_puts(sql, "), inserted as (");
+        put_insert(sql, statement);
+        buffer_puts(sql, " from u where ");
+        put_not_in(sql, statement, "changed");
+        buffer_printf(sql, " and not exists (select from %s as t where ", table);
+        put_key_match(sql, statement, "t");
+        buffer_puts(sql, ")");
+        put_returning(sql, statement);
+    }
+    buffer_puts(sql, ") select from u where ");
+    put_not_in(sql, statement, "changed");
+    if (inserts) {
+        buffer_puts(sql, " and ");
+        put_not_in(sql, statement, "inserted");
+    }
+    if (statement->kind == GROUP_DELETE || statement->kind == GROUP_SOFT_DELETE) {
+        buffer_printf(sql, " and exists (select from %s as t where ", table);
+        put_key_match(sql, statement, "t");
+        buffer_puts(sql, " and ");
+        put_guard(sql, statement);
+        buffer_puts(sql, " is not true)");
+    }
 }
 
 /* --- compiling ------------------------------------------------------------------------------ */
@@ -207,7 +304,8 @@ static bool is_parameter(const struct statement *statement, uint32_t column)
 {
     switch (statement->kind) {
     case GROUP_DELETE:
-        return in_key(statement, column);
+        return in_key(statement, column) ||
+               (statement->guard && (int) column == statement->timestamp_column);
     case GROUP_SOFT_DELETE:
         return in_key(statement, column) || (int) column == statement->timestamp_column;
     default:
@@ -217,6 +315,10 @@ static bool is_parameter(const struct statement *statement, uint32_t column)
 
 static void put_statement(struct buffer *sql, const struct statement *statement)
 {
+    if (statement->guard) {
+        put_guarded(sql, statement);
+        return;
+    }
     switch (statement->kind) {
     case GROUP_DELETE:
         put_delete(sql, statement);
@@ -234,7 +336,7 @@ static void put_statement(struct buffer *sql, const struct statement *statement)
     }
 }
 
-static struct statement *compile(const struct group *group)
+static struct statement *compile(const struct group *group, enum guard guard)
 {
     const struct plan *plan = group->plan;
     struct pg_table *table = plan->table;
@@ -245,6 +347,7 @@ static struct statement *compile(const struct group *group)
     if (!statement)
         return NULL;
     statement->kind = group->kind;
+    statement->guard = guard;
     statement->table = table;
     statement->key_count = plan->key_count;
     memcpy(statement->key, plan->key_target, sizeof statement->key);
@@ -279,20 +382,29 @@ failed:
     return NULL;
 }
 
-enum ods_status upsert_statement(const struct group *group, struct statement **found,
+static enum guard guard_of(const struct group *group, bool guarded)
+{
+    if (!guarded || group->kind == GROUP_INSERT)
+        return GUARD_NONE;
+    return group->plan->settings->on_delete == ON_DELETE_HARD ? GUARD_OLDER_PRESENT : GUARD_OLDER;
+}
+
+enum ods_status upsert_statement(const struct group *group, bool guarded, struct statement **found,
                                  struct error *error)
 {
     struct pg_table *table = group->plan->table;
+    enum guard guard = guard_of(group, guarded);
     size_t bytes = plan_words(table) * sizeof *group->columns;
     for (struct statement *statement = table->statements; statement; statement = statement->next)
-        if (statement->kind == group->kind && statement->key_count == group->plan->key_count &&
+        if (statement->kind == group->kind && statement->guard == guard &&
+            statement->key_count == group->plan->key_count &&
             memcmp(statement->columns, group->columns, bytes) == 0 &&
             memcmp(statement->key, group->plan->key_target,
                    statement->key_count * sizeof *statement->key) == 0) {
             *found = statement;
             return ODS_OK;
         }
-    *found = compile(group);
+    *found = compile(group, guard);
     return *found ? ODS_OK : error_set(error, ODS_RETRY, "out of memory");
 }
 

@@ -25,9 +25,11 @@ void arrays_done(struct arrays *arrays);
 
 void upsert_forget(struct pg_table *table); /* frees the table's statements */
 
-/* The statement for a group; compiled at first use. */
-enum ods_status upsert_statement(const struct group *group, struct statement **statement,
-                                 struct error *error);
+/* The statement for a group; compiled at first use. `guarded`: it changes only rows that are older
+ * than their change, by the plan's timestamp column, which must be there; its row count is then
+ * that of the changes it has kept out. Rows of GROUP_INSERT have no key and need no guard. */
+enum ods_status upsert_statement(const struct group *group, bool guarded,
+                                 struct statement **statement, struct error *error);
 
 /* Encode rows [first, last) into arrays, up to about max_bytes; *upto is where it stopped. A row
  * that can't be encoded: ODS_REJECT, *upto names it. */

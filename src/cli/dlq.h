@@ -1,0 +1,100 @@
+/* What the files of `ods-sink dlq` share: dlq.c (command line, list, show), dlq_letters.c (reading
+ * the dead-letter topic, and what has become of each letter), dlq_replay.c (replay, skip). */
+#ifndef DLQ_H
+#define DLQ_H
+
+#include <jansson.h>
+
+#include <ods/decoder.h>
+#include <ods/sink.h>
+#include "cli/cli.h"
+#include "source/kafka_tool.h"
+
+/* What has become of a letter: a number that the target keeps, OFFSET_NONE while there is none. */
+#define MARK_SKIPPED 0 /* from 1 on: how many times it was replayed */
+
+/* A dead letter: where it stands in the dead-letter topic, and what its headers say of the record.
+ */
+struct letter {
+    int32_t partition;
+    int64_t offset, time_ms;
+    const char *pipeline, *topic, *stage, *sqlstate;
+    const char *reason; /* the error, cut */
+    int32_t record_partition;
+    int64_t record_offset, record_time_ms;
+    struct route *route; /* NULL: its pipeline is not configured any more */
+    int64_t mark;
+    bool wanted; /* by the filter */
+    bool copy;   /* the same record has a later letter, which counts */
+};
+
+/* A pipeline of the configuration, and its target under the group of replays. */
+struct route {
+    const struct settings *settings;
+    const struct pipeline_settings *pipeline;
+    char *group; /* "<the pipeline's>.dlq" */
+    struct sink *sink;
+    struct decoder *decoder;
+    struct batch *batch;
+    int64_t wait_ms;
+    struct error refusal; /* why the last letter was refused */
+    bool refused;
+};
+
+struct filter {
+    const char *pipeline, *topic, *stage, *sqlstate, *reason;
+    int64_t partition;     /* -1: any */
+    int64_t first, last;   /* offsets; last -1: any */
+    int64_t since_us;      /* of the letter, INT64_MIN: any */
+    int64_t letter_offset; /* in the dead-letter topic, -1: any */
+    bool any;              /* no filter was given */
+};
+
+struct dlq {
+    const char *config;
+    struct filter filter;
+    bool json, all, again, force;
+    int64_t wait_ms;
+    const char *which; /* show: the letter */
+
+    struct config *loaded;
+    const struct settings *settings;
+    const char *topic;
+    struct kafka_tool *tool;
+    struct route *routes;
+    size_t route_count;
+    struct arena arena;     /* texts of the letters */
+    struct letter *letters; /* wanted ones, by partition and offset */
+    size_t count, capacity;
+    uint64_t foreign; /* records in the topic that ods-sink did not write */
+    uint64_t copies;
+};
+
+/* Read the dead-letter topic and ask the targets; an exit code. */
+int dlq_load(struct dlq *dlq, struct error *error);
+void dlq_done(struct dlq *dlq);
+
+/* Read letters [0, count) that `chosen` answers true for once more, whole. take() owns the message
+ * and answers false to end. */
+enum ods_status dlq_read(struct dlq *dlq, bool (*chosen)(const struct dlq *, const struct letter *),
+                         bool (*take)(void *context, struct letter *letter,
+                                      rd_kafka_message_t *message),
+                         void *context, struct error *error);
+
+/* The key under which the target keeps what has become of a letter: as if each were a partition of
+ * its own. It names the time too, so that a topic made anew starts afresh. In the arena; NULL when
+ * memory is out. */
+const char *dlq_mark_topic(const struct dlq *dlq, struct arena *arena, const struct letter *letter);
+
+/* The letter's record, decoded into the route's empty batch; the batch owns the message on ODS_OK
+ * and ODS_REJECT, which says that it can't be decoded. */
+enum ods_status dlq_decode(struct letter *letter, rd_kafka_message_t *message, struct error *error);
+
+/* A JSON string of whatever text: what is no ASCII in text that is no UTF-8 becomes "?". */
+json_t *dlq_json(const char *text);
+const char *dlq_state(const struct letter *letter);
+
+int dlq_replay(struct dlq *dlq, struct error *error);
+int dlq_skip(struct dlq *dlq, struct error *error);
+
+#endif

@@ -1,0 +1,437 @@
+/* The letters of the dead-letter topic, each once, with what has become of them.
+ *
+ * After a crash, or when offsets were reset, a record may have several letters: the last one
+ * counts. What has become of it lies in the target, among the stored offsets, under the pipeline's
+ * group with ".dlq" behind it and a "topic" for each letter. So a mark moves in the transaction
+ * that writes the row and by compare-and-swap, like every offset: two replays at once can't both
+ * apply.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/dlq.h"
+#include "core/backoff.h"
+#include "core/time.h"
+#include "pipeline/intake.h"
+#include "source/kafka.h"
+
+#define REASON_BYTES 200
+
+struct loading {
+    struct dlq *dlq;
+    bool out_of_memory;
+    const struct letter *last; /* its texts are likely those of the next one too */
+};
+
+/* --- headers -------------------------------------------------------------------------------- */
+
+static const char *header(const rd_kafka_headers_t *headers, const char *name, size_t *length)
+{
+    const void *value;
+    if (!headers || rd_kafka_header_get_last(headers, name, &value, length) || !value)
+        return NULL;
+    return value;
+}
+
+/* The header's text, shared with the one that an earlier letter has where they are the same. */
+static const char *text(struct loading *loading, const rd_kafka_headers_t *headers,
+                        const char *name, const char *same, size_t most)
+{
+    size_t length;
+    const char *value = header(headers, name, &length);
+    if (!value)
+        return "";
+    length = length < most ? length : most;
+    while (most == REASON_BYTES && length && length == most &&
+           ((unsigned char) value[length] & 0xc0) == 0x80)
+        length--; /* not within a character */
+    if (same && strlen(same) == length && memcmp(same, value, length) == 0)
+        return same;
+    const char *copy = arena_strndup(&loading->dlq->arena, value, length);
+    loading->out_of_memory |= !copy;
+    return copy ? copy : "";
+}
+
+static bool number(const rd_kafka_headers_t *headers, const char *name, int64_t *number_)
+{
+    size_t length;
+    char digits[24];
+    const char *value = header(headers, name, &length);
+    if (!value || !length || length >= sizeof digits)
+        return false;
+    memcpy(digits, value, length);
+    digits[length] = '\0';
+    return cli_parse_number(digits, INT64_MAX, number_);
+}
+
+static bool is_wanted(const struct filter *filter, const struct letter *letter,
+                      const rd_kafka_headers_t *headers)
+{
+    size_t length = 0;
+    const char *reason = header(headers, "ods.error", &length);
+    return (!filter->pipeline || strcmp(filter->pipeline, letter->pipeline) == 0) &&
+           (!filter->topic || strcmp(filter->topic, letter->topic) == 0) &&
+           (!filter->stage || strcmp(filter->stage, letter->stage) == 0) &&
+           (!filter->sqlstate || strcmp(filter->sqlstate, letter->sqlstate) == 0) &&
+           (!filter->reason ||
+            (reason && memmem(reason, length, filter->reason, strlen(filter->reason)))) &&
+           (filter->partition < 0 || filter->partition == letter->record_partition) &&
+           (filter->last < 0 ||
+            (letter->record_offset >= filter->first && letter->record_offset <= filter->last)) &&
+           (filter->letter_offset < 0 || filter->letter_offset == letter->offset) &&
+           (filter->since_us == INT64_MIN || letter->time_ms >= filter->since_us / 1000);
+}
+
+static struct route *find_route(struct dlq *dlq, const char *pipeline)
+{
+    for (size_t i = 0; i < dlq->route_count; i++)
+        if (strcmp(dlq->routes[i].pipeline->name, pipeline) == 0)
+            return &dlq->routes[i];
+    return NULL;
+}
+
+static struct letter *add_letter(struct dlq *dlq)
+{
+    if (dlq->count == dlq->capacity) {
+        size_t larger = dlq->capacity ? dlq->capacity * 2 : 256;
+        struct letter *moved = realloc(dlq->letters, larger * sizeof *moved);
+        if (!moved)
+            return NULL;
+        dlq->letters = moved;
+        dlq->capacity = larger;
+    }
+    return memset(&dlq->letters[dlq->count++], 0, sizeof *dlq->letters);
+}
+
+static bool take_letter(void *context, rd_kafka_message_t *message)
+{
+    struct loading *loading = context;
+    struct dlq *dlq = loading->dlq;
+    rd_kafka_headers_t *headers = NULL;
+    rd_kafka_timestamp_type_t type;
+    int64_t partition, offset, time_ms = -1;
+    if (rd_kafka_message_headers(message, &headers) ||
+        !number(headers, "ods.partition", &partition) || !number(headers, "ods.offset", &offset) ||
+        partition > INT32_MAX) {
+        dlq->foreign++;
+        goto out;
+    }
+    number(headers, "ods.timestamp", &time_ms);
+    struct letter *letter = add_letter(dlq);
+    if (!letter) {
+        loading->out_of_memory = true;
+        goto out;
+    }
+    const struct letter *last = dlq->count > 1 ? letter - 1 : NULL;
+    *letter = (struct letter){
+        .partition = message->partition,
+        .offset = message->offset,
+        .time_ms = rd_kafka_message_timestamp(message, &type),
+        .pipeline = text(loading, headers, "ods.pipeline", last ? last->pipeline : NULL, 256),
+        .topic = text(loading, headers, "ods.topic", last ? last->topic : NULL, 256),
+        .stage = text(loading, headers, "ods.stage", last ? last->stage : NULL, 32),
+        .sqlstate = text(loading, headers, "ods.sqlstate", last ? last->sqlstate : NULL, 5),
+        .reason = "",
+        .record_partition = (int32_t) partition,
+        .record_offset = offset,
+        .record_time_ms = time_ms,
+        .mark = OFFSET_NONE,
+    };
+    letter->wanted = is_wanted(&dlq->filter, letter, headers);
+    if (letter->wanted)
+        letter->reason =
+            text(loading, headers, "ods.error", last ? last->reason : NULL, REASON_BYTES);
+    letter->route = find_route(dlq, letter->pipeline);
+out:
+    rd_kafka_message_destroy(message);
+    return !loading->out_of_memory;
+}
+
+/* --- each once ------------------------------------------------------------------------------ */
+
+static int by_record(const void *left, const void *right)
+{
+    const struct letter *a = *(struct letter *const *) left, *b = *(struct letter *const *) right;
+    int order = strcmp(a->topic, b->topic);
+    if (!order)
+        order = strcmp(a->pipeline, b->pipeline);
+    if (!order)
+        order = (a->record_partition > b->record_partition) -
+                (a->record_partition < b->record_partition);
+    if (!order)
+        order = (a->record_offset > b->record_offset) - (a->record_offset < b->record_offset);
+    return order;
+}
+
+static int by_record_and_age(const void *left, const void *right)
+{
+    const struct letter *a = *(struct letter *const *) left, *b = *(struct letter *const *) right;
+    int order = by_record(left, right);
+    if (!order)
+        order = (a->time_ms > b->time_ms) - (a->time_ms < b->time_ms);
+    if (!order)
+        order = (a->offset > b->offset) - (a->offset < b->offset);
+    return order;
+}
+
+static int by_place(const void *left, const void *right)
+{
+    const struct letter *a = left, *b = right;
+    if (a->partition != b->partition)
+        return a->partition > b->partition ? 1 : -1;
+    return (a->offset > b->offset) - (a->offset < b->offset);
+}
+
+/* Leaves the wanted letters, without earlier copies, by place. */
+static bool settle(struct dlq *dlq)
+{
+    struct letter **sorted = malloc((dlq->count + 1) * sizeof *sorted);
+    size_t kept = 0;
+    if (!sorted)
+        return false;
+    for (size_t i = 0; i < dlq->count; i++)
+        sorted[i] = &dlq->letters[i];
+    qsort(sorted, dlq->count, sizeof *sorted, by_record_and_age);
+    for (size_t i = 0; i + 1 < dlq->count; i++)
+        sorted[i]->copy = by_record(&sorted[i], &sorted[i + 1]) == 0;
+    free(sorted);
+    for (size_t i = 0; i < dlq->count; i++) {
+        struct letter *letter = &dlq->letters[i];
+        dlq->copies += letter->wanted && letter->copy;
+        /* A letter that is asked for by its own place is shown whatever came later. */
+        if (letter->wanted && (!letter->copy || dlq->filter.letter_offset >= 0))
+            dlq->letters[kept++] = *letter;
+    }
+    dlq->count = kept;
+    qsort(dlq->letters, dlq->count, sizeof *dlq->letters, by_place);
+    return true;
+}
+
+/* --- marks ---------------------------------------------------------------------------------- */
+
+const char *dlq_mark_topic(const struct dlq *dlq, struct arena *arena, const struct letter *letter)
+{
+    char name[320];
+    int length = snprintf(name, sizeof name, "%s@%lld@%lld", dlq->topic, (long long) letter->offset,
+                          (long long) letter->time_ms);
+    return arena_strndup(arena, name, (size_t) length);
+}
+
+static enum ods_status resume(struct route *route, struct position *positions, size_t count,
+                              struct error *error)
+{
+    struct backoff backoff;
+    int64_t until_us = time_monotonic_us() + route->wait_ms * 1000;
+    enum ods_status status;
+    backoff_init(&backoff, route->settings->retry.initial_ms, route->settings->retry.max_ms);
+    for (;;) {
+        error_init(error);
+        status = route->sink->ops->connect(route->sink, error);
+        if (status == ODS_OK)
+            status = route->sink->ops->resume(route->sink, positions, count, error);
+        if (status != ODS_RETRY || !backoff_sleep(&backoff, until_us))
+            return status;
+    }
+}
+
+static int read_marks(struct dlq *dlq, struct route *route, struct error *error)
+{
+    size_t count = 0;
+    int code = CLI_OK;
+    struct position *positions = calloc(dlq->count + 1, sizeof *positions);
+    struct letter **letters = calloc(dlq->count + 1, sizeof *letters);
+    bool good = positions && letters;
+    for (size_t i = 0; good && i < dlq->count; i++) {
+        struct letter *letter = &dlq->letters[i];
+        if (letter->route != route)
+            continue;
+        letters[count] = letter;
+        positions[count].partition = letter->partition;
+        positions[count].topic = dlq_mark_topic(dlq, &dlq->arena, letter);
+        good = positions[count++].topic != NULL;
+    }
+    if (!good) {
+        error_set(error, ODS_FATAL, "out of memory for %zu letters", dlq->count);
+        code = CLI_INTERNAL;
+    } else if (count && resume(route, positions, count, error) != ODS_OK) {
+        error_prefix(error, "can't ask what has become of the letters: ");
+        code = CLI_TARGET;
+    }
+    for (size_t i = 0; code == CLI_OK && i < count; i++)
+        letters[i]->mark = positions[i].offset;
+    free(positions);
+    free(letters);
+    return code;
+}
+
+const char *dlq_state(const struct letter *letter)
+{
+    return letter->mark == OFFSET_NONE    ? "open"
+           : letter->mark == MARK_SKIPPED ? "skipped"
+                                          : "replayed";
+}
+
+/* --- opening -------------------------------------------------------------------------------- */
+
+static int open_route(struct route *route, const struct dlq *dlq, struct error *error)
+{
+    const struct pipeline_settings *pipeline = route->pipeline;
+    const struct target_settings *target = settings_target(route->settings, pipeline->target);
+    const struct decoder_ops *decoder = decoder_find(pipeline->format);
+    const struct sink_ops *sink = target ? sink_find(target->type) : NULL;
+    const struct decoder_config decoder_config = {.pipeline = pipeline,
+                                                  .want_before = dlq->which != NULL};
+    route->wait_ms = dlq->wait_ms;
+    route->batch = batch_new();
+    if (asprintf(&route->group, "%s.dlq", pipeline->group_id) < 0)
+        route->group = NULL;
+    if (!decoder || !sink || !route->batch || !route->group) {
+        error_set(error, ODS_FATAL, "pipeline \"%s\": no such format or target, or no memory",
+                  pipeline->name);
+        return CLI_INTERNAL;
+    }
+    const struct sink_config sink_config = {target, pipeline, route->group};
+    enum ods_status status = decoder->open(&route->decoder, &decoder_config, error);
+    if (status == ODS_OK)
+        status = sink->open(&route->sink, &sink_config, error);
+    return status == ODS_OK ? CLI_OK : CLI_CONFIG;
+}
+
+static int open_routes(struct dlq *dlq, struct error *error)
+{
+    int code = CLI_OK;
+    dlq->routes = calloc(dlq->settings->pipeline_count + 1, sizeof *dlq->routes);
+    if (!dlq->routes) {
+        error_set(error, ODS_FATAL, "out of memory");
+        return CLI_INTERNAL;
+    }
+    for (size_t i = 0; code == CLI_OK && i < dlq->settings->pipeline_count; i++) {
+        struct route *route = &dlq->routes[dlq->route_count++];
+        route->settings = dlq->settings;
+        route->pipeline = &dlq->settings->pipelines[i];
+        code = open_route(route, dlq, error);
+    }
+    return code;
+}
+
+int dlq_load(struct dlq *dlq, struct error *error)
+{
+    struct loading loading = {.dlq = dlq};
+    dlq->topic = dlq->settings->dead_letter.topic;
+    if (!*dlq->topic) {
+        error_set(error, ODS_FATAL, "%s sets no dead_letter.topic, so there are no dead letters",
+                  dlq->config);
+        return CLI_CONFIG;
+    }
+    int code = open_routes(dlq, error);
+    if (code != CLI_OK)
+        return code;
+    if (dlq->filter.pipeline && !find_route(dlq, dlq->filter.pipeline))
+        fprintf(stderr, "ods-sink dlq: note: no pipeline \"%s\" is configured\n",
+                dlq->filter.pipeline);
+    if (kafka_tool_open(&dlq->tool, dlq->settings, dlq->settings->kafka.group_id, error) !=
+            ODS_OK ||
+        kafka_tool_read(dlq->tool, dlq->topic, NULL, take_letter, &loading, error) != ODS_OK)
+        return CLI_SOURCE;
+    if (loading.out_of_memory || !settle(dlq)) {
+        error_set(error, ODS_FATAL, "out of memory after %zu letters", dlq->count);
+        return CLI_INTERNAL;
+    }
+    for (size_t i = 0; code == CLI_OK && i < dlq->route_count; i++)
+        code = read_marks(dlq, &dlq->routes[i], error);
+    return code;
+}
+
+void dlq_done(struct dlq *dlq)
+{
+    for (size_t i = 0; i < dlq->route_count; i++) {
+        struct route *route = &dlq->routes[i];
+        batch_free(route->batch);
+        if (route->decoder)
+            route->decoder->ops->close(route->decoder);
+        if (route->sink)
+            route->sink->ops->close(route->sink);
+        free(route->group);
+    }
+    free(dlq->routes);
+    free(dlq->letters);
+    arena_done(&dlq->arena);
+    kafka_tool_close(dlq->tool);
+}
+
+/* --- reading them whole --------------------------------------------------------------------- */
+
+struct rereading {
+    struct dlq *dlq;
+    bool (*chosen)(const struct dlq *, const struct letter *);
+    bool (*take)(void *context, struct letter *letter, rd_kafka_message_t *message);
+    void *context;
+};
+
+static bool take_again(void *context, rd_kafka_message_t *message)
+{
+    struct rereading *rereading = context;
+    struct dlq *dlq = rereading->dlq;
+    const struct letter place = {.partition = message->partition, .offset = message->offset};
+    struct letter *letter =
+        bsearch(&place, dlq->letters, dlq->count, sizeof *dlq->letters, by_place);
+    if (letter && rereading->chosen(dlq, letter))
+        return rereading->take(rereading->context, letter, message);
+    rd_kafka_message_destroy(message);
+    return true;
+}
+
+enum ods_status dlq_read(struct dlq *dlq, bool (*chosen)(const struct dlq *, const struct letter *),
+                         bool (*take)(void *context, struct letter *letter,
+                                      rd_kafka_message_t *message),
+                         void *context, struct error *error)
+{
+    struct rereading rereading = {dlq, chosen, take, context};
+    int32_t partitions = 0;
+    bool any = false;
+    for (size_t i = 0; i < dlq->count; i++)
+        partitions = dlq->letters[i].partition + 1;
+    int32_t count = 0;
+    enum ods_status status = kafka_tool_partitions(dlq->tool, dlq->topic, &count, error);
+    if (status != ODS_OK)
+        return status;
+    int64_t *froms =
+        malloc(((size_t) (count > partitions ? count : partitions) + 1) * sizeof *froms);
+    if (!froms)
+        return error_set(error, ODS_FATAL, "out of memory");
+    for (int32_t i = 0; i < count || i < partitions; i++)
+        froms[i] = INT64_MAX; /* nothing of it */
+    for (size_t i = dlq->count; i-- > 0;)
+        if (chosen(dlq, &dlq->letters[i])) {
+            froms[dlq->letters[i].partition] = dlq->letters[i].offset;
+            any = true;
+        }
+    if (any)
+        status = kafka_tool_read(dlq->tool, dlq->topic, froms, take_again, &rereading, error);
+    free(froms);
+    return status;
+}
+
+enum ods_status dlq_decode(struct letter *letter, rd_kafka_message_t *message, struct error *error)
+{
+    struct route *route = letter->route;
+    const struct record record = {
+        .topic = letter->topic,
+        .partition = letter->record_partition,
+        .offset = letter->record_offset,
+        .timestamp_ms = letter->record_time_ms,
+        .key = message->key,
+        .key_length = message->key_len,
+        .value = message->payload,
+        .value_length = message->len,
+        .owner = message,
+    };
+    batch_reset(route->batch);
+    route->batch->release = kafka_release;
+    route->batch->headers = kafka_headers;
+    enum ods_status status = intake_add(route->batch, route->decoder, &record, OFFSET_NONE, error);
+    if (status != ODS_OK || !route->batch->reject_count)
+        return status;
+    *error = route->batch->rejects[0].error;
+    return ODS_REJECT;
+}

@@ -1,0 +1,386 @@
+/* dlq list: letters by pipeline, topic and reason, with counts; dlq show: one in full. */
+#include "cli/dlq_show.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/columns.h"
+#include "core/base64.h"
+#include "core/text.h"
+#include "core/time.h"
+#include "source/kafka.h"
+
+#define REASON_WORDS 9
+#define REASON_BYTES 80
+
+/* Letters of one pipeline, topic, stage, SQLSTATE, state and beginning of the reason. */
+struct kind {
+    const struct letter *example; /* the newest */
+    char reason[REASON_BYTES + 4];
+    uint64_t count;
+    int64_t oldest_ms, newest_ms;
+    int64_t first, last; /* offsets of the records, over all partitions */
+};
+
+json_t *dlq_json(const char *text)
+{
+    json_t *string = json_string(text);
+    char *copy = string ? NULL : strdup(text);
+    for (char *at = copy; at && *at; at++)
+        if ((unsigned char) *at >= 0x80)
+            *at = '?';
+    if (copy)
+        string = json_string(copy);
+    free(copy);
+    return string ? string : json_null();
+}
+
+/* --- list ----------------------------------------------------------------------------------- */
+
+/* The first words; numbers in them are the record's, so they are left out. */
+static void first_words(char *out, const char *reason)
+{
+    size_t length = 0, words = 0;
+    for (; *reason && words < REASON_WORDS && length < REASON_BYTES; reason++) {
+        bool digit = *reason >= '0' && *reason <= '9';
+        if (digit && length && out[length - 1] == '#')
+            continue;
+        words += *reason == ' ';
+        out[length++] = digit ? '#' : *reason;
+    }
+    while (*reason && length && ((unsigned char) out[length - 1] & 0xc0) == 0x80)
+        length--; /* not within a character */
+    if (*reason && length && (unsigned char) out[length - 1] >= 0xc0)
+        length--;
+    strcpy(out + length, *reason ? "…" : "");
+}
+
+static bool same_kind(const struct kind *kind, const struct letter *letter, const char *reason)
+{
+    const struct letter *example = kind->example;
+    return strcmp(example->pipeline, letter->pipeline) == 0 &&
+           strcmp(example->topic, letter->topic) == 0 &&
+           strcmp(example->stage, letter->stage) == 0 &&
+           strcmp(example->sqlstate, letter->sqlstate) == 0 &&
+           dlq_state(example) == dlq_state(letter) && strcmp(kind->reason, reason) == 0;
+}
+
+static struct kind *find_kind(struct kind **kinds, size_t *count, const struct letter *letter,
+                              const char *reason)
+{
+    for (size_t i = *count; i-- > 0;) /* the last one is the likeliest */
+        if (same_kind(&(*kinds)[i], letter, reason))
+            return &(*kinds)[i];
+    struct kind *larger = realloc(*kinds, (*count + 1) * sizeof *larger);
+    if (!larger)
+        return NULL;
+    *kinds = larger;
+    struct kind *kind = &larger[(*count)++];
+    *kind = (struct kind){.example = letter,
+                          .oldest_ms = letter->time_ms,
+                          .newest_ms = letter->time_ms,
+                          .first = letter->record_offset,
+                          .last = letter->record_offset};
+    strcpy(kind->reason, reason);
+    return kind;
+}
+
+static bool count_letter(struct kind **kinds, size_t *count, const struct letter *letter)
+{
+    char reason[REASON_BYTES + 4];
+    first_words(reason, letter->reason);
+    struct kind *kind = find_kind(kinds, count, letter, reason);
+    if (!kind)
+        return false;
+    kind->count++;
+    if (letter->time_ms < kind->oldest_ms)
+        kind->oldest_ms = letter->time_ms;
+    if (letter->time_ms >= kind->newest_ms) {
+        kind->newest_ms = letter->time_ms;
+        kind->example = letter;
+    }
+    kind->first = letter->record_offset < kind->first ? letter->record_offset : kind->first;
+    kind->last = letter->record_offset > kind->last ? letter->record_offset : kind->last;
+    return true;
+}
+
+static int by_count(const void *left, const void *right)
+{
+    const struct kind *a = left, *b = right;
+    return (a->count < b->count) - (a->count > b->count);
+}
+
+static const char *moment(struct buffer *room, int64_t time_ms)
+{
+    buffer_reset(room);
+    if (time_ms < 0)
+        return "?";
+    time_format_timestamp(room, time_ms / 1000 * 1000000, false);
+    buffer_puts(room, "Z");
+    return buffer_text(room);
+}
+
+static bool print_kinds(const struct dlq *dlq, const struct kind *kinds, size_t count)
+{
+    static const char *const names[] = {"COUNT",    "STATE",  "PIPELINE", "TOPIC",   "STAGE",
+                                        "SQLSTATE", "OLDEST", "NEWEST",   "OFFSETS", "REASON"};
+    struct columns table;
+    struct buffer room;
+    char offsets[48];
+    buffer_init(&room);
+    columns_init(&table, sizeof names / sizeof *names);
+    columns_head(&table, names);
+    for (size_t i = 0; i < count; i++) {
+        const struct letter *letter = kinds[i].example;
+        snprintf(offsets, sizeof offsets, kinds[i].first == kinds[i].last ? "%lld" : "%lld-%lld",
+                 (long long) kinds[i].first, (long long) kinds[i].last);
+        columns_number(&table, (int64_t) kinds[i].count);
+        columns_add(&table, letter->route ? dlq_state(letter) : "no pipeline");
+        columns_add(&table, letter->pipeline);
+        columns_add(&table, letter->topic);
+        columns_add(&table, letter->stage);
+        columns_add(&table, letter->sqlstate);
+        columns_add(&table, moment(&room, kinds[i].oldest_ms));
+        columns_add(&table, moment(&room, kinds[i].newest_ms));
+        columns_add(&table, offsets);
+        columns_add(&table, kinds[i].reason);
+    }
+    bool good = columns_print(&table);
+    columns_done(&table);
+    buffer_done(&room);
+    return good;
+}
+
+static void print_json(const struct dlq *dlq, const struct kind *kinds, size_t count,
+                       uint64_t shown, uint64_t handled)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < count; i++) {
+        const struct kind *kind = &kinds[i];
+        const struct letter *letter = kind->example;
+        json_array_append_new(
+            list,
+            json_pack("{s:I, s:s, s:b, s:o, s:o, s:s, s:o, s:I, s:I, s:I, s:I, s:o, s:{s:i, s:I, "
+                      "s:i, s:I, s:o}}",
+                      "count", (json_int_t) kind->count, "state", dlq_state(letter), "configured",
+                      letter->route != NULL, "pipeline", dlq_json(letter->pipeline), "topic",
+                      dlq_json(letter->topic), "stage", letter->stage, "sqlstate",
+                      dlq_json(letter->sqlstate), "oldest_ms", (json_int_t) kind->oldest_ms,
+                      "newest_ms", (json_int_t) kind->newest_ms, "first_offset",
+                      (json_int_t) kind->first, "last_offset", (json_int_t) kind->last, "reason",
+                      dlq_json(kind->reason), "example", "letter_partition",
+                      (int) letter->partition, "letter_offset", (json_int_t) letter->offset,
+                      "partition", (int) letter->record_partition, "offset",
+                      (json_int_t) letter->record_offset, "error", dlq_json(letter->reason)));
+    }
+    json_t *root =
+        json_pack("{s:s, s:I, s:I, s:I, s:I, s:o}", "topic", dlq->topic, "letters",
+                  (json_int_t) shown, "handled", (json_int_t) handled, "copies",
+                  (json_int_t) dlq->copies, "foreign", (json_int_t) dlq->foreign, "kinds", list);
+    json_dumpf(root, stdout, JSON_INDENT(2));
+    putchar('\n');
+    json_decref(root);
+}
+
+int dlq_list(struct dlq *dlq, struct error *error)
+{
+    struct kind *kinds = NULL;
+    size_t count = 0;
+    uint64_t shown = 0, handled = 0;
+    bool good = true;
+    for (size_t i = 0; good && i < dlq->count; i++) {
+        const struct letter *letter = &dlq->letters[i];
+        handled += letter->mark != OFFSET_NONE;
+        if (letter->mark != OFFSET_NONE && !dlq->all)
+            continue;
+        shown++;
+        good = count_letter(&kinds, &count, letter);
+    }
+    if (good && count)
+        qsort(kinds, count, sizeof *kinds, by_count);
+    if (good && dlq->json) {
+        print_json(dlq, kinds, count, shown, handled);
+    } else if (good) {
+        good = !count || print_kinds(dlq, kinds, count);
+        printf("%llu letter%s in %s, %llu handled%s\n", (unsigned long long) shown,
+               shown == 1 ? "" : "s", dlq->topic, (unsigned long long) handled,
+               handled && !dlq->all ? " and left out (--all shows them)" : "");
+        if (dlq->foreign)
+            printf("%llu records there are no letters of ods-sink: without the headers "
+                   "ods.partition and ods.offset\n",
+                   (unsigned long long) dlq->foreign);
+    }
+    free(kinds);
+    if (good)
+        return CLI_OK;
+    error_set(error, ODS_FATAL, "out of memory for the list");
+    return CLI_INTERNAL;
+}
+
+/* --- show ----------------------------------------------------------------------------------- */
+
+static bool is_shown(const struct dlq *dlq, const struct letter *letter)
+{
+    return true;
+}
+
+/* As text where it is UTF-8, else in base64. */
+static json_t *bytes_json(const char *bytes, size_t length, bool *encoded)
+{
+    *encoded = false;
+    if (!bytes)
+        return json_null();
+    json_t *text = json_stringn(bytes, length);
+    if (text)
+        return text;
+    *encoded = true;
+    char *room = malloc(BASE64_ENCODED(length) + 1);
+    if (!room)
+        return json_null();
+    base64_encode(bytes, length, room);
+    text = json_stringn(room, BASE64_ENCODED(length));
+    free(room);
+    return text;
+}
+
+static void set_bytes(json_t *object, const char *name, const char *encoded_name, const char *bytes,
+                      size_t length)
+{
+    bool encoded;
+    json_t *text = bytes_json(bytes, length, &encoded);
+    json_object_set_new(object, encoded ? encoded_name : name, text);
+}
+
+static json_t *describe_headers(const rd_kafka_message_t *message)
+{
+    json_t *list = json_array();
+    rd_kafka_headers_t *headers;
+    const char *name;
+    const void *value;
+    size_t length;
+    if (rd_kafka_message_headers(message, &headers))
+        return list;
+    for (size_t i = 0; !rd_kafka_header_get_all(headers, i, &name, &value, &length); i++) {
+        json_t *header = json_pack("{s:o}", "name", dlq_json(name));
+        set_bytes(header, "value", "value_b64", value, length);
+        json_array_append_new(list, header);
+    }
+    return list;
+}
+
+/* What the record means to the decoder of now, which may have learned since. The message is the
+ * route's afterwards. */
+static json_t *describe_changes(struct letter *letter, rd_kafka_message_t *message)
+{
+    struct error error;
+    struct buffer line;
+    error_init(&error);
+    buffer_init(&line);
+    json_t *list = json_array();
+    enum ods_status status = dlq_decode(letter, message, &error);
+    struct batch *batch = letter->route->batch;
+    for (uint32_t i = 0; status == ODS_OK && i < batch->change_count; i++) {
+        buffer_reset(&line);
+        status = cli_put_change(&line, batch, i, &error);
+        if (status == ODS_OK)
+            json_array_append_new(list, json_loadb(line.bytes, line.length, 0, NULL));
+    }
+    buffer_done(&line);
+    if (status == ODS_OK)
+        return list;
+    json_decref(list);
+    return json_pack("{s:o}", "error", dlq_json(error.text));
+}
+
+static json_t *describe(const struct dlq *dlq, const struct letter *letter,
+                        const rd_kafka_message_t *message)
+{
+    struct buffer room;
+    buffer_init(&room);
+    json_t *object =
+        json_pack("{s:{s:s, s:i, s:I, s:o}, s:s, s:o, s:o, s:o}", "letter", "topic", dlq->topic,
+                  "partition", (int) letter->partition, "offset", (json_int_t) letter->offset,
+                  "time", json_string(moment(&room, letter->time_ms)), "state", dlq_state(letter),
+                  "pipeline", dlq_json(letter->pipeline), "stage", dlq_json(letter->stage),
+                  "sqlstate", dlq_json(letter->sqlstate));
+    json_object_set_new(object, "record",
+                        json_pack("{s:o, s:i, s:I, s:o}", "topic", dlq_json(letter->topic),
+                                  "partition", (int) letter->record_partition, "offset",
+                                  (json_int_t) letter->record_offset, "time",
+                                  json_string(moment(&room, letter->record_time_ms))));
+    json_object_set_new(object, "headers", describe_headers(message));
+    set_bytes(object, "key", "key_b64", message->key, message->key_len);
+    set_bytes(object, "value", "value_b64", message->payload, message->len);
+    buffer_done(&room);
+    return object;
+}
+
+static void print_text(const json_t *object)
+{
+    const char *name;
+    json_t *value;
+    size_t i;
+    json_object_foreach((json_t *) object, name, value)
+    {
+        if (json_is_string(value)) {
+            bool large = strncmp(name, "key", 3) == 0 || strncmp(name, "value", 5) == 0;
+            printf(large ? "%s:\n  %s\n" : "%s: %s\n", name, json_string_value(value));
+        } else if (json_is_array(value)) {
+            json_t *item;
+            printf("%s:\n", name);
+            json_array_foreach(value, i, item)
+            {
+                const char *header = json_string_value(json_object_get(item, "name"));
+                json_t *text = json_object_get(item, "value");
+                if (header && json_is_string(text)) {
+                    printf("  %s = %s\n", header, json_string_value(text));
+                    continue;
+                }
+                fputs("  ", stdout);
+                json_dumpf(item, stdout, JSON_ENCODE_ANY);
+                putchar('\n');
+            }
+        } else {
+            printf("%s: ", name);
+            json_dumpf(value, stdout, JSON_ENCODE_ANY);
+            putchar('\n');
+        }
+    }
+}
+
+struct showing {
+    struct dlq *dlq;
+    size_t shown;
+};
+
+static bool show_letter(void *context, struct letter *letter, rd_kafka_message_t *message)
+{
+    struct showing *showing = context;
+    json_t *object = describe(showing->dlq, letter, message);
+    if (letter->route)
+        json_object_set_new(object, "changes", describe_changes(letter, message));
+    else
+        rd_kafka_message_destroy(message);
+    if (showing->dlq->json)
+        json_dumpf(object, stdout, JSON_INDENT(2));
+    else
+        print_text(object);
+    putchar('\n');
+    json_decref(object);
+    showing->shown++;
+    return true;
+}
+
+int dlq_show(struct dlq *dlq, struct error *error)
+{
+    struct showing showing = {.dlq = dlq};
+    if (dlq_read(dlq, is_shown, show_letter, &showing, error) != ODS_OK)
+        return CLI_SOURCE;
+    for (size_t i = 0; i < dlq->route_count; i++)
+        batch_reset(dlq->routes[i].batch);
+    if (showing.shown)
+        return CLI_OK;
+    error_set(error, ODS_FATAL, "%s holds no such letter; `ods-sink dlq list` says what is there",
+              dlq->topic);
+    return CLI_NEGATIVE;
+}

@@ -1,0 +1,305 @@
+/* ods-sink reset: move a pipeline's offsets of one topic, in the target, where they count, and in
+ * Kafka, where they are for monitoring.
+ *
+ * Nobody may be reading meanwhile: it refuses while the group has members, and the offsets in the
+ * target move by compare-and-swap like those of any batch, here one without records. All partitions
+ * move in one transaction.
+ */
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <ods/sink.h>
+#include "cli/cli.h"
+#include "cli/columns.h"
+#include "core/log.h"
+#include "source/kafka.h"
+#include "source/kafka_tool.h"
+
+enum place { PLACE_EARLIEST, PLACE_LATEST, PLACE_OFFSET, PLACE_TIME };
+
+struct reset {
+    const char *config, *topic, *name, *to;
+    int64_t partition; /* -1: all */
+    bool dry_run;
+    enum place place;
+    int64_t offset, time_us;
+
+    struct config *loaded;
+    const struct settings *settings;
+    const struct pipeline_settings *pipeline;
+    struct kafka_tool *tool;
+    struct sink *sink;
+    struct position *positions; /* as they are */
+    int64_t *news;
+    size_t count;
+};
+
+static int parse_place(struct reset *reset)
+{
+    if (strcmp(reset->to, "earliest") == 0)
+        reset->place = PLACE_EARLIEST;
+    else if (strcmp(reset->to, "latest") == 0)
+        reset->place = PLACE_LATEST;
+    else if (cli_parse_number(reset->to, INT64_MAX - 1, &reset->offset))
+        reset->place = PLACE_OFFSET;
+    else if (cli_parse_moment(reset->to, &reset->time_us))
+        reset->place = PLACE_TIME;
+    else
+        return cli_usage("reset",
+                         "--to is earliest, latest, an offset, a time such as "
+                         "2026-01-31T12:00:00Z, or how long ago such as 2h, not \"%s\"",
+                         reset->to);
+    return CLI_OK;
+}
+
+static int parse(struct reset *reset, int argc, char **argv)
+{
+    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
+                                            {"topic", required_argument, NULL, 't'},
+                                            {"partition", required_argument, NULL, 'p'},
+                                            {"to", required_argument, NULL, 'o'},
+                                            {"pipeline", required_argument, NULL, 'n'},
+                                            {"dry-run", no_argument, NULL, 'd'},
+                                            {NULL, 0, NULL, 0}};
+    int option;
+    reset->partition = -1;
+    optind = 1;
+    opterr = 0;
+    while ((option = getopt_long(argc, argv, "c:", options, NULL)) != -1) {
+        if (option == 'c')
+            reset->config = optarg;
+        else if (option == 't')
+            reset->topic = optarg;
+        else if (option == 'o')
+            reset->to = optarg;
+        else if (option == 'n')
+            reset->name = optarg;
+        else if (option == 'd')
+            reset->dry_run = true;
+        else if (option != 'p')
+            return cli_usage("reset", "unknown option or missing value: %s", argv[optind - 1]);
+        else if (!cli_parse_number(optarg, INT32_MAX, &reset->partition))
+            return cli_usage("reset", "--partition is a number, not \"%s\"", optarg);
+    }
+    if (optind < argc)
+        return cli_usage("reset", "unexpected argument \"%s\"", argv[optind]);
+    if (!reset->config || !reset->topic || !reset->to)
+        return cli_usage("reset", "-c FILE, --topic and --to are needed");
+    return parse_place(reset);
+}
+
+/* The one pipeline that reads the topic. */
+static int find_pipeline(struct reset *reset, struct error *error)
+{
+    for (size_t i = 0; i < reset->settings->pipeline_count; i++) {
+        const struct pipeline_settings *pipeline = &reset->settings->pipelines[i];
+        if ((reset->name && strcmp(reset->name, pipeline->name) != 0) ||
+            !kafka_topic_matches(pipeline, reset->topic))
+            continue;
+        if (reset->pipeline) {
+            error_set(error, ODS_FATAL,
+                      "pipelines \"%s\" and \"%s\" both read %s: say which one with --pipeline",
+                      reset->pipeline->name, pipeline->name, reset->topic);
+            return CLI_USAGE;
+        }
+        reset->pipeline = pipeline;
+    }
+    if (reset->pipeline)
+        return CLI_OK;
+    if (reset->name)
+        error_set(error, ODS_FATAL, "there is no pipeline \"%s\" that reads %s", reset->name,
+                  reset->topic);
+    else
+        error_set(error, ODS_FATAL, "no pipeline reads %s", reset->topic);
+    return CLI_USAGE;
+}
+
+static int list_partitions(struct reset *reset, struct error *error)
+{
+    int32_t partitions;
+    if (kafka_tool_partitions(reset->tool, reset->topic, &partitions, error) != ODS_OK)
+        return CLI_SOURCE;
+    if (reset->partition >= partitions || !partitions) {
+        error_set(error, ODS_FATAL, "topic %s has %d partitions%s", reset->topic, (int) partitions,
+                  partitions ? ", counted from 0" : ": it is not there");
+        return CLI_USAGE;
+    }
+    reset->count = reset->partition < 0 ? (size_t) partitions : 1;
+    reset->positions = calloc(reset->count, sizeof *reset->positions);
+    reset->news = calloc(reset->count, sizeof *reset->news);
+    if (!reset->positions || !reset->news) {
+        error_set(error, ODS_FATAL, "out of memory");
+        return CLI_INTERNAL;
+    }
+    for (size_t i = 0; i < reset->count; i++)
+        reset->positions[i] = (struct position){
+            .topic = reset->topic,
+            .partition = reset->partition < 0 ? (int32_t) i : (int32_t) reset->partition};
+    return CLI_OK;
+}
+
+/* Where each partition is to go on. */
+static int find_offsets(struct reset *reset, struct error *error)
+{
+    for (size_t i = 0; i < reset->count; i++) {
+        int32_t partition = reset->positions[i].partition;
+        int64_t low, high, *new = &reset->news[i];
+        if (kafka_tool_ends(reset->tool, reset->topic, partition, &low, &high, error) != ODS_OK)
+            return CLI_SOURCE;
+        *new = reset->place == PLACE_EARLIEST ? low
+               : reset->place == PLACE_OFFSET ? reset->offset
+                                              : high;
+        if (reset->place == PLACE_TIME) {
+            if (kafka_tool_offset_at(reset->tool, reset->topic, partition, reset->time_us / 1000,
+                                     new, error) != ODS_OK)
+                return CLI_SOURCE;
+            if (*new < 0)
+                *new = high; /* nothing is as new as that */
+        }
+        if (*new < low || *new > high) {
+            error_set(error, ODS_FATAL,
+                      "topic %s partition %d has the offsets %lld to %lld, so %lld is none of "
+                      "them; choose one with --partition, or --to earliest or latest",
+                      reset->topic, (int) partition, (long long) low, (long long) high,
+                      (long long) *new);
+            return CLI_USAGE;
+        }
+    }
+    return CLI_OK;
+}
+
+static int refuse_while_alive(struct reset *reset, struct error *error)
+{
+    char first[256];
+    int members;
+    if (kafka_tool_members(reset->tool, &members, first, sizeof first, error) != ODS_OK)
+        return CLI_SOURCE;
+    if (!members)
+        return CLI_OK;
+    error_set(error, ODS_FATAL,
+              "group %s has %d member%s (%s): stop every daemon of this pipeline first; one that "
+              "was killed counts until session.timeout.ms has passed",
+              reset->pipeline->group_id, members, members == 1 ? "" : "s", first);
+    return CLI_NEGATIVE;
+}
+
+static int read_stored(struct reset *reset, struct error *error)
+{
+    const struct target_settings *target =
+        settings_target(reset->settings, reset->pipeline->target);
+    const struct sink_config config = {target, reset->pipeline, reset->pipeline->group_id};
+    if (sink_find(target->type)->open(&reset->sink, &config, error) != ODS_OK)
+        return CLI_CONFIG;
+    enum ods_status status = reset->sink->ops->connect(reset->sink, error);
+    if (status == ODS_OK)
+        status = reset->sink->ops->resume(reset->sink, reset->positions, reset->count, error);
+    return status == ODS_OK ? CLI_OK : CLI_TARGET;
+}
+
+/* A batch without records: only its offsets move. */
+static int move_stored(struct reset *reset, struct error *error)
+{
+    struct apply_result result = {0};
+    struct batch *batch = batch_new();
+    bool good = batch != NULL;
+    for (size_t i = 0; good && i < reset->count; i++)
+        if (reset->news[i] != reset->positions[i].offset)
+            good = batch_cover(batch, reset->topic, reset->positions[i].partition,
+                               reset->positions[i].offset, reset->news[i] - 1);
+    enum ods_status status = good ? ODS_OK : error_set(error, ODS_FATAL, "out of memory");
+    if (good && batch->range_count)
+        status = reset->sink->ops->apply(reset->sink, batch, NULL, &result, error);
+    batch_free(batch);
+    if (status == ODS_FENCED)
+        error_prefix(error, "a writer has moved them meanwhile, nothing was changed: ");
+    return status == ODS_OK ? CLI_OK : status == ODS_FENCED ? CLI_NEGATIVE : CLI_TARGET;
+}
+
+static int move_committed(struct reset *reset, struct error *error)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int) reset->count);
+    for (size_t i = 0; i < reset->count; i++)
+        rd_kafka_topic_partition_list_add(list, reset->topic, reset->positions[i].partition)
+            ->offset = reset->news[i];
+    enum ods_status status = kafka_tool_commit(reset->tool, list, error);
+    rd_kafka_topic_partition_list_destroy(list);
+    if (status == ODS_OK)
+        return CLI_OK;
+    error_prefix(error, "the target's offsets, which count, are moved; the group's, which are for "
+                        "monitoring, are not: ");
+    return CLI_SOURCE;
+}
+
+static bool print_moves(const struct reset *reset)
+{
+    static const char *const names[] = {"TOPIC", "PARTITION", "OLD", "NEW"};
+    struct columns table;
+    columns_init(&table, sizeof names / sizeof *names);
+    columns_head(&table, names);
+    for (size_t i = 0; i < reset->count; i++) {
+        columns_add(&table, reset->topic);
+        columns_number(&table, reset->positions[i].partition);
+        if (reset->positions[i].offset == OFFSET_NONE)
+            columns_add(&table, "none");
+        else
+            columns_number(&table, reset->positions[i].offset);
+        columns_number(&table, reset->news[i]);
+    }
+    bool good = columns_print(&table);
+    columns_done(&table);
+    return good;
+}
+
+static int run(struct reset *reset, struct error *error)
+{
+    int code = find_pipeline(reset, error);
+    if (code == CLI_OK &&
+        kafka_tool_open(&reset->tool, reset->settings, reset->pipeline->group_id, error) != ODS_OK)
+        code = CLI_SOURCE;
+    if (code == CLI_OK)
+        code = list_partitions(reset, error);
+    if (code == CLI_OK)
+        code = refuse_while_alive(reset, error);
+    if (code == CLI_OK)
+        code = find_offsets(reset, error);
+    if (code == CLI_OK)
+        code = read_stored(reset, error);
+    if (code == CLI_OK && !reset->dry_run)
+        code = move_stored(reset, error);
+    if (code != CLI_OK)
+        return code;
+    if (!reset->dry_run)
+        code = move_committed(reset, error);
+    if (!print_moves(reset))
+        return CLI_INTERNAL;
+    if (reset->dry_run)
+        puts("nothing was changed");
+    return code;
+}
+
+int cli_reset(int argc, char **argv)
+{
+    struct reset reset = {0};
+    struct error error;
+    int code = parse(&reset, argc, argv);
+    if (code != CLI_OK)
+        return code;
+    error_init(&error);
+    code = cli_load(&reset.loaded, reset.config);
+    if (code != CLI_OK)
+        goto out;
+    reset.settings = config_settings(reset.loaded);
+    log_configure(&reset.settings->log);
+    code = run(&reset, &error);
+    if (code != CLI_OK)
+        fprintf(stderr, "ods-sink reset: %s\n", error.text);
+out:
+    if (reset.sink)
+        reset.sink->ops->close(reset.sink);
+    kafka_tool_close(reset.tool);
+    free(reset.positions);
+    free(reset.news);
+    config_free(reset.loaded);
+    return cli_finish(code);
+}

@@ -1,0 +1,48 @@
+/* Kafka for commands: reads and asks without joining a group. One thread; each call waits for its
+ * answer, with a time limit. */
+#ifndef KAFKA_TOOL_H
+#define KAFKA_TOOL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <librdkafka/rdkafka.h>
+
+#include <ods/status.h>
+#include "config/settings.h"
+
+struct kafka_tool;
+
+/* `group`: whose offsets and members are asked for. ODS_FATAL: the configuration does not do. */
+enum ods_status kafka_tool_open(struct kafka_tool **tool, const struct settings *settings,
+                                const char *group, struct error *error);
+void kafka_tool_close(struct kafka_tool *tool); /* NULL is fine */
+
+/* How many partitions a topic has; 0 when it is not there. */
+enum ods_status kafka_tool_partitions(struct kafka_tool *tool, const char *topic, int32_t *count,
+                                      struct error *error);
+
+/* Every record that the topic holds now, aborted ones excepted, each partition in order from
+ * froms[partition] on (NULL: from its beginning). take() owns the message and answers false to end
+ * the reading. */
+enum ods_status kafka_tool_read(struct kafka_tool *tool, const char *topic, const int64_t *froms,
+                                bool (*take)(void *context, rd_kafka_message_t *message),
+                                void *context, struct error *error);
+
+/* First and next-to-be-written offset. */
+enum ods_status kafka_tool_ends(struct kafka_tool *tool, const char *topic, int32_t partition,
+                                int64_t *low, int64_t *high, struct error *error);
+/* The first offset whose record is not older than the time; -1 when there is none. */
+enum ods_status kafka_tool_offset_at(struct kafka_tool *tool, const char *topic, int32_t partition,
+                                     int64_t time_ms, int64_t *offset, struct error *error);
+
+/* How many members the group has, and who the first of them is. */
+enum ods_status kafka_tool_members(struct kafka_tool *tool, int *count, char *first, size_t size,
+                                   struct error *error);
+/* The group's committed offsets become those of the list; the group must have no members. */
+enum ods_status kafka_tool_commit(struct kafka_tool *tool,
+                                  const rd_kafka_topic_partition_list_t *offsets,
+                                  struct error *error);
+
+#endif
