@@ -36,7 +36,7 @@ struct kafka_source {
     size_t taken_bytes; /* since then */
     bool nudge;         /* this librdkafka needs kafka_keep_fetching() */
     bool was_assigned;  /* at least once */
-    bool must_leak;     /* left without ever having been assigned anything */
+    bool must_leak;     /* left without ever having been assigned anything: not closed */
     atomic_bool joined, away;
     struct rare trouble, missing_topic;
     int64_t next_probe_us;
@@ -214,14 +214,15 @@ void kafka_leave(struct kafka_source *source)
 {
     int64_t until_us = time_monotonic_us() + ASSIGNMENT_WAIT_US;
     rd_kafka_queue_io_event_enable(source->queue, -1, NULL, 0);
-    /* A member that goes between joining and its first assignment makes librdkafka 2.0 fail an
-     * assertion of its sticky assignor: the assignment, which is on its way, is waited for. */
+    /* Closing a consumer between its joining and its first assignment makes librdkafka 2.0 fail an
+     * assertion of its sticky assignor. So an assignment that is on its way is waited for, and who
+     * never had one (the answer to its join may come any moment) leaves without being closed. */
     while (!source->was_assigned && is_member(source) && time_monotonic_us() < until_us) {
         rd_kafka_message_t *message = rd_kafka_consumer_poll(source->rk, 50);
         if (message)
             rd_kafka_message_destroy(message);
     }
-    source->must_leak = !source->was_assigned && is_member(source);
+    source->must_leak = !source->was_assigned;
     if (source->must_leak)
         rd_kafka_unsubscribe(source->rk);
     else

@@ -1,9 +1,9 @@
 /* The PostgreSQL sink: rows by upsert, offsets in the rows' own transaction.
  *
- * Start with apply.c, which is what it does; catalog.c, names.c and plan.c are how it knows tables,
- * evolve.c, widen.c and ddl.c how it makes and changes them, fold.c and inherit.c what a batch
- * amounts to, encode*.c, infer.c and correct.c how values travel, upsert.c and loose.c the
- * statements, offsets.c where it stands, conn.c and sqlstate.c the wire.
+ * Start with apply.c, which is what it does, and attempt.c, which does it; catalog.c, names.c and
+ * plan.c are how it knows tables, evolve.c, widen.c and ddl.c how it makes and changes them, fold.c
+ * and inherit.c what a batch amounts to, encode*.c, infer.c and correct.c how values travel, upsert.c
+ * and loose.c the statements, offsets.c where it stands, conn.c and sqlstate.c the wire.
  */
 #include <stdio.h>
 #include <stdlib.h>
