@@ -37,6 +37,9 @@ void error_init(struct error *error);
 enum ods_status error_set(struct error *error, enum ods_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* Memory ran out, which may pass: ODS_RETRY. */
+enum ods_status error_out_of_memory(struct error *error);
+
 /* Put a prefix ("topic t partition 1 offset 7: ") before the message that is there. */
 void error_prefix(struct error *error, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

@@ -37,6 +37,11 @@ enum ods_status error_set(struct error *error, enum ods_status status, const cha
     return status;
 }
 
+enum ods_status error_out_of_memory(struct error *error)
+{
+    return error_set(error, ODS_RETRY, "out of memory");
+}
+
 void error_prefix(struct error *error, const char *format, ...)
 {
     if (!error)

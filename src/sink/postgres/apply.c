@@ -16,11 +16,6 @@
 
 #define SCRATCH_KEEP_BYTES ((size_t) 8 * 1024 * 1024)
 
-static enum ods_status out_of_memory(struct error *error)
-{
-    return error_set(error, ODS_RETRY, "out of memory");
-}
-
 /* --- before the transaction ----------------------------------------------------------------- */
 
 static void forget_catalog(struct postgres *postgres)
@@ -62,7 +57,7 @@ static enum ods_status find_plans(struct attempt *attempt)
         const struct plan **moved =
             realloc(postgres->change_plans, larger * sizeof *postgres->change_plans);
         if (!moved)
-            return out_of_memory(attempt->error);
+            return error_out_of_memory(attempt->error);
         postgres->change_plans = moved;
         postgres->change_plan_capacity = larger;
     }

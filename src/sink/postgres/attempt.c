@@ -1,17 +1,10 @@
 /* What an attempt sends, and what came of it. See attempt.h. */
 #include "sink/postgres/attempt.h"
 
-#include <string.h>
-
 #include "sink/postgres/offsets.h"
 
 /* Rows of one statement: enough to make a statement's own cost vanish, not enough to matter. */
 #define STATEMENT_BYTES ((size_t) 1024 * 1024)
-
-static enum ods_status out_of_memory(struct error *error)
-{
-    return error_set(error, ODS_RETRY, "out of memory");
-}
 
 static struct sent *add_sent(struct attempt *attempt, unsigned commands)
 {
@@ -28,7 +21,7 @@ enum ods_status attempt_send(struct attempt *attempt, const char *sql)
 {
     enum ods_status status = conn_send(&attempt->postgres->conn, sql, attempt->error);
     if (status == ODS_OK && !add_sent(attempt, 1))
-        status = out_of_memory(attempt->error);
+        status = error_out_of_memory(attempt->error);
     return status;
 }
 
@@ -40,7 +33,7 @@ enum ods_status attempt_offsets(struct attempt *attempt)
     enum ods_status status = offsets_send(&postgres->conn, postgres->config.group, attempt->batch,
                                           postgres->offsets, attempt->error);
     if (status == ODS_OK && !add_sent(attempt, 1))
-        status = out_of_memory(attempt->error);
+        status = error_out_of_memory(attempt->error);
     return status;
 }
 
@@ -71,7 +64,7 @@ enum ods_status attempt_rows(struct attempt *attempt, struct group *group, uint3
             upsert_send(statement, &postgres->conn, &postgres->arrays, &commands, attempt->error);
         struct sent *sent = status == ODS_OK ? add_sent(attempt, commands) : NULL;
         if (status == ODS_OK && !sent)
-            status = out_of_memory(attempt->error);
+            status = error_out_of_memory(attempt->error);
         if (sent) {
             sent->statement = statement;
             sent->kind = group->kind;
@@ -182,19 +175,10 @@ enum ods_status attempt_truncate(struct attempt *attempt, const struct table_wor
         buffer_printf(&sql, "truncate %s", plan->table->quoted);
     }
     enum ods_status status =
-        sql.failed ? out_of_memory(attempt->error) : attempt_send(attempt, buffer_text(&sql));
+        sql.failed ? error_out_of_memory(attempt->error) : attempt_send(attempt, buffer_text(&sql));
     buffer_done(&sql);
     attempt->result->truncated++;
     return status;
-}
-
-static uint64_t *all_columns(struct attempt *attempt, const struct plan *plan)
-{
-    size_t bytes = plan_words(plan->table) * sizeof(uint64_t);
-    uint64_t *columns = arena_alloc(&attempt->postgres->scratch, bytes);
-    if (columns)
-        memcpy(columns, plan->columns, bytes);
-    return columns;
 }
 
 /* A run of inserts into a table without key, as a group of its own. *loose ends behind the run. */
@@ -210,9 +194,8 @@ static enum ods_status insert_group(struct attempt *attempt, struct loose **loos
     struct group *group = arena_alloc(arena, sizeof *group);
     struct row **rows = arena_alloc(arena, count * sizeof *rows);
     struct row *items = arena_alloc(arena, count * sizeof *items);
-    uint64_t *columns = all_columns(attempt, plan);
-    if (!group || !rows || !items || !columns)
-        return out_of_memory(attempt->error);
+    if (!group || !rows || !items)
+        return error_out_of_memory(attempt->error);
     for (uint32_t i = 0; i < count; i++, *loose = (*loose)->next) {
         const struct change *change = &attempt->batch->changes[(*loose)->change];
         items[i] = (struct row){.plan = plan,
@@ -223,7 +206,7 @@ static enum ods_status insert_group(struct attempt *attempt, struct loose **loos
         rows[i] = &items[i];
     }
     *group = (struct group){
-        .kind = GROUP_INSERT, .plan = plan, .columns = columns, .rows = rows, .count = count};
+        .kind = GROUP_INSERT, .plan = plan, .columns = plan->columns, .rows = rows, .count = count};
     *made = group;
     return ODS_OK;
 }
@@ -248,7 +231,7 @@ enum ods_status attempt_loose(struct attempt *attempt, const struct loose *loose
     status = loose_send(&postgres->loose, &postgres->conn, attempt->error);
     struct sent *sent = status == ODS_OK ? add_sent(attempt, 1) : NULL;
     if (status == ODS_OK && !sent)
-        status = out_of_memory(attempt->error);
+        status = error_out_of_memory(attempt->error);
     if (sent) {
         bool delete = attempt->batch->changes[loose->change].op == OP_DELETE;
         sent->kind = delete ? GROUP_DELETE : GROUP_UPSERT;

@@ -36,11 +36,6 @@ struct survey {
     size_t kept_count;
 };
 
-static enum ods_status out_of_memory(struct error *error)
-{
-    return error_set(error, ODS_RETRY, "out of memory");
-}
-
 static void notice(const struct plan_listener *listener, const char *format, ...)
 {
     char *text = NULL;
@@ -87,7 +82,7 @@ static enum ods_status refuse(struct plan *plan, uint32_t column, const char *ha
                              : "evolve: full keeps the column aside and makes a new one";
     if (asprintf(&why, "the source's type has become %s, which a column of type %s can't take; %s",
                  wanted, have, remedy) < 0)
-        return out_of_memory(error);
+        return error_out_of_memory(error);
     free(plan->refusals[column]);
     plan->refusals[column] = why;
     plan->sources[column].refusal = why;
@@ -105,7 +100,7 @@ static enum ods_status survey_other(struct survey *survey, uint32_t column, int 
     for (unsigned number = 1; number <= KEPT_MAX; number++) {
         char wider[DDL_TYPE_BYTES], *name = name_kept(plan->names[column], number);
         if (!name)
-            return out_of_memory(error);
+            return error_out_of_memory(error);
         int older = catalog_column(plan->table, name);
         if (older >= 0 && plan->table->columns[older].type_ours &&
             widen(plan->table->columns[older].declared, wanted, wider, sizeof wider) ==
@@ -220,7 +215,7 @@ static enum ods_status look(struct survey *survey, struct error *error)
     size_t most = shape->column_count * 3u + 2 + (plan->table ? plan->table->column_count : 0);
     survey->changes = calloc(most, sizeof *survey->changes);
     survey->kept = calloc(shape->column_count + 1u, sizeof *survey->kept);
-    enum ods_status status = survey->changes && survey->kept ? ODS_OK : out_of_memory(error);
+    enum ods_status status = survey->changes && survey->kept ? ODS_OK : error_out_of_memory(error);
     for (uint32_t i = 0; status == ODS_OK && i < shape->column_count; i++) {
         plan->sources[i].refusal = NULL;
         if (plan->names[i])

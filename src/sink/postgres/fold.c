@@ -19,11 +19,6 @@ struct folding {
     struct error *error;
 };
 
-static enum ods_status out_of_memory(struct error *error)
-{
-    return error_set(error, ODS_RETRY, "out of memory");
-}
-
 enum ods_status fold_reject(struct batch *batch, uint32_t change, const struct error *why,
                             struct error *error)
 {
@@ -31,7 +26,7 @@ enum ods_status fold_reject(struct batch *batch, uint32_t change, const struct e
     rejected->rejected = true;
     struct reject *reject = batch_add_reject(batch, rejected->record, "apply", why);
     if (!reject)
-        return out_of_memory(error);
+        return error_out_of_memory(error);
     reject->error.index = change;
     return ODS_OK;
 }
@@ -93,7 +88,7 @@ static enum ods_status encode_key(struct folding *folding, const struct plan *pl
         if (status != ODS_OK)
             return status;
     }
-    return folding->key.failed ? out_of_memory(why) : ODS_OK;
+    return folding->key.failed ? error_out_of_memory(why) : ODS_OK;
 }
 
 static struct row *find_row(struct folding *folding, const struct plan *plan, uint64_t hash)
@@ -140,7 +135,7 @@ static enum ods_status add_keyed(struct folding *folding, struct table_work *wor
         row = new_row(folding, plan, hash);
         if (!row ||
             !add_pointer(folding->arena, &work->rows, &work->row_count, &work->row_capacity, row))
-            return out_of_memory(folding->error);
+            return error_out_of_memory(folding->error);
     }
     row->plan = plan;
     row->last = index;
@@ -152,7 +147,7 @@ static enum ods_status add_loose(struct folding *folding, struct table_work *wor
 {
     struct loose *loose = arena_alloc(folding->arena, sizeof *loose);
     if (!loose)
-        return out_of_memory(folding->error);
+        return error_out_of_memory(folding->error);
     *loose = (struct loose){.plan = folding->plans[index], .change = index};
     *work->loose_tail = loose;
     work->loose_tail = &loose->next;
@@ -282,7 +277,7 @@ static enum ods_status add_to_group(struct folding *folding, struct table_work *
 {
     struct group *group = group_for(folding, work, kind, row->plan, columns);
     if (!group || !add_pointer(folding->arena, &group->rows, &group->count, &group->capacity, row))
-        return out_of_memory(folding->error);
+        return error_out_of_memory(folding->error);
     return ODS_OK;
 }
 
@@ -296,7 +291,7 @@ static enum ods_status settle_chain(struct folding *folding, struct table_work *
     struct cell *cells = arena_alloc(folding->arena, work->table->column_count * sizeof *cells);
     uint64_t *columns = arena_alloc(folding->arena, words * sizeof *columns);
     if (!chain || !cells || !columns)
-        return out_of_memory(folding->error);
+        return error_out_of_memory(folding->error);
     memset(cells, 0, work->table->column_count * sizeof *cells);
     memset(columns, 0, words * sizeof *columns);
     struct outcome outcome = {0};
@@ -399,7 +394,7 @@ static enum ods_status fold_change(struct folding *folding, uint32_t index, bool
     }
     struct table_work *work = work_for(folding, plan->table);
     if (!work)
-        return out_of_memory(folding->error);
+        return error_out_of_memory(folding->error);
     if (change->op == OP_TRUNCATE) {
         if (plan->settings->on_truncate == ON_TRUNCATE_APPLY)
             apply_truncate(folding, work, index);
@@ -438,7 +433,7 @@ enum ods_status fold_batch(struct fold *fold, struct arena *arena, struct batch 
     folding.buckets = arena_alloc(arena, buckets * sizeof *folding.buckets);
     folding.previous = arena_alloc(arena, (batch->change_count + 1) * sizeof *folding.previous);
     if (!folding.buckets || !folding.previous)
-        return out_of_memory(error);
+        return error_out_of_memory(error);
     memset(folding.buckets, 0, buckets * sizeof *folding.buckets);
     for (uint32_t i = 0; status == ODS_OK && i < batch->change_count; i++)
         status = fold_change(&folding, i, careful);

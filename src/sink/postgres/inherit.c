@@ -38,11 +38,6 @@ struct search {
     struct error *error;
 };
 
-static enum ods_status out_of_memory(struct error *error)
-{
-    return error_set(error, ODS_RETRY, "out of memory");
-}
-
 /* --- the old key ---------------------------------------------------------------------------- */
 
 static bool old_key_header(const struct search *search, const struct change *change,
@@ -164,7 +159,7 @@ static enum ods_status make_index(struct search *search)
     uint32_t count = search->batch->change_count;
     search->index = arena_alloc(search->arena, count * sizeof *search->index);
     if (!search->index)
-        return out_of_memory(search->error);
+        return error_out_of_memory(search->error);
     for (uint32_t i = 0; i < count; i++)
         if (encode_key_of(search, i, &search->other))
             search->index[search->index_count++] =
@@ -267,7 +262,7 @@ static enum ods_status query_old_row(struct search *search, const struct plan *p
     const char *at = search->key.bytes;
     put_old_row_query(search, plan, wanted, count);
     if (search->sql.failed)
-        return out_of_memory(search->error);
+        return error_out_of_memory(search->error);
     for (uint32_t k = 0; k < plan->key_count; k++) {
         uint32_t length;
         memcpy(&length, at, sizeof length);
@@ -309,7 +304,7 @@ static enum ods_status read_old_row(struct search *search, const struct plan *pl
         struct value *value = arena_alloc(search->arena, sizeof *value);
         char *bytes = arena_strndup(search->arena, PQgetvalue(rows, 0, field), length);
         if (!value || !bytes) {
-            status = out_of_memory(search->error);
+            status = error_out_of_memory(search->error);
             break;
         }
         *value = (struct value){.kind = PQgetisnull(rows, 0, field) ? VALUE_NULL : VALUE_TEXT,
@@ -330,7 +325,7 @@ static enum ods_status keep(struct search *search, uint32_t index, const struct 
     for (uint32_t i = 0; i < count; i++) {
         struct inherited *inherited = arena_alloc(search->arena, sizeof *inherited);
         if (!inherited)
-            return out_of_memory(search->error);
+            return error_out_of_memory(search->error);
         if (!cells[missing[i]].column) {
             search->inheritance->lost++;
             continue;
@@ -351,7 +346,7 @@ static enum ods_status inherit(struct search *search, uint32_t index, const stru
     struct cell *cells = arena_alloc(search->arena, columns * sizeof *cells);
     uint32_t *missing = arena_alloc(search->arena, 2 * columns * sizeof *missing);
     if (!cells || !missing)
-        return out_of_memory(search->error);
+        return error_out_of_memory(search->error);
     uint32_t *unknown = missing + columns;
     memset(cells, 0, columns * sizeof *cells);
     for (uint32_t i = 0; i < plan->shape->column_count; i++)
@@ -404,7 +399,7 @@ enum ods_status inherit_values(struct inheritance *inheritance, struct arena *ar
             size_t bytes = batch->change_count * sizeof *inheritance->of;
             inheritance->of = arena_alloc(arena, bytes);
             if (!inheritance->of) {
-                status = out_of_memory(error);
+                status = error_out_of_memory(error);
                 break;
             }
             memset(inheritance->of, 0, bytes);

@@ -10,11 +10,6 @@
 
 #define DIGEST_BYTES 9 /* "_" and eight digits */
 
-static enum ods_status out_of_memory(struct error *error)
-{
-    return error_set(error, ODS_RETRY, "out of memory");
-}
-
 /* FNV-1a. Names of tables and columns that are there depend on it: it stays as it is. */
 static uint32_t digest(const char *name)
 {
@@ -116,7 +111,7 @@ static enum ods_status expand(const struct table_settings *settings, const struc
             : filled   ? name_fit(buffer_text(&out), settings->fold)
                        : strdup(buffer_text(&out));
     buffer_done(&out);
-    return *name ? check(*name, error) : out_of_memory(error);
+    return *name ? check(*name, error) : error_out_of_memory(error);
 }
 
 enum ods_status name_table(const struct table_settings *settings, const struct shape *shape,
@@ -157,8 +152,8 @@ enum ods_status name_column(const struct table_settings *settings, const char *c
     for (size_t i = 0; i < settings->rename_count; i++)
         if (strcmp(settings->renames[i].from, column) == 0) {
             *name = strdup(settings->renames[i].to);
-            return *name ? check(*name, error) : out_of_memory(error);
+            return *name ? check(*name, error) : error_out_of_memory(error);
         }
     *name = name_fit(column, settings->fold);
-    return *name ? check(*name, error) : out_of_memory(error);
+    return *name ? check(*name, error) : error_out_of_memory(error);
 }

@@ -51,11 +51,6 @@ static void forget_table(struct plans *plans, const struct pg_table *table)
         }
 }
 
-static enum ods_status out_of_memory(struct error *error)
-{
-    return error_set(error, ODS_RETRY, "out of memory");
-}
-
 static const char *source_database(const struct shape *shape)
 {
     return shape->schema[0] ? shape->schema : shape->database;
@@ -99,7 +94,7 @@ static enum ods_status resolve_columns(struct plan *plan, struct error *error)
     plan->names = calloc(shape->column_count + 1u, sizeof *plan->names);
     plan->refusals = calloc(shape->column_count + 1u, sizeof *plan->refusals);
     if (!plan->sources || !plan->names || !plan->refusals)
-        return out_of_memory(error);
+        return error_out_of_memory(error);
     for (uint32_t i = 0; status == ODS_OK && i < shape->column_count; i++) {
         struct source_column *source = &plan->sources[i];
         source->column = shape->columns[i];
@@ -237,7 +232,7 @@ static enum ods_status map_columns(struct plan *plan, struct error *error)
     plan->source_of = malloc((table->column_count + 1) * sizeof *plan->source_of);
     plan->columns = calloc(plan_words(table) + 1, sizeof *plan->columns);
     if (!plan->target_of || !plan->source_of || !plan->columns)
-        return out_of_memory(error);
+        return error_out_of_memory(error);
     for (uint32_t i = 0; i < table->column_count; i++)
         plan->source_of[i] = -1;
     for (uint32_t i = 0; i < shape->column_count; i++) {
@@ -281,7 +276,7 @@ enum ods_status plan_find(struct plans *plans, const struct change *change,
 {
     struct plan **slot = plan_slot(plans, change->shape->id);
     if (!slot)
-        return out_of_memory(error);
+        return error_out_of_memory(error);
     bool good = *slot && ((*slot)->skip || (*slot)->complete);
     if (*slot && !good && !change->after)
         good = (*slot)->table || (*slot)->epoch == plans->epoch;
@@ -294,7 +289,7 @@ enum ods_status plan_find(struct plans *plans, const struct change *change,
     *slot = NULL;
     struct plan *plan = calloc(1, sizeof *plan);
     if (!plan)
-        return out_of_memory(error);
+        return error_out_of_memory(error);
     plan->shape = change->shape;
     plan->column_count = change->shape->column_count;
     plan->epoch = plans->epoch;
