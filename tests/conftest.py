@@ -130,6 +130,12 @@ def connect(stack):
     return stack
 
 
+@pytest.fixture(scope="session")
+def postgres_source(stack):
+    stack.up("postgres", "kafka", "connect")
+    return stack
+
+
 @pytest.fixture
 def prefix(request, _numbers):
     """A name for topics of this test alone."""

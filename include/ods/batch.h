@@ -70,7 +70,15 @@ struct range {
     int32_t partition;
     int64_t from; /* the offset the target must hold for this batch to apply, or OFFSET_NONE */
     int64_t upto; /* what it holds afterwards: last record's offset + 1 */
+    bool holds;   /* a sink goes no further than held_from in its next transaction */
+    int64_t held_from;
 };
+
+/* What the target holds after the next transaction. */
+static inline int64_t range_end(const struct range *range)
+{
+    return range->holds ? range->held_from : range->upto;
+}
 
 /* A record that was set aside, and why. */
 struct reject {
@@ -109,6 +117,9 @@ struct batch {
     size_t payload_bytes; /* keys and values of the records */
     bool guard_time;      /* leave rows alone that are as new as their change or newer, or that
                              can't be compared: such a change is rejected */
+    int64_t patience;     /* how often a row that a unique or foreign key refuses may be answered
+                             with ODS_RETRY before it is set aside; a sink counts it down */
+    bool partial;         /* some of the records are applied already, or held */
     bool commit_unknown;  /* a sink lost its target inside a commit: settle by the stored offset */
     int64_t opened_us;    /* monotonic, when its first record came; 0 when empty */
 
@@ -137,5 +148,14 @@ struct reject *batch_add_reject(struct batch *batch, uint32_t record, const char
  * memory is out. Topic pointers are interned: compared by pointer first, then by text. */
 bool batch_cover(struct batch *batch, const char *topic, int32_t partition, int64_t from,
                  int64_t offset);
+
+/* A sink's: this record, and what follows it in its partition, waits for another transaction. */
+void batch_hold(struct batch *batch, uint32_t record);
+/* Does the next transaction apply this record? */
+bool batch_reaches(const struct batch *batch, const struct record *record);
+/* Its transaction is committed: the ranges begin where it ended. False: nothing is left. */
+bool batch_advance(struct batch *batch);
+/* Nothing is held any more. */
+void batch_release_holds(struct batch *batch);
 
 #endif

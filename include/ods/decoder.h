@@ -9,6 +9,7 @@
 #include <ods/batch.h>
 
 struct pipeline_settings; /* src/config/settings.h */
+struct source_schema;     /* src/core/source_schema.h */
 
 /* Embedded as the first member of each decoder's own struct. */
 struct decoder {
@@ -17,7 +18,9 @@ struct decoder {
 
 struct decoder_config {
     const struct pipeline_settings *pipeline; /* outlives the decoder */
-    bool want_before; /* decode the before image also where no sink needs it */
+    struct source_schema *schema; /* the followed schema topic, outlives the decoder; NULL: where
+                                     the settings name a topic, what passes of it is learned */
+    bool want_before;             /* decode the before image also where no sink needs it */
 };
 
 struct decoder_ops {

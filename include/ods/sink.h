@@ -26,7 +26,8 @@ struct sink_config {
 struct position {
     const char *topic;
     int32_t partition;
-    int64_t offset; /* next record to apply, or OFFSET_NONE */
+    int64_t offset;    /* next record to apply, or OFFSET_NONE */
+    int64_t stored_us; /* when it was stored, by the target's clock; 0 when that is not known */
 };
 
 /* Counts of one apply, for metrics. */
@@ -38,6 +39,7 @@ struct apply_result {
     uint64_t columns_added, tables_created;
     uint64_t columns_changed; /* widened, made nullable, or kept aside for a new one */
     uint64_t nul_stripped;    /* values that lost a U+0000 */
+    uint64_t values_rounded;  /* had more digits than their column */
     uint64_t values_lost;     /* not carried by a key change, and the old row is gone: NULL now */
 };
 
@@ -48,6 +50,10 @@ struct apply_hooks {
     /* Called once, after the rows are in and before the commit, when batch->rejects has entries not
      * yet delivered: must have them acknowledged. Anything but ODS_OK rolls back. */
     enum ods_status (*before_commit)(void *context, struct batch *batch, struct error *error);
+    /* How many partitions a topic has: of several, others may be applied elsewhere at the same time.
+     * NULL: the caller applies all of them, in order. */
+    enum ods_status (*partitions)(void *context, const char *topic, int32_t *count,
+                                  struct error *error);
     void *context;
 };
 
@@ -64,7 +70,9 @@ struct sink_ops {
                               struct error *error);
     /* All or nothing: rows and offsets in one transaction. Connects again by itself after an
      * outage. A change that can't be applied is marked rejected, gets a struct reject with stage
-     * "apply", and the rest is applied. ODS_RETRY: call again with the same batch, after a pause.
+     * "apply", and the rest is applied. ODS_RETRY: call again with the same batch and result, after
+     * a pause; batch->patience is less when the wait is for another row, and then the batch's ranges
+     * begin behind what was committed.
      * ODS_FENCED: the stored offset is not the batch's `from`; nothing was written. */
     enum ods_status (*apply)(struct sink *sink, struct batch *batch,
                              const struct apply_hooks *hooks, struct apply_result *result,

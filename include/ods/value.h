@@ -73,14 +73,18 @@ enum semantic {
     SEM_ENUM_SET,
     SEM_LTREE,
     SEM_TSVECTOR,
-    SEM_POINT, /* JSON {x,y,wkb,srid} */
-    SEM_GEOMETRY,
+    SEM_POINT,    /* JSON {x,y,wkb,srid} */
+    SEM_GEOMETRY, /* JSON {wkb,srid,extensions} */
     SEM_GEOGRAPHY,
-    SEM_VECTOR,        /* JSON array of numbers */
-    SEM_SPARSE_VECTOR, /* JSON {dimensions, vector} */
-    SEM_STRUCTURED_DATE,
+    SEM_CIRCLE,          /* JSON {x,y,wkb,srid,radius} */
+    SEM_LINE,            /* JSON {a,b,c} */
+    SEM_VECTOR,          /* JSON array of numbers */
+    SEM_SPARSE_VECTOR,   /* JSON {dimensions, vector} */
+    SEM_STRUCTURED_DATE, /* JSON objects of their parts */
     SEM_STRUCTURED_TIMESTAMP,
+    SEM_STRUCTURED_ZONED_TIMESTAMP,
     SEM_STRUCTURED_TIME,
+    SEM_STRUCTURED_ZONED_TIME,
     SEM_STRUCTURED_DURATION,
     SEM_ARRAY,  /* JSON; the elements' meaning in column.element */
     SEM_MAP,    /* JSON object or array of pairs */
@@ -93,14 +97,16 @@ struct column {
     const char *name; /* terminated */
     uint32_t name_length;
     enum semantic type;
-    int32_t length;   /* characters, bits or precision where the source says it, else -1 */
-    int32_t scale;    /* decimals: digits after the point, may be negative; timestamps: fractional
-                         digits; else INT32_MIN */
-    bool optional;    /* NULL is allowed by the source */
-    bool has_default; /* the schema names a default */
+    int32_t length; /* characters, bits or precision where the source says it, else -1 */
+    int32_t scale;  /* decimals: digits after the point, may be negative; timestamps: fractional
+                       digits; else INT32_MIN */
+    bool optional;  /* NULL is allowed by the source */
     const char *source_type;      /* the source's own type name where known, else NULL */
+    const char *default_json;     /* the schema's default, as JSON; NULL: none, or null */
     const char *allowed;          /* enum labels, comma-separated as Debezium sends them, or NULL */
-    const struct column *element; /* SEM_ARRAY: what its elements are, else NULL */
+    const struct column *element; /* SEM_ARRAY, SEM_MAP: what its elements or values are, or NULL */
+    const struct column *fields;  /* SEM_STRUCT: what its members are, else NULL */
+    uint32_t field_count;
 };
 
 const char *semantic_name(enum semantic type);

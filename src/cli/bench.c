@@ -201,7 +201,7 @@ static void *run_lane(void *argument)
     while (!atomic_load(lane->go))
         sched_yield();
     for (size_t i = 0; lane->status == ODS_OK && i < lane->batch_count; i++) {
-        struct apply_result result;
+        struct apply_result result = {0};
         lane->status =
             lane->sink->ops->apply(lane->sink, lane->batches[i], NULL, &result, &lane->error);
         lane->total.upserted += result.upserted;

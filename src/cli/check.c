@@ -9,6 +9,8 @@
 #include "cli/cli.h"
 #include "source/kafka.h"
 
+#define MIB INT64_C(1048576)
+
 /* Whose lines are being reported. */
 struct speaker {
     const char *pipeline;
@@ -75,15 +77,21 @@ static int check_connections(const struct settings *settings)
     return code;
 }
 
-/* What the ceilings add up to: the memory that batches may take. */
+/* What the ceilings add up to. A record that is larger than any of them comes on top, a few times:
+ * in librdkafka, in its batch, in libpq. */
 static void print_memory(const struct settings *settings)
 {
-    int64_t lanes = 0;
+    int64_t lanes = 0, queue_bytes = kafka_queue_bytes(&settings->kafka);
+    int64_t batch_bytes = settings->batch.per_lane * settings->batch.max_bytes;
     for (size_t i = 0; i < settings->pipeline_count; i++)
         lanes += settings->pipelines[i].lanes;
-    printf("# %" PRId64 " lanes of %" PRId64 " batches take at most %" PRId64 " MiB\n", lanes,
-           settings->batch.per_lane,
-           lanes * settings->batch.per_lane * settings->batch.max_bytes / (1024 * 1024));
+    /* Twice: what is on its way to PostgreSQL is written out once more. */
+    printf("# %" PRId64 " lane%s take at most %" PRId64 " MiB: for each, %" PRId64
+           " batches of %" PRId64 " KiB, twice, and %" PRId64
+           " KiB of records that wait in librdkafka; and what a larger record takes\n",
+           lanes, lanes == 1 ? "" : "s",
+           (lanes * (2 * batch_bytes + queue_bytes) + MIB - 1) / MIB, settings->batch.per_lane,
+           settings->batch.max_bytes / 1024, queue_bytes / 1024);
 }
 
 int cli_check(int argc, char **argv)

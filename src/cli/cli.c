@@ -50,6 +50,7 @@ bool cli_parse_moment(const char *text, int64_t *us)
         int64_t seconds;
     } units[] = {{'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}};
     char *end;
+    int32_t finer;
     bool zoned;
     size_t length = strlen(text);
     int64_t number = strtoll(text, &end, 10);
@@ -62,9 +63,9 @@ bool cli_parse_moment(const char *text, int64_t *us)
     if (length == strlen("2026-01-31")) {
         char midnight[32];
         snprintf(midnight, sizeof midnight, "%sT00:00:00", text);
-        return time_parse_timestamp(midnight, strlen(midnight), us, &zoned);
+        return time_parse_timestamp(midnight, strlen(midnight), us, &finer, &zoned);
     }
-    return time_parse_timestamp(text, length, us, &zoned);
+    return time_parse_timestamp(text, length, us, &finer, &zoned);
 }
 
 int cli_finish(int code)

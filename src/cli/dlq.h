@@ -35,6 +35,7 @@ struct route {
     char *group; /* "<the pipeline's>.dlq" */
     struct sink *sink;
     struct decoder *decoder;
+    struct source_schema *schema; /* of the schema topic, NULL: none is set */
     struct batch *batch;
     int64_t wait_ms;
     struct error refusal; /* why the last letter was refused */

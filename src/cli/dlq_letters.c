@@ -12,6 +12,7 @@
 #include "cli/dlq.h"
 #include "core/backoff.h"
 #include "core/time.h"
+#include "decoder/schema_topic.h"
 #include "pipeline/intake.h"
 #include "source/kafka.h"
 
@@ -279,8 +280,10 @@ static int open_route(struct route *route, const struct dlq *dlq, struct error *
     const struct target_settings *target = settings_target(route->settings, pipeline->target);
     const struct decoder_ops *decoder = decoder_find(pipeline->format);
     const struct sink_ops *sink = target ? sink_find(target->type) : NULL;
-    const struct decoder_config decoder_config = {.pipeline = pipeline,
-                                                  .want_before = dlq->which != NULL};
+    if (schema_topic_is_set(pipeline))
+        route->schema = schema_topic_store(&pipeline->source);
+    const struct decoder_config decoder_config = {
+        .pipeline = pipeline, .schema = route->schema, .want_before = dlq->which != NULL};
     route->wait_ms = dlq->wait_ms;
     route->batch = batch_new();
     if (asprintf(&route->group, "%s.dlq", pipeline->group_id) < 0)
@@ -314,6 +317,34 @@ static int open_routes(struct dlq *dlq, struct error *error)
     return code;
 }
 
+static bool take_schema(void *context, rd_kafka_message_t *message)
+{
+    struct error ignored; /* the daemon that follows the topic logs what it can't read */
+    error_init(&ignored);
+    source_schema_learn(context, message->payload, message->len, NULL, &ignored);
+    rd_kafka_message_destroy(message);
+    return true;
+}
+
+/* What the schema topics hold, whole, before the first letter is decoded. */
+static enum ods_status read_schemas(struct dlq *dlq, struct error *error)
+{
+    for (size_t i = 0; i < dlq->route_count; i++) {
+        struct route *route = &dlq->routes[i];
+        int32_t partitions = 0;
+        if (!route->schema)
+            continue;
+        const char *topic = route->pipeline->source.schema_topic;
+        enum ods_status status = kafka_tool_partitions(dlq->tool, topic, &partitions, error);
+        if (status == ODS_OK && partitions)
+            status = kafka_tool_read(dlq->tool, topic, NULL, take_schema, route->schema, error);
+        if (status != ODS_OK)
+            return status;
+        source_schema_caught_up(route->schema, INT64_MAX);
+    }
+    return ODS_OK;
+}
+
 int dlq_load(struct dlq *dlq, struct error *error)
 {
     struct loading loading = {.dlq = dlq};
@@ -331,6 +362,7 @@ int dlq_load(struct dlq *dlq, struct error *error)
                 dlq->filter.pipeline);
     if (kafka_tool_open(&dlq->tool, dlq->settings, dlq->settings->kafka.group_id, error) !=
             ODS_OK ||
+        read_schemas(dlq, error) != ODS_OK ||
         kafka_tool_read(dlq->tool, dlq->topic, NULL, take_letter, &loading, error) != ODS_OK)
         return CLI_SOURCE;
     if (loading.out_of_memory || !settle(dlq)) {
@@ -349,6 +381,7 @@ void dlq_done(struct dlq *dlq)
         batch_free(route->batch);
         if (route->decoder)
             route->decoder->ops->close(route->decoder);
+        source_schema_free(route->schema);
         if (route->sink)
             route->sink->ops->close(route->sink);
         free(route->group);

@@ -52,7 +52,7 @@ static void first_words(char *out, const char *reason)
         length--; /* not within a character */
     if (*reason && length && (unsigned char) out[length - 1] >= 0xc0)
         length--;
-    strcpy(out + length, *reason ? "…" : "");
+    snprintf(out + length, sizeof "…", "%s", *reason ? "…" : "");
 }
 
 static bool same_kind(const struct kind *kind, const struct letter *letter, const char *reason)
@@ -81,7 +81,7 @@ static struct kind *find_kind(struct kind **kinds, size_t *count, const struct l
                           .newest_ms = letter->time_ms,
                           .first = letter->record_offset,
                           .last = letter->record_offset};
-    strcpy(kind->reason, reason);
+    snprintf(kind->reason, sizeof kind->reason, "%s", reason);
     return kind;
 }
 

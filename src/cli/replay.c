@@ -113,6 +113,7 @@ static void count_batch(struct route *route, const struct apply_result *result)
     route->result.columns_changed += result->columns_changed;
     route->result.nul_stripped += result->nul_stripped;
     route->result.values_lost += result->values_lost;
+    route->result.values_rounded += result->values_rounded;
 }
 
 static int apply(struct route *route, struct error *error)
@@ -143,7 +144,8 @@ static int apply(struct route *route, struct error *error)
 /* Where the target stands for a partition that the file has not shown before. */
 static int resume(struct route *route, struct partition *partition, struct error *error)
 {
-    struct position position = {partition->topic, partition->number, OFFSET_NONE};
+    struct position position = {
+        .topic = partition->topic, .partition = partition->number, .offset = OFFSET_NONE};
     struct backoff backoff;
     int64_t started_us = time_monotonic_us();
     enum ods_status status;
@@ -329,9 +331,9 @@ static enum ods_status open_route(struct route *route, const struct replay *repl
     enum ods_status status = decoder->open(&route->decoder, &decoder_config, error);
     if (status == ODS_OK)
         status = sink->open(&route->sink, &sink_config, error);
+    const struct deadletter_origin origin = {.pipeline = pipeline, .target_type = sink->type};
     if (status == ODS_OK && replay->dead_letter)
-        status =
-            deadletter_file_open(&route->deadletter, replay->dead_letter, pipeline->name, error);
+        status = deadletter_file_open(&route->deadletter, replay->dead_letter, &origin, error);
     return status;
 }
 
@@ -385,7 +387,8 @@ static json_t *describe(const struct route *route)
             json_object_set_new(passed, pass_reason_name((enum pass_reason) i),
                                 json_integer((json_int_t) route->passed[i]));
     return json_pack(
-        "{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:{s:I, s:I}}",
+        "{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, "
+        "s:{s:I, s:I}}",
         "pipeline", route->pipeline->name, "records", (json_int_t) route->records, "skipped",
         (json_int_t) route->skipped, "changes", (json_int_t) route->changes, "upserted",
         (json_int_t) result->upserted, "deleted", (json_int_t) result->deleted, "truncated",
@@ -393,8 +396,9 @@ static json_t *describe(const struct route *route)
         (json_int_t) result->missing, "left_out", (json_int_t) result->skipped, "tables_created",
         (json_int_t) result->tables_created, "columns_added", (json_int_t) result->columns_added,
         "columns_changed", (json_int_t) result->columns_changed, "nul_stripped",
-        (json_int_t) result->nul_stripped, "values_lost", (json_int_t) result->values_lost, "passed", passed, "rejected", "decode", (json_int_t) route->rejected_decode, "apply",
-        (json_int_t) route->rejected_apply);
+        (json_int_t) result->nul_stripped, "values_lost", (json_int_t) result->values_lost,
+        "values_rounded", (json_int_t) result->values_rounded, "passed", passed, "rejected",
+        "decode", (json_int_t) route->rejected_decode, "apply", (json_int_t) route->rejected_apply);
 }
 
 /* Counts are of what the targets have committed, also after a failure. */

@@ -228,6 +228,10 @@ int cli_run(int argc, char **argv)
     /* Messages are freed by other threads than those that allocate them: with an arena a thread, as
      * by default, what is free in one is of no use to the others and memory doubles. */
     mallopt(M_ARENA_MAX, 2);
+    /* What a fetch or a batch gives back is wanted again at once: given to the system, each of its
+     * pages would cost a fault. 0.2 us less an event of 0.9 KB, 1 us less of 4.3 KB. */
+    mallopt(M_MMAP_THRESHOLD, 4 << 20);
+    mallopt(M_TRIM_THRESHOLD, 32 << 20);
     log_info("ods-sink %s starts with %s", ODS_VERSION, daemon.path);
     if (signals_open(&daemon.signal_fd, &error) == ODS_OK &&
         pipelines_start(&daemon.pipelines, settings, &code, &error) == ODS_OK) {

@@ -48,9 +48,9 @@ static bool parse_address(struct question *question, const char *text)
     memcpy(question->port, colon + 1, port_length);
     question->port[port_length] = '\0';
     if (!host_length || strcmp(question->host, "0.0.0.0") == 0)
-        strcpy(question->host, "127.0.0.1");
+        snprintf(question->host, sizeof question->host, "127.0.0.1");
     else if (strcmp(question->host, "::") == 0)
-        strcpy(question->host, "::1");
+        snprintf(question->host, sizeof question->host, "::1");
     return true;
 }
 

@@ -204,12 +204,11 @@ static void check_property(struct load *load, const struct entry *entry)
         {"bootstrap.servers", "set kafka.bootstrap_servers"},
         {"metadata.broker.list", "set kafka.bootstrap_servers"},
         {"group.id", "set kafka.group_id, or a pipeline's group_id"},
-        {"group.instance.id", "each lane is a member of its own and two can't share one id"},
         {"auto.offset.reset", "set kafka.auto_offset_reset"},
         {"enable.auto.commit", "offsets are committed after the target's commit, by hand"},
         {"auto.commit.interval.ms", "offsets are committed after the target's commit, by hand"},
         {"enable.auto.offset.store", "offsets are stored after the target's commit, by hand"},
-        {"enable.partition.eof", "the lanes do not ask for it"},
+        {"enable.partition.eof", "the lanes rely on it"},
         {"partition.assignment.strategy", "the lanes rely on cooperative-sticky"},
     };
     for (size_t i = 0; i < sizeof(owned) / sizeof(*owned); i++) {

@@ -2,7 +2,8 @@
  *
  * Filled by config_load() from the tables of settings in this room; everything else
  * reads these structs and knows neither libconfig nor libyaml. Strings are owned by the config,
- * terminated, already substituted, never NULL unless said. Immutable after loading; a reload makes a new one.
+ * terminated, already substituted, never NULL unless said. Immutable after loading; a reload makes
+ * a new one.
  */
 #ifndef SETTINGS_H
 #define SETTINGS_H
@@ -27,8 +28,11 @@ struct strings {
 
 struct kafka_settings {
     const char *bootstrap_servers;
-    const char *group_id; /* a pipeline's group is "<group_id>.<pipeline>" unless it names its own */
+    const char
+        *group_id; /* a pipeline's group is "<group_id>.<pipeline>" unless it names its own */
     const char *auto_offset_reset; /* earliest latest error */
+    const char *on_offset_gone;     /* stop earliest latest */
+    const char *on_topic_recreated; /* stop earliest ignore */
     struct properties properties;
 };
 
@@ -40,6 +44,7 @@ struct target_settings {
     bool synchronous_commit;
     int64_t statement_timeout_ms; /* 0: none */
     int64_t lock_timeout_ms;
+    int64_t idle_in_transaction_timeout_ms;
 };
 
 struct batch_settings {
@@ -50,13 +55,14 @@ struct batch_settings {
 };
 
 struct dead_letter_settings {
-    const char *topic; /* "": none; a bad record then stops its lane */
+    const char *topic;      /* "": none; a bad record then stops its lane */
     int64_t max_per_minute; /* of one lane, 0: any number */
 };
 
 struct retry_settings {
     int64_t initial_ms, max_ms;
     int64_t max_elapsed_ms; /* 0: for ever */
+    int64_t constraint_attempts; /* of a batch with rows that a key of the target refuses */
 };
 
 enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
@@ -86,7 +92,9 @@ enum on_truncate { ON_TRUNCATE_IGNORE, ON_TRUNCATE_APPLY };
 enum keyless { KEYLESS_MATCH_BEFORE, KEYLESS_APPEND, KEYLESS_REJECT };
 
 enum name_case { NAME_KEEP, NAME_LOWER };
-enum nul { NUL_REJECT, NUL_STRIP }; /* U+0000 in text, which PostgreSQL does not have */
+enum nul { NUL_REJECT, NUL_STRIP };             /* U+0000 in text, which PostgreSQL does not have */
+/* What may lose digits that its column does not have. */
+enum inexact { INEXACT_REJECT, INEXACT_NANOSECONDS, INEXACT_ROUND };
 
 struct rename {
     const char *from, *to;
@@ -98,12 +106,13 @@ struct declared_type {
 
 /* What holds for a table: the pipeline's defaults overlaid by the table's own entry. */
 struct table_settings {
-    const char *name;   /* the source's "table" or "database.table" or "schema.table"; "" in defaults */
+    const char
+        *name; /* the source's "table" or "database.table" or "schema.table"; "" in defaults */
     /* Both may hold ${topic}, ${db}, ${schema} and ${table}. */
-    const char *schema; /* target schema when `target` names none */
-    const char *target; /* "table" or "schema.table" in the target; "": the source's name */
+    const char *schema;  /* target schema when `target` names none */
+    const char *target;  /* "table" or "schema.table" in the target; "": the source's name */
     enum name_case fold; /* of names that come from the source */
-    struct strings key; /* empty: the record's own key */
+    struct strings key;  /* empty: the record's own key */
     bool skip;
     bool create_tables;
     enum evolve evolve;
@@ -111,6 +120,7 @@ struct table_settings {
     enum on_truncate on_truncate;
     enum keyless keyless;
     enum nul nul;
+    enum inexact inexact;
     const char *cdc_operation; /* column names; "": off */
     const char *cdc_timestamp;
     struct rename *renames;
@@ -129,11 +139,13 @@ enum decimal_mode { DECIMAL_AUTO, DECIMAL_PRECISE, DECIMAL_STRING, DECIMAL_DOUBL
 
 /* What a schemaless record can't say of itself. */
 struct source_settings {
-    const char *connector; /* mysql mariadb postgresql sqlserver oracle db2, "": as the record says */
+    const char
+        *connector; /* mysql mariadb postgresql sqlserver oracle db2, "": as the record says */
     enum time_unit timestamp_unit; /* auto: Debezium's default by precision */
     enum time_unit time_unit;
     enum decimal_mode decimals;
     const char *unavailable_value; /* "__debezium_unavailable_value" */
+    const char *schema_topic;      /* the connector's schema changes; "": not read */
 };
 
 struct pipeline_settings {

@@ -8,8 +8,8 @@
 #include "config/settings.h"
 
 #define AT(type, member) offsetof(struct type, member)
-#define KIB INT64_C(1024)
-#define DAY_MS INT64_C(86400000)
+#define KIB              INT64_C(1024)
+#define DAY_MS           INT64_C(86400000)
 
 _Static_assert(sizeof(enum log_level) == sizeof(int) && sizeof(enum on_delete) == sizeof(int),
                "enum settings are written as int");
@@ -24,6 +24,7 @@ static const char *const on_deletes[] = {"soft", "hard", "ignore", NULL};
 static const char *const evolves[] = {"none", "add", "widen", "full", NULL};
 static const char *const folds[] = {"keep", "lower", NULL};
 static const char *const nuls[] = {"reject", "strip", NULL};
+static const char *const inexacts[] = {"reject", "nanoseconds", "round", NULL};
 static const char *const on_truncates[] = {"ignore", "apply", NULL};
 static const char *const keylesses[] = {"match_before", "append", "reject", NULL};
 static const char *const on_errors[] = {"dead_letter", "stop", NULL};
@@ -31,6 +32,8 @@ static const char *const time_units[] = {"auto", "days", "ms", "us", "ns", NULL}
 static const char *const decimal_modes[] = {"auto", "precise", "string", "double", NULL};
 
 static const char *const resets[] = {"earliest", "latest", "error", NULL};
+static const char *const gone_policies[] = {"stop", "earliest", "latest", NULL};
+static const char *const recreated_policies[] = {"stop", "earliest", "ignore", NULL};
 static const char *const connectors[] = {"",          "mysql",  "mariadb", "postgresql",
                                          "sqlserver", "oracle", "db2",     NULL};
 
@@ -59,21 +62,36 @@ const struct scope settings_scopes[SCOPE_COUNT] = {
 };
 
 const struct setting settings_table[] = {
-    {SCOPE_DAEMON, "kafka.bootstrap_servers", SETTING_STRING,
-     AT(settings, kafka.bootstrap_servers), "localhost:9092", .min = 1, .max = 65536,
+    {SCOPE_DAEMON, "kafka.bootstrap_servers", SETTING_STRING, AT(settings, kafka.bootstrap_servers),
+     "localhost:9092", .min = 1, .max = 65536,
      .doc = "Brokers to begin with, `host:port`, separated by commas."},
     {SCOPE_DAEMON, "kafka.group_id", SETTING_STRING, AT(settings, kafka.group_id), "ods-sink",
      .min = 1, .max = 200,
      .doc = "Prefix of the pipelines' consumer groups. Offsets in the target are stored under the "
             "group: another name starts anew."},
-    {SCOPE_DAEMON, "kafka.auto_offset_reset", SETTING_CHOICE,
-     AT(settings, kafka.auto_offset_reset), "earliest", .choices = resets,
+    {SCOPE_DAEMON, "kafka.auto_offset_reset", SETTING_CHOICE, AT(settings, kafka.auto_offset_reset),
+     "earliest", .choices = resets,
      .doc = "Where a partition starts for which neither target nor group has an offset."},
+    {SCOPE_DAEMON, "kafka.on_offset_gone", SETTING_CHOICE, AT(settings, kafka.on_offset_gone),
+     "stop", .choices = gone_policies,
+     .doc = "Kafka has no record at the offset that is next: retention took records away that were "
+            "not applied yet, or the topic was made anew and is shorter. `stop`: the daemon ends "
+            "with an error that says how to go on (`ods-sink reset`). `earliest`: it goes on at "
+            "the oldest record there is, `latest`: behind the newest; either is logged as an error "
+            "and counted in `offset_gaps_total`."},
+    {SCOPE_DAEMON, "kafka.on_topic_recreated", SETTING_CHOICE,
+     AT(settings, kafka.on_topic_recreated), "stop", .choices = recreated_policies,
+     .doc = "A record below the stored offset is more than a minute younger than the moment at "
+            "which that offset was stored: the topic was deleted and made anew since, and the "
+            "offset says nothing of its records. `stop`, `earliest`: as with `on_offset_gone`. "
+            "`ignore`: this is not looked for (where producers' clocks are wrong)."},
     {SCOPE_DAEMON, "kafka.properties", SETTING_PROPERTIES, AT(settings, kafka.properties),
      .doc = "Any librdkafka property, as `\"security.protocol\" = \"SASL_SSL\"`. Those that the "
-            "daemon owns are refused: bootstrap.servers, group.id, group.instance.id, "
-            "auto.offset.reset, enable.auto.commit, enable.auto.offset.store, "
-            "enable.partition.eof, partition.assignment.strategy."},
+            "daemon owns are refused: bootstrap.servers, group.id, auto.offset.reset, "
+            "enable.auto.commit, enable.auto.offset.store, enable.partition.eof, "
+            "partition.assignment.strategy. A `group.instance.id` (static membership: a restart "
+            "within session.timeout.ms moves no partition) must differ from process to process; "
+            "each lane adds pipeline and number to it."},
     {SCOPE_DAEMON, "targets", SETTING_OBJECTS, AT(settings, targets), .max = 1000,
      .flags = SETTING_REQUIRED, .count_offset = AT(settings, target_count), .of = SCOPE_TARGET,
      .doc = "The databases that pipelines write to."},
@@ -101,14 +119,20 @@ const struct setting settings_table[] = {
      .doc = "A fuse: a lane that would put more records aside within a minute stops instead, so "
             "that a mistake in the configuration or the target does not empty a topic into the "
             "dead letters. 0: none."},
-    {SCOPE_DAEMON, "retry.initial_ms", SETTING_MS, AT(settings, retry.initial_ms), "100",
-     .min = 1, .max = 60000, .flags = SETTING_RELOAD,
+    {SCOPE_DAEMON, "retry.initial_ms", SETTING_MS, AT(settings, retry.initial_ms), "100", .min = 1,
+     .max = 60000, .flags = SETTING_RELOAD,
      .doc = "First pause when Kafka or a target is away; it doubles."},
     {SCOPE_DAEMON, "retry.max_ms", SETTING_MS, AT(settings, retry.max_ms), "5000", .min = 1,
      .max = 3600000, .flags = SETTING_RELOAD, .doc = "Longest pause between two tries."},
     {SCOPE_DAEMON, "retry.max_elapsed_ms", SETTING_MS, AT(settings, retry.max_elapsed_ms), "0",
      .min = 0, .max = 365 * DAY_MS, .flags = SETTING_RELOAD,
      .doc = "Give up, and exit, after an outage of this length. 0: wait for ever."},
+    {SCOPE_DAEMON, "retry.constraint_attempts", SETTING_INT,
+     AT(settings, retry.constraint_attempts), "5", .min = 0, .max = 1000, .flags = SETTING_RELOAD,
+     .doc = "How often a row is tried again, with these pauses, that a unique or foreign key of the "
+            "target refuses, before it goes to the dead letters: another lane may be about to bring "
+            "the row that it needs. Counted for a batch, not for each of its rows; a wait in vain "
+            "halves the next one's number, one that helped restores it. 0: not at all."},
     {SCOPE_DAEMON, "http.listen", SETTING_STRING, AT(settings, http.listen), "127.0.0.1:8090",
      .max = 255,
      .doc = "Address of `/metrics`, `/healthz`, `/readyz` and `/status`, `host:port` or "
@@ -145,10 +169,16 @@ const struct setting settings_table[] = {
     {SCOPE_TARGET, "lock_timeout_ms", SETTING_MS, AT(target_settings, lock_timeout_ms), "10000",
      .min = 0, .max = INT32_MAX,
      .doc = "PostgreSQL's lock_timeout; a batch that runs into it is tried again. 0: none."},
+    {SCOPE_TARGET, "idle_in_transaction_timeout_ms", SETTING_MS,
+     AT(target_settings, idle_in_transaction_timeout_ms), "30000", .min = 0, .max = INT32_MAX,
+     .doc = "PostgreSQL's idle_in_transaction_session_timeout: how long a process that stands still "
+            "between two statements (stopped, frozen, cut off) keeps its locks, so that another one "
+            "can't take its partitions over. Above the time that a dead letter may take to be "
+            "written. 0: for ever."},
 
     {SCOPE_MOVES, "pipelines", SETTING_OBJECTS, AT(settings, pipelines), .max = 1000,
-     .flags = SETTING_REQUIRED, .count_offset = AT(settings, pipeline_count),
-     .of = SCOPE_PIPELINE, .doc = "What is moved."},
+     .flags = SETTING_REQUIRED, .count_offset = AT(settings, pipeline_count), .of = SCOPE_PIPELINE,
+     .doc = "What is moved."},
 
     {SCOPE_PIPELINE, "name", SETTING_STRING, AT(pipeline_settings, name), .min = 1, .max = 200,
      .flags = SETTING_REQUIRED, .doc = "Stands in logs, metrics and the consumer group."},
@@ -157,8 +187,8 @@ const struct setting settings_table[] = {
      .doc = "Topics by name, or by POSIX extended regular expressions that begin with `^`; topics "
             "that appear later and match are read too. An expression also matches longer names "
             "unless it ends in `$`."},
-    {SCOPE_PIPELINE, "format", SETTING_STRING, AT(pipeline_settings, format), "debezium",
-     .min = 1, .max = 200, .doc = "How the records are written."},
+    {SCOPE_PIPELINE, "format", SETTING_STRING, AT(pipeline_settings, format), "debezium", .min = 1,
+     .max = 200, .doc = "How the records are written."},
     {SCOPE_PIPELINE, "target", SETTING_STRING, AT(pipeline_settings, target), "",
      .inherits = "the only target", .max = 200, .doc = "Name of a target in `ods-sink.conf`."},
     {SCOPE_PIPELINE, "group_id", SETTING_STRING, AT(pipeline_settings, group_id), "",
@@ -185,12 +215,17 @@ const struct setting settings_table[] = {
      "auto", .choices = decimal_modes,
      .doc = "The connector's `decimal.handling.mode`, for records without schema. `auto`: told "
             "by the value."},
+    {SCOPE_PIPELINE, "source.schema_topic", SETTING_STRING,
+     AT(pipeline_settings, source.schema_topic), "", .max = 249,
+     .doc = "The MySQL or MariaDB connector's schema-change topic, named like its `topic.prefix` "
+            "(`include.schema.changes`). It gives the columns of records without schema their "
+            "types, each record those of its time; `source_types` of a table goes before."},
     {SCOPE_PIPELINE, "source.unavailable_value", SETTING_STRING,
      AT(pipeline_settings, source.unavailable_value), "__debezium_unavailable_value", .max = 1000,
      .doc = "The connector's `unavailable.value.placeholder`: a column with this value was not "
             "carried and is left as it is."},
-    {SCOPE_PIPELINE, "defaults", SETTING_OBJECT, AT(pipeline_settings, defaults),
-     .of = SCOPE_TABLE, .doc = "What holds for every table."},
+    {SCOPE_PIPELINE, "defaults", SETTING_OBJECT, AT(pipeline_settings, defaults), .of = SCOPE_TABLE,
+     .doc = "What holds for every table."},
     {SCOPE_PIPELINE, "tables", SETTING_NAMED, AT(pipeline_settings, tables),
      .count_offset = AT(pipeline_settings, table_count), .of = SCOPE_TABLE,
      .doc = "Only what differs from the defaults, by source table."},
@@ -211,8 +246,7 @@ const struct setting settings_table[] = {
             "PostgreSQL's 63 bytes is cut and ends in `_` and eight digits that only depend on the "
             "whole name; two columns or tables that would meet in one name are refused."},
     {SCOPE_TABLE, "key", SETTING_STRINGS, AT(table_settings, key), .max = 32,
-     .inherits = "the record's own key",
-     .doc = "Source columns that identify a row."},
+     .inherits = "the record's own key", .doc = "Source columns that identify a row."},
     {SCOPE_TABLE, "skip", SETTING_BOOL, AT(table_settings, skip), "false",
      .doc = "Pass over this table's records."},
     {SCOPE_TABLE, "create_tables", SETTING_BOOL, AT(table_settings, create_tables), "true",
@@ -231,7 +265,10 @@ const struct setting settings_table[] = {
      .doc = "`soft`: the row stays, marked `d` in `cdc_operation`. `hard`: it goes. `ignore`: it "
             "stays as it was."},
     {SCOPE_TABLE, "on_truncate", SETTING_ENUM, AT(table_settings, on_truncate), "ignore",
-     .choices = on_truncates, .doc = "`apply`: a truncate of the source empties the table too."},
+     .choices = on_truncates, .doc = "`apply`: a truncate of the source empties the table too (with `on_delete: soft` "
+            "its rows are marked). Only of a topic with one partition: among several it is not "
+            "ordered against the rows of the others, so it goes to the dead letters instead. Not "
+            "for a table that several sources share."},
     {SCOPE_TABLE, "keyless", SETTING_ENUM, AT(table_settings, keyless), "match_before",
      .choices = keylesses,
      .doc = "A table without a key. `match_before`: inserts are inserts, and an update or delete "
@@ -241,6 +278,13 @@ const struct setting settings_table[] = {
      .doc = "A text that holds the character U+0000, which PostgreSQL's text types don't have. "
             "`reject`: its record is a dead letter. `strip`: the character is left out, and the "
             "metric `nul_stripped_total` counts the value."},
+    {SCOPE_TABLE, "inexact", SETTING_ENUM, AT(table_settings, inexact), "nanoseconds",
+     .choices = inexacts,
+     .doc = "A number or time with more digits than the target's column has, as 1.005 for "
+            "numeric(5,2) or nanoseconds for timestamp. `reject`: its record is a dead letter. "
+            "`nanoseconds`: but a time finer than a microsecond, which none of PostgreSQL's types "
+            "holds, is rounded half up. `round`: whatever it is, PostgreSQL rounds it. The metric "
+            "`values_rounded_total` counts such values. Key columns always reject."},
     {SCOPE_TABLE, "source_types", SETTING_TYPES, AT(table_settings, source_types), .max = 2000,
      .count_offset = AT(table_settings, source_type_count),
      .doc = "The source's type of a column where the connector lost it, as `{ total: bigint "
@@ -266,7 +310,8 @@ const size_t settings_table_count = sizeof(settings_table) / sizeof(*settings_ta
 
 const void *setting_template(const struct setting *row, const void *object)
 {
-    SETTINGS_EACH (beside, row->scope) {
+    SETTINGS_EACH(beside, row->scope)
+    {
         if (row->type == SETTING_NAMED && beside->type == SETTING_OBJECT && beside->of == row->of)
             return (const char *) object + beside->offset;
     }
@@ -303,8 +348,7 @@ const char *setting_expects(const struct setting *row, bool markdown, char *buff
     case SETTING_INT:
     case SETTING_MS:
     case SETTING_BYTES:
-        snprintf(buffer, size, "%s%s from %" PRId64 " to %" PRId64,
-                 markdown ? "" : "a number",
+        snprintf(buffer, size, "%s%s from %" PRId64 " to %" PRId64, markdown ? "" : "a number",
                  row->type == SETTING_MS      ? markdown ? "milliseconds" : " of milliseconds"
                  : row->type == SETTING_BYTES ? markdown ? "bytes" : " of bytes"
                  : markdown                   ? "number"

@@ -64,7 +64,8 @@ void batch_reset(struct batch *batch)
     arena_reset(&batch->arena, ARENA_KEEP_BYTES);
     memset(batch->passed, 0, sizeof batch->passed);
     batch->payload_bytes = 0;
-    batch->commit_unknown = false;
+    batch->commit_unknown = batch->partial = false;
+    batch->patience = 0;
     batch->guard_time = false;
     batch->opened_us = 0;
 }
@@ -146,4 +147,50 @@ bool batch_cover(struct batch *batch, const char *topic, int32_t partition, int6
     *range =
         (struct range){.topic = topic, .partition = partition, .from = from, .upto = offset + 1};
     return true;
+}
+
+static struct range *range_of(const struct batch *batch, const struct record *record)
+{
+    for (uint32_t i = 0; i < batch->range_count; i++) {
+        struct range *range = &batch->ranges[i];
+        if (range->partition == record->partition &&
+            (range->topic == record->topic || strcmp(range->topic, record->topic) == 0))
+            return range;
+    }
+    return NULL;
+}
+
+void batch_hold(struct batch *batch, uint32_t record)
+{
+    struct range *range = range_of(batch, &batch->records[record]);
+    int64_t offset = batch->records[record].offset;
+    if (!range)
+        return;
+    if (!range->holds || offset < range->held_from)
+        range->held_from = offset > range->from ? offset : range->from;
+    range->holds = batch->partial = true;
+}
+
+bool batch_reaches(const struct batch *batch, const struct record *record)
+{
+    const struct range *range = range_of(batch, record);
+    return !range || (record->offset >= range->from && record->offset < range_end(range));
+}
+
+bool batch_advance(struct batch *batch)
+{
+    bool left = false;
+    for (uint32_t i = 0; i < batch->range_count; i++) {
+        struct range *range = &batch->ranges[i];
+        range->from = range_end(range);
+        range->holds = false;
+        left |= range->from < range->upto;
+    }
+    return left;
+}
+
+void batch_release_holds(struct batch *batch)
+{
+    for (uint32_t i = 0; i < batch->range_count; i++)
+        batch->ranges[i].holds = false;
 }

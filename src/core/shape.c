@@ -93,13 +93,18 @@ static bool same_text(const char *a, const char *b)
 
 static bool same_column(const struct column *a, const struct column *b)
 {
+    if (a && b && a->field_count != b->field_count)
+        return false;
+    for (uint32_t i = 0; a && b && a != b && i < a->field_count; i++)
+        if (!same_column(&a->fields[i], &b->fields[i]))
+            return false;
     if (a == b)
         return true;
     if (!a || !b)
         return false;
     return a->name_length == b->name_length && memcmp(a->name, b->name, a->name_length) == 0 &&
            a->type == b->type && a->length == b->length && a->scale == b->scale &&
-           a->optional == b->optional && a->has_default == b->has_default &&
+           a->optional == b->optional && same_text(a->default_json, b->default_json) &&
            same_text(a->source_type, b->source_type) && same_text(a->allowed, b->allowed) &&
            same_column(a->element, b->element);
 }
@@ -129,12 +134,19 @@ static bool copy_column(struct blocks *blocks, struct column *to, const struct c
 {
     *to = *from;
     to->element = NULL;
+    to->fields = NULL;
     to->name = blocks_strndup(blocks, from->name ? from->name : "", from->name_length);
     if (!to->name || !copy_text(blocks, &to->source_type, from->source_type) ||
-        !copy_text(blocks, &to->allowed, from->allowed))
+        !copy_text(blocks, &to->allowed, from->allowed) ||
+        !copy_text(blocks, &to->default_json, from->default_json))
         return false;
+    struct column *fields = blocks_alloc(blocks, from->field_count * sizeof *fields);
+    to->fields = fields;
+    for (uint32_t i = 0; i < from->field_count; i++)
+        if (!fields || !copy_column(blocks, &fields[i], &from->fields[i]))
+            return false;
     if (!from->element)
-        return true;
+        return fields != NULL;
     struct column *element = blocks_alloc(blocks, sizeof *element);
     to->element = element;
     return element && copy_column(blocks, element, from->element);

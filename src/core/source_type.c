@@ -67,6 +67,8 @@ static const struct known known[] = {
     {"citext", SEM_STRING, TAKES_NOTHING, CODING_PLAIN, "CITEXT"},
     {"hstore", SEM_MAP, TAKES_NOTHING, CODING_PLAIN, "HSTORE"},
     {"ltree", SEM_LTREE, TAKES_NOTHING, CODING_PLAIN, NULL},
+    {"point", SEM_POINT, TAKES_NOTHING, CODING_PLAIN, NULL},
+    {"geometry", SEM_GEOMETRY, TAKES_NOTHING, CODING_PLAIN, NULL},
 };
 
 /* --- reading -------------------------------------------------------------------------------- */

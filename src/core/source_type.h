@@ -16,6 +16,7 @@ enum coding {
     CODING_BASE64,
     CODING_BASE64URL,
     CODING_HEX,
+    CODING_BYTES,    /* text that stands for bytes, in one of these three */
     CODING_DECIMAL,  /* digits, or base64 of a number times 10^scale */
     CODING_UNSIGNED, /* an int64 that stands for itself plus 2^64 when negative */
     CODING_MS,       /* a moment, as a number of units since 1970 */

@@ -61,14 +61,14 @@ static enum ods_status text_timestamp(struct buffer *out, const struct column *c
                                                       : 0;
     if (infinite)
         return put_infinite(out, infinite);
-    int64_t us = number;
+    int64_t us = number, ns = 0;
     if (column->type == SEM_TIMESTAMP_NS)
-        us = time_round_ns(number);
+        us = time_floor_div(number, 1000, &ns);
     else if (column->type == SEM_TIMESTAMP_MS && __builtin_mul_overflow(number, INT64_C(1000), &us))
         return reject(error, column, "a timestamp beyond PostgreSQL's");
     if (us < TIME_US_MIN)
         return reject(error, column, "a timestamp beyond PostgreSQL's");
-    time_format_timestamp(out, us, false);
+    time_format_fine_timestamp(out, us, (int32_t) ns * 1000, false);
     return ODS_OK;
 }
 
@@ -108,7 +108,7 @@ static enum ods_status text_integer(struct buffer *out, const struct column *col
         return ODS_OK;
     case SEM_TIME_NS:
     case SEM_DURATION_NS:
-        time_format_time(out, time_round_ns(integer));
+        time_format_fine_time(out, integer / 1000, (int32_t) (integer % 1000) * 1000);
         return ODS_OK;
     default:
         if (integer < 0 && is_unsigned_bigint(column))
@@ -146,9 +146,25 @@ static void place_digits(struct buffer *out, const char *digits, int count, int 
     }
 }
 
+/* Is the text ("d.dde±xx") exactly half way between the number and its neighbour? */
+static bool is_half_way(const char *text, double number, int bits)
+{
+    char exact[64];
+    double way = strtold(text, NULL) > number ? INFINITY : -INFINITY;
+    long double next = bits == 32 ? nextafterf((float) number, (float) way) : nextafter(number, way);
+    size_t digits = strcspn(text, "e");
+    snprintf(exact, sizeof exact, "%.40Le", (number + next) / 2); /* one bit more: it fits */
+    const char *exponent = strchr(exact, 'e'), *rest = exact + digits;
+    return exponent && exponent >= rest && memcmp(exact, text, digits) == 0 &&
+           rest + strspn(rest, ".0") == exponent && strcmp(exponent, text + digits) == 0;
+}
+
+/* Does the text read back as the number? What lies half way between two would, by a convention: but
+ * PostgreSQL writes a digit more then. */
 static bool reads_back(const char *text, double number, int bits)
 {
-    return bits == 32 ? strtof(text, NULL) == (float) number : strtod(text, NULL) == number;
+    bool same = bits == 32 ? strtof(text, NULL) == (float) number : strtod(text, NULL) == number;
+    return same && !is_half_way(text, number, bits);
 }
 
 static bool put_float_word(struct buffer *out, const char *text, size_t length)
@@ -176,6 +192,8 @@ bool text_float(struct buffer *out, const char *text, size_t length, int bits)
     /* strtod() takes more than numbers: words, hexadecimal, white space. */
     if (end != copy + length || strspn(copy, "+-.0123456789eE") != length || !isfinite(number))
         return false;
+    if (number == 0 && strcspn(copy, "123456789") < strcspn(copy, "eE"))
+        return false; /* too small, as PostgreSQL says as well */
     /* So many digits always survive, unless the number is subnormal: those have fewer. */
     bool subnormal = fabs(number) < (bits == 32 ? (double) FLT_MIN : DBL_MIN);
     int precision = subnormal ? 1 : bits == 32 ? 6 : 15, most = bits == 32 ? 9 : 17;
@@ -191,7 +209,7 @@ bool text_float(struct buffer *out, const char *text, size_t length, int bits)
     for (; *at && *at != 'e'; at++)
         if (*at != '.')
             digits[count++] = *at;
-    int exponent = atoi(at + 1);
+    int exponent = (int) strtol(at + 1, NULL, 10);
     while (count > 1 && digits[count - 1] == '0')
         count--;
     place_digits(out, digits, count, exponent, bits == 32 ? 6 : 15);
@@ -289,16 +307,17 @@ static enum ods_status text_zoned_timestamp(struct buffer *out, const struct col
                                             const char *text, size_t length, struct error *error)
 {
     int64_t us;
+    int32_t ps;
     bool zoned;
     if (is_infinite(text, length)) {
         buffer_add(out, text, length);
         return ODS_OK;
     }
-    if (!time_parse_timestamp(text, length, &us, &zoned))
+    if (!time_parse_timestamp(text, length, &us, &ps, &zoned))
         return reject(error, column, "not an ISO 8601 timestamp");
     if (us < TIME_US_MIN)
         return reject(error, column, "a timestamp beyond PostgreSQL's");
-    time_format_timestamp(out, us, true);
+    time_format_fine_timestamp(out, us, ps, true);
     return ODS_OK;
 }
 
@@ -307,11 +326,12 @@ static enum ods_status text_zoned_time(struct buffer *out, const struct column *
                                        const char *text, size_t length, struct error *error)
 {
     int64_t us;
-    size_t taken = time_parse_time(text, length, &us), left = length - taken;
+    int32_t ps;
+    size_t taken = time_parse_time(text, length, &us, &ps), left = length - taken;
     const char *zone = text + taken;
     if (!taken)
         return reject(error, column, "not an ISO 8601 time");
-    time_format_time(out, us);
+    time_format_fine_time(out, us, ps);
     if (left == 0 || (left == 1 && *zone == 'Z')) {
         buffer_puts(out, left ? "+00" : "");
         return ODS_OK;
@@ -323,7 +343,8 @@ static enum ods_status text_zoned_time(struct buffer *out, const struct column *
         return reject(error, column, "not an ISO 8601 time");
     while (left > 3 && memcmp(zone + left - 3, ":00", 3) == 0)
         left -= 3;
-    buffer_add(out, zone, left);
+    bool zero = left == 3 && memcmp(zone + 1, "00", 2) == 0; /* -00 is +00 */
+    buffer_add(out, zero ? "+00" : zone, left);
     return ODS_OK;
 }
 
@@ -343,16 +364,17 @@ static enum ods_status text_iso(struct buffer *out, const struct column *column,
                                 size_t length, struct error *error)
 {
     int64_t us, rest;
+    int32_t ps;
     bool zoned;
     if (is_infinite(text, length)) {
         buffer_add(out, text, length);
         return ODS_OK;
     }
     if (column->type == SEM_ISO_TIME) {
-        size_t taken = time_parse_time(text, length, &us);
-        if (!taken || (taken < length && !strchr("Zz+-", text[taken])))
+        size_t taken = time_parse_time(text, length, &us, &ps);
+        if (!taken || !time_is_zone(text + taken, length - taken))
             return reject(error, column, "not an ISO 8601 time");
-        time_format_time(out, us);
+        time_format_fine_time(out, us, ps);
         return ODS_OK;
     }
     /* A date's own hyphens look like an offset: only behind a time is one looked for. */
@@ -360,12 +382,12 @@ static enum ods_status text_iso(struct buffer *out, const struct column *column,
     size_t local = has_time || (length && text[length - 1] == 'Z') ? without_zone(text, length)
                    : length > 6 && text[length - 6] == '+'         ? length - 6
                                                                    : length;
-    if (!time_parse_timestamp(text, local, &us, &zoned) || us < TIME_US_MIN)
+    if (!time_parse_timestamp(text, local, &us, &ps, &zoned) || us < TIME_US_MIN)
         return reject(error, column, "not an ISO 8601 date, or beyond PostgreSQL's");
     if (column->type == SEM_ISO_DATE)
         time_format_date(out, time_floor_div(us, INT64_C(86400000000), &rest));
     else
-        time_format_timestamp(out, us, false);
+        time_format_fine_timestamp(out, us, ps, false);
     return ODS_OK;
 }
 
@@ -373,6 +395,7 @@ static enum ods_status text_text(struct buffer *out, const struct column *column
                                  size_t length, struct error *error)
 {
     int64_t months, days, us;
+    int32_t ps;
     switch (column->type) {
     case SEM_ZONED_TIMESTAMP:
         return text_zoned_timestamp(out, column, text, length, error);
@@ -383,9 +406,9 @@ static enum ods_status text_text(struct buffer *out, const struct column *column
     case SEM_ISO_TIMESTAMP:
         return text_iso(out, column, text, length, error);
     case SEM_INTERVAL:
-        if (!time_parse_interval(text, length, &months, &days, &us))
+        if (!time_parse_interval(text, length, &months, &days, &us, &ps))
             return reject(error, column, "not an ISO 8601 duration");
-        time_format_interval(out, months, days, us);
+        time_format_interval(out, months, days, us, ps);
         return ODS_OK;
     default:
         buffer_add(out, text, length);

@@ -1,8 +1,11 @@
 /* The calendar, and dates, times and intervals in PostgreSQL's own writing. Pure functions. */
 #include "core/time.h"
 
+#include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
+#define PS_PER_US     1000000
 #define US_PER_SECOND INT64_C(1000000)
 #define US_PER_DAY    INT64_C(86400000000)
 #define YEAR_MAX      6000000 /* beyond what any date can hold; keeps the arithmetic in range */
@@ -52,8 +55,10 @@ int time_date_infinite(int64_t days)
     switch (days) {
     case -2147472692: /* PostgreSQL's INT32_MAX since 2000, wrapped to days since 1970 */
     case 2146033979:  /* 5877611-06-21, of later versions */
+    case -622191234:  /* in a snapshot: what Java's calendar makes of the driver's constant */
         return 1;
     case -2147472691: /* INT32_MIN since 2000 */
+    case -625821272:
         return -1;
     default:
         return 0;
@@ -77,12 +82,6 @@ int time_ms_infinite(int64_t ms)
     return time_us_infinite(ms);
 }
 
-int64_t time_round_ns(int64_t ns)
-{
-    int64_t rest, us = time_floor_div(ns, 1000, &rest);
-    return us + (rest >= 500);
-}
-
 static void put_padded(char *at, uint32_t value, int width)
 {
     for (int i = width - 1; i >= 0; i--, value /= 10)
@@ -90,13 +89,14 @@ static void put_padded(char *at, uint32_t value, int width)
 }
 
 /* ".5" for 500000 microseconds, nothing for none. */
-static void format_fraction(struct buffer *out, int64_t us)
+static void format_fraction(struct buffer *out, int64_t us, int32_t ps)
 {
-    char text[7] = ".";
-    if (!us)
+    char text[13] = ".";
+    if (!us && !ps)
         return;
     put_padded(text + 1, (uint32_t) us, 6);
-    size_t length = 7;
+    put_padded(text + 7, (uint32_t) ps, 6);
+    size_t length = 13;
     while (text[length - 1] == '0')
         length--;
     buffer_add(out, text, length);
@@ -129,11 +129,11 @@ void time_format_date(struct buffer *out, int64_t days)
         buffer_add(out, " BC", 3);
 }
 
-void time_format_time(struct buffer *out, int64_t us)
+void time_format_fine_time(struct buffer *out, int64_t us, int32_t ps)
 {
     uint64_t magnitude = us < 0 ? 0 - (uint64_t) us : (uint64_t) us;
     uint64_t seconds = magnitude / US_PER_SECOND, hours = seconds / 3600;
-    if (us < 0)
+    if (us < 0 || ps < 0)
         buffer_add(out, "-", 1);
     if (hours > 99)
         buffer_printf(out, "%llu", (unsigned long long) hours);
@@ -145,15 +145,25 @@ void time_format_time(struct buffer *out, int64_t us)
         buffer_add(out, text + 2, 6);
     else
         buffer_add(out, text, 8);
-    format_fraction(out, (int64_t) (magnitude % US_PER_SECOND));
+    format_fraction(out, (int64_t) (magnitude % US_PER_SECOND), abs(ps));
+}
+
+void time_format_time(struct buffer *out, int64_t us)
+{
+    time_format_fine_time(out, us, 0);
 }
 
 void time_format_timestamp(struct buffer *out, int64_t us, bool utc)
 {
+    time_format_fine_timestamp(out, us, 0, utc);
+}
+
+void time_format_fine_timestamp(struct buffer *out, int64_t us, int32_t ps, bool utc)
+{
     int64_t of_day, days = time_floor_div(us, US_PER_DAY, &of_day);
     bool before_christ = format_civil(out, days);
     buffer_add(out, " ", 1);
-    time_format_time(out, of_day);
+    time_format_fine_time(out, of_day, ps);
     if (utc)
         buffer_add(out, "+00", 3);
     if (before_christ)
@@ -174,19 +184,27 @@ static void format_unit(struct buffer *out, int64_t value, const char *unit, boo
     *empty = false;
 }
 
-void time_format_interval(struct buffer *out, int64_t months, int64_t days, int64_t us)
+void time_format_interval(struct buffer *out, int64_t months, int64_t days, int64_t us, int32_t ps)
 {
     bool empty = true, after_negative = false;
+    if (us > 0 && ps < 0) {
+        us--;
+        ps += PS_PER_US;
+    } else if (us < 0 && ps > 0) {
+        us++;
+        ps -= PS_PER_US;
+    }
     format_unit(out, months / 12, "year", &empty, &after_negative);
     format_unit(out, months % 12, "mon", &empty, &after_negative);
     format_unit(out, days, "day", &empty, &after_negative);
-    if (!us && !empty)
+    bool some_time = us || ps;
+    if (!some_time && !empty)
         return;
     if (!empty)
         buffer_add(out, " ", 1);
-    if (after_negative && us > 0)
+    if (after_negative && some_time && us >= 0 && ps >= 0)
         buffer_add(out, "+", 1);
-    time_format_time(out, us);
+    time_format_fine_time(out, us, ps);
 }
 
 /* --- parsing --- */
@@ -210,10 +228,11 @@ static bool parse_digits(const char **at, const char *end, int count, int *value
     return true;
 }
 
-/* ".f…" if it is there: microseconds, half up, so 1000000 is possible. */
-static bool parse_fraction(const char **at, const char *end, int64_t *us)
+/* ".f…" if it is there: microseconds, and the picoseconds above them; 1 for what is finer. */
+static bool parse_fraction(const char **at, const char *end, int64_t *us, int32_t *ps)
 {
     *us = 0;
+    *ps = 0;
     if (*at == end || (**at != '.' && **at != ','))
         return true;
     if (++*at == end || !is_digit(**at))
@@ -222,31 +241,36 @@ static bool parse_fraction(const char **at, const char *end, int64_t *us)
     for (; *at < end && is_digit(**at); (*at)++, digits++) {
         if (digits < 6)
             *us = *us * 10 + (**at - '0');
-        else if (digits == 6)
-            *us += **at >= '5';
+        else if (digits < 12)
+            *ps = *ps * 10 + (**at - '0');
+        else if (**at > '0' && !*ps)
+            *ps = 1;
     }
     for (; digits < 6; digits++)
         *us *= 10;
+    for (; digits > 6 && digits < 12; digits++)
+        *ps *= 10;
     return true;
 }
 
-size_t time_parse_time(const char *text, size_t length, int64_t *us)
+size_t time_parse_time(const char *text, size_t length, int64_t *us, int32_t *ps)
 {
     const char *at = text, *end = text + length;
     int hour, minute, second = 0;
     int64_t fraction = 0;
+    *ps = 0;
     if (!parse_digits(&at, end, 2, &hour) || at == end || *at++ != ':' ||
         !parse_digits(&at, end, 2, &minute))
         return 0;
     if (at < end && *at == ':') {
         at++;
-        if (!parse_digits(&at, end, 2, &second) || !parse_fraction(&at, end, &fraction))
+        if (!parse_digits(&at, end, 2, &second) || !parse_fraction(&at, end, &fraction, ps))
             return 0;
     }
     if (hour > 24 || minute > 59 || second > 60)
         return 0;
     *us = (hour * INT64_C(3600) + minute * 60 + second) * US_PER_SECOND + fraction;
-    return *us <= US_PER_DAY ? (size_t) (at - text) : 0;
+    return *us < US_PER_DAY || (*us == US_PER_DAY && !*ps) ? (size_t) (at - text) : 0;
 }
 
 /* "Z" or "±hh[:mm[:ss]]", or nothing, up to the end. */
@@ -275,7 +299,14 @@ static bool parse_zone(const char *at, const char *end, int *seconds, bool *zone
     return at == end && hour <= 18 && minute < 60 && second < 60;
 }
 
-static bool parse_date(const char **at, const char *end, int64_t *days)
+bool time_is_zone(const char *text, size_t length)
+{
+    int seconds;
+    bool zoned;
+    return parse_zone(text, text + length, &seconds, &zoned);
+}
+
+static bool parse_date(const char **at, const char *end, bool before_christ, int64_t *days)
 {
     static const char lengths[] = {31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
     bool negative = *at < end && **at == '-';
@@ -288,7 +319,9 @@ static bool parse_date(const char **at, const char *end, int64_t *days)
     if (digits < 4 || *at == end || *(*at)++ != '-' || !parse_digits(at, end, 2, &month) ||
         *at == end || *(*at)++ != '-' || !parse_digits(at, end, 2, &day))
         return false;
-    if (negative)
+    if (before_christ)
+        year = 1 - year;
+    else if (negative)
         year = -year;
     bool leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
     if (month < 1 || month > 12 || day < 1 || day > lengths[month - 1] ||
@@ -298,26 +331,40 @@ static bool parse_date(const char **at, const char *end, int64_t *days)
     return true;
 }
 
-bool time_parse_timestamp(const char *text, size_t length, int64_t *us, bool *zoned)
+bool time_parse_timestamp(const char *text, size_t length, int64_t *us, int32_t *ps, bool *zoned)
 {
-    const char *at = text, *end = text + length;
-    int64_t days, of_day = 0;
+    int64_t days, of_day;
+    return time_parse_days(text, length, &days, &of_day, ps, zoned) &&
+           !__builtin_mul_overflow(days, US_PER_DAY, us) &&
+           !__builtin_add_overflow(*us, of_day, us);
+}
+
+bool time_parse_days(const char *text, size_t length, int64_t *days, int64_t *us, int32_t *ps,
+                     bool *zoned)
+{
+    bool before_christ = length > 3 && memcmp(text + length - 3, " BC", 3) == 0;
+    const char *at = text, *end = text + length - (before_christ ? 3 : 0);
     int zone;
-    if (!parse_date(&at, end, &days))
+    *us = 0;
+    *ps = 0;
+    if (!parse_date(&at, end, before_christ, days))
         return false;
     if (at < end && (*at == 'T' || *at == 't' || *at == ' ')) {
         at++;
-        size_t taken = time_parse_time(at, (size_t) (end - at), &of_day);
+        size_t taken = time_parse_time(at, (size_t) (end - at), us, ps);
         if (!taken)
             return false;
         at += taken;
     }
-    return parse_zone(at, end, &zone, zoned) && !__builtin_mul_overflow(days, US_PER_DAY, us) &&
-           !__builtin_add_overflow(*us, of_day - zone * US_PER_SECOND, us);
+    if (!parse_zone(at, end, &zone, zoned))
+        return false;
+    *us -= zone * US_PER_SECOND;
+    return true;
 }
 
 /* A signed number with an optional fraction, as whole part and micro parts of the same sign. */
-static bool parse_part(const char **at, const char *end, int64_t *whole, int64_t *micro)
+static bool parse_part(const char **at, const char *end, int64_t *whole, int64_t *micro,
+                       int32_t *ps)
 {
     bool negative = *at < end && **at == '-';
     *at += negative || (*at < end && **at == '+');
@@ -328,11 +375,12 @@ static bool parse_part(const char **at, const char *end, int64_t *whole, int64_t
         if (__builtin_mul_overflow(*whole, INT64_C(10), whole) ||
             __builtin_add_overflow(*whole, (int64_t) (**at - '0'), whole))
             return false;
-    if (!parse_fraction(at, end, micro))
+    if (!parse_fraction(at, end, micro, ps))
         return false;
     if (negative) {
         *whole = -*whole;
         *micro = -*micro;
+        *ps = -*ps;
     }
     return true;
 }
@@ -346,10 +394,11 @@ static bool add_units(int64_t *sum, int64_t whole, int64_t unit)
 }
 
 bool time_parse_interval(const char *text, size_t length, int64_t *months, int64_t *days,
-                         int64_t *us)
+                         int64_t *us, int32_t *ps)
 {
     const char *at = text, *end = text + length;
     bool of_time = false, any = false;
+    *ps = 0;
     *months = *days = *us = 0;
     if (at == end || *at++ != 'P')
         return false;
@@ -360,12 +409,14 @@ bool time_parse_interval(const char *text, size_t length, int64_t *months, int64
             continue;
         }
         int64_t whole, micro;
-        if (!parse_part(&at, end, &whole, &micro) || at == end)
+        int32_t fine;
+        if (!parse_part(&at, end, &whole, &micro, &fine) || at == end)
             return false;
         char unit = *at++;
         bool ok = false;
-        if (micro && !(of_time && unit == 'S'))
+        if ((micro || fine) && !(of_time && unit == 'S'))
             return false; /* a part of a month is no fixed time */
+        *ps = fine ? fine : *ps;
         if (!of_time)
             ok = unit == 'Y'   ? add_units(months, whole, 12)
                  : unit == 'M' ? add_units(months, whole, 1)

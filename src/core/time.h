@@ -31,6 +31,11 @@ void time_format_date(struct buffer *out, int64_t days); /* 2025-12-19, 0002-11-
 void time_format_timestamp(struct buffer *out, int64_t us, bool utc); /* …, "+00" when utc */
 void time_format_time(struct buffer *out, int64_t us); /* 13:51:30.5, -838:59:59, 24:00:00 */
 
+/* The same with what is finer than a microsecond, in picoseconds: 0 to 999,999 above the timestamp,
+ * for a time of the sign of its microseconds and less than one of them. */
+void time_format_fine_timestamp(struct buffer *out, int64_t us, int32_t ps, bool utc);
+void time_format_fine_time(struct buffer *out, int64_t us, int32_t ps);
+
 /* What Debezium's PostgreSQL connector sends for 'infinity' and '-infinity': numbers that are no
  * date. 1: infinity, -1: -infinity, 0: an ordinary value. `us` is what a MicroTimestamp holds; a
  * millisecond Timestamp's number goes through time_ms_infinite(). */
@@ -43,26 +48,27 @@ int time_ms_infinite(int64_t ms);
 #define TIME_DAYS_MAX INT64_C(2145042905)
 #define TIME_US_MIN   (TIME_DAYS_MIN * INT64_C(86400000000))
 
-/* Nanoseconds to microseconds, rounded half up. */
-int64_t time_round_ns(int64_t ns);
+/* "hh:mm[:ss[.f…]]" up to 24:00:00 into microseconds since midnight and the picoseconds above them
+ * (1 for what is finer still). Answers how many characters it took, 0 when it is none. */
+size_t time_parse_time(const char *text, size_t length, int64_t *us, int32_t *ps);
 
-/* "hh:mm[:ss[.f…]]" up to 24:00:00 into microseconds since midnight, rounded half up. Answers how
- * many characters it took, 0 when it is none. */
-size_t time_parse_time(const char *text, size_t length, int64_t *us);
+/* Nothing, "Z" or "±hh[:mm[:ss]]". */
+bool time_is_zone(const char *text, size_t length);
 
-/* An interval of months, days and microseconds as PostgreSQL prints it: "1 year 2 mons 3 days
- * 04:05:06.78". */
-void time_format_interval(struct buffer *out, int64_t months, int64_t days, int64_t us);
+/* An interval of months, days, microseconds and, of any sign, picoseconds as PostgreSQL prints it:
+ * "1 year 2 mons 3 days 04:05:06.78". */
+void time_format_interval(struct buffer *out, int64_t months, int64_t days, int64_t us, int32_t ps);
 
 /* An ISO 8601 duration, "P1Y2M3DT4H5M6.78S", each part with its own sign. False: it is none, or out
  * of an interval's range. */
 bool time_parse_interval(const char *text, size_t length, int64_t *months, int64_t *days,
-                         int64_t *us);
+                         int64_t *us, int32_t *ps);
 
 /* Parse ISO 8601 "[+-]YYYY…-MM-DD[Thh:mm:ss[.f…]][Z|±hh[:mm[:ss]]]" into microseconds since 1970
- * UTC (without a zone: as if UTC). False when it is anything else, or out of int64's range;
- * fractions beyond microseconds round half up as PostgreSQL does. "zoned" tells whether a zone was
- * there. */
-bool time_parse_timestamp(const char *text, size_t length, int64_t *us, bool *zoned);
+ * UTC (without a zone: as if UTC) and the picoseconds above them. False when it is anything else,
+ * or out of int64's range. "zoned" tells whether a zone was there. */
+bool time_parse_days(const char *text, size_t length, int64_t *days, int64_t *us, int32_t *ps,
+                     bool *zoned); /* days since 1970, and what is above them, or below by a zone */
+bool time_parse_timestamp(const char *text, size_t length, int64_t *us, int32_t *ps, bool *zoned);
 
 #endif

@@ -6,7 +6,7 @@
 
 #include <yyjson.h>
 
-#define FIELDS_MAX 100000
+#define DEPTH_MAX 64
 
 struct logical_type {
     const char *name;
@@ -34,10 +34,6 @@ static const struct logical_type logical_types[] = {
     {"io.debezium.time.NanoDuration", SEM_DURATION_NS},
     {"io.debezium.time.Interval", SEM_INTERVAL},
     {"io.debezium.time.Year", SEM_YEAR},
-    {"io.debezium.time.StructuredDate", SEM_STRUCTURED_DATE},
-    {"io.debezium.time.StructuredTime", SEM_STRUCTURED_TIME},
-    {"io.debezium.time.StructuredTimestamp", SEM_STRUCTURED_TIMESTAMP},
-    {"io.debezium.time.StructuredDuration", SEM_STRUCTURED_DURATION},
     {"io.debezium.data.Bits", SEM_BITS},
     {"io.debezium.data.Json", SEM_JSON},
     {"io.debezium.data.Xml", SEM_XML},
@@ -54,6 +50,18 @@ static const struct logical_type logical_types[] = {
     {"io.debezium.data.geometry.Point", SEM_POINT},
     {"io.debezium.data.geometry.Geometry", SEM_GEOMETRY},
     {"io.debezium.data.geometry.Geography", SEM_GEOGRAPHY},
+    {"io.debezium.data.geometry.Circle", SEM_CIRCLE},
+    {"io.debezium.data.geometry.Line", SEM_LINE},
+};
+
+/* Their names may go on: with the precision, with the source's column. */
+static const struct logical_type structured_types[] = {
+    {"io.debezium.time.StructuredDate", SEM_STRUCTURED_DATE},
+    {"io.debezium.time.StructuredTimestamp", SEM_STRUCTURED_TIMESTAMP},
+    {"io.debezium.time.StructuredZonedTimestamp", SEM_STRUCTURED_ZONED_TIMESTAMP},
+    {"io.debezium.time.StructuredTime", SEM_STRUCTURED_TIME},
+    {"io.debezium.time.StructuredZonedTime", SEM_STRUCTURED_ZONED_TIME},
+    {"io.debezium.time.StructuredDuration", SEM_STRUCTURED_DURATION},
 };
 
 struct base_type {
@@ -85,6 +93,22 @@ static enum ods_status no_memory(struct parse *parse)
 static const char *text_member(yyjson_val *object, const char *name)
 {
     return yyjson_get_str(yyjson_obj_get(object, name));
+}
+
+static enum semantic logical_type(const char *name, enum semantic otherwise)
+{
+    for (size_t i = 0; i < sizeof logical_types / sizeof *logical_types; i++)
+        if (strcmp(name, logical_types[i].name) == 0)
+            return logical_types[i].type;
+    for (size_t i = 0; i < sizeof structured_types / sizeof *structured_types; i++) {
+        size_t length = strlen(structured_types[i].name);
+        const char *rest = name + length;
+        if (strncmp(name, structured_types[i].name, length) == 0 &&
+            (!*rest || strncmp(rest, "Precision", 9) == 0 ||
+             strncmp(rest, "SourceColumn", 12) == 0))
+            return structured_types[i].type;
+    }
+    return otherwise;
 }
 
 /* Parameters are strings, whatever they mean. */
@@ -136,6 +160,69 @@ static bool copy_parameter(struct parse *parse, yyjson_val *parameters, const ch
     return *to != NULL;
 }
 
+static bool copy_default(struct parse *parse, yyjson_val *field, struct column *column)
+{
+    yyjson_val *value = yyjson_obj_get(field, "default");
+    size_t length;
+    if (!value || yyjson_is_null(value))
+        return true;
+    char *text = yyjson_val_write(value, YYJSON_WRITE_ALLOW_INF_AND_NAN, &length);
+    column->default_json = text ? blocks_strndup(parse->blocks, text, length) : NULL;
+    free(text);
+    return column->default_json != NULL;
+}
+
+static enum ods_status read_field(struct parse *parse, yyjson_val *field, struct column *column,
+                                  enum wire *wire, int depth);
+
+static enum ods_status read_element(struct parse *parse, yyjson_val *field, struct column *column,
+                                    int depth)
+{
+    struct column *element = blocks_alloc(parse->blocks, sizeof *element);
+    enum wire ignored;
+    if (!element)
+        return no_memory(parse);
+    element->name = "";
+    column->element = element;
+    return read_field(parse, field, element, &ignored, depth + 1);
+}
+
+static enum ods_status read_name(struct parse *parse, yyjson_val *field, size_t index,
+                                 struct column *column)
+{
+    yyjson_val *name = yyjson_obj_get(field, "field");
+    if (!yyjson_is_str(name) || strlen(yyjson_get_str(name)) != yyjson_get_len(name))
+        return error_set(parse->error, ODS_REJECT,
+                         "field %zu of the record's schema has no usable name", index);
+    column->name_length = (uint32_t) yyjson_get_len(name);
+    column->name = blocks_strndup(parse->blocks, yyjson_get_str(name), column->name_length);
+    return column->name ? ODS_OK : no_memory(parse);
+}
+
+/* A struct's, for the conversion of its values; one without is left as it is. */
+static enum ods_status read_members(struct parse *parse, yyjson_val *fields, struct column *column,
+                                    int depth)
+{
+    size_t count = yyjson_arr_size(fields), index, max;
+    struct column *members = blocks_alloc(parse->blocks, count * sizeof *members);
+    yyjson_val *field;
+    enum wire ignored;
+    enum ods_status status = ODS_OK;
+    if (!members)
+        return no_memory(parse);
+    yyjson_arr_foreach(fields, index, max, field)
+    {
+        status = read_name(parse, field, index, &members[index]);
+        if (status == ODS_OK)
+            status = read_field(parse, field, &members[index], &ignored, depth + 1);
+        if (status != ODS_OK)
+            return status;
+    }
+    column->fields = members;
+    column->field_count = (uint32_t) count;
+    return status;
+}
+
 static enum ods_status read_field(struct parse *parse, yyjson_val *field, struct column *column,
                                   enum wire *wire, int depth)
 {
@@ -144,43 +231,40 @@ static enum ods_status read_field(struct parse *parse, yyjson_val *field, struct
     for (size_t i = 0; type && i < sizeof base_types / sizeof *base_types; i++)
         if (strcmp(type, base_types[i].name) == 0)
             base = &base_types[i];
-    if (!base || depth > 16)
+    if (!base || depth > DEPTH_MAX)
         return error_set(parse->error, ODS_REJECT,
                          "the record's schema has a field of type '%s' that Kafka Connect does not "
-                         "have, or arrays nested too deep",
+                         "have, or types nested too deep",
                          type ? type : "(none)");
     column->type = base->type;
     *wire = base->wire;
-    for (size_t i = 0; name && i < sizeof logical_types / sizeof *logical_types; i++)
-        if (strcmp(name, logical_types[i].name) == 0)
-            column->type = logical_types[i].type;
+    if (name)
+        column->type = logical_type(name, base->type);
     if (column->type == SEM_DECIMAL)
         *wire = WIRE_NUMBER;
     yyjson_val *parameters = yyjson_obj_get(field, "parameters");
     column->length = -1;
     column->scale = INT32_MIN;
     column->optional = yyjson_get_bool(yyjson_obj_get(field, "optional"));
-    column->has_default = yyjson_obj_get(field, "default") != NULL;
     read_sizes(column, parameters);
     if (!copy_parameter(parse, parameters, "__debezium.source.column.type", &column->source_type) ||
-        !copy_parameter(parse, parameters, "allowed", &column->allowed))
+        !copy_parameter(parse, parameters, "allowed", &column->allowed) ||
+        !copy_default(parse, field, column))
         return no_memory(parse);
-    if (base->type != SEM_ARRAY)
-        return ODS_OK;
-    struct column *element = blocks_alloc(parse->blocks, sizeof *element);
-    if (!element)
-        return no_memory(parse);
-    element->name = "";
-    enum wire ignored;
-    column->element = element;
-    return read_field(parse, yyjson_obj_get(field, "items"), element, &ignored, depth + 1);
+    if (base->type == SEM_ARRAY)
+        return read_element(parse, yyjson_obj_get(field, "items"), column, depth);
+    if (column->type == SEM_MAP)
+        return read_element(parse, yyjson_obj_get(field, "values"), column, depth);
+    return column->type == SEM_STRUCT
+               ? read_members(parse, yyjson_obj_get(field, "fields"), column, depth)
+               : ODS_OK;
 }
 
 static enum ods_status read_fields(struct parse *parse, struct connect_schema *schema,
                                    yyjson_val *fields)
 {
     size_t count = yyjson_arr_size(fields), index, max;
-    if (count > FIELDS_MAX)
+    if (count > CONNECT_FIELDS_MAX)
         return error_set(parse->error, ODS_REJECT, "the record's schema has %zu fields", count);
     schema->columns = blocks_alloc(parse->blocks, count * sizeof *schema->columns);
     schema->wires = blocks_alloc(parse->blocks, count * sizeof *schema->wires);
@@ -189,16 +273,11 @@ static enum ods_status read_fields(struct parse *parse, struct connect_schema *s
     yyjson_val *field;
     yyjson_arr_foreach(fields, index, max, field)
     {
-        yyjson_val *name = yyjson_obj_get(field, "field");
         struct column *column = &schema->columns[index];
-        if (!yyjson_is_str(name) || strlen(yyjson_get_str(name)) != yyjson_get_len(name))
-            return error_set(parse->error, ODS_REJECT,
-                             "field %zu of the record's schema has no usable name", index);
-        column->name_length = (uint32_t) yyjson_get_len(name);
-        column->name = blocks_strndup(parse->blocks, yyjson_get_str(name), column->name_length);
-        if (!column->name)
-            return no_memory(parse);
-        enum ods_status status = read_field(parse, field, column, &schema->wires[index], 0);
+        enum ods_status status = read_name(parse, field, index, column);
+        if (status != ODS_OK)
+            return status;
+        status = read_field(parse, field, column, &schema->wires[index], 0);
         if (status != ODS_OK) {
             error_prefix(parse->error, "column %.63s: ", column->name);
             return status;
@@ -231,6 +310,14 @@ static bool ends_with(const char *text, const char *end)
     return length >= tail && strcmp(text + length - tail, end) == 0;
 }
 
+/* Nothing but images, which Debezium names after their table and ".Value": no columns of a row. */
+static bool is_event_data(yyjson_val *before, yyjson_val *after, size_t count)
+{
+    const char *names[] = {text_member(before, "name"), text_member(after, "name")};
+    return count == 2 && has_type(before, "struct") && has_type(after, "struct") && names[0] &&
+           names[1] && ends_with(names[0], ".Value") && strcmp(names[0], names[1]) == 0;
+}
+
 /* By name where Debezium has one of its own, else by the fields. `images` gets the fields of the
  * row images of an envelope. */
 static enum schema_kind classify(const char *name, yyjson_val *fields, yyjson_val **images)
@@ -242,9 +329,13 @@ static enum schema_kind classify(const char *name, yyjson_val *fields, yyjson_va
         return SCHEMA_TRANSACTION;
     if (ends_with(name, ".SchemaChangeValue"))
         return SCHEMA_SCHEMA_CHANGE;
+    yyjson_val *after = find_field(fields, "after"), *before = find_field(fields, "before");
+    if (is_event_data(before, after, yyjson_arr_size(fields))) {
+        *images = yyjson_obj_get(after, "fields");
+        return SCHEMA_EVENT_DATA;
+    }
     if (!has_type(find_field(fields, "op"), "string"))
         return SCHEMA_ROW;
-    yyjson_val *after = find_field(fields, "after"), *before = find_field(fields, "before");
     yyjson_val *image = has_type(after, "struct") ? after : before;
     if (has_type(image, "struct") && find_field(fields, "source")) {
         *images = yyjson_obj_get(image, "fields");
@@ -262,8 +353,9 @@ enum ods_status connect_schema_parse(struct connect_schema *schema, struct block
     memset(schema, 0, sizeof *schema);
     schema->name = "";
     yyjson_read_err problem;
-    yyjson_doc *doc = yyjson_read_opts((char *) (uintptr_t) text, length,
-                                       YYJSON_READ_ALLOW_INF_AND_NAN, NULL, &problem);
+    yyjson_doc *doc =
+        yyjson_read_opts((char *) (uintptr_t) text, length,
+                         YYJSON_READ_NUMBER_AS_RAW | YYJSON_READ_ALLOW_INF_AND_NAN, NULL, &problem);
     if (!doc)
         return problem.code == YYJSON_READ_ERROR_MEMORY_ALLOCATION
                    ? no_memory(&parse)

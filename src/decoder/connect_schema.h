@@ -11,6 +11,9 @@
 
 #include "core/blocks.h"
 
+/* More members than any table has columns: what has more is refused. */
+#define CONNECT_FIELDS_MAX 100000
+
 /* How a column's values stand in the JSON. */
 enum wire {
     WIRE_ANY = 0, /* no schema: whatever is there */
@@ -25,8 +28,9 @@ enum wire {
 
 /* What a record with this schema is. */
 enum schema_kind {
-    SCHEMA_ROW,      /* fields are columns: flattened, or a key */
-    SCHEMA_ENVELOPE, /* before, after, source, op: columns are the images' */
+    SCHEMA_ROW,        /* fields are columns: flattened, or a key */
+    SCHEMA_ENVELOPE,   /* before, after, source, op: columns are the images' */
+    SCHEMA_EVENT_DATA, /* before, after: of a CloudEvent; columns are the images' */
     SCHEMA_MESSAGE,
     SCHEMA_SCHEMA_CHANGE,
     SCHEMA_TRANSACTION,

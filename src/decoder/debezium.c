@@ -1,5 +1,5 @@
-/* Debezium's JSON to changes: row envelopes with and without schemas, flattened rows, tombstones,
- * and the records that are no rows. Told apart record by record.
+/* Debezium's JSON to changes: row envelopes with and without schemas, flattened rows, CloudEvents,
+ * tombstones, and the records that are no rows. Told apart record by record.
  *
  * Format: Debezium's documentation ("data change events", "new record state extraction") and
  * Kafka Connect's JsonConverter. Read decode() first.
@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "config/settings.h"
+#include "decoder/schema_topic.h"
 
 #define UNAVAILABLE_DEFAULT "__debezium_unavailable_value"
 
@@ -105,7 +106,7 @@ enum ods_status change_append_key(struct reading *reading, const struct identity
 {
     enum ods_status status = ODS_OK;
     const struct binding *binding =
-        plan_bind(reading, reading->key, reading->key, identity, &status);
+        plan_bind(reading, reading->key, reading->key, identity, source_us, &status);
     if (!binding)
         return status;
     status = change_append(reading, binding, OP_DELETE, reading->key_values, NULL, source_us);
@@ -115,12 +116,6 @@ enum ods_status change_append_key(struct reading *reading, const struct identity
 }
 
 /* --- {"schema": …, "payload": …} --- */
-
-/* Where a payload stands and what is known of it. */
-struct payload {
-    struct plan *plan; /* of its schema; NULL: it has none */
-    bool wrapped;      /* the wrapper's brace follows it */
-};
 
 /* Both members of a wrapper, in any order and with any white space; false: it is no wrapper, or no
  * JSON, which reading it as something else will tell. */
@@ -152,9 +147,8 @@ static bool find_wrapped(struct json_scan scan, struct arena *arena, struct slic
     return *schema->bytes == '{' || *schema->bytes == 'n';
 }
 
-/* Put the cursor at the payload: behind the schema in a wrapped record, else where it is. */
-static enum ods_status open_payload(struct reading *reading, struct json_scan *scan,
-                                    struct plan_list *list, bool is_key, struct payload *payload)
+enum ods_status payload_open(struct reading *reading, struct json_scan *scan,
+                             struct plan_list *list, bool is_key, struct payload *payload)
 {
     static const char schema_token[] = "{\"schema\":", payload_token[] = ",\"payload\":";
     const size_t schema_length = sizeof schema_token - 1, payload_length = sizeof payload_token - 1;
@@ -185,7 +179,7 @@ static enum ods_status open_payload(struct reading *reading, struct json_scan *s
     return status;
 }
 
-static bool close_payload(struct json_scan *scan, const struct payload *payload)
+bool payload_close(struct json_scan *scan, const struct payload *payload)
 {
     if (payload->wrapped && !json_take(scan, '}'))
         return json_fail(scan, "expected the end of the wrapper");
@@ -234,7 +228,7 @@ static enum ods_status read_key(struct reading *reading)
         return ODS_OK;
     json_scan_init(&scan, record->key, record->key_length);
     json_space(&scan);
-    enum ods_status status = open_payload(reading, &scan, &reading->topic->keys, true, &payload);
+    enum ods_status status = payload_open(reading, &scan, &reading->topic->keys, true, &payload);
     if (status != ODS_OK) {
         error_prefix(reading->error, "key: ");
         return status;
@@ -243,7 +237,7 @@ static enum ods_status read_key(struct reading *reading)
     case '{':
         break;
     case 'n':
-        if (json_skip(&scan) && close_payload(&scan, &payload))
+        if (json_skip(&scan) && payload_close(&scan, &payload))
             return ODS_OK;
         reading->key_problem = "not JSON";
         return ODS_OK;
@@ -258,7 +252,7 @@ static enum ods_status read_key(struct reading *reading)
         return ODS_OK;
     }
     status = read_key_object(reading, &scan, &payload);
-    if (status == ODS_OK && !close_payload(&scan, &payload))
+    if (status == ODS_OK && !payload_close(&scan, &payload))
         return scan_error(reading, &scan, "key");
     return status;
 }
@@ -299,6 +293,9 @@ static enum ods_status read_typed(struct reading *reading, struct json_scan *sca
     case SCHEMA_ROW:
     case SCHEMA_ENVELOPE:
         return read_typed_row(reading, scan, plan);
+    case SCHEMA_EVENT_DATA:
+        return error_set(reading->error, ODS_REJECT,
+                         "found the data of a CloudEvent without the event around it");
     case SCHEMA_MESSAGE:
         reading->pass = PASS_MESSAGE;
         break;
@@ -317,7 +314,7 @@ static enum ods_status read_typed(struct reading *reading, struct json_scan *sca
 
 /* --- records --- */
 
-static const char *found_instead(const struct json_scan *scan)
+const char *payload_found(const struct json_scan *scan)
 {
     char first = json_peek(scan);
     if (scan->at == scan->end)
@@ -343,7 +340,7 @@ static enum ods_status read_value(struct reading *reading)
     struct payload payload;
     json_scan_init(&scan, record->value, record->value_length);
     json_space(&scan);
-    enum ods_status status = open_payload(reading, &scan, &reading->topic->values, false, &payload);
+    enum ods_status status = payload_open(reading, &scan, &reading->topic->values, false, &payload);
     if (status != ODS_OK)
         return status;
     char first = json_peek(&scan);
@@ -355,10 +352,21 @@ static enum ods_status read_value(struct reading *reading)
     else
         status =
             error_set(reading->error, ODS_REJECT,
-                      "the record's value is %s, expected a JSON object", found_instead(&scan));
-    if (status == ODS_OK && !close_payload(&scan, &payload))
+                      "the record's value is %s, expected a JSON object", payload_found(&scan));
+    if (status == ODS_OK && !payload_close(&scan, &payload))
         status = scan_error(reading, &scan, "value");
     return status;
+}
+
+/* Where nobody follows the schema topic, as in a replay, its records teach as they come by. */
+static enum ods_status learn(struct reading *reading)
+{
+    struct debezium *self = reading->self;
+    const struct record *record = reading->record;
+    if (!self->own_schema || strcmp(record->topic, self->pipeline->source.schema_topic) != 0)
+        return ODS_OK;
+    return source_schema_learn(self->own_schema, record->value, record->value_length, NULL,
+                               reading->error);
 }
 
 static enum ods_status debezium_decode(struct decoder *decoder, struct batch *batch, uint32_t index,
@@ -382,6 +390,8 @@ static enum ods_status debezium_decode(struct decoder *decoder, struct batch *ba
         reading.pass = PASS_HEARTBEAT;
     else if ((status = read_key(&reading)) == ODS_OK)
         status = record->value ? read_value(&reading) : read_tombstone(&reading);
+    if (status == ODS_OK && reading.pass == PASS_SCHEMA_CHANGE)
+        status = learn(&reading);
     if (status != ODS_OK)
         batch->change_count = change_count;
     else if (reading.pass >= 0)
@@ -396,6 +406,7 @@ static void debezium_close(struct decoder *decoder)
         return;
     topics_free(self);
     shape_table_free(self->shapes);
+    source_schema_free(self->own_schema);
     unavailable_done(&self->unavailable);
     free(self);
 }
@@ -413,10 +424,15 @@ static enum ods_status debezium_open(struct decoder **decoder, const struct deco
     self->want_before = config->want_before;
     self->connector = pipeline && pipeline->source.connector ? pipeline->source.connector : "";
     self->shapes = shape_table_new();
+    self->schema = config->schema;
+    bool learns = !self->schema && schema_topic_is_set(pipeline);
+    if (learns)
+        self->schema = self->own_schema = schema_topic_store(&pipeline->source);
     const char *placeholder = pipeline && pipeline->source.unavailable_value
                                   ? pipeline->source.unavailable_value
                                   : UNAVAILABLE_DEFAULT;
-    if (!self->shapes || !unavailable_init(&self->unavailable, placeholder)) {
+    if (!self->shapes || (learns && !self->own_schema) ||
+        !unavailable_init(&self->unavailable, placeholder)) {
         debezium_close(&self->decoder);
         return error_set(error, ODS_FATAL, "out of memory while opening the decoder");
     }
@@ -426,7 +442,8 @@ static enum ods_status debezium_open(struct decoder **decoder, const struct deco
 
 const struct decoder_ops decoder_debezium = {
     .name = "debezium",
-    .summary = "Debezium change events as JSON: envelopes with or without schema, flattened rows",
+    .summary = "Debezium change events as JSON: envelopes (CloudEvents too), flattened rows, with "
+               "or without schema",
     .open = debezium_open,
     .decode = debezium_decode,
     .close = debezium_close,

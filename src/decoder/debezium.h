@@ -11,6 +11,7 @@
 
 #include "core/json_scan.h"
 #include "core/shape.h"
+#include "core/source_schema.h"
 #include "decoder/connect_schema.h"
 #include "decoder/layout.h"
 #include "decoder/registry.h"
@@ -27,7 +28,8 @@ struct identity {
 
 /* A plan's columns and a key, bound to a table: a shape. */
 struct binding {
-    uint64_t key_plan; /* 0: no key */
+    uint64_t key_plan;                    /* 0: no key */
+    const struct source_version *version; /* of the schema topic; NULL: it told nothing */
     const struct shape *shape;
     uint32_t extra_count; /* key columns that the row lacks stand behind its own */
     uint32_t *extra;      /* their indexes in the key's layout */
@@ -61,7 +63,7 @@ struct expected_name {
     char token[EXPECTED_BYTES]; /* "name": */
 };
 
-enum untyped_kind { UNTYPED_UNKNOWN, UNTYPED_ENVELOPE, UNTYPED_ROW };
+enum untyped_kind { UNTYPED_UNKNOWN, UNTYPED_ENVELOPE, UNTYPED_ROW, UNTYPED_CLOUDEVENT };
 
 struct topic {
     char *name;
@@ -84,7 +86,10 @@ struct debezium {
     bool want_before;
     struct unavailable unavailable;
     struct shape_table *shapes;
-    struct topic **topics; /* open addressing, a power of two */
+    struct source_schema *schema;     /* NULL: no schema topic */
+    struct source_schema *own_schema; /* the same, where it is learned from what passes */
+    int64_t schema_wanted_us;         /* since when it has to be read to its end, 0: it is */
+    struct topic **topics;            /* open addressing, a power of two */
     uint32_t topic_slots, topic_count;
     struct topic *last_topic;
     uint64_t last_plan_id;
@@ -121,10 +126,11 @@ struct plan *plan_of_schema(struct reading *reading, struct plan_list *list, str
 struct plan *plan_of_object(struct reading *reading, struct plan_list *list, struct json_scan scan,
                             bool flattened, enum ods_status *status);
 
-/* The shape of a plan's rows (bound to the record's key) in the table that identity names; NULL as
- * above. `key` may be the plan itself: a row of the key alone. */
+/* The shape of a plan's rows (bound to the record's key) in the table that identity names, as it
+ * was at that time; NULL as above. `key` may be the plan itself: a row of the key alone. */
 const struct binding *plan_bind(struct reading *reading, struct plan *plan, const struct plan *key,
-                                const struct identity *identity, enum ods_status *status);
+                                const struct identity *identity, int64_t source_us,
+                                enum ods_status *status);
 /* A shape without columns, for truncates. */
 const struct shape *bind_table(struct reading *reading, const struct identity *identity, bool typed,
                                enum ods_status *status);
@@ -141,6 +147,20 @@ bool identity_of_tombstone(const struct reading *reading, struct identity *ident
 
 /* --- debezium_envelope.c --- */
 
+struct image {
+    const char *start;    /* NULL: null or not there */
+    struct value *values; /* NULL: not decoded yet */
+};
+
+/* What a record says of its row. */
+struct envelope {
+    struct image before, after;
+    bool has_images, has_message, has_op;
+    struct slice op;
+    struct identity source;
+    struct value source_ts[3], ts[3]; /* us, ns, ms */
+};
+
 enum envelope_answer { ENVELOPE_OK, ENVELOPE_NONE, ENVELOPE_FAILED };
 
 /* Decode the envelope at the cursor. `plan` is what its rows are expected to be, NULL when nothing
@@ -148,6 +168,18 @@ enum envelope_answer { ENVELOPE_OK, ENVELOPE_NONE, ENVELOPE_FAILED };
  * scan->problem, say why. */
 enum envelope_answer envelope_read(struct reading *reading, struct json_scan *scan,
                                    struct plan *plan, enum ods_status *status);
+/* The image at the cursor. False: the error or scan->problem says why. */
+bool envelope_read_image(struct reading *reading, struct json_scan *scan, bool before,
+                         const struct plan *plan, struct envelope *envelope);
+/* Append the change of an envelope that is filled in; `scan` ends behind its images. */
+enum ods_status envelope_finish(struct reading *reading, const struct json_scan *scan,
+                                struct plan *plan, struct envelope *envelope);
+
+/* --- debezium_cloudevent.c --- */
+
+/* Decode the CloudEvent at the cursor; answers as envelope_read() does. */
+enum envelope_answer cloudevent_read(struct reading *reading, struct json_scan *scan,
+                                     enum ods_status *status);
 
 /* --- debezium_row.c --- */
 
@@ -159,6 +191,20 @@ enum layout_answer row_read(struct reading *reading, struct json_scan *scan, str
 enum ods_status untyped_read(struct reading *reading, struct json_scan *scan);
 
 /* --- debezium.c --- */
+
+/* Where a payload stands and what is known of it. */
+struct payload {
+    struct plan *plan; /* of its schema; NULL: it has none */
+    bool wrapped;      /* the wrapper's brace follows it */
+};
+
+/* Put the cursor at the payload: behind the schema in a wrapped record, else where it is. */
+enum ods_status payload_open(struct reading *reading, struct json_scan *scan,
+                             struct plan_list *list, bool is_key, struct payload *payload);
+/* False: what follows the payload does not belong there; scan->problem says what. */
+bool payload_close(struct json_scan *scan, const struct payload *payload);
+/* What stands at the cursor, for a message: it is no object. */
+const char *payload_found(const struct json_scan *scan);
 
 /* Append a change of this row. Values have room for the key's columns behind their own. `before` or
  * `after` may be NULL. */

@@ -4,19 +4,6 @@
 
 #include <string.h>
 
-struct image {
-    const char *start;    /* NULL: null or not there */
-    struct value *values; /* NULL: not decoded yet */
-};
-
-struct envelope {
-    struct image before, after;
-    bool has_images, has_message, has_op;
-    struct slice op;
-    struct identity source;
-    struct value source_ts[3], ts[3]; /* us, ns, ms */
-};
-
 int64_t source_time(const struct value *us, const struct value *ns, const struct value *ms)
 {
     int64_t time;
@@ -200,6 +187,15 @@ static bool read_member(struct reading *reading, struct json_scan *scan, enum me
     }
 }
 
+bool envelope_read_image(struct reading *reading, struct json_scan *scan, bool before,
+                         const struct plan *plan, struct envelope *envelope)
+{
+    bool wanted = !before || reading->self->want_before || !reading->key;
+    envelope->has_images = true;
+    return read_image(reading, scan, wanted ? plan : NULL,
+                      before ? &envelope->before : &envelope->after);
+}
+
 /* Decode an image that read_image() only walked over, finding its plan where none is known. */
 static bool decode_image(struct reading *reading, const struct json_scan *scan, struct plan **plan,
                          struct image *image, enum ods_status *status)
@@ -267,7 +263,7 @@ static enum ods_status append_row(struct reading *reading, const struct json_sca
     if (want_other && !other->values && !decode_before(reading, scan, plan, other, &status))
         return status;
     const struct binding *binding =
-        plan_bind(reading, plan, reading->key, &envelope->source, &status);
+        plan_bind(reading, plan, reading->key, &envelope->source, time, &status);
     if (!binding)
         return status;
     if (op == OP_DELETE)
@@ -287,8 +283,8 @@ static enum ods_status append_truncate(struct reading *reading, const struct pla
     return change_append(reading, &binding, OP_TRUNCATE, NULL, NULL, time);
 }
 
-static enum ods_status finish(struct reading *reading, const struct json_scan *scan,
-                              struct plan *plan, struct envelope *envelope)
+enum ods_status envelope_finish(struct reading *reading, const struct json_scan *scan,
+                                struct plan *plan, struct envelope *envelope)
 {
     int64_t time =
         source_time(&envelope->source_ts[0], &envelope->source_ts[1], &envelope->source_ts[2]);
@@ -332,6 +328,6 @@ enum envelope_answer envelope_read(struct reading *reading, struct json_scan *sc
         return ENVELOPE_FAILED;
     if (!envelope.has_op || !(envelope.has_images || envelope.has_message))
         return ENVELOPE_NONE;
-    *status = finish(reading, scan, plan, &envelope);
+    *status = envelope_finish(reading, scan, plan, &envelope);
     return *status == ODS_OK ? ENVELOPE_OK : ENVELOPE_FAILED;
 }

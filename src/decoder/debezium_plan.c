@@ -4,6 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config/settings.h"
+#include "core/time.h"
+
 #define PLAN_BYTES_MAX ((size_t) 64 * 1024 * 1024)
 
 /* --- topics --- */
@@ -308,13 +311,44 @@ const struct shape *bind_table(struct reading *reading, const struct identity *i
     return intern(reading, &candidate, identity, status);
 }
 
-static int find_column(const struct column *columns, uint32_t count, const struct column *wanted)
+/* --- types from the schema topic --- */
+
+/* A record without schema whose table or column is not known: its change may stand in the topic and
+ * not be read yet. False: the record has to come again. */
+static bool is_topic_read(struct reading *reading, enum ods_status *status)
 {
-    for (uint32_t i = 0; i < count; i++)
-        if (columns[i].name_length == wanted->name_length &&
-            memcmp(columns[i].name, wanted->name, wanted->name_length) == 0)
-            return (int) i;
-    return -1;
+    struct debezium *self = reading->self;
+    if (self->schema == self->own_schema)
+        return true;
+    if (!self->schema_wanted_us)
+        self->schema_wanted_us = time_monotonic_us();
+    if (source_schema_is_read(self->schema, self->schema_wanted_us)) {
+        self->schema_wanted_us = 0;
+        return true;
+    }
+    *status = error_set(reading->error, ODS_RETRY,
+                        "topic %s (source.schema_topic) is being read to its end, for the types of "
+                        "topic %s",
+                        self->pipeline->source.schema_topic, reading->topic->name);
+    return false;
+}
+
+static bool add_types(struct reading *reading, const struct source_version *version,
+                      struct column *columns, uint32_t count, enum ods_status *status)
+{
+    bool known = version;
+    for (uint32_t i = 0; i < count; i++) {
+        const struct source_column_fact *fact =
+            source_version_column(version, columns[i].name, columns[i].name_length);
+        known &= fact != NULL;
+        if (!fact || !fact->type)
+            continue;
+        columns[i].source_type = fact->type;
+        columns[i].allowed = fact->allowed;
+        columns[i].optional = fact->optional;
+    }
+    return (known && source_schema_is_read(reading->self->schema, 0)) ||
+           is_topic_read(reading, status);
 }
 
 /* The shape of a plan's columns, those of the key that it lacks behind them. */
@@ -335,7 +369,7 @@ static bool make_binding(struct reading *reading, struct plan *plan, const struc
     if (own)
         memcpy(columns, plan->layout.columns, own * sizeof *columns);
     for (uint32_t i = 0; i < key_count; i++) {
-        int found = find_column(columns, own, &key->layout.columns[i]);
+        int found = layout_column(&plan->layout, &key->layout.columns[i]);
         if (found < 0) {
             found = (int) (own + binding->extra_count);
             columns[found] = key->layout.columns[i];
@@ -343,6 +377,10 @@ static bool make_binding(struct reading *reading, struct plan *plan, const struc
         }
         key_indexes[i] = (uint32_t) found;
     }
+    bool untyped = reading->self->schema && !plan->layout.typed;
+    if (untyped &&
+        !add_types(reading, binding->version, columns, own + binding->extra_count, status))
+        goto failed;
     struct shape candidate = {.typed = plan->layout.typed,
                               .column_count = own + binding->extra_count,
                               .columns = columns,
@@ -357,15 +395,30 @@ failed:
     return false;
 }
 
+/* What the schema topic says of a table whose records say nothing; in MySQL a schema is a database.
+ */
+static const struct source_version *version_at(const struct reading *reading,
+                                               const struct plan *plan,
+                                               const struct identity *identity, int64_t source_us)
+{
+    if (!reading->self->schema || plan->layout.typed)
+        return NULL;
+    return source_schema_at(reading->self->schema, identity->database.bytes,
+                            identity->database.length, identity->table.bytes,
+                            identity->table.length, source_us);
+}
+
 const struct binding *plan_bind(struct reading *reading, struct plan *plan, const struct plan *key,
-                                const struct identity *identity, enum ods_status *status)
+                                const struct identity *identity, int64_t source_us,
+                                enum ods_status *status)
 {
     uint64_t key_plan = key ? key->id : 0;
     uint32_t at = 0;
+    struct binding binding = {.version = version_at(reading, plan, identity, source_us)};
     while (at < plan->binding_count && (plan->bindings[at].key_plan != key_plan ||
+                                        plan->bindings[at].version != binding.version ||
                                         !shape_is_of(plan->bindings[at].shape, identity)))
         at++;
-    struct binding binding = {0};
     if (at == 0 && plan->binding_count)
         return &plan->bindings[0];
     if (at < plan->binding_count) {

@@ -67,7 +67,8 @@ static enum ods_status append_flat(struct reading *reading, struct plan *plan, s
         struct binding table = {.shape = bind_table(reading, &identity, plan->text, &status)};
         return table.shape ? change_append(reading, &table, op, NULL, NULL, time) : status;
     }
-    const struct binding *binding = plan_bind(reading, plan, reading->key, &identity, &status);
+    const struct binding *binding =
+        plan_bind(reading, plan, reading->key, &identity, time, &status);
     if (!binding)
         return status;
     return op == OP_DELETE ? change_append(reading, binding, op, values, NULL, time)
@@ -110,7 +111,8 @@ enum member {
     MEMBER_EVENTS = 128,
     MEMBER_TS_MS = 256,
     MEMBER_MESSAGE = 512,
-    MEMBER_OTHER = 1024,
+    MEMBER_SPECVERSION = 1024,
+    MEMBER_OTHER = 2048,
 };
 
 static unsigned member_of(struct slice name, char first)
@@ -136,6 +138,8 @@ static unsigned member_of(struct slice name, char first)
         return MEMBER_TS_MS;
     if (SLICE_IS(name, "message") && first == '{')
         return MEMBER_MESSAGE;
+    if (SLICE_IS(name, "specversion") && text)
+        return MEMBER_SPECVERSION;
     return MEMBER_OTHER;
 }
 
@@ -187,6 +191,14 @@ static enum ods_status read_untyped_flat(struct reading *reading, struct json_sc
     return status;
 }
 
+static enum ods_status read_cloudevent(struct reading *reading, struct json_scan *scan)
+{
+    enum ods_status status;
+    if (cloudevent_read(reading, scan, &status) == ENVELOPE_FAILED && scan->problem)
+        return scan_error(reading, scan, "value");
+    return status;
+}
+
 /* A record without a schema, of a kind that its topic's last one does not foretell. */
 static enum ods_status read_unforeseen(struct reading *reading, struct json_scan *scan)
 {
@@ -201,6 +213,10 @@ static enum ods_status read_unforeseen(struct reading *reading, struct json_scan
     if (members & MEMBER_META) {
         reading->topic->untyped = UNTYPED_ROW;
         return read_untyped_flat(reading, scan);
+    }
+    if (members & MEMBER_SPECVERSION) {
+        reading->topic->untyped = UNTYPED_CLOUDEVENT;
+        return read_cloudevent(reading, scan);
     }
     const unsigned transaction = MEMBER_STATUS | MEMBER_ID | MEMBER_EVENTS;
     if (members & MEMBER_DDL && members & MEMBER_DATABASE)
@@ -242,6 +258,15 @@ enum ods_status untyped_read(struct reading *reading, struct json_scan *scan)
         case LAYOUT_BAD:
             return scan->problem ? scan_error(reading, scan, "value") : status;
         case LAYOUT_OTHER:
+            break;
+        }
+    } else if (topic->untyped == UNTYPED_CLOUDEVENT) {
+        switch (cloudevent_read(reading, scan, &status)) {
+        case ENVELOPE_OK:
+            return ODS_OK;
+        case ENVELOPE_FAILED:
+            return scan->problem ? scan_error(reading, scan, "value") : status;
+        case ENVELOPE_NONE:
             break;
         }
     }

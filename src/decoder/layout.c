@@ -128,6 +128,8 @@ static bool add_slot(struct layout *layout, struct blocks *blocks, const struct 
     uint32_t *entry = index_entry(layout, column->name, column->name_length);
     if (*entry)
         return true;
+    if (layout->slot_count == layout->slot_capacity) /* the count was cut short by want of memory */
+        return false;
     struct layout_slot *slot = &layout->slots[layout->slot_count];
     slot->token = make_token(blocks, column->name, column->name_length, &slot->token_length);
     if (!slot->token)
@@ -144,6 +146,13 @@ static bool add_slot(struct layout *layout, struct blocks *blocks, const struct 
     }
     *entry = ++layout->slot_count;
     return true;
+}
+
+int layout_column(const struct layout *layout, const struct column *wanted)
+{
+    uint32_t entry = *index_entry(layout, wanted->name, wanted->name_length);
+    const struct layout_slot *slot = entry ? &layout->slots[entry - 1] : NULL;
+    return slot && slot->meta == META_NONE ? (int) slot->column : -1;
 }
 
 bool layout_of_schema(struct layout *layout, struct blocks *blocks,
@@ -173,7 +182,10 @@ static uint32_t count_members(struct json_scan scan, struct arena *arena)
 bool layout_of_object(struct layout *layout, struct blocks *blocks, struct json_scan *scan,
                       struct arena *arena, bool flattened)
 {
-    if (!reserve(layout, blocks, count_members(*scan, arena)))
+    uint32_t count = count_members(*scan, arena);
+    if (count > CONNECT_FIELDS_MAX)
+        return json_fail(scan, "an object of more than 100000 members");
+    if (!reserve(layout, blocks, count))
         goto no_memory;
     bool first = true;
     scan->at++;

@@ -75,6 +75,9 @@ bool layout_of_schema(struct layout *layout, struct blocks *blocks,
 bool layout_of_object(struct layout *layout, struct blocks *blocks, struct json_scan *scan,
                       struct arena *arena, bool flattened);
 
+/* Index of the column with this one's name, -1: there is none. */
+int layout_column(const struct layout *layout, const struct column *wanted);
+
 /* Whether both have the same members in the same order. */
 bool layout_same(const struct layout *a, const struct layout *b);
 

@@ -164,7 +164,9 @@ static bool add_encodings(struct unavailable *unavailable, const unsigned char *
     for (size_t i = 0; i < length; i++)
         sprintf(hex + 2 * i, "%02x", bytes[i]);
     return add(unavailable, base64, encoded, UNAVAILABLE_BASE64 | UNAVAILABLE_TEXT) &&
-           add(unavailable, hex, 2 * length, UNAVAILABLE_TEXT);
+           add(unavailable, hex, 2 * length, UNAVAILABLE_TEXT) &&
+           add_quoted(unavailable, base64, encoded, false, UNAVAILABLE_JSON) &&
+           add_quoted(unavailable, hex, 2 * length, false, UNAVAILABLE_JSON);
 }
 
 bool unavailable_init(struct unavailable *unavailable, const char *placeholder)

@@ -1,6 +1,7 @@
 /* Debezium's placeholder for an unchanged TOAST value, in every form in which it may stand in a
- * record: text, base64, hex, a one-element array, a map, an array of the bytes as numbers, a UUID
- * made of it. Source: documentation of unavailable.value.placeholder, PostgreSQL connector. */
+ * record: text, base64, hex, a one-element array (of bytes: of its base64), a map, an array of the
+ * bytes as numbers, a UUID made of it. Source: documentation of unavailable.value.placeholder,
+ * PostgreSQL connector. */
 #ifndef UNAVAILABLE_H
 #define UNAVAILABLE_H
 
@@ -13,7 +14,7 @@
 
 enum unavailable_place { UNAVAILABLE_TEXT = 1, UNAVAILABLE_BASE64 = 2, UNAVAILABLE_JSON = 4 };
 
-#define UNAVAILABLE_FORMS 8
+#define UNAVAILABLE_FORMS 9
 
 struct unavailable {
     struct blocks blocks;

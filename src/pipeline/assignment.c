@@ -106,6 +106,7 @@ static void start_over(struct partition *partition)
     partition->state = PARTITION_ASKING;
     partition->stored = partition->chain = partition->applied = OFFSET_NONE;
     partition->position = POSITION_BEGINNING;
+    partition->stored_us = 0;
 }
 
 struct partition *assignment_add(struct assignment *assignment, const char *topic, int32_t number)

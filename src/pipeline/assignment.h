@@ -27,6 +27,7 @@ struct partition {
     int32_t number;
     enum partition_state state;
     int64_t stored;     /* the target's offset when last asked, or OFFSET_NONE */
+    int64_t stored_us;  /* when it was stored; 0: not known, or it needs no more looking at */
     int64_t chain;      /* what the target holds when all batches before are in, or OFFSET_NONE */
     int64_t position;   /* next record to take, or POSITION_BEGINNING */
     int64_t applied;    /* what the target holds for certain, or OFFSET_NONE */

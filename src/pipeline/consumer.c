@@ -23,7 +23,8 @@
 /* For lag monitoring only, so no oftener than Kafka's own clients: a commit that meets a rebalance
  * under way carries an old generation, and librdkafka then gives all partitions up. */
 #define COMMIT_US    INT64_C(5000000)
-#define IDLE_WAIT_MS INT64_C(1000)
+#define IDLE_WAIT_MS INT64_C(150) /* for kafka_prod() */
+#define FOLLOW_US    INT64_C(300000)
 #define STARVED_US   INT64_C(1000000)
 
 static void push_filling(struct lane *lane)
@@ -58,7 +59,7 @@ static int64_t age_ms(const struct batch *batch)
 void consumer_hand_over(struct lane *lane)
 {
     struct batch *batch = lane->filling;
-    if (!batch || batch_is_empty(batch))
+    if (!batch || !batch->range_count)
         return;
     if (queue_writer_idle(lane->queue) || is_full(lane, batch) ||
         (lane->idle_count && age_ms(batch) >= atomic_load(&lane->limits->max_wait_ms)))
@@ -136,44 +137,49 @@ void consumer_take_back(struct lane *lane, struct batch *batch)
     assignment_sweep(&lane->assignment);
 }
 
-/* The broker has no record at the offset that was asked for. Where nothing says where to start, the
- * start is looked for again (retention moved it on); else going on would be a silent gap. */
-static void out_of_range(struct lane *lane, struct partition *partition)
+bool consumer_pass(struct lane *lane, struct partition *partition, int64_t offset)
 {
-    struct error error;
-    int64_t low = -1, high = -1;
-    error_init(&error);
-    if (partition->position == POSITION_BEGINNING) {
-        partition->state = PARTITION_LOCATING;
-        return;
-    }
-    kafka_watermarks(lane->source, partition->topic, partition->number, &low, &high, NULL);
-    error_set(
-        &error, ODS_FATAL,
-        "topic %s partition %d: the next record to apply is %lld, but Kafka has %lld to %lld: "
-        "records are gone (retention) or the topic was made anew. To accept the gap and go on "
-        "at %lld, run in the target: insert into %s.offsets (consumer_group, topic, partition, "
-        "next_offset) values ('%s', '%s', %d, %lld) on conflict (consumer_group, topic, "
-        "partition) do update set next_offset = excluded.next_offset",
-        partition->topic, (int) partition->number, (long long) partition->position, (long long) low,
-        (long long) high, (long long) low, lane->target->schema, lane->pipeline->group_id,
-        partition->topic, (int) partition->number, (long long) low);
-    lane_fail(lane, CLI_SOURCE, &error);
+    struct batch *batch = lane->filling;
+    if (!batch ||
+        !batch_cover(batch, partition->topic, partition->number, partition->chain, offset - 1))
+        return false;
+    if (!batch->opened_us)
+        batch->opened_us = time_monotonic_us();
+    partition->chain = partition->position = offset;
+    return true;
 }
 
-static void take_error(struct lane *lane, const rd_kafka_message_t *message)
+/* Every record there is has been taken. What lies between the last one and the end is no record: a
+ * transaction's marker, something aborted, something compacted away. */
+static void end_reached(struct lane *lane, struct partition *partition, int64_t end)
+{
+    if (partition->state != PARTITION_ACTIVE || end < partition->position ||
+        end == partition->chain)
+        return;
+    if (end == 0 && partition->chain == OFFSET_NONE)
+        partition->position = partition->applied =
+            0; /* empty from the beginning: nothing to keep */
+    else
+        consumer_pass(lane, partition, end);
+}
+
+static void take_event(struct lane *lane, const rd_kafka_message_t *message)
 {
     struct error error;
+    struct partition *partition = NULL;
     error_init(&error);
-    if (message->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET && message->rkt) {
-        struct partition *partition = assignment_find(
-            &lane->assignment, rd_kafka_topic_name(message->rkt), message->partition);
+    if (message->rkt)
+        partition = assignment_find(&lane->assignment, rd_kafka_topic_name(message->rkt),
+                                    message->partition);
+    if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
+        if (partition)
+            end_reached(lane, partition, message->offset);
+    } else if (message->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET && message->rkt) {
         if (partition && partition->state == PARTITION_ACTIVE)
-            out_of_range(lane, partition);
-        return;
-    }
-    if (kafka_classify(lane->source, message, &error) != ODS_OK)
+            gaps_out_of_range(lane, partition);
+    } else if (kafka_classify(lane->source, message, &error) != ODS_OK) {
         lane_fail(lane, CLI_SOURCE, &error);
+    }
 }
 
 /* Something that the decoder needs is away: the record is read again later. */
@@ -224,7 +230,7 @@ static bool take_record(struct lane *lane, rd_kafka_message_t *message)
 static void take(struct lane *lane, rd_kafka_message_t *message)
 {
     if (message->err)
-        take_error(lane, message);
+        take_event(lane, message);
     else if (lane->filling && take_record(lane, message))
         return;
     rd_kafka_message_destroy(message);
@@ -334,12 +340,29 @@ static void doze(struct lane *lane)
 {
     struct pollfd wake = {.fd = lane->wake_fd, .events = POLLIN};
     int64_t wait_ms = rebalance_due_ms(lane, IDLE_WAIT_MS);
-    if (lane->filling && !batch_is_empty(lane->filling) && lane->idle_count) {
+    if (wait_ms > kafka_patience_ms(lane->source))
+        wait_ms = kafka_patience_ms(lane->source);
+    if (lane->filling && lane->filling->range_count && lane->idle_count) {
         int64_t left_ms = atomic_load(&lane->limits->max_wait_ms) - age_ms(lane->filling);
         if (left_ms < wait_ms)
             wait_ms = left_ms < 1 ? 1 : left_ms;
     }
     poll(&wake, 1, (int) wait_ms);
+}
+
+/* One lane goes ahead. A member that joins while the first one's round is not over yet makes it
+ * fail, and librdkafka waits a second before it joins again; in that time nobody has partitions. A
+ * moment later the first lane has them all and works until it shares them. (Brokers that hold the
+ * first round open, as by default, see all lanes in it.) */
+static void join_in_turn(struct lane *lane)
+{
+    struct error error;
+    if (!lane->join_at_us || time_monotonic_us() < lane->join_at_us)
+        return;
+    error_init(&error);
+    lane->join_at_us = 0;
+    if (kafka_join(lane->source, &error) != ODS_OK)
+        lane_fail(lane, CLI_CONFIG, &error);
 }
 
 static void turn(struct lane *lane)
@@ -352,6 +375,8 @@ static void turn(struct lane *lane)
     (void) got;
     while ((batch = queue_take_done(lane->queue, 0)))
         consumer_take_back(lane, batch);
+    join_in_turn(lane);
+    kafka_prod(lane->source);
     rebalance_ask(lane);
     rebalance_locate(lane);
     bool drained = fill(lane);
@@ -366,7 +391,7 @@ static void finish(struct lane *lane)
 {
     if (atomic_load(&lane->failed) || atomic_load(&lane->abandon))
         consumer_discard_filling(lane);
-    else if (lane->filling && !batch_is_empty(lane->filling))
+    else if (lane->filling && lane->filling->range_count)
         push_filling(lane);
     lane_wake_writer(lane);
     while (lane->in_flight || lane->request_out) {
@@ -385,6 +410,7 @@ static void finish(struct lane *lane)
 void *consumer_main(void *context)
 {
     struct lane *lane = context;
+    lane->join_at_us = time_monotonic_us() + (lane->index ? FOLLOW_US : 0);
     while (!atomic_load(&lane->stop) && !atomic_load(&lane->failed) && !atomic_load(&lane->abandon))
         turn(lane);
     finish(lane);

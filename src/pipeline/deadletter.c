@@ -1,8 +1,12 @@
-/* Dead letters in Kafka, and what both kinds say of a reject.
+/* Dead letters in Kafka.
  *
  * The producer is idempotent and waits for all replicas. It is made for the first bad record, so a
  * pipeline without any has no connection for them. After any failure it is thrown away with all
  * that it still holds: nothing in it may refer to a batch that its lane has dropped.
+ *
+ * Whatever the brokers answer, a letter is tried again later and its lane waits: a topic that is
+ * not there can be made, one that takes no record as large can be altered, a right can be granted.
+ * What was acknowledged stays so and is not sent again.
  */
 #include "pipeline/deadletter.h"
 
@@ -19,11 +23,12 @@
 struct kafka_deadletter {
     struct deadletter base;
     const struct settings *settings;
-    const struct pipeline_settings *pipeline;
+    struct deadletter_origin origin;
     rd_kafka_t *rk; /* NULL until the first reject, and after a failure */
     atomic_bool interrupted;
     size_t pending;
-    rd_kafka_resp_err_t failure; /* the first one */
+    rd_kafka_resp_err_t failure; /* the first one of this delivery */
+    const struct reject *failed; /* the letter that it is about */
     char trouble[256];           /* what the client last said of its connections */
 };
 
@@ -33,77 +38,13 @@ void deadletter_close(struct deadletter *deadletter)
         deadletter->ops->close(deadletter);
 }
 
-static void add_note(struct deadletter_note *notes, size_t *count, const char *name,
-                     const char *text)
+static void note_failure(struct kafka_deadletter *deadletter, const struct reject *reject,
+                         rd_kafka_resp_err_t code)
 {
-    notes[*count].name = name;
-    snprintf(notes[(*count)++].text, sizeof notes->text, "%s", text);
-}
-
-static void add_number(struct deadletter_note *notes, size_t *count, const char *name,
-                       int64_t number)
-{
-    notes[*count].name = name;
-    snprintf(notes[(*count)++].text, sizeof notes->text, "%lld", (long long) number);
-}
-
-size_t deadletter_notes(struct deadletter_note *notes, const struct batch *batch,
-                        const struct reject *reject, const char *pipeline)
-{
-    const struct record *record = &batch->records[reject->record];
-    size_t count = 0;
-    add_note(notes, &count, "ods.topic", record->topic);
-    add_number(notes, &count, "ods.partition", record->partition);
-    add_number(notes, &count, "ods.offset", record->offset);
-    add_number(notes, &count, "ods.timestamp", record->timestamp_ms);
-    add_note(notes, &count, "ods.pipeline", pipeline);
-    add_note(notes, &count, "ods.stage", reject->stage);
-    add_note(notes, &count, "ods.error", reject->error.text);
-    if (*reject->error.sqlstate)
-        add_note(notes, &count, "ods.sqlstate", reject->error.sqlstate);
-    if (*reject->error.column)
-        add_note(notes, &count, "ods.column", reject->error.column);
-    /* The names that Kafka Connect's sinks use, for tools that know those. */
-    add_note(notes, &count, "__connect.errors.topic", record->topic);
-    add_number(notes, &count, "__connect.errors.partition", record->partition);
-    add_number(notes, &count, "__connect.errors.offset", record->offset);
-    add_note(notes, &count, "__connect.errors.connector.name", pipeline);
-    add_note(notes, &count, "__connect.errors.stage",
-             strcmp(reject->stage, "decode") == 0 ? "VALUE_CONVERTER" : "TASK_PUT");
-    add_note(notes, &count, "__connect.errors.exception.message", reject->error.text);
-    return count;
-}
-
-/* The same record may be accepted later, by the same topic as it is. */
-static bool is_outage(rd_kafka_resp_err_t code)
-{
-    switch (code) {
-    case RD_KAFKA_RESP_ERR__MSG_TIMED_OUT:
-    case RD_KAFKA_RESP_ERR__TIMED_OUT:
-    case RD_KAFKA_RESP_ERR__TIMED_OUT_QUEUE:
-    case RD_KAFKA_RESP_ERR__TRANSPORT:
-    case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:
-    case RD_KAFKA_RESP_ERR__QUEUE_FULL:
-    case RD_KAFKA_RESP_ERR__PURGE_QUEUE:
-    case RD_KAFKA_RESP_ERR__PURGE_INFLIGHT:
-    case RD_KAFKA_RESP_ERR__FATAL: /* of the idempotent producer: a new one starts afresh */
-    case RD_KAFKA_RESP_ERR__DESTROY:
-    case RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT:
-    case RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE:
-    case RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION:
-    case RD_KAFKA_RESP_ERR_BROKER_NOT_AVAILABLE:
-    case RD_KAFKA_RESP_ERR_REPLICA_NOT_AVAILABLE:
-    case RD_KAFKA_RESP_ERR_NETWORK_EXCEPTION:
-    case RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS:
-    case RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS_AFTER_APPEND:
-    case RD_KAFKA_RESP_ERR_KAFKA_STORAGE_ERROR:
-    case RD_KAFKA_RESP_ERR_THROTTLING_QUOTA_EXCEEDED:
-    case RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER:
-    case RD_KAFKA_RESP_ERR_UNKNOWN_PRODUCER_ID:
-        return true;
-    default:
-        return false;
-    }
+    if (deadletter->failure)
+        return;
+    deadletter->failure = code;
+    deadletter->failed = reject;
 }
 
 static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void *opaque)
@@ -111,10 +52,10 @@ static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void 
     struct kafka_deadletter *deadletter = opaque;
     struct reject *reject = message->_private;
     deadletter->pending--;
-    if (!message->err)
+    if (message->err)
+        note_failure(deadletter, reject, message->err);
+    else
         reject->delivered = true;
-    else if (!deadletter->failure || is_outage(deadletter->failure))
-        deadletter->failure = message->err;
 }
 
 static void on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
@@ -163,38 +104,40 @@ static void discard_producer(struct kafka_deadletter *deadletter)
     deadletter->pending = 0;
 }
 
-/* The record's own headers and then the notes; NULL when memory is out. */
-static rd_kafka_headers_t *make_headers(const struct batch *batch, const struct reject *reject,
-                                        const char *pipeline)
+struct headers {
+    rd_kafka_headers_t *list;
+    bool failed;
+};
+
+static void add_header(void *context, const char *name, const char *value, size_t length)
 {
-    const struct record *record = &batch->records[reject->record];
-    struct deadletter_note notes[DEADLETTER_NOTES_MAX];
-    size_t own = batch->headers ? batch->headers(record, NULL, 0) : 0;
-    size_t count = deadletter_notes(notes, batch, reject, pipeline);
-    struct header *originals = own ? malloc(own * sizeof *originals) : NULL;
-    if (own && !originals)
-        return NULL;
-    if (own)
-        batch->headers(record, originals, own);
-    rd_kafka_headers_t *headers = rd_kafka_headers_new(own + count);
-    for (size_t i = 0; i < own; i++)
-        rd_kafka_header_add(headers, originals[i].name, -1, originals[i].value,
-                            (ssize_t) originals[i].length);
-    for (size_t i = 0; i < count; i++)
-        rd_kafka_header_add(headers, notes[i].name, -1, notes[i].text, -1);
-    free(originals);
-    return headers;
+    struct headers *headers = context;
+    headers->failed |= rd_kafka_header_add(headers->list, name, -1, value, (ssize_t) length) != 0;
+}
+
+/* NULL when memory is out. */
+static rd_kafka_headers_t *make_headers(const struct kafka_deadletter *deadletter,
+                                        const struct batch *batch, const struct reject *reject)
+{
+    struct headers headers = {.list = rd_kafka_headers_new(32)};
+    if (deadletter_headers(batch, reject, &deadletter->origin, add_header, &headers) &&
+        !headers.failed)
+        return headers.list;
+    rd_kafka_headers_destroy(headers.list);
+    return NULL;
 }
 
 /* The time is today's: with the record's own, retention could take the letter away unread. */
-static rd_kafka_resp_err_t produce(struct kafka_deadletter *deadletter, const struct batch *batch,
-                                   struct reject *reject)
+static void produce(struct kafka_deadletter *deadletter, const struct batch *batch,
+                    struct reject *reject)
 {
     const struct record *record = &batch->records[reject->record];
     rd_kafka_resp_err_t code;
-    rd_kafka_headers_t *headers = make_headers(batch, reject, deadletter->pipeline->name);
-    if (!headers)
-        return RD_KAFKA_RESP_ERR__QUEUE_FULL;
+    rd_kafka_headers_t *headers = make_headers(deadletter, batch, reject);
+    if (!headers) {
+        note_failure(deadletter, reject, RD_KAFKA_RESP_ERR__QUEUE_FULL);
+        return;
+    }
     do {
         code = rd_kafka_producev(
             deadletter->rk, RD_KAFKA_V_TOPIC(deadletter->settings->dead_letter.topic),
@@ -205,25 +148,76 @@ static rd_kafka_resp_err_t produce(struct kafka_deadletter *deadletter, const st
             rd_kafka_poll(deadletter->rk, POLL_MS);
     } while (code == RD_KAFKA_RESP_ERR__QUEUE_FULL && deadletter->pending &&
              !atomic_load(&deadletter->interrupted));
-    if (code)
-        rd_kafka_headers_destroy(headers);
-    else
+    if (!code) {
         deadletter->pending++;
-    return code;
+        return;
+    }
+    rd_kafka_headers_destroy(headers);
+    note_failure(deadletter, reject, code);
 }
 
-static enum ods_status describe(struct kafka_deadletter *deadletter, struct error *error)
+/* What is under way is waited for after a failure too: else it might be written and sent again.
+ * message.timeout.ms bounds it. */
+static void await_answers(struct kafka_deadletter *deadletter)
+{
+    while (deadletter->pending && !atomic_load(&deadletter->interrupted))
+        rd_kafka_poll(deadletter->rk, POLL_MS);
+}
+
+static void produce_all(struct kafka_deadletter *deadletter, struct batch *batch, bool one_by_one)
+{
+    deadletter->failure = RD_KAFKA_RESP_ERR_NO_ERROR;
+    for (uint32_t i = 0; i < batch->reject_count; i++) {
+        if (batch->rejects[i].delivered || atomic_load(&deadletter->interrupted))
+            continue;
+        produce(deadletter, batch, &batch->rejects[i]);
+        if (one_by_one)
+            await_answers(deadletter);
+    }
+    await_answers(deadletter);
+}
+
+static bool all_delivered(const struct batch *batch)
+{
+    for (uint32_t i = 0; i < batch->reject_count; i++)
+        if (!batch->rejects[i].delivered)
+            return false;
+    return true;
+}
+
+static enum ods_status describe(struct kafka_deadletter *deadletter, const struct batch *batch,
+                                struct error *error)
 {
     const char *topic = deadletter->settings->dead_letter.topic;
-    const char *reason = rd_kafka_err2str(deadletter->failure);
-    if (is_outage(deadletter->failure))
-        return error_set(error, ODS_RETRY, "dead-letter topic %s can't be written to: %s%s%s",
-                         topic, reason, *deadletter->trouble ? "; " : "", deadletter->trouble);
-    return error_set(
-        error, ODS_FATAL,
-        "dead-letter topic %s refuses a record: %s; see that the topic is there, may be "
-        "written to, and that its max.message.bytes is above the largest record",
-        topic, reason);
+    const char *advice = "";
+    const struct record *record =
+        deadletter->failed ? &batch->records[deadletter->failed->record] : NULL;
+    switch (deadletter->failure) {
+    case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
+        advice = ": raise the topic's max.message.bytes above the record's size and that of its "
+                 "headers, about 8 KiB, or pass over the record with ods-sink reset";
+        break;
+    case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+    case RD_KAFKA_RESP_ERR__MSG_TIMED_OUT:
+        advice = ": is the topic there?";
+        break;
+    case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+        advice = ": grant WRITE and DESCRIBE on it";
+        break;
+    default:
+        break;
+    }
+    if (record)
+        error_set(error, ODS_RETRY,
+                  "dead-letter topic %s does not take the record of topic %s partition %d offset "
+                  "%lld (%zu bytes): %s%s%s%s",
+                  topic, record->topic, (int) record->partition, (long long) record->offset,
+                  record->key_length + record->value_length, rd_kafka_err2str(deadletter->failure),
+                  advice, *deadletter->trouble ? "; " : "", deadletter->trouble);
+    else
+        error_set(error, ODS_RETRY, "writing to dead-letter topic %s was interrupted", topic);
+    return ODS_RETRY;
 }
 
 static enum ods_status kafka_deliver(struct deadletter *base, struct batch *batch,
@@ -233,21 +227,16 @@ static enum ods_status kafka_deliver(struct deadletter *base, struct batch *batc
     enum ods_status status = start_producer(deadletter, error);
     if (status != ODS_OK)
         return status;
-    deadletter->failure = RD_KAFKA_RESP_ERR_NO_ERROR;
-    for (uint32_t i = 0; i < batch->reject_count && !deadletter->failure; i++)
-        if (!batch->rejects[i].delivered) {
-            rd_kafka_resp_err_t code = produce(deadletter, batch, &batch->rejects[i]);
-            if (code)
-                deadletter->failure = code;
-        }
-    while (deadletter->pending && !deadletter->failure && !atomic_load(&deadletter->interrupted))
-        rd_kafka_poll(deadletter->rk, POLL_MS);
-    bool interrupted = atomic_exchange(&deadletter->interrupted, false);
-    if (!deadletter->failure && !deadletter->pending)
+    *deadletter->trouble = '\0';
+    deadletter->failed = NULL;
+    produce_all(deadletter, batch, false);
+    /* The limit is one of what is sent together: each may fit by itself. */
+    if (deadletter->failure == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE)
+        produce_all(deadletter, batch, true);
+    atomic_store(&deadletter->interrupted, false);
+    if (all_delivered(batch))
         return ODS_OK;
-    if (!deadletter->failure && interrupted)
-        deadletter->failure = RD_KAFKA_RESP_ERR__DESTROY;
-    status = describe(deadletter, error);
+    status = describe(deadletter, batch, error);
     discard_producer(deadletter);
     return status;
 }
@@ -272,7 +261,7 @@ static const struct deadletter_ops kafka_ops = {
 };
 
 enum ods_status deadletter_kafka_open(struct deadletter **out, const struct settings *settings,
-                                      const struct pipeline_settings *pipeline, struct error *error)
+                                      const struct deadletter_origin *origin, struct error *error)
 {
     struct kafka_deadletter *deadletter = calloc(1, sizeof *deadletter);
     *out = NULL;
@@ -280,7 +269,7 @@ enum ods_status deadletter_kafka_open(struct deadletter **out, const struct sett
         return error_set(error, ODS_FATAL, "out of memory for dead letters");
     deadletter->base.ops = &kafka_ops;
     deadletter->settings = settings;
-    deadletter->pipeline = pipeline;
+    deadletter->origin = *origin;
     *out = &deadletter->base;
     return ODS_OK;
 }

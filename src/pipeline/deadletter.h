@@ -25,23 +25,28 @@ struct deadletter_ops {
     void (*close)(struct deadletter *deadletter);
 };
 
+/* Who sends letters; outlives the sender. */
+struct deadletter_origin {
+    const struct pipeline_settings *pipeline;
+    const char *target_type; /* of the sink, as in ods-sink.conf: type */
+    size_t lane;
+};
+
 /* To settings->dead_letter.topic. Connects at the first bad record. */
 enum ods_status deadletter_kafka_open(struct deadletter **deadletter,
                                       const struct settings *settings,
-                                      const struct pipeline_settings *pipeline,
-                                      struct error *error);
+                                      const struct deadletter_origin *origin, struct error *error);
 /* To a file, one JSON object a line as `kcat -J` writes them, readable by replay. Appends. */
 enum ods_status deadletter_file_open(struct deadletter **deadletter, const char *path,
-                                     const char *pipeline, struct error *error);
+                                     const struct deadletter_origin *origin, struct error *error);
 void deadletter_close(struct deadletter *deadletter); /* NULL is fine */
 
-/* What is said of a reject, as header names and texts. Shared by both kinds. */
-#define DEADLETTER_NOTES_MAX 15
-struct deadletter_note {
-    const char *name;
-    char text[ERROR_TEXT_BYTES];
-};
-size_t deadletter_notes(struct deadletter_note *notes, const struct batch *batch,
-                        const struct reject *reject, const char *pipeline);
+/* All headers of a letter, one call of add() each: the record's own, then what is said of the
+ * reject, all of that as text. False when memory is out. */
+bool deadletter_headers(const struct batch *batch, const struct reject *reject,
+                        const struct deadletter_origin *origin,
+                        void (*add)(void *context, const char *name, const char *value,
+                                    size_t length),
+                        void *context);
 
 #endif

@@ -16,7 +16,7 @@ struct file_deadletter {
     struct deadletter base;
     FILE *file;
     char *path;
-    const char *pipeline;
+    struct deadletter_origin origin;
     struct buffer line;
 };
 
@@ -54,33 +54,19 @@ static void put_bytes(struct buffer *out, const char *name, const char *base64_n
     buffer_puts(out, "\"");
 }
 
-/* False when memory is out. */
-static bool put_headers(struct buffer *out, const struct batch *batch, const struct reject *reject,
-                        const char *pipeline)
+struct headers {
+    struct buffer *out;
+    bool begun;
+};
+
+static void put_header(void *context, const char *name, const char *value, size_t length)
 {
-    const struct record *record = &batch->records[reject->record];
-    struct deadletter_note notes[DEADLETTER_NOTES_MAX];
-    size_t own = batch->headers ? batch->headers(record, NULL, 0) : 0;
-    size_t count = deadletter_notes(notes, batch, reject, pipeline);
-    struct header *originals = own ? malloc(own * sizeof *originals) : NULL;
-    if (own && !originals)
-        return false;
-    if (own)
-        batch->headers(record, originals, own);
-    for (size_t i = 0; i < own; i++) {
-        put_string(out, originals[i].name, strlen(originals[i].name));
-        buffer_puts(out, ",");
-        put_string(out, originals[i].value, originals[i].length);
-        buffer_puts(out, ",");
-    }
-    for (size_t i = 0; i < count; i++) {
-        put_string(out, notes[i].name, strlen(notes[i].name));
-        buffer_puts(out, ",");
-        put_string(out, notes[i].text, strlen(notes[i].text));
-        buffer_puts(out, i + 1 < count ? "," : "");
-    }
-    free(originals);
-    return true;
+    struct headers *headers = context;
+    buffer_puts(headers->out, headers->begun ? "," : "");
+    put_string(headers->out, name, strlen(name));
+    buffer_puts(headers->out, ",");
+    put_string(headers->out, value, length);
+    headers->begun = true;
 }
 
 static bool write_letter(struct file_deadletter *deadletter, const struct batch *batch,
@@ -88,6 +74,7 @@ static bool write_letter(struct file_deadletter *deadletter, const struct batch 
 {
     const struct record *record = &batch->records[reject->record];
     struct buffer *line = &deadletter->line;
+    struct headers headers = {.out = line};
     buffer_reset(line);
     buffer_puts(line, "{\"topic\":");
     put_string(line, record->topic, strlen(record->topic));
@@ -95,7 +82,7 @@ static bool write_letter(struct file_deadletter *deadletter, const struct batch 
         line, ",\"partition\":%d,\"offset\":%lld,\"tstype\":\"%s\",\"ts\":%lld,\"headers\":[",
         (int) record->partition, (long long) record->offset,
         record->timestamp_ms < 0 ? "unknown" : "create", (long long) record->timestamp_ms);
-    bool good = put_headers(line, batch, reject, deadletter->pipeline);
+    bool good = deadletter_headers(batch, reject, &deadletter->origin, put_header, &headers);
     buffer_puts(line, "]");
     put_bytes(line, "key", "key_b64", record->key, record->key_length);
     put_bytes(line, "payload", "value_b64", record->value, record->value_length);
@@ -148,14 +135,14 @@ static const struct deadletter_ops file_ops = {
 };
 
 enum ods_status deadletter_file_open(struct deadletter **out, const char *path,
-                                     const char *pipeline, struct error *error)
+                                     const struct deadletter_origin *origin, struct error *error)
 {
     struct file_deadletter *deadletter = calloc(1, sizeof *deadletter);
     *out = NULL;
     if (!deadletter)
         return error_set(error, ODS_FATAL, "out of memory for dead letters");
     deadletter->base.ops = &file_ops;
-    deadletter->pipeline = pipeline;
+    deadletter->origin = *origin;
     deadletter->path = strdup(path);
     buffer_init(&deadletter->line);
     deadletter->file = fopen(path, "a");

@@ -50,24 +50,46 @@ static unsigned write_health(struct http *http, struct buffer *out)
     return code;
 }
 
+/* NULL: it is ready. */
+static const char *why_not_ready(const struct lane_status *status)
+{
+    if (status->state == LANE_STOPPED)
+        return "is stopped";
+    if (!status->joined && !status->without_topics)
+        return "has not joined its group yet";
+    if (status->kafka_away)
+        return "does not reach Kafka";
+    if (!status->target_ready)
+        return "waits for its target";
+    if (!status->letters_ready)
+        return "waits for its dead-letter topic";
+    return NULL;
+}
+
+/* A lane that would work if there were a topic is ready: its daemon may well be there first. */
 static unsigned write_ready(struct http *http, struct buffer *out)
 {
     unsigned code = MHD_HTTP_OK;
+    struct buffer remarks;
+    buffer_init(&remarks);
     for (size_t i = 0; i < http->lane_count; i++) {
         struct lane_status status;
         lane_status(http->lanes[i], &status);
-        const char *reason = status.state == LANE_STOPPED ? "is stopped"
-                             : !status.joined             ? "has not joined its group yet"
-                             : status.kafka_away          ? "does not reach Kafka"
-                             : !status.target_ready       ? "does not reach its target"
-                                                          : NULL;
-        if (!reason)
-            continue;
-        code = MHD_HTTP_SERVICE_UNAVAILABLE;
-        buffer_printf(out, "pipeline %s lane %zu %s\n", status.pipeline, status.index, reason);
+        const char *reason = why_not_ready(&status);
+        if (reason) {
+            code = MHD_HTTP_SERVICE_UNAVAILABLE;
+            buffer_printf(out, "pipeline %s lane %zu %s%s%s\n", status.pipeline, status.index,
+                          reason, *status.last_error ? ": " : "", status.last_error);
+        } else if (status.without_topics) {
+            buffer_printf(&remarks, "pipeline %s lane %zu waits for topics: none matches yet\n",
+                          status.pipeline, status.index);
+        }
     }
-    if (code == MHD_HTTP_OK)
+    if (code == MHD_HTTP_OK) {
         buffer_puts(out, "ready\n");
+        buffer_puts(out, buffer_text(&remarks));
+    }
+    buffer_done(&remarks);
     return code;
 }
 
@@ -106,11 +128,11 @@ static json_t *describe_lane(struct lane *lane)
     uint64_t rejected =
         atomic_load(&metrics->rejects_decode) + atomic_load(&metrics->rejects_apply);
     return json_pack(
-        "{s:s, s:s, s:s, s:I, s:s, s:b, s:b, s:b, s:I, s:I, s:I, s:o, s:o, s:o, s:o}", "pipeline",
+        "{s:s, s:s, s:s, s:I, s:s, s:b, s:b, s:b, s:b, s:I, s:I, s:I, s:o, s:o, s:o, s:o}", "pipeline",
         status.pipeline, "group", status.group, "target", status.target, "lane",
         (json_int_t) status.index, "state", status.stuck ? "stuck" : lane_state_name(status.state),
         "joined", status.joined, "kafka_reachable", !status.kafka_away, "target_reachable",
-        status.target_ready, "records", (json_int_t) atomic_load(&metrics->records), "changes",
+        status.target_ready, "dead_letters_reachable", status.letters_ready, "records", (json_int_t) atomic_load(&metrics->records), "changes",
         (json_int_t) atomic_load(&metrics->changes), "rejected", (json_int_t) rejected,
         "last_change_at",
         source_us == INT64_MIN ? json_null() : json_real((double) source_us / 1e6),

@@ -26,6 +26,7 @@ void lane_limits_set(struct lane_limits *limits, const struct settings *settings
     atomic_store(&limits->retry_initial_ms, settings->retry.initial_ms);
     atomic_store(&limits->retry_max_ms, settings->retry.max_ms);
     atomic_store(&limits->retry_max_elapsed_ms, settings->retry.max_elapsed_ms);
+    atomic_store(&limits->constraint_attempts, settings->retry.constraint_attempts);
 }
 
 void lane_wake(void *context)
@@ -95,14 +96,15 @@ static enum ods_status open_plugins(struct lane *lane, int *exit_code, struct er
                              "pipeline \"%s\" reads \"%s\", which is dead_letter.topic: its bad "
                              "records would come back for ever",
                              pipeline->name, lane->settings->dead_letter.topic);
-    struct decoder_config decoder_config = {.pipeline = pipeline};
+    struct decoder_config decoder_config = {.pipeline = pipeline, .schema = lane->schema};
     status = decoder->open(&lane->decoder, &decoder_config, error);
     if (status != ODS_OK)
         return status;
     struct sink_config sink_config = {lane->target, pipeline, pipeline->group_id};
     status = sink->open(&lane->sink, &sink_config, error);
+    const struct deadletter_origin origin = {pipeline, lane->target->type, lane->index};
     if (status == ODS_OK && *lane->settings->dead_letter.topic)
-        status = deadletter_kafka_open(&lane->deadletter, lane->settings, pipeline, error);
+        status = deadletter_kafka_open(&lane->deadletter, lane->settings, &origin, error);
     if (status != ODS_OK)
         return status;
     const struct kafka_events events = {rebalance_assigned, rebalance_revoked, lane};
@@ -153,6 +155,7 @@ static struct lane *lane_new(void)
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_mutex_init(&lane->mutex, NULL);
+    atomic_init(&lane->letters_ready, true);
     pthread_cond_init(&lane->pause, &monotonic);
     pthread_condattr_destroy(&monotonic);
     assignment_init(&lane->assignment);
@@ -167,8 +170,8 @@ static struct lane *lane_new(void)
 
 enum ods_status lane_start(struct lane **out, const struct settings *settings,
                            const struct pipeline_settings *pipeline,
-                           const struct lane_limits *limits, size_t index, int finished_fd,
-                           int *exit_code, struct error *error)
+                           const struct lane_limits *limits, struct source_schema *schema,
+                           size_t index, int finished_fd, int *exit_code, struct error *error)
 {
     enum ods_status status;
     struct lane *lane = lane_new();
@@ -180,7 +183,9 @@ enum ods_status lane_start(struct lane **out, const struct settings *settings,
     lane->pipeline = pipeline;
     lane->target = settings_target(settings, pipeline->target);
     lane->limits = limits;
+    lane->schema = schema;
     lane->index = index;
+    lane->patience = -1;
     lane->finished_fd = finished_fd;
     snprintf(lane->index_text, sizeof lane->index_text, "%zu", index);
     if (lane->wake_fd < 0)
@@ -256,11 +261,10 @@ int lane_join(struct lane *lane)
 
 const char *lane_state_name(enum lane_state state)
 {
-    static const char *const names[] = {[LANE_JOINING] = "joining",
-                                        [LANE_IDLE] = "filling",
-                                        [LANE_APPLYING] = "applying",
-                                        [LANE_WAITING] = "waiting",
-                                        [LANE_STOPPED] = "stopped"};
+    static const char *const names[] = {
+        [LANE_JOINING] = "joining", [LANE_WITHOUT_TOPICS] = "waiting for topics",
+        [LANE_IDLE] = "filling",    [LANE_APPLYING] = "applying",
+        [LANE_WAITING] = "waiting", [LANE_STOPPED] = "stopped"};
     return names[state];
 }
 
@@ -284,14 +288,16 @@ void lane_status(struct lane *lane, struct lane_status *status)
         .index = lane->index,
         .state = (enum lane_state) atomic_load(&lane->writer_state),
         .joined = kafka_joined(lane->source),
+        .without_topics = kafka_without_topics(lane->source),
         .kafka_away = kafka_away(lane->source),
         .target_ready = atomic_load(&lane->target_ready),
+        .letters_ready = atomic_load(&lane->letters_ready),
         .stuck = is_stuck(lane),
     };
     if (atomic_load(&lane->ended) || atomic_load(&lane->failed))
         status->state = LANE_STOPPED;
     else if (status->state == LANE_IDLE && !status->joined)
-        status->state = LANE_JOINING;
+        status->state = status->without_topics ? LANE_WITHOUT_TOPICS : LANE_JOINING;
     pthread_mutex_lock(&lane->mutex);
     status->exit_code = lane->exit_code;
     memcpy(status->last_error, lane->last_error, sizeof status->last_error);

@@ -23,18 +23,20 @@
 struct lane_limits {
     atomic_int_fast64_t max_events, max_bytes, max_wait_ms;
     atomic_int_fast64_t retry_initial_ms, retry_max_ms, retry_max_elapsed_ms;
+    atomic_int_fast64_t constraint_attempts;
 };
 void lane_limits_set(struct lane_limits *limits, const struct settings *settings);
 
 struct lane;
+struct source_schema;
 
-/* The settings and limits outlive the lane; finished_fd is an eventfd that is written to when the
- * lane ends by itself. Opens the plug-ins and starts the threads; does not wait for anything.
- * *exit_code says what kind of failure (enum cli_exit). */
+/* The settings, limits and schema (NULL: no schema topic) outlive the lane; finished_fd is an
+ * eventfd that is written to when the lane ends by itself. Opens the plug-ins and starts the
+ * threads; does not wait for anything. *exit_code says what kind of failure (enum cli_exit). */
 enum ods_status lane_start(struct lane **lane, const struct settings *settings,
                            const struct pipeline_settings *pipeline,
-                           const struct lane_limits *limits, size_t index, int finished_fd,
-                           int *exit_code, struct error *error);
+                           const struct lane_limits *limits, struct source_schema *schema,
+                           size_t index, int finished_fd, int *exit_code, struct error *error);
 void lane_stop(struct lane *lane);    /* finish what is filled, then end */
 void lane_abandon(struct lane *lane); /* end now; what is not applied will be read again */
 bool lane_ended(const struct lane *lane);
@@ -42,7 +44,7 @@ bool lane_ended(const struct lane *lane);
 int lane_join(struct lane *lane);
 
 /* What the HTTP thread and the main loop may ask of a running lane. */
-enum lane_state { LANE_JOINING, LANE_IDLE, LANE_APPLYING, LANE_WAITING, LANE_STOPPED };
+enum lane_state { LANE_JOINING, LANE_WITHOUT_TOPICS, LANE_IDLE, LANE_APPLYING, LANE_WAITING, LANE_STOPPED };
 const char *lane_state_name(enum lane_state state);
 
 struct lane_partition {
@@ -56,7 +58,7 @@ struct lane_status {
     const char *pipeline, *group, *target;
     size_t index;
     enum lane_state state;
-    bool joined, kafka_away, target_ready, stuck;
+    bool joined, without_topics, kafka_away, target_ready, letters_ready, stuck;
     int exit_code; /* of its failure, 0: none */
     char last_error[ERROR_TEXT_BYTES];
 };

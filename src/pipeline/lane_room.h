@@ -1,5 +1,5 @@
-/* What the files of a lane share: lane.c, consumer.c, rebalance.c, writer.c. Nobody else includes
- * it. */
+/* What the files of a lane share: lane.c, consumer.c, rebalance.c, gaps.c, writer.c. Nobody else
+ * includes it. */
 #ifndef LANE_ROOM_H
 #define LANE_ROOM_H
 
@@ -28,6 +28,7 @@ struct lane {
     const struct pipeline_settings *pipeline;
     const struct target_settings *target;
     const struct lane_limits *limits;
+    struct source_schema *schema; /* of the schema topic, NULL: none is followed */
     size_t index;
     char index_text[24];
     int finished_fd;
@@ -50,6 +51,7 @@ struct lane {
     bool held;          /* partitions are paused: no batch is free */
     int64_t starved_us; /* since when no batch is free, 0: one is */
     int64_t next_tick_us, next_commit_us;
+    int64_t join_at_us; /* 0: has been done */
     unsigned decode_failures;
 
     /* The request's: the consumer's unless request_out. */
@@ -60,13 +62,15 @@ struct lane {
     struct sink *sink;
     struct deadletter *deadletter;
     int refusal_code; /* exit code of a fatal dead letter, 0: none */
+    int64_t patience; /* attempts at a batch with rows that a key refuses; -1: as configured */
+    bool letters_failed; /* the last attempt: for the dead-letter topic, not the target */
     struct {
         double letters; /* put aside and not yet forgotten: max_per_minute of them fade a minute */
         int64_t at_us;
     } fuse;
 
     /* Shared. */
-    atomic_bool stop, abandon, failed, ended, target_ready;
+    atomic_bool stop, abandon, failed, ended, target_ready, letters_ready;
     atomic_int writer_state; /* enum lane_state: IDLE, APPLYING, WAITING, STOPPED */
     atomic_int_fast64_t consumer_beat_us, writer_beat_us;
     struct metrics metrics;
@@ -108,6 +112,17 @@ void rebalance_locate(struct lane *lane); /* start partitions whose offset is kn
 void rebalance_hold(struct lane *lane, bool hold);
 void rebalance_commit(struct lane *lane, int wait_ms);
 int64_t rebalance_due_ms(const struct lane *lane, int64_t limit_ms); /* until something is to do */
+
+/* gaps.c, consumer thread */
+/* Which partitions that are LOCATING hold other records than those that the stored offset is about?
+ * Those are dealt with. */
+void gaps_look(struct lane *lane);
+/* Kafka has no record where the partition is to go on. */
+void gaps_out_of_range(struct lane *lane, struct partition *partition);
+
+/* consumer.c: everything below `offset` counts as applied when the batch is that is being filled.
+ * False: not now. */
+bool consumer_pass(struct lane *lane, struct partition *partition, int64_t offset);
 
 void *writer_main(void *lane);
 

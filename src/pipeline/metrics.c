@@ -87,6 +87,7 @@ void metrics_applied(struct metrics *metrics, const struct batch *batch,
     add(&metrics->columns_changed, result->columns_changed);
     add(&metrics->nul_stripped, result->nul_stripped);
     add(&metrics->values_lost, result->values_lost);
+    add(&metrics->values_rounded, result->values_rounded);
     add(&metrics->rejects_decode, decode);
     add(&metrics->rejects_apply, batch->reject_count - decode);
     for (int i = 0; i < PASS_COUNT; i++)
@@ -130,6 +131,8 @@ static const struct counter_row counter_rows[] = {
     ROW("values_lost_total", "",
         "Values that a key change did not carry and no old row had: NULL in the target",
         values_lost),
+    ROW("values_rounded_total", "",
+        "Values that had more digits than their column and were rounded", values_rounded),
     ROW("nul_stripped_total", "", "Values that lost a U+0000, with nul: strip", nul_stripped),
     ROW("records_rejected_total", ",stage=\"decode\"", "Records set aside in the dead-letter topic",
         rejects_decode),
@@ -141,7 +144,13 @@ static const struct counter_row counter_rows[] = {
     ROW(SAME, ",reason=\"message\"", NULL, passed[PASS_MESSAGE]),
     ROW(SAME, ",reason=\"tombstone\"", NULL, passed[PASS_TOMBSTONE]),
     ROW(SAME, ",reason=\"skipped\"", NULL, passed[PASS_SKIPPED]),
-    ROW("retries_total", "", "Attempts that met an outage", retries),
+    ROW("retries_total", "", "Attempts that met an outage, or a row whose partner (by a unique or foreign key) has yet to "
+        "come",
+        retries),
+    ROW("offset_gaps_total", "",
+        "Times that a partition went on elsewhere, since Kafka had no record at the next offset or "
+        "the topic was made anew",
+        offset_gaps),
     ROW("batches_fenced_total", "", "Batches dropped because their offsets had moved", fenced),
     ROW("batches_abandoned_total", "", "Batches given up at a rebalance or shutdown", abandoned),
     ROW("rebalances_total", "", "Partitions assigned or revoked", rebalances),
@@ -231,11 +240,13 @@ static void write_states(struct buffer *out, size_t count, const struct lane_sta
                           statuses[i].state == state);
         }
     write_head(out, "lane_ready", "gauge",
-               "1 when the lane is in its group and its target answers");
+               "1 when the lane is in its group, and its target and dead-letter topic answer");
     for (size_t i = 0; i < count; i++) {
         buffer_puts(out, "ods_sink_lane_ready{");
         write_labels(out, &statuses[i]);
-        buffer_printf(out, "} %d\n", statuses[i].joined && statuses[i].target_ready);
+        buffer_printf(out, "} %d\n",
+                      (statuses[i].joined || statuses[i].without_topics) &&
+                          statuses[i].target_ready && statuses[i].letters_ready);
     }
 }
 

@@ -11,6 +11,7 @@
  *         │   ├ consumer thread    consumer.c: Kafka → decode → batch
  *         │   │                    rebalance.c: partitions come and go, where each starts
  *         │   └ writer thread      writer.c: batch → target, outages, dead letters
+ *         ├ follower thread        follower.c: the schema topic, for pipelines that have one
  *         └ http thread            http.c, metrics.c: what the lanes show
  *
  * A lane that fails takes the daemon down, in order: a process that does half of its work and seems
@@ -24,6 +25,8 @@
 
 #include "cli/cli.h"
 #include "core/log.h"
+#include "decoder/schema_topic.h"
+#include "pipeline/follower.h"
 #include "pipeline/http.h"
 #include "pipeline/lane.h"
 
@@ -31,6 +34,8 @@ struct pipelines {
     struct lane_limits limits;
     struct lane **lanes;
     size_t count, capacity;
+    struct follower **followers; /* of those that have a schema topic */
+    size_t follower_count;
     struct http *http;
     int finished_fd;
 };
@@ -47,10 +52,18 @@ static enum ods_status start_pipeline(struct pipelines *pipelines, const struct 
                                       const struct pipeline_settings *pipeline, int *exit_code,
                                       struct error *error)
 {
+    struct follower *follower = NULL;
+    if (schema_topic_is_set(pipeline)) {
+        enum ods_status status = follower_start(&follower, settings, pipeline, error);
+        if (status != ODS_OK)
+            return status;
+        pipelines->followers[pipelines->follower_count++] = follower;
+    }
     for (size_t i = 0; i < (size_t) pipeline->lanes; i++) {
         struct lane *lane;
-        enum ods_status status = lane_start(&lane, settings, pipeline, &pipelines->limits, i,
-                                            pipelines->finished_fd, exit_code, error);
+        enum ods_status status =
+            lane_start(&lane, settings, pipeline, &pipelines->limits, follower_schema(follower), i,
+                       pipelines->finished_fd, exit_code, error);
         if (status != ODS_OK)
             return status;
         pipelines->lanes[pipelines->count++] = lane;
@@ -88,9 +101,10 @@ enum ods_status pipelines_start(struct pipelines **out, const struct settings *s
     lane_limits_set(&pipelines->limits, settings);
     pipelines->capacity = count_lanes(settings);
     pipelines->lanes = calloc(pipelines->capacity + 1, sizeof(struct lane *));
+    pipelines->followers = calloc(settings->pipeline_count + 1, sizeof(struct follower *));
     pipelines->finished_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     enum ods_status status;
-    if (!pipelines->lanes || pipelines->finished_fd < 0)
+    if (!pipelines->lanes || !pipelines->followers || pipelines->finished_fd < 0)
         status = error_set(error, ODS_FATAL, "out of memory or file descriptors for the pipelines");
     else
         status = start_all(pipelines, settings, exit_code, error);
@@ -118,7 +132,8 @@ void pipelines_look(struct pipelines *pipelines, struct pipelines_state *state)
         struct lane_status status;
         lane_status(pipelines->lanes[i], &status);
         state->joined += status.joined;
-        state->ready += status.joined && status.target_ready && !status.kafka_away;
+        state->ready += (status.joined || status.without_topics) && status.target_ready &&
+                        status.letters_ready && !status.kafka_away;
         state->stuck |= status.stuck;
         if (!state->failed)
             state->failed = status.exit_code;
@@ -155,9 +170,13 @@ int pipelines_join(struct pipelines *pipelines)
         if (!exit_code)
             exit_code = code;
     }
+    /* The lanes' decoders read what these know. */
+    for (size_t i = 0; i < pipelines->follower_count; i++)
+        follower_stop(pipelines->followers[i]);
     if (pipelines->finished_fd >= 0)
         close(pipelines->finished_fd);
     free(pipelines->lanes);
+    free(pipelines->followers);
     free(pipelines);
     return exit_code;
 }

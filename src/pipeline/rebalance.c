@@ -215,6 +215,7 @@ void rebalance_answer(struct lane *lane)
         }
         partition->state = PARTITION_LOCATING;
         partition->stored = partition->chain = partition->applied = answer->offset;
+        partition->stored_us = answer->offset == OFFSET_NONE ? 0 : answer->stored_us;
     }
 }
 
@@ -251,6 +252,7 @@ static void locate(struct lane *lane)
 {
     struct error error;
     error_init(&error);
+    gaps_look(lane);
     rd_kafka_topic_partition_list_t *list = list_due(lane, PARTITION_LOCATING), *unknown;
     if (!list)
         return;
@@ -313,8 +315,10 @@ void rebalance_commit(struct lane *lane, int wait_ms)
     rd_kafka_topic_partition_list_t *list = NULL;
     for (size_t i = 0; i < lane->assignment.count; i++) {
         struct partition *partition = lane->assignment.items[i];
-        if (partition->state == PARTITION_GONE || partition->applied == OFFSET_NONE ||
-            partition->applied == partition->committed)
+        if (partition->state == PARTITION_GONE || partition->applied == OFFSET_NONE)
+            continue;
+        /* The last word is said in any case: nobody waited for the answer to an earlier one. */
+        if (partition->applied == partition->committed && !wait_ms)
             continue;
         if (!list)
             list = rd_kafka_topic_partition_list_new(16);

@@ -4,6 +4,9 @@
  * An outage keeps the batch and waits, a bad record goes to the dead letters inside the sink's
  * transaction, a lost partition drops the batch, anything else stops the lane.
  */
+#include <stdio.h>
+#include <string.h>
+
 #include "cli/cli.h"
 #include "core/log.h"
 #include "core/time.h"
@@ -14,6 +17,8 @@ struct outage {
     struct backoff backoff;
     int64_t since_us; /* 0: there is none */
     struct rare rare;
+    int64_t said_us; /* when, and what, the log was told */
+    char said[ERROR_TEXT_BYTES];
 };
 
 static bool given_up(struct lane *lane, const struct slot *slot)
@@ -57,18 +62,31 @@ static bool begin_outage(struct lane *lane, struct outage *outage)
     return true;
 }
 
+/* Once at first, then once a minute, and soon when the reason is another one. */
+static bool is_news(struct outage *outage, const struct error *error)
+{
+    int64_t now_us = time_monotonic_us();
+    uint64_t held_back;
+    bool other = strcmp(outage->said, error->text) != 0 && now_us - outage->said_us >= 1000000;
+    if (!rare_due(&outage->rare, &held_back) && !other)
+        return false;
+    outage->said_us = now_us;
+    snprintf(outage->said, sizeof outage->said, "%s", error->text);
+    return true;
+}
+
 /* False: no more attempts. */
 static bool wait_out(struct lane *lane, const struct slot *slot, struct outage *outage,
                      struct error *error)
 {
-    uint64_t held_back;
     bool first = begin_outage(lane, outage);
     int64_t elapsed_ms = (time_monotonic_us() - outage->since_us) / 1000;
     int64_t most_ms = atomic_load(&lane->limits->retry_max_elapsed_ms);
     if (given_up(lane, slot) || atomic_load(&lane->stop))
         return false;
     atomic_fetch_add(&lane->metrics.retries, 1);
-    atomic_store(&lane->target_ready, false);
+    atomic_store(&lane->target_ready, lane->letters_failed);
+    atomic_store(&lane->letters_ready, !lane->letters_failed);
     lane_note_error(lane, error->text);
     if (most_ms > 0 && elapsed_ms >= most_ms) {
         error_prefix(error, "away for %lld s, longer than retry.max_elapsed_ms allows: ",
@@ -76,7 +94,7 @@ static bool wait_out(struct lane *lane, const struct slot *slot, struct outage *
         lane_fail(lane, CLI_TARGET, error);
         return false;
     }
-    if (rare_due(&outage->rare, &held_back)) {
+    if (is_news(outage, error)) {
         if (first)
             log_event(LOG_WARN, LANE_FIELDS(lane), "waiting, and trying again until it works: %s",
                       error->text);
@@ -92,6 +110,7 @@ static bool wait_out(struct lane *lane, const struct slot *slot, struct outage *
 static void end_outage(struct lane *lane, struct outage *outage)
 {
     atomic_store(&lane->target_ready, true);
+    atomic_store(&lane->letters_ready, true);
     if (!outage->since_us)
         return;
     log_event(LOG_INFO, LANE_FIELDS(lane), "goes on after %lld ms",
@@ -145,11 +164,19 @@ static enum ods_status before_commit(void *context, struct batch *batch, struct 
                       "cause, or raise the limit, and start again",
                       error);
     enum ods_status status = lane->deadletter->ops->deliver(lane->deadletter, batch, error);
+    lane->letters_failed = status == ODS_RETRY;
     if (status == ODS_OK)
         lane->fuse.letters += letters;
     if (status == ODS_FATAL)
         lane->refusal_code = CLI_SOURCE;
     return status;
+}
+
+static enum ods_status partitions(void *context, const char *topic, int32_t *count,
+                                  struct error *error)
+{
+    struct lane *lane = context;
+    return kafka_partitions(lane->source, topic, count, error);
 }
 
 static void notice(void *context, const char *text)
@@ -177,24 +204,76 @@ static void fail(struct lane *lane, struct error *error)
     lane_fail(lane, code, error);
 }
 
+/* Patience for the next batch with such rows: where waiting does not help, a stream of them must
+ * not make each batch wait its full time. */
+static int64_t patience_of(const struct lane *lane)
+{
+    int64_t most = atomic_load(&lane->limits->constraint_attempts);
+    return lane->patience >= 0 && lane->patience < most ? lane->patience : most;
+}
+
+static void learn_patience(struct lane *lane, const struct batch *batch, int64_t had)
+{
+    bool in_vain = false;
+    for (uint32_t i = 0; i < batch->reject_count; i++)
+        in_vain |= batch->rejects[i].error.sqlstate[0] == '2' &&
+                   batch->rejects[i].error.sqlstate[1] == '3';
+    if (batch->patience < had)
+        lane->patience = !in_vain ? -1 : had > 1 ? had / 2 : 1;
+}
+
+/* No outage: the target is there, and what stands before the row is in it. */
+static void wait_for_partner(struct lane *lane, const struct slot *slot, struct backoff *backoff,
+                             const struct error *error)
+{
+    if (!backoff->attempts)
+        log_event(LOG_INFO, LANE_FIELDS(lane), "%s", error->text);
+    atomic_fetch_add(&lane->metrics.retries, 1);
+    lane_note_error(lane, error->text);
+    set_state(lane, LANE_WAITING);
+    pause_for(lane, slot, backoff_next_ms(backoff));
+}
+
+/* False: no more attempts. */
+static bool wait_more(struct lane *lane, const struct slot *slot, struct outage *outage,
+                      struct backoff *partner, int64_t had_patience, struct error *error)
+{
+    if (slot->batch->patience == had_patience)
+        return wait_out(lane, slot, outage, error);
+    end_outage(lane, outage);
+    if (given_up(lane, slot) || atomic_load(&lane->stop))
+        return false;
+    wait_for_partner(lane, slot, partner, error);
+    return true;
+}
+
 static enum ods_status apply(struct lane *lane, struct slot *slot, struct outage *outage)
 {
-    const struct apply_hooks hooks = {
-        .notice = notice, .before_commit = before_commit, .context = lane};
-    struct apply_result result;
+    const struct apply_hooks hooks = {.notice = notice,
+                                      .before_commit = before_commit,
+                                      .partitions = partitions,
+                                      .context = lane};
+    struct apply_result result = {0};
+    struct backoff partner;
     struct error error;
     enum ods_status status;
-    int64_t started_us;
+    int64_t started_us, patience = patience_of(lane), had_patience;
+    backoff_init(&partner, atomic_load(&lane->limits->retry_initial_ms),
+                 atomic_load(&lane->limits->retry_max_ms));
+    slot->batch->patience = patience;
     do {
         if (given_up(lane, slot))
             return ODS_RETRY;
         error_init(&error);
-        result = (struct apply_result){0};
+        had_patience = slot->batch->patience;
+        lane->letters_failed = false;
         set_state(lane, LANE_APPLYING);
         started_us = time_monotonic_us();
         status = lane->sink->ops->apply(lane->sink, slot->batch, &hooks, &result, &error);
-    } while (status == ODS_RETRY && wait_out(lane, slot, outage, &error));
+    } while (status == ODS_RETRY && wait_more(lane, slot, outage, &partner, had_patience, &error));
 
+    if (status == ODS_OK)
+        learn_patience(lane, slot->batch, patience);
     if (status == ODS_OK) {
         end_outage(lane, outage);
         metrics_applied(&lane->metrics, slot->batch, &result, time_monotonic_us() - started_us);

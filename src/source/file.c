@@ -85,6 +85,12 @@ static const char *intern_topic(struct file_source *source, struct slice name)
     return topic->name;
 }
 
+static bool no_memory(struct json_scan *scan)
+{
+    scan->out_of_memory = true;
+    return json_fail(scan, "out of memory");
+}
+
 /* --- headers --- */
 
 static size_t file_headers(const struct record *record, struct header *headers, size_t max)
@@ -131,10 +137,8 @@ static bool read_headers(struct json_scan *scan, struct arena *arena, struct hea
     size_t pairs = count_strings(*scan, arena) / 2;
     struct header_list *headers =
         arena_alloc(arena, sizeof *headers + pairs * sizeof(struct header));
-    if (!headers) {
-        scan->out_of_memory = true;
-        return json_fail(scan, "out of memory");
-    }
+    if (!headers)
+        return no_memory(scan);
     headers->count = 0;
     scan->at++;
     if (!json_take(scan, ']')) {
@@ -148,7 +152,7 @@ static bool read_headers(struct json_scan *scan, struct arena *arena, struct hea
                                       .value = value.bytes,
                                       .length = value.length};
             if (!header->name)
-                return json_fail(scan, "out of memory");
+                return no_memory(scan);
         } while (json_take(scan, ','));
         if (!json_take(scan, ']'))
             return json_fail(scan, "headers that are no list of names and values");
@@ -176,7 +180,9 @@ static bool read_base64(struct json_scan *scan, struct arena *arena, struct slic
         return true;
     unsigned char *decoded = arena_alloc(arena, BASE64_DECODED_MAX(text.length) + 1);
     bytes->bytes = (char *) decoded;
-    return (decoded && base64_decode(text.bytes, text.length, decoded, &bytes->length)) ||
+    if (!decoded)
+        return no_memory(scan);
+    return base64_decode(text.bytes, text.length, decoded, &bytes->length) ||
            json_fail(scan, "a member that is not base64");
 }
 

@@ -19,31 +19,41 @@
 #include "core/log.h"
 #include "core/time.h"
 
-#define CALL_TIMEOUT_MS    2000
-#define ASSIGNMENT_WAIT_US INT64_C(4000000)
-#define RARE_US            INT64_C(60000000)
-#define NUDGE_BYTES        262144 /* taken since fetching was last asked for */
-#define NUDGE_BACKLOG      100    /* messages that must have waited, for an empty queue to count */
-#define NUDGE_TIMEOUT_MS   1      /* the request wakes the thread; its answer is of no use */
+#define CALL_TIMEOUT_MS     2000
+#define ASSIGNMENT_WAIT_US  INT64_C(4000000)
+#define UNSUBSCRIBE_WAIT_US INT64_C(1000000)
+#define RARE_US             INT64_C(60000000)
+#define LOOK_US             INT64_C(3000000) /* between two looks for topics that match */
+#define PROD_US             INT64_C(150000)
+#define NUDGE_BYTES         262144 /* taken since fetching was last asked for */
+#define NUDGE_BACKLOG       100    /* messages that must have waited, for an empty queue to count */
+#define NUDGE_TIMEOUT_MS    1      /* the request wakes the thread; its answer is of no use */
+#define START_US            INT64_C(1100000) /* as long as a broker's thread may sleep */
+#define START_NUDGE_US      INT64_C(20000)
+
+/* Of the leak detector, where the program is built with it. */
+extern void __lsan_ignore_object(const void *object) __attribute__((weak));
 
 struct kafka_source {
     rd_kafka_t *rk;
     rd_kafka_queue_t *queue;
     struct kafka_events events;
-    const char *pipeline;
+    const struct pipeline_settings *pipeline;
     char lane[24];
     size_t queue_peak;  /* messages waiting at most since fetching was last asked for */
     size_t taken_bytes; /* since then */
+    int64_t starting_until_us, next_nudge_us;
     bool nudge;         /* this librdkafka needs kafka_keep_fetching() */
+    bool has_joined;    /* kafka_join() was called */
     bool was_assigned;  /* at least once */
     bool must_leak;     /* left without ever having been assigned anything: not closed */
-    atomic_bool joined, away;
+    atomic_bool joined, away, without_topics;
     struct rare trouble, missing_topic;
-    int64_t next_probe_us;
+    int64_t next_probe_us, next_look_us, next_prod_us;
 };
 
 #define LOG_FIELDS(source)                                                                         \
-    ((const char *const[]){"pipeline", (source)->pipeline, "lane", (source)->lane, NULL})
+    ((const char *const[]){"pipeline", (source)->pipeline->name, "lane", (source)->lane, NULL})
 
 bool rare_due(struct rare *rare, uint64_t *held_back)
 {
@@ -125,6 +135,7 @@ static void on_assign(struct kafka_source *source, rd_kafka_topic_partition_list
     assign_paused(source, partitions);
     source->was_assigned = true;
     atomic_store(&source->joined, true);
+    atomic_store(&source->without_topics, false);
     is_back(source);
     log_rebalance(source, "assigned", partitions);
     source->events.assigned(source->events.context, partitions);
@@ -145,9 +156,9 @@ static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code,
     log_failure(source, rd_kafka_incremental_unassign(rk, partitions));
 }
 
-static enum ods_status subscribe(struct kafka_source *source,
-                                 const struct pipeline_settings *pipeline, struct error *error)
+enum ods_status kafka_join(struct kafka_source *source, struct error *error)
 {
+    const struct pipeline_settings *pipeline = source->pipeline;
     rd_kafka_topic_partition_list_t *topics =
         rd_kafka_topic_partition_list_new((int) pipeline->topics.count);
     for (size_t i = 0; i < pipeline->topics.count; i++)
@@ -157,6 +168,7 @@ static enum ods_status subscribe(struct kafka_source *source,
     if (code)
         return error_set(error, ODS_FATAL, "pipeline \"%s\": can't subscribe: %s", pipeline->name,
                          rd_kafka_err2str(code));
+    source->has_joined = true;
     return ODS_OK;
 }
 
@@ -174,7 +186,8 @@ enum ods_status kafka_open(struct kafka_source **out, const struct settings *set
     if (!source || !conf)
         goto out;
     source->events = *events;
-    source->pipeline = pipeline->name;
+    source->pipeline = pipeline;
+    source->next_look_us = time_monotonic_us() + LOOK_US;
     snprintf(source->lane, sizeof source->lane, "%zu", lane);
     source->nudge = rd_kafka_version() < VERSION_FETCH_QUEUE_BACKOFF;
     rd_kafka_conf_set_opaque(conf, source);
@@ -189,7 +202,7 @@ enum ods_status kafka_open(struct kafka_source **out, const struct settings *set
     rd_kafka_poll_set_consumer(source->rk);
     source->queue = rd_kafka_queue_get_consumer(source->rk);
     rd_kafka_queue_io_event_enable(source->queue, wake_fd, &one, sizeof one);
-    status = subscribe(source, pipeline, error);
+    status = ODS_OK;
 out:
     if (conf)
         rd_kafka_conf_destroy(conf);
@@ -210,22 +223,53 @@ static bool is_member(const struct kafka_source *source)
     return known;
 }
 
+/* Events are served meanwhile; what they bring is dropped. */
+static void poll_until(struct kafka_source *source,
+                       bool (*until)(const struct kafka_source *source), int64_t at_most_us)
+{
+    int64_t until_us = time_monotonic_us() + at_most_us;
+    while (!until(source) && time_monotonic_us() < until_us) {
+        rd_kafka_message_t *message = rd_kafka_consumer_poll(source->rk, 20);
+        if (message)
+            rd_kafka_message_destroy(message);
+    }
+}
+
+static bool is_no_member(const struct kafka_source *source)
+{
+    return !is_member(source);
+}
+
+static bool is_settled(const struct kafka_source *source)
+{
+    return source->was_assigned || !is_member(source);
+}
+
+static bool has_partitions(const struct kafka_source *source)
+{
+    rd_kafka_topic_partition_list_t *partitions;
+    if (rd_kafka_assignment(source->rk, &partitions))
+        return false;
+    bool any = partitions->cnt > 0;
+    rd_kafka_topic_partition_list_destroy(partitions);
+    return any;
+}
+
 void kafka_leave(struct kafka_source *source)
 {
-    int64_t until_us = time_monotonic_us() + ASSIGNMENT_WAIT_US;
     rd_kafka_queue_io_event_enable(source->queue, -1, NULL, 0);
     /* Closing a consumer between its joining and its first assignment makes librdkafka 2.0 fail an
      * assertion of its sticky assignor. So an assignment that is on its way is waited for, and who
      * never had one (the answer to its join may come any moment) leaves without being closed. */
-    while (!source->was_assigned && is_member(source) && time_monotonic_us() < until_us) {
-        rd_kafka_message_t *message = rd_kafka_consumer_poll(source->rk, 50);
-        if (message)
-            rd_kafka_message_destroy(message);
-    }
-    source->must_leak = !source->was_assigned;
-    if (source->must_leak)
+    poll_until(source, is_settled, ASSIGNMENT_WAIT_US);
+    source->must_leak = source->has_joined && !source->was_assigned;
+    /* Closing tells the group only when partitions are given back. Without any it would count as a
+     * member until its session is over. */
+    if (source->has_joined && !has_partitions(source)) {
         rd_kafka_unsubscribe(source->rk);
-    else
+        poll_until(source, is_no_member, UNSUBSCRIBE_WAIT_US);
+    }
+    if (!source->must_leak)
         rd_kafka_consumer_close(source->rk);
 }
 
@@ -235,8 +279,14 @@ void kafka_close(struct kafka_source *source)
         return;
     if (source->queue)
         rd_kafka_queue_destroy(source->queue);
-    if (source->rk && source->must_leak)
-        return; /* the process ends; its callbacks may still use the source */
+    if (source->rk && source->must_leak) {
+        /* The process ends; its callbacks may still use the source. */
+        if (__lsan_ignore_object) {
+            __lsan_ignore_object(source);
+            __lsan_ignore_object(source->rk);
+        }
+        return;
+    }
     if (source->rk)
         rd_kafka_destroy(source->rk);
     free(source);
@@ -252,6 +302,24 @@ rd_kafka_message_t *kafka_poll(struct kafka_source *source)
     return message;
 }
 
+/* Partitions that have just been started: the threads that are to fetch them may still sleep, and
+ * the order to start reaches them some time after it was given. */
+static bool is_starting(struct kafka_source *source)
+{
+    int64_t now_us = source->starting_until_us ? time_monotonic_us() : 0;
+    if (now_us > source->starting_until_us)
+        source->starting_until_us = 0;
+    if (!source->starting_until_us || now_us < source->next_nudge_us)
+        return false;
+    source->next_nudge_us = now_us + START_NUDGE_US;
+    return true;
+}
+
+int64_t kafka_patience_ms(const struct kafka_source *source)
+{
+    return source->nudge && source->starting_until_us ? START_NUDGE_US / 1000 : INT64_MAX;
+}
+
 /* A request to the partitions' leaders wakes their threads, which then see that there is room. It
  * is worth one round trip each time that the queue has emptied to half of what it held: measured
  * with 4 KB records and a consumer of 10 us a record, 77,000 instead of 5,700 a second. */
@@ -259,12 +327,13 @@ void kafka_keep_fetching(struct kafka_source *source)
 {
     if (!source->nudge)
         return;
+    bool starting = is_starting(source);
     size_t waiting = rd_kafka_queue_length(source->queue);
     if (waiting > source->queue_peak)
         source->queue_peak = waiting;
     bool drained = waiting == 0 && source->queue_peak >= NUDGE_BACKLOG;
     bool halved = waiting <= source->queue_peak / 2 && source->taken_bytes >= NUDGE_BYTES;
-    if (!drained && !halved)
+    if (!drained && !halved && !starting)
         return;
     source->queue_peak = waiting;
     source->taken_bytes = 0;
@@ -307,6 +376,7 @@ enum ods_status kafka_start_partitions(struct kafka_source *source,
     rd_kafka_topic_partition_list_destroy(bad);
     rd_kafka_topic_partition_list_destroy(good);
     source->queue_peak = 0;
+    source->starting_until_us = time_monotonic_us() + START_US;
     return ODS_OK;
 }
 
@@ -330,6 +400,35 @@ enum ods_status kafka_watermarks(struct kafka_source *source, const char *topic,
     if (code)
         return error_set(error, ODS_RETRY, "topic %s partition %d: can't ask for its offsets: %s",
                          topic, (int) partition, rd_kafka_err2str(code));
+    return ODS_OK;
+}
+
+enum ods_status kafka_offsets_at(struct kafka_source *source,
+                                 rd_kafka_topic_partition_list_t *partitions, struct error *error)
+{
+    rd_kafka_resp_err_t code = rd_kafka_offsets_for_times(source->rk, partitions, CALL_TIMEOUT_MS);
+    if (code)
+        return error_set(error, ODS_RETRY, "can't ask which offsets have a time: %s",
+                         rd_kafka_err2str(code));
+    return ODS_OK;
+}
+
+enum ods_status kafka_partitions(struct kafka_source *source, const char *topic, int32_t *count,
+                                 struct error *error)
+{
+    const struct rd_kafka_metadata *metadata = NULL;
+    rd_kafka_topic_t *handle = rd_kafka_topic_new(source->rk, topic, NULL);
+    rd_kafka_resp_err_t code =
+        handle ? rd_kafka_metadata(source->rk, 0, handle, &metadata, CALL_TIMEOUT_MS)
+               : rd_kafka_last_error();
+    *count = !code && metadata->topic_cnt == 1 ? metadata->topics[0].partition_cnt : 0;
+    if (metadata)
+        rd_kafka_metadata_destroy(metadata);
+    if (handle)
+        rd_kafka_topic_destroy(handle);
+    if (*count <= 0)
+        return error_set(error, ODS_RETRY, "topic %s: can't ask how many partitions it has: %s",
+                         topic, code ? rd_kafka_err2str(code) : "no answer");
     return ODS_OK;
 }
 
@@ -365,16 +464,56 @@ bool kafka_joined(const struct kafka_source *source)
     return atomic_load(&source->joined);
 }
 
+bool kafka_without_topics(const struct kafka_source *source)
+{
+    return atomic_load(&source->without_topics);
+}
+
 bool kafka_away(const struct kafka_source *source)
 {
     return atomic_load(&source->away);
 }
 
+/* A consumer that finds none of its topics does not join its group. */
+static void look_for_topics(struct kafka_source *source)
+{
+    const struct rd_kafka_metadata *metadata;
+    if (rd_kafka_metadata(source->rk, 1, NULL, &metadata, 1000))
+        return;
+    bool found = false;
+    for (int i = 0; i < metadata->topic_cnt && !found; i++)
+        found = kafka_topic_matches(source->pipeline, metadata->topics[i].topic);
+    rd_kafka_metadata_destroy(metadata);
+    if (!found && !atomic_exchange(&source->without_topics, true))
+        log_event(LOG_WARN, LOG_FIELDS(source),
+                  "no topic matches \"topics\" yet; they are picked up when they appear");
+    else if (found)
+        atomic_store(&source->without_topics, false);
+}
+
+/* librdkafka's main thread looks at its clock when something wakes it, else once a second, so that
+ * heartbeats come late, and with them the news that another member joins and waits. A question
+ * wakes it. */
+void kafka_prod(struct kafka_source *source)
+{
+    int64_t now_us = time_monotonic_us();
+    if (now_us < source->next_prod_us)
+        return;
+    source->next_prod_us = now_us + PROD_US;
+    is_member(source);
+}
+
 void kafka_housekeep(struct kafka_source *source)
 {
-    if (!atomic_load(&source->joined) && is_member(source))
-        atomic_store(&source->joined, true);
     int64_t now_us = time_monotonic_us();
+    if (!atomic_load(&source->joined) && is_member(source)) {
+        atomic_store(&source->joined, true);
+        atomic_store(&source->without_topics, false);
+    }
+    if (!atomic_load(&source->joined) && now_us >= source->next_look_us) {
+        source->next_look_us = now_us + LOOK_US;
+        look_for_topics(source);
+    }
     if (atomic_load(&source->away) && now_us >= source->next_probe_us) {
         /* Without records nothing else tells that the brokers are back. */
         const struct rd_kafka_metadata *metadata;

@@ -1,6 +1,7 @@
 /* What librdkafka is told: our defaults, over them the user's properties, over them what ods-sink
  * depends on. Any thread; no state. */
 #include "source/kafka_conf.h"
+#include "source/kafka.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -84,13 +85,14 @@ static const char *const consumer_defaults[] = {
     "topic.metadata.refresh.interval.ms", "10000", /* topics that appear later */
     /* A member that dies is missed for so long; one that hangs is fenced by the target anyway. */
     "session.timeout.ms", "10000",
-    "heartbeat.interval.ms", "1000",
+    /* The answer says that another member joins: until then its partitions stand still. */
+    "heartbeat.interval.ms", "300",
     "isolation.level", "read_committed",
-    "queued.max.messages.kbytes", "4096",
+    "queued.max.messages.kbytes", "6144",
     "queued.min.messages", "100000",
     /* Of compressed records: what they unpack to is many times as much. */
-    "fetch.message.max.bytes", "131072",
-    "fetch.max.bytes", "524288",
+    "fetch.message.max.bytes", "262144",
+    "fetch.max.bytes", "1048576",
     "fetch.wait.max.ms", "100",
     "fetch.error.backoff.ms", "100",
     "reconnect.backoff.max.ms", "5000",
@@ -126,6 +128,21 @@ static const char *property_of(const struct kafka_settings *kafka, const char *n
     return value;
 }
 
+static int64_t number_of(const struct kafka_settings *kafka, const char *name)
+{
+    const char *value = property_of(kafka, name);
+    for (const char *const *pair = consumer_defaults; !value && *pair; pair += 2)
+        if (strcmp(pair[0], name) == 0)
+            value = pair[1];
+    return value ? strtoll(value, NULL, 10) : 0;
+}
+
+int64_t kafka_queue_bytes(const struct kafka_settings *kafka)
+{
+    return number_of(kafka, "queued.max.messages.kbytes") * 1024 +
+           number_of(kafka, "fetch.max.bytes");
+}
+
 rd_kafka_conf_t *kafka_consumer_conf(const struct settings *settings,
                                      const struct pipeline_settings *pipeline, size_t lane,
                                      struct error *error)
@@ -138,7 +155,7 @@ rd_kafka_conf_t *kafka_consumer_conf(const struct settings *settings,
         "auto.offset.reset", "error",
         "partition.assignment.strategy", "cooperative-sticky",
         "allow.auto.create.topics", "false",
-        "enable.partition.eof", "false",
+        "enable.partition.eof", "true",
         NULL,
     };
     /* clang-format on */

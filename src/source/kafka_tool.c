@@ -112,6 +112,25 @@ enum ods_status kafka_tool_offset_at(struct kafka_tool *tool, const char *topic,
                 : ODS_OK;
 }
 
+/* --- following ------------------------------------------------------------------------------ */
+
+enum ods_status kafka_tool_follow(struct kafka_tool *tool, const char *topic, const int64_t *next,
+                                  int32_t count, struct error *error)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(count);
+    for (int32_t i = 0; i < count; i++)
+        rd_kafka_topic_partition_list_add(list, topic, i)->offset =
+            next[i] ? next[i] : RD_KAFKA_OFFSET_BEGINNING;
+    rd_kafka_resp_err_t code = rd_kafka_assign(tool->rk, list);
+    rd_kafka_topic_partition_list_destroy(list);
+    return code ? unanswered(tool, "assign", rd_kafka_err2str(code), error) : ODS_OK;
+}
+
+rd_kafka_message_t *kafka_tool_poll(struct kafka_tool *tool, int wait_ms)
+{
+    return rd_kafka_consumer_poll(tool->rk, wait_ms);
+}
+
 /* --- reading -------------------------------------------------------------------------------- */
 
 struct reading {

@@ -30,6 +30,14 @@ enum ods_status kafka_tool_read(struct kafka_tool *tool, const char *topic, cons
                                 bool (*take)(void *context, rd_kafka_message_t *message),
                                 void *context, struct error *error);
 
+/* From now on kafka_tool_poll() delivers the topic's partitions 0 to count - 1, each from next[]
+ * on, also what is written later. */
+enum ods_status kafka_tool_follow(struct kafka_tool *tool, const char *topic, const int64_t *next,
+                                  int32_t count, struct error *error);
+/* A message, or NULL. It may be an error or, with the offset that will be next, the passing end of
+ * a partition; freed by rd_kafka_message_destroy(). */
+rd_kafka_message_t *kafka_tool_poll(struct kafka_tool *tool, int wait_ms);
+
 /* First and next-to-be-written offset. */
 enum ods_status kafka_tool_ends(struct kafka_tool *tool, const char *topic, int32_t partition,
                                 int64_t *low, int64_t *high, struct error *error);

@@ -1,27 +1,86 @@
-"""Write the golden fixtures' records as seeds for fuzz_debezium: seeds.py FOLDER."""
+"""Write what the fuzzers start from: seeds.py FOLDER makes a folder of seeds for each fuzzer.
+
+Records come from the golden cases, values from their columns, configurations from the examples and
+the unit tests' cases.
+"""
 
 import json
 import pathlib
 import sys
 
-GOLDEN = pathlib.Path(__file__).parent.parent / "golden"
+TESTS = pathlib.Path(__file__).parent.parent
+LARGEST = 20000
+
+# What fuzz_conversions.c chooses by the first byte, in its order.
+CONVERSIONS = [
+    [b"", b"AA==", b"AAE=", b"AAEC", b"//79", b"AB==", b"AAA"],
+    [b"0", b"-0.00", b"1.5E3", b"123456789.123456789", b"1e-16383", b"9e131071", b"+1", b"00.10"],
+    [b"\2\0\0\0\0\0\0\0\x04\xd2", b"\0" * 8 + b"\x80" + b"\0" * 40, b"\xff" * 30,
+     b"\xfe\xff\xff\xff\0\0\0\0\x7f"],
+    [b"2025-12-19T08:02:27.123456Z", b"2024-02-29", b"-0044-03-15T24:00:00+05:30",
+     b"+294247-01-10T04:00:54.775807Z", b"0001-01-01T00:00:00.9999999-00:00:01"],
+    [b"13:51:30.123456", b"24:00:00", b"23:59:60", b"09:05", b"\xff" * 7 + b"\x7f"],
+    [b'{"a":[1,-2.5e3,"\\u00e9\\ud83d\\ude00",null,true]}', b"-9223372036854775808",
+     b"18446744073709551616", b'"\xc3\xa9"', b"[" * 520, b"NaN"],
+    [b"P1Y2M3DT4H5M6.789S", b"P-1Y-2M", b"PT-0.000001S", b"P2147483647M", b"P1W"],
+    [b"bigint unsigned", b"decimal(10,2)", b"timestamp us", b"bytes hex", b"varchar(20)[]"],
+    [b"0.1", b"1e300", b"-3.4028235e38", b"4.9e-324", b"Infinity", b"123456789012345678"],
+]
+
+# Heads for fuzz_encode.c: every target with a few meanings and kinds.
+TARGETS, KINDS = 25, {"integer": 3, "number": 5, "text": 6, "bytes": 7, "json": 8}
+VALUES = [
+    ("integer", b"\x80\x51\x01\0\0\0\0\0"), ("integer", b"\xff" * 7 + b"\x7f"),
+    ("number", b"12345.678"), ("number", b"-1e-400"), ("text", b"2025-12-19T08:02:27.123456Z"),
+    ("text", b"13:51:30"), ("text", b"true"), ("text", b"12.50"), ("text", b"MTIzNA=="),
+    ("text", b"5b6ee4f4-8b0f-4b3c-9d9e-0d6b0a3f2a11"), ("text", b"a,b,c"), ("text", b"P1DT2H"),
+    ("bytes", b"\x04\xd2"), ("bytes", b"\x80" + b"\0" * 20),
+    ("json", b'{"scale":2,"value":"BNI="}'), ("json", b'{"x":1.5,"y":2,"wkb":"AQEAAAA=","srid":1}'),
+    ("json", b'["a",null,"b c",9999999999999999999]'), ("json", b'{"a":"b","c":null}'),
+    ("json", b'{"dimensions":5,"vector":{"1":1.0}}'), ("json", b'{"year":2024,"month":2,"day":29}'),
+]
 
 
-def main():
-    folder = pathlib.Path(sys.argv[1])
-    folder.mkdir(parents=True, exist_ok=True)
-    for path in sorted(GOLDEN.glob("*/*.jsonl")):
+def golden_records():
+    """Every record of the golden cases: a name, its line, and its members."""
+    for path in sorted((TESTS / "golden").glob("*/*.jsonl")):
         if path.name.startswith(("expect", "schema")):
             continue
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines()):
             try:
                 record = json.loads(line)
-                seed = (record.get("key") or "") + "\n" + (record.get("payload") or "")
-            except (ValueError, AttributeError):
-                continue
-            if len(seed) < 20000:
-                name = f"{path.parent.name}-{path.stem}-{number}"
-                (folder / name).write_text(seed, encoding="utf-8", errors="surrogatepass")
+            except ValueError:
+                record = {}
+            if isinstance(record, dict):
+                yield f"{path.parent.name}-{path.stem}-{number}", line, record
+
+
+def write(folder, name, seed):
+    folder.mkdir(parents=True, exist_ok=True)
+    if len(seed) < LARGEST:
+        (folder / name).write_bytes(seed)
+
+
+def main():
+    corpus = pathlib.Path(sys.argv[1])
+    for name, line, record in golden_records():
+        text = (record.get("key") or "") + "\n" + (record.get("payload") or "")
+        write(corpus / "fuzz_debezium", name, text.encode("utf-8", "surrogatepass"))
+        write(corpus / "fuzz_records", name, line.encode("utf-8", "surrogatepass"))
+    for choice, inputs in enumerate(CONVERSIONS):
+        for number, text in enumerate(inputs):
+            write(corpus / "fuzz_conversions", f"{choice}-{number}", bytes([choice]) + text)
+    for target in range(TARGETS):
+        for number, (kind, value) in enumerate(VALUES):
+            for meaning in range((target + number) % 7, 45, 7):
+                head = bytes([target, meaning, KINDS[kind], 0, 2, 0, 8, meaning % 16])
+                write(corpus / "fuzz_encode", f"{target}-{number}-{meaning}", head + value)
+    cases = TESTS / "unit" / "config"
+    for path in [*(TESTS.parent / "config").glob("*.example"), *cases.glob("*/*.conf")]:
+        write(corpus / "fuzz_config", path.name, path.read_bytes())
+    daemon = (cases / "valid" / "defaults.conf").read_bytes()
+    for path in cases.glob("*/*.yaml"):
+        write(corpus / "fuzz_config", path.name, daemon + b"\0" + path.read_bytes())
 
 
 if __name__ == "__main__":

@@ -297,6 +297,59 @@ def test_lean_fixtures_are_there():
     assert len(LEAN) == 14
 
 
+# --- the same records as CloudEvents ---
+
+
+def as_cloud_event(envelope, schema):
+    """What CloudEventsConverter makes of an envelope (its schema None: schemas are off)."""
+    source = envelope["source"]
+    data = {image: envelope[image] for image in ("before", "after")}
+    if schema:
+        images = [field for field in schema["fields"] if field["field"] in data]
+        name = f"io.debezium.connector.{source['connector']}.Data"
+        data = {"schema": {"type": "struct", "fields": images, "optional": False, "name": name},
+                "payload": data}
+    extensions = {"op": envelope["op"], **source}
+    event = {"id": f"name:{source['name']};ts:{source['ts_ms']}",
+             "source": f"/debezium/{source['connector']}/{source['name']}",
+             "specversion": "1.0",
+             "type": f"io.debezium.connector.{source['connector']}.DataChangeEvent",
+             "time": microseconds(int(source["ts_ms"]) * 1000),
+             "datacontenttype": "application/json"}
+    for name, value in extensions.items():
+        is_long = isinstance(value, int) and not isinstance(value, bool)
+        event["iodebezium" + name.replace("_", "")] = str(value) if is_long else value
+    return {**event, "data": data}
+
+
+def cloud_event_line(line):
+    record = json.loads(line)
+    value = record["payload"] and json.loads(record["payload"])
+    envelope = value and value.get("payload", value)
+    if not envelope or "before" not in envelope:
+        return line
+    event = as_cloud_event(envelope, value.get("schema"))
+    payload = json.dumps(event, ensure_ascii=False, separators=(",", ":"))
+    return json.dumps({**record, "payload": payload}) + "\n"
+
+
+ENVELOPES = [path for path in TYPED + LEAN if '\\"before\\":' in path.read_text("utf-8")]
+
+
+@pytest.mark.parametrize("path", ENVELOPES, ids=lambda path: path.name)
+def test_cloud_events_are_the_same_changes(path, tmp_path):
+    with open(path, encoding="utf-8") as file:
+        lines = [cloud_event_line(line) for line in file if line.strip()]
+    events = tmp_path / path.name
+    events.write_text("".join(lines), encoding="utf-8")
+    assert any("specversion" in line for line in lines)
+    assert run_decode(events) == run_decode(path)
+
+
+def test_there_are_envelopes():
+    assert len(ENVELOPES) >= 20
+
+
 # --- the source's tables afterwards ---
 
 ROWS = [(shape, path) for shape in ("full", "flat", "lean")

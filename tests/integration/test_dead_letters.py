@@ -146,6 +146,39 @@ def test_odd_records_are_letters_and_never_stop_the_rest(sink, database, tmp_pat
     assert [json.loads(line)["payload"] for line in letters.read_text().splitlines()] == [payload]
 
 
+def test_a_connection_that_breaks_with_a_bad_record_at_hand_is_an_outage(sink, database, kafka,
+                                                                         prefix):
+    """The server ends the session in the delete that goes before the row that can't be encoded: that
+    says nothing about rows, and the batch is looked through again."""
+    table = Table(prefix=prefix)
+    letter_topic = kafka.create(f"{prefix}.letters", 1)
+    kafka.create(table.topic, 1)
+    database.execute("""
+        create table items (id int primary key, name text, amount int, cdc_operation text,
+                            cdc_timestamp timestamptz);
+        insert into items values (7, 'old', 7);
+        create sequence ended;
+        create function end_once() returns trigger language plpgsql as $body$
+            begin
+                if nextval('ended') = 1 then
+                    perform pg_terminate_backend(pg_backend_pid());
+                end if;
+                return old;
+            end $body$;
+        create trigger end_once before delete on items for each row execute function end_once()""")
+    kafka.produce([table.delete({"id": 7, "name": "old", "amount": 7}),
+                   table.create({"id": 1, "name": "a", "amount": 2**40}),
+                   table.create({"id": 2, "name": "b", "amount": 2})])
+    sink.write(pipeline(table, defaults={"on_delete": "hard"}), database=database, kafka=True,
+               dead_letter={"topic": letter_topic})
+    daemon = sink.daemon()
+    daemon.await_that(lambda: list(database.offsets().values()) == [3], what="the end")
+    daemon.stop()
+    assert database.value("select last_value from ended") >= 2, "the session was ended"
+    assert database.execute("select id, amount from items") == [(2, 2)]
+    assert kafka.count(letter_topic) == 1
+
+
 def test_fuse_stops_the_lane_before_a_topic_is_emptied(sink, narrow, kafka, prefix):
     """Three a minute are put aside; the batch with the fourth is not, and nothing of it is lost."""
     table = Table(prefix=prefix)

@@ -330,6 +330,7 @@ def test_two_processes_change_the_same_at_once(stack, database, tmp_path, binary
 @pytest.mark.parametrize("statement,expected", [
     ("alter table items drop column v", [(1, None), (2, None), (3, 3)]),
     ("alter table items rename to gone", [(3, 3)]),
+    ("drop table items", [(3, 3)]),
     ("alter table items alter column v type numeric", [(1, 1), (2, 2), (3, 3)]),
 ])
 def test_a_change_by_somebody_else_is_noticed(sink, database, statement, expected):
@@ -386,6 +387,20 @@ def test_columns_that_would_meet_are_refused(sink, database, columns, fold):
     done = sink.replay_fails([table.create({"id": 1, **{name: name for name in columns}})], 5)
     assert "would both be named" in done.stdout + done.stderr
     assert not database.exists("items")
+
+
+def test_names_that_meet_when_shortened(sink, database):
+    """The long name's short form is another column's own name."""
+    long = "c" * 64
+    table = Table(columns={"id": INT, long: TEXT})
+    sink.write(pipeline(table), database=database)
+    sink.replay([table.create({"id": 1, long: "a"})])
+    short = next(name for name in database.columns("items") if name.startswith("c" * 20))
+    assert len(short) <= 63 and short != long[:63]
+    other = Table(name="other", columns={"id": INT, long: TEXT, short: TEXT})
+    sink.write(pipeline(other), database=database)
+    done = sink.replay_fails([other.create({"id": 1, long: "a", short: "b"})], 5)
+    assert "would both be named" in done.stdout + done.stderr
 
 
 def test_columns_that_would_meet_in_a_table_that_is_there(sink, database):
@@ -527,3 +542,128 @@ def test_stripped_nul_is_counted(sink, database):
                            table.create({"id": 3, "v": "\0"})])
     assert database.execute("select id, v from items order by 1") == [(1, "ab"), (2, "x"), (3, "")]
     assert summary["pipelines"][0]["nul_stripped"] == 2
+
+
+def test_rounded_values_are_counted(sink, database, tmp_path):
+    """But never in a key, where two rows would become one."""
+    database.execute("create table items (id numeric(5,1) primary key, amount numeric(5,2), "
+                     "cdc_operation text, cdc_timestamp timestamptz)")
+    table = Table(columns={"id": DOUBLE, "amount": DOUBLE})
+    sink.write(pipeline(table, defaults={"inexact": "round"}), database=database)
+    summary = sink.replay([table.create({"id": 1.5, "amount": 1.005}),
+                           table.create({"id": 2.5, "amount": 1.25}),
+                           table.create({"id": 2.55, "amount": 1})],
+                          dead_letter=tmp_path / "dead")["pipelines"][0]
+    assert summary["values_rounded"] == 1
+    assert summary["rejected"]["apply"] == 1
+    assert [(str(key), str(amount)) for key, amount in
+            database.execute("select id, amount from items order by id")] == \
+        [("1.5", "1.01"), ("2.5", "1.25")]
+
+
+# --- defaults -------------------------------------------------------------------------------------
+
+TIMESTAMP_US = {"type": "int64", "name": "io.debezium.time.MicroTimestamp", "version": 1}
+ZONED = {"type": "string", "name": "io.debezium.time.ZonedTimestamp", "version": 1}
+TIME_US = {"type": "int64", "name": "io.debezium.time.MicroTime", "version": 1}
+ENUM = {"type": "string", "name": "io.debezium.data.Enum", "parameters": {"allowed": "a,b"}}
+JSON = {"type": "string", "name": "io.debezium.data.Json", "version": 1}
+UUID = {"type": "string", "name": "io.debezium.data.Uuid", "version": 1}
+BITS = {"type": "bytes", "name": "io.debezium.data.Bits", "parameters": {"length": "4"}}
+
+# name: the schema, its default as the record has it, and what a row of the target's own gets of it.
+DEFAULT_VALUES = {
+    "string": (TEXT, "it's \\ \"ü😀\"", "it's \\ \"ü😀\""),
+    "empty string": (TEXT, "", ""),
+    "string that reads like null": (TEXT, "NULL", "NULL"),
+    "boolean": (BOOLEAN, False, "false"),
+    "smallint": (SMALLINT, 1, "1"),
+    "bigint": (BIGINT, -2**63, str(-2**63)),
+    "double": (DOUBLE, 0.1, "0.1"),
+    "nan": (FLOAT, "NaN", "NaN"),
+    "decimal": (decimal(10, 2), "MDk=", "123.45"),
+    "decimal as a number": (decimal(38, 9), "RAW:12345678901234567890.123456789",
+                            "12345678901234567890.123456789"),
+    "bytes": (BYTES, "AP8nXA==", "\\x00ff275c"),
+    "date": (DATE, 16576, "2015-05-21"),
+    "time": (TIME_US, 49890000000, "13:51:30"),
+    "timestamp": (DATETIME, 1529507596945, "2018-06-20 15:13:16.945"),
+    "timestamp of microseconds": (TIMESTAMP_US, -1, "1969-12-31 23:59:59.999999"),
+    "zoned timestamp": (ZONED, "2016-11-04T11:51:30.123456Z", "2016-11-04 11:51:30.123456+00"),
+    "enum": (ENUM, "b", "b"),
+    "json": (JSON, '{"a": [1, "x"]}', '{"a": [1, "x"]}'),
+    "uuid": (UUID, "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"),
+    "bits": (BITS, "Cg==", "1010"),
+    "array": ({"type": "array", "items": TEXT}, ["a,b", None, "\"q\""], '{"a,b",NULL,"\\"q\\""}'),
+    "null": (TEXT, None, None),
+    # What stands for an expression of the source, or is none that the column takes.
+    "current_timestamp of MySQL": (DATETIME, 0, None),
+    "now() of PostgreSQL": (ZONED, "1970-01-01T00:00:00.000000Z", None),
+    "text with NUL": (TEXT, "a\0b", None),
+    "jsonb with NUL": (JSON, '{"a":"\\u0000"}', None),
+    "not a uuid": (UUID, "x", None),
+    "not base64": (BYTES, "!", None),
+}
+
+
+def with_default(schema, value):
+    return {**schema, "default": value}
+
+
+@pytest.mark.parametrize("way", ["table", "column"])
+def test_defaults_of_the_schema(sink, database, way):
+    """They are those of the columns that are made; the sink's own rows have what the record has."""
+    first, table = versions({"other": INT}, {
+        "other": INT, **{name: with_default(schema, value)
+                         for name, (schema, value, _) in DEFAULT_VALUES.items()}})
+    sink.write(pipeline(table), database=database)
+    row = {"id": 1, **{name: None for name in table.columns if name != "id"}}
+    records = [first.create({"id": 0, "other": 7})] if way == "column" else []
+    records.append(table.create(row))
+    for record in records:
+        record["payload"] = record["payload"].replace('"RAW:12345678901234567890.123456789"',
+                                                      "12345678901234567890.123456789")
+    sink.replay(records)
+    names = ", ".join(f'"{name}"::text' for name in DEFAULT_VALUES)
+    assert database.execute(f"select {names} from items where id = 1") == [
+        (None,) * len(DEFAULT_VALUES)]
+    database.execute("insert into items (id) values (2)")
+    expected = [tuple(value for _, _, value in DEFAULT_VALUES.values())]
+    assert database.execute(f"select {names} from items where id = 2") == expected
+    if way == "column":  # as at the source, the rows that were there have it too
+        assert database.execute(f"select {names} from items where id = 0") == expected
+
+
+def test_required_column_with_default_in_a_table_with_rows(sink, database):
+    """NOT NULL as at the source; rows of the older shape that come later get the default."""
+    old, new = versions({"v": INT}, {"v": INT, "n": with_default(INT, 5), "m": INT})
+    new._fields = lambda: [{**schema, "optional": name not in ("id", "n", "m"), "field": name}
+                           for name, schema in new.columns.items()]
+    sink.write(pipeline(old), database=database)
+    sink.replay([old.create({"id": 1, "v": 1}), new.create({"id": 2, "v": 2, "n": 6, "m": 7}),
+                 old.create({"id": 3, "v": 3})])
+    assert database.execute("select id, n, m from items order by 1") == [
+        (1, 5, None), (2, 6, 7), (3, 5, None)]
+    assert database.value("select string_agg(attname, ' ') from pg_attribute where attnotnull "
+                          "and attrelid = 'items'::regclass and attnum > 0") == "id n"
+
+
+def test_a_default_goes_along_when_the_type_is_widened(sink, database):
+    old, new = versions({"v": with_default(BOOLEAN, True), "w": with_default(INT, 3)},
+                        {"v": SMALLINT, "w": decimal(20, 2)})
+    sink.write(pipeline(old, defaults={"evolve": "widen"}), database=database)
+    sink.replay([old.create({"id": 1, "v": None, "w": 1}),
+                 new.create({"id": 2, "v": 5, "w": "MDk="})])
+    database.execute("insert into items (id) values (3)")
+    assert database.execute("select id, v, w::text from items order by 1") == [
+        (1, None, "1.00"), (2, 5, "123.45"), (3, 1, "3.00")]
+
+
+def test_a_column_that_steps_aside_leaves_its_default(sink, database):
+    """The new one has none, as it would stand in rows of the older shape."""
+    old, new = versions({"v": with_default(BYTES, "AQID")}, {"v": with_default(INT, 9)})
+    sink.write(pipeline(old, defaults={"evolve": "full"}), database=database)
+    sink.replay([old.create({"id": 1, "v": "AQ=="}), new.create({"id": 2, "v": 5})])
+    database.execute("insert into items (id) values (3)")
+    assert database.execute("select id, v__v1::text, v from items order by 1") == [
+        (1, "\\x01", None), (2, None, 5), (3, None, None)]

@@ -51,10 +51,14 @@ def captured(shape):
     return records
 
 
+def source_rows(table):
+    return read_lines(CAPTURED / f"expect.{table}.jsonl")
+
+
 def expected(table):
     """The source's rows, but for one value that its connector did not send: without
     bigint.unsigned.handling.mode=precise what is above 2^63 arrives as a negative number."""
-    rows = read_lines(CAPTURED / f"expect.{table}.jsonl")
+    rows = source_rows(table)
     for pair in (pair for row in rows for pair in row):
         if pair == ["c_ubig", str(2**64 - 1)]:
             pair[1] = "-1"
@@ -78,9 +82,9 @@ def target(shape, database):
     return database
 
 
-def assert_source_rows(database, where="true"):
+def assert_source_rows(database, where="true", expect=expected):
     for table in TABLES:
-        rows = expected(table)
+        rows = expect(table)
         columns = [pair[0] for pair in rows[0]]
         assert_same_rows(rows, database.rows(table, columns, where), table)
 
@@ -168,6 +172,24 @@ def test_what_is_no_row_change_makes_no_table(sink, target, shape):
     sink.replay(captured(shape))
     tables = target.execute("select tablename::text from pg_tables where schemaname = 'public'")
     assert {name for name, in tables} == {*TABLES, "nopk"}
+
+
+def test_schema_topic_gives_lean_records_their_types(sink, databases):
+    """Tables as the full records would have them made, and what is more than 2^63 as it was."""
+    made = {}
+    for shape, source in (("full", {}), ("lean", {"schema_topic": "lean"})):
+        database = databases()
+        settings = configured(shape, on_delete="hard", evolve="full")
+        sink.write({**settings, "source": {"connector": "mysql", **source}}, database=database)
+        sink.replay(captured(shape))
+        assert_source_rows(database, expect=source_rows if source else expected)
+        made[shape] = {table: database.columns(table) for table in [*TABLES, "nopk"]}
+        assert database.value("select attnotnull from pg_attribute where attname = 'full_name' "
+                              "and attrelid = 'customers'::regclass")
+    different = {(table, name, made["lean"][table].get(name))
+                 for table, columns in made["full"].items() for name, kind in columns.items()
+                 if kind != made["lean"][table].get(name)}
+    assert different == {("alltypes", "id", "numeric(20,0)"), ("alltypes", "c_ubig", "numeric(20,0)")}
 
 
 def test_through_kafka_with_four_lanes(sink, target, shape, kafka):

@@ -1,6 +1,7 @@
 """A key change of a row with a value that PostgreSQL left in TOAST: the create of the new key
 carries the placeholder, and the row under the old key has the value."""
 
+import base64
 import itertools
 import json
 
@@ -148,3 +149,22 @@ def test_captured_records(sink, database, shape, batch):
     found = dict(database.execute("select id, length(big) from toasted"))
     assert found[3] == found[2] and found[3] > 1000
     assert not database.count("toasted", "toasted::text like '%%unavailable%%'")
+
+
+# --- without a key change -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("placeholder,setting", [
+    (UNAVAILABLE, None), ("gone", "gone"), ("gone", "hex:676f6e65")])
+def test_an_update_leaves_what_was_not_sent(sink, database, placeholder, setting):
+    """And a row that is not there gets NULL for it: never the placeholder."""
+    table = items()
+    source = {"source": {"unavailable_value": setting}} if setting else {}
+    sink.write(pipeline(table, **source), database=database)
+    gone = {"big": placeholder, "json": placeholder, "list": [placeholder],
+            "bytes": base64.b64encode(placeholder.encode()).decode()}
+    sink.replay([table.create({"id": 1, "note": "a", **BIG}),
+                 table.update({"id": 1}, {"id": 1, "note": "b", **gone}),
+                 table.update({"id": 2}, {"id": 2, "note": "c", **gone})])
+    assert (row(database, 1), row(database, 2)) == (SHOWN, LOST)
+    assert database.execute("select note from items order by id") == [("b",), ("c",)]

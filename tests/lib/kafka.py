@@ -1,21 +1,57 @@
 """Topics, producing and consuming."""
 
 import json
+import subprocess
+import tempfile
 
 from confluent_kafka import Consumer, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic
+
+from lib.waiting import wait_for
 
 
 class Kafka:
     def __init__(self, stack):
         self.bootstrap = stack["KAFKA_BOOTSTRAP"]
+        self._libs = stack["KAFKA_LIBS"]
         self._admin = AdminClient({"bootstrap.servers": self.bootstrap})
         self._producer = Producer({"bootstrap.servers": self.bootstrap, "linger.ms": 5,
+                                   "message.max.bytes": 100_000_000,
                                    "partitioner": "murmur2_random"})
 
-    def create(self, topic, partitions=4):
-        self._admin.create_topics([NewTopic(topic, partitions, 1)])[topic].result(30)
+    def create(self, topic, partitions=4, **config):
+        """Settings of the topic by name, `_` for `.`."""
+        config = {name.replace("_", "."): str(value) for name, value in config.items()}
+        self._admin.create_topics([NewTopic(topic, partitions, 1, config=config)])[topic].result(30)
         return topic
+
+    def delete(self, topic):
+        """And wait until it is gone, so that its name is free."""
+        self._admin.delete_topics([topic])[topic].result(30)
+        wait_for(lambda: topic not in self._admin.list_topics(timeout=20).topics, what="deletion")
+
+    def alter(self, topic, **config):
+        resource = ConfigResource("topic", topic, set_config={
+            name.replace("_", "."): str(value) for name, value in config.items()})
+        self._admin.alter_configs([resource])[resource].result(30)
+
+    def delete_records(self, topic, partition, before):
+        """What retention does: the partition begins at `before`."""
+        order = {"partitions": [{"topic": topic, "partition": partition, "offset": before}],
+                 "version": 1}
+        with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+            json.dump(order, file)
+            file.flush()
+            subprocess.run(["java", "-XX:TieredStopAtLevel=1", "-cp", f"{self._libs}/*",
+                            "org.apache.kafka.tools.DeleteRecordsCommand", "--bootstrap-server",
+                            self.bootstrap, "--offset-json-file", file.name],
+                           check=True, capture_output=True)
+
+    def transactions(self, name):
+        """A producer of transactions: begin_transaction(), produce(), and commit or abort."""
+        producer = Producer({"bootstrap.servers": self.bootstrap, "transactional.id": name})
+        producer.init_transactions(30)
+        return producer
 
     def produce(self, records):
         """Records as kcat -J writes them; `partition` is kept, `offset` is given by the broker."""

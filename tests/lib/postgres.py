@@ -10,9 +10,11 @@ class Database:
     """One database of the stack's PostgreSQL. A query opens a connection that stays, and opens it
     again when the server was restarted."""
 
-    def __init__(self, stack, name):
+    def __init__(self, stack, name, owner="POSTGRES"):
+        """`owner` names the user, by the stack's settings <owner>_USER and <owner>_PASSWORD."""
         self.stack = stack
         self.name = name
+        self.owner = owner
         self._connection = None
 
     @property
@@ -24,8 +26,9 @@ class Database:
 
     def connect(self):
         connection = psycopg2.connect(
-            host="127.0.0.1", port=self.stack["POSTGRES_PORT"], dbname=self.name, user="ods",
-            password=self.stack["POSTGRES_PASSWORD"], connect_timeout=5, options="-c timezone=UTC")
+            host="127.0.0.1", port=self.stack["POSTGRES_PORT"], dbname=self.name,
+            user=self.stack[f"{self.owner}_USER"], password=self.stack[f"{self.owner}_PASSWORD"], connect_timeout=5,
+            options="-c timezone=UTC")
         connection.autocommit = True
         # json as its text: what is compared is what was written.
         for oid in (114, 3802):
@@ -107,10 +110,10 @@ def quote(name):
     return '"' + name.replace('"', '""') + '"'
 
 
-def administer(stack, sql):
+def administer(stack, sql, database="postgres"):
     """As superuser, over the socket."""
     connection = psycopg2.connect(host=stack["POSTGRES_SOCKET_DIR"], port=stack["POSTGRES_PORT"],
-                                  user="postgres", dbname="postgres")
+                                  user="postgres", dbname=database)
     connection.autocommit = True
     try:
         with connection.cursor() as cursor:

@@ -26,6 +26,7 @@ class Table:
         self.topic = f"{prefix}.{database}.{name}"
         self._offsets = {}
         self._clock_ms = 1_760_000_000_000
+        self._schema_text = None
 
     # What happens to rows.
 
@@ -51,9 +52,13 @@ class Table:
             "source": self._source(ts_ms or self._clock_ms), "transaction": None,
             "op": operation, "ts_ms": (ts_ms or self._clock_ms) + 5,
         }
-        value = {"schema": self._schema(), "payload": payload} if self.schemas else payload
-        return self.record(self._key_of(after or before), json.dumps(value, ensure_ascii=False),
-                           partition)
+        value = json.dumps(payload, ensure_ascii=False)
+        if self.schemas:
+            # The same text for every record until the table gets other columns.
+            if self._schema_text is None or self._schema_text[0] is not self.columns:
+                self._schema_text = self.columns, json.dumps(self._schema(), ensure_ascii=False)
+            value = f'{{"schema": {self._schema_text[1]}, "payload": {value}}}'
+        return self.record(self._key_of(after or before), value, partition)
 
     def truncate(self, partition=0):
         payload = {"before": None, "after": None, "source": self._source(self._clock_ms),

@@ -65,11 +65,12 @@ class Setup:
         self.http_port = None
         self._daemons = []
 
-    def write(self, *pipelines, database=None, targets=None, kafka=False, kafka_properties=None,
-              **settings):
+    def write(self, *pipelines, database=None, targets=None, kafka=False, bootstrap=None,
+              kafka_properties=None, **settings):
         """The files for these pipelines. Other settings of ods-sink.conf by name.
 
         kafka: the stack's broker and an HTTP port; else none of both is needed.
+        bootstrap: another way to that broker.
         """
         if targets is None:
             targets = [{"name": "ods", "type": "postgres", "dsn": database.dsn}]
@@ -84,7 +85,7 @@ class Setup:
         }
         if kafka:
             self.http_port = self.http_port or free_port()
-            merged["kafka"]["bootstrap_servers"] = self.stack["KAFKA_BOOTSTRAP"]
+            merged["kafka"]["bootstrap_servers"] = bootstrap or self.stack["KAFKA_BOOTSTRAP"]
             # Changes are looked for more often than suits a production network.
             merged["kafka"]["properties"] = {
                 "reconnect.backoff.max.ms": "500", "topic.metadata.refresh.interval.ms": "500",
@@ -151,6 +152,7 @@ class Daemon:
 
     def __init__(self, setup, number, env=None):
         self.setup = setup
+        self.ended = False  # by this test, not by itself
         self.log_path = setup.folder / f"daemon-{number}.log"
         self._log_file = open(self.log_path, "wb")
         self.process = subprocess.Popen(
@@ -192,7 +194,8 @@ class Daemon:
                                      f"waiting for: {what}\n{self.tail()}")
             return condition()
 
-        return wait_for(asked, timeout_s, lambda: f"{what}\n{self.tail()}")
+        return wait_for(asked, timeout_s,
+                        lambda: f"{what() if callable(what) else what}\n{self.tail()}")
 
     def tail(self, lines=40):
         return "\n".join(self.log().splitlines()[-lines:])
@@ -212,6 +215,7 @@ class Daemon:
 
     def stop(self, timeout_s=20, expect=Exit.OK):
         """SIGTERM, and the exit code that follows."""
+        self.ended = True
         if self.running():
             self.signal(signal.SIGTERM)
         try:
@@ -225,6 +229,7 @@ class Daemon:
         return code
 
     def kill(self):
+        self.ended = True
         if self.running():
             os.kill(self.pid, signal.SIGKILL)
         self.process.wait()

@@ -36,8 +36,9 @@ def instructions(stage, word):
 
 
 def test_services_are_those_of_the_whole_way():
-    assert set(SERVICES) == {"mysql", "kafka", "connect", "register", "postgres", "ods-sink",
-                             "kafka-ui"}
+    usual = {name for name, service in SERVICES.items() if "profiles" not in service}
+    assert usual == {"mysql", "kafka", "connect", "register", "postgres", "ods-sink", "kafka-ui"}
+    assert set(SERVICES) - usual == {"postgres-source", "register-postgres"}
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -107,9 +108,11 @@ def test_addresses_between_services_lead_to_listeners():
         assert f"127.0.0.1:{port}:{port}" in SERVICES[host]["ports"]
 
 
-def test_connector_finds_all_its_placeholders():
-    wanted = set(re.findall(r"\$\{(\w+)\}", json.dumps(CONNECTOR)))
-    assert wanted <= set(environment("register"))
+@pytest.mark.parametrize("service, file", [("register", "mks_finance.json"),
+                                           ("register-postgres", "pg_finance.json")])
+def test_connector_finds_all_its_placeholders(service, file):
+    text = (ROOT / "config/connectors" / file).read_text()
+    assert set(re.findall(r"\$\{(\w+)\}", text)) <= set(environment(service))
 
 
 def test_daemon_finds_all_its_variables():
@@ -134,8 +137,25 @@ def test_database_users_and_names_agree():
                    f"@postgres:5432/{postgres['POSTGRES_DB']}")
 
 
-def test_script_for_mysql_may_be_run():
-    assert (ROOT / "config/compose/mysql-users.sh").stat().st_mode & 0o111
+def test_users_and_names_of_the_other_source_agree():
+    source, register = environment("postgres-source"), environment("register-postgres")
+    script = (ROOT / "config/compose/postgres-source.sh").read_text()
+    connector = json.loads((ROOT / "config/connectors/pg_finance.json").read_text())["config"]
+    assert set(re.findall(r"\$(\w+)", script)) <= set(source)
+    assert f"role {register['ODS_STACK_POSTGRES_DEBEZIUM_USER']} " in script
+    assert f"publication {connector['publication.name']} " in script
+    assert register["ODS_STACK_POSTGRES_DEBEZIUM_PASSWORD"] == source["POSTGRES_DEBEZIUM_PASSWORD"]
+    assert register["ODS_STACK_POSTGRES_SOURCE_DATABASE"] == source["POSTGRES_DB"]
+    assert "wal_level=logical" in SERVICES["postgres-source"]["command"]
+    # Two databases beside each other, and one daemon for both.
+    tables = yaml.safe_load((ROOT / "config/demo/tables.yaml").read_text())
+    assert any(pipeline["topics"] == [rf"^{connector['topic.prefix']}\.public\..*"]
+               for pipeline in tables["pipelines"])
+
+
+@pytest.mark.parametrize("name", ["mysql-users.sh", "postgres-source.sh"])
+def test_scripts_for_databases_may_be_run(name):
+    assert (ROOT / "config/compose" / name).stat().st_mode & 0o111
 
 
 @pytest.mark.parametrize("stage", ["build", "connector"])

@@ -252,7 +252,8 @@ static void column_facts_reach_the_shape(void **state)
     assert_int_equal(columns[1].type, SEM_DECIMAL);
     assert_int_equal(columns[1].length, 15);
     assert_int_equal(columns[1].scale, 2);
-    assert_true(columns[1].has_default && columns[1].optional);
+    assert_non_null(columns[1].default_json);
+    assert_true(columns[1].optional);
     assert_string_equal(columns[2].allowed, "a,b");
     assert_string_equal(columns[2].source_type, "ENUM");
     assert_int_equal(columns[3].scale, 6);
@@ -263,18 +264,49 @@ static void column_facts_reach_the_shape(void **state)
     close_decoder(&f);
 }
 
+/* With the extension attributes and without: then its source and its topic have to tell. */
+static void a_cloud_event_names_its_source(void **state)
+{
+#define EVENT(extensions)                                                                          \
+    "{\"id\":\"1\",\"source\":\"/debezium/postgresql/p\",\"specversion\":\"1.0\"," extensions      \
+    "\"data\":{\"before\":null,\"after\":{\"id\":1}}}"
+    struct fixture f;
+    open_decoder(&f, NULL, false);
+    assert_int_equal(decode(&f, "{\"id\":1}", EVENT("")), ODS_OK);
+    const struct shape *shape = last(&f)->shape;
+    assert_string_equal(shape->connector, "postgresql");
+    assert_string_equal(shape->database, "");
+    assert_string_equal(shape->schema, "d");
+    assert_string_equal(shape->table, "t");
+    assert_int_equal(last(&f)->source_us, INT64_MIN);
+    assert_int_equal(decode(&f, "{\"id\":1}",
+                            EVENT("\"iodebeziumop\":\"r\",\"iodebeziumconnector\":\"mysql\","
+                                  "\"iodebeziumdb\":\"e\",\"iodebeziumtable\":\"u\","
+                                  "\"iodebeziumtsms\":\"7\",")),
+                     ODS_OK);
+    shape = last(&f)->shape;
+    assert_string_equal(shape->connector, "mysql");
+    assert_string_equal(shape->database, "e");
+    assert_string_equal(shape->schema, "");
+    assert_string_equal(shape->table, "u");
+    assert_int_equal(last(&f)->op, OP_READ);
+    assert_int_equal(last(&f)->source_us, 7000);
+    close_decoder(&f);
+}
+
 /* Every fixture record cut at every byte: never accepted, never read beyond. */
 static void no_cut_of_a_real_record_is_accepted(void **state)
 {
-    static const char *const files[] = {"lean.mks_finance_dw.customers.jsonl",
-                                        "flat.mks_finance_dw.composite.jsonl"};
+    static const char *const files[] = {"debezium-mysql/lean.mks_finance_dw.customers.jsonl",
+                                        "debezium-mysql/flat.mks_finance_dw.composite.jsonl",
+                                        "cloudevents/input.jsonl"};
     struct batch *records = batch_new();
     for (size_t i = 0; i < COUNT(files); i++) {
         char path[512];
         struct file_source *source;
         struct error error;
         bool end = false;
-        snprintf(path, sizeof path, "%s/tests/golden/debezium-mysql/%s", ODS_SOURCE_DIR, files[i]);
+        snprintf(path, sizeof path, "%s/tests/golden/%s", ODS_SOURCE_DIR, files[i]);
         assert_int_equal(file_open(&source, path, &error), ODS_OK);
         batch_reset(records);
         assert_int_equal(file_read(source, records, &end, &error), ODS_OK);
@@ -312,6 +344,7 @@ int main(void)
         cmocka_unit_test(memory_has_a_ceiling),
         cmocka_unit_test(schemas_are_forgotten_and_learned_again),
         cmocka_unit_test(column_facts_reach_the_shape),
+        cmocka_unit_test(a_cloud_event_names_its_source),
         cmocka_unit_test(no_cut_of_a_real_record_is_accepted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -109,6 +109,9 @@ static void an_outage_leaves_the_batch_as_it_was(void **state)
     }
 }
 
+static const struct pipeline_settings pipeline = {.name = "p", .format = "debezium"};
+static const struct deadletter_origin origin = {.pipeline = &pipeline, .target_type = "postgres"};
+
 static void dead_letters_come_back_as_they_were(void **state)
 {
     static const char key[] = "k\"\\\n\x01", value[] = "x\xff\xfe not text";
@@ -116,7 +119,7 @@ static void dead_letters_come_back_as_they_were(void **state)
     struct deadletter *deadletter;
     struct batch *batch = batch_new(), *again = batch_new();
     struct error error;
-    struct header headers[DEADLETTER_NOTES_MAX];
+    struct header headers[32];
     struct file_source *source;
     bool end;
     close(mkstemp(path));
@@ -125,7 +128,7 @@ static void dead_letters_come_back_as_they_were(void **state)
                             .value_length = sizeof value - 1};
     error_init(&error);
     assert_int_equal(intake_add(batch, &decoder, &record, OFFSET_NONE, &error), ODS_OK);
-    assert_int_equal(deadletter_file_open(&deadletter, path, "p", &error), ODS_OK);
+    assert_int_equal(deadletter_file_open(&deadletter, path, &origin, &error), ODS_OK);
     assert_int_equal(deadletter->ops->deliver(deadletter, batch, &error), ODS_OK);
     assert_true(batch->rejects[0].delivered);
     /* What is delivered is not delivered again. */
@@ -143,8 +146,8 @@ static void dead_letters_come_back_as_they_were(void **state)
     assert_memory_equal(read->key, key, sizeof key - 1);
     assert_int_equal(read->value_length, sizeof value - 1);
     assert_memory_equal(read->value, value, sizeof value - 1);
-    size_t count = again->headers(read, headers, DEADLETTER_NOTES_MAX);
-    assert_int_equal(count, 13);
+    size_t count = again->headers(read, headers, 32);
+    assert_int_equal(count, 17);
     assert_string_equal(headers[6].name, "ods.error");
     assert_memory_equal(headers[6].value, "not JSON", 8);
     assert_int_equal(file_read(source, again, &end, &error), ODS_OK);
@@ -163,7 +166,7 @@ static void a_full_disk_is_an_error(void **state)
     if (access("/dev/full", W_OK) != 0)
         skip();
     assert_int_equal(add(batch, 0, 1, "x", 1, &error), ODS_OK);
-    assert_int_equal(deadletter_file_open(&deadletter, "/dev/full", "p", &error), ODS_OK);
+    assert_int_equal(deadletter_file_open(&deadletter, "/dev/full", &origin, &error), ODS_OK);
     assert_int_equal(deadletter->ops->deliver(deadletter, batch, &error), ODS_FATAL);
     assert_false(batch->rejects[0].delivered);
     deadletter_close(deadletter);

@@ -60,6 +60,7 @@ static void equal_shapes_are_one_and_copied_deeply(void **state)
 static void any_difference_makes_another_shape(void **state)
 {
     static const struct column element = {.name = "", .type = SEM_INT64, .length = -1};
+    static const struct column other = {.name = "", .type = SEM_INT32, .length = -1};
     struct shape_table *table = shape_table_new();
     struct shape candidate = example();
     uint32_t id = 0;
@@ -81,10 +82,12 @@ static void any_difference_makes_another_shape(void **state)
     ANOTHER(columns[1].length = 21);
     ANOTHER(columns[1].scale = 2);
     ANOTHER(columns[1].optional = false);
-    ANOTHER(columns[1].has_default = true);
+    ANOTHER(columns[1].default_json = "1");
     ANOTHER(columns[1].source_type = "VARCHAR");
     ANOTHER(columns[1].allowed = "a,b");
     ANOTHER(columns[1].element = &element);
+    ANOTHER((columns[1].fields = &element, columns[1].field_count = 1));
+    ANOTHER((columns[1].fields = &other, columns[1].field_count = 1));
 #undef ANOTHER
     assert_int_equal(shape_table_count(table), id);
     shape_table_free(table);

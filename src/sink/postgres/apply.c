@@ -1,18 +1,21 @@
 /* A batch into one transaction: rows, then nothing, or rows and offsets.
  *
- * The fast way is one pipeline: begin, the move of the offsets, a statement for each group of rows,
+ * One pipeline holds begin, the move of the offsets, a statement for each group of rows, and
  * commit; one round trip whatever the number of tables. The offsets come first, so that a writer
  * which lost its partition fails before it has written a row, and two of them queue up behind one
- * row lock. When PostgreSQL refuses a row, the batch is rolled back and goes the careful way: the
- * same groups under savepoints, the refused one halved until the rows at fault stand alone.
+ * row lock. What PostgreSQL refuses is found by steps.c; partner.c knows the rows that need other
+ * rows.
  */
 #include "sink/postgres/attempt.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+#include "sink/postgres/guess.h"
 #include "sink/postgres/inherit.h"
 #include "sink/postgres/offsets.h"
+#include "sink/postgres/partner.h"
+#include "sink/postgres/steps.h"
 
 #define SCRATCH_KEEP_BYTES ((size_t) 8 * 1024 * 1024)
 
@@ -68,6 +71,10 @@ static enum ods_status find_plans(struct attempt *attempt)
         for (uint32_t i = 0; i < batch->change_count; i++) {
             const struct change *change = &batch->changes[i];
             struct plan *plan = NULL;
+            if (batch->partial && !batch_reaches(batch, &batch->records[change->record])) {
+                postgres->change_plans[i] = NULL;
+                continue;
+            }
             if (i && change->shape == batch->changes[i - 1].shape && !changed &&
                 postgres->change_plans[i - 1] &&
                 (postgres->change_plans[i - 1]->complete || !change->after)) {
@@ -81,6 +88,56 @@ static enum ods_status find_plans(struct attempt *attempt)
             postgres->change_plans[i] = plan;
         }
     } while (changed);
+    return ODS_OK;
+}
+
+/* Changes of tables that PostgreSQL can't have as they would have to be. */
+static enum ods_status refuse_tables(struct attempt *attempt)
+{
+    struct batch *batch = attempt->batch;
+    enum ods_status status = ODS_OK;
+    for (uint32_t i = 0; status == ODS_OK && i < batch->change_count; i++) {
+        const struct plan *plan = attempt->postgres->change_plans[i];
+        if (!plan || !plan->refusal)
+            continue;
+        if (!batch->changes[i].rejected)
+            status = fold_reject(batch, i, plan->refusal, attempt->error);
+        attempt->postgres->change_plans[i] = NULL;
+    }
+    return status;
+}
+
+/* A truncate stands in one partition and means the rows of all. Where there are several, rows that
+ * came after it may be in already, and rows from before it may be yet to come: it can't be applied
+ * without losing the ones or keeping the others. */
+static enum ods_status refuse_truncates(struct attempt *attempt)
+{
+    const struct apply_hooks *hooks = attempt->hooks;
+    struct batch *batch = attempt->batch;
+    if (!hooks || !hooks->partitions)
+        return ODS_OK;
+    for (uint32_t i = 0; i < batch->change_count; i++) {
+        const struct plan *plan = attempt->postgres->change_plans[i];
+        const char *topic = batch->records[batch->changes[i].record].topic;
+        struct error why;
+        int32_t count;
+        if (batch->changes[i].op != OP_TRUNCATE || batch->changes[i].rejected || !plan ||
+            plan->skip || plan->settings->on_truncate != ON_TRUNCATE_APPLY)
+            continue;
+        enum ods_status status = hooks->partitions(hooks->context, topic, &count, attempt->error);
+        error_init(&why);
+        if (status == ODS_OK && count > 1) {
+            error_set(
+                &why, ODS_REJECT,
+                "table %s: a truncate in one of %d partitions is not ordered against the rows "
+                "of the others, and is not applied: delete the rows by hand that are older, "
+                "or give the topic a single partition",
+                plan->shape->table, (int) count);
+            status = fold_reject(batch, i, &why, attempt->error);
+        }
+        if (status != ODS_OK)
+            return status;
+    }
     return ODS_OK;
 }
 
@@ -101,22 +158,13 @@ static enum ods_status deliver_rejects(struct attempt *attempt)
     return attempt->hooks->before_commit(attempt->hooks->context, batch, attempt->error);
 }
 
-/* --- the fast way --------------------------------------------------------------------------- */
+/* --- one transaction ------------------------------------------------------------------------ */
 
-static enum ods_status run_fast(struct attempt *attempt)
+static enum ods_status commit(struct attempt *attempt)
 {
     enum ods_status status = attempt_begin(attempt);
     if (status == ODS_OK)
-        status = attempt_send(attempt, "begin");
-    if (status == ODS_OK)
-        status = attempt_offsets(attempt);
-    for (struct table_work *work = attempt->fold.tables; status == ODS_OK && work;
-         work = work->next) {
-        if (work->truncate)
-            status = attempt_truncate(attempt, work);
-        if (status == ODS_OK)
-            status = attempt_work(attempt, work, attempt_rows, attempt_loose);
-    }
+        status = attempt_resume(attempt);
     if (status == ODS_OK) {
         attempt->commit_sent = true;
         status = attempt_send(attempt, "commit");
@@ -124,136 +172,33 @@ static enum ods_status run_fast(struct attempt *attempt)
     return attempt_end(attempt, status);
 }
 
-/* --- the careful way ------------------------------------------------------------------------ */
-
-/* Rows [first, last) under a savepoint, in a round trip. */
-static enum ods_status try_rows(struct attempt *attempt, struct group *group, uint32_t first,
-                                uint32_t last)
+/* The steps commit by themselves where nothing needs a closer look. */
+static enum ods_status run_transaction(struct attempt *attempt)
 {
-    enum ods_status status = attempt_begin(attempt);
-    if (status == ODS_OK)
-        status = attempt_send(attempt, "savepoint ods_rows");
-    if (status == ODS_OK)
-        status = attempt_rows(attempt, group, first, last);
-    if (status == ODS_OK)
-        status = attempt_send(attempt, "release ods_rows");
-    return attempt_end(attempt, status);
-}
-
-static enum ods_status back_to_savepoint(struct attempt *attempt)
-{
-    struct error ignored;
-    error_init(&ignored);
-    return conn_script(&attempt->postgres->conn, "rollback to ods_rows", &ignored);
-}
-
-/* One row stands alone and is refused: its last change is at fault. */
-static enum ods_status set_aside(struct attempt *attempt, const struct row *row)
-{
-    struct error why = *attempt->error;
-    enum ods_status status = fold_reject(attempt->batch, row->last, &why, attempt->error);
-    attempt->refold |= row->chain > 1;
-    return status;
-}
-
-static enum ods_status careful_rows(struct attempt *attempt, struct group *group, uint32_t first,
-                                    uint32_t last)
-{
-    enum ods_status status = try_rows(attempt, group, first, last);
-    if (status != ODS_REJECT || attempt->unencodable || attempt->stale)
+    attempt->transaction = TRANSACTION_NONE;
+    attempt->marked = attempt->mark_sent = attempt->commit_sent = false;
+    attempt->divided = attempt->careful;
+    attempt->mark = 0;
+    attempt->pending = NULL;
+    attempt->pending_count = attempt->pending_capacity = 0;
+    enum ods_status status = steps_run(attempt);
+    if (status != ODS_OK || attempt->commit_sent)
         return status;
-    struct error why = *attempt->error;
-    status = back_to_savepoint(attempt);
-    if (status != ODS_OK)
-        return status;
-    if (last - first == 1) {
-        *attempt->error = why;
-        return set_aside(attempt, group->rows[first]);
-    }
-    uint32_t middle = first + (last - first) / 2;
-    status = careful_rows(attempt, group, first, middle);
-    return status == ODS_OK ? careful_rows(attempt, group, middle, last) : status;
-}
-
-/* Row by row: a change that the guard keeps out is set aside like one that PostgreSQL refuses. */
-static enum ods_status guarded_rows(struct attempt *attempt, struct group *group, uint32_t first,
-                                    uint32_t last)
-{
-    const struct plan *plan = group->plan;
-    bool comparable = plan->timestamp_column >= 0;
-    enum ods_status status = ODS_OK;
-    if (group->kind == GROUP_INSERT)
-        return careful_rows(attempt, group, first, last);
-    for (uint32_t i = first; status == ODS_OK && i < last; i++) {
-        attempt->kept = 0;
-        if (comparable)
-            status = careful_rows(attempt, group, i, i + 1);
-        if (status != ODS_OK || (comparable && !attempt->kept))
-            continue;
-        error_set(attempt->error, ODS_REJECT,
-                  comparable ? "table %s: its row is as new as this change or newer%s"
-                             : "table %s: has no column with the time of a row's last change to "
-                               "compare with%s",
-                  plan->table->quoted,
-                  comparable && plan->settings->on_delete == ON_DELETE_HARD
-                      ? ", or is not there, as after a delete"
-                      : "");
-        status = set_aside(attempt, group->rows[i]);
-    }
-    return status;
-}
-
-static enum ods_status careful_loose(struct attempt *attempt, const struct loose *loose)
-{
-    enum ods_status status = attempt_begin(attempt);
-    if (status == ODS_OK)
-        status = attempt_send(attempt, "savepoint ods_rows");
-    if (status == ODS_OK)
-        status = attempt_loose(attempt, loose);
-    if (status == ODS_OK)
-        status = attempt_send(attempt, "release ods_rows");
-    status = attempt_end(attempt, status);
-    if (status != ODS_REJECT || attempt->refold || attempt->stale)
-        return status;
-    struct error why = *attempt->error;
-    status = back_to_savepoint(attempt);
-    return status == ODS_OK ? fold_reject(attempt->batch, loose->change, &why, attempt->error)
-                            : status;
-}
-
-static enum ods_status run_careful(struct attempt *attempt)
-{
-    enum ods_status status = attempt_begin(attempt);
-    if (status == ODS_OK)
-        status = attempt_send(attempt, "begin");
-    if (status == ODS_OK)
-        status = attempt_send(attempt, "set constraints all immediate");
-    if (status == ODS_OK)
-        status = attempt_offsets(attempt);
-    for (struct table_work *work = attempt->fold.tables; status == ODS_OK && work;
-         work = work->next)
-        if (work->truncate)
-            status = attempt_truncate(attempt, work);
-    status = attempt_end(attempt, status);
-    for (struct table_work *work = attempt->fold.tables; status == ODS_OK && work;
-         work = work->next)
-        status = attempt_work(
-            attempt, work, attempt->batch->guard_time ? guarded_rows : careful_rows, careful_loose);
+    status = partner_settle(attempt);
     if (status == ODS_OK && attempt->refold)
         status = error_set(attempt->error, ODS_REJECT, "a change behind others was set aside");
     if (status == ODS_OK)
         status = deliver_rejects(attempt);
-    if (status != ODS_OK)
-        return status;
-    status = attempt_begin(attempt);
-    if (status == ODS_OK) {
-        attempt->commit_sent = true;
-        status = attempt_send(attempt, "commit");
-    }
-    return attempt_end(attempt, status);
+    return status == ODS_OK ? commit(attempt) : status;
 }
 
 /* --- attempts ------------------------------------------------------------------------------- */
+
+static unsigned fold_flags(const struct attempt *attempt)
+{
+    bool guess = !attempt->careful;
+    return (attempt->validate ? FOLD_VALIDATE : 0) | (guess ? FOLD_GUESS : 0);
+}
 
 static enum ods_status fold_attempt(struct attempt *attempt)
 {
@@ -262,6 +207,10 @@ static enum ods_status fold_attempt(struct attempt *attempt)
     struct inheritance inheritance = {0};
     enum ods_status status = find_plans(attempt);
     if (status == ODS_OK)
+        status = refuse_tables(attempt);
+    if (status == ODS_OK)
+        status = refuse_truncates(attempt);
+    if (status == ODS_OK)
         status =
             inherit_values(&inheritance, &postgres->scratch, attempt->batch, postgres->change_plans,
                            &postgres->conn, &postgres->encoder, attempt->error);
@@ -269,15 +218,25 @@ static enum ods_status fold_attempt(struct attempt *attempt)
     if (status == ODS_OK)
         status =
             fold_batch(&attempt->fold, &postgres->scratch, attempt->batch, postgres->change_plans,
-                       inheritance.of, &postgres->encoder, attempt->validate, attempt->error);
+                       inheritance.of, &postgres->encoder, fold_flags(attempt), attempt->error);
     return status == ODS_OK ? deliver_rejects(attempt) : status;
+}
+
+/* Rows were inserted because their creates say that they are new, and one of them may be at fault.
+ */
+static void guesses_failed(const struct attempt *attempt)
+{
+    for (const struct table_work *work = attempt->fold.tables; work; work = work->next)
+        for (const struct group *group = work->groups[GROUP_UPSERT]; group; group = group->next)
+            if (group->guess != GUESS_NONE)
+                guess_failed(work->table, group->guess);
 }
 
 /* What a failed attempt teaches; true: try the batch again now. */
 static bool learn(struct attempt *attempt, enum ods_status status, uint32_t had_rejects)
 {
-    bool stale = attempt->stale, unencodable = attempt->unencodable;
-    attempt->stale = attempt->unencodable = attempt->refold = false;
+    bool stale = attempt->stale, unencodable = attempt->unencodable, held = attempt->held;
+    attempt->stale = attempt->unencodable = attempt->refold = attempt->held = false;
     if (stale) {
         attempt->refreshed = true;
         forget_catalog(attempt->postgres);
@@ -285,15 +244,20 @@ static bool learn(struct attempt *attempt, enum ods_status status, uint32_t had_
     }
     if (status != ODS_REJECT)
         return false;
-    if (attempt->batch->reject_count > had_rejects)
+    if (held || attempt->batch->reject_count > had_rejects)
         return true; /* without those */
-    if (unencodable && attempt->validate)
-        return false;
-    if (!unencodable && attempt->careful)
-        return false;
-    attempt->validate |= unencodable;
-    attempt->careful |= !unencodable;
-    return true;
+    if (unencodable) {
+        bool tried = attempt->validate;
+        attempt->validate = true;
+        return !tried;
+    }
+    if (!attempt->careful) {
+        guesses_failed(attempt);
+        return attempt->careful = true;
+    }
+    bool tried = attempt->immediate;
+    attempt->immediate = true;
+    return !tried;
 }
 
 /* A refusal that no row explains: a deferred trigger, an encoder that disagrees with itself. */
@@ -303,17 +267,118 @@ static enum ods_status unexplained(struct attempt *attempt)
     return ODS_FATAL;
 }
 
+/* The connection broke before it was found out which row is at fault, or what the table has become:
+ * an outage, after which the batch is looked through again. */
+static enum ods_status cut_short(struct attempt *attempt)
+{
+    error_init(attempt->error);
+    return error_set(attempt->error, ODS_RETRY,
+                     "target %s: the connection broke while a refused batch was looked through",
+                     attempt->postgres->conn.target->name);
+}
+
+/* A commit whose answer was lost. *done: it has happened, and nothing of the batch is left. */
 static enum ods_status settle_unknown(struct attempt *attempt, bool *done)
 {
     struct postgres *postgres = attempt->postgres;
+    bool happened;
     *done = false;
     if (!attempt->batch->commit_unknown)
         return ODS_OK;
     enum ods_status status = offsets_settle(&postgres->conn, postgres->config.group, attempt->batch,
-                                            done, attempt->error);
-    if (status == ODS_OK)
-        attempt->batch->commit_unknown = false;
-    return status;
+                                            &happened, attempt->error);
+    if (status != ODS_OK)
+        return status;
+    attempt->batch->commit_unknown = false;
+    if (happened)
+        *done = !batch_advance(attempt->batch);
+    return ODS_OK;
+}
+
+/* Is anything of the batch before what is held? */
+static bool can_go_on(const struct batch *batch)
+{
+    bool can = !batch->range_count;
+    for (uint32_t i = 0; i < batch->range_count; i++)
+        can |= batch->ranges[i].from < range_end(&batch->ranges[i]);
+    return can;
+}
+
+static enum ods_status wait_for_partners(struct attempt *attempt, const struct error *why)
+{
+    attempt->batch->patience--;
+    *attempt->error = *why;
+    error_prefix(attempt->error, "waits for the row that this one needs: ");
+    return ODS_RETRY;
+}
+
+/* Rows that were committed before count on; tables and columns are made outside the transaction and
+ * count whatever becomes of it. */
+static void add_counts(struct apply_result *result, const struct apply_result *before)
+{
+    result->upserted += before->upserted;
+    result->deleted += before->deleted;
+    result->truncated += before->truncated;
+    result->folded += before->folded;
+    result->missing += before->missing;
+    result->skipped += before->skipped;
+    result->nul_stripped += before->nul_stripped;
+    result->values_lost += before->values_lost;
+}
+
+static void forget_counts(struct apply_result *result)
+{
+    *result = (struct apply_result){.tables_created = result->tables_created,
+                                    .columns_added = result->columns_added,
+                                    .columns_changed = result->columns_changed};
+}
+
+/* Until it is committed as far as nothing is held. *waits: something is, for what *why says. */
+static enum ods_status attempt_until_done(struct attempt *attempt, bool *waits, struct error *why)
+{
+    struct batch *batch = attempt->batch;
+    *waits = false;
+    for (;;) {
+        uint32_t had_rejects = batch->reject_count;
+        forget_counts(attempt->result);
+        enum ods_status status = fold_attempt(attempt);
+        if (status == ODS_OK)
+            status = run_transaction(attempt);
+        if (status == ODS_OK)
+            break;
+        bool connected = attempt->postgres->conn.pg;
+        batch->commit_unknown = attempt->commit_sent && !connected;
+        attempt_roll_back(attempt);
+        if (attempt->held) {
+            *why = attempt->why;
+            *waits = true;
+        }
+        bool open = attempt->stale || status == ODS_REJECT;
+        if (!attempt->postgres->conn.pg || !learn(attempt, status, had_rejects)) {
+            if (open && !attempt->postgres->conn.pg)
+                return cut_short(attempt);
+            return status == ODS_REJECT ? unexplained(attempt) : status;
+        }
+        if (*waits && !can_go_on(batch))
+            return ODS_RETRY;
+        error_init(attempt->error);
+    }
+    attempt->result->folded = attempt->fold.folded;
+    attempt->result->skipped = attempt->fold.skipped;
+    return batch_advance(batch) ? ODS_RETRY : ODS_OK;
+}
+
+static enum ods_status attempt_all(struct attempt *attempt)
+{
+    const struct apply_result before = *attempt->result;
+    struct error why; /* of the first row that waits for others */
+    bool waits;
+    enum ods_status status = attempt_until_done(attempt, &waits, &why);
+    bool waiting = waits && status == ODS_RETRY && attempt->postgres->conn.pg;
+    if (status != ODS_OK && !waiting)
+        forget_counts(attempt->result);
+    add_counts(attempt->result, &before);
+    return waiting ? wait_for_partners(attempt, &why) : status;
 }
 
 enum ods_status apply_batch(struct postgres *postgres, struct batch *batch,
@@ -326,6 +391,7 @@ enum ods_status apply_batch(struct postgres *postgres, struct batch *batch,
                               .hooks = hooks,
                               .result = result,
                               .careful = batch->guard_time,
+                              .immediate = batch->guard_time,
                               .error = error ? error : &room};
     bool done;
     error_init(attempt.error);
@@ -334,25 +400,9 @@ enum ods_status apply_batch(struct postgres *postgres, struct batch *batch,
         status = settle_unknown(&attempt, &done);
     if (status != ODS_OK || done)
         return status;
-    for (;;) {
-        uint32_t had_rejects = batch->reject_count;
-        struct apply_result made = {.tables_created = result->tables_created,
-                                    .columns_added = result->columns_added,
-                                    .columns_changed = result->columns_changed};
-        *result = made;
-        attempt.commit_sent = false;
-        status = fold_attempt(&attempt);
-        if (status == ODS_OK)
-            status = attempt.careful ? run_careful(&attempt) : run_fast(&attempt);
-        if (status == ODS_OK)
-            break;
-        batch->commit_unknown = attempt.commit_sent && !postgres->conn.pg;
-        attempt_roll_back(&attempt);
-        if (!postgres->conn.pg || !learn(&attempt, status, had_rejects))
-            return status == ODS_REJECT ? unexplained(&attempt) : status;
-        error_init(attempt.error);
-    }
-    result->folded = attempt.fold.folded;
-    result->skipped = attempt.fold.skipped;
-    return ODS_OK;
+    batch_release_holds(batch);
+    status = attempt_all(&attempt);
+    if (status == ODS_RETRY && strcmp(attempt.error->sqlstate, "55P03") == 0)
+        offsets_end_stalled(&postgres->conn);
+    return status;
 }

@@ -1,6 +1,9 @@
 /* What an attempt sends, and what came of it. See attempt.h. */
 #include "sink/postgres/attempt.h"
 
+#include <string.h>
+
+#include "sink/postgres/guess.h"
 #include "sink/postgres/offsets.h"
 
 /* Rows of one statement: enough to make a statement's own cost vanish, not enough to matter. */
@@ -11,7 +14,7 @@ static struct sent *add_sent(struct attempt *attempt, unsigned commands)
     struct sent *sent = arena_alloc(&attempt->postgres->scratch, sizeof *sent);
     if (!sent)
         return NULL;
-    *sent = (struct sent){.commands = commands};
+    *sent = (struct sent){.commands = commands, .step = attempt->step};
     *attempt->sent_tail = sent;
     attempt->sent_tail = &sent->next;
     return sent;
@@ -25,7 +28,7 @@ enum ods_status attempt_send(struct attempt *attempt, const char *sql)
     return status;
 }
 
-enum ods_status attempt_offsets(struct attempt *attempt)
+static enum ods_status send_offsets(struct attempt *attempt)
 {
     struct postgres *postgres = attempt->postgres;
     if (!attempt->batch->range_count)
@@ -37,8 +40,97 @@ enum ods_status attempt_offsets(struct attempt *attempt)
     return status;
 }
 
-/* Encode and send rows [first, last) of a group. What can't be encoded is set aside, and from then
- * on nothing more is sent: the batch will be folded again without it. */
+enum ods_status attempt_resume(struct attempt *attempt)
+{
+    if (attempt->transaction == TRANSACTION_OPEN)
+        return ODS_OK;
+    if (attempt->transaction == TRANSACTION_BROKEN) {
+        *attempt->result = attempt->at_mark;
+        return attempt_send(attempt, "rollback to ods_mark");
+    }
+    attempt->begun = *attempt->result;
+    enum ods_status status = attempt_send(attempt, "begin");
+    if (status == ODS_OK && attempt->immediate)
+        status = attempt_send(attempt, "set constraints all immediate");
+    return status == ODS_OK ? send_offsets(attempt) : status;
+}
+
+enum ods_status attempt_mark(struct attempt *attempt, uint32_t step)
+{
+    enum ods_status status = ODS_OK;
+    if (attempt->mark_sent)
+        status = attempt_send(attempt, "release ods_mark");
+    if (status == ODS_OK)
+        status = conn_send(&attempt->postgres->conn, "savepoint ods_mark", attempt->error);
+    struct sent *sent = status == ODS_OK ? add_sent(attempt, 1) : NULL;
+    if (status == ODS_OK && !sent)
+        status = error_out_of_memory(attempt->error);
+    if (sent) {
+        sent->marks = true;
+        sent->step = step;
+        attempt->mark_sent = true;
+    }
+    return status;
+}
+
+enum ods_status attempt_begin_marked(struct attempt *attempt)
+{
+    bool fresh = attempt->transaction == TRANSACTION_BROKEN;
+    enum ods_status status = attempt_begin(attempt);
+    if (status == ODS_OK)
+        status = attempt_resume(attempt);
+    if (status == ODS_OK && !fresh)
+        status = attempt_mark(attempt, attempt->mark);
+    return status;
+}
+
+enum ods_status attempt_mend(struct attempt *attempt)
+{
+    if (attempt->transaction != TRANSACTION_BROKEN)
+        return ODS_OK;
+    enum ods_status status =
+        conn_script(&attempt->postgres->conn, "rollback to ods_mark", attempt->error);
+    if (status == ODS_OK) {
+        attempt->transaction = TRANSACTION_OPEN;
+        *attempt->result = attempt->at_mark;
+    }
+    return status;
+}
+
+enum ods_status attempt_set_aside(struct attempt *attempt, struct row *row, const struct error *why)
+{
+    row->aside = true;
+    attempt->refold |= row->chain > 1;
+    return fold_reject(attempt->batch, row->last, why, attempt->error);
+}
+
+/* Rows into the arrays, up to a statement's worth; *first is where it stopped. What can't be
+ * encoded is set aside on the way. */
+static enum ods_status encode_rows(struct attempt *attempt, struct group *group,
+                                   const struct statement *statement, uint32_t *first,
+                                   uint32_t last)
+{
+    struct postgres *postgres = attempt->postgres;
+    enum ods_status status = upsert_begin(&postgres->arrays, statement, attempt->error);
+    while (status == ODS_OK) {
+        struct error why;
+        error_init(&why);
+        status = upsert_encode(group, statement, &postgres->encoder, &postgres->arrays, first, last,
+                               STATEMENT_BYTES, &why);
+        if (status == ODS_OK)
+            break;
+        if (status != ODS_REJECT)
+            return error_set(attempt->error, status, "%s", why.text);
+        struct row *row = group->rows[*first];
+        if (attempt_folds_again(attempt)) {
+            attempt->unencodable = true;
+            return error_set(attempt->error, ODS_REJECT, "%s", why.text);
+        }
+        status = attempt_set_aside(attempt, row, &why);
+    }
+    return status;
+}
+
 enum ods_status attempt_rows(struct attempt *attempt, struct group *group, uint32_t first,
                              uint32_t last)
 {
@@ -47,19 +139,12 @@ enum ods_status attempt_rows(struct attempt *attempt, struct group *group, uint3
     enum ods_status status =
         upsert_statement(group, attempt->batch->guard_time, &statement, attempt->error);
     while (status == ODS_OK && first < last) {
-        uint64_t stripped = postgres->encoder.stripped;
-        uint32_t upto;
-        struct error why;
-        error_init(&why);
-        status = upsert_encode(group, statement, &postgres->encoder, &postgres->arrays, first, last,
-                               STATEMENT_BYTES, &upto, &why);
-        if (status == ODS_REJECT) {
-            attempt->unencodable = true;
-            return error_set(attempt->error, ODS_REJECT, "%s", why.text);
-        }
-        if (status != ODS_OK)
-            return error_set(attempt->error, status, "%s", why.text);
+        uint64_t stripped = postgres->encoder.stripped, rounded = postgres->encoder.rounded;
         unsigned commands = 0;
+        uint32_t begun = first;
+        status = encode_rows(attempt, group, statement, &first, last);
+        if (status != ODS_OK || !postgres->arrays.rows)
+            continue;
         status =
             upsert_send(statement, &postgres->conn, &postgres->arrays, &commands, attempt->error);
         struct sent *sent = status == ODS_OK ? add_sent(attempt, commands) : NULL;
@@ -67,26 +152,35 @@ enum ods_status attempt_rows(struct attempt *attempt, struct group *group, uint3
             status = error_out_of_memory(attempt->error);
         if (sent) {
             sent->statement = statement;
+            sent->group = group;
+            sent->first = begun;
+            sent->last = first;
             sent->kind = group->kind;
-            sent->rows = upto - first;
+            sent->rows = postgres->arrays.rows;
             sent->stripped = postgres->encoder.stripped - stripped;
-            sent->counts = true;
+            sent->rounded = postgres->encoder.rounded - rounded;
+            sent->counts = group->kind < GROUP_PARK;
+            attempt->awaited |= group->guess == GUESS_THERE;
         }
-        first = upto;
     }
     return status;
 }
 
 /* A result that counts: what the target was sent, and what was not there. */
-static void count_rows(struct attempt *attempt, const struct sent *sent, uint64_t rows)
+static void count_rows(struct attempt *attempt, struct sent *sent, uint64_t rows)
 {
     struct apply_result *result = attempt->result;
     if (!sent->counts)
         return;
     result->nul_stripped += sent->stripped;
+    result->values_rounded += sent->rounded;
     if (attempt->batch->guard_time && sent->statement && sent->kind != GROUP_INSERT) {
         attempt->kept += rows;
         rows = sent->rows - rows;
+    }
+    if (sent->group && sent->group->guess == GUESS_THERE && rows != sent->rows) {
+        sent->missed = true;
+        return; /* they will be sent again */
     }
     if (sent->kind == GROUP_DELETE || sent->kind == GROUP_SOFT_DELETE) {
         result->deleted += rows;
@@ -94,6 +188,12 @@ static void count_rows(struct attempt *attempt, const struct sent *sent, uint64_
     } else {
         result->upserted += sent->rows;
     }
+}
+
+/* PostgreSQL truncates no table that a foreign key refers to. */
+static bool refuses_truncate(const struct sent *sent, const struct error *why)
+{
+    return sent->truncates && strcmp(why->sqlstate, "0A000") == 0;
 }
 
 /* Read all results. The first error is the answer; what follows it was not run. */
@@ -109,13 +209,21 @@ static enum ods_status read_results(struct attempt *attempt)
             enum ods_status status = conn_read(&attempt->postgres->conn, &rows, &aborted, &why);
             if (status == ODS_OK && last)
                 count_rows(attempt, sent, rows);
+            if (status == ODS_OK && sent->marks) {
+                attempt->marked = true;
+                attempt->mark = sent->step;
+                attempt->at_mark = *attempt->result;
+            }
             if (status != ODS_OK && !last)
                 upsert_unprepare(sent->statement);
             if (status == ODS_REJECT && !last)
                 status = ODS_FATAL; /* the statement itself is refused, whatever its rows */
             if (status != ODS_OK && first == ODS_OK) {
-                first = status;
-                attempt->stale = !attempt->refreshed && sqlstate_is_stale_catalog(why.sqlstate);
+                bool truncate = refuses_truncate(sent, &why);
+                first = truncate ? ODS_REJECT : status;
+                attempt->refused = sent->step;
+                attempt->stale = !attempt->refreshed && !truncate &&
+                                 sqlstate_is_stale_catalog(why.sqlstate);
                 if (attempt->error)
                     *attempt->error = why;
             }
@@ -130,6 +238,8 @@ enum ods_status attempt_begin(struct attempt *attempt)
 {
     attempt->sent = NULL;
     attempt->sent_tail = &attempt->sent;
+    attempt->refused = attempt->suspect = NO_STEP;
+    attempt->awaited = false;
     return conn_pipeline_begin(&attempt->postgres->conn, attempt->error);
 }
 
@@ -151,13 +261,63 @@ enum ods_status attempt_end(struct attempt *attempt, enum ods_status sending)
         status = status == ODS_OK ? ended : status;
     }
     attempt->error = error;
+    bool good = status == ODS_OK && sending == ODS_OK;
+    attempt->transaction = good ? TRANSACTION_OPEN : TRANSACTION_BROKEN;
+    attempt->mark_sent = attempt->marked;
     return sending == ODS_OK ? status : sending;
+}
+
+static bool any_missed(const struct attempt *attempt)
+{
+    for (const struct sent *sent = attempt->sent; sent; sent = sent->next)
+        if (sent->missed)
+            return true;
+    return false;
+}
+
+/* All rows of the statement are sent once more, since it does not say which were not there. */
+static enum ods_status send_missed(struct attempt *attempt)
+{
+    struct sent *sent = attempt->sent;
+    enum ods_status status = attempt_begin(attempt);
+    for (; status == ODS_OK && sent; sent = sent->next) {
+        if (!sent->missed)
+            continue;
+        struct group *group = arena_alloc(&attempt->postgres->scratch, sizeof *group);
+        if (!group)
+            return error_out_of_memory(attempt->error);
+        *group = *sent->group;
+        group->guess = GUESS_NONE;
+        guess_failed(group->plan->table, GUESS_THERE);
+        status = attempt_rows(attempt, group, sent->first, sent->last);
+    }
+    return status;
+}
+
+/* A savepoint may stand between the update that missed and what is refused after it: then no way
+ * leads back to where the missed rows could be written, and no step is named. */
+enum ods_status attempt_settle(struct attempt *attempt)
+{
+    enum ods_status status = attempt_end(attempt, ODS_OK);
+    if (!attempt->awaited || !attempt->postgres->conn.pg || !any_missed(attempt))
+        return status;
+    uint32_t step = attempt->step;
+    attempt->step = attempt->refused = NO_STEP;
+    if (status == ODS_OK)
+        status = attempt_end(attempt, send_missed(attempt));
+    attempt->step = step;
+    return status;
 }
 
 void attempt_roll_back(struct attempt *attempt)
 {
     if (attempt->postgres->conn.pg)
         conn_script(&attempt->postgres->conn, "rollback", NULL);
+    if (attempt->transaction != TRANSACTION_NONE)
+        *attempt->result = attempt->begun;
+    attempt->transaction = TRANSACTION_NONE;
+    attempt->marked = attempt->mark_sent = false;
+    attempt->mark = 0;
 }
 
 /* --- what a table's work sends -------------------------------------------------------------- */
@@ -172,60 +332,34 @@ enum ods_status attempt_truncate(struct attempt *attempt, const struct table_wor
         buffer_printf(&sql, "update %s set %s = 'd' where %s is distinct from 'd'",
                       plan->table->quoted, operation, operation);
     } else {
-        buffer_printf(&sql, "truncate %s", plan->table->quoted);
+        buffer_printf(&sql, plan->table->is_view ? "delete from %s" : "truncate %s",
+                      plan->table->quoted);
     }
     enum ods_status status =
-        sql.failed ? error_out_of_memory(attempt->error) : attempt_send(attempt, buffer_text(&sql));
+        sql.failed ? error_out_of_memory(attempt->error)
+                   : conn_send(&attempt->postgres->conn, buffer_text(&sql), attempt->error);
+    struct sent *sent = status == ODS_OK ? add_sent(attempt, 1) : NULL;
+    if (status == ODS_OK && !sent)
+        status = error_out_of_memory(attempt->error);
+    if (sent)
+        sent->truncates = true;
     buffer_done(&sql);
     attempt->result->truncated++;
     return status;
-}
-
-/* A run of inserts into a table without key, as a group of its own. *loose ends behind the run. */
-static enum ods_status insert_group(struct attempt *attempt, struct loose **loose,
-                                    struct group **made)
-{
-    struct arena *arena = &attempt->postgres->scratch;
-    const struct plan *plan = (*loose)->plan;
-    uint32_t count = 0;
-    struct loose *end = *loose;
-    for (; end && end->plan == plan && loose_is_insert(attempt->batch, end); end = end->next)
-        count++;
-    struct group *group = arena_alloc(arena, sizeof *group);
-    struct row **rows = arena_alloc(arena, count * sizeof *rows);
-    struct row *items = arena_alloc(arena, count * sizeof *items);
-    if (!group || !rows || !items)
-        return error_out_of_memory(attempt->error);
-    for (uint32_t i = 0; i < count; i++, *loose = (*loose)->next) {
-        const struct change *change = &attempt->batch->changes[(*loose)->change];
-        items[i] = (struct row){.plan = plan,
-                                .last = (*loose)->change,
-                                .chain = 1,
-                                .image = change->after ? change->after : change->before,
-                                .stamp = change};
-        rows[i] = &items[i];
-    }
-    *group = (struct group){
-        .kind = GROUP_INSERT, .plan = plan, .columns = plan->columns, .rows = rows, .count = count};
-    *made = group;
-    return ODS_OK;
 }
 
 enum ods_status attempt_loose(struct attempt *attempt, const struct loose *loose)
 {
     struct postgres *postgres = attempt->postgres;
     struct error why;
+    if (attempt->batch->changes[loose->change].rejected)
+        return ODS_OK;
     error_init(&why);
-    uint64_t stripped = postgres->encoder.stripped;
+    uint64_t stripped = postgres->encoder.stripped, rounded = postgres->encoder.rounded;
     enum ods_status status =
         loose_compile(&postgres->loose, attempt->batch, loose, &postgres->encoder, &why);
-    if (status == ODS_REJECT) {
-        status = fold_reject(attempt->batch, loose->change, &why, attempt->error);
-        if (status != ODS_OK)
-            return status;
-        attempt->refold = true;
-        return error_set(attempt->error, ODS_REJECT, "%s", why.text);
-    }
+    if (status == ODS_REJECT)
+        return fold_reject(attempt->batch, loose->change, &why, attempt->error);
     if (status != ODS_OK)
         return error_set(attempt->error, status, "%s", why.text);
     status = loose_send(&postgres->loose, &postgres->conn, attempt->error);
@@ -237,30 +371,8 @@ enum ods_status attempt_loose(struct attempt *attempt, const struct loose *loose
         sent->kind = delete ? GROUP_DELETE : GROUP_UPSERT;
         sent->rows = 1;
         sent->stripped = postgres->encoder.stripped - stripped;
+        sent->rounded = postgres->encoder.rounded - rounded;
         sent->counts = true;
-    }
-    return status;
-}
-
-/* One table: truncate, deletes, whole rows, rows that lack values, then what has no key. */
-enum ods_status attempt_work(struct attempt *attempt, const struct table_work *work,
-                             row_sender *send, loose_sender *send_loose)
-{
-    enum ods_status status = ODS_OK;
-    for (enum group_kind kind = GROUP_DELETE; kind <= GROUP_PARTIAL; kind++)
-        for (struct group *group = work->groups[kind]; status == ODS_OK && group;
-             group = group->next)
-            status = send(attempt, group, 0, group->count);
-    for (struct loose *loose = work->loose; status == ODS_OK && loose;) {
-        if (!loose_is_insert(attempt->batch, loose)) {
-            status = send_loose(attempt, loose);
-            loose = loose->next;
-            continue;
-        }
-        struct group *group = NULL;
-        status = insert_group(attempt, &loose, &group);
-        if (status == ODS_OK)
-            status = send(attempt, group, 0, group->count);
     }
     return status;
 }

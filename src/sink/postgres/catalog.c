@@ -8,15 +8,25 @@
 #include "sink/postgres/upsert.h"
 
 static const char columns_sql[] =
-    "select a.attname, a.atttypid, a.atttypmod, a.attnotnull, a.atthasdef, a.attidentity, "
+    "select a.attname, t.oid, case when d.typtype = 'd' then d.typtypmod else a.atttypmod end, "
+    "       a.attnotnull, a.atthasdef, a.attidentity, "
     "       a.attgenerated, t.typarray, pg_catalog.format_type(a.atttypid, -1), t.typtype, "
     "       coalesce(pg_catalog.obj_description(c.oid, 'pg_class'), ''), "
     "       pg_catalog.format_type(a.atttypid, a.atttypmod), "
-    "       coalesce(pg_catalog.col_description(c.oid, a.attnum), '') "
+    "       coalesce(pg_catalog.col_description(c.oid, a.attnum), ''), "
+    "       c.relkind in ('r', 'p') and not c.relhasrules and not c.relrowsecurity, "
+    "       e.oid, pg_catalog.format_type(e.oid, -1), c.relkind, "
+    "       pg_catalog.scale(1::pg_catalog.money::pg_catalog.numeric), "
+    "       pg_catalog.pg_get_expr(v.adbin, v.adrelid) "
     "from pg_catalog.pg_class c "
     "join pg_catalog.pg_namespace n on n.oid = c.relnamespace "
     "join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped "
-    "join pg_catalog.pg_type t on t.oid = a.atttypid "
+    "join pg_catalog.pg_type d on d.oid = a.atttypid "
+    "join pg_catalog.pg_type t on t.oid = case when d.typtype = 'd' then d.typbasetype else d.oid "
+    "end "
+    "left join pg_catalog.pg_attrdef v on v.adrelid = c.oid and v.adnum = a.attnum "
+    "  and a.attgenerated = '' "
+    "left join pg_catalog.pg_type e on e.oid = t.typelem and t.typcategory = 'A' "
     "where n.nspname = $1 and c.relname = $2 and c.relkind in ('r', 'p', 'v', 'f') "
     "order by a.attnum";
 
@@ -43,6 +53,7 @@ static const struct {
     {1700, ENCODE_NUMERIC}, {2950, ENCODE_UUID},      {3802, ENCODE_JSONB},
 };
 
+#define OID_BIT        1560
 #define OID_TEXT       25
 #define OID_TEXT_ARRAY 1009
 
@@ -75,6 +86,10 @@ static void table_free(struct pg_table *table)
         free(table->columns[i].quoted);
         free(table->columns[i].cast);
         free(table->columns[i].declared);
+        free(table->columns[i].default_text);
+        if (table->columns[i].item)
+            free(table->columns[i].item->cast);
+        free(table->columns[i].item);
     }
     free(table->columns);
     free(table->uniques);
@@ -122,6 +137,42 @@ static void fill_owner(struct pg_column *column, const char *comment)
                         begins(comment + length - type - mark, COMMENT_TYPE);
 }
 
+static enum encoding encoding_of(Oid type)
+{
+    for (size_t i = 0; i < sizeof encodings / sizeof *encodings; i++)
+        if (encodings[i].type == type)
+            return encodings[i].encoding;
+    return ENCODE_CAST;
+}
+
+/* Without its modifier "bit" would mean bit(1) and cut the value quietly. */
+static bool widen_cast(struct pg_column *column, Oid bits, const char *cast)
+{
+    if (bits != OID_BIT)
+        return true;
+    free(column->cast);
+    column->cast = strdup(cast);
+    return column->cast != NULL;
+}
+
+/* What an array's elements are held against: the type, and the modifier that the array bears. */
+static bool fill_item(struct pg_column *column, const PGresult *rows, int row)
+{
+    Oid type = (Oid) strtoul(PQgetvalue(rows, row, 14), NULL, 10);
+    if (!type)
+        return true;
+    struct pg_column *item = column->item = calloc(1, sizeof *item);
+    if (!item)
+        return false;
+    item->name = column->name;
+    item->type = item->element_type = type;
+    item->modifier = column->modifier;
+    item->money_digits = column->money_digits;
+    item->encoding = encoding_of(type);
+    item->cast = strdup(PQgetvalue(rows, row, 15));
+    return item->cast && widen_cast(column, type, "pg_catalog.varbit[]");
+}
+
 static bool fill_column(struct pg_column *column, const PGresult *rows, int row)
 {
     column->name = strdup(PQgetvalue(rows, row, 0));
@@ -130,6 +181,8 @@ static bool fill_column(struct pg_column *column, const PGresult *rows, int row)
     column->declared = strdup(PQgetvalue(rows, row, 11));
     if (!column->name || !column->quoted || !column->cast || !column->declared)
         return false;
+    if (!PQgetisnull(rows, row, 18) && !(column->default_text = strdup(PQgetvalue(rows, row, 18))))
+        return false;
     fill_owner(column, PQgetvalue(rows, row, 12));
     column->type = (Oid) strtoul(PQgetvalue(rows, row, 1), NULL, 10);
     column->modifier = (int32_t) strtol(PQgetvalue(rows, row, 2), NULL, 10);
@@ -137,10 +190,8 @@ static bool fill_column(struct pg_column *column, const PGresult *rows, int row)
     column->has_default = is_true(rows, row, 4);
     column->identity_always = PQgetvalue(rows, row, 5)[0] == 'a';
     column->generated = PQgetvalue(rows, row, 6)[0] != '\0';
-    column->encoding = ENCODE_CAST;
-    for (size_t i = 0; i < sizeof encodings / sizeof *encodings; i++)
-        if (encodings[i].type == column->type)
-            column->encoding = encodings[i].encoding;
+    column->money_digits = (int32_t) strtol(PQgetvalue(rows, row, 17), NULL, 10);
+    column->encoding = encoding_of(column->type);
     if (column->encoding == ENCODE_CAST || column->encoding == ENCODE_TEXT) {
         column->element_type = OID_TEXT;
         column->array_type = OID_TEXT_ARRAY;
@@ -148,12 +199,7 @@ static bool fill_column(struct pg_column *column, const PGresult *rows, int row)
         column->element_type = column->type;
         column->array_type = (Oid) strtoul(PQgetvalue(rows, row, 7), NULL, 10);
     }
-    /* Without its modifier "bit" would mean bit(1) and cut the value quietly. */
-    if (column->type == 1560) {
-        free(column->cast);
-        column->cast = strdup("pg_catalog.varbit");
-    }
-    return column->cast != NULL;
+    return widen_cast(column, column->type, "pg_catalog.varbit") && fill_item(column, rows, row);
 }
 
 static enum ods_status read_uniques(struct conn *conn, struct pg_table *table,
@@ -214,7 +260,9 @@ static enum ods_status read_table(struct conn *conn, const char *schema, const c
         if (!fill_column(&table->columns[row], rows, row))
             goto out;
     }
+    table->copyable = is_true(rows, 0, 13);
     table->made_by_us = begins(table->comment, COMMENT_TABLE);
+    table->is_view = PQgetvalue(rows, 0, 16)[0] == 'v';
     status = read_uniques(conn, table, names, error);
     if (status == ODS_OK) {
         *found = table;
@@ -261,8 +309,12 @@ enum ods_status catalog_reload(struct catalog *catalog, struct conn *conn, const
 
 enum ods_status catalog_read_extras(struct catalog *catalog, struct conn *conn, struct error *error)
 {
-    static const char sql[] = "select to_regtype('citext') is not null, "
-                              "to_regtype('hstore') is not null, to_regtype('ltree') is not null";
+    static const char sql[] =
+        "select to_regtype('citext') is not null, to_regtype('hstore') is not null, "
+        "to_regtype('ltree') is not null, to_regtype('geometry') is not null, "
+        "to_regtype('geography') is not null, to_regtype('vector') is not null, "
+        "to_regtype('halfvec') is not null, to_regtype('sparsevec') is not null, "
+        "to_regtype('isbn') is not null";
     PGresult *rows = NULL;
     if (catalog->extras_known)
         return ODS_OK;

@@ -45,10 +45,13 @@ struct pg_column {
     Oid array_type;
     int32_t modifier; /* -1: none */
     enum encoding encoding;
-    bool ours;      /* the sink made it from a column of the source */
-    bool type_ours; /* and nobody has changed its type since */
+    int32_t money_digits;   /* after the point, by the server's lc_monetary */
+    struct pg_column *item; /* an array's elements, for their type; NULL: no array */
+    bool ours;              /* the sink made it from a column of the source */
+    bool type_ours;         /* and nobody has changed its type since */
     bool not_null;
     bool has_default;
+    char *default_text; /* its expression; NULL: none, or the column is generated */
     bool generated; /* never written */
     bool identity_always;
 };
@@ -60,21 +63,46 @@ struct pg_unique { /* a unique index usable by ON CONFLICT */
 
 struct statement; /* upsert.h */
 
+/* What is relied on about the row that a change meets; see guess.h. */
+enum guess { GUESS_NONE, GUESS_NEW, GUESS_THERE, GUESS_COUNT };
+
+struct guess_record {
+    uint32_t pause;      /* batches until the next try */
+    uint32_t pause_last; /* how long the last pause was */
+    uint32_t tries;      /* since then */
+};
+
 struct pg_table {
     char *schema, *name;
     char *quoted; /* "schema"."name" */
     bool made_by_us;
+    bool is_view;  /* without unique indexes; its INSTEAD OF triggers or rules write the rows */
     char *comment; /* of the table, "" when it has none */
     uint32_t column_count;
     struct pg_column *columns;
     struct pg_unique *uniques;
     size_t unique_count;
+    bool copyable; /* COPY writes to it as INSERT would: neither view nor foreign table, no rules,
+                      no row security */
     struct statement *statements; /* compiled for this table, owned by upsert.c */
+    struct guess_record guesses[GUESS_COUNT];
+    unsigned reread; /* plans.h's epoch in which it was last read again, 0: never */
     struct pg_table *next;
 };
 
 /* Types that a target may have or not, of its extensions. */
-enum pg_extra { EXTRA_CITEXT, EXTRA_HSTORE, EXTRA_LTREE, EXTRA_COUNT };
+enum pg_extra {
+    EXTRA_CITEXT,
+    EXTRA_HSTORE,
+    EXTRA_LTREE,
+    EXTRA_GEOMETRY,
+    EXTRA_GEOGRAPHY,
+    EXTRA_VECTOR,
+    EXTRA_HALFVEC,
+    EXTRA_SPARSEVEC,
+    EXTRA_ISBN,
+    EXTRA_COUNT
+};
 
 struct catalog {
     struct pg_table *tables;

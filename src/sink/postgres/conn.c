@@ -52,8 +52,28 @@ static void take_interrupt(struct conn *conn)
 }
 
 /* libpq's messages carry no password, but may carry several lines; error_set() makes it one. */
+/* "COPY items, line 17, column id": words in the server's language, and a name that may hold
+ * anything, so this is where to look first and no more. */
+static uint64_t copy_line(const PGresult *result)
+{
+    const char *context = result ? PQresultErrorField(result, PG_DIAG_CONTEXT) : NULL;
+    const char *table = result ? PQresultErrorField(result, PG_DIAG_TABLE_NAME) : NULL;
+    for (const char *at = context; at; at = strchr(at, '\n')) {
+        at += *at == '\n';
+        if (strncmp(at, "COPY ", 5) != 0)
+            continue;
+        at += 5;
+        size_t length = table ? strlen(table) : 0;
+        at += table && strncmp(at, table, length) == 0 ? length : strcspn(at, ",\n");
+        at += strcspn(at, "0123456789\n");
+        return strtoull(at, NULL, 10);
+    }
+    return 0;
+}
+
 enum ods_status conn_error(struct conn *conn, const PGresult *result, struct error *error)
 {
+    conn->copy_line = copy_line(result);
     const char *sqlstate = result ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
     bool lost = !conn->pg || PQstatus(conn->pg) == CONNECTION_BAD;
     enum ods_status status = sqlstate_status(sqlstate ? sqlstate : "");
@@ -153,13 +173,14 @@ static enum ods_status prepare_session(struct conn *conn, struct error *error)
                   "set extra_float_digits = 1; set client_min_messages = warning; "
                   "set bytea_output = 'hex'; set plan_cache_mode = force_generic_plan; "
                   "set enable_seqscan = off; set enable_hashjoin = off; "
-                  "set enable_mergejoin = off; set work_mem = '32MB'; "
+                  "set enable_mergejoin = off; set jit = off; set work_mem = '32MB'; "
                   "set default_transaction_isolation = 'read committed'; "
                   "set synchronous_commit = %s; set statement_timeout = %lld; "
-                  "set lock_timeout = %lld; set idle_in_transaction_session_timeout = 0",
+                  "set lock_timeout = %lld; set idle_in_transaction_session_timeout = %lld",
                   conn->target->synchronous_commit ? "on" : "off",
                   (long long) conn->target->statement_timeout_ms,
-                  (long long) conn->target->lock_timeout_ms);
+                  (long long) conn->target->lock_timeout_ms,
+                  (long long) conn->target->idle_in_transaction_timeout_ms);
     enum ods_status status = sql.failed ? error_set(error, ODS_RETRY, "out of memory")
                                         : conn_script(conn, buffer_text(&sql), error);
     buffer_done(&sql);
@@ -302,13 +323,10 @@ enum ods_status conn_pipeline_begin(struct conn *conn, struct error *error)
     return PQenterPipelineMode(conn->pg) ? ODS_OK : lost(conn, error);
 }
 
-/* Drain what libpq has buffered before the next command is queued: its buffer then never holds more
- * than one command, however slowly the server reads. */
-static enum ods_status sent(struct conn *conn, int accepted, struct error *error)
+/* Drain what libpq has buffered before it gets more: its buffer then never holds more than one
+ * command, however slowly the server reads. */
+static enum ods_status drain(struct conn *conn, struct error *error)
 {
-    if (!accepted)
-        return lost(conn, error);
-    conn->queued++;
     for (;;) {
         int unsent = PQflush(conn->pg);
         if (unsent < 0)
@@ -323,6 +341,14 @@ static enum ods_status sent(struct conn *conn, int accepted, struct error *error
         if (!PQconsumeInput(conn->pg))
             return lost(conn, error);
     }
+}
+
+static enum ods_status sent(struct conn *conn, int accepted, struct error *error)
+{
+    if (!accepted)
+        return lost(conn, error);
+    conn->queued++;
+    return drain(conn, error);
 }
 
 enum ods_status conn_send(struct conn *conn, const char *sql, struct error *error)
@@ -403,4 +429,36 @@ enum ods_status conn_pipeline_end(struct conn *conn, struct error *error)
     }
     conn->queued = 0;
     return PQexitPipelineMode(conn->pg) ? ODS_OK : lost(conn, error);
+}
+
+enum ods_status conn_copy_begin(struct conn *conn, const char *sql, struct error *error)
+{
+    if (!PQsendQuery(conn->pg, sql))
+        return lost(conn, error);
+    enum ods_status status = wait_result(conn, error);
+    if (status != ODS_OK)
+        return status;
+    PGresult *result = PQgetResult(conn->pg);
+    if (result && PQresultStatus(result) == PGRES_COPY_IN) {
+        PQclear(result);
+        return ODS_OK;
+    }
+    status = conn_error(conn, result, error);
+    PQclear(result);
+    collect(conn, NULL, NULL);
+    return status;
+}
+
+enum ods_status conn_copy_put(struct conn *conn, const char *bytes, size_t length,
+                              struct error *error)
+{
+    return PQputCopyData(conn->pg, bytes, (int) length) == 1 ? drain(conn, error)
+                                                             : lost(conn, error);
+}
+
+enum ods_status conn_copy_end(struct conn *conn, bool whole, struct error *error)
+{
+    if (PQputCopyEnd(conn->pg, whole ? NULL : "a row can't be encoded") != 1)
+        return lost(conn, error);
+    return collect(conn, NULL, error);
 }

@@ -18,6 +18,7 @@ struct conn {
     int interrupt_fd;
     unsigned generation; /* grows with each connection: what was prepared before is gone */
     unsigned queued;     /* commands in the pipeline whose results are not read yet */
+    uint64_t copy_line;  /* the row of a COPY, from 1 on, that the last error names; 0: none */
 };
 
 /* Parameters of one statement, all in binary form. */
@@ -66,9 +67,18 @@ enum ods_status conn_pipeline_sync(struct conn *conn, struct error *error);
 enum ods_status conn_read(struct conn *conn, uint64_t *rows, bool *aborted, struct error *error);
 enum ods_status conn_pipeline_end(struct conn *conn, struct error *error);
 
+/* COPY from stdin, outside a pipeline. Once begun it must be ended; what is not `whole` the server
+ * throws away. An error of the server shows at the end. */
+enum ods_status conn_copy_begin(struct conn *conn, const char *sql, struct error *error);
+enum ods_status conn_copy_put(struct conn *conn, const char *bytes, size_t length,
+                              struct error *error);
+enum ods_status conn_copy_end(struct conn *conn, bool whole, struct error *error);
+
 /* What a SQLSTATE asks for; "" is a lost connection. */
 enum ods_status sqlstate_status(const char *sqlstate);
 bool sqlstate_is_stale_catalog(const char *sqlstate);
+bool sqlstate_wants_partner(const char *sqlstate);
+bool sqlstate_is_of_table(const char *sqlstate); /* for a statement that makes or changes one */
 
 /* Fill error from a failed result (or, when result is NULL, from the connection). */
 enum ods_status conn_error(struct conn *conn, const PGresult *result, struct error *error);

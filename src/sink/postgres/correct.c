@@ -20,13 +20,33 @@ static bool is_unsigned_bigint(const struct column *column)
            strncasecmp(column->source_type, "bigint unsigned", 15) == 0;
 }
 
+/* binary.handling.mode: what the schema calls a string is bytes to the source. */
+static bool is_bytes_as_text(const struct column *column)
+{
+    static const char *const names[] = {"BYTEA",    "BINARY",   "VARBINARY",  "BLOB",
+                                        "TINYBLOB", "LONGBLOB", "MEDIUMBLOB", "IMAGE"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (column->type == SEM_STRING && column->source_type &&
+            strcasecmp(column->source_type, names[i]) == 0)
+            return true;
+    return false;
+}
+
 void correct_column(struct source_column *source, const char *text)
 {
     struct source_type type;
     struct column *column = &source->column;
+    /* A record without schema, of a table that the schema topic knows. */
+    if (!text && column->type == SEM_UNKNOWN)
+        text = column->source_type;
     /* bigint.unsigned.handling.mode=long: what the schema calls an int64 has wrapped around. */
     if (!text && is_unsigned_bigint(column))
         text = "bigint unsigned";
+    if (!text && is_bytes_as_text(column)) {
+        column->type = SEM_BYTES;
+        source->coding = CODING_BYTES;
+        return;
+    }
     if (!text || source_type_parse(text, &type)) /* the configuration has been checked */
         return;
     bool exact = column->type == SEM_DECIMAL && type.column.type == SEM_DECIMAL;
@@ -83,7 +103,7 @@ enum ods_status encode_undo(struct encoder *encoder, const struct pg_column *tar
     buffer_reset(&encoder->bytes);
     char *bytes = buffer_take(&encoder->bytes, length + 1);
     if (!text || !bytes)
-        return error_set(error, ODS_RETRY, "out of memory");
+        return error_out_of_memory(error);
     bool good = coding == CODING_HEX ? undo_hex(text, length, bytes)
                                      : base64_decode(text, length, (unsigned char *) bytes, &count);
     if (!good)
@@ -97,6 +117,46 @@ enum ods_status encode_undo(struct encoder *encoder, const struct pg_column *tar
     inferred->value.bytes = bytes;
     inferred->value.length = (uint32_t) count;
     return ODS_OK;
+}
+
+/* The alphabet is the connector's, not the column's: what one value shows holds for all. Sixteen
+ * lower-case hexadecimal digits are no base64 that anybody has seen. CODING_NONE: none, or any. */
+static enum coding bytes_coding(struct encoder *encoder, const char *text, size_t length)
+{
+    size_t digits = 0, lower = 0;
+    bool url = false;
+    for (size_t i = 0; i < length; i++) {
+        lower += (text[i] >= '0' && text[i] <= '9') || (text[i] >= 'a' && text[i] <= 'f');
+        digits += strchr("0123456789abcdefABCDEF", text[i]) && text[i];
+        url |= text[i] == '-' || text[i] == '_';
+    }
+    bool hex = digits == length && length % 2 == 0;
+    if (hex && (length % 4 || (lower == length && length >= 16)))
+        encoder->saw_hex = true;
+    else if (!hex)
+        encoder->saw_base64_bytes = true;
+    else if (length && encoder->saw_hex == encoder->saw_base64_bytes)
+        return CODING_NONE;
+    else
+        hex = encoder->saw_hex;
+    return hex ? CODING_HEX : url ? CODING_BASE64URL : CODING_BASE64;
+}
+
+static enum ods_status undo_bytes(struct encoder *encoder, const struct pg_column *target,
+                                  struct inferred *inferred, struct error *error)
+{
+    enum coding coding = bytes_coding(encoder, inferred->value.bytes, inferred->value.length);
+    if (target->encoding != ENCODE_BYTEA) {
+        inferred->column.type = SEM_STRING;
+        return ODS_OK;
+    }
+    if (coding == CODING_NONE)
+        return encode_refuse(target, "22023",
+                             "this text is bytes in hexadecimal, or other ones in base64, and "
+                             "nothing tells so far: name the column's type in source_types (bytes "
+                             "hex, bytes base64)",
+                             error);
+    return encode_undo(encoder, target, coding, inferred, error);
 }
 
 /* --- decimals ------------------------------------------------------------------------------- */
@@ -194,12 +254,13 @@ static enum ods_status correct_text(struct encoder *encoder, const struct pg_col
     case CODING_BASE64URL:
     case CODING_HEX:
         return encode_undo(encoder, target, coding, inferred, error);
+    case CODING_BYTES:
+        return undo_bytes(encoder, target, inferred, error);
     case CODING_DECIMAL:
         return encode_decimal_text(encoder, target, inferred->column.length, inferred->column.scale,
                                    inferred, error);
-    case CODING_UNSIGNED:
-        inferred->column.type = SEM_STRING;
-        return ODS_OK;
+    case CODING_UNSIGNED: /* bigint.unsigned.handling.mode=precise */
+        return encode_decimal_text(encoder, target, 20, 0, inferred, error);
     default:
         inferred->column.type = iso_twin(inferred->column.type);
         return ODS_OK;
@@ -219,7 +280,7 @@ static enum ods_status correct_integer(struct encoder *encoder, enum coding codi
         buffer_reset(digits);
         buffer_printf(digits, "%llu", (unsigned long long) inferred->value.integer);
         if (digits->failed)
-            return error_set(error, ODS_RETRY, "out of memory");
+            return error_out_of_memory(error);
         inferred->column.type = SEM_DECIMAL;
         inferred->value = (struct value){
             .kind = VALUE_NUMBER, .length = (uint32_t) digits->length, .bytes = digits->bytes};

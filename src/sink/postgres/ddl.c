@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "sink/postgres/ddl_default.h"
 #include "sink/postgres/widen.h"
 
 /* --- types ---------------------------------------------------------------------------------- */
@@ -43,6 +44,10 @@ static const char *const types[SEM_COUNT] = {
     [SEM_POINT] = "point",
     [SEM_STRUCTURED_DATE] = "date",
     [SEM_STRUCTURED_TIMESTAMP] = "timestamp without time zone",
+    [SEM_STRUCTURED_ZONED_TIMESTAMP] = "timestamp with time zone",
+    [SEM_STRUCTURED_ZONED_TIME] = "time with time zone",
+    [SEM_CIRCLE] = "circle",
+    [SEM_LINE] = "line",
     [SEM_STRUCTURED_TIME] = "time without time zone",
     [SEM_STRUCTURED_DURATION] = "interval",
     [SEM_MAP] = "jsonb",
@@ -55,21 +60,60 @@ static const struct {
     const char *source, *type;
     enum pg_extra extra; /* EXTRA_COUNT: PostgreSQL itself has it */
 } named_types[] = {
-    {"INET", "inet", EXTRA_COUNT},           {"CIDR", "cidr", EXTRA_COUNT},
-    {"MACADDR", "macaddr", EXTRA_COUNT},     {"MACADDR8", "macaddr8", EXTRA_COUNT},
-    {"INT4RANGE", "int4range", EXTRA_COUNT}, {"INT8RANGE", "int8range", EXTRA_COUNT},
-    {"NUMRANGE", "numrange", EXTRA_COUNT},   {"TSRANGE", "tsrange", EXTRA_COUNT},
-    {"TSTZRANGE", "tstzrange", EXTRA_COUNT}, {"DATERANGE", "daterange", EXTRA_COUNT},
-    {"CITEXT", "citext", EXTRA_CITEXT},      {"HSTORE", "hstore", EXTRA_HSTORE},
+    {"INET", "inet", EXTRA_COUNT},
+    {"CIDR", "cidr", EXTRA_COUNT},
+    {"MACADDR", "macaddr", EXTRA_COUNT},
+    {"MACADDR8", "macaddr8", EXTRA_COUNT},
+    {"INT4RANGE", "int4range", EXTRA_COUNT},
+    {"INT8RANGE", "int8range", EXTRA_COUNT},
+    {"NUMRANGE", "numrange", EXTRA_COUNT},
+    {"TSRANGE", "tsrange", EXTRA_COUNT},
+    {"TSTZRANGE", "tstzrange", EXTRA_COUNT},
+    {"DATERANGE", "daterange", EXTRA_COUNT},
+    {"CITEXT", "citext", EXTRA_CITEXT},
+    {"HSTORE", "hstore", EXTRA_HSTORE},
     {"LTREE", "ltree", EXTRA_LTREE},
+    {"BOX", "box", EXTRA_COUNT},
+    {"PATH", "path", EXTRA_COUNT},
+    {"LSEG", "lseg", EXTRA_COUNT},
+    {"POLYGON", "polygon", EXTRA_COUNT},
+    {"ISBN", "isbn", EXTRA_ISBN},
+    {"GEOMETRY", "geometry", EXTRA_GEOMETRY},
+    {"GEOGRAPHY", "geography", EXTRA_GEOGRAPHY},
+    {"VECTOR", "vector", EXTRA_VECTOR},
+    {"HALFVEC", "halfvec", EXTRA_HALFVEC},
+    {"SPARSEVEC", "sparsevec", EXTRA_SPARSEVEC},
 };
+
+/* The source's own name for what the meaning tells already. */
+static const char *type_name(const struct column *column, const char *connector)
+{
+    bool postgres = strcmp(connector, "postgresql") == 0;
+    switch (column->type) {
+    case SEM_LTREE:
+        return "LTREE";
+    case SEM_GEOGRAPHY:
+        return "GEOGRAPHY";
+    case SEM_SPARSE_VECTOR:
+        return "SPARSEVEC";
+    case SEM_GEOMETRY: /* MySQL has polygons of many rings, and lines that are no segments */
+        return column->source_type && postgres ? column->source_type : "GEOMETRY";
+    case SEM_VECTOR:
+        return column->source_type && strcasecmp(column->source_type, "halfvec") == 0 ? "HALFVEC"
+                                                                                      : "VECTOR";
+    case SEM_STRING:
+    case SEM_MAP:
+    case SEM_JSON:
+        return column->source_type;
+    default:
+        return NULL;
+    }
+}
 
 static const char *named_type(const struct ddl_table *table, const struct column *column)
 {
-    bool text = column->type == SEM_STRING || column->type == SEM_MAP || column->type == SEM_JSON ||
-                column->type == SEM_LTREE;
-    const char *source = column->type == SEM_LTREE ? "LTREE" : column->source_type;
-    if (!text || !source)
+    const char *source = type_name(column, table->connector);
+    if (!source)
         return NULL;
     for (size_t i = 0; i < sizeof named_types / sizeof *named_types; i++)
         if (strcasecmp(named_types[i].source, source) == 0 &&
@@ -95,6 +139,32 @@ static const char *type_of_sample(const struct value *sample)
     }
 }
 
+/* PostgreSQL's types that Debezium gives the meaning of another one; the source's name of the type
+ * tells them apart. */
+static bool is_named(const struct column *column, const char *source_type)
+{
+    return column->source_type && strcasecmp(column->source_type, source_type) == 0;
+}
+
+static const char *bits_type(const struct column *column, char *room, size_t room_bytes)
+{
+    if (column->length <= 0 || column->length > 83886080)
+        return "bit varying";
+    snprintf(room, room_bytes, is_named(column, "VARBIT") ? "bit varying(%d)" : "bit(%d)",
+             column->length);
+    return room;
+}
+
+static const char *string_type(const struct column *column, bool declared, char *room,
+                               size_t room_bytes)
+{
+    bool padded = is_named(column, "BPCHAR") && column->length <= 10485760;
+    if (column->length <= 0 || !(declared || padded))
+        return "text";
+    snprintf(room, room_bytes, padded ? "character(%d)" : "character varying(%d)", column->length);
+    return room;
+}
+
 static const char *type_of(const struct ddl_table *table, const struct column *column,
                            bool declared, char *room, size_t room_bytes)
 {
@@ -103,10 +173,7 @@ static const char *type_of(const struct ddl_table *table, const struct column *c
         return named;
     switch (column->type) {
     case SEM_STRING:
-        if (!declared || column->length <= 0)
-            return "text";
-        snprintf(room, room_bytes, "character varying(%d)", column->length);
-        return room;
+        return string_type(column, declared, room, room_bytes);
     case SEM_DECIMAL:
         if (column->length <= 0 || column->length > 1000 || column->scale < 0 ||
             column->scale > column->length)
@@ -120,10 +187,7 @@ static const char *type_of(const struct ddl_table *table, const struct column *c
                    ? "time without time zone"
                    : "interval";
     case SEM_BITS:
-        if (column->length <= 0 || column->length > 83886080)
-            return "bit varying";
-        snprintf(room, room_bytes, "bit(%d)", column->length);
-        return room;
+        return bits_type(column, room, room_bytes);
     case SEM_ARRAY: {
         char element[DDL_TYPE_BYTES / 2];
         if (!column->element || column->element->type == SEM_ARRAY)
@@ -177,17 +241,25 @@ static void put_table(struct buffer *sql, const struct ddl_table *table)
     put_name(sql, table->name);
 }
 
-static void put_column(struct buffer *sql, const struct ddl_table *table,
-                       const struct ddl_column *column, bool may_be_required)
+static enum ods_status put_column(struct buffer *sql, struct ddl *ddl,
+                                  const struct ddl_column *column, bool created,
+                                  struct error *error)
 {
-    char room[DDL_TYPE_BYTES];
+    char room[DDL_TYPE_BYTES], *text = NULL;
+    enum ods_status status = ddl_default(ddl, column, &text, error);
+    if (status != ODS_OK)
+        return status;
     put_name(sql, column->name);
-    buffer_printf(sql, " %s", ddl_type(table, column, room, sizeof room));
+    buffer_printf(sql, " %s", ddl_type(ddl->table, column, room, sizeof room));
+    if (text)
+        buffer_printf(sql, " default %s", text);
     /* A column of a record without schema says nothing about NULL. */
     bool required = column->source && column->source->column.type != SEM_UNKNOWN &&
                     !column->source->column.optional;
-    if (column->key || (may_be_required && required))
+    if (column->key || (required && (created || text))) /* rows that are there have the default */
         buffer_puts(sql, " not null");
+    free(text);
+    return ODS_OK;
 }
 
 /* Where a column comes from, and the type that it was given: by both the sink knows it again. */
@@ -313,9 +385,9 @@ enum ods_status ddl_create(struct ddl *ddl, const struct ddl_change *changes, si
     buffer_puts(&sql, "create table ");
     put_table(&sql, table);
     buffer_puts(&sql, " (");
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; status == ODS_OK && i < count; i++) {
         buffer_puts(&sql, i ? ", " : "");
-        put_column(&sql, table, &changes[i].column, true);
+        status = put_column(&sql, ddl, &changes[i].column, true, error);
     }
     put_key(&sql, table, changes, count);
     buffer_puts(&sql, ")");
@@ -333,7 +405,7 @@ enum ods_status ddl_create(struct ddl *ddl, const struct ddl_change *changes, si
     ddl->script.failed |= from.failed;
     buffer_done(&from);
     buffer_done(&sql);
-    return ODS_OK;
+    return status;
 }
 
 /* --- a table that is there ------------------------------------------------------------------ */
@@ -355,21 +427,27 @@ static void put_keep(struct ddl *ddl, const struct ddl_change *change)
     buffer_done(&sql);
 }
 
+/* PostgreSQL takes a default along only where it can cast it by itself. */
 static void put_retype(struct buffer *sql, const struct ddl_change *change)
 {
-    const char *quoted = change->there->quoted;
+    const char *quoted = change->there->quoted, *expression = change->there->default_text;
     const char *way = widen_by_way_of(change->there->declared, change->type);
+    if (expression)
+        buffer_printf(sql, "alter column %s drop default, ", quoted);
     buffer_printf(sql, "alter column %s type %s using %s%s%s::%s", quoted, change->type, quoted,
                   way ? "::" : "", way ? way : "", change->type);
+    if (expression)
+        buffer_printf(sql, ", alter column %s set default (%s)%s%s::%s", quoted, expression,
+                      way ? "::" : "", way ? way : "", change->type);
 }
 
-static void put_change(struct buffer *sql, const struct ddl *ddl, const struct ddl_change *change)
+static enum ods_status put_change(struct buffer *sql, struct ddl *ddl,
+                                  const struct ddl_change *change, struct error *error)
 {
     switch (change->kind) {
     case DDL_ADD:
         buffer_puts(sql, "add column ");
-        put_column(sql, ddl->table, &change->column, false);
-        break;
+        return put_column(sql, ddl, &change->column, false, error);
     case DDL_RETYPE:
         put_retype(sql, change);
         break;
@@ -379,13 +457,18 @@ static void put_change(struct buffer *sql, const struct ddl *ddl, const struct d
     case DDL_KEEP:
         buffer_puts(sql, "alter column ");
         put_name(sql, change->kept);
-        buffer_puts(sql, " drop not null");
+        buffer_puts(sql, " drop not null, alter column ");
+        put_name(sql, change->kept);
+        buffer_puts(sql, " drop default");
         break;
     }
+    return ODS_OK;
 }
 
-void ddl_alter(struct ddl *ddl, const struct ddl_change *changes, size_t count)
+enum ods_status ddl_alter(struct ddl *ddl, const struct ddl_change *changes, size_t count,
+                          struct error *error)
 {
+    enum ods_status status = ODS_OK;
     struct buffer sql;
     bool any = false;
     buffer_init(&sql);
@@ -394,11 +477,12 @@ void ddl_alter(struct ddl *ddl, const struct ddl_change *changes, size_t count)
             put_keep(ddl, &changes[i]);
     buffer_puts(&sql, "alter table ");
     put_table(&sql, ddl->table);
-    for (size_t i = 0; i < count; i++) {
-        if (changes[i].kind == DDL_KEEP && !changes[i].there->not_null)
+    for (size_t i = 0; status == ODS_OK && i < count; i++) {
+        const struct pg_column *there = changes[i].there;
+        if (changes[i].kind == DDL_KEEP && !there->not_null && !there->has_default)
             continue;
         buffer_puts(&sql, any ? ", " : " ");
-        put_change(&sql, ddl, &changes[i]);
+        status = put_change(&sql, ddl, &changes[i], error);
         any = true;
     }
     if (any)
@@ -410,6 +494,7 @@ void ddl_alter(struct ddl *ddl, const struct ddl_change *changes, size_t count)
             put_origin_comment(ddl, &changes[i].column, changes[i].type);
     }
     buffer_done(&sql);
+    return status;
 }
 
 /* --- the transaction ------------------------------------------------------------------------ */
@@ -438,7 +523,8 @@ enum ods_status ddl_commit(struct ddl *ddl, struct error *error)
     ddl_abort(ddl);
     error_prefix(error, "table %s.%s can't be made or changed: ", ddl->table->schema,
                  ddl->table->name);
-    /* What was wrong is the statement, not a record. */
+    if (sqlstate_is_of_table(error->sqlstate))
+        return ODS_REJECT;
     return status == ODS_REJECT ? ODS_FATAL : status;
 }
 

@@ -21,6 +21,7 @@ struct ddl_column {
     const char *type;                   /* for those; else told by the source column */
     const struct value *sample; /* a value, for columns whose record has no schema; may be NULL */
     bool key;
+    bool unfilled; /* no default: rows of the older shape have their values in one that was kept */
 };
 
 struct ddl_table {
@@ -63,7 +64,9 @@ enum ods_status ddl_begin(struct ddl *ddl, struct conn *conn, const struct ddl_t
                           const struct record *cause, struct error *error);
 enum ods_status ddl_create(struct ddl *ddl, const struct ddl_change *changes, size_t count,
                            struct error *error);
-void ddl_alter(struct ddl *ddl, const struct ddl_change *changes, size_t count);
+enum ods_status ddl_alter(struct ddl *ddl, const struct ddl_change *changes, size_t count,
+                          struct error *error);
+/* ODS_REJECT: PostgreSQL has no such table or columns, for any user. */
 enum ods_status ddl_commit(struct ddl *ddl, struct error *error);
 void ddl_abort(struct ddl *ddl);
 void ddl_done(struct ddl *ddl);

@@ -1,19 +1,30 @@
-/* Values into binary array elements. See encode.h. */
+/* Values into binary array elements: which way, strings and bytes, and what PostgreSQL's own input
+ * functions read. See encode.h. */
 #include "sink/postgres/encode.h"
 
 #include <endian.h>
-#include <errno.h>
-#include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
-#include "core/text.h"
+#include "core/text_geometry.h"
+#include "core/time.h"
 
-#define OID_VARCHAR       1043
+#define OID_CHAR          18
+#define OID_NAME          19
+#define OID_OID           26
+#define OID_XID           28
+#define OID_CID           29
+#define OID_XML           142
+#define OID_MONEY         790
 #define OID_BPCHAR        1042
-#define MODIFIER_OVERHEAD 4 /* a character type's modifier is its length plus this */
+#define OID_VARCHAR       1043
+#define OID_INTERVAL      1186
+#define OID_TIMETZ        1266
+#define OID_BIT           1560
+#define OID_VARBIT        1562
+#define OID_TSVECTOR      3614
+#define VALUE_BYTES_MAX   0x3fffffff /* of PostgreSQL's varlena */
+#define MODIFIER_OVERHEAD 4          /* a character type's modifier is its length plus this */
 
 void encoder_init(struct encoder *encoder, const struct source_settings *source)
 {
@@ -25,6 +36,8 @@ void encoder_done(struct encoder *encoder)
     buffer_done(&encoder->text);
     buffer_done(&encoder->bytes);
     buffer_done(&encoder->digits);
+    buffer_done(&encoder->array);
+    buffer_done(&encoder->item);
 }
 
 void encode_put16(struct buffer *out, uint16_t value)
@@ -55,13 +68,31 @@ enum ods_status encode_refuse(const struct pg_column *target, const char *sqlsta
     return error_set(error, ODS_REJECT, "column \"%s\": %s", target->name, why);
 }
 
+bool encode_nanoseconds(struct encoder *encoder)
+{
+    encoder->rounded += encoder->inexact == INEXACT_NANOSECONDS;
+    return encoder->inexact == INEXACT_NANOSECONDS;
+}
+
+enum ods_status encode_inexact(struct encoder *encoder, const struct pg_column *target,
+                               const char *sqlstate, const char *why, struct error *error)
+{
+    char text[256];
+    if (encoder->inexact == INEXACT_ROUND) {
+        encoder->rounded++;
+        return ODS_OK;
+    }
+    snprintf(text, sizeof text, "%s (inexact: round would let it)", why);
+    return encode_refuse(target, sqlstate, text, error);
+}
+
 enum ods_status encode_as_text(struct encoder *encoder, const struct column *source,
                                const struct value *value, const char **text, size_t *length,
                                struct error *error)
 {
     if ((value->kind == VALUE_TEXT &&
          (source->type == SEM_STRING || source->type == SEM_UNKNOWN || source->type == SEM_JSON)) ||
-        value->kind == VALUE_NUMBER) {
+        (value->kind == VALUE_NUMBER && source->type == SEM_UNKNOWN)) {
         *text = value->bytes;
         *length = value->length;
         return ODS_OK;
@@ -69,178 +100,16 @@ enum ods_status encode_as_text(struct encoder *encoder, const struct column *sou
     buffer_reset(&encoder->text);
     enum ods_status status = text_value(&encoder->text, source, value, error);
     if (status == ODS_OK && encoder->text.failed)
-        status = error_set(error, ODS_RETRY, "out of memory");
+        status = error_out_of_memory(error);
     *text = encoder->text.bytes ? encoder->text.bytes : "";
     *length = encoder->text.length;
     return status;
 }
 
-static void put_bytes(struct buffer *out, const void *bytes, size_t length)
+void encode_put_bytes(struct buffer *out, const void *bytes, size_t length)
 {
     encode_put32(out, (uint32_t) length);
     buffer_add(out, bytes, length);
-}
-
-/* --- integers, booleans, floats ------------------------------------------------------------ */
-
-static bool bits_to_integer(const struct value *value, uint64_t *bits)
-{
-    *bits = 0;
-    for (uint32_t i = value->length; i-- > 0;) {
-        uint8_t byte = (uint8_t) value->bytes[i];
-        if (i >= 8 && byte)
-            return false;
-        if (i < 8)
-            *bits = *bits << 8 | byte;
-    }
-    return true;
-}
-
-static enum ods_status to_integer(struct encoder *encoder, const struct pg_column *target,
-                                  const struct column *source, const struct value *value,
-                                  int64_t *integer, struct error *error)
-{
-    if (value->kind == VALUE_INT || value->kind == VALUE_BOOL) {
-        *integer = value->integer;
-        return ODS_OK;
-    }
-    if (source->type == SEM_BITS && value->kind == VALUE_BYTES) {
-        uint64_t bits;
-        if (!bits_to_integer(value, &bits) || bits > INT64_MAX)
-            return encode_refuse(target, "22003", "the bit string does not fit an integer", error);
-        *integer = (int64_t) bits;
-        return ODS_OK;
-    }
-    const char *text;
-    size_t length;
-    enum ods_status status = encode_as_text(encoder, source, value, &text, &length, error);
-    if (status == ODS_OK && !encode_parse_integer(encoder, text, length, integer))
-        status = encode_refuse(target, "22P02", "the value is not an integer of 64 bits", error);
-    return status;
-}
-
-static enum ods_status encode_integer(struct encoder *encoder, struct buffer *out,
-                                      const struct pg_column *target, const struct column *source,
-                                      const struct value *value, struct error *error)
-{
-    int64_t integer;
-    enum ods_status status = to_integer(encoder, target, source, value, &integer, error);
-    if (status != ODS_OK)
-        return status;
-    switch (target->encoding) {
-    case ENCODE_INT2:
-        if (integer < INT16_MIN || integer > INT16_MAX)
-            return encode_refuse(target, "22003", "the value is out of range for smallint", error);
-        encode_put32(out, 2);
-        encode_put16(out, (uint16_t) integer);
-        break;
-    case ENCODE_INT4:
-        if (integer < INT32_MIN || integer > INT32_MAX)
-            return encode_refuse(target, "22003", "the value is out of range for integer", error);
-        encode_put32(out, 4);
-        encode_put32(out, (uint32_t) integer);
-        break;
-    default:
-        encode_put32(out, 8);
-        encode_put64(out, (uint64_t) integer);
-    }
-    return ODS_OK;
-}
-
-static bool word_is(const char *text, size_t length, const char *word)
-{
-    return length == strlen(word) && strncasecmp(text, word, length) == 0;
-}
-
-static enum ods_status encode_boolean(struct encoder *encoder, struct buffer *out,
-                                      const struct pg_column *target, const struct column *source,
-                                      const struct value *value, struct error *error)
-{
-    static const char *const words[][2] = {{"0", "1"}, {"f", "t"},    {"false", "true"},
-                                           {"n", "y"}, {"no", "yes"}, {"off", "on"}};
-    const char *text;
-    size_t length;
-    uint64_t bits;
-    int answer = -1;
-    if ((value->kind == VALUE_BOOL || value->kind == VALUE_INT) && (uint64_t) value->integer <= 1) {
-        answer = (int) value->integer;
-    } else if (source->type == SEM_BITS && value->kind == VALUE_BYTES) {
-        answer = bits_to_integer(value, &bits) && bits <= 1 ? (int) bits : -1;
-    } else {
-        enum ods_status status = encode_as_text(encoder, source, value, &text, &length, error);
-        if (status != ODS_OK)
-            return status;
-        for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-            for (int side = 0; side < 2; side++)
-                if (word_is(text, length, words[i][side]))
-                    answer = side;
-    }
-    if (answer < 0)
-        return encode_refuse(target, "22P02", "the value is neither true nor false", error);
-    char byte = (char) answer;
-    put_bytes(out, &byte, 1);
-    return ODS_OK;
-}
-
-static enum ods_status to_real(struct encoder *encoder, const struct pg_column *target,
-                               const struct column *source, const struct value *value, double *real,
-                               struct error *error)
-{
-    if (value->kind == VALUE_DOUBLE) {
-        *real = value->real;
-        return ODS_OK;
-    }
-    if (value->kind == VALUE_INT) {
-        *real = (double) value->integer;
-        /* 2^63 itself would overflow on the way back. */
-        if (*real >= 9223372036854775808.0 || (int64_t) *real != value->integer)
-            return encode_refuse(target, "22003", "a float can't hold this integer exactly", error);
-        return ODS_OK;
-    }
-    const char *text;
-    size_t length;
-    enum ods_status status = encode_as_text(encoder, source, value, &text, &length, error);
-    if (status != ODS_OK)
-        return status;
-    char number[512];
-    if (length == 0 || length >= sizeof number)
-        return encode_refuse(target, "22P02", "the value is not a number", error);
-    memcpy(number, text, length);
-    number[length] = '\0';
-    char *end;
-    errno = 0;
-    *real = strtod(number, &end);
-    /* strtod also takes blanks and hexadecimal, which no source means. */
-    if (*end || strpbrk(number, "xXpP \t\n"))
-        return encode_refuse(target, "22P02", "the value is not a number", error);
-    if (errno == ERANGE && isinf(*real))
-        return encode_refuse(target, "22003", "the value is out of range for a float", error);
-    return ODS_OK;
-}
-
-static enum ods_status encode_real(struct encoder *encoder, struct buffer *out,
-                                   const struct pg_column *target, const struct column *source,
-                                   const struct value *value, struct error *error)
-{
-    double real;
-    enum ods_status status = to_real(encoder, target, source, value, &real, error);
-    if (status != ODS_OK)
-        return status;
-    if (target->encoding == ENCODE_FLOAT8) {
-        uint64_t bits;
-        memcpy(&bits, &real, sizeof bits);
-        encode_put32(out, 8);
-        encode_put64(out, bits);
-        return ODS_OK;
-    }
-    float single = (float) real;
-    if (isinf(single) && !isinf(real))
-        return encode_refuse(target, "22003", "the value is out of range for real", error);
-    uint32_t bits;
-    memcpy(&bits, &single, sizeof bits);
-    encode_put32(out, 4);
-    encode_put32(out, bits);
-    return ODS_OK;
 }
 
 /* --- strings and bytes --------------------------------------------------------------------- */
@@ -269,7 +138,7 @@ enum ods_status encode_check_nul(struct encoder *encoder, const struct pg_column
         if ((*text)[i])
             buffer_add(&encoder->digits, &(*text)[i], 1);
     if (encoder->digits.failed)
-        return error_set(error, ODS_RETRY, "out of memory");
+        return error_out_of_memory(error);
     *text = encoder->digits.bytes ? encoder->digits.bytes : "";
     *length = encoder->digits.length;
     encoder->stripped++;
@@ -292,7 +161,7 @@ static enum ods_status put_text(struct encoder *encoder, struct buffer *out,
             return encode_refuse(target, "22001", why, error);
         }
     }
-    put_bytes(out, text, length);
+    encode_put_bytes(out, text, length);
     return ODS_OK;
 }
 
@@ -306,74 +175,44 @@ static enum ods_status encode_text(struct encoder *encoder, struct buffer *out,
     return status == ODS_OK ? put_text(encoder, out, target, text, length, error) : status;
 }
 
+/* What is text to the source has bytes; a number or a moment has none that anybody would know. */
+static bool has_bytes(const struct column *source, const struct value *value)
+{
+    switch (source->type) {
+    case SEM_UNKNOWN:
+    case SEM_STRING:
+    case SEM_JSON:
+    case SEM_XML:
+    case SEM_ENUM:
+    case SEM_ENUM_SET:
+        return value->kind == VALUE_TEXT;
+    case SEM_MAP:
+    case SEM_STRUCT:
+        return value->kind == VALUE_JSON;
+    default:
+        return false;
+    }
+}
+
 static enum ods_status encode_bytea(struct encoder *encoder, struct buffer *out,
                                     const struct pg_column *target, const struct column *source,
                                     const struct value *value, struct error *error)
 {
-    if (value->kind == VALUE_BYTES) {
-        put_bytes(out, value->bytes, value->length);
+    if (value->kind == VALUE_BYTES && source->type != SEM_DECIMAL) {
+        encode_put_bytes(out, value->bytes, value->length);
         return ODS_OK;
     }
-    /* Text that a schema calls text: its bytes as they are. */
-    const char *text;
-    size_t length;
-    enum ods_status status = encode_as_text(encoder, source, value, &text, &length, error);
-    if (status == ODS_OK)
-        put_bytes(out, text, length);
-    return status;
-}
-
-/* Is there an escaped U+0000 at this backslash, which an even number of others precedes? */
-static bool is_escaped_nul(const char *at, const char *end)
-{
-    return end - at >= 6 && memcmp(at, "\\u0000", 6) == 0;
-}
-
-/* JSON without its escaped U+0000, which json keeps and jsonb has no place for. */
-static enum ods_status strip_json(struct encoder *encoder, const char **text, size_t *length,
-                                  struct error *error)
-{
-    if (!memmem(*text, *length, "\\u0000", 6))
-        return ODS_OK;
-    struct buffer *out = &encoder->digits;
-    bool stripped = false;
-    buffer_reset(out);
-    for (const char *at = *text, *end = at + *length; at < end;) {
-        if (is_escaped_nul(at, end)) {
-            stripped = true;
-            at += 6;
-            continue;
-        }
-        size_t pair = *at == '\\' && at + 1 < end ? 2 : 1; /* an escaped backslash is one thing */
-        buffer_add(out, at, pair);
-        at += pair;
-    }
-    if (out->failed)
-        return error_set(error, ODS_RETRY, "out of memory");
-    *text = out->bytes ? out->bytes : "";
-    *length = out->length;
-    encoder->stripped += stripped;
-    return ODS_OK;
-}
-
-static enum ods_status encode_json(struct encoder *encoder, struct buffer *out,
-                                   const struct pg_column *target, const struct column *source,
-                                   const struct value *value, struct error *error)
-{
-    const char *text = value->bytes;
-    size_t length = value->length;
-    enum ods_status status = ODS_OK;
-    if (value->kind != VALUE_JSON)
-        status = encode_as_text(encoder, source, value, &text, &length, error);
-    bool binary = target->encoding == ENCODE_JSONB;
-    if (status == ODS_OK && binary && encoder->strip_nul)
-        status = strip_json(encoder, &text, &length, error);
-    if (status != ODS_OK)
+    if (text_is_geometry(source->type) && value->kind == VALUE_JSON) {
+        buffer_reset(&encoder->text);
+        enum ods_status status =
+            text_geometry_value(&encoder->text, source, value, GEOMETRY_WKB, error);
+        if (status == ODS_OK)
+            encode_put_bytes(out, buffer_text(&encoder->text), encoder->text.length);
         return status;
-    encode_put32(out, (uint32_t) (length + binary));
-    if (binary)
-        buffer_add(out, "\1", 1); /* jsonb_recv's format version */
-    buffer_add(out, text, length);
+    }
+    if (!has_bytes(source, value))
+        return encode_refuse(target, "42804", "the source's type is neither bytes nor text", error);
+    encode_put_bytes(out, value->bytes, value->length);
     return ODS_OK;
 }
 
@@ -395,8 +234,8 @@ static enum ods_status encode_uuid(struct encoder *encoder, struct buffer *out,
     enum ods_status status = encode_as_text(encoder, source, value, &text, &length, error);
     if (status != ODS_OK)
         return status;
-    if (value->kind == VALUE_BYTES && value->length == sizeof uuid) {
-        put_bytes(out, value->bytes, sizeof uuid);
+    if (value->kind == VALUE_BYTES && source->type == SEM_BYTES && value->length == sizeof uuid) {
+        encode_put_bytes(out, value->bytes, sizeof uuid);
         return ODS_OK;
     }
     for (size_t i = 0; i < length; i++) {
@@ -412,8 +251,80 @@ static enum ods_status encode_uuid(struct encoder *encoder, struct buffer *out,
     }
     if (count != 32)
         return encode_refuse(target, "22P02", "the value is not a UUID", error);
-    put_bytes(out, uuid, sizeof uuid);
+    encode_put_bytes(out, uuid, sizeof uuid);
     return ODS_OK;
+}
+
+/* An input function may read more out of a text than is in it: "2023" is 20:23 to timetz, "7" seven
+ * seconds to interval, and a timestamp's date is passed over. */
+static bool reads_rightly(Oid type, enum semantic source)
+{
+    bool text = source == SEM_UNKNOWN || source == SEM_STRING || source == SEM_JSON ||
+                source == SEM_ENUM || source == SEM_ENUM_SET;
+    bool clock = (source >= SEM_TIME_MS && source <= SEM_TIME_NS) || source == SEM_ISO_TIME ||
+                 source == SEM_STRUCTURED_TIME;
+    switch (type) {
+    case OID_TIMETZ:
+        return text || clock || source == SEM_ZONED_TIME || source == SEM_STRUCTURED_ZONED_TIME;
+    case OID_INTERVAL:
+        return text || clock || source == SEM_DURATION_US || source == SEM_DURATION_NS ||
+               source == SEM_INTERVAL || source == SEM_STRUCTURED_DURATION;
+    case OID_TSVECTOR:
+        return text || source == SEM_TSVECTOR;
+    case OID_XML:
+        return text || source == SEM_XML;
+    case OID_MONEY:
+    case OID_OID:
+    case OID_XID:
+    case OID_CID: /* bits are no decimal digits */
+        return source != SEM_BITS;
+    default:
+        return true;
+    }
+}
+
+/* Texts that PostgreSQL's input functions would take and cut, wrap or round. */
+static enum ods_status check_input(struct encoder *encoder, const struct pg_column *target,
+                                   const char *text, size_t length, struct error *error)
+{
+    switch (target->type) {
+    case OID_CHAR:
+        return length <= 1 ? ODS_OK
+                           : encode_refuse(target, "22001", "\"char\" takes one character", error);
+    case OID_NAME:
+        return length <= 63 ? ODS_OK : encode_refuse(target, "22001", "name takes 63 bytes", error);
+    case OID_OID:
+    case OID_XID:
+    case OID_CID:
+        return !length || *text != '-'
+                   ? ODS_OK
+                   : encode_refuse(target, "22003", "the type takes no negative numbers", error);
+    case OID_INTERVAL: {
+        enum ods_status status = encode_check_interval(target, text, length, error);
+        return status == ODS_OK ? encode_check_fraction(encoder, target, text, length, error)
+                                : status;
+    }
+    case OID_TIMETZ:
+    case OID_MONEY:
+        return encode_check_fraction(encoder, target, text, length, error);
+    default:
+        return ODS_OK;
+    }
+}
+
+static enum ods_status encode_input(struct encoder *encoder, struct buffer *out,
+                                    const struct pg_column *target, const struct column *source,
+                                    const struct value *value, struct error *error)
+{
+    const char *text;
+    size_t length;
+    if (!reads_rightly(target->type, source->type))
+        return encode_refuse(target, "42804", "the source's type is none that the column means",
+                             error);
+    enum ods_status status = encode_as_text(encoder, source, value, &text, &length, error);
+    if (status == ODS_OK)
+        status = check_input(encoder, target, text, length, error);
+    return status == ODS_OK ? put_text(encoder, out, target, text, length, error) : status;
 }
 
 /* Everything else travels as text and meets the type's own input function in the statement. */
@@ -421,14 +332,17 @@ static enum ods_status encode_cast(struct encoder *encoder, struct buffer *out,
                                    const struct pg_column *target, const struct column *source,
                                    const struct value *value, struct error *error)
 {
-    if (value->kind == VALUE_BOOL && (target->type == 1560 || target->type == 1562)) {
-        put_bytes(out, value->integer ? "1" : "0", 1);
+    if (value->kind == VALUE_BOOL && (target->type == OID_BIT || target->type == OID_VARBIT)) {
+        encode_put_bytes(out, value->integer ? "1" : "0", 1);
         return ODS_OK;
     }
+    if (target->item &&
+        (value->kind == VALUE_JSON && (source->type == SEM_ARRAY || source->type == SEM_VECTOR)))
+        return encode_array(encoder, out, target, source, value, error);
     bool handled = false;
     enum ods_status status = encode_notation(encoder, out, target, source, value, &handled, error);
     return status != ODS_OK || handled ? status
-                                       : encode_text(encoder, out, target, source, value, error);
+                                       : encode_input(encoder, out, target, source, value, error);
 }
 
 typedef enum ods_status encode_function(struct encoder *, struct buffer *, const struct pg_column *,
@@ -447,6 +361,13 @@ static encode_function *const encode_functions[] = {
     [ENCODE_JSONB] = encode_json,
 };
 
+enum ods_status encode_as(struct encoder *encoder, struct buffer *out,
+                          const struct pg_column *target, const struct column *source,
+                          const struct value *value, struct error *error)
+{
+    return encode_functions[target->encoding](encoder, out, target, source, value, error);
+}
+
 enum ods_status encode_value(struct encoder *encoder, struct buffer *out,
                              const struct pg_column *target, const struct source_column *source,
                              const struct value *value, struct error *error)
@@ -460,13 +381,17 @@ enum ods_status encode_value(struct encoder *encoder, struct buffer *out,
     const struct column *column = &source->column;
     struct inferred inferred;
     enum ods_status status = ODS_OK;
+    size_t start = out->length;
     encoder->strip_nul = source->strip_nul;
+    encoder->inexact = source->inexact;
     if (source->coding)
         status = correct_value(encoder, target, source->coding, &column, &value, &inferred, error);
     else if (column->type == SEM_UNKNOWN)
         status = infer_value(encoder, target, &column, &value, &inferred, error);
     if (status == ODS_OK)
-        status = encode_functions[target->encoding](encoder, out, target, column, value, error);
+        status = encode_as(encoder, out, target, column, value, error);
+    if (status == ODS_OK && out->length - start > VALUE_BYTES_MAX)
+        status = encode_refuse(target, "54000", "the value has more than 1 GB", error);
     if (status == ODS_REJECT && error && !error->column[0]) {
         /* A conversion below knows the value but not where it goes. */
         snprintf(error->column, sizeof error->column, "%s", target->name);

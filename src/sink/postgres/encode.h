@@ -15,9 +15,13 @@
 struct encoder {
     const struct source_settings *source;
     struct buffer text, bytes, digits; /* scratch, reused from value to value */
-    bool strip_nul;                    /* of the column whose value is being encoded */
+    struct buffer array, item;         /* the same, for arrays around such values */
+    bool strip_nul;                    /* of the column whose value is being encoded, */
+    enum inexact inexact;              /* and what of it may lose digits */
     uint64_t stripped;                 /* values that lost a U+0000 */
+    uint64_t rounded;                  /* values that lost digits */
     bool saw_digits, saw_base64;       /* schemaless decimals that can only be the one */
+    bool saw_hex, saw_base64_bytes;    /* bytes as text that can only be the one */
 };
 
 /* A source's column as a plan reads it: what its record says, and what the settings know better. */
@@ -26,6 +30,7 @@ struct source_column {
     struct column element; /* where column.element points when the settings say what it is */
     enum coding coding;
     bool strip_nul;
+    enum inexact inexact; /* where the column has fewer digits than the value */
     const char
         *refusal; /* why none of its values can go into the target's column; NULL: they may */
 };
@@ -46,6 +51,8 @@ enum ods_status encode_value(struct encoder *encoder, struct buffer *out,
 void encode_put16(struct buffer *out, uint16_t value);
 void encode_put32(struct buffer *out, uint32_t value);
 void encode_put64(struct buffer *out, uint64_t value);
+/* With their length. */
+void encode_put_bytes(struct buffer *out, const void *bytes, size_t length);
 
 /* The value as text: a slice of itself where it is text already, else of encoder->text. */
 enum ods_status encode_as_text(struct encoder *encoder, const struct column *source,
@@ -54,13 +61,37 @@ enum ods_status encode_as_text(struct encoder *encoder, const struct column *sou
 enum ods_status encode_refuse(const struct pg_column *target, const char *sqlstate, const char *why,
                               struct error *error);
 
+/* True: a time finer than a microsecond is to be rounded, and is counted. */
+bool encode_nanoseconds(struct encoder *encoder);
+/* A value with more digits than the column: refused, or left for PostgreSQL to round and counted.
+ */
+enum ods_status encode_inexact(struct encoder *encoder, const struct pg_column *target,
+                               const char *sqlstate, const char *why, struct error *error);
+
+enum ods_status encode_integer(struct encoder *encoder, struct buffer *out,
+                               const struct pg_column *target, const struct column *source,
+                               const struct value *value, struct error *error);
+enum ods_status encode_boolean(struct encoder *encoder, struct buffer *out,
+                               const struct pg_column *target, const struct column *source,
+                               const struct value *value, struct error *error);
+enum ods_status encode_real(struct encoder *encoder, struct buffer *out,
+                            const struct pg_column *target, const struct column *source,
+                            const struct value *value, struct error *error);
 enum ods_status encode_numeric(struct encoder *encoder, struct buffer *out,
                                const struct pg_column *target, const struct column *source,
                                const struct value *value, struct error *error);
+/* Has the value a number that a numeric column could take? */
+enum ods_status encode_check_countable(const struct pg_column *target, const struct column *source,
+                                       const struct value *value, struct error *error);
 /* A decimal text with or without exponent as an integer; false when it is none or has a fraction.
  */
 bool encode_parse_integer(struct encoder *encoder, const char *text, size_t length,
                           int64_t *integer);
+/* Is this number, as text, what a float shows of it at its own number of digits? `bits` is 32
+ * or 64.
+ */
+bool encode_float_shows(struct encoder *encoder, const char *text, size_t length, double real,
+                        int bits);
 /* Is this text a decimal number (sign, digits, point, exponent), or NaN or an infinity? */
 bool encode_is_number(const char *text, size_t length);
 
@@ -73,6 +104,29 @@ enum ods_status encode_time(struct encoder *encoder, struct buffer *out,
 enum ods_status encode_timestamp(struct encoder *encoder, struct buffer *out,
                                  const struct pg_column *target, const struct column *source,
                                  const struct value *value, struct error *error);
+
+/* Times whose text PostgreSQL's input function would round. */
+enum ods_status encode_check_fraction(struct encoder *encoder, const struct pg_column *target,
+                                      const char *text, size_t length, struct error *error);
+
+/* An interval as text for a column that takes some of its parts: refused with any other. */
+enum ods_status encode_check_interval(const struct pg_column *target, const char *text,
+                                      size_t length, struct error *error);
+
+/* By the target's encoding, when it is known what the value means. */
+enum ods_status encode_as(struct encoder *encoder, struct buffer *out,
+                          const struct pg_column *target, const struct column *source,
+                          const struct value *value, struct error *error);
+
+/* Arrays: each element is held against the type of the column's elements. */
+enum ods_status encode_array(struct encoder *encoder, struct buffer *out,
+                             const struct pg_column *target, const struct column *source,
+                             const struct value *value, struct error *error);
+
+/* JSON, with what is a number, a moment or bytes to the source as such in it. */
+enum ods_status encode_json(struct encoder *encoder, struct buffer *out,
+                            const struct pg_column *target, const struct column *source,
+                            const struct value *value, struct error *error);
 
 /* Types whose input function reads another notation than the source's: hstore, arrays of labels.
  * *handled: out has the element. */
@@ -87,6 +141,7 @@ enum ods_status encode_check_nul(struct encoder *encoder, const struct pg_column
 /* What a value means after all: its column and itself, as encode_value() goes on with them. */
 struct inferred {
     struct column column;
+    struct column element; /* where column.element points when the target's array type tells it */
     struct value value;
 };
 

@@ -1,4 +1,5 @@
 /* Numbers into PostgreSQL's numeric: base-10000 digits (numeric_recv in src/backend/utils/adt). */
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -144,6 +145,24 @@ bool encode_parse_integer(struct encoder *encoder, const char *text, size_t leng
     return true;
 }
 
+bool encode_float_shows(struct encoder *encoder, const char *text, size_t length, double real,
+                        int bits)
+{
+    size_t most = bits == 32 ? 9 : 17;
+    struct number number;
+    char digits[17], shown[40];
+    if (!parse(encoder, text, length, &number) || number.count > most)
+        return false;
+    if (!number.count)
+        return real == 0;
+    memcpy(digits, number.digits, number.count);
+    size_t count = number.count;
+    int64_t point = number.point;
+    int written = snprintf(shown, sizeof shown, "%.*e", (int) count - 1, real);
+    return parse(encoder, shown, (size_t) written, &number) && number.point == point &&
+           number.count == count && memcmp(number.digits, digits, count) == 0;
+}
+
 static void put_header(struct buffer *out, uint16_t digits, int16_t weight, uint16_t sign,
                        uint16_t scale)
 {
@@ -181,8 +200,8 @@ static void put_number(struct buffer *out, const struct number *number)
 }
 
 /* numeric(p,s): what does not fit, or fits only rounded, is refused; the scale becomes s. */
-static enum ods_status fit(const struct pg_column *target, struct number *number,
-                           struct error *error)
+static enum ods_status fit(struct encoder *encoder, const struct pg_column *target,
+                           struct number *number, struct error *error)
 {
     int64_t fraction = (int64_t) number->count - number->point; /* significant digits after it */
     if (number->point > MOST_DIGITS || fraction > MOST_SCALE || number->scale > MOST_SCALE)
@@ -207,7 +226,7 @@ static enum ods_status fit(const struct pg_column *target, struct number *number
                  "the number has %lld digits after the point, numeric(%lld,%lld) "
                  "would round it",
                  (long long) fraction, (long long) precision, (long long) scale);
-        return encode_refuse(target, "22003", why, error);
+        return encode_inexact(encoder, target, "22003", why, error);
     }
     number->scale = scale > 0 ? scale : 0;
     return ODS_OK;
@@ -236,9 +255,17 @@ enum ods_status encode_numeric(struct encoder *encoder, struct buffer *out,
                                const struct value *value, struct error *error)
 {
     struct number number = {0};
-    char digits[20];
-    if (source->type == SEM_DECIMAL && value->kind == VALUE_BYTES && value->length <= 8 &&
-        source->scale >= 0 && source->scale <= MOST_SCALE) {
+    char digits[32];
+    enum ods_status status = encode_check_countable(target, source, value, error);
+    if (status != ODS_OK)
+        return status;
+    if (value->kind == VALUE_INT || value->kind == VALUE_BOOL) {
+        /* As the source counts: a moment is its number of days, milliseconds … */
+        int written = snprintf(digits, sizeof digits, "%lld", (long long) value->integer);
+        if (!parse(encoder, digits, (size_t) written, &number))
+            return error_out_of_memory(error);
+    } else if (source->type == SEM_DECIMAL && value->kind == VALUE_BYTES && value->length <= 8 &&
+               source->scale >= 0 && source->scale <= MOST_SCALE) {
         number.digits = digits;
         number.count = format_decimal(digits, value, &number.negative);
         number.scale = source->scale;
@@ -250,7 +277,7 @@ enum ods_status encode_numeric(struct encoder *encoder, struct buffer *out,
     } else {
         const char *text;
         size_t length;
-        enum ods_status status = encode_as_text(encoder, source, value, &text, &length, error);
+        status = encode_as_text(encoder, source, value, &text, &length, error);
         if (status != ODS_OK)
             return status;
         uint16_t sign = special_sign(text, length);
@@ -259,9 +286,11 @@ enum ods_status encode_numeric(struct encoder *encoder, struct buffer *out,
             return ODS_OK;
         }
         if (!parse(encoder, text, length, &number))
-            return encode_refuse(target, "22P02", "the value is not a decimal number", error);
+            return encoder->digits.failed
+                       ? error_out_of_memory(error)
+                       : encode_refuse(target, "22P02", "the value is not a decimal number", error);
     }
-    enum ods_status status = fit(target, &number, error);
+    status = fit(encoder, target, &number, error);
     if (status == ODS_OK)
         put_number(out, &number);
     return status;

@@ -6,8 +6,12 @@
 #include "core/time.h"
 #include "sink/postgres/encode.h"
 
+#define OID_MONEY         790
 #define DAY_US            (INT64_C(86400) * 1000000)
 #define POSTGRES_EPOCH_US (POSTGRES_EPOCH_DAYS * DAY_US)
+
+/* 294277-01-01, the first moment that is too late for a timestamp. */
+#define POSTGRES_END_US INT64_C(9223371331200000000)
 
 /* Beyond these a number may be one of the values by which a connector says infinity; the canonical
  * text knows which. */
@@ -40,20 +44,43 @@ static bool fits_precision(const struct pg_column *target, int64_t us)
     return target->modifier < 0 || target->modifier > 6 || us % units[target->modifier] == 0;
 }
 
-static enum ods_status too_precise(const struct pg_column *target, struct error *error)
+static enum ods_status too_precise(struct encoder *encoder, const struct pg_column *target,
+                                   struct error *error)
 {
     char why[96];
     snprintf(why, sizeof why, "the time has more than the %d fractional digits of the column",
-             target->modifier);
-    return encode_refuse(target, "22008", why, error);
+             target->modifier >= 0 && target->modifier < 6 ? target->modifier : 6);
+    return encode_inexact(encoder, target, "22008", why, error);
 }
 
-/* What the source says a moment is, in microseconds since 1970 UTC. */
+/* What is finer than a microsecond is rounded half up, or refused. */
+static enum ods_status round_fine(struct encoder *encoder, const struct pg_column *target,
+                                  int64_t *us, int32_t ps, struct error *error)
+{
+    enum ods_status status =
+        encode_nanoseconds(encoder) ? ODS_OK : too_precise(encoder, target, error);
+    if (status == ODS_OK && ps >= 500000)
+        ++*us;
+    return status;
+}
+
+/* Microseconds since 2000, as those since 1970 end before PostgreSQL's timestamps do. */
+static bool parse_iso(const char *text, size_t length, int64_t *us, int32_t *ps)
+{
+    int64_t days, of_day;
+    bool zoned;
+    return time_parse_days(text, length, &days, &of_day, ps, &zoned) &&
+           !__builtin_mul_overflow(days - POSTGRES_EPOCH_DAYS, DAY_US, us) &&
+           !__builtin_add_overflow(*us, of_day, us);
+}
+
+/* What the source says a moment is, in microseconds since 2000 UTC. */
 static enum ods_status to_moment(struct encoder *encoder, const struct pg_column *target,
                                  const struct column *source, const struct value *value,
                                  int64_t *us, enum special *special, struct error *error)
 {
     int64_t rest = 0;
+    int32_t ps = 0;
     *special = NOT_SPECIAL;
     bool whole = value->kind == VALUE_INT, overflow = false;
     if (whole && source->type == SEM_TIMESTAMP_MS)
@@ -66,13 +93,10 @@ static enum ods_status to_moment(struct encoder *encoder, const struct pg_column
         overflow = __builtin_mul_overflow(value->integer, DAY_US, us);
     else
         whole = false;
-    if (rest)
-        return encode_refuse(target, "22008",
-                             "the time has nanoseconds, the column holds "
-                             "microseconds",
-                             error);
-    if (whole && !overflow && *us<PLAIN_US && * us> - PLAIN_US)
-        return ODS_OK;
+    if (whole && !overflow && *us<PLAIN_US && * us> - PLAIN_US) {
+        *us -= POSTGRES_EPOCH_US;
+        return rest ? round_fine(encoder, target, us, (int32_t) rest * 1000, error) : ODS_OK;
+    }
 
     const char *text;
     size_t length;
@@ -80,29 +104,30 @@ static enum ods_status to_moment(struct encoder *encoder, const struct pg_column
     if (status != ODS_OK)
         return status;
     *special = special_word(text, length);
-    if (*special != NOT_SPECIAL || (whole && !overflow))
+    if (*special != NOT_SPECIAL)
         return ODS_OK;
-    bool zoned;
-    if (overflow || !time_parse_timestamp(text, length, us, &zoned))
+    if (overflow || !parse_iso(text, length, us, &ps))
         return not_a(target, "a date and time that PostgreSQL holds", text, length, error);
-    return ODS_OK;
+    return ps ? round_fine(encoder, target, us, ps, error) : ODS_OK;
 }
 
 enum ods_status encode_timestamp(struct encoder *encoder, struct buffer *out,
                                  const struct pg_column *target, const struct column *source,
                                  const struct value *value, struct error *error)
 {
-    int64_t us = 0, moment;
+    int64_t moment = 0;
     enum special special;
-    enum ods_status status = to_moment(encoder, target, source, value, &us, &special, error);
+    enum ods_status status = to_moment(encoder, target, source, value, &moment, &special, error);
     if (status != ODS_OK)
         return status;
     if (special != NOT_SPECIAL)
         moment = special == INFINITE ? INT64_MAX : INT64_MIN;
-    else if (!fits_precision(target, us))
-        return too_precise(target, error);
-    else if (__builtin_sub_overflow(us, POSTGRES_EPOCH_US, &moment))
-        return encode_refuse(target, "22008", "the time is before what PostgreSQL holds", error);
+    else if (moment < TIME_US_MIN - POSTGRES_EPOCH_US || moment >= POSTGRES_END_US)
+        return encode_refuse(target, "22008", "the time is beyond what PostgreSQL holds", error);
+    else if (!fits_precision(target, moment))
+        status = too_precise(encoder, target, error);
+    if (status != ODS_OK)
+        return status;
     encode_put32(out, 8);
     encode_put64(out, (uint64_t) moment);
     return ODS_OK;
@@ -126,7 +151,7 @@ enum ods_status encode_date(struct encoder *encoder, struct buffer *out,
         days = value->integer;
     } else {
         status = to_moment(encoder, target, source, value, &us, &special, error);
-        days = time_floor_div(us, DAY_US, &rest);
+        days = time_floor_div(special == NOT_SPECIAL ? us : 0, DAY_US, &rest) + POSTGRES_EPOCH_DAYS;
     }
     if (status != ODS_OK)
         return status;
@@ -144,38 +169,13 @@ enum ods_status encode_date(struct encoder *encoder, struct buffer *out,
     return ODS_OK;
 }
 
-/* hh:mm[:ss[.f…]] with an optional Z; false for anything else. */
-static bool parse_clock(const char *text, size_t length, int64_t *us)
+/* A clock without zone, or with one that shifts nothing. */
+static bool parse_clock(const char *text, size_t length, int64_t *us, int32_t *ps)
 {
-    int hours, minutes, seconds = 0, used = 0;
-    char clock[48];
-    if (length < 5 || length >= sizeof clock)
-        return false;
-    memcpy(clock, text, length);
-    clock[length] = '\0';
-    if (clock[length - 1] == 'Z')
-        clock[--length] = '\0';
-    if (sscanf(clock, "%2d:%2d%n", &hours, &minutes, &used) != 2)
-        return false;
-    const char *at = clock + used;
-    if (*at == ':') {
-        if (sscanf(at, ":%2d%n", &seconds, &used) != 1)
-            return false;
-        at += used;
-    }
-    int64_t fraction = 0, unit = 100000;
-    if (*at == '.')
-        for (at++; *at >= '0' && *at <= '9'; at++) {
-            if (unit == 0 && *at != '0')
-                return false; /* nanoseconds that would be lost */
-            fraction += (*at - '0') * unit;
-            unit /= 10;
-        }
-    if (*at || hours < 0 || hours > 24 || minutes < 0 || minutes > 59 || seconds < 0 ||
-        seconds > 60)
-        return false;
-    *us = ((hours * INT64_C(60) + minutes) * 60 + seconds) * 1000000 + fraction;
-    return true;
+    size_t taken = time_parse_time(text, length, us, ps), left = length - taken;
+    const char *zone = text + taken;
+    return taken &&
+           (left == 0 || (left == 1 && *zone == 'Z') || (left == 3 && memcmp(zone, "+00", 3) == 0));
 }
 
 enum ods_status encode_time(struct encoder *encoder, struct buffer *out,
@@ -183,12 +183,13 @@ enum ods_status encode_time(struct encoder *encoder, struct buffer *out,
                             const struct value *value, struct error *error)
 {
     int64_t us = 0, rest = 0;
+    int32_t ps = 0;
     bool whole = value->kind == VALUE_INT, overflow = false;
     if (whole && source->type == SEM_TIME_MS)
         overflow = __builtin_mul_overflow(value->integer, INT64_C(1000), &us);
     else if (whole && (source->type == SEM_TIME_US || source->type == SEM_DURATION_US))
         us = value->integer;
-    else if (whole && source->type == SEM_TIME_NS)
+    else if (whole && (source->type == SEM_TIME_NS || source->type == SEM_DURATION_NS))
         us = time_floor_div(value->integer, 1000, &rest);
     else
         whole = false;
@@ -198,17 +199,44 @@ enum ods_status encode_time(struct encoder *encoder, struct buffer *out,
         enum ods_status status = encode_as_text(encoder, source, value, &text, &length, error);
         if (status != ODS_OK)
             return status;
-        if (!parse_clock(text, length, &us))
+        if (!parse_clock(text, length, &us, &ps))
             return not_a(target, "a time of day", text, length, error);
     }
+    ps += (int32_t) rest * 1000;
     if (overflow || us < 0 || us > DAY_US)
         return encode_refuse(target, "22008",
                              "the time is not between 00:00 and 24:00; an interval "
                              "column holds it",
                              error);
-    if (rest || !fits_precision(target, us))
-        return too_precise(target, error);
+    enum ods_status status = ODS_OK;
+    if (ps)
+        status = round_fine(encoder, target, &us, ps, error);
+    if (status == ODS_OK && !fits_precision(target, us))
+        status = too_precise(encoder, target, error);
+    if (status != ODS_OK)
+        return status;
     encode_put32(out, 8);
     encode_put64(out, (uint64_t) us);
     return ODS_OK;
+}
+
+/* Fractional digits that count; an interval's modifier has its precision in the lower half. */
+enum ods_status encode_check_fraction(struct encoder *encoder, const struct pg_column *target,
+                                      const char *text, size_t length, struct error *error)
+{
+    const char *point = memchr(text, '.', length);
+    int most = target->type == OID_MONEY ? target->money_digits : 6, digits = 0, seen = 0;
+    if (target->modifier >= 0 && target->type != OID_MONEY && (target->modifier & 0xffff) <= 6)
+        most = target->modifier & 0xffff;
+    for (const char *at = point ? point + 1 : NULL;
+         at && at < text + length && *at >= '0' && *at <= '9'; at++) {
+        seen++;
+        if (*at != '0')
+            digits = seen;
+    }
+    if (digits <= most ||
+        (most == 6 && target->type != OID_MONEY && encode_nanoseconds(encoder)))
+        return ODS_OK;
+    return encode_inexact(encoder, target, "22008",
+                          "the value has more fractional digits than the column", error);
 }

@@ -113,7 +113,7 @@ static enum ods_status survey_other(struct survey *survey, uint32_t column, int 
             struct ddl_change *keep = add(survey, DDL_KEEP, column);
             keep->there = target;
             keep->kept = survey->kept[survey->kept_count++] = name;
-            add(survey, DDL_ADD, column);
+            add(survey, DDL_ADD, column)->column.unfilled = true;
             return ODS_OK;
         }
         free(name);
@@ -250,6 +250,14 @@ static enum ods_status leave_out(const struct survey *survey, const struct plan_
     return ODS_OK;
 }
 
+static bool has_unknown(const struct plan *plan)
+{
+    for (uint32_t i = 0; i < plan->shape->column_count; i++)
+        if (plan->names[i] && plan->sources[i].column.type == SEM_UNKNOWN)
+            return true;
+    return false;
+}
+
 static void tell(const struct survey *survey, const struct ddl *ddl, bool created,
                  const struct plan_listener *listener)
 {
@@ -257,7 +265,7 @@ static void tell(const struct survey *survey, const struct ddl *ddl, bool create
     for (; at < end; at += strlen(at) + 1)
         notice(listener, "%s (topic %s partition %d offset %lld)", at, ddl->cause->topic,
                (int) ddl->cause->partition, (long long) ddl->cause->offset);
-    if (created && !survey->plan->shape->typed)
+    if (created && has_unknown(survey->plan))
         notice(listener,
                "table %s.%s: its records carry no schema, so types are told by first values: make "
                "the table yourself, or name them in source_types, for exact ones",
@@ -303,7 +311,7 @@ static enum ods_status make(struct survey *survey, struct ddl *ddl,
     if (create)
         status = ddl_create(ddl, survey->changes, survey->count, error);
     else
-        ddl_alter(ddl, survey->changes, survey->count);
+        status = ddl_alter(ddl, survey->changes, survey->count, error);
     if (status != ODS_OK) {
         ddl_abort(ddl);
         return status;
@@ -345,6 +353,17 @@ static enum ods_status change_table(struct survey *survey, const struct plan_lis
     return status == ODS_OK ? look(survey, error) : status;
 }
 
+/* Its owner may have added what is missing since the table was read: once a batch, as reading it
+ * again makes the plans of the batch's other shapes new ones, which come here too. */
+static enum ods_status look_again(struct survey *survey, bool *changed, struct error *error)
+{
+    struct plan *plan = survey->plan;
+    if (plan->table->reread == survey->plans->epoch)
+        return ODS_OK;
+    enum ods_status status = plan_reload(survey->plans, plan, changed, error);
+    return status == ODS_OK ? look(survey, error) : status;
+}
+
 enum ods_status evolve_table(struct plans *plans, struct plan *plan, const struct change *change,
                              const struct plan_listener *listener, bool *changed,
                              struct error *error)
@@ -362,6 +381,8 @@ enum ods_status evolve_table(struct plans *plans, struct plan *plan, const struc
     enum ods_status status = catalog_read_extras(plans->catalog, plans->conn, error);
     if (status == ODS_OK)
         status = look(&survey, error);
+    if (status == ODS_OK && change && survey.count && !may_change(plan))
+        status = look_again(&survey, changed, error);
     /* A second time for what is left when a type could not be changed. */
     for (int tries = 0; status == ODS_OK && change && survey.count && tries < 2; tries++) {
         if (!may_change(plan)) {

@@ -6,6 +6,7 @@
 
 /* Make the table, or the changes to it, that plan->shape needs, with `change` as its example, and
  * settle plan->names and refusals for the table as it is then. Without `change` nothing is made.
+ * ODS_REJECT: PostgreSQL can't have the table so.
  * *changed as for plan_find(). */
 enum ods_status evolve_table(struct plans *plans, struct plan *plan, const struct change *change,
                              const struct plan_listener *listener, bool *changed,

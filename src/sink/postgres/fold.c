@@ -4,17 +4,23 @@
 #include <string.h>
 
 #include "core/hash.h"
+#include "sink/postgres/guess.h"
+
+#define WORK_BUCKETS 256u
 
 struct folding {
     struct fold *fold;
+    struct table_work **tail; /* of fold->tables */
     struct arena *arena;
     struct batch *batch;
     const struct plan *const *plans;
     struct inherited *const *inherited;
     struct encoder *encoder;
+    unsigned flags;
     struct buffer key;
     struct row **buckets;
     size_t mask;
+    struct table_work *works[WORK_BUCKETS];
     uint32_t *previous; /* change -> the one before it of the same key, UINT32_MAX: none */
     struct error *error;
 };
@@ -23,29 +29,29 @@ enum ods_status fold_reject(struct batch *batch, uint32_t change, const struct e
                             struct error *error)
 {
     struct change *rejected = &batch->changes[change];
-    rejected->rejected = true;
     struct reject *reject = batch_add_reject(batch, rejected->record, "apply", why);
     if (!reject)
-        return error_out_of_memory(error);
+        return error_out_of_memory(error); /* not marked: it would be passed over in silence */
+    rejected->rejected = true;
     reject->error.index = change;
     return ODS_OK;
 }
 
 static struct table_work *work_for(struct folding *folding, struct pg_table *table)
 {
-    struct table_work **link = &folding->fold->tables;
-    while (*link && (*link)->table != table)
-        link = &(*link)->next;
-    if (!*link) {
-        struct table_work *work = arena_alloc(folding->arena, sizeof *work);
-        if (!work)
-            return NULL;
-        memset(work, 0, sizeof *work);
-        work->table = table;
-        work->loose_tail = &work->loose;
-        *link = work;
-    }
-    return *link;
+    uint64_t hash = hash_bytes(&table, sizeof table, 0);
+    struct table_work **bucket = &folding->works[hash % WORK_BUCKETS];
+    for (struct table_work *work = *bucket; work; work = work->same_bucket)
+        if (work->table == table)
+            return work;
+    struct table_work *work = arena_alloc(folding->arena, sizeof *work);
+    if (!work)
+        return NULL;
+    *work = (struct table_work){.table = table, .loose_tail = &work->loose, .same_bucket = *bucket};
+    *bucket = work;
+    *folding->tail = work;
+    folding->tail = &work->next;
+    return work;
 }
 
 static bool add_pointer(struct arena *arena, struct row ***items, uint32_t *count,
@@ -253,13 +259,14 @@ static const uint32_t *chain_of(struct folding *folding, const struct row *row)
 }
 
 static struct group *group_for(struct folding *folding, struct table_work *work,
-                               enum group_kind kind, const struct plan *plan,
+                               enum group_kind kind, enum guess guess, const struct plan *plan,
                                const uint64_t *columns)
 {
     size_t bytes = plan_words(work->table) * sizeof *columns;
     struct group **link = &work->groups[kind];
     for (; *link; link = &(*link)->next)
-        if (((*link)->columns == columns || memcmp((*link)->columns, columns, bytes) == 0) &&
+        if ((*link)->guess == guess &&
+            ((*link)->columns == columns || memcmp((*link)->columns, columns, bytes) == 0) &&
             (*link)->plan->key_count == plan->key_count &&
             memcmp((*link)->plan->key_target, plan->key_target,
                    plan->key_count * sizeof *plan->key_target) == 0)
@@ -267,15 +274,40 @@ static struct group *group_for(struct folding *folding, struct table_work *work,
     struct group *group = arena_alloc(folding->arena, sizeof *group);
     if (!group)
         return NULL;
-    *group = (struct group){.kind = kind, .plan = plan, .columns = columns};
+    *group = (struct group){.kind = kind, .guess = guess, .plan = plan, .columns = columns};
+    /* New rows last: what an update lets go of, another row may take. */
+    if (guess == GUESS_THERE)
+        link = &work->groups[kind];
+    group->next = *link;
     *link = group;
     return group;
+}
+
+static enum guess guess_about(const struct folding *folding, const struct table_work *work,
+                              enum group_kind kind, const struct row *row)
+{
+    uint32_t at = row->last;
+    if (kind != GROUP_UPSERT && kind != GROUP_PARTIAL)
+        return GUESS_NONE;
+    for (uint32_t i = 1; i < row->chain; i++) {
+        at = folding->previous[at];
+        if (folding->batch->changes[at].op == OP_DELETE)
+            return GUESS_NONE;
+    }
+    enum guess guess = guess_for(folding->batch->changes[at].op);
+    if (guess == GUESS_NEW && kind == GROUP_PARTIAL)
+        return GUESS_NONE;
+    return work->guesses[guess] ? guess : GUESS_NONE;
 }
 
 static enum ods_status add_to_group(struct folding *folding, struct table_work *work,
                                     enum group_kind kind, struct row *row, const uint64_t *columns)
 {
-    struct group *group = group_for(folding, work, kind, row->plan, columns);
+    /* A view has no unique index that "on conflict" could name. */
+    if (kind == GROUP_UPSERT && work->table->is_view)
+        kind = GROUP_PARTIAL;
+    enum guess guess = guess_about(folding, work, kind, row);
+    struct group *group = group_for(folding, work, kind, guess, row->plan, columns);
     if (!group || !add_pointer(folding->arena, &group->rows, &group->count, &group->capacity, row))
         return error_out_of_memory(folding->error);
     return ODS_OK;
@@ -303,6 +335,7 @@ static enum ods_status settle_chain(struct folding *folding, struct table_work *
             (int) i == plan->timestamp_column)
             columns[i / 64] |= UINT64_C(1) << (i % 64);
     enum ods_status status = ODS_OK;
+    row->returns = outcome.erased && outcome.present;
     if (outcome.erased)
         status = add_to_group(folding, work, GROUP_DELETE, row, plan->columns);
     if (status == ODS_OK && outcome.present)
@@ -331,8 +364,17 @@ static bool is_whole(const struct folding *folding, const struct row *row)
     return true;
 }
 
+static void choose_guesses(const struct folding *folding, struct table_work *work)
+{
+    if (!(folding->flags & FOLD_GUESS) || work->row_count < GUESS_MIN_ROWS || work->table->is_view)
+        return;
+    for (enum guess guess = GUESS_NEW; guess < GUESS_COUNT; guess++)
+        work->guesses[guess] = guess_is_on(work->table, guess);
+}
+
 static enum ods_status settle(struct folding *folding, struct table_work *work)
 {
+    choose_guesses(folding, work);
     for (uint32_t i = 0; i < work->row_count; i++) {
         struct row *row = work->rows[i];
         enum ods_status status;
@@ -382,11 +424,13 @@ static enum ods_status try_encode(struct folding *folding, const struct plan *pl
     return ODS_OK;
 }
 
-static enum ods_status fold_change(struct folding *folding, uint32_t index, bool careful)
+static enum ods_status fold_change(struct folding *folding, uint32_t index)
 {
     const struct change *change = &folding->batch->changes[index];
     const struct plan *plan = folding->plans[index];
-    if (change->rejected)
+    const struct batch *batch = folding->batch;
+    if (change->rejected ||
+        (batch->partial && !batch_reaches(batch, &batch->records[change->record])))
         return ODS_OK;
     if (!plan || plan->skip || !plan->table) {
         folding->fold->skipped++;
@@ -404,7 +448,8 @@ static enum ods_status fold_change(struct folding *folding, uint32_t index, bool
     }
     struct error why;
     error_init(&why);
-    enum ods_status status = careful ? try_encode(folding, plan, change, &why) : ODS_OK;
+    bool validate = folding->flags & FOLD_VALIDATE;
+    enum ods_status status = validate ? try_encode(folding, plan, change, &why) : ODS_OK;
     if (status == ODS_REJECT)
         return fold_reject(folding->batch, index, &why, folding->error);
     if (status != ODS_OK)
@@ -414,7 +459,7 @@ static enum ods_status fold_change(struct folding *folding, uint32_t index, bool
 
 enum ods_status fold_batch(struct fold *fold, struct arena *arena, struct batch *batch,
                            const struct plan *const *plans, struct inherited *const *inherited,
-                           struct encoder *encoder, bool careful, struct error *error)
+                           struct encoder *encoder, unsigned flags, struct error *error)
 {
     struct folding folding = {.fold = fold,
                               .arena = arena,
@@ -422,6 +467,8 @@ enum ods_status fold_batch(struct fold *fold, struct arena *arena, struct batch 
                               .plans = plans,
                               .inherited = inherited,
                               .encoder = encoder,
+                              .flags = flags,
+                              .tail = &fold->tables,
                               .error = error};
     enum ods_status status = ODS_OK;
     size_t buckets = 64;
@@ -436,7 +483,7 @@ enum ods_status fold_batch(struct fold *fold, struct arena *arena, struct batch 
         return error_out_of_memory(error);
     memset(folding.buckets, 0, buckets * sizeof *folding.buckets);
     for (uint32_t i = 0; status == ODS_OK && i < batch->change_count; i++)
-        status = fold_change(&folding, i, careful);
+        status = fold_change(&folding, i);
     for (struct table_work *work = fold->tables; status == ODS_OK && work; work = work->next)
         status = settle(&folding, work);
     buffer_done(&folding.key);

@@ -29,6 +29,8 @@ struct row {
     const char *key;
     uint32_t key_bytes;
     uint64_t hash;
+    bool returns;     /* it is deleted, and there again at the end */
+    bool aside;       /* its change was set aside: not to be sent */
     struct row *next; /* in the same bucket */
 };
 
@@ -38,11 +40,16 @@ enum group_kind {
     GROUP_UPSERT,      /* whole rows */
     GROUP_PARTIAL,     /* rows that lack a value: the one that is there stays */
     GROUP_INSERT,      /* rows without a key, in order */
+    /* Of a fold's rows, where they hold each other's unique values; see partner.c. */
+    GROUP_PARK,   /* leave the table for a moment */
+    GROUP_RETURN, /* come back as they are to be */
+    GROUP_STAGE,  /* are copied as they are to be */
 };
 
-/* Rows that one statement takes: same table, same kind, same columns, same key. */
+/* Rows that one statement takes: same table, same kind, same guess, same columns, same key. */
 struct group {
     enum group_kind kind;
+    enum guess guess; /* of whole rows, and THERE of rows that lack a value */
     const struct plan *plan;
     const uint64_t *columns; /* bit set of table columns */
     struct row **rows;
@@ -65,8 +72,9 @@ struct table_work {
     struct group *groups[GROUP_INSERT + 1]; /* lists, by kind */
     struct row **rows;
     uint32_t row_count, row_capacity;
+    bool guesses[GUESS_COUNT];
     struct loose *loose, **loose_tail; /* after the groups */
-    struct table_work *next;
+    struct table_work *next, *same_bucket;
 };
 
 struct fold {
@@ -81,13 +89,18 @@ struct inherited {
     struct inherited *next;
 };
 
+/* Also try to encode every change by itself, so that what can't be encoded is a reject before it
+ * hides an older change. */
+#define FOLD_VALIDATE 1u
+/* Guess about the rows that changes meet, where the table allows it. */
+#define FOLD_GUESS 2u
+
 /* Change index -> plan, filled by the caller; NULL for changes to pass over. A change that can't be
- * folded (a NULL in its key) becomes a reject of the batch. `careful`: also try to encode every
- * change by itself, so that what can't be encoded is a reject before it hides an older change.
- * `inherited` is by change, NULL when there is nothing. */
+ * folded (a NULL in its key) becomes a reject of the batch. `inherited` is by change, NULL when
+ * there is nothing. `flags`: FOLD_… */
 enum ods_status fold_batch(struct fold *fold, struct arena *arena, struct batch *batch,
                            const struct plan *const *plans, struct inherited *const *inherited,
-                           struct encoder *encoder, bool careful, struct error *error);
+                           struct encoder *encoder, unsigned flags, struct error *error);
 
 /* Set a change aside: marks it and adds the reject. */
 enum ods_status fold_reject(struct batch *batch, uint32_t change, const struct error *why,

@@ -9,6 +9,12 @@
 #include "sink/postgres/encode.h"
 
 #define OID_POINT    600
+#define OID_LSEG     601
+#define OID_PATH     602
+#define OID_BOX      603
+#define OID_POLYGON  604
+#define OID_LINE     628
+#define OID_CIRCLE   718
 #define OID_INTERVAL 1186
 #define OID_BIT      1560
 #define OID_VARBIT   1562
@@ -66,15 +72,30 @@ static bool is_bit_string(const struct pg_column *target)
     return target->type == OID_BIT || target->type == OID_VARBIT;
 }
 
+static bool is_array(const struct pg_column *target)
+{
+    size_t length = strlen(target->cast);
+    return target->encoding == ENCODE_CAST && length > 2 &&
+           strcmp(target->cast + length - 2, "[]") == 0;
+}
+
+/* Of a numeric or an array of them: -1 and INT32_MIN where the column does not say. */
+static void numeric_digits(const struct pg_column *target, int32_t *precision, int32_t *scale)
+{
+    *precision = -1;
+    *scale = INT32_MIN;
+    if (target->modifier < 0)
+        return;
+    uint32_t packed = (uint32_t) target->modifier - 4;
+    *precision = (int32_t) (packed >> 16 & 0xffff);
+    *scale = (int32_t) ((packed & 0x7ff) ^ 1024) - 1024; /* eleven bits, signed */
+}
+
 static enum ods_status decimal_meaning(struct encoder *encoder, const struct pg_column *target,
                                        struct inferred *inferred, struct error *error)
 {
-    int32_t precision = -1, scale = INT32_MIN;
-    if (target->modifier >= 0) {
-        uint32_t packed = (uint32_t) target->modifier - 4;
-        precision = (int32_t) (packed >> 16 & 0xffff);
-        scale = (int32_t) ((packed & 0x7ff) ^ 1024) - 1024; /* eleven bits, signed */
-    }
+    int32_t precision, scale;
+    numeric_digits(target, &precision, &scale);
     return encode_decimal_text(encoder, target, precision, scale, inferred, error);
 }
 
@@ -90,9 +111,11 @@ static enum ods_status text_meaning(struct encoder *encoder, const struct pg_col
     if (is_bit_string(target)) {
         enum ods_status status = encode_undo(encoder, target, CODING_BASE64, inferred, error);
         inferred->column.type = SEM_BITS;
-        inferred->column.length = target->modifier >= 0 && target->type == OID_BIT
-                                      ? target->modifier
-                                      : (int32_t) inferred->value.length * 8;
+        /* Whole bytes came, whatever the number of bits. */
+        int64_t bits = (int64_t) inferred->value.length * 8;
+        int32_t most = target->modifier;
+        bool exact = target->type == OID_BIT;
+        inferred->column.length = most >= 0 && (exact || bits > most) ? most : -1; /* -1: all */
         return status;
     }
     inferred->column.type = SEM_STRING;
@@ -108,13 +131,25 @@ static enum semantic json_meaning(const struct pg_column *target, const struct v
         return SEM_VARIABLE_DECIMAL;
     if (object && target->type == OID_POINT)
         return SEM_POINT;
+    if (object && target->type == OID_LINE)
+        return SEM_LINE;
+    if (object && target->type == OID_CIRCLE)
+        return SEM_CIRCLE;
+    if (object && target->type >= OID_LSEG && target->type <= OID_POLYGON)
+        return SEM_GEOMETRY;
     if (object && (strstr(target->cast, "geometry") || strstr(target->cast, "geography")))
         return SEM_GEOMETRY;
-    size_t cast = strlen(target->cast);
-    if (array && target->encoding == ENCODE_CAST && cast > 2 &&
-        strcmp(target->cast + cast - 2, "[]") == 0)
-        return SEM_ARRAY;
-    return SEM_STRUCT;
+    return array && is_array(target) ? SEM_ARRAY : SEM_STRUCT;
+}
+
+/* --- arrays --------------------------------------------------------------------------------- */
+
+/* Each element is told by itself, by the type of the column's elements (encode_array.c). */
+static void elements_meaning(struct inferred *inferred)
+{
+    inferred->element =
+        (struct column){.name = "", .length = -1, .scale = INT32_MIN, .optional = true};
+    inferred->column.element = &inferred->element;
 }
 
 enum ods_status infer_value(struct encoder *encoder, const struct pg_column *target,
@@ -133,12 +168,15 @@ enum ods_status infer_value(struct encoder *encoder, const struct pg_column *tar
         return text_meaning(encoder, target, inferred, error);
     case VALUE_JSON:
         inferred->column.type = json_meaning(target, &inferred->value);
+        if (inferred->column.type == SEM_ARRAY)
+            elements_meaning(inferred);
         return ODS_OK;
     case VALUE_BOOL:
         inferred->column.type = SEM_BOOLEAN;
         return ODS_OK;
-    default:
-        inferred->column.type = SEM_FLOAT64;
+    default: /* a number as its characters: a decimal, but where the column is a double itself */
+        if (target->encoding == ENCODE_FLOAT8)
+            inferred->column.type = SEM_FLOAT64;
         return ODS_OK;
     }
 }

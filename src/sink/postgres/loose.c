@@ -37,7 +37,7 @@ static enum ods_status add_parameter(struct loose_statement *statement,
     if (status != ODS_OK)
         return status;
     if (statement->values.failed || statement->count == 1664)
-        return error_set(error, ODS_RETRY, "out of memory");
+        return error_out_of_memory(error);
     memcpy(&length, statement->values.bytes + at, sizeof length);
     statement->offsets[statement->count] = at + sizeof length;
     statement->lengths[statement->count] = (int) be32toh(length);
@@ -143,6 +143,11 @@ enum ods_status loose_compile(struct loose_statement *statement, const struct ba
     if (plan->settings->keyless == KEYLESS_REJECT)
         return error_set(error, ODS_REJECT, "table %s has no key and keyless is reject",
                          plan->shape->table);
+    if (plan->table->is_view)
+        return error_set(error, ODS_REJECT,
+                         "%s.%s is a view, and rows without a key can only be inserted into one: "
+                         "name the table's own key with key: in tables.yaml",
+                         plan->schema, plan->name);
     if (!change->before)
         return error_set(error, ODS_REJECT,
                          "table %s has no key, and this %s carries no before "
@@ -160,7 +165,7 @@ enum ods_status loose_compile(struct loose_statement *statement, const struct ba
         status = put_match(statement, plan, change, encoder, error);
     buffer_puts(&statement->sql, " limit 1)");
     if (status == ODS_OK && statement->sql.failed)
-        status = error_set(error, ODS_RETRY, "out of memory");
+        status = error_out_of_memory(error);
     return status;
 }
 

@@ -64,7 +64,7 @@ static enum ods_status check(const char *name, struct error *error)
 {
     if (strlen(name) <= NAME_MAX_BYTES && *name)
         return ODS_OK;
-    return error_set(error, ODS_FATAL,
+    return error_set(error, ODS_REJECT,
                      "the name \"%.80s\" has %zu bytes, PostgreSQL takes 1 to %d: give another "
                      "with schema:, target: or columns.rename in tables.yaml",
                      name, strlen(name), NAME_MAX_BYTES);

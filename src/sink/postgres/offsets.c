@@ -105,25 +105,37 @@ static void put_int8(struct buffer *out, int64_t value)
     encode_put64(out, (uint64_t) value);
 }
 
+/* A range that is held from its beginning on stays where it is. (One that ends where it begins is
+ * of a topic made anew, which was as long: its offset gets a new time.) */
+static bool moves(const struct range *range)
+{
+    return !range->holds || range->held_from != range->from;
+}
+
 enum ods_status offsets_send(struct conn *conn, const char *group, const struct batch *batch,
                              struct buffer scratch[5], struct error *error)
 {
     static const Oid types[] = {OID_TEXT, OID_TEXT_ARRAY, OID_INT4_ARRAY, OID_INT8_ARRAY,
                                 OID_INT8_ARRAY};
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < batch->range_count; i++)
+        count += moves(&batch->ranges[i]);
     buffer_reset(&scratch[0]);
     buffer_puts(&scratch[0], group);
-    put_array(&scratch[1], OID_TEXT, batch->range_count);
-    put_array(&scratch[2], 23, batch->range_count);
-    put_array(&scratch[3], 20, batch->range_count);
-    put_array(&scratch[4], 20, batch->range_count);
+    put_array(&scratch[1], OID_TEXT, count);
+    put_array(&scratch[2], 23, count);
+    put_array(&scratch[3], 20, count);
+    put_array(&scratch[4], 20, count);
     for (uint32_t i = 0; i < batch->range_count; i++) {
         const struct range *range = &batch->ranges[i];
+        if (!moves(range))
+            continue;
         encode_put32(&scratch[1], (uint32_t) strlen(range->topic));
         buffer_puts(&scratch[1], range->topic);
         encode_put32(&scratch[2], 4);
         encode_put32(&scratch[2], (uint32_t) range->partition);
         put_int8(&scratch[3], range->from);
-        put_int8(&scratch[4], range->upto);
+        put_int8(&scratch[4], range_end(range));
     }
     const char *values[5];
     int lengths[5];
@@ -172,19 +184,23 @@ enum ods_status offsets_read(struct conn *conn, const char *group, struct positi
     if (!sorted)
         return error_set(error, ODS_RETRY, "out of memory");
     enum ods_status status = query(conn,
-                                   "select topic, partition, next_offset from ods_sink.offsets "
+                                   "select topic, partition, next_offset, (extract(epoch from "
+                                   "updated_at) * 1000000)::bigint from ods_sink.offsets "
                                    "where consumer_group = $1",
                                    1, values, &rows, error);
     for (size_t i = 0; i < count; i++) {
         positions[i].offset = OFFSET_NONE;
+        positions[i].stored_us = 0;
         sorted[i] = &positions[i];
     }
     qsort(sorted, count, sizeof *sorted, compare_positions);
     for (int row = 0; status == ODS_OK && row < PQntuples(rows); row++) {
         struct position *position = find(sorted, count, PQgetvalue(rows, row, 0),
                                          (int32_t) strtol(PQgetvalue(rows, row, 1), NULL, 10));
-        if (position)
-            position->offset = strtoll(PQgetvalue(rows, row, 2), NULL, 10);
+        if (!position)
+            continue;
+        position->offset = strtoll(PQgetvalue(rows, row, 2), NULL, 10);
+        position->stored_us = strtoll(PQgetvalue(rows, row, 3), NULL, 10);
     }
     PQclear(rows);
     free(sorted);
@@ -203,14 +219,43 @@ enum ods_status offsets_settle(struct conn *conn, const char *group, const struc
                                          .partition = batch->ranges[i].partition};
     enum ods_status status = offsets_read(conn, group, positions, batch->range_count, error);
     for (uint32_t i = 0; status == ODS_OK && i < batch->range_count; i++) {
-        after += positions[i].offset == batch->ranges[i].upto;
+        after += positions[i].offset == range_end(&batch->ranges[i]);
         before += positions[i].offset == batch->ranges[i].from;
     }
     free(positions);
-    *happened = after == batch->range_count;
+    /* Both, where a topic made anew is as long as it was: then again rather than never. */
+    *happened = after == batch->range_count && (before < after || !after);
     if (status == ODS_OK && !*happened && before != batch->range_count)
         status = error_set(error, ODS_FENCED,
                            "the stored offsets are neither where this batch "
                            "starts nor where it ends: another writer has the partition");
     return status;
+}
+
+/* PostgreSQL does that by itself for a session that is idle in its transaction, but not for one whose
+ * process stopped with half of a pipeline sent: to the server that one is active, and waits for the
+ * rest. Not to succeed is no error: what the caller waits for may have been something else. */
+void offsets_end_stalled(struct conn *conn)
+{
+    char limit_ms[24];
+    const char *values[] = {limit_ms};
+    struct buffer sql;
+    if (!conn->pg || !conn->target->idle_in_transaction_timeout_ms)
+        return;
+    snprintf(limit_ms, sizeof limit_ms, "%lld",
+             (long long) conn->target->idle_in_transaction_timeout_ms);
+    buffer_init(&sql);
+    if (in_schema(conn,
+                  "select pg_terminate_backend(a.pid) from pg_stat_activity a "
+                  "where a.datname = current_database() and a.usename = current_user "
+                  "and a.pid <> pg_backend_pid() and a.wait_event = 'ClientRead' "
+                  "and a.query_start < clock_timestamp() - $1 * interval '1 ms' "
+                  "and exists (select from pg_locks l where l.pid = a.pid and l.granted "
+                  "and l.mode = 'RowExclusiveLock' and l.relation = 'ods_sink.offsets'::regclass)",
+                  &sql)) {
+        PGresult *result = NULL;
+        conn_query(conn, buffer_text(&sql), 1, values, &result, NULL);
+        PQclear(result);
+    }
+    buffer_done(&sql);
 }

@@ -19,6 +19,10 @@ enum ods_status offsets_read(struct conn *conn, const char *group, struct positi
 enum ods_status offsets_send(struct conn *conn, const char *group, const struct batch *batch,
                              struct buffer scratch[5], struct error *error);
 
+/* End sessions of the same role that hold stored offsets and have not gone on with their transaction
+ * for longer than the target's idle_in_transaction_timeout_ms. */
+void offsets_end_stalled(struct conn *conn);
+
 /* After a commit whose outcome is unknown: did it happen? */
 enum ods_status offsets_settle(struct conn *conn, const char *group, const struct batch *batch,
                                bool *happened, struct error *error);

@@ -4,8 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/time.h"
 #include "sink/postgres/evolve.h"
 #include "sink/postgres/names.h"
+
+#define ASK_AGAIN_US INT64_C(60000000)
 
 void plans_init(struct plans *plans, const struct sink_config *config, struct catalog *catalog,
                 struct conn *conn)
@@ -23,6 +26,7 @@ static void plan_free(struct plan *plan)
         free(plan->refusals[i]);
     free(plan->names);
     free(plan->refusals);
+    free(plan->refusal);
     free(plan->sources);
     free(plan->schema);
     free(plan->name);
@@ -99,8 +103,10 @@ static enum ods_status resolve_columns(struct plan *plan, struct error *error)
         struct source_column *source = &plan->sources[i];
         source->column = shape->columns[i];
         source->strip_nul = plan->settings->nul == NUL_STRIP;
-        /* Without a schema nothing is known of NULL. */
-        source->column.optional |= source->column.type == SEM_UNKNOWN;
+        source->inexact = plan_is_key(plan, i) ? INEXACT_REJECT : plan->settings->inexact;
+        /* Without a schema nothing is known of NULL, unless the schema topic knows the column. */
+        source->column.optional |=
+            source->column.type == SEM_UNKNOWN && !source->column.source_type;
         correct_column(source, declared_type(plan->settings, source->column.name));
         status = name_column(plan->settings, source->column.name, &plan->names[i], error);
     }
@@ -164,8 +170,11 @@ enum ods_status plan_reload(struct plans *plans, struct plan *plan, bool *change
     struct pg_table *stale = plan->table;
     plan->table = NULL; /* or forget_table() would free this very plan */
     forget_table(plans, stale);
-    return catalog_reload(plans->catalog, plans->conn, plan->schema, plan->name, &plan->table,
-                          error);
+    enum ods_status status =
+        catalog_reload(plans->catalog, plans->conn, plan->schema, plan->name, &plan->table, error);
+    if (status == ODS_OK && plan->table)
+        plan->table->reread = plans->epoch;
+    return status;
 }
 
 static int shape_column_named(const struct shape *shape, const char *name)
@@ -202,6 +211,8 @@ static enum ods_status map_key(struct plan *plan, struct error *error)
         plan->key_source[plan->key_count] = (uint32_t) source;
         plan->key_target[plan->key_count++] = (uint32_t) target;
     }
+    if (plan->key_count && plan->table->is_view) /* its triggers answer for what is one row */
+        return ODS_OK;
     if (plan->key_count && plan->table->unique_count &&
         catalog_is_unique(plan->table, plan->key_target, plan->key_count))
         return ODS_OK;
@@ -270,6 +281,35 @@ static struct plan **plan_slot(struct plans *plans, uint32_t id)
     return &plans->items[id];
 }
 
+/* PostgreSQL refuses the table or the columns that this shape needs. It may have them later, when
+ * somebody made room; until then its changes are refused, and no other table's. */
+static enum ods_status plan_refuse(struct plan *plan, struct error *error)
+{
+    plan->refusal = malloc(sizeof *plan->refusal);
+    if (!plan->refusal)
+        return error_out_of_memory(error);
+    *plan->refusal = *error;
+    error_init(error);
+    plan->ask_again_us = time_monotonic_us() + ASK_AGAIN_US;
+    plan->table = NULL;
+    return ODS_OK;
+}
+
+static enum ods_status resolve(struct plans *plans, struct plan *plan, const struct change *change,
+                               const struct plan_listener *listener, bool *changed,
+                               struct error *error)
+{
+    enum ods_status status = resolve_names(plans, plan, error);
+    if (status == ODS_OK && !plan->skip)
+        status = catalog_find(plans->catalog, plans->conn, plan->schema, plan->name, &plan->table,
+                              error);
+    if (status == ODS_OK && !plan->skip)
+        status = check_origin(plan, error);
+    if (status == ODS_OK && !plan->skip && (plan->table || change->after))
+        status = evolve_table(plans, plan, change->after ? change : NULL, listener, changed, error);
+    return status == ODS_OK && plan->table ? map_columns(plan, error) : status;
+}
+
 enum ods_status plan_find(struct plans *plans, const struct change *change,
                           const struct plan_listener *listener, struct plan **found, bool *changed,
                           struct error *error)
@@ -280,6 +320,8 @@ enum ods_status plan_find(struct plans *plans, const struct change *change,
     bool good = *slot && ((*slot)->skip || (*slot)->complete);
     if (*slot && !good && !change->after)
         good = (*slot)->table || (*slot)->epoch == plans->epoch;
+    if (good && (*slot)->refusal)
+        good = (*slot)->epoch == plans->epoch || time_monotonic_us() < (*slot)->ask_again_us;
     if (good) {
         *found = *slot;
         return ODS_OK;
@@ -293,16 +335,9 @@ enum ods_status plan_find(struct plans *plans, const struct change *change,
     plan->shape = change->shape;
     plan->column_count = change->shape->column_count;
     plan->epoch = plans->epoch;
-    enum ods_status status = resolve_names(plans, plan, error);
-    if (status == ODS_OK && !plan->skip)
-        status = catalog_find(plans->catalog, plans->conn, plan->schema, plan->name, &plan->table,
-                              error);
-    if (status == ODS_OK && !plan->skip)
-        status = check_origin(plan, error);
-    if (status == ODS_OK && !plan->skip && (plan->table || change->after))
-        status = evolve_table(plans, plan, change->after ? change : NULL, listener, changed, error);
-    if (status == ODS_OK && plan->table)
-        status = map_columns(plan, error);
+    enum ods_status status = resolve(plans, plan, change, listener, changed, error);
+    if (status == ODS_REJECT)
+        status = plan_refuse(plan, error);
     if (status != ODS_OK) {
         plan_free(plan);
         return status;

@@ -2,8 +2,9 @@
  *
  * Start with apply.c, which is what it does, and attempt.c, which does it; catalog.c, names.c and
  * plan.c are how it knows tables, evolve.c, widen.c and ddl.c how it makes and changes them, fold.c
- * and inherit.c what a batch amounts to, encode*.c, infer.c and correct.c how values travel, upsert.c
- * and loose.c the statements, offsets.c where it stands, conn.c and sqlstate.c the wire.
+ * and inherit.c what a batch amounts to, encode*.c, infer.c and correct.c how values travel,
+ * upsert.c, copy.c and loose.c the ways into a table, offsets.c where it stands, conn.c and
+ * sqlstate.c the wire.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -174,6 +175,8 @@ static enum ods_status report_tables(struct postgres *postgres,
             status = error_set(error, ODS_RETRY, "out of memory");
         else if (!settings->skip && !open)
             status = name_table(settings, &shape, &schema, &name, error);
+        if (status == ODS_REJECT)
+            status = ODS_FATAL; /* no record is to blame for what the configuration says */
         if (status == ODS_OK && name)
             status = report_table(postgres, settings, schema, name, report, context, error);
         free(schema);

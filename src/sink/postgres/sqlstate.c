@@ -17,6 +17,8 @@ static const struct {
     {"22", ODS_REJECT},    /* data exceptions: the value does not fit */
     {"23", ODS_REJECT},    /* integrity constraints */
     {"25006", ODS_RETRY},  /* read-only transaction: a standby after a failover */
+    {"25P03", ODS_RETRY},  /* idle in a transaction for too long: the process stood still */
+    {"25P04", ODS_RETRY},  /* transaction_timeout */
     {"28", ODS_RETRY},     /* authentication: a password that is just being changed */
     {"3D000", ODS_RETRY},  /* the database is being made or restored */
     {"40", ODS_RETRY},     /* serialization failures and deadlocks */
@@ -62,6 +64,42 @@ bool sqlstate_is_stale_catalog(const char *sqlstate)
     };
     for (size_t i = 0; i < sizeof stale / sizeof *stale; i++)
         if (strcmp(sqlstate, stale[i]) == 0)
+            return true;
+    return false;
+}
+
+/* The row may be right, and another one has to come or to go first. */
+bool sqlstate_wants_partner(const char *sqlstate)
+{
+    return strcmp(sqlstate, "23503") == 0 || /* foreign key */
+           strcmp(sqlstate, "23505") == 0 || /* unique */
+           strcmp(sqlstate, "23P01") == 0;   /* exclusion */
+}
+
+/* A table can't be made or changed so by anyone: the names or types that its records bring are at
+ * fault. A missing right or a schema in the way is not listed, since configuration mends it. */
+bool sqlstate_is_of_table(const char *sqlstate)
+{
+    static const char *const prefixes[] = {
+        "0A000", /* a feature that PostgreSQL lacks */
+        "22",    /* values that are there and don't fit the new type */
+        "2BP01", /* something depends on what would change */
+        "42601", /* an empty name */
+        "42602", /* a name that can't be one */
+        "42611", /* a column that can't be defined so */
+        "42622", /* a name that is too long */
+        "42701", /* a column twice, or named like one of the system's */
+        "42704", /* a type that is not there */
+        "42710", /* an object of that name */
+        "42804", /* a type that can't be had from the present one */
+        "42846", /* nor cast */
+        "42939", /* a reserved name */
+        "42P16", /* a table that can't be defined so */
+        "42P17", /* nor this object */
+        "54",    /* limits: columns, bytes of a row, size of a statement */
+    };
+    for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++)
+        if (strncmp(sqlstate, prefixes[i], strlen(prefixes[i])) == 0)
             return true;
     return false;
 }

@@ -47,9 +47,9 @@ static int number(const struct pg_type *type, int place)
     at++;
     if (place) {
         at = strchr(at, ',');
-        return at ? atoi(at + 1) : 0;
+        return at ? (int) strtol(at + 1, NULL, 10) : 0;
     }
-    return atoi(at);
+    return (int) strtol(at, NULL, 10);
 }
 
 static enum widening wider_is(char *wider, size_t bytes, const char *text)

@@ -1,0 +1,494 @@
+/* Schema-change records into versions of tables. See source_schema.h.
+ *
+ * Format: Debezium's documentation of its MySQL connector, "schema change topic": tableChanges has
+ * each table that a statement touched, whole, as it is afterwards. Of other connectors' topics
+ * nothing is taken, as their type names mean other things.
+ */
+#include "core/source_schema.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include <yyjson.h>
+
+#include "core/blocks.h"
+
+#define BYTES_MAX  ((size_t) 256 * 1024 * 1024)
+#define TYPE_BYTES 64
+#define NAME_BYTES 64
+
+struct known_column {
+    const char *name;
+    size_t name_length;
+    struct source_column_fact fact;
+};
+
+struct source_version {
+    int64_t from_us;
+    size_t column_count;
+    const struct known_column *columns;
+    const struct source_version *older;
+};
+
+struct table {
+    const char *database, *name;
+    const struct source_version *latest;
+    struct table *next;
+};
+
+#define SLOTS 4096
+
+struct source_schema {
+    pthread_rwlock_t lock; /* guards tables and blocks */
+    struct blocks blocks;
+    struct table *tables[SLOTS];
+    const char *datetime_unit, *time_unit;
+    atomic_int_fast64_t caught_up_us, wanted_us;
+};
+
+/* --- types ---------------------------------------------------------------------------------- */
+
+enum form { PLAIN, WITH_LENGTH, WITH_DIGITS, WITH_DATETIME, WITH_TIME, AS_BIT, AS_FLOAT };
+
+/* MySQL's names, and how each column's values are written down for source_type_parse(). Text has no
+ * length here: what a longer type would take is no reason to refuse a row. */
+static const struct {
+    const char *name, *type;
+    enum form form;
+} known_types[] = {
+    {"tinyint", "tinyint", PLAIN},
+    {"tinyint unsigned", "tinyint unsigned", PLAIN},
+    {"bool", "boolean", PLAIN},
+    {"boolean", "boolean", PLAIN},
+    {"smallint", "smallint", PLAIN},
+    {"smallint unsigned", "smallint unsigned", PLAIN},
+    {"mediumint", "int", PLAIN},
+    {"mediumint unsigned", "int", PLAIN},
+    {"int", "int", PLAIN},
+    {"integer", "int", PLAIN},
+    {"int unsigned", "int unsigned", PLAIN},
+    {"integer unsigned", "int unsigned", PLAIN},
+    {"bigint", "bigint", PLAIN},
+    {"bigint unsigned", "bigint unsigned", PLAIN},
+    {"serial", "bigint unsigned", PLAIN},
+    {"year", "year", PLAIN},
+    {"float", "float", AS_FLOAT},
+    {"double", "double", PLAIN},
+    {"double precision", "double", PLAIN},
+    {"real", "double", PLAIN},
+    {"decimal", "decimal", WITH_DIGITS},
+    {"numeric", "decimal", WITH_DIGITS},
+    {"fixed", "decimal", WITH_DIGITS},
+    {"dec", "decimal", WITH_DIGITS},
+    {"bit", "bit", AS_BIT},
+    {"date", "date", PLAIN},
+    {"time", "time", WITH_TIME},
+    {"datetime", "datetime", WITH_DATETIME},
+    {"timestamp", "timestamptz", WITH_LENGTH},
+    {"char", "text", PLAIN},
+    {"character", "text", PLAIN},
+    {"nchar", "text", PLAIN},
+    {"varchar", "text", PLAIN},
+    {"nvarchar", "text", PLAIN},
+    {"tinytext", "text", PLAIN},
+    {"text", "text", PLAIN},
+    {"mediumtext", "text", PLAIN},
+    {"longtext", "text", PLAIN},
+    {"binary", "bytes", PLAIN},
+    {"varbinary", "bytes", PLAIN},
+    {"tinyblob", "bytes", PLAIN},
+    {"blob", "bytes", PLAIN},
+    {"mediumblob", "bytes", PLAIN},
+    {"longblob", "bytes", PLAIN},
+    {"json", "json", PLAIN},
+    {"enum", "enum", PLAIN},
+    {"set", "set", PLAIN},
+    {"point", "point", PLAIN},
+    {"geometry", "geometry", PLAIN},
+    {"linestring", "geometry", PLAIN},
+    {"polygon", "geometry", PLAIN},
+    {"multipoint", "geometry", PLAIN},
+    {"multilinestring", "geometry", PLAIN},
+    {"multipolygon", "geometry", PLAIN},
+    {"geometrycollection", "geometry", PLAIN},
+};
+
+static void cut_word(char *name, const char *word)
+{
+    char *at = strcasestr(name, word);
+    if (at)
+        memmove(at, at + strlen(word), strlen(at + strlen(word)) + 1);
+}
+
+static bool put_type(char *out, size_t size, const char *type, enum form form, long length,
+                     long scale, const struct source_schema *store)
+{
+    const char *unit = form == WITH_DATETIME ? store->datetime_unit
+                       : form == WITH_TIME   ? store->time_unit
+                                             : NULL;
+    char numbers[48] = "";
+    switch (form) {
+    case PLAIN:
+        break;
+    case AS_FLOAT: /* float(25) and more are doubles */
+        type = length > 24 && scale < 0 ? "double" : type;
+        break;
+    case AS_BIT: /* one bit is sent as a boolean */
+        if (length <= 1)
+            type = "boolean";
+        else
+            snprintf(numbers, sizeof numbers, "(%ld)", length);
+        break;
+    case WITH_DIGITS:
+        snprintf(numbers, sizeof numbers, "(%ld,%ld)", length < 0 ? 10 : length,
+                 scale < 0 ? 0 : scale);
+        break;
+    default:
+        if (length >= 0)
+            snprintf(numbers, sizeof numbers, "(%ld)", length);
+    }
+    int written = snprintf(out, size, "%s%s%s%s", type, numbers, unit ? " " : "", unit ? unit : "");
+    return written > 0 && (size_t) written < size;
+}
+
+static long whole_number(yyjson_val *value)
+{
+    return yyjson_is_int(value) ? (long) yyjson_get_sint(value) : -1;
+}
+
+/* False: it has no type that a text could say; the record's value tells what it is. */
+static bool type_of(const struct source_schema *store, yyjson_val *column, char *out, size_t size)
+{
+    const char *given = yyjson_get_str(yyjson_obj_get(column, "typeName"));
+    char name[NAME_BYTES];
+    if (!given || strlen(given) >= sizeof name)
+        return false;
+    memcpy(name, given, strlen(given) + 1);
+    cut_word(name, " zerofill");
+    for (int pass = 0; pass < 2; pass++) { /* the second for a decimal or float without sign */
+        for (size_t i = 0; i < sizeof known_types / sizeof *known_types; i++)
+            if (strcasecmp(name, known_types[i].name) == 0)
+                return put_type(out, size, known_types[i].type, known_types[i].form,
+                                whole_number(yyjson_obj_get(column, "length")),
+                                whole_number(yyjson_obj_get(column, "scale")), store);
+        cut_word(name, " unsigned");
+    }
+    return false;
+}
+
+/* --- versions ------------------------------------------------------------------------------- */
+
+/* "'a'", "'b'" to a,b; NULL when there are none. */
+static const char *labels_of(struct blocks *blocks, yyjson_val *values)
+{
+    size_t index, max, size = 1;
+    yyjson_val *value;
+    if (!yyjson_is_arr(values) || !yyjson_arr_size(values))
+        return NULL;
+    yyjson_arr_foreach(values, index, max, value) size += yyjson_get_len(value) + 1;
+    char *out = blocks_alloc(blocks, size), *at = out;
+    if (!out)
+        return NULL;
+    yyjson_arr_foreach(values, index, max, value)
+    {
+        const char *text = yyjson_get_str(value);
+        size_t length = yyjson_get_len(value);
+        if (!text)
+            continue;
+        if (length >= 2 && text[0] == '\'' && text[length - 1] == '\'') {
+            text++;
+            length -= 2;
+        }
+        if (at > out)
+            *at++ = ',';
+        memcpy(at, text, length);
+        at += length;
+    }
+    return out;
+}
+
+static bool read_column(struct source_schema *store, yyjson_val *from, struct known_column *column)
+{
+    char type[TYPE_BYTES];
+    yyjson_val *name = yyjson_obj_get(from, "name");
+    yyjson_val *optional = yyjson_obj_get(from, "optional");
+    if (!yyjson_is_str(name))
+        return false;
+    column->name_length = yyjson_get_len(name);
+    column->name = blocks_strndup(&store->blocks, yyjson_get_str(name), column->name_length);
+    column->fact.optional = !yyjson_is_bool(optional) || yyjson_get_bool(optional);
+    column->fact.allowed = labels_of(&store->blocks, yyjson_obj_get(from, "enumValues"));
+    if (type_of(store, from, type, sizeof type))
+        column->fact.type = blocks_strndup(&store->blocks, type, strlen(type));
+    return column->name;
+}
+
+static const struct known_column *find_column(const struct known_column *columns, size_t count,
+                                              const char *name, size_t length)
+{
+    for (size_t i = 0; i < count; i++)
+        if (columns[i].name_length == length && memcmp(columns[i].name, name, length) == 0)
+            return &columns[i];
+    return NULL;
+}
+
+/* A column that is gone stays known: records from before may still come. */
+static struct source_version *read_version(struct source_schema *store, yyjson_val *list,
+                                           const struct source_version *older, int64_t from_us)
+{
+    struct blocks *blocks = &store->blocks;
+    size_t index, max, kept = older ? older->column_count : 0;
+    yyjson_val *item;
+    struct source_version *version = blocks_alloc(blocks, sizeof *version);
+    struct known_column *columns =
+        blocks_alloc(blocks, (yyjson_arr_size(list) + kept + 1) * sizeof *columns);
+    if (!version || !columns)
+        return NULL;
+    *version = (struct source_version){.from_us = from_us, .columns = columns, .older = older};
+    yyjson_arr_foreach(
+        list, index, max,
+        item) if (!read_column(store, item, &columns[version->column_count++])) return NULL;
+    size_t now = version->column_count;
+    for (size_t i = 0; i < kept; i++)
+        if (!find_column(columns, now, older->columns[i].name, older->columns[i].name_length))
+            columns[version->column_count++] = older->columns[i];
+    return version;
+}
+
+static bool same_text(const char *a, const char *b)
+{
+    return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+static bool same_version(const struct source_version *a, const struct source_version *b)
+{
+    if (!a || a->column_count != b->column_count)
+        return false;
+    for (size_t i = 0; i < a->column_count; i++) {
+        const struct known_column *one = &a->columns[i];
+        const struct known_column *other =
+            find_column(b->columns, b->column_count, one->name, one->name_length);
+        if (!other || !same_text(one->fact.type, other->fact.type) ||
+            !same_text(one->fact.allowed, other->fact.allowed) ||
+            one->fact.optional != other->fact.optional)
+            return false;
+    }
+    return true;
+}
+
+/* --- tables --------------------------------------------------------------------------------- */
+
+static size_t slot_of(const char *database, size_t database_length, const char *name,
+                      size_t name_length)
+{
+    uint64_t hash = UINT64_C(14695981039346656037);
+    for (size_t i = 0; i < database_length; i++)
+        hash = (hash ^ (unsigned char) database[i]) * UINT64_C(1099511628211);
+    hash = (hash ^ 0xff) * UINT64_C(1099511628211);
+    for (size_t i = 0; i < name_length; i++)
+        hash = (hash ^ (unsigned char) name[i]) * UINT64_C(1099511628211);
+    return (size_t) (hash >> 40) % SLOTS;
+}
+
+static bool text_is(const char *text, const char *bytes, size_t length)
+{
+    return strncmp(text, bytes ? bytes : "", length) == 0 && text[length] == '\0';
+}
+
+static struct table *find_table(struct source_schema *store, const char *database,
+                                size_t database_length, const char *name, size_t name_length)
+{
+    struct table *table = store->tables[slot_of(database, database_length, name, name_length)];
+    while (table && (!text_is(table->database, database, database_length) ||
+                     !text_is(table->name, name, name_length)))
+        table = table->next;
+    return table;
+}
+
+static struct table *add_table(struct source_schema *store, const char *database, const char *name)
+{
+    size_t database_length = strlen(database), name_length = strlen(name);
+    size_t slot = slot_of(database, database_length, name, name_length);
+    struct table *table = blocks_alloc(&store->blocks, sizeof *table);
+    if (!table)
+        return NULL;
+    *table = (struct table){.database = blocks_strndup(&store->blocks, database, database_length),
+                            .name = blocks_strndup(&store->blocks, name, name_length),
+                            .next = store->tables[slot]};
+    if (!table->database || !table->name)
+        return NULL;
+    store->tables[slot] = table;
+    return table;
+}
+
+/* --- records -------------------------------------------------------------------------------- */
+
+/* The parts of "\"db\".\"table\"", the last one and the one before it. */
+static bool read_id(const char *id, char *database, char *name, size_t size)
+{
+    database[0] = name[0] = '\0';
+    while (id && *id == '"') {
+        size_t length = 0;
+        memcpy(database, name, size);
+        for (id++; *id && (*id != '"' || id[1] == '"'); id++) {
+            id += *id == '"';
+            if (length + 1 == size)
+                return false;
+            name[length++] = *id;
+        }
+        name[length] = '\0';
+        if (*id++ != '"')
+            return false;
+        id += *id == '.';
+    }
+    return id && !*id && *name;
+}
+
+static bool take_table(struct source_schema *store, yyjson_val *change, int64_t from_us)
+{
+    char database[512], name[512];
+    yyjson_val *columns = yyjson_obj_get(yyjson_obj_get(change, "table"), "columns");
+    if (!yyjson_is_arr(columns)) /* a table that was dropped: its records may still come */
+        return true;
+    if (!read_id(yyjson_get_str(yyjson_obj_get(change, "id")), database, name, sizeof name))
+        return false;
+    struct table *table = find_table(store, database, strlen(database), name, strlen(name));
+    if (!table)
+        table = add_table(store, database, name);
+    if (!table)
+        return false;
+    struct source_version *version = read_version(store, columns, table->latest, from_us);
+    if (!version)
+        return false;
+    /* A connector that starts again tells its tables again. */
+    if (!same_version(table->latest, version))
+        table->latest = version;
+    return true;
+}
+
+static int64_t time_of(yyjson_val *payload)
+{
+    yyjson_val *source = yyjson_obj_get(payload, "source");
+    yyjson_val *us = yyjson_obj_get(source, "ts_us"), *ms = yyjson_obj_get(source, "ts_ms");
+    if (!yyjson_is_int(ms))
+        ms = yyjson_obj_get(payload, "ts_ms");
+    return yyjson_is_int(us)   ? yyjson_get_sint(us)
+           : yyjson_is_int(ms) ? yyjson_get_sint(ms) * 1000
+                               : INT64_MIN;
+}
+
+static bool is_of_mysql(yyjson_val *payload)
+{
+    const char *connector =
+        yyjson_get_str(yyjson_obj_get(yyjson_obj_get(payload, "source"), "connector"));
+    return !connector || strcmp(connector, "mysql") == 0 || strcmp(connector, "mariadb") == 0;
+}
+
+enum ods_status source_schema_learn(struct source_schema *store, const char *value, size_t length,
+                                    unsigned *tables, struct error *error)
+{
+    yyjson_doc *document = value ? yyjson_read(value, length, 0) : NULL;
+    yyjson_val *payload = yyjson_doc_get_root(document), *change;
+    if (yyjson_obj_get(payload, "payload"))
+        payload = yyjson_obj_get(payload, "payload");
+    yyjson_val *changes = yyjson_obj_get(payload, "tableChanges");
+    enum ods_status status = ODS_OK;
+    unsigned count = 0;
+    size_t index, max;
+    if (!document)
+        status = error_set(error, ODS_REJECT, "a schema change that is not JSON");
+    else if (!is_of_mysql(payload))
+        status = error_set(error, ODS_REJECT,
+                           "a schema change of a connector that is neither MySQL's nor MariaDB's: "
+                           "source.schema_topic does not understand its types");
+    if (status == ODS_OK) {
+        pthread_rwlock_wrlock(&store->lock);
+        if (store->blocks.bytes > BYTES_MAX)
+            status =
+                error_set(error, ODS_REJECT, "more schema changes than memory is set aside for");
+        yyjson_arr_foreach(changes, index, max, change)
+        {
+            if (status == ODS_OK && !take_table(store, change, time_of(payload)))
+                status =
+                    error_set(error, ODS_REJECT,
+                              "a schema change whose tableChanges can't be read, or no memory");
+            count += status == ODS_OK;
+        }
+        pthread_rwlock_unlock(&store->lock);
+    }
+    if (tables)
+        *tables = count;
+    yyjson_doc_free(document);
+    return status;
+}
+
+/* --- readers -------------------------------------------------------------------------------- */
+
+const struct source_version *source_schema_at(struct source_schema *store, const char *database,
+                                              size_t database_length, const char *table,
+                                              size_t table_length, int64_t source_us)
+{
+    pthread_rwlock_rdlock(&store->lock);
+    const struct table *found = find_table(store, database, database_length, table, table_length);
+    const struct source_version *version = found ? found->latest : NULL;
+    while (version && version->older && source_us != INT64_MIN && version->from_us > source_us)
+        version = version->older;
+    pthread_rwlock_unlock(&store->lock);
+    return version;
+}
+
+const struct source_column_fact *source_version_column(const struct source_version *version,
+                                                       const char *name, size_t length)
+{
+    const struct known_column *column =
+        version ? find_column(version->columns, version->column_count, name, length) : NULL;
+    return column ? &column->fact : NULL;
+}
+
+void source_schema_caught_up(struct source_schema *store, int64_t at_us)
+{
+    atomic_store(&store->caught_up_us, at_us);
+}
+
+bool source_schema_is_read(struct source_schema *store, int64_t since_us)
+{
+    int64_t at_us = atomic_load(&store->caught_up_us);
+    bool read = at_us && at_us >= since_us;
+    if (!read && since_us)
+        atomic_store(&store->wanted_us, since_us);
+    return read;
+}
+
+int64_t source_schema_wanted_us(const struct source_schema *store)
+{
+    return atomic_load(&store->wanted_us);
+}
+
+/* --- beginning and end ---------------------------------------------------------------------- */
+
+struct source_schema *source_schema_new(const char *datetime_unit, const char *time_unit)
+{
+    struct source_schema *store = calloc(1, sizeof *store);
+    if (!store)
+        return NULL;
+    if (pthread_rwlock_init(&store->lock, NULL)) {
+        free(store);
+        return NULL;
+    }
+    store->datetime_unit = datetime_unit;
+    store->time_unit = time_unit;
+    return store;
+}
+
+void source_schema_free(struct source_schema *store)
+{
+    if (!store)
+        return;
+    pthread_rwlock_destroy(&store->lock);
+    blocks_done(&store->blocks);
+    free(store);
+}

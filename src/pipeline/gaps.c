@@ -1,0 +1,128 @@
+/* Offsets that do not fit what Kafka has: records are gone, or the topic is another one than it
+ * was. Consumer thread.
+ *
+ * Going on as if nothing were would be a silent gap, so a stated policy decides: stop, or go on
+ * from one of the partition's ends, with an error in the log and in the metrics either way.
+ *
+ * A topic that was deleted and made anew gives itself away when it is shorter than the stored
+ * offset. When it is as long or longer, time tells: what was applied when the offset was stored
+ * can't have been written later. Not seen is a topic whose new records bear old times, or that had
+ * as many records again within a minute.
+ */
+#include "pipeline/lane_room.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/cli.h"
+#include "core/log.h"
+#include "core/time.h"
+
+#define CLOCK_SKEW_US INT64_C(60000000) /* by which producers' and target's clocks may differ */
+#define LATER_US      INT64_C(500000)
+
+/* The policy for the partition, which is to go on at POSITION_BEGINNING or at `high`. */
+static void decide(struct lane *lane, struct partition *partition, const char *policy,
+                   const char *setting, int64_t high, struct error *error)
+{
+    bool latest = strcmp(policy, "latest") == 0;
+    if (strcmp(policy, "stop") == 0) {
+        char advice[600];
+        snprintf(advice, sizeof advice,
+                 "; to go on where you decide: stop every daemon of this pipeline, then ods-sink "
+                 "reset --topic %s --partition %d --to earliest (or latest, an offset, a time); "
+                 "kafka.%s can have it done by itself",
+                 partition->topic, (int) partition->number, setting);
+        size_t length = strlen(error->text), room = sizeof error->text - length;
+        snprintf(error->text + length, room, "%s", advice);
+        lane_fail(lane, CLI_SOURCE, error);
+        return;
+    }
+    if (latest && (high < 0 || !consumer_pass(lane, partition, high))) {
+        partition_restart(partition); /* found out again */
+        partition->not_before_us = time_monotonic_us() + LATER_US;
+        return;
+    }
+    if (!latest)
+        partition->position = POSITION_BEGINNING;
+    partition->state = PARTITION_SEEKING;
+    partition->stored_us = 0;
+    atomic_fetch_add(&lane->metrics.offset_gaps, 1);
+    lane_note_error(lane, error->text);
+    log_event(LOG_ERROR, LANE_FIELDS(lane), "%s; goes on at the %s record there is (kafka.%s)",
+              error->text, latest ? "end, behind the newest" : "oldest", setting);
+}
+
+void gaps_out_of_range(struct lane *lane, struct partition *partition)
+{
+    struct error error;
+    int64_t low = -1, high = -1;
+    error_init(&error);
+    /* Nothing says where to start: retention moved the beginning on, it is looked for again. */
+    if (partition->position == POSITION_BEGINNING) {
+        partition->state = PARTITION_SEEKING;
+        return;
+    }
+    kafka_watermarks(lane->source, partition->topic, partition->number, &low, &high, NULL);
+    error_set(&error, ODS_FATAL,
+              "topic %s partition %d: the next record to apply is %lld, but Kafka has %lld to "
+              "%lld: records are gone (retention), or the topic was deleted and made anew",
+              partition->topic, (int) partition->number, (long long) partition->position,
+              (long long) low, (long long) high);
+    decide(lane, partition, lane->settings->kafka.on_offset_gone, "on_offset_gone", high, &error);
+}
+
+static void recreated(struct lane *lane, struct partition *partition, int64_t offset)
+{
+    struct error error;
+    error_init(&error);
+    error_set(&error, ODS_FATAL,
+              "topic %s partition %d: the target has applied everything below offset %lld, but "
+              "record %lld was written after that: the topic was deleted and made anew",
+              partition->topic, (int) partition->number, (long long) partition->stored,
+              (long long) offset);
+    decide(lane, partition, lane->settings->kafka.on_topic_recreated, "on_topic_recreated", -1,
+           &error);
+}
+
+static rd_kafka_topic_partition_list_t *list_unseen(struct lane *lane)
+{
+    rd_kafka_topic_partition_list_t *list = NULL;
+    for (size_t i = 0; i < lane->assignment.count; i++) {
+        const struct partition *partition = lane->assignment.items[i];
+        if (partition->state != PARTITION_LOCATING || !partition->stored_us || !partition->stored ||
+            partition->not_before_us > time_monotonic_us())
+            continue;
+        if (!list)
+            list = rd_kafka_topic_partition_list_new(16);
+        rd_kafka_topic_partition_list_add(list, partition->topic, partition->number)->offset =
+            (partition->stored_us + CLOCK_SKEW_US) / 1000;
+    }
+    return list;
+}
+
+void gaps_look(struct lane *lane)
+{
+    struct error error;
+    error_init(&error);
+    if (strcmp(lane->settings->kafka.on_topic_recreated, "ignore") == 0)
+        return;
+    rd_kafka_topic_partition_list_t *list = list_unseen(lane);
+    if (!list)
+        return;
+    enum ods_status status = kafka_offsets_at(lane->source, list, &error);
+    if (status != ODS_OK)
+        lane_note_error(lane, error.text);
+    for (int i = 0; i < list->cnt; i++) {
+        const rd_kafka_topic_partition_t *answer = &list->elems[i];
+        struct partition *partition =
+            assignment_find(&lane->assignment, answer->topic, answer->partition);
+        if (status != ODS_OK || answer->err)
+            partition->not_before_us = time_monotonic_us() + LATER_US;
+        else if (answer->offset >= 0 && answer->offset < partition->stored)
+            recreated(lane, partition, answer->offset);
+        else
+            partition->stored_us = 0;
+    }
+    rd_kafka_topic_partition_list_destroy(list);
+}

@@ -1,0 +1,92 @@
+/* Arrays. They travel as text that the column's input function reads, but each element is converted
+ * as if it were a column of its own, so that what a column refuses an array refuses too. */
+#include <string.h>
+
+#include "core/text_nested.h"
+#include "sink/postgres/encode.h"
+
+struct array {
+    struct encoder *encoder;
+    const struct pg_column *item;
+};
+
+/* The element in the item's own form is thrown away: it shows that there is one. */
+static enum ods_status check_element(const struct array *array, const struct column *column,
+                                     const struct value *value, struct error *error)
+{
+    struct buffer *room = &array->encoder->item;
+    buffer_reset(room);
+    enum ods_status status = encode_as(array->encoder, room, array->item, column, value, error);
+    if (status == ODS_OK && room->failed)
+        status = error_out_of_memory(error);
+    return status;
+}
+
+static enum ods_status put_element(void *context, struct buffer *out, const struct column *column,
+                                   const struct value *value, struct error *error)
+{
+    const struct array *array = context;
+    struct inferred inferred;
+    enum ods_status status = ODS_OK;
+    if (column->type == SEM_UNKNOWN)
+        status = infer_value(array->encoder, array->item, &column, &value, &inferred, error);
+    if (status == ODS_OK && column == &inferred.column && column->type == SEM_STRING &&
+        array->item->encoding == ENCODE_TIMESTAMPTZ)
+        inferred.column.type = SEM_ZONED_TIMESTAMP; /* written anew: PostgreSQL reads no "+21016" */
+    if (status == ODS_OK)
+        status = check_element(array, column, value, error);
+    if (status != ODS_OK)
+        return status;
+    switch (array->item->encoding) {
+    case ENCODE_CAST:
+    case ENCODE_TEXT: {
+        const struct buffer *room = &array->encoder->item;
+        buffer_add(out, room->bytes + 4, room->length - 4); /* behind its length */
+        return ODS_OK;
+    }
+    case ENCODE_JSON:
+        buffer_add(out, array->encoder->item.bytes + 4, array->encoder->item.length - 4);
+        return ODS_OK;
+    case ENCODE_JSONB: /* behind its version too */
+        buffer_add(out, array->encoder->item.bytes + 5, array->encoder->item.length - 5);
+        return ODS_OK;
+    case ENCODE_BYTEA:
+        text_hex(out, array->encoder->item.bytes + 4, array->encoder->item.length - 4, "\\x",
+                 false);
+        return ODS_OK;
+    case ENCODE_BOOL:
+        buffer_puts(out, array->encoder->item.bytes[4] ? "t" : "f");
+        return ODS_OK;
+    default:
+        if (value->kind == VALUE_INT && array->item->encoding >= ENCODE_INT2 &&
+            array->item->encoding <= ENCODE_NUMERIC) {
+            buffer_printf(out, "%lld", (long long) value->integer);
+            return ODS_OK;
+        }
+        return text_value(out, column, value, error);
+    }
+}
+
+enum ods_status encode_array(struct encoder *encoder, struct buffer *out,
+                             const struct pg_column *target, const struct column *source,
+                             const struct value *value, struct error *error)
+{
+    static const struct column number = {
+        .name = "", .type = SEM_FLOAT64, .length = -1, .scale = INT32_MIN};
+    struct array array = {.encoder = encoder, .item = target->item};
+    struct column vector = *source;
+    if (source->type == SEM_VECTOR) {
+        vector.type = SEM_ARRAY;
+        vector.element = &number;
+        source = &vector;
+    }
+    buffer_reset(&encoder->array);
+    enum ods_status status = text_array(&encoder->array, source, value, put_element, &array, error);
+    if (status == ODS_OK && encoder->array.failed)
+        status = error_out_of_memory(error);
+    if (status != ODS_OK)
+        return status;
+    encode_put32(out, (uint32_t) encoder->array.length);
+    buffer_add(out, encoder->array.bytes, encoder->array.length);
+    return ODS_OK;
+}

@@ -1,0 +1,210 @@
+/* Values into json and jsonb. What is JSON already stays as it is; what is a number, a moment or
+ * bytes to the source becomes what PostgreSQL's to_jsonb() makes of it, in arrays, structs and maps
+ * too. */
+#include <string.h>
+
+#include "core/text_geometry.h"
+#include "sink/postgres/encode.h"
+
+static void put_string(struct buffer *out, const char *text, size_t length)
+{
+    buffer_puts(out, "\"");
+    for (size_t i = 0; i < length; i++) {
+        unsigned char byte = (unsigned char) text[i];
+        if (byte == '"' || byte == '\\')
+            buffer_puts(out, "\\");
+        if (byte < 0x20)
+            buffer_printf(out, "\\u%04x", byte);
+        else
+            buffer_add(out, &text[i], 1);
+    }
+    buffer_puts(out, "\"");
+}
+
+static bool is_number_type(enum semantic type)
+{
+    return (type >= SEM_INT8 && type <= SEM_FLOAT64) || type == SEM_DECIMAL ||
+           type == SEM_VARIABLE_DECIMAL || type == SEM_YEAR;
+}
+
+/* Whether something in it is not written as what it is. */
+static bool is_typed(const struct column *column)
+{
+    switch (column->type) {
+    case SEM_BYTES:
+    case SEM_BITS:
+    case SEM_JSON:
+    case SEM_FLOAT32: /* NaN */
+    case SEM_FLOAT64:
+    case SEM_DECIMAL:
+    case SEM_VARIABLE_DECIMAL:
+        return true;
+    case SEM_ARRAY:
+    case SEM_MAP:
+        return column->element && is_typed(column->element);
+    case SEM_STRUCT:
+        for (uint32_t i = 0; i < column->field_count; i++)
+            if (is_typed(&column->fields[i]))
+                return true;
+        return false;
+    default:
+        return (column->type >= SEM_DATE && column->type <= SEM_INTERVAL) ||
+               (column->type >= SEM_STRUCTURED_DATE && column->type <= SEM_STRUCTURED_DURATION);
+    }
+}
+
+/* Structs, and what has no text that would say more. */
+static bool stays(const struct column *column, const struct value *value, bool nested)
+{
+    bool json = value->kind == VALUE_JSON;
+    switch (column->type) {
+    case SEM_JSON:
+        return true;
+    case SEM_UNKNOWN:
+    case SEM_STRING:
+        return json || !nested;
+    case SEM_ARRAY:
+    case SEM_VARIABLE_DECIMAL:
+        return false;
+    case SEM_MAP:
+    case SEM_STRUCT:
+        return !is_typed(column);
+    default:
+        return json &&
+               (column->type < SEM_STRUCTURED_DATE || column->type > SEM_STRUCTURED_DURATION);
+    }
+}
+
+static bool is_moment(enum semantic type)
+{
+    return (type >= SEM_TIMESTAMP_MS && type <= SEM_ZONED_TIMESTAMP) || type == SEM_ISO_TIMESTAMP ||
+           type == SEM_STRUCTURED_TIMESTAMP || type == SEM_STRUCTURED_ZONED_TIMESTAMP;
+}
+
+/* ISO 8601, as in to_jsonb(): "2018-06-20T15:13:16", and "+00:00" for the zone. */
+static void put_moment(struct buffer *out, const char *text, size_t length)
+{
+    const char *space = memchr(text, ' ', length), *end = text + length;
+    const char *zone = space ? memmem(space, (size_t) (end - space), "+00", 3) : NULL;
+    if (!space) { /* infinity */
+        put_string(out, text, length);
+        return;
+    }
+    buffer_puts(out, "\"");
+    buffer_add(out, text, (size_t) (space - text));
+    buffer_puts(out, "T");
+    buffer_add(out, space + 1, (size_t) ((zone ? zone + 3 : end) - space - 1));
+    if (zone)
+        buffer_puts(out, ":00");
+    if (zone)
+        buffer_add(out, zone + 3, (size_t) (end - zone - 3));
+    buffer_puts(out, "\"");
+}
+
+static enum ods_status put_scalar(struct buffer *out, const struct column *column,
+                                  const struct value *value, struct error *error)
+{
+    struct buffer text;
+    buffer_init(&text);
+    enum ods_status status = text_value(&text, column, value, error);
+    const char *bytes = buffer_text(&text);
+    bool plain = value->kind == VALUE_BOOL ||
+                 ((is_number_type(column->type) || column->type == SEM_UNKNOWN) &&
+                  value->kind != VALUE_TEXT && text.length && strchr("-0123456789", bytes[0]) &&
+                  bytes[text.length - 1] <= '9');
+    if (status == ODS_OK && plain)
+        buffer_add(out, bytes, text.length);
+    else if (status == ODS_OK && is_moment(column->type))
+        put_moment(out, bytes, text.length);
+    else if (status == ODS_OK)
+        put_string(out, bytes, text.length);
+    out->failed |= text.failed;
+    buffer_done(&text);
+    return status;
+}
+
+static enum ods_status put_value(struct buffer *out, const struct column *column,
+                                 const struct value *value, bool nested, struct error *error);
+
+static enum ods_status put_item(void *context, struct buffer *out, const struct column *column,
+                                const struct value *value, struct error *error)
+{
+    (void) context;
+    return put_value(out, column, value, true, error);
+}
+
+static enum ods_status put_value(struct buffer *out, const struct column *column,
+                                 const struct value *value, bool nested, struct error *error)
+{
+    if (stays(column, value, nested)) {
+        if (value->kind == VALUE_BOOL || value->kind == VALUE_INT)
+            return put_scalar(out, column, value, error);
+        buffer_add(out, value->bytes, value->length);
+        return ODS_OK;
+    }
+    if (value->kind == VALUE_JSON &&
+        (column->type == SEM_ARRAY || column->type == SEM_MAP || column->type == SEM_STRUCT))
+        return text_json(out, column, value, put_item, NULL, error);
+    return put_scalar(out, column, value, error);
+}
+
+/* Is there an escaped U+0000 at this backslash, which an even number of others precedes? */
+static bool is_escaped_nul(const char *at, const char *end)
+{
+    return end - at >= 6 && memcmp(at, "\\u0000", 6) == 0;
+}
+
+/* JSON without its escaped U+0000, which json keeps and jsonb has no place for. */
+static enum ods_status strip_json(struct encoder *encoder, const char **text, size_t *length,
+                                  struct error *error)
+{
+    if (!memmem(*text, *length, "\\u0000", 6))
+        return ODS_OK;
+    struct buffer *out = &encoder->digits;
+    bool stripped = false;
+    buffer_reset(out);
+    for (const char *at = *text, *end = at + *length; at < end;) {
+        if (is_escaped_nul(at, end)) {
+            stripped = true;
+            at += 6;
+            continue;
+        }
+        size_t pair = *at == '\\' && at + 1 < end ? 2 : 1; /* an escaped backslash is one thing */
+        buffer_add(out, at, pair);
+        at += pair;
+    }
+    if (out->failed)
+        return error_out_of_memory(error);
+    *text = buffer_text(out);
+    *length = out->length;
+    encoder->stripped += stripped;
+    return ODS_OK;
+}
+
+enum ods_status encode_json(struct encoder *encoder, struct buffer *out,
+                            const struct pg_column *target, const struct column *source,
+                            const struct value *value, struct error *error)
+{
+    bool binary = target->encoding == ENCODE_JSONB;
+    bool itself = stays(source, value, false) && value->kind >= VALUE_NUMBER;
+    const char *text = value->bytes;
+    size_t length = value->length;
+    enum ods_status status = ODS_OK;
+    if (!itself) {
+        buffer_reset(&encoder->text);
+        status = put_value(&encoder->text, source, value, false, error);
+        if (status == ODS_OK && encoder->text.failed)
+            status = error_out_of_memory(error);
+        text = buffer_text(&encoder->text);
+        length = encoder->text.length;
+    }
+    if (status == ODS_OK && binary && encoder->strip_nul)
+        status = strip_json(encoder, &text, &length, error);
+    if (status != ODS_OK)
+        return status;
+    encode_put32(out, (uint32_t) (length + binary));
+    if (binary)
+        buffer_add(out, "\1", 1); /* jsonb_recv's format version */
+    buffer_add(out, text, length);
+    return ODS_OK;
+}
