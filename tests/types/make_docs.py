@@ -8,6 +8,7 @@ from pathlib import Path
 from types_cases import CASES, DEFAULTS, REJECT, label
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "types.md"
+JDBC = json.loads((Path(__file__).resolve().parent / "jdbc.json").read_text())
 
 HEAD = """\
 # Types
@@ -36,10 +37,73 @@ source_types: { total: bigint unsigned, price: "decimal(10,2)", seen: timestamp 
 | `time`, `time(p)` | microseconds since midnight, or `ms`, `ns` |
 | `bytes`, `bytes base64`, `bytes base64url`, `bytes hex` | `binary.handling.mode`: text that stands for bytes |
 | `bit(n)` | bits that came as base64 without schema |
-| `boolean`, `tinyint`, `smallint`, `mediumint`, `int`, `bigint` (each integer also `unsigned`), `real`, `double`, `text`, `char(n)`, `varchar(n)`, `date`, `interval`, `year`, `json`, `xml`, `uuid`, `enum`, `set`, `inet`, `cidr`, `macaddr`, `macaddr8`, `citext`, `hstore`, `ltree` | records without schema, and columns that ods-sink makes |
+| `boolean`, `tinyint`, `smallint`, `mediumint`, `int`, `bigint` (each integer also `unsigned`), `real`, `double`, `text`, `char(n)`, `varchar(n)`, `date`, `interval`, `year`, `json`, `xml`, `uuid`, `enum`, `set`, `inet`, `cidr`, `macaddr`, `macaddr8`, `citext`, `hstore`, `ltree`, `point`, `geometry` | records without schema, and columns that ods-sink makes |
 | any of them and `[]` | an array of it |
 
 Times that come as ISO 8601 text (`time.precision.mode=isostring`) are taken for every one of them.
+
+## The schema topic
+
+`source: { schema_topic: mks_finance }` names the topic to which the MySQL or MariaDB connector writes
+schema changes (`include.schema.changes=true`; it is named like `topic.prefix`). The daemon reads it
+from its beginning and follows it, beside the consumer groups, and takes from it what records without
+schema, enveloped or flattened, do not say: signs, scales, units, `datetime` or `timestamp`, bytes,
+NOT NULL. Tables are then made and columns added or changed as for records with a schema; text columns
+are `text`.
+
+- Which counts: `source_types` of the table, then the type that the record itself carries, then the
+  topic, then the target's column or the value.
+- A record is read as its table was at the record's source time, which flattened records carry with
+  `transforms.unwrap.add.fields=…,source.ts_ms`; without it, as the table is now.
+- A record of a table or column that is not known yet waits until the topic has been read to its end.
+  Where the topic is missing, or has no such table, nothing tells (below).
+- `time.precision.mode` other than the default: say it with `source.timestamp_unit` and
+  `source.time_unit`.
+- `replay` has no Kafka: it learns from the schema changes among its records. PostgreSQL's connector
+  has no such topic: make the tables first, or name types in `source_types`.
+- A statement that changes the unit of a time column (`datetime(3)` to `datetime(6)`) and a row after
+  it stand on two topics. The topic's record is written first and is awaited by nobody: should it be
+  late all the same, the row is read in the old unit. Records with a schema have no such moment.
+
+## Conversions
+
+- **By what the source says and what the column takes.** Every pair of a kind of value and a type of
+  column is tested against PostgreSQL's own casts (`tests/types/test_matrix.py`): what is written is
+  what a cast makes of the value and leads back to it.
+- **More digits than the column has** (1.005 for `numeric(5,2)`, microseconds for `timestamp(3)`, a
+  double for `real` that shows other digits there): refused. Only what is finer than a microsecond,
+  which no type of PostgreSQL's holds, is rounded half up, as PostgreSQL itself reads it
+  (`inexact: nanoseconds`, the default; `reject` refuses that too, `round` lets PostgreSQL round all).
+  `values_rounded_total` counts what was rounded. Key columns always refuse, a text column gets all
+  digits.
+- **A moment or lapse into a number column** is the number that the record has: days, milliseconds,
+  microseconds. Infinity is refused there.
+- **A time of MySQL beyond 24 hours** needs `interval`, which columns made for it are; `time` refuses.
+- **Zero dates** (`0000-00-00`) arrive as NULL, or, from a column that is NOT NULL, as 1970-01-01: what
+  the connector makes of them, and the sink has nothing to tell them by. Structured ones are refused.
+- **An interval column that takes some parts only** (`interval year to month`, `interval day`) refuses a
+  value with others, which PostgreSQL would cut off; and text of which nobody tells what is in it.
+- **An interval in `interval.handling.mode=numeric`** is microseconds by then: 8766 hours for a year.
+- **json and jsonb** take what is JSON, and what is not text to the source as `to_jsonb()` writes it
+  (decimals numbers, moments ISO 8601, bytes `\\x` and hexadecimal digits); so elements of arrays, and
+  with a schema fields of structs and values of maps, however deep. A map's keys, and all of them
+  without a schema, stay as the record has them.
+- **Text into bytea** is its bytes. Hexadecimal and base64 (`binary.handling.mode`) are told apart where
+  the record names the source's type (`column.propagate.source.type`); a text that could be either is
+  refused until another one has shown which, or `source_types` says so.
+- **Geometries** go into PostgreSQL's own types by the type of the column, into PostGIS's with their
+  SRID, into bytea as well-known binary, into jsonb as the record has them. Without PostGIS a column
+  made for one is text, with the hexadecimal extended well-known binary that PostGIS reads; without
+  pgvector a vector is text as pgvector reads it.
+- **Arrays** are held against the column's elements one by one. Arrays of arrays become jsonb where
+  ods-sink makes the column; one of `T[]` takes them if they are rectangular.
+- **Columns that the source lacks** (defaults, identity, generated) are left to the table; a key that is
+  `generated always as identity` is written over.
+- **Views** take rows by their INSTEAD OF triggers, or by themselves if PostgreSQL can update them. A
+  row that `update` finds by its key is updated, else inserted; so the triggers must return `new` (and
+  `old` for deletes), the view must show the key and the `cdc_` columns (or have those turned off), and
+  nobody else may insert the same keys meanwhile, as no unique index keeps two of them apart. Without a
+  key a view only takes inserts.
 
 ## Where nothing tells
 
@@ -52,7 +116,30 @@ Times that come as ISO 8601 text (`time.precision.mode=isostring`) are taken for
   the old key: from its changes in the same batch, or from the target, where it stands until its
   delete is applied, and after that with `on_delete: soft`. Where no such row is left, or a younger
   one has its key, the value is NULL and counted in `values_lost_total`. It is never the placeholder.
+- An update with an unchanged TOAST value, of a row that the table does not have, makes the row with
+  the column's default there, or NULL.
+- An array without schema has the elements of the target's column: units and scales as above.
 - money has the number of digits of the server's `lc_monetary`: a column made for it is numeric.
+
+## What Debezium 3.3 does not send from PostgreSQL
+
+Found by comparing every row (tests/e2e); no sink can make up for it.
+
+| source | what arrives | instead |
+|---|---|---|
+| `numeric`, `numeric[]`, and arrays of boolean, float, time, timestamptz, inet, citext, left alone in TOAST | NULL, not the placeholder | `replica identity full` for such a table |
+| `NaN` in numeric | NULL | `decimal.handling.mode=string` |
+| arrays of several dimensions | NULL for each inner array | |
+| an array of an enum that holds NULL; `interval[]` | NULL; no column | |
+| `time[]` | milliseconds | |
+| varbit | its bits without leading zeros; so it has as many bits as the column, or as whole bytes | |
+| timetz | in UTC | |
+| date BC, timestamp and timestamptz before 1582, `24:00` in timetz | in a snapshot another day; streamed they are right | |
+| timestamp from 294247 on | a wrapped number: refused where it can be told | |
+| a column's name that is not ASCII | streamed, another name | |
+
+Dates `infinity` are told from the wrapped numbers that they arrive as. A `character(n)` and a
+`bit varying(n)` are made as such with `column.propagate.source.type`, else as text and `bit(n)`.
 
 ## When the source's types change
 
@@ -78,6 +165,15 @@ column that the source dropped stays. A rename at the source is a column that co
 stays, with its old rows' values. A view that stands on a column holds its type: then each value that
 fits goes in and the others are refused, and the log says so.
 
+**Defaults** that a record's schema names are those of the tables and columns that ods-sink makes, key
+columns excepted. They serve who else writes there, and the rows that a table has when a column is
+added: those get its default, as they did at the source, and the column is NOT NULL where it is that
+there. So do rows of the older shape that come later. The sink itself writes every column that a
+record has; NULL stays NULL. Only constants count: Debezium writes the epoch where the source has
+`current_timestamp`, `now()` or a zero date, so a date or moment of 1970-01-01 is taken for none, and
+so is what PostgreSQL can't read as the column's type. A default that changes later at the source is
+not followed; a column that took the place of one that stepped aside has none.
+
 Every statement is in `ods_sink.schema_history` with the topic, partition and offset of the record
 that made it necessary, in the log, and in the metrics `columns_added_total`, `columns_changed_total`
 and `tables_created_total`.
@@ -86,11 +182,14 @@ and `tables_created_total`.
 
 Each entry is a test: the value as the record has it, and the text that PostgreSQL shows of what
 became of it. *With schema* stands for the envelope and the flattened row, *without* for the envelope
-alone, where the target's column tells what a value means.
+alone, where the target's column tells what a value means. *Takes it* are the types of columns for
+which this page has a value. The last column is what SINK made of the envelopes with schema on
+DATE, cases with settings of ods-sink left out (`tests/types/run_jdbc.py`); *stopped* is a task
+that ended at the record.
 
-| source type | column made for it | with schema | without | refused |
-|---|---|---|---|---|
-"""
+| source type | column made for it | takes it | with schema | without | refused | JDBC sink |
+|---|---|---|---|---|---|---|
+""".replace("SINK", "the " + JDBC["sink"]).replace("DATE", JDBC["date"])
 
 
 def code(text):
@@ -110,11 +209,42 @@ def value_text(case):
 
 
 def entry(case):
-    note = " (nul: strip)" if case.settings.get("nul") else ""
+    note = "".join(f" ({name}: {case.settings[name]})" for name in ("nul", "inexact")
+                   if name in case.settings)
     shown = code(value_text(case))
     if case.expect is REJECT:
         return f"{code(case.target)} {shown}{note}"
     return f"{code(case.target)} {shown} → {code(case.expect)}{note}"
+
+
+def outcome(case):
+    """right, or what else the JDBC sink made of it."""
+    one = JDBC["cases"].get(case.name)
+    if one is None:
+        return None
+    if "stopped" in one:
+        return "stopped"
+    if one["became"] == case.expect:
+        return "right"
+    became = one["became"]
+    if isinstance(became, list):
+        became = " and ".join(map(str, became))
+    return "NULL" if became is None else became
+
+
+def peer(cases):
+    """Counts, and each case that was not right: stopped where the value is good, or wrong."""
+    outcomes = [(case, outcome(case)) for case in cases]
+    outcomes = [(case, became) for case, became in outcomes if became is not None]
+    right = sum(became == "right" or (became == "stopped" and case.expect is REJECT)
+                for case, became in outcomes)
+    parts = [f"{right} of {len(outcomes)} right"] if outcomes else []
+    for case, became in outcomes:
+        if became == "right" or (became == "stopped" and case.expect is REJECT):
+            continue
+        shown = became if became in ("stopped", "nothing") else f"→ {code(became)}"
+        parts.append(f"{code(case.target)} {code(value_text(case))} {shown}")
+    return "<br>".join(parts)
 
 
 def rows():
@@ -129,8 +259,9 @@ def rows():
         texts = ["<br>".join(map(entry, cell)) for cell in cells]
         if without:
             texts[1] = without
-        made = code(DEFAULTS[kind])
-        yield f"| {kind} | {made} | " + " | ".join(texts) + " |"
+        targets = ", ".join(dict.fromkeys(code(case.target) for case in good))
+        texts = [code(DEFAULTS[kind]), targets, *texts, peer(cases)]
+        yield f"| {kind} | " + " | ".join(texts) + " |"
 
 
 def page():
