@@ -1,0 +1,140 @@
+"""docs/reliability.md from what `scripts/test --faults` has measured: the figures go from its result
+files to docs/reliability.json, and from there into the page's tables. Nothing is written by hand.
+
+publish.py [RESULTS]    take over the results of a run (default: build/faults), and write the page
+"""
+
+import json
+import os
+import platform
+import sys
+from datetime import datetime, timezone
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
+
+from chaos.faults import FAULTS  # noqa: E402
+from chaos.peer import PEER_FAULTS  # noqa: E402
+from lib.stack import ROOT  # noqa: E402
+
+DATA = ROOT / "docs" / "reliability.json"
+PAGE = ROOT / "docs" / "reliability.md"
+BEGIN, END = "<!-- {}: written by tests/fault/publish.py -->", "<!-- {}: end -->"
+KEPT = ("name", "seed", "injected", "records", "rows", "in_flight", "recovery_s", "lost", "twice",
+        "rewritten", "wrong", "letters", "letters_lost", "letters_wrong", "letters_twice", "counted", "stuck",
+        "seconds")
+
+
+def gather(folder):
+    results = {}
+    for path in sorted(folder.glob("*.json")):
+        found = json.loads(path.read_text())
+        results[found["name"]] = {name: found[name] for name in KEPT}
+        results[found["name"]]["day"] = datetime.fromtimestamp(
+            path.stat().st_mtime, timezone.utc).strftime("%Y-%m-%d")
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return {"machine": f"{os.cpu_count()} processors, {memory:.0f} GiB, {platform.machine()}",
+            "results": results}
+
+
+def number(value):
+    return f"{value:,}"
+
+
+def seconds(pair):
+    return f"{pair['median']:.1f} ({pair['most']:.1f})"
+
+
+def row(cells):
+    return "| " + " | ".join(map(str, cells)) + " |"
+
+
+def ours(data):
+    lines = [row(["fault", "injected", "records", "in flight", "rows lost", "rows twice",
+                  "rows wrong", "dead letters", "seconds to recover"]),
+             row(["---", *["---:"] * 8])]
+    entries = [(name, fault.text) for name, fault in FAULTS.items()]
+    for name, text in [*entries, ("mixture", "**all of them in a random order**")]:
+        found = data["results"].get(name)
+        if not found:
+            lines.append(row([text, "not in this run", *[""] * 7]))
+            continue
+        flying = f"{number(found['in_flight']['median'])} ({number(found['in_flight']['most'])})"
+        letters = number(found["letters"])
+        if found["letters_lost"] or found["letters_wrong"]:
+            letters += f", {found['letters_lost']} lost, {found['letters_wrong']} wrong"
+        lines.append(row([text, found["injected"], number(found["records"]), flying,
+                          found["lost"], found["twice"] + found["rewritten"], found["wrong"],
+                          letters,
+                          seconds(found["recovery_s"])]))
+    return lines
+
+
+def peer(data):
+    lines = [row(["fault", "", "injected", "records", "rows lost", "appended twice", "written again",
+                  "rows wrong", "seconds to recover", "remarks"]),
+             row(["---", "---", *["---:"] * 7, "---"])]
+    for name, fault in PEER_FAULTS.items():
+        for who, key in (("ods-sink", OURS.get(name, name)), ("JDBC sink", f"jdbc-{name}")):
+            found = data["results"].get(key)
+            text = fault.text.replace("of the Connect worker", "of the process")
+            if not found:
+                lines.append(row([text, who, "not in this run", *[""] * 7]))
+                continue
+            lines.append(row([text, who, found["injected"], number(found["records"]),
+                              number(found["lost"]), number(found["twice"]),
+                              number(found["rewritten"]), number(found["wrong"]), seconds(found["recovery_s"]),
+                              remarks(found)]))
+    return lines
+
+
+# What the peer's fault is called with us: each of our loads has TOAST values.
+OURS = {"toast": "calm"}
+
+
+def remarks(found):
+    restarts = found["counted"].get("restarts", 0)
+    said = [f"task restarted by hand {restarts} times"] if restarts else []
+    if found["stuck"]:
+        said.append("stopped for good: " + found["stuck"].replace("|", "/")[:160])
+    return "; ".join(said)
+
+
+def head(data):
+    results = data["results"].values()
+    own = [found for found in results if not found["name"].startswith("jdbc-")]
+    days = sorted({found["day"] for found in results})
+    return [f"Measured on {' and '.join(days)} ({data['machine']}, shared with other work): "
+            f"{number(sum(found['injected'] for found in own))} faults, "
+            f"{number(sum(found['records'] for found in own))} records, "
+            f"{number(sum(found['letters'] for found in own))} dead letters; "
+            f"**{number(sum(found['lost'] for found in own))} rows lost, "
+            f"{number(sum(found['twice'] + found['rewritten'] for found in own))} twice, "
+            f"{number(sum(found['wrong'] for found in own))} wrong**. Seeds: "
+            + ", ".join(f"`{seed}`" for seed in sorted({found['seed'] for found in own})) + "."]
+
+
+PARTS = {"measured": head, "faults": ours, "peer": peer}
+
+
+def render(data, page):
+    for name, part in PARTS.items():
+        begin, end = BEGIN.format(name), END.format(name)
+        before, _, rest = page.partition(begin)
+        assert rest, f"{PAGE} has no place for {name}"
+        _, _, after = rest.partition(end)
+        page = before + begin + "\n" + "\n".join(part(data)) + "\n" + end + after
+    return page
+
+
+def main():
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "build" / "faults"
+    data = gather(folder)
+    assert data["results"], f"no results in {folder}: run scripts/test --faults first"
+    DATA.write_text(json.dumps(data, indent=1, ensure_ascii=False) + "\n")
+    PAGE.write_text(render(data, PAGE.read_text()))
+    print(f"{PAGE.relative_to(ROOT)}: {len(data['results'])} results")
+
+
+if __name__ == "__main__":
+    main()
