@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -60,6 +61,7 @@ class Sink:
     label: str
     place: Place
     pid: int = 0
+    pids: list[int] = field(default_factory=list)  # where there is more than one
     group: str = ""
     process: subprocess.Popen[bytes] | None = None
     log: Path = field(default_factory=Path)
@@ -130,6 +132,8 @@ def connector_of(space: str) -> str:
 @dataclass
 class OdsSink(Sink):
     lanes: int = 2
+    processes: int = 1
+    others: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def lacks(self, load: Load) -> str | None:
         return None if self.place.ods_sink else "no ods-sink binary"
@@ -138,11 +142,28 @@ class OdsSink(Sink):
         group = f"bench-{run_id()}"
         self.group = f"{group}.bench"
         conf = ods_sink_config(self.place, group, prefix, space, connector_of(space), self.lanes)
-        self.launch([str(self.place.ods_sink), "run", "-c", str(conf)])
+        command = [str(self.place.ods_sink), "run", "-c", str(conf)]
+        self.others = [subprocess.Popen(command, stderr=subprocess.DEVNULL)
+                       for _ in range(self.processes - 1)]
+        self.launch(command)
+        self.pids = [self.pid, *(other.pid for other in self.others)]
+
+    def stop(self) -> None:
+        for other in self.others:
+            other.terminate()
+        for other in self.others:
+            other.wait(30)
+        super().stop()
 
 
 @dataclass
 class PythonSink(Sink):
+    named: bool = False  # on the command line
+
+    def lacks(self, load: Load) -> str | None:
+        return None if self.named or load.name == "envelope" else \
+            "takes minutes: elsewhere only where --contenders names it"
+
     def start(self, prefix: str, space: str, tables: list[str], wire: str) -> None:
         self.group = f"bench-python-{run_id()}"
         self.launch([sys.executable, str(HERE / "python_sink.py"), "--brokers", self.place.brokers,
@@ -308,7 +329,7 @@ def has_bench(place: Place) -> bool:
     return answer.returncode == 0 and "apply" in answer.stdout
 
 
-def contenders(place: Place) -> dict[str, Sink | Tool]:
+def contenders(place: Place, named: str) -> dict[str, Sink | Tool]:
     bench = has_bench(place)
 
     def ours(_load: Load) -> str | None:
@@ -325,7 +346,7 @@ def contenders(place: Place) -> dict[str, Sink | Tool]:
         OdsSink("ods-sink-1", "ods-sink, 1 lane", place, lanes=1),
         JdbcSink("jdbc", "Debezium JDBC sink, defaults", place),
         JdbcSink("jdbc-tuned", "Debezium JDBC sink, tuned", place, tuned=True),
-        PythonSink("python", "Python sink", place),
+        PythonSink("python", "Python sink", place, named="python" in named),
         Tool("pg-merge", "PostgreSQL alone: COPY + merge", place, True, single, run_merge),
         Tool("pg-copy", "PostgreSQL alone: plain COPY", place, True,
              lambda load: single(load) or creates(load), run_copy),
@@ -334,3 +355,13 @@ def contenders(place: Place) -> dict[str, Sink | Tool]:
         Tool("decode", "ods-sink's decoder, one core", place, False, ours, run_decode),
     ]
     return {one.name: one for one in everyone}
+
+
+def processes(place: Place, name: str) -> Sink | None:
+    """ods-sink-1x4: four processes of a lane each."""
+    shape = re.fullmatch(r"ods-sink-(\d)x(\d+)", name)
+    if not shape:
+        return None
+    lanes, count = int(shape[1]), int(shape[2])
+    return OdsSink(name, f"ods-sink, {count} × {lanes} lane{'s' * (lanes > 1)}", place,
+                   lanes=lanes, processes=count)

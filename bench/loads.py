@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import time
 from dataclasses import dataclass, replace
@@ -30,7 +31,7 @@ class Load:
     @property
     def prefix(self) -> str:
         """Begins the topics' names: everything that decides what is in them."""
-        return f"bench_{self.name.replace(':', '_')}_{self.events}"
+        return f"bench_{re.sub('[^a-z0-9]', '_', self.name)}_{self.events}"
 
     @property
     def space(self) -> str:
@@ -74,19 +75,27 @@ LOADS = {load.name: load for load in (
 )}
 
 
+VARIED = ("tables", "partitions", "preload")
+
+
 def choose(names: list[str], scale: float) -> list[Load]:
-    """Loads by name; `name:wire` takes another wire shape, so that every peer can take part."""
+    """Loads by name; `name:wire` takes another wire shape, so that every peer can take part, and
+    `name@partitions=32` another number of what VARIED lists."""
     chosen = []
     for name in names:
-        base, _, wire = name.partition(":")
-        if base not in LOADS or wire not in ("", "envelope", "lean", "flat"):
+        base, _, change = name.partition("@")
+        base, _, wire = base.partition(":")
+        field, _, number = change.partition("=")
+        if base not in LOADS or wire not in ("", "envelope", "lean", "flat") or \
+                (change and (field not in VARIED or not number.isdigit())):
             raise SystemExit(f"bench: no load '{name}'; there are: {' '.join(LOADS)},"
-                             " and each as NAME:envelope, NAME:lean, NAME:flat")
+                             " each as NAME:envelope, NAME:lean, NAME:flat, and with another"
+                             f" number as NAME@NUMBER_OF=N, of {', '.join(VARIED)}")
         load = LOADS[base]
         load = replace(load, name=name, wire=wire or load.wire,
                        events=max(2000, int(load.events * scale)),
-                       preload=int(load.preload * scale))
-        chosen.append(load)
+                       preload=load.preload if scale > 0.1 else int(load.preload * scale))
+        chosen.append(replace(load, **{field: int(number)}) if change else load)
     return chosen
 
 

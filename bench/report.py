@@ -308,7 +308,8 @@ def about(data: Data) -> str:
         f"- Machine: {it['cores']} cores ({it['cpu']}) and {it['memory_gb']} GB, shared by broker,"
         " PostgreSQL, sink and generator of the latency runs; " + it["system"],
         f"- Versions: {versions}", f"- PostgreSQL: {settings}",
-        f"- Command: `{it['command'].strip()}`, {it['when']}; medians of {it['rounds']}",
+        f"- Measured from {it['when']} on, medians of {it['rounds']}, by "
+        + ", ".join(f"`{command.strip()}`" for command in it["command"].split(";")),
     ])
 
 
@@ -316,7 +317,8 @@ def generated(data: Data) -> str:
     parts = [BEGIN, "", about(data), "", "![Events a second](performance.svg)", ""]
     targets = target_table(data)
     if targets[1]:
-        parts += ["## Targets", "", markdown(targets), ""]
+        parts += ["Every run's figures: [performance.json](performance.json).", "",
+                  "## Targets", "", markdown(targets), ""]
     parts += ["## Throughput", "",
               "“ods-sink is” compares its faster setting of lanes; CPU is in seconds for a million"
               " events, of the sink's process alone and of all of PostgreSQL's.", ""]
@@ -339,6 +341,7 @@ def publish(data: Data, docs: Path) -> None:
     after = rest.partition(END)[2]
     page.write_text(before + generated(data) + after, encoding="utf-8")
     (docs / "performance.svg").write_text(plot(data), encoding="utf-8")
+    (docs / "performance.json").write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
 
 
 def main() -> int:

@@ -17,7 +17,8 @@ from typing import Any
 
 import measure
 import report
-from contenders import Failed, Place, Sink, Tool, connector_of, contenders, ods_sink_config, run_id
+from contenders import (Failed, Place, Sink, Tool, connector_of, contenders, ods_sink_config,
+                        processes, run_id)
 from loads import LOADS, Kafka, Made, choose, differences, make
 
 Result = dict[str, Any]
@@ -94,8 +95,9 @@ def run_sink(place: Place, made: Made, sink: Sink, limit_s: float) -> Result:
         before = measure.cpu_seconds(sink.pid) if sink.process is None else 0.0
         result = watch(place, made, sink, launched, limit_s)
         result |= meter.read()
-        result["cpu_seconds"] = measure.cpu_seconds(sink.pid) - before
-        result["peak_rss_kb"] = measure.memory_kb(sink.pid, "VmHWM")
+        pids = sink.pids or [sink.pid]
+        result["cpu_seconds"] = sum(map(measure.cpu_seconds, pids)) - before
+        result["peak_rss_kb"] = max(measure.memory_kb(pid, "VmHWM") for pid in pids)
         return result
     finally:
         sink.stop()
@@ -302,6 +304,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--limit", type=float, default=900, help="seconds a run may take")
     parser.add_argument("--property", action="append", default=[])
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--append", action="store_true")
     parser.add_argument("--publish", action="store_true")
     parser.add_argument("--env", type=Path, required=True)
     parser.add_argument("--folder", type=Path, required=True)
@@ -315,18 +318,30 @@ def parse() -> argparse.Namespace:
     return arguments
 
 
+def continued(data: Result, about: Result) -> Result:
+    """An older file to go on with, if it is of the same machine and programs."""
+    for field in ("cpu", "cores", "system", "versions", "postgresql", "rounds"):
+        if data["about"][field] != about[field]:
+            raise SystemExit(f"bench: --append: {field} was {data['about'][field]},"
+                             f" and is {about[field]} now")
+    data["about"]["command"] += "; " + about["command"]
+    return data
+
+
 def read_env(path: Path) -> dict[str, str]:
     lines = (line.partition("=") for line in path.read_text().splitlines())
     return {name.removeprefix("ODS_STACK_"): value for name, _, value in lines}
 
 
-def pick(names: str, all_of_them: dict[str, Sink | Tool]) -> list[Sink | Tool]:
-    wanted = names.split(",") if names else list(all_of_them)
-    unknown = [name for name in wanted if name not in all_of_them]
+def pick(place: Place, names: str) -> list[Sink | Tool]:
+    known = contenders(place, names)
+    wanted = names.split(",") if names else list(known)
+    found = {name: known.get(name) or processes(place, name) for name in wanted}
+    unknown = [name for name, one in found.items() if not one]
     if unknown:
-        raise SystemExit(f"bench: no contender {', '.join(unknown)};"
-                         f" there are: {' '.join(all_of_them)}")
-    return [all_of_them[name] for name in wanted]
+        raise SystemExit(f"bench: no contender {', '.join(unknown)}; there are:"
+                         f" {' '.join(known)}, and ods-sink-1x4 for four processes of a lane")
+    return [one for one in found.values() if one]
 
 
 def main() -> int:
@@ -334,10 +349,13 @@ def main() -> int:
     env = read_env(arguments.env)
     place = Place(env, arguments.folder, arguments.folder / "bin", arguments.binary,
                   Kafka(env["KAFKA_BOOTSTRAP"]), measure.Target.open(env), arguments.property)
-    chosen = pick(arguments.contenders, contenders(place))
-    data: Result = {"about": describe(place, arguments), "loads": {}, "runs": [], "latency": []}
-    data["labels"] = {one.name: one.label for one in chosen}
+    chosen = pick(place, arguments.contenders)
+    data: Result = {"about": describe(place, arguments), "loads": {}, "runs": [], "latency": [],
+                    "labels": {}}
     output = arguments.json or HERE / "results" / f"{data['about']['when'].replace(':', '')}.json"
+    if arguments.append and output.exists():
+        data = continued(json.loads(output.read_text()), data["about"])
+    data["labels"] |= {one.name: one.label for one in chosen}
     output.parent.mkdir(parents=True, exist_ok=True)
 
     def save() -> None:
@@ -346,6 +364,8 @@ def main() -> int:
     names = [] if arguments.latency_only else arguments.loads.split(",")
     for load in choose(names, arguments.scale):
         say(f"{load.name}: {load.about}")
+        data["runs"] = [run for run in data["runs"] if run["load"] != load.name
+                        or run["contender"] not in [one.name for one in chosen]]
         made = make(load, place.kafka, place.target, place.binaries / "generate",
                     place.folder / "loads")
         data["loads"][load.name] = {"about": load.about, "wire": load.wire, **made.facts}
@@ -356,7 +376,7 @@ def main() -> int:
             data["restart"] = run_restart(place, made)
         save()
     if arguments.latency or arguments.latency_only:
-        data["latency"] = all_latencies(place, chosen, arguments)
+        data["latency"] += all_latencies(place, chosen, arguments)
         save()
     say("\n" + report.text(data) + f"\nwritten: {output}")
     if arguments.publish:
