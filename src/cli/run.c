@@ -9,6 +9,7 @@
 #include <malloc.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -19,6 +20,7 @@
 #include "pipeline/notify.h"
 #include "pipeline/pipeline.h"
 #include "pipeline/signals.h"
+#include "source/kafka.h"
 
 struct daemon {
     const char *path;
@@ -244,5 +246,9 @@ out:
     if (daemon.signal_fd >= 0)
         close(daemon.signal_fd);
     config_free(daemon.config);
+    if (kafka_left_running()) {
+        fflush(NULL);
+        _exit(code);
+    }
     return code;
 }

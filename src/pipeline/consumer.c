@@ -356,13 +356,10 @@ static void doze(struct lane *lane)
  * first round open, as by default, see all lanes in it.) */
 static void join_in_turn(struct lane *lane)
 {
-    struct error error;
     if (!lane->join_at_us || time_monotonic_us() < lane->join_at_us)
         return;
-    error_init(&error);
     lane->join_at_us = 0;
-    if (kafka_join(lane->source, &error) != ODS_OK)
-        lane_fail(lane, CLI_CONFIG, &error);
+    kafka_join(lane->source);
 }
 
 static void turn(struct lane *lane)

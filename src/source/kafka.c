@@ -10,6 +10,7 @@
  */
 #include "source/kafka.h"
 #include "source/kafka_conf.h"
+#include "source/kafka_topics.h"
 
 #include <stdatomic.h>
 #include <stdio.h>
@@ -23,13 +24,18 @@
 #define ASSIGNMENT_WAIT_US  INT64_C(4000000)
 #define UNSUBSCRIBE_WAIT_US INT64_C(1000000)
 #define RARE_US             INT64_C(60000000)
-#define LOOK_US             INT64_C(3000000) /* between two looks for topics that match */
+#define LOOK_US             INT64_C(3000000) /* between two looks while there are no topics */
+#define LOOK_TIMEOUT_MS     1000
+#define GIVING_US           INT64_C(30000000) /* a rebalance that takes partitions is over by then */
+#define PROBE_US            INT64_C(5000000) /* between two questions whether a broker is there */
 #define PROD_US             INT64_C(150000)
 #define NUDGE_BYTES         262144 /* taken since fetching was last asked for */
 #define NUDGE_BACKLOG       100    /* messages that must have waited, for an empty queue to count */
 #define NUDGE_TIMEOUT_MS    1      /* the request wakes the thread; its answer is of no use */
 #define START_US            INT64_C(1100000) /* as long as a broker's thread may sleep */
 #define START_NUDGE_US      INT64_C(20000)
+
+static atomic_bool left_running; /* a consumer was not closed */
 
 /* Of the leak detector, where the program is built with it. */
 extern void __lsan_ignore_object(const void *object) __attribute__((weak));
@@ -44,11 +50,16 @@ struct kafka_source {
     size_t taken_bytes; /* since then */
     int64_t starting_until_us, next_nudge_us;
     bool nudge;         /* this librdkafka needs kafka_keep_fetching() */
-    bool has_joined;    /* kafka_join() was called */
+    struct kafka_topics *topics;
+    rd_kafka_topic_partition_list_t *subscribed; /* NULL: none yet */
+    int64_t look_us;                             /* between two looks for topics */
+    int64_t giving_until_us;                     /* partitions are being taken away */
+    bool may_join;      /* kafka_join() was called */
     bool was_assigned;  /* at least once */
     bool must_leak;     /* left without ever having been assigned anything: not closed */
     atomic_bool joined, away, without_topics;
     struct rare trouble, missing_topic;
+    atomic_bool in_doubt; /* a connection broke: are there brokers at all? */
     int64_t next_probe_us, next_look_us, next_prod_us;
 };
 
@@ -79,6 +90,8 @@ static void on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
     if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN || code == RD_KAFKA_RESP_ERR__AUTHENTICATION ||
         code == RD_KAFKA_RESP_ERR__SSL)
         atomic_store(&source->away, true);
+    else
+        atomic_store(&source->in_doubt, true);
     if (rare_due(&source->trouble, &held_back))
         log_event(LOG_WARN, LOG_FIELDS(source),
                   "Kafka: %s (%s); trying again, %llu more like it "
@@ -134,6 +147,7 @@ static void on_assign(struct kafka_source *source, rd_kafka_topic_partition_list
 {
     assign_paused(source, partitions);
     source->was_assigned = true;
+    source->giving_until_us = 0;
     atomic_store(&source->joined, true);
     atomic_store(&source->without_topics, false);
     is_back(source);
@@ -150,26 +164,85 @@ static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code,
         return;
     }
     bool lost = rd_kafka_assignment_lost(rk);
+    source->giving_until_us = time_monotonic_us() + GIVING_US;
     if (partitions->cnt)
         log_rebalance(source, lost ? "lost" : "revoked", partitions);
     source->events.revoked(source->events.context, partitions, lost);
     log_failure(source, rd_kafka_incremental_unassign(rk, partitions));
 }
 
-enum ods_status kafka_join(struct kafka_source *source, struct error *error)
+static bool same_topics(const rd_kafka_topic_partition_list_t *one,
+                        const rd_kafka_topic_partition_list_t *other)
 {
-    const struct pipeline_settings *pipeline = source->pipeline;
-    rd_kafka_topic_partition_list_t *topics =
-        rd_kafka_topic_partition_list_new((int) pipeline->topics.count);
-    for (size_t i = 0; i < pipeline->topics.count; i++)
-        rd_kafka_topic_partition_list_add(topics, pipeline->topics.items[i], RD_KAFKA_PARTITION_UA);
-    rd_kafka_resp_err_t code = rd_kafka_subscribe(source->rk, topics);
-    rd_kafka_topic_partition_list_destroy(topics);
-    if (code)
-        return error_set(error, ODS_FATAL, "pipeline \"%s\": can't subscribe: %s", pipeline->name,
-                         rd_kafka_err2str(code));
-    source->has_joined = true;
-    return ODS_OK;
+    if (!one || !other || one->cnt != other->cnt)
+        return false;
+    for (int i = 0; i < one->cnt; i++)
+        if (strcmp(one->elems[i].topic, other->elems[i].topic) != 0)
+            return false;
+    return true;
+}
+
+/* Takes the list. */
+static void subscribe(struct kafka_source *source, rd_kafka_topic_partition_list_t *found)
+{
+    rd_kafka_resp_err_t code = rd_kafka_subscribe(source->rk, found);
+    if (code) {
+        log_event(LOG_WARN, LOG_FIELDS(source), "can't subscribe: %s", rd_kafka_err2str(code));
+        rd_kafka_topic_partition_list_destroy(found);
+        return;
+    }
+    if (source->subscribed)
+        rd_kafka_topic_partition_list_destroy(source->subscribed);
+    source->subscribed = found;
+}
+
+static void tell_what_is_missing(struct kafka_source *source,
+                                 rd_kafka_topic_partition_list_t *found)
+{
+    uint64_t held_back;
+    const char *name;
+    if (!found->cnt) {
+        if (!source->subscribed && !atomic_exchange(&source->without_topics, true))
+            log_event(LOG_WARN, LOG_FIELDS(source),
+                      "no topic matches \"topics\" yet; they are picked up when they appear");
+        return;
+    }
+    atomic_store(&source->without_topics, false);
+    for (size_t at = 0; (name = kafka_topics_missing(source->topics, found, &at));)
+        if (rare_due(&source->missing_topic, &held_back))
+            log_event(LOG_INFO, LOG_FIELDS(source),
+                      "there is no topic %s yet; it is picked up when it appears", name);
+}
+
+/* librdkafka could expand patterns by itself, whenever its metadata is refreshed. But in 2.0 a topic
+ * that comes while partitions are being given back makes the member join anew with half of that
+ * undone, and from then on it ignores its group: neither that the others rebalance nor that it was
+ * expelled reaches it. A subscription that changes by a call waits for a rebalance to end; and no
+ * other news of topics may come in meanwhile. */
+static void look_for_topics(struct kafka_source *source, int64_t now_us)
+{
+    if (now_us < source->giving_until_us)
+        return;
+    rd_kafka_topic_partition_list_t *found =
+        kafka_topics_look(source->topics, source->rk, source->subscribed, LOOK_TIMEOUT_MS);
+    bool any = found && found->cnt;
+    source->next_look_us = !any && source->look_us > LOOK_US ? now_us + LOOK_US
+                           : any && source->look_us <= 0     ? INT64_MAX
+                                                             : now_us + source->look_us;
+    if (!found)
+        return;
+    rd_kafka_topic_partition_list_sort(found, NULL, NULL);
+    tell_what_is_missing(source, found);
+    if (any && !same_topics(source->subscribed, found))
+        subscribe(source, found);
+    else
+        rd_kafka_topic_partition_list_destroy(found);
+}
+
+void kafka_join(struct kafka_source *source)
+{
+    source->may_join = true;
+    look_for_topics(source, time_monotonic_us());
 }
 
 enum ods_status kafka_open(struct kafka_source **out, const struct settings *settings,
@@ -181,13 +254,15 @@ enum ods_status kafka_open(struct kafka_source **out, const struct settings *set
     static const uint64_t one = 1;
     struct kafka_source *source = calloc(1, sizeof *source);
     rd_kafka_conf_t *conf = kafka_consumer_conf(settings, pipeline, lane, error);
-    if (!source)
+    if (source)
+        source->topics = kafka_topics_new(settings, pipeline);
+    if (!source || !source->topics)
         error_set(error, ODS_FATAL, "out of memory for a consumer");
-    if (!source || !conf)
+    if (!source || !source->topics || !conf)
         goto out;
     source->events = *events;
     source->pipeline = pipeline;
-    source->next_look_us = time_monotonic_us() + LOOK_US;
+    source->look_us = kafka_look_ms(&settings->kafka) * 1000;
     snprintf(source->lane, sizeof source->lane, "%zu", lane);
     source->nudge = rd_kafka_version() < VERSION_FETCH_QUEUE_BACKOFF;
     rd_kafka_conf_set_opaque(conf, source);
@@ -262,13 +337,15 @@ void kafka_leave(struct kafka_source *source)
      * assertion of its sticky assignor. So an assignment that is on its way is waited for, and who
      * never had one (the answer to its join may come any moment) leaves without being closed. */
     poll_until(source, is_settled, ASSIGNMENT_WAIT_US);
-    source->must_leak = source->has_joined && !source->was_assigned;
+    source->must_leak = source->subscribed && !source->was_assigned;
+    /* A subscription that waits for a rebalance to end would be leaked. */
+    bool gives_back = has_partitions(source);
+    if (source->subscribed)
+        rd_kafka_unsubscribe(source->rk);
     /* Closing tells the group only when partitions are given back. Without any it would count as a
      * member until its session is over. */
-    if (source->has_joined && !has_partitions(source)) {
-        rd_kafka_unsubscribe(source->rk);
+    if (source->subscribed && !gives_back)
         poll_until(source, is_no_member, UNSUBSCRIBE_WAIT_US);
-    }
     if (!source->must_leak)
         rd_kafka_consumer_close(source->rk);
 }
@@ -279,8 +356,11 @@ void kafka_close(struct kafka_source *source)
         return;
     if (source->queue)
         rd_kafka_queue_destroy(source->queue);
+    if (source->subscribed)
+        rd_kafka_topic_partition_list_destroy(source->subscribed);
     if (source->rk && source->must_leak) {
         /* The process ends; its callbacks may still use the source. */
+        atomic_store(&left_running, true);
         if (__lsan_ignore_object) {
             __lsan_ignore_object(source);
             __lsan_ignore_object(source->rk);
@@ -289,7 +369,13 @@ void kafka_close(struct kafka_source *source)
     }
     if (source->rk)
         rd_kafka_destroy(source->rk);
+    kafka_topics_free(source->topics);
     free(source);
+}
+
+bool kafka_left_running(void)
+{
+    return atomic_load(&left_running);
 }
 
 rd_kafka_message_t *kafka_poll(struct kafka_source *source)
@@ -474,23 +560,6 @@ bool kafka_away(const struct kafka_source *source)
     return atomic_load(&source->away);
 }
 
-/* A consumer that finds none of its topics does not join its group. */
-static void look_for_topics(struct kafka_source *source)
-{
-    const struct rd_kafka_metadata *metadata;
-    if (rd_kafka_metadata(source->rk, 1, NULL, &metadata, 1000))
-        return;
-    bool found = false;
-    for (int i = 0; i < metadata->topic_cnt && !found; i++)
-        found = kafka_topic_matches(source->pipeline, metadata->topics[i].topic);
-    rd_kafka_metadata_destroy(metadata);
-    if (!found && !atomic_exchange(&source->without_topics, true))
-        log_event(LOG_WARN, LOG_FIELDS(source),
-                  "no topic matches \"topics\" yet; they are picked up when they appear");
-    else if (found)
-        atomic_store(&source->without_topics, false);
-}
-
 /* librdkafka's main thread looks at its clock when something wakes it, else once a second, so that
  * heartbeats come late, and with them the news that another member joins and waits. A question
  * wakes it. */
@@ -503,6 +572,19 @@ void kafka_prod(struct kafka_source *source)
     is_member(source);
 }
 
+/* Are the brokers there? librdkafka tells that all of them are down in most cases, not in all; and
+ * without records nothing tells that they are back. */
+static void probe(struct kafka_source *source)
+{
+    const struct rd_kafka_metadata *metadata;
+    if (rd_kafka_metadata(source->rk, 0, NULL, &metadata, 1000)) {
+        atomic_store(&source->away, true);
+        return;
+    }
+    rd_kafka_metadata_destroy(metadata);
+    is_back(source);
+}
+
 void kafka_housekeep(struct kafka_source *source)
 {
     int64_t now_us = time_monotonic_us();
@@ -510,18 +592,12 @@ void kafka_housekeep(struct kafka_source *source)
         atomic_store(&source->joined, true);
         atomic_store(&source->without_topics, false);
     }
-    if (!atomic_load(&source->joined) && now_us >= source->next_look_us) {
-        source->next_look_us = now_us + LOOK_US;
-        look_for_topics(source);
-    }
-    if (atomic_load(&source->away) && now_us >= source->next_probe_us) {
-        /* Without records nothing else tells that the brokers are back. */
-        const struct rd_kafka_metadata *metadata;
-        source->next_probe_us = now_us + 5000000;
-        if (!rd_kafka_metadata(source->rk, 0, NULL, &metadata, 1000)) {
-            rd_kafka_metadata_destroy(metadata);
-            is_back(source);
-        }
+    if (source->may_join && !atomic_load(&source->away) && now_us >= source->next_look_us)
+        look_for_topics(source, now_us);
+    if (now_us >= source->next_probe_us &&
+        (atomic_exchange(&source->in_doubt, false) || atomic_load(&source->away))) {
+        source->next_probe_us = now_us + PROBE_US;
+        probe(source);
     }
 }
 

@@ -36,11 +36,15 @@ struct kafka_source;
 enum ods_status kafka_open(struct kafka_source **source, const struct settings *settings,
                            const struct pipeline_settings *pipeline, size_t lane, int wake_fd,
                            const struct kafka_events *events, struct error *error);
-/* Once, at any time later: become a member of the group. */
-enum ods_status kafka_join(struct kafka_source *source, struct error *error);
+/* Once, at any time later: become a member of the group, as soon as there are topics. */
+void kafka_join(struct kafka_source *source);
 /* Leave the group: `revoked` is called for what is still assigned. */
 void kafka_leave(struct kafka_source *source);
 void kafka_close(struct kafka_source *source); /* NULL is fine; all messages must be gone */
+
+/* Threads of a consumer that could not be closed still run: what exit() takes down (OpenSSL's
+ * tables) they may be using, so the process must end by _exit(). */
+bool kafka_left_running(void);
 
 /* The next message or NULL, without waiting. Serves events. A message may carry an error
  * (message->err): see kafka_classify(). Freed by rd_kafka_message_destroy(). */
@@ -100,8 +104,7 @@ size_t kafka_headers(const struct record *record, struct header *headers, size_t
  * answer that is on its way. */
 int64_t kafka_queue_bytes(const struct kafka_settings *kafka);
 
-/* Is the topic one of the pipeline's, by name or pattern? What librdkafka subscribes to, for replay
- * and check. A pattern that does not compile matches nothing: the configuration refuses it. */
+/* Is the topic one of the pipeline's, by name or pattern? For replay and check. A pattern that does not compile matches nothing: the configuration refuses it. */
 bool kafka_topic_matches(const struct pipeline_settings *pipeline, const char *topic);
 
 /* Is the broker reachable, which topics match, is the dead-letter topic there? Changes nothing. */

@@ -1,9 +1,7 @@
-/* Questions about Kafka that don't need a group: does a topic belong to a pipeline, and is what the
- * configuration names there. */
+/* Is what the configuration names there? Needs no group. */
 #include "source/kafka.h"
 #include "source/kafka_conf.h"
 
-#include <regex.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,26 +9,6 @@
 
 #define CHECK_TIMEOUT_MS 10000
 #define TROUBLE_BYTES    512
-
-bool kafka_topic_matches(const struct pipeline_settings *pipeline, const char *topic)
-{
-    for (size_t i = 0; i < pipeline->topics.count; i++) {
-        const char *pattern = pipeline->topics.items[i];
-        regex_t regex;
-        if (*pattern != '^') {
-            if (strcmp(pattern, topic) == 0)
-                return true;
-            continue;
-        }
-        if (regcomp(&regex, pattern, REG_EXTENDED | REG_NOSUB))
-            continue;
-        bool matches = regexec(&regex, topic, 0, NULL, 0) == 0;
-        regfree(&regex);
-        if (matches)
-            return true;
-    }
-    return false;
-}
 
 struct reporter {
     void (*report)(void *context, const char *line);

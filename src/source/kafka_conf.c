@@ -100,26 +100,7 @@ static const char *const consumer_defaults[] = {
 };
 /* clang-format on */
 
-/* Dead letters of this daemon never come back through a pattern: their topic joins those that the
- * user wants to be blind for. */
-static char *blacklist_of(const char *theirs, const char *topic)
-{
-    char *pattern = malloc(strlen(theirs) + 2 * strlen(topic) + 4), *at = pattern;
-    if (!pattern)
-        return NULL;
-    at += sprintf(at, "%s%s^", theirs, *theirs ? "," : "");
-    for (const char *c = topic; *c; c++) {
-        if (*c == '.')
-            *at++ = '\\';
-        *at++ = *c;
-    }
-    *at++ = '$';
-    *at = '\0';
-    return pattern;
-}
-
-/* What the user says of a property; NULL: nothing. */
-static const char *property_of(const struct kafka_settings *kafka, const char *name)
+const char *kafka_property(const struct kafka_settings *kafka, const char *name)
 {
     const char *value = NULL;
     for (size_t i = 0; i < kafka->properties.count; i++)
@@ -130,11 +111,16 @@ static const char *property_of(const struct kafka_settings *kafka, const char *n
 
 static int64_t number_of(const struct kafka_settings *kafka, const char *name)
 {
-    const char *value = property_of(kafka, name);
+    const char *value = kafka_property(kafka, name);
     for (const char *const *pair = consumer_defaults; !value && *pair; pair += 2)
         if (strcmp(pair[0], name) == 0)
             value = pair[1];
     return value ? strtoll(value, NULL, 10) : 0;
+}
+
+int64_t kafka_look_ms(const struct kafka_settings *kafka)
+{
+    return number_of(kafka, "topic.metadata.refresh.interval.ms");
 }
 
 int64_t kafka_queue_bytes(const struct kafka_settings *kafka)
@@ -162,8 +148,8 @@ rd_kafka_conf_t *kafka_consumer_conf(const struct settings *settings,
     rd_kafka_conf_t *conf = kafka_conf(&settings->kafka, consumer_defaults, owned, error);
     char name[512];
     bool good = conf != NULL;
-    const char *client = property_of(&settings->kafka, "client.id");
-    const char *member = property_of(&settings->kafka, "group.instance.id");
+    const char *client = kafka_property(&settings->kafka, "client.id");
+    const char *member = kafka_property(&settings->kafka, "group.instance.id");
     if (good) {
         snprintf(name, sizeof name, "%s-%s-%zu", client ? client : "ods-sink", pipeline->name,
                  lane);
@@ -178,16 +164,11 @@ rd_kafka_conf_t *kafka_consumer_conf(const struct settings *settings,
         good = conf_set(conf, "group.instance.id", name, error);
     }
     if (good && rd_kafka_version() >= VERSION_FETCH_QUEUE_BACKOFF &&
-        !property_of(&settings->kafka, "fetch.queue.backoff.ms"))
+        !kafka_property(&settings->kafka, "fetch.queue.backoff.ms"))
         good = conf_set(conf, "fetch.queue.backoff.ms", "5", error);
-    if (good && *settings->dead_letter.topic) {
-        const char *theirs = property_of(&settings->kafka, "topic.blacklist");
-        char *blacklist = blacklist_of(theirs ? theirs : "", settings->dead_letter.topic);
-        if (!blacklist)
-            error_set(error, ODS_FATAL, "out of memory for a Kafka client");
-        good = blacklist && conf_set(conf, "topic.blacklist", blacklist, error);
-        free(blacklist);
-    }
+    /* The lane looks for topics by itself: see kafka_topics.c. */
+    if (good)
+        good = conf_set(conf, "topic.metadata.refresh.interval.ms", "300000", error);
     if (!good && conf) {
         rd_kafka_conf_destroy(conf);
         conf = NULL;

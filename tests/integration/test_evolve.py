@@ -140,6 +140,23 @@ def test_new_columns_in_the_middle_of_a_batch(sink, database):
                      'add column "b" timestamp(3) without time zone', old.topic, 0, 1)
 
 
+def test_statements_of_a_table_that_changed_are_forgotten(sink, database):
+    """A trigger writes down how many prepared statements the writer's session has."""
+    count = 30
+    tables = versions(*({f"c{n}": INT for n in range(width + 1)} for width in range(count)))
+    sink.write(pipeline(tables[0]), database=database, batch={"max_events": 1})
+    sink.replay([tables[0].create({"id": 0, "c0": 0})])
+    database.execute("alter table items add column known int")
+    database.execute("create function look() returns trigger language plpgsql as $$ begin "
+                     "new.known = (select count(*) from pg_prepared_statements); return new; end $$")
+    database.execute("create trigger look before insert on items for each row "
+                     "execute function look()")
+    sink.replay([table.create({"id": n + 1, **{f"c{i}": i for i in range(n + 1)}})
+                 for n, table in enumerate(tables)])
+    assert database.count("items") == count + 1
+    assert database.value("select max(known) from items") < 5
+
+
 def test_each_change_is_logged_with_its_record(sink, database):
     old, new = versions({"v": INT}, {"v": BIGINT})
     sink.write(pipeline(old, defaults={"evolve": "widen"}), database=database)

@@ -1,9 +1,12 @@
 """Being a member: before there is a topic, with a name of its own, and gone at once."""
 
 import json
+import random
 import signal
+import threading
 import time
 
+import pytest
 from lib.records import Table, pipeline
 
 
@@ -71,3 +74,30 @@ def test_lanes_without_partitions_leave_the_group_too(sink, database, kafka, pre
     daemon.stop()
     sink.run("reset", "-c", sink.conf, "--topic", table.topic, "--to", "earliest")
     assert list(database.offsets().values()) == [0]
+
+
+@pytest.mark.parametrize("turn", range(6))
+def test_topics_appear_while_lanes_join(sink, database, kafka, prefix, turn):
+    """Each new topic is one more rebalance, and meets another moment of the one before."""
+    dice = random.Random(turn)
+    sizes = [dice.choice([1, 4]) for _ in range(6)]
+    sink.write(pipeline(f"^{prefix}\\..*"), database=database, kafka=True)
+
+    def appear():
+        for number, size in enumerate(sizes):
+            kafka.create(f"{prefix}.shop.t{number}", size)
+            time.sleep(dice.random() / 2)
+
+    maker = threading.Thread(target=appear)
+    maker.start()
+    time.sleep(dice.random() * 2)
+    daemon = sink.daemon()
+    maker.join()
+
+    def active():
+        return sum(part["state"] == "active" for lane in lanes(daemon)
+                   for part in lane["partitions"])
+
+    daemon.await_that(lambda: active() == sum(sizes), timeout_s=40,
+                      what=lambda: f"{active()} of {sum(sizes)} partitions are active")
+    daemon.stop()

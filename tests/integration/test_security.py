@@ -2,6 +2,7 @@
 and without giving up."""
 
 import json
+import time
 from pathlib import Path
 
 import psycopg2
@@ -123,6 +124,16 @@ def test_kafka_refuses(sink, broker, certificates, database, table, case):
     done = sink.check("--connect", expect=4)
     assert word in done.stdout + done.stderr, "check says why"
     assert WRONG not in done.stdout + done.stderr
+
+
+def test_stops_while_kafka_refuses(sink, broker, certificates, database, table):
+    """At any moment of the handshakes that it tries again and again."""
+    listener, properties, word = wrong(certificates)["another host"]
+    for turn in range(30):
+        daemon = start(sink, table, broker, listener, properties, database)
+        daemon.await_that(lambda: word in daemon.log(), what=f"\"{word}\" in the log")
+        time.sleep(turn % 10 / 100)
+        daemon.stop()
 
 
 def dsn(server, certificates, host="127.0.0.1", authority="ca", password=PASSWORD, mode="verify-full"):

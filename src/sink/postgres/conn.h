@@ -17,6 +17,7 @@ struct conn {
     PGconn *pg; /* NULL: not connected */
     int interrupt_fd;
     unsigned generation; /* grows with each connection: what was prepared before is gone */
+    uint64_t prepared;   /* statements ever; names them */
     unsigned queued;     /* commands in the pipeline whose results are not read yet */
     uint64_t copy_line;  /* the row of a COPY, from 1 on, that the last error names; 0: none */
 };

@@ -81,7 +81,6 @@ static struct statement *compile(const struct group *group, enum guard guard)
     statement_put(&sql, statement);
     statement->sql = sql.failed ? NULL : strdup(buffer_text(&sql));
     buffer_done(&sql);
-    snprintf(statement->name, sizeof statement->name, "ods_%p", (void *) statement);
     if (statement->sql)
         return statement;
 failed:
@@ -291,6 +290,9 @@ enum ods_status upsert_send(struct statement *statement, struct conn *conn, stru
                                  .values = arrays->values,
                                  .lengths = arrays->lengths};
     if (statement->prepared != conn->generation) {
+        /* Never the name of one that is still there. */
+        snprintf(statement->name, sizeof statement->name, "ods_%llu",
+                 (unsigned long long) ++conn->prepared);
         enum ods_status status =
             conn_send_prepare(conn, statement->name, statement->sql, &params, error);
         if (status != ODS_OK)
@@ -302,6 +304,20 @@ enum ods_status upsert_send(struct statement *statement, struct conn *conn, stru
     if (status == ODS_OK)
         ++*commands;
     return status;
+}
+
+void upsert_deallocate(struct pg_table *table, struct conn *conn)
+{
+    struct buffer sql;
+    buffer_init(&sql);
+    for (struct statement *statement = table->statements; statement; statement = statement->next) {
+        if (statement->prepared == conn->generation)
+            buffer_printf(&sql, "deallocate %s; ", statement->name);
+        statement->prepared = 0;
+    }
+    if (sql.length && !sql.failed)
+        conn_script(conn, buffer_text(&sql), NULL);
+    buffer_done(&sql);
 }
 
 void upsert_unprepare(struct statement *statement)

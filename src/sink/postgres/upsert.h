@@ -29,6 +29,10 @@ void arrays_done(struct arrays *arrays);
 
 void upsert_forget(struct pg_table *table); /* frees the table's statements */
 
+/* The server forgets those of them that it knows. Outside of a transaction, which an error (a pooler
+ * that knows of none) would end; by itself it does no harm. */
+void upsert_deallocate(struct pg_table *table, struct conn *conn);
+
 /* The statement for a group; compiled at first use. Without a guess it writes rows whether the
  * target has them or not. `guarded`: it changes only rows that are older
  * than their change, by the plan's timestamp column, which must be there; its row count is then
