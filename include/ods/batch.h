@@ -144,6 +144,9 @@ struct change *batch_add_change(struct batch *batch);
 struct reject *batch_add_reject(struct batch *batch, uint32_t record, const char *stage,
                                 const struct error *error);
 
+/* Is any reject of the batch not delivered yet? */
+bool batch_letters_wait(const struct batch *batch);
+
 /* Extend the range of topic-partition to cover `offset`; a new range starts at `from`. False when
  * memory is out. Topic pointers are interned: compared by pointer first, then by text. */
 bool batch_cover(struct batch *batch, const char *topic, int32_t partition, int64_t from,

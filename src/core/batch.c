@@ -194,3 +194,11 @@ void batch_release_holds(struct batch *batch)
     for (uint32_t i = 0; i < batch->range_count; i++)
         batch->ranges[i].holds = false;
 }
+
+bool batch_letters_wait(const struct batch *batch)
+{
+    for (uint32_t i = 0; i < batch->reject_count; i++)
+        if (!batch->rejects[i].delivered)
+            return true;
+    return false;
+}

@@ -177,14 +177,6 @@ static void produce_all(struct kafka_deadletter *deadletter, struct batch *batch
     await_answers(deadletter);
 }
 
-static bool all_delivered(const struct batch *batch)
-{
-    for (uint32_t i = 0; i < batch->reject_count; i++)
-        if (!batch->rejects[i].delivered)
-            return false;
-    return true;
-}
-
 static enum ods_status describe(struct kafka_deadletter *deadletter, const struct batch *batch,
                                 struct error *error)
 {
@@ -234,7 +226,7 @@ static enum ods_status kafka_deliver(struct deadletter *base, struct batch *batc
     if (deadletter->failure == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE)
         produce_all(deadletter, batch, true);
     atomic_store(&deadletter->interrupted, false);
-    if (all_delivered(batch))
+    if (!batch_letters_wait(batch))
         return ODS_OK;
     status = describe(deadletter, batch, error);
     discard_producer(deadletter);

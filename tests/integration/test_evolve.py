@@ -578,6 +578,29 @@ def test_rounded_values_are_counted(sink, database, tmp_path):
         [("1.5", "1.01"), ("2.5", "1.25")]
 
 
+@pytest.mark.parametrize("way", ["copy", "update that misses", "beside a row that waits"])
+def test_rounded_values_are_counted_once(sink, database, tmp_path, way):
+    """Whichever way they are written."""
+    database.execute("create table items (id int primary key, amount numeric(5,2), "
+                     "cdc_operation text, cdc_timestamp timestamptz)")
+    database.execute("create table parents (id int primary key)")
+    database.execute("create table children (id int primary key references parents, "
+                     "cdc_operation text, cdc_timestamp timestamptz)")
+    table = Table(columns={"id": INT, "amount": DOUBLE})
+    child = Table(columns={"id": INT}, name="children")
+    def make(row):
+        return table.update(row, row) if way == "update that misses" else table.create(row)
+
+    count = 300 if way == "copy" else 3
+    records = [make({"id": number, "amount": 1.005}) for number in range(count)]
+    records += [child.create({"id": 7})] * (way == "beside a row that waits")
+    sink.write({"name": "both", "topics": [table.topic, child.topic], "format": "debezium",
+                "target": "ods", "defaults": {"inexact": "round"}}, database=database,
+               retry={"constraint_attempts": 2})
+    summary = sink.replay(records, dead_letter=tmp_path / "dead")["pipelines"][0]
+    assert database.count("items") == summary["values_rounded"] == count
+
+
 # --- defaults -------------------------------------------------------------------------------------
 
 TIMESTAMP_US = {"type": "int64", "name": "io.debezium.time.MicroTimestamp", "version": 1}

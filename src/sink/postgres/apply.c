@@ -145,10 +145,7 @@ static enum ods_status refuse_truncates(struct attempt *attempt)
 static enum ods_status deliver_rejects(struct attempt *attempt)
 {
     struct batch *batch = attempt->batch;
-    bool waiting = false;
-    for (uint32_t i = 0; i < batch->reject_count; i++)
-        waiting |= !batch->rejects[i].delivered;
-    if (!waiting)
+    if (!batch_letters_wait(batch))
         return ODS_OK;
     if (!attempt->hooks || !attempt->hooks->before_commit)
         return error_set(attempt->error, ODS_FATAL,
@@ -324,6 +321,7 @@ static void add_counts(struct apply_result *result, const struct apply_result *b
     result->skipped += before->skipped;
     result->nul_stripped += before->nul_stripped;
     result->values_lost += before->values_lost;
+    result->values_rounded += before->values_rounded;
 }
 
 static void forget_counts(struct apply_result *result)

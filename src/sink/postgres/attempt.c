@@ -9,11 +9,17 @@
 /* Rows of one statement: enough to make a statement's own cost vanish, not enough to matter. */
 #define STATEMENT_BYTES ((size_t) 1024 * 1024)
 
-static struct sent *add_sent(struct attempt *attempt, unsigned commands)
+/* What has been sent, if it has (*status), so that its results are read. NULL: it was not, or memory
+ * is out, which *status then says. */
+static struct sent *add_sent(struct attempt *attempt, unsigned commands, enum ods_status *status)
 {
-    struct sent *sent = arena_alloc(&attempt->postgres->scratch, sizeof *sent);
-    if (!sent)
+    struct sent *sent =
+        *status == ODS_OK ? arena_alloc(&attempt->postgres->scratch, sizeof *sent) : NULL;
+    if (!sent) {
+        if (*status == ODS_OK)
+            *status = error_out_of_memory(attempt->error);
         return NULL;
+    }
     *sent = (struct sent){.commands = commands, .step = attempt->step};
     *attempt->sent_tail = sent;
     attempt->sent_tail = &sent->next;
@@ -23,8 +29,7 @@ static struct sent *add_sent(struct attempt *attempt, unsigned commands)
 enum ods_status attempt_send(struct attempt *attempt, const char *sql)
 {
     enum ods_status status = conn_send(&attempt->postgres->conn, sql, attempt->error);
-    if (status == ODS_OK && !add_sent(attempt, 1))
-        status = error_out_of_memory(attempt->error);
+    add_sent(attempt, 1, &status);
     return status;
 }
 
@@ -35,8 +40,7 @@ static enum ods_status send_offsets(struct attempt *attempt)
         return ODS_OK;
     enum ods_status status = offsets_send(&postgres->conn, postgres->config.group, attempt->batch,
                                           postgres->offsets, attempt->error);
-    if (status == ODS_OK && !add_sent(attempt, 1))
-        status = error_out_of_memory(attempt->error);
+    add_sent(attempt, 1, &status);
     return status;
 }
 
@@ -62,9 +66,7 @@ enum ods_status attempt_mark(struct attempt *attempt, uint32_t step)
         status = attempt_send(attempt, "release ods_mark");
     if (status == ODS_OK)
         status = conn_send(&attempt->postgres->conn, "savepoint ods_mark", attempt->error);
-    struct sent *sent = status == ODS_OK ? add_sent(attempt, 1) : NULL;
-    if (status == ODS_OK && !sent)
-        status = error_out_of_memory(attempt->error);
+    struct sent *sent = add_sent(attempt, 1, &status);
     if (sent) {
         sent->marks = true;
         sent->step = step;
@@ -147,9 +149,7 @@ enum ods_status attempt_rows(struct attempt *attempt, struct group *group, uint3
             continue;
         status =
             upsert_send(statement, &postgres->conn, &postgres->arrays, &commands, attempt->error);
-        struct sent *sent = status == ODS_OK ? add_sent(attempt, commands) : NULL;
-        if (status == ODS_OK && !sent)
-            status = error_out_of_memory(attempt->error);
+        struct sent *sent = add_sent(attempt, commands, &status);
         if (sent) {
             sent->statement = statement;
             sent->group = group;
@@ -172,8 +172,6 @@ static void count_rows(struct attempt *attempt, struct sent *sent, uint64_t rows
     struct apply_result *result = attempt->result;
     if (!sent->counts)
         return;
-    result->nul_stripped += sent->stripped;
-    result->values_rounded += sent->rounded;
     if (attempt->batch->guard_time && sent->statement && sent->kind != GROUP_INSERT) {
         attempt->kept += rows;
         rows = sent->rows - rows;
@@ -182,6 +180,8 @@ static void count_rows(struct attempt *attempt, struct sent *sent, uint64_t rows
         sent->missed = true;
         return; /* they will be sent again */
     }
+    result->nul_stripped += sent->stripped;
+    result->values_rounded += sent->rounded;
     if (sent->kind == GROUP_DELETE || sent->kind == GROUP_SOFT_DELETE) {
         result->deleted += rows;
         result->missing += sent->rows > rows ? sent->rows - rows : 0;
@@ -338,9 +338,7 @@ enum ods_status attempt_truncate(struct attempt *attempt, const struct table_wor
     enum ods_status status =
         sql.failed ? error_out_of_memory(attempt->error)
                    : conn_send(&attempt->postgres->conn, buffer_text(&sql), attempt->error);
-    struct sent *sent = status == ODS_OK ? add_sent(attempt, 1) : NULL;
-    if (status == ODS_OK && !sent)
-        status = error_out_of_memory(attempt->error);
+    struct sent *sent = add_sent(attempt, 1, &status);
     if (sent)
         sent->truncates = true;
     buffer_done(&sql);
@@ -363,9 +361,7 @@ enum ods_status attempt_loose(struct attempt *attempt, const struct loose *loose
     if (status != ODS_OK)
         return error_set(attempt->error, status, "%s", why.text);
     status = loose_send(&postgres->loose, &postgres->conn, attempt->error);
-    struct sent *sent = status == ODS_OK ? add_sent(attempt, 1) : NULL;
-    if (status == ODS_OK && !sent)
-        status = error_out_of_memory(attempt->error);
+    struct sent *sent = add_sent(attempt, 1, &status);
     if (sent) {
         bool delete = attempt->batch->changes[loose->change].op == OP_DELETE;
         sent->kind = delete ? GROUP_DELETE : GROUP_UPSERT;

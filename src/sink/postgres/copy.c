@@ -154,7 +154,8 @@ static enum ods_status copy(struct attempt *attempt, const struct group *group, 
                             uint32_t last)
 {
     struct conn *conn = &attempt->postgres->conn;
-    uint64_t stripped = attempt->postgres->encoder.stripped, count = 0;
+    const struct encoder *encoder = &attempt->postgres->encoder;
+    uint64_t stripped = encoder->stripped, rounded = encoder->rounded, count = 0;
     struct buffer sql, data;
     buffer_init(&sql);
     buffer_init(&data);
@@ -170,7 +171,8 @@ static enum ods_status copy(struct attempt *attempt, const struct group *group, 
     }
     if (status == ODS_OK) {
         attempt->result->upserted += count;
-        attempt->result->nul_stripped += attempt->postgres->encoder.stripped - stripped;
+        attempt->result->nul_stripped += encoder->stripped - stripped;
+        attempt->result->values_rounded += encoder->rounded - rounded;
     } else if (status == ODS_FATAL) {
         status = refused(attempt);
     }

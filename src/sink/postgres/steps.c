@@ -127,18 +127,10 @@ static enum ods_status add_table(struct attempt *attempt, struct steps *steps,
 
 /* --- sending -------------------------------------------------------------------------------- */
 
-static bool letters_wait(const struct batch *batch)
-{
-    for (uint32_t i = 0; i < batch->reject_count; i++)
-        if (!batch->rejects[i].delivered)
-            return true;
-    return false;
-}
-
 /* Nothing speaks against the commit. */
 static bool is_clean(const struct attempt *attempt)
 {
-    return !attempt->pending_count && !attempt->refold && !letters_wait(attempt->batch);
+    return !attempt->pending_count && !attempt->refold && !batch_letters_wait(attempt->batch);
 }
 
 static enum ods_status send_step(struct attempt *attempt, const struct step *step)
