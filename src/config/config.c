@@ -173,6 +173,15 @@ const struct table_settings *pipeline_table(const struct pipeline_settings *pipe
     return found;
 }
 
+const char *properties_find(const struct properties *properties, const char *name)
+{
+    const char *value = NULL;
+    for (size_t i = 0; i < properties->count; i++)
+        if (strcmp(properties->items[i].name, name) == 0)
+            value = properties->items[i].value;
+    return value;
+}
+
 const struct target_settings *settings_target(const struct settings *settings, const char *name)
 {
     for (size_t i = 0; i < settings->target_count; i++) {

@@ -74,39 +74,16 @@ static void put_strings(struct buffer *out, const struct strings *list)
     buffer_puts(out, "]");
 }
 
-static void put_properties(struct buffer *out, const struct properties *list, bool hide)
+static void put_properties(struct buffer *out, const struct properties *list, const char *equals,
+                           bool hide)
 {
     buffer_puts(out, "{");
     for (size_t i = 0; i < list->count; i++) {
         const struct property *property = &list->items[i];
         buffer_puts(out, i ? ", " : "");
         put_text(out, property->name);
-        buffer_puts(out, " = ");
+        buffer_puts(out, equals);
         put_text(out, hide && secret_name(property->name) ? SECRET_MASK : property->value);
-    }
-    buffer_puts(out, "}");
-}
-
-static void put_renames(struct buffer *out, const struct rename *list, size_t count)
-{
-    buffer_puts(out, "{");
-    for (size_t i = 0; i < count; i++) {
-        buffer_puts(out, i ? ", " : "");
-        put_text(out, list[i].from);
-        buffer_puts(out, ": ");
-        put_text(out, list[i].to);
-    }
-    buffer_puts(out, "}");
-}
-
-static void put_types(struct buffer *out, const struct declared_type *list, size_t count)
-{
-    buffer_puts(out, "{");
-    for (size_t i = 0; i < count; i++) {
-        buffer_puts(out, i ? ", " : "");
-        put_text(out, list[i].column);
-        buffer_puts(out, ": ");
-        put_text(out, list[i].type);
     }
     buffer_puts(out, "}");
 }
@@ -142,15 +119,11 @@ static void put_value(struct buffer *out, const struct setting *row, const void 
         put_strings(out, value);
         break;
     case SETTING_PROPERTIES:
-        put_properties(out, value, hide);
+        put_properties(out, value, " = ", hide);
         break;
     case SETTING_RENAMES:
-        put_renames(out, *(const struct rename *const *) value,
-                    *(const size_t *) ((const char *) object + row->count_offset));
-        break;
     case SETTING_TYPES:
-        put_types(out, *(const struct declared_type *const *) value,
-                  *(const size_t *) ((const char *) object + row->count_offset));
+        put_properties(out, value, ": ", false);
         break;
     case SETTING_OBJECT:
     case SETTING_OBJECTS:

@@ -247,65 +247,53 @@ static void parse_properties(struct load *load, const struct setting *row,
     *value = list;
 }
 
-static void parse_renames(struct load *load, const struct setting *row, const struct node *node,
-                          void *object)
+static bool is_name(struct load *load, const struct setting *row, const struct entry *entry,
+                    const char *text)
 {
-    struct rename *list;
-    size_t count = 0;
-    if (!is_kind(node, NODE_MAP)) {
-        refuse(load, row, node, ", as in { brand: make }");
-        return;
-    }
-    if (!fits(load, row, node))
-        return;
-    list = pool_alloc(load->keep, node->count + 1, sizeof(*list));
-    for (size_t i = 0; list && i < node->count; i++) {
-        const struct entry *entry = &node->entries[i];
-        const char *to = as_text(entry->node);
-        if (to && *to && *entry->key)
-            list[count++] = (struct rename){keep_text(load, entry->key), keep_text(load, to)};
-        else if (!entry->node->broken)
-            findings_error(load->findings, entry->node->source, entry->line,
-                           "'%s' expects a name for column '%s'; put text in quotes", row->name,
-                           entry->key);
-    }
-    *(struct rename **) field(object, row->offset) = list;
-    *(size_t *) field(object, row->count_offset) = count;
+    if (text && *text && *entry->key)
+        return true;
+    if (!entry->node->broken)
+        findings_error(load->findings, entry->node->source, entry->line,
+                       "'%s' expects a name for column '%s'; put text in quotes", row->name,
+                       entry->key);
+    return false;
 }
 
-static void refuse_type(struct load *load, const struct entry *entry, const char *why)
+static bool is_type(struct load *load, const struct setting *row, const struct entry *entry,
+                    const char *text)
 {
     char found[64];
-    findings_error(load->findings, entry->node->source, entry->line,
-                   "'source_types' of column '%s': %s; found %s", entry->key, why,
-                   node_describe(entry->node, found, sizeof(found)));
+    struct source_type type;
+    const char *why = text ? source_type_parse(text, &type) : "expected the name of a type";
+    if (why && !entry->node->broken)
+        findings_error(load->findings, entry->node->source, entry->line,
+                       "'%s' of column '%s': %s; found %s", row->name, entry->key, why,
+                       node_describe(entry->node, found, sizeof(found)));
+    return !why;
 }
 
-static void parse_types(struct load *load, const struct setting *row, const struct node *node,
-                        void *object)
+/* A map from columns to what `accepts` says yes to. */
+static void parse_by_column(struct load *load, const struct setting *row, const struct node *node,
+                            void *object, const char *example,
+                            bool (*accepts)(struct load *, const struct setting *,
+                                            const struct entry *, const char *))
 {
-    struct declared_type *list;
-    struct source_type type;
-    size_t count = 0;
+    struct properties list = {0};
     if (!is_kind(node, NODE_MAP)) {
-        refuse(load, row, node, ", as in { total: bigint unsigned }");
+        refuse(load, row, node, example);
         return;
     }
     if (!fits(load, row, node))
         return;
-    list = pool_alloc(load->keep, node->count + 1, sizeof(*list));
-    for (size_t i = 0; list && i < node->count; i++) {
+    list.items = pool_alloc(load->keep, node->count + 1, sizeof(*list.items));
+    for (size_t i = 0; list.items && i < node->count; i++) {
         const struct entry *entry = &node->entries[i];
         const char *text = as_text(entry->node);
-        const char *why = text ? source_type_parse(text, &type) : "expected the name of a type";
-        if (!why)
-            list[count++] =
-                (struct declared_type){keep_text(load, entry->key), keep_text(load, text)};
-        else if (!entry->node->broken)
-            refuse_type(load, entry, why);
+        if (accepts(load, row, entry, text))
+            list.items[list.count++] =
+                (struct property){keep_text(load, entry->key), keep_text(load, text)};
     }
-    *(struct declared_type **) field(object, row->offset) = list;
-    *(size_t *) field(object, row->count_offset) = count;
+    *(struct properties *) field(object, row->offset) = list;
 }
 
 static void parse_map(struct load *load, enum setting_scope scope, const struct node *node,
@@ -424,10 +412,10 @@ static void parse_value(struct load *load, const struct setting *row, const stru
         parse_properties(load, row, node, value);
         break;
     case SETTING_RENAMES:
-        parse_renames(load, row, node, object);
+        parse_by_column(load, row, node, object, ", as in { brand: make }", is_name);
         break;
     case SETTING_TYPES:
-        parse_types(load, row, node, object);
+        parse_by_column(load, row, node, object, ", as in { total: bigint unsigned }", is_type);
         break;
     case SETTING_OBJECT:
         if (is_kind(node, NODE_MAP))

@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct property { /* a librdkafka property, handed through */
+struct property { /* of librdkafka, or of a column */
     const char *name, *value;
 };
 
@@ -20,6 +20,9 @@ struct properties {
     struct property *items;
     size_t count;
 };
+
+/* NULL: there is none of that name. Of two the last. */
+const char *properties_find(const struct properties *properties, const char *name);
 
 struct strings {
     const char **items;
@@ -96,14 +99,6 @@ enum nul { NUL_REJECT, NUL_STRIP };             /* U+0000 in text, which Postgre
 /* What may lose digits that its column does not have. */
 enum inexact { INEXACT_REJECT, INEXACT_NANOSECONDS, INEXACT_ROUND };
 
-struct rename {
-    const char *from, *to;
-};
-
-struct declared_type {
-    const char *column, *type; /* as source_type_parse() reads it */
-};
-
 /* What holds for a table: the pipeline's defaults overlaid by the table's own entry. */
 struct table_settings {
     const char
@@ -123,12 +118,10 @@ struct table_settings {
     enum inexact inexact;
     const char *cdc_operation; /* column names; "": off */
     const char *cdc_timestamp;
-    struct rename *renames;
-    size_t rename_count;
+    struct properties renames; /* by source column: the target's */
     struct strings exclude; /* source column names */
     struct strings include; /* empty: all */
-    struct declared_type *source_types;
-    size_t source_type_count;
+    struct properties source_types; /* by column, as source_type_parse() reads them */
 };
 
 /* A record that can't be decoded or applied. */

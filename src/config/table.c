@@ -286,7 +286,6 @@ const struct setting settings_table[] = {
             "holds, is rounded half up. `round`: whatever it is, PostgreSQL rounds it. The metric "
             "`values_rounded_total` counts such values. Key columns always reject."},
     {SCOPE_TABLE, "source_types", SETTING_TYPES, AT(table_settings, source_types), .max = 2000,
-     .count_offset = AT(table_settings, source_type_count),
      .doc = "The source's type of a column where the connector lost it, as `{ total: bigint "
             "unsigned, price: \"decimal(10,2)\", seen: timestamp us, photo: bytes hex }`. Its "
             "values are read so, and a column made for them has a type to match. See "
@@ -298,7 +297,6 @@ const struct setting settings_table[] = {
      "cdc_timestamp", .max = 200,
      .doc = "Column that gets the time of the change at the source. `off`: none."},
     {SCOPE_TABLE, "columns.rename", SETTING_RENAMES, AT(table_settings, renames), .max = 2000,
-     .count_offset = AT(table_settings, rename_count),
      .doc = "Source column to target column, as `{ brand: make }`."},
     {SCOPE_TABLE, "columns.exclude", SETTING_STRINGS, AT(table_settings, exclude), .max = 2000,
      .doc = "Source columns that are not written."},

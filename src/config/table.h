@@ -17,8 +17,8 @@ enum setting_type {
     SETTING_COLUMN,     /* const char *, "" when off */
     SETTING_STRINGS,    /* struct strings */
     SETTING_PROPERTIES, /* struct properties */
-    SETTING_RENAMES,    /* struct rename * and, at count_offset, how many */
-    SETTING_TYPES,      /* struct declared_type * and, at count_offset, how many */
+    SETTING_RENAMES,    /* struct properties: names by column */
+    SETTING_TYPES,      /* struct properties: types by column */
     SETTING_OBJECT,     /* an embedded struct of scope `of` */
     SETTING_OBJECTS,    /* list: struct * of scope `of` and, at count_offset, how many */
     SETTING_NAMED,      /* map of names: the same, each a copy of the OBJECT beside it at first */

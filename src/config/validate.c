@@ -151,21 +151,21 @@ static void check_renames(struct load *load, const struct node *group,
 {
     const struct node *node = place(group, "columns.rename");
     bool own = node_find(group, "columns.rename") != NULL;
-    for (size_t i = 0; i < table->rename_count; i++) {
-        const struct rename *rename = &table->renames[i];
-        const char *taken = strcmp(rename->to, table->cdc_operation) == 0   ? "cdc_operation"
-                            : strcmp(rename->to, table->cdc_timestamp) == 0 ? "cdc_timestamp"
+    for (size_t i = 0; i < table->renames.count; i++) {
+        const struct property *rename = &table->renames.items[i];
+        const char *taken = strcmp(rename->value, table->cdc_operation) == 0   ? "cdc_operation"
+                            : strcmp(rename->value, table->cdc_timestamp) == 0 ? "cdc_timestamp"
                                                                             : NULL;
         if (taken)
             REFUSE(load, node, "column '%s' is renamed to '%s', which is the %s column",
-                   rename->from, rename->to, taken);
+                   rename->name, rename->value, taken);
         for (size_t j = 0; own && j < i; j++) {
-            if (strcmp(table->renames[j].to, rename->to) == 0)
+            if (strcmp(table->renames.items[j].value, rename->value) == 0)
                 REFUSE(load, node, "columns '%s' and '%s' are both renamed to '%s'",
-                       table->renames[j].from, rename->from, rename->to);
+                       table->renames.items[j].name, rename->name, rename->value);
         }
-        if (contains(&table->exclude, rename->from))
-            REFUSE(load, node, "column '%s' is renamed and excluded", rename->from);
+        if (contains(&table->exclude, rename->name))
+            REFUSE(load, node, "column '%s' is renamed and excluded", rename->name);
     }
 }
 

@@ -100,18 +100,9 @@ static const char *const consumer_defaults[] = {
 };
 /* clang-format on */
 
-const char *kafka_property(const struct kafka_settings *kafka, const char *name)
-{
-    const char *value = NULL;
-    for (size_t i = 0; i < kafka->properties.count; i++)
-        if (strcmp(kafka->properties.items[i].name, name) == 0)
-            value = kafka->properties.items[i].value;
-    return value;
-}
-
 static int64_t number_of(const struct kafka_settings *kafka, const char *name)
 {
-    const char *value = kafka_property(kafka, name);
+    const char *value = properties_find(&kafka->properties, name);
     for (const char *const *pair = consumer_defaults; !value && *pair; pair += 2)
         if (strcmp(pair[0], name) == 0)
             value = pair[1];
@@ -148,8 +139,8 @@ rd_kafka_conf_t *kafka_consumer_conf(const struct settings *settings,
     rd_kafka_conf_t *conf = kafka_conf(&settings->kafka, consumer_defaults, owned, error);
     char name[512];
     bool good = conf != NULL;
-    const char *client = kafka_property(&settings->kafka, "client.id");
-    const char *member = kafka_property(&settings->kafka, "group.instance.id");
+    const char *client = properties_find(&settings->kafka.properties, "client.id");
+    const char *member = properties_find(&settings->kafka.properties, "group.instance.id");
     if (good) {
         snprintf(name, sizeof name, "%s-%s-%zu", client ? client : "ods-sink", pipeline->name,
                  lane);
@@ -164,7 +155,7 @@ rd_kafka_conf_t *kafka_consumer_conf(const struct settings *settings,
         good = conf_set(conf, "group.instance.id", name, error);
     }
     if (good && rd_kafka_version() >= VERSION_FETCH_QUEUE_BACKOFF &&
-        !kafka_property(&settings->kafka, "fetch.queue.backoff.ms"))
+        !properties_find(&settings->kafka.properties, "fetch.queue.backoff.ms"))
         good = conf_set(conf, "fetch.queue.backoff.ms", "5", error);
     /* The lane looks for topics by itself: see kafka_topics.c. */
     if (good)

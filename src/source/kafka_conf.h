@@ -18,9 +18,6 @@
 rd_kafka_conf_t *kafka_conf(const struct kafka_settings *kafka, const char *const *defaults,
                             const char *const *owned, struct error *error);
 
-/* What the user says of a property; NULL: nothing. */
-const char *kafka_property(const struct kafka_settings *kafka, const char *name);
-
 /* Time between two looks for topics; not above 0: once there are some, no more. */
 int64_t kafka_look_ms(const struct kafka_settings *kafka);
 

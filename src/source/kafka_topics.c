@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "source/kafka.h"
-#include "source/kafka_conf.h"
 
 struct pattern {
     char *name;
@@ -77,7 +76,7 @@ static bool add_wanted(struct kafka_topics *topics, const struct pipeline_settin
 static bool add_unwanted(struct kafka_topics *topics, const struct settings *settings)
 {
     const char *own = settings->dead_letter.topic;
-    const char *theirs = kafka_property(&settings->kafka, "topic.blacklist");
+    const char *theirs = properties_find(&settings->kafka.properties, "topic.blacklist");
     if (*own && !add(&topics->unwanted, own, strlen(own)))
         return false;
     while (theirs && *theirs) {

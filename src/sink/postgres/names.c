@@ -149,11 +149,7 @@ enum ods_status name_column(const struct table_settings *settings, const char *c
     if ((settings->include.count && !contains(&settings->include, column)) ||
         contains(&settings->exclude, column))
         return ODS_OK;
-    for (size_t i = 0; i < settings->rename_count; i++)
-        if (strcmp(settings->renames[i].from, column) == 0) {
-            *name = strdup(settings->renames[i].to);
-            return *name ? check(*name, error) : error_out_of_memory(error);
-        }
-    *name = name_fit(column, settings->fold);
+    const char *renamed = properties_find(&settings->renames, column);
+    *name = renamed ? strdup(renamed) : name_fit(column, settings->fold);
     return *name ? check(*name, error) : error_out_of_memory(error);
 }

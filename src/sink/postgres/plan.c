@@ -60,14 +60,6 @@ static const char *source_database(const struct shape *shape)
     return shape->schema[0] ? shape->schema : shape->database;
 }
 
-static const char *declared_type(const struct table_settings *settings, const char *column)
-{
-    for (size_t i = 0; i < settings->source_type_count; i++)
-        if (strcmp(settings->source_types[i].column, column) == 0)
-            return settings->source_types[i].type;
-    return NULL;
-}
-
 /* Two columns of the source must not meet in one of the target. */
 static enum ods_status check_names(const struct plan *plan, struct error *error)
 {
@@ -107,7 +99,8 @@ static enum ods_status resolve_columns(struct plan *plan, struct error *error)
         /* Without a schema nothing is known of NULL, unless the schema topic knows the column. */
         source->column.optional |=
             source->column.type == SEM_UNKNOWN && !source->column.source_type;
-        correct_column(source, declared_type(plan->settings, source->column.name));
+        correct_column(source,
+                       properties_find(&plan->settings->source_types, source->column.name));
         status = name_column(plan->settings, source->column.name, &plan->names[i], error);
     }
     return status == ODS_OK ? check_names(plan, error) : status;
