@@ -5,19 +5,23 @@
 
 #define UUID "dadf3bd1-e54d-11f1-a584-02fc00000001"
 
+/* What every connector says of where a change comes from. */
+#define SOURCE_HEAD \
+    "{\"type\":\"string\",\"optional\":false,\"field\":\"version\"}," \
+    "{\"type\":\"string\",\"optional\":false,\"field\":\"connector\"}," \
+    "{\"type\":\"string\",\"optional\":false,\"field\":\"name\"}," \
+    "{\"type\":\"int64\",\"optional\":false,\"field\":\"ts_ms\"}," \
+    "{\"type\":\"string\",\"optional\":true,\"name\":\"io.debezium.data.Enum\",\"version\":1," \
+    "\"parameters\":{\"allowed\":\"true,first,first_in_data_collection,last_in_data_collection," \
+    "last,false,incremental\"},\"default\":\"false\",\"field\":\"snapshot\"}," \
+    "{\"type\":\"string\",\"optional\":false,\"field\":\"db\"}," \
+    "{\"type\":\"string\",\"optional\":true,\"field\":\"sequence\"}," \
+    "{\"type\":\"int64\",\"optional\":true,\"field\":\"ts_us\"}," \
+    "{\"type\":\"int64\",\"optional\":true,\"field\":\"ts_ns\"},"
+
 static const char mysql_source[] =
     "{\"type\":\"struct\",\"fields\":["
-    "{\"type\":\"string\",\"optional\":false,\"field\":\"version\"},"
-    "{\"type\":\"string\",\"optional\":false,\"field\":\"connector\"},"
-    "{\"type\":\"string\",\"optional\":false,\"field\":\"name\"},"
-    "{\"type\":\"int64\",\"optional\":false,\"field\":\"ts_ms\"},"
-    "{\"type\":\"string\",\"optional\":true,\"name\":\"io.debezium.data.Enum\",\"version\":1,"
-    "\"parameters\":{\"allowed\":\"true,first,first_in_data_collection,last_in_data_collection,"
-    "last,false,incremental\"},\"default\":\"false\",\"field\":\"snapshot\"},"
-    "{\"type\":\"string\",\"optional\":false,\"field\":\"db\"},"
-    "{\"type\":\"string\",\"optional\":true,\"field\":\"sequence\"},"
-    "{\"type\":\"int64\",\"optional\":true,\"field\":\"ts_us\"},"
-    "{\"type\":\"int64\",\"optional\":true,\"field\":\"ts_ns\"},"
+    SOURCE_HEAD
     "{\"type\":\"string\",\"optional\":true,\"field\":\"table\"},"
     "{\"type\":\"int64\",\"optional\":false,\"field\":\"server_id\"},"
     "{\"type\":\"string\",\"optional\":true,\"field\":\"gtid\"},"
@@ -30,17 +34,7 @@ static const char mysql_source[] =
 
 static const char postgresql_source[] =
     "{\"type\":\"struct\",\"fields\":["
-    "{\"type\":\"string\",\"optional\":false,\"field\":\"version\"},"
-    "{\"type\":\"string\",\"optional\":false,\"field\":\"connector\"},"
-    "{\"type\":\"string\",\"optional\":false,\"field\":\"name\"},"
-    "{\"type\":\"int64\",\"optional\":false,\"field\":\"ts_ms\"},"
-    "{\"type\":\"string\",\"optional\":true,\"name\":\"io.debezium.data.Enum\",\"version\":1,"
-    "\"parameters\":{\"allowed\":\"true,first,first_in_data_collection,last_in_data_collection,"
-    "last,false,incremental\"},\"default\":\"false\",\"field\":\"snapshot\"},"
-    "{\"type\":\"string\",\"optional\":false,\"field\":\"db\"},"
-    "{\"type\":\"string\",\"optional\":true,\"field\":\"sequence\"},"
-    "{\"type\":\"int64\",\"optional\":true,\"field\":\"ts_us\"},"
-    "{\"type\":\"int64\",\"optional\":true,\"field\":\"ts_ns\"},"
+    SOURCE_HEAD
     "{\"type\":\"string\",\"optional\":false,\"field\":\"schema\"},"
     "{\"type\":\"string\",\"optional\":false,\"field\":\"table\"},"
     "{\"type\":\"int64\",\"optional\":true,\"field\":\"txId\"},"

@@ -10,7 +10,7 @@ bool json_fail(struct json_scan *scan, const char *problem)
     return false;
 }
 
-static bool no_memory(struct json_scan *scan)
+bool json_no_memory(struct json_scan *scan)
 {
     scan->out_of_memory = true;
     return json_fail(scan, "out of memory");
@@ -217,7 +217,7 @@ static bool unescape_all(struct json_scan *scan, struct arena *arena, const char
     const char *raw = *text, *end = scan->at;
     char *out = arena_alloc(arena, (size_t) (end - raw) + 1);
     if (!out)
-        return no_memory(scan);
+        return json_no_memory(scan);
     *text = out;
     struct json_scan inner = {.start = raw, .at = raw, .end = end};
     while (inner.at < end) {

@@ -42,6 +42,7 @@ static inline void json_scan_init(struct json_scan *scan, const char *bytes, siz
 
 /* Note the first problem; always false. */
 bool json_fail(struct json_scan *scan, const char *problem);
+bool json_no_memory(struct json_scan *scan); /* the same, out of memory */
 
 static inline bool json_blank(char byte)
 {

@@ -149,7 +149,7 @@ static bool read_image(struct reading *reading, struct json_scan *scan, const st
         return json_skip(scan);
     image->values = values_alloc(reading, plan);
     if (!image->values)
-        return false;
+        return json_no_memory(scan);
     enum layout_answer answer =
         layout_read(&plan->layout, scan, &reading->reader, image->values, NULL);
     if (answer != LAYOUT_OTHER)

@@ -241,35 +241,23 @@ enum ods_status untyped_read(struct reading *reading, struct json_scan *scan)
     struct json_scan start = *scan;
     struct plan *plan = list->count ? list->items[0] : NULL;
     enum ods_status status = ODS_OK;
-    if (topic->untyped == UNTYPED_ENVELOPE) {
+    bool read = false, foreseen = false;
+    if (topic->untyped == UNTYPED_ENVELOPE || topic->untyped == UNTYPED_CLOUDEVENT) {
         struct plan *expected = plan && !plan->flattened ? plan : NULL;
-        switch (envelope_read(reading, scan, expected, &status)) {
-        case ENVELOPE_OK:
-            return ODS_OK;
-        case ENVELOPE_FAILED:
-            return scan->problem ? scan_error(reading, scan, "value") : status;
-        case ENVELOPE_NONE:
-            break;
-        }
+        enum envelope_answer answer = topic->untyped == UNTYPED_ENVELOPE
+                                          ? envelope_read(reading, scan, expected, &status)
+                                          : cloudevent_read(reading, scan, &status);
+        read = answer == ENVELOPE_OK;
+        foreseen = answer != ENVELOPE_NONE;
     } else if (topic->untyped == UNTYPED_ROW && plan && plan->flattened) {
-        switch (row_read(reading, scan, plan, &status)) {
-        case LAYOUT_OK:
-            return ODS_OK;
-        case LAYOUT_BAD:
-            return scan->problem ? scan_error(reading, scan, "value") : status;
-        case LAYOUT_OTHER:
-            break;
-        }
-    } else if (topic->untyped == UNTYPED_CLOUDEVENT) {
-        switch (cloudevent_read(reading, scan, &status)) {
-        case ENVELOPE_OK:
-            return ODS_OK;
-        case ENVELOPE_FAILED:
-            return scan->problem ? scan_error(reading, scan, "value") : status;
-        case ENVELOPE_NONE:
-            break;
-        }
+        enum layout_answer answer = row_read(reading, scan, plan, &status);
+        read = answer == LAYOUT_OK;
+        foreseen = answer != LAYOUT_OTHER;
     }
+    if (read)
+        return ODS_OK;
+    if (foreseen)
+        return scan->problem ? scan_error(reading, scan, "value") : status;
     *scan = start;
     return read_unforeseen(reading, scan);
 }

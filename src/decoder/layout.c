@@ -186,7 +186,7 @@ bool layout_of_object(struct layout *layout, struct blocks *blocks, struct json_
     if (count > CONNECT_FIELDS_MAX)
         return json_fail(scan, "an object of more than 100000 members");
     if (!reserve(layout, blocks, count))
-        goto no_memory;
+        return json_no_memory(scan);
     bool first = true;
     scan->at++;
     while (json_next_member(scan, &first)) {
@@ -203,12 +203,9 @@ bool layout_of_object(struct layout *layout, struct blocks *blocks, struct json_
                                 .scale = INT32_MIN,
                                 .optional = true};
         if (!copy || !add_slot(layout, blocks, &column, WIRE_ANY, flattened))
-            goto no_memory;
+            return json_no_memory(scan);
     }
     return !scan->problem;
-no_memory:
-    scan->out_of_memory = true;
-    return json_fail(scan, "out of memory");
 }
 
 bool layout_same(const struct layout *a, const struct layout *b)
@@ -277,10 +274,8 @@ static bool read_base64(struct json_scan *scan, const struct layout_reader *read
 {
     unsigned char *bytes = arena_alloc(reader->arena, BASE64_DECODED_MAX(length) + 1);
     size_t decoded;
-    if (!bytes) {
-        scan->out_of_memory = true;
-        return json_fail(scan, "out of memory");
-    }
+    if (!bytes)
+        return json_no_memory(scan);
     if (!base64_decode(text, length, bytes, &decoded))
         return mismatch(reader, slot, "a string that is not base64");
     set_bytes(value, VALUE_BYTES, (char *) bytes, decoded);
