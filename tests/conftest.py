@@ -16,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent / "types"))
 from lib.kafka import Kafka  # noqa: E402
 from lib.mysql import Source  # noqa: E402
 from lib.postgres import create_database, drop_database  # noqa: E402
+from lib.records import Table  # noqa: E402
 from lib.sink import Setup  # noqa: E402
 from lib.stack import ROOT, Stack  # noqa: E402
 
@@ -114,6 +115,14 @@ def sink(tmp_path, binary, stack):
 def kafka(stack):
     stack.up("postgres", "kafka")
     return Kafka(stack)
+
+
+@pytest.fixture
+def table(request, kafka, prefix):
+    """A table and its topic, of as many partitions as the test's module says."""
+    table = Table(prefix=prefix)
+    kafka.create(table.topic, getattr(request.module, "PARTITIONS", 1))
+    return table
 
 
 @pytest.fixture

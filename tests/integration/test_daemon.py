@@ -6,20 +6,11 @@ import socket
 import time
 
 import pytest
-from lib.records import Table, pipeline
+from lib.records import Table, pipeline, row
 from lib.sink import Exit, free_port
 from lib.waiting import wait_for
 
-
-def row(number, amount=0):
-    return {"id": number, "name": f"n{number}", "amount": amount}
-
-
-@pytest.fixture
-def table(kafka, prefix):
-    table = Table(prefix=prefix)
-    kafka.create(table.topic, 4)
-    return table
+PARTITIONS = 4  # of the table's topic
 
 
 def produce(kafka, table, numbers, partitions=4):

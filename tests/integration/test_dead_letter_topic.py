@@ -8,13 +8,6 @@ from lib.records import INT, TEXT, Table, pipeline
 
 
 @pytest.fixture
-def table(kafka, prefix):
-    table = Table(prefix=prefix)
-    kafka.create(table.topic, 1)
-    return table
-
-
-@pytest.fixture
 def narrow(database):
     database.execute("create table items (id int primary key, name varchar(10), amount int "
                      "constraint amount_is_positive check (amount > 0), "

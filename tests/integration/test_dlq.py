@@ -15,13 +15,6 @@ LONG = "x" * 50
 
 
 @pytest.fixture
-def table(kafka, prefix):
-    table = Table(prefix=prefix)
-    kafka.create(table.topic, 1)
-    return table
-
-
-@pytest.fixture
 def letters(kafka, prefix, table):
     return kafka.create(f"{prefix}.letters", 1)
 
@@ -274,18 +267,24 @@ def test_letters_of_one_record_count_once(sink, rejected, kafka, letters):
     assert listed(sink)["letters"] == 1
 
 
-def test_two_replays_at_once_apply_each_letter_once(sink, rejected, kafka, table, letters):
-    """Of a table without a key, where a second insert would be a second row."""
+def rejected_events(sink, rejected, kafka, table, letters, count):
+    """A table without a key, where a second insert would be a second row. All are refused, and would
+    not be any more."""
     keyless = Table("events", {"note": TEXT}, key=(), prefix=table.prefix)
     kafka.create(keyless.topic, 1)
     rejected.execute("create table events (note varchar(10), cdc_operation text, "
                      "cdc_timestamp timestamptz)")
-    kafka.produce([keyless.create({"note": f"{number} {LONG}"}) for number in range(200)])
+    kafka.produce([keyless.create({"note": f"{number} {LONG}"}) for number in range(count)])
     sink.write(pipeline(keyless), database=rejected, kafka=True, dead_letter={"topic": letters})
     daemon = sink.daemon()
-    daemon.await_that(lambda: 200 in stored(sink, rejected), what="the end")
+    daemon.await_that(lambda: count in stored(sink, rejected), what="the end")
     daemon.stop()
     rejected.execute("alter table events alter column note type text")
+    return keyless
+
+
+def test_two_replays_at_once_apply_each_letter_once(sink, rejected, kafka, table, letters):
+    keyless = rejected_events(sink, rejected, kafka, table, letters, 200)
     with ThreadPoolExecutor(2) as pool:
         both = list(pool.map(lambda _: replayed(sink, "--topic", keyless.topic), range(2)))
     assert sum(one["replayed"] for one in both) == 200, both
@@ -295,16 +294,7 @@ def test_two_replays_at_once_apply_each_letter_once(sink, rejected, kafka, table
 
 
 def test_killed_replay_goes_on_and_repeats_nothing(sink, rejected, kafka, table, letters, stack):
-    keyless = Table("events", {"note": TEXT}, key=(), prefix=table.prefix)
-    kafka.create(keyless.topic, 1)
-    rejected.execute("create table events (note varchar(10), cdc_operation text, "
-                     "cdc_timestamp timestamptz)")
-    kafka.produce([keyless.create({"note": f"{number} {LONG}"}) for number in range(1000)])
-    sink.write(pipeline(keyless), database=rejected, kafka=True, dead_letter={"topic": letters})
-    daemon = sink.daemon()
-    daemon.await_that(lambda: 1000 in stored(sink, rejected), what="the end")
-    daemon.stop()
-    rejected.execute("alter table events alter column note type text")
+    keyless = rejected_events(sink, rejected, kafka, table, letters, 1000)
     for turn in (1, 2, 3):
         process = subprocess.Popen([sink.binary, "dlq", "replay", "-c", sink.conf, "--topic",
                                     keyless.topic], env=stack.environment())

@@ -5,19 +5,8 @@ import json
 import time
 
 import pytest
-from lib.records import Table, pipeline
+from lib.records import Table, pipeline, row
 from lib.sink import Exit
-
-
-def row(number):
-    return {"id": number, "name": f"n{number}", "amount": 0}
-
-
-@pytest.fixture
-def table(kafka, prefix):
-    table = Table(prefix=prefix)
-    kafka.create(table.topic, 1)
-    return table
 
 
 def produce(kafka, table, numbers):
@@ -30,7 +19,6 @@ def ids(database):
 
 def stored(database):
     return list(database.offsets().values())
-
 
 
 def start(sink, database, table, properties=None, **kafka_settings):

@@ -7,11 +7,7 @@ import threading
 import time
 
 import pytest
-from lib.records import Table, pipeline
-
-
-def row(number):
-    return {"id": number, "name": f"n{number}", "amount": 0}
+from lib.records import Table, pipeline, row
 
 
 def lanes(daemon):

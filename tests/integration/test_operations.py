@@ -6,20 +6,11 @@ import socket
 import time
 
 import pytest
-from lib.records import Table, pipeline
+from lib.records import Table, pipeline, row
 from lib.sink import Exit, free_port
 from lib.waiting import wait_for
 
-
-def row(number):
-    return {"id": number, "name": f"n{number}", "amount": 0}
-
-
-@pytest.fixture
-def table(kafka, prefix):
-    table = Table(prefix=prefix)
-    kafka.create(table.topic, 2)
-    return table
+PARTITIONS = 2  # of the table's topic
 
 
 def produce(kafka, table, numbers):

@@ -6,15 +6,11 @@ import threading
 import psycopg2
 import pytest
 from lib.postgres import administer
-from lib.records import INT, TEXT, Table, pipeline
+from lib.records import INT, TEXT, Table, pipeline, row
 from lib.sink import Exit
 
 OTHERS = ("select pg_terminate_backend(pid) from pg_stat_activity where datname = '{0}' "
           "and application_name = 'ods-sink'")
-
-
-def row(number, amount=0):
-    return {"id": number, "name": f"n{number}", "amount": amount}
 
 
 class Blocker:

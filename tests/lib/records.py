@@ -14,6 +14,11 @@ DATE = {"type": "int32", "name": "io.debezium.time.Date", "version": 1}
 DATETIME = {"type": "int64", "name": "io.debezium.time.Timestamp", "version": 1}
 
 
+def row(number, amount=0):
+    """A row of the columns that a Table has unless it is told others."""
+    return {"id": number, "name": f"n{number}", "amount": amount}
+
+
 class Table:
     """A source table: columns {name: schema}, key columns, and its topic."""
 

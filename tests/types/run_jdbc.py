@@ -13,13 +13,12 @@ import datetime
 import json
 import sys
 import time
-import urllib.error
-import urllib.request
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
+from lib.connect import Connect  # noqa: E402
 from lib.kafka import Kafka  # noqa: E402
 from lib.postgres import administer, create_database  # noqa: E402
 from lib.stack import Stack  # noqa: E402
@@ -31,24 +30,6 @@ SINK = "Debezium JDBC sink 3.3.1.Final"
 TOGETHER = 12  # connectors at a time
 PATIENCE_S = 40
 SETTLED_S = 4  # all rows are there: what is to come of the update has come
-
-
-def rest(stack, method, path, body=None):
-    request = urllib.request.Request(
-        stack["CONNECT_URL"] + path, method=method,
-        data=json.dumps(body).encode() if body is not None else None,
-        headers={"Content-Type": "application/json"})
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    for _ in range(300):
-        try:
-            with opener.open(request, timeout=60) as answer:
-                text = answer.read()
-                return json.loads(text) if text else None
-        except urllib.error.HTTPError as error:
-            if error.code not in (404, 409):  # it rebalances, or has not heard of it yet
-                raise RuntimeError(f"Kafka Connect: {error.code} {error.read()!r}") from error
-            time.sleep(0.2)
-    raise RuntimeError(f"Kafka Connect does not answer {method} {path}")
 
 
 def connector(stack, database, topic, table):
@@ -66,9 +47,9 @@ def connector(stack, database, topic, table):
         "value.converter.replace.null.with.default": "false"}
 
 
-def failure(stack, name):
+def failure(connect, name):
     """The last cause of a task that has ended, or None."""
-    for task in rest(stack, "GET", f"/connectors/{name}/status")["tasks"]:
+    for task in connect.insist("GET", f"/connectors/{name}/status")["tasks"]:
         if task["state"] == "FAILED":
             lines = task.get("trace", "").splitlines()
             causes = [line for line in lines if line.startswith("Caused by: ")] or lines[:1]
@@ -76,13 +57,13 @@ def failure(stack, name):
     return None
 
 
-def outcome(stack, database, number, started):
+def outcome(connect, database, number, started):
     """What became of one case so far; None: too early to tell."""
     rows = dict(database.execute(f"select id, v::text from case_{number}"))
     complete = len(rows) == 3 and rows[1] is not None and rows[2] is not None
     if complete:
         return {"became": rows[1]} if rows[1] == rows[2] else {"became": [rows[1], rows[2]]}
-    cause = failure(stack, f"case-{number}")
+    cause = failure(connect, f"case-{number}")
     if cause:
         return {"stopped": cause}
     waited = time.monotonic() - started
@@ -93,21 +74,23 @@ def outcome(stack, database, number, started):
 
 def run(stack, database, chosen):
     results = {}
+    connect = Connect(stack["CONNECT_URL"])
     for start in range(0, len(chosen), TOGETHER):
         some = chosen[start:start + TOGETHER]
         for number in some:
-            rest(stack, "PUT", f"/connectors/case-{number}/config",
-                 connector(stack, database, f"types.public.case_jdbc_{number}", f"case_{number}"))
+            topic = f"types.public.case_jdbc_{number}"
+            connect.insist("PUT", f"/connectors/case-{number}/config",
+                           connector(stack, database, topic, f"case_{number}"))
         started, waiting = time.monotonic(), set(some)
         while waiting:
             time.sleep(0.5)
             for number in sorted(waiting):
-                result = outcome(stack, database, number, started)
+                result = outcome(connect, database, number, started)
                 if result is not None:
                     results[CASES[number].name] = result
                     waiting.discard(number)
         for number in some:
-            rest(stack, "DELETE", f"/connectors/case-{number}")
+            connect.insist("DELETE", f"/connectors/case-{number}")
         print(f"{start + len(some)} of {len(chosen)} cases, {time.monotonic() - started:.0f} s",
               flush=True)
     return results

@@ -8,40 +8,17 @@ which inserts. What it has done is known by the offsets that it commits to Kafka
 
 import json
 import time
-import urllib.error
-import urllib.request
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
+from lib.connect import Connect
 from lib.waiting import wait_for
-
 
 from .faults import FAULTS, Fault
 from .world import KAFKA, Stuck, World
 
 PATIENCE_S = 600
 RESTARTS = 5  # of a task that fails again without getting any further
-
-
-class Connect:
-    def __init__(self, url):
-        self.url = url
-
-    def call(self, method, path, body=None):
-        request = urllib.request.Request(
-            self.url + path, method=method, headers={"Content-Type": "application/json"},
-            data=None if body is None else json.dumps(body).encode())
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with opener.open(request, timeout=60) as answer:
-            text = answer.read()
-            return json.loads(text) if text else None
-
-    def try_call(self, *arguments):
-        """None while the worker rebalances, starts, or is not there."""
-        try:
-            return self.call(*arguments)
-        except (urllib.error.URLError, ConnectionError, TimeoutError):
-            return None
 
 
 class JdbcWorld(World):
