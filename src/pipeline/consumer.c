@@ -23,8 +23,9 @@
 /* For lag monitoring only, so no oftener than Kafka's own clients: a commit that meets a rebalance
  * under way carries an old generation, and librdkafka then gives all partitions up. */
 #define COMMIT_US    INT64_C(5000000)
-#define IDLE_WAIT_MS INT64_C(150) /* for kafka_prod() */
+#define IDLE_WAIT_MS INT64_C(100) /* for kafka_prod() */
 #define FOLLOW_US    INT64_C(300000)
+#define TURN_WAIT_MS INT64_C(10) /* for join_in_turn() */
 #define STARVED_US   INT64_C(1000000)
 
 static void push_filling(struct lane *lane)
@@ -342,6 +343,8 @@ static void doze(struct lane *lane)
     int64_t wait_ms = rebalance_due_ms(lane, IDLE_WAIT_MS);
     if (wait_ms > kafka_patience_ms(lane->source))
         wait_ms = kafka_patience_ms(lane->source);
+    if (lane->join_at_us && wait_ms > TURN_WAIT_MS)
+        wait_ms = TURN_WAIT_MS;
     if (lane->filling && lane->filling->range_count && lane->idle_count) {
         int64_t left_ms = atomic_load(&lane->limits->max_wait_ms) - age_ms(lane->filling);
         if (left_ms < wait_ms)
@@ -353,10 +356,11 @@ static void doze(struct lane *lane)
 /* One lane goes ahead. A member that joins while the first one's round is not over yet makes it
  * fail, and librdkafka waits a second before it joins again; in that time nobody has partitions. A
  * moment later the first lane has them all and works until it shares them. (Brokers that hold the
- * first round open, as by default, see all lanes in it.) */
+ * first round open, as by default, see all lanes in it: so nobody waits for long.) */
 static void join_in_turn(struct lane *lane)
 {
-    if (!lane->join_at_us || time_monotonic_us() < lane->join_at_us)
+    if (!lane->join_at_us ||
+        (time_monotonic_us() < lane->join_at_us && !atomic_load(&lane->shared->led)))
         return;
     lane->join_at_us = 0;
     kafka_join(lane->source);
@@ -416,7 +420,7 @@ void *consumer_main(void *context)
     pthread_mutex_unlock(&lane->mutex);
     atomic_store(&lane->ended, true);
     uint64_t one = 1;
-    ssize_t sent = write(lane->finished_fd, &one, sizeof one);
+    ssize_t sent = write(lane->shared->finished_fd, &one, sizeof one);
     (void) sent;
     return NULL;
 }

@@ -96,7 +96,7 @@ static enum ods_status open_plugins(struct lane *lane, int *exit_code, struct er
                              "pipeline \"%s\" reads \"%s\", which is dead_letter.topic: its bad "
                              "records would come back for ever",
                              pipeline->name, lane->settings->dead_letter.topic);
-    struct decoder_config decoder_config = {.pipeline = pipeline, .schema = lane->schema};
+    struct decoder_config decoder_config = {.pipeline = pipeline, .schema = lane->shared->schema};
     status = decoder->open(&lane->decoder, &decoder_config, error);
     if (status != ODS_OK)
         return status;
@@ -170,8 +170,8 @@ static struct lane *lane_new(void)
 
 enum ods_status lane_start(struct lane **out, const struct settings *settings,
                            const struct pipeline_settings *pipeline,
-                           const struct lane_limits *limits, struct source_schema *schema,
-                           size_t index, int finished_fd, int *exit_code, struct error *error)
+                           struct lane_shared *shared, size_t index, int *exit_code,
+                           struct error *error)
 {
     enum ods_status status;
     struct lane *lane = lane_new();
@@ -182,11 +182,10 @@ enum ods_status lane_start(struct lane **out, const struct settings *settings,
     lane->settings = settings;
     lane->pipeline = pipeline;
     lane->target = settings_target(settings, pipeline->target);
-    lane->limits = limits;
-    lane->schema = schema;
+    lane->shared = shared;
+    lane->limits = shared->limits;
     lane->index = index;
     lane->patience = -1;
-    lane->finished_fd = finished_fd;
     snprintf(lane->index_text, sizeof lane->index_text, "%zu", index);
     if (lane->wake_fd < 0)
         status = error_set(error, ODS_FATAL, "eventfd: out of file descriptors");

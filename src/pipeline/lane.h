@@ -30,13 +30,19 @@ void lane_limits_set(struct lane_limits *limits, const struct settings *settings
 struct lane;
 struct source_schema;
 
-/* The settings, limits and schema (NULL: no schema topic) outlive the lane; finished_fd is an
- * eventfd that is written to when the lane ends by itself. Opens the plug-ins and starts the
- * threads; does not wait for anything. *exit_code says what kind of failure (enum cli_exit). */
+/* What the lanes of a pipeline have in common. */
+struct lane_shared {
+    const struct lane_limits *limits;
+    struct source_schema *schema; /* of the schema topic, NULL: none is followed */
+    int finished_fd;              /* an eventfd, written to when a lane ends by itself */
+    atomic_bool led;              /* a lane has had its answer from the group */
+};
+
+/* The settings and what is shared outlive the lane. Opens the plug-ins and starts the threads; does
+ * not wait for anything. *exit_code says what kind of failure (enum cli_exit). */
 enum ods_status lane_start(struct lane **lane, const struct settings *settings,
-                           const struct pipeline_settings *pipeline,
-                           const struct lane_limits *limits, struct source_schema *schema,
-                           size_t index, int finished_fd, int *exit_code, struct error *error);
+                           const struct pipeline_settings *pipeline, struct lane_shared *shared,
+                           size_t index, int *exit_code, struct error *error);
 void lane_stop(struct lane *lane);    /* finish what is filled, then end */
 void lane_abandon(struct lane *lane); /* end now; what is not applied will be read again */
 bool lane_ended(const struct lane *lane);

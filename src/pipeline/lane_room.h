@@ -27,11 +27,10 @@ struct lane {
     const struct settings *settings;
     const struct pipeline_settings *pipeline;
     const struct target_settings *target;
+    struct lane_shared *shared;
     const struct lane_limits *limits;
-    struct source_schema *schema; /* of the schema topic, NULL: none is followed */
     size_t index;
     char index_text[24];
-    int finished_fd;
     int wake_fd; /* wakes the consumer: Kafka's queue, a batch that is back, stop */
     struct queue *queue;
     struct slot slots[QUEUE_MAX]; /* the last one is the request's */

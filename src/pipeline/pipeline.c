@@ -32,6 +32,7 @@
 
 struct pipelines {
     struct lane_limits limits;
+    struct lane_shared *shared; /* one a pipeline */
     struct lane **lanes;
     size_t count, capacity;
     struct follower **followers; /* of those that have a schema topic */
@@ -49,7 +50,8 @@ static size_t count_lanes(const struct settings *settings)
 }
 
 static enum ods_status start_pipeline(struct pipelines *pipelines, const struct settings *settings,
-                                      const struct pipeline_settings *pipeline, int *exit_code,
+                                      const struct pipeline_settings *pipeline,
+                                      struct lane_shared *shared, int *exit_code,
                                       struct error *error)
 {
     struct follower *follower = NULL;
@@ -59,11 +61,13 @@ static enum ods_status start_pipeline(struct pipelines *pipelines, const struct 
             return status;
         pipelines->followers[pipelines->follower_count++] = follower;
     }
+    shared->limits = &pipelines->limits;
+    shared->schema = follower_schema(follower);
+    shared->finished_fd = pipelines->finished_fd;
     for (size_t i = 0; i < (size_t) pipeline->lanes; i++) {
         struct lane *lane;
         enum ods_status status =
-            lane_start(&lane, settings, pipeline, &pipelines->limits, follower_schema(follower), i,
-                       pipelines->finished_fd, exit_code, error);
+            lane_start(&lane, settings, pipeline, shared, i, exit_code, error);
         if (status != ODS_OK)
             return status;
         pipelines->lanes[pipelines->count++] = lane;
@@ -82,7 +86,8 @@ static enum ods_status start_all(struct pipelines *pipelines, const struct setti
     if (*settings->http.listen)
         status = http_open(&pipelines->http, settings->http.listen, error);
     for (size_t i = 0; i < settings->pipeline_count && status == ODS_OK; i++)
-        status = start_pipeline(pipelines, settings, &settings->pipelines[i], exit_code, error);
+        status = start_pipeline(pipelines, settings, &settings->pipelines[i], &pipelines->shared[i],
+                                exit_code, error);
     if (status == ODS_OK && pipelines->http) {
         *exit_code = CLI_INTERNAL;
         status = http_start(pipelines->http, pipelines->lanes, pipelines->count, error);
@@ -100,11 +105,13 @@ enum ods_status pipelines_start(struct pipelines **out, const struct settings *s
         return error_set(error, ODS_FATAL, "out of memory for the pipelines");
     lane_limits_set(&pipelines->limits, settings);
     pipelines->capacity = count_lanes(settings);
+    pipelines->shared = calloc(settings->pipeline_count + 1, sizeof(struct lane_shared));
     pipelines->lanes = calloc(pipelines->capacity + 1, sizeof(struct lane *));
     pipelines->followers = calloc(settings->pipeline_count + 1, sizeof(struct follower *));
     pipelines->finished_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     enum ods_status status;
-    if (!pipelines->lanes || !pipelines->followers || pipelines->finished_fd < 0)
+    if (!pipelines->shared || !pipelines->lanes || !pipelines->followers ||
+        pipelines->finished_fd < 0)
         status = error_set(error, ODS_FATAL, "out of memory or file descriptors for the pipelines");
     else
         status = start_all(pipelines, settings, exit_code, error);
@@ -176,6 +183,7 @@ int pipelines_join(struct pipelines *pipelines)
     if (pipelines->finished_fd >= 0)
         close(pipelines->finished_fd);
     free(pipelines->lanes);
+    free(pipelines->shared);
     free(pipelines->followers);
     free(pipelines);
     return exit_code;

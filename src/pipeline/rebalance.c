@@ -24,6 +24,7 @@ void rebalance_assigned(void *context, const rd_kafka_topic_partition_list_t *pa
 {
     struct lane *lane = context;
     atomic_fetch_add(&lane->metrics.rebalances, 1);
+    atomic_store(&lane->shared->led, true);
     for (int i = 0; i < partitions->cnt; i++)
         if (!assignment_add(&lane->assignment, partitions->elems[i].topic,
                             partitions->elems[i].partition)) {

@@ -28,7 +28,7 @@
 #define LOOK_TIMEOUT_MS     1000
 #define GIVING_US           INT64_C(30000000) /* a rebalance that takes partitions is over by then */
 #define PROBE_US            INT64_C(5000000) /* between two questions whether a broker is there */
-#define PROD_US             INT64_C(150000)
+#define PROD_US             INT64_C(100000)
 #define NUDGE_BYTES         262144 /* taken since fetching was last asked for */
 #define NUDGE_BACKLOG       100    /* messages that must have waited, for an empty queue to count */
 #define NUDGE_TIMEOUT_MS    1      /* the request wakes the thread; its answer is of no use */

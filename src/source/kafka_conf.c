@@ -86,7 +86,7 @@ static const char *const consumer_defaults[] = {
     /* A member that dies is missed for so long; one that hangs is fenced by the target anyway. */
     "session.timeout.ms", "10000",
     /* The answer says that another member joins: until then its partitions stand still. */
-    "heartbeat.interval.ms", "300",
+    "heartbeat.interval.ms", "100",
     "isolation.level", "read_committed",
     "queued.max.messages.kbytes", "6144",
     "queued.min.messages", "100000",

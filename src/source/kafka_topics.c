@@ -7,6 +7,8 @@
 
 #include "source/kafka.h"
 
+#define MANY_NAMES 16 /* so many questions cost more than one for all topics */
+
 struct pattern {
     char *name;
     regex_t regex;
@@ -139,7 +141,7 @@ static void take(const struct kafka_topics *topics, const struct rd_kafka_metada
     }
 }
 
-/* Names alone are asked for one by one: a cluster may have thousands of other topics. */
+/* For one topic, or for all there are. */
 static bool ask_for(const struct kafka_topics *topics, rd_kafka_t *rk, const char *name,
                     rd_kafka_topic_partition_list_t *known, rd_kafka_topic_partition_list_t *found,
                     int timeout_ms)
@@ -158,19 +160,33 @@ static bool ask_for(const struct kafka_topics *topics, rd_kafka_t *rk, const cha
     return true;
 }
 
+/* Names alone: only what is missing is asked for, one by one, since a cluster may have thousands of
+ * other topics. librdkafka itself notices when one goes. */
+static bool ask_for_names(const struct kafka_topics *topics, rd_kafka_t *rk,
+                          rd_kafka_topic_partition_list_t *known,
+                          rd_kafka_topic_partition_list_t *found, int timeout_ms)
+{
+    bool answered = true;
+    for (size_t i = 0; answered && i < topics->wanted.count; i++) {
+        const char *name = topics->wanted.items[i].name;
+        if (contains(known, name) && !contains(found, name))
+            rd_kafka_topic_partition_list_add(found, name, RD_KAFKA_PARTITION_UA);
+        else if (!contains(found, name))
+            answered = ask_for(topics, rk, name, NULL, found, timeout_ms);
+    }
+    return answered;
+}
+
 rd_kafka_topic_partition_list_t *kafka_topics_look(const struct kafka_topics *topics,
                                                    rd_kafka_t *rk,
                                                    rd_kafka_topic_partition_list_t *known,
                                                    int timeout_ms)
 {
+    size_t missing = topics->wanted.count - (size_t) (known ? known->cnt : 0);
     rd_kafka_topic_partition_list_t *found = rd_kafka_topic_partition_list_new(8);
-    bool answered = true;
-    if (topics->by_regex)
-        answered = ask_for(topics, rk, NULL, known, found, timeout_ms);
-    for (size_t i = 0; !topics->by_regex && answered && i < topics->wanted.count; i++)
-        if (!contains(found, topics->wanted.items[i].name))
-            answered = ask_for(topics, rk, topics->wanted.items[i].name, known, found, timeout_ms);
-    if (answered)
+    if (topics->by_regex || missing > MANY_NAMES
+            ? ask_for(topics, rk, NULL, known, found, timeout_ms)
+            : ask_for_names(topics, rk, known, found, timeout_ms))
         return found;
     rd_kafka_topic_partition_list_destroy(found);
     return NULL;
