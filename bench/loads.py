@@ -68,10 +68,10 @@ LOADS = {load.name: load for load in (
     Load("snapshot", "a snapshot's creates into an empty table", mix="snapshot"),
     Load("hot", "updates of 100 keys", mix="hot"),
     Load("wide", "mix, 200 columns", table="wide", events=72_000),
-    Load("tables", "mix over 500 tables evenly", tables=500, partitions=1),
+    Load("tables", "mix over {tables} tables evenly", tables=500, partitions=1),
     Load("toast", "mix, a third of the updates without the large columns", table="documents",
          events=180_000),
-    Load("bigtable", "mix onto a table of 10 million rows", preload=10_000_000),
+    Load("bigtable", "mix onto a table of {preload:,} rows", preload=10_000_000),
 )}
 
 
@@ -95,7 +95,11 @@ def choose(names: list[str], scale: float) -> list[Load]:
         load = replace(load, name=name, wire=wire or load.wire,
                        events=max(2000, int(load.events * scale)),
                        preload=load.preload if scale > 0.1 else int(load.preload * scale))
-        chosen.append(replace(load, **{field: int(number)}) if change else load)
+        load = replace(load, **{field: int(number)}) if change else load
+        about = load.about.format(tables=load.tables, preload=load.preload)
+        if field == "partitions":
+            about += f", {number} partitions"
+        chosen.append(replace(load, about=about))
     return chosen
 
 

@@ -1,7 +1,8 @@
 """docs/reliability.md from what `scripts/test --faults` has measured: the figures go from its result
 files to docs/reliability.json, and from there into the page's tables. Nothing is written by hand.
 
-publish.py [RESULTS]    take over the results of a run (default: build/faults), and write the page
+publish.py [RESULTS]    take over the results of a run (default: build/faults), and write the page;
+                        what the run did not repeat stays, with its day
 """
 
 import json
@@ -131,6 +132,9 @@ def main():
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "build" / "faults"
     data = gather(folder)
     assert data["results"], f"no results in {folder}: run scripts/test --faults first"
+    if DATA.exists():
+        earlier = json.loads(DATA.read_text())["results"]
+        data["results"] = dict(sorted({**earlier, **data["results"]}.items()))
     DATA.write_text(json.dumps(data, indent=1, ensure_ascii=False) + "\n")
     PAGE.write_text(render(data, PAGE.read_text()))
     print(f"{PAGE.relative_to(ROOT)}: {len(data['results'])} results")
