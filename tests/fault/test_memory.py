@@ -117,6 +117,7 @@ def test_more_columns_than_a_table_has(sink, database, kafka, prefix):
 def test_thousands_of_tables(sink, database, kafka, prefix, report):
     """All in one topic. What is kept of each is small; the metrics have none of them."""
     count = int(os.environ.get("ODS_TEST_TABLES", 1000))
+    patience_s = max(300, count // 10)
     tables = [Table(f"t{number}", prefix=prefix) for number in range(count)]
     topic = kafka.create(f"{prefix}.all", 2)
     sink.write(pipeline(topic), database=database, kafka=True)
@@ -128,11 +129,11 @@ def test_thousands_of_tables(sink, database, kafka, prefix, report):
         kafka.produce(records)
 
     change(0)
-    daemon.await_that(lambda: stored(database) == count, 300, "a row in each")
+    daemon.await_that(lambda: stored(database) == count, patience_s, "a row in each")
     page = len(daemon.get("/metrics")[1])
     first = daemon.peak_rss_bytes()
     change(1)
-    daemon.await_that(lambda: stored(database) == 2 * count, 300, "two rows in each")
+    daemon.await_that(lambda: stored(database) == 2 * count, patience_s, "two rows in each")
     peak = daemon.peak_rss_bytes()
     report(f"{count} tables: peak {first // MIB}, then {peak // MIB} MiB; /metrics {page} bytes")
     assert page < 40_000
