@@ -16,9 +16,9 @@ HEAD = """\
 <!-- Written by tests/types/make_docs.py from tests/types/types_cases.py; the test suite compares. -->
 
 A value keeps its meaning or is refused. It is converted by what the source says it is and what the
-target's column takes; what no rule knows meets PostgreSQL's own input function. Nothing is rounded,
-cut or wrapped: a value that the column can't hold exactly makes its record a dead letter that names
-column and reason.
+target's column takes; what no rule knows meets PostgreSQL's own input function. Nothing is cut or
+wrapped, and nothing rounded but nanoseconds (`inexact`, below): a value that the column can't hold
+exactly makes its record a dead letter that names column and reason.
 
 ## source_types
 
