@@ -19,6 +19,8 @@ struct shape {
     const char *table;
     const char *connector; /* "mysql", "postgresql", … or "" when the record does not say */
     bool typed;            /* a schema came with the record: column types are known */
+    bool literal;          /* values stand in the record as they read: JSON as itself, decimals and
+                              bits as numbers, sets as arrays; only bytes are coded, in base64 */
     uint32_t column_count;
     const struct column *columns;
     uint32_t key_count;  /* 0: the table has no key */

@@ -291,6 +291,6 @@ int cli_decode(int argc, char **argv)
     if (!path)
         return cli_usage("decode", "FILE is missing ('-' is standard input)");
     if (!decoder_find(format))
-        return cli_usage("decode", "no format '%s'", format);
+        return cli_usage("decode", "no format '%s' (`ods-sink reference` lists them)", format);
     return decode(decoder_find(format), path);
 }

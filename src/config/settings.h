@@ -96,6 +96,7 @@ enum keyless { KEYLESS_MATCH_BEFORE, KEYLESS_APPEND, KEYLESS_REJECT };
 
 enum name_case { NAME_KEEP, NAME_LOWER };
 enum nul { NUL_REJECT, NUL_STRIP };             /* U+0000 in text, which PostgreSQL does not have */
+enum zero_dates { ZERO_DATES_NULL, ZERO_DATES_REJECT };
 /* What may lose digits that its column does not have. */
 enum inexact { INEXACT_REJECT, INEXACT_NANOSECONDS, INEXACT_ROUND };
 
@@ -115,6 +116,7 @@ struct table_settings {
     enum on_truncate on_truncate;
     enum keyless keyless;
     enum nul nul;
+    enum zero_dates zero_dates;
     enum inexact inexact;
     const char *cdc_operation; /* column names; "": off */
     const char *cdc_timestamp;

@@ -24,6 +24,7 @@ static const char *const on_deletes[] = {"soft", "hard", "ignore", NULL};
 static const char *const evolves[] = {"none", "add", "widen", "full", NULL};
 static const char *const folds[] = {"keep", "lower", NULL};
 static const char *const nuls[] = {"reject", "strip", NULL};
+static const char *const zero_dateses[] = {"null", "reject", NULL};
 static const char *const inexacts[] = {"reject", "nanoseconds", "round", NULL};
 static const char *const on_truncates[] = {"ignore", "apply", NULL};
 static const char *const keylesses[] = {"match_before", "append", "reject", NULL};
@@ -188,7 +189,8 @@ const struct setting settings_table[] = {
             "that appear later and match are read too. An expression also matches longer names "
             "unless it ends in `$`."},
     {SCOPE_PIPELINE, "format", SETTING_STRING, AT(pipeline_settings, format), "debezium", .min = 1,
-     .max = 200, .doc = "How the records are written."},
+     .max = 200, .doc = "How the records are written. `debezium`: JSON of Debezium, in each of its shapes. "
+            "`maxwell`: JSON of Maxwell."},
     {SCOPE_PIPELINE, "target", SETTING_STRING, AT(pipeline_settings, target), "",
      .inherits = "the only target", .max = 200, .doc = "Name of a target in `ods-sink.conf`."},
     {SCOPE_PIPELINE, "group_id", SETTING_STRING, AT(pipeline_settings, group_id), "",
@@ -218,7 +220,7 @@ const struct setting settings_table[] = {
     {SCOPE_PIPELINE, "source.schema_topic", SETTING_STRING,
      AT(pipeline_settings, source.schema_topic), "", .max = 249,
      .doc = "The MySQL or MariaDB connector's schema-change topic, named like its `topic.prefix` "
-            "(`include.schema.changes`). It gives the columns of records without schema their "
+            "(`include.schema.changes`), or the topic of Maxwell's DDL (`ddl_kafka_topic`). It gives the columns of records without schema their "
             "types, each record those of its time; `source_types` of a table goes before."},
     {SCOPE_PIPELINE, "source.unavailable_value", SETTING_STRING,
      AT(pipeline_settings, source.unavailable_value), "__debezium_unavailable_value", .max = 1000,
@@ -278,6 +280,12 @@ const struct setting settings_table[] = {
      .doc = "A text that holds the character U+0000, which PostgreSQL's text types don't have. "
             "`reject`: its record is a dead letter. `strip`: the character is left out, and the "
             "metric `nul_stripped_total` counts the value."},
+    {SCOPE_TABLE, "zero_dates", SETTING_ENUM, AT(table_settings, zero_dates), "null",
+     .choices = zero_dateses,
+     .doc = "A date of MySQL with a zero month or day, as 0000-00-00, that came as text and has no "
+            "place in a date or timestamp column. `null`: it becomes NULL, and the metric "
+            "`zero_dates_total` counts it. `reject`: its record is a dead letter, as it always is "
+            "in a key."},
     {SCOPE_TABLE, "inexact", SETTING_ENUM, AT(table_settings, inexact), "nanoseconds",
      .choices = inexacts,
      .doc = "A number or time with more digits than the target's column has, as 1.005 for "

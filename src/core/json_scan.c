@@ -467,3 +467,22 @@ bool json_end(struct json_scan *scan)
     json_space(scan);
     return scan->at == scan->end || json_fail(scan, "more text behind the value");
 }
+
+const char *json_found(const struct json_scan *scan)
+{
+    char first = json_peek(scan);
+    if (scan->at == scan->end)
+        return "nothing";
+    switch (first) {
+    case '\0':
+        return "something that is not JSON (it begins with a zero byte: is it Avro?)";
+    case '"':
+        return "a JSON string";
+    case '[':
+        return "a JSON array";
+    default:
+        return (first >= '0' && first <= '9') || first == '-' ? "a JSON number"
+               : first == 't' || first == 'f'                 ? "a JSON boolean"
+                                                              : "something that is not JSON";
+    }
+}

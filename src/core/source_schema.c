@@ -1,8 +1,9 @@
 /* Schema-change records into versions of tables. See source_schema.h.
  *
- * Format: Debezium's documentation of its MySQL connector, "schema change topic": tableChanges has
+ * Formats: Debezium's documentation of its MySQL connector, "schema change topic": tableChanges has
  * each table that a statement touched, whole, as it is afterwards. Of other connectors' topics
- * nothing is taken, as their type names mean other things.
+ * nothing is taken, as their type names mean other things. And Maxwell's documentation, "DDL
+ * events": def has the table, as it is afterwards.
  */
 #include "core/source_schema.h"
 
@@ -160,7 +161,22 @@ static long whole_number(yyjson_val *value)
     return yyjson_is_int(value) ? (long) yyjson_get_sint(value) : -1;
 }
 
-/* False: it has no type that a text could say; the record's value tells what it is. */
+/* A type by MySQL's name of it. False: it is none that a text could say; the record's value tells
+ * what it is. */
+static bool find_type(const struct source_schema *store, char *name, long length, long scale,
+                      char *out, size_t size)
+{
+    cut_word(name, " zerofill");
+    for (int pass = 0; pass < 2; pass++) { /* the second for a decimal or float without sign */
+        for (size_t i = 0; i < sizeof known_types / sizeof *known_types; i++)
+            if (strcasecmp(name, known_types[i].name) == 0)
+                return put_type(out, size, known_types[i].type, known_types[i].form, length, scale,
+                                store);
+        cut_word(name, " unsigned");
+    }
+    return false;
+}
+
 static bool type_of(const struct source_schema *store, yyjson_val *column, char *out, size_t size)
 {
     const char *given = yyjson_get_str(yyjson_obj_get(column, "typeName"));
@@ -168,16 +184,34 @@ static bool type_of(const struct source_schema *store, yyjson_val *column, char 
     if (!given || strlen(given) >= sizeof name)
         return false;
     memcpy(name, given, strlen(given) + 1);
-    cut_word(name, " zerofill");
-    for (int pass = 0; pass < 2; pass++) { /* the second for a decimal or float without sign */
-        for (size_t i = 0; i < sizeof known_types / sizeof *known_types; i++)
-            if (strcasecmp(name, known_types[i].name) == 0)
-                return put_type(out, size, known_types[i].type, known_types[i].form,
-                                whole_number(yyjson_obj_get(column, "length")),
-                                whole_number(yyjson_obj_get(column, "scale")), store);
-        cut_word(name, " unsigned");
+    return find_type(store, name, whole_number(yyjson_obj_get(column, "length")),
+                     whole_number(yyjson_obj_get(column, "scale")), out, size);
+}
+
+/* Maxwell tells the sign beside the type, and of a decimal's digits and a bit's length nothing. Its
+ * rows have both as numbers. */
+static bool maxwell_type_of(const struct source_schema *store, yyjson_val *column, char *out,
+                            size_t size)
+{
+    const char *given = yyjson_get_str(yyjson_obj_get(column, "type"));
+    bool is_unsigned = yyjson_is_false(yyjson_obj_get(column, "signed"));
+    bool binary = yyjson_equals_str(yyjson_obj_get(column, "charset"), "binary");
+    char name[NAME_BYTES];
+    if (!given)
+        return false;
+    if (strcasecmp(given, "decimal") == 0 || strcasecmp(given, "numeric") == 0)
+        given = "number";
+    else if (strcasecmp(given, "bit") == 0)
+        given = "decimal(20,0)";
+    else if (binary && (strcasestr(given, "char") || strcasestr(given, "text")))
+        given = "bytes";
+    else {
+        int written = snprintf(name, sizeof name, "%s%s", given, is_unsigned ? " unsigned" : "");
+        return written > 0 && (size_t) written < sizeof name &&
+               find_type(store, name, whole_number(yyjson_obj_get(column, "column-length")), -1,
+                         out, size);
     }
-    return false;
+    return (size_t) snprintf(out, size, "%s", given) < size;
 }
 
 /* --- versions ------------------------------------------------------------------------------- */
@@ -211,7 +245,17 @@ static const char *labels_of(struct blocks *blocks, yyjson_val *values)
     return out;
 }
 
-static bool read_column(struct source_schema *store, yyjson_val *from, struct known_column *column)
+/* Where a format keeps what is read of a column. */
+struct column_format {
+    const char *labels;
+    bool (*type_of)(const struct source_schema *store, yyjson_val *column, char *out, size_t size);
+};
+
+static const struct column_format debezium_columns = {"enumValues", type_of};
+static const struct column_format maxwell_columns = {"enum-values", maxwell_type_of};
+
+static bool read_column(struct source_schema *store, const struct column_format *format,
+                        yyjson_val *from, struct known_column *column)
 {
     char type[TYPE_BYTES];
     yyjson_val *name = yyjson_obj_get(from, "name");
@@ -221,8 +265,8 @@ static bool read_column(struct source_schema *store, yyjson_val *from, struct kn
     column->name_length = yyjson_get_len(name);
     column->name = blocks_strndup(&store->blocks, yyjson_get_str(name), column->name_length);
     column->fact.optional = !yyjson_is_bool(optional) || yyjson_get_bool(optional);
-    column->fact.allowed = labels_of(&store->blocks, yyjson_obj_get(from, "enumValues"));
-    if (type_of(store, from, type, sizeof type))
+    column->fact.allowed = labels_of(&store->blocks, yyjson_obj_get(from, format->labels));
+    if (format->type_of(store, from, type, sizeof type))
         column->fact.type = blocks_strndup(&store->blocks, type, strlen(type));
     return column->name;
 }
@@ -237,7 +281,8 @@ static const struct known_column *find_column(const struct known_column *columns
 }
 
 /* A column that is gone stays known: records from before may still come. */
-static struct source_version *read_version(struct source_schema *store, yyjson_val *list,
+static struct source_version *read_version(struct source_schema *store,
+                                           const struct column_format *format, yyjson_val *list,
                                            const struct source_version *older, int64_t from_us)
 {
     struct blocks *blocks = &store->blocks;
@@ -249,9 +294,11 @@ static struct source_version *read_version(struct source_schema *store, yyjson_v
     if (!version || !columns)
         return NULL;
     *version = (struct source_version){.from_us = from_us, .columns = columns, .older = older};
-    yyjson_arr_foreach(
-        list, index, max,
-        item) if (!read_column(store, item, &columns[version->column_count++])) return NULL;
+    yyjson_arr_foreach(list, index, max, item)
+    {
+        if (!read_column(store, format, item, &columns[version->column_count++]))
+            return NULL;
+    }
     size_t now = version->column_count;
     for (size_t i = 0; i < kept; i++)
         if (!find_column(columns, now, older->columns[i].name, older->columns[i].name_length))
@@ -348,26 +395,51 @@ static bool read_id(const char *id, char *database, char *name, size_t size)
     return id && !*id && *name;
 }
 
-static bool take_table(struct source_schema *store, yyjson_val *change, int64_t from_us)
+static bool take_version(struct source_schema *store, const struct column_format *format,
+                         const char *database, const char *name, yyjson_val *columns,
+                         int64_t from_us)
 {
-    char database[512], name[512];
-    yyjson_val *columns = yyjson_obj_get(yyjson_obj_get(change, "table"), "columns");
-    if (!yyjson_is_arr(columns)) /* a table that was dropped: its records may still come */
-        return true;
-    if (!read_id(yyjson_get_str(yyjson_obj_get(change, "id")), database, name, sizeof name))
-        return false;
     struct table *table = find_table(store, database, strlen(database), name, strlen(name));
     if (!table)
         table = add_table(store, database, name);
     if (!table)
         return false;
-    struct source_version *version = read_version(store, columns, table->latest, from_us);
+    struct source_version *version = read_version(store, format, columns, table->latest, from_us);
     if (!version)
         return false;
     /* A connector that starts again tells its tables again. */
     if (!same_version(table->latest, version))
         table->latest = version;
     return true;
+}
+
+static bool take_table(struct source_schema *store, yyjson_val *change, int64_t from_us)
+{
+    char database[512], name[512];
+    yyjson_val *columns = yyjson_obj_get(yyjson_obj_get(change, "table"), "columns");
+    if (!yyjson_is_arr(columns)) /* a table that was dropped: its records may still come */
+        return true;
+    return read_id(yyjson_get_str(yyjson_obj_get(change, "id")), database, name, sizeof name) &&
+           take_version(store, &debezium_columns, database, name, columns, from_us);
+}
+
+/* *count: how many tables the record tells of; of a row or another statement none. */
+static bool take_maxwell(struct source_schema *store, yyjson_val *record, unsigned *count)
+{
+    yyjson_val *table = yyjson_obj_get(record, "def"), *ts = yyjson_obj_get(record, "ts");
+    yyjson_val *columns = yyjson_obj_get(table, "columns");
+    const char *database = yyjson_get_str(yyjson_obj_get(table, "database"));
+    const char *name = yyjson_get_str(yyjson_obj_get(table, "table"));
+    int64_t from_us = INT64_MIN;
+    if (!yyjson_is_obj(table))
+        return true;
+    if (!yyjson_is_arr(columns) || !database || !name)
+        return false;
+    if (!yyjson_is_int(ts) ||
+        __builtin_mul_overflow(yyjson_get_sint(ts), INT64_C(1000), &from_us))
+        from_us = INT64_MIN;
+    ++*count;
+    return take_version(store, &maxwell_columns, database, name, columns, from_us);
 }
 
 static int64_t time_of(yyjson_val *payload)
@@ -418,6 +490,9 @@ enum ods_status source_schema_learn(struct source_schema *store, const char *val
                               "a schema change whose tableChanges can't be read, or no memory");
             count += status == ODS_OK;
         }
+        if (status == ODS_OK && !changes && !take_maxwell(store, payload, &count))
+            status = error_set(error, ODS_REJECT,
+                               "a schema change whose def can't be read, or no memory");
         pthread_rwlock_unlock(&store->lock);
     }
     if (tables)

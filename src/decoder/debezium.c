@@ -10,7 +10,6 @@
 #include <string.h>
 
 #include "config/settings.h"
-#include "decoder/schema_topic.h"
 
 #define UNAVAILABLE_DEFAULT "__debezium_unavailable_value"
 
@@ -48,28 +47,12 @@ bool snapshot_differs(struct reading *reading, const struct plan *plan, const st
     return false;
 }
 
-/* Whether a table's settings, by "table" or "schema.table", name its key. */
-static bool names_key(const struct table_settings *table, const char *schema, const char *name)
-{
-    size_t length = strlen(schema);
-    if (!table->key.count)
-        return false;
-    return strcmp(table->name, name) == 0 ||
-           (strncmp(table->name, schema, length) == 0 && table->name[length] == '.' &&
-            strcmp(table->name + length + 1, name) == 0);
-}
-
 /* A record whose key can't be read is fine only where the configuration names the key. */
 static bool key_is_configured(const struct reading *reading, const struct shape *shape)
 {
-    const struct pipeline_settings *pipeline = reading->self->pipeline;
     const char *schema = *shape->schema ? shape->schema : shape->database;
-    if (!pipeline || pipeline->defaults.key.count)
-        return pipeline;
-    for (size_t i = 0; i < pipeline->table_count; i++)
-        if (names_key(&pipeline->tables[i], schema, shape->table))
-            return true;
-    return false;
+    const struct pipeline_settings *pipeline = reading->self->pipeline;
+    return pipeline && pipeline_table(pipeline, schema, shape->table)->key.count;
 }
 
 enum ods_status change_append(struct reading *reading, const struct binding *binding,
@@ -163,6 +146,7 @@ enum ods_status payload_open(struct reading *reading, struct json_scan *scan,
         if (plan && (size_t) (scan->end - scan->at) > payload_length &&
             memcmp(scan->at, payload_token, payload_length) == 0) {
             scan->at += payload_length;
+            json_space(scan);
             *payload = (struct payload){.plan = plan, .wrapped = true};
             return ODS_OK;
         }
@@ -314,25 +298,6 @@ static enum ods_status read_typed(struct reading *reading, struct json_scan *sca
 
 /* --- records --- */
 
-const char *payload_found(const struct json_scan *scan)
-{
-    char first = json_peek(scan);
-    if (scan->at == scan->end)
-        return "nothing";
-    switch (first) {
-    case '\0':
-        return "something that is not JSON (it begins with a zero byte: is it Avro?)";
-    case '"':
-        return "a JSON string";
-    case '[':
-        return "a JSON array";
-    default:
-        return (first >= '0' && first <= '9') || first == '-' ? "a JSON number"
-               : first == 't' || first == 'f'                 ? "a JSON boolean"
-                                                              : "something that is not JSON";
-    }
-}
-
 static enum ods_status read_value(struct reading *reading)
 {
     const struct record *record = reading->record;
@@ -352,21 +317,10 @@ static enum ods_status read_value(struct reading *reading)
     else
         status =
             error_set(reading->error, ODS_REJECT,
-                      "the record's value is %s, expected a JSON object", payload_found(&scan));
+                      "the record's value is %s, expected a JSON object", json_found(&scan));
     if (status == ODS_OK && !payload_close(&scan, &payload))
         status = scan_error(reading, &scan, "value");
     return status;
-}
-
-/* Where nobody follows the schema topic, as in a replay, its records teach as they come by. */
-static enum ods_status learn(struct reading *reading)
-{
-    struct debezium *self = reading->self;
-    const struct record *record = reading->record;
-    if (!self->own_schema || strcmp(record->topic, self->pipeline->source.schema_topic) != 0)
-        return ODS_OK;
-    return source_schema_learn(self->own_schema, record->value, record->value_length, NULL,
-                               reading->error);
 }
 
 static enum ods_status debezium_decode(struct decoder *decoder, struct batch *batch, uint32_t index,
@@ -391,7 +345,7 @@ static enum ods_status debezium_decode(struct decoder *decoder, struct batch *ba
     else if ((status = read_key(&reading)) == ODS_OK)
         status = record->value ? read_value(&reading) : read_tombstone(&reading);
     if (status == ODS_OK && reading.pass == PASS_SCHEMA_CHANGE)
-        status = learn(&reading);
+        status = schema_topic_learn(&self->schema, record, error);
     if (status != ODS_OK)
         batch->change_count = change_count;
     else if (reading.pass >= 0)
@@ -406,7 +360,7 @@ static void debezium_close(struct decoder *decoder)
         return;
     topics_free(self);
     shape_table_free(self->shapes);
-    source_schema_free(self->own_schema);
+    schema_topic_close(&self->schema);
     unavailable_done(&self->unavailable);
     free(self);
 }
@@ -424,14 +378,10 @@ static enum ods_status debezium_open(struct decoder **decoder, const struct deco
     self->want_before = config->want_before;
     self->connector = pipeline && pipeline->source.connector ? pipeline->source.connector : "";
     self->shapes = shape_table_new();
-    self->schema = config->schema;
-    bool learns = !self->schema && schema_topic_is_set(pipeline);
-    if (learns)
-        self->schema = self->own_schema = schema_topic_store(&pipeline->source);
     const char *placeholder = pipeline && pipeline->source.unavailable_value
                                   ? pipeline->source.unavailable_value
                                   : UNAVAILABLE_DEFAULT;
-    if (!self->shapes || (learns && !self->own_schema) ||
+    if (!self->shapes || !schema_topic_open(&self->schema, config) ||
         !unavailable_init(&self->unavailable, placeholder)) {
         debezium_close(&self->decoder);
         return error_set(error, ODS_FATAL, "out of memory while opening the decoder");

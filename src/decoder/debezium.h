@@ -11,10 +11,10 @@
 
 #include "core/json_scan.h"
 #include "core/shape.h"
-#include "core/source_schema.h"
 #include "decoder/connect_schema.h"
 #include "decoder/layout.h"
 #include "decoder/registry.h"
+#include "decoder/schema_topic.h"
 #include "decoder/unavailable.h"
 
 #define PLANS_MAX    64 /* a list, one a topic and use */
@@ -86,10 +86,8 @@ struct debezium {
     bool want_before;
     struct unavailable unavailable;
     struct shape_table *shapes;
-    struct source_schema *schema;     /* NULL: no schema topic */
-    struct source_schema *own_schema; /* the same, where it is learned from what passes */
-    int64_t schema_wanted_us;         /* since when it has to be read to its end, 0: it is */
-    struct topic **topics;            /* open addressing, a power of two */
+    struct schema_topic schema;
+    struct topic **topics; /* open addressing, a power of two */
     uint32_t topic_slots, topic_count;
     struct topic *last_topic;
     uint64_t last_plan_id;
@@ -203,8 +201,6 @@ enum ods_status payload_open(struct reading *reading, struct json_scan *scan,
                              struct plan_list *list, bool is_key, struct payload *payload);
 /* False: what follows the payload does not belong there; scan->problem says what. */
 bool payload_close(struct json_scan *scan, const struct payload *payload);
-/* What stands at the cursor, for a message: it is no object. */
-const char *payload_found(const struct json_scan *scan);
 
 /* Append a change of this row. Values have room for the key's columns behind their own. `before` or
  * `after` may be NULL. */

@@ -186,7 +186,7 @@ static enum ods_status open_data(struct reading *reading, struct json_scan scan,
         return error_set(reading->error, ODS_REJECT,
                          "the CloudEvent's data is %s, expected a JSON object (set "
                          "data.serializer.type=json at the CloudEventsConverter)",
-                         *scan.at == 'n' ? "null" : payload_found(&scan));
+                         *scan.at == 'n' ? "null" : json_found(&scan));
     fill_envelope(event, &envelope);
     return read_data(reading, &scan, &payload, &envelope);
 }

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "config/settings.h"
-#include "core/time.h"
 
 #define PLAN_BYTES_MAX ((size_t) 64 * 1024 * 1024)
 
@@ -311,46 +310,6 @@ const struct shape *bind_table(struct reading *reading, const struct identity *i
     return intern(reading, &candidate, identity, status);
 }
 
-/* --- types from the schema topic --- */
-
-/* A record without schema whose table or column is not known: its change may stand in the topic and
- * not be read yet. False: the record has to come again. */
-static bool is_topic_read(struct reading *reading, enum ods_status *status)
-{
-    struct debezium *self = reading->self;
-    if (self->schema == self->own_schema)
-        return true;
-    if (!self->schema_wanted_us)
-        self->schema_wanted_us = time_monotonic_us();
-    if (source_schema_is_read(self->schema, self->schema_wanted_us)) {
-        self->schema_wanted_us = 0;
-        return true;
-    }
-    *status = error_set(reading->error, ODS_RETRY,
-                        "topic %s (source.schema_topic) is being read to its end, for the types of "
-                        "topic %s",
-                        self->pipeline->source.schema_topic, reading->topic->name);
-    return false;
-}
-
-static bool add_types(struct reading *reading, const struct source_version *version,
-                      struct column *columns, uint32_t count, enum ods_status *status)
-{
-    bool known = version;
-    for (uint32_t i = 0; i < count; i++) {
-        const struct source_column_fact *fact =
-            source_version_column(version, columns[i].name, columns[i].name_length);
-        known &= fact != NULL;
-        if (!fact || !fact->type)
-            continue;
-        columns[i].source_type = fact->type;
-        columns[i].allowed = fact->allowed;
-        columns[i].optional = fact->optional;
-    }
-    return (known && source_schema_is_read(reading->self->schema, 0)) ||
-           is_topic_read(reading, status);
-}
-
 /* The shape of a plan's columns, those of the key that it lacks behind them. */
 static bool make_binding(struct reading *reading, struct plan *plan, const struct plan *key,
                          const struct identity *identity, struct binding *binding,
@@ -377,10 +336,13 @@ static bool make_binding(struct reading *reading, struct plan *plan, const struc
         }
         key_indexes[i] = (uint32_t) found;
     }
-    bool untyped = reading->self->schema && !plan->layout.typed;
-    if (untyped &&
-        !add_types(reading, binding->version, columns, own + binding->extra_count, status))
-        goto failed;
+    struct schema_topic *schema = &reading->self->schema;
+    if (schema->schema && !plan->layout.typed) {
+        *status = schema_topic_types(schema, binding->version, columns, own + binding->extra_count,
+                                     reading->record, reading->error);
+        if (*status != ODS_OK)
+            goto failed;
+    }
     struct shape candidate = {.typed = plan->layout.typed,
                               .column_count = own + binding->extra_count,
                               .columns = columns,
@@ -401,9 +363,10 @@ static const struct source_version *version_at(const struct reading *reading,
                                                const struct plan *plan,
                                                const struct identity *identity, int64_t source_us)
 {
-    if (!reading->self->schema || plan->layout.typed)
+    struct source_schema *schema = reading->self->schema.schema;
+    if (!schema || plan->layout.typed)
         return NULL;
-    return source_schema_at(reading->self->schema, identity->database.bytes,
+    return source_schema_at(schema, identity->database.bytes,
                             identity->database.length, identity->table.bytes,
                             identity->table.length, source_us);
 }

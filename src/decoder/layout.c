@@ -470,3 +470,25 @@ enum layout_answer layout_read(const struct layout *layout, struct json_scan *sc
         return LAYOUT_OK;
     return settle_unmet(layout, values, met_meta < layout->slot_count - layout->column_count);
 }
+
+enum layout_answer layout_read_over(const struct layout *layout, struct json_scan *scan,
+                                    const struct layout_reader *reader, struct value *values,
+                                    struct slice *unknown)
+{
+    bool first = true;
+    scan->at++;
+    while (json_next_member(scan, &first)) {
+        struct slice name;
+        if (!json_name(scan, reader->arena, &name.bytes, &name.length))
+            return LAYOUT_BAD;
+        uint32_t entry = *index_entry(layout, name.bytes, name.length);
+        if (!entry) {
+            *unknown = name;
+            return LAYOUT_OTHER;
+        }
+        const struct layout_slot *slot = &layout->slots[entry - 1];
+        if (!read_value(scan, reader, slot, &values[slot->column]))
+            return LAYOUT_BAD;
+    }
+    return scan->problem ? LAYOUT_BAD : LAYOUT_OK;
+}

@@ -87,4 +87,10 @@ enum layout_answer layout_read(const struct layout *layout, struct json_scan *sc
                                const struct layout_reader *reader, struct value *values,
                                struct value *meta);
 
+/* Read the object at the cursor over values that are there: it has some of the layout's columns.
+ * LAYOUT_OTHER: and one that the layout lacks, *unknown. For untyped layouts. */
+enum layout_answer layout_read_over(const struct layout *layout, struct json_scan *scan,
+                                    const struct layout_reader *reader, struct value *values,
+                                    struct slice *unknown);
+
 #endif

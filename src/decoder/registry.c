@@ -5,6 +5,7 @@
 
 static const struct decoder_ops *const decoders[] = {
     &decoder_debezium,
+    &decoder_maxwell,
     NULL,
 };
 

@@ -4,6 +4,6 @@
 
 #include <ods/decoder.h>
 
-extern const struct decoder_ops decoder_debezium;
+extern const struct decoder_ops decoder_debezium, decoder_maxwell;
 
 #endif

@@ -88,6 +88,7 @@ void metrics_applied(struct metrics *metrics, const struct batch *batch,
     add(&metrics->nul_stripped, result->nul_stripped);
     add(&metrics->values_lost, result->values_lost);
     add(&metrics->values_rounded, result->values_rounded);
+    add(&metrics->zero_dates, result->zero_dates);
     add(&metrics->rejects_decode, decode);
     add(&metrics->rejects_apply, batch->reject_count - decode);
     for (int i = 0; i < PASS_COUNT; i++)
@@ -133,6 +134,7 @@ static const struct counter_row counter_rows[] = {
         values_lost),
     ROW("values_rounded_total", "",
         "Values that had more digits than their column and were rounded", values_rounded),
+    ROW("zero_dates_total", "", "Zero dates of MySQL that are NULL in the target", zero_dates),
     ROW("nul_stripped_total", "", "Values that lost a U+0000, with nul: strip", nul_stripped),
     ROW("records_rejected_total", ",stage=\"decode\"", "Records set aside in the dead-letter topic",
         rejects_decode),
@@ -143,6 +145,7 @@ static const struct counter_row counter_rows[] = {
     ROW(SAME, ",reason=\"heartbeat\"", NULL, passed[PASS_HEARTBEAT]),
     ROW(SAME, ",reason=\"message\"", NULL, passed[PASS_MESSAGE]),
     ROW(SAME, ",reason=\"tombstone\"", NULL, passed[PASS_TOMBSTONE]),
+    ROW(SAME, ",reason=\"bootstrap\"", NULL, passed[PASS_BOOTSTRAP]),
     ROW(SAME, ",reason=\"skipped\"", NULL, passed[PASS_SKIPPED]),
     ROW("retries_total", "", "Attempts that met an outage, or a row whose partner (by a unique or foreign key) has yet to "
         "come",

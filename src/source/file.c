@@ -208,7 +208,7 @@ static bool read_member(struct json_scan *scan, struct arena *arena, struct slic
         return read_headers(scan, arena, &line->headers);
     if (SLICE_IS(name, "key"))
         return read_text(scan, arena, &line->key);
-    if (SLICE_IS(name, "payload"))
+    if (SLICE_IS(name, "payload") || SLICE_IS(name, "value"))
         return read_text(scan, arena, &line->value);
     if (SLICE_IS(name, "key_b64"))
         return read_base64(scan, arena, &line->key);

@@ -1,103 +1,14 @@
-/* libFuzzer: any bytes as a Debezium record. The input's first line is the key, the rest the value.
- *
- * Beside crashes and leaks it looks for: a record decoded that another JSON parser refuses, one
- * that decodes differently when its topic is known already, an answer that fits no changes.
+/* libFuzzer: any bytes as a Debezium record; see decoder_input.h.
  *
  *   clang -fsanitize=fuzzer,address,undefined … fuzz_debezium.c && ./fuzz_debezium corpus seeds
  * tests/fuzz/seeds.py writes seeds from the golden fixtures.
  */
-#include <assert.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <yyjson.h>
-
-#include <ods/decoder.h>
-
-#include "core/buffer.h"
-#include "core/text.h"
-
-static void write_values(struct buffer *out, const struct shape *shape, const struct value *values)
-{
-    struct error error;
-    for (uint32_t i = 0; values && i < shape->column_count; i++) {
-        error_init(&error);
-        buffer_reset(out);
-        if (values[i].kind != VALUE_ABSENT && values[i].kind != VALUE_NULL)
-            text_value(out, &shape->columns[i], &values[i], &error);
-    }
-}
-
-static void check_changes(const struct batch *batch)
-{
-    struct buffer out;
-    buffer_init(&out);
-    for (uint32_t i = 0; i < batch->change_count; i++) {
-        const struct change *change = &batch->changes[i];
-        assert(change->shape && change->shape->table[0]);
-        assert(change->op == OP_TRUNCATE || change->before || change->after);
-        for (uint32_t k = 0; k < change->shape->key_count; k++)
-            assert(change->shape->key[k] < change->shape->column_count);
-        write_values(&out, change->shape, change->before);
-        write_values(&out, change->shape, change->after);
-    }
-    buffer_done(&out);
-}
-
-static void check_json(const char *text, size_t length)
-{
-    yyjson_doc *doc = yyjson_read(text, length, YYJSON_READ_ALLOW_INF_AND_NAN);
-    assert(doc && "decoded what another parser refuses");
-    yyjson_doc_free(doc);
-}
-
-static enum ods_status decode(struct decoder *decoder, struct batch *batch, const char *topic,
-                              const char *key, size_t key_length, const char *value, size_t length)
-{
-    struct error error;
-    struct record *record = batch_add_record(batch);
-    assert(record);
-    *record = (struct record){.topic = topic,
-                              .key = key,
-                              .key_length = key_length,
-                              .value = value,
-                              .value_length = length,
-                              .timestamp_ms = 1766131347123};
-    error_init(&error);
-    enum ods_status status = decoder->ops->decode(decoder, batch, batch->record_count - 1, &error);
-    assert(status == ODS_OK || status == ODS_REJECT);
-    assert(status == ODS_OK || error.text[0]);
-    return status;
-}
+#include "decoder_input.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const char other[] =
-        "{\"before\":null,\"after\":{\"id\":1,\"v\":\"a\"},\"source\":{\"db\":"
-        "\"d\",\"table\":\"t\",\"ts_ms\":1},\"op\":\"c\"}";
-    const char *text = (const char *) data, *line = memchr(text, '\n', size);
-    const char *value = line ? line + 1 : text;
-    size_t key_length = line ? (size_t) (line - text) : 0, length = size - (size_t) (value - text);
-    struct decoder_config config = {.want_before = size % 2};
-    struct decoder *decoder = NULL;
-    struct batch *batch = batch_new();
-    struct error error;
-    const struct decoder_ops *format = decoder_find("debezium");
-    assert(batch && format->open(&decoder, &config, &error) == ODS_OK);
-    if (size % 3 == 0)
-        decode(decoder, batch, "p.d.t", NULL, 0, other, sizeof other - 1);
-    uint32_t before = batch->change_count;
-    enum ods_status first =
-        decode(decoder, batch, "p.d.t", key_length ? text : NULL, key_length, value, length);
-    uint32_t middle = batch->change_count;
-    enum ods_status second =
-        decode(decoder, batch, "p.d.t", key_length ? text : NULL, key_length, value, length);
-    assert(first == second && middle - before == batch->change_count - middle);
-    if (first == ODS_OK)
-        check_json(value, length);
-    check_changes(batch);
-    decode(decoder, batch, "p.d.t", key_length ? text : NULL, key_length, NULL, 0);
-    format->close(decoder);
-    batch_free(batch);
-    return 0;
+    return decoder_input("debezium",
+                         "{\"before\":null,\"after\":{\"id\":1,\"v\":\"a\"},\"source\":{\"db\":"
+                         "\"d\",\"table\":\"t\",\"ts_ms\":1},\"op\":\"c\"}",
+                         data, size);
 }

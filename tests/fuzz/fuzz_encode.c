@@ -218,7 +218,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                               .source_type = source_types[data[7] & 3],
                                               .element = data[7] & 4 ? &element : NULL},
                                    .coding = (enum coding) (data[3] % (CODING_NS + 1)),
-                                   .strip_nul = data[7] & 8};
+                                   .strip_nul = data[7] & 8,
+                                   .literal = data[7] & 16,
+                                   .zero_is_null = data[7] & 32};
     const struct pg_column *target = &targets[data[0] % (sizeof targets / sizeof *targets)];
     char *bytes = malloc(size - 8 ? size - 8 : 1);
     struct value value;

@@ -64,8 +64,9 @@ def write(folder, name, seed):
 def main():
     corpus = pathlib.Path(sys.argv[1])
     for name, line, record in golden_records():
-        text = (record.get("key") or "") + "\n" + (record.get("payload") or "")
-        write(corpus / "fuzz_debezium", name, text.encode("utf-8", "surrogatepass"))
+        text = (record.get("key") or "") + "\n" + (record.get("payload") or record.get("value") or "")
+        fuzzer = "fuzz_maxwell" if name.startswith("maxwell") else "fuzz_debezium"
+        write(corpus / fuzzer, name, text.encode("utf-8", "surrogatepass"))
         write(corpus / "fuzz_records", name, line.encode("utf-8", "surrogatepass"))
     for choice, inputs in enumerate(CONVERSIONS):
         for number, text in enumerate(inputs):

@@ -27,7 +27,14 @@ def without_memory(*arguments, env=None):
 
 @pytest.mark.parametrize("case", sorted(path.parent.name for path in GOLDEN.glob("*/input.jsonl")))
 def test_decoding(case, report):
-    report(without_memory("decode", GOLDEN / case / "input.jsonl", STRIDES.get(case, 1)).strip())
+    report(without_memory("decode", GOLDEN / case / "input.jsonl", STRIDES.get(case, 1),
+                          "debezium").strip())
+
+
+@pytest.mark.parametrize("table, stride", [("orders", 1), ("composite", 1), ("mx_types", 3)])
+def test_decoding_maxwell(table, stride, report):
+    path = GOLDEN / "maxwell" / f"app_producer.{table}.jsonl"
+    report(without_memory("decode", path, stride, "maxwell").strip())
 
 
 @pytest.mark.parametrize("name", ["mks_finance", "substitution"])

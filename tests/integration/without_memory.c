@@ -2,7 +2,8 @@
  * tried again, and in the end the same as if none had failed.
  *
  *   without_memory config FILE           loads a configuration
- *   without_memory decode RECORDS STRIDE reads, decodes and prints records
+ *   without_memory decode RECORDS STRIDE FORMAT
+ *                                        reads, decodes and prints records
  *   without_memory apply CONF RECORDS SETUP STRIDE BATCH
  *                                        applies them to the first target, BATCH records at once;
  *                                        its schemas public and ods_sink are made anew each time, by
@@ -38,7 +39,8 @@ struct outcome {
     bool cut_short; /* the reader of a file can't try a line again */
 };
 
-static unsigned long current; /* the allocation that fails in this run */
+static unsigned long current;            /* the allocation that fails in this run */
+static const struct decoder_ops *format; /* of the records that are decoded alone */
 
 static void fail(const char *what, const struct error *error)
 {
@@ -153,7 +155,7 @@ static bool decode(const char *path, struct outcome *outcome)
     if (status == ODS_OK)
         status = file_open(&source, path, &error);
     if (status == ODS_OK)
-        status = decoder_find("debezium")->open(&decoder, &config, &error);
+        status = format->open(&decoder, &config, &error);
     while (status == ODS_OK && !end) {
         status = file_read(source, line, &end, &error);
         if (status == ODS_REJECT) { /* a line that is no record, as often as with memory */
@@ -173,7 +175,7 @@ static bool decode(const char *path, struct outcome *outcome)
         expect_memory(status, &error);
         outcome->cut_short = true;
     }
-    decoder_find("debezium")->close(decoder);
+    format->close(decoder);
     batch_free(batch);
     batch_free(line);
     file_close(source);
@@ -372,10 +374,10 @@ int main(int argc, char **argv)
 {
     if (argc == 3 && strcmp(argv[1], "config") == 0)
         return run(load, argv[2], 1);
-    if (argc == 4 && strcmp(argv[1], "decode") == 0)
+    if (argc == 5 && strcmp(argv[1], "decode") == 0 && (format = decoder_find(argv[4])))
         return run(decode, argv[2], strtoul(argv[3], NULL, 10));
     if (argc != 7 || strcmp(argv[1], "apply") != 0) {
-        fprintf(stderr, "usage: without_memory config FILE | decode RECORDS STRIDE | "
+        fprintf(stderr, "usage: without_memory config FILE | decode RECORDS STRIDE FORMAT | "
                         "apply CONF RECORDS SETUP STRIDE BATCH\n");
         return 2;
     }

@@ -37,6 +37,7 @@ source_types: { total: bigint unsigned, price: "decimal(10,2)", seen: timestamp 
 | `time`, `time(p)` | microseconds since midnight, or `ms`, `ns` |
 | `bytes`, `bytes base64`, `bytes base64url`, `bytes hex` | `binary.handling.mode`: text that stands for bytes |
 | `bit(n)` | bits that came as base64 without schema |
+| `number` | a decimal of any digits, that came as digits |
 | `boolean`, `tinyint`, `smallint`, `mediumint`, `int`, `bigint` (each integer also `unsigned`), `real`, `double`, `text`, `char(n)`, `varchar(n)`, `date`, `interval`, `year`, `json`, `xml`, `uuid`, `enum`, `set`, `inet`, `cidr`, `macaddr`, `macaddr8`, `citext`, `hstore`, `ltree`, `point`, `geometry` | records without schema, and columns that ods-sink makes |
 | any of them and `[]` | an array of it |
 
@@ -79,8 +80,11 @@ are `text`.
 - **A moment or lapse into a number column** is the number that the record has: days, milliseconds,
   microseconds. Infinity is refused there.
 - **A time of MySQL beyond 24 hours** needs `interval`, which columns made for it are; `time` refuses.
-- **Zero dates** (`0000-00-00`) arrive as NULL, or, from a column that is NOT NULL, as 1970-01-01: what
-  the connector makes of them, and the sink has nothing to tell them by. Structured ones are refused.
+- **Zero dates** (`0000-00-00`) of Debezium arrive as NULL, or, from a column that is NOT NULL, as
+  1970-01-01: what the connector makes of them, and the sink has nothing to tell them by. Structured
+  ones are refused. Those that come as text (Maxwell), and every date with a zero month or day, are NULL
+  in a date or timestamp column and counted in `zero_dates_total`; with `zero_dates: reject`, and in a
+  key, they are refused. A text column has them as they are.
 - **An interval column that takes some parts only** (`interval year to month`, `interval day`) refuses a
   value with others, which PostgreSQL would cut off; and text of which nobody tells what is in it.
 - **An interval in `interval.handling.mode=numeric`** is microseconds by then: 8766 hours for a year.
@@ -104,6 +108,35 @@ are `text`.
   `old` for deletes), the view must show the key and the `cdc_` columns (or have those turned off), and
   nobody else may insert the same keys meanwhile, as no unique index keeps two of them apart. Without a
   key a view only takes inserts.
+
+## Maxwell
+
+`format: maxwell` takes the records of rows (`insert`, `update`, `delete`) and bootstraps. What begins
+or ends a bootstrap, the table `maxwell.bootstrap` in which one asks for it, and DDL are passed over and
+counted (`records_passed_total`); DDL gives types where `source.schema_topic` names its topic. A row's
+key is what the record's key says (`kafka_key_format` `hash` or `array`), else `primary_key_columns`.
+An update that changes it is the delete of the old row and the create of a new one. Columns of DDL are
+added, widened and kept as rows bring them (`evolve`); a truncate is not told by Maxwell.
+
+The records have no schema, but their values read as they stand, so less is open than with Debezium:
+
+- **Numbers** are numbers of any length: never base64, nor moments. A number into `bit(n)` is its bits.
+- **JSON** stands in the record as JSON. A text for a json or jsonb column is therefore a JSON string;
+  with `source_types: { doc: text }` it is JSON that MySQL has in a text column. A JSON null is NULL.
+- **Sets** are arrays: labels joined by commas in a text column (where `source_types` says `json`, or
+  an element is no string, the JSON itself), elements in an array column.
+- **Bytes** are base64; into text columns they go only as base64, so make those bytea.
+- **Times** are text. A MySQL `timestamp` is UTC, whatever the zone of Maxwell's Java.
+- **Geometries** are well-known text, as PostGIS reads it; a point also fits PostgreSQL's own.
+- Of the DDL's types `decimal` is `numeric` and `bit` is `numeric(20,0)`, as Maxwell does not tell their
+  digits; all others are as with Debezium.
+
+Leave `output_nulls` on, as it is by default: without it a column that became NULL is not in the
+record, and an update that tells so by `old` alone is refused.
+
+What Maxwell 1.44 itself loses, and no sink can make up for: a `time` below 00:00 or beyond 24:00 is
+wrapped into a day, and moved by the zone of its Java; `binary` loses its trailing zero bytes; of
+`bit(33)` and more the upper bits; the year 0000 is 1900; an enum's `''` of a bad value is NULL.
 
 ## Where nothing tells
 

@@ -264,6 +264,22 @@ static void column_facts_reach_the_shape(void **state)
     close_decoder(&f);
 }
 
+/* Blanks before a payload whose schema is known already. */
+static void blanks_do_not_matter_behind_a_known_schema(void **state)
+{
+    static const char value[] =
+        "{\"schema\":{\"type\":\"struct\",\"fields\":[{\"type\":\"int32\",\"field\":\"id\"},"
+        "{\"type\":\"string\",\"optional\":true,\"field\":\"__deleted\"}],"
+        "\"name\":\"p.d.t.Value\"},\"payload\": \n{\"id\":1,\"__deleted\":\"false\"} }";
+    struct fixture f;
+    open_decoder(&f, NULL, false);
+    for (uint32_t i = 0; i < 3; i++) {
+        assert_int_equal(decode(&f, "{\"id\":1}", value), ODS_OK);
+        assert_int_equal(f.batch->change_count, i + 1);
+    }
+    close_decoder(&f);
+}
+
 /* With the extension attributes and without: then its source and its topic have to tell. */
 static void a_cloud_event_names_its_source(void **state)
 {
@@ -344,6 +360,7 @@ int main(void)
         cmocka_unit_test(memory_has_a_ceiling),
         cmocka_unit_test(schemas_are_forgotten_and_learned_again),
         cmocka_unit_test(column_facts_reach_the_shape),
+        cmocka_unit_test(blanks_do_not_matter_behind_a_known_schema),
         cmocka_unit_test(a_cloud_event_names_its_source),
         cmocka_unit_test(no_cut_of_a_real_record_is_accepted),
     };

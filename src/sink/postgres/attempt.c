@@ -141,7 +141,7 @@ enum ods_status attempt_rows(struct attempt *attempt, struct group *group, uint3
     enum ods_status status =
         upsert_statement(group, attempt->batch->guard_time, &statement, attempt->error);
     while (status == ODS_OK && first < last) {
-        uint64_t stripped = postgres->encoder.stripped, rounded = postgres->encoder.rounded;
+        struct losses before = postgres->encoder.losses;
         unsigned commands = 0;
         uint32_t begun = first;
         status = encode_rows(attempt, group, statement, &first, last);
@@ -157,8 +157,7 @@ enum ods_status attempt_rows(struct attempt *attempt, struct group *group, uint3
             sent->last = first;
             sent->kind = group->kind;
             sent->rows = postgres->arrays.rows;
-            sent->stripped = postgres->encoder.stripped - stripped;
-            sent->rounded = postgres->encoder.rounded - rounded;
+            sent->losses = losses_since(&postgres->encoder, &before);
             sent->counts = group->kind < GROUP_PARK;
             attempt->awaited |= group->guess == GUESS_THERE;
         }
@@ -180,8 +179,7 @@ static void count_rows(struct attempt *attempt, struct sent *sent, uint64_t rows
         sent->missed = true;
         return; /* they will be sent again */
     }
-    result->nul_stripped += sent->stripped;
-    result->values_rounded += sent->rounded;
+    attempt_count_losses(attempt, &sent->losses);
     if (sent->kind == GROUP_DELETE || sent->kind == GROUP_SOFT_DELETE) {
         result->deleted += rows;
         result->missing += sent->rows > rows ? sent->rows - rows : 0;
@@ -353,7 +351,7 @@ enum ods_status attempt_loose(struct attempt *attempt, const struct loose *loose
     if (attempt->batch->changes[loose->change].rejected)
         return ODS_OK;
     error_init(&why);
-    uint64_t stripped = postgres->encoder.stripped, rounded = postgres->encoder.rounded;
+    struct losses before = postgres->encoder.losses;
     enum ods_status status =
         loose_compile(&postgres->loose, attempt->batch, loose, &postgres->encoder, &why);
     if (status == ODS_REJECT)
@@ -366,8 +364,7 @@ enum ods_status attempt_loose(struct attempt *attempt, const struct loose *loose
         bool delete = attempt->batch->changes[loose->change].op == OP_DELETE;
         sent->kind = delete ? GROUP_DELETE : GROUP_UPSERT;
         sent->rows = 1;
-        sent->stripped = postgres->encoder.stripped - stripped;
-        sent->rounded = postgres->encoder.rounded - rounded;
+        sent->losses = losses_since(&postgres->encoder, &before);
         sent->counts = true;
     }
     return status;

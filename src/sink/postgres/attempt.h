@@ -60,13 +60,19 @@ struct sent {
     enum group_kind kind;
     uint32_t step;
     uint32_t rows;
-    bool missed;       /* rows that should be there are not */
-    uint64_t stripped; /* values that lost a U+0000 */
-    uint64_t rounded;  /* values that lost digits */
-    bool counts;       /* its row count goes into the result */
-    bool marks;        /* the savepoint before its step */
+    bool missed; /* rows that should be there are not */
+    struct losses losses;
+    bool counts; /* its row count goes into the result */
+    bool marks;  /* the savepoint before its step */
     bool truncates;
 };
+
+static inline void attempt_count_losses(struct attempt *attempt, const struct losses *losses)
+{
+    attempt->result->nul_stripped += losses->stripped;
+    attempt->result->values_rounded += losses->rounded;
+    attempt->result->zero_dates += losses->zeroed;
+}
 
 /* Where the batch has several changes of a key, one that can't be encoded has to go before another
  * inherits from it: the next fold looks at each by itself. */

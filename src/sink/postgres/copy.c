@@ -155,7 +155,8 @@ static enum ods_status copy(struct attempt *attempt, const struct group *group, 
 {
     struct conn *conn = &attempt->postgres->conn;
     const struct encoder *encoder = &attempt->postgres->encoder;
-    uint64_t stripped = encoder->stripped, rounded = encoder->rounded, count = 0;
+    const struct losses before = encoder->losses;
+    uint64_t count = 0;
     struct buffer sql, data;
     buffer_init(&sql);
     buffer_init(&data);
@@ -171,8 +172,8 @@ static enum ods_status copy(struct attempt *attempt, const struct group *group, 
     }
     if (status == ODS_OK) {
         attempt->result->upserted += count;
-        attempt->result->nul_stripped += encoder->stripped - stripped;
-        attempt->result->values_rounded += encoder->rounded - rounded;
+        const struct losses losses = losses_since(encoder, &before);
+        attempt_count_losses(attempt, &losses);
     } else if (status == ODS_FATAL) {
         status = refused(attempt);
     }

@@ -70,7 +70,7 @@ enum ods_status encode_refuse(const struct pg_column *target, const char *sqlsta
 
 bool encode_nanoseconds(struct encoder *encoder)
 {
-    encoder->rounded += encoder->inexact == INEXACT_NANOSECONDS;
+    encoder->losses.rounded += encoder->inexact == INEXACT_NANOSECONDS;
     return encoder->inexact == INEXACT_NANOSECONDS;
 }
 
@@ -79,7 +79,7 @@ enum ods_status encode_inexact(struct encoder *encoder, const struct pg_column *
 {
     char text[256];
     if (encoder->inexact == INEXACT_ROUND) {
-        encoder->rounded++;
+        encoder->losses.rounded++;
         return ODS_OK;
     }
     snprintf(text, sizeof text, "%s (inexact: round would let it)", why);
@@ -141,7 +141,7 @@ enum ods_status encode_check_nul(struct encoder *encoder, const struct pg_column
         return error_out_of_memory(error);
     *text = encoder->digits.bytes ? encoder->digits.bytes : "";
     *length = encoder->digits.length;
-    encoder->stripped++;
+    encoder->losses.stripped++;
     return ODS_OK;
 }
 
@@ -368,6 +368,35 @@ enum ods_status encode_as(struct encoder *encoder, struct buffer *out,
     return encode_functions[target->encoding](encoder, out, target, source, value, error);
 }
 
+/* --- zero dates ----------------------------------------------------------------------------- */
+
+/* 0000-00-00, and every date with a zero month or day: MySQL has them, PostgreSQL has not. */
+static bool is_zero_date(const struct pg_column *target, const struct value *value)
+{
+    if (value->kind != VALUE_TEXT || value->length < 10 || target->encoding < ENCODE_DATE ||
+        target->encoding > ENCODE_TIMESTAMPTZ || target->encoding == ENCODE_TIME)
+        return false;
+    for (size_t i = 0; i < 10; i++)
+        if (i == 4 || i == 7 ? value->bytes[i] != '-'
+                             : value->bytes[i] < '0' || value->bytes[i] > '9')
+            return false;
+    return memcmp(value->bytes + 5, "00", 2) == 0 || memcmp(value->bytes + 8, "00", 2) == 0;
+}
+
+static enum ods_status encode_zero_date(struct encoder *encoder, struct buffer *out,
+                                        const struct pg_column *target,
+                                        const struct source_column *source, struct error *error)
+{
+    if (!source->zero_is_null)
+        return encode_refuse(target, "22008",
+                             "a date with a zero month or day, which PostgreSQL does not have "
+                             "(zero_dates: null makes it NULL, but in a key)",
+                             error);
+    encode_put32(out, UINT32_MAX);
+    encoder->losses.zeroed++;
+    return ODS_OK;
+}
+
 enum ods_status encode_value(struct encoder *encoder, struct buffer *out,
                              const struct pg_column *target, const struct source_column *source,
                              const struct value *value, struct error *error)
@@ -378,13 +407,19 @@ enum ods_status encode_value(struct encoder *encoder, struct buffer *out,
     }
     if (source->refusal)
         return encode_refuse(target, "42804", source->refusal, error);
+    if (is_zero_date(target, value))
+        return encode_zero_date(encoder, out, target, source, error);
     const struct column *column = &source->column;
     struct inferred inferred;
     enum ods_status status = ODS_OK;
     size_t start = out->length;
     encoder->strip_nul = source->strip_nul;
     encoder->inexact = source->inexact;
-    if (source->coding)
+    if (source->literal)
+        status = literal_value(encoder, target, &column, &value, &inferred, error);
+    if (status != ODS_OK)
+        ; /* it is said below where */
+    else if (source->coding)
         status = correct_value(encoder, target, source->coding, &column, &value, &inferred, error);
     else if (column->type == SEM_UNKNOWN)
         status = infer_value(encoder, target, &column, &value, &inferred, error);

@@ -12,14 +12,20 @@
 #include "core/source_type.h"
 #include "sink/postgres/catalog.h"
 
+/* Values that the target shows otherwise than the source, as the settings say; counts. */
+struct losses {
+    uint64_t stripped; /* lost a U+0000 */
+    uint64_t rounded;  /* lost digits */
+    uint64_t zeroed;   /* were zero dates, and are NULL */
+};
+
 struct encoder {
     const struct source_settings *source;
     struct buffer text, bytes, digits; /* scratch, reused from value to value */
     struct buffer array, item;         /* the same, for arrays around such values */
     bool strip_nul;                    /* of the column whose value is being encoded, */
     enum inexact inexact;              /* and what of it may lose digits */
-    uint64_t stripped;                 /* values that lost a U+0000 */
-    uint64_t rounded;                  /* values that lost digits */
+    struct losses losses;
     bool saw_digits, saw_base64;       /* schemaless decimals that can only be the one */
     bool saw_hex, saw_base64_bytes;    /* bytes as text that can only be the one */
 };
@@ -29,11 +35,21 @@ struct source_column {
     struct column column;
     struct column element; /* where column.element points when the settings say what it is */
     enum coding coding;
+    bool literal; /* as the shape says (struct shape) */
     bool strip_nul;
+    bool zero_is_null;    /* a zero date */
     enum inexact inexact; /* where the column has fewer digits than the value */
     const char
         *refusal; /* why none of its values can go into the target's column; NULL: they may */
 };
+
+/* What was lost since `then`. */
+static inline struct losses losses_since(const struct encoder *encoder, const struct losses *then)
+{
+    return (struct losses){.stripped = encoder->losses.stripped - then->stripped,
+                           .rounded = encoder->losses.rounded - then->rounded,
+                           .zeroed = encoder->losses.zeroed - then->zeroed};
+}
 
 void encoder_init(struct encoder *encoder, const struct source_settings *source);
 void encoder_done(struct encoder *encoder);
@@ -92,6 +108,8 @@ bool encode_parse_integer(struct encoder *encoder, const char *text, size_t leng
  */
 bool encode_float_shows(struct encoder *encoder, const char *text, size_t length, double real,
                         int bits);
+/* A text as JSON writes it, with its quotes. */
+void encode_quote_json(struct buffer *out, const char *text, size_t length);
 /* Is this text a decimal number (sign, digits, point, exponent), or NaN or an infinity? */
 bool encode_is_number(const char *text, size_t length);
 
@@ -162,6 +180,12 @@ enum ods_status correct_value(struct encoder *encoder, const struct pg_column *t
                               struct error *error);
 /* Lay what the settings (`text`, or NULL) and the record's own source type say over a column. */
 void correct_column(struct source_column *source, const char *text);
+
+/* A value of a literal shape, where it is not as correct_value() and infer_value() would have it;
+ * as correct_value(). */
+enum ods_status literal_value(struct encoder *encoder, const struct pg_column *target,
+                              const struct column **column, const struct value **value,
+                              struct inferred *inferred, struct error *error);
 
 /* What a schemaless value means, told by its target; as correct_value(). */
 enum ods_status infer_value(struct encoder *encoder, const struct pg_column *target,

@@ -6,7 +6,7 @@
 #include "core/text_geometry.h"
 #include "sink/postgres/encode.h"
 
-static void put_string(struct buffer *out, const char *text, size_t length)
+void encode_quote_json(struct buffer *out, const char *text, size_t length)
 {
     buffer_puts(out, "\"");
     for (size_t i = 0; i < length; i++) {
@@ -87,7 +87,7 @@ static void put_moment(struct buffer *out, const char *text, size_t length)
     const char *space = memchr(text, ' ', length), *end = text + length;
     const char *zone = space ? memmem(space, (size_t) (end - space), "+00", 3) : NULL;
     if (!space) { /* infinity */
-        put_string(out, text, length);
+        encode_quote_json(out, text, length);
         return;
     }
     buffer_puts(out, "\"");
@@ -117,7 +117,7 @@ static enum ods_status put_scalar(struct buffer *out, const struct column *colum
     else if (status == ODS_OK && is_moment(column->type))
         put_moment(out, bytes, text.length);
     else if (status == ODS_OK)
-        put_string(out, bytes, text.length);
+        encode_quote_json(out, bytes, text.length);
     out->failed |= text.failed;
     buffer_done(&text);
     return status;
@@ -177,7 +177,7 @@ static enum ods_status strip_json(struct encoder *encoder, const char **text, si
         return error_out_of_memory(error);
     *text = buffer_text(out);
     *length = out->length;
-    encoder->stripped += stripped;
+    encoder->losses.stripped += stripped;
     return ODS_OK;
 }
 

@@ -25,10 +25,27 @@ struct folding {
     struct error *error;
 };
 
+/* Has another change of its record been set aside? They stand side by side. */
+static bool is_aside(const struct batch *batch, uint32_t change)
+{
+    const struct change *first = batch->changes, *last = first + batch->change_count - 1;
+    const struct change *at = &batch->changes[change];
+    while (at > first && at[-1].record == at->record)
+        at--;
+    for (uint32_t record = at->record; at <= last && at->record == record; at++)
+        if (at->rejected)
+            return true;
+    return false;
+}
+
 enum ods_status fold_reject(struct batch *batch, uint32_t change, const struct error *why,
                             struct error *error)
 {
     struct change *rejected = &batch->changes[change];
+    if (is_aside(batch, change)) { /* a record is one dead letter */
+        rejected->rejected = true;
+        return ODS_OK;
+    }
     struct reject *reject = batch_add_reject(batch, rejected->record, "apply", why);
     if (!reject)
         return error_out_of_memory(error); /* not marked: it would be passed over in silence */

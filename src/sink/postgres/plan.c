@@ -94,7 +94,10 @@ static enum ods_status resolve_columns(struct plan *plan, struct error *error)
     for (uint32_t i = 0; status == ODS_OK && i < shape->column_count; i++) {
         struct source_column *source = &plan->sources[i];
         source->column = shape->columns[i];
+        source->literal = shape->literal;
         source->strip_nul = plan->settings->nul == NUL_STRIP;
+        source->zero_is_null =
+            plan->settings->zero_dates == ZERO_DATES_NULL && !plan_is_key(plan, i);
         source->inexact = plan_is_key(plan, i) ? INEXACT_REJECT : plan->settings->inexact;
         /* Without a schema nothing is known of NULL, unless the schema topic knows the column. */
         source->column.optional |=

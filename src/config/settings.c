@@ -1,0 +1,45 @@
+/* Looking things up in settings. A library of its own: decoders ask it, and the rest of this room
+ * asks theirs what formats there are. */
+#include "config/settings.h"
+
+#include <string.h>
+
+/* The name of an entry against "schema.table", without building it. */
+static bool is_qualified(const char *name, const char *schema, const char *table)
+{
+    size_t length = strlen(schema);
+    return length && strncmp(name, schema, length) == 0 && name[length] == '.' &&
+           strcmp(name + length + 1, table) == 0;
+}
+
+const struct table_settings *pipeline_table(const struct pipeline_settings *pipeline,
+                                            const char *schema, const char *table)
+{
+    const struct table_settings *found = &pipeline->defaults;
+    for (size_t i = 0; i < pipeline->table_count; i++) {
+        const char *name = pipeline->tables[i].name;
+        if (is_qualified(name, schema, table))
+            return &pipeline->tables[i];
+        if (strcmp(name, table) == 0)
+            found = &pipeline->tables[i];
+    }
+    return found;
+}
+
+const char *properties_find(const struct properties *properties, const char *name)
+{
+    const char *value = NULL;
+    for (size_t i = 0; i < properties->count; i++)
+        if (strcmp(properties->items[i].name, name) == 0)
+            value = properties->items[i].value;
+    return value;
+}
+
+const struct target_settings *settings_target(const struct settings *settings, const char *name)
+{
+    for (size_t i = 0; i < settings->target_count; i++) {
+        if (strcmp(settings->targets[i].name, name) == 0)
+            return &settings->targets[i];
+    }
+    return NULL;
+}
