@@ -20,6 +20,22 @@ create table if not exists ods_sink.offsets (
 comment on table ods_sink.offsets is
     'ods-sink: where each topic-partition stands; the rows below are in the tables';
 
+-- Keys whose rows were given another key, or came by one that way, and the newest change of each: for
+-- sources that tell of a changed key in one record (Maxwell), in a partition that is not ordered
+-- against the old key's. What comes later and is older is void. Kept for a week.
+create table if not exists ods_sink.moved_keys (
+    consumer_group text not null,
+    key bytea not null,        -- sha256 of table and key
+    table_name text not null,
+    record_ms bigint not null, -- time of the change's record in Kafka
+    sequence bigint not null,  -- its order among those of the same time, 0: unknown
+    noted_at timestamp with time zone not null default clock_timestamp(),
+    primary key (consumer_group, key)
+);
+
+comment on table ods_sink.moved_keys is
+    'ods-sink: keys that changed, and the newest change of each; what is older and comes later is void';
+
 -- What the sink changed in the target's tables, and the record that made it do so. Written in the
 -- transaction that makes the change.
 create table if not exists ods_sink.schema_history (

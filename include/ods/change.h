@@ -21,6 +21,8 @@ struct shape {
     bool typed;            /* a schema came with the record: column types are known */
     bool literal;          /* values stand in the record as they read: JSON as itself, decimals and
                               bits as numbers, sets as arrays; only bytes are coded, in base64 */
+    bool scattered;        /* a changed key is told in one record, in the new key's partition: its
+                              changes are not ordered against the old key's by their partition */
     uint32_t column_count;
     const struct column *columns;
     uint32_t key_count;  /* 0: the table has no key */
@@ -40,11 +42,14 @@ struct change {
     enum change_op op;
     bool tombstone;  /* a delete known from a null value alone: only the key is there */
     bool rejected;   /* set aside: a sink passes over it */
+    bool moved;      /* half of a changed key, of a scattered shape */
     uint32_t record; /* index of its record in the batch */
     const struct shape *shape;
     const struct value *before; /* NULL when not carried or not asked for */
     const struct value *after;  /* NULL for deletes and truncates */
     int64_t source_us; /* source's time, microseconds since 1970 UTC; INT64_MIN when unknown */
+    int64_t sequence; /* of a scattered shape: the order at the source of changes whose records have
+                         the same time; 0 when unknown */
 };
 
 #endif

@@ -41,6 +41,7 @@ struct apply_result {
     uint64_t nul_stripped;    /* values that lost a U+0000 */
     uint64_t values_rounded;  /* had more digits than their column */
     uint64_t zero_dates;      /* are NULL */
+    uint64_t outdated;        /* changes of keys that changed hands since */
     uint64_t values_lost;     /* not carried by a key change, and the old row is gone: NULL now */
 };
 

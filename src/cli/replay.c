@@ -115,6 +115,7 @@ static void count_batch(struct route *route, const struct apply_result *result)
     route->result.values_lost += result->values_lost;
     route->result.values_rounded += result->values_rounded;
     route->result.zero_dates += result->zero_dates;
+    route->result.outdated += result->outdated;
 }
 
 static int apply(struct route *route, struct error *error)
@@ -389,7 +390,7 @@ static json_t *describe(const struct route *route)
                                 json_integer((json_int_t) route->passed[i]));
     return json_pack(
         "{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
-        "s:o, s:{s:I, s:I}}",
+        "s:I, s:o, s:{s:I, s:I}}",
         "pipeline", route->pipeline->name, "records", (json_int_t) route->records, "skipped",
         (json_int_t) route->skipped, "changes", (json_int_t) route->changes, "upserted",
         (json_int_t) result->upserted, "deleted", (json_int_t) result->deleted, "truncated",
@@ -399,8 +400,9 @@ static json_t *describe(const struct route *route)
         "columns_changed", (json_int_t) result->columns_changed, "nul_stripped",
         (json_int_t) result->nul_stripped, "values_lost", (json_int_t) result->values_lost,
         "values_rounded", (json_int_t) result->values_rounded, "zero_dates",
-        (json_int_t) result->zero_dates, "passed", passed, "rejected",
-        "decode", (json_int_t) route->rejected_decode, "apply", (json_int_t) route->rejected_apply);
+        (json_int_t) result->zero_dates, "outdated", (json_int_t) result->outdated, "passed",
+        passed, "rejected", "decode", (json_int_t) route->rejected_decode, "apply",
+        (json_int_t) route->rejected_apply);
 }
 
 /* Counts are of what the targets have committed, also after a failure. */

@@ -189,7 +189,8 @@ const struct setting settings_table[] = {
             "that appear later and match are read too. An expression also matches longer names "
             "unless it ends in `$`."},
     {SCOPE_PIPELINE, "format", SETTING_STRING, AT(pipeline_settings, format), "debezium", .min = 1,
-     .max = 200, .doc = "How the records are written. `debezium`: JSON of Debezium, in each of its shapes. "
+     .max = 200,
+     .doc = "How the records are written. `debezium`: JSON of Debezium, in each of its shapes. "
             "`maxwell`: JSON of Maxwell."},
     {SCOPE_PIPELINE, "target", SETTING_STRING, AT(pipeline_settings, target), "",
      .inherits = "the only target", .max = 200, .doc = "Name of a target in `ods-sink.conf`."},
@@ -220,8 +221,9 @@ const struct setting settings_table[] = {
     {SCOPE_PIPELINE, "source.schema_topic", SETTING_STRING,
      AT(pipeline_settings, source.schema_topic), "", .max = 249,
      .doc = "The MySQL or MariaDB connector's schema-change topic, named like its `topic.prefix` "
-            "(`include.schema.changes`), or the topic of Maxwell's DDL (`ddl_kafka_topic`). It gives the columns of records without schema their "
-            "types, each record those of its time; `source_types` of a table goes before."},
+            "(`include.schema.changes`), or the topic of Maxwell's DDL (`ddl_kafka_topic`). It gives "
+            "the columns of records without schema their types, each record those of its time; "
+            "`source_types` of a table goes before."},
     {SCOPE_PIPELINE, "source.unavailable_value", SETTING_STRING,
      AT(pipeline_settings, source.unavailable_value), "__debezium_unavailable_value", .max = 1000,
      .doc = "The connector's `unavailable.value.placeholder`: a column with this value was not "

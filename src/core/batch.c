@@ -12,9 +12,12 @@
 const char *pass_reason_name(enum pass_reason reason)
 {
     static const char *const names[PASS_COUNT] = {
-        [PASS_SCHEMA_CHANGE] = "schema_change", [PASS_TRANSACTION] = "transaction",
-        [PASS_HEARTBEAT] = "heartbeat",         [PASS_MESSAGE] = "message",
-        [PASS_TOMBSTONE] = "tombstone",         [PASS_BOOTSTRAP] = "bootstrap",
+        [PASS_SCHEMA_CHANGE] = "schema_change",
+        [PASS_TRANSACTION] = "transaction",
+        [PASS_HEARTBEAT] = "heartbeat",
+        [PASS_MESSAGE] = "message",
+        [PASS_TOMBSTONE] = "tombstone",
+        [PASS_BOOTSTRAP] = "bootstrap",
         [PASS_SKIPPED] = "skipped",
     };
     return (size_t) reason < PASS_COUNT ? names[reason] : "unknown";

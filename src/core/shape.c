@@ -112,9 +112,9 @@ static bool same_column(const struct column *a, const struct column *b)
 static bool same_shape(const struct shape *a, const struct shape *b)
 {
     if (a->column_count != b->column_count || a->key_count != b->key_count ||
-        a->typed != b->typed || a->literal != b->literal || !same_text(a->database, b->database) ||
-        !same_text(a->schema, b->schema) || !same_text(a->table, b->table) ||
-        !same_text(a->connector, b->connector))
+        a->typed != b->typed || a->literal != b->literal || a->scattered != b->scattered ||
+        !same_text(a->database, b->database) || !same_text(a->schema, b->schema) ||
+        !same_text(a->table, b->table) || !same_text(a->connector, b->connector))
         return false;
     for (uint32_t i = 0; i < a->column_count; i++)
         if (!same_column(&a->columns[i], &b->columns[i]))

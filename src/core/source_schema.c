@@ -116,6 +116,7 @@ static const struct {
     {"multilinestring", "geometry", PLAIN},
     {"multipolygon", "geometry", PLAIN},
     {"geometrycollection", "geometry", PLAIN},
+    {"geomcollection", "geometry", PLAIN},
 };
 
 static void cut_word(char *name, const char *word)
@@ -188,8 +189,8 @@ static bool type_of(const struct source_schema *store, yyjson_val *column, char 
                      whole_number(yyjson_obj_get(column, "scale")), out, size);
 }
 
-/* Maxwell tells the sign beside the type, and of a decimal's digits and a bit's length nothing. Its
- * rows have both as numbers. */
+/* Maxwell tells the sign beside the type, and nothing of a decimal's digits, a bit's length or a
+ * float's. Its rows have all of them as numbers. */
 static bool maxwell_type_of(const struct source_schema *store, yyjson_val *column, char *out,
                             size_t size)
 {
@@ -203,6 +204,8 @@ static bool maxwell_type_of(const struct source_schema *store, yyjson_val *colum
         given = "number";
     else if (strcasecmp(given, "bit") == 0)
         given = "decimal(20,0)";
+    else if (strcasecmp(given, "float") == 0) /* of 24 bits, or of 53 */
+        given = "double";
     else if (binary && (strcasestr(given, "char") || strcasestr(given, "text")))
         given = "bytes";
     else {
@@ -435,8 +438,7 @@ static bool take_maxwell(struct source_schema *store, yyjson_val *record, unsign
         return true;
     if (!yyjson_is_arr(columns) || !database || !name)
         return false;
-    if (!yyjson_is_int(ts) ||
-        __builtin_mul_overflow(yyjson_get_sint(ts), INT64_C(1000), &from_us))
+    if (!yyjson_is_int(ts) || __builtin_mul_overflow(yyjson_get_sint(ts), INT64_C(1000), &from_us))
         from_us = INT64_MIN;
     ++*count;
     return take_version(store, &maxwell_columns, database, name, columns, from_us);

@@ -315,9 +315,8 @@ static enum ods_status read_value(struct reading *reading)
     else if (first == 'n' && json_skip(&scan))
         status = read_tombstone(reading);
     else
-        status =
-            error_set(reading->error, ODS_REJECT,
-                      "the record's value is %s, expected a JSON object", json_found(&scan));
+        status = error_set(reading->error, ODS_REJECT,
+                           "the record's value is %s, expected a JSON object", json_found(&scan));
     if (status == ODS_OK && !payload_close(&scan, &payload))
         status = scan_error(reading, &scan, "value");
     return status;

@@ -366,9 +366,8 @@ static const struct source_version *version_at(const struct reading *reading,
     struct source_schema *schema = reading->self->schema.schema;
     if (!schema || plan->layout.typed)
         return NULL;
-    return source_schema_at(schema, identity->database.bytes,
-                            identity->database.length, identity->table.bytes,
-                            identity->table.length, source_us);
+    return source_schema_at(schema, identity->database.bytes, identity->database.length,
+                            identity->table.bytes, identity->table.length, source_us);
 }
 
 const struct binding *plan_bind(struct reading *reading, struct plan *plan, const struct plan *key,

@@ -21,12 +21,25 @@ struct message {
     const char *data, *old; /* where the objects begin; NULL: none */
     struct slice key_columns;
     int64_t source_us;
-    struct maxwell_rows *rows; /* of the data, once it has been read; NULL: not yet */
+    int64_t xid, xoffset;     /* of the transaction, and the row in it; 0 when not told */
+    bool commit;              /* the transaction's last row, which has no xoffset */
+    struct maxwell_table *of; /* whose rows the data has been read as; NULL: not yet */
+    struct maxwell_rows *rows;
     struct value *values;
     bool bad_old; /* it is something else than an object */
 };
 
-static enum ods_status no_memory(struct maxwell_reading *reading)
+/* Rows of one transaction have its number and their own in it. */
+static int64_t sequence_of(const struct message *message)
+{
+    const int64_t most = (INT64_C(1) << 20) - 1;
+    int64_t row = message->commit || message->xoffset > most ? most : message->xoffset;
+    if (message->xid <= 0 || message->xid >= INT64_C(1) << 43 || row < 0)
+        return 0;
+    return message->xid << 20 | row;
+}
+
+enum ods_status maxwell_no_memory(struct maxwell_reading *reading)
 {
     return error_set(reading->error, ODS_FATAL, "out of memory while decoding a record");
 }
@@ -34,7 +47,7 @@ static enum ods_status no_memory(struct maxwell_reading *reading)
 static enum ods_status scan_error(struct maxwell_reading *reading, const struct json_scan *scan)
 {
     if (scan->out_of_memory)
-        return no_memory(reading);
+        return maxwell_no_memory(reading);
     return error_set(reading->error, ODS_REJECT, "the record's value is not JSON: %s at byte %zu",
                      scan->problem, (size_t) (scan->at - scan->start));
 }
@@ -48,17 +61,27 @@ static bool read_text(struct maxwell_reading *reading, struct json_scan *scan, s
     return json_skip(scan);
 }
 
-/* Seconds since 1970. */
-static bool read_time(struct json_scan *scan, int64_t *us)
+/* A whole number; anything else is walked over and leaves it as it is. */
+static bool read_integer(struct json_scan *scan, int64_t *integer)
 {
     struct value value;
     char first = json_peek(scan);
-    *us = INT64_MIN;
     if (first != '-' && (first < '0' || first > '9'))
         return json_skip(scan);
     if (!json_number(scan, &value))
         return false;
-    if (value.kind != VALUE_INT || __builtin_mul_overflow(value.integer, SECOND_US, us))
+    if (value.kind == VALUE_INT)
+        *integer = value.integer;
+    return true;
+}
+
+/* Seconds since 1970. */
+static bool read_time(struct json_scan *scan, int64_t *us)
+{
+    int64_t seconds = INT64_MIN;
+    if (!read_integer(scan, &seconds))
+        return false;
+    if (__builtin_mul_overflow(seconds, SECOND_US, us))
         *us = INT64_MIN;
     return true;
 }
@@ -80,6 +103,7 @@ static bool read_row(struct maxwell_reading *reading, struct json_scan *scan,
         enum layout_answer answer =
             layout_read(&rows->layout, scan, &reading->reader, message->values, NULL);
         if (answer == LAYOUT_OK) {
+            message->of = table;
             message->rows = rows;
             return true;
         }
@@ -129,6 +153,14 @@ static bool read_member(struct maxwell_reading *reading, struct json_scan *scan,
         return read_text(reading, scan, &message->table);
     if (SLICE_IS(name, "ts"))
         return read_time(scan, &message->source_us);
+    if (SLICE_IS(name, "xid"))
+        return read_integer(scan, &message->xid);
+    if (SLICE_IS(name, "xoffset"))
+        return read_integer(scan, &message->xoffset);
+    if (SLICE_IS(name, "commit")) {
+        message->commit = json_peek(scan) == 't';
+        return json_skip(scan);
+    }
     if (SLICE_IS(name, "primary_key_columns")) {
         message->key_columns.bytes = scan->at;
         bool good = json_skip(scan);
@@ -156,19 +188,34 @@ static bool read_message(struct maxwell_reading *reading, struct json_scan *scan
 
 /* --- rows ------------------------------------------------------------------------------------ */
 
-static enum ods_status append(struct maxwell_reading *reading, const struct shape *shape,
+static enum ods_status append(struct maxwell_reading *reading, const struct message *message,
                               enum change_op op, const struct value *before,
-                              const struct value *after, int64_t source_us)
+                              const struct value *after)
 {
     struct change *change = batch_add_change(reading->batch);
     if (!change)
-        return no_memory(reading);
+        return maxwell_no_memory(reading);
     change->op = op;
     change->record = reading->index;
-    change->shape = shape;
+    change->shape = message->rows->shape;
     change->before = before;
     change->after = after;
-    change->source_us = source_us;
+    change->source_us = message->source_us;
+    change->sequence = sequence_of(message);
+    return ODS_OK;
+}
+
+/* An update of the key is one record, under the new key: the old row goes, a new one comes. */
+static enum ods_status append_move(struct maxwell_reading *reading, const struct message *message,
+                                   const struct value *before)
+{
+    enum ods_status status = append(reading, message, OP_DELETE, before, NULL);
+    if (status == ODS_OK)
+        status = append(reading, message, OP_CREATE, NULL, message->values);
+    if (status != ODS_OK)
+        return status;
+    struct change *last = &reading->batch->changes[reading->batch->change_count - 1];
+    last[-1].moved = last->moved = true;
     return ODS_OK;
 }
 
@@ -184,7 +231,7 @@ static enum ods_status read_before(struct maxwell_reading *reading, const struct
         return error_set(reading->error, ODS_REJECT, "'old' is no object of the values replaced");
     *before = arena_alloc(reading->reader.arena, bytes);
     if (!*before)
-        return no_memory(reading);
+        return maxwell_no_memory(reading);
     memcpy(*before, message->values, layout->column_count * sizeof **before);
     old.at = message->old;
     enum layout_answer answer =
@@ -218,7 +265,6 @@ static bool is_same_row(const struct maxwell_rows *rows, const struct value *a,
     return true;
 }
 
-/* An update of the key comes as one record, under the new key: the old row goes, a new one comes. */
 static enum ods_status append_update(struct maxwell_reading *reading, const struct json_scan *scan,
                                      const struct message *message)
 {
@@ -227,15 +273,10 @@ static enum ods_status append_update(struct maxwell_reading *reading, const stru
     enum ods_status status = read_before(reading, scan, message, &before);
     if (status != ODS_OK)
         return status;
-    if (!is_same_row(rows, before, message->values)) {
-        status = append(reading, rows->shape, OP_DELETE, before, NULL, message->source_us);
-        return status == ODS_OK ? append(reading, rows->shape, OP_CREATE, NULL, message->values,
-                                         message->source_us)
-                                : status;
-    }
+    if (!is_same_row(rows, before, message->values))
+        return append_move(reading, message, before);
     bool wanted = reading->self->want_before || !rows->identifying_count;
-    return append(reading, rows->shape, OP_UPDATE, wanted ? before : NULL, message->values,
-                  message->source_us);
+    return append(reading, message, OP_UPDATE, wanted ? before : NULL, message->values);
 }
 
 static enum ods_status append_row(struct maxwell_reading *reading, const struct json_scan *scan,
@@ -246,23 +287,22 @@ static enum ods_status append_row(struct maxwell_reading *reading, const struct 
     struct json_scan data = *scan;
     struct maxwell_key key;
     if (!table)
-        return no_memory(reading);
+        return maxwell_no_memory(reading);
     data.at = message->data;
-    if (!message->rows && !read_row(reading, &data, table, message))
+    if (message->of != table && !read_row(reading, &data, table, message))
         return scan_error(reading, &data);
     enum ods_status status = maxwell_key_read(reading, message->key_columns, &key);
     if (status == ODS_OK)
         status = maxwell_bind(reading, table, message->rows, &key, message->source_us);
     if (status != ODS_OK)
         return status;
-    const struct shape *shape = message->rows->shape;
     switch (*message->type.bytes) {
     case 'i':
-        return append(reading, shape, OP_CREATE, NULL, message->values, message->source_us);
+        return append(reading, message, OP_CREATE, NULL, message->values);
     case 'b':
-        return append(reading, shape, OP_READ, NULL, message->values, message->source_us);
+        return append(reading, message, OP_READ, NULL, message->values);
     case 'd':
-        return append(reading, shape, OP_DELETE, message->values, NULL, message->source_us);
+        return append(reading, message, OP_DELETE, message->values, NULL);
     default:
         return append_update(reading, scan, message);
     }
@@ -276,7 +316,7 @@ static bool begins_with(struct slice text, const char *prefix)
     return text.length > length && memcmp(text.bytes, prefix, length) == 0;
 }
 
-/* The table to which one writes to ask Maxwell for a bootstrap, and where it notes how far it is. */
+/* The table in which one asks Maxwell for a bootstrap, and where it notes how far it is. */
 static bool is_request(const struct message *message)
 {
     return SLICE_IS(message->database, "maxwell") && SLICE_IS(message->table, "bootstrap");
@@ -366,8 +406,7 @@ static enum ods_status read_value(struct maxwell_reading *reading)
     if (pass < 0)
         return append_row(reading, &scan, &message);
     if (pass == PASS_SCHEMA_CHANGE) {
-        enum ods_status status =
-            schema_topic_learn(&reading->self->schema, record, reading->error);
+        enum ods_status status = schema_topic_learn(&reading->self->schema, record, reading->error);
         if (status != ODS_OK)
             return status;
     }

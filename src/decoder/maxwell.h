@@ -68,6 +68,8 @@ struct maxwell_reading {
     struct layout_reader reader;
 };
 
+enum ods_status maxwell_no_memory(struct maxwell_reading *reading);
+
 /* The table of this name; NULL: out of memory. Good until maxwell_trim(). */
 struct maxwell_table *maxwell_table_find(struct maxwell *self, struct slice database,
                                          struct slice name);
@@ -84,9 +86,9 @@ void maxwell_tables_free(struct maxwell *self);
 
 /* --- maxwell_key.c --- */
 
-/* The key's columns, by the record's key, or by the value's primary_key_columns (`columns`: the JSON
- * there, NULL: none) where it has no key. None: the table has no key. ODS_REJECT: it is a key of
- * another kind. */
+/* The key's columns, by the record's key, or by the value's primary_key_columns (`columns`: the
+ * JSON there, NULL: none) where it has no key. None: the table has no key. ODS_REJECT: it is a key
+ * of another kind. */
 enum ods_status maxwell_key_read(struct maxwell_reading *reading, struct slice columns,
                                  struct maxwell_key *key);
 

@@ -4,7 +4,8 @@
  *   {"database":"shop","table":"items","pk.id":1}     hash, the default
  *   ["shop","items",[{"id":1}]]                       array
  *
- * Of a table without a key both have a _uuid instead. Format: Maxwell's documentation, "Kafka".
+ * Of a table without a key both have a _uuid instead, the second as if it were a column. Format:
+ * Maxwell's documentation, "Kafka".
  */
 #include "decoder/maxwell.h"
 
@@ -38,8 +39,7 @@ static bool read_object(struct maxwell_reading *reading, struct json_scan *scan,
         struct slice name;
         if (!json_name(scan, reading->reader.arena, &name.bytes, &name.length) || !json_skip(scan))
             return false;
-        if (name.length < skip || memcmp(name.bytes, prefix, skip) != 0 ||
-            (!skip && SLICE_IS(name, "_uuid")))
+        if (name.length < skip || memcmp(name.bytes, prefix, skip) != 0)
             continue;
         name.bytes += skip;
         name.length -= skip;
@@ -107,7 +107,7 @@ static enum ods_status answer(struct maxwell_reading *reading, const struct json
                               const char *part)
 {
     if (scan->out_of_memory)
-        return error_set(reading->error, ODS_FATAL, "out of memory while decoding a record");
+        return maxwell_no_memory(reading);
     return error_set(reading->error, ODS_REJECT, "the record's %s is not as Maxwell writes it: %s",
                      part, scan->problem);
 }

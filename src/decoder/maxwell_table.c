@@ -1,4 +1,4 @@
-/* What the decoder remembers of a table: the members that its rows have, and the shape they make. */
+/* What the decoder remembers of a table: the members that its rows have, and their shape. */
 #include "decoder/maxwell.h"
 
 #include <stdlib.h>
@@ -193,17 +193,12 @@ static int find_column(const struct layout *layout, const char *name, size_t len
     return found;
 }
 
-static enum ods_status no_memory(struct maxwell_reading *reading)
-{
-    return error_set(reading->error, ODS_FATAL, "out of memory while decoding a record");
-}
-
 static enum ods_status lacks_key(struct maxwell_reading *reading, const struct maxwell_table *table,
                                  const char *name, size_t length)
 {
     return error_set(reading->error, ODS_REJECT,
-                     "table %.100s: the row lacks the key's column %.*s (Maxwell needs MySQL's "
-                     "binlog_row_image=full)",
+                     "table %.100s: the row lacks the key's column %.*s, or the key has it twice "
+                     "(Maxwell needs MySQL's binlog_row_image=full)",
                      table->name, (int) (length < 63 ? length : 63), name);
 }
 
@@ -224,7 +219,7 @@ static enum ods_status keep_key(struct maxwell_reading *reading, const struct ma
     rows->key_names = malloc(bytes);
     rows->identifying = malloc((count + 1) * sizeof *rows->identifying);
     if (!rows->key_names || !rows->identifying)
-        return no_memory(reading);
+        return maxwell_no_memory(reading);
     char *at = rows->key_names;
     for (uint32_t i = 0; i < key->count; i++) {
         memcpy(at, key->names[i].bytes, key->names[i].length);
@@ -232,13 +227,12 @@ static enum ods_status keep_key(struct maxwell_reading *reading, const struct ma
         *at++ = '\0';
     }
     rows->key_count = key->count;
-    rows->identifying_count = (uint32_t) count;
+    rows->identifying_count = 0;
     for (size_t i = 0; i < count; i++) {
         const char *name = configured->count ? configured->items[i] : NULL;
         int column = name ? find_column(&rows->layout, name, strlen(name)) : (int) columns[i];
-        if (column < 0)
-            return lacks_key(reading, table, name, strlen(name));
-        rows->identifying[i] = (uint32_t) column;
+        if (column >= 0) /* what the configuration got wrong the sink says */
+            rows->identifying[rows->identifying_count++] = (uint32_t) column;
     }
     return ODS_OK;
 }
@@ -251,7 +245,7 @@ static enum ods_status intern(struct maxwell_reading *reading, const struct maxw
     if (rows->shape)
         return ODS_OK;
     if (!shape_table_full(shapes))
-        return no_memory(reading);
+        return maxwell_no_memory(reading);
     return error_set(reading->error, ODS_REJECT,
                      "table %.100s: records have come with too many different sets of columns (the "
                      "decoder keeps %zu): restart",
@@ -265,25 +259,31 @@ enum ods_status maxwell_bind(struct maxwell_reading *reading, const struct maxwe
     struct maxwell *self = reading->self;
     struct arena *arena = reading->reader.arena;
     const struct source_version *version =
-        self->schema.schema ? source_schema_at(self->schema.schema, table->database,
-                                               table->database_length, table->name,
-                                               table->name_length, source_us)
-                            : NULL;
+        self->schema.schema
+            ? source_schema_at(self->schema.schema, table->database, table->database_length,
+                               table->name, table->name_length, source_us)
+            : NULL;
+    const struct maxwell_key none = {0};
+    if (key->count == 1 && SLICE_IS(key->names[0], "_uuid") &&
+        find_column(&rows->layout, "_uuid", 5) < 0)
+        key = &none; /* Maxwell's own, of a table without a key */
     if (is_bound(rows, key, version))
         return ODS_OK;
     rows->shape = NULL;
     uint32_t count = rows->layout.column_count;
     struct column *columns = arena_alloc(arena, count * sizeof *columns);
     uint32_t *indexes = arena_alloc(arena, key->count * sizeof *indexes);
-    enum ods_status status = columns && indexes ? ODS_OK : no_memory(reading);
+    enum ods_status status = columns && indexes ? ODS_OK : maxwell_no_memory(reading);
     if (status == ODS_OK && count)
         memcpy(columns, rows->layout.columns, count * sizeof *columns);
     for (uint32_t i = 0; status == ODS_OK && i < key->count; i++) {
         int found = find_column(&rows->layout, key->names[i].bytes, key->names[i].length);
+        indexes[i] = (uint32_t) found;
+        for (uint32_t k = 0; found >= 0 && k < i; k++)
+            if (indexes[k] == indexes[i])
+                found = -1;
         if (found < 0)
             status = lacks_key(reading, table, key->names[i].bytes, key->names[i].length);
-        else
-            indexes[i] = (uint32_t) found;
     }
     if (status == ODS_OK)
         status = keep_key(reading, table, rows, key, indexes);
@@ -296,6 +296,7 @@ enum ods_status maxwell_bind(struct maxwell_reading *reading, const struct maxwe
                               .table = table->name,
                               .connector = "mysql",
                               .literal = true,
+                              .scattered = true,
                               .column_count = count,
                               .columns = columns,
                               .key_count = key->count,

@@ -83,6 +83,5 @@ enum ods_status schema_topic_types(struct schema_topic *topic, const struct sour
         columns[i].allowed = fact->allowed;
         columns[i].optional = fact->optional;
     }
-    return known && source_schema_is_read(topic->schema, 0) ? ODS_OK
-                                                            : await(topic, record, error);
+    return known && source_schema_is_read(topic->schema, 0) ? ODS_OK : await(topic, record, error);
 }

@@ -89,6 +89,7 @@ void metrics_applied(struct metrics *metrics, const struct batch *batch,
     add(&metrics->values_lost, result->values_lost);
     add(&metrics->values_rounded, result->values_rounded);
     add(&metrics->zero_dates, result->zero_dates);
+    add(&metrics->outdated, result->outdated);
     add(&metrics->rejects_decode, decode);
     add(&metrics->rejects_apply, batch->reject_count - decode);
     for (int i = 0; i < PASS_COUNT; i++)
@@ -123,6 +124,9 @@ static const struct counter_row counter_rows[] = {
         "made superfluous",
         folded),
     ROW("deletes_missing_total", "", "Deletes of rows that the target did not have", missing),
+    ROW("changes_outdated_total", "",
+        "Changes that came after newer ones of their key from another partition, and were void",
+        outdated),
     ROW("changes_skipped_total", "", "Changes that the configuration leaves out", skipped),
     ROW("columns_added_total", "", "Columns added to tables of the target", columns_added),
     ROW("tables_created_total", "", "Tables created in the target", tables_created),
@@ -147,7 +151,9 @@ static const struct counter_row counter_rows[] = {
     ROW(SAME, ",reason=\"tombstone\"", NULL, passed[PASS_TOMBSTONE]),
     ROW(SAME, ",reason=\"bootstrap\"", NULL, passed[PASS_BOOTSTRAP]),
     ROW(SAME, ",reason=\"skipped\"", NULL, passed[PASS_SKIPPED]),
-    ROW("retries_total", "", "Attempts that met an outage, or a row whose partner (by a unique or foreign key) has yet to "
+    ROW("retries_total", "",
+        "Attempts that met an outage, or a row whose partner (by a unique or foreign key) has yet "
+        "to "
         "come",
         retries),
     ROW("offset_gaps_total", "",

@@ -31,7 +31,7 @@ struct metrics {
     atomic_uint_fast64_t batches, records, bytes, changes;
     atomic_uint_fast64_t upserted, deleted, truncated, folded, missing, skipped;
     atomic_uint_fast64_t columns_added, tables_created, columns_changed;
-    atomic_uint_fast64_t nul_stripped, values_lost, values_rounded, zero_dates;
+    atomic_uint_fast64_t nul_stripped, values_lost, values_rounded, zero_dates, outdated;
     atomic_uint_fast64_t rejects_decode, rejects_apply;
     atomic_uint_fast64_t passed[PASS_COUNT];
     atomic_uint_fast64_t retries, fenced, abandoned, rebalances, offset_gaps;

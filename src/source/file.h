@@ -1,8 +1,8 @@
 /* Records from a file: one JSON object a line, as `kcat -J` writes them. For decode and replay.
  *
  * Members: topic, partition, offset, ts (milliseconds), headers (a flat list of names and values),
- * key, payload (or value); null where there is none. Instead of key and payload, key_b64 and value_b64 hold
- * bytes that are no text. Others are passed over. One thread.
+ * key, payload (or value); null where there is none. Instead of key and payload, key_b64 and
+ * value_b64 hold bytes that are no text. Others are passed over. One thread.
  */
 #ifndef SOURCE_FILE_H
 #define SOURCE_FILE_H

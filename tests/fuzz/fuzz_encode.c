@@ -212,12 +212,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct column element = text_element;
     element.type = (enum semantic) (data[6] % SEM_ARRAY);
     struct source_column source = {.column = {.name = "c",
-                                              .type = (enum semantic) (data[1] % SEM_COUNT),
+                                              .type = (enum semantic)(data[1] % SEM_COUNT),
                                               .length = (int8_t) data[6],
                                               .scale = (int8_t) data[4],
                                               .source_type = source_types[data[7] & 3],
                                               .element = data[7] & 4 ? &element : NULL},
-                                   .coding = (enum coding) (data[3] % (CODING_NS + 1)),
+                                   .coding = (enum coding)(data[3] % (CODING_NS + 1)),
                                    .strip_nul = data[7] & 8,
                                    .literal = data[7] & 16,
                                    .zero_is_null = data[7] & 32};

@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 from conftest import GOLDEN
 from lib.maxwell import Table, letters_of, object_of, pipeline
-from lib.sink import read_lines
+from lib.sink import Exit, read_lines
 from lib.text import assert_same_rows
 
 CDC = "cdc_operation text, cdc_timestamp timestamptz"
@@ -48,8 +48,8 @@ MADE = {
     "mx_types": typed(
         f"id {UNSIGNED}; c_bool smallint; c_bool2 smallint; c_tiny smallint; c_utiny smallint; "
         "c_small smallint; c_usmall integer; c_medium integer; c_umedium integer; c_int integer; "
-        f"c_uint bigint; c_big bigint; c_ubig {UNSIGNED}; c_float real; c_double double precision; "
-        f"c_dec numeric; c_dec0 numeric; c_bit1 {UNSIGNED}; c_bit20 {UNSIGNED}; "
+        f"c_uint bigint; c_big bigint; c_ubig {UNSIGNED}; c_float double precision; "
+        f"c_double double precision; c_dec numeric; c_dec0 numeric; c_bit1 {UNSIGNED}; c_bit20 {UNSIGNED}; "
         f"c_bit40 {UNSIGNED}; c_bit64 {UNSIGNED}; c_date date; c_time interval; c_time3 interval; "
         f"c_time6 interval; c_dt {DATETIME3}; c_dt3 {DATETIME3}; "
         f"c_dt6 timestamp without time zone; c_ts {MOMENT}; c_ts3 {MOMENT}; c_ts6 {MOMENT}; "
@@ -278,6 +278,44 @@ def test_key_change_that_no_key_takes_is_one_dead_letter(sink, database, tmp_pat
     assert rows_of(database, "id", "name") == [(2, 2)]
     assert [letter["payload"] for letter in read_lines(letters)] == [records[0]["payload"]]
     assert counts["rejected"] == {"decode": 0, "apply": 1}
+
+
+@pytest.mark.parametrize("on_delete", ["soft", "hard"])
+@pytest.mark.parametrize("events", [1000, 1], ids=["one batch", "one by one"])
+def test_key_change_whose_new_row_is_refused(sink, database, tmp_path, events, on_delete):
+    """Nothing of it is applied, and its neighbours are."""
+    table, letters = Table(), tmp_path / "letters.jsonl"
+    database.execute("create table items (id int primary key, name varchar(5), amount int, "
+                     "cdc_operation text, cdc_timestamp timestamptz)")
+    sink.write(pipeline(defaults={"on_delete": on_delete}), database=database,
+               batch={"max_events": events})
+    sink.replay([table.insert(ONE), table.update(ONE, {**MOVED, "name": "too long"}),
+                 table.insert(TWO)], dead_letter=letters)
+    assert rows_of(database) == [(1, "one", "c"), (2, "two", "c")]
+    assert len(letters_of(letters)) == 1
+
+
+@pytest.mark.parametrize("events", [1000, 1], ids=["one batch", "one by one"])
+def test_key_change_whose_old_row_must_stay(sink, database, tmp_path, events):
+    table, letters = Table(), tmp_path / "letters.jsonl"
+    database.execute(
+        "create table items (id int primary key, name text, amount int, cdc_operation text, "
+        "cdc_timestamp timestamptz); create table parts (item int references items)")
+    sink.write(pipeline(defaults={"on_delete": "hard"}), database=database,
+               batch={"max_events": events}, retry={"constraint_attempts": 1})
+    sink.replay([table.insert(ONE)])
+    database.execute("insert into parts values (1)")
+    sink.replay([*[table.update(ONE, MOVED), table.insert(TWO)]], dead_letter=letters)
+    assert rows_of(database) == [(1, "one", "c"), (2, "two", "c")]
+    assert len(letters_of(letters)) == 1
+
+
+def test_key_that_the_configuration_gets_wrong(sink, database):
+    """It is the configuration's fault, not the records'."""
+    table = Table()
+    sink.write(pipeline(tables={"items": {"key": ["idd"]}}), database=database)
+    done = sink.replay_fails([table.insert(ONE)], Exit.TARGET)
+    assert '"idd"' in done.stderr and "tables.yaml" in done.stderr
 
 
 @pytest.mark.parametrize("events", [1000, 1], ids=["one batch", "one by one"])

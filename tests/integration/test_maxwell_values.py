@@ -147,6 +147,47 @@ def test_source_types_go_before_the_column(sink, database, tmp_path, kind, told,
     assert len(letters_of(letters)) == (not shown)
 
 
+@pytest.mark.parametrize("value", ["5", "-1", "0", "1.5", "18446744073709551615", "true", '"5"',
+                                   "[]", '["a,b", "c"]', "{}"])
+@pytest.mark.parametrize("kind", ["jsonb", "text"])
+def test_declared_json_is_json(sink, database, kind, value):
+    """Also where the column is text: a number stays a number, and a string a string."""
+    table = Table()
+    database.execute(f"create table items (id int primary key, v {kind}, {CDC})")
+    sink.write(pipeline(tables={"items": {"source_types": {"v": "json"}}}), database=database)
+    sink.replay([table.insert({"id": 1, "v": Raw(value)})])
+    assert database.value("select v::jsonb = %s::jsonb from items", value), \
+        database.value("select v::text from items")
+
+
+@pytest.mark.parametrize("told, value, shown", [
+    ("decimal(10,2)", '"ABCD"', None), ("decimal(10,2)", '"1234"', "1234.00"),
+    ("bigint unsigned", "-1", "-1"), ("bigint unsigned", '"ABCD"', None),
+    ("datetime", "20250101", None), ("timestamptz", "1529507596", None), ("time", "5", None),
+    ("date", "20000", None), ("interval", "5", None), ("geometry", '"POINT (1 2)"', "POINT (1 2)"),
+])
+def test_declared_types_know_no_connectors_codings(sink, database, tmp_path, told, value, shown):
+    """No base64 of numbers, no numbers of days or seconds, no wrapped signs: those are refused."""
+    table, letters = Table(), tmp_path / "letters.jsonl"
+    sink.write(pipeline(defaults={"source_types": {"v": told}}), database=database)
+    sink.replay([table.insert({"id": 1, "v": None}), table.insert({"id": 2, "v": Raw(value)})],
+                dead_letter=letters)
+    assert database.execute("select v::text from items where id = 2") == \
+        ([(shown,)] if shown else [])
+    assert len(letters_of(letters)) == (shown is None)
+
+
+def test_float_of_any_size_keeps_its_digits(sink, database):
+    """The DDL does not tell float(53) from float."""
+    table, values = Table(), ["0.1", "0.1234567890123", "16777217", "-3.4E38"]
+    sink.write(pipeline(schema_topic=table.ddl_topic), database=database)
+    sink.replay([table.ddl("table-create", {"id": {"type": "int", "signed": True}, "v": "float"}),
+                 *(table.insert({"id": number, "v": Raw(value)})
+                   for number, value in enumerate(values))])
+    assert [float(value) for value in values] == \
+        [v for v, in database.execute("select v from items order by id")]
+
+
 # --- zero dates -----------------------------------------------------------------------------------
 
 ZERO_DATES = ["0000-00-00", "0000-00-00 00:00:00", "0000-00-00 00:00:00.000000", "2026-00-00",

@@ -8,6 +8,7 @@ import subprocess
 import pytest
 
 from conftest import GOLDEN, build
+from lib import maxwell
 from lib.records import INT, TEXT, Table, pipeline
 from lib.sink import assert_clean, write_lines
 from lib.stack import ROOT
@@ -87,10 +88,23 @@ def rows():
             for number in range(120)]
 
 
-@pytest.mark.parametrize("records, batch, stride", [(changes, 12, 47), (rows, 200, 5)],
-                         ids=["changes", "copied"])
-def test_applying(sink, database, stack, tmp_path, report, records, batch, stride):
-    sink.write(pipeline("^src.*", defaults={
+def literals():
+    """Maxwell's: values of every coding, keys that change, rows that come too late."""
+    items, letters = maxwell.Table(prefix="src"), {"s": "s", "j": {"a": "b"}, "l": ["x", "y"]}
+    kinds = {"id": "int", "s": "json", "j": "json", "l": "set", "b": "blob", "n": "bit"}
+    one = {"id": 1, **letters, "b": "AP8A", "n": 5}
+    late = {**maxwell.Table(prefix="src").insert(one), "partition": 1}
+    return [items.ddl("table-create", kinds), items.update({**one, "id": 3}, one), late,
+            items.insert({**one, "id": 2}), items.update({**one, "id": 2}, {**one, "id": 4}),
+            items.update(one, {**one, "id": 9, "s": 7}), items.delete({**one, "id": 4})]
+
+
+@pytest.mark.parametrize("records, batch, stride, source", [
+    (changes, 12, 47, {}), (rows, 200, 5, {}),
+    (literals, 3, 11, {"format": "maxwell", "source": {"schema_topic": "src.ddl"}}),
+], ids=["changes", "copied", "literals"])
+def test_applying(sink, database, stack, tmp_path, report, records, batch, stride, source):
+    sink.write(pipeline("^src.*", **source, defaults={
         "create_tables": True, "evolve": "full", "keyless": "match_before",
         "on_truncate": "apply"}), database=database)
     (tmp_path / "setup.sql").write_text(SETUP)

@@ -6,8 +6,8 @@
  *                                        reads, decodes and prints records
  *   without_memory apply CONF RECORDS SETUP STRIDE BATCH
  *                                        applies them to the first target, BATCH records at once;
- *                                        its schemas public and ods_sink are made anew each time, by
- *                                        the SQL in SETUP
+ *                                        its schemas public and ods_sink are made anew each time,
+ * by the SQL in SETUP
  *
  * STRIDE: only every so manieth allocation.
  * Prints how many allocations failed; exits 1 at the first that did harm. Built with the address
@@ -284,7 +284,7 @@ static bool apply_all(struct work *work, struct outcome *outcome)
     lines = batch_new();
     query(work->pg, work->setup, NULL, 0);
     if (file_open(&source, work->records, &error) != ODS_OK ||
-        decoder_find("debezium")->open(&decoder, &config, &error) != ODS_OK)
+        decoder_find(work->pipeline->format)->open(&decoder, &config, &error) != ODS_OK)
         fail("no records", &error);
     size_t count = fill(work, decoder, source, lines, batches);
     memory_fail_at(n);

@@ -115,8 +115,17 @@ are `text`.
 or ends a bootstrap, the table `maxwell.bootstrap` in which one asks for it, and DDL are passed over and
 counted (`records_passed_total`); DDL gives types where `source.schema_topic` names its topic. A row's
 key is what the record's key says (`kafka_key_format` `hash` or `array`), else `primary_key_columns`.
-An update that changes it is the delete of the old row and the create of a new one. Columns of DDL are
-added, widened and kept as rows bring them (`evolve`); a truncate is not told by Maxwell.
+An update that changes it is the delete of the old row and the create of a new one, both or neither.
+Columns of DDL are added, widened and kept as rows bring them (`evolve`); a truncate is not told by
+Maxwell. Where Maxwell's own database has another name than `maxwell` (`schema_database`), skip its
+table: `tables: { bootstrap: { skip: true } }`. A bootstrap of a table without key adds its rows once
+more.
+
+With `producer_partition_by=primary_key` the old and the new key may stand in different partitions,
+which are read at their own pace. The newest change of every key that took part in a change of keys is
+kept, by the record's time in Kafka and by `xid` and `xoffset` (leave `output_commit_info` on); what is
+older and comes later is void, and counted in `changes_outdated_total`. One case needs the target's
+`cdc_timestamp`, in whole seconds: a new row under the old key that is read before the change.
 
 The records have no schema, but their values read as they stand, so less is open than with Debezium:
 
@@ -125,18 +134,20 @@ The records have no schema, but their values read as they stand, so less is open
   with `source_types: { doc: text }` it is JSON that MySQL has in a text column. A JSON null is NULL.
 - **Sets** are arrays: labels joined by commas in a text column (where `source_types` says `json`, or
   an element is no string, the JSON itself), elements in an array column.
-- **Bytes** are base64; into text columns they go only as base64, so make those bytea.
+- **Bytes** are base64. A text column gets the base64 itself where nothing says that they are bytes, so
+  make such columns bytea.
 - **Times** are text. A MySQL `timestamp` is UTC, whatever the zone of Maxwell's Java.
 - **Geometries** are well-known text, as PostGIS reads it; a point also fits PostgreSQL's own.
-- Of the DDL's types `decimal` is `numeric` and `bit` is `numeric(20,0)`, as Maxwell does not tell their
-  digits; all others are as with Debezium.
+- Of the DDL's types `decimal` is `numeric`, `bit` is `numeric(20,0)` and `float` is `double precision`,
+  as Maxwell does not tell their digits; all others are as with Debezium.
 
-Leave `output_nulls` on, as it is by default: without it a column that became NULL is not in the
-record, and an update that tells so by `old` alone is refused.
+`output_nulls` must stay on, as it is by default: without it a record lacks the columns that are NULL,
+and nobody can tell them from those that it does not carry. An update that shows it is refused.
 
 What Maxwell 1.44 itself loses, and no sink can make up for: a `time` below 00:00 or beyond 24:00 is
 wrapped into a day, and moved by the zone of its Java; `binary` loses its trailing zero bytes; of
-`bit(33)` and more the upper bits; the year 0000 is 1900; an enum's `''` of a bad value is NULL.
+`bit(33)` and more the upper bits, and a bootstrap turns the bytes of every `bit(9)` and more around;
+the year 0000 is 1900; an enum's `''` of a bad value is NULL.
 
 ## Where nothing tells
 

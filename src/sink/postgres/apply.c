@@ -13,6 +13,7 @@
 
 #include "sink/postgres/guess.h"
 #include "sink/postgres/inherit.h"
+#include "sink/postgres/moves.h"
 #include "sink/postgres/offsets.h"
 #include "sink/postgres/partner.h"
 #include "sink/postgres/steps.h"
@@ -89,30 +90,6 @@ static enum ods_status find_plans(struct attempt *attempt)
         }
     } while (changed);
     return ODS_OK;
-}
-
-/* A format that tells of a changed key in one record has it in the new key's partition. What the old
- * key's partition holds from before may come later, and bring the old row back. */
-static void warn_of_moves(struct attempt *attempt)
-{
-    const struct batch *batch = attempt->batch;
-    if (!attempt->hooks || !attempt->hooks->partitions)
-        return;
-    for (uint32_t i = 0; i + 1 < batch->change_count; i++) {
-        const struct change *change = &batch->changes[i];
-        const struct plan *plan = attempt->postgres->change_plans[i];
-        char text[512];
-        if (change->op != OP_DELETE || change[1].record != change->record || !plan ||
-            !plan->table || plan->table->warned || !batch->records[change->record].partition)
-            continue;
-        plan->table->warned = true;
-        snprintf(text, sizeof text,
-                 "table %s: a key changed in topic %s, which has several partitions; the old row "
-                 "is sure to go only where all of a table's rows are in one of them (Maxwell: "
-                 "producer_partition_by=table)",
-                 plan->shape->table, batch->records[change->record].topic);
-        notice(attempt, text);
-    }
 }
 
 /* Changes of tables that PostgreSQL can't have as they would have to be. */
@@ -232,7 +209,7 @@ static enum ods_status fold_attempt(struct attempt *attempt)
     if (status == ODS_OK)
         status = refuse_truncates(attempt);
     if (status == ODS_OK)
-        warn_of_moves(attempt);
+        status = moves_sort_out(attempt);
     if (status == ODS_OK)
         status =
             inherit_values(&inheritance, &postgres->scratch, attempt->batch, postgres->change_plans,
@@ -349,6 +326,7 @@ static void add_counts(struct apply_result *result, const struct apply_result *b
     result->values_lost += before->values_lost;
     result->values_rounded += before->values_rounded;
     result->zero_dates += before->zero_dates;
+    result->outdated += before->outdated;
 }
 
 static void forget_counts(struct apply_result *result)
@@ -427,6 +405,7 @@ enum ods_status apply_batch(struct postgres *postgres, struct batch *batch,
         return status;
     batch_release_holds(batch);
     status = attempt_all(&attempt);
+    moves_release(&attempt);
     if (status == ODS_RETRY && strcmp(attempt.error->sqlstate, "55P03") == 0)
         offsets_end_stalled(&postgres->conn);
     return status;

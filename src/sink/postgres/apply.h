@@ -19,6 +19,8 @@ struct postgres {
     struct arrays arrays;
     struct loose_statement loose;
     struct buffer offsets[5];
+    struct arena moves;               /* what moves.c keeps for one batch */
+    int64_t moves_pruned_us;          /* when, 0: not yet */
     const struct plan **change_plans; /* by change */
     size_t change_plan_capacity;
 };

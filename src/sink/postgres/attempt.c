@@ -99,11 +99,17 @@ enum ods_status attempt_mend(struct attempt *attempt)
     return status;
 }
 
+enum ods_status attempt_reject(struct attempt *attempt, uint32_t change, const struct error *why)
+{
+    attempt->refold |= fold_is_part(attempt->batch, change);
+    return fold_reject(attempt->batch, change, why, attempt->error);
+}
+
 enum ods_status attempt_set_aside(struct attempt *attempt, struct row *row, const struct error *why)
 {
     row->aside = true;
     attempt->refold |= row->chain > 1;
-    return fold_reject(attempt->batch, row->last, why, attempt->error);
+    return attempt_reject(attempt, row->last, why);
 }
 
 /* Rows into the arrays, up to a statement's worth; *first is where it stopped. What can't be
@@ -355,7 +361,7 @@ enum ods_status attempt_loose(struct attempt *attempt, const struct loose *loose
     enum ods_status status =
         loose_compile(&postgres->loose, attempt->batch, loose, &postgres->encoder, &why);
     if (status == ODS_REJECT)
-        return fold_reject(attempt->batch, loose->change, &why, attempt->error);
+        return attempt_reject(attempt, loose->change, &why);
     if (status != ODS_OK)
         return error_set(attempt->error, status, "%s", why.text);
     status = loose_send(&postgres->loose, &postgres->conn, attempt->error);

@@ -16,6 +16,13 @@ enum transaction {
 
 #define NO_STEP UINT32_MAX
 
+/* Of a batch with scattered shapes; see moves.h. */
+struct moves {
+    bool known;     /* what follows has been found out */
+    bool locked;    /* moves_release() has to undo it */
+    bool *outdated; /* by change; NULL: none is */
+};
+
 /* One attempt at a batch. */
 struct attempt {
     struct postgres *postgres;
@@ -48,6 +55,7 @@ struct attempt {
     uint32_t pending_count, pending_capacity;
     uint64_t kept; /* changes that the guard kept out since this was last set to 0 */
     struct sent *sent, **sent_tail;
+    struct moves moves;
 };
 
 /* A command in the pipeline, to be matched with its result. */
@@ -102,7 +110,10 @@ enum ods_status attempt_settle(struct attempt *attempt);
 enum ods_status attempt_truncate(struct attempt *attempt, const struct table_work *work);
 /* A change of a table without key that is no plain insert. */
 enum ods_status attempt_loose(struct attempt *attempt, const struct loose *loose);
-/* Set the row's last change aside for this reason. */
+/* Set a change aside for this reason; where the others of its record may be in, or a row stood for
+ * several, `refold` is set. */
+enum ods_status attempt_reject(struct attempt *attempt, uint32_t change, const struct error *why);
+/* The row's last change. */
 enum ods_status attempt_set_aside(struct attempt *attempt, struct row *row,
                                   const struct error *why);
 /* Close the pipeline and read it, whatever happened while filling it: `sending` is how that ended.

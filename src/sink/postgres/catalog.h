@@ -86,7 +86,6 @@ struct pg_table {
                       no row security */
     struct statement *statements; /* compiled for this table, owned by upsert.c */
     struct guess_record guesses[GUESS_COUNT];
-    bool warned;     /* of keys that change across partitions */
     unsigned reread; /* plans.h's epoch in which it was last read again, 0: never */
     struct pg_table *next;
 };

@@ -224,8 +224,8 @@ enum ods_status encode_decimal_text(struct encoder *encoder, const struct pg_col
 
 /* --- values --------------------------------------------------------------------------------- */
 
-/* Text where a number was expected: the connector writes times as ISO 8601 (isostring). */
-static enum semantic iso_twin(enum semantic type)
+/* The connector writes times so in isostring. */
+enum semantic encode_iso_twin(enum semantic type)
 {
     switch (type) {
     case SEM_DATE:
@@ -262,7 +262,7 @@ static enum ods_status correct_text(struct encoder *encoder, const struct pg_col
     case CODING_UNSIGNED: /* bigint.unsigned.handling.mode=precise */
         return encode_decimal_text(encoder, target, 20, 0, inferred, error);
     default:
-        inferred->column.type = iso_twin(inferred->column.type);
+        inferred->column.type = encode_iso_twin(inferred->column.type);
         return ODS_OK;
     }
 }

@@ -415,12 +415,13 @@ enum ods_status encode_value(struct encoder *encoder, struct buffer *out,
     size_t start = out->length;
     encoder->strip_nul = source->strip_nul;
     encoder->inexact = source->inexact;
+    enum coding coding = source->literal ? literal_coding(source->coding) : source->coding;
     if (source->literal)
         status = literal_value(encoder, target, &column, &value, &inferred, error);
     if (status != ODS_OK)
         ; /* it is said below where */
-    else if (source->coding)
-        status = correct_value(encoder, target, source->coding, &column, &value, &inferred, error);
+    else if (coding)
+        status = correct_value(encoder, target, coding, &column, &value, &inferred, error);
     else if (column->type == SEM_UNKNOWN)
         status = infer_value(encoder, target, &column, &value, &inferred, error);
     if (status == ODS_OK)

@@ -186,6 +186,11 @@ void correct_column(struct source_column *source, const char *text);
 enum ods_status literal_value(struct encoder *encoder, const struct pg_column *target,
                               const struct column **column, const struct value **value,
                               struct inferred *inferred, struct error *error);
+/* Of a declared type's coding, what such a value can have: of bytes, or none. */
+enum coding literal_coding(enum coding coding);
+
+/* Text where a number was expected: times stand as ISO 8601 then. */
+enum semantic encode_iso_twin(enum semantic type);
 
 /* What a schemaless value means, told by its target; as correct_value(). */
 enum ods_status infer_value(struct encoder *encoder, const struct pg_column *target,

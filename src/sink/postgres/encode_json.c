@@ -109,7 +109,8 @@ static enum ods_status put_scalar(struct buffer *out, const struct column *colum
     enum ods_status status = text_value(&text, column, value, error);
     const char *bytes = buffer_text(&text);
     bool plain = value->kind == VALUE_BOOL ||
-                 ((is_number_type(column->type) || column->type == SEM_UNKNOWN) &&
+                 ((is_number_type(column->type) || column->type == SEM_UNKNOWN ||
+                   column->type == SEM_JSON) &&
                   value->kind != VALUE_TEXT && text.length && strchr("-0123456789", bytes[0]) &&
                   bytes[text.length - 1] <= '9');
     if (status == ODS_OK && plain)

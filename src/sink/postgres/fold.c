@@ -22,36 +22,39 @@ struct folding {
     size_t mask;
     struct table_work *works[WORK_BUCKETS];
     uint32_t *previous; /* change -> the one before it of the same key, UINT32_MAX: none */
+    bool parted;        /* a record of several changes was set aside */
     struct error *error;
 };
 
-/* Has another change of its record been set aside? They stand side by side. */
-static bool is_aside(const struct batch *batch, uint32_t change)
+bool fold_is_part(const struct batch *batch, uint32_t change)
 {
-    const struct change *first = batch->changes, *last = first + batch->change_count - 1;
     const struct change *at = &batch->changes[change];
-    while (at > first && at[-1].record == at->record)
-        at--;
-    for (uint32_t record = at->record; at <= last && at->record == record; at++)
-        if (at->rejected)
-            return true;
-    return false;
+    return (change && at[-1].record == at->record) ||
+           (change + 1 < batch->change_count && at[1].record == at->record);
 }
 
 enum ods_status fold_reject(struct batch *batch, uint32_t change, const struct error *why,
                             struct error *error)
 {
-    struct change *rejected = &batch->changes[change];
-    if (is_aside(batch, change)) { /* a record is one dead letter */
-        rejected->rejected = true;
+    uint32_t record = batch->changes[change].record, first = change;
+    if (batch->changes[change].rejected) /* with another change of its record */
         return ODS_OK;
-    }
-    struct reject *reject = batch_add_reject(batch, rejected->record, "apply", why);
+    struct reject *reject = batch_add_reject(batch, record, "apply", why);
     if (!reject)
         return error_out_of_memory(error); /* not marked: it would be passed over in silence */
-    rejected->rejected = true;
+    while (first && batch->changes[first - 1].record == record)
+        first--;
+    for (uint32_t i = first; i < batch->change_count && batch->changes[i].record == record; i++)
+        batch->changes[i].rejected = true;
     reject->error.index = change;
     return ODS_OK;
+}
+
+/* While folding: what stands beside it may have been folded already. */
+static enum ods_status reject(struct folding *folding, uint32_t change, const struct error *why)
+{
+    folding->parted |= fold_is_part(folding->batch, change);
+    return fold_reject(folding->batch, change, why, folding->error);
 }
 
 static struct table_work *work_for(struct folding *folding, struct pg_table *table)
@@ -93,12 +96,11 @@ static const struct value *image_of(const struct change *change)
     return change->after ? change->after : change->before;
 }
 
-/* The key in the target's own binary form: equal keys are equal bytes, whatever the shape. */
-static enum ods_status encode_key(struct folding *folding, const struct plan *plan,
-                                  const struct change *change, struct error *why)
+enum ods_status fold_key(struct encoder *encoder, struct buffer *out, const struct plan *plan,
+                         const struct change *change, struct error *why)
 {
     const struct value *image = image_of(change);
-    buffer_reset(&folding->key);
+    buffer_reset(out);
     if (!image)
         return error_set(why, ODS_REJECT, "the change carries no row");
     for (uint32_t k = 0; k < plan->key_count; k++) {
@@ -106,12 +108,12 @@ static enum ods_status encode_key(struct folding *folding, const struct plan *pl
         const struct value *value = &image[plan->key_source[k]];
         if (value->kind == VALUE_NULL || value->kind == VALUE_ABSENT)
             return encode_refuse(target, "23502", "the key is NULL or missing", why);
-        enum ods_status status = encode_value(folding->encoder, &folding->key, target,
-                                              &plan->sources[plan->key_source[k]], value, why);
+        enum ods_status status =
+            encode_value(encoder, out, target, &plan->sources[plan->key_source[k]], value, why);
         if (status != ODS_OK)
             return status;
     }
-    return folding->key.failed ? error_out_of_memory(why) : ODS_OK;
+    return out->failed ? error_out_of_memory(why) : ODS_OK;
 }
 
 static struct row *find_row(struct folding *folding, const struct plan *plan, uint64_t hash)
@@ -145,9 +147,10 @@ static enum ods_status add_keyed(struct folding *folding, struct table_work *wor
     const struct plan *plan = folding->plans[index];
     struct error why;
     error_init(&why);
-    enum ods_status status = encode_key(folding, plan, &folding->batch->changes[index], &why);
+    enum ods_status status =
+        fold_key(folding->encoder, &folding->key, plan, &folding->batch->changes[index], &why);
     if (status == ODS_REJECT)
-        return fold_reject(folding->batch, index, &why, folding->error);
+        return reject(folding, index, &why);
     if (status != ODS_OK)
         return error_set(folding->error, status, "%s", why.text);
     uint64_t hash =
@@ -468,7 +471,7 @@ static enum ods_status fold_change(struct folding *folding, uint32_t index)
     bool validate = folding->flags & FOLD_VALIDATE;
     enum ods_status status = validate ? try_encode(folding, plan, change, &why) : ODS_OK;
     if (status == ODS_REJECT)
-        return fold_reject(folding->batch, index, &why, folding->error);
+        return reject(folding, index, &why);
     if (status != ODS_OK)
         return error_set(folding->error, status, "%s", why.text);
     return plan->key_count ? add_keyed(folding, work, index) : add_loose(folding, work, index);
@@ -504,5 +507,7 @@ enum ods_status fold_batch(struct fold *fold, struct arena *arena, struct batch 
     for (struct table_work *work = fold->tables; status == ODS_OK && work; work = work->next)
         status = settle(&folding, work);
     buffer_done(&folding.key);
+    if (status == ODS_OK && folding.parted)
+        status = error_set(error, ODS_REJECT, "a record of several changes was set aside");
     return status;
 }

@@ -97,14 +97,23 @@ struct inherited {
 
 /* Change index -> plan, filled by the caller; NULL for changes to pass over. A change that can't be
  * folded (a NULL in its key) becomes a reject of the batch. `inherited` is by change, NULL when
- * there is nothing. `flags`: FOLD_… */
+ * there is nothing. `flags`: FOLD_… ODS_REJECT: a record of several changes was set aside, and the
+ * batch is to be folded again without it. */
 enum ods_status fold_batch(struct fold *fold, struct arena *arena, struct batch *batch,
                            const struct plan *const *plans, struct inherited *const *inherited,
                            struct encoder *encoder, unsigned flags, struct error *error);
 
-/* Set a change aside: marks it and adds the reject. */
+/* The key of a change's row in the target's own binary form, into `out`: equal keys are equal
+ * bytes, whatever the shape. ODS_REJECT: it has none, or one that the target can't hold. */
+enum ods_status fold_key(struct encoder *encoder, struct buffer *out, const struct plan *plan,
+                         const struct change *change, struct error *why);
+
+/* Set a change aside: marks it, and the others of its record, and adds the reject. */
 enum ods_status fold_reject(struct batch *batch, uint32_t change, const struct error *why,
                             struct error *error);
+
+/* Is it one of several changes of its record? */
+bool fold_is_part(const struct batch *batch, uint32_t change);
 
 /* The row's value for a table column; false: it has none. Not for the cdc columns. */
 bool fold_cell(const struct row *row, uint32_t column, struct cell *cell);

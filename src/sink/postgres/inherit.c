@@ -8,7 +8,6 @@
  */
 #include "sink/postgres/inherit.h"
 
-#include <endian.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +16,7 @@
 
 #include "core/base64.h"
 #include "core/hash.h"
+#include "sink/postgres/lookup.h"
 
 #define HEADERS_MAX 64
 
@@ -125,20 +125,11 @@ static bool encode_key_of(struct search *search, uint32_t index, struct buffer *
 {
     const struct change *change = &search->batch->changes[index];
     const struct plan *plan = search->plans[index];
-    const struct value *image = change->after ? change->after : change->before;
     struct error ignored;
     error_init(&ignored);
-    buffer_reset(out);
-    if (change->rejected || !plan || plan->skip || !plan->table || !plan->key_count || !image)
+    if (change->rejected || !plan || plan->skip || !plan->table || !plan->key_count)
         return false;
-    for (uint32_t k = 0; k < plan->key_count; k++) {
-        const struct value *value = &image[plan->key_source[k]];
-        if (value->kind == VALUE_NULL || value->kind == VALUE_ABSENT ||
-            encode_value(search->encoder, out, &plan->table->columns[plan->key_target[k]],
-                         &plan->sources[plan->key_source[k]], value, &ignored) != ODS_OK)
-            return false;
-    }
-    return !out->failed;
+    return fold_key(search->encoder, out, plan, change, &ignored) == ODS_OK;
 }
 
 static uint64_t hash_of(const struct pg_table *table, const struct buffer *key)
@@ -243,37 +234,17 @@ static void put_old_row_query(struct search *search, const struct plan *plan,
         buffer_printf(sql, bytes ? ", encode(%s, 'hex')" : ", %s::text", column->quoted);
     }
     buffer_printf(sql, " from %s where ", plan->table->quoted);
-    for (uint32_t k = 0; k < plan->key_count; k++) {
-        const struct pg_column *column = &plan->table->columns[plan->key_target[k]];
-        buffer_printf(sql, "%s%s = $%u", k ? " and " : "", column->quoted, k + 1);
-        if (column->encoding == ENCODE_CAST)
-            buffer_printf(sql, "::%s", column->cast);
-        else if (column->type == 1042)
-            buffer_puts(sql, "::pg_catalog.bpchar");
-    }
+    lookup_where(sql, plan);
 }
 
 static enum ods_status query_old_row(struct search *search, const struct plan *plan,
                                      const uint32_t *wanted, uint32_t count, PGresult **rows)
 {
-    Oid types[PLAN_MAX_KEY];
-    const char *values[PLAN_MAX_KEY];
-    int lengths[PLAN_MAX_KEY];
-    const char *at = search->key.bytes;
     put_old_row_query(search, plan, wanted, count);
     if (search->sql.failed)
         return error_out_of_memory(search->error);
-    for (uint32_t k = 0; k < plan->key_count; k++) {
-        uint32_t length;
-        memcpy(&length, at, sizeof length);
-        types[k] = plan->table->columns[plan->key_target[k]].element_type;
-        lengths[k] = (int) be32toh(length);
-        values[k] = at + sizeof length;
-        at += sizeof length + be32toh(length);
-    }
-    struct conn_params params = {
-        .count = (int) plan->key_count, .types = types, .values = values, .lengths = lengths};
-    return conn_query_params(search->conn, buffer_text(&search->sql), &params, rows, search->error);
+    return lookup_row(search->conn, buffer_text(&search->sql), plan, &search->key, rows,
+                      search->error);
 }
 
 /* Is the target's row the one that the key change has moved, and not one that took its key since?

@@ -63,24 +63,30 @@ static bool put_point(struct buffer *out, const char *text, size_t length)
     return true;
 }
 
+/* A text in json is a JSON string; in a text column too, where JSON is declared. */
+static bool is_json_string(const struct pg_column *target, enum semantic type)
+{
+    if (is_json(target))
+        return type == SEM_UNKNOWN || type == SEM_JSON;
+    return type == SEM_JSON && target->encoding == ENCODE_TEXT;
+}
+
 static void text_meaning(struct encoder *encoder, const struct pg_column *target,
                          struct inferred *inferred)
 {
     enum semantic *type = &inferred->column.type;
     struct buffer *out = &encoder->bytes;
-    if (is_json(target) && (*type == SEM_UNKNOWN || *type == SEM_JSON)) {
-        buffer_reset(out);
+    bool bytes = target->encoding == ENCODE_BYTEA;
+    if (is_json_string(target, *type)) {
         encode_quote_json(out, inferred->value.bytes, inferred->value.length);
         set_bytes(inferred, VALUE_JSON, out);
         *type = SEM_JSON;
         return;
     }
-    if (target->type == OID_POINT &&
-        put_point(out, inferred->value.bytes, inferred->value.length))
+    if (target->type == OID_POINT && put_point(out, inferred->value.bytes, inferred->value.length))
         set_bytes(inferred, VALUE_TEXT, out);
-    bool text = *type == SEM_UNKNOWN && target->encoding != ENCODE_BYTEA;
-    if (text || text_is_geometry(*type))
-        *type = SEM_STRING;
+    bool text = *type == SEM_UNKNOWN || *type == SEM_DECIMAL || text_is_geometry(*type);
+    *type = text && !bytes ? SEM_STRING : encode_iso_twin(*type);
 }
 
 /* --- sets ------------------------------------------------------------------------------------ */
@@ -89,8 +95,8 @@ static void text_meaning(struct encoder *encoder, const struct pg_column *target
 static bool put_labels(struct buffer *out, const struct value *value)
 {
     yyjson_read_err problem = {0};
-    yyjson_doc *document = yyjson_read_opts((char *) (uintptr_t) value->bytes, value->length, 0,
-                                            NULL, &problem);
+    yyjson_doc *document =
+        yyjson_read_opts((char *) (uintptr_t) value->bytes, value->length, 0, NULL, &problem);
     out->failed |= problem.code == YYJSON_READ_ERROR_MEMORY_ALLOCATION;
     yyjson_val *root = yyjson_doc_get_root(document), *label;
     bool good = yyjson_is_arr(root);
@@ -150,8 +156,10 @@ static enum ods_status to_bits(struct encoder *encoder, const struct pg_column *
     uint64_t number;
     int32_t most = target->modifier > 0 ? target->modifier : 64;
     if (!whole_number(&inferred->value, &number) || (most < 64 && number >> most))
-        return encode_refuse(target, "22003", "the number is negative, or has more bits than the "
-                                              "column", error);
+        return encode_refuse(target, "22003",
+                             "the number is negative, or has more bits than the "
+                             "column",
+                             error);
     buffer_reset(&encoder->bytes);
     for (int32_t bits = 0; bits < most; bits += 8) {
         char byte = bits < 64 ? (char) (number >> bits & 0xff) : 0;
@@ -163,15 +171,26 @@ static enum ods_status to_bits(struct encoder *encoder, const struct pg_column *
     return ODS_OK;
 }
 
+/* Those that an integer is of itself. */
+static bool is_number(enum semantic type)
+{
+    return (type >= SEM_BOOLEAN && type <= SEM_FLOAT64) || type == SEM_YEAR || type == SEM_JSON;
+}
+
 static enum ods_status number_meaning(struct encoder *encoder, const struct pg_column *target,
                                       struct inferred *inferred, struct error *error)
 {
     enum semantic *type = &inferred->column.type;
     if (is_bit_string(target))
         return to_bits(encoder, target, inferred, error);
-    if (inferred->value.kind == VALUE_INT && (*type == SEM_UNKNOWN || *type == SEM_BITS))
+    if (inferred->value.kind == VALUE_INT && !is_number(*type))
         *type = SEM_INT64;
     return ODS_OK;
+}
+
+enum coding literal_coding(enum coding coding)
+{
+    return coding >= CODING_BASE64 && coding <= CODING_BYTES ? coding : CODING_NONE;
 }
 
 enum ods_status literal_value(struct encoder *encoder, const struct pg_column *target,
@@ -183,6 +202,7 @@ enum ods_status literal_value(struct encoder *encoder, const struct pg_column *t
     inferred->value = **value;
     *column = &inferred->column;
     *value = &inferred->value;
+    buffer_reset(&encoder->bytes);
     switch (inferred->value.kind) {
     case VALUE_TEXT:
         text_meaning(encoder, target, inferred);

@@ -33,8 +33,8 @@ static bool in_schema(const struct conn *conn, const char *sql, struct buffer *o
     return !out->failed;
 }
 
-static enum ods_status query(struct conn *conn, const char *sql, int count,
-                             const char *const *values, PGresult **result, struct error *error)
+enum ods_status offsets_query(struct conn *conn, const char *sql, int count,
+                              const char *const *values, PGresult **result, struct error *error)
 {
     struct buffer text;
     buffer_init(&text);
@@ -50,7 +50,8 @@ enum ods_status offsets_present(struct conn *conn, bool *present, struct error *
 {
     static const char sql[] =
         "select to_regclass(format('%I.offsets', $1::text)) is not null and "
-        "to_regclass(format('%I.schema_history', $1::text)) is not null and exists (select from "
+        "to_regclass(format('%I.schema_history', $1::text)) is not null and "
+        "to_regclass(format('%I.moved_keys', $1::text)) is not null and exists (select from "
         "pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace "
         "where n.nspname = $1 and p.proname = 'advance' and p.pronargs = 5)";
     const char *values[] = {conn->target->schema};
@@ -183,11 +184,12 @@ enum ods_status offsets_read(struct conn *conn, const char *group, struct positi
     struct position **sorted = malloc((count + 1) * sizeof *sorted);
     if (!sorted)
         return error_set(error, ODS_RETRY, "out of memory");
-    enum ods_status status = query(conn,
-                                   "select topic, partition, next_offset, (extract(epoch from "
-                                   "updated_at) * 1000000)::bigint from ods_sink.offsets "
-                                   "where consumer_group = $1",
-                                   1, values, &rows, error);
+    enum ods_status status =
+        offsets_query(conn,
+                      "select topic, partition, next_offset, (extract(epoch from "
+                      "updated_at) * 1000000)::bigint from ods_sink.offsets "
+                      "where consumer_group = $1",
+                      1, values, &rows, error);
     for (size_t i = 0; i < count; i++) {
         positions[i].offset = OFFSET_NONE;
         positions[i].stored_us = 0;
@@ -232,9 +234,10 @@ enum ods_status offsets_settle(struct conn *conn, const char *group, const struc
     return status;
 }
 
-/* PostgreSQL does that by itself for a session that is idle in its transaction, but not for one whose
- * process stopped with half of a pipeline sent: to the server that one is active, and waits for the
- * rest. Not to succeed is no error: what the caller waits for may have been something else. */
+/* PostgreSQL does that by itself for a session that is idle in its transaction, but not for one
+ * whose process stopped with half of a pipeline sent (to the server that one is active, and waits
+ * for the rest), nor for one that stopped with an advisory lock outside its transaction. Not to
+ * succeed is no error: what the caller waits for may have been something else. */
 void offsets_end_stalled(struct conn *conn)
 {
     char limit_ms[24];
@@ -251,7 +254,8 @@ void offsets_end_stalled(struct conn *conn)
                   "and a.pid <> pg_backend_pid() and a.wait_event = 'ClientRead' "
                   "and a.query_start < clock_timestamp() - $1 * interval '1 ms' "
                   "and exists (select from pg_locks l where l.pid = a.pid and l.granted "
-                  "and l.mode = 'RowExclusiveLock' and l.relation = 'ods_sink.offsets'::regclass)",
+                  "and (l.mode = 'RowExclusiveLock' and l.relation = 'ods_sink.offsets'::regclass "
+                  "or l.locktype = 'advisory' and l.classid = " OFFSETS_MOVES_LOCK "))",
                   &sql)) {
         PGresult *result = NULL;
         conn_query(conn, buffer_text(&sql), 1, values, &result, NULL);

@@ -9,6 +9,11 @@
 
 /* Make the sink's schema when it is not there whole; needs CREATE on the database only then. */
 enum ods_status offsets_prepare(struct conn *conn, struct error *error);
+/* A query about it: ods_sink in the text becomes the schema that the settings name. As
+ * conn_query().
+ */
+enum ods_status offsets_query(struct conn *conn, const char *sql, int count,
+                              const char *const *values, PGresult **result, struct error *error);
 /* Is it there? Changes nothing. */
 enum ods_status offsets_present(struct conn *conn, bool *present, struct error *error);
 
@@ -19,8 +24,11 @@ enum ods_status offsets_read(struct conn *conn, const char *group, struct positi
 enum ods_status offsets_send(struct conn *conn, const char *group, const struct batch *batch,
                              struct buffer scratch[5], struct error *error);
 
-/* End sessions of the same role that hold stored offsets and have not gone on with their transaction
- * for longer than the target's idle_in_transaction_timeout_ms. */
+/* The class of advisory locks by which lanes with changed keys take turns; see moves.h. */
+#define OFFSETS_MOVES_LOCK "723549820"
+
+/* End sessions of the same role that hold stored offsets, or keep the others from their turn, and
+ * have not gone on for longer than the target's idle_in_transaction_timeout_ms. */
 void offsets_end_stalled(struct conn *conn);
 
 /* After a commit whose outcome is unknown: did it happen? */

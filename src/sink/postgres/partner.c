@@ -312,10 +312,9 @@ static enum ods_status give_up(struct attempt *attempt)
     enum ods_status status = ODS_OK;
     for (uint32_t i = 0; status == ODS_OK && i < attempt->pending_count; i++) {
         const struct pending *pending = &attempt->pending[i];
-        status =
-            pending->group
-                ? attempt_set_aside(attempt, pending->group->rows[pending->index], &pending->why)
-                : fold_reject(attempt->batch, pending->change, &pending->why, attempt->error);
+        status = pending->group ? attempt_set_aside(attempt, pending->group->rows[pending->index],
+                                                    &pending->why)
+                                : attempt_reject(attempt, pending->change, &pending->why);
     }
     attempt->pending_count = 0;
     return status;

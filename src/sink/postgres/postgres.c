@@ -3,8 +3,8 @@
  * Start with apply.c, which is what it does, and attempt.c, which does it; catalog.c, names.c and
  * plan.c are how it knows tables, evolve.c, widen.c and ddl.c how it makes and changes them, fold.c
  * and inherit.c what a batch amounts to, encode*.c, infer.c and correct.c how values travel,
- * upsert.c, copy.c and loose.c the ways into a table, offsets.c where it stands, conn.c and
- * sqlstate.c the wire.
+ * moves.c the order of changed keys, upsert.c, copy.c and loose.c the ways into a table, offsets.c
+ * where it stands, conn.c and sqlstate.c the wire.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,6 +32,7 @@ static void postgres_close(struct sink *sink)
     arrays_done(&postgres->arrays);
     loose_done(&postgres->loose);
     arena_done(&postgres->scratch);
+    arena_done(&postgres->moves);
     for (size_t i = 0; i < 5; i++)
         buffer_done(&postgres->offsets[i]);
     free(postgres->change_plans);
@@ -49,6 +50,7 @@ static enum ods_status postgres_open(struct sink **sink, const struct sink_confi
     postgres->sink.ops = &postgres_sink;
     postgres->config = *config;
     arena_init(&postgres->scratch);
+    arena_init(&postgres->moves);
     plans_init(&postgres->plans, &postgres->config, &postgres->catalog, &postgres->conn);
     encoder_init(&postgres->encoder, &config->pipeline->source);
     if (!conn_init(&postgres->conn, config->target)) {

@@ -342,7 +342,7 @@ static enum ods_status settle_step(struct attempt *attempt, struct steps *steps,
         return refuse_truncate(attempt, step.truncate, &why);
     if (step.loose)
         return partner ? partner_add(attempt, NULL, 0, step.loose, &why)
-                       : fold_reject(attempt->batch, step.loose->change, &why, attempt->error);
+                       : attempt_reject(attempt, step.loose->change, &why);
     bool named = suspect != NO_STEP;
     if (partner && !named && !step.postponed && index + 1 < steps->count &&
         partner_can_wait(&step)) {

@@ -1,0 +1,184 @@
+"""Keys that change, told in the new key's partition: the partitions are read in any order, and every
+row is as at the source."""
+
+import random
+import zlib
+
+import pytest
+from conftest import GOLDEN
+from lib.maxwell import Table, pipeline
+from lib.sink import read_lines
+from lib.text import assert_same_rows
+from test_maxwell import MADE, ROWS, configure
+
+PARTITIONS = 4
+COLUMNS = ["id", "name", "amount"]
+
+
+class Source(Table):
+    """A table whose records stand in the partition of their key, as Maxwell's producer_partition_by
+    = primary_key has them, and what its rows are."""
+
+    def __init__(self, seed, steps, at_once=False):
+        super().__init__()
+        self.rows, self.records, self.places = {}, [], {}
+        self._random, started_s = random.Random(seed), self._clock_s
+        for _ in range(steps):
+            self._step()
+            if at_once:
+                self._clock_s = started_s
+
+    def record(self, topic, key, payload):
+        record = super().record(topic, key, payload)
+        partition = zlib.crc32(key.encode()) % PARTITIONS
+        offset = self.places[partition] = self.places.get(partition, -1) + 1
+        # Each comes to Kafka a little later than the one before.
+        record.update(partition=partition, offset=offset, ts=1_760_000_000_000 + len(self.records))
+        self.records.append(record)
+        return record
+
+    def _step(self):
+        free = [number for number in range(12) if number not in self.rows]
+        what = self._random.choice(["insert", "update", "delete", "move", "move", "swap"])
+        number = self._random.choice(list(self.rows) or [None])
+        amount = self._random.randrange(1000)
+        if number is None or (what == "insert" and free):
+            number = self._random.choice(free)
+            self.rows[number] = {"id": number, "name": f"n{amount}", "amount": amount}
+            self.insert(self.rows[number])
+        elif what == "delete":
+            self.delete(self.rows.pop(number))
+        elif what == "update":
+            self._change(number, number, amount=amount)
+        elif free and what == "move":
+            self._change(number, self._random.choice(free), amount=amount)
+        elif free and len(self.rows) > 1:
+            other = self._random.choice([one for one in self.rows if one != number])
+            for here, there in ((number, free[0]), (other, number), (free[0], other)):
+                self._change(here, there)
+
+    def _change(self, number, key, **values):
+        before = self.rows.pop(number)
+        self.rows[key] = {**before, "id": key, **values}
+        self.update(before, self.rows[key])
+
+
+def shuffled(records, seed):
+    """Each partition in its own order, among each other in any."""
+    chance, partitions = random.Random(seed), {}
+    for record in records:
+        partitions.setdefault((record["topic"], record["partition"]), []).append(record)
+    lists = [rows[::-1] for rows in partitions.values()]
+    while lists:
+        chosen = chance.choice(lists)
+        # Now and then one runs far ahead.
+        for _ in range(chance.choice((1, 1, 2, 40))):
+            if chosen:
+                yield chosen.pop()
+        lists = [rows for rows in lists if rows]
+
+
+def assert_rows(database, source):
+    found = database.execute("select id, name, amount from items where cdc_operation <> 'd' "
+                             "order by id")
+    assert found == [tuple(source.rows[number][name] for name in COLUMNS)
+                     for number in sorted(source.rows)]
+
+
+@pytest.mark.parametrize("on_delete", ["hard", "soft"])
+@pytest.mark.parametrize("events", [1, 7, 1000])
+@pytest.mark.parametrize("seed", range(6))
+def test_partitions_in_any_order(sink, database, seed, events, on_delete):
+    source = Source(seed, steps=120)
+    sink.write(pipeline(defaults={"on_delete": on_delete}), database=database,
+               batch={"max_events": events})
+    counts = sink.replay(list(shuffled(source.records, seed)))["pipelines"][0]
+    assert_rows(database, source)
+    assert counts["rejected"] == {"decode": 0, "apply": 0}
+    assert counts["outdated"] > 0
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_all_at_one_moment_in_one_batch(sink, database, seed):
+    """The source's clock shows whole seconds; records of one batch are told apart all the same."""
+    source = Source(seed, steps=60, at_once=True)
+    sink.write(pipeline(defaults={"on_delete": "hard"}), database=database)
+    sink.replay(list(shuffled(source.records, seed)))
+    assert_rows(database, source)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_captured_partitions_in_any_order(sink, database, seed):
+    configure(sink, database, "made", batch={"max_events": 3})
+    ddl, rows = [], []
+    for path in sorted((GOLDEN / "maxwell").glob("app_producer.*.jsonl")):
+        (ddl if path.stem.endswith(".ddl") else rows).extend(read_lines(path))
+    sink.replay(ddl + list(shuffled(rows, seed)))
+    for table in ("orders", "composite"):
+        assert_same_rows([sorted(map(list, row.items())) for row in ROWS[table]],
+                         database.rows(table, MADE[table]), table)
+
+
+def offsets_of(database):
+    return {key[-1]: offset for key, offset in database.offsets().items()}
+
+
+@pytest.mark.parametrize("kills", [0, 10])
+def test_several_lanes(sink, database, kafka, prefix, kills):
+    """They read their partitions at their own pace, and end anywhere with kill -9."""
+    source = Source(7, steps=3000)
+    kafka.create(f"{prefix}items", PARTITIONS)
+    kafka.produce([{**record, "topic": f"{prefix}items"} for record in source.records])
+    sink.write(pipeline(f"{prefix}items", lanes=4, defaults={"on_delete": "hard"}),
+               database=database, kafka=True, batch={"max_events": 20})
+    ends = {partition: offset + 1 for partition, offset in source.places.items()}
+    for number in range(kills):
+        daemon = sink.daemon()
+        share = sum(ends.values()) * (number + 1) // (kills + 1)
+        daemon.await_that(lambda: database.exists("ods_sink.offsets") and
+                          sum(offsets_of(database).values()) >= share, what=f"{share} records")
+        daemon.kill()
+    daemon = sink.daemon()
+    daemon.await_that(lambda: database.exists("ods_sink.offsets") and offsets_of(database) == ends,
+                      what="every partition at its end")
+    daemon.stop()
+    assert_rows(database, source)
+
+
+def test_who_stands_still_keeps_nobody_from_its_turn(sink, database, kafka, prefix):
+    """A process that was stopped while its lane had a turn."""
+    table, one = Table(prefix=prefix), {"id": 1, "name": "a"}
+    kafka.create(table.topic, 1)
+    kafka.produce([table.insert(one), table.update(one, {**one, "id": 2})])
+    sink.write(pipeline(f"{table.topic}", name="items"), kafka=True, targets=[
+        {"name": "ods", "type": "postgres", "dsn": database.dsn, "lock_timeout_ms": 200,
+         "idle_in_transaction_timeout_ms": 1000}])
+    stopped = database.connect()
+    with stopped.cursor() as cursor:
+        cursor.execute("select pg_advisory_lock(723549820, hashtext(%s))", [f"{sink.group}.items"])
+    daemon = sink.daemon()
+    daemon.await_that(lambda: database.exists("items") and
+                      database.execute("select id, cdc_operation from items order by id") ==
+                      [(1, "d"), (2, "c")], what="the key to change")
+    assert daemon.metric("ods_sink_retries_total") > 0
+    daemon.stop()
+
+
+def test_without_changed_keys_nothing_is_kept(sink, database):
+    table = Table()
+    sink.write(pipeline(), database=database)
+    counts = sink.replay([table.insert({"id": 1, "name": "a"}),
+                          table.update({"id": 1, "name": "a"}, {"id": 1, "name": "b"}),
+                          table.delete({"id": 1, "name": "b"})])["pipelines"][0]
+    assert database.count("ods_sink.moved_keys") == 0
+    assert counts["outdated"] == 0
+
+
+def test_what_is_kept_goes_after_a_week(sink, database):
+    table, one = Table(), {"id": 1, "name": "a"}
+    sink.write(pipeline(), database=database)
+    sink.replay([table.insert(one), table.update(one, {**one, "id": 2})])
+    assert database.count("ods_sink.moved_keys") == 2
+    database.execute("update ods_sink.moved_keys set noted_at = now() - interval '8 days'")
+    sink.replay([table.insert({**one, "id": 3}), table.update({**one, "id": 3}, {**one, "id": 4})])
+    assert database.count("ods_sink.moved_keys") == 2
