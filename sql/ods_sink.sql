@@ -27,7 +27,9 @@ create table if not exists ods_sink.moved_keys (
     consumer_group text not null,
     key bytea not null,        -- sha256 of table and key
     table_name text not null,
-    record_ms bigint not null, -- time of the change's record in Kafka
+    topic text not null,       -- of the newest change, which those of its own partition are not
+    partition integer not null, -- older than, whatever their time
+    record_ms bigint not null, -- time of its record in Kafka
     sequence bigint not null,  -- its order among those of the same time, 0: unknown
     noted_at timestamp with time zone not null default clock_timestamp(),
     primary key (consumer_group, key)

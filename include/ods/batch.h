@@ -116,6 +116,7 @@ struct batch {
 
     uint64_t passed[PASS_COUNT];
     size_t payload_bytes; /* keys and values of the records */
+    bool apart;           /* its records come by themselves, out of their topic's order */
     bool guard_time;      /* leave rows alone that are as new as their change or newer, or that
                              can't be compared: such a change is rejected */
     int64_t patience;     /* how often a row that a unique or foreign key refuses may be answered

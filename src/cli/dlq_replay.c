@@ -90,6 +90,7 @@ static enum ods_status replay_letter(const struct dlq *dlq, struct letter *lette
     if (status == ODS_OK) {
         batch->range_count = 0;
         batch->guard_time = !dlq->force;
+        batch->apart = true;
         status = cover_mark(dlq, batch, letter, true)
                      ? apply(letter->route, error)
                      : error_set(error, ODS_FATAL, "out of memory for a letter");

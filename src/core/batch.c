@@ -70,7 +70,7 @@ void batch_reset(struct batch *batch)
     batch->payload_bytes = 0;
     batch->commit_unknown = batch->partial = false;
     batch->patience = 0;
-    batch->guard_time = false;
+    batch->guard_time = batch->apart = false;
     batch->opened_us = 0;
 }
 

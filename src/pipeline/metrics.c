@@ -153,8 +153,7 @@ static const struct counter_row counter_rows[] = {
     ROW(SAME, ",reason=\"skipped\"", NULL, passed[PASS_SKIPPED]),
     ROW("retries_total", "",
         "Attempts that met an outage, or a row whose partner (by a unique or foreign key) has yet "
-        "to "
-        "come",
+        "to come",
         retries),
     ROW("offset_gaps_total", "",
         "Times that a partition went on elsewhere, since Kafka had no record at the next offset or "

@@ -6,8 +6,10 @@ import zlib
 
 import pytest
 from conftest import GOLDEN
+from lib import records
 from lib.maxwell import Table, pipeline
-from lib.sink import read_lines
+from lib.postgres import administer
+from lib.sink import Exit, read_lines
 from lib.text import assert_same_rows
 from test_maxwell import MADE, ROWS, configure
 
@@ -63,10 +65,10 @@ class Source(Table):
         self.update(before, self.rows[key])
 
 
-def shuffled(records, seed):
+def shuffled(changes, seed):
     """Each partition in its own order, among each other in any."""
     chance, partitions = random.Random(seed), {}
-    for record in records:
+    for record in changes:
         partitions.setdefault((record["topic"], record["partition"]), []).append(record)
     lists = [rows[::-1] for rows in partitions.values()]
     while lists:
@@ -182,3 +184,166 @@ def test_what_is_kept_goes_after_a_week(sink, database):
     database.execute("update ods_sink.moved_keys set noted_at = now() - interval '8 days'")
     sink.replay([table.insert({**one, "id": 3}), table.update({**one, "id": 3}, {**one, "id": 4})])
     assert database.count("ods_sink.moved_keys") == 2
+
+
+# --- one by one -----------------------------------------------------------------------------------
+
+T = 1_760_000_000_000
+ONE, TWO = {"id": 1, "name": "one"}, {"id": 2, "name": "two"}
+CDC = "cdc_operation text, cdc_timestamp timestamptz"
+
+
+def placed(*changes):
+    """(record, partition) in the order of their times in Kafka, as records."""
+    offsets = {}
+    for number, (record, partition) in enumerate(changes):
+        offsets[partition] = offsets.get(partition, -1) + 1
+        record.update(partition=partition, offset=offsets[partition], ts=T + number)
+    return [record for record, _ in changes]
+
+
+def names(database):
+    return database.execute("select id, name from items where cdc_operation <> 'd' order by id")
+
+
+@pytest.mark.parametrize("events", [1, 1000], ids=["one by one", "one batch"])
+def test_clock_that_goes_back(sink, database, events):
+    """In a partition the offset says what is newer, whatever the time."""
+    table = Table()
+    changes = placed((table.insert(ONE), 0), (table.update(ONE, TWO), 0),
+                     (table.update(TWO, {**TWO, "name": "new"}), 0), (table.insert(ONE), 0))
+    for record in changes[2:]:
+        record["ts"] -= 5000
+    sink.write(pipeline(defaults={"on_delete": "hard"}), database=database,
+               batch={"max_events": events})
+    sink.replay(changes)
+    assert names(database) == [(1, "one"), (2, "new")]
+
+
+@pytest.mark.parametrize("on_delete, shown", [("hard", [(2, "two", "c")]),
+                                              ("ignore", [(1, "one", "c"), (2, "two", "c")])])
+def test_old_row_that_comes_too_late(sink, database, on_delete, shown):
+    """Where deletes are ignored it stays, as it would if it had come before."""
+    table = Table()
+    old, move = placed((table.insert(ONE), 0), (table.update(ONE, TWO), 1))
+    sink.write(pipeline(defaults={"on_delete": on_delete}), database=database)
+    for late in [move], [old]:
+        sink.replay(late)
+    assert database.execute("select id, name, cdc_operation from items order by id") == shown
+
+
+@pytest.mark.parametrize("refused", ["move", "create"])
+def test_what_is_set_aside_outdates_nothing(sink, database, refused, tmp_path):
+    """It says nothing of its key: an older change that comes later counts."""
+    table, long = Table(), "too long"
+    database.execute(f"create table items (id int primary key, name varchar(3), {CDC})")
+    sink.write(pipeline(defaults={"on_delete": "hard"}), database=database)
+    nine = {**TWO, "id": 9}
+    if refused == "move":
+        first, second, late, bad = placed((table.insert(ONE), 0), (table.insert(TWO), 1),
+                                          (table.update(TWO, nine), 2),
+                                          (table.update(ONE, {**TWO, "name": long}), 1))
+        expected = [(1, "one"), (9, "two")]
+    else:
+        first, second, late, bad = placed((table.insert(ONE), 0), (table.update(ONE, TWO), 1),
+                                          (table.update(TWO, nine), 2),
+                                          (table.insert({**TWO, "name": long}), 1))
+        expected = [(9, "two")]
+    for part in [first, second], [bad], [late]:
+        sink.replay(part, dead_letter=tmp_path / "letters.jsonl")
+    assert names(database) == expected
+
+
+def test_neighbour_of_what_is_set_aside_is_applied(sink, database, tmp_path):
+    table, new = Table(), {**ONE, "name": "new"}
+    database.execute(f"create table items (id int primary key, name varchar(3), {CDC})")
+    sink.write(pipeline(defaults={"on_delete": "hard"}), database=database)
+    first, update, move = placed((table.insert(ONE), 0), (table.update(ONE, new), 0),
+                                 (table.update(new, {"id": 2, "name": "too long"}), 1))
+    sink.replay([first])
+    sink.replay([move, update], dead_letter=tmp_path / "letters.jsonl")
+    assert names(database) == [(1, "new")]
+
+
+def test_key_of_the_configuration_alone(sink, database):
+    table = Table(key=())
+    database.execute(f"create table items (id int primary key, name text, {CDC})")
+    sink.write(pipeline(defaults={"on_delete": "hard"}, tables={"items": {"key": ["id"]}}),
+               database=database)
+    old, move = placed((table.insert(ONE), 0), (table.update(ONE, TWO), 1))
+    for late in [move], [old]:
+        sink.replay(late)
+    assert names(database) == [(2, "two")]
+
+
+def test_key_column_that_is_widened_meanwhile(sink, database):
+    table, old_row, new_row = Table(), {"id": -1, "name": "one"}, {"id": -2, "name": "two"}
+    database.execute(f"create table items (id int primary key, name text, {CDC})")
+    sink.write(pipeline(defaults={"on_delete": "hard"}), database=database)
+    old, move = placed((table.insert(old_row), 0), (table.update(old_row, new_row), 1))
+    sink.replay([move])
+    database.execute("alter table items alter id type bigint")
+    sink.replay([old])
+    assert names(database) == [(-2, "two")]
+
+
+def test_void_changes_are_counted_once(sink, database):
+    table = Table()
+    old, move = placed((table.insert(ONE), 0), (table.update(ONE, TWO), 1))
+    sink.write(pipeline(), database=database)
+    sink.replay([move])
+    counts = sink.replay([old])["pipelines"][0]
+    assert (counts["outdated"], counts["left_out"], counts["upserted"]) == (1, 0, 0)
+
+
+def test_table_that_is_gone_is_made_again(sink, database, kafka, prefix):
+    table = Table(prefix=prefix)
+    kafka.create(table.topic, 1)
+    kafka.produce([table.insert(ONE)])
+    sink.write(pipeline(table.topic), database=database, kafka=True)
+    daemon = sink.daemon()
+    daemon.await_that(lambda: database.count("items") == 1, what="the table")
+    database.execute("drop table items")
+    kafka.produce([table.update(ONE, TWO)])
+    daemon.await_that(lambda: database.exists("items") and names(database) == [(2, "two")],
+                      what="the table, made again")
+    daemon.stop()
+
+
+def test_role_that_may_make_no_schema_goes_on_without_such_a_format(sink, database):
+    """An installation from before there were moved keys."""
+    items, table = records.Table(), Table()
+    sink.write(records.pipeline(items), database=database)
+    sink.replay([items.create(records.row(1))])
+    database.execute("drop table ods_sink.moved_keys")
+    administer(database.stack, f"revoke create on database {database.name} from public, ods; "
+                               f"alter database {database.name} owner to postgres")
+    sink.replay([items.create(records.row(2))])
+    assert database.count("items") == 2
+    sink.write(pipeline(), database=database)
+    done = sink.replay_fails([table.insert(ONE)], Exit.TARGET)
+    assert "sql/ods_sink.sql" in done.stderr
+
+
+@pytest.mark.parametrize("options", [(), ("--force",)], ids=["replay", "force"])
+def test_letters_are_applied_whole_and_in_any_order(sink, database, kafka, prefix, options):
+    """Both changes of a key that was refused; and by force an older change after a newer one."""
+    table, letters = Table(prefix=prefix), f"{prefix}.letters"
+    database.execute(f"create table items (id int primary key, name varchar(3), {CDC})")
+    kafka.create(table.topic, 1)
+    kafka.create(letters, 1)
+    kafka.produce([table.insert(ONE), table.insert({"id": 2, "name": "older"}),
+                   table.update(ONE, {"id": 2, "name": "newer"})])
+    sink.write(pipeline(table.topic), database=database, kafka=True,
+               dead_letter={"topic": letters})
+    daemon = sink.daemon()
+    daemon.await_that(lambda: database.exists("ods_sink.offsets") and
+                      list(offsets_of(database).values()) == [3], what="all records")
+    daemon.stop()
+    assert names(database) == [(1, "one")]
+    database.execute("alter table items alter name type text")
+    sink.run("dlq", "replay", "-c", sink.conf, *options, "--offset", "2")
+    assert names(database) == [(2, "newer")]
+    sink.run("dlq", "replay", "-c", sink.conf, *options, "--offset", "1",
+             expect=Exit.OK if options else None)
+    assert names(database) == [(2, "older" if options else "newer")]

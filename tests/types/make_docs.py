@@ -124,8 +124,12 @@ more.
 With `producer_partition_by=primary_key` the old and the new key may stand in different partitions,
 which are read at their own pace. The newest change of every key that took part in a change of keys is
 kept, by the record's time in Kafka and by `xid` and `xoffset` (leave `output_commit_info` on); what is
-older and comes later is void, and counted in `changes_outdated_total`. One case needs the target's
-`cdc_timestamp`, in whole seconds: a new row under the old key that is read before the change.
+older, of another partition and comes later is void, and counted in `changes_outdated_total` (with
+`on_delete: soft` a row whose key changed before it came is then not there as a deleted one). Topics
+need Kafka's default `message.timestamp.type=CreateTime`. One case is left: a new row under the old key,
+read before the change of keys. The target's `cdc_timestamp` tells it from the old row, and in whole
+seconds: one of the same second, or any with `cdc_timestamp: off`, is deleted. With
+`producer_partition_by=table` or `database` there is no such case.
 
 The records have no schema, but their values read as they stand, so less is open than with Debezium:
 

@@ -203,6 +203,7 @@ static enum ods_status fold_attempt(struct attempt *attempt)
     struct postgres *postgres = attempt->postgres;
     arena_reset(&postgres->scratch, SCRATCH_KEEP_BYTES);
     struct inheritance inheritance = {0};
+    uint32_t had_rejects = attempt->batch->reject_count;
     enum ods_status status = find_plans(attempt);
     if (status == ODS_OK)
         status = refuse_tables(attempt);
@@ -219,6 +220,8 @@ static enum ods_status fold_attempt(struct attempt *attempt)
         status =
             fold_batch(&attempt->fold, &postgres->scratch, attempt->batch, postgres->change_plans,
                        inheritance.of, &postgres->encoder, fold_flags(attempt), attempt->error);
+    if (status == ODS_OK && attempt->moves.notes && attempt->batch->reject_count > had_rejects)
+        status = error_set(attempt->error, ODS_REJECT, "what was set aside may have been noted");
     return status == ODS_OK ? deliver_rejects(attempt) : status;
 }
 
@@ -237,6 +240,7 @@ static bool learn(struct attempt *attempt, enum ods_status status, uint32_t had_
 {
     bool stale = attempt->stale, unencodable = attempt->unencodable, held = attempt->held;
     attempt->stale = attempt->unencodable = attempt->refold = attempt->held = false;
+    attempt->moves.known &= !stale && attempt->batch->reject_count == had_rejects;
     if (stale) {
         attempt->refreshed = true;
         forget_catalog(attempt->postgres);
@@ -367,7 +371,7 @@ static enum ods_status attempt_until_done(struct attempt *attempt, bool *waits, 
         error_init(attempt->error);
     }
     attempt->result->folded = attempt->fold.folded;
-    attempt->result->skipped = attempt->fold.skipped;
+    attempt->result->skipped = attempt->fold.skipped - attempt->result->outdated;
     return batch_advance(batch) ? ODS_RETRY : ODS_OK;
 }
 

@@ -56,7 +56,13 @@ enum ods_status attempt_resume(struct attempt *attempt)
     enum ods_status status = attempt_send(attempt, "begin");
     if (status == ODS_OK && attempt->immediate)
         status = attempt_send(attempt, "set constraints all immediate");
-    return status == ODS_OK ? send_offsets(attempt) : status;
+    if (status == ODS_OK)
+        status = send_offsets(attempt);
+    if (status == ODS_OK && attempt->moves.notes) {
+        status = offsets_send_query(&attempt->postgres->conn, attempt->moves.notes, attempt->error);
+        add_sent(attempt, 1, &status);
+    }
+    return status;
 }
 
 enum ods_status attempt_mark(struct attempt *attempt, uint32_t step)
@@ -102,6 +108,7 @@ enum ods_status attempt_mend(struct attempt *attempt)
 enum ods_status attempt_reject(struct attempt *attempt, uint32_t change, const struct error *why)
 {
     attempt->refold |= fold_is_part(attempt->batch, change);
+    attempt->refold |= attempt->moves.tracked && attempt->moves.tracked[change];
     return fold_reject(attempt->batch, change, why, attempt->error);
 }
 

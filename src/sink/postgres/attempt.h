@@ -16,11 +16,13 @@ enum transaction {
 
 #define NO_STEP UINT32_MAX
 
-/* Of a batch with scattered shapes; see moves.h. */
+/* Of a batch with scattered shapes; see moves.h. By change; NULL: none is. */
 struct moves {
-    bool known;     /* what follows has been found out */
-    bool locked;    /* moves_release() has to undo it */
-    bool *outdated; /* by change; NULL: none is */
+    bool known;        /* what follows has been found out */
+    bool locked;       /* moves_release() has to undo it */
+    bool *outdated;    /* newer ones have come */
+    bool *tracked;     /* of a key that is kept: what becomes of it says what is to be kept */
+    const char *notes; /* the statement that keeps them, for the rows' transaction; NULL: none */
 };
 
 /* One attempt at a batch. */
@@ -110,8 +112,8 @@ enum ods_status attempt_settle(struct attempt *attempt);
 enum ods_status attempt_truncate(struct attempt *attempt, const struct table_work *work);
 /* A change of a table without key that is no plain insert. */
 enum ods_status attempt_loose(struct attempt *attempt, const struct loose *loose);
-/* Set a change aside for this reason; where the others of its record may be in, or a row stood for
- * several, `refold` is set. */
+/* Set a change aside for this reason. `refold` is set where others have to be looked at again: of
+ * its record, or of a key that is kept. */
 enum ods_status attempt_reject(struct attempt *attempt, uint32_t change, const struct error *why);
 /* The row's last change. */
 enum ods_status attempt_set_aside(struct attempt *attempt, struct row *row,

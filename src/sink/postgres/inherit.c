@@ -243,8 +243,10 @@ static enum ods_status query_old_row(struct search *search, const struct plan *p
     put_old_row_query(search, plan, wanted, count);
     if (search->sql.failed)
         return error_out_of_memory(search->error);
-    return lookup_row(search->conn, buffer_text(&search->sql), plan, &search->key, rows,
-                      search->error);
+    struct lookup_params lookup;
+    lookup_params(&lookup, plan, search->key.bytes);
+    const struct conn_params params = lookup_conn_params(&lookup);
+    return conn_query_params(search->conn, buffer_text(&search->sql), &params, rows, search->error);
 }
 
 /* Is the target's row the one that the key change has moved, and not one that took its key since?

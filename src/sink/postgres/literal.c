@@ -157,9 +157,7 @@ static enum ods_status to_bits(struct encoder *encoder, const struct pg_column *
     int32_t most = target->modifier > 0 ? target->modifier : 64;
     if (!whole_number(&inferred->value, &number) || (most < 64 && number >> most))
         return encode_refuse(target, "22003",
-                             "the number is negative, or has more bits than the "
-                             "column",
-                             error);
+                             "the number is negative, or has more bits than the column", error);
     buffer_reset(&encoder->bytes);
     for (int32_t bits = 0; bits < most; bits += 8) {
         char byte = bits < 64 ? (char) (number >> bits & 0xff) : 0;

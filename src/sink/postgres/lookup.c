@@ -18,22 +18,15 @@ void lookup_where(struct buffer *sql, const struct plan *plan)
     }
 }
 
-enum ods_status lookup_row(struct conn *conn, const char *sql, const struct plan *plan,
-                           const struct buffer *key, PGresult **rows, struct error *error)
+void lookup_params(struct lookup_params *params, const struct plan *plan, const char *key)
 {
-    Oid types[PLAN_MAX_KEY];
-    const char *values[PLAN_MAX_KEY];
-    int lengths[PLAN_MAX_KEY];
-    const char *at = key->bytes;
     for (uint32_t k = 0; k < plan->key_count; k++) {
         uint32_t length;
-        memcpy(&length, at, sizeof length);
-        types[k] = plan->table->columns[plan->key_target[k]].element_type;
-        lengths[k] = (int) be32toh(length);
-        values[k] = at + sizeof length;
-        at += sizeof length + be32toh(length);
+        memcpy(&length, key, sizeof length);
+        params->types[k] = plan->table->columns[plan->key_target[k]].element_type;
+        params->lengths[k] = (int) be32toh(length);
+        params->values[k] = key + sizeof length;
+        key += sizeof length + be32toh(length);
     }
-    const struct conn_params params = {
-        .count = (int) plan->key_count, .types = types, .values = values, .lengths = lengths};
-    return conn_query_params(conn, sql, &params, rows, error);
+    params->count = (int) plan->key_count;
 }

@@ -1,6 +1,7 @@
 /* See moves.h. */
 #include "sink/postgres/moves.h"
 
+#include <endian.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,9 +14,12 @@
 #define KEEP_BYTES ((size_t) 1 << 20)
 #define PRUNE_US   INT64_C(600000000)
 #define NO_KEY     UINT32_MAX
+#define OID_INT8   20
 
 /* When a change was, as far as changes of different partitions can be compared. */
 struct moment {
+    const char *topic;
+    int32_t partition;
     int64_t record_ms;
     int64_t sequence; /* 0: unknown */
 };
@@ -29,6 +33,8 @@ struct moving {
     bool tracked; /* it took part in a change of keys */
     bool known;   /* `newest` is */
     bool noted;   /* newest is to be kept */
+    bool asked;   /* whether the target's row is newer than the old key's end: */
+    bool newer;   /* it is */
     struct moment newest;
     uint32_t next; /* with the same bucket, NO_KEY: none */
 };
@@ -47,6 +53,8 @@ struct sorting {
 
 static bool is_older(const struct moment *a, const struct moment *b)
 {
+    if (a->partition == b->partition && strcmp(a->topic, b->topic) == 0)
+        return false; /* it stands behind the other one */
     if (a->record_ms != b->record_ms)
         return a->record_ms < b->record_ms;
     return a->sequence && b->sequence && a->sequence < b->sequence;
@@ -54,7 +62,11 @@ static bool is_older(const struct moment *a, const struct moment *b)
 
 static struct moment moment_of(const struct batch *batch, const struct change *change)
 {
-    return (struct moment){batch->records[change->record].timestamp_ms, change->sequence};
+    const struct record *record = &batch->records[change->record];
+    return (struct moment){.topic = record->topic,
+                           .partition = record->partition,
+                           .record_ms = record->timestamp_ms,
+                           .sequence = change->sequence};
 }
 
 /* --- the batch's keys ------------------------------------------------------------------------ */
@@ -94,6 +106,7 @@ static bool is_in_question(const struct sorting *sorting, uint32_t index)
     const struct plan *plan = sorting->attempt->postgres->change_plans[index];
     return change->shape->scattered && !change->rejected && plan && !plan->skip && plan->table &&
            plan->key_count && change->op != OP_TRUNCATE &&
+           plan->settings->on_delete != ON_DELETE_IGNORE && /* whose old rows stay anyway */
            sorting->batch->records[change->record].timestamp_ms >= 0;
 }
 
@@ -134,19 +147,40 @@ static enum ods_status collect_keys(struct sorting *sorting)
 
 /* --- what the target keeps ------------------------------------------------------------------- */
 
-/* An array of text or bytea literals: {"…","…"}. */
-static void put_hex(struct buffer *sql, const char *bytes, size_t length)
+/* Elements of array literals: {"…","…"}. */
+
+static void put_digits(struct buffer *list, const char *bytes, size_t length)
 {
     static const char digits[] = "0123456789abcdef";
-    char *to;
-    buffer_puts(sql, "\"\\\\x");
-    if (!(to = buffer_take(sql, length * 2)))
-        return;
-    for (size_t i = 0; i < length; i++) {
+    char *to = buffer_take(list, length * 2);
+    for (size_t i = 0; to && i < length; i++) {
         *to++ = digits[(uint8_t) bytes[i] >> 4];
         *to++ = digits[(uint8_t) bytes[i] & 15];
     }
-    buffer_puts(sql, "\"");
+}
+
+/* Table and key as they are kept: an integer the same whatever its column's size is, or becomes. */
+static void put_key(struct buffer *list, const struct moving *moving)
+{
+    const struct plan *plan = moving->plan;
+    const char *at = moving->bytes + moving->name_length;
+    buffer_puts(list, "\"\\\\x");
+    put_digits(list, moving->bytes, moving->name_length);
+    for (uint32_t k = 0; k < plan->key_count; k++) {
+        enum encoding encoding = plan->table->columns[plan->key_target[k]].encoding;
+        static const char padding[2][8] = {{0}, {-1, -1, -1, -1, -1, -1, -1, -1}};
+        uint32_t length;
+        memcpy(&length, at, sizeof length);
+        length = be32toh(length);
+        at += sizeof length;
+        if (encoding >= ENCODE_INT2 && encoding <= ENCODE_INT8)
+            put_digits(list, padding[(int8_t) *at < 0], sizeof *padding - length);
+        else
+            put_digits(list, at - sizeof length, sizeof length);
+        put_digits(list, at, length);
+        at += length;
+    }
+    buffer_puts(list, "\"");
 }
 
 static void put_name(struct buffer *sql, const char *name, size_t length)
@@ -197,7 +231,7 @@ static enum ods_status anything_is_kept(struct sorting *sorting, bool *kept)
 static enum ods_status read_kept(struct sorting *sorting)
 {
     static const char sql[] =
-        "select k.place - 1, m.record_ms, m.sequence "
+        "select k.place - 1, m.record_ms, m.sequence, m.partition, m.topic "
         "from unnest($2::bytea[]) with ordinality k (key, place) "
         "join ods_sink.moved_keys m on m.consumer_group = $1 and m.key = sha256(k.key)";
     PGresult *rows = NULL;
@@ -205,7 +239,7 @@ static enum ods_status read_kept(struct sorting *sorting)
     buffer_puts(&sorting->sql, "{");
     for (uint32_t i = 0; i < sorting->count; i++) {
         buffer_puts(&sorting->sql, i ? "," : "");
-        put_hex(&sorting->sql, sorting->keys[i].bytes, sorting->keys[i].length);
+        put_key(&sorting->sql, &sorting->keys[i]);
     }
     buffer_puts(&sorting->sql, "}");
     if (sorting->sql.failed)
@@ -215,8 +249,14 @@ static enum ods_status read_kept(struct sorting *sorting)
     for (int i = 0; status == ODS_OK && i < PQntuples(rows); i++) {
         struct moving *moving = &sorting->keys[strtoul(PQgetvalue(rows, i, 0), NULL, 10)];
         moving->tracked = moving->known = true;
-        moving->newest = (struct moment){strtoll(PQgetvalue(rows, i, 1), NULL, 10),
-                                         strtoll(PQgetvalue(rows, i, 2), NULL, 10)};
+        moving->newest =
+            (struct moment){.record_ms = strtoll(PQgetvalue(rows, i, 1), NULL, 10),
+                            .sequence = strtoll(PQgetvalue(rows, i, 2), NULL, 10),
+                            .partition = (int32_t) strtol(PQgetvalue(rows, i, 3), NULL, 10),
+                            .topic = arena_strndup(sorting->arena, PQgetvalue(rows, i, 4),
+                                                   (size_t) PQgetlength(rows, i, 4))};
+        if (!moving->newest.topic)
+            status = error_out_of_memory(sorting->attempt->error);
     }
     PQclear(rows);
     return status;
@@ -224,99 +264,143 @@ static enum ods_status read_kept(struct sorting *sorting)
 
 /* --- what is outdated ------------------------------------------------------------------------ */
 
-/* The old key of a changed one, of which nothing is kept: has its row come anew already? Only the
- * time that the target's row shows can tell. */
-static enum ods_status row_is_newer(struct sorting *sorting, const struct moving *moving,
-                                    const struct change *change, bool *newer)
+static bool ends_old_key(const struct change *change)
+{
+    return change->moved && change->op == OP_DELETE;
+}
+
+/* Is there a row of this key that is younger than the change? As a count of rows. */
+static enum ods_status ask(struct sorting *sorting, const struct moving *moving,
+                           const struct change *change)
 {
     const struct plan *plan = moving->plan;
     struct buffer *sql = &sorting->sql;
-    PGresult *rows = NULL;
-    *newer = false;
-    if (plan->timestamp_column < 0 || change->source_us == INT64_MIN)
-        return ODS_OK;
-    const char *column = plan->table->columns[plan->timestamp_column].quoted;
+    const int64_t source_us = (int64_t) htobe64((uint64_t) change->source_us);
+    struct lookup_params lookup;
     buffer_reset(sql);
-    buffer_printf(sql, "select (extract(epoch from %s) * 1000000)::bigint from %s where ", column,
-                  plan->table->quoted);
+    buffer_printf(sql, "select 1 from %s where ", plan->table->quoted);
     lookup_where(sql, plan);
-    buffer_reset(&sorting->key);
-    buffer_add(&sorting->key, moving->bytes + moving->name_length,
-               moving->length - moving->name_length);
-    if (sql->failed || sorting->key.failed)
-        return error_out_of_memory(sorting->attempt->error);
-    enum ods_status status = lookup_row(&sorting->attempt->postgres->conn, buffer_text(sql), plan,
-                                        &sorting->key, &rows, sorting->attempt->error);
-    if (status == ODS_OK && PQntuples(rows) && !PQgetisnull(rows, 0, 0))
-        *newer = strtoll(PQgetvalue(rows, 0, 0), NULL, 10) > change->source_us;
-    PQclear(rows);
-    return status;
+    lookup_params(&lookup, plan, moving->bytes + moving->name_length);
+    lookup.types[lookup.count] = OID_INT8;
+    lookup.values[lookup.count] = (const char *) &source_us;
+    lookup.lengths[lookup.count] = sizeof source_us;
+    buffer_printf(sql, " and extract(epoch from %s) * 1000000 > $%d",
+                  plan->table->columns[plan->timestamp_column].quoted, ++lookup.count);
+    const struct conn_params params = lookup_conn_params(&lookup);
+    return sql->failed ? error_out_of_memory(sorting->attempt->error)
+                       : conn_send_params(&sorting->attempt->postgres->conn, buffer_text(sql),
+                                          &params, sorting->attempt->error);
+}
+
+static enum ods_status read_answers(struct sorting *sorting)
+{
+    struct attempt *attempt = sorting->attempt;
+    enum ods_status first = ODS_OK;
+    for (uint32_t i = 0; i < sorting->count; i++) {
+        struct error why;
+        uint64_t rows = 0;
+        bool aborted;
+        if (!sorting->keys[i].asked)
+            continue;
+        error_init(&why);
+        enum ods_status status = conn_read(&attempt->postgres->conn, &rows, &aborted, &why);
+        sorting->keys[i].newer = status == ODS_OK && rows;
+        if (status != ODS_OK && first == ODS_OK) {
+            first = status;
+            attempt->stale = !attempt->refreshed && sqlstate_is_stale_catalog(why.sqlstate);
+            *attempt->error = why;
+        }
+        if (!attempt->postgres->conn.pg)
+            break;
+    }
+    return first;
+}
+
+/* Old keys of changed ones, of which nothing is kept: has a row of theirs come anew already? Only
+ * the time that it shows can tell. One round trip. */
+static enum ods_status ask_for_newer_rows(struct sorting *sorting)
+{
+    struct attempt *attempt = sorting->attempt;
+    struct conn *conn = &attempt->postgres->conn;
+    bool any = false;
+    enum ods_status status = ODS_OK;
+    for (uint32_t i = 0; status == ODS_OK && i < sorting->batch->change_count; i++) {
+        const struct change *change = &sorting->batch->changes[i];
+        struct moving *moving =
+            sorting->of_change[i] == NO_KEY ? NULL : &sorting->keys[sorting->of_change[i]];
+        if (!moving || moving->known || moving->asked || !ends_old_key(change) ||
+            moving->plan->timestamp_column < 0 || change->source_us == INT64_MIN)
+            continue;
+        if (!any)
+            status = conn_pipeline_begin(conn, attempt->error);
+        any = true;
+        moving->asked = true;
+        if (status == ODS_OK)
+            status = ask(sorting, moving, change);
+    }
+    if (!any || !conn->pg)
+        return status;
+    enum ods_status ended = conn_pipeline_sync(conn, status == ODS_OK ? attempt->error : NULL);
+    if (ended == ODS_OK)
+        ended = read_answers(sorting);
+    if (conn->pg)
+        conn_pipeline_end(conn, NULL);
+    return status == ODS_OK ? ended : status;
+}
+
+/* The newest change of a key is this one; its clock may have gone back in its partition. */
+static void take(struct moving *moving, const struct moment *moment)
+{
+    int64_t newest_ms = moving->known ? moving->newest.record_ms : INT64_MIN;
+    moving->newest = *moment;
+    if (newest_ms > moment->record_ms)
+        moving->newest.record_ms = newest_ms;
+    moving->known = true;
 }
 
 /* In the batch's order, against the newest so far of each key. */
-static enum ods_status judge(struct sorting *sorting)
+static void judge(struct sorting *sorting)
 {
     struct moves *moves = &sorting->attempt->moves;
-    uint32_t count = sorting->batch->change_count;
-    moves->outdated = arena_alloc(sorting->arena, count * sizeof *moves->outdated);
-    if (!moves->outdated)
-        return error_out_of_memory(sorting->attempt->error);
-    memset(moves->outdated, 0, count * sizeof *moves->outdated);
-    for (uint32_t i = 0; i < count; i++) {
+    for (uint32_t i = 0; i < sorting->batch->change_count; i++) {
         const struct change *change = &sorting->batch->changes[i];
         uint32_t key = sorting->of_change[i];
         struct moving *moving = key == NO_KEY ? NULL : &sorting->keys[key];
         if (!moving || !moving->tracked)
             continue;
         const struct moment moment = moment_of(sorting->batch, change);
-        bool old = moving->known && is_older(&moment, &moving->newest);
-        if (!moving->known && change->moved && change->op == OP_DELETE) {
-            enum ods_status status = row_is_newer(sorting, moving, change, &old);
-            if (status != ODS_OK)
-                return status;
-        }
-        moves->outdated[i] = old;
-        if (old)
+        moves->tracked[i] = true;
+        moves->outdated[i] = moving->known ? is_older(&moment, &moving->newest)
+                                           : moving->newer && ends_old_key(change);
+        if (moves->outdated[i])
             continue;
-        moving->known = true;
-        moving->newest = moment;
+        take(moving, &moment);
         moving->noted |= change->moved || change->op == OP_CREATE || change->op == OP_READ;
     }
-    return ODS_OK;
 }
 
 /* --- what is to be kept ---------------------------------------------------------------------- */
 
-static enum ods_status prune(struct sorting *sorting)
+static void put_literal(struct sorting *sorting, struct buffer *list, const char *type)
 {
-    struct postgres *postgres = sorting->attempt->postgres;
-    const char *values[] = {postgres->config.group};
-    int64_t now_us = time_monotonic_us();
-    if (postgres->moves_pruned_us && now_us - postgres->moves_pruned_us < PRUNE_US)
-        return ODS_OK;
-    postgres->moves_pruned_us = now_us;
-    return query(sorting,
-                 "delete from ods_sink.moved_keys where consumer_group = $1 and "
-                 "noted_at < clock_timestamp() - interval '7 days'",
-                 1, values, NULL);
+    PGconn *pg = sorting->attempt->postgres->conn.pg;
+    char *literal = PQescapeLiteral(pg, buffer_text(list), list->length);
+    if (literal)
+        buffer_printf(&sorting->sql, ", %s::%s[]", literal, type);
+    else
+        sorting->sql.failed = true;
+    PQfreemem(literal);
 }
 
-/* Before the rows and for itself: it says what the topic holds, whatever becomes of the batch. */
-static enum ods_status keep(struct sorting *sorting)
+/* The statement that keeps what is new, for the transaction of the rows. */
+static enum ods_status write_notes(struct sorting *sorting)
 {
-    static const char sql[] =
-        "insert into ods_sink.moved_keys as m (consumer_group, key, table_name, record_ms, "
-        "sequence) "
-        "select $1, sha256(k.key), k.name, k.record_ms, k.sequence "
-        "from unnest($2::bytea[], $3::text[], $4::bigint[], $5::bigint[]) "
-        "k (key, name, record_ms, sequence) on conflict (consumer_group, key) do update "
-        "set record_ms = excluded.record_ms, sequence = excluded.sequence, "
-        "noted_at = excluded.noted_at "
-        "where (excluded.record_ms, excluded.sequence) > (m.record_ms, m.sequence)";
-    struct buffer lists[4];
-    const char *values[5] = {sorting->attempt->postgres->config.group};
-    bool any = false, failed = false;
-    for (size_t i = 0; i < 4; i++) {
+    static const char *const types[] = {"bytea", "text", "text", "integer", "bigint", "bigint"};
+    enum { LISTS = sizeof types / sizeof *types };
+    struct buffer lists[LISTS], *sql = &sorting->sql;
+    struct attempt *attempt = sorting->attempt;
+    bool any = false;
+    for (size_t i = 0; i < LISTS; i++) {
         buffer_init(&lists[i]);
         buffer_puts(&lists[i], "{");
     }
@@ -324,48 +408,95 @@ static enum ods_status keep(struct sorting *sorting)
         const struct moving *moving = &sorting->keys[i];
         if (!moving->noted)
             continue;
-        for (size_t k = 0; any && k < 4; k++)
+        for (size_t k = 0; any && k < LISTS; k++)
             buffer_puts(&lists[k], ",");
         any = true;
-        put_hex(&lists[0], moving->bytes, moving->length);
+        put_key(&lists[0], moving);
         put_name(&lists[1], moving->bytes, moving->name_length);
-        buffer_printf(&lists[2], "%" PRId64, moving->newest.record_ms);
-        buffer_printf(&lists[3], "%" PRId64, moving->newest.sequence);
+        put_name(&lists[2], moving->newest.topic, strlen(moving->newest.topic));
+        buffer_printf(&lists[3], "%" PRId32, moving->newest.partition);
+        buffer_printf(&lists[4], "%" PRId64, moving->newest.record_ms);
+        buffer_printf(&lists[5], "%" PRId64, moving->newest.sequence);
     }
-    for (size_t i = 0; i < 4; i++) {
+    char *group = PQescapeLiteral(attempt->postgres->conn.pg, attempt->postgres->config.group,
+                                  strlen(attempt->postgres->config.group));
+    buffer_reset(sql);
+    buffer_printf(sql,
+                  "insert into ods_sink.moved_keys (consumer_group, key, table_name, topic, "
+                  "partition, record_ms, sequence) select %s, sha256(k.key), k.name, k.topic, "
+                  "k.partition, k.record_ms, k.sequence from unnest(",
+                  group ? group : "");
+    sql->failed |= !group;
+    PQfreemem(group);
+    for (size_t i = 0; i < LISTS; i++) {
         buffer_puts(&lists[i], "}");
-        failed |= lists[i].failed;
-        values[i + 1] = buffer_text(&lists[i]);
-    }
-    enum ods_status status = failed ? error_out_of_memory(sorting->attempt->error)
-                             : any  ? query(sorting, sql, 5, values, NULL)
-                                    : ODS_OK;
-    for (size_t i = 0; i < 4; i++)
+        sql->failed |= lists[i].failed;
+        size_t start = sql->length;
+        if (!sql->failed)
+            put_literal(sorting, &lists[i], types[i]);
+        if (!i && !sql->failed)
+            sql->bytes[start] = ' '; /* the first comma */
         buffer_done(&lists[i]);
-    return status == ODS_OK && any ? prune(sorting) : status;
+    }
+    buffer_puts(sql, ") k (key, name, topic, partition, record_ms, sequence) "
+                     "on conflict (consumer_group, key) do update set topic = excluded.topic, "
+                     "partition = excluded.partition, record_ms = excluded.record_ms, "
+                     "sequence = excluded.sequence, noted_at = excluded.noted_at");
+    if (!any)
+        return ODS_OK;
+    attempt->moves.notes =
+        sql->failed ? NULL : arena_strndup(sorting->arena, buffer_text(sql), sql->length);
+    return attempt->moves.notes ? ODS_OK : error_out_of_memory(attempt->error);
 }
 
 /* --- all ------------------------------------------------------------------------------------- */
 
+static bool *flags(struct sorting *sorting)
+{
+    size_t bytes = sorting->batch->change_count * sizeof(bool);
+    bool *flags = arena_alloc(sorting->arena, bytes);
+    return flags ? memset(flags, 0, bytes) : NULL;
+}
+
+static enum ods_status sort_out(struct sorting *sorting, bool kept)
+{
+    struct moves *moves = &sorting->attempt->moves;
+    enum ods_status status = collect_keys(sorting);
+    moves->outdated = flags(sorting);
+    moves->tracked = flags(sorting);
+    if (status == ODS_OK && (!moves->outdated || !moves->tracked))
+        status = error_out_of_memory(sorting->attempt->error);
+    if (status == ODS_OK && kept && sorting->count)
+        status = read_kept(sorting);
+    if (status == ODS_OK)
+        status = ask_for_newer_rows(sorting);
+    if (status != ODS_OK)
+        return status;
+    judge(sorting);
+    return write_notes(sorting);
+}
+
 static enum ods_status find_out(struct attempt *attempt, bool moved)
 {
+    struct postgres *postgres = attempt->postgres;
     struct sorting sorting = {
-        .attempt = attempt, .batch = attempt->batch, .arena = &attempt->postgres->moves};
+        .attempt = attempt, .batch = attempt->batch, .arena = &postgres->moves};
+    enum ods_status status = ODS_OK;
     bool kept = false;
     arena_reset(sorting.arena, KEEP_BYTES);
+    attempt->moves = (struct moves){.locked = attempt->moves.locked};
     buffer_init(&sorting.key);
     buffer_init(&sorting.sql);
-    enum ods_status status = lock(&sorting, moved);
+    if (postgres->moves_generation != postgres->conn.generation)
+        status = offsets_prepare_moves(&postgres->conn, attempt->error);
+    if (status == ODS_OK) {
+        postgres->moves_generation = postgres->conn.generation;
+        status = attempt->moves.locked ? ODS_OK : lock(&sorting, moved);
+    }
     if (status == ODS_OK)
         status = anything_is_kept(&sorting, &kept);
     if (status == ODS_OK && (kept || moved))
-        status = collect_keys(&sorting);
-    if (status == ODS_OK && kept && sorting.count)
-        status = read_kept(&sorting);
-    if (status == ODS_OK && sorting.count)
-        status = judge(&sorting);
-    if (status == ODS_OK && sorting.count)
-        status = keep(&sorting);
+        status = sort_out(&sorting, kept);
     buffer_done(&sorting.key);
     buffer_done(&sorting.sql);
     attempt->moves.known = status == ODS_OK;
@@ -377,12 +508,12 @@ enum ods_status moves_sort_out(struct attempt *attempt)
     struct batch *batch = attempt->batch;
     const struct plan **plans = attempt->postgres->change_plans;
     bool scattered = false, moved = false;
+    attempt->result->outdated = 0;
     for (uint32_t i = 0; i < batch->change_count; i++) {
-        scattered |= batch->changes[i].shape->scattered && batch->changes[i].shape->key_count;
+        scattered |= batch->changes[i].shape->scattered && plans[i] && plans[i]->key_count;
         moved |= batch->changes[i].moved;
     }
-    attempt->result->outdated = 0;
-    if ((!scattered && !moved) || batch->guard_time) /* which looks at each row by itself */
+    if (!scattered || batch->apart)
         return ODS_OK;
     if (!attempt->moves.known) {
         enum ods_status status = find_out(attempt, moved);
@@ -390,19 +521,44 @@ enum ods_status moves_sort_out(struct attempt *attempt)
             return status;
     }
     for (uint32_t i = 0; attempt->moves.outdated && i < batch->change_count; i++)
-        if (attempt->moves.outdated[i] && plans[i]) {
+        if (attempt->moves.outdated[i] && plans[i] && !batch->changes[i].rejected) {
             plans[i] = NULL;
             attempt->result->outdated++;
         }
     return ODS_OK;
 }
 
+/* A part at a time, and when it suits: that it fails is no reason to do without the rows. */
+static void prune(struct postgres *postgres)
+{
+    const char *values[] = {postgres->config.group};
+    struct error ignored;
+    int64_t now_us = time_monotonic_us();
+    if (postgres->moves_pruned_us && now_us - postgres->moves_pruned_us < PRUNE_US)
+        return;
+    postgres->moves_pruned_us = now_us;
+    error_init(&ignored);
+    offsets_query(&postgres->conn,
+                  "delete from ods_sink.moved_keys where ctid in (select ctid from "
+                  "ods_sink.moved_keys where consumer_group = $1 and "
+                  "noted_at < clock_timestamp() - interval '7 days' limit 20000)",
+                  1, values, NULL, &ignored);
+}
+
 void moves_release(struct attempt *attempt)
 {
+    struct postgres *postgres = attempt->postgres;
     struct error ignored; /* a connection that breaks gives its locks up */
-    if (!attempt->moves.locked || !attempt->postgres->conn.pg)
+    bool locked = attempt->moves.locked;
+    attempt->moves.locked = false;
+    if (!locked || !postgres->conn.pg)
         return;
     error_init(&ignored);
-    conn_script(&attempt->postgres->conn, "select pg_catalog.pg_advisory_unlock_all()", &ignored);
-    attempt->moves.locked = false;
+    if (conn_script(&postgres->conn, "select pg_catalog.pg_advisory_unlock_all()", &ignored) !=
+        ODS_OK) {
+        conn_close(&postgres->conn); /* and with it the lock */
+        return;
+    }
+    if (attempt->moves.outdated)
+        prune(postgres);
 }

@@ -5,9 +5,10 @@
  * before the change afterwards, or a new row of that key before it. So the target keeps the newest
  * change of every key that took part in such a one (ods_sink.moved_keys), by the time of its record
  * in Kafka, in which a producer that reads one binlog does not go back, and by its order at the
- * source. A change that is older than what is kept is void.
+ * source. A change that is older than what is kept, and of another partition, is void.
  *
  * Lanes take turns: one with a changed key in its batch is alone, until the batch is committed.
+ * Entered by the writer thread.
  */
 #ifndef MOVES_H
 #define MOVES_H

@@ -51,7 +51,7 @@ enum ods_status offsets_present(struct conn *conn, bool *present, struct error *
     static const char sql[] =
         "select to_regclass(format('%I.offsets', $1::text)) is not null and "
         "to_regclass(format('%I.schema_history', $1::text)) is not null and "
-        "to_regclass(format('%I.moved_keys', $1::text)) is not null and exists (select from "
+        "exists (select from "
         "pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace "
         "where n.nspname = $1 and p.proname = 'advance' and p.pronargs = 5)";
     const char *values[] = {conn->target->schema};
@@ -62,17 +62,13 @@ enum ods_status offsets_present(struct conn *conn, bool *present, struct error *
     return status;
 }
 
-enum ods_status offsets_prepare(struct conn *conn, struct error *error)
+static enum ods_status make(struct conn *conn, struct error *error)
 {
-    bool present;
-    enum ods_status status = offsets_present(conn, &present, error);
-    if (status != ODS_OK || present)
-        return status;
     struct buffer sql;
     buffer_init(&sql);
     /* Two lanes that start at once take turns. */
     buffer_puts(&sql, "begin; select pg_catalog.pg_advisory_xact_lock(7235498201); ");
-    status =
+    enum ods_status status =
         in_schema(conn, sql_ods_sink, &sql) ? ODS_OK : error_set(error, ODS_RETRY, "out of memory");
     buffer_puts(&sql, "; commit");
     if (status == ODS_OK)
@@ -80,11 +76,41 @@ enum ods_status offsets_prepare(struct conn *conn, struct error *error)
     buffer_done(&sql);
     if (status == ODS_FATAL)
         error_prefix(error,
-                     "schema %s for the stored offsets can't be made (run "
-                     "sql/ods_sink.sql as an administrator): ",
+                     "schema %s for the stored offsets can't be made, or lacks a table that this "
+                     "version needs (run sql/ods_sink.sql as an administrator): ",
                      conn->target->schema);
     if (status != ODS_OK && conn->pg)
         conn_script(conn, "rollback", NULL);
+    return status;
+}
+
+enum ods_status offsets_prepare(struct conn *conn, struct error *error)
+{
+    bool present;
+    enum ods_status status = offsets_present(conn, &present, error);
+    return status != ODS_OK || present ? status : make(conn, error);
+}
+
+enum ods_status offsets_prepare_moves(struct conn *conn, struct error *error)
+{
+    const char *values[] = {conn->target->schema};
+    PGresult *result = NULL;
+    enum ods_status status =
+        conn_query(conn, "select to_regclass(format('%I.moved_keys', $1::text)) is not null", 1,
+                   values, &result, error);
+    bool present = status == ODS_OK && PQgetvalue(result, 0, 0)[0] == 't';
+    PQclear(result);
+    return status != ODS_OK || present ? status : make(conn, error);
+}
+
+enum ods_status offsets_send_query(struct conn *conn, const char *sql, struct error *error)
+{
+    struct buffer text;
+    buffer_init(&text);
+    enum ods_status status = in_schema(conn, sql, &text)
+                                 ? conn_send(conn, buffer_text(&text), error)
+                                 : error_set(error, ODS_RETRY, "out of memory");
+    buffer_done(&text);
     return status;
 }
 

@@ -7,13 +7,17 @@
 #include "core/buffer.h"
 #include "sink/postgres/conn.h"
 
-/* Make the sink's schema when it is not there whole; needs CREATE on the database only then. */
+/* Make the sink's schema when it is not there; needs CREATE on the database only then. */
 enum ods_status offsets_prepare(struct conn *conn, struct error *error);
+/* The same for its table of moved keys, which only formats with scattered shapes need. */
+enum ods_status offsets_prepare_moves(struct conn *conn, struct error *error);
 /* A query about it: ods_sink in the text becomes the schema that the settings name. As
  * conn_query().
  */
 enum ods_status offsets_query(struct conn *conn, const char *sql, int count,
                               const char *const *values, PGresult **result, struct error *error);
+/* The same into the pipeline, without parameters. */
+enum ods_status offsets_send_query(struct conn *conn, const char *sql, struct error *error);
 /* Is it there? Changes nothing. */
 enum ods_status offsets_present(struct conn *conn, bool *present, struct error *error);
 
