@@ -176,7 +176,11 @@ static enum ods_status read_untyped_envelope(struct reading *reading, struct jso
     struct plan_list *list = &reading->topic->value_layouts;
     struct plan *plan = list->count && !list->items[0]->flattened ? list->items[0] : NULL;
     enum ods_status status;
-    if (envelope_read(reading, scan, plan, &status) == ENVELOPE_FAILED && scan->problem)
+    enum envelope_answer answer = envelope_read(reading, scan, plan, &status);
+    if (answer == ENVELOPE_NONE)
+        return error_set(reading->error, ODS_REJECT,
+                         "the envelope has 'op' twice, and the last of them is none");
+    if (answer == ENVELOPE_FAILED && scan->problem)
         return scan_error(reading, scan, "value");
     return status;
 }

@@ -165,7 +165,9 @@ static void check(const struct buffer *out, const struct pg_column *target,
         [ENCODE_TIMESTAMP] = 8, [ENCODE_TIMESTAMPTZ] = 8, [ENCODE_UUID] = 16, [ENCODE_JSONB] = 0};
     assert(out->length >= 4);
     int64_t announced = big_endian(out->bytes, 4);
-    if (value->kind == VALUE_NULL) {
+    bool zero_date = announced == -1 && source->zero_is_null && value->kind == VALUE_TEXT &&
+                     memmem(value->bytes, value->length, "-00", 3);
+    if (value->kind == VALUE_NULL || zero_date) {
         assert(announced == -1 && out->length == 4);
         return;
     }
