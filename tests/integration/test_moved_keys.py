@@ -347,3 +347,28 @@ def test_letters_are_applied_whole_and_in_any_order(sink, database, kafka, prefi
     sink.run("dlq", "replay", "-c", sink.conf, *options, "--offset", "1",
              expect=Exit.OK if options else None)
     assert names(database) == [(2, "older" if options else "newer")]
+
+
+def test_what_waits_for_a_partner_in_vain_outdates_nothing(sink, database, kafka, prefix):
+    """Its neighbours are committed before it is given up."""
+    table, five, letters = Table(prefix=prefix), {"id": 5, "name": "x"}, f"{prefix}.letters"
+    database.execute(f"create table items (id int primary key, name text unique, {CDC})")
+    kafka.create(table.topic, 3)
+    kafka.create(letters, 1)
+    changes = placed(
+        (table.insert(five), 0), (table.insert(ONE), 0), (table.insert(TWO), 1),
+        (table.update(TWO, {**TWO, "id": 9}), 2), (table.insert({"id": 6, "name": "six"}), 1),
+        (table.update(ONE, {"id": 2, "name": "x"}), 1))
+    first, second, third, away, other, move = [{**change, "produced_ms": change["ts"]}
+                                               for change in changes]
+    sink.write(pipeline(table.topic, lanes=1, defaults={"on_delete": "hard"}), database=database,
+               kafka=True, dead_letter={"topic": letters}, retry={"constraint_attempts": 3})
+    daemon = sink.daemon()
+    for part, offsets in (([first, second, third], {0: 2, 1: 1}),
+                              ([other, move], {0: 2, 1: 3}), ([away], {0: 2, 1: 3, 2: 1})):
+        kafka.produce(part)
+        daemon.await_that(lambda: database.exists("ods_sink.offsets") and
+                          offsets_of(database) == offsets, what=str(offsets))
+    daemon.stop()
+    assert kafka.count(letters) == 1
+    assert names(database) == [(1, "one"), (5, "x"), (6, "six"), (9, "two")]

@@ -54,7 +54,8 @@ class Kafka:
         return producer
 
     def produce(self, records):
-        """Records as kcat -J writes them; `partition` is kept, `offset` is given by the broker."""
+        """Records as kcat -J writes them; `partition` is kept, `offset` is given by the broker, and
+        the time as well where the record has no `produced_ms`."""
         failures = []
         for record in records:
             self._send(record, failures)
@@ -67,12 +68,14 @@ class Kafka:
                 failures.append(error)
 
         headers = record.get("headers") or []
+        time = {"timestamp": record["produced_ms"]} if "produced_ms" in record else {}
         while True:
             try:
                 self._producer.produce(
                     record["topic"], partition=record["partition"],
                     key=as_bytes(record["key"]), value=as_bytes(record["payload"]),
-                    headers=list(zip(headers[::2], headers[1::2])), on_delivery=delivered)
+                    headers=list(zip(headers[::2], headers[1::2])), on_delivery=delivered,
+                    **time)
                 break
             except BufferError:
                 self._producer.poll(0.1)

@@ -240,7 +240,7 @@ static bool learn(struct attempt *attempt, enum ods_status status, uint32_t had_
 {
     bool stale = attempt->stale, unencodable = attempt->unencodable, held = attempt->held;
     attempt->stale = attempt->unencodable = attempt->refold = attempt->held = false;
-    attempt->moves.known &= !stale && attempt->batch->reject_count == had_rejects;
+    attempt->moves.known &= !stale && !held && attempt->batch->reject_count == had_rejects;
     if (stale) {
         attempt->refreshed = true;
         forget_catalog(attempt->postgres);
