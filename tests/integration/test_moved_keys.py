@@ -372,3 +372,20 @@ def test_what_waits_for_a_partner_in_vain_outdates_nothing(sink, database, kafka
     daemon.stop()
     assert kafka.count(letters) == 1
     assert names(database) == [(1, "one"), (5, "x"), (6, "six"), (9, "two")]
+
+
+def test_names_are_kept_as_they_are(sink, database):
+    """Also those that hold the name of the sink's own schema, quotes and braces."""
+    name = "a 'b' \"c\" {d,e} \\f ods_sink.offsets"
+    table = Table(name, prefix="ods_sink")
+    sink.write(pipeline("^ods_sink\\..*", group_id="ods_sink.'group'",
+                        defaults={"on_delete": "hard"}, tables={name: {"target": "items"}}),
+               database=database)
+    old, move = placed((table.insert(ONE), 0), (table.update(ONE, TWO), 1))
+    topic = "ods_sink.moved_keys"
+    for late in [move], [old]:
+        sink.replay([{**record, "topic": topic} for record in late])
+    assert names(database) == [(2, "two")]
+    assert set(database.execute("select consumer_group, table_name, topic, partition "
+                                "from ods_sink.moved_keys")) == \
+        {("ods_sink.'group'", '"public"."items"', topic, 1)}

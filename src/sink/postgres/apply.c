@@ -220,7 +220,7 @@ static enum ods_status fold_attempt(struct attempt *attempt)
         status =
             fold_batch(&attempt->fold, &postgres->scratch, attempt->batch, postgres->change_plans,
                        inheritance.of, &postgres->encoder, fold_flags(attempt), attempt->error);
-    if (status == ODS_OK && attempt->moves.notes && attempt->batch->reject_count > had_rejects)
+    if (status == ODS_OK && attempt->moves.noted && attempt->batch->reject_count > had_rejects)
         status = error_set(attempt->error, ODS_REJECT, "what was set aside may have been noted");
     return status == ODS_OK ? deliver_rejects(attempt) : status;
 }

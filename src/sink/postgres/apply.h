@@ -20,6 +20,7 @@ struct postgres {
     struct loose_statement loose;
     struct buffer offsets[5];
     struct arena moves;               /* what moves.c keeps for one batch */
+    struct buffer notes[7];           /* parameters of its statements */
     unsigned moves_generation;        /* of the connection through which its table has been seen */
     int64_t moves_pruned_us;          /* when old moments were deleted, 0: not yet */
     const struct plan **change_plans; /* by change */

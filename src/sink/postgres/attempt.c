@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "sink/postgres/guess.h"
+#include "sink/postgres/moves.h"
 #include "sink/postgres/offsets.h"
 
 /* Rows of one statement: enough to make a statement's own cost vanish, not enough to matter. */
@@ -58,8 +59,8 @@ enum ods_status attempt_resume(struct attempt *attempt)
         status = attempt_send(attempt, "set constraints all immediate");
     if (status == ODS_OK)
         status = send_offsets(attempt);
-    if (status == ODS_OK && attempt->moves.notes) {
-        status = offsets_send_query(&attempt->postgres->conn, attempt->moves.notes, attempt->error);
+    if (status == ODS_OK && attempt->moves.noted) {
+        status = moves_send(attempt);
         add_sent(attempt, 1, &status);
     }
     return status;

@@ -22,7 +22,7 @@ struct moves {
     bool locked;       /* moves_release() has to undo it */
     bool *outdated;    /* newer ones have come */
     bool *tracked;     /* of a key that is kept: what becomes of it says what is to be kept */
-    const char *notes; /* the statement that keeps them, for the rows' transaction; NULL: none */
+    bool noted;        /* postgres->notes is to be kept, in the rows' transaction */
 };
 
 /* One attempt at a batch. */

@@ -20,8 +20,6 @@
 #define OID_VARCHAR       1043
 #define OID_INTERVAL      1186
 #define OID_TIMETZ        1266
-#define OID_BIT           1560
-#define OID_VARBIT        1562
 #define OID_TSVECTOR      3614
 #define VALUE_BYTES_MAX   0x3fffffff /* of PostgreSQL's varlena */
 #define MODIFIER_OVERHEAD 4          /* a character type's modifier is its length plus this */
@@ -110,6 +108,16 @@ void encode_put_bytes(struct buffer *out, const void *bytes, size_t length)
 {
     encode_put32(out, (uint32_t) length);
     buffer_add(out, bytes, length);
+}
+
+void encode_array_begin(struct buffer *out, Oid element, uint32_t count)
+{
+    buffer_reset(out);
+    encode_put32(out, 1); /* dimension */
+    encode_put32(out, 1); /* there may be NULLs */
+    encode_put32(out, element);
+    encode_put32(out, count);
+    encode_put32(out, 1); /* the first index */
 }
 
 /* --- strings and bytes --------------------------------------------------------------------- */
@@ -332,7 +340,7 @@ static enum ods_status encode_cast(struct encoder *encoder, struct buffer *out,
                                    const struct pg_column *target, const struct column *source,
                                    const struct value *value, struct error *error)
 {
-    if (value->kind == VALUE_BOOL && (target->type == OID_BIT || target->type == OID_VARBIT)) {
+    if (value->kind == VALUE_BOOL && encode_is_bit_string(target)) {
         encode_put_bytes(out, value->integer ? "1" : "0", 1);
         return ODS_OK;
     }
@@ -418,11 +426,9 @@ enum ods_status encode_value(struct encoder *encoder, struct buffer *out,
     enum coding coding = source->literal ? literal_coding(source->coding) : source->coding;
     if (source->literal)
         status = literal_value(encoder, target, &column, &value, &inferred, error);
-    if (status != ODS_OK)
-        ; /* it is said below where */
-    else if (coding)
+    if (status == ODS_OK && coding)
         status = correct_value(encoder, target, coding, &column, &value, &inferred, error);
-    else if (column->type == SEM_UNKNOWN)
+    else if (status == ODS_OK && column->type == SEM_UNKNOWN)
         status = infer_value(encoder, target, &column, &value, &inferred, error);
     if (status == ODS_OK)
         status = encode_as(encoder, out, target, column, value, error);

@@ -69,6 +69,23 @@ void encode_put32(struct buffer *out, uint32_t value);
 void encode_put64(struct buffer *out, uint64_t value);
 /* With their length. */
 void encode_put_bytes(struct buffer *out, const void *bytes, size_t length);
+/* Empty it, and begin a one-dimensional array; its elements follow, each with its length. */
+void encode_array_begin(struct buffer *out, Oid element, uint32_t count);
+/* Elements of int4 and int8. */
+static inline void encode_put_int4(struct buffer *out, int32_t value)
+{
+    encode_put32(out, 4);
+    encode_put32(out, (uint32_t) value);
+}
+static inline void encode_put_int8(struct buffer *out, int64_t value)
+{
+    encode_put32(out, 8);
+    encode_put64(out, (uint64_t) value);
+}
+static inline bool encode_is_bit_string(const struct pg_column *target)
+{
+    return target->type == 1560 || target->type == 1562; /* bit, bit varying */
+}
 
 /* The value as text: a slice of itself where it is text already, else of encoder->text. */
 enum ods_status encode_as_text(struct encoder *encoder, const struct column *source,

@@ -17,7 +17,6 @@
 #define OID_CIRCLE   718
 #define OID_INTERVAL 1186
 #define OID_BIT      1560
-#define OID_VARBIT   1562
 
 static const enum semantic timestamp_of_unit[] = {[UNIT_DAYS] = SEM_DATE,
                                                   [UNIT_MS] = SEM_TIMESTAMP_MS,
@@ -67,11 +66,6 @@ static enum semantic integer_meaning(const struct encoder *encoder, const struct
     }
 }
 
-static bool is_bit_string(const struct pg_column *target)
-{
-    return target->type == OID_BIT || target->type == OID_VARBIT;
-}
-
 static bool is_array(const struct pg_column *target)
 {
     size_t length = strlen(target->cast);
@@ -108,7 +102,7 @@ static enum ods_status text_meaning(struct encoder *encoder, const struct pg_col
         inferred->column.type = SEM_BYTES;
         return encode_undo(encoder, target, CODING_BASE64, inferred, error);
     }
-    if (is_bit_string(target)) {
+    if (encode_is_bit_string(target)) {
         enum ods_status status = encode_undo(encoder, target, CODING_BASE64, inferred, error);
         inferred->column.type = SEM_BITS;
         /* Whole bytes came, whatever the number of bits. */

@@ -13,14 +13,7 @@
 #include "core/text_geometry.h"
 #include "sink/postgres/encode.h"
 
-#define OID_POINT  600
-#define OID_BIT    1560
-#define OID_VARBIT 1562
-
-static bool is_bit_string(const struct pg_column *target)
-{
-    return target->type == OID_BIT || target->type == OID_VARBIT;
-}
+#define OID_POINT 600
 
 static bool is_json(const struct pg_column *target)
 {
@@ -52,7 +45,6 @@ static bool put_point(struct buffer *out, const char *text, size_t length)
     const char *at = text + sizeof start - 1, *end = text + length;
     if (length < sizeof start - 1 || memcmp(text, start, sizeof start - 1) != 0)
         return false;
-    buffer_reset(out);
     buffer_puts(out, "(");
     if (!take_number(&at, end, out) || at == end || *at++ != ' ')
         return false;
@@ -124,7 +116,6 @@ static void json_meaning(struct encoder *encoder, const struct pg_column *target
         inferred->column.type = SEM_JSON;
         return;
     }
-    buffer_reset(&encoder->bytes);
     if (!put_labels(&encoder->bytes, &inferred->value))
         return;
     set_bytes(inferred, VALUE_TEXT, &encoder->bytes);
@@ -158,7 +149,6 @@ static enum ods_status to_bits(struct encoder *encoder, const struct pg_column *
     if (!whole_number(&inferred->value, &number) || (most < 64 && number >> most))
         return encode_refuse(target, "22003",
                              "the number is negative, or has more bits than the column", error);
-    buffer_reset(&encoder->bytes);
     for (int32_t bits = 0; bits < most; bits += 8) {
         char byte = bits < 64 ? (char) (number >> bits & 0xff) : 0;
         buffer_add(&encoder->bytes, &byte, 1);
@@ -179,7 +169,7 @@ static enum ods_status number_meaning(struct encoder *encoder, const struct pg_c
                                       struct inferred *inferred, struct error *error)
 {
     enum semantic *type = &inferred->column.type;
-    if (is_bit_string(target))
+    if (encode_is_bit_string(target))
         return to_bits(encoder, target, inferred, error);
     if (inferred->value.kind == VALUE_INT && !is_number(*type))
         *type = SEM_INT64;

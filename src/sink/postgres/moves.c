@@ -14,7 +14,6 @@
 #define KEEP_BYTES ((size_t) 1 << 20)
 #define PRUNE_US   INT64_C(600000000)
 #define NO_KEY     UINT32_MAX
-#define OID_INT8   20
 
 /* When a change was, as far as changes of different partitions can be compared. */
 struct moment {
@@ -44,7 +43,7 @@ struct sorting {
     struct batch *batch;
     struct arena *arena;
     struct moving *keys;
-    uint32_t count, capacity;
+    uint32_t count;
     uint32_t *of_change; /* NO_KEY: a change that nothing is asked about */
     uint32_t *buckets;
     size_t mask;
@@ -145,53 +144,49 @@ static enum ods_status collect_keys(struct sorting *sorting)
     return ODS_OK;
 }
 
-/* --- what the target keeps ------------------------------------------------------------------- */
-
-/* Elements of array literals: {"…","…"}. */
-
-static void put_digits(struct buffer *list, const char *bytes, size_t length)
+/* NULL: nothing is asked about the change. */
+static struct moving *moving_of(const struct sorting *sorting, uint32_t change)
 {
-    static const char digits[] = "0123456789abcdef";
-    char *to = buffer_take(list, length * 2);
-    for (size_t i = 0; to && i < length; i++) {
-        *to++ = digits[(uint8_t) bytes[i] >> 4];
-        *to++ = digits[(uint8_t) bytes[i] & 15];
-    }
+    uint32_t key = sorting->of_change[change];
+    return key == NO_KEY ? NULL : &sorting->keys[key];
 }
 
-/* Table and key as they are kept: an integer the same whatever its column's size is, or becomes. */
+/* --- what the target keeps ------------------------------------------------------------------- */
+
+/* Table and key as they are kept, as an element of bytea[]: an integer is the same whatever its
+ * column's size is, or becomes. */
 static void put_key(struct buffer *list, const struct moving *moving)
 {
+    static const char padding[2][8] = {{0}, {-1, -1, -1, -1, -1, -1, -1, -1}};
     const struct plan *plan = moving->plan;
     const char *at = moving->bytes + moving->name_length;
-    buffer_puts(list, "\"\\\\x");
-    put_digits(list, moving->bytes, moving->name_length);
+    size_t start = list->length;
+    encode_put32(list, 0);
+    buffer_add(list, moving->bytes, moving->name_length);
     for (uint32_t k = 0; k < plan->key_count; k++) {
         enum encoding encoding = plan->table->columns[plan->key_target[k]].encoding;
-        static const char padding[2][8] = {{0}, {-1, -1, -1, -1, -1, -1, -1, -1}};
         uint32_t length;
         memcpy(&length, at, sizeof length);
         length = be32toh(length);
         at += sizeof length;
         if (encoding >= ENCODE_INT2 && encoding <= ENCODE_INT8)
-            put_digits(list, padding[(int8_t) *at < 0], sizeof *padding - length);
+            buffer_add(list, padding[(int8_t) *at < 0], sizeof *padding - length);
         else
-            put_digits(list, at - sizeof length, sizeof length);
-        put_digits(list, at, length);
+            encode_put32(list, length);
+        buffer_add(list, at, length);
         at += length;
     }
-    buffer_puts(list, "\"");
+    if (list->failed)
+        return;
+    uint32_t length = htobe32((uint32_t) (list->length - start - sizeof length));
+    memcpy(list->bytes + start, &length, sizeof length);
 }
 
-static void put_name(struct buffer *sql, const char *name, size_t length)
+static void put_group(struct sorting *sorting)
 {
-    buffer_puts(sql, "\"");
-    for (size_t i = 0; i < length; i++) {
-        if (name[i] == '"' || name[i] == '\\')
-            buffer_puts(sql, "\\");
-        buffer_add(sql, name + i, 1);
-    }
-    buffer_puts(sql, "\"");
+    struct buffer *group = &sorting->attempt->postgres->notes[0];
+    buffer_reset(group);
+    buffer_puts(group, sorting->attempt->postgres->config.group);
 }
 
 static enum ods_status query(struct sorting *sorting, const char *sql, int count,
@@ -232,20 +227,17 @@ static enum ods_status read_kept(struct sorting *sorting)
 {
     static const char sql[] =
         "select k.place - 1, m.record_ms, m.sequence, m.partition, m.topic "
-        "from unnest($2::bytea[]) with ordinality k (key, place) "
+        "from unnest($2) with ordinality k (key, place) "
         "join ods_sink.moved_keys m on m.consumer_group = $1 and m.key = sha256(k.key)";
+    static const Oid types[] = {OID_TEXT, OID_BYTEA_ARRAY};
+    struct postgres *postgres = sorting->attempt->postgres;
     PGresult *rows = NULL;
-    buffer_reset(&sorting->sql);
-    buffer_puts(&sorting->sql, "{");
-    for (uint32_t i = 0; i < sorting->count; i++) {
-        buffer_puts(&sorting->sql, i ? "," : "");
-        put_key(&sorting->sql, &sorting->keys[i]);
-    }
-    buffer_puts(&sorting->sql, "}");
-    if (sorting->sql.failed)
-        return error_out_of_memory(sorting->attempt->error);
-    const char *values[] = {sorting->attempt->postgres->config.group, buffer_text(&sorting->sql)};
-    enum ods_status status = query(sorting, sql, 2, values, &rows);
+    put_group(sorting);
+    encode_array_begin(&postgres->notes[1], OID_BYTEA, sorting->count);
+    for (uint32_t i = 0; i < sorting->count; i++)
+        put_key(&postgres->notes[1], &sorting->keys[i]);
+    enum ods_status status = offsets_query_params(&postgres->conn, sql, types, postgres->notes, 2,
+                                                  &rows, sorting->attempt->error);
     for (int i = 0; status == ODS_OK && i < PQntuples(rows); i++) {
         struct moving *moving = &sorting->keys[strtoul(PQgetvalue(rows, i, 0), NULL, 10)];
         moving->tracked = moving->known = true;
@@ -326,8 +318,7 @@ static enum ods_status ask_for_newer_rows(struct sorting *sorting)
     enum ods_status status = ODS_OK;
     for (uint32_t i = 0; status == ODS_OK && i < sorting->batch->change_count; i++) {
         const struct change *change = &sorting->batch->changes[i];
-        struct moving *moving =
-            sorting->of_change[i] == NO_KEY ? NULL : &sorting->keys[sorting->of_change[i]];
+        struct moving *moving = moving_of(sorting, i);
         if (!moving || moving->known || moving->asked || !ends_old_key(change) ||
             moving->plan->timestamp_column < 0 || change->source_us == INT64_MIN)
             continue;
@@ -364,8 +355,7 @@ static void judge(struct sorting *sorting)
     struct moves *moves = &sorting->attempt->moves;
     for (uint32_t i = 0; i < sorting->batch->change_count; i++) {
         const struct change *change = &sorting->batch->changes[i];
-        uint32_t key = sorting->of_change[i];
-        struct moving *moving = key == NO_KEY ? NULL : &sorting->keys[key];
+        struct moving *moving = moving_of(sorting, i);
         if (!moving || !moving->tracked)
             continue;
         const struct moment moment = moment_of(sorting->batch, change);
@@ -381,72 +371,52 @@ static void judge(struct sorting *sorting)
 
 /* --- what is to be kept ---------------------------------------------------------------------- */
 
-static void put_literal(struct sorting *sorting, struct buffer *list, const char *type)
-{
-    PGconn *pg = sorting->attempt->postgres->conn.pg;
-    char *literal = PQescapeLiteral(pg, buffer_text(list), list->length);
-    if (literal)
-        buffer_printf(&sorting->sql, ", %s::%s[]", literal, type);
-    else
-        sorting->sql.failed = true;
-    PQfreemem(literal);
-}
-
-/* The statement that keeps what is new, for the transaction of the rows. */
 static enum ods_status write_notes(struct sorting *sorting)
 {
-    static const char *const types[] = {"bytea", "text", "text", "integer", "bigint", "bigint"};
-    enum { LISTS = sizeof types / sizeof *types };
-    struct buffer lists[LISTS], *sql = &sorting->sql;
+    static const Oid elements[] = {0, OID_BYTEA, OID_TEXT, OID_TEXT, OID_INT4, OID_INT8, OID_INT8};
     struct attempt *attempt = sorting->attempt;
-    bool any = false;
-    for (size_t i = 0; i < LISTS; i++) {
-        buffer_init(&lists[i]);
-        buffer_puts(&lists[i], "{");
-    }
+    struct buffer *notes = attempt->postgres->notes;
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < sorting->count; i++)
+        count += sorting->keys[i].noted;
+    if (!count)
+        return ODS_OK;
+    put_group(sorting);
+    for (size_t i = 1; i < sizeof elements / sizeof *elements; i++)
+        encode_array_begin(&notes[i], elements[i], count);
     for (uint32_t i = 0; i < sorting->count; i++) {
         const struct moving *moving = &sorting->keys[i];
+        const struct moment *newest = &moving->newest;
         if (!moving->noted)
             continue;
-        for (size_t k = 0; any && k < LISTS; k++)
-            buffer_puts(&lists[k], ",");
-        any = true;
-        put_key(&lists[0], moving);
-        put_name(&lists[1], moving->bytes, moving->name_length);
-        put_name(&lists[2], moving->newest.topic, strlen(moving->newest.topic));
-        buffer_printf(&lists[3], "%" PRId32, moving->newest.partition);
-        buffer_printf(&lists[4], "%" PRId64, moving->newest.record_ms);
-        buffer_printf(&lists[5], "%" PRId64, moving->newest.sequence);
+        put_key(&notes[1], moving);
+        encode_put_bytes(&notes[2], moving->bytes, moving->name_length);
+        encode_put_bytes(&notes[3], newest->topic, strlen(newest->topic));
+        encode_put_int4(&notes[4], newest->partition);
+        encode_put_int8(&notes[5], newest->record_ms);
+        encode_put_int8(&notes[6], newest->sequence);
     }
-    char *group = PQescapeLiteral(attempt->postgres->conn.pg, attempt->postgres->config.group,
-                                  strlen(attempt->postgres->config.group));
-    buffer_reset(sql);
-    buffer_printf(sql,
-                  "insert into ods_sink.moved_keys (consumer_group, key, table_name, topic, "
-                  "partition, record_ms, sequence) select %s, sha256(k.key), k.name, k.topic, "
-                  "k.partition, k.record_ms, k.sequence from unnest(",
-                  group ? group : "");
-    sql->failed |= !group;
-    PQfreemem(group);
-    for (size_t i = 0; i < LISTS; i++) {
-        buffer_puts(&lists[i], "}");
-        sql->failed |= lists[i].failed;
-        size_t start = sql->length;
-        if (!sql->failed)
-            put_literal(sorting, &lists[i], types[i]);
-        if (!i && !sql->failed)
-            sql->bytes[start] = ' '; /* the first comma */
-        buffer_done(&lists[i]);
-    }
-    buffer_puts(sql, ") k (key, name, topic, partition, record_ms, sequence) "
-                     "on conflict (consumer_group, key) do update set topic = excluded.topic, "
-                     "partition = excluded.partition, record_ms = excluded.record_ms, "
-                     "sequence = excluded.sequence, noted_at = excluded.noted_at");
-    if (!any)
-        return ODS_OK;
-    attempt->moves.notes =
-        sql->failed ? NULL : arena_strndup(sorting->arena, buffer_text(sql), sql->length);
-    return attempt->moves.notes ? ODS_OK : error_out_of_memory(attempt->error);
+    for (size_t i = 0; i < sizeof elements / sizeof *elements; i++)
+        if (notes[i].failed)
+            return error_out_of_memory(attempt->error);
+    attempt->moves.noted = true;
+    return ODS_OK;
+}
+
+enum ods_status moves_send(struct attempt *attempt)
+{
+    static const char sql[] =
+        "insert into ods_sink.moved_keys (consumer_group, key, table_name, topic, partition, "
+        "record_ms, sequence) select $1, sha256(k.key), k.name, k.topic, k.partition, k.record_ms, "
+        "k.sequence from unnest($2, $3, $4, $5, $6, $7) "
+        "k (key, name, topic, partition, record_ms, sequence) "
+        "on conflict (consumer_group, key) do update set topic = excluded.topic, "
+        "partition = excluded.partition, record_ms = excluded.record_ms, "
+        "sequence = excluded.sequence, noted_at = excluded.noted_at";
+    static const Oid types[] = {OID_TEXT,       OID_BYTEA_ARRAY, OID_TEXT_ARRAY, OID_TEXT_ARRAY,
+                                OID_INT4_ARRAY, OID_INT8_ARRAY,  OID_INT8_ARRAY};
+    struct postgres *postgres = attempt->postgres;
+    return offsets_send_params(&postgres->conn, sql, types, postgres->notes, 7, attempt->error);
 }
 
 /* --- all ------------------------------------------------------------------------------------- */

@@ -17,6 +17,8 @@
 
 /* Once the plans are found: takes the plans of outdated changes away, and counts them. */
 enum ods_status moves_sort_out(struct attempt *attempt);
+/* What is to be kept of the batch's keys, into the pipeline; where attempt->moves.noted says so. */
+enum ods_status moves_send(struct attempt *attempt);
 /* The batch is committed, or given up for now. */
 void moves_release(struct attempt *attempt);
 

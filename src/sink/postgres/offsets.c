@@ -9,11 +9,6 @@
 #include "sink/postgres/encode.h"
 #include "sql/ods_sink.h" /* generated from sql/ods_sink.sql at build time: sql_ods_sink */
 
-#define OID_TEXT       25
-#define OID_TEXT_ARRAY 1009
-#define OID_INT4_ARRAY 1007
-#define OID_INT8_ARRAY 1016
-
 #define OWN_SCHEMA "ods_sink"
 
 /* The text of a statement with the schema that the target's settings name. */
@@ -103,34 +98,57 @@ enum ods_status offsets_prepare_moves(struct conn *conn, struct error *error)
     return status != ODS_OK || present ? status : make(conn, error);
 }
 
-enum ods_status offsets_send_query(struct conn *conn, const char *sql, struct error *error)
+/* --- statements with parameters in binary form ----------------------------------------------- */
+
+struct call {
+    struct conn_params params;
+    const char *values[OFFSETS_PARAMS];
+    int lengths[OFFSETS_PARAMS];
+    struct buffer sql;
+};
+
+static enum ods_status call_init(struct call *call, struct conn *conn, const char *sql,
+                                 const Oid *types, const struct buffer *values, int count,
+                                 struct error *error)
 {
-    struct buffer text;
-    buffer_init(&text);
-    enum ods_status status = in_schema(conn, sql, &text)
-                                 ? conn_send(conn, buffer_text(&text), error)
-                                 : error_set(error, ODS_RETRY, "out of memory");
-    buffer_done(&text);
+    bool failed = false;
+    for (int i = 0; i < count; i++) {
+        failed |= values[i].failed;
+        call->values[i] = values[i].bytes;
+        call->lengths[i] = (int) values[i].length;
+    }
+    call->params = (struct conn_params){
+        .count = count, .types = types, .values = call->values, .lengths = call->lengths};
+    buffer_init(&call->sql);
+    return !failed && in_schema(conn, sql, &call->sql)
+               ? ODS_OK
+               : error_set(error, ODS_RETRY, "out of memory");
+}
+
+enum ods_status offsets_send_params(struct conn *conn, const char *sql, const Oid *types,
+                                    const struct buffer *values, int count, struct error *error)
+{
+    struct call call;
+    enum ods_status status = call_init(&call, conn, sql, types, values, count, error);
+    if (status == ODS_OK)
+        status = conn_send_params(conn, buffer_text(&call.sql), &call.params, error);
+    buffer_done(&call.sql);
     return status;
 }
 
-/* --- binary arrays of the five parameters --------------------------------------------------- */
-
-static void put_array(struct buffer *out, Oid element, uint32_t count)
+enum ods_status offsets_query_params(struct conn *conn, const char *sql, const Oid *types,
+                                     const struct buffer *values, int count, PGresult **result,
+                                     struct error *error)
 {
-    buffer_reset(out);
-    encode_put32(out, 1);
-    encode_put32(out, 0);
-    encode_put32(out, element);
-    encode_put32(out, count);
-    encode_put32(out, 1);
+    struct call call;
+    enum ods_status status = call_init(&call, conn, sql, types, values, count, error);
+    if (status == ODS_OK)
+        status = conn_query_params(conn, buffer_text(&call.sql), &call.params, result, error);
+    buffer_done(&call.sql);
+    return status;
 }
 
-static void put_int8(struct buffer *out, int64_t value)
-{
-    encode_put32(out, 8);
-    encode_put64(out, (uint64_t) value);
-}
+/* --- moving offsets -------------------------------------------------------------------------- */
 
 /* A range that is held from its beginning on stays where it is. (One that ends where it begins is
  * of a topic made anew, which was as long: its offset gets a new time.) */
@@ -149,37 +167,21 @@ enum ods_status offsets_send(struct conn *conn, const char *group, const struct 
         count += moves(&batch->ranges[i]);
     buffer_reset(&scratch[0]);
     buffer_puts(&scratch[0], group);
-    put_array(&scratch[1], OID_TEXT, count);
-    put_array(&scratch[2], 23, count);
-    put_array(&scratch[3], 20, count);
-    put_array(&scratch[4], 20, count);
+    encode_array_begin(&scratch[1], OID_TEXT, count);
+    encode_array_begin(&scratch[2], OID_INT4, count);
+    encode_array_begin(&scratch[3], OID_INT8, count);
+    encode_array_begin(&scratch[4], OID_INT8, count);
     for (uint32_t i = 0; i < batch->range_count; i++) {
         const struct range *range = &batch->ranges[i];
         if (!moves(range))
             continue;
-        encode_put32(&scratch[1], (uint32_t) strlen(range->topic));
-        buffer_puts(&scratch[1], range->topic);
-        encode_put32(&scratch[2], 4);
-        encode_put32(&scratch[2], (uint32_t) range->partition);
-        put_int8(&scratch[3], range->from);
-        put_int8(&scratch[4], range_end(range));
+        encode_put_bytes(&scratch[1], range->topic, strlen(range->topic));
+        encode_put_int4(&scratch[2], range->partition);
+        encode_put_int8(&scratch[3], range->from);
+        encode_put_int8(&scratch[4], range_end(range));
     }
-    const char *values[5];
-    int lengths[5];
-    for (int i = 0; i < 5; i++) {
-        if (scratch[i].failed)
-            return error_set(error, ODS_RETRY, "out of memory");
-        values[i] = scratch[i].bytes;
-        lengths[i] = (int) scratch[i].length;
-    }
-    struct conn_params params = {.count = 5, .types = types, .values = values, .lengths = lengths};
-    struct buffer sql;
-    buffer_init(&sql);
-    enum ods_status status = in_schema(conn, "select ods_sink.advance($1, $2, $3, $4, $5)", &sql)
-                                 ? conn_send_params(conn, buffer_text(&sql), &params, error)
-                                 : error_set(error, ODS_RETRY, "out of memory");
-    buffer_done(&sql);
-    return status;
+    return offsets_send_params(conn, "select ods_sink.advance($1, $2, $3, $4, $5)", types, scratch,
+                               5, error);
 }
 
 /* --- reading back --------------------------------------------------------------------------- */

@@ -16,8 +16,25 @@ enum ods_status offsets_prepare_moves(struct conn *conn, struct error *error);
  */
 enum ods_status offsets_query(struct conn *conn, const char *sql, int count,
                               const char *const *values, PGresult **result, struct error *error);
-/* The same into the pipeline, without parameters. */
-enum ods_status offsets_send_query(struct conn *conn, const char *sql, struct error *error);
+/* The same with up to OFFSETS_PARAMS parameters in binary form, of these types; and into the
+ * pipeline. */
+#define OFFSETS_PARAMS 7
+enum ods_status offsets_query_params(struct conn *conn, const char *sql, const Oid *types,
+                                     const struct buffer *values, int count, PGresult **result,
+                                     struct error *error);
+enum ods_status offsets_send_params(struct conn *conn, const char *sql, const Oid *types,
+                                    const struct buffer *values, int count, struct error *error);
+/* Types of such parameters. */
+enum {
+    OID_BYTEA = 17,
+    OID_INT8 = 20,
+    OID_INT4 = 23,
+    OID_TEXT = 25,
+    OID_BYTEA_ARRAY = 1001,
+    OID_INT4_ARRAY = 1007,
+    OID_TEXT_ARRAY = 1009,
+    OID_INT8_ARRAY = 1016,
+};
 /* Is it there? Changes nothing. */
 enum ods_status offsets_present(struct conn *conn, bool *present, struct error *error);
 

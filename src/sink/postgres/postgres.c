@@ -33,8 +33,10 @@ static void postgres_close(struct sink *sink)
     loose_done(&postgres->loose);
     arena_done(&postgres->scratch);
     arena_done(&postgres->moves);
-    for (size_t i = 0; i < 5; i++)
+    for (size_t i = 0; i < sizeof postgres->offsets / sizeof *postgres->offsets; i++)
         buffer_done(&postgres->offsets[i]);
+    for (size_t i = 0; i < sizeof postgres->notes / sizeof *postgres->notes; i++)
+        buffer_done(&postgres->notes[i]);
     free(postgres->change_plans);
     conn_done(&postgres->conn);
     free(postgres);

@@ -148,12 +148,8 @@ static bool arrays_begin(struct arrays *arrays, const struct statement *statemen
     }
     for (size_t i = 0; i < count; i++) {
         struct buffer *column = &arrays->columns[i];
-        buffer_reset(column);
-        encode_put32(column, 1);
-        encode_put32(column, 1);
-        encode_put32(column, statement->table->columns[statement->parameters[i]].element_type);
-        encode_put32(column, 0);
-        encode_put32(column, 1);
+        encode_array_begin(column, statement->table->columns[statement->parameters[i]].element_type,
+                           0);
     }
     arrays->rows = 0;
     arrays->bytes = 0;
