@@ -19,15 +19,22 @@ def row(number, amount=0):
     return {"id": number, "name": f"n{number}", "amount": amount}
 
 
+# The wire shapes in which Debezium's JSON comes: (flattened, with schemas).
+SHAPES = {"envelope": (False, True), "envelope-plain": (False, False),
+          "flat": (True, True), "flat-plain": (True, False)}
+
+
 class Table:
-    """A source table: columns {name: schema}, key columns, and its topic."""
+    """A source table: columns {name: schema}, key columns, and its topic. Its records come in one
+    of the wire SHAPES; flattened ones as ExtractNewRecordState writes them with
+    delete.tombstone.handling.mode=rewrite and add.fields=op,table,source.ts_ms."""
 
     def __init__(self, name="items", columns=None, key=("id",), database="shop", prefix="src",
-                 schemas=True):
+                 schemas=True, shape=None):
         self.name, self.database, self.prefix = name, database, prefix
         self.columns = columns or {"id": INT, "name": TEXT, "amount": INT}
         self.key = key
-        self.schemas = schemas
+        self.flattened, self.schemas = SHAPES[shape] if shape else (False, schemas)
         self.topic = f"{prefix}.{database}.{name}"
         self._offsets = {}
         self._clock_ms = 1_760_000_000_000
@@ -52,6 +59,8 @@ class Table:
 
     def change(self, operation, before, after, partition=0, ts_ms=None):
         self._clock_ms += 1000
+        if self.flattened:
+            return self._flat(operation, after or before, partition, ts_ms or self._clock_ms)
         payload = {
             "before": self._image(before), "after": self._image(after),
             "source": self._source(ts_ms or self._clock_ms), "transaction": None,
@@ -64,6 +73,20 @@ class Table:
                 self._schema_text = self.columns, json.dumps(self._schema(), ensure_ascii=False)
             value = f'{{"schema": {self._schema_text[1]}, "payload": {value}}}'
         return self.record(self._key_of(after or before), value, partition)
+
+    def _flat(self, operation, row, partition, ts_ms):
+        payload = {**self._image(row), "__deleted": "true" if operation == "d" else "false",
+                   "__op": operation, "__table": self.name, "__source_ts_ms": ts_ms}
+        value = json.dumps(payload, ensure_ascii=False)
+        if self.schemas:
+            fields = self._fields() + [
+                {"type": "string", "optional": True, "field": name}
+                for name in ("__deleted", "__op", "__table")]
+            fields.append({"type": "int64", "optional": True, "field": "__source_ts_ms"})
+            schema = {"type": "struct", "fields": fields, "optional": False,
+                      "name": f"{self.topic}.Value"}
+            value = f'{{"schema": {json.dumps(schema, ensure_ascii=False)}, "payload": {value}}}'
+        return self.record(self._key_of(row), value, partition)
 
     def truncate(self, partition=0):
         payload = {"before": None, "after": None, "source": self._source(self._clock_ms),
