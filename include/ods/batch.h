@@ -94,7 +94,7 @@ enum pass_reason {
     PASS_TRANSACTION,
     PASS_HEARTBEAT,
     PASS_MESSAGE,   /* op m: pg_logical_emit_message */
-    PASS_TOMBSTONE, /* of a table that can't be told */
+    PASS_TOMBSTONE, /* behind its delete, or the configuration says ignore */
     PASS_BOOTSTRAP, /* Maxwell: a bootstrap is asked for, begins or ends */
     PASS_SKIPPED,   /* the configuration says skip */
     PASS_COUNT

@@ -21,6 +21,9 @@ struct decoder_config {
     struct source_schema *schema; /* the followed schema topic, outlives the decoder; NULL: where
                                      the settings name a topic, what passes of it is learned */
     bool want_before;             /* decode the before image also where no sink needs it */
+    /* Something that somebody should know once: a sentence. NULL: nobody asks. */
+    void (*notice)(void *context, const char *text);
+    void *context;
 };
 
 struct decoder_ops {
@@ -33,6 +36,11 @@ struct decoder_ops {
      * needs (a schema registry) is away. Memory comes from batch->arena. */
     enum ods_status (*decode)(struct decoder *decoder, struct batch *batch, uint32_t record,
                               struct error *error);
+    /* What a record means may depend on so many offsets below it in its partition, and on nothing
+     * else that came before. Who starts a partition in its middle hands the records that are there to
+     * observe(), in order: they make no changes. 0 and NULL: records stand by themselves. */
+    uint32_t look_back;
+    void (*observe)(struct decoder *decoder, const struct record *record);
     void (*close)(struct decoder *decoder); /* NULL is fine */
 };
 

@@ -2,6 +2,7 @@
  * asks theirs what formats there are. */
 #include "config/settings.h"
 
+#include <regex.h>
 #include <string.h>
 
 /* The name of an entry against "schema.table", without building it. */
@@ -22,6 +23,41 @@ const struct table_settings *pipeline_table(const struct pipeline_settings *pipe
             return &pipeline->tables[i];
         if (strcmp(name, table) == 0)
             found = &pipeline->tables[i];
+    }
+    return found;
+}
+
+static bool matches(const char *pattern, const char *topic)
+{
+    regex_t regex;
+    if (regcomp(&regex, pattern, REG_EXTENDED | REG_NOSUB))
+        return false; /* the configuration refuses such a pattern */
+    bool found = regexec(&regex, topic, 0, NULL, 0) == 0;
+    regfree(&regex);
+    return found;
+}
+
+const struct table_settings *pipeline_table_of_topic(const struct pipeline_settings *pipeline,
+                                                     const char *topic,
+                                                     const struct table_settings **other)
+{
+    const struct table_settings *found = NULL;
+    *other = NULL;
+    for (size_t i = 0; i < pipeline->table_count; i++) {
+        const struct table_settings *table = &pipeline->tables[i];
+        for (size_t k = 0; k < table->topics.count; k++)
+            if (strcmp(table->topics.items[k], topic) == 0) {
+                *other = NULL;
+                return table;
+            }
+        for (size_t k = 0; k < table->topics.count && found != table; k++) {
+            if (table->topics.items[k][0] != '^' || !matches(table->topics.items[k], topic))
+                continue;
+            if (found)
+                *other = table;
+            found = found ? found : table;
+            break;
+        }
     }
     return found;
 }

@@ -90,6 +90,8 @@ enum evolve {
     EVOLVE_FULL,  /* a column of another kind: the old one is kept beside it */
 };
 enum on_truncate { ON_TRUNCATE_IGNORE, ON_TRUNCATE_APPLY };
+/* A record without a value: a delete of its key, or nothing. */
+enum on_tombstone { ON_TOMBSTONE_APPLY, ON_TOMBSTONE_IGNORE };
 /* Tables without a key: find the row of an update or delete by its before image (an insert is an
  * insert); or append every change as a row; or refuse them. */
 enum keyless { KEYLESS_MATCH_BEFORE, KEYLESS_APPEND, KEYLESS_REJECT };
@@ -109,11 +111,13 @@ struct table_settings {
     const char *target;  /* "table" or "schema.table" in the target; "": the source's name */
     enum name_case fold; /* of names that come from the source */
     struct strings key;  /* empty: the record's own key */
+    struct strings topics; /* that carry this table alone: names, or patterns that begin with ^ */
     bool skip;
     bool create_tables;
     enum evolve evolve;
     enum on_delete on_delete;
     enum on_truncate on_truncate;
+    enum on_tombstone on_tombstone;
     enum keyless keyless;
     enum nul nul;
     enum zero_dates zero_dates;
@@ -132,8 +136,12 @@ enum on_error { ON_ERROR_DEAD_LETTER, ON_ERROR_STOP };
 enum time_unit { UNIT_AUTO, UNIT_DAYS, UNIT_MS, UNIT_US, UNIT_NS };
 enum decimal_mode { DECIMAL_AUTO, DECIMAL_PRECISE, DECIMAL_STRING, DECIMAL_DOUBLE };
 
+/* What an object is that could be an envelope or a row: as it says, or always one of them. */
+enum source_shape { SHAPE_AUTO, SHAPE_ENVELOPE, SHAPE_FLATTENED };
+
 /* What a schemaless record can't say of itself. */
 struct source_settings {
+    enum source_shape shape;
     const char
         *connector; /* mysql mariadb postgresql sqlserver oracle db2, "": as the record says */
     enum time_unit timestamp_unit; /* auto: Debezium's default by precision */
@@ -179,6 +187,12 @@ struct settings {
  * database where it has none. "schema.table" entries win over "table" ones. */
 const struct table_settings *pipeline_table(const struct pipeline_settings *pipeline,
                                             const char *schema, const char *table);
+
+/* The entry whose `topics` claim the topic, by name before by pattern; NULL: none. *other: a second
+ * one that claims it by pattern, NULL where the first is the only one. Compiles patterns: cold. */
+const struct table_settings *pipeline_table_of_topic(const struct pipeline_settings *pipeline,
+                                                     const char *topic,
+                                                     const struct table_settings **other);
 
 const struct target_settings *settings_target(const struct settings *settings, const char *name);
 

@@ -27,6 +27,8 @@ static const char *const nuls[] = {"reject", "strip", NULL};
 static const char *const zero_dateses[] = {"null", "reject", NULL};
 static const char *const inexacts[] = {"reject", "nanoseconds", "round", NULL};
 static const char *const on_truncates[] = {"ignore", "apply", NULL};
+static const char *const on_tombstones[] = {"apply", "ignore", NULL};
+static const char *const source_shapes[] = {"auto", "envelope", "flattened", NULL};
 static const char *const keylesses[] = {"match_before", "append", "reject", NULL};
 static const char *const on_errors[] = {"dead_letter", "stop", NULL};
 static const char *const time_units[] = {"auto", "days", "ms", "us", "ns", NULL};
@@ -208,6 +210,13 @@ const struct setting settings_table[] = {
      "", .inherits = "as the record says", .choices = connectors,
      .doc = "The Debezium connector, where records do not name it (flattened without schema): it "
             "decides the units of times."},
+    {SCOPE_PIPELINE, "source.shape", SETTING_ENUM, AT(pipeline_settings, source.shape), "auto",
+     .choices = source_shapes,
+     .doc = "What a Debezium record's value is. `auto`: an envelope if its members are an "
+            "envelope's in name and type, a flattened row if it says so (`__op`, `__deleted`, a "
+            "schema named `….Value`), else a dead letter. `envelope`, `flattened`: always that; "
+            "then flattened rows need no `__op`, and may have columns called op, before, after and "
+            "source."},
     {SCOPE_PIPELINE, "source.timestamp_unit", SETTING_ENUM,
      AT(pipeline_settings, source.timestamp_unit), "auto", .choices = time_units,
      .doc = "Unit of timestamps in records without schema. `auto`: Debezium's default for the "
@@ -250,7 +259,20 @@ const struct setting settings_table[] = {
             "PostgreSQL's 63 bytes is cut and ends in `_` and eight digits that only depend on the "
             "whole name; two columns or tables that would meet in one name are refused."},
     {SCOPE_TABLE, "key", SETTING_STRINGS, AT(table_settings, key), .max = 32,
-     .inherits = "the record's own key", .doc = "Source columns that identify a row."},
+     .inherits = "the record's own key",
+     .doc = "Source columns that identify a row. A record's key that is one value (`42`, `a1`) is "
+            "the column's where one is named. Where these hold columns that the record's key does "
+            "not, an update that changes them removes the old row, for which it needs its before "
+            "image; one without (flattened, or no `REPLICA IDENTITY FULL`) is a dead letter. (Of a "
+            "source without any key it is applied, and told once.) Such columns can be made part of "
+            "the records' key by the connector's `message.key.columns`, and have to be where a "
+            "topic has several partitions: records are in order by the records' own key, and one "
+            "row by this key must not come from several."},
+    {SCOPE_TABLE, "topics", SETTING_STRINGS, AT(table_settings, topics), .max = 1000,
+     .doc = "Only in an entry of `tables`: the topics that carry this table and no other, by name "
+            "or by pattern (`^…`). It tells the table of records that don't: of a tombstone (a null "
+            "value) whose key has no schema, and of a flattened row without `__table`. A record of "
+            "such a topic that names another table is a dead letter. A name goes before a pattern."},
     {SCOPE_TABLE, "skip", SETTING_BOOL, AT(table_settings, skip), "false",
      .doc = "Pass over this table's records."},
     {SCOPE_TABLE, "create_tables", SETTING_BOOL, AT(table_settings, create_tables), "true",
@@ -273,6 +295,14 @@ const struct setting settings_table[] = {
             "its rows are marked). Only of a topic with one partition: among several it is not "
             "ordered against the rows of the others, so it goes to the dead letters instead. Not "
             "for a table that several sources share."},
+    {SCOPE_TABLE, "on_tombstone", SETTING_ENUM, AT(table_settings, on_tombstone), "apply",
+     .choices = on_tombstones,
+     .doc = "A record without a value. `apply`: it deletes the row of its key, unless the delete "
+            "stands shortly before it in its partition. Its table is that of `topics`, or what its "
+            "key's schema or its topic is named after (`prefix.schema.table`); where that can't be "
+            "told, or the key can't be read, it is a dead letter. `ignore`: it is passed over, and "
+            "counted in `records_passed_total`. In `defaults` it also holds for tombstones whose "
+            "table can't be told."},
     {SCOPE_TABLE, "keyless", SETTING_ENUM, AT(table_settings, keyless), "match_before",
      .choices = keylesses,
      .doc = "A table without a key. `match_before`: inserts are inserts, and an update or delete "

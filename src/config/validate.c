@@ -215,8 +215,32 @@ static void check_table(struct load *load, const struct node *group,
         check_columns(load, group, table);
 }
 
+/* Of an entry's `topics`: that each is a topic of the pipeline, and no other entry's. */
+static void check_claims(struct load *load, const struct node *group,
+                         const struct pipeline_settings *pipeline, size_t index,
+                         const char *dead_letter)
+{
+    const struct table_settings *table = &pipeline->tables[index];
+    const struct entry *topics = node_find(group, "topics");
+    if (!topics || topics->node->kind != NODE_LIST)
+        return;
+    if (*table->name == '^')
+        REFUSE(load, topics->node,
+               "'topics' needs an entry that is named by its table: '%s' stands for several",
+               table->name);
+    for (size_t i = 0; i < topics->node->count; i++) {
+        const struct node *item = topics->node->entries[i].node;
+        if (item->kind == NODE_SCALAR && *item->text && !item->broken)
+            check_topic(load, item, item->text, dead_letter);
+        for (size_t k = 0; item->kind == NODE_SCALAR && k < index; k++)
+            if (contains(&pipeline->tables[k].topics, item->text))
+                REFUSE(load, item, "tables '%s' and '%s' both claim the topic '%s'",
+                       pipeline->tables[k].name, table->name, item->text);
+    }
+}
+
 static void check_tables(struct load *load, const struct node *node,
-                         const struct pipeline_settings *pipeline)
+                         const struct pipeline_settings *pipeline, const char *dead_letter)
 {
     const struct entry *defaults = node_find(node, "defaults");
     const struct entry *tables = node_find(node, "tables");
@@ -226,6 +250,9 @@ static void check_tables(struct load *load, const struct node *node,
             REFUSE(load, place(defaults->node, "target"),
                    "'target' in defaults would put every table into one; name it per table, or put "
                    "${table} or ${topic} into it");
+        if (node_find(defaults->node, "topics"))
+            REFUSE(load, place(defaults->node, "topics"),
+                   "'topics' names the topics of one table, so it stands in an entry of 'tables'");
         check_table(load, defaults->node, &pipeline->defaults);
     }
     for (size_t i = 0; i < pipeline->table_count; i++) {
@@ -236,6 +263,8 @@ static void check_tables(struct load *load, const struct node *node,
                            "'%s' names no table: expected table or schema.table", entry->key);
         if (entry->node->kind == NODE_MAP)
             check_table(load, entry->node, &pipeline->tables[i]);
+        if (entry->node->kind == NODE_MAP)
+            check_claims(load, entry->node, pipeline, i, dead_letter);
     }
 }
 
@@ -298,7 +327,7 @@ static void check_pipeline(struct load *load, const struct node *node,
                    "part of the records",
                    other->name, pipeline->name, pipeline->group_id);
     }
-    check_tables(load, node, pipeline);
+    check_tables(load, node, pipeline, settings->dead_letter.topic);
 }
 
 static bool port_is_good(const char *port)

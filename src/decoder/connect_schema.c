@@ -318,9 +318,46 @@ static bool is_event_data(yyjson_val *before, yyjson_val *after, size_t count)
            names[1] && ends_with(names[0], ".Value") && strcmp(names[0], names[1]) == 0;
 }
 
+static bool is_other(yyjson_val *field, const char *type)
+{
+    return field && !has_type(field, type);
+}
+
+/* Only what an envelope has. */
+static bool are_members(yyjson_val *fields)
+{
+    static const char *const names[] = {"before", "after", "source", "op", "ts_ms",
+                                        "ts_us",  "ts_ns", "transaction", "message"};
+    size_t index, max, known = 0;
+    yyjson_val *field;
+    yyjson_arr_foreach(fields, index, max, field)
+    {
+        for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+            known += yyjson_equals_str(yyjson_obj_get(field, "field"), names[i]);
+    }
+    return known == yyjson_arr_size(fields);
+}
+
+/* A row may have columns that are named like an envelope's members: of other types, or beside what
+ * only flattened rows have, or under a row's name and without the images that are named so, or among
+ * others and without Debezium's source. */
+static bool is_flattened(const char *name, yyjson_val *fields, yyjson_val *before,
+                         yyjson_val *after)
+{
+    const char *image = text_member(has_type(after, "struct") ? after : before, "name");
+    const char *source = text_member(find_field(fields, "source"), "name");
+    if (!ends_with(name, ".Envelope") && !(source && ends_with(source, ".Source")) &&
+        !are_members(fields))
+        return true;
+    return is_other(before, "struct") || is_other(after, "struct") || find_field(fields, "__op") ||
+           find_field(fields, "__deleted") ||
+           (ends_with(name, ".Value") && !(image && ends_with(image, ".Value")));
+}
+
 /* By name where Debezium has one of its own, else by the fields. `images` gets the fields of the
  * row images of an envelope. */
-static enum schema_kind classify(const char *name, yyjson_val *fields, yyjson_val **images)
+static enum schema_kind classify(const char *name, yyjson_val *fields, bool rows_only,
+                                 yyjson_val **images)
 {
     *images = fields;
     if (ends_with(name, ".Heartbeat") && strncmp(name, "io.debezium.", 12) == 0)
@@ -329,25 +366,29 @@ static enum schema_kind classify(const char *name, yyjson_val *fields, yyjson_va
         return SCHEMA_TRANSACTION;
     if (ends_with(name, ".SchemaChangeValue"))
         return SCHEMA_SCHEMA_CHANGE;
+    if (rows_only)
+        return SCHEMA_ROW;
     yyjson_val *after = find_field(fields, "after"), *before = find_field(fields, "before");
     if (is_event_data(before, after, yyjson_arr_size(fields))) {
         *images = yyjson_obj_get(after, "fields");
         return SCHEMA_EVENT_DATA;
     }
-    if (!has_type(find_field(fields, "op"), "string"))
+    if (!has_type(find_field(fields, "op"), "string") ||
+        !has_type(find_field(fields, "source"), "struct"))
         return SCHEMA_ROW;
-    yyjson_val *image = has_type(after, "struct") ? after : before;
-    if (has_type(image, "struct") && find_field(fields, "source")) {
+    yyjson_val *image = after ? after : before;
+    if (has_type(image, "struct") && !is_flattened(name, fields, before, after)) {
         *images = yyjson_obj_get(image, "fields");
         return SCHEMA_ENVELOPE;
     }
-    if (find_field(fields, "source") && has_type(find_field(fields, "message"), "struct"))
+    if (!image && has_type(find_field(fields, "message"), "struct") && !find_field(fields, "__op"))
         return SCHEMA_MESSAGE;
     return SCHEMA_ROW;
 }
 
 enum ods_status connect_schema_parse(struct connect_schema *schema, struct blocks *blocks,
-                                     const char *text, size_t length, struct error *error)
+                                     const char *text, size_t length, bool rows_only,
+                                     struct error *error)
 {
     struct parse parse = {.blocks = blocks, .error = error};
     memset(schema, 0, sizeof *schema);
@@ -378,7 +419,7 @@ enum ods_status connect_schema_parse(struct connect_schema *schema, struct block
             goto out;
         }
     }
-    schema->kind = classify(schema->name, fields, &fields);
+    schema->kind = classify(schema->name, fields, rows_only, &fields);
     if (yyjson_is_arr(fields))
         status = read_fields(&parse, schema, fields);
     else

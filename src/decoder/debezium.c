@@ -9,8 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "config/settings.h"
-
 #define UNAVAILABLE_DEFAULT "__debezium_unavailable_value"
 
 /* --- answers --- */
@@ -31,7 +29,7 @@ enum ods_status scan_error(struct reading *reading, const struct json_scan *scan
 struct value *values_alloc(struct reading *reading, const struct plan *plan)
 {
     size_t count = plan->layout.column_count;
-    count += reading->key ? reading->key->layout.column_count : 0;
+    count += reading->key ? reading->key->layout.column_count : reading->scalar.bytes != NULL;
     return arena_alloc(reading->reader.arena, (count + 1) * sizeof(struct value)); /* never 0 */
 }
 
@@ -47,24 +45,12 @@ bool snapshot_differs(struct reading *reading, const struct plan *plan, const st
     return false;
 }
 
-/* A record whose key can't be read is fine only where the configuration names the key. */
-static bool key_is_configured(const struct reading *reading, const struct shape *shape)
-{
-    const char *schema = *shape->schema ? shape->schema : shape->database;
-    const struct pipeline_settings *pipeline = reading->self->pipeline;
-    return pipeline && pipeline_table(pipeline, schema, shape->table)->key.count;
-}
-
 enum ods_status change_append(struct reading *reading, const struct binding *binding,
                               enum change_op op, struct value *before, struct value *after,
                               int64_t source_us)
 {
-    if (reading->key_problem && !key_is_configured(reading, binding->shape))
-        return error_set(reading->error, ODS_REJECT,
-                         "the record's key is %s, expected a JSON object with the key's columns; "
-                         "set key.converter to the JSON converter at the source, or name the key "
-                         "in tables.yaml (key: [column])",
-                         reading->key_problem);
+    if (reading->key_problem && !key_may_be_bad(reading, binding->shape))
+        return ODS_REJECT;
     uint32_t own = binding->shape->column_count - binding->extra_count;
     for (uint32_t i = 0; i < binding->extra_count; i++) {
         if (before)
@@ -88,6 +74,17 @@ enum ods_status change_append_key(struct reading *reading, const struct identity
                                   int64_t source_us)
 {
     enum ods_status status = ODS_OK;
+    if (!key_resolve(reading, identity, &status))
+        return status;
+    if (!reading->key)
+        return error_set(
+            reading->error, ODS_REJECT,
+            "the row that is deleted can't be told: the record has no before image, and its key is "
+            "%s; expected a JSON object with the key's columns (key.converter at the source)%s",
+            reading->key_problem ? reading->key_problem : "null",
+            reading->scalar.bytes ? ", or that tables.yaml names the one column that this value is "
+                                    "of (key: [column])"
+                                  : "");
     const struct binding *binding =
         plan_bind(reading, reading->key, reading->key, identity, source_us, &status);
     if (!binding)
@@ -156,6 +153,7 @@ enum ods_status payload_open(struct reading *reading, struct json_scan *scan,
     if (!find_wrapped(*scan, reading->reader.arena, &schema, &inner))
         return ODS_OK;
     enum ods_status status = ODS_OK;
+    payload->schema = schema;
     scan->at = inner.bytes; /* the whole of the wrapper has been checked */
     scan->end = inner.bytes + inner.length;
     if (*schema.bytes == '{' && *inner.bytes == '{')
@@ -170,90 +168,6 @@ bool payload_close(struct json_scan *scan, const struct payload *payload)
     return json_end(scan);
 }
 
-/* --- keys --- */
-
-static enum ods_status read_key_object(struct reading *reading, struct json_scan *scan,
-                                       struct payload *payload)
-{
-    struct plan_list *layouts = &reading->topic->key_layouts;
-    struct json_scan start = *scan;
-    enum ods_status status = ODS_OK;
-    struct plan *plan = payload->plan ? payload->plan : layouts->count ? layouts->items[0] : NULL;
-    for (int attempt = 0; attempt < 2; attempt++) {
-        if (!plan)
-            plan = plan_of_object(reading, layouts, start, false, &status);
-        if (!plan)
-            return status;
-        reading->key = NULL;
-        reading->key_values = values_alloc(reading, plan);
-        if (!reading->key_values)
-            return no_memory(reading);
-        *scan = start;
-        enum layout_answer answer =
-            layout_read(&plan->layout, scan, &reading->reader, reading->key_values, NULL);
-        if (answer == LAYOUT_OK) {
-            /* An object without members is no key. */
-            reading->key = plan->layout.column_count ? plan : NULL;
-            return ODS_OK;
-        }
-        if (answer == LAYOUT_BAD)
-            return scan->problem ? scan_error(reading, scan, "key") : ODS_REJECT;
-        plan = NULL;
-    }
-    return error_set(reading->error, ODS_REJECT, "the record's key can't be read");
-}
-
-static enum ods_status read_key(struct reading *reading)
-{
-    const struct record *record = reading->record;
-    struct json_scan scan;
-    struct payload payload;
-    if (!record->key || !record->key_length)
-        return ODS_OK;
-    json_scan_init(&scan, record->key, record->key_length);
-    json_space(&scan);
-    enum ods_status status = payload_open(reading, &scan, &reading->topic->keys, true, &payload);
-    if (status != ODS_OK) {
-        error_prefix(reading->error, "key: ");
-        return status;
-    }
-    switch (json_peek(&scan)) {
-    case '{':
-        break;
-    case 'n':
-        if (json_skip(&scan) && payload_close(&scan, &payload))
-            return ODS_OK;
-        reading->key_problem = "not JSON";
-        return ODS_OK;
-    case '"':
-        reading->key_problem = "a JSON string";
-        return ODS_OK;
-    case '[':
-        reading->key_problem = "a JSON array";
-        return ODS_OK;
-    default:
-        reading->key_problem = "no JSON object";
-        return ODS_OK;
-    }
-    status = read_key_object(reading, &scan, &payload);
-    if (status == ODS_OK && !payload_close(&scan, &payload))
-        return scan_error(reading, &scan, "key");
-    return status;
-}
-
-static enum ods_status read_tombstone(struct reading *reading)
-{
-    struct identity identity;
-    int64_t ms = reading->record->timestamp_ms, time = INT64_MIN;
-    if (!reading->key || !identity_of_tombstone(reading, &identity)) {
-        reading->pass = PASS_TOMBSTONE;
-        return ODS_OK;
-    }
-    if (ms < 0 || __builtin_mul_overflow(ms, INT64_C(1000), &time))
-        time = INT64_MIN;
-    return change_append_key(reading, &identity, time);
-}
-
 /* --- values with a schema --- */
 
 static enum ods_status read_typed_row(struct reading *reading, struct json_scan *scan,
@@ -263,7 +177,13 @@ static enum ods_status read_typed_row(struct reading *reading, struct json_scan 
     if (plan->schema.kind == SCHEMA_ENVELOPE) {
         if (envelope_read(reading, scan, plan, &status) == ENVELOPE_NONE)
             return error_set(reading->error, ODS_REJECT,
-                             "the schema is an envelope's, the payload has no op");
+                             "the schema is an envelope's, and the payload is none: it has no op, or "
+                             "op, before, after or source of other types");
+    } else if (reading->self->shape == SHAPE_ENVELOPE) {
+        return error_set(reading->error, ODS_REJECT,
+                         "the schema '%.100s' is a row's; expected a Debezium envelope "
+                         "(source.shape: envelope)",
+                         plan->schema.name);
     } else {
         row_read(reading, scan, plan, &status);
     }
@@ -313,7 +233,7 @@ static enum ods_status read_value(struct reading *reading)
         status =
             payload.plan ? read_typed(reading, &scan, payload.plan) : untyped_read(reading, &scan);
     else if (first == 'n' && json_skip(&scan))
-        status = read_tombstone(reading);
+        status = tombstone_read(reading);
     else
         status = error_set(reading->error, ODS_REJECT,
                            "the record's value is %s, expected a JSON object", json_found(&scan));
@@ -322,34 +242,76 @@ static enum ods_status read_value(struct reading *reading)
     return status;
 }
 
+static enum ods_status read_record(struct reading *reading)
+{
+    const struct record *record = reading->record;
+    if (record->value_length > UINT32_MAX || record->key_length > UINT32_MAX)
+        return error_set(reading->error, ODS_REJECT, "a record of more than 4 GB");
+    plans_trim(reading->self);
+    reading->topic = topic_find(reading->self, record->topic);
+    if (!reading->topic)
+        return no_memory(reading);
+    if (reading->topic->heartbeat) {
+        reading->pass = PASS_HEARTBEAT;
+        return ODS_OK;
+    }
+    enum ods_status status = key_read(reading);
+    if (status != ODS_OK)
+        return status;
+    return record->value ? read_value(reading) : tombstone_read(reading);
+}
+
+static struct reading begin_reading(struct debezium *self, struct batch *batch, uint32_t index,
+                                    struct error *error)
+{
+    return (struct reading){.self = self,
+                            .batch = batch,
+                            .index = index,
+                            .record = &batch->records[index],
+                            .error = error,
+                            .pass = -1,
+                            .reader = {.arena = &batch->arena,
+                                       .unavailable = &self->unavailable,
+                                       .error = error}};
+}
+
 static enum ods_status debezium_decode(struct decoder *decoder, struct batch *batch, uint32_t index,
                                        struct error *error)
 {
     struct debezium *self = (struct debezium *) decoder;
-    const struct record *record = &batch->records[index];
-    struct reading reading = {
-        .self = self, .batch = batch, .index = index, .record = record, .error = error, .pass = -1};
-    reading.reader = (struct layout_reader){
-        .arena = &batch->arena, .unavailable = &self->unavailable, .error = error};
+    struct reading reading = begin_reading(self, batch, index, error);
     uint32_t change_count = batch->change_count;
-    if (record->value_length > UINT32_MAX || record->key_length > UINT32_MAX)
-        return error_set(error, ODS_REJECT, "a record of more than 4 GB");
-    plans_trim(self);
-    reading.topic = topic_find(self, record->topic);
-    if (!reading.topic)
-        return no_memory(&reading);
-    enum ods_status status = ODS_OK;
-    if (reading.topic->heartbeat)
-        reading.pass = PASS_HEARTBEAT;
-    else if ((status = read_key(&reading)) == ODS_OK)
-        status = record->value ? read_value(&reading) : read_tombstone(&reading);
+    enum ods_status status = read_record(&reading);
     if (status == ODS_OK && reading.pass == PASS_SCHEMA_CHANGE)
-        status = schema_topic_learn(&self->schema, record, error);
+        status = schema_topic_learn(&self->schema, reading.record, error);
     if (status != ODS_OK)
         batch->change_count = change_count;
-    else if (reading.pass >= 0)
+    /* A record that is put off comes again. */
+    if ((status == ODS_OK || status == ODS_REJECT) && reading.topic && !batch->apart &&
+        !deletes_note(&reading.topic->deletes, reading.record, reading.tells))
+        return no_memory(&reading);
+    if (status == ODS_OK && reading.pass >= 0)
         batch->passed[reading.pass]++;
     return status;
+}
+
+/* Read like any other, into a batch that nobody sees. */
+static void debezium_observe(struct decoder *decoder, const struct record *record)
+{
+    struct debezium *self = (struct debezium *) decoder;
+    struct error error;
+    if (!self->context && !(self->context = batch_new()))
+        return;
+    struct record *copy = batch_add_record(self->context);
+    if (copy) {
+        *copy = *record;
+        error_init(&error);
+        struct reading reading = begin_reading(self, self->context, 0, &error);
+        read_record(&reading);
+        if (reading.topic)
+            deletes_note(&reading.topic->deletes, record, reading.tells);
+    }
+    batch_reset(self->context);
 }
 
 static void debezium_close(struct decoder *decoder)
@@ -358,9 +320,11 @@ static void debezium_close(struct decoder *decoder)
     if (!self)
         return;
     topics_free(self);
+    batch_free(self->context);
     shape_table_free(self->shapes);
     schema_topic_close(&self->schema);
     unavailable_done(&self->unavailable);
+    free(self->told);
     free(self);
 }
 
@@ -374,13 +338,17 @@ static enum ods_status debezium_open(struct decoder **decoder, const struct deco
         return error_set(error, ODS_FATAL, "out of memory while opening the decoder");
     self->decoder.ops = &decoder_debezium;
     self->pipeline = pipeline;
+    self->shape = pipeline ? pipeline->source.shape : SHAPE_AUTO;
     self->want_before = config->want_before;
+    self->notice = config->notice;
+    self->notice_context = config->context;
     self->connector = pipeline && pipeline->source.connector ? pipeline->source.connector : "";
     self->shapes = shape_table_new();
+    self->told = calloc(pipeline ? pipeline->table_count + 1 : 1, sizeof *self->told);
     const char *placeholder = pipeline && pipeline->source.unavailable_value
                                   ? pipeline->source.unavailable_value
                                   : UNAVAILABLE_DEFAULT;
-    if (!self->shapes || !schema_topic_open(&self->schema, config) ||
+    if (!self->shapes || !self->told || !schema_topic_open(&self->schema, config) ||
         !unavailable_init(&self->unavailable, placeholder)) {
         debezium_close(&self->decoder);
         return error_set(error, ODS_FATAL, "out of memory while opening the decoder");
@@ -395,5 +363,7 @@ const struct decoder_ops decoder_debezium = {
                "or without schema",
     .open = debezium_open,
     .decode = debezium_decode,
+    .look_back = DELETES_LOOK_BACK,
+    .observe = debezium_observe,
     .close = debezium_close,
 };

@@ -9,9 +9,11 @@
 
 #include <ods/decoder.h>
 
+#include "config/settings.h"
 #include "core/json_scan.h"
 #include "core/shape.h"
 #include "decoder/connect_schema.h"
+#include "decoder/deletes.h"
 #include "decoder/layout.h"
 #include "decoder/registry.h"
 #include "decoder/schema_topic.h"
@@ -19,7 +21,6 @@
 
 #define PLANS_MAX    64 /* a list, one a topic and use */
 #define BINDINGS_MAX 16 /* a plan: tables that share its columns */
-#define TABLES_MAX   16 /* a topic: tables remembered for tombstones */
 
 /* Where a row belongs. */
 struct identity {
@@ -33,6 +34,9 @@ struct binding {
     const struct shape *shape;
     uint32_t extra_count; /* key columns that the row lacks stand behind its own */
     uint32_t *extra;      /* their indexes in the key's layout */
+    /* Columns of the configured key that the record's key lacks: an update may change them. */
+    uint32_t watched_count;
+    uint32_t *watched;
 };
 
 /* What is known beforehand about a record's bytes: its schema, or without one its members. */
@@ -74,22 +78,26 @@ struct topic {
     struct plan_list values, keys;               /* with schemas */
     struct plan_list value_layouts, key_layouts; /* without */
     struct expected_name envelope[EXPECTED_NAMES], source[EXPECTED_NAMES];
-    const struct shape *tables[TABLES_MAX]; /* one shape of each table seen, for tombstones */
-    uint32_t table_count;
-    bool more_tables; /* than fit */
+    const struct table_settings *entry, *rival; /* whose `topics` claim it; NULL: nobody's */
+    struct deletes deletes;
 };
 
 struct debezium {
     struct decoder decoder;
     const struct pipeline_settings *pipeline; /* NULL: none */
     const char *connector; /* source.connector of the settings, "" when the record must say */
+    enum source_shape shape;
     bool want_before;
+    void (*notice)(void *context, const char *text);
+    void *notice_context;
+    bool *told; /* by entry of tables.yaml, the defaults last: has a notice been given? */
     struct unavailable unavailable;
     struct shape_table *shapes;
     struct schema_topic schema;
     struct topic **topics; /* open addressing, a power of two */
     uint32_t topic_slots, topic_count;
     struct topic *last_topic;
+    struct batch *context; /* what is looked back at is decoded into this; NULL: nothing was yet */
     uint64_t last_plan_id;
     size_t plan_bytes;
 };
@@ -103,9 +111,12 @@ struct reading {
     struct topic *topic;
     struct error *error;
     struct layout_reader reader;
-    struct plan *key; /* NULL: the record has none */
+    enum tells tells; /* of its key's row */
+    struct plan *key; /* NULL: the record has none, or none that is read yet */
     struct value *key_values;
     const char *key_problem; /* there is a key, but no object with columns */
+    struct slice scalar;     /* but one value, as JSON: of the one column that tables.yaml names */
+    struct slice scalar_schema;
     int pass;                /* enum pass_reason once the record is known to be no row, else -1 */
 };
 
@@ -137,11 +148,30 @@ const struct shape *bind_table(struct reading *reading, const struct identity *i
 
 /* "prefix.database.table" and its kin, from a schema's name (its last part cut) or a topic. */
 void identity_of_name(struct identity *identity, struct slice name, struct slice connector);
-/* Fill in what the record did not say, from its value's schema (`plan`) or its topic. */
-void identity_complete(const struct reading *reading, const struct plan *plan,
+/* Fill in what the record did not say, from tables.yaml, its value's schema (`plan`) or its topic.
+ * False: what it says is not what tables.yaml says of its topic; the error says so. */
+bool identity_complete(const struct reading *reading, const struct plan *plan,
                        struct identity *identity);
-/* The table that a tombstone of this topic is of. False: it can't be told. */
-bool identity_of_tombstone(const struct reading *reading, struct identity *identity);
+/* The table that a tombstone of this topic is of, by the configuration or else `*derived` from names.
+ * False: it can't be told; the error says why. */
+bool identity_of_tombstone(const struct reading *reading, struct identity *identity, bool *derived);
+/* What tables.yaml says of the table; NULL: there is none. */
+const struct table_settings *identity_settings(const struct reading *reading,
+                                               const struct identity *identity);
+
+/* --- debezium_key.c --- */
+
+/* The record's key into `reading`. */
+enum ods_status key_read(struct reading *reading);
+/* A key that is one value becomes the column that tables.yaml names for this table, if it is one.
+ * False: *status, and the error says why. */
+bool key_resolve(struct reading *reading, const struct identity *identity,
+                 enum ods_status *status);
+/* There is a key that can't be read. Do the rows of this shape without it? False: the error says what
+ * they lack. */
+bool key_may_be_bad(struct reading *reading, const struct shape *shape);
+/* A record without a value. */
+enum ods_status tombstone_read(struct reading *reading);
 
 /* --- debezium_envelope.c --- */
 
@@ -153,7 +183,9 @@ struct image {
 /* What a record says of its row. */
 struct envelope {
     struct image before, after;
-    bool has_images, has_message, has_op;
+    bool has_images, has_message, has_op, has_source;
+    bool misfits;    /* a member is of a type that an envelope's is not, or a flattened row's */
+    bool has_others; /* members that no envelope has */
     struct slice op;
     struct identity source;
     struct value source_ts[3], ts[3]; /* us, ns, ms */
@@ -161,7 +193,7 @@ struct envelope {
 
 enum envelope_answer { ENVELOPE_OK, ENVELOPE_NONE, ENVELOPE_FAILED };
 
-/* Decode the envelope at the cursor. `plan` is what its rows are expected to be, NULL when nothing
+/* Decode the envelope at the cursor, by its schema or by its members. `plan` is what its rows are expected to be, NULL when nothing
  * is known. ENVELOPE_NONE: the object is no envelope. ENVELOPE_FAILED: *status, and the error or
  * scan->problem, say why. */
 enum envelope_answer envelope_read(struct reading *reading, struct json_scan *scan,
@@ -188,12 +220,22 @@ enum layout_answer row_read(struct reading *reading, struct json_scan *scan, str
 /* Decode the object at the cursor, which has no schema. */
 enum ods_status untyped_read(struct reading *reading, struct json_scan *scan);
 
+/* --- debezium_watched.c --- */
+
+/* Append an update, a delete of a row where binding->watched_count is not 0. `before` NULL: it was not
+ * sent. */
+enum ods_status watched_update(struct reading *reading, const struct binding *binding,
+                               struct value *before, struct value *after, int64_t time);
+enum ods_status watched_delete(struct reading *reading, const struct binding *binding,
+                               struct value *before, int64_t time);
+
 /* --- debezium.c --- */
 
 /* Where a payload stands and what is known of it. */
 struct payload {
-    struct plan *plan; /* of its schema; NULL: it has none */
-    bool wrapped;      /* the wrapper's brace follows it */
+    struct plan *plan;   /* of its schema; NULL: it has none, or is no object */
+    bool wrapped;        /* the wrapper's brace follows it */
+    struct slice schema; /* where the wrapper was looked at whole */
 };
 
 /* Put the cursor at the payload: behind the schema in a wrapped record, else where it is. */
@@ -207,7 +249,7 @@ bool payload_close(struct json_scan *scan, const struct payload *payload);
 enum ods_status change_append(struct reading *reading, const struct binding *binding,
                               enum change_op op, struct value *before, struct value *after,
                               int64_t source_us);
-/* A delete of which only the key is known. */
+/* A delete of which only the key is known, from a tombstone or without its before image. */
 enum ods_status change_append_key(struct reading *reading, const struct identity *identity,
                                   int64_t source_us);
 struct value *values_alloc(struct reading *reading, const struct plan *plan);

@@ -44,6 +44,8 @@ enum member {
     MEMBER_SOURCE,
     MEMBER_OP,
     MEMBER_MESSAGE,
+    MEMBER_TRANSACTION,
+    MEMBER_META,
     MEMBER_DATABASE,
     MEMBER_SCHEMA,
     MEMBER_TABLE,
@@ -60,6 +62,7 @@ static enum member find_member(struct slice name)
         {"before", MEMBER_BEFORE}, {"after", MEMBER_AFTER},     {"source", MEMBER_SOURCE},
         {"op", MEMBER_OP},         {"message", MEMBER_MESSAGE}, {"db", MEMBER_DATABASE},
         {"schema", MEMBER_SCHEMA}, {"table", MEMBER_TABLE},     {"connector", MEMBER_CONNECTOR},
+        {"__op", MEMBER_META},     {"__deleted", MEMBER_META},  {"transaction", MEMBER_TRANSACTION},
     };
     for (size_t i = 0; i < sizeof members / sizeof *members; i++)
         if (slice_is(name, members[i].name, strlen(members[i].name)))
@@ -159,10 +162,17 @@ static bool read_image(struct reading *reading, struct json_scan *scan, const st
     return json_skip(scan);
 }
 
+/* Is a before image likely to be needed? What is not decoded on the way still can be afterwards. */
+static bool expects_before(const struct reading *reading, const struct plan *plan)
+{
+    return reading->self->want_before || !reading->key ||
+           (plan && plan->binding_count && plan->bindings[0].watched_count);
+}
+
 static bool read_member(struct reading *reading, struct json_scan *scan, enum member member,
                         const struct plan *plan, struct envelope *envelope)
 {
-    bool want_before = reading->self->want_before || !reading->key;
+    char first = json_peek(scan);
     switch (member) {
     case MEMBER_TS_US:
     case MEMBER_TS_NS:
@@ -170,19 +180,30 @@ static bool read_member(struct reading *reading, struct json_scan *scan, enum me
         return read_integer(scan, &envelope->ts[member - MEMBER_TS_US]);
     case MEMBER_AFTER:
         envelope->has_images = true;
+        envelope->misfits |= first != '{' && first != 'n';
         return read_image(reading, scan, plan, &envelope->after);
     case MEMBER_BEFORE:
         envelope->has_images = true;
-        return read_image(reading, scan, want_before ? plan : NULL, &envelope->before);
+        envelope->misfits |= first != '{' && first != 'n';
+        return read_image(reading, scan, expects_before(reading, plan) ? plan : NULL,
+                          &envelope->before);
     case MEMBER_SOURCE:
+        envelope->has_source = first == '{';
+        envelope->misfits |= first != '{' && first != 'n';
         return read_source(reading, scan, envelope);
     case MEMBER_OP:
-        envelope->has_op = json_peek(scan) == '"';
+        envelope->has_op = first == '"';
         return read_text(reading, scan, &envelope->op);
     case MEMBER_MESSAGE:
-        envelope->has_message = true;
+        envelope->has_message = first == '{';
+        return json_skip(scan);
+    case MEMBER_TRANSACTION:
+        return json_skip(scan);
+    case MEMBER_META:
+        envelope->misfits = true;
         return json_skip(scan);
     default:
+        envelope->has_others = true;
         return json_skip(scan);
     }
 }
@@ -190,7 +211,7 @@ static bool read_member(struct reading *reading, struct json_scan *scan, enum me
 bool envelope_read_image(struct reading *reading, struct json_scan *scan, bool before,
                          const struct plan *plan, struct envelope *envelope)
 {
-    bool wanted = !before || reading->self->want_before || !reading->key;
+    bool wanted = !before || expects_before(reading, plan);
     envelope->has_images = true;
     return read_image(reading, scan, wanted ? plan : NULL,
                       before ? &envelope->before : &envelope->after);
@@ -247,7 +268,7 @@ static enum ods_status append_row(struct reading *reading, const struct json_sca
     enum ods_status status = ODS_OK;
     struct image *main = op == OP_DELETE ? &envelope->before : &envelope->after;
     struct image *other = op == OP_DELETE ? NULL : &envelope->before;
-    if (!main->start && op == OP_DELETE && reading->key)
+    if (!main->start && op == OP_DELETE && (reading->key || reading->key_problem))
         return change_append_key(reading, &envelope->source, time);
     if (!main->start)
         return error_set(reading->error, ODS_REJECT, "op '%c' without its '%s' image%s", (char) op,
@@ -259,15 +280,24 @@ static enum ods_status append_row(struct reading *reading, const struct json_sca
         return status;
     if (other && other->start && plan != expected)
         other->values = NULL;
-    bool want_other = other && other->start && (reading->self->want_before || !reading->key);
-    if (want_other && !other->values && !decode_before(reading, scan, plan, other, &status))
-        return status;
     const struct binding *binding =
-        plan_bind(reading, plan, reading->key, &envelope->source, time, &status);
+        key_resolve(reading, &envelope->source, &status)
+            ? plan_bind(reading, plan, reading->key, &envelope->source, time, &status)
+            : NULL;
     if (!binding)
         return status;
+    bool watched = op == OP_UPDATE && binding->watched_count;
+    bool want_other = other && other->start &&
+                      (reading->self->want_before || !reading->key || watched);
+    if (want_other && !other->values && !decode_before(reading, scan, plan, other, &status))
+        return status;
+    if (watched)
+        return watched_update(reading, binding, other->start ? other->values : NULL, main->values,
+                              time);
     if (op == OP_DELETE)
-        return change_append(reading, binding, op, main->values, NULL, time);
+        return binding->watched_count
+                   ? watched_delete(reading, binding, main->values, time)
+                   : change_append(reading, binding, op, main->values, NULL, time);
     return change_append(reading, binding, op, want_other ? other->values : NULL, main->values,
                          time);
 }
@@ -295,7 +325,10 @@ enum ods_status envelope_finish(struct reading *reading, const struct json_scan 
         reading->pass = PASS_MESSAGE;
         return ODS_OK;
     }
-    identity_complete(reading, plan, &envelope->source);
+    if (op == OP_DELETE)
+        reading->tells = TELLS_DELETE;
+    if (!identity_complete(reading, plan, &envelope->source))
+        return ODS_REJECT;
     switch (op) {
     case OP_CREATE:
     case OP_READ:
@@ -309,6 +342,27 @@ enum ods_status envelope_finish(struct reading *reading, const struct json_scan 
                          (int) (envelope->op.length < 20 ? envelope->op.length : 20),
                          envelope->op.bytes);
     }
+}
+
+/* Does the source say what Debezium's do? */
+static bool is_source(const struct envelope *envelope)
+{
+    return envelope->has_source && (envelope->source.table.length ||
+                                    envelope->source.connector.length ||
+                                    envelope->source_ts[0].kind == VALUE_INT ||
+                                    envelope->source_ts[2].kind == VALUE_INT);
+}
+
+/* Members that any row may have make an envelope only together: all of its types, and Debezium's
+ * source or nothing else beside them. With a schema, that has told already. */
+static bool is_envelope(const struct envelope *envelope, const struct plan *plan)
+{
+    bool told = plan && plan->text;
+    if (!envelope->has_op || !(envelope->has_images || envelope->has_message) || envelope->misfits)
+        return false;
+    if (SLICE_IS(envelope->op, "m"))
+        return envelope->has_message;
+    return told || (envelope->has_images && (is_source(envelope) || !envelope->has_others));
 }
 
 enum envelope_answer envelope_read(struct reading *reading, struct json_scan *scan,
@@ -326,7 +380,7 @@ enum envelope_answer envelope_read(struct reading *reading, struct json_scan *sc
     }
     if (scan->problem)
         return ENVELOPE_FAILED;
-    if (!envelope.has_op || !(envelope.has_images || envelope.has_message))
+    if (!is_envelope(&envelope, plan))
         return ENVELOPE_NONE;
     *status = envelope_finish(reading, scan, plan, &envelope);
     return *status == ODS_OK ? ENVELOPE_OK : ENVELOPE_FAILED;

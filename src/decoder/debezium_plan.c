@@ -4,8 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "config/settings.h"
-
 #define PLAN_BYTES_MAX ((size_t) 64 * 1024 * 1024)
 
 /* --- topics --- */
@@ -58,6 +56,8 @@ struct topic *topic_find(struct debezium *self, const char *name)
             return NULL;
         }
         topic->hash = hash;
+        if (self->pipeline)
+            topic->entry = pipeline_table_of_topic(self->pipeline, name, &topic->rival);
         topic->heartbeat = strncmp(name, "__debezium-heartbeat", 20) == 0;
         self->topics[at] = topic;
         self->topic_count++;
@@ -69,12 +69,18 @@ struct topic *topic_find(struct debezium *self, const char *name)
 
 /* --- plans --- */
 
+static void binding_done(struct binding *binding)
+{
+    free(binding->extra);
+    free(binding->watched);
+}
+
 static void plan_free(struct plan *plan)
 {
     if (!plan)
         return;
     for (uint32_t i = 0; i < plan->binding_count; i++)
-        free(plan->bindings[i].extra);
+        binding_done(&plan->bindings[i]);
     blocks_done(&plan->blocks);
     free(plan->text);
     free(plan);
@@ -117,6 +123,7 @@ void topics_free(struct debezium *self)
         if (!self->topics[i])
             continue;
         forget_plans(self->topics[i]);
+        deletes_done(&self->topics[i]->deletes);
         free(self->topics[i]->name);
         free(self->topics[i]);
     }
@@ -185,7 +192,8 @@ struct plan *plan_of_schema(struct reading *reading, struct plan_list *list, str
     memcpy(plan->text, text.bytes, text.length);
     plan->text_length = text.length;
     *status =
-        connect_schema_parse(&plan->schema, &plan->blocks, text.bytes, text.length, reading->error);
+        connect_schema_parse(&plan->schema, &plan->blocks, text.bytes, text.length,
+                             is_key || reading->self->shape == SHAPE_FLATTENED, reading->error);
     if (*status != ODS_OK)
         goto failed;
     plan->flattened = !is_key && plan->schema.kind == SCHEMA_ROW;
@@ -246,20 +254,6 @@ static bool shape_is_of(const struct shape *shape, const struct identity *identi
            text_is(shape->connector, identity->connector);
 }
 
-/* Remember that the topic carries this table. */
-static void note_table(struct topic *topic, const struct shape *shape)
-{
-    for (uint32_t i = 0; i < topic->table_count; i++)
-        if (strcmp(topic->tables[i]->table, shape->table) == 0 &&
-            strcmp(topic->tables[i]->schema, shape->schema) == 0 &&
-            strcmp(topic->tables[i]->database, shape->database) == 0)
-            return;
-    if (topic->table_count < TABLES_MAX)
-        topic->tables[topic->table_count++] = shape;
-    else
-        topic->more_tables = true;
-}
-
 static const char *terminated(struct reading *reading, struct slice slice)
 {
     return slice.length ? arena_strndup(reading->reader.arena, slice.bytes, slice.length) : "";
@@ -291,8 +285,8 @@ static const struct shape *intern(struct reading *reading, struct shape *candida
     if (candidate->connector && candidate->database && candidate->schema && candidate->table)
         shape = shape_intern(reading->self->shapes, candidate);
     if (shape)
-        note_table(reading->topic, shape);
-    else if (shape_table_full(reading->self->shapes))
+        return shape;
+    if (shape_table_full(reading->self->shapes))
         *status = error_set(error, ODS_REJECT,
                             "table %.100s: records have come with too many different sets of "
                             "columns (the decoder keeps %zu); turn schemas on at the source "
@@ -300,7 +294,7 @@ static const struct shape *intern(struct reading *reading, struct shape *candida
                             candidate->table, shape_table_count(reading->self->shapes));
     else
         *status = no_memory(reading);
-    return shape;
+    return NULL;
 }
 
 const struct shape *bind_table(struct reading *reading, const struct identity *identity, bool typed,
@@ -308,6 +302,30 @@ const struct shape *bind_table(struct reading *reading, const struct identity *i
 {
     struct shape candidate = {.typed = typed};
     return intern(reading, &candidate, identity, status);
+}
+
+/* Find the columns of the configured key that the record's key does not hold. Those that the row lacks
+ * are the sink's to refuse. False: memory is out. */
+static bool watch(struct reading *reading, const struct plan *plan, const struct plan *key,
+                  struct binding *binding)
+{
+    const struct pipeline_settings *pipeline = reading->self->pipeline;
+    const struct shape *shape = binding->shape;
+    const char *schema = *shape->schema ? shape->schema : shape->database;
+    const struct strings *names = pipeline ? &pipeline_table(pipeline, schema, shape->table)->key : NULL;
+    if (!names || !names->count || plan == key)
+        return true;
+    binding->watched = malloc(names->count * sizeof *binding->watched);
+    if (!binding->watched)
+        return false;
+    for (size_t i = 0; i < names->count; i++) {
+        const struct column wanted = {.name = names->items[i],
+                                      .name_length = (uint32_t) strlen(names->items[i])};
+        int found = layout_column(&plan->layout, &wanted);
+        if (found >= 0 && (!key || layout_column(&key->layout, &wanted) < 0))
+            binding->watched[binding->watched_count++] = (uint32_t) found;
+    }
+    return true;
 }
 
 /* The shape of a plan's columns, those of the key that it lacks behind them. */
@@ -350,10 +368,12 @@ static bool make_binding(struct reading *reading, struct plan *plan, const struc
                               .key = key_indexes};
     binding->key_plan = key ? key->id : 0;
     binding->shape = intern(reading, &candidate, identity, status);
-    if (binding->shape)
+    if (binding->shape && watch(reading, plan, key, binding))
         return true;
+    if (binding->shape)
+        *status = no_memory(reading);
 failed:
-    free(binding->extra);
+    binding_done(binding);
     return false;
 }
 
@@ -391,7 +411,7 @@ const struct binding *plan_bind(struct reading *reading, struct plan *plan, cons
         if (plan->binding_count < BINDINGS_MAX)
             plan->binding_count++;
         else
-            free(plan->bindings[--at].extra);
+            binding_done(&plan->bindings[--at]);
     }
     memmove(&plan->bindings[1], &plan->bindings[0], at * sizeof binding);
     plan->bindings[0] = binding;

@@ -47,12 +47,16 @@ static enum ods_status append_flat(struct reading *reading, struct plan *plan, s
                                 .database = meta_text(&meta[META_DATABASE]),
                                 .schema = meta_text(&meta[META_SCHEMA]),
                                 .table = meta_text(&meta[META_TABLE])};
-    identity_complete(reading, plan, &identity);
+    if (flat_op(meta) == OP_DELETE)
+        reading->tells = TELLS_DELETE;
+    if (!identity_complete(reading, plan, &identity))
+        return ODS_REJECT;
     int64_t time =
         source_time(&meta[META_SOURCE_TS_US], &meta[META_SOURCE_TS_NS], &meta[META_SOURCE_TS_MS]);
     if (time == INT64_MIN)
         time = source_time(&meta[META_TS_US], &meta[META_TS_NS], &meta[META_TS_MS]);
-    if (!names_operation(meta) && !ends_with(plan->schema.name, ".Value"))
+    if (!names_operation(meta) && !ends_with(plan->schema.name, ".Value") &&
+        reading->self->shape != SHAPE_FLATTENED)
         return error_set(reading->error, ODS_REJECT,
                          "found a row with schema '%.100s' that says neither __op nor __deleted; "
                          "expected a Debezium envelope or a flattened row (set "
@@ -68,9 +72,15 @@ static enum ods_status append_flat(struct reading *reading, struct plan *plan, s
         return table.shape ? change_append(reading, &table, op, NULL, NULL, time) : status;
     }
     const struct binding *binding =
-        plan_bind(reading, plan, reading->key, &identity, time, &status);
+        key_resolve(reading, &identity, &status)
+            ? plan_bind(reading, plan, reading->key, &identity, time, &status)
+            : NULL;
     if (!binding)
         return status;
+    if (binding->watched_count && op == OP_UPDATE)
+        return watched_update(reading, binding, NULL, values, time);
+    if (binding->watched_count && op == OP_DELETE)
+        return watched_delete(reading, binding, values, time);
     return op == OP_DELETE ? change_append(reading, binding, op, values, NULL, time)
                            : change_append(reading, binding, op, NULL, values, time);
 }
@@ -112,16 +122,26 @@ enum member {
     MEMBER_TS_MS = 256,
     MEMBER_MESSAGE = 512,
     MEMBER_SPECVERSION = 1024,
-    MEMBER_OTHER = 2048,
+    MEMBER_SOURCE = 2048,
+    MEMBER_BAD_OP = 4096, /* named like an envelope's, and of another type */
+    MEMBER_BAD_IMAGE = 8192,
+    MEMBER_BAD_SOURCE = 16384,
+    MEMBER_TRANSACTION = 32768,
+    MEMBER_OTHER = 65536,
 };
+
+#define MEMBERS_BAD      (MEMBER_BAD_OP | MEMBER_BAD_IMAGE | MEMBER_BAD_SOURCE)
+#define MEMBERS_ENVELOPE (MEMBER_OP | MEMBER_IMAGE | MEMBER_TS_MS | MEMBER_TRANSACTION)
 
 static unsigned member_of(struct slice name, char first)
 {
     bool text = first == '"';
-    if (SLICE_IS(name, "op") && text)
-        return MEMBER_OP;
+    if (SLICE_IS(name, "op"))
+        return text ? MEMBER_OP : MEMBER_BAD_OP;
     if (SLICE_IS(name, "before") || SLICE_IS(name, "after"))
-        return first == '{' || first == 'n' ? MEMBER_IMAGE : MEMBER_OTHER;
+        return first == '{' || first == 'n' ? MEMBER_IMAGE : MEMBER_BAD_IMAGE;
+    if (SLICE_IS(name, "source"))
+        return first == '{' ? MEMBER_SOURCE : first == 'n' ? 0 : MEMBER_BAD_SOURCE;
     if (SLICE_IS(name, "__op") || SLICE_IS(name, "__deleted"))
         return MEMBER_META;
     if (SLICE_IS(name, "ddl") || SLICE_IS(name, "tableChanges"))
@@ -134,8 +154,10 @@ static unsigned member_of(struct slice name, char first)
         return MEMBER_ID;
     if (SLICE_IS(name, "event_count") || SLICE_IS(name, "data_collections"))
         return MEMBER_EVENTS;
-    if (SLICE_IS(name, "ts_ms"))
+    if (SLICE_IS(name, "ts_ms") || SLICE_IS(name, "ts_us") || SLICE_IS(name, "ts_ns"))
         return MEMBER_TS_MS;
+    if (SLICE_IS(name, "transaction"))
+        return MEMBER_TRANSACTION;
     if (SLICE_IS(name, "message") && first == '{')
         return MEMBER_MESSAGE;
     if (SLICE_IS(name, "specversion") && text)
@@ -171,15 +193,37 @@ static bool survey(struct reading *reading, struct json_scan scan, unsigned *mem
     return !scan.problem;
 }
 
-static enum ods_status read_untyped_envelope(struct reading *reading, struct json_scan *scan)
+static enum ods_status refuse_object(struct reading *reading, unsigned members, const char *names)
+{
+    const char *why = "";
+    if (members & MEMBER_BAD_OP)
+        why = " (its 'op' is no text)";
+    else if (members & MEMBER_BAD_IMAGE)
+        why = " (a 'before' or 'after' of it is neither an object nor null)";
+    else if (members & MEMBER_BAD_SOURCE)
+        why = " (its 'source' is no object)";
+    else if (members & MEMBER_META)
+        why = " (it has flattened rows' __op or __deleted)";
+    else if (members & MEMBER_OP && members & MEMBER_IMAGE)
+        why = " (it has members that an envelope has not, and no 'source' of Debezium's)";
+    return error_set(reading->error, ODS_REJECT,
+                     "found an object with members %s; expected a Debezium envelope (op, before, "
+                     "after, source)%s or a flattened row with __op or __deleted (set "
+                     "transforms.unwrap.add.fields=op,source.ts_ms,source.table, or source.shape: "
+                     "flattened in tables.yaml)",
+                     names, why);
+}
+
+/* Like an envelope_read() that has to succeed. */
+static enum ods_status read_untyped_envelope(struct reading *reading, struct json_scan *scan,
+                                             unsigned members, const char *names)
 {
     struct plan_list *list = &reading->topic->value_layouts;
     struct plan *plan = list->count && !list->items[0]->flattened ? list->items[0] : NULL;
     enum ods_status status;
     enum envelope_answer answer = envelope_read(reading, scan, plan, &status);
     if (answer == ENVELOPE_NONE)
-        return error_set(reading->error, ODS_REJECT,
-                         "the envelope has 'op' twice, and the last of them is none");
+        return refuse_object(reading, members, names);
     if (answer == ENVELOPE_FAILED && scan->problem)
         return scan_error(reading, scan, "value");
     return status;
@@ -203,39 +247,61 @@ static enum ods_status read_cloudevent(struct reading *reading, struct json_scan
     return status;
 }
 
+static bool has_key_column(const struct reading *reading, const char *name)
+{
+    const struct column wanted = {.name = name, .name_length = (uint32_t) strlen(name)};
+    return reading->key && layout_column(&reading->key->layout, &wanted) >= 0;
+}
+
+/* Debezium's records that are no rows; -1: it is none of them. */
+static int pass_of(const struct reading *reading, unsigned members)
+{
+    const unsigned transaction = MEMBER_STATUS | MEMBER_ID | MEMBER_EVENTS;
+    if (members & MEMBER_DDL && members & MEMBER_DATABASE && members & MEMBER_SOURCE)
+        return PASS_SCHEMA_CHANGE;
+    if ((members & ~(unsigned) MEMBER_TS_MS) == transaction)
+        return PASS_TRANSACTION;
+    if (members == MEMBER_TS_MS && has_key_column(reading, "serverName"))
+        return PASS_HEARTBEAT;
+    return -1;
+}
+
+static bool looks_like_envelope(unsigned members)
+{
+    if (members & MEMBERS_BAD || !(members & MEMBER_OP))
+        return false;
+    return members & MEMBER_MESSAGE ||
+           (members & MEMBER_IMAGE &&
+            (members & MEMBER_SOURCE || !(members & ~(unsigned) MEMBERS_ENVELOPE)));
+}
+
 /* A record without a schema, of a kind that its topic's last one does not foretell. */
 static enum ods_status read_unforeseen(struct reading *reading, struct json_scan *scan)
 {
     unsigned members;
     char names[160];
+    enum source_shape shape = reading->self->shape;
     if (!survey(reading, *scan, &members, names, sizeof names))
         return scan->out_of_memory ? ODS_FATAL : ODS_REJECT;
-    if (members & MEMBER_OP && members & (MEMBER_IMAGE | MEMBER_MESSAGE)) {
-        reading->topic->untyped = UNTYPED_ENVELOPE;
-        return read_untyped_envelope(reading, scan);
-    }
-    if (members & MEMBER_META) {
+    if (shape != SHAPE_ENVELOPE && members & MEMBER_META) {
         reading->topic->untyped = UNTYPED_ROW;
         return read_untyped_flat(reading, scan);
     }
-    if (members & MEMBER_SPECVERSION) {
+    if (shape != SHAPE_FLATTENED && looks_like_envelope(members)) {
+        reading->topic->untyped = UNTYPED_ENVELOPE;
+        return read_untyped_envelope(reading, scan, members, names);
+    }
+    if (shape != SHAPE_FLATTENED && members & MEMBER_SPECVERSION) {
         reading->topic->untyped = UNTYPED_CLOUDEVENT;
         return read_cloudevent(reading, scan);
     }
-    const unsigned transaction = MEMBER_STATUS | MEMBER_ID | MEMBER_EVENTS;
-    if (members & MEMBER_DDL && members & MEMBER_DATABASE)
-        reading->pass = PASS_SCHEMA_CHANGE;
-    else if ((members & ~(unsigned) MEMBER_TS_MS) == transaction)
-        reading->pass = PASS_TRANSACTION;
-    else if (members == MEMBER_TS_MS)
-        reading->pass = PASS_HEARTBEAT;
-    else
-        return error_set(reading->error, ODS_REJECT,
-                         "found an object with members %s; expected a Debezium envelope (op, "
-                         "before, after, source) or a flattened row with __op or __deleted (set "
-                         "transforms.unwrap.add.fields=op,source.ts_ms,source.table)",
-                         names);
-    return json_skip(scan) ? ODS_OK : scan_error(reading, scan, "value");
+    reading->pass = pass_of(reading, members);
+    if (reading->pass >= 0)
+        return json_skip(scan) ? ODS_OK : scan_error(reading, scan, "value");
+    if (shape != SHAPE_FLATTENED)
+        return refuse_object(reading, members, names);
+    reading->topic->untyped = UNTYPED_ROW;
+    return read_untyped_flat(reading, scan);
 }
 
 enum ods_status untyped_read(struct reading *reading, struct json_scan *scan)

@@ -414,6 +414,22 @@ static enum ods_status read_value(struct maxwell_reading *reading)
     return ODS_OK;
 }
 
+/* Maxwell writes none. Whoever does may mean a delete by it. */
+static enum ods_status read_tombstone(struct maxwell_reading *reading)
+{
+    const struct pipeline_settings *pipeline = reading->self->pipeline;
+    const struct table_settings *defaults = pipeline ? &pipeline->defaults : NULL;
+    if (defaults && (defaults->on_tombstone == ON_TOMBSTONE_IGNORE ||
+                     defaults->on_delete == ON_DELETE_IGNORE)) {
+        reading->batch->passed[PASS_TOMBSTONE]++;
+        return ODS_OK;
+    }
+    return error_set(reading->error, ODS_REJECT,
+                     "a tombstone (a record without a value), which Maxwell does not write: whether "
+                     "a row is to be deleted can't be told; on_tombstone: ignore in defaults has it "
+                     "passed over");
+}
+
 static enum ods_status maxwell_decode(struct decoder *decoder, struct batch *batch, uint32_t index,
                                       struct error *error)
 {
@@ -427,10 +443,8 @@ static enum ods_status maxwell_decode(struct decoder *decoder, struct batch *bat
     uint32_t change_count = batch->change_count;
     if (record->value_length > UINT32_MAX || record->key_length > UINT32_MAX)
         return error_set(error, ODS_REJECT, "a record of more than 4 GB");
-    if (!record->value) {
-        batch->passed[PASS_TOMBSTONE]++;
-        return ODS_OK;
-    }
+    if (!record->value)
+        return read_tombstone(&reading);
     maxwell_trim(self);
     enum ods_status status = read_value(&reading);
     if (status != ODS_OK)

@@ -107,6 +107,7 @@ static void start_over(struct partition *partition)
     partition->stored = partition->chain = partition->applied = OFFSET_NONE;
     partition->position = POSITION_BEGINNING;
     partition->stored_us = 0;
+    partition->looks_back = true;
 }
 
 struct partition *assignment_add(struct assignment *assignment, const char *topic, int32_t number)

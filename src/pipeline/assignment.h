@@ -15,7 +15,7 @@ enum partition_state {
     PARTITION_ASKED,    /* the request is with the writer */
     PARTITION_LOCATING, /* the target has answered; where to start in Kafka is to be settled */
     PARTITION_SEEKING,  /* the position is known, fetching is yet to start there */
-    PARTITION_ACTIVE,   /* records are taken */
+    PARTITION_ACTIVE,   /* records are taken; those below `position` as context alone */
     PARTITION_GONE,     /* not ours any more */
 };
 
@@ -32,6 +32,7 @@ struct partition {
     int64_t position;   /* next record to take, or POSITION_BEGINNING */
     int64_t applied;    /* what the target holds for certain, or OFFSET_NONE */
     int64_t committed;  /* what was last committed to the group, or OFFSET_NONE */
+    bool looks_back;    /* the decoder is to see the records before `position` first */
     unsigned in_flight; /* batches with the writer that cover it */
     unsigned fences;    /* in a row */
     int64_t not_before_us; /* nothing is tried earlier */

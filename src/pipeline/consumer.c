@@ -154,6 +154,8 @@ bool consumer_pass(struct lane *lane, struct partition *partition, int64_t offse
  * transaction's marker, something aborted, something compacted away. */
 static void end_reached(struct lane *lane, struct partition *partition, int64_t end)
 {
+    if (partition->state == PARTITION_ACTIVE && end < partition->position && partition->looks_back)
+        gaps_out_of_sight(lane, partition);
     if (partition->state != PARTITION_ACTIVE || end < partition->position ||
         end == partition->chain)
         return;
@@ -162,6 +164,12 @@ static void end_reached(struct lane *lane, struct partition *partition, int64_t 
             0; /* empty from the beginning: nothing to keep */
     else
         consumer_pass(lane, partition, end);
+}
+
+/* Was fetching started before the position? */
+static bool looks_back(const struct lane *lane, const struct partition *partition)
+{
+    return partition->looks_back && partition->position > 0 && lane->decoder->ops->look_back;
 }
 
 static void take_event(struct lane *lane, const rd_kafka_message_t *message)
@@ -176,7 +184,9 @@ static void take_event(struct lane *lane, const rd_kafka_message_t *message)
         if (partition)
             end_reached(lane, partition, message->offset);
     } else if (message->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET && message->rkt) {
-        if (partition && partition->state == PARTITION_ACTIVE)
+        if (partition && partition->state == PARTITION_ACTIVE && looks_back(lane, partition))
+            gaps_out_of_sight(lane, partition);
+        else if (partition && partition->state == PARTITION_ACTIVE)
             gaps_out_of_range(lane, partition);
     } else if (kafka_classify(lane->source, message, &error) != ODS_OK) {
         lane_fail(lane, CLI_SOURCE, &error);
@@ -194,6 +204,20 @@ static void put_off(struct lane *lane, struct partition *partition, const struct
     partition->not_before_us = time_monotonic_us() + 1000000;
 }
 
+/* A record below the position is applied already; the decoder may learn from it what the next ones
+ * mean. A partition that ends below the position is none that this position is of. */
+static void take_context(struct lane *lane, struct partition *partition,
+                         const struct record *record)
+{
+    int64_t high = kafka_known_high(lane->source, partition->topic, partition->number);
+    if (!looks_back(lane, partition))
+        return;
+    if (high >= 0 && high < partition->position)
+        gaps_out_of_sight(lane, partition);
+    else
+        lane->decoder->ops->observe(lane->decoder, record);
+}
+
 /* True: the message is in the batch. */
 static bool take_record(struct lane *lane, rd_kafka_message_t *message)
 {
@@ -201,7 +225,7 @@ static bool take_record(struct lane *lane, rd_kafka_message_t *message)
     rd_kafka_timestamp_type_t type;
     struct partition *partition =
         assignment_find(&lane->assignment, rd_kafka_topic_name(message->rkt), message->partition);
-    if (!partition || partition->state != PARTITION_ACTIVE || message->offset < partition->position)
+    if (!partition || partition->state != PARTITION_ACTIVE)
         return false;
     struct record record = {
         .topic = partition->topic,
@@ -214,6 +238,10 @@ static bool take_record(struct lane *lane, rd_kafka_message_t *message)
         .value_length = message->len,
         .owner = message,
     };
+    if (message->offset < partition->position) {
+        take_context(lane, partition, &record);
+        return false;
+    }
     error_init(&error);
     switch (intake_add(lane->filling, lane->decoder, &record, partition->chain, &error)) {
     case ODS_OK:

@@ -53,6 +53,13 @@ static void decide(struct lane *lane, struct partition *partition, const char *p
               error->text, latest ? "end, behind the newest" : "oldest", setting);
 }
 
+void gaps_out_of_sight(struct lane *lane, struct partition *partition)
+{
+    rebalance_pause(lane, partition);
+    partition->looks_back = false;
+    partition->state = PARTITION_SEEKING;
+}
+
 void gaps_out_of_range(struct lane *lane, struct partition *partition)
 {
     struct error error;

@@ -75,6 +75,12 @@ struct slot *lane_slot(struct lane *lane, const struct batch *batch)
     return slot;
 }
 
+static void decoder_notice(void *context, const char *text)
+{
+    const struct lane *lane = context;
+    log_event(LOG_WARN, LANE_FIELDS(lane), "%s", text);
+}
+
 static enum ods_status open_plugins(struct lane *lane, int *exit_code, struct error *error)
 {
     const struct pipeline_settings *pipeline = lane->pipeline;
@@ -96,7 +102,10 @@ static enum ods_status open_plugins(struct lane *lane, int *exit_code, struct er
                              "pipeline \"%s\" reads \"%s\", which is dead_letter.topic: its bad "
                              "records would come back for ever",
                              pipeline->name, lane->settings->dead_letter.topic);
-    struct decoder_config decoder_config = {.pipeline = pipeline, .schema = lane->shared->schema};
+    struct decoder_config decoder_config = {.pipeline = pipeline,
+                                            .schema = lane->shared->schema,
+                                            .notice = decoder_notice,
+                                            .context = lane};
     status = decoder->open(&lane->decoder, &decoder_config, error);
     if (status != ODS_OK)
         return status;

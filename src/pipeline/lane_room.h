@@ -116,6 +116,9 @@ int64_t rebalance_due_ms(const struct lane *lane, int64_t limit_ms); /* until so
 /* Which partitions that are LOCATING hold other records than those that the stored offset is about?
  * Those are dealt with. */
 void gaps_look(struct lane *lane);
+/* The partition was started before its position, and Kafka does not reach from there to it: it is
+ * started at the position itself, so that Kafka says what is to be said of that. */
+void gaps_out_of_sight(struct lane *lane, struct partition *partition);
 /* Kafka has no record where the partition is to go on. */
 void gaps_out_of_range(struct lane *lane, struct partition *partition);
 

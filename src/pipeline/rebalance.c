@@ -123,6 +123,15 @@ void rebalance_revoked(void *context, const rd_kafka_topic_partition_list_t *par
     forget(lane, partitions);
 }
 
+/* Where fetching starts: before the position, where the decoder has to see what stands there. */
+static int64_t start_of(const struct lane *lane, const struct partition *partition)
+{
+    int64_t back = lane->decoder->ops->look_back;
+    if (!partition->looks_back || partition->position <= 0)
+        return partition->position;
+    return partition->position > back ? partition->position - back : 0;
+}
+
 /* A list of partitions in some state that are due. */
 static rd_kafka_topic_partition_list_t *list_due(struct lane *lane, enum partition_state state)
 {
@@ -135,7 +144,7 @@ static rd_kafka_topic_partition_list_t *list_due(struct lane *lane, enum partiti
         if (!list)
             list = rd_kafka_topic_partition_list_new(16);
         rd_kafka_topic_partition_list_add(list, partition->topic, partition->number)->offset =
-            partition->position;
+            state == PARTITION_SEEKING ? start_of(lane, partition) : partition->position;
     }
     return list;
 }

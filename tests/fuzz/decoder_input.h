@@ -15,6 +15,7 @@
 
 #include <ods/decoder.h>
 
+#include "config/settings.h"
 #include "core/buffer.h"
 #include "core/text.h"
 
@@ -71,13 +72,28 @@ static enum ods_status decode(struct decoder *decoder, struct batch *batch, cons
     return status;
 }
 
+/* What tables.yaml may say of the record: another key, whose topic it is, what shape it has. */
+static const struct pipeline_settings *pick_settings(size_t size)
+{
+    static const char *one[] = {"id"}, *two[] = {"id", "v"}, *topics[] = {"^p"};
+    static struct table_settings tables[] = {{.name = "t", .key = {one, 1}},
+                                             {.name = "t", .key = {two, 2}, .topics = {topics, 1}}};
+    static struct pipeline_settings pipeline = {.table_count = 1};
+    pipeline.defaults.name = tables[0].name = "t";
+    pipeline.source.unavailable_value = NULL;
+    pipeline.source.connector = pipeline.source.schema_topic = "";
+    pipeline.source.shape = size % 7 == 0 ? SHAPE_FLATTENED : SHAPE_AUTO;
+    pipeline.tables = &tables[size % 5 < 3];
+    return size % 4 ? NULL : &pipeline;
+}
+
 /* `other`: a record of the format that the decoder has sometimes seen before. */
 static int decoder_input(const char *name, const char *other, const uint8_t *data, size_t size)
 {
     const char *text = (const char *) data, *line = memchr(text, '\n', size);
     const char *value = line ? line + 1 : text;
     size_t key_length = line ? (size_t) (line - text) : 0, length = size - (size_t) (value - text);
-    struct decoder_config config = {.want_before = size % 2};
+    struct decoder_config config = {.pipeline = pick_settings(size / 2), .want_before = size % 2};
     struct decoder *decoder = NULL;
     struct batch *batch = batch_new();
     struct error error;
@@ -95,6 +111,8 @@ static int decoder_input(const char *name, const char *other, const uint8_t *dat
     if (first == ODS_OK)
         check_json(value, length);
     check_changes(batch);
+    if (format->observe)
+        format->observe(decoder, &batch->records[batch->record_count - 1]);
     decode(decoder, batch, "p.d.t", key_length ? text : NULL, key_length, NULL, 0);
     format->close(decoder);
     batch_free(batch);

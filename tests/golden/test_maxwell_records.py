@@ -202,8 +202,8 @@ CASES = {
        for kind in ("table-create", "table-alter", "table-drop")},
     **{kind: (None, value(kind, ..., table=..., charset="utf8mb4", sql="…"), [])
        for kind in ("database-create", "database-alter", "database-drop")},
-    "tombstone": (ID, None, []),
-    "tombstone without key": (None, None, []),
+    "tombstone": (ID, None, ["a tombstone", "on_tombstone: ignore"]),
+    "tombstone without key": (None, None, ["a tombstone"]),
 }
 
 ENVELOPE = {"before": None, "after": A, "source": {"db": "shop", "table": "items"}, "op": "c",

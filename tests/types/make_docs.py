@@ -109,6 +109,34 @@ are `text`.
   nobody else may insert the same keys meanwhile, as no unique index keeps two of them apart. Without a
   key a view only takes inserts.
 
+## Deletes, tombstones and keys
+
+A delete is applied, or it is a dead letter, or the configuration says that it is passed over. What a
+process happens to have seen before never decides.
+
+- **A tombstone** (a record without a value) behind its delete says nothing new: behind an envelope's
+  `d` or a row with `__deleted`, of the same key and partition and at most 16 offsets before it. A lane
+  that starts in the middle of a partition looks at those first. Any other tombstone deletes the row of
+  its key. Its table is the one whose entry in tables.yaml names the topic (`topics`), else what the
+  key's schema is named after (`prefix.schema.table.Key`), else the topic (`prefix.schema.table`); a
+  table that is known by such a name alone must be there in the target. Where none of these tells it,
+  or there is no key, it is a dead letter. `on_tombstone: ignore` has tombstones passed over and counted.
+- **A delete whose row can't be named** is a dead letter: no before image and no key, no value of a
+  key column, a table that is not there with `create_tables: false`. With `create_tables: true` a table
+  that is yet to be made has no such row.
+- **A key that is one value** (`42`, `"a1"`, `a1`, with or without a schema) is the column's that
+  `key: [column]` names, for rows that lack it and for tombstones. A key that can't be read (the text
+  `Struct{id=42}`, an array, other bytes) is a dead letter, unless it is a row that has all columns of
+  `key:` itself.
+- **`key:` with columns that the record's key lacks**: an update that changes one of them deletes the
+  old row and makes a new one, both or neither. That takes the before image (envelopes; of PostgreSQL
+  `REPLICA IDENTITY FULL`): an update or delete that does not tell these values is a dead letter. Best
+  is to have the columns in the records' key (`message.key.columns`). Of a source without any key, and
+  without before images, the update is applied, and a line in the log says once what it may leave.
+- **What only looks like an envelope** is none: `op`, `before`, `after` and `source` of other types, or
+  among other members and without Debezium's source. It is a flattened row where it says so (`__op`,
+  `__deleted`, a schema named `….Value`) or `source: { shape: flattened }` does, else a dead letter.
+
 ## Maxwell
 
 `format: maxwell` takes the records of rows (`insert`, `update`, `delete`) and bootstraps. What begins
@@ -116,6 +144,7 @@ or ends a bootstrap, the table `maxwell.bootstrap` in which one asks for it, and
 counted (`records_passed_total`); DDL gives types where `source.schema_topic` names its topic. A row's
 key is what the record's key says (`kafka_key_format` `hash` or `array`), else `primary_key_columns`.
 An update that changes it is the delete of the old row and the create of a new one, both or neither.
+Maxwell writes no tombstones: one is a dead letter, or passed over with `on_tombstone: ignore`.
 Columns of DDL are added, widened and kept as rows bring them (`evolve`); a truncate is not told by
 Maxwell. Where Maxwell's own database has another name than `maxwell` (`schema_database`), skip its
 table: `tables: { bootstrap: { skip: true } }`. A bootstrap of a table without key adds its rows once

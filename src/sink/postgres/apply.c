@@ -371,6 +371,7 @@ static enum ods_status attempt_until_done(struct attempt *attempt, bool *waits, 
         error_init(attempt->error);
     }
     attempt->result->folded = attempt->fold.folded;
+    attempt->result->missing += attempt->fold.missing;
     attempt->result->skipped = attempt->fold.skipped - attempt->result->outdated;
     return batch_advance(batch) ? ODS_RETRY : ODS_OK;
 }

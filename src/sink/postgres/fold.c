@@ -444,6 +444,38 @@ static enum ods_status try_encode(struct folding *folding, const struct plan *pl
     return ODS_OK;
 }
 
+/* A delete of a table that the target does not have. There is no such row, where that table is to be
+ * made with its first; else the row may stand in another table, and nobody knows which. */
+static enum ods_status fold_nowhere(struct folding *folding, uint32_t index)
+{
+    const struct change *change = &folding->batch->changes[index];
+    const struct plan *plan = folding->plans[index];
+    const char *topic = folding->batch->records[change->record].topic;
+    struct error why;
+    if (plan->settings->on_delete == ON_DELETE_IGNORE) {
+        folding->fold->skipped++;
+        return ODS_OK;
+    }
+    if (!change->derived && plan->settings->create_tables) {
+        folding->fold->missing++;
+        return ODS_OK;
+    }
+    error_init(&why);
+    if (change->derived)
+        error_set(&why, ODS_REJECT,
+                  "a tombstone of topic %.150s: the target has no table %.63s.%.63s, which the topic "
+                  "or the key's schema is named after, so the table of this delete can't be told; "
+                  "name the topic in the table's entry of tables.yaml (topics: [%.150s]), or have "
+                  "tombstones passed over (on_tombstone: ignore)",
+                  topic, plan->schema, plan->name, topic);
+    else
+        error_set(&why, ODS_REJECT,
+                  "a delete of table %.63s: the target has no table %.63s.%.63s, and create_tables "
+                  "is false: make it, name another with target:, or set skip: true",
+                  change->shape->table, plan->schema, plan->name);
+    return reject(folding, index, &why);
+}
+
 static enum ods_status fold_change(struct folding *folding, uint32_t index)
 {
     const struct change *change = &folding->batch->changes[index];
@@ -452,6 +484,8 @@ static enum ods_status fold_change(struct folding *folding, uint32_t index)
     if (change->rejected ||
         (batch->partial && !batch_reaches(batch, &batch->records[change->record])))
         return ODS_OK;
+    if (plan && !plan->skip && !plan->table && change->op == OP_DELETE)
+        return fold_nowhere(folding, index);
     if (!plan || plan->skip || !plan->table) {
         folding->fold->skipped++;
         return ODS_OK;

@@ -80,6 +80,7 @@ struct table_work {
 struct fold {
     struct table_work *tables; /* in the order of their first change */
     uint64_t folded, skipped;
+    uint64_t missing; /* deletes of rows in tables that are yet to be made */
 };
 
 /* A value that a change does not carry and yet has; see inherit.h. */

@@ -181,6 +181,21 @@ static int shape_column_named(const struct shape *shape, const char *name)
     return -1;
 }
 
+/* A record without a column of the configured key. The table has it: then this record lacks it, and
+ * others may not. Else the configuration is wrong, for every record. */
+static enum ods_status lacks_key(const struct plan *plan, const char *column, struct error *error)
+{
+    char *name = NULL;
+    enum ods_status status = name_column(plan->settings, column, &name, error);
+    bool known = name && catalog_column(plan->table, name) >= 0;
+    free(name);
+    if (status != ODS_OK)
+        return status;
+    return error_set(error, known ? ODS_REJECT : ODS_FATAL,
+                     "table %s: the record%s no column \"%s\", which tables.yaml names in its key",
+                     plan->shape->table, known ? " carries" : "s carry", column);
+}
+
 static enum ods_status map_key(struct plan *plan, struct error *error)
 {
     const struct shape *shape = plan->shape;
@@ -194,10 +209,7 @@ static enum ods_status map_key(struct plan *plan, struct error *error)
         int source = configured->count ? shape_column_named(shape, configured->items[i])
                                        : (int) shape->key[i];
         if (source < 0)
-            return error_set(error, ODS_FATAL,
-                             "table %s: the records carry no column \"%s\", which "
-                             "tables.yaml names in its key",
-                             shape->table, configured->items[i]);
+            return lacks_key(plan, configured->items[i], error);
         int target = plan->target_of[source];
         if (target < 0)
             return error_set(error, ODS_FATAL,
