@@ -1,5 +1,5 @@
 """include/ods is all that a plug-in's author needs: each header compiles alone, as C and as C++, and
-includes nothing but the others and the standard library."""
+includes only the others and the standard library."""
 
 import re
 import shutil
