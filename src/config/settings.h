@@ -41,6 +41,8 @@ struct kafka_settings {
     struct properties properties;
 };
 
+enum toast_compression { TOAST_COMPRESSION_AUTO, TOAST_COMPRESSION_DEFAULT };
+
 struct target_settings {
     const char *name;
     const char *type;
@@ -50,6 +52,7 @@ struct target_settings {
     int64_t statement_timeout_ms; /* 0: none */
     int64_t lock_timeout_ms;
     int64_t idle_in_transaction_timeout_ms;
+    enum toast_compression toast_compression; /* of columns that the sink makes */
 };
 
 struct batch_settings {
