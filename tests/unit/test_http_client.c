@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -265,6 +266,7 @@ static pid_t start_tls_server(char url[64])
     assert_int_equal(pipe(ends), 0);
     pid_t pid = fork();
     if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that fails leaves no server */
         dup2(ends[1], 1);
         dup2(open("/dev/null", O_WRONLY), 2);
         close(ends[0]);
