@@ -14,6 +14,10 @@
 #include <ods/change.h>
 #include <ods/status.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* No offset is stored for the partition yet. */
 #define OFFSET_NONE INT64_C(-1)
 
@@ -162,5 +166,9 @@ bool batch_reaches(const struct batch *batch, const struct record *record);
 bool batch_advance(struct batch *batch);
 /* Nothing is held any more. */
 void batch_release_holds(struct batch *batch);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -8,6 +8,10 @@
 
 #include <ods/batch.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct pipeline_settings; /* src/config/settings.h */
 struct source_schema;     /* src/core/source_schema.h */
 
@@ -46,5 +50,9 @@ struct decoder_ops {
 
 const struct decoder_ops *decoder_find(const char *name); /* NULL: no such format */
 const struct decoder_ops *const *decoder_list(void);      /* NULL-terminated */
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -8,6 +8,10 @@
 
 #include <ods/batch.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct pipeline_settings; /* src/config/settings.h */
 struct target_settings;
 
@@ -89,5 +93,9 @@ struct sink_ops {
 
 const struct sink_ops *sink_find(const char *type); /* NULL: no such type */
 const struct sink_ops *const *sink_list(void);      /* NULL-terminated */
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

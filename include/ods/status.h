@@ -9,6 +9,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 enum ods_status {
     ODS_OK = 0,
     ODS_RETRY,  /* an outage: the same work may succeed later, nothing was done */
@@ -45,5 +49,9 @@ void error_prefix(struct error *error, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
 const char *ods_status_name(enum ods_status status);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

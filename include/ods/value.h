@@ -11,6 +11,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 enum value_kind {
     VALUE_ABSENT = 0, /* not carried (an unchanged TOAST value): never written, not NULL */
     VALUE_NULL,
@@ -110,5 +114,9 @@ struct column {
 };
 
 const char *semantic_name(enum semantic type);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -5,17 +5,7 @@
 #include <ods/batch.h>
 #include "config/config.h"
 #include "core/buffer.h"
-
-/* Exit codes: part of the interface, described in ods-sink(1). */
-enum cli_exit {
-    CLI_OK = 0,
-    CLI_NEGATIVE = 1, /* it worked, and the answer is no: decode met a bad record */
-    CLI_USAGE = 2,    /* the command line */
-    CLI_CONFIG = 3,   /* the configuration files */
-    CLI_SOURCE = 4,   /* Kafka */
-    CLI_TARGET = 5,
-    CLI_INTERNAL = 70,
-};
+#include "core/exit.h"
 
 struct command {
     const char *name;

@@ -1,19 +1,14 @@
 /* ods-sink status: what a running daemon says of itself on its HTTP port, as a table. Asks once,
  * with a time limit, and answers with its exit code: so it serves as a container's health check
  * too. */
-#include <errno.h>
 #include <getopt.h>
 #include <jansson.h>
-#include <netdb.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/time.h>
-#include <unistd.h>
 
 #include "cli/cli.h"
 #include "cli/columns.h"
-#include "core/buffer.h"
+#include "http/http_client.h"
 
 #define DEFAULT_ADDRESS "127.0.0.1:8090"
 #define ANSWER_S        5
@@ -56,64 +51,15 @@ static bool parse_address(struct question *question, const char *text)
 
 /* --- HTTP ----------------------------------------------------------------------------------- */
 
-static int connect_to(const struct question *question, struct error *error)
+/* GET a page. Whatever the status, it is an answer; false when there is none. */
+static bool get(struct http_client *client, const struct question *question, const char *path,
+                struct http_answer *answer, struct error *error)
 {
-    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
-    const struct timeval limit = {.tv_sec = ANSWER_S};
-    struct addrinfo *found = NULL;
-    int fd = -1, reason = 0;
-    int code = getaddrinfo(question->host, question->port, &hints, &found);
-    if (code) {
-        error_set(error, ODS_RETRY, "%s", gai_strerror(code));
-        return -1;
-    }
-    for (struct addrinfo *at = found; at && fd < 0; at = at->ai_next) {
-        fd = socket(at->ai_family, at->ai_socktype | SOCK_CLOEXEC, at->ai_protocol);
-        if (fd < 0)
-            continue;
-        setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
-        setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-        if (connect(fd, at->ai_addr, at->ai_addrlen)) {
-            reason = errno;
-            close(fd);
-            fd = -1;
-        }
-    }
-    freeaddrinfo(found);
-    if (fd < 0)
-        error_set(error, ODS_RETRY, "%s",
-                  reason == EINPROGRESS ? "no answer in time" : strerror(reason));
-    return fd;
-}
-
-/* GET a page. The answer's code, 0 when there is none and the error is filled. */
-static int get(const struct question *question, const char *path, struct buffer *body,
-               struct error *error)
-{
-    char request[512], chunk[16384];
-    int code = 0;
-    ssize_t got;
-    int fd = connect_to(question, error);
-    if (fd < 0)
-        return 0;
-    int length = snprintf(request, sizeof request,
-                          "GET %s HTTP/1.0\r\nHost: %s:%s\r\nConnection: close\r\n\r\n", path,
-                          question->host, question->port);
-    buffer_reset(body);
-    if (send(fd, request, (size_t) length, MSG_NOSIGNAL) == length)
-        while ((got = recv(fd, chunk, sizeof chunk, 0)) > 0 && body->length < ANSWER_BYTES)
-            buffer_add(body, chunk, (size_t) got);
-    close(fd);
-    const char *text = buffer_text(body), *end = strstr(text, "\r\n\r\n");
-    if (body->failed || !end || sscanf(text, "HTTP/1.%*d %d", &code) != 1) {
-        error_set(error, ODS_RETRY, "%s",
-                  body->length ? "what answers there is no HTTP server" : "no answer in time");
-        return 0;
-    }
-    size_t skip = (size_t) (end + 4 - text);
-    memmove(body->bytes, body->bytes + skip, body->length - skip);
-    body->length -= skip;
-    return code;
+    char url[sizeof question->host + sizeof question->port + 64];
+    bool address = strchr(question->host, ':') != NULL;
+    snprintf(url, sizeof url, "http://%s%s%s:%s%s", address ? "[" : "", question->host,
+             address ? "]" : "", question->port, path);
+    return http_client_get(client, url, answer, error) == ODS_OK;
 }
 
 /* --- the table ------------------------------------------------------------------------------ */
@@ -250,34 +196,41 @@ static int nobody(const struct question *question, const struct error *error)
 
 static int ask(const struct question *question)
 {
-    struct buffer verdict, body;
+    static const struct http_client_options options = {.connect_ms = ANSWER_S * 1000,
+                                                       .silence_s = ANSWER_S,
+                                                       .max_bytes = ANSWER_BYTES,
+                                                       .direct = true};
+    struct http_answer verdict, page;
     struct error error;
     json_t *status = NULL;
     int code = CLI_SOURCE;
     error_init(&error);
-    buffer_init(&verdict);
-    buffer_init(&body);
-    int answer = get(question, question->health ? "/healthz" : "/readyz", &verdict, &error);
-    if (!answer || (!question->health && !get(question, "/status", &body, &error))) {
+    http_answer_init(&verdict);
+    http_answer_init(&page);
+    const char *first = question->health ? "/healthz" : "/readyz";
+    struct http_client *client = http_client_new(&options, &error);
+    if (!client || !get(client, question, first, &verdict, &error) ||
+        (!question->health && !get(client, question, "/status", &page, &error))) {
         code = nobody(question, &error);
         goto out;
     }
     if (question->health) {
-        fputs(buffer_text(&verdict), stdout);
-        code = answer == 200 ? CLI_OK : CLI_NEGATIVE;
+        fputs(buffer_text(&verdict.body), stdout);
+        code = verdict.code == 200 ? CLI_OK : CLI_NEGATIVE;
         goto out;
     }
-    status = json_loadb(body.bytes, body.length, 0, NULL);
+    status = json_loadb(page.body.bytes, page.body.length, 0, NULL);
     if (!json_is_array(json_object_get(status, "lanes"))) {
         error_set(&error, ODS_RETRY, "what answers there is no ods-sink");
         code = nobody(question, &error);
         goto out;
     }
-    code = print_status(question, status, answer == 200, buffer_text(&verdict));
+    code = print_status(question, status, verdict.code == 200, buffer_text(&verdict.body));
 out:
     json_decref(status);
-    buffer_done(&verdict);
-    buffer_done(&body);
+    http_client_free(client);
+    http_answer_done(&verdict);
+    http_answer_done(&page);
     return code;
 }
 

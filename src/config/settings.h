@@ -12,6 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/log.h"
+
 struct property { /* of librdkafka, or of a column */
     const char *name, *value;
 };
@@ -39,6 +41,8 @@ struct kafka_settings {
     struct properties properties;
 };
 
+enum toast_compression { TOAST_COMPRESSION_AUTO, TOAST_COMPRESSION_DEFAULT };
+
 struct target_settings {
     const char *name;
     const char *type;
@@ -48,6 +52,7 @@ struct target_settings {
     int64_t statement_timeout_ms; /* 0: none */
     int64_t lock_timeout_ms;
     int64_t idle_in_transaction_timeout_ms;
+    enum toast_compression toast_compression; /* of columns that the sink makes */
 };
 
 struct batch_settings {
@@ -66,14 +71,6 @@ struct retry_settings {
     int64_t initial_ms, max_ms;
     int64_t max_elapsed_ms; /* 0: for ever */
     int64_t constraint_attempts; /* of a batch with rows that a key of the target refuses */
-};
-
-enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
-enum log_format { LOG_TEXT, LOG_JSON };
-
-struct log_settings {
-    enum log_level level;
-    enum log_format format;
 };
 
 struct http_settings {

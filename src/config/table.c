@@ -18,6 +18,7 @@ _Static_assert(AT(target_settings, name) == 0 && AT(pipeline_settings, name) == 
                "objects begin with their name");
 
 /* In the order of their enums in settings.h. */
+static const char *const toast_compressions[] = {"auto", "default", NULL};
 static const char *const log_levels[] = {"error", "warn", "info", "debug", NULL};
 static const char *const log_formats[] = {"text", "json", NULL};
 static const char *const on_deletes[] = {"soft", "hard", "ignore", NULL};
@@ -178,6 +179,12 @@ const struct setting settings_table[] = {
             "between two statements (stopped, frozen, cut off) keeps its locks, so that another one "
             "can't take its partitions over. Above the time that a dead letter may take to be "
             "written. 0: for ever."},
+    {SCOPE_TARGET, "toast_compression", SETTING_ENUM, AT(target_settings, toast_compression), "auto",
+     .choices = toast_compressions,
+     .doc = "How PostgreSQL compresses large values of columns that ods-sink makes. `auto`: by lz4 "
+            "where the server has it (14 or later, as most are built), which takes a fraction of "
+            "pglz's time. `default`: as the server's `default_toast_compression` says; also for "
+            "dumps that a server without lz4 must read."},
 
     {SCOPE_MOVES, "pipelines", SETTING_OBJECTS, AT(settings, pipelines), .max = 1000,
      .flags = SETTING_REQUIRED, .count_offset = AT(settings, pipeline_count), .of = SCOPE_PIPELINE,

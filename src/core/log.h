@@ -5,7 +5,15 @@
 #ifndef LOG_H
 #define LOG_H
 
-#include "config/settings.h"
+#include <stdbool.h>
+
+enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
+enum log_format { LOG_TEXT, LOG_JSON };
+
+struct log_settings {
+    enum log_level level;
+    enum log_format format;
+};
 
 void log_configure(const struct log_settings *settings);
 bool log_enabled(enum log_level level);

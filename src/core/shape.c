@@ -9,15 +9,15 @@
 #include <string.h>
 
 #include "core/blocks.h"
+#include "core/hash.h"
+#include "core/hash_index.h"
 
 #define SHAPES_MAX      100000
 #define SHAPE_BYTES_MAX ((size_t) 64 * 1024 * 1024)
 
 struct shape_table {
     struct blocks blocks;
-    struct shape **slots; /* open addressing, a power of two */
-    uint64_t *hashes;
-    size_t slot_count, count;
+    struct hash_index shapes;
     bool full;
 };
 
@@ -31,14 +31,13 @@ void shape_table_free(struct shape_table *table)
     if (!table)
         return;
     blocks_done(&table->blocks);
-    free(table->slots);
-    free(table->hashes);
+    hash_index_done(&table->shapes);
     free(table);
 }
 
 size_t shape_table_count(const struct shape_table *table)
 {
-    return table->count;
+    return table->shapes.count;
 }
 
 bool shape_table_full(const struct shape_table *table)
@@ -57,33 +56,24 @@ int shape_column(const struct shape *shape, const char *name, size_t length)
 
 /* --- hash and equality --- */
 
-static uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t length)
-{
-    const unsigned char *at = bytes;
-    for (size_t i = 0; i < length; i++)
-        hash = (hash ^ at[i]) * UINT64_C(1099511628211);
-    return hash;
-}
-
 static uint64_t hash_text(uint64_t hash, const char *text)
 {
-    return text ? hash_bytes(hash, text, strlen(text) + 1) : hash_bytes(hash, "\1", 1);
+    return hash_bytes(text, text ? strlen(text) : 0, hash);
 }
 
 /* The parts that nearly always tell shapes apart; equality looks at all of them. */
 static uint64_t shape_hash(const struct shape *shape)
 {
-    uint64_t hash = UINT64_C(14695981039346656037);
-    hash = hash_text(hash, shape->database);
+    uint64_t hash = hash_text(0, shape->database);
     hash = hash_text(hash, shape->schema);
     hash = hash_text(hash, shape->table);
     for (uint32_t i = 0; i < shape->column_count; i++) {
         const struct column *column = &shape->columns[i];
-        hash = hash_bytes(hash, column->name, column->name_length);
+        hash = hash_bytes(column->name, column->name_length, hash);
         int32_t facts[] = {(int32_t) column->type, column->length, column->scale, column->optional};
-        hash = hash_bytes(hash, facts, sizeof facts);
+        hash = hash_bytes(facts, sizeof facts, hash);
     }
-    return hash_bytes(hash, shape->key, shape->key_count * sizeof *shape->key);
+    return hash_bytes(shape->key, shape->key_count * sizeof *shape->key, hash);
 }
 
 static bool same_text(const char *a, const char *b)
@@ -178,51 +168,22 @@ static struct shape *copy_shape(struct blocks *blocks, const struct shape *from)
 
 /* --- the set --- */
 
-static bool grow(struct shape_table *table)
-{
-    size_t larger = table->slot_count ? table->slot_count * 2 : 64;
-    struct shape **slots = calloc(larger, sizeof *slots);
-    uint64_t *hashes = calloc(larger, sizeof *hashes);
-    if (!slots || !hashes) {
-        free(slots);
-        free(hashes);
-        return false;
-    }
-    for (size_t i = 0; i < table->slot_count; i++) {
-        if (!table->slots[i])
-            continue;
-        size_t at = table->hashes[i] & (larger - 1);
-        while (slots[at])
-            at = (at + 1) & (larger - 1);
-        slots[at] = table->slots[i];
-        hashes[at] = table->hashes[i];
-    }
-    free(table->slots);
-    free(table->hashes);
-    table->slots = slots;
-    table->hashes = hashes;
-    table->slot_count = larger;
-    return true;
-}
-
 const struct shape *shape_intern(struct shape_table *table, const struct shape *candidate)
 {
-    if (table->count * 2 >= table->slot_count && !grow(table))
-        return NULL;
     uint64_t hash = shape_hash(candidate);
-    size_t at = hash & (table->slot_count - 1);
-    for (; table->slots[at]; at = (at + 1) & (table->slot_count - 1))
-        if (table->hashes[at] == hash && same_shape(table->slots[at], candidate))
-            return table->slots[at];
-    if (table->count >= SHAPES_MAX || table->blocks.bytes >= SHAPE_BYTES_MAX) {
+    size_t at = hash_index_start(hash);
+    struct shape *shape;
+    while ((shape = hash_index_next(&table->shapes, hash, &at)))
+        if (same_shape(shape, candidate))
+            return shape;
+    if (table->shapes.count >= SHAPES_MAX || table->blocks.bytes >= SHAPE_BYTES_MAX) {
         table->full = true;
         return NULL;
     }
-    struct shape *shape = copy_shape(&table->blocks, candidate);
+    shape = hash_index_reserve(&table->shapes) ? copy_shape(&table->blocks, candidate) : NULL;
     if (!shape)
         return NULL;
-    shape->id = (uint32_t) table->count++;
-    table->slots[at] = shape;
-    table->hashes[at] = hash;
+    shape->id = (uint32_t) table->shapes.count;
+    hash_index_add(&table->shapes, hash, shape);
     return shape;
 }

@@ -10,6 +10,7 @@
 #include <ods/decoder.h>
 
 #include "core/blocks.h"
+#include "core/hash_index.h"
 #include "core/json_scan.h"
 #include "core/shape.h"
 #include "decoder/layout.h"
@@ -41,7 +42,6 @@ struct maxwell_rows {
 struct maxwell_table {
     char *database, *name;
     size_t database_length, name_length;
-    uint64_t hash;
     struct maxwell_rows *rows; /* most recently used first */
     uint32_t rows_count;
 };
@@ -52,8 +52,7 @@ struct maxwell {
     bool want_before;
     struct shape_table *shapes;
     struct schema_topic schema;
-    struct maxwell_table **tables; /* open addressing, a power of two */
-    uint32_t slots, table_count;
+    struct hash_index tables; /* of struct maxwell_table, by database and name */
     struct maxwell_table *last;
     size_t bytes; /* of tables and their rows */
 };

@@ -12,26 +12,6 @@
 
 /* --- tables ---------------------------------------------------------------------------------- */
 
-static bool grow(struct maxwell *self)
-{
-    uint32_t larger = self->slots ? self->slots * 2 : 64;
-    struct maxwell_table **tables = calloc(larger, sizeof *tables);
-    if (!tables)
-        return false;
-    for (uint32_t i = 0; i < self->slots; i++) {
-        if (!self->tables[i])
-            continue;
-        uint32_t at = (uint32_t) self->tables[i]->hash & (larger - 1);
-        while (tables[at])
-            at = (at + 1) & (larger - 1);
-        tables[at] = self->tables[i];
-    }
-    free(self->tables);
-    self->tables = tables;
-    self->slots = larger;
-    return true;
-}
-
 static bool is_of(const struct maxwell_table *table, struct slice database, struct slice name)
 {
     return slice_is(name, table->name, table->name_length) &&
@@ -57,22 +37,19 @@ struct maxwell_table *maxwell_table_find(struct maxwell *self, struct slice data
 {
     if (self->last && is_of(self->last, database, name))
         return self->last;
-    if (self->table_count * 2 >= self->slots && !grow(self))
-        return NULL;
     uint64_t hash =
         hash_bytes(name.bytes, name.length, hash_bytes(database.bytes, database.length, 0));
-    uint32_t at = (uint32_t) hash & (self->slots - 1);
-    while (self->tables[at] && !is_of(self->tables[at], database, name))
-        at = (at + 1) & (self->slots - 1);
-    if (!self->tables[at]) {
-        self->tables[at] = new_table(database, name);
-        if (!self->tables[at])
-            return NULL;
-        self->tables[at]->hash = hash;
-        self->table_count++;
-        self->bytes += sizeof **self->tables + database.length + name.length;
-    }
-    return self->last = self->tables[at];
+    size_t at = hash_index_start(hash);
+    struct maxwell_table *table;
+    while ((table = hash_index_next(&self->tables, hash, &at)))
+        if (is_of(table, database, name))
+            return self->last = table;
+    table = hash_index_reserve(&self->tables) ? new_table(database, name) : NULL;
+    if (!table)
+        return NULL;
+    hash_index_add(&self->tables, hash, table);
+    self->bytes += sizeof *table + database.length + name.length;
+    return self->last = table;
 }
 
 static void rows_free(struct maxwell_rows *rows)
@@ -87,18 +64,16 @@ static void rows_free(struct maxwell_rows *rows)
 
 void maxwell_tables_free(struct maxwell *self)
 {
-    for (uint32_t i = 0; i < self->slots; i++) {
-        struct maxwell_table *table = self->tables[i];
+    for (size_t i = 0; i < self->tables.slot_count; i++) {
+        struct maxwell_table *table = self->tables.slots[i].item;
         for (struct maxwell_rows *rows = table ? table->rows : NULL, *next; rows; rows = next) {
             next = rows->next;
             rows_free(rows);
         }
         free(table);
     }
-    free(self->tables);
-    self->tables = NULL;
+    hash_index_done(&self->tables);
     self->last = NULL;
-    self->slots = self->table_count = 0;
     self->bytes = 0;
 }
 

@@ -9,12 +9,12 @@
  * can't have been written later. Not seen is a topic whose new records bear old times, or that had
  * as many records again within a minute.
  */
+#include "core/exit.h"
 #include "pipeline/lane_room.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#include "cli/cli.h"
 #include "core/log.h"
 #include "core/time.h"
 

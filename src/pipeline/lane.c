@@ -8,7 +8,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "cli/cli.h"
+#include "core/exit.h"
 #include "core/log.h"
 #include "core/time.h"
 #include "pipeline/lane_room.h"

@@ -5,7 +5,7 @@
  * spreads the partitions over the lanes of this process and of all others of the same group, so
  * there is nothing here that schedules, routes or balances.
  *
- *   main thread (cli/run.c)        signals, watchdog, reload
+ *   main thread (run command)      signals, watchdog, reload
  *     └ pipelines                  this file: starts lanes, ends them in order
  *         ├ lane                   lane.c; per lane two threads:
  *         │   ├ consumer thread    consumer.c: Kafka → decode → batch
@@ -23,7 +23,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "cli/cli.h"
+#include "core/exit.h"
 #include "core/log.h"
 #include "decoder/schema_topic.h"
 #include "pipeline/follower.h"

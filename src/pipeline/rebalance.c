@@ -5,12 +5,12 @@
  * offsets travels through the same queue as the batches, so its answer always counts what was
  * handed over before it, and a target that is away keeps the writer waiting, never the group.
  */
+#include "core/exit.h"
 #include "pipeline/lane_room.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/cli.h"
 #include "core/log.h"
 #include "core/time.h"
 

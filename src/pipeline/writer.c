@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cli/cli.h"
+#include "core/exit.h"
 #include "core/log.h"
 #include "core/time.h"
 #include "pipeline/lane_room.h"

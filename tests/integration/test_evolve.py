@@ -136,7 +136,7 @@ def test_new_columns_in_the_middle_of_a_batch(sink, database):
     made, added = history(database)
     assert made[2].startswith('create table "public"."items" (')
     assert added == ("public", "items",
-                     'alter table "public"."items" add column "a" text, '
+                     'alter table "public"."items" add column "a" text compression lz4, '
                      'add column "b" timestamp(3) without time zone', old.topic, 0, 1)
 
 

@@ -175,8 +175,10 @@ def test_image_installs_what_the_build_needs():
                 "jansson": ("libjansson-dev", "libjansson4"),
                 "libconfig": ("libconfig-dev", "libconfig11"),
                 "yaml-0.1": ("libyaml-dev", "libyaml-0-2"),
-                "libmicrohttpd": ("libmicrohttpd-dev", "libmicrohttpd12t64")}
-    assert len(modules) >= 7
+                "libmicrohttpd": ("libmicrohttpd-dev", "libmicrohttpd12t64"),
+                "libcurl": ("libcurl4-openssl-dev", "libcurl4t64"),
+                "libcrypto": ("libssl-dev", "libssl3t64")}
+    assert len(modules) >= 9
     build, final = (" ".join(instructions(stage, "RUN")).split() for stage in ("build", "ods-sink"))
     for module in modules:
         development, library = packages[module]

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "sink/postgres/ddl_compression.h"
 #include "sink/postgres/ddl_default.h"
 #include "sink/postgres/widen.h"
 
@@ -250,7 +251,9 @@ static enum ods_status put_column(struct buffer *sql, struct ddl *ddl,
     if (status != ODS_OK)
         return status;
     put_name(sql, column->name);
-    buffer_printf(sql, " %s", ddl_type(ddl->table, column, room, sizeof room));
+    const char *type = ddl_type(ddl->table, column, room, sizeof room);
+    bool large = column->source && !column->key && ddl_compression_serves(type);
+    buffer_printf(sql, " %s%s", type, large && ddl->lz4 ? " compression lz4" : "");
     if (text)
         buffer_printf(sql, " default %s", text);
     /* A column of a record without schema says nothing about NULL. */
@@ -377,7 +380,9 @@ enum ods_status ddl_create(struct ddl *ddl, const struct ddl_change *changes, si
     const struct shape *shape = table->shape;
     const char *database = shape->database[0] ? shape->database : shape->schema;
     struct buffer sql, from;
-    enum ods_status status = put_schema(ddl, error);
+    enum ods_status status = ddl_compression_ask(ddl->conn, &ddl->lz4, error);
+    if (status == ODS_OK)
+        status = put_schema(ddl, error);
     if (status != ODS_OK)
         return status;
     buffer_init(&sql);
@@ -428,7 +433,7 @@ static void put_keep(struct ddl *ddl, const struct ddl_change *change)
 }
 
 /* PostgreSQL takes a default along only where it can cast it by itself. */
-static void put_retype(struct buffer *sql, const struct ddl_change *change)
+static void put_retype(struct buffer *sql, const struct ddl *ddl, const struct ddl_change *change)
 {
     const char *quoted = change->there->quoted, *expression = change->there->default_text;
     const char *way = widen_by_way_of(change->there->declared, change->type);
@@ -439,6 +444,8 @@ static void put_retype(struct buffer *sql, const struct ddl_change *change)
     if (expression)
         buffer_printf(sql, ", alter column %s set default (%s)%s%s::%s", quoted, expression,
                       way ? "::" : "", way ? way : "", change->type);
+    if (ddl->lz4 && !change->column.key && ddl_compression_serves(change->type))
+        buffer_printf(sql, ", alter column %s set compression lz4", quoted);
 }
 
 static enum ods_status put_change(struct buffer *sql, struct ddl *ddl,
@@ -449,7 +456,7 @@ static enum ods_status put_change(struct buffer *sql, struct ddl *ddl,
         buffer_puts(sql, "add column ");
         return put_column(sql, ddl, &change->column, false, error);
     case DDL_RETYPE:
-        put_retype(sql, change);
+        put_retype(sql, ddl, change);
         break;
     case DDL_RELAX:
         buffer_printf(sql, "alter column %s drop not null", change->there->quoted);
@@ -468,9 +475,11 @@ static enum ods_status put_change(struct buffer *sql, struct ddl *ddl,
 enum ods_status ddl_alter(struct ddl *ddl, const struct ddl_change *changes, size_t count,
                           struct error *error)
 {
-    enum ods_status status = ODS_OK;
     struct buffer sql;
     bool any = false;
+    enum ods_status status = ddl_compression_ask(ddl->conn, &ddl->lz4, error);
+    if (status != ODS_OK)
+        return status;
     buffer_init(&sql);
     for (size_t i = 0; i < count; i++)
         if (changes[i].kind == DDL_KEEP)

@@ -55,6 +55,7 @@ struct ddl {
     struct conn *conn;
     const struct ddl_table *table;
     const struct record *cause; /* the record that made it necessary */
+    bool lz4;                    /* for large values of columns that are made */
     struct buffer script;
     struct buffer statements; /* those of the history, each terminated */
 };
