@@ -9,7 +9,7 @@
 
 #include "core/base64.h"
 #include "core/buffer.h"
-#include "core/json_scan.h"
+#include "core/utf8.h"
 #include "pipeline/deadletter.h"
 
 struct file_deadletter {

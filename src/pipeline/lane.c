@@ -11,6 +11,7 @@
 #include "cli/cli.h"
 #include "core/log.h"
 #include "core/time.h"
+#include "core/utf8.h"
 #include "pipeline/lane_room.h"
 
 /* Without a sign of life for so long a thread is stuck. Waiting for an outage is a sign of life;
@@ -47,7 +48,7 @@ void lane_wake_writer(struct lane *lane)
 void lane_note_error(struct lane *lane, const char *text)
 {
     pthread_mutex_lock(&lane->mutex);
-    snprintf(lane->last_error, sizeof lane->last_error, "%s", text);
+    utf8_copy(lane->last_error, sizeof lane->last_error, text, strlen(text));
     pthread_mutex_unlock(&lane->mutex);
 }
 
@@ -58,7 +59,7 @@ void lane_fail(struct lane *lane, int exit_code, const struct error *error)
     if (first) {
         lane->exit_code = exit_code;
         lane->failure = *error;
-        snprintf(lane->last_error, sizeof lane->last_error, "%s", error->text);
+        utf8_copy(lane->last_error, sizeof lane->last_error, error->text, strlen(error->text));
     }
     atomic_store(&lane->failed, true);
     pthread_cond_broadcast(&lane->pause);

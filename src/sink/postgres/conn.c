@@ -11,6 +11,7 @@
 
 #include "core/buffer.h"
 #include "core/time.h"
+#include "core/utf8.h"
 
 #define CONNECT_TIMEOUT_MS 10000
 
@@ -87,8 +88,10 @@ enum ods_status conn_error(struct conn *conn, const PGresult *result, struct err
             result ? PQresultErrorField(result, PG_DIAG_CONSTRAINT_NAME) : NULL;
         const char *table = result ? PQresultErrorField(result, PG_DIAG_TABLE_NAME) : NULL;
         snprintf(error->sqlstate, sizeof error->sqlstate, "%s", sqlstate ? sqlstate : "");
-        snprintf(error->column, sizeof error->column, "%s", column ? column : "");
-        snprintf(error->constraint, sizeof error->constraint, "%s", constraint ? constraint : "");
+        column = column ? column : "";
+        constraint = constraint ? constraint : "";
+        utf8_copy(error->column, sizeof error->column, column, strlen(column));
+        utf8_copy(error->constraint, sizeof error->constraint, constraint, strlen(constraint));
         if (!primary)
             primary = conn->pg ? PQerrorMessage(conn->pg) : "not connected";
         error_set(error, status, "target %s: %s%s%s%s%s%s", conn->target->name, primary,
