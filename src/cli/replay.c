@@ -239,7 +239,7 @@ static int take(struct route *route, const struct batch *from, struct partition 
     enum ods_status status =
         intake_add(route->batch, route->decoder, &copy, partition->chain, error);
     if (status != ODS_OK)
-        return status == ODS_RETRY ? CLI_SOURCE : CLI_INTERNAL;
+        return CLI_INTERNAL; /* memory: what a decoder learns here is in the file */
     partition->chain = partition->position = record->offset + 1;
     if (route->batch->record_count >= (uint64_t) limits->max_events ||
         batch_bytes(route->batch) >= (size_t) limits->max_bytes)

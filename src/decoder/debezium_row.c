@@ -209,7 +209,7 @@ static enum ods_status read_unforeseen(struct reading *reading, struct json_scan
     unsigned members;
     char names[160];
     if (!survey(reading, *scan, &members, names, sizeof names))
-        return scan->out_of_memory ? ODS_FATAL : ODS_REJECT;
+        return scan->out_of_memory ? ODS_RETRY : ODS_REJECT;
     if (members & MEMBER_OP && members & (MEMBER_IMAGE | MEMBER_MESSAGE)) {
         reading->topic->untyped = UNTYPED_ENVELOPE;
         return read_untyped_envelope(reading, scan);

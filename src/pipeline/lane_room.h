@@ -51,7 +51,7 @@ struct lane {
     int64_t starved_us; /* since when no batch is free, 0: one is */
     int64_t next_tick_us, next_commit_us;
     int64_t join_at_us; /* 0: has been done */
-    unsigned decode_failures;
+    struct rare putting_off;
 
     /* The request's: the consumer's unless request_out. */
     struct position *asked;

@@ -155,6 +155,10 @@ static const struct counter_row counter_rows[] = {
         "Attempts that met an outage, or a row whose partner (by a unique or foreign key) has yet "
         "to come",
         retries),
+    ROW("records_put_off_total", "",
+        "Times that a record was put off, since the schema topic could not be read yet or memory "
+        "was out",
+        put_off),
     ROW("offset_gaps_total", "",
         "Times that a partition went on elsewhere, since Kafka had no record at the next offset or "
         "the topic was made anew",

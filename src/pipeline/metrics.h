@@ -34,7 +34,7 @@ struct metrics {
     atomic_uint_fast64_t nul_stripped, values_lost, values_rounded, zero_dates, outdated;
     atomic_uint_fast64_t rejects_decode, rejects_apply;
     atomic_uint_fast64_t passed[PASS_COUNT];
-    atomic_uint_fast64_t retries, fenced, abandoned, rebalances, offset_gaps;
+    atomic_uint_fast64_t retries, put_off, fenced, abandoned, rebalances, offset_gaps;
     atomic_int_fast64_t source_us;  /* source's time of the newest change applied, or INT64_MIN */
     atomic_int_fast64_t applied_us; /* wall clock of the last commit, or 0 */
     struct histogram batch_records, apply_seconds, latency_seconds;

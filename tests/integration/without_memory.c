@@ -138,6 +138,8 @@ static void take(struct batch *batch, struct decoder *decoder, const struct reco
         if (status == ODS_OK)
             return;
         expect_memory(status, &error);
+        if (status != ODS_RETRY)
+            fail("stops the lane for want of memory", &error);
     }
     fail("decoding does not recover", &error);
 }
