@@ -339,6 +339,7 @@ static void tick(struct lane *lane)
     if (now_us < lane->next_tick_us)
         return;
     lane->next_tick_us = now_us + TICK_US;
+    kafka_take_commits(lane->source);
     if (now_us >= lane->next_commit_us) {
         lane->next_commit_us = now_us + COMMIT_US;
         rebalance_commit(lane, 0);

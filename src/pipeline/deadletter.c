@@ -240,6 +240,12 @@ static void kafka_interrupt(struct deadletter *base)
     atomic_store(&deadletter->interrupted, true);
 }
 
+static void kafka_clear_interrupt(struct deadletter *base)
+{
+    struct kafka_deadletter *deadletter = (struct kafka_deadletter *) base;
+    atomic_store(&deadletter->interrupted, false);
+}
+
 static void kafka_close_producer(struct deadletter *base)
 {
     struct kafka_deadletter *deadletter = (struct kafka_deadletter *) base;
@@ -250,6 +256,7 @@ static void kafka_close_producer(struct deadletter *base)
 static const struct deadletter_ops kafka_ops = {
     .deliver = kafka_deliver,
     .interrupt = kafka_interrupt,
+    .clear_interrupt = kafka_clear_interrupt,
     .close = kafka_close_producer,
 };
 

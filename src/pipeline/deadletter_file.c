@@ -131,6 +131,7 @@ static void file_close(struct deadletter *base)
 static const struct deadletter_ops file_ops = {
     .deliver = file_deliver,
     .interrupt = file_interrupt,
+    .clear_interrupt = file_interrupt,
     .close = file_close,
 };
 

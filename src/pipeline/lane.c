@@ -14,8 +14,9 @@
 #include "core/utf8.h"
 #include "pipeline/lane_room.h"
 
-/* Without a sign of life for so long a thread is stuck. Waiting for an outage is a sign of life;
- * one statement of the target may take long. */
+/* Without a sign of life for so long a thread is stuck. Waiting for an outage is a sign of life, and
+ * so is waiting for a statement of the target, which may take hours: an alter that rewrites a table
+ * must not be ended and begun again for ever. */
 #define CONSUMER_STUCK_US INT64_C(60000000)
 #define WRITER_STUCK_US   INT64_C(600000000)
 
@@ -76,6 +77,12 @@ struct slot *lane_slot(struct lane *lane, const struct batch *batch)
     return slot;
 }
 
+static void writer_is_alive(void *context)
+{
+    struct lane *lane = context;
+    atomic_store_explicit(&lane->writer_beat_us, time_monotonic_us(), memory_order_relaxed);
+}
+
 static enum ods_status open_plugins(struct lane *lane, int *exit_code, struct error *error)
 {
     const struct pipeline_settings *pipeline = lane->pipeline;
@@ -101,14 +108,18 @@ static enum ods_status open_plugins(struct lane *lane, int *exit_code, struct er
     status = decoder->open(&lane->decoder, &decoder_config, error);
     if (status != ODS_OK)
         return status;
-    struct sink_config sink_config = {lane->target, pipeline, pipeline->group_id};
+    struct sink_config sink_config = {.target = lane->target,
+                                      .pipeline = pipeline,
+                                      .group = pipeline->group_id,
+                                      .alive = writer_is_alive,
+                                      .alive_context = lane};
     status = sink->open(&lane->sink, &sink_config, error);
     const struct deadletter_origin origin = {pipeline, lane->target->type, lane->index};
     if (status == ODS_OK && *lane->settings->dead_letter.topic)
         status = deadletter_kafka_open(&lane->deadletter, lane->settings, &origin, error);
     if (status != ODS_OK)
         return status;
-    const struct kafka_events events = {rebalance_assigned, rebalance_revoked, lane};
+    const struct kafka_events events = {rebalance_assigned, rebalance_revoked, rebalance_committed, lane};
     return kafka_open(&lane->source, lane->settings, pipeline, lane->index, lane->wake_fd, &events,
                       error);
 }
@@ -117,7 +128,7 @@ static enum ods_status open_plugins(struct lane *lane, int *exit_code, struct er
 static enum ods_status make_batches(struct lane *lane, struct error *error)
 {
     int64_t wanted = lane->settings->batch.per_lane;
-    size_t count = (size_t) (wanted < 2 ? 2 : wanted > QUEUE_MAX - 1 ? QUEUE_MAX - 1 : wanted);
+    size_t count = (size_t) (wanted < 2 ? 2 : wanted > BATCHES_MAX ? BATCHES_MAX : wanted);
     for (size_t i = 0; i <= count; i++) {
         struct batch *batch = batch_new();
         if (!batch)

@@ -103,6 +103,7 @@ void consumer_discard_filling(struct lane *lane);
 /* rebalance.c, consumer thread */
 void rebalance_assigned(void *lane, const rd_kafka_topic_partition_list_t *partitions);
 void rebalance_revoked(void *lane, const rd_kafka_topic_partition_list_t *partitions, bool lost);
+void rebalance_committed(void *lane, const rd_kafka_topic_partition_list_t *offsets);
 void rebalance_pause(struct lane *lane, struct partition *partition);
 void rebalance_restart(struct lane *lane, struct partition *partition); /* pause and ask again */
 void rebalance_ask(struct lane *lane);    /* send the request for partitions that are ASKING */

@@ -1,20 +1,20 @@
-"""A record whose types stand in a schema topic that can't be read yet waits, and it alone."""
+"""What Kafka fails to do is done later: a record whose types stand in a schema topic that can't be
+read yet waits, and it alone; a commit to the group is repeated."""
 
 import subprocess
 
-from lib.records import INT, TEXT, Table, pipeline
+from lib.records import INT, TEXT, Table, pipeline, row
 from lib.stack import ROOT
 from test_schema_topic import ROW, Source
 
 
-def deaf(folder, topic):
-    """The environment of a daemon that gets no answer about this topic, and the file that says so."""
-    library, said = folder / "deaf_topic.so", folder / "deaf"
+def failing_kafka(folder, **settings):
+    """The environment of a daemon whose Kafka fails as tests/support/failing_kafka.c says."""
+    library = folder / "failing_kafka.so"
     subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", library,
-                    ROOT / "tests" / "support" / "deaf_topic.c", "-ldl"], check=True)
-    said.write_text(topic)
-    return {"LD_PRELOAD": str(library), "ODS_DEAF_TOPIC": str(said),
-            "ASAN_OPTIONS": "verify_asan_link_order=0"}, said
+                    ROOT / "tests" / "support" / "failing_kafka.c", "-ldl"], check=True)
+    return {"LD_PRELOAD": str(library), "ASAN_OPTIONS": "verify_asan_link_order=0",
+            **{name: str(value) for name, value in settings.items()}}
 
 
 def test_other_partitions_go_on(sink, database, kafka, prefix, tmp_path):
@@ -31,7 +31,9 @@ def test_other_partitions_go_on(sink, database, kafka, prefix, tmp_path):
         key: value for key, value in waiting.pipeline().items() if key in ("source", "defaults")}}
     sink.write(settings, database=database, kafka=True, lanes=1, batch={"max_bytes": 65536},
                kafka_properties={"max.poll.interval.ms": "4000"})
-    environment, said = deaf(tmp_path, prefix)
+    said = tmp_path / "deaf"
+    said.write_text(prefix)
+    environment = failing_kafka(tmp_path, ODS_DEAF_TOPIC=said)
     kafka.produce([waiting.statement()])
     kafka.produce([waiting.create({**ROW, "note": 'a "quoted" text\n' * 4000}),
                    waiting.create({**ROW, "id": 2, "note": "short"}),
@@ -54,4 +56,14 @@ def test_other_partitions_go_on(sink, database, kafka, prefix, tmp_path):
     daemon.await_that(lambda: database.exists("items") and database.execute(
         "select count(*) from items where total = 18446744073709551615") == [(2,)], 60, "the rows")
     assert daemon.metric("ods_sink_rebalances_total") == 1, daemon.tail()
+    daemon.stop()
+
+
+def test_a_commit_to_the_group_that_failed_is_repeated(sink, database, kafka, table, tmp_path):
+    sink.write(pipeline(table), database=database, kafka=True, lanes=1)
+    daemon = sink.daemon(env=failing_kafka(tmp_path, ODS_LOST_COMMITS=1))
+    kafka.produce([table.create(row(number)) for number in range(5)])
+    daemon.await_that(lambda: database.exists("items") and database.count("items") == 5, 60, "rows")
+    daemon.await_that(lambda: kafka.committed(f"{sink.group}.items", table.topic, 1) == [5], 60,
+                      "the group's offset")
     daemon.stop()
