@@ -37,6 +37,21 @@ void arena_reset(struct arena *arena, size_t keep_bytes);
 void *arena_alloc_slow(struct arena *arena, size_t bytes);
 char *arena_strndup(struct arena *arena, const char *text, size_t length); /* terminated */
 
+/* Where an arena stands; what is allocated from then on can be given back by itself. */
+struct arena_mark {
+    struct arena_chunk *current;
+    char *next;
+    size_t used_bytes;
+};
+
+static inline struct arena_mark arena_mark(const struct arena *arena)
+{
+    return (struct arena_mark){arena->current, arena->next, arena->used_bytes};
+}
+
+/* Everything allocated since is gone. Marks that were set later are void. */
+void arena_release(struct arena *arena, struct arena_mark mark);
+
 static inline void *arena_alloc(struct arena *arena, size_t bytes)
 {
     size_t rounded = bytes ? (bytes + 7) & ~(size_t) 7 : 8;

@@ -37,7 +37,9 @@ struct decoder_ops {
                             struct error *error);
     /* Append what batch->records[record] says to batch->changes (none, one or several), or count it
      * in batch->passed. ODS_REJECT: nothing was appended, error says why. ODS_RETRY: something it
-     * needs (a schema registry) is away. Memory comes from batch->arena. */
+     * needs (a schema registry, memory) is away: the record is put off, what was appended for it is
+     * taken back, and it is decoded again later. Never waits and does no I/O. Memory comes from
+     * batch->arena. */
     enum ods_status (*decode)(struct decoder *decoder, struct batch *batch, uint32_t record,
                               struct error *error);
     /* What a record means may depend on so many offsets below it in its partition, and on nothing

@@ -24,6 +24,10 @@ struct sink_config {
     const struct target_settings *target;     /* outlives the sink */
     const struct pipeline_settings *pipeline; /* outlives the sink */
     const char *group;                        /* consumer group, the key of stored offsets */
+    /* Called about once a second, and oftener, while a call waits for the target, which may work on
+     * one statement for hours: the lane is alive. NULL: nobody wants to know. */
+    void (*alive)(void *context);
+    void *alive_context;
 };
 
 /* What the target stores for one topic-partition. */
@@ -40,6 +44,7 @@ struct apply_result {
     uint64_t folded;  /* changes that a later one of the same key made superfluous */
     uint64_t missing; /* deletes of rows that were not there */
     uint64_t skipped; /* changes that the configuration leaves out */
+    uint64_t statements; /* no count: prepared in the target's session now */
     uint64_t columns_added, tables_created;
     uint64_t columns_changed; /* widened, made nullable, or kept aside for a new one */
     uint64_t nul_stripped;    /* values that lost a U+0000 */
@@ -76,7 +81,8 @@ struct sink_ops {
                               struct error *error);
     /* All or nothing: rows and offsets in one transaction. Connects again by itself after an
      * outage. A change that can't be applied is marked rejected, gets a struct reject with stage
-     * "apply", and the rest is applied. ODS_RETRY: call again with the same batch and result, after
+     * "apply", and the rest is applied. *result is zeroed by the caller before the first call for
+     * a batch and grows by what is committed, whatever the answer. ODS_RETRY: call again with the same batch and result, after
      * a pause; batch->patience is less when the wait is for another row, and then the batch's ranges
      * begin behind what was committed.
      * ODS_FENCED: the stored offset is not the batch's `from`; nothing was written. */
@@ -88,6 +94,9 @@ struct sink_ops {
                              void *context, struct error *error);
     /* Ask a call that runs in another thread to come back soon (shutdown). Thread-safe. */
     void (*interrupt)(struct sink *sink);
+    /* Forget an interrupt that no call has taken: it was meant for an earlier batch. Whoever
+     * interrupts says first, elsewhere, for what; look there after this and before apply(). */
+    void (*clear_interrupt)(struct sink *sink);
     void (*close)(struct sink *sink); /* NULL is fine */
 };
 

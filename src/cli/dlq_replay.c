@@ -48,7 +48,7 @@ static enum ods_status apply(struct route *route, struct error *error)
 {
     const struct apply_hooks hooks = {
         .notice = notice, .before_commit = before_commit, .context = route};
-    struct apply_result result;
+    struct apply_result result = {0};
     struct backoff backoff;
     int64_t until_us = time_monotonic_us() + route->wait_ms * 1000;
     enum ods_status status;
@@ -56,7 +56,6 @@ static enum ods_status apply(struct route *route, struct error *error)
     do {
         error_init(error);
         route->refused = false;
-        result = (struct apply_result){0};
         status = route->sink->ops->apply(route->sink, route->batch, &hooks, &result, error);
     } while (status == ODS_RETRY && backoff_sleep(&backoff, until_us));
     return route->refused ? ODS_REJECT : status;

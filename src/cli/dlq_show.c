@@ -8,6 +8,7 @@
 #include "core/base64.h"
 #include "core/text.h"
 #include "core/time.h"
+#include "core/utf8.h"
 #include "source/kafka.h"
 
 #define REASON_WORDS 9
@@ -24,13 +25,11 @@ struct kind {
 
 json_t *dlq_json(const char *text)
 {
+    size_t length = strlen(text);
     json_t *string = json_string(text);
-    char *copy = string ? NULL : strdup(text);
-    for (char *at = copy; at && *at; at++)
-        if ((unsigned char) *at >= 0x80)
-            *at = '?';
+    char *copy = string ? NULL : malloc(3 * length + 1);
     if (copy)
-        string = json_string(copy);
+        string = json_stringn(copy, utf8_copy(copy, 3 * length + 1, text, length));
     free(copy);
     return string ? string : json_null();
 }
@@ -48,10 +47,8 @@ static void first_words(char *out, const char *reason)
         words += *reason == ' ';
         out[length++] = digit ? '#' : *reason;
     }
-    while (*reason && length && ((unsigned char) out[length - 1] & 0xc0) == 0x80)
-        length--; /* not within a character */
-    if (*reason && length && (unsigned char) out[length - 1] >= 0xc0)
-        length--;
+    if (*reason)
+        length = utf8_cut(out, length);
     snprintf(out + length, sizeof "…", "%s", *reason ? "…" : "");
 }
 

@@ -90,7 +90,7 @@ static void notice(void *context, const char *text)
     fprintf(stderr, "ods-sink replay: pipeline %s: %s\n", route->pipeline->name, text);
 }
 
-static void count_batch(struct route *route, const struct apply_result *result)
+static void count_batch(struct route *route)
 {
     const struct batch *batch = route->batch;
     route->records += batch->record_count;
@@ -102,6 +102,11 @@ static void count_batch(struct route *route, const struct apply_result *result)
             route->rejected_apply++;
     for (int i = 0; i < PASS_COUNT; i++)
         route->passed[i] += batch->passed[i];
+}
+
+/* Also of a batch that was committed in part. */
+static void count_rows(struct route *route, const struct apply_result *result)
+{
     route->result.upserted += result->upserted;
     route->result.deleted += result->deleted;
     route->result.truncated += result->truncated;
@@ -122,7 +127,7 @@ static int apply(struct route *route, struct error *error)
 {
     const struct apply_hooks hooks = {
         .notice = notice, .before_commit = before_commit, .context = route};
-    struct apply_result result;
+    struct apply_result result = {0};
     struct backoff backoff;
     int64_t started_us = time_monotonic_us();
     enum ods_status status;
@@ -131,14 +136,14 @@ static int apply(struct route *route, struct error *error)
     backoff_start(&backoff, route);
     do {
         error_init(error);
-        result = (struct apply_result){0};
         status = route->sink->ops->apply(route->sink, route->batch, &hooks, &result, error);
     } while (status == ODS_RETRY && wait_more(route, &backoff, started_us));
     if (status == ODS_FENCED)
         error_prefix(error, "another writer moves the same offsets (is a daemon running with this "
                             "configuration?): ");
+    count_rows(route, &result);
     if (status == ODS_OK)
-        count_batch(route, &result);
+        count_batch(route);
     batch_reset(route->batch);
     return status == ODS_OK ? CLI_OK : route->code ? route->code : CLI_TARGET;
 }
@@ -241,7 +246,7 @@ static int take(struct route *route, const struct batch *from, struct partition 
     enum ods_status status =
         intake_add(route->batch, route->decoder, &copy, partition->chain, error);
     if (status != ODS_OK)
-        return status == ODS_RETRY ? CLI_SOURCE : CLI_INTERNAL;
+        return CLI_INTERNAL; /* memory: what a decoder learns here is in the file */
     partition->chain = partition->position = record->offset + 1;
     if (route->batch->record_count >= (uint64_t) limits->max_events ||
         batch_bytes(route->batch) >= (size_t) limits->max_bytes)
@@ -326,7 +331,9 @@ static enum ods_status open_route(struct route *route, const struct replay *repl
     const struct sink_ops *sink = target ? sink_find(target->type) : NULL;
     const struct decoder_config decoder_config = {
         .pipeline = pipeline, .notice = notice, .context = route};
-    const struct sink_config sink_config = {target, pipeline, pipeline->group_id};
+    const struct sink_config sink_config = {.target = target,
+                                            .pipeline = pipeline,
+                                            .group = pipeline->group_id};
     assignment_init(&route->assignment);
     route->wait_ms = replay->wait_ms;
     route->batch = batch_new();

@@ -51,6 +51,7 @@ struct target_settings {
     bool synchronous_commit;
     int64_t statement_timeout_ms; /* 0: none */
     int64_t lock_timeout_ms;
+    int64_t max_prepared_statements; /* of a lane */
     int64_t idle_in_transaction_timeout_ms;
     enum toast_compression toast_compression; /* of columns that the sink makes */
 };

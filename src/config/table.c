@@ -169,10 +169,18 @@ const struct setting settings_table[] = {
      .doc = "Wait for each commit to reach the target's disk. Not needed for exactness: after a "
             "crash of the target rows and offsets go back together and the records come again."},
     {SCOPE_TARGET, "statement_timeout_ms", SETTING_MS, AT(target_settings, statement_timeout_ms),
-     "0", .min = 0, .max = INT32_MAX, .doc = "PostgreSQL's statement_timeout. 0: none."},
+     "0", .min = 0, .max = INT32_MAX,
+     .doc = "PostgreSQL's statement_timeout, for all but the statements that make and change tables: "
+            "one that rewrites a large table takes its time. 0: none."},
     {SCOPE_TARGET, "lock_timeout_ms", SETTING_MS, AT(target_settings, lock_timeout_ms), "10000",
      .min = 0, .max = INT32_MAX,
      .doc = "PostgreSQL's lock_timeout; a batch that runs into it is tried again. 0: none."},
+    {SCOPE_TARGET, "max_prepared_statements", SETTING_INT,
+     AT(target_settings, max_prepared_statements), "500", .min = 0, .max = 100000,
+     .doc = "How many statements a lane keeps prepared in its session of the target: one for each "
+            "table, kind of change and set of columns that changes carry. The one that was used "
+            "longest ago makes room. The metric `prepared_statements` shows how many there are; each "
+            "takes some tens of KB of the server's memory. 0: none are prepared."},
     {SCOPE_TARGET, "idle_in_transaction_timeout_ms", SETTING_MS,
      AT(target_settings, idle_in_transaction_timeout_ms), "30000", .min = 0, .max = INT32_MAX,
      .doc = "PostgreSQL's idle_in_transaction_session_timeout: how long a process that stands still "

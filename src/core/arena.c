@@ -64,6 +64,34 @@ void arena_reset(struct arena *arena, size_t keep_bytes)
     }
 }
 
+/* Oversized chunks go: tried again in another order, they would pile up. */
+static void free_giants(struct arena *arena, struct arena_chunk **link)
+{
+    while (*link) {
+        struct arena_chunk *chunk = *link;
+        if (chunk->bytes <= CHUNK_BYTES) {
+            link = &chunk->next;
+            continue;
+        }
+        *link = chunk->next;
+        arena->reserved_bytes -= chunk->bytes;
+        free(chunk);
+    }
+}
+
+void arena_release(struct arena *arena, struct arena_mark mark)
+{
+    if (arena->used_bytes == mark.used_bytes)
+        return;
+    free_giants(arena, mark.current ? &mark.current->next : &arena->first);
+    arena->used_bytes = mark.used_bytes;
+    arena->current = mark.current;
+    arena->next = mark.next;
+    arena->end = mark.current ? chunk_start(mark.current) + mark.current->bytes : NULL;
+    if (!mark.current && arena->first)
+        arena_enter(arena, arena->first);
+}
+
 void *arena_alloc_slow(struct arena *arena, size_t bytes)
 {
     if (bytes > SIZE_MAX - 64)

@@ -12,11 +12,12 @@ struct block {
 
 void *blocks_alloc(struct blocks *blocks, size_t bytes)
 {
-    if (bytes > SIZE_MAX / 2)
+    struct block *block =
+        bytes > SIZE_MAX / 2 ? NULL : calloc(1, sizeof *block + bytes);
+    if (!block) {
+        blocks->failed = true;
         return NULL;
-    struct block *block = calloc(1, sizeof *block + bytes);
-    if (!block)
-        return NULL;
+    }
     block->next = blocks->first;
     blocks->first = block;
     blocks->bytes += sizeof *block + bytes;

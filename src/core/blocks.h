@@ -3,12 +3,14 @@
 #ifndef BLOCKS_H
 #define BLOCKS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct block;
 struct blocks {
     struct block *first;
     size_t bytes; /* handed out */
+    bool failed;  /* memory ran out since the owner last said false */
 };
 
 void *blocks_alloc(struct blocks *blocks, size_t bytes); /* zeroed; NULL when memory is out */

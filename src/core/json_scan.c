@@ -1,5 +1,6 @@
 /* The JSON scanner: strings sixteen bytes at a time where the machine can, everything checked. */
 #include "core/json_scan.h"
+#include "core/utf8.h"
 
 #include <string.h>
 

@@ -159,8 +159,6 @@ static inline bool json_same(const char *a, const char *b, size_t length)
 /* What stands at the cursor, for a message: it is no object. */
 const char *json_found(const struct json_scan *scan);
 
-bool utf8_valid(const char *text, size_t length);
-
 static inline bool slice_is(struct slice slice, const char *text, size_t length)
 {
     return slice.length == length && __builtin_memcmp(slice.bytes, text, length) == 0;

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "core/buffer.h"
+#include "core/utf8.h"
 
 static atomic_int current_level = LOG_INFO;
 static atomic_int current_format = LOG_TEXT;
@@ -29,14 +30,18 @@ bool log_enabled(enum log_level level)
 
 static void put_json(struct buffer *line, const char *text)
 {
+    size_t length = strlen(text), count;
     buffer_puts(line, "\"");
-    for (const unsigned char *at = (const unsigned char *) text; *at; at++) {
-        if (*at == '"' || *at == '\\')
-            buffer_printf(line, "\\%c", *at);
-        else if (*at < 0x20)
-            buffer_printf(line, "\\u%04x", *at);
+    for (; length; text += count, length -= count) {
+        const unsigned char first = (unsigned char) *text;
+        bool good;
+        count = utf8_next(text, length, &good);
+        if (first == '"' || first == '\\')
+            buffer_printf(line, "\\%c", first);
+        else if (first < 0x20)
+            buffer_printf(line, "\\u%04x", first);
         else
-            buffer_add(line, at, 1);
+            buffer_add(line, good ? text : UTF8_REPLACEMENT, good ? count : 3);
     }
     buffer_puts(line, "\"");
 }
@@ -44,8 +49,16 @@ static void put_json(struct buffer *line, const char *text)
 /* A control character in what a message quotes must not break the line or the terminal. */
 static void put_text(struct buffer *line, const char *text)
 {
-    for (const unsigned char *at = (const unsigned char *) text; *at; at++)
-        buffer_add(line, *at < 0x20 || *at == 0x7f ? (const unsigned char *) " " : at, 1);
+    size_t length = strlen(text), count;
+    for (; length; text += count, length -= count) {
+        const unsigned char first = (unsigned char) *text;
+        bool good;
+        count = utf8_next(text, length, &good);
+        if (first < 0x20 || first == 0x7f)
+            buffer_puts(line, " ");
+        else
+            buffer_add(line, good ? text : UTF8_REPLACEMENT, good ? count : 3);
+    }
 }
 
 static void put_time(struct buffer *line)

@@ -12,7 +12,8 @@
 
 #include <ods/batch.h>
 
-#define QUEUE_MAX 16
+#define BATCHES_MAX 16               /* of a lane: batch.per_lane */
+#define QUEUE_MAX   (BATCHES_MAX + 1) /* and its request */
 
 struct queue;
 

@@ -408,7 +408,7 @@ static bool take_version(struct source_schema *store, const struct column_format
     if (!table)
         return false;
     struct source_version *version = read_version(store, format, columns, table->latest, from_us);
-    if (!version)
+    if (!version || store->blocks.failed)
         return false;
     /* A connector that starts again tells its tables again. */
     if (!same_version(table->latest, version))
@@ -462,10 +462,22 @@ static bool is_of_mysql(yyjson_val *payload)
     return !connector || strcmp(connector, "mysql") == 0 || strcmp(connector, "mariadb") == 0;
 }
 
+/* Of what could not be taken: the record's fault, or want of memory, after which it may be learned
+ * again. */
+static enum ods_status cant_learn(const struct source_schema *store, const char *part,
+                                  struct error *error)
+{
+    if (store->blocks.failed)
+        return error_set(error, ODS_RETRY, "out of memory for a schema change");
+    return error_set(error, ODS_REJECT, "a schema change whose %s can't be read", part);
+}
+
 enum ods_status source_schema_learn(struct source_schema *store, const char *value, size_t length,
                                     unsigned *tables, struct error *error)
 {
-    yyjson_doc *document = value ? yyjson_read(value, length, 0) : NULL;
+    yyjson_read_err problem = {0};
+    yyjson_doc *document =
+        value ? yyjson_read_opts((char *) (uintptr_t) value, length, 0, NULL, &problem) : NULL;
     yyjson_val *payload = yyjson_doc_get_root(document), *change;
     if (yyjson_obj_get(payload, "payload"))
         payload = yyjson_obj_get(payload, "payload");
@@ -473,7 +485,9 @@ enum ods_status source_schema_learn(struct source_schema *store, const char *val
     enum ods_status status = ODS_OK;
     unsigned count = 0;
     size_t index, max;
-    if (!document)
+    if (problem.code == YYJSON_READ_ERROR_MEMORY_ALLOCATION)
+        status = error_set(error, ODS_RETRY, "out of memory for a schema change");
+    else if (!document)
         status = error_set(error, ODS_REJECT, "a schema change that is not JSON");
     else if (!is_of_mysql(payload))
         status = error_set(error, ODS_REJECT,
@@ -481,20 +495,18 @@ enum ods_status source_schema_learn(struct source_schema *store, const char *val
                            "source.schema_topic does not understand its types");
     if (status == ODS_OK) {
         pthread_rwlock_wrlock(&store->lock);
+        store->blocks.failed = false;
         if (store->blocks.bytes > BYTES_MAX)
             status =
                 error_set(error, ODS_REJECT, "more schema changes than memory is set aside for");
         yyjson_arr_foreach(changes, index, max, change)
         {
             if (status == ODS_OK && !take_table(store, change, time_of(payload)))
-                status =
-                    error_set(error, ODS_REJECT,
-                              "a schema change whose tableChanges can't be read, or no memory");
+                status = cant_learn(store, "tableChanges", error);
             count += status == ODS_OK;
         }
         if (status == ODS_OK && !changes && !take_maxwell(store, payload, &count))
-            status = error_set(error, ODS_REJECT,
-                               "a schema change whose def can't be read, or no memory");
+            status = cant_learn(store, "def", error);
         pthread_rwlock_unlock(&store->lock);
     }
     if (tables)

@@ -29,6 +29,7 @@ struct source_schema *source_schema_new(const char *datetime_unit, const char *t
 void source_schema_free(struct source_schema *store); /* NULL is fine */
 
 /* Take what a record of the topic says. ODS_REJECT: it can't be read, and nothing was taken.
+ * ODS_RETRY: want of memory; it may be learned again.
  * *tables: how many tables it tells of (NULL is fine). */
 enum ods_status source_schema_learn(struct source_schema *store, const char *value, size_t length,
                                     unsigned *tables, struct error *error);

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/utf8.h"
+
 void error_init(struct error *error)
 {
     if (!error)
@@ -25,13 +27,24 @@ static void flatten(char *text)
         text[--length] = '\0';
 }
 
+/* Formatted text that may have been cut, or quotes what is no UTF-8. */
+static void format_text(char *text, size_t size, const char *format, va_list arguments)
+{
+    int written = vsnprintf(text, size, format, arguments);
+    if (written < 0)
+        *text = '\0';
+    else if ((size_t) written >= size)
+        text[utf8_cut(text, size - 1)] = '\0';
+    utf8_mend(text, size);
+}
+
 enum ods_status error_set(struct error *error, enum ods_status status, const char *format, ...)
 {
     if (!error)
         return status;
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(error->text, sizeof error->text, format, arguments);
+    format_text(error->text, sizeof error->text, format, arguments);
     va_end(arguments);
     flatten(error->text);
     return status;
@@ -49,14 +62,12 @@ void error_prefix(struct error *error, const char *format, ...)
     char prefix[ERROR_TEXT_BYTES];
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(prefix, sizeof prefix, format, arguments);
+    format_text(prefix, sizeof prefix, format, arguments);
     va_end(arguments);
     size_t length = strlen(prefix), room = sizeof error->text - 1;
-    if (length > room)
-        length = room;
     size_t kept = strlen(error->text);
     if (kept > room - length)
-        kept = room - length;
+        kept = utf8_cut(error->text, room - length);
     memmove(error->text + length, error->text, kept);
     memcpy(error->text, prefix, length);
     error->text[length + kept] = '\0';

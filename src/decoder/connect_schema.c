@@ -87,7 +87,7 @@ struct parse {
 
 static enum ods_status no_memory(struct parse *parse)
 {
-    return error_set(parse->error, ODS_FATAL, "out of memory while reading a record's schema");
+    return error_set(parse->error, ODS_RETRY, "out of memory while reading a record's schema");
 }
 
 static const char *text_member(yyjson_val *object, const char *name)

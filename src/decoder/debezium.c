@@ -15,7 +15,7 @@
 
 enum ods_status no_memory(struct reading *reading)
 {
-    return error_set(reading->error, ODS_FATAL, "out of memory while decoding a record");
+    return error_set(reading->error, ODS_RETRY, "out of memory while decoding a record");
 }
 
 enum ods_status scan_error(struct reading *reading, const struct json_scan *scan, const char *part)

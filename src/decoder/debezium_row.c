@@ -282,7 +282,7 @@ static enum ods_status read_unforeseen(struct reading *reading, struct json_scan
     char names[160];
     enum source_shape shape = reading->self->shape;
     if (!survey(reading, *scan, &members, names, sizeof names))
-        return scan->out_of_memory ? ODS_FATAL : ODS_REJECT;
+        return scan->out_of_memory ? ODS_RETRY : ODS_REJECT;
     if (shape != SHAPE_ENVELOPE && members & MEMBER_META) {
         reading->topic->untyped = UNTYPED_ROW;
         return read_untyped_flat(reading, scan);

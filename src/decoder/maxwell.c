@@ -41,7 +41,7 @@ static int64_t sequence_of(const struct message *message)
 
 enum ods_status maxwell_no_memory(struct maxwell_reading *reading)
 {
-    return error_set(reading->error, ODS_FATAL, "out of memory while decoding a record");
+    return error_set(reading->error, ODS_RETRY, "out of memory while decoding a record");
 }
 
 static enum ods_status scan_error(struct maxwell_reading *reading, const struct json_scan *scan)

@@ -27,6 +27,7 @@
 #define FOLLOW_US    INT64_C(300000)
 #define TURN_WAIT_MS INT64_C(10) /* for join_in_turn() */
 #define STARVED_US   INT64_C(1000000)
+#define PUT_OFF_US   INT64_C(1000000) /* before a record is decoded again */
 
 static void push_filling(struct lane *lane)
 {
@@ -46,8 +47,11 @@ static void push_filling(struct lane *lane)
     queue_push(lane->queue, batch);
 }
 
+/* One without records is not: it would be waited for, and Kafka not listened to. */
 static bool is_full(const struct lane *lane, const struct batch *batch)
 {
+    if (!batch->range_count)
+        return false;
     return batch->record_count >= (uint64_t) atomic_load(&lane->limits->max_events) ||
            batch_bytes(batch) >= (uint64_t) atomic_load(&lane->limits->max_bytes);
 }
@@ -193,15 +197,21 @@ static void take_event(struct lane *lane, const rd_kafka_message_t *message)
     }
 }
 
-/* Something that the decoder needs is away: the record is read again later. */
-static void put_off(struct lane *lane, struct partition *partition, const struct error *error)
+/* Something that the decoder needs is away: the record is read again later, and with it what
+ * follows it in its partition. The others go on, and the lane stays in its group. */
+static void put_off(struct lane *lane, struct partition *partition, int64_t offset,
+                    const struct error *error)
 {
-    if (lane->decode_failures++ % 64 == 0)
-        log_event(LOG_WARN, LANE_FIELDS(lane), "waiting: %s", error->text);
+    uint64_t held_back;
+    if (rare_due(&lane->putting_off, &held_back))
+        log_event(LOG_WARN, LANE_FIELDS(lane), "topic %s partition %d waits at offset %lld: %s",
+                  partition->topic, (int) partition->number, (long long) offset,
+                  error->text);
     lane_note_error(lane, error->text);
+    atomic_fetch_add(&lane->metrics.put_off, 1);
     rebalance_pause(lane, partition);
     partition->state = PARTITION_SEEKING;
-    partition->not_before_us = time_monotonic_us() + 1000000;
+    partition->not_before_us = time_monotonic_us() + PUT_OFF_US;
 }
 
 /* A record below the position is applied already; the decoder may learn from it what the next ones
@@ -248,7 +258,7 @@ static bool take_record(struct lane *lane, rd_kafka_message_t *message)
         partition->chain = partition->position = message->offset + 1;
         return true;
     case ODS_RETRY:
-        put_off(lane, partition, &error);
+        put_off(lane, partition, record.offset, &error);
         return false;
     default:
         lane_fail(lane, CLI_INTERNAL, &error);
@@ -357,6 +367,7 @@ static void tick(struct lane *lane)
     if (now_us < lane->next_tick_us)
         return;
     lane->next_tick_us = now_us + TICK_US;
+    kafka_take_commits(lane->source);
     if (now_us >= lane->next_commit_us) {
         lane->next_commit_us = now_us + COMMIT_US;
         rebalance_commit(lane, 0);

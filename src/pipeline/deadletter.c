@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/utf8.h"
 #include "source/kafka_conf.h"
 
 #define POLL_MS  50
@@ -61,7 +62,7 @@ static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void 
 static void on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
 {
     struct kafka_deadletter *deadletter = opaque;
-    snprintf(deadletter->trouble, sizeof deadletter->trouble, "%s", reason);
+    utf8_copy(deadletter->trouble, sizeof deadletter->trouble, reason, strlen(reason));
 }
 
 static enum ods_status start_producer(struct kafka_deadletter *deadletter, struct error *error)
@@ -239,6 +240,12 @@ static void kafka_interrupt(struct deadletter *base)
     atomic_store(&deadletter->interrupted, true);
 }
 
+static void kafka_clear_interrupt(struct deadletter *base)
+{
+    struct kafka_deadletter *deadletter = (struct kafka_deadletter *) base;
+    atomic_store(&deadletter->interrupted, false);
+}
+
 static void kafka_close_producer(struct deadletter *base)
 {
     struct kafka_deadletter *deadletter = (struct kafka_deadletter *) base;
@@ -249,6 +256,7 @@ static void kafka_close_producer(struct deadletter *base)
 static const struct deadletter_ops kafka_ops = {
     .deliver = kafka_deliver,
     .interrupt = kafka_interrupt,
+    .clear_interrupt = kafka_clear_interrupt,
     .close = kafka_close_producer,
 };
 

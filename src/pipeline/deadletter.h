@@ -22,6 +22,7 @@ struct deadletter_ops {
                                struct error *error);
     /* Ask a deliver() in another thread to come back soon. Thread-safe. */
     void (*interrupt)(struct deadletter *deadletter);
+    void (*clear_interrupt)(struct deadletter *deadletter); /* as a sink's */
     void (*close)(struct deadletter *deadletter);
 };
 

@@ -9,7 +9,7 @@
 
 #include "core/base64.h"
 #include "core/buffer.h"
-#include "core/json_scan.h"
+#include "core/utf8.h"
 #include "pipeline/deadletter.h"
 
 struct file_deadletter {
@@ -131,6 +131,7 @@ static void file_close(struct deadletter *base)
 static const struct deadletter_ops file_ops = {
     .deliver = file_deliver,
     .interrupt = file_interrupt,
+    .clear_interrupt = file_interrupt,
     .close = file_close,
 };
 

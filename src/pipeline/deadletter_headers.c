@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/utf8.h"
 #include "pipeline/deadletter.h"
 
 struct writer {
@@ -55,6 +56,7 @@ static void add_table(const struct writer *writer, const struct batch *batch,
                       const struct reject *reject)
 {
     char table[512];
+    int written;
     if (reject->error.index >= batch->change_count)
         return;
     const struct change *change = &batch->changes[reject->error.index];
@@ -62,7 +64,9 @@ static void add_table(const struct writer *writer, const struct batch *batch,
     if (change->record != reject->record || !shape)
         return;
     const char *schema = *shape->schema ? shape->schema : shape->database;
-    snprintf(table, sizeof table, "%s%s%s", schema, *schema ? "." : "", shape->table);
+    written = snprintf(table, sizeof table, "%s%s%s", schema, *schema ? "." : "", shape->table);
+    if (written >= (int) sizeof table)
+        table[utf8_cut(table, sizeof table - 1)] = '\0';
     add_text(writer, "ods.table", table);
 }
 

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "core/log.h"
 #include "core/time.h"
@@ -33,13 +34,28 @@ struct follower {
 
 #define FIELDS(follower) ((const char *const[]){"pipeline", (follower)->pipeline->name, NULL})
 
+/* Want of memory: what a statement said must not be passed over. False: it is time to end. */
+static bool stay(struct follower *follower, const struct error *error)
+{
+    uint64_t held_back;
+    if (rare_due(&follower->rare, &held_back))
+        log_event(LOG_WARN, FIELDS(follower), "schema topic %s: %s; trying again",
+                  follower->pipeline->source.schema_topic, error->text);
+    usleep(POLL_MS * 1000);
+    return !atomic_load(&follower->stop);
+}
+
 static void learn(struct follower *follower, const rd_kafka_message_t *message)
 {
     struct error error;
     unsigned tables = 0;
-    error_init(&error);
-    if (source_schema_learn(follower->schema, message->payload, message->len, &tables, &error) !=
-        ODS_OK)
+    enum ods_status status;
+    do {
+        error_init(&error);
+        status = source_schema_learn(follower->schema, message->payload, message->len, &tables,
+                                     &error);
+    } while (status == ODS_RETRY && stay(follower, &error));
+    if (status != ODS_OK)
         log_event(LOG_WARN, FIELDS(follower), "topic %s partition %d offset %lld: %s",
                   follower->pipeline->source.schema_topic, (int) message->partition,
                   (long long) message->offset, error.text);

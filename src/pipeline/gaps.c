@@ -17,6 +17,7 @@
 
 #include "core/log.h"
 #include "core/time.h"
+#include "core/utf8.h"
 
 #define CLOCK_SKEW_US INT64_C(60000000) /* by which producers' and target's clocks may differ */
 #define LATER_US      INT64_C(500000)
@@ -34,7 +35,7 @@ static void decide(struct lane *lane, struct partition *partition, const char *p
                  "kafka.%s can have it done by itself",
                  partition->topic, (int) partition->number, setting);
         size_t length = strlen(error->text), room = sizeof error->text - length;
-        snprintf(error->text + length, room, "%s", advice);
+        utf8_copy(error->text + length, room, advice, strlen(advice));
         lane_fail(lane, CLI_SOURCE, error);
         return;
     }

@@ -13,6 +13,7 @@
 
 #include "core/buffer.h"
 #include "core/time.h"
+#include "core/utf8.h"
 #include "pipeline/lane.h"
 
 struct http {
@@ -98,6 +99,17 @@ static json_t *known(int64_t number)
     return number < 0 ? json_null() : json_integer(number);
 }
 
+/* jansson takes nothing but UTF-8; names from the configuration may be something else. */
+static json_t *text_of(const char *text)
+{
+    size_t length = strlen(text);
+    char *copy = malloc(3 * length + 1);
+    json_t *string =
+        copy ? json_stringn(copy, utf8_copy(copy, 3 * length + 1, text, length)) : NULL;
+    free(copy);
+    return string ? string : json_null();
+}
+
 static json_t *describe_partitions(struct lane *lane)
 {
     size_t count;
@@ -107,8 +119,8 @@ static json_t *describe_partitions(struct lane *lane)
         int64_t lag = partition->high < 0 || partition->applied < 0 ? -1
                       : partition->high < partition->applied        ? 0
                                                              : partition->high - partition->applied;
-        json_array_append_new(list, json_pack("{s:s, s:i, s:s, s:o, s:o, s:o, s:o}", "topic",
-                                              partition->topic, "partition",
+        json_array_append_new(list, json_pack("{s:o, s:i, s:s, s:o, s:o, s:o, s:o}", "topic",
+                                              text_of(partition->topic), "partition",
                                               (int) partition->number, "state", partition->state,
                                               "applied", known(partition->applied), "position",
                                               known(partition->position), "end",
@@ -128,8 +140,9 @@ static json_t *describe_lane(struct lane *lane)
     uint64_t rejected =
         atomic_load(&metrics->rejects_decode) + atomic_load(&metrics->rejects_apply);
     return json_pack(
-        "{s:s, s:s, s:s, s:I, s:s, s:b, s:b, s:b, s:b, s:I, s:I, s:I, s:o, s:o, s:o, s:o}", "pipeline",
-        status.pipeline, "group", status.group, "target", status.target, "lane",
+        "{s:o, s:o, s:o, s:I, s:s, s:b, s:b, s:b, s:b, s:I, s:I, s:I, s:o, s:o, s:o, s:o}", "pipeline",
+        text_of(status.pipeline), "group", text_of(status.group), "target",
+        text_of(status.target), "lane",
         (json_int_t) status.index, "state", status.stuck ? "stuck" : lane_state_name(status.state),
         "joined", status.joined, "kafka_reachable", !status.kafka_away, "target_reachable",
         status.target_ready, "dead_letters_reachable", status.letters_ready, "records", (json_int_t) atomic_load(&metrics->records), "changes",
@@ -137,7 +150,7 @@ static json_t *describe_lane(struct lane *lane)
         "last_change_at",
         source_us == INT64_MIN ? json_null() : json_real((double) source_us / 1e6),
         "last_commit_at", applied_us ? json_real((double) applied_us / 1e6) : json_null(),
-        "last_error", *status.last_error ? json_string(status.last_error) : json_null(),
+        "last_error", *status.last_error ? text_of(status.last_error) : json_null(),
         "partitions", describe_partitions(lane));
 }
 

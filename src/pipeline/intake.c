@@ -1,29 +1,66 @@
 /* Decode a record into a batch. Entered by whoever fills the batch. */
 #include "pipeline/intake.h"
 
+#include <string.h>
+
 #include "core/time.h"
+
+/* What a batch held before a record. */
+struct before {
+    uint32_t records, changes, rejects;
+    size_t payload_bytes;
+    uint64_t passed[PASS_COUNT];
+    struct arena_mark arena;
+};
 
 static enum ods_status out_of_memory(struct error *error, const struct record *record)
 {
-    return error_set(error, ODS_FATAL, "out of memory for topic %s partition %d offset %lld",
+    return error_set(error, ODS_RETRY, "out of memory for topic %s partition %d offset %lld",
                      record->topic, (int) record->partition, (long long) record->offset);
+}
+
+static struct before look(const struct batch *batch)
+{
+    struct before before = {.records = batch->record_count,
+                            .changes = batch->change_count,
+                            .rejects = batch->reject_count,
+                            .payload_bytes = batch->payload_bytes,
+                            .arena = arena_mark(&batch->arena)};
+    memcpy(before.passed, batch->passed, sizeof before.passed);
+    return before;
+}
+
+/* What the decoder said of the record goes. */
+static void forget_changes(struct batch *batch, const struct before *before)
+{
+    batch->change_count = before->changes;
+    memcpy(batch->passed, before->passed, sizeof before->passed);
+    arena_release(&batch->arena, before->arena);
+}
+
+/* The caller keeps the record: its owner must not be released with the batch. */
+static void forget_record(struct batch *batch, const struct before *before)
+{
+    forget_changes(batch, before);
+    batch->record_count = before->records;
+    batch->reject_count = before->rejects;
+    batch->payload_bytes = before->payload_bytes;
 }
 
 enum ods_status intake_add(struct batch *batch, struct decoder *decoder,
                            const struct record *record, int64_t from, struct error *error)
 {
-    uint32_t index = batch->record_count, changes = batch->change_count;
-    uint32_t rejects = batch->reject_count;
-    size_t bytes = record->key_length + record->value_length;
+    const struct before before = look(batch);
+    uint32_t index = before.records;
     struct record *slot = batch_add_record(batch);
     if (!slot)
         return out_of_memory(error, record);
     *slot = *record;
-    batch->payload_bytes += bytes;
+    batch->payload_bytes += record->key_length + record->value_length;
 
     enum ods_status status = decoder->ops->decode(decoder, batch, index, error);
     if (status == ODS_REJECT) {
-        batch->change_count = changes;
+        forget_changes(batch, &before);
         status =
             batch_add_reject(batch, index, "decode", error) ? ODS_OK : out_of_memory(error, record);
     }
@@ -35,10 +72,6 @@ enum ods_status intake_add(struct batch *batch, struct decoder *decoder,
             batch->opened_us = time_monotonic_us();
         return ODS_OK;
     }
-    /* The caller keeps the record: its owner must not be released with the batch. */
-    batch->record_count = index;
-    batch->change_count = changes;
-    batch->reject_count = rejects;
-    batch->payload_bytes -= bytes;
+    forget_record(batch, &before);
     return status;
 }

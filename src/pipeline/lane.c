@@ -11,10 +11,12 @@
 #include "core/exit.h"
 #include "core/log.h"
 #include "core/time.h"
+#include "core/utf8.h"
 #include "pipeline/lane_room.h"
 
-/* Without a sign of life for so long a thread is stuck. Waiting for an outage is a sign of life;
- * one statement of the target may take long. */
+/* Without a sign of life for so long a thread is stuck. Waiting for an outage is a sign of life, and
+ * so is waiting for a statement of the target, which may take hours: an alter that rewrites a table
+ * must not be ended and begun again for ever. */
 #define CONSUMER_STUCK_US INT64_C(60000000)
 #define WRITER_STUCK_US   INT64_C(600000000)
 
@@ -47,7 +49,7 @@ void lane_wake_writer(struct lane *lane)
 void lane_note_error(struct lane *lane, const char *text)
 {
     pthread_mutex_lock(&lane->mutex);
-    snprintf(lane->last_error, sizeof lane->last_error, "%s", text);
+    utf8_copy(lane->last_error, sizeof lane->last_error, text, strlen(text));
     pthread_mutex_unlock(&lane->mutex);
 }
 
@@ -58,7 +60,7 @@ void lane_fail(struct lane *lane, int exit_code, const struct error *error)
     if (first) {
         lane->exit_code = exit_code;
         lane->failure = *error;
-        snprintf(lane->last_error, sizeof lane->last_error, "%s", error->text);
+        utf8_copy(lane->last_error, sizeof lane->last_error, error->text, strlen(error->text));
     }
     atomic_store(&lane->failed, true);
     pthread_cond_broadcast(&lane->pause);
@@ -79,6 +81,12 @@ static void decoder_notice(void *context, const char *text)
 {
     const struct lane *lane = context;
     log_event(LOG_WARN, LANE_FIELDS(lane), "%s", text);
+}
+
+static void writer_is_alive(void *context)
+{
+    struct lane *lane = context;
+    atomic_store_explicit(&lane->writer_beat_us, time_monotonic_us(), memory_order_relaxed);
 }
 
 static enum ods_status open_plugins(struct lane *lane, int *exit_code, struct error *error)
@@ -109,14 +117,18 @@ static enum ods_status open_plugins(struct lane *lane, int *exit_code, struct er
     status = decoder->open(&lane->decoder, &decoder_config, error);
     if (status != ODS_OK)
         return status;
-    struct sink_config sink_config = {lane->target, pipeline, pipeline->group_id};
+    struct sink_config sink_config = {.target = lane->target,
+                                      .pipeline = pipeline,
+                                      .group = pipeline->group_id,
+                                      .alive = writer_is_alive,
+                                      .alive_context = lane};
     status = sink->open(&lane->sink, &sink_config, error);
     const struct deadletter_origin origin = {pipeline, lane->target->type, lane->index};
     if (status == ODS_OK && *lane->settings->dead_letter.topic)
         status = deadletter_kafka_open(&lane->deadletter, lane->settings, &origin, error);
     if (status != ODS_OK)
         return status;
-    const struct kafka_events events = {rebalance_assigned, rebalance_revoked, lane};
+    const struct kafka_events events = {rebalance_assigned, rebalance_revoked, rebalance_committed, lane};
     return kafka_open(&lane->source, lane->settings, pipeline, lane->index, lane->wake_fd, &events,
                       error);
 }
@@ -125,7 +137,7 @@ static enum ods_status open_plugins(struct lane *lane, int *exit_code, struct er
 static enum ods_status make_batches(struct lane *lane, struct error *error)
 {
     int64_t wanted = lane->settings->batch.per_lane;
-    size_t count = (size_t) (wanted < 2 ? 2 : wanted > QUEUE_MAX - 1 ? QUEUE_MAX - 1 : wanted);
+    size_t count = (size_t) (wanted < 2 ? 2 : wanted > BATCHES_MAX ? BATCHES_MAX : wanted);
     for (size_t i = 0; i <= count; i++) {
         struct batch *batch = batch_new();
         if (!batch)

@@ -51,7 +51,7 @@ struct lane {
     int64_t starved_us; /* since when no batch is free, 0: one is */
     int64_t next_tick_us, next_commit_us;
     int64_t join_at_us; /* 0: has been done */
-    unsigned decode_failures;
+    struct rare putting_off;
 
     /* The request's: the consumer's unless request_out. */
     struct position *asked;
@@ -103,6 +103,7 @@ void consumer_discard_filling(struct lane *lane);
 /* rebalance.c, consumer thread */
 void rebalance_assigned(void *lane, const rd_kafka_topic_partition_list_t *partitions);
 void rebalance_revoked(void *lane, const rd_kafka_topic_partition_list_t *partitions, bool lost);
+void rebalance_committed(void *lane, const rd_kafka_topic_partition_list_t *offsets);
 void rebalance_pause(struct lane *lane, struct partition *partition);
 void rebalance_restart(struct lane *lane, struct partition *partition); /* pause and ask again */
 void rebalance_ask(struct lane *lane);    /* send the request for partitions that are ASKING */

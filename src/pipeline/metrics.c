@@ -66,16 +66,9 @@ static void note_latency(struct metrics *metrics, const struct batch *batch)
         histogram_add(&metrics->latency_seconds, &histogram_seconds, now_us - oldest_us);
 }
 
-void metrics_applied(struct metrics *metrics, const struct batch *batch,
-                     const struct apply_result *result, int64_t took_us)
+void metrics_rows(struct metrics *metrics, const struct apply_result *result)
 {
-    uint64_t decode = 0;
-    for (uint32_t i = 0; i < batch->reject_count; i++)
-        decode += strcmp(batch->rejects[i].stage, "decode") == 0;
-    add(&metrics->batches, 1);
-    add(&metrics->records, batch->record_count);
-    add(&metrics->bytes, batch->payload_bytes);
-    add(&metrics->changes, batch->change_count);
+    atomic_store(&metrics->statements, result->statements);
     add(&metrics->upserted, result->upserted);
     add(&metrics->deleted, result->deleted);
     add(&metrics->truncated, result->truncated);
@@ -90,6 +83,17 @@ void metrics_applied(struct metrics *metrics, const struct batch *batch,
     add(&metrics->values_rounded, result->values_rounded);
     add(&metrics->zero_dates, result->zero_dates);
     add(&metrics->outdated, result->outdated);
+}
+
+void metrics_applied(struct metrics *metrics, const struct batch *batch, int64_t took_us)
+{
+    uint64_t decode = 0;
+    for (uint32_t i = 0; i < batch->reject_count; i++)
+        decode += strcmp(batch->rejects[i].stage, "decode") == 0;
+    add(&metrics->batches, 1);
+    add(&metrics->records, batch->record_count);
+    add(&metrics->bytes, batch->payload_bytes);
+    add(&metrics->changes, batch->change_count);
     add(&metrics->rejects_decode, decode);
     add(&metrics->rejects_apply, batch->reject_count - decode);
     for (int i = 0; i < PASS_COUNT; i++)
@@ -155,6 +159,10 @@ static const struct counter_row counter_rows[] = {
         "Attempts that met an outage, or a row whose partner (by a unique or foreign key) has yet "
         "to come",
         retries),
+    ROW("records_put_off_total", "",
+        "Times that a record was put off, since the schema topic could not be read yet or memory "
+        "was out",
+        put_off),
     ROW("offset_gaps_total", "",
         "Times that a partition went on elsewhere, since Kafka had no record at the next offset or "
         "the topic was made anew",
@@ -258,6 +266,19 @@ static void write_states(struct buffer *out, size_t count, const struct lane_sta
     }
 }
 
+static void write_statements(struct buffer *out, struct lane *const *lanes, size_t count,
+                             const struct lane_status *statuses)
+{
+    write_head(out, "prepared_statements", "gauge",
+               "Statements that the lane keeps prepared in its session of the target");
+    for (size_t i = 0; i < count; i++) {
+        buffer_puts(out, "ods_sink_prepared_statements{");
+        write_labels(out, &statuses[i]);
+        buffer_printf(out, "} %" PRIu64 "\n",
+                      (uint64_t) atomic_load(&lane_metrics(lanes[i])->statements));
+    }
+}
+
 static void write_times(struct buffer *out, struct lane *const *lanes, size_t count,
                         const struct lane_status *statuses)
 {
@@ -354,6 +375,7 @@ void metrics_write(struct buffer *out, struct lane *const *lanes, size_t count)
                     &histogram_seconds, offsetof(struct metrics, latency_seconds), lanes, count,
                     statuses);
     write_states(out, count, statuses);
+    write_statements(out, lanes, count, statuses);
     write_times(out, lanes, count, statuses);
     write_partitions(out, lanes, count, statuses);
     write_process(out);

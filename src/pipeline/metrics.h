@@ -34,16 +34,18 @@ struct metrics {
     atomic_uint_fast64_t nul_stripped, values_lost, values_rounded, zero_dates, outdated;
     atomic_uint_fast64_t rejects_decode, rejects_apply;
     atomic_uint_fast64_t passed[PASS_COUNT];
-    atomic_uint_fast64_t retries, fenced, abandoned, rebalances, offset_gaps;
+    atomic_uint_fast64_t retries, put_off, fenced, abandoned, rebalances, offset_gaps;
+    atomic_uint_fast64_t statements; /* prepared in the target's session now */
     atomic_int_fast64_t source_us;  /* source's time of the newest change applied, or INT64_MIN */
     atomic_int_fast64_t applied_us; /* wall clock of the last commit, or 0 */
     struct histogram batch_records, apply_seconds, latency_seconds;
 };
 
 void metrics_init(struct metrics *metrics);
+/* What the target has committed, of a whole batch or a part of one. */
+void metrics_rows(struct metrics *metrics, const struct apply_result *result);
 /* A batch that the target has committed. */
-void metrics_applied(struct metrics *metrics, const struct batch *batch,
-                     const struct apply_result *result, int64_t took_us);
+void metrics_applied(struct metrics *metrics, const struct batch *batch, int64_t took_us);
 
 struct lane;
 /* The whole page in Prometheus' text format. */

@@ -320,6 +320,18 @@ void rebalance_locate(struct lane *lane)
     rd_kafka_topic_partition_list_destroy(list);
 }
 
+/* What failed is said again with the next commit. */
+void rebalance_committed(void *context, const rd_kafka_topic_partition_list_t *offsets)
+{
+    struct lane *lane = context;
+    for (int i = 0; i < offsets->cnt; i++) {
+        struct partition *partition = assignment_find(&lane->assignment, offsets->elems[i].topic,
+                                                      offsets->elems[i].partition);
+        if (partition && !offsets->elems[i].err)
+            partition->committed = offsets->elems[i].offset;
+    }
+}
+
 void rebalance_commit(struct lane *lane, int wait_ms)
 {
     rd_kafka_topic_partition_list_t *list = NULL;
@@ -334,7 +346,6 @@ void rebalance_commit(struct lane *lane, int wait_ms)
             list = rd_kafka_topic_partition_list_new(16);
         rd_kafka_topic_partition_list_add(list, partition->topic, partition->number)->offset =
             partition->applied;
-        partition->committed = partition->applied;
     }
     if (!list)
         return;

@@ -33,6 +33,15 @@ static void set_state(struct lane *lane, enum lane_state state)
     atomic_store(&lane->writer_beat_us, time_monotonic_us());
 }
 
+/* What was to interrupt an earlier batch is not for this one. Who gives a batch up says so before he
+ * interrupts, so that given_up() tells it afterwards. */
+static void begin(struct lane *lane)
+{
+    lane->sink->ops->clear_interrupt(lane->sink);
+    if (lane->deadletter)
+        lane->deadletter->ops->clear_interrupt(lane->deadletter);
+}
+
 /* Ends early when the batch is given up or the lane is to stop. */
 static void pause_for(struct lane *lane, const struct slot *slot, int64_t wait_ms)
 {
@@ -261,6 +270,7 @@ static enum ods_status apply(struct lane *lane, struct slot *slot, struct outage
     backoff_init(&partner, atomic_load(&lane->limits->retry_initial_ms),
                  atomic_load(&lane->limits->retry_max_ms));
     slot->batch->patience = patience;
+    begin(lane);
     do {
         if (given_up(lane, slot))
             return ODS_RETRY;
@@ -272,11 +282,12 @@ static enum ods_status apply(struct lane *lane, struct slot *slot, struct outage
         status = lane->sink->ops->apply(lane->sink, slot->batch, &hooks, &result, &error);
     } while (status == ODS_RETRY && wait_more(lane, slot, outage, &partner, had_patience, &error));
 
+    metrics_rows(&lane->metrics, &result);
     if (status == ODS_OK)
         learn_patience(lane, slot->batch, patience);
     if (status == ODS_OK) {
         end_outage(lane, outage);
-        metrics_applied(&lane->metrics, slot->batch, &result, time_monotonic_us() - started_us);
+        metrics_applied(&lane->metrics, slot->batch, time_monotonic_us() - started_us);
         if (slot->batch->reject_count)
             log_rejects(lane, slot->batch);
     } else if (status == ODS_FENCED) {
@@ -300,6 +311,7 @@ static enum ods_status answer(struct lane *lane, struct slot *slot, struct outag
     struct sink *sink = lane->sink;
     struct error error;
     enum ods_status status;
+    begin(lane);
     do {
         if (given_up(lane, slot))
             return ODS_RETRY;

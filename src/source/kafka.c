@@ -43,6 +43,8 @@ extern void __lsan_ignore_object(const void *object) __attribute__((weak));
 struct kafka_source {
     rd_kafka_t *rk;
     rd_kafka_queue_t *queue;
+    rd_kafka_queue_t *commits; /* answers to those that nobody waits for */
+    bool commit_out;           /* one is not answered yet */
     struct kafka_events events;
     const struct pipeline_settings *pipeline;
     char lane[24];
@@ -276,6 +278,7 @@ enum ods_status kafka_open(struct kafka_source **out, const struct settings *set
     conf = NULL;
     rd_kafka_poll_set_consumer(source->rk);
     source->queue = rd_kafka_queue_get_consumer(source->rk);
+    source->commits = rd_kafka_queue_new(source->rk);
     rd_kafka_queue_io_event_enable(source->queue, wake_fd, &one, sizeof one);
     status = ODS_OK;
 out:
@@ -356,6 +359,8 @@ void kafka_close(struct kafka_source *source)
         return;
     if (source->queue)
         rd_kafka_queue_destroy(source->queue);
+    if (source->commits)
+        rd_kafka_queue_destroy(source->commits);
     if (source->subscribed)
         rd_kafka_topic_partition_list_destroy(source->subscribed);
     if (source->rk && source->must_leak) {
@@ -526,23 +531,41 @@ int64_t kafka_known_high(struct kafka_source *source, const char *topic, int32_t
     return high;
 }
 
+static void take_commit(struct kafka_source *source, rd_kafka_event_t *event)
+{
+    rd_kafka_topic_partition_list_t *offsets =
+        event ? rd_kafka_event_topic_partition_list(event) : NULL;
+    if (!event || rd_kafka_event_error(event))
+        log_event(LOG_DEBUG, LOG_FIELDS(source), "commit to the group: %s",
+                  event ? rd_kafka_event_error_string(event) : "no answer in time");
+    else if (offsets)
+        source->events.committed(source->events.context, offsets);
+    if (event)
+        rd_kafka_event_destroy(event);
+}
+
 void kafka_commit(struct kafka_source *source, const rd_kafka_topic_partition_list_t *offsets,
                   int wait_ms)
 {
     if (!wait_ms) {
-        rd_kafka_commit(source->rk, offsets, 1);
+        source->commit_out =
+            source->commit_out ||
+            !rd_kafka_commit_queue(source->rk, offsets, source->commits, NULL, NULL);
         return;
     }
     rd_kafka_queue_t *reply = rd_kafka_queue_new(source->rk);
-    if (!rd_kafka_commit_queue(source->rk, offsets, reply, NULL, NULL)) {
-        rd_kafka_event_t *event = rd_kafka_queue_poll(reply, wait_ms);
-        if (!event || rd_kafka_event_error(event))
-            log_event(LOG_DEBUG, LOG_FIELDS(source), "commit to the group: %s",
-                      event ? rd_kafka_event_error_string(event) : "no answer in time");
-        if (event)
-            rd_kafka_event_destroy(event);
-    }
+    if (!rd_kafka_commit_queue(source->rk, offsets, reply, NULL, NULL))
+        take_commit(source, rd_kafka_queue_poll(reply, wait_ms));
     rd_kafka_queue_destroy(reply);
+}
+
+void kafka_take_commits(struct kafka_source *source)
+{
+    rd_kafka_event_t *event;
+    while ((event = rd_kafka_queue_poll(source->commits, 0))) {
+        source->commit_out = false;
+        take_commit(source, event);
+    }
 }
 
 bool kafka_joined(const struct kafka_source *source)

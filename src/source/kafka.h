@@ -26,6 +26,8 @@ struct kafka_events {
     /* Partitions go, at the latest when this returns. Lost: another member may have them already.
      */
     void (*revoked)(void *context, const rd_kafka_topic_partition_list_t *partitions, bool lost);
+    /* The group has taken these offsets; an entry whose err is set it has not. */
+    void (*committed)(void *context, const rd_kafka_topic_partition_list_t *offsets);
     void *context;
 };
 
@@ -78,9 +80,13 @@ enum ods_status kafka_partitions(struct kafka_source *source, const char *topic,
                                  struct error *error);
 /* What the last fetch said; -1 when nothing was fetched yet. */
 int64_t kafka_known_high(struct kafka_source *source, const char *topic, int32_t partition);
-/* Commit to the group. wait_ms 0: sent, not waited for; a failure is only worth a debug line. */
+/* Commit to the group. wait_ms 0: sent, not waited for, and not sent while an earlier one is not
+ * answered yet. What has been taken `committed` tells, here or in kafka_take_commits(); a failure is
+ * only worth a debug line. */
 void kafka_commit(struct kafka_source *source, const rd_kafka_topic_partition_list_t *offsets,
                   int wait_ms);
+/* Answers that have come; without waiting. */
+void kafka_take_commits(struct kafka_source *source);
 
 /* What the source is, for readiness and status. Any thread. */
 bool kafka_joined(const struct kafka_source *source);

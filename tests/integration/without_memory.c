@@ -138,6 +138,8 @@ static void take(struct batch *batch, struct decoder *decoder, const struct reco
         if (status == ODS_OK)
             return;
         expect_memory(status, &error);
+        if (status != ODS_RETRY)
+            fail("stops the lane for want of memory", &error);
     }
     fail("decoding does not recover", &error);
 }
@@ -216,7 +218,9 @@ static enum ods_status before_commit(void *context, struct batch *batch, struct 
 
 static enum ods_status open_sink(const struct work *work, struct sink **sink, struct error *error)
 {
-    const struct sink_config config = {work->target, work->pipeline, work->pipeline->group_id};
+    const struct sink_config config = {.target = work->target,
+                                       .pipeline = work->pipeline,
+                                       .group = work->pipeline->group_id};
     const struct sink_ops *ops = sink_find(work->target->type);
     enum ods_status status = *sink ? ODS_OK : ops->open(sink, &config, error);
     return status == ODS_OK ? (*sink)->ops->connect(*sink, error) : status;

@@ -14,12 +14,19 @@
 #include "pipeline/intake.h"
 #include "source/file.h"
 
+static size_t scratch_bytes; /* that it takes from the arena */
+
 /* A decoder that does what the first byte of the value says, after it has begun its work. */
 static enum ods_status scripted_decode(struct decoder *decoder, struct batch *batch,
                                        uint32_t record, struct error *error)
 {
     struct change *change = batch_add_change(batch);
     assert_non_null(change);
+    if (scratch_bytes) {
+        assert_non_null(arena_alloc(&batch->arena, scratch_bytes / 2));
+        assert_non_null(arena_alloc(&batch->arena, scratch_bytes / 2));
+        batch->passed[PASS_HEARTBEAT] += batch->records[record].value[0] == 'r';
+    }
     change->record = record;
     switch (batch->records[record].value[0]) {
     case 'x':
@@ -84,6 +91,34 @@ static void a_bad_record_is_covered_and_set_aside(void **state)
     assert_string_equal(batch->rejects[0].error.text, "not JSON");
     assert_int_equal(batch->ranges[0].upto, 12);
     batch_free(batch);
+}
+
+/* What is put off again and again takes no more memory than once, and is counted nowhere. */
+static void what_is_put_off_leaves_no_memory_behind(void **state)
+{
+    static const size_t sizes[] = {8, 1000, 200 * 1024, 300 * 1024, 3 * 1024 * 1024};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        for (int held = 0; held < 2; held++) {
+            struct batch *batch = batch_new();
+            struct error error;
+            scratch_bytes = 100;
+            if (held)
+                assert_int_equal(add(batch, 0, 10, "a", 10, &error), ODS_OK);
+            size_t bytes = batch_bytes(batch);
+            for (int again = 0; again < 50; again++) {
+                scratch_bytes = sizes[i];
+                assert_int_equal(add(batch, 0, 11, "r", 11, &error), ODS_RETRY);
+                assert_int_equal(batch_bytes(batch), bytes);
+                assert_int_equal(batch->passed[PASS_HEARTBEAT], 0);
+                /* Records of other partitions that come meanwhile, of another size. */
+                scratch_bytes = sizes[(i + 1) % 5] / 16;
+                assert_int_equal(add(batch, 1, again, "a", again, &error), ODS_OK);
+                bytes = batch_bytes(batch);
+            }
+            assert_true(batch->arena.reserved_bytes < 2 * bytes + 4 * 1024 * 1024);
+            scratch_bytes = 0;
+            batch_free(batch);
+        }
 }
 
 static void an_outage_leaves_the_batch_as_it_was(void **state)
@@ -178,6 +213,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ranges_begin_where_the_target_stands),
         cmocka_unit_test(a_bad_record_is_covered_and_set_aside),
+        cmocka_unit_test(what_is_put_off_leaves_no_memory_behind),
         cmocka_unit_test(an_outage_leaves_the_batch_as_it_was),
         cmocka_unit_test(dead_letters_come_back_as_they_were),
         cmocka_unit_test(a_full_disk_is_an_error),

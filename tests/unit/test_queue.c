@@ -112,12 +112,34 @@ static void two_threads_lose_nothing(void **state)
     queue_free(queue);
 }
 
+/* All batches of a lane and its request may lie in one ring. */
+static void as_many_as_a_lane_may_have(void **state)
+{
+    struct queue *queue = queue_new(BATCHES_MAX + 1);
+    struct batch *batches[BATCHES_MAX + 1];
+    bool closed;
+    assert_non_null(queue);
+    assert_int_equal(BATCHES_MAX, 16); /* as batch.per_lane allows */
+    for (int i = 0; i <= BATCHES_MAX; i++)
+        queue_push(queue, batches[i] = batch_new());
+    for (int i = 0; i <= BATCHES_MAX; i++) {
+        assert_ptr_equal(queue_pop(queue, 0, &closed), batches[i]);
+        queue_push_done(queue, batches[i]);
+    }
+    for (int i = 0; i <= BATCHES_MAX; i++) {
+        assert_ptr_equal(queue_take_done(queue, 0), batches[i]);
+        batch_free(batches[i]);
+    }
+    queue_free(queue);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(batches_come_in_order_and_back),
         cmocka_unit_test(closing_lets_the_rest_out_first),
         cmocka_unit_test(capacity_is_checked),
+        cmocka_unit_test(as_many_as_a_lane_may_have),
         cmocka_unit_test(two_threads_lose_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -198,10 +198,26 @@ static unsigned fold_flags(const struct attempt *attempt)
     return (attempt->validate ? FOLD_VALIDATE : 0) | (guess ? FOLD_GUESS : 0);
 }
 
+/* A look-up may be the first to meet a table that somebody else has changed. */
+static enum ods_status look_ups(struct attempt *attempt, struct inheritance *inheritance)
+{
+    struct postgres *postgres = attempt->postgres;
+    enum ods_status status = moves_sort_out(attempt);
+    if (status == ODS_OK)
+        status = inherit_values(inheritance, &postgres->scratch, attempt->batch,
+                                postgres->change_plans, &postgres->conn, &postgres->encoder,
+                                attempt->error);
+    if (status != ODS_OK)
+        attempt->stale =
+            !attempt->refreshed && sqlstate_is_stale_catalog(attempt->error->sqlstate);
+    return status;
+}
+
 static enum ods_status fold_attempt(struct attempt *attempt)
 {
     struct postgres *postgres = attempt->postgres;
     arena_reset(&postgres->scratch, SCRATCH_KEEP_BYTES);
+    attempt->fold = (struct fold){0}; /* it lay there */
     struct inheritance inheritance = {0};
     uint32_t had_rejects = attempt->batch->reject_count;
     enum ods_status status = find_plans(attempt);
@@ -210,11 +226,7 @@ static enum ods_status fold_attempt(struct attempt *attempt)
     if (status == ODS_OK)
         status = refuse_truncates(attempt);
     if (status == ODS_OK)
-        status = moves_sort_out(attempt);
-    if (status == ODS_OK)
-        status =
-            inherit_values(&inheritance, &postgres->scratch, attempt->batch, postgres->change_plans,
-                           &postgres->conn, &postgres->encoder, attempt->error);
+        status = look_ups(attempt, &inheritance);
     attempt->result->values_lost = inheritance.lost;
     if (status == ODS_OK)
         status =
@@ -244,7 +256,10 @@ static bool learn(struct attempt *attempt, enum ods_status status, uint32_t had_
     if (stale) {
         attempt->refreshed = true;
         forget_catalog(attempt->postgres);
-        return conn_script(&attempt->postgres->conn, "deallocate all", NULL) == ODS_OK;
+        if (conn_script(&attempt->postgres->conn, "deallocate all", NULL) != ODS_OK)
+            return false;
+        statements_lost(&attempt->postgres->conn.statements, attempt->postgres->conn.generation);
+        return true;
     }
     if (status != ODS_REJECT)
         return false;
@@ -409,7 +424,9 @@ enum ods_status apply_batch(struct postgres *postgres, struct batch *batch,
     if (status != ODS_OK || done)
         return status;
     batch_release_holds(batch);
+    statements_begin(&postgres->conn.statements, postgres->conn.generation);
     status = attempt_all(&attempt);
+    result->statements = postgres->conn.pg ? postgres->conn.statements.known : 0;
     moves_release(&attempt);
     if (status == ODS_RETRY && strcmp(attempt.error->sqlstate, "55P03") == 0)
         offsets_end_stalled(&postgres->conn);

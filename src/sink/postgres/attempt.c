@@ -1,6 +1,7 @@
 /* What an attempt sends, and what came of it. See attempt.h. */
 #include "sink/postgres/attempt.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "sink/postgres/guess.h"
@@ -45,6 +46,26 @@ static enum ods_status send_offsets(struct attempt *attempt)
     return status;
 }
 
+/* Names that made room for others. Each is a part by itself: what becomes of it is of no account. */
+static enum ods_status close_statements(struct attempt *attempt)
+{
+    struct conn *conn = &attempt->postgres->conn;
+    struct statements *statements = &conn->statements;
+    enum ods_status status = ODS_OK;
+    while (status == ODS_OK && statements->closing_count) {
+        char sql[64];
+        snprintf(sql, sizeof sql, "deallocate " STATEMENT_NAME,
+                 (unsigned long long) statements->closing[--statements->closing_count]);
+        status = conn_send(conn, sql, attempt->error);
+        struct sent *sent = add_sent(attempt, 1, &status);
+        if (sent)
+            sent->closes = true;
+        if (status == ODS_OK)
+            status = conn_pipeline_part(conn, attempt->error);
+    }
+    return status;
+}
+
 enum ods_status attempt_resume(struct attempt *attempt)
 {
     if (attempt->transaction == TRANSACTION_OPEN)
@@ -54,7 +75,9 @@ enum ods_status attempt_resume(struct attempt *attempt)
         return attempt_send(attempt, "rollback to ods_mark");
     }
     attempt->begun = *attempt->result;
-    enum ods_status status = attempt_send(attempt, "begin");
+    enum ods_status status = close_statements(attempt);
+    if (status == ODS_OK)
+        status = attempt_send(attempt, "begin");
     if (status == ODS_OK && attempt->immediate)
         status = attempt_send(attempt, "set constraints all immediate");
     if (status == ODS_OK)
@@ -153,7 +176,8 @@ enum ods_status attempt_rows(struct attempt *attempt, struct group *group, uint3
     struct postgres *postgres = attempt->postgres;
     struct statement *statement = NULL;
     enum ods_status status =
-        upsert_statement(group, attempt->batch->guard_time, &statement, attempt->error);
+        upsert_statement(&postgres->conn.statements, group, attempt->batch->guard_time, &statement,
+                         attempt->error);
     while (status == ODS_OK && first < last) {
         struct losses before = postgres->encoder.losses;
         unsigned commands = 0;
@@ -219,6 +243,10 @@ static enum ods_status read_results(struct attempt *attempt)
             struct error why;
             error_init(&why);
             enum ods_status status = conn_read(&attempt->postgres->conn, &rows, &aborted, &why);
+            if (sent->closes && attempt->postgres->conn.pg) {
+                attempt->postgres->conn.statements.known--;
+                continue;
+            }
             if (status == ODS_OK && last)
                 count_rows(attempt, sent, rows);
             if (status == ODS_OK && sent->marks) {

@@ -75,6 +75,7 @@ struct sent {
     bool counts; /* its row count goes into the result */
     bool marks;  /* the savepoint before its step */
     bool truncates;
+    bool closes; /* a name that the server is to forget */
 };
 
 static inline void attempt_count_losses(struct attempt *attempt, const struct losses *losses)

@@ -11,12 +11,15 @@
 
 #include "core/buffer.h"
 #include "core/time.h"
+#include "core/utf8.h"
 
 #define CONNECT_TIMEOUT_MS 10000
+#define ALIVE_MS           1000
 
 bool conn_init(struct conn *conn, const struct target_settings *target)
 {
     *conn = (struct conn){.target = target};
+    statements_init(&conn->statements, (size_t) target->max_prepared_statements);
     conn->interrupt_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     return conn->interrupt_fd >= 0;
 }
@@ -24,6 +27,7 @@ bool conn_init(struct conn *conn, const struct target_settings *target)
 void conn_done(struct conn *conn)
 {
     conn_close(conn);
+    statements_done(&conn->statements);
     if (conn->interrupt_fd >= 0)
         close(conn->interrupt_fd);
     conn->interrupt_fd = -1;
@@ -33,7 +37,7 @@ void conn_close(struct conn *conn)
 {
     PQfinish(conn->pg);
     conn->pg = NULL;
-    conn->queued = 0;
+    conn->queued = conn->parts = 0;
 }
 
 void conn_interrupt(struct conn *conn)
@@ -44,7 +48,7 @@ void conn_interrupt(struct conn *conn)
 }
 
 /* An interrupt ends one wait: the next one that sees it takes it. */
-static void take_interrupt(struct conn *conn)
+void conn_clear_interrupt(struct conn *conn)
 {
     uint64_t count;
     ssize_t got = read(conn->interrupt_fd, &count, sizeof count);
@@ -87,8 +91,10 @@ enum ods_status conn_error(struct conn *conn, const PGresult *result, struct err
             result ? PQresultErrorField(result, PG_DIAG_CONSTRAINT_NAME) : NULL;
         const char *table = result ? PQresultErrorField(result, PG_DIAG_TABLE_NAME) : NULL;
         snprintf(error->sqlstate, sizeof error->sqlstate, "%s", sqlstate ? sqlstate : "");
-        snprintf(error->column, sizeof error->column, "%s", column ? column : "");
-        snprintf(error->constraint, sizeof error->constraint, "%s", constraint ? constraint : "");
+        column = column ? column : "";
+        constraint = constraint ? constraint : "";
+        utf8_copy(error->column, sizeof error->column, column, strlen(column));
+        utf8_copy(error->constraint, sizeof error->constraint, constraint, strlen(constraint));
         if (!primary)
             primary = conn->pg ? PQerrorMessage(conn->pg) : "not connected";
         error_set(error, status, "target %s: %s%s%s%s%s%s", conn->target->name, primary,
@@ -116,20 +122,22 @@ static enum ods_status wait_socket(struct conn *conn, short events, int64_t dead
             {.fd = PQsocket(conn->pg), .events = events},
             {.fd = conn->interrupt_fd, .events = POLLIN},
         };
-        int timeout = -1;
+        int timeout = ALIVE_MS;
+        if (conn->alive)
+            conn->alive(conn->alive_context);
         if (deadline_us) {
             int64_t left = (deadline_us - time_monotonic_us()) / 1000;
             if (left <= 0)
                 return error_set(error, ODS_RETRY, "target %s: no answer within %d s",
                                  conn->target->name, CONNECT_TIMEOUT_MS / 1000);
-            timeout = (int) left;
+            timeout = left < ALIVE_MS ? (int) left : ALIVE_MS;
         }
         int ready = poll(fds, 2, timeout);
         if (ready < 0 && errno != EINTR)
             return error_set(error, ODS_RETRY, "target %s: poll: %s", conn->target->name,
                              strerror(errno));
         if (ready > 0 && fds[1].revents) {
-            take_interrupt(conn);
+            conn_clear_interrupt(conn);
             return error_set(error, ODS_RETRY, "target %s: interrupted", conn->target->name);
         }
         if (ready > 0 && fds[0].revents)
@@ -380,6 +388,14 @@ enum ods_status conn_send_prepared(struct conn *conn, const char *name,
                 error);
 }
 
+enum ods_status conn_pipeline_part(struct conn *conn, struct error *error)
+{
+    if (!PQpipelineSync(conn->pg))
+        return lost(conn, error);
+    conn->parts++;
+    return ODS_OK;
+}
+
 enum ods_status conn_pipeline_sync(struct conn *conn, struct error *error)
 {
     return PQpipelineSync(conn->pg) ? ODS_OK : lost(conn, error);
@@ -396,6 +412,11 @@ enum ods_status conn_read(struct conn *conn, uint64_t *rows, bool *aborted, stru
         result = PQgetResult(conn->pg); /* NULL stands between two commands */
         if (!result && PQstatus(conn->pg) == CONNECTION_BAD)
             return lost(conn, error);
+        if (result && conn->parts && PQresultStatus(result) == PGRES_PIPELINE_SYNC) {
+            PQclear(result);
+            result = NULL;
+            conn->parts--;
+        }
     }
     conn->queued--;
     enum ods_status status = ODS_OK;
@@ -422,12 +443,12 @@ enum ods_status conn_pipeline_end(struct conn *conn, struct error *error)
         PGresult *result = PQgetResult(conn->pg);
         bool synced = result && PQresultStatus(result) == PGRES_PIPELINE_SYNC;
         PQclear(result);
-        if (synced)
+        if (synced && !conn->parts--)
             break;
         if (PQstatus(conn->pg) == CONNECTION_BAD)
             return lost(conn, error);
     }
-    conn->queued = 0;
+    conn->queued = conn->parts = 0;
     return PQexitPipelineMode(conn->pg) ? ODS_OK : lost(conn, error);
 }
 

@@ -11,13 +11,18 @@
 
 #include <ods/status.h>
 #include "config/settings.h"
+#include "sink/postgres/statements.h"
 
 struct conn {
     const struct target_settings *target;
     PGconn *pg; /* NULL: not connected */
     int interrupt_fd;
+    void (*alive)(void *context); /* called while the server is waited for, or NULL */
+    void *alive_context;
     unsigned generation; /* grows with each connection: what was prepared before is gone */
     uint64_t prepared;   /* statements ever; names them */
+    struct statements statements;
+    unsigned parts;      /* of the pipeline that were ended and are not read yet */
     unsigned queued;     /* commands in the pipeline whose results are not read yet */
     uint64_t copy_line;  /* the row of a COPY, from 1 on, that the last error names; 0: none */
 };
@@ -38,6 +43,7 @@ void conn_done(struct conn *conn);
 enum ods_status conn_open(struct conn *conn, struct error *error);
 void conn_close(struct conn *conn);
 void conn_interrupt(struct conn *conn); /* any thread; ends the present wait, or else the next */
+void conn_clear_interrupt(struct conn *conn); /* one that ended no wait is void */
 
 /* One statement outside a pipeline. Text parameters (NULL-terminated list not needed: count).
  * *result (may be NULL) is the caller's to PQclear. */
@@ -63,6 +69,8 @@ enum ods_status conn_send_prepare(struct conn *conn, const char *name, const cha
                                   const struct conn_params *params, struct error *error);
 enum ods_status conn_send_prepared(struct conn *conn, const char *name,
                                    const struct conn_params *params, struct error *error);
+/* What was sent so far is a part of its own: an error in it does not concern what follows. */
+enum ods_status conn_pipeline_part(struct conn *conn, struct error *error);
 enum ods_status conn_pipeline_sync(struct conn *conn, struct error *error);
 /* rows (may be NULL): how many the command changed. */
 enum ods_status conn_read(struct conn *conn, uint64_t *rows, bool *aborted, struct error *error);

@@ -99,7 +99,8 @@ static enum ods_status put_rows(struct attempt *attempt, const struct group *gro
 {
     struct conn *conn = &attempt->postgres->conn;
     struct statement *statement = NULL;
-    enum ods_status status = upsert_statement(group, false, &statement, attempt->error);
+    enum ods_status status = 
+        upsert_statement(&conn->statements, group, false, &statement, attempt->error);
     put_header(data);
     for (uint32_t i = first; status == ODS_OK && i < last; i++) {
         size_t start = data->length;

@@ -512,7 +512,11 @@ enum ods_status ddl_begin(struct ddl *ddl, struct conn *conn, const struct ddl_t
                           const struct record *cause, struct error *error)
 {
     *ddl = (struct ddl){.conn = conn, .table = table, .cause = cause};
-    return conn_script(conn, "begin; select pg_catalog.pg_advisory_xact_lock(7235498201)", error);
+    /* However large the table is: cut off, a rewrite would begin again and again. */
+    return conn_script(conn,
+                       "begin; set local statement_timeout = 0; "
+                       "select pg_catalog.pg_advisory_xact_lock(7235498201)",
+                       error);
 }
 
 void ddl_abort(struct ddl *ddl)

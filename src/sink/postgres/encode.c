@@ -8,6 +8,7 @@
 
 #include "core/text_geometry.h"
 #include "core/time.h"
+#include "core/utf8.h"
 
 #define OID_CHAR          18
 #define OID_NAME          19
@@ -61,7 +62,7 @@ enum ods_status encode_refuse(const struct pg_column *target, const char *sqlsta
 {
     if (error) {
         snprintf(error->sqlstate, sizeof error->sqlstate, "%s", sqlstate);
-        snprintf(error->column, sizeof error->column, "%s", target->name);
+        utf8_copy(error->column, sizeof error->column, target->name, strlen(target->name));
     }
     return error_set(error, ODS_REJECT, "column \"%s\": %s", target->name, why);
 }
@@ -436,7 +437,7 @@ enum ods_status encode_value(struct encoder *encoder, struct buffer *out,
         status = encode_refuse(target, "54000", "the value has more than 1 GB", error);
     if (status == ODS_REJECT && error && !error->column[0]) {
         /* A conversion below knows the value but not where it goes. */
-        snprintf(error->column, sizeof error->column, "%s", target->name);
+        utf8_copy(error->column, sizeof error->column, target->name, strlen(target->name));
         error_prefix(error, "column \"%s\": ", target->name);
     }
     return status;

@@ -340,8 +340,6 @@ static enum ods_status change_table(struct survey *survey, const struct plan_lis
                          "the target has no table %s.%s: make it, or set create_tables: true, or "
                          "skip: true for this table",
                          plan->schema, plan->name);
-    if (plan->table)
-        upsert_deallocate(plan->table, survey->plans->conn);
     enum ods_status status = ddl_begin(&ddl, survey->plans->conn, &survey->table, cause, error);
     if (status == ODS_OK)
         status = make(survey, &ddl, listener, changed, error);
@@ -363,7 +361,6 @@ static enum ods_status look_again(struct survey *survey, bool *changed, struct e
     struct plan *plan = survey->plan;
     if (plan->table->reread == survey->plans->epoch)
         return ODS_OK;
-    upsert_deallocate(plan->table, survey->plans->conn);
     enum ods_status status = plan_reload(survey->plans, plan, changed, error);
     return status == ODS_OK ? look(survey, error) : status;
 }

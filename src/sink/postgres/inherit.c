@@ -338,6 +338,16 @@ static enum ods_status inherit(struct search *search, uint32_t index, const stru
     return status == ODS_OK ? keep(search, index, cells, missing, count) : status;
 }
 
+/* PostgreSQL can't read the old key, or a value on the way: the change goes to the dead letters, since
+ * nobody can tell which values it takes along. */
+static enum ods_status refuse(struct search *search, uint32_t index)
+{
+    const struct error why = *search->error;
+    error_init(search->error);
+    search->inheritance->of[index] = NULL;
+    return fold_reject(search->batch, index, &why, search->error);
+}
+
 static bool lacks_values(const struct search *search, uint32_t index)
 {
     const struct change *change = &search->batch->changes[index];
@@ -378,6 +388,8 @@ enum ods_status inherit_values(struct inheritance *inheritance, struct arena *ar
             memset(inheritance->of, 0, bytes);
         }
         status = inherit(&search, i, &header);
+        if (status == ODS_REJECT && !sqlstate_is_stale_catalog(error->sqlstate))
+            status = refuse(&search, i);
     }
     buffer_done(&search.key);
     buffer_done(&search.other);

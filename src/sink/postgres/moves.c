@@ -32,8 +32,10 @@ struct moving {
     bool tracked; /* it took part in a change of keys */
     bool known;   /* `newest` is */
     bool noted;   /* newest is to be kept */
-    bool asked;   /* whether the target's row is newer than the old key's end: */
-    bool newer;   /* it is */
+    bool asks;    /* whether the target's row is newer than the old key's end, */
+    uint32_t end; /* which this change is: */
+    bool answered;
+    bool newer; /* it is */
     struct moment newest;
     uint32_t next; /* with the same bucket, NO_KEY: none */
 };
@@ -284,23 +286,33 @@ static enum ods_status ask(struct sorting *sorting, const struct moving *moving,
                                           &params, sorting->attempt->error);
 }
 
-static enum ods_status read_answers(struct sorting *sorting)
+static bool is_open(const struct moving *moving)
+{
+    return moving->asks && !moving->answered;
+}
+
+/* In the order of the questions. *refused: the key that PostgreSQL can't read, by the answer's
+ * error. */
+static enum ods_status read_answers(struct sorting *sorting, uint32_t *refused)
 {
     struct attempt *attempt = sorting->attempt;
     enum ods_status first = ODS_OK;
     for (uint32_t i = 0; i < sorting->count; i++) {
+        struct moving *moving = &sorting->keys[i];
         struct error why;
         uint64_t rows = 0;
         bool aborted;
-        if (!sorting->keys[i].asked)
+        if (!is_open(moving))
             continue;
         error_init(&why);
         enum ods_status status = conn_read(&attempt->postgres->conn, &rows, &aborted, &why);
-        sorting->keys[i].newer = status == ODS_OK && rows;
+        moving->answered = status == ODS_OK;
+        moving->newer = status == ODS_OK && rows;
         if (status != ODS_OK && first == ODS_OK) {
             first = status;
-            attempt->stale = !attempt->refreshed && sqlstate_is_stale_catalog(why.sqlstate);
             *attempt->error = why;
+            if (status == ODS_REJECT && !sqlstate_is_stale_catalog(why.sqlstate))
+                *refused = i;
         }
         if (!attempt->postgres->conn.pg)
             break;
@@ -308,35 +320,66 @@ static enum ods_status read_answers(struct sorting *sorting)
     return first;
 }
 
-/* Old keys of changed ones, of which nothing is kept: has a row of theirs come anew already? Only
- * the time that it shows can tell. One round trip. */
-static enum ods_status ask_for_newer_rows(struct sorting *sorting)
+/* One round trip. */
+static enum ods_status ask_all(struct sorting *sorting, uint32_t *refused)
 {
     struct attempt *attempt = sorting->attempt;
     struct conn *conn = &attempt->postgres->conn;
-    bool any = false;
-    enum ods_status status = ODS_OK;
-    for (uint32_t i = 0; status == ODS_OK && i < sorting->batch->change_count; i++) {
-        const struct change *change = &sorting->batch->changes[i];
-        struct moving *moving = moving_of(sorting, i);
-        if (!moving || moving->known || moving->asked || !ends_old_key(change) ||
-            moving->plan->timestamp_column < 0 || change->source_us == INT64_MIN)
-            continue;
-        if (!any)
-            status = conn_pipeline_begin(conn, attempt->error);
-        any = true;
-        moving->asked = true;
-        if (status == ODS_OK)
-            status = ask(sorting, moving, change);
+    enum ods_status status = conn_pipeline_begin(conn, attempt->error);
+    for (uint32_t i = 0; status == ODS_OK && i < sorting->count; i++) {
+        const struct moving *moving = &sorting->keys[i];
+        if (is_open(moving))
+            status = ask(sorting, moving, &sorting->batch->changes[moving->end]);
     }
-    if (!any || !conn->pg)
+    if (!conn->pg)
         return status;
     enum ods_status ended = conn_pipeline_sync(conn, status == ODS_OK ? attempt->error : NULL);
-    if (ended == ODS_OK)
-        ended = read_answers(sorting);
+    if (ended == ODS_OK && status == ODS_OK)
+        ended = read_answers(sorting, refused);
     if (conn->pg)
         conn_pipeline_end(conn, NULL);
     return status == ODS_OK ? ended : status;
+}
+
+/* No row can have such a key: its changes go to the dead letters. */
+static enum ods_status refuse_key(struct sorting *sorting, uint32_t key)
+{
+    struct attempt *attempt = sorting->attempt;
+    const struct error why = *attempt->error;
+    enum ods_status status = ODS_OK;
+    error_init(attempt->error);
+    sorting->keys[key].answered = true;
+    for (uint32_t i = 0; status == ODS_OK && i < sorting->batch->change_count; i++)
+        if (sorting->of_change[i] == key && !sorting->batch->changes[i].rejected)
+            status = fold_reject(sorting->batch, i, &why, attempt->error);
+    return status;
+}
+
+/* Old keys of changed ones, of which nothing is kept: has a row of theirs come anew already? Only
+ * the time that it shows can tell. */
+static enum ods_status ask_for_newer_rows(struct sorting *sorting)
+{
+    enum ods_status status = ODS_OK;
+    uint32_t refused = NO_KEY;
+    bool any = false;
+    for (uint32_t i = 0; i < sorting->batch->change_count; i++) {
+        const struct change *change = &sorting->batch->changes[i];
+        struct moving *moving = moving_of(sorting, i);
+        if (!moving || moving->known || moving->asks || !ends_old_key(change) ||
+            moving->plan->timestamp_column < 0 || change->source_us == INT64_MIN)
+            continue;
+        moving->asks = any = true;
+        moving->end = i;
+    }
+    while (any) {
+        refused = NO_KEY;
+        status = ask_all(sorting, &refused);
+        if (refused == NO_KEY || !sorting->attempt->postgres->conn.pg)
+            break;
+        status = refuse_key(sorting, refused);
+        any = status == ODS_OK;
+    }
+    return status;
 }
 
 /* The newest change of a key is this one; its clock may have gone back in its partition. */
@@ -356,7 +399,7 @@ static void judge(struct sorting *sorting)
     for (uint32_t i = 0; i < sorting->batch->change_count; i++) {
         const struct change *change = &sorting->batch->changes[i];
         struct moving *moving = moving_of(sorting, i);
-        if (!moving || !moving->tracked)
+        if (!moving || !moving->tracked || change->rejected)
             continue;
         const struct moment moment = moment_of(sorting->batch, change);
         moves->tracked[i] = true;

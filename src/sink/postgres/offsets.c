@@ -254,7 +254,7 @@ enum ods_status offsets_settle(struct conn *conn, const char *group, const struc
     }
     free(positions);
     /* Both, where a topic made anew is as long as it was: then again rather than never. */
-    *happened = after == batch->range_count && (before < after || !after);
+    *happened = after && after == batch->range_count && before < after;
     if (status == ODS_OK && !*happened && before != batch->range_count)
         status = error_set(error, ODS_FENCED,
                            "the stored offsets are neither where this batch "

@@ -60,6 +60,8 @@ static enum ods_status postgres_open(struct sink **sink, const struct sink_confi
         return error_set(error, ODS_RETRY, "target %s: no file descriptor left",
                          config->target->name);
     }
+    postgres->conn.alive = config->alive;
+    postgres->conn.alive_context = config->alive_context;
     *sink = &postgres->sink;
     return ODS_OK;
 }
@@ -83,11 +85,8 @@ static enum ods_status postgres_apply(struct sink *sink, struct batch *batch,
                                       const struct apply_hooks *hooks, struct apply_result *result,
                                       struct error *error)
 {
-    struct apply_result ignored;
-    if (!result)
-        result = &ignored;
-    memset(result, 0, sizeof *result);
-    return apply_batch(from_sink(sink), batch, hooks, result, error);
+    struct apply_result ignored = {0};
+    return apply_batch(from_sink(sink), batch, hooks, result ? result : &ignored, error);
 }
 
 /* --- check ---------------------------------------------------------------------------------- */
@@ -211,6 +210,11 @@ static void postgres_interrupt(struct sink *sink)
     conn_interrupt(&from_sink(sink)->conn);
 }
 
+static void postgres_clear_interrupt(struct sink *sink)
+{
+    conn_clear_interrupt(&from_sink(sink)->conn);
+}
+
 const struct sink_ops postgres_sink = {
     .type = "postgres",
     .summary = "PostgreSQL 12 and later: upsert with ON CONFLICT, offsets in the same transaction",
@@ -220,5 +224,6 @@ const struct sink_ops postgres_sink = {
     .apply = postgres_apply,
     .check = postgres_check,
     .interrupt = postgres_interrupt,
+    .clear_interrupt = postgres_clear_interrupt,
     .close = postgres_close,
 };

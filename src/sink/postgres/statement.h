@@ -2,6 +2,7 @@
 #ifndef STATEMENT_H
 #define STATEMENT_H
 
+#include "sink/postgres/statements.h"
 #include "sink/postgres/upsert.h"
 
 /* Replayed changes may be older than the row that they meet. Where a delete takes its row away, a
@@ -18,14 +19,21 @@ struct statement {
     uint32_t key[PLAN_MAX_KEY];
     uint64_t *columns;
     int operation_column, timestamp_column;
-    const struct pg_table *table;
+    struct pg_table *table; /* in whose list it stands */
     uint32_t *parameters; /* table columns, in order of the parameters */
     Oid *types;
     int parameter_count;
-    char *sql;
+    char *sql; /* NULL: not needed at the moment */
     char name[32];
+    uint64_t number;   /* in its name */
     unsigned prepared; /* generation of the connection that knows it; 0: none */
+    struct statements *home;
+    struct statement *newer, *older; /* there, by use */
+    uint64_t used;                   /* the batch */
 };
+
+/* Out of its table's list and its home. */
+void statement_free(struct statement *statement);
 
 /* Where rows wait that GROUP_PARK takes out of their table; a copy of it, by columns. */
 #define PARKED_NAME "ods_parked"

@@ -6,17 +6,24 @@
 
 #include "sink/postgres/statement.h"
 
+void statement_free(struct statement *statement)
+{
+    struct statement **link = &statement->table->statements;
+    while (*link != statement)
+        link = &(*link)->next;
+    *link = statement->next;
+    statements_remove(statement);
+    free(statement->columns);
+    free(statement->parameters);
+    free(statement->types);
+    free(statement->sql);
+    free(statement);
+}
+
 void upsert_forget(struct pg_table *table)
 {
-    while (table->statements) {
-        struct statement *statement = table->statements;
-        table->statements = statement->next;
-        free(statement->columns);
-        free(statement->parameters);
-        free(statement->types);
-        free(statement->sql);
-        free(statement);
-    }
+    while (table->statements)
+        statement_free(table->statements);
 }
 
 void arrays_done(struct arrays *arrays)
@@ -46,13 +53,30 @@ static bool is_parameter(const struct statement *statement, uint32_t column)
     }
 }
 
+/* Its text is needed when it is sent anew, and built again for that: sets of columns are many. */
+static bool put_sql(struct statement *statement)
+{
+    struct buffer sql;
+    if (statement->sql)
+        return true;
+    buffer_init(&sql);
+    statement_put(&sql, statement);
+    statement->sql = sql.failed ? NULL : strdup(buffer_text(&sql));
+    buffer_done(&sql);
+    return statement->sql;
+}
+
+static void drop_sql(struct statement *statement)
+{
+    free(statement->sql);
+    statement->sql = NULL;
+}
+
 static struct statement *compile(const struct group *group, enum guard guard)
 {
     const struct plan *plan = group->plan;
     struct pg_table *table = plan->table;
     size_t bytes = plan_words(table) * sizeof *group->columns;
-    struct buffer sql;
-    buffer_init(&sql);
     struct statement *statement = calloc(1, sizeof *statement);
     if (!statement)
         return NULL;
@@ -70,26 +94,17 @@ static struct statement *compile(const struct group *group, enum guard guard)
     /* Linked first, so that one place frees it. */
     statement->next = table->statements;
     table->statements = statement;
-    if (!statement->columns || !statement->parameters || !statement->types)
-        goto failed;
+    if (!statement->columns || !statement->parameters || !statement->types) {
+        statement_free(statement);
+        return NULL;
+    }
     memcpy(statement->columns, group->columns, bytes);
     for (uint32_t i = 0; i < table->column_count; i++)
         if (is_parameter(statement, i)) {
             statement->parameters[statement->parameter_count] = i;
             statement->types[statement->parameter_count++] = table->columns[i].array_type;
         }
-    statement_put(&sql, statement);
-    statement->sql = sql.failed ? NULL : strdup(buffer_text(&sql));
-    buffer_done(&sql);
-    if (statement->sql)
-        return statement;
-failed:
-    table->statements = statement->next;
-    free(statement->columns);
-    free(statement->parameters);
-    free(statement->types);
-    free(statement);
-    return NULL;
+    return statement;
 }
 
 static enum guard guard_of(const struct group *group, bool guarded)
@@ -99,8 +114,8 @@ static enum guard guard_of(const struct group *group, bool guarded)
     return group->plan->settings->on_delete == ON_DELETE_HARD ? GUARD_OLDER_PRESENT : GUARD_OLDER;
 }
 
-enum ods_status upsert_statement(const struct group *group, bool guarded, struct statement **found,
-                                 struct error *error)
+enum ods_status upsert_statement(struct statements *statements, const struct group *group,
+                                 bool guarded, struct statement **found, struct error *error)
 {
     struct pg_table *table = group->plan->table;
     enum guard guard = guard_of(group, guarded);
@@ -111,11 +126,14 @@ enum ods_status upsert_statement(const struct group *group, bool guarded, struct
             memcmp(statement->columns, group->columns, bytes) == 0 &&
             memcmp(statement->key, group->plan->key_target,
                    statement->key_count * sizeof *statement->key) == 0) {
-            *found = statement;
+            statements_use(*found = statement);
             return ODS_OK;
         }
     *found = compile(group, guard);
-    return *found ? ODS_OK : error_set(error, ODS_RETRY, "out of memory");
+    if (!*found)
+        return error_out_of_memory(error);
+    statements_add(statements, *found);
+    return ODS_OK;
 }
 
 /* --- arrays --------------------------------------------------------------------------------- */
@@ -277,6 +295,21 @@ enum ods_status upsert_encode(const struct group *group, const struct statement 
     return ODS_OK;
 }
 
+static enum ods_status prepare(struct statement *statement, struct conn *conn,
+                               const struct conn_params *params, struct error *error)
+{
+    statement->number = ++conn->prepared; /* never the name of one that is still there */
+    snprintf(statement->name, sizeof statement->name, STATEMENT_NAME,
+             (unsigned long long) statement->number);
+    enum ods_status status =
+        conn_send_prepare(conn, statement->name, statement->sql, params, error);
+    if (status == ODS_OK) {
+        statement->prepared = conn->generation;
+        conn->statements.known++;
+    }
+    return status;
+}
+
 enum ods_status upsert_send(struct statement *statement, struct conn *conn, struct arrays *arrays,
                             unsigned *commands, struct error *error)
 {
@@ -285,38 +318,29 @@ enum ods_status upsert_send(struct statement *statement, struct conn *conn, stru
                                  .types = statement->types,
                                  .values = arrays->values,
                                  .lengths = arrays->lengths};
+    enum ods_status status = ODS_OK;
     if (statement->prepared != conn->generation) {
-        /* Never the name of one that is still there. */
-        snprintf(statement->name, sizeof statement->name, "ods_%llu",
-                 (unsigned long long) ++conn->prepared);
-        enum ods_status status =
-            conn_send_prepare(conn, statement->name, statement->sql, &params, error);
-        if (status != ODS_OK)
+        if (!put_sql(statement))
+            return error_out_of_memory(error);
+        if (!statements_have_room(&conn->statements)) {
+            status = conn_send_params(conn, statement->sql, &params, error);
+            drop_sql(statement);
+            *commands += status == ODS_OK;
             return status;
-        statement->prepared = conn->generation;
-        ++*commands;
+        }
+        status = prepare(statement, conn, &params, error);
+        drop_sql(statement);
+        *commands += status == ODS_OK;
     }
-    enum ods_status status = conn_send_prepared(conn, statement->name, &params, error);
     if (status == ODS_OK)
-        ++*commands;
+        status = conn_send_prepared(conn, statement->name, &params, error);
+    *commands += status == ODS_OK;
     return status;
-}
-
-void upsert_deallocate(struct pg_table *table, struct conn *conn)
-{
-    struct buffer sql;
-    buffer_init(&sql);
-    for (struct statement *statement = table->statements; statement; statement = statement->next) {
-        if (statement->prepared == conn->generation)
-            buffer_printf(&sql, "deallocate %s; ", statement->name);
-        statement->prepared = 0;
-    }
-    if (sql.length && !sql.failed)
-        conn_script(conn, buffer_text(&sql), NULL);
-    buffer_done(&sql);
 }
 
 void upsert_unprepare(struct statement *statement)
 {
+    if (statement->prepared)
+        statement->home->known--;
     statement->prepared = 0;
 }

@@ -29,16 +29,12 @@ void arrays_done(struct arrays *arrays);
 
 void upsert_forget(struct pg_table *table); /* frees the table's statements */
 
-/* The server forgets those of them that it knows. Outside of a transaction, which an error (a pooler
- * that knows of none) would end; by itself it does no harm. */
-void upsert_deallocate(struct pg_table *table, struct conn *conn);
-
 /* The statement for a group; compiled at first use. Without a guess it writes rows whether the
  * target has them or not. `guarded`: it changes only rows that are older
  * than their change, by the plan's timestamp column, which must be there; its row count is then
  * that of the changes it has kept out. Rows of GROUP_INSERT have no key and need no guard. */
-enum ods_status upsert_statement(const struct group *group, bool guarded,
-                                 struct statement **statement, struct error *error);
+enum ods_status upsert_statement(struct statements *statements, const struct group *group,
+                                 bool guarded, struct statement **statement, struct error *error);
 
 /* Empty the arrays for a statement's rows. */
 enum ods_status upsert_begin(struct arrays *arrays, const struct statement *statement,
@@ -55,7 +51,8 @@ enum ods_status upsert_value(const struct statement *statement, const struct row
                              uint32_t column, struct encoder *encoder, struct buffer *out,
                              struct error *error);
 
-/* Send the encoded rows, preparing the statement when this connection does not know it yet.
+/* Send the encoded rows, preparing the statement when this connection does not know it yet and has
+ * room for it.
  * *commands grows by what was put into the pipeline. */
 enum ods_status upsert_send(struct statement *statement, struct conn *conn, struct arrays *arrays,
                             unsigned *commands, struct error *error);

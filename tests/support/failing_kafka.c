@@ -1,0 +1,73 @@
+/* What Kafka may fail to do, for one process into which this is preloaded.
+ *
+ * ODS_DEAF_TOPIC: a file that holds the name of a topic; as long as it is there the topic can't be
+ * asked where it ends. ODS_LOST_COMMITS: so many commits to the group fail.
+ */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <librdkafka/rdkafka.h>
+
+static int is_deaf(const char *topic)
+{
+    char name[256] = "";
+    const char *path = getenv("ODS_DEAF_TOPIC");
+    FILE *file = path ? fopen(path, "re") : NULL;
+    if (!file)
+        return 0;
+    size_t length = fread(name, 1, sizeof name - 1, file);
+    fclose(file);
+    return length && strcmp(name, topic) == 0;
+}
+
+static int is_lost(void)
+{
+    static atomic_int lost;
+    const char *most = getenv("ODS_LOST_COMMITS");
+    return most && atomic_fetch_add(&lost, 1) < atoi(most);
+}
+
+rd_kafka_resp_err_t rd_kafka_commit(rd_kafka_t *rk, const rd_kafka_topic_partition_list_t *offsets,
+                                    int async)
+{
+    rd_kafka_resp_err_t (*real)(rd_kafka_t *, const rd_kafka_topic_partition_list_t *, int);
+    if (is_lost())
+        return RD_KAFKA_RESP_ERR__WAIT_COORD;
+    *(void **) &real = dlsym(RTLD_NEXT, "rd_kafka_commit");
+    return real(rk, offsets, async);
+}
+
+/* The answer comes, and says that it failed: so it is with offsets that are none. */
+rd_kafka_resp_err_t rd_kafka_commit_queue(
+    rd_kafka_t *rk, const rd_kafka_topic_partition_list_t *offsets, rd_kafka_queue_t *queue,
+    void (*cb)(rd_kafka_t *, rd_kafka_resp_err_t, rd_kafka_topic_partition_list_t *, void *),
+    void *opaque)
+{
+    rd_kafka_resp_err_t (*real)(
+        rd_kafka_t *, const rd_kafka_topic_partition_list_t *, rd_kafka_queue_t *,
+        void (*)(rd_kafka_t *, rd_kafka_resp_err_t, rd_kafka_topic_partition_list_t *, void *),
+        void *);
+    *(void **) &real = dlsym(RTLD_NEXT, "rd_kafka_commit_queue");
+    if (!is_lost())
+        return real(rk, offsets, queue, cb, opaque);
+    rd_kafka_topic_partition_list_t *none = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(none, "no-such-topic", 77)->offset = 1;
+    rd_kafka_resp_err_t code = real(rk, none, queue, cb, opaque);
+    rd_kafka_topic_partition_list_destroy(none);
+    return code;
+}
+
+rd_kafka_resp_err_t rd_kafka_query_watermark_offsets(rd_kafka_t *rk, const char *topic,
+                                                     int32_t partition, int64_t *low, int64_t *high,
+                                                     int timeout_ms)
+{
+    rd_kafka_resp_err_t (*real)(rd_kafka_t *, const char *, int32_t, int64_t *, int64_t *, int);
+    if (is_deaf(topic))
+        return RD_KAFKA_RESP_ERR__TIMED_OUT;
+    *(void **) &real = dlsym(RTLD_NEXT, "rd_kafka_query_watermark_offsets");
+    return real(rk, topic, partition, low, high, timeout_ms);
+}
