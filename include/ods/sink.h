@@ -7,9 +7,9 @@
 #define ODS_SINK_H
 
 #include <ods/batch.h>
+#include <ods/setting.h>
 
 struct pipeline_settings; /* src/config/settings.h */
-struct target_settings;
 
 /* Embedded as the first member of each sink's own struct. */
 struct sink {
@@ -17,7 +17,8 @@ struct sink {
 };
 
 struct sink_config {
-    const struct target_settings *target;     /* outlives the sink */
+    const char *name;                         /* the target's, for messages */
+    const void *settings;                     /* the struct of sink_ops.settings; outlives the sink */
     const struct pipeline_settings *pipeline; /* outlives the sink */
     const char *group;                        /* consumer group, the key of stored offsets */
 };
@@ -62,6 +63,7 @@ struct apply_hooks {
 struct sink_ops {
     const char *type; /* as in ods-sink.conf: type = "<type>" */
     const char *summary;
+    const struct setting_group *settings; /* what a target of this type may be told */
     /* Allocate and check the configuration; does not connect. */
     enum ods_status (*open)(struct sink **sink, const struct sink_config *config,
                             struct error *error);
@@ -89,5 +91,6 @@ struct sink_ops {
 
 const struct sink_ops *sink_find(const char *type); /* NULL: no such type */
 const struct sink_ops *const *sink_list(void);      /* NULL-terminated */
+setting_plugins sink_settings;                      /* of every type, in that order */
 
 #endif

@@ -219,7 +219,7 @@ static enum ods_status open_lane(struct lane *lane, const struct settings *setti
     const struct sink_ops *sink = sink_find(target->type);
     const struct decoder_ops *decoder = decoder_find(pipeline->format);
     struct decoder_config decoder_config = {.pipeline = pipeline};
-    struct sink_config sink_config = {.target = target, .pipeline = pipeline, .group = group};
+    struct sink_config sink_config = {target->name, target->own, pipeline, group};
     error_init(&lane->error);
     lane->go = go;
     enum ods_status status = decoder->open(&lane->decoder, &decoder_config, error);

@@ -45,7 +45,7 @@ static int check_kafka(const struct settings *settings, const struct pipeline_se
 static int check_target(const struct settings *settings, const struct pipeline_settings *pipeline)
 {
     const struct target_settings *target = settings_target(settings, pipeline->target);
-    struct sink_config config = {target, pipeline, pipeline->group_id};
+    struct sink_config config = {target->name, target->own, pipeline, pipeline->group_id};
     struct speaker speaker = {pipeline->name, target->name};
     const struct sink_ops *ops = sink_find(target->type);
     struct sink *sink = NULL;

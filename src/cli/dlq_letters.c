@@ -293,7 +293,7 @@ static int open_route(struct route *route, const struct dlq *dlq, struct error *
                   pipeline->name);
         return CLI_INTERNAL;
     }
-    const struct sink_config sink_config = {target, pipeline, route->group};
+    const struct sink_config sink_config = {target->name, target->own, pipeline, route->group};
     enum ods_status status = decoder->open(&route->decoder, &decoder_config, error);
     if (status == ODS_OK)
         status = sink->open(&route->sink, &sink_config, error);

@@ -323,7 +323,9 @@ static enum ods_status open_route(struct route *route, const struct replay *repl
     const struct decoder_ops *decoder = decoder_find(pipeline->format);
     const struct sink_ops *sink = target ? sink_find(target->type) : NULL;
     const struct decoder_config decoder_config = {.pipeline = pipeline};
-    const struct sink_config sink_config = {target, pipeline, pipeline->group_id};
+    const struct sink_config sink_config = {target ? target->name : NULL,
+                                            target ? target->own : NULL, pipeline,
+                                            pipeline->group_id};
     assignment_init(&route->assignment);
     route->wait_ms = replay->wait_ms;
     route->batch = batch_new();

@@ -188,7 +188,8 @@ static int read_stored(struct reset *reset, struct error *error)
 {
     const struct target_settings *target =
         settings_target(reset->settings, reset->pipeline->target);
-    const struct sink_config config = {target, reset->pipeline, reset->pipeline->group_id};
+    const struct sink_config config = {target->name, target->own, reset->pipeline,
+                                       reset->pipeline->group_id};
     if (sink_find(target->type)->open(&reset->sink, &config, error) != ODS_OK)
         return CLI_CONFIG;
     enum ods_status status = reset->sink->ops->connect(reset->sink, error);

@@ -12,22 +12,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct property { /* of librdkafka, or of a column */
-    const char *name, *value;
-};
-
-struct properties {
-    struct property *items;
-    size_t count;
-};
+#include <ods/setting.h>
 
 /* NULL: there is none of that name. Of two the last. */
 const char *properties_find(const struct properties *properties, const char *name);
-
-struct strings {
-    const char **items;
-    size_t count;
-};
 
 struct kafka_settings {
     const char *bootstrap_servers;
@@ -42,12 +30,7 @@ struct kafka_settings {
 struct target_settings {
     const char *name;
     const char *type;
-    const char *dsn;    /* any libpq conninfo or URI; holds secrets */
-    const char *schema; /* the sink's own schema in the target: "ods_sink" */
-    bool synchronous_commit;
-    int64_t statement_timeout_ms; /* 0: none */
-    int64_t lock_timeout_ms;
-    int64_t idle_in_transaction_timeout_ms;
+    const void *own; /* the type's own settings, as its sink_ops says */
 };
 
 struct batch_settings {

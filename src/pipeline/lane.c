@@ -100,7 +100,8 @@ static enum ods_status open_plugins(struct lane *lane, int *exit_code, struct er
     status = decoder->open(&lane->decoder, &decoder_config, error);
     if (status != ODS_OK)
         return status;
-    struct sink_config sink_config = {lane->target, pipeline, pipeline->group_id};
+    struct sink_config sink_config = {lane->target->name, lane->target->own, pipeline,
+                                      pipeline->group_id};
     status = sink->open(&lane->sink, &sink_config, error);
     const struct deadletter_origin origin = {pipeline, lane->target->type, lane->index};
     if (status == ODS_OK && *lane->settings->dead_letter.topic)

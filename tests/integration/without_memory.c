@@ -22,6 +22,7 @@
 
 #include <ods/decoder.h>
 #include <ods/sink.h>
+#include "sink/postgres/settings.h"
 
 #include "config/config.h"
 #include "core/text.h"
@@ -216,7 +217,8 @@ static enum ods_status before_commit(void *context, struct batch *batch, struct 
 
 static enum ods_status open_sink(const struct work *work, struct sink **sink, struct error *error)
 {
-    const struct sink_config config = {work->target, work->pipeline, work->pipeline->group_id};
+    const struct sink_config config = {work->target->name, work->target->own, work->pipeline,
+                                       work->pipeline->group_id};
     const struct sink_ops *ops = sink_find(work->target->type);
     enum ods_status status = *sink ? ODS_OK : ops->open(sink, &config, error);
     return status == ODS_OK ? (*sink)->ops->connect(*sink, error) : status;
@@ -336,7 +338,7 @@ static void prepare(struct work *work, const struct config *config, const char *
     work->pipeline = &work->settings->pipelines[0];
     work->target = settings_target(work->settings, work->pipeline->target);
     work->records = records;
-    work->pg = PQconnectdb(work->target->dsn);
+    work->pg = PQconnectdb(((const struct postgres_settings *) work->target->own)->dsn);
     if (PQstatus(work->pg) != CONNECTION_OK) {
         fprintf(stderr, "%s", PQerrorMessage(work->pg));
         exit(2);

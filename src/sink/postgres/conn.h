@@ -11,9 +11,11 @@
 
 #include <ods/status.h>
 #include "config/settings.h"
+#include "sink/postgres/settings.h"
 
 struct conn {
-    const struct target_settings *target;
+    const char *name; /* the target's, for messages */
+    const struct postgres_settings *settings;
     PGconn *pg; /* NULL: not connected */
     int interrupt_fd;
     unsigned generation; /* grows with each connection: what was prepared before is gone */
@@ -30,7 +32,7 @@ struct conn_params {
     const int *lengths;
 };
 
-bool conn_init(struct conn *conn, const struct target_settings *target);
+bool conn_init(struct conn *conn, const char *name, const struct postgres_settings *settings);
 void conn_done(struct conn *conn);
 
 /* Connect unless connected. ODS_RETRY while the server is away or refuses, ODS_FATAL for what no
