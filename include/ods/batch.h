@@ -97,6 +97,7 @@ enum pass_reason {
     PASS_TOMBSTONE, /* of a table that can't be told */
     PASS_BOOTSTRAP, /* Maxwell: a bootstrap is asked for, begins or ends */
     PASS_SKIPPED,   /* the configuration says skip */
+    PASS_FILTERED,  /* a transform has dropped all its changes */
     PASS_COUNT
 };
 

@@ -35,10 +35,11 @@ enum setting_type {
     SETTING_MS,         /* int64_t milliseconds; min, max */
     SETTING_BYTES,      /* int64_t; min, max; "16 MiB" is understood */
     SETTING_COLUMN,     /* const char *, "" when off */
-    SETTING_STRINGS,    /* struct strings */
+    SETTING_STRINGS,    /* struct strings, each one of choices if there are any */
     SETTING_PROPERTIES, /* struct properties */
     SETTING_RENAMES,    /* struct properties: names by column */
     SETTING_TYPES,      /* struct properties: types by column */
+    SETTING_VALUES,     /* struct properties: values by column, each one of choices if there are any */
     SETTING_OBJECT,     /* an embedded struct of group `of` */
     SETTING_OBJECTS,    /* list: struct * of group `of` and, at count_offset, how many */
     SETTING_NAMED,      /* map of names: the same, each a copy of the OBJECT beside it at first */

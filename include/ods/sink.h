@@ -91,6 +91,6 @@ struct sink_ops {
 
 const struct sink_ops *sink_find(const char *type); /* NULL: no such type */
 const struct sink_ops *const *sink_list(void);      /* NULL-terminated */
-setting_plugins sink_settings;                      /* of every type, in that order */
+setting_plugins sink_groups;                        /* of every type, in that order */
 
 #endif

@@ -123,6 +123,7 @@ static void put_value(struct buffer *out, const struct setting *row, const void 
         break;
     case SETTING_RENAMES:
     case SETTING_TYPES:
+    case SETTING_VALUES:
         put_properties(out, value, ": ", false);
         break;
     case SETTING_OBJECT:

@@ -184,13 +184,18 @@ static void parse_strings(struct load *load, const struct setting *row, const st
         const struct node *item = node->entries[i].node;
         const char *text = as_text(item);
         char found[64];
-        if (text && *text)
+        if (text && *text && row->choices) {
+            int choice = parse_choice(load, row, item);
+            if (choice >= 0)
+                list.items[list.count++] = row->choices[choice];
+        } else if (text && *text) {
             list.items[list.count++] = keep_text(load, text);
-        else if (!item->broken)
+        } else if (!item->broken) {
             findings_error(load->findings, item->source, item->line,
                            "'%s' expects a list of strings, found %s in it%s", row->name,
                            node_describe(item, found, sizeof(found)),
                            item->kind == NODE_SCALAR ? "; put text in quotes" : "");
+        }
     }
     *value = list;
 }
@@ -272,6 +277,21 @@ static bool is_type(struct load *load, const struct setting *row, const struct e
     return !why;
 }
 
+/* A value for a column: any scalar, or one of the choices. */
+static bool is_value(struct load *load, const struct setting *row, const struct entry *entry,
+                     const char *text)
+{
+    char found[64];
+    if (row->choices)
+        return parse_choice(load, row, entry->node) >= 0;
+    if (entry->node->kind == NODE_SCALAR && *entry->key)
+        return true;
+    findings_error(load->findings, entry->node->source, entry->line,
+                   "'%s' expects a text or a number for column '%s', found %s", row->name,
+                   entry->key, node_describe(entry->node, found, sizeof(found)));
+    return false;
+}
+
 /* A map from columns to what `accepts` says yes to. */
 static void parse_by_column(struct load *load, const struct setting *row, const struct node *node,
                             void *object, const char *example,
@@ -291,7 +311,8 @@ static void parse_by_column(struct load *load, const struct setting *row, const 
         const char *text = as_text(entry->node);
         if (accepts(load, row, entry, text))
             list.items[list.count++] =
-                (struct property){keep_text(load, entry->key), keep_text(load, text)};
+                (struct property){keep_text(load, entry->key),
+                                  keep_text(load, text ? text : entry->node->text)};
     }
     *(struct properties *) field(object, row->offset) = list;
 }
@@ -416,6 +437,9 @@ static void parse_value(struct load *load, const struct setting_group *group,
         break;
     case SETTING_TYPES:
         parse_by_column(load, row, node, object, ", as in { total: bigint unsigned }", is_type);
+        break;
+    case SETTING_VALUES:
+        parse_by_column(load, row, node, object, ", as in { region: eu }", is_value);
         break;
     case SETTING_OBJECT:
         if (is_kind(node, NODE_MAP))
@@ -604,6 +628,7 @@ static void default_value(struct load *load, const struct setting *row, void *ob
     case SETTING_PROPERTIES:
     case SETTING_RENAMES:
     case SETTING_TYPES:
+    case SETTING_VALUES:
     case SETTING_OBJECTS:
     case SETTING_NAMED:
     case SETTING_PLUGIN:

@@ -47,7 +47,12 @@ static json_t *schema_of_value(const struct setting *row)
     case SETTING_BYTES: /* or with a unit, "16 MiB" */
         return json_pack("{s:[s,s]}", "type", "integer", "string");
     case SETTING_STRINGS:
-        return json_pack("{s:[s,s],s:{s:s}}", "type", "array", "null", "items", "type", "string");
+        inner = row->choices ? schema_of_choices(row) : json_pack("{s:s}", "type", "string");
+        return json_pack("{s:[s,s],s:o}", "type", "array", "null", "items", inner);
+    case SETTING_VALUES:
+        inner = row->choices ? schema_of_choices(row)
+                             : json_pack("{s:[s,s,s]}", "type", "string", "number", "boolean");
+        return json_pack("{s:[s,s],s:o}", "type", "object", "null", "additionalProperties", inner);
     case SETTING_PROPERTIES:
     case SETTING_RENAMES:
     case SETTING_TYPES:

@@ -126,6 +126,11 @@ struct source_settings {
     const char *schema_topic;      /* the connector's schema changes; "": not read */
 };
 
+struct transform_settings {
+    const char *type;
+    const void *own; /* the type's own settings, as its transform_ops says */
+};
+
 struct pipeline_settings {
     const char *name;
     struct strings topics; /* names, or regular expressions that begin with ^ */
@@ -135,6 +140,8 @@ struct pipeline_settings {
     int64_t lanes;        /* resolved */
     enum on_error on_error;
     struct source_settings source;
+    struct transform_settings *transforms; /* in the order in which they are applied */
+    size_t transform_count;
     struct table_settings defaults;
     struct table_settings *tables; /* merged over the defaults */
     size_t table_count;

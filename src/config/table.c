@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include <ods/sink.h>
+#include <ods/transform.h>
 #include "config/settings.h"
 
 #define AT(type, member) offsetof(struct type, member)
@@ -130,6 +131,22 @@ const struct setting_group settings_of_table = {
     SETTING_ROWS(table_rows),
 };
 
+static const struct setting transform_rows[] = {
+    {"type", SETTING_STRING, AT(transform_settings, type), .min = 1, .max = 200,
+     .flags = SETTING_REQUIRED,
+     .doc = "What kind of transform it is; each has settings of its own, below."},
+    {"type", SETTING_PLUGIN, AT(transform_settings, own), .plugins = transform_groups},
+};
+
+const struct setting_group settings_of_transform = {
+    .title = "transforms: one entry",
+    .intro = "What happens to changes between the record and the target, in the order of the list, "
+             "as `transforms: [{ type: filter, op: [c, r, u] }]`. Dead letters keep the record as it "
+             "came.",
+    .size = sizeof(struct transform_settings),
+    SETTING_ROWS(transform_rows),
+};
+
 static const struct setting pipeline_rows[] = {
     {"name", SETTING_STRING, AT(pipeline_settings, name), .min = 1, .max = 200,
      .flags = SETTING_REQUIRED, .doc = "Stands in logs, metrics and the consumer group."},
@@ -178,6 +195,9 @@ static const struct setting pipeline_rows[] = {
      AT(pipeline_settings, source.unavailable_value), "__debezium_unavailable_value", .max = 1000,
      .doc = "The connector's `unavailable.value.placeholder`: a column with this value was not "
             "carried and is left as it is."},
+    {"transforms", SETTING_OBJECTS, AT(pipeline_settings, transforms), .max = 100,
+     .count_offset = AT(pipeline_settings, transform_count), .of = &settings_of_transform,
+     .doc = "What happens to changes on their way, in this order."},
     {"defaults", SETTING_OBJECT, AT(pipeline_settings, defaults), .of = &settings_of_table,
      .doc = "What holds for every table."},
     {"tables", SETTING_NAMED, AT(pipeline_settings, tables),
@@ -212,7 +232,7 @@ static const struct setting target_rows[] = {
      .flags = SETTING_REQUIRED, .doc = "What pipelines call it."},
     {"type", SETTING_STRING, AT(target_settings, type), .min = 1, .max = 200,
      .flags = SETTING_REQUIRED, .doc = "What kind of target it is; each has settings of its own, below."},
-    {"type", SETTING_PLUGIN, AT(target_settings, own), .plugins = sink_settings},
+    {"type", SETTING_PLUGIN, AT(target_settings, own), .plugins = sink_groups},
 };
 
 const struct setting_group settings_of_target = {
@@ -397,7 +417,13 @@ const char *setting_expects(const struct setting *row, bool markdown, char *buff
     case SETTING_COLUMN:
         return markdown ? "column name or `off`" : "a column name or off";
     case SETTING_STRINGS:
+        if (row->choices && markdown) {
+            size_t length = (size_t) snprintf(buffer, size, "list of ");
+            return choices(row, markdown, buffer + length, size - length), buffer;
+        }
         return markdown ? "list of strings" : "a list of strings";
+    case SETTING_VALUES:
+        return markdown ? "map from column to value" : "a map from column to value";
     case SETTING_PROPERTIES:
         return markdown ? "group of name = value" : "a group of name = value";
     case SETTING_RENAMES:

@@ -358,7 +358,6 @@ static void debezium_close(struct decoder *decoder)
     if (!self)
         return;
     topics_free(self);
-    shape_table_free(self->shapes);
     schema_topic_close(&self->schema);
     unavailable_done(&self->unavailable);
     free(self);
@@ -376,11 +375,11 @@ static enum ods_status debezium_open(struct decoder **decoder, const struct deco
     self->pipeline = pipeline;
     self->want_before = config->want_before;
     self->connector = pipeline && pipeline->source.connector ? pipeline->source.connector : "";
-    self->shapes = shape_table_new();
+    self->shapes = config->shapes;
     const char *placeholder = pipeline && pipeline->source.unavailable_value
                                   ? pipeline->source.unavailable_value
                                   : UNAVAILABLE_DEFAULT;
-    if (!self->shapes || !schema_topic_open(&self->schema, config) ||
+    if (!schema_topic_open(&self->schema, config) ||
         !unavailable_init(&self->unavailable, placeholder)) {
         debezium_close(&self->decoder);
         return error_set(error, ODS_FATAL, "out of memory while opening the decoder");

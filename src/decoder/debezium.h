@@ -10,7 +10,7 @@
 #include <ods/decoder.h>
 
 #include "core/json_scan.h"
-#include "core/shape.h"
+#include <ods/shape.h>
 #include "decoder/connect_schema.h"
 #include "decoder/layout.h"
 #include "decoder/registry.h"

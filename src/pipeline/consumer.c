@@ -215,7 +215,7 @@ static bool take_record(struct lane *lane, rd_kafka_message_t *message)
         .owner = message,
     };
     error_init(&error);
-    switch (intake_add(lane->filling, lane->decoder, &record, partition->chain, &error)) {
+    switch (intake_add(lane->filling, &lane->worker, &record, partition->chain, &error)) {
     case ODS_OK:
         partition->chain = partition->position = message->offset + 1;
         return true;

@@ -9,7 +9,7 @@ static enum ods_status out_of_memory(struct error *error, const struct record *r
                      record->topic, (int) record->partition, (long long) record->offset);
 }
 
-enum ods_status intake_add(struct batch *batch, struct decoder *decoder,
+enum ods_status intake_add(struct batch *batch, struct worker *worker,
                            const struct record *record, int64_t from, struct error *error)
 {
     uint32_t index = batch->record_count, changes = batch->change_count;
@@ -21,7 +21,7 @@ enum ods_status intake_add(struct batch *batch, struct decoder *decoder,
     *slot = *record;
     batch->payload_bytes += bytes;
 
-    enum ods_status status = decoder->ops->decode(decoder, batch, index, error);
+    enum ods_status status = worker_decode(worker, batch, index, error);
     if (status == ODS_REJECT) {
         batch->change_count = changes;
         status =

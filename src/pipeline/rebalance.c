@@ -72,7 +72,7 @@ static void abandon_batches(struct lane *lane)
     for (size_t i = 0; i < lane->slot_count; i++)
         if (!lane->slots[i].is_request)
             atomic_store(&lane->slots[i].abandoned, true);
-    lane->sink->ops->interrupt(lane->sink);
+    lane->worker.sink->ops->interrupt(lane->worker.sink);
     if (lane->deadletter)
         lane->deadletter->ops->interrupt(lane->deadletter);
     lane_wake_writer(lane);

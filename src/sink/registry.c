@@ -23,7 +23,7 @@ const struct sink_ops *const *sink_list(void)
     return sinks;
 }
 
-const struct setting_group *sink_settings(size_t number, const char **name)
+const struct setting_group *sink_groups(size_t number, const char **name)
 {
     if (number >= sizeof sinks / sizeof *sinks - 1)
         return NULL;

@@ -130,12 +130,12 @@ static void digest_batch(struct outcome *outcome, const struct batch *batch)
 }
 
 /* Into the batch, tried again as often as memory is out. */
-static void take(struct batch *batch, struct decoder *decoder, const struct record *record)
+static void take(struct batch *batch, struct worker *worker, const struct record *record)
 {
     struct error error;
     for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
         error_init(&error);
-        enum ods_status status = intake_add(batch, decoder, record, OFFSET_NONE, &error);
+        enum ods_status status = intake_add(batch, worker, record, OFFSET_NONE, &error);
         if (status == ODS_OK)
             return;
         expect_memory(status, &error);
@@ -145,9 +145,9 @@ static void take(struct batch *batch, struct decoder *decoder, const struct reco
 
 static bool decode(const char *path, struct outcome *outcome)
 {
-    struct decoder_config config = {.want_before = true};
+    const struct worker_options options = {.format = format->name, .want_before = true};
+    struct worker worker = {0};
     struct file_source *source = NULL;
-    struct decoder *decoder = NULL;
     struct batch *line = batch_new(), *batch = batch_new();
     struct error error;
     bool end = false;
@@ -156,7 +156,7 @@ static bool decode(const char *path, struct outcome *outcome)
     if (status == ODS_OK)
         status = file_open(&source, path, &error);
     if (status == ODS_OK)
-        status = format->open(&decoder, &config, &error);
+        status = worker_open(&worker, &options, &error);
     while (status == ODS_OK && !end) {
         status = file_read(source, line, &end, &error);
         if (status == ODS_REJECT) { /* a line that is no record, as often as with memory */
@@ -167,7 +167,7 @@ static bool decode(const char *path, struct outcome *outcome)
         }
         if (status != ODS_OK || end)
             break;
-        take(batch, decoder, &line->records[0]);
+        take(batch, &worker, &line->records[0]);
         digest_batch(outcome, batch);
         batch_reset(batch);
         batch_reset(line);
@@ -176,7 +176,7 @@ static bool decode(const char *path, struct outcome *outcome)
         expect_memory(status, &error);
         outcome->cut_short = true;
     }
-    format->close(decoder);
+    worker_close(&worker);
     batch_free(batch);
     batch_free(line);
     file_close(source);
@@ -247,7 +247,7 @@ static void apply(const struct work *work, struct sink **sink, struct batch *bat
     fail("applying does not recover", &error);
 }
 
-static size_t fill(const struct work *work, struct decoder *decoder, struct file_source *source,
+static size_t fill(const struct work *work, struct worker *worker, struct file_source *source,
                    struct batch *lines, struct batch **batches)
 {
     struct error error;
@@ -262,7 +262,7 @@ static size_t fill(const struct work *work, struct decoder *decoder, struct file
             if (end)
                 break;
             const struct record *record = &lines->records[at];
-            enum ods_status status = intake_add(batch, decoder, record,
+            enum ods_status status = intake_add(batch, worker, record,
                                                 record->offset ? record->offset : OFFSET_NONE,
                                                 &error);
             if (status != ODS_OK)
@@ -275,9 +275,9 @@ static size_t fill(const struct work *work, struct decoder *decoder, struct file
 static bool apply_all(struct work *work, struct outcome *outcome)
 {
     struct batch *batches[BATCHES_MAX], *lines;
-    struct decoder_config config = {.pipeline = work->pipeline};
+    const struct worker_options options = {.pipeline = work->pipeline};
+    struct worker worker;
     struct file_source *source = NULL;
-    struct decoder *decoder = NULL;
     struct sink *sink = NULL;
     struct error error;
     char state[64];
@@ -286,9 +286,9 @@ static bool apply_all(struct work *work, struct outcome *outcome)
     lines = batch_new();
     query(work->pg, work->setup, NULL, 0);
     if (file_open(&source, work->records, &error) != ODS_OK ||
-        decoder_find(work->pipeline->format)->open(&decoder, &config, &error) != ODS_OK)
+        worker_open(&worker, &options, &error) != ODS_OK)
         fail("no records", &error);
-    size_t count = fill(work, decoder, source, lines, batches);
+    size_t count = fill(work, &worker, source, lines, batches);
     memory_fail_at(n);
     for (size_t i = 0; i < count; i++) {
         apply(work, &sink, batches[i]);
@@ -297,7 +297,7 @@ static bool apply_all(struct work *work, struct outcome *outcome)
         batch_free(batches[i]);
     }
     sink->ops->close(sink);
-    decoder->ops->close(decoder);
+    worker_close(&worker);
     batch_free(lines);
     file_close(source);
     query(work->pg,
