@@ -11,9 +11,24 @@
 
 struct pipeline_settings; /* src/config/settings.h */
 
+/* What a target makes sure of, as long as it is reached through ods-sink alone. */
+enum guarantee {
+    EXACT_BY_STORED_OFFSET,      /* rows and offsets are stored together, and lanes start from them */
+    EXACT_BY_SOURCE_TRANSACTION, /* offsets are committed to the source with what is sent */
+    AT_LEAST_ONCE,               /* offsets are committed to the source afterwards */
+};
+
+/* How large a batch the target would like to have; zeroes: as soon as its writer is idle. A batch is
+ * handed over when one of them is reached, or when it is full. */
+struct sink_wants {
+    int64_t min_events, min_bytes;
+    int64_t max_wait_ms; /* since the batch's first record; 0 where none of them is set */
+};
+
 /* Embedded as the first member of each sink's own struct. */
 struct sink {
     const struct sink_ops *ops;
+    struct sink_wants wants; /* set when it is opened */
 };
 
 struct sink_config {
@@ -63,6 +78,7 @@ struct apply_hooks {
 struct sink_ops {
     const char *type; /* as in ods-sink.conf: type = "<type>" */
     const char *summary;
+    enum guarantee guarantee;
     const struct setting_group *settings; /* what a target of this type may be told */
     /* Allocate and check the configuration; does not connect. */
     enum ods_status (*open)(struct sink **sink, const struct sink_config *config,
@@ -88,6 +104,9 @@ struct sink_ops {
     void (*interrupt)(struct sink *sink);
     void (*close)(struct sink *sink); /* NULL is fine */
 };
+
+/* "exactly once: …", for people. */
+const char *guarantee_text(enum guarantee guarantee);
 
 const struct sink_ops *sink_find(const char *type); /* NULL: no such type */
 const struct sink_ops *const *sink_list(void);      /* NULL-terminated */

@@ -57,13 +57,32 @@ static int64_t age_ms(const struct batch *batch)
     return (time_monotonic_us() - batch->opened_us) / 1000;
 }
 
+/* Is the batch as large as its target would like to have it, or has it waited long enough? */
+static bool is_wanted(const struct lane *lane, const struct batch *batch)
+{
+    const struct sink_wants *wants = &lane->worker.sink->wants;
+    if (!wants->max_wait_ms)
+        return true;
+    return (wants->min_events && batch->record_count >= wants->min_events) ||
+           (wants->min_bytes && batch_bytes(batch) >= (uint64_t) wants->min_bytes) ||
+           age_ms(batch) >= wants->max_wait_ms;
+}
+
+/* How long a record waits for others at most. */
+static int64_t max_wait_ms(const struct lane *lane)
+{
+    int64_t configured = atomic_load(&lane->limits->max_wait_ms);
+    int64_t wanted = lane->worker.sink->wants.max_wait_ms;
+    return wanted > configured ? wanted : configured;
+}
+
 void consumer_hand_over(struct lane *lane)
 {
     struct batch *batch = lane->filling;
     if (!batch || !batch->range_count)
         return;
-    if (queue_writer_idle(lane->queue) || is_full(lane, batch) ||
-        (lane->idle_count && age_ms(batch) >= atomic_load(&lane->limits->max_wait_ms)))
+    if ((queue_writer_idle(lane->queue) && is_wanted(lane, batch)) || is_full(lane, batch) ||
+        (lane->idle_count && age_ms(batch) >= max_wait_ms(lane)))
         push_filling(lane);
 }
 
@@ -346,7 +365,7 @@ static void doze(struct lane *lane)
     if (lane->join_at_us && wait_ms > TURN_WAIT_MS)
         wait_ms = TURN_WAIT_MS;
     if (lane->filling && lane->filling->range_count && lane->idle_count) {
-        int64_t left_ms = atomic_load(&lane->limits->max_wait_ms) - age_ms(lane->filling);
+        int64_t left_ms = max_wait_ms(lane) - age_ms(lane->filling);
         if (left_ms < wait_ms)
             wait_ms = left_ms < 1 ? 1 : left_ms;
     }
