@@ -93,7 +93,8 @@ static const struct command commands[] = {
      "\n"
      "FILE has one record a line, as kcat -C -J writes them. Figures are JSON on standard output.\n",
      cli_bench},
-    {"reference", "", "print the reference of all settings, as Markdown", "", cli_reference},
+    {"reference", "[--json-schema]", "print the reference of all settings, as Markdown",
+     "  --json-schema  a JSON Schema of tables.yaml instead, for editors\n", cli_reference},
 };
 
 #define COMMAND_COUNT (sizeof(commands) / sizeof(*commands))

@@ -116,6 +116,7 @@ enum pass_reason {
     PASS_TOMBSTONE, /* behind its delete, or the configuration says ignore */
     PASS_BOOTSTRAP, /* Maxwell: a bootstrap is asked for, begins or ends */
     PASS_SKIPPED,   /* the configuration says skip */
+    PASS_FILTERED,  /* a transform has dropped all its changes */
     PASS_COUNT
 };
 

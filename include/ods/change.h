@@ -8,9 +8,9 @@
 
 #include <ods/value.h>
 
-/* A table as one version of a record's schema describes it. Interned by its decoder: two changes
+/* A table as one version of a record's schema describes it. Interned (shape.h): two changes
  * with the same columns, types and key of the same table share one pointer, so a sink compiles its
- * plan once per pointer. Immutable; lives as long as its decoder. */
+ * plan once per pointer. Immutable; lives as long as its lane. */
 struct shape {
     uint32_t id;          /* dense, from 0, in the order of first sight */
     const char *topic;    /* where it was first seen */

@@ -7,6 +7,7 @@
 #define ODS_DECODER_H
 
 #include <ods/batch.h>
+#include <ods/shape.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -22,6 +23,7 @@ struct decoder {
 
 struct decoder_config {
     const struct pipeline_settings *pipeline; /* outlives the decoder */
+    struct shape_table *shapes;               /* where shapes are interned; outlives the decoder */
     struct source_schema *schema; /* the followed schema topic, outlives the decoder; NULL: where
                                      the settings name a topic, what passes of it is learned */
     bool want_before;             /* decode the before image also where no sink needs it */

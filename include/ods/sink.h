@@ -7,21 +7,37 @@
 #define ODS_SINK_H
 
 #include <ods/batch.h>
+#include <ods/setting.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
 struct pipeline_settings; /* src/config/settings.h */
-struct target_settings;
+
+/* What a target makes sure of, as long as it is reached through ods-sink alone. */
+enum guarantee {
+    EXACT_BY_STORED_OFFSET,      /* rows and offsets are stored together, and lanes start from them */
+    EXACT_BY_SOURCE_TRANSACTION, /* offsets are committed to the source with what is sent */
+    AT_LEAST_ONCE,               /* offsets are committed to the source afterwards */
+};
+
+/* How large a batch the target would like to have; zeroes: as soon as its writer is idle. A batch is
+ * handed over when one of them is reached, or when it is full. */
+struct sink_wants {
+    int64_t min_events, min_bytes;
+    int64_t max_wait_ms; /* since the batch's first record; 0 where none of them is set */
+};
 
 /* Embedded as the first member of each sink's own struct. */
 struct sink {
     const struct sink_ops *ops;
+    struct sink_wants wants; /* set when it is opened */
 };
 
 struct sink_config {
-    const struct target_settings *target;     /* outlives the sink */
+    const char *name;                         /* the target's, for messages */
+    const void *settings;                     /* the struct of sink_ops.settings; outlives the sink */
     const struct pipeline_settings *pipeline; /* outlives the sink */
     const char *group;                        /* consumer group, the key of stored offsets */
     /* Called about once a second, and oftener, while a call waits for the target, which may work on
@@ -71,6 +87,8 @@ struct apply_hooks {
 struct sink_ops {
     const char *type; /* as in ods-sink.conf: type = "<type>" */
     const char *summary;
+    enum guarantee guarantee;
+    const struct setting_group *settings; /* what a target of this type may be told */
     /* Allocate and check the configuration; does not connect. */
     enum ods_status (*open)(struct sink **sink, const struct sink_config *config,
                             struct error *error);
@@ -100,8 +118,12 @@ struct sink_ops {
     void (*close)(struct sink *sink); /* NULL is fine */
 };
 
+/* "exactly once: …", for people. */
+const char *guarantee_text(enum guarantee guarantee);
+
 const struct sink_ops *sink_find(const char *type); /* NULL: no such type */
 const struct sink_ops *const *sink_list(void);      /* NULL-terminated */
+setting_plugins sink_groups;                        /* of every type, in that order */
 
 #ifdef __cplusplus
 }

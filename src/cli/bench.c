@@ -19,11 +19,9 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include <ods/decoder.h>
-#include <ods/sink.h>
-
 #include "core/log.h"
 #include "core/time.h"
+#include "pipeline/worker.h"
 #include "source/file.h"
 
 #define MOST_LANES 64
@@ -55,7 +53,7 @@ static enum ods_status load(const char *path, struct batch *store, struct file_s
     return status;
 }
 
-static enum ods_status take(struct batch *batch, struct decoder *decoder,
+static enum ods_status take(struct batch *batch, struct worker *worker,
                             const struct record *record, int64_t from, struct error *error)
 {
     struct record *copy = batch_add_record(batch);
@@ -66,12 +64,12 @@ static enum ods_status take(struct batch *batch, struct decoder *decoder,
     batch->payload_bytes += record->key_length + record->value_length;
     if (!batch_cover(batch, record->topic, record->partition, from, record->offset))
         return error_set(error, ODS_FATAL, "out of memory");
-    return decoder->ops->decode(decoder, batch, batch->record_count - 1, error);
+    return worker_decode(worker, batch, batch->record_count - 1, error);
 }
 
 /* --- decode --------------------------------------------------------------------------------- */
 
-static int decode_for(const struct batch *store, struct decoder *decoder, double seconds,
+static int decode_for(const struct batch *store, struct worker *worker, double seconds,
                       struct error *error)
 {
     struct batch *batch = batch_new();
@@ -83,7 +81,7 @@ static int decode_for(const struct batch *store, struct decoder *decoder, double
         return CLI_INTERNAL;
     while (status == ODS_OK && time_monotonic_us() < until) {
         for (uint32_t i = 0; status == ODS_OK && i < store->record_count; i++) {
-            status = take(batch, decoder, &store->records[i], 0, error);
+            status = take(batch, worker, &store->records[i], 0, error);
             if (batch->record_count == 10000 || i + 1 == store->record_count) {
                 records += batch->record_count;
                 changes += batch->change_count;
@@ -111,25 +109,23 @@ static int bench_decode(const char *path, const char *format, double seconds)
 {
     struct batch *store = batch_new();
     struct file_source *file = NULL;
-    struct decoder *decoder = NULL;
-    struct decoder_config config = {0};
+    struct worker worker = {0};
+    const struct worker_options options = {.format = format};
     struct error error;
     int code = CLI_INTERNAL;
-    const struct decoder_ops *ops = decoder_find(format);
     error_init(&error);
-    if (!ops) {
+    if (!decoder_find(format)) {
         code = cli_usage("bench", "there is no format '%s'", format);
         goto out;
     }
     if (!store || load(path, store, &file, &error) != ODS_OK ||
-        ops->open(&decoder, &config, &error) != ODS_OK) {
+        worker_open(&worker, &options, &error) != ODS_OK) {
         fprintf(stderr, "ods-sink bench decode: %s\n", store ? error.text : "out of memory");
         goto out;
     }
-    code = decode_for(store, decoder, seconds, &error);
+    code = decode_for(store, &worker, seconds, &error);
 out:
-    if (decoder)
-        ops->close(decoder);
+    worker_close(&worker);
     batch_free(store);
     file_close(file);
     return code;
@@ -139,8 +135,7 @@ out:
 
 struct lane {
     pthread_t thread;
-    struct sink *sink;
-    struct decoder *decoder;
+    struct worker worker;
     struct batch **batches;
     size_t batch_count, batch_capacity;
     struct apply_result total;
@@ -189,7 +184,7 @@ static enum ods_status distribute(struct lane *lanes, size_t lane_count, const s
         const struct record *record = &store->records[i];
         struct lane *lane = &lanes[(size_t) record->partition % lane_count];
         struct batch *batch = next_batch(lane, settings);
-        status = batch ? take(batch, lane->decoder, record, stands_at(lane, record), error)
+        status = batch ? take(batch, &lane->worker, record, stands_at(lane, record), error)
                        : error_set(error, ODS_FATAL, "out of memory");
     }
     return status;
@@ -203,7 +198,7 @@ static void *run_lane(void *argument)
     for (size_t i = 0; lane->status == ODS_OK && i < lane->batch_count; i++) {
         struct apply_result result = {0};
         lane->status =
-            lane->sink->ops->apply(lane->sink, lane->batches[i], NULL, &result, &lane->error);
+            lane->worker.sink->ops->apply(lane->worker.sink, lane->batches[i], NULL, &result, &lane->error);
         lane->total.upserted += result.upserted;
         lane->total.deleted += result.deleted;
         lane->total.folded += result.folded;
@@ -215,17 +210,12 @@ static enum ods_status open_lane(struct lane *lane, const struct settings *setti
                                  const struct pipeline_settings *pipeline, const char *group,
                                  atomic_bool *go, struct error *error)
 {
-    const struct target_settings *target = settings_target(settings, pipeline->target);
-    const struct sink_ops *sink = sink_find(target->type);
-    const struct decoder_ops *decoder = decoder_find(pipeline->format);
-    struct decoder_config decoder_config = {.pipeline = pipeline};
-    struct sink_config sink_config = {.target = target, .pipeline = pipeline, .group = group};
+    const struct worker_options options = {
+        .settings = settings, .pipeline = pipeline, .group = group};
     error_init(&lane->error);
     lane->go = go;
-    enum ods_status status = decoder->open(&lane->decoder, &decoder_config, error);
-    if (status == ODS_OK)
-        status = sink->open(&lane->sink, &sink_config, error);
-    return status == ODS_OK ? lane->sink->ops->connect(lane->sink, error) : status;
+    enum ods_status status = worker_open(&lane->worker, &options, error);
+    return status == ODS_OK ? lane->worker.sink->ops->connect(lane->worker.sink, error) : status;
 }
 
 static void close_lane(struct lane *lane)
@@ -233,10 +223,7 @@ static void close_lane(struct lane *lane)
     for (size_t i = 0; i < lane->batch_count; i++)
         batch_free(lane->batches[i]);
     free(lane->batches);
-    if (lane->sink)
-        lane->sink->ops->close(lane->sink);
-    if (lane->decoder)
-        lane->decoder->ops->close(lane->decoder);
+    worker_close(&lane->worker);
 }
 
 static int time_lanes(struct lane *lanes, size_t lane_count, uint32_t records, atomic_bool *go)

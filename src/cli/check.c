@@ -33,6 +33,17 @@ static bool say_status(struct speaker *speaker, enum ods_status status, const st
     return false;
 }
 
+/* What each pipeline's records may count on. */
+static void print_guarantees(const struct settings *settings)
+{
+    for (size_t i = 0; i < settings->pipeline_count; i++) {
+        const struct pipeline_settings *pipeline = &settings->pipelines[i];
+        const struct target_settings *target = settings_target(settings, pipeline->target);
+        printf("# %s to %s: %s\n", pipeline->name, target->name,
+               guarantee_text(sink_find(target->type)->guarantee));
+    }
+}
+
 static int check_kafka(const struct settings *settings, const struct pipeline_settings *pipeline)
 {
     struct speaker speaker = {pipeline->name, "kafka"};
@@ -45,7 +56,8 @@ static int check_kafka(const struct settings *settings, const struct pipeline_se
 static int check_target(const struct settings *settings, const struct pipeline_settings *pipeline)
 {
     const struct target_settings *target = settings_target(settings, pipeline->target);
-    struct sink_config config = {.target = target,
+    struct sink_config config = {.name = target->name,
+                                 .settings = target->own,
                                  .pipeline = pipeline,
                                  .group = pipeline->group_id};
     struct speaker speaker = {pipeline->name, target->name};
@@ -126,6 +138,7 @@ int cli_check(int argc, char **argv)
         const struct settings *settings = config_settings(config);
         config_print(config, stdout);
         print_memory(settings);
+        print_guarantees(settings);
         if (connect)
             code = check_connections(settings);
     }

@@ -12,6 +12,7 @@
 #include "core/json_scan.h"
 #include "core/text.h"
 #include "core/time.h"
+#include "pipeline/worker.h"
 #include "source/file.h"
 
 struct output {
@@ -214,7 +215,7 @@ static void print_changes(struct output *output, const struct batch *batch, stru
     }
 }
 
-static enum ods_status decode_file(struct file_source *source, struct decoder *decoder,
+static enum ods_status decode_file(struct file_source *source, struct worker *worker,
                                    struct batch *batch, struct output *output, struct error *error)
 {
     while (output->exit == CLI_OK) {
@@ -229,7 +230,7 @@ static enum ods_status decode_file(struct file_source *source, struct decoder *d
             continue;
         }
         if (status == ODS_OK)
-            status = decoder->ops->decode(decoder, batch, 0, error);
+            status = worker_decode(worker, batch, 0, error);
         if (status == ODS_OK)
             print_changes(output, batch, error);
         else if (status == ODS_REJECT)
@@ -240,11 +241,11 @@ static enum ods_status decode_file(struct file_source *source, struct decoder *d
     return ODS_OK;
 }
 
-static int decode(const struct decoder_ops *format, const char *path)
+static int decode(const char *format, const char *path)
 {
-    struct decoder_config config = {.pipeline = NULL, .want_before = true};
+    const struct worker_options options = {.format = format, .want_before = true};
+    struct worker worker = {0};
     struct file_source *source = NULL;
-    struct decoder *decoder = NULL;
     struct output output = {.exit = CLI_OK};
     struct batch *batch = batch_new();
     struct error error;
@@ -255,14 +256,14 @@ static int decode(const struct decoder_ops *format, const char *path)
         return cli_usage("decode", "%s", error.text);
     }
     if (status == ODS_OK)
-        status = format->open(&decoder, &config, &error);
+        status = worker_open(&worker, &options, &error);
     if (status == ODS_OK)
-        status = decode_file(source, decoder, batch, &output, &error);
+        status = decode_file(source, &worker, batch, &output, &error);
     if (status != ODS_OK) {
         fprintf(stderr, "ods-sink decode: %s\n", error.text);
         output.exit = CLI_INTERNAL;
     }
-    format->close(decoder);
+    worker_close(&worker);
     file_close(source);
     batch_free(batch);
     buffer_done(&output.line);
@@ -292,5 +293,5 @@ int cli_decode(int argc, char **argv)
         return cli_usage("decode", "FILE is missing ('-' is standard input)");
     if (!decoder_find(format))
         return cli_usage("decode", "no format '%s' (`ods-sink reference` lists them)", format);
-    return decode(decoder_find(format), path);
+    return decode(format, path);
 }

@@ -5,9 +5,8 @@
 
 #include <jansson.h>
 
-#include <ods/decoder.h>
-#include <ods/sink.h>
 #include "cli/cli.h"
+#include "pipeline/worker.h"
 #include "source/kafka_tool.h"
 
 /* What has become of a letter: a number that the target keeps, OFFSET_NONE while there is none. */
@@ -33,8 +32,7 @@ struct route {
     const struct settings *settings;
     const struct pipeline_settings *pipeline;
     char *group; /* "<the pipeline's>.dlq" */
-    struct sink *sink;
-    struct decoder *decoder;
+    struct worker worker;
     struct source_schema *schema; /* of the schema topic, NULL: none is set */
     struct batch *batch;
     int64_t wait_ms;

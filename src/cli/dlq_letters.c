@@ -221,18 +221,9 @@ const char *dlq_mark_topic(const struct dlq *dlq, struct arena *arena, const str
 static enum ods_status resume(struct route *route, struct position *positions, size_t count,
                               struct error *error)
 {
-    struct backoff backoff;
-    int64_t until_us = time_monotonic_us() + route->wait_ms * 1000;
-    enum ods_status status;
-    backoff_init(&backoff, route->settings->retry.initial_ms, route->settings->retry.max_ms);
-    for (;;) {
-        error_init(error);
-        status = route->sink->ops->connect(route->sink, error);
-        if (status == ODS_OK)
-            status = route->sink->ops->resume(route->sink, positions, count, error);
-        if (status != ODS_RETRY || !backoff_sleep(&backoff, until_us))
-            return status;
-    }
+    struct worker_deadline deadline;
+    worker_deadline_init(&deadline, route->settings, route->wait_ms);
+    return worker_resume(&route->worker, positions, count, worker_deadline_wait, &deadline, error);
 }
 
 static int read_marks(struct dlq *dlq, struct route *route, struct error *error)
@@ -277,29 +268,22 @@ const char *dlq_state(const struct letter *letter)
 static int open_route(struct route *route, const struct dlq *dlq, struct error *error)
 {
     const struct pipeline_settings *pipeline = route->pipeline;
-    const struct target_settings *target = settings_target(route->settings, pipeline->target);
-    const struct decoder_ops *decoder = decoder_find(pipeline->format);
-    const struct sink_ops *sink = target ? sink_find(target->type) : NULL;
     if (schema_topic_is_set(pipeline))
         route->schema = schema_topic_store(&pipeline->source);
-    const struct decoder_config decoder_config = {
-        .pipeline = pipeline, .schema = route->schema, .want_before = dlq->which != NULL};
     route->wait_ms = dlq->wait_ms;
     route->batch = batch_new();
     if (asprintf(&route->group, "%s.dlq", pipeline->group_id) < 0)
         route->group = NULL;
-    if (!decoder || !sink || !route->batch || !route->group) {
-        error_set(error, ODS_FATAL, "pipeline \"%s\": no such format or target, or no memory",
-                  pipeline->name);
+    if (!route->batch || !route->group) {
+        error_set(error, ODS_FATAL, "out of memory for pipeline \"%s\"", pipeline->name);
         return CLI_INTERNAL;
     }
-    const struct sink_config sink_config = {.target = target,
-                                            .pipeline = pipeline,
-                                            .group = route->group};
-    enum ods_status status = decoder->open(&route->decoder, &decoder_config, error);
-    if (status == ODS_OK)
-        status = sink->open(&route->sink, &sink_config, error);
-    return status == ODS_OK ? CLI_OK : CLI_CONFIG;
+    const struct worker_options options = {.settings = route->settings,
+                                           .pipeline = pipeline,
+                                           .group = route->group,
+                                           .schema = route->schema,
+                                           .want_before = dlq->which != NULL};
+    return worker_open(&route->worker, &options, error) == ODS_OK ? CLI_OK : CLI_CONFIG;
 }
 
 static int open_routes(struct dlq *dlq, struct error *error)
@@ -381,11 +365,8 @@ void dlq_done(struct dlq *dlq)
     for (size_t i = 0; i < dlq->route_count; i++) {
         struct route *route = &dlq->routes[i];
         batch_free(route->batch);
-        if (route->decoder)
-            route->decoder->ops->close(route->decoder);
+        worker_close(&route->worker);
         source_schema_free(route->schema);
-        if (route->sink)
-            route->sink->ops->close(route->sink);
         free(route->group);
     }
     free(dlq->routes);
@@ -464,7 +445,7 @@ enum ods_status dlq_decode(struct letter *letter, rd_kafka_message_t *message, s
     batch_reset(route->batch);
     route->batch->release = kafka_release;
     route->batch->headers = kafka_headers;
-    enum ods_status status = intake_add(route->batch, route->decoder, &record, OFFSET_NONE, error);
+    enum ods_status status = intake_add(route->batch, &route->worker, &record, OFFSET_NONE, error);
     if (status != ODS_OK || !route->batch->reject_count)
         return status;
     *error = route->batch->rejects[0].error;

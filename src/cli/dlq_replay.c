@@ -9,8 +9,6 @@
 #include <jansson.h>
 
 #include "cli/dlq.h"
-#include "core/backoff.h"
-#include "core/time.h"
 #include "source/kafka.h"
 
 #define MARKS_AT_ONCE 1000
@@ -48,16 +46,12 @@ static enum ods_status apply(struct route *route, struct error *error)
 {
     const struct apply_hooks hooks = {
         .notice = notice, .before_commit = before_commit, .context = route};
-    struct apply_result result = {0};
-    struct backoff backoff;
-    int64_t until_us = time_monotonic_us() + route->wait_ms * 1000;
-    enum ods_status status;
-    backoff_init(&backoff, route->settings->retry.initial_ms, route->settings->retry.max_ms);
-    do {
-        error_init(error);
-        route->refused = false;
-        status = route->sink->ops->apply(route->sink, route->batch, &hooks, &result, error);
-    } while (status == ODS_RETRY && backoff_sleep(&backoff, until_us));
+    struct apply_result result;
+    struct worker_deadline deadline;
+    worker_deadline_init(&deadline, route->settings, route->wait_ms);
+    route->refused = false;
+    enum ods_status status = worker_apply(&route->worker, route->batch, &hooks, &result,
+                                          worker_deadline_wait, &deadline, error);
     return route->refused ? ODS_REJECT : status;
 }
 

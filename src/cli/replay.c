@@ -11,14 +11,13 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <ods/sink.h>
 #include "cli/cli.h"
-#include "core/backoff.h"
 #include "core/log.h"
 #include "core/time.h"
 #include "pipeline/assignment.h"
 #include "pipeline/deadletter.h"
 #include "pipeline/intake.h"
+#include "pipeline/worker.h"
 #include "source/file.h"
 #include "source/kafka.h"
 
@@ -26,8 +25,7 @@
 struct route {
     const struct settings *settings;
     const struct pipeline_settings *pipeline;
-    struct decoder *decoder;
-    struct sink *sink;
+    struct worker worker;
     struct deadletter *deadletter; /* NULL: a bad record ends the replay */
     struct assignment assignment;
     struct batch *batch;
@@ -51,22 +49,6 @@ struct replay {
 static int code_of(enum ods_status status)
 {
     return status == ODS_OK ? CLI_OK : CLI_TARGET;
-}
-
-/* Before the next attempt. False: waited long enough. */
-static bool wait_more(const struct route *route, struct backoff *backoff, int64_t started_us)
-{
-    int64_t left_ms = route->wait_ms - (time_monotonic_us() - started_us) / 1000;
-    int64_t step_ms = backoff_next_ms(backoff);
-    if (left_ms <= 0)
-        return false;
-    usleep((useconds_t) ((step_ms < left_ms ? step_ms : left_ms) * 1000));
-    return true;
-}
-
-static void backoff_start(struct backoff *backoff, const struct route *route)
-{
-    backoff_init(backoff, route->settings->retry.initial_ms, route->settings->retry.max_ms);
 }
 
 static enum ods_status before_commit(void *context, struct batch *batch, struct error *error)
@@ -127,17 +109,13 @@ static int apply(struct route *route, struct error *error)
 {
     const struct apply_hooks hooks = {
         .notice = notice, .before_commit = before_commit, .context = route};
-    struct apply_result result = {0};
-    struct backoff backoff;
-    int64_t started_us = time_monotonic_us();
-    enum ods_status status;
+    struct apply_result result;
+    struct worker_deadline deadline;
     if (batch_is_empty(route->batch))
         return CLI_OK;
-    backoff_start(&backoff, route);
-    do {
-        error_init(error);
-        status = route->sink->ops->apply(route->sink, route->batch, &hooks, &result, error);
-    } while (status == ODS_RETRY && wait_more(route, &backoff, started_us));
+    worker_deadline_init(&deadline, route->settings, route->wait_ms);
+    enum ods_status status = worker_apply(&route->worker, route->batch, &hooks, &result,
+                                          worker_deadline_wait, &deadline, error);
     if (status == ODS_FENCED)
         error_prefix(error, "another writer moves the same offsets (is a daemon running with this "
                             "configuration?): ");
@@ -153,16 +131,10 @@ static int resume(struct route *route, struct partition *partition, struct error
 {
     struct position position = {
         .topic = partition->topic, .partition = partition->number, .offset = OFFSET_NONE};
-    struct backoff backoff;
-    int64_t started_us = time_monotonic_us();
-    enum ods_status status;
-    backoff_start(&backoff, route);
-    do {
-        error_init(error);
-        status = route->sink->ops->connect(route->sink, error);
-        if (status == ODS_OK)
-            status = route->sink->ops->resume(route->sink, &position, 1, error);
-    } while (status == ODS_RETRY && wait_more(route, &backoff, started_us));
+    struct worker_deadline deadline;
+    worker_deadline_init(&deadline, route->settings, route->wait_ms);
+    enum ods_status status = worker_resume(&route->worker, &position, 1, worker_deadline_wait,
+                                           &deadline, error);
     partition->stored = partition->chain = position.offset;
     partition->position = position.offset == OFFSET_NONE ? 0 : position.offset;
     partition->state = PARTITION_ACTIVE;
@@ -226,8 +198,8 @@ static int take(struct route *route, const struct batch *from, struct partition 
     struct record copy;
     if (record->offset < partition->position) {
         if (partition->stored != OFFSET_NONE && record->offset < partition->stored) {
-            if (partition->stored - record->offset <= route->decoder->ops->look_back)
-                route->decoder->ops->observe(route->decoder, record);
+            if (partition->stored - record->offset <= route->worker.decoder->ops->look_back)
+                route->worker.decoder->ops->observe(route->worker.decoder, record);
             route->skipped++;
             return CLI_OK;
         }
@@ -244,7 +216,7 @@ static int take(struct route *route, const struct batch *from, struct partition 
         return CLI_INTERNAL;
     }
     enum ods_status status =
-        intake_add(route->batch, route->decoder, &copy, partition->chain, error);
+        intake_add(route->batch, &route->worker, &copy, partition->chain, error);
     if (status != ODS_OK)
         return CLI_INTERNAL; /* memory: what a decoder learns here is in the file */
     partition->chain = partition->position = record->offset + 1;
@@ -326,24 +298,17 @@ static enum ods_status open_route(struct route *route, const struct replay *repl
                                   struct error *error)
 {
     const struct pipeline_settings *pipeline = route->pipeline;
-    const struct target_settings *target = settings_target(route->settings, pipeline->target);
-    const struct decoder_ops *decoder = decoder_find(pipeline->format);
-    const struct sink_ops *sink = target ? sink_find(target->type) : NULL;
-    const struct decoder_config decoder_config = {
-        .pipeline = pipeline, .notice = notice, .context = route};
-    const struct sink_config sink_config = {.target = target,
-                                            .pipeline = pipeline,
-                                            .group = pipeline->group_id};
+    const struct worker_options options = {.settings = route->settings,
+                                           .pipeline = pipeline,
+                                           .notice = notice,
+                                           .context = route};
     assignment_init(&route->assignment);
     route->wait_ms = replay->wait_ms;
     route->batch = batch_new();
-    if (!decoder || !sink || !route->batch)
-        return error_set(error, ODS_FATAL,
-                         "pipeline \"%s\": no such format or target, or no memory", pipeline->name);
-    enum ods_status status = decoder->open(&route->decoder, &decoder_config, error);
-    if (status == ODS_OK)
-        status = sink->open(&route->sink, &sink_config, error);
-    const struct deadletter_origin origin = {.pipeline = pipeline, .target_type = sink->type};
+    if (!route->batch)
+        return error_set(error, ODS_FATAL, "out of memory");
+    enum ods_status status = worker_open(&route->worker, &options, error);
+    const struct deadletter_origin origin = {.pipeline = pipeline, .target_type = settings_target(route->settings, pipeline->target)->type};
     if (status == ODS_OK && replay->dead_letter)
         status = deadletter_file_open(&route->deadletter, replay->dead_letter, &origin, error);
     return status;
@@ -354,10 +319,7 @@ static void close_routes(struct replay *replay)
     for (size_t i = 0; i < replay->route_count; i++) {
         struct route *route = &replay->routes[i];
         batch_free(route->batch);
-        if (route->decoder)
-            route->decoder->ops->close(route->decoder);
-        if (route->sink)
-            route->sink->ops->close(route->sink);
+        worker_close(&route->worker);
         deadletter_close(route->deadletter);
         assignment_done(&route->assignment);
     }

@@ -188,7 +188,8 @@ static int read_stored(struct reset *reset, struct error *error)
 {
     const struct target_settings *target =
         settings_target(reset->settings, reset->pipeline->target);
-    const struct sink_config config = {.target = target,
+    const struct sink_config config = {.name = target->name,
+                                       .settings = target->own,
                                        .pipeline = reset->pipeline,
                                        .group = reset->pipeline->group_id};
     if (sink_find(target->type)->open(&reset->sink, &config, error) != ODS_OK)

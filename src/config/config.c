@@ -50,7 +50,7 @@ static void read_tables(struct load *load, struct settings *settings, const stru
     const struct node *moves =
         tables ? yaml_read(load, &tables->source, tables->bytes, tables->length) : NULL;
     if (moves)
-        parse_object(load, SCOPE_MOVES, moves, settings);
+        parse_object(load, &settings_of_moves, moves, settings);
     validate_settings(load, daemon, moves, settings);
 }
 
@@ -58,7 +58,7 @@ static const struct node *read_daemon(struct load *load, struct settings *settin
                                       const struct input *daemon)
 {
     const struct node *node = libconfig_read(load, &daemon->source, daemon->bytes, daemon->length);
-    parse_object(load, SCOPE_DAEMON, node, settings);
+    parse_object(load, &settings_of_daemon, node, settings);
     return node;
 }
 

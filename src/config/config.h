@@ -42,4 +42,7 @@ void config_print(const struct config *config, FILE *out);
 /* The generated reference of all settings, as Markdown. */
 void config_reference(FILE *out);
 
+/* A JSON Schema of tables.yaml, for editors. False: it could not be made or written. */
+bool config_schema(FILE *out);
+
 #endif

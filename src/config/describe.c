@@ -123,11 +123,13 @@ static void put_value(struct buffer *out, const struct setting *row, const void 
         break;
     case SETTING_RENAMES:
     case SETTING_TYPES:
+    case SETTING_VALUES:
         put_properties(out, value, ": ", false);
         break;
     case SETTING_OBJECT:
     case SETTING_OBJECTS:
     case SETTING_NAMED:
+    case SETTING_PLUGIN:
         break; /* walked into */
     }
 }
@@ -155,24 +157,28 @@ static bool is_same(struct listing *listing, const struct setting *row, const vo
 }
 
 /* With a template (NULL: none) only what differs from it: a thousand tables stay readable. */
-static void walk(struct listing *listing, enum setting_scope scope, const char *prefix,
+static void walk(struct listing *listing, const struct setting_group *group, const char *prefix,
                  const void *object, const void *template)
 {
-    SETTINGS_EACH (row, scope) {
+    SETTINGS_EACH (row, group) {
         const char *value = (const char *) object + row->offset;
         if (row->type == SETTING_OBJECT) {
             const char *inner = pool_printf(&listing->pool, "%s%s.", prefix, row->name);
             if (inner)
                 walk(listing, row->of, inner, value, NULL);
+        } else if (row->type == SETTING_PLUGIN) {
+            const void *own = *(const void *const *) value;
+            if (own)
+                walk(listing, setting_plugin_of(group, row, object), prefix, own, NULL);
         } else if (row->type == SETTING_OBJECTS || row->type == SETTING_NAMED) {
             const char *items = *(const char *const *) value;
             size_t count = *(const size_t *) ((const char *) object + row->count_offset);
             for (size_t i = 0; i < count; i++) {
-                const void *item = items + i * settings_scopes[row->of].size;
+                const void *item = items + i * row->of->size;
                 const char *inner = pool_printf(&listing->pool, "%s%s[%s].", prefix, row->name,
                                                 setting_object_name(item));
                 if (inner)
-                    walk(listing, row->of, inner, item, setting_template(row, object));
+                    walk(listing, row->of, inner, item, setting_template(group, row, object));
             }
         } else if (strcmp(row->name, "name") != 0 &&
                    !(template && is_same(listing, row, object, template))) {
@@ -189,8 +195,8 @@ static void walk(struct listing *listing, enum setting_scope scope, const char *
 static bool list_settings(struct listing *listing, const struct settings *settings)
 {
     *listing = (struct listing){0};
-    walk(listing, SCOPE_DAEMON, "", settings, NULL);
-    walk(listing, SCOPE_MOVES, "", settings, NULL);
+    walk(listing, &settings_of_daemon, "", settings, NULL);
+    walk(listing, &settings_of_moves, "", settings, NULL);
     return !listing->failed && !listing->pool.failed;
 }
 

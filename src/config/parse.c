@@ -184,13 +184,18 @@ static void parse_strings(struct load *load, const struct setting *row, const st
         const struct node *item = node->entries[i].node;
         const char *text = as_text(item);
         char found[64];
-        if (text && *text)
+        if (text && *text && row->choices) {
+            int choice = parse_choice(load, row, item);
+            if (choice >= 0)
+                list.items[list.count++] = row->choices[choice];
+        } else if (text && *text) {
             list.items[list.count++] = keep_text(load, text);
-        else if (!item->broken)
+        } else if (!item->broken) {
             findings_error(load->findings, item->source, item->line,
                            "'%s' expects a list of strings, found %s in it%s", row->name,
                            node_describe(item, found, sizeof(found)),
                            item->kind == NODE_SCALAR ? "; put text in quotes" : "");
+        }
     }
     *value = list;
 }
@@ -272,6 +277,21 @@ static bool is_type(struct load *load, const struct setting *row, const struct e
     return !why;
 }
 
+/* A value for a column: any scalar, or one of the choices. */
+static bool is_value(struct load *load, const struct setting *row, const struct entry *entry,
+                     const char *text)
+{
+    char found[64];
+    if (row->choices)
+        return parse_choice(load, row, entry->node) >= 0;
+    if (entry->node->kind == NODE_SCALAR && *entry->key)
+        return true;
+    findings_error(load->findings, entry->node->source, entry->line,
+                   "'%s' expects a text or a number for column '%s', found %s", row->name,
+                   entry->key, node_describe(entry->node, found, sizeof(found)));
+    return false;
+}
+
 /* A map from columns to what `accepts` says yes to. */
 static void parse_by_column(struct load *load, const struct setting *row, const struct node *node,
                             void *object, const char *example,
@@ -291,22 +311,23 @@ static void parse_by_column(struct load *load, const struct setting *row, const 
         const char *text = as_text(entry->node);
         if (accepts(load, row, entry, text))
             list.items[list.count++] =
-                (struct property){keep_text(load, entry->key), keep_text(load, text)};
+                (struct property){keep_text(load, entry->key),
+                                  keep_text(load, text ? text : entry->node->text)};
     }
     *(struct properties *) field(object, row->offset) = list;
 }
 
-static void parse_map(struct load *load, enum setting_scope scope, const struct node *node,
+static void parse_map(struct load *load, const struct setting_group *group, const struct node *node,
                       void *object);
 
-static void default_object(struct load *load, enum setting_scope scope, void *object);
+static void default_object(struct load *load, const struct setting_group *group, void *object);
 
-static void parse_objects(struct load *load, const struct setting *row, const struct node *node,
-                          void *object)
+static void parse_objects(struct load *load, const struct setting_group *group,
+                          const struct setting *row, const struct node *node, void *object)
 {
     bool named = row->type == SETTING_NAMED;
-    size_t size = settings_scopes[row->of].size;
-    const void *template = setting_template(row, object);
+    size_t size = row->of->size;
+    const void *template = setting_template(group, row, object);
     if (!is_kind(node, named ? NODE_MAP : NODE_LIST)) {
         refuse(load, row, node, "");
         return;
@@ -371,8 +392,8 @@ static bool refuse_places(struct load *load, const struct setting *row, const st
     return refused;
 }
 
-static void parse_value(struct load *load, const struct setting *row, const struct node *node,
-                        void *object)
+static void parse_value(struct load *load, const struct setting_group *group,
+                        const struct setting *row, const struct node *node, void *object)
 {
     void *value = field(object, row->offset);
     int choice;
@@ -417,6 +438,9 @@ static void parse_value(struct load *load, const struct setting *row, const stru
     case SETTING_TYPES:
         parse_by_column(load, row, node, object, ", as in { total: bigint unsigned }", is_type);
         break;
+    case SETTING_VALUES:
+        parse_by_column(load, row, node, object, ", as in { region: eu }", is_value);
+        break;
     case SETTING_OBJECT:
         if (is_kind(node, NODE_MAP))
             parse_map(load, row->of, node, value);
@@ -425,8 +449,10 @@ static void parse_value(struct load *load, const struct setting *row, const stru
         break;
     case SETTING_OBJECTS:
     case SETTING_NAMED:
-        parse_objects(load, row, node, object);
+        parse_objects(load, group, row, node, object);
         break;
+    case SETTING_PLUGIN:
+        break; /* its settings stand beside it */
     }
 }
 
@@ -444,20 +470,33 @@ static const char *name_at(const struct setting *row, const char *prefix, char *
     return row->name[length + piece_length] ? "group" : "setting";
 }
 
-static void refuse_unknown(struct load *load, enum setting_scope scope, const char *prefix,
+/* The settings that may stand in a group: its own, and those of the plug-in that it chooses. */
+struct known {
+    const struct setting_group *groups[2];
+    size_t count;
+};
+
+#define KNOWN_EACH(group, known)                                                                   \
+    for (const struct setting_group *const *group = (known)->groups,                               \
+                                    *const *group##_end = group + (known)->count;                  \
+         group < group##_end; group++)
+
+static void refuse_unknown(struct load *load, const struct known *known_groups, const char *prefix,
                            const struct entry *entry)
 {
     char pieces[NAMES_MAX][64];
     const char *names[NAMES_MAX] = {NULL}, *near = NULL;
     size_t count = 0;
-    SETTINGS_EACH (row, scope) {
-        const char *leaf = strrchr(row->name, '.');
-        if (strcmp(leaf ? leaf + 1 : row->name, entry->key) == 0)
-            near = row->name; /* it exists, elsewhere */
-        if (count < NAMES_MAX && name_at(row, prefix, pieces[count], sizeof(pieces[count])) &&
-            (count == 0 || strcmp(pieces[count], pieces[count - 1]) != 0)) {
-            names[count] = pieces[count];
-            count++;
+    KNOWN_EACH (group, known_groups) {
+        SETTINGS_EACH (row, *group) {
+            const char *leaf = strrchr(row->name, '.');
+            if (strcmp(leaf ? leaf + 1 : row->name, entry->key) == 0)
+                near = row->name; /* it exists, elsewhere */
+            if (count < NAMES_MAX && name_at(row, prefix, pieces[count], sizeof(pieces[count])) &&
+                (count == 0 || strcmp(pieces[count], pieces[count - 1]) != 0)) {
+                names[count] = pieces[count];
+                count++;
+            }
         }
     }
     if (!near)
@@ -475,26 +514,33 @@ static void refuse_unknown(struct load *load, enum setting_scope scope, const ch
                    "unknown setting '%s%.60s'; known here: %s", prefix, entry->key, known);
 }
 
+/* What that name is at the prefix: a "group" or a "setting"; NULL: nothing is called so. */
+static const char *find_kind(const struct known *known, const char *prefix, const char *key)
+{
+    char piece[64];
+    KNOWN_EACH (group, known) {
+        SETTINGS_EACH (row, *group) {
+            const char *kind = name_at(row, prefix, piece, sizeof(piece));
+            if (kind && strcmp(piece, key) == 0)
+                return kind;
+        }
+    }
+    return NULL;
+}
+
 /* Names that are in the file and not in the table; and groups that are none. */
-static void check_names(struct load *load, enum setting_scope scope, const char *prefix,
+static void check_names(struct load *load, const struct known *known, const char *prefix,
                         const struct node *node)
 {
     for (size_t i = 0; i < node->count; i++) {
         const struct entry *entry = &node->entries[i];
-        const char *found = NULL;
         char piece[64], inner[80];
-        SETTINGS_EACH (row, scope) {
-            const char *kind = name_at(row, prefix, piece, sizeof(piece));
-            if (!kind || strcmp(piece, entry->key) != 0)
-                continue;
-            found = kind;
-            break;
-        }
+        const char *found = find_kind(known, prefix, entry->key);
         if (!found) {
-            refuse_unknown(load, scope, prefix, entry);
+            refuse_unknown(load, known, prefix, entry);
         } else if (*found == 'g' && is_kind(entry->node, NODE_MAP)) {
             snprintf(inner, sizeof(inner), "%s%s.", prefix, entry->key);
-            check_names(load, scope, inner, entry->node);
+            check_names(load, known, inner, entry->node);
         } else if (*found == 'g') {
             findings_error(load->findings, entry->node->source, entry->line,
                            "'%s%s' expects a group of settings, found %s", prefix, entry->key,
@@ -503,17 +549,51 @@ static void check_names(struct load *load, enum setting_scope scope, const char 
     }
 }
 
-static void parse_map(struct load *load, enum setting_scope scope, const struct node *node,
-                      void *object)
+/* What the node says of each setting of the group. */
+static void parse_rows(struct load *load, const struct setting_group *group,
+                       const struct node *node, void *object)
 {
-    check_names(load, scope, "", node);
-    SETTINGS_EACH (row, scope) {
-        const struct entry *entry = node_find(node, row->name);
+    SETTINGS_EACH (row, group) {
+        const struct entry *entry =
+            row->type == SETTING_PLUGIN ? NULL : node_find(node, row->name);
         if (entry)
-            parse_value(load, row, entry->node, object);
+            parse_value(load, group, row, entry->node, object);
         else if (row->flags & SETTING_REQUIRED)
             findings_error(load->findings, node->source, node->line, "'%s' is missing here",
                            row->name);
+    }
+}
+
+/* The settings of the plug-in that the node names; NULL: it names none that is known. */
+static const struct setting_group *chosen_plugin(const struct setting *row,
+                                                 const struct node *node)
+{
+    const struct entry *entry = node_find(node, row->name);
+    return entry && entry->node->kind == NODE_SCALAR ? setting_plugin(row, entry->node->text)
+                                                     : NULL;
+}
+
+static void parse_map(struct load *load, const struct setting_group *group, const struct node *node,
+                      void *object)
+{
+    struct known known = {.groups = {group}, .count = 1};
+    const struct setting *plugin = NULL;
+    SETTINGS_EACH (row, group) {
+        if (row->type == SETTING_PLUGIN)
+            plugin = row;
+    }
+    const struct setting_group *chosen = plugin ? chosen_plugin(plugin, node) : NULL;
+    if (chosen)
+        known.groups[known.count++] = chosen;
+    /* Of a plug-in that is not known nobody knows the settings either; its name is refused. */
+    if (!plugin || chosen)
+        check_names(load, &known, "", node);
+    parse_rows(load, group, node, object);
+    void *own = chosen ? pool_alloc(load->keep, 1, chosen->size ? chosen->size : 1) : NULL;
+    if (own) {
+        default_object(load, chosen, own);
+        parse_rows(load, chosen, node, own);
+        *(const void **) field(object, plugin->offset) = own;
     }
 }
 
@@ -548,28 +628,30 @@ static void default_value(struct load *load, const struct setting *row, void *ob
     case SETTING_PROPERTIES:
     case SETTING_RENAMES:
     case SETTING_TYPES:
+    case SETTING_VALUES:
     case SETTING_OBJECTS:
     case SETTING_NAMED:
+    case SETTING_PLUGIN:
         break; /* zeroed memory is an empty list */
     }
 }
 
-static void default_object(struct load *load, enum setting_scope scope, void *object)
+static void default_object(struct load *load, const struct setting_group *group, void *object)
 {
-    SETTINGS_EACH (row, scope)
+    SETTINGS_EACH (row, group)
         default_value(load, row, object);
-    if (scope == SCOPE_TABLE)
+    if (group == &settings_of_table)
         *(const char **) object = ""; /* the defaults have no name; entries get theirs */
 }
 
-void parse_object(struct load *load, enum setting_scope scope, const struct node *node,
+void parse_object(struct load *load, const struct setting_group *group, const struct node *node,
                   void *object)
 {
-    default_object(load, scope, object);
+    default_object(load, group, object);
     if (!node)
         return;
     if (is_kind(node, NODE_MAP)) {
-        parse_map(load, scope, node, object);
+        parse_map(load, group, node, object);
         return;
     }
     findings_error(load->findings, node->source, node->line,

@@ -5,9 +5,9 @@
 #include "config/node.h"
 #include "config/table.h"
 
-/* Fill a struct of this scope: its defaults, then what the node says. NULL node: defaults only.
+/* Fill a struct of this group: its defaults, then what the node says. NULL node: defaults only.
  * Everything wrong becomes a finding. */
-void parse_object(struct load *load, enum setting_scope scope, const struct node *node,
+void parse_object(struct load *load, const struct setting_group *group, const struct node *node,
                   void *object);
 
 #endif

@@ -59,21 +59,42 @@ static void print_default(FILE *out, const struct setting *row)
         fprintf(out, "`%s`", row->fallback);
 }
 
-static void print_scope(FILE *out, enum setting_scope scope)
+static void print_group(FILE *out, const struct setting_group *group)
 {
     char type[256];
-    fprintf(out, "\n## %s\n\n%s\n\n", settings_scopes[scope].title, settings_scopes[scope].intro);
+    fprintf(out, "\n## %s\n\n%s\n\n", group->title, group->intro);
     fputs("| setting | takes | default | meaning |\n|---|---|---|---|\n", out);
-    SETTINGS_EACH (row, scope) {
+    SETTINGS_EACH (row, group) {
+        if (row->type == SETTING_PLUGIN)
+            continue;
         fprintf(out, "| `%s` | %s | ", row->name, setting_expects(row, true, type, sizeof(type)));
         print_default(out, row);
         fprintf(out, " | %s%s |\n", row->doc, row->flags & SETTING_RELOAD ? " *reload*" : "");
     }
 }
 
+/* Each plug-in's own settings, behind the group that chooses it. */
+static void print_plugins(FILE *out, const struct setting_group *group)
+{
+    const struct setting_group *own;
+    const char *name;
+    SETTINGS_EACH (row, group) {
+        for (size_t i = 0; row->type == SETTING_PLUGIN && (own = row->plugins(i, &name)); i++) {
+            if (own->count)
+                print_group(out, own);
+        }
+    }
+}
+
 void config_reference(FILE *out)
 {
     fputs(head, out);
-    for (int scope = 0; scope < SCOPE_COUNT; scope++)
-        print_scope(out, (enum setting_scope) scope);
+    static const struct setting_group *const groups[] = {
+        &settings_of_daemon,   &settings_of_target,    &settings_of_moves,
+        &settings_of_pipeline, &settings_of_transform, &settings_of_table,
+    };
+    for (size_t i = 0; i < sizeof groups / sizeof *groups; i++) {
+        print_group(out, groups[i]);
+        print_plugins(out, groups[i]);
+    }
 }

@@ -12,24 +12,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <ods/setting.h>
 #include "core/log.h"
-
-struct property { /* of librdkafka, or of a column */
-    const char *name, *value;
-};
-
-struct properties {
-    struct property *items;
-    size_t count;
-};
 
 /* NULL: there is none of that name. Of two the last. */
 const char *properties_find(const struct properties *properties, const char *name);
-
-struct strings {
-    const char **items;
-    size_t count;
-};
 
 struct kafka_settings {
     const char *bootstrap_servers;
@@ -41,19 +28,11 @@ struct kafka_settings {
     struct properties properties;
 };
 
-enum toast_compression { TOAST_COMPRESSION_AUTO, TOAST_COMPRESSION_DEFAULT };
 
 struct target_settings {
     const char *name;
     const char *type;
-    const char *dsn;    /* any libpq conninfo or URI; holds secrets */
-    const char *schema; /* the sink's own schema in the target: "ods_sink" */
-    bool synchronous_commit;
-    int64_t statement_timeout_ms; /* 0: none */
-    int64_t lock_timeout_ms;
-    int64_t max_prepared_statements; /* of a lane */
-    int64_t idle_in_transaction_timeout_ms;
-    enum toast_compression toast_compression; /* of columns that the sink makes */
+    const void *own; /* the type's own settings, as its sink_ops says */
 };
 
 struct batch_settings {
@@ -149,6 +128,11 @@ struct source_settings {
     const char *schema_topic;      /* the connector's schema changes; "": not read */
 };
 
+struct transform_settings {
+    const char *type;
+    const void *own; /* the type's own settings, as its transform_ops says */
+};
+
 struct pipeline_settings {
     const char *name;
     struct strings topics; /* names, or regular expressions that begin with ^ */
@@ -158,6 +142,8 @@ struct pipeline_settings {
     int64_t lanes;        /* resolved */
     enum on_error on_error;
     struct source_settings source;
+    struct transform_settings *transforms; /* in the order in which they are applied */
+    size_t transform_count;
     struct table_settings defaults;
     struct table_settings *tables; /* merged over the defaults */
     size_t table_count;

@@ -8,6 +8,7 @@
 
 #include <ods/decoder.h>
 #include <ods/sink.h>
+#include <ods/transform.h>
 
 
 #define TOPIC_MAX_BYTES 249
@@ -128,6 +129,18 @@ static void check_type(struct load *load, const struct node *node, const char *t
         known[count++] = (*ops)->type;
     }
     refuse_name(load, node, "target type", type, known, count);
+}
+
+static void check_transform(struct load *load, const struct node *node, const char *type)
+{
+    const char *known[KNOWN_MAX];
+    size_t count = 0;
+    if (transform_find(type))
+        return;
+    for (const struct transform_ops *const *ops = transform_list(); *ops && count < KNOWN_MAX;
+         ops++)
+        known[count++] = (*ops)->type;
+    refuse_name(load, node, "transform", type, known, count);
 }
 
 static bool contains(const struct strings *list, const char *text)
@@ -314,6 +327,11 @@ static void check_pipeline(struct load *load, const struct node *node,
             check_topic(load, item, item->text, settings->dead_letter.topic);
     }
     check_format(load, place(node, "format"), pipeline->format);
+    for (size_t i = 0; i < pipeline->transform_count; i++) {
+        const struct node *item = node_find(node, "transforms")->node->entries[i].node;
+        if (*pipeline->transforms[i].type)
+            check_transform(load, place(item, "type"), pipeline->transforms[i].type);
+    }
     if (settings->target_count)
         check_target(load, node, settings, pipeline);
     for (size_t i = 0; i < index; i++) {

@@ -19,6 +19,7 @@ const char *pass_reason_name(enum pass_reason reason)
         [PASS_TOMBSTONE] = "tombstone",
         [PASS_BOOTSTRAP] = "bootstrap",
         [PASS_SKIPPED] = "skipped",
+        [PASS_FILTERED] = "filtered",
     };
     return (size_t) reason < PASS_COUNT ? names[reason] : "unknown";
 }

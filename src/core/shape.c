@@ -3,7 +3,7 @@
  * A shape is promised to live as long as its decoder, so none can be evicted. Instead the table has
  * ceilings; past them nothing new is learned and shape_table_full() says so.
  */
-#include "core/shape.h"
+#include <ods/shape.h>
 
 #include <stdlib.h>
 #include <string.h>

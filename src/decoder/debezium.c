@@ -321,7 +321,6 @@ static void debezium_close(struct decoder *decoder)
         return;
     topics_free(self);
     batch_free(self->context);
-    shape_table_free(self->shapes);
     schema_topic_close(&self->schema);
     unavailable_done(&self->unavailable);
     free(self->told);
@@ -343,12 +342,12 @@ static enum ods_status debezium_open(struct decoder **decoder, const struct deco
     self->notice = config->notice;
     self->notice_context = config->context;
     self->connector = pipeline && pipeline->source.connector ? pipeline->source.connector : "";
-    self->shapes = shape_table_new();
+    self->shapes = config->shapes;
     self->told = calloc(pipeline ? pipeline->table_count + 1 : 1, sizeof *self->told);
     const char *placeholder = pipeline && pipeline->source.unavailable_value
                                   ? pipeline->source.unavailable_value
                                   : UNAVAILABLE_DEFAULT;
-    if (!self->shapes || !self->told || !schema_topic_open(&self->schema, config) ||
+    if (!self->told || !schema_topic_open(&self->schema, config) ||
         !unavailable_init(&self->unavailable, placeholder)) {
         debezium_close(&self->decoder);
         return error_set(error, ODS_FATAL, "out of memory while opening the decoder");

@@ -11,7 +11,7 @@
 
 #include "config/settings.h"
 #include "core/json_scan.h"
-#include "core/shape.h"
+#include <ods/shape.h>
 #include "decoder/connect_schema.h"
 #include "decoder/deletes.h"
 #include "decoder/layout.h"

@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "core/utf8.h"
+
 /* --- a record's key --- */
 
 static enum ods_status read_key_object(struct reading *reading, struct json_scan *scan,

@@ -458,7 +458,6 @@ static void maxwell_close(struct decoder *decoder)
     if (!self)
         return;
     maxwell_tables_free(self);
-    shape_table_free(self->shapes);
     schema_topic_close(&self->schema);
     free(self);
 }
@@ -473,8 +472,8 @@ static enum ods_status maxwell_open(struct decoder **decoder, const struct decod
     self->decoder.ops = &decoder_maxwell;
     self->pipeline = config->pipeline;
     self->want_before = config->want_before;
-    self->shapes = shape_table_new();
-    if (!self->shapes || !schema_topic_open(&self->schema, config)) {
+    self->shapes = config->shapes;
+    if (!schema_topic_open(&self->schema, config)) {
         maxwell_close(&self->decoder);
         return error_set(error, ODS_FATAL, "out of memory while opening the decoder");
     }

@@ -12,7 +12,7 @@
 #include "core/blocks.h"
 #include "core/hash_index.h"
 #include "core/json_scan.h"
-#include "core/shape.h"
+#include <ods/shape.h>
 #include "decoder/layout.h"
 #include "decoder/registry.h"
 #include "decoder/schema_topic.h"

@@ -61,13 +61,32 @@ static int64_t age_ms(const struct batch *batch)
     return (time_monotonic_us() - batch->opened_us) / 1000;
 }
 
+/* Is the batch as large as its target would like to have it, or has it waited long enough? */
+static bool is_wanted(const struct lane *lane, const struct batch *batch)
+{
+    const struct sink_wants *wants = &lane->worker.sink->wants;
+    if (!wants->max_wait_ms)
+        return true;
+    return (wants->min_events && batch->record_count >= wants->min_events) ||
+           (wants->min_bytes && batch_bytes(batch) >= (uint64_t) wants->min_bytes) ||
+           age_ms(batch) >= wants->max_wait_ms;
+}
+
+/* How long a record waits for others at most. */
+static int64_t max_wait_ms(const struct lane *lane)
+{
+    int64_t configured = atomic_load(&lane->limits->max_wait_ms);
+    int64_t wanted = lane->worker.sink->wants.max_wait_ms;
+    return wanted > configured ? wanted : configured;
+}
+
 void consumer_hand_over(struct lane *lane)
 {
     struct batch *batch = lane->filling;
     if (!batch || !batch->range_count)
         return;
-    if (queue_writer_idle(lane->queue) || is_full(lane, batch) ||
-        (lane->idle_count && age_ms(batch) >= atomic_load(&lane->limits->max_wait_ms)))
+    if ((queue_writer_idle(lane->queue) && is_wanted(lane, batch)) || is_full(lane, batch) ||
+        (lane->idle_count && age_ms(batch) >= max_wait_ms(lane)))
         push_filling(lane);
 }
 
@@ -173,7 +192,7 @@ static void end_reached(struct lane *lane, struct partition *partition, int64_t 
 /* Was fetching started before the position? */
 static bool looks_back(const struct lane *lane, const struct partition *partition)
 {
-    return partition->looks_back && partition->position > 0 && lane->decoder->ops->look_back;
+    return partition->looks_back && partition->position > 0 && lane->worker.decoder->ops->look_back;
 }
 
 static void take_event(struct lane *lane, const rd_kafka_message_t *message)
@@ -225,7 +244,7 @@ static void take_context(struct lane *lane, struct partition *partition,
     if (high >= 0 && high < partition->position)
         gaps_out_of_sight(lane, partition);
     else
-        lane->decoder->ops->observe(lane->decoder, record);
+        lane->worker.decoder->ops->observe(lane->worker.decoder, record);
 }
 
 /* True: the message is in the batch. */
@@ -253,7 +272,7 @@ static bool take_record(struct lane *lane, rd_kafka_message_t *message)
         return false;
     }
     error_init(&error);
-    switch (intake_add(lane->filling, lane->decoder, &record, partition->chain, &error)) {
+    switch (intake_add(lane->filling, &lane->worker, &record, partition->chain, &error)) {
     case ODS_OK:
         partition->chain = partition->position = message->offset + 1;
         return true;
@@ -385,7 +404,7 @@ static void doze(struct lane *lane)
     if (lane->join_at_us && wait_ms > TURN_WAIT_MS)
         wait_ms = TURN_WAIT_MS;
     if (lane->filling && lane->filling->range_count && lane->idle_count) {
-        int64_t left_ms = atomic_load(&lane->limits->max_wait_ms) - age_ms(lane->filling);
+        int64_t left_ms = max_wait_ms(lane) - age_ms(lane->filling);
         if (left_ms < wait_ms)
             wait_ms = left_ms < 1 ? 1 : left_ms;
     }

@@ -47,7 +47,7 @@ static void forget_record(struct batch *batch, const struct before *before)
     batch->payload_bytes = before->payload_bytes;
 }
 
-enum ods_status intake_add(struct batch *batch, struct decoder *decoder,
+enum ods_status intake_add(struct batch *batch, struct worker *worker,
                            const struct record *record, int64_t from, struct error *error)
 {
     const struct before before = look(batch);
@@ -58,7 +58,7 @@ enum ods_status intake_add(struct batch *batch, struct decoder *decoder,
     *slot = *record;
     batch->payload_bytes += record->key_length + record->value_length;
 
-    enum ods_status status = decoder->ops->decode(decoder, batch, index, error);
+    enum ods_status status = worker_decode(worker, batch, index, error);
     if (status == ODS_REJECT) {
         forget_changes(batch, &before);
         status =

@@ -2,15 +2,14 @@
 #ifndef INTAKE_H
 #define INTAKE_H
 
-#include <ods/batch.h>
-#include <ods/decoder.h>
+#include "pipeline/worker.h"
 
-/* Append the record, decode it, set it aside when it can't be, and cover its offset. `from` is what
+/* Append the record, decode and transform it, set it aside when it can't be, and cover its offset. `from` is what
  * the target holds when every batch before this one is in; it counts where this is the partition's
  * first record of the batch.
  * ODS_OK: the batch owns the record now (also when it was set aside).
  * ODS_RETRY, ODS_FATAL: the batch is as before, the caller still owns the record. */
-enum ods_status intake_add(struct batch *batch, struct decoder *decoder,
+enum ods_status intake_add(struct batch *batch, struct worker *worker,
                            const struct record *record, int64_t from, struct error *error);
 
 #endif

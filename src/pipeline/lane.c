@@ -92,37 +92,22 @@ static void writer_is_alive(void *context)
 static enum ods_status open_plugins(struct lane *lane, int *exit_code, struct error *error)
 {
     const struct pipeline_settings *pipeline = lane->pipeline;
-    const struct decoder_ops *decoder = decoder_find(pipeline->format);
-    const struct sink_ops *sink = lane->target ? sink_find(lane->target->type) : NULL;
     enum ods_status status;
     *exit_code = CLI_CONFIG;
-    if (!decoder)
-        return error_set(error, ODS_FATAL, "pipeline \"%s\": there is no format \"%s\"",
-                         pipeline->name, pipeline->format);
-    if (!sink)
-        return error_set(error, ODS_FATAL,
-                         "pipeline \"%s\": there is no target \"%s\" of a known "
-                         "type",
-                         pipeline->name, pipeline->target);
     for (size_t i = 0; i < pipeline->topics.count; i++)
         if (strcmp(pipeline->topics.items[i], lane->settings->dead_letter.topic) == 0)
             return error_set(error, ODS_FATAL,
                              "pipeline \"%s\" reads \"%s\", which is dead_letter.topic: its bad "
                              "records would come back for ever",
                              pipeline->name, lane->settings->dead_letter.topic);
-    struct decoder_config decoder_config = {.pipeline = pipeline,
-                                            .schema = lane->shared->schema,
-                                            .notice = decoder_notice,
-                                            .context = lane};
-    status = decoder->open(&lane->decoder, &decoder_config, error);
-    if (status != ODS_OK)
-        return status;
-    struct sink_config sink_config = {.target = lane->target,
-                                      .pipeline = pipeline,
-                                      .group = pipeline->group_id,
-                                      .alive = writer_is_alive,
-                                      .alive_context = lane};
-    status = sink->open(&lane->sink, &sink_config, error);
+    const struct worker_options options = {.settings = lane->settings,
+                                           .pipeline = pipeline,
+                                           .schema = lane->shared->schema,
+                                           .notice = decoder_notice,
+                                           .context = lane,
+                                           .alive = writer_is_alive,
+                                           .alive_context = lane};
+    status = worker_open(&lane->worker, &options, error);
     const struct deadletter_origin origin = {pipeline, lane->target->type, lane->index};
     if (status == ODS_OK && *lane->settings->dead_letter.topic)
         status = deadletter_kafka_open(&lane->deadletter, lane->settings, &origin, error);
@@ -236,7 +221,7 @@ void lane_stop(struct lane *lane)
 void lane_abandon(struct lane *lane)
 {
     atomic_store(&lane->abandon, true);
-    lane->sink->ops->interrupt(lane->sink);
+    lane->worker.sink->ops->interrupt(lane->worker.sink);
     if (lane->deadletter)
         lane->deadletter->ops->interrupt(lane->deadletter);
     lane_wake(lane);
@@ -262,10 +247,7 @@ int lane_join(struct lane *lane)
     for (size_t i = 0; i < lane->slot_count; i++)
         batch_free(lane->slots[i].batch);
     kafka_close(lane->source);
-    if (lane->decoder)
-        lane->decoder->ops->close(lane->decoder);
-    if (lane->sink)
-        lane->sink->ops->close(lane->sink);
+    worker_close(&lane->worker);
     deadletter_close(lane->deadletter);
     queue_free(lane->queue);
     assignment_done(&lane->assignment);

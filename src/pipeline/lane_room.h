@@ -5,13 +5,12 @@
 
 #include <pthread.h>
 
-#include <ods/decoder.h>
-#include <ods/sink.h>
 #include "core/backoff.h"
 #include "core/queue.h"
 #include "pipeline/assignment.h"
 #include "pipeline/deadletter.h"
 #include "pipeline/lane.h"
+#include "pipeline/worker.h"
 #include "source/kafka.h"
 
 /* What travels with a batch. The consumer's while it fills it, the writer's while it has it. */
@@ -39,7 +38,7 @@ struct lane {
     bool consumer_runs, writer_runs;
 
     /* The consumer thread's. */
-    struct decoder *decoder;
+    struct worker worker; /* its sink is the writer thread's */
     struct kafka_source *source;
     struct assignment assignment;
     struct batch *idle[QUEUE_MAX]; /* empty batches */
@@ -58,7 +57,6 @@ struct lane {
     size_t asked_count, asked_capacity;
 
     /* The writer thread's. */
-    struct sink *sink;
     struct deadletter *deadletter;
     int refusal_code; /* exit code of a fatal dead letter, 0: none */
     int64_t patience; /* attempts at a batch with rows that a key refuses; -1: as configured */

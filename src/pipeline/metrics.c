@@ -155,6 +155,7 @@ static const struct counter_row counter_rows[] = {
     ROW(SAME, ",reason=\"tombstone\"", NULL, passed[PASS_TOMBSTONE]),
     ROW(SAME, ",reason=\"bootstrap\"", NULL, passed[PASS_BOOTSTRAP]),
     ROW(SAME, ",reason=\"skipped\"", NULL, passed[PASS_SKIPPED]),
+    ROW(SAME, ",reason=\"filtered\"", NULL, passed[PASS_FILTERED]),
     ROW("retries_total", "",
         "Attempts that met an outage, or a row whose partner (by a unique or foreign key) has yet "
         "to come",

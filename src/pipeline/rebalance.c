@@ -72,7 +72,7 @@ static void abandon_batches(struct lane *lane)
     for (size_t i = 0; i < lane->slot_count; i++)
         if (!lane->slots[i].is_request)
             atomic_store(&lane->slots[i].abandoned, true);
-    lane->sink->ops->interrupt(lane->sink);
+    lane->worker.sink->ops->interrupt(lane->worker.sink);
     if (lane->deadletter)
         lane->deadletter->ops->interrupt(lane->deadletter);
     lane_wake_writer(lane);
@@ -126,7 +126,7 @@ void rebalance_revoked(void *context, const rd_kafka_topic_partition_list_t *par
 /* Where fetching starts: before the position, where the decoder has to see what stands there. */
 static int64_t start_of(const struct lane *lane, const struct partition *partition)
 {
-    int64_t back = lane->decoder->ops->look_back;
+    int64_t back = lane->worker.decoder->ops->look_back;
     if (!partition->looks_back || partition->position <= 0)
         return partition->position;
     return partition->position > back ? partition->position - back : 0;

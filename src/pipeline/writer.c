@@ -37,7 +37,7 @@ static void set_state(struct lane *lane, enum lane_state state)
  * interrupts, so that given_up() tells it afterwards. */
 static void begin(struct lane *lane)
 {
-    lane->sink->ops->clear_interrupt(lane->sink);
+    lane->worker.sink->ops->clear_interrupt(lane->worker.sink);
     if (lane->deadletter)
         lane->deadletter->ops->clear_interrupt(lane->deadletter);
 }
@@ -243,16 +243,42 @@ static void wait_for_partner(struct lane *lane, const struct slot *slot, struct 
     pause_for(lane, slot, backoff_next_ms(backoff));
 }
 
-/* False: no more attempts. */
-static bool wait_more(struct lane *lane, const struct slot *slot, struct outage *outage,
-                      struct backoff *partner, int64_t had_patience, struct error *error)
+/* A batch on its way through its attempts. */
+struct attempts {
+    struct lane *lane;
+    struct slot *slot;
+    struct outage *outage;
+    struct backoff partner;
+    int64_t patience; /* what the batch had left before this attempt */
+    int64_t started_us;
+};
+
+static void begin_attempt(struct attempts *attempts)
 {
-    if (slot->batch->patience == had_patience)
-        return wait_out(lane, slot, outage, error);
-    end_outage(lane, outage);
-    if (given_up(lane, slot) || atomic_load(&lane->stop))
+    attempts->patience = attempts->slot->batch->patience;
+    attempts->lane->letters_failed = false;
+    set_state(attempts->lane, LANE_APPLYING);
+    attempts->started_us = time_monotonic_us();
+}
+
+/* False: no more attempts. */
+static bool wait_more(void *context, struct error *error)
+{
+    struct attempts *attempts = context;
+    struct lane *lane = attempts->lane;
+    struct slot *slot = attempts->slot;
+    if (slot->batch->patience == attempts->patience) {
+        if (!wait_out(lane, slot, attempts->outage, error))
+            return false;
+    } else {
+        end_outage(lane, attempts->outage);
+        if (given_up(lane, slot) || atomic_load(&lane->stop))
+            return false;
+        wait_for_partner(lane, slot, &attempts->partner, error);
+    }
+    if (given_up(lane, slot))
         return false;
-    wait_for_partner(lane, slot, partner, error);
+    begin_attempt(attempts);
     return true;
 }
 
@@ -262,32 +288,28 @@ static enum ods_status apply(struct lane *lane, struct slot *slot, struct outage
                                       .before_commit = before_commit,
                                       .partitions = partitions,
                                       .context = lane};
-    struct apply_result result = {0};
-    struct backoff partner;
+    struct attempts attempts = {.lane = lane, .slot = slot, .outage = outage};
+    struct apply_result result;
     struct error error;
-    enum ods_status status;
-    int64_t started_us, patience = patience_of(lane), had_patience;
-    backoff_init(&partner, atomic_load(&lane->limits->retry_initial_ms),
+    int64_t patience = patience_of(lane);
+    if (given_up(lane, slot))
+        return ODS_RETRY;
+    backoff_init(&attempts.partner, atomic_load(&lane->limits->retry_initial_ms),
                  atomic_load(&lane->limits->retry_max_ms));
     slot->batch->patience = patience;
     begin(lane);
-    do {
-        if (given_up(lane, slot))
-            return ODS_RETRY;
-        error_init(&error);
-        had_patience = slot->batch->patience;
-        lane->letters_failed = false;
-        set_state(lane, LANE_APPLYING);
-        started_us = time_monotonic_us();
-        status = lane->sink->ops->apply(lane->sink, slot->batch, &hooks, &result, &error);
-    } while (status == ODS_RETRY && wait_more(lane, slot, outage, &partner, had_patience, &error));
+    if (given_up(lane, slot))
+        return ODS_RETRY;
+    begin_attempt(&attempts);
+    enum ods_status status = worker_apply(&lane->worker, slot->batch, &hooks, &result, wait_more,
+                                          &attempts, &error);
 
     metrics_rows(&lane->metrics, &result);
     if (status == ODS_OK)
         learn_patience(lane, slot->batch, patience);
     if (status == ODS_OK) {
         end_outage(lane, outage);
-        metrics_applied(&lane->metrics, slot->batch, time_monotonic_us() - started_us);
+        metrics_applied(&lane->metrics, slot->batch, time_monotonic_us() - attempts.started_us);
         if (slot->batch->reject_count)
             log_rejects(lane, slot->batch);
     } else if (status == ODS_FENCED) {
@@ -305,22 +327,28 @@ static enum ods_status apply(struct lane *lane, struct slot *slot, struct outage
     return status;
 }
 
+/* False: no more attempts. */
+static bool wait_for_target(void *context, struct error *error)
+{
+    struct attempts *attempts = context;
+    if (!wait_out(attempts->lane, attempts->slot, attempts->outage, error) ||
+        given_up(attempts->lane, attempts->slot))
+        return false;
+    set_state(attempts->lane, LANE_APPLYING);
+    return true;
+}
+
 /* What the target's offsets are, for the partitions that the consumer asks about. */
 static enum ods_status answer(struct lane *lane, struct slot *slot, struct outage *outage)
 {
-    struct sink *sink = lane->sink;
+    struct attempts attempts = {.lane = lane, .slot = slot, .outage = outage};
     struct error error;
-    enum ods_status status;
     begin(lane);
-    do {
-        if (given_up(lane, slot))
-            return ODS_RETRY;
-        error_init(&error);
-        set_state(lane, LANE_APPLYING);
-        status = sink->ops->connect(sink, &error);
-        if (status == ODS_OK && lane->asked_count)
-            status = sink->ops->resume(sink, lane->asked, lane->asked_count, &error);
-    } while (status == ODS_RETRY && wait_out(lane, slot, outage, &error));
+    if (given_up(lane, slot))
+        return ODS_RETRY;
+    set_state(lane, LANE_APPLYING);
+    enum ods_status status = worker_resume(&lane->worker, lane->asked, lane->asked_count,
+                                           wait_for_target, &attempts, &error);
     if (status == ODS_OK) {
         end_outage(lane, outage);
     } else if (status != ODS_RETRY) {

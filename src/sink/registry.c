@@ -3,10 +3,11 @@
 
 #include <ods/sink.h>
 
-extern const struct sink_ops postgres_sink;
+extern const struct sink_ops postgres_sink, file_sink;
 
 static const struct sink_ops *const sinks[] = {
     &postgres_sink,
+    &file_sink,
     NULL,
 };
 
@@ -21,4 +22,25 @@ const struct sink_ops *sink_find(const char *type)
 const struct sink_ops *const *sink_list(void)
 {
     return sinks;
+}
+
+const struct setting_group *sink_groups(size_t number, const char **name)
+{
+    if (number >= sizeof sinks / sizeof *sinks - 1)
+        return NULL;
+    *name = sinks[number]->type;
+    return sinks[number]->settings;
+}
+
+const char *guarantee_text(enum guarantee guarantee)
+{
+    switch (guarantee) {
+    case EXACT_BY_STORED_OFFSET:
+        return "exactly once: rows and offsets are stored together in the target";
+    case EXACT_BY_SOURCE_TRANSACTION:
+        return "exactly once: what is sent and the source's offsets are one transaction";
+    case AT_LEAST_ONCE:
+        break;
+    }
+    return "at least once: after a crash the last records may be sent again";
 }

@@ -93,12 +93,14 @@ static int decoder_input(const char *name, const char *other, const uint8_t *dat
     const char *text = (const char *) data, *line = memchr(text, '\n', size);
     const char *value = line ? line + 1 : text;
     size_t key_length = line ? (size_t) (line - text) : 0, length = size - (size_t) (value - text);
-    struct decoder_config config = {.pipeline = pick_settings(size / 2), .want_before = size % 2};
+    struct decoder_config config = {.pipeline = pick_settings(size / 2),
+                                    .shapes = shape_table_new(),
+                                    .want_before = size % 2};
     struct decoder *decoder = NULL;
     struct batch *batch = batch_new();
     struct error error;
     const struct decoder_ops *format = decoder_find(name);
-    assert(batch && format->open(&decoder, &config, &error) == ODS_OK);
+    assert(batch && config.shapes && format->open(&decoder, &config, &error) == ODS_OK);
     if (size % 3 == 0)
         decode(decoder, batch, "p.d.t", NULL, 0, other, strlen(other));
     uint32_t before = batch->change_count;
@@ -115,6 +117,7 @@ static int decoder_input(const char *name, const char *other, const uint8_t *dat
         format->observe(decoder, &batch->records[batch->record_count - 1]);
     decode(decoder, batch, "p.d.t", key_length ? text : NULL, key_length, NULL, 0);
     format->close(decoder);
+    shape_table_free(config.shapes);
     batch_free(batch);
     return 0;
 }

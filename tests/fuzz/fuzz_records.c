@@ -58,7 +58,7 @@ static uint32_t read_all(const char *path, struct batch *batch, struct decoder *
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct decoder_config config = {.want_before = size % 2};
+    struct decoder_config config = {.shapes = shape_table_new(), .want_before = size % 2};
     struct decoder *decoder = NULL;
     struct batch *batch = batch_new();
     struct error error;
@@ -71,6 +71,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     uint32_t count = read_all(path, batch, decoder, &lines);
     assert(read_all(path, batch, NULL, &again) == count && lines == again);
     decoder->ops->close(decoder);
+    shape_table_free(config.shapes);
     batch_free(batch);
     close(file);
     return 0;

@@ -39,9 +39,8 @@ static enum ods_status apply(struct sink *sink, struct batch *batch, const char 
     return sink->ops->apply(sink, batch, NULL, result, error);
 }
 
-static enum ods_status apply_all(struct sink *sink, struct decoder *decoder,
-                                 struct file_source *source, const char *circumstance,
-                                 struct error *error)
+static enum ods_status apply_all(struct worker *worker, struct file_source *source,
+                                 const char *circumstance, struct error *error)
 {
     struct apply_result result = {0};
     struct batch *lines = batch_new(), *batch = batch_new();
@@ -52,10 +51,10 @@ static enum ods_status apply_all(struct sink *sink, struct decoder *decoder,
         status = file_read(source, lines, &end, error);
         if (status != ODS_OK || end)
             break;
-        status = intake_add(batch, decoder, &lines->records[lines->record_count - 1], next, error);
+        status = intake_add(batch, worker, &lines->records[lines->record_count - 1], next, error);
         next = lines->records[lines->record_count - 1].offset + 1;
         if (status == ODS_OK)
-            status = apply(sink, batch, circumstance, &result, error);
+            status = apply(worker->sink, batch, circumstance, &result, error);
         printf("%s ", ods_status_name(status));
         batch_reset(batch);
     }
@@ -69,8 +68,7 @@ int main(int argc, char **argv)
 {
     struct config *config = NULL;
     struct file_source *source = NULL;
-    struct decoder *decoder = NULL;
-    struct sink *sink = NULL;
+    struct worker worker = {0};
     struct error error;
     error_init(&error);
     if (argc != 4 || config_load(&config, argv[2]) != ODS_OK) {
@@ -79,25 +77,18 @@ int main(int argc, char **argv)
     }
     const struct settings *settings = config_settings(config);
     const struct pipeline_settings *pipeline = &settings->pipelines[0];
-    const struct target_settings *target = settings_target(settings, pipeline->target);
-    const struct decoder_config decoding = {.pipeline = pipeline};
-    const struct sink_config sinking = {
-        .target = target, .pipeline = pipeline, .group = pipeline->group_id, .alive = alive};
+    const struct worker_options options = {
+        .settings = settings, .pipeline = pipeline, .alive = alive};
     enum ods_status status = file_open(&source, argv[3], &error);
     if (status == ODS_OK)
-        status = decoder_find(pipeline->format)->open(&decoder, &decoding, &error);
+        status = worker_open(&worker, &options, &error);
     if (status == ODS_OK)
-        status = sink_find(target->type)->open(&sink, &sinking, &error);
+        status = worker.sink->ops->connect(worker.sink, &error);
     if (status == ODS_OK)
-        status = sink->ops->connect(sink, &error);
-    if (status == ODS_OK)
-        status = apply_all(sink, decoder, source, argv[1], &error);
+        status = apply_all(&worker, source, argv[1], &error);
     if (status != ODS_OK)
         fprintf(stderr, "%s\n", error.text);
-    if (sink)
-        sink->ops->close(sink);
-    if (decoder)
-        decoder->ops->close(decoder);
+    worker_close(&worker);
     file_close(source);
     config_free(config);
     return status == ODS_OK ? 0 : 1;

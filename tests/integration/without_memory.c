@@ -22,6 +22,7 @@
 
 #include <ods/decoder.h>
 #include <ods/sink.h>
+#include "sink/postgres/settings.h"
 
 #include "config/config.h"
 #include "core/text.h"
@@ -129,12 +130,12 @@ static void digest_batch(struct outcome *outcome, const struct batch *batch)
 }
 
 /* Into the batch, tried again as often as memory is out. */
-static void take(struct batch *batch, struct decoder *decoder, const struct record *record)
+static void take(struct batch *batch, struct worker *worker, const struct record *record)
 {
     struct error error;
     for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
         error_init(&error);
-        enum ods_status status = intake_add(batch, decoder, record, OFFSET_NONE, &error);
+        enum ods_status status = intake_add(batch, worker, record, OFFSET_NONE, &error);
         if (status == ODS_OK)
             return;
         expect_memory(status, &error);
@@ -146,9 +147,9 @@ static void take(struct batch *batch, struct decoder *decoder, const struct reco
 
 static bool decode(const char *path, struct outcome *outcome)
 {
-    struct decoder_config config = {.want_before = true};
+    const struct worker_options options = {.format = format->name, .want_before = true};
+    struct worker worker = {0};
     struct file_source *source = NULL;
-    struct decoder *decoder = NULL;
     struct batch *line = batch_new(), *batch = batch_new();
     struct error error;
     bool end = false;
@@ -157,7 +158,7 @@ static bool decode(const char *path, struct outcome *outcome)
     if (status == ODS_OK)
         status = file_open(&source, path, &error);
     if (status == ODS_OK)
-        status = format->open(&decoder, &config, &error);
+        status = worker_open(&worker, &options, &error);
     while (status == ODS_OK && !end) {
         status = file_read(source, line, &end, &error);
         if (status == ODS_REJECT) { /* a line that is no record, as often as with memory */
@@ -168,7 +169,7 @@ static bool decode(const char *path, struct outcome *outcome)
         }
         if (status != ODS_OK || end)
             break;
-        take(batch, decoder, &line->records[0]);
+        take(batch, &worker, &line->records[0]);
         digest_batch(outcome, batch);
         batch_reset(batch);
         batch_reset(line);
@@ -177,7 +178,7 @@ static bool decode(const char *path, struct outcome *outcome)
         expect_memory(status, &error);
         outcome->cut_short = true;
     }
-    format->close(decoder);
+    worker_close(&worker);
     batch_free(batch);
     batch_free(line);
     file_close(source);
@@ -218,7 +219,8 @@ static enum ods_status before_commit(void *context, struct batch *batch, struct 
 
 static enum ods_status open_sink(const struct work *work, struct sink **sink, struct error *error)
 {
-    const struct sink_config config = {.target = work->target,
+    const struct sink_config config = {.name = work->target->name,
+                                       .settings = work->target->own,
                                        .pipeline = work->pipeline,
                                        .group = work->pipeline->group_id};
     const struct sink_ops *ops = sink_find(work->target->type);
@@ -249,7 +251,7 @@ static void apply(const struct work *work, struct sink **sink, struct batch *bat
     fail("applying does not recover", &error);
 }
 
-static size_t fill(const struct work *work, struct decoder *decoder, struct file_source *source,
+static size_t fill(const struct work *work, struct worker *worker, struct file_source *source,
                    struct batch *lines, struct batch **batches)
 {
     struct error error;
@@ -264,7 +266,7 @@ static size_t fill(const struct work *work, struct decoder *decoder, struct file
             if (end)
                 break;
             const struct record *record = &lines->records[at];
-            enum ods_status status = intake_add(batch, decoder, record,
+            enum ods_status status = intake_add(batch, worker, record,
                                                 record->offset ? record->offset : OFFSET_NONE,
                                                 &error);
             if (status != ODS_OK)
@@ -277,9 +279,9 @@ static size_t fill(const struct work *work, struct decoder *decoder, struct file
 static bool apply_all(struct work *work, struct outcome *outcome)
 {
     struct batch *batches[BATCHES_MAX], *lines;
-    struct decoder_config config = {.pipeline = work->pipeline};
+    const struct worker_options options = {.pipeline = work->pipeline};
+    struct worker worker;
     struct file_source *source = NULL;
-    struct decoder *decoder = NULL;
     struct sink *sink = NULL;
     struct error error;
     char state[64];
@@ -288,9 +290,9 @@ static bool apply_all(struct work *work, struct outcome *outcome)
     lines = batch_new();
     query(work->pg, work->setup, NULL, 0);
     if (file_open(&source, work->records, &error) != ODS_OK ||
-        decoder_find(work->pipeline->format)->open(&decoder, &config, &error) != ODS_OK)
+        worker_open(&worker, &options, &error) != ODS_OK)
         fail("no records", &error);
-    size_t count = fill(work, decoder, source, lines, batches);
+    size_t count = fill(work, &worker, source, lines, batches);
     memory_fail_at(n);
     for (size_t i = 0; i < count; i++) {
         apply(work, &sink, batches[i]);
@@ -299,7 +301,7 @@ static bool apply_all(struct work *work, struct outcome *outcome)
         batch_free(batches[i]);
     }
     sink->ops->close(sink);
-    decoder->ops->close(decoder);
+    worker_close(&worker);
     batch_free(lines);
     file_close(source);
     query(work->pg,
@@ -340,7 +342,7 @@ static void prepare(struct work *work, const struct config *config, const char *
     work->pipeline = &work->settings->pipelines[0];
     work->target = settings_target(work->settings, work->pipeline->target);
     work->records = records;
-    work->pg = PQconnectdb(work->target->dsn);
+    work->pg = PQconnectdb(((const struct postgres_settings *) work->target->own)->dsn);
     if (PQstatus(work->pg) != CONNECTION_OK) {
         fprintf(stderr, "%s", PQerrorMessage(work->pg));
         exit(2);

@@ -24,6 +24,7 @@
 static const char small_daemon[] =
     "targets = ( { name = \"ods\"; type = \"postgres\"; dsn = \"\"; } );\n";
 static const char small_tables[] = "pipelines: [{ name: p, topics: [t] }]\n";
+#include "sink/postgres/settings.h"
 
 static char *slurp(const char *path)
 {
@@ -65,6 +66,11 @@ static struct config *parse(const char *daemon, const char *tables, enum ods_sta
         print_message("%s\n", findings[i].text);
     assert_int_equal(status, expected);
     return config;
+}
+
+static const struct postgres_settings *postgres_of(const struct config *config)
+{
+    return config_settings(config)->targets[0].own;
 }
 
 static void expect_finding(const struct config *config, size_t index, bool warning,
@@ -274,7 +280,7 @@ static void test_includes_and_secret_files(void **state)
     assert_int_equal(config_load(&config, folder_path(&folder, "ods-sink.conf")), ODS_OK);
     config_findings(config, &count);
     assert_int_equal(count, 0);
-    assert_string_equal(config_settings(config)->targets[0].dsn, "password=hidden words");
+    assert_string_equal(postgres_of(config)->dsn, "password=hidden words");
     assert_string_equal(config_settings(config)->tables, folder_path(&folder, "tables.yaml"));
     config_free(config);
     folder_remove(&folder);

@@ -17,6 +17,7 @@
 #define COUNT(array) (sizeof array / sizeof *array)
 
 struct fixture {
+    struct shape_table *shapes;
     struct decoder *decoder;
     struct batch *batch;
     struct error error;
@@ -25,7 +26,9 @@ struct fixture {
 static void open_decoder(struct fixture *fixture, const struct pipeline_settings *pipeline,
                          bool want_before)
 {
-    struct decoder_config config = {.pipeline = pipeline, .want_before = want_before};
+    fixture->shapes = shape_table_new();
+    struct decoder_config config = {
+        .pipeline = pipeline, .shapes = fixture->shapes, .want_before = want_before};
     error_init(&fixture->error);
     fixture->batch = batch_new();
     assert_int_equal(decoder_find("debezium")->open(&fixture->decoder, &config, &fixture->error),
@@ -35,6 +38,7 @@ static void open_decoder(struct fixture *fixture, const struct pipeline_settings
 static void close_decoder(struct fixture *fixture)
 {
     fixture->decoder->ops->close(fixture->decoder);
+    shape_table_free(fixture->shapes);
     batch_free(fixture->batch);
 }
 

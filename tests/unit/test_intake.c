@@ -42,6 +42,7 @@ static enum ods_status scripted_decode(struct decoder *decoder, struct batch *ba
 
 static const struct decoder_ops scripted = {.name = "scripted", .decode = scripted_decode};
 static struct decoder decoder = {&scripted};
+static struct worker worker = {.decoder = &decoder};
 
 static int released;
 
@@ -57,7 +58,7 @@ static enum ods_status add(struct batch *batch, int32_t partition, int64_t offse
         .topic = "t", .partition = partition, .offset = offset, .key = "k", .key_length = 1,
         .value = value, .value_length = strlen(value), .owner = batch};
     error_init(error);
-    return intake_add(batch, &decoder, &record, from, error);
+    return intake_add(batch, &worker, &record, from, error);
 }
 
 static void ranges_begin_where_the_target_stands(void **state)
@@ -162,7 +163,7 @@ static void dead_letters_come_back_as_they_were(void **state)
                             .key = key, .key_length = sizeof key - 1, .value = value,
                             .value_length = sizeof value - 1};
     error_init(&error);
-    assert_int_equal(intake_add(batch, &decoder, &record, OFFSET_NONE, &error), ODS_OK);
+    assert_int_equal(intake_add(batch, &worker, &record, OFFSET_NONE, &error), ODS_OK);
     assert_int_equal(deadletter_file_open(&deadletter, path, &origin, &error), ODS_OK);
     assert_int_equal(deadletter->ops->deliver(deadletter, batch, &error), ODS_OK);
     assert_true(batch->rejects[0].delivered);

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "core/shape.h"
+#include <ods/shape.h>
 
 static struct column columns[2];
 static uint32_t key[1];

@@ -293,7 +293,7 @@ static enum ods_status cut_short(struct attempt *attempt)
     error_init(attempt->error);
     return error_set(attempt->error, ODS_RETRY,
                      "target %s: the connection broke while a refused batch was looked through",
-                     attempt->postgres->conn.target->name);
+                     attempt->postgres->conn.name);
 }
 
 /* A commit whose answer was lost. *done: it has happened, and nothing of the batch is left. */

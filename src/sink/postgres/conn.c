@@ -16,10 +16,10 @@
 #define CONNECT_TIMEOUT_MS 10000
 #define ALIVE_MS           1000
 
-bool conn_init(struct conn *conn, const struct target_settings *target)
+bool conn_init(struct conn *conn, const char *name, const struct postgres_settings *settings)
 {
-    *conn = (struct conn){.target = target};
-    statements_init(&conn->statements, (size_t) target->max_prepared_statements);
+    *conn = (struct conn){.name = name, .settings = settings};
+    statements_init(&conn->statements, (size_t) settings->max_prepared_statements);
     conn->interrupt_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     return conn->interrupt_fd >= 0;
 }
@@ -97,7 +97,7 @@ enum ods_status conn_error(struct conn *conn, const PGresult *result, struct err
         utf8_copy(error->constraint, sizeof error->constraint, constraint, strlen(constraint));
         if (!primary)
             primary = conn->pg ? PQerrorMessage(conn->pg) : "not connected";
-        error_set(error, status, "target %s: %s%s%s%s%s%s", conn->target->name, primary,
+        error_set(error, status, "target %s: %s%s%s%s%s%s", conn->name, primary,
                   detail ? " (" : "", detail ? detail : "", detail ? ")" : "",
                   table ? ", table " : "", table ? table : "");
     }
@@ -129,16 +129,16 @@ static enum ods_status wait_socket(struct conn *conn, short events, int64_t dead
             int64_t left = (deadline_us - time_monotonic_us()) / 1000;
             if (left <= 0)
                 return error_set(error, ODS_RETRY, "target %s: no answer within %d s",
-                                 conn->target->name, CONNECT_TIMEOUT_MS / 1000);
+                                 conn->name, CONNECT_TIMEOUT_MS / 1000);
             timeout = left < ALIVE_MS ? (int) left : ALIVE_MS;
         }
         int ready = poll(fds, 2, timeout);
         if (ready < 0 && errno != EINTR)
-            return error_set(error, ODS_RETRY, "target %s: poll: %s", conn->target->name,
+            return error_set(error, ODS_RETRY, "target %s: poll: %s", conn->name,
                              strerror(errno));
         if (ready > 0 && fds[1].revents) {
             conn_clear_interrupt(conn);
-            return error_set(error, ODS_RETRY, "target %s: interrupted", conn->target->name);
+            return error_set(error, ODS_RETRY, "target %s: interrupted", conn->name);
         }
         if (ready > 0 && fds[0].revents)
             return ODS_OK;
@@ -185,10 +185,10 @@ static enum ods_status prepare_session(struct conn *conn, struct error *error)
                   "set default_transaction_isolation = 'read committed'; "
                   "set synchronous_commit = %s; set statement_timeout = %lld; "
                   "set lock_timeout = %lld; set idle_in_transaction_session_timeout = %lld",
-                  conn->target->synchronous_commit ? "on" : "off",
-                  (long long) conn->target->statement_timeout_ms,
-                  (long long) conn->target->lock_timeout_ms,
-                  (long long) conn->target->idle_in_transaction_timeout_ms);
+                  conn->settings->synchronous_commit ? "on" : "off",
+                  (long long) conn->settings->statement_timeout_ms,
+                  (long long) conn->settings->lock_timeout_ms,
+                  (long long) conn->settings->idle_in_transaction_timeout_ms);
     enum ods_status status = sql.failed ? error_set(error, ODS_RETRY, "out of memory")
                                         : conn_script(conn, buffer_text(&sql), error);
     buffer_done(&sql);
@@ -212,7 +212,7 @@ enum ods_status conn_open(struct conn *conn, struct error *error)
     if (conn->pg && PQstatus(conn->pg) == CONNECTION_OK)
         return ODS_OK;
     conn_close(conn);
-    if (!dsn_is_valid(conn->target->dsn, error))
+    if (!dsn_is_valid(conn->settings->dsn, error))
         return ODS_FATAL;
     const char *names[] = {"fallback_application_name",
                            "keepalives_idle",
@@ -221,10 +221,10 @@ enum ods_status conn_open(struct conn *conn, struct error *error)
                            "client_encoding",
                            "dbname",
                            NULL};
-    const char *values[] = {"ods-sink", "30", "10", "60000", "UTF8", conn->target->dsn, NULL};
+    const char *values[] = {"ods-sink", "30", "10", "60000", "UTF8", conn->settings->dsn, NULL};
     conn->pg = PQconnectStartParams(names, values, 1);
     if (!conn->pg)
-        return error_set(error, ODS_RETRY, "target %s: out of memory", conn->target->name);
+        return error_set(error, ODS_RETRY, "target %s: out of memory", conn->name);
     enum ods_status status = PQstatus(conn->pg) == CONNECTION_BAD ? conn_error(conn, NULL, error)
                                                                   : establish(conn, error);
     if (status == ODS_OK && PQsetnonblocking(conn->pg, 1) != 0)

@@ -11,10 +11,12 @@
 
 #include <ods/status.h>
 #include "config/settings.h"
+#include "sink/postgres/settings.h"
 #include "sink/postgres/statements.h"
 
 struct conn {
-    const struct target_settings *target;
+    const char *name; /* the target's, for messages */
+    const struct postgres_settings *settings;
     PGconn *pg; /* NULL: not connected */
     int interrupt_fd;
     void (*alive)(void *context); /* called while the server is waited for, or NULL */
@@ -35,7 +37,7 @@ struct conn_params {
     const int *lengths;
 };
 
-bool conn_init(struct conn *conn, const struct target_settings *target);
+bool conn_init(struct conn *conn, const char *name, const struct postgres_settings *settings);
 void conn_done(struct conn *conn);
 
 /* Connect unless connected. ODS_RETRY while the server is away or refuses, ODS_FATAL for what no

@@ -311,7 +311,7 @@ static void put_statement(struct ddl *ddl, struct buffer *statement)
     const char *text = buffer_text(statement);
     buffer_puts(script, text);
     buffer_puts(script, "; insert into ");
-    put_name(script, ddl->conn->target->schema);
+    put_name(script, ddl->conn->settings->schema);
     buffer_puts(script,
                 ".schema_history "
                 "(table_schema, table_name, sql, topic, partition, record_offset) values (");

@@ -14,7 +14,7 @@ enum ods_status ddl_compression_ask(struct conn *conn, bool *lz4, struct error *
 {
     PGresult *rows = NULL;
     *lz4 = false;
-    if (conn->target->toast_compression == TOAST_COMPRESSION_DEFAULT)
+    if (conn->settings->toast_compression == TOAST_COMPRESSION_DEFAULT)
         return ODS_OK;
     enum ods_status status =
         conn_query(conn,

@@ -125,8 +125,6 @@ bool encode_parse_integer(struct encoder *encoder, const char *text, size_t leng
  */
 bool encode_float_shows(struct encoder *encoder, const char *text, size_t length, double real,
                         int bits);
-/* A text as JSON writes it, with its quotes. */
-void encode_quote_json(struct buffer *out, const char *text, size_t length);
 /* Is this text a decimal number (sign, digits, point, exponent), or NaN or an infinity? */
 bool encode_is_number(const char *text, size_t length);
 

@@ -1,153 +1,8 @@
-/* Values into json and jsonb. What is JSON already stays as it is; what is a number, a moment or
- * bytes to the source becomes what PostgreSQL's to_jsonb() makes of it, in arrays, structs and maps
- * too. */
+/* Values into json and jsonb. */
 #include <string.h>
 
-#include "core/text_geometry.h"
+#include "core/json_value.h"
 #include "sink/postgres/encode.h"
-
-void encode_quote_json(struct buffer *out, const char *text, size_t length)
-{
-    buffer_puts(out, "\"");
-    for (size_t i = 0; i < length; i++) {
-        unsigned char byte = (unsigned char) text[i];
-        if (byte == '"' || byte == '\\')
-            buffer_puts(out, "\\");
-        if (byte < 0x20)
-            buffer_printf(out, "\\u%04x", byte);
-        else
-            buffer_add(out, &text[i], 1);
-    }
-    buffer_puts(out, "\"");
-}
-
-static bool is_number_type(enum semantic type)
-{
-    return (type >= SEM_INT8 && type <= SEM_FLOAT64) || type == SEM_DECIMAL ||
-           type == SEM_VARIABLE_DECIMAL || type == SEM_YEAR;
-}
-
-/* Whether something in it is not written as what it is. */
-static bool is_typed(const struct column *column)
-{
-    switch (column->type) {
-    case SEM_BYTES:
-    case SEM_BITS:
-    case SEM_JSON:
-    case SEM_FLOAT32: /* NaN */
-    case SEM_FLOAT64:
-    case SEM_DECIMAL:
-    case SEM_VARIABLE_DECIMAL:
-        return true;
-    case SEM_ARRAY:
-    case SEM_MAP:
-        return column->element && is_typed(column->element);
-    case SEM_STRUCT:
-        for (uint32_t i = 0; i < column->field_count; i++)
-            if (is_typed(&column->fields[i]))
-                return true;
-        return false;
-    default:
-        return (column->type >= SEM_DATE && column->type <= SEM_INTERVAL) ||
-               (column->type >= SEM_STRUCTURED_DATE && column->type <= SEM_STRUCTURED_DURATION);
-    }
-}
-
-/* Structs, and what has no text that would say more. */
-static bool stays(const struct column *column, const struct value *value, bool nested)
-{
-    bool json = value->kind == VALUE_JSON;
-    switch (column->type) {
-    case SEM_JSON:
-        return true;
-    case SEM_UNKNOWN:
-    case SEM_STRING:
-        return json || !nested;
-    case SEM_ARRAY:
-    case SEM_VARIABLE_DECIMAL:
-        return false;
-    case SEM_MAP:
-    case SEM_STRUCT:
-        return !is_typed(column);
-    default:
-        return json &&
-               (column->type < SEM_STRUCTURED_DATE || column->type > SEM_STRUCTURED_DURATION);
-    }
-}
-
-static bool is_moment(enum semantic type)
-{
-    return (type >= SEM_TIMESTAMP_MS && type <= SEM_ZONED_TIMESTAMP) || type == SEM_ISO_TIMESTAMP ||
-           type == SEM_STRUCTURED_TIMESTAMP || type == SEM_STRUCTURED_ZONED_TIMESTAMP;
-}
-
-/* ISO 8601, as in to_jsonb(): "2018-06-20T15:13:16", and "+00:00" for the zone. */
-static void put_moment(struct buffer *out, const char *text, size_t length)
-{
-    const char *space = memchr(text, ' ', length), *end = text + length;
-    const char *zone = space ? memmem(space, (size_t) (end - space), "+00", 3) : NULL;
-    if (!space) { /* infinity */
-        encode_quote_json(out, text, length);
-        return;
-    }
-    buffer_puts(out, "\"");
-    buffer_add(out, text, (size_t) (space - text));
-    buffer_puts(out, "T");
-    buffer_add(out, space + 1, (size_t) ((zone ? zone + 3 : end) - space - 1));
-    if (zone)
-        buffer_puts(out, ":00");
-    if (zone)
-        buffer_add(out, zone + 3, (size_t) (end - zone - 3));
-    buffer_puts(out, "\"");
-}
-
-static enum ods_status put_scalar(struct buffer *out, const struct column *column,
-                                  const struct value *value, struct error *error)
-{
-    struct buffer text;
-    buffer_init(&text);
-    enum ods_status status = text_value(&text, column, value, error);
-    const char *bytes = buffer_text(&text);
-    bool plain = value->kind == VALUE_BOOL ||
-                 ((is_number_type(column->type) || column->type == SEM_UNKNOWN ||
-                   column->type == SEM_JSON) &&
-                  value->kind != VALUE_TEXT && text.length && strchr("-0123456789", bytes[0]) &&
-                  bytes[text.length - 1] <= '9');
-    if (status == ODS_OK && plain)
-        buffer_add(out, bytes, text.length);
-    else if (status == ODS_OK && is_moment(column->type))
-        put_moment(out, bytes, text.length);
-    else if (status == ODS_OK)
-        encode_quote_json(out, bytes, text.length);
-    out->failed |= text.failed;
-    buffer_done(&text);
-    return status;
-}
-
-static enum ods_status put_value(struct buffer *out, const struct column *column,
-                                 const struct value *value, bool nested, struct error *error);
-
-static enum ods_status put_item(void *context, struct buffer *out, const struct column *column,
-                                const struct value *value, struct error *error)
-{
-    (void) context;
-    return put_value(out, column, value, true, error);
-}
-
-static enum ods_status put_value(struct buffer *out, const struct column *column,
-                                 const struct value *value, bool nested, struct error *error)
-{
-    if (stays(column, value, nested)) {
-        if (value->kind == VALUE_BOOL || value->kind == VALUE_INT)
-            return put_scalar(out, column, value, error);
-        buffer_add(out, value->bytes, value->length);
-        return ODS_OK;
-    }
-    if (value->kind == VALUE_JSON &&
-        (column->type == SEM_ARRAY || column->type == SEM_MAP || column->type == SEM_STRUCT))
-        return text_json(out, column, value, put_item, NULL, error);
-    return put_scalar(out, column, value, error);
-}
 
 /* Is there an escaped U+0000 at this backslash, which an even number of others precedes? */
 static bool is_escaped_nul(const char *at, const char *end)
@@ -187,13 +42,13 @@ enum ods_status encode_json(struct encoder *encoder, struct buffer *out,
                             const struct value *value, struct error *error)
 {
     bool binary = target->encoding == ENCODE_JSONB;
-    bool itself = stays(source, value, false) && value->kind >= VALUE_NUMBER;
+    bool itself = json_stays(source, value, false) && value->kind >= VALUE_NUMBER;
     const char *text = value->bytes;
     size_t length = value->length;
     enum ods_status status = ODS_OK;
     if (!itself) {
         buffer_reset(&encoder->text);
-        status = put_value(&encoder->text, source, value, false, error);
+        status = json_nested(&encoder->text, source, value, false, error);
         if (status == ODS_OK && encoder->text.failed)
             status = error_out_of_memory(error);
         text = buffer_text(&encoder->text);

@@ -10,6 +10,7 @@
 
 #include <yyjson.h>
 
+#include <ods/json.h>
 #include "core/text_geometry.h"
 #include "sink/postgres/encode.h"
 
@@ -70,7 +71,7 @@ static void text_meaning(struct encoder *encoder, const struct pg_column *target
     struct buffer *out = &encoder->bytes;
     bool bytes = target->encoding == ENCODE_BYTEA;
     if (is_json_string(target, *type)) {
-        encode_quote_json(out, inferred->value.bytes, inferred->value.length);
+        json_quote(out, inferred->value.bytes, inferred->value.length);
         set_bytes(inferred, VALUE_JSON, out);
         *type = SEM_JSON;
         return;

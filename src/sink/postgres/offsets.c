@@ -14,7 +14,7 @@
 /* The text of a statement with the schema that the target's settings name. */
 static bool in_schema(const struct conn *conn, const char *sql, struct buffer *out)
 {
-    char *quoted = catalog_quote(conn->target->schema);
+    char *quoted = catalog_quote(conn->settings->schema);
     const char *at = sql, *found;
     if (!quoted)
         return false;
@@ -49,7 +49,7 @@ enum ods_status offsets_present(struct conn *conn, bool *present, struct error *
         "exists (select from "
         "pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace "
         "where n.nspname = $1 and p.proname = 'advance' and p.pronargs = 5)";
-    const char *values[] = {conn->target->schema};
+    const char *values[] = {conn->settings->schema};
     PGresult *result = NULL;
     enum ods_status status = conn_query(conn, sql, 1, values, &result, error);
     *present = status == ODS_OK && PQgetvalue(result, 0, 0)[0] == 't';
@@ -73,7 +73,7 @@ static enum ods_status make(struct conn *conn, struct error *error)
         error_prefix(error,
                      "schema %s for the stored offsets can't be made, or lacks a table that this "
                      "version needs (run sql/ods_sink.sql as an administrator): ",
-                     conn->target->schema);
+                     conn->settings->schema);
     if (status != ODS_OK && conn->pg)
         conn_script(conn, "rollback", NULL);
     return status;
@@ -88,7 +88,7 @@ enum ods_status offsets_prepare(struct conn *conn, struct error *error)
 
 enum ods_status offsets_prepare_moves(struct conn *conn, struct error *error)
 {
-    const char *values[] = {conn->target->schema};
+    const char *values[] = {conn->settings->schema};
     PGresult *result = NULL;
     enum ods_status status =
         conn_query(conn, "select to_regclass(format('%I.moved_keys', $1::text)) is not null", 1,
@@ -271,10 +271,10 @@ void offsets_end_stalled(struct conn *conn)
     char limit_ms[24];
     const char *values[] = {limit_ms};
     struct buffer sql;
-    if (!conn->pg || !conn->target->idle_in_transaction_timeout_ms)
+    if (!conn->pg || !conn->settings->idle_in_transaction_timeout_ms)
         return;
     snprintf(limit_ms, sizeof limit_ms, "%lld",
-             (long long) conn->target->idle_in_transaction_timeout_ms);
+             (long long) conn->settings->idle_in_transaction_timeout_ms);
     buffer_init(&sql);
     if (in_schema(conn,
                   "select pg_terminate_backend(a.pid) from pg_stat_activity a "

@@ -13,6 +13,7 @@
 #include "sink/postgres/apply.h"
 #include "sink/postgres/names.h"
 #include "sink/postgres/offsets.h"
+#include "sink/postgres/settings.h"
 
 extern const struct sink_ops postgres_sink;
 
@@ -55,10 +56,10 @@ static enum ods_status postgres_open(struct sink **sink, const struct sink_confi
     arena_init(&postgres->moves);
     plans_init(&postgres->plans, &postgres->config, &postgres->catalog, &postgres->conn);
     encoder_init(&postgres->encoder, &config->pipeline->source);
-    if (!conn_init(&postgres->conn, config->target)) {
+    if (!conn_init(&postgres->conn, config->name, config->settings)) {
         postgres_close(&postgres->sink);
         return error_set(error, ODS_RETRY, "target %s: no file descriptor left",
-                         config->target->name);
+                         config->name);
     }
     postgres->conn.alive = config->alive;
     postgres->conn.alive_context = config->alive_context;
@@ -105,7 +106,7 @@ static enum ods_status report_server(struct postgres *postgres,
     if (status != ODS_OK)
         return status;
     snprintf(line, sizeof line, "target %s: PostgreSQL %s, user %s, database %s",
-             postgres->config.target->name, PQgetvalue(rows, 0, 0), PQgetvalue(rows, 0, 1),
+             postgres->config.name, PQgetvalue(rows, 0, 0), PQgetvalue(rows, 0, 1),
              PQgetvalue(rows, 0, 2));
     report(context, line);
     bool standby = PQgetvalue(rows, 0, 3)[0] == 't';
@@ -113,13 +114,13 @@ static enum ods_status report_server(struct postgres *postgres,
     PQclear(rows);
     if (standby)
         return error_set(error, ODS_RETRY, "target %s is a standby: it can't be written",
-                         postgres->config.target->name);
+                         postgres->config.name);
     bool present;
     status = offsets_present(&postgres->conn, &present, error);
     if (status != ODS_OK)
         return status;
-    snprintf(line, sizeof line, "target %s: schema %s %s", postgres->config.target->name,
-             postgres->config.target->schema,
+    snprintf(line, sizeof line, "target %s: schema %s %s", postgres->config.name,
+             postgres->conn.settings->schema,
              present      ? "is there"
              : may_create ? "will be made at the first start"
                           : "is missing");
@@ -128,7 +129,7 @@ static enum ods_status report_server(struct postgres *postgres,
         return error_set(error, ODS_FATAL,
                          "target %s: schema %s is missing and the user may not "
                          "create it: run sql/ods_sink.sql as an administrator",
-                         postgres->config.target->name, postgres->config.target->schema);
+                         postgres->config.name, postgres->conn.settings->schema);
     return ODS_OK;
 }
 
@@ -145,7 +146,7 @@ static enum ods_status report_table(struct postgres *postgres,
     if (status != ODS_OK)
         return status;
     bool missing = !table && !settings->create_tables;
-    snprintf(line, sizeof line, "target %s: table %s.%s %s", postgres->config.target->name, schema,
+    snprintf(line, sizeof line, "target %s: table %s.%s %s", postgres->config.name, schema,
              name,
              table     ? "is there"
              : missing ? "is missing"
@@ -218,6 +219,8 @@ static void postgres_clear_interrupt(struct sink *sink)
 const struct sink_ops postgres_sink = {
     .type = "postgres",
     .summary = "PostgreSQL 12 and later: upsert with ON CONFLICT, offsets in the same transaction",
+    .guarantee = EXACT_BY_STORED_OFFSET,
+    .settings = &postgres_settings_group,
     .open = postgres_open,
     .connect = postgres_connect,
     .resume = postgres_resume,

@@ -1,6 +1,8 @@
-/* Interned shapes: equal tables share one pointer. Owned by a decoder, one thread. */
-#ifndef SHAPE_H
-#define SHAPE_H
+/* Interned shapes: equal tables share one pointer. Whoever makes changes makes their shapes here:
+ * decoders and transforms. A lane has one table, entered by its consumer thread only; the shapes live
+ * as long as the lane and never change, so other threads may read them. */
+#ifndef ODS_SHAPE_H
+#define ODS_SHAPE_H
 
 #include <ods/change.h>
 

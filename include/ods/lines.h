@@ -1,0 +1,20 @@
+/* A change as a line of JSON, for targets that send changes on:
+ *
+ *   {"op":"u","database":"shop","schema":null,"table":"items","key":{…},"before":{…},"after":{…},
+ *    "source_us":…,"topic":"…","partition":0,"offset":7}
+ */
+#ifndef ODS_LINES_H
+#define ODS_LINES_H
+
+#include <ods/batch.h>
+#include <ods/buffer.h>
+
+struct pipeline_settings;
+
+/* Append batch->changes[change] and a line end; nothing for a table that is skipped. Columns as the
+ * table's settings choose and name them; what was not carried is left out. ODS_REJECT: a value can't
+ * be written, and the buffer ends somewhere in the line. */
+enum ods_status lines_put(struct buffer *out, const struct batch *batch, uint32_t change,
+                          const struct pipeline_settings *pipeline, struct error *error);
+
+#endif

@@ -1,0 +1,92 @@
+/* Settings as tables: one row a setting, one group a struct. Parsing, defaults, `check`, reload, the
+ * reference page and the JSON schema for editors all come from the rows, so a plug-in that brings
+ * its group brings all of these.
+ *
+ * Strings of a parsed struct are owned by the configuration, terminated, already substituted, never
+ * NULL unless said; the struct is immutable and outlives whatever is opened with it.
+ */
+#ifndef ODS_SETTING_H
+#define ODS_SETTING_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct property { /* of librdkafka, or of a column */
+    const char *name, *value;
+};
+
+struct properties {
+    struct property *items;
+    size_t count;
+};
+
+struct strings {
+    const char **items;
+    size_t count;
+};
+
+enum setting_type {
+    SETTING_STRING,     /* const char *; min, max: its length in bytes */
+    SETTING_CHOICE,     /* const char *, one of choices */
+    SETTING_ENUM,       /* int-sized enum: index into choices */
+    SETTING_BOOL,       /* bool */
+    SETTING_INT,        /* int64_t; min, max */
+    SETTING_MS,         /* int64_t milliseconds; min, max */
+    SETTING_BYTES,      /* int64_t; min, max; "16 MiB" is understood */
+    SETTING_COLUMN,     /* const char *, "" when off */
+    SETTING_STRINGS,    /* struct strings, each one of choices if there are any */
+    SETTING_PROPERTIES, /* struct properties */
+    SETTING_RENAMES,    /* struct properties: names by column */
+    SETTING_TYPES,      /* struct properties: types by column */
+    SETTING_VALUES,     /* struct properties: values by column, each one of choices if there are any */
+    SETTING_OBJECT,     /* an embedded struct of group `of` */
+    SETTING_OBJECTS,    /* list: struct * of group `of` and, at count_offset, how many */
+    SETTING_NAMED,      /* map of names: the same, each a copy of the OBJECT beside it at first */
+    SETTING_PLUGIN,     /* const void *: the struct of the plug-in that the row named `name` chooses,
+                           whose settings stand beside this group's own; NULL: it has none */
+};
+
+enum {
+    SETTING_REQUIRED = 1, /* no default */
+    SETTING_RELOAD = 2,   /* SIGHUP takes it over */
+    SETTING_SECRET = 4,   /* a connection string: passwords in it are hidden */
+    SETTING_PLACES = 8,   /* may hold ${topic}, ${db}, ${schema}, ${table} for each record's own */
+};
+
+struct setting_group;
+
+/* The plug-ins of a kind, by number; NULL: there are no more. Their name goes to *name, and a group
+ * without rows stands for one that has no settings. */
+typedef const struct setting_group *setting_plugins(size_t number, const char **name);
+
+struct setting {
+    const char *name; /* dotted below its group; of a SETTING_PLUGIN the row that chooses */
+    enum setting_type type;
+    size_t offset;
+    const char *fallback; /* default as it would stand in the file; NULL: zero or empty */
+    const char *inherits; /* what the default is when it is not a constant, for the reference */
+    int64_t min, max; /* of lists and maps: max entries, 0 for any number */
+    const char *const *choices; /* NULL-terminated */
+    unsigned flags;
+    size_t count_offset;
+    const struct setting_group *of;
+    setting_plugins *plugins;
+    const char *doc; /* Markdown */
+};
+
+struct setting_group {
+    const char *title; /* of its chapter in the reference */
+    const char *intro;
+    size_t size; /* of its struct */
+    const struct setting *rows;
+    size_t count;
+};
+
+#define SETTING_ROWS(array) .rows = (array), .count = sizeof(array) / sizeof *(array)
+
+#define SETTINGS_EACH(row, group)                                                                \
+    for (const struct setting *row = (group)->rows, *row##_end = row + (group)->count;           \
+         row < row##_end; row++)
+
+#endif

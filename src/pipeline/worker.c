@@ -1,0 +1,166 @@
+/* The one place that opens a pipeline's plug-ins, and the one that tries an apply again. */
+#include "pipeline/worker.h"
+
+#include <stdlib.h>
+
+#include "core/time.h"
+
+static enum ods_status open_decoder(struct worker *worker, const struct worker_options *options,
+                                    bool want_before, struct error *error)
+{
+    const char *format = options->pipeline ? options->pipeline->format : options->format;
+    const struct decoder_ops *ops = decoder_find(format);
+    if (!ops)
+        return error_set(error, ODS_FATAL, "there is no format \"%s\"", format);
+    const struct decoder_config config = {.pipeline = options->pipeline,
+                                          .shapes = worker->shapes,
+                                          .schema = options->schema,
+                                          .want_before = want_before,
+                                          .notice = options->notice,
+                                          .context = options->context};
+    return ops->open(&worker->decoder, &config, error);
+}
+
+static enum ods_status open_transforms(struct worker *worker,
+                                       const struct pipeline_settings *pipeline, bool *want_before,
+                                       struct error *error)
+{
+    enum ods_status status = ODS_OK;
+    if (!pipeline->transform_count)
+        return ODS_OK;
+    worker->transforms = calloc(pipeline->transform_count, sizeof *worker->transforms);
+    if (!worker->transforms)
+        return error_set(error, ODS_FATAL, "out of memory for transforms");
+    for (size_t i = 0; status == ODS_OK && i < pipeline->transform_count; i++) {
+        const struct transform_settings *told = &pipeline->transforms[i];
+        const struct transform_ops *ops = transform_find(told->type);
+        const struct transform_config config = {
+            .settings = told->own, .pipeline = pipeline, .shapes = worker->shapes};
+        if (!ops)
+            return error_set(error, ODS_FATAL, "there is no transform \"%s\"", told->type);
+        *want_before |= ops->wants_before;
+        status = ops->open(&worker->transforms[i], &config, error);
+        worker->transform_count += status == ODS_OK;
+    }
+    return status;
+}
+
+static enum ods_status open_sink(struct worker *worker, const struct worker_options *options,
+                                 struct error *error)
+{
+    const struct pipeline_settings *pipeline = options->pipeline;
+    const struct target_settings *target = settings_target(options->settings, pipeline->target);
+    const struct sink_ops *ops = target ? sink_find(target->type) : NULL;
+    if (!ops)
+        return error_set(error, ODS_FATAL, "there is no target \"%s\" of a known type",
+                         pipeline->target);
+    const struct sink_config config = {
+        .name = target->name,
+        .settings = target->own,
+        .pipeline = pipeline,
+        .group = options->group ? options->group : pipeline->group_id,
+        .alive = options->alive,
+        .alive_context = options->alive_context,
+    };
+    return ops->open(&worker->sink, &config, error);
+}
+
+enum ods_status worker_open(struct worker *worker, const struct worker_options *options,
+                            struct error *error)
+{
+    enum ods_status status = ODS_OK;
+    bool want_before = options->want_before;
+    *worker = (struct worker){.shapes = shape_table_new()};
+    if (!worker->shapes)
+        status = error_set(error, ODS_FATAL, "out of memory");
+    if (status == ODS_OK && options->pipeline)
+        status = open_transforms(worker, options->pipeline, &want_before, error);
+    if (status == ODS_OK)
+        status = open_decoder(worker, options, want_before, error);
+    if (status == ODS_OK && options->settings)
+        status = open_sink(worker, options, error);
+    if (status == ODS_OK)
+        return ODS_OK;
+    if (options->pipeline)
+        error_prefix(error, "pipeline \"%s\": ", options->pipeline->name);
+    worker_close(worker);
+    return status;
+}
+
+void worker_close(struct worker *worker)
+{
+    if (worker->decoder)
+        worker->decoder->ops->close(worker->decoder);
+    for (size_t i = 0; i < worker->transform_count; i++)
+        worker->transforms[i]->ops->close(worker->transforms[i]);
+    free(worker->transforms);
+    if (worker->sink)
+        worker->sink->ops->close(worker->sink);
+    shape_table_free(worker->shapes); /* NULL is fine; what was compiled from them is gone */
+    *worker = (struct worker){0};
+}
+
+static enum ods_status transform(struct worker *worker, struct batch *batch, uint32_t first,
+                                 struct error *error)
+{
+    enum ods_status status = ODS_OK;
+    for (size_t i = 0; status == ODS_OK && i < worker->transform_count; i++) {
+        if (batch->change_count == first)
+            return ODS_OK;
+        struct transform *transform = worker->transforms[i];
+        status = transform->ops->apply(transform, batch, first, error);
+    }
+    if (status != ODS_OK)
+        batch->change_count = first;
+    return status;
+}
+
+enum ods_status worker_decode(struct worker *worker, struct batch *batch, uint32_t record,
+                              struct error *error)
+{
+    uint32_t first = batch->change_count;
+    enum ods_status status = worker->decoder->ops->decode(worker->decoder, batch, record, error);
+    if (status != ODS_OK || !worker->transform_count)
+        return status;
+    return transform(worker, batch, first, error);
+}
+
+enum ods_status worker_apply(struct worker *worker, struct batch *batch,
+                             const struct apply_hooks *hooks, struct apply_result *result,
+                             worker_wait *wait, void *context, struct error *error)
+{
+    enum ods_status status;
+    *result = (struct apply_result){0};
+    do {
+        error_init(error);
+        status = worker->sink->ops->apply(worker->sink, batch, hooks, result, error);
+    } while (status == ODS_RETRY && wait(context, error));
+    return status;
+}
+
+enum ods_status worker_resume(struct worker *worker, struct position *positions, size_t count,
+                              worker_wait *wait, void *context, struct error *error)
+{
+    struct sink *sink = worker->sink;
+    enum ods_status status;
+    do {
+        error_init(error);
+        status = sink->ops->connect(sink, error);
+        if (status == ODS_OK && count)
+            status = sink->ops->resume(sink, positions, count, error);
+    } while (status == ODS_RETRY && wait(context, error));
+    return status;
+}
+
+void worker_deadline_init(struct worker_deadline *deadline, const struct settings *settings,
+                          int64_t wait_ms)
+{
+    backoff_init(&deadline->backoff, settings->retry.initial_ms, settings->retry.max_ms);
+    deadline->until_us = time_monotonic_us() + wait_ms * 1000;
+}
+
+bool worker_deadline_wait(void *context, struct error *error)
+{
+    struct worker_deadline *deadline = context;
+    return backoff_sleep(&deadline->backoff, deadline->until_us);
+}

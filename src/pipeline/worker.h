@@ -1,0 +1,67 @@
+/* What brings a pipeline's records to its target, opened and closed as one: the shapes, the decoder,
+ * the transforms and the sink. A lane has one: its consumer thread enters what decodes, its writer
+ * thread the sink. So have `replay`, `dlq replay`, `decode` and `bench`, in one thread.
+ */
+#ifndef WORKER_H
+#define WORKER_H
+
+#include <ods/decoder.h>
+#include <ods/sink.h>
+#include <ods/transform.h>
+#include "config/settings.h"
+#include "core/backoff.h"
+
+struct worker_options {
+    const struct settings *settings;          /* NULL: no target */
+    const struct pipeline_settings *pipeline; /* NULL: the format by itself, nothing configured */
+    const char *format;                       /* where there is no pipeline */
+    const char *group;                        /* of the stored offsets; NULL: the pipeline's */
+    struct source_schema *schema;             /* as in struct decoder_config */
+    bool want_before;
+    /* Something that somebody should know once; NULL: nobody asks. */
+    void (*notice)(void *context, const char *text);
+    void *context;
+    void (*alive)(void *context); /* as in struct sink_config */
+    void *alive_context;
+};
+
+struct worker {
+    struct shape_table *shapes;
+    struct decoder *decoder;
+    struct transform **transforms;
+    size_t transform_count;
+    struct sink *sink; /* NULL: there is no target */
+};
+
+/* What the options point to outlives the worker. On failure it is closed already. */
+enum ods_status worker_open(struct worker *worker, const struct worker_options *options,
+                            struct error *error);
+void worker_close(struct worker *worker); /* zeroed is fine */
+
+/* Append what batch->records[record] says to batch->changes, transformed. As decoder_ops.decode():
+ * unless ODS_OK nothing was appended. */
+enum ods_status worker_decode(struct worker *worker, struct batch *batch, uint32_t record,
+                              struct error *error);
+
+/* Asked between two attempts during an outage, whose reason is in the error: pauses and answers
+ * true, or false to give up. */
+typedef bool worker_wait(void *context, struct error *error);
+
+/* Apply the batch, again and again while the answer is ODS_RETRY and `wait` says so. */
+enum ods_status worker_apply(struct worker *worker, struct batch *batch,
+                             const struct apply_hooks *hooks, struct apply_result *result,
+                             worker_wait *wait, void *context, struct error *error);
+/* Connect and read the stored offsets, likewise. */
+enum ods_status worker_resume(struct worker *worker, struct position *positions, size_t count,
+                              worker_wait *wait, void *context, struct error *error);
+
+/* A worker_wait for commands: with the back-off of retry.*, until a moment. */
+struct worker_deadline {
+    struct backoff backoff;
+    int64_t until_us; /* monotonic */
+};
+void worker_deadline_init(struct worker_deadline *deadline, const struct settings *settings,
+                          int64_t wait_ms);
+bool worker_deadline_wait(void *deadline, struct error *error);
+
+#endif

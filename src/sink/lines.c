@@ -1,0 +1,102 @@
+/* A change as a line of JSON, for targets that send changes on. */
+#include <ods/lines.h>
+
+#include <stdio.h>
+#include <string.h>
+
+#include <ods/json.h>
+#include <ods/pipeline.h>
+
+static void put_name(struct buffer *out, const char *before, const char *name)
+{
+    buffer_puts(out, before);
+    json_quote(out, name, strlen(name));
+    buffer_puts(out, ":");
+}
+
+static void put_text(struct buffer *out, const char *name, const char *text)
+{
+    put_name(out, ",", name);
+    if (*text)
+        json_quote(out, text, strlen(text));
+    else
+        buffer_puts(out, "null");
+}
+
+static bool contains(const struct strings *names, const char *name)
+{
+    for (size_t i = 0; i < names->count; i++)
+        if (strcmp(names->items[i], name) == 0)
+            return true;
+    return false;
+}
+
+static bool is_written(const struct table_settings *table, const char *column)
+{
+    return !contains(&table->exclude, column) &&
+           (!table->include.count || contains(&table->include, column));
+}
+
+/* The columns of an image; the key's alone when `key_only`. What was not carried is not there. */
+static enum ods_status put_image(struct buffer *out, const char *name, const struct shape *shape,
+                                 const struct value *values, bool key_only,
+                                 const struct table_settings *table, struct error *error)
+{
+    uint32_t count = key_only ? shape->key_count : shape->column_count, written = 0;
+    put_name(out, ",", name);
+    if (!values || !count) {
+        buffer_puts(out, "null");
+        return ODS_OK;
+    }
+    buffer_puts(out, "{");
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t at = key_only ? shape->key[i] : i;
+        const struct column *column = &shape->columns[at];
+        const char *renamed = properties_find(&table->renames, column->name);
+        if (values[at].kind == VALUE_ABSENT || !is_written(table, column->name))
+            continue;
+        put_name(out, written++ ? "," : "", renamed ? renamed : column->name);
+        enum ods_status status = json_value(out, column, &values[at], error);
+        if (status != ODS_OK)
+            return status;
+    }
+    buffer_puts(out, "}");
+    return ODS_OK;
+}
+
+enum ods_status lines_put(struct buffer *out, const struct batch *batch, uint32_t index,
+                          const struct pipeline_settings *pipeline, struct error *error)
+{
+    const struct change *change = &batch->changes[index];
+    const struct shape *shape = change->shape;
+    const struct record *record = &batch->records[change->record];
+    const char *schema = *shape->schema ? shape->schema : shape->database;
+    const struct table_settings *table = pipeline_table(pipeline, schema, shape->table);
+    const struct value *row = change->after ? change->after : change->before;
+    size_t start = out->length;
+    if (table->skip)
+        return ODS_OK;
+    buffer_printf(out, "{\"op\":\"%c\"", (char) change->op);
+    put_text(out, "database", shape->database);
+    put_text(out, "schema", shape->schema);
+    put_text(out, "table", shape->table);
+    enum ods_status status = put_image(out, "key", shape, row, true, table, error);
+    if (status == ODS_OK)
+        status = put_image(out, "before", shape, change->before, change->tombstone, table, error);
+    if (status == ODS_OK)
+        status = put_image(out, "after", shape, change->after, false, table, error);
+    if (status != ODS_OK)
+        return status;
+    if (change->source_us == INT64_MIN)
+        buffer_puts(out, ",\"source_us\":null");
+    else
+        buffer_printf(out, ",\"source_us\":%lld", (long long) change->source_us);
+    put_text(out, "topic", record->topic);
+    buffer_printf(out, ",\"partition\":%d,\"offset\":%lld}\n", (int) record->partition,
+                  (long long) record->offset);
+    /* JSON that came with line ends between its tokens: only there can they stand. */
+    for (size_t i = start; !out->failed && i + 1 < out->length; i++)
+        if (out->bytes[i] == '\n' || out->bytes[i] == '\r')
+            out->bytes[i] = ' ';
+    return out->failed ? error_out_of_memory(error) : ODS_OK;
+}
