@@ -94,6 +94,9 @@ enum on_truncate { ON_TRUNCATE_IGNORE, ON_TRUNCATE_APPLY };
  * insert); or append every change as a row; or refuse them. */
 enum keyless { KEYLESS_MATCH_BEFORE, KEYLESS_APPEND, KEYLESS_REJECT };
 
+/* A row that a trigger, or another function of the table's own, refuses. */
+enum on_trigger_error { ON_TRIGGER_ERROR_DEAD_LETTER, ON_TRIGGER_ERROR_STOP };
+
 enum name_case { NAME_KEEP, NAME_LOWER };
 enum nul { NUL_REJECT, NUL_STRIP };             /* U+0000 in text, which PostgreSQL does not have */
 enum zero_dates { ZERO_DATES_NULL, ZERO_DATES_REJECT };
@@ -115,6 +118,7 @@ struct table_settings {
     enum on_delete on_delete;
     enum on_truncate on_truncate;
     enum keyless keyless;
+    enum on_trigger_error on_trigger_error;
     enum nul nul;
     enum zero_dates zero_dates;
     enum inexact inexact;
