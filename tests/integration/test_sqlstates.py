@@ -264,6 +264,48 @@ def test_a_trigger_of_a_table_whose_column_is_widened(sink, database):
     assert len(ids(database)) == 300
 
 
+def test_rows_without_a_key(sink, database):
+    database.execute("create table items (id int, v text, cdc_operation text, cdc_timestamp timestamptz)")
+    for when, side, value, code in (("delete", "old", "bad", "P0001"),
+                                    ("update", "new", "worse", "40001"),
+                                    ("insert", "new", "worst", "ZZ999")):
+        database.execute(trigger(f"if {side}.v = '{value}' then raise exception 'no' using "
+                                 f"errcode = '{code}'; end if;", when=f"before {when}"))
+    table = Table(columns=COLUMNS, key=())
+    sink.write(pipeline(table, defaults=DEFAULTS), database=database,
+               retry={"initial_ms": 1, "max_ms": 2})
+
+    def row(number, value):
+        return {"id": number, "v": value}
+
+    letters = apply(sink, [
+        table.create(row(1, "bad")), table.create(row(2, "x")), table.create(row(3, "worst")),
+        table.create(row(4, "y")), table.delete(row(1, "bad")),
+        table.update(row(2, "x"), row(2, "worse")), table.delete(row(4, "y")),
+        table.update(row(2, "x"), row(2, "fine"))])
+    assert sorted(offsets_of(letters)) == [2, 4, 5]
+    assert database.execute("select id, v from items order by id") == [(1, "bad"), (2, "fine")]
+
+
+def test_triggers_of_partitions(sink, database):
+    """What PostgreSQL refuses on a trigger's account without a word of it, and a trigger without end."""
+    database.execute("""
+        create table items (id int primary key, v text, cdc_operation text, cdc_timestamp timestamptz)
+            partition by range (id);
+        create table items_1 partition of items for values from (0) to (100);
+        create table items_2 partition of items for values from (100) to (200)""")
+    database.execute(trigger("""
+        if new.v = 'endless' then insert into items values (new.id, new.v); end if;
+        if new.v = 'moved' then new.id := 150; end if;""", when="before insert"))
+    table = Table(columns=COLUMNS)
+    sink.write(pipeline(table, defaults=DEFAULTS), database=database)
+    values = {1: "a", 2: "endless", 3: "moved", 300: "far", 4: "b"}
+    letters = apply(sink, [table.create({"id": number, "v": value})
+                           for number, value in values.items()])
+    assert [code for code, *_ in letters] == ["54001", "0A000", "23514"]
+    assert ids(database) == [1, 4]
+
+
 def test_statement_triggers_and_truncates(sink, database):
     database.execute(f"create table items ({ITEMS}); create table fixed ({ITEMS}); "
                      "insert into fixed values (1, 'one'), (2, 'two')")
