@@ -58,7 +58,7 @@ struct position {
 struct apply_result {
     uint64_t upserted, deleted, truncated; /* rows the target was sent */
     uint64_t folded;  /* changes that a later one of the same key made superfluous */
-    uint64_t missing; /* deletes of rows that were not there */
+    uint64_t missing; /* deletes, and updates without a key, of rows that were not there */
     uint64_t skipped; /* changes that the configuration leaves out */
     uint64_t statements; /* no count: prepared in the target's session now */
     uint64_t columns_added, tables_created;

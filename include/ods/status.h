@@ -21,6 +21,16 @@ enum ods_status {
     ODS_FATAL,  /* neither: stop the lane, loudly */
 };
 
+/* Where in a target an error arose. Triggers, checks and other functions of the target's own give
+ * any SQLSTATE that they like, so that the code alone does not tell. */
+enum error_origin {
+    ORIGIN_SERVER,
+    ORIGIN_ROUTINE,      /* in a function of the target's own */
+    ORIGIN_RAISED,       /* which raised it on purpose */
+    ORIGIN_ROW_CHECK,    /* row security, or a view's check option */
+    ORIGIN_VALUE_MEMORY, /* a value would be larger than a value can be */
+};
+
 #define ERROR_NO_INDEX   ((size_t) -1)
 #define ERROR_TEXT_BYTES 1024
 
@@ -28,6 +38,7 @@ enum ods_status {
 struct error {
     size_t index;     /* the change (in its batch) that is at fault, or ERROR_NO_INDEX */
     char sqlstate[6]; /* PostgreSQL's five characters, or "" */
+    enum error_origin origin;
     char column[64];  /* the column at fault (possibly cut), or "" */
     char constraint[64];
     char

@@ -73,6 +73,9 @@ enum on_tombstone { ON_TOMBSTONE_APPLY, ON_TOMBSTONE_IGNORE };
  * insert); or append every change as a row; or refuse them. */
 enum keyless { KEYLESS_MATCH_BEFORE, KEYLESS_APPEND, KEYLESS_REJECT };
 
+/* A row that a trigger, or another function of the table's own, refuses. */
+enum on_trigger_error { ON_TRIGGER_ERROR_DEAD_LETTER, ON_TRIGGER_ERROR_STOP };
+
 enum name_case { NAME_KEEP, NAME_LOWER };
 enum nul { NUL_REJECT, NUL_STRIP };             /* U+0000 in text, which PostgreSQL does not have */
 enum zero_dates { ZERO_DATES_NULL, ZERO_DATES_REJECT };
@@ -96,6 +99,7 @@ struct table_settings {
     enum on_truncate on_truncate;
     enum on_tombstone on_tombstone;
     enum keyless keyless;
+    enum on_trigger_error on_trigger_error;
     enum nul nul;
     enum zero_dates zero_dates;
     enum inexact inexact;

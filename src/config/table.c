@@ -32,6 +32,7 @@ static const char *const on_truncates[] = {"ignore", "apply", NULL};
 static const char *const on_tombstones[] = {"apply", "ignore", NULL};
 static const char *const source_shapes[] = {"auto", "envelope", "flattened", NULL};
 static const char *const keylesses[] = {"match_before", "append", "reject", NULL};
+static const char *const on_trigger_errors[] = {"dead_letter", "stop", NULL};
 static const char *const on_errors[] = {"dead_letter", "stop", NULL};
 static const char *const time_units[] = {"auto", "days", "ms", "us", "ns", NULL};
 static const char *const decimal_modes[] = {"auto", "precise", "string", "double", NULL};
@@ -106,8 +107,15 @@ static const struct setting table_rows[] = {
     {"keyless", SETTING_ENUM, AT(table_settings, keyless), "match_before",
      .choices = keylesses,
      .doc = "A table without a key. `match_before`: inserts are inserts, and an update or delete "
-            "finds its row by the before image. `append`: every change becomes a row. `reject`: "
-            "its records are dead letters."},
+            "finds its row by the before image, in whichever partition it is; of equal rows one. "
+            "`append`: every change becomes a row. `reject`: its records are dead letters."},
+    {"on_trigger_error", SETTING_ENUM, AT(table_settings, on_trigger_error),
+     "dead_letter", .choices = on_trigger_errors,
+     .doc = "A row for which a trigger, a rule, or another function of the target's own (of a "
+            "check, a default, a domain, a policy) raises an error, whatever its SQLSTATE. "
+            "`dead_letter`: its record is one, and the rows beside it are applied. `stop`: the "
+            "process ends, with the record's place and the function's words. See "
+            "[reliability.md](reliability.md#what-postgresql-may-answer)."},
     {"nul", SETTING_ENUM, AT(table_settings, nul), "reject", .choices = nuls,
      .doc = "A text that holds the character U+0000, which PostgreSQL's text types don't have. "
             "`reject`: its record is a dead letter. `strip`: the character is left out, and the "

@@ -127,7 +127,8 @@ static const struct counter_row counter_rows[] = {
         "Changes that a later one of the same key in the same batch "
         "made superfluous",
         folded),
-    ROW("deletes_missing_total", "", "Deletes of rows that the target did not have", missing),
+    ROW("deletes_missing_total", "",
+        "Deletes, and updates without a key, of rows that the target did not have", missing),
     ROW("changes_outdated_total", "",
         "Changes that came after newer ones of their key from another partition, and were void",
         outdated),

@@ -3,6 +3,7 @@ files to docs/reliability.json, and from there into the page's tables. Nothing i
 
 publish.py [RESULTS]    take over the results of a run (default: build/faults), and write the page;
                         what the run did not repeat stays, with its day
+publish.py --page       write the page from what is there
 """
 
 import json
@@ -16,6 +17,7 @@ sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
 
 from chaos.faults import FAULTS  # noqa: E402
 from chaos.peer import PEER_FAULTS  # noqa: E402
+import sqlstates  # noqa: E402
 from lib.stack import ROOT  # noqa: E402
 
 DATA = ROOT / "docs" / "reliability.json"
@@ -115,7 +117,11 @@ def head(data):
             + ", ".join(f"`{seed}`" for seed in sorted({found['seed'] for found in own})) + "."]
 
 
-PARTS = {"measured": head, "faults": ours, "peer": peer}
+def codes(_data):
+    return sqlstates.table()
+
+
+PARTS = {"measured": head, "faults": ours, "peer": peer, "sqlstates": codes}
 
 
 def render(data, page):
@@ -129,6 +135,9 @@ def render(data, page):
 
 
 def main():
+    if sys.argv[1:] == ["--page"]:
+        PAGE.write_text(render(json.loads(DATA.read_text()), PAGE.read_text()))
+        return
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "build" / "faults"
     data = gather(folder)
     assert data["results"], f"no results in {folder}: run scripts/test --faults first"

@@ -142,7 +142,7 @@ def test_gives_up_after_max_elapsed(sink, database, kafka, prefix, stack):
 
 
 @pytest.mark.parametrize("sqlstate", ["XX123", "P0001"])
-def test_what_nobody_knows_stops_the_lane(sink, database, sqlstate):
+def test_what_a_trigger_says_stops_the_lane_where_it_is_to(sink, database, sqlstate):
     database.execute(f"""
         create table items (id int primary key, name text, amount int, cdc_operation text,
                             cdc_timestamp timestamptz);
@@ -150,7 +150,7 @@ def test_what_nobody_knows_stops_the_lane(sink, database, sqlstate):
             $$ begin raise exception 'the moon is full' using errcode = '{sqlstate}'; end $$;
         create trigger refuse before insert on items for each row execute function refuse()""")
     table = Table()
-    sink.write(pipeline(table), database=database)
+    sink.write(pipeline(table, defaults={"on_trigger_error": "stop"}), database=database)
     done = sink.replay_fails([table.create(row(1))], Exit.TARGET)
     assert "the moon is full" in done.stderr
     assert database.offsets() == {} or set(database.offsets().values()) == {0}

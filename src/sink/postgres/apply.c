@@ -102,7 +102,7 @@ static enum ods_status refuse_tables(struct attempt *attempt)
         if (!plan || !plan->refusal)
             continue;
         if (!batch->changes[i].rejected)
-            status = fold_reject(batch, i, plan->refusal, attempt->error);
+            status = attempt_refuse(attempt, i, plan->refusal);
         attempt->postgres->change_plans[i] = NULL;
     }
     return status;
@@ -256,7 +256,8 @@ static bool learn(struct attempt *attempt, enum ods_status status, uint32_t had_
     if (stale) {
         attempt->refreshed = true;
         forget_catalog(attempt->postgres);
-        if (conn_script(&attempt->postgres->conn, "deallocate all", NULL) != ODS_OK)
+        /* PL/pgSQL too keeps plans for what a table was, as long as the session lasts. */
+        if (conn_script(&attempt->postgres->conn, "deallocate all; discard plans", NULL) != ODS_OK)
             return false;
         statements_lost(&attempt->postgres->conn.statements, attempt->postgres->conn.generation);
         return true;
@@ -404,17 +405,49 @@ static enum ods_status attempt_all(struct attempt *attempt)
     return waiting ? wait_for_partners(attempt, &why) : status;
 }
 
+/* --- outages that may be a row's fault ------------------------------------------------------ */
+
+/* Tries of a batch whose rows meet the same outage, while the target takes its offsets. */
+#define DOUBT_TRIES 5
+
+static unsigned tries(const struct doubt *doubt)
+{
+    return doubt->most ? doubt->most : DOUBT_TRIES;
+}
+
+/* A trigger that raises 40001 whenever a row comes, or that takes longer than statement_timeout,
+ * looks like an outage. After some tries the batch goes row by row, and a row that meets the same
+ * by itself is refused. Where that was so, the next batch is doubted earlier. */
+static void weigh(struct attempt *attempt, enum ods_status status)
+{
+    struct doubt *doubt = &attempt->postgres->doubt;
+    const struct conn *conn = &attempt->postgres->conn;
+    const struct error *error = attempt->error;
+    if (status == ODS_OK && doubt->times)
+        doubt->most = attempt->blamed ? (tries(doubt) + 1) / 2 : DOUBT_TRIES;
+    if (status != ODS_RETRY || !conn->pg ||
+        !sqlstate_is_doubtful(error, conn->settings->statement_timeout_ms)) {
+        doubt->times = 0;
+        return;
+    }
+    doubt->times = strcmp(doubt->sqlstate, error->sqlstate) == 0 ? doubt->times + 1 : 1;
+    memcpy(doubt->sqlstate, error->sqlstate, sizeof doubt->sqlstate);
+}
+
 enum ods_status apply_batch(struct postgres *postgres, struct batch *batch,
                             const struct apply_hooks *hooks, struct apply_result *result,
                             struct error *error)
 {
     struct error room;
+    const struct doubt *doubt = &postgres->doubt;
+    const bool doubted = doubt->times >= tries(doubt);
     struct attempt attempt = {.postgres = postgres,
                               .batch = batch,
                               .hooks = hooks,
                               .result = result,
-                              .careful = batch->guard_time,
-                              .immediate = batch->guard_time,
+                              .careful = batch->guard_time || doubted,
+                              .immediate = batch->guard_time || doubted,
+                              .doubted = doubted,
                               .error = error ? error : &room};
     bool done;
     error_init(attempt.error);
@@ -427,6 +460,7 @@ enum ods_status apply_batch(struct postgres *postgres, struct batch *batch,
     statements_begin(&postgres->conn.statements, postgres->conn.generation);
     status = attempt_all(&attempt);
     result->statements = postgres->conn.pg ? postgres->conn.statements.known : 0;
+    weigh(&attempt, status);
     moves_release(&attempt);
     if (status == ODS_RETRY && strcmp(attempt.error->sqlstate, "55P03") == 0)
         offsets_end_stalled(&postgres->conn);

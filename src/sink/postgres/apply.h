@@ -6,6 +6,13 @@
 #include "sink/postgres/loose.h"
 #include "sink/postgres/upsert.h"
 
+/* An outage that rows alone have met, the same each time; see apply.c. */
+struct doubt {
+    char sqlstate[6];
+    unsigned times; /* since the last batch that was applied */
+    unsigned most;  /* times until rows are doubted, 0: not yet set */
+};
+
 /* The sink of one lane; entered by its writer thread. */
 struct postgres {
     struct sink sink;
@@ -23,6 +30,7 @@ struct postgres {
     struct buffer notes[7];           /* parameters of its statements */
     unsigned moves_generation;        /* of the connection through which its table has been seen */
     int64_t moves_pruned_us;          /* when old moments were deleted, 0: not yet */
+    struct doubt doubt;
     const struct plan **change_plans; /* by change */
     size_t change_plan_capacity;
 };

@@ -42,7 +42,9 @@ static enum ods_status send_offsets(struct attempt *attempt)
         return ODS_OK;
     enum ods_status status = offsets_send(&postgres->conn, postgres->config.group, attempt->batch,
                                           postgres->offsets, attempt->error);
-    add_sent(attempt, 1, &status);
+    struct sent *sent = add_sent(attempt, 1, &status);
+    if (sent)
+        sent->ours = true;
     return status;
 }
 
@@ -84,7 +86,9 @@ enum ods_status attempt_resume(struct attempt *attempt)
         status = send_offsets(attempt);
     if (status == ODS_OK && attempt->moves.noted) {
         status = moves_send(attempt);
-        add_sent(attempt, 1, &status);
+        struct sent *sent = add_sent(attempt, 1, &status);
+        if (sent)
+            sent->ours = true;
     }
     return status;
 }
@@ -129,11 +133,37 @@ enum ods_status attempt_mend(struct attempt *attempt)
     return status;
 }
 
+/* on_trigger_error: stop */
+static enum ods_status stop_for(struct attempt *attempt, uint32_t change, const struct error *why)
+{
+    const struct record *record =
+        &attempt->batch->records[attempt->batch->changes[change].record];
+    struct error first = *why; /* which may be where the answer goes */
+    *attempt->error = first;
+    return error_set(attempt->error, ODS_FATAL,
+                     "topic %s partition %d offset %lld: a trigger or another function of the "
+                     "table's own refuses the row, and on_trigger_error is stop: mend the "
+                     "function, or set on_trigger_error: dead_letter for the table, and start "
+                     "again: %s",
+                     record->topic, (int) record->partition, (long long) record->offset,
+                     first.text);
+}
+
+enum ods_status attempt_refuse(struct attempt *attempt, uint32_t change, const struct error *why)
+{
+    const struct plan *plan = attempt->postgres->change_plans[change];
+    bool routine = why->origin == ORIGIN_ROUTINE || why->origin == ORIGIN_RAISED;
+    bool replayed = attempt->batch->guard_time; /* it is a letter, and stays one */
+    if (routine && !replayed && plan && plan->settings->on_trigger_error == ON_TRIGGER_ERROR_STOP)
+        return stop_for(attempt, change, why);
+    return fold_reject(attempt->batch, change, why, attempt->error);
+}
+
 enum ods_status attempt_reject(struct attempt *attempt, uint32_t change, const struct error *why)
 {
     attempt->refold |= fold_is_part(attempt->batch, change);
     attempt->refold |= attempt->moves.tracked && attempt->moves.tracked[change];
-    return fold_reject(attempt->batch, change, why, attempt->error);
+    return attempt_refuse(attempt, change, why);
 }
 
 enum ods_status attempt_set_aside(struct attempt *attempt, struct row *row, const struct error *why)
@@ -191,6 +221,7 @@ enum ods_status attempt_rows(struct attempt *attempt, struct group *group, uint3
         if (sent) {
             sent->statement = statement;
             sent->group = group;
+            sent->table = group->plan->table;
             sent->first = begun;
             sent->last = first;
             sent->kind = group->kind;
@@ -221,15 +252,41 @@ static void count_rows(struct attempt *attempt, struct sent *sent, uint64_t rows
     if (sent->kind == GROUP_DELETE || sent->kind == GROUP_SOFT_DELETE) {
         result->deleted += rows;
         result->missing += sent->rows > rows ? sent->rows - rows : 0;
+    } else if (sent->loose && !rows) {
+        result->missing += sent->rows;
     } else {
         result->upserted += sent->rows;
     }
 }
 
-/* PostgreSQL truncates no table that a foreign key refers to. */
+/* PostgreSQL truncates no table that a foreign key refers to, nor one for which this transaction
+ * has deferred checks ahead. */
 static bool refuses_truncate(const struct sent *sent, const struct error *why)
 {
-    return sent->truncates && strcmp(why->sqlstate, "0A000") == 0;
+    return sent->truncates &&
+           (strcmp(why->sqlstate, "0A000") == 0 || strcmp(why->sqlstate, "55006") == 0);
+}
+
+static bool has_casts(const struct pg_table *table)
+{
+    for (uint32_t i = 0; table && i < table->column_count; i++)
+        if (table->columns[i].encoding == ENCODE_CAST)
+            return true;
+    return false;
+}
+
+/* What a refusal says, where functions of the target's own may have had a hand in it. */
+static enum ods_status judge(struct attempt *attempt, const struct sent *sent,
+                             enum ods_status status, const struct error *why)
+{
+    if (status == ODS_OK || sent->ours || !*why->sqlstate || !attempt->postgres->conn.pg)
+        return status;
+    status = sqlstate_for_rows(why, has_casts(sent->table));
+    bool timeout = attempt->postgres->conn.settings->statement_timeout_ms;
+    bool doubted = attempt->doubted && (sent->table || sent->truncates) &&
+                   sqlstate_is_doubtful(why, timeout);
+    attempt->blamed |= doubted;
+    return doubted || refuses_truncate(sent, why) ? ODS_REJECT : status;
 }
 
 /* Read all results. The first error is the answer; what follows it was not run. */
@@ -247,6 +304,8 @@ static enum ods_status read_results(struct attempt *attempt)
                 attempt->postgres->conn.statements.known--;
                 continue;
             }
+            if (last)
+                status = judge(attempt, sent, status, &why);
             if (status == ODS_OK && last)
                 count_rows(attempt, sent, rows);
             if (status == ODS_OK && sent->marks) {
@@ -259,10 +318,9 @@ static enum ods_status read_results(struct attempt *attempt)
             if (status == ODS_REJECT && !last)
                 status = ODS_FATAL; /* the statement itself is refused, whatever its rows */
             if (status != ODS_OK && first == ODS_OK) {
-                bool truncate = refuses_truncate(sent, &why);
-                first = truncate ? ODS_REJECT : status;
+                first = status;
                 attempt->refused = sent->step;
-                attempt->stale = !attempt->refreshed && !truncate &&
+                attempt->stale = !attempt->refreshed && !refuses_truncate(sent, &why) &&
                                  sqlstate_is_stale_catalog(why.sqlstate);
                 if (attempt->error)
                     *attempt->error = why;
@@ -404,6 +462,8 @@ enum ods_status attempt_loose(struct attempt *attempt, const struct loose *loose
     struct sent *sent = add_sent(attempt, 1, &status);
     if (sent) {
         bool delete = attempt->batch->changes[loose->change].op == OP_DELETE;
+        sent->table = loose->plan->table;
+        sent->loose = true;
         sent->kind = delete ? GROUP_DELETE : GROUP_UPSERT;
         sent->rows = 1;
         sent->losses = losses_since(&postgres->encoder, &before);

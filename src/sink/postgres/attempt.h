@@ -43,6 +43,8 @@ struct attempt {
     bool refold;      /* a row that stood for several changes was refused: fold without it */
     bool awaited;     /* rows were sent whose answer decides what else must be */
     bool held;        /* a part of the batch is to wait for another transaction */
+    bool doubted;     /* an outage came so often that a row may be at fault: see apply.c */
+    bool blamed;      /* and one was */
     bool commit_sent;
     enum transaction transaction;
     bool marked;                        /* the transaction has a savepoint */
@@ -70,7 +72,10 @@ struct sent {
     enum group_kind kind;
     uint32_t step;
     uint32_t rows;
-    bool missed; /* rows that should be there are not */
+    const struct pg_table *table; /* that the rows go into; NULL: none do */
+    bool ours;                    /* of the sink's own tables: no function of the target's */
+    bool loose;                   /* an update or a delete of a row without a key */
+    bool missed;                  /* rows that should be there are not */
     struct losses losses;
     bool counts; /* its row count goes into the result */
     bool marks;  /* the savepoint before its step */
@@ -113,6 +118,8 @@ enum ods_status attempt_settle(struct attempt *attempt);
 enum ods_status attempt_truncate(struct attempt *attempt, const struct table_work *work);
 /* A change of a table without key that is no plain insert. */
 enum ods_status attempt_loose(struct attempt *attempt, const struct loose *loose);
+/* Mark a change as refused for this reason; ODS_FATAL where the table is to stop for it. */
+enum ods_status attempt_refuse(struct attempt *attempt, uint32_t change, const struct error *why);
 /* Set a change aside for this reason. `refold` is set where others have to be looked at again: of
  * its record, or of a key that is kept. */
 enum ods_status attempt_reject(struct attempt *attempt, uint32_t change, const struct error *why);

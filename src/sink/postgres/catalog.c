@@ -17,7 +17,7 @@ static const char columns_sql[] =
     "       c.relkind in ('r', 'p') and not c.relhasrules and not c.relrowsecurity, "
     "       e.oid, pg_catalog.format_type(e.oid, -1), c.relkind, "
     "       pg_catalog.scale(1::pg_catalog.money::pg_catalog.numeric), "
-    "       pg_catalog.pg_get_expr(v.adbin, v.adrelid) "
+    "       pg_catalog.pg_get_expr(v.adbin, v.adrelid), c.relhassubclass or c.relkind = 'f' "
     "from pg_catalog.pg_class c "
     "join pg_catalog.pg_namespace n on n.oid = c.relnamespace "
     "join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped "
@@ -263,6 +263,7 @@ static enum ods_status read_table(struct conn *conn, const char *schema, const c
     table->copyable = is_true(rows, 0, 13);
     table->made_by_us = begins(table->comment, COMMENT_TABLE);
     table->is_view = PQgetvalue(rows, 0, 16)[0] == 'v';
+    table->has_parts = is_true(rows, 0, 19);
     status = read_uniques(conn, table, names, error);
     if (status == ODS_OK) {
         *found = table;

@@ -82,6 +82,7 @@ struct pg_table {
     struct pg_column *columns;
     struct pg_unique *uniques;
     size_t unique_count;
+    bool has_parts; /* partitions, or tables that inherit from it; or it lies elsewhere */
     bool copyable; /* COPY writes to it as INSERT would: neither view nor foreign table, no rules,
                       no row security */
     struct statement *statements; /* compiled for this table, owned by upsert.c */

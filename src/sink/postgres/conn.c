@@ -55,55 +55,6 @@ void conn_clear_interrupt(struct conn *conn)
     (void) got;
 }
 
-/* libpq's messages carry no password, but may carry several lines; error_set() makes it one. */
-/* "COPY items, line 17, column id": words in the server's language, and a name that may hold
- * anything, so this is where to look first and no more. */
-static uint64_t copy_line(const PGresult *result)
-{
-    const char *context = result ? PQresultErrorField(result, PG_DIAG_CONTEXT) : NULL;
-    const char *table = result ? PQresultErrorField(result, PG_DIAG_TABLE_NAME) : NULL;
-    for (const char *at = context; at; at = strchr(at, '\n')) {
-        at += *at == '\n';
-        if (strncmp(at, "COPY ", 5) != 0)
-            continue;
-        at += 5;
-        size_t length = table ? strlen(table) : 0;
-        at += table && strncmp(at, table, length) == 0 ? length : strcspn(at, ",\n");
-        at += strcspn(at, "0123456789\n");
-        return strtoull(at, NULL, 10);
-    }
-    return 0;
-}
-
-enum ods_status conn_error(struct conn *conn, const PGresult *result, struct error *error)
-{
-    conn->copy_line = copy_line(result);
-    const char *sqlstate = result ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
-    bool lost = !conn->pg || PQstatus(conn->pg) == CONNECTION_BAD;
-    enum ods_status status = sqlstate_status(sqlstate ? sqlstate : "");
-    if (lost && status != ODS_RETRY)
-        status = ODS_RETRY;
-    if (error) {
-        const char *primary = result ? PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY) : NULL;
-        const char *detail = result ? PQresultErrorField(result, PG_DIAG_MESSAGE_DETAIL) : NULL;
-        const char *column = result ? PQresultErrorField(result, PG_DIAG_COLUMN_NAME) : NULL;
-        const char *constraint =
-            result ? PQresultErrorField(result, PG_DIAG_CONSTRAINT_NAME) : NULL;
-        const char *table = result ? PQresultErrorField(result, PG_DIAG_TABLE_NAME) : NULL;
-        snprintf(error->sqlstate, sizeof error->sqlstate, "%s", sqlstate ? sqlstate : "");
-        column = column ? column : "";
-        constraint = constraint ? constraint : "";
-        utf8_copy(error->column, sizeof error->column, column, strlen(column));
-        utf8_copy(error->constraint, sizeof error->constraint, constraint, strlen(constraint));
-        if (!primary)
-            primary = conn->pg ? PQerrorMessage(conn->pg) : "not connected";
-        error_set(error, status, "target %s: %s%s%s%s%s%s", conn->name, primary,
-                  detail ? " (" : "", detail ? detail : "", detail ? ")" : "",
-                  table ? ", table " : "", table ? table : "");
-    }
-    return status;
-}
-
 static enum ods_status lost(struct conn *conn, struct error *error)
 {
     enum ods_status status = conn_error(conn, NULL, error);

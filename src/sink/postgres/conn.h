@@ -1,4 +1,4 @@
-/* One PostgreSQL connection: connecting, pipelines, and what a SQLSTATE means.
+/* One PostgreSQL connection: connecting, pipelines, and its errors.
  *
  * Owned and entered by a lane's writer thread; conn_interrupt() alone may come from another one.
  * The socket is non-blocking and every wait also listens to the interrupt, so a hanging server
@@ -12,6 +12,7 @@
 #include <ods/status.h>
 #include "config/settings.h"
 #include "sink/postgres/settings.h"
+#include "sink/postgres/sqlstate.h"
 #include "sink/postgres/statements.h"
 
 struct conn {
@@ -84,12 +85,6 @@ enum ods_status conn_copy_begin(struct conn *conn, const char *sql, struct error
 enum ods_status conn_copy_put(struct conn *conn, const char *bytes, size_t length,
                               struct error *error);
 enum ods_status conn_copy_end(struct conn *conn, bool whole, struct error *error);
-
-/* What a SQLSTATE asks for; "" is a lost connection. */
-enum ods_status sqlstate_status(const char *sqlstate);
-bool sqlstate_is_stale_catalog(const char *sqlstate);
-bool sqlstate_wants_partner(const char *sqlstate);
-bool sqlstate_is_of_table(const char *sqlstate); /* for a statement that makes or changes one */
 
 /* Fill error from a failed result (or, when result is NULL, from the connection). */
 enum ods_status conn_error(struct conn *conn, const PGresult *result, struct error *error);

@@ -164,11 +164,15 @@ static enum ods_status copy(struct attempt *attempt, const struct group *group, 
     enum ods_status status = put_command(&sql, group)
                                  ? conn_copy_begin(conn, buffer_text(&sql), attempt->error)
                                  : error_out_of_memory(attempt->error);
+    if (status == ODS_REJECT)
+        status = ODS_FATAL; /* it has seen no row yet */
     if (status == ODS_OK) {
         status = put_rows(attempt, group, first, last, &data, &count);
         bool whole = status == ODS_OK;
         enum ods_status ended =
             conn->pg ? conn_copy_end(conn, whole, whole ? attempt->error : NULL) : status;
+        if (whole && ended != ODS_OK && conn->pg && *attempt->error->sqlstate)
+            ended = sqlstate_for_rows(attempt->error, false);
         status = whole ? ended : status;
     }
     if (status == ODS_OK) {

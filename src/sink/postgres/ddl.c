@@ -536,7 +536,9 @@ enum ods_status ddl_commit(struct ddl *ddl, struct error *error)
     ddl_abort(ddl);
     error_prefix(error, "table %s.%s can't be made or changed: ", ddl->table->schema,
                  ddl->table->name);
-    if (sqlstate_is_of_table(error->sqlstate))
+    /* An event trigger's word holds for this table as PostgreSQL's own does. */
+    bool routine = error->origin == ORIGIN_ROUTINE || error->origin == ORIGIN_RAISED;
+    if (sqlstate_is_of_table(error->sqlstate) || (routine && status != ODS_RETRY))
         return ODS_REJECT;
     return status == ODS_REJECT ? ODS_FATAL : status;
 }

@@ -2,7 +2,9 @@
  *
  * An update or a delete names its row by the whole before image (MySQL's full row image, or
  * PostgreSQL's REPLICA IDENTITY FULL). Of several equal rows one is taken: which one makes no
- * difference, they are equal.
+ * difference, they are equal. A row's place is its table and its ctid, since each partition and
+ * each child of an inherited table counts its own. The row is locked where it is looked for: another
+ * lane that takes an equal one is waited for, and then the next one taken.
  */
 #include "sink/postgres/loose.h"
 
@@ -131,15 +133,30 @@ static enum ods_status put_update(struct loose_statement *statement, const struc
     return status;
 }
 
-enum ods_status loose_compile(struct loose_statement *statement, const struct batch *batch,
-                              const struct loose *loose, struct encoder *encoder,
-                              struct error *error)
+static enum ods_status put_search(struct loose_statement *statement, const struct plan *plan,
+                                  const struct change *change, struct encoder *encoder,
+                                  struct error *error)
 {
-    const struct change *change = &batch->changes[loose->change];
-    const struct plan *plan = loose->plan;
-    buffer_reset(&statement->sql);
-    buffer_reset(&statement->values);
-    statement->count = 0;
+    buffer_printf(&statement->sql, "select tableoid, ctid from %s where ", plan->table->quoted);
+    enum ods_status status = put_match(statement, plan, change, encoder, error);
+    buffer_puts(&statement->sql, " limit 1 for update");
+    return status;
+}
+
+/* A foreign table may be partitioned where it lies, and one place then be that of several rows. */
+static void put_place_of_one(struct loose_statement *statement, const struct plan *plan)
+{
+    static const char here[] = "(tableoid, ctid) = (select part, spot from place)";
+    buffer_printf(&statement->sql,
+                  " where %s and (select case when count(*) > 1 then ('the change would meet ' || "
+                  "count(*) || ' rows instead of one')::pg_catalog.int4 end from %s where %s) "
+                  "is null",
+                  here, plan->table->quoted, here);
+}
+
+static enum ods_status can_match(const struct plan *plan, const struct change *change,
+                                 struct error *error)
+{
     if (plan->settings->keyless == KEYLESS_REJECT)
         return error_set(error, ODS_REJECT, "table %s has no key and keyless is reject",
                          plan->shape->table);
@@ -154,16 +171,37 @@ enum ods_status loose_compile(struct loose_statement *statement, const struct ba
                          "image to find its row by (PostgreSQL: alter table … replica identity "
                          "full)",
                          plan->shape->table, change->op == OP_DELETE ? "delete" : "update");
-    enum ods_status status = ODS_OK;
+    return ODS_OK;
+}
+
+enum ods_status loose_compile(struct loose_statement *statement, const struct batch *batch,
+                              const struct loose *loose, struct encoder *encoder,
+                              struct error *error)
+{
+    const struct change *change = &batch->changes[loose->change];
+    const struct plan *plan = loose->plan;
+    enum ods_status status = can_match(plan, change, error);
+    buffer_reset(&statement->sql);
+    buffer_reset(&statement->values);
+    statement->count = 0;
+    if (status == ODS_OK && plan->table->has_parts) {
+        buffer_puts(&statement->sql, "with place (part, spot) as (");
+        status = put_search(statement, plan, change, encoder, error);
+        buffer_puts(&statement->sql, ") ");
+    }
+    if (status != ODS_OK)
+        return status;
     if (change->op == OP_DELETE && plan->settings->on_delete == ON_DELETE_HARD)
         buffer_printf(&statement->sql, "delete from %s", plan->table->quoted);
     else
         status = put_update(statement, plan, change, encoder, error);
-    buffer_printf(&statement->sql, " where ctid = (select ctid from %s where ",
-                  plan->table->quoted);
-    if (status == ODS_OK)
-        status = put_match(statement, plan, change, encoder, error);
-    buffer_puts(&statement->sql, " limit 1)");
+    if (plan->table->has_parts) {
+        put_place_of_one(statement, plan);
+    } else if (status == ODS_OK) {
+        buffer_puts(&statement->sql, " where (tableoid, ctid) = (");
+        status = put_search(statement, plan, change, encoder, error);
+        buffer_puts(&statement->sql, ")");
+    }
     if (status == ODS_OK && statement->sql.failed)
         status = error_out_of_memory(error);
     return status;

@@ -45,7 +45,8 @@ static struct step *add_step(struct attempt *attempt, struct steps *steps)
 
 static enum ods_status add_rows(struct attempt *attempt, struct steps *steps, struct group *group)
 {
-    const uint32_t most = STEP_ROWS;
+    /* One by one where each try of a row at fault may take a statement_timeout. */
+    const uint32_t most = attempt->doubted ? 1 : STEP_ROWS;
     for (uint32_t first = 0; first < group->count; first += most) {
         struct step *step = add_step(attempt, steps);
         if (!step)
@@ -327,8 +328,7 @@ static enum ods_status refuse_truncate(struct attempt *attempt, const struct tab
                                        const struct error *why)
 {
     attempt->refold = true;
-    return fold_reject(attempt->batch, (uint32_t) (work->truncated_by - attempt->batch->changes),
-                       why, attempt->error);
+    return attempt_refuse(attempt, (uint32_t) (work->truncated_by - attempt->batch->changes), why);
 }
 
 /* The transaction stands before this step, which was refused for what attempt->error says. */
