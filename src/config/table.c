@@ -232,7 +232,12 @@ const struct setting settings_table[] = {
      .doc = "What holds for every table."},
     {SCOPE_PIPELINE, "tables", SETTING_NAMED, AT(pipeline_settings, tables),
      .count_offset = AT(pipeline_settings, table_count), .of = SCOPE_TABLE,
-     .doc = "Only what differs from the defaults, by source table."},
+     .doc = "Only what differs from the defaults, by source table: `table`, or `schema.table` "
+            "(`database.table` where the source has no schemas), or a POSIX extended regular "
+            "expression over either that begins with `^`, as `'^orders_\\d+$': { target: orders, "
+            "key: [id] }`. `\\d`, `\\w`, `\\s` and `\\D`, `\\W`, `\\S` are understood; "
+            "without `$` longer names match too. `schema.table` goes before `table`, and that "
+            "before expressions, of which the first that matches counts."},
 
     {SCOPE_TABLE, "schema", SETTING_STRING, AT(table_settings, schema), "public", .min = 1,
      .max = 200, .flags = SETTING_PLACES,
