@@ -15,7 +15,9 @@
 #include "sink/postgres/inherit.h"
 #include "sink/postgres/moves.h"
 #include "sink/postgres/offsets.h"
+#include "sink/postgres/origin.h"
 #include "sink/postgres/partner.h"
+#include "sink/postgres/spelling.h"
 #include "sink/postgres/steps.h"
 
 #define SCRATCH_KEEP_BYTES ((size_t) 8 * 1024 * 1024)
@@ -108,38 +110,54 @@ static enum ods_status refuse_tables(struct attempt *attempt)
     return status;
 }
 
-/* A truncate stands in one partition and means the rows of all. Where there are several, rows that
- * came after it may be in already, and rows from before it may be yet to come: it can't be applied
- * without losing the ones or keeping the others. */
-static enum ods_status refuse_truncates(struct attempt *attempt)
+/* Why a truncate can't be applied, into *why; no text: it can. It stands in one partition and means
+ * the rows of all. Where there are several, rows that came after it may be in already, and rows
+ * from before it may be yet to come: it can't be applied without losing the ones or keeping the
+ * others. Nor are the rows of other sources its. */
+static enum ods_status look_at_truncate(struct attempt *attempt, const struct plan *plan,
+                                        const char *topic, struct error *why)
 {
     const struct apply_hooks *hooks = attempt->hooks;
+    int32_t count = 1;
+    bool shared = false;
+    enum ods_status status = ODS_OK;
+    if (hooks && hooks->partitions)
+        status = hooks->partitions(hooks->context, topic, &count, attempt->error);
+    if (status == ODS_OK && plan->table)
+        status = origin_is_shared(plan, &attempt->postgres->conn, &shared, attempt->error);
+    if (status != ODS_OK)
+        return status;
+    if (shared)
+        error_set(why, ODS_REJECT,
+                  "table %s: a truncate is not applied to %s.%s, which has the rows of other "
+                  "tables of the source too: delete its rows by hand",
+                  plan->shape->table, plan->schema, plan->name);
+    else if (count > 1)
+        error_set(why, ODS_REJECT,
+                  "table %s: a truncate in one of %d partitions is not ordered against the rows "
+                  "of the others, and is not applied: delete the rows by hand that are older, "
+                  "or give the topic a single partition",
+                  plan->shape->table, (int) count);
+    return ODS_OK;
+}
+
+static enum ods_status refuse_truncates(struct attempt *attempt)
+{
     struct batch *batch = attempt->batch;
-    if (!hooks || !hooks->partitions)
-        return ODS_OK;
-    for (uint32_t i = 0; i < batch->change_count; i++) {
+    enum ods_status status = ODS_OK;
+    for (uint32_t i = 0; status == ODS_OK && i < batch->change_count; i++) {
         const struct plan *plan = attempt->postgres->change_plans[i];
-        const char *topic = batch->records[batch->changes[i].record].topic;
         struct error why;
-        int32_t count;
         if (batch->changes[i].op != OP_TRUNCATE || batch->changes[i].rejected || !plan ||
             plan->skip || plan->settings->on_truncate != ON_TRUNCATE_APPLY)
             continue;
-        enum ods_status status = hooks->partitions(hooks->context, topic, &count, attempt->error);
         error_init(&why);
-        if (status == ODS_OK && count > 1) {
-            error_set(
-                &why, ODS_REJECT,
-                "table %s: a truncate in one of %d partitions is not ordered against the rows "
-                "of the others, and is not applied: delete the rows by hand that are older, "
-                "or give the topic a single partition",
-                plan->shape->table, (int) count);
+        status = look_at_truncate(attempt, plan, batch->records[batch->changes[i].record].topic,
+                                  &why);
+        if (status == ODS_OK && why.text[0])
             status = fold_reject(batch, i, &why, attempt->error);
-        }
-        if (status != ODS_OK)
-            return status;
     }
-    return ODS_OK;
+    return status;
 }
 
 /* Dead letters are acknowledged before the offsets of their records move. */
@@ -216,10 +234,14 @@ static enum ods_status fold_attempt(struct attempt *attempt)
             inherit_values(&inheritance, &postgres->scratch, attempt->batch, postgres->change_plans,
                            &postgres->conn, &postgres->encoder, attempt->error);
     attempt->result->values_lost = inheritance.lost;
+    const uint32_t *first = NULL;
     if (status == ODS_OK)
-        status =
-            fold_batch(&attempt->fold, &postgres->scratch, attempt->batch, postgres->change_plans,
-                       inheritance.of, &postgres->encoder, fold_flags(attempt), attempt->error);
+        status = spelling_ask(&postgres->scratch, attempt->batch, postgres->change_plans,
+                              &postgres->conn, &postgres->encoder, &first, attempt->error);
+    if (status == ODS_OK)
+        status = fold_batch(&attempt->fold, &postgres->scratch, attempt->batch,
+                            postgres->change_plans, inheritance.of, first, &postgres->encoder,
+                            fold_flags(attempt), attempt->error);
     if (status == ODS_OK && attempt->moves.noted && attempt->batch->reject_count > had_rejects)
         status = error_set(attempt->error, ODS_REJECT, "what was set aside may have been noted");
     return status == ODS_OK ? deliver_rejects(attempt) : status;

@@ -17,13 +17,17 @@ static const char columns_sql[] =
     "       c.relkind in ('r', 'p') and not c.relhasrules and not c.relrowsecurity, "
     "       e.oid, pg_catalog.format_type(e.oid, -1), c.relkind, "
     "       pg_catalog.scale(1::pg_catalog.money::pg_catalog.numeric), "
-    "       pg_catalog.pg_get_expr(v.adbin, v.adrelid) "
+    "       pg_catalog.pg_get_expr(v.adbin, v.adrelid), "
+    "       case when l.collname <> 'default' then pg_catalog.format('%s.%I', "
+    "         l.collnamespace::pg_catalog.regnamespace, l.collname) end, "
+    "       not coalesce(l.collisdeterministic, true) "
     "from pg_catalog.pg_class c "
     "join pg_catalog.pg_namespace n on n.oid = c.relnamespace "
     "join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped "
     "join pg_catalog.pg_type d on d.oid = a.atttypid "
     "join pg_catalog.pg_type t on t.oid = case when d.typtype = 'd' then d.typbasetype else d.oid "
     "end "
+    "left join pg_catalog.pg_collation l on l.oid = a.attcollation "
     "left join pg_catalog.pg_attrdef v on v.adrelid = c.oid and v.adnum = a.attnum "
     "  and a.attgenerated = '' "
     "left join pg_catalog.pg_type e on e.oid = t.typelem and t.typcategory = 'A' "
@@ -54,6 +58,7 @@ static const struct {
 };
 
 #define OID_BIT        1560
+#define OID_BPCHAR     1042
 #define OID_TEXT       25
 #define OID_TEXT_ARRAY 1009
 
@@ -87,6 +92,7 @@ static void table_free(struct pg_table *table)
         free(table->columns[i].cast);
         free(table->columns[i].declared);
         free(table->columns[i].default_text);
+        free(table->columns[i].collation);
         if (table->columns[i].item)
             free(table->columns[i].item->cast);
         free(table->columns[i].item);
@@ -145,6 +151,32 @@ static enum encoding encoding_of(Oid type)
     return ENCODE_CAST;
 }
 
+/* Text has one spelling unless its collation calls others equal; so has an enum's label. */
+static enum spelling spelling_of(const struct pg_column *column, bool folds, char kind)
+{
+    switch (column->encoding) {
+    case ENCODE_NUMERIC:
+        return SPELLING_ZEROS;
+    case ENCODE_FLOAT4:
+    case ENCODE_FLOAT8:
+        return SPELLING_SIGN;
+    case ENCODE_TEXT:
+        return folds ? SPELLING_ASK : column->type == OID_BPCHAR ? SPELLING_BLANKS : SPELLING_ONE;
+    case ENCODE_CAST:
+        return kind == 'e' ? SPELLING_ONE : SPELLING_ASK;
+    case ENCODE_JSONB:
+        return SPELLING_ASK;
+    default:
+        return SPELLING_ONE;
+    }
+}
+
+bool catalog_respells(const struct pg_column *column)
+{
+    return column->spelling == SPELLING_ASK || column->spelling == SPELLING_SIGN ||
+           (column->spelling == SPELLING_ZEROS && column->modifier < 0);
+}
+
 /* Without its modifier "bit" would mean bit(1) and cut the value quietly. */
 static bool widen_cast(struct pg_column *column, Oid bits, const char *cast)
 {
@@ -192,6 +224,10 @@ static bool fill_column(struct pg_column *column, const PGresult *rows, int row)
     column->generated = PQgetvalue(rows, row, 6)[0] != '\0';
     column->money_digits = (int32_t) strtol(PQgetvalue(rows, row, 17), NULL, 10);
     column->encoding = encoding_of(column->type);
+    column->spelling =
+        spelling_of(column, is_true(rows, row, 20), PQgetvalue(rows, row, 9)[0]);
+    if (!PQgetisnull(rows, row, 19) && !(column->collation = strdup(PQgetvalue(rows, row, 19))))
+        return false;
     if (column->encoding == ENCODE_CAST || column->encoding == ENCODE_TEXT) {
         column->element_type = OID_TEXT;
         column->array_type = OID_TEXT_ARRAY;

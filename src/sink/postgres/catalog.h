@@ -35,6 +35,15 @@ enum encoding {
     ENCODE_JSONB,
 };
 
+/* Which spellings of a key's value the column calls one key. */
+enum spelling {
+    SPELLING_ONE,    /* equal values have equal bytes */
+    SPELLING_ZEROS,  /* numeric: 1.0 is 1.00 */
+    SPELLING_SIGN,   /* float: -0 is 0 */
+    SPELLING_BLANKS, /* char(n): padding says nothing */
+    SPELLING_ASK,    /* only the target knows: citext, a collation without case, inet … */
+};
+
 struct pg_column {
     char *name;
     char *quoted;
@@ -45,6 +54,8 @@ struct pg_column {
     Oid array_type;
     int32_t modifier; /* -1: none */
     enum encoding encoding;
+    enum spelling spelling;
+    char *collation;        /* quoted; NULL: the type has none, or the database's own */
     int32_t money_digits;   /* after the point, by the server's lc_monetary */
     struct pg_column *item; /* an array's elements, for their type; NULL: no array */
     bool ours;              /* the sink made it from a column of the source */
@@ -125,6 +136,10 @@ enum ods_status catalog_reload(struct catalog *catalog, struct conn *conn, const
 /* Which of the extra types unqualified names find: catalog->extras. Asked once. */
 enum ods_status catalog_read_extras(struct catalog *catalog, struct conn *conn,
                                     struct error *error);
+
+/* Do equal keys differ in what the column shows? Then a statement that meets a row by its key
+ * writes the key too, so that the last spelling stands. */
+bool catalog_respells(const struct pg_column *column);
 
 int catalog_column(const struct pg_table *table, const char *name); /* -1: no such column */
 

@@ -254,8 +254,8 @@ static enum ods_status put_column(struct buffer *sql, struct ddl *ddl,
     if (text)
         buffer_printf(sql, " default %s", text);
     /* A column of a record without schema says nothing about NULL. */
-    bool required = column->source && column->source->column.type != SEM_UNKNOWN &&
-                    !column->source->column.optional;
+    bool required = !ddl->table->shared && column->source &&
+                    column->source->column.type != SEM_UNKNOWN && !column->source->column.optional;
     if (column->key || (required && (created || text))) /* rows that are there have the default */
         buffer_puts(sql, " not null");
     free(text);

@@ -29,6 +29,7 @@ struct ddl_table {
     const struct shape *shape;
     const char *connector; /* "mysql", "postgresql", …; "" unknown */
     const bool *extras;    /* of the catalog: types that the target has */
+    bool shared;           /* by sources that need not have the same columns */
 };
 
 enum ddl_kind {

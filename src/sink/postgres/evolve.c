@@ -20,6 +20,7 @@
 
 #include "sink/postgres/ddl.h"
 #include "sink/postgres/names.h"
+#include "sink/postgres/origin.h"
 #include "sink/postgres/upsert.h"
 #include "sink/postgres/widen.h"
 
@@ -301,7 +302,10 @@ static enum ods_status make(struct survey *survey, struct ddl *ddl,
                             struct error *error)
 {
     struct plan *plan = survey->plan;
+    bool there = plan->table;
     enum ods_status status = plan_reload(survey->plans, plan, changed, error);
+    if (status == ODS_OK && plan->table && !there) /* another lane was first, maybe for another */
+        status = origin_claim(plan, survey->plans->conn, error);
     if (status == ODS_OK)
         status = look(survey, error);
     if (status != ODS_OK || !survey->count || !may_change(plan)) {
@@ -311,7 +315,9 @@ static enum ods_status make(struct survey *survey, struct ddl *ddl,
     bool create = !plan->table;
     if (create)
         status = ddl_create(ddl, survey->changes, survey->count, error);
-    else
+    if (create && status == ODS_OK)
+        origin_put_first(&ddl->script, plan, survey->plans->conn);
+    if (!create)
         status = ddl_alter(ddl, survey->changes, survey->count, error);
     if (status != ODS_OK) {
         ddl_abort(ddl);
@@ -381,7 +387,9 @@ enum ods_status evolve_table(struct plans *plans, struct plan *plan, const struc
                                       .connector = plan->shape->connector[0]
                                                        ? plan->shape->connector
                                                        : plans->config->pipeline->source.connector,
-                                      .extras = plans->catalog->extras}};
+                                      .extras = plans->catalog->extras,
+                                      .shared = plan->settings->pattern &&
+                                                !name_is_derived(plan->settings)}};
     enum ods_status status = catalog_read_extras(plans->catalog, plans->conn, error);
     if (status == ODS_OK)
         status = look(&survey, error);

@@ -7,6 +7,7 @@
 #include "core/time.h"
 #include "sink/postgres/evolve.h"
 #include "sink/postgres/names.h"
+#include "sink/postgres/origin.h"
 
 #define ASK_AGAIN_US INT64_C(60000000)
 
@@ -120,26 +121,6 @@ static enum ods_status resolve_names(struct plans *plans, struct plan *plan, str
     return status == ODS_OK ? resolve_columns(plan, error) : status;
 }
 
-/* Which table of the source a table was made for: the comment says it. */
-static enum ods_status check_origin(const struct plan *plan, struct error *error)
-{
-    const struct pg_table *table = plan->table;
-    const char *origin = table ? strstr(table->comment, " table ") : NULL;
-    const char *end = origin ? strstr(origin, ", topic ") : NULL;
-    size_t length = strlen(plan->shape->table);
-    if (!end || !table->made_by_us || !name_is_derived(plan->settings))
-        return ODS_OK;
-    origin += strlen(" table ");
-    const char *name = end - length;
-    if (name >= origin && strncmp(name, plan->shape->table, length) == 0 &&
-        (name == origin || name[-1] == '.'))
-        return ODS_OK;
-    return error_set(error, ODS_FATAL,
-                     "tables %.*s and %s of the source would both be %s.%s: give one another name "
-                     "with target: in tables.yaml",
-                     (int) (end - origin), origin, plan->shape->table, plan->schema, plan->name);
-}
-
 static bool is_configured_key(const struct plan *plan, uint32_t column)
 {
     const struct strings *key = &plan->settings->key;
@@ -181,6 +162,21 @@ static int shape_column_named(const struct shape *shape, const char *name)
     return -1;
 }
 
+/* The key's columns stand in the table's order, whatever the record's is. */
+static void add_key_column(struct plan *plan, uint32_t source, uint32_t target)
+{
+    enum spelling spelling = plan->table->columns[target].spelling;
+    uint32_t at = plan->key_count++;
+    for (; at && plan->key_target[at - 1] > target; at--) {
+        plan->key_source[at] = plan->key_source[at - 1];
+        plan->key_target[at] = plan->key_target[at - 1];
+    }
+    plan->key_source[at] = source;
+    plan->key_target[at] = target;
+    plan->spelt |= spelling != SPELLING_ONE;
+    plan->asks |= spelling == SPELLING_ASK;
+}
+
 static enum ods_status map_key(struct plan *plan, struct error *error)
 {
     const struct shape *shape = plan->shape;
@@ -190,6 +186,9 @@ static enum ods_status map_key(struct plan *plan, struct error *error)
         return error_set(error, ODS_FATAL, "table %s: a key of %zu columns; %d is the most",
                          shape->table, count, PLAN_MAX_KEY);
     plan->key_count = 0;
+    plan->spelt = plan->asks = false;
+    if (!shape->column_count) /* of a truncate, which names no row */
+        return ODS_OK;
     for (size_t i = 0; i < count; i++) {
         int source = configured->count ? shape_column_named(shape, configured->items[i])
                                        : (int) shape->key[i];
@@ -204,8 +203,7 @@ static enum ods_status map_key(struct plan *plan, struct error *error)
                              "table %s: key column \"%s\" has no place in %s.%s: "
                              "do not exclude it",
                              shape->table, shape->columns[source].name, plan->schema, plan->name);
-        plan->key_source[plan->key_count] = (uint32_t) source;
-        plan->key_target[plan->key_count++] = (uint32_t) target;
+        add_key_column(plan, (uint32_t) source, (uint32_t) target);
     }
     if (plan->key_count && plan->table->is_view) /* its triggers answer for what is one row */
         return ODS_OK;
@@ -299,10 +297,13 @@ static enum ods_status resolve(struct plans *plans, struct plan *plan, const str
     if (status == ODS_OK && !plan->skip)
         status = catalog_find(plans->catalog, plans->conn, plan->schema, plan->name, &plan->table,
                               error);
-    if (status == ODS_OK && !plan->skip)
-        status = check_origin(plan, error);
+    bool there = status == ODS_OK && plan->table;
+    if (there)
+        status = origin_claim(plan, plans->conn, error);
     if (status == ODS_OK && !plan->skip && (plan->table || change->after))
         status = evolve_table(plans, plan, change->after ? change : NULL, listener, changed, error);
+    if (status == ODS_OK && plan->table && !there) /* made now, by us or by another lane */
+        status = origin_claim(plan, plans->conn, error);
     return status == ODS_OK && plan->table ? map_columns(plan, error) : status;
 }
 

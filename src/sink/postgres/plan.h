@@ -2,6 +2,8 @@
 #ifndef PLAN_H
 #define PLAN_H
 
+#include <string.h>
+
 #include <ods/change.h>
 #include <ods/sink.h>
 #include "sink/postgres/encode.h"
@@ -27,7 +29,9 @@ struct plan {
     int32_t *source_of;            /* table column -> shape column, -1: not carried */
     uint32_t key_count;
     uint32_t key_source[PLAN_MAX_KEY];      /* shape columns */
-    uint32_t key_target[PLAN_MAX_KEY];      /* table columns */
+    uint32_t key_target[PLAN_MAX_KEY];      /* table columns, in their order */
+    bool spelt; /* equal keys may differ in their bytes; see spelling.h */
+    bool asks;  /* and only the target knows */
     int operation_column, timestamp_column; /* table columns, -1: off */
     uint64_t *columns; /* bit set of the table's columns that a full image writes */
 };
@@ -62,6 +66,14 @@ enum ods_status plan_find(struct plans *plans, const struct change *change,
 
 /* Does this column of the shape belong to the key of its rows? */
 bool plan_is_key(const struct plan *plan, uint32_t column);
+
+/* Do both know a row by the same columns? */
+static inline bool plan_same_key(const struct plan *one, const struct plan *other)
+{
+    return one == other || (one->key_count == other->key_count &&
+                            memcmp(one->key_target, other->key_target,
+                                   one->key_count * sizeof *one->key_target) == 0);
+}
 
 static inline size_t plan_words(const struct pg_table *table)
 {
