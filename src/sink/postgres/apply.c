@@ -50,6 +50,57 @@ static void notice(void *context, const char *text)
         attempt->hooks->notice(attempt->hooks->context, text);
 }
 
+/* The change, and what follows it in its partition, is for a transaction of its own: the fold can't
+ * tell in which order changes of one row are that name it by different keys. False: it is of no
+ * partition, as a dead letter that is replayed by itself. */
+static bool wait_for_other_key(struct attempt *attempt, const struct change *change)
+{
+    batch_hold(attempt->batch, change->record);
+    bool waits = !batch_reaches(attempt->batch, &attempt->batch->records[change->record]);
+    attempt->key_changes |= waits;
+    return waits;
+}
+
+/* *plan is NULL for a change that waits: its table gets another key, which what stands before it
+ * does not have; or that is asked about again, as *changed says. */
+static enum ods_status find_plan(struct attempt *attempt, struct plan_listener *listener,
+                                 uint32_t index, struct plan **plan, bool *changed)
+{
+    struct postgres *postgres = attempt->postgres;
+    const struct change *change = &attempt->batch->changes[index];
+    listener->plans = postgres->change_plans;
+    listener->count = index;
+    listener->waits = listener->later = false;
+    enum ods_status status =
+        plan_find(&postgres->plans, change, listener, plan, changed, attempt->error);
+    if (status != ODS_REJECT || (!listener->waits && !listener->later))
+        return status;
+    error_init(attempt->error);
+    *plan = NULL;
+    *changed |= listener->later;
+    if (listener->later || wait_for_other_key(attempt, change))
+        return ODS_OK;
+    listener->count = 0;
+    listener->waits = false;
+    return plan_find(&postgres->plans, change, listener, plan, changed, attempt->error);
+}
+
+/* Do the batch's changes before this one know the rows of its table by another key? */
+static bool has_other_key(const struct plan *plan, const struct change *change, unsigned pass)
+{
+    struct pg_table *table = plan->table;
+    size_t bytes = plan->key_count * sizeof *plan->key_target;
+    if (!table || plan->skip || change->op == OP_TRUNCATE)
+        return false;
+    if (table->key_seen.pass == pass)
+        return table->key_seen.count != plan->key_count ||
+               memcmp(table->key_seen.columns, plan->key_target, bytes) != 0;
+    table->key_seen.pass = pass;
+    table->key_seen.count = plan->key_count;
+    memcpy(table->key_seen.columns, plan->key_target, bytes);
+    return false;
+}
+
 /* Plans for all changes. Making a table or a column may replace what an earlier change's plan
  * points to; then all of them are asked for again, and found ready. */
 static enum ods_status find_plans(struct attempt *attempt)
@@ -71,6 +122,7 @@ static enum ods_status find_plans(struct attempt *attempt)
     postgres->plans.epoch++;
     do {
         changed = false;
+        unsigned pass = ++postgres->plans.passes;
         for (uint32_t i = 0; i < batch->change_count; i++) {
             const struct change *change = &batch->changes[i];
             struct plan *plan = NULL;
@@ -84,10 +136,11 @@ static enum ods_status find_plans(struct attempt *attempt)
                 postgres->change_plans[i] = postgres->change_plans[i - 1];
                 continue;
             }
-            enum ods_status status =
-                plan_find(&postgres->plans, change, &listener, &plan, &changed, attempt->error);
+            enum ods_status status = find_plan(attempt, &listener, i, &plan, &changed);
             if (status != ODS_OK)
                 return status;
+            if (plan && has_other_key(plan, change, pass) && wait_for_other_key(attempt, change))
+                plan = NULL;
             postgres->change_plans[i] = plan;
         }
     } while (changed);
@@ -394,7 +447,9 @@ static enum ods_status attempt_until_done(struct attempt *attempt, bool *waits, 
     }
     attempt->result->folded = attempt->fold.folded;
     attempt->result->skipped = attempt->fold.skipped - attempt->result->outdated;
-    return batch_advance(batch) ? ODS_RETRY : ODS_OK;
+    bool left = batch_advance(batch);
+    attempt->goes_on = left && attempt->key_changes && !*waits;
+    return left ? ODS_RETRY : ODS_OK;
 }
 
 static enum ods_status attempt_all(struct attempt *attempt)
@@ -429,9 +484,13 @@ enum ods_status apply_batch(struct postgres *postgres, struct batch *batch,
         status = settle_unknown(&attempt, &done);
     if (status != ODS_OK || done)
         return status;
-    batch_release_holds(batch);
-    status = attempt_all(&attempt);
-    moves_release(&attempt);
+    do {
+        batch_release_holds(batch);
+        attempt.key_changes = attempt.goes_on = false;
+        attempt.moves = (struct moves){0};
+        status = attempt_all(&attempt);
+        moves_release(&attempt);
+    } while (attempt.goes_on);
     if (status == ODS_RETRY && strcmp(attempt.error->sqlstate, "55P03") == 0)
         offsets_end_stalled(&postgres->conn);
     return status;

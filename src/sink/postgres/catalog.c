@@ -35,11 +35,15 @@ static const char columns_sql[] =
     "order by a.attnum";
 
 static const char uniques_sql[] =
-    "select i.indexrelid, a.attname "
+    "select i.indexrelid, a.attname, i.indisprimary, "
+    "       (select pg_catalog.quote_ident(k.conname) from pg_catalog.pg_constraint k "
+    "        where k.conindid = i.indexrelid and k.contype in ('p', 'u') limit 1), "
+    "       pg_catalog.format('%I.%I', n.nspname, x.relname) "
     "from pg_catalog.pg_class c "
     "join pg_catalog.pg_namespace n on n.oid = c.relnamespace "
     "join pg_catalog.pg_index i on i.indrelid = c.oid and i.indisunique and i.indisvalid "
     "  and i.indimmediate and i.indpred is null and i.indexprs is null "
+    "join pg_catalog.pg_class x on x.oid = i.indexrelid "
     "cross join lateral unnest(i.indkey[0:i.indnkeyatts - 1]) with ordinality as k (attnum, place) "
     "join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attnum = k.attnum "
     "where n.nspname = $1 and c.relname = $2 "
@@ -98,6 +102,10 @@ static void table_free(struct pg_table *table)
         free(table->columns[i].item);
     }
     free(table->columns);
+    for (size_t i = 0; i < table->unique_count; i++) {
+        free(table->uniques[i].constraint);
+        free(table->uniques[i].index);
+    }
     free(table->uniques);
     free(table->schema);
     free(table->name);
@@ -238,6 +246,14 @@ static bool fill_column(struct pg_column *column, const PGresult *rows, int row)
     return widen_cast(column, column->type, "pg_catalog.varbit") && fill_item(column, rows, row);
 }
 
+static bool begin_unique(struct pg_unique *unique, const PGresult *rows, int row)
+{
+    unique->primary = is_true(rows, row, 2);
+    if (!PQgetisnull(rows, row, 3) && !(unique->constraint = strdup(PQgetvalue(rows, row, 3))))
+        return false;
+    return (unique->index = strdup(PQgetvalue(rows, row, 4)));
+}
+
 static enum ods_status read_uniques(struct conn *conn, struct pg_table *table,
                                     const char *const *names, struct error *error)
 {
@@ -253,8 +269,11 @@ static enum ods_status read_uniques(struct conn *conn, struct pg_table *table,
     }
     const char *index = "";
     for (int row = 0; row < count; row++) {
-        if (strcmp(index, PQgetvalue(rows, row, 0)) != 0)
-            table->unique_count++;
+        bool next = strcmp(index, PQgetvalue(rows, row, 0)) != 0;
+        if (next && !begin_unique(&table->uniques[table->unique_count++], rows, row)) {
+            status = error_out_of_memory(error);
+            break;
+        }
         index = PQgetvalue(rows, row, 0);
         struct pg_unique *unique = &table->uniques[table->unique_count - 1];
         int column = catalog_column(table, PQgetvalue(rows, row, 1));
@@ -262,7 +281,7 @@ static enum ods_status read_uniques(struct conn *conn, struct pg_table *table,
             unique->columns[unique->count++] = (uint16_t) column;
     }
     PQclear(rows);
-    return ODS_OK;
+    return status;
 }
 
 static enum ods_status read_table(struct conn *conn, const char *schema, const char *name,
@@ -368,6 +387,11 @@ int catalog_column(const struct pg_table *table, const char *name)
         if (strcmp(table->columns[i].name, name) == 0)
             return (int) i;
     return -1;
+}
+
+const struct pg_unique *catalog_key(const struct pg_table *table)
+{
+    return table->unique_count ? &table->uniques[0] : NULL;
 }
 
 bool catalog_is_unique(const struct pg_table *table, const uint32_t *columns, size_t count)

@@ -68,6 +68,9 @@ struct pg_column {
 };
 
 struct pg_unique { /* a unique index usable by ON CONFLICT */
+    bool primary;
+    char *constraint; /* quoted; NULL: it is an index alone, */
+    char *index;      /* with its schema */
     uint16_t count;
     uint16_t columns[32]; /* indexes into pg_table.columns */
 };
@@ -97,6 +100,10 @@ struct pg_table {
                       no row security */
     struct statement *statements; /* compiled for this table, owned by upsert.c */
     struct guess_record guesses[GUESS_COUNT];
+    struct {
+        unsigned pass; /* of find_plans() in apply.c, 0: none */
+        uint32_t count, columns[32];
+    } key_seen;      /* by which the batch's changes so far know a row */
     unsigned reread; /* plans.h's epoch in which it was last read again, 0: never */
     struct pg_table *next;
 };
@@ -142,6 +149,9 @@ enum ods_status catalog_read_extras(struct catalog *catalog, struct conn *conn,
 bool catalog_respells(const struct pg_column *column);
 
 int catalog_column(const struct pg_table *table, const char *name); /* -1: no such column */
+
+/* What tells rows apart: the primary key, else another unique index; NULL: nothing does. */
+const struct pg_unique *catalog_key(const struct pg_table *table);
 
 /* Is there a unique index on exactly these columns (in any order)? */
 bool catalog_is_unique(const struct pg_table *table, const uint32_t *columns, size_t count);

@@ -33,6 +33,7 @@ struct ddl_table {
 };
 
 enum ddl_kind {
+    DDL_REKEY,  /* another primary key: `text` says how */
     DDL_KEEP,   /* rename a column to `kept`, so that another can have its name */
     DDL_ADD,    /* a new column */
     DDL_RETYPE, /* give a column the type `type` */
@@ -44,6 +45,7 @@ struct ddl_change {
     struct ddl_column column;
     const struct pg_column *there; /* RETYPE, RELAX, KEEP: as it is now */
     const char *kept;
+    const char *text;
     char type[DDL_TYPE_BYTES];
 };
 

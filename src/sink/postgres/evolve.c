@@ -21,6 +21,7 @@
 #include "sink/postgres/ddl.h"
 #include "sink/postgres/names.h"
 #include "sink/postgres/origin.h"
+#include "sink/postgres/rekey.h"
 #include "sink/postgres/upsert.h"
 #include "sink/postgres/widen.h"
 
@@ -34,6 +35,7 @@ struct survey {
     struct ddl_table table;
     struct ddl_change *changes;
     size_t count;
+    struct buffer rekey; /* text of such a change */
     char **kept; /* names that the changes point to */
     size_t kept_count;
 };
@@ -53,6 +55,16 @@ static void notice(const struct plan_listener *listener, const char *format, ...
 }
 
 /* --- what is needed ------------------------------------------------------------------------- */
+
+/* A column of the primary key that the table keeps can't be NULL, whatever the source says. */
+static bool is_in_primary(const struct survey *survey, uint32_t column)
+{
+    const struct pg_unique *key = catalog_key(survey->plan->table);
+    for (uint16_t k = 0; key && key->primary && !survey->rekey.length && k < key->count; k++)
+        if (key->columns[k] == column)
+            return true;
+    return false;
+}
 
 static struct ddl_change *add(struct survey *survey, enum ddl_kind kind, uint32_t column)
 {
@@ -161,7 +173,8 @@ static enum ods_status survey_column(struct survey *survey, uint32_t column, str
         return ODS_OK;
     const struct pg_column *target = &plan->table->columns[there];
     if (plan->settings->evolve >= EVOLVE_WIDEN && target->ours && target->not_null &&
-        !plan_is_key(plan, column) && plan->sources[column].column.optional)
+        !plan_is_key(plan, column) && !is_in_primary(survey, (uint32_t) there) &&
+        plan->sources[column].column.optional)
         add(survey, DDL_RELAX, column)->there = target;
     return survey_type(survey, column, there, error);
 }
@@ -187,10 +200,26 @@ static void survey_gone(struct survey *survey)
     for (uint32_t i = 0; i < plan->table->column_count; i++) {
         const struct pg_column *column = &plan->table->columns[i];
         if (column->ours && column->not_null && !column->has_default &&
-            !has_source_column(plan, column->name))
+            !is_in_primary(survey, i) && !has_source_column(plan, column->name))
             survey->changes[survey->count++] = (struct ddl_change){
                 .kind = DDL_RELAX, .column = {.name = column->name}, .there = column};
     }
+}
+
+/* First in the list: a column that leaves the key may be NULL from then on. */
+static enum ods_status survey_key(struct survey *survey, struct error *error)
+{
+    bool due = false;
+    buffer_reset(&survey->rekey);
+    if (!survey->change || survey->plan->key_stays)
+        return ODS_OK;
+    enum ods_status status = rekey_is_due(survey->plan, survey->plans->conn, &due, error);
+    if (status != ODS_OK || !due)
+        return status;
+    rekey_put(&survey->rekey, survey->plan);
+    survey->changes[survey->count++] =
+        (struct ddl_change){.kind = DDL_REKEY, .text = buffer_text(&survey->rekey)};
+    return survey->rekey.failed ? error_out_of_memory(error) : ODS_OK;
 }
 
 static void forget(struct survey *survey)
@@ -205,6 +234,7 @@ static void survey_done(struct survey *survey)
     forget(survey);
     free(survey->changes);
     free(survey->kept);
+    buffer_done(&survey->rekey);
     survey->changes = NULL;
     survey->kept = NULL;
 }
@@ -214,10 +244,12 @@ static enum ods_status look(struct survey *survey, struct error *error)
     struct plan *plan = survey->plan;
     const struct shape *shape = plan->shape;
     survey_done(survey);
-    size_t most = shape->column_count * 3u + 2 + (plan->table ? plan->table->column_count : 0);
+    size_t most = shape->column_count * 3u + 3 + (plan->table ? plan->table->column_count : 0);
     survey->changes = calloc(most, sizeof *survey->changes);
     survey->kept = calloc(shape->column_count + 1u, sizeof *survey->kept);
     enum ods_status status = survey->changes && survey->kept ? ODS_OK : error_out_of_memory(error);
+    if (status == ODS_OK)
+        status = survey_key(survey, error);
     for (uint32_t i = 0; status == ODS_OK && i < shape->column_count; i++) {
         plan->sources[i].refusal = NULL;
         if (plan->names[i])
@@ -291,6 +323,21 @@ static bool is_held(const struct survey *survey, const struct error *error)
                        strcmp(error->sqlstate, "42501") == 0);  /* not the table's owner */
 }
 
+static bool has_rekey(const struct survey *survey)
+{
+    return survey->count && survey->changes[0].kind == DDL_REKEY;
+}
+
+/* Rows that are there share a key, or lack one, or another table refers to the old one: the table
+ * keeps it, and the changes are refused with that reason. */
+static enum ods_status keep_key(struct survey *survey, struct error *error)
+{
+    struct plan *plan = survey->plan;
+    plan->key_stays = rekey_why_not(plan, survey->plans->conn, error);
+    error_init(error);
+    return plan->key_stays ? ODS_OK : error_out_of_memory(error);
+}
+
 static bool may_change(const struct plan *plan)
 {
     return !plan->table || (plan->table->made_by_us && plan->settings->evolve != EVOLVE_NONE);
@@ -326,6 +373,8 @@ static enum ods_status make(struct survey *survey, struct ddl *ddl,
     status = ddl_commit(ddl, error);
     if (status == ODS_OK)
         tell(survey, ddl, create, listener);
+    else if (has_rekey(survey) && (status == ODS_REJECT || strncmp(error->sqlstate, "23", 2) == 0))
+        return keep_key(survey, error);
     else if (is_held(survey, error)) {
         notice(listener, "%s; the column keeps its type, and values that it can't hold are refused",
                error->text);
@@ -335,12 +384,21 @@ static enum ods_status make(struct survey *survey, struct ddl *ddl,
     return status;
 }
 
-static enum ods_status change_table(struct survey *survey, const struct plan_listener *listener,
+static enum ods_status change_table(struct survey *survey, struct plan_listener *listener,
                                     bool *changed, struct error *error)
 {
     struct plan *plan = survey->plan;
     const struct record *cause = &listener->batch->records[survey->change->record];
     struct ddl ddl;
+    listener->later = has_rekey(survey) && *changed && listener->count;
+    if (listener->later)
+        return error_set(error, ODS_REJECT, "other plans have to be found again first");
+    if (has_rekey(survey) && plan_comes_first(listener, plan->table)) {
+        listener->waits = true;
+        return error_set(error, ODS_REJECT,
+                         "table %s.%s: its key changes; what comes before is applied first",
+                         plan->schema, plan->name);
+    }
     if (!plan->table && !plan->settings->create_tables)
         return error_set(error, ODS_FATAL,
                          "the target has no table %s.%s: make it, or set create_tables: true, or "
@@ -375,8 +433,7 @@ static enum ods_status look_again(struct survey *survey, bool *changed, struct e
 }
 
 enum ods_status evolve_table(struct plans *plans, struct plan *plan, const struct change *change,
-                             const struct plan_listener *listener, bool *changed,
-                             struct error *error)
+                             struct plan_listener *listener, bool *changed, struct error *error)
 {
     struct survey survey = {.plans = plans,
                             .plan = plan,

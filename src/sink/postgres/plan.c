@@ -8,8 +8,12 @@
 #include "sink/postgres/evolve.h"
 #include "sink/postgres/names.h"
 #include "sink/postgres/origin.h"
+#include "sink/postgres/rekey.h"
+#include "sink/postgres/upsert.h"
 
-#define ASK_AGAIN_US INT64_C(60000000)
+/* When a refused table is asked about again: one query; or the DDL that PostgreSQL has refused. */
+#define ASK_AGAIN_US INT64_C(5000000)
+#define TRY_AGAIN_US INT64_C(60000000)
 
 void plans_init(struct plans *plans, const struct sink_config *config, struct catalog *catalog,
                 struct conn *conn)
@@ -28,6 +32,7 @@ static void plan_free(struct plan *plan)
     free(plan->names);
     free(plan->refusals);
     free(plan->refusal);
+    free(plan->key_stays);
     free(plan->sources);
     free(plan->schema);
     free(plan->name);
@@ -198,6 +203,9 @@ static enum ods_status map_key(struct plan *plan, struct error *error)
                              "tables.yaml names in its key",
                              shape->table, configured->items[i]);
         int target = plan->target_of[source];
+        const char *name = plan->names[source];
+        if (target < 0 && name && catalog_column(plan->table, name) < 0)
+            return rekey_refuse(plan, plan->key_stays, error);
         if (target < 0)
             return error_set(error, ODS_FATAL,
                              "table %s: key column \"%s\" has no place in %s.%s: "
@@ -212,12 +220,7 @@ static enum ods_status map_key(struct plan *plan, struct error *error)
         return ODS_OK;
     if (!plan->key_count)
         return ODS_OK;
-    return error_set(error, ODS_FATAL,
-                     "table %s.%s has no primary key or unique index on exactly "
-                     "the key columns of its records (first: \"%s\", %u in all): make one, or name "
-                     "the table's own key with key: in tables.yaml",
-                     plan->schema, plan->name, plan->table->columns[plan->key_target[0]].name,
-                     plan->key_count);
+    return rekey_refuse(plan, plan->key_stays, error);
 }
 
 static void carry(struct plan *plan, int column)
@@ -283,20 +286,42 @@ static enum ods_status plan_refuse(struct plan *plan, struct error *error)
     if (!plan->refusal)
         return error_out_of_memory(error);
     *plan->refusal = *error;
+    bool tried = plan->key_stays || error->sqlstate[0];
     error_init(error);
-    plan->ask_again_us = time_monotonic_us() + ASK_AGAIN_US;
+    plan->ask_again_us = time_monotonic_us() + (tried ? TRY_AGAIN_US : ASK_AGAIN_US);
     plan->table = NULL;
     return ODS_OK;
 }
 
+bool plan_comes_first(const struct plan_listener *listener, const struct pg_table *table)
+{
+    for (uint32_t i = 0; i < listener->count; i++)
+        if (listener->plans[i] && listener->plans[i]->table == table &&
+            !listener->batch->changes[i].rejected)
+            return true;
+    return false;
+}
+
+/* The table may have been changed by its owner, for what it was refused for: once a batch. */
+static enum ods_status read_again(struct plans *plans, struct plan *plan, bool *changed,
+                                  struct error *error)
+{
+    if (!plan->table || plan->table->reread == plans->epoch)
+        return ODS_OK;
+    upsert_deallocate(plan->table, plans->conn);
+    return plan_reload(plans, plan, changed, error);
+}
+
 static enum ods_status resolve(struct plans *plans, struct plan *plan, const struct change *change,
-                               const struct plan_listener *listener, bool *changed,
+                               struct plan_listener *listener, bool again, bool *changed,
                                struct error *error)
 {
     enum ods_status status = resolve_names(plans, plan, error);
     if (status == ODS_OK && !plan->skip)
         status = catalog_find(plans->catalog, plans->conn, plan->schema, plan->name, &plan->table,
                               error);
+    if (status == ODS_OK && !plan->skip && again)
+        status = read_again(plans, plan, changed, error);
     bool there = status == ODS_OK && plan->table;
     if (there)
         status = origin_claim(plan, plans->conn, error);
@@ -304,11 +329,23 @@ static enum ods_status resolve(struct plans *plans, struct plan *plan, const str
         status = evolve_table(plans, plan, change->after ? change : NULL, listener, changed, error);
     if (status == ODS_OK && plan->table && !there) /* made now, by us or by another lane */
         status = origin_claim(plan, plans->conn, error);
-    return status == ODS_OK && plan->table ? map_columns(plan, error) : status;
+    if (status == ODS_OK && plan->table)
+        status = map_columns(plan, error);
+    if (status == ODS_OK && plan->table)
+        status = rekey_look(plan, plans->conn, error);
+    return status;
+}
+
+/* Said once, and not each time that the table is asked about again. */
+static void tell_refusal(const struct plan_listener *listener, const struct plan *plan,
+                         const char *said)
+{
+    if (listener->notice && strcmp(said, plan->refusal->text) != 0)
+        listener->notice(listener->context, plan->refusal->text);
 }
 
 enum ods_status plan_find(struct plans *plans, const struct change *change,
-                          const struct plan_listener *listener, struct plan **found, bool *changed,
+                          struct plan_listener *listener, struct plan **found, bool *changed,
                           struct error *error)
 {
     struct plan **slot = plan_slot(plans, change->shape->id);
@@ -316,7 +353,7 @@ enum ods_status plan_find(struct plans *plans, const struct change *change,
         return error_out_of_memory(error);
     bool good = *slot && ((*slot)->skip || (*slot)->complete);
     if (*slot && !good && !change->after)
-        good = (*slot)->table || (*slot)->epoch == plans->epoch;
+        good = (*slot)->table || (*slot)->refusal || (*slot)->epoch == plans->epoch;
     if (good && (*slot)->refusal)
         good = (*slot)->epoch == plans->epoch || time_monotonic_us() < (*slot)->ask_again_us;
     if (good) {
@@ -324,6 +361,10 @@ enum ods_status plan_find(struct plans *plans, const struct change *change,
         return ODS_OK;
     }
     *changed |= *slot != NULL; /* an earlier change of the batch may point to it */
+    char said[ERROR_TEXT_BYTES] = "";
+    bool again = *slot && (*slot)->refusal;
+    if (again)
+        memcpy(said, (*slot)->refusal->text, sizeof said);
     plan_free(*slot);
     *slot = NULL;
     struct plan *plan = calloc(1, sizeof *plan);
@@ -332,9 +373,12 @@ enum ods_status plan_find(struct plans *plans, const struct change *change,
     plan->shape = change->shape;
     plan->column_count = change->shape->column_count;
     plan->epoch = plans->epoch;
-    enum ods_status status = resolve(plans, plan, change, listener, changed, error);
-    if (status == ODS_REJECT)
+    enum ods_status status = resolve(plans, plan, change, listener, again, changed, error);
+    if (status == ODS_REJECT && !listener->waits && !listener->later) {
         status = plan_refuse(plan, error);
+        if (status == ODS_OK)
+            tell_refusal(listener, plan, said);
+    }
     if (status != ODS_OK) {
         plan_free(plan);
         return status;

@@ -18,6 +18,7 @@ struct plan {
     struct error *refusal;         /* why the table can't be made to hold the rows; NULL: it can */
     int64_t ask_again_us;          /* when that may have changed */
     bool rigid;                    /* something holds the types of the table's columns */
+    char *key_stays;               /* why evolve could not give the table its key; or NULL */
     char *schema, *name;           /* of the target table */
     struct pg_table *table;        /* NULL: not there, and nothing so far needed it */
     unsigned epoch;                /* when that was looked up */
@@ -40,6 +41,7 @@ struct plans {
     struct plan **items; /* by shape->id */
     size_t count;
     unsigned epoch; /* grows with each batch: a table that was missing is looked for again */
+    unsigned passes; /* through the changes of a batch */
     const struct sink_config *config;
     struct catalog *catalog;
     struct conn *conn;
@@ -50,8 +52,15 @@ struct plan_listener {
     void (*notice)(void *context, const char *text); /* may be NULL */
     void *context;
     const struct batch *batch; /* whose records make changes necessary */
+    const struct plan *const *plans; /* of its changes before this one */
+    uint32_t count;
+    bool waits; /* out: the change is to wait until those are applied */
+    bool later; /* out: ask again when their plans are valid again */
     struct apply_result *result;
 };
+
+/* Is one of the listener's earlier changes of this table? */
+bool plan_comes_first(const struct plan_listener *listener, const struct pg_table *table);
 
 void plans_init(struct plans *plans, const struct sink_config *config, struct catalog *catalog,
                 struct conn *conn);
@@ -61,7 +70,7 @@ void plans_clear(struct plans *plans);
  * when that replaced a plan or a table that earlier answers may point to: ask for all of them
  * again. */
 enum ods_status plan_find(struct plans *plans, const struct change *change,
-                          const struct plan_listener *listener, struct plan **plan, bool *changed,
+                          struct plan_listener *listener, struct plan **plan, bool *changed,
                           struct error *error);
 
 /* Does this column of the shape belong to the key of its rows? */
