@@ -248,7 +248,9 @@ const struct setting settings_table[] = {
     {SCOPE_TABLE, "target", SETTING_STRING, AT(table_settings, target), "",
      .inherits = "the source's name", .max = 400, .flags = SETTING_PLACES,
      .doc = "Table in the target, `table` or `schema.table`, with the same `${…}` as `schema`. In "
-            "`defaults` only with `${table}` or `${topic}` in it."},
+            "`defaults` only with `${table}` or `${topic}` in it. Without these two it says that "
+            "several source tables may share the table, which are refused else; see "
+            "[types.md](types.md#keys)."},
     {SCOPE_TABLE, "fold", SETTING_ENUM, AT(table_settings, fold), "keep", .choices = folds,
      .doc = "Names that come from the source, of schemas, tables and columns: `keep` their case, "
             "or `lower` it (A to Z). Names that this file gives stay as they are. A name beyond "
@@ -267,7 +269,8 @@ const struct setting settings_table[] = {
             "the source's does (int to bigint to numeric, numeric, varchar, real to double, most "
             "to text), and NULL, when the source sends it or stops sending the column. `full`: and "
             "a change that no wider type holds keeps the old column as `<name>__v1` beside a new "
-            "one; below `full` a row with such a value is a dead letter. Nothing is ever dropped. "
+            "one; below `full` a row with such a value is a dead letter; and the table gets the "
+            "source's new primary key, where no rows share one. Nothing but a key is ever dropped. "
             "Each change is logged and listed in `ods_sink.schema_history`."},
     {SCOPE_TABLE, "on_delete", SETTING_ENUM, AT(table_settings, on_delete), "soft",
      .choices = on_deletes,

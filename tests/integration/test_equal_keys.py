@@ -2,6 +2,7 @@
 spelling stands, and two of them in one batch are one change."""
 
 import pytest
+from lib import maxwell
 from lib.records import INT, SHAPES, TEXT, Table, pipeline
 from lib.sink import read_lines
 
@@ -63,9 +64,9 @@ def in_turn(lists):
     return [record for group in zip(*lists) for record in group]
 
 
-@pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("apart", [False, True], ids=["one batch", "by themselves"])
+@pytest.mark.parametrize("shape, apart", [*((shape, False) for shape in SHAPES), ("envelope", True)])
 def test_spellings(sink, database, shape, apart):
+    """`apart`: in a batch of its own each."""
     make(database, {name: kind for name, (kind, *_) in KINDS.items()})
     sink.write(pipeline(r"^src\.shop\..*"), database=database,
                batch={"max_events": 1 if apart else 10000})
@@ -177,3 +178,18 @@ def test_a_table_without_such_keys_is_not_asked_about(sink, database):
     sink.write(pipeline(source), database=database)
     replay(sink, [source.create({"id": n % 50, "name": "x", "amount": n}) for n in range(100)])
     assert database.count("items", "amount >= 50") == 50
+
+
+@pytest.mark.parametrize("on_delete", ["hard", "soft"])
+def test_maxwell_tells_of_it_in_one_record(sink, database, on_delete):
+    make(database, {"items": "citext"})
+    source = maxwell.Table(key=("k",))
+    sink.write(maxwell.pipeline(defaults={"on_delete": on_delete}), database=database)
+    assert not replay(sink, [
+        source.insert({"k": "bob", "v": "1"}), source.insert({"k": "eve", "v": "1"}),
+        source.update({"k": "bob", "v": "1"}, {"k": "BOB", "v": "2"})])[1]
+    assert not replay(sink, [
+        source.update({"k": "eve", "v": "1"}, {"k": "EVE", "v": "2"}),
+        source.update({"k": "EVE", "v": "2"}, {"k": "Eve", "v": "3"})])[1]
+    assert [row[:2] for row in rows(database, "items")] == [("BOB", "2"), ("Eve", "3")]
+    assert database.count("items", "cdc_operation = 'd'") == 0

@@ -165,6 +165,19 @@ def test_evolve_full_does_it(sink, database, change, shape):
     assert key_of(database) == f"PRIMARY KEY ({', '.join(new)})"
 
 
+@pytest.mark.parametrize("shape", SHAPES)
+def test_evolve_full_begins_with_a_delete(sink, database, shape):
+    """And its tombstone."""
+    table = source_of(shape, ("id", "region"))
+    sink.write(pipeline(TOPICS, defaults={"evolve": "full", "on_delete": "hard"}), database=database)
+    records = [table.create(row(1)), table.create(row(2))]
+    rekey(table, ("id",))
+    records += [table.delete(row(1)), table.tombstone(row(1)), table.update(row(2), row(2, v="b"))]
+    _, reasons = replay(sink, records)
+    assert not reasons and rows(database) == [(2, "eu", "b")]
+    assert key_of(database) == "PRIMARY KEY (id)"
+
+
 def test_evolve_full_when_rows_collide(sink, database):
     table, other = source_of(key=("id", "region")), Table("other")
     sink.write(pipeline(TOPICS, defaults={"evolve": "full"}), database=database)

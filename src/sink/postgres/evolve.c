@@ -56,6 +56,11 @@ static void notice(const struct plan_listener *listener, const char *format, ...
 
 /* --- what is needed ------------------------------------------------------------------------- */
 
+static bool has_row(const struct survey *survey)
+{
+    return survey->change && survey->change->after;
+}
+
 /* A column of the primary key that the table keeps can't be NULL, whatever the source says. */
 static bool is_in_primary(const struct survey *survey, uint32_t column)
 {
@@ -74,7 +79,7 @@ static struct ddl_change *add(struct survey *survey, enum ddl_kind kind, uint32_
         .kind = kind,
         .column = {.name = plan->names[column],
                    .source = &plan->sources[column],
-                   .sample = survey->change ? &survey->change->after[column] : NULL,
+                   .sample = has_row(survey) ? &survey->change->after[column] : NULL,
                    .key = plan_is_key(plan, column)}};
     return change;
 }
@@ -259,6 +264,8 @@ static enum ods_status look(struct survey *survey, struct error *error)
         survey_own(survey);
         survey_gone(survey);
     }
+    if (survey->change && !has_row(survey)) /* a delete needs no more than its key */
+        survey->count = survey->rekey.length ? 1 : 0;
     return status;
 }
 

@@ -325,8 +325,9 @@ static enum ods_status resolve(struct plans *plans, struct plan *plan, const str
     bool there = status == ODS_OK && plan->table;
     if (there)
         status = origin_claim(plan, plans->conn, error);
+    bool acts = change->after || (plan->table && change->op == OP_DELETE && change->before);
     if (status == ODS_OK && !plan->skip && (plan->table || change->after))
-        status = evolve_table(plans, plan, change->after ? change : NULL, listener, changed, error);
+        status = evolve_table(plans, plan, acts ? change : NULL, listener, changed, error);
     if (status == ODS_OK && plan->table && !there) /* made now, by us or by another lane */
         status = origin_claim(plan, plans->conn, error);
     if (status == ODS_OK && plan->table)
