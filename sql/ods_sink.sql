@@ -54,6 +54,78 @@ create table if not exists ods_sink.schema_history (
 comment on table ods_sink.schema_history is
     'ods-sink: tables made, columns added and changed, and the record that caused each';
 
+-- Which tables of the sources go into each table of the target. At most one of them goes there for its
+-- name; the configuration names the table for each of the others (target:). What records do not say is ''.
+create table if not exists ods_sink.table_sources (
+    table_schema text not null,
+    table_name text not null,
+    source_database text not null, -- where the source has schemas too
+    source_schema text not null,   -- or database, where it has none
+    source_table text not null,
+    named boolean not null,        -- by the configuration
+    first_seen_at timestamp with time zone not null default clock_timestamp(),
+    primary key (table_schema, table_name, source_database, source_schema, source_table)
+);
+
+create unique index if not exists table_sources_unnamed
+    on ods_sink.table_sources (table_schema, table_name) where not named;
+
+comment on table ods_sink.table_sources is
+    'ods-sink: which tables of the sources go into each table of the target';
+
+-- Enter a source of a table. NULL: it may write there; else the source that has the table already.
+-- Topics, and so some records, have "_" for characters that they can't have.
+create or replace function ods_sink.claim_table(
+    table_schema_ text, table_name_ text, source_database_ text, source_schema_ text,
+    source_table_ text, named_ boolean)
+returns text language plpgsql as $body$
+declare
+    other text;
+    seen ods_sink.table_sources;
+begin
+    for attempt in 1..2 loop
+        select s.* into seen from ods_sink.table_sources s
+         where s.table_schema = table_schema_ and s.table_name = table_name_
+           and s.source_table = source_table_
+           and (s.source_schema = '' or source_schema_ = ''
+                or regexp_replace(s.source_schema, '[^A-Za-z0-9_]', '_', 'g')
+                   = regexp_replace(source_schema_, '[^A-Za-z0-9_]', '_', 'g'))
+           and (s.source_database in ('', source_database_) or source_database_ = '')
+         order by s.named limit 1;
+        select concat_ws('.', nullif(s.source_database, ''), nullif(s.source_schema, ''),
+                         s.source_table)
+          into other from ods_sink.table_sources s
+         where s.table_schema = table_schema_ and s.table_name = table_name_ and not s.named
+           and s is distinct from seen;
+        if other is not null and not named_ then
+            return other;
+        end if;
+        begin
+            if seen.source_table is null then
+                insert into ods_sink.table_sources values
+                    (table_schema_, table_name_, source_database_, source_schema_, source_table_, named_);
+            elsif seen.named <> named_ or (seen.source_schema = '' and source_schema_ <> '')
+                  or (seen.source_database = '' and source_database_ <> '') then
+                update ods_sink.table_sources s
+                   set named = named_,
+                       source_schema = coalesce(nullif(s.source_schema, ''), source_schema_),
+                       source_database = coalesce(nullif(s.source_database, ''), source_database_)
+                 where (s.table_schema, s.table_name, s.source_database, s.source_schema,
+                        s.source_table)
+                     = (table_schema_, table_name_, seen.source_database, seen.source_schema,
+                        seen.source_table);
+            end if;
+            return null;
+        exception when unique_violation then -- by another lane, a moment ago
+        end;
+    end loop;
+    return null;
+end
+$body$;
+
+comment on function ods_sink.claim_table(text, text, text, text, text, boolean) is
+    'ods-sink: enter a source of a table; answers with the source that has it already';
+
 -- Move offsets from where the writer believes them to be (compare) to where its batch ends (swap).
 -- A from of -1 says that none is stored yet. Whoever believes wrongly has lost the partition to
 -- another writer: the exception rolls its whole batch back.

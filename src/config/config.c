@@ -7,6 +7,7 @@
 #include "config/config_file.h"
 #include "config/node.h"
 #include "config/parse.h"
+#include "config/table_pattern.h"
 #include "config/validate.h"
 
 struct config {
@@ -146,6 +147,7 @@ void config_free(struct config *config)
 {
     if (!config)
         return;
+    table_patterns_free(&config->settings);
     findings_done(&config->findings);
     pool_done(&config->pool);
     free(config);

@@ -3,6 +3,7 @@
 #include "config/settings.h"
 
 #include <regex.h>
+#include <stdio.h>
 #include <string.h>
 
 /* The name of an entry against "schema.table", without building it. */
@@ -13,18 +14,37 @@ static bool is_qualified(const char *name, const char *schema, const char *table
            strcmp(name + length + 1, table) == 0;
 }
 
+/* The first pattern, in the file's order, that matches "table" or "schema.table". */
+static const struct table_settings *find_pattern(const struct pipeline_settings *pipeline,
+                                                 const char *schema, const char *table)
+{
+    char qualified[1024];
+    snprintf(qualified, sizeof qualified, "%s.%s", schema, table);
+    for (size_t i = 0; i < pipeline->table_count; i++) {
+        const regex_t *pattern = pipeline->tables[i].pattern;
+        if (pattern && (regexec(pattern, table, 0, NULL, 0) == 0 ||
+                        (*schema && regexec(pattern, qualified, 0, NULL, 0) == 0)))
+            return &pipeline->tables[i];
+    }
+    return NULL;
+}
+
 const struct table_settings *pipeline_table(const struct pipeline_settings *pipeline,
                                             const char *schema, const char *table)
 {
-    const struct table_settings *found = &pipeline->defaults;
+    const struct table_settings *found = NULL;
+    bool patterns = false;
     for (size_t i = 0; i < pipeline->table_count; i++) {
         const char *name = pipeline->tables[i].name;
+        patterns |= pipeline->tables[i].pattern != NULL;
         if (is_qualified(name, schema, table))
             return &pipeline->tables[i];
         if (strcmp(name, table) == 0)
             found = &pipeline->tables[i];
     }
-    return found;
+    if (!found && patterns)
+        found = find_pattern(pipeline, schema, table);
+    return found ? found : &pipeline->defaults;
 }
 
 static bool matches(const char *pattern, const char *topic)

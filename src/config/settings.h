@@ -85,7 +85,9 @@ enum inexact { INEXACT_REJECT, INEXACT_NANOSECONDS, INEXACT_ROUND };
 /* What holds for a table: the pipeline's defaults overlaid by the table's own entry. */
 struct table_settings {
     const char
-        *name; /* the source's "table" or "database.table" or "schema.table"; "" in defaults */
+        *name; /* the source's "table" or "database.table" or "schema.table", or a regular
+                  expression that begins with ^; "" in defaults */
+    void *pattern; /* that one compiled, a regex_t; NULL: the name is none */
     /* Both may hold ${topic}, ${db}, ${schema} and ${table}. */
     const char *schema;  /* target schema when `target` names none */
     const char *target;  /* "table" or "schema.table" in the target; "": the source's name */
@@ -172,7 +174,8 @@ struct settings {
 };
 
 /* The entry for a source table, or the pipeline's defaults. `schema` is the source's schema, or its
- * database where it has none. "schema.table" entries win over "table" ones. */
+ * database where it has none. "schema.table" entries win over "table" ones, and those over the
+ * first pattern that matches either. */
 const struct table_settings *pipeline_table(const struct pipeline_settings *pipeline,
                                             const char *schema, const char *table);
 

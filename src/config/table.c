@@ -53,7 +53,9 @@ static const struct setting table_rows[] = {
     {"target", SETTING_STRING, AT(table_settings, target), "",
      .inherits = "the source's name", .max = 400, .flags = SETTING_PLACES,
      .doc = "Table in the target, `table` or `schema.table`, with the same `${…}` as `schema`. In "
-            "`defaults` only with `${table}` or `${topic}` in it."},
+            "`defaults` only with `${table}` or `${topic}` in it. Without these two it says that "
+            "several source tables may share the table, which are refused else; see "
+            "[types.md](types.md#keys)."},
     {"fold", SETTING_ENUM, AT(table_settings, fold), "keep", .choices = folds,
      .doc = "Names that come from the source, of schemas, tables and columns: `keep` their case, "
             "or `lower` it (A to Z). Names that this file gives stay as they are. A name beyond "
@@ -85,7 +87,8 @@ static const struct setting table_rows[] = {
             "the source's does (int to bigint to numeric, numeric, varchar, real to double, most "
             "to text), and NULL, when the source sends it or stops sending the column. `full`: and "
             "a change that no wider type holds keeps the old column as `<name>__v1` beside a new "
-            "one; below `full` a row with such a value is a dead letter. Nothing is ever dropped. "
+            "one; below `full` a row with such a value is a dead letter; and the table gets the "
+            "source's new primary key, where no rows share one. Nothing but a key is ever dropped. "
             "Each change is logged and listed in `ods_sink.schema_history`."},
     {"on_delete", SETTING_ENUM, AT(table_settings, on_delete), "soft",
      .choices = on_deletes,
@@ -240,7 +243,12 @@ static const struct setting pipeline_rows[] = {
      .doc = "What holds for every table."},
     {"tables", SETTING_NAMED, AT(pipeline_settings, tables),
      .count_offset = AT(pipeline_settings, table_count), .of = &settings_of_table,
-     .doc = "Only what differs from the defaults, by source table."},
+     .doc = "Only what differs from the defaults, by source table: `table`, or `schema.table` "
+            "(`database.table` where the source has no schemas), or a POSIX extended regular "
+            "expression over either that begins with `^`, as `'^orders_\\d+$': { target: orders, "
+            "key: [id] }`. `\\d`, `\\w`, `\\s` and `\\D`, `\\W`, `\\S` are understood; "
+            "without `$` longer names match too. `schema.table` goes before `table`, and that "
+            "before expressions, of which the first that matches counts."},
 };
 
 const struct setting_group settings_of_pipeline = {

@@ -10,11 +10,9 @@
 #include <ods/sink.h>
 #include <ods/transform.h>
 
+#include "config/table_pattern.h"
 
 #define TOPIC_MAX_BYTES 249
-#define PATTERN_MAX_BYTES 1000
-#define PATTERN_DEPTH_MAX 50
-#define PATTERN_REPEATS_MAX 1000
 
 /* Where to point at: the entry's value if it is there, else the group around it. */
 static const struct node *place(const struct node *group, const char *name)
@@ -32,31 +30,6 @@ static bool topic_name_is_good(const char *name)
     size_t good = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-");
     return length && length <= TOPIC_MAX_BYTES && good == length && strcmp(name, ".") != 0 &&
            strcmp(name, "..") != 0;
-}
-
-/* glibc's regcomp takes memory and stack without limit for nested groups and large counts. */
-static const char *pattern_excess(const char *pattern)
-{
-    unsigned depth = 0;
-    unsigned long repeats = 1;
-    if (strlen(pattern) > PATTERN_MAX_BYTES)
-        return "it is longer than 1000 bytes";
-    for (const char *at = pattern; *at; at++) {
-        if (*at == '\\' && at[1]) {
-            at++;
-        } else if (*at == '(' && ++depth > PATTERN_DEPTH_MAX) {
-            return "it has more than 50 groups";
-        } else if (*at == '{') {
-            unsigned long most = 1;
-            for (const char *digit = at + 1; *digit && *digit != '}'; digit++) {
-                unsigned long count = strtoul(digit, NULL, 10);
-                most = count > most ? count : most;
-            }
-            if (most > PATTERN_REPEATS_MAX || (repeats *= most) > PATTERN_REPEATS_MAX)
-                return "its {counts} repeat more than 1000 times";
-        }
-    }
-    return NULL;
 }
 
 /* Topics by name or by pattern, compiled as librdkafka compiles them. */
@@ -252,8 +225,26 @@ static void check_claims(struct load *load, const struct node *group,
     }
 }
 
+/* An entry's name is a pattern; config_free() ends what is compiled. */
+static void check_table_pattern(struct load *load, const struct entry *entry,
+                                struct table_settings *table)
+{
+    char room[256];
+    regex_t *regex = pool_alloc(load->keep, 1, sizeof *regex);
+    if (!regex)
+        return; /* memory is out: the load fails */
+    const char *why = table_pattern_compile(regex, entry->key, room, sizeof room);
+    if (why)
+        findings_error(load->findings, entry->node->source, entry->line,
+                       "pattern '%.200s' does not compile: %s; expected a POSIX extended regular "
+                       "expression over table or schema.table",
+                       entry->key, why);
+    else
+        table->pattern = regex;
+}
+
 static void check_tables(struct load *load, const struct node *node,
-                         const struct pipeline_settings *pipeline, const char *dead_letter)
+                         struct pipeline_settings *pipeline, const char *dead_letter)
 {
     const struct entry *defaults = node_find(node, "defaults");
     const struct entry *tables = node_find(node, "tables");
@@ -271,7 +262,9 @@ static void check_tables(struct load *load, const struct node *node,
     for (size_t i = 0; i < pipeline->table_count; i++) {
         const struct entry *entry = &tables->node->entries[i];
         const char *dot = strchr(entry->key, '.');
-        if (!*entry->key || (dot && (dot == entry->key || !dot[1])))
+        if (*entry->key == '^')
+            check_table_pattern(load, entry, &pipeline->tables[i]);
+        else if (!*entry->key || (dot && (dot == entry->key || !dot[1])))
             findings_error(load->findings, entry->node->source, entry->line,
                            "'%s' names no table: expected table or schema.table", entry->key);
         if (entry->node->kind == NODE_MAP)
@@ -315,9 +308,9 @@ static void check_target(struct load *load, const struct node *node,
 }
 
 static void check_pipeline(struct load *load, const struct node *node,
-                           const struct settings *settings, size_t index)
+                           struct settings *settings, size_t index)
 {
-    const struct pipeline_settings *pipeline = &settings->pipelines[index];
+    struct pipeline_settings *pipeline = &settings->pipelines[index];
     const struct entry *topics = node_find(node, "topics");
     if (topics && topics->node->kind == NODE_LIST && topics->node->count == 0)
         REFUSE(load, topics->node, "'topics' is empty: expected at least one topic");
@@ -409,6 +402,7 @@ void validate_settings(struct load *load, const struct node *daemon, const struc
         struct pipeline_settings *pipeline = &settings->pipelines[i];
         resolve(load, pipelines->node->entries[i].node, settings, pipeline);
         if (!pipeline->file || !pipeline->group_id) {
+            table_patterns_free(settings);
             settings->pipeline_count = 0;
             return; /* memory is out: the load fails */
         }

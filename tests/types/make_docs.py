@@ -218,6 +218,33 @@ Found by comparing every row (tests/e2e); no sink can make up for it.
 Dates `infinity` are told from the wrapped numbers that they arrive as. A `character(n)` and a
 `bit varying(n)` are made as such with `column.propagate.source.type`, else as text and `bit(n)`.
 
+## Keys
+
+**Spellings.** What the target's type calls equal is one row, however the source spells it: `1.0` and
+`1.00` in numeric, `0` and `-0`, padding of `character(n)`, case in citext, case or accents in a
+collation that is not deterministic, forms of inet, interval, jsonb. The last spelling stands in the key
+too, also after a delete that only marks the row. For the types whose equality PostgreSQL alone knows
+(citext and the like) it is asked once a batch; keys of other tables cost nothing. If the source has
+two such keys as two rows, the target can have only one of them. A delete finds its row by equality, so
+where the old spelling and the new one are in two partitions, their order can't be told.
+
+**A key that is not the target's**, because the source's has changed or the table was made with another:
+the table's changes are dead letters that name both keys and the statements to run, other tables go on,
+and a few seconds after the statements were run the new key is used; `ods-sink dlq replay` then brings
+the letters. Or `key:` keeps the target's. So it is where records have no key any more and ods-sink made
+the table with one. With `evolve: full` a table that ods-sink made gets the new key by itself, except one
+that it had before, or none. Where rows share a new key, lack a value of it, or a foreign key refers to
+the old one, it stays, and the letters say which. Records of the old key that another partition brings
+later are dead letters too.
+
+**Two sources, one table.** A table of the target belongs to the first table of a source that came there
+by its name (`ods_sink.table_sources`); the records of another, `audit.users` after `public.users`, are
+dead letters, whatever lane or process reads them, unless its entry names the table with `target:`.
+Topic and connector's prefix make no difference; a schema or database that got another name does, and
+the letter says what to delete. A pattern names the table for all that match:
+`'^orders_\\d+$': { target: orders, key: [shard, id] }`. Tables made for a pattern require no values but
+the key's, as not every source may have them. A truncate of one of several sources is a dead letter.
+
 ## When the source's types change
 
 `evolve` says what follows in a table that ods-sink made. A column whose type somebody changed by

@@ -15,7 +15,9 @@
 #include "sink/postgres/inherit.h"
 #include "sink/postgres/moves.h"
 #include "sink/postgres/offsets.h"
+#include "sink/postgres/origin.h"
 #include "sink/postgres/partner.h"
+#include "sink/postgres/spelling.h"
 #include "sink/postgres/steps.h"
 
 #define SCRATCH_KEEP_BYTES ((size_t) 8 * 1024 * 1024)
@@ -48,6 +50,57 @@ static void notice(void *context, const char *text)
         attempt->hooks->notice(attempt->hooks->context, text);
 }
 
+/* The change, and what follows it in its partition, is for a transaction of its own: the fold can't
+ * tell in which order changes of one row are that name it by different keys. False: it is of no
+ * partition, as a dead letter that is replayed by itself. */
+static bool wait_for_other_key(struct attempt *attempt, const struct change *change)
+{
+    batch_hold(attempt->batch, change->record);
+    bool waits = !batch_reaches(attempt->batch, &attempt->batch->records[change->record]);
+    attempt->key_changes |= waits;
+    return waits;
+}
+
+/* *plan is NULL for a change that waits: its table gets another key, which what stands before it
+ * does not have; or that is asked about again, as *changed says. */
+static enum ods_status find_plan(struct attempt *attempt, struct plan_listener *listener,
+                                 uint32_t index, struct plan **plan, bool *changed)
+{
+    struct postgres *postgres = attempt->postgres;
+    const struct change *change = &attempt->batch->changes[index];
+    listener->plans = postgres->change_plans;
+    listener->count = index;
+    listener->waits = listener->later = false;
+    enum ods_status status =
+        plan_find(&postgres->plans, change, listener, plan, changed, attempt->error);
+    if (status != ODS_REJECT || (!listener->waits && !listener->later))
+        return status;
+    error_init(attempt->error);
+    *plan = NULL;
+    *changed |= listener->later;
+    if (listener->later || wait_for_other_key(attempt, change))
+        return ODS_OK;
+    listener->count = 0;
+    listener->waits = false;
+    return plan_find(&postgres->plans, change, listener, plan, changed, attempt->error);
+}
+
+/* Do the batch's changes before this one know the rows of its table by another key? */
+static bool has_other_key(const struct plan *plan, const struct change *change, unsigned pass)
+{
+    struct pg_table *table = plan->table;
+    size_t bytes = plan->key_count * sizeof *plan->key_target;
+    if (!table || plan->skip || change->op == OP_TRUNCATE)
+        return false;
+    if (table->key_seen.pass == pass)
+        return table->key_seen.count != plan->key_count ||
+               memcmp(table->key_seen.columns, plan->key_target, bytes) != 0;
+    table->key_seen.pass = pass;
+    table->key_seen.count = plan->key_count;
+    memcpy(table->key_seen.columns, plan->key_target, bytes);
+    return false;
+}
+
 /* Plans for all changes. Making a table or a column may replace what an earlier change's plan
  * points to; then all of them are asked for again, and found ready. */
 static enum ods_status find_plans(struct attempt *attempt)
@@ -69,6 +122,7 @@ static enum ods_status find_plans(struct attempt *attempt)
     postgres->plans.epoch++;
     do {
         changed = false;
+        unsigned pass = ++postgres->plans.passes;
         for (uint32_t i = 0; i < batch->change_count; i++) {
             const struct change *change = &batch->changes[i];
             struct plan *plan = NULL;
@@ -82,10 +136,11 @@ static enum ods_status find_plans(struct attempt *attempt)
                 postgres->change_plans[i] = postgres->change_plans[i - 1];
                 continue;
             }
-            enum ods_status status =
-                plan_find(&postgres->plans, change, &listener, &plan, &changed, attempt->error);
+            enum ods_status status = find_plan(attempt, &listener, i, &plan, &changed);
             if (status != ODS_OK)
                 return status;
+            if (plan && has_other_key(plan, change, pass) && wait_for_other_key(attempt, change))
+                plan = NULL;
             postgres->change_plans[i] = plan;
         }
     } while (changed);
@@ -108,38 +163,54 @@ static enum ods_status refuse_tables(struct attempt *attempt)
     return status;
 }
 
-/* A truncate stands in one partition and means the rows of all. Where there are several, rows that
- * came after it may be in already, and rows from before it may be yet to come: it can't be applied
- * without losing the ones or keeping the others. */
-static enum ods_status refuse_truncates(struct attempt *attempt)
+/* Why a truncate can't be applied, into *why; no text: it can. It stands in one partition and means
+ * the rows of all. Where there are several, rows that came after it may be in already, and rows
+ * from before it may be yet to come: it can't be applied without losing the ones or keeping the
+ * others. Nor are the rows of other sources its. */
+static enum ods_status look_at_truncate(struct attempt *attempt, const struct plan *plan,
+                                        const char *topic, struct error *why)
 {
     const struct apply_hooks *hooks = attempt->hooks;
+    int32_t count = 1;
+    bool shared = false;
+    enum ods_status status = ODS_OK;
+    if (hooks && hooks->partitions)
+        status = hooks->partitions(hooks->context, topic, &count, attempt->error);
+    if (status == ODS_OK && plan->table)
+        status = origin_is_shared(plan, &attempt->postgres->conn, &shared, attempt->error);
+    if (status != ODS_OK)
+        return status;
+    if (shared)
+        error_set(why, ODS_REJECT,
+                  "table %s: a truncate is not applied to %s.%s, which has the rows of other "
+                  "tables of the source too: delete its rows by hand",
+                  plan->shape->table, plan->schema, plan->name);
+    else if (count > 1)
+        error_set(why, ODS_REJECT,
+                  "table %s: a truncate in one of %d partitions is not ordered against the rows "
+                  "of the others, and is not applied: delete the rows by hand that are older, "
+                  "or give the topic a single partition",
+                  plan->shape->table, (int) count);
+    return ODS_OK;
+}
+
+static enum ods_status refuse_truncates(struct attempt *attempt)
+{
     struct batch *batch = attempt->batch;
-    if (!hooks || !hooks->partitions)
-        return ODS_OK;
-    for (uint32_t i = 0; i < batch->change_count; i++) {
+    enum ods_status status = ODS_OK;
+    for (uint32_t i = 0; status == ODS_OK && i < batch->change_count; i++) {
         const struct plan *plan = attempt->postgres->change_plans[i];
-        const char *topic = batch->records[batch->changes[i].record].topic;
         struct error why;
-        int32_t count;
         if (batch->changes[i].op != OP_TRUNCATE || batch->changes[i].rejected || !plan ||
             plan->skip || plan->settings->on_truncate != ON_TRUNCATE_APPLY)
             continue;
-        enum ods_status status = hooks->partitions(hooks->context, topic, &count, attempt->error);
         error_init(&why);
-        if (status == ODS_OK && count > 1) {
-            error_set(
-                &why, ODS_REJECT,
-                "table %s: a truncate in one of %d partitions is not ordered against the rows "
-                "of the others, and is not applied: delete the rows by hand that are older, "
-                "or give the topic a single partition",
-                plan->shape->table, (int) count);
+        status = look_at_truncate(attempt, plan, batch->records[batch->changes[i].record].topic,
+                                  &why);
+        if (status == ODS_OK && why.text[0])
             status = fold_reject(batch, i, &why, attempt->error);
-        }
-        if (status != ODS_OK)
-            return status;
     }
-    return ODS_OK;
+    return status;
 }
 
 /* Dead letters are acknowledged before the offsets of their records move. */
@@ -228,10 +299,14 @@ static enum ods_status fold_attempt(struct attempt *attempt)
     if (status == ODS_OK)
         status = look_ups(attempt, &inheritance);
     attempt->result->values_lost = inheritance.lost;
+    const uint32_t *first = NULL;
     if (status == ODS_OK)
-        status =
-            fold_batch(&attempt->fold, &postgres->scratch, attempt->batch, postgres->change_plans,
-                       inheritance.of, &postgres->encoder, fold_flags(attempt), attempt->error);
+        status = spelling_ask(&postgres->scratch, attempt->batch, postgres->change_plans,
+                              &postgres->conn, &postgres->encoder, &first, attempt->error);
+    if (status == ODS_OK)
+        status = fold_batch(&attempt->fold, &postgres->scratch, attempt->batch,
+                            postgres->change_plans, inheritance.of, first, &postgres->encoder,
+                            fold_flags(attempt), attempt->error);
     if (status == ODS_OK && attempt->moves.noted && attempt->batch->reject_count > had_rejects)
         status = error_set(attempt->error, ODS_REJECT, "what was set aside may have been noted");
     return status == ODS_OK ? deliver_rejects(attempt) : status;
@@ -389,7 +464,9 @@ static enum ods_status attempt_until_done(struct attempt *attempt, bool *waits, 
     attempt->result->folded = attempt->fold.folded;
     attempt->result->missing += attempt->fold.missing;
     attempt->result->skipped = attempt->fold.skipped - attempt->result->outdated;
-    return batch_advance(batch) ? ODS_RETRY : ODS_OK;
+    bool left = batch_advance(batch);
+    attempt->goes_on = left && attempt->key_changes && !*waits;
+    return left ? ODS_RETRY : ODS_OK;
 }
 
 static enum ods_status attempt_all(struct attempt *attempt)
@@ -456,12 +533,16 @@ enum ods_status apply_batch(struct postgres *postgres, struct batch *batch,
         status = settle_unknown(&attempt, &done);
     if (status != ODS_OK || done)
         return status;
-    batch_release_holds(batch);
-    statements_begin(&postgres->conn.statements, postgres->conn.generation);
-    status = attempt_all(&attempt);
+    do {
+        batch_release_holds(batch);
+        attempt.key_changes = attempt.goes_on = false;
+        attempt.moves = (struct moves){0};
+        statements_begin(&postgres->conn.statements, postgres->conn.generation);
+        status = attempt_all(&attempt);
+        moves_release(&attempt);
+    } while (attempt.goes_on);
     result->statements = postgres->conn.pg ? postgres->conn.statements.known : 0;
     weigh(&attempt, status);
-    moves_release(&attempt);
     if (status == ODS_RETRY && strcmp(attempt.error->sqlstate, "55P03") == 0)
         offsets_end_stalled(&postgres->conn);
     return status;

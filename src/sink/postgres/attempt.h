@@ -42,6 +42,8 @@ struct attempt {
     bool unencodable; /* a row can't be encoded: fold again, and look at each change */
     bool refold;      /* a row that stood for several changes was refused: fold without it */
     bool awaited;     /* rows were sent whose answer decides what else must be */
+    bool key_changes; /* a part of the batch waits until what stands before it is applied */
+    bool goes_on;     /* and now it is */
     bool held;        /* a part of the batch is to wait for another transaction */
     bool doubted;     /* an outage came so often that a row may be at fault: see apply.c */
     bool blamed;      /* and one was */

@@ -17,13 +17,17 @@ static const char columns_sql[] =
     "       c.relkind in ('r', 'p') and not c.relhasrules and not c.relrowsecurity, "
     "       e.oid, pg_catalog.format_type(e.oid, -1), c.relkind, "
     "       pg_catalog.scale(1::pg_catalog.money::pg_catalog.numeric), "
-    "       pg_catalog.pg_get_expr(v.adbin, v.adrelid), c.relhassubclass or c.relkind = 'f' "
+    "       pg_catalog.pg_get_expr(v.adbin, v.adrelid), "
+    "       case when l.collname <> 'default' then pg_catalog.format('%s.%I', "
+    "         l.collnamespace::pg_catalog.regnamespace, l.collname) end, "
+    "       not coalesce(l.collisdeterministic, true), c.relhassubclass or c.relkind = 'f' "
     "from pg_catalog.pg_class c "
     "join pg_catalog.pg_namespace n on n.oid = c.relnamespace "
     "join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped "
     "join pg_catalog.pg_type d on d.oid = a.atttypid "
     "join pg_catalog.pg_type t on t.oid = case when d.typtype = 'd' then d.typbasetype else d.oid "
     "end "
+    "left join pg_catalog.pg_collation l on l.oid = a.attcollation "
     "left join pg_catalog.pg_attrdef v on v.adrelid = c.oid and v.adnum = a.attnum "
     "  and a.attgenerated = '' "
     "left join pg_catalog.pg_type e on e.oid = t.typelem and t.typcategory = 'A' "
@@ -31,11 +35,15 @@ static const char columns_sql[] =
     "order by a.attnum";
 
 static const char uniques_sql[] =
-    "select i.indexrelid, a.attname "
+    "select i.indexrelid, a.attname, i.indisprimary, "
+    "       (select pg_catalog.quote_ident(k.conname) from pg_catalog.pg_constraint k "
+    "        where k.conindid = i.indexrelid and k.contype in ('p', 'u') limit 1), "
+    "       pg_catalog.format('%I.%I', n.nspname, x.relname) "
     "from pg_catalog.pg_class c "
     "join pg_catalog.pg_namespace n on n.oid = c.relnamespace "
     "join pg_catalog.pg_index i on i.indrelid = c.oid and i.indisunique and i.indisvalid "
     "  and i.indimmediate and i.indpred is null and i.indexprs is null "
+    "join pg_catalog.pg_class x on x.oid = i.indexrelid "
     "cross join lateral unnest(i.indkey[0:i.indnkeyatts - 1]) with ordinality as k (attnum, place) "
     "join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attnum = k.attnum "
     "where n.nspname = $1 and c.relname = $2 "
@@ -54,6 +62,7 @@ static const struct {
 };
 
 #define OID_BIT        1560
+#define OID_BPCHAR     1042
 #define OID_TEXT       25
 #define OID_TEXT_ARRAY 1009
 
@@ -87,11 +96,16 @@ static void table_free(struct pg_table *table)
         free(table->columns[i].cast);
         free(table->columns[i].declared);
         free(table->columns[i].default_text);
+        free(table->columns[i].collation);
         if (table->columns[i].item)
             free(table->columns[i].item->cast);
         free(table->columns[i].item);
     }
     free(table->columns);
+    for (size_t i = 0; i < table->unique_count; i++) {
+        free(table->uniques[i].constraint);
+        free(table->uniques[i].index);
+    }
     free(table->uniques);
     free(table->schema);
     free(table->name);
@@ -145,6 +159,32 @@ static enum encoding encoding_of(Oid type)
     return ENCODE_CAST;
 }
 
+/* Text has one spelling unless its collation calls others equal; so has an enum's label. */
+static enum spelling spelling_of(const struct pg_column *column, bool folds, char kind)
+{
+    switch (column->encoding) {
+    case ENCODE_NUMERIC:
+        return SPELLING_ZEROS;
+    case ENCODE_FLOAT4:
+    case ENCODE_FLOAT8:
+        return SPELLING_SIGN;
+    case ENCODE_TEXT:
+        return folds ? SPELLING_ASK : column->type == OID_BPCHAR ? SPELLING_BLANKS : SPELLING_ONE;
+    case ENCODE_CAST:
+        return kind == 'e' ? SPELLING_ONE : SPELLING_ASK;
+    case ENCODE_JSONB:
+        return SPELLING_ASK;
+    default:
+        return SPELLING_ONE;
+    }
+}
+
+bool catalog_respells(const struct pg_column *column)
+{
+    return column->spelling == SPELLING_ASK || column->spelling == SPELLING_SIGN ||
+           (column->spelling == SPELLING_ZEROS && column->modifier < 0);
+}
+
 /* Without its modifier "bit" would mean bit(1) and cut the value quietly. */
 static bool widen_cast(struct pg_column *column, Oid bits, const char *cast)
 {
@@ -192,6 +232,10 @@ static bool fill_column(struct pg_column *column, const PGresult *rows, int row)
     column->generated = PQgetvalue(rows, row, 6)[0] != '\0';
     column->money_digits = (int32_t) strtol(PQgetvalue(rows, row, 17), NULL, 10);
     column->encoding = encoding_of(column->type);
+    column->spelling =
+        spelling_of(column, is_true(rows, row, 20), PQgetvalue(rows, row, 9)[0]);
+    if (!PQgetisnull(rows, row, 19) && !(column->collation = strdup(PQgetvalue(rows, row, 19))))
+        return false;
     if (column->encoding == ENCODE_CAST || column->encoding == ENCODE_TEXT) {
         column->element_type = OID_TEXT;
         column->array_type = OID_TEXT_ARRAY;
@@ -200,6 +244,14 @@ static bool fill_column(struct pg_column *column, const PGresult *rows, int row)
         column->array_type = (Oid) strtoul(PQgetvalue(rows, row, 7), NULL, 10);
     }
     return widen_cast(column, column->type, "pg_catalog.varbit") && fill_item(column, rows, row);
+}
+
+static bool begin_unique(struct pg_unique *unique, const PGresult *rows, int row)
+{
+    unique->primary = is_true(rows, row, 2);
+    if (!PQgetisnull(rows, row, 3) && !(unique->constraint = strdup(PQgetvalue(rows, row, 3))))
+        return false;
+    return (unique->index = strdup(PQgetvalue(rows, row, 4)));
 }
 
 static enum ods_status read_uniques(struct conn *conn, struct pg_table *table,
@@ -217,8 +269,11 @@ static enum ods_status read_uniques(struct conn *conn, struct pg_table *table,
     }
     const char *index = "";
     for (int row = 0; row < count; row++) {
-        if (strcmp(index, PQgetvalue(rows, row, 0)) != 0)
-            table->unique_count++;
+        bool next = strcmp(index, PQgetvalue(rows, row, 0)) != 0;
+        if (next && !begin_unique(&table->uniques[table->unique_count++], rows, row)) {
+            status = error_out_of_memory(error);
+            break;
+        }
         index = PQgetvalue(rows, row, 0);
         struct pg_unique *unique = &table->uniques[table->unique_count - 1];
         int column = catalog_column(table, PQgetvalue(rows, row, 1));
@@ -226,7 +281,7 @@ static enum ods_status read_uniques(struct conn *conn, struct pg_table *table,
             unique->columns[unique->count++] = (uint16_t) column;
     }
     PQclear(rows);
-    return ODS_OK;
+    return status;
 }
 
 static enum ods_status read_table(struct conn *conn, const char *schema, const char *name,
@@ -263,7 +318,7 @@ static enum ods_status read_table(struct conn *conn, const char *schema, const c
     table->copyable = is_true(rows, 0, 13);
     table->made_by_us = begins(table->comment, COMMENT_TABLE);
     table->is_view = PQgetvalue(rows, 0, 16)[0] == 'v';
-    table->has_parts = is_true(rows, 0, 19);
+    table->has_parts = is_true(rows, 0, 21);
     status = read_uniques(conn, table, names, error);
     if (status == ODS_OK) {
         *found = table;
@@ -333,6 +388,11 @@ int catalog_column(const struct pg_table *table, const char *name)
         if (strcmp(table->columns[i].name, name) == 0)
             return (int) i;
     return -1;
+}
+
+const struct pg_unique *catalog_key(const struct pg_table *table)
+{
+    return table->unique_count ? &table->uniques[0] : NULL;
 }
 
 bool catalog_is_unique(const struct pg_table *table, const uint32_t *columns, size_t count)

@@ -35,6 +35,15 @@ enum encoding {
     ENCODE_JSONB,
 };
 
+/* Which spellings of a key's value the column calls one key. */
+enum spelling {
+    SPELLING_ONE,    /* equal values have equal bytes */
+    SPELLING_ZEROS,  /* numeric: 1.0 is 1.00 */
+    SPELLING_SIGN,   /* float: -0 is 0 */
+    SPELLING_BLANKS, /* char(n): padding says nothing */
+    SPELLING_ASK,    /* only the target knows: citext, a collation without case, inet … */
+};
+
 struct pg_column {
     char *name;
     char *quoted;
@@ -45,6 +54,8 @@ struct pg_column {
     Oid array_type;
     int32_t modifier; /* -1: none */
     enum encoding encoding;
+    enum spelling spelling;
+    char *collation;        /* quoted; NULL: the type has none, or the database's own */
     int32_t money_digits;   /* after the point, by the server's lc_monetary */
     struct pg_column *item; /* an array's elements, for their type; NULL: no array */
     bool ours;              /* the sink made it from a column of the source */
@@ -57,6 +68,9 @@ struct pg_column {
 };
 
 struct pg_unique { /* a unique index usable by ON CONFLICT */
+    bool primary;
+    char *constraint; /* quoted; NULL: it is an index alone, */
+    char *index;      /* with its schema */
     uint16_t count;
     uint16_t columns[32]; /* indexes into pg_table.columns */
 };
@@ -87,6 +101,10 @@ struct pg_table {
                       no row security */
     struct statement *statements; /* compiled for this table, owned by upsert.c */
     struct guess_record guesses[GUESS_COUNT];
+    struct {
+        unsigned pass; /* of find_plans() in apply.c, 0: none */
+        uint32_t count, columns[32];
+    } key_seen;      /* by which the batch's changes so far know a row */
     unsigned reread; /* plans.h's epoch in which it was last read again, 0: never */
     struct pg_table *next;
 };
@@ -127,7 +145,14 @@ enum ods_status catalog_reload(struct catalog *catalog, struct conn *conn, const
 enum ods_status catalog_read_extras(struct catalog *catalog, struct conn *conn,
                                     struct error *error);
 
+/* Do equal keys differ in what the column shows? Then a statement that meets a row by its key
+ * writes the key too, so that the last spelling stands. */
+bool catalog_respells(const struct pg_column *column);
+
 int catalog_column(const struct pg_table *table, const char *name); /* -1: no such column */
+
+/* What tells rows apart: the primary key, else another unique index; NULL: nothing does. */
+const struct pg_unique *catalog_key(const struct pg_table *table);
 
 /* Is there a unique index on exactly these columns (in any order)? */
 bool catalog_is_unique(const struct pg_table *table, const uint32_t *columns, size_t count);

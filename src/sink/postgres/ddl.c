@@ -257,9 +257,10 @@ static enum ods_status put_column(struct buffer *sql, struct ddl *ddl,
     if (text)
         buffer_printf(sql, " default %s", text);
     /* A column of a record without schema says nothing about NULL. */
-    bool required = column->source && column->source->column.type != SEM_UNKNOWN &&
-                    !column->source->column.optional;
-    if (column->key || (required && (created || text))) /* rows that are there have the default */
+    bool required = !ddl->table->shared && column->source &&
+                    column->source->column.type != SEM_UNKNOWN && !column->source->column.optional;
+    required &= created || text; /* rows that are there have the default */
+    if (required || (column->key && created))
         buffer_puts(sql, " not null");
     free(text);
     return ODS_OK;
@@ -457,6 +458,9 @@ static enum ods_status put_change(struct buffer *sql, struct ddl *ddl,
         return put_column(sql, ddl, &change->column, false, error);
     case DDL_RETYPE:
         put_retype(sql, ddl, change);
+        break;
+    case DDL_REKEY:
+        buffer_puts(sql, change->text);
         break;
     case DDL_RELAX:
         buffer_printf(sql, "alter column %s drop not null", change->there->quoted);

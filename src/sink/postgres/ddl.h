@@ -29,9 +29,11 @@ struct ddl_table {
     const struct shape *shape;
     const char *connector; /* "mysql", "postgresql", …; "" unknown */
     const bool *extras;    /* of the catalog: types that the target has */
+    bool shared;           /* by sources that need not have the same columns */
 };
 
 enum ddl_kind {
+    DDL_REKEY,  /* another primary key: `text` says how */
     DDL_KEEP,   /* rename a column to `kept`, so that another can have its name */
     DDL_ADD,    /* a new column */
     DDL_RETYPE, /* give a column the type `type` */
@@ -43,6 +45,7 @@ struct ddl_change {
     struct ddl_column column;
     const struct pg_column *there; /* RETYPE, RELAX, KEEP: as it is now */
     const char *kept;
+    const char *text;
     char type[DDL_TYPE_BYTES];
 };
 

@@ -20,6 +20,8 @@
 
 #include "sink/postgres/ddl.h"
 #include "sink/postgres/names.h"
+#include "sink/postgres/origin.h"
+#include "sink/postgres/rekey.h"
 #include "sink/postgres/upsert.h"
 #include "sink/postgres/widen.h"
 
@@ -33,6 +35,7 @@ struct survey {
     struct ddl_table table;
     struct ddl_change *changes;
     size_t count;
+    struct buffer rekey; /* text of such a change */
     char **kept; /* names that the changes point to */
     size_t kept_count;
 };
@@ -53,6 +56,21 @@ static void notice(const struct plan_listener *listener, const char *format, ...
 
 /* --- what is needed ------------------------------------------------------------------------- */
 
+static bool has_row(const struct survey *survey)
+{
+    return survey->change && survey->change->after;
+}
+
+/* A column of the primary key that the table keeps can't be NULL, whatever the source says. */
+static bool is_in_primary(const struct survey *survey, uint32_t column)
+{
+    const struct pg_unique *key = catalog_key(survey->plan->table);
+    for (uint16_t k = 0; key && key->primary && !survey->rekey.length && k < key->count; k++)
+        if (key->columns[k] == column)
+            return true;
+    return false;
+}
+
 static struct ddl_change *add(struct survey *survey, enum ddl_kind kind, uint32_t column)
 {
     const struct plan *plan = survey->plan;
@@ -61,7 +79,7 @@ static struct ddl_change *add(struct survey *survey, enum ddl_kind kind, uint32_
         .kind = kind,
         .column = {.name = plan->names[column],
                    .source = &plan->sources[column],
-                   .sample = survey->change ? &survey->change->after[column] : NULL,
+                   .sample = has_row(survey) ? &survey->change->after[column] : NULL,
                    .key = plan_is_key(plan, column)}};
     return change;
 }
@@ -160,7 +178,8 @@ static enum ods_status survey_column(struct survey *survey, uint32_t column, str
         return ODS_OK;
     const struct pg_column *target = &plan->table->columns[there];
     if (plan->settings->evolve >= EVOLVE_WIDEN && target->ours && target->not_null &&
-        !plan_is_key(plan, column) && plan->sources[column].column.optional)
+        !plan_is_key(plan, column) && !is_in_primary(survey, (uint32_t) there) &&
+        plan->sources[column].column.optional)
         add(survey, DDL_RELAX, column)->there = target;
     return survey_type(survey, column, there, error);
 }
@@ -186,10 +205,26 @@ static void survey_gone(struct survey *survey)
     for (uint32_t i = 0; i < plan->table->column_count; i++) {
         const struct pg_column *column = &plan->table->columns[i];
         if (column->ours && column->not_null && !column->has_default &&
-            !has_source_column(plan, column->name))
+            !is_in_primary(survey, i) && !has_source_column(plan, column->name))
             survey->changes[survey->count++] = (struct ddl_change){
                 .kind = DDL_RELAX, .column = {.name = column->name}, .there = column};
     }
+}
+
+/* First in the list: a column that leaves the key may be NULL from then on. */
+static enum ods_status survey_key(struct survey *survey, struct error *error)
+{
+    bool due = false;
+    buffer_reset(&survey->rekey);
+    if (!survey->change || survey->plan->key_stays)
+        return ODS_OK;
+    enum ods_status status = rekey_is_due(survey->plan, survey->plans->conn, &due, error);
+    if (status != ODS_OK || !due)
+        return status;
+    rekey_put(&survey->rekey, survey->plan);
+    survey->changes[survey->count++] =
+        (struct ddl_change){.kind = DDL_REKEY, .text = buffer_text(&survey->rekey)};
+    return survey->rekey.failed ? error_out_of_memory(error) : ODS_OK;
 }
 
 static void forget(struct survey *survey)
@@ -204,6 +239,7 @@ static void survey_done(struct survey *survey)
     forget(survey);
     free(survey->changes);
     free(survey->kept);
+    buffer_done(&survey->rekey);
     survey->changes = NULL;
     survey->kept = NULL;
 }
@@ -213,10 +249,12 @@ static enum ods_status look(struct survey *survey, struct error *error)
     struct plan *plan = survey->plan;
     const struct shape *shape = plan->shape;
     survey_done(survey);
-    size_t most = shape->column_count * 3u + 2 + (plan->table ? plan->table->column_count : 0);
+    size_t most = shape->column_count * 3u + 3 + (plan->table ? plan->table->column_count : 0);
     survey->changes = calloc(most, sizeof *survey->changes);
     survey->kept = calloc(shape->column_count + 1u, sizeof *survey->kept);
     enum ods_status status = survey->changes && survey->kept ? ODS_OK : error_out_of_memory(error);
+    if (status == ODS_OK)
+        status = survey_key(survey, error);
     for (uint32_t i = 0; status == ODS_OK && i < shape->column_count; i++) {
         plan->sources[i].refusal = NULL;
         if (plan->names[i])
@@ -226,6 +264,8 @@ static enum ods_status look(struct survey *survey, struct error *error)
         survey_own(survey);
         survey_gone(survey);
     }
+    if (survey->change && !has_row(survey)) /* a delete needs no more than its key */
+        survey->count = survey->rekey.length ? 1 : 0;
     return status;
 }
 
@@ -290,6 +330,21 @@ static bool is_held(const struct survey *survey, const struct error *error)
                        strcmp(error->sqlstate, "42501") == 0);  /* not the table's owner */
 }
 
+static bool has_rekey(const struct survey *survey)
+{
+    return survey->count && survey->changes[0].kind == DDL_REKEY;
+}
+
+/* Rows that are there share a key, or lack one, or another table refers to the old one: the table
+ * keeps it, and the changes are refused with that reason. */
+static enum ods_status keep_key(struct survey *survey, struct error *error)
+{
+    struct plan *plan = survey->plan;
+    plan->key_stays = rekey_why_not(plan, survey->plans->conn, error);
+    error_init(error);
+    return plan->key_stays ? ODS_OK : error_out_of_memory(error);
+}
+
 static bool may_change(const struct plan *plan)
 {
     return !plan->table || (plan->table->made_by_us && plan->settings->evolve != EVOLVE_NONE);
@@ -301,7 +356,10 @@ static enum ods_status make(struct survey *survey, struct ddl *ddl,
                             struct error *error)
 {
     struct plan *plan = survey->plan;
+    bool there = plan->table;
     enum ods_status status = plan_reload(survey->plans, plan, changed, error);
+    if (status == ODS_OK && plan->table && !there) /* another lane was first, maybe for another */
+        status = origin_claim(plan, survey->plans->conn, error);
     if (status == ODS_OK)
         status = look(survey, error);
     if (status != ODS_OK || !survey->count || !may_change(plan)) {
@@ -311,7 +369,9 @@ static enum ods_status make(struct survey *survey, struct ddl *ddl,
     bool create = !plan->table;
     if (create)
         status = ddl_create(ddl, survey->changes, survey->count, error);
-    else
+    if (create && status == ODS_OK)
+        origin_put_first(&ddl->script, plan, survey->plans->conn);
+    if (!create)
         status = ddl_alter(ddl, survey->changes, survey->count, error);
     if (status != ODS_OK) {
         ddl_abort(ddl);
@@ -320,6 +380,8 @@ static enum ods_status make(struct survey *survey, struct ddl *ddl,
     status = ddl_commit(ddl, error);
     if (status == ODS_OK)
         tell(survey, ddl, create, listener);
+    else if (has_rekey(survey) && (status == ODS_REJECT || strncmp(error->sqlstate, "23", 2) == 0))
+        return keep_key(survey, error);
     else if (is_held(survey, error)) {
         notice(listener, "%s; the column keeps its type, and values that it can't hold are refused",
                error->text);
@@ -329,12 +391,21 @@ static enum ods_status make(struct survey *survey, struct ddl *ddl,
     return status;
 }
 
-static enum ods_status change_table(struct survey *survey, const struct plan_listener *listener,
+static enum ods_status change_table(struct survey *survey, struct plan_listener *listener,
                                     bool *changed, struct error *error)
 {
     struct plan *plan = survey->plan;
     const struct record *cause = &listener->batch->records[survey->change->record];
     struct ddl ddl;
+    listener->later = has_rekey(survey) && *changed && listener->count;
+    if (listener->later)
+        return error_set(error, ODS_REJECT, "other plans have to be found again first");
+    if (has_rekey(survey) && plan_comes_first(listener, plan->table)) {
+        listener->waits = true;
+        return error_set(error, ODS_REJECT,
+                         "table %s.%s: its key changes; what comes before is applied first",
+                         plan->schema, plan->name);
+    }
     if (!plan->table && !plan->settings->create_tables)
         return error_set(error, ODS_FATAL,
                          "the target has no table %s.%s: make it, or set create_tables: true, or "
@@ -366,8 +437,7 @@ static enum ods_status look_again(struct survey *survey, bool *changed, struct e
 }
 
 enum ods_status evolve_table(struct plans *plans, struct plan *plan, const struct change *change,
-                             const struct plan_listener *listener, bool *changed,
-                             struct error *error)
+                             struct plan_listener *listener, bool *changed, struct error *error)
 {
     struct survey survey = {.plans = plans,
                             .plan = plan,
@@ -378,7 +448,9 @@ enum ods_status evolve_table(struct plans *plans, struct plan *plan, const struc
                                       .connector = plan->shape->connector[0]
                                                        ? plan->shape->connector
                                                        : plans->config->pipeline->source.connector,
-                                      .extras = plans->catalog->extras}};
+                                      .extras = plans->catalog->extras,
+                                      .shared = plan->settings->pattern &&
+                                                !name_is_derived(plan->settings)}};
     enum ods_status status = catalog_read_extras(plans->catalog, plans->conn, error);
     if (status == ODS_OK)
         status = look(&survey, error);

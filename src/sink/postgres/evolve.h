@@ -9,8 +9,7 @@
  * ODS_REJECT: PostgreSQL can't have the table so.
  * *changed as for plan_find(). */
 enum ods_status evolve_table(struct plans *plans, struct plan *plan, const struct change *change,
-                             const struct plan_listener *listener, bool *changed,
-                             struct error *error);
+                             struct plan_listener *listener, bool *changed, struct error *error);
 
 /* Read plan->table again. Other plans that point to it are forgotten. */
 enum ods_status plan_reload(struct plans *plans, struct plan *plan, bool *changed,

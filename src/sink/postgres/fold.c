@@ -5,6 +5,7 @@
 
 #include "core/hash.h"
 #include "sink/postgres/guess.h"
+#include "sink/postgres/spelling.h"
 
 #define WORK_BUCKETS 256u
 
@@ -15,9 +16,10 @@ struct folding {
     struct batch *batch;
     const struct plan *const *plans;
     struct inherited *const *inherited;
+    const uint32_t *first; /* of spelling_ask() */
     struct encoder *encoder;
     unsigned flags;
-    struct buffer key;
+    struct buffer key, reduced;
     struct row **buckets;
     size_t mask;
     struct table_work *works[WORK_BUCKETS];
@@ -116,26 +118,50 @@ enum ods_status fold_key(struct encoder *encoder, struct buffer *out, const stru
     return out->failed ? error_out_of_memory(why) : ODS_OK;
 }
 
-static struct row *find_row(struct folding *folding, const struct plan *plan, uint64_t hash)
+/* What equal keys have in common, of the key that is encoded. */
+static const struct buffer *identity_of(struct folding *folding, const struct plan *plan,
+                                        uint32_t index)
+{
+    if (!plan->spelt)
+        return &folding->key;
+    if (plan->asks && folding->first) {
+        buffer_reset(&folding->reduced);
+        buffer_add(&folding->reduced, &folding->first[index], sizeof *folding->first);
+    } else {
+        spelling_reduce(plan, &folding->key, &folding->reduced);
+    }
+    return &folding->reduced;
+}
+
+static struct row *find_row(struct folding *folding, const struct plan *plan,
+                            const struct buffer *identity, uint64_t hash)
 {
     for (struct row *row = folding->buckets[hash & folding->mask]; row; row = row->next)
         if (row->hash == hash && row->plan->table == plan->table &&
-            row->key_bytes == folding->key.length &&
-            memcmp(row->key, folding->key.bytes, row->key_bytes) == 0)
+            row->identity_bytes == identity->length &&
+            memcmp(row->identity, identity->bytes, row->identity_bytes) == 0 &&
+            plan_same_key(row->plan, plan))
             return row;
     return NULL;
 }
 
-static struct row *new_row(struct folding *folding, const struct plan *plan, uint64_t hash)
+static const char *keep_bytes(struct folding *folding, const struct buffer *bytes)
+{
+    char *kept = arena_alloc(folding->arena, bytes->length);
+    return kept ? memcpy(kept, bytes->bytes, bytes->length) : NULL;
+}
+
+static struct row *new_row(struct folding *folding, const struct plan *plan,
+                           const struct buffer *identity, uint64_t hash)
 {
     struct row *row = arena_alloc(folding->arena, sizeof *row);
-    char *key = arena_alloc(folding->arena, folding->key.length);
-    if (!row || !key)
+    const char *kept = keep_bytes(folding, identity);
+    if (!row || !kept)
         return NULL;
-    memcpy(key, folding->key.bytes, folding->key.length);
     *row = (struct row){.plan = plan,
-                        .key = key,
-                        .key_bytes = (uint32_t) folding->key.length,
+                        .key = kept,
+                        .identity = kept,
+                        .identity_bytes = (uint32_t) identity->length,
                         .hash = hash,
                         .next = folding->buckets[hash & folding->mask]};
     folding->buckets[hash & folding->mask] = row;
@@ -153,16 +179,21 @@ static enum ods_status add_keyed(struct folding *folding, struct table_work *wor
         return reject(folding, index, &why);
     if (status != ODS_OK)
         return error_set(folding->error, status, "%s", why.text);
+    const struct buffer *identity = identity_of(folding, plan, index);
+    if (identity->failed)
+        return error_out_of_memory(folding->error);
     uint64_t hash =
-        hash_bytes(folding->key.bytes, folding->key.length, (uint64_t) (uintptr_t) plan->table);
-    struct row *row = find_row(folding, plan, hash);
+        hash_bytes(identity->bytes, identity->length, (uint64_t) (uintptr_t) plan->table);
+    struct row *row = find_row(folding, plan, identity, hash);
     folding->previous[index] = row ? row->last : UINT32_MAX;
     if (!row) {
-        row = new_row(folding, plan, hash);
+        row = new_row(folding, plan, identity, hash);
         if (!row ||
             !add_pointer(folding->arena, &work->rows, &work->row_count, &work->row_capacity, row))
             return error_out_of_memory(folding->error);
     }
+    if (plan->spelt && !(row->key = keep_bytes(folding, &folding->key)))
+        return error_out_of_memory(folding->error);
     row->plan = plan;
     row->last = index;
     row->chain++;
@@ -513,13 +544,15 @@ static enum ods_status fold_change(struct folding *folding, uint32_t index)
 
 enum ods_status fold_batch(struct fold *fold, struct arena *arena, struct batch *batch,
                            const struct plan *const *plans, struct inherited *const *inherited,
-                           struct encoder *encoder, unsigned flags, struct error *error)
+                           const uint32_t *first, struct encoder *encoder, unsigned flags,
+                           struct error *error)
 {
     struct folding folding = {.fold = fold,
                               .arena = arena,
                               .batch = batch,
                               .plans = plans,
                               .inherited = inherited,
+                              .first = first,
                               .encoder = encoder,
                               .flags = flags,
                               .tail = &fold->tables,
@@ -541,6 +574,7 @@ enum ods_status fold_batch(struct fold *fold, struct arena *arena, struct batch 
     for (struct table_work *work = fold->tables; status == ODS_OK && work; work = work->next)
         status = settle(&folding, work);
     buffer_done(&folding.key);
+    buffer_done(&folding.reduced);
     if (status == ODS_OK && folding.parted)
         status = error_set(error, ODS_REJECT, "a record of several changes was set aside");
     return status;

@@ -26,8 +26,9 @@ struct row {
         *image;               /* the last change's own image where that is the whole row, or NULL */
     const struct cell *cells; /* by table column, when there is no image */
     const struct change *stamp; /* whose operation and time the row shows */
-    const char *key;
-    uint32_t key_bytes;
+    const char *key;      /* as the last change spells it */
+    const char *identity; /* equal for equal keys: the key itself, or see spelling.h */
+    uint32_t identity_bytes;
     uint64_t hash;
     bool returns;     /* it is deleted, and there again at the end */
     bool aside;       /* its change was set aside: not to be sent */
@@ -98,11 +99,12 @@ struct inherited {
 
 /* Change index -> plan, filled by the caller; NULL for changes to pass over. A change that can't be
  * folded (a NULL in its key) becomes a reject of the batch. `inherited` is by change, NULL when
- * there is nothing. `flags`: FOLD_… ODS_REJECT: a record of several changes was set aside, and the
- * batch is to be folded again without it. */
+ * there is nothing; `first` is spelling_ask()'s. `flags`: FOLD_… ODS_REJECT: a record of several
+ * changes was set aside, and the batch is to be folded again without it. */
 enum ods_status fold_batch(struct fold *fold, struct arena *arena, struct batch *batch,
                            const struct plan *const *plans, struct inherited *const *inherited,
-                           struct encoder *encoder, unsigned flags, struct error *error);
+                           const uint32_t *first, struct encoder *encoder, unsigned flags,
+                           struct error *error);
 
 /* The key of a change's row in the target's own binary form, into `out`: equal keys are equal
  * bytes, whatever the shape. ODS_REJECT: it has none, or one that the target can't hold. */

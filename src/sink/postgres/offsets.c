@@ -48,7 +48,10 @@ enum ods_status offsets_present(struct conn *conn, bool *present, struct error *
         "to_regclass(format('%I.schema_history', $1::text)) is not null and "
         "exists (select from "
         "pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace "
-        "where n.nspname = $1 and p.proname = 'advance' and p.pronargs = 5)";
+        "where n.nspname = $1 and p.proname = 'advance' and p.pronargs = 5) and "
+        "exists (select from "
+        "pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace "
+        "where n.nspname = $1 and p.proname = 'claim_table' and p.pronargs = 6)";
     const char *values[] = {conn->settings->schema};
     PGresult *result = NULL;
     enum ods_status status = conn_query(conn, sql, 1, values, &result, error);

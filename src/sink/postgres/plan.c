@@ -7,8 +7,13 @@
 #include "core/time.h"
 #include "sink/postgres/evolve.h"
 #include "sink/postgres/names.h"
+#include "sink/postgres/origin.h"
+#include "sink/postgres/rekey.h"
+#include "sink/postgres/upsert.h"
 
-#define ASK_AGAIN_US INT64_C(60000000)
+/* When a refused table is asked about again: one query; or the DDL that PostgreSQL has refused. */
+#define ASK_AGAIN_US INT64_C(5000000)
+#define TRY_AGAIN_US INT64_C(60000000)
 
 void plans_init(struct plans *plans, const struct sink_config *config, struct catalog *catalog,
                 struct conn *conn)
@@ -27,6 +32,7 @@ static void plan_free(struct plan *plan)
     free(plan->names);
     free(plan->refusals);
     free(plan->refusal);
+    free(plan->key_stays);
     free(plan->sources);
     free(plan->schema);
     free(plan->name);
@@ -120,26 +126,6 @@ static enum ods_status resolve_names(struct plans *plans, struct plan *plan, str
     return status == ODS_OK ? resolve_columns(plan, error) : status;
 }
 
-/* Which table of the source a table was made for: the comment says it. */
-static enum ods_status check_origin(const struct plan *plan, struct error *error)
-{
-    const struct pg_table *table = plan->table;
-    const char *origin = table ? strstr(table->comment, " table ") : NULL;
-    const char *end = origin ? strstr(origin, ", topic ") : NULL;
-    size_t length = strlen(plan->shape->table);
-    if (!end || !table->made_by_us || !name_is_derived(plan->settings))
-        return ODS_OK;
-    origin += strlen(" table ");
-    const char *name = end - length;
-    if (name >= origin && strncmp(name, plan->shape->table, length) == 0 &&
-        (name == origin || name[-1] == '.'))
-        return ODS_OK;
-    return error_set(error, ODS_FATAL,
-                     "tables %.*s and %s of the source would both be %s.%s: give one another name "
-                     "with target: in tables.yaml",
-                     (int) (end - origin), origin, plan->shape->table, plan->schema, plan->name);
-}
-
 static bool is_configured_key(const struct plan *plan, uint32_t column)
 {
     const struct strings *key = &plan->settings->key;
@@ -196,6 +182,21 @@ static enum ods_status lacks_key(const struct plan *plan, const char *column, st
                      plan->shape->table, known ? " carries" : "s carry", column);
 }
 
+/* The key's columns stand in the table's order, whatever the record's is. */
+static void add_key_column(struct plan *plan, uint32_t source, uint32_t target)
+{
+    enum spelling spelling = plan->table->columns[target].spelling;
+    uint32_t at = plan->key_count++;
+    for (; at && plan->key_target[at - 1] > target; at--) {
+        plan->key_source[at] = plan->key_source[at - 1];
+        plan->key_target[at] = plan->key_target[at - 1];
+    }
+    plan->key_source[at] = source;
+    plan->key_target[at] = target;
+    plan->spelt |= spelling != SPELLING_ONE;
+    plan->asks |= spelling == SPELLING_ASK;
+}
+
 static enum ods_status map_key(struct plan *plan, struct error *error)
 {
     const struct shape *shape = plan->shape;
@@ -205,19 +206,24 @@ static enum ods_status map_key(struct plan *plan, struct error *error)
         return error_set(error, ODS_FATAL, "table %s: a key of %zu columns; %d is the most",
                          shape->table, count, PLAN_MAX_KEY);
     plan->key_count = 0;
+    plan->spelt = plan->asks = false;
+    if (!shape->column_count) /* of a truncate, which names no row */
+        return ODS_OK;
     for (size_t i = 0; i < count; i++) {
         int source = configured->count ? shape_column_named(shape, configured->items[i])
                                        : (int) shape->key[i];
         if (source < 0)
             return lacks_key(plan, configured->items[i], error);
         int target = plan->target_of[source];
+        const char *name = plan->names[source];
+        if (target < 0 && name && catalog_column(plan->table, name) < 0)
+            return rekey_refuse(plan, plan->key_stays, error);
         if (target < 0)
             return error_set(error, ODS_FATAL,
                              "table %s: key column \"%s\" has no place in %s.%s: "
                              "do not exclude it",
                              shape->table, shape->columns[source].name, plan->schema, plan->name);
-        plan->key_source[plan->key_count] = (uint32_t) source;
-        plan->key_target[plan->key_count++] = (uint32_t) target;
+        add_key_column(plan, (uint32_t) source, (uint32_t) target);
     }
     if (plan->key_count && plan->table->is_view) /* its triggers answer for what is one row */
         return ODS_OK;
@@ -226,12 +232,7 @@ static enum ods_status map_key(struct plan *plan, struct error *error)
         return ODS_OK;
     if (!plan->key_count)
         return ODS_OK;
-    return error_set(error, ODS_FATAL,
-                     "table %s.%s has no primary key or unique index on exactly "
-                     "the key columns of its records (first: \"%s\", %u in all): make one, or name "
-                     "the table's own key with key: in tables.yaml",
-                     plan->schema, plan->name, plan->table->columns[plan->key_target[0]].name,
-                     plan->key_count);
+    return rekey_refuse(plan, plan->key_stays, error);
 }
 
 static void carry(struct plan *plan, int column)
@@ -297,29 +298,66 @@ static enum ods_status plan_refuse(struct plan *plan, struct error *error)
     if (!plan->refusal)
         return error_out_of_memory(error);
     *plan->refusal = *error;
+    bool tried = plan->key_stays || error->sqlstate[0];
     error_init(error);
-    plan->ask_again_us = time_monotonic_us() + ASK_AGAIN_US;
+    plan->ask_again_us = time_monotonic_us() + (tried ? TRY_AGAIN_US : ASK_AGAIN_US);
     plan->table = NULL;
     return ODS_OK;
 }
 
+bool plan_comes_first(const struct plan_listener *listener, const struct pg_table *table)
+{
+    for (uint32_t i = 0; i < listener->count; i++)
+        if (listener->plans[i] && listener->plans[i]->table == table &&
+            !listener->batch->changes[i].rejected)
+            return true;
+    return false;
+}
+
+/* The table may have been changed by its owner, for what it was refused for: once a batch. */
+static enum ods_status read_again(struct plans *plans, struct plan *plan, bool *changed,
+                                  struct error *error)
+{
+    if (!plan->table || plan->table->reread == plans->epoch)
+        return ODS_OK;
+    return plan_reload(plans, plan, changed, error);
+}
+
 static enum ods_status resolve(struct plans *plans, struct plan *plan, const struct change *change,
-                               const struct plan_listener *listener, bool *changed,
+                               struct plan_listener *listener, bool again, bool *changed,
                                struct error *error)
 {
     enum ods_status status = resolve_names(plans, plan, error);
     if (status == ODS_OK && !plan->skip)
         status = catalog_find(plans->catalog, plans->conn, plan->schema, plan->name, &plan->table,
                               error);
-    if (status == ODS_OK && !plan->skip)
-        status = check_origin(plan, error);
+    if (status == ODS_OK && !plan->skip && again)
+        status = read_again(plans, plan, changed, error);
+    bool there = status == ODS_OK && plan->table;
+    if (there)
+        status = origin_claim(plan, plans->conn, error);
+    bool acts = change->after || (plan->table && change->op == OP_DELETE && change->before);
     if (status == ODS_OK && !plan->skip && (plan->table || change->after))
-        status = evolve_table(plans, plan, change->after ? change : NULL, listener, changed, error);
-    return status == ODS_OK && plan->table ? map_columns(plan, error) : status;
+        status = evolve_table(plans, plan, acts ? change : NULL, listener, changed, error);
+    if (status == ODS_OK && plan->table && !there) /* made now, by us or by another lane */
+        status = origin_claim(plan, plans->conn, error);
+    if (status == ODS_OK && plan->table)
+        status = map_columns(plan, error);
+    if (status == ODS_OK && plan->table)
+        status = rekey_look(plan, plans->conn, error);
+    return status;
+}
+
+/* Said once, and not each time that the table is asked about again. */
+static void tell_refusal(const struct plan_listener *listener, const struct plan *plan,
+                         const char *said)
+{
+    if (listener->notice && strcmp(said, plan->refusal->text) != 0)
+        listener->notice(listener->context, plan->refusal->text);
 }
 
 enum ods_status plan_find(struct plans *plans, const struct change *change,
-                          const struct plan_listener *listener, struct plan **found, bool *changed,
+                          struct plan_listener *listener, struct plan **found, bool *changed,
                           struct error *error)
 {
     struct plan **slot = plan_slot(plans, change->shape->id);
@@ -327,7 +365,7 @@ enum ods_status plan_find(struct plans *plans, const struct change *change,
         return error_out_of_memory(error);
     bool good = *slot && ((*slot)->skip || (*slot)->complete);
     if (*slot && !good && !change->after)
-        good = (*slot)->table || (*slot)->epoch == plans->epoch;
+        good = (*slot)->table || (*slot)->refusal || (*slot)->epoch == plans->epoch;
     if (good && (*slot)->refusal)
         good = (*slot)->epoch == plans->epoch || time_monotonic_us() < (*slot)->ask_again_us;
     if (good) {
@@ -335,6 +373,10 @@ enum ods_status plan_find(struct plans *plans, const struct change *change,
         return ODS_OK;
     }
     *changed |= *slot != NULL; /* an earlier change of the batch may point to it */
+    char said[ERROR_TEXT_BYTES] = "";
+    bool again = *slot && (*slot)->refusal;
+    if (again)
+        memcpy(said, (*slot)->refusal->text, sizeof said);
     plan_free(*slot);
     *slot = NULL;
     struct plan *plan = calloc(1, sizeof *plan);
@@ -343,9 +385,12 @@ enum ods_status plan_find(struct plans *plans, const struct change *change,
     plan->shape = change->shape;
     plan->column_count = change->shape->column_count;
     plan->epoch = plans->epoch;
-    enum ods_status status = resolve(plans, plan, change, listener, changed, error);
-    if (status == ODS_REJECT)
+    enum ods_status status = resolve(plans, plan, change, listener, again, changed, error);
+    if (status == ODS_REJECT && !listener->waits && !listener->later) {
         status = plan_refuse(plan, error);
+        if (status == ODS_OK)
+            tell_refusal(listener, plan, said);
+    }
     if (status != ODS_OK) {
         plan_free(plan);
         return status;

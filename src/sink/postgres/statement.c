@@ -9,6 +9,14 @@ bool statement_has_key(const struct statement *statement, uint32_t column)
     return false;
 }
 
+/* Does a statement that meets a row by its key write this column into it? */
+static bool is_written(const struct statement *statement, uint32_t column)
+{
+    const struct pg_column *target = &statement->table->columns[column];
+    return !target->identity_always &&
+           (!statement_has_key(statement, column) || catalog_respells(target));
+}
+
 /* u.c3, or u.c3::type where the column's own input function is to read the text. */
 static void put_value(struct buffer *sql, const struct statement *statement, uint32_t column)
 {
@@ -110,7 +118,7 @@ static void put_upsert(struct buffer *sql, const struct statement *statement)
     bool any = false;
     for (int i = 0; i < statement->parameter_count; i++) {
         const struct pg_column *column = &statement->table->columns[statement->parameters[i]];
-        if (statement_has_key(statement, statement->parameters[i]) || column->identity_always)
+        if (!is_written(statement, statement->parameters[i]))
             continue;
         buffer_printf(sql, "%s%s = excluded.%s", any ? ", " : ") do update set ", column->quoted,
                       column->quoted);
@@ -126,8 +134,7 @@ static void put_update(struct buffer *sql, const struct statement *statement)
     buffer_printf(sql, "update %s as t set ", statement->table->quoted);
     for (int i = 0; i < statement->parameter_count; i++) {
         uint32_t column = statement->parameters[i];
-        if (statement_has_key(statement, column) ||
-            statement->table->columns[column].identity_always)
+        if (!is_written(statement, column))
             continue;
         buffer_printf(sql, "%s%s = ", any ? ", " : "", statement->table->columns[column].quoted);
         put_value(sql, statement, column);
@@ -180,6 +187,11 @@ static void put_soft_delete(struct buffer *sql, const struct statement *statemen
         buffer_printf(sql, ", %s = ", columns[statement->timestamp_column].quoted);
         put_value(sql, statement, (uint32_t) statement->timestamp_column);
     }
+    for (uint32_t k = 0; k < statement->key_count; k++)
+        if (is_written(statement, statement->key[k])) {
+            buffer_printf(sql, ", %s = ", columns[statement->key[k]].quoted);
+            put_value(sql, statement, statement->key[k]);
+        }
     buffer_puts(sql, " from ");
     put_source(sql, statement);
     buffer_puts(sql, " where ");
