@@ -100,9 +100,9 @@ struct sink_ops {
     /* All or nothing: rows and offsets in one transaction. Connects again by itself after an
      * outage. A change that can't be applied is marked rejected, gets a struct reject with stage
      * "apply", and the rest is applied. *result is zeroed by the caller before the first call for
-     * a batch and grows by what is committed, whatever the answer. ODS_RETRY: call again with the same batch and result, after
-     * a pause; batch->patience is less when the wait is for another row, and then the batch's ranges
-     * begin behind what was committed.
+     * a batch and grows by what is committed, whatever the answer. ODS_RETRY: call again with
+     * the same batch and result, after a pause; batch->patience is less when the wait is for another
+     * row, and then the batch's ranges begin behind what was committed.
      * ODS_FENCED: the stored offset is not the batch's `from`; nothing was written. */
     enum ods_status (*apply)(struct sink *sink, struct batch *batch,
                              const struct apply_hooks *hooks, struct apply_result *result,

@@ -224,8 +224,7 @@ static void put_off(struct lane *lane, struct partition *partition, int64_t offs
     uint64_t held_back;
     if (rare_due(&lane->putting_off, &held_back))
         log_event(LOG_WARN, LANE_FIELDS(lane), "topic %s partition %d waits at offset %lld: %s",
-                  partition->topic, (int) partition->number, (long long) offset,
-                  error->text);
+                  partition->topic, (int) partition->number, (long long) offset, error->text);
     lane_note_error(lane, error->text);
     atomic_fetch_add(&lane->metrics.put_off, 1);
     rebalance_pause(lane, partition);

@@ -140,11 +140,10 @@ static json_t *describe_lane(struct lane *lane)
     uint64_t rejected =
         atomic_load(&metrics->rejects_decode) + atomic_load(&metrics->rejects_apply);
     return json_pack(
-        "{s:o, s:o, s:o, s:I, s:s, s:b, s:b, s:b, s:b, s:I, s:I, s:I, s:o, s:o, s:o, s:o}", "pipeline",
-        text_of(status.pipeline), "group", text_of(status.group), "target",
-        text_of(status.target), "lane",
-        (json_int_t) status.index, "state", status.stuck ? "stuck" : lane_state_name(status.state),
-        "joined", status.joined, "kafka_reachable", !status.kafka_away, "target_reachable",
+        "{s:o, s:o, s:o, s:I, s:s, s:f, s:b, s:b, s:b, s:b, s:I, s:I, s:I, s:o, s:o, s:o, s:o}",
+        "pipeline", text_of(status.pipeline), "group", text_of(status.group), "target",
+        text_of(status.target), "lane", (json_int_t) status.index, "state", status.stuck ? "stuck" : lane_state_name(status.state),
+        "state_seconds", (double) status.state_us / 1e6, "joined", status.joined, "kafka_reachable", !status.kafka_away, "target_reachable",
         status.target_ready, "dead_letters_reachable", status.letters_ready, "records", (json_int_t) atomic_load(&metrics->records), "changes",
         (json_int_t) atomic_load(&metrics->changes), "rejected", (json_int_t) rejected,
         "last_change_at",

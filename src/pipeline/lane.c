@@ -14,9 +14,9 @@
 #include "core/utf8.h"
 #include "pipeline/lane_room.h"
 
-/* Without a sign of life for so long a thread is stuck. Waiting for an outage is a sign of life, and
- * so is waiting for a statement of the target, which may take hours: an alter that rewrites a table
- * must not be ended and begun again for ever. */
+/* Without a sign of life for so long a thread is stuck. Waiting for an outage is a sign of life, as
+ * is waiting for a statement of the target, which may take hours: an alter that rewrites a table must
+ * not be ended and begun again for ever. */
 #define CONSUMER_STUCK_US INT64_C(60000000)
 #define WRITER_STUCK_US   INT64_C(600000000)
 
@@ -113,7 +113,8 @@ static enum ods_status open_plugins(struct lane *lane, int *exit_code, struct er
         status = deadletter_kafka_open(&lane->deadletter, lane->settings, &origin, error);
     if (status != ODS_OK)
         return status;
-    const struct kafka_events events = {rebalance_assigned, rebalance_revoked, rebalance_committed, lane};
+    const struct kafka_events events = {rebalance_assigned, rebalance_revoked, rebalance_committed,
+                                        lane};
     return kafka_open(&lane->source, lane->settings, pipeline, lane->index, lane->wake_fd, &events,
                       error);
 }
@@ -171,6 +172,7 @@ static struct lane *lane_new(void)
     atomic_store(&lane->writer_state, LANE_IDLE);
     atomic_store(&lane->consumer_beat_us, time_monotonic_us());
     atomic_store(&lane->writer_beat_us, time_monotonic_us());
+    atomic_store(&lane->writer_since_us, time_monotonic_us());
     return lane;
 }
 
@@ -295,6 +297,7 @@ void lane_status(struct lane *lane, struct lane_status *status)
         .target_ready = atomic_load(&lane->target_ready),
         .letters_ready = atomic_load(&lane->letters_ready),
         .stuck = is_stuck(lane),
+        .state_us = time_monotonic_us() - atomic_load(&lane->writer_since_us),
     };
     if (atomic_load(&lane->ended) || atomic_load(&lane->failed))
         status->state = LANE_STOPPED;

@@ -65,7 +65,8 @@ struct lane_status {
     size_t index;
     enum lane_state state;
     bool joined, without_topics, kafka_away, target_ready, letters_ready, stuck;
-    int exit_code; /* of its failure, 0: none */
+    int64_t state_us; /* for how long the writer is at what it does */
+    int exit_code;    /* of its failure, 0: none */
     char last_error[ERROR_TEXT_BYTES];
 };
 void lane_status(struct lane *lane, struct lane_status *status);

@@ -70,6 +70,7 @@ struct lane {
     atomic_bool stop, abandon, failed, ended, target_ready, letters_ready;
     atomic_int writer_state; /* enum lane_state: IDLE, APPLYING, WAITING, STOPPED */
     atomic_int_fast64_t consumer_beat_us, writer_beat_us;
+    atomic_int_fast64_t writer_since_us; /* in this state */
     struct metrics metrics;
 
     pthread_mutex_t mutex; /* guards what follows */

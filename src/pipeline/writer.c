@@ -29,8 +29,10 @@ static bool given_up(struct lane *lane, const struct slot *slot)
 
 static void set_state(struct lane *lane, enum lane_state state)
 {
-    atomic_store(&lane->writer_state, state);
-    atomic_store(&lane->writer_beat_us, time_monotonic_us());
+    int64_t now_us = time_monotonic_us();
+    if (atomic_exchange(&lane->writer_state, state) != (int) state)
+        atomic_store(&lane->writer_since_us, now_us);
+    atomic_store(&lane->writer_beat_us, now_us);
 }
 
 /* What was to interrupt an earlier batch is not for this one. Who gives a batch up says so before he

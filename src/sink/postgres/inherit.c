@@ -338,8 +338,8 @@ static enum ods_status inherit(struct search *search, uint32_t index, const stru
     return status == ODS_OK ? keep(search, index, cells, missing, count) : status;
 }
 
-/* PostgreSQL can't read the old key, or a value on the way: the change goes to the dead letters, since
- * nobody can tell which values it takes along. */
+/* PostgreSQL can't read the old key: the change goes to the dead letters, since nobody can tell which
+ * values it takes along. */
 static enum ods_status refuse(struct search *search, uint32_t index)
 {
     const struct error why = *search->error;

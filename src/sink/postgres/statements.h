@@ -1,9 +1,9 @@
-/* The statements that a lane's session keeps prepared: a bounded number, the least recently used one
- * makes room. Owned and entered by the writer thread.
+/* The statements that a lane's session keeps prepared: a bounded number, of which the least recently
+ * used one makes room. Owned and entered by the writer thread.
  *
- * A table has one for each kind of change and set of columns, and the sets may be many: with fifteen
+ * A table has one for each kind of change and set of columns, and the sets may be many: with 15
  * values in TOAST that an update carries or not, 2^15. What finds no room is sent without a name,
- * for the server to forget, and one that this batch has not used goes to make room for the next
+ * for the server to forget, and one that this batch has not used goes, to make room for the next
  * batch. Names are deallocated ahead of the next transaction, in its round trip: an error there (a
  * pooler knows them by others) ends nothing.
  */
