@@ -21,6 +21,9 @@ struct decoder_config {
     struct source_schema *schema; /* the followed schema topic, outlives the decoder; NULL: where
                                      the settings name a topic, what passes of it is learned */
     bool want_before;             /* decode the before image also where no sink needs it */
+    /* Something that somebody should know once: a sentence. NULL: nobody asks. */
+    void (*notice)(void *context, const char *text);
+    void *context;
 };
 
 struct decoder_ops {

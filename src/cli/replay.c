@@ -322,7 +322,8 @@ static enum ods_status open_route(struct route *route, const struct replay *repl
     const struct target_settings *target = settings_target(route->settings, pipeline->target);
     const struct decoder_ops *decoder = decoder_find(pipeline->format);
     const struct sink_ops *sink = target ? sink_find(target->type) : NULL;
-    const struct decoder_config decoder_config = {.pipeline = pipeline};
+    const struct decoder_config decoder_config = {
+        .pipeline = pipeline, .notice = notice, .context = route};
     const struct sink_config sink_config = {target, pipeline, pipeline->group_id};
     assignment_init(&route->assignment);
     route->wait_ms = replay->wait_ms;

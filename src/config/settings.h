@@ -132,6 +132,12 @@ enum on_error { ON_ERROR_DEAD_LETTER, ON_ERROR_STOP };
 enum time_unit { UNIT_AUTO, UNIT_DAYS, UNIT_MS, UNIT_US, UNIT_NS };
 enum decimal_mode { DECIMAL_AUTO, DECIMAL_PRECISE, DECIMAL_STRING, DECIMAL_DOUBLE };
 
+/* What ExtractNewRecordState adds to flattened rows, as its own settings say it. */
+struct metadata_settings {
+    const char *add_fields, *add_fields_prefix;
+    const char *add_headers, *add_headers_prefix;
+};
+
 /* What a schemaless record can't say of itself. */
 struct source_settings {
     const char
@@ -141,6 +147,7 @@ struct source_settings {
     enum decimal_mode decimals;
     const char *unavailable_value; /* "__debezium_unavailable_value" */
     const char *schema_topic;      /* the connector's schema changes; "": not read */
+    struct metadata_settings metadata;
 };
 
 struct pipeline_settings {

@@ -9,6 +9,7 @@
 #include <ods/decoder.h>
 #include <ods/sink.h>
 
+#include "core/added_field.h"
 
 #define TOPIC_MAX_BYTES 249
 #define PATTERN_MAX_BYTES 1000
@@ -272,6 +273,25 @@ static void check_target(struct load *load, const struct node *node,
     refuse_name(load, place(node, "target"), "target", pipeline->target, known, count);
 }
 
+static void check_added(struct load *load, const struct node *node, const char *name,
+                        const char *list)
+{
+    const char *problem = added_fields_problem(list);
+    if (problem)
+        REFUSE(load, place(node, name), "'%s': %s; found '%.100s'", name, problem, list);
+}
+
+static void check_metadata(struct load *load, const struct node *node,
+                           const struct metadata_settings *metadata)
+{
+    check_added(load, node, "source.metadata.add_fields", metadata->add_fields);
+    check_added(load, node, "source.metadata.add_headers", metadata->add_headers);
+    if (!*metadata->add_fields_prefix && !*metadata->add_fields && !*metadata->add_headers)
+        REFUSE(load, place(node, "source.metadata.add_fields_prefix"),
+               "without a prefix nothing tells metadata from columns: name its fields in "
+               "'source.metadata.add_fields'");
+}
+
 static void check_pipeline(struct load *load, const struct node *node,
                            const struct settings *settings, size_t index)
 {
@@ -285,6 +305,7 @@ static void check_pipeline(struct load *load, const struct node *node,
             check_topic(load, item, item->text, settings->dead_letter.topic);
     }
     check_format(load, place(node, "format"), pipeline->format);
+    check_metadata(load, node, &pipeline->source.metadata);
     if (settings->target_count)
         check_target(load, node, settings, pipeline);
     for (size_t i = 0; i < index; i++) {

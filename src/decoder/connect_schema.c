@@ -343,6 +343,9 @@ static enum schema_kind classify(const char *name, yyjson_val *fields, yyjson_va
     }
     if (find_field(fields, "source") && has_type(find_field(fields, "message"), "struct"))
         return SCHEMA_MESSAGE;
+    if (has_type(find_field(fields, "source"), "struct") && has_type(after, "string") &&
+        ends_with(name, ".Envelope"))
+        return SCHEMA_DOCUMENT;
     return SCHEMA_ROW;
 }
 

@@ -241,15 +241,27 @@ static enum ods_status read_key(struct reading *reading)
     return status;
 }
 
+/* Its table and time stand in its headers, or its key's schema and its record tell them. */
 static enum ods_status read_tombstone(struct reading *reading)
 {
-    struct identity identity;
+    const struct metadata *metadata = &reading->self->metadata;
+    struct value meta[META_COUNT] = {0};
     int64_t ms = reading->record->timestamp_ms, time = INT64_MIN;
-    if (!reading->key || !identity_of_tombstone(reading, &identity)) {
+    if (reading->key && metadata->header_count) {
+        enum ods_status status = metadata_read_headers(metadata, reading->batch, reading->record,
+                                                       meta, reading->error);
+        if (status != ODS_OK)
+            return status;
+        time = row_time(meta);
+    }
+    struct identity identity = row_identity(meta);
+    if (identity.table.length)
+        identity_complete(reading, NULL, &identity);
+    if (!reading->key || (!identity.table.length && !identity_of_tombstone(reading, &identity))) {
         reading->pass = PASS_TOMBSTONE;
         return ODS_OK;
     }
-    if (ms < 0 || __builtin_mul_overflow(ms, INT64_C(1000), &time))
+    if (time == INT64_MIN && (ms < 0 || __builtin_mul_overflow(ms, INT64_C(1000), &time)))
         time = INT64_MIN;
     return change_append_key(reading, &identity, time);
 }
@@ -280,6 +292,8 @@ static enum ods_status read_typed(struct reading *reading, struct json_scan *sca
     case SCHEMA_EVENT_DATA:
         return error_set(reading->error, ODS_REJECT,
                          "found the data of a CloudEvent without the event around it");
+    case SCHEMA_DOCUMENT:
+        return document_refuse(reading);
     case SCHEMA_MESSAGE:
         reading->pass = PASS_MESSAGE;
         break;
@@ -361,6 +375,7 @@ static void debezium_close(struct decoder *decoder)
     shape_table_free(self->shapes);
     schema_topic_close(&self->schema);
     unavailable_done(&self->unavailable);
+    metadata_done(&self->metadata);
     free(self);
 }
 
@@ -375,12 +390,16 @@ static enum ods_status debezium_open(struct decoder **decoder, const struct deco
     self->decoder.ops = &decoder_debezium;
     self->pipeline = pipeline;
     self->want_before = config->want_before;
+    self->notice = config->notice;
+    self->notice_context = config->context;
     self->connector = pipeline && pipeline->source.connector ? pipeline->source.connector : "";
     self->shapes = shape_table_new();
     const char *placeholder = pipeline && pipeline->source.unavailable_value
                                   ? pipeline->source.unavailable_value
                                   : UNAVAILABLE_DEFAULT;
-    if (!self->shapes || !schema_topic_open(&self->schema, config) ||
+    static const struct metadata_settings usual;
+    if (!metadata_init(&self->metadata, pipeline ? &pipeline->source.metadata : &usual) ||
+        !self->shapes || !schema_topic_open(&self->schema, config) ||
         !unavailable_init(&self->unavailable, placeholder)) {
         debezium_close(&self->decoder);
         return error_set(error, ODS_FATAL, "out of memory while opening the decoder");

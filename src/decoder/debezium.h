@@ -13,6 +13,7 @@
 #include "core/shape.h"
 #include "decoder/connect_schema.h"
 #include "decoder/layout.h"
+#include "decoder/metadata.h"
 #include "decoder/registry.h"
 #include "decoder/schema_topic.h"
 #include "decoder/unavailable.h"
@@ -20,6 +21,7 @@
 #define PLANS_MAX    64 /* a list, one a topic and use */
 #define BINDINGS_MAX 16 /* a plan: tables that share its columns */
 #define TABLES_MAX   16 /* a topic: tables remembered for tombstones */
+#define SILENT_MAX   16 /* a topic: tables of which one is told that they say no operation */
 
 /* Where a row belongs. */
 struct identity {
@@ -46,6 +48,7 @@ struct plan {
     struct layout layout;
     struct binding bindings[BINDINGS_MAX]; /* most recently used first */
     uint32_t binding_count;
+    const struct shape *silent; /* the last one whose missing operation was looked at */
 };
 
 struct plan_list {
@@ -77,6 +80,9 @@ struct topic {
     const struct shape *tables[TABLES_MAX]; /* one shape of each table seen, for tombstones */
     uint32_t table_count;
     bool more_tables; /* than fit */
+    /* Tables whose rows do not say their operation, which has been told: a shape of each. */
+    const struct shape *silent[SILENT_MAX];
+    uint32_t silent_count;
 };
 
 struct debezium {
@@ -84,6 +90,9 @@ struct debezium {
     const struct pipeline_settings *pipeline; /* NULL: none */
     const char *connector; /* source.connector of the settings, "" when the record must say */
     bool want_before;
+    void (*notice)(void *context, const char *text);
+    void *notice_context;
+    struct metadata metadata; /* of flattened rows */
     struct unavailable unavailable;
     struct shape_table *shapes;
     struct schema_topic schema;
@@ -173,6 +182,9 @@ bool envelope_read_image(struct reading *reading, struct json_scan *scan, bool b
 enum ods_status envelope_finish(struct reading *reading, const struct json_scan *scan,
                                 struct plan *plan, struct envelope *envelope);
 
+/* The envelope is MongoDB's: it can't be read. */
+enum ods_status document_refuse(struct reading *reading);
+
 /* --- debezium_cloudevent.c --- */
 
 /* Decode the CloudEvent at the cursor; answers as envelope_read() does. */
@@ -185,6 +197,9 @@ enum envelope_answer cloudevent_read(struct reading *reading, struct json_scan *
  * LAYOUT_BAD: *status, and the error or scan->problem, say why. */
 enum layout_answer row_read(struct reading *reading, struct json_scan *scan, struct plan *plan,
                             enum ods_status *status);
+/* Where a row belongs, and its time, by its metadata: INT64_MIN, it does not say. */
+struct identity row_identity(const struct value *meta);
+int64_t row_time(const struct value *meta);
 /* Decode the object at the cursor, which has no schema. */
 enum ods_status untyped_read(struct reading *reading, struct json_scan *scan);
 

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "core/hash.h"
 #include "core/log.h"
 #include "core/time.h"
 #include "pipeline/lane_room.h"
@@ -75,6 +76,27 @@ struct slot *lane_slot(struct lane *lane, const struct batch *batch)
     return slot;
 }
 
+/* Is this the first lane with this notice? More than fit are told by each. */
+static bool first_to_tell(struct lane_shared *shared, const char *text)
+{
+    uint_fast64_t hash = hash_bytes(text, strlen(text), 0) | 1;
+    for (size_t i = 0; i < sizeof shared->told / sizeof *shared->told; i++) {
+        uint_fast64_t held = 0;
+        if (atomic_compare_exchange_strong(&shared->told[i], &held, hash))
+            return true;
+        if (held == hash)
+            return false;
+    }
+    return true;
+}
+
+static void decoder_notice(void *context, const char *text)
+{
+    struct lane *lane = context;
+    if (first_to_tell(lane->shared, text))
+        log_event(LOG_WARN, LANE_FIELDS(lane), "%s", text);
+}
+
 static enum ods_status open_plugins(struct lane *lane, int *exit_code, struct error *error)
 {
     const struct pipeline_settings *pipeline = lane->pipeline;
@@ -96,7 +118,10 @@ static enum ods_status open_plugins(struct lane *lane, int *exit_code, struct er
                              "pipeline \"%s\" reads \"%s\", which is dead_letter.topic: its bad "
                              "records would come back for ever",
                              pipeline->name, lane->settings->dead_letter.topic);
-    struct decoder_config decoder_config = {.pipeline = pipeline, .schema = lane->shared->schema};
+    struct decoder_config decoder_config = {.pipeline = pipeline,
+                                            .schema = lane->shared->schema,
+                                            .notice = decoder_notice,
+                                            .context = lane};
     status = decoder->open(&lane->decoder, &decoder_config, error);
     if (status != ODS_OK)
         return status;
