@@ -121,6 +121,11 @@ enum decimal_mode { DECIMAL_AUTO, DECIMAL_PRECISE, DECIMAL_STRING, DECIMAL_DOUBL
 
 /* What an object is that could be an envelope or a row: as it says, or always one of them. */
 enum source_shape { SHAPE_AUTO, SHAPE_ENVELOPE, SHAPE_FLATTENED };
+/* What ExtractNewRecordState adds to flattened rows, as its own settings say it. */
+struct metadata_settings {
+    const char *add_fields, *add_fields_prefix;
+    const char *add_headers, *add_headers_prefix;
+};
 
 /* What a schemaless record can't say of itself. */
 struct source_settings {
@@ -132,6 +137,7 @@ struct source_settings {
     enum decimal_mode decimals;
     const char *unavailable_value; /* "__debezium_unavailable_value" */
     const char *schema_topic;      /* the connector's schema changes; "": not read */
+    struct metadata_settings metadata;
 };
 
 struct transform_settings {

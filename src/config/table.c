@@ -236,6 +236,28 @@ static const struct setting pipeline_rows[] = {
      AT(pipeline_settings, source.unavailable_value), "__debezium_unavailable_value", .max = 1000,
      .doc = "The connector's `unavailable.value.placeholder`: a column with this value was not "
             "carried and is left as it is."},
+    {"source.metadata.add_fields", SETTING_STRING,
+     AT(pipeline_settings, source.metadata.add_fields), "", .max = 2047,
+     .inherits = "the usual names behind the prefix",
+     .doc = "`add.fields` of ExtractNewRecordState as the connector's configuration has it, "
+            "`op,source.ts_ms` or `op:kind,source.ts_ms:at`: the fields of flattened rows that are "
+            "no columns. With it, or with `add_headers`, these fields (and `__deleted`) are the "
+            "only ones; else they are all that Debezium has, `__op`, `__table`, `__source_ts_ms` "
+            "and so on. A field that a later transform renamed stands here under its last name; "
+            "for `__deleted` write `deleted:` and the name."},
+    {"source.metadata.add_fields_prefix", SETTING_STRING,
+     AT(pipeline_settings, source.metadata.add_fields_prefix), "__", .max = 200,
+     .doc = "`add.fields.prefix` of ExtractNewRecordState. It stands before renamed fields too "
+            "(`op:kind` is `__kind`), and not before `__deleted`, which keeps its name."},
+    {"source.metadata.add_headers", SETTING_STRING,
+     AT(pipeline_settings, source.metadata.add_headers), "", .inherits = "none are read",
+     .max = 2047,
+     .doc = "`add.headers` of ExtractNewRecordState: the headers of flattened rows and tombstones "
+            "that say what else a field would, written by Connect's SimpleHeaderConverter, "
+            "StringConverter or JsonConverter. What a field says goes before."},
+    {"source.metadata.add_headers_prefix", SETTING_STRING,
+     AT(pipeline_settings, source.metadata.add_headers_prefix), "__", .max = 200,
+     .doc = "`add.headers.prefix` of ExtractNewRecordState."},
     {"transforms", SETTING_OBJECTS, AT(pipeline_settings, transforms), .max = 100,
      .count_offset = AT(pipeline_settings, transform_count), .of = &settings_of_transform,
      .doc = "What happens to changes on their way, in this order."},

@@ -11,6 +11,7 @@
 #include <ods/transform.h>
 
 #include "config/table_pattern.h"
+#include "core/added_field.h"
 
 #define TOPIC_MAX_BYTES 249
 
@@ -307,6 +308,25 @@ static void check_target(struct load *load, const struct node *node,
     refuse_name(load, place(node, "target"), "target", pipeline->target, known, count);
 }
 
+static void check_added(struct load *load, const struct node *node, const char *name,
+                        const char *list)
+{
+    const char *problem = added_fields_problem(list);
+    if (problem)
+        REFUSE(load, place(node, name), "'%s': %s; found '%.100s'", name, problem, list);
+}
+
+static void check_metadata(struct load *load, const struct node *node,
+                           const struct metadata_settings *metadata)
+{
+    check_added(load, node, "source.metadata.add_fields", metadata->add_fields);
+    check_added(load, node, "source.metadata.add_headers", metadata->add_headers);
+    if (!*metadata->add_fields_prefix && !*metadata->add_fields && !*metadata->add_headers)
+        REFUSE(load, place(node, "source.metadata.add_fields_prefix"),
+               "without a prefix nothing tells metadata from columns: name its fields in "
+               "'source.metadata.add_fields'");
+}
+
 static void check_pipeline(struct load *load, const struct node *node,
                            struct settings *settings, size_t index)
 {
@@ -325,6 +345,7 @@ static void check_pipeline(struct load *load, const struct node *node,
         if (*pipeline->transforms[i].type)
             check_transform(load, place(item, "type"), pipeline->transforms[i].type);
     }
+    check_metadata(load, node, &pipeline->source.metadata);
     if (settings->target_count)
         check_target(load, node, settings, pipeline);
     for (size_t i = 0; i < index; i++) {

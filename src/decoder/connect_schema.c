@@ -383,6 +383,9 @@ static enum schema_kind classify(const char *name, yyjson_val *fields, bool rows
     }
     if (!image && has_type(find_field(fields, "message"), "struct") && !find_field(fields, "__op"))
         return SCHEMA_MESSAGE;
+    if (has_type(find_field(fields, "source"), "struct") && has_type(after, "string") &&
+        ends_with(name, ".Envelope"))
+        return SCHEMA_DOCUMENT;
     return SCHEMA_ROW;
 }
 

@@ -31,6 +31,7 @@ enum schema_kind {
     SCHEMA_ROW,        /* fields are columns: flattened, or a key */
     SCHEMA_ENVELOPE,   /* before, after, source, op: columns are the images' */
     SCHEMA_EVENT_DATA, /* before, after: of a CloudEvent; columns are the images' */
+    SCHEMA_DOCUMENT,   /* MongoDB's envelope: its images are text */
     SCHEMA_MESSAGE,
     SCHEMA_SCHEMA_CHANGE,
     SCHEMA_TRANSACTION,

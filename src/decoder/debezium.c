@@ -200,6 +200,8 @@ static enum ods_status read_typed(struct reading *reading, struct json_scan *sca
     case SCHEMA_EVENT_DATA:
         return error_set(reading->error, ODS_REJECT,
                          "found the data of a CloudEvent without the event around it");
+    case SCHEMA_DOCUMENT:
+        return document_refuse(reading);
     case SCHEMA_MESSAGE:
         reading->pass = PASS_MESSAGE;
         break;
@@ -324,6 +326,7 @@ static void debezium_close(struct decoder *decoder)
     schema_topic_close(&self->schema);
     unavailable_done(&self->unavailable);
     free(self->told);
+    metadata_done(&self->metadata);
     free(self);
 }
 
@@ -347,7 +350,9 @@ static enum ods_status debezium_open(struct decoder **decoder, const struct deco
     const char *placeholder = pipeline && pipeline->source.unavailable_value
                                   ? pipeline->source.unavailable_value
                                   : UNAVAILABLE_DEFAULT;
-    if (!self->told || !schema_topic_open(&self->schema, config) ||
+    static const struct metadata_settings usual;
+    if (!metadata_init(&self->metadata, pipeline ? &pipeline->source.metadata : &usual) ||
+        !self->told || !schema_topic_open(&self->schema, config) ||
         !unavailable_init(&self->unavailable, placeholder)) {
         debezium_close(&self->decoder);
         return error_set(error, ODS_FATAL, "out of memory while opening the decoder");

@@ -15,12 +15,14 @@
 #include "decoder/connect_schema.h"
 #include "decoder/deletes.h"
 #include "decoder/layout.h"
+#include "decoder/metadata.h"
 #include "decoder/registry.h"
 #include "decoder/schema_topic.h"
 #include "decoder/unavailable.h"
 
 #define PLANS_MAX    64 /* a list, one a topic and use */
 #define BINDINGS_MAX 16 /* a plan: tables that share its columns */
+#define SILENT_MAX   16 /* a topic: tables of which one is told that they say no operation */
 
 /* Where a row belongs. */
 struct identity {
@@ -50,6 +52,7 @@ struct plan {
     struct layout layout;
     struct binding bindings[BINDINGS_MAX]; /* most recently used first */
     uint32_t binding_count;
+    const struct shape *silent; /* the last one whose missing operation was looked at */
 };
 
 struct plan_list {
@@ -80,6 +83,9 @@ struct topic {
     struct expected_name envelope[EXPECTED_NAMES], source[EXPECTED_NAMES];
     const struct table_settings *entry, *rival; /* whose `topics` claim it; NULL: nobody's */
     struct deletes deletes;
+    /* Tables whose rows do not say their operation, which has been told: a shape of each. */
+    const struct shape *silent[SILENT_MAX];
+    uint32_t silent_count;
 };
 
 struct debezium {
@@ -91,6 +97,7 @@ struct debezium {
     void (*notice)(void *context, const char *text);
     void *notice_context;
     bool *told; /* by entry of tables.yaml, the defaults last: has a notice been given? */
+    struct metadata metadata; /* of flattened rows */
     struct unavailable unavailable;
     struct shape_table *shapes;
     struct schema_topic schema;
@@ -205,6 +212,9 @@ bool envelope_read_image(struct reading *reading, struct json_scan *scan, bool b
 enum ods_status envelope_finish(struct reading *reading, const struct json_scan *scan,
                                 struct plan *plan, struct envelope *envelope);
 
+/* The envelope is MongoDB's: it can't be read. */
+enum ods_status document_refuse(struct reading *reading);
+
 /* --- debezium_cloudevent.c --- */
 
 /* Decode the CloudEvent at the cursor; answers as envelope_read() does. */
@@ -217,6 +227,9 @@ enum envelope_answer cloudevent_read(struct reading *reading, struct json_scan *
  * LAYOUT_BAD: *status, and the error or scan->problem, say why. */
 enum layout_answer row_read(struct reading *reading, struct json_scan *scan, struct plan *plan,
                             enum ods_status *status);
+/* Where a row belongs, and its time, by its metadata: INT64_MIN, it does not say. */
+struct identity row_identity(const struct value *meta);
+int64_t row_time(const struct value *meta);
 /* Decode the object at the cursor, which has no schema. */
 enum ods_status untyped_read(struct reading *reading, struct json_scan *scan);
 

@@ -62,7 +62,8 @@ static bool read_event(struct reading *reading, struct json_scan *scan, struct e
             return false;
         if (SLICE_IS(name, "data"))
             event->data = (struct slice){start, (size_t) (scan->at - start)};
-        event->flattened |= SLICE_IS(name, "__op") || SLICE_IS(name, "__deleted");
+        event->flattened |=
+            metadata_tells_row(&reading->self->metadata, name.bytes, name.length);
     }
     return !scan->problem;
 }
@@ -188,6 +189,8 @@ static enum ods_status open_data(struct reading *reading, struct json_scan scan,
                          "data.serializer.type=json at the CloudEventsConverter)",
                          *scan.at == 'n' ? "null" : json_found(&scan));
     fill_envelope(event, &envelope);
+    if (SLICE_IS(envelope.source.connector, "mongodb"))
+        return document_refuse(reading);
     return read_data(reading, &scan, &payload, &envelope);
 }
 

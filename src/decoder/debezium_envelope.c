@@ -313,9 +313,21 @@ static enum ods_status append_truncate(struct reading *reading, const struct pla
     return change_append(reading, &binding, OP_TRUNCATE, NULL, NULL, time);
 }
 
+enum ods_status document_refuse(struct reading *reading)
+{
+    return error_set(reading->error, ODS_REJECT,
+                     "found the envelope of Debezium's MongoDB connector, whose documents are text "
+                     "and have no columns; it is not supported, flattened documents are: set "
+                     "transforms.unwrap.type=io.debezium.connector.mongodb.transforms."
+                     "ExtractNewDocumentState and "
+                     "transforms.unwrap.add.fields=op,source.ts_ms,source.collection at the source");
+}
+
 enum ods_status envelope_finish(struct reading *reading, const struct json_scan *scan,
                                 struct plan *plan, struct envelope *envelope)
 {
+    if (SLICE_IS(envelope->source.connector, "mongodb"))
+        return document_refuse(reading);
     int64_t time =
         source_time(&envelope->source_ts[0], &envelope->source_ts[1], &envelope->source_ts[2]);
     if (time == INT64_MIN)

@@ -253,15 +253,40 @@ static bool is_ignored(const struct table_settings *table)
                      table->on_delete == ON_DELETE_IGNORE || table->skip);
 }
 
+/* The table of a tombstone, and its time, as far as headers tell. ODS_REJECT: nothing tells it. */
+static enum ods_status find_tombstone(struct reading *reading, struct identity *identity,
+                                      bool *derived, int64_t *time)
+{
+    const struct metadata *metadata = &reading->self->metadata;
+    struct value meta[META_COUNT] = {0};
+    if (metadata->header_count) {
+        enum ods_status status = metadata_read_headers(metadata, reading->batch, reading->record,
+                                                       meta, reading->error);
+        if (status != ODS_OK)
+            return status;
+    }
+    *identity = row_identity(meta);
+    *time = row_time(meta);
+    *derived = false;
+    bool named = identity->table.length ? identity_complete(reading, NULL, identity)
+                                        : identity_of_tombstone(reading, identity, derived);
+    return named ? ODS_OK : ODS_REJECT;
+}
+
 enum ods_status tombstone_read(struct reading *reading)
 {
     struct identity identity;
     bool derived = false;
     const struct pipeline_settings *pipeline = reading->self->pipeline;
     int64_t ms = reading->record->timestamp_ms, time = INT64_MIN;
+    enum ods_status status = ODS_OK;
     reading->tells = TELLS_NOTHING;
     bool again = !reading->batch->apart && deletes_has(&reading->topic->deletes, reading->record);
-    bool named = !again && identity_of_tombstone(reading, &identity, &derived);
+    if (!again)
+        status = find_tombstone(reading, &identity, &derived, &time);
+    if (status != ODS_OK && status != ODS_REJECT)
+        return status;
+    bool named = !again && status == ODS_OK;
     if (again || is_ignored(named      ? identity_settings(reading, &identity)
                             : pipeline ? &pipeline->defaults
                                        : NULL)) {
@@ -271,9 +296,9 @@ enum ods_status tombstone_read(struct reading *reading)
     }
     if (!named)
         return ODS_REJECT;
-    if (ms < 0 || __builtin_mul_overflow(ms, INT64_C(1000), &time))
+    if (time == INT64_MIN && (ms < 0 || __builtin_mul_overflow(ms, INT64_C(1000), &time)))
         time = INT64_MIN;
-    enum ods_status status = change_append_key(reading, &identity, time);
+    status = change_append_key(reading, &identity, time);
     if (status == ODS_OK)
         reading->batch->changes[reading->batch->change_count - 1].derived = derived;
     return status;

@@ -197,7 +197,8 @@ struct plan *plan_of_schema(struct reading *reading, struct plan_list *list, str
     if (*status != ODS_OK)
         goto failed;
     plan->flattened = !is_key && plan->schema.kind == SCHEMA_ROW;
-    if (!layout_of_schema(&plan->layout, &plan->blocks, &plan->schema, plan->flattened) ||
+    if (!layout_of_schema(&plan->layout, &plan->blocks, &plan->schema,
+                          plan->flattened ? &reading->self->metadata : NULL) ||
         !list_add(reading->self, list, plan))
         goto no_memory;
     return plan;
@@ -217,7 +218,8 @@ struct plan *plan_of_object(struct reading *reading, struct plan_list *list, str
         goto no_memory;
     plan->flattened = flattened;
     plan->schema.name = "";
-    if (!layout_of_object(&plan->layout, &plan->blocks, &scan, reading->reader.arena, flattened)) {
+    if (!layout_of_object(&plan->layout, &plan->blocks, &scan, reading->reader.arena,
+                          flattened ? &reading->self->metadata : NULL)) {
         *status = scan_error(reading, &scan, "value");
         goto failed;
     }

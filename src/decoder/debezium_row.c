@@ -2,7 +2,10 @@
  * members, most of the time by what its topic's last record was. */
 #include "decoder/debezium.h"
 
+#include <stdio.h>
 #include <string.h>
+
+#include "config/settings.h"
 
 /* --- flattened rows --- */
 
@@ -13,15 +16,22 @@ static struct slice meta_text(const struct value *value)
     return (struct slice){.bytes = value->bytes, .length = value->length};
 }
 
+static bool is_said(const struct value *value)
+{
+    return value->kind != VALUE_ABSENT && value->kind != VALUE_NULL;
+}
+
 /* The operation: __deleted first, since a rewritten delete is one whatever else it says; a row that
  * names neither is there to be kept. 0: unknown. */
 static enum change_op flat_op(const struct value *meta)
 {
-    struct slice deleted = meta_text(&meta[META_DELETED]), op = meta_text(&meta[META_OP]);
-    if (SLICE_IS(deleted, "true") ||
-        (meta[META_DELETED].kind == VALUE_BOOL && meta[META_DELETED].integer))
+    const struct value *said = &meta[META_DELETED];
+    struct slice deleted = meta_text(said), op = meta_text(&meta[META_OP]);
+    if (said->kind == VALUE_BOOL ? said->integer : SLICE_IS(deleted, "true"))
         return OP_DELETE;
-    if (!op.length)
+    if (is_said(said) && said->kind != VALUE_BOOL && !SLICE_IS(deleted, "false"))
+        return (enum change_op) 0;
+    if (!is_said(&meta[META_OP]))
         return OP_UPDATE;
     return op.length == 1 && strchr("crudt", *op.bytes) ? (enum change_op) * op.bytes
                                                         : (enum change_op) 0;
@@ -29,8 +39,20 @@ static enum change_op flat_op(const struct value *meta)
 
 static bool names_operation(const struct value *meta)
 {
-    return meta[META_OP].kind == VALUE_TEXT || meta[META_DELETED].kind == VALUE_TEXT ||
-           meta[META_DELETED].kind == VALUE_BOOL;
+    return is_said(&meta[META_OP]) || is_said(&meta[META_DELETED]);
+}
+
+static enum ods_status refuse_operation(struct reading *reading, const struct value *meta)
+{
+    char place[128];
+    struct slice op = meta_text(&meta[META_OP]), deleted = meta_text(&meta[META_DELETED]);
+    if (is_said(&meta[META_DELETED]) && meta[META_DELETED].kind != VALUE_BOOL &&
+        !SLICE_IS(deleted, "false"))
+        return error_set(reading->error, ODS_REJECT,
+                         "the row's __deleted is neither true nor false");
+    return error_set(reading->error, ODS_REJECT, "%s '%.*s', expected one of c r u d t",
+                     metadata_op_place(&reading->self->metadata, place, sizeof place),
+                     (int) (op.length < 20 ? op.length : 20), op.bytes);
 }
 
 static bool ends_with(const char *text, const char *end)
@@ -39,24 +61,75 @@ static bool ends_with(const char *text, const char *end)
     return length >= tail && strcmp(text + length - tail, end) == 0;
 }
 
+struct identity row_identity(const struct value *meta)
+{
+    return (struct identity){.connector = meta_text(&meta[META_CONNECTOR]),
+                             .database = meta_text(&meta[META_DATABASE]),
+                             .schema = meta_text(&meta[META_SCHEMA]),
+                             .table = meta_text(&meta[META_TABLE])};
+}
+
+int64_t row_time(const struct value *meta)
+{
+    int64_t time =
+        source_time(&meta[META_SOURCE_TS_US], &meta[META_SOURCE_TS_NS], &meta[META_SOURCE_TS_MS]);
+    return time == INT64_MIN ? source_time(&meta[META_TS_US], &meta[META_TS_NS], &meta[META_TS_MS])
+                             : time;
+}
+
+static bool is_same_table(const struct shape *a, const struct shape *b)
+{
+    return strcmp(a->table, b->table) == 0 && strcmp(a->schema, b->schema) == 0 &&
+           strcmp(a->database, b->database) == 0;
+}
+
+/* Note that the table is told of; false: it was before, or enough of its topic were. */
+static bool note_silent(struct topic *topic, const struct shape *shape)
+{
+    for (uint32_t i = 0; i < topic->silent_count; i++)
+        if (is_same_table(topic->silent[i], shape))
+            return false;
+    if (topic->silent_count == SILENT_MAX)
+        return false;
+    topic->silent[topic->silent_count++] = shape;
+    return true;
+}
+
+/* Once a table: its rows don't say how they came to be, and a column is written that asks for it. */
+static void tell_no_operation(struct reading *reading, struct plan *plan, const struct shape *shape)
+{
+    char text[640], place[128];
+    const struct debezium *self = reading->self;
+    const char *schema = *shape->schema ? shape->schema : shape->database;
+    plan->silent = shape;
+    if (!self->notice || !self->pipeline || !note_silent(reading->topic, shape))
+        return;
+    const struct table_settings *table = pipeline_table(self->pipeline, schema, shape->table);
+    const char *column = table->cdc_operation;
+    if (table->skip || !column || !*column)
+        return;
+    snprintf(text, sizeof text,
+             "rows of %.63s%s%.63s in topic %.100s do not say their operation (no %s): %.63s is "
+             "written as u for creates, reads and updates alike; set "
+             "transforms.unwrap.add.fields=op,source.ts_ms at the source, or name the field or "
+             "header that has it in source.metadata",
+             schema, *schema ? "." : "", shape->table, reading->topic->name,
+             metadata_op_place(&self->metadata, place, sizeof place), column);
+    self->notice(self->notice_context, text);
+}
+
 static enum ods_status append_flat(struct reading *reading, struct plan *plan, struct value *values,
                                    const struct value *meta)
 {
     enum ods_status status = ODS_OK;
-    struct identity identity = {.connector = meta_text(&meta[META_CONNECTOR]),
-                                .database = meta_text(&meta[META_DATABASE]),
-                                .schema = meta_text(&meta[META_SCHEMA]),
-                                .table = meta_text(&meta[META_TABLE])};
+    struct identity identity = row_identity(meta);
     if (flat_op(meta) == OP_DELETE)
         reading->tells = TELLS_DELETE;
     if (!identity_complete(reading, plan, &identity))
         return ODS_REJECT;
-    int64_t time =
-        source_time(&meta[META_SOURCE_TS_US], &meta[META_SOURCE_TS_NS], &meta[META_SOURCE_TS_MS]);
-    if (time == INT64_MIN)
-        time = source_time(&meta[META_TS_US], &meta[META_TS_NS], &meta[META_TS_MS]);
-    if (!names_operation(meta) && !ends_with(plan->schema.name, ".Value") &&
-        reading->self->shape != SHAPE_FLATTENED)
+    int64_t time = row_time(meta);
+    if (!names_operation(meta) && !reading->self->metadata.configured &&
+        !ends_with(plan->schema.name, ".Value") && reading->self->shape != SHAPE_FLATTENED)
         return error_set(reading->error, ODS_REJECT,
                          "found a row with schema '%.100s' that says neither __op nor __deleted; "
                          "expected a Debezium envelope or a flattened row (set "
@@ -64,9 +137,7 @@ static enum ods_status append_flat(struct reading *reading, struct plan *plan, s
                          plan->schema.name);
     enum change_op op = flat_op(meta);
     if (!op)
-        return error_set(reading->error, ODS_REJECT, "__op '%.*s', expected one of c r u d t",
-                         (int) (meta[META_OP].length < 20 ? meta[META_OP].length : 20),
-                         meta[META_OP].bytes);
+        return refuse_operation(reading, meta);
     if (op == OP_TRUNCATE) {
         struct binding table = {.shape = bind_table(reading, &identity, plan->text, &status)};
         return table.shape ? change_append(reading, &table, op, NULL, NULL, time) : status;
@@ -77,6 +148,8 @@ static enum ods_status append_flat(struct reading *reading, struct plan *plan, s
             : NULL;
     if (!binding)
         return status;
+    if (op == OP_UPDATE && !is_said(&meta[META_OP]) && plan->silent != binding->shape)
+        tell_no_operation(reading, plan, binding->shape);
     if (binding->watched_count && op == OP_UPDATE)
         return watched_update(reading, binding, NULL, values, time);
     if (binding->watched_count && op == OP_DELETE)
@@ -88,6 +161,7 @@ static enum ods_status append_flat(struct reading *reading, struct plan *plan, s
 enum layout_answer row_read(struct reading *reading, struct json_scan *scan, struct plan *plan,
                             enum ods_status *status)
 {
+    const struct metadata *metadata = &reading->self->metadata;
     struct value meta[META_COUNT] = {0};
     struct value *values = values_alloc(reading, plan);
     *status = ODS_REJECT;
@@ -97,6 +171,13 @@ enum layout_answer row_read(struct reading *reading, struct json_scan *scan, str
     }
     const char *start = scan->at;
     enum layout_answer answer = layout_read(&plan->layout, scan, &reading->reader, values, meta);
+    if (answer == LAYOUT_OK && metadata->header_count) {
+        *status = metadata_read_headers(metadata, reading->batch, reading->record, meta,
+                                        reading->error);
+        if (*status != ODS_OK)
+            return LAYOUT_BAD;
+        *status = ODS_REJECT;
+    }
     if (answer == LAYOUT_OK && flat_op(meta) == OP_READ &&
         snapshot_differs(reading, plan, values)) {
         scan->at = start;
@@ -127,22 +208,28 @@ enum member {
     MEMBER_BAD_IMAGE = 8192,
     MEMBER_BAD_SOURCE = 16384,
     MEMBER_TRANSACTION = 32768,
-    MEMBER_OTHER = 65536,
+    MEMBER_DOCUMENT = 65536, /* what an envelope of MongoDB has, and of others none */
+    MEMBER_OTHER = 131072,
 };
 
 #define MEMBERS_BAD      (MEMBER_BAD_OP | MEMBER_BAD_IMAGE | MEMBER_BAD_SOURCE)
 #define MEMBERS_ENVELOPE (MEMBER_OP | MEMBER_IMAGE | MEMBER_TS_MS | MEMBER_TRANSACTION)
+#define MEMBERS_DOCUMENT (MEMBER_OP | MEMBER_SOURCE | MEMBER_DOCUMENT)
 
-static unsigned member_of(struct slice name, char first)
+static unsigned member_of(const struct metadata *metadata, struct slice name, char first)
 {
     bool text = first == '"';
     if (SLICE_IS(name, "op"))
         return text ? MEMBER_OP : MEMBER_BAD_OP;
     if (SLICE_IS(name, "before") || SLICE_IS(name, "after"))
-        return first == '{' || first == 'n' ? MEMBER_IMAGE : MEMBER_BAD_IMAGE;
+        return first == '{' || first == 'n' ? MEMBER_IMAGE
+               : first == '"'               ? MEMBER_BAD_IMAGE | MEMBER_DOCUMENT
+                                            : MEMBER_BAD_IMAGE;
+    if (SLICE_IS(name, "patch") || SLICE_IS(name, "updateDescription"))
+        return MEMBER_DOCUMENT | MEMBER_OTHER;
     if (SLICE_IS(name, "source"))
         return first == '{' ? MEMBER_SOURCE : first == 'n' ? 0 : MEMBER_BAD_SOURCE;
-    if (SLICE_IS(name, "__op") || SLICE_IS(name, "__deleted"))
+    if (metadata_tells_row(metadata, name.bytes, name.length))
         return MEMBER_META;
     if (SLICE_IS(name, "ddl") || SLICE_IS(name, "tableChanges"))
         return MEMBER_DDL;
@@ -178,7 +265,7 @@ static bool survey(struct reading *reading, struct json_scan scan, unsigned *mem
         struct slice name;
         if (!json_name(&scan, reading->reader.arena, &name.bytes, &name.length))
             break;
-        *members |= member_of(name, json_peek(&scan));
+        *members |= member_of(&reading->self->metadata, name, json_peek(&scan));
         if (used + name.length + 3 < room) {
             memcpy(names + used, used ? ", " : "", used ? 2 : 0);
             used += used ? 2 : 0;
@@ -232,6 +319,7 @@ static enum ods_status read_untyped_envelope(struct reading *reading, struct jso
 static enum ods_status read_untyped_flat(struct reading *reading, struct json_scan *scan)
 {
     enum ods_status status = ODS_OK;
+    reading->topic->untyped = UNTYPED_ROW;
     struct plan *plan =
         plan_of_object(reading, &reading->topic->value_layouts, *scan, true, &status);
     if (plan && row_read(reading, scan, plan, &status) != LAYOUT_OK && scan->problem)
@@ -283,10 +371,10 @@ static enum ods_status read_unforeseen(struct reading *reading, struct json_scan
     enum source_shape shape = reading->self->shape;
     if (!survey(reading, *scan, &members, names, sizeof names))
         return scan->out_of_memory ? ODS_RETRY : ODS_REJECT;
-    if (shape != SHAPE_ENVELOPE && members & MEMBER_META) {
-        reading->topic->untyped = UNTYPED_ROW;
+    if (shape != SHAPE_ENVELOPE && members & MEMBER_META)
         return read_untyped_flat(reading, scan);
-    }
+    if (shape != SHAPE_FLATTENED && (members & MEMBERS_DOCUMENT) == MEMBERS_DOCUMENT)
+        return document_refuse(reading);
     if (shape != SHAPE_FLATTENED && looks_like_envelope(members)) {
         reading->topic->untyped = UNTYPED_ENVELOPE;
         return read_untyped_envelope(reading, scan, members, names);
@@ -298,10 +386,10 @@ static enum ods_status read_unforeseen(struct reading *reading, struct json_scan
     reading->pass = pass_of(reading, members);
     if (reading->pass >= 0)
         return json_skip(scan) ? ODS_OK : scan_error(reading, scan, "value");
-    if (shape != SHAPE_FLATTENED)
-        return refuse_object(reading, members, names);
-    reading->topic->untyped = UNTYPED_ROW;
-    return read_untyped_flat(reading, scan);
+    /* The configuration says what it is. */
+    bool is_row = shape == SHAPE_FLATTENED ||
+                  (shape == SHAPE_AUTO && reading->self->metadata.configured);
+    return is_row ? read_untyped_flat(reading, scan) : refuse_object(reading, members, names);
 }
 
 enum ods_status untyped_read(struct reading *reading, struct json_scan *scan)

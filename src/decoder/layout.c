@@ -8,67 +8,6 @@
 /* A kind that no value has: marks members not met yet. */
 #define UNMET 0xff
 
-/* --- meta fields --- */
-
-static const struct {
-    const char *name;
-    enum meta meta;
-} meta_fields[] = {
-    {"__op", META_OP},
-    {"__deleted", META_DELETED},
-    {"__table", META_TABLE},
-    {"__source_table", META_TABLE},
-    {"__db", META_DATABASE},
-    {"__source_db", META_DATABASE},
-    {"__schema", META_SCHEMA},
-    {"__source_schema", META_SCHEMA},
-    {"__connector", META_CONNECTOR},
-    {"__source_connector", META_CONNECTOR},
-    {"__source_ts_ms", META_SOURCE_TS_MS},
-    {"__source_ts_us", META_SOURCE_TS_US},
-    {"__source_ts_ns", META_SOURCE_TS_NS},
-    {"__ts_ms", META_TS_MS},
-    {"__ts_us", META_TS_US},
-    {"__ts_ns", META_TS_NS},
-    {"__version", META_OTHER},
-    {"__name", META_OTHER},
-    {"__snapshot", META_OTHER},
-    {"__sequence", META_OTHER},
-    {"__lsn", META_OTHER},
-    {"__txId", META_OTHER},
-    {"__xmin", META_OTHER},
-    {"__scn", META_OTHER},
-    {"__commit_scn", META_OTHER},
-    {"__change_lsn", META_OTHER},
-    {"__commit_lsn", META_OTHER},
-    {"__event_serial_no", META_OTHER},
-    {"__server_id", META_OTHER},
-    {"__gtid", META_OTHER},
-    {"__file", META_OTHER},
-    {"__pos", META_OTHER},
-    {"__row", META_OTHER},
-    {"__thread", META_OTHER},
-    {"__query", META_OTHER},
-};
-
-static bool begins_with(const char *name, size_t length, const char *prefix)
-{
-    size_t count = strlen(prefix);
-    return length > count && memcmp(name, prefix, count) == 0;
-}
-
-enum meta meta_find(const char *name, size_t length)
-{
-    if (length < 3 || name[0] != '_' || name[1] != '_')
-        return META_NONE;
-    for (size_t i = 0; i < sizeof meta_fields / sizeof *meta_fields; i++)
-        if (strlen(meta_fields[i].name) == length && memcmp(meta_fields[i].name, name, length) == 0)
-            return meta_fields[i].meta;
-    return begins_with(name, length, "__source_") || begins_with(name, length, "__transaction_")
-               ? META_OTHER
-               : META_NONE;
-}
-
 /* --- building --- */
 
 static uint32_t hash_name(const char *name, size_t length)
@@ -123,7 +62,7 @@ static char *make_token(struct blocks *blocks, const char *name, size_t length, 
 
 /* Append a member unless its name is there already. `column` is copied. */
 static bool add_slot(struct layout *layout, struct blocks *blocks, const struct column *column,
-                     enum wire wire, bool flattened)
+                     enum wire wire, const struct metadata *metadata)
 {
     uint32_t *entry = index_entry(layout, column->name, column->name_length);
     if (*entry)
@@ -137,7 +76,9 @@ static bool add_slot(struct layout *layout, struct blocks *blocks, const struct 
     slot->name = column->name;
     slot->name_length = column->name_length;
     slot->wire = (uint8_t) wire;
-    slot->meta = flattened ? (uint8_t) meta_find(column->name, column->name_length) : META_NONE;
+    slot->meta = META_NONE;
+    if (metadata)
+        slot->meta = (uint8_t) metadata_find(metadata, column->name, column->name_length);
     if (slot->meta == META_NONE) {
         slot->column = layout->column_count++;
         layout->columns[slot->column] = *column;
@@ -156,13 +97,13 @@ int layout_column(const struct layout *layout, const struct column *wanted)
 }
 
 bool layout_of_schema(struct layout *layout, struct blocks *blocks,
-                      const struct connect_schema *schema, bool flattened)
+                      const struct connect_schema *schema, const struct metadata *metadata)
 {
     if (!reserve(layout, blocks, schema->column_count))
         return false;
     layout->typed = true;
     for (uint32_t i = 0; i < schema->column_count; i++)
-        if (!add_slot(layout, blocks, &schema->columns[i], schema->wires[i], flattened))
+        if (!add_slot(layout, blocks, &schema->columns[i], schema->wires[i], metadata))
             return false;
     return true;
 }
@@ -180,7 +121,7 @@ static uint32_t count_members(struct json_scan scan, struct arena *arena)
 }
 
 bool layout_of_object(struct layout *layout, struct blocks *blocks, struct json_scan *scan,
-                      struct arena *arena, bool flattened)
+                      struct arena *arena, const struct metadata *metadata)
 {
     uint32_t count = count_members(*scan, arena);
     if (count > CONNECT_FIELDS_MAX)
@@ -202,7 +143,7 @@ bool layout_of_object(struct layout *layout, struct blocks *blocks, struct json_
                                 .length = -1,
                                 .scale = INT32_MIN,
                                 .optional = true};
-        if (!copy || !add_slot(layout, blocks, &column, WIRE_ANY, flattened))
+        if (!copy || !add_slot(layout, blocks, &column, WIRE_ANY, metadata))
             return json_no_memory(scan);
     }
     return !scan->problem;

@@ -10,28 +10,8 @@
 
 #include "core/json_scan.h"
 #include "decoder/connect_schema.h"
+#include "decoder/metadata.h"
 #include "decoder/unavailable.h"
-
-/* Fields that ExtractNewRecordState adds to a flattened row (prefix "__"): they are no columns. */
-enum meta {
-    META_NONE = 0, /* a column */
-    META_OP,
-    META_DELETED,
-    META_CONNECTOR,
-    META_DATABASE,
-    META_SCHEMA,
-    META_TABLE,
-    META_SOURCE_TS_MS,
-    META_SOURCE_TS_US,
-    META_SOURCE_TS_NS,
-    META_TS_MS,
-    META_TS_US,
-    META_TS_NS,
-    META_OTHER, /* known, and not needed */
-    META_COUNT
-};
-
-enum meta meta_find(const char *name, size_t length);
 
 struct layout_slot {
     const char *token; /* "name": with quotes and colon */
@@ -66,14 +46,14 @@ enum layout_answer {
     LAYOUT_BAD,   /* not JSON (scan->problem) or not what the schema says (error) */
 };
 
-/* Columns of a schema; `flattened` tells whether meta fields are to be told apart. False when
+/* Columns of a schema; `metadata` tells meta fields apart, NULL where there are none. False when
  * memory is out. */
 bool layout_of_schema(struct layout *layout, struct blocks *blocks,
-                      const struct connect_schema *schema, bool flattened);
+                      const struct connect_schema *schema, const struct metadata *metadata);
 
 /* Members of the object at the cursor, which is walked over. False: scan->problem says why. */
 bool layout_of_object(struct layout *layout, struct blocks *blocks, struct json_scan *scan,
-                      struct arena *arena, bool flattened);
+                      struct arena *arena, const struct metadata *metadata);
 
 /* Index of the column with this one's name, -1: there is none. */
 int layout_column(const struct layout *layout, const struct column *wanted);

@@ -120,7 +120,7 @@ struct maxwell_rows *maxwell_rows_find(struct maxwell_reading *reading, struct m
         json_no_memory(scan);
         return NULL;
     }
-    if (!layout_of_object(&rows->layout, &rows->blocks, &object, reading->reader.arena, false)) {
+    if (!layout_of_object(&rows->layout, &rows->blocks, &object, reading->reader.arena, NULL)) {
         *scan = object;
         rows_free(rows);
         return NULL;

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "core/exit.h"
+#include "core/hash.h"
 #include "core/log.h"
 #include "core/time.h"
 #include "core/utf8.h"
@@ -77,10 +78,25 @@ struct slot *lane_slot(struct lane *lane, const struct batch *batch)
     return slot;
 }
 
+/* Is this the first lane with this notice? More than fit are told by each. */
+static bool first_to_tell(struct lane_shared *shared, const char *text)
+{
+    uint_fast64_t hash = hash_bytes(text, strlen(text), 0) | 1;
+    for (size_t i = 0; i < sizeof shared->told / sizeof *shared->told; i++) {
+        uint_fast64_t held = 0;
+        if (atomic_compare_exchange_strong(&shared->told[i], &held, hash))
+            return true;
+        if (held == hash)
+            return false;
+    }
+    return true;
+}
+
 static void decoder_notice(void *context, const char *text)
 {
-    const struct lane *lane = context;
-    log_event(LOG_WARN, LANE_FIELDS(lane), "%s", text);
+    struct lane *lane = context;
+    if (first_to_tell(lane->shared, text))
+        log_event(LOG_WARN, LANE_FIELDS(lane), "%s", text);
 }
 
 static void writer_is_alive(void *context)

@@ -36,6 +36,7 @@ struct lane_shared {
     struct source_schema *schema; /* of the schema topic, NULL: none is followed */
     int finished_fd;              /* an eventfd, written to when a lane ends by itself */
     atomic_bool led;              /* a lane has had its answer from the group */
+    atomic_uint_fast64_t told[64]; /* hashes of the decoders' notices that are logged; 0: free */
 };
 
 /* The settings and what is shared outlive the lane. Opens the plug-ins and starts the threads; does

@@ -15,6 +15,7 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
 
+from chaos.bad import KINDS  # noqa: E402
 from chaos.faults import FAULTS  # noqa: E402
 from chaos.peer import PEER_FAULTS  # noqa: E402
 import sqlstates  # noqa: E402
@@ -23,7 +24,7 @@ from lib.stack import ROOT  # noqa: E402
 DATA = ROOT / "docs" / "reliability.json"
 PAGE = ROOT / "docs" / "reliability.md"
 BEGIN, END = "<!-- {}: written by tests/fault/publish.py -->", "<!-- {}: end -->"
-KEPT = ("name", "seed", "injected", "records", "rows", "in_flight", "recovery_s", "lost", "twice",
+KEPT = ("name", "kinds", "seed", "injected", "records", "rows", "in_flight", "recovery_s", "lost", "twice",
         "rewritten", "wrong", "letters", "letters_lost", "letters_wrong", "letters_twice", "counted", "stuck",
         "seconds")
 
@@ -91,6 +92,18 @@ def peer(data):
     return lines
 
 
+def kinds(data):
+    """Of each kind of bad record, how many stood in the dead letters of the runs that counted them."""
+    counting = [found["kinds"] for name, found in data["results"].items()
+                if found.get("kinds") and not name.startswith("jdbc-")]
+    lines = [row(["a bad record", "noticed by", "dead letters"]), row(["---", "---", "---:"])]
+    for name, entry in KINDS.items():
+        counts = [found[name] for found in counting if name in found]
+        lines.append(row([entry.text, entry.stage, number(sum(counts)) if counts
+                          else "not in this run"]))
+    return lines
+
+
 # What the peer's fault is called with us: each of our loads has TOAST values.
 OURS = {"toast": "calm"}
 
@@ -121,7 +134,7 @@ def codes(_data):
     return sqlstates.table()
 
 
-PARTS = {"measured": head, "faults": ours, "peer": peer, "sqlstates": codes}
+PARTS = {"measured": head, "faults": ours, "kinds": kinds, "peer": peer, "sqlstates": codes}
 
 
 def render(data, page):

@@ -7,20 +7,29 @@ import publish
 import pytest
 import soak
 
+from chaos import bad
 from chaos.compare import compare
 from chaos.workload import Workload
 
 
 class Letter:
-    def __init__(self, payload, stage):
-        self.payload, self.stage = payload, stage
+    def __init__(self, place, sent):
+        self.place, self.stage, self.sent_key, self.sent_value = place, sent.stage, sent.key, sent.value
+
+    def key(self):
+        return self.sent_key
 
     def value(self):
-        return self.payload
+        return self.sent_value
 
     def headers(self):
-        place = {"ods.topic": b"t", "ods.partition": b"0", "ods.offset": b"7"}
-        return [*place.items(), ("ods.stage", self.stage.encode())]
+        return [*((f"ods.{name}", str(value).encode())
+                  for name, value in zip(("topic", "partition", "offset"), self.place)),
+                ("ods.stage", self.stage.encode())]
+
+
+def letter_of(topic, partition, offset):
+    return Letter((topic, partition, offset), bad.Letter("none", "apply", b"1", b"{}"))
 
 
 class Target:
@@ -61,8 +70,10 @@ BREAKS = {
     "wrong row": lambda target, _: target.tables["orders"].append(["x", 1, None, None, 0]),
     "wrong order": swap_two_events,
     "letters_lost": lambda target, _: target.letters.pop(),
-    "letters_wrong": lambda target, _: target.letters.append(Letter(b"good", "apply")),
+    "letters_wrong": lambda target, _: target.letters.append(letter_of("t", 0, 7)),
     "letters_wrong stage": lambda target, _: setattr(target.letters[0], "stage", "x"),
+    "letters_wrong value": lambda target, _: setattr(target.letters[0], "sent_value", b"x"),
+    "letters_wrong key": lambda target, _: setattr(target.letters[0], "sent_key", b"x"),
     "letters_twice": lambda target, _: target.letters.append(target.letters[0]),
 }
 
@@ -79,6 +90,7 @@ def test_what_is_right_is_exact(workload):
     target = Target(workload)
     verdict = compare(workload, target.query, target.letters)
     assert verdict.exact and verdict.rows > 500 and verdict.letters == 150, verdict
+    assert sum(verdict.kinds.values()) == 150 and len(verdict.kinds) > 20
     assert workload.withheld > 50
 
 

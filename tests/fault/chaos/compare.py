@@ -17,6 +17,7 @@ class Verdict:
     letters_wrong: int = 0  # records that had no reason to be there
     letters_twice: int = 0  # the same record once more, which a crash may cause
     rows: int = 0
+    kinds: dict = field(default_factory=dict)  # dead letters that are right, by kind
     examples: list = field(default_factory=list)
 
     def add(self, kind, text):
@@ -89,18 +90,36 @@ def compare_appended(verdict, workload, query):
         verdict.add("lost", f"events {number}")
 
 
+def place_of(notes):
+    """Where a letter says that it comes from; Connect's sinks say it under names of their own."""
+    for prefix in ("ods.", "__connect.errors."):
+        topic, partition, offset = (notes.get(prefix + name)
+                                    for name in ("topic", "partition", "offset"))
+        if None not in (topic, partition, offset):
+            return topic.decode(), int(partition), int(offset)
+    return None
+
+
 def compare_letters(verdict, workload, letters, told):
-    seen = Counter()
+    """Each planted record stands there, as it was sent, and no other does."""
+    seen, kinds = set(), Counter()
     for letter in letters:
         notes = dict(letter.headers() or [])
-        place = tuple(notes.get(f"ods.{name}") for name in ("topic", "partition", "offset"))
-        stage = (notes.get("ods.stage") or b"").decode()
-        seen[letter.value()] += 1
-        expected = workload.letters.get(letter.value())
-        if expected is None or told and (expected != stage or None in place):
-            verdict.add("letters_wrong", f"{place} {stage}: {notes.get('ods.error', b'')[:120]}")
-        elif seen[letter.value()] > 1:
-            verdict.add("letters_twice", f"{place}")
-    for payload in workload.letters.keys() - seen.keys():
-        verdict.add("letters_lost", payload[-120:].decode(errors="replace"))
-    verdict.letters = len(workload.letters.keys() & seen.keys())
+        place, stage = place_of(notes), (notes.get("ods.stage") or b"").decode()
+        said = f"{place} {stage}: {notes.get('ods.error', b'')[:120]}"
+        expected = workload.letters.get(place)
+        if expected is None:
+            verdict.add("letters_wrong", f"had no reason: {said}")
+        elif place in seen:
+            verdict.add("letters_twice", said)
+        elif (letter.key(), letter.value()) != (expected.key, expected.value):
+            verdict.add("letters_wrong", f"{expected.kind} is not what was sent: {said}")
+        elif told and stage != expected.stage:
+            verdict.add("letters_wrong", f"{expected.kind} is of {expected.stage}: {said}")
+        else:
+            kinds[expected.kind] += 1
+        seen.add(place)
+    for place in workload.letters.keys() - seen:
+        verdict.add("letters_lost", f"{workload.letters[place].kind} at {place}")
+    verdict.letters = len(workload.letters.keys() & seen)
+    verdict.kinds = dict(sorted(kinds.items()))

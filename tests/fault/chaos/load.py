@@ -60,7 +60,7 @@ class Load(threading.Thread):
                     self._burst.clear()
                     began -= 1  # what would be sent in a second is due now
                 while not self._wanted.empty():
-                    self._send([self.workload.bad_record()], self._wanted.get())
+                    self._send([self.workload.bad_record(server=True)], self._wanted.get())
                 self._producer.poll(0)
                 self._ending.wait(self.GUST_S)
         except Exception as error:  # noqa: BLE001: told by finish()
@@ -71,7 +71,7 @@ class Load(threading.Thread):
         self._burst.set()
 
     def send_bad_record(self):
-        """One that can't be applied, among the others. Answers where Kafka has it."""
+        """One that PostgreSQL refuses, among the others. Answers where Kafka has it."""
         told = queue.SimpleQueue()
         self._wanted.put(lambda message: told.put(
             (message.topic(), message.partition(), message.offset())))

@@ -158,11 +158,14 @@ PEER_FAULTS = {fault.name: fault for fault in (
     Fault("toast", "unchanged TOAST values, no fault", nothing, 1),
     Fault("poison", "records that can't be applied (1 in 20)", nothing, 1),
 )}
-SETTINGS = {"toast": {"unavailable": True}, "poison": {"poison": 20}}
+# Bad records that any sink may be sent.
+KINDS = ("cut_short", "integer_range", "length", "check", "not_null")
+SETTINGS = {"toast": {"unavailable": True}, "poison": {"poison": 20, "kinds": KINDS}}
 
 
 def world_for(fault, *arguments, **more):
-    settings = {"poison": 0, "unavailable": False, "soft": False, "proxied": False, "rate": 150}
+    settings = {"poison": 0, "unavailable": False, "soft": False, "rare": 0,
+                "proxied": False, "rate": 150}
     return JdbcWorld(*arguments, **{**settings, **SETTINGS.get(fault.name, {}), **more})
 
 

@@ -10,7 +10,10 @@ import random
 import zlib
 from collections import Counter
 
+from lib.kafka import as_bytes
 from lib.records import BIGINT, INT, TEXT, Table
+
+from . import bad
 
 UNAVAILABLE = "__debezium_unavailable_value"
 DELETED = "deleted"  # in place of a row that is gone
@@ -35,7 +38,7 @@ create trigger count_writes before insert or update on orders
     for each row execute function count_writes();
 create trigger count_writes before insert or update on documents
     for each row execute function count_writes();
-"""
+""" + bad.TABLES
 
 
 class PostgresTable(Table):
@@ -55,10 +58,12 @@ class Workload:
     """`step()` is the next thing that happens at the source: its records, in order.
 
     soft: deleted rows of `items` stay, marked. poison: every so many-th step has also a record that
-    cannot be applied, 0 for none. unavailable: values left in TOAST are not sent.
+    cannot be applied, 0 for none, of these kinds. unavailable: values left in TOAST are not sent. rare: the
+    share of appended rows with a column that the others don't have.
     """
 
-    def __init__(self, prefix, seed, keys=3000, poison=300, soft=True, unavailable=True):
+    def __init__(self, prefix, seed, keys=3000, poison=300, soft=True, unavailable=True,
+                 rare=0.02, kinds=None):
         self.random = random.Random(f"load {seed}")
         self.keys, self.poison, self.soft, self.unavailable = keys, poison, soft, unavailable
         self.items = Table("items", prefix=prefix)
@@ -67,12 +72,18 @@ class Workload:
         self.documents = PostgresTable("documents", prefix=prefix, columns={
             "id": INT, "title": TEXT, "body": TEXT, "version": INT})
         self.events = Table("events", prefix=prefix, key=(), columns={"n": BIGINT, "text": TEXT})
+        # For bad records alone: the configuration names its key; a view that checks what is written.
+        self.accounts = PostgresTable("accounts", prefix=prefix, columns={"id": INT, "code": TEXT})
+        self.small = Table("small", prefix=prefix)
         self.partitions = {self.items.topic: 4, self.orders.topic: 3, self.documents.topic: 2,
-                           self.events.topic: 3}
-        self.rows = {"items": {}, "orders": {}, "documents": {}}
-        self.changes = Counter()      # (table, key): how often it may have been written
-        self.appended = {}            # n: (text, partition)
-        self.letters = {}             # payload: the stage that must reject it
+                           self.events.topic: 3, self.accounts.topic: 1, self.small.topic: 1}
+        self.rare = rare
+        self.kinds = [bad.KINDS[name] for name in kinds] if kinds else bad.chosen()
+        self.rows = {"items": {}, "orders": {("poison", 0): bad.TAKEN}, "documents": {}}
+        # (table, key): how often it may have been written
+        self.changes = Counter({("orders", ("poison", 0)): 1})
+        self.appended = {bad.TAKEN_EVENT[0]: (bad.TAKEN_EVENT[1], -1)}  # n: (text, partition)
+        self.letters = {}             # (topic, partition, offset): bad.Letter
         self.withheld = 0             # values that were not sent because they had not changed
         self.numbers = itertools.count(1)
         self.poisoned = itertools.count(10_000_000)
@@ -102,6 +113,8 @@ class Workload:
         partition = number % self.partitions[self.events.topic]
         text = f"event {number} äöü"
         self.appended[number] = (text, partition)
+        if self.random.random() < self.rare:
+            return [bad.good_rare(self, number, text)]
         return [self.events.create({"n": number, "text": text}, partition=partition)]
 
     def change_item(self, number):
@@ -180,26 +193,13 @@ class Workload:
         rows[key] = new
         return [self._keep("documents", key, self.documents.update(old, sent, **place))]
 
-    # Records that can't be applied. Each has a key of its own: one that a later change of the same
-    # key makes superfluous need not become a dead letter.
-
-    def bad_record(self):
-        number = next(self.poisoned)
-        make = self.random.choice(["malformed", "range", "length", "check", "null"])
-        if make == "malformed":
-            record = self.items.create({"id": number}, partition=number % 4)
-            record["payload"] = '{"poison": %d, "payload": {"op": "c", "after": ' % number
-        elif make == "range":
-            record = self.items.create({"id": number, "amount": 2**40}, partition=number % 4)
-        elif make == "length":
-            record = self.orders.create({"region": "poison", "number": number, "note": "x" * 41},
-                                        partition=number % 3)
-        elif make == "check":
-            record = self.documents.create({"id": number, "title": "forbidden"},
-                                           partition=number % 2)
-        else:
-            record = self.events.create({"n": number, "text": None}, partition=number % 3)
-        self.letters[record["payload"].encode()] = "decode" if make == "malformed" else "apply"
+    def bad_record(self, server=False):
+        """One that can't be applied; server: one that PostgreSQL has to refuse."""
+        kinds = [entry for entry in self.kinds if entry.server or not server] or self.kinds
+        chosen, = self.random.choices(kinds, [entry.weight for entry in kinds])
+        record = chosen.make(self, next(self.poisoned))
+        self.letters[record["topic"], record["partition"], record["offset"]] = bad.Letter(
+            chosen.name, chosen.stage, as_bytes(record["key"]), as_bytes(record["payload"]))
         return record
 
     def place(self, table, key):

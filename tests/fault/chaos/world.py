@@ -65,6 +65,16 @@ class Observer:
         self._connection = None
 
 
+def load_pipeline(prefix, **settings):
+    """What moves the workload's tables."""
+    return pipeline(f"^{prefix}\\.shop\\..*", name="load",
+                    defaults={"on_delete": "hard", "keyless": "append", "cdc_operation": "off",
+                              "cdc_timestamp": "off"},
+                    tables={"items": {"on_delete": "soft", "cdc_operation": "cdc_operation",
+                                      "cdc_timestamp": "cdc_timestamp"},
+                            "accounts": {"key": ["code"]}}, **settings)
+
+
 class Member:
     """One ods-sink process and its configuration; started again, it is another one."""
 
@@ -76,11 +86,7 @@ class Member:
         dsn = re.sub(r"port=\d+", f"port={port}", world.database.dsn)
         dsn += f" application_name=member-{number}"
         self.setup.write(
-            pipeline(f"^{world.prefix}\\.shop\\..*", name="load", group_id=world.group,
-                     defaults={"on_delete": "hard", "keyless": "append", "cdc_operation": "off",
-                               "cdc_timestamp": "off"},
-                     tables={"items": {"on_delete": "soft", "cdc_operation": "cdc_operation",
-                                       "cdc_timestamp": "cdc_timestamp"}}),
+            load_pipeline(world.prefix, group_id=world.group),
             targets=[{"name": "ods", "type": "postgres", "dsn": dsn,
                       "lock_timeout_ms": LOCK_TIMEOUT_MS,
                       "idle_in_transaction_timeout_ms": 15_000}],
