@@ -135,7 +135,8 @@ enum decimal_mode { DECIMAL_AUTO, DECIMAL_PRECISE, DECIMAL_STRING, DECIMAL_DOUBL
 /* What a schemaless record can't say of itself. */
 struct source_settings {
     const char
-        *connector; /* mysql mariadb postgresql sqlserver oracle db2, "": as the record says */
+        *connector; /* mysql mariadb vitess postgresql sqlserver oracle db2 informix, "": as the
+                       record says */
     enum time_unit timestamp_unit; /* auto: Debezium's default by precision */
     enum time_unit time_unit;
     enum decimal_mode decimals;

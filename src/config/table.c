@@ -35,8 +35,8 @@ static const char *const decimal_modes[] = {"auto", "precise", "string", "double
 static const char *const resets[] = {"earliest", "latest", "error", NULL};
 static const char *const gone_policies[] = {"stop", "earliest", "latest", NULL};
 static const char *const recreated_policies[] = {"stop", "earliest", "ignore", NULL};
-static const char *const connectors[] = {"",          "mysql",  "mariadb", "postgresql",
-                                         "sqlserver", "oracle", "db2",     NULL};
+static const char *const connectors[] = {"",       "mysql", "mariadb",  "vitess", "postgresql", "sqlserver",
+                                         "oracle", "db2",   "informix", NULL};
 
 const struct scope settings_scopes[SCOPE_COUNT] = {
     [SCOPE_DAEMON] = {"ods-sink.conf: how the daemon runs",
@@ -210,8 +210,9 @@ const struct setting settings_table[] = {
             "decides the units of times."},
     {SCOPE_PIPELINE, "source.timestamp_unit", SETTING_ENUM,
      AT(pipeline_settings, source.timestamp_unit), "auto", .choices = time_units,
-     .doc = "Unit of timestamps in records without schema. `auto`: Debezium's default for the "
-            "connector and the column's precision."},
+     .doc = "Unit of timestamps in records without schema, of all columns that `source_types` does "
+            "not name. `auto`: Debezium's default for the connector and the column's precision; "
+            "where that leaves more than one, the record is a dead letter (docs/types.md)."},
     {SCOPE_PIPELINE, "source.time_unit", SETTING_ENUM, AT(pipeline_settings, source.time_unit),
      "auto", .choices = time_units, .doc = "The same for times of day."},
     {SCOPE_PIPELINE, "source.decimals", SETTING_ENUM, AT(pipeline_settings, source.decimals),

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sink/postgres/ask.h"
 #include "sink/postgres/guess.h"
 #include "sink/postgres/inherit.h"
 #include "sink/postgres/moves.h"
@@ -209,6 +210,8 @@ static enum ods_status fold_attempt(struct attempt *attempt)
         status = refuse_tables(attempt);
     if (status == ODS_OK)
         status = refuse_truncates(attempt);
+    if (status == ODS_OK && attempt->ask)
+        status = ask_batch(postgres, attempt->batch, attempt->error);
     if (status == ODS_OK)
         status = moves_sort_out(attempt);
     if (status == ODS_OK)
@@ -220,6 +223,8 @@ static enum ods_status fold_attempt(struct attempt *attempt)
         status =
             fold_batch(&attempt->fold, &postgres->scratch, attempt->batch, postgres->change_plans,
                        inheritance.of, &postgres->encoder, fold_flags(attempt), attempt->error);
+    if (status == ODS_OK && postgres->readings.waiting_count) /* of a key that was looked for */
+        status = error_set(attempt->error, ODS_RETRY, "a text is to be asked for");
     if (status == ODS_OK && attempt->moves.noted && attempt->batch->reject_count > had_rejects)
         status = error_set(attempt->error, ODS_REJECT, "what was set aside may have been noted");
     return status == ODS_OK ? deliver_rejects(attempt) : status;
@@ -245,6 +250,10 @@ static bool learn(struct attempt *attempt, enum ods_status status, uint32_t had_
         attempt->refreshed = true;
         forget_catalog(attempt->postgres);
         return conn_script(&attempt->postgres->conn, "deallocate all", NULL) == ODS_OK;
+    }
+    if (attempt->postgres->readings.waiting_count) {
+        attempt->moves.known = false;
+        return attempt->ask = true;
     }
     if (status != ODS_REJECT)
         return false;
@@ -399,6 +408,7 @@ enum ods_status apply_batch(struct postgres *postgres, struct batch *batch,
                               .result = result,
                               .careful = batch->guard_time,
                               .immediate = batch->guard_time,
+                              .ask = postgres->asks,
                               .error = error ? error : &room};
     bool done;
     error_init(attempt.error);
@@ -408,7 +418,9 @@ enum ods_status apply_batch(struct postgres *postgres, struct batch *batch,
     if (status != ODS_OK || done)
         return status;
     batch_release_holds(batch);
+    readings_reset(&postgres->readings);
     status = attempt_all(&attempt);
+    postgres->asks = postgres->readings.buckets != NULL;
     moves_release(&attempt);
     if (status == ODS_RETRY && strcmp(attempt.error->sqlstate, "55P03") == 0)
         offsets_end_stalled(&postgres->conn);

@@ -22,19 +22,35 @@ static enum ods_status check_element(const struct array *array, const struct col
     return status;
 }
 
+/* Written anew: PostgreSQL reads no "+21016", and passes over the zone of a timestamp without. */
+static bool is_moment(const struct pg_column *item, const struct column *column,
+                      const struct value *value)
+{
+    return column->type == SEM_STRING && value->kind == VALUE_TEXT &&
+           (item->encoding == ENCODE_TIMESTAMP || item->encoding == ENCODE_TIMESTAMPTZ);
+}
+
 static enum ods_status put_element(void *context, struct buffer *out, const struct column *column,
                                    const struct value *value, struct error *error)
 {
     const struct array *array = context;
-    struct inferred inferred;
+    struct inferred inferred, read;
     enum ods_status status = ODS_OK;
     if (column->type == SEM_UNKNOWN)
         status = infer_value(array->encoder, array->item, &column, &value, &inferred, error);
-    if (status == ODS_OK && column == &inferred.column && column->type == SEM_STRING &&
-        array->item->encoding == ENCODE_TIMESTAMPTZ)
-        inferred.column.type = SEM_ZONED_TIMESTAMP; /* written anew: PostgreSQL reads no "+21016" */
+    struct column moment;
+    if (status == ODS_OK && is_moment(array->item, column, value)) {
+        moment = *column;
+        moment.type = SEM_ZONED_TIMESTAMP;
+        column = &moment;
+    }
     if (status == ODS_OK)
         status = check_element(array, column, value, error);
+    if (status == ODS_REJECT && array->encoder->unreadable) {
+        status = encode_reading(array->encoder, array->item, &column, &value, &read, error);
+        if (status == ODS_OK)
+            status = check_element(array, column, value, error);
+    }
     if (status != ODS_OK)
         return status;
     switch (array->item->encoding) {

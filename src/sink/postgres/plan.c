@@ -82,10 +82,13 @@ static enum ods_status check_names(const struct plan *plan, struct error *error)
 }
 
 /* The shape's columns as this plan reads and names them. */
-static enum ods_status resolve_columns(struct plan *plan, struct error *error)
+static enum ods_status resolve_columns(const struct plans *plans, struct plan *plan,
+                                       struct error *error)
 {
     const struct shape *shape = plan->shape;
     enum ods_status status = ODS_OK;
+    enum connector connector = connector_named(
+        shape->connector[0] ? shape->connector : plans->config->pipeline->source.connector);
     plan->sources = calloc(shape->column_count + 1u, sizeof *plan->sources);
     plan->names = calloc(shape->column_count + 1u, sizeof *plan->names);
     plan->refusals = calloc(shape->column_count + 1u, sizeof *plan->refusals);
@@ -95,6 +98,7 @@ static enum ods_status resolve_columns(struct plan *plan, struct error *error)
         struct source_column *source = &plan->sources[i];
         source->column = shape->columns[i];
         source->literal = shape->literal;
+        source->connector = connector;
         source->strip_nul = plan->settings->nul == NUL_STRIP;
         source->zero_is_null =
             plan->settings->zero_dates == ZERO_DATES_NULL && !plan_is_key(plan, i);
@@ -117,7 +121,7 @@ static enum ods_status resolve_names(struct plans *plans, struct plan *plan, str
     if (plan->skip)
         return ODS_OK;
     enum ods_status status = name_table(plan->settings, shape, &plan->schema, &plan->name, error);
-    return status == ODS_OK ? resolve_columns(plan, error) : status;
+    return status == ODS_OK ? resolve_columns(plans, plan, error) : status;
 }
 
 /* Which table of the source a table was made for: the comment says it. */
