@@ -263,3 +263,51 @@ def test_random_forms(sink, database, reader, tmp_path, report):
     generator = random.Random(seed)
     some = [random_form(generator) for _ in range(1500)]
     check_forms(sink, database, reader, tmp_path, some, "envelope", False)
+
+
+# --- where such texts stand --------------------------------------------------------------------
+
+SPELT = [("date", ["2024-05-10", "May 10 2024", "20240510"], "2024-05-10"),
+         ("timestamptz", ["2024-05-10T19:00:01Z", "May 10 2024 19:00:01 UTC", "20240510 220001+03"],
+          "2024-05-10 19:00:01+00"),
+         ("numeric", ["7", " 7", "7\t"], "7"), ("boolean", ["true", "tr", " t"], "true"),
+         ("time", ["19:00", "7:00 PM", "190000"], "19:00:00")]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("together", [True, False], ids=["in one batch", "one by one"])
+def test_keys(sink, database, tmp_path, shape, together):
+    """A key spelt in other ways is the same row's: changed, deleted, and made again."""
+    records = []
+    for column, (first, second, third), _ in SPELT:
+        table = Table(f"k_{column}", columns={"id": TEXT, "v": {"type": "int32"}}, shape=shape)
+        database.execute(f"create table k_{column} (id {column} primary key, v int)")
+        records += [table.create({"id": first, "v": 1}),
+                    table.update({"id": second, "v": 1}, {"id": second, "v": 2}),
+                    table.delete({"id": third, "v": 2}), table.create({"id": third, "v": 3}),
+                    table.create({"id": "none of it", "v": 4})]
+    sink.write(pipeline(r"^src\.shop\.k_.*", defaults=OFF), database=database,
+               batch={"max_events": 1000 if together else 1})
+    sink.replay(records, dead_letter=tmp_path / "dead")
+    for column, _, shown in SPELT:
+        assert database.execute(f"select id::text, v from k_{column}") == [(shown, 3)], column
+    letters = read_lines(tmp_path / "dead")
+    assert len(letters) == len(SPELT), [reason_of(letter) for letter in letters]
+    assert all('"none of it"' in reason_of(letter) for letter in letters)
+
+
+@pytest.mark.parametrize("key", [("id",), ()], ids=["keyed", "keyless"])
+def test_among_many_new_rows(sink, database, tmp_path, key):
+    """By COPY: one bad text is one dead letter, and all others stand there."""
+    table = Table("many", columns={"id": {"type": "int32"}, "day": TEXT}, key=key)
+    database.execute("create table many (id int" + (" primary key" if key else "") + ", day date)")
+    texts = ["2024-05-10", "May 10 2024", "10.05.2024", "20240510"]
+    records = [table.create({"id": n, "day": "May 41 2024" if n == 700 else texts[n % 4]})
+               for n in range(1500)]
+    sink.write(pipeline(table, defaults={**OFF, "keyless": "append"}), database=database)
+    sink.replay(records, dead_letter=tmp_path / "dead")
+    found = database.execute("select day::text, count(*) from many group by 1 order by 1")
+    assert found == [("2024-05-10", 1124), ("2024-10-05", 375)]
+    letter, = read_lines(tmp_path / "dead")
+    assert letter["offset"] == 700 and 'date/time field value out of range: "May 41 2024"' in \
+        reason_of(letter)
