@@ -35,8 +35,9 @@ static const char *const decimal_modes[] = {"auto", "precise", "string", "double
 static const char *const resets[] = {"earliest", "latest", "error", NULL};
 static const char *const gone_policies[] = {"stop", "earliest", "latest", NULL};
 static const char *const recreated_policies[] = {"stop", "earliest", "ignore", NULL};
-static const char *const connectors[] = {"",       "mysql", "mariadb",  "vitess", "postgresql", "sqlserver",
-                                         "oracle", "db2",   "informix", NULL};
+static const char *const connectors[] = {"",           "mysql",     "mariadb", "vitess",
+                                         "postgresql", "sqlserver", "oracle",  "db2",
+                                         "informix",   NULL};
 
 const struct scope settings_scopes[SCOPE_COUNT] = {
     [SCOPE_DAEMON] = {"ods-sink.conf: how the daemon runs",

@@ -11,9 +11,9 @@
 #define TEXT_ARRAY_OID 1009
 #define ASKED_AT_ONCE  500u
 
-/* What a text is to each type, in PostgreSQL's writing, by the session's settings: ISO, MDY, UTC. The
- * column's own input function goes first, so that a refusal is in its words. A date keeps a time of
- * day that the text has, which its column refuses then. */
+/* What a text is to each type, in PostgreSQL's writing, by the session's settings: ISO, MDY, UTC.
+ * The column's own input function goes first, so that a refusal is in its words. A date keeps a time
+ * of day that the text has, which its column refuses then. */
 static const char *const expressions[READING_KINDS] = {
     [READING_BOOL] = "v::pg_catalog.bool::text",
     [READING_INT2] = "v::pg_catalog.int2::text",

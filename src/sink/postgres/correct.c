@@ -226,7 +226,8 @@ enum ods_status encode_decimal_text(struct encoder *encoder, const struct pg_col
     inferred->column.type = SEM_DECIMAL;
     inferred->column.scale = scale;
     enum ods_status status = encode_undo(encoder, target, CODING_BASE64, inferred, error);
-    if (!told && (status == ODS_REJECT || (status == ODS_OK && !inferred->value.length))) {
+    bool none = status == ODS_REJECT || (status == ODS_OK && !inferred->value.length);
+    if (!told && none && target->encoding != ENCODE_TEXT && target->encoding != ENCODE_BYTEA) {
         /* Neither: a number in other words, or none. */
         inferred->value = text;
         inferred->column.type = SEM_STRING;

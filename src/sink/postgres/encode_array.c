@@ -8,6 +8,7 @@
 struct array {
     struct encoder *encoder;
     const struct pg_column *item;
+    bool waits; /* an element is a text for PostgreSQL to read */
 };
 
 /* The element in the item's own form is thrown away: it shows that there is one. */
@@ -33,7 +34,7 @@ static bool is_moment(const struct pg_column *item, const struct column *column,
 static enum ods_status put_element(void *context, struct buffer *out, const struct column *column,
                                    const struct value *value, struct error *error)
 {
-    const struct array *array = context;
+    struct array *array = context;
     struct inferred inferred, read;
     enum ods_status status = ODS_OK;
     if (column->type == SEM_UNKNOWN)
@@ -50,6 +51,12 @@ static enum ods_status put_element(void *context, struct buffer *out, const stru
         status = encode_reading(array->encoder, array->item, &column, &value, &read, error);
         if (status == ODS_OK)
             status = check_element(array, column, value, error);
+    }
+    if (status == ODS_RETRY && array->encoder->readings &&
+        array->encoder->readings->waiting_count) { /* those behind it may be such texts too */
+        array->waits = true;
+        buffer_puts(out, "NULL");
+        return ODS_OK;
     }
     if (status != ODS_OK)
         return status;
@@ -100,6 +107,8 @@ enum ods_status encode_array(struct encoder *encoder, struct buffer *out,
     enum ods_status status = text_array(&encoder->array, source, value, put_element, &array, error);
     if (status == ODS_OK && encoder->array.failed)
         status = error_out_of_memory(error);
+    if (status == ODS_OK && array.waits)
+        status = error_set(error, ODS_RETRY, "PostgreSQL has not been asked yet what texts mean");
     if (status != ODS_OK)
         return status;
     encode_put32(out, (uint32_t) encoder->array.length);

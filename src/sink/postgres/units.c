@@ -28,10 +28,14 @@ enum connector connector_named(const char *name)
     static const struct {
         const char *name;
         enum connector connector;
-    } known[] = {{"", CONNECTOR_UNKNOWN},        {"mysql", CONNECTOR_MYSQL},
-                 {"mariadb", CONNECTOR_MYSQL},   {"vitess", CONNECTOR_MYSQL},
-                 {"postgresql", CONNECTOR_POSTGRESQL}, {"sqlserver", CONNECTOR_SQLSERVER},
-                 {"oracle", CONNECTOR_ORACLE},   {"db2", CONNECTOR_DB2}};
+    } known[] = {{"", CONNECTOR_UNKNOWN},
+                 {"mysql", CONNECTOR_MYSQL},
+                 {"mariadb", CONNECTOR_MYSQL},
+                 {"vitess", CONNECTOR_MYSQL},
+                 {"postgresql", CONNECTOR_POSTGRESQL},
+                 {"sqlserver", CONNECTOR_SQLSERVER},
+                 {"oracle", CONNECTOR_ORACLE},
+                 {"db2", CONNECTOR_DB2}};
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (strcmp(known[i].name, name) == 0)
             return known[i].connector;
@@ -190,8 +194,7 @@ static enum ods_status date_type(const struct encoder *encoder, const struct pg_
                                  int64_t number, enum semantic *type, struct error *error)
 {
     *type = SEM_DATE;
-    if (encoder->connector == CONNECTOR_ORACLE) /* its DATE has a time of day, and is a timestamp */
-    {
+    if (encoder->connector == CONNECTOR_ORACLE) { /* its DATE is a timestamp of whole seconds */
         struct pg_column date = *target;
         date.modifier = 0;
         return timestamp_type(encoder, &date, number, type, error);
