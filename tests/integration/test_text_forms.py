@@ -131,6 +131,10 @@ def expected(reader, text, column):
     if base in ("int", "smallint", "bigint", "numeric", "double precision", "real"):
         if text.strip() and is_exact_number(text):  # by the number itself; tested elsewhere
             return None if value is None else (value, None), "number"
+    if column == "numeric(5,2)" and cast(reader, text, "numeric")[0]:
+        number = cast(reader, text, "numeric")[0]
+        if value is None or "N" in value or float(number) != float(value):
+            return (value, None) if value == number else (None, "")  # more digits than it has
     if value is None:
         return None, words
     if base == "timestamp":
@@ -145,9 +149,8 @@ def expected(reader, text, column):
         if cast(reader, "2001-02-03 " + text, "timestamp")[0] is None or \
                 re.search("[PE]ST", text):
             return None, ""  # it has a date, or a zone that depends on one
-        zoned = cast(reader, text, "timetz")[0]
-        if not zoned.endswith("+00"):
-            value = cast(reader, "2001-02-03 " + text, "timestamptz")[0][11:-3]
+        if not cast(reader, text, "timetz")[0].endswith("+00"):
+            return None, ""  # it has a zone
     if column == "timestamp(3)" and re.search(r"\.\d{4}", text):
         return None, ""
     if column == "interval day to minute" and cast(reader, text, "interval")[0] != value:

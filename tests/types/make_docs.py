@@ -86,8 +86,8 @@ are `text`.
   itself; a batch with others is held until PostgreSQL has been asked for all of them at once. Apart
   from its casts:
   - A zone makes the text a moment, and a column without zone has that moment in UTC: `2024-05-10
-    19:00+03` is 16:00 in `timestamp` and in `time`, where PostgreSQL would pass over the `+03`. Refused
-    in `time`: a zone whose offset depends on the date.
+    19:00+03` is 16:00 in `timestamp`, where PostgreSQL would pass over the `+03`. `time` refuses a zone
+    other than UTC.
   - Nothing is cut: `date` refuses a text with a time of day other than 00:00, `time` one with a date.
   - `now`, `today`, `tomorrow` and `yesterday` are refused: they are other moments when the record is
     read again. `epoch`, `infinity` and `allballs` are taken.
@@ -105,7 +105,7 @@ are `text`.
   in a date or timestamp column and counted in `zero_dates_total`; with `zero_dates: reject`, and in a
   key, they are refused. A text column has them as they are.
 - **An interval column that takes some parts only** (`interval year to month`, `interval day`) refuses a
-  value with others, which PostgreSQL would cut off; and text of which nobody tells what is in it.
+  value with others, which PostgreSQL would cut off.
 - **An interval in `interval.handling.mode=numeric`** is microseconds by then: 8766 hours for a year.
 - **json and jsonb** take what is JSON, and what is not text to the source as `to_jsonb()` writes it
   (decimals numbers, moments ISO 8601, bytes `\\x` and hexadecimal digits); so elements of arrays, and

@@ -28,7 +28,7 @@ static const char *const expressions[READING_KINDS] = {
                      "then v::timestamptz::timestamp::text else v::date::text end",
     [READING_TIME] = "case when v::pg_catalog.time is null or extract(timezone from v::timetz) = 0 "
                      "then v::pg_catalog.time::text "
-                     "else (v::timetz at time zone 'UTC')::pg_catalog.time::text end",
+                     "else v::timetz::text end",
     [READING_TIMESTAMP] =
         "case when v::pg_catalog.timestamp is not null then v::timestamptz::text end",
     [READING_LOCAL_TIMESTAMP] = "v::pg_catalog.timestamp::text",

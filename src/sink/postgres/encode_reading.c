@@ -169,6 +169,9 @@ enum ods_status encode_reading(struct encoder *encoder, const struct pg_column *
     if (kind == READING_TIME && has_variable_zone((*value)->bytes, (*value)->length))
         return encode_refuse(target, "22007", "the offset of the text's zone depends on a date",
                              error);
+    if (kind == READING_TIME && strpbrk(reading->answer, "+-"))
+        return encode_refuse(target, "22007", "a time without zone can't hold the value's zone",
+                             error);
     inferred->column = **column;
     inferred->column.type = SEM_STRING;
     inferred->value = (struct value){

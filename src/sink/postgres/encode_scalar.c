@@ -179,6 +179,10 @@ static enum ods_status to_real(struct encoder *encoder, const struct pg_column *
         length = value->length;
     } else {
         status = encode_as_text(encoder, source, value, &text, &length, error);
+        for (; status == ODS_OK && length && isspace((unsigned char) *text); length--)
+            text++;
+        while (status == ODS_OK && length && isspace((unsigned char) text[length - 1]))
+            length--;
     }
     if (status == ODS_OK)
         status = parse_real(encoder, target, text, length, real, error);
