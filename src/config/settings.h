@@ -131,7 +131,8 @@ struct metadata_settings {
 struct source_settings {
     enum source_shape shape;
     const char
-        *connector; /* mysql mariadb postgresql sqlserver oracle db2, "": as the record says */
+        *connector; /* mysql mariadb vitess postgresql sqlserver oracle db2 informix, "": as the
+                       record says */
     enum time_unit timestamp_unit; /* auto: Debezium's default by precision */
     enum time_unit time_unit;
     enum decimal_mode decimals;

@@ -40,8 +40,9 @@ static const char *const decimal_modes[] = {"auto", "precise", "string", "double
 static const char *const resets[] = {"earliest", "latest", "error", NULL};
 static const char *const gone_policies[] = {"stop", "earliest", "latest", NULL};
 static const char *const recreated_policies[] = {"stop", "earliest", "ignore", NULL};
-static const char *const connectors[] = {"",          "mysql",  "mariadb", "postgresql",
-                                         "sqlserver", "oracle", "db2",     NULL};
+static const char *const connectors[] = {"",           "mysql",     "mariadb", "vitess",
+                                         "postgresql", "sqlserver", "oracle",  "db2",
+                                         "informix",   NULL};
 
 static const struct setting table_rows[] = {
     {"schema", SETTING_STRING, AT(table_settings, schema), "public", .min = 1,
@@ -218,8 +219,9 @@ static const struct setting pipeline_rows[] = {
             "source."},
     {"source.timestamp_unit", SETTING_ENUM,
      AT(pipeline_settings, source.timestamp_unit), "auto", .choices = time_units,
-     .doc = "Unit of timestamps in records without schema. `auto`: Debezium's default for the "
-            "connector and the column's precision."},
+     .doc = "Unit of timestamps in records without schema, of all columns that `source_types` does "
+            "not name. `auto`: Debezium's default for the connector and the column's precision; "
+            "where that leaves more than one, the record is a dead letter (docs/types.md)."},
     {"source.time_unit", SETTING_ENUM, AT(pipeline_settings, source.time_unit),
      "auto", .choices = time_units, .doc = "The same for times of day."},
     {"source.decimals", SETTING_ENUM, AT(pipeline_settings, source.decimals),

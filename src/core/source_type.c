@@ -52,6 +52,7 @@ static const struct known known[] = {
     {"date", SEM_DATE, TAKES_NOTHING, CODING_PLAIN, NULL},
     {"time", SEM_TIME_US, TAKES_PRECISION, CODING_PLAIN, NULL},
     {"datetime", SEM_TIMESTAMP_MS, TAKES_PRECISION, CODING_PLAIN, NULL},
+    {"datetime2", SEM_TIMESTAMP_NS, TAKES_PRECISION, CODING_PLAIN, NULL}, /* of seven digits */
     {"timestamp", SEM_TIMESTAMP_US, TAKES_PRECISION, CODING_PLAIN, NULL},
     {"timestamptz", SEM_ZONED_TIMESTAMP, TAKES_PRECISION, CODING_US, NULL},
     {"interval", SEM_DURATION_US, TAKES_NOTHING, CODING_PLAIN, NULL},
@@ -182,13 +183,21 @@ static const char *set_unit(struct source_type *type, int unit)
     static const enum coding codings[] = {CODING_MS, CODING_US, CODING_NS};
     if (unit < 0)
         return "expected ms, us or ns behind a time";
-    if (type->column.type == SEM_TIME_US)
+    if (type->column.type == SEM_TIME_US || type->column.type == SEM_TIME_NS)
         type->column.type = times[unit];
     else if (type->column.type == SEM_ZONED_TIMESTAMP)
         type->coding = codings[unit];
     else
         type->column.type = timestamps[unit];
     return NULL;
+}
+
+/* What the digits would say of a time of day does not count then. */
+static const char *name_unit(struct source_type *type, const char *word)
+{
+    if (type->column.type == SEM_TIME_US || type->column.type == SEM_TIME_NS)
+        type->column.scale = INT32_MIN;
+    return set_unit(type, unit_of(word));
 }
 
 static const char *set_numbers(struct source_type *type, enum takes takes,
@@ -206,11 +215,11 @@ static const char *set_numbers(struct source_type *type, enum takes takes,
         if (two || numbers[0] > 9)
             return "expected a number of fractional digits from 0 to 9 in the parentheses";
         type->column.scale = (int32_t) numbers[0];
-        /* What Debezium's adaptive modes do; times of day are microseconds in MySQL's default. */
-        return type->column.type == SEM_TIME_US ? NULL
-                                                : set_unit(type, numbers[0] <= 3   ? 0
-                                                                 : numbers[0] <= 6 ? 1
-                                                                                   : 2);
+        /* What Debezium's adaptive modes do; times of day are microseconds in MySQL's default, which
+         * has no more than six digits. */
+        if (type->column.type == SEM_TIME_US && numbers[0] <= 6)
+            return NULL;
+        return set_unit(type, numbers[0] <= 3 ? 0 : numbers[0] <= 6 ? 1 : 2);
     case TAKES_DIGITS:
         if (numbers[0] < 1 || numbers[0] > DIGITS_MAX || (two && numbers[1] > numbers[0]))
             return "expected decimal(p,s) with p from 1 to 1000 and s no larger";
@@ -251,7 +260,7 @@ const char *source_type_parse(const char *text, struct source_type *type)
         else if (row->takes == TAKES_CODING)
             problem = set_coding(type, words.items[i]);
         else if (row->takes == TAKES_PRECISION)
-            problem = set_unit(type, unit_of(words.items[i]));
+            problem = name_unit(type, words.items[i]);
         else
             problem = "this type takes no word behind it";
     }

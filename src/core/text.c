@@ -2,6 +2,7 @@
  * column means. Pure but for the buffer; any thread. */
 #include "core/text.h"
 
+#include <errno.h>
 #include <float.h>
 #include <math.h>
 #include <stdio.h>
@@ -58,7 +59,7 @@ static enum ods_status text_timestamp(struct buffer *out, const struct column *c
 {
     int infinite = column->type == SEM_TIMESTAMP_US   ? time_us_infinite(number)
                    : column->type == SEM_TIMESTAMP_MS ? time_ms_infinite(number)
-                                                      : 0;
+                                                      : time_ns_infinite(number);
     if (infinite)
         return put_infinite(out, infinite);
     int64_t us = number, ns = 0;
@@ -230,9 +231,38 @@ static int float_bits(const struct column *column)
     return column->type == SEM_FLOAT32 ? 32 : 64;
 }
 
+/* A lapse that comes as a double: whole units of it. */
+static enum ods_status text_lapse(struct buffer *out, const struct column *column,
+                                  const char *text, size_t length, struct error *error)
+{
+    struct buffer digits;
+    char *end = NULL;
+    buffer_init(&digits);
+    errno = 0;
+    bool good = decimal_from_text(&digits, text, length) && !digits.failed;
+    const char *whole = buffer_text(&digits);
+    int64_t number = good ? strtoll(whole, &end, 10) : 0;
+    if (good && *end == '.' && end[1 + strspn(end + 1, "0")] == '\0')
+        end += strlen(end);
+    good = good && !errno && end > whole && !*end;
+    bool failed = digits.failed;
+    buffer_done(&digits);
+    if (failed)
+        return error_out_of_memory(error);
+    return good ? text_integer(out, column, number, error)
+                : reject(error, column, "no whole number of its unit");
+}
+
+static bool is_lapse(const struct column *column)
+{
+    return column->type == SEM_DURATION_US || column->type == SEM_DURATION_NS;
+}
+
 static enum ods_status text_number(struct buffer *out, const struct column *column,
                                    const char *text, size_t length, struct error *error)
 {
+    if (is_lapse(column))
+        return text_lapse(out, column, text, length, error);
     if (column->type == SEM_FLOAT32 || column->type == SEM_FLOAT64) {
         if (!text_float(out, text, length, float_bits(column)))
             return reject(error, column, "a number out of range");
@@ -426,6 +456,10 @@ enum ods_status text_value(struct buffer *out, const struct column *column,
     case VALUE_INT:
         return text_integer(out, column, value->integer, error);
     case VALUE_DOUBLE:
+        if (is_lapse(column) && fabs(value->real) < 9e15 && value->real == rint(value->real))
+            return text_integer(out, column, (int64_t) value->real, error);
+        if (is_lapse(column))
+            return reject(error, column, "no whole number of its unit");
         if (!text_real(out, value->real, float_bits(column)))
             return reject(error, column, "a number out of range");
         return ODS_OK;

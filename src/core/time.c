@@ -72,6 +72,11 @@ int time_us_infinite(int64_t us)
     return us == INT64_C(-9223372036832400000) || us == INT64_MIN ? -1 : 0;
 }
 
+int time_ns_infinite(int64_t ns)
+{
+    return ns == INT64_MAX ? 1 : ns == INT64_MIN ? -1 : 0;
+}
+
 int time_ms_infinite(int64_t ms)
 {
     if (ms == INT64_C(9223372036825200) || ms == INT64_MAX / 1000 || ms == INT64_MAX)

@@ -38,10 +38,12 @@ void time_format_fine_time(struct buffer *out, int64_t us, int32_t ps);
 
 /* What Debezium's PostgreSQL connector sends for 'infinity' and '-infinity': numbers that are no
  * date. 1: infinity, -1: -infinity, 0: an ordinary value. `us` is what a MicroTimestamp holds; a
- * millisecond Timestamp's number goes through time_ms_infinite(). */
+ * millisecond Timestamp's number goes through time_ms_infinite(), a NanoTimestamp's through
+ * time_ns_infinite(). */
 int time_date_infinite(int64_t days);
 int time_us_infinite(int64_t us);
 int time_ms_infinite(int64_t ms);
+int time_ns_infinite(int64_t ns);
 
 /* PostgreSQL's ranges: date 4714-11-24 BC to 5874897-12-31, timestamp from the same first day. */
 #define TIME_DAYS_MIN INT64_C(-2440588)

@@ -34,7 +34,8 @@ source_types: { total: bigint unsigned, price: "decimal(10,2)", seen: timestamp 
 | `decimal(p,s)`, `numeric(p,s)` | decimals without schema: base64, or digits (`source.decimals`), of this scale |
 | `timestamp`, `timestamp(p)`, `datetime`, `datetime(p)` | numbers of milliseconds (p up to 3, and `datetime`), microseconds (p up to 6, and `timestamp`) or nanoseconds since 1970, without zone; `ms`, `us` or `ns` behind it decides otherwise |
 | `timestamptz`, `timestamptz(p)` | the same, as moments in UTC |
-| `time`, `time(p)` | microseconds since midnight, or `ms`, `ns` |
+| `datetime2`, `datetime2(p)` | SQL Server's, which is `datetime2(7)`, in nanoseconds |
+| `time`, `time(p)` | microseconds since midnight, or `ms`, `ns`; of a connector other than MySQL's p up to 3 is milliseconds, and 7 or more is nanoseconds |
 | `bytes`, `bytes base64`, `bytes base64url`, `bytes hex` | `binary.handling.mode`: text that stands for bytes |
 | `bit(n)` | bits that came as base64 without schema |
 | `number` | a decimal of any digits, that came as digits |
@@ -79,6 +80,24 @@ are `text`.
   digits.
 - **A moment or lapse into a number column** is the number that the record has: days, milliseconds,
   microseconds. Infinity is refused there.
+- **Text into a column of another type** is what the column's own input function reads, in a session
+  with `datestyle` ISO, MDY and `timezone` UTC: `May 10 2024`, `20240510T190001Z`, `P1DT2H`, ` 42 `. What
+  PostgreSQL refuses is a dead letter with PostgreSQL's words. The common forms are read by ods-sink
+  itself; a batch with others is held until PostgreSQL has been asked for all of them at once. Apart
+  from its casts:
+  - A zone makes the text a moment, and a column without zone has that moment in UTC: `2024-05-10
+    19:00+03` is 16:00 in `timestamp`, where PostgreSQL would pass over the `+03`. `time` refuses a zone
+    other than UTC.
+  - Nothing is cut: `date` refuses a text with a time of day other than 00:00, `time` one with a date.
+  - `now`, `today`, `tomorrow` and `yesterday` are refused: they are other moments when the record is
+    read again. `epoch`, `infinity` and `allballs` are taken.
+  - ISO 8601 is taken where PostgreSQL does not (years with a sign, a comma before the fraction), and
+    a whole number in any writing (`1e3`, `42.0`) by an integer column.
+- **A number with a scale of its own** (`{"scale": 0, "value": "AQ=="}`: Oracle's `NUMBER`, PostgreSQL's
+  `numeric`) is that number in every column that takes numbers, text and boolean among them, in keys and
+  elements of arrays, with schema and without. json without schema has the struct.
+- **Infinity** of PostgreSQL's dates and timestamps is infinity again, also at both ends of
+  `NanoTimestamp`.
 - **A time of MySQL beyond 24 hours** needs `interval`, which columns made for it are; `time` refuses.
 - **Zero dates** (`0000-00-00`) of Debezium arrive as NULL, or, from a column that is NOT NULL, as
   1970-01-01: what the connector makes of them, and the sink has nothing to tell them by. Structured
@@ -86,7 +105,7 @@ are `text`.
   in a date or timestamp column and counted in `zero_dates_total`; with `zero_dates: reject`, and in a
   key, they are refused. A text column has them as they are.
 - **An interval column that takes some parts only** (`interval year to month`, `interval day`) refuses a
-  value with others, which PostgreSQL would cut off; and text of which nobody tells what is in it.
+  value with others, which PostgreSQL would cut off.
 - **An interval in `interval.handling.mode=numeric`** is microseconds by then: 8766 hours for a year.
 - **json and jsonb** take what is JSON, and what is not text to the source as `to_jsonb()` writes it
   (decimals numbers, moments ISO 8601, bytes `\\x` and hexadecimal digits); so elements of arrays, and
@@ -184,6 +203,23 @@ the year 0000 is 1900; an enum's `''` of a bad value is NULL.
 
 ## Where nothing tells
 
+- A date or time without schema is a number, and its unit the connector's default, which goes by the
+  source's precision: milliseconds up to 3 digits, microseconds up to 6, nanoseconds beyond; MySQL's
+  times of day are microseconds, Db2's milliseconds, Oracle's DATE is a timestamp in milliseconds. The
+  column stands for the source's, as far as it can, and the number's size never chooses. Refused until
+  `source.timestamp_unit`, `source.time_unit` or, by column, `source_types` says it:
+
+  | connector | timestamps that are refused | times of day that are refused |
+  |---|---|---|
+  | SQL Server | of a column without precision, or of 6 digits: `datetime2` has 7 | the same |
+  | Oracle | the same: `DATE` has none, `timestamp(9)` has 9 | all: it has none |
+  | Db2, Informix | of a column with other than 0 to 3 digits | Informix: all |
+  | MySQL, MariaDB, Vitess, none named | of a column without precision, if milliseconds would be a year up to 9999 (in microseconds 1962 to 1978) | none named: what milliseconds may be |
+  | PostgreSQL | if milliseconds would be a date before 2200 (in microseconds within 84 days of 1970) | |
+  | all | in milliseconds beyond the year 9999; in microseconds too, or within 84 days of 1970; but PostgreSQL's far years are taken | beyond 24 hours in the connector's unit |
+
+  0 is taken everywhere, and a column that is no date or time (`bigint`, `text`) gets the number.
+  Where records do not name their connector (flattened ones), `source.connector` does.
 - A decimal without schema is base64 or digits. What can only be one of them says which for the whole
   connector; digits that may be either (`1234`) are refused until something has said, or until
   `source.decimals` does.

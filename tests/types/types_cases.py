@@ -335,8 +335,8 @@ CASES = [
         ("-1 years +2 mons 00:00:00", "interval year to month", "-10 mons"),
         ("-3 days 25:00", "interval day to hour", "-3 days +25:00:00"),
         ("-00:30", "interval hour", REJECT),
-        ("@ 1 day ago", "interval day", REJECT),  # of such a text nobody tells what is in it
-        ("1-2", "interval year to month", REJECT))],
+        ("@ 1 day ago", "interval day", "-1 days"),  # told by PostgreSQL
+        ("1-2", "interval year to month", "1 year 2 mons"))],
     Case("mysql time into interval minute", MICROTIME, -3020399000000, "interval minute", REJECT,
          lean=False, connector="mysql"),
     Case("array into interval day[]", array(INTERVAL), ["P1D", "PT1S"], "interval day[]", REJECT,

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sink/postgres/ask.h"
 #include "sink/postgres/guess.h"
 #include "sink/postgres/inherit.h"
 #include "sink/postgres/moves.h"
@@ -296,6 +297,8 @@ static enum ods_status fold_attempt(struct attempt *attempt)
         status = refuse_tables(attempt);
     if (status == ODS_OK)
         status = refuse_truncates(attempt);
+    if (status == ODS_OK && attempt->ask)
+        status = ask_batch(postgres, attempt->batch, attempt->error);
     if (status == ODS_OK)
         status = look_ups(attempt, &inheritance);
     attempt->result->values_lost = inheritance.lost;
@@ -307,6 +310,8 @@ static enum ods_status fold_attempt(struct attempt *attempt)
         status = fold_batch(&attempt->fold, &postgres->scratch, attempt->batch,
                             postgres->change_plans, inheritance.of, first, &postgres->encoder,
                             fold_flags(attempt), attempt->error);
+    if (status == ODS_OK && postgres->readings.waiting_count) /* of a key that was looked for */
+        status = error_set(attempt->error, ODS_RETRY, "a text is to be asked for");
     if (status == ODS_OK && attempt->moves.noted && attempt->batch->reject_count > had_rejects)
         status = error_set(attempt->error, ODS_REJECT, "what was set aside may have been noted");
     return status == ODS_OK ? deliver_rejects(attempt) : status;
@@ -336,6 +341,10 @@ static bool learn(struct attempt *attempt, enum ods_status status, uint32_t had_
             return false;
         statements_lost(&attempt->postgres->conn.statements, attempt->postgres->conn.generation);
         return true;
+    }
+    if (attempt->postgres->readings.waiting_count) {
+        attempt->moves.known = false;
+        return attempt->ask = true;
     }
     if (status != ODS_REJECT)
         return false;
@@ -525,6 +534,7 @@ enum ods_status apply_batch(struct postgres *postgres, struct batch *batch,
                               .careful = batch->guard_time || doubted,
                               .immediate = batch->guard_time || doubted,
                               .doubted = doubted,
+                              .ask = postgres->asks,
                               .error = error ? error : &room};
     bool done;
     error_init(attempt.error);
@@ -533,6 +543,7 @@ enum ods_status apply_batch(struct postgres *postgres, struct batch *batch,
         status = settle_unknown(&attempt, &done);
     if (status != ODS_OK || done)
         return status;
+    readings_reset(&postgres->readings);
     do {
         batch_release_holds(batch);
         attempt.key_changes = attempt.goes_on = false;
@@ -542,6 +553,7 @@ enum ods_status apply_batch(struct postgres *postgres, struct batch *batch,
         moves_release(&attempt);
     } while (attempt.goes_on);
     result->statements = postgres->conn.pg ? postgres->conn.statements.known : 0;
+    postgres->asks = postgres->readings.buckets != NULL;
     weigh(&attempt, status);
     if (status == ODS_RETRY && strcmp(attempt.error->sqlstate, "55P03") == 0)
         offsets_end_stalled(&postgres->conn);

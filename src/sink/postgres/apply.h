@@ -22,6 +22,8 @@ struct postgres {
     struct catalog catalog;
     struct plans plans;
     struct encoder encoder;
+    struct readings readings; /* of the encoder, for one batch */
+    bool asks;                /* the last batch had texts for PostgreSQL to read */
     struct arena scratch; /* what lives for one attempt */
     struct arrays arrays;
     struct loose_statement loose;

@@ -37,6 +37,7 @@ struct attempt {
     bool careful;     /* nothing is guessed about the rows that are there, nothing copied */
     bool divided;     /* a savepoint before each run of steps: a step was refused */
     bool immediate;   /* deferred constraints are checked with each statement */
+    bool ask;         /* texts of the batch are for PostgreSQL to read */
     bool refreshed;   /* the catalog was read again once */
     bool stale;       /* PostgreSQL says a table is not what we think */
     bool unencodable; /* a row can't be encoded: fold again, and look at each change */

@@ -403,6 +403,36 @@ enum ods_status conn_pipeline_end(struct conn *conn, struct error *error)
     return PQexitPipelineMode(conn->pg) ? ODS_OK : lost(conn, error);
 }
 
+enum ods_status conn_read_alone(struct conn *conn, PGresult **result, struct error *error)
+{
+    enum ods_status answer = ODS_OK;
+    *result = NULL;
+    for (;;) {
+        enum ods_status status = wait_result(conn, error);
+        if (status != ODS_OK)
+            return status;
+        PGresult *next = PQgetResult(conn->pg); /* NULL stands between two commands */
+        if (!next && PQstatus(conn->pg) == CONNECTION_BAD)
+            return lost(conn, error);
+        if (!next)
+            continue;
+        if (PQresultStatus(next) == PGRES_PIPELINE_SYNC) {
+            PQclear(next);
+            return answer;
+        }
+        if (!result_is_good(next) && answer == ODS_OK)
+            answer = conn_error(conn, next, error);
+        PQclear(*result);
+        *result = next;
+    }
+}
+
+enum ods_status conn_pipeline_leave(struct conn *conn, struct error *error)
+{
+    conn->queued = 0;
+    return PQexitPipelineMode(conn->pg) ? ODS_OK : lost(conn, error);
+}
+
 enum ods_status conn_copy_begin(struct conn *conn, const char *sql, struct error *error)
 {
     if (!PQsendQuery(conn->pg, sql))

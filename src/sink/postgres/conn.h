@@ -77,6 +77,10 @@ enum ods_status conn_pipeline_part(struct conn *conn, struct error *error);
 enum ods_status conn_pipeline_sync(struct conn *conn, struct error *error);
 /* rows (may be NULL): how many the command changed. */
 enum ods_status conn_read(struct conn *conn, uint64_t *rows, bool *aborted, struct error *error);
+/* For commands with a conn_pipeline_sync() behind each: the result of the next one, which is the
+ * caller's to PQclear. conn_pipeline_leave() behind the last. */
+enum ods_status conn_read_alone(struct conn *conn, PGresult **result, struct error *error);
+enum ods_status conn_pipeline_leave(struct conn *conn, struct error *error);
 enum ods_status conn_pipeline_end(struct conn *conn, struct error *error);
 
 /* COPY from stdin, outside a pipeline. Once begun it must be ended; what is not `whole` the server

@@ -32,6 +32,15 @@ static bool is_bytes_as_text(const struct column *column)
     return false;
 }
 
+/* `time(3)` is microseconds to MySQL alone. A scale is there where no unit was named. */
+static void adapt_time(struct source_column *source)
+{
+    bool adapts = source->connector != CONNECTOR_MYSQL && source->connector != CONNECTOR_UNKNOWN;
+    struct column *time = source->column.element ? &source->element : &source->column;
+    if (adapts && time->type == SEM_TIME_US && time->scale >= 0 && time->scale <= 3)
+        time->type = SEM_TIME_MS;
+}
+
 void correct_column(struct source_column *source, const char *text)
 {
     struct source_type type;
@@ -50,6 +59,7 @@ void correct_column(struct source_column *source, const char *text)
     if (!text || source_type_parse(text, &type)) /* the configuration has been checked */
         return;
     bool exact = column->type == SEM_DECIMAL && type.column.type == SEM_DECIMAL;
+    bool bare = column->type == SEM_UNKNOWN;
     column->type = type.column.type;
     column->length = type.column.length;
     if (!exact) /* a schema's scale is that of its values' bytes */
@@ -59,6 +69,8 @@ void correct_column(struct source_column *source, const char *text)
     source->element = type.element;
     column->element = type.column.element ? &source->element : NULL;
     source->coding = type.coding;
+    if (bare)
+        adapt_time(source);
 }
 
 /* --- bytes that came as text ---------------------------------------------------------------- */
@@ -132,13 +144,13 @@ static enum coding bytes_coding(struct encoder *encoder, const char *text, size_
     }
     bool hex = digits == length && length % 2 == 0;
     if (hex && (length % 4 || (lower == length && length >= 16)))
-        encoder->saw_hex = true;
+        encoder->evidence.hex_bytes = true;
     else if (!hex)
-        encoder->saw_base64_bytes = true;
-    else if (length && encoder->saw_hex == encoder->saw_base64_bytes)
+        encoder->evidence.base64_bytes = true;
+    else if (length && encoder->evidence.hex_bytes == encoder->evidence.base64_bytes)
         return CODING_NONE;
     else
-        hex = encoder->saw_hex;
+        hex = encoder->evidence.hex_bytes;
     return hex ? CODING_HEX : url ? CODING_BASE64URL : CODING_BASE64;
 }
 
@@ -180,23 +192,22 @@ static enum decimal_mode decimal_mode(struct encoder *encoder, const char *text,
     if (encoder->source->decimals != DECIMAL_AUTO)
         return encoder->source->decimals;
     bool number = encode_is_number(text, length);
-    if (!number) {
-        encoder->saw_base64 = true;
+    if (!number)
         return DECIMAL_PRECISE;
-    }
     if (!may_be_base64(text, length, precision)) {
-        encoder->saw_digits = true;
+        encoder->evidence.digits = true;
         return DECIMAL_STRING;
     }
-    if (encoder->saw_digits == encoder->saw_base64)
+    if (encoder->evidence.digits == encoder->evidence.base64)
         return DECIMAL_AUTO;
-    return encoder->saw_digits ? DECIMAL_STRING : DECIMAL_PRECISE;
+    return encoder->evidence.digits ? DECIMAL_STRING : DECIMAL_PRECISE;
 }
 
 enum ods_status encode_decimal_text(struct encoder *encoder, const struct pg_column *target,
                                     int32_t precision, int32_t scale, struct inferred *inferred,
                                     struct error *error)
 {
+    const struct value text = inferred->value;
     switch (decimal_mode(encoder, inferred->value.bytes, inferred->value.length, precision)) {
     case DECIMAL_AUTO:
         return encode_refuse(target, "22023",
@@ -211,15 +222,25 @@ enum ods_status encode_decimal_text(struct encoder *encoder, const struct pg_col
     case DECIMAL_PRECISE:
         break;
     }
-    if (scale == INT32_MIN)
+    bool told = encoder->source->decimals == DECIMAL_PRECISE;
+    inferred->column.type = SEM_DECIMAL;
+    inferred->column.scale = scale;
+    enum ods_status status = encode_undo(encoder, target, CODING_BASE64, inferred, error);
+    bool none = status == ODS_REJECT || (status == ODS_OK && !inferred->value.length);
+    if (!told && none && target->encoding != ENCODE_TEXT && target->encoding != ENCODE_BYTEA) {
+        /* Neither: a number in other words, or none. */
+        inferred->value = text;
+        inferred->column.type = SEM_STRING;
+        return ODS_OK;
+    }
+    encoder->evidence.base64 |= status == ODS_OK && !told;
+    if (status == ODS_OK && scale == INT32_MIN)
         return encode_refuse(target, "22023",
                              "a record without schema does not tell the scale of its decimals: "
                              "declare the column numeric(p,s), or name its type in source_types, "
                              "or let the connector send decimal.handling.mode=string",
                              error);
-    inferred->column.type = SEM_DECIMAL;
-    inferred->column.scale = scale;
-    return encode_undo(encoder, target, CODING_BASE64, inferred, error);
+    return status;
 }
 
 /* --- values --------------------------------------------------------------------------------- */

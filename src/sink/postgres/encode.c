@@ -22,6 +22,12 @@
 #define OID_INTERVAL      1186
 #define OID_TIMETZ        1266
 #define OID_TSVECTOR      3614
+#define OID_TSRANGE       3908
+#define OID_TSTZRANGE     3910
+#define OID_DATERANGE     3912
+#define OID_TSMULTIRANGE   4533
+#define OID_TSTZMULTIRANGE 4534
+#define OID_DATEMULTIRANGE 4535
 #define VALUE_BYTES_MAX   0x3fffffff /* of PostgreSQL's varlena */
 #define MODIFIER_OVERHEAD 4          /* a character type's modifier is its length plus this */
 
@@ -67,6 +73,13 @@ enum ods_status encode_refuse(const struct pg_column *target, const char *sqlsta
     return error_set(error, ODS_REJECT, "column \"%s\": %s", target->name, why);
 }
 
+enum ods_status encode_unreadable(struct encoder *encoder, const struct pg_column *target,
+                                  const char *sqlstate, const char *why, struct error *error)
+{
+    encoder->unreadable = true;
+    return encode_refuse(target, sqlstate, why, error);
+}
+
 bool encode_nanoseconds(struct encoder *encoder)
 {
     encoder->losses.rounded += encoder->inexact == INEXACT_NANOSECONDS;
@@ -98,6 +111,7 @@ enum ods_status encode_as_text(struct encoder *encoder, const struct column *sou
     }
     buffer_reset(&encoder->text);
     enum ods_status status = text_value(&encoder->text, source, value, error);
+    encoder->unreadable |= status == ODS_REJECT && value->kind == VALUE_TEXT;
     if (status == ODS_OK && encoder->text.failed)
         status = error_out_of_memory(error);
     *text = encoder->text.bytes ? encoder->text.bytes : "";
@@ -233,12 +247,29 @@ static int hex_digit(char digit)
     return digit >= 'a' && digit <= 'f' ? digit - 'a' + 10 : -1;
 }
 
+/* As PostgreSQL does: hyphens behind any four digits, braces around all. */
+static bool parse_uuid(const char *text, size_t length, uint8_t uuid[16])
+{
+    bool braces = length && *text == '{';
+    const char *at = text + braces, *end = text + length - braces;
+    if (braces && (length < 2 || *end != '}'))
+        return false;
+    for (size_t i = 0; i < 16; i++, at += 2) {
+        if (i && i % 2 == 0 && at < end && *at == '-')
+            at++;
+        if (end - at < 2 || hex_digit(at[0]) < 0 || hex_digit(at[1]) < 0)
+            return false;
+        uuid[i] = (uint8_t) (hex_digit(at[0]) << 4 | hex_digit(at[1]));
+    }
+    return at == end;
+}
+
 static enum ods_status encode_uuid(struct encoder *encoder, struct buffer *out,
                                    const struct pg_column *target, const struct column *source,
                                    const struct value *value, struct error *error)
 {
     const char *text;
-    size_t length, count = 0;
+    size_t length;
     uint8_t uuid[16] = {0};
     enum ods_status status = encode_as_text(encoder, source, value, &text, &length, error);
     if (status != ODS_OK)
@@ -247,19 +278,8 @@ static enum ods_status encode_uuid(struct encoder *encoder, struct buffer *out,
         encode_put_bytes(out, value->bytes, sizeof uuid);
         return ODS_OK;
     }
-    for (size_t i = 0; i < length; i++) {
-        int digit = hex_digit(text[i]);
-        if (digit < 0 && (text[i] == '-' || text[i] == '{' || text[i] == '}'))
-            continue;
-        if (digit < 0 || count == 32) {
-            count = 0;
-            break;
-        }
-        uuid[count / 2] = (uint8_t) (uuid[count / 2] << 4 | digit);
-        count++;
-    }
-    if (count != 32)
-        return encode_refuse(target, "22P02", "the value is not a UUID", error);
+    if (!parse_uuid(text, length, uuid))
+        return encode_unreadable(encoder, target, "22P02", "the value is not a UUID", error);
     encode_put_bytes(out, uuid, sizeof uuid);
     return ODS_OK;
 }
@@ -309,11 +329,21 @@ static enum ods_status check_input(struct encoder *encoder, const struct pg_colu
                    ? ODS_OK
                    : encode_refuse(target, "22003", "the type takes no negative numbers", error);
     case OID_INTERVAL: {
-        enum ods_status status = encode_check_interval(target, text, length, error);
+        enum ods_status status = encode_check_interval(encoder, target, text, length, error);
         return status == ODS_OK ? encode_check_fraction(encoder, target, text, length, error)
                                 : status;
     }
+    case OID_TSRANGE:
+    case OID_TSTZRANGE:
+    case OID_DATERANGE:
+    case OID_TSMULTIRANGE:
+    case OID_TSTZMULTIRANGE:
+    case OID_DATEMULTIRANGE:
+        return encode_asks_clock(text, length) ? encode_refuse_clock(target, error) : ODS_OK;
     case OID_TIMETZ:
+        if (encode_asks_clock(text, length))
+            return encode_refuse_clock(target, error);
+        return encode_check_fraction(encoder, target, text, length, error);
     case OID_MONEY:
         return encode_check_fraction(encoder, target, text, length, error);
     default:
@@ -419,11 +449,12 @@ enum ods_status encode_value(struct encoder *encoder, struct buffer *out,
     if (is_zero_date(target, value))
         return encode_zero_date(encoder, out, target, source, error);
     const struct column *column = &source->column;
-    struct inferred inferred;
+    struct inferred inferred, read;
     enum ods_status status = ODS_OK;
     size_t start = out->length;
     encoder->strip_nul = source->strip_nul;
     encoder->inexact = source->inexact;
+    encoder->connector = source->connector;
     enum coding coding = source->literal ? literal_coding(source->coding) : source->coding;
     if (source->literal)
         status = literal_value(encoder, target, &column, &value, &inferred, error);
@@ -433,6 +464,12 @@ enum ods_status encode_value(struct encoder *encoder, struct buffer *out,
         status = infer_value(encoder, target, &column, &value, &inferred, error);
     if (status == ODS_OK)
         status = encode_as(encoder, out, target, column, value, error);
+    if (status == ODS_REJECT && encoder->unreadable) {
+        out->length = start;
+        status = encode_reading(encoder, target, &column, &value, &read, error);
+        if (status == ODS_OK)
+            status = encode_as(encoder, out, target, column, value, error);
+    }
     if (status == ODS_OK && out->length - start > VALUE_BYTES_MAX)
         status = encode_refuse(target, "54000", "the value has more than 1 GB", error);
     if (status == ODS_REJECT && error && !error->column[0]) {

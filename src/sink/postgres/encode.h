@@ -11,6 +11,7 @@
 #include "core/buffer.h"
 #include "core/source_type.h"
 #include "sink/postgres/catalog.h"
+#include "sink/postgres/readings.h"
 
 /* Values that the target shows otherwise than the source, as the settings say; counts. */
 struct losses {
@@ -19,15 +20,34 @@ struct losses {
     uint64_t zeroed;   /* were zero dates, and are NULL */
 };
 
+/* Whose records these are: what decides the units of numbers without schema (units.c). */
+enum connector {
+    CONNECTOR_UNKNOWN,
+    CONNECTOR_MYSQL, /* and MariaDB, Vitess */
+    CONNECTOR_POSTGRESQL,
+    CONNECTOR_SQLSERVER,
+    CONNECTOR_ORACLE,
+    CONNECTOR_DB2,
+    CONNECTOR_OTHER,
+};
+
+/* What values without schema have shown of the connector's modes. */
+struct evidence {
+    bool digits, base64;           /* decimals that can only be the one */
+    bool hex_bytes, base64_bytes;  /* bytes as text that can only be the one */
+};
+
 struct encoder {
     const struct source_settings *source;
+    struct readings *readings; /* NULL: PostgreSQL can't be asked */
     struct buffer text, bytes, digits; /* scratch, reused from value to value */
     struct buffer array, item;         /* the same, for arrays around such values */
     bool strip_nul;                    /* of the column whose value is being encoded, */
-    enum inexact inexact;              /* and what of it may lose digits */
+    enum inexact inexact;              /* what of it may lose digits, */
+    enum connector connector;          /* and who sent it */
     struct losses losses;
-    bool saw_digits, saw_base64;       /* schemaless decimals that can only be the one */
-    bool saw_hex, saw_base64_bytes;    /* bytes as text that can only be the one */
+    struct evidence evidence;
+    bool unreadable;                   /* the refusal is of a text that no parser of ours takes */
 };
 
 /* A source's column as a plan reads it: what its record says, and what the settings know better. */
@@ -39,6 +59,7 @@ struct source_column {
     bool strip_nul;
     bool zero_is_null;    /* a zero date */
     enum inexact inexact; /* where the column has fewer digits than the value */
+    enum connector connector;
     const char
         *refusal; /* why none of its values can go into the target's column; NULL: they may */
 };
@@ -55,7 +76,8 @@ void encoder_init(struct encoder *encoder, const struct source_settings *source)
 void encoder_done(struct encoder *encoder);
 
 /* Append one array element: its length (int32, -1 for NULL) and its bytes. The value is not ABSENT.
- * ODS_REJECT names the column; what was appended is to be thrown away then. */
+ * ODS_REJECT names the column; what was appended is to be thrown away then. ODS_RETRY with
+ * readings->waiting_count set: a text is to be asked for (ask.h). */
 enum ods_status encode_value(struct encoder *encoder, struct buffer *out,
                              const struct pg_column *target, const struct source_column *source,
                              const struct value *value, struct error *error);
@@ -93,6 +115,10 @@ enum ods_status encode_as_text(struct encoder *encoder, const struct column *sou
                                struct error *error);
 enum ods_status encode_refuse(const struct pg_column *target, const char *sqlstate, const char *why,
                               struct error *error);
+
+/* A text that no parser here takes: PostgreSQL is asked (encode_reading()) before this is said. */
+enum ods_status encode_unreadable(struct encoder *encoder, const struct pg_column *target,
+                                  const char *sqlstate, const char *why, struct error *error);
 
 /* True: a time finer than a microsecond is to be rounded, and is counted. */
 bool encode_nanoseconds(struct encoder *encoder);
@@ -143,8 +169,8 @@ enum ods_status encode_check_fraction(struct encoder *encoder, const struct pg_c
                                       const char *text, size_t length, struct error *error);
 
 /* An interval as text for a column that takes some of its parts: refused with any other. */
-enum ods_status encode_check_interval(const struct pg_column *target, const char *text,
-                                      size_t length, struct error *error);
+enum ods_status encode_check_interval(struct encoder *encoder, const struct pg_column *target,
+                                      const char *text, size_t length, struct error *error);
 
 /* By the target's encoding, when it is known what the value means. */
 enum ods_status encode_as(struct encoder *encoder, struct buffer *out,
@@ -178,6 +204,15 @@ struct inferred {
     struct value value;
 };
 
+/* Behind a refusal with encoder->unreadable set: the value as PostgreSQL reads it, or why it does
+ * not; as correct_value(). */
+enum ods_status encode_reading(struct encoder *encoder, const struct pg_column *target,
+                               const struct column **column, const struct value **value,
+                               struct inferred *inferred, struct error *error);
+/* A text that PostgreSQL would take for the present moment. */
+bool encode_asks_clock(const char *text, size_t length);
+enum ods_status encode_refuse_clock(const struct pg_column *target, struct error *error);
+
 /* Text of this coding (base64, base64url, hex), undone into encoder->bytes. */
 enum ods_status encode_undo(struct encoder *encoder, const struct pg_column *target,
                             enum coding coding, struct inferred *inferred, struct error *error);
@@ -193,7 +228,8 @@ enum ods_status correct_value(struct encoder *encoder, const struct pg_column *t
                               enum coding coding, const struct column **column,
                               const struct value **value, struct inferred *inferred,
                               struct error *error);
-/* Lay what the settings (`text`, or NULL) and the record's own source type say over a column. */
+/* Lay what the settings (`text`, or NULL) and the record's own source type say over a column whose
+ * connector is known. */
 void correct_column(struct source_column *source, const char *text);
 
 /* A value of a literal shape, where it is not as correct_value() and infer_value() would have it;
@@ -206,6 +242,12 @@ enum coding literal_coding(enum coding coding);
 
 /* Text where a number was expected: times stand as ISO 8601 then. */
 enum semantic encode_iso_twin(enum semantic type);
+
+enum connector connector_named(const char *name);
+/* The type of a schemaless number that goes into this column, by the settings or the connector's
+ * default; ODS_REJECT where nothing tells its unit. */
+enum ods_status unit_of_number(const struct encoder *encoder, const struct pg_column *target,
+                               int64_t number, enum semantic *type, struct error *error);
 
 /* What a schemaless value means, told by its target; as correct_value(). */
 enum ods_status infer_value(struct encoder *encoder, const struct pg_column *target,

@@ -8,6 +8,7 @@
 struct array {
     struct encoder *encoder;
     const struct pg_column *item;
+    bool waits; /* an element is a text for PostgreSQL to read */
 };
 
 /* The element in the item's own form is thrown away: it shows that there is one. */
@@ -22,19 +23,41 @@ static enum ods_status check_element(const struct array *array, const struct col
     return status;
 }
 
+/* Written anew: PostgreSQL reads no "+21016", and passes over the zone of a timestamp without. */
+static bool is_moment(const struct pg_column *item, const struct column *column,
+                      const struct value *value)
+{
+    return column->type == SEM_STRING && value->kind == VALUE_TEXT &&
+           (item->encoding == ENCODE_TIMESTAMP || item->encoding == ENCODE_TIMESTAMPTZ);
+}
+
 static enum ods_status put_element(void *context, struct buffer *out, const struct column *column,
                                    const struct value *value, struct error *error)
 {
-    const struct array *array = context;
-    struct inferred inferred;
+    struct array *array = context;
+    struct inferred inferred, read;
     enum ods_status status = ODS_OK;
     if (column->type == SEM_UNKNOWN)
         status = infer_value(array->encoder, array->item, &column, &value, &inferred, error);
-    if (status == ODS_OK && column == &inferred.column && column->type == SEM_STRING &&
-        array->item->encoding == ENCODE_TIMESTAMPTZ)
-        inferred.column.type = SEM_ZONED_TIMESTAMP; /* written anew: PostgreSQL reads no "+21016" */
+    struct column moment;
+    if (status == ODS_OK && is_moment(array->item, column, value)) {
+        moment = *column;
+        moment.type = SEM_ZONED_TIMESTAMP;
+        column = &moment;
+    }
     if (status == ODS_OK)
         status = check_element(array, column, value, error);
+    if (status == ODS_REJECT && array->encoder->unreadable) {
+        status = encode_reading(array->encoder, array->item, &column, &value, &read, error);
+        if (status == ODS_OK)
+            status = check_element(array, column, value, error);
+    }
+    if (status == ODS_RETRY && array->encoder->readings &&
+        array->encoder->readings->waiting_count) { /* those behind it may be such texts too */
+        array->waits = true;
+        buffer_puts(out, "NULL");
+        return ODS_OK;
+    }
     if (status != ODS_OK)
         return status;
     switch (array->item->encoding) {
@@ -84,6 +107,8 @@ enum ods_status encode_array(struct encoder *encoder, struct buffer *out,
     enum ods_status status = text_array(&encoder->array, source, value, put_element, &array, error);
     if (status == ODS_OK && encoder->array.failed)
         status = error_out_of_memory(error);
+    if (status == ODS_OK && array.waits)
+        status = error_set(error, ODS_RETRY, "PostgreSQL has not been asked yet what texts mean");
     if (status != ODS_OK)
         return status;
     encode_put32(out, (uint32_t) encoder->array.length);

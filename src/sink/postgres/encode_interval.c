@@ -173,8 +173,8 @@ static bool has_place(const struct pg_column *target, const struct parts *parts)
     return parts->us == 0 && parts->days == 0 && (range & MONTH || parts->months % 12 == 0);
 }
 
-enum ods_status encode_check_interval(const struct pg_column *target, const char *text,
-                                      size_t length, struct error *error)
+enum ods_status encode_check_interval(struct encoder *encoder, const struct pg_column *target,
+                                      const char *text, size_t length, struct error *error)
 {
     enum { SECOND = 1 << 12 };
     struct parts parts = {0};
@@ -184,7 +184,7 @@ enum ods_status encode_check_interval(const struct pg_column *target, const char
     bool read =
         length && *text == 'P' ? read_iso(text + 1, end, &parts) : read_words(text, end, &parts);
     if (!read)
-        return encode_refuse(target, "22007",
+        return encode_unreadable(encoder, target, "22007",
                              "the column takes some parts of an interval only, and it can't be "
                              "told which ones the value has",
                              error);

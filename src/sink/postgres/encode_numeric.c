@@ -288,7 +288,8 @@ enum ods_status encode_numeric(struct encoder *encoder, struct buffer *out,
         if (!parse(encoder, text, length, &number))
             return encoder->digits.failed
                        ? error_out_of_memory(error)
-                       : encode_refuse(target, "22P02", "the value is not a decimal number", error);
+                       : encode_unreadable(encoder, target, "22P02",
+                                           "the value is not a decimal number", error);
     }
     status = fit(encoder, target, &number, error);
     if (status == ODS_OK)

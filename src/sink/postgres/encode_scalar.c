@@ -45,7 +45,8 @@ static enum ods_status to_integer(struct encoder *encoder, const struct pg_colum
         return status;
     if (encoder->digits.failed)
         return error_out_of_memory(error);
-    return encode_refuse(target, "22P02", "the value is not an integer of 64 bits", error);
+    return encode_unreadable(encoder, target, "22P02", "the value is not an integer of 64 bits",
+                             error);
 }
 
 /* Bits are no decimal digits, and the numbers that stand for infinity are no moments. */
@@ -57,6 +58,7 @@ enum ods_status encode_check_countable(const struct pg_column *target, const str
         infinite = source->type == SEM_DATE           ? time_date_infinite(value->integer)
                    : source->type == SEM_TIMESTAMP_MS ? time_ms_infinite(value->integer)
                    : source->type == SEM_TIMESTAMP_US ? time_us_infinite(value->integer)
+                   : source->type == SEM_TIMESTAMP_NS ? time_ns_infinite(value->integer)
                                                       : 0;
     if (infinite)
         return encode_refuse(target, "22003", "infinity is no number of days or seconds", error);
@@ -125,19 +127,21 @@ enum ods_status encode_boolean(struct encoder *encoder, struct buffer *out,
                     answer = side;
     }
     if (answer < 0)
-        return encode_refuse(target, "22P02", "the value is neither true nor false", error);
+        return encode_unreadable(encoder, target, "22P02", "the value is neither true nor false",
+                                 error);
     char byte = (char) answer;
     encode_put_bytes(out, &byte, 1);
     return ODS_OK;
 }
 
 /* The characters of a number as a float of the target's size. */
-static enum ods_status parse_real(const struct pg_column *target, const char *text, size_t length,
-                                  double *real, struct error *error)
+static enum ods_status parse_real(struct encoder *encoder, const struct pg_column *target,
+                                  const char *text, size_t length, double *real,
+                                  struct error *error)
 {
     char number[512], *end;
     if (length == 0 || length >= sizeof number)
-        return encode_refuse(target, "22P02", "the value is not a number", error);
+        return encode_unreadable(encoder, target, "22P02", "the value is not a number", error);
     memcpy(number, text, length);
     number[length] = '\0';
     errno = 0;
@@ -146,7 +150,7 @@ static enum ods_status parse_real(const struct pg_column *target, const char *te
         target->encoding == ENCODE_FLOAT4 ? (double) strtof(number, &end) : strtod(number, &end);
     /* strtod also takes blanks, hexadecimal and "nan(…)", which no source means. */
     if (end != number + length || isspace((unsigned char) *number) || strpbrk(number, "xXpP("))
-        return encode_refuse(target, "22P02", "the value is not a number", error);
+        return encode_unreadable(encoder, target, "22P02", "the value is not a number", error);
     if (errno == ERANGE && (isinf(*real) || *real == 0))
         return encode_refuse(target, "22003", "the value is out of range for a float", error);
     return ODS_OK;
@@ -175,9 +179,13 @@ static enum ods_status to_real(struct encoder *encoder, const struct pg_column *
         length = value->length;
     } else {
         status = encode_as_text(encoder, source, value, &text, &length, error);
+        for (; status == ODS_OK && length && isspace((unsigned char) *text); length--)
+            text++;
+        while (status == ODS_OK && length && isspace((unsigned char) text[length - 1]))
+            length--;
     }
     if (status == ODS_OK)
-        status = parse_real(target, text, length, real, error);
+        status = parse_real(encoder, target, text, length, real, error);
     bool itself = source->type == SEM_FLOAT32 || (source->type == SEM_FLOAT64 && bits == 64);
     if (status != ODS_OK || itself || !isfinite(*real) ||
         encode_float_shows(encoder, text, length, *real, bits))

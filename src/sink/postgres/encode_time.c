@@ -29,12 +29,13 @@ static enum special special_word(const char *text, size_t length)
     return NOT_SPECIAL;
 }
 
-static enum ods_status not_a(const struct pg_column *target, const char *what, const char *text,
-                             size_t length, struct error *error)
+static enum ods_status not_a(struct encoder *encoder, const struct pg_column *target,
+                             const char *what, const char *text, size_t length,
+                             struct error *error)
 {
     char why[160];
     snprintf(why, sizeof why, "\"%.*s\" is not %s", (int) (length > 60 ? 60 : length), text, what);
-    return encode_refuse(target, "22007", why, error);
+    return encode_unreadable(encoder, target, "22007", why, error);
 }
 
 /* A fraction that the column's precision would round away. */
@@ -88,7 +89,8 @@ static enum ods_status to_moment(struct encoder *encoder, const struct pg_column
     else if (whole && source->type == SEM_TIMESTAMP_US)
         *us = value->integer;
     else if (whole && source->type == SEM_TIMESTAMP_NS)
-        *us = time_floor_div(value->integer, 1000, &rest);
+        *us = time_ns_infinite(value->integer) ? PLAIN_US
+                                               : time_floor_div(value->integer, 1000, &rest);
     else if (whole && source->type == SEM_DATE)
         overflow = __builtin_mul_overflow(value->integer, DAY_US, us);
     else
@@ -107,7 +109,7 @@ static enum ods_status to_moment(struct encoder *encoder, const struct pg_column
     if (*special != NOT_SPECIAL)
         return ODS_OK;
     if (overflow || !parse_iso(text, length, us, &ps))
-        return not_a(target, "a date and time that PostgreSQL holds", text, length, error);
+        return not_a(encoder, target, "a date and time that PostgreSQL holds", text, length, error);
     return ps ? round_fine(encoder, target, us, ps, error) : ODS_OK;
 }
 
@@ -133,11 +135,37 @@ enum ods_status encode_timestamp(struct encoder *encoder, struct buffer *out,
     return ODS_OK;
 }
 
+/* A text's days since 1970, and what is above them: a date may lie beyond any timestamp. */
+static enum ods_status text_to_days(struct encoder *encoder, const struct pg_column *target,
+                                    const struct column *source, const struct value *value,
+                                    int64_t *days, int64_t *rest, enum special *special,
+                                    struct error *error)
+{
+    const char *text;
+    size_t length;
+    int64_t us = 0;
+    int32_t ps = 0;
+    bool zoned;
+    enum ods_status status = encode_as_text(encoder, source, value, &text, &length, error);
+    if (status != ODS_OK)
+        return status;
+    *days = 0;
+    *special = special_word(text, length);
+    if (*special == NOT_SPECIAL && !time_parse_days(text, length, days, &us, &ps, &zoned))
+        return not_a(encoder, target, "a date", text, length, error);
+    if (ps)
+        status = round_fine(encoder, target, &us, ps, error);
+    *days += time_floor_div(us, DAY_US, rest);
+    if (status == ODS_OK && (*days < TIME_DAYS_MIN || *days > TIME_DAYS_MAX))
+        return not_a(encoder, target, "a date that PostgreSQL holds", text, length, error);
+    return status;
+}
+
 enum ods_status encode_date(struct encoder *encoder, struct buffer *out,
                             const struct pg_column *target, const struct column *source,
                             const struct value *value, struct error *error)
 {
-    int64_t days, rest = 0, us = 0;
+    int64_t days = 0, rest = 0, us = 0;
     enum special special = NOT_SPECIAL;
     enum ods_status status = ODS_OK;
     if (source->type == SEM_DATE && value->kind == VALUE_INT && value->integer < PLAIN_DAYS &&
@@ -149,6 +177,8 @@ enum ods_status encode_date(struct encoder *encoder, struct buffer *out,
         status = encode_as_text(encoder, source, value, &text, &length, error);
         special = status == ODS_OK ? special_word(text, length) : NOT_SPECIAL;
         days = value->integer;
+    } else if (value->kind == VALUE_TEXT) {
+        status = text_to_days(encoder, target, source, value, &days, &rest, &special, error);
     } else {
         status = to_moment(encoder, target, source, value, &us, &special, error);
         days = time_floor_div(special == NOT_SPECIAL ? us : 0, DAY_US, &rest) + POSTGRES_EPOCH_DAYS;
@@ -158,8 +188,7 @@ enum ods_status encode_date(struct encoder *encoder, struct buffer *out,
     if (rest)
         return encode_refuse(target, "22008",
                              "a date can't hold the time of day that the value has", error);
-    if (special == NOT_SPECIAL &&
-        (days <= INT32_MIN + POSTGRES_EPOCH_DAYS + 1 || days >= INT32_MAX))
+    if (special == NOT_SPECIAL && (days < TIME_DAYS_MIN || days > TIME_DAYS_MAX))
         return encode_refuse(target, "22008", "the date is out of range", error);
     encode_put32(out, 4);
     if (special != NOT_SPECIAL)
@@ -200,7 +229,7 @@ enum ods_status encode_time(struct encoder *encoder, struct buffer *out,
         if (status != ODS_OK)
             return status;
         if (!parse_clock(text, length, &us, &ps))
-            return not_a(target, "a time of day", text, length, error);
+            return not_a(encoder, target, "a time of day", text, length, error);
     }
     ps += (int32_t) rest * 1000;
     if (overflow || us < 0 || us > DAY_US)

@@ -1,12 +1,17 @@
 /* What a schemaless value means: the target's column tells, and Debezium's own defaults.
  *
- * Without a schema a date is just a number and a decimal just a text. Units follow Debezium's
- * default modes for the connector (documentation of its connectors, "Data types"); the settings
- * source.timestamp_unit, source.time_unit and source.decimals override them.
+ * Without a schema a date is just a number and a decimal just a text. The units of numbers are
+ * units.c's; the setting source.decimals says how decimals come.
  */
 #include <string.h>
 
+#include <yyjson.h>
+
+#include "core/text.h"
 #include "sink/postgres/encode.h"
+
+/* Of a number with as many digits as anybody's have: a longer struct is no number. */
+#define VARIABLE_DECIMAL_BYTES 65536
 
 #define OID_POINT    600
 #define OID_LSEG     601
@@ -17,54 +22,6 @@
 #define OID_CIRCLE   718
 #define OID_INTERVAL 1186
 #define OID_BIT      1560
-
-static const enum semantic timestamp_of_unit[] = {[UNIT_DAYS] = SEM_DATE,
-                                                  [UNIT_MS] = SEM_TIMESTAMP_MS,
-                                                  [UNIT_US] = SEM_TIMESTAMP_US,
-                                                  [UNIT_NS] = SEM_TIMESTAMP_NS};
-static const enum semantic time_of_unit[] = {[UNIT_DAYS] = SEM_TIME_US,
-                                             [UNIT_MS] = SEM_TIME_MS,
-                                             [UNIT_US] = SEM_TIME_US,
-                                             [UNIT_NS] = SEM_TIME_NS};
-
-static bool is_connector(const struct encoder *encoder, const char *name)
-{
-    return strcmp(encoder->source->connector, name) == 0;
-}
-
-/* Adaptive precision: milliseconds up to three fractional digits, microseconds up to six or when
- * the column does not say. */
-static enum time_unit timestamp_unit(const struct encoder *encoder, const struct pg_column *target)
-{
-    if (encoder->source->timestamp_unit != UNIT_AUTO)
-        return encoder->source->timestamp_unit;
-    return target->modifier >= 0 && target->modifier <= 3 ? UNIT_MS : UNIT_US;
-}
-
-/* MySQL's default is adaptive_time_microseconds; the others adapt times as they do timestamps. */
-static enum time_unit time_unit(const struct encoder *encoder, const struct pg_column *target)
-{
-    if (encoder->source->time_unit != UNIT_AUTO)
-        return encoder->source->time_unit;
-    bool adaptive = is_connector(encoder, "postgresql") || is_connector(encoder, "sqlserver") ||
-                    is_connector(encoder, "oracle") || is_connector(encoder, "db2");
-    return adaptive && target->modifier >= 0 && target->modifier <= 3 ? UNIT_MS : UNIT_US;
-}
-
-static enum semantic integer_meaning(const struct encoder *encoder, const struct pg_column *target)
-{
-    switch (target->encoding) {
-    case ENCODE_DATE:
-        return SEM_DATE;
-    case ENCODE_TIME:
-        return time_of_unit[time_unit(encoder, target)];
-    case ENCODE_TIMESTAMP:
-    case ENCODE_TIMESTAMPTZ:
-        return timestamp_of_unit[timestamp_unit(encoder, target)];
-    default:
-        return target->type == OID_INTERVAL ? SEM_DURATION_US : SEM_INT64;
-    }
-}
 
 static bool is_array(const struct pg_column *target)
 {
@@ -116,24 +73,76 @@ static enum ods_status text_meaning(struct encoder *encoder, const struct pg_col
     return ODS_OK;
 }
 
-/* Structs that JsonConverter writes the same way with and without schema. */
-static enum semantic json_meaning(const struct pg_column *target, const struct value *value)
+/* {"scale":0,"value":"AQ=="}: the number of a column whose scale each value has for itself (Oracle's
+ * NUMBER, PostgreSQL's numeric). No value of another type is written like it. */
+static enum ods_status find_variable_decimal(const struct value *value, bool *found,
+                                             struct error *error)
 {
-    bool object = value->length && value->bytes[0] == '{';
-    bool array = value->length && value->bytes[0] == '[';
-    if (object && target->encoding == ENCODE_NUMERIC)
+    static const struct column column = {
+        .name = "", .type = SEM_VARIABLE_DECIMAL, .length = -1, .scale = INT32_MIN};
+    yyjson_read_err problem = {0};
+    struct buffer digits;
+    *found = false;
+    if (value->length > VARIABLE_DECIMAL_BYTES)
+        return ODS_OK;
+    yyjson_doc *document =
+        yyjson_read_opts((char *) (uintptr_t) value->bytes, value->length, 0, NULL, &problem);
+    yyjson_val *root = yyjson_doc_get_root(document);
+    bool alike = yyjson_obj_size(root) == 2 && yyjson_is_int(yyjson_obj_get(root, "scale")) &&
+                 yyjson_is_str(yyjson_obj_get(root, "value"));
+    yyjson_doc_free(document);
+    if (problem.code == YYJSON_READ_ERROR_MEMORY_ALLOCATION)
+        return error_out_of_memory(error);
+    if (!alike)
+        return ODS_OK;
+    buffer_init(&digits);
+    *found = text_value(&digits, &column, value, NULL) == ODS_OK;
+    bool failed = digits.failed;
+    buffer_done(&digits);
+    return failed ? error_out_of_memory(error) : ODS_OK;
+}
+
+/* Columns in which any number may stand; json has the struct as it is. */
+static bool takes_numbers(const struct pg_column *target)
+{
+    return (target->encoding >= ENCODE_BOOL && target->encoding <= ENCODE_TEXT) ||
+           (target->encoding == ENCODE_CAST && !target->item);
+}
+
+/* Structs that JsonConverter writes the same way with and without schema. */
+static enum semantic struct_meaning(const struct pg_column *target)
+{
+    if (target->encoding == ENCODE_NUMERIC)
         return SEM_VARIABLE_DECIMAL;
-    if (object && target->type == OID_POINT)
+    if (target->type == OID_POINT)
         return SEM_POINT;
-    if (object && target->type == OID_LINE)
+    if (target->type == OID_LINE)
         return SEM_LINE;
-    if (object && target->type == OID_CIRCLE)
+    if (target->type == OID_CIRCLE)
         return SEM_CIRCLE;
-    if (object && target->type >= OID_LSEG && target->type <= OID_POLYGON)
+    if (target->type >= OID_LSEG && target->type <= OID_POLYGON)
         return SEM_GEOMETRY;
-    if (object && (strstr(target->cast, "geometry") || strstr(target->cast, "geography")))
+    if (strstr(target->cast, "geometry") || strstr(target->cast, "geography"))
         return SEM_GEOMETRY;
-    return array && is_array(target) ? SEM_ARRAY : SEM_STRUCT;
+    return SEM_STRUCT;
+}
+
+static enum ods_status json_meaning(const struct pg_column *target, const struct value *value,
+                                    enum semantic *type, struct error *error)
+{
+    bool number = false;
+    enum ods_status status = ODS_OK;
+    if (!value->length || value->bytes[0] != '{') {
+        bool array = value->length && value->bytes[0] == '[';
+        *type = array && is_array(target) ? SEM_ARRAY : SEM_STRUCT;
+        return ODS_OK;
+    }
+    *type = struct_meaning(target);
+    if (*type == SEM_STRUCT && takes_numbers(target))
+        status = find_variable_decimal(value, &number, error);
+    if (number)
+        *type = SEM_VARIABLE_DECIMAL;
+    return status;
 }
 
 /* --- arrays --------------------------------------------------------------------------------- */
@@ -150,27 +159,30 @@ enum ods_status infer_value(struct encoder *encoder, const struct pg_column *tar
                             const struct column **column, const struct value **value,
                             struct inferred *inferred, struct error *error)
 {
+    enum ods_status status;
     inferred->column = **column;
     inferred->value = **value;
     *column = &inferred->column;
     *value = &inferred->value;
     switch (inferred->value.kind) {
     case VALUE_INT:
-        inferred->column.type = integer_meaning(encoder, target);
-        return ODS_OK;
+        return unit_of_number(encoder, target, inferred->value.integer, &inferred->column.type,
+                              error);
     case VALUE_TEXT:
         return text_meaning(encoder, target, inferred, error);
     case VALUE_JSON:
-        inferred->column.type = json_meaning(target, &inferred->value);
+        status = json_meaning(target, &inferred->value, &inferred->column.type, error);
         if (inferred->column.type == SEM_ARRAY)
             elements_meaning(inferred);
-        return ODS_OK;
+        return status;
     case VALUE_BOOL:
         inferred->column.type = SEM_BOOLEAN;
         return ODS_OK;
     default: /* a number as its characters: a decimal, but where the column is a double itself */
         if (target->encoding == ENCODE_FLOAT8)
             inferred->column.type = SEM_FLOAT64;
+        if (target->type == OID_INTERVAL) /* Oracle's connector sends a double of microseconds */
+            inferred->column.type = SEM_DURATION_US;
         return ODS_OK;
     }
 }

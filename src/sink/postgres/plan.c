@@ -88,10 +88,13 @@ static enum ods_status check_names(const struct plan *plan, struct error *error)
 }
 
 /* The shape's columns as this plan reads and names them. */
-static enum ods_status resolve_columns(struct plan *plan, struct error *error)
+static enum ods_status resolve_columns(const struct plans *plans, struct plan *plan,
+                                       struct error *error)
 {
     const struct shape *shape = plan->shape;
     enum ods_status status = ODS_OK;
+    enum connector connector = connector_named(
+        shape->connector[0] ? shape->connector : plans->config->pipeline->source.connector);
     plan->sources = calloc(shape->column_count + 1u, sizeof *plan->sources);
     plan->names = calloc(shape->column_count + 1u, sizeof *plan->names);
     plan->refusals = calloc(shape->column_count + 1u, sizeof *plan->refusals);
@@ -101,6 +104,7 @@ static enum ods_status resolve_columns(struct plan *plan, struct error *error)
         struct source_column *source = &plan->sources[i];
         source->column = shape->columns[i];
         source->literal = shape->literal;
+        source->connector = connector;
         source->strip_nul = plan->settings->nul == NUL_STRIP;
         source->zero_is_null =
             plan->settings->zero_dates == ZERO_DATES_NULL && !plan_is_key(plan, i);
@@ -123,7 +127,7 @@ static enum ods_status resolve_names(struct plans *plans, struct plan *plan, str
     if (plan->skip)
         return ODS_OK;
     enum ods_status status = name_table(plan->settings, shape, &plan->schema, &plan->name, error);
-    return status == ODS_OK ? resolve_columns(plan, error) : status;
+    return status == ODS_OK ? resolve_columns(plans, plan, error) : status;
 }
 
 static bool is_configured_key(const struct plan *plan, uint32_t column)

@@ -30,6 +30,7 @@ static void postgres_close(struct sink *sink)
     plans_clear(&postgres->plans);
     catalog_done(&postgres->catalog);
     encoder_done(&postgres->encoder);
+    readings_done(&postgres->readings);
     arrays_done(&postgres->arrays);
     loose_done(&postgres->loose);
     arena_done(&postgres->scratch);
@@ -56,6 +57,8 @@ static enum ods_status postgres_open(struct sink **sink, const struct sink_confi
     arena_init(&postgres->moves);
     plans_init(&postgres->plans, &postgres->config, &postgres->catalog, &postgres->conn);
     encoder_init(&postgres->encoder, &config->pipeline->source);
+    readings_init(&postgres->readings);
+    postgres->encoder.readings = &postgres->readings;
     if (!conn_init(&postgres->conn, config->name, config->settings)) {
         postgres_close(&postgres->sink);
         return error_set(error, ODS_RETRY, "target %s: no file descriptor left",

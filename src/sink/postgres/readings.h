@@ -1,0 +1,67 @@
+/* Texts that our own parsers can't read, and what PostgreSQL's input functions make of them.
+ *
+ * Most values never come here: a parser takes the text as the source wrote it. What it does not
+ * take is noted, the attempt at the batch ends with ODS_RETRY, ask.c asks PostgreSQL for all such
+ * texts of the batch at once, and the next attempt finds the answers: the value in PostgreSQL's own
+ * writing, which the parsers read, or its reason for a dead letter. So one way holds for rows, keys
+ * and elements of arrays, whether they go by COPY or by a statement.
+ *
+ * Lives for one batch, whose texts bound it. Entered by the lane's writer thread.
+ */
+#ifndef READINGS_H
+#define READINGS_H
+
+#include <ods/batch.h>
+
+/* Whose input function, and what of its answer is wanted. */
+enum reading_kind {
+    READING_NONE,
+    READING_BOOL,
+    READING_INT2,
+    READING_INT4,
+    READING_INT8,
+    READING_FLOAT4,
+    READING_FLOAT8,
+    READING_NUMERIC,
+    READING_UUID,
+    READING_DATE,
+    READING_TIME,
+    READING_TIMESTAMP,       /* with a zone it is a moment, in UTC */
+    READING_LOCAL_TIMESTAMP, /* a zone is passed over */
+    READING_TIMESTAMPTZ,
+    READING_INTERVAL,
+    READING_KINDS
+};
+
+enum reading_state { READING_WAITS, READING_DONE, READING_REFUSED };
+
+struct reading {
+    struct reading *same_bucket, *next; /* next: of those of its kind that wait */
+    enum reading_kind kind;
+    enum reading_state state;
+    const char *text, *answer; /* answer: PostgreSQL's writing, or its reason */
+    uint32_t length, answer_length;
+    char sqlstate[6];
+};
+
+#define READING_BUCKETS 4096u
+
+struct readings {
+    struct arena arena;
+    struct reading **buckets; /* NULL: nothing noted */
+    struct reading *waiting[READING_KINDS];
+    uint32_t waiting_count;
+};
+
+void readings_init(struct readings *readings);
+void readings_done(struct readings *readings);
+void readings_reset(struct readings *readings);
+
+/* The reading of a text, noted as waiting when it is new. NULL: memory is out. */
+struct reading *readings_find(struct readings *readings, enum reading_kind kind, const char *text,
+                              uint32_t length);
+/* Set what came of it. False: memory is out. */
+bool readings_answer(struct readings *readings, struct reading *reading, enum reading_state state,
+                     const char *answer, const char *sqlstate);
+
+#endif
