@@ -47,7 +47,8 @@ static enum ods_status append_flat(struct reading *reading, struct plan *plan, s
                                 .database = meta_text(&meta[META_DATABASE]),
                                 .schema = meta_text(&meta[META_SCHEMA]),
                                 .table = meta_text(&meta[META_TABLE])};
-    if (flat_op(meta) == OP_DELETE)
+    enum change_op op = flat_op(meta);
+    if (op == OP_DELETE)
         reading->tells = TELLS_DELETE;
     if (!identity_complete(reading, plan, &identity))
         return ODS_REJECT;
@@ -62,7 +63,6 @@ static enum ods_status append_flat(struct reading *reading, struct plan *plan, s
                          "expected a Debezium envelope or a flattened row (set "
                          "transforms.unwrap.add.fields=op,source.ts_ms,source.table)",
                          plan->schema.name);
-    enum change_op op = flat_op(meta);
     if (!op)
         return error_set(reading->error, ODS_REJECT, "__op '%.*s', expected one of c r u d t",
                          (int) (meta[META_OP].length < 20 ? meta[META_OP].length : 20),

@@ -226,7 +226,9 @@ static enum ods_status map_key(struct plan *plan, struct error *error)
         return ODS_OK;
     if (!plan->key_count)
         return ODS_OK;
-    return error_set(error, ODS_FATAL,
+    /* A key that is not the rows' is the fault of this record. */
+    bool own = plan->tombstone && plan->table->unique_count;
+    return error_set(error, own ? ODS_REJECT : ODS_FATAL,
                      "table %s.%s has no primary key or unique index on exactly "
                      "the key columns of its records (first: \"%s\", %u in all): make one, or name "
                      "the table's own key with key: in tables.yaml",
@@ -343,6 +345,7 @@ enum ods_status plan_find(struct plans *plans, const struct change *change,
     plan->shape = change->shape;
     plan->column_count = change->shape->column_count;
     plan->epoch = plans->epoch;
+    plan->tombstone = change->tombstone && change->shape->column_count == change->shape->key_count;
     enum ods_status status = resolve(plans, plan, change, listener, changed, error);
     if (status == ODS_REJECT)
         status = plan_refuse(plan, error);
