@@ -41,8 +41,8 @@ enum change_op {
 struct change {
     enum change_op op;
     bool tombstone;  /* a delete known from a null value alone: only the key is there */
-    bool derived;    /* a tombstone's table is what its topic or its key's schema is named after: one
-                        that the target does not have is no table of the source's */
+    bool derived;    /* a tombstone's table is only what its topic or its key's schema is named
+                        after: where the target has none of that name, it is another one */
     bool rejected;   /* set aside: a sink passes over it */
     bool moved;      /* half of a changed key, of a scattered shape */
     uint32_t record; /* index of its record in the batch */

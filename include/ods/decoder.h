@@ -45,8 +45,8 @@ struct decoder_ops {
     enum ods_status (*decode)(struct decoder *decoder, struct batch *batch, uint32_t record,
                               struct error *error);
     /* What a record means may depend on so many offsets below it in its partition, and on nothing
-     * else that came before. Who starts a partition in its middle hands the records that are there to
-     * observe(), in order: they make no changes. 0 and NULL: records stand by themselves. */
+     * else that came before. Who starts a partition in its middle hands the records that are there
+     * to observe(), in order: they make no changes. 0 and NULL: records stand by themselves. */
     uint32_t look_back;
     void (*observe)(struct decoder *decoder, const struct record *record);
     void (*close)(struct decoder *decoder); /* NULL is fine */

@@ -68,15 +68,15 @@ static const struct setting table_rows[] = {
             "the column's where one is named. Where these hold columns that the record's key does "
             "not, an update that changes them removes the old row, for which it needs its before "
             "image; one without (flattened, or no `REPLICA IDENTITY FULL`) is a dead letter. (Of a "
-            "source without any key it is applied, and told once.) Such columns can be made part of "
-            "the records' key by the connector's `message.key.columns`, and have to be where a "
-            "topic has several partitions: records are in order by the records' own key, and one "
-            "row by this key must not come from several."},
+            "source without any key it is applied, and told once.) The connector's "
+            "`message.key.columns` makes such columns part of the records' key, and has to where a "
+            "topic has several partitions: records are in order by their own key, and the records "
+            "of one row by this key must not stand in several."},
     {"topics", SETTING_STRINGS, AT(table_settings, topics), .max = 1000,
      .doc = "Only in an entry of `tables`: the topics that carry this table and no other, by name "
-            "or by pattern (`^…`). It tells the table of records that don't: of a tombstone (a null "
-            "value) whose key has no schema, and of a flattened row without `__table`. A record of "
-            "such a topic that names another table is a dead letter. A name goes before a pattern."},
+            "or by pattern (`^…`). It tells the table of records that don't: of a tombstone (a "
+            "record without a value), and of a flattened row without `__table`. A record of such a "
+            "topic that names another table is a dead letter. A name goes before a pattern."},
     {"skip", SETTING_BOOL, AT(table_settings, skip), "false",
      .doc = "Pass over this table's records."},
     {"create_tables", SETTING_BOOL, AT(table_settings, create_tables), "true",

@@ -339,8 +339,8 @@ static bool are_members(yyjson_val *fields)
 }
 
 /* A row may have columns that are named like an envelope's members: of other types, or beside what
- * only flattened rows have, or under a row's name and without the images that are named so, or among
- * others and without Debezium's source. */
+ * only flattened rows have, or under a row's name and without the images that are named so, or
+ * among others and without Debezium's source. */
 static bool is_flattened(const char *name, yyjson_val *fields, yyjson_val *before,
                          yyjson_val *after)
 {

@@ -46,8 +46,8 @@ struct connect_schema {
     uint32_t column_count;
 };
 
-/* Memory comes from `blocks`. rows_only: whatever its fields are named, they are columns. ODS_REJECT:
- * it is no struct schema, or one that can't be used. */
+/* Memory comes from `blocks`. rows_only: whatever its fields are named, they are columns.
+ * ODS_REJECT: it is no struct schema, or one that can't be used. */
 enum ods_status connect_schema_parse(struct connect_schema *schema, struct blocks *blocks,
                                      const char *text, size_t length, bool rows_only,
                                      struct error *error);

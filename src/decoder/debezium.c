@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define CONTEXT_BYTES_MAX   ((size_t) 1024 * 1024) /* kept for the next record looked back at */
 #define UNAVAILABLE_DEFAULT "__debezium_unavailable_value"
 
 /* --- answers --- */
@@ -177,8 +178,8 @@ static enum ods_status read_typed_row(struct reading *reading, struct json_scan 
     if (plan->schema.kind == SCHEMA_ENVELOPE) {
         if (envelope_read(reading, scan, plan, &status) == ENVELOPE_NONE)
             return error_set(reading->error, ODS_REJECT,
-                             "the schema is an envelope's, and the payload is none: it has no op, or "
-                             "op, before, after or source of other types");
+                             "the schema is an envelope's, and the payload is none: it has no op, "
+                             "or op, before, after or source of other types");
     } else if (reading->self->shape == SHAPE_ENVELOPE) {
         return error_set(reading->error, ODS_REJECT,
                          "the schema '%.100s' is a row's; expected a Debezium envelope "
@@ -314,6 +315,10 @@ static void debezium_observe(struct decoder *decoder, const struct record *recor
             deletes_note(&reading.topic->deletes, record, reading.tells);
     }
     batch_reset(self->context);
+    if (batch_bytes(self->context) > CONTEXT_BYTES_MAX) {
+        batch_free(self->context);
+        self->context = NULL;
+    }
 }
 
 static void debezium_close(struct decoder *decoder)

@@ -159,8 +159,8 @@ void identity_of_name(struct identity *identity, struct slice name, struct slice
  * False: what it says is not what tables.yaml says of its topic; the error says so. */
 bool identity_complete(const struct reading *reading, const struct plan *plan,
                        struct identity *identity);
-/* The table that a tombstone of this topic is of, by the configuration or else `*derived` from names.
- * False: it can't be told; the error says why. */
+/* The table that a tombstone of this topic is of, by the configuration, or else *derived from
+ * names. False: it can't be told; the error says why. */
 bool identity_of_tombstone(const struct reading *reading, struct identity *identity, bool *derived);
 /* What tables.yaml says of the table; NULL: there is none. */
 const struct table_settings *identity_settings(const struct reading *reading,
@@ -174,8 +174,8 @@ enum ods_status key_read(struct reading *reading);
  * False: *status, and the error says why. */
 bool key_resolve(struct reading *reading, const struct identity *identity,
                  enum ods_status *status);
-/* There is a key that can't be read. Do the rows of this shape without it? False: the error says what
- * they lack. */
+/* There is a key that can't be read. Do the rows of this shape without it? False: the error says
+ * what they lack. */
 bool key_may_be_bad(struct reading *reading, const struct shape *shape);
 /* A record without a value. */
 enum ods_status tombstone_read(struct reading *reading);
@@ -200,7 +200,7 @@ struct envelope {
 
 enum envelope_answer { ENVELOPE_OK, ENVELOPE_NONE, ENVELOPE_FAILED };
 
-/* Decode the envelope at the cursor, by its schema or by its members. `plan` is what its rows are expected to be, NULL when nothing
+/* Decode the envelope at the cursor. `plan` is what its rows are expected to be, NULL when nothing
  * is known. ENVELOPE_NONE: the object is no envelope. ENVELOPE_FAILED: *status, and the error or
  * scan->problem, say why. */
 enum envelope_answer envelope_read(struct reading *reading, struct json_scan *scan,
@@ -235,8 +235,8 @@ enum ods_status untyped_read(struct reading *reading, struct json_scan *scan);
 
 /* --- debezium_watched.c --- */
 
-/* Append an update, a delete of a row where binding->watched_count is not 0. `before` NULL: it was not
- * sent. */
+/* Append an update, a delete of a row where binding->watched_count is not 0. `before` NULL: it was
+ * not sent. */
 enum ods_status watched_update(struct reading *reading, const struct binding *binding,
                                struct value *before, struct value *after, int64_t time);
 enum ods_status watched_delete(struct reading *reading, const struct binding *binding,

@@ -116,13 +116,13 @@ static bool complete_by_entry(const struct reading *reading, struct identity *id
             set_qualifier(identity, qualifier);
         return true;
     }
+    const struct slice named = identity->table.length ? identity->table : table;
     error_set(reading->error, ODS_REJECT,
-              "the record is of table %.*s%s%.*s, but tables.yaml says that the topic %.100s carries "
-              "%.63s alone (topics)",
+              "the record is of table %.*s%s%.*s, but tables.yaml says that the topic %.100s "
+              "carries %.63s alone (topics)",
               (int) (said.length < 63 ? said.length : 63), said.length ? said.bytes : "",
-              said.length ? "." : "", (int) (identity->table.length < 63 ? identity->table.length : 63),
-              identity->table.length ? identity->table.bytes : "", topic->name,
-              topic->entry->name);
+              said.length ? "." : "", (int) (named.length < 63 ? named.length : 63), named.bytes,
+              topic->name, topic->entry->name);
     return false;
 }
 
@@ -223,8 +223,8 @@ static enum ods_status refuse_tombstone(const struct reading *reading)
 {
     const char *topic = reading->topic->name;
     return error_set(reading->error, ODS_REJECT,
-                     "a tombstone of topic %.200s: the table of this delete can't be told; name the "
-                     "topic in the table's entry of tables.yaml (topics: [%.200s]), or have "
+                     "a tombstone of topic %.200s: the table of this delete can't be told; name "
+                     "the topic in the table's entry of tables.yaml (topics: [%.200s]), or have "
                      "tombstones passed over (on_tombstone: ignore)",
                      topic, topic);
 }
@@ -236,18 +236,8 @@ bool identity_of_tombstone(const struct reading *reading, struct identity *ident
     struct slice key_name = text_slice(reading->key ? reading->key->schema.name : "");
     *identity = (struct identity){.connector = connector};
     *derived = false;
-    if (topic->entry) {
-        struct identity guess;
-        identity_of_name(&guess, name, connector);
-        if (!complete_by_entry(reading, identity))
-            return false;
-        if (!identity->schema.length && !identity->database.length &&
-            same(guess.table, identity->table)) {
-            identity->schema = guess.schema;
-            identity->database = guess.database;
-        }
-        return true;
-    }
+    if (topic->entry)
+        return identity_complete(reading, NULL, identity);
     *derived = true;
     if (cut_suffix(&key_name, ".Key") && count_parts(key_name) >= NAME_PARTS) {
         identity_of_name(identity, key_name, connector);

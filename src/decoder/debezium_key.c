@@ -65,6 +65,8 @@ static struct slice quote(struct arena *arena, const char *text, size_t length)
     return (struct slice){start, (size_t) (at - start)};
 }
 
+#define JAVA_OBJECT "the text of a Java object (as Struct{…}), which can't be read back"
+
 /* Struct{id=42}: what Java's toString() makes of an object, which nobody can read back. */
 static bool is_java_object(const char *text, size_t length)
 {
@@ -89,7 +91,7 @@ static enum ods_status read_raw(struct reading *reading)
     const char *key = reading->record->key;
     size_t length = reading->record->key_length;
     if (*key == '[' || is_java_object(key, length)) {
-        reading->key_problem = "the text of a Java object (as Struct{…}), which can't be read back";
+        reading->key_problem = JAVA_OBJECT;
     } else if (!is_text(key, length)) {
         reading->key_problem = "bytes that are no text";
     } else {
@@ -115,6 +117,10 @@ static enum ods_status read_other(struct reading *reading, struct json_scan *sca
         return ODS_OK;
     if (first == '[') {
         reading->key_problem = "a JSON array";
+        return ODS_OK;
+    }
+    if (first == '"' && is_java_object(start + 1, (size_t) (end - start) - 2)) {
+        reading->key_problem = JAVA_OBJECT;
         return ODS_OK;
     }
     reading->key_problem = first == '"' ? "a JSON string" : "a single value";

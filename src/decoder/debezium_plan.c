@@ -306,16 +306,18 @@ const struct shape *bind_table(struct reading *reading, const struct identity *i
     return intern(reading, &candidate, identity, status);
 }
 
-/* Find the columns of the configured key that the record's key does not hold. Those that the row lacks
- * are the sink's to refuse. False: memory is out. */
+/* Find the columns of the configured key that the record's key does not hold. Those that the row
+ * lacks are the sink's to refuse. False: memory is out. */
 static bool watch(struct reading *reading, const struct plan *plan, const struct plan *key,
                   struct binding *binding)
 {
     const struct pipeline_settings *pipeline = reading->self->pipeline;
     const struct shape *shape = binding->shape;
     const char *schema = *shape->schema ? shape->schema : shape->database;
-    const struct strings *names = pipeline ? &pipeline_table(pipeline, schema, shape->table)->key : NULL;
-    if (!names || !names->count || plan == key)
+    if (!pipeline || plan == key)
+        return true;
+    const struct strings *names = &pipeline_table(pipeline, schema, shape->table)->key;
+    if (!names->count)
         return true;
     binding->watched = malloc(names->count * sizeof *binding->watched);
     if (!binding->watched)

@@ -123,7 +123,8 @@ static enum ods_status append_flat(struct reading *reading, struct plan *plan, s
 {
     enum ods_status status = ODS_OK;
     struct identity identity = row_identity(meta);
-    if (flat_op(meta) == OP_DELETE)
+    enum change_op op = flat_op(meta);
+    if (op == OP_DELETE)
         reading->tells = TELLS_DELETE;
     if (!identity_complete(reading, plan, &identity))
         return ODS_REJECT;
@@ -135,7 +136,6 @@ static enum ods_status append_flat(struct reading *reading, struct plan *plan, s
                          "expected a Debezium envelope or a flattened row (set "
                          "transforms.unwrap.add.fields=op,source.ts_ms,source.table)",
                          plan->schema.name);
-    enum change_op op = flat_op(meta);
     if (!op)
         return refuse_operation(reading, meta);
     if (op == OP_TRUNCATE) {

@@ -1,6 +1,6 @@
-/* Tables whose configured key has columns that the records' own key lacks ("watched" here). An update
- * that changes one of them makes another row of the target of it: the old one is to go, and only the
- * before image says which that is. */
+/* Tables whose configured key has columns that the records' own key lacks ("watched" here). An
+ * update that changes one of them makes another row of the target of it: the old one is to go, and
+ * only the before image says which that is. */
 #include "decoder/debezium.h"
 
 #include <stdio.h>

@@ -10,7 +10,8 @@
 
 struct deleted_key {
     int64_t offset; /* -1: nothing stands here */
-    uint64_t key;
+    uint64_t key;   /* its hash */
+    uint64_t end;   /* what is cheap to compare first */
 };
 
 struct partition_deletes {
@@ -91,6 +92,17 @@ static uint64_t key_of(const struct record *record)
     return record->key ? hash_bytes(record->key, record->key_length, 0) : NO_KEY;
 }
 
+/* Keys of one topic begin alike, with their schema, and differ at the end. */
+static uint64_t end_of(const struct record *record)
+{
+    uint64_t end = 0;
+    size_t length = record->key ? record->key_length : 0;
+    size_t taken = length < sizeof end ? length : sizeof end;
+    if (taken)
+        memcpy(&end, record->key + length - taken, taken);
+    return end ^ length;
+}
+
 static bool is_near(int64_t offset, int64_t of)
 {
     return offset >= 0 && offset < of && of - offset <= DELETES_LOOK_BACK;
@@ -99,13 +111,13 @@ static bool is_near(int64_t offset, int64_t of)
 /* The row is there again, or the key never named one: what comes behind is news. */
 static void forget_key(struct partition_deletes *partition, const struct record *record)
 {
-    uint64_t key = key_of(record);
+    uint64_t end = end_of(record);
     for (uint32_t i = 0; i < DELETES_LOOK_BACK; i++)
-        if (partition->keys[i].key == key)
+        if (partition->keys[i].end == end && partition->keys[i].key == key_of(record))
             partition->keys[i].offset = -1;
 }
 
-bool deletes_note(struct deletes *deletes, const struct record *record, enum tells tells)
+bool deletes_note_slow(struct deletes *deletes, const struct record *record, enum tells tells)
 {
     struct partition_deletes *partition = find(deletes, record->partition);
     if (!partition && tells != TELLS_DELETE)
@@ -116,7 +128,8 @@ bool deletes_note(struct deletes *deletes, const struct record *record, enum tel
         clear(partition);
     partition->seen = record->offset;
     if (tells == TELLS_DELETE) {
-        partition->keys[partition->next] = (struct deleted_key){record->offset, key_of(record)};
+        partition->keys[partition->next] =
+            (struct deleted_key){record->offset, key_of(record), end_of(record)};
         partition->next = (partition->next + 1) % DELETES_LOOK_BACK;
         partition->newest = record->offset;
     } else if (tells == TELLS_ROW && record->key && is_near(partition->newest, record->offset)) {

@@ -30,7 +30,14 @@ void deletes_done(struct deletes *deletes);
 enum tells { TELLS_ROW, TELLS_DELETE, TELLS_NOTHING };
 
 /* Account for a record, once and in order. False: memory is out. */
-bool deletes_note(struct deletes *deletes, const struct record *record, enum tells tells);
+bool deletes_note_slow(struct deletes *deletes, const struct record *record, enum tells tells);
+static inline bool deletes_note(struct deletes *deletes, const struct record *record,
+                                enum tells tells)
+{
+    if (!deletes->count && tells != TELLS_DELETE)
+        return true;
+    return deletes_note_slow(deletes, record, tells);
+}
 
 /* Was the last record with this one's key, shortly before it in its partition, a delete? */
 bool deletes_has(struct deletes *deletes, const struct record *record);

@@ -425,9 +425,9 @@ static enum ods_status read_tombstone(struct maxwell_reading *reading)
         return ODS_OK;
     }
     return error_set(reading->error, ODS_REJECT,
-                     "a tombstone (a record without a value), which Maxwell does not write: whether "
-                     "a row is to be deleted can't be told; on_tombstone: ignore in defaults has it "
-                     "passed over");
+                     "a tombstone (a record without a value), which Maxwell does not write: "
+                     "whether a row is to be deleted can't be told; on_tombstone: ignore in "
+                     "defaults has it passed over");
 }
 
 static enum ods_status maxwell_decode(struct decoder *decoder, struct batch *batch, uint32_t index,

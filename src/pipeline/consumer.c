@@ -173,11 +173,18 @@ bool consumer_pass(struct lane *lane, struct partition *partition, int64_t offse
     return true;
 }
 
+/* Was fetching started before the position? */
+static bool looks_back(const struct lane *lane, const struct partition *partition)
+{
+    return partition->looks_back && partition->position > 0 && lane->worker.decoder->ops->look_back;
+}
+
 /* Every record there is has been taken. What lies between the last one and the end is no record: a
  * transaction's marker, something aborted, something compacted away. */
 static void end_reached(struct lane *lane, struct partition *partition, int64_t end)
 {
-    if (partition->state == PARTITION_ACTIVE && end < partition->position && partition->looks_back)
+    if (partition->state == PARTITION_ACTIVE && end < partition->position &&
+        looks_back(lane, partition))
         gaps_out_of_sight(lane, partition);
     if (partition->state != PARTITION_ACTIVE || end < partition->position ||
         end == partition->chain)
@@ -187,12 +194,6 @@ static void end_reached(struct lane *lane, struct partition *partition, int64_t 
             0; /* empty from the beginning: nothing to keep */
     else
         consumer_pass(lane, partition, end);
-}
-
-/* Was fetching started before the position? */
-static bool looks_back(const struct lane *lane, const struct partition *partition)
-{
-    return partition->looks_back && partition->position > 0 && lane->worker.decoder->ops->look_back;
 }
 
 static void take_event(struct lane *lane, const rd_kafka_message_t *message)

@@ -63,7 +63,8 @@ def run_cases(sink, database, cases, **settings):
         reasons = [header(letter, "ods.error") for letter in letters
                    if header(letter, "ods.topic") in topics]
         exists = database.value(f"select to_regclass('public.\"{case.table}\"')::text")
-        rows = database.execute(f'select id, v from "{case.table}" order by id, v') if exists else []
+        query = f'select id, v from "{case.table}" order by id, v'
+        rows = database.execute(query) if exists else []
         fits = len(reasons) == len(case.letters) and all(
             part in reason for reason, part in zip(reasons, case.letters))
         if rows != case.rows or not fits:
@@ -91,7 +92,13 @@ def row(number, v="x"):
     return {"id": number, "v": v}
 
 
-# --- 1. tombstones ----------------------------------------------------------------------------------
+def without_before(record):
+    value = json.loads(record["payload"])
+    (value["payload"] if "schema" in value else value)["before"] = None
+    return {**record, "payload": json.dumps(value)}
+
+
+# --- 1. tombstones -------------------------------------------------------------------------------
 
 UNTOLD = "the table of this delete can't be told"
 
@@ -224,7 +231,7 @@ def test_tombstones_behind_deletes(sink, database, shape):
     run_cases(sink, database, cases)
 
 
-# --- keys that are no object ------------------------------------------------------------------------
+# --- keys that are no object ---------------------------------------------------------------------
 
 def typed(kind, value, **schema):
     return json.dumps({"schema": {"type": kind, "optional": False, **schema}, "payload": value})
@@ -237,9 +244,11 @@ def test_keys_of_one_value(sink, database):
     for number, (text, column, value) in enumerate([
             ("42", integer, 42), (" 42 ", integer, 42), (typed("int32", 42), integer, 42),
             (typed("int64", 42), "id bigint primary key", 42), ('"a1"', "id text primary key", "a1"),
-            ("a1", "id text primary key", "a1"), (typed("string", "a1"), "id text primary key", "a1"),
+            ("a1", "id text primary key", "a1"),
+            (typed("string", "a1"), "id text primary key", "a1"),
             ("007", "id text primary key", "007"), ('"42"', integer, 42),
-            ("äö ü", "id text primary key", "äö ü"), ('say "hi"\\', "id text primary key", 'say "hi"\\'),
+            ("äö ü", "id text primary key", "äö ü"),
+            ('say "hi"\\', "id text primary key", 'say "hi"\\'),
             ("6f9619ff-8b86-d011-b42d-00cf4fc964ff", "id uuid primary key",
              "6f9619ff-8b86-d011-b42d-00cf4fc964ff"),
             ('{"schema":null,"payload":42}', integer, 42),
@@ -274,7 +283,8 @@ def test_keys_that_cant_be_read(sink, database):
     that say what was found."""
     cases = []
     for number, (text, found) in enumerate([
-            ("Struct{id=42}", "Java object"), ("[42]", "a JSON array"), ("[B@1f2e3d", "Java object"),
+            ("Struct{id=42}", "Java object"), ('"Struct{id=42}"', "Java object"),
+            ("[42]", "a JSON array"), ("[B@1f2e3d", "Java object"),
             ("\x01\x02", "bytes that are no text"),
             ('{"schema":null,"payload":[42]}', "a JSON array")]):
         name = f"bad{number}"
@@ -294,10 +304,7 @@ def test_keys_that_cant_be_read(sink, database):
     # Deletes of the record's own words, whose row can't be named.
     for shape in ENVELOPES:
         table = source(f"d-{shape}", shape=shape, key=())
-        create, delete = table.create(row(1)), table.delete(row(1))
-        value = json.loads(delete["payload"])
-        (value["payload"] if "schema" in value else value)["before"] = None
-        delete["payload"] = json.dumps(value)
+        create, delete = table.create(row(1)), without_before(table.delete(row(1)))
         cases.append(Case(f"d-{shape}", [create, delete],
                           rows=[(1, "x")], letters=["before"],
                           tables={f"d-{shape}": {"key": ["id"]}}))
@@ -318,7 +325,7 @@ def test_deletes_of_tables_that_are_not_there(sink, database):
     run_cases(sink, database, cases)
 
 
-# --- 2. a configured key that differs from the record's -----------------------------------------------
+# --- 2. a configured key that differs from the record's ------------------------------------------
 
 REGIONS = {"id": INT, "region": TEXT, "v": TEXT}
 KEY = {"key": ["id", "region"]}
@@ -418,6 +425,36 @@ def test_unchanged_values_that_are_not_sent(sink, database, shape):
     assert len(read_lines(path)) == 2
 
 
+def test_deletes_that_lack_a_key_column(sink, database):
+    """Of the configured key, or of the target's own: a letter, and the rows around it are applied."""
+    records, tables = [], {}
+    for shape in SHAPES:
+        table = regions(f"lone-{shape}", shape=shape)
+        tables[table.name] = KEY
+        records += [table.create(at(1, "us")), table.tombstone(at(1, "us")),
+                    table.create(at(2, "us"))]
+    for shape in ENVELOPES:
+        table = regions(f"bare-{shape}", shape=shape)
+        tables[table.name] = KEY
+        delete = without_before(table.delete(at(1, "us")))
+        records += [table.create(at(1, "us")), {**delete, "offset": 1}, table.create(at(2, "us"))]
+        records[-3]["offset"], records[-1]["offset"] = 0, 2
+    table = regions("own", key=("id", "region"))
+    tables["own"] = {}
+    shorter = regions("own")
+    records += [table.create(at(1, "us")), {**shorter.tombstone(at(1, "us")), "offset": 1},
+                {**table.create(at(2, "us")), "offset": 2}]
+    for name in tables:
+        region_table(database, name)
+    sink.write(pipeline("^src", defaults={"on_delete": "hard"}, tables=tables), database=database)
+    path = sink.folder / "letters.jsonl"
+    sink.replay(records, dead_letter=path)
+    for name in tables:
+        assert database.execute(f'select id from "{name}" order by id') == [(1,), (2,)], name
+    assert sorted(header(letter, "ods.topic").rsplit(".", 1)[1] for letter in read_lines(path)) == \
+        sorted(tables)
+
+
 @pytest.mark.parametrize("shape", FLAT)
 def test_flattened_updates(sink, database, shape):
     """With a key of its own an update is a letter; without one it is applied, and told once."""
@@ -443,7 +480,7 @@ def test_flattened_updates(sink, database, shape):
     assert done.stderr.count("leaves the old row") == 1
 
 
-# --- 6. what only looks like an envelope --------------------------------------------------------------
+# --- 6. what only looks like an envelope ---------------------------------------------------------
 
 LOOKALIKES = {
     "all columns": {"id": 1, "op": "u", "before": None, "after": None, "source": "web"},
@@ -460,8 +497,11 @@ LOOKALIKES = {
 
 
 def lookalikes(meta):
-    return [raw("src.shop.like", offset, key(offset), {**value, **meta, **(
-        {"id": offset} if "id" in value else {})}) for offset, value in enumerate(LOOKALIKES.values())]
+    records = []
+    for offset, value in enumerate(LOOKALIKES.values()):
+        own = {"id": offset} if "id" in value else {}
+        records.append(raw("src.shop.like", offset, key(offset), {**value, **meta, **own}))
+    return records
 
 
 COLUMNS_OF_LIKE = ("id int primary key, op text, before text, after text, source text, ts_ms bigint, "

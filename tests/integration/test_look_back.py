@@ -55,3 +55,9 @@ def test_tombstones_behind_a_restart(sink, database, kafka, prefix, topics):
     assert {dict(message.headers())["ods.topic"].decode() for message in kafka.read(letters)} == \
         {unseen.topic, moved.topic}
     assert database.count("seen") == 20 and database.count("moved") == 19
+    # Once tables.yaml says whose topic it is, the letter can be applied.
+    sink.write(pipeline(f"^{re.escape(prefix)}-", defaults={"on_delete": "hard"},
+                        tables={"moved": {"topics": [moved.topic]}}),
+               database=database, kafka=True, dead_letter={"topic": letters})
+    sink.run("dlq", "replay", "-c", sink.conf, "--topic", moved.topic)
+    assert database.count("moved") == 18 and database.count("moved", "id = 2") == 0

@@ -216,7 +216,8 @@ static enum ods_status survey_key(struct survey *survey, struct error *error)
 {
     bool due = false;
     buffer_reset(&survey->rekey);
-    if (!survey->change || survey->plan->key_stays)
+    /* A tombstone has a key, and says nothing of what the rows are told apart by. */
+    if (!survey->change || survey->change->tombstone || survey->plan->key_stays)
         return ODS_OK;
     enum ods_status status = rekey_is_due(survey->plan, survey->plans->conn, &due, error);
     if (status != ODS_OK || !due)

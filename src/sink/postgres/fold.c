@@ -475,8 +475,8 @@ static enum ods_status try_encode(struct folding *folding, const struct plan *pl
     return ODS_OK;
 }
 
-/* A delete of a table that the target does not have. There is no such row, where that table is to be
- * made with its first; else the row may stand in another table, and nobody knows which. */
+/* A delete of a table that the target does not have. There is no such row, where that table is to
+ * be made with its first; else the row may stand in another table, and nobody knows which. */
 static enum ods_status fold_nowhere(struct folding *folding, uint32_t index)
 {
     const struct change *change = &folding->batch->changes[index];
@@ -494,9 +494,9 @@ static enum ods_status fold_nowhere(struct folding *folding, uint32_t index)
     error_init(&why);
     if (change->derived)
         error_set(&why, ODS_REJECT,
-                  "a tombstone of topic %.150s: the target has no table %.63s.%.63s, which the topic "
-                  "or the key's schema is named after, so the table of this delete can't be told; "
-                  "name the topic in the table's entry of tables.yaml (topics: [%.150s]), or have "
+                  "a tombstone of topic %.150s: the target has no table %.63s.%.63s, which the "
+                  "topic or the key's schema is named after, so the table of this delete can't be "
+                  "told; name the topic in the table's entry of tables.yaml (topics: [%.150s]), or have "
                   "tombstones passed over (on_tombstone: ignore)",
                   topic, plan->schema, plan->name, topic);
     else

@@ -236,6 +236,14 @@ static enum ods_status map_key(struct plan *plan, struct error *error)
         return ODS_OK;
     if (!plan->key_count)
         return ODS_OK;
+    /* A key that is not the rows' is the fault of this record. */
+    if (plan->tombstone && plan->table->unique_count)
+        return error_set(error, ODS_REJECT,
+                         "table %s.%s has no primary key or unique index on exactly the key columns "
+                         "of this tombstone (first: \"%s\", %u in all): name the table's own key "
+                         "with key: in tables.yaml, or make one",
+                         plan->schema, plan->name, plan->table->columns[plan->key_target[0]].name,
+                         plan->key_count);
     return rekey_refuse(plan, plan->key_stays, error);
 }
 
@@ -389,6 +397,7 @@ enum ods_status plan_find(struct plans *plans, const struct change *change,
     plan->shape = change->shape;
     plan->column_count = change->shape->column_count;
     plan->epoch = plans->epoch;
+    plan->tombstone = change->tombstone && change->shape->column_count == change->shape->key_count;
     enum ods_status status = resolve(plans, plan, change, listener, again, changed, error);
     if (status == ODS_REJECT && !listener->waits && !listener->later) {
         status = plan_refuse(plan, error);

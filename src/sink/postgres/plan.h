@@ -15,6 +15,7 @@ struct plan {
     const struct table_settings *settings;
     bool skip;                     /* the configuration leaves this table out */
     bool complete;                 /* resolved for rows, not just for deletes */
+    bool tombstone;                /* resolved for a tombstone: its columns are its key's */
     struct error *refusal;         /* why the table can't be made to hold the rows; NULL: it can */
     int64_t ask_again_us;          /* when that may have changed */
     bool rigid;                    /* something holds the types of the table's columns */
