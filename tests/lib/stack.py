@@ -7,13 +7,14 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+PREFIX = "ods-test-"  # of a stack's folder; then the process that made it
 
 
 class Stack:
     """Parts are started when first asked for; close() ends them and deletes the folder."""
 
     def __init__(self):
-        self.folder = Path(tempfile.mkdtemp(prefix="ods-test-"))
+        self.folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
         self.folder.chmod(0o755)  # PostgreSQL runs as another user
         self.env = {}
         self._up = set()
