@@ -5,6 +5,7 @@ The cases of tests/fault/test_poison.py, which counts what they make PostgreSQL 
 the median counts; what start, reading and decoding take, measured with the table left out, is taken off.
 """
 
+import os
 import statistics
 import sys
 import tempfile
@@ -12,6 +13,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+os.environ["ODS_TEST_FULL"] = "1"  # PostgreSQL as it is outside of the tests
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "fault")]
 
 from lib.postgres import create_database  # noqa: E402
