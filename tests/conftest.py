@@ -17,6 +17,7 @@ from lib.kafka import Kafka  # noqa: E402
 from lib.mysql import Source  # noqa: E402
 from lib.postgres import create_database, drop_database  # noqa: E402
 from lib.records import Table  # noqa: E402
+from lib.running import Running  # noqa: E402
 from lib.sink import Setup  # noqa: E402
 from lib.stack import ROOT, Stack  # noqa: E402
 
@@ -25,6 +26,7 @@ GOLDEN = ROOT / "tests" / "golden"
 def pytest_configure(config):
     # A runner that is told to end by SIGTERM ends its servers too.
     signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
+    config.pluginmanager.register(Running(config))
 
 
 def pytest_report_header(config):

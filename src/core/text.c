@@ -436,6 +436,10 @@ static enum ods_status text_text(struct buffer *out, const struct column *column
     case SEM_ISO_TIMESTAMP:
         return text_iso(out, column, text, length, error);
     case SEM_INTERVAL:
+        if (is_infinite(text, length)) { /* PostgreSQL has such intervals from 17 on */
+            buffer_add(out, text, length);
+            return ODS_OK;
+        }
         if (!time_parse_interval(text, length, &months, &days, &us, &ps))
             return reject(error, column, "not an ISO 8601 duration");
         time_format_interval(out, months, days, us, ps);

@@ -11,6 +11,7 @@
 #include "source/kafka.h"
 #include "source/kafka_conf.h"
 #include "source/kafka_topics.h"
+#include "source/kafka_workarounds.h"
 
 #include <stdatomic.h>
 #include <stdio.h>
@@ -29,11 +30,6 @@
 #define GIVING_US           INT64_C(30000000) /* a rebalance that takes partitions is over by then */
 #define PROBE_US            INT64_C(5000000) /* between two questions whether a broker is there */
 #define PROD_US             INT64_C(100000)
-#define NUDGE_BYTES         262144 /* taken since fetching was last asked for */
-#define NUDGE_BACKLOG       100    /* messages that must have waited, for an empty queue to count */
-#define NUDGE_TIMEOUT_MS    1      /* the request wakes the thread; its answer is of no use */
-#define START_US            INT64_C(1100000) /* as long as a broker's thread may sleep */
-#define START_NUDGE_US      INT64_C(20000)
 
 static atomic_bool left_running; /* a consumer was not closed */
 
@@ -48,10 +44,7 @@ struct kafka_source {
     struct kafka_events events;
     const struct pipeline_settings *pipeline;
     char lane[24];
-    size_t queue_peak;  /* messages waiting at most since fetching was last asked for */
-    size_t taken_bytes; /* since then */
-    int64_t starting_until_us, next_nudge_us;
-    bool nudge;         /* this librdkafka needs kafka_keep_fetching() */
+    struct kafka_nudge nudge;
     struct kafka_topics *topics;
     rd_kafka_topic_partition_list_t *subscribed; /* NULL: none yet */
     int64_t look_us;                             /* between two looks for topics */
@@ -266,7 +259,7 @@ enum ods_status kafka_open(struct kafka_source **out, const struct settings *set
     source->pipeline = pipeline;
     source->look_us = kafka_look_ms(&settings->kafka) * 1000;
     snprintf(source->lane, sizeof source->lane, "%zu", lane);
-    source->nudge = rd_kafka_version() < VERSION_FETCH_QUEUE_BACKOFF;
+    kafka_nudge_init(&source->nudge);
     rd_kafka_conf_set_opaque(conf, source);
     rd_kafka_conf_set_error_cb(conf, on_error);
     rd_kafka_conf_set_rebalance_cb(conf, on_rebalance);
@@ -336,11 +329,13 @@ static bool has_partitions(const struct kafka_source *source)
 void kafka_leave(struct kafka_source *source)
 {
     rd_kafka_queue_io_event_enable(source->queue, -1, NULL, 0);
-    /* Closing a consumer between its joining and its first assignment makes librdkafka 2.0 fail an
-     * assertion of its sticky assignor. So an assignment that is on its way is waited for, and who
+    /* Where closing a consumer between its joining and its first assignment makes librdkafka fail an
+     * assertion of its sticky assignor, an assignment that is on its way is waited for, and who
      * never had one (the answer to its join may come any moment) leaves without being closed. */
-    poll_until(source, is_settled, ASSIGNMENT_WAIT_US);
-    source->must_leak = source->subscribed && !source->was_assigned;
+    if (!kafka_closes_while_joining()) {
+        poll_until(source, is_settled, ASSIGNMENT_WAIT_US);
+        source->must_leak = source->subscribed && !source->was_assigned;
+    }
     /* A subscription that waits for a rebalance to end would be leaked. */
     bool gives_back = has_partitions(source);
     if (source->subscribed)
@@ -387,55 +382,20 @@ rd_kafka_message_t *kafka_poll(struct kafka_source *source)
 {
     rd_kafka_message_t *message = rd_kafka_consumer_poll(source->rk, 0);
     if (message)
-        source->taken_bytes += message->len;
+        source->nudge.taken_bytes += message->len;
     if (message && !message->err && atomic_load_explicit(&source->away, memory_order_relaxed))
         is_back(source);
     return message;
 }
 
-/* Partitions that have just been started: the threads that are to fetch them may still sleep, and
- * the order to start reaches them some time after it was given. */
-static bool is_starting(struct kafka_source *source)
-{
-    int64_t now_us = source->starting_until_us ? time_monotonic_us() : 0;
-    if (now_us > source->starting_until_us)
-        source->starting_until_us = 0;
-    if (!source->starting_until_us || now_us < source->next_nudge_us)
-        return false;
-    source->next_nudge_us = now_us + START_NUDGE_US;
-    return true;
-}
-
 int64_t kafka_patience_ms(const struct kafka_source *source)
 {
-    return source->nudge && source->starting_until_us ? START_NUDGE_US / 1000 : INT64_MAX;
+    return kafka_nudge_patience_ms(&source->nudge);
 }
 
-/* A request to the partitions' leaders wakes their threads, which then see that there is room. It
- * is worth one round trip each time that the queue has emptied to half of what it held: measured
- * with 4 KB records and a consumer of 10 us a record, 77,000 instead of 5,700 a second. */
 void kafka_keep_fetching(struct kafka_source *source)
 {
-    if (!source->nudge)
-        return;
-    bool starting = is_starting(source);
-    size_t waiting = rd_kafka_queue_length(source->queue);
-    if (waiting > source->queue_peak)
-        source->queue_peak = waiting;
-    bool drained = waiting == 0 && source->queue_peak >= NUDGE_BACKLOG;
-    bool halved = waiting <= source->queue_peak / 2 && source->taken_bytes >= NUDGE_BYTES;
-    if (!drained && !halved && !starting)
-        return;
-    source->queue_peak = waiting;
-    source->taken_bytes = 0;
-    rd_kafka_topic_partition_list_t *partitions;
-    if (rd_kafka_assignment(source->rk, &partitions))
-        return;
-    for (int i = 0; i < partitions->cnt; i++)
-        partitions->elems[i].offset = RD_KAFKA_OFFSET_END;
-    if (partitions->cnt)
-        rd_kafka_offsets_for_times(source->rk, partitions, NUDGE_TIMEOUT_MS);
-    rd_kafka_topic_partition_list_destroy(partitions);
+    kafka_nudge_now(&source->nudge, source->rk, source->queue);
 }
 
 void kafka_pause(struct kafka_source *source, rd_kafka_topic_partition_list_t *partitions)
@@ -466,8 +426,7 @@ enum ods_status kafka_start_partitions(struct kafka_source *source,
         assign_again(source, bad);
     rd_kafka_topic_partition_list_destroy(bad);
     rd_kafka_topic_partition_list_destroy(good);
-    source->queue_peak = 0;
-    source->starting_until_us = time_monotonic_us() + START_US;
+    kafka_nudge_starting(&source->nudge);
     return ODS_OK;
 }
 

@@ -2,6 +2,7 @@
  * depends on. Any thread; no state. */
 #include "source/kafka_conf.h"
 #include "source/kafka.h"
+#include "source/kafka_workarounds.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -154,7 +155,7 @@ rd_kafka_conf_t *kafka_consumer_conf(const struct settings *settings,
         snprintf(name, sizeof name, "%s-%s-%zu", member, pipeline->name, lane);
         good = conf_set(conf, "group.instance.id", name, error);
     }
-    if (good && rd_kafka_version() >= VERSION_FETCH_QUEUE_BACKOFF &&
+    if (good && kafka_wakes_itself() &&
         !properties_find(&settings->kafka.properties, "fetch.queue.backoff.ms"))
         good = conf_set(conf, "fetch.queue.backoff.ms", "5", error);
     /* The lane looks for topics by itself: see kafka_topics.c. */

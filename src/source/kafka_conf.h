@@ -9,10 +9,6 @@
 #include <ods/status.h>
 #include "config/settings.h"
 
-/* Before 2.2 a broker thread whose queue was full sleeps for up to a second, whatever is taken out
- * of the queue meanwhile; from 2.2 on a property says how long. */
-#define VERSION_FETCH_QUEUE_BACKOFF 0x020200ff
-
 /* A client configuration with the user's properties and then `owned` (name and value in turn,
  * NULL-terminated), which the user can't change. NULL with the error filled. */
 rd_kafka_conf_t *kafka_conf(const struct kafka_settings *kafka, const char *const *defaults,

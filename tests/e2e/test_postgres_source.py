@@ -9,12 +9,13 @@ import time
 import pytest
 from conftest import ROOT
 from lib.postgres import Database, administer
+from lib.size import size
 from lib.text import differences
 from lib.waiting import wait_for
 from pg_workload import TABLES, Column, Workload, quote, source_script, target_script
 
 SNAPSHOT_ROWS = 40  # of each table
-STEPS = int(os.environ.get("ODS_TEST_STEPS", "500"))
+STEPS = size("STEPS", 250, 500)
 CONNECTOR = ROOT / "config" / "connectors" / "pg_finance.json"
 FLAT = ["transforms=unwrap",
         "transforms.unwrap.type=io.debezium.transforms.ExtractNewRecordState",

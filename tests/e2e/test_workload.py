@@ -7,11 +7,12 @@ import time
 
 import pytest
 from conftest import ROOT
+from lib.size import size
 from lib.text import assert_same_rows, differences
 from workload import EVERY_TYPE, PAIRS, TABLES, Workload
 
 SNAPSHOT_ROWS = 300  # of each table
-STEPS = int(os.environ.get("ODS_TEST_STEPS", "2500"))
+STEPS = size("STEPS", 1000, 2500)
 
 
 class World:

@@ -4,16 +4,16 @@ The ceiling is the one that `ods-sink check` prints, and what one record takes b
 Kafka, in the batch, on the way to PostgreSQL.
 """
 
-import os
 import re
 import time
 
 from lib.records import INT, TEXT, Table, pipeline
 from lib.sink import Exit
+from lib.size import size
 
 MIB = 1024 * 1024
 OURSELVES = 40 * MIB  # the program, its libraries, threads, connections
-STILL_S = int(os.environ.get("ODS_TEST_STILL_S", 20))
+STILL_S = size("STILL_S", 8, 20)
 
 
 def ceiling(sink):
@@ -116,7 +116,7 @@ def test_more_columns_than_a_table_has(sink, database, kafka, prefix):
 
 def test_thousands_of_tables(sink, database, kafka, prefix, report):
     """All in one topic. What is kept of each is small; the metrics have none of them."""
-    count = int(os.environ.get("ODS_TEST_TABLES", 1000))
+    count = size("TABLES", 300, 1000)
     patience_s = max(300, count // 10)
     tables = [Table(f"t{number}", prefix=prefix) for number in range(count)]
     topic = kafka.create(f"{prefix}.all", 2)

@@ -80,10 +80,11 @@ def test_replay_whose_target_refuses(sink, stack):
     """A replay does not wait for ever for a server that is not there."""
     stack.up("postgres")
     table = Table()
-    sink.write(pipeline(table), retry={"max_elapsed_ms": 1000}, targets=[{
+    sink.write(pipeline(table), targets=[{
         "name": "ods", "type": "postgres",
         "dsn": f"host=127.0.0.1 port={free_port()} dbname=x user=y"}])
-    done = sink.replay_fails([table.create(GOOD)], Exit.TARGET)
+    done = sink.run("replay", "-c", sink.conf, "--wait", "1", sink.file_of([table.create(GOOD)]),
+                    expect=Exit.TARGET)
     assert "refused" in done.stderr
 
 

@@ -33,12 +33,12 @@ def test_ready_before_there_is_a_topic(sink, database, kafka, prefix):
 
 
 def test_static_members(sink, database, kafka, prefix):
-    """A daemon that is killed and started again within the session keeps its partitions: its group
-    sees no other member and no rebalance."""
+    """A daemon that is killed and started again within the session, here of five minutes, keeps its
+    partitions: its group sees no other member and no rebalance."""
     table = Table(prefix=prefix)
     kafka.create(table.topic, 4)
     sink.write(pipeline(table), database=database, kafka=True,
-               kafka_properties={"group.instance.id": "host-1", "session.timeout.ms": "20000"})
+               kafka_properties={"group.instance.id": "host-1", "session.timeout.ms": "300000"})
     daemon = sink.daemon()
     daemon.await_that(lambda: [len(lane["partitions"]) for lane in lanes(daemon)] == [2, 2],
                       what="two partitions each")
@@ -46,10 +46,8 @@ def test_static_members(sink, database, kafka, prefix):
     daemon.signal(signal.SIGKILL)
     daemon.process.wait()
     kafka.produce([table.create(row(number), partition=number % 4) for number in range(8)])
-    began = time.monotonic()
     daemon = sink.daemon()
     daemon.await_that(lambda: database.count("items") == 8, what="the rows")
-    assert time.monotonic() - began < 15, "before the killed one's session is over"
     daemon.await_that(lambda: [len(lane["partitions"]) for lane in lanes(daemon)] == [2, 2],
                       what="two partitions each")
     assert [{part["partition"] for part in lane["partitions"]} for lane in lanes(daemon)] == before

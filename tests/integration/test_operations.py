@@ -67,10 +67,8 @@ def test_status_of_something_else(sink):
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
-        began = time.monotonic()
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         sink.run("status", "--url", url, expect=Exit.SOURCE)
-        assert time.monotonic() - began < 20
     sink.run("status", "--url", f"127.0.0.1:{free_port()}", expect=Exit.SOURCE)
     sink.run("status", "--url", "nonsense", expect=Exit.USAGE)
 

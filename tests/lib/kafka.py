@@ -15,9 +15,11 @@ class Kafka:
         self.bootstrap = stack["KAFKA_BOOTSTRAP"]
         self._libs = stack["KAFKA_LIBS"]
         self._admin = AdminClient({"bootstrap.servers": self.bootstrap})
-        self._producer = Producer({"bootstrap.servers": self.bootstrap, "linger.ms": 5,
-                                   "message.max.bytes": 100_000_000,
-                                   "partitioner": "murmur2_random"})
+        self._producer = self._make_producer()
+
+    def _make_producer(self):
+        return Producer({"bootstrap.servers": self.bootstrap, "linger.ms": 5,
+                         "message.max.bytes": 100_000_000, "partitioner": "murmur2_random"})
 
     def create(self, topic, partitions=4, **config):
         """Settings of the topic by name, `_` for `.`."""
@@ -29,6 +31,8 @@ class Kafka:
         """And wait until it is gone, so that its name is free."""
         self._admin.delete_topics([topic])[topic].result(30)
         wait_for(lambda: topic not in self._admin.list_topics(timeout=20).topics, what="deletion")
+        # The one that has seen it go refuses records of the topic that comes after it for a moment.
+        self._producer = self._make_producer()
 
     def alter(self, topic, **config):
         resource = ConfigResource("topic", topic, set_config={

@@ -101,7 +101,7 @@ class Database:
 
 def interval_or_text(value, cursor):
     """Python's timedelta where it can hold the interval (no months in it)."""
-    if value is None or any(word in value for word in ("mon", "year")):
+    if value is None or any(word in value for word in ("mon", "year", "inf")):
         return value
     return psycopg2.extensions.PYINTERVAL(value, cursor)
 

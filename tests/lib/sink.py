@@ -213,7 +213,7 @@ class Daemon:
     def signal(self, number):
         self.process.send_signal(number)
 
-    def stop(self, timeout_s=20, expect=Exit.OK):
+    def stop(self, timeout_s=60, expect=Exit.OK):
         """SIGTERM, and the exit code that follows."""
         self.ended = True
         if self.running():

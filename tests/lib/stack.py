@@ -6,14 +6,20 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from lib.size import FULL
+
 ROOT = Path(__file__).resolve().parents[2]
+# Processes are killed here, machines are not: what PostgreSQL wrote is safe with the kernel. A whole
+# run of the fault driver keeps to the stack's own settings all the same.
+OPTIONS = {} if FULL else {"ODS_STACK_POSTGRES_OPTIONS": "-c fsync=off"}
+PREFIX = "ods-test-"  # of a stack's folder; then the process that made it
 
 
 class Stack:
     """Parts are started when first asked for; close() ends them and deletes the folder."""
 
     def __init__(self):
-        self.folder = Path(tempfile.mkdtemp(prefix="ods-test-"))
+        self.folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
         self.folder.chmod(0o755)  # PostgreSQL runs as another user
         self.env = {}
         self._up = set()
@@ -33,7 +39,8 @@ class Stack:
     def run(self, command, *parts, script="stack", check=True):
         arguments = [ROOT / "scripts" / script, "--dir", self.folder]
         arguments += ["--free-ports"] if script == "stack" else []
-        done = subprocess.run([*arguments, command, *parts], capture_output=True, text=True)
+        done = subprocess.run([*arguments, command, *parts], capture_output=True, text=True,
+                              env={**os.environ, **OPTIONS})
         if check and done.returncode != 0:
             raise RuntimeError(f"scripts/{script} {command} {' '.join(map(str, parts))} failed:\n"
                                f"{done.stdout}{done.stderr}")

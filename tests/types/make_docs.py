@@ -106,6 +106,8 @@ are `text`.
   key, they are refused. A text column has them as they are.
 - **An interval column that takes some parts only** (`interval year to month`, `interval day`) refuses a
   value with others, which PostgreSQL would cut off.
+- **Infinite intervals** are PostgreSQL's from version 17 on: the texts `infinity` and `-infinity` go
+  in there, an older server refuses them. The infinity of a date or timestamp is no lapse, and refused.
 - **An interval in `interval.handling.mode=numeric`** is microseconds by then: 8766 hours for a year.
 - **json and jsonb** take what is JSON, and what is not text to the source as `to_jsonb()` writes it
   (decimals numbers, moments ISO 8601, bytes `\\x` and hexadecimal digits); so elements of arrays, and

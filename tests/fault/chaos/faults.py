@@ -122,7 +122,7 @@ def stopped_in_pipeline(world, choose):
     world.start(1)
     world.member(1).daemon.await_that(lambda: assigned(world.member(1)), 60, "an assignment")
     undo = remember(world, lambda: world.toxiproxy.clear("postgres"))
-    world.toxiproxy.add("postgres", "bandwidth", "upstream", rate=100)
+    world.toxiproxy.add("postgres", "bandwidth", "upstream", rate=20)
     world.strike()
     daemon = world.member(0).daemon
     world.await_that(lambda: stopped_while(world, daemon, "active"),

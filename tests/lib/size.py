@@ -1,0 +1,11 @@
+"""How much a test does: what finds more with length is short in the usual run, and long with
+ODS_TEST_FULL=1, which `scripts/test --full` sets."""
+
+import os
+
+FULL = bool(os.environ.get("ODS_TEST_FULL")) or os.environ.get("ODS_FAULTS") == "whole"
+
+
+def size(name, usual, full):
+    """ODS_TEST_<name> decides by itself."""
+    return int(os.environ.get(f"ODS_TEST_{name}", full if FULL else usual))
