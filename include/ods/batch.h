@@ -46,7 +46,8 @@ struct arena_mark {
 
 static inline struct arena_mark arena_mark(const struct arena *arena)
 {
-    return (struct arena_mark){arena->current, arena->next, arena->used_bytes};
+    struct arena_mark mark = {arena->current, arena->next, arena->used_bytes};
+    return mark;
 }
 
 /* Everything allocated since is gone. Marks that were set later are void. */

@@ -7,6 +7,10 @@
 #include <stdint.h>
 #include <string.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct buffer {
     char *bytes;
     size_t length, capacity;
@@ -48,5 +52,9 @@ static inline void buffer_puts(struct buffer *buffer, const char *text)
 {
     buffer_add(buffer, text, strlen(text));
 }
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -9,11 +9,19 @@
 #include <ods/status.h>
 #include <ods/value.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* Append a string in quotes. */
 void json_quote(struct buffer *out, const char *text, size_t length);
 
 /* Append a value that is not ABSENT. ODS_REJECT: it can't be written (a malformed decimal). */
 enum ods_status json_value(struct buffer *out, const struct column *column,
                            const struct value *value, struct error *error);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -9,6 +9,10 @@
 #include <ods/batch.h>
 #include <ods/buffer.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct pipeline_settings;
 
 /* Append batch->changes[change] and a line end; nothing for a table that is skipped. Columns as the
@@ -16,5 +20,9 @@ struct pipeline_settings;
  * be written, and the buffer ends somewhere in the line. */
 enum ods_status lines_put(struct buffer *out, const struct batch *batch, uint32_t change,
                           const struct pipeline_settings *pipeline, struct error *error);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -12,6 +12,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct property { /* of librdkafka, or of a column */
     const char *name, *value;
 };
@@ -88,5 +92,9 @@ struct setting_group {
 #define SETTINGS_EACH(row, group)                                                                \
     for (const struct setting *row = (group)->rows, *row##_end = row + (group)->count;           \
          row < row##_end; row++)
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

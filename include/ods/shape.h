@@ -6,6 +6,10 @@
 
 #include <ods/change.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct shape_table;
 
 struct shape_table *shape_table_new(void);
@@ -20,5 +24,9 @@ size_t shape_table_count(const struct shape_table *table);
 
 /* Index of a column by name, or -1. */
 int shape_column(const struct shape *shape, const char *name, size_t length);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -13,7 +13,7 @@
 extern "C" {
 #endif
 
-struct pipeline_settings; /* src/config/settings.h */
+struct pipeline_settings; /* ods/pipeline.h */
 
 /* What a target makes sure of, as long as it is reached through ods-sink alone. */
 enum guarantee {

@@ -11,7 +11,11 @@
 #include <ods/setting.h>
 #include <ods/shape.h>
 
-struct pipeline_settings; /* src/config/settings.h */
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct pipeline_settings; /* ods/pipeline.h */
 
 /* Embedded as the first member of each transform's own struct. */
 struct transform {
@@ -46,5 +50,9 @@ void transform_drop(struct batch *batch, uint32_t change);
 const struct transform_ops *transform_find(const char *type); /* NULL: no such type */
 const struct transform_ops *const *transform_list(void);      /* NULL-terminated */
 setting_plugins transform_groups;                             /* of every type, in that order */
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -22,7 +22,7 @@
 #include "core/log.h"
 #include "core/time.h"
 #include "pipeline/worker.h"
-#include "source/file.h"
+#include "source/file/file.h"
 
 #define MOST_LANES 64
 
@@ -114,7 +114,7 @@ static int bench_decode(const char *path, const char *format, double seconds)
     struct error error;
     int code = CLI_INTERNAL;
     error_init(&error);
-    if (!decoder_find(format)) {
+    if (!format_find(format)) {
         code = cli_usage("bench", "there is no format '%s'", format);
         goto out;
     }

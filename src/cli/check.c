@@ -7,7 +7,7 @@
 #include <ods/sink.h>
 
 #include "cli/cli.h"
-#include "source/kafka.h"
+#include "source/kafka/kafka.h"
 
 #define MIB INT64_C(1048576)
 

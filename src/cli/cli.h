@@ -4,7 +4,7 @@
 
 #include <ods/batch.h>
 #include "config/config.h"
-#include "core/buffer.h"
+#include <ods/buffer.h>
 #include "core/exit.h"
 
 struct command {

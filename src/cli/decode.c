@@ -6,14 +6,14 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <ods/decoder.h>
+#include <ods/format.h>
 
-#include "core/buffer.h"
+#include <ods/buffer.h>
 #include "core/json_scan.h"
 #include "core/text.h"
 #include "core/time.h"
 #include "pipeline/worker.h"
-#include "source/file.h"
+#include "source/file/file.h"
 
 struct output {
     struct buffer line, text;
@@ -291,7 +291,7 @@ int cli_decode(int argc, char **argv)
     }
     if (!path)
         return cli_usage("decode", "FILE is missing ('-' is standard input)");
-    if (!decoder_find(format))
+    if (!format_find(format))
         return cli_usage("decode", "no format '%s' (`ods-sink reference` lists them)", format);
     return decode(format, path);
 }

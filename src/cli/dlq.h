@@ -7,7 +7,7 @@
 
 #include "cli/cli.h"
 #include "pipeline/worker.h"
-#include "source/kafka_tool.h"
+#include "source/kafka/kafka_tool.h"
 
 /* What has become of a letter: a number that the target keeps, OFFSET_NONE while there is none. */
 #define MARK_SKIPPED 0 /* from 1 on: how many times it was replayed */

@@ -12,9 +12,9 @@
 #include "cli/dlq.h"
 #include "core/backoff.h"
 #include "core/time.h"
-#include "decoder/schema_topic.h"
+#include "format/schema_topic.h"
 #include "pipeline/intake.h"
-#include "source/kafka.h"
+#include "source/kafka/kafka.h"
 
 #define REASON_BYTES 200
 

@@ -9,7 +9,7 @@
 #include <jansson.h>
 
 #include "cli/dlq.h"
-#include "source/kafka.h"
+#include "source/kafka/kafka.h"
 
 #define MARKS_AT_ONCE 1000
 

@@ -9,7 +9,7 @@
 #include "core/text.h"
 #include "core/time.h"
 #include "core/utf8.h"
-#include "source/kafka.h"
+#include "source/kafka/kafka.h"
 
 #define REASON_WORDS 9
 #define REASON_BYTES 80

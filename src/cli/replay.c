@@ -18,8 +18,8 @@
 #include "pipeline/deadletter.h"
 #include "pipeline/intake.h"
 #include "pipeline/worker.h"
-#include "source/file.h"
-#include "source/kafka.h"
+#include "source/file/file.h"
+#include "source/kafka/kafka.h"
 
 /* One pipeline that the file may have records for. */
 struct route {

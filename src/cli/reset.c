@@ -13,8 +13,8 @@
 #include "cli/cli.h"
 #include "cli/columns.h"
 #include "core/log.h"
-#include "source/kafka.h"
-#include "source/kafka_tool.h"
+#include "source/kafka/kafka.h"
+#include "source/kafka/kafka_tool.h"
 
 enum place { PLACE_EARLIEST, PLACE_LATEST, PLACE_OFFSET, PLACE_TIME };
 

@@ -20,7 +20,7 @@
 #include "pipeline/notify.h"
 #include "pipeline/pipeline.h"
 #include "pipeline/signals.h"
-#include "source/kafka.h"
+#include "source/kafka/kafka.h"
 
 struct daemon {
     const char *path;

@@ -8,7 +8,7 @@
 #include "config/pool.h"
 #include "config/secret.h"
 #include "config/table.h"
-#include "core/buffer.h"
+#include <ods/buffer.h>
 
 /* One setting as it came out. */
 struct line {

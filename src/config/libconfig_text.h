@@ -3,7 +3,7 @@
 #define LIBCONFIG_TEXT_H
 
 #include "config/node.h"
-#include "core/buffer.h"
+#include <ods/buffer.h>
 
 struct text_line {
     const struct source *source;

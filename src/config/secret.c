@@ -7,7 +7,7 @@
 #include <ctype.h>
 #include <string.h>
 
-#include "core/buffer.h"
+#include <ods/buffer.h>
 
 bool secret_name(const char *name)
 {

@@ -12,11 +12,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <ods/pipeline.h>
 #include <ods/setting.h>
 #include "core/log.h"
-
-/* NULL: there is none of that name. Of two the last. */
-const char *properties_find(const struct properties *properties, const char *name);
 
 struct kafka_settings {
     const char *bootstrap_servers;
@@ -57,113 +55,6 @@ struct http_settings {
     const char *listen; /* "127.0.0.1:8090"; "": off */
 };
 
-enum on_delete { ON_DELETE_SOFT, ON_DELETE_HARD, ON_DELETE_IGNORE };
-/* What may happen to a table that the sink made when its source's columns change; each level does
- * what the ones before it do. */
-enum evolve {
-    EVOLVE_NONE,
-    EVOLVE_ADD,   /* new columns */
-    EVOLVE_WIDEN, /* types that hold more, NOT NULL dropped */
-    EVOLVE_FULL,  /* a column of another kind: the old one is kept beside it */
-};
-enum on_truncate { ON_TRUNCATE_IGNORE, ON_TRUNCATE_APPLY };
-/* A record without a value: a delete of its key, or nothing. */
-enum on_tombstone { ON_TOMBSTONE_APPLY, ON_TOMBSTONE_IGNORE };
-/* Tables without a key: find the row of an update or delete by its before image (an insert is an
- * insert); or append every change as a row; or refuse them. */
-enum keyless { KEYLESS_MATCH_BEFORE, KEYLESS_APPEND, KEYLESS_REJECT };
-
-/* A row that a trigger, or another function of the table's own, refuses. */
-enum on_trigger_error { ON_TRIGGER_ERROR_DEAD_LETTER, ON_TRIGGER_ERROR_STOP };
-
-enum name_case { NAME_KEEP, NAME_LOWER };
-enum nul { NUL_REJECT, NUL_STRIP };             /* U+0000 in text, which PostgreSQL does not have */
-enum zero_dates { ZERO_DATES_NULL, ZERO_DATES_REJECT };
-/* What may lose digits that its column does not have. */
-enum inexact { INEXACT_REJECT, INEXACT_NANOSECONDS, INEXACT_ROUND };
-
-/* What holds for a table: the pipeline's defaults overlaid by the table's own entry. */
-struct table_settings {
-    const char
-        *name; /* the source's "table" or "database.table" or "schema.table", or a regular
-                  expression that begins with ^; "" in defaults */
-    void *pattern; /* that one compiled, a regex_t; NULL: the name is none */
-    /* Both may hold ${topic}, ${db}, ${schema} and ${table}. */
-    const char *schema;  /* target schema when `target` names none */
-    const char *target;  /* "table" or "schema.table" in the target; "": the source's name */
-    enum name_case fold; /* of names that come from the source */
-    struct strings key;  /* empty: the record's own key */
-    struct strings topics; /* that carry this table alone: names, or patterns that begin with ^ */
-    bool skip;
-    bool create_tables;
-    enum evolve evolve;
-    enum on_delete on_delete;
-    enum on_truncate on_truncate;
-    enum on_tombstone on_tombstone;
-    enum keyless keyless;
-    enum on_trigger_error on_trigger_error;
-    enum nul nul;
-    enum zero_dates zero_dates;
-    enum inexact inexact;
-    const char *cdc_operation; /* column names; "": off */
-    const char *cdc_timestamp;
-    struct properties renames; /* by source column: the target's */
-    struct strings exclude; /* source column names */
-    struct strings include; /* empty: all */
-    struct properties source_types; /* by column, as source_type_parse() reads them */
-};
-
-/* A record that can't be decoded or applied. */
-enum on_error { ON_ERROR_DEAD_LETTER, ON_ERROR_STOP };
-
-enum time_unit { UNIT_AUTO, UNIT_DAYS, UNIT_MS, UNIT_US, UNIT_NS };
-enum decimal_mode { DECIMAL_AUTO, DECIMAL_PRECISE, DECIMAL_STRING, DECIMAL_DOUBLE };
-
-/* What an object is that could be an envelope or a row: as it says, or always one of them. */
-enum source_shape { SHAPE_AUTO, SHAPE_ENVELOPE, SHAPE_FLATTENED };
-/* What ExtractNewRecordState adds to flattened rows, as its own settings say it. */
-struct metadata_settings {
-    const char *add_fields, *add_fields_prefix;
-    const char *add_headers, *add_headers_prefix;
-};
-
-/* What a schemaless record can't say of itself. */
-struct source_settings {
-    enum source_shape shape;
-    const char
-        *connector; /* mysql mariadb vitess postgresql sqlserver oracle db2 informix, "": as the
-                       record says */
-    enum time_unit timestamp_unit; /* auto: Debezium's default by precision */
-    enum time_unit time_unit;
-    enum decimal_mode decimals;
-    const char *unavailable_value; /* "__debezium_unavailable_value" */
-    const char *schema_topic;      /* the connector's schema changes; "": not read */
-    struct metadata_settings metadata;
-};
-
-struct transform_settings {
-    const char *type;
-    const void *own; /* the type's own settings, as its transform_ops says */
-};
-
-struct pipeline_settings {
-    const char *name;
-    struct strings topics; /* names, or regular expressions that begin with ^ */
-    const char *format;
-    const char *target;   /* a target's name */
-    const char *group_id; /* resolved: never "" */
-    int64_t lanes;        /* resolved */
-    enum on_error on_error;
-    struct source_settings source;
-    struct transform_settings *transforms; /* in the order in which they are applied */
-    size_t transform_count;
-    struct table_settings defaults;
-    struct table_settings *tables; /* merged over the defaults */
-    size_t table_count;
-    const char *file; /* for messages: where it stands */
-    int line;
-};
-
 struct settings {
     struct kafka_settings kafka;
     struct target_settings *targets;
@@ -179,18 +70,6 @@ struct settings {
     struct pipeline_settings *pipelines;
     size_t pipeline_count;
 };
-
-/* The entry for a source table, or the pipeline's defaults. `schema` is the source's schema, or its
- * database where it has none. "schema.table" entries win over "table" ones, and those over the
- * first pattern that matches either. */
-const struct table_settings *pipeline_table(const struct pipeline_settings *pipeline,
-                                            const char *schema, const char *table);
-
-/* The entry whose `topics` claim the topic, by name before by pattern; NULL: none. *other: a second
- * one that claims it by pattern, NULL where the first is the only one. Compiles patterns: cold. */
-const struct table_settings *pipeline_table_of_topic(const struct pipeline_settings *pipeline,
-                                                     const char *topic,
-                                                     const struct table_settings **other);
 
 const struct target_settings *settings_target(const struct settings *settings, const char *name);
 

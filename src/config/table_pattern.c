@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/buffer.h"
+#include <ods/buffer.h>
 
 #define PATTERN_MAX_BYTES   1000
 #define PATTERN_DEPTH_MAX   50

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <ods/decoder.h>
+#include <ods/format.h>
 #include <ods/sink.h>
 #include <ods/transform.h>
 
@@ -85,7 +85,7 @@ static void check_format(struct load *load, const struct node *node, const char 
 {
     const char *known[KNOWN_MAX];
     size_t count = 0;
-    for (const struct decoder_ops *const *ops = decoder_list(); *ops && count < KNOWN_MAX; ops++) {
+    for (const struct format_ops *const *ops = format_list(); *ops && count < KNOWN_MAX; ops++) {
         if (strcmp((*ops)->name, format) == 0)
             return;
         known[count++] = (*ops)->name;

@@ -1,5 +1,5 @@
 /* The growing byte buffer. Its owner's thread only. */
-#include "core/buffer.h"
+#include <ods/buffer.h>
 
 #include <stdarg.h>
 #include <stdio.h>

@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "core/buffer.h"
+#include <ods/buffer.h>
 
 /* PostgreSQL's numeric: digits before and after the point. */
 #define DECIMAL_WHOLE_DIGITS_MAX 131072

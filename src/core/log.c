@@ -9,7 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "core/buffer.h"
+#include <ods/buffer.h>
 #include "core/utf8.h"
 
 static atomic_int current_level = LOG_INFO;

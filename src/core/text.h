@@ -7,7 +7,7 @@
 
 #include <ods/status.h>
 #include <ods/value.h>
-#include "core/buffer.h"
+#include <ods/buffer.h>
 
 /* Append the text of a value that is neither ABSENT nor NULL. ODS_REJECT: it can't be (a time of
  * day out of range is still written; malformed decimals, dates beyond PostgreSQL's are not). */

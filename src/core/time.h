@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "core/buffer.h"
+#include <ods/buffer.h>
 
 int64_t time_monotonic_us(void);
 int64_t time_wall_us(void);

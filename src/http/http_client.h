@@ -4,7 +4,7 @@
 #define HTTP_CLIENT_H
 
 #include <ods/status.h>
-#include "core/buffer.h"
+#include <ods/buffer.h>
 
 struct http_client;
 

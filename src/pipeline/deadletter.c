@@ -16,7 +16,7 @@
 #include <string.h>
 
 #include "core/utf8.h"
-#include "source/kafka_conf.h"
+#include "source/kafka/kafka_conf.h"
 
 #define POLL_MS  50
 #define FLUSH_MS 1000

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "core/base64.h"
-#include "core/buffer.h"
+#include <ods/buffer.h>
 #include "core/utf8.h"
 #include "pipeline/deadletter.h"
 

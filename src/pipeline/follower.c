@@ -8,9 +8,9 @@
 
 #include "core/log.h"
 #include "core/time.h"
-#include "decoder/schema_topic.h"
-#include "source/kafka.h"
-#include "source/kafka_tool.h"
+#include "format/schema_topic.h"
+#include "source/kafka/kafka.h"
+#include "source/kafka/kafka_tool.h"
 
 #define POLL_MS  100
 #define LOOK_US  INT64_C(30000000) /* for a topic that is made later, or gets more partitions */

@@ -11,7 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "core/buffer.h"
+#include <ods/buffer.h>
 #include "core/time.h"
 #include "core/utf8.h"
 #include "pipeline/lane.h"

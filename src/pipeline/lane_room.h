@@ -11,7 +11,7 @@
 #include "pipeline/deadletter.h"
 #include "pipeline/lane.h"
 #include "pipeline/worker.h"
-#include "source/kafka.h"
+#include "source/kafka/kafka.h"
 
 /* What travels with a batch. The consumer's while it fills it, the writer's while it has it. */
 struct slot {

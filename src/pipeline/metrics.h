@@ -8,7 +8,7 @@
 
 #include <ods/batch.h>
 #include <ods/sink.h>
-#include "core/buffer.h"
+#include <ods/buffer.h>
 
 #define HISTOGRAM_MAX 16
 

@@ -25,7 +25,7 @@
 
 #include "core/exit.h"
 #include "core/log.h"
-#include "decoder/schema_topic.h"
+#include "format/schema_topic.h"
 #include "pipeline/follower.h"
 #include "pipeline/http.h"
 #include "pipeline/lane.h"

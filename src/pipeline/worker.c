@@ -9,7 +9,7 @@ static enum ods_status open_decoder(struct worker *worker, const struct worker_o
                                     bool want_before, struct error *error)
 {
     const char *format = options->pipeline ? options->pipeline->format : options->format;
-    const struct decoder_ops *ops = decoder_find(format);
+    const struct format_ops *ops = format_find(format);
     if (!ops)
         return error_set(error, ODS_FATAL, "there is no format \"%s\"", format);
     const struct decoder_config config = {.pipeline = options->pipeline,

@@ -5,7 +5,7 @@
 #ifndef WORKER_H
 #define WORKER_H
 
-#include <ods/decoder.h>
+#include <ods/format.h>
 #include <ods/sink.h>
 #include <ods/transform.h>
 #include "config/settings.h"
@@ -38,7 +38,7 @@ enum ods_status worker_open(struct worker *worker, const struct worker_options *
                             struct error *error);
 void worker_close(struct worker *worker); /* zeroed is fine */
 
-/* Append what batch->records[record] says to batch->changes, transformed. As decoder_ops.decode():
+/* Append what batch->records[record] says to batch->changes, transformed. As format_ops.decode():
  * unless ODS_OK nothing was appended. */
 enum ods_status worker_decode(struct worker *worker, struct batch *batch, uint32_t record,
                               struct error *error);

@@ -1,4 +1,4 @@
-"""The table of SQLSTATEs for docs/reliability.md, from the one that decides: src/sink/postgres/sqlstate.c."""
+"""The table of SQLSTATEs for docs/reliability.md, from the one that decides: src/sink/postgres/wire/sqlstate.c."""
 
 import re
 

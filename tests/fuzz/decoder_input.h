@@ -13,10 +13,10 @@
 
 #include <yyjson.h>
 
-#include <ods/decoder.h>
+#include <ods/format.h>
 
 #include "config/settings.h"
-#include "core/buffer.h"
+#include <ods/buffer.h>
 #include "core/text.h"
 
 static void write_values(struct buffer *out, const struct shape *shape, const struct value *values)
@@ -117,7 +117,7 @@ static int decoder_input(const char *name, const char *other, const uint8_t *dat
     struct decoder *decoder = NULL;
     struct batch *batch = batch_new();
     struct error error;
-    const struct decoder_ops *format = decoder_find(name);
+    const struct format_ops *format = format_find(name);
     if (batch && headers)
         batch->headers = two_headers;
     assert(batch && config.shapes && format->open(&decoder, &config, &error) == ODS_OK);

@@ -8,9 +8,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include <ods/decoder.h>
+#include <ods/format.h>
 
-#include "source/file.h"
+#include "source/file/file.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -67,7 +67,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     int file = memfd_create("records", 0);
     assert(batch && file >= 0 && (!size || write(file, data, size) == (ssize_t) size));
     snprintf(path, sizeof path, "/proc/self/fd/%d", file);
-    assert(decoder_find("debezium")->open(&decoder, &config, &error) == ODS_OK);
+    assert(format_find("debezium")->open(&decoder, &config, &error) == ODS_OK);
     uint32_t count = read_all(path, batch, decoder, &lines);
     assert(read_all(path, batch, NULL, &again) == count && lines == again);
     decoder->ops->close(decoder);

@@ -18,7 +18,7 @@
 #include <libpq-fe.h>
 
 #include "core/text.h"
-#include "sink/postgres/encode.h"
+#include "sink/postgres/values/encode.h"
 
 #define VALUES 1000
 #define ROOM   160

@@ -11,12 +11,12 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <ods/decoder.h>
+#include <ods/format.h>
 #include <ods/sink.h>
 
 #include "config/config.h"
 #include "pipeline/intake.h"
-#include "source/file.h"
+#include "source/file/file.h"
 
 static unsigned signs_of_life;
 

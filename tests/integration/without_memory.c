@@ -20,7 +20,7 @@
 
 #include <libpq-fe.h>
 
-#include <ods/decoder.h>
+#include <ods/format.h>
 #include <ods/sink.h>
 #include "sink/postgres/settings.h"
 
@@ -28,7 +28,7 @@
 #include "core/text.h"
 #include "failing_memory.h"
 #include "pipeline/intake.h"
-#include "source/file.h"
+#include "source/file/file.h"
 
 #define BATCHES_MAX   16
 #define ATTEMPTS      5
@@ -41,7 +41,7 @@ struct outcome {
 };
 
 static unsigned long current;            /* the allocation that fails in this run */
-static const struct decoder_ops *format; /* of the records that are decoded alone */
+static const struct format_ops *format; /* of the records that are decoded alone */
 
 static void fail(const char *what, const struct error *error)
 {
@@ -380,7 +380,7 @@ int main(int argc, char **argv)
 {
     if (argc == 3 && strcmp(argv[1], "config") == 0)
         return run(load, argv[2], 1);
-    if (argc == 5 && strcmp(argv[1], "decode") == 0 && (format = decoder_find(argv[4])))
+    if (argc == 5 && strcmp(argv[1], "decode") == 0 && (format = format_find(argv[4])))
         return run(decode, argv[2], strtoul(argv[3], NULL, 10));
     if (argc != 7 || strcmp(argv[1], "apply") != 0) {
         fprintf(stderr, "usage: without_memory config FILE | decode RECORDS STRIDE FORMAT | "

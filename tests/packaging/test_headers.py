@@ -31,8 +31,9 @@ static enum ods_status decode(struct decoder *decoder, struct batch *batch, uint
     return ODS_OK;
 }
 
-extern const struct decoder_ops decoder_example;
-const struct decoder_ops decoder_example = {"example", "of a format", NULL, decode, NULL};
+extern const struct format_ops decoder_example;
+const struct format_ops decoder_example = {"example", "of a format", NULL, decode,
+                                           0, NULL, NULL};
 """
 
 

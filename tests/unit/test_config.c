@@ -19,7 +19,7 @@
 #include "config/config.h"
 #include "config/finding.h"
 #include "config/secret.h"
-#include "core/buffer.h"
+#include <ods/buffer.h>
 
 static const char small_daemon[] =
     "targets = ( { name = \"ods\"; type = \"postgres\"; dsn = \"\"; } );\n";

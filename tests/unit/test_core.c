@@ -11,7 +11,7 @@
 
 #include <ods/batch.h>
 #include "core/backoff.h"
-#include "core/buffer.h"
+#include <ods/buffer.h>
 
 static void arena_hands_out_aligned_memory_that_stays(void **state)
 {

@@ -10,9 +10,9 @@
 
 #include <cmocka.h>
 
-#include <ods/decoder.h>
+#include <ods/format.h>
 #include "config/settings.h"
-#include "source/file.h"
+#include "source/file/file.h"
 
 #define COUNT(array) (sizeof array / sizeof *array)
 
@@ -31,7 +31,7 @@ static void open_decoder(struct fixture *fixture, const struct pipeline_settings
         .pipeline = pipeline, .shapes = fixture->shapes, .want_before = want_before};
     error_init(&fixture->error);
     fixture->batch = batch_new();
-    assert_int_equal(decoder_find("debezium")->open(&fixture->decoder, &config, &fixture->error),
+    assert_int_equal(format_find("debezium")->open(&fixture->decoder, &config, &fixture->error),
                      ODS_OK);
 }
 

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "decoder/deletes.h"
+#include "format/debezium/deletes.h"
 
 static struct record at(int32_t partition, int64_t offset, const char *key)
 {

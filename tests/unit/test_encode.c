@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #include "config/settings.h"
-#include "sink/postgres/encode.h"
+#include "sink/postgres/values/encode.h"
 
 #define COUNT(array) (sizeof array / sizeof *array)
 #define OK           NULL

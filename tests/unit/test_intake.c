@@ -12,7 +12,7 @@
 
 #include "pipeline/deadletter.h"
 #include "pipeline/intake.h"
-#include "source/file.h"
+#include "source/file/file.h"
 
 static size_t scratch_bytes; /* that it takes from the arena */
 
@@ -40,7 +40,7 @@ static enum ods_status scripted_decode(struct decoder *decoder, struct batch *ba
     }
 }
 
-static const struct decoder_ops scripted = {.name = "scripted", .decode = scripted_decode};
+static const struct format_ops scripted = {.name = "scripted", .decode = scripted_decode};
 static struct decoder decoder = {&scripted};
 static struct worker worker = {.decoder = &decoder};
 

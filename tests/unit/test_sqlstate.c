@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "sink/postgres/sqlstate.h"
+#include "sink/postgres/wire/sqlstate.h"
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "decoder/unavailable.h"
+#include "format/debezium/unavailable.h"
 
 #define COUNT(array) (sizeof array / sizeof *array)
 

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "sink/postgres/widen.h"
+#include "sink/postgres/tables/widen.h"
 
 #define FITS  "fits"
 #define OTHER "other"

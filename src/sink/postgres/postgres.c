@@ -10,9 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "sink/postgres/apply.h"
-#include "sink/postgres/names.h"
-#include "sink/postgres/offsets.h"
+#include "sink/postgres/write/apply.h"
+#include "sink/postgres/tables/names.h"
+#include "sink/postgres/write/offsets.h"
 #include "sink/postgres/settings.h"
 
 extern const struct sink_ops postgres_sink;

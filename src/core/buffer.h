@@ -1,2 +1,0 @@
-/* Moved: <ods/buffer.h>. */
-#include <ods/buffer.h>

@@ -1,0 +1,378 @@
+/* Debezium's JSON to changes: row envelopes with and without schemas, flattened rows, CloudEvents,
+ * tombstones, and the records that are no rows. Told apart record by record.
+ *
+ * Format: Debezium's documentation ("data change events", "new record state extraction") and
+ * Kafka Connect's JsonConverter. Read decode() first.
+ */
+#include "format/debezium/debezium.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define CONTEXT_BYTES_MAX   ((size_t) 1024 * 1024) /* kept for the next record looked back at */
+#define UNAVAILABLE_DEFAULT "__debezium_unavailable_value"
+
+/* --- answers --- */
+
+enum ods_status no_memory(struct reading *reading)
+{
+    return error_set(reading->error, ODS_RETRY, "out of memory while decoding a record");
+}
+
+enum ods_status scan_error(struct reading *reading, const struct json_scan *scan, const char *part)
+{
+    if (scan->out_of_memory)
+        return no_memory(reading);
+    return error_set(reading->error, ODS_REJECT, "the record's %s is not JSON: %s at byte %zu",
+                     part, scan->problem, (size_t) (scan->at - scan->start));
+}
+
+struct value *values_alloc(struct reading *reading, const struct plan *plan)
+{
+    size_t count = plan->layout.column_count;
+    count += reading->key ? reading->key->layout.column_count : reading->scalar.bytes != NULL;
+    return arena_alloc(reading->reader.arena, (count + 1) * sizeof(struct value)); /* never 0 */
+}
+
+bool snapshot_differs(struct reading *reading, const struct plan *plan, const struct value *values)
+{
+    static const struct unavailable nothing;
+    reading->reader.unavailable = &nothing;
+    if (!values)
+        return true;
+    for (uint32_t i = 0; i < plan->layout.column_count; i++)
+        if (values[i].kind == VALUE_ABSENT)
+            return true;
+    return false;
+}
+
+enum ods_status change_append(struct reading *reading, const struct binding *binding,
+                              enum change_op op, struct value *before, struct value *after,
+                              int64_t source_us)
+{
+    if (reading->key_problem && !key_may_be_bad(reading, binding->shape))
+        return ODS_REJECT;
+    uint32_t own = binding->shape->column_count - binding->extra_count;
+    for (uint32_t i = 0; i < binding->extra_count; i++) {
+        if (before)
+            before[own + i] = reading->key_values[binding->extra[i]];
+        if (after)
+            after[own + i] = reading->key_values[binding->extra[i]];
+    }
+    struct change *change = batch_add_change(reading->batch);
+    if (!change)
+        return no_memory(reading);
+    change->op = op;
+    change->record = reading->index;
+    change->shape = binding->shape;
+    change->before = before;
+    change->after = after;
+    change->source_us = source_us;
+    return ODS_OK;
+}
+
+enum ods_status change_append_key(struct reading *reading, const struct identity *identity,
+                                  int64_t source_us)
+{
+    enum ods_status status = ODS_OK;
+    if (!key_resolve(reading, identity, &status))
+        return status;
+    if (!reading->key)
+        return error_set(
+            reading->error, ODS_REJECT,
+            "the row that is deleted can't be told: the record has no before image, and its key is "
+            "%s; expected a JSON object with the key's columns (key.converter at the source)%s",
+            reading->key_problem ? reading->key_problem : "null",
+            reading->scalar.bytes ? ", or that tables.yaml names the one column that this value is "
+                                    "of (key: [column])"
+                                  : "");
+    const struct binding *binding =
+        plan_bind(reading, reading->key, reading->key, identity, source_us, &status);
+    if (!binding)
+        return status;
+    status = change_append(reading, binding, OP_DELETE, reading->key_values, NULL, source_us);
+    if (status == ODS_OK)
+        reading->batch->changes[reading->batch->change_count - 1].tombstone = true;
+    return status;
+}
+
+/* --- {"schema": …, "payload": …} --- */
+
+/* Both members of a wrapper, in any order and with any white space; false: it is no wrapper, or no
+ * JSON, which reading it as something else will tell. */
+static bool find_wrapped(struct json_scan scan, struct arena *arena, struct slice *schema,
+                         struct slice *payload)
+{
+    bool first = true;
+    *schema = *payload = (struct slice){0};
+    scan.at++;
+    while (json_next_member(&scan, &first)) {
+        struct slice name, *part;
+        if (!json_name(&scan, arena, &name.bytes, &name.length))
+            return false;
+        if (SLICE_IS(name, "schema"))
+            part = schema;
+        else if (SLICE_IS(name, "payload"))
+            part = payload;
+        else
+            return false;
+        if (part->bytes)
+            return false; /* which of two is meant nobody can tell */
+        part->bytes = scan.at;
+        if (!json_skip(&scan))
+            return false;
+        part->length = (size_t) (scan.at - part->bytes);
+    }
+    if (scan.problem || !json_end(&scan) || !schema->bytes || !payload->bytes)
+        return false;
+    return *schema->bytes == '{' || *schema->bytes == 'n';
+}
+
+enum ods_status payload_open(struct reading *reading, struct json_scan *scan,
+                             struct plan_list *list, bool is_key, struct payload *payload)
+{
+    static const char schema_token[] = "{\"schema\":", payload_token[] = ",\"payload\":";
+    const size_t schema_length = sizeof schema_token - 1, payload_length = sizeof payload_token - 1;
+    const char *start = scan->at;
+    *payload = (struct payload){0};
+    if (json_peek(scan) != '{')
+        return ODS_OK;
+    if ((size_t) (scan->end - scan->at) > schema_length &&
+        memcmp(scan->at, schema_token, schema_length) == 0) {
+        scan->at += schema_length;
+        struct plan *plan = plan_match(list, scan);
+        if (plan && (size_t) (scan->end - scan->at) > payload_length &&
+            memcmp(scan->at, payload_token, payload_length) == 0) {
+            scan->at += payload_length;
+            json_space(scan);
+            *payload = (struct payload){.plan = plan, .wrapped = true};
+            return ODS_OK;
+        }
+        scan->at = start;
+    }
+    struct slice schema, inner;
+    if (!find_wrapped(*scan, reading->reader.arena, &schema, &inner))
+        return ODS_OK;
+    enum ods_status status = ODS_OK;
+    payload->schema = schema;
+    scan->at = inner.bytes; /* the whole of the wrapper has been checked */
+    scan->end = inner.bytes + inner.length;
+    if (*schema.bytes == '{' && *inner.bytes == '{')
+        payload->plan = plan_of_schema(reading, list, schema, is_key, &status);
+    return status;
+}
+
+bool payload_close(struct json_scan *scan, const struct payload *payload)
+{
+    if (payload->wrapped && !json_take(scan, '}'))
+        return json_fail(scan, "expected the end of the wrapper");
+    return json_end(scan);
+}
+
+/* --- values with a schema --- */
+
+static enum ods_status read_typed_row(struct reading *reading, struct json_scan *scan,
+                                      struct plan *plan)
+{
+    enum ods_status status;
+    if (plan->schema.kind == SCHEMA_ENVELOPE) {
+        if (envelope_read(reading, scan, plan, &status) == ENVELOPE_NONE)
+            return error_set(reading->error, ODS_REJECT,
+                             "the schema is an envelope's, and the payload is none: it has no op, "
+                             "or op, before, after or source of other types");
+    } else if (reading->self->shape == SHAPE_ENVELOPE) {
+        return error_set(reading->error, ODS_REJECT,
+                         "the schema '%.100s' is a row's; expected a Debezium envelope "
+                         "(source.shape: envelope)",
+                         plan->schema.name);
+    } else {
+        row_read(reading, scan, plan, &status);
+    }
+    return status != ODS_OK && scan->problem ? scan_error(reading, scan, "value") : status;
+}
+
+static enum ods_status read_typed(struct reading *reading, struct json_scan *scan,
+                                  struct plan *plan)
+{
+    switch (plan->schema.kind) {
+    case SCHEMA_ROW:
+    case SCHEMA_ENVELOPE:
+        return read_typed_row(reading, scan, plan);
+    case SCHEMA_EVENT_DATA:
+        return error_set(reading->error, ODS_REJECT,
+                         "found the data of a CloudEvent without the event around it");
+    case SCHEMA_DOCUMENT:
+        return document_refuse(reading);
+    case SCHEMA_MESSAGE:
+        reading->pass = PASS_MESSAGE;
+        break;
+    case SCHEMA_SCHEMA_CHANGE:
+        reading->pass = PASS_SCHEMA_CHANGE;
+        break;
+    case SCHEMA_TRANSACTION:
+        reading->pass = PASS_TRANSACTION;
+        break;
+    case SCHEMA_HEARTBEAT:
+        reading->pass = PASS_HEARTBEAT;
+        break;
+    }
+    return json_skip(scan) ? ODS_OK : scan_error(reading, scan, "value");
+}
+
+/* --- records --- */
+
+static enum ods_status read_value(struct reading *reading)
+{
+    const struct record *record = reading->record;
+    struct json_scan scan;
+    struct payload payload;
+    json_scan_init(&scan, record->value, record->value_length);
+    json_space(&scan);
+    enum ods_status status = payload_open(reading, &scan, &reading->topic->values, false, &payload);
+    if (status != ODS_OK)
+        return status;
+    char first = json_peek(&scan);
+    if (first == '{')
+        status =
+            payload.plan ? read_typed(reading, &scan, payload.plan) : untyped_read(reading, &scan);
+    else if (first == 'n' && json_skip(&scan))
+        status = tombstone_read(reading);
+    else
+        status = error_set(reading->error, ODS_REJECT,
+                           "the record's value is %s, expected a JSON object", json_found(&scan));
+    if (status == ODS_OK && !payload_close(&scan, &payload))
+        status = scan_error(reading, &scan, "value");
+    return status;
+}
+
+static enum ods_status read_record(struct reading *reading)
+{
+    const struct record *record = reading->record;
+    if (record->value_length > UINT32_MAX || record->key_length > UINT32_MAX)
+        return error_set(reading->error, ODS_REJECT, "a record of more than 4 GB");
+    plans_trim(reading->self);
+    reading->topic = topic_find(reading->self, record->topic);
+    if (!reading->topic)
+        return no_memory(reading);
+    if (reading->topic->heartbeat) {
+        reading->pass = PASS_HEARTBEAT;
+        return ODS_OK;
+    }
+    enum ods_status status = key_read(reading);
+    if (status != ODS_OK)
+        return status;
+    return record->value ? read_value(reading) : tombstone_read(reading);
+}
+
+static struct reading begin_reading(struct debezium *self, struct batch *batch, uint32_t index,
+                                    struct error *error)
+{
+    return (struct reading){.self = self,
+                            .batch = batch,
+                            .index = index,
+                            .record = &batch->records[index],
+                            .error = error,
+                            .pass = -1,
+                            .reader = {.arena = &batch->arena,
+                                       .unavailable = &self->unavailable,
+                                       .error = error}};
+}
+
+static enum ods_status debezium_decode(struct decoder *decoder, struct batch *batch, uint32_t index,
+                                       struct error *error)
+{
+    struct debezium *self = (struct debezium *) decoder;
+    struct reading reading = begin_reading(self, batch, index, error);
+    uint32_t change_count = batch->change_count;
+    enum ods_status status = read_record(&reading);
+    if (status == ODS_OK && reading.pass == PASS_SCHEMA_CHANGE)
+        status = schema_topic_learn(&self->schema, reading.record, error);
+    if (status != ODS_OK)
+        batch->change_count = change_count;
+    /* A record that is put off comes again. */
+    if ((status == ODS_OK || status == ODS_REJECT) && reading.topic && !batch->apart &&
+        !deletes_note(&reading.topic->deletes, reading.record, reading.tells))
+        return no_memory(&reading);
+    if (status == ODS_OK && reading.pass >= 0)
+        batch->passed[reading.pass]++;
+    return status;
+}
+
+/* Read like any other, into a batch that nobody sees. */
+static void debezium_observe(struct decoder *decoder, const struct record *record)
+{
+    struct debezium *self = (struct debezium *) decoder;
+    struct error error;
+    if (!self->context && !(self->context = batch_new()))
+        return;
+    struct record *copy = batch_add_record(self->context);
+    if (copy) {
+        *copy = *record;
+        error_init(&error);
+        struct reading reading = begin_reading(self, self->context, 0, &error);
+        read_record(&reading);
+        if (reading.topic)
+            deletes_note(&reading.topic->deletes, record, reading.tells);
+    }
+    batch_reset(self->context);
+    if (batch_bytes(self->context) > CONTEXT_BYTES_MAX) {
+        batch_free(self->context);
+        self->context = NULL;
+    }
+}
+
+static void debezium_close(struct decoder *decoder)
+{
+    struct debezium *self = (struct debezium *) decoder;
+    if (!self)
+        return;
+    topics_free(self);
+    batch_free(self->context);
+    schema_topic_close(&self->schema);
+    unavailable_done(&self->unavailable);
+    free(self->told);
+    metadata_done(&self->metadata);
+    free(self);
+}
+
+static enum ods_status debezium_open(struct decoder **decoder, const struct decoder_config *config,
+                                     struct error *error)
+{
+    const struct pipeline_settings *pipeline = config->pipeline;
+    struct debezium *self = calloc(1, sizeof *self);
+    *decoder = NULL;
+    if (!self)
+        return error_set(error, ODS_FATAL, "out of memory while opening the decoder");
+    self->decoder.ops = &format_debezium;
+    self->pipeline = pipeline;
+    self->shape = pipeline ? pipeline->source.shape : SHAPE_AUTO;
+    self->want_before = config->want_before;
+    self->notice = config->notice;
+    self->notice_context = config->context;
+    self->connector = pipeline && pipeline->source.connector ? pipeline->source.connector : "";
+    self->shapes = config->shapes;
+    self->told = calloc(pipeline ? pipeline->table_count + 1 : 1, sizeof *self->told);
+    const char *placeholder = pipeline && pipeline->source.unavailable_value
+                                  ? pipeline->source.unavailable_value
+                                  : UNAVAILABLE_DEFAULT;
+    static const struct metadata_settings usual;
+    if (!metadata_init(&self->metadata, pipeline ? &pipeline->source.metadata : &usual) ||
+        !self->told || !schema_topic_open(&self->schema, config) ||
+        !unavailable_init(&self->unavailable, placeholder)) {
+        debezium_close(&self->decoder);
+        return error_set(error, ODS_FATAL, "out of memory while opening the decoder");
+    }
+    *decoder = &self->decoder;
+    return ODS_OK;
+}
+
+const struct format_ops format_debezium = {
+    .name = "debezium",
+    .summary = "Debezium change events as JSON: envelopes (CloudEvents too), flattened rows, with "
+               "or without schema",
+    .open = debezium_open,
+    .decode = debezium_decode,
+    .look_back = DELETES_LOOK_BACK,
+    .observe = debezium_observe,
+    .close = debezium_close,
+};

@@ -1,0 +1,279 @@
+/* The Debezium decoder's own parts, shared by debezium*.c only.
+ *
+ * Memory: plans (compiled schemas and layouts) are kept per topic, the most recently used first,
+ * and all dropped together when they pass a ceiling, then learned again. Shapes live as long as the
+ * decoder (shape.h has their ceiling). One thread: the lane's consumer.
+ */
+#ifndef DEBEZIUM_H
+#define DEBEZIUM_H
+
+#include <ods/format.h>
+
+#include "config/settings.h"
+#include "core/json_scan.h"
+#include <ods/shape.h>
+#include "format/debezium/connect_schema.h"
+#include "format/debezium/deletes.h"
+#include "format/debezium/layout.h"
+#include "format/debezium/metadata.h"
+#include "format/registry.h"
+#include "format/schema_topic.h"
+#include "format/debezium/unavailable.h"
+
+#define PLANS_MAX    64 /* a list, one a topic and use */
+#define BINDINGS_MAX 16 /* a plan: tables that share its columns */
+#define SILENT_MAX   16 /* a topic: tables of which one is told that they say no operation */
+
+/* Where a row belongs. */
+struct identity {
+    struct slice connector, database, schema, table;
+};
+
+/* A plan's columns and a key, bound to a table: a shape. */
+struct binding {
+    uint64_t key_plan;                    /* 0: no key */
+    const struct source_version *version; /* of the schema topic; NULL: it told nothing */
+    const struct shape *shape;
+    uint32_t extra_count; /* key columns that the row lacks stand behind its own */
+    uint32_t *extra;      /* their indexes in the key's layout */
+    /* Columns of the configured key that the record's key lacks: an update may change them. */
+    uint32_t watched_count;
+    uint32_t *watched;
+};
+
+/* What is known beforehand about a record's bytes: its schema, or without one its members. */
+struct plan {
+    uint64_t id; /* never 0, never used again */
+    char *text;  /* the schema's bytes; NULL without one */
+    size_t text_length;
+    bool flattened;
+    struct blocks blocks;
+    struct connect_schema schema;
+    struct layout layout;
+    struct binding bindings[BINDINGS_MAX]; /* most recently used first */
+    uint32_t binding_count;
+    const struct shape *silent; /* the last one whose missing operation was looked at */
+};
+
+struct plan_list {
+    struct plan **items; /* most recently used first */
+    uint32_t count;
+};
+
+/* Names of an object's members as the last such object had them, in order, so that most names are
+ * compared and not parsed. */
+#define EXPECTED_NAMES 24
+#define EXPECTED_BYTES 30
+struct expected_name {
+    uint8_t length;             /* 0: nothing learned yet */
+    uint8_t member;             /* what it means to the reader */
+    char token[EXPECTED_BYTES]; /* "name": */
+};
+
+enum untyped_kind { UNTYPED_UNKNOWN, UNTYPED_ENVELOPE, UNTYPED_ROW, UNTYPED_CLOUDEVENT };
+
+struct topic {
+    char *name;
+    const char *seen_at; /* the source's own pointer, compared before the text */
+    uint64_t hash;
+    bool heartbeat;
+    enum untyped_kind untyped;                   /* what its last record without a schema was */
+    struct plan_list values, keys;               /* with schemas */
+    struct plan_list value_layouts, key_layouts; /* without */
+    struct expected_name envelope[EXPECTED_NAMES], source[EXPECTED_NAMES];
+    const struct table_settings *entry, *rival; /* whose `topics` claim it; NULL: nobody's */
+    struct deletes deletes;
+    /* Tables whose rows do not say their operation, which has been told: a shape of each. */
+    const struct shape *silent[SILENT_MAX];
+    uint32_t silent_count;
+};
+
+struct debezium {
+    struct decoder decoder;
+    const struct pipeline_settings *pipeline; /* NULL: none */
+    const char *connector; /* source.connector of the settings, "" when the record must say */
+    enum source_shape shape;
+    bool want_before;
+    void (*notice)(void *context, const char *text);
+    void *notice_context;
+    bool *told; /* by entry of tables.yaml, the defaults last: has a notice been given? */
+    struct metadata metadata; /* of flattened rows */
+    struct unavailable unavailable;
+    struct shape_table *shapes;
+    struct schema_topic schema;
+    struct topic **topics; /* open addressing, a power of two */
+    uint32_t topic_slots, topic_count;
+    struct topic *last_topic;
+    struct batch *context; /* what is looked back at is decoded into this; NULL: nothing was yet */
+    uint64_t last_plan_id;
+    size_t plan_bytes;
+};
+
+/* One record on its way to a change. */
+struct reading {
+    struct debezium *self;
+    struct batch *batch;
+    uint32_t index;
+    const struct record *record;
+    struct topic *topic;
+    struct error *error;
+    struct layout_reader reader;
+    enum tells tells; /* of its key's row */
+    struct plan *key; /* NULL: the record has none, or none that is read yet */
+    struct value *key_values;
+    const char *key_problem; /* there is a key, but no object with columns */
+    struct slice scalar;     /* but one value, as JSON: of the one column that tables.yaml names */
+    struct slice scalar_schema;
+    int pass;                /* enum pass_reason once the record is known to be no row, else -1 */
+};
+
+/* --- debezium_plan.c --- */
+
+struct topic *topic_find(struct debezium *self, const char *name); /* NULL: out of memory */
+void topics_free(struct debezium *self);
+void plans_trim(struct debezium *self); /* call between records only */
+
+/* The plan whose schema stands at the cursor, which is then behind it; NULL: none that is known. */
+struct plan *plan_match(struct plan_list *list, struct json_scan *scan);
+/* The plan of this schema text, compiled if need be; NULL: error says why, *status what. */
+struct plan *plan_of_schema(struct reading *reading, struct plan_list *list, struct slice text,
+                            bool is_key, enum ods_status *status);
+/* The plan of the members of the object at the cursor, which is left where it is. */
+struct plan *plan_of_object(struct reading *reading, struct plan_list *list, struct json_scan scan,
+                            bool flattened, enum ods_status *status);
+
+/* The shape of a plan's rows (bound to the record's key) in the table that identity names, as it
+ * was at that time; NULL as above. `key` may be the plan itself: a row of the key alone. */
+const struct binding *plan_bind(struct reading *reading, struct plan *plan, const struct plan *key,
+                                const struct identity *identity, int64_t source_us,
+                                enum ods_status *status);
+/* A shape without columns, for truncates. */
+const struct shape *bind_table(struct reading *reading, const struct identity *identity, bool typed,
+                               enum ods_status *status);
+
+/* --- debezium_identity.c --- */
+
+/* "prefix.database.table" and its kin, from a schema's name (its last part cut) or a topic. */
+void identity_of_name(struct identity *identity, struct slice name, struct slice connector);
+/* Fill in what the record did not say, from tables.yaml, its value's schema (`plan`) or its topic.
+ * False: what it says is not what tables.yaml says of its topic; the error says so. */
+bool identity_complete(const struct reading *reading, const struct plan *plan,
+                       struct identity *identity);
+/* The table that a tombstone of this topic is of, by the configuration, or else *derived from
+ * names. False: it can't be told; the error says why. */
+bool identity_of_tombstone(const struct reading *reading, struct identity *identity, bool *derived);
+/* What tables.yaml says of the table; NULL: there is none. */
+const struct table_settings *identity_settings(const struct reading *reading,
+                                               const struct identity *identity);
+
+/* --- debezium_key.c --- */
+
+/* The record's key into `reading`. */
+enum ods_status key_read(struct reading *reading);
+/* A key that is one value becomes the column that tables.yaml names for this table, if it is one.
+ * False: *status, and the error says why. */
+bool key_resolve(struct reading *reading, const struct identity *identity,
+                 enum ods_status *status);
+/* There is a key that can't be read. Do the rows of this shape without it? False: the error says
+ * what they lack. */
+bool key_may_be_bad(struct reading *reading, const struct shape *shape);
+/* A record without a value. */
+enum ods_status tombstone_read(struct reading *reading);
+
+/* --- debezium_envelope.c --- */
+
+struct image {
+    const char *start;    /* NULL: null or not there */
+    struct value *values; /* NULL: not decoded yet */
+};
+
+/* What a record says of its row. */
+struct envelope {
+    struct image before, after;
+    bool has_images, has_message, has_op, has_source;
+    bool misfits;    /* a member is of a type that an envelope's is not, or a flattened row's */
+    bool has_others; /* members that no envelope has */
+    struct slice op;
+    struct identity source;
+    struct value source_ts[3], ts[3]; /* us, ns, ms */
+};
+
+enum envelope_answer { ENVELOPE_OK, ENVELOPE_NONE, ENVELOPE_FAILED };
+
+/* Decode the envelope at the cursor. `plan` is what its rows are expected to be, NULL when nothing
+ * is known. ENVELOPE_NONE: the object is no envelope. ENVELOPE_FAILED: *status, and the error or
+ * scan->problem, say why. */
+enum envelope_answer envelope_read(struct reading *reading, struct json_scan *scan,
+                                   struct plan *plan, enum ods_status *status);
+/* The image at the cursor. False: the error or scan->problem says why. */
+bool envelope_read_image(struct reading *reading, struct json_scan *scan, bool before,
+                         const struct plan *plan, struct envelope *envelope);
+/* Append the change of an envelope that is filled in; `scan` ends behind its images. */
+enum ods_status envelope_finish(struct reading *reading, const struct json_scan *scan,
+                                struct plan *plan, struct envelope *envelope);
+
+/* The envelope is MongoDB's: it can't be read. */
+enum ods_status document_refuse(struct reading *reading);
+
+/* --- debezium_cloudevent.c --- */
+
+/* Decode the CloudEvent at the cursor; answers as envelope_read() does. */
+enum envelope_answer cloudevent_read(struct reading *reading, struct json_scan *scan,
+                                     enum ods_status *status);
+
+/* --- debezium_row.c --- */
+
+/* Decode the flattened row at the cursor. LAYOUT_OTHER: it has other members than the plan.
+ * LAYOUT_BAD: *status, and the error or scan->problem, say why. */
+enum layout_answer row_read(struct reading *reading, struct json_scan *scan, struct plan *plan,
+                            enum ods_status *status);
+/* Where a row belongs, and its time, by its metadata: INT64_MIN, it does not say. */
+struct identity row_identity(const struct value *meta);
+int64_t row_time(const struct value *meta);
+/* Decode the object at the cursor, which has no schema. */
+enum ods_status untyped_read(struct reading *reading, struct json_scan *scan);
+
+/* --- debezium_watched.c --- */
+
+/* Append an update, a delete of a row where binding->watched_count is not 0. `before` NULL: it was
+ * not sent. */
+enum ods_status watched_update(struct reading *reading, const struct binding *binding,
+                               struct value *before, struct value *after, int64_t time);
+enum ods_status watched_delete(struct reading *reading, const struct binding *binding,
+                               struct value *before, int64_t time);
+
+/* --- debezium.c --- */
+
+/* Where a payload stands and what is known of it. */
+struct payload {
+    struct plan *plan;   /* of its schema; NULL: it has none, or is no object */
+    bool wrapped;        /* the wrapper's brace follows it */
+    struct slice schema; /* where the wrapper was looked at whole */
+};
+
+/* Put the cursor at the payload: behind the schema in a wrapped record, else where it is. */
+enum ods_status payload_open(struct reading *reading, struct json_scan *scan,
+                             struct plan_list *list, bool is_key, struct payload *payload);
+/* False: what follows the payload does not belong there; scan->problem says what. */
+bool payload_close(struct json_scan *scan, const struct payload *payload);
+
+/* Append a change of this row. Values have room for the key's columns behind their own. `before` or
+ * `after` may be NULL. */
+enum ods_status change_append(struct reading *reading, const struct binding *binding,
+                              enum change_op op, struct value *before, struct value *after,
+                              int64_t source_us);
+/* A delete of which only the key is known, from a tombstone or without its before image. */
+enum ods_status change_append_key(struct reading *reading, const struct identity *identity,
+                                  int64_t source_us);
+struct value *values_alloc(struct reading *reading, const struct plan *plan);
+/* A snapshot has read every value: what looks like the placeholder is a value there. From here on
+ * the record is read so; true when `values` (NULL: not read yet) has to be read again. */
+bool snapshot_differs(struct reading *reading, const struct plan *plan, const struct value *values);
+/* Turn scan->problem into the error. */
+enum ods_status scan_error(struct reading *reading, const struct json_scan *scan, const char *part);
+enum ods_status no_memory(struct reading *reading);
+
+/* Source time in microseconds from any of three units; INT64_MIN when none is there. */
+int64_t source_time(const struct value *us, const struct value *ns, const struct value *ms);
+
+#endif

@@ -1,0 +1,581 @@
+/* Last change per key. See fold.h. */
+#include "sink/postgres/fold/fold.h"
+
+#include <string.h>
+
+#include "core/hash.h"
+#include "sink/postgres/fold/guess.h"
+#include "sink/postgres/fold/spelling.h"
+
+#define WORK_BUCKETS 256u
+
+struct folding {
+    struct fold *fold;
+    struct table_work **tail; /* of fold->tables */
+    struct arena *arena;
+    struct batch *batch;
+    const struct plan *const *plans;
+    struct inherited *const *inherited;
+    const uint32_t *first; /* of spelling_ask() */
+    struct encoder *encoder;
+    unsigned flags;
+    struct buffer key, reduced;
+    struct row **buckets;
+    size_t mask;
+    struct table_work *works[WORK_BUCKETS];
+    uint32_t *previous; /* change -> the one before it of the same key, UINT32_MAX: none */
+    bool parted;        /* a record of several changes was set aside */
+    struct error *error;
+};
+
+bool fold_is_part(const struct batch *batch, uint32_t change)
+{
+    const struct change *at = &batch->changes[change];
+    return (change && at[-1].record == at->record) ||
+           (change + 1 < batch->change_count && at[1].record == at->record);
+}
+
+enum ods_status fold_reject(struct batch *batch, uint32_t change, const struct error *why,
+                            struct error *error)
+{
+    uint32_t record = batch->changes[change].record, first = change;
+    if (batch->changes[change].rejected) /* with another change of its record */
+        return ODS_OK;
+    struct reject *reject = batch_add_reject(batch, record, "apply", why);
+    if (!reject)
+        return error_out_of_memory(error); /* not marked: it would be passed over in silence */
+    while (first && batch->changes[first - 1].record == record)
+        first--;
+    for (uint32_t i = first; i < batch->change_count && batch->changes[i].record == record; i++)
+        batch->changes[i].rejected = true;
+    reject->error.index = change;
+    return ODS_OK;
+}
+
+/* While folding: what stands beside it may have been folded already. */
+static enum ods_status reject(struct folding *folding, uint32_t change, const struct error *why)
+{
+    folding->parted |= fold_is_part(folding->batch, change);
+    return fold_reject(folding->batch, change, why, folding->error);
+}
+
+static struct table_work *work_for(struct folding *folding, struct pg_table *table)
+{
+    uint64_t hash = hash_bytes(&table, sizeof table, 0);
+    struct table_work **bucket = &folding->works[hash % WORK_BUCKETS];
+    for (struct table_work *work = *bucket; work; work = work->same_bucket)
+        if (work->table == table)
+            return work;
+    struct table_work *work = arena_alloc(folding->arena, sizeof *work);
+    if (!work)
+        return NULL;
+    *work = (struct table_work){.table = table, .loose_tail = &work->loose, .same_bucket = *bucket};
+    *bucket = work;
+    *folding->tail = work;
+    folding->tail = &work->next;
+    return work;
+}
+
+static bool add_pointer(struct arena *arena, struct row ***items, uint32_t *count,
+                        uint32_t *capacity, struct row *item)
+{
+    if (*count == *capacity) {
+        uint32_t larger = *capacity ? *capacity * 2 : 16;
+        struct row **moved = arena_alloc(arena, larger * sizeof *moved);
+        if (!moved)
+            return false;
+        if (*count)
+            memcpy(moved, *items, *count * sizeof *moved);
+        *items = moved;
+        *capacity = larger;
+    }
+    (*items)[(*count)++] = item;
+    return true;
+}
+
+static const struct value *image_of(const struct change *change)
+{
+    return change->after ? change->after : change->before;
+}
+
+enum ods_status fold_key(struct encoder *encoder, struct buffer *out, const struct plan *plan,
+                         const struct change *change, struct error *why)
+{
+    const struct value *image = image_of(change);
+    buffer_reset(out);
+    if (!image)
+        return error_set(why, ODS_REJECT, "the change carries no row");
+    for (uint32_t k = 0; k < plan->key_count; k++) {
+        const struct pg_column *target = &plan->table->columns[plan->key_target[k]];
+        const struct value *value = &image[plan->key_source[k]];
+        if (value->kind == VALUE_NULL || value->kind == VALUE_ABSENT)
+            return encode_refuse(target, "23502", "the key is NULL or missing", why);
+        enum ods_status status =
+            encode_value(encoder, out, target, &plan->sources[plan->key_source[k]], value, why);
+        if (status != ODS_OK)
+            return status;
+    }
+    return out->failed ? error_out_of_memory(why) : ODS_OK;
+}
+
+/* What equal keys have in common, of the key that is encoded. */
+static const struct buffer *identity_of(struct folding *folding, const struct plan *plan,
+                                        uint32_t index)
+{
+    if (!plan->spelt)
+        return &folding->key;
+    if (plan->asks && folding->first) {
+        buffer_reset(&folding->reduced);
+        buffer_add(&folding->reduced, &folding->first[index], sizeof *folding->first);
+    } else {
+        spelling_reduce(plan, &folding->key, &folding->reduced);
+    }
+    return &folding->reduced;
+}
+
+static struct row *find_row(struct folding *folding, const struct plan *plan,
+                            const struct buffer *identity, uint64_t hash)
+{
+    for (struct row *row = folding->buckets[hash & folding->mask]; row; row = row->next)
+        if (row->hash == hash && row->plan->table == plan->table &&
+            row->identity_bytes == identity->length &&
+            memcmp(row->identity, identity->bytes, row->identity_bytes) == 0 &&
+            plan_same_key(row->plan, plan))
+            return row;
+    return NULL;
+}
+
+static const char *keep_bytes(struct folding *folding, const struct buffer *bytes)
+{
+    char *kept = arena_alloc(folding->arena, bytes->length);
+    return kept ? memcpy(kept, bytes->bytes, bytes->length) : NULL;
+}
+
+static struct row *new_row(struct folding *folding, const struct plan *plan,
+                           const struct buffer *identity, uint64_t hash)
+{
+    struct row *row = arena_alloc(folding->arena, sizeof *row);
+    const char *kept = keep_bytes(folding, identity);
+    if (!row || !kept)
+        return NULL;
+    *row = (struct row){.plan = plan,
+                        .key = kept,
+                        .identity = kept,
+                        .identity_bytes = (uint32_t) identity->length,
+                        .hash = hash,
+                        .next = folding->buckets[hash & folding->mask]};
+    folding->buckets[hash & folding->mask] = row;
+    return row;
+}
+
+static enum ods_status add_keyed(struct folding *folding, struct table_work *work, uint32_t index)
+{
+    const struct plan *plan = folding->plans[index];
+    struct error why;
+    error_init(&why);
+    enum ods_status status =
+        fold_key(folding->encoder, &folding->key, plan, &folding->batch->changes[index], &why);
+    if (status == ODS_REJECT)
+        return reject(folding, index, &why);
+    if (status != ODS_OK)
+        return error_set(folding->error, status, "%s", why.text);
+    const struct buffer *identity = identity_of(folding, plan, index);
+    if (identity->failed)
+        return error_out_of_memory(folding->error);
+    uint64_t hash =
+        hash_bytes(identity->bytes, identity->length, (uint64_t) (uintptr_t) plan->table);
+    struct row *row = find_row(folding, plan, identity, hash);
+    folding->previous[index] = row ? row->last : UINT32_MAX;
+    if (!row) {
+        row = new_row(folding, plan, identity, hash);
+        if (!row ||
+            !add_pointer(folding->arena, &work->rows, &work->row_count, &work->row_capacity, row))
+            return error_out_of_memory(folding->error);
+    }
+    if (plan->spelt && !(row->key = keep_bytes(folding, &folding->key)))
+        return error_out_of_memory(folding->error);
+    row->plan = plan;
+    row->last = index;
+    row->chain++;
+    return ODS_OK;
+}
+
+static enum ods_status add_loose(struct folding *folding, struct table_work *work, uint32_t index)
+{
+    struct loose *loose = arena_alloc(folding->arena, sizeof *loose);
+    if (!loose)
+        return error_out_of_memory(folding->error);
+    *loose = (struct loose){.plan = folding->plans[index], .change = index};
+    *work->loose_tail = loose;
+    work->loose_tail = &loose->next;
+    return ODS_OK;
+}
+
+/* What came before a truncate is gone, in this table. */
+static void apply_truncate(struct folding *folding, struct table_work *work, uint32_t index)
+{
+    for (uint32_t i = 0; i < work->row_count; i++) {
+        struct row *row = work->rows[i];
+        struct row **link = &folding->buckets[row->hash & folding->mask];
+        while (*link != row)
+            link = &(*link)->next;
+        *link = row->next;
+        folding->fold->folded += row->chain;
+    }
+    for (struct loose *loose = work->loose; loose; loose = loose->next)
+        folding->fold->folded++;
+    work->row_count = 0;
+    work->loose = NULL;
+    work->loose_tail = &work->loose;
+    work->truncate = true;
+    work->truncated_by = &folding->batch->changes[index];
+    work->truncate_plan = folding->plans[index];
+}
+
+/* --- from chain to row ---------------------------------------------------------------------- */
+
+static bool has_absent(const struct value *image, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (image[i].kind == VALUE_ABSENT)
+            return true;
+    return false;
+}
+
+static bool bits_cover(const uint64_t *larger, const uint64_t *smaller, size_t words)
+{
+    for (size_t i = 0; i < words; i++)
+        if (smaller[i] & ~larger[i])
+            return false;
+    return true;
+}
+
+struct outcome {
+    bool erased;  /* a hard delete stands in the chain: the row of before must go */
+    bool present; /* there is something to write */
+    bool deleted; /* soft: the row says 'd' */
+};
+
+/* Lay a change's image over the cells. */
+static void overlay(struct cell *cells, const struct plan *plan, const struct value *image)
+{
+    for (uint32_t i = 0; i < plan->shape->column_count; i++) {
+        int32_t target = plan->target_of[i];
+        if (target >= 0 && image[i].kind != VALUE_ABSENT)
+            cells[target] = (struct cell){.column = &plan->sources[i], .value = &image[i]};
+    }
+}
+
+static void play(struct folding *folding, struct row *row, struct cell *cells, uint32_t index,
+                 struct outcome *outcome)
+{
+    const struct plan *plan = folding->plans[index];
+    const struct change *change = &folding->batch->changes[index];
+    if (change->op != OP_DELETE) {
+        overlay(cells, plan, change->after);
+        for (const struct inherited *taken = folding->inherited ? folding->inherited[index] : NULL;
+             taken; taken = taken->next)
+            cells[taken->target] = taken->cell;
+        outcome->present = true;
+        outcome->deleted = false;
+        row->stamp = change;
+        return;
+    }
+    switch (plan->settings->on_delete) {
+    case ON_DELETE_IGNORE:
+        break;
+    case ON_DELETE_SOFT:
+        /* A second delete, or the tombstone behind one, says nothing new. */
+        if (!outcome->deleted)
+            row->stamp = change;
+        outcome->deleted = true;
+        break;
+    case ON_DELETE_HARD:
+        memset(cells, 0, plan->table->column_count * sizeof *cells);
+        outcome->erased = true;
+        outcome->present = false;
+        row->stamp = change;
+        break;
+    }
+}
+
+/* The chain, oldest first. NULL when memory is out. */
+static const uint32_t *chain_of(struct folding *folding, const struct row *row)
+{
+    uint32_t *chain = arena_alloc(folding->arena, row->chain * sizeof *chain);
+    uint32_t at = row->last;
+    for (uint32_t i = row->chain; chain && i-- > 0; at = folding->previous[at])
+        chain[i] = at;
+    return chain;
+}
+
+static struct group *group_for(struct folding *folding, struct table_work *work,
+                               enum group_kind kind, enum guess guess, const struct plan *plan,
+                               const uint64_t *columns)
+{
+    size_t bytes = plan_words(work->table) * sizeof *columns;
+    struct group **link = &work->groups[kind];
+    for (; *link; link = &(*link)->next)
+        if ((*link)->guess == guess &&
+            ((*link)->columns == columns || memcmp((*link)->columns, columns, bytes) == 0) &&
+            (*link)->plan->key_count == plan->key_count &&
+            memcmp((*link)->plan->key_target, plan->key_target,
+                   plan->key_count * sizeof *plan->key_target) == 0)
+            return *link;
+    struct group *group = arena_alloc(folding->arena, sizeof *group);
+    if (!group)
+        return NULL;
+    *group = (struct group){.kind = kind, .guess = guess, .plan = plan, .columns = columns};
+    /* New rows last: what an update lets go of, another row may take. */
+    if (guess == GUESS_THERE)
+        link = &work->groups[kind];
+    group->next = *link;
+    *link = group;
+    return group;
+}
+
+static enum guess guess_about(const struct folding *folding, const struct table_work *work,
+                              enum group_kind kind, const struct row *row)
+{
+    uint32_t at = row->last;
+    if (kind != GROUP_UPSERT && kind != GROUP_PARTIAL)
+        return GUESS_NONE;
+    for (uint32_t i = 1; i < row->chain; i++) {
+        at = folding->previous[at];
+        if (folding->batch->changes[at].op == OP_DELETE)
+            return GUESS_NONE;
+    }
+    enum guess guess = guess_for(folding->batch->changes[at].op);
+    if (guess == GUESS_NEW && kind == GROUP_PARTIAL)
+        return GUESS_NONE;
+    return work->guesses[guess] ? guess : GUESS_NONE;
+}
+
+static enum ods_status add_to_group(struct folding *folding, struct table_work *work,
+                                    enum group_kind kind, struct row *row, const uint64_t *columns)
+{
+    /* A view has no unique index that "on conflict" could name. */
+    if (kind == GROUP_UPSERT && work->table->is_view)
+        kind = GROUP_PARTIAL;
+    enum guess guess = guess_about(folding, work, kind, row);
+    struct group *group = group_for(folding, work, kind, guess, row->plan, columns);
+    if (!group || !add_pointer(folding->arena, &group->rows, &group->count, &group->capacity, row))
+        return error_out_of_memory(folding->error);
+    return ODS_OK;
+}
+
+/* Rows whose chain needs a closer look: several changes, a delete, or missing values. */
+static enum ods_status settle_chain(struct folding *folding, struct table_work *work,
+                                    struct row *row)
+{
+    const struct plan *plan = row->plan;
+    size_t words = plan_words(work->table);
+    const uint32_t *chain = chain_of(folding, row);
+    struct cell *cells = arena_alloc(folding->arena, work->table->column_count * sizeof *cells);
+    uint64_t *columns = arena_alloc(folding->arena, words * sizeof *columns);
+    if (!chain || !cells || !columns)
+        return error_out_of_memory(folding->error);
+    memset(cells, 0, work->table->column_count * sizeof *cells);
+    memset(columns, 0, words * sizeof *columns);
+    struct outcome outcome = {0};
+    for (uint32_t i = 0; i < row->chain; i++)
+        play(folding, row, cells, chain[i], &outcome);
+    row->cells = cells;
+    for (uint32_t i = 0; i < work->table->column_count; i++)
+        if (cells[i].column || (int) i == plan->operation_column ||
+            (int) i == plan->timestamp_column)
+            columns[i / 64] |= UINT64_C(1) << (i % 64);
+    enum ods_status status = ODS_OK;
+    row->returns = outcome.erased && outcome.present;
+    if (outcome.erased)
+        status = add_to_group(folding, work, GROUP_DELETE, row, plan->columns);
+    if (status == ODS_OK && outcome.present)
+        status = add_to_group(
+            folding, work, bits_cover(columns, plan->columns, words) ? GROUP_UPSERT : GROUP_PARTIAL,
+            row, columns);
+    else if (status == ODS_OK && outcome.deleted)
+        status = add_to_group(folding, work, GROUP_SOFT_DELETE, row, plan->columns);
+    folding->fold->folded += row->chain - 1;
+    return status;
+}
+
+/* The common case: the last change is a whole row and nothing before it matters. */
+static bool is_whole(const struct folding *folding, const struct row *row)
+{
+    const struct change *change = &folding->batch->changes[row->last];
+    if (!change->after || has_absent(change->after, change->shape->column_count))
+        return false;
+    uint32_t at = row->last;
+    for (uint32_t i = 1; i < row->chain; i++) {
+        at = folding->previous[at];
+        /* Another shape may carry columns that this one lacks; a delete may have erased the row. */
+        if (folding->plans[at] != row->plan || folding->batch->changes[at].op == OP_DELETE)
+            return false;
+    }
+    return true;
+}
+
+static void choose_guesses(const struct folding *folding, struct table_work *work)
+{
+    if (!(folding->flags & FOLD_GUESS) || work->row_count < GUESS_MIN_ROWS || work->table->is_view)
+        return;
+    for (enum guess guess = GUESS_NEW; guess < GUESS_COUNT; guess++)
+        work->guesses[guess] = guess_is_on(work->table, guess);
+}
+
+static enum ods_status settle(struct folding *folding, struct table_work *work)
+{
+    choose_guesses(folding, work);
+    for (uint32_t i = 0; i < work->row_count; i++) {
+        struct row *row = work->rows[i];
+        enum ods_status status;
+        if (is_whole(folding, row)) {
+            row->image = folding->batch->changes[row->last].after;
+            row->stamp = &folding->batch->changes[row->last];
+            folding->fold->folded += row->chain - 1;
+            status = add_to_group(folding, work, GROUP_UPSERT, row, row->plan->columns);
+        } else {
+            status = settle_chain(folding, work, row);
+        }
+        if (status != ODS_OK)
+            return status;
+    }
+    return ODS_OK;
+}
+
+bool fold_cell(const struct row *row, uint32_t column, struct cell *cell)
+{
+    if (row->cells) {
+        *cell = row->cells[column];
+        return cell->column != NULL;
+    }
+    int32_t source = row->plan->source_of[column];
+    if (source < 0)
+        return false;
+    cell->column = &row->plan->sources[source];
+    cell->value = &row->image[source];
+    return true;
+}
+
+/* Encode each column of a change, for the error alone. */
+static enum ods_status try_encode(struct folding *folding, const struct plan *plan,
+                                  const struct change *change, struct error *why)
+{
+    for (uint32_t i = 0; change->after && i < change->shape->column_count; i++) {
+        int32_t target = plan->target_of[i];
+        if (target < 0 || change->after[i].kind == VALUE_ABSENT)
+            continue;
+        buffer_reset(&folding->key);
+        enum ods_status status =
+            encode_value(folding->encoder, &folding->key, &plan->table->columns[target],
+                         &plan->sources[i], &change->after[i], why);
+        if (status != ODS_OK)
+            return status;
+    }
+    return ODS_OK;
+}
+
+/* A delete of a table that the target does not have. There is no such row, where that table is to
+ * be made with its first; else the row may stand in another table, and nobody knows which. */
+static enum ods_status fold_nowhere(struct folding *folding, uint32_t index)
+{
+    const struct change *change = &folding->batch->changes[index];
+    const struct plan *plan = folding->plans[index];
+    const char *topic = folding->batch->records[change->record].topic;
+    struct error why;
+    if (plan->settings->on_delete == ON_DELETE_IGNORE) {
+        folding->fold->skipped++;
+        return ODS_OK;
+    }
+    if (!change->derived && plan->settings->create_tables) {
+        folding->fold->missing++;
+        return ODS_OK;
+    }
+    error_init(&why);
+    if (change->derived)
+        error_set(&why, ODS_REJECT,
+                  "a tombstone of topic %.150s: the target has no table %.63s.%.63s, which the "
+                  "topic or the key's schema is named after, so the table of this delete can't be "
+                  "told; name the topic in the table's entry of tables.yaml (topics: [%.150s]), or have "
+                  "tombstones passed over (on_tombstone: ignore)",
+                  topic, plan->schema, plan->name, topic);
+    else
+        error_set(&why, ODS_REJECT,
+                  "a delete of table %.63s: the target has no table %.63s.%.63s, and create_tables "
+                  "is false: make it, name another with target:, or set skip: true",
+                  change->shape->table, plan->schema, plan->name);
+    return reject(folding, index, &why);
+}
+
+static enum ods_status fold_change(struct folding *folding, uint32_t index)
+{
+    const struct change *change = &folding->batch->changes[index];
+    const struct plan *plan = folding->plans[index];
+    const struct batch *batch = folding->batch;
+    if (change->rejected ||
+        (batch->partial && !batch_reaches(batch, &batch->records[change->record])))
+        return ODS_OK;
+    if (plan && !plan->skip && !plan->table && change->op == OP_DELETE)
+        return fold_nowhere(folding, index);
+    if (!plan || plan->skip || !plan->table) {
+        folding->fold->skipped++;
+        return ODS_OK;
+    }
+    struct table_work *work = work_for(folding, plan->table);
+    if (!work)
+        return error_out_of_memory(folding->error);
+    if (change->op == OP_TRUNCATE) {
+        if (plan->settings->on_truncate == ON_TRUNCATE_APPLY)
+            apply_truncate(folding, work, index);
+        else
+            folding->fold->skipped++;
+        return ODS_OK;
+    }
+    struct error why;
+    error_init(&why);
+    bool validate = folding->flags & FOLD_VALIDATE;
+    enum ods_status status = validate ? try_encode(folding, plan, change, &why) : ODS_OK;
+    if (status == ODS_REJECT)
+        return reject(folding, index, &why);
+    if (status != ODS_OK)
+        return error_set(folding->error, status, "%s", why.text);
+    return plan->key_count ? add_keyed(folding, work, index) : add_loose(folding, work, index);
+}
+
+enum ods_status fold_batch(struct fold *fold, struct arena *arena, struct batch *batch,
+                           const struct plan *const *plans, struct inherited *const *inherited,
+                           const uint32_t *first, struct encoder *encoder, unsigned flags,
+                           struct error *error)
+{
+    struct folding folding = {.fold = fold,
+                              .arena = arena,
+                              .batch = batch,
+                              .plans = plans,
+                              .inherited = inherited,
+                              .first = first,
+                              .encoder = encoder,
+                              .flags = flags,
+                              .tail = &fold->tables,
+                              .error = error};
+    enum ods_status status = ODS_OK;
+    size_t buckets = 64;
+    while (buckets < batch->change_count)
+        buckets *= 2;
+    *fold = (struct fold){0};
+    buffer_init(&folding.key);
+    folding.mask = buckets - 1;
+    folding.buckets = arena_alloc(arena, buckets * sizeof *folding.buckets);
+    folding.previous = arena_alloc(arena, (batch->change_count + 1) * sizeof *folding.previous);
+    if (!folding.buckets || !folding.previous)
+        return error_out_of_memory(error);
+    memset(folding.buckets, 0, buckets * sizeof *folding.buckets);
+    for (uint32_t i = 0; status == ODS_OK && i < batch->change_count; i++)
+        status = fold_change(&folding, i);
+    for (struct table_work *work = fold->tables; status == ODS_OK && work; work = work->next)
+        status = settle(&folding, work);
+    buffer_done(&folding.key);
+    buffer_done(&folding.reduced);
+    if (status == ODS_OK && folding.parted)
+        status = error_set(error, ODS_REJECT, "a record of several changes was set aside");
+    return status;
+}

@@ -1,0 +1,124 @@
+/* What a batch amounts to: per table and key, one row at the end.
+ *
+ * The changes of a key form a chain, oldest first; its last word wins, but a value that a later
+ * change does not carry (an unchanged TOAST value, a column that went away) is the one of the
+ * change before. The outcome is the same as if each change had been applied by itself. Memory comes
+ * from an arena that the caller resets after each attempt.
+ */
+#ifndef FOLD_H
+#define FOLD_H
+
+#include <ods/batch.h>
+#include "sink/postgres/values/encode.h"
+#include "sink/postgres/tables/plan.h"
+
+/* A value for a column of the target. column is NULL where the row carries none. */
+struct cell {
+    const struct source_column *column;
+    const struct value *value;
+};
+
+struct row {
+    const struct plan *plan; /* of the last change */
+    uint32_t last;           /* the last change of the chain */
+    uint32_t chain;          /* how many changes it stands for */
+    const struct value
+        *image;               /* the last change's own image where that is the whole row, or NULL */
+    const struct cell *cells; /* by table column, when there is no image */
+    const struct change *stamp; /* whose operation and time the row shows */
+    const char *key;      /* as the last change spells it */
+    const char *identity; /* equal for equal keys: the key itself, or see spelling.h */
+    uint32_t identity_bytes;
+    uint64_t hash;
+    bool returns;     /* it is deleted, and there again at the end */
+    bool aside;       /* its change was set aside: not to be sent */
+    struct row *next; /* in the same bucket */
+};
+
+enum group_kind {
+    GROUP_DELETE,      /* rows leave the table */
+    GROUP_SOFT_DELETE, /* rows stay and say 'd' */
+    GROUP_UPSERT,      /* whole rows */
+    GROUP_PARTIAL,     /* rows that lack a value: the one that is there stays */
+    GROUP_INSERT,      /* rows without a key, in order */
+    /* Of a fold's rows, where they hold each other's unique values; see partner.c. */
+    GROUP_PARK,   /* leave the table for a moment */
+    GROUP_RETURN, /* come back as they are to be */
+    GROUP_STAGE,  /* are copied as they are to be */
+};
+
+/* Rows that one statement takes: same table, same kind, same guess, same columns, same key. */
+struct group {
+    enum group_kind kind;
+    enum guess guess; /* of whole rows, and THERE of rows that lack a value */
+    const struct plan *plan;
+    const uint64_t *columns; /* bit set of table columns */
+    struct row **rows;
+    uint32_t count, capacity;
+    struct group *next;
+};
+
+/* A change of a table without key, to be applied by itself and in its place. */
+struct loose {
+    const struct plan *plan;
+    uint32_t change;
+    struct loose *next;
+};
+
+struct table_work {
+    struct pg_table *table;
+    bool truncate; /* before everything else */
+    const struct change *truncated_by;
+    const struct plan *truncate_plan;
+    struct group *groups[GROUP_INSERT + 1]; /* lists, by kind */
+    struct row **rows;
+    uint32_t row_count, row_capacity;
+    bool guesses[GUESS_COUNT];
+    struct loose *loose, **loose_tail; /* after the groups */
+    struct table_work *next, *same_bucket;
+};
+
+struct fold {
+    struct table_work *tables; /* in the order of their first change */
+    uint64_t folded, skipped;
+    uint64_t missing; /* deletes of rows in tables that are yet to be made */
+};
+
+/* A value that a change does not carry and yet has; see inherit.h. */
+struct inherited {
+    uint32_t target; /* table column */
+    struct cell cell;
+    struct inherited *next;
+};
+
+/* Also try to encode every change by itself, so that what can't be encoded is a reject before it
+ * hides an older change. */
+#define FOLD_VALIDATE 1u
+/* Guess about the rows that changes meet, where the table allows it. */
+#define FOLD_GUESS 2u
+
+/* Change index -> plan, filled by the caller; NULL for changes to pass over. A change that can't be
+ * folded (a NULL in its key) becomes a reject of the batch. `inherited` is by change, NULL when
+ * there is nothing; `first` is spelling_ask()'s. `flags`: FOLD_… ODS_REJECT: a record of several
+ * changes was set aside, and the batch is to be folded again without it. */
+enum ods_status fold_batch(struct fold *fold, struct arena *arena, struct batch *batch,
+                           const struct plan *const *plans, struct inherited *const *inherited,
+                           const uint32_t *first, struct encoder *encoder, unsigned flags,
+                           struct error *error);
+
+/* The key of a change's row in the target's own binary form, into `out`: equal keys are equal
+ * bytes, whatever the shape. ODS_REJECT: it has none, or one that the target can't hold. */
+enum ods_status fold_key(struct encoder *encoder, struct buffer *out, const struct plan *plan,
+                         const struct change *change, struct error *why);
+
+/* Set a change aside: marks it, and the others of its record, and adds the reject. */
+enum ods_status fold_reject(struct batch *batch, uint32_t change, const struct error *why,
+                            struct error *error);
+
+/* Is it one of several changes of its record? */
+bool fold_is_part(const struct batch *batch, uint32_t change);
+
+/* The row's value for a table column; false: it has none. Not for the cdc columns. */
+bool fold_cell(const struct row *row, uint32_t column, struct cell *cell);
+
+#endif

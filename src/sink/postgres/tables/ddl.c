@@ -1,0 +1,554 @@
+/* Tables and columns that the sink makes. See ddl.h. */
+#include "sink/postgres/tables/ddl.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "sink/postgres/tables/ddl_compression.h"
+#include "sink/postgres/tables/ddl_default.h"
+#include "sink/postgres/tables/widen.h"
+
+/* --- types ---------------------------------------------------------------------------------- */
+
+/* Types by meaning. What has a length, a scale or a source of its own is in ddl_type(). */
+static const char *const types[SEM_COUNT] = {
+    [SEM_BOOLEAN] = "boolean",
+    [SEM_INT8] = "smallint",
+    [SEM_INT16] = "smallint",
+    [SEM_INT32] = "integer",
+    [SEM_INT64] = "bigint",
+    [SEM_FLOAT32] = "real",
+    [SEM_FLOAT64] = "double precision",
+    [SEM_BYTES] = "bytea",
+    [SEM_VARIABLE_DECIMAL] = "numeric",
+    [SEM_DATE] = "date",
+    [SEM_TIME_MS] = "time without time zone",
+    [SEM_TIME_NS] = "time without time zone",
+    [SEM_TIMESTAMP_MS] = "timestamp(3) without time zone",
+    [SEM_TIMESTAMP_US] = "timestamp without time zone",
+    [SEM_TIMESTAMP_NS] = "timestamp without time zone",
+    [SEM_ZONED_TIMESTAMP] = "timestamp with time zone",
+    [SEM_ZONED_TIME] = "time with time zone",
+    [SEM_ISO_DATE] = "date",
+    [SEM_ISO_TIME] = "time without time zone",
+    [SEM_ISO_TIMESTAMP] = "timestamp without time zone",
+    [SEM_DURATION_US] = "interval",
+    [SEM_DURATION_NS] = "interval",
+    [SEM_INTERVAL] = "interval",
+    [SEM_YEAR] = "integer",
+    [SEM_JSON] = "jsonb",
+    [SEM_XML] = "xml",
+    [SEM_UUID] = "uuid",
+    [SEM_TSVECTOR] = "tsvector",
+    [SEM_POINT] = "point",
+    [SEM_STRUCTURED_DATE] = "date",
+    [SEM_STRUCTURED_TIMESTAMP] = "timestamp without time zone",
+    [SEM_STRUCTURED_ZONED_TIMESTAMP] = "timestamp with time zone",
+    [SEM_STRUCTURED_ZONED_TIME] = "time with time zone",
+    [SEM_CIRCLE] = "circle",
+    [SEM_LINE] = "line",
+    [SEM_STRUCTURED_TIME] = "time without time zone",
+    [SEM_STRUCTURED_DURATION] = "interval",
+    [SEM_MAP] = "jsonb",
+    [SEM_STRUCT] = "jsonb",
+};
+
+/* Types that are text (or a map) in a record, where the source's own name of the type is known. An
+ * extra one only where the target has its extension. */
+static const struct {
+    const char *source, *type;
+    enum pg_extra extra; /* EXTRA_COUNT: PostgreSQL itself has it */
+} named_types[] = {
+    {"INET", "inet", EXTRA_COUNT},
+    {"CIDR", "cidr", EXTRA_COUNT},
+    {"MACADDR", "macaddr", EXTRA_COUNT},
+    {"MACADDR8", "macaddr8", EXTRA_COUNT},
+    {"INT4RANGE", "int4range", EXTRA_COUNT},
+    {"INT8RANGE", "int8range", EXTRA_COUNT},
+    {"NUMRANGE", "numrange", EXTRA_COUNT},
+    {"TSRANGE", "tsrange", EXTRA_COUNT},
+    {"TSTZRANGE", "tstzrange", EXTRA_COUNT},
+    {"DATERANGE", "daterange", EXTRA_COUNT},
+    {"CITEXT", "citext", EXTRA_CITEXT},
+    {"HSTORE", "hstore", EXTRA_HSTORE},
+    {"LTREE", "ltree", EXTRA_LTREE},
+    {"BOX", "box", EXTRA_COUNT},
+    {"PATH", "path", EXTRA_COUNT},
+    {"LSEG", "lseg", EXTRA_COUNT},
+    {"POLYGON", "polygon", EXTRA_COUNT},
+    {"ISBN", "isbn", EXTRA_ISBN},
+    {"GEOMETRY", "geometry", EXTRA_GEOMETRY},
+    {"GEOGRAPHY", "geography", EXTRA_GEOGRAPHY},
+    {"VECTOR", "vector", EXTRA_VECTOR},
+    {"HALFVEC", "halfvec", EXTRA_HALFVEC},
+    {"SPARSEVEC", "sparsevec", EXTRA_SPARSEVEC},
+};
+
+/* The source's own name for what the meaning tells already. */
+static const char *type_name(const struct column *column, const char *connector)
+{
+    bool postgres = strcmp(connector, "postgresql") == 0;
+    switch (column->type) {
+    case SEM_LTREE:
+        return "LTREE";
+    case SEM_GEOGRAPHY:
+        return "GEOGRAPHY";
+    case SEM_SPARSE_VECTOR:
+        return "SPARSEVEC";
+    case SEM_GEOMETRY: /* MySQL has polygons of many rings, and lines that are no segments */
+        return column->source_type && postgres ? column->source_type : "GEOMETRY";
+    case SEM_VECTOR:
+        return column->source_type && strcasecmp(column->source_type, "halfvec") == 0 ? "HALFVEC"
+                                                                                      : "VECTOR";
+    case SEM_STRING:
+    case SEM_MAP:
+    case SEM_JSON:
+        return column->source_type;
+    default:
+        return NULL;
+    }
+}
+
+static const char *named_type(const struct ddl_table *table, const struct column *column)
+{
+    const char *source = type_name(column, table->connector);
+    if (!source)
+        return NULL;
+    for (size_t i = 0; i < sizeof named_types / sizeof *named_types; i++)
+        if (strcasecmp(named_types[i].source, source) == 0 &&
+            (named_types[i].extra == EXTRA_COUNT || table->extras[named_types[i].extra]))
+            return named_types[i].type;
+    return NULL;
+}
+
+/* Without a schema only the value's own kind is known. */
+static const char *type_of_sample(const struct value *sample)
+{
+    switch (sample ? sample->kind : VALUE_NULL) {
+    case VALUE_BOOL:
+        return "boolean";
+    case VALUE_INT:
+        return "bigint";
+    case VALUE_NUMBER:
+        return "numeric";
+    case VALUE_JSON:
+        return "jsonb";
+    default:
+        return "text";
+    }
+}
+
+/* PostgreSQL's types that Debezium gives the meaning of another one; the source's name of the type
+ * tells them apart. */
+static bool is_named(const struct column *column, const char *source_type)
+{
+    return column->source_type && strcasecmp(column->source_type, source_type) == 0;
+}
+
+static const char *bits_type(const struct column *column, char *room, size_t room_bytes)
+{
+    if (column->length <= 0 || column->length > 83886080)
+        return "bit varying";
+    snprintf(room, room_bytes, is_named(column, "VARBIT") ? "bit varying(%d)" : "bit(%d)",
+             column->length);
+    return room;
+}
+
+static const char *string_type(const struct column *column, bool declared, char *room,
+                               size_t room_bytes)
+{
+    bool padded = is_named(column, "BPCHAR") && column->length <= 10485760;
+    if (column->length <= 0 || !(declared || padded))
+        return "text";
+    snprintf(room, room_bytes, padded ? "character(%d)" : "character varying(%d)", column->length);
+    return room;
+}
+
+static const char *type_of(const struct ddl_table *table, const struct column *column,
+                           bool declared, char *room, size_t room_bytes)
+{
+    const char *named = named_type(table, column);
+    if (named)
+        return named;
+    switch (column->type) {
+    case SEM_STRING:
+        return string_type(column, declared, room, room_bytes);
+    case SEM_DECIMAL:
+        if (column->length <= 0 || column->length > 1000 || column->scale < 0 ||
+            column->scale > column->length)
+            return "numeric";
+        snprintf(room, room_bytes, "numeric(%d,%d)", column->length, column->scale);
+        return room;
+    case SEM_TIME_US:
+        /* MySQL's TIME runs from -838:59:59 to 838:59:59; only an interval holds that. */
+        return strcmp(table->connector, "postgresql") == 0 ||
+                       strcmp(table->connector, "sqlserver") == 0
+                   ? "time without time zone"
+                   : "interval";
+    case SEM_BITS:
+        return bits_type(column, room, room_bytes);
+    case SEM_ARRAY: {
+        char element[DDL_TYPE_BYTES / 2];
+        if (!column->element || column->element->type == SEM_ARRAY)
+            return "jsonb";
+        snprintf(room, room_bytes, "%s[]",
+                 type_of(table, column->element, declared, element, sizeof element));
+        return room;
+    }
+    default:
+        return types[column->type] ? types[column->type] : "text";
+    }
+}
+
+const char *ddl_type(const struct ddl_table *table, const struct ddl_column *column, char *room,
+                     size_t room_bytes)
+{
+    if (column->type)
+        return column->type;
+    const struct source_column *source = column->source;
+    return source->column.type == SEM_UNKNOWN
+               ? type_of_sample(column->sample)
+               : type_of(table, &source->column, source->coding != CODING_NONE, room, room_bytes);
+}
+
+/* --- pieces of SQL -------------------------------------------------------------------------- */
+
+static void put_literal(struct buffer *sql, PGconn *pg, const char *text)
+{
+    char *literal = PQescapeLiteral(pg, text, strlen(text));
+    if (literal)
+        buffer_puts(sql, literal);
+    else
+        sql->failed = true;
+    PQfreemem(literal);
+}
+
+static void put_name(struct buffer *sql, const char *name)
+{
+    char *quoted = catalog_quote(name);
+    if (quoted)
+        buffer_puts(sql, quoted);
+    else
+        sql->failed = true;
+    free(quoted);
+}
+
+static void put_table(struct buffer *sql, const struct ddl_table *table)
+{
+    put_name(sql, table->schema);
+    buffer_puts(sql, ".");
+    put_name(sql, table->name);
+}
+
+static enum ods_status put_column(struct buffer *sql, struct ddl *ddl,
+                                  const struct ddl_column *column, bool created,
+                                  struct error *error)
+{
+    char room[DDL_TYPE_BYTES], *text = NULL;
+    enum ods_status status = ddl_default(ddl, column, &text, error);
+    if (status != ODS_OK)
+        return status;
+    put_name(sql, column->name);
+    const char *type = ddl_type(ddl->table, column, room, sizeof room);
+    bool large = column->source && !column->key && ddl_compression_serves(type);
+    buffer_printf(sql, " %s%s", type, large && ddl->lz4 ? " compression lz4" : "");
+    if (text)
+        buffer_printf(sql, " default %s", text);
+    /* A column of a record without schema says nothing about NULL. */
+    bool required = !ddl->table->shared && column->source &&
+                    column->source->column.type != SEM_UNKNOWN && !column->source->column.optional;
+    required &= created || text; /* rows that are there have the default */
+    if (required || (column->key && created))
+        buffer_puts(sql, " not null");
+    free(text);
+    return ODS_OK;
+}
+
+/* Where a column comes from, and the type that it was given: by both the sink knows it again. */
+static void put_origin(struct buffer *text, const struct ddl_column *column, const char *type)
+{
+    const struct column *source = column->source ? &column->source->column : NULL;
+    if (!source)
+        buffer_puts(text, COMMENT_TABLE "of the last change applied to this row");
+    else if (source->type == SEM_UNKNOWN)
+        buffer_printf(text,
+                      COMMENT_COLUMN "%s, told by its first value: the records carry no "
+                                     "schema" COMMENT_TYPE "%s",
+                      source->name, type);
+    else
+        buffer_printf(text, COMMENT_COLUMN "%s, %s%s%s" COMMENT_TYPE "%s", source->name,
+                      semantic_name(source->type), source->source_type ? ", " : "",
+                      source->source_type ? source->source_type : "", type);
+}
+
+static void put_comment(struct ddl *ddl, const char *column, struct buffer *text)
+{
+    buffer_puts(&ddl->script, "comment on column ");
+    put_table(&ddl->script, ddl->table);
+    buffer_puts(&ddl->script, ".");
+    put_name(&ddl->script, column);
+    buffer_puts(&ddl->script, " is ");
+    put_literal(&ddl->script, ddl->conn->pg, buffer_text(text));
+    buffer_puts(&ddl->script, "; ");
+}
+
+static void put_origin_comment(struct ddl *ddl, const struct ddl_column *column, const char *type)
+{
+    char room[DDL_TYPE_BYTES];
+    struct buffer text;
+    buffer_init(&text);
+    put_origin(&text, column, type ? type : ddl_type(ddl->table, column, room, sizeof room));
+    put_comment(ddl, column->name, &text);
+    buffer_done(&text);
+}
+
+/* A statement of the history: run it, list it, and remember it for the log. */
+static void put_statement(struct ddl *ddl, struct buffer *statement)
+{
+    const struct record *cause = ddl->cause;
+    struct buffer *script = &ddl->script;
+    const char *text = buffer_text(statement);
+    buffer_puts(script, text);
+    buffer_puts(script, "; insert into ");
+    put_name(script, ddl->conn->settings->schema);
+    buffer_puts(script,
+                ".schema_history "
+                "(table_schema, table_name, sql, topic, partition, record_offset) values (");
+    const char *words[] = {ddl->table->schema, ddl->table->name, text, cause->topic};
+    for (size_t i = 0; i < 4; i++) {
+        put_literal(script, ddl->conn->pg, words[i]);
+        buffer_puts(script, ", ");
+    }
+    buffer_printf(script, "%d, %lld); ", (int) cause->partition, (long long) cause->offset);
+    buffer_add(&ddl->statements, text, strlen(text) + 1);
+    script->failed |= statement->failed;
+}
+
+/* --- a table that is missing ---------------------------------------------------------------- */
+
+/* The key's columns, in the order of the record's key; a configured key has that of the columns. */
+static void put_key(struct buffer *sql, const struct ddl_table *table,
+                    const struct ddl_change *changes, size_t count)
+{
+    const struct shape *shape = table->shape;
+    bool any = false;
+    for (uint32_t k = 0; k <= shape->key_count; k++)
+        for (size_t i = 0; i < count; i++) {
+            const struct ddl_column *column = &changes[i].column;
+            uint32_t rank = 0;
+            if (!column->source || !column->key)
+                continue;
+            while (rank < shape->key_count &&
+                   strcmp(shape->columns[shape->key[rank]].name, column->source->column.name) != 0)
+                rank++;
+            if (rank != k)
+                continue;
+            buffer_puts(sql, any ? ", " : ", primary key (");
+            put_name(sql, column->name);
+            any = true;
+        }
+    if (any)
+        buffer_puts(sql, ")");
+}
+
+/* A schema that is there needs no right to make one. */
+static enum ods_status put_schema(struct ddl *ddl, struct error *error)
+{
+    const char *names[] = {ddl->table->schema};
+    PGresult *rows = NULL;
+    enum ods_status status =
+        conn_query(ddl->conn, "select to_regnamespace(quote_ident($1::text)) is not null", 1, names,
+                   &rows, error);
+    bool there = status == ODS_OK && PQgetvalue(rows, 0, 0)[0] == 't';
+    PQclear(rows);
+    if (status != ODS_OK || there)
+        return status;
+    struct buffer sql;
+    buffer_init(&sql);
+    buffer_puts(&sql, "create schema ");
+    put_name(&sql, ddl->table->schema);
+    put_statement(ddl, &sql);
+    buffer_done(&sql);
+    return ODS_OK;
+}
+
+enum ods_status ddl_create(struct ddl *ddl, const struct ddl_change *changes, size_t count,
+                           struct error *error)
+{
+    const struct ddl_table *table = ddl->table;
+    const struct shape *shape = table->shape;
+    const char *database = shape->database[0] ? shape->database : shape->schema;
+    struct buffer sql, from;
+    enum ods_status status = ddl_compression_ask(ddl->conn, &ddl->lz4, error);
+    if (status == ODS_OK)
+        status = put_schema(ddl, error);
+    if (status != ODS_OK)
+        return status;
+    buffer_init(&sql);
+    buffer_init(&from);
+    buffer_puts(&sql, "create table ");
+    put_table(&sql, table);
+    buffer_puts(&sql, " (");
+    for (size_t i = 0; status == ODS_OK && i < count; i++) {
+        buffer_puts(&sql, i ? ", " : "");
+        status = put_column(&sql, ddl, &changes[i].column, true, error);
+    }
+    put_key(&sql, table, changes, count);
+    buffer_puts(&sql, ")");
+    put_statement(ddl, &sql);
+    buffer_printf(&from, COMMENT_TABLE "from %s table %s%s%s, topic %s",
+                  table->connector[0] ? table->connector : "source", database,
+                  database[0] ? "." : "", shape->table, shape->topic);
+    buffer_puts(&ddl->script, "comment on table ");
+    put_table(&ddl->script, table);
+    buffer_puts(&ddl->script, " is ");
+    put_literal(&ddl->script, ddl->conn->pg, buffer_text(&from));
+    buffer_puts(&ddl->script, "; ");
+    for (size_t i = 0; i < count; i++)
+        put_origin_comment(ddl, &changes[i].column, NULL);
+    ddl->script.failed |= from.failed;
+    buffer_done(&from);
+    buffer_done(&sql);
+    return status;
+}
+
+/* --- a table that is there ------------------------------------------------------------------ */
+
+static void put_keep(struct ddl *ddl, const struct ddl_change *change)
+{
+    struct buffer sql, text;
+    buffer_init(&sql);
+    buffer_init(&text);
+    buffer_puts(&sql, "alter table ");
+    put_table(&sql, ddl->table);
+    buffer_printf(&sql, " rename column %s to ", change->there->quoted);
+    put_name(&sql, change->kept);
+    put_statement(ddl, &sql);
+    buffer_printf(&text, COMMENT_COLUMN "%s, until its type changed" COMMENT_TYPE "%s",
+                  change->column.source->column.name, change->there->declared);
+    put_comment(ddl, change->kept, &text);
+    buffer_done(&text);
+    buffer_done(&sql);
+}
+
+/* PostgreSQL takes a default along only where it can cast it by itself. */
+static void put_retype(struct buffer *sql, const struct ddl *ddl, const struct ddl_change *change)
+{
+    const char *quoted = change->there->quoted, *expression = change->there->default_text;
+    const char *way = widen_by_way_of(change->there->declared, change->type);
+    if (expression)
+        buffer_printf(sql, "alter column %s drop default, ", quoted);
+    buffer_printf(sql, "alter column %s type %s using %s%s%s::%s", quoted, change->type, quoted,
+                  way ? "::" : "", way ? way : "", change->type);
+    if (expression)
+        buffer_printf(sql, ", alter column %s set default (%s)%s%s::%s", quoted, expression,
+                      way ? "::" : "", way ? way : "", change->type);
+    if (ddl->lz4 && !change->column.key && ddl_compression_serves(change->type))
+        buffer_printf(sql, ", alter column %s set compression lz4", quoted);
+}
+
+static enum ods_status put_change(struct buffer *sql, struct ddl *ddl,
+                                  const struct ddl_change *change, struct error *error)
+{
+    switch (change->kind) {
+    case DDL_ADD:
+        buffer_puts(sql, "add column ");
+        return put_column(sql, ddl, &change->column, false, error);
+    case DDL_RETYPE:
+        put_retype(sql, ddl, change);
+        break;
+    case DDL_REKEY:
+        buffer_puts(sql, change->text);
+        break;
+    case DDL_RELAX:
+        buffer_printf(sql, "alter column %s drop not null", change->there->quoted);
+        break;
+    case DDL_KEEP:
+        buffer_puts(sql, "alter column ");
+        put_name(sql, change->kept);
+        buffer_puts(sql, " drop not null, alter column ");
+        put_name(sql, change->kept);
+        buffer_puts(sql, " drop default");
+        break;
+    }
+    return ODS_OK;
+}
+
+enum ods_status ddl_alter(struct ddl *ddl, const struct ddl_change *changes, size_t count,
+                          struct error *error)
+{
+    struct buffer sql;
+    bool any = false;
+    enum ods_status status = ddl_compression_ask(ddl->conn, &ddl->lz4, error);
+    if (status != ODS_OK)
+        return status;
+    buffer_init(&sql);
+    for (size_t i = 0; i < count; i++)
+        if (changes[i].kind == DDL_KEEP)
+            put_keep(ddl, &changes[i]);
+    buffer_puts(&sql, "alter table ");
+    put_table(&sql, ddl->table);
+    for (size_t i = 0; status == ODS_OK && i < count; i++) {
+        const struct pg_column *there = changes[i].there;
+        if (changes[i].kind == DDL_KEEP && !there->not_null && !there->has_default)
+            continue;
+        buffer_puts(&sql, any ? ", " : " ");
+        status = put_change(&sql, ddl, &changes[i], error);
+        any = true;
+    }
+    if (any)
+        put_statement(ddl, &sql);
+    for (size_t i = 0; i < count; i++) {
+        if (changes[i].kind == DDL_ADD)
+            put_origin_comment(ddl, &changes[i].column, NULL);
+        if (changes[i].kind == DDL_RETYPE)
+            put_origin_comment(ddl, &changes[i].column, changes[i].type);
+    }
+    buffer_done(&sql);
+    return status;
+}
+
+/* --- the transaction ------------------------------------------------------------------------ */
+
+enum ods_status ddl_begin(struct ddl *ddl, struct conn *conn, const struct ddl_table *table,
+                          const struct record *cause, struct error *error)
+{
+    *ddl = (struct ddl){.conn = conn, .table = table, .cause = cause};
+    /* However large the table is: cut off, a rewrite would begin again and again. */
+    return conn_script(conn,
+                       "begin; set local statement_timeout = 0; "
+                       "select pg_catalog.pg_advisory_xact_lock(7235498201)",
+                       error);
+}
+
+void ddl_abort(struct ddl *ddl)
+{
+    if (ddl->conn->pg)
+        conn_script(ddl->conn, "rollback", NULL);
+}
+
+enum ods_status ddl_commit(struct ddl *ddl, struct error *error)
+{
+    buffer_puts(&ddl->script, "commit");
+    bool failed = ddl->script.failed || ddl->statements.failed;
+    enum ods_status status = failed ? error_set(error, ODS_RETRY, "out of memory")
+                                    : conn_script(ddl->conn, buffer_text(&ddl->script), error);
+    if (status == ODS_OK)
+        return status;
+    ddl_abort(ddl);
+    error_prefix(error, "table %s.%s can't be made or changed: ", ddl->table->schema,
+                 ddl->table->name);
+    /* An event trigger's word holds for this table as PostgreSQL's own does. */
+    bool routine = error->origin == ORIGIN_ROUTINE || error->origin == ORIGIN_RAISED;
+    if (sqlstate_is_of_table(error->sqlstate) || (routine && status != ODS_RETRY))
+        return ODS_REJECT;
+    return status == ODS_REJECT ? ODS_FATAL : status;
+}
+
+void ddl_done(struct ddl *ddl)
+{
+    buffer_done(&ddl->script);
+    buffer_done(&ddl->statements);
+}

@@ -1,0 +1,13 @@
+/* Defaults of the source's columns for the columns that the sink makes. See ddl_default.c. */
+#ifndef DDL_DEFAULT_H
+#define DDL_DEFAULT_H
+
+#include "sink/postgres/tables/ddl.h"
+
+/* The default that the record's schema names for a column, as text that PostgreSQL reads as the
+ * column's type; within ddl_begin()'s transaction. *text stays NULL where there is none, or none
+ * that can be told. The caller frees it. */
+enum ods_status ddl_default(struct ddl *ddl, const struct ddl_column *column, char **text,
+                            struct error *error);
+
+#endif

@@ -1,0 +1,99 @@
+/* Sources of tables. See origin.h. */
+#include "sink/postgres/tables/origin.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "sink/postgres/tables/catalog.h"
+#include "sink/postgres/tables/names.h"
+#include "sink/postgres/write/offsets.h"
+
+/* Parameters of ods_sink.claim_table(). */
+enum { CLAIM_PARAMS = 6 };
+
+static void claim_values(const struct plan *plan, const char *values[CLAIM_PARAMS])
+{
+    const struct shape *shape = plan->shape;
+    values[0] = plan->schema;
+    values[1] = plan->name;
+    values[2] = shape->schema[0] ? shape->database : "";
+    values[3] = shape->schema[0] ? shape->schema : shape->database;
+    values[4] = shape->table;
+    values[5] = name_is_derived(plan->settings) ? "false" : "true";
+}
+
+static enum ods_status refuse(const struct plan *plan, const struct conn *conn,
+                              const char *other, struct error *error)
+{
+    const char *values[CLAIM_PARAMS];
+    claim_values(plan, values);
+    const char *schema = values[3], *dot = *schema ? "." : "";
+    return error_set(error, ODS_REJECT,
+                     "table %s%s%s%s%s of the source would go into %s.%s of the target, which has "
+                     "the rows of %.200s: give it another one with target: (or schema:) in "
+                     "tables.yaml; if both are to be in one, say so, tables: { %s%s%s: { target: "
+                     "%s.%s } }; if it is the same table under another name: delete from "
+                     "%s.table_sources where table_schema = '%s' and table_name = '%s'",
+                     values[2], *values[2] ? "." : "", schema, dot, values[4], plan->schema,
+                     plan->name, other, schema, dot, values[4], plan->schema, plan->name,
+                     conn->settings->schema, plan->schema, plan->name);
+}
+
+enum ods_status origin_claim(struct plan *plan, struct conn *conn, struct error *error)
+{
+    const char *values[CLAIM_PARAMS];
+    PGresult *rows = NULL;
+    claim_values(plan, values);
+    enum ods_status status = offsets_query(
+        conn, "select ods_sink.claim_table($1, $2, $3, $4, $5, $6)", CLAIM_PARAMS, values, &rows,
+        error);
+    if (status == ODS_OK && !PQgetisnull(rows, 0, 0))
+        status = refuse(plan, conn, PQgetvalue(rows, 0, 0), error);
+    PQclear(rows);
+    return status;
+}
+
+static void put_literal(struct buffer *sql, struct conn *conn, const char *text)
+{
+    char *literal = PQescapeLiteral(conn->pg, text, strlen(text));
+    if (literal)
+        buffer_puts(sql, literal);
+    sql->failed |= !literal;
+    PQfreemem(literal);
+}
+
+void origin_put_first(struct buffer *sql, const struct plan *plan, struct conn *conn)
+{
+    const char *values[CLAIM_PARAMS];
+    char *own = catalog_quote(conn->settings->schema);
+    claim_values(plan, values);
+    sql->failed |= !own;
+    buffer_printf(sql, "delete from %s.table_sources where table_schema = ", own ? own : "");
+    put_literal(sql, conn, values[0]);
+    buffer_puts(sql, " and table_name = ");
+    put_literal(sql, conn, values[1]);
+    buffer_printf(sql, "; select %s.claim_table(", own ? own : "");
+    for (size_t i = 0; i < CLAIM_PARAMS; i++) {
+        buffer_puts(sql, i ? ", " : "");
+        put_literal(sql, conn, values[i]);
+    }
+    buffer_puts(sql, "); ");
+    free(own);
+}
+
+enum ods_status origin_is_shared(const struct plan *plan, struct conn *conn, bool *shared,
+                                 struct error *error)
+{
+    const char *values[] = {plan->schema, plan->name};
+    PGresult *rows = NULL;
+    *shared = plan->settings->pattern && !name_is_derived(plan->settings);
+    if (*shared)
+        return ODS_OK;
+    enum ods_status status = offsets_query(conn,
+                                           "select count(*) > 1 from ods_sink.table_sources "
+                                           "where table_schema = $1 and table_name = $2",
+                                           2, values, &rows, error);
+    *shared = status == ODS_OK && PQgetvalue(rows, 0, 0)[0] == 't';
+    PQclear(rows);
+    return status;
+}

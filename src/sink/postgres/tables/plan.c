@@ -1,0 +1,415 @@
+/* From shape to table: names, columns, key. See plan.h. */
+#include "sink/postgres/tables/plan.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/time.h"
+#include "sink/postgres/tables/evolve.h"
+#include "sink/postgres/tables/names.h"
+#include "sink/postgres/tables/origin.h"
+#include "sink/postgres/tables/rekey.h"
+#include "sink/postgres/write/upsert.h"
+
+/* When a refused table is asked about again: one query; or the DDL that PostgreSQL has refused. */
+#define ASK_AGAIN_US INT64_C(5000000)
+#define TRY_AGAIN_US INT64_C(60000000)
+
+void plans_init(struct plans *plans, const struct sink_config *config, struct catalog *catalog,
+                struct conn *conn)
+{
+    *plans = (struct plans){.config = config, .catalog = catalog, .conn = conn};
+}
+
+static void plan_free(struct plan *plan)
+{
+    if (!plan)
+        return;
+    for (uint32_t i = 0; plan->names && i < plan->column_count; i++)
+        free(plan->names[i]);
+    for (uint32_t i = 0; plan->refusals && i < plan->column_count; i++)
+        free(plan->refusals[i]);
+    free(plan->names);
+    free(plan->refusals);
+    free(plan->refusal);
+    free(plan->key_stays);
+    free(plan->sources);
+    free(plan->schema);
+    free(plan->name);
+    free(plan->target_of);
+    free(plan->source_of);
+    free(plan->columns);
+    free(plan);
+}
+
+void plans_clear(struct plans *plans)
+{
+    for (size_t i = 0; i < plans->count; i++)
+        plan_free(plans->items[i]);
+    free(plans->items);
+    plans->items = NULL;
+    plans->count = 0;
+}
+
+/* Plans that point to a table which is about to be read again. */
+static void forget_table(struct plans *plans, const struct pg_table *table)
+{
+    for (size_t i = 0; i < plans->count; i++)
+        if (plans->items[i] && table && plans->items[i]->table == table) {
+            plan_free(plans->items[i]);
+            plans->items[i] = NULL;
+        }
+}
+
+static const char *source_database(const struct shape *shape)
+{
+    return shape->schema[0] ? shape->schema : shape->database;
+}
+
+/* Two columns of the source must not meet in one of the target. */
+static enum ods_status check_names(const struct plan *plan, struct error *error)
+{
+    const char *own[] = {plan->settings->cdc_operation, plan->settings->cdc_timestamp};
+    for (uint32_t i = 0; i < plan->shape->column_count; i++) {
+        const char *name = plan->names[i], *taken = NULL;
+        for (uint32_t k = 0; name && k < i; k++)
+            if (plan->names[k] && strcmp(name, plan->names[k]) == 0)
+                taken = plan->shape->columns[k].name;
+        for (size_t k = 0; name && k < 2; k++)
+            if (strcmp(name, own[k]) == 0)
+                taken = "the sink's own column";
+        if (taken)
+            return error_set(error, ODS_FATAL,
+                             "table %s: columns \"%.80s\" and \"%.80s\" would both be named "
+                             "\"%s\": rename one with columns.rename in tables.yaml",
+                             plan->shape->table, taken, plan->shape->columns[i].name, name);
+    }
+    return ODS_OK;
+}
+
+/* The shape's columns as this plan reads and names them. */
+static enum ods_status resolve_columns(const struct plans *plans, struct plan *plan,
+                                       struct error *error)
+{
+    const struct shape *shape = plan->shape;
+    enum ods_status status = ODS_OK;
+    enum connector connector = connector_named(
+        shape->connector[0] ? shape->connector : plans->config->pipeline->source.connector);
+    plan->sources = calloc(shape->column_count + 1u, sizeof *plan->sources);
+    plan->names = calloc(shape->column_count + 1u, sizeof *plan->names);
+    plan->refusals = calloc(shape->column_count + 1u, sizeof *plan->refusals);
+    if (!plan->sources || !plan->names || !plan->refusals)
+        return error_out_of_memory(error);
+    for (uint32_t i = 0; status == ODS_OK && i < shape->column_count; i++) {
+        struct source_column *source = &plan->sources[i];
+        source->column = shape->columns[i];
+        source->literal = shape->literal;
+        source->connector = connector;
+        source->strip_nul = plan->settings->nul == NUL_STRIP;
+        source->zero_is_null =
+            plan->settings->zero_dates == ZERO_DATES_NULL && !plan_is_key(plan, i);
+        source->inexact = plan_is_key(plan, i) ? INEXACT_REJECT : plan->settings->inexact;
+        /* Without a schema nothing is known of NULL, unless the schema topic knows the column. */
+        source->column.optional |=
+            source->column.type == SEM_UNKNOWN && !source->column.source_type;
+        correct_column(source,
+                       properties_find(&plan->settings->source_types, source->column.name));
+        status = name_column(plan->settings, source->column.name, &plan->names[i], error);
+    }
+    return status == ODS_OK ? check_names(plan, error) : status;
+}
+
+static enum ods_status resolve_names(struct plans *plans, struct plan *plan, struct error *error)
+{
+    const struct shape *shape = plan->shape;
+    plan->settings = pipeline_table(plans->config->pipeline, source_database(shape), shape->table);
+    plan->skip = plan->settings->skip;
+    if (plan->skip)
+        return ODS_OK;
+    enum ods_status status = name_table(plan->settings, shape, &plan->schema, &plan->name, error);
+    return status == ODS_OK ? resolve_columns(plans, plan, error) : status;
+}
+
+static bool is_configured_key(const struct plan *plan, uint32_t column)
+{
+    const struct strings *key = &plan->settings->key;
+    for (size_t i = 0; i < key->count; i++)
+        if (strcmp(key->items[i], plan->shape->columns[column].name) == 0)
+            return true;
+    return false;
+}
+
+bool plan_is_key(const struct plan *plan, uint32_t column)
+{
+    if (plan->settings->key.count)
+        return is_configured_key(plan, column);
+    for (uint32_t k = 0; k < plan->shape->key_count; k++)
+        if (plan->shape->key[k] == column)
+            return true;
+    return false;
+}
+
+enum ods_status plan_reload(struct plans *plans, struct plan *plan, bool *changed,
+                            struct error *error)
+{
+    *changed |= plan->table != NULL;
+    struct pg_table *stale = plan->table;
+    plan->table = NULL; /* or forget_table() would free this very plan */
+    forget_table(plans, stale);
+    enum ods_status status =
+        catalog_reload(plans->catalog, plans->conn, plan->schema, plan->name, &plan->table, error);
+    if (status == ODS_OK && plan->table)
+        plan->table->reread = plans->epoch;
+    return status;
+}
+
+static int shape_column_named(const struct shape *shape, const char *name)
+{
+    for (uint32_t i = 0; i < shape->column_count; i++)
+        if (strcmp(shape->columns[i].name, name) == 0)
+            return (int) i;
+    return -1;
+}
+
+/* A record without a column of the configured key. The table has it: then this record lacks it, and
+ * others may not. Else the configuration is wrong, for every record. */
+static enum ods_status lacks_key(const struct plan *plan, const char *column, struct error *error)
+{
+    char *name = NULL;
+    enum ods_status status = name_column(plan->settings, column, &name, error);
+    bool known = name && catalog_column(plan->table, name) >= 0;
+    free(name);
+    if (status != ODS_OK)
+        return status;
+    return error_set(error, known ? ODS_REJECT : ODS_FATAL,
+                     "table %s: the record%s no column \"%s\", which tables.yaml names in its key",
+                     plan->shape->table, known ? " carries" : "s carry", column);
+}
+
+/* The key's columns stand in the table's order, whatever the record's is. */
+static void add_key_column(struct plan *plan, uint32_t source, uint32_t target)
+{
+    enum spelling spelling = plan->table->columns[target].spelling;
+    uint32_t at = plan->key_count++;
+    for (; at && plan->key_target[at - 1] > target; at--) {
+        plan->key_source[at] = plan->key_source[at - 1];
+        plan->key_target[at] = plan->key_target[at - 1];
+    }
+    plan->key_source[at] = source;
+    plan->key_target[at] = target;
+    plan->spelt |= spelling != SPELLING_ONE;
+    plan->asks |= spelling == SPELLING_ASK;
+}
+
+static enum ods_status map_key(struct plan *plan, struct error *error)
+{
+    const struct shape *shape = plan->shape;
+    const struct strings *configured = &plan->settings->key;
+    size_t count = configured->count ? configured->count : shape->key_count;
+    if (count > PLAN_MAX_KEY)
+        return error_set(error, ODS_FATAL, "table %s: a key of %zu columns; %d is the most",
+                         shape->table, count, PLAN_MAX_KEY);
+    plan->key_count = 0;
+    plan->spelt = plan->asks = false;
+    if (!shape->column_count) /* of a truncate, which names no row */
+        return ODS_OK;
+    for (size_t i = 0; i < count; i++) {
+        int source = configured->count ? shape_column_named(shape, configured->items[i])
+                                       : (int) shape->key[i];
+        if (source < 0)
+            return lacks_key(plan, configured->items[i], error);
+        int target = plan->target_of[source];
+        const char *name = plan->names[source];
+        if (target < 0 && name && catalog_column(plan->table, name) < 0)
+            return rekey_refuse(plan, plan->key_stays, error);
+        if (target < 0)
+            return error_set(error, ODS_FATAL,
+                             "table %s: key column \"%s\" has no place in %s.%s: "
+                             "do not exclude it",
+                             shape->table, shape->columns[source].name, plan->schema, plan->name);
+        add_key_column(plan, (uint32_t) source, (uint32_t) target);
+    }
+    if (plan->key_count && plan->table->is_view) /* its triggers answer for what is one row */
+        return ODS_OK;
+    if (plan->key_count && plan->table->unique_count &&
+        catalog_is_unique(plan->table, plan->key_target, plan->key_count))
+        return ODS_OK;
+    if (!plan->key_count)
+        return ODS_OK;
+    /* A key that is not the rows' is the fault of this record. */
+    if (plan->tombstone && plan->table->unique_count)
+        return error_set(error, ODS_REJECT,
+                         "table %s.%s has no primary key or unique index on exactly the key columns "
+                         "of this tombstone (first: \"%s\", %u in all): name the table's own key "
+                         "with key: in tables.yaml, or make one",
+                         plan->schema, plan->name, plan->table->columns[plan->key_target[0]].name,
+                         plan->key_count);
+    return rekey_refuse(plan, plan->key_stays, error);
+}
+
+static void carry(struct plan *plan, int column)
+{
+    if (column >= 0)
+        plan->columns[column / 64] |= UINT64_C(1) << (column % 64);
+}
+
+static enum ods_status map_columns(struct plan *plan, struct error *error)
+{
+    const struct shape *shape = plan->shape;
+    const struct pg_table *table = plan->table;
+    free(plan->target_of);
+    free(plan->source_of);
+    free(plan->columns);
+    plan->target_of = malloc((shape->column_count + 1) * sizeof *plan->target_of);
+    plan->source_of = malloc((table->column_count + 1) * sizeof *plan->source_of);
+    plan->columns = calloc(plan_words(table) + 1, sizeof *plan->columns);
+    if (!plan->target_of || !plan->source_of || !plan->columns)
+        return error_out_of_memory(error);
+    for (uint32_t i = 0; i < table->column_count; i++)
+        plan->source_of[i] = -1;
+    for (uint32_t i = 0; i < shape->column_count; i++) {
+        int target = plan->names[i] ? catalog_column(table, plan->names[i]) : -1;
+        if (target >= 0 && table->columns[target].generated)
+            target = -1; /* PostgreSQL computes it itself */
+        plan->target_of[i] = target;
+        if (target >= 0) {
+            plan->source_of[target] = (int32_t) i;
+            carry(plan, target);
+        }
+    }
+    const char *operation = plan->settings->cdc_operation;
+    const char *timestamp = plan->settings->cdc_timestamp;
+    plan->operation_column = operation[0] ? catalog_column(table, operation) : -1;
+    plan->timestamp_column = timestamp[0] ? catalog_column(table, timestamp) : -1;
+    carry(plan, plan->operation_column);
+    carry(plan, plan->timestamp_column);
+    return map_key(plan, error);
+}
+
+static struct plan **plan_slot(struct plans *plans, uint32_t id)
+{
+    if (id >= plans->count) {
+        size_t larger = plans->count ? plans->count : 64;
+        while (larger <= id)
+            larger *= 2;
+        struct plan **moved = realloc(plans->items, larger * sizeof *moved);
+        if (!moved)
+            return NULL;
+        memset(moved + plans->count, 0, (larger - plans->count) * sizeof *moved);
+        plans->items = moved;
+        plans->count = larger;
+    }
+    return &plans->items[id];
+}
+
+/* PostgreSQL refuses the table or the columns that this shape needs. It may have them later, when
+ * somebody made room; until then its changes are refused, and no other table's. */
+static enum ods_status plan_refuse(struct plan *plan, struct error *error)
+{
+    plan->refusal = malloc(sizeof *plan->refusal);
+    if (!plan->refusal)
+        return error_out_of_memory(error);
+    *plan->refusal = *error;
+    bool tried = plan->key_stays || error->sqlstate[0];
+    error_init(error);
+    plan->ask_again_us = time_monotonic_us() + (tried ? TRY_AGAIN_US : ASK_AGAIN_US);
+    plan->table = NULL;
+    return ODS_OK;
+}
+
+bool plan_comes_first(const struct plan_listener *listener, const struct pg_table *table)
+{
+    for (uint32_t i = 0; i < listener->count; i++)
+        if (listener->plans[i] && listener->plans[i]->table == table &&
+            !listener->batch->changes[i].rejected)
+            return true;
+    return false;
+}
+
+/* The table may have been changed by its owner, for what it was refused for: once a batch. */
+static enum ods_status read_again(struct plans *plans, struct plan *plan, bool *changed,
+                                  struct error *error)
+{
+    if (!plan->table || plan->table->reread == plans->epoch)
+        return ODS_OK;
+    return plan_reload(plans, plan, changed, error);
+}
+
+static enum ods_status resolve(struct plans *plans, struct plan *plan, const struct change *change,
+                               struct plan_listener *listener, bool again, bool *changed,
+                               struct error *error)
+{
+    enum ods_status status = resolve_names(plans, plan, error);
+    if (status == ODS_OK && !plan->skip)
+        status = catalog_find(plans->catalog, plans->conn, plan->schema, plan->name, &plan->table,
+                              error);
+    if (status == ODS_OK && !plan->skip && again)
+        status = read_again(plans, plan, changed, error);
+    bool there = status == ODS_OK && plan->table;
+    if (there)
+        status = origin_claim(plan, plans->conn, error);
+    bool acts = change->after || (plan->table && change->op == OP_DELETE && change->before);
+    if (status == ODS_OK && !plan->skip && (plan->table || change->after))
+        status = evolve_table(plans, plan, acts ? change : NULL, listener, changed, error);
+    if (status == ODS_OK && plan->table && !there) /* made now, by us or by another lane */
+        status = origin_claim(plan, plans->conn, error);
+    if (status == ODS_OK && plan->table)
+        status = map_columns(plan, error);
+    if (status == ODS_OK && plan->table)
+        status = rekey_look(plan, plans->conn, error);
+    return status;
+}
+
+/* Said once, and not each time that the table is asked about again. */
+static void tell_refusal(const struct plan_listener *listener, const struct plan *plan,
+                         const char *said)
+{
+    if (listener->notice && strcmp(said, plan->refusal->text) != 0)
+        listener->notice(listener->context, plan->refusal->text);
+}
+
+enum ods_status plan_find(struct plans *plans, const struct change *change,
+                          struct plan_listener *listener, struct plan **found, bool *changed,
+                          struct error *error)
+{
+    struct plan **slot = plan_slot(plans, change->shape->id);
+    if (!slot)
+        return error_out_of_memory(error);
+    bool good = *slot && ((*slot)->skip || (*slot)->complete);
+    if (*slot && !good && !change->after)
+        good = (*slot)->table || (*slot)->refusal || (*slot)->epoch == plans->epoch;
+    if (good && (*slot)->refusal)
+        good = (*slot)->epoch == plans->epoch || time_monotonic_us() < (*slot)->ask_again_us;
+    if (good) {
+        *found = *slot;
+        return ODS_OK;
+    }
+    *changed |= *slot != NULL; /* an earlier change of the batch may point to it */
+    char said[ERROR_TEXT_BYTES] = "";
+    bool again = *slot && (*slot)->refusal;
+    if (again)
+        memcpy(said, (*slot)->refusal->text, sizeof said);
+    plan_free(*slot);
+    *slot = NULL;
+    struct plan *plan = calloc(1, sizeof *plan);
+    if (!plan)
+        return error_out_of_memory(error);
+    plan->shape = change->shape;
+    plan->column_count = change->shape->column_count;
+    plan->epoch = plans->epoch;
+    plan->tombstone = change->tombstone && change->shape->column_count == change->shape->key_count;
+    enum ods_status status = resolve(plans, plan, change, listener, again, changed, error);
+    if (status == ODS_REJECT && !listener->waits && !listener->later) {
+        status = plan_refuse(plan, error);
+        if (status == ODS_OK)
+            tell_refusal(listener, plan, said);
+    }
+    if (status != ODS_OK) {
+        plan_free(plan);
+        return status;
+    }
+    plan->complete = change->after != NULL;
+    plans->items[change->shape->id] = plan;
+    *found = plan;
+    return ODS_OK;
+}

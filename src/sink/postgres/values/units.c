@@ -1,0 +1,230 @@
+/* The unit of a number that is a date or time, in a record without schema.
+ *
+ * Debezium's time.precision.mode=adaptive, the default, takes the unit by the source's precision:
+ * up to 3 digits milliseconds, up to 6 microseconds, beyond them nanoseconds; MySQL's times of day
+ * are microseconds (documentation of each connector, "Temporal types"). What stands for the
+ * source's precision here is the target's, which is right only as far as the target can have the
+ * source's: no column of PostgreSQL's has SQL Server's or Oracle's seven to nine digits, and one
+ * without precision may have been made for any. So a number is taken where the connector's default
+ * leaves one unit, and refused where another unit would make a likely value of it. Its size never
+ * chooses a unit; and 0 is the same in each.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "core/time.h"
+#include "sink/postgres/values/encode.h"
+
+#define OID_INTERVAL 1186
+#define DAY_MS       INT64_C(86400000)
+#define DAY_US       (DAY_MS * 1000)
+#define LIKELY_MS    INT64_C(7258118400000)   /* 2200-01-01: dates beyond it are marks */
+#define LATEST_MS    INT64_C(253402300800000) /* 10000-01-01 */
+#define LATEST_DAYS  INT64_C(2932897)         /* the same */
+#define MYSQL_US     INT64_C(3020400000000)   /* 839 hours */
+
+enum connector connector_named(const char *name)
+{
+    static const struct {
+        const char *name;
+        enum connector connector;
+    } known[] = {{"", CONNECTOR_UNKNOWN},
+                 {"mysql", CONNECTOR_MYSQL},
+                 {"mariadb", CONNECTOR_MYSQL},
+                 {"vitess", CONNECTOR_MYSQL},
+                 {"postgresql", CONNECTOR_POSTGRESQL},
+                 {"sqlserver", CONNECTOR_SQLSERVER},
+                 {"oracle", CONNECTOR_ORACLE},
+                 {"db2", CONNECTOR_DB2}};
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (strcmp(known[i].name, name) == 0)
+            return known[i].connector;
+    return CONNECTOR_OTHER;
+}
+
+static int64_t magnitude_of(int64_t number)
+{
+    return number == INT64_MIN ? INT64_MAX : number < 0 ? -number : number;
+}
+
+static enum ods_status refuse(const struct pg_column *target, int64_t number, const char *why,
+                              const char *setting, struct error *error)
+{
+    char text[256];
+    snprintf(text, sizeof text,
+             "the number %lld comes without schema, and %s: set source.%s, or name the type of "
+             "the source's column in source_types",
+             (long long) number, why, setting);
+    return encode_refuse(target, "22023", text, error);
+}
+
+/* --- timestamps ------------------------------------------------------------------------------ */
+
+/* Could the source have more digits than any column here, or a unit that its name hides? */
+static bool hides_unit(enum connector connector, int32_t precision)
+{
+    switch (connector) {
+    case CONNECTOR_SQLSERVER: /* datetime2 is datetime2(7) */
+    case CONNECTOR_ORACLE:    /* DATE, and timestamp(9) */
+        return precision != 4 && precision != 5;
+    case CONNECTOR_DB2:
+    case CONNECTOR_OTHER:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static enum ods_status milliseconds(const struct encoder *encoder, const struct pg_column *target,
+                                    int64_t number, enum semantic *type, struct error *error)
+{
+    *type = SEM_TIMESTAMP_MS;
+    if (magnitude_of(number) < LATEST_MS || encoder->connector == CONNECTOR_POSTGRESQL ||
+        time_ms_infinite(number))
+        return ODS_OK;
+    return refuse(target, number,
+                  "in milliseconds, which the column's precision tells, lies beyond the year 9999",
+                  "timestamp_unit", error);
+}
+
+static enum ods_status microseconds(const struct encoder *encoder, const struct pg_column *target,
+                                    int64_t number, enum semantic *type, struct error *error)
+{
+    bool same_types = encoder->connector == CONNECTOR_POSTGRESQL, bare = target->modifier < 0;
+    int64_t magnitude = magnitude_of(number);
+    *type = SEM_TIMESTAMP_US;
+    if (time_us_infinite(number))
+        return ODS_OK;
+    /* Without a precision, milliseconds of any year that a connector sends. */
+    int64_t least = same_types || !bare ? DAY_MS : 1;
+    int64_t most = same_types || !bare ? LIKELY_MS : LATEST_MS;
+    if (magnitude >= least && magnitude < most)
+        return refuse(target, number,
+                      "may be milliseconds: in microseconds it lies within a few months or years "
+                      "of 1970",
+                      "timestamp_unit", error);
+    if (magnitude >= LATEST_MS * 1000 && !same_types)
+        return refuse(target, number, "in microseconds lies beyond the year 9999",
+                      "timestamp_unit", error);
+    return ODS_OK;
+}
+
+static enum ods_status timestamp_type(const struct encoder *encoder, const struct pg_column *target,
+                                      int64_t number, enum semantic *type, struct error *error)
+{
+    static const enum semantic types[] = {[UNIT_DAYS] = SEM_DATE,
+                                          [UNIT_MS] = SEM_TIMESTAMP_MS,
+                                          [UNIT_US] = SEM_TIMESTAMP_US,
+                                          [UNIT_NS] = SEM_TIMESTAMP_NS};
+    enum time_unit unit = encoder->source->timestamp_unit;
+    int32_t precision = target->modifier;
+    *type = unit == UNIT_AUTO ? SEM_TIMESTAMP_US : types[unit];
+    if (unit != UNIT_AUTO || number == 0)
+        return ODS_OK;
+    if (precision >= 0 && precision <= 3)
+        return milliseconds(encoder, target, number, type, error);
+    if (hides_unit(encoder->connector, precision))
+        return refuse(target, number,
+                      "the column's type does not tell its unit, which this connector takes by the "
+                      "source's type",
+                      "timestamp_unit", error);
+    return microseconds(encoder, target, number, type, error);
+}
+
+/* --- times of day ---------------------------------------------------------------------------- */
+
+static enum ods_status beyond_a_day(const struct pg_column *target, int64_t number,
+                                    const char *unit, struct error *error)
+{
+    char why[96];
+    snprintf(why, sizeof why, "in %s, this connector's unit for the column, is no time of day",
+             unit);
+    return refuse(target, number, why, "time_unit", error);
+}
+
+static enum ods_status time_type(const struct encoder *encoder, const struct pg_column *target,
+                                 int64_t number, enum semantic *type, struct error *error)
+{
+    static const enum semantic types[] = {[UNIT_DAYS] = SEM_TIME_US,
+                                          [UNIT_MS] = SEM_TIME_MS,
+                                          [UNIT_US] = SEM_TIME_US,
+                                          [UNIT_NS] = SEM_TIME_NS};
+    enum time_unit unit = encoder->source->time_unit;
+    enum connector connector = encoder->connector;
+    bool coarse = target->modifier >= 0 && target->modifier <= 3 && target->type != OID_INTERVAL;
+    *type = unit == UNIT_AUTO ? SEM_TIME_US : types[unit];
+    if (unit != UNIT_AUTO || number == 0)
+        return ODS_OK;
+    if (connector == CONNECTOR_MYSQL)
+        return magnitude_of(number) < MYSQL_US ? ODS_OK
+                                               : beyond_a_day(target, number, "microseconds", error);
+    if (connector == CONNECTOR_UNKNOWN) {
+        if (magnitude_of(number) > DAY_MS && magnitude_of(number) <= DAY_US)
+            return ODS_OK;
+        return refuse(target, number,
+                      "is milliseconds, microseconds or nanoseconds by the connector, which "
+                      "source.connector names",
+                      "time_unit", error);
+    }
+    /* Db2's times have no fraction, whatever the column here has. */
+    if (connector == CONNECTOR_DB2 || (coarse && connector != CONNECTOR_OTHER)) {
+        *type = SEM_TIME_MS;
+        return number > 0 && number <= DAY_MS ? ODS_OK
+                                              : beyond_a_day(target, number, "milliseconds", error);
+    }
+    if (hides_unit(connector, target->type == OID_INTERVAL ? -1 : target->modifier))
+        return refuse(target, number,
+                      "the column's type does not tell its unit, which this connector takes by the "
+                      "source's type",
+                      "time_unit", error);
+    return number > 0 && number <= DAY_US ? ODS_OK
+                                          : beyond_a_day(target, number, "microseconds", error);
+}
+
+/* Connectors of databases that have no intervals: the number is a time. */
+static bool has_no_intervals(enum connector connector)
+{
+    return connector == CONNECTOR_MYSQL || connector == CONNECTOR_SQLSERVER ||
+           connector == CONNECTOR_DB2;
+}
+
+/* --- dates ----------------------------------------------------------------------------------- */
+
+static enum ods_status date_type(const struct encoder *encoder, const struct pg_column *target,
+                                 int64_t number, enum semantic *type, struct error *error)
+{
+    *type = SEM_DATE;
+    if (encoder->connector == CONNECTOR_ORACLE) { /* its DATE is a timestamp of whole seconds */
+        struct pg_column date = *target;
+        date.modifier = 0;
+        return timestamp_type(encoder, &date, number, type, error);
+    }
+    if (magnitude_of(number) < LATEST_DAYS || encoder->connector == CONNECTOR_POSTGRESQL ||
+        time_date_infinite(number))
+        return ODS_OK;
+    char why[256];
+    snprintf(why, sizeof why,
+             "the number %lld comes without schema, and in days, as which a connector sends dates, "
+             "lies beyond the year 9999: name the type of the source's column in source_types",
+             (long long) number);
+    return encode_refuse(target, "22023", why, error);
+}
+
+enum ods_status unit_of_number(const struct encoder *encoder, const struct pg_column *target,
+                               int64_t number, enum semantic *type, struct error *error)
+{
+    switch (target->encoding) {
+    case ENCODE_DATE:
+        return date_type(encoder, target, number, type, error);
+    case ENCODE_TIME:
+        return time_type(encoder, target, number, type, error);
+    case ENCODE_TIMESTAMP:
+    case ENCODE_TIMESTAMPTZ:
+        return timestamp_type(encoder, target, number, type, error);
+    default:
+        *type = target->type != OID_INTERVAL ? SEM_INT64 : SEM_DURATION_US;
+        return target->type == OID_INTERVAL && has_no_intervals(encoder->connector)
+                   ? time_type(encoder, target, number, type, error)
+                   : ODS_OK;
+    }
+}

@@ -1,0 +1,110 @@
+/* An error of PostgreSQL's: its fields, and where it arose. See conn.h. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/utf8.h"
+#include "sink/postgres/wire/conn.h"
+
+/* "COPY items, line 17, column id": words in the server's language, and a name that may hold
+ * anything, so this is where to look first and no more. */
+static uint64_t copy_line(const PGresult *result)
+{
+    const char *context = result ? PQresultErrorField(result, PG_DIAG_CONTEXT) : NULL;
+    const char *table = result ? PQresultErrorField(result, PG_DIAG_TABLE_NAME) : NULL;
+    for (const char *at = context; at; at = strchr(at, '\n')) {
+        at += *at == '\n';
+        if (strncmp(at, "COPY ", 5) != 0)
+            continue;
+        at += 5;
+        size_t length = table ? strlen(table) : 0;
+        at += table && strncmp(at, table, length) == 0 ? length : strcspn(at, ",\n");
+        at += strcspn(at, "0123456789\n");
+        return strtoull(at, NULL, 10);
+    }
+    return 0;
+}
+
+static const char *field(const PGresult *result, int code)
+{
+    const char *text = result ? PQresultErrorField(result, code) : NULL;
+    return text ? text : "";
+}
+
+/* "PL/pgSQL function check_item() line 3 at RAISE": the words are in the server's language, the
+ * languages' names are not. What a line quotes, of a row or a statement, stands behind a colon or in
+ * quotation marks. */
+static bool is_frame(const char *line, size_t length)
+{
+    const char *name = memmem(line, length, "PL/", 3);
+    bool quoted = name && strcspn(line, ":\"") < (size_t) (name - line);
+    return (name && !quoted) || strncmp(line, "SQL function ", 13) == 0;
+}
+
+/* The innermost function that the error came from; NULL: none. */
+static const char *routine(const PGresult *result, size_t *length)
+{
+    for (const char *at = field(result, PG_DIAG_CONTEXT); *at; at += *at == '\n') {
+        *length = strcspn(at, "\n");
+        if (is_frame(at, *length))
+            return at;
+        at += *length;
+    }
+    return NULL;
+}
+
+/* RAISE, and what other languages have for it. */
+static bool is_language_handler(const char *file)
+{
+    static const char *const files[] = {"pl_", "plpy_", "plperl.", "pltcl."};
+    const char *base = strrchr(file, '/') ? strrchr(file, '/') + 1 : file;
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++)
+        if (strncmp(base, files[i], strlen(files[i])) == 0)
+            return true;
+    return false;
+}
+
+static enum error_origin origin_of(const PGresult *result, bool in_routine)
+{
+    const char *file = field(result, PG_DIAG_SOURCE_FILE);
+    if (in_routine)
+        return is_language_handler(file) ? ORIGIN_RAISED : ORIGIN_ROUTINE;
+    if (strcmp(field(result, PG_DIAG_SOURCE_FUNCTION), "ExecWithCheckOptions") == 0)
+        return ORIGIN_ROW_CHECK;
+    const char *memory = strstr(file, "mcxt.c");
+    return memory && !memory[6] ? ORIGIN_VALUE_MEMORY : ORIGIN_SERVER;
+}
+
+/* libpq's messages carry no password, but may carry several lines; error_set() makes it one. */
+static void describe(struct conn *conn, const PGresult *result, enum ods_status status,
+                     struct error *error)
+{
+    const char *primary = field(result, PG_DIAG_MESSAGE_PRIMARY);
+    const char *detail = field(result, PG_DIAG_MESSAGE_DETAIL);
+    const char *table = field(result, PG_DIAG_TABLE_NAME);
+    size_t length = 0;
+    const char *in = routine(result, &length);
+    snprintf(error->sqlstate, sizeof error->sqlstate, "%s", field(result, PG_DIAG_SQLSTATE));
+    const char *column = field(result, PG_DIAG_COLUMN_NAME);
+    const char *constraint = field(result, PG_DIAG_CONSTRAINT_NAME);
+    utf8_copy(error->column, sizeof error->column, column, strlen(column));
+    utf8_copy(error->constraint, sizeof error->constraint, constraint, strlen(constraint));
+    error->origin = origin_of(result, in != NULL);
+    if (!result || !PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY))
+        primary = conn->pg ? PQerrorMessage(conn->pg) : "not connected";
+    error_set(error, status, "target %s: %s%s%s%s%s%s%s%.*s", conn->name, primary,
+              *detail ? " (" : "", detail, *detail ? ")" : "", *table ? ", table " : "", table,
+              in ? ", in " : "", (int) length, in ? in : "");
+}
+
+enum ods_status conn_error(struct conn *conn, const PGresult *result, struct error *error)
+{
+    conn->copy_line = copy_line(result);
+    bool lost = !conn->pg || PQstatus(conn->pg) == CONNECTION_BAD;
+    enum ods_status status = sqlstate_status(field(result, PG_DIAG_SQLSTATE));
+    if (lost)
+        status = ODS_RETRY;
+    if (error)
+        describe(conn, result, status, error);
+    return status;
+}

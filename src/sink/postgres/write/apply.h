@@ -1,0 +1,47 @@
+/* A batch into one transaction. See apply.c. */
+#ifndef APPLY_H
+#define APPLY_H
+
+#include <ods/sink.h>
+#include "sink/postgres/write/loose.h"
+#include "sink/postgres/write/upsert.h"
+
+/* An outage that rows alone have met, the same each time; see apply.c. */
+struct doubt {
+    char sqlstate[6];
+    unsigned times; /* since the last batch that was applied */
+    unsigned most;  /* times until rows are doubted, 0: not yet set */
+};
+
+/* The sink of one lane; entered by its writer thread. */
+struct postgres {
+    struct sink sink;
+    struct sink_config config;
+    struct conn conn;
+    unsigned generation; /* of the connection that catalog and plans were read through */
+    struct catalog catalog;
+    struct plans plans;
+    struct encoder encoder;
+    struct readings readings; /* of the encoder, for one batch */
+    bool asks;                /* the last batch had texts for PostgreSQL to read */
+    struct arena scratch; /* what lives for one attempt */
+    struct arrays arrays;
+    struct loose_statement loose;
+    struct buffer offsets[5];
+    struct arena moves;               /* what moves.c keeps for one batch */
+    struct buffer notes[7];           /* parameters of its statements */
+    unsigned moves_generation;        /* of the connection through which its table has been seen */
+    int64_t moves_pruned_us;          /* when old moments were deleted, 0: not yet */
+    struct doubt doubt;
+    const struct plan **change_plans; /* by change */
+    size_t change_plan_capacity;
+};
+
+/* Connected, with the sink's own schema there. */
+enum ods_status postgres_ready(struct postgres *postgres, struct error *error);
+
+enum ods_status apply_batch(struct postgres *postgres, struct batch *batch,
+                            const struct apply_hooks *hooks, struct apply_result *result,
+                            struct error *error);
+
+#endif

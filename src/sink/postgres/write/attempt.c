@@ -1,0 +1,473 @@
+/* What an attempt sends, and what came of it. See attempt.h. */
+#include "sink/postgres/write/attempt.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "sink/postgres/fold/guess.h"
+#include "sink/postgres/fold/moved_keys.h"
+#include "sink/postgres/write/offsets.h"
+
+/* Rows of one statement: enough to make a statement's own cost vanish, not enough to matter. */
+#define STATEMENT_BYTES ((size_t) 1024 * 1024)
+
+/* What has been sent, if it has (*status), so that its results are read. NULL: it was not, or memory
+ * is out, which *status then says. */
+static struct sent *add_sent(struct attempt *attempt, unsigned commands, enum ods_status *status)
+{
+    struct sent *sent =
+        *status == ODS_OK ? arena_alloc(&attempt->postgres->scratch, sizeof *sent) : NULL;
+    if (!sent) {
+        if (*status == ODS_OK)
+            *status = error_out_of_memory(attempt->error);
+        return NULL;
+    }
+    *sent = (struct sent){.commands = commands, .step = attempt->step};
+    *attempt->sent_tail = sent;
+    attempt->sent_tail = &sent->next;
+    return sent;
+}
+
+enum ods_status attempt_send(struct attempt *attempt, const char *sql)
+{
+    enum ods_status status = conn_send(&attempt->postgres->conn, sql, attempt->error);
+    add_sent(attempt, 1, &status);
+    return status;
+}
+
+static enum ods_status send_offsets(struct attempt *attempt)
+{
+    struct postgres *postgres = attempt->postgres;
+    if (!attempt->batch->range_count)
+        return ODS_OK;
+    enum ods_status status = offsets_send(&postgres->conn, postgres->config.group, attempt->batch,
+                                          postgres->offsets, attempt->error);
+    struct sent *sent = add_sent(attempt, 1, &status);
+    if (sent)
+        sent->ours = true;
+    return status;
+}
+
+/* Names that made room for others. Each is a part by itself: what becomes of it is of no account. */
+static enum ods_status close_statements(struct attempt *attempt)
+{
+    struct conn *conn = &attempt->postgres->conn;
+    struct statements *statements = &conn->statements;
+    enum ods_status status = ODS_OK;
+    while (status == ODS_OK && statements->closing_count) {
+        char sql[64];
+        snprintf(sql, sizeof sql, "deallocate " STATEMENT_NAME,
+                 (unsigned long long) statements->closing[--statements->closing_count]);
+        status = conn_send(conn, sql, attempt->error);
+        struct sent *sent = add_sent(attempt, 1, &status);
+        if (sent)
+            sent->closes = true;
+        if (status == ODS_OK)
+            status = conn_pipeline_part(conn, attempt->error);
+    }
+    return status;
+}
+
+enum ods_status attempt_resume(struct attempt *attempt)
+{
+    if (attempt->transaction == TRANSACTION_OPEN)
+        return ODS_OK;
+    if (attempt->transaction == TRANSACTION_BROKEN) {
+        *attempt->result = attempt->at_mark;
+        return attempt_send(attempt, "rollback to ods_mark");
+    }
+    attempt->begun = *attempt->result;
+    enum ods_status status = close_statements(attempt);
+    if (status == ODS_OK)
+        status = attempt_send(attempt, "begin");
+    if (status == ODS_OK && attempt->immediate)
+        status = attempt_send(attempt, "set constraints all immediate");
+    if (status == ODS_OK)
+        status = send_offsets(attempt);
+    if (status == ODS_OK && attempt->moves.noted) {
+        status = moved_keys_send(attempt);
+        struct sent *sent = add_sent(attempt, 1, &status);
+        if (sent)
+            sent->ours = true;
+    }
+    return status;
+}
+
+enum ods_status attempt_mark(struct attempt *attempt, uint32_t step)
+{
+    enum ods_status status = ODS_OK;
+    if (attempt->mark_sent)
+        status = attempt_send(attempt, "release ods_mark");
+    if (status == ODS_OK)
+        status = conn_send(&attempt->postgres->conn, "savepoint ods_mark", attempt->error);
+    struct sent *sent = add_sent(attempt, 1, &status);
+    if (sent) {
+        sent->marks = true;
+        sent->step = step;
+        attempt->mark_sent = true;
+    }
+    return status;
+}
+
+enum ods_status attempt_begin_marked(struct attempt *attempt)
+{
+    bool fresh = attempt->transaction == TRANSACTION_BROKEN;
+    enum ods_status status = attempt_begin(attempt);
+    if (status == ODS_OK)
+        status = attempt_resume(attempt);
+    if (status == ODS_OK && !fresh)
+        status = attempt_mark(attempt, attempt->mark);
+    return status;
+}
+
+enum ods_status attempt_mend(struct attempt *attempt)
+{
+    if (attempt->transaction != TRANSACTION_BROKEN)
+        return ODS_OK;
+    enum ods_status status =
+        conn_script(&attempt->postgres->conn, "rollback to ods_mark", attempt->error);
+    if (status == ODS_OK) {
+        attempt->transaction = TRANSACTION_OPEN;
+        *attempt->result = attempt->at_mark;
+    }
+    return status;
+}
+
+/* on_trigger_error: stop */
+static enum ods_status stop_for(struct attempt *attempt, uint32_t change, const struct error *why)
+{
+    const struct record *record =
+        &attempt->batch->records[attempt->batch->changes[change].record];
+    struct error first = *why; /* which may be where the answer goes */
+    *attempt->error = first;
+    return error_set(attempt->error, ODS_FATAL,
+                     "topic %s partition %d offset %lld: a trigger or another function of the "
+                     "table's own refuses the row, and on_trigger_error is stop: mend the "
+                     "function, or set on_trigger_error: dead_letter for the table, and start "
+                     "again: %s",
+                     record->topic, (int) record->partition, (long long) record->offset,
+                     first.text);
+}
+
+enum ods_status attempt_refuse(struct attempt *attempt, uint32_t change, const struct error *why)
+{
+    const struct plan *plan = attempt->postgres->change_plans[change];
+    bool routine = why->origin == ORIGIN_ROUTINE || why->origin == ORIGIN_RAISED;
+    bool replayed = attempt->batch->guard_time; /* it is a letter, and stays one */
+    if (routine && !replayed && plan && plan->settings->on_trigger_error == ON_TRIGGER_ERROR_STOP)
+        return stop_for(attempt, change, why);
+    return fold_reject(attempt->batch, change, why, attempt->error);
+}
+
+enum ods_status attempt_reject(struct attempt *attempt, uint32_t change, const struct error *why)
+{
+    attempt->refold |= fold_is_part(attempt->batch, change);
+    attempt->refold |= attempt->moves.tracked && attempt->moves.tracked[change];
+    return attempt_refuse(attempt, change, why);
+}
+
+enum ods_status attempt_set_aside(struct attempt *attempt, struct row *row, const struct error *why)
+{
+    row->aside = true;
+    attempt->refold |= row->chain > 1;
+    return attempt_reject(attempt, row->last, why);
+}
+
+/* Rows into the arrays, up to a statement's worth; *first is where it stopped. What can't be
+ * encoded is set aside on the way. */
+static enum ods_status encode_rows(struct attempt *attempt, struct group *group,
+                                   const struct statement *statement, uint32_t *first,
+                                   uint32_t last)
+{
+    struct postgres *postgres = attempt->postgres;
+    enum ods_status status = upsert_begin(&postgres->arrays, statement, attempt->error);
+    while (status == ODS_OK) {
+        struct error why;
+        error_init(&why);
+        status = upsert_encode(group, statement, &postgres->encoder, &postgres->arrays, first, last,
+                               STATEMENT_BYTES, &why);
+        if (status == ODS_OK)
+            break;
+        if (status != ODS_REJECT)
+            return error_set(attempt->error, status, "%s", why.text);
+        struct row *row = group->rows[*first];
+        if (attempt_folds_again(attempt)) {
+            attempt->unencodable = true;
+            return error_set(attempt->error, ODS_REJECT, "%s", why.text);
+        }
+        status = attempt_set_aside(attempt, row, &why);
+    }
+    return status;
+}
+
+enum ods_status attempt_rows(struct attempt *attempt, struct group *group, uint32_t first,
+                             uint32_t last)
+{
+    struct postgres *postgres = attempt->postgres;
+    struct statement *statement = NULL;
+    enum ods_status status =
+        upsert_statement(&postgres->conn.statements, group, attempt->batch->guard_time, &statement,
+                         attempt->error);
+    while (status == ODS_OK && first < last) {
+        struct losses before = postgres->encoder.losses;
+        unsigned commands = 0;
+        uint32_t begun = first;
+        status = encode_rows(attempt, group, statement, &first, last);
+        if (status != ODS_OK || !postgres->arrays.rows)
+            continue;
+        status =
+            upsert_send(statement, &postgres->conn, &postgres->arrays, &commands, attempt->error);
+        struct sent *sent = add_sent(attempt, commands, &status);
+        if (sent) {
+            sent->statement = statement;
+            sent->group = group;
+            sent->table = group->plan->table;
+            sent->first = begun;
+            sent->last = first;
+            sent->kind = group->kind;
+            sent->rows = postgres->arrays.rows;
+            sent->losses = losses_since(&postgres->encoder, &before);
+            sent->counts = group->kind < GROUP_PARK;
+            attempt->awaited |= group->guess == GUESS_THERE;
+        }
+    }
+    return status;
+}
+
+/* A result that counts: what the target was sent, and what was not there. */
+static void count_rows(struct attempt *attempt, struct sent *sent, uint64_t rows)
+{
+    struct apply_result *result = attempt->result;
+    if (!sent->counts)
+        return;
+    if (attempt->batch->guard_time && sent->statement && sent->kind != GROUP_INSERT) {
+        attempt->kept += rows;
+        rows = sent->rows - rows;
+    }
+    if (sent->group && sent->group->guess == GUESS_THERE && rows != sent->rows) {
+        sent->missed = true;
+        return; /* they will be sent again */
+    }
+    attempt_count_losses(attempt, &sent->losses);
+    if (sent->kind == GROUP_DELETE || sent->kind == GROUP_SOFT_DELETE) {
+        result->deleted += rows;
+        result->missing += sent->rows > rows ? sent->rows - rows : 0;
+    } else if (sent->loose && !rows) {
+        result->missing += sent->rows;
+    } else {
+        result->upserted += sent->rows;
+    }
+}
+
+/* PostgreSQL truncates no table that a foreign key refers to, nor one for which this transaction
+ * has deferred checks ahead. */
+static bool refuses_truncate(const struct sent *sent, const struct error *why)
+{
+    return sent->truncates &&
+           (strcmp(why->sqlstate, "0A000") == 0 || strcmp(why->sqlstate, "55006") == 0);
+}
+
+static bool has_casts(const struct pg_table *table)
+{
+    for (uint32_t i = 0; table && i < table->column_count; i++)
+        if (table->columns[i].encoding == ENCODE_CAST)
+            return true;
+    return false;
+}
+
+/* What a refusal says, where functions of the target's own may have had a hand in it. */
+static enum ods_status judge(struct attempt *attempt, const struct sent *sent,
+                             enum ods_status status, const struct error *why)
+{
+    if (status == ODS_OK || sent->ours || !*why->sqlstate || !attempt->postgres->conn.pg)
+        return status;
+    status = sqlstate_for_rows(why, has_casts(sent->table));
+    bool timeout = attempt->postgres->conn.settings->statement_timeout_ms;
+    bool doubted = attempt->doubted && (sent->table || sent->truncates) &&
+                   sqlstate_is_doubtful(why, timeout);
+    attempt->blamed |= doubted;
+    return doubted || refuses_truncate(sent, why) ? ODS_REJECT : status;
+}
+
+/* Read all results. The first error is the answer; what follows it was not run. */
+static enum ods_status read_results(struct attempt *attempt)
+{
+    enum ods_status first = ODS_OK;
+    for (struct sent *sent = attempt->sent; sent; sent = sent->next) {
+        for (unsigned i = 0; i < sent->commands; i++) {
+            uint64_t rows = 0;
+            bool aborted, last = i + 1 == sent->commands;
+            struct error why;
+            error_init(&why);
+            enum ods_status status = conn_read(&attempt->postgres->conn, &rows, &aborted, &why);
+            if (sent->closes && attempt->postgres->conn.pg) {
+                attempt->postgres->conn.statements.known--;
+                continue;
+            }
+            if (last)
+                status = judge(attempt, sent, status, &why);
+            if (status == ODS_OK && last)
+                count_rows(attempt, sent, rows);
+            if (status == ODS_OK && sent->marks) {
+                attempt->marked = true;
+                attempt->mark = sent->step;
+                attempt->at_mark = *attempt->result;
+            }
+            if (status != ODS_OK && !last)
+                upsert_unprepare(sent->statement);
+            if (status == ODS_REJECT && !last)
+                status = ODS_FATAL; /* the statement itself is refused, whatever its rows */
+            if (status != ODS_OK && first == ODS_OK) {
+                first = status;
+                attempt->refused = sent->step;
+                attempt->stale = !attempt->refreshed && !refuses_truncate(sent, &why) &&
+                                 sqlstate_is_stale_catalog(why.sqlstate);
+                if (attempt->error)
+                    *attempt->error = why;
+            }
+            if (!attempt->postgres->conn.pg)
+                return first;
+        }
+    }
+    return first;
+}
+
+enum ods_status attempt_begin(struct attempt *attempt)
+{
+    attempt->sent = NULL;
+    attempt->sent_tail = &attempt->sent;
+    attempt->refused = attempt->suspect = NO_STEP;
+    attempt->awaited = false;
+    return conn_pipeline_begin(&attempt->postgres->conn, attempt->error);
+}
+
+/* Close the pipeline and read it, whatever happened while filling it. */
+enum ods_status attempt_end(struct attempt *attempt, enum ods_status sending)
+{
+    struct conn *conn = &attempt->postgres->conn;
+    if (!conn->pg)
+        return sending;
+    enum ods_status status = conn_pipeline_sync(conn, sending == ODS_OK ? attempt->error : NULL);
+    struct error *error = attempt->error;
+    struct error ignored;
+    if (sending != ODS_OK)
+        attempt->error = &ignored; /* the first failure is the one to tell */
+    if (status == ODS_OK)
+        status = read_results(attempt);
+    if (conn->pg) {
+        enum ods_status ended = conn_pipeline_end(conn, status == ODS_OK ? attempt->error : NULL);
+        status = status == ODS_OK ? ended : status;
+    }
+    attempt->error = error;
+    bool good = status == ODS_OK && sending == ODS_OK;
+    attempt->transaction = good ? TRANSACTION_OPEN : TRANSACTION_BROKEN;
+    attempt->mark_sent = attempt->marked;
+    return sending == ODS_OK ? status : sending;
+}
+
+static bool any_missed(const struct attempt *attempt)
+{
+    for (const struct sent *sent = attempt->sent; sent; sent = sent->next)
+        if (sent->missed)
+            return true;
+    return false;
+}
+
+/* All rows of the statement are sent once more, since it does not say which were not there. */
+static enum ods_status send_missed(struct attempt *attempt)
+{
+    struct sent *sent = attempt->sent;
+    enum ods_status status = attempt_begin(attempt);
+    for (; status == ODS_OK && sent; sent = sent->next) {
+        if (!sent->missed)
+            continue;
+        struct group *group = arena_alloc(&attempt->postgres->scratch, sizeof *group);
+        if (!group)
+            return error_out_of_memory(attempt->error);
+        *group = *sent->group;
+        group->guess = GUESS_NONE;
+        guess_failed(group->plan->table, GUESS_THERE);
+        status = attempt_rows(attempt, group, sent->first, sent->last);
+    }
+    return status;
+}
+
+/* A savepoint may stand between the update that missed and what is refused after it: then no way
+ * leads back to where the missed rows could be written, and no step is named. */
+enum ods_status attempt_settle(struct attempt *attempt)
+{
+    enum ods_status status = attempt_end(attempt, ODS_OK);
+    if (!attempt->awaited || !attempt->postgres->conn.pg || !any_missed(attempt))
+        return status;
+    uint32_t step = attempt->step;
+    attempt->step = attempt->refused = NO_STEP;
+    if (status == ODS_OK)
+        status = attempt_end(attempt, send_missed(attempt));
+    attempt->step = step;
+    return status;
+}
+
+void attempt_roll_back(struct attempt *attempt)
+{
+    if (attempt->postgres->conn.pg)
+        conn_script(&attempt->postgres->conn, "rollback", NULL);
+    if (attempt->transaction != TRANSACTION_NONE)
+        *attempt->result = attempt->begun;
+    attempt->transaction = TRANSACTION_NONE;
+    attempt->marked = attempt->mark_sent = false;
+    attempt->mark = 0;
+}
+
+/* --- what a table's work sends -------------------------------------------------------------- */
+
+enum ods_status attempt_truncate(struct attempt *attempt, const struct table_work *work)
+{
+    const struct plan *plan = work->truncate_plan;
+    struct buffer sql;
+    buffer_init(&sql);
+    if (plan->settings->on_delete == ON_DELETE_SOFT && plan->operation_column >= 0) {
+        const char *operation = plan->table->columns[plan->operation_column].quoted;
+        buffer_printf(&sql, "update %s set %s = 'd' where %s is distinct from 'd'",
+                      plan->table->quoted, operation, operation);
+    } else {
+        buffer_printf(&sql, plan->table->is_view ? "delete from %s" : "truncate %s",
+                      plan->table->quoted);
+    }
+    enum ods_status status =
+        sql.failed ? error_out_of_memory(attempt->error)
+                   : conn_send(&attempt->postgres->conn, buffer_text(&sql), attempt->error);
+    struct sent *sent = add_sent(attempt, 1, &status);
+    if (sent)
+        sent->truncates = true;
+    buffer_done(&sql);
+    attempt->result->truncated++;
+    return status;
+}
+
+enum ods_status attempt_loose(struct attempt *attempt, const struct loose *loose)
+{
+    struct postgres *postgres = attempt->postgres;
+    struct error why;
+    if (attempt->batch->changes[loose->change].rejected)
+        return ODS_OK;
+    error_init(&why);
+    struct losses before = postgres->encoder.losses;
+    enum ods_status status =
+        loose_compile(&postgres->loose, attempt->batch, loose, &postgres->encoder, &why);
+    if (status == ODS_REJECT)
+        return attempt_reject(attempt, loose->change, &why);
+    if (status != ODS_OK)
+        return error_set(attempt->error, status, "%s", why.text);
+    status = loose_send(&postgres->loose, &postgres->conn, attempt->error);
+    struct sent *sent = add_sent(attempt, 1, &status);
+    if (sent) {
+        bool delete = attempt->batch->changes[loose->change].op == OP_DELETE;
+        sent->table = loose->plan->table;
+        sent->loose = true;
+        sent->kind = delete ? GROUP_DELETE : GROUP_UPSERT;
+        sent->rows = 1;
+        sent->losses = losses_since(&postgres->encoder, &before);
+        sent->counts = true;
+    }
+    return status;
+}

@@ -1,0 +1,12 @@
+/* New rows by COPY, where nothing speaks against it. See copy.c. */
+#ifndef COPY_H
+#define COPY_H
+
+#include "sink/postgres/write/attempt.h"
+
+/* Groups that suit go by COPY, others by attempt_rows(). When a row is refused, attempt->suspect is
+ * the one that PostgreSQL names. */
+enum ods_status copy_rows(struct attempt *attempt, struct group *group, uint32_t first,
+                          uint32_t last);
+
+#endif

@@ -1,0 +1,296 @@
+/* Stored offsets. See offsets.h and sql/ods_sink.sql. */
+#include "sink/postgres/write/offsets.h"
+
+#include <endian.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sink/postgres/tables/catalog.h"
+#include "sink/postgres/values/encode.h"
+#include "sql/ods_sink.h" /* generated from sql/ods_sink.sql at build time: sql_ods_sink */
+
+#define OWN_SCHEMA "ods_sink"
+
+/* The text of a statement with the schema that the target's settings name. */
+static bool in_schema(const struct conn *conn, const char *sql, struct buffer *out)
+{
+    char *quoted = catalog_quote(conn->settings->schema);
+    const char *at = sql, *found;
+    if (!quoted)
+        return false;
+    while ((found = strstr(at, OWN_SCHEMA))) {
+        buffer_add(out, at, (size_t) (found - at));
+        buffer_puts(out, quoted);
+        at = found + strlen(OWN_SCHEMA);
+    }
+    buffer_puts(out, at);
+    free(quoted);
+    return !out->failed;
+}
+
+enum ods_status offsets_query(struct conn *conn, const char *sql, int count,
+                              const char *const *values, PGresult **result, struct error *error)
+{
+    struct buffer text;
+    buffer_init(&text);
+    enum ods_status status =
+        in_schema(conn, sql, &text)
+            ? conn_query(conn, buffer_text(&text), count, values, result, error)
+            : error_set(error, ODS_RETRY, "out of memory");
+    buffer_done(&text);
+    return status;
+}
+
+enum ods_status offsets_present(struct conn *conn, bool *present, struct error *error)
+{
+    static const char sql[] =
+        "select to_regclass(format('%I.offsets', $1::text)) is not null and "
+        "to_regclass(format('%I.schema_history', $1::text)) is not null and "
+        "exists (select from "
+        "pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace "
+        "where n.nspname = $1 and p.proname = 'advance' and p.pronargs = 5) and "
+        "exists (select from "
+        "pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace "
+        "where n.nspname = $1 and p.proname = 'claim_table' and p.pronargs = 6)";
+    const char *values[] = {conn->settings->schema};
+    PGresult *result = NULL;
+    enum ods_status status = conn_query(conn, sql, 1, values, &result, error);
+    *present = status == ODS_OK && PQgetvalue(result, 0, 0)[0] == 't';
+    PQclear(result);
+    return status;
+}
+
+static enum ods_status make(struct conn *conn, struct error *error)
+{
+    struct buffer sql;
+    buffer_init(&sql);
+    /* Two lanes that start at once take turns. */
+    buffer_puts(&sql, "begin; select pg_catalog.pg_advisory_xact_lock(7235498201); ");
+    enum ods_status status =
+        in_schema(conn, sql_ods_sink, &sql) ? ODS_OK : error_set(error, ODS_RETRY, "out of memory");
+    buffer_puts(&sql, "; commit");
+    if (status == ODS_OK)
+        status = conn_script(conn, buffer_text(&sql), error);
+    buffer_done(&sql);
+    if (status == ODS_FATAL)
+        error_prefix(error,
+                     "schema %s for the stored offsets can't be made, or lacks a table that this "
+                     "version needs (run sql/ods_sink.sql as an administrator): ",
+                     conn->settings->schema);
+    if (status != ODS_OK && conn->pg)
+        conn_script(conn, "rollback", NULL);
+    return status;
+}
+
+enum ods_status offsets_prepare(struct conn *conn, struct error *error)
+{
+    bool present;
+    enum ods_status status = offsets_present(conn, &present, error);
+    return status != ODS_OK || present ? status : make(conn, error);
+}
+
+enum ods_status offsets_prepare_moves(struct conn *conn, struct error *error)
+{
+    const char *values[] = {conn->settings->schema};
+    PGresult *result = NULL;
+    enum ods_status status =
+        conn_query(conn, "select to_regclass(format('%I.moved_keys', $1::text)) is not null", 1,
+                   values, &result, error);
+    bool present = status == ODS_OK && PQgetvalue(result, 0, 0)[0] == 't';
+    PQclear(result);
+    return status != ODS_OK || present ? status : make(conn, error);
+}
+
+/* --- statements with parameters in binary form ----------------------------------------------- */
+
+struct call {
+    struct conn_params params;
+    const char *values[OFFSETS_PARAMS];
+    int lengths[OFFSETS_PARAMS];
+    struct buffer sql;
+};
+
+static enum ods_status call_init(struct call *call, struct conn *conn, const char *sql,
+                                 const Oid *types, const struct buffer *values, int count,
+                                 struct error *error)
+{
+    bool failed = false;
+    for (int i = 0; i < count; i++) {
+        failed |= values[i].failed;
+        call->values[i] = values[i].bytes;
+        call->lengths[i] = (int) values[i].length;
+    }
+    call->params = (struct conn_params){
+        .count = count, .types = types, .values = call->values, .lengths = call->lengths};
+    buffer_init(&call->sql);
+    return !failed && in_schema(conn, sql, &call->sql)
+               ? ODS_OK
+               : error_set(error, ODS_RETRY, "out of memory");
+}
+
+enum ods_status offsets_send_params(struct conn *conn, const char *sql, const Oid *types,
+                                    const struct buffer *values, int count, struct error *error)
+{
+    struct call call;
+    enum ods_status status = call_init(&call, conn, sql, types, values, count, error);
+    if (status == ODS_OK)
+        status = conn_send_params(conn, buffer_text(&call.sql), &call.params, error);
+    buffer_done(&call.sql);
+    return status;
+}
+
+enum ods_status offsets_query_params(struct conn *conn, const char *sql, const Oid *types,
+                                     const struct buffer *values, int count, PGresult **result,
+                                     struct error *error)
+{
+    struct call call;
+    enum ods_status status = call_init(&call, conn, sql, types, values, count, error);
+    if (status == ODS_OK)
+        status = conn_query_params(conn, buffer_text(&call.sql), &call.params, result, error);
+    buffer_done(&call.sql);
+    return status;
+}
+
+/* --- moving offsets -------------------------------------------------------------------------- */
+
+/* A range that is held from its beginning on stays where it is. (One that ends where it begins is
+ * of a topic made anew, which was as long: its offset gets a new time.) */
+static bool moves(const struct range *range)
+{
+    return !range->holds || range->held_from != range->from;
+}
+
+enum ods_status offsets_send(struct conn *conn, const char *group, const struct batch *batch,
+                             struct buffer scratch[5], struct error *error)
+{
+    static const Oid types[] = {OID_TEXT, OID_TEXT_ARRAY, OID_INT4_ARRAY, OID_INT8_ARRAY,
+                                OID_INT8_ARRAY};
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < batch->range_count; i++)
+        count += moves(&batch->ranges[i]);
+    buffer_reset(&scratch[0]);
+    buffer_puts(&scratch[0], group);
+    encode_array_begin(&scratch[1], OID_TEXT, count);
+    encode_array_begin(&scratch[2], OID_INT4, count);
+    encode_array_begin(&scratch[3], OID_INT8, count);
+    encode_array_begin(&scratch[4], OID_INT8, count);
+    for (uint32_t i = 0; i < batch->range_count; i++) {
+        const struct range *range = &batch->ranges[i];
+        if (!moves(range))
+            continue;
+        encode_put_bytes(&scratch[1], range->topic, strlen(range->topic));
+        encode_put_int4(&scratch[2], range->partition);
+        encode_put_int8(&scratch[3], range->from);
+        encode_put_int8(&scratch[4], range_end(range));
+    }
+    return offsets_send_params(conn, "select ods_sink.advance($1, $2, $3, $4, $5)", types, scratch,
+                               5, error);
+}
+
+/* --- reading back --------------------------------------------------------------------------- */
+
+static int compare_positions(const void *left, const void *right)
+{
+    const struct position *a = *(struct position *const *) left;
+    const struct position *b = *(struct position *const *) right;
+    int order = strcmp(a->topic, b->topic);
+    return order ? order : (a->partition > b->partition) - (a->partition < b->partition);
+}
+
+/* The position of a row, among pointers in order. */
+static struct position *find(struct position **sorted, size_t count, const char *topic,
+                             int32_t partition)
+{
+    const struct position wanted = {.topic = topic, .partition = partition};
+    const struct position *key = &wanted;
+    struct position **found = bsearch(&key, sorted, count, sizeof *sorted, compare_positions);
+    return found ? *found : NULL;
+}
+
+enum ods_status offsets_read(struct conn *conn, const char *group, struct position *positions,
+                             size_t count, struct error *error)
+{
+    PGresult *rows = NULL;
+    const char *values[] = {group};
+    struct position **sorted = malloc((count + 1) * sizeof *sorted);
+    if (!sorted)
+        return error_set(error, ODS_RETRY, "out of memory");
+    enum ods_status status =
+        offsets_query(conn,
+                      "select topic, partition, next_offset, (extract(epoch from "
+                      "updated_at) * 1000000)::bigint from ods_sink.offsets "
+                      "where consumer_group = $1",
+                      1, values, &rows, error);
+    for (size_t i = 0; i < count; i++) {
+        positions[i].offset = OFFSET_NONE;
+        positions[i].stored_us = 0;
+        sorted[i] = &positions[i];
+    }
+    qsort(sorted, count, sizeof *sorted, compare_positions);
+    for (int row = 0; status == ODS_OK && row < PQntuples(rows); row++) {
+        struct position *position = find(sorted, count, PQgetvalue(rows, row, 0),
+                                         (int32_t) strtol(PQgetvalue(rows, row, 1), NULL, 10));
+        if (!position)
+            continue;
+        position->offset = strtoll(PQgetvalue(rows, row, 2), NULL, 10);
+        position->stored_us = strtoll(PQgetvalue(rows, row, 3), NULL, 10);
+    }
+    PQclear(rows);
+    free(sorted);
+    return status;
+}
+
+enum ods_status offsets_settle(struct conn *conn, const char *group, const struct batch *batch,
+                               bool *happened, struct error *error)
+{
+    size_t after = 0, before = 0;
+    struct position *positions = calloc(batch->range_count + 1u, sizeof *positions);
+    if (!positions)
+        return error_set(error, ODS_RETRY, "out of memory");
+    for (uint32_t i = 0; i < batch->range_count; i++)
+        positions[i] = (struct position){.topic = batch->ranges[i].topic,
+                                         .partition = batch->ranges[i].partition};
+    enum ods_status status = offsets_read(conn, group, positions, batch->range_count, error);
+    for (uint32_t i = 0; status == ODS_OK && i < batch->range_count; i++) {
+        after += positions[i].offset == range_end(&batch->ranges[i]);
+        before += positions[i].offset == batch->ranges[i].from;
+    }
+    free(positions);
+    /* Both, where a topic made anew is as long as it was: then again rather than never. */
+    *happened = after && after == batch->range_count && before < after;
+    if (status == ODS_OK && !*happened && before != batch->range_count)
+        status = error_set(error, ODS_FENCED,
+                           "the stored offsets are neither where this batch "
+                           "starts nor where it ends: another writer has the partition");
+    return status;
+}
+
+/* PostgreSQL does that by itself for a session that is idle in its transaction, but not for one
+ * whose process stopped with half of a pipeline sent (to the server that one is active, and waits
+ * for the rest), nor for one that stopped with an advisory lock outside its transaction. Not to
+ * succeed is no error: what the caller waits for may have been something else. */
+void offsets_end_stalled(struct conn *conn)
+{
+    char limit_ms[24];
+    const char *values[] = {limit_ms};
+    struct buffer sql;
+    if (!conn->pg || !conn->settings->idle_in_transaction_timeout_ms)
+        return;
+    snprintf(limit_ms, sizeof limit_ms, "%lld",
+             (long long) conn->settings->idle_in_transaction_timeout_ms);
+    buffer_init(&sql);
+    if (in_schema(conn,
+                  "select pg_terminate_backend(a.pid) from pg_stat_activity a "
+                  "where a.datname = current_database() and a.usename = current_user "
+                  "and a.pid <> pg_backend_pid() and a.wait_event = 'ClientRead' "
+                  "and a.query_start < clock_timestamp() - $1 * interval '1 ms' "
+                  "and exists (select from pg_locks l where l.pid = a.pid and l.granted "
+                  "and (l.mode = 'RowExclusiveLock' and l.relation = 'ods_sink.offsets'::regclass "
+                  "or l.locktype = 'advisory' and l.classid = " OFFSETS_MOVES_LOCK "))",
+                  &sql)) {
+        PGresult *result = NULL;
+        conn_query(conn, buffer_text(&sql), 1, values, &result, NULL);
+        PQclear(result);
+    }
+    buffer_done(&sql);
+}

@@ -1,0 +1,55 @@
+/* A statement over arrays, and its SQL: what upsert.c compiles, feeds and sends. */
+#ifndef STATEMENT_H
+#define STATEMENT_H
+
+#include "sink/postgres/write/statements.h"
+#include "sink/postgres/write/upsert.h"
+
+/* Replayed changes may be older than the row that they meet. Where a delete takes its row away, a
+ * row that is not there may have been deleted since, so only rows that are there are changed. */
+enum guard { GUARD_NONE, GUARD_OLDER, GUARD_OLDER_PRESENT };
+
+/* A statement's parameter is one column of the table, or of the key. */
+struct statement {
+    struct statement *next;
+    enum group_kind kind;
+    enum guess guess;
+    enum guard guard;
+    uint32_t key_count;
+    uint32_t key[PLAN_MAX_KEY];
+    uint64_t *columns;
+    int operation_column, timestamp_column;
+    struct pg_table *table; /* in whose list it stands */
+    uint32_t *parameters; /* table columns, in order of the parameters */
+    Oid *types;
+    int parameter_count;
+    char *sql; /* NULL: not needed at the moment */
+    char name[32];
+    uint64_t number;   /* in its name */
+    unsigned prepared; /* generation of the connection that knows it; 0: none */
+    struct statements *home;
+    struct statement *newer, *older; /* there, by use */
+    uint64_t used;                   /* the batch */
+};
+
+/* Out of its table's list and its home. */
+void statement_free(struct statement *statement);
+
+/* Where rows wait that GROUP_PARK takes out of their table; a copy of it, by columns. */
+#define PARKED_NAME "ods_parked"
+#define PARKED      "pg_temp." PARKED_NAME
+
+/* The columns that can be written, separated by commas. */
+void statement_put_written(struct buffer *sql, const struct pg_table *table, const char *prefix);
+
+/* Append the SQL of a statement whose other fields are set. */
+void statement_put(struct buffer *sql, const struct statement *statement);
+
+bool statement_has_key(const struct statement *statement, uint32_t column);
+
+static inline bool statement_in_set(const uint64_t *columns, uint32_t column)
+{
+    return columns[column / 64] >> (column % 64) & 1;
+}
+
+#endif

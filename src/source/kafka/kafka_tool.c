@@ -1,0 +1,261 @@
+/* A consumer that never subscribes: assigned by hand for reading, else only asked. */
+#include "source/kafka/kafka_tool.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/time.h"
+#include "source/kafka/kafka_conf.h"
+
+#define ANSWER_MS  10000
+#define SILENCE_US INT64_C(30000000) /* records that are there come sooner */
+
+struct kafka_tool {
+    rd_kafka_t *rk;
+    const char *group;
+    const char *servers;
+};
+
+static enum ods_status unanswered(const struct kafka_tool *tool, const char *question,
+                                  const char *reason, struct error *error)
+{
+    return error_set(error, ODS_RETRY, "Kafka at %s: %s: %s", tool->servers, question, reason);
+}
+
+enum ods_status kafka_tool_open(struct kafka_tool **out, const struct settings *settings,
+                                const char *group, struct error *error)
+{
+    /* clang-format off */
+    const char *const owned[] = {
+        "group.id", group,
+        "enable.auto.commit", "false",
+        "enable.auto.offset.store", "false",
+        "auto.offset.reset", "error",
+        "allow.auto.create.topics", "false",
+        "isolation.level", "read_committed",
+        "enable.partition.eof", "true",
+        NULL,
+    };
+    /* clang-format on */
+    char text[512];
+    struct kafka_tool *tool = calloc(1, sizeof *tool);
+    *out = NULL;
+    if (!tool)
+        return error_set(error, ODS_FATAL, "out of memory for a Kafka client");
+    rd_kafka_conf_t *conf = kafka_conf(&settings->kafka, NULL, owned, error);
+    if (!conf)
+        goto failed;
+    tool->group = group;
+    tool->servers = settings->kafka.bootstrap_servers;
+    tool->rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof text);
+    if (!tool->rk) {
+        rd_kafka_conf_destroy(conf);
+        error_set(error, ODS_FATAL, "can't make a Kafka client: %s", text);
+        goto failed;
+    }
+    rd_kafka_poll_set_consumer(tool->rk);
+    *out = tool;
+    return ODS_OK;
+failed:
+    free(tool);
+    return ODS_FATAL;
+}
+
+void kafka_tool_close(struct kafka_tool *tool)
+{
+    if (!tool)
+        return;
+    rd_kafka_consumer_close(tool->rk);
+    rd_kafka_destroy(tool->rk);
+    free(tool);
+}
+
+enum ods_status kafka_tool_partitions(struct kafka_tool *tool, const char *topic, int32_t *count,
+                                      struct error *error)
+{
+    const struct rd_kafka_metadata *metadata;
+    *count = 0;
+    /* All topics: to ask for one by name may create it. */
+    rd_kafka_resp_err_t code = rd_kafka_metadata(tool->rk, 1, NULL, &metadata, ANSWER_MS);
+    if (code)
+        return unanswered(tool, "which topics are there", rd_kafka_err2str(code), error);
+    for (int i = 0; i < metadata->topic_cnt; i++)
+        if (strcmp(metadata->topics[i].topic, topic) == 0 && !metadata->topics[i].err)
+            *count = metadata->topics[i].partition_cnt;
+    rd_kafka_metadata_destroy(metadata);
+    return ODS_OK;
+}
+
+enum ods_status kafka_tool_ends(struct kafka_tool *tool, const char *topic, int32_t partition,
+                                int64_t *low, int64_t *high, struct error *error)
+{
+    rd_kafka_resp_err_t code =
+        rd_kafka_query_watermark_offsets(tool->rk, topic, partition, low, high, ANSWER_MS);
+    return code ? unanswered(tool, "where does a partition begin and end", rd_kafka_err2str(code),
+                             error)
+                : ODS_OK;
+}
+
+enum ods_status kafka_tool_offset_at(struct kafka_tool *tool, const char *topic, int32_t partition,
+                                     int64_t time_ms, int64_t *offset, struct error *error)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_t *asked = rd_kafka_topic_partition_list_add(list, topic, partition);
+    asked->offset = time_ms;
+    rd_kafka_resp_err_t code = rd_kafka_offsets_for_times(tool->rk, list, ANSWER_MS);
+    if (!code)
+        code = asked->err;
+    *offset = asked->offset < 0 ? -1 : asked->offset;
+    rd_kafka_topic_partition_list_destroy(list);
+    return code ? unanswered(tool, "which offset has a time", rd_kafka_err2str(code), error)
+                : ODS_OK;
+}
+
+/* --- following ------------------------------------------------------------------------------ */
+
+enum ods_status kafka_tool_follow(struct kafka_tool *tool, const char *topic, const int64_t *next,
+                                  int32_t count, struct error *error)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(count);
+    for (int32_t i = 0; i < count; i++)
+        rd_kafka_topic_partition_list_add(list, topic, i)->offset =
+            next[i] ? next[i] : RD_KAFKA_OFFSET_BEGINNING;
+    rd_kafka_resp_err_t code = rd_kafka_assign(tool->rk, list);
+    rd_kafka_topic_partition_list_destroy(list);
+    return code ? unanswered(tool, "assign", rd_kafka_err2str(code), error) : ODS_OK;
+}
+
+rd_kafka_message_t *kafka_tool_poll(struct kafka_tool *tool, int wait_ms)
+{
+    return rd_kafka_consumer_poll(tool->rk, wait_ms);
+}
+
+/* --- reading -------------------------------------------------------------------------------- */
+
+struct reading {
+    int64_t *ends; /* by partition; where the reading of it ends, 0 when it has ended */
+    int32_t count, open;
+};
+
+static enum ods_status assign(struct kafka_tool *tool, const char *topic, const int64_t *froms,
+                              struct reading *reading, struct error *error)
+{
+    enum ods_status status = ODS_OK;
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(reading->count);
+    for (int32_t i = 0; status == ODS_OK && i < reading->count; i++) {
+        int64_t low = 0, high = 0;
+        status = kafka_tool_ends(tool, topic, i, &low, &high, error);
+        if (froms && froms[i] > low)
+            low = froms[i];
+        if (status != ODS_OK || low >= high)
+            continue;
+        rd_kafka_topic_partition_list_add(list, topic, i)->offset = low;
+        reading->ends[i] = high;
+        reading->open++;
+    }
+    rd_kafka_resp_err_t code = status == ODS_OK ? rd_kafka_assign(tool->rk, list) : 0;
+    rd_kafka_topic_partition_list_destroy(list);
+    return code ? unanswered(tool, "assign", rd_kafka_err2str(code), error) : status;
+}
+
+static void end_partition(struct reading *reading, int32_t partition)
+{
+    reading->open -= reading->ends[partition] != 0;
+    reading->ends[partition] = 0;
+}
+
+/* True: go on. */
+static bool take_message(struct reading *reading, rd_kafka_message_t *message,
+                         bool (*take)(void *context, rd_kafka_message_t *message), void *context)
+{
+    int32_t partition = message->partition;
+    int64_t offset = message->offset, end = reading->ends[partition];
+    if (end && offset + 1 >= end)
+        end_partition(reading, partition);
+    if (end && offset < end)
+        return take(context, message);
+    rd_kafka_message_destroy(message);
+    return true;
+}
+
+static enum ods_status poll_all(struct kafka_tool *tool, struct reading *reading,
+                                bool (*take)(void *context, rd_kafka_message_t *message),
+                                void *context, struct error *error)
+{
+    int64_t heard_us = time_monotonic_us();
+    char trouble[256] = "nothing came";
+    while (reading->open) {
+        rd_kafka_message_t *message = rd_kafka_consumer_poll(tool->rk, 200);
+        if (message && !message->err) {
+            heard_us = time_monotonic_us();
+            if (!take_message(reading, message, take, context))
+                break;
+            continue;
+        }
+        if (message && message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF)
+            end_partition(reading, message->partition);
+        else if (message)
+            snprintf(trouble, sizeof trouble, "%s", rd_kafka_message_errstr(message));
+        bool lost = message && message->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET;
+        if (message)
+            rd_kafka_message_destroy(message);
+        if (lost || time_monotonic_us() - heard_us > SILENCE_US)
+            return unanswered(tool, "reading", trouble, error);
+    }
+    return ODS_OK;
+}
+
+enum ods_status kafka_tool_read(struct kafka_tool *tool, const char *topic, const int64_t *froms,
+                                bool (*take)(void *context, rd_kafka_message_t *message),
+                                void *context, struct error *error)
+{
+    struct reading reading = {0};
+    enum ods_status status = kafka_tool_partitions(tool, topic, &reading.count, error);
+    if (status != ODS_OK)
+        return status;
+    if (!reading.count)
+        return error_set(error, ODS_FATAL, "there is no topic %s", topic);
+    reading.ends = calloc((size_t) reading.count, sizeof *reading.ends);
+    if (!reading.ends)
+        return error_set(error, ODS_FATAL, "out of memory");
+    status = assign(tool, topic, froms, &reading, error);
+    if (status == ODS_OK)
+        status = poll_all(tool, &reading, take, context, error);
+    rd_kafka_assign(tool->rk, NULL);
+    free(reading.ends);
+    return status;
+}
+
+/* --- the group ------------------------------------------------------------------------------ */
+
+enum ods_status kafka_tool_members(struct kafka_tool *tool, int *count, char *first, size_t size,
+                                   struct error *error)
+{
+    const struct rd_kafka_group_list *groups = NULL;
+    rd_kafka_resp_err_t code = rd_kafka_list_groups(tool->rk, tool->group, &groups, ANSWER_MS);
+    *count = 0;
+    if (code)
+        return unanswered(tool, "who is in the consumer group", rd_kafka_err2str(code), error);
+    for (int i = 0; i < groups->group_cnt; i++) {
+        const struct rd_kafka_group_info *group = &groups->groups[i];
+        if (group->err && group->err != RD_KAFKA_RESP_ERR_GROUP_ID_NOT_FOUND)
+            code = group->err;
+        if (!*count && group->member_cnt)
+            snprintf(first, size, "%s at %s", group->members[0].client_id,
+                     group->members[0].client_host);
+        *count += group->member_cnt;
+    }
+    rd_kafka_group_list_destroy(groups);
+    return code ? unanswered(tool, "who is in the consumer group", rd_kafka_err2str(code), error)
+                : ODS_OK;
+}
+
+enum ods_status kafka_tool_commit(struct kafka_tool *tool,
+                                  const rd_kafka_topic_partition_list_t *offsets,
+                                  struct error *error)
+{
+    rd_kafka_resp_err_t code = rd_kafka_commit(tool->rk, offsets, 0);
+    return code ? unanswered(tool, "committing offsets to the group", rd_kafka_err2str(code), error)
+                : ODS_OK;
+}
