@@ -114,7 +114,7 @@ static json_t *place_of(json_t *root, const char *name, const char **leaf)
 static void put_rows(json_t *root, const struct setting_group *group, bool may_require)
 {
     SETTINGS_EACH (row, group) {
-        const char *leaf, *name;
+        const char *leaf = row->name, *name;
         const struct setting_group *own;
         if (row->type == SETTING_PLUGIN) {
             for (size_t i = 0; (own = row->plugins(i, &name)); i++)
