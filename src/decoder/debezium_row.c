@@ -196,7 +196,6 @@ enum member {
     MEMBER_SPECVERSION = 1024,
     MEMBER_OTHER = 2048,
     MEMBER_SOURCE = 4096,
-    MEMBER_DOCUMENT = 8192, /* what an envelope of MongoDB has, and of others none */
 };
 
 static unsigned member_of(const struct metadata *metadata, struct slice name, char first)
@@ -205,11 +204,7 @@ static unsigned member_of(const struct metadata *metadata, struct slice name, ch
     if (SLICE_IS(name, "op") && text)
         return MEMBER_OP;
     if (SLICE_IS(name, "before") || SLICE_IS(name, "after"))
-        return first == '{' || first == 'n' ? MEMBER_IMAGE
-               : first == '"'               ? MEMBER_DOCUMENT
-                                            : MEMBER_OTHER;
-    if (SLICE_IS(name, "patch") || SLICE_IS(name, "updateDescription"))
-        return MEMBER_DOCUMENT;
+        return first == '{' || first == 'n' ? MEMBER_IMAGE : MEMBER_OTHER;
     if (SLICE_IS(name, "source") && first == '{')
         return MEMBER_SOURCE;
     if (metadata_tells_row(metadata, name.bytes, name.length))
@@ -294,6 +289,35 @@ static enum ods_status read_cloudevent(struct reading *reading, struct json_scan
     return status;
 }
 
+/* The member of the object at the cursor, which is then there. */
+static bool find_member(struct reading *reading, struct json_scan *scan, const char *wanted)
+{
+    bool first = true;
+    if (json_peek(scan) != '{')
+        return false;
+    scan->at++;
+    while (json_next_member(scan, &first)) {
+        struct slice name;
+        if (!json_name(scan, reading->reader.arena, &name.bytes, &name.length))
+            return false;
+        if (slice_is(name, wanted, strlen(wanted)))
+            return true;
+        if (!json_skip(scan))
+            return false;
+    }
+    return false;
+}
+
+/* Does its source say so? Its images are text, so it is not read as an envelope. */
+static bool is_of_mongodb(struct reading *reading, struct json_scan scan)
+{
+    struct slice connector;
+    return find_member(reading, &scan, "source") && find_member(reading, &scan, "connector") &&
+           json_peek(&scan) == '"' &&
+           json_string(&scan, reading->reader.arena, &connector.bytes, &connector.length) &&
+           SLICE_IS(connector, "mongodb");
+}
+
 /* A record without a schema, of a kind that its topic's last one does not foretell. */
 static enum ods_status read_unforeseen(struct reading *reading, struct json_scan *scan)
 {
@@ -307,7 +331,7 @@ static enum ods_status read_unforeseen(struct reading *reading, struct json_scan
     }
     if (members & MEMBER_META)
         return read_untyped_flat(reading, scan);
-    if (members & MEMBER_OP && members & MEMBER_SOURCE && members & MEMBER_DOCUMENT)
+    if (members & MEMBER_OP && members & MEMBER_SOURCE && is_of_mongodb(reading, *scan))
         return document_refuse(reading);
     if (members & MEMBER_SPECVERSION) {
         reading->topic->untyped = UNTYPED_CLOUDEVENT;
