@@ -95,7 +95,7 @@ static bool note_silent(struct topic *topic, const struct shape *shape)
     return true;
 }
 
-/* Once a table: its rows don't say how they came to be, and a column is written that asks for it. */
+/* Once a table: its rows don't say how they came to be, and a column is written that asks. */
 static void tell_no_operation(struct reading *reading, struct plan *plan, const struct shape *shape)
 {
     char text[640], place[128];
