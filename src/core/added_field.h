@@ -20,8 +20,8 @@ struct added_field {
  * (static text), or is NULL at the end of the list. */
 bool added_field_next(const char **list, struct added_field *entry, const char **problem);
 
-/* The name in the record without its prefix, written to `name`, which has room for ADDED_FIELDS_MAX; its
- * length. */
+/* The name in the record without its prefix, written to `name`, which has room for
+ * ADDED_FIELDS_MAX; its length. */
 size_t added_field_name(const struct added_field *entry, char *name);
 
 /* NULL: a list that can be used; else what is wrong with it, static. */

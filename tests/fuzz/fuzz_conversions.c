@@ -13,6 +13,7 @@
 #include "core/base64.h"
 #include "core/decimal.h"
 #include "core/json_scan.h"
+#include "core/utf8.h"
 #include "core/source_type.h"
 #include "core/text_nested.h"
 #include "core/time.h"

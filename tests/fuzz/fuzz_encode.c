@@ -14,6 +14,7 @@
 #include "core/decimal.h"
 #include "core/json_scan.h"
 #include "core/text.h"
+#include "core/utf8.h"
 #include "sink/postgres/values/encode.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

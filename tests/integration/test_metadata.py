@@ -356,15 +356,18 @@ def test_mongodb_envelopes_are_refused_in_words(sink, database, tmp_path):
     key = json.dumps({"id": '{"$oid": "5f1e"}'})
     payloads = [{**envelope, "source": MONGO_SOURCE, "ts_ms": STAMP} for envelope in ENVELOPES]
     values = payloads + [{"schema": mongo_schema(), "payload": payload} for payload in payloads]
+    others = [{"op": "c", "before": None, "after": "10:00", "source": source}
+              for source in ({}, {"connector": "mysql"}, {"db": "mongodb"}, "mongodb", None)]
     values.append({"id": "1", "source": "/debezium/mongodb/mongo", "specversion": "1.0",
                    "type": "io.debezium.connector.mongodb.DataChangeEvent",
                    "iodebeziumop": "c", "iodebeziumconnector": "mongodb",
                    "data": {"before": None, "after": DOCUMENT}})
-    sink.replay([table.record(key, json.dumps(value)) for value in values],
+    sink.replay([table.record(key, json.dumps(value)) for value in values + others],
                 dead_letter=tmp_path / "letters")
     letters = read_lines(tmp_path / "letters")
-    assert [letter["offset"] for letter in letters] == list(range(len(values)))
-    for letter in letters:
+    assert [letter["offset"] for letter in letters] == list(range(len(values + others)))
+    assert "MongoDB" not in json.dumps(letters[len(values):])
+    for letter in letters[:len(values)]:
         text = json.dumps(letter["headers"])
         assert "Debezium's MongoDB connector" in text and "ExtractNewDocumentState" in text
     assert columns(database, "orders") == []

@@ -320,7 +320,7 @@ enum ods_status document_refuse(struct reading *reading)
                      "and have no columns; it is not supported, flattened documents are: set "
                      "transforms.unwrap.type=io.debezium.connector.mongodb.transforms."
                      "ExtractNewDocumentState and "
-                     "transforms.unwrap.add.fields=op,source.ts_ms,source.collection at the source");
+                     "transforms.unwrap.add.fields=op,source.ts_ms,source.collection there");
 }
 
 enum ods_status envelope_finish(struct reading *reading, const struct json_scan *scan,

@@ -208,13 +208,11 @@ enum member {
     MEMBER_BAD_IMAGE = 8192,
     MEMBER_BAD_SOURCE = 16384,
     MEMBER_TRANSACTION = 32768,
-    MEMBER_DOCUMENT = 65536, /* what an envelope of MongoDB has, and of others none */
-    MEMBER_OTHER = 131072,
+    MEMBER_OTHER = 65536,
 };
 
 #define MEMBERS_BAD      (MEMBER_BAD_OP | MEMBER_BAD_IMAGE | MEMBER_BAD_SOURCE)
 #define MEMBERS_ENVELOPE (MEMBER_OP | MEMBER_IMAGE | MEMBER_TS_MS | MEMBER_TRANSACTION)
-#define MEMBERS_DOCUMENT (MEMBER_OP | MEMBER_SOURCE | MEMBER_DOCUMENT)
 
 static unsigned member_of(const struct metadata *metadata, struct slice name, char first)
 {
@@ -222,11 +220,7 @@ static unsigned member_of(const struct metadata *metadata, struct slice name, ch
     if (SLICE_IS(name, "op"))
         return text ? MEMBER_OP : MEMBER_BAD_OP;
     if (SLICE_IS(name, "before") || SLICE_IS(name, "after"))
-        return first == '{' || first == 'n' ? MEMBER_IMAGE
-               : first == '"'               ? MEMBER_BAD_IMAGE | MEMBER_DOCUMENT
-                                            : MEMBER_BAD_IMAGE;
-    if (SLICE_IS(name, "patch") || SLICE_IS(name, "updateDescription"))
-        return MEMBER_DOCUMENT | MEMBER_OTHER;
+        return first == '{' || first == 'n' ? MEMBER_IMAGE : MEMBER_BAD_IMAGE;
     if (SLICE_IS(name, "source"))
         return first == '{' ? MEMBER_SOURCE : first == 'n' ? 0 : MEMBER_BAD_SOURCE;
     if (metadata_tells_row(metadata, name.bytes, name.length))
@@ -363,6 +357,35 @@ static bool looks_like_envelope(unsigned members)
             (members & MEMBER_SOURCE || !(members & ~(unsigned) MEMBERS_ENVELOPE)));
 }
 
+/* The member of the object at the cursor, which is then there. */
+static bool find_member(struct reading *reading, struct json_scan *scan, const char *wanted)
+{
+    bool first = true;
+    if (json_peek(scan) != '{')
+        return false;
+    scan->at++;
+    while (json_next_member(scan, &first)) {
+        struct slice name;
+        if (!json_name(scan, reading->reader.arena, &name.bytes, &name.length))
+            return false;
+        if (slice_is(name, wanted, strlen(wanted)))
+            return true;
+        if (!json_skip(scan))
+            return false;
+    }
+    return false;
+}
+
+/* Does its source say so? Its images are text, so it is not read as an envelope. */
+static bool is_of_mongodb(struct reading *reading, struct json_scan scan)
+{
+    struct slice connector;
+    return find_member(reading, &scan, "source") && find_member(reading, &scan, "connector") &&
+           json_peek(&scan) == '"' &&
+           json_string(&scan, reading->reader.arena, &connector.bytes, &connector.length) &&
+           SLICE_IS(connector, "mongodb");
+}
+
 /* A record without a schema, of a kind that its topic's last one does not foretell. */
 static enum ods_status read_unforeseen(struct reading *reading, struct json_scan *scan)
 {
@@ -373,12 +396,13 @@ static enum ods_status read_unforeseen(struct reading *reading, struct json_scan
         return scan->out_of_memory ? ODS_RETRY : ODS_REJECT;
     if (shape != SHAPE_ENVELOPE && members & MEMBER_META)
         return read_untyped_flat(reading, scan);
-    if (shape != SHAPE_FLATTENED && (members & MEMBERS_DOCUMENT) == MEMBERS_DOCUMENT)
-        return document_refuse(reading);
     if (shape != SHAPE_FLATTENED && looks_like_envelope(members)) {
         reading->topic->untyped = UNTYPED_ENVELOPE;
         return read_untyped_envelope(reading, scan, members, names);
     }
+    if (shape != SHAPE_FLATTENED && members & MEMBER_OP && members & MEMBER_SOURCE &&
+        is_of_mongodb(reading, *scan))
+        return document_refuse(reading);
     if (shape != SHAPE_FLATTENED && members & MEMBER_SPECVERSION) {
         reading->topic->untyped = UNTYPED_CLOUDEVENT;
         return read_cloudevent(reading, scan);

@@ -216,18 +216,18 @@ def document(workload, number):
         "source": {"connector": "mongodb", "db": "shop", "collection": "items"}}))
 
 
-@kind("a tombstone with a key that can't be read", DECODE, on=False)
+@kind("a tombstone with a key that can't be read", DECODE)
 def tombstone_without_key(workload, number):
     return {**item(workload, number), "payload": None, "key": workload.random.choice(
         ["Struct{id=%d}" % number, "[%d]" % number, str(number)])}
 
 
-@kind("an update by another key than the record's, without the row before", DECODE, on=False)
+@kind("an update by another key than the record's, without the row before", DECODE)
 def other_key(workload, number):
     return workload.accounts.update(None, {"id": number, "code": f"c{number}"})
 
 
-@kind("a tombstone without a key", DECODE, on=False)
+@kind("a tombstone without a key", DECODE)
 def tombstone_of_nothing(workload, number):
     return {**item(workload, number), "payload": None, "key": None}
 
@@ -349,27 +349,27 @@ def foreign_deferred(workload, number):
     return rare(workload, number, "parent", number)
 
 
-@kind("an exception of a trigger (P0001)", APPLY, server=True, on=False)
+@kind("an exception of a trigger (P0001)", APPLY, server=True)
 def trigger(workload, number):
     return item(workload, number, name="refused")
 
 
-@kind("an exception of a trigger at the commit (P0001)", APPLY, server=True, on=False)
+@kind("an exception of a trigger at the commit (P0001)", APPLY, server=True)
 def trigger_deferred(workload, number):
     return item(workload, number, name="refused late")
 
 
-@kind("a trigger that recurses without end (54001)", APPLY, server=True, on=False, weight=0.5)
+@kind("a trigger that recurses without end (54001)", APPLY, server=True, weight=0.5)
 def recursion(workload, number):
     return item(workload, number, name="recurse")
 
 
-@kind("a view's `CHECK OPTION` (44000)", APPLY, server=True, on=False)
+@kind("a view's `CHECK OPTION` (44000)", APPLY, server=True)
 def check_option(workload, number):
     return workload.small.create({"id": number, "amount": 10})
 
 
-@kind("a row too large for an index (54000)", APPLY, server=True, on=False)
+@kind("a row too large for an index (54000)", APPLY, server=True)
 def index_row(workload, number):
     letters = random.Random(number).choices("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOP\u00e4", k=20_000)
     return workload.documents.create({"id": number, "title": "".join(letters)},

@@ -505,7 +505,7 @@ def calm(world, choose):
 def poison(world, choose):
     """The world's load is full of them; here nothing else happens."""
     world.strike()
-    world.await_progress(10_000)
+    world.await_progress(6_000)
 
 
 @fault("the daemon's clock jumps by up to a day, both ways", 20, needs="clock", alone=True)
