@@ -234,8 +234,10 @@ int cli_run(int argc, char **argv)
      * pages would cost a fault. 0.2 us less an event of 0.9 KB, 1 us less of 4.3 KB. */
     mallopt(M_MMAP_THRESHOLD, 4 << 20);
     mallopt(M_TRIM_THRESHOLD, 32 << 20);
+    /* From that line on a signal ends the daemon in its own way. */
+    enum ods_status status = signals_open(&daemon.signal_fd, &error);
     log_info("ods-sink %s starts with %s", ODS_VERSION, daemon.path);
-    if (signals_open(&daemon.signal_fd, &error) == ODS_OK &&
+    if (status == ODS_OK &&
         pipelines_start(&daemon.pipelines, settings, &code, &error) == ODS_OK) {
         code = watch(&daemon);
         log_info("stopped");

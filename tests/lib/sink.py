@@ -215,6 +215,8 @@ class Daemon:
 
     def stop(self, timeout_s=60, expect=Exit.OK):
         """SIGTERM, and the exit code that follows."""
+        # Before that line a signal ends the process as it would any other.
+        wait_for(lambda: " starts with " in self.log() or not self.running(), 30, "a first line")
         self.ended = True
         if self.running():
             self.signal(signal.SIGTERM)
