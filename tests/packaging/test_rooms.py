@@ -13,7 +13,7 @@ ARROWS = {
     "core": [],
     "settings": ["core"],  # config/settings.h and .c: the structs, without what reads files
     "config": ["core", "settings"],
-    "http": ["core"],
+    "http": [],
     "format": ["core", "settings"],
     "format/debezium": ["core", "settings", "format"],
     "format/maxwell": ["core", "settings", "format"],
@@ -48,7 +48,21 @@ LIBRARIES = {
 }
 
 # What is not so yet, and why: "file > header". Each goes with the move that its reason names.
-EXCEPTIONS = {}
+EXCEPTIONS = {
+    "format/maxwell/maxwell.h > format/debezium/layout.h": "the layout of rows is what both formats share",
+    "sink/postgres/fold/moved_keys.c > sink/postgres/write/offsets.h": "it is a part of an attempt",
+    "sink/postgres/fold/moved_keys.h > sink/postgres/write/attempt.h": "it is a part of an attempt",
+    "sink/postgres/tables/catalog.c > sink/postgres/write/upsert.h": "a table holds its statements",
+    "sink/postgres/tables/ddl.h > sink/postgres/values/encode.h": "a plan holds what its columns are converted by",
+    "sink/postgres/tables/evolve.c > sink/postgres/write/upsert.h": "a table holds its statements",
+    "sink/postgres/tables/origin.c > sink/postgres/write/offsets.h": "what offsets are asked by is how anything of ours is",
+    "sink/postgres/tables/plan.c > sink/postgres/write/upsert.h": "a table holds its statements",
+    "sink/postgres/tables/plan.h > sink/postgres/values/encode.h": "a plan holds what its columns are converted by",
+    "sink/postgres/tables/rekey.c > sink/postgres/write/offsets.h": "what offsets are asked by is how anything of ours is",
+    "sink/postgres/values/ask.h > sink/postgres/write/apply.h": "it asks for a whole attempt",
+    "sink/postgres/wire/conn.h > sink/postgres/settings.h": "the entry brings the settings",
+    "sink/postgres/wire/conn.h > sink/postgres/write/statements.h": "a connection knows its statements",
+}
 
 # Files outside source/ that name librdkafka's functions and types, until sources are behind a seam
 # of their own.
