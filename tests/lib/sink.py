@@ -210,13 +210,18 @@ class Daemon:
         status = Path(f"/proc/{self.pid}/status").read_text()
         return int(re.search(r"VmHWM:\s+(\d+) kB", status).group(1)) * 1024
 
+    def takes_signals(self):
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        blocked = re.search(r"^SigBlk:\s+(\w+)", status, re.MULTILINE)
+        return bool(blocked) and bool(int(blocked.group(1), 16) >> signal.SIGTERM - 1 & 1)
+
     def signal(self, number):
         self.process.send_signal(number)
 
     def stop(self, timeout_s=60, expect=Exit.OK):
         """SIGTERM, and the exit code that follows."""
-        # Before that line a signal ends the process as it would any other.
-        wait_for(lambda: " starts with " in self.log() or not self.running(), 30, "a first line")
+        # Before it has blocked its signals one ends the process as it would any other.
+        wait_for(lambda: self.takes_signals() or not self.running(), 30, "signals taken")
         self.ended = True
         if self.running():
             self.signal(signal.SIGTERM)
