@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "sink/postgres/write/upsert.h"
+#include "sink/postgres/wire/quote.h"
 
 static const char columns_sql[] =
     "select a.attname, t.oid, case when d.typtype = 'd' then d.typtypmod else a.atttypmod end, "
@@ -61,35 +61,11 @@ static const struct {
     {1700, ENCODE_NUMERIC}, {2950, ENCODE_UUID},      {3802, ENCODE_JSONB},
 };
 
-#define OID_BIT        1560
-#define OID_BPCHAR     1042
-#define OID_TEXT       25
-#define OID_TEXT_ARRAY 1009
-
-char *catalog_quote(const char *name)
-{
-    size_t length = strlen(name), quotes = 0;
-    for (const char *at = name; *at; at++)
-        quotes += *at == '"';
-    char *quoted = malloc(length + quotes + 3), *to = quoted;
-    if (!quoted)
-        return NULL;
-    *to++ = '"';
-    for (const char *at = name; *at; at++) {
-        if (*at == '"')
-            *to++ = '"';
-        *to++ = *at;
-    }
-    *to++ = '"';
-    *to = '\0';
-    return quoted;
-}
-
 static void table_free(struct pg_table *table)
 {
     if (!table)
         return;
-    upsert_forget(table);
+    statements_free(&table->statements);
     for (uint32_t i = 0; i < table->column_count; i++) {
         free(table->columns[i].name);
         free(table->columns[i].quoted);
@@ -216,7 +192,7 @@ static bool fill_item(struct pg_column *column, const PGresult *rows, int row)
 static bool fill_column(struct pg_column *column, const PGresult *rows, int row)
 {
     column->name = strdup(PQgetvalue(rows, row, 0));
-    column->quoted = column->name ? catalog_quote(column->name) : NULL;
+    column->quoted = column->name ? quote_name(column->name) : NULL;
     column->cast = strdup(PQgetvalue(rows, row, 8));
     column->declared = strdup(PQgetvalue(rows, row, 11));
     if (!column->name || !column->quoted || !column->cast || !column->declared)
@@ -302,7 +278,7 @@ static enum ods_status read_table(struct conn *conn, const char *schema, const c
     table->name = strdup(name);
     table->comment = strdup(PQgetvalue(rows, 0, 10));
     table->columns = calloc((size_t) PQntuples(rows), sizeof *table->columns);
-    char *quoted_schema = catalog_quote(schema), *quoted_name = catalog_quote(name);
+    char *quoted_schema = quote_name(schema), *quoted_name = quote_name(name);
     if (quoted_schema && quoted_name &&
         asprintf(&table->quoted, "%s.%s", quoted_schema, quoted_name) < 0)
         table->quoted = NULL;

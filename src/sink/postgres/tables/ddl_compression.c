@@ -10,11 +10,12 @@
 /* A row of more bytes than this is compressed: TOAST_TUPLE_THRESHOLD, rounded. */
 #define ROW_BYTES 2000
 
-enum ods_status ddl_compression_ask(struct conn *conn, bool *lz4, struct error *error)
+enum ods_status ddl_compression_ask(struct conn *conn, enum toast_compression compression,
+                                    bool *lz4, struct error *error)
 {
     PGresult *rows = NULL;
     *lz4 = false;
-    if (conn->settings->toast_compression == TOAST_COMPRESSION_DEFAULT)
+    if (compression == TOAST_COMPRESSION_DEFAULT)
         return ODS_OK;
     enum ods_status status =
         conn_query(conn,

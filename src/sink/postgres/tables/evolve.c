@@ -22,7 +22,6 @@
 #include "sink/postgres/tables/names.h"
 #include "sink/postgres/tables/origin.h"
 #include "sink/postgres/tables/rekey.h"
-#include "sink/postgres/write/upsert.h"
 #include "sink/postgres/tables/widen.h"
 
 #define KEPT_MAX 100 /* changes of one column's kind that are followed */
@@ -451,7 +450,8 @@ enum ods_status evolve_table(struct plans *plans, struct plan *plan, const struc
                                                        : plans->config->pipeline->source.connector,
                                       .extras = plans->catalog->extras,
                                       .shared = plan->settings->pattern &&
-                                                !name_is_derived(plan->settings)}};
+                                                !name_is_derived(plan->settings),
+                                      .compression = plans->making->toast_compression}};
     enum ods_status status = catalog_read_extras(plans->catalog, plans->conn, error);
     if (status == ODS_OK)
         status = look(&survey, error);

@@ -7,7 +7,8 @@
 
 #include "sink/postgres/tables/catalog.h"
 #include "sink/postgres/tables/names.h"
-#include "sink/postgres/write/offsets.h"
+#include "sink/postgres/wire/own_schema.h"
+#include "sink/postgres/wire/quote.h"
 
 /* --- the two keys ---------------------------------------------------------------------------- */
 
@@ -32,7 +33,7 @@ static const char *key_name(const struct plan *plan, uint32_t place)
 
 static void put_quoted(struct buffer *out, const char *name)
 {
-    char *quoted = name ? catalog_quote(name) : NULL;
+    char *quoted = name ? quote_name(name) : NULL;
     buffer_puts(out, quoted ? quoted : "?");
     free(quoted);
 }
@@ -143,10 +144,10 @@ static enum ods_status had_key(const struct plan *plan, struct conn *conn, const
     const char *values[] = {plan->schema, plan->name, text};
     PGresult *rows = NULL;
     enum ods_status status =
-        offsets_query(conn,
-                      "select exists (select from ods_sink.schema_history where table_schema = $1 "
-                      "and table_name = $2 and strpos(sql, 'primary key (' || $3) > 0)",
-                      3, values, &rows, error);
+        own_query(conn,
+                  "select exists (select from ods_sink.schema_history where table_schema = $1 "
+                  "and table_name = $2 and strpos(sql, 'primary key (' || $3) > 0)",
+                  3, values, &rows, error);
     *had = status == ODS_OK && PQgetvalue(rows, 0, 0)[0] == 't';
     PQclear(rows);
     return status;

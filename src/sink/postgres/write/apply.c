@@ -16,6 +16,7 @@
 #include "sink/postgres/fold/inherit.h"
 #include "sink/postgres/fold/moved_keys.h"
 #include "sink/postgres/write/offsets.h"
+#include "sink/postgres/wire/own_schema.h"
 #include "sink/postgres/tables/origin.h"
 #include "sink/postgres/write/blocked.h"
 #include "sink/postgres/fold/spelling.h"
@@ -37,7 +38,7 @@ enum ods_status postgres_ready(struct postgres *postgres, struct error *error)
     enum ods_status status = conn_open(&postgres->conn, error);
     if (status == ODS_OK && fresh) {
         forget_catalog(postgres); /* it may have changed while we were away */
-        status = offsets_prepare(&postgres->conn, error);
+        status = own_schema_prepare(&postgres->conn, error);
     }
     if (status != ODS_OK && fresh)
         conn_close(&postgres->conn);
@@ -274,7 +275,8 @@ static unsigned fold_flags(const struct attempt *attempt)
 static enum ods_status look_ups(struct attempt *attempt, struct inheritance *inheritance)
 {
     struct postgres *postgres = attempt->postgres;
-    enum ods_status status = moved_keys_sort_out(attempt);
+    enum ods_status status = moved_keys_sort_out(&postgres->moved_keys, attempt->batch, postgres->change_plans,
+                            &attempt->result->outdated, attempt->error);
     if (status == ODS_OK)
         status = inherit_values(inheritance, &postgres->scratch, attempt->batch,
                                 postgres->change_plans, &postgres->conn, &postgres->encoder,
@@ -298,7 +300,8 @@ static enum ods_status fold_attempt(struct attempt *attempt)
     if (status == ODS_OK)
         status = refuse_truncates(attempt);
     if (status == ODS_OK && attempt->ask)
-        status = ask_batch(postgres, attempt->batch, attempt->error);
+        status = ask_batch(&postgres->conn, &postgres->encoder, attempt->batch,
+                           postgres->change_plans, attempt->error);
     if (status == ODS_OK)
         status = look_ups(attempt, &inheritance);
     attempt->result->values_lost = inheritance.lost;
@@ -312,7 +315,7 @@ static enum ods_status fold_attempt(struct attempt *attempt)
                             fold_flags(attempt), attempt->error);
     if (status == ODS_OK && postgres->readings.waiting_count) /* of a key that was looked for */
         status = error_set(attempt->error, ODS_RETRY, "a text is to be asked for");
-    if (status == ODS_OK && attempt->moves.noted && attempt->batch->reject_count > had_rejects)
+    if (status == ODS_OK && postgres->moved_keys.noted && attempt->batch->reject_count > had_rejects)
         status = error_set(attempt->error, ODS_REJECT, "what was set aside may have been noted");
     return status == ODS_OK ? deliver_rejects(attempt) : status;
 }
@@ -332,7 +335,7 @@ static bool learn(struct attempt *attempt, enum ods_status status, uint32_t had_
 {
     bool stale = attempt->stale, unencodable = attempt->unencodable, held = attempt->held;
     attempt->stale = attempt->unencodable = attempt->refold = attempt->held = false;
-    attempt->moves.known &= !stale && !held && attempt->batch->reject_count == had_rejects;
+    attempt->postgres->moved_keys.known &= !stale && !held && attempt->batch->reject_count == had_rejects;
     if (stale) {
         attempt->refreshed = true;
         forget_catalog(attempt->postgres);
@@ -343,7 +346,7 @@ static bool learn(struct attempt *attempt, enum ods_status status, uint32_t had_
         return true;
     }
     if (attempt->postgres->readings.waiting_count) {
-        attempt->moves.known = false;
+        attempt->postgres->moved_keys.known = false;
         return attempt->ask = true;
     }
     if (status != ODS_REJECT)
@@ -547,10 +550,10 @@ enum ods_status apply_batch(struct postgres *postgres, struct batch *batch,
     do {
         batch_release_holds(batch);
         attempt.key_changes = attempt.goes_on = false;
-        attempt.moves = (struct moved_keys){0};
+        moved_keys_begin(&postgres->moved_keys);
         statements_begin(&postgres->conn.statements, postgres->conn.generation);
         status = attempt_all(&attempt);
-        moved_keys_release(&attempt);
+        moved_keys_release(&postgres->moved_keys);
     } while (attempt.goes_on);
     result->statements = postgres->conn.pg ? postgres->conn.statements.known : 0;
     postgres->asks = postgres->readings.buckets != NULL;

@@ -84,8 +84,8 @@ enum ods_status attempt_resume(struct attempt *attempt)
         status = attempt_send(attempt, "set constraints all immediate");
     if (status == ODS_OK)
         status = send_offsets(attempt);
-    if (status == ODS_OK && attempt->moves.noted) {
-        status = moved_keys_send(attempt);
+    if (status == ODS_OK && attempt->postgres->moved_keys.noted) {
+        status = moved_keys_send(&attempt->postgres->moved_keys, attempt->error);
         struct sent *sent = add_sent(attempt, 1, &status);
         if (sent)
             sent->ours = true;
@@ -161,8 +161,8 @@ enum ods_status attempt_refuse(struct attempt *attempt, uint32_t change, const s
 
 enum ods_status attempt_reject(struct attempt *attempt, uint32_t change, const struct error *why)
 {
-    attempt->refold |= fold_is_part(attempt->batch, change);
-    attempt->refold |= attempt->moves.tracked && attempt->moves.tracked[change];
+    const bool *tracked = attempt->postgres->moved_keys.tracked;
+    attempt->refold |= fold_is_part(attempt->batch, change) || (tracked && tracked[change]);
     return attempt_refuse(attempt, change, why);
 }
 

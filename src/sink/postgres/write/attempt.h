@@ -16,15 +16,6 @@ enum transaction {
 
 #define NO_STEP UINT32_MAX
 
-/* Of a batch with scattered shapes; see moved_keys.h. By change; NULL: none is. */
-struct moved_keys {
-    bool known;        /* what follows has been found out */
-    bool locked;       /* moved_keys_release() has to undo it */
-    bool *outdated;    /* newer ones have come */
-    bool *tracked;     /* of a key that is kept: what becomes of it says what is to be kept */
-    bool noted;        /* postgres->notes is to be kept, in the rows' transaction */
-};
-
 /* One attempt at a batch. */
 struct attempt {
     struct postgres *postgres;
@@ -62,7 +53,6 @@ struct attempt {
     uint32_t pending_count, pending_capacity;
     uint64_t kept; /* changes that the guard kept out since this was last set to 0 */
     struct sent *sent, **sent_tail;
-    struct moved_keys moves;
 };
 
 /* A command in the pipeline, to be matched with its result. */
