@@ -87,6 +87,7 @@ struct apply_hooks {
 struct sink_ops {
     const char *type; /* as in ods-sink.conf: type = "<type>" */
     const char *summary;
+    const char *codes; /* what the codes of its errors are called, "SQLSTATE"; NULL: it has none */
     enum guarantee guarantee;
     const struct setting_group *settings; /* what a target of this type may be told */
     /* Allocate and check the configuration; does not connect. */

@@ -120,6 +120,14 @@ def test_library_stays_in_its_rooms(library):
     assert users and users <= set(LIBRARIES[library])
 
 
+def test_codes_of_a_target_are_its_own():
+    """Others go by the fault; what is in the list shows a code to people."""
+    known = {path for path, text in sources() if re.search(r"\bsqlstate\b", text, re.IGNORECASE)}
+    assert {path for path in known if not path.startswith("sink/postgres/")} == {
+        "ods/sink.h", "config/table.c", "pipeline/deadletter_headers.c", "main.c", "cli/dlq.c",
+        "cli/dlq_letters.c", "cli/dlq_replay.c", "cli/dlq_show.c"}
+
+
 def test_kafka_is_spoken_where_sources_are():
     speakers = {path for path, text in sources() if re.search(r"\brd_kafka_", text)}
     assert {path for path in speakers if not path.startswith("source/")} == SPEAK_KAFKA

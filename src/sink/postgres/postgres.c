@@ -223,6 +223,7 @@ static void postgres_clear_interrupt(struct sink *sink)
 const struct sink_ops postgres_sink = {
     .type = "postgres",
     .summary = "PostgreSQL 12 and later: upsert with ON CONFLICT, offsets in the same transaction",
+    .codes = "SQLSTATE",
     .guarantee = EXACT_BY_STORED_OFFSET,
     .settings = &postgres_settings_group,
     .open = postgres_open,

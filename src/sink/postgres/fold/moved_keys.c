@@ -312,7 +312,7 @@ static enum ods_status read_answers(struct sorting *sorting, uint32_t *refused)
         if (status != ODS_OK && first == ODS_OK) {
             first = status;
             *sorting->error = why;
-            if (status == ODS_REJECT && !sqlstate_is_stale_catalog(why.sqlstate))
+            if (status == ODS_REJECT && !sqlstate_is_stale_catalog(why.code))
                 *refused = i;
         }
         if (!conn->pg)

@@ -543,7 +543,7 @@ enum ods_status ddl_commit(struct ddl *ddl, struct error *error)
                  ddl->table->name);
     /* An event trigger's word holds for this table as PostgreSQL's own does. */
     bool routine = error->origin == ORIGIN_ROUTINE || error->origin == ORIGIN_RAISED;
-    if (sqlstate_is_of_table(error->sqlstate) || (routine && status != ODS_RETRY))
+    if (sqlstate_is_of_table(error->code) || (routine && status != ODS_RETRY))
         return ODS_REJECT;
     return status == ODS_REJECT ? ODS_FATAL : status;
 }

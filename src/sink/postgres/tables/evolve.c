@@ -325,9 +325,9 @@ static bool is_held(const struct survey *survey, const struct error *error)
     bool retypes = false;
     for (size_t i = 0; i < survey->count; i++)
         retypes |= survey->changes[i].kind == DDL_RETYPE;
-    return retypes && (strcmp(error->sqlstate, "0A000") == 0 || /* feature not supported */
-                       strcmp(error->sqlstate, "2BP01") == 0 || /* dependent objects */
-                       strcmp(error->sqlstate, "42501") == 0);  /* not the table's owner */
+    return retypes && (strcmp(error->code, "0A000") == 0 || /* feature not supported */
+                       strcmp(error->code, "2BP01") == 0 || /* dependent objects */
+                       strcmp(error->code, "42501") == 0);  /* not the table's owner */
 }
 
 static bool has_rekey(const struct survey *survey)
@@ -380,7 +380,7 @@ static enum ods_status make(struct survey *survey, struct ddl *ddl,
     status = ddl_commit(ddl, error);
     if (status == ODS_OK)
         tell(survey, ddl, create, listener);
-    else if (has_rekey(survey) && (status == ODS_REJECT || strncmp(error->sqlstate, "23", 2) == 0))
+    else if (has_rekey(survey) && (status == ODS_REJECT || strncmp(error->code, "23", 2) == 0))
         return keep_key(survey, error);
     else if (is_held(survey, error)) {
         notice(listener, "%s; the column keeps its type, and values that it can't hold are refused",

@@ -309,7 +309,8 @@ static enum ods_status plan_refuse(struct plan *plan, struct error *error)
     if (!plan->refusal)
         return error_out_of_memory(error);
     *plan->refusal = *error;
-    bool tried = plan->key_stays || error->sqlstate[0];
+    plan->refusal->fault = FAULT_TABLE;
+    bool tried = plan->key_stays || error->code[0];
     error_init(error);
     plan->ask_again_us = time_monotonic_us() + (tried ? TRY_AGAIN_US : ASK_AGAIN_US);
     plan->table = NULL;

@@ -225,7 +225,7 @@ char *rekey_why_not(const struct plan *plan, struct conn *conn, const struct err
     buffer_printf(&sql, ") as k, count(*) as n from %s group by ", plan->table->quoted);
     put_source_key(&sql, plan, true);
     buffer_puts(&sql, " having count(*) > 1 order by n desc, k limit 5) as c");
-    if (strcmp(refused->sqlstate, "23505") == 0 &&
+    if (strcmp(refused->code, "23505") == 0 &&
         conn_query(conn, buffer_text(&sql), 0, NULL, &rows, NULL) == ODS_OK &&
         PQntuples(rows) == 1 && !PQgetisnull(rows, 0, 0))
         buffer_printf(&text, "; rows that would share a key: %s", PQgetvalue(rows, 0, 0));

@@ -64,7 +64,7 @@ static void take_refusal(struct asking *asking, struct reading *reading, const s
     const char *words = strstr(why->text, ": ");
     words = asking->refusal ? asking->refusal : words ? words + 2 : why->text;
     if (!readings_answer(asking->readings, reading, READING_REFUSED, words,
-                         asking->refusal ? "22007" : why->sqlstate))
+                         asking->refusal ? "22007" : why->code))
         asking->status = error_out_of_memory(asking->error);
 }
 

@@ -49,7 +49,8 @@ enum ods_status encode_refuse(const struct pg_column *target, const char *sqlsta
                               struct error *error)
 {
     if (error) {
-        snprintf(error->sqlstate, sizeof error->sqlstate, "%s", sqlstate);
+        error->fault = FAULT_ROW;
+        snprintf(error->code, sizeof error->code, "%s", sqlstate);
         utf8_copy(error->column, sizeof error->column, target->name, strlen(target->name));
     }
     return error_set(error, ODS_REJECT, "column \"%s\": %s", target->name, why);

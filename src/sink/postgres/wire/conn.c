@@ -59,7 +59,7 @@ static enum ods_status lost(struct conn *conn, struct error *error)
 {
     enum ods_status status = conn_error(conn, NULL, error);
     if (error)
-        error->sqlstate[0] = '\0';
+        error->code[0] = '\0';
     conn_close(conn);
     return status;
 }

@@ -283,7 +283,7 @@ static enum ods_status look_ups(struct attempt *attempt, struct inheritance *inh
                                 attempt->error);
     if (status != ODS_OK)
         attempt->stale =
-            !attempt->refreshed && sqlstate_is_stale_catalog(attempt->error->sqlstate);
+            !attempt->refreshed && sqlstate_is_stale_catalog(attempt->error->code);
     return status;
 }
 
@@ -519,8 +519,8 @@ static void weigh(struct attempt *attempt, enum ods_status status)
         doubt->times = 0;
         return;
     }
-    doubt->times = strcmp(doubt->sqlstate, error->sqlstate) == 0 ? doubt->times + 1 : 1;
-    memcpy(doubt->sqlstate, error->sqlstate, sizeof doubt->sqlstate);
+    doubt->times = strcmp(doubt->code, error->code) == 0 ? doubt->times + 1 : 1;
+    memcpy(doubt->code, error->code, sizeof doubt->code);
 }
 
 enum ods_status apply_batch(struct postgres *postgres, struct batch *batch,
@@ -558,7 +558,7 @@ enum ods_status apply_batch(struct postgres *postgres, struct batch *batch,
     result->statements = postgres->conn.pg ? postgres->conn.statements.known : 0;
     postgres->asks = postgres->readings.buckets != NULL;
     weigh(&attempt, status);
-    if (status == ODS_RETRY && strcmp(attempt.error->sqlstate, "55P03") == 0)
+    if (status == ODS_RETRY && strcmp(attempt.error->code, "55P03") == 0)
         offsets_end_stalled(&postgres->conn);
     return status;
 }

@@ -9,7 +9,7 @@
 
 /* An outage that rows alone have met, the same each time; see apply.c. */
 struct doubt {
-    char sqlstate[6];
+    char code[24];
     unsigned times; /* since the last batch that was applied */
     unsigned most;  /* times until rows are doubted, 0: not yet set */
 };

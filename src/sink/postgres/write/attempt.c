@@ -264,7 +264,7 @@ static void count_rows(struct attempt *attempt, struct sent *sent, uint64_t rows
 static bool refuses_truncate(const struct sent *sent, const struct error *why)
 {
     return sent->truncates &&
-           (strcmp(why->sqlstate, "0A000") == 0 || strcmp(why->sqlstate, "55006") == 0);
+           (strcmp(why->code, "0A000") == 0 || strcmp(why->code, "55006") == 0);
 }
 
 static bool has_casts(const struct pg_table *table)
@@ -279,7 +279,7 @@ static bool has_casts(const struct pg_table *table)
 static enum ods_status judge(struct attempt *attempt, const struct sent *sent,
                              enum ods_status status, const struct error *why)
 {
-    if (status == ODS_OK || sent->ours || !*why->sqlstate || !attempt->postgres->conn.pg)
+    if (status == ODS_OK || sent->ours || !*why->code || !attempt->postgres->conn.pg)
         return status;
     status = sqlstate_for_rows(why, has_casts(sent->table));
     bool timeout = attempt->postgres->conn.settings->statement_timeout_ms;
@@ -321,7 +321,7 @@ static enum ods_status read_results(struct attempt *attempt)
                 first = status;
                 attempt->refused = sent->step;
                 attempt->stale = !attempt->refreshed && !refuses_truncate(sent, &why) &&
-                                 sqlstate_is_stale_catalog(why.sqlstate);
+                                 sqlstate_is_stale_catalog(why.code);
                 if (attempt->error)
                     *attempt->error = why;
             }

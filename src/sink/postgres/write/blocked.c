@@ -88,7 +88,7 @@ static bool can_be_member(const struct pending *pending, const struct pg_table *
 {
     return pending->again && pending->group->plan->table == table &&
            (pending->group->kind == GROUP_UPSERT || pending->group->kind == GROUP_PARTIAL) &&
-           strcmp(pending->why.sqlstate, "23503") != 0;
+           strcmp(pending->why.code, "23503") != 0;
 }
 
 /* Would a delete reach further than the row, which is there again a moment later? */

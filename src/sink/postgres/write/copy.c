@@ -135,7 +135,7 @@ static enum ods_status put_rows(struct attempt *attempt, const struct group *gro
  * know; then the batch goes another way. */
 static enum ods_status refused(struct attempt *attempt)
 {
-    attempt->stale = !attempt->refreshed && sqlstate_is_stale_catalog(attempt->error->sqlstate);
+    attempt->stale = !attempt->refreshed && sqlstate_is_stale_catalog(attempt->error->code);
     attempt->step = NO_STEP;
     return ODS_REJECT;
 }
@@ -171,7 +171,7 @@ static enum ods_status copy(struct attempt *attempt, const struct group *group, 
         bool whole = status == ODS_OK;
         enum ods_status ended =
             conn->pg ? conn_copy_end(conn, whole, whole ? attempt->error : NULL) : status;
-        if (whole && ended != ODS_OK && conn->pg && *attempt->error->sqlstate)
+        if (whole && ended != ODS_OK && conn->pg && *attempt->error->code)
             ended = sqlstate_for_rows(attempt->error, false);
         status = whole ? ended : status;
     }

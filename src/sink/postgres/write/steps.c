@@ -205,7 +205,7 @@ static bool about_attempt(const struct attempt *attempt, enum ods_status status)
 static enum ods_status refuse(struct attempt *attempt, struct group *group, uint32_t index,
                               const struct error *why)
 {
-    if (sqlstate_wants_partner(why->sqlstate))
+    if (sqlstate_wants_partner(why->code))
         return blocked_add(attempt, group, index, NULL, why);
     return attempt_set_aside(attempt, group->rows[index], why);
 }
@@ -231,7 +231,7 @@ static enum ods_status settle_row(struct attempt *attempt, struct group *group, 
     *mistaken = false;
     if (group->guess != GUESS_NONE && !(plain = without_guess(attempt, group)))
         return ODS_RETRY;
-    if (plain != group && sqlstate_wants_partner(why->sqlstate)) {
+    if (plain != group && sqlstate_wants_partner(why->code)) {
         enum ods_status status = steps_try(attempt, plain, index, index + 1);
         *mistaken = status == ODS_OK;
         if (*mistaken) {
@@ -337,7 +337,7 @@ static enum ods_status settle_step(struct attempt *attempt, struct steps *steps,
 {
     struct step step = steps->items[index];
     struct error why = *attempt->error;
-    bool partner = sqlstate_wants_partner(why.sqlstate);
+    bool partner = sqlstate_wants_partner(why.code);
     if (step.truncate)
         return refuse_truncate(attempt, step.truncate, &why);
     if (step.loose)
