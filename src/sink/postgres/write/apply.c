@@ -419,28 +419,12 @@ static enum ods_status wait_for_partners(struct attempt *attempt, const struct e
     return ODS_RETRY;
 }
 
-/* Rows that were committed before count on; tables and columns are made outside the transaction and
- * count whatever becomes of it. */
-static void add_counts(struct apply_result *result, const struct apply_result *before)
+/* What is made outside of the transaction counts whatever becomes of it. */
+static void forget_rows(struct apply_result *result)
 {
-    result->upserted += before->upserted;
-    result->deleted += before->deleted;
-    result->truncated += before->truncated;
-    result->folded += before->folded;
-    result->missing += before->missing;
-    result->skipped += before->skipped;
-    result->nul_stripped += before->nul_stripped;
-    result->values_lost += before->values_lost;
-    result->values_rounded += before->values_rounded;
-    result->zero_dates += before->zero_dates;
-    result->outdated += before->outdated;
-}
-
-static void forget_counts(struct apply_result *result)
-{
-    *result = (struct apply_result){.tables_created = result->tables_created,
-                                    .columns_added = result->columns_added,
-                                    .columns_changed = result->columns_changed};
+    for (size_t i = 0; i < APPLY_COUNT_KINDS; i++)
+        if (apply_counts[i].of == APPLY_OF_ROWS)
+            *apply_count(result, i) = 0;
 }
 
 /* Until it is committed as far as nothing is held. *waits: something is, for what *why says. */
@@ -450,7 +434,7 @@ static enum ods_status attempt_until_done(struct attempt *attempt, bool *waits, 
     *waits = false;
     for (;;) {
         uint32_t had_rejects = batch->reject_count;
-        forget_counts(attempt->result);
+        forget_rows(attempt->result);
         enum ods_status status = fold_attempt(attempt);
         if (status == ODS_OK)
             status = run_transaction(attempt);
@@ -486,11 +470,12 @@ static enum ods_status attempt_all(struct attempt *attempt)
     const struct apply_result before = *attempt->result;
     struct error why; /* of the first row that waits for others */
     bool waits;
+    *attempt->result = (struct apply_result){0};
     enum ods_status status = attempt_until_done(attempt, &waits, &why);
     bool waiting = waits && status == ODS_RETRY && attempt->postgres->conn.pg;
     if (status != ODS_OK && !waiting)
-        forget_counts(attempt->result);
-    add_counts(attempt->result, &before);
+        forget_rows(attempt->result);
+    apply_result_add(attempt->result, &before); /* rows that were committed before count on */
     return waiting ? wait_for_partners(attempt, &why) : status;
 }
 
