@@ -1,10 +1,10 @@
-"""The table of SQLSTATEs for docs/reliability.md, from the one that decides: src/sink/postgres/wire/sqlstate.c."""
+"""The table of SQLSTATEs for docs/reliability.md, from the one that decides: wire/sqlstate.c."""
 
 import re
 
 from lib.stack import ROOT
 
-SOURCE = ROOT / "src" / "sink" / "postgres" / "sqlstate.c"
+SOURCE = ROOT / "src" / "sink" / "postgres" / "wire" / "sqlstate.c"
 
 MEANINGS = {
     "ROW": "a row's: dead letter",

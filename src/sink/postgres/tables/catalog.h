@@ -101,7 +101,7 @@ struct pg_table {
     struct prepared *statements; /* compiled for this table, freed with it */
     struct guess_record guesses[GUESS_COUNT];
     struct {
-        unsigned pass; /* of find_plans() in apply.c, 0: none */
+        unsigned pass; /* of planning_find(), 0: none */
         uint32_t count, columns[32];
     } key_seen;      /* by which the batch's changes so far know a row */
     unsigned reread; /* plans.h's epoch in which it was last read again, 0: never */

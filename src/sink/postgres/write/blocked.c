@@ -63,7 +63,7 @@ static enum ods_status pass(struct attempt *attempt, bool *progress)
         if (status == ODS_OK && pending->again) {
             status = steps_try(attempt, pending->group, pending->index, pending->index + 1);
             in = status == ODS_OK;
-            if (status == ODS_REJECT && !attempt->stale && !attempt->unencodable) {
+            if (status == ODS_REJECT && !attempt_is_void(attempt)) {
                 pending->why = *attempt->error;
                 status = ODS_OK;
             }
@@ -208,7 +208,7 @@ static enum ods_status swap(struct attempt *attempt, struct tangle *tangle, uint
     *refused = 0;
     for (uint32_t i = 0; status == ODS_OK && i < tangle->count - *refused;) {
         status = put_back(attempt, tangle->members[i]);
-        if (status == ODS_REJECT && !attempt->stale && !attempt->unencodable) {
+        if (status == ODS_REJECT && !attempt_is_void(attempt)) {
             struct pending *outsider = tangle->members[i];
             outsider->why = *attempt->error;
             ++*refused;
@@ -264,7 +264,7 @@ static enum ods_status untangle(struct attempt *attempt, struct pg_table *table)
                 remove_member(attempt, tangle.members[--tangle.count]);
             return ODS_OK;
         }
-        if (status == ODS_RETRY || status == ODS_FENCED || attempt->stale || attempt->unencodable)
+        if (status == ODS_RETRY || status == ODS_FENCED || attempt_is_void(attempt))
             return status;
         attempt->transaction = TRANSACTION_BROKEN;
         if (status != ODS_OK && round)
@@ -301,7 +301,7 @@ static enum ods_status hold_back(struct attempt *attempt)
     for (uint32_t i = 0; i < attempt->pending_count; i++)
         batch_hold(batch,
                    batch->changes[with_its_delete(batch, attempt->pending[i].change)].record);
-    attempt->held = true;
+    attempt_demand(attempt, NEXT_HOLD);
     attempt->why = attempt->pending[0].why;
     *attempt->error = attempt->why;
     return ODS_REJECT;
