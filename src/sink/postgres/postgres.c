@@ -15,6 +15,7 @@
 #include "sink/postgres/write/offsets.h"
 #include "sink/postgres/settings.h"
 #include "sink/postgres/wire/own_schema.h"
+#include "sql/postgres/server.h"
 
 extern const struct sink_ops postgres_sink;
 
@@ -103,10 +104,7 @@ static enum ods_status report_server(struct postgres *postgres,
     PGresult *rows = NULL;
     char line[512];
     enum ods_status status =
-        conn_query(&postgres->conn,
-                   "select current_setting('server_version'), current_user, current_database(), "
-                   "pg_is_in_recovery(), has_database_privilege(current_database(), 'CREATE')",
-                   0, NULL, &rows, error);
+        conn_query(&postgres->conn, sql_server, 0, NULL, &rows, error);
     if (status != ODS_OK)
         return status;
     snprintf(line, sizeof line, "target %s: PostgreSQL %s, user %s, database %s",

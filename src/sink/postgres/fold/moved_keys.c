@@ -11,6 +11,12 @@
 #include "sink/postgres/fold/fold.h"
 #include "sink/postgres/fold/lookup.h"
 #include "sink/postgres/wire/own_schema.h"
+#include "sql/postgres/moved_keys_any.h"
+#include "sql/postgres/moved_keys_keep.h"
+#include "sql/postgres/moved_keys_lock.h"
+#include "sql/postgres/moved_keys_lock_shared.h"
+#include "sql/postgres/moved_keys_prune.h"
+#include "sql/postgres/moved_keys_read.h"
 
 #define KEEP_BYTES ((size_t) 1 << 20)
 #define PRUNE_US   INT64_C(600000000)
@@ -204,12 +210,7 @@ static enum ods_status lock(struct sorting *sorting, bool alone)
 {
     const char *values[] = {sorting->moved->group};
     enum ods_status status =
-        query(sorting,
-              alone ? "select pg_catalog.pg_advisory_lock(" MOVED_KEYS_LOCK
-                      ", pg_catalog.hashtext($1))"
-                    : "select pg_catalog.pg_advisory_lock_shared(" MOVED_KEYS_LOCK
-                      ", pg_catalog.hashtext($1))",
-              1, values, NULL);
+        query(sorting, alone ? sql_moved_keys_lock : sql_moved_keys_lock_shared, 1, values, NULL);
     sorting->moved->locked = status == ODS_OK;
     return status;
 }
@@ -218,9 +219,7 @@ static enum ods_status anything_is_kept(struct sorting *sorting, bool *kept)
 {
     const char *values[] = {sorting->moved->group};
     PGresult *rows = NULL;
-    enum ods_status status =
-        query(sorting, "select 1 from ods_sink.moved_keys where consumer_group = $1 limit 1", 1,
-              values, &rows);
+    enum ods_status status = query(sorting, sql_moved_keys_any, 1, values, &rows);
     *kept = status == ODS_OK && PQntuples(rows) > 0;
     PQclear(rows);
     return status;
@@ -228,10 +227,6 @@ static enum ods_status anything_is_kept(struct sorting *sorting, bool *kept)
 
 static enum ods_status read_kept(struct sorting *sorting)
 {
-    static const char sql[] =
-        "select k.place - 1, m.record_ms, m.sequence, m.partition, m.topic "
-        "from unnest($2) with ordinality k (key, place) "
-        "join ods_sink.moved_keys m on m.consumer_group = $1 and m.key = sha256(k.key)";
     static const Oid types[] = {OID_TEXT, OID_BYTEA_ARRAY};
     struct moved_keys *moved = sorting->moved;
     PGresult *rows = NULL;
@@ -240,7 +235,8 @@ static enum ods_status read_kept(struct sorting *sorting)
     for (uint32_t i = 0; i < sorting->count; i++)
         put_key(&moved->notes[1], &sorting->keys[i]);
     enum ods_status status =
-        own_query_params(moved->conn, sql, types, moved->notes, 2, &rows, sorting->error);
+        own_query_params(moved->conn, sql_moved_keys_read, types, moved->notes, 2, &rows,
+                         sorting->error);
     for (int i = 0; status == ODS_OK && i < PQntuples(rows); i++) {
         struct moving *moving = &sorting->keys[strtoul(PQgetvalue(rows, i, 0), NULL, 10)];
         moving->tracked = moving->known = true;
@@ -446,17 +442,9 @@ static enum ods_status write_notes(struct sorting *sorting)
 
 enum ods_status moved_keys_send(struct moved_keys *moved, struct error *error)
 {
-    static const char sql[] =
-        "insert into ods_sink.moved_keys (consumer_group, key, table_name, topic, partition, "
-        "record_ms, sequence) select $1, sha256(k.key), k.name, k.topic, k.partition, k.record_ms, "
-        "k.sequence from unnest($2, $3, $4, $5, $6, $7) "
-        "k (key, name, topic, partition, record_ms, sequence) "
-        "on conflict (consumer_group, key) do update set topic = excluded.topic, "
-        "partition = excluded.partition, record_ms = excluded.record_ms, "
-        "sequence = excluded.sequence, noted_at = excluded.noted_at";
     static const Oid types[] = {OID_TEXT,       OID_BYTEA_ARRAY, OID_TEXT_ARRAY, OID_TEXT_ARRAY,
                                 OID_INT4_ARRAY, OID_INT8_ARRAY,  OID_INT8_ARRAY};
-    return own_send_params(moved->conn, sql, types, moved->notes, 7, error);
+    return own_send_params(moved->conn, sql_moved_keys_keep, types, moved->notes, 7, error);
 }
 
 /* --- all ------------------------------------------------------------------------------------- */
@@ -571,11 +559,7 @@ static void prune(struct moved_keys *moved)
         return;
     moved->pruned_us = now_us;
     error_init(&ignored);
-    own_query(moved->conn,
-              "delete from ods_sink.moved_keys where ctid in (select ctid from "
-              "ods_sink.moved_keys where consumer_group = $1 and "
-              "noted_at < clock_timestamp() - interval '7 days' limit 20000)",
-              1, values, NULL, &ignored);
+    own_query(moved->conn, sql_moved_keys_prune, 1, values, NULL, &ignored);
 }
 
 void moved_keys_release(struct moved_keys *moved)

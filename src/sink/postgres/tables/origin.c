@@ -8,6 +8,8 @@
 #include "sink/postgres/tables/names.h"
 #include "sink/postgres/wire/own_schema.h"
 #include "sink/postgres/wire/quote.h"
+#include "sql/postgres/table_claim.h"
+#include "sql/postgres/table_is_shared.h"
 
 /* Parameters of ods_sink.claim_table(). */
 enum { CLAIM_PARAMS = 6 };
@@ -46,8 +48,7 @@ enum ods_status origin_claim(struct plan *plan, struct conn *conn, struct error 
     PGresult *rows = NULL;
     claim_values(plan, values);
     enum ods_status status =
-        own_query(conn, "select ods_sink.claim_table($1, $2, $3, $4, $5, $6)", CLAIM_PARAMS, values,
-                  &rows, error);
+        own_query(conn, sql_table_claim, CLAIM_PARAMS, values, &rows, error);
     if (status == ODS_OK && !PQgetisnull(rows, 0, 0))
         status = refuse(plan, conn, PQgetvalue(rows, 0, 0), error);
     PQclear(rows);
@@ -90,10 +91,7 @@ enum ods_status origin_is_shared(const struct plan *plan, struct conn *conn, boo
     *shared = plan->settings->pattern && !name_is_derived(plan->settings);
     if (*shared)
         return ODS_OK;
-    enum ods_status status = own_query(conn,
-                                       "select count(*) > 1 from ods_sink.table_sources "
-                                       "where table_schema = $1 and table_name = $2",
-                                       2, values, &rows, error);
+    enum ods_status status = own_query(conn, sql_table_is_shared, 2, values, &rows, error);
     *shared = status == ODS_OK && PQgetvalue(rows, 0, 0)[0] == 't';
     PQclear(rows);
     return status;

@@ -9,6 +9,7 @@
 #include "sink/postgres/tables/names.h"
 #include "sink/postgres/wire/own_schema.h"
 #include "sink/postgres/wire/quote.h"
+#include "sql/postgres/table_had_key.h"
 
 /* --- the two keys ---------------------------------------------------------------------------- */
 
@@ -143,11 +144,7 @@ static enum ods_status had_key(const struct plan *plan, struct conn *conn, const
 {
     const char *values[] = {plan->schema, plan->name, text};
     PGresult *rows = NULL;
-    enum ods_status status =
-        own_query(conn,
-                  "select exists (select from ods_sink.schema_history where table_schema = $1 "
-                  "and table_name = $2 and strpos(sql, 'primary key (' || $3) > 0)",
-                  3, values, &rows, error);
+    enum ods_status status = own_query(conn, sql_table_had_key, 3, values, &rows, error);
     *had = status == ODS_OK && PQgetvalue(rows, 0, 0)[0] == 't';
     PQclear(rows);
     return status;

@@ -5,7 +5,9 @@
 #include <string.h>
 
 #include "sink/postgres/wire/quote.h"
-#include "sql/ods_sink.h" /* generated from sql/ods_sink.sql at build time: sql_ods_sink */
+#include "sql/ods_sink.h"
+#include "sql/postgres/moved_keys_is_there.h"
+#include "sql/postgres/own_schema_is_there.h"
 
 #define OWN_SCHEMA "ods_sink"
 
@@ -41,18 +43,9 @@ enum ods_status own_query(struct conn *conn, const char *sql, int count, const c
 
 enum ods_status own_schema_is_there(struct conn *conn, bool *present, struct error *error)
 {
-    static const char sql[] =
-        "select to_regclass(format('%I.offsets', $1::text)) is not null and "
-        "to_regclass(format('%I.schema_history', $1::text)) is not null and "
-        "exists (select from "
-        "pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace "
-        "where n.nspname = $1 and p.proname = 'advance' and p.pronargs = 5) and "
-        "exists (select from "
-        "pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace "
-        "where n.nspname = $1 and p.proname = 'claim_table' and p.pronargs = 6)";
     const char *values[] = {conn->settings->schema};
     PGresult *result = NULL;
-    enum ods_status status = conn_query(conn, sql, 1, values, &result, error);
+    enum ods_status status = conn_query(conn, sql_own_schema_is_there, 1, values, &result, error);
     *present = status == ODS_OK && PQgetvalue(result, 0, 0)[0] == 't';
     PQclear(result);
     return status;
@@ -92,8 +85,7 @@ enum ods_status own_schema_prepare_moved_keys(struct conn *conn, struct error *e
     const char *values[] = {conn->settings->schema};
     PGresult *result = NULL;
     enum ods_status status =
-        conn_query(conn, "select to_regclass(format('%I.moved_keys', $1::text)) is not null", 1,
-                   values, &result, error);
+        conn_query(conn, sql_moved_keys_is_there, 1, values, &result, error);
     bool present = status == ODS_OK && PQgetvalue(result, 0, 0)[0] == 't';
     PQclear(result);
     return status != ODS_OK || present ? status : make(conn, error);

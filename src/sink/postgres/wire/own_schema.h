@@ -26,7 +26,4 @@ enum ods_status own_query_params(struct conn *conn, const char *sql, const Oid *
 enum ods_status own_send_params(struct conn *conn, const char *sql, const Oid *types,
                                 const struct buffer *values, int count, struct error *error);
 
-/* The class of advisory locks by which lanes with changed keys take turns; see fold/moved_keys.h. */
-#define MOVED_KEYS_LOCK "723549820"
-
 #endif

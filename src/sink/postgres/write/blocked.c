@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "sink/postgres/write/statement.h"
+#include "sql/postgres/delete_reaches_further.h"
 
 /* A chain of rows that each take over what the next one gives up is done in one pass when the
  * batch has them in the source's order, which is the order of a pass. */
@@ -95,16 +96,12 @@ static bool can_be_member(const struct pending *pending, const struct pg_table *
 static enum ods_status reaches_further(struct attempt *attempt, const struct pg_table *table,
                                        bool *further)
 {
-    static const char sql[] =
-        "select exists (select from pg_catalog.pg_constraint where contype = 'f' "
-        "and confrelid = $1::pg_catalog.regclass and confdeltype in ('c', 'n', 'd')) or "
-        "exists (select from pg_catalog.pg_trigger where tgrelid = $1::pg_catalog.regclass "
-        "and not tgisinternal and tgtype & 8 <> 0)";
     const char *values[] = {table->quoted};
     PGresult *result = NULL;
     enum ods_status status = attempt_mend(attempt);
     if (status == ODS_OK)
-        status = conn_query(&attempt->postgres->conn, sql, 1, values, &result, attempt->error);
+        status = conn_query(&attempt->postgres->conn, sql_delete_reaches_further, 1, values, &result,
+                            attempt->error);
     *further = status != ODS_OK || PQgetvalue(result, 0, 0)[0] == 't';
     PQclear(result);
     return status;

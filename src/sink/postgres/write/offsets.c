@@ -8,6 +8,9 @@
 
 #include "sink/postgres/values/encode.h"
 #include "sink/postgres/wire/own_schema.h"
+#include "sql/postgres/end_stalled.h"
+#include "sql/postgres/offsets_advance.h"
+#include "sql/postgres/offsets_read.h"
 
 /* --- moving offsets -------------------------------------------------------------------------- */
 
@@ -41,8 +44,7 @@ enum ods_status offsets_send(struct conn *conn, const char *group, const struct 
         encode_put_int8(&scratch[3], range->from);
         encode_put_int8(&scratch[4], range_end(range));
     }
-    return own_send_params(conn, "select ods_sink.advance($1, $2, $3, $4, $5)", types, scratch, 5,
-                           error);
+    return own_send_params(conn, sql_offsets_advance, types, scratch, 5, error);
 }
 
 /* --- reading back --------------------------------------------------------------------------- */
@@ -73,12 +75,7 @@ enum ods_status offsets_read(struct conn *conn, const char *group, struct positi
     struct position **sorted = malloc((count + 1) * sizeof *sorted);
     if (!sorted)
         return error_set(error, ODS_RETRY, "out of memory");
-    enum ods_status status =
-        own_query(conn,
-                  "select topic, partition, next_offset, (extract(epoch from "
-                  "updated_at) * 1000000)::bigint from ods_sink.offsets "
-                  "where consumer_group = $1",
-                  1, values, &rows, error);
+    enum ods_status status = own_query(conn, sql_offsets_read, 1, values, &rows, error);
     for (size_t i = 0; i < count; i++) {
         positions[i].offset = OFFSET_NONE;
         positions[i].stored_us = 0;
@@ -136,14 +133,6 @@ void offsets_end_stalled(struct conn *conn)
         return;
     snprintf(limit_ms, sizeof limit_ms, "%lld",
              (long long) conn->settings->idle_in_transaction_timeout_ms);
-    own_query(conn,
-              "select pg_terminate_backend(a.pid) from pg_stat_activity a "
-              "where a.datname = current_database() and a.usename = current_user "
-              "and a.pid <> pg_backend_pid() and a.wait_event = 'ClientRead' "
-              "and a.query_start < clock_timestamp() - $1 * interval '1 ms' "
-              "and exists (select from pg_locks l where l.pid = a.pid and l.granted "
-              "and (l.mode = 'RowExclusiveLock' and l.relation = 'ods_sink.offsets'::regclass "
-              "or l.locktype = 'advisory' and l.classid = " MOVED_KEYS_LOCK "))",
-              1, values, &result, NULL);
+    own_query(conn, sql_end_stalled, 1, values, &result, NULL);
     PQclear(result);
 }
