@@ -54,21 +54,62 @@ struct position {
     int64_t stored_us; /* when it was stored, by the target's clock; 0 when that is not known */
 };
 
-/* Counts of one apply, for metrics. */
+/* Counts of one apply: a line here is a member, its name in JSON, its metric and what that says, and
+ * whether it is of what is made outside of the rows' transaction (MADE), which counts whatever becomes
+ * of that. NULL for a metric: the one of the line before, with another label. */
+#define APPLY_COUNTS(COUNT)                                                                        \
+    COUNT(upserted, "upserted", ROWS, "rows_total", ",action=\"upsert\"",                          \
+          "Rows that the target was sent")                                                         \
+    COUNT(deleted, "deleted", ROWS, NULL, ",action=\"delete\"", NULL)                              \
+    COUNT(truncated, "truncated", ROWS, NULL, ",action=\"truncate\"", NULL)                        \
+    COUNT(folded, "folded", ROWS, "changes_folded_total", "",                                      \
+          "Changes that a later one of the same key in the same batch made superfluous")           \
+    COUNT(missing, "missing", ROWS, "deletes_missing_total", "",                                   \
+          "Deletes, and updates without a key, of rows that the target did not have")              \
+    COUNT(outdated, "outdated", ROWS, "changes_outdated_total", "",                                \
+          "Changes that came after newer ones of their key from another partition, and were void") \
+    COUNT(skipped, "left_out", ROWS, "changes_skipped_total", "",                                  \
+          "Changes that the configuration leaves out")                                             \
+    COUNT(columns_added, "columns_added", MADE, "columns_added_total", "",                         \
+          "Columns added to tables of the target")                                                 \
+    COUNT(tables_created, "tables_created", MADE, "tables_created_total", "",                      \
+          "Tables created in the target")                                                          \
+    COUNT(columns_changed, "columns_changed", MADE, "columns_changed_total", "",                   \
+          "Columns of the target widened, made nullable, or kept aside for a new one")             \
+    COUNT(values_lost, "values_lost", ROWS, "values_lost_total", "",                               \
+          "Values that a key change did not carry and no old row had: NULL in the target")         \
+    COUNT(values_rounded, "values_rounded", ROWS, "values_rounded_total", "",                      \
+          "Values that had more digits than their column and were rounded")                        \
+    COUNT(zero_dates, "zero_dates", ROWS, "zero_dates_total", "",                                  \
+          "Zero dates of MySQL that are NULL in the target")                                       \
+    COUNT(nul_stripped, "nul_stripped", ROWS, "nul_stripped_total", "",                            \
+          "Values that lost a U+0000, with nul: strip")
+
+#define APPLY_MEMBER(member, ...) uint64_t member;
 struct apply_result {
-    uint64_t upserted, deleted, truncated; /* rows the target was sent */
-    uint64_t folded;  /* changes that a later one of the same key made superfluous */
-    uint64_t missing; /* deletes, and updates without a key, of rows that were not there */
-    uint64_t skipped; /* changes that the configuration leaves out */
+    APPLY_COUNTS(APPLY_MEMBER)
     uint64_t statements; /* no count: prepared in the target's session now */
-    uint64_t columns_added, tables_created;
-    uint64_t columns_changed; /* widened, made nullable, or kept aside for a new one */
-    uint64_t nul_stripped;    /* values that lost a U+0000 */
-    uint64_t values_rounded;  /* had more digits than their column */
-    uint64_t zero_dates;      /* are NULL */
-    uint64_t outdated;        /* changes of keys that changed hands since */
-    uint64_t values_lost;     /* not carried by a key change, and the old row is gone: NULL now */
 };
+#undef APPLY_MEMBER
+
+#define APPLY_NUMBER(member, ...) APPLY_##member,
+enum { APPLY_COUNTS(APPLY_NUMBER) APPLY_COUNT_KINDS };
+#undef APPLY_NUMBER
+
+/* The same as a table, by number. */
+struct apply_count {
+    const char *name, *metric, *labels, *help;
+    size_t offset; /* in struct apply_result */
+    enum apply_count_of { APPLY_OF_ROWS, APPLY_OF_MADE } of;
+};
+extern const struct apply_count apply_counts[APPLY_COUNT_KINDS];
+
+static inline uint64_t *apply_count(struct apply_result *result, size_t number)
+{
+    return (uint64_t *) ((char *) result + apply_counts[number].offset);
+}
+/* Each count by so much more. */
+void apply_result_add(struct apply_result *result, const struct apply_result *more);
 
 struct apply_hooks {
     /* Something that the operator should know and that is no error (a table was made, a column is
@@ -87,6 +128,7 @@ struct apply_hooks {
 struct sink_ops {
     const char *type; /* as in ods-sink.conf: type = "<type>" */
     const char *summary;
+    const char *codes; /* what the codes of its errors are called, "SQLSTATE"; NULL: it has none */
     enum guarantee guarantee;
     const struct setting_group *settings; /* what a target of this type may be told */
     /* Allocate and check the configuration; does not connect. */

@@ -21,8 +21,19 @@ enum ods_status {
     ODS_FATAL,  /* neither: stop the lane, loudly */
 };
 
+/* What is at fault, in words that all targets share. The status says what is to be done about the
+ * record or the batch; this is what the pipeline learns from. */
+enum fault {
+    FAULT_NONE = 0,      /* nobody has said */
+    FAULT_ROW,           /* the row itself */
+    FAULT_ORDER,         /* the row may be right: another one has to come or to go before it */
+    FAULT_TABLE,         /* the table can't have such rows, or is not as it was */
+    FAULT_OUTAGE,        /* the target is away or busy */
+    FAULT_CONFIGURATION, /* rights, settings, or what nobody expects of a target */
+};
+
 /* Where in a target an error arose. Triggers, checks and other functions of the target's own give
- * any SQLSTATE that they like, so that the code alone does not tell. */
+ * any code that they like, so that the code alone does not tell. */
 enum error_origin {
     ORIGIN_SERVER,
     ORIGIN_ROUTINE,      /* in a function of the target's own */
@@ -37,7 +48,8 @@ enum error_origin {
 /* Where it happened and why. Caller-owned, no heap memory; error_init() before use. */
 struct error {
     size_t index;     /* the change (in its batch) that is at fault, or ERROR_NO_INDEX */
-    char sqlstate[6]; /* PostgreSQL's five characters, or "" */
+    enum fault fault;
+    char code[24];    /* the target's own (sink_ops.codes), or "" */
     enum error_origin origin;
     char column[64];  /* the column at fault (possibly cut), or "" */
     char constraint[64];

@@ -199,9 +199,7 @@ static void *run_lane(void *argument)
         struct apply_result result = {0};
         lane->status =
             lane->worker.sink->ops->apply(lane->worker.sink, lane->batches[i], NULL, &result, &lane->error);
-        lane->total.upserted += result.upserted;
-        lane->total.deleted += result.deleted;
-        lane->total.folded += result.folded;
+        apply_result_add(&lane->total, &result);
     }
     return NULL;
 }
@@ -242,9 +240,7 @@ static int time_lanes(struct lane *lanes, size_t lane_count, uint32_t records, a
     cpu = cpu_seconds() - cpu;
     int code = started == lane_count ? CLI_OK : CLI_INTERNAL;
     for (size_t i = 0; i < lane_count; i++) {
-        total.upserted += lanes[i].total.upserted;
-        total.deleted += lanes[i].total.deleted;
-        total.folded += lanes[i].total.folded;
+        apply_result_add(&total, &lanes[i].total);
         if (lanes[i].status != ODS_OK) {
             fprintf(stderr, "ods-sink bench apply: lane %zu: %s\n", i, lanes[i].error.text);
             code = CLI_TARGET;

@@ -55,7 +55,7 @@ static bool parse_which(struct dlq *dlq, char *text)
            parse_offsets(filter, offset);
 }
 
-enum { FIRST = 256, PIPELINE, TOPIC, STAGE, SQLSTATE, REASON, PARTITION, OFFSETS, SINCE, WAIT };
+enum { FIRST = 256, PIPELINE, TOPIC, STAGE, CODE, REASON, PARTITION, OFFSETS, SINCE, WAIT };
 
 static int take_option(struct dlq *dlq, int option, char **argv)
 {
@@ -87,8 +87,8 @@ static int take_option(struct dlq *dlq, int option, char **argv)
     case STAGE:
         filter->stage = optarg;
         break;
-    case SQLSTATE:
-        filter->sqlstate = optarg;
+    case CODE:
+        filter->code = optarg;
         break;
     case REASON:
         filter->reason = optarg;
@@ -138,7 +138,8 @@ static int parse(struct dlq *dlq, const struct subcommand *subcommand, int argc,
                                             {"pipeline", required_argument, NULL, PIPELINE},
                                             {"topic", required_argument, NULL, TOPIC},
                                             {"stage", required_argument, NULL, STAGE},
-                                            {"sqlstate", required_argument, NULL, SQLSTATE},
+                                            {"code", required_argument, NULL, CODE},
+                                            {"sqlstate", required_argument, NULL, CODE},
                                             {"reason", required_argument, NULL, REASON},
                                             {"partition", required_argument, NULL, PARTITION},
                                             {"offset", required_argument, NULL, OFFSETS},

@@ -17,7 +17,7 @@
 struct letter {
     int32_t partition;
     int64_t offset, time_ms;
-    const char *pipeline, *topic, *stage, *sqlstate;
+    const char *pipeline, *topic, *stage, *code;
     const char *reason; /* the error, cut */
     int32_t record_partition;
     int64_t record_offset, record_time_ms;
@@ -41,7 +41,7 @@ struct route {
 };
 
 struct filter {
-    const char *pipeline, *topic, *stage, *sqlstate, *reason;
+    const char *pipeline, *topic, *stage, *code, *reason;
     int64_t partition;     /* -1: any */
     int64_t first, last;   /* offsets; last -1: any */
     int64_t since_us;      /* of the letter, INT64_MIN: any */

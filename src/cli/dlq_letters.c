@@ -73,7 +73,7 @@ static bool is_wanted(const struct filter *filter, const struct letter *letter,
     return (!filter->pipeline || strcmp(filter->pipeline, letter->pipeline) == 0) &&
            (!filter->topic || strcmp(filter->topic, letter->topic) == 0) &&
            (!filter->stage || strcmp(filter->stage, letter->stage) == 0) &&
-           (!filter->sqlstate || strcmp(filter->sqlstate, letter->sqlstate) == 0) &&
+           (!filter->code || strcmp(filter->code, letter->code) == 0) &&
            (!filter->reason ||
             (reason && memmem(reason, length, filter->reason, strlen(filter->reason)))) &&
            (filter->partition < 0 || filter->partition == letter->record_partition) &&
@@ -131,13 +131,15 @@ static bool take_letter(void *context, rd_kafka_message_t *message)
         .pipeline = text(loading, headers, "ods.pipeline", last ? last->pipeline : NULL, 256),
         .topic = text(loading, headers, "ods.topic", last ? last->topic : NULL, 256),
         .stage = text(loading, headers, "ods.stage", last ? last->stage : NULL, 32),
-        .sqlstate = text(loading, headers, "ods.sqlstate", last ? last->sqlstate : NULL, 5),
+        .code = text(loading, headers, "ods.code", last ? last->code : NULL, 23),
         .reason = "",
         .record_partition = (int32_t) partition,
         .record_offset = offset,
         .record_time_ms = time_ms,
         .mark = OFFSET_NONE,
     };
+    if (!*letter->code) /* as earlier versions call it */
+        letter->code = text(loading, headers, "ods.sqlstate", last ? last->code : NULL, 23);
     letter->wanted = is_wanted(&dlq->filter, letter, headers);
     if (letter->wanted)
         letter->reason =

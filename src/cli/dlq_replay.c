@@ -104,15 +104,15 @@ static void refuse(struct replaying *replaying, const struct letter *letter,
     replaying->refused++;
     if (!replaying->dlq->json) {
         fprintf(stderr, "%s:%d:%lld is refused again and stays: %s%s%s\n", letter->topic,
-                (int) letter->record_partition, (long long) letter->record_offset, error->sqlstate,
-                *error->sqlstate ? ": " : "", error->text);
+                (int) letter->record_partition, (long long) letter->record_offset, error->code,
+                *error->code ? ": " : "", error->text);
         return;
     }
     json_array_append_new(replaying->refusals,
-                          json_pack("{s:o, s:i, s:I, s:s, s:o}", "topic", dlq_json(letter->topic),
+                          json_pack("{s:o, s:i, s:I, s:s, s:s, s:o}", "topic", dlq_json(letter->topic),
                                     "partition", (int) letter->record_partition, "offset",
-                                    (json_int_t) letter->record_offset, "sqlstate", error->sqlstate,
-                                    "error", dlq_json(error->text)));
+                                    (json_int_t) letter->record_offset, "code", error->code,
+                                    "sqlstate", error->code, "error", dlq_json(error->text)));
 }
 
 static bool take(void *context, struct letter *letter, rd_kafka_message_t *message)

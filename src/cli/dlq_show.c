@@ -14,7 +14,7 @@
 #define REASON_WORDS 9
 #define REASON_BYTES 80
 
-/* Letters of one pipeline, topic, stage, SQLSTATE, state and beginning of the reason. */
+/* Letters of one pipeline, topic, stage, code, state and beginning of the reason. */
 struct kind {
     const struct letter *example; /* the newest */
     char reason[REASON_BYTES + 4];
@@ -58,7 +58,7 @@ static bool same_kind(const struct kind *kind, const struct letter *letter, cons
     return strcmp(example->pipeline, letter->pipeline) == 0 &&
            strcmp(example->topic, letter->topic) == 0 &&
            strcmp(example->stage, letter->stage) == 0 &&
-           strcmp(example->sqlstate, letter->sqlstate) == 0 &&
+           strcmp(example->code, letter->code) == 0 &&
            dlq_state(example) == dlq_state(letter) && strcmp(kind->reason, reason) == 0;
 }
 
@@ -120,7 +120,7 @@ static const char *moment(struct buffer *room, int64_t time_ms)
 static bool print_kinds(const struct dlq *dlq, const struct kind *kinds, size_t count)
 {
     static const char *const names[] = {"COUNT",    "STATE",  "PIPELINE", "TOPIC",   "STAGE",
-                                        "SQLSTATE", "OLDEST", "NEWEST",   "OFFSETS", "REASON"};
+                                        "CODE", "OLDEST", "NEWEST",   "OFFSETS", "REASON"};
     struct columns table;
     struct buffer room;
     char offsets[48];
@@ -136,7 +136,7 @@ static bool print_kinds(const struct dlq *dlq, const struct kind *kinds, size_t 
         columns_add(&table, letter->pipeline);
         columns_add(&table, letter->topic);
         columns_add(&table, letter->stage);
-        columns_add(&table, letter->sqlstate);
+        columns_add(&table, letter->code);
         columns_add(&table, moment(&room, kinds[i].oldest_ms));
         columns_add(&table, moment(&room, kinds[i].newest_ms));
         columns_add(&table, offsets);
@@ -157,12 +157,13 @@ static void print_json(const struct dlq *dlq, const struct kind *kinds, size_t c
         const struct letter *letter = kind->example;
         json_array_append_new(
             list,
-            json_pack("{s:I, s:s, s:b, s:o, s:o, s:s, s:o, s:I, s:I, s:I, s:I, s:o, s:{s:i, s:I, "
-                      "s:i, s:I, s:o}}",
+            json_pack("{s:I, s:s, s:b, s:o, s:o, s:s, s:o, s:o, s:I, s:I, s:I, s:I, s:o, s:{s:i, "
+                      "s:I, s:i, s:I, s:o}}",
                       "count", (json_int_t) kind->count, "state", dlq_state(letter), "configured",
                       letter->route != NULL, "pipeline", dlq_json(letter->pipeline), "topic",
-                      dlq_json(letter->topic), "stage", letter->stage, "sqlstate",
-                      dlq_json(letter->sqlstate), "oldest_ms", (json_int_t) kind->oldest_ms,
+                      dlq_json(letter->topic), "stage", letter->stage, "code",
+                      dlq_json(letter->code), "sqlstate", dlq_json(letter->code), "oldest_ms",
+                      (json_int_t) kind->oldest_ms,
                       "newest_ms", (json_int_t) kind->newest_ms, "first_offset",
                       (json_int_t) kind->first, "last_offset", (json_int_t) kind->last, "reason",
                       dlq_json(kind->reason), "example", "letter_partition",
@@ -295,11 +296,11 @@ static json_t *describe(const struct dlq *dlq, const struct letter *letter,
     struct buffer room;
     buffer_init(&room);
     json_t *object =
-        json_pack("{s:{s:s, s:i, s:I, s:o}, s:s, s:o, s:o, s:o}", "letter", "topic", dlq->topic,
+        json_pack("{s:{s:s, s:i, s:I, s:o}, s:s, s:o, s:o, s:o, s:o}", "letter", "topic", dlq->topic,
                   "partition", (int) letter->partition, "offset", (json_int_t) letter->offset,
                   "time", json_string(moment(&room, letter->time_ms)), "state", dlq_state(letter),
                   "pipeline", dlq_json(letter->pipeline), "stage", dlq_json(letter->stage),
-                  "sqlstate", dlq_json(letter->sqlstate));
+                  "code", dlq_json(letter->code), "sqlstate", dlq_json(letter->code));
     json_object_set_new(object, "record",
                         json_pack("{s:o, s:i, s:I, s:o}", "topic", dlq_json(letter->topic),
                                   "partition", (int) letter->record_partition, "offset",

@@ -86,25 +86,6 @@ static void count_batch(struct route *route)
         route->passed[i] += batch->passed[i];
 }
 
-/* Also of a batch that was committed in part. */
-static void count_rows(struct route *route, const struct apply_result *result)
-{
-    route->result.upserted += result->upserted;
-    route->result.deleted += result->deleted;
-    route->result.truncated += result->truncated;
-    route->result.folded += result->folded;
-    route->result.missing += result->missing;
-    route->result.skipped += result->skipped;
-    route->result.columns_added += result->columns_added;
-    route->result.tables_created += result->tables_created;
-    route->result.columns_changed += result->columns_changed;
-    route->result.nul_stripped += result->nul_stripped;
-    route->result.values_lost += result->values_lost;
-    route->result.values_rounded += result->values_rounded;
-    route->result.zero_dates += result->zero_dates;
-    route->result.outdated += result->outdated;
-}
-
 static int apply(struct route *route, struct error *error)
 {
     const struct apply_hooks hooks = {
@@ -119,7 +100,7 @@ static int apply(struct route *route, struct error *error)
     if (status == ODS_FENCED)
         error_prefix(error, "another writer moves the same offsets (is a daemon running with this "
                             "configuration?): ");
-    count_rows(route, &result);
+    apply_result_add(&route->result, &result); /* also of a batch that was committed in part */
     if (status == ODS_OK)
         count_batch(route);
     batch_reset(route->batch);
@@ -354,27 +335,23 @@ static int open_routes(struct replay *replay, struct error *error)
 
 static json_t *describe(const struct route *route)
 {
-    const struct apply_result *result = &route->result;
+    struct apply_result result = route->result;
     json_t *passed = json_object();
     for (int i = 0; i < PASS_COUNT; i++)
         if (route->passed[i])
             json_object_set_new(passed, pass_reason_name((enum pass_reason) i),
                                 json_integer((json_int_t) route->passed[i]));
-    return json_pack(
-        "{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
-        "s:I, s:o, s:{s:I, s:I}}",
-        "pipeline", route->pipeline->name, "records", (json_int_t) route->records, "skipped",
-        (json_int_t) route->skipped, "changes", (json_int_t) route->changes, "upserted",
-        (json_int_t) result->upserted, "deleted", (json_int_t) result->deleted, "truncated",
-        (json_int_t) result->truncated, "folded", (json_int_t) result->folded, "missing",
-        (json_int_t) result->missing, "left_out", (json_int_t) result->skipped, "tables_created",
-        (json_int_t) result->tables_created, "columns_added", (json_int_t) result->columns_added,
-        "columns_changed", (json_int_t) result->columns_changed, "nul_stripped",
-        (json_int_t) result->nul_stripped, "values_lost", (json_int_t) result->values_lost,
-        "values_rounded", (json_int_t) result->values_rounded, "zero_dates",
-        (json_int_t) result->zero_dates, "outdated", (json_int_t) result->outdated, "passed",
-        passed, "rejected", "decode", (json_int_t) route->rejected_decode, "apply",
-        (json_int_t) route->rejected_apply);
+    json_t *object = json_pack("{s:s, s:I, s:I, s:I}", "pipeline", route->pipeline->name, "records",
+                               (json_int_t) route->records, "skipped", (json_int_t) route->skipped,
+                               "changes", (json_int_t) route->changes);
+    for (size_t i = 0; i < APPLY_COUNT_KINDS; i++)
+        json_object_set_new(object, apply_counts[i].name,
+                            json_integer((json_int_t) *apply_count(&result, i)));
+    json_object_set_new(object, "passed", passed);
+    json_object_set_new(object, "rejected",
+                        json_pack("{s:I, s:I}", "decode", (json_int_t) route->rejected_decode,
+                                  "apply", (json_int_t) route->rejected_apply));
+    return object;
 }
 
 /* Counts are of what the targets have committed, also after a failure. */

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <ods/sink.h>
 #include "core/utf8.h"
 #include "pipeline/deadletter.h"
 
@@ -70,6 +71,27 @@ static void add_table(const struct writer *writer, const struct batch *batch,
     add_text(writer, "ods.table", table);
 }
 
+static const char *name_of_codes(const struct deadletter_origin *origin)
+{
+    const struct sink_ops *sink = sink_find(origin->target_type);
+    return sink ? sink->codes : NULL;
+}
+
+/* ods.code, and by the name that the target's codes have: ods.sqlstate. */
+static void add_code(const struct writer *writer, const struct reject *reject,
+                     const struct deadletter_origin *origin)
+{
+    const char *codes = name_of_codes(origin);
+    char name[64];
+    add_given(writer, "ods.code", reject->error.code);
+    if (!codes)
+        return;
+    snprintf(name, sizeof name, "ods.%s", codes);
+    for (char *at = name; *at; at++)
+        *at = (char) (*at >= 'A' && *at <= 'Z' ? *at | 0x20 : *at);
+    add_given(writer, name, reject->error.code);
+}
+
 static void add_ours(const struct writer *writer, const struct batch *batch,
                      const struct reject *reject, const struct deadletter_origin *origin)
 {
@@ -82,7 +104,7 @@ static void add_ours(const struct writer *writer, const struct batch *batch,
     add_text(writer, "ods.stage", reject->stage);
     add_text(writer, "ods.error", reject->error.text);
     add_table(writer, batch, reject);
-    add_given(writer, "ods.sqlstate", reject->error.sqlstate);
+    add_code(writer, reject, origin);
     add_given(writer, "ods.column", reject->error.column);
     add_given(writer, "ods.constraint", reject->error.constraint);
 }
@@ -91,13 +113,13 @@ static void add_connects(const struct writer *writer, const struct batch *batch,
                          const struct reject *reject, const struct deadletter_origin *origin)
 {
     const struct record *record = &batch->records[reject->record];
-    const char *sqlstate = reject->error.sqlstate;
+    const char *code = reject->error.code, *codes = name_of_codes(origin);
     bool decoding = strcmp(reject->stage, "decode") == 0;
     char room[128], kind[64], trace[ERROR_TEXT_BYTES + 512];
     snprintf(room, sizeof room, "ods_sink.%s.%s", decoding ? "decoder" : "sink",
              decoding ? origin->pipeline->format : origin->target_type);
-    snprintf(kind, sizeof kind, "ods_sink.%sReject%s%s", decoding ? "Decode" : "Apply",
-             *sqlstate ? ".SQLSTATE_" : "", sqlstate);
+    snprintf(kind, sizeof kind, "ods_sink.%sReject%s%s%s%s", decoding ? "Decode" : "Apply",
+             *code ? "." : "", *code && codes ? codes : "", *code && codes ? "_" : "", code);
     snprintf(trace, sizeof trace, "%s: %s\n\tat %s(%s:%d:%lld)\n", kind, reject->error.text, room,
              record->topic, (int) record->partition, (long long) record->offset);
     add_text(writer, "__connect.errors.topic", record->topic);

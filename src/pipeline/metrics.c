@@ -68,21 +68,10 @@ static void note_latency(struct metrics *metrics, const struct batch *batch)
 
 void metrics_rows(struct metrics *metrics, const struct apply_result *result)
 {
+    struct apply_result counts = *result;
     atomic_store(&metrics->statements, result->statements);
-    add(&metrics->upserted, result->upserted);
-    add(&metrics->deleted, result->deleted);
-    add(&metrics->truncated, result->truncated);
-    add(&metrics->folded, result->folded);
-    add(&metrics->missing, result->missing);
-    add(&metrics->skipped, result->skipped);
-    add(&metrics->columns_added, result->columns_added);
-    add(&metrics->tables_created, result->tables_created);
-    add(&metrics->columns_changed, result->columns_changed);
-    add(&metrics->nul_stripped, result->nul_stripped);
-    add(&metrics->values_lost, result->values_lost);
-    add(&metrics->values_rounded, result->values_rounded);
-    add(&metrics->zero_dates, result->zero_dates);
-    add(&metrics->outdated, result->outdated);
+    for (size_t i = 0; i < APPLY_COUNT_KINDS; i++)
+        add(&metrics->applied[i], *apply_count(&counts, i));
 }
 
 void metrics_applied(struct metrics *metrics, const struct batch *batch, int64_t took_us)
@@ -103,7 +92,7 @@ void metrics_applied(struct metrics *metrics, const struct batch *batch, int64_t
     note_latency(metrics, batch);
 }
 
-/* One row a metric: the table is the list of what there is. */
+/* One row a metric: the table is the list of what there is, with apply_counts. */
 struct counter_row {
     const char *name, *labels, *help;
     size_t offset;
@@ -120,31 +109,6 @@ static const struct counter_row counter_rows[] = {
     ROW("records_total", "", "Records read and committed, whatever became of them", records),
     ROW("record_bytes_total", "", "Bytes of their keys and values", bytes),
     ROW("changes_total", "", "Row changes decoded from them", changes),
-    ROW("rows_total", ",action=\"upsert\"", "Rows that the target was sent", upserted),
-    ROW(SAME, ",action=\"delete\"", NULL, deleted),
-    ROW(SAME, ",action=\"truncate\"", NULL, truncated),
-    ROW("changes_folded_total", "",
-        "Changes that a later one of the same key in the same batch "
-        "made superfluous",
-        folded),
-    ROW("deletes_missing_total", "",
-        "Deletes, and updates without a key, of rows that the target did not have", missing),
-    ROW("changes_outdated_total", "",
-        "Changes that came after newer ones of their key from another partition, and were void",
-        outdated),
-    ROW("changes_skipped_total", "", "Changes that the configuration leaves out", skipped),
-    ROW("columns_added_total", "", "Columns added to tables of the target", columns_added),
-    ROW("tables_created_total", "", "Tables created in the target", tables_created),
-    ROW("columns_changed_total", "",
-        "Columns of the target widened, made nullable, or kept aside for a new one",
-        columns_changed),
-    ROW("values_lost_total", "",
-        "Values that a key change did not carry and no old row had: NULL in the target",
-        values_lost),
-    ROW("values_rounded_total", "",
-        "Values that had more digits than their column and were rounded", values_rounded),
-    ROW("zero_dates_total", "", "Zero dates of MySQL that are NULL in the target", zero_dates),
-    ROW("nul_stripped_total", "", "Values that lost a U+0000, with nul: strip", nul_stripped),
     ROW("records_rejected_total", ",stage=\"decode\"", "Records set aside in the dead-letter topic",
         rejects_decode),
     ROW(SAME, ",stage=\"apply\"", NULL, rejects_apply),
@@ -197,6 +161,21 @@ static void write_labels(struct buffer *out, const struct lane_status *status)
     buffer_printf(out, ",lane=\"%zu\"", status->index);
 }
 
+/* One counter of all lanes, which lies at this offset in struct metrics. */
+static void write_counter(struct buffer *out, const char *name, const char *labels, size_t offset,
+                          struct lane *const *lanes, size_t count,
+                          const struct lane_status *statuses)
+{
+    for (size_t i = 0; i < count; i++) {
+        const char *base = (const char *) lane_metrics(lanes[i]);
+        const atomic_uint_fast64_t *value = (const void *) (base + offset);
+        buffer_printf(out, "ods_sink_%s{", name);
+        write_labels(out, &statuses[i]);
+        buffer_printf(out, "%s} %" PRIu64 "\n", labels,
+                      (uint64_t) atomic_load_explicit(value, memory_order_relaxed));
+    }
+}
+
 static void write_counters(struct buffer *out, struct lane *const *lanes, size_t count,
                            const struct lane_status *statuses)
 {
@@ -205,14 +184,15 @@ static void write_counters(struct buffer *out, struct lane *const *lanes, size_t
         const struct counter_row *counter = &counter_rows[row];
         if (counter->name)
             write_head(out, name = counter->name, "counter", counter->help);
-        for (size_t i = 0; i < count; i++) {
-            const char *base = (const char *) lane_metrics(lanes[i]);
-            const atomic_uint_fast64_t *value = (const void *) (base + counter->offset);
-            buffer_printf(out, "ods_sink_%s{", name);
-            write_labels(out, &statuses[i]);
-            buffer_printf(out, "%s} %" PRIu64 "\n", counter->labels,
-                          (uint64_t) atomic_load_explicit(value, memory_order_relaxed));
-        }
+        write_counter(out, name, counter->labels, counter->offset, lanes, count, statuses);
+    }
+    for (size_t i = 0; i < APPLY_COUNT_KINDS; i++) {
+        const struct apply_count *counter = &apply_counts[i];
+        if (counter->metric)
+            write_head(out, name = counter->metric, "counter", counter->help);
+        write_counter(out, name, counter->labels,
+                      offsetof(struct metrics, applied) + i * sizeof(atomic_uint_fast64_t), lanes,
+                      count, statuses);
     }
 }
 

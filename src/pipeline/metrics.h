@@ -29,9 +29,7 @@ void histogram_add(struct histogram *histogram, const struct histogram_bounds *b
 
 struct metrics {
     atomic_uint_fast64_t batches, records, bytes, changes;
-    atomic_uint_fast64_t upserted, deleted, truncated, folded, missing, skipped;
-    atomic_uint_fast64_t columns_added, tables_created, columns_changed;
-    atomic_uint_fast64_t nul_stripped, values_lost, values_rounded, zero_dates, outdated;
+    atomic_uint_fast64_t applied[APPLY_COUNT_KINDS];
     atomic_uint_fast64_t rejects_decode, rejects_apply;
     atomic_uint_fast64_t passed[PASS_COUNT];
     atomic_uint_fast64_t retries, put_off, fenced, abandoned, rebalances, offset_gaps;

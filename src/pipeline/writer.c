@@ -227,8 +227,7 @@ static void learn_patience(struct lane *lane, const struct batch *batch, int64_t
 {
     bool in_vain = false;
     for (uint32_t i = 0; i < batch->reject_count; i++)
-        in_vain |= batch->rejects[i].error.sqlstate[0] == '2' &&
-                   batch->rejects[i].error.sqlstate[1] == '3';
+        in_vain |= batch->rejects[i].error.fault == FAULT_ORDER;
     if (batch->patience < had)
         lane->patience = !in_vain ? -1 : had > 1 ? had / 2 : 1;
 }

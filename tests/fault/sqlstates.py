@@ -1,4 +1,4 @@
-"""The table of SQLSTATEs for docs/reliability.md, from the one that decides."""
+"""The table of SQLSTATEs for docs/reliability.md, from the one that decides: wire/sqlstate.c."""
 
 import re
 

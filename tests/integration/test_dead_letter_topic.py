@@ -53,10 +53,11 @@ def test_headers_are_those_of_connect_and_more(sink, narrow, kafka, table, prefi
     assert decode["__connect.errors.stage"] == "VALUE_CONVERTER"
     assert decode["__connect.errors.class.name"] == "ods_sink.decoder.debezium"
     assert decode["__connect.errors.exception.class.name"] == "ods_sink.DecodeReject"
-    assert {"ods.sqlstate", "ods.table", "ods.column"}.isdisjoint(decode)
+    assert {"ods.code", "ods.sqlstate", "ods.table", "ods.column"}.isdisjoint(decode)
     assert cut["__connect.errors.stage"] == "TASK_PUT"
     assert cut["__connect.errors.class.name"] == "ods_sink.sink.postgres"
     assert cut["__connect.errors.exception.class.name"] == "ods_sink.ApplyReject.SQLSTATE_22001"
+    assert cut["ods.code"] == "22001"
     assert (cut["ods.sqlstate"], cut["ods.table"]) == ("22001", "shop.items")
     assert (check["ods.sqlstate"], check["ods.table"], check["ods.constraint"]) == \
         ("23514", "shop.items", "amount_is_positive")

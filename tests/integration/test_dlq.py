@@ -86,6 +86,7 @@ def test_list_counts_by_reason(sink, rejected, table, letters):
     kinds = {(kind["stage"], kind["sqlstate"]): kind for kind in everything["kinds"]}
     assert {key: kind["count"] for key, kind in kinds.items()} == \
         {("decode", ""): 1, ("apply", "22001"): 4}
+    assert all(kind["code"] == kind["sqlstate"] for kind in everything["kinds"])
     long = kinds["apply", "22001"]
     assert (long["pipeline"], long["topic"], long["first_offset"], long["last_offset"],
             long["state"]) == ("items", table.topic, 3, 6, "open")
@@ -95,7 +96,8 @@ def test_list_counts_by_reason(sink, rejected, table, letters):
 
 
 @pytest.mark.parametrize("filters, count", [
-    (["--stage", "decode"], 1), (["--sqlstate", "22001"], 4), (["--reason", "the text has 50"], 4),
+    (["--stage", "decode"], 1), (["--sqlstate", "22001"], 4), (["--code", "22001"], 4),
+    (["--code", "22003"], 0), (["--reason", "the text has 50"], 4),
     (["--reason", "no such words"], 0), (["--offset", "3"], 1), (["--offsets", "3-5"], 3),
     (["--partition", "0"], 5), (["--partition", "1"], 0), (["--pipeline", "items"], 5),
     (["--pipeline", "others"], 0), (["--topic", "others"], 0), (["--since", "1h"], 5),
@@ -107,7 +109,7 @@ def test_filters(sink, rejected, filters, count):
 
 def test_show_prints_a_record_whole(sink, rejected, table, letters):
     shown = json.loads(dlq(sink, "show", "--json", f"{table.topic}:0:3").stdout)
-    assert shown["state"] == "open" and shown["sqlstate"] == "22001"
+    assert shown["state"] == "open" and shown["code"] == shown["sqlstate"] == "22001"
     assert json.loads(shown["value"])["payload"]["after"]["name"] == LONG
     assert {"name": "ods.offset", "value": "3"} in shown["headers"]
     change, = shown["changes"]

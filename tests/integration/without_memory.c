@@ -342,7 +342,7 @@ static void prepare(struct work *work, const struct config *config, const char *
     work->pipeline = &work->settings->pipelines[0];
     work->target = settings_target(work->settings, work->pipeline->target);
     work->records = records;
-    work->pg = PQconnectdb(((const struct postgres_settings *) work->target->own)->dsn);
+    work->pg = PQconnectdb(((const struct postgres_settings *) work->target->own)->session.dsn);
     if (PQstatus(work->pg) != CONNECTION_OK) {
         fprintf(stderr, "%s", PQerrorMessage(work->pg));
         exit(2);

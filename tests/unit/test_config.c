@@ -280,7 +280,7 @@ static void test_includes_and_secret_files(void **state)
     assert_int_equal(config_load(&config, folder_path(&folder, "ods-sink.conf")), ODS_OK);
     config_findings(config, &count);
     assert_int_equal(count, 0);
-    assert_string_equal(postgres_of(config)->dsn, "password=hidden words");
+    assert_string_equal(postgres_of(config)->session.dsn, "password=hidden words");
     assert_string_equal(config_settings(config)->tables, folder_path(&folder, "tables.yaml"));
     config_free(config);
     folder_remove(&folder);

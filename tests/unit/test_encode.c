@@ -89,9 +89,9 @@ static void what_a_column_cannot_hold_is_refused(void **state)
         enum ods_status status =
             encode_value(&encoder, &out, &target, &source, &one->value, &error);
         if (status != (one->sqlstate ? ODS_REJECT : ODS_OK) ||
-            strcmp(error.sqlstate, one->sqlstate ? one->sqlstate : "") != 0)
+            strcmp(error.code, one->sqlstate ? one->sqlstate : "") != 0)
             fail_msg("case %zu: %s %s %s instead of %s", i, ods_status_name(status),
-                     error.sqlstate, error.text, one->sqlstate ? one->sqlstate : "ok");
+                     error.code, error.text, one->sqlstate ? one->sqlstate : "ok");
         if (status == ODS_REJECT)
             assert_string_equal(error.column, "c");
     }

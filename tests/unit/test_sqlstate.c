@@ -97,7 +97,7 @@ static void test_where_an_error_arose_decides_too(void **state)
     for (size_t i = 0; i < COUNT(rows); i++) {
         struct error error;
         error_init(&error);
-        strcpy(error.sqlstate, rows[i].code);
+        strcpy(error.code, rows[i].code);
         error.origin = rows[i].origin;
         if (sqlstate_for_rows(&error, rows[i].casts) != rows[i].status)
             fail_msg("%s, origin %d, casts %d", rows[i].code, rows[i].origin, rows[i].casts);
@@ -122,11 +122,31 @@ static void test_outages_that_may_be_a_rows_fault(void **state)
     for (size_t i = 0; i < COUNT(doubts); i++) {
         struct error error;
         error_init(&error);
-        strcpy(error.sqlstate, doubts[i].code);
+        strcpy(error.code, doubts[i].code);
         error.origin = doubts[i].origin;
         if (sqlstate_is_doubtful(&error, doubts[i].timeout) != doubts[i].doubtful)
             fail_msg("%s, origin %d", doubts[i].code, doubts[i].origin);
     }
+}
+
+static const struct {
+    const char *code;
+    enum fault fault;
+} faults[] = {
+    {"22001", FAULT_ROW},     {"23502", FAULT_ROW},           {"23514", FAULT_ROW},
+    {"P0001", FAULT_ROW},     {"23503", FAULT_ORDER},         {"23505", FAULT_ORDER},
+    {"23P01", FAULT_ORDER},   {"42P01", FAULT_TABLE},         {"42703", FAULT_TABLE},
+    {"42804", FAULT_TABLE},   {"", FAULT_OUTAGE},             {"40001", FAULT_OUTAGE},
+    {"57P01", FAULT_OUTAGE},  {"42501", FAULT_CONFIGURATION}, {"XX000", FAULT_CONFIGURATION},
+    {"ZZ999", FAULT_CONFIGURATION},
+};
+
+static void test_what_is_at_fault_in_words_of_all_targets(void **state)
+{
+    (void) state;
+    for (size_t i = 0; i < COUNT(faults); i++)
+        if (sqlstate_fault(faults[i].code) != faults[i].fault)
+            fail_msg("%s", faults[i].code);
 }
 
 int main(void)
@@ -136,6 +156,7 @@ int main(void)
         cmocka_unit_test(test_what_is_not_listed_is_unknown_and_stops),
         cmocka_unit_test(test_where_an_error_arose_decides_too),
         cmocka_unit_test(test_outages_that_may_be_a_rows_fault),
+        cmocka_unit_test(test_what_is_at_fault_in_words_of_all_targets),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "format/debezium/unavailable.h"
+#include "format/unavailable.h"
 
 #define COUNT(array) (sizeof array / sizeof *array)
 

@@ -12,13 +12,13 @@
 #include "config/settings.h"
 #include "core/json_scan.h"
 #include <ods/shape.h>
-#include "format/debezium/connect_schema.h"
+#include "format/connect_schema.h"
 #include "format/debezium/deletes.h"
-#include "format/debezium/layout.h"
-#include "format/debezium/metadata.h"
+#include "format/layout.h"
+#include "format/metadata.h"
 #include "format/registry.h"
 #include "format/schema_topic.h"
-#include "format/debezium/unavailable.h"
+#include "format/unavailable.h"
 
 #define PLANS_MAX    64 /* a list, one a topic and use */
 #define BINDINGS_MAX 16 /* a plan: tables that share its columns */

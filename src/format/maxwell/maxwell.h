@@ -13,7 +13,7 @@
 #include "core/hash_index.h"
 #include "core/json_scan.h"
 #include <ods/shape.h>
-#include "format/debezium/layout.h"
+#include "format/layout.h"
 #include "format/registry.h"
 #include "format/schema_topic.h"
 

@@ -1,10 +1,10 @@
 /* The PostgreSQL sink: rows by upsert, offsets in the rows' own transaction.
  *
- * Start with apply.c, which is what it does, and attempt.c, which does it; catalog.c, names.c and
- * plan.c are how it knows tables, evolve.c, widen.c and ddl.c how it makes and changes them, fold.c
- * and inherit.c what a batch amounts to, encode*.c, infer.c and correct.c how values travel,
- * moves.c the order of changed keys, upsert.c, copy.c and loose.c the ways into a table, offsets.c
- * where it stands, conn.c and sqlstate.c the wire.
+ * Five rooms, from the ground up; none knows one above it. wire/ is the connection, its errors, the
+ * statements that it keeps prepared and the sink's own schema; tables/ what the target's tables are and
+ * how they are made and changed; values/ how a value travels; fold/ what a batch amounts to; write/ how
+ * that gets into a transaction: start with apply.c there, which says what it does, and attempt.c, which
+ * does it.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +14,8 @@
 #include "sink/postgres/tables/names.h"
 #include "sink/postgres/write/offsets.h"
 #include "sink/postgres/settings.h"
+#include "sink/postgres/wire/own_schema.h"
+#include "sql/postgres/server.h"
 
 extern const struct sink_ops postgres_sink;
 
@@ -34,11 +36,9 @@ static void postgres_close(struct sink *sink)
     arrays_done(&postgres->arrays);
     loose_done(&postgres->loose);
     arena_done(&postgres->scratch);
-    arena_done(&postgres->moves);
+    moved_keys_done(&postgres->moved_keys);
     for (size_t i = 0; i < sizeof postgres->offsets / sizeof *postgres->offsets; i++)
         buffer_done(&postgres->offsets[i]);
-    for (size_t i = 0; i < sizeof postgres->notes / sizeof *postgres->notes; i++)
-        buffer_done(&postgres->notes[i]);
     free(postgres->change_plans);
     conn_done(&postgres->conn);
     free(postgres);
@@ -54,12 +54,14 @@ static enum ods_status postgres_open(struct sink **sink, const struct sink_confi
     postgres->sink.ops = &postgres_sink;
     postgres->config = *config;
     arena_init(&postgres->scratch);
-    arena_init(&postgres->moves);
-    plans_init(&postgres->plans, &postgres->config, &postgres->catalog, &postgres->conn);
+    const struct postgres_settings *settings = config->settings;
+    plans_init(&postgres->plans, &postgres->config, &settings->making, &postgres->catalog,
+               &postgres->conn);
     encoder_init(&postgres->encoder, &config->pipeline->source);
     readings_init(&postgres->readings);
     postgres->encoder.readings = &postgres->readings;
-    if (!conn_init(&postgres->conn, config->name, config->settings)) {
+    moved_keys_init(&postgres->moved_keys, &postgres->conn, &postgres->encoder, config->group);
+    if (!conn_init(&postgres->conn, config->name, &settings->session)) {
         postgres_close(&postgres->sink);
         return error_set(error, ODS_RETRY, "target %s: no file descriptor left",
                          config->name);
@@ -102,10 +104,7 @@ static enum ods_status report_server(struct postgres *postgres,
     PGresult *rows = NULL;
     char line[512];
     enum ods_status status =
-        conn_query(&postgres->conn,
-                   "select current_setting('server_version'), current_user, current_database(), "
-                   "pg_is_in_recovery(), has_database_privilege(current_database(), 'CREATE')",
-                   0, NULL, &rows, error);
+        conn_query(&postgres->conn, sql_server, 0, NULL, &rows, error);
     if (status != ODS_OK)
         return status;
     snprintf(line, sizeof line, "target %s: PostgreSQL %s, user %s, database %s",
@@ -119,7 +118,7 @@ static enum ods_status report_server(struct postgres *postgres,
         return error_set(error, ODS_RETRY, "target %s is a standby: it can't be written",
                          postgres->config.name);
     bool present;
-    status = offsets_present(&postgres->conn, &present, error);
+    status = own_schema_is_there(&postgres->conn, &present, error);
     if (status != ODS_OK)
         return status;
     snprintf(line, sizeof line, "target %s: schema %s %s", postgres->config.name,
@@ -222,6 +221,7 @@ static void postgres_clear_interrupt(struct sink *sink)
 const struct sink_ops postgres_sink = {
     .type = "postgres",
     .summary = "PostgreSQL 12 and later: upsert with ON CONFLICT, offsets in the same transaction",
+    .codes = "SQLSTATE",
     .guarantee = EXACT_BY_STORED_OFFSET,
     .settings = &postgres_settings_group,
     .open = postgres_open,

@@ -49,6 +49,8 @@ enum ods_status fold_reject(struct batch *batch, uint32_t change, const struct e
     for (uint32_t i = first; i < batch->change_count && batch->changes[i].record == record; i++)
         batch->changes[i].rejected = true;
     reject->error.index = change;
+    if (why->fault != FAULT_ORDER && why->fault != FAULT_TABLE)
+        reject->error.fault = FAULT_ROW; /* whatever code a function of the target's gives it */
     return ODS_OK;
 }
 

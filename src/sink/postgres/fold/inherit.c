@@ -388,7 +388,7 @@ enum ods_status inherit_values(struct inheritance *inheritance, struct arena *ar
             memset(inheritance->of, 0, bytes);
         }
         status = inherit(&search, i, &header);
-        if (status == ODS_REJECT && !sqlstate_is_stale_catalog(error->sqlstate))
+        if (status == ODS_REJECT && !sqlstate_is_stale_catalog(error->code))
             status = refuse(&search, i);
     }
     buffer_done(&search.key);

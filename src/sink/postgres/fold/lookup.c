@@ -4,8 +4,6 @@
 #include <endian.h>
 #include <string.h>
 
-#define OID_BPCHAR 1042
-
 void lookup_where(struct buffer *sql, const struct plan *plan)
 {
     for (uint32_t k = 0; k < plan->key_count; k++) {

@@ -2,6 +2,7 @@
 #ifndef LOOKUP_H
 #define LOOKUP_H
 
+#include <ods/buffer.h>
 #include "sink/postgres/wire/conn.h"
 #include "sink/postgres/tables/plan.h"
 

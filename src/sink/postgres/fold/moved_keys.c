@@ -8,8 +8,15 @@
 
 #include "core/hash.h"
 #include "core/time.h"
+#include "sink/postgres/fold/fold.h"
 #include "sink/postgres/fold/lookup.h"
-#include "sink/postgres/write/offsets.h"
+#include "sink/postgres/wire/own_schema.h"
+#include "sql/postgres/moved_keys_any.h"
+#include "sql/postgres/moved_keys_keep.h"
+#include "sql/postgres/moved_keys_lock.h"
+#include "sql/postgres/moved_keys_lock_shared.h"
+#include "sql/postgres/moved_keys_prune.h"
+#include "sql/postgres/moved_keys_read.h"
 
 #define KEEP_BYTES ((size_t) 1 << 20)
 #define PRUNE_US   INT64_C(600000000)
@@ -41,8 +48,10 @@ struct moving {
 };
 
 struct sorting {
-    struct attempt *attempt;
+    struct moved_keys *moved;
     struct batch *batch;
+    const struct plan *const *plans; /* by change */
+    struct error *error;
     struct arena *arena;
     struct moving *keys;
     uint32_t count;
@@ -104,7 +113,7 @@ static uint32_t find_key(struct sorting *sorting, const struct plan *plan)
 static bool is_in_question(const struct sorting *sorting, uint32_t index)
 {
     const struct change *change = &sorting->batch->changes[index];
-    const struct plan *plan = sorting->attempt->postgres->change_plans[index];
+    const struct plan *plan = sorting->plans[index];
     return change->shape->scattered && !change->rejected && plan && !plan->skip && plan->table &&
            plan->key_count && change->op != OP_TRUNCATE &&
            plan->settings->on_delete != ON_DELETE_IGNORE && /* whose old rows stay anyway */
@@ -113,7 +122,6 @@ static bool is_in_question(const struct sorting *sorting, uint32_t index)
 
 static enum ods_status collect_keys(struct sorting *sorting)
 {
-    struct postgres *postgres = sorting->attempt->postgres;
     uint32_t count = sorting->batch->change_count;
     struct error ignored; /* who can't be encoded is found out, and set aside, by the fold */
     sorting->mask = 64;
@@ -123,23 +131,23 @@ static enum ods_status collect_keys(struct sorting *sorting)
     sorting->of_change = arena_alloc(sorting->arena, count * sizeof *sorting->of_change);
     sorting->buckets = arena_alloc(sorting->arena, sorting->mask * sizeof *sorting->buckets);
     if (!sorting->keys || !sorting->of_change || !sorting->buckets)
-        return error_out_of_memory(sorting->attempt->error);
+        return error_out_of_memory(sorting->error);
     memset(sorting->buckets, 0xff, sorting->mask * sizeof *sorting->buckets);
     sorting->mask--;
     for (uint32_t i = 0; i < count; i++) {
         const struct change *change = &sorting->batch->changes[i];
-        const struct plan *plan = postgres->change_plans[i];
+        const struct plan *plan = sorting->plans[i];
         sorting->of_change[i] = NO_KEY;
         error_init(&ignored);
         if (!is_in_question(sorting, i))
             continue;
         enum ods_status status =
-            fold_key(&postgres->encoder, &sorting->key, plan, change, &ignored);
+            fold_key(sorting->moved->encoder, &sorting->key, plan, change, &ignored);
         if (status == ODS_REJECT)
             continue;
         uint32_t key = status == ODS_OK ? find_key(sorting, plan) : NO_KEY;
         if (key == NO_KEY)
-            return error_out_of_memory(sorting->attempt->error);
+            return error_out_of_memory(sorting->error);
         sorting->of_change[i] = key;
         sorting->keys[key].tracked |= change->moved;
     }
@@ -186,40 +194,32 @@ static void put_key(struct buffer *list, const struct moving *moving)
 
 static void put_group(struct sorting *sorting)
 {
-    struct buffer *group = &sorting->attempt->postgres->notes[0];
+    struct buffer *group = &sorting->moved->notes[0];
     buffer_reset(group);
-    buffer_puts(group, sorting->attempt->postgres->config.group);
+    buffer_puts(group, sorting->moved->group);
 }
 
 static enum ods_status query(struct sorting *sorting, const char *sql, int count,
                              const char *const *values, PGresult **rows)
 {
-    return offsets_query(&sorting->attempt->postgres->conn, sql, count, values, rows,
-                         sorting->attempt->error);
+    return own_query(sorting->moved->conn, sql, count, values, rows, sorting->error);
 }
 
 /* Alone, or with others that have no changed key in their batches. */
 static enum ods_status lock(struct sorting *sorting, bool alone)
 {
-    const char *values[] = {sorting->attempt->postgres->config.group};
+    const char *values[] = {sorting->moved->group};
     enum ods_status status =
-        query(sorting,
-              alone ? "select pg_catalog.pg_advisory_lock(" OFFSETS_MOVES_LOCK
-                      ", pg_catalog.hashtext($1))"
-                    : "select pg_catalog.pg_advisory_lock_shared(" OFFSETS_MOVES_LOCK
-                      ", pg_catalog.hashtext($1))",
-              1, values, NULL);
-    sorting->attempt->moves.locked = status == ODS_OK;
+        query(sorting, alone ? sql_moved_keys_lock : sql_moved_keys_lock_shared, 1, values, NULL);
+    sorting->moved->locked = status == ODS_OK;
     return status;
 }
 
 static enum ods_status anything_is_kept(struct sorting *sorting, bool *kept)
 {
-    const char *values[] = {sorting->attempt->postgres->config.group};
+    const char *values[] = {sorting->moved->group};
     PGresult *rows = NULL;
-    enum ods_status status =
-        query(sorting, "select 1 from ods_sink.moved_keys where consumer_group = $1 limit 1", 1,
-              values, &rows);
+    enum ods_status status = query(sorting, sql_moved_keys_any, 1, values, &rows);
     *kept = status == ODS_OK && PQntuples(rows) > 0;
     PQclear(rows);
     return status;
@@ -227,19 +227,16 @@ static enum ods_status anything_is_kept(struct sorting *sorting, bool *kept)
 
 static enum ods_status read_kept(struct sorting *sorting)
 {
-    static const char sql[] =
-        "select k.place - 1, m.record_ms, m.sequence, m.partition, m.topic "
-        "from unnest($2) with ordinality k (key, place) "
-        "join ods_sink.moved_keys m on m.consumer_group = $1 and m.key = sha256(k.key)";
     static const Oid types[] = {OID_TEXT, OID_BYTEA_ARRAY};
-    struct postgres *postgres = sorting->attempt->postgres;
+    struct moved_keys *moved = sorting->moved;
     PGresult *rows = NULL;
     put_group(sorting);
-    encode_array_begin(&postgres->notes[1], OID_BYTEA, sorting->count);
+    encode_array_begin(&moved->notes[1], OID_BYTEA, sorting->count);
     for (uint32_t i = 0; i < sorting->count; i++)
-        put_key(&postgres->notes[1], &sorting->keys[i]);
-    enum ods_status status = offsets_query_params(&postgres->conn, sql, types, postgres->notes, 2,
-                                                  &rows, sorting->attempt->error);
+        put_key(&moved->notes[1], &sorting->keys[i]);
+    enum ods_status status =
+        own_query_params(moved->conn, sql_moved_keys_read, types, moved->notes, 2, &rows,
+                         sorting->error);
     for (int i = 0; status == ODS_OK && i < PQntuples(rows); i++) {
         struct moving *moving = &sorting->keys[strtoul(PQgetvalue(rows, i, 0), NULL, 10)];
         moving->tracked = moving->known = true;
@@ -250,7 +247,7 @@ static enum ods_status read_kept(struct sorting *sorting)
                             .topic = arena_strndup(sorting->arena, PQgetvalue(rows, i, 4),
                                                    (size_t) PQgetlength(rows, i, 4))};
         if (!moving->newest.topic)
-            status = error_out_of_memory(sorting->attempt->error);
+            status = error_out_of_memory(sorting->error);
     }
     PQclear(rows);
     return status;
@@ -281,9 +278,9 @@ static enum ods_status ask(struct sorting *sorting, const struct moving *moving,
     buffer_printf(sql, " and extract(epoch from %s) * 1000000 > $%d",
                   plan->table->columns[plan->timestamp_column].quoted, ++lookup.count);
     const struct conn_params params = lookup_conn_params(&lookup);
-    return sql->failed ? error_out_of_memory(sorting->attempt->error)
-                       : conn_send_params(&sorting->attempt->postgres->conn, buffer_text(sql),
-                                          &params, sorting->attempt->error);
+    return sql->failed ? error_out_of_memory(sorting->error)
+                       : conn_send_params(sorting->moved->conn, buffer_text(sql), &params,
+                                          sorting->error);
 }
 
 static bool is_open(const struct moving *moving)
@@ -295,7 +292,7 @@ static bool is_open(const struct moving *moving)
  * error. */
 static enum ods_status read_answers(struct sorting *sorting, uint32_t *refused)
 {
-    struct attempt *attempt = sorting->attempt;
+    struct conn *conn = sorting->moved->conn;
     enum ods_status first = ODS_OK;
     for (uint32_t i = 0; i < sorting->count; i++) {
         struct moving *moving = &sorting->keys[i];
@@ -305,16 +302,16 @@ static enum ods_status read_answers(struct sorting *sorting, uint32_t *refused)
         if (!is_open(moving))
             continue;
         error_init(&why);
-        enum ods_status status = conn_read(&attempt->postgres->conn, &rows, &aborted, &why);
+        enum ods_status status = conn_read(conn, &rows, &aborted, &why);
         moving->answered = status == ODS_OK;
         moving->newer = status == ODS_OK && rows;
         if (status != ODS_OK && first == ODS_OK) {
             first = status;
-            *attempt->error = why;
-            if (status == ODS_REJECT && !sqlstate_is_stale_catalog(why.sqlstate))
+            *sorting->error = why;
+            if (status == ODS_REJECT && !sqlstate_is_stale_catalog(why.code))
                 *refused = i;
         }
-        if (!attempt->postgres->conn.pg)
+        if (!conn->pg)
             break;
     }
     return first;
@@ -323,9 +320,8 @@ static enum ods_status read_answers(struct sorting *sorting, uint32_t *refused)
 /* One round trip. */
 static enum ods_status ask_all(struct sorting *sorting, uint32_t *refused)
 {
-    struct attempt *attempt = sorting->attempt;
-    struct conn *conn = &attempt->postgres->conn;
-    enum ods_status status = conn_pipeline_begin(conn, attempt->error);
+    struct conn *conn = sorting->moved->conn;
+    enum ods_status status = conn_pipeline_begin(conn, sorting->error);
     for (uint32_t i = 0; status == ODS_OK && i < sorting->count; i++) {
         const struct moving *moving = &sorting->keys[i];
         if (is_open(moving))
@@ -333,7 +329,7 @@ static enum ods_status ask_all(struct sorting *sorting, uint32_t *refused)
     }
     if (!conn->pg)
         return status;
-    enum ods_status ended = conn_pipeline_sync(conn, status == ODS_OK ? attempt->error : NULL);
+    enum ods_status ended = conn_pipeline_sync(conn, status == ODS_OK ? sorting->error : NULL);
     if (ended == ODS_OK && status == ODS_OK)
         ended = read_answers(sorting, refused);
     if (conn->pg)
@@ -344,14 +340,13 @@ static enum ods_status ask_all(struct sorting *sorting, uint32_t *refused)
 /* No row can have such a key: its changes go to the dead letters. */
 static enum ods_status refuse_key(struct sorting *sorting, uint32_t key)
 {
-    struct attempt *attempt = sorting->attempt;
-    const struct error why = *attempt->error;
+    const struct error why = *sorting->error;
     enum ods_status status = ODS_OK;
-    error_init(attempt->error);
+    error_init(sorting->error);
     sorting->keys[key].answered = true;
     for (uint32_t i = 0; status == ODS_OK && i < sorting->batch->change_count; i++)
         if (sorting->of_change[i] == key && !sorting->batch->changes[i].rejected)
-            status = fold_reject(sorting->batch, i, &why, attempt->error);
+            status = fold_reject(sorting->batch, i, &why, sorting->error);
     return status;
 }
 
@@ -374,7 +369,7 @@ static enum ods_status ask_for_newer_rows(struct sorting *sorting)
     while (any) {
         refused = NO_KEY;
         status = ask_all(sorting, &refused);
-        if (refused == NO_KEY || !sorting->attempt->postgres->conn.pg)
+        if (refused == NO_KEY || !sorting->moved->conn->pg)
             break;
         status = refuse_key(sorting, refused);
         any = status == ODS_OK;
@@ -395,17 +390,17 @@ static void take(struct moving *moving, const struct moment *moment)
 /* In the batch's order, against the newest so far of each key. */
 static void judge(struct sorting *sorting)
 {
-    struct moved_keys *moves = &sorting->attempt->moves;
+    struct moved_keys *moved = sorting->moved;
     for (uint32_t i = 0; i < sorting->batch->change_count; i++) {
         const struct change *change = &sorting->batch->changes[i];
         struct moving *moving = moving_of(sorting, i);
         if (!moving || !moving->tracked || change->rejected)
             continue;
         const struct moment moment = moment_of(sorting->batch, change);
-        moves->tracked[i] = true;
-        moves->outdated[i] = moving->known ? is_older(&moment, &moving->newest)
+        moved->tracked[i] = true;
+        moved->outdated[i] = moving->known ? is_older(&moment, &moving->newest)
                                            : moving->newer && ends_old_key(change);
-        if (moves->outdated[i])
+        if (moved->outdated[i])
             continue;
         take(moving, &moment);
         moving->noted |= change->moved || change->op == OP_CREATE || change->op == OP_READ;
@@ -417,8 +412,7 @@ static void judge(struct sorting *sorting)
 static enum ods_status write_notes(struct sorting *sorting)
 {
     static const Oid elements[] = {0, OID_BYTEA, OID_TEXT, OID_TEXT, OID_INT4, OID_INT8, OID_INT8};
-    struct attempt *attempt = sorting->attempt;
-    struct buffer *notes = attempt->postgres->notes;
+    struct buffer *notes = sorting->moved->notes;
     uint32_t count = 0;
     for (uint32_t i = 0; i < sorting->count; i++)
         count += sorting->keys[i].noted;
@@ -441,25 +435,16 @@ static enum ods_status write_notes(struct sorting *sorting)
     }
     for (size_t i = 0; i < sizeof elements / sizeof *elements; i++)
         if (notes[i].failed)
-            return error_out_of_memory(attempt->error);
-    attempt->moves.noted = true;
+            return error_out_of_memory(sorting->error);
+    sorting->moved->noted = true;
     return ODS_OK;
 }
 
-enum ods_status moved_keys_send(struct attempt *attempt)
+enum ods_status moved_keys_send(struct moved_keys *moved, struct error *error)
 {
-    static const char sql[] =
-        "insert into ods_sink.moved_keys (consumer_group, key, table_name, topic, partition, "
-        "record_ms, sequence) select $1, sha256(k.key), k.name, k.topic, k.partition, k.record_ms, "
-        "k.sequence from unnest($2, $3, $4, $5, $6, $7) "
-        "k (key, name, topic, partition, record_ms, sequence) "
-        "on conflict (consumer_group, key) do update set topic = excluded.topic, "
-        "partition = excluded.partition, record_ms = excluded.record_ms, "
-        "sequence = excluded.sequence, noted_at = excluded.noted_at";
     static const Oid types[] = {OID_TEXT,       OID_BYTEA_ARRAY, OID_TEXT_ARRAY, OID_TEXT_ARRAY,
                                 OID_INT4_ARRAY, OID_INT8_ARRAY,  OID_INT8_ARRAY};
-    struct postgres *postgres = attempt->postgres;
-    return offsets_send_params(&postgres->conn, sql, types, postgres->notes, 7, attempt->error);
+    return own_send_params(moved->conn, sql_moved_keys_keep, types, moved->notes, 7, error);
 }
 
 /* --- all ------------------------------------------------------------------------------------- */
@@ -473,12 +458,12 @@ static bool *flags(struct sorting *sorting)
 
 static enum ods_status sort_out(struct sorting *sorting, bool kept)
 {
-    struct moved_keys *moves = &sorting->attempt->moves;
+    struct moved_keys *moved = sorting->moved;
     enum ods_status status = collect_keys(sorting);
-    moves->outdated = flags(sorting);
-    moves->tracked = flags(sorting);
-    if (status == ODS_OK && (!moves->outdated || !moves->tracked))
-        status = error_out_of_memory(sorting->attempt->error);
+    moved->outdated = flags(sorting);
+    moved->tracked = flags(sorting);
+    if (status == ODS_OK && (!moved->outdated || !moved->tracked))
+        status = error_out_of_memory(sorting->error);
     if (status == ODS_OK && kept && sorting->count)
         status = read_kept(sorting);
     if (status == ODS_OK)
@@ -489,89 +474,107 @@ static enum ods_status sort_out(struct sorting *sorting, bool kept)
     return write_notes(sorting);
 }
 
-static enum ods_status find_out(struct attempt *attempt, bool moved)
+static enum ods_status find_out(struct sorting *sorting, bool any_moved)
 {
-    struct postgres *postgres = attempt->postgres;
-    struct sorting sorting = {
-        .attempt = attempt, .batch = attempt->batch, .arena = &postgres->moves};
+    struct moved_keys *moved = sorting->moved;
     enum ods_status status = ODS_OK;
     bool kept = false;
-    arena_reset(sorting.arena, KEEP_BYTES);
-    attempt->moves = (struct moved_keys){.locked = attempt->moves.locked};
-    buffer_init(&sorting.key);
-    buffer_init(&sorting.sql);
-    if (postgres->moves_generation != postgres->conn.generation)
-        status = offsets_prepare_moves(&postgres->conn, attempt->error);
+    arena_reset(&moved->arena, KEEP_BYTES);
+    moved->noted = false;
+    moved->outdated = moved->tracked = NULL;
+    buffer_init(&sorting->key);
+    buffer_init(&sorting->sql);
+    if (moved->generation != moved->conn->generation)
+        status = own_schema_prepare_moved_keys(moved->conn, sorting->error);
     if (status == ODS_OK) {
-        postgres->moves_generation = postgres->conn.generation;
-        status = attempt->moves.locked ? ODS_OK : lock(&sorting, moved);
+        moved->generation = moved->conn->generation;
+        status = moved->locked ? ODS_OK : lock(sorting, any_moved);
     }
     if (status == ODS_OK)
-        status = anything_is_kept(&sorting, &kept);
-    if (status == ODS_OK && (kept || moved))
-        status = sort_out(&sorting, kept);
-    buffer_done(&sorting.key);
-    buffer_done(&sorting.sql);
-    attempt->moves.known = status == ODS_OK;
+        status = anything_is_kept(sorting, &kept);
+    if (status == ODS_OK && (kept || any_moved))
+        status = sort_out(sorting, kept);
+    buffer_done(&sorting->key);
+    buffer_done(&sorting->sql);
+    moved->known = status == ODS_OK;
     return status;
 }
 
-enum ods_status moved_keys_sort_out(struct attempt *attempt)
+enum ods_status moved_keys_sort_out(struct moved_keys *moved, struct batch *batch,
+                                    const struct plan **plans, uint64_t *outdated,
+                                    struct error *error)
 {
-    struct batch *batch = attempt->batch;
-    const struct plan **plans = attempt->postgres->change_plans;
-    bool scattered = false, moved = false;
-    attempt->result->outdated = 0;
+    struct sorting sorting = {
+        .moved = moved, .batch = batch, .plans = plans, .error = error, .arena = &moved->arena};
+    bool scattered = false, any_moved = false;
+    *outdated = 0;
     for (uint32_t i = 0; i < batch->change_count; i++) {
         scattered |= batch->changes[i].shape->scattered && plans[i] && plans[i]->key_count;
-        moved |= batch->changes[i].moved;
+        any_moved |= batch->changes[i].moved;
     }
     if (!scattered || batch->apart)
         return ODS_OK;
-    if (!attempt->moves.known) {
-        enum ods_status status = find_out(attempt, moved);
+    if (!moved->known) {
+        enum ods_status status = find_out(&sorting, any_moved);
         if (status != ODS_OK)
             return status;
     }
-    for (uint32_t i = 0; attempt->moves.outdated && i < batch->change_count; i++)
-        if (attempt->moves.outdated[i] && plans[i] && !batch->changes[i].rejected) {
+    for (uint32_t i = 0; moved->outdated && i < batch->change_count; i++)
+        if (moved->outdated[i] && plans[i] && !batch->changes[i].rejected) {
             plans[i] = NULL;
-            attempt->result->outdated++;
+            ++*outdated;
         }
     return ODS_OK;
 }
 
-/* A part at a time, and when it suits: that it fails is no reason to do without the rows. */
-static void prune(struct postgres *postgres)
+/* --- a lane's -------------------------------------------------------------------------------- */
+
+void moved_keys_init(struct moved_keys *moved, struct conn *conn, struct encoder *encoder,
+                     const char *group)
 {
-    const char *values[] = {postgres->config.group};
-    struct error ignored;
-    int64_t now_us = time_monotonic_us();
-    if (postgres->moves_pruned_us && now_us - postgres->moves_pruned_us < PRUNE_US)
-        return;
-    postgres->moves_pruned_us = now_us;
-    error_init(&ignored);
-    offsets_query(&postgres->conn,
-                  "delete from ods_sink.moved_keys where ctid in (select ctid from "
-                  "ods_sink.moved_keys where consumer_group = $1 and "
-                  "noted_at < clock_timestamp() - interval '7 days' limit 20000)",
-                  1, values, NULL, &ignored);
+    *moved = (struct moved_keys){.conn = conn, .encoder = encoder, .group = group};
+    arena_init(&moved->arena);
 }
 
-void moved_keys_release(struct attempt *attempt)
+void moved_keys_done(struct moved_keys *moved)
 {
-    struct postgres *postgres = attempt->postgres;
+    arena_done(&moved->arena);
+    for (size_t i = 0; i < sizeof moved->notes / sizeof *moved->notes; i++)
+        buffer_done(&moved->notes[i]);
+}
+
+void moved_keys_begin(struct moved_keys *moved)
+{
+    moved->known = moved->locked = moved->noted = false;
+    moved->outdated = moved->tracked = NULL;
+}
+
+/* A part at a time, and when it suits: that it fails is no reason to do without the rows. */
+static void prune(struct moved_keys *moved)
+{
+    const char *values[] = {moved->group};
+    struct error ignored;
+    int64_t now_us = time_monotonic_us();
+    if (moved->pruned_us && now_us - moved->pruned_us < PRUNE_US)
+        return;
+    moved->pruned_us = now_us;
+    error_init(&ignored);
+    own_query(moved->conn, sql_moved_keys_prune, 1, values, NULL, &ignored);
+}
+
+void moved_keys_release(struct moved_keys *moved)
+{
     struct error ignored; /* a connection that breaks gives its locks up */
-    bool locked = attempt->moves.locked;
-    attempt->moves.locked = false;
-    if (!locked || !postgres->conn.pg)
+    bool locked = moved->locked;
+    moved->locked = false;
+    if (!locked || !moved->conn->pg)
         return;
     error_init(&ignored);
-    if (conn_script(&postgres->conn, "select pg_catalog.pg_advisory_unlock_all()", &ignored) !=
+    if (conn_script(moved->conn, "select pg_catalog.pg_advisory_unlock_all()", &ignored) !=
         ODS_OK) {
-        conn_close(&postgres->conn); /* and with it the lock */
+        conn_close(moved->conn); /* and with it the lock */
         return;
     }
-    if (attempt->moves.outdated)
-        prune(postgres);
+    if (moved->outdated)
+        prune(moved);
 }

@@ -13,13 +13,42 @@
 #ifndef MOVED_KEYS_H
 #define MOVED_KEYS_H
 
-#include "sink/postgres/write/attempt.h"
+#include <ods/batch.h>
+#include <ods/buffer.h>
+#include "sink/postgres/tables/plan.h"
+#include "sink/postgres/values/encode.h"
+#include "sink/postgres/wire/conn.h"
 
-/* Once the plans are found: takes the plans of outdated changes away, and counts them. */
-enum ods_status moved_keys_sort_out(struct attempt *attempt);
-/* What is to be kept of the batch's keys, into the pipeline; where attempt->moves.noted says so. */
-enum ods_status moved_keys_send(struct attempt *attempt);
+/* Of a lane. */
+struct moved_keys {
+    struct conn *conn;
+    struct encoder *encoder;
+    const char *group;       /* consumer group */
+    struct arena arena;      /* what is known of one batch */
+    struct buffer notes[7];  /* parameters of the statements */
+    unsigned generation;     /* of the connection through which the table has been seen */
+    int64_t pruned_us;       /* when old moments were deleted, 0: not yet */
+    /* Of the batch at hand. */
+    bool known;     /* what follows has been found out */
+    bool locked;    /* moved_keys_release() has to undo it */
+    bool noted;     /* something is to be kept, in the rows' transaction */
+    bool *outdated; /* by change, newer ones have come; NULL: of none */
+    bool *tracked;  /* by change, of a key that is kept: what becomes of it says what is to be kept */
+};
+
+void moved_keys_init(struct moved_keys *moved, struct conn *conn, struct encoder *encoder,
+                     const char *group);
+void moved_keys_done(struct moved_keys *moved);
+
+/* Nothing is known of the batch that comes. */
+void moved_keys_begin(struct moved_keys *moved);
+/* Once the plans, by change, are found: takes those of outdated changes away, and counts them. */
+enum ods_status moved_keys_sort_out(struct moved_keys *moved, struct batch *batch,
+                                    const struct plan **plans, uint64_t *outdated,
+                                    struct error *error);
+/* What is to be kept of the batch's keys, into the pipeline; where `noted` says so. */
+enum ods_status moved_keys_send(struct moved_keys *moved, struct error *error);
 /* The batch is committed, or given up for now. */
-void moved_keys_release(struct attempt *attempt);
+void moved_keys_release(struct moved_keys *moved);
 
 #endif

@@ -10,7 +10,6 @@
 #include "sink/postgres/fold/lookup.h"
 
 #define NONE       UINT32_MAX
-#define OID_BPCHAR 1042
 
 /* --- what the bytes can tell ----------------------------------------------------------------- */
 

@@ -5,49 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "sink/postgres/write/upsert.h"
-
-static const char columns_sql[] =
-    "select a.attname, t.oid, case when d.typtype = 'd' then d.typtypmod else a.atttypmod end, "
-    "       a.attnotnull, a.atthasdef, a.attidentity, "
-    "       a.attgenerated, t.typarray, pg_catalog.format_type(a.atttypid, -1), t.typtype, "
-    "       coalesce(pg_catalog.obj_description(c.oid, 'pg_class'), ''), "
-    "       pg_catalog.format_type(a.atttypid, a.atttypmod), "
-    "       coalesce(pg_catalog.col_description(c.oid, a.attnum), ''), "
-    "       c.relkind in ('r', 'p') and not c.relhasrules and not c.relrowsecurity, "
-    "       e.oid, pg_catalog.format_type(e.oid, -1), c.relkind, "
-    "       pg_catalog.scale(1::pg_catalog.money::pg_catalog.numeric), "
-    "       pg_catalog.pg_get_expr(v.adbin, v.adrelid), "
-    "       case when l.collname <> 'default' then pg_catalog.format('%s.%I', "
-    "         l.collnamespace::pg_catalog.regnamespace, l.collname) end, "
-    "       not coalesce(l.collisdeterministic, true), c.relhassubclass or c.relkind = 'f' "
-    "from pg_catalog.pg_class c "
-    "join pg_catalog.pg_namespace n on n.oid = c.relnamespace "
-    "join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped "
-    "join pg_catalog.pg_type d on d.oid = a.atttypid "
-    "join pg_catalog.pg_type t on t.oid = case when d.typtype = 'd' then d.typbasetype else d.oid "
-    "end "
-    "left join pg_catalog.pg_collation l on l.oid = a.attcollation "
-    "left join pg_catalog.pg_attrdef v on v.adrelid = c.oid and v.adnum = a.attnum "
-    "  and a.attgenerated = '' "
-    "left join pg_catalog.pg_type e on e.oid = t.typelem and t.typcategory = 'A' "
-    "where n.nspname = $1 and c.relname = $2 and c.relkind in ('r', 'p', 'v', 'f') "
-    "order by a.attnum";
-
-static const char uniques_sql[] =
-    "select i.indexrelid, a.attname, i.indisprimary, "
-    "       (select pg_catalog.quote_ident(k.conname) from pg_catalog.pg_constraint k "
-    "        where k.conindid = i.indexrelid and k.contype in ('p', 'u') limit 1), "
-    "       pg_catalog.format('%I.%I', n.nspname, x.relname) "
-    "from pg_catalog.pg_class c "
-    "join pg_catalog.pg_namespace n on n.oid = c.relnamespace "
-    "join pg_catalog.pg_index i on i.indrelid = c.oid and i.indisunique and i.indisvalid "
-    "  and i.indimmediate and i.indpred is null and i.indexprs is null "
-    "join pg_catalog.pg_class x on x.oid = i.indexrelid "
-    "cross join lateral unnest(i.indkey[0:i.indnkeyatts - 1]) with ordinality as k (attnum, place) "
-    "join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attnum = k.attnum "
-    "where n.nspname = $1 and c.relname = $2 "
-    "order by i.indisprimary desc, i.indexrelid, k.place";
+#include "sink/postgres/wire/quote.h"
+#include "sql/postgres/columns.h"
+#include "sql/postgres/extras.h"
+#include "sql/postgres/uniques.h"
 
 static const struct {
     Oid type;
@@ -61,35 +22,11 @@ static const struct {
     {1700, ENCODE_NUMERIC}, {2950, ENCODE_UUID},      {3802, ENCODE_JSONB},
 };
 
-#define OID_BIT        1560
-#define OID_BPCHAR     1042
-#define OID_TEXT       25
-#define OID_TEXT_ARRAY 1009
-
-char *catalog_quote(const char *name)
-{
-    size_t length = strlen(name), quotes = 0;
-    for (const char *at = name; *at; at++)
-        quotes += *at == '"';
-    char *quoted = malloc(length + quotes + 3), *to = quoted;
-    if (!quoted)
-        return NULL;
-    *to++ = '"';
-    for (const char *at = name; *at; at++) {
-        if (*at == '"')
-            *to++ = '"';
-        *to++ = *at;
-    }
-    *to++ = '"';
-    *to = '\0';
-    return quoted;
-}
-
 static void table_free(struct pg_table *table)
 {
     if (!table)
         return;
-    upsert_forget(table);
+    statements_free(&table->statements);
     for (uint32_t i = 0; i < table->column_count; i++) {
         free(table->columns[i].name);
         free(table->columns[i].quoted);
@@ -216,7 +153,7 @@ static bool fill_item(struct pg_column *column, const PGresult *rows, int row)
 static bool fill_column(struct pg_column *column, const PGresult *rows, int row)
 {
     column->name = strdup(PQgetvalue(rows, row, 0));
-    column->quoted = column->name ? catalog_quote(column->name) : NULL;
+    column->quoted = column->name ? quote_name(column->name) : NULL;
     column->cast = strdup(PQgetvalue(rows, row, 8));
     column->declared = strdup(PQgetvalue(rows, row, 11));
     if (!column->name || !column->quoted || !column->cast || !column->declared)
@@ -258,7 +195,7 @@ static enum ods_status read_uniques(struct conn *conn, struct pg_table *table,
                                     const char *const *names, struct error *error)
 {
     PGresult *rows = NULL;
-    enum ods_status status = conn_query(conn, uniques_sql, 2, names, &rows, error);
+    enum ods_status status = conn_query(conn, sql_uniques, 2, names, &rows, error);
     if (status != ODS_OK)
         return status;
     int count = PQntuples(rows);
@@ -291,7 +228,7 @@ static enum ods_status read_table(struct conn *conn, const char *schema, const c
     PGresult *rows = NULL;
     struct pg_table *table = NULL;
     *found = NULL;
-    enum ods_status status = conn_query(conn, columns_sql, 2, names, &rows, error);
+    enum ods_status status = conn_query(conn, sql_columns, 2, names, &rows, error);
     if (status != ODS_OK || PQntuples(rows) == 0)
         goto out;
     status = error_set(error, ODS_RETRY, "out of memory");
@@ -302,7 +239,7 @@ static enum ods_status read_table(struct conn *conn, const char *schema, const c
     table->name = strdup(name);
     table->comment = strdup(PQgetvalue(rows, 0, 10));
     table->columns = calloc((size_t) PQntuples(rows), sizeof *table->columns);
-    char *quoted_schema = catalog_quote(schema), *quoted_name = catalog_quote(name);
+    char *quoted_schema = quote_name(schema), *quoted_name = quote_name(name);
     if (quoted_schema && quoted_name &&
         asprintf(&table->quoted, "%s.%s", quoted_schema, quoted_name) < 0)
         table->quoted = NULL;
@@ -365,16 +302,10 @@ enum ods_status catalog_reload(struct catalog *catalog, struct conn *conn, const
 
 enum ods_status catalog_read_extras(struct catalog *catalog, struct conn *conn, struct error *error)
 {
-    static const char sql[] =
-        "select to_regtype('citext') is not null, to_regtype('hstore') is not null, "
-        "to_regtype('ltree') is not null, to_regtype('geometry') is not null, "
-        "to_regtype('geography') is not null, to_regtype('vector') is not null, "
-        "to_regtype('halfvec') is not null, to_regtype('sparsevec') is not null, "
-        "to_regtype('isbn') is not null";
     PGresult *rows = NULL;
     if (catalog->extras_known)
         return ODS_OK;
-    enum ods_status status = conn_query(conn, sql, 0, NULL, &rows, error);
+    enum ods_status status = conn_query(conn, sql_extras, 0, NULL, &rows, error);
     for (int i = 0; status == ODS_OK && i < EXTRA_COUNT; i++)
         catalog->extras[i] = is_true(rows, 0, i);
     catalog->extras_known = status == ODS_OK;

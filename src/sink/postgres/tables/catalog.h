@@ -6,6 +6,7 @@
 #define CATALOG_H
 
 #include "sink/postgres/wire/conn.h"
+#include "sink/postgres/wire/oids.h"
 
 /* Comments by which the sink knows its own: of a table that it made, of a column that it made from
  * the source's, and how that one ends, with the type that it gave it. */
@@ -75,8 +76,6 @@ struct pg_unique { /* a unique index usable by ON CONFLICT */
     uint16_t columns[32]; /* indexes into pg_table.columns */
 };
 
-struct statement; /* upsert.h */
-
 /* What is relied on about the row that a change meets; see guess.h. */
 enum guess { GUESS_NONE, GUESS_NEW, GUESS_THERE, GUESS_COUNT };
 
@@ -99,10 +98,10 @@ struct pg_table {
     bool has_parts; /* partitions, or tables that inherit from it; or it lies elsewhere */
     bool copyable; /* COPY writes to it as INSERT would: neither view nor foreign table, no rules,
                       no row security */
-    struct statement *statements; /* compiled for this table, owned by upsert.c */
+    struct prepared *statements; /* compiled for this table, freed with it */
     struct guess_record guesses[GUESS_COUNT];
     struct {
-        unsigned pass; /* of find_plans() in apply.c, 0: none */
+        unsigned pass; /* of planning_find(), 0: none */
         uint32_t count, columns[32];
     } key_seen;      /* by which the batch's changes so far know a row */
     unsigned reread; /* plans.h's epoch in which it was last read again, 0: never */
@@ -156,8 +155,5 @@ const struct pg_unique *catalog_key(const struct pg_table *table);
 
 /* Is there a unique index on exactly these columns (in any order)? */
 bool catalog_is_unique(const struct pg_table *table, const uint32_t *columns, size_t count);
-
-/* A quoted identifier; heap, NULL when memory is out. */
-char *catalog_quote(const char *name);
 
 #endif

@@ -9,6 +9,7 @@
 #include "sink/postgres/tables/ddl_compression.h"
 #include "sink/postgres/tables/ddl_default.h"
 #include "sink/postgres/tables/widen.h"
+#include "sink/postgres/wire/quote.h"
 
 /* --- types ---------------------------------------------------------------------------------- */
 
@@ -227,7 +228,7 @@ static void put_literal(struct buffer *sql, PGconn *pg, const char *text)
 
 static void put_name(struct buffer *sql, const char *name)
 {
-    char *quoted = catalog_quote(name);
+    char *quoted = quote_name(name);
     if (quoted)
         buffer_puts(sql, quoted);
     else
@@ -381,7 +382,7 @@ enum ods_status ddl_create(struct ddl *ddl, const struct ddl_change *changes, si
     const struct shape *shape = table->shape;
     const char *database = shape->database[0] ? shape->database : shape->schema;
     struct buffer sql, from;
-    enum ods_status status = ddl_compression_ask(ddl->conn, &ddl->lz4, error);
+    enum ods_status status = ddl_compression_ask(ddl->conn, ddl->table->compression, &ddl->lz4, error);
     if (status == ODS_OK)
         status = put_schema(ddl, error);
     if (status != ODS_OK)
@@ -481,7 +482,7 @@ enum ods_status ddl_alter(struct ddl *ddl, const struct ddl_change *changes, siz
 {
     struct buffer sql;
     bool any = false;
-    enum ods_status status = ddl_compression_ask(ddl->conn, &ddl->lz4, error);
+    enum ods_status status = ddl_compression_ask(ddl->conn, ddl->table->compression, &ddl->lz4, error);
     if (status != ODS_OK)
         return status;
     buffer_init(&sql);
@@ -542,7 +543,7 @@ enum ods_status ddl_commit(struct ddl *ddl, struct error *error)
                  ddl->table->name);
     /* An event trigger's word holds for this table as PostgreSQL's own does. */
     bool routine = error->origin == ORIGIN_ROUTINE || error->origin == ORIGIN_RAISED;
-    if (sqlstate_is_of_table(error->sqlstate) || (routine && status != ODS_RETRY))
+    if (sqlstate_is_of_table(error->code) || (routine && status != ODS_RETRY))
         return ODS_REJECT;
     return status == ODS_REJECT ? ODS_FATAL : status;
 }

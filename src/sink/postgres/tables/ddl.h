@@ -10,7 +10,8 @@
 #include <ods/batch.h>
 #include <ods/buffer.h>
 #include "sink/postgres/tables/catalog.h"
-#include "sink/postgres/values/encode.h"
+#include "sink/postgres/tables/making.h"
+#include "sink/postgres/tables/source_column.h"
 
 #define DDL_TYPE_BYTES 96
 
@@ -30,6 +31,7 @@ struct ddl_table {
     const char *connector; /* "mysql", "postgresql", …; "" unknown */
     const bool *extras;    /* of the catalog: types that the target has */
     bool shared;           /* by sources that need not have the same columns */
+    enum toast_compression compression;
 };
 
 enum ddl_kind {

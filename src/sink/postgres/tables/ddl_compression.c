@@ -7,20 +7,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sql/postgres/has_lz4.h"
+
 /* A row of more bytes than this is compressed: TOAST_TUPLE_THRESHOLD, rounded. */
 #define ROW_BYTES 2000
 
-enum ods_status ddl_compression_ask(struct conn *conn, bool *lz4, struct error *error)
+enum ods_status ddl_compression_ask(struct conn *conn, enum toast_compression compression,
+                                    bool *lz4, struct error *error)
 {
     PGresult *rows = NULL;
     *lz4 = false;
-    if (conn->settings->toast_compression == TOAST_COMPRESSION_DEFAULT)
+    if (compression == TOAST_COMPRESSION_DEFAULT)
         return ODS_OK;
-    enum ods_status status =
-        conn_query(conn,
-                   "select 1 from pg_catalog.pg_settings where name = 'default_toast_compression' "
-                   "and 'lz4' = any (enumvals)",
-                   0, NULL, &rows, error);
+    enum ods_status status = conn_query(conn, sql_has_lz4, 0, NULL, &rows, error);
     *lz4 = status == ODS_OK && PQntuples(rows) == 1;
     PQclear(rows);
     return status;

@@ -2,10 +2,12 @@
 #ifndef DDL_COMPRESSION_H
 #define DDL_COMPRESSION_H
 
+#include "sink/postgres/tables/making.h"
 #include "sink/postgres/wire/conn.h"
 
 /* Does the server have lz4 (PostgreSQL 14 or later, built with it), and may it be used? */
-enum ods_status ddl_compression_ask(struct conn *conn, bool *lz4, struct error *error);
+enum ods_status ddl_compression_ask(struct conn *conn, enum toast_compression compression,
+                                    bool *lz4, struct error *error);
 
 /* May values of this type (as format_type() writes it) be larger than a row that stays as it is? */
 bool ddl_compression_serves(const char *type);

@@ -22,7 +22,6 @@
 #include "sink/postgres/tables/names.h"
 #include "sink/postgres/tables/origin.h"
 #include "sink/postgres/tables/rekey.h"
-#include "sink/postgres/write/upsert.h"
 #include "sink/postgres/tables/widen.h"
 
 #define KEPT_MAX 100 /* changes of one column's kind that are followed */
@@ -326,9 +325,9 @@ static bool is_held(const struct survey *survey, const struct error *error)
     bool retypes = false;
     for (size_t i = 0; i < survey->count; i++)
         retypes |= survey->changes[i].kind == DDL_RETYPE;
-    return retypes && (strcmp(error->sqlstate, "0A000") == 0 || /* feature not supported */
-                       strcmp(error->sqlstate, "2BP01") == 0 || /* dependent objects */
-                       strcmp(error->sqlstate, "42501") == 0);  /* not the table's owner */
+    return retypes && (strcmp(error->code, "0A000") == 0 || /* feature not supported */
+                       strcmp(error->code, "2BP01") == 0 || /* dependent objects */
+                       strcmp(error->code, "42501") == 0);  /* not the table's owner */
 }
 
 static bool has_rekey(const struct survey *survey)
@@ -381,7 +380,7 @@ static enum ods_status make(struct survey *survey, struct ddl *ddl,
     status = ddl_commit(ddl, error);
     if (status == ODS_OK)
         tell(survey, ddl, create, listener);
-    else if (has_rekey(survey) && (status == ODS_REJECT || strncmp(error->sqlstate, "23", 2) == 0))
+    else if (has_rekey(survey) && (status == ODS_REJECT || strncmp(error->code, "23", 2) == 0))
         return keep_key(survey, error);
     else if (is_held(survey, error)) {
         notice(listener, "%s; the column keeps its type, and values that it can't hold are refused",
@@ -451,7 +450,8 @@ enum ods_status evolve_table(struct plans *plans, struct plan *plan, const struc
                                                        : plans->config->pipeline->source.connector,
                                       .extras = plans->catalog->extras,
                                       .shared = plan->settings->pattern &&
-                                                !name_is_derived(plan->settings)}};
+                                                !name_is_derived(plan->settings),
+                                      .compression = plans->making->toast_compression}};
     enum ods_status status = catalog_read_extras(plans->catalog, plans->conn, error);
     if (status == ODS_OK)
         status = look(&survey, error);

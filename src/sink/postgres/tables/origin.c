@@ -6,7 +6,10 @@
 
 #include "sink/postgres/tables/catalog.h"
 #include "sink/postgres/tables/names.h"
-#include "sink/postgres/write/offsets.h"
+#include "sink/postgres/wire/own_schema.h"
+#include "sink/postgres/wire/quote.h"
+#include "sql/postgres/table_claim.h"
+#include "sql/postgres/table_is_shared.h"
 
 /* Parameters of ods_sink.claim_table(). */
 enum { CLAIM_PARAMS = 6 };
@@ -44,9 +47,8 @@ enum ods_status origin_claim(struct plan *plan, struct conn *conn, struct error 
     const char *values[CLAIM_PARAMS];
     PGresult *rows = NULL;
     claim_values(plan, values);
-    enum ods_status status = offsets_query(
-        conn, "select ods_sink.claim_table($1, $2, $3, $4, $5, $6)", CLAIM_PARAMS, values, &rows,
-        error);
+    enum ods_status status =
+        own_query(conn, sql_table_claim, CLAIM_PARAMS, values, &rows, error);
     if (status == ODS_OK && !PQgetisnull(rows, 0, 0))
         status = refuse(plan, conn, PQgetvalue(rows, 0, 0), error);
     PQclear(rows);
@@ -65,7 +67,7 @@ static void put_literal(struct buffer *sql, struct conn *conn, const char *text)
 void origin_put_first(struct buffer *sql, const struct plan *plan, struct conn *conn)
 {
     const char *values[CLAIM_PARAMS];
-    char *own = catalog_quote(conn->settings->schema);
+    char *own = quote_name(conn->settings->schema);
     claim_values(plan, values);
     sql->failed |= !own;
     buffer_printf(sql, "delete from %s.table_sources where table_schema = ", own ? own : "");
@@ -89,10 +91,7 @@ enum ods_status origin_is_shared(const struct plan *plan, struct conn *conn, boo
     *shared = plan->settings->pattern && !name_is_derived(plan->settings);
     if (*shared)
         return ODS_OK;
-    enum ods_status status = offsets_query(conn,
-                                           "select count(*) > 1 from ods_sink.table_sources "
-                                           "where table_schema = $1 and table_name = $2",
-                                           2, values, &rows, error);
+    enum ods_status status = own_query(conn, sql_table_is_shared, 2, values, &rows, error);
     *shared = status == ODS_OK && PQgetvalue(rows, 0, 0)[0] == 't';
     PQclear(rows);
     return status;

@@ -9,16 +9,15 @@
 #include "sink/postgres/tables/names.h"
 #include "sink/postgres/tables/origin.h"
 #include "sink/postgres/tables/rekey.h"
-#include "sink/postgres/write/upsert.h"
 
 /* When a refused table is asked about again: one query; or the DDL that PostgreSQL has refused. */
 #define ASK_AGAIN_US INT64_C(5000000)
 #define TRY_AGAIN_US INT64_C(60000000)
 
-void plans_init(struct plans *plans, const struct sink_config *config, struct catalog *catalog,
-                struct conn *conn)
+void plans_init(struct plans *plans, const struct sink_config *config,
+                const struct making_settings *making, struct catalog *catalog, struct conn *conn)
 {
-    *plans = (struct plans){.config = config, .catalog = catalog, .conn = conn};
+    *plans = (struct plans){.config = config, .making = making, .catalog = catalog, .conn = conn};
 }
 
 static void plan_free(struct plan *plan)
@@ -112,7 +111,7 @@ static enum ods_status resolve_columns(const struct plans *plans, struct plan *p
         /* Without a schema nothing is known of NULL, unless the schema topic knows the column. */
         source->column.optional |=
             source->column.type == SEM_UNKNOWN && !source->column.source_type;
-        correct_column(source,
+        source_column_correct(source,
                        properties_find(&plan->settings->source_types, source->column.name));
         status = name_column(plan->settings, source->column.name, &plan->names[i], error);
     }
@@ -310,7 +309,8 @@ static enum ods_status plan_refuse(struct plan *plan, struct error *error)
     if (!plan->refusal)
         return error_out_of_memory(error);
     *plan->refusal = *error;
-    bool tried = plan->key_stays || error->sqlstate[0];
+    plan->refusal->fault = FAULT_TABLE;
+    bool tried = plan->key_stays || error->code[0];
     error_init(error);
     plan->ask_again_us = time_monotonic_us() + (tried ? TRY_AGAIN_US : ASK_AGAIN_US);
     plan->table = NULL;

@@ -6,7 +6,9 @@
 
 #include <ods/change.h>
 #include <ods/sink.h>
-#include "sink/postgres/values/encode.h"
+#include "sink/postgres/tables/catalog.h"
+#include "sink/postgres/tables/making.h"
+#include "sink/postgres/tables/source_column.h"
 
 #define PLAN_MAX_KEY 32
 
@@ -44,6 +46,7 @@ struct plans {
     unsigned epoch; /* grows with each batch: a table that was missing is looked for again */
     unsigned passes; /* through the changes of a batch */
     const struct sink_config *config;
+    const struct making_settings *making;
     struct catalog *catalog;
     struct conn *conn;
 };
@@ -63,8 +66,8 @@ struct plan_listener {
 /* Is one of the listener's earlier changes of this table? */
 bool plan_comes_first(const struct plan_listener *listener, const struct pg_table *table);
 
-void plans_init(struct plans *plans, const struct sink_config *config, struct catalog *catalog,
-                struct conn *conn);
+void plans_init(struct plans *plans, const struct sink_config *config,
+                const struct making_settings *making, struct catalog *catalog, struct conn *conn);
 void plans_clear(struct plans *plans);
 
 /* The plan for a change, making tables and columns where the configuration says so. *changed is set

@@ -7,7 +7,9 @@
 
 #include "sink/postgres/tables/catalog.h"
 #include "sink/postgres/tables/names.h"
-#include "sink/postgres/write/offsets.h"
+#include "sink/postgres/wire/own_schema.h"
+#include "sink/postgres/wire/quote.h"
+#include "sql/postgres/table_had_key.h"
 
 /* --- the two keys ---------------------------------------------------------------------------- */
 
@@ -32,7 +34,7 @@ static const char *key_name(const struct plan *plan, uint32_t place)
 
 static void put_quoted(struct buffer *out, const char *name)
 {
-    char *quoted = name ? catalog_quote(name) : NULL;
+    char *quoted = name ? quote_name(name) : NULL;
     buffer_puts(out, quoted ? quoted : "?");
     free(quoted);
 }
@@ -142,11 +144,7 @@ static enum ods_status had_key(const struct plan *plan, struct conn *conn, const
 {
     const char *values[] = {plan->schema, plan->name, text};
     PGresult *rows = NULL;
-    enum ods_status status =
-        offsets_query(conn,
-                      "select exists (select from ods_sink.schema_history where table_schema = $1 "
-                      "and table_name = $2 and strpos(sql, 'primary key (' || $3) > 0)",
-                      3, values, &rows, error);
+    enum ods_status status = own_query(conn, sql_table_had_key, 3, values, &rows, error);
     *had = status == ODS_OK && PQgetvalue(rows, 0, 0)[0] == 't';
     PQclear(rows);
     return status;
@@ -224,7 +222,7 @@ char *rekey_why_not(const struct plan *plan, struct conn *conn, const struct err
     buffer_printf(&sql, ") as k, count(*) as n from %s group by ", plan->table->quoted);
     put_source_key(&sql, plan, true);
     buffer_puts(&sql, " having count(*) > 1 order by n desc, k limit 5) as c");
-    if (strcmp(refused->sqlstate, "23505") == 0 &&
+    if (strcmp(refused->code, "23505") == 0 &&
         conn_query(conn, buffer_text(&sql), 0, NULL, &rows, NULL) == ODS_OK &&
         PQntuples(rows) == 1 && !PQgetisnull(rows, 0, 0))
         buffer_printf(&text, "; rows that would share a key: %s", PQgetvalue(rows, 0, 0));

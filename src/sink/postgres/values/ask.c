@@ -7,8 +7,6 @@
 
 #include <string.h>
 
-#define TEXT_OID       25
-#define TEXT_ARRAY_OID 1009
 #define ASKED_AT_ONCE  500u
 
 /* What a text is to each type, in PostgreSQL's writing, by the session's settings: ISO, MDY, UTC.
@@ -40,7 +38,8 @@ static const char *const expressions[READING_KINDS] = {
 static const char time_alone[] = "('2001-02-03 ' || v)::pg_catalog.timestamp::text";
 
 struct asking {
-    struct postgres *postgres;
+    struct conn *conn;
+    struct readings *readings;
     struct buffer texts, sql;
     struct reading *items[ASKED_AT_ONCE];
     uint32_t count;
@@ -55,7 +54,7 @@ struct asking {
 static void take_answer(struct asking *asking, struct reading *reading, const char *text)
 {
     if (!asking->checks &&
-        !readings_answer(&asking->postgres->readings, reading, READING_DONE, text, ""))
+        !readings_answer(asking->readings, reading, READING_DONE, text, ""))
         asking->status = error_out_of_memory(asking->error);
 }
 
@@ -64,8 +63,8 @@ static void take_refusal(struct asking *asking, struct reading *reading, const s
 {
     const char *words = strstr(why->text, ": ");
     words = asking->refusal ? asking->refusal : words ? words + 2 : why->text;
-    if (!readings_answer(&asking->postgres->readings, reading, READING_REFUSED, words,
-                         asking->refusal ? "22007" : why->sqlstate))
+    if (!readings_answer(asking->readings, reading, READING_REFUSED, words,
+                         asking->refusal ? "22007" : why->code))
         asking->status = error_out_of_memory(asking->error);
 }
 
@@ -73,7 +72,7 @@ static void take_refusal(struct asking *asking, struct reading *reading, const s
 
 static struct conn_params one_parameter(const struct buffer *texts, const char **value, int *length)
 {
-    static const Oid type = TEXT_ARRAY_OID;
+    static const Oid type = OID_TEXT_ARRAY;
     *value = texts->bytes;
     *length = (int) texts->length;
     return (struct conn_params){.count = 1, .types = &type, .values = value, .lengths = length};
@@ -81,7 +80,7 @@ static struct conn_params one_parameter(const struct buffer *texts, const char *
 
 static bool put_texts(struct asking *asking, uint32_t first, uint32_t count)
 {
-    encode_array_begin(&asking->texts, TEXT_OID, count);
+    encode_array_begin(&asking->texts, OID_TEXT, count);
     for (uint32_t i = first; i < first + count; i++)
         encode_put_bytes(&asking->texts, asking->items[i]->text, asking->items[i]->length);
     return !asking->texts.failed;
@@ -90,7 +89,7 @@ static bool put_texts(struct asking *asking, uint32_t first, uint32_t count)
 /* One by one, each in a transaction of its own. */
 static void ask_each(struct asking *asking)
 {
-    struct conn *conn = &asking->postgres->conn;
+    struct conn *conn = asking->conn;
     const char *value;
     int length;
     asking->status = conn_pipeline_begin(conn, asking->error);
@@ -126,7 +125,7 @@ static void ask_each(struct asking *asking)
 
 static void ask_together(struct asking *asking)
 {
-    struct conn *conn = &asking->postgres->conn;
+    struct conn *conn = asking->conn;
     PGresult *rows = NULL;
     const char *value;
     int length;
@@ -171,7 +170,7 @@ static void ask_list(struct asking *asking, struct reading *list, const char *ex
 
 static void ask_kind(struct asking *asking, enum reading_kind kind)
 {
-    struct readings *readings = &asking->postgres->readings;
+    struct readings *readings = asking->readings;
     struct reading *list = readings->waiting[kind], *done = NULL;
     readings->waiting[kind] = NULL;
     ask_list(asking, list, expressions[kind], kind == READING_TIME ? &done : NULL);
@@ -195,7 +194,7 @@ static bool may_wait(const struct pg_column *target, const struct value *value)
 }
 
 /* Encoded for what that notes alone. */
-static void note_image(struct postgres *postgres, const struct plan *plan,
+static void note_image(struct encoder *encoder, const struct plan *plan,
                        const struct value *image, struct buffer *room)
 {
     for (uint32_t i = 0; image && i < plan->shape->column_count; i++) {
@@ -205,36 +204,37 @@ static void note_image(struct postgres *postgres, const struct plan *plan,
             continue;
         error_init(&ignored);
         buffer_reset(room);
-        encode_value(&postgres->encoder, room, &plan->table->columns[target], &plan->sources[i],
-                     &image[i], &ignored);
+        encode_value(encoder, room, &plan->table->columns[target], &plan->sources[i], &image[i],
+                     &ignored);
     }
 }
 
 /* What the encoder has learned and counted is as before. */
-static void note_batch(struct postgres *postgres, const struct batch *batch)
+static void note_batch(struct encoder *encoder, const struct batch *batch,
+                       const struct plan *const *plans)
 {
-    struct encoder *encoder = &postgres->encoder;
     const struct losses losses = encoder->losses;
     const struct evidence evidence = encoder->evidence;
     struct buffer room;
     buffer_init(&room);
     for (uint32_t i = 0; i < batch->change_count; i++) {
-        const struct plan *plan = postgres->change_plans[i];
+        const struct plan *plan = plans[i];
         if (batch->changes[i].rejected || !plan || plan->skip || !plan->table)
             continue;
-        note_image(postgres, plan, batch->changes[i].before, &room);
-        note_image(postgres, plan, batch->changes[i].after, &room);
+        note_image(encoder, plan, batch->changes[i].before, &room);
+        note_image(encoder, plan, batch->changes[i].after, &room);
     }
     buffer_done(&room);
     encoder->losses = losses;
     encoder->evidence = evidence;
 }
 
-enum ods_status ask_batch(struct postgres *postgres, struct batch *batch, struct error *error)
+enum ods_status ask_batch(struct conn *conn, struct encoder *encoder, const struct batch *batch,
+                          const struct plan *const *plans, struct error *error)
 {
-    struct readings *readings = &postgres->readings;
-    struct asking asking = {.postgres = postgres, .error = error};
-    note_batch(postgres, batch);
+    struct readings *readings = encoder->readings;
+    struct asking asking = {.conn = conn, .readings = readings, .error = error};
+    note_batch(encoder, batch, plans);
     if (!readings->waiting_count)
         return ODS_OK;
     buffer_init(&asking.texts);

@@ -2,10 +2,12 @@
 #ifndef ASK_H
 #define ASK_H
 
-#include "sink/postgres/write/apply.h"
+#include "sink/postgres/tables/plan.h"
+#include "sink/postgres/values/encode.h"
 
-/* Note every such text of the batch, whose plans are found, and ask for those that wait. Outside of
- * a transaction. ODS_RETRY: an outage, and nothing is kept. */
-enum ods_status ask_batch(struct postgres *postgres, struct batch *batch, struct error *error);
+/* Note every such text of the batch in encoder->readings, and ask for those that wait. `plans`: by
+ * change. Outside of a transaction. ODS_RETRY: an outage, and nothing is kept. */
+enum ods_status ask_batch(struct conn *conn, struct encoder *encoder, const struct batch *batch,
+                          const struct plan *const *plans, struct error *error);
 
 #endif

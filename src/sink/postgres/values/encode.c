@@ -10,24 +10,6 @@
 #include "core/time.h"
 #include "core/utf8.h"
 
-#define OID_CHAR          18
-#define OID_NAME          19
-#define OID_OID           26
-#define OID_XID           28
-#define OID_CID           29
-#define OID_XML           142
-#define OID_MONEY         790
-#define OID_BPCHAR        1042
-#define OID_VARCHAR       1043
-#define OID_INTERVAL      1186
-#define OID_TIMETZ        1266
-#define OID_TSVECTOR      3614
-#define OID_TSRANGE       3908
-#define OID_TSTZRANGE     3910
-#define OID_DATERANGE     3912
-#define OID_TSMULTIRANGE   4533
-#define OID_TSTZMULTIRANGE 4534
-#define OID_DATEMULTIRANGE 4535
 #define VALUE_BYTES_MAX   0x3fffffff /* of PostgreSQL's varlena */
 #define MODIFIER_OVERHEAD 4          /* a character type's modifier is its length plus this */
 
@@ -67,7 +49,8 @@ enum ods_status encode_refuse(const struct pg_column *target, const char *sqlsta
                               struct error *error)
 {
     if (error) {
-        snprintf(error->sqlstate, sizeof error->sqlstate, "%s", sqlstate);
+        error->fault = FAULT_ROW;
+        snprintf(error->code, sizeof error->code, "%s", sqlstate);
         utf8_copy(error->column, sizeof error->column, target->name, strlen(target->name));
     }
     return error_set(error, ODS_REJECT, "column \"%s\": %s", target->name, why);

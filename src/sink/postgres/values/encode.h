@@ -11,6 +11,7 @@
 #include <ods/buffer.h>
 #include "core/source_type.h"
 #include "sink/postgres/tables/catalog.h"
+#include "sink/postgres/tables/source_column.h"
 #include "sink/postgres/values/readings.h"
 
 /* Values that the target shows otherwise than the source, as the settings say; counts. */
@@ -18,17 +19,6 @@ struct losses {
     uint64_t stripped; /* lost a U+0000 */
     uint64_t rounded;  /* lost digits */
     uint64_t zeroed;   /* were zero dates, and are NULL */
-};
-
-/* Whose records these are: what decides the units of numbers without schema (units.c). */
-enum connector {
-    CONNECTOR_UNKNOWN,
-    CONNECTOR_MYSQL, /* and MariaDB, Vitess */
-    CONNECTOR_POSTGRESQL,
-    CONNECTOR_SQLSERVER,
-    CONNECTOR_ORACLE,
-    CONNECTOR_DB2,
-    CONNECTOR_OTHER,
 };
 
 /* What values without schema have shown of the connector's modes. */
@@ -48,20 +38,6 @@ struct encoder {
     struct losses losses;
     struct evidence evidence;
     bool unreadable;                   /* the refusal is of a text that no parser of ours takes */
-};
-
-/* A source's column as a plan reads it: what its record says, and what the settings know better. */
-struct source_column {
-    struct column column;
-    struct column element; /* where column.element points when the settings say what it is */
-    enum coding coding;
-    bool literal; /* as the shape says (struct shape) */
-    bool strip_nul;
-    bool zero_is_null;    /* a zero date */
-    enum inexact inexact; /* where the column has fewer digits than the value */
-    enum connector connector;
-    const char
-        *refusal; /* why none of its values can go into the target's column; NULL: they may */
 };
 
 /* What was lost since `then`. */
@@ -228,9 +204,6 @@ enum ods_status correct_value(struct encoder *encoder, const struct pg_column *t
                               enum coding coding, const struct column **column,
                               const struct value **value, struct inferred *inferred,
                               struct error *error);
-/* Lay what the settings (`text`, or NULL) and the record's own source type say over a column whose
- * connector is known. */
-void correct_column(struct source_column *source, const char *text);
 
 /* A value of a literal shape, where it is not as correct_value() and infer_value() would have it;
  * as correct_value(). */
@@ -243,7 +216,6 @@ enum coding literal_coding(enum coding coding);
 /* Text where a number was expected: times stand as ISO 8601 then. */
 enum semantic encode_iso_twin(enum semantic type);
 
-enum connector connector_named(const char *name);
 /* The type of a schemaless number that goes into this column, by the settings or the connector's
  * default; ODS_REJECT where nothing tells its unit. */
 enum ods_status unit_of_number(const struct encoder *encoder, const struct pg_column *target,

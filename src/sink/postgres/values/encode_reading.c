@@ -5,8 +5,6 @@
 
 #include "sink/postgres/values/encode.h"
 
-#define OID_INTERVAL 1186
-
 /* --- which input function -------------------------------------------------------------------- */
 
 /* A source's number or moment that is written as text in its own form is not read as another one's:

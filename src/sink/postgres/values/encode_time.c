@@ -6,7 +6,6 @@
 #include "core/time.h"
 #include "sink/postgres/values/encode.h"
 
-#define OID_MONEY         790
 #define DAY_US            (INT64_C(86400) * 1000000)
 #define POSTGRES_EPOCH_US (POSTGRES_EPOCH_DAYS * DAY_US)
 

@@ -13,16 +13,6 @@
 /* Of a number with as many digits as anybody's have: a longer struct is no number. */
 #define VARIABLE_DECIMAL_BYTES 65536
 
-#define OID_POINT    600
-#define OID_LSEG     601
-#define OID_PATH     602
-#define OID_BOX      603
-#define OID_POLYGON  604
-#define OID_LINE     628
-#define OID_CIRCLE   718
-#define OID_INTERVAL 1186
-#define OID_BIT      1560
-
 static bool is_array(const struct pg_column *target)
 {
     size_t length = strlen(target->cast);

@@ -14,8 +14,6 @@
 #include "core/text_geometry.h"
 #include "sink/postgres/values/encode.h"
 
-#define OID_POINT 600
-
 static bool is_json(const struct pg_column *target)
 {
     return target->encoding == ENCODE_JSON || target->encoding == ENCODE_JSONB;

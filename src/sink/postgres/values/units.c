@@ -15,32 +15,12 @@
 #include "core/time.h"
 #include "sink/postgres/values/encode.h"
 
-#define OID_INTERVAL 1186
 #define DAY_MS       INT64_C(86400000)
 #define DAY_US       (DAY_MS * 1000)
 #define LIKELY_MS    INT64_C(7258118400000)   /* 2200-01-01: dates beyond it are marks */
 #define LATEST_MS    INT64_C(253402300800000) /* 10000-01-01 */
 #define LATEST_DAYS  INT64_C(2932897)         /* the same */
 #define MYSQL_US     INT64_C(3020400000000)   /* 839 hours */
-
-enum connector connector_named(const char *name)
-{
-    static const struct {
-        const char *name;
-        enum connector connector;
-    } known[] = {{"", CONNECTOR_UNKNOWN},
-                 {"mysql", CONNECTOR_MYSQL},
-                 {"mariadb", CONNECTOR_MYSQL},
-                 {"vitess", CONNECTOR_MYSQL},
-                 {"postgresql", CONNECTOR_POSTGRESQL},
-                 {"sqlserver", CONNECTOR_SQLSERVER},
-                 {"oracle", CONNECTOR_ORACLE},
-                 {"db2", CONNECTOR_DB2}};
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-        if (strcmp(known[i].name, name) == 0)
-            return known[i].connector;
-    return CONNECTOR_OTHER;
-}
 
 static int64_t magnitude_of(int64_t number)
 {

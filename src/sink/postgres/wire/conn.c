@@ -16,7 +16,7 @@
 #define CONNECT_TIMEOUT_MS 10000
 #define ALIVE_MS           1000
 
-bool conn_init(struct conn *conn, const char *name, const struct postgres_settings *settings)
+bool conn_init(struct conn *conn, const char *name, const struct session_settings *settings)
 {
     *conn = (struct conn){.name = name, .settings = settings};
     statements_init(&conn->statements, (size_t) settings->max_prepared_statements);
@@ -59,7 +59,7 @@ static enum ods_status lost(struct conn *conn, struct error *error)
 {
     enum ods_status status = conn_error(conn, NULL, error);
     if (error)
-        error->sqlstate[0] = '\0';
+        error->code[0] = '\0';
     conn_close(conn);
     return status;
 }

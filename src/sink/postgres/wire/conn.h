@@ -10,14 +10,13 @@
 #include <libpq-fe.h>
 
 #include <ods/status.h>
-#include "config/settings.h"
-#include "sink/postgres/settings.h"
+#include "sink/postgres/wire/session.h"
 #include "sink/postgres/wire/sqlstate.h"
-#include "sink/postgres/write/statements.h"
+#include "sink/postgres/wire/statements.h"
 
 struct conn {
     const char *name; /* the target's, for messages */
-    const struct postgres_settings *settings;
+    const struct session_settings *settings;
     PGconn *pg; /* NULL: not connected */
     int interrupt_fd;
     void (*alive)(void *context); /* called while the server is waited for, or NULL */
@@ -38,7 +37,7 @@ struct conn_params {
     const int *lengths;
 };
 
-bool conn_init(struct conn *conn, const char *name, const struct postgres_settings *settings);
+bool conn_init(struct conn *conn, const char *name, const struct session_settings *settings);
 void conn_done(struct conn *conn);
 
 /* Connect unless connected. ODS_RETRY while the server is away or refuses, ODS_FATAL for what no

@@ -84,7 +84,8 @@ static void describe(struct conn *conn, const PGresult *result, enum ods_status 
     const char *table = field(result, PG_DIAG_TABLE_NAME);
     size_t length = 0;
     const char *in = routine(result, &length);
-    snprintf(error->sqlstate, sizeof error->sqlstate, "%s", field(result, PG_DIAG_SQLSTATE));
+    snprintf(error->code, sizeof error->code, "%s", field(result, PG_DIAG_SQLSTATE));
+    error->fault = sqlstate_fault(error->code);
     const char *column = field(result, PG_DIAG_COLUMN_NAME);
     const char *constraint = field(result, PG_DIAG_CONSTRAINT_NAME);
     utf8_copy(error->column, sizeof error->column, column, strlen(column));

@@ -114,6 +114,26 @@ enum ods_status sqlstate_status(const char *sqlstate)
     return ODS_FATAL;
 }
 
+enum fault sqlstate_fault(const char *sqlstate)
+{
+    if (sqlstate_wants_partner(sqlstate))
+        return FAULT_ORDER;
+    switch (sqlstate_meaning(sqlstate)) {
+    case SQLSTATE_ROW:
+        return FAULT_ROW;
+    case SQLSTATE_TABLE:
+    case SQLSTATE_TABLE_OR_ROW:
+        return FAULT_TABLE;
+    case SQLSTATE_OUTAGE:
+        return FAULT_OUTAGE;
+    case SQLSTATE_FENCE:
+    case SQLSTATE_STOP:
+    case SQLSTATE_UNKNOWN:
+        break;
+    }
+    return FAULT_CONFIGURATION;
+}
+
 static bool is_corruption(const char *sqlstate)
 {
     return strcmp(sqlstate, "XX001") == 0 || strcmp(sqlstate, "XX002") == 0;
@@ -134,7 +154,7 @@ static bool is_of_input(const char *sqlstate)
 
 enum ods_status sqlstate_for_rows(const struct error *error, bool casts)
 {
-    enum ods_status status = sqlstate_status(error->sqlstate);
+    enum ods_status status = sqlstate_status(error->code);
     if (status == ODS_RETRY || status == ODS_REJECT)
         return status;
     switch (error->origin) {
@@ -142,24 +162,24 @@ enum ods_status sqlstate_for_rows(const struct error *error, bool casts)
     case ORIGIN_ROW_CHECK:
         return ODS_REJECT;
     case ORIGIN_ROUTINE:
-        return is_corruption(error->sqlstate) ? status : ODS_REJECT;
+        return is_corruption(error->code) ? status : ODS_REJECT;
     case ORIGIN_VALUE_MEMORY:
         return status == ODS_FATAL ? ODS_REJECT : status;
     case ORIGIN_SERVER:
         break;
     }
-    return casts && is_of_input(error->sqlstate) ? ODS_REJECT : status;
+    return casts && is_of_input(error->code) ? ODS_REJECT : status;
 }
 
 /* The offsets moved in the same transaction, so the target is there and takes writes. */
 bool sqlstate_is_doubtful(const struct error *error, bool statement_timeout)
 {
-    if (sqlstate_meaning(error->sqlstate) != SQLSTATE_OUTAGE || !*error->sqlstate)
+    if (sqlstate_meaning(error->code) != SQLSTATE_OUTAGE || !*error->code)
         return false;
     return error->origin == ORIGIN_RAISED ||
-           (statement_timeout && strcmp(error->sqlstate, "57014") == 0) ||
-           strcmp(error->sqlstate, "25006") == 0 || /* a function made the transaction so */
-           strcmp(error->sqlstate, "08P01") == 0;   /* a message that can't be read */
+           (statement_timeout && strcmp(error->code, "57014") == 0) ||
+           strcmp(error->code, "25006") == 0 || /* a function made the transaction so */
+           strcmp(error->code, "08P01") == 0;   /* a message that can't be read */
 }
 
 /* The table is not as it was when a statement was prepared: somebody else changed it. */

@@ -22,6 +22,9 @@ enum sqlstate_meaning sqlstate_meaning(const char *sqlstate);
  * connection. */
 enum ods_status sqlstate_status(const char *sqlstate);
 
+/* The same in the words that all targets share. */
+enum fault sqlstate_fault(const char *sqlstate);
+
 /* For a statement that writes rows, and for the commit. casts: values are read by input functions
  * of their types. */
 enum ods_status sqlstate_for_rows(const struct error *error, bool casts);

@@ -3,12 +3,13 @@
 #define APPLY_H
 
 #include <ods/sink.h>
+#include "sink/postgres/fold/moved_keys.h"
 #include "sink/postgres/write/loose.h"
 #include "sink/postgres/write/upsert.h"
 
 /* An outage that rows alone have met, the same each time; see apply.c. */
 struct doubt {
-    char sqlstate[6];
+    char code[24];
     unsigned times; /* since the last batch that was applied */
     unsigned most;  /* times until rows are doubted, 0: not yet set */
 };
@@ -28,10 +29,7 @@ struct postgres {
     struct arrays arrays;
     struct loose_statement loose;
     struct buffer offsets[5];
-    struct arena moves;               /* what moves.c keeps for one batch */
-    struct buffer notes[7];           /* parameters of its statements */
-    unsigned moves_generation;        /* of the connection through which its table has been seen */
-    int64_t moves_pruned_us;          /* when old moments were deleted, 0: not yet */
+    struct moved_keys moved_keys;
     struct doubt doubt;
     const struct plan **change_plans; /* by change */
     size_t change_plan_capacity;

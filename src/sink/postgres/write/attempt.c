@@ -80,12 +80,12 @@ enum ods_status attempt_resume(struct attempt *attempt)
     enum ods_status status = close_statements(attempt);
     if (status == ODS_OK)
         status = attempt_send(attempt, "begin");
-    if (status == ODS_OK && attempt->immediate)
+    if (status == ODS_OK && attempt->caution >= CAUTION_IMMEDIATE)
         status = attempt_send(attempt, "set constraints all immediate");
     if (status == ODS_OK)
         status = send_offsets(attempt);
-    if (status == ODS_OK && attempt->moves.noted) {
-        status = moved_keys_send(attempt);
+    if (status == ODS_OK && attempt->postgres->moved_keys.noted) {
+        status = moved_keys_send(&attempt->postgres->moved_keys, attempt->error);
         struct sent *sent = add_sent(attempt, 1, &status);
         if (sent)
             sent->ours = true;
@@ -161,15 +161,17 @@ enum ods_status attempt_refuse(struct attempt *attempt, uint32_t change, const s
 
 enum ods_status attempt_reject(struct attempt *attempt, uint32_t change, const struct error *why)
 {
-    attempt->refold |= fold_is_part(attempt->batch, change);
-    attempt->refold |= attempt->moves.tracked && attempt->moves.tracked[change];
+    const bool *tracked = attempt->postgres->moved_keys.tracked;
+    if (fold_is_part(attempt->batch, change) || (tracked && tracked[change]))
+        attempt_demand(attempt, NEXT_FOLD);
     return attempt_refuse(attempt, change, why);
 }
 
 enum ods_status attempt_set_aside(struct attempt *attempt, struct row *row, const struct error *why)
 {
     row->aside = true;
-    attempt->refold |= row->chain > 1;
+    if (row->chain > 1)
+        attempt_demand(attempt, NEXT_FOLD);
     return attempt_reject(attempt, row->last, why);
 }
 
@@ -192,7 +194,7 @@ static enum ods_status encode_rows(struct attempt *attempt, struct group *group,
             return error_set(attempt->error, status, "%s", why.text);
         struct row *row = group->rows[*first];
         if (attempt_folds_again(attempt)) {
-            attempt->unencodable = true;
+            attempt_demand(attempt, NEXT_VALIDATE);
             return error_set(attempt->error, ODS_REJECT, "%s", why.text);
         }
         status = attempt_set_aside(attempt, row, &why);
@@ -264,7 +266,7 @@ static void count_rows(struct attempt *attempt, struct sent *sent, uint64_t rows
 static bool refuses_truncate(const struct sent *sent, const struct error *why)
 {
     return sent->truncates &&
-           (strcmp(why->sqlstate, "0A000") == 0 || strcmp(why->sqlstate, "55006") == 0);
+           (strcmp(why->code, "0A000") == 0 || strcmp(why->code, "55006") == 0);
 }
 
 static bool has_casts(const struct pg_table *table)
@@ -279,11 +281,11 @@ static bool has_casts(const struct pg_table *table)
 static enum ods_status judge(struct attempt *attempt, const struct sent *sent,
                              enum ods_status status, const struct error *why)
 {
-    if (status == ODS_OK || sent->ours || !*why->sqlstate || !attempt->postgres->conn.pg)
+    if (status == ODS_OK || sent->ours || !*why->code || !attempt->postgres->conn.pg)
         return status;
     status = sqlstate_for_rows(why, has_casts(sent->table));
     bool timeout = attempt->postgres->conn.settings->statement_timeout_ms;
-    bool doubted = attempt->doubted && (sent->table || sent->truncates) &&
+    bool doubted = attempt->caution == CAUTION_DOUBTFUL && (sent->table || sent->truncates) &&
                    sqlstate_is_doubtful(why, timeout);
     attempt->blamed |= doubted;
     return doubted || refuses_truncate(sent, why) ? ODS_REJECT : status;
@@ -320,8 +322,8 @@ static enum ods_status read_results(struct attempt *attempt)
             if (status != ODS_OK && first == ODS_OK) {
                 first = status;
                 attempt->refused = sent->step;
-                attempt->stale = !attempt->refreshed && !refuses_truncate(sent, &why) &&
-                                 sqlstate_is_stale_catalog(why.sqlstate);
+                if (!refuses_truncate(sent, &why))
+                    attempt_look_stale(attempt, &why);
                 if (attempt->error)
                     *attempt->error = why;
             }

@@ -14,16 +14,31 @@ enum transaction {
     TRANSACTION_BROKEN, /* good again after "rollback to" the savepoint */
 };
 
-#define NO_STEP UINT32_MAX
-
-/* Of a batch with scattered shapes; see moved_keys.h. By change; NULL: none is. */
-struct moved_keys {
-    bool known;        /* what follows has been found out */
-    bool locked;       /* moved_keys_release() has to undo it */
-    bool *outdated;    /* newer ones have come */
-    bool *tracked;     /* of a key that is kept: what becomes of it says what is to be kept */
-    bool noted;        /* postgres->notes is to be kept, in the rows' transaction */
+/* What is to be done next with the batch. While an attempt runs its functions raise it, the more
+ * urgent one winning (attempt_demand()); when it is over apply.c decides. */
+enum next {
+    NEXT_COMMIT,   /* nothing speaks against it so far */
+    NEXT_FOLD,     /* fold again, without what was set aside: other changes stood on it */
+    NEXT_HOLD,     /* go as far as the rows that wait for another transaction */
+    NEXT_VALIDATE, /* fold again, and look at each change by itself: one can't be encoded */
+    NEXT_REREAD,   /* read the catalog again: PostgreSQL says that a table is not what we think */
+    /* Known only when it is over. */
+    NEXT_ASK,      /* PostgreSQL is to read texts of the batch */
+    NEXT_DISTRUST, /* the next step of enum caution */
+    NEXT_GO_ON,    /* a part is committed, and the rest waited for that alone */
+    NEXT_ANSWER,   /* nothing: the caller gets the status */
 };
+
+/* How a batch is tried, from the fastest on. Each includes those before it. */
+enum caution {
+    CAUTION_NONE,
+    CAUTION_CAREFUL,   /* nothing is guessed about the rows that are there, nothing copied, and a
+                          savepoint stands before each run of steps */
+    CAUTION_IMMEDIATE, /* deferred constraints are checked with each statement */
+    CAUTION_DOUBTFUL,  /* an outage came so often that a row may be at fault: see apply.c */
+};
+
+#define NO_STEP UINT32_MAX
 
 /* One attempt at a batch. */
 struct attempt {
@@ -33,21 +48,18 @@ struct attempt {
     struct apply_result *result;
     struct fold fold;
     struct error *error;
-    bool validate;    /* try to encode each change by itself while folding */
-    bool careful;     /* nothing is guessed about the rows that are there, nothing copied */
-    bool divided;     /* a savepoint before each run of steps: a step was refused */
-    bool immediate;   /* deferred constraints are checked with each statement */
-    bool ask;         /* texts of the batch are for PostgreSQL to read */
-    bool refreshed;   /* the catalog was read again once */
-    bool stale;       /* PostgreSQL says a table is not what we think */
-    bool unencodable; /* a row can't be encoded: fold again, and look at each change */
-    bool refold;      /* a row that stood for several changes was refused: fold without it */
-    bool awaited;     /* rows were sent whose answer decides what else must be */
-    bool key_changes; /* a part of the batch waits until what stands before it is applied */
-    bool goes_on;     /* and now it is */
-    bool held;        /* a part of the batch is to wait for another transaction */
-    bool doubted;     /* an outage came so often that a row may be at fault: see apply.c */
-    bool blamed;      /* and one was */
+    enum next next;
+    enum caution caution;
+    /* What the batch has shown to be needed, in each attempt from then on. */
+    bool validates; /* each change is tried to be encoded by itself while folding */
+    bool asks;      /* texts of the batch are for PostgreSQL to read */
+    bool reread;    /* the catalog was read again, which is done once */
+    /* What has come of it. */
+    bool part_waits; /* for what stands before it to be applied: a row's key is another one there */
+    bool blamed;     /* a row is at fault for what looked like an outage */
+    /* Of the transaction. */
+    bool divided; /* a savepoint before each run of steps: a step was refused */
+    bool awaited; /* rows were sent whose answer decides what else must be */
     bool commit_sent;
     enum transaction transaction;
     bool marked;                        /* the transaction has a savepoint */
@@ -62,7 +74,6 @@ struct attempt {
     uint32_t pending_count, pending_capacity;
     uint64_t kept; /* changes that the guard kept out since this was last set to 0 */
     struct sent *sent, **sent_tail;
-    struct moved_keys moves;
 };
 
 /* A command in the pipeline, to be matched with its result. */
@@ -86,6 +97,25 @@ struct sent {
     bool closes; /* a name that the server is to forget */
 };
 
+static inline void attempt_demand(struct attempt *attempt, enum next next)
+{
+    if (attempt->next < next)
+        attempt->next = next;
+}
+
+/* It is over, whatever its other rows would come to. */
+static inline bool attempt_is_void(const struct attempt *attempt)
+{
+    return attempt->next >= NEXT_VALIDATE;
+}
+
+/* A table may not be what we think, by this answer of PostgreSQL's. */
+static inline void attempt_look_stale(struct attempt *attempt, const struct error *why)
+{
+    if (!attempt->reread && sqlstate_is_stale_catalog(why->code))
+        attempt_demand(attempt, NEXT_REREAD);
+}
+
 static inline void attempt_count_losses(struct attempt *attempt, const struct losses *losses)
 {
     attempt->result->nul_stripped += losses->stripped;
@@ -97,7 +127,7 @@ static inline void attempt_count_losses(struct attempt *attempt, const struct lo
  * inherits from it: the next fold looks at each by itself. */
 static inline bool attempt_folds_again(const struct attempt *attempt)
 {
-    return attempt->fold.folded && !attempt->validate;
+    return attempt->fold.folded && !attempt->validates;
 }
 
 enum ods_status attempt_begin(struct attempt *attempt);
@@ -112,8 +142,7 @@ enum ods_status attempt_begin_marked(struct attempt *attempt);
 /* Outside a pipeline: make a broken transaction good. */
 enum ods_status attempt_mend(struct attempt *attempt);
 /* Encode and send rows [first, last) of a group. A row that can't be encoded is set aside, or,
- * where other changes may have inherited from it, the answer is ODS_REJECT, with `unencodable` set.
- */
+ * where other changes may have inherited from it, the answer is ODS_REJECT, and NEXT_VALIDATE. */
 enum ods_status attempt_rows(struct attempt *attempt, struct group *group, uint32_t first,
                              uint32_t last);
 /* Close the pipeline and read it, and write after all what updates did not find. */
@@ -123,8 +152,8 @@ enum ods_status attempt_truncate(struct attempt *attempt, const struct table_wor
 enum ods_status attempt_loose(struct attempt *attempt, const struct loose *loose);
 /* Mark a change as refused for this reason; ODS_FATAL where the table is to stop for it. */
 enum ods_status attempt_refuse(struct attempt *attempt, uint32_t change, const struct error *why);
-/* Set a change aside for this reason. `refold` is set where others have to be looked at again: of
- * its record, or of a key that is kept. */
+/* Set a change aside for this reason. NEXT_FOLD where others have to be looked at again: of its
+ * record, or of a key that is kept. */
 enum ods_status attempt_reject(struct attempt *attempt, uint32_t change, const struct error *why);
 /* The row's last change. */
 enum ods_status attempt_set_aside(struct attempt *attempt, struct row *row,

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "sink/postgres/write/statement.h"
+#include "sql/postgres/delete_reaches_further.h"
 
 /* A chain of rows that each take over what the next one gives up is done in one pass when the
  * batch has them in the source's order, which is the order of a pass. */
@@ -63,7 +64,7 @@ static enum ods_status pass(struct attempt *attempt, bool *progress)
         if (status == ODS_OK && pending->again) {
             status = steps_try(attempt, pending->group, pending->index, pending->index + 1);
             in = status == ODS_OK;
-            if (status == ODS_REJECT && !attempt->stale && !attempt->unencodable) {
+            if (status == ODS_REJECT && !attempt_is_void(attempt)) {
                 pending->why = *attempt->error;
                 status = ODS_OK;
             }
@@ -88,23 +89,19 @@ static bool can_be_member(const struct pending *pending, const struct pg_table *
 {
     return pending->again && pending->group->plan->table == table &&
            (pending->group->kind == GROUP_UPSERT || pending->group->kind == GROUP_PARTIAL) &&
-           strcmp(pending->why.sqlstate, "23503") != 0;
+           strcmp(pending->why.code, "23503") != 0;
 }
 
 /* Would a delete reach further than the row, which is there again a moment later? */
 static enum ods_status reaches_further(struct attempt *attempt, const struct pg_table *table,
                                        bool *further)
 {
-    static const char sql[] =
-        "select exists (select from pg_catalog.pg_constraint where contype = 'f' "
-        "and confrelid = $1::pg_catalog.regclass and confdeltype in ('c', 'n', 'd')) or "
-        "exists (select from pg_catalog.pg_trigger where tgrelid = $1::pg_catalog.regclass "
-        "and not tgisinternal and tgtype & 8 <> 0)";
     const char *values[] = {table->quoted};
     PGresult *result = NULL;
     enum ods_status status = attempt_mend(attempt);
     if (status == ODS_OK)
-        status = conn_query(&attempt->postgres->conn, sql, 1, values, &result, attempt->error);
+        status = conn_query(&attempt->postgres->conn, sql_delete_reaches_further, 1, values, &result,
+                            attempt->error);
     *further = status != ODS_OK || PQgetvalue(result, 0, 0)[0] == 't';
     PQclear(result);
     return status;
@@ -208,7 +205,7 @@ static enum ods_status swap(struct attempt *attempt, struct tangle *tangle, uint
     *refused = 0;
     for (uint32_t i = 0; status == ODS_OK && i < tangle->count - *refused;) {
         status = put_back(attempt, tangle->members[i]);
-        if (status == ODS_REJECT && !attempt->stale && !attempt->unencodable) {
+        if (status == ODS_REJECT && !attempt_is_void(attempt)) {
             struct pending *outsider = tangle->members[i];
             outsider->why = *attempt->error;
             ++*refused;
@@ -264,7 +261,7 @@ static enum ods_status untangle(struct attempt *attempt, struct pg_table *table)
                 remove_member(attempt, tangle.members[--tangle.count]);
             return ODS_OK;
         }
-        if (status == ODS_RETRY || status == ODS_FENCED || attempt->stale || attempt->unencodable)
+        if (status == ODS_RETRY || status == ODS_FENCED || attempt_is_void(attempt))
             return status;
         attempt->transaction = TRANSACTION_BROKEN;
         if (status != ODS_OK && round)
@@ -301,7 +298,7 @@ static enum ods_status hold_back(struct attempt *attempt)
     for (uint32_t i = 0; i < attempt->pending_count; i++)
         batch_hold(batch,
                    batch->changes[with_its_delete(batch, attempt->pending[i].change)].record);
-    attempt->held = true;
+    attempt_demand(attempt, NEXT_HOLD);
     attempt->why = attempt->pending[0].why;
     *attempt->error = attempt->why;
     return ODS_REJECT;

@@ -28,7 +28,7 @@ enum ods_status blocked_add(struct attempt *attempt, struct group *group, uint32
 bool blocked_can_wait(const struct step *step);
 
 /* All steps are done: do what can be done for the pending rows. What is left is set aside, or held
- * back: then the answer is ODS_REJECT, attempt->held is set, and the batch is to be folded again
+ * back: then the answer is ODS_REJECT, and NEXT_HOLD, and the batch is to be folded again
  * without what batch_reaches() no longer. */
 enum ods_status blocked_settle(struct attempt *attempt);
 

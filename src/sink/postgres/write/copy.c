@@ -32,7 +32,7 @@ static bool is_binary(const struct group *group)
 
 static bool suits(const struct attempt *attempt, const struct group *group, uint32_t rows)
 {
-    if (attempt->careful || (group->kind != GROUP_INSERT && group->guess != GUESS_NEW))
+    if (attempt->caution >= CAUTION_CAREFUL || (group->kind != GROUP_INSERT && group->guess != GUESS_NEW))
         return false;
     return rows >= COPY_LEAST_ROWS && group->plan->table->copyable && is_binary(group);
 }
@@ -87,7 +87,7 @@ static enum ods_status leave_out(struct attempt *attempt, struct row *row,
                                  const struct error *why)
 {
     if (attempt_folds_again(attempt)) {
-        attempt->unencodable = true;
+        attempt_demand(attempt, NEXT_VALIDATE);
         return error_set(attempt->error, ODS_REJECT, "%s", why->text);
     }
     return attempt_set_aside(attempt, row, why);
@@ -135,7 +135,7 @@ static enum ods_status put_rows(struct attempt *attempt, const struct group *gro
  * know; then the batch goes another way. */
 static enum ods_status refused(struct attempt *attempt)
 {
-    attempt->stale = !attempt->refreshed && sqlstate_is_stale_catalog(attempt->error->sqlstate);
+    attempt_look_stale(attempt, attempt->error);
     attempt->step = NO_STEP;
     return ODS_REJECT;
 }
@@ -171,7 +171,7 @@ static enum ods_status copy(struct attempt *attempt, const struct group *group, 
         bool whole = status == ODS_OK;
         enum ods_status ended =
             conn->pg ? conn_copy_end(conn, whole, whole ? attempt->error : NULL) : status;
-        if (whole && ended != ODS_OK && conn->pg && *attempt->error->sqlstate)
+        if (whole && ended != ODS_OK && conn->pg && *attempt->error->code)
             ended = sqlstate_for_rows(attempt->error, false);
         status = whole ? ended : status;
     }

@@ -2,154 +2,15 @@
 #include "sink/postgres/write/offsets.h"
 
 #include <endian.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "sink/postgres/tables/catalog.h"
 #include "sink/postgres/values/encode.h"
-#include "sql/ods_sink.h" /* generated from sql/ods_sink.sql at build time: sql_ods_sink */
-
-#define OWN_SCHEMA "ods_sink"
-
-/* The text of a statement with the schema that the target's settings name. */
-static bool in_schema(const struct conn *conn, const char *sql, struct buffer *out)
-{
-    char *quoted = catalog_quote(conn->settings->schema);
-    const char *at = sql, *found;
-    if (!quoted)
-        return false;
-    while ((found = strstr(at, OWN_SCHEMA))) {
-        buffer_add(out, at, (size_t) (found - at));
-        buffer_puts(out, quoted);
-        at = found + strlen(OWN_SCHEMA);
-    }
-    buffer_puts(out, at);
-    free(quoted);
-    return !out->failed;
-}
-
-enum ods_status offsets_query(struct conn *conn, const char *sql, int count,
-                              const char *const *values, PGresult **result, struct error *error)
-{
-    struct buffer text;
-    buffer_init(&text);
-    enum ods_status status =
-        in_schema(conn, sql, &text)
-            ? conn_query(conn, buffer_text(&text), count, values, result, error)
-            : error_set(error, ODS_RETRY, "out of memory");
-    buffer_done(&text);
-    return status;
-}
-
-enum ods_status offsets_present(struct conn *conn, bool *present, struct error *error)
-{
-    static const char sql[] =
-        "select to_regclass(format('%I.offsets', $1::text)) is not null and "
-        "to_regclass(format('%I.schema_history', $1::text)) is not null and "
-        "exists (select from "
-        "pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace "
-        "where n.nspname = $1 and p.proname = 'advance' and p.pronargs = 5) and "
-        "exists (select from "
-        "pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace "
-        "where n.nspname = $1 and p.proname = 'claim_table' and p.pronargs = 6)";
-    const char *values[] = {conn->settings->schema};
-    PGresult *result = NULL;
-    enum ods_status status = conn_query(conn, sql, 1, values, &result, error);
-    *present = status == ODS_OK && PQgetvalue(result, 0, 0)[0] == 't';
-    PQclear(result);
-    return status;
-}
-
-static enum ods_status make(struct conn *conn, struct error *error)
-{
-    struct buffer sql;
-    buffer_init(&sql);
-    /* Two lanes that start at once take turns. */
-    buffer_puts(&sql, "begin; select pg_catalog.pg_advisory_xact_lock(7235498201); ");
-    enum ods_status status =
-        in_schema(conn, sql_ods_sink, &sql) ? ODS_OK : error_set(error, ODS_RETRY, "out of memory");
-    buffer_puts(&sql, "; commit");
-    if (status == ODS_OK)
-        status = conn_script(conn, buffer_text(&sql), error);
-    buffer_done(&sql);
-    if (status == ODS_FATAL)
-        error_prefix(error,
-                     "schema %s for the stored offsets can't be made, or lacks a table that this "
-                     "version needs (run sql/ods_sink.sql as an administrator): ",
-                     conn->settings->schema);
-    if (status != ODS_OK && conn->pg)
-        conn_script(conn, "rollback", NULL);
-    return status;
-}
-
-enum ods_status offsets_prepare(struct conn *conn, struct error *error)
-{
-    bool present;
-    enum ods_status status = offsets_present(conn, &present, error);
-    return status != ODS_OK || present ? status : make(conn, error);
-}
-
-enum ods_status offsets_prepare_moves(struct conn *conn, struct error *error)
-{
-    const char *values[] = {conn->settings->schema};
-    PGresult *result = NULL;
-    enum ods_status status =
-        conn_query(conn, "select to_regclass(format('%I.moved_keys', $1::text)) is not null", 1,
-                   values, &result, error);
-    bool present = status == ODS_OK && PQgetvalue(result, 0, 0)[0] == 't';
-    PQclear(result);
-    return status != ODS_OK || present ? status : make(conn, error);
-}
-
-/* --- statements with parameters in binary form ----------------------------------------------- */
-
-struct call {
-    struct conn_params params;
-    const char *values[OFFSETS_PARAMS];
-    int lengths[OFFSETS_PARAMS];
-    struct buffer sql;
-};
-
-static enum ods_status call_init(struct call *call, struct conn *conn, const char *sql,
-                                 const Oid *types, const struct buffer *values, int count,
-                                 struct error *error)
-{
-    bool failed = false;
-    for (int i = 0; i < count; i++) {
-        failed |= values[i].failed;
-        call->values[i] = values[i].bytes;
-        call->lengths[i] = (int) values[i].length;
-    }
-    call->params = (struct conn_params){
-        .count = count, .types = types, .values = call->values, .lengths = call->lengths};
-    buffer_init(&call->sql);
-    return !failed && in_schema(conn, sql, &call->sql)
-               ? ODS_OK
-               : error_set(error, ODS_RETRY, "out of memory");
-}
-
-enum ods_status offsets_send_params(struct conn *conn, const char *sql, const Oid *types,
-                                    const struct buffer *values, int count, struct error *error)
-{
-    struct call call;
-    enum ods_status status = call_init(&call, conn, sql, types, values, count, error);
-    if (status == ODS_OK)
-        status = conn_send_params(conn, buffer_text(&call.sql), &call.params, error);
-    buffer_done(&call.sql);
-    return status;
-}
-
-enum ods_status offsets_query_params(struct conn *conn, const char *sql, const Oid *types,
-                                     const struct buffer *values, int count, PGresult **result,
-                                     struct error *error)
-{
-    struct call call;
-    enum ods_status status = call_init(&call, conn, sql, types, values, count, error);
-    if (status == ODS_OK)
-        status = conn_query_params(conn, buffer_text(&call.sql), &call.params, result, error);
-    buffer_done(&call.sql);
-    return status;
-}
+#include "sink/postgres/wire/own_schema.h"
+#include "sql/postgres/end_stalled.h"
+#include "sql/postgres/offsets_advance.h"
+#include "sql/postgres/offsets_read.h"
 
 /* --- moving offsets -------------------------------------------------------------------------- */
 
@@ -183,8 +44,7 @@ enum ods_status offsets_send(struct conn *conn, const char *group, const struct 
         encode_put_int8(&scratch[3], range->from);
         encode_put_int8(&scratch[4], range_end(range));
     }
-    return offsets_send_params(conn, "select ods_sink.advance($1, $2, $3, $4, $5)", types, scratch,
-                               5, error);
+    return own_send_params(conn, sql_offsets_advance, types, scratch, 5, error);
 }
 
 /* --- reading back --------------------------------------------------------------------------- */
@@ -215,12 +75,7 @@ enum ods_status offsets_read(struct conn *conn, const char *group, struct positi
     struct position **sorted = malloc((count + 1) * sizeof *sorted);
     if (!sorted)
         return error_set(error, ODS_RETRY, "out of memory");
-    enum ods_status status =
-        offsets_query(conn,
-                      "select topic, partition, next_offset, (extract(epoch from "
-                      "updated_at) * 1000000)::bigint from ods_sink.offsets "
-                      "where consumer_group = $1",
-                      1, values, &rows, error);
+    enum ods_status status = own_query(conn, sql_offsets_read, 1, values, &rows, error);
     for (size_t i = 0; i < count; i++) {
         positions[i].offset = OFFSET_NONE;
         positions[i].stored_us = 0;
@@ -273,24 +128,11 @@ void offsets_end_stalled(struct conn *conn)
 {
     char limit_ms[24];
     const char *values[] = {limit_ms};
-    struct buffer sql;
+    PGresult *result = NULL;
     if (!conn->pg || !conn->settings->idle_in_transaction_timeout_ms)
         return;
     snprintf(limit_ms, sizeof limit_ms, "%lld",
              (long long) conn->settings->idle_in_transaction_timeout_ms);
-    buffer_init(&sql);
-    if (in_schema(conn,
-                  "select pg_terminate_backend(a.pid) from pg_stat_activity a "
-                  "where a.datname = current_database() and a.usename = current_user "
-                  "and a.pid <> pg_backend_pid() and a.wait_event = 'ClientRead' "
-                  "and a.query_start < clock_timestamp() - $1 * interval '1 ms' "
-                  "and exists (select from pg_locks l where l.pid = a.pid and l.granted "
-                  "and (l.mode = 'RowExclusiveLock' and l.relation = 'ods_sink.offsets'::regclass "
-                  "or l.locktype = 'advisory' and l.classid = " OFFSETS_MOVES_LOCK "))",
-                  &sql)) {
-        PGresult *result = NULL;
-        conn_query(conn, buffer_text(&sql), 1, values, &result, NULL);
-        PQclear(result);
-    }
-    buffer_done(&sql);
+    own_query(conn, sql_end_stalled, 1, values, &result, NULL);
+    PQclear(result);
 }

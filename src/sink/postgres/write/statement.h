@@ -2,7 +2,6 @@
 #ifndef STATEMENT_H
 #define STATEMENT_H
 
-#include "sink/postgres/write/statements.h"
 #include "sink/postgres/write/upsert.h"
 
 /* Replayed changes may be older than the row that they meet. Where a delete takes its row away, a
@@ -11,7 +10,7 @@ enum guard { GUARD_NONE, GUARD_OLDER, GUARD_OLDER_PRESENT };
 
 /* A statement's parameter is one column of the table, or of the key. */
 struct statement {
-    struct statement *next;
+    struct prepared prepared; /* by the session */
     enum group_kind kind;
     enum guess guess;
     enum guard guard;
@@ -24,16 +23,7 @@ struct statement {
     Oid *types;
     int parameter_count;
     char *sql; /* NULL: not needed at the moment */
-    char name[32];
-    uint64_t number;   /* in its name */
-    unsigned prepared; /* generation of the connection that knows it; 0: none */
-    struct statements *home;
-    struct statement *newer, *older; /* there, by use */
-    uint64_t used;                   /* the batch */
 };
-
-/* Out of its table's list and its home. */
-void statement_free(struct statement *statement);
 
 /* Where rows wait that GROUP_PARK takes out of their table; a copy of it, by columns. */
 #define PARKED_NAME "ods_parked"

@@ -46,7 +46,7 @@ static struct step *add_step(struct attempt *attempt, struct steps *steps)
 static enum ods_status add_rows(struct attempt *attempt, struct steps *steps, struct group *group)
 {
     /* One by one where each try of a row at fault may take a statement_timeout. */
-    const uint32_t most = attempt->doubted ? 1 : STEP_ROWS;
+    const uint32_t most = attempt->caution == CAUTION_DOUBTFUL ? 1 : STEP_ROWS;
     for (uint32_t first = 0; first < group->count; first += most) {
         struct step *step = add_step(attempt, steps);
         if (!step)
@@ -131,7 +131,8 @@ static enum ods_status add_table(struct attempt *attempt, struct steps *steps,
 /* Nothing speaks against the commit. */
 static bool is_clean(const struct attempt *attempt)
 {
-    return !attempt->pending_count && !attempt->refold && !batch_letters_wait(attempt->batch);
+    return !attempt->pending_count && attempt->next == NEXT_COMMIT &&
+           !batch_letters_wait(attempt->batch);
 }
 
 static enum ods_status send_step(struct attempt *attempt, const struct step *step)
@@ -199,13 +200,13 @@ enum ods_status steps_try(struct attempt *attempt, struct group *group, uint32_t
 /* The answer is about this attempt, not about a row. */
 static bool about_attempt(const struct attempt *attempt, enum ods_status status)
 {
-    return status != ODS_REJECT || attempt->unencodable || attempt->stale;
+    return status != ODS_REJECT || attempt_is_void(attempt);
 }
 
 static enum ods_status refuse(struct attempt *attempt, struct group *group, uint32_t index,
                               const struct error *why)
 {
-    if (sqlstate_wants_partner(why->sqlstate))
+    if (sqlstate_wants_partner(why->code))
         return blocked_add(attempt, group, index, NULL, why);
     return attempt_set_aside(attempt, group->rows[index], why);
 }
@@ -231,7 +232,7 @@ static enum ods_status settle_row(struct attempt *attempt, struct group *group, 
     *mistaken = false;
     if (group->guess != GUESS_NONE && !(plain = without_guess(attempt, group)))
         return ODS_RETRY;
-    if (plain != group && sqlstate_wants_partner(why->sqlstate)) {
+    if (plain != group && sqlstate_wants_partner(why->code)) {
         enum ods_status status = steps_try(attempt, plain, index, index + 1);
         *mistaken = status == ODS_OK;
         if (*mistaken) {
@@ -327,7 +328,7 @@ static enum ods_status guarded_rows(struct attempt *attempt, struct group *group
 static enum ods_status refuse_truncate(struct attempt *attempt, const struct table_work *work,
                                        const struct error *why)
 {
-    attempt->refold = true;
+    attempt_demand(attempt, NEXT_FOLD);
     return attempt_refuse(attempt, (uint32_t) (work->truncated_by - attempt->batch->changes), why);
 }
 
@@ -337,7 +338,7 @@ static enum ods_status settle_step(struct attempt *attempt, struct steps *steps,
 {
     struct step step = steps->items[index];
     struct error why = *attempt->error;
-    bool partner = sqlstate_wants_partner(why.sqlstate);
+    bool partner = sqlstate_wants_partner(why.code);
     if (step.truncate)
         return refuse_truncate(attempt, step.truncate, &why);
     if (step.loose)

@@ -6,24 +6,19 @@
 
 #include "sink/postgres/write/statement.h"
 
-void statement_free(struct statement *statement)
+static void statement_free(struct prepared *prepared)
 {
-    struct statement **link = &statement->table->statements;
-    while (*link != statement)
+    struct statement *statement = (struct statement *) prepared;
+    struct prepared **link = &statement->table->statements;
+    while (*link != prepared)
         link = &(*link)->next;
-    *link = statement->next;
-    statements_remove(statement);
+    *link = prepared->next;
+    statements_remove(prepared);
     free(statement->columns);
     free(statement->parameters);
     free(statement->types);
     free(statement->sql);
     free(statement);
-}
-
-void upsert_forget(struct pg_table *table)
-{
-    while (table->statements)
-        statement_free(table->statements);
 }
 
 void arrays_done(struct arrays *arrays)
@@ -92,10 +87,11 @@ static struct statement *compile(const struct group *group, enum guard guard)
     statement->parameters = calloc(table->column_count, sizeof *statement->parameters);
     statement->types = calloc(table->column_count, sizeof *statement->types);
     /* Linked first, so that one place frees it. */
-    statement->next = table->statements;
-    table->statements = statement;
+    statement->prepared.free = statement_free;
+    statement->prepared.next = table->statements;
+    table->statements = &statement->prepared;
     if (!statement->columns || !statement->parameters || !statement->types) {
-        statement_free(statement);
+        statement_free(&statement->prepared);
         return NULL;
     }
     memcpy(statement->columns, group->columns, bytes);
@@ -120,19 +116,22 @@ enum ods_status upsert_statement(struct statements *statements, const struct gro
     struct pg_table *table = group->plan->table;
     enum guard guard = guard_of(group, guarded);
     size_t bytes = plan_words(table) * sizeof *group->columns;
-    for (struct statement *statement = table->statements; statement; statement = statement->next)
+    for (struct prepared *one = table->statements; one; one = one->next) {
+        struct statement *statement = (struct statement *) one;
         if (statement->kind == group->kind && statement->guess == group->guess &&
             statement->guard == guard && statement->key_count == group->plan->key_count &&
             memcmp(statement->columns, group->columns, bytes) == 0 &&
             memcmp(statement->key, group->plan->key_target,
                    statement->key_count * sizeof *statement->key) == 0) {
-            statements_use(*found = statement);
+            statements_use(one);
+            *found = statement;
             return ODS_OK;
         }
+    }
     *found = compile(group, guard);
     if (!*found)
         return error_out_of_memory(error);
-    statements_add(statements, *found);
+    statements_add(statements, &(*found)->prepared);
     return ODS_OK;
 }
 
@@ -298,13 +297,13 @@ enum ods_status upsert_encode(const struct group *group, const struct statement 
 static enum ods_status prepare(struct statement *statement, struct conn *conn,
                                const struct conn_params *params, struct error *error)
 {
-    statement->number = ++conn->prepared; /* never the name of one that is still there */
-    snprintf(statement->name, sizeof statement->name, STATEMENT_NAME,
-             (unsigned long long) statement->number);
-    enum ods_status status =
-        conn_send_prepare(conn, statement->name, statement->sql, params, error);
+    struct prepared *prepared = &statement->prepared;
+    prepared->number = ++conn->prepared; /* never the name of one that is still there */
+    snprintf(prepared->name, sizeof prepared->name, STATEMENT_NAME,
+             (unsigned long long) prepared->number);
+    enum ods_status status = conn_send_prepare(conn, prepared->name, statement->sql, params, error);
     if (status == ODS_OK) {
-        statement->prepared = conn->generation;
+        prepared->generation = conn->generation;
         conn->statements.known++;
     }
     return status;
@@ -319,7 +318,7 @@ enum ods_status upsert_send(struct statement *statement, struct conn *conn, stru
                                  .values = arrays->values,
                                  .lengths = arrays->lengths};
     enum ods_status status = ODS_OK;
-    if (statement->prepared != conn->generation) {
+    if (statement->prepared.generation != conn->generation) {
         if (!put_sql(statement))
             return error_out_of_memory(error);
         if (!statements_have_room(&conn->statements)) {
@@ -333,14 +332,14 @@ enum ods_status upsert_send(struct statement *statement, struct conn *conn, stru
         *commands += status == ODS_OK;
     }
     if (status == ODS_OK)
-        status = conn_send_prepared(conn, statement->name, &params, error);
+        status = conn_send_prepared(conn, statement->prepared.name, &params, error);
     *commands += status == ODS_OK;
     return status;
 }
 
 void upsert_unprepare(struct statement *statement)
 {
-    if (statement->prepared)
-        statement->home->known--;
-    statement->prepared = 0;
+    if (statement->prepared.generation)
+        statement->prepared.home->known--;
+    statement->prepared.generation = 0;
 }

@@ -12,7 +12,7 @@
 
 #include "sink/postgres/fold/fold.h"
 
-struct statement; /* one of a table's; freed with it */
+struct statement; /* one of a table's; freed with it (struct prepared) */
 
 /* Columns of parameters, reused from group to group. */
 struct arrays {
@@ -26,8 +26,6 @@ struct arrays {
 };
 
 void arrays_done(struct arrays *arrays);
-
-void upsert_forget(struct pg_table *table); /* frees the table's statements */
 
 /* The statement for a group; compiled at first use. Without a guess it writes rows whether the
  * target has them or not. `guarded`: it changes only rows that are older

@@ -1,5 +1,5 @@
 /* Names of metadata, and headers that have it. */
-#include "format/debezium/metadata.h"
+#include "format/metadata.h"
 
 #include <stdio.h>
 #include <string.h>

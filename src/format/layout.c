@@ -1,5 +1,5 @@
 /* Reading rows along a known layout: the hot loop of the decoder. */
-#include "format/debezium/layout.h"
+#include "format/layout.h"
 
 #include <string.h>
 

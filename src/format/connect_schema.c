@@ -1,5 +1,5 @@
 /* Connect schemas to columns. Cold: a schema is parsed when it is first seen. */
-#include "format/debezium/connect_schema.h"
+#include "format/connect_schema.h"
 
 #include <stdlib.h>
 #include <string.h>

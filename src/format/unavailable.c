@@ -2,7 +2,7 @@
 /* MD5() as OpenSSL 1.1 declares it: EVP_Digest() loads the providers, for which an idle daemon takes
  * 2.1 MB more. */
 #define OPENSSL_API_COMPAT 10100
-#include "format/debezium/unavailable.h"
+#include "format/unavailable.h"
 
 #include <openssl/md5.h>
 #include <stdio.h>

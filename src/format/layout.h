@@ -9,9 +9,9 @@
 #include <ods/value.h>
 
 #include "core/json_scan.h"
-#include "format/debezium/connect_schema.h"
-#include "format/debezium/metadata.h"
-#include "format/debezium/unavailable.h"
+#include "format/connect_schema.h"
+#include "format/metadata.h"
+#include "format/unavailable.h"
 
 struct layout_slot {
     const char *token; /* "name": with quotes and colon */

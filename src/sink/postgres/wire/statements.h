@@ -14,12 +14,22 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct statement; /* statement.h */
-
 #define STATEMENT_NAME "ods_%llu" /* by its number */
 
+/* One that is compiled: the first member of its owner's struct. */
+struct prepared {
+    struct prepared *next; /* of its table */
+    void (*free)(struct prepared *prepared); /* out of its table's list, and out of its home */
+    char name[32];
+    uint64_t number;     /* in its name */
+    unsigned generation; /* of the connection that knows it; 0: none */
+    struct statements *home;
+    struct prepared *newer, *older; /* there, by use */
+    uint64_t used;                  /* the batch */
+};
+
 struct statements {
-    struct statement *newest, *oldest; /* all that are compiled, by their use */
+    struct prepared *newest, *oldest; /* all that are compiled, by their use */
     size_t count;
     size_t most;         /* that may be prepared */
     size_t known;        /* to the server, with those that are to be closed */
@@ -38,10 +48,12 @@ void statements_begin(struct statements *statements, unsigned generation);
 /* The server knows none any more. */
 void statements_lost(struct statements *statements, unsigned generation);
 
-void statements_add(struct statements *statements, struct statement *statement);
-void statements_use(struct statement *statement);
+void statements_add(struct statements *statements, struct prepared *prepared);
+void statements_use(struct prepared *prepared);
+/* All of a table. */
+void statements_free(struct prepared **list);
 /* Before it is freed. */
-void statements_remove(struct statement *statement);
+void statements_remove(struct prepared *prepared);
 
 /* May one more be prepared? If not, room is made for the next batch. */
 bool statements_have_room(struct statements *statements);

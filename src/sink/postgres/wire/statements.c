@@ -1,9 +1,7 @@
 /* Which statements are prepared. See statements.h. */
-#include "sink/postgres/write/statements.h"
+#include "sink/postgres/wire/statements.h"
 
 #include <stdlib.h>
-
-#include "sink/postgres/write/statement.h"
 
 /* Compiled ones are kept for a while also where few or none may be prepared. */
 #define COMPILED_LEAST 64
@@ -21,19 +19,19 @@ void statements_done(struct statements *statements)
 
 void statements_lost(struct statements *statements, unsigned generation)
 {
-    for (struct statement *one = statements->newest; one; one = one->older)
-        one->prepared = 0;
+    for (struct prepared *one = statements->newest; one; one = one->older)
+        one->generation = 0;
     statements->generation = generation;
     statements->known = statements->closing_count = 0;
 }
 
 /* Its name is deallocated later. Without memory to note that, it stays where it is, and counts, as
  * long as the connection. */
-static void close_statement(struct statements *statements, struct statement *statement)
+static void close_statement(struct statements *statements, struct prepared *prepared)
 {
-    if (!statement->prepared)
+    if (!prepared->generation)
         return;
-    statement->prepared = 0;
+    prepared->generation = 0;
     if (statements->closing_count == statements->closing_capacity) {
         size_t larger = statements->closing_capacity ? statements->closing_capacity * 2 : 64;
         uint64_t *moved = realloc(statements->closing, larger * sizeof *moved);
@@ -42,48 +40,54 @@ static void close_statement(struct statements *statements, struct statement *sta
         statements->closing = moved;
         statements->closing_capacity = larger;
     }
-    statements->closing[statements->closing_count++] = statement->number;
+    statements->closing[statements->closing_count++] = prepared->number;
 }
 
-static void unlink_statement(struct statements *statements, struct statement *statement)
+static void unlink_statement(struct statements *statements, struct prepared *prepared)
 {
-    *(statement->newer ? &statement->newer->older : &statements->newest) = statement->older;
-    *(statement->older ? &statement->older->newer : &statements->oldest) = statement->newer;
-    statement->newer = statement->older = NULL;
+    *(prepared->newer ? &prepared->newer->older : &statements->newest) = prepared->older;
+    *(prepared->older ? &prepared->older->newer : &statements->oldest) = prepared->newer;
+    prepared->newer = prepared->older = NULL;
 }
 
-static void link_newest(struct statements *statements, struct statement *statement)
+static void link_newest(struct statements *statements, struct prepared *prepared)
 {
-    statement->older = statements->newest;
-    *(statements->newest ? &statements->newest->newer : &statements->oldest) = statement;
-    statements->newest = statement;
-    statement->used = statements->batch;
+    prepared->older = statements->newest;
+    *(statements->newest ? &statements->newest->newer : &statements->oldest) = prepared;
+    statements->newest = prepared;
+    prepared->used = statements->batch;
 }
 
-void statements_add(struct statements *statements, struct statement *statement)
+void statements_add(struct statements *statements, struct prepared *prepared)
 {
-    statement->home = statements;
-    link_newest(statements, statement);
+    prepared->home = statements;
+    link_newest(statements, prepared);
     statements->count++;
 }
 
-void statements_use(struct statement *statement)
+void statements_use(struct prepared *prepared)
 {
-    if (statement->home->newest == statement) {
-        statement->used = statement->home->batch;
+    if (prepared->home->newest == prepared) {
+        prepared->used = prepared->home->batch;
         return;
     }
-    unlink_statement(statement->home, statement);
-    link_newest(statement->home, statement);
+    unlink_statement(prepared->home, prepared);
+    link_newest(prepared->home, prepared);
 }
 
-void statements_remove(struct statement *statement)
+void statements_free(struct prepared **list)
 {
-    struct statements *statements = statement->home;
+    while (*list)
+        (*list)->free(*list);
+}
+
+void statements_remove(struct prepared *prepared)
+{
+    struct statements *statements = prepared->home;
     if (!statements)
         return;
-    close_statement(statements, statement);
-    unlink_statement(statements, statement);
+    close_statement(statements, prepared);
+    unlink_statement(statements, prepared);
     statements->count--;
 }
 
@@ -94,15 +98,15 @@ void statements_begin(struct statements *statements, unsigned generation)
         statements_lost(statements, generation);
     statements->batch++;
     while (statements->count > most)
-        statement_free(statements->oldest);
+        statements->oldest->free(statements->oldest);
 }
 
 bool statements_have_room(struct statements *statements)
 {
     if (statements->known < statements->most)
         return true;
-    struct statement *one = statements->oldest;
-    while (one && !one->prepared && one->used < statements->batch)
+    struct prepared *one = statements->oldest;
+    while (one && !one->generation && one->used < statements->batch)
         one = one->newer;
     if (one && one->used < statements->batch)
         close_statement(statements, one);
