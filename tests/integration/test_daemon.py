@@ -91,6 +91,7 @@ def test_sigint_is_as_good(sink, database, kafka, table):
     daemon = start(sink, database, table).await_ready()
     daemon.signal(signal.SIGINT)
     assert daemon.process.wait(10) == Exit.OK
+    assert not daemon.gave_up(), daemon.tail()
 
 
 def test_starts_where_the_target_stands(sink, database, kafka, table):

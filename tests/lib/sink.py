@@ -235,6 +235,10 @@ class Daemon:
         assert expect is None or code == expect, f"exit code {code}:\n{self.tail()}"
         return code
 
+    def gave_up(self):
+        """Its end took longer than it had for finishing what was in flight."""
+        return "not done after" in self.log()
+
     def kill(self):
         self.ended = True
         if self.running():

@@ -1,7 +1,11 @@
 /* What Kafka may fail to do, for one process into which this is preloaded.
  *
  * ODS_DEAF_TOPIC: a file that holds the name of a topic; as long as it is there the topic can't be
- * asked where it ends. ODS_LOST_COMMITS: so many commits to the group fail.
+ * asked where it ends. ODS_LOST_COMMITS: so many commits to the group fail. As on a busy machine,
+ * ODS_LATE_MS keeps every second lane from leaving its group for so long, while it is given what the
+ * others had; and ODS_SLOW_END_MS keeps librdkafka's thread between its decision that a consumer has
+ * ended and the end (which it shows with debug=cgrp), and for half as long a lane that gives
+ * partitions back.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -9,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <librdkafka/rdkafka.h>
 
@@ -70,4 +75,46 @@ rd_kafka_resp_err_t rd_kafka_query_watermark_offsets(rd_kafka_t *rk, const char 
         return RD_KAFKA_RESP_ERR__TIMED_OUT;
     *(void **) &real = dlsym(RTLD_NEXT, "rd_kafka_query_watermark_offsets");
     return real(rk, topic, partition, low, high, timeout_ms);
+}
+
+/* Called once by each thread that leaves its group. */
+rd_kafka_resp_err_t rd_kafka_unsubscribe(rd_kafka_t *rk)
+{
+    static atomic_int before;
+    rd_kafka_resp_err_t (*real)(rd_kafka_t *);
+    const char *late_ms = getenv("ODS_LATE_MS");
+    if (late_ms && atomic_fetch_add(&before, 1) % 2)
+        usleep((useconds_t) atoi(late_ms) * 1000);
+    *(void **) &real = dlsym(RTLD_NEXT, "rd_kafka_unsubscribe");
+    return real(rk);
+}
+
+static void (*log_cb)(const rd_kafka_t *, int, const char *, const char *);
+
+static void log_slowly(const rd_kafka_t *rk, int level, const char *facility, const char *text)
+{
+    const char *slow_ms = getenv("ODS_SLOW_END_MS");
+    if (slow_ms && strstr(text, "-> term"))
+        usleep((useconds_t) atoi(slow_ms) * 1000);
+    log_cb(rk, level, facility, text);
+}
+
+void rd_kafka_conf_set_log_cb(rd_kafka_conf_t *conf, void (*cb)(const rd_kafka_t *, int,
+                                                                const char *, const char *))
+{
+    void (*real)(rd_kafka_conf_t *, void (*)(const rd_kafka_t *, int, const char *, const char *));
+    *(void **) &real = dlsym(RTLD_NEXT, "rd_kafka_conf_set_log_cb");
+    log_cb = cb;
+    real(conf, cb ? log_slowly : NULL);
+}
+
+rd_kafka_error_t *rd_kafka_incremental_unassign(rd_kafka_t *rk,
+                                                const rd_kafka_topic_partition_list_t *partitions)
+{
+    const char *slow_ms = getenv("ODS_SLOW_END_MS");
+    rd_kafka_error_t *(*real)(rd_kafka_t *, const rd_kafka_topic_partition_list_t *);
+    if (slow_ms)
+        usleep((useconds_t) atoi(slow_ms) * 500);
+    *(void **) &real = dlsym(RTLD_NEXT, "rd_kafka_incremental_unassign");
+    return real(rk, partitions);
 }

@@ -24,6 +24,7 @@
 #define CALL_TIMEOUT_MS     2000
 #define ASSIGNMENT_WAIT_US  INT64_C(4000000)
 #define UNSUBSCRIBE_WAIT_US INT64_C(1000000)
+#define SERVE_US            INT64_C(20000) /* what waits already is served in it */
 #define RARE_US             INT64_C(60000000)
 #define LOOK_US             INT64_C(3000000) /* between two looks while there are no topics */
 #define LOOK_TIMEOUT_MS     1000
@@ -51,6 +52,8 @@ struct kafka_source {
     int64_t giving_until_us;                     /* partitions are being taken away */
     bool may_join;      /* kafka_join() was called */
     bool was_assigned;  /* at least once */
+    bool is_static;     /* group.instance.id is set */
+    bool closing;       /* kafka_leave() has come to the consumer itself */
     bool must_leak;     /* left without ever having been assigned anything: not closed */
     atomic_bool joined, away, without_topics;
     struct rare trouble, missing_topic;
@@ -257,6 +260,7 @@ enum ods_status kafka_open(struct kafka_source **out, const struct settings *set
         goto out;
     source->events = *events;
     source->pipeline = pipeline;
+    source->is_static = properties_find(&settings->kafka.properties, "group.instance.id") != NULL;
     source->look_us = kafka_look_ms(&settings->kafka) * 1000;
     snprintf(source->lane, sizeof source->lane, "%zu", lane);
     kafka_nudge_init(&source->nudge);
@@ -299,8 +303,10 @@ static void poll_until(struct kafka_source *source,
                        bool (*until)(const struct kafka_source *source), int64_t at_most_us)
 {
     int64_t until_us = time_monotonic_us() + at_most_us;
-    while (!until(source) && time_monotonic_us() < until_us) {
+    bool more = false;
+    while ((more || !until(source)) && time_monotonic_us() < until_us) {
         rd_kafka_message_t *message = rd_kafka_consumer_poll(source->rk, 20);
+        more = message != NULL;
         if (message)
             rd_kafka_message_destroy(message);
     }
@@ -316,6 +322,12 @@ static bool is_settled(const struct kafka_source *source)
     return source->was_assigned || !is_member(source);
 }
 
+static bool never(const struct kafka_source *source)
+{
+    (void) source;
+    return false;
+}
+
 static bool has_partitions(const struct kafka_source *source)
 {
     rd_kafka_topic_partition_list_t *partitions;
@@ -324,6 +336,23 @@ static bool has_partitions(const struct kafka_source *source)
     bool any = partitions->cnt > 0;
     rd_kafka_topic_partition_list_destroy(partitions);
     return any;
+}
+
+/* A rebalance that is half done is served to its end, and everything given back, before the consumer
+ * is closed. Closed with an assignment waiting, librdkafka takes that for giving all back, and may
+ * have ended by the time that the callback for giving back asks it to: it never answers. Closing also
+ * tells the group only when there are partitions to give back; without any it would count as a member
+ * until its session is over. A static member that has some stays one: what waits is served, no more.
+ */
+static void leave_group(struct kafka_source *source)
+{
+    bool stays = source->is_static && has_partitions(source);
+    if (stays)
+        poll_until(source, never, SERVE_US);
+    /* Closing would do this too, but leak a subscription that waits for a rebalance to end. */
+    rd_kafka_unsubscribe(source->rk);
+    if (!stays)
+        poll_until(source, is_no_member, UNSUBSCRIBE_WAIT_US);
 }
 
 void kafka_leave(struct kafka_source *source)
@@ -336,14 +365,9 @@ void kafka_leave(struct kafka_source *source)
         poll_until(source, is_settled, ASSIGNMENT_WAIT_US);
         source->must_leak = source->subscribed && !source->was_assigned;
     }
-    /* A subscription that waits for a rebalance to end would be leaked. */
-    bool gives_back = has_partitions(source);
     if (source->subscribed)
-        rd_kafka_unsubscribe(source->rk);
-    /* Closing tells the group only when partitions are given back. Without any it would count as a
-     * member until its session is over. */
-    if (source->subscribed && !gives_back)
-        poll_until(source, is_no_member, UNSUBSCRIBE_WAIT_US);
+        leave_group(source);
+    source->closing = true;
     if (!source->must_leak)
         rd_kafka_consumer_close(source->rk);
 }
@@ -506,6 +530,9 @@ static void take_commit(struct kafka_source *source, rd_kafka_event_t *event)
 void kafka_commit(struct kafka_source *source, const rd_kafka_topic_partition_list_t *offsets,
                   int wait_ms)
 {
+    /* Its answer is what a consumer that is being closed would end on: see leave_group(). */
+    if (source->closing)
+        return;
     if (!wait_ms) {
         source->commit_out =
             source->commit_out ||

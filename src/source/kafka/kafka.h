@@ -82,7 +82,7 @@ enum ods_status kafka_partitions(struct kafka_source *source, const char *topic,
 int64_t kafka_known_high(struct kafka_source *source, const char *topic, int32_t partition);
 /* Commit to the group. wait_ms 0: sent, not waited for, and not sent while an earlier one is not
  * answered yet. What has been taken `committed` tells, here or in kafka_take_commits(); a failure is
- * only worth a debug line. */
+ * only worth a debug line. Nothing is sent once kafka_leave() closes the consumer. */
 void kafka_commit(struct kafka_source *source, const rd_kafka_topic_partition_list_t *offsets,
                   int wait_ms);
 /* Answers that have come; without waiting. */
