@@ -4,7 +4,7 @@ import re
 
 from lib.stack import ROOT
 
-SOURCE = ROOT / "src" / "sink" / "postgres" / "sqlstate.c"
+SOURCE = ROOT / "src" / "sink" / "postgres" / "wire" / "sqlstate.c"
 
 MEANINGS = {
     "ROW": "a row's: dead letter",
