@@ -20,7 +20,8 @@ static const char columns_sql[] =
     "       pg_catalog.pg_get_expr(v.adbin, v.adrelid), "
     "       case when l.collname <> 'default' then pg_catalog.format('%s.%I', "
     "         l.collnamespace::pg_catalog.regnamespace, l.collname) end, "
-    "       not coalesce(l.collisdeterministic, true), c.relhassubclass or c.relkind = 'f' "
+    "       not coalesce(l.collisdeterministic, true), c.relhassubclass or c.relkind = 'f', "
+    "       pg_catalog.has_column_privilege(c.oid, a.attnum, 'select') "
     "from pg_catalog.pg_class c "
     "join pg_catalog.pg_namespace n on n.oid = c.relnamespace "
     "join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped "
@@ -230,6 +231,7 @@ static bool fill_column(struct pg_column *column, const PGresult *rows, int row)
     column->has_default = is_true(rows, row, 4);
     column->identity_always = PQgetvalue(rows, row, 5)[0] == 'a';
     column->generated = PQgetvalue(rows, row, 6)[0] != '\0';
+    column->readable = is_true(rows, row, 22);
     column->money_digits = (int32_t) strtol(PQgetvalue(rows, row, 17), NULL, 10);
     column->encoding = encoding_of(column->type);
     column->spelling =

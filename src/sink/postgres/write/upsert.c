@@ -72,6 +72,12 @@ static void drop_sql(struct statement *statement)
     statement->sql = NULL;
 }
 
+/* A guarded statement takes a row at a time, and is rare. */
+static bool compares_with(const struct group *group, enum guard guard)
+{
+    return group->compares && guard == GUARD_NONE;
+}
+
 static struct statement *compile(const struct group *group, enum guard guard)
 {
     const struct plan *plan = group->plan;
@@ -83,6 +89,7 @@ static struct statement *compile(const struct group *group, enum guard guard)
     statement->kind = group->kind;
     statement->guess = group->guess;
     statement->guard = guard;
+    statement->compares = compares_with(group, guard);
     statement->table = table;
     statement->key_count = plan->key_count;
     memcpy(statement->key, plan->key_target, sizeof statement->key);
@@ -122,7 +129,8 @@ enum ods_status upsert_statement(struct statements *statements, const struct gro
     size_t bytes = plan_words(table) * sizeof *group->columns;
     for (struct statement *statement = table->statements; statement; statement = statement->next)
         if (statement->kind == group->kind && statement->guess == group->guess &&
-            statement->guard == guard && statement->key_count == group->plan->key_count &&
+            statement->guard == guard && statement->compares == compares_with(group, guard) &&
+            statement->key_count == group->plan->key_count &&
             memcmp(statement->columns, group->columns, bytes) == 0 &&
             memcmp(statement->key, group->plan->key_target,
                    statement->key_count * sizeof *statement->key) == 0) {
