@@ -106,6 +106,21 @@ class Target:
             cursor.execute(f"set role {self.role}; set search_path = {schema}")
             cursor.execute(definition or "select")
             cursor.execute("reset role; reset search_path")
+        self.compress(schema)
+
+    def compress(self, schema: str) -> None:
+        """Large values by lz4 where the server has it, as in tables that ods-sink makes."""
+        columns = "select format('alter table %%I.%%I alter %%I set compression lz4'," \
+                  " nspname, relname, attname) from pg_attribute a" \
+                  " join pg_class c on c.oid = attrelid join pg_namespace n on n.oid = relnamespace" \
+                  " where nspname = %s and relkind = 'r' and attnum > 0 and not attisdropped" \
+                  " and atttypid in ('text'::regtype, 'json'::regtype, 'jsonb'::regtype," \
+                  " 'bytea'::regtype) and exists (select from pg_settings" \
+                  " where name = 'default_toast_compression' and 'lz4' = any (enumvals))"
+        with self.connection.cursor() as cursor:
+            cursor.execute(columns, (schema,))
+            for (alter,) in cursor.fetchall():
+                cursor.execute(alter)
 
     def make_watch(self, tables: list[str], key: str) -> None:
         """Functions that tell cheaply how many markers are there, and whether any row is."""

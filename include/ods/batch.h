@@ -167,6 +167,11 @@ struct change *batch_add_change(struct batch *batch);
 struct reject *batch_add_reject(struct batch *batch, uint32_t record, const char *stage,
                                 const struct error *error);
 
+/* A sink's or a transform's: mark all changes of the record, and add the reject. ODS_RETRY: memory is
+ * out. */
+enum ods_status batch_set_aside(struct batch *batch, uint32_t record, const char *stage,
+                                const struct error *why, struct error *error);
+
 /* Is any reject of the batch not delivered yet? */
 bool batch_letters_wait(const struct batch *batch);
 

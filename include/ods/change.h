@@ -45,6 +45,7 @@ struct change {
                         after: where the target has none of that name, it is another one */
     bool rejected;   /* set aside: a sink passes over it */
     bool moved;      /* half of a changed key, of a scattered shape */
+    bool repeats;    /* an update with a large value that stands in its before image as well */
     uint32_t record; /* index of its record in the batch */
     const struct shape *shape;
     const struct value *before; /* NULL when not carried or not asked for */

@@ -33,6 +33,9 @@ enum keyless { KEYLESS_MATCH_BEFORE, KEYLESS_APPEND, KEYLESS_REJECT };
 /* A row that a trigger, or another function of the table's own, refuses. */
 enum on_trigger_error { ON_TRIGGER_ERROR_DEAD_LETTER, ON_TRIGGER_ERROR_STOP };
 
+/* Updates that carry large values: let the target look whether they are there already. */
+enum skip_unchanged { SKIP_UNCHANGED_AUTO, SKIP_UNCHANGED_ALWAYS, SKIP_UNCHANGED_NEVER };
+
 enum name_case { NAME_KEEP, NAME_LOWER };
 enum nul { NUL_REJECT, NUL_STRIP };             /* U+0000 in text, which PostgreSQL does not have */
 enum zero_dates { ZERO_DATES_NULL, ZERO_DATES_REJECT };
@@ -59,6 +62,7 @@ struct table_settings {
     enum on_tombstone on_tombstone;
     enum keyless keyless;
     enum on_trigger_error on_trigger_error;
+    enum skip_unchanged skip_unchanged;
     enum nul nul;
     enum zero_dates zero_dates;
     enum inexact inexact;

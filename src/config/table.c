@@ -33,6 +33,7 @@ static const char *const on_tombstones[] = {"apply", "ignore", NULL};
 static const char *const source_shapes[] = {"auto", "envelope", "flattened", NULL};
 static const char *const keylesses[] = {"match_before", "append", "reject", NULL};
 static const char *const on_trigger_errors[] = {"dead_letter", "stop", NULL};
+static const char *const skip_unchangeds[] = {"auto", "always", "never", NULL};
 static const char *const on_errors[] = {"dead_letter", "stop", NULL};
 static const char *const time_units[] = {"auto", "days", "ms", "us", "ns", NULL};
 static const char *const decimal_modes[] = {"auto", "precise", "string", "double", NULL};
@@ -120,6 +121,14 @@ static const struct setting table_rows[] = {
             "`dead_letter`: its record is one, and the rows beside it are applied. `stop`: the "
             "process ends, with the record's place and the function's words. See "
             "[reliability.md](reliability.md#what-postgresql-may-answer)."},
+    {"skip_unchanged", SETTING_ENUM, AT(table_settings, skip_unchanged), "auto",
+     .choices = skip_unchangeds,
+     .doc = "An update of a row with large text, JSON or bytes that the row has already: the target "
+            "compares, and what is equal stays where it lies, neither compressed nor stored again. "
+            "What is not equal, or not there, is written, so the outcome is the same. `auto`: where "
+            "the record's before image has a value of 1 KiB or more unchanged. `always`: in each "
+            "update, for sources that send whole rows without the row before. `never`: each value "
+            "is written."},
     {"nul", SETTING_ENUM, AT(table_settings, nul), "reject", .choices = nuls,
      .doc = "A text that holds the character U+0000, which PostgreSQL's text types don't have. "
             "`reject`: its record is a dead letter. `strip`: the character is left out, and the "

@@ -133,6 +133,16 @@ struct reject *batch_add_reject(struct batch *batch, uint32_t record, const char
     return reject;
 }
 
+enum ods_status batch_set_aside(struct batch *batch, uint32_t record, const char *stage,
+                                const struct error *why, struct error *error)
+{
+    if (!batch_add_reject(batch, record, stage, why))
+        return error_out_of_memory(error); /* not marked: it would be passed over in silence */
+    for (uint32_t i = 0; i < batch->change_count; i++)
+        batch->changes[i].rejected |= batch->changes[i].record == record;
+    return ODS_OK;
+}
+
 bool batch_cover(struct batch *batch, const char *topic, int32_t partition, int64_t from,
                  int64_t offset)
 {

@@ -100,3 +100,38 @@ enum ods_status lines_put(struct buffer *out, const struct batch *batch, uint32_
             out->bytes[i] = ' ';
     return out->failed ? error_out_of_memory(error) : ODS_OK;
 }
+
+enum ods_status lines_put_all(struct buffer *out, struct batch *batch,
+                              const struct pipeline_settings *pipeline, uint64_t *count,
+                              struct error *error)
+{
+    size_t whole = out->length; /* where the lines of the record at hand begin, */
+    uint64_t before_record = *count; /* and how many there were */
+    for (uint32_t i = 0; i < batch->change_count; i++) {
+        const struct change *change = &batch->changes[i];
+        size_t start = out->length;
+        struct error why;
+        error_init(&why);
+        if (!i || change->record != batch->changes[i - 1].record) {
+            whole = start;
+            before_record = *count;
+        }
+        if (change->rejected)
+            continue;
+        enum ods_status status =
+            batch->guard_time
+                ? error_set(&why, ODS_REJECT, "what is in files can't be compared with a letter")
+                : lines_put(out, batch, i, pipeline, &why);
+        if (status == ODS_REJECT) {
+            out->length = whole;
+            *count = before_record;
+            status = batch_set_aside(batch, change->record, "apply", &why, error);
+        } else if (status != ODS_OK) {
+            *error = why;
+        }
+        if (status != ODS_OK)
+            return status;
+        *count += !change->rejected && out->length > start;
+    }
+    return out->failed ? error_out_of_memory(error) : ODS_OK;
+}

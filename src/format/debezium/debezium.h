@@ -184,6 +184,7 @@ enum ods_status tombstone_read(struct reading *reading);
 
 struct image {
     const char *start;    /* NULL: null or not there */
+    const char *end;      /* set with it */
     struct value *values; /* NULL: not decoded yet */
 };
 
@@ -241,6 +242,11 @@ enum ods_status watched_update(struct reading *reading, const struct binding *bi
                                struct value *before, struct value *after, int64_t time);
 enum ods_status watched_delete(struct reading *reading, const struct binding *binding,
                                struct value *before, int64_t time);
+
+/* --- debezium_repeats.c --- */
+
+/* Is one of the large values of an update, which are decoded, as it was before? */
+bool image_repeats(const struct plan *plan, const struct image *before, const struct image *after);
 
 /* --- debezium.c --- */
 

@@ -140,6 +140,13 @@ static bool read_source(struct reading *reading, struct json_scan *scan, struct 
     return !scan->problem;
 }
 
+static bool walk_image(struct json_scan *scan, struct image *image)
+{
+    bool good = json_skip(scan);
+    image->end = scan->at;
+    return good;
+}
+
 /* Walk over an image; decode it on the way where `plan` says what to expect. */
 static bool read_image(struct reading *reading, struct json_scan *scan, const struct plan *plan,
                        struct image *image)
@@ -149,17 +156,18 @@ static bool read_image(struct reading *reading, struct json_scan *scan, const st
         return json_skip(scan);
     image->start = scan->at;
     if (!plan)
-        return json_skip(scan);
+        return walk_image(scan, image);
     image->values = values_alloc(reading, plan);
     if (!image->values)
         return json_no_memory(scan);
     enum layout_answer answer =
         layout_read(&plan->layout, scan, &reading->reader, image->values, NULL);
+    image->end = scan->at;
     if (answer != LAYOUT_OTHER)
         return answer == LAYOUT_OK;
     image->values = NULL;
     scan->at = image->start;
-    return json_skip(scan);
+    return walk_image(scan, image);
 }
 
 /* Is a before image likely to be needed? What is not decoded on the way still can be afterwards. */
@@ -298,8 +306,12 @@ static enum ods_status append_row(struct reading *reading, const struct json_sca
         return binding->watched_count
                    ? watched_delete(reading, binding, main->values, time)
                    : change_append(reading, binding, op, main->values, NULL, time);
-    return change_append(reading, binding, op, want_other ? other->values : NULL, main->values,
-                         time);
+    status = change_append(reading, binding, op, want_other ? other->values : NULL, main->values,
+                           time);
+    if (status == ODS_OK && op == OP_UPDATE && other->start)
+        reading->batch->changes[reading->batch->change_count - 1].repeats =
+            image_repeats(plan, other, main);
+    return status;
 }
 
 static enum ods_status append_truncate(struct reading *reading, const struct plan *plan,

@@ -4,9 +4,10 @@
  * bytes of the last one count and which records they come from. A batch is appended behind that
  * length and made durable, then a new state takes the place of the old one by rename(2): rows and
  * offsets are there together or not at all. What a crash left behind the length is cut off by the
- * next writer. Lanes and processes of a group write one after the other, by a lock on the folder,
- * which the system gives back when its holder ends.
+ * next writer. Lanes and processes of a group take turns by a lock on the folder, which ends with
+ * its holder.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
@@ -20,6 +21,7 @@
 
 #include <jansson.h>
 
+#include <ods/durable.h>
 #include <ods/lines.h>
 #include <ods/sink.h>
 
@@ -54,7 +56,8 @@ static const struct setting rows[] = {
      .doc = "A folder that is there. Each pipeline's group has its own in it: "
             "`changes-000000000001.jsonl` and so on, a JSON object a change, and `state.json`. A "
             "reader takes the files whose numbers are below the `file` of `state.json` whole, and "
-            "of that one the first `length` bytes: what lies behind them is not committed."},
+            "of that one the first `length` bytes: what lies behind them is not committed. "
+            "`dlq replay --force` writes letters apart, into a folder named `<group>.dlq`."},
     {"max_bytes", SETTING_BYTES, AT(max_bytes), "134217728", .min = 1024, .max = MIB * MIB,
      .doc = "A new file begins when this one has so many bytes."},
     {"max_age_ms", SETTING_MS, AT(max_age_ms), "0", .min = 0, .max = INT64_C(31536000000),
@@ -69,7 +72,9 @@ static const struct setting_group settings_group = {
     .title = "targets of type `file`",
     .intro = "Changes as JSON lines: operation, table, key, before, after, the source's time and the "
              "record's place. Nothing is folded: each change is a line, exactly once, in the order "
-             "of its partition. Of a table's settings `skip` and `columns.*` count.",
+             "of its partition. Of a table's settings `skip` and `columns.*` count. Where `state.json` "
+             "or lines are not as they were left, the pipeline stops and touches nothing. A process "
+             "that stands still while it writes holds the others up until it goes on or ends.",
     .size = sizeof(struct file_settings),
     SETTING_ROWS(rows),
 };
@@ -102,7 +107,6 @@ static void file_close(struct sink *sink)
 static enum ods_status file_open(struct sink **sink, const struct sink_config *config,
                                  struct error *error)
 {
-    const struct file_settings *settings = config->settings;
     struct file_sink *file;
     *sink = NULL;
     if (strchr(config->group, '/'))
@@ -114,11 +118,11 @@ static enum ods_status file_open(struct sink **sink, const struct sink_config *c
     if (!file)
         return error_out_of_memory(error);
     file->config = *config;
-    file->settings = settings;
+    file->settings = config->settings;
     file->folder = -1;
     file->sink.ops = &file_sink;
-    file->sink.wants = (struct sink_wants){.min_bytes = settings->flush_bytes,
-                                           .max_wait_ms = settings->flush_ms};
+    file->sink.wants = (struct sink_wants){.min_bytes = file->settings->flush_bytes,
+                                           .max_wait_ms = file->settings->flush_ms};
     *sink = &file->sink;
     return ODS_OK;
 }
@@ -130,10 +134,8 @@ static enum ods_status file_connect(struct sink *sink, struct error *error)
 {
     struct file_sink *file = (struct file_sink *) sink;
     char path[4096];
-    if (file->folder >= 0)
-        return ODS_OK;
     snprintf(path, sizeof path, "%s/%s", file->settings->directory, file->config.group);
-    if (mkdir(path, 0755) == 0 || errno == EEXIST)
+    if (file->folder < 0 && (mkdir(path, 0755) == 0 || errno == EEXIST))
         file->folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (file->folder >= 0)
         return ODS_OK;
@@ -142,49 +144,68 @@ static enum ods_status file_connect(struct sink *sink, struct error *error)
                      strerror(errno));
 }
 
+/* It is for somebody to see to, and nothing is written until then. */
+static enum ods_status refuse(const struct file_sink *file, const char *what, const char *why,
+                              struct error *error)
+{
+    return error_set(error, ODS_FATAL,
+                     "target %s: %s in %s/%s is not as ods-sink left it (%s): put back a copy of it, "
+                     "or move the folder away to begin anew",
+                     file->config.name, what, file->settings->directory, file->config.group, why);
+}
+
+static enum ods_status write_state(struct file_sink *file, struct error *error)
+{
+    bool good = json_object_set_new(file->state, "file", json_integer(file->number)) == 0 &&
+                json_object_set_new(file->state, "length", json_integer(file->length)) == 0 &&
+                json_object_set_new(file->state, "begun_us", json_integer(file->begun_us)) == 0;
+    char *text = good ? json_dumps(file->state, JSON_INDENT(1)) : NULL;
+    if (!text)
+        return error_out_of_memory(error);
+    int why = durable_replace(file->folder, "state.json", text, strlen(text));
+    free(text);
+    return why ? trouble(file, "can't write state.json", why, error) : ODS_OK;
+}
+
+/* A folder without files begins with a state that says so: where files are, a state was. */
+static enum ods_status begin_state(struct file_sink *file, struct error *error)
+{
+    int copy = openat(file->folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *entries = copy >= 0 ? fdopendir(copy) : NULL;
+    bool begun = false;
+    if (!entries)
+        return trouble(file, "can't list the folder", errno, error);
+    for (struct dirent *entry; !begun && (entry = readdir(entries));)
+        begun = strncmp(entry->d_name, "changes-", strlen("changes-")) == 0;
+    closedir(entries);
+    if (begun)
+        return refuse(file, "state.json", "it is gone, and files of changes are there", error);
+    file->state = json_pack("{s:{}}", "positions");
+    file->number = 1;
+    file->length = file->begun_us = 0;
+    return file->state ? write_state(file, error) : error_out_of_memory(error);
+}
+
 static enum ods_status read_state(struct file_sink *file, struct error *error)
 {
     json_error_t why = {0};
     json_t *positions;
     int fd = openat(file->folder, "state.json", O_RDONLY | O_CLOEXEC);
     json_decref(file->state);
-    if (fd < 0 && errno != ENOENT) {
-        file->state = NULL;
-        return trouble(file, "can't read state.json", errno, error);
-    }
-    file->state = fd < 0 ? json_pack("{s:i, s:i, s:i, s:{}}", "file", 1, "length", 0, "begun_us", 0,
-                                     "positions")
-                         : json_loadfd(fd, 0, &why);
-    if (fd >= 0)
-        close(fd);
+    file->state = NULL;
+    if (fd < 0)
+        return errno == ENOENT ? begin_state(file, error)
+                               : trouble(file, "can't read state.json", errno, error);
+    file->state = json_loadfd(fd, 0, &why);
+    close(fd);
     if (json_unpack(file->state, "{s:I, s:I, s:I, s:o}", "file", &file->number, "length",
                     &file->length, "begun_us", &file->begun_us, "positions", &positions) == 0 &&
         json_is_object(positions) && file->number > 0 && file->length >= 0)
         return ODS_OK;
-    return error_set(error, ODS_FATAL,
-                     "target %s: state.json in %s/%s is not what ods-sink writes (%s): put back a "
-                     "copy of it, or move the folder away to begin anew",
-                     file->config.name, file->settings->directory, file->config.group,
-                     *why.text ? why.text : "a member is missing");
+    return refuse(file, "state.json", *why.text ? why.text : "a member is missing", error);
 }
 
-static enum ods_status write_state(struct file_sink *file, struct error *error)
-{
-    json_object_set_new(file->state, "file", json_integer(file->number));
-    json_object_set_new(file->state, "length", json_integer(file->length));
-    json_object_set_new(file->state, "begun_us", json_integer(file->begun_us));
-    int fd = openat(file->folder, "state.json.new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-    bool good = fd >= 0 && json_dumpfd(file->state, fd, JSON_INDENT(1)) == 0 && fsync(fd) == 0;
-    int why = errno;
-    if (fd >= 0)
-        close(fd);
-    if (!good || renameat(file->folder, "state.json.new", file->folder, "state.json") ||
-        fsync(file->folder))
-        return trouble(file, "can't write state.json", good ? errno : why, error);
-    return ODS_OK;
-}
-
-/* [next offset, when it was stored]; offset_of() answers the first, OFFSET_NONE without any. */
+/* [next offset, when it was stored]; NULL: nothing is. */
 static json_t *place_of(const struct file_sink *file, const char *topic, int32_t partition)
 {
     char name[16];
@@ -198,17 +219,16 @@ static int64_t offset_of(const struct file_sink *file, const char *topic, int32_
     return place ? json_integer_value(json_array_get(place, 0)) : OFFSET_NONE;
 }
 
-static bool put_offset(struct file_sink *file, const struct range *range, int64_t now_us)
+static bool put_offset(struct file_sink *file, const struct range *range)
 {
-    json_t *positions = json_object_get(file->state, "positions");
     char name[16];
     snprintf(name, sizeof name, "%d", (int) range->partition);
-    if (!json_object_get(positions, range->topic) &&
-        json_object_set_new(positions, range->topic, json_object()))
-        return false;
-    return json_object_set_new(json_object_get(positions, range->topic), name,
-                               json_pack("[I, I]", (json_int_t) range_end(range),
-                                         (json_int_t) now_us)) == 0;
+    json_t *positions = json_object_get(file->state, "positions");
+    json_t *place = json_pack("{s:{s:[I,I]}}", range->topic, name, (json_int_t) range_end(range),
+                              (json_int_t) wall_us());
+    bool good = place && json_object_update_recursive(positions, place) == 0;
+    json_decref(place);
+    return good;
 }
 
 static enum ods_status lock(struct file_sink *file, struct error *error)
@@ -241,10 +261,9 @@ static enum ods_status file_resume(struct sink *sink, struct position *positions
     enum ods_status status = lock(file, error);
     if (status != ODS_OK)
         return status;
-    for (size_t i = 0; i < count; i++) {
-        struct position *at = &positions[i];
+    for (struct position *at = positions; at < positions + count; at++) {
         json_t *place = place_of(file, at->topic, at->partition);
-        at->offset = offset_of(file, at->topic, at->partition);
+        at->offset = place ? json_integer_value(json_array_get(place, 0)) : OFFSET_NONE;
         at->stored_us = json_integer_value(json_array_get(place, 1));
     }
     flock(file->folder, LOCK_UN);
@@ -258,62 +277,26 @@ static enum ods_status file_resume(struct sink *sink, struct position *positions
 static enum ods_status check_offsets(const struct file_sink *file, const struct batch *batch,
                                      bool *done, struct error *error)
 {
-    const struct range *range, *end = batch->ranges + batch->range_count;
+    const struct range *moved = NULL;
+    long long stands = 0;
     *done = batch->range_count > 0;
-    for (range = batch->ranges; range < end; range++)
-        *done &= offset_of(file, range->topic, range->partition) == range_end(range);
-    for (range = batch->ranges; !*done && range < end; range++) {
+    for (uint32_t i = 0; i < batch->range_count; i++) {
+        const struct range *range = &batch->ranges[i];
         int64_t offset = offset_of(file, range->topic, range->partition);
-        if (offset != range->from)
-            return error_set(error, ODS_FENCED,
-                             "topic %s partition %d: the stored offset is %lld, not %lld",
-                             range->topic, (int) range->partition, (long long) offset,
-                             (long long) range->from);
-    }
-    return ODS_OK;
-}
-
-static enum ods_status set_aside(struct batch *batch, uint32_t record, const struct error *why,
-                                 struct error *error)
-{
-    for (uint32_t i = 0; i < batch->change_count; i++)
-        batch->changes[i].rejected |= batch->changes[i].record == record;
-    return batch_add_reject(batch, record, "apply", why) ? ODS_OK : error_out_of_memory(error);
-}
-
-/* The batch's lines, a record whole or not at all. */
-static enum ods_status write_lines(struct file_sink *file, struct batch *batch,
-                                   struct apply_result *result, struct error *error)
-{
-    size_t whole = 0; /* where the lines of the record at hand begin */
-    buffer_reset(&file->lines);
-    for (uint32_t i = 0; i < batch->change_count; i++) {
-        const struct change *change = &batch->changes[i];
-        size_t start = file->lines.length;
-        struct error why;
-        error_init(&why);
-        if (!i || change->record != batch->changes[i - 1].record)
-            whole = start;
-        if (change->rejected)
-            continue;
-        enum ods_status status =
-            batch->guard_time
-                ? error_set(&why, ODS_REJECT, "what is in files can't be compared with a letter")
-                : lines_put(&file->lines, batch, i, file->config.pipeline, &why);
-        if (status == ODS_REJECT) {
-            file->lines.length = whole;
-            status = set_aside(batch, change->record, &why, error);
-        } else if (status != ODS_OK) {
-            *error = why;
+        *done &= offset == range_end(range);
+        if (offset != range->from) {
+            moved = range;
+            stands = offset;
         }
-        if (status != ODS_OK)
-            return status;
-        result->upserted += file->lines.length > start;
     }
-    return file->lines.failed ? error_out_of_memory(error) : ODS_OK;
+    if (*done || !moved)
+        return ODS_OK;
+    return error_set(error, ODS_FENCED,
+                     "topic %s partition %d: the stored offset is %lld, not %lld", moved->topic,
+                     (int) moved->partition, stands, (long long) moved->from);
 }
 
-/* Put the lines behind what counts, durable, and count them; in a new file when this one is full. */
+/* Put the lines behind what counts, and count them; in a new file when this one is full. */
 static enum ods_status append(struct file_sink *file, struct error *error)
 {
     const struct file_settings *settings = file->settings;
@@ -329,28 +312,21 @@ static enum ods_status append(struct file_sink *file, struct error *error)
     if (!file->length)
         file->begun_us = now_us;
     snprintf(name, sizeof name, "changes-%012lld.jsonl", (long long) file->number);
-    int fd = openat(file->folder, name, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
-    bool good = fd >= 0 && ftruncate(fd, file->length) == 0;
-    for (size_t sent = 0; good && sent < file->lines.length;) {
-        ssize_t got = pwrite(fd, file->lines.bytes + sent, file->lines.length - sent,
-                             file->length + (off_t) sent);
-        good = got > 0 || (got < 0 && errno == EINTR);
-        sent += got > 0 ? (size_t) got : 0;
-    }
-    good = good && fsync(fd) == 0;
-    enum ods_status status = good ? ODS_OK : trouble(file, name, errno, error);
-    if (fd >= 0)
-        close(fd);
-    file->length += good ? (json_int_t) file->lines.length : 0;
-    return status;
+    int why =
+        durable_append(file->folder, name, file->lines.bytes, file->lines.length, file->length);
+    if (why == ENODATA)
+        return refuse(file, name, "it is shorter than state.json counts", error);
+    file->length += (json_int_t) file->lines.length;
+    return why ? trouble(file, name, why, error) : ODS_OK;
 }
 
 static enum ods_status commit(struct file_sink *file, struct batch *batch,
                               const struct apply_hooks *hooks, struct error *error)
 {
     bool done = false;
-    int64_t now_us = wall_us();
     enum ods_status status = check_offsets(file, batch, &done, error);
+    if (status == ODS_OK && done && fsync(file->folder))
+        status = trouble(file, "state.json", errno, error);
     if (status != ODS_OK || done)
         return status;
     if (hooks && hooks->before_commit && batch_letters_wait(batch))
@@ -358,7 +334,7 @@ static enum ods_status commit(struct file_sink *file, struct batch *batch,
     if (status == ODS_OK)
         status = append(file, error);
     for (uint32_t i = 0; status == ODS_OK && i < batch->range_count; i++)
-        if (!put_offset(file, &batch->ranges[i], now_us))
+        if (!put_offset(file, &batch->ranges[i]))
             status = error_out_of_memory(error);
     return status == ODS_OK ? write_state(file, error) : status;
 }
@@ -368,13 +344,17 @@ static enum ods_status file_apply(struct sink *sink, struct batch *batch,
                                   struct error *error)
 {
     struct file_sink *file = (struct file_sink *) sink;
-    enum ods_status status = write_lines(file, batch, result, error);
+    uint64_t count = 0;
+    buffer_reset(&file->lines);
+    enum ods_status status =
+        lines_put_all(&file->lines, batch, file->config.pipeline, &count, error);
     if (status == ODS_OK)
         status = lock(file, error);
     if (status != ODS_OK)
         return status;
     status = commit(file, batch, hooks, error);
     flock(file->folder, LOCK_UN);
+    result->upserted += status == ODS_OK ? count : 0;
     return status;
 }
 
@@ -383,8 +363,8 @@ static enum ods_status file_check(struct sink *sink,
                                   struct error *error)
 {
     const struct file_sink *file = (const struct file_sink *) sink;
-    char line[4096];
     const char *directory = file->settings->directory;
+    char line[4096];
     if (access(directory, W_OK | X_OK))
         return error_set(error, ODS_FATAL, "target %s: the folder %s can't be written: %s",
                          file->config.name, directory, strerror(errno));

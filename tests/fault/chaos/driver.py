@@ -10,7 +10,6 @@ import time
 from dataclasses import asdict
 
 from . import faults as catalogue
-from .compare import compare
 from .world import Stuck, World
 
 RATE = 800  # steps a second: about 1.2 records each
@@ -64,7 +63,7 @@ def finish(world, stuck):
 
 def measured(world, name, injected, recoveries):
     letters = world.kafka.read(world.letter_topic)
-    verdict = compare(world.workload, world.observer.query, letters, told=world.letters_tell)
+    verdict = world.compare(letters)
     recoveries = recoveries or [0]
     return {
         "name": name, "seed": world.seed, "injected": injected, "records": world.load.sent,

@@ -14,6 +14,7 @@ from lib.sink import Setup
 from lib.toxiproxy import Toxiproxy
 from lib.waiting import wait_for
 
+from .compare import compare
 from .load import Load
 from .workload import TABLES, Workload
 
@@ -82,14 +83,9 @@ class Member:
         self.setup = Setup(world.folder / f"member-{number}", world.binary, world.stack)
         self.setup.folder.mkdir(parents=True, exist_ok=True)
         self.daemon = None
-        port = world.stack["POSTGRES_PROXY_PORT" if world.proxied else "POSTGRES_PORT"]
-        dsn = re.sub(r"port=\d+", f"port={port}", world.database.dsn)
-        dsn += f" application_name=member-{number}"
         self.setup.write(
             load_pipeline(world.prefix, group_id=world.group),
-            targets=[{"name": "ods", "type": "postgres", "dsn": dsn,
-                      "lock_timeout_ms": LOCK_TIMEOUT_MS,
-                      "idle_in_transaction_timeout_ms": 15_000}],
+            targets=[{"name": "ods", **world.target(number)}],
             kafka=True, kafka_properties=KAFKA, lanes=2,
             bootstrap=world.stack["KAFKA_PROXY_BOOTSTRAP"] if world.proxied else None,
             batch={"max_events": 500}, dead_letter={"topic": world.letter_topic})
@@ -108,6 +104,7 @@ def listens(port):
 
 class World:
     letters_tell = True  # dead letters say where they come from and why
+    workload_class = Workload
 
     def __init__(self, stack, kafka, database, binary, folder, prefix, seed, proxied, rate,
                  env=None, **workload):
@@ -117,8 +114,8 @@ class World:
         self.group = f"faults-{prefix}"
         self.letter_topic = f"{prefix}-letters"
         self.toxiproxy = Toxiproxy(stack) if proxied else None
-        self.workload = Workload(prefix, seed, **workload)
-        self.observer = Observer(stack, database.name)
+        self.workload = self.workload_class(prefix, seed, **workload)
+        self.observer = Observer(stack, database.name) if database else None
         self.load = Load(self.workload, stack["KAFKA_BOOTSTRAP"], rate)
         self.members = []
         self.in_flight = []      # records that Kafka had and the target had not, at each strike
@@ -131,6 +128,13 @@ class World:
         self.kafka.create(self.letter_topic, 1)
         self.database.execute(TABLES)
         self.database.close()
+
+    def target(self, number):
+        """What a member's configuration says of its target."""
+        port = self.stack["POSTGRES_PROXY_PORT" if self.proxied else "POSTGRES_PORT"]
+        dsn = re.sub(r"port=\d+", f"port={port}", self.database.dsn)
+        return {"type": "postgres", "dsn": f"{dsn} application_name=member-{number}",
+                "lock_timeout_ms": LOCK_TIMEOUT_MS, "idle_in_transaction_timeout_ms": 15_000}
 
     # Processes.
 
@@ -167,6 +171,10 @@ class World:
             return {}
         except psycopg2.Error:
             return None
+
+    def compare(self, letters):
+        """Everything that the target holds with the reference."""
+        return compare(self.workload, self.observer.query, letters, told=self.letters_tell)
 
     def applied(self):
         stands = self.stands()
@@ -238,4 +246,5 @@ class World:
         self.undo_all()
         for member in self.members:
             member.setup.close()
-        self.observer.close()
+        if self.observer:
+            self.observer.close()

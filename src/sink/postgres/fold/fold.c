@@ -312,13 +312,13 @@ static const uint32_t *chain_of(struct folding *folding, const struct row *row)
 }
 
 static struct group *group_for(struct folding *folding, struct table_work *work,
-                               enum group_kind kind, enum guess guess, const struct plan *plan,
-                               const uint64_t *columns)
+                               enum group_kind kind, enum guess guess, bool compares,
+                               const struct plan *plan, const uint64_t *columns)
 {
     size_t bytes = plan_words(work->table) * sizeof *columns;
     struct group **link = &work->groups[kind];
     for (; *link; link = &(*link)->next)
-        if ((*link)->guess == guess &&
+        if ((*link)->guess == guess && (*link)->compares == compares &&
             ((*link)->columns == columns || memcmp((*link)->columns, columns, bytes) == 0) &&
             (*link)->plan->key_count == plan->key_count &&
             memcmp((*link)->plan->key_target, plan->key_target,
@@ -327,7 +327,8 @@ static struct group *group_for(struct folding *folding, struct table_work *work,
     struct group *group = arena_alloc(folding->arena, sizeof *group);
     if (!group)
         return NULL;
-    *group = (struct group){.kind = kind, .guess = guess, .plan = plan, .columns = columns};
+    *group = (struct group){
+        .kind = kind, .guess = guess, .compares = compares, .plan = plan, .columns = columns};
     /* New rows last: what an update lets go of, another row may take. */
     if (guess == GUESS_THERE)
         link = &work->groups[kind];
@@ -353,6 +354,25 @@ static enum guess guess_about(const struct folding *folding, const struct table_
     return work->guesses[guess] ? guess : GUESS_NONE;
 }
 
+/* Is it worth it to look for the row's large values in the target before they are written? */
+static bool compares(const struct folding *folding, const struct table_work *work,
+                     enum group_kind kind, enum guess guess, const struct row *row)
+{
+    const struct change *change = &folding->batch->changes[row->last];
+    if ((kind != GROUP_UPSERT && kind != GROUP_PARTIAL) || guess == GUESS_NEW ||
+        work->table->is_view)
+        return false;
+    switch (row->plan->settings->skip_unchanged) {
+    case SKIP_UNCHANGED_AUTO:
+        return change->repeats;
+    case SKIP_UNCHANGED_ALWAYS:
+        return change->op == OP_UPDATE;
+    case SKIP_UNCHANGED_NEVER:
+        break;
+    }
+    return false;
+}
+
 static enum ods_status add_to_group(struct folding *folding, struct table_work *work,
                                     enum group_kind kind, struct row *row, const uint64_t *columns)
 {
@@ -360,7 +380,8 @@ static enum ods_status add_to_group(struct folding *folding, struct table_work *
     if (kind == GROUP_UPSERT && work->table->is_view)
         kind = GROUP_PARTIAL;
     enum guess guess = guess_about(folding, work, kind, row);
-    struct group *group = group_for(folding, work, kind, guess, row->plan, columns);
+    struct group *group = group_for(folding, work, kind, guess, compares(folding, work, kind, guess, row),
+                                    row->plan, columns);
     if (!group || !add_pointer(folding->arena, &group->rows, &group->count, &group->capacity, row))
         return error_out_of_memory(folding->error);
     return ODS_OK;

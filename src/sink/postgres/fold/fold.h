@@ -51,6 +51,7 @@ enum group_kind {
 struct group {
     enum group_kind kind;
     enum guess guess; /* of whole rows, and THERE of rows that lack a value */
+    bool compares;    /* large values that are there already are left as they are */
     const struct plan *plan;
     const uint64_t *columns; /* bit set of table columns */
     struct row **rows;

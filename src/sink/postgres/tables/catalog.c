@@ -167,6 +167,7 @@ static bool fill_column(struct pg_column *column, const PGresult *rows, int row)
     column->has_default = is_true(rows, row, 4);
     column->identity_always = PQgetvalue(rows, row, 5)[0] == 'a';
     column->generated = PQgetvalue(rows, row, 6)[0] != '\0';
+    column->readable = is_true(rows, row, 22);
     column->money_digits = (int32_t) strtol(PQgetvalue(rows, row, 17), NULL, 10);
     column->encoding = encoding_of(column->type);
     column->spelling =

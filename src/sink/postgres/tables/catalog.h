@@ -65,6 +65,7 @@ struct pg_column {
     bool has_default;
     char *default_text; /* its expression; NULL: none, or the column is generated */
     bool generated; /* never written */
+    bool readable;  /* a statement of ours may look at it */
     bool identity_always;
 };
 

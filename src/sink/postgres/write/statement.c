@@ -1,6 +1,8 @@
 /* The SQL of statements over arrays. See statement.h. */
 #include "sink/postgres/write/statement.h"
 
+#define OID_BPCHAR 1042
+
 bool statement_has_key(const struct statement *statement, uint32_t column)
 {
     for (uint32_t k = 0; k < statement->key_count; k++)
@@ -68,7 +70,7 @@ static void put_key_match(struct buffer *sql, const struct statement *statement,
         const struct pg_column *column = &statement->table->columns[statement->key[k]];
         buffer_printf(sql, "%s%s.%s = ", k ? " and " : "", left, column->quoted);
         put_value(sql, statement, statement->key[k]);
-        if (column->encoding == ENCODE_TEXT && column->type == 1042)
+        if (column->encoding == ENCODE_TEXT && column->type == OID_BPCHAR)
             buffer_puts(sql, "::pg_catalog.bpchar");
     }
 }
@@ -104,6 +106,66 @@ static void put_insert(struct buffer *sql, const struct statement *statement)
     put_values(sql, statement);
 }
 
+/* Values of these types may lie outside of their row, and are compared byte by byte: by the "C"
+ * collation, or as an image. An assignment to varchar(n) would fetch what is to stay where it is. */
+static bool is_compared(const struct statement *statement, const struct pg_column *column)
+{
+    if (!statement->compares || !column->readable)
+        return false;
+    switch (column->encoding) {
+    case ENCODE_TEXT:
+        return column->type != OID_BPCHAR &&
+               (column->modifier < 0 || statement->kind == GROUP_UPSERT);
+    case ENCODE_BYTEA:
+    case ENCODE_JSON:
+    case ENCODE_JSONB:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static void put_source_value(struct buffer *sql, const struct statement *statement,
+                             uint32_t column, bool excluded)
+{
+    if (excluded)
+        buffer_printf(sql, "excluded.%s", statement->table->columns[column].quoted);
+    else
+        put_value(sql, statement, column);
+}
+
+/* , column = value; or what stands there already: then PostgreSQL neither compresses nor stores it
+ * again. */
+static void put_assignment(struct buffer *sql, const struct statement *statement, uint32_t column,
+                           bool excluded)
+{
+    const struct pg_column *target = &statement->table->columns[column];
+    buffer_printf(sql, "%s = ", target->quoted);
+    if (!is_compared(statement, target)) {
+        put_source_value(sql, statement, column, excluded);
+        return;
+    }
+    static const struct {
+        const char *before, *between, *after;
+    } forms[] = {
+        [ENCODE_TEXT] = {"", "::pg_catalog.text collate \"C\" operator(pg_catalog.=) ",
+                         "::pg_catalog.text"},
+        [ENCODE_BYTEA] = {"", "::pg_catalog.bytea operator(pg_catalog.=) ", "::pg_catalog.bytea"},
+        [ENCODE_JSON] =
+            {"row(", "::pg_catalog.json)::pg_catalog.record operator(pg_catalog.*=) row(",
+             "::pg_catalog.json)::pg_catalog.record"},
+        [ENCODE_JSONB] =
+            {"row(", "::pg_catalog.jsonb)::pg_catalog.record operator(pg_catalog.*=) row(",
+             "::pg_catalog.jsonb)::pg_catalog.record"},
+    };
+    buffer_printf(sql, "case when %st.%s%s", forms[target->encoding].before, target->quoted,
+                  forms[target->encoding].between);
+    put_source_value(sql, statement, column, excluded);
+    buffer_printf(sql, "%s then t.%s else ", forms[target->encoding].after, target->quoted);
+    put_source_value(sql, statement, column, excluded);
+    buffer_puts(sql, " end");
+}
+
 static void put_upsert(struct buffer *sql, const struct statement *statement)
 {
     put_insert(sql, statement);
@@ -117,11 +179,10 @@ static void put_upsert(struct buffer *sql, const struct statement *statement)
                       statement->table->columns[statement->key[k]].quoted);
     bool any = false;
     for (int i = 0; i < statement->parameter_count; i++) {
-        const struct pg_column *column = &statement->table->columns[statement->parameters[i]];
         if (!is_written(statement, statement->parameters[i]))
             continue;
-        buffer_printf(sql, "%s%s = excluded.%s", any ? ", " : ") do update set ", column->quoted,
-                      column->quoted);
+        buffer_puts(sql, any ? ", " : ") do update set ");
+        put_assignment(sql, statement, statement->parameters[i], true);
         any = true;
     }
     if (!any)
@@ -136,8 +197,8 @@ static void put_update(struct buffer *sql, const struct statement *statement)
         uint32_t column = statement->parameters[i];
         if (!is_written(statement, column))
             continue;
-        buffer_printf(sql, "%s%s = ", any ? ", " : "", statement->table->columns[column].quoted);
-        put_value(sql, statement, column);
+        buffer_puts(sql, any ? ", " : "");
+        put_assignment(sql, statement, column, false);
         any = true;
     }
     if (!any) { /* nothing but the key: touch it, so that the row counts as there */

@@ -14,6 +14,7 @@ struct statement {
     enum group_kind kind;
     enum guess guess;
     enum guard guard;
+    bool compares;
     uint32_t key_count;
     uint32_t key[PLAN_MAX_KEY];
     uint64_t *columns;

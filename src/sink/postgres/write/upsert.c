@@ -67,6 +67,12 @@ static void drop_sql(struct statement *statement)
     statement->sql = NULL;
 }
 
+/* A guarded statement takes a row at a time, and is rare. */
+static bool compares_with(const struct group *group, enum guard guard)
+{
+    return group->compares && guard == GUARD_NONE;
+}
+
 static struct statement *compile(const struct group *group, enum guard guard)
 {
     const struct plan *plan = group->plan;
@@ -78,6 +84,7 @@ static struct statement *compile(const struct group *group, enum guard guard)
     statement->kind = group->kind;
     statement->guess = group->guess;
     statement->guard = guard;
+    statement->compares = compares_with(group, guard);
     statement->table = table;
     statement->key_count = plan->key_count;
     memcpy(statement->key, plan->key_target, sizeof statement->key);
@@ -119,7 +126,8 @@ enum ods_status upsert_statement(struct statements *statements, const struct gro
     for (struct prepared *one = table->statements; one; one = one->next) {
         struct statement *statement = (struct statement *) one;
         if (statement->kind == group->kind && statement->guess == group->guess &&
-            statement->guard == guard && statement->key_count == group->plan->key_count &&
+            statement->guard == guard && statement->compares == compares_with(group, guard) &&
+            statement->key_count == group->plan->key_count &&
             memcmp(statement->columns, group->columns, bytes) == 0 &&
             memcmp(statement->key, group->plan->key_target,
                    statement->key_count * sizeof *statement->key) == 0) {
