@@ -417,7 +417,7 @@ enum ods_status apply_batch(struct postgres *postgres, struct batch *batch,
         moved_keys_release(&postgres->moved_keys);
     } while (attempt.next == NEXT_GO_ON);
     result->statements = postgres->conn.pg ? postgres->conn.statements.known : 0;
-    postgres->asks = postgres->readings.buckets != NULL;
+    postgres->asks = postgres->readings.index.count > 0;
     weigh(&attempt, status);
     if (status == ODS_RETRY && strcmp(attempt.error->code, "55P03") == 0)
         offsets_end_stalled(&postgres->conn);
