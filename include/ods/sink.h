@@ -54,9 +54,9 @@ struct position {
     int64_t stored_us; /* when it was stored, by the target's clock; 0 when that is not known */
 };
 
-/* Counts of one apply: a line here is a member, its name in JSON, its metric and what that says, and
- * whether it is of what is made outside of the rows' transaction (MADE), which counts whatever becomes
- * of that. NULL for a metric: the one of the line before, with another label. */
+/* Counts of one apply: a line here is a member, its name in JSON, its metric and what that says,
+ * and whether it is of what is made outside of the rows' transaction (MADE), which counts whatever
+ * becomes of that. NULL for a metric: the one of the line before, with another label. */
 #define APPLY_COUNTS(COUNT)                                                                        \
     COUNT(upserted, "upserted", ROWS, "rows_total", ",action=\"upsert\"",                          \
           "Rows that the target was sent")                                                         \

@@ -109,8 +109,9 @@ static void refuse(struct replaying *replaying, const struct letter *letter,
         return;
     }
     json_array_append_new(replaying->refusals,
-                          json_pack("{s:o, s:i, s:I, s:s, s:s, s:o}", "topic", dlq_json(letter->topic),
-                                    "partition", (int) letter->record_partition, "offset",
+                          json_pack("{s:o, s:i, s:I, s:s, s:s, s:o}", "topic",
+                                    dlq_json(letter->topic), "partition",
+                                    (int) letter->record_partition, "offset",
                                     (json_int_t) letter->record_offset, "code", error->code,
                                     "sqlstate", error->code, "error", dlq_json(error->text)));
 }

@@ -296,7 +296,8 @@ static json_t *describe(const struct dlq *dlq, const struct letter *letter,
     struct buffer room;
     buffer_init(&room);
     json_t *object =
-        json_pack("{s:{s:s, s:i, s:I, s:o}, s:s, s:o, s:o, s:o, s:o}", "letter", "topic", dlq->topic,
+        json_pack("{s:{s:s, s:i, s:I, s:o}, s:s, s:o, s:o, s:o, s:o}", "letter", "topic",
+                  dlq->topic,
                   "partition", (int) letter->partition, "offset", (json_int_t) letter->offset,
                   "time", json_string(moment(&room, letter->time_ms)), "state", dlq_state(letter),
                   "pipeline", dlq_json(letter->pipeline), "stage", dlq_json(letter->stage),

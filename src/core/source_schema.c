@@ -17,6 +17,8 @@
 #include <yyjson.h>
 
 #include "core/blocks.h"
+#include "core/hash.h"
+#include "core/hash_index.h"
 
 #define BYTES_MAX  ((size_t) 256 * 1024 * 1024)
 #define TYPE_BYTES 64
@@ -38,15 +40,12 @@ struct source_version {
 struct table {
     const char *database, *name;
     const struct source_version *latest;
-    struct table *next;
 };
-
-#define SLOTS 4096
 
 struct source_schema {
     pthread_rwlock_t lock; /* guards tables and blocks */
     struct blocks blocks;
-    struct table *tables[SLOTS];
+    struct hash_index tables; /* of struct table, by database and name */
     const char *datetime_unit, *time_unit;
     atomic_int_fast64_t caught_up_us, wanted_us;
 };
@@ -332,16 +331,10 @@ static bool same_version(const struct source_version *a, const struct source_ver
 
 /* --- tables --------------------------------------------------------------------------------- */
 
-static size_t slot_of(const char *database, size_t database_length, const char *name,
-                      size_t name_length)
+static uint64_t hash_of(const char *database, size_t database_length, const char *name,
+                        size_t name_length)
 {
-    uint64_t hash = UINT64_C(14695981039346656037);
-    for (size_t i = 0; i < database_length; i++)
-        hash = (hash ^ (unsigned char) database[i]) * UINT64_C(1099511628211);
-    hash = (hash ^ 0xff) * UINT64_C(1099511628211);
-    for (size_t i = 0; i < name_length; i++)
-        hash = (hash ^ (unsigned char) name[i]) * UINT64_C(1099511628211);
-    return (size_t) (hash >> 40) % SLOTS;
+    return hash_bytes(name, name_length, hash_bytes(database, database_length, 0));
 }
 
 static bool text_is(const char *text, const char *bytes, size_t length)
@@ -352,26 +345,31 @@ static bool text_is(const char *text, const char *bytes, size_t length)
 static struct table *find_table(struct source_schema *store, const char *database,
                                 size_t database_length, const char *name, size_t name_length)
 {
-    struct table *table = store->tables[slot_of(database, database_length, name, name_length)];
-    while (table && (!text_is(table->database, database, database_length) ||
-                     !text_is(table->name, name, name_length)))
-        table = table->next;
+    uint64_t hash = hash_of(database, database_length, name, name_length);
+    size_t at = hash_index_start(hash);
+    struct table *table;
+    while ((table = hash_index_next(&store->tables, hash, &at)))
+        if (text_is(table->database, database, database_length) &&
+            text_is(table->name, name, name_length))
+            break;
     return table;
 }
 
 static struct table *add_table(struct source_schema *store, const char *database, const char *name)
 {
     size_t database_length = strlen(database), name_length = strlen(name);
-    size_t slot = slot_of(database, database_length, name, name_length);
     struct table *table = blocks_alloc(&store->blocks, sizeof *table);
     if (!table)
         return NULL;
     *table = (struct table){.database = blocks_strndup(&store->blocks, database, database_length),
-                            .name = blocks_strndup(&store->blocks, name, name_length),
-                            .next = store->tables[slot]};
+                            .name = blocks_strndup(&store->blocks, name, name_length)};
     if (!table->database || !table->name)
         return NULL;
-    store->tables[slot] = table;
+    if (!hash_index_reserve(&store->tables)) {
+        store->blocks.failed = true; /* as when they have no memory */
+        return NULL;
+    }
+    hash_index_add(&store->tables, hash_of(database, database_length, name, name_length), table);
     return table;
 }
 
@@ -578,6 +576,7 @@ void source_schema_free(struct source_schema *store)
     if (!store)
         return;
     pthread_rwlock_destroy(&store->lock);
+    hash_index_done(&store->tables);
     blocks_done(&store->blocks);
     free(store);
 }

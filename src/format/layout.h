@@ -26,7 +26,8 @@ struct layout_slot {
 struct layout {
     struct layout_slot *slots;
     uint32_t slot_count, slot_capacity;
-    uint32_t *index; /* hash of names: slot + 1, 0 empty */
+    uint32_t *index; /* hash of names: slot + 1, 0 empty; 4 bytes a place, and in the layout's own
+                        blocks, which are what the ceiling of all layouts counts: no hash_index */
     uint32_t index_mask;
     struct column *columns;
     uint32_t column_count;

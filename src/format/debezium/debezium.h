@@ -10,6 +10,7 @@
 #include <ods/format.h>
 
 #include "config/settings.h"
+#include "core/hash_index.h"
 #include "core/json_scan.h"
 #include <ods/shape.h>
 #include "format/connect_schema.h"
@@ -75,7 +76,6 @@ enum untyped_kind { UNTYPED_UNKNOWN, UNTYPED_ENVELOPE, UNTYPED_ROW, UNTYPED_CLOU
 struct topic {
     char *name;
     const char *seen_at; /* the source's own pointer, compared before the text */
-    uint64_t hash;
     bool heartbeat;
     enum untyped_kind untyped;                   /* what its last record without a schema was */
     struct plan_list values, keys;               /* with schemas */
@@ -101,8 +101,7 @@ struct debezium {
     struct unavailable unavailable;
     struct shape_table *shapes;
     struct schema_topic schema;
-    struct topic **topics; /* open addressing, a power of two */
-    uint32_t topic_slots, topic_count;
+    struct hash_index topics; /* of struct topic, by name */
     struct topic *last_topic;
     struct batch *context; /* what is looked back at is decoded into this; NULL: nothing was yet */
     uint64_t last_plan_id;

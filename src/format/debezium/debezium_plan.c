@@ -4,63 +4,39 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/hash.h"
+
 #define PLAN_BYTES_MAX ((size_t) 64 * 1024 * 1024)
 
 /* --- topics --- */
 
-static uint64_t hash_text(const char *text)
+static struct topic *new_topic(struct debezium *self, const char *name)
 {
-    uint64_t hash = UINT64_C(14695981039346656037);
-    for (; *text; text++)
-        hash = (hash ^ (unsigned char) *text) * UINT64_C(1099511628211);
-    return hash ^ hash >> 32;
-}
-
-static bool grow_topics(struct debezium *self)
-{
-    uint32_t larger = self->topic_slots ? self->topic_slots * 2 : 64;
-    struct topic **topics = calloc(larger, sizeof *topics);
-    if (!topics)
-        return false;
-    for (uint32_t i = 0; i < self->topic_slots; i++) {
-        if (!self->topics[i])
-            continue;
-        uint32_t at = (uint32_t) self->topics[i]->hash & (larger - 1);
-        while (topics[at])
-            at = (at + 1) & (larger - 1);
-        topics[at] = self->topics[i];
+    struct topic *topic = calloc(1, sizeof *topic);
+    if (!topic || !(topic->name = strdup(name))) {
+        free(topic);
+        return NULL;
     }
-    free(self->topics);
-    self->topics = topics;
-    self->topic_slots = larger;
-    return true;
+    if (self->pipeline)
+        topic->entry = pipeline_table_of_topic(self->pipeline, name, &topic->rival);
+    topic->heartbeat = strncmp(name, "__debezium-heartbeat", 20) == 0;
+    return topic;
 }
 
 struct topic *topic_find(struct debezium *self, const char *name)
 {
-    struct topic *last = self->last_topic;
+    struct topic *last = self->last_topic, *topic;
     if (last && last->seen_at == name && strcmp(last->name, name) == 0)
         return last;
-    if (self->topic_count * 2 >= self->topic_slots && !grow_topics(self))
-        return NULL;
-    uint64_t hash = hash_text(name);
-    uint32_t at = (uint32_t) hash & (self->topic_slots - 1);
-    for (; self->topics[at]; at = (at + 1) & (self->topic_slots - 1))
-        if (self->topics[at]->hash == hash && strcmp(self->topics[at]->name, name) == 0)
+    uint64_t hash = hash_bytes(name, strlen(name), 0);
+    size_t at = hash_index_start(hash);
+    while ((topic = hash_index_next(&self->topics, hash, &at)))
+        if (strcmp(topic->name, name) == 0)
             break;
-    struct topic *topic = self->topics[at];
     if (!topic) {
-        topic = calloc(1, sizeof *topic);
-        if (!topic || !(topic->name = strdup(name))) {
-            free(topic);
+        if (!hash_index_reserve(&self->topics) || !(topic = new_topic(self, name)))
             return NULL;
-        }
-        topic->hash = hash;
-        if (self->pipeline)
-            topic->entry = pipeline_table_of_topic(self->pipeline, name, &topic->rival);
-        topic->heartbeat = strncmp(name, "__debezium-heartbeat", 20) == 0;
-        self->topics[at] = topic;
-        self->topic_count++;
+        hash_index_add(&self->topics, hash, topic);
     }
     topic->seen_at = name;
     self->last_topic = topic;
@@ -111,23 +87,24 @@ void plans_trim(struct debezium *self)
 {
     if (self->plan_bytes < PLAN_BYTES_MAX)
         return;
-    for (uint32_t i = 0; i < self->topic_slots; i++)
-        if (self->topics[i])
-            forget_plans(self->topics[i]);
+    for (size_t i = 0; i < self->topics.slot_count; i++)
+        if (self->topics.slots[i].item)
+            forget_plans(self->topics.slots[i].item);
     self->plan_bytes = 0;
 }
 
 void topics_free(struct debezium *self)
 {
-    for (uint32_t i = 0; i < self->topic_slots; i++) {
-        if (!self->topics[i])
+    for (size_t i = 0; i < self->topics.slot_count; i++) {
+        struct topic *topic = self->topics.slots[i].item;
+        if (!topic)
             continue;
-        forget_plans(self->topics[i]);
-        deletes_done(&self->topics[i]->deletes);
-        free(self->topics[i]->name);
-        free(self->topics[i]);
+        forget_plans(topic);
+        deletes_done(&topic->deletes);
+        free(topic->name);
+        free(topic);
     }
-    free(self->topics);
+    hash_index_done(&self->topics);
 }
 
 static void to_front(struct plan_list *list, uint32_t index)

@@ -1,10 +1,10 @@
 /* The PostgreSQL sink: rows by upsert, offsets in the rows' own transaction.
  *
  * Five rooms, from the ground up; none knows one above it. wire/ is the connection, its errors, the
- * statements that it keeps prepared and the sink's own schema; tables/ what the target's tables are and
- * how they are made and changed; values/ how a value travels; fold/ what a batch amounts to; write/ how
- * that gets into a transaction: start with apply.c there, which says what it does, and attempt.c, which
- * does it.
+ * statements that it keeps prepared and the sink's own schema; tables/ what the target's tables are
+ * and how they are made and changed; values/ how a value travels; fold/ what a batch amounts to;
+ * write/ how that gets into a transaction: start with apply.c there, which says what it does, and
+ * attempt.c, which does it.
  */
 #include <stdio.h>
 #include <stdlib.h>

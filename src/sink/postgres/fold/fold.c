@@ -20,6 +20,8 @@ struct folding {
     struct encoder *encoder;
     unsigned flags;
     struct buffer key, reduced;
+    /* Buckets of the batch's arena rather than a hash_index: as many as there are changes, so that
+     * nothing grows in the hot loop, no heap is touched, and a truncate takes rows out again. */
     struct row **buckets;
     size_t mask;
     struct table_work *works[WORK_BUCKETS];

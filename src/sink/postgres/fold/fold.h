@@ -41,7 +41,7 @@ enum group_kind {
     GROUP_UPSERT,      /* whole rows */
     GROUP_PARTIAL,     /* rows that lack a value: the one that is there stays */
     GROUP_INSERT,      /* rows without a key, in order */
-    /* Of a fold's rows, where they hold each other's unique values; see partner.c. */
+    /* Of a fold's rows, where they hold each other's unique values; see blocked.c. */
     GROUP_PARK,   /* leave the table for a moment */
     GROUP_RETURN, /* come back as they are to be */
     GROUP_STAGE,  /* are copied as they are to be */

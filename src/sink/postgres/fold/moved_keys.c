@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/hash.h"
+#include "core/hash_index.h"
 #include "core/time.h"
 #include "sink/postgres/fold/fold.h"
 #include "sink/postgres/fold/lookup.h"
@@ -35,7 +36,6 @@ struct moving {
     const struct plan *plan;
     const char *bytes; /* of the table's name and the key */
     size_t name_length, length;
-    uint64_t hash;
     bool tracked; /* it took part in a change of keys */
     bool known;   /* `newest` is */
     bool noted;   /* newest is to be kept */
@@ -44,7 +44,6 @@ struct moving {
     bool answered;
     bool newer; /* it is */
     struct moment newest;
-    uint32_t next; /* with the same bucket, NO_KEY: none */
 };
 
 struct sorting {
@@ -56,8 +55,7 @@ struct sorting {
     struct moving *keys;
     uint32_t count;
     uint32_t *of_change; /* NO_KEY: a change that nothing is asked about */
-    uint32_t *buckets;
-    size_t mask;
+    struct hash_index index; /* of keys */
     struct buffer key, sql;
 };
 
@@ -87,26 +85,25 @@ static uint32_t find_key(struct sorting *sorting, const struct plan *plan)
     size_t name_length = strlen(name);
     const struct buffer *key = &sorting->key;
     uint64_t hash = hash_bytes(key->bytes, key->length, hash_bytes(name, name_length, 0));
-    uint32_t *bucket = &sorting->buckets[hash & sorting->mask];
-    for (uint32_t at = *bucket; at != NO_KEY; at = sorting->keys[at].next) {
-        const struct moving *moving = &sorting->keys[at];
-        if (moving->hash == hash && moving->plan->table == plan->table &&
+    size_t at = hash_index_start(hash);
+    struct moving *moving;
+    while ((moving = hash_index_next(&sorting->index, hash, &at)))
+        if (moving->plan->table == plan->table &&
             moving->length - moving->name_length == key->length &&
             memcmp(moving->bytes + moving->name_length, key->bytes, key->length) == 0)
-            return at;
-    }
+            return (uint32_t) (moving - sorting->keys);
     char *bytes = arena_alloc(sorting->arena, name_length + key->length);
-    if (!bytes)
+    if (!bytes || !hash_index_reserve(&sorting->index))
         return NO_KEY;
     memcpy(bytes, name, name_length);
     memcpy(bytes + name_length, key->bytes, key->length);
-    sorting->keys[sorting->count] = (struct moving){.plan = plan,
-                                                    .bytes = bytes,
-                                                    .name_length = name_length,
-                                                    .length = name_length + key->length,
-                                                    .hash = hash,
-                                                    .next = *bucket};
-    return *bucket = sorting->count++;
+    moving = &sorting->keys[sorting->count];
+    *moving = (struct moving){.plan = plan,
+                              .bytes = bytes,
+                              .name_length = name_length,
+                              .length = name_length + key->length};
+    hash_index_add(&sorting->index, hash, moving);
+    return sorting->count++;
 }
 
 /* A change of a keyed row that another partition's could contradict. */
@@ -124,16 +121,10 @@ static enum ods_status collect_keys(struct sorting *sorting)
 {
     uint32_t count = sorting->batch->change_count;
     struct error ignored; /* who can't be encoded is found out, and set aside, by the fold */
-    sorting->mask = 64;
-    while (sorting->mask < count)
-        sorting->mask *= 2;
     sorting->keys = arena_alloc(sorting->arena, count * sizeof *sorting->keys);
     sorting->of_change = arena_alloc(sorting->arena, count * sizeof *sorting->of_change);
-    sorting->buckets = arena_alloc(sorting->arena, sorting->mask * sizeof *sorting->buckets);
-    if (!sorting->keys || !sorting->of_change || !sorting->buckets)
+    if (!sorting->keys || !sorting->of_change)
         return error_out_of_memory(sorting->error);
-    memset(sorting->buckets, 0xff, sorting->mask * sizeof *sorting->buckets);
-    sorting->mask--;
     for (uint32_t i = 0; i < count; i++) {
         const struct change *change = &sorting->batch->changes[i];
         const struct plan *plan = sorting->plans[i];
@@ -494,6 +485,7 @@ static enum ods_status find_out(struct sorting *sorting, bool any_moved)
         status = anything_is_kept(sorting, &kept);
     if (status == ODS_OK && (kept || any_moved))
         status = sort_out(sorting, kept);
+    hash_index_done(&sorting->index);
     buffer_done(&sorting->key);
     buffer_done(&sorting->sql);
     moved->known = status == ODS_OK;

@@ -33,7 +33,7 @@ struct moved_keys {
     bool locked;    /* moved_keys_release() has to undo it */
     bool noted;     /* something is to be kept, in the rows' transaction */
     bool *outdated; /* by change, newer ones have come; NULL: of none */
-    bool *tracked;  /* by change, of a key that is kept: what becomes of it says what is to be kept */
+    bool *tracked;  /* by change, of a key that is kept: what comes of it says what is to be kept */
 };
 
 void moved_keys_init(struct moved_keys *moved, struct conn *conn, struct encoder *encoder,

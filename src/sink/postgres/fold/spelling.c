@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/hash.h"
+#include "core/hash_index.h"
 #include "sink/postgres/fold/fold.h"
 #include "sink/postgres/fold/lookup.h"
 
@@ -71,11 +72,9 @@ void spelling_reduce(const struct plan *plan, const struct buffer *key, struct b
 
 struct entry {
     const char *key; /* as the source spells it */
-    uint64_t hash;   /* of its reduced form */
     const char *reduced;
     uint32_t key_bytes, reduced_bytes;
     uint32_t first; /* change */
-    uint32_t next;  /* in the same bucket */
 };
 
 struct asking {
@@ -89,8 +88,7 @@ struct asking {
     const struct plan *plan; /* one of the table's */
     struct entry *entries;
     uint32_t count;
-    uint32_t *buckets;
-    uint32_t mask;
+    struct hash_index index; /* of entries, by their reduced form */
     uint32_t *readable; /* entries that the target's type can read */
     uint32_t readable_count;
     struct buffer key, reduced, sql, arrays[PLAN_MAX_KEY];
@@ -116,26 +114,25 @@ static uint32_t entry_of(struct asking *asking, uint32_t change)
 {
     const struct buffer *reduced = &asking->reduced;
     uint64_t hash = hash_bytes(reduced->bytes, reduced->length, 0);
-    uint32_t *bucket = &asking->buckets[hash & asking->mask];
-    for (uint32_t at = *bucket; at != NONE; at = asking->entries[at].next) {
-        const struct entry *entry = &asking->entries[at];
-        if (entry->hash == hash && entry->reduced_bytes == reduced->length &&
+    size_t at = hash_index_start(hash);
+    struct entry *entry;
+    while ((entry = hash_index_next(&asking->index, hash, &at)))
+        if (entry->reduced_bytes == reduced->length &&
             memcmp(entry->reduced, reduced->bytes, reduced->length) == 0)
-            return at;
-    }
+            return (uint32_t) (entry - asking->entries);
     char *bytes = arena_alloc(asking->arena, reduced->length + asking->key.length);
-    if (!bytes)
+    if (!bytes || !hash_index_reserve(&asking->index))
         return NONE;
     memcpy(bytes, reduced->bytes, reduced->length);
     memcpy(bytes + reduced->length, asking->key.bytes, asking->key.length);
-    asking->entries[asking->count] = (struct entry){.key = bytes + reduced->length,
-                                                    .key_bytes = (uint32_t) asking->key.length,
-                                                    .reduced = bytes,
-                                                    .reduced_bytes = (uint32_t) reduced->length,
-                                                    .hash = hash,
-                                                    .first = change,
-                                                    .next = *bucket};
-    return *bucket = asking->count++;
+    entry = &asking->entries[asking->count];
+    *entry = (struct entry){.key = bytes + reduced->length,
+                            .key_bytes = (uint32_t) asking->key.length,
+                            .reduced = bytes,
+                            .reduced_bytes = (uint32_t) reduced->length,
+                            .first = change};
+    hash_index_add(&asking->index, hash, entry);
+    return asking->count++;
 }
 
 /* Each key of the table once; first[] of its changes is for now the number of their entry. */
@@ -145,15 +142,11 @@ static enum ods_status collect(struct asking *asking, uint32_t from)
     for (uint32_t i = from; i < asking->batch->change_count; i++)
         most += is_of_table(asking, i);
     asking->count = 0;
-    asking->mask = 16;
-    while (asking->mask < most)
-        asking->mask *= 2;
+    hash_index_done(&asking->index); /* of the table before it */
     asking->entries = arena_alloc(asking->arena, most * sizeof *asking->entries);
     asking->readable = arena_alloc(asking->arena, most * sizeof *asking->readable);
-    asking->buckets = arena_alloc(asking->arena, asking->mask * sizeof *asking->buckets);
-    if (!asking->entries || !asking->readable || !asking->buckets)
+    if (!asking->entries || !asking->readable)
         return error_out_of_memory(asking->error);
-    memset(asking->buckets, 0xff, asking->mask-- * sizeof *asking->buckets);
     for (uint32_t i = from; i < asking->batch->change_count; i++) {
         struct error ignored; /* what can't be encoded is found out, and set aside, by the fold */
         if (!is_of_table(asking, i))
@@ -327,6 +320,7 @@ enum ods_status spelling_ask(struct arena *arena, const struct batch *batch,
         status = ask_about_table(&asking, i);
     }
     *first = asking.first;
+    hash_index_done(&asking.index);
     buffer_done(&asking.key);
     buffer_done(&asking.reduced);
     buffer_done(&asking.sql);

@@ -382,7 +382,8 @@ enum ods_status ddl_create(struct ddl *ddl, const struct ddl_change *changes, si
     const struct shape *shape = table->shape;
     const char *database = shape->database[0] ? shape->database : shape->schema;
     struct buffer sql, from;
-    enum ods_status status = ddl_compression_ask(ddl->conn, ddl->table->compression, &ddl->lz4, error);
+    enum ods_status status =
+        ddl_compression_ask(ddl->conn, ddl->table->compression, &ddl->lz4, error);
     if (status == ODS_OK)
         status = put_schema(ddl, error);
     if (status != ODS_OK)
@@ -482,7 +483,8 @@ enum ods_status ddl_alter(struct ddl *ddl, const struct ddl_change *changes, siz
 {
     struct buffer sql;
     bool any = false;
-    enum ods_status status = ddl_compression_ask(ddl->conn, ddl->table->compression, &ddl->lz4, error);
+    enum ods_status status =
+        ddl_compression_ask(ddl->conn, ddl->table->compression, &ddl->lz4, error);
     if (status != ODS_OK)
         return status;
     buffer_init(&sql);

@@ -1,5 +1,5 @@
-/* A column of the source as a plan reads it, from what its record, the settings and the source's own
- * type name say. */
+/* A column of the source as a plan reads it, from what its record, the settings and the source's
+ * own type name say. */
 #ifndef SOURCE_COLUMN_H
 #define SOURCE_COLUMN_H
 

@@ -1,5 +1,5 @@
-/* What the values of a column are about which the settings, or the source's own type name, know more
- * than the record's schema (source_column.c).
+/* What the values of a column are about which the settings, or the source's own type name, know
+ * more than the record's schema (source_column.c).
  */
 #include <stdio.h>
 #include <string.h>

@@ -17,15 +17,16 @@ void readings_init(struct readings *readings)
 void readings_done(struct readings *readings)
 {
     arena_done(&readings->arena);
+    hash_index_done(&readings->index);
     readings_init(readings);
 }
 
 void readings_reset(struct readings *readings)
 {
-    if (!readings->buckets)
+    if (!readings->index.slot_count)
         return;
     arena_reset(&readings->arena, KEEP_BYTES);
-    readings->buckets = NULL;
+    hash_index_done(&readings->index);
     memset(readings->waiting, 0, sizeof readings->waiting);
     readings->waiting_count = 0;
 }
@@ -40,38 +41,28 @@ static const char *keep(struct readings *readings, const char *bytes, size_t len
     return copy;
 }
 
-static bool has_buckets(struct readings *readings)
-{
-    size_t bytes = READING_BUCKETS * sizeof *readings->buckets;
-    if (readings->buckets)
-        return true;
-    readings->buckets = arena_alloc(&readings->arena, bytes);
-    if (readings->buckets)
-        memset(readings->buckets, 0, bytes);
-    return readings->buckets != NULL;
-}
-
 struct reading *readings_find(struct readings *readings, enum reading_kind kind, const char *text,
                               uint32_t length)
 {
-    if (!has_buckets(readings))
-        return NULL;
-    struct reading **bucket =
-        &readings->buckets[hash_bytes(text, length, kind) % READING_BUCKETS];
-    for (struct reading *reading = *bucket; reading; reading = reading->same_bucket)
+    uint64_t hash = hash_bytes(text, length, kind);
+    size_t at = hash_index_start(hash);
+    struct reading *reading;
+    while ((reading = hash_index_next(&readings->index, hash, &at)))
         if (reading->kind == kind && reading->length == length &&
             memcmp(reading->text, text, length) == 0)
             return reading;
-    struct reading *reading = arena_alloc(&readings->arena, sizeof *reading);
+    if (!hash_index_reserve(&readings->index))
+        return NULL;
+    reading = arena_alloc(&readings->arena, sizeof *reading);
     const char *copy = keep(readings, text, length);
     if (!reading || !copy)
         return NULL;
-    *reading = (struct reading){.same_bucket = *bucket,
-                                .next = readings->waiting[kind],
+    *reading = (struct reading){.next = readings->waiting[kind],
                                 .kind = kind,
                                 .text = copy,
                                 .length = length};
-    *bucket = readings->waiting[kind] = reading;
+    readings->waiting[kind] = reading;
+    hash_index_add(&readings->index, hash, reading);
     readings->waiting_count++;
     return reading;
 }

@@ -12,6 +12,7 @@
 #define READINGS_H
 
 #include <ods/batch.h>
+#include "core/hash_index.h"
 
 /* Whose input function, and what of its answer is wanted. */
 enum reading_kind {
@@ -36,7 +37,7 @@ enum reading_kind {
 enum reading_state { READING_WAITS, READING_DONE, READING_REFUSED };
 
 struct reading {
-    struct reading *same_bucket, *next; /* next: of those of its kind that wait */
+    struct reading *next; /* of those of its kind that wait */
     enum reading_kind kind;
     enum reading_state state;
     const char *text, *answer; /* answer: PostgreSQL's writing, or its reason */
@@ -44,11 +45,9 @@ struct reading {
     char sqlstate[6];
 };
 
-#define READING_BUCKETS 4096u
-
 struct readings {
     struct arena arena;
-    struct reading **buckets; /* NULL: nothing noted */
+    struct hash_index index; /* of struct reading; without slots: nothing is noted */
     struct reading *waiting[READING_KINDS];
     uint32_t waiting_count;
 };

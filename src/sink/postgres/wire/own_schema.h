@@ -18,7 +18,7 @@ enum ods_status own_schema_prepare_moved_keys(struct conn *conn, struct error *e
 /* A query about it, as conn_query(). */
 enum ods_status own_query(struct conn *conn, const char *sql, int count, const char *const *values,
                           PGresult **result, struct error *error);
-/* The same with up to OWN_PARAMS parameters in binary form, of these types; and into the pipeline. */
+/* The same with up to OWN_PARAMS parameters in binary form, of these types; and into a pipeline. */
 #define OWN_PARAMS 7
 enum ods_status own_query_params(struct conn *conn, const char *sql, const Oid *types,
                                  const struct buffer *values, int count, PGresult **result,

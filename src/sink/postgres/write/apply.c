@@ -6,8 +6,8 @@
  * row lock. What PostgreSQL refuses is found by steps.c; blocked.c knows the rows that need other
  * rows.
  *
- * One attempt folds the batch and runs the transaction. When it does not end in a commit, what_next()
- * says what is to be done about it and prepare() does that, and there is another one:
+ * One attempt folds the batch and runs the transaction. When it does not end in a commit,
+ * what_next() says what is to be done about it and prepare() does that, and there is another one:
  *
  *   a table is not as the catalog has it       the catalog is read again, once (NEXT_REREAD)
  *   texts that only PostgreSQL can read        they are asked for (NEXT_ASK)
@@ -153,7 +153,8 @@ static enum ods_status fold_attempt(struct attempt *attempt)
                             fold_flags(attempt), attempt->error);
     if (status == ODS_OK && postgres->readings.waiting_count) /* of a key that was looked for */
         status = error_set(attempt->error, ODS_RETRY, "a text is to be asked for");
-    if (status == ODS_OK && postgres->moved_keys.noted && attempt->batch->reject_count > had_rejects)
+    if (status == ODS_OK && postgres->moved_keys.noted &&
+        attempt->batch->reject_count > had_rejects)
         status = error_set(attempt->error, ODS_REJECT, "what was set aside may have been noted");
     return status == ODS_OK ? deliver_rejects(attempt) : status;
 }
@@ -287,8 +288,8 @@ static void forget_rows(struct apply_result *result)
             *apply_count(result, i) = 0;
 }
 
-/* How an attempt that leads to no other one ends. The connection may have broken before it was found
- * out which row is at fault, or what the table has become. */
+/* How an attempt that leads to no other one ends. The connection may have broken before it was
+ * found out which row is at fault, or what the table has become. */
 static enum ods_status end_with(struct attempt *attempt, enum ods_status status)
 {
     bool open = attempt->next == NEXT_REREAD || status == ODS_REJECT;
@@ -417,7 +418,7 @@ enum ods_status apply_batch(struct postgres *postgres, struct batch *batch,
         moved_keys_release(&postgres->moved_keys);
     } while (attempt.next == NEXT_GO_ON);
     result->statements = postgres->conn.pg ? postgres->conn.statements.known : 0;
-    postgres->asks = postgres->readings.buckets != NULL;
+    postgres->asks = postgres->readings.index.count > 0;
     weigh(&attempt, status);
     if (status == ODS_RETRY && strcmp(attempt.error->code, "55P03") == 0)
         offsets_end_stalled(&postgres->conn);

@@ -100,8 +100,8 @@ static enum ods_status reaches_further(struct attempt *attempt, const struct pg_
     PGresult *result = NULL;
     enum ods_status status = attempt_mend(attempt);
     if (status == ODS_OK)
-        status = conn_query(&attempt->postgres->conn, sql_delete_reaches_further, 1, values, &result,
-                            attempt->error);
+        status = conn_query(&attempt->postgres->conn, sql_delete_reaches_further, 1, values,
+                            &result, attempt->error);
     *further = status != ODS_OK || PQgetvalue(result, 0, 0)[0] == 't';
     PQclear(result);
     return status;

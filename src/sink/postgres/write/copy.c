@@ -32,7 +32,8 @@ static bool is_binary(const struct group *group)
 
 static bool suits(const struct attempt *attempt, const struct group *group, uint32_t rows)
 {
-    if (attempt->caution >= CAUTION_CAREFUL || (group->kind != GROUP_INSERT && group->guess != GUESS_NEW))
+    if (attempt->caution >= CAUTION_CAREFUL ||
+        (group->kind != GROUP_INSERT && group->guess != GUESS_NEW))
         return false;
     return rows >= COPY_LEAST_ROWS && group->plan->table->copyable && is_binary(group);
 }
