@@ -1,4 +1,4 @@
-/* One member of a consumer group, on librdkafka.
+/* One member of a consumer group, on librdkafka. source_ops say what each function answers.
  *
  * Messages are taken one by one with rd_kafka_consumer_poll(rk, 0) until the queue is empty; the
  * thread then sleeps on an eventfd that librdkafka (and the lane's writer) write to. That costs a
@@ -10,6 +10,8 @@
  */
 #include "source/kafka/kafka.h"
 #include "source/kafka/kafka_conf.h"
+#include "source/kafka/kafka_record.h"
+#include "source/kafka/kafka_tool.h"
 #include "source/kafka/kafka_topics.h"
 #include "source/kafka/kafka_workarounds.h"
 
@@ -19,17 +21,18 @@
 #include <string.h>
 
 #include "core/log.h"
+#include "core/rare.h"
 #include "core/time.h"
 
 #define CALL_TIMEOUT_MS     2000
 #define ASSIGNMENT_WAIT_US  INT64_C(4000000)
 #define UNSUBSCRIBE_WAIT_US INT64_C(1000000)
-#define RARE_US             INT64_C(60000000)
 #define LOOK_US             INT64_C(3000000) /* between two looks while there are no topics */
 #define LOOK_TIMEOUT_MS     1000
 #define GIVING_US           INT64_C(30000000) /* a rebalance that takes partitions is over by then */
 #define PROBE_US            INT64_C(5000000) /* between two questions whether a broker is there */
 #define PROD_US             INT64_C(100000)
+#define PROD_MS             (PROD_US / 1000)
 
 static atomic_bool left_running; /* a consumer was not closed */
 
@@ -37,11 +40,12 @@ static atomic_bool left_running; /* a consumer was not closed */
 extern void __lsan_ignore_object(const void *object) __attribute__((weak));
 
 struct kafka_source {
+    struct source base;
     rd_kafka_t *rk;
     rd_kafka_queue_t *queue;
     rd_kafka_queue_t *commits; /* answers to those that nobody waits for */
     bool commit_out;           /* one is not answered yet */
-    struct kafka_events events;
+    struct source_events events;
     const struct pipeline_settings *pipeline;
     char lane[24];
     struct kafka_nudge nudge;
@@ -60,19 +64,6 @@ struct kafka_source {
 
 #define LOG_FIELDS(source)                                                                         \
     ((const char *const[]){"pipeline", (source)->pipeline->name, "lane", (source)->lane, NULL})
-
-bool rare_due(struct rare *rare, uint64_t *held_back)
-{
-    int64_t now_us = time_monotonic_us();
-    if (rare->next_us && now_us < rare->next_us) {
-        rare->held_back++;
-        return false;
-    }
-    rare->next_us = now_us + RARE_US;
-    *held_back = rare->held_back;
-    rare->held_back = 0;
-    return true;
-}
 
 /* Kafka can't be used at the moment. librdkafka goes on trying; the log says so once, then rarely.
  */
@@ -138,6 +129,35 @@ static void assign_again(struct kafka_source *source, rd_kafka_topic_partition_l
     assign_paused(source, partitions);
 }
 
+/* All at once; one by one when memory is out. */
+static void tell_assigned(struct kafka_source *source,
+                          const rd_kafka_topic_partition_list_t *list)
+{
+    struct place *places = kafka_places(list);
+    if (places)
+        source->events.assigned(source->events.context, places, (size_t) list->cnt);
+    for (int i = 0; !places && i < list->cnt; i++) {
+        const struct place place = {.topic = list->elems[i].topic,
+                                    .partition = list->elems[i].partition};
+        source->events.assigned(source->events.context, &place, 1);
+    }
+    free(places);
+}
+
+static void tell_revoked(struct kafka_source *source, const rd_kafka_topic_partition_list_t *list,
+                         bool lost)
+{
+    struct place *places = kafka_places(list);
+    if (places)
+        source->events.revoked(source->events.context, places, (size_t) list->cnt, lost);
+    for (int i = 0; !places && i < list->cnt; i++) {
+        const struct place place = {.topic = list->elems[i].topic,
+                                    .partition = list->elems[i].partition};
+        source->events.revoked(source->events.context, &place, 1, lost);
+    }
+    free(places);
+}
+
 static void on_assign(struct kafka_source *source, rd_kafka_topic_partition_list_t *partitions)
 {
     assign_paused(source, partitions);
@@ -147,7 +167,7 @@ static void on_assign(struct kafka_source *source, rd_kafka_topic_partition_list
     atomic_store(&source->without_topics, false);
     is_back(source);
     log_rebalance(source, "assigned", partitions);
-    source->events.assigned(source->events.context, partitions);
+    tell_assigned(source, partitions);
 }
 
 static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code,
@@ -162,7 +182,7 @@ static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code,
     source->giving_until_us = time_monotonic_us() + GIVING_US;
     if (partitions->cnt)
         log_rebalance(source, lost ? "lost" : "revoked", partitions);
-    source->events.revoked(source->events.context, partitions, lost);
+    tell_revoked(source, partitions, lost);
     log_failure(source, rd_kafka_incremental_unassign(rk, partitions));
 }
 
@@ -234,31 +254,36 @@ static void look_for_topics(struct kafka_source *source, int64_t now_us)
         rd_kafka_topic_partition_list_destroy(found);
 }
 
-void kafka_join(struct kafka_source *source)
+static void kafka_join(struct source *base)
 {
+    struct kafka_source *source = (struct kafka_source *) base;
     source->may_join = true;
     look_for_topics(source, time_monotonic_us());
 }
 
-enum ods_status kafka_open(struct kafka_source **out, const struct settings *settings,
-                           const struct pipeline_settings *pipeline, size_t lane, int wake_fd,
-                           const struct kafka_events *events, struct error *error)
+static void kafka_close(struct source *base);
+
+static enum ods_status kafka_open(struct source **out, const struct source_config *config,
+                                  struct error *error)
 {
+    const struct settings *settings = config->settings;
+    const struct pipeline_settings *pipeline = config->pipeline;
     enum ods_status status = ODS_FATAL;
     char text[512];
     static const uint64_t one = 1;
     struct kafka_source *source = calloc(1, sizeof *source);
-    rd_kafka_conf_t *conf = kafka_consumer_conf(settings, pipeline, lane, error);
+    rd_kafka_conf_t *conf = kafka_consumer_conf(settings, pipeline, config->lane, error);
     if (source)
         source->topics = kafka_topics_new(settings, pipeline);
     if (!source || !source->topics)
         error_set(error, ODS_FATAL, "out of memory for a consumer");
     if (!source || !source->topics || !conf)
         goto out;
-    source->events = *events;
+    source->base.ops = &kafka_source_ops;
+    source->events = config->events;
     source->pipeline = pipeline;
     source->look_us = kafka_look_ms(&settings->kafka) * 1000;
-    snprintf(source->lane, sizeof source->lane, "%zu", lane);
+    snprintf(source->lane, sizeof source->lane, "%zu", config->lane);
     kafka_nudge_init(&source->nudge);
     rd_kafka_conf_set_opaque(conf, source);
     rd_kafka_conf_set_error_cb(conf, on_error);
@@ -272,16 +297,16 @@ enum ods_status kafka_open(struct kafka_source **out, const struct settings *set
     rd_kafka_poll_set_consumer(source->rk);
     source->queue = rd_kafka_queue_get_consumer(source->rk);
     source->commits = rd_kafka_queue_new(source->rk);
-    rd_kafka_queue_io_event_enable(source->queue, wake_fd, &one, sizeof one);
+    rd_kafka_queue_io_event_enable(source->queue, config->wake_fd, &one, sizeof one);
     status = ODS_OK;
 out:
     if (conf)
         rd_kafka_conf_destroy(conf);
     if (status != ODS_OK) {
-        kafka_close(source);
+        kafka_close(source ? &source->base : NULL);
         source = NULL;
     }
-    *out = source;
+    *out = source ? &source->base : NULL;
     return status;
 }
 
@@ -326,8 +351,9 @@ static bool has_partitions(const struct kafka_source *source)
     return any;
 }
 
-void kafka_leave(struct kafka_source *source)
+static void kafka_leave(struct source *base)
 {
+    struct kafka_source *source = (struct kafka_source *) base;
     rd_kafka_queue_io_event_enable(source->queue, -1, NULL, 0);
     /* Where closing a consumer between its joining and its first assignment makes librdkafka fail an
      * assertion of its sticky assignor, an assignment that is on its way is waited for, and who
@@ -348,8 +374,9 @@ void kafka_leave(struct kafka_source *source)
         rd_kafka_consumer_close(source->rk);
 }
 
-void kafka_close(struct kafka_source *source)
+static void kafka_close(struct source *base)
 {
+    struct kafka_source *source = (struct kafka_source *) base;
     if (!source)
         return;
     if (source->queue)
@@ -378,43 +405,81 @@ bool kafka_left_running(void)
     return atomic_load(&left_running);
 }
 
-rd_kafka_message_t *kafka_poll(struct kafka_source *source)
+/* True: passing trouble that librdkafka goes on with, logged rarely. */
+static bool passes(struct kafka_source *source, const rd_kafka_message_t *message,
+                   struct error *error)
 {
-    rd_kafka_message_t *message = rd_kafka_consumer_poll(source->rk, 0);
-    if (message)
-        source->nudge.taken_bytes += message->len;
-    if (message && !message->err && atomic_load_explicit(&source->away, memory_order_relaxed))
-        is_back(source);
-    return message;
-}
-
-int64_t kafka_patience_ms(const struct kafka_source *source)
-{
-    return kafka_nudge_patience_ms(&source->nudge);
-}
-
-void kafka_keep_fetching(struct kafka_source *source)
-{
-    kafka_nudge_now(&source->nudge, source->rk, source->queue);
-}
-
-void kafka_pause(struct kafka_source *source, rd_kafka_topic_partition_list_t *partitions)
-{
-    rd_kafka_pause_partitions(source->rk, partitions);
-}
-
-enum ods_status kafka_start_partitions(struct kafka_source *source,
-                                       rd_kafka_topic_partition_list_t *partitions,
-                                       struct error *error)
-{
-    /* Paused first, so that the seek alone decides where fetching goes on. */
-    rd_kafka_pause_partitions(source->rk, partitions);
-    rd_kafka_error_t *failure = rd_kafka_seek_partitions(source->rk, partitions, CALL_TIMEOUT_MS);
-    if (failure) {
-        error_set(error, ODS_RETRY, "seek: %s", rd_kafka_error_string(failure));
-        rd_kafka_error_destroy(failure);
-        return ODS_RETRY;
+    char text[512];
+    uint64_t held_back;
+    const char *topic = message->rkt ? rd_kafka_topic_name(message->rkt) : "";
+    if (message->err == RD_KAFKA_RESP_ERR__FATAL) {
+        rd_kafka_resp_err_t code = rd_kafka_fatal_error(source->rk, text, sizeof text);
+        error_set(error, ODS_FATAL, "Kafka: %s: %s", rd_kafka_err2name(code), text);
+        return false;
     }
+    if (message->err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) {
+        if (rare_due(&source->missing_topic, &held_back))
+            log_event(LOG_INFO, LOG_FIELDS(source),
+                      "there is no topic %s yet; it is picked up when "
+                      "it appears",
+                      topic);
+        return true;
+    }
+    if (rare_due(&source->trouble, &held_back))
+        log_event(LOG_WARN, LOG_FIELDS(source),
+                  "Kafka: %s%s%s; trying again, %llu more like it "
+                  "since the last line",
+                  topic, *topic ? ": " : "", rd_kafka_message_errstr(message),
+                  (unsigned long long) held_back);
+    return true;
+}
+
+/* SOURCE_NOTHING: one that says nothing to the lane. */
+static enum source_event event_of(struct kafka_source *source, const rd_kafka_message_t *message,
+                                  struct error *error)
+{
+    if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF)
+        return SOURCE_END;
+    if (message->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET && message->rkt)
+        return SOURCE_GAP;
+    return passes(source, message, error) ? SOURCE_NOTHING : SOURCE_FAILED;
+}
+
+static enum source_event kafka_next(struct source *base, struct record *record,
+                                    struct error *error)
+{
+    struct kafka_source *source = (struct kafka_source *) base;
+    enum source_event event = SOURCE_NOTHING;
+    rd_kafka_message_t *message;
+    while (event == SOURCE_NOTHING && (message = rd_kafka_consumer_poll(source->rk, 0))) {
+        source->nudge.taken_bytes += message->len;
+        if (!message->err) {
+            if (atomic_load_explicit(&source->away, memory_order_relaxed))
+                is_back(source);
+            event = SOURCE_RECORD;
+        } else {
+            event = event_of(source, message, error);
+        }
+        if (event == SOURCE_NOTHING)
+            rd_kafka_message_destroy(message);
+        else
+            kafka_record(message, record);
+    }
+    return event;
+}
+
+static void kafka_pause(struct source *base, const struct place *places, size_t count)
+{
+    struct kafka_source *source = (struct kafka_source *) base;
+    rd_kafka_topic_partition_list_t *list = kafka_list(places, count);
+    rd_kafka_pause_partitions(source->rk, list);
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
+/* Those that were sought go on, the others are assigned anew. */
+static void resume_good(struct kafka_source *source,
+                        const rd_kafka_topic_partition_list_t *partitions)
+{
     rd_kafka_topic_partition_list_t *good = rd_kafka_topic_partition_list_new(partitions->cnt);
     rd_kafka_topic_partition_list_t *bad = rd_kafka_topic_partition_list_new(1);
     for (int i = 0; i < partitions->cnt; i++)
@@ -426,25 +491,50 @@ enum ods_status kafka_start_partitions(struct kafka_source *source,
         assign_again(source, bad);
     rd_kafka_topic_partition_list_destroy(bad);
     rd_kafka_topic_partition_list_destroy(good);
-    kafka_nudge_starting(&source->nudge);
-    return ODS_OK;
 }
 
-enum ods_status kafka_committed(struct kafka_source *source,
-                                rd_kafka_topic_partition_list_t *partitions, struct error *error)
+static enum ods_status kafka_start(struct source *base, struct place *places, size_t count,
+                                   struct error *error)
 {
-    rd_kafka_resp_err_t code = rd_kafka_committed(source->rk, partitions, CALL_TIMEOUT_MS);
-    for (int i = 0; !code && i < partitions->cnt; i++)
-        code = partitions->elems[i].err;
+    struct kafka_source *source = (struct kafka_source *) base;
+    enum ods_status status = ODS_OK;
+    rd_kafka_topic_partition_list_t *list = kafka_list(places, count);
+    /* Paused first, so that the seek alone decides where fetching goes on. */
+    rd_kafka_pause_partitions(source->rk, list);
+    rd_kafka_error_t *failure = rd_kafka_seek_partitions(source->rk, list, CALL_TIMEOUT_MS);
+    if (failure) {
+        status = error_set(error, ODS_RETRY, "seek: %s", rd_kafka_error_string(failure));
+        rd_kafka_error_destroy(failure);
+    } else {
+        kafka_answers(list, places);
+        resume_good(source, list);
+        kafka_nudge_starting(&source->nudge);
+    }
+    rd_kafka_topic_partition_list_destroy(list);
+    return status;
+}
+
+static enum ods_status kafka_acked(struct source *base, struct place *places, size_t count,
+                                   struct error *error)
+{
+    struct kafka_source *source = (struct kafka_source *) base;
+    rd_kafka_topic_partition_list_t *list = kafka_list(places, count);
+    rd_kafka_resp_err_t code = rd_kafka_committed(source->rk, list, CALL_TIMEOUT_MS);
+    for (int i = 0; !code && i < list->cnt; i++)
+        code = list->elems[i].err;
+    if (!code)
+        kafka_answers(list, places);
+    rd_kafka_topic_partition_list_destroy(list);
     if (code)
         return error_set(error, ODS_RETRY, "can't read the group's offsets: %s",
                          rd_kafka_err2str(code));
     return ODS_OK;
 }
 
-enum ods_status kafka_watermarks(struct kafka_source *source, const char *topic, int32_t partition,
-                                 int64_t *low, int64_t *high, struct error *error)
+static enum ods_status kafka_ends(struct source *base, const char *topic, int32_t partition,
+                                  int64_t *low, int64_t *high, struct error *error)
 {
+    struct kafka_source *source = (struct kafka_source *) base;
     rd_kafka_resp_err_t code =
         rd_kafka_query_watermark_offsets(source->rk, topic, partition, low, high, CALL_TIMEOUT_MS);
     if (code)
@@ -453,19 +543,25 @@ enum ods_status kafka_watermarks(struct kafka_source *source, const char *topic,
     return ODS_OK;
 }
 
-enum ods_status kafka_offsets_at(struct kafka_source *source,
-                                 rd_kafka_topic_partition_list_t *partitions, struct error *error)
+static enum ods_status kafka_offsets_at(struct source *base, struct place *places, size_t count,
+                                        struct error *error)
 {
-    rd_kafka_resp_err_t code = rd_kafka_offsets_for_times(source->rk, partitions, CALL_TIMEOUT_MS);
+    struct kafka_source *source = (struct kafka_source *) base;
+    rd_kafka_topic_partition_list_t *list = kafka_list(places, count);
+    rd_kafka_resp_err_t code = rd_kafka_offsets_for_times(source->rk, list, CALL_TIMEOUT_MS);
+    if (!code)
+        kafka_answers(list, places);
+    rd_kafka_topic_partition_list_destroy(list);
     if (code)
         return error_set(error, ODS_RETRY, "can't ask which offsets have a time: %s",
                          rd_kafka_err2str(code));
     return ODS_OK;
 }
 
-enum ods_status kafka_partitions(struct kafka_source *source, const char *topic, int32_t *count,
-                                 struct error *error)
+static enum ods_status kafka_partitions(struct source *base, const char *topic, int32_t *count,
+                                        struct error *error)
 {
+    struct kafka_source *source = (struct kafka_source *) base;
     const struct rd_kafka_metadata *metadata = NULL;
     rd_kafka_topic_t *handle = rd_kafka_topic_new(source->rk, topic, NULL);
     rd_kafka_resp_err_t code =
@@ -482,12 +578,23 @@ enum ods_status kafka_partitions(struct kafka_source *source, const char *topic,
     return ODS_OK;
 }
 
-int64_t kafka_known_high(struct kafka_source *source, const char *topic, int32_t partition)
+static int64_t kafka_known_end(struct source *base, const char *topic, int32_t partition)
 {
+    struct kafka_source *source = (struct kafka_source *) base;
     int64_t low, high;
     if (rd_kafka_get_watermark_offsets(source->rk, topic, partition, &low, &high) || high < 0)
         return -1;
     return high;
+}
+
+/* What is not told for want of memory is acknowledged again. */
+static void tell_acknowledged(struct kafka_source *source,
+                              const rd_kafka_topic_partition_list_t *list)
+{
+    struct place *places = kafka_places(list);
+    if (places)
+        source->events.acknowledged(source->events.context, places, (size_t) list->cnt);
+    free(places);
 }
 
 static void take_commit(struct kafka_source *source, rd_kafka_event_t *event)
@@ -498,13 +605,14 @@ static void take_commit(struct kafka_source *source, rd_kafka_event_t *event)
         log_event(LOG_DEBUG, LOG_FIELDS(source), "commit to the group: %s",
                   event ? rd_kafka_event_error_string(event) : "no answer in time");
     else if (offsets)
-        source->events.committed(source->events.context, offsets);
+        tell_acknowledged(source, offsets);
     if (event)
         rd_kafka_event_destroy(event);
 }
 
-void kafka_commit(struct kafka_source *source, const rd_kafka_topic_partition_list_t *offsets,
-                  int wait_ms)
+/* Not sent while an earlier one is not answered yet, unless it is waited for. */
+static void commit(struct kafka_source *source, const rd_kafka_topic_partition_list_t *offsets,
+                   int wait_ms)
 {
     if (!wait_ms) {
         source->commit_out =
@@ -518,7 +626,16 @@ void kafka_commit(struct kafka_source *source, const rd_kafka_topic_partition_li
     rd_kafka_queue_destroy(reply);
 }
 
-void kafka_take_commits(struct kafka_source *source)
+static void kafka_ack(struct source *base, const struct place *places, size_t count, int wait_ms)
+{
+    struct kafka_source *source = (struct kafka_source *) base;
+    rd_kafka_topic_partition_list_t *list = kafka_list(places, count);
+    commit(source, list, wait_ms);
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
+/* Answers that have come. */
+static void take_commits(struct kafka_source *source)
 {
     rd_kafka_event_t *event;
     while ((event = rd_kafka_queue_poll(source->commits, 0))) {
@@ -527,31 +644,33 @@ void kafka_take_commits(struct kafka_source *source)
     }
 }
 
-bool kafka_joined(const struct kafka_source *source)
+static void kafka_look(const struct source *base, struct source_state *state)
 {
-    return atomic_load(&source->joined);
-}
-
-bool kafka_without_topics(const struct kafka_source *source)
-{
-    return atomic_load(&source->without_topics);
-}
-
-bool kafka_away(const struct kafka_source *source)
-{
-    return atomic_load(&source->away);
+    const struct kafka_source *source = (const struct kafka_source *) base;
+    *state = (struct source_state){.joined = atomic_load(&source->joined),
+                                   .without_topics = atomic_load(&source->without_topics),
+                                   .away = atomic_load(&source->away)};
 }
 
 /* librdkafka's main thread looks at its clock when something wakes it, else once a second, so that
  * heartbeats come late, and with them the news that another member joins and waits. A question
  * wakes it. */
-void kafka_prod(struct kafka_source *source)
+static void prod(struct kafka_source *source)
 {
     int64_t now_us = time_monotonic_us();
     if (now_us < source->next_prod_us)
         return;
     source->next_prod_us = now_us + PROD_US;
     is_member(source);
+}
+
+static int64_t kafka_turn(struct source *base)
+{
+    struct kafka_source *source = (struct kafka_source *) base;
+    prod(source);
+    kafka_nudge_now(&source->nudge, source->rk, source->queue);
+    int64_t patience_ms = kafka_nudge_patience_ms(&source->nudge);
+    return patience_ms < PROD_MS ? patience_ms : PROD_MS;
 }
 
 /* Are the brokers there? librdkafka tells that all of them are down in most cases, not in all; and
@@ -567,9 +686,11 @@ static void probe(struct kafka_source *source)
     is_back(source);
 }
 
-void kafka_housekeep(struct kafka_source *source)
+static void kafka_housekeep(struct source *base)
 {
+    struct kafka_source *source = (struct kafka_source *) base;
     int64_t now_us = time_monotonic_us();
+    take_commits(source);
     if (!atomic_load(&source->joined) && is_member(source)) {
         atomic_store(&source->joined, true);
         atomic_store(&source->without_topics, false);
@@ -583,48 +704,38 @@ void kafka_housekeep(struct kafka_source *source)
     }
 }
 
-enum ods_status kafka_classify(struct kafka_source *source, const rd_kafka_message_t *message,
-                               struct error *error)
+static enum ods_status kafka_open_reader(struct topic_reader **reader,
+                                         const struct source_config *config, struct error *error)
 {
-    char text[512];
-    uint64_t held_back;
-    const char *topic = message->rkt ? rd_kafka_topic_name(message->rkt) : "";
-    if (message->err == RD_KAFKA_RESP_ERR__FATAL) {
-        rd_kafka_resp_err_t code = rd_kafka_fatal_error(source->rk, text, sizeof text);
-        return error_set(error, ODS_FATAL, "Kafka: %s: %s", rd_kafka_err2name(code), text);
-    }
-    if (message->err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) {
-        if (rare_due(&source->missing_topic, &held_back))
-            log_event(LOG_INFO, LOG_FIELDS(source),
-                      "there is no topic %s yet; it is picked up when "
-                      "it appears",
-                      topic);
-        return ODS_OK;
-    }
-    if (rare_due(&source->trouble, &held_back))
-        log_event(LOG_WARN, LOG_FIELDS(source),
-                  "Kafka: %s%s%s; trying again, %llu more like it "
-                  "since the last line",
-                  topic, *topic ? ": " : "", rd_kafka_message_errstr(message),
-                  (unsigned long long) held_back);
-    return ODS_OK;
+    struct kafka_tool *tool;
+    enum ods_status status =
+        kafka_tool_open(&tool, config->settings, config->pipeline->group_id, error);
+    *reader = status == ODS_OK ? kafka_tool_reader(tool) : NULL;
+    return status;
 }
 
-void kafka_release(void *owner)
-{
-    rd_kafka_message_destroy(owner);
-}
-
-size_t kafka_headers(const struct record *record, struct header *headers, size_t max)
-{
-    rd_kafka_headers_t *list;
-    if (rd_kafka_message_headers(record->owner, &list))
-        return 0;
-    size_t count = rd_kafka_header_cnt(list);
-    for (size_t i = 0; i < count && i < max; i++) {
-        const void *value;
-        rd_kafka_header_get_all(list, i, &headers[i].name, &value, &headers[i].length);
-        headers[i].value = value;
-    }
-    return count;
-}
+const struct source_ops kafka_source_ops = {
+    .type = "kafka",
+    .summary = "topics of a Kafka cluster, shared among the lanes of a consumer group",
+    .has_offsets = true,
+    .open = kafka_open,
+    .join = kafka_join,
+    .next = kafka_next,
+    .start = kafka_start,
+    .pause = kafka_pause,
+    .ack = kafka_ack,
+    .acked = kafka_acked,
+    .ends = kafka_ends,
+    .offsets_at = kafka_offsets_at,
+    .partitions = kafka_partitions,
+    .known_end = kafka_known_end,
+    .turn = kafka_turn,
+    .housekeep = kafka_housekeep,
+    .look = kafka_look,
+    .release = kafka_release,
+    .headers = kafka_headers,
+    .leave = kafka_leave,
+    .close = kafka_close,
+    .check = kafka_check,
+    .open_reader = kafka_open_reader,
+};
