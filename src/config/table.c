@@ -169,13 +169,15 @@ const struct setting_group settings_of_table = {
 
 static const struct setting input_rows[] = {
     {"type", SETTING_STRING, AT(input_settings, type), "kafka", .min = 1, .max = 200,
-     .doc = "What kind of source it is: `kafka`, of which `ods-sink.conf` says where it is."},
+     .doc = "What kind of source it is: `kafka`, of which `ods-sink.conf` says where it is, or `lines`, "
+            "whose settings are below."},
     {"type", SETTING_PLUGIN, AT(input_settings, own), .plugins = source_groups},
 };
 
 const struct setting_group settings_of_input = {
     .title = "input",
-    .intro = "Where a pipeline's records come from: without it from Kafka.",
+    .intro = "Where a pipeline's records come from, as `input: { type: lines, listen: "
+             "/run/ods-sink/lines.sock }`; without it from Kafka.",
     .size = sizeof(struct input_settings),
     SETTING_ROWS(input_rows),
 };

@@ -20,6 +20,7 @@ ARROWS = {
     "transform": [],
     "source": [],
     "source/file": ["core"],
+    "source/lines": [],
     "source/kafka": ["core", "settings"],
     "sink": [],
     "sink/file": [],
