@@ -8,62 +8,27 @@
  * A partition is assigned paused, and starts when its offset has been read from the target. The
  * group's protocol never waits for the target.
  */
-#include "source/kafka/kafka.h"
 #include "source/kafka/kafka_conf.h"
+#include "source/kafka/kafka_member.h"
 #include "source/kafka/kafka_record.h"
 #include "source/kafka/kafka_tool.h"
-#include "source/kafka/kafka_topics.h"
-#include "source/kafka/kafka_workarounds.h"
 
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/log.h"
-#include "core/rare.h"
 #include "core/time.h"
 
-#define CALL_TIMEOUT_MS     2000
-#define ASSIGNMENT_WAIT_US  INT64_C(4000000)
-#define UNSUBSCRIBE_WAIT_US INT64_C(1000000)
-#define LOOK_US             INT64_C(3000000) /* between two looks while there are no topics */
-#define LOOK_TIMEOUT_MS     1000
-#define GIVING_US           INT64_C(30000000) /* a rebalance that takes partitions is over by then */
-#define PROBE_US            INT64_C(5000000) /* between two questions whether a broker is there */
-#define PROD_US             INT64_C(100000)
-#define PROD_MS             (PROD_US / 1000)
+#define GIVING_US INT64_C(30000000) /* a rebalance that takes partitions is over by then */
+#define PROBE_US  INT64_C(5000000)  /* between two questions whether a broker is there */
+#define PROD_US   INT64_C(100000)
+#define PROD_MS   (PROD_US / 1000)
 
 static atomic_bool left_running; /* a consumer was not closed */
 
 /* Of the leak detector, where the program is built with it. */
 extern void __lsan_ignore_object(const void *object) __attribute__((weak));
-
-struct kafka_source {
-    struct source base;
-    rd_kafka_t *rk;
-    rd_kafka_queue_t *queue;
-    rd_kafka_queue_t *commits; /* answers to those that nobody waits for */
-    bool commit_out;           /* one is not answered yet */
-    struct source_events events;
-    const struct pipeline_settings *pipeline;
-    char lane[24];
-    struct kafka_nudge nudge;
-    struct kafka_topics *topics;
-    rd_kafka_topic_partition_list_t *subscribed; /* NULL: none yet */
-    int64_t look_us;                             /* between two looks for topics */
-    int64_t giving_until_us;                     /* partitions are being taken away */
-    bool may_join;      /* kafka_join() was called */
-    bool was_assigned;  /* at least once */
-    bool must_leak;     /* left without ever having been assigned anything: not closed */
-    atomic_bool joined, away, without_topics;
-    struct rare trouble, missing_topic;
-    atomic_bool in_doubt; /* a connection broke: are there brokers at all? */
-    int64_t next_probe_us, next_look_us, next_prod_us;
-};
-
-#define LOG_FIELDS(source)                                                                         \
-    ((const char *const[]){"pipeline", (source)->pipeline->name, "lane", (source)->lane, NULL})
 
 /* Kafka can't be used at the moment. librdkafka goes on trying; the log says so once, then rarely.
  */
@@ -123,7 +88,7 @@ static void assign_paused(struct kafka_source *source, rd_kafka_topic_partition_
 }
 
 /* A partition that librdkafka has stopped (its offset was out of range) can't be sought. */
-static void assign_again(struct kafka_source *source, rd_kafka_topic_partition_list_t *partitions)
+void kafka_assign_again(struct kafka_source *source, rd_kafka_topic_partition_list_t *partitions)
 {
     log_failure(source, rd_kafka_incremental_unassign(source->rk, partitions));
     assign_paused(source, partitions);
@@ -186,81 +151,6 @@ static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code,
     log_failure(source, rd_kafka_incremental_unassign(rk, partitions));
 }
 
-static bool same_topics(const rd_kafka_topic_partition_list_t *one,
-                        const rd_kafka_topic_partition_list_t *other)
-{
-    if (!one || !other || one->cnt != other->cnt)
-        return false;
-    for (int i = 0; i < one->cnt; i++)
-        if (strcmp(one->elems[i].topic, other->elems[i].topic) != 0)
-            return false;
-    return true;
-}
-
-/* Takes the list. */
-static void subscribe(struct kafka_source *source, rd_kafka_topic_partition_list_t *found)
-{
-    rd_kafka_resp_err_t code = rd_kafka_subscribe(source->rk, found);
-    if (code) {
-        log_event(LOG_WARN, LOG_FIELDS(source), "can't subscribe: %s", rd_kafka_err2str(code));
-        rd_kafka_topic_partition_list_destroy(found);
-        return;
-    }
-    if (source->subscribed)
-        rd_kafka_topic_partition_list_destroy(source->subscribed);
-    source->subscribed = found;
-}
-
-static void tell_what_is_missing(struct kafka_source *source,
-                                 rd_kafka_topic_partition_list_t *found)
-{
-    uint64_t held_back;
-    const char *name;
-    if (!found->cnt) {
-        if (!source->subscribed && !atomic_exchange(&source->without_topics, true))
-            log_event(LOG_WARN, LOG_FIELDS(source),
-                      "no topic matches \"topics\" yet; they are picked up when they appear");
-        return;
-    }
-    atomic_store(&source->without_topics, false);
-    for (size_t at = 0; (name = kafka_topics_missing(source->topics, found, &at));)
-        if (rare_due(&source->missing_topic, &held_back))
-            log_event(LOG_INFO, LOG_FIELDS(source),
-                      "there is no topic %s yet; it is picked up when it appears", name);
-}
-
-/* librdkafka could expand patterns by itself, whenever its metadata is refreshed. But in 2.0 a topic
- * that comes while partitions are being given back makes the member join anew with half of that
- * undone, and from then on it ignores its group: neither that the others rebalance nor that it was
- * expelled reaches it. A subscription that changes by a call waits for a rebalance to end; and no
- * other news of topics may come in meanwhile. */
-static void look_for_topics(struct kafka_source *source, int64_t now_us)
-{
-    if (now_us < source->giving_until_us)
-        return;
-    rd_kafka_topic_partition_list_t *found =
-        kafka_topics_look(source->topics, source->rk, source->subscribed, LOOK_TIMEOUT_MS);
-    bool any = found && found->cnt;
-    source->next_look_us = !any && source->look_us > LOOK_US ? now_us + LOOK_US
-                           : any && source->look_us <= 0     ? INT64_MAX
-                                                             : now_us + source->look_us;
-    if (!found)
-        return;
-    rd_kafka_topic_partition_list_sort(found, NULL, NULL);
-    tell_what_is_missing(source, found);
-    if (any && !same_topics(source->subscribed, found))
-        subscribe(source, found);
-    else
-        rd_kafka_topic_partition_list_destroy(found);
-}
-
-static void kafka_join(struct source *base)
-{
-    struct kafka_source *source = (struct kafka_source *) base;
-    source->may_join = true;
-    look_for_topics(source, time_monotonic_us());
-}
-
 static void kafka_close(struct source *base);
 
 static enum ods_status kafka_open(struct source **out, const struct source_config *config,
@@ -308,70 +198,6 @@ out:
     }
     *out = source ? &source->base : NULL;
     return status;
-}
-
-static bool is_member(const struct kafka_source *source)
-{
-    char *member = rd_kafka_memberid(source->rk);
-    bool known = member && *member;
-    if (member)
-        rd_kafka_mem_free(source->rk, member);
-    return known;
-}
-
-/* Events are served meanwhile; what they bring is dropped. */
-static void poll_until(struct kafka_source *source,
-                       bool (*until)(const struct kafka_source *source), int64_t at_most_us)
-{
-    int64_t until_us = time_monotonic_us() + at_most_us;
-    while (!until(source) && time_monotonic_us() < until_us) {
-        rd_kafka_message_t *message = rd_kafka_consumer_poll(source->rk, 20);
-        if (message)
-            rd_kafka_message_destroy(message);
-    }
-}
-
-static bool is_no_member(const struct kafka_source *source)
-{
-    return !is_member(source);
-}
-
-static bool is_settled(const struct kafka_source *source)
-{
-    return source->was_assigned || !is_member(source);
-}
-
-static bool has_partitions(const struct kafka_source *source)
-{
-    rd_kafka_topic_partition_list_t *partitions;
-    if (rd_kafka_assignment(source->rk, &partitions))
-        return false;
-    bool any = partitions->cnt > 0;
-    rd_kafka_topic_partition_list_destroy(partitions);
-    return any;
-}
-
-static void kafka_leave(struct source *base)
-{
-    struct kafka_source *source = (struct kafka_source *) base;
-    rd_kafka_queue_io_event_enable(source->queue, -1, NULL, 0);
-    /* Where closing a consumer between its joining and its first assignment makes librdkafka fail an
-     * assertion of its sticky assignor, an assignment that is on its way is waited for, and who
-     * never had one (the answer to its join may come any moment) leaves without being closed. */
-    if (!kafka_closes_while_joining()) {
-        poll_until(source, is_settled, ASSIGNMENT_WAIT_US);
-        source->must_leak = source->subscribed && !source->was_assigned;
-    }
-    /* A subscription that waits for a rebalance to end would be leaked. */
-    bool gives_back = has_partitions(source);
-    if (source->subscribed)
-        rd_kafka_unsubscribe(source->rk);
-    /* Closing tells the group only when partitions are given back. Without any it would count as a
-     * member until its session is over. */
-    if (source->subscribed && !gives_back)
-        poll_until(source, is_no_member, UNSUBSCRIBE_WAIT_US);
-    if (!source->must_leak)
-        rd_kafka_consumer_close(source->rk);
 }
 
 static void kafka_close(struct source *base)
@@ -468,182 +294,6 @@ static enum source_event kafka_next(struct source *base, struct record *record,
     return event;
 }
 
-static void kafka_pause(struct source *base, const struct place *places, size_t count)
-{
-    struct kafka_source *source = (struct kafka_source *) base;
-    rd_kafka_topic_partition_list_t *list = kafka_list(places, count);
-    rd_kafka_pause_partitions(source->rk, list);
-    rd_kafka_topic_partition_list_destroy(list);
-}
-
-/* Those that were sought go on, the others are assigned anew. */
-static void resume_good(struct kafka_source *source,
-                        const rd_kafka_topic_partition_list_t *partitions)
-{
-    rd_kafka_topic_partition_list_t *good = rd_kafka_topic_partition_list_new(partitions->cnt);
-    rd_kafka_topic_partition_list_t *bad = rd_kafka_topic_partition_list_new(1);
-    for (int i = 0; i < partitions->cnt; i++)
-        rd_kafka_topic_partition_list_add(partitions->elems[i].err ? bad : good,
-                                          partitions->elems[i].topic,
-                                          partitions->elems[i].partition);
-    rd_kafka_resume_partitions(source->rk, good);
-    if (bad->cnt)
-        assign_again(source, bad);
-    rd_kafka_topic_partition_list_destroy(bad);
-    rd_kafka_topic_partition_list_destroy(good);
-}
-
-static enum ods_status kafka_start(struct source *base, struct place *places, size_t count,
-                                   struct error *error)
-{
-    struct kafka_source *source = (struct kafka_source *) base;
-    enum ods_status status = ODS_OK;
-    rd_kafka_topic_partition_list_t *list = kafka_list(places, count);
-    /* Paused first, so that the seek alone decides where fetching goes on. */
-    rd_kafka_pause_partitions(source->rk, list);
-    rd_kafka_error_t *failure = rd_kafka_seek_partitions(source->rk, list, CALL_TIMEOUT_MS);
-    if (failure) {
-        status = error_set(error, ODS_RETRY, "seek: %s", rd_kafka_error_string(failure));
-        rd_kafka_error_destroy(failure);
-    } else {
-        kafka_answers(list, places);
-        resume_good(source, list);
-        kafka_nudge_starting(&source->nudge);
-    }
-    rd_kafka_topic_partition_list_destroy(list);
-    return status;
-}
-
-static enum ods_status kafka_acked(struct source *base, struct place *places, size_t count,
-                                   struct error *error)
-{
-    struct kafka_source *source = (struct kafka_source *) base;
-    rd_kafka_topic_partition_list_t *list = kafka_list(places, count);
-    rd_kafka_resp_err_t code = rd_kafka_committed(source->rk, list, CALL_TIMEOUT_MS);
-    for (int i = 0; !code && i < list->cnt; i++)
-        code = list->elems[i].err;
-    if (!code)
-        kafka_answers(list, places);
-    rd_kafka_topic_partition_list_destroy(list);
-    if (code)
-        return error_set(error, ODS_RETRY, "can't read the group's offsets: %s",
-                         rd_kafka_err2str(code));
-    return ODS_OK;
-}
-
-static enum ods_status kafka_ends(struct source *base, const char *topic, int32_t partition,
-                                  int64_t *low, int64_t *high, struct error *error)
-{
-    struct kafka_source *source = (struct kafka_source *) base;
-    rd_kafka_resp_err_t code =
-        rd_kafka_query_watermark_offsets(source->rk, topic, partition, low, high, CALL_TIMEOUT_MS);
-    if (code)
-        return error_set(error, ODS_RETRY, "topic %s partition %d: can't ask for its offsets: %s",
-                         topic, (int) partition, rd_kafka_err2str(code));
-    return ODS_OK;
-}
-
-static enum ods_status kafka_offsets_at(struct source *base, struct place *places, size_t count,
-                                        struct error *error)
-{
-    struct kafka_source *source = (struct kafka_source *) base;
-    rd_kafka_topic_partition_list_t *list = kafka_list(places, count);
-    rd_kafka_resp_err_t code = rd_kafka_offsets_for_times(source->rk, list, CALL_TIMEOUT_MS);
-    if (!code)
-        kafka_answers(list, places);
-    rd_kafka_topic_partition_list_destroy(list);
-    if (code)
-        return error_set(error, ODS_RETRY, "can't ask which offsets have a time: %s",
-                         rd_kafka_err2str(code));
-    return ODS_OK;
-}
-
-static enum ods_status kafka_partitions(struct source *base, const char *topic, int32_t *count,
-                                        struct error *error)
-{
-    struct kafka_source *source = (struct kafka_source *) base;
-    const struct rd_kafka_metadata *metadata = NULL;
-    rd_kafka_topic_t *handle = rd_kafka_topic_new(source->rk, topic, NULL);
-    rd_kafka_resp_err_t code =
-        handle ? rd_kafka_metadata(source->rk, 0, handle, &metadata, CALL_TIMEOUT_MS)
-               : rd_kafka_last_error();
-    *count = !code && metadata->topic_cnt == 1 ? metadata->topics[0].partition_cnt : 0;
-    if (metadata)
-        rd_kafka_metadata_destroy(metadata);
-    if (handle)
-        rd_kafka_topic_destroy(handle);
-    if (*count <= 0)
-        return error_set(error, ODS_RETRY, "topic %s: can't ask how many partitions it has: %s",
-                         topic, code ? rd_kafka_err2str(code) : "no answer");
-    return ODS_OK;
-}
-
-static int64_t kafka_known_end(struct source *base, const char *topic, int32_t partition)
-{
-    struct kafka_source *source = (struct kafka_source *) base;
-    int64_t low, high;
-    if (rd_kafka_get_watermark_offsets(source->rk, topic, partition, &low, &high) || high < 0)
-        return -1;
-    return high;
-}
-
-/* What is not told for want of memory is acknowledged again. */
-static void tell_acknowledged(struct kafka_source *source,
-                              const rd_kafka_topic_partition_list_t *list)
-{
-    struct place *places = kafka_places(list);
-    if (places)
-        source->events.acknowledged(source->events.context, places, (size_t) list->cnt);
-    free(places);
-}
-
-static void take_commit(struct kafka_source *source, rd_kafka_event_t *event)
-{
-    rd_kafka_topic_partition_list_t *offsets =
-        event ? rd_kafka_event_topic_partition_list(event) : NULL;
-    if (!event || rd_kafka_event_error(event))
-        log_event(LOG_DEBUG, LOG_FIELDS(source), "commit to the group: %s",
-                  event ? rd_kafka_event_error_string(event) : "no answer in time");
-    else if (offsets)
-        tell_acknowledged(source, offsets);
-    if (event)
-        rd_kafka_event_destroy(event);
-}
-
-/* Not sent while an earlier one is not answered yet, unless it is waited for. */
-static void commit(struct kafka_source *source, const rd_kafka_topic_partition_list_t *offsets,
-                   int wait_ms)
-{
-    if (!wait_ms) {
-        source->commit_out =
-            source->commit_out ||
-            !rd_kafka_commit_queue(source->rk, offsets, source->commits, NULL, NULL);
-        return;
-    }
-    rd_kafka_queue_t *reply = rd_kafka_queue_new(source->rk);
-    if (!rd_kafka_commit_queue(source->rk, offsets, reply, NULL, NULL))
-        take_commit(source, rd_kafka_queue_poll(reply, wait_ms));
-    rd_kafka_queue_destroy(reply);
-}
-
-static void kafka_ack(struct source *base, const struct place *places, size_t count, int wait_ms)
-{
-    struct kafka_source *source = (struct kafka_source *) base;
-    rd_kafka_topic_partition_list_t *list = kafka_list(places, count);
-    commit(source, list, wait_ms);
-    rd_kafka_topic_partition_list_destroy(list);
-}
-
-/* Answers that have come. */
-static void take_commits(struct kafka_source *source)
-{
-    rd_kafka_event_t *event;
-    while ((event = rd_kafka_queue_poll(source->commits, 0))) {
-        source->commit_out = false;
-        take_commit(source, event);
-    }
-}
-
 static void kafka_look(const struct source *base, struct source_state *state)
 {
     const struct kafka_source *source = (const struct kafka_source *) base;
@@ -661,7 +311,7 @@ static void prod(struct kafka_source *source)
     if (now_us < source->next_prod_us)
         return;
     source->next_prod_us = now_us + PROD_US;
-    is_member(source);
+    kafka_is_member(source);
 }
 
 static int64_t kafka_turn(struct source *base)
@@ -690,13 +340,13 @@ static void kafka_housekeep(struct source *base)
 {
     struct kafka_source *source = (struct kafka_source *) base;
     int64_t now_us = time_monotonic_us();
-    take_commits(source);
-    if (!atomic_load(&source->joined) && is_member(source)) {
+    kafka_take_commits(source);
+    if (!atomic_load(&source->joined) && kafka_is_member(source)) {
         atomic_store(&source->joined, true);
         atomic_store(&source->without_topics, false);
     }
     if (source->may_join && !atomic_load(&source->away) && now_us >= source->next_look_us)
-        look_for_topics(source, now_us);
+        kafka_look_for_topics(source, now_us);
     if (now_us >= source->next_probe_us &&
         (atomic_exchange(&source->in_doubt, false) || atomic_load(&source->away))) {
         source->next_probe_us = now_us + PROBE_US;
