@@ -15,18 +15,50 @@ extern "C" {
 #endif
 
 struct pipeline_settings; /* ods/pipeline.h */
-struct source_schema;     /* src/core/source_schema.h */
+struct topic_reader;      /* ods/source.h */
 
 /* Embedded as the first member of each decoder's own struct. */
 struct decoder {
     const struct format_ops *ops;
 };
 
+/* What the decoders of a pipeline's lanes share, where they need something that only I/O can tell: a
+ * helper has a thread of its own for it, and a decoder answers ODS_RETRY until it knows. Embedded as
+ * the first member of the helper's own struct. */
+struct format_helper {
+    const struct format_helper_ops *ops;
+};
+
+struct helper_config {
+    const struct pipeline_settings *pipeline; /* outlives the helper */
+    /* A reader of the pipeline's source; the helper closes it. */
+    enum ods_status (*open_reader)(void *context, struct topic_reader **reader,
+                                   struct error *error);
+    void *reader_context;
+    /* From the helper's thread. The lanes take up again what was put off; NULL: there are none. */
+    void (*wake)(void *context);
+    /* What an operator should read; NULL: nobody does. */
+    void (*say)(void *context, bool warning, const char *text);
+    void *context;
+};
+
+struct format_helper_ops {
+    /* *helper NULL: the pipeline's settings ask for none. */
+    enum ods_status (*open)(struct format_helper **helper, const struct helper_config *config,
+                            struct error *error);
+    /* Learn all that is there now, in the caller's thread, in place of start(). */
+    enum ods_status (*read)(struct format_helper *helper, struct error *error);
+    /* Start the thread, which goes on for as long as the helper; waits for nothing. */
+    enum ods_status (*start)(struct format_helper *helper, struct error *error);
+    void (*stop)(struct format_helper *helper);  /* the thread; what is known can still be asked */
+    void (*close)(struct format_helper *helper); /* NULL is fine; the decoders are gone */
+};
+
 struct decoder_config {
     const struct pipeline_settings *pipeline; /* outlives the decoder */
     struct shape_table *shapes;               /* where shapes are interned; outlives the decoder */
-    struct source_schema *schema; /* the followed schema topic, outlives the decoder; NULL: where
-                                     the settings name a topic, what passes of it is learned */
+    struct format_helper *helper; /* of this format, outlives the decoder; NULL: there is none, and
+                                     what passes must do */
     bool want_before;             /* decode the before image also where no sink needs it */
     /* Something that somebody should know once: a sentence. NULL: nobody asks. */
     void (*notice)(void *context, const char *text);
@@ -40,9 +72,9 @@ struct format_ops {
                             struct error *error);
     /* Append what batch->records[record] says to batch->changes (none, one or several), or count it
      * in batch->passed. ODS_REJECT: nothing was appended, error says why. ODS_RETRY: something it
-     * needs (a schema registry, memory) is away: the record is put off, what was appended for it is
-     * taken back, and it is decoded again later. Never waits and does no I/O. Memory comes from
-     * batch->arena. */
+     * needs (what the helper is to know, memory) is away: the record is put off, what was appended
+     * for it is taken back, and it is decoded again when the helper says so, or a second later.
+     * Never waits and does no I/O. Memory comes from batch->arena. */
     enum ods_status (*decode)(struct decoder *decoder, struct batch *batch, uint32_t record,
                               struct error *error);
     /* What a record means may depend on so many offsets below it in its partition, and on nothing
@@ -51,6 +83,7 @@ struct format_ops {
     uint32_t look_back;
     void (*observe)(struct decoder *decoder, const struct record *record);
     void (*close)(struct decoder *decoder); /* NULL is fine */
+    const struct format_helper_ops *helper; /* NULL: it needs none */
 };
 
 const struct format_ops *format_find(const char *name); /* NULL: no such format */

@@ -102,6 +102,12 @@ struct source_settings {
     struct metadata_settings metadata;
 };
 
+/* Where a pipeline's records come from. */
+struct input_settings {
+    const char *type;
+    const void *own; /* the type's own settings, as its source_ops says; NULL: it has none */
+};
+
 struct transform_settings {
     const char *type;
     const void *own; /* the type's own settings, as its transform_ops says */
@@ -109,6 +115,7 @@ struct transform_settings {
 
 struct pipeline_settings {
     const char *name;
+    struct input_settings input;
     struct strings topics; /* names, or regular expressions that begin with ^ */
     const char *format;
     const char *target;   /* a target's name */

@@ -7,6 +7,7 @@
 #include <ods/sink.h>
 
 #include "cli/cli.h"
+#include "pipeline/worker.h"
 #include "source/kafka/kafka.h"
 
 #define MIB INT64_C(1048576)
@@ -14,7 +15,7 @@
 /* Whose lines are being reported. */
 struct speaker {
     const char *pipeline;
-    const char *what; /* "kafka" or the target's name */
+    const char *what; /* the source's type or the target's name */
 };
 
 static void report(void *context, const char *line)
@@ -39,17 +40,22 @@ static void print_guarantees(const struct settings *settings)
     for (size_t i = 0; i < settings->pipeline_count; i++) {
         const struct pipeline_settings *pipeline = &settings->pipelines[i];
         const struct target_settings *target = settings_target(settings, pipeline->target);
-        printf("# %s to %s: %s\n", pipeline->name, target->name,
-               guarantee_text(sink_find(target->type)->guarantee));
+        const struct source_ops *source = source_find(pipeline->input.type);
+        printf("# %s to %s: %s%s%s\n", pipeline->name, target->name,
+               guarantee_text(sink_find(target->type)->guarantee),
+               source->provided ? "; provided that " : "",
+               source->provided ? source->provided : "");
     }
 }
 
-static int check_kafka(const struct settings *settings, const struct pipeline_settings *pipeline)
+static int check_source(const struct settings *settings, const struct pipeline_settings *pipeline)
 {
-    struct speaker speaker = {pipeline->name, "kafka"};
+    struct source_config config = {0};
+    const struct source_ops *ops = worker_source(settings, pipeline, &config);
+    struct speaker speaker = {pipeline->name, ops->type};
     struct error error;
     error_init(&error);
-    enum ods_status status = kafka_check(settings, pipeline, report, &speaker, &error);
+    enum ods_status status = ops->check(&config, report, &speaker, &error);
     return say_status(&speaker, status, &error) ? CLI_OK : CLI_SOURCE;
 }
 
@@ -83,10 +89,10 @@ static int check_connections(const struct settings *settings)
     int code = CLI_OK;
     for (size_t i = 0; i < settings->pipeline_count; i++) {
         const struct pipeline_settings *pipeline = &settings->pipelines[i];
-        int kafka = check_kafka(settings, pipeline);
+        int source = check_source(settings, pipeline);
         int target = check_target(settings, pipeline);
         if (code == CLI_OK)
-            code = kafka != CLI_OK ? kafka : target;
+            code = source != CLI_OK ? source : target;
     }
     return code;
 }

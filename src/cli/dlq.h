@@ -7,6 +7,7 @@
 
 #include "cli/cli.h"
 #include "pipeline/worker.h"
+#include "source/kafka/kafka.h"
 #include "source/kafka/kafka_tool.h"
 
 /* What has become of a letter: a number that the target keeps, OFFSET_NONE while there is none. */
@@ -33,7 +34,8 @@ struct route {
     const struct pipeline_settings *pipeline;
     char *group; /* "<the pipeline's>.dlq" */
     struct worker worker;
-    struct source_schema *schema; /* of the schema topic, NULL: none is set */
+    struct worker_origin origin;
+    struct format_helper *helper; /* NULL: there is none */
     struct batch *batch;
     int64_t wait_ms;
     struct error refusal; /* why the last letter was refused */
@@ -73,11 +75,11 @@ struct dlq {
 int dlq_load(struct dlq *dlq, struct error *error);
 void dlq_done(struct dlq *dlq);
 
-/* Read letters [0, count) that `chosen` answers true for once more, whole. take() owns the message
- * and answers false to end. */
+/* Read letters [0, count) that `chosen` answers true for once more, whole. take() owns the record's
+ * owner and answers false to end. */
 enum ods_status dlq_read(struct dlq *dlq, bool (*chosen)(const struct dlq *, const struct letter *),
                          bool (*take)(void *context, struct letter *letter,
-                                      rd_kafka_message_t *message),
+                                      const struct record *record),
                          void *context, struct error *error);
 
 /* The key under which the target keeps what has become of a letter: as if each were a partition of
@@ -85,9 +87,10 @@ enum ods_status dlq_read(struct dlq *dlq, bool (*chosen)(const struct dlq *, con
  * memory is out. */
 const char *dlq_mark_topic(const struct dlq *dlq, struct arena *arena, const struct letter *letter);
 
-/* The letter's record, decoded into the route's empty batch; the batch owns the message on ODS_OK
- * and ODS_REJECT, which says that it can't be decoded. */
-enum ods_status dlq_decode(struct letter *letter, rd_kafka_message_t *message, struct error *error);
+/* The letter's record, decoded into the route's empty batch; the batch owns its owner on
+ * ODS_OK and ODS_REJECT, which says that it can't be decoded. */
+enum ods_status dlq_decode(struct letter *letter, const struct record *record,
+                           struct error *error);
 
 /* A JSON string of whatever text: what is no ASCII in text that is no UTF-8 becomes "?". */
 json_t *dlq_json(const char *text);

@@ -12,9 +12,7 @@
 #include "cli/dlq.h"
 #include "core/backoff.h"
 #include "core/time.h"
-#include "format/schema_topic.h"
 #include "pipeline/intake.h"
-#include "source/kafka/kafka.h"
 
 #define REASON_BYTES 200
 
@@ -26,20 +24,12 @@ struct loading {
 
 /* --- headers -------------------------------------------------------------------------------- */
 
-static const char *header(const rd_kafka_headers_t *headers, const char *name, size_t *length)
-{
-    const void *value;
-    if (!headers || rd_kafka_header_get_last(headers, name, &value, length) || !value)
-        return NULL;
-    return value;
-}
-
 /* The header's text, shared with the one that an earlier letter has where they are the same. */
-static const char *text(struct loading *loading, const rd_kafka_headers_t *headers,
+static const char *text(struct loading *loading, const struct record *record,
                         const char *name, const char *same, size_t most)
 {
     size_t length;
-    const char *value = header(headers, name, &length);
+    const char *value = kafka_header(record, name, &length);
     if (!value)
         return "";
     length = length < most ? length : most;
@@ -53,11 +43,11 @@ static const char *text(struct loading *loading, const rd_kafka_headers_t *heade
     return copy ? copy : "";
 }
 
-static bool number(const rd_kafka_headers_t *headers, const char *name, int64_t *number_)
+static bool number(const struct record *record, const char *name, int64_t *number_)
 {
     size_t length;
     char digits[24];
-    const char *value = header(headers, name, &length);
+    const char *value = kafka_header(record, name, &length);
     if (!value || !length || length >= sizeof digits)
         return false;
     memcpy(digits, value, length);
@@ -66,10 +56,10 @@ static bool number(const rd_kafka_headers_t *headers, const char *name, int64_t 
 }
 
 static bool is_wanted(const struct filter *filter, const struct letter *letter,
-                      const rd_kafka_headers_t *headers)
+                      const struct record *record)
 {
     size_t length = 0;
-    const char *reason = header(headers, "ods.error", &length);
+    const char *reason = kafka_header(record, "ods.error", &length);
     return (!filter->pipeline || strcmp(filter->pipeline, letter->pipeline) == 0) &&
            (!filter->topic || strcmp(filter->topic, letter->topic) == 0) &&
            (!filter->stage || strcmp(filter->stage, letter->stage) == 0) &&
@@ -104,20 +94,17 @@ static struct letter *add_letter(struct dlq *dlq)
     return memset(&dlq->letters[dlq->count++], 0, sizeof *dlq->letters);
 }
 
-static bool take_letter(void *context, rd_kafka_message_t *message)
+static bool take_letter(void *context, const struct record *record)
 {
     struct loading *loading = context;
     struct dlq *dlq = loading->dlq;
-    rd_kafka_headers_t *headers = NULL;
-    rd_kafka_timestamp_type_t type;
     int64_t partition, offset, time_ms = -1;
-    if (rd_kafka_message_headers(message, &headers) ||
-        !number(headers, "ods.partition", &partition) || !number(headers, "ods.offset", &offset) ||
+    if (!number(record, "ods.partition", &partition) || !number(record, "ods.offset", &offset) ||
         partition > INT32_MAX) {
         dlq->foreign++;
         goto out;
     }
-    number(headers, "ods.timestamp", &time_ms);
+    number(record, "ods.timestamp", &time_ms);
     struct letter *letter = add_letter(dlq);
     if (!letter) {
         loading->out_of_memory = true;
@@ -125,13 +112,13 @@ static bool take_letter(void *context, rd_kafka_message_t *message)
     }
     const struct letter *last = dlq->count > 1 ? letter - 1 : NULL;
     *letter = (struct letter){
-        .partition = message->partition,
-        .offset = message->offset,
-        .time_ms = rd_kafka_message_timestamp(message, &type),
-        .pipeline = text(loading, headers, "ods.pipeline", last ? last->pipeline : NULL, 256),
-        .topic = text(loading, headers, "ods.topic", last ? last->topic : NULL, 256),
-        .stage = text(loading, headers, "ods.stage", last ? last->stage : NULL, 32),
-        .code = text(loading, headers, "ods.code", last ? last->code : NULL, 23),
+        .partition = record->partition,
+        .offset = record->offset,
+        .time_ms = record->timestamp_ms,
+        .pipeline = text(loading, record, "ods.pipeline", last ? last->pipeline : NULL, 256),
+        .topic = text(loading, record, "ods.topic", last ? last->topic : NULL, 256),
+        .stage = text(loading, record, "ods.stage", last ? last->stage : NULL, 32),
+        .code = text(loading, record, "ods.code", last ? last->code : NULL, 23),
         .reason = "",
         .record_partition = (int32_t) partition,
         .record_offset = offset,
@@ -139,14 +126,14 @@ static bool take_letter(void *context, rd_kafka_message_t *message)
         .mark = OFFSET_NONE,
     };
     if (!*letter->code) /* as earlier versions call it */
-        letter->code = text(loading, headers, "ods.sqlstate", last ? last->code : NULL, 23);
-    letter->wanted = is_wanted(&dlq->filter, letter, headers);
+        letter->code = text(loading, record, "ods.sqlstate", last ? last->code : NULL, 23);
+    letter->wanted = is_wanted(&dlq->filter, letter, record);
     if (letter->wanted)
         letter->reason =
-            text(loading, headers, "ods.error", last ? last->reason : NULL, REASON_BYTES);
+            text(loading, record, "ods.error", last ? last->reason : NULL, REASON_BYTES);
     letter->route = find_route(dlq, letter->pipeline);
 out:
-    rd_kafka_message_destroy(message);
+    kafka_release(record->owner);
     return !loading->out_of_memory;
 }
 
@@ -270,8 +257,9 @@ const char *dlq_state(const struct letter *letter)
 static int open_route(struct route *route, const struct dlq *dlq, struct error *error)
 {
     const struct pipeline_settings *pipeline = route->pipeline;
-    if (schema_topic_is_set(pipeline))
-        route->schema = schema_topic_store(&pipeline->source);
+    route->origin = (struct worker_origin){.settings = route->settings, .pipeline = pipeline};
+    if (worker_open_helper(&route->helper, &route->origin, error) != ODS_OK)
+        return CLI_CONFIG;
     route->wait_ms = dlq->wait_ms;
     route->batch = batch_new();
     if (asprintf(&route->group, "%s.dlq", pipeline->group_id) < 0)
@@ -283,7 +271,7 @@ static int open_route(struct route *route, const struct dlq *dlq, struct error *
     const struct worker_options options = {.settings = route->settings,
                                            .pipeline = pipeline,
                                            .group = route->group,
-                                           .schema = route->schema,
+                                           .helper = route->helper,
                                            .want_before = dlq->which != NULL};
     return worker_open(&route->worker, &options, error) == ODS_OK ? CLI_OK : CLI_CONFIG;
 }
@@ -305,32 +293,17 @@ static int open_routes(struct dlq *dlq, struct error *error)
     return code;
 }
 
-static bool take_schema(void *context, rd_kafka_message_t *message)
+/* What the formats' helpers need, whole, before the first letter is decoded. The daemon logs what of
+ * it can't be read. */
+static enum ods_status read_helpers(struct dlq *dlq, struct error *error)
 {
-    struct error ignored; /* the daemon that follows the topic logs what it can't read */
-    error_init(&ignored);
-    source_schema_learn(context, message->payload, message->len, NULL, &ignored);
-    rd_kafka_message_destroy(message);
-    return true;
-}
-
-/* What the schema topics hold, whole, before the first letter is decoded. */
-static enum ods_status read_schemas(struct dlq *dlq, struct error *error)
-{
-    for (size_t i = 0; i < dlq->route_count; i++) {
-        struct route *route = &dlq->routes[i];
-        int32_t partitions = 0;
-        if (!route->schema)
-            continue;
-        const char *topic = route->pipeline->source.schema_topic;
-        enum ods_status status = kafka_tool_partitions(dlq->tool, topic, &partitions, error);
-        if (status == ODS_OK && partitions)
-            status = kafka_tool_read(dlq->tool, topic, NULL, take_schema, route->schema, error);
-        if (status != ODS_OK)
-            return status;
-        source_schema_caught_up(route->schema, INT64_MAX);
+    enum ods_status status = ODS_OK;
+    for (size_t i = 0; status == ODS_OK && i < dlq->route_count; i++) {
+        struct format_helper *helper = dlq->routes[i].helper;
+        if (helper)
+            status = helper->ops->read(helper, error);
     }
-    return ODS_OK;
+    return status;
 }
 
 int dlq_load(struct dlq *dlq, struct error *error)
@@ -350,7 +323,7 @@ int dlq_load(struct dlq *dlq, struct error *error)
                 dlq->filter.pipeline);
     if (kafka_tool_open(&dlq->tool, dlq->settings, dlq->settings->kafka.group_id, error) !=
             ODS_OK ||
-        read_schemas(dlq, error) != ODS_OK ||
+        read_helpers(dlq, error) != ODS_OK ||
         kafka_tool_read(dlq->tool, dlq->topic, NULL, take_letter, &loading, error) != ODS_OK)
         return CLI_SOURCE;
     if (loading.out_of_memory || !settle(dlq)) {
@@ -368,7 +341,7 @@ void dlq_done(struct dlq *dlq)
         struct route *route = &dlq->routes[i];
         batch_free(route->batch);
         worker_close(&route->worker);
-        source_schema_free(route->schema);
+        worker_close_helper(route->helper);
         free(route->group);
     }
     free(dlq->routes);
@@ -382,26 +355,26 @@ void dlq_done(struct dlq *dlq)
 struct rereading {
     struct dlq *dlq;
     bool (*chosen)(const struct dlq *, const struct letter *);
-    bool (*take)(void *context, struct letter *letter, rd_kafka_message_t *message);
+    bool (*take)(void *context, struct letter *letter, const struct record *record);
     void *context;
 };
 
-static bool take_again(void *context, rd_kafka_message_t *message)
+static bool take_again(void *context, const struct record *record)
 {
     struct rereading *rereading = context;
     struct dlq *dlq = rereading->dlq;
-    const struct letter place = {.partition = message->partition, .offset = message->offset};
+    const struct letter place = {.partition = record->partition, .offset = record->offset};
     struct letter *letter =
         bsearch(&place, dlq->letters, dlq->count, sizeof *dlq->letters, by_place);
     if (letter && rereading->chosen(dlq, letter))
-        return rereading->take(rereading->context, letter, message);
-    rd_kafka_message_destroy(message);
+        return rereading->take(rereading->context, letter, record);
+    kafka_release(record->owner);
     return true;
 }
 
 enum ods_status dlq_read(struct dlq *dlq, bool (*chosen)(const struct dlq *, const struct letter *),
                          bool (*take)(void *context, struct letter *letter,
-                                      rd_kafka_message_t *message),
+                                      const struct record *record),
                          void *context, struct error *error)
 {
     struct rereading rereading = {dlq, chosen, take, context};
@@ -430,20 +403,15 @@ enum ods_status dlq_read(struct dlq *dlq, bool (*chosen)(const struct dlq *, con
     return status;
 }
 
-enum ods_status dlq_decode(struct letter *letter, rd_kafka_message_t *message, struct error *error)
+enum ods_status dlq_decode(struct letter *letter, const struct record *message,
+                           struct error *error)
 {
     struct route *route = letter->route;
-    const struct record record = {
-        .topic = letter->topic,
-        .partition = letter->record_partition,
-        .offset = letter->record_offset,
-        .timestamp_ms = letter->record_time_ms,
-        .key = message->key,
-        .key_length = message->key_len,
-        .value = message->payload,
-        .value_length = message->len,
-        .owner = message,
-    };
+    struct record record = *message;
+    record.topic = letter->topic;
+    record.partition = letter->record_partition;
+    record.offset = letter->record_offset;
+    record.timestamp_ms = letter->record_time_ms;
     batch_reset(route->batch);
     route->batch->release = kafka_release;
     route->batch->headers = kafka_headers;

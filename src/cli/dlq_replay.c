@@ -73,11 +73,11 @@ static bool truncates(const struct batch *batch)
 }
 
 static enum ods_status replay_letter(const struct dlq *dlq, struct letter *letter,
-                                     rd_kafka_message_t *message, struct error *error)
+                                     const struct record *record, struct error *error)
 {
     struct batch *batch = letter->route->batch;
     error_init(error);
-    enum ods_status status = dlq_decode(letter, message, error);
+    enum ods_status status = dlq_decode(letter, record, error);
     if (status == ODS_OK && truncates(batch) && !dlq->force)
         status = error_set(error, ODS_REJECT, "a truncate would take newer rows away too");
     if (status == ODS_OK) {
@@ -88,7 +88,7 @@ static enum ods_status replay_letter(const struct dlq *dlq, struct letter *lette
                      ? apply(letter->route, error)
                      : error_set(error, ODS_FATAL, "out of memory for a letter");
     } else if (status != ODS_REJECT) {
-        rd_kafka_message_destroy(message); /* not in the batch */
+        kafka_release(record->owner); /* not in the batch */
     }
     if (status == ODS_OK)
         letter->mark = letter->mark == OFFSET_NONE ? 1 : letter->mark + 1;
@@ -116,11 +116,11 @@ static void refuse(struct replaying *replaying, const struct letter *letter,
                                     "sqlstate", error->code, "error", dlq_json(error->text)));
 }
 
-static bool take(void *context, struct letter *letter, rd_kafka_message_t *message)
+static bool take(void *context, struct letter *letter, const struct record *record)
 {
     struct replaying *replaying = context;
     replaying->seen++;
-    switch (replay_letter(replaying->dlq, letter, message, replaying->error)) {
+    switch (replay_letter(replaying->dlq, letter, record, replaying->error)) {
     case ODS_OK:
         replaying->replayed++;
         return true;

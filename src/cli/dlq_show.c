@@ -9,7 +9,6 @@
 #include "core/text.h"
 #include "core/time.h"
 #include "core/utf8.h"
-#include "source/kafka/kafka.h"
 
 #define REASON_WORDS 9
 #define REASON_BYTES 80
@@ -249,33 +248,32 @@ static void set_bytes(json_t *object, const char *name, const char *encoded_name
     json_object_set_new(object, encoded ? encoded_name : name, text);
 }
 
-static json_t *describe_headers(const rd_kafka_message_t *message)
+static json_t *describe_headers(const struct record *record)
 {
     json_t *list = json_array();
-    rd_kafka_headers_t *headers;
-    const char *name;
-    const void *value;
-    size_t length;
-    if (rd_kafka_message_headers(message, &headers))
-        return list;
-    for (size_t i = 0; !rd_kafka_header_get_all(headers, i, &name, &value, &length); i++) {
-        json_t *header = json_pack("{s:o}", "name", dlq_json(name));
-        set_bytes(header, "value", "value_b64", value, length);
+    size_t count = kafka_headers(record, NULL, 0);
+    struct header *headers = calloc(count + 1, sizeof *headers);
+    if (headers)
+        kafka_headers(record, headers, count);
+    for (size_t i = 0; headers && i < count; i++) {
+        json_t *header = json_pack("{s:o}", "name", dlq_json(headers[i].name));
+        set_bytes(header, "value", "value_b64", headers[i].value, headers[i].length);
         json_array_append_new(list, header);
     }
+    free(headers);
     return list;
 }
 
-/* What the record means to the decoder of now, which may have learned since. The message is the
- * route's afterwards. */
-static json_t *describe_changes(struct letter *letter, rd_kafka_message_t *message)
+/* What the record means to the decoder of now, which may have learned since. Its owner
+ * is the route's afterwards. */
+static json_t *describe_changes(struct letter *letter, const struct record *record)
 {
     struct error error;
     struct buffer line;
     error_init(&error);
     buffer_init(&line);
     json_t *list = json_array();
-    enum ods_status status = dlq_decode(letter, message, &error);
+    enum ods_status status = dlq_decode(letter, record, &error);
     struct batch *batch = letter->route->batch;
     for (uint32_t i = 0; status == ODS_OK && i < batch->change_count; i++) {
         buffer_reset(&line);
@@ -291,7 +289,7 @@ static json_t *describe_changes(struct letter *letter, rd_kafka_message_t *messa
 }
 
 static json_t *describe(const struct dlq *dlq, const struct letter *letter,
-                        const rd_kafka_message_t *message)
+                        const struct record *record)
 {
     struct buffer room;
     buffer_init(&room);
@@ -307,9 +305,9 @@ static json_t *describe(const struct dlq *dlq, const struct letter *letter,
                                   "partition", (int) letter->record_partition, "offset",
                                   (json_int_t) letter->record_offset, "time",
                                   json_string(moment(&room, letter->record_time_ms))));
-    json_object_set_new(object, "headers", describe_headers(message));
-    set_bytes(object, "key", "key_b64", message->key, message->key_len);
-    set_bytes(object, "value", "value_b64", message->payload, message->len);
+    json_object_set_new(object, "headers", describe_headers(record));
+    set_bytes(object, "key", "key_b64", record->key, record->key_length);
+    set_bytes(object, "value", "value_b64", record->value, record->value_length);
     buffer_done(&room);
     return object;
 }
@@ -352,14 +350,14 @@ struct showing {
     size_t shown;
 };
 
-static bool show_letter(void *context, struct letter *letter, rd_kafka_message_t *message)
+static bool show_letter(void *context, struct letter *letter, const struct record *record)
 {
     struct showing *showing = context;
-    json_t *object = describe(showing->dlq, letter, message);
+    json_t *object = describe(showing->dlq, letter, record);
     if (letter->route)
-        json_object_set_new(object, "changes", describe_changes(letter, message));
+        json_object_set_new(object, "changes", describe_changes(letter, record));
     else
-        rd_kafka_message_destroy(message);
+        kafka_release(record->owner);
     if (showing->dlq->json)
         json_dumpf(object, stdout, JSON_INDENT(2));
     else

@@ -16,13 +16,13 @@
 #include "source/kafka/kafka.h"
 #include "source/kafka/kafka_tool.h"
 
-enum place { PLACE_EARLIEST, PLACE_LATEST, PLACE_OFFSET, PLACE_TIME };
+enum goal { GOAL_EARLIEST, GOAL_LATEST, GOAL_OFFSET, GOAL_TIME };
 
 struct reset {
     const char *config, *topic, *name, *to;
     int64_t partition; /* -1: all */
     bool dry_run;
-    enum place place;
+    enum goal goal;
     int64_t offset, time_us;
 
     struct config *loaded;
@@ -35,16 +35,16 @@ struct reset {
     size_t count;
 };
 
-static int parse_place(struct reset *reset)
+static int parse_goal(struct reset *reset)
 {
     if (strcmp(reset->to, "earliest") == 0)
-        reset->place = PLACE_EARLIEST;
+        reset->goal = GOAL_EARLIEST;
     else if (strcmp(reset->to, "latest") == 0)
-        reset->place = PLACE_LATEST;
+        reset->goal = GOAL_LATEST;
     else if (cli_parse_number(reset->to, INT64_MAX - 1, &reset->offset))
-        reset->place = PLACE_OFFSET;
+        reset->goal = GOAL_OFFSET;
     else if (cli_parse_moment(reset->to, &reset->time_us))
-        reset->place = PLACE_TIME;
+        reset->goal = GOAL_TIME;
     else
         return cli_usage("reset",
                          "--to is earliest, latest, an offset, a time such as "
@@ -86,7 +86,7 @@ static int parse(struct reset *reset, int argc, char **argv)
         return cli_usage("reset", "unexpected argument \"%s\"", argv[optind]);
     if (!reset->config || !reset->topic || !reset->to)
         return cli_usage("reset", "-c FILE, --topic and --to are needed");
-    return parse_place(reset);
+    return parse_goal(reset);
 }
 
 /* The one pipeline that reads the topic. */
@@ -147,10 +147,10 @@ static int find_offsets(struct reset *reset, struct error *error)
         int64_t low, high, *new = &reset->news[i];
         if (kafka_tool_ends(reset->tool, reset->topic, partition, &low, &high, error) != ODS_OK)
             return CLI_SOURCE;
-        *new = reset->place == PLACE_EARLIEST ? low
-               : reset->place == PLACE_OFFSET ? reset->offset
+        *new = reset->goal == GOAL_EARLIEST ? low
+               : reset->goal == GOAL_OFFSET ? reset->offset
                                               : high;
-        if (reset->place == PLACE_TIME) {
+        if (reset->goal == GOAL_TIME) {
             if (kafka_tool_offset_at(reset->tool, reset->topic, partition, reset->time_us / 1000,
                                      new, error) != ODS_OK)
                 return CLI_SOURCE;
@@ -221,12 +221,15 @@ static int move_stored(struct reset *reset, struct error *error)
 
 static int move_committed(struct reset *reset, struct error *error)
 {
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int) reset->count);
-    for (size_t i = 0; i < reset->count; i++)
-        rd_kafka_topic_partition_list_add(list, reset->topic, reset->positions[i].partition)
-            ->offset = reset->news[i];
-    enum ods_status status = kafka_tool_commit(reset->tool, list, error);
-    rd_kafka_topic_partition_list_destroy(list);
+    struct place *places = calloc(reset->count, sizeof *places);
+    for (size_t i = 0; places && i < reset->count; i++)
+        places[i] = (struct place){.topic = reset->topic,
+                                   .partition = reset->positions[i].partition,
+                                   .offset = reset->news[i]};
+    enum ods_status status = places
+                                 ? kafka_tool_commit(reset->tool, places, reset->count, error)
+                                 : error_set(error, ODS_FATAL, "out of memory");
+    free(places);
     if (status == ODS_OK)
         return CLI_OK;
     error_prefix(error, "the target's offsets, which count, are moved; the group's, which are for "

@@ -21,7 +21,7 @@ static const struct finding memory_is_out = {.text = "memory is out"};
 
 /* A file of the configuration for its whole load. */
 struct input {
-    struct source source;
+    struct config_source source;
     const char *bytes;
     size_t length;
 };
@@ -65,13 +65,13 @@ static const struct node *read_daemon(struct load *load, struct settings *settin
 
 /* Open a file of the configuration, or say at `from` why it can't be. */
 static bool open_input(struct load *load, struct input *input, struct config_file *file,
-                       const char *path, size_t max_bytes, const struct source *from, int line)
+                       const char *path, size_t max_bytes, const struct config_source *from, int line)
 {
     const char *name = pool_strdup(load->keep, path);
     const char *folder = config_file_folder(load->keep, path);
     if (!name || !folder)
         return false;
-    input->source = (struct source){.name = name, .folder = folder, .order = load->sources++};
+    input->source = (struct config_source){.name = name, .folder = folder, .order = load->sources++};
     const char *why = config_file_read(file, path, max_bytes);
     if (why) {
         findings_error(load->findings, from ? from : &input->source, line, "cannot read %s: %s",

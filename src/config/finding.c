@@ -60,7 +60,7 @@ static void findings_insert(struct findings *findings, bool warning, struct find
     findings->count++;
 }
 
-static void findings_add(struct findings *findings, bool warning, const struct source *source,
+static void findings_add(struct findings *findings, bool warning, const struct config_source *source,
                          int line, const char *format, va_list arguments)
 {
     if (!warning)
@@ -82,7 +82,7 @@ static void findings_add(struct findings *findings, bool warning, const struct s
     findings_insert(findings, warning, (struct finding_place){source->order, line}, text);
 }
 
-void findings_error(struct findings *findings, const struct source *source, int line,
+void findings_error(struct findings *findings, const struct config_source *source, int line,
                     const char *format, ...)
 {
     va_list arguments;
@@ -91,7 +91,7 @@ void findings_error(struct findings *findings, const struct source *source, int 
     va_end(arguments);
 }
 
-void findings_warn(struct findings *findings, const struct source *source, int line,
+void findings_warn(struct findings *findings, const struct config_source *source, int line,
                    const char *format, ...)
 {
     va_list arguments;

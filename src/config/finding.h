@@ -9,7 +9,7 @@
 #include "config/config.h"
 
 /* A file that was read: where a finding stands. */
-struct source {
+struct config_source {
     const char *name;        /* as the messages call it */
     const char *folder;      /* relative paths inside it start here */
     unsigned order;          /* findings of the first file come first */
@@ -29,9 +29,9 @@ struct findings {
 
 void findings_done(struct findings *findings);
 /* line 0: the whole file. */
-void findings_error(struct findings *findings, const struct source *source, int line,
+void findings_error(struct findings *findings, const struct config_source *source, int line,
                     const char *format, ...) __attribute__((format(printf, 4, 5)));
-void findings_warn(struct findings *findings, const struct source *source, int line,
+void findings_warn(struct findings *findings, const struct config_source *source, int line,
                    const char *format, ...) __attribute__((format(printf, 4, 5)));
 /* Say how many did not fit; call once at the end. */
 void findings_close(struct findings *findings);

@@ -21,7 +21,7 @@
 #define INCLUDE_MAX_BYTES CONFIG_MAX_BYTES
 
 struct cursor {
-    const struct source *source;
+    const struct config_source *source;
     const char *at, *end;
     int line;
 };
@@ -33,7 +33,7 @@ static void fail(struct libconfig_text *text, const struct cursor *cursor, const
     text->failed = true;
 }
 
-static void start_line(struct libconfig_text *text, const struct source *source, int line)
+static void start_line(struct libconfig_text *text, const struct config_source *source, int line)
 {
     if (text->line_count == text->line_capacity) {
         size_t capacity = text->line_capacity ? text->line_capacity * 2 : 256;
@@ -216,7 +216,7 @@ static void put_include(struct libconfig_text *text, struct cursor *cursor)
     }
     char *path =
         pool_strndup(&load->scratch, cursor->at + 1, (size_t) (close - cursor->at - 1));
-    struct source *source = pool_alloc(load->keep, 1, sizeof(*source));
+    struct config_source *source = pool_alloc(load->keep, 1, sizeof(*source));
     const char *resolved = NULL;
     if (path && source)
         resolved = config_file_resolve(load->keep, cursor->source->folder, path);
@@ -256,7 +256,7 @@ static void put_word(struct libconfig_text *text, struct cursor *cursor)
     put_name(text, from, (size_t) (cursor->at - from));
 }
 
-void libconfig_text_add(struct libconfig_text *text, const struct source *source,
+void libconfig_text_add(struct libconfig_text *text, const struct config_source *source,
                         const char *bytes, size_t length)
 {
     struct cursor cursor = {source, bytes, bytes + length, 1};

@@ -6,7 +6,7 @@
 #include <ods/buffer.h>
 
 struct text_line {
-    const struct source *source;
+    const struct config_source *source;
     int line;
 };
 
@@ -20,7 +20,7 @@ struct libconfig_text {
 };
 
 /* Append bytes, and all that they include, to text->out. */
-void libconfig_text_add(struct libconfig_text *text, const struct source *source,
+void libconfig_text_add(struct libconfig_text *text, const struct config_source *source,
                         const char *bytes, size_t length);
 void libconfig_text_done(struct libconfig_text *text); /* wipes */
 

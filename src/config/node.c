@@ -7,7 +7,7 @@
 
 #include "config/substitute.h"
 
-struct node *node_new(struct load *load, enum node_kind kind, const struct source *source,
+struct node *node_new(struct load *load, enum node_kind kind, const struct config_source *source,
                       int line)
 {
     struct node *node = pool_alloc(&load->scratch, 1, sizeof(*node));
@@ -20,7 +20,7 @@ struct node *node_new(struct load *load, enum node_kind kind, const struct sourc
     return node;
 }
 
-struct node *node_scalar(struct load *load, enum node_style style, const struct source *source,
+struct node *node_scalar(struct load *load, enum node_style style, const struct config_source *source,
                          int line, const char *text, size_t length)
 {
     struct node *node = node_new(load, NODE_SCALAR, source, line);

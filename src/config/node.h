@@ -30,7 +30,7 @@ struct entry {
 struct node {
     enum node_kind kind;
     enum node_style style;
-    const struct source *source;
+    const struct config_source *source;
     int line;
     const char *text; /* scalars: substituted */
     const char *raw;  /* scalars: as the file has it */
@@ -51,10 +51,10 @@ struct load {
 #define NODE_DEPTH_MAX 64
 #define NODE_WEIGHT_MAX 200000
 
-struct node *node_new(struct load *load, enum node_kind kind, const struct source *source,
+struct node *node_new(struct load *load, enum node_kind kind, const struct config_source *source,
                       int line);
 /* A scalar, with ${…} replaced; a finding when that can't be done. */
-struct node *node_scalar(struct load *load, enum node_style style, const struct source *source,
+struct node *node_scalar(struct load *load, enum node_style style, const struct config_source *source,
                          int line, const char *text, size_t length);
 /* False when memory is out. *capacity is the caller's, 0 at first. */
 bool node_add(struct load *load, struct node *node, size_t *capacity, struct entry entry);
@@ -68,9 +68,9 @@ bool node_is_null(const struct node *node); /* YAML's ~, null, or nothing at all
 const char *node_describe(const struct node *node, char *buffer, size_t size);
 
 /* The readers. NULL: findings say why, or memory is out. The bytes are wiped by the caller. */
-struct node *libconfig_read(struct load *load, const struct source *source, const char *bytes,
+struct node *libconfig_read(struct load *load, const struct config_source *source, const char *bytes,
                             size_t length);
-struct node *yaml_read(struct load *load, const struct source *source, const char *bytes,
+struct node *yaml_read(struct load *load, const struct config_source *source, const char *bytes,
                        size_t length);
 
 #endif

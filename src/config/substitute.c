@@ -43,7 +43,7 @@ static bool name_is_good(const char *name, size_t length)
     return length > 0;
 }
 
-static const char *from_environment(struct load *load, const struct source *source, int line,
+static const char *from_environment(struct load *load, const struct config_source *source, int line,
                                     const char *inside)
 {
     size_t length = strcspn(inside, ":");
@@ -68,7 +68,7 @@ static const char *from_environment(struct load *load, const struct source *sour
     return "";
 }
 
-static const char *from_file(struct load *load, const struct source *source, int line,
+static const char *from_file(struct load *load, const struct config_source *source, int line,
                              const char *path)
 {
     struct config_file file;
@@ -118,7 +118,7 @@ static bool append(struct load *load, char **text, size_t *length, size_t *capac
 }
 
 /* What ${inside} stands for. NULL: memory is out. */
-static const char *replacement(struct load *load, const struct source *source, int line,
+static const char *replacement(struct load *load, const struct config_source *source, int line,
                                const char *inside)
 {
     if (!inside)
@@ -128,7 +128,7 @@ static const char *replacement(struct load *load, const struct source *source, i
     return from_environment(load, source, line, inside);
 }
 
-const char *substitute_text(struct load *load, const struct source *source, int line,
+const char *substitute_text(struct load *load, const struct config_source *source, int line,
                             const char *text, bool *replaced)
 {
     char *out = NULL;

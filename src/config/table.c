@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include <ods/sink.h>
+#include <ods/source.h>
 #include <ods/transform.h>
 #include "config/settings.h"
 
@@ -175,6 +176,21 @@ const struct setting_group settings_of_table = {
     SETTING_ROWS(table_rows),
 };
 
+static const struct setting input_rows[] = {
+    {"type", SETTING_STRING, AT(input_settings, type), "kafka", .min = 1, .max = 200,
+     .doc = "What kind of source it is: `kafka`, of which `ods-sink.conf` says where it is, or `lines`, "
+            "whose settings are below."},
+    {"type", SETTING_PLUGIN, AT(input_settings, own), .plugins = source_groups},
+};
+
+const struct setting_group settings_of_input = {
+    .title = "input",
+    .intro = "Where a pipeline's records come from, as `input: { type: lines, listen: "
+             "/run/ods-sink/lines.sock }`; without it from Kafka.",
+    .size = sizeof(struct input_settings),
+    SETTING_ROWS(input_rows),
+};
+
 static const struct setting transform_rows[] = {
     {"type", SETTING_STRING, AT(transform_settings, type), .min = 1, .max = 200,
      .flags = SETTING_REQUIRED,
@@ -194,6 +210,8 @@ const struct setting_group settings_of_transform = {
 static const struct setting pipeline_rows[] = {
     {"name", SETTING_STRING, AT(pipeline_settings, name), .min = 1, .max = 200,
      .flags = SETTING_REQUIRED, .doc = "Stands in logs, metrics and the consumer group."},
+    {"input", SETTING_OBJECT, AT(pipeline_settings, input), .of = &settings_of_input,
+     .doc = "Where the records come from, see [input](#input)."},
     {"topics", SETTING_STRINGS, AT(pipeline_settings, topics), .max = 10000,
      .flags = SETTING_REQUIRED,
      .doc = "Topics by name, or by POSIX extended regular expressions that begin with `^`; topics "

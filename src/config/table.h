@@ -8,6 +8,7 @@ extern const struct setting_group settings_of_daemon;   /* ods-sink.conf: struct
 extern const struct setting_group settings_of_target;   /* struct target_settings */
 extern const struct setting_group settings_of_moves;    /* tables.yaml: struct settings too */
 extern const struct setting_group settings_of_pipeline; /* struct pipeline_settings */
+extern const struct setting_group settings_of_input;    /* struct input_settings */
 extern const struct setting_group settings_of_transform; /* struct transform_settings */
 extern const struct setting_group settings_of_table;    /* struct table_settings */
 

@@ -8,6 +8,7 @@
 
 #include <ods/format.h>
 #include <ods/sink.h>
+#include <ods/source.h>
 #include <ods/transform.h>
 
 #include "config/table_pattern.h"
@@ -115,6 +116,17 @@ static void check_transform(struct load *load, const struct node *node, const ch
          ops++)
         known[count++] = (*ops)->type;
     refuse_name(load, node, "transform", type, known, count);
+}
+
+static void check_input(struct load *load, const struct node *node, const char *type)
+{
+    const char *known[KNOWN_MAX];
+    size_t count = 0;
+    if (source_find(type))
+        return;
+    for (const struct source_ops *const *ops = source_list(); *ops && count < KNOWN_MAX; ops++)
+        known[count++] = (*ops)->type;
+    refuse_name(load, node, "source", type, known, count);
 }
 
 static bool contains(const struct strings *list, const char *text)
@@ -339,6 +351,7 @@ static void check_pipeline(struct load *load, const struct node *node,
         if (item->kind == NODE_SCALAR && *item->text && !item->broken)
             check_topic(load, item, item->text, settings->dead_letter.topic);
     }
+    check_input(load, place(node, "input"), pipeline->input.type);
     check_format(load, place(node, "format"), pipeline->format);
     for (size_t i = 0; i < pipeline->transform_count; i++) {
         const struct node *item = node_find(node, "transforms")->node->entries[i].node;

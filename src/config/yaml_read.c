@@ -17,7 +17,7 @@ struct anchor {
 
 struct reader {
     struct load *load;
-    const struct source *source;
+    const struct config_source *source;
     yaml_parser_t parser;
     struct anchor *anchors;
 };
@@ -200,7 +200,7 @@ static struct node *read_node(struct reader *reader, yaml_event_t *event, unsign
     return node;
 }
 
-struct node *yaml_read(struct load *load, const struct source *source, const char *bytes,
+struct node *yaml_read(struct load *load, const struct config_source *source, const char *bytes,
                        size_t length)
 {
     struct reader reader = {.load = load, .source = source};

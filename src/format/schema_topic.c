@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/time.h"
+#include "format/schema_follower.h"
 
 /* The settings' unit goes before the one that a column's precision means. */
 static const char *word_of(enum time_unit unit)
@@ -29,7 +30,7 @@ bool schema_topic_open(struct schema_topic *topic, const struct decoder_config *
 {
     bool set = schema_topic_is_set(config->pipeline);
     *topic = (struct schema_topic){.name = set ? config->pipeline->source.schema_topic : "",
-                                   .schema = config->schema};
+                                   .schema = schema_follower_store(config->helper)};
     if (topic->schema || !set)
         return true;
     topic->schema = topic->own = schema_topic_store(&config->pipeline->source);

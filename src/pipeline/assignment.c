@@ -5,8 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <ods/batch.h>
-
 void assignment_init(struct assignment *assignment)
 {
     memset(assignment, 0, sizeof *assignment);
@@ -108,6 +106,7 @@ static void start_over(struct partition *partition)
     partition->position = POSITION_BEGINNING;
     partition->stored_us = 0;
     partition->looks_back = true;
+    partition->put_off = false;
 }
 
 struct partition *assignment_add(struct assignment *assignment, const char *topic, int32_t number)
@@ -131,7 +130,7 @@ struct partition *assignment_add(struct assignment *assignment, const char *topi
         assignment->count++;
     }
     start_over(partition);
-    partition->committed = OFFSET_NONE;
+    partition->acked = OFFSET_NONE;
     partition->fences = 0;
     partition->not_before_us = 0;
     return partition;

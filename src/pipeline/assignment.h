@@ -10,17 +10,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <ods/source.h>
+
 enum partition_state {
     PARTITION_ASKING,   /* the target's offset is to be asked for */
     PARTITION_ASKED,    /* the request is with the writer */
-    PARTITION_LOCATING, /* the target has answered; where to start in Kafka is to be settled */
+    PARTITION_LOCATING, /* the target has answered; where to start in the source is to be settled */
     PARTITION_SEEKING,  /* the position is known, fetching is yet to start there */
     PARTITION_ACTIVE,   /* records are taken; those below `position` as context alone */
     PARTITION_GONE,     /* not ours any more */
 };
-
-/* Start at the oldest record there is: the same number as RD_KAFKA_OFFSET_BEGINNING. */
-#define POSITION_BEGINNING INT64_C(-2)
 
 struct partition {
     const char *topic; /* interned, terminated, as old as the assignment table */
@@ -31,11 +30,12 @@ struct partition {
     int64_t chain;      /* what the target holds when all batches before are in, or OFFSET_NONE */
     int64_t position;   /* next record to take, or POSITION_BEGINNING */
     int64_t applied;    /* what the target holds for certain, or OFFSET_NONE */
-    int64_t committed;  /* what the group has taken, or OFFSET_NONE */
+    int64_t acked;      /* what the source has taken as acknowledged, or OFFSET_NONE */
     bool looks_back;    /* the decoder is to see the records before `position` first */
     unsigned in_flight; /* batches with the writer that cover it */
     unsigned fences;    /* in a row */
     int64_t not_before_us; /* nothing is tried earlier */
+    bool put_off;          /* unless the format's helper has news */
 };
 
 struct assignment {

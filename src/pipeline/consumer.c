@@ -20,10 +20,10 @@
 
 #define TURN_MESSAGES 256 /* between two looks at the writer */
 #define TICK_US       INT64_C(1000000)
-/* For lag monitoring only, so no oftener than Kafka's own clients: a commit that meets a rebalance
- * under way carries an old generation, and librdkafka then gives all partitions up. */
-#define COMMIT_US    INT64_C(5000000)
-#define IDLE_WAIT_MS INT64_C(100) /* for kafka_prod() */
+/* Where they are for monitoring only, no oftener than Kafka's own clients do it: one that meets a
+ * rebalance under way carries an old generation, and librdkafka then gives all partitions up. */
+#define ACK_US       INT64_C(5000000)
+#define IDLE_WAIT_MS INT64_C(1000)
 #define FOLLOW_US    INT64_C(300000)
 #define TURN_WAIT_MS INT64_C(10) /* for join_in_turn() */
 #define STARVED_US   INT64_C(1000000)
@@ -47,7 +47,7 @@ static void push_filling(struct lane *lane)
     queue_push(lane->queue, batch);
 }
 
-/* One without records is not: it would be waited for, and Kafka not listened to. */
+/* One without records is not: it would be waited for, and the source not listened to. */
 static bool is_full(const struct lane *lane, const struct batch *batch)
 {
     if (!batch->range_count)
@@ -159,6 +159,8 @@ void consumer_take_back(struct lane *lane, struct batch *batch)
     batch_reset(batch);
     lane->idle[lane->idle_count++] = batch;
     assignment_sweep(&lane->assignment);
+    if (lane->source->ops->awaits_acks && slot->outcome == ODS_OK)
+        rebalance_ack(lane, 0);
 }
 
 bool consumer_pass(struct lane *lane, struct partition *partition, int64_t offset)
@@ -176,7 +178,8 @@ bool consumer_pass(struct lane *lane, struct partition *partition, int64_t offse
 /* Was fetching started before the position? */
 static bool looks_back(const struct lane *lane, const struct partition *partition)
 {
-    return partition->looks_back && partition->position > 0 && lane->worker.decoder->ops->look_back;
+    return partition->looks_back && partition->position > 0 &&
+           lane->worker.decoder->ops->look_back && lane->source->ops->has_offsets;
 }
 
 /* Every record there is has been taken. What lies between the last one and the end is no record: a
@@ -196,29 +199,23 @@ static void end_reached(struct lane *lane, struct partition *partition, int64_t 
         consumer_pass(lane, partition, end);
 }
 
-static void take_event(struct lane *lane, const rd_kafka_message_t *message)
+static void take_event(struct lane *lane, enum source_event event, const struct record *record)
 {
-    struct error error;
-    struct partition *partition = NULL;
-    error_init(&error);
-    if (message->rkt)
-        partition = assignment_find(&lane->assignment, rd_kafka_topic_name(message->rkt),
-                                    message->partition);
-    if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
-        if (partition)
-            end_reached(lane, partition, message->offset);
-    } else if (message->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET && message->rkt) {
-        if (partition && partition->state == PARTITION_ACTIVE && looks_back(lane, partition))
-            gaps_out_of_sight(lane, partition);
-        else if (partition && partition->state == PARTITION_ACTIVE)
-            gaps_out_of_range(lane, partition);
-    } else if (kafka_classify(lane->source, message, &error) != ODS_OK) {
-        lane_fail(lane, CLI_SOURCE, &error);
-    }
+    struct partition *partition =
+        assignment_find(&lane->assignment, record->topic, record->partition);
+    if (!partition)
+        return;
+    if (event == SOURCE_END)
+        end_reached(lane, partition, record->offset);
+    else if (partition->state == PARTITION_ACTIVE && looks_back(lane, partition))
+        gaps_out_of_sight(lane, partition);
+    else if (partition->state == PARTITION_ACTIVE)
+        gaps_out_of_range(lane, partition);
 }
 
-/* Something that the decoder needs is away: the record is read again later, and with it what
- * follows it in its partition. The others go on, and the lane stays in its group. */
+/* Something that the decoder needs is away: the record is read again when the format's helper has
+ * news, or after a second, and with it what follows it in its partition. The others go on, and the
+ * lane stays in its group. */
 static void put_off(struct lane *lane, struct partition *partition, int64_t offset,
                     const struct error *error)
 {
@@ -231,6 +228,27 @@ static void put_off(struct lane *lane, struct partition *partition, int64_t offs
     rebalance_pause(lane, partition);
     partition->state = PARTITION_SEEKING;
     partition->not_before_us = time_monotonic_us() + PUT_OFF_US;
+    partition->put_off = true;
+}
+
+/* News of the helper that came while a record was being put off are seen in the next turn. */
+static void take_up(struct lane *lane)
+{
+    unsigned helped = atomic_load(&lane->shared->helped);
+    if (helped == lane->helped)
+        return;
+    lane->helped = helped;
+    for (size_t i = 0; i < lane->assignment.count; i++)
+        if (lane->assignment.items[i]->put_off)
+            lane->assignment.items[i]->not_before_us = 0;
+}
+
+static int64_t known_end(struct lane *lane, const struct partition *partition)
+{
+    const struct source_ops *source = lane->source->ops;
+    if (!source->known_end)
+        return -1;
+    return source->known_end(lane->source, partition->topic, partition->number);
 }
 
 /* A record below the position is applied already; the decoder may learn from it what the next ones
@@ -238,7 +256,7 @@ static void put_off(struct lane *lane, struct partition *partition, int64_t offs
 static void take_context(struct lane *lane, struct partition *partition,
                          const struct record *record)
 {
-    int64_t high = kafka_known_high(lane->source, partition->topic, partition->number);
+    int64_t high = known_end(lane, partition);
     if (!looks_back(lane, partition))
         return;
     if (high >= 0 && high < partition->position)
@@ -247,51 +265,55 @@ static void take_context(struct lane *lane, struct partition *partition,
         lane->worker.decoder->ops->observe(lane->worker.decoder, record);
 }
 
-/* True: the message is in the batch. */
-static bool take_record(struct lane *lane, rd_kafka_message_t *message)
+/* True: the record is in the batch. */
+static bool take_record(struct lane *lane, struct record *record, struct error *error)
 {
-    struct error error;
-    rd_kafka_timestamp_type_t type;
     struct partition *partition =
-        assignment_find(&lane->assignment, rd_kafka_topic_name(message->rkt), message->partition);
+        assignment_find(&lane->assignment, record->topic, record->partition);
     if (!partition || partition->state != PARTITION_ACTIVE)
         return false;
-    struct record record = {
-        .topic = partition->topic,
-        .partition = partition->number,
-        .offset = message->offset,
-        .timestamp_ms = rd_kafka_message_timestamp(message, &type),
-        .key = message->key,
-        .key_length = message->key_len,
-        .value = message->payload,
-        .value_length = message->len,
-        .owner = message,
-    };
-    if (message->offset < partition->position) {
-        take_context(lane, partition, &record);
+    record->topic = partition->topic;
+    if (record->offset < partition->position) {
+        take_context(lane, partition, record);
         return false;
     }
-    error_init(&error);
-    switch (intake_add(lane->filling, &lane->worker, &record, partition->chain, &error)) {
+    switch (intake_add(lane->filling, &lane->worker, record, partition->chain, error)) {
     case ODS_OK:
-        partition->chain = partition->position = message->offset + 1;
+        partition->chain = partition->position = record->offset + 1;
         return true;
     case ODS_RETRY:
-        put_off(lane, partition, record.offset, &error);
+        put_off(lane, partition, record->offset, error);
         return false;
     default:
-        lane_fail(lane, CLI_INTERNAL, &error);
+        lane_fail(lane, CLI_INTERNAL, error);
         return false;
     }
 }
 
-static void take(struct lane *lane, rd_kafka_message_t *message)
+/* The next thing that the source has. False: nothing for now. */
+static bool take_next(struct lane *lane)
 {
-    if (message->err)
-        take_event(lane, message);
-    else if (lane->filling && take_record(lane, message))
-        return;
-    rd_kafka_message_destroy(message);
+    struct record record = {0};
+    struct error error;
+    error_init(&error);
+    enum source_event event = lane->source->ops->next(lane->source, &record, &error);
+    switch (event) {
+    case SOURCE_NOTHING:
+        return false;
+    case SOURCE_RECORD:
+        if (lane->filling && take_record(lane, &record, &error))
+            return true;
+        break;
+    case SOURCE_FAILED:
+        lane_fail(lane, CLI_SOURCE, &error);
+        break;
+    default:
+        take_event(lane, event, &record);
+        break;
+    }
+    if (record.owner)
+        lane->source->ops->release(record.owner);
+    return true;
 }
 
 /* No batch is free. Rebalances are served all the same, from the second second on. */
@@ -302,17 +324,16 @@ static void starve(struct lane *lane)
         lane->starved_us = now_us;
     if (!lane->held && now_us - lane->starved_us >= STARVED_US)
         rebalance_hold(lane, true);
-    rd_kafka_message_t *message;
-    while (lane->held && (message = kafka_poll(lane->source)))
-        take(lane, message);
+    while (lane->held && take_next(lane))
+        ;
 }
 
 static bool get_batch(struct lane *lane)
 {
     if (!lane->filling && lane->idle_count) {
         lane->filling = lane->idle[--lane->idle_count];
-        lane->filling->release = kafka_release;
-        lane->filling->headers = kafka_headers;
+        lane->filling->release = lane->source->ops->release;
+        lane->filling->headers = lane->source->ops->headers;
     }
     if (!lane->filling)
         return false;
@@ -332,16 +353,11 @@ static bool fill(struct lane *lane)
     for (unsigned taken = 0; taken < TURN_MESSAGES; taken++) {
         if (lane->filling && is_full(lane, lane->filling))
             break;
-        rd_kafka_message_t *message = kafka_poll(lane->source);
-        if (!message) {
-            kafka_keep_fetching(lane->source);
+        if (!take_next(lane))
             return true;
-        }
-        take(lane, message);
         if (!lane->filling || atomic_load_explicit(&lane->failed, memory_order_relaxed))
             break;
     }
-    kafka_keep_fetching(lane->source);
     return false;
 }
 
@@ -373,7 +389,7 @@ static void show_partitions(struct lane *lane)
             .state = state_names[partition->state],
             .applied = partition->applied,
             .position = partition->position < 0 ? -1 : partition->position,
-            .high = kafka_known_high(lane->source, partition->topic, partition->number),
+            .high = known_end(lane, partition),
         };
     }
     lane->shown_count = count;
@@ -386,21 +402,23 @@ static void tick(struct lane *lane)
     if (now_us < lane->next_tick_us)
         return;
     lane->next_tick_us = now_us + TICK_US;
-    kafka_take_commits(lane->source);
-    if (now_us >= lane->next_commit_us) {
-        lane->next_commit_us = now_us + COMMIT_US;
-        rebalance_commit(lane, 0);
+    if (lane->source->ops->housekeep)
+        lane->source->ops->housekeep(lane->source);
+    if (now_us >= lane->next_ack_us || lane->source->ops->awaits_acks) {
+        lane->next_ack_us = now_us + ACK_US;
+        rebalance_ack(lane, 0);
     }
-    kafka_housekeep(lane->source);
     show_partitions(lane);
 }
 
-static void doze(struct lane *lane)
+static void doze(struct lane *lane, int64_t at_most_ms)
 {
-    struct pollfd wake = {.fd = lane->wake_fd, .events = POLLIN};
-    int64_t wait_ms = rebalance_due_ms(lane, IDLE_WAIT_MS);
-    if (wait_ms > kafka_patience_ms(lane->source))
-        wait_ms = kafka_patience_ms(lane->source);
+    const struct source_ops *source = lane->source->ops;
+    struct pollfd wake[] = {{.fd = lane->wake_fd, .events = POLLIN}, {.fd = -1, .events = POLLIN}};
+    if (source->poll_fd && !lane->held && (lane->filling || lane->idle_count))
+        wake[1].fd = source->poll_fd(lane->source);
+    int64_t wait_ms =
+        rebalance_due_ms(lane, at_most_ms < IDLE_WAIT_MS ? at_most_ms : IDLE_WAIT_MS);
     if (lane->join_at_us && wait_ms > TURN_WAIT_MS)
         wait_ms = TURN_WAIT_MS;
     if (lane->filling && lane->filling->range_count && lane->idle_count) {
@@ -408,7 +426,7 @@ static void doze(struct lane *lane)
         if (left_ms < wait_ms)
             wait_ms = left_ms < 1 ? 1 : left_ms;
     }
-    poll(&wake, 1, (int) wait_ms);
+    poll(wake, 2, (int) wait_ms);
 }
 
 /* One lane goes ahead. A member that joins while the first one's round is not over yet makes it
@@ -421,7 +439,7 @@ static void join_in_turn(struct lane *lane)
         (time_monotonic_us() < lane->join_at_us && !atomic_load(&lane->shared->led)))
         return;
     lane->join_at_us = 0;
-    kafka_join(lane->source);
+    lane->source->ops->join(lane->source);
 }
 
 static void turn(struct lane *lane)
@@ -435,14 +453,15 @@ static void turn(struct lane *lane)
     while ((batch = queue_take_done(lane->queue, 0)))
         consumer_take_back(lane, batch);
     join_in_turn(lane);
-    kafka_prod(lane->source);
+    take_up(lane);
     rebalance_ask(lane);
     rebalance_locate(lane);
     bool drained = fill(lane);
+    int64_t patience_ms = lane->source->ops->turn(lane->source);
     consumer_hand_over(lane);
     tick(lane);
     if (drained)
-        doze(lane);
+        doze(lane, patience_ms);
 }
 
 /* Finish what is filled, or drop it when there is no time or no point, and leave the group. */
@@ -460,8 +479,8 @@ static void finish(struct lane *lane)
             consumer_take_back(lane, batch);
     }
     queue_close(lane->queue);
-    rebalance_commit(lane, 1000);
-    kafka_leave(lane->source);
+    rebalance_ack(lane, 1000);
+    lane->source->ops->leave(lane->source);
     if (lane->filling)
         batch_reset(lane->filling);
 }

@@ -11,26 +11,22 @@
 #include "pipeline/deadletter.h"
 
 #include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/utf8.h"
-#include "source/kafka/kafka_conf.h"
+#include "source/kafka/kafka_producer.h"
 
-#define POLL_MS  50
-#define FLUSH_MS 1000
+#define POLL_MS 50
 
 struct kafka_deadletter {
     struct deadletter base;
     const struct settings *settings;
     struct deadletter_origin origin;
-    rd_kafka_t *rk; /* NULL until the first reject, and after a failure */
+    struct kafka_producer *producer; /* NULL until the first reject, and after a failure */
     atomic_bool interrupted;
-    size_t pending;
-    rd_kafka_resp_err_t failure; /* the first one of this delivery */
+    struct kafka_answer failure; /* the first one of this delivery */
     const struct reject *failed; /* the letter that it is about */
-    char trouble[256];           /* what the client last said of its connections */
 };
 
 void deadletter_close(struct deadletter *deadletter)
@@ -40,134 +36,98 @@ void deadletter_close(struct deadletter *deadletter)
 }
 
 static void note_failure(struct kafka_deadletter *deadletter, const struct reject *reject,
-                         rd_kafka_resp_err_t code)
+                         struct kafka_answer answer)
 {
-    if (deadletter->failure)
+    if (deadletter->failure.fault != KAFKA_WRITTEN)
         return;
-    deadletter->failure = code;
+    deadletter->failure = answer;
     deadletter->failed = reject;
 }
 
-static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void *opaque)
+static void take_answer(void *context, void *what, struct kafka_answer answer)
 {
-    struct kafka_deadletter *deadletter = opaque;
-    struct reject *reject = message->_private;
-    deadletter->pending--;
-    if (message->err)
-        note_failure(deadletter, reject, message->err);
-    else
+    struct reject *reject = what;
+    if (answer.fault == KAFKA_WRITTEN)
         reject->delivered = true;
-}
-
-static void on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
-{
-    struct kafka_deadletter *deadletter = opaque;
-    utf8_copy(deadletter->trouble, sizeof deadletter->trouble, reason, strlen(reason));
+    else
+        note_failure(context, reject, answer);
 }
 
 static enum ods_status start_producer(struct kafka_deadletter *deadletter, struct error *error)
 {
-    /* clang-format off */
-    static const char *const defaults[] = {
-        "client.id", "ods-sink-dead-letter",
-        "message.timeout.ms", "10000",
-        "message.max.bytes", "104857600", /* the broker decides what is too large */
-        "topic.metadata.propagation.max.ms", "5000",
-        NULL,
-    };
-    static const char *const owned[] = {"enable.idempotence", "true", "acks", "all", "linger.ms",
-                                        "0", NULL};
-    /* clang-format on */
-    char text[512];
-    if (deadletter->rk)
+    const struct kafka_producer_config config = {.settings = deadletter->settings,
+                                                 .client_id = "ods-sink-dead-letter",
+                                                 .answered = take_answer,
+                                                 .context = deadletter};
+    if (deadletter->producer)
         return ODS_OK;
-    rd_kafka_conf_t *conf = kafka_conf(&deadletter->settings->kafka, defaults, owned, error);
-    if (!conf)
-        return ODS_FATAL;
-    rd_kafka_conf_set_opaque(conf, deadletter);
-    rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
-    rd_kafka_conf_set_error_cb(conf, on_error);
-    deadletter->rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof text);
-    if (deadletter->rk)
-        return ODS_OK;
-    rd_kafka_conf_destroy(conf);
-    return error_set(error, ODS_FATAL, "can't make a Kafka producer for dead letters: %s", text);
+    enum ods_status status = kafka_producer_open(&deadletter->producer, &config, error);
+    if (status != ODS_OK)
+        error_prefix(error, "dead letters: ");
+    return status;
 }
 
 static void discard_producer(struct kafka_deadletter *deadletter)
 {
-    if (!deadletter->rk)
-        return;
-    rd_kafka_purge(deadletter->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
-    rd_kafka_flush(deadletter->rk, FLUSH_MS);
-    rd_kafka_destroy(deadletter->rk);
-    deadletter->rk = NULL;
-    deadletter->pending = 0;
+    kafka_producer_close(deadletter->producer);
+    deadletter->producer = NULL;
 }
 
 struct headers {
-    rd_kafka_headers_t *list;
+    struct kafka_header_list *list;
     bool failed;
 };
 
 static void add_header(void *context, const char *name, const char *value, size_t length)
 {
     struct headers *headers = context;
-    headers->failed |= rd_kafka_header_add(headers->list, name, -1, value, (ssize_t) length) != 0;
+    headers->failed |= !kafka_header_list_add(headers->list, name, value, length);
 }
 
 /* NULL when memory is out. */
-static rd_kafka_headers_t *make_headers(const struct kafka_deadletter *deadletter,
-                                        const struct batch *batch, const struct reject *reject)
+static struct kafka_header_list *make_headers(const struct kafka_deadletter *deadletter,
+                                          const struct batch *batch, const struct reject *reject)
 {
-    struct headers headers = {.list = rd_kafka_headers_new(32)};
+    struct headers headers = {.list = kafka_header_list_new()};
     if (deadletter_headers(batch, reject, &deadletter->origin, add_header, &headers) &&
         !headers.failed)
         return headers.list;
-    rd_kafka_headers_destroy(headers.list);
+    kafka_header_list_free(headers.list);
     return NULL;
 }
 
-/* The time is today's: with the record's own, retention could take the letter away unread. */
 static void produce(struct kafka_deadletter *deadletter, const struct batch *batch,
                     struct reject *reject)
 {
-    const struct record *record = &batch->records[reject->record];
-    rd_kafka_resp_err_t code;
-    rd_kafka_headers_t *headers = make_headers(deadletter, batch, reject);
-    if (!headers) {
-        note_failure(deadletter, reject, RD_KAFKA_RESP_ERR__QUEUE_FULL);
-        return;
+    struct kafka_producer *producer = deadletter->producer;
+    struct kafka_answer answer = {.fault = KAFKA_FAILED, .text = "out of memory"};
+    struct kafka_header_list *headers = make_headers(deadletter, batch, reject);
+    bool again = headers != NULL;
+    while (again) {
+        answer = kafka_producer_send(producer, deadletter->settings->dead_letter.topic,
+                                     &batch->records[reject->record], headers, reject);
+        again = answer.fault == KAFKA_FULL && kafka_producer_pending(producer) &&
+                !atomic_load(&deadletter->interrupted);
+        if (again)
+            kafka_producer_wait(producer, POLL_MS);
     }
-    do {
-        code = rd_kafka_producev(
-            deadletter->rk, RD_KAFKA_V_TOPIC(deadletter->settings->dead_letter.topic),
-            RD_KAFKA_V_KEY((void *) record->key, record->key_length),
-            RD_KAFKA_V_VALUE((void *) record->value, record->value_length),
-            RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_OPAQUE(reject), RD_KAFKA_V_END);
-        if (code == RD_KAFKA_RESP_ERR__QUEUE_FULL && deadletter->pending)
-            rd_kafka_poll(deadletter->rk, POLL_MS);
-    } while (code == RD_KAFKA_RESP_ERR__QUEUE_FULL && deadletter->pending &&
-             !atomic_load(&deadletter->interrupted));
-    if (!code) {
-        deadletter->pending++;
+    if (answer.fault == KAFKA_WRITTEN)
         return;
-    }
-    rd_kafka_headers_destroy(headers);
-    note_failure(deadletter, reject, code);
+    kafka_header_list_free(headers);
+    note_failure(deadletter, reject, answer);
 }
 
 /* What is under way is waited for after a failure too: else it might be written and sent again.
  * message.timeout.ms bounds it. */
 static void await_answers(struct kafka_deadletter *deadletter)
 {
-    while (deadletter->pending && !atomic_load(&deadletter->interrupted))
-        rd_kafka_poll(deadletter->rk, POLL_MS);
+    while (kafka_producer_pending(deadletter->producer) && !atomic_load(&deadletter->interrupted))
+        kafka_producer_wait(deadletter->producer, POLL_MS);
 }
 
 static void produce_all(struct kafka_deadletter *deadletter, struct batch *batch, bool one_by_one)
 {
-    deadletter->failure = RD_KAFKA_RESP_ERR_NO_ERROR;
+    deadletter->failure = (struct kafka_answer){.fault = KAFKA_WRITTEN};
     for (uint32_t i = 0; i < batch->reject_count; i++) {
         if (batch->rejects[i].delivered || atomic_load(&deadletter->interrupted))
             continue;
@@ -182,20 +142,18 @@ static enum ods_status describe(struct kafka_deadletter *deadletter, const struc
                                 struct error *error)
 {
     const char *topic = deadletter->settings->dead_letter.topic;
-    const char *advice = "";
+    const char *advice = "", *trouble = kafka_producer_trouble(deadletter->producer);
     const struct record *record =
         deadletter->failed ? &batch->records[deadletter->failed->record] : NULL;
-    switch (deadletter->failure) {
-    case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
+    switch (deadletter->failure.fault) {
+    case KAFKA_TOO_LARGE:
         advice = ": raise the topic's max.message.bytes above the record's size and that of its "
                  "headers, about 8 KiB, or pass over the record with ods-sink reset";
         break;
-    case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
-    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
-    case RD_KAFKA_RESP_ERR__MSG_TIMED_OUT:
+    case KAFKA_NO_TOPIC:
         advice = ": is the topic there?";
         break;
-    case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+    case KAFKA_NO_RIGHT:
         advice = ": grant WRITE and DESCRIBE on it";
         break;
     default:
@@ -206,8 +164,8 @@ static enum ods_status describe(struct kafka_deadletter *deadletter, const struc
                   "dead-letter topic %s does not take the record of topic %s partition %d offset "
                   "%lld (%zu bytes): %s%s%s%s",
                   topic, record->topic, (int) record->partition, (long long) record->offset,
-                  record->key_length + record->value_length, rd_kafka_err2str(deadletter->failure),
-                  advice, *deadletter->trouble ? "; " : "", deadletter->trouble);
+                  record->key_length + record->value_length, deadletter->failure.text, advice,
+                  *trouble ? "; " : "", trouble);
     else
         error_set(error, ODS_RETRY, "writing to dead-letter topic %s was interrupted", topic);
     return ODS_RETRY;
@@ -220,11 +178,11 @@ static enum ods_status kafka_deliver(struct deadletter *base, struct batch *batc
     enum ods_status status = start_producer(deadletter, error);
     if (status != ODS_OK)
         return status;
-    *deadletter->trouble = '\0';
+    kafka_producer_forget_trouble(deadletter->producer);
     deadletter->failed = NULL;
     produce_all(deadletter, batch, false);
     /* The limit is one of what is sent together: each may fit by itself. */
-    if (deadletter->failure == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE)
+    if (deadletter->failure.fault == KAFKA_TOO_LARGE)
         produce_all(deadletter, batch, true);
     atomic_store(&deadletter->interrupted, false);
     if (!batch_letters_wait(batch))

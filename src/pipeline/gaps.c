@@ -1,4 +1,4 @@
-/* Offsets that do not fit what Kafka has: records are gone, or the topic is another one than it
+/* Offsets that do not fit what the source has: records are gone, or the topic is another one than it
  * was. Consumer thread.
  *
  * Going on as if nothing were would be a silent gap, so a stated policy decides: stop, or go on
@@ -13,6 +13,7 @@
 #include "pipeline/lane_room.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/log.h"
@@ -71,7 +72,7 @@ void gaps_out_of_range(struct lane *lane, struct partition *partition)
         partition->state = PARTITION_SEEKING;
         return;
     }
-    kafka_watermarks(lane->source, partition->topic, partition->number, &low, &high, NULL);
+    lane->source->ops->ends(lane->source, partition->topic, partition->number, &low, &high, NULL);
     error_set(&error, ODS_FATAL,
               "topic %s partition %d: the next record to apply is %lld, but Kafka has %lld to "
               "%lld: records are gone (retention), or the topic was deleted and made anew",
@@ -93,44 +94,52 @@ static void recreated(struct lane *lane, struct partition *partition, int64_t of
            &error);
 }
 
-static rd_kafka_topic_partition_list_t *list_unseen(struct lane *lane)
+/* As list_due() of rebalance.c; the offset is a time. */
+static struct place *list_unseen(struct lane *lane, size_t *count)
 {
-    rd_kafka_topic_partition_list_t *list = NULL;
+    struct place *places = NULL;
+    *count = 0;
     for (size_t i = 0; i < lane->assignment.count; i++) {
         const struct partition *partition = lane->assignment.items[i];
         if (partition->state != PARTITION_LOCATING || !partition->stored_us || !partition->stored ||
             partition->not_before_us > time_monotonic_us())
             continue;
-        if (!list)
-            list = rd_kafka_topic_partition_list_new(16);
-        rd_kafka_topic_partition_list_add(list, partition->topic, partition->number)->offset =
-            (partition->stored_us + CLOCK_SKEW_US) / 1000;
+        if (!places)
+            places = malloc(lane->assignment.count * sizeof *places);
+        if (!places)
+            break;
+        places[(*count)++] =
+            (struct place){.topic = partition->topic,
+                           .partition = partition->number,
+                           .offset = (partition->stored_us + CLOCK_SKEW_US) / 1000};
     }
-    return list;
+    return places;
 }
 
 void gaps_look(struct lane *lane)
 {
     struct error error;
+    size_t count;
     error_init(&error);
-    if (strcmp(lane->settings->kafka.on_topic_recreated, "ignore") == 0)
+    if (strcmp(lane->settings->kafka.on_topic_recreated, "ignore") == 0 ||
+        !lane->source->ops->offsets_at)
         return;
-    rd_kafka_topic_partition_list_t *list = list_unseen(lane);
-    if (!list)
+    struct place *places = list_unseen(lane, &count);
+    if (!places)
         return;
-    enum ods_status status = kafka_offsets_at(lane->source, list, &error);
+    enum ods_status status = lane->source->ops->offsets_at(lane->source, places, count, &error);
     if (status != ODS_OK)
         lane_note_error(lane, error.text);
-    for (int i = 0; i < list->cnt; i++) {
-        const rd_kafka_topic_partition_t *answer = &list->elems[i];
+    for (size_t i = 0; i < count; i++) {
+        const struct place *answer = &places[i];
         struct partition *partition =
             assignment_find(&lane->assignment, answer->topic, answer->partition);
-        if (status != ODS_OK || answer->err)
+        if (status != ODS_OK || answer->failed)
             partition->not_before_us = time_monotonic_us() + LATER_US;
         else if (answer->offset >= 0 && answer->offset < partition->stored)
             recreated(lane, partition, answer->offset);
         else
             partition->stored_us = 0;
     }
-    rd_kafka_topic_partition_list_destroy(list);
+    free(places);
 }

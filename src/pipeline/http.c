@@ -58,7 +58,7 @@ static const char *why_not_ready(const struct lane_status *status)
         return "is stopped";
     if (!status->joined && !status->without_topics)
         return "has not joined its group yet";
-    if (status->kafka_away)
+    if (status->source_away)
         return "does not reach Kafka";
     if (!status->target_ready)
         return "waits for its target";
@@ -143,7 +143,7 @@ static json_t *describe_lane(struct lane *lane)
         "{s:o, s:o, s:o, s:I, s:s, s:f, s:b, s:b, s:b, s:b, s:I, s:I, s:I, s:o, s:o, s:o, s:o}",
         "pipeline", text_of(status.pipeline), "group", text_of(status.group), "target",
         text_of(status.target), "lane", (json_int_t) status.index, "state", status.stuck ? "stuck" : lane_state_name(status.state),
-        "state_seconds", (double) status.state_us / 1e6, "joined", status.joined, "kafka_reachable", !status.kafka_away, "target_reachable",
+        "state_seconds", (double) status.state_us / 1e6, "joined", status.joined, "kafka_reachable", !status.source_away, "target_reachable",
         status.target_ready, "dead_letters_reachable", status.letters_ready, "records", (json_int_t) atomic_load(&metrics->records), "changes",
         (json_int_t) atomic_load(&metrics->changes), "rejected", (json_int_t) rejected,
         "last_change_at",

@@ -105,6 +105,16 @@ static void writer_is_alive(void *context)
     atomic_store_explicit(&lane->writer_beat_us, time_monotonic_us(), memory_order_relaxed);
 }
 
+static enum ods_status open_source(struct lane *lane, struct error *error)
+{
+    struct source_config config = {.lane = lane->index,
+                                   .wake_fd = lane->wake_fd,
+                                   .events = {rebalance_assigned, rebalance_revoked,
+                                              rebalance_acknowledged, lane}};
+    const struct source_ops *ops = worker_source(lane->settings, lane->pipeline, &config);
+    return ops->open(&lane->source, &config, error);
+}
+
 static enum ods_status open_plugins(struct lane *lane, int *exit_code, struct error *error)
 {
     const struct pipeline_settings *pipeline = lane->pipeline;
@@ -118,7 +128,7 @@ static enum ods_status open_plugins(struct lane *lane, int *exit_code, struct er
                              pipeline->name, lane->settings->dead_letter.topic);
     const struct worker_options options = {.settings = lane->settings,
                                            .pipeline = pipeline,
-                                           .schema = lane->shared->schema,
+                                           .helper = lane->shared->helper,
                                            .notice = decoder_notice,
                                            .context = lane,
                                            .alive = writer_is_alive,
@@ -129,10 +139,7 @@ static enum ods_status open_plugins(struct lane *lane, int *exit_code, struct er
         status = deadletter_kafka_open(&lane->deadletter, lane->settings, &origin, error);
     if (status != ODS_OK)
         return status;
-    const struct kafka_events events = {rebalance_assigned, rebalance_revoked, rebalance_committed,
-                                        lane};
-    return kafka_open(&lane->source, lane->settings, pipeline, lane->index, lane->wake_fd, &events,
-                      error);
+    return open_source(lane, error);
 }
 
 /* The pool: per_lane batches, and one more that carries the questions to the target. */
@@ -229,6 +236,11 @@ enum ods_status lane_start(struct lane **out, const struct settings *settings,
     return ODS_OK;
 }
 
+void lane_look_again(struct lane *lane)
+{
+    lane_wake(lane);
+}
+
 void lane_stop(struct lane *lane)
 {
     atomic_store(&lane->stop, true);
@@ -264,7 +276,8 @@ int lane_join(struct lane *lane)
     int exit_code = lane->exit_code;
     for (size_t i = 0; i < lane->slot_count; i++)
         batch_free(lane->slots[i].batch);
-    kafka_close(lane->source);
+    if (lane->source)
+        lane->source->ops->close(lane->source);
     worker_close(&lane->worker);
     deadletter_close(lane->deadletter);
     queue_free(lane->queue);
@@ -301,15 +314,17 @@ static bool is_stuck(const struct lane *lane)
 
 void lane_status(struct lane *lane, struct lane_status *status)
 {
+    struct source_state source;
+    lane->source->ops->look(lane->source, &source);
     *status = (struct lane_status){
         .pipeline = lane->pipeline->name,
         .group = lane->pipeline->group_id,
         .target = lane->pipeline->target,
         .index = lane->index,
         .state = (enum lane_state) atomic_load(&lane->writer_state),
-        .joined = kafka_joined(lane->source),
-        .without_topics = kafka_without_topics(lane->source),
-        .kafka_away = kafka_away(lane->source),
+        .joined = source.joined,
+        .without_topics = source.without_topics,
+        .source_away = source.away,
         .target_ready = atomic_load(&lane->target_ready),
         .letters_ready = atomic_load(&lane->letters_ready),
         .stuck = is_stuck(lane),

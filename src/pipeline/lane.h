@@ -28,12 +28,13 @@ struct lane_limits {
 void lane_limits_set(struct lane_limits *limits, const struct settings *settings);
 
 struct lane;
-struct source_schema;
+struct format_helper;
 
 /* What the lanes of a pipeline have in common. */
 struct lane_shared {
     const struct lane_limits *limits;
-    struct source_schema *schema; /* of the schema topic, NULL: none is followed */
+    struct format_helper *helper; /* of the format, NULL: there is none */
+    atomic_uint helped;           /* how often it had news */
     int finished_fd;              /* an eventfd, written to when a lane ends by itself */
     atomic_bool led;              /* a lane has had its answer from the group */
     atomic_uint_fast64_t told[64]; /* hashes of the decoders' notices that are logged; 0: free */
@@ -44,6 +45,7 @@ struct lane_shared {
 enum ods_status lane_start(struct lane **lane, const struct settings *settings,
                            const struct pipeline_settings *pipeline, struct lane_shared *shared,
                            size_t index, int *exit_code, struct error *error);
+void lane_look_again(struct lane *lane); /* the helper has news. Any thread */
 void lane_stop(struct lane *lane);    /* finish what is filled, then end */
 void lane_abandon(struct lane *lane); /* end now; what is not applied will be read again */
 bool lane_ended(const struct lane *lane);
@@ -65,7 +67,7 @@ struct lane_status {
     const char *pipeline, *group, *target;
     size_t index;
     enum lane_state state;
-    bool joined, without_topics, kafka_away, target_ready, letters_ready, stuck;
+    bool joined, without_topics, source_away, target_ready, letters_ready, stuck;
     int64_t state_us; /* for how long the writer is at what it does */
     int exit_code;    /* of its failure, 0: none */
     char last_error[ERROR_TEXT_BYTES];

@@ -5,13 +5,15 @@
 
 #include <pthread.h>
 
+#include <ods/source.h>
+
 #include "core/backoff.h"
 #include "core/queue.h"
+#include "core/rare.h"
 #include "pipeline/assignment.h"
 #include "pipeline/deadletter.h"
 #include "pipeline/lane.h"
 #include "pipeline/worker.h"
-#include "source/kafka/kafka.h"
 
 /* What travels with a batch. The consumer's while it fills it, the writer's while it has it. */
 struct slot {
@@ -30,7 +32,7 @@ struct lane {
     const struct lane_limits *limits;
     size_t index;
     char index_text[24];
-    int wake_fd; /* wakes the consumer: Kafka's queue, a batch that is back, stop */
+    int wake_fd; /* wakes the consumer: the source, a batch that is back, stop */
     struct queue *queue;
     struct slot slots[QUEUE_MAX]; /* the last one is the request's */
     size_t slot_count;
@@ -39,7 +41,7 @@ struct lane {
 
     /* The consumer thread's. */
     struct worker worker; /* its sink is the writer thread's */
-    struct kafka_source *source;
+    struct source *source;
     struct assignment assignment;
     struct batch *idle[QUEUE_MAX]; /* empty batches */
     size_t idle_count;
@@ -48,9 +50,10 @@ struct lane {
     bool request_out, greeted;
     bool held;          /* partitions are paused: no batch is free */
     int64_t starved_us; /* since when no batch is free, 0: one is */
-    int64_t next_tick_us, next_commit_us;
+    int64_t next_tick_us, next_ack_us;
     int64_t join_at_us; /* 0: has been done */
     struct rare putting_off;
+    unsigned helped; /* the news of the helper that what was put off has been tried with */
 
     /* The request's: the consumer's unless request_out. */
     struct position *asked;
@@ -100,16 +103,16 @@ void consumer_hand_over(struct lane *lane);
 void consumer_discard_filling(struct lane *lane);
 
 /* rebalance.c, consumer thread */
-void rebalance_assigned(void *lane, const rd_kafka_topic_partition_list_t *partitions);
-void rebalance_revoked(void *lane, const rd_kafka_topic_partition_list_t *partitions, bool lost);
-void rebalance_committed(void *lane, const rd_kafka_topic_partition_list_t *offsets);
+void rebalance_assigned(void *lane, const struct place *places, size_t count);
+void rebalance_revoked(void *lane, const struct place *places, size_t count, bool lost);
+void rebalance_acknowledged(void *lane, const struct place *places, size_t count);
 void rebalance_pause(struct lane *lane, struct partition *partition);
 void rebalance_restart(struct lane *lane, struct partition *partition); /* pause and ask again */
 void rebalance_ask(struct lane *lane);    /* send the request for partitions that are ASKING */
 void rebalance_answer(struct lane *lane); /* the request is back */
 void rebalance_locate(struct lane *lane); /* start partitions whose offset is known */
 void rebalance_hold(struct lane *lane, bool hold);
-void rebalance_commit(struct lane *lane, int wait_ms);
+void rebalance_ack(struct lane *lane, int wait_ms); /* what is applied, to the source */
 int64_t rebalance_due_ms(const struct lane *lane, int64_t limit_ms); /* until something is to do */
 
 /* gaps.c, consumer thread */

@@ -11,7 +11,7 @@
  *         │   ├ consumer thread    consumer.c: Kafka → decode → batch
  *         │   │                    rebalance.c: partitions come and go, where each starts
  *         │   └ writer thread      writer.c: batch → target, outages, dead letters
- *         ├ follower thread        follower.c: the schema topic, for pipelines that have one
+ *         ├ helper thread          of a format that needs one, such as for its schema topic
  *         └ http thread            http.c, metrics.c: what the lanes show
  *
  * A lane that fails takes the daemon down, in order: a process that does half of its work and seems
@@ -25,18 +25,24 @@
 
 #include "core/exit.h"
 #include "core/log.h"
-#include "format/schema_topic.h"
-#include "pipeline/follower.h"
 #include "pipeline/http.h"
 #include "pipeline/lane.h"
+#include "pipeline/worker.h"
+
+/* A pipeline's part in them. */
+struct running {
+    struct worker_origin origin;
+    struct lane_shared shared;
+    struct lane **lanes; /* those that its format's helper wakes */
+    size_t lane_count;
+};
 
 struct pipelines {
     struct lane_limits limits;
-    struct lane_shared *shared; /* one a pipeline */
+    struct running *running; /* one a pipeline */
+    size_t running_count;
     struct lane **lanes;
     size_t count, capacity;
-    struct follower **followers; /* of those that have a schema topic */
-    size_t follower_count;
     struct http *http;
     int finished_fd;
 };
@@ -49,29 +55,50 @@ static size_t count_lanes(const struct settings *settings)
     return count;
 }
 
+static void wake_lanes(void *context)
+{
+    struct running *running = context;
+    atomic_fetch_add(&running->shared.helped, 1);
+    for (size_t i = 0; i < running->lane_count; i++)
+        lane_look_again(running->lanes[i]);
+}
+
+static void say(void *context, bool warning, const char *text)
+{
+    const struct running *running = context;
+    const char *const fields[] = {"pipeline", running->origin.pipeline->name, NULL};
+    log_event(warning ? LOG_WARN : LOG_INFO, fields, "%s", text);
+}
+
 static enum ods_status start_pipeline(struct pipelines *pipelines, const struct settings *settings,
                                       const struct pipeline_settings *pipeline,
-                                      struct lane_shared *shared, int *exit_code,
+                                      struct running *running, int *exit_code,
                                       struct error *error)
 {
-    struct follower *follower = NULL;
-    if (schema_topic_is_set(pipeline)) {
-        enum ods_status status = follower_start(&follower, settings, pipeline, error);
-        if (status != ODS_OK)
-            return status;
-        pipelines->followers[pipelines->follower_count++] = follower;
-    }
+    struct lane_shared *shared = &running->shared;
+    running->origin = (struct worker_origin){.settings = settings,
+                                             .pipeline = pipeline,
+                                             .wake = wake_lanes,
+                                             .say = say,
+                                             .context = running};
+    running->lanes = &pipelines->lanes[pipelines->count];
+    pipelines->running_count++;
+    enum ods_status status = worker_open_helper(&shared->helper, &running->origin, error);
     shared->limits = &pipelines->limits;
-    shared->schema = follower_schema(follower);
     shared->finished_fd = pipelines->finished_fd;
-    for (size_t i = 0; i < (size_t) pipeline->lanes; i++) {
+    for (size_t i = 0; status == ODS_OK && i < (size_t) pipeline->lanes; i++) {
         struct lane *lane;
-        enum ods_status status =
-            lane_start(&lane, settings, pipeline, shared, i, exit_code, error);
+        status = lane_start(&lane, settings, pipeline, shared, i, exit_code, error);
         if (status != ODS_OK)
             return status;
         pipelines->lanes[pipelines->count++] = lane;
+        running->lane_count++;
     }
+    /* Behind the lanes, which it wakes. */
+    if (status == ODS_OK && shared->helper)
+        status = shared->helper->ops->start(shared->helper, error);
+    if (status != ODS_OK)
+        return status;
     log_info("pipeline %s: %lld lane%s, group %s, target %s", pipeline->name,
              (long long) pipeline->lanes, pipeline->lanes == 1 ? "" : "s", pipeline->group_id,
              pipeline->target);
@@ -86,8 +113,8 @@ static enum ods_status start_all(struct pipelines *pipelines, const struct setti
     if (*settings->http.listen)
         status = http_open(&pipelines->http, settings->http.listen, error);
     for (size_t i = 0; i < settings->pipeline_count && status == ODS_OK; i++)
-        status = start_pipeline(pipelines, settings, &settings->pipelines[i], &pipelines->shared[i],
-                                exit_code, error);
+        status = start_pipeline(pipelines, settings, &settings->pipelines[i],
+                                &pipelines->running[i], exit_code, error);
     if (status == ODS_OK && pipelines->http) {
         *exit_code = CLI_INTERNAL;
         status = http_start(pipelines->http, pipelines->lanes, pipelines->count, error);
@@ -105,13 +132,11 @@ enum ods_status pipelines_start(struct pipelines **out, const struct settings *s
         return error_set(error, ODS_FATAL, "out of memory for the pipelines");
     lane_limits_set(&pipelines->limits, settings);
     pipelines->capacity = count_lanes(settings);
-    pipelines->shared = calloc(settings->pipeline_count + 1, sizeof(struct lane_shared));
+    pipelines->running = calloc(settings->pipeline_count + 1, sizeof(struct running));
     pipelines->lanes = calloc(pipelines->capacity + 1, sizeof(struct lane *));
-    pipelines->followers = calloc(settings->pipeline_count + 1, sizeof(struct follower *));
     pipelines->finished_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     enum ods_status status;
-    if (!pipelines->shared || !pipelines->lanes || !pipelines->followers ||
-        pipelines->finished_fd < 0)
+    if (!pipelines->running || !pipelines->lanes || pipelines->finished_fd < 0)
         status = error_set(error, ODS_FATAL, "out of memory or file descriptors for the pipelines");
     else
         status = start_all(pipelines, settings, exit_code, error);
@@ -140,7 +165,7 @@ void pipelines_look(struct pipelines *pipelines, struct pipelines_state *state)
         lane_status(pipelines->lanes[i], &status);
         state->joined += status.joined;
         state->ready += (status.joined || status.without_topics) && status.target_ready &&
-                        status.letters_ready && !status.kafka_away;
+                        status.letters_ready && !status.source_away;
         state->stuck |= status.stuck;
         if (!state->failed)
             state->failed = status.exit_code;
@@ -172,19 +197,21 @@ int pipelines_join(struct pipelines *pipelines)
         return 0;
     /* The server reads the lanes: it goes first. */
     http_stop(pipelines->http);
+    for (size_t i = 0; i < pipelines->running_count; i++)
+        if (pipelines->running[i].shared.helper)
+            pipelines->running[i].shared.helper->ops->stop(pipelines->running[i].shared.helper);
     for (size_t i = 0; i < pipelines->count; i++) {
         int code = lane_join(pipelines->lanes[i]);
         if (!exit_code)
             exit_code = code;
     }
     /* The lanes' decoders read what these know. */
-    for (size_t i = 0; i < pipelines->follower_count; i++)
-        follower_stop(pipelines->followers[i]);
+    for (size_t i = 0; i < pipelines->running_count; i++)
+        worker_close_helper(pipelines->running[i].shared.helper);
     if (pipelines->finished_fd >= 0)
         close(pipelines->finished_fd);
     free(pipelines->lanes);
-    free(pipelines->shared);
-    free(pipelines->followers);
+    free(pipelines->running);
     free(pipelines);
     return exit_code;
 }

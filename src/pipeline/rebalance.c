@@ -1,5 +1,5 @@
 /* Partitions coming and going, and where each starts. Consumer thread; the two callbacks run inside
- * kafka_poll() or kafka_leave().
+ * the source's next() or leave().
  *
  * A new partition goes ASKING → ASKED → LOCATING → SEEKING → ACTIVE. The question for the target's
  * offsets travels through the same queue as the batches, so its answer always counts what was
@@ -17,41 +17,43 @@
 #define REVOKE_WAIT_US  INT64_C(10000000) /* for batches that are being applied */
 #define OUTAGE_WAIT_US  INT64_C(1000000)  /* the target is away: no use in waiting longer */
 #define ABANDON_WAIT_US INT64_C(2000000)  /* for an interrupted writer to come back */
-#define COMMIT_WAIT_MS  500
+#define ACK_WAIT_MS  500
 #define LATER_US        INT64_C(200000)
 
-void rebalance_assigned(void *context, const rd_kafka_topic_partition_list_t *partitions)
+void rebalance_assigned(void *context, const struct place *places, size_t count)
 {
     struct lane *lane = context;
     atomic_fetch_add(&lane->metrics.rebalances, 1);
     atomic_store(&lane->shared->led, true);
-    for (int i = 0; i < partitions->cnt; i++)
-        if (!assignment_add(&lane->assignment, partitions->elems[i].topic,
-                            partitions->elems[i].partition)) {
+    for (size_t i = 0; i < count; i++)
+        if (!assignment_add(&lane->assignment, places[i].topic, places[i].partition)) {
             struct error error;
             error_init(&error);
-            error_set(&error, ODS_FATAL, "out of memory for a partition of %s",
-                      partitions->elems[i].topic);
+            error_set(&error, ODS_FATAL, "out of memory for a partition of %s", places[i].topic);
             lane_fail(lane, CLI_INTERNAL, &error);
         }
 }
 
-static bool any_in_flight(struct lane *lane, const rd_kafka_topic_partition_list_t *partitions)
+static struct partition *partition_of(struct lane *lane, const struct place *place)
 {
-    for (int i = 0; i < partitions->cnt; i++) {
-        const struct partition *partition = assignment_find(
-            &lane->assignment, partitions->elems[i].topic, partitions->elems[i].partition);
+    return assignment_find(&lane->assignment, place->topic, place->partition);
+}
+
+static bool any_in_flight(struct lane *lane, const struct place *places, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct partition *partition = partition_of(lane, &places[i]);
         if (partition && partition->in_flight)
             return true;
     }
     return false;
 }
 
-static void wait_for_batches(struct lane *lane, const rd_kafka_topic_partition_list_t *partitions,
+static void wait_for_batches(struct lane *lane, const struct place *places, size_t count,
                              int64_t at_most_us, bool patient)
 {
     int64_t started_us = time_monotonic_us(), now_us = started_us;
-    while (any_in_flight(lane, partitions) && now_us - started_us < at_most_us) {
+    while (any_in_flight(lane, places, count) && now_us - started_us < at_most_us) {
         bool away = atomic_load(&lane->writer_state) == LANE_WAITING;
         if (patient && away && now_us - started_us >= OUTAGE_WAIT_US)
             return;
@@ -78,83 +80,86 @@ static void abandon_batches(struct lane *lane)
     lane_wake_writer(lane);
 }
 
-static void forget(struct lane *lane, const rd_kafka_topic_partition_list_t *partitions)
+static void forget(struct lane *lane, const struct place *places, size_t count)
 {
-    for (int i = 0; i < partitions->cnt; i++) {
-        struct partition *partition = assignment_find(&lane->assignment, partitions->elems[i].topic,
-                                                      partitions->elems[i].partition);
+    for (size_t i = 0; i < count; i++) {
+        struct partition *partition = partition_of(lane, &places[i]);
         if (partition)
             partition->state = PARTITION_GONE;
     }
     assignment_sweep(&lane->assignment);
 }
 
-static bool filling_covers(struct lane *lane, const rd_kafka_topic_partition_list_t *partitions)
+static bool filling_covers(struct lane *lane, const struct place *places, size_t count)
 {
-    for (int i = 0; lane->filling && i < partitions->cnt; i++)
+    for (size_t i = 0; lane->filling && i < count; i++)
         for (uint32_t j = 0; j < lane->filling->range_count; j++)
-            if (lane->filling->ranges[j].partition == partitions->elems[i].partition &&
-                strcmp(lane->filling->ranges[j].topic, partitions->elems[i].topic) == 0)
+            if (lane->filling->ranges[j].partition == places[i].partition &&
+                strcmp(lane->filling->ranges[j].topic, places[i].topic) == 0)
                 return true;
     return false;
 }
 
 /* What is being filled is dropped rather than hurried to the target: the next owner reads it again
  * at once. What the writer has is waited for, within reason. */
-void rebalance_revoked(void *context, const rd_kafka_topic_partition_list_t *partitions, bool lost)
+void rebalance_revoked(void *context, const struct place *places, size_t count, bool lost)
 {
     struct lane *lane = context;
     atomic_fetch_add(&lane->metrics.rebalances, 1);
-    if (filling_covers(lane, partitions))
+    if (filling_covers(lane, places, count))
         consumer_discard_filling(lane);
     if (!lost)
-        wait_for_batches(lane, partitions, REVOKE_WAIT_US, true);
-    if (any_in_flight(lane, partitions)) {
+        wait_for_batches(lane, places, count, REVOKE_WAIT_US, true);
+    if (any_in_flight(lane, places, count)) {
         log_event(LOG_WARN, LANE_FIELDS(lane),
                   "gives up batches that cover %s partitions; their "
                   "next owner reads them again",
                   lost ? "lost" : "revoked");
         abandon_batches(lane);
-        wait_for_batches(lane, partitions, ABANDON_WAIT_US, false);
+        wait_for_batches(lane, places, count, ABANDON_WAIT_US, false);
     }
     /* Waited for: behind the request to join again it would come with an old generation. */
     if (!lost)
-        rebalance_commit(lane, COMMIT_WAIT_MS);
-    forget(lane, partitions);
+        rebalance_ack(lane, ACK_WAIT_MS);
+    forget(lane, places, count);
 }
 
 /* Where fetching starts: before the position, where the decoder has to see what stands there. */
 static int64_t start_of(const struct lane *lane, const struct partition *partition)
 {
     int64_t back = lane->worker.decoder->ops->look_back;
-    if (!partition->looks_back || partition->position <= 0)
+    if (!partition->looks_back || partition->position <= 0 || !lane->source->ops->has_offsets)
         return partition->position;
     return partition->position > back ? partition->position - back : 0;
 }
 
-/* A list of partitions in some state that are due. */
-static rd_kafka_topic_partition_list_t *list_due(struct lane *lane, enum partition_state state)
+/* The partitions in some state that are due; NULL: none, or no memory to list them. To be freed. */
+static struct place *list_due(struct lane *lane, enum partition_state state, size_t *count)
 {
     int64_t now_us = time_monotonic_us();
-    rd_kafka_topic_partition_list_t *list = NULL;
+    struct place *places = NULL;
+    *count = 0;
     for (size_t i = 0; i < lane->assignment.count; i++) {
         const struct partition *partition = lane->assignment.items[i];
         if (partition->state != state || partition->not_before_us > now_us)
             continue;
-        if (!list)
-            list = rd_kafka_topic_partition_list_new(16);
-        rd_kafka_topic_partition_list_add(list, partition->topic, partition->number)->offset =
-            state == PARTITION_SEEKING ? start_of(lane, partition) : partition->position;
+        if (!places)
+            places = malloc(lane->assignment.count * sizeof *places);
+        if (!places)
+            break;
+        places[(*count)++] = (struct place){
+            .topic = partition->topic,
+            .partition = partition->number,
+            .offset =
+                state == PARTITION_SEEKING ? start_of(lane, partition) : partition->position};
     }
-    return list;
+    return places;
 }
 
 void rebalance_pause(struct lane *lane, struct partition *partition)
 {
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
-    rd_kafka_topic_partition_list_add(list, partition->topic, partition->number);
-    kafka_pause(lane->source, list);
-    rd_kafka_topic_partition_list_destroy(list);
+    const struct place place = {.topic = partition->topic, .partition = partition->number};
+    lane->source->ops->pause(lane->source, &place, 1);
 }
 
 void rebalance_restart(struct lane *lane, struct partition *partition)
@@ -166,17 +171,18 @@ void rebalance_restart(struct lane *lane, struct partition *partition)
 
 void rebalance_hold(struct lane *lane, bool hold)
 {
-    lane->held = hold;
-    if (!hold)
+    size_t count;
+    if (!hold) {
+        lane->held = false;
         return; /* rebalance_locate() starts them again */
-    rd_kafka_topic_partition_list_t *list = list_due(lane, PARTITION_ACTIVE);
-    if (!list)
-        return;
-    kafka_pause(lane->source, list);
-    rd_kafka_topic_partition_list_destroy(list);
-    for (size_t i = 0; i < lane->assignment.count; i++)
-        if (lane->assignment.items[i]->state == PARTITION_ACTIVE)
-            lane->assignment.items[i]->state = PARTITION_SEEKING;
+    }
+    struct place *places = list_due(lane, PARTITION_ACTIVE, &count);
+    for (size_t i = 0; i < count; i++)
+        partition_of(lane, &places[i])->state = PARTITION_SEEKING;
+    if (count)
+        lane->source->ops->pause(lane->source, places, count);
+    free(places);
+    lane->held = true;
 }
 
 void rebalance_ask(struct lane *lane)
@@ -236,11 +242,12 @@ static void locate_by_policy(struct lane *lane, struct partition *partition)
     const char *policy = lane->settings->kafka.auto_offset_reset;
     int64_t low, high;
     error_init(&error);
-    if (strcmp(policy, "earliest") == 0) {
+    const struct source_ops *source = lane->source->ops;
+    if (strcmp(policy, "earliest") == 0 || !source->acked) {
         partition->position = POSITION_BEGINNING;
     } else if (strcmp(policy, "latest") == 0) {
-        if (kafka_watermarks(lane->source, partition->topic, partition->number, &low, &high,
-                             &error) != ODS_OK) {
+        if (source->ends(lane->source, partition->topic, partition->number, &low, &high, &error) !=
+            ODS_OK) {
             lane_note_error(lane, error.text);
             partition->not_before_us = time_monotonic_us() + LATER_US;
             return;
@@ -258,99 +265,106 @@ static void locate_by_policy(struct lane *lane, struct partition *partition)
     partition->state = PARTITION_SEEKING;
 }
 
-static void locate(struct lane *lane)
+/* What the target does not know, the source is asked about: what it has taken, or the policy. */
+static void locate_unknown(struct lane *lane, struct place *places, size_t count)
 {
     struct error error;
+    enum ods_status status = ODS_OK;
     error_init(&error);
-    gaps_look(lane);
-    rd_kafka_topic_partition_list_t *list = list_due(lane, PARTITION_LOCATING), *unknown;
-    if (!list)
-        return;
-    unknown = rd_kafka_topic_partition_list_new(list->cnt);
-    for (int i = 0; i < list->cnt; i++) {
-        struct partition *partition =
-            assignment_find(&lane->assignment, list->elems[i].topic, list->elems[i].partition);
-        partition->position = partition->stored;
-        if (partition->stored != OFFSET_NONE)
-            partition->state = PARTITION_SEEKING;
-        else
-            rd_kafka_topic_partition_list_add(unknown, partition->topic, partition->number);
-    }
-    enum ods_status status = unknown->cnt ? kafka_committed(lane->source, unknown, &error) : ODS_OK;
+    if (lane->source->ops->acked)
+        status = lane->source->ops->acked(lane->source, places, count, &error);
     if (status != ODS_OK)
         lane_note_error(lane, error.text);
-    for (int i = 0; i < unknown->cnt; i++) {
-        struct partition *partition = assignment_find(&lane->assignment, unknown->elems[i].topic,
-                                                      unknown->elems[i].partition);
+    for (size_t i = 0; i < count; i++) {
+        struct partition *partition = partition_of(lane, &places[i]);
         if (status != ODS_OK) {
             partition->not_before_us = time_monotonic_us() + LATER_US;
-        } else if (unknown->elems[i].offset >= 0) {
-            partition->position = unknown->elems[i].offset;
+        } else if (lane->source->ops->acked && places[i].offset >= 0) {
+            partition->position = places[i].offset;
             partition->state = PARTITION_SEEKING;
         } else {
             locate_by_policy(lane, partition);
         }
     }
-    rd_kafka_topic_partition_list_destroy(unknown);
-    rd_kafka_topic_partition_list_destroy(list);
+}
+
+static void locate(struct lane *lane)
+{
+    size_t count, unknown = 0;
+    gaps_look(lane);
+    struct place *places = list_due(lane, PARTITION_LOCATING, &count);
+    for (size_t i = 0; i < count; i++) {
+        struct partition *partition = partition_of(lane, &places[i]);
+        partition->position = partition->stored;
+        if (partition->stored != OFFSET_NONE)
+            partition->state = PARTITION_SEEKING;
+        else
+            places[unknown++] = places[i];
+    }
+    if (unknown)
+        locate_unknown(lane, places, unknown);
+    free(places);
 }
 
 void rebalance_locate(struct lane *lane)
 {
     struct error error;
+    size_t count = 0;
     error_init(&error);
     locate(lane);
-    rd_kafka_topic_partition_list_t *list = lane->held ? NULL : list_due(lane, PARTITION_SEEKING);
-    if (!list)
+    struct place *places = lane->held ? NULL : list_due(lane, PARTITION_SEEKING, &count);
+    if (!places)
         return;
-    enum ods_status status = kafka_start_partitions(lane->source, list, &error);
+    enum ods_status status = lane->source->ops->start(lane->source, places, count, &error);
     if (status != ODS_OK)
         lane_note_error(lane, error.text);
-    for (int i = 0; i < list->cnt; i++) {
-        struct partition *partition =
-            assignment_find(&lane->assignment, list->elems[i].topic, list->elems[i].partition);
-        if (status == ODS_OK && !list->elems[i].err) {
+    for (size_t i = 0; i < count; i++) {
+        struct partition *partition = partition_of(lane, &places[i]);
+        if (status == ODS_OK && !places[i].failed) {
             partition->state = PARTITION_ACTIVE;
+            partition->put_off = false;
             log_event(LOG_DEBUG, LANE_FIELDS(lane), "%s [%d] starts at %lld", partition->topic,
                       (int) partition->number, (long long) partition->position);
         } else {
             partition->not_before_us = time_monotonic_us() + LATER_US;
         }
     }
-    rd_kafka_topic_partition_list_destroy(list);
+    free(places);
 }
 
-/* What failed is said again with the next commit. */
-void rebalance_committed(void *context, const rd_kafka_topic_partition_list_t *offsets)
+/* What failed is said again with the next one. */
+void rebalance_acknowledged(void *context, const struct place *places, size_t count)
 {
     struct lane *lane = context;
-    for (int i = 0; i < offsets->cnt; i++) {
-        struct partition *partition = assignment_find(&lane->assignment, offsets->elems[i].topic,
-                                                      offsets->elems[i].partition);
-        if (partition && !offsets->elems[i].err)
-            partition->committed = offsets->elems[i].offset;
+    for (size_t i = 0; i < count; i++) {
+        struct partition *partition = partition_of(lane, &places[i]);
+        if (partition && !places[i].failed)
+            partition->acked = places[i].offset;
     }
 }
 
-void rebalance_commit(struct lane *lane, int wait_ms)
+void rebalance_ack(struct lane *lane, int wait_ms)
 {
-    rd_kafka_topic_partition_list_t *list = NULL;
+    struct place *places = NULL;
+    size_t count = 0;
     for (size_t i = 0; i < lane->assignment.count; i++) {
         struct partition *partition = lane->assignment.items[i];
         if (partition->state == PARTITION_GONE || partition->applied == OFFSET_NONE)
             continue;
         /* The last word is said in any case: nobody waited for the answer to an earlier one. */
-        if (partition->applied == partition->committed && !wait_ms)
+        if (partition->applied == partition->acked && !wait_ms)
             continue;
-        if (!list)
-            list = rd_kafka_topic_partition_list_new(16);
-        rd_kafka_topic_partition_list_add(list, partition->topic, partition->number)->offset =
-            partition->applied;
+        if (!places)
+            places = malloc(lane->assignment.count * sizeof *places);
+        if (!places)
+            return; /* said with the next one */
+        places[count++] = (struct place){.topic = partition->topic,
+                                         .partition = partition->number,
+                                         .offset = partition->applied};
     }
-    if (!list)
-        return;
-    kafka_commit(lane->source, list, wait_ms);
-    rd_kafka_topic_partition_list_destroy(list);
+    if (places)
+        lane->source->ops->ack(lane->source, places, count, wait_ms);
+    free(places);
 }
 
 int64_t rebalance_due_ms(const struct lane *lane, int64_t limit_ms)

@@ -5,6 +5,52 @@
 
 #include "core/time.h"
 
+const struct source_ops *worker_source(const struct settings *settings,
+                                       const struct pipeline_settings *pipeline,
+                                       struct source_config *config)
+{
+    const struct source_ops *ops = source_find(pipeline->input.type);
+    config->settings = ops->settings ? pipeline->input.own : settings;
+    config->pipeline = pipeline;
+    return ops;
+}
+
+static enum ods_status open_reader(void *context, struct topic_reader **reader,
+                                   struct error *error)
+{
+    const struct worker_origin *origin = context;
+    struct source_config config = {0};
+    const struct source_ops *ops = worker_source(origin->settings, origin->pipeline, &config);
+    if (ops->open_reader)
+        return ops->open_reader(reader, &config, error);
+    return error_set(error, ODS_FATAL,
+                     "pipeline \"%s\": its source, \"%s\", has no topics that could be read beside "
+                     "it: leave source.schema_topic out",
+                     origin->pipeline->name, ops->type);
+}
+
+enum ods_status worker_open_helper(struct format_helper **helper,
+                                   const struct worker_origin *origin, struct error *error)
+{
+    const struct format_ops *format = format_find(origin->pipeline->format);
+    const struct helper_config config = {.pipeline = origin->pipeline,
+                                         .open_reader = open_reader,
+                                         .reader_context = (void *) origin,
+                                         .wake = origin->wake,
+                                         .say = origin->say,
+                                         .context = origin->context};
+    *helper = NULL;
+    if (!format || !format->helper)
+        return ODS_OK;
+    return format->helper->open(helper, &config, error);
+}
+
+void worker_close_helper(struct format_helper *helper)
+{
+    if (helper)
+        helper->ops->close(helper);
+}
+
 static enum ods_status open_decoder(struct worker *worker, const struct worker_options *options,
                                     bool want_before, struct error *error)
 {
@@ -14,7 +60,7 @@ static enum ods_status open_decoder(struct worker *worker, const struct worker_o
         return error_set(error, ODS_FATAL, "there is no format \"%s\"", format);
     const struct decoder_config config = {.pipeline = options->pipeline,
                                           .shapes = worker->shapes,
-                                          .schema = options->schema,
+                                          .helper = options->helper,
                                           .want_before = want_before,
                                           .notice = options->notice,
                                           .context = options->context};

@@ -7,6 +7,7 @@
 
 #include <ods/format.h>
 #include <ods/sink.h>
+#include <ods/source.h>
 #include <ods/transform.h>
 #include "config/settings.h"
 #include "core/backoff.h"
@@ -16,7 +17,7 @@ struct worker_options {
     const struct pipeline_settings *pipeline; /* NULL: the format by itself, nothing configured */
     const char *format;                       /* where there is no pipeline */
     const char *group;                        /* of the stored offsets; NULL: the pipeline's */
-    struct source_schema *schema;             /* as in struct decoder_config */
+    struct format_helper *helper;             /* as in struct decoder_config */
     bool want_before;
     /* Something that somebody should know once; NULL: nobody asks. */
     void (*notice)(void *context, const char *text);
@@ -32,6 +33,24 @@ struct worker {
     size_t transform_count;
     struct sink *sink; /* NULL: there is no target */
 };
+
+/* Who needs a source, or a format's helper: a lane, a command. Outlives the helper. */
+struct worker_origin {
+    const struct settings *settings;
+    const struct pipeline_settings *pipeline;
+    void (*wake)(void *context); /* as in struct helper_config */
+    void (*say)(void *context, bool warning, const char *text);
+    void *context;
+};
+
+/* The pipeline's source; sets config->settings and config->pipeline for it. */
+const struct source_ops *worker_source(const struct settings *settings,
+                                       const struct pipeline_settings *pipeline,
+                                       struct source_config *config);
+/* *helper NULL: the format has none, or the pipeline needs none. */
+enum ods_status worker_open_helper(struct format_helper **helper,
+                                   const struct worker_origin *origin, struct error *error);
+void worker_close_helper(struct format_helper *helper); /* NULL is fine */
 
 /* What the options point to outlives the worker. On failure it is closed already. */
 enum ods_status worker_open(struct worker *worker, const struct worker_options *options,

@@ -187,7 +187,9 @@ static enum ods_status partitions(void *context, const char *topic, int32_t *cou
                                   struct error *error)
 {
     struct lane *lane = context;
-    return kafka_partitions(lane->source, topic, count, error);
+    const struct source_ops *source = lane->source->ops;
+    *count = 1;
+    return source->partitions ? source->partitions(lane->source, topic, count, error) : ODS_OK;
 }
 
 static void notice(void *context, const char *text)

@@ -33,7 +33,7 @@ static enum ods_status decode(struct decoder *decoder, struct batch *batch, uint
 
 extern const struct format_ops decoder_example;
 const struct format_ops decoder_example = {"example", "of a format", NULL, decode,
-                                           0, NULL, NULL};
+                                           0, NULL, NULL, NULL};
 """
 
 

@@ -5,6 +5,7 @@
  * Kafka Connect's JsonConverter. Read decode() first.
  */
 #include "format/debezium/debezium.h"
+#include "format/schema_follower.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -375,4 +376,5 @@ const struct format_ops format_debezium = {
     .look_back = DELETES_LOOK_BACK,
     .observe = debezium_observe,
     .close = debezium_close,
+    .helper = &schema_follower_ops,
 };

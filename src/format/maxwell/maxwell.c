@@ -5,6 +5,7 @@
  * first.
  */
 #include "format/maxwell/maxwell.h"
+#include "format/schema_follower.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -487,4 +488,5 @@ const struct format_ops format_maxwell = {
     .open = maxwell_open,
     .decode = maxwell_decode,
     .close = maxwell_close,
+    .helper = &schema_follower_ops,
 };

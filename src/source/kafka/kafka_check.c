@@ -106,11 +106,12 @@ static void report_schema_topic(const struct reporter *reporter,
                 "topic.prefix?");
 }
 
-enum ods_status kafka_check(const struct settings *settings,
-                            const struct pipeline_settings *pipeline,
+enum ods_status kafka_check(const struct source_config *config,
                             void (*report)(void *context, const char *line), void *context,
                             struct error *error)
 {
+    const struct settings *settings = config->settings;
+    const struct pipeline_settings *pipeline = config->pipeline;
     enum ods_status status = ODS_FATAL;
     const struct reporter reporter = {report, context};
     const struct rd_kafka_metadata *metadata = NULL;

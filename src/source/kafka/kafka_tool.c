@@ -6,16 +6,21 @@
 #include <string.h>
 
 #include "core/time.h"
+#include "source/kafka/kafka.h"
 #include "source/kafka/kafka_conf.h"
+#include "source/kafka/kafka_record.h"
 
 #define ANSWER_MS  10000
 #define SILENCE_US INT64_C(30000000) /* records that are there come sooner */
 
 struct kafka_tool {
+    struct topic_reader base;
     rd_kafka_t *rk;
     const char *group;
     const char *servers;
 };
+
+static const struct topic_reader_ops reader_ops;
 
 static enum ods_status unanswered(const struct kafka_tool *tool, const char *question,
                                   const char *reason, struct error *error)
@@ -46,6 +51,7 @@ enum ods_status kafka_tool_open(struct kafka_tool **out, const struct settings *
     rd_kafka_conf_t *conf = kafka_conf(&settings->kafka, NULL, owned, error);
     if (!conf)
         goto failed;
+    tool->base.ops = &reader_ops;
     tool->group = group;
     tool->servers = settings->kafka.bootstrap_servers;
     tool->rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof text);
@@ -114,21 +120,75 @@ enum ods_status kafka_tool_offset_at(struct kafka_tool *tool, const char *topic,
 
 /* --- following ------------------------------------------------------------------------------ */
 
-enum ods_status kafka_tool_follow(struct kafka_tool *tool, const char *topic, const int64_t *next,
-                                  int32_t count, struct error *error)
+static enum ods_status follow(struct kafka_tool *tool, const char *topic, const int64_t *from,
+                              int32_t count, struct error *error)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(count);
     for (int32_t i = 0; i < count; i++)
         rd_kafka_topic_partition_list_add(list, topic, i)->offset =
-            next[i] ? next[i] : RD_KAFKA_OFFSET_BEGINNING;
+            from[i] ? from[i] : RD_KAFKA_OFFSET_BEGINNING;
     rd_kafka_resp_err_t code = rd_kafka_assign(tool->rk, list);
     rd_kafka_topic_partition_list_destroy(list);
     return code ? unanswered(tool, "assign", rd_kafka_err2str(code), error) : ODS_OK;
 }
 
-rd_kafka_message_t *kafka_tool_poll(struct kafka_tool *tool, int wait_ms)
+/* What went wrong on the way is said by the next question that is not answered. */
+static enum source_event next(struct kafka_tool *tool, int wait_ms, struct record *record)
 {
-    return rd_kafka_consumer_poll(tool->rk, wait_ms);
+    rd_kafka_message_t *message;
+    while ((message = rd_kafka_consumer_poll(tool->rk, wait_ms))) {
+        bool ends = message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF;
+        if (!message->err || ends) {
+            kafka_record(message, record);
+            return ends ? SOURCE_END : SOURCE_RECORD;
+        }
+        rd_kafka_message_destroy(message);
+    }
+    return SOURCE_NOTHING;
+}
+
+static enum ods_status reader_partitions(struct topic_reader *reader, const char *topic,
+                                         int32_t *count, struct error *error)
+{
+    return kafka_tool_partitions((struct kafka_tool *) reader, topic, count, error);
+}
+
+static enum ods_status reader_ends(struct topic_reader *reader, const char *topic,
+                                   int32_t partition, int64_t *low, int64_t *high,
+                                   struct error *error)
+{
+    return kafka_tool_ends((struct kafka_tool *) reader, topic, partition, low, high, error);
+}
+
+static enum ods_status reader_follow(struct topic_reader *reader, const char *topic,
+                                     const int64_t *from, int32_t count, struct error *error)
+{
+    return follow((struct kafka_tool *) reader, topic, from, count, error);
+}
+
+static enum source_event reader_next(struct topic_reader *reader, int wait_ms,
+                                     struct record *record)
+{
+    return next((struct kafka_tool *) reader, wait_ms, record);
+}
+
+static void reader_close(struct topic_reader *reader)
+{
+    kafka_tool_close((struct kafka_tool *) reader);
+}
+
+static const struct topic_reader_ops reader_ops = {
+    .partitions = reader_partitions,
+    .ends = reader_ends,
+    .follow = reader_follow,
+    .next = reader_next,
+    .release = kafka_release,
+    .close = reader_close,
+};
+
+struct topic_reader *kafka_tool_reader(struct kafka_tool *tool)
+{
+    return &tool->base;
 }
 
 /* --- reading -------------------------------------------------------------------------------- */
@@ -167,21 +227,23 @@ static void end_partition(struct reading *reading, int32_t partition)
 
 /* True: go on. */
 static bool take_message(struct reading *reading, rd_kafka_message_t *message,
-                         bool (*take)(void *context, rd_kafka_message_t *message), void *context)
+                         kafka_tool_take *take, void *context)
 {
+    struct record record;
     int32_t partition = message->partition;
     int64_t offset = message->offset, end = reading->ends[partition];
     if (end && offset + 1 >= end)
         end_partition(reading, partition);
-    if (end && offset < end)
-        return take(context, message);
+    if (end && offset < end) {
+        kafka_record(message, &record);
+        return take(context, &record);
+    }
     rd_kafka_message_destroy(message);
     return true;
 }
 
 static enum ods_status poll_all(struct kafka_tool *tool, struct reading *reading,
-                                bool (*take)(void *context, rd_kafka_message_t *message),
-                                void *context, struct error *error)
+                                kafka_tool_take *take, void *context, struct error *error)
 {
     int64_t heard_us = time_monotonic_us();
     char trouble[256] = "nothing came";
@@ -207,8 +269,7 @@ static enum ods_status poll_all(struct kafka_tool *tool, struct reading *reading
 }
 
 enum ods_status kafka_tool_read(struct kafka_tool *tool, const char *topic, const int64_t *froms,
-                                bool (*take)(void *context, rd_kafka_message_t *message),
-                                void *context, struct error *error)
+                                kafka_tool_take *take, void *context, struct error *error)
 {
     struct reading reading = {0};
     enum ods_status status = kafka_tool_partitions(tool, topic, &reading.count, error);
@@ -251,11 +312,12 @@ enum ods_status kafka_tool_members(struct kafka_tool *tool, int *count, char *fi
                 : ODS_OK;
 }
 
-enum ods_status kafka_tool_commit(struct kafka_tool *tool,
-                                  const rd_kafka_topic_partition_list_t *offsets,
+enum ods_status kafka_tool_commit(struct kafka_tool *tool, const struct place *places, size_t count,
                                   struct error *error)
 {
-    rd_kafka_resp_err_t code = rd_kafka_commit(tool->rk, offsets, 0);
+    rd_kafka_topic_partition_list_t *list = kafka_list(places, count);
+    rd_kafka_resp_err_t code = rd_kafka_commit(tool->rk, list, 0);
+    rd_kafka_topic_partition_list_destroy(list);
     return code ? unanswered(tool, "committing offsets to the group", rd_kafka_err2str(code), error)
                 : ODS_OK;
 }

@@ -7,8 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <librdkafka/rdkafka.h>
-
+#include <ods/source.h>
 #include <ods/status.h>
 #include "config/settings.h"
 
@@ -23,20 +22,16 @@ void kafka_tool_close(struct kafka_tool *tool); /* NULL is fine */
 enum ods_status kafka_tool_partitions(struct kafka_tool *tool, const char *topic, int32_t *count,
                                       struct error *error);
 
-/* Every record that the topic holds now, aborted ones excepted, each partition in order from
- * froms[partition] on (NULL: from its beginning). take() owns the message and answers false to end
- * the reading. */
-enum ods_status kafka_tool_read(struct kafka_tool *tool, const char *topic, const int64_t *froms,
-                                bool (*take)(void *context, rd_kafka_message_t *message),
-                                void *context, struct error *error);
+/* Owns the record's owner, which kafka_release() frees, and answers false to end the reading. */
+typedef bool kafka_tool_take(void *context, const struct record *record);
 
-/* From now on kafka_tool_poll() delivers the topic's partitions 0 to count - 1, each from next[]
- * on, also what is written later. */
-enum ods_status kafka_tool_follow(struct kafka_tool *tool, const char *topic, const int64_t *next,
-                                  int32_t count, struct error *error);
-/* A message, or NULL. It may be an error or, with the offset that will be next, the passing end of
- * a partition; freed by rd_kafka_message_destroy(). */
-rd_kafka_message_t *kafka_tool_poll(struct kafka_tool *tool, int wait_ms);
+/* Every record that the topic holds now, aborted ones excepted, each partition in order from
+ * froms[partition] on (NULL: from its beginning). */
+enum ods_status kafka_tool_read(struct kafka_tool *tool, const char *topic, const int64_t *froms,
+                                kafka_tool_take *take, void *context, struct error *error);
+
+/* The tool as a reader, which is the tool's. */
+struct topic_reader *kafka_tool_reader(struct kafka_tool *tool);
 
 /* First and next-to-be-written offset. */
 enum ods_status kafka_tool_ends(struct kafka_tool *tool, const char *topic, int32_t partition,
@@ -48,9 +43,8 @@ enum ods_status kafka_tool_offset_at(struct kafka_tool *tool, const char *topic,
 /* How many members the group has, and who the first of them is. */
 enum ods_status kafka_tool_members(struct kafka_tool *tool, int *count, char *first, size_t size,
                                    struct error *error);
-/* The group's committed offsets become those of the list; the group must have no members. */
-enum ods_status kafka_tool_commit(struct kafka_tool *tool,
-                                  const rd_kafka_topic_partition_list_t *offsets,
+/* The group's committed offsets become these; the group must have no members. */
+enum ods_status kafka_tool_commit(struct kafka_tool *tool, const struct place *places, size_t count,
                                   struct error *error);
 
 #endif

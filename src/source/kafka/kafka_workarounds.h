@@ -7,7 +7,7 @@
  *   a second before it joins again                                     joins first
  *   a topic that comes while partitions are given back    2.0          kafka_topics.c looks for topics
  *   makes a member deaf to its group                                   itself
- *   a consumer that is closed with an assignment   seen in 2.0         kafka.c: leave_group() ends
+ *   a consumer that is closed with an assignment   seen in 2.0         leave_group() ends
  *   waiting for its callback may never end                             the rebalance first
  *
  * The last three stay with every version: where they are not needed they cost nothing, and librdkafka's

@@ -1,0 +1,68 @@
+/* What the files of a group member share: kafka.c (its life, what it delivers), kafka_join.c (into the
+ * group and out of it), kafka_places.c (what it is told and asked by place). Nobody else includes it. */
+#ifndef KAFKA_MEMBER_H
+#define KAFKA_MEMBER_H
+
+#include <stdatomic.h>
+
+#include <librdkafka/rdkafka.h>
+
+#include "core/rare.h"
+#include "source/kafka/kafka.h"
+#include "source/kafka/kafka_topics.h"
+#include "source/kafka/kafka_workarounds.h"
+
+struct kafka_source {
+    struct source base;
+    rd_kafka_t *rk;
+    rd_kafka_queue_t *queue;
+    rd_kafka_queue_t *commits; /* answers to those that nobody waits for */
+    bool commit_out;           /* one is not answered yet */
+    struct source_events events;
+    const struct pipeline_settings *pipeline;
+    char lane[24];
+    struct kafka_nudge nudge;
+    struct kafka_topics *topics;
+    rd_kafka_topic_partition_list_t *subscribed; /* NULL: none yet */
+    int64_t look_us;                             /* between two looks for topics */
+    int64_t giving_until_us;                     /* partitions are being taken away */
+    bool may_join;      /* kafka_join() was called */
+    bool was_assigned;  /* at least once */
+    bool is_static;     /* group.instance.id is set */
+    bool closing;       /* kafka_leave() has come to the consumer itself */
+    bool must_leak;     /* left without ever having been assigned anything: not closed */
+    atomic_bool joined, away, without_topics;
+    struct rare trouble, missing_topic;
+    atomic_bool in_doubt; /* a connection broke: are there brokers at all? */
+    int64_t next_probe_us, next_look_us, next_prod_us;
+};
+
+#define LOG_FIELDS(source)                                                                         \
+    ((const char *const[]){"pipeline", (source)->pipeline->name, "lane", (source)->lane, NULL})
+
+/* kafka.c: partitions that can't be sought are assigned anew, and paused. */
+void kafka_assign_again(struct kafka_source *source, rd_kafka_topic_partition_list_t *partitions);
+
+/* kafka_join.c */
+void kafka_join(struct source *source);
+void kafka_leave(struct source *source);
+bool kafka_is_member(const struct kafka_source *source);
+void kafka_look_for_topics(struct kafka_source *source, int64_t now_us);
+
+/* kafka_places.c; those of struct source_ops */
+void kafka_pause(struct source *source, const struct place *places, size_t count);
+enum ods_status kafka_start(struct source *source, struct place *places, size_t count,
+                            struct error *error);
+void kafka_ack(struct source *source, const struct place *places, size_t count, int wait_ms);
+enum ods_status kafka_acked(struct source *source, struct place *places, size_t count,
+                            struct error *error);
+enum ods_status kafka_ends(struct source *source, const char *topic, int32_t partition,
+                           int64_t *low, int64_t *high, struct error *error);
+enum ods_status kafka_offsets_at(struct source *source, struct place *places, size_t count,
+                                 struct error *error);
+enum ods_status kafka_partitions(struct source *source, const char *topic, int32_t *count,
+                                 struct error *error);
+int64_t kafka_known_end(struct source *source, const char *topic, int32_t partition);
+void kafka_take_commits(struct kafka_source *source); /* answers that have come */
+
+#endif
