@@ -127,7 +127,7 @@ static const struct setting table_rows[] = {
      .doc = "An update of a row with large text, JSON or bytes that the row has already: the target "
             "compares, and what is equal stays where it lies, neither compressed nor stored again. "
             "What is not equal, or not there, is written, so the outcome is the same. `auto`: where "
-            "the record's before image has a value of 1 KiB or more unchanged. `always`: in each "
+            "the record's before image has a value of 2,000 bytes or more unchanged. `always`: in each "
             "update, for sources that send whole rows without the row before. `never`: each value "
             "is written."},
     {"nul", SETTING_ENUM, AT(table_settings, nul), "reject", .choices = nuls,

@@ -5,8 +5,10 @@
 
 #include <string.h>
 
-/* Shorter values are cheaper to write than to look for. */
-#define LARGE_BYTES 1024
+/* What is shorter stays in its row, and is as cheap to write as to look for: measured, an update takes
+ * PostgreSQL 8 to 13 µs either way with 1.2 KB, 12 in place of 34 with 2.6 KB, 37 in place of 105 with
+ * 16 KB. */
+#define LARGE_BYTES 2000
 
 /* Where the value of the member begins, NULL: it is not there, or written in another way. */
 static const char *find_member(const struct image *image, const struct layout_slot *slot)
