@@ -47,7 +47,7 @@ def test_some_faults_under_the_sanitizers(run):
 
 
 @pytest.mark.skipif(not FULL, reason="of the long runs")
-def test_many_usualin_a_random_order(run):
+def test_many_faults_in_a_random_order(run):
     choose = random.Random(f"files {SEED}")
     usual = possible(name for name, fault in FILE_FAULTS.items() if not fault.alone)
     run("mixture", choose.choices(usual, k=int(60 * SHARE) if WHOLE else len(usual)),
