@@ -24,7 +24,6 @@ class Kind:
     stage: str    # where the sink must notice it
     make: object  # (workload, number) -> record
     server: bool  # PostgreSQL refuses it: its batch is searched
-    on: bool      # in the load; else only where ODS_FAULT_KINDS names it, or is "all"
     weight: float
 
 
@@ -38,20 +37,18 @@ class Letter:
     value: bytes
 
 
-def kind(text, stage, server=False, on=True, weight=1.0):
+def kind(text, stage, server=False, weight=1.0):
     def keep(function):
         name = function.__name__
-        KINDS[name] = Kind(name, text, stage, function, server, on, weight)
+        KINDS[name] = Kind(name, text, stage, function, server, weight)
         return function
     return keep
 
 
 def chosen():
-    """The kinds of this run: those that are on, or by ODS_FAULT_KINDS=all or =name,name."""
-    wish = os.environ.get("ODS_FAULT_KINDS", "")
-    if wish and wish != "all":
-        return [KINDS[name] for name in wish.split(",")]
-    return [entry for entry in KINDS.values() if entry.on or wish == "all"]
+    """The kinds of this run: all, or those of ODS_FAULT_KINDS=name,name."""
+    wish = os.environ.get("ODS_FAULT_KINDS")
+    return [KINDS[name] for name in wish.split(",")] if wish else list(KINDS.values())
 
 
 # What the kinds need in the target, beside the load's own tables (workload.TABLES). Two rows are there
