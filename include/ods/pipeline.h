@@ -132,6 +132,8 @@ struct pipeline_settings {
     int line;
 };
 
+bool strings_contain(const struct strings *strings, const char *text);
+
 /* NULL: there is none of that name. Of two the last. */
 const char *properties_find(const struct properties *properties, const char *name);
 

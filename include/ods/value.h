@@ -115,6 +115,9 @@ struct column {
 
 const char *semantic_name(enum semantic type);
 
+/* Whether both are of one kind and hold the same bytes: 1 and 1.0 are not the same. */
+bool value_same(const struct value *a, const struct value *b);
+
 #ifdef __cplusplus
 }
 #endif

@@ -82,6 +82,14 @@ const struct table_settings *pipeline_table_of_topic(const struct pipeline_setti
     return found;
 }
 
+bool strings_contain(const struct strings *strings, const char *text)
+{
+    for (size_t i = 0; i < strings->count; i++)
+        if (strcmp(strings->items[i], text) == 0)
+            return true;
+    return false;
+}
+
 const char *properties_find(const struct properties *properties, const char *name)
 {
     const char *value = NULL;

@@ -129,15 +129,6 @@ static void check_input(struct load *load, const struct node *node, const char *
     refuse_name(load, node, "source", type, known, count);
 }
 
-static bool contains(const struct strings *list, const char *text)
-{
-    for (size_t i = 0; i < list->count; i++) {
-        if (strcmp(list->items[i], text) == 0)
-            return true;
-    }
-    return false;
-}
-
 /* One of these settings stands here, so a contradiction is this entry's and not the defaults'. */
 static bool sets(const struct node *group, const char *one, const char *other)
 {
@@ -163,7 +154,7 @@ static void check_renames(struct load *load, const struct node *group,
                 REFUSE(load, node, "columns '%s' and '%s' are both renamed to '%s'",
                        table->renames.items[j].name, rename->name, rename->value);
         }
-        if (contains(&table->exclude, rename->name))
+        if (strings_contain(&table->exclude, rename->name))
             REFUSE(load, node, "column '%s' is renamed and excluded", rename->name);
     }
 }
@@ -174,17 +165,17 @@ static void check_columns(struct load *load, const struct node *group,
     for (size_t i = 0; i < table->key.count; i++) {
         const char *name = table->key.items[i];
         struct strings before = {table->key.items, i};
-        if (contains(&before, name))
+        if (strings_contain(&before, name))
             REFUSE(load, place(group, "key"), "column '%s' stands twice in the key", name);
-        if (contains(&table->exclude, name))
+        if (strings_contain(&table->exclude, name))
             REFUSE(load, place(group, "key"), "key column '%s' is excluded", name);
-        if (table->include.count && !contains(&table->include, name))
+        if (table->include.count && !strings_contain(&table->include, name))
             REFUSE(load, place(group, "key"), "key column '%s' is not among columns.include",
                    name);
     }
     bool own = sets(group, "columns.exclude", "columns.include");
     for (size_t i = 0; own && i < table->exclude.count; i++) {
-        if (contains(&table->include, table->exclude.items[i]))
+        if (strings_contain(&table->include, table->exclude.items[i]))
             REFUSE(load, place(group, "columns.exclude"),
                    "column '%s' is both included and excluded", table->exclude.items[i]);
     }
@@ -232,7 +223,7 @@ static void check_claims(struct load *load, const struct node *group,
         if (item->kind == NODE_SCALAR && *item->text && !item->broken)
             check_topic(load, item, item->text, dead_letter);
         for (size_t k = 0; item->kind == NODE_SCALAR && k < index; k++)
-            if (contains(&pipeline->tables[k].topics, item->text))
+            if (strings_contain(&pipeline->tables[k].topics, item->text))
                 REFUSE(load, item, "tables '%s' and '%s' both claim the topic '%s'",
                        pipeline->tables[k].name, table->name, item->text);
     }

@@ -343,6 +343,19 @@ bool json_number(struct json_scan *scan, struct value *value)
     return true;
 }
 
+struct value json_number_of(struct slice text)
+{
+    struct value value = {.kind = VALUE_NULL};
+    struct json_scan scan;
+    if (!text.bytes)
+        return value;
+    json_scan_init(&scan, text.bytes, text.length);
+    char first = json_peek(&scan);
+    if ((first != '-' && !is_digit(first)) || !json_number(&scan, &value) || scan.at != scan.end)
+        value.kind = VALUE_NULL;
+    return value;
+}
+
 bool json_word(struct json_scan *scan, const char *word, size_t length)
 {
     if ((size_t) (scan->end - scan->at) < length || memcmp(scan->at, word, length) != 0)

@@ -114,6 +114,9 @@ static inline bool json_string(struct json_scan *scan, struct arena *arena, cons
 /* A number: VALUE_INT where int64 holds it exactly ("-0" is not exact), else VALUE_NUMBER. */
 bool json_number(struct json_scan *scan, struct value *value);
 
+/* The number that a whole text is; VALUE_NULL where it is anything else, or there is none. */
+struct value json_number_of(struct slice text);
+
 /* The literal word at the cursor, say "null". */
 bool json_word(struct json_scan *scan, const char *word, size_t length);
 

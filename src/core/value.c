@@ -1,5 +1,7 @@
-/* Names of semantic types, for messages and generated comments. */
+/* Values compared; names of semantic types, for messages and generated comments. */
 #include <ods/value.h>
+
+#include <string.h>
 
 const char *semantic_name(enum semantic type)
 {
@@ -59,4 +61,15 @@ const char *semantic_name(enum semantic type)
     };
     const char *name = (unsigned) type < SEM_COUNT ? names[type] : NULL;
     return name ? name : "unknown";
+}
+
+bool value_same(const struct value *a, const struct value *b)
+{
+    if (a->kind != b->kind)
+        return false;
+    if (a->kind <= VALUE_NULL)
+        return true;
+    if (a->kind <= VALUE_INT)
+        return a->integer == b->integer;
+    return a->length == b->length && memcmp(a->bytes, b->bytes, a->length) == 0;
 }

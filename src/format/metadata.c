@@ -211,21 +211,12 @@ static struct slice header_text(const struct header *header, struct arena *arena
 
 static struct value header_value(enum meta meta, struct slice text)
 {
-    struct value value = {.kind = VALUE_NULL};
-    struct json_scan scan;
+    if (meta >= META_SOURCE_TS_MS)
+        return json_number_of(text);
     if (!text.bytes)
-        return value;
-    if (meta < META_SOURCE_TS_MS) {
-        value = (struct value){
-            .kind = VALUE_TEXT, .length = (uint32_t) text.length, .bytes = text.bytes};
-        return value;
-    }
-    json_scan_init(&scan, text.bytes, text.length);
-    char first = json_peek(&scan);
-    if ((first != '-' && (first < '0' || first > '9')) || !json_number(&scan, &value) ||
-        scan.at != scan.end)
-        value.kind = VALUE_NULL;
-    return value;
+        return (struct value){.kind = VALUE_NULL};
+    return (struct value){
+        .kind = VALUE_TEXT, .length = (uint32_t) text.length, .bytes = text.bytes};
 }
 
 static const struct metadata_name *find_header(const struct metadata *metadata, const char *name)

@@ -23,18 +23,10 @@ static void put_text(struct buffer *out, const char *name, const char *text)
         buffer_puts(out, "null");
 }
 
-static bool contains(const struct strings *names, const char *name)
-{
-    for (size_t i = 0; i < names->count; i++)
-        if (strcmp(names->items[i], name) == 0)
-            return true;
-    return false;
-}
-
 static bool is_written(const struct table_settings *table, const char *column)
 {
-    return !contains(&table->exclude, column) &&
-           (!table->include.count || contains(&table->include, column));
+    return !strings_contain(&table->exclude, column) &&
+           (!table->include.count || strings_contain(&table->include, column));
 }
 
 /* The columns of an image; the key's alone when `key_only`. What was not carried is not there. */

@@ -68,20 +68,6 @@ static bool read_event(struct reading *reading, struct json_scan *scan, struct e
     return !scan->problem;
 }
 
-static struct value integer_of(struct slice text)
-{
-    struct value value = {.kind = VALUE_NULL};
-    struct json_scan scan;
-    if (!text.bytes)
-        return value;
-    json_scan_init(&scan, text.bytes, text.length);
-    char first = json_peek(&scan);
-    if ((first != '-' && (first < '0' || first > '9')) || !json_number(&scan, &value) ||
-        scan.at != scan.end)
-        value.kind = VALUE_NULL;
-    return value;
-}
-
 /* "/debezium/<connector>/<topic prefix>": there without the extensions too. */
 static struct slice connector_of_source(struct slice source)
 {
@@ -107,9 +93,9 @@ static void fill_envelope(const struct event *event, struct envelope *envelope)
                                          .table = event->table};
     if (!event->connector.length)
         envelope->source.connector = connector_of_source(event->source);
-    envelope->source_ts[0] = integer_of(event->ts_us);
-    envelope->source_ts[1] = integer_of(event->ts_ns);
-    envelope->source_ts[2] = integer_of(event->ts_ms);
+    envelope->source_ts[0] = json_number_of(event->ts_us);
+    envelope->source_ts[1] = json_number_of(event->ts_ns);
+    envelope->source_ts[2] = json_number_of(event->ts_ms);
     if (event->time.length &&
         time_parse_timestamp(event->time.bytes, event->time.length, &us, &ps, &zoned))
         envelope->ts[0] = (struct value){.kind = VALUE_INT, .integer = us};

@@ -4,7 +4,6 @@
 #include "format/debezium/debezium.h"
 
 #include <stdio.h>
-#include <string.h>
 
 static enum ods_status refuse(struct reading *reading, const struct binding *binding,
                               uint32_t column, const char *what)
@@ -39,17 +38,6 @@ static void tell_once(struct reading *reading, const struct binding *binding)
     self->notice(self->notice_context, text);
 }
 
-static bool same_value(const struct value *a, const struct value *b)
-{
-    if (a->kind != b->kind)
-        return false;
-    if (a->kind <= VALUE_NULL)
-        return true;
-    if (a->kind <= VALUE_INT)
-        return a->integer == b->integer;
-    return a->length == b->length && memcmp(a->bytes, b->bytes, a->length) == 0;
-}
-
 /* Both changes of the record, or neither, are applied: the old row goes, a new one comes. */
 static enum ods_status append_move(struct reading *reading, const struct binding *binding,
                                    struct value *before, struct value *after, int64_t time)
@@ -82,7 +70,7 @@ enum ods_status watched_update(struct reading *reading, const struct binding *bi
                           "the before image of an update does not carry");
         if (after[column].kind == VALUE_ABSENT)
             after[column] = before[column];
-        moved |= !same_value(&before[column], &after[column]);
+        moved |= !value_same(&before[column], &after[column]);
     }
     if (moved)
         return append_move(reading, binding, before, after, time);

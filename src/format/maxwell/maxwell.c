@@ -246,22 +246,11 @@ static enum ods_status read_before(struct maxwell_reading *reading, const struct
     return answer == LAYOUT_OK ? ODS_OK : scan_error(reading, &old);
 }
 
-static bool same_value(const struct value *a, const struct value *b)
-{
-    if (a->kind != b->kind)
-        return false;
-    if (a->kind <= VALUE_NULL)
-        return true;
-    if (a->kind <= VALUE_INT)
-        return a->integer == b->integer;
-    return a->length == b->length && memcmp(a->bytes, b->bytes, a->length) == 0;
-}
-
 static bool is_same_row(const struct maxwell_rows *rows, const struct value *a,
                         const struct value *b)
 {
     for (uint32_t i = 0; i < rows->identifying_count; i++)
-        if (!same_value(&a[rows->identifying[i]], &b[rows->identifying[i]]))
+        if (!value_same(&a[rows->identifying[i]], &b[rows->identifying[i]]))
             return false;
     return true;
 }

@@ -134,20 +134,12 @@ bool name_is_derived(const struct table_settings *settings)
 
 /* --- columns -------------------------------------------------------------------------------- */
 
-static bool contains(const struct strings *list, const char *text)
-{
-    for (size_t i = 0; i < list->count; i++)
-        if (strcmp(list->items[i], text) == 0)
-            return true;
-    return false;
-}
-
 enum ods_status name_column(const struct table_settings *settings, const char *column, char **name,
                             struct error *error)
 {
     *name = NULL;
-    if ((settings->include.count && !contains(&settings->include, column)) ||
-        contains(&settings->exclude, column))
+    if ((settings->include.count && !strings_contain(&settings->include, column)) ||
+        strings_contain(&settings->exclude, column))
         return ODS_OK;
     const char *renamed = properties_find(&settings->renames, column);
     *name = renamed ? strdup(renamed) : name_fit(column, settings->fold);
