@@ -42,7 +42,7 @@ struct batch_settings {
 
 struct dead_letter_settings {
     const char *topic;      /* "": none; a bad record then stops its lane */
-    int64_t max_per_minute; /* of one lane, 0: any number */
+    int64_t max_per_minute; /* of a pipeline in this process, 0: any number */
 };
 
 struct retry_settings {

@@ -394,9 +394,9 @@ static const struct setting daemon_rows[] = {
             "lane."},
     {"dead_letter.max_per_minute", SETTING_INT,
      AT(settings, dead_letter.max_per_minute), "0", .min = 0, .max = 1000000000,
-     .doc = "A fuse: a lane that would put more records aside within a minute stops instead, so "
-            "that a mistake in the configuration or the target does not empty a topic into the "
-            "dead letters. 0: none."},
+     .doc = "A fuse: a pipeline that would put more records aside within a minute stops instead, "
+            "and with it the daemon, so that a mistake in the configuration or the target does "
+            "not empty a topic into the dead letters. 0: none."},
     {"retry.initial_ms", SETTING_MS, AT(settings, retry.initial_ms), "100", .min = 1,
      .max = 60000, .flags = SETTING_RELOAD,
      .doc = "First pause when Kafka or a target is away; it doubles."},

@@ -17,6 +17,7 @@
 
 #include <ods/status.h>
 #include "config/settings.h"
+#include "pipeline/fuse.h"
 #include "pipeline/metrics.h"
 
 /* Settings that a reload may change while lanes run. */
@@ -37,6 +38,7 @@ struct lane_shared {
     atomic_uint helped;           /* how often it had news */
     int finished_fd;              /* an eventfd, written to when a lane ends by itself */
     atomic_bool led;              /* a lane has had its answer from the group */
+    struct fuse fuse;             /* of its dead letters */
     atomic_uint_fast64_t told[64]; /* hashes of the decoders' notices that are logged; 0: free */
 };
 

@@ -64,10 +64,6 @@ struct lane {
     int refusal_code; /* exit code of a fatal dead letter, 0: none */
     int64_t patience; /* attempts at a batch with rows that a key refuses; -1: as configured */
     bool letters_failed; /* the last attempt: for the dead-letter topic, not the target */
-    struct {
-        double letters; /* put aside and not yet forgotten: max_per_minute of them fade a minute */
-        int64_t at_us;
-    } fuse;
 
     /* Shared. */
     atomic_bool stop, abandon, failed, ended, target_ready, letters_ready;

@@ -83,6 +83,7 @@ static enum ods_status start_pipeline(struct pipelines *pipelines, const struct 
                                              .context = running};
     running->lanes = &pipelines->lanes[pipelines->count];
     pipelines->running_count++;
+    fuse_init(&shared->fuse);
     enum ods_status status = worker_open_helper(&shared->helper, &running->origin, error);
     shared->limits = &pipelines->limits;
     shared->finished_fd = pipelines->finished_fd;
@@ -206,8 +207,10 @@ int pipelines_join(struct pipelines *pipelines)
             exit_code = code;
     }
     /* The lanes' decoders read what these know. */
-    for (size_t i = 0; i < pipelines->running_count; i++)
+    for (size_t i = 0; i < pipelines->running_count; i++) {
         worker_close_helper(pipelines->running[i].shared.helper);
+        fuse_done(&pipelines->running[i].shared.fuse);
+    }
     if (pipelines->finished_fd >= 0)
         close(pipelines->finished_fd);
     free(pipelines->lanes);

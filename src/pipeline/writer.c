@@ -129,19 +129,6 @@ static void end_outage(struct lane *lane, struct outage *outage)
     outage->since_us = 0;
 }
 
-/* True when `letters` more are too many within a minute. */
-static bool fuse_blows(struct lane *lane, uint32_t letters)
-{
-    int64_t most = lane->settings->dead_letter.max_per_minute, now_us = time_monotonic_us();
-    if (!most)
-        return false;
-    lane->fuse.letters -= (double) most * (double) (now_us - lane->fuse.at_us) / 60e6;
-    if (lane->fuse.letters < 0)
-        lane->fuse.letters = 0;
-    lane->fuse.at_us = now_us;
-    return lane->fuse.letters + letters > (double) most;
-}
-
 /* The lane stops instead of putting the record aside. */
 static enum ods_status refuse(struct lane *lane, const struct batch *batch,
                               const struct reject *reject, const char *why, struct error *error)
@@ -154,30 +141,38 @@ static enum ods_status refuse(struct lane *lane, const struct batch *batch,
                      reject->stage, reject->error.text, why);
 }
 
-static enum ods_status before_commit(void *context, struct batch *batch, struct error *error)
+/* Rejects of the batch that are not delivered yet; *first is one of them. */
+static uint32_t count_letters(const struct batch *batch, const struct reject **first)
 {
-    struct lane *lane = context;
-    const struct reject *reject = NULL;
     uint32_t letters = 0;
     for (uint32_t i = 0; i < batch->reject_count; i++)
         if (!batch->rejects[i].delivered && !letters++)
-            reject = &batch->rejects[i];
-    if (!reject)
+            *first = &batch->rejects[i];
+    return letters;
+}
+
+static enum ods_status before_commit(void *context, struct batch *batch, struct error *error)
+{
+    struct lane *lane = context;
+    struct fuse *fuse = &lane->shared->fuse;
+    int64_t most = lane->settings->dead_letter.max_per_minute;
+    const struct reject *reject;
+    uint32_t letters = count_letters(batch, &reject);
+    if (!letters)
         return ODS_OK;
     if (lane->pipeline->on_error == ON_ERROR_STOP)
         return refuse(lane, batch, reject, "on_error is stop", error);
     if (!lane->deadletter)
         return refuse(lane, batch, reject,
                       "dead_letter.topic is not set: set it to have such records put aside", error);
-    if (fuse_blows(lane, letters))
+    if (!fuse_take(fuse, most, letters, time_monotonic_us()))
         return refuse(lane, batch, reject,
                       "with it more than dead_letter.max_per_minute would be put aside: see to the "
                       "cause, or raise the limit, and start again",
                       error);
     enum ods_status status = lane->deadletter->ops->deliver(lane->deadletter, batch, error);
     lane->letters_failed = status == ODS_RETRY;
-    if (status == ODS_OK)
-        lane->fuse.letters += letters;
+    fuse_give_back(fuse, count_letters(batch, &reject));
     if (status == ODS_FATAL)
         lane->refusal_code = CLI_SOURCE;
     return status;

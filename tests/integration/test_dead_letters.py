@@ -206,6 +206,25 @@ def test_fuse_stops_the_lane_before_a_topic_is_emptied(sink, narrow, kafka, pref
     assert narrow.count("items") == 11 and kafka.count(letter_topic) == 3
 
 
+def test_fuse_is_the_pipelines(sink, narrow, kafka, prefix):
+    """What one lane has put aside counts for the others, and when it stops they don't go on with its
+    partition. Five of each of two partitions, each another lane's, where seven are allowed."""
+    table = Table(prefix=prefix)
+    letter_topic = kafka.create(f"{prefix}.letters", 1)
+    kafka.create(table.topic, 2)
+    sink.write(pipeline(table), database=narrow, kafka=True, lanes=2,
+               dead_letter={"topic": letter_topic, "max_per_minute": 7})
+    daemon = sink.daemon()
+    daemon.await_that(lambda: [len(lane["partitions"]) for lane in
+                               json.loads(daemon.get("/status")[1])["lanes"]] == [1, 1],
+                      what="a partition for each lane")
+    kafka.produce([table.create({"id": number, "name": "x" * 50, "amount": 1},
+                                partition=number % 2) for number in range(10)])
+    assert daemon.process.wait(60) == Exit.NEGATIVE, daemon.tail()
+    assert "dead_letter.max_per_minute" in daemon.log()
+    assert kafka.count(letter_topic) <= 7
+
+
 def test_on_error_stop(sink, narrow, kafka, prefix):
     table = Table(prefix=prefix)
     letter_topic = kafka.create(f"{prefix}.letters", 1)
