@@ -85,7 +85,7 @@ struct record {
 };
 
 /* A run of records of one topic-partition that this batch covers: [from, upto). */
-struct range {
+struct claim {
     const char *topic; /* as in struct record */
     int32_t partition;
     int64_t from; /* the offset the target must hold for this batch to apply, or OFFSET_NONE */
@@ -95,9 +95,9 @@ struct range {
 };
 
 /* What the target holds after the next transaction. */
-static inline int64_t range_end(const struct range *range)
+static inline int64_t claim_end(const struct claim *claim)
 {
-    return range->holds ? range->held_from : range->upto;
+    return claim->holds ? claim->held_from : claim->upto;
 }
 
 /* A record that was set aside, and why. */
@@ -130,8 +130,8 @@ struct batch {
     uint32_t record_count, record_capacity;
     struct change *changes;
     uint32_t change_count, change_capacity;
-    struct range *ranges;
-    uint32_t range_count, range_capacity;
+    struct claim *claims;
+    uint32_t claim_count, claim_capacity;
     struct reject *rejects;
     uint32_t reject_count, reject_capacity;
 
@@ -175,7 +175,7 @@ enum ods_status batch_set_aside(struct batch *batch, uint32_t record, const char
 /* Is any reject of the batch not delivered yet? */
 bool batch_letters_wait(const struct batch *batch);
 
-/* Extend the range of topic-partition to cover `offset`; a new range starts at `from`. False when
+/* Extend the claim of topic-partition to cover `offset`; a new claim starts at `from`. False when
  * memory is out. Topic pointers are interned: compared by pointer first, then by text. */
 bool batch_cover(struct batch *batch, const char *topic, int32_t partition, int64_t from,
                  int64_t offset);
@@ -184,7 +184,7 @@ bool batch_cover(struct batch *batch, const char *topic, int32_t partition, int6
 void batch_hold(struct batch *batch, uint32_t record);
 /* Does the next transaction apply this record? */
 bool batch_reaches(const struct batch *batch, const struct record *record);
-/* Its transaction is committed: the ranges begin where it ended. False: nothing is left. */
+/* Its transaction is committed: the claims begin where it ended. False: nothing is left. */
 bool batch_advance(struct batch *batch);
 /* Nothing is held any more. */
 void batch_release_holds(struct batch *batch);

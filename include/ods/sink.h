@@ -144,7 +144,7 @@ struct sink_ops {
      * "apply", and the rest is applied. *result is zeroed by the caller before the first call for
      * a batch and grows by what is committed, whatever the answer. ODS_RETRY: call again with
      * the same batch and result, after a pause; batch->patience is less when the wait is for another
-     * row, and then the batch's ranges begin behind what was committed.
+     * row, and then the batch's claims begin behind what was committed.
      * ODS_FENCED: the stored offset is not the batch's `from`; nothing was written. */
     enum ods_status (*apply)(struct sink *sink, struct batch *batch,
                              const struct apply_hooks *hooks, struct apply_result *result,

@@ -168,10 +168,10 @@ static struct batch *next_batch(struct lane *lane, const struct settings *settin
 static int64_t stands_at(const struct lane *lane, const struct record *record)
 {
     for (size_t i = lane->batch_count; i-- > 0;)
-        for (uint32_t k = 0; k < lane->batches[i]->range_count; k++) {
-            const struct range *range = &lane->batches[i]->ranges[k];
-            if (range->partition == record->partition && range->topic == record->topic)
-                return range->upto;
+        for (uint32_t k = 0; k < lane->batches[i]->claim_count; k++) {
+            const struct claim *claim = &lane->batches[i]->claims[k];
+            if (claim->partition == record->partition && claim->topic == record->topic)
+                return claim->upto;
         }
     return OFFSET_NONE;
 }

@@ -81,7 +81,7 @@ static enum ods_status replay_letter(const struct dlq *dlq, struct letter *lette
     if (status == ODS_OK && truncates(batch) && !dlq->force)
         status = error_set(error, ODS_REJECT, "a truncate would take newer rows away too");
     if (status == ODS_OK) {
-        batch->range_count = 0;
+        batch->claim_count = 0;
         batch->guard_time = !dlq->force;
         batch->apart = true;
         status = cover_mark(dlq, batch, letter, true)
@@ -186,7 +186,7 @@ int dlq_replay(struct dlq *dlq, struct error *error)
 
 static enum ods_status mark(struct route *route, uint64_t *skipped, struct error *error)
 {
-    uint32_t count = route->batch->range_count;
+    uint32_t count = route->batch->claim_count;
     enum ods_status status = count ? apply(route, error) : ODS_OK;
     if (status == ODS_FENCED)
         error_prefix(error, "another dlq command handles the same letters; list and try again: ");
@@ -207,7 +207,7 @@ int dlq_skip(struct dlq *dlq, struct error *error)
             continue;
         if (!cover_mark(dlq, letter->route->batch, letter, false))
             status = error_set(error, ODS_FATAL, "out of memory for a letter");
-        else if (letter->route->batch->range_count >= MARKS_AT_ONCE)
+        else if (letter->route->batch->claim_count >= MARKS_AT_ONCE)
             status = mark(letter->route, &skipped, error);
     }
     for (size_t i = 0; status == ODS_OK && i < dlq->route_count; i++)

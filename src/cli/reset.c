@@ -211,7 +211,7 @@ static int move_stored(struct reset *reset, struct error *error)
             good = batch_cover(batch, reset->topic, reset->positions[i].partition,
                                reset->positions[i].offset, reset->news[i] - 1);
     enum ods_status status = good ? ODS_OK : error_set(error, ODS_FATAL, "out of memory");
-    if (good && batch->range_count)
+    if (good && batch->claim_count)
         status = reset->sink->ops->apply(reset->sink, batch, NULL, &result, error);
     batch_free(batch);
     if (status == ODS_FENCED)

@@ -37,7 +37,7 @@ void batch_free(struct batch *batch)
     arena_done(&batch->arena);
     free(batch->records);
     free(batch->changes);
-    free(batch->ranges);
+    free(batch->claims);
     free(batch->rejects);
     free(batch);
 }
@@ -62,7 +62,7 @@ void batch_reset(struct batch *batch)
             if (batch->records[i].owner)
                 batch->release(batch->records[i].owner);
     batch->record_count = batch->change_count = 0;
-    batch->range_count = batch->reject_count = 0;
+    batch->claim_count = batch->reject_count = 0;
     trim(&batch->records, &batch->record_capacity, sizeof *batch->records);
     trim(&batch->changes, &batch->change_capacity, sizeof *batch->changes);
     trim(&batch->rejects, &batch->reject_capacity, sizeof *batch->rejects);
@@ -146,68 +146,68 @@ enum ods_status batch_set_aside(struct batch *batch, uint32_t record, const char
 bool batch_cover(struct batch *batch, const char *topic, int32_t partition, int64_t from,
                  int64_t offset)
 {
-    /* Records come in runs of one partition, so the last range is nearly always the one. */
-    for (uint32_t i = batch->range_count; i-- > 0;) {
-        struct range *range = &batch->ranges[i];
-        if (range->partition == partition &&
-            (range->topic == topic || strcmp(range->topic, topic) == 0)) {
-            range->upto = offset + 1;
+    /* Records come in runs of one partition, so the last claim is nearly always the one. */
+    for (uint32_t i = batch->claim_count; i-- > 0;) {
+        struct claim *claim = &batch->claims[i];
+        if (claim->partition == partition &&
+            (claim->topic == topic || strcmp(claim->topic, topic) == 0)) {
+            claim->upto = offset + 1;
             return true;
         }
     }
-    struct range *range =
-        append(&batch->ranges, &batch->range_count, &batch->range_capacity, sizeof *batch->ranges);
-    if (!range)
+    struct claim *claim =
+        append(&batch->claims, &batch->claim_count, &batch->claim_capacity, sizeof *batch->claims);
+    if (!claim)
         return false;
-    *range =
-        (struct range){.topic = topic, .partition = partition, .from = from, .upto = offset + 1};
+    *claim =
+        (struct claim){.topic = topic, .partition = partition, .from = from, .upto = offset + 1};
     return true;
 }
 
-static struct range *range_of(const struct batch *batch, const struct record *record)
+static struct claim *claim_of(const struct batch *batch, const struct record *record)
 {
-    for (uint32_t i = 0; i < batch->range_count; i++) {
-        struct range *range = &batch->ranges[i];
-        if (range->partition == record->partition &&
-            (range->topic == record->topic || strcmp(range->topic, record->topic) == 0))
-            return range;
+    for (uint32_t i = 0; i < batch->claim_count; i++) {
+        struct claim *claim = &batch->claims[i];
+        if (claim->partition == record->partition &&
+            (claim->topic == record->topic || strcmp(claim->topic, record->topic) == 0))
+            return claim;
     }
     return NULL;
 }
 
 void batch_hold(struct batch *batch, uint32_t record)
 {
-    struct range *range = range_of(batch, &batch->records[record]);
+    struct claim *claim = claim_of(batch, &batch->records[record]);
     int64_t offset = batch->records[record].offset;
-    if (!range)
+    if (!claim)
         return;
-    if (!range->holds || offset < range->held_from)
-        range->held_from = offset > range->from ? offset : range->from;
-    range->holds = batch->partial = true;
+    if (!claim->holds || offset < claim->held_from)
+        claim->held_from = offset > claim->from ? offset : claim->from;
+    claim->holds = batch->partial = true;
 }
 
 bool batch_reaches(const struct batch *batch, const struct record *record)
 {
-    const struct range *range = range_of(batch, record);
-    return !range || (record->offset >= range->from && record->offset < range_end(range));
+    const struct claim *claim = claim_of(batch, record);
+    return !claim || (record->offset >= claim->from && record->offset < claim_end(claim));
 }
 
 bool batch_advance(struct batch *batch)
 {
     bool left = false;
-    for (uint32_t i = 0; i < batch->range_count; i++) {
-        struct range *range = &batch->ranges[i];
-        range->from = range_end(range);
-        range->holds = false;
-        left |= range->from < range->upto;
+    for (uint32_t i = 0; i < batch->claim_count; i++) {
+        struct claim *claim = &batch->claims[i];
+        claim->from = claim_end(claim);
+        claim->holds = false;
+        left |= claim->from < claim->upto;
     }
     return left;
 }
 
 void batch_release_holds(struct batch *batch)
 {
-    for (uint32_t i = 0; i < batch->range_count; i++)
-        batch->ranges[i].holds = false;
+    for (uint32_t i = 0; i < batch->claim_count; i++)
+        batch->claims[i].holds = false;
 }
 
 bool batch_letters_wait(const struct batch *batch)

@@ -35,10 +35,10 @@ static void push_filling(struct lane *lane)
     struct slot *slot = lane_slot(lane, batch);
     lane->filling = NULL;
     lane->in_flight++;
-    for (uint32_t i = 0; i < batch->range_count; i++) {
-        const struct range *range = &batch->ranges[i];
+    for (uint32_t i = 0; i < batch->claim_count; i++) {
+        const struct claim *claim = &batch->claims[i];
         struct partition *partition =
-            assignment_find(&lane->assignment, range->topic, range->partition);
+            assignment_find(&lane->assignment, claim->topic, claim->partition);
         if (partition)
             partition->in_flight++;
     }
@@ -50,7 +50,7 @@ static void push_filling(struct lane *lane)
 /* One without records is not: it would be waited for, and the source not listened to. */
 static bool is_full(const struct lane *lane, const struct batch *batch)
 {
-    if (!batch->range_count)
+    if (!batch->claim_count)
         return false;
     return batch->record_count >= (uint64_t) atomic_load(&lane->limits->max_events) ||
            batch_bytes(batch) >= (uint64_t) atomic_load(&lane->limits->max_bytes);
@@ -83,7 +83,7 @@ static int64_t max_wait_ms(const struct lane *lane)
 void consumer_hand_over(struct lane *lane)
 {
     struct batch *batch = lane->filling;
-    if (!batch || !batch->range_count)
+    if (!batch || !batch->claim_count)
         return;
     if ((queue_writer_idle(lane->queue) && is_wanted(lane, batch)) || is_full(lane, batch) ||
         (lane->idle_count && age_ms(batch) >= max_wait_ms(lane)))
@@ -95,9 +95,9 @@ void consumer_discard_filling(struct lane *lane)
     struct batch *batch = lane->filling;
     if (!batch)
         return;
-    for (uint32_t i = 0; i < batch->range_count; i++) {
+    for (uint32_t i = 0; i < batch->claim_count; i++) {
         struct partition *partition =
-            assignment_find(&lane->assignment, batch->ranges[i].topic, batch->ranges[i].partition);
+            assignment_find(&lane->assignment, batch->claims[i].topic, batch->claims[i].partition);
         if (partition)
             rebalance_restart(lane, partition);
     }
@@ -106,13 +106,13 @@ void consumer_discard_filling(struct lane *lane)
 
 /* A batch was dropped: its partitions start again where the target stands, and so does everything
  * that was to follow it. */
-static void restart_ranges(struct lane *lane, const struct batch *batch, bool fenced)
+static void restart_claims(struct lane *lane, const struct batch *batch, bool fenced)
 {
     bool touches_filling = false;
-    for (uint32_t i = 0; i < batch->range_count; i++) {
-        const struct range *range = &batch->ranges[i];
+    for (uint32_t i = 0; i < batch->claim_count; i++) {
+        const struct claim *claim = &batch->claims[i];
         struct partition *partition =
-            assignment_find(&lane->assignment, range->topic, range->partition);
+            assignment_find(&lane->assignment, claim->topic, claim->partition);
         if (!partition)
             continue;
         /* Two members that fence each other in turn must not do so at full speed. */
@@ -120,26 +120,26 @@ static void restart_ranges(struct lane *lane, const struct batch *batch, bool fe
         if (fenced && partition->fences++)
             partition->not_before_us = time_monotonic_us() + (INT64_C(50000) << step);
         rebalance_restart(lane, partition);
-        for (uint32_t j = 0; lane->filling && j < lane->filling->range_count; j++)
-            if (lane->filling->ranges[j].topic == partition->topic &&
-                lane->filling->ranges[j].partition == partition->number)
+        for (uint32_t j = 0; lane->filling && j < lane->filling->claim_count; j++)
+            if (lane->filling->claims[j].topic == partition->topic &&
+                lane->filling->claims[j].partition == partition->number)
                 touches_filling = true;
     }
     if (touches_filling)
         consumer_discard_filling(lane);
 }
 
-static void settle_ranges(struct lane *lane, const struct batch *batch, enum ods_status outcome)
+static void settle_claims(struct lane *lane, const struct batch *batch, enum ods_status outcome)
 {
-    for (uint32_t i = 0; i < batch->range_count; i++) {
-        const struct range *range = &batch->ranges[i];
+    for (uint32_t i = 0; i < batch->claim_count; i++) {
+        const struct claim *claim = &batch->claims[i];
         struct partition *partition =
-            assignment_find(&lane->assignment, range->topic, range->partition);
+            assignment_find(&lane->assignment, claim->topic, claim->partition);
         if (!partition)
             continue;
         partition->in_flight--;
         if (outcome == ODS_OK && partition->state != PARTITION_GONE) {
-            partition->applied = range->upto;
+            partition->applied = claim->upto;
             partition->fences = 0;
         }
     }
@@ -153,9 +153,9 @@ void consumer_take_back(struct lane *lane, struct batch *batch)
         return;
     }
     lane->in_flight--;
-    settle_ranges(lane, batch, slot->outcome);
+    settle_claims(lane, batch, slot->outcome);
     if (slot->outcome != ODS_OK)
-        restart_ranges(lane, batch, slot->outcome == ODS_FENCED);
+        restart_claims(lane, batch, slot->outcome == ODS_FENCED);
     batch_reset(batch);
     lane->idle[lane->idle_count++] = batch;
     assignment_sweep(&lane->assignment);
@@ -421,7 +421,7 @@ static void doze(struct lane *lane, int64_t at_most_ms)
         rebalance_due_ms(lane, at_most_ms < IDLE_WAIT_MS ? at_most_ms : IDLE_WAIT_MS);
     if (lane->join_at_us && wait_ms > TURN_WAIT_MS)
         wait_ms = TURN_WAIT_MS;
-    if (lane->filling && lane->filling->range_count && lane->idle_count) {
+    if (lane->filling && lane->filling->claim_count && lane->idle_count) {
         int64_t left_ms = max_wait_ms(lane) - age_ms(lane->filling);
         if (left_ms < wait_ms)
             wait_ms = left_ms < 1 ? 1 : left_ms;
@@ -469,7 +469,7 @@ static void finish(struct lane *lane)
 {
     if (atomic_load(&lane->failed) || atomic_load(&lane->abandon))
         consumer_discard_filling(lane);
-    else if (lane->filling && lane->filling->range_count)
+    else if (lane->filling && lane->filling->claim_count)
         push_filling(lane);
     lane_wake_writer(lane);
     while (lane->in_flight || lane->request_out) {

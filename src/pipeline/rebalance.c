@@ -93,9 +93,9 @@ static void forget(struct lane *lane, const struct place *places, size_t count)
 static bool filling_covers(struct lane *lane, const struct place *places, size_t count)
 {
     for (size_t i = 0; lane->filling && i < count; i++)
-        for (uint32_t j = 0; j < lane->filling->range_count; j++)
-            if (lane->filling->ranges[j].partition == places[i].partition &&
-                strcmp(lane->filling->ranges[j].topic, places[i].topic) == 0)
+        for (uint32_t j = 0; j < lane->filling->claim_count; j++)
+            if (lane->filling->claims[j].partition == places[i].partition &&
+                strcmp(lane->filling->claims[j].topic, places[i].topic) == 0)
                 return true;
     return false;
 }

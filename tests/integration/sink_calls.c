@@ -1,7 +1,7 @@
 /* Calls of a sink as a lane makes them, in circumstances that a daemon meets by chance.
  *
  *   sink_calls interrupted CONF RECORDS   before each batch comes an interrupt that is not for it
- *   sink_calls unsettled CONF RECORDS     the batch has no range, and whether it was committed is
+ *   sink_calls unsettled CONF RECORDS     the batch has no claim, and whether it was committed is
  *                                         not known
  *   sink_calls slow CONF RECORDS          nothing else happens
  *
@@ -33,7 +33,7 @@ static enum ods_status apply(struct sink *sink, struct batch *batch, const char 
         sink->ops->clear_interrupt(sink);
     }
     if (strcmp(circumstance, "unsettled") == 0) {
-        batch->range_count = 0;
+        batch->claim_count = 0;
         batch->commit_unknown = true;
     }
     return sink->ops->apply(sink, batch, NULL, result, error);

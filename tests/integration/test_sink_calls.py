@@ -38,7 +38,7 @@ def test_an_interrupt_of_an_earlier_batch(sink, database, stack):
     assert said.startswith("ok ok ok ok ok upserted=5")
 
 
-def test_a_batch_without_ranges_is_applied_again(sink, database, stack):
+def test_a_batch_without_claims_is_applied_again(sink, database, stack):
     items = Table(columns=ITEMS)
     sink.write(pipeline(items), database=database)
     said = calls(sink, stack, "unsettled",

@@ -92,7 +92,7 @@ static void batch_reset_releases_every_record_once(void **state)
     assert_int_equal(released, 1000);
 }
 
-static void batch_covers_ranges_by_partition(void **state)
+static void batch_covers_claims_by_partition(void **state)
 {
     struct batch *batch = batch_new();
     char copy[] = "orders";                             /* another pointer, the same topic */
@@ -100,12 +100,12 @@ static void batch_covers_ranges_by_partition(void **state)
     assert_true(batch_cover(batch, "orders", 1, OFFSET_NONE, 0));
     assert_true(batch_cover(batch, copy, 0, 99, 8));
     assert_true(batch_cover(batch, "lines", 0, 3, 3));
-    assert_int_equal(batch->range_count, 3);
-    assert_int_equal(batch->ranges[0].from, 5);
-    assert_int_equal(batch->ranges[0].upto, 9);
-    assert_int_equal(batch->ranges[1].from, OFFSET_NONE);
-    assert_int_equal(batch->ranges[1].upto, 1);
-    assert_int_equal(batch->ranges[2].upto, 4);
+    assert_int_equal(batch->claim_count, 3);
+    assert_int_equal(batch->claims[0].from, 5);
+    assert_int_equal(batch->claims[0].upto, 9);
+    assert_int_equal(batch->claims[1].from, OFFSET_NONE);
+    assert_int_equal(batch->claims[1].upto, 1);
+    assert_int_equal(batch->claims[2].upto, 4);
     batch_free(batch);
 }
 
@@ -173,7 +173,7 @@ int main(void)
         cmocka_unit_test(arena_reuses_its_chunks),
         cmocka_unit_test(arena_refuses_the_impossible),
         cmocka_unit_test(batch_reset_releases_every_record_once),
-        cmocka_unit_test(batch_covers_ranges_by_partition),
+        cmocka_unit_test(batch_covers_claims_by_partition),
         cmocka_unit_test(batch_rejects_keep_their_error),
         cmocka_unit_test(error_prefix_cuts_the_tail_not_the_head),
         cmocka_unit_test(buffer_grows_and_formats),

@@ -61,18 +61,18 @@ static enum ods_status add(struct batch *batch, int32_t partition, int64_t offse
     return intake_add(batch, &worker, &record, from, error);
 }
 
-static void ranges_begin_where_the_target_stands(void **state)
+static void claims_begin_where_the_target_stands(void **state)
 {
     struct batch *batch = batch_new();
     struct error error;
     assert_int_equal(add(batch, 0, 10, "a", 7, &error), ODS_OK);
     assert_int_equal(add(batch, 1, 5, "a", OFFSET_NONE, &error), ODS_OK);
     assert_int_equal(add(batch, 0, 12, "a", 11, &error), ODS_OK);
-    assert_int_equal(batch->range_count, 2);
-    assert_int_equal(batch->ranges[0].from, 7);
-    assert_int_equal(batch->ranges[0].upto, 13);
-    assert_int_equal(batch->ranges[1].from, OFFSET_NONE);
-    assert_int_equal(batch->ranges[1].upto, 6);
+    assert_int_equal(batch->claim_count, 2);
+    assert_int_equal(batch->claims[0].from, 7);
+    assert_int_equal(batch->claims[0].upto, 13);
+    assert_int_equal(batch->claims[1].from, OFFSET_NONE);
+    assert_int_equal(batch->claims[1].upto, 6);
     assert_int_equal(batch->payload_bytes, 6);
     assert_true(batch->opened_us > 0);
     batch_free(batch);
@@ -90,7 +90,7 @@ static void a_bad_record_is_covered_and_set_aside(void **state)
     assert_int_equal(batch->rejects[0].record, 1);
     assert_string_equal(batch->rejects[0].stage, "decode");
     assert_string_equal(batch->rejects[0].error.text, "not JSON");
-    assert_int_equal(batch->ranges[0].upto, 12);
+    assert_int_equal(batch->claims[0].upto, 12);
     batch_free(batch);
 }
 
@@ -137,7 +137,7 @@ static void an_outage_leaves_the_batch_as_it_was(void **state)
         assert_int_equal(add(batch, 0, 11, cases[i].value, 11, &error), cases[i].status);
         assert_int_equal(batch->record_count, 1);
         assert_int_equal(batch->change_count, 1);
-        assert_int_equal(batch->ranges[0].upto, 11);
+        assert_int_equal(batch->claims[0].upto, 11);
         assert_int_equal(batch->payload_bytes, 2);
         batch_free(batch);
         /* The second record is still its reader's. */
@@ -212,7 +212,7 @@ static void a_full_disk_is_an_error(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(ranges_begin_where_the_target_stands),
+        cmocka_unit_test(claims_begin_where_the_target_stands),
         cmocka_unit_test(a_bad_record_is_covered_and_set_aside),
         cmocka_unit_test(what_is_put_off_leaves_no_memory_behind),
         cmocka_unit_test(an_outage_leaves_the_batch_as_it_was),

@@ -219,12 +219,12 @@ static int64_t offset_of(const struct file_sink *file, const char *topic, int32_
     return place ? json_integer_value(json_array_get(place, 0)) : OFFSET_NONE;
 }
 
-static bool put_offset(struct file_sink *file, const struct range *range)
+static bool put_offset(struct file_sink *file, const struct claim *claim)
 {
     char name[16];
-    snprintf(name, sizeof name, "%d", (int) range->partition);
+    snprintf(name, sizeof name, "%d", (int) claim->partition);
     json_t *positions = json_object_get(file->state, "positions");
-    json_t *place = json_pack("{s:{s:[I,I]}}", range->topic, name, (json_int_t) range_end(range),
+    json_t *place = json_pack("{s:{s:[I,I]}}", claim->topic, name, (json_int_t) claim_end(claim),
                               (json_int_t) wall_us());
     bool good = place && json_object_update_recursive(positions, place) == 0;
     json_decref(place);
@@ -277,15 +277,15 @@ static enum ods_status file_resume(struct sink *sink, struct position *positions
 static enum ods_status check_offsets(const struct file_sink *file, const struct batch *batch,
                                      bool *done, struct error *error)
 {
-    const struct range *moved = NULL;
+    const struct claim *moved = NULL;
     long long stands = 0;
-    *done = batch->range_count > 0;
-    for (uint32_t i = 0; i < batch->range_count; i++) {
-        const struct range *range = &batch->ranges[i];
-        int64_t offset = offset_of(file, range->topic, range->partition);
-        *done &= offset == range_end(range);
-        if (offset != range->from) {
-            moved = range;
+    *done = batch->claim_count > 0;
+    for (uint32_t i = 0; i < batch->claim_count; i++) {
+        const struct claim *claim = &batch->claims[i];
+        int64_t offset = offset_of(file, claim->topic, claim->partition);
+        *done &= offset == claim_end(claim);
+        if (offset != claim->from) {
+            moved = claim;
             stands = offset;
         }
     }
@@ -333,8 +333,8 @@ static enum ods_status commit(struct file_sink *file, struct batch *batch,
         status = hooks->before_commit(hooks->context, batch, error);
     if (status == ODS_OK)
         status = append(file, error);
-    for (uint32_t i = 0; status == ODS_OK && i < batch->range_count; i++)
-        if (!put_offset(file, &batch->ranges[i]))
+    for (uint32_t i = 0; status == ODS_OK && i < batch->claim_count; i++)
+        if (!put_offset(file, &batch->claims[i]))
             status = error_out_of_memory(error);
     return status == ODS_OK ? write_state(file, error) : status;
 }

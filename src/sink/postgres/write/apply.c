@@ -266,9 +266,9 @@ static enum ods_status settle_unknown(struct attempt *attempt, bool *done)
 /* Is anything of the batch before what is held? */
 static bool can_go_on(const struct batch *batch)
 {
-    bool can = !batch->range_count;
-    for (uint32_t i = 0; i < batch->range_count; i++)
-        can |= batch->ranges[i].from < range_end(&batch->ranges[i]);
+    bool can = !batch->claim_count;
+    for (uint32_t i = 0; i < batch->claim_count; i++)
+        can |= batch->claims[i].from < claim_end(&batch->claims[i]);
     return can;
 }
 

@@ -38,7 +38,7 @@ enum ods_status attempt_send(struct attempt *attempt, const char *sql)
 static enum ods_status send_offsets(struct attempt *attempt)
 {
     struct postgres *postgres = attempt->postgres;
-    if (!attempt->batch->range_count)
+    if (!attempt->batch->claim_count)
         return ODS_OK;
     enum ods_status status = offsets_send(&postgres->conn, postgres->config.group, attempt->batch,
                                           postgres->offsets, attempt->error);

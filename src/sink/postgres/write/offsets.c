@@ -14,11 +14,11 @@
 
 /* --- moving offsets -------------------------------------------------------------------------- */
 
-/* A range that is held from its beginning on stays where it is. (One that ends where it begins is
+/* A claim that is held from its beginning on stays where it is. (One that ends where it begins is
  * of a topic made anew, which was as long: its offset gets a new time.) */
-static bool moves(const struct range *range)
+static bool moves(const struct claim *claim)
 {
-    return !range->holds || range->held_from != range->from;
+    return !claim->holds || claim->held_from != claim->from;
 }
 
 enum ods_status offsets_send(struct conn *conn, const char *group, const struct batch *batch,
@@ -27,22 +27,22 @@ enum ods_status offsets_send(struct conn *conn, const char *group, const struct 
     static const Oid types[] = {OID_TEXT, OID_TEXT_ARRAY, OID_INT4_ARRAY, OID_INT8_ARRAY,
                                 OID_INT8_ARRAY};
     uint32_t count = 0;
-    for (uint32_t i = 0; i < batch->range_count; i++)
-        count += moves(&batch->ranges[i]);
+    for (uint32_t i = 0; i < batch->claim_count; i++)
+        count += moves(&batch->claims[i]);
     buffer_reset(&scratch[0]);
     buffer_puts(&scratch[0], group);
     encode_array_begin(&scratch[1], OID_TEXT, count);
     encode_array_begin(&scratch[2], OID_INT4, count);
     encode_array_begin(&scratch[3], OID_INT8, count);
     encode_array_begin(&scratch[4], OID_INT8, count);
-    for (uint32_t i = 0; i < batch->range_count; i++) {
-        const struct range *range = &batch->ranges[i];
-        if (!moves(range))
+    for (uint32_t i = 0; i < batch->claim_count; i++) {
+        const struct claim *claim = &batch->claims[i];
+        if (!moves(claim))
             continue;
-        encode_put_bytes(&scratch[1], range->topic, strlen(range->topic));
-        encode_put_int4(&scratch[2], range->partition);
-        encode_put_int8(&scratch[3], range->from);
-        encode_put_int8(&scratch[4], range_end(range));
+        encode_put_bytes(&scratch[1], claim->topic, strlen(claim->topic));
+        encode_put_int4(&scratch[2], claim->partition);
+        encode_put_int8(&scratch[3], claim->from);
+        encode_put_int8(&scratch[4], claim_end(claim));
     }
     return own_send_params(conn, sql_offsets_advance, types, scratch, 5, error);
 }
@@ -99,21 +99,21 @@ enum ods_status offsets_settle(struct conn *conn, const char *group, const struc
                                bool *happened, struct error *error)
 {
     size_t after = 0, before = 0;
-    struct position *positions = calloc(batch->range_count + 1u, sizeof *positions);
+    struct position *positions = calloc(batch->claim_count + 1u, sizeof *positions);
     if (!positions)
         return error_set(error, ODS_RETRY, "out of memory");
-    for (uint32_t i = 0; i < batch->range_count; i++)
-        positions[i] = (struct position){.topic = batch->ranges[i].topic,
-                                         .partition = batch->ranges[i].partition};
-    enum ods_status status = offsets_read(conn, group, positions, batch->range_count, error);
-    for (uint32_t i = 0; status == ODS_OK && i < batch->range_count; i++) {
-        after += positions[i].offset == range_end(&batch->ranges[i]);
-        before += positions[i].offset == batch->ranges[i].from;
+    for (uint32_t i = 0; i < batch->claim_count; i++)
+        positions[i] = (struct position){.topic = batch->claims[i].topic,
+                                         .partition = batch->claims[i].partition};
+    enum ods_status status = offsets_read(conn, group, positions, batch->claim_count, error);
+    for (uint32_t i = 0; status == ODS_OK && i < batch->claim_count; i++) {
+        after += positions[i].offset == claim_end(&batch->claims[i]);
+        before += positions[i].offset == batch->claims[i].from;
     }
     free(positions);
     /* Both, where a topic made anew is as long as it was: then again rather than never. */
-    *happened = after && after == batch->range_count && before < after;
-    if (status == ODS_OK && !*happened && before != batch->range_count)
+    *happened = after && after == batch->claim_count && before < after;
+    if (status == ODS_OK && !*happened && before != batch->claim_count)
         status = error_set(error, ODS_FENCED,
                            "the stored offsets are neither where this batch "
                            "starts nor where it ends: another writer has the partition");
