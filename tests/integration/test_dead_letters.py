@@ -214,7 +214,7 @@ def test_fuse_is_the_pipelines(sink, narrow, kafka, prefix):
     kafka.create(table.topic, 2)
     sink.write(pipeline(table), database=narrow, kafka=True, lanes=2,
                dead_letter={"topic": letter_topic, "max_per_minute": 7})
-    daemon = sink.daemon()
+    daemon = sink.daemon().await_ready()
     daemon.await_that(lambda: [len(lane["partitions"]) for lane in
                                json.loads(daemon.get("/status")[1])["lanes"]] == [1, 1],
                       what="a partition for each lane")
