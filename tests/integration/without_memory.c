@@ -22,7 +22,7 @@
 
 #include <ods/format.h>
 #include <ods/sink.h>
-#include "sink/postgres/settings.h"
+#include "sink/postgres/tables/settings.h"
 
 #include "config/config.h"
 #include "core/text.h"

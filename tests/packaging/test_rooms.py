@@ -124,3 +124,8 @@ def test_codes_of_a_target_are_its_own():
 def test_kafka_is_spoken_by_its_source_alone():
     speakers = {room(path) for path, text in sources() if re.search(r"\brd_kafka_", text)}
     assert speakers == {"source/kafka"}
+
+
+def test_rooms_of_postgres_have_all_but_its_entry():
+    assert [path for path, _ in sources() if path.startswith("sink/postgres/")
+            and path.count("/") == 2] == ["sink/postgres/postgres.c"]

@@ -24,7 +24,7 @@
 static const char small_daemon[] =
     "targets = ( { name = \"ods\"; type = \"postgres\"; dsn = \"\"; } );\n";
 static const char small_tables[] = "pipelines: [{ name: p, topics: [t] }]\n";
-#include "sink/postgres/settings.h"
+#include "sink/postgres/tables/settings.h"
 
 static char *slurp(const char *path)
 {

@@ -13,7 +13,7 @@
 #include "sink/postgres/write/apply.h"
 #include "sink/postgres/tables/names.h"
 #include "sink/postgres/write/offsets.h"
-#include "sink/postgres/settings.h"
+#include "sink/postgres/tables/settings.h"
 #include "sink/postgres/wire/own_schema.h"
 #include "sql/postgres/server.h"
 

@@ -1,5 +1,5 @@
 /* The settings of a target of type "postgres". */
-#include "sink/postgres/settings.h"
+#include "sink/postgres/tables/settings.h"
 
 #define AT(member) offsetof(struct postgres_settings, member)
 
