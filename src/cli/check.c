@@ -1,6 +1,5 @@
 /* ods-sink check: validate both files and print what came out; with --connect ask Kafka and the
  * targets too. Changes nothing anywhere. */
-#include <getopt.h>
 #include <inttypes.h>
 #include <string.h>
 
@@ -114,40 +113,58 @@ static void print_memory(const struct settings *settings)
            settings->batch.max_bytes / 1024, queue_bytes / 1024);
 }
 
-int cli_check(int argc, char **argv)
+struct check_options {
+    const char *config;
+    bool connect;
+};
+
+static int run(const struct call *call, void *given)
 {
-    static const struct option options[] = {
-        {"config", required_argument, NULL, 'c'},
-        {"connect", no_argument, NULL, 'C'},
-        {0},
-    };
-    const char *path = NULL;
-    bool connect = false;
+    const struct check_options *options = given;
     struct config *config = NULL;
-    int option;
-    optind = 1;
-    opterr = 0;
-    while ((option = getopt_long(argc, argv, "c:", options, NULL)) != -1) {
-        if (option == 'c')
-            path = optarg;
-        else if (option == 'C')
-            connect = true;
-        else
-            return cli_usage(argv[0], "unknown option or missing value: %s", argv[optind - 1]);
-    }
-    if (!path)
-        return cli_usage(argv[0], "-c FILE is missing");
-    if (optind < argc)
-        return cli_usage(argv[0], "unexpected argument '%s'", argv[optind]);
-    int code = cli_load(&config, path);
+    int code = cli_load(&config, options->config);
     if (code == CLI_OK) {
         const struct settings *settings = config_settings(config);
         config_print(config, stdout);
         print_memory(settings);
         print_guarantees(settings);
-        if (connect)
+        if (options->connect)
             code = check_connections(settings);
     }
     config_free(config);
     return cli_finish(code);
 }
+
+static const struct parameter options[] = {
+    OPTION_CONFIG(struct check_options),
+    SWITCH(struct check_options, connect, "connect",
+           "also ask Kafka and the targets whether broker, topics, tables and rights are there; "
+           "changes nothing"),
+    {0}};
+
+static const struct exit_meaning exits[] = {
+    {CLI_OK, "All is well; warnings may have been printed."},
+    EXIT_IS_CONFIG,
+    {CLI_SOURCE, "With `--connect`: a source does not answer, or lacks something."},
+    {CLI_TARGET, "With `--connect`: a target does not answer, or lacks something."},
+    {0}};
+
+static const struct example examples[] = {
+    {"ods-sink check -c /etc/ods-sink/ods-sink.conf --connect",
+     "Before the daemon is started or told to read its configuration again."},
+    {0}};
+
+const struct command cli_check = {
+    .name = "check",
+    .chapter = "Setting up",
+    .summary = "validate the configuration and print what it comes to",
+    .description =
+        "Every finding is printed on standard error with file and line. If there is no error, all "
+        "settings are printed as they came out, without passwords, then how much memory the lanes "
+        "may take and what each pipeline's records may count on.",
+    .options = {{.options = options}},
+    .exits = exits,
+    .examples = examples,
+    .options_size = sizeof(struct check_options),
+    .run = run,
+};

@@ -42,13 +42,16 @@ struct route {
     bool refused;
 };
 
+struct offset_range {
+    int64_t first, last; /* last -1: any */
+};
+
 struct filter {
     const char *pipeline, *topic, *stage, *code, *reason;
     int64_t partition;     /* -1: any */
-    int64_t first, last;   /* offsets; last -1: any */
+    struct offset_range offsets;
     int64_t since_us;      /* of the letter, INT64_MIN: any */
     int64_t letter_offset; /* in the dead-letter topic, -1: any */
-    bool any;              /* no filter was given */
 };
 
 struct dlq {
@@ -58,6 +61,7 @@ struct dlq {
     int64_t wait_ms;
     const char *which; /* show: the letter */
 
+    const struct terminal *terminal;
     struct config *loaded;
     const struct settings *settings;
     const char *topic;

@@ -67,8 +67,8 @@ static bool is_wanted(const struct filter *filter, const struct letter *letter,
            (!filter->reason ||
             (reason && memmem(reason, length, filter->reason, strlen(filter->reason)))) &&
            (filter->partition < 0 || filter->partition == letter->record_partition) &&
-           (filter->last < 0 ||
-            (letter->record_offset >= filter->first && letter->record_offset <= filter->last)) &&
+           (filter->offsets.last < 0 || (letter->record_offset >= filter->offsets.first &&
+                                         letter->record_offset <= filter->offsets.last)) &&
            (filter->letter_offset < 0 || filter->letter_offset == letter->offset) &&
            (filter->since_us == INT64_MIN || letter->time_ms >= filter->since_us / 1000);
 }

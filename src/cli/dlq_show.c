@@ -124,8 +124,7 @@ static bool print_kinds(const struct dlq *dlq, const struct kind *kinds, size_t 
     struct buffer room;
     char offsets[48];
     buffer_init(&room);
-    columns_init(&table, sizeof names / sizeof *names);
-    columns_head(&table, names);
+    columns_init(&table, dlq->terminal, names, sizeof names / sizeof *names);
     for (size_t i = 0; i < count; i++) {
         const struct letter *letter = kinds[i].example;
         snprintf(offsets, sizeof offsets, kinds[i].first == kinds[i].last ? "%lld" : "%lld-%lld",

@@ -1,7 +1,6 @@
 /* ods-sink status: what a running daemon says of itself on its HTTP port, as a table. Asks once,
  * with a time limit, and answers with its exit code: so it serves as a container's health check
  * too. */
-#include <getopt.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,9 +13,14 @@
 #define ANSWER_S        5
 #define ANSWER_BYTES    ((size_t) 256 * 1024 * 1024)
 
-struct question {
+struct status_options {
     const char *config, *url;
     bool json, health, partitions;
+};
+
+struct question {
+    const struct status_options *options;
+    const struct terminal *terminal;
     char host[256], port[16];
 };
 
@@ -107,7 +111,7 @@ static void add_seconds_ago(struct columns *table, const json_t *status, const c
     columns_add(table, text);
 }
 
-static bool print_lanes(const json_t *status)
+static bool print_lanes(const struct question *question, const json_t *status)
 {
     static const char *const names[] = {"PIPELINE", "LANE",     "STATE",      "GROUP",
                                         "KAFKA",    "TARGET",   "PARTITIONS", "LAG",
@@ -115,8 +119,7 @@ static bool print_lanes(const json_t *status)
     struct columns table;
     size_t i;
     json_t *lane;
-    columns_init(&table, sizeof names / sizeof *names);
-    columns_head(&table, names);
+    columns_init(&table, question->terminal, names, sizeof names / sizeof *names);
     json_array_foreach(json_object_get(status, "lanes"), i, lane)
     {
         columns_add(&table, text_of(lane, "pipeline"));
@@ -142,14 +145,13 @@ static bool print_lanes(const json_t *status)
     return good;
 }
 
-static bool print_partitions(const json_t *status)
+static bool print_partitions(const struct question *question, const json_t *status)
 {
     static const char *const names[] = {"TOPIC", "PARTITION", "STATE", "APPLIED", "END", "LAG"};
     struct columns table;
     size_t i, j;
     json_t *lane, *partition;
-    columns_init(&table, sizeof names / sizeof *names);
-    columns_head(&table, names);
+    columns_init(&table, question->terminal, names, sizeof names / sizeof *names);
     json_array_foreach(json_object_get(status, "lanes"), i, lane)
         json_array_foreach(json_object_get(lane, "partitions"), j, partition)
     {
@@ -169,7 +171,7 @@ static bool print_partitions(const json_t *status)
 static int print_status(const struct question *question, json_t *status, bool ready,
                         const char *why)
 {
-    if (question->json) {
+    if (question->options->json) {
         json_object_set_new(status, "ready", json_boolean(ready));
         json_dumpf(status, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(17));
         putchar('\n');
@@ -178,7 +180,8 @@ static int print_status(const struct question *question, json_t *status, bool re
     printf("ods-sink %s at %s:%s is %s\n", text_of(status, "version"), question->host,
            question->port, ready ? "ready" : "not ready:");
     printf("%s\n", ready ? "" : why);
-    if (!print_lanes(status) || (question->partitions && !print_partitions(status)))
+    if (!print_lanes(question, status) ||
+        (question->options->partitions && !print_partitions(question, status)))
         return CLI_INTERNAL;
     return ready ? CLI_OK : CLI_NEGATIVE;
 }
@@ -207,14 +210,14 @@ static int ask(const struct question *question)
     error_init(&error);
     http_answer_init(&verdict);
     http_answer_init(&page);
-    const char *first = question->health ? "/healthz" : "/readyz";
+    const char *first = question->options->health ? "/healthz" : "/readyz";
     struct http_client *client = http_client_new(&options, &error);
     if (!client || !get(client, question, first, &verdict, &error) ||
-        (!question->health && !get(client, question, "/status", &page, &error))) {
+        (!question->options->health && !get(client, question, "/status", &page, &error))) {
         code = nobody(question, &error);
         goto out;
     }
-    if (question->health) {
+    if (question->options->health) {
         fputs(buffer_text(&verdict.body), stdout);
         code = verdict.code == 200 ? CLI_OK : CLI_NEGATIVE;
         goto out;
@@ -234,57 +237,26 @@ out:
     return code;
 }
 
-static int parse(struct question *question, int argc, char **argv)
+static int run(const struct call *call, void *given)
 {
-    static const struct option options[] = {
-        {"config", required_argument, NULL, 'c'}, {"url", required_argument, NULL, 'u'},
-        {"json", no_argument, NULL, 'j'},         {"health", no_argument, NULL, 'h'},
-        {"partitions", no_argument, NULL, 'p'},   {NULL, 0, NULL, 0}};
-    int option;
-    optind = 1;
-    opterr = 0;
-    while ((option = getopt_long(argc, argv, "c:", options, NULL)) != -1) {
-        if (option == 'c')
-            question->config = optarg;
-        else if (option == 'u')
-            question->url = optarg;
-        else if (option == 'j')
-            question->json = true;
-        else if (option == 'h')
-            question->health = true;
-        else if (option == 'p')
-            question->partitions = true;
-        else
-            return cli_usage("status", "unknown option or missing value: %s", argv[optind - 1]);
-    }
-    if (optind < argc)
-        return cli_usage("status", "unexpected argument \"%s\"", argv[optind]);
-    if (question->config && question->url)
-        return cli_usage("status", "-c FILE and --url URL exclude each other");
-    return CLI_OK;
-}
-
-int cli_status(int argc, char **argv)
-{
-    struct question question = {0};
+    const struct status_options *options = given;
+    struct question question = {.options = options, .terminal = call->terminal};
     struct config *config = NULL;
     const char *address = DEFAULT_ADDRESS;
-    int code = parse(&question, argc, argv);
-    if (code != CLI_OK)
-        return code;
-    if (question.config) {
-        code = cli_load(&config, question.config);
+    int code = CLI_OK;
+    if (options->config) {
+        code = cli_load(&config, options->config);
         if (code != CLI_OK)
             goto out;
         address = config_settings(config)->http.listen;
-    } else if (question.url) {
-        address = question.url;
+    } else if (options->url) {
+        address = options->url;
     }
     if (!*address) {
         fprintf(stderr,
                 "ods-sink status: http.listen is empty in %s, so the daemon can't be "
                 "asked: set it to an address, such as 127.0.0.1:8090\n",
-                question.config);
+                options->config);
         code = CLI_CONFIG;
     } else if (!parse_address(&question, address)) {
         code = cli_usage("status", "\"%s\" is no address: expected http://host:port", address);
@@ -295,3 +267,40 @@ out:
     config_free(config);
     return cli_finish(code);
 }
+
+static const struct parameter options[] = {
+    OPTION(struct status_options, config, "config", &argument_file,
+           "where the daemon listens: its `http.listen`", .either = 1, .letter = 'c'),
+    OPTION(struct status_options, url, "url", &argument_text,
+           "or its address, as `http://host:port` (default: http://127.0.0.1:8090)",
+           .value = "URL", .either = 1),
+    SWITCH(struct status_options, json, "json", "what `/status` says, with \"ready\""),
+    SWITCH(struct status_options, partitions, "partitions", "also each partition with its offsets"),
+    SWITCH(struct status_options, health, "health",
+           "only whether it is healthy: no lane stopped or stuck. A target that is away is no "
+           "reason to restart the daemon, so it is healthy, not ready"),
+    {0}};
+
+static const struct exit_meaning exits[] = {
+    {CLI_OK, "It is ready (with `--health`: healthy)."},
+    {CLI_NEGATIVE, "It is not."},
+    EXIT_IS_CONFIG,
+    {CLI_SOURCE, "Nobody answers."},
+    {0}};
+
+static const struct example examples[] = {
+    {"ods-sink status --health", "The health check of a container."}, {0}};
+
+const struct command cli_status = {
+    .name = "status",
+    .chapter = "Asking",
+    .summary = "ask the running daemon how it is",
+    .description =
+        "Asks once over HTTP, with a time limit: its lanes, their state, partitions, lag and last "
+        "error.",
+    .options = {{.options = options}},
+    .exits = exits,
+    .examples = examples,
+    .options_size = sizeof(struct status_options),
+    .run = run,
+};
