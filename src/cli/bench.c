@@ -93,7 +93,7 @@ static int decode_for(const struct batch *store, struct worker *worker, double s
     cpu = cpu_seconds() - cpu;
     batch_free(batch);
     if (status != ODS_OK) {
-        fprintf(stderr, "ods-sink bench decode: %s\n", error->text);
+        terminal_line(stderr, "ods-sink bench decode: %s", error->text);
         return CLI_NEGATIVE;
     }
     printf("{\"records\":%" PRIu64 ",\"changes\":%" PRIu64 ",\"bytes\":%" PRIu64
@@ -119,7 +119,7 @@ static int bench_decode(const char *path, const char *format, double seconds)
     }
     if (!store || load(path, store, &file, &error) != ODS_OK ||
         worker_open(&worker, &options, &error) != ODS_OK) {
-        fprintf(stderr, "ods-sink bench decode: %s\n", store ? error.text : "out of memory");
+        terminal_line(stderr, "ods-sink bench decode: %s", store ? error.text : "out of memory");
         goto out;
     }
     code = decode_for(store, &worker, seconds, &error);
@@ -241,7 +241,7 @@ static int time_lanes(struct lane *lanes, size_t lane_count, uint32_t records, a
     for (size_t i = 0; i < lane_count; i++) {
         apply_result_add(&total, &lanes[i].total);
         if (lanes[i].status != ODS_OK) {
-            fprintf(stderr, "ods-sink bench apply: lane %zu: %s\n", i, lanes[i].error.text);
+            terminal_line(stderr, "ods-sink bench apply: lane %zu: %s", i, lanes[i].error.text);
             code = CLI_TARGET;
         }
     }
@@ -276,7 +276,7 @@ static int apply_with(const struct settings *settings, const char *path)
     if (status == ODS_OK)
         code = time_lanes(lanes, lane_count, store->record_count, &go);
     else
-        fprintf(stderr, "ods-sink bench apply: %s\n", error.text);
+        terminal_line(stderr, "ods-sink bench apply: %s", error.text);
     for (size_t i = 0; lanes && i < lane_count; i++)
         close_lane(&lanes[i]);
     free(lanes);
@@ -298,6 +298,7 @@ static int bench_apply(const char *config_path, const char *path)
 struct bench_options {
     const char *config, *format, *path;
     double seconds;
+    bool json; /* as ever */
 };
 
 static bool parse_duration(const struct parameter *row, const char *text, void *member)
@@ -329,9 +330,13 @@ static const struct parameter decode_options[] = {
     OPTION(struct bench_options, format, "format", &argument_text,
            "how the records are written (default: debezium)", .value = "NAME"),
     OPTION(struct bench_options, seconds, "seconds", &argument_duration, "how long (default: 5)"),
+    SWITCH(struct bench_options, json, "json", "as JSON, as it is anyway"),
     {0}};
 
-static const struct parameter apply_options[] = {OPTION_CONFIG(struct bench_options), {0}};
+static const struct parameter apply_options[] = {
+    OPTION_CONFIG(struct bench_options),
+    SWITCH(struct bench_options, json, "json", "as JSON, as it is anyway"),
+    {0}};
 
 static const struct parameter operands[] = {
     OPERAND(struct bench_options, path, "FILE", &argument_file,

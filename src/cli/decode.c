@@ -260,7 +260,7 @@ static int decode(const char *format, const char *path)
     if (status == ODS_OK)
         status = decode_file(source, &worker, batch, &output, &error);
     if (status != ODS_OK) {
-        fprintf(stderr, "ods-sink decode: %s\n", error.text);
+        terminal_line(stderr, "ods-sink decode: %s", error.text);
         output.exit = CLI_INTERNAL;
     }
     worker_close(&worker);
@@ -273,6 +273,7 @@ static int decode(const char *format, const char *path)
 
 struct decode_options {
     const char *format, *path;
+    bool json; /* as ever */
 };
 
 static int run(const struct call *call, void *given)
@@ -289,6 +290,7 @@ static const struct decode_options defaults = {.format = "debezium"};
 static const struct parameter options[] = {
     OPTION(struct decode_options, format, "format", &argument_text,
            "how the records are written (default: debezium)", .value = "NAME"),
+    SWITCH(struct decode_options, json, "json", "as JSON, as it is anyway"),
     {0}};
 
 static const struct parameter operands[] = {

@@ -65,7 +65,7 @@ static int work(const struct call *call, struct dlq *dlq,
     if (code == CLI_OK)
         code = what(dlq, &error);
     if (code != CLI_OK && *error.text && (code != CLI_NEGATIVE || what == dlq_show))
-        fprintf(stderr, "ods-sink dlq: %s\n", error.text);
+        terminal_line(stderr, "ods-sink dlq: %s", error.text);
 out:
     dlq_done(dlq);
     config_free(dlq->loaded);

@@ -6,6 +6,7 @@
 #include <jansson.h>
 
 #include "cli/cli.h"
+#include "cli/json.h"
 #include "pipeline/worker.h"
 #include "source/kafka/kafka.h"
 #include "source/kafka/kafka_tool.h"
@@ -96,8 +97,6 @@ const char *dlq_mark_topic(const struct dlq *dlq, struct arena *arena, const str
 enum ods_status dlq_decode(struct letter *letter, const struct record *record,
                            struct error *error);
 
-/* A JSON string of whatever text: what is no ASCII in text that is no UTF-8 becomes "?". */
-json_t *dlq_json(const char *text);
 const char *dlq_state(const struct letter *letter);
 
 int dlq_replay(struct dlq *dlq, struct error *error);

@@ -319,8 +319,8 @@ int dlq_load(struct dlq *dlq, struct error *error)
     if (code != CLI_OK)
         return code;
     if (dlq->filter.pipeline && !find_route(dlq, dlq->filter.pipeline))
-        fprintf(stderr, "ods-sink dlq: note: no pipeline \"%s\" is configured\n",
-                dlq->filter.pipeline);
+        terminal_line(stderr, "ods-sink dlq: note: no pipeline \"%s\" is configured",
+                      dlq->filter.pipeline);
     if (kafka_tool_open(&dlq->tool, dlq->settings, dlq->settings->kafka.group_id, error) !=
             ODS_OK ||
         read_helpers(dlq, error) != ODS_OK ||

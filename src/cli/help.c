@@ -7,6 +7,7 @@
 
 #define WIDEST 100 /* longer lines read badly */
 #define USUAL  80
+#define NARROW 4
 
 struct help {
     FILE *out;
@@ -114,8 +115,9 @@ static void print_option(const struct help *help, const struct parameter *row, s
     print_entry(help, label, width, doc);
 }
 
-/* Of the column of names, so that most explanations stand beside theirs. */
-static size_t width_of(const struct command *command)
+/* Of the column of names, so that most explanations stand beside theirs; small on a narrow
+ * terminal, so that they stand below. */
+static size_t width_of(const struct help *help, const struct command *command)
 {
     size_t width = strlen("    --color WHEN");
     char label[REFERENCE_ROOM];
@@ -126,12 +128,12 @@ static size_t width_of(const struct command *command)
             if (columns > width && columns <= 28)
                 width = columns;
         }
-    return width;
+    return width > help->width / 2 ? NARROW : width;
 }
 
 static void print_parameters(const struct help *help, const struct command *command)
 {
-    size_t width = width_of(command);
+    size_t width = width_of(help, command);
     bool titled = !command->options[0].options;
     if (command->operands)
         putc('\n', help->out);
@@ -205,13 +207,18 @@ void help_print(const struct terminal *terminal, FILE *out, const char *name,
                 const struct command *command)
 {
     size_t width = terminal && terminal->width ? terminal->width : USUAL;
+    char summary[REFERENCE_ROOM];
     struct help help = {out, terminal, width < WIDEST ? width : WIDEST};
     print_usage(&help, name, command);
-    fprintf(out, "\n%c%s.\n", command->summary[0] & ~0x20, command->summary + 1);
+    summary_sentence(summary, command);
+    print_prose(&help, summary, 0);
     print_prose(&help, command->description, 0);
     if (command->commands) {
         print_commands(&help, command);
-        fprintf(out, "\nods-sink help %s%sCOMMAND says more of one.\n", name, *name ? " " : "");
+        char more[REFERENCE_ROOM];
+        snprintf(more, sizeof more, "`ods-sink help %s%sCOMMAND` says more of one.", name,
+                 *name ? " " : "");
+        print_prose(&help, more, 0);
     } else {
         print_parameters(&help, command);
     }
@@ -219,5 +226,6 @@ void help_print(const struct terminal *terminal, FILE *out, const char *name,
     exits_each(command, print_exit, &help);
     print_examples(&help, command);
     if (!*name)
-        fputs("\nThe manual is ods-sink(1), and ods-sink-COMMAND(1) for each command.\n", out);
+        print_prose(&help, "The manual is ods-sink(1), and ods-sink-COMMAND(1) for each command.",
+                    0);
 }

@@ -23,6 +23,9 @@ void synopsis_make(struct synopsis *synopsis, const char *name, const struct com
 void parameter_label(char room[REFERENCE_ROOM], const struct parameter *row);
 const char *parameter_value(const struct parameter *row); /* "FILE", "decode|apply" */
 
+/* "Move a pipeline's stored offsets." */
+void summary_sentence(char room[REFERENCE_ROOM], const struct command *command);
+
 /* The words of one of its commands: "dlq list". */
 void command_words(char room[REFERENCE_ROOM], const char *name, const struct command *command);
 

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "cli/interrupt.h"
 #include "core/log.h"
 #include "core/time.h"
 #include "pipeline/assignment.h"
@@ -39,6 +40,7 @@ struct route {
 struct replay_options {
     const char *path, *config, *pipeline, *dead_letter;
     int64_t wait_ms;
+    bool json; /* as ever */
 };
 
 struct replay {
@@ -72,7 +74,7 @@ static enum ods_status before_commit(void *context, struct batch *batch, struct 
 static void notice(void *context, const char *text)
 {
     const struct route *route = context;
-    fprintf(stderr, "ods-sink replay: pipeline %s: %s\n", route->pipeline->name, text);
+    terminal_line(stderr, "ods-sink replay: pipeline %s: %s", route->pipeline->name, text);
 }
 
 static void count_batch(struct route *route)
@@ -99,7 +101,7 @@ static int apply(struct route *route, struct error *error)
         return CLI_OK;
     worker_deadline_init(&deadline, route->settings, route->wait_ms);
     enum ods_status status = worker_apply(&route->worker, route->batch, &hooks, &result,
-                                          worker_deadline_wait, &deadline, error);
+                                          interrupt_deadline_wait, &deadline, error);
     if (status == ODS_FENCED)
         error_prefix(error, "another writer moves the same offsets (is a daemon running with this "
                             "configuration?): ");
@@ -117,7 +119,7 @@ static int resume(struct route *route, struct partition *partition, struct error
         .topic = partition->topic, .partition = partition->number, .offset = OFFSET_NONE};
     struct worker_deadline deadline;
     worker_deadline_init(&deadline, route->settings, route->wait_ms);
-    enum ods_status status = worker_resume(&route->worker, &position, 1, worker_deadline_wait,
+    enum ods_status status = worker_resume(&route->worker, &position, 1, interrupt_deadline_wait,
                                            &deadline, error);
     partition->stored = partition->chain = position.offset;
     partition->position = position.offset == OFFSET_NONE ? 0 : position.offset;
@@ -259,6 +261,8 @@ static int replay_file(struct replay *replay, struct error *error)
         code = CLI_SOURCE;
     while (code == CLI_OK) {
         enum ods_status status = file_read(source, line, &end, error);
+        if (interrupt_came())
+            break;
         if (status != ODS_OK) {
             code = status == ODS_REJECT ? CLI_NEGATIVE : CLI_SOURCE;
             break;
@@ -268,14 +272,19 @@ static int replay_file(struct replay *replay, struct error *error)
         code = route_record(replay, line, error);
         batch_reset(line);
     }
-    for (size_t i = 0; i < replay->route_count && code == CLI_OK; i++)
+    for (size_t i = 0; i < replay->route_count && code == CLI_OK && !interrupt_came(); i++)
         code = apply(&replay->routes[i], error);
     batch_free(line);
     /* The batches of the routes refer to topics of the file. */
     for (size_t i = 0; i < replay->route_count; i++)
         batch_reset(replay->routes[i].batch);
     file_close(source);
-    return code;
+    if (!interrupt_came())
+        return code;
+    error_set(error, ODS_FATAL,
+              "interrupted: what the summary counts is committed, whole; the same command goes on "
+              "from there");
+    return interrupt_code();
 }
 
 static enum ods_status open_route(struct route *route, const struct replay *replay,
@@ -392,12 +401,13 @@ static int run(const struct call *call, void *given)
         goto out;
     log_configure(&config_settings(replay.loaded)->log);
     code = open_routes(&replay, &error);
+    interrupt_catch();
     if (code == CLI_OK) {
         code = replay_file(&replay, &error);
         print_summary(&replay, started_us);
     }
     if (code != CLI_OK)
-        fprintf(stderr, "ods-sink replay: %s\n", error.text);
+        terminal_line(stderr, "ods-sink replay: %s", error.text);
 out:
     close_routes(&replay);
     config_free(replay.loaded);
@@ -414,6 +424,7 @@ static const struct parameter options[] = {
            "only this pipeline (default: all whose topics match)"),
     OPTION(struct replay_options, wait_ms, "wait", &argument_seconds,
            "how long to wait for a target that is away (default: 30)"),
+    SWITCH(struct replay_options, json, "json", "the summary as JSON, as it is anyway"),
     {0}};
 
 static const struct parameter operands[] = {
@@ -427,6 +438,7 @@ static const struct exit_meaning exits[] = {
     EXIT_IS_CONFIG,
     {CLI_SOURCE, "The file can't be read."},
     EXIT_IS_TARGET,
+    EXIT_IS_INTERRUPTED,
     {0}};
 
 static const struct example examples[] = {

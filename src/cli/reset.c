@@ -11,6 +11,8 @@
 #include <ods/sink.h>
 #include "cli/cli.h"
 #include "cli/columns.h"
+#include "cli/interrupt.h"
+#include "cli/json.h"
 #include "core/log.h"
 #include "source/kafka/kafka.h"
 #include "source/kafka/kafka_tool.h"
@@ -24,7 +26,7 @@ struct reset_options {
     const char *config, *topic, *pipeline;
     struct goal goal;
     int64_t partition; /* -1: all */
-    bool dry_run;
+    bool dry_run, json;
 };
 
 struct reset {
@@ -122,8 +124,8 @@ static int find_offsets(struct reset *reset, struct error *error)
                : goal->kind == GOAL_OFFSET ? goal->offset
                                            : high;
         if (goal->kind == GOAL_TIME) {
-            if (kafka_tool_offset_at(reset->tool, reset->topic, partition, goal->time_us / 1000, new,
-                                     error) != ODS_OK)
+            if (kafka_tool_offset_at(reset->tool, reset->topic, partition, goal->time_us / 1000,
+                                     new, error) != ODS_OK)
                 return CLI_SOURCE;
             if (*new < 0)
                 *new = high; /* nothing is as new as that */
@@ -208,6 +210,23 @@ static int move_committed(struct reset *reset, struct error *error)
     return CLI_SOURCE;
 }
 
+static void print_json(const struct reset *reset)
+{
+    json_t *moves = json_array();
+    for (size_t i = 0; i < reset->count; i++) {
+        const struct position *position = &reset->positions[i];
+        json_array_append_new(moves, json_pack("{s:i, s:o, s:I}", "partition",
+                                               (int) position->partition, "old",
+                                               position->offset == OFFSET_NONE
+                                                   ? json_null()
+                                                   : json_integer(position->offset),
+                                               "new", (json_int_t) reset->news[i]));
+    }
+    cli_print_json(json_pack("{s:o, s:o, s:b, s:o}", "pipeline", cli_json(reset->pipeline->name),
+                             "topic", cli_json(reset->topic), "changed",
+                             !reset->options->dry_run, "partitions", moves));
+}
+
 static bool print_moves(const struct reset *reset)
 {
     static const char *const names[] = {"TOPIC", "PARTITION", "OLD", "NEW"};
@@ -241,15 +260,19 @@ static int move(struct reset *reset, struct error *error)
         code = find_offsets(reset, error);
     if (code == CLI_OK)
         code = read_stored(reset, error);
-    if (code == CLI_OK && !reset->options->dry_run)
-        code = move_stored(reset, error);
+    if (code == CLI_OK && !reset->options->dry_run) {
+        interrupt_catch(); /* both moves, or neither */
+        code = interrupt_came() ? interrupt_code() : move_stored(reset, error);
+    }
     if (code != CLI_OK)
         return code;
     if (!reset->options->dry_run)
         code = move_committed(reset, error);
-    if (!print_moves(reset))
+    if (reset->options->json)
+        print_json(reset);
+    else if (!print_moves(reset))
         return CLI_INTERNAL;
-    if (reset->options->dry_run)
+    if (reset->options->dry_run && !reset->options->json)
         puts("nothing was changed");
     return code;
 }
@@ -268,7 +291,7 @@ static int run(const struct call *call, void *given)
     log_configure(&reset.settings->log);
     code = move(&reset, &error);
     if (code != CLI_OK)
-        fprintf(stderr, "ods-sink reset: %s\n", error.text);
+        terminal_line(stderr, "ods-sink reset: %s", error.text);
 out:
     if (reset.sink)
         reset.sink->ops->close(reset.sink);
@@ -299,6 +322,7 @@ static const struct parameter options[] = {
     OPTION(struct reset_options, pipeline, "pipeline", &argument_pipeline,
            "which one, when several read the topic"),
     SWITCH(struct reset_options, dry_run, "dry-run", "only say what would change"),
+    OPTION_JSON(struct reset_options),
     {0}};
 
 static const struct exit_meaning exits[] = {

@@ -7,6 +7,7 @@
 
 #include "cli/cli.h"
 #include "cli/columns.h"
+#include "cli/json.h"
 #include "http/http_client.h"
 
 #define DEFAULT_ADDRESS "127.0.0.1:8090"
@@ -80,9 +81,19 @@ static int64_t number_of(const json_t *object, const char *name)
     return json_is_integer(number) ? json_integer_value(number) : -1;
 }
 
-static const char *yes(const json_t *object, const char *name)
+static void add_reachable(struct columns *table, const json_t *lane, const char *name)
 {
-    return json_is_true(json_object_get(object, name)) ? "yes" : "no";
+    bool yes = json_is_true(json_object_get(lane, name));
+    columns_add(table, yes ? "yes" : "no");
+    columns_paint(table, yes ? PAINT_NONE : PAINT_BAD);
+}
+
+static enum paint paint_of(const char *state)
+{
+    if (strcmp(state, "stopped") == 0 || strcmp(state, "stuck") == 0)
+        return PAINT_BAD;
+    return strcmp(state, "filling") == 0 || strcmp(state, "applying") == 0 ? PAINT_NONE
+                                                                           : PAINT_WARN;
 }
 
 /* The sum; -1 while one is not known. */
@@ -125,9 +136,10 @@ static bool print_lanes(const struct question *question, const json_t *status)
         columns_add(&table, text_of(lane, "pipeline"));
         columns_number(&table, number_of(lane, "lane"));
         columns_add(&table, text_of(lane, "state"));
+        columns_paint(&table, paint_of(text_of(lane, "state")));
         columns_add(&table, json_is_true(json_object_get(lane, "joined")) ? "joined" : "joining");
-        columns_add(&table, yes(lane, "kafka_reachable"));
-        columns_add(&table, yes(lane, "target_reachable"));
+        add_reachable(&table, lane, "kafka_reachable");
+        add_reachable(&table, lane, "target_reachable");
         columns_number(&table, (int64_t) json_array_size(json_object_get(lane, "partitions")));
         columns_number(&table, lag_of(lane));
         columns_number(&table, number_of(lane, "records"));
@@ -139,8 +151,9 @@ static bool print_lanes(const struct question *question, const json_t *status)
     json_array_foreach(json_object_get(status, "lanes"), i, lane)
     {
         if (*text_of(lane, "last_error"))
-            printf("last error of pipeline %s lane %lld: %s\n", text_of(lane, "pipeline"),
-                   (long long) number_of(lane, "lane"), text_of(lane, "last_error"));
+            terminal_line(stdout, "last error of pipeline %s lane %lld: %s",
+                          text_of(lane, "pipeline"), (long long) number_of(lane, "lane"),
+                          text_of(lane, "last_error"));
     }
     return good;
 }
@@ -173,17 +186,31 @@ static int print_status(const struct question *question, json_t *status, bool re
 {
     if (question->options->json) {
         json_object_set_new(status, "ready", json_boolean(ready));
-        json_dumpf(status, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(17));
-        putchar('\n');
+        cli_print_json(json_incref(status));
         return ready ? CLI_OK : CLI_NEGATIVE;
     }
-    printf("ods-sink %s at %s:%s is %s\n", text_of(status, "version"), question->host,
-           question->port, ready ? "ready" : "not ready:");
+    enum paint paint = ready ? PAINT_GOOD : PAINT_BAD;
+    printf("ods-sink %s at %s:%s is %s%s%s\n", text_of(status, "version"), question->host,
+           question->port, terminal_paint(question->terminal, paint),
+           ready ? "ready" : "not ready:", terminal_plain(question->terminal, paint));
     printf("%s\n", ready ? "" : why);
     if (!print_lanes(question, status) ||
         (question->options->partitions && !print_partitions(question, status)))
         return CLI_INTERNAL;
     return ready ? CLI_OK : CLI_NEGATIVE;
+}
+
+/* Why not is a text of one line or more. */
+static int print_health(const struct question *question, bool healthy, const char *why)
+{
+    json_t *reason = healthy ? json_null() : json_stringn(why, strcspn(why, "\n"));
+    if (question->options->json)
+        cli_print_json(json_pack("{s:b, s:o}", "healthy", healthy, "why", reason));
+    else
+        fputs(why, stdout);
+    if (!question->options->json)
+        json_decref(reason);
+    return healthy ? CLI_OK : CLI_NEGATIVE;
 }
 
 /* --- the command ---------------------------------------------------------------------------- */
@@ -218,8 +245,7 @@ static int ask(const struct question *question)
         goto out;
     }
     if (question->options->health) {
-        fputs(buffer_text(&verdict.body), stdout);
-        code = verdict.code == 200 ? CLI_OK : CLI_NEGATIVE;
+        code = print_health(question, verdict.code == 200, buffer_text(&verdict.body));
         goto out;
     }
     status = json_loadb(page.body.bytes, page.body.length, 0, NULL);

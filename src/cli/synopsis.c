@@ -25,6 +25,12 @@ void command_words(char room[REFERENCE_ROOM], const char *name, const struct com
     snprintf(room, REFERENCE_ROOM, "%s%s%s", name, *name ? " " : "", command->name);
 }
 
+void summary_sentence(char room[REFERENCE_ROOM], const struct command *command)
+{
+    snprintf(room, REFERENCE_ROOM, "%c%s.", toupper((unsigned char) command->summary[0]),
+             command->summary + 1);
+}
+
 /* "-c FILE" */
 static void short_label(char *room, size_t size, const struct parameter *row)
 {

@@ -150,6 +150,20 @@ char *terminal_visible(const char *text, size_t length)
     return out;
 }
 
+void terminal_line(FILE *out, const char *format, ...)
+{
+    char *text = NULL;
+    va_list arguments;
+    va_start(arguments, format);
+    int length = vasprintf(&text, format, arguments);
+    va_end(arguments);
+    char *visible = length < 0 ? NULL : terminal_visible(text, (size_t) length);
+    fprintf(out, "%s\n", visible ? visible : "out of memory");
+    free(visible);
+    if (length >= 0)
+        free(text);
+}
+
 static size_t columns_of(uint32_t point)
 {
     return point < 0x300 ? 1 : IN(combining, point) ? 0 : IN(wide, point) ? 2 : 1;

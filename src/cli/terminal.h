@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 struct terminal {
     size_t width;  /* of standard output in characters; 0: it is no terminal, nothing is cut */
@@ -26,13 +27,16 @@ const char *terminal_plain(const struct terminal *terminal, enum paint paint);
  * the heap; NULL: memory is out. */
 char *terminal_visible(const char *text, size_t length);
 
+/* A line of it, with what records, servers and files say. */
+void terminal_line(FILE *out, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
 /* How many columns visible text takes: 2 for a wide character, 0 for one that combines. */
 size_t terminal_columns(const char *text);
 
 /* How many bytes of the text take no more columns than that. */
 size_t terminal_cut(const char *text, size_t columns);
 
-/* A line on standard error that is written over, at most five times a second; on a terminal only. */
+/* A line on standard error that is written over, five times a second at most; only on a terminal. */
 struct progress {
     const struct terminal *terminal;
     int64_t shown_us; /* monotonic, 0: never */
