@@ -9,7 +9,6 @@
  */
 #include "cli/cli.h"
 
-#include <getopt.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -94,7 +93,7 @@ static int decode_for(const struct batch *store, struct worker *worker, double s
     cpu = cpu_seconds() - cpu;
     batch_free(batch);
     if (status != ODS_OK) {
-        fprintf(stderr, "ods-sink bench decode: %s\n", error->text);
+        terminal_line(stderr, "ods-sink bench decode: %s", error->text);
         return CLI_NEGATIVE;
     }
     printf("{\"records\":%" PRIu64 ",\"changes\":%" PRIu64 ",\"bytes\":%" PRIu64
@@ -120,7 +119,7 @@ static int bench_decode(const char *path, const char *format, double seconds)
     }
     if (!store || load(path, store, &file, &error) != ODS_OK ||
         worker_open(&worker, &options, &error) != ODS_OK) {
-        fprintf(stderr, "ods-sink bench decode: %s\n", store ? error.text : "out of memory");
+        terminal_line(stderr, "ods-sink bench decode: %s", store ? error.text : "out of memory");
         goto out;
     }
     code = decode_for(store, &worker, seconds, &error);
@@ -242,7 +241,7 @@ static int time_lanes(struct lane *lanes, size_t lane_count, uint32_t records, a
     for (size_t i = 0; i < lane_count; i++) {
         apply_result_add(&total, &lanes[i].total);
         if (lanes[i].status != ODS_OK) {
-            fprintf(stderr, "ods-sink bench apply: lane %zu: %s\n", i, lanes[i].error.text);
+            terminal_line(stderr, "ods-sink bench apply: lane %zu: %s", i, lanes[i].error.text);
             code = CLI_TARGET;
         }
     }
@@ -277,7 +276,7 @@ static int apply_with(const struct settings *settings, const char *path)
     if (status == ODS_OK)
         code = time_lanes(lanes, lane_count, store->record_count, &go);
     else
-        fprintf(stderr, "ods-sink bench apply: %s\n", error.text);
+        terminal_line(stderr, "ods-sink bench apply: %s", error.text);
     for (size_t i = 0; lanes && i < lane_count; i++)
         close_lane(&lanes[i]);
     free(lanes);
@@ -296,36 +295,93 @@ static int bench_apply(const char *config_path, const char *path)
     return code;
 }
 
-int cli_bench(int argc, char **argv)
+struct bench_options {
+    const char *config, *format, *path;
+    double seconds;
+    bool json; /* as ever */
+};
+
+static bool parse_duration(const struct parameter *row, const char *text, void *member)
 {
-    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
-                                            {"format", required_argument, NULL, 'f'},
-                                            {"seconds", required_argument, NULL, 's'},
-                                            {0}};
-    const char *config = NULL, *format = "debezium";
-    double seconds = 5;
-    int option;
-    while ((option = getopt_long(argc, argv, "c:f:s:", options, NULL)) != -1)
-        switch (option) {
-        case 'c':
-            config = optarg;
-            break;
-        case 'f':
-            format = optarg;
-            break;
-        case 's':
-            seconds = strtod(optarg, NULL);
-            break;
-        default:
-            return cli_usage("bench", "unknown option or missing value: %s", argv[optind - 1]);
-        }
-    if (argc - optind != 2)
-        return cli_usage("bench", "what to measure and a FILE of records are needed");
-    if (strcmp(argv[optind], "decode") == 0)
-        return bench_decode(argv[optind + 1], format, seconds > 0 ? seconds : 5);
-    if (strcmp(argv[optind], "apply") != 0)
-        return cli_usage("bench", "'%s' is neither decode nor apply", argv[optind]);
-    if (!config)
-        return cli_usage("bench", "apply needs -c FILE");
-    return bench_apply(config, argv[optind + 1]);
+    char *end;
+    double *seconds = member;
+    *seconds = strtod(text, &end);
+    return end != text && !*end && *seconds > 0 && *seconds <= 86400;
 }
+
+static int run_decode(const struct call *call, void *given)
+{
+    const struct bench_options *options = given;
+    return bench_decode(options->path, options->format, options->seconds);
+}
+
+static int run_apply(const struct call *call, void *given)
+{
+    const struct bench_options *options = given;
+    return bench_apply(options->config, options->path);
+}
+
+static const struct argument argument_duration = {
+    "N", "a number of seconds above 0, at most a day", COMPLETE_NOTHING, parse_duration};
+
+static const struct bench_options defaults = {.format = "debezium", .seconds = 5};
+
+static const struct parameter decode_options[] = {
+    OPTION(struct bench_options, format, "format", &argument_text,
+           "how the records are written (default: debezium)", .value = "NAME"),
+    OPTION(struct bench_options, seconds, "seconds", &argument_duration, "how long (default: 5)"),
+    SWITCH(struct bench_options, json, "json", "as JSON, as it is anyway"),
+    {0}};
+
+static const struct parameter apply_options[] = {
+    OPTION_CONFIG(struct bench_options),
+    SWITCH(struct bench_options, json, "json", "as JSON, as it is anyway"),
+    {0}};
+
+static const struct parameter operands[] = {
+    OPERAND(struct bench_options, path, "FILE", &argument_file,
+            "one record a line, as `kcat -C -J` writes them", .flags = PARAMETER_REQUIRED),
+    {0}};
+
+static const struct exit_meaning decode_exits[] = {
+    {CLI_NEGATIVE, "A record can't be decoded."}, {0}};
+
+static const struct exit_meaning apply_exits[] = {EXIT_IS_CONFIG, EXIT_IS_TARGET, {0}};
+
+static const struct command bench_decode_command = {
+    .name = "decode",
+    .summary = "records a second that become changes, on one core",
+    .options = {{.options = decode_options}},
+    .operands = operands,
+    .exits = decode_exits,
+    .options_size = sizeof(struct bench_options),
+    .defaults = &defaults,
+    .run = run_decode,
+};
+
+static const struct command bench_apply_command = {
+    .name = "apply",
+    .summary = "rows a second that the first pipeline's lanes write to its target",
+    .description = "Without Kafka and without decoding, under a consumer group of its own. It "
+                   "writes rows, so give it a scratch target.",
+    .options = {{.options = apply_options}},
+    .operands = operands,
+    .exits = apply_exits,
+    .options_size = sizeof(struct bench_options),
+    .defaults = &defaults,
+    .run = run_apply,
+};
+
+static const struct command *const commands[] = {&bench_decode_command, &bench_apply_command,
+                                                 NULL};
+
+static const struct exit_meaning exits[] = {
+    {CLI_NEGATIVE, "A record can't be decoded."}, EXIT_IS_CONFIG, EXIT_IS_TARGET, {0}};
+
+const struct command cli_bench = {
+    .name = "bench",
+    .summary = "measure decoding or applying by itself, from memory",
+    .description = "Figures are JSON on standard output.",
+    .commands = commands,
+    .exits = exits,
+};

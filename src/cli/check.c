@@ -1,37 +1,134 @@
 /* ods-sink check: validate both files and print what came out; with --connect ask Kafka and the
  * targets too. Changes nothing anywhere. */
-#include <getopt.h>
 #include <inttypes.h>
+#include <jansson.h>
 #include <string.h>
 
 #include <ods/sink.h>
 
 #include "cli/cli.h"
+#include "cli/json.h"
 #include "pipeline/worker.h"
 #include "source/kafka/kafka.h"
 
 #define MIB INT64_C(1048576)
 
-/* Whose lines are being reported. */
+/* Whose lines are being reported, and where they go as JSON. */
 struct speaker {
     const char *pipeline;
     const char *what; /* the source's type or the target's name */
+    json_t *lines;    /* NULL: they are printed */
+};
+
+struct check_options {
+    const char *config;
+    bool connect, json;
+};
+
+struct check {
+    const struct check_options *options;
+    const struct settings *settings;
+    json_t *answers; /* of sources and targets; NULL: they are printed */
 };
 
 static void report(void *context, const char *line)
 {
     const struct speaker *speaker = context;
-    printf("%s: %s: %s\n", speaker->pipeline, speaker->what, line);
+    if (speaker->lines)
+        json_array_append_new(speaker->lines, cli_json(line));
+    else
+        terminal_line(stdout, "%s: %s: %s", speaker->pipeline, speaker->what, line);
 }
 
-static bool say_status(struct speaker *speaker, enum ods_status status, const struct error *error)
+/* Ends what a source or target had to say. */
+static bool say_status(const struct check *check, struct speaker *speaker, enum ods_status status,
+                       const struct error *error)
 {
-    if (status == ODS_OK) {
-        report(speaker, "good");
-        return true;
+    const char *text = *error->text ? error->text : ods_status_name(status);
+    bool good = status == ODS_OK;
+    if (!check->answers) {
+        report(speaker, good ? "good" : text);
+        return good;
     }
-    report(speaker, *error->text ? error->text : ods_status_name(status));
-    return false;
+    json_array_append_new(check->answers,
+                          json_pack("{s:o, s:o, s:b, s:o, s:o}", "pipeline",
+                                    cli_json(speaker->pipeline), "of", cli_json(speaker->what),
+                                    "good", good, "lines", speaker->lines, "error",
+                                    good ? json_null() : cli_json(text)));
+    return good;
+}
+
+static int check_source(const struct check *check, const struct pipeline_settings *pipeline)
+{
+    struct source_config config = {0};
+    const struct source_ops *ops = worker_source(check->settings, pipeline, &config);
+    struct speaker speaker = {pipeline->name, ops->type, check->answers ? json_array() : NULL};
+    struct error error;
+    error_init(&error);
+    enum ods_status status = ops->check(&config, report, &speaker, &error);
+    return say_status(check, &speaker, status, &error) ? CLI_OK : CLI_SOURCE;
+}
+
+static int check_target(const struct check *check, const struct pipeline_settings *pipeline)
+{
+    const struct target_settings *target = settings_target(check->settings, pipeline->target);
+    struct sink_config config = {.name = target->name,
+                                 .settings = target->own,
+                                 .pipeline = pipeline,
+                                 .group = pipeline->group_id};
+    struct speaker speaker = {pipeline->name, target->name, check->answers ? json_array() : NULL};
+    const struct sink_ops *ops = sink_find(target->type);
+    struct sink *sink = NULL;
+    struct error error;
+    error_init(&error);
+    int code = CLI_CONFIG;
+    enum ods_status status = ops->open(&sink, &config, &error);
+    if (status == ODS_OK) {
+        code = CLI_TARGET;
+        status = ops->check(sink, report, &speaker, &error);
+    }
+    if (say_status(check, &speaker, status, &error))
+        code = CLI_OK;
+    ops->close(sink);
+    return code;
+}
+
+/* Ask everything even after a failure; the first failure decides the exit code. */
+static int check_connections(const struct check *check)
+{
+    int code = CLI_OK;
+    for (size_t i = 0; i < check->settings->pipeline_count; i++) {
+        const struct pipeline_settings *pipeline = &check->settings->pipelines[i];
+        int source = check_source(check, pipeline);
+        int target = check_target(check, pipeline);
+        if (code == CLI_OK)
+            code = source != CLI_OK ? source : target;
+    }
+    return code;
+}
+
+/* --- what the settings come to -------------------------------------------------------------- */
+
+/* What the ceilings add up to. A record that is larger than any of them comes on top, a few times:
+ * in librdkafka, in its batch, in libpq. */
+static int64_t most_bytes(const struct settings *settings, int64_t *lanes)
+{
+    int64_t batch_bytes = settings->batch.per_lane * settings->batch.max_bytes;
+    *lanes = 0;
+    for (size_t i = 0; i < settings->pipeline_count; i++)
+        *lanes += settings->pipelines[i].lanes;
+    /* Twice: what is on its way to PostgreSQL is written out once more. */
+    return *lanes * (2 * batch_bytes + kafka_queue_bytes(&settings->kafka));
+}
+
+static void print_memory(const struct settings *settings)
+{
+    int64_t lanes, bytes = most_bytes(settings, &lanes);
+    printf("# %" PRId64 " lane%s take at most %" PRId64 " MiB: for each, %" PRId64
+           " batches of %" PRId64 " KiB, twice, and %" PRId64
+           " KiB of records that wait in librdkafka; and what a larger record takes\n",
+           lanes, lanes == 1 ? "" : "s", (bytes + MIB - 1) / MIB, settings->batch.per_lane,
+           settings->batch.max_bytes / 1024, kafka_queue_bytes(&settings->kafka) / 1024);
 }
 
 /* What each pipeline's records may count on. */
@@ -48,106 +145,117 @@ static void print_guarantees(const struct settings *settings)
     }
 }
 
-static int check_source(const struct settings *settings, const struct pipeline_settings *pipeline)
+static json_t *describe_pipelines(const struct settings *settings)
 {
-    struct source_config config = {0};
-    const struct source_ops *ops = worker_source(settings, pipeline, &config);
-    struct speaker speaker = {pipeline->name, ops->type};
-    struct error error;
-    error_init(&error);
-    enum ods_status status = ops->check(&config, report, &speaker, &error);
-    return say_status(&speaker, status, &error) ? CLI_OK : CLI_SOURCE;
-}
-
-static int check_target(const struct settings *settings, const struct pipeline_settings *pipeline)
-{
-    const struct target_settings *target = settings_target(settings, pipeline->target);
-    struct sink_config config = {.name = target->name,
-                                 .settings = target->own,
-                                 .pipeline = pipeline,
-                                 .group = pipeline->group_id};
-    struct speaker speaker = {pipeline->name, target->name};
-    const struct sink_ops *ops = sink_find(target->type);
-    struct sink *sink = NULL;
-    struct error error;
-    error_init(&error);
-    int code = CLI_CONFIG;
-    enum ods_status status = ops->open(&sink, &config, &error);
-    if (status == ODS_OK) {
-        code = CLI_TARGET;
-        status = ops->check(sink, report, &speaker, &error);
-    }
-    if (say_status(&speaker, status, &error))
-        code = CLI_OK;
-    ops->close(sink);
-    return code;
-}
-
-/* Ask everything even after a failure; the first failure decides the exit code. */
-static int check_connections(const struct settings *settings)
-{
-    int code = CLI_OK;
+    json_t *list = json_array();
     for (size_t i = 0; i < settings->pipeline_count; i++) {
         const struct pipeline_settings *pipeline = &settings->pipelines[i];
-        int source = check_source(settings, pipeline);
-        int target = check_target(settings, pipeline);
-        if (code == CLI_OK)
-            code = source != CLI_OK ? source : target;
+        const struct target_settings *target = settings_target(settings, pipeline->target);
+        const char *provided = source_find(pipeline->input.type)->provided;
+        json_array_append_new(
+            list, json_pack("{s:o, s:o, s:I, s:s, s:o}", "name", cli_json(pipeline->name), "target",
+                            cli_json(target->name), "lanes", (json_int_t) pipeline->lanes,
+                            "guarantee", guarantee_text(sink_find(target->type)->guarantee),
+                            "provided", provided ? json_string(provided) : json_null()));
     }
-    return code;
+    return list;
 }
 
-/* What the ceilings add up to. A record that is larger than any of them comes on top, a few times:
- * in librdkafka, in its batch, in libpq. */
-static void print_memory(const struct settings *settings)
+static void take_setting(void *context, const char *path, const char *json)
 {
-    int64_t lanes = 0, queue_bytes = kafka_queue_bytes(&settings->kafka);
-    int64_t batch_bytes = settings->batch.per_lane * settings->batch.max_bytes;
-    for (size_t i = 0; i < settings->pipeline_count; i++)
-        lanes += settings->pipelines[i].lanes;
-    /* Twice: what is on its way to PostgreSQL is written out once more. */
-    printf("# %" PRId64 " lane%s take at most %" PRId64 " MiB: for each, %" PRId64
-           " batches of %" PRId64 " KiB, twice, and %" PRId64
-           " KiB of records that wait in librdkafka; and what a larger record takes\n",
-           lanes, lanes == 1 ? "" : "s",
-           (lanes * (2 * batch_bytes + queue_bytes) + MIB - 1) / MIB, settings->batch.per_lane,
-           settings->batch.max_bytes / 1024, queue_bytes / 1024);
+    json_t *value = json_loads(json, JSON_DECODE_ANY, NULL);
+    json_object_set_new(context, path, value ? value : cli_json(json));
 }
 
-int cli_check(int argc, char **argv)
+static json_t *describe_findings(const struct config *config)
 {
-    static const struct option options[] = {
-        {"config", required_argument, NULL, 'c'},
-        {"connect", no_argument, NULL, 'C'},
-        {0},
-    };
-    const char *path = NULL;
-    bool connect = false;
+    size_t count;
+    const struct finding *findings = config_findings(config, &count);
+    json_t *list = json_array();
+    for (size_t i = 0; i < count; i++)
+        json_array_append_new(list, json_pack("{s:b, s:o}", "warning", findings[i].warning, "text",
+                                              cli_json(findings[i].text)));
+    return list;
+}
+
+/* --- the command ---------------------------------------------------------------------------- */
+
+static int check_as_json(struct check *check)
+{
     struct config *config = NULL;
-    int option;
-    optind = 1;
-    opterr = 0;
-    while ((option = getopt_long(argc, argv, "c:", options, NULL)) != -1) {
-        if (option == 'c')
-            path = optarg;
-        else if (option == 'C')
-            connect = true;
-        else
-            return cli_usage(argv[0], "unknown option or missing value: %s", argv[optind - 1]);
+    bool valid = config_load(&config, check->options->config) == ODS_OK;
+    int code = valid ? CLI_OK : CLI_CONFIG;
+    int64_t lanes;
+    json_t *root = json_pack("{s:b, s:o}", "valid", valid, "findings", describe_findings(config));
+    if (valid) {
+        json_t *settings = json_object();
+        check->settings = config_settings(config);
+        config_each(config, take_setting, settings);
+        json_object_set_new(root, "settings", settings);
+        json_object_set_new(root, "pipelines", describe_pipelines(check->settings));
+        json_object_set_new(root, "most_bytes",
+                            json_integer(most_bytes(check->settings, &lanes)));
     }
-    if (!path)
-        return cli_usage(argv[0], "-c FILE is missing");
-    if (optind < argc)
-        return cli_usage(argv[0], "unexpected argument '%s'", argv[optind]);
-    int code = cli_load(&config, path);
+    if (valid && check->options->connect) {
+        check->answers = json_array();
+        code = check_connections(check);
+        json_object_set_new(root, "answers", check->answers);
+    }
+    cli_print_json(root);
+    config_free(config);
+    return cli_finish(code);
+}
+
+static int run(const struct call *call, void *given)
+{
+    struct check check = {.options = given};
+    struct config *config = NULL;
+    if (check.options->json)
+        return check_as_json(&check);
+    int code = cli_load(&config, check.options->config);
     if (code == CLI_OK) {
-        const struct settings *settings = config_settings(config);
+        check.settings = config_settings(config);
         config_print(config, stdout);
-        print_memory(settings);
-        print_guarantees(settings);
-        if (connect)
-            code = check_connections(settings);
+        print_memory(check.settings);
+        print_guarantees(check.settings);
+        if (check.options->connect)
+            code = check_connections(&check);
     }
     config_free(config);
     return cli_finish(code);
 }
+
+static const struct parameter options[] = {
+    OPTION_CONFIG(struct check_options),
+    SWITCH(struct check_options, connect, "connect",
+           "also ask Kafka and the targets whether broker, topics, tables and rights are there; "
+           "changes nothing"),
+    OPTION_JSON(struct check_options),
+    {0}};
+
+static const struct exit_meaning exits[] = {
+    {CLI_OK, "All is well; warnings may have been printed."},
+    EXIT_IS_CONFIG,
+    {CLI_SOURCE, "With `--connect`: a source does not answer, or lacks something."},
+    {CLI_TARGET, "With `--connect`: a target does not answer, or lacks something."},
+    {0}};
+
+static const struct example examples[] = {
+    {"ods-sink check -c /etc/ods-sink/ods-sink.conf --connect",
+     "Before the daemon is started or told to read its configuration again."},
+    {0}};
+
+const struct command cli_check = {
+    .name = "check",
+    .chapter = "Setting up",
+    .summary = "validate the configuration and print what it comes to",
+    .description =
+        "Every finding is printed on standard error with file and line. If there is no error, all "
+        "settings are printed as they came out, without passwords, then how much memory the lanes "
+        "may take and what each pipeline's records may count on.",
+    .options = {{.options = options}},
+    .exits = exits,
+    .examples = examples,
+    .options_size = sizeof(struct check_options),
+    .run = run,
+};

@@ -1,29 +1,12 @@
-/* The commands of ods-sink: what they share. One file a command; main.c has the table of them. */
+/* What the commands share. One file a command; commands.c has the table of them. */
 #ifndef CLI_H
 #define CLI_H
 
 #include <ods/batch.h>
-#include "config/config.h"
 #include <ods/buffer.h>
+#include "cli/command.h"
+#include "config/config.h"
 #include "core/exit.h"
-
-struct command {
-    const char *name;
-    const char *synopsis; /* what follows the name */
-    const char *summary;
-    const char *help; /* options, one a line */
-    int (*run)(int argc, char **argv); /* argv[0] is the command's name; answers a cli_exit */
-};
-
-int cli_run(int argc, char **argv);
-int cli_check(int argc, char **argv);
-int cli_decode(int argc, char **argv);
-int cli_replay(int argc, char **argv);
-int cli_dlq(int argc, char **argv);
-int cli_reset(int argc, char **argv);
-int cli_status(int argc, char **argv);
-int cli_bench(int argc, char **argv);
-int cli_reference(int argc, char **argv);
 
 /* Load the configuration and print every finding on standard error. CLI_OK or CLI_CONFIG;
  * config_free(*config) either way. */

@@ -260,7 +260,7 @@ static int decode(const char *format, const char *path)
     if (status == ODS_OK)
         status = decode_file(source, &worker, batch, &output, &error);
     if (status != ODS_OK) {
-        fprintf(stderr, "ods-sink decode: %s\n", error.text);
+        terminal_line(stderr, "ods-sink decode: %s", error.text);
         output.exit = CLI_INTERNAL;
     }
     worker_close(&worker);
@@ -271,27 +271,53 @@ static int decode(const char *format, const char *path)
     return cli_finish(output.exit != CLI_OK ? output.exit : output.bad ? CLI_NEGATIVE : CLI_OK);
 }
 
-int cli_decode(int argc, char **argv)
+struct decode_options {
+    const char *format, *path;
+    bool json; /* as ever */
+};
+
+static int run(const struct call *call, void *given)
 {
-    const char *format = "debezium", *path = NULL;
-    for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--format") == 0) {
-            if (++i == argc)
-                return cli_usage("decode", "--format needs a name");
-            format = argv[i];
-        } else if (strncmp(argv[i], "--format=", 9) == 0) {
-            format = argv[i] + 9;
-        } else if (argv[i][0] == '-' && argv[i][1]) {
-            return cli_usage("decode", "unknown option '%s'", argv[i]);
-        } else if (path) {
-            return cli_usage("decode", "one FILE expected, '%s' is a second", argv[i]);
-        } else {
-            path = argv[i];
-        }
-    }
-    if (!path)
-        return cli_usage("decode", "FILE is missing ('-' is standard input)");
-    if (!format_find(format))
-        return cli_usage("decode", "no format '%s' (`ods-sink reference` lists them)", format);
-    return decode(format, path);
+    const struct decode_options *options = given;
+    if (!format_find(options->format))
+        return cli_usage(call->name, "no format '%s' (`ods-sink reference` lists them)",
+                         options->format);
+    return decode(options->format, options->path);
 }
+
+static const struct decode_options defaults = {.format = "debezium"};
+
+static const struct parameter options[] = {
+    OPTION(struct decode_options, format, "format", &argument_text,
+           "how the records are written (default: debezium)", .value = "NAME"),
+    SWITCH(struct decode_options, json, "json", "as JSON, as it is anyway"),
+    {0}};
+
+static const struct parameter operands[] = {
+    OPERAND(struct decode_options, path, "FILE", &argument_file,
+            "one record a line, as `kcat -C -J` writes them; `-` is standard input",
+            .flags = PARAMETER_REQUIRED),
+    {0}};
+
+static const struct exit_meaning exits[] = {
+    {CLI_NEGATIVE, "A record can't be decoded; it is printed with its error."}, {0}};
+
+static const struct example examples[] = {
+    {"kcat -C -b localhost:9092 -t shop.customers -e -q -J | ods-sink decode -",
+     "See what a topic holds."},
+    {0}};
+
+const struct command cli_decode = {
+    .name = "decode",
+    .chapter = "Records in files",
+    .summary = "print the changes that records hold, as JSON",
+    .description = "One JSON object a line: what the decoder makes of each record, without a "
+                   "configuration, Kafka or a target.",
+    .options = {{.options = options}},
+    .operands = operands,
+    .exits = exits,
+    .examples = examples,
+    .options_size = sizeof(struct decode_options),
+    .defaults = &defaults,
+    .run = run,
+};

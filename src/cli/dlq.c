@@ -1,29 +1,13 @@
 /* ods-sink dlq: the command line. */
-#include <getopt.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cli/dlq.h"
 #include "cli/dlq_show.h"
 #include "core/log.h"
 
-struct subcommand {
-    const char *name;
-    int (*run)(struct dlq *dlq, struct error *error);
-};
-
-static const struct subcommand subcommands[] = {
-    {"list", dlq_list}, {"show", dlq_show}, {"replay", dlq_replay}, {"skip", dlq_skip}};
-
-static const struct subcommand *find_subcommand(const char *name)
-{
-    for (size_t i = 0; name && i < sizeof subcommands / sizeof *subcommands; i++)
-        if (strcmp(subcommands[i].name, name) == 0)
-            return &subcommands[i];
-    return NULL;
-}
-
 /* "17" or "17-42". */
-static bool parse_offsets(struct filter *filter, const char *text)
+static bool parse_offsets(const char *text, struct offset_range *range)
 {
     char first[24];
     const char *dash = strchr(text, '-');
@@ -32,16 +16,20 @@ static bool parse_offsets(struct filter *filter, const char *text)
         return false;
     memcpy(first, text, length);
     first[length] = '\0';
-    return cli_parse_number(first, INT64_MAX - 1, &filter->first) &&
-           cli_parse_number(dash ? dash + 1 : first, INT64_MAX - 1, &filter->last) &&
-           filter->first <= filter->last;
+    return cli_parse_number(first, INT64_MAX - 1, &range->first) &&
+           cli_parse_number(dash ? dash + 1 : first, INT64_MAX - 1, &range->last) &&
+           range->first <= range->last;
+}
+
+static bool parse_range(const struct parameter *row, const char *text, void *member)
+{
+    return parse_offsets(text, member);
 }
 
 /* The letter that show is to show: its offset in the dead-letter topic, or topic:partition:offset
  * of the record. */
-static bool parse_which(struct dlq *dlq, char *text)
+static bool parse_which(struct filter *filter, char *text)
 {
-    struct filter *filter = &dlq->filter;
     char *offset = strrchr(text, ':');
     if (!offset)
         return cli_parse_number(text, INT64_MAX - 1, &filter->letter_offset);
@@ -52,150 +40,239 @@ static bool parse_which(struct dlq *dlq, char *text)
     *partition++ = '\0';
     filter->topic = text;
     return cli_parse_number(partition, INT32_MAX, &filter->partition) &&
-           parse_offsets(filter, offset);
+           parse_offsets(offset, &filter->offsets);
 }
 
-enum { FIRST = 256, PIPELINE, TOPIC, STAGE, CODE, REASON, PARTITION, OFFSETS, SINCE, WAIT };
-
-static int take_option(struct dlq *dlq, int option, char **argv)
+static bool is_filtered(const struct filter *filter)
 {
-    struct filter *filter = &dlq->filter;
-    bool good = true;
-    filter->any |= option >= PIPELINE && option <= SINCE;
-    switch (option) {
-    case 'c':
-        dlq->config = optarg;
-        break;
-    case 'j':
-        dlq->json = true;
-        break;
-    case 'a':
-        dlq->all = true;
-        break;
-    case 'g':
-        dlq->again = true;
-        break;
-    case 'f':
-        dlq->force = true;
-        break;
-    case PIPELINE:
-        filter->pipeline = optarg;
-        break;
-    case TOPIC:
-        filter->topic = optarg;
-        break;
-    case STAGE:
-        filter->stage = optarg;
-        break;
-    case CODE:
-        filter->code = optarg;
-        break;
-    case REASON:
-        filter->reason = optarg;
-        break;
-    case PARTITION:
-        good = cli_parse_number(optarg, INT32_MAX, &filter->partition);
-        break;
-    case OFFSETS:
-        good = parse_offsets(filter, optarg);
-        break;
-    case SINCE:
-        good = cli_parse_moment(optarg, &filter->since_us);
-        break;
-    case WAIT:
-        good = cli_parse_number(optarg, 86400, &dlq->wait_ms);
-        dlq->wait_ms *= 1000;
-        break;
-    default:
-        return cli_usage("dlq", "unknown option or missing value: %s", argv[optind - 1]);
-    }
-    return good ? CLI_OK
-                : cli_usage("dlq", "\"%s\" is not what %s takes", optarg, argv[optind - 2]);
+    return filter->pipeline || filter->topic || filter->stage || filter->code || filter->reason ||
+           filter->partition >= 0 || filter->offsets.last >= 0 || filter->since_us != INT64_MIN;
 }
 
-static int check_options(const struct dlq *dlq, const struct subcommand *subcommand)
+static int work(const struct call *call, struct dlq *dlq,
+                int (*what)(struct dlq *dlq, struct error *error))
 {
-    bool replays = subcommand->run == dlq_replay, skips = subcommand->run == dlq_skip;
-    if (!dlq->config)
-        return cli_usage("dlq", "-c FILE is missing");
-    if ((dlq->again || dlq->force) && !replays)
-        return cli_usage("dlq", "--again and --force belong to replay");
-    if (dlq->filter.stage && strcmp(dlq->filter.stage, "decode") != 0 &&
-        strcmp(dlq->filter.stage, "apply") != 0)
-        return cli_usage("dlq", "--stage is decode or apply");
-    if (skips && !dlq->filter.any && !dlq->all)
-        return cli_usage("dlq", "skip needs a filter, or --all for every letter");
-    return CLI_OK;
-}
-
-static int parse(struct dlq *dlq, const struct subcommand *subcommand, int argc, char **argv)
-{
-    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
-                                            {"json", no_argument, NULL, 'j'},
-                                            {"all", no_argument, NULL, 'a'},
-                                            {"again", no_argument, NULL, 'g'},
-                                            {"force", no_argument, NULL, 'f'},
-                                            {"pipeline", required_argument, NULL, PIPELINE},
-                                            {"topic", required_argument, NULL, TOPIC},
-                                            {"stage", required_argument, NULL, STAGE},
-                                            {"code", required_argument, NULL, CODE},
-                                            {"sqlstate", required_argument, NULL, CODE},
-                                            {"reason", required_argument, NULL, REASON},
-                                            {"partition", required_argument, NULL, PARTITION},
-                                            {"offset", required_argument, NULL, OFFSETS},
-                                            {"offsets", required_argument, NULL, OFFSETS},
-                                            {"since", required_argument, NULL, SINCE},
-                                            {"wait", required_argument, NULL, WAIT},
-                                            {NULL, 0, NULL, 0}};
-    int option, code = CLI_OK;
-    dlq->wait_ms = 30000;
-    dlq->filter.partition = dlq->filter.last = dlq->filter.letter_offset = -1;
-    dlq->filter.since_us = INT64_MIN;
-    optind = 1;
-    opterr = 0;
-    while (code == CLI_OK && (option = getopt_long(argc, argv, "c:", options, NULL)) != -1)
-        code = take_option(dlq, option, argv);
-    if (code != CLI_OK)
-        return code;
-    if (subcommand->run == dlq_show) {
-        if (optind == argc)
-            return cli_usage("dlq", "show needs an offset of the dead-letter topic, or "
-                                    "topic:partition:offset of the record");
-        dlq->which = argv[optind++];
-        if (!parse_which(dlq, argv[optind - 1]))
-            return cli_usage("dlq", "show takes an offset of the dead-letter topic, or "
-                                    "topic:partition:offset of the record");
-    }
-    if (optind < argc)
-        return cli_usage("dlq", "unexpected argument \"%s\"", argv[optind]);
-    return check_options(dlq, subcommand);
-}
-
-int cli_dlq(int argc, char **argv)
-{
-    struct dlq dlq = {0};
     struct error error;
-    const struct subcommand *subcommand = find_subcommand(argc > 1 ? argv[1] : NULL);
-    if (!subcommand)
-        return cli_usage("dlq", "expected list, show, replay or skip%s%s", argc > 1 ? ", not " : "",
-                         argc > 1 ? argv[1] : "");
-    int code = parse(&dlq, subcommand, argc - 1, argv + 1);
-    if (code != CLI_OK)
-        return code;
     error_init(&error);
-    arena_init(&dlq.arena);
-    code = cli_load(&dlq.loaded, dlq.config);
+    arena_init(&dlq->arena);
+    dlq->terminal = call->terminal;
+    int code = cli_load(&dlq->loaded, dlq->config);
     if (code != CLI_OK)
         goto out;
-    dlq.settings = config_settings(dlq.loaded);
-    log_configure(&dlq.settings->log);
-    code = dlq_load(&dlq, &error);
+    dlq->settings = config_settings(dlq->loaded);
+    log_configure(&dlq->settings->log);
+    code = dlq_load(dlq, &error);
     if (code == CLI_OK)
-        code = subcommand->run(&dlq, &error);
-    if (code != CLI_OK && *error.text && (code != CLI_NEGATIVE || subcommand->run == dlq_show))
-        fprintf(stderr, "ods-sink dlq: %s\n", error.text);
+        code = what(dlq, &error);
+    if (code != CLI_OK && *error.text && (code != CLI_NEGATIVE || what == dlq_show))
+        terminal_line(stderr, "ods-sink dlq: %s", error.text);
 out:
-    dlq_done(&dlq);
-    config_free(dlq.loaded);
+    dlq_done(dlq);
+    config_free(dlq->loaded);
     return cli_finish(code);
 }
+
+static int run_list(const struct call *call, void *options)
+{
+    return work(call, options, dlq_list);
+}
+
+static int run_show(const struct call *call, void *options)
+{
+    struct dlq *dlq = options;
+    char *which = strdup(dlq->which);
+    if (!which)
+        return CLI_INTERNAL;
+    int code = parse_which(&dlq->filter, which)
+                   ? work(call, dlq, dlq_show)
+                   : cli_usage(call->name, "LETTER is an offset of the dead-letter topic, or "
+                                           "topic:partition:offset of the record, not \"%s\"",
+                               dlq->which);
+    free(which);
+    return code;
+}
+
+static int run_replay(const struct call *call, void *options)
+{
+    return work(call, options, dlq_replay);
+}
+
+static int run_skip(const struct call *call, void *options)
+{
+    const struct dlq *dlq = options;
+    if (!is_filtered(&dlq->filter) && !dlq->all)
+        return cli_usage(call->name, "a filter is needed, or --all for every letter");
+    return work(call, options, dlq_skip);
+}
+
+/* --- the table ------------------------------------------------------------------------------ */
+
+static const struct argument argument_offsets = {
+    "A[-B]", "an offset, or the first and last of several such as 17-42", COMPLETE_NOTHING,
+    parse_range};
+
+static const struct dlq defaults = {
+    .wait_ms = 30000,
+    .filter = {.partition = -1, .offsets.last = -1, .letter_offset = -1, .since_us = INT64_MIN}};
+
+static const struct parameter filters[] = {
+    OPTION(struct dlq, filter.pipeline, "pipeline", &argument_pipeline,
+           "the pipeline that refused the record"),
+    OPTION(struct dlq, filter.topic, "topic", &argument_topic,
+           "where the record came from, as `--partition` and `--offsets`"),
+    OPTION(struct dlq, filter.partition, "partition", &argument_number,
+           "its partition", .max = INT32_MAX),
+    OPTION(struct dlq, filter.offsets, "offsets", &argument_offsets,
+           "its offset, or the first and last of several", .also = "offset"),
+    OPTION(struct dlq, filter.stage, "stage", &argument_choice,
+           "where it was refused", .choices = "decode|apply"),
+    OPTION(struct dlq, filter.code, "code", &argument_text,
+           "the code that the target gave, of PostgreSQL the SQLSTATE", .value = "CODE",
+           .also = "sqlstate"),
+    OPTION(struct dlq, filter.reason, "reason", &argument_text,
+           "what stands somewhere in the error"),
+    OPTION(struct dlq, filter.since_us, "since", &argument_moment,
+           "letters from then on: 2026-01-31T12:00:00Z (without a zone: UTC), or 90s, 15m, 2h, "
+           "3d ago"),
+    {0}};
+
+#define WHICH_LETTERS                                                                            \
+    {                                                                                            \
+        "Which letters, by what is known of their records:", "FILTER…", filters                  \
+    }
+
+static const struct parameter list_options[] = {
+    OPTION_CONFIG(struct dlq),
+    SWITCH(struct dlq, all, "all", "also those that were replayed or skipped"),
+    OPTION_JSON(struct dlq),
+    {0}};
+
+static const struct parameter show_options[] = {OPTION_CONFIG(struct dlq),
+                                                OPTION_JSON(struct dlq), {0}};
+
+static const struct parameter replay_options[] = {
+    OPTION_CONFIG(struct dlq),
+    SWITCH(struct dlq, again, "again", "also those that were replayed or skipped"),
+    SWITCH(struct dlq, force, "force",
+           "whatever the row's age; needed where `cdc_timestamp` is off"),
+    OPTION(struct dlq, wait_ms, "wait", &argument_seconds,
+           "how long to wait for a target that is away (default: 30)"),
+    OPTION_JSON(struct dlq),
+    {0}};
+
+static const struct parameter skip_options[] = {
+    OPTION_CONFIG(struct dlq),
+    SWITCH(struct dlq, all, "all", "every letter"),
+    OPTION(struct dlq, wait_ms, "wait", &argument_seconds,
+           "how long to wait for a target that is away (default: 30)"),
+    OPTION_JSON(struct dlq),
+    {0}};
+
+static const struct parameter show_operands[] = {
+    OPERAND(struct dlq, which, "LETTER", &argument_text,
+            "an offset of the dead-letter topic, or `topic:partition:offset` of the record",
+            .flags = PARAMETER_REQUIRED),
+    {0}};
+
+static const struct exit_meaning list_exits[] = {
+    EXIT_IS_CONFIG, EXIT_IS_SOURCE, EXIT_IS_TARGET, {0}};
+
+static const struct exit_meaning show_exits[] = {
+    {CLI_NEGATIVE, "There is no such letter."}, EXIT_IS_CONFIG, EXIT_IS_SOURCE, EXIT_IS_TARGET,
+    {0}};
+
+static const struct exit_meaning replay_exits[] = {
+    {CLI_NEGATIVE, "A letter was refused again, is gone, or its pipeline is not configured."},
+    EXIT_IS_CONFIG,
+    EXIT_IS_SOURCE,
+    EXIT_IS_TARGET,
+    EXIT_IS_INTERRUPTED,
+    {0}};
+
+static const struct exit_meaning skip_exits[] = {
+    {CLI_NEGATIVE, "A letter is left: its pipeline is not configured."},
+    EXIT_IS_CONFIG,
+    EXIT_IS_SOURCE,
+    EXIT_IS_TARGET,
+    EXIT_IS_INTERRUPTED,
+    {0}};
+
+static const struct exit_meaning exits[] = {
+    {CLI_NEGATIVE, "No such letter, or one that is refused again or can't be handled."},
+    EXIT_IS_CONFIG,
+    EXIT_IS_SOURCE,
+    EXIT_IS_TARGET,
+    EXIT_IS_INTERRUPTED,
+    {0}};
+
+static const struct command dlq_list_command = {
+    .name = "list",
+    .summary = "count the letters by pipeline, topic and reason",
+    .description = "A record that was refused several times counts once, by its last letter. "
+                   "Letters that were replayed or skipped are left out.",
+    .options = {{.options = list_options}, WHICH_LETTERS},
+    .exits = list_exits,
+    .options_size = sizeof(struct dlq),
+    .defaults = &defaults,
+    .run = run_list,
+};
+
+static const struct command dlq_show_command = {
+    .name = "show",
+    .summary = "print one letter in full",
+    .description = "Its headers, key and value, and the changes that the decoder finds in it now.",
+    .options = {{.options = show_options}},
+    .operands = show_operands,
+    .exits = show_exits,
+    .options_size = sizeof(struct dlq),
+    .defaults = &defaults,
+    .run = run_show,
+};
+
+static const struct command dlq_replay_command = {
+    .name = "replay",
+    .summary = "apply letters to the targets of their pipelines",
+    .description =
+        "Each in a transaction of its own. A row is changed only when its `cdc_timestamp` is null "
+        "or older than the record. What is refused is reported and stays a letter. This is also so "
+        "where nothing can be compared: `cdc_timestamp` is off, the record is a truncate, or "
+        "`on_delete` is hard and the row is not there. `--force` applies those too, and overwrites "
+        "newer rows. Letters that were replayed or skipped are passed over.",
+    .options = {{.options = replay_options}, WHICH_LETTERS},
+    .exits = replay_exits,
+    .options_size = sizeof(struct dlq),
+    .defaults = &defaults,
+    .run = run_replay,
+};
+
+static const struct command dlq_skip_command = {
+    .name = "skip",
+    .summary = "mark letters as handled, so that list leaves them out",
+    .description = "Needs a filter or `--all`. The mark is in the target's table of offsets, under "
+                   "the pipeline's group with `.dlq` behind it.",
+    .options = {{.options = skip_options}, WHICH_LETTERS},
+    .exits = skip_exits,
+    .options_size = sizeof(struct dlq),
+    .defaults = &defaults,
+    .run = run_skip,
+};
+
+static const struct command *const commands[] = {&dlq_list_command, &dlq_show_command,
+                                                 &dlq_replay_command, &dlq_skip_command, NULL};
+
+static const struct example examples[] = {
+    {"ods-sink dlq list -c ods-sink.conf", "What has been set aside, and why."},
+    {"ods-sink dlq show -c ods-sink.conf shop.orders:0:1284", "One of them, whole."},
+    {"ods-sink dlq replay -c ods-sink.conf --code 22001",
+     "Once the column is wide enough: apply those that were too long."},
+    {0}};
+
+const struct command cli_dlq = {
+    .name = "dlq",
+    .summary = "look at dead letters, and apply them once their cause is gone",
+    .description = "A dead letter is a record that could not be applied: it stands in the "
+                   "dead-letter topic with its reason. The pipeline's offsets do not move.",
+    .commands = commands,
+    .exits = exits,
+    .examples = examples,
+};

@@ -6,6 +6,7 @@
 #include <jansson.h>
 
 #include "cli/cli.h"
+#include "cli/json.h"
 #include "pipeline/worker.h"
 #include "source/kafka/kafka.h"
 #include "source/kafka/kafka_tool.h"
@@ -42,13 +43,16 @@ struct route {
     bool refused;
 };
 
+struct offset_range {
+    int64_t first, last; /* last -1: any */
+};
+
 struct filter {
     const char *pipeline, *topic, *stage, *code, *reason;
     int64_t partition;     /* -1: any */
-    int64_t first, last;   /* offsets; last -1: any */
+    struct offset_range offsets;
     int64_t since_us;      /* of the letter, INT64_MIN: any */
     int64_t letter_offset; /* in the dead-letter topic, -1: any */
-    bool any;              /* no filter was given */
 };
 
 struct dlq {
@@ -58,6 +62,7 @@ struct dlq {
     int64_t wait_ms;
     const char *which; /* show: the letter */
 
+    const struct terminal *terminal;
     struct config *loaded;
     const struct settings *settings;
     const char *topic;
@@ -92,8 +97,6 @@ const char *dlq_mark_topic(const struct dlq *dlq, struct arena *arena, const str
 enum ods_status dlq_decode(struct letter *letter, const struct record *record,
                            struct error *error);
 
-/* A JSON string of whatever text: what is no ASCII in text that is no UTF-8 becomes "?". */
-json_t *dlq_json(const char *text);
 const char *dlq_state(const struct letter *letter);
 
 int dlq_replay(struct dlq *dlq, struct error *error);

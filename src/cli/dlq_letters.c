@@ -67,8 +67,8 @@ static bool is_wanted(const struct filter *filter, const struct letter *letter,
            (!filter->reason ||
             (reason && memmem(reason, length, filter->reason, strlen(filter->reason)))) &&
            (filter->partition < 0 || filter->partition == letter->record_partition) &&
-           (filter->last < 0 ||
-            (letter->record_offset >= filter->first && letter->record_offset <= filter->last)) &&
+           (filter->offsets.last < 0 || (letter->record_offset >= filter->offsets.first &&
+                                         letter->record_offset <= filter->offsets.last)) &&
            (filter->letter_offset < 0 || filter->letter_offset == letter->offset) &&
            (filter->since_us == INT64_MIN || letter->time_ms >= filter->since_us / 1000);
 }
@@ -319,8 +319,8 @@ int dlq_load(struct dlq *dlq, struct error *error)
     if (code != CLI_OK)
         return code;
     if (dlq->filter.pipeline && !find_route(dlq, dlq->filter.pipeline))
-        fprintf(stderr, "ods-sink dlq: note: no pipeline \"%s\" is configured\n",
-                dlq->filter.pipeline);
+        terminal_line(stderr, "ods-sink dlq: note: no pipeline \"%s\" is configured",
+                      dlq->filter.pipeline);
     if (kafka_tool_open(&dlq->tool, dlq->settings, dlq->settings->kafka.group_id, error) !=
             ODS_OK ||
         read_helpers(dlq, error) != ODS_OK ||

@@ -9,13 +9,15 @@
 #include <jansson.h>
 
 #include "cli/dlq.h"
+#include "cli/interrupt.h"
 #include "source/kafka/kafka.h"
 
 #define MARKS_AT_ONCE 1000
 
 struct replaying {
     struct dlq *dlq;
-    uint64_t replayed, refused, meanwhile, seen;
+    struct progress progress;
+    uint64_t chosen, replayed, refused, meanwhile, seen;
     json_t *refusals;
     int code;
     struct error *error;
@@ -30,7 +32,7 @@ static bool is_chosen(const struct dlq *dlq, const struct letter *letter)
 
 static void notice(void *context, const char *text)
 {
-    fprintf(stderr, "ods-sink dlq: %s\n", text);
+    terminal_line(stderr, "ods-sink dlq: %s", text);
 }
 
 /* The sink has set a change aside: nothing of the letter is to stay. */
@@ -51,7 +53,7 @@ static enum ods_status apply(struct route *route, struct error *error)
     worker_deadline_init(&deadline, route->settings, route->wait_ms);
     route->refused = false;
     enum ods_status status = worker_apply(&route->worker, route->batch, &hooks, &result,
-                                          worker_deadline_wait, &deadline, error);
+                                          interrupt_deadline_wait, &deadline, error);
     return route->refused ? ODS_REJECT : status;
 }
 
@@ -103,23 +105,30 @@ static void refuse(struct replaying *replaying, const struct letter *letter,
 {
     replaying->refused++;
     if (!replaying->dlq->json) {
-        fprintf(stderr, "%s:%d:%lld is refused again and stays: %s%s%s\n", letter->topic,
-                (int) letter->record_partition, (long long) letter->record_offset, error->code,
-                *error->code ? ": " : "", error->text);
+        progress_done(&replaying->progress);
+        terminal_line(stderr, "%s:%d:%lld is refused again and stays: %s%s%s", letter->topic,
+                      (int) letter->record_partition, (long long) letter->record_offset, error->code,
+                      *error->code ? ": " : "", error->text);
         return;
     }
     json_array_append_new(replaying->refusals,
                           json_pack("{s:o, s:i, s:I, s:s, s:s, s:o}", "topic",
-                                    dlq_json(letter->topic), "partition",
+                                    cli_json(letter->topic), "partition",
                                     (int) letter->record_partition, "offset",
                                     (json_int_t) letter->record_offset, "code", error->code,
-                                    "sqlstate", error->code, "error", dlq_json(error->text)));
+                                    "sqlstate", error->code, "error", cli_json(error->text)));
 }
 
 static bool take(void *context, struct letter *letter, const struct record *record)
 {
     struct replaying *replaying = context;
+    if (interrupt_came()) {
+        kafka_release(record->owner);
+        return false;
+    }
     replaying->seen++;
+    progress_show(&replaying->progress, "letter %llu of %llu",
+                  (unsigned long long) replaying->seen, (unsigned long long) replaying->chosen);
     switch (replay_letter(replaying->dlq, letter, record, replaying->error)) {
     case ODS_OK:
         replaying->replayed++;
@@ -168,18 +177,23 @@ static void print_summary(const struct replaying *replaying, uint64_t gone, uint
 int dlq_replay(struct dlq *dlq, struct error *error)
 {
     struct replaying replaying = {.dlq = dlq, .error = error, .refusals = json_array()};
-    uint64_t chosen = 0, orphans = 0;
+    uint64_t orphans = 0;
     for (size_t i = 0; i < dlq->count; i++) {
-        chosen += is_chosen(dlq, &dlq->letters[i]);
+        replaying.chosen += is_chosen(dlq, &dlq->letters[i]);
         orphans += !dlq->letters[i].route;
     }
+    progress_init(&replaying.progress, dlq->terminal);
+    interrupt_catch();
     if (dlq_read(dlq, is_chosen, take, &replaying, error) != ODS_OK)
         replaying.code = CLI_SOURCE;
-    print_summary(&replaying, replaying.code ? 0 : chosen - replaying.seen, orphans);
+    progress_done(&replaying.progress);
+    bool whole = replaying.code == CLI_OK && !interrupt_came();
+    uint64_t gone = whole ? replaying.chosen - replaying.seen : 0;
+    print_summary(&replaying, gone, orphans);
     json_decref(replaying.refusals);
-    if (replaying.code == CLI_OK && (replaying.refused || orphans || chosen > replaying.seen))
-        return CLI_NEGATIVE;
-    return replaying.code;
+    if (interrupt_came())
+        return interrupt_code();
+    return whole && (replaying.refused || orphans || gone) ? CLI_NEGATIVE : replaying.code;
 }
 
 /* --- skip ----------------------------------------------------------------------------------- */
@@ -200,7 +214,8 @@ int dlq_skip(struct dlq *dlq, struct error *error)
 {
     uint64_t skipped = 0, orphans = 0;
     enum ods_status status = ODS_OK;
-    for (size_t i = 0; status == ODS_OK && i < dlq->count; i++) {
+    interrupt_catch();
+    for (size_t i = 0; status == ODS_OK && i < dlq->count && !interrupt_came(); i++) {
         struct letter *letter = &dlq->letters[i];
         orphans += !letter->route;
         if (!letter->route || letter->mark != OFFSET_NONE)
@@ -210,12 +225,19 @@ int dlq_skip(struct dlq *dlq, struct error *error)
         else if (letter->route->batch->claim_count >= MARKS_AT_ONCE)
             status = mark(letter->route, &skipped, error);
     }
-    for (size_t i = 0; status == ODS_OK && i < dlq->route_count; i++)
+    for (size_t i = 0; status == ODS_OK && i < dlq->route_count && !interrupt_came(); i++)
         status = mark(&dlq->routes[i], &skipped, error);
-    printf("%llu skipped\n", (unsigned long long) skipped);
-    if (orphans)
-        printf("%llu left: their pipeline is not configured, and with it the target that would "
-               "keep the mark\n",
-               (unsigned long long) orphans);
+    if (dlq->json) {
+        cli_print_json(json_pack("{s:I, s:I}", "skipped", (json_int_t) skipped, "without_pipeline",
+                                 (json_int_t) orphans));
+    } else {
+        printf("%llu skipped\n", (unsigned long long) skipped);
+        if (orphans)
+            printf("%llu left: their pipeline is not configured, and with it the target that would "
+                   "keep the mark\n",
+                   (unsigned long long) orphans);
+    }
+    if (interrupt_came())
+        return interrupt_code();
     return status != ODS_OK ? CLI_TARGET : orphans ? CLI_NEGATIVE : CLI_OK;
 }

@@ -22,17 +22,6 @@ struct kind {
     int64_t first, last; /* offsets of the records, over all partitions */
 };
 
-json_t *dlq_json(const char *text)
-{
-    size_t length = strlen(text);
-    json_t *string = json_string(text);
-    char *copy = string ? NULL : malloc(3 * length + 1);
-    if (copy)
-        string = json_stringn(copy, utf8_copy(copy, 3 * length + 1, text, length));
-    free(copy);
-    return string ? string : json_null();
-}
-
 /* --- list ----------------------------------------------------------------------------------- */
 
 /* The first words; numbers in them are the record's, so they are left out. */
@@ -124,8 +113,7 @@ static bool print_kinds(const struct dlq *dlq, const struct kind *kinds, size_t 
     struct buffer room;
     char offsets[48];
     buffer_init(&room);
-    columns_init(&table, sizeof names / sizeof *names);
-    columns_head(&table, names);
+    columns_init(&table, dlq->terminal, names, sizeof names / sizeof *names);
     for (size_t i = 0; i < count; i++) {
         const struct letter *letter = kinds[i].example;
         snprintf(offsets, sizeof offsets, kinds[i].first == kinds[i].last ? "%lld" : "%lld-%lld",
@@ -159,16 +147,16 @@ static void print_json(const struct dlq *dlq, const struct kind *kinds, size_t c
             json_pack("{s:I, s:s, s:b, s:o, s:o, s:s, s:o, s:o, s:I, s:I, s:I, s:I, s:o, s:{s:i, "
                       "s:I, s:i, s:I, s:o}}",
                       "count", (json_int_t) kind->count, "state", dlq_state(letter), "configured",
-                      letter->route != NULL, "pipeline", dlq_json(letter->pipeline), "topic",
-                      dlq_json(letter->topic), "stage", letter->stage, "code",
-                      dlq_json(letter->code), "sqlstate", dlq_json(letter->code), "oldest_ms",
+                      letter->route != NULL, "pipeline", cli_json(letter->pipeline), "topic",
+                      cli_json(letter->topic), "stage", letter->stage, "code",
+                      cli_json(letter->code), "sqlstate", cli_json(letter->code), "oldest_ms",
                       (json_int_t) kind->oldest_ms,
                       "newest_ms", (json_int_t) kind->newest_ms, "first_offset",
                       (json_int_t) kind->first, "last_offset", (json_int_t) kind->last, "reason",
-                      dlq_json(kind->reason), "example", "letter_partition",
+                      cli_json(kind->reason), "example", "letter_partition",
                       (int) letter->partition, "letter_offset", (json_int_t) letter->offset,
                       "partition", (int) letter->record_partition, "offset",
-                      (json_int_t) letter->record_offset, "error", dlq_json(letter->reason)));
+                      (json_int_t) letter->record_offset, "error", cli_json(letter->reason)));
     }
     json_t *root =
         json_pack("{s:s, s:I, s:I, s:I, s:I, s:o}", "topic", dlq->topic, "letters",
@@ -256,7 +244,7 @@ static json_t *describe_headers(const struct record *record)
     if (headers)
         kafka_headers(record, headers, count);
     for (size_t i = 0; headers && i < count; i++) {
-        json_t *header = json_pack("{s:o}", "name", dlq_json(headers[i].name));
+        json_t *header = json_pack("{s:o}", "name", cli_json(headers[i].name));
         set_bytes(header, "value", "value_b64", headers[i].value, headers[i].length);
         json_array_append_new(list, header);
     }
@@ -285,7 +273,7 @@ static json_t *describe_changes(struct letter *letter, const struct record *reco
     if (status == ODS_OK)
         return list;
     json_decref(list);
-    return json_pack("{s:o}", "error", dlq_json(error.text));
+    return json_pack("{s:o}", "error", cli_json(error.text));
 }
 
 static json_t *describe(const struct dlq *dlq, const struct letter *letter,
@@ -298,10 +286,10 @@ static json_t *describe(const struct dlq *dlq, const struct letter *letter,
                   dlq->topic,
                   "partition", (int) letter->partition, "offset", (json_int_t) letter->offset,
                   "time", json_string(moment(&room, letter->time_ms)), "state", dlq_state(letter),
-                  "pipeline", dlq_json(letter->pipeline), "stage", dlq_json(letter->stage),
-                  "code", dlq_json(letter->code), "sqlstate", dlq_json(letter->code));
+                  "pipeline", cli_json(letter->pipeline), "stage", cli_json(letter->stage),
+                  "code", cli_json(letter->code), "sqlstate", cli_json(letter->code));
     json_object_set_new(object, "record",
-                        json_pack("{s:o, s:i, s:I, s:o}", "topic", dlq_json(letter->topic),
+                        json_pack("{s:o, s:i, s:I, s:o}", "topic", cli_json(letter->topic),
                                   "partition", (int) letter->record_partition, "offset",
                                   (json_int_t) letter->record_offset, "time",
                                   json_string(moment(&room, letter->record_time_ms))));
@@ -321,7 +309,8 @@ static void print_text(const json_t *object)
     {
         if (json_is_string(value)) {
             bool large = strncmp(name, "key", 3) == 0 || strncmp(name, "value", 5) == 0;
-            printf(large ? "%s:\n  %s\n" : "%s: %s\n", name, json_string_value(value));
+            printf(large ? "%s:\n  " : "%s: ", name);
+            terminal_line(stdout, "%s", json_string_value(value));
         } else if (json_is_array(value)) {
             json_t *item;
             printf("%s:\n", name);
@@ -330,7 +319,7 @@ static void print_text(const json_t *object)
                 const char *header = json_string_value(json_object_get(item, "name"));
                 json_t *text = json_object_get(item, "value");
                 if (header && json_is_string(text)) {
-                    printf("  %s = %s\n", header, json_string_value(text));
+                    terminal_line(stdout, "  %s = %s", header, json_string_value(text));
                     continue;
                 }
                 fputs("  ", stdout);

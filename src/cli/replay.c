@@ -5,13 +5,13 @@
  * over, so a second replay changes nothing. An offset that goes back within the file, above what
  * the target had, is refused: the order of the file is the order in which changes are applied.
  */
-#include <getopt.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "cli/interrupt.h"
 #include "core/log.h"
 #include "core/time.h"
 #include "pipeline/assignment.h"
@@ -37,9 +37,14 @@ struct route {
     struct apply_result result;
 };
 
-struct replay {
+struct replay_options {
     const char *path, *config, *pipeline, *dead_letter;
     int64_t wait_ms;
+    bool json; /* as ever */
+};
+
+struct replay {
+    const struct replay_options *options;
     struct config *loaded;
     struct route *routes;
     size_t route_count;
@@ -69,7 +74,7 @@ static enum ods_status before_commit(void *context, struct batch *batch, struct 
 static void notice(void *context, const char *text)
 {
     const struct route *route = context;
-    fprintf(stderr, "ods-sink replay: pipeline %s: %s\n", route->pipeline->name, text);
+    terminal_line(stderr, "ods-sink replay: pipeline %s: %s", route->pipeline->name, text);
 }
 
 static void count_batch(struct route *route)
@@ -96,7 +101,7 @@ static int apply(struct route *route, struct error *error)
         return CLI_OK;
     worker_deadline_init(&deadline, route->settings, route->wait_ms);
     enum ods_status status = worker_apply(&route->worker, route->batch, &hooks, &result,
-                                          worker_deadline_wait, &deadline, error);
+                                          interrupt_deadline_wait, &deadline, error);
     if (status == ODS_FENCED)
         error_prefix(error, "another writer moves the same offsets (is a daemon running with this "
                             "configuration?): ");
@@ -114,7 +119,7 @@ static int resume(struct route *route, struct partition *partition, struct error
         .topic = partition->topic, .partition = partition->number, .offset = OFFSET_NONE};
     struct worker_deadline deadline;
     worker_deadline_init(&deadline, route->settings, route->wait_ms);
-    enum ods_status status = worker_resume(&route->worker, &position, 1, worker_deadline_wait,
+    enum ods_status status = worker_resume(&route->worker, &position, 1, interrupt_deadline_wait,
                                            &deadline, error);
     partition->stored = partition->chain = position.offset;
     partition->position = position.offset == OFFSET_NONE ? 0 : position.offset;
@@ -252,10 +257,12 @@ static int replay_file(struct replay *replay, struct error *error)
         error_set(error, ODS_FATAL, "out of memory");
         return CLI_INTERNAL;
     }
-    if (file_open(&source, replay->path, error) != ODS_OK)
+    if (file_open(&source, replay->options->path, error) != ODS_OK)
         code = CLI_SOURCE;
     while (code == CLI_OK) {
         enum ods_status status = file_read(source, line, &end, error);
+        if (interrupt_came())
+            break;
         if (status != ODS_OK) {
             code = status == ODS_REJECT ? CLI_NEGATIVE : CLI_SOURCE;
             break;
@@ -265,14 +272,19 @@ static int replay_file(struct replay *replay, struct error *error)
         code = route_record(replay, line, error);
         batch_reset(line);
     }
-    for (size_t i = 0; i < replay->route_count && code == CLI_OK; i++)
+    for (size_t i = 0; i < replay->route_count && code == CLI_OK && !interrupt_came(); i++)
         code = apply(&replay->routes[i], error);
     batch_free(line);
     /* The batches of the routes refer to topics of the file. */
     for (size_t i = 0; i < replay->route_count; i++)
         batch_reset(replay->routes[i].batch);
     file_close(source);
-    return code;
+    if (!interrupt_came())
+        return code;
+    error_set(error, ODS_FATAL,
+              "interrupted: what the summary counts is committed, whole; the same command goes on "
+              "from there");
+    return interrupt_code();
 }
 
 static enum ods_status open_route(struct route *route, const struct replay *replay,
@@ -284,14 +296,15 @@ static enum ods_status open_route(struct route *route, const struct replay *repl
                                            .notice = notice,
                                            .context = route};
     assignment_init(&route->assignment);
-    route->wait_ms = replay->wait_ms;
+    route->wait_ms = replay->options->wait_ms;
     route->batch = batch_new();
     if (!route->batch)
         return error_set(error, ODS_FATAL, "out of memory");
     enum ods_status status = worker_open(&route->worker, &options, error);
     const struct deadletter_origin origin = {.pipeline = pipeline, .target_type = settings_target(route->settings, pipeline->target)->type};
-    if (status == ODS_OK && replay->dead_letter)
-        status = deadletter_file_open(&route->deadletter, replay->dead_letter, &origin, error);
+    if (status == ODS_OK && replay->options->dead_letter)
+        status = deadletter_file_open(&route->deadletter, replay->options->dead_letter, &origin,
+                                      error);
     return status;
 }
 
@@ -317,7 +330,7 @@ static int open_routes(struct replay *replay, struct error *error)
     }
     for (size_t i = 0; i < settings->pipeline_count; i++) {
         const struct pipeline_settings *pipeline = &settings->pipelines[i];
-        if (replay->pipeline && strcmp(replay->pipeline, pipeline->name) != 0)
+        if (replay->options->pipeline && strcmp(replay->options->pipeline, pipeline->name) != 0)
             continue;
         struct route *route = &replay->routes[replay->route_count++];
         route->settings = settings;
@@ -327,7 +340,7 @@ static int open_routes(struct replay *replay, struct error *error)
     }
     if (!replay->route_count) {
         error_set(error, ODS_FATAL, "there is no pipeline \"%s\"",
-                  replay->pipeline ? replay->pipeline : "");
+                  replay->options->pipeline ? replay->options->pipeline : "");
         return CLI_USAGE;
     }
     return CLI_OK;
@@ -377,62 +390,74 @@ static void print_summary(const struct replay *replay, int64_t started_us)
     json_decref(summary);
 }
 
-static int parse(struct replay *replay, int argc, char **argv)
+static int run(const struct call *call, void *given)
 {
-    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
-                                            {"pipeline", required_argument, NULL, 'p'},
-                                            {"dead-letter", required_argument, NULL, 'd'},
-                                            {"wait", required_argument, NULL, 'w'},
-                                            {NULL, 0, NULL, 0}};
-    char *end = "";
-    int option;
-    replay->wait_ms = 30000;
-    optind = 1;
-    opterr = 0;
-    while ((option = getopt_long(argc, argv, "c:", options, NULL)) != -1) {
-        if (option == 'c')
-            replay->config = optarg;
-        else if (option == 'p')
-            replay->pipeline = optarg;
-        else if (option == 'd')
-            replay->dead_letter = optarg;
-        else if (option == 'w')
-            replay->wait_ms = strtoll(optarg, &end, 10) * 1000;
-        else
-            return cli_usage("replay", "unknown option or missing value: %s", argv[optind - 1]);
-    }
-    if (*end || replay->wait_ms < 0 || replay->wait_ms > INT64_C(86400000))
-        return cli_usage("replay", "--wait is a number of seconds, at most a day");
-    if (!replay->config)
-        return cli_usage("replay", "-c FILE is missing");
-    if (optind + 1 != argc)
-        return cli_usage("replay", "expected one file, or - for standard input");
-    replay->path = argv[optind];
-    return CLI_OK;
-}
-
-int cli_replay(int argc, char **argv)
-{
-    struct replay replay = {0};
+    struct replay replay = {.options = given};
     struct error error;
     int64_t started_us = time_monotonic_us();
-    int code = parse(&replay, argc, argv);
-    if (code != CLI_OK)
-        return code;
     error_init(&error);
-    code = cli_load(&replay.loaded, replay.config);
+    int code = cli_load(&replay.loaded, replay.options->config);
     if (code != CLI_OK)
         goto out;
     log_configure(&config_settings(replay.loaded)->log);
     code = open_routes(&replay, &error);
+    interrupt_catch();
     if (code == CLI_OK) {
         code = replay_file(&replay, &error);
         print_summary(&replay, started_us);
     }
     if (code != CLI_OK)
-        fprintf(stderr, "ods-sink replay: %s\n", error.text);
+        terminal_line(stderr, "ods-sink replay: %s", error.text);
 out:
     close_routes(&replay);
     config_free(replay.loaded);
     return cli_finish(code);
 }
+
+static const struct replay_options defaults = {.wait_ms = 30000};
+
+static const struct parameter options[] = {
+    OPTION_CONFIG(struct replay_options),
+    OPTION(struct replay_options, dead_letter, "dead-letter", &argument_file,
+           "where records go that can't be applied; without it such a record ends the replay"),
+    OPTION(struct replay_options, pipeline, "pipeline", &argument_pipeline,
+           "only this pipeline (default: all whose topics match)"),
+    OPTION(struct replay_options, wait_ms, "wait", &argument_seconds,
+           "how long to wait for a target that is away (default: 30)"),
+    SWITCH(struct replay_options, json, "json", "the summary as JSON, as it is anyway"),
+    {0}};
+
+static const struct parameter operands[] = {
+    OPERAND(struct replay_options, path, "FILE", &argument_file,
+            "one record a line, as `kcat -C -J` writes them; `-` is standard input",
+            .flags = PARAMETER_REQUIRED),
+    {0}};
+
+static const struct exit_meaning exits[] = {
+    {CLI_NEGATIVE, "A record can't be applied or read, and there is no `--dead-letter`."},
+    EXIT_IS_CONFIG,
+    {CLI_SOURCE, "The file can't be read."},
+    EXIT_IS_TARGET,
+    EXIT_IS_INTERRUPTED,
+    {0}};
+
+static const struct example examples[] = {
+    {"ods-sink replay -c ods-sink.conf --dead-letter refused.jsonl records.jsonl",
+     "Apply what was kept of a topic; what a target refuses goes into a file."},
+    {0}};
+
+const struct command cli_replay = {
+    .name = "replay",
+    .summary = "apply records from a file to the targets",
+    .description =
+        "Does what `run` would do with the same records, without Kafka. Offsets that are stored in "
+        "the target are obeyed: what was applied before is passed over, so that a second replay "
+        "changes nothing. Prints a summary as JSON.",
+    .options = {{.options = options}},
+    .operands = operands,
+    .exits = exits,
+    .examples = examples,
+    .options_size = sizeof(struct replay_options),
+    .defaults = &defaults,
+    .run = run,
+};

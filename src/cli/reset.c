@@ -5,25 +5,34 @@
  * target move by compare-and-swap like those of any batch, here one without records. All partitions
  * move in one transaction.
  */
-#include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <ods/sink.h>
 #include "cli/cli.h"
 #include "cli/columns.h"
+#include "cli/interrupt.h"
+#include "cli/json.h"
 #include "core/log.h"
 #include "source/kafka/kafka.h"
 #include "source/kafka/kafka_tool.h"
 
-enum goal { GOAL_EARLIEST, GOAL_LATEST, GOAL_OFFSET, GOAL_TIME };
+struct goal {
+    enum { GOAL_EARLIEST, GOAL_LATEST, GOAL_OFFSET, GOAL_TIME } kind;
+    int64_t offset, time_us;
+};
+
+struct reset_options {
+    const char *config, *topic, *pipeline;
+    struct goal goal;
+    int64_t partition; /* -1: all */
+    bool dry_run, json;
+};
 
 struct reset {
-    const char *config, *topic, *name, *to;
-    int64_t partition; /* -1: all */
-    bool dry_run;
-    enum goal goal;
-    int64_t offset, time_us;
+    const struct reset_options *options;
+    const struct terminal *terminal;
+    const char *topic;
 
     struct config *loaded;
     const struct settings *settings;
@@ -35,58 +44,20 @@ struct reset {
     size_t count;
 };
 
-static int parse_goal(struct reset *reset)
+static bool parse_goal(const struct parameter *row, const char *text, void *member)
 {
-    if (strcmp(reset->to, "earliest") == 0)
-        reset->goal = GOAL_EARLIEST;
-    else if (strcmp(reset->to, "latest") == 0)
-        reset->goal = GOAL_LATEST;
-    else if (cli_parse_number(reset->to, INT64_MAX - 1, &reset->offset))
-        reset->goal = GOAL_OFFSET;
-    else if (cli_parse_moment(reset->to, &reset->time_us))
-        reset->goal = GOAL_TIME;
+    struct goal *goal = member;
+    if (strcmp(text, "earliest") == 0)
+        goal->kind = GOAL_EARLIEST;
+    else if (strcmp(text, "latest") == 0)
+        goal->kind = GOAL_LATEST;
+    else if (cli_parse_number(text, INT64_MAX - 1, &goal->offset))
+        goal->kind = GOAL_OFFSET;
+    else if (cli_parse_moment(text, &goal->time_us))
+        goal->kind = GOAL_TIME;
     else
-        return cli_usage("reset",
-                         "--to is earliest, latest, an offset, a time such as "
-                         "2026-01-31T12:00:00Z, or how long ago such as 2h, not \"%s\"",
-                         reset->to);
-    return CLI_OK;
-}
-
-static int parse(struct reset *reset, int argc, char **argv)
-{
-    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
-                                            {"topic", required_argument, NULL, 't'},
-                                            {"partition", required_argument, NULL, 'p'},
-                                            {"to", required_argument, NULL, 'o'},
-                                            {"pipeline", required_argument, NULL, 'n'},
-                                            {"dry-run", no_argument, NULL, 'd'},
-                                            {NULL, 0, NULL, 0}};
-    int option;
-    reset->partition = -1;
-    optind = 1;
-    opterr = 0;
-    while ((option = getopt_long(argc, argv, "c:", options, NULL)) != -1) {
-        if (option == 'c')
-            reset->config = optarg;
-        else if (option == 't')
-            reset->topic = optarg;
-        else if (option == 'o')
-            reset->to = optarg;
-        else if (option == 'n')
-            reset->name = optarg;
-        else if (option == 'd')
-            reset->dry_run = true;
-        else if (option != 'p')
-            return cli_usage("reset", "unknown option or missing value: %s", argv[optind - 1]);
-        else if (!cli_parse_number(optarg, INT32_MAX, &reset->partition))
-            return cli_usage("reset", "--partition is a number, not \"%s\"", optarg);
-    }
-    if (optind < argc)
-        return cli_usage("reset", "unexpected argument \"%s\"", argv[optind]);
-    if (!reset->config || !reset->topic || !reset->to)
-        return cli_usage("reset", "-c FILE, --topic and --to are needed");
-    return parse_goal(reset);
+        return false;
+    return true;
 }
 
 /* The one pipeline that reads the topic. */
@@ -94,7 +65,7 @@ static int find_pipeline(struct reset *reset, struct error *error)
 {
     for (size_t i = 0; i < reset->settings->pipeline_count; i++) {
         const struct pipeline_settings *pipeline = &reset->settings->pipelines[i];
-        if ((reset->name && strcmp(reset->name, pipeline->name) != 0) ||
+        if ((reset->options->pipeline && strcmp(reset->options->pipeline, pipeline->name) != 0) ||
             !kafka_topic_matches(pipeline, reset->topic))
             continue;
         if (reset->pipeline) {
@@ -107,9 +78,9 @@ static int find_pipeline(struct reset *reset, struct error *error)
     }
     if (reset->pipeline)
         return CLI_OK;
-    if (reset->name)
-        error_set(error, ODS_FATAL, "there is no pipeline \"%s\" that reads %s", reset->name,
-                  reset->topic);
+    if (reset->options->pipeline)
+        error_set(error, ODS_FATAL, "there is no pipeline \"%s\" that reads %s",
+                  reset->options->pipeline, reset->topic);
     else
         error_set(error, ODS_FATAL, "no pipeline reads %s", reset->topic);
     return CLI_USAGE;
@@ -120,12 +91,13 @@ static int list_partitions(struct reset *reset, struct error *error)
     int32_t partitions;
     if (kafka_tool_partitions(reset->tool, reset->topic, &partitions, error) != ODS_OK)
         return CLI_SOURCE;
-    if (reset->partition >= partitions || !partitions) {
+    if (reset->options->partition >= partitions || !partitions) {
         error_set(error, ODS_FATAL, "topic %s has %d partitions%s", reset->topic, (int) partitions,
                   partitions ? ", counted from 0" : ": it is not there");
         return CLI_USAGE;
     }
-    reset->count = reset->partition < 0 ? (size_t) partitions : 1;
+    bool all = reset->options->partition < 0;
+    reset->count = all ? (size_t) partitions : 1;
     reset->positions = calloc(reset->count, sizeof *reset->positions);
     reset->news = calloc(reset->count, sizeof *reset->news);
     if (!reset->positions || !reset->news) {
@@ -135,23 +107,24 @@ static int list_partitions(struct reset *reset, struct error *error)
     for (size_t i = 0; i < reset->count; i++)
         reset->positions[i] = (struct position){
             .topic = reset->topic,
-            .partition = reset->partition < 0 ? (int32_t) i : (int32_t) reset->partition};
+            .partition = all ? (int32_t) i : (int32_t) reset->options->partition};
     return CLI_OK;
 }
 
 /* Where each partition is to go on. */
 static int find_offsets(struct reset *reset, struct error *error)
 {
+    const struct goal *goal = &reset->options->goal;
     for (size_t i = 0; i < reset->count; i++) {
         int32_t partition = reset->positions[i].partition;
         int64_t low, high, *new = &reset->news[i];
         if (kafka_tool_ends(reset->tool, reset->topic, partition, &low, &high, error) != ODS_OK)
             return CLI_SOURCE;
-        *new = reset->goal == GOAL_EARLIEST ? low
-               : reset->goal == GOAL_OFFSET ? reset->offset
-                                              : high;
-        if (reset->goal == GOAL_TIME) {
-            if (kafka_tool_offset_at(reset->tool, reset->topic, partition, reset->time_us / 1000,
+        *new = goal->kind == GOAL_EARLIEST ? low
+               : goal->kind == GOAL_OFFSET ? goal->offset
+                                           : high;
+        if (goal->kind == GOAL_TIME) {
+            if (kafka_tool_offset_at(reset->tool, reset->topic, partition, goal->time_us / 1000,
                                      new, error) != ODS_OK)
                 return CLI_SOURCE;
             if (*new < 0)
@@ -237,12 +210,28 @@ static int move_committed(struct reset *reset, struct error *error)
     return CLI_SOURCE;
 }
 
+static void print_json(const struct reset *reset)
+{
+    json_t *moves = json_array();
+    for (size_t i = 0; i < reset->count; i++) {
+        const struct position *position = &reset->positions[i];
+        json_array_append_new(moves, json_pack("{s:i, s:o, s:I}", "partition",
+                                               (int) position->partition, "old",
+                                               position->offset == OFFSET_NONE
+                                                   ? json_null()
+                                                   : json_integer(position->offset),
+                                               "new", (json_int_t) reset->news[i]));
+    }
+    cli_print_json(json_pack("{s:o, s:o, s:b, s:o}", "pipeline", cli_json(reset->pipeline->name),
+                             "topic", cli_json(reset->topic), "changed",
+                             !reset->options->dry_run, "partitions", moves));
+}
+
 static bool print_moves(const struct reset *reset)
 {
     static const char *const names[] = {"TOPIC", "PARTITION", "OLD", "NEW"};
     struct columns table;
-    columns_init(&table, sizeof names / sizeof *names);
-    columns_head(&table, names);
+    columns_init(&table, reset->terminal, names, sizeof names / sizeof *names);
     for (size_t i = 0; i < reset->count; i++) {
         columns_add(&table, reset->topic);
         columns_number(&table, reset->positions[i].partition);
@@ -257,7 +246,7 @@ static bool print_moves(const struct reset *reset)
     return good;
 }
 
-static int run(struct reset *reset, struct error *error)
+static int move(struct reset *reset, struct error *error)
 {
     int code = find_pipeline(reset, error);
     if (code == CLI_OK &&
@@ -271,35 +260,38 @@ static int run(struct reset *reset, struct error *error)
         code = find_offsets(reset, error);
     if (code == CLI_OK)
         code = read_stored(reset, error);
-    if (code == CLI_OK && !reset->dry_run)
-        code = move_stored(reset, error);
+    if (code == CLI_OK && !reset->options->dry_run) {
+        interrupt_catch(); /* both moves, or neither */
+        code = interrupt_came() ? interrupt_code() : move_stored(reset, error);
+    }
     if (code != CLI_OK)
         return code;
-    if (!reset->dry_run)
+    if (!reset->options->dry_run)
         code = move_committed(reset, error);
-    if (!print_moves(reset))
+    if (reset->options->json)
+        print_json(reset);
+    else if (!print_moves(reset))
         return CLI_INTERNAL;
-    if (reset->dry_run)
+    if (reset->options->dry_run && !reset->options->json)
         puts("nothing was changed");
     return code;
 }
 
-int cli_reset(int argc, char **argv)
+static int run(const struct call *call, void *given)
 {
-    struct reset reset = {0};
+    const struct reset_options *options = given;
+    struct reset reset = {
+        .options = options, .terminal = call->terminal, .topic = options->topic};
     struct error error;
-    int code = parse(&reset, argc, argv);
-    if (code != CLI_OK)
-        return code;
     error_init(&error);
-    code = cli_load(&reset.loaded, reset.config);
+    int code = cli_load(&reset.loaded, options->config);
     if (code != CLI_OK)
         goto out;
     reset.settings = config_settings(reset.loaded);
     log_configure(&reset.settings->log);
-    code = run(&reset, &error);
+    code = move(&reset, &error);
     if (code != CLI_OK)
-        fprintf(stderr, "ods-sink reset: %s\n", error.text);
+        terminal_line(stderr, "ods-sink reset: %s", error.text);
 out:
     if (reset.sink)
         reset.sink->ops->close(reset.sink);
@@ -309,3 +301,55 @@ out:
     config_free(reset.loaded);
     return cli_finish(code);
 }
+
+static const struct argument argument_place = {
+    "PLACE",
+    "earliest, latest, an offset, a time such as 2026-01-31T12:00:00Z, or how long ago such as 2h",
+    COMPLETE_CHOICES, parse_goal};
+
+static const struct reset_options defaults = {.partition = -1};
+
+static const struct parameter options[] = {
+    OPTION_CONFIG(struct reset_options),
+    OPTION(struct reset_options, topic, "topic", &argument_topic,
+           "whose offsets", .flags = PARAMETER_REQUIRED),
+    OPTION(struct reset_options, partition, "partition", &argument_number,
+           "only this partition (default: all)", .max = INT32_MAX),
+    OPTION(struct reset_options, goal, "to", &argument_place,
+           "earliest, latest, an offset, a time such as 2026-01-31T12:00:00Z, or how long ago: "
+           "90s, 15m, 2h, 3d", .flags = PARAMETER_REQUIRED, .value = "PLACE",
+           .choices = "earliest|latest"),
+    OPTION(struct reset_options, pipeline, "pipeline", &argument_pipeline,
+           "which one, when several read the topic"),
+    SWITCH(struct reset_options, dry_run, "dry-run", "only say what would change"),
+    OPTION_JSON(struct reset_options),
+    {0}};
+
+static const struct exit_meaning exits[] = {
+    {CLI_NEGATIVE, "The consumer group has members, or a writer has moved the offsets meanwhile."},
+    EXIT_IS_CONFIG,
+    EXIT_IS_SOURCE,
+    EXIT_IS_TARGET,
+    {0}};
+
+static const struct example examples[] = {
+    {"ods-sink reset -c ods-sink.conf --topic shop.orders --to 2h --dry-run",
+     "See from which offsets the last two hours would be read again."},
+    {0}};
+
+const struct command cli_reset = {
+    .name = "reset",
+    .chapter = "Putting right",
+    .summary = "move a pipeline's stored offsets",
+    .description =
+        "The offsets of a topic are moved in the target, where they count, all in one transaction, "
+        "and in Kafka, where they are for monitoring; each is printed as it was and is. Refuses "
+        "while the consumer group has members: stop the daemons first. Rows stay as they are; "
+        "records that are read again are applied again.",
+    .options = {{.options = options}},
+    .exits = exits,
+    .examples = examples,
+    .options_size = sizeof(struct reset_options),
+    .defaults = &defaults,
+    .run = run,
+};

@@ -5,7 +5,6 @@
  * by three quarters of that time is given up, which is safe: it is read again. A second one ends
  * the process at once, which is as safe.
  */
-#include <getopt.h>
 #include <malloc.h>
 #include <poll.h>
 #include <signal.h>
@@ -22,9 +21,14 @@
 #include "pipeline/signals.h"
 #include "source/kafka/kafka.h"
 
+struct run_options {
+    const char *config;
+    const char *level; /* stays over reloads; NULL: as configured */
+};
+
 struct daemon {
     const char *path;
-    const char *level;     /* from the command line: stays over reloads; NULL: as configured */
+    const char *level;     /* of the options */
     struct config *config; /* the one that the lanes run by */
     struct log_settings log;
     struct pipelines *pipelines;
@@ -185,42 +189,13 @@ static int watch(struct daemon *daemon)
     return pipelines_join(daemon->pipelines);
 }
 
-static int parse(struct daemon *daemon, int argc, char **argv)
+static int run(const struct call *call, void *given)
 {
-    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
-                                            {"log-level", required_argument, NULL, 'l'},
-                                            {NULL, 0, NULL, 0}};
-    enum log_level level;
-    int option;
-    optind = 1;
-    opterr = 0;
-    while ((option = getopt_long(argc, argv, "c:", options, NULL)) != -1) {
-        if (option == 'c')
-            daemon->path = optarg;
-        else if (option == 'l')
-            daemon->level = optarg;
-        else
-            return cli_usage("run", "unknown option or missing value: %s", argv[optind - 1]);
-    }
-    if (optind < argc)
-        return cli_usage("run", "unexpected argument \"%s\"", argv[optind]);
-    if (!daemon->path)
-        return cli_usage("run", "-c FILE is missing");
-    if (daemon->level && !parse_level(daemon->level, &level))
-        return cli_usage("run", "--log-level is error, warn, info or debug, not \"%s\"",
-                         daemon->level);
-    return CLI_OK;
-}
-
-int cli_run(int argc, char **argv)
-{
-    struct daemon daemon = {.signal_fd = -1};
+    const struct run_options *options = given;
+    struct daemon daemon = {.path = options->config, .level = options->level, .signal_fd = -1};
     struct error error;
-    int code = parse(&daemon, argc, argv);
-    if (code != CLI_OK)
-        return code;
     error_init(&error);
-    code = cli_load(&daemon.config, daemon.path);
+    int code = cli_load(&daemon.config, daemon.path);
     if (code != CLI_OK)
         goto out;
     const struct settings *settings = config_settings(daemon.config);
@@ -254,3 +229,51 @@ out:
     }
     return code;
 }
+
+static const struct parameter options[] = {
+    OPTION_CONFIG(struct run_options),
+    OPTION(struct run_options, level, "log-level", &argument_choice,
+           "whatever the configuration says", .value = "LEVEL", .choices = "error|warn|info|debug"),
+    {0}};
+
+static const struct exit_meaning exits[] = {
+    {CLI_OK, "It was told to stop, and has."},
+    {CLI_NEGATIVE, "A lane was told to stop at a bad record."},
+    EXIT_IS_CONFIG,
+    {CLI_SOURCE, "The source failed in a way that waiting does not mend."},
+    {CLI_TARGET, "A target failed in a way that waiting does not mend."},
+    {CLI_INTERRUPTED, "A second signal came: 128 and its number."},
+    {0}};
+
+static const struct example examples[] = {
+    {"ods-sink run -c /etc/ods-sink/ods-sink.conf",
+     "What the systemd unit starts. It stays in the foreground."},
+    {0}};
+
+static const struct section sections[] = {
+    {"SIGNALS",
+     "SIGTERM, SIGINT\n"
+     "  Stop fetching, finish what is in flight, commit, leave the consumer group and exit 0. A "
+     "second one exits at once; what was not committed comes again.\n\n"
+     "SIGHUP\n"
+     "  Read the configuration again, and take over logging, batch ceilings, retries and the "
+     "shutdown timeout. The log names the settings that have changed and wait for a restart."},
+    {0}};
+
+const struct command cli_run = {
+    .name = "run",
+    .chapter = "Moving",
+    .summary = "move changes from Kafka to the targets until told to stop",
+    .description =
+        "Stays in the foreground and logs to standard error. Started by systemd it reports "
+        "readiness and answers the watchdog. While Kafka or a target is away it waits and tries "
+        "again.\n\n"
+        "SIGTERM or SIGINT finishes what is in flight and leaves; a second one leaves at once. "
+        "SIGHUP reads the configuration again.",
+    .options = {{.options = options}},
+    .exits = exits,
+    .examples = examples,
+    .sections = sections,
+    .options_size = sizeof(struct run_options),
+    .run = run,
+};

@@ -1,22 +1,27 @@
 /* ods-sink status: what a running daemon says of itself on its HTTP port, as a table. Asks once,
  * with a time limit, and answers with its exit code: so it serves as a container's health check
  * too. */
-#include <getopt.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli/cli.h"
 #include "cli/columns.h"
+#include "cli/json.h"
 #include "http/http_client.h"
 
 #define DEFAULT_ADDRESS "127.0.0.1:8090"
 #define ANSWER_S        5
 #define ANSWER_BYTES    ((size_t) 256 * 1024 * 1024)
 
-struct question {
+struct status_options {
     const char *config, *url;
     bool json, health, partitions;
+};
+
+struct question {
+    const struct status_options *options;
+    const struct terminal *terminal;
     char host[256], port[16];
 };
 
@@ -76,9 +81,19 @@ static int64_t number_of(const json_t *object, const char *name)
     return json_is_integer(number) ? json_integer_value(number) : -1;
 }
 
-static const char *yes(const json_t *object, const char *name)
+static void add_reachable(struct columns *table, const json_t *lane, const char *name)
 {
-    return json_is_true(json_object_get(object, name)) ? "yes" : "no";
+    bool yes = json_is_true(json_object_get(lane, name));
+    columns_add(table, yes ? "yes" : "no");
+    columns_paint(table, yes ? PAINT_NONE : PAINT_BAD);
+}
+
+static enum paint paint_of(const char *state)
+{
+    if (strcmp(state, "stopped") == 0 || strcmp(state, "stuck") == 0)
+        return PAINT_BAD;
+    return strcmp(state, "filling") == 0 || strcmp(state, "applying") == 0 ? PAINT_NONE
+                                                                           : PAINT_WARN;
 }
 
 /* The sum; -1 while one is not known. */
@@ -107,7 +122,7 @@ static void add_seconds_ago(struct columns *table, const json_t *status, const c
     columns_add(table, text);
 }
 
-static bool print_lanes(const json_t *status)
+static bool print_lanes(const struct question *question, const json_t *status)
 {
     static const char *const names[] = {"PIPELINE", "LANE",     "STATE",      "GROUP",
                                         "KAFKA",    "TARGET",   "PARTITIONS", "LAG",
@@ -115,16 +130,16 @@ static bool print_lanes(const json_t *status)
     struct columns table;
     size_t i;
     json_t *lane;
-    columns_init(&table, sizeof names / sizeof *names);
-    columns_head(&table, names);
+    columns_init(&table, question->terminal, names, sizeof names / sizeof *names);
     json_array_foreach(json_object_get(status, "lanes"), i, lane)
     {
         columns_add(&table, text_of(lane, "pipeline"));
         columns_number(&table, number_of(lane, "lane"));
         columns_add(&table, text_of(lane, "state"));
+        columns_paint(&table, paint_of(text_of(lane, "state")));
         columns_add(&table, json_is_true(json_object_get(lane, "joined")) ? "joined" : "joining");
-        columns_add(&table, yes(lane, "kafka_reachable"));
-        columns_add(&table, yes(lane, "target_reachable"));
+        add_reachable(&table, lane, "kafka_reachable");
+        add_reachable(&table, lane, "target_reachable");
         columns_number(&table, (int64_t) json_array_size(json_object_get(lane, "partitions")));
         columns_number(&table, lag_of(lane));
         columns_number(&table, number_of(lane, "records"));
@@ -136,20 +151,20 @@ static bool print_lanes(const json_t *status)
     json_array_foreach(json_object_get(status, "lanes"), i, lane)
     {
         if (*text_of(lane, "last_error"))
-            printf("last error of pipeline %s lane %lld: %s\n", text_of(lane, "pipeline"),
-                   (long long) number_of(lane, "lane"), text_of(lane, "last_error"));
+            terminal_line(stdout, "last error of pipeline %s lane %lld: %s",
+                          text_of(lane, "pipeline"), (long long) number_of(lane, "lane"),
+                          text_of(lane, "last_error"));
     }
     return good;
 }
 
-static bool print_partitions(const json_t *status)
+static bool print_partitions(const struct question *question, const json_t *status)
 {
     static const char *const names[] = {"TOPIC", "PARTITION", "STATE", "APPLIED", "END", "LAG"};
     struct columns table;
     size_t i, j;
     json_t *lane, *partition;
-    columns_init(&table, sizeof names / sizeof *names);
-    columns_head(&table, names);
+    columns_init(&table, question->terminal, names, sizeof names / sizeof *names);
     json_array_foreach(json_object_get(status, "lanes"), i, lane)
         json_array_foreach(json_object_get(lane, "partitions"), j, partition)
     {
@@ -169,18 +184,33 @@ static bool print_partitions(const json_t *status)
 static int print_status(const struct question *question, json_t *status, bool ready,
                         const char *why)
 {
-    if (question->json) {
+    if (question->options->json) {
         json_object_set_new(status, "ready", json_boolean(ready));
-        json_dumpf(status, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(17));
-        putchar('\n');
+        cli_print_json(json_incref(status));
         return ready ? CLI_OK : CLI_NEGATIVE;
     }
-    printf("ods-sink %s at %s:%s is %s\n", text_of(status, "version"), question->host,
-           question->port, ready ? "ready" : "not ready:");
+    enum paint paint = ready ? PAINT_GOOD : PAINT_BAD;
+    printf("ods-sink %s at %s:%s is %s%s%s\n", text_of(status, "version"), question->host,
+           question->port, terminal_paint(question->terminal, paint),
+           ready ? "ready" : "not ready:", terminal_plain(question->terminal, paint));
     printf("%s\n", ready ? "" : why);
-    if (!print_lanes(status) || (question->partitions && !print_partitions(status)))
+    if (!print_lanes(question, status) ||
+        (question->options->partitions && !print_partitions(question, status)))
         return CLI_INTERNAL;
     return ready ? CLI_OK : CLI_NEGATIVE;
+}
+
+/* Why not is a text of one line or more. */
+static int print_health(const struct question *question, bool healthy, const char *why)
+{
+    json_t *reason = healthy ? json_null() : json_stringn(why, strcspn(why, "\n"));
+    if (question->options->json)
+        cli_print_json(json_pack("{s:b, s:o}", "healthy", healthy, "why", reason));
+    else
+        fputs(why, stdout);
+    if (!question->options->json)
+        json_decref(reason);
+    return healthy ? CLI_OK : CLI_NEGATIVE;
 }
 
 /* --- the command ---------------------------------------------------------------------------- */
@@ -207,16 +237,15 @@ static int ask(const struct question *question)
     error_init(&error);
     http_answer_init(&verdict);
     http_answer_init(&page);
-    const char *first = question->health ? "/healthz" : "/readyz";
+    const char *first = question->options->health ? "/healthz" : "/readyz";
     struct http_client *client = http_client_new(&options, &error);
     if (!client || !get(client, question, first, &verdict, &error) ||
-        (!question->health && !get(client, question, "/status", &page, &error))) {
+        (!question->options->health && !get(client, question, "/status", &page, &error))) {
         code = nobody(question, &error);
         goto out;
     }
-    if (question->health) {
-        fputs(buffer_text(&verdict.body), stdout);
-        code = verdict.code == 200 ? CLI_OK : CLI_NEGATIVE;
+    if (question->options->health) {
+        code = print_health(question, verdict.code == 200, buffer_text(&verdict.body));
         goto out;
     }
     status = json_loadb(page.body.bytes, page.body.length, 0, NULL);
@@ -234,57 +263,26 @@ out:
     return code;
 }
 
-static int parse(struct question *question, int argc, char **argv)
+static int run(const struct call *call, void *given)
 {
-    static const struct option options[] = {
-        {"config", required_argument, NULL, 'c'}, {"url", required_argument, NULL, 'u'},
-        {"json", no_argument, NULL, 'j'},         {"health", no_argument, NULL, 'h'},
-        {"partitions", no_argument, NULL, 'p'},   {NULL, 0, NULL, 0}};
-    int option;
-    optind = 1;
-    opterr = 0;
-    while ((option = getopt_long(argc, argv, "c:", options, NULL)) != -1) {
-        if (option == 'c')
-            question->config = optarg;
-        else if (option == 'u')
-            question->url = optarg;
-        else if (option == 'j')
-            question->json = true;
-        else if (option == 'h')
-            question->health = true;
-        else if (option == 'p')
-            question->partitions = true;
-        else
-            return cli_usage("status", "unknown option or missing value: %s", argv[optind - 1]);
-    }
-    if (optind < argc)
-        return cli_usage("status", "unexpected argument \"%s\"", argv[optind]);
-    if (question->config && question->url)
-        return cli_usage("status", "-c FILE and --url URL exclude each other");
-    return CLI_OK;
-}
-
-int cli_status(int argc, char **argv)
-{
-    struct question question = {0};
+    const struct status_options *options = given;
+    struct question question = {.options = options, .terminal = call->terminal};
     struct config *config = NULL;
     const char *address = DEFAULT_ADDRESS;
-    int code = parse(&question, argc, argv);
-    if (code != CLI_OK)
-        return code;
-    if (question.config) {
-        code = cli_load(&config, question.config);
+    int code = CLI_OK;
+    if (options->config) {
+        code = cli_load(&config, options->config);
         if (code != CLI_OK)
             goto out;
         address = config_settings(config)->http.listen;
-    } else if (question.url) {
-        address = question.url;
+    } else if (options->url) {
+        address = options->url;
     }
     if (!*address) {
         fprintf(stderr,
                 "ods-sink status: http.listen is empty in %s, so the daemon can't be "
                 "asked: set it to an address, such as 127.0.0.1:8090\n",
-                question.config);
+                options->config);
         code = CLI_CONFIG;
     } else if (!parse_address(&question, address)) {
         code = cli_usage("status", "\"%s\" is no address: expected http://host:port", address);
@@ -295,3 +293,40 @@ out:
     config_free(config);
     return cli_finish(code);
 }
+
+static const struct parameter options[] = {
+    OPTION(struct status_options, config, "config", &argument_file,
+           "where the daemon listens: its `http.listen`", .either = 1, .letter = 'c'),
+    OPTION(struct status_options, url, "url", &argument_text,
+           "or its address, as `http://host:port` (default: http://127.0.0.1:8090)",
+           .value = "URL", .either = 1),
+    SWITCH(struct status_options, json, "json", "what `/status` says, with \"ready\""),
+    SWITCH(struct status_options, partitions, "partitions", "also each partition with its offsets"),
+    SWITCH(struct status_options, health, "health",
+           "only whether it is healthy: no lane stopped or stuck. A target that is away is no "
+           "reason to restart the daemon, so it is healthy, not ready"),
+    {0}};
+
+static const struct exit_meaning exits[] = {
+    {CLI_OK, "It is ready (with `--health`: healthy)."},
+    {CLI_NEGATIVE, "It is not."},
+    EXIT_IS_CONFIG,
+    {CLI_SOURCE, "Nobody answers."},
+    {0}};
+
+static const struct example examples[] = {
+    {"ods-sink status --health", "The health check of a container."}, {0}};
+
+const struct command cli_status = {
+    .name = "status",
+    .chapter = "Asking",
+    .summary = "ask the running daemon how it is",
+    .description =
+        "Asks once over HTTP, with a time limit: its lanes, their state, partitions, lag and last "
+        "error.",
+    .options = {{.options = options}},
+    .exits = exits,
+    .examples = examples,
+    .options_size = sizeof(struct status_options),
+    .run = run,
+};

@@ -39,6 +39,11 @@ size_t config_compare(const struct config *old, const struct config *new, FILE *
 /* Every setting as it came out, one a line, secrets as ***. */
 void config_print(const struct config *config, FILE *out);
 
+/* The same for a program: each setting's path and its value as JSON. False: memory ran out, and not
+ * all came. The configuration has loaded. */
+bool config_each(const struct config *config,
+                 void (*each)(void *context, const char *path, const char *json), void *context);
+
 /* The generated reference of all settings, as Markdown. */
 void config_reference(FILE *out);
 

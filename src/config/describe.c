@@ -15,6 +15,7 @@ struct line {
     const char *path;  /* "targets[ods].dsn" */
     const char *shown; /* secrets hidden */
     const char *exact;
+    const char *json;  /* shown, as JSON */
     bool reload;
 };
 
@@ -43,53 +44,62 @@ static void add(struct listing *listing, const struct line *line)
         listing->lines = lines;
         listing->capacity = capacity;
     }
-    if (line->path && line->shown && line->exact)
+    if (line->path && line->shown && line->exact && line->json)
         listing->lines[listing->count++] = *line;
     else
         listing->failed = true;
 }
 
+/* How a value is written. */
+enum form {
+    FORM_SHOWN, /* without secrets */
+    FORM_EXACT,
+    FORM_JSON, /* without secrets */
+};
+
 /* In quotes, on one line, so that a log or a terminal takes it as it is. */
-static void put_text(struct buffer *out, const char *text)
+static void put_text(struct buffer *out, const char *text, enum form form)
 {
+    const char *escape = form == FORM_JSON ? "\\u%04x" : "\\x%02x";
     buffer_puts(out, "\"");
     for (; *text; text++) {
         if (*text == '"' || *text == '\\')
             buffer_printf(out, "\\%c", *text);
         else if ((unsigned char) *text < ' ' || *text == 127)
-            buffer_printf(out, "\\x%02x", (unsigned char) *text);
+            buffer_printf(out, escape, (unsigned char) *text);
         else
             buffer_add(out, text, 1);
     }
     buffer_puts(out, "\"");
 }
 
-static void put_strings(struct buffer *out, const struct strings *list)
+static void put_strings(struct buffer *out, const struct strings *list, enum form form)
 {
     buffer_puts(out, "[");
     for (size_t i = 0; i < list->count; i++) {
         buffer_puts(out, i ? ", " : "");
-        put_text(out, list->items[i]);
+        put_text(out, list->items[i], form);
     }
     buffer_puts(out, "]");
 }
 
 static void put_properties(struct buffer *out, const struct properties *list, const char *equals,
-                           bool hide)
+                           enum form form)
 {
+    bool hide = form != FORM_EXACT && *equals != ':'; /* of librdkafka: may be a password */
     buffer_puts(out, "{");
     for (size_t i = 0; i < list->count; i++) {
         const struct property *property = &list->items[i];
         buffer_puts(out, i ? ", " : "");
-        put_text(out, property->name);
-        buffer_puts(out, equals);
-        put_text(out, hide && secret_name(property->name) ? SECRET_MASK : property->value);
+        put_text(out, property->name, form);
+        buffer_puts(out, form == FORM_JSON ? ": " : equals);
+        put_text(out, hide && secret_name(property->name) ? SECRET_MASK : property->value, form);
     }
     buffer_puts(out, "}");
 }
 
-static void put_value(struct buffer *out, const struct setting *row, const void *object, bool hide,
-                      struct pool *pool)
+static void put_value(struct buffer *out, const struct setting *row, const void *object,
+                      enum form form, struct pool *pool)
 {
     const void *value = (const char *) object + row->offset;
     const char *text;
@@ -99,13 +109,16 @@ static void put_value(struct buffer *out, const struct setting *row, const void 
     case SETTING_CHOICE:
     case SETTING_COLUMN:
         text = *(const char *const *) value;
-        if (hide && row->flags & SETTING_SECRET)
+        if (form != FORM_EXACT && row->flags & SETTING_SECRET)
             text = secret_redact_dsn(pool, text, NULL);
-        put_text(out, text ? text : "");
+        put_text(out, text ? text : "", form);
         break;
     case SETTING_ENUM:
         memcpy(&choice, value, sizeof(choice));
-        buffer_puts(out, row->choices[choice]);
+        if (form == FORM_JSON)
+            put_text(out, row->choices[choice], form);
+        else
+            buffer_puts(out, row->choices[choice]);
         break;
     case SETTING_BOOL:
         buffer_puts(out, *(const bool *) value ? "true" : "false");
@@ -116,15 +129,15 @@ static void put_value(struct buffer *out, const struct setting *row, const void 
         buffer_printf(out, "%" PRId64, *(const int64_t *) value);
         break;
     case SETTING_STRINGS:
-        put_strings(out, value);
+        put_strings(out, value, form);
         break;
     case SETTING_PROPERTIES:
-        put_properties(out, value, " = ", hide);
+        put_properties(out, value, " = ", form);
         break;
     case SETTING_RENAMES:
     case SETTING_TYPES:
     case SETTING_VALUES:
-        put_properties(out, value, ": ", false);
+        put_properties(out, value, ": ", form);
         break;
     case SETTING_OBJECT:
     case SETTING_OBJECTS:
@@ -135,11 +148,11 @@ static void put_value(struct buffer *out, const struct setting *row, const void 
 }
 
 static const char *value_text(struct listing *listing, const struct setting *row,
-                              const void *object, bool hide)
+                              const void *object, enum form form)
 {
     struct buffer out;
     buffer_init(&out);
-    put_value(&out, row, object, hide, &listing->pool);
+    put_value(&out, row, object, form, &listing->pool);
     const char *text =
         out.failed ? NULL : pool_strndup(&listing->pool, out.bytes ? out.bytes : "", out.length);
     if (out.bytes)
@@ -151,8 +164,8 @@ static const char *value_text(struct listing *listing, const struct setting *row
 static bool is_same(struct listing *listing, const struct setting *row, const void *one,
                     const void *other)
 {
-    const char *text = value_text(listing, row, one, false);
-    const char *other_text = value_text(listing, row, other, false);
+    const char *text = value_text(listing, row, one, FORM_EXACT);
+    const char *other_text = value_text(listing, row, other, FORM_EXACT);
     return text && other_text && strcmp(text, other_text) == 0;
 }
 
@@ -184,8 +197,9 @@ static void walk(struct listing *listing, const struct setting_group *group, con
                    !(template && is_same(listing, row, object, template))) {
             add(listing,
                 &(struct line){.path = pool_printf(&listing->pool, "%s%s", prefix, row->name),
-                               .shown = value_text(listing, row, object, true),
-                               .exact = value_text(listing, row, object, false),
+                               .shown = value_text(listing, row, object, FORM_SHOWN),
+                               .exact = value_text(listing, row, object, FORM_EXACT),
+                               .json = value_text(listing, row, object, FORM_JSON),
                                .reload = (row->flags & SETTING_RELOAD) != 0});
         }
     }
@@ -211,6 +225,17 @@ void config_print(const struct config *config, FILE *out)
     for (size_t i = 0; i < listing.count; i++)
         fprintf(out, "%s = %s\n", listing.lines[i].path, listing.lines[i].shown);
     listing_done(&listing);
+}
+
+bool config_each(const struct config *config,
+                 void (*each)(void *context, const char *path, const char *json), void *context)
+{
+    struct listing listing;
+    bool whole = list_settings(&listing, config_settings(config));
+    for (size_t i = 0; i < listing.count; i++)
+        each(context, listing.lines[i].path, listing.lines[i].json);
+    listing_done(&listing);
+    return whole;
 }
 
 static int by_path(const void *one, const void *other)

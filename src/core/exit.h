@@ -11,6 +11,7 @@ enum cli_exit {
     CLI_SOURCE = 4,   /* Kafka */
     CLI_TARGET = 5,
     CLI_INTERNAL = 70,
+    CLI_INTERRUPTED = 130, /* 128 and SIGINT: ^C ended a command between two of its steps */
 };
 
 #endif

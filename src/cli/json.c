@@ -1,0 +1,25 @@
+#include "cli/json.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/utf8.h"
+
+json_t *cli_json(const char *text)
+{
+    size_t length = strlen(text);
+    json_t *string = json_string(text);
+    char *copy = string ? NULL : malloc(3 * length + 1);
+    if (copy)
+        string = json_stringn(copy, utf8_copy(copy, 3 * length + 1, text, length));
+    free(copy);
+    return string ? string : json_null();
+}
+
+void cli_print_json(json_t *value)
+{
+    json_dumpf(value, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(17));
+    putchar('\n');
+    json_decref(value);
+}

@@ -1,0 +1,13 @@
+/* JSON on standard output. */
+#ifndef CLI_JSON_H
+#define CLI_JSON_H
+
+#include <jansson.h>
+
+/* A string of whatever text: what is no UTF-8 becomes U+FFFD. */
+json_t *cli_json(const char *text);
+
+/* Print a value, indented, and give it back. */
+void cli_print_json(json_t *value);
+
+#endif
