@@ -156,7 +156,7 @@ static enum ods_status before_commit(void *context, struct batch *batch, struct 
     struct lane *lane = context;
     struct fuse *fuse = &lane->shared->fuse;
     int64_t most = lane->settings->dead_letter.max_per_minute;
-    const struct reject *reject;
+    const struct reject *reject = NULL;
     uint32_t letters = count_letters(batch, &reject);
     if (!letters)
         return ODS_OK;
