@@ -137,6 +137,9 @@ bool strings_contain(const struct strings *strings, const char *text);
 /* NULL: there is none of that name. Of two the last. */
 const char *properties_find(const struct properties *properties, const char *name);
 
+/* Is the name "schema.table"? `schema` is the source's, or its database where it has none. */
+bool table_name_is_qualified(const char *name, const char *schema, const char *table);
+
 /* The entry for a source table, or the pipeline's defaults. `schema` is the source's schema, or its
  * database where it has none. "schema.table" entries win over "table" ones, and those over the
  * first pattern that matches either. */

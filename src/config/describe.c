@@ -7,6 +7,7 @@
 #include "config/config.h"
 #include "config/pool.h"
 #include "config/secret.h"
+#include "config/setting.h"
 #include "config/table.h"
 #include <ods/buffer.h>
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <ods/pipeline.h>
 #include <ods/transform.h>
 
 struct set_settings {
@@ -100,11 +101,7 @@ static const struct setting_group settings = {
 static bool is_named(const char *name, const struct shape *shape)
 {
     const char *schema = *shape->schema ? shape->schema : shape->database;
-    size_t length = strlen(schema);
-    if (strcmp(name, shape->table) == 0)
-        return true;
-    return length && strncmp(name, schema, length) == 0 && name[length] == '.' &&
-           strcmp(name + length + 1, shape->table) == 0;
+    return strcmp(name, shape->table) == 0 || table_name_is_qualified(name, schema, shape->table);
 }
 
 static bool concerns(const struct set *set, const struct shape *shape)
