@@ -9,8 +9,8 @@
 
 enum form { PLAIN, WITH_LENGTH, WITH_DIGITS, WITH_DATETIME, WITH_TIME, AS_BIT, AS_FLOAT };
 
-/* MySQL's names, and how each column's values are written down for source_type_parse(). Text has no
- * length here: what a longer type would take is no reason to refuse a row. */
+/* MySQL's type names, and each one as source_type_parse() reads it. Text has no length here, so
+ * that no row is refused because a text has become longer. */
 static const struct {
     const char *name, *type;
     enum form form;
@@ -116,13 +116,13 @@ static long whole_number(yyjson_val *value)
     return yyjson_is_int(value) ? (long) yyjson_get_sint(value) : -1;
 }
 
-/* A type by MySQL's name of it. False: it is none that a text could say; the record's value tells
+/* The type that MySQL's name stands for. False: it is not in the table; the record's value tells
  * what it is. */
 static bool find_type(const struct time_units *units, char *name, long length, long scale,
                       char *out, size_t size)
 {
     cut_word(name, " zerofill");
-    for (int pass = 0; pass < 2; pass++) { /* the second for a decimal or float without sign */
+    for (int pass = 0; pass < 2; pass++) { /* the second finds an unsigned decimal or float */
         for (size_t i = 0; i < sizeof known_types / sizeof *known_types; i++)
             if (strcasecmp(name, known_types[i].name) == 0)
                 return put_type(out, size, known_types[i].type, known_types[i].form, length, scale,
@@ -144,8 +144,8 @@ bool mysql_type_debezium(const struct time_units *units, yyjson_val *column, cha
                      whole_number(yyjson_obj_get(column, "scale")), out, size);
 }
 
-/* Maxwell tells the sign beside the type, and nothing of a decimal's digits, a bit's length or a
- * float's. Its rows have all of them as numbers. */
+/* Maxwell names the sign beside the type, and does not tell a decimal's digits, a bit's length or a
+ * float's size. Its rows have all of these as numbers. */
 bool mysql_type_maxwell(const struct time_units *units, yyjson_val *column, char *out, size_t size)
 {
     const char *given = yyjson_get_str(yyjson_obj_get(column, "type"));

@@ -14,8 +14,8 @@ struct time_units {
     const char *datetime, *time;
 };
 
-/* From a column of Debezium's tableChanges. False: no text says this type, and the values of the
- * records tell what they are. */
+/* From a column of Debezium's tableChanges. False: the type is not known here, and the values of
+ * the records tell what they are. */
 bool mysql_type_debezium(const struct time_units *units, yyjson_val *column, char *out,
                          size_t size);
 

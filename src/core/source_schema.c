@@ -1,9 +1,9 @@
 /* Schema-change records into versions of tables. See source_schema.h.
  *
  * Formats: Debezium's documentation of its MySQL connector, "schema change topic": tableChanges has
- * each table that a statement touched, whole, as it is afterwards. Of other connectors' topics
- * nothing is taken, as their type names mean other things. And Maxwell's documentation, "DDL
- * events": def has the table, as it is afterwards.
+ * each table that a statement touched, whole, as it is afterwards. Topics of other connectors are
+ * refused, since their type names have other meanings. And Maxwell's documentation, "DDL events":
+ * def has the table, as it is afterwards.
  */
 #include "core/source_schema.h"
 
@@ -79,7 +79,7 @@ static const char *labels_of(struct blocks *blocks, yyjson_val *values)
     return out;
 }
 
-/* Where a format keeps what is read of a column. */
+/* How a format writes a column's labels and type. */
 struct column_format {
     const char *labels;
     bool (*type_of)(const struct time_units *units, yyjson_val *column, char *out, size_t size);
@@ -114,7 +114,7 @@ static const struct known_column *find_column(const struct known_column *columns
     return NULL;
 }
 
-/* A column that is gone stays known: records from before may still come. */
+/* A column that was dropped stays known: older records with it may still come. */
 static struct source_version *read_version(struct source_schema *store,
                                            const struct column_format *format, yyjson_val *list,
                                            const struct source_version *older, int64_t from_us)
@@ -198,7 +198,7 @@ static struct table *add_table(struct source_schema *store, const char *database
     if (!table->database || !table->name)
         return NULL;
     if (!hash_index_reserve(&store->tables)) {
-        store->blocks.failed = true; /* as when they have no memory */
+        store->blocks.failed = true; /* as blocks_alloc() does when memory is out */
         return NULL;
     }
     hash_index_add(&store->tables, hash_of(database, database_length, name, name_length), table);
@@ -207,7 +207,7 @@ static struct table *add_table(struct source_schema *store, const char *database
 
 /* --- records -------------------------------------------------------------------------------- */
 
-/* The parts of "\"db\".\"table\"", the last one and the one before it. */
+/* The last two parts of "\"db\".\"table\"": database and table. */
 static bool read_id(const char *id, char *database, char *name, size_t size)
 {
     database[0] = name[0] = '\0';
@@ -240,7 +240,7 @@ static bool take_version(struct source_schema *store, const struct column_format
     struct source_version *version = read_version(store, format, columns, table->latest, from_us);
     if (!version || store->blocks.failed)
         return false;
-    /* A connector that starts again tells its tables again. */
+    /* A connector that restarts writes its tables again. */
     if (!same_version(table->latest, version))
         table->latest = version;
     return true;
@@ -256,7 +256,7 @@ static bool take_table(struct source_schema *store, yyjson_val *change, int64_t 
            take_version(store, &debezium_columns, database, name, columns, from_us);
 }
 
-/* *count: how many tables the record tells of; of a row or another statement none. */
+/* *count: how many tables the record describes; none if it is a row or another statement. */
 static bool take_maxwell(struct source_schema *store, yyjson_val *record, unsigned *count)
 {
     yyjson_val *table = yyjson_obj_get(record, "def"), *ts = yyjson_obj_get(record, "ts");
@@ -292,7 +292,7 @@ static bool is_of_mysql(yyjson_val *payload)
     return !connector || strcmp(connector, "mysql") == 0 || strcmp(connector, "mariadb") == 0;
 }
 
-/* Of what could not be taken: the record's fault, or want of memory, after which it may be learned
+/* Why a record could not be learned: it can't be read, or memory is out, and then it may be tried
  * again. */
 static enum ods_status cant_learn(const struct source_schema *store, const char *part,
                                   struct error *error)
@@ -328,7 +328,8 @@ enum ods_status source_schema_learn(struct source_schema *store, const char *val
         store->blocks.failed = false;
         if (store->blocks.bytes > BYTES_MAX)
             status =
-                error_set(error, ODS_REJECT, "more schema changes than memory is set aside for");
+                error_set(error, ODS_REJECT, "the schema changes take more than the 256 MB that "
+                                             "are allowed for them");
         yyjson_arr_foreach(changes, index, max, change)
         {
             if (status == ODS_OK && !take_table(store, change, time_of(payload)))
