@@ -1,4 +1,4 @@
-/* From the neutral tree to typed structs, by the table of settings; both files come through. */
+/* From the neutral tree to typed structs, by the rows of settings, for both files. */
 #include "config/parse.h"
 
 #include <stdio.h>
@@ -56,7 +56,8 @@ static void parse_objects(struct load *load, const struct setting_group *group,
     *(size_t *) field(object, row->count_offset) = objects ? node->count : 0;
 }
 
-/* ${table} and its kin stand for what a record says, in some settings only. True: refused. */
+/* ${table}, ${topic} and the like stand for what a record says, but only in some settings. True:
+ * they are refused here. */
 static bool refuse_places(struct load *load, const struct setting *row, const struct node *node)
 {
     const char *found = node->kind == NODE_SCALAR && !(row->flags & SETTING_PLACES)
@@ -95,13 +96,14 @@ static void parse_value(struct load *load, const struct setting_group *group,
         parse_objects(load, group, row, node, object);
         break;
     case SETTING_PLUGIN:
-        break; /* its settings stand beside it */
+        break; /* the plug-in's settings are parsed by parse_map() */
     default:
         parse_leaf(load, row, node, value);
     }
 }
 
-/* Does this row stand at `prefix` (a group, "batch." or "")? Then the next piece of its name. */
+/* If the row's name begins with `prefix` ("batch." or ""), copies the next part of the name to
+ * `piece`. Returns "group" or "setting", what that part names; NULL: the row is elsewhere. */
 static const char *name_at(const struct setting *row, const char *prefix, char *piece, size_t size)
 {
     size_t length = strlen(prefix);
@@ -136,7 +138,7 @@ static void refuse_unknown(struct load *load, const struct known *known_groups, 
         SETTINGS_EACH (row, *group) {
             const char *leaf = strrchr(row->name, '.');
             if (strcmp(leaf ? leaf + 1 : row->name, entry->key) == 0)
-                near = row->name; /* it exists, elsewhere */
+                near = row->name; /* a setting of that name exists in another group */
             if (count < NAMES_MAX && name_at(row, prefix, pieces[count], sizeof(pieces[count])) &&
                 (count == 0 || strcmp(pieces[count], pieces[count - 1]) != 0)) {
                 names[count] = pieces[count];
@@ -159,7 +161,7 @@ static void refuse_unknown(struct load *load, const struct known *known_groups, 
                    "unknown setting '%s%.60s'; known here: %s", prefix, entry->key, known);
 }
 
-/* What that name is at the prefix: a "group" or a "setting"; NULL: nothing is called so. */
+/* What the name is below the prefix: a "group" or a "setting"; NULL: there is none of that name. */
 static const char *find_kind(const struct known *known, const char *prefix, const char *key)
 {
     char piece[64];
@@ -173,7 +175,7 @@ static const char *find_kind(const struct known *known, const char *prefix, cons
     return NULL;
 }
 
-/* Names that are in the file and not in the table; and groups that are none. */
+/* Refuses names that no row has, and values where a group is expected. */
 static void check_names(struct load *load, const struct known *known, const char *prefix,
                         const struct node *node)
 {
@@ -194,7 +196,7 @@ static void check_names(struct load *load, const struct known *known, const char
     }
 }
 
-/* What the node says of each setting of the group. */
+/* Sets each setting of the group that the node has. */
 static void parse_rows(struct load *load, const struct setting_group *group,
                        const struct node *node, void *object)
 {
@@ -230,7 +232,7 @@ static void parse_map(struct load *load, const struct setting_group *group, cons
     const struct setting_group *chosen = plugin ? chosen_plugin(plugin, node) : NULL;
     if (chosen)
         known.groups[known.count++] = chosen;
-    /* Of a plug-in that is not known nobody knows the settings either; its name is refused. */
+    /* The settings of an unknown plug-in are not checked; only its name is refused. */
     if (!plugin || chosen)
         check_names(load, &known, "", node);
     parse_rows(load, group, node, object);

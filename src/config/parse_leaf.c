@@ -29,7 +29,8 @@ void parse_refuse(struct load *load, const struct setting *row, const struct nod
                    hint);
 }
 
-/* Text where text is expected: words that mean something else in YAML are put in quotes. */
+/* The text of a node, NULL if it is none: words with another meaning in YAML (true, null) need
+ * quotes. */
 static const char *as_text(const struct node *node)
 {
     bool word = node->kind == NODE_SCALAR && node->style == STYLE_PLAIN &&
@@ -47,7 +48,7 @@ const char *parse_keep_text(struct load *load, const char *text)
     return copy ? copy : "";
 }
 
-/* Lists that are compared entry by entry have a ceiling. */
+/* Lists whose entries are compared with each other have a maximum length. */
 bool parse_fits(struct load *load, const struct setting *row, const struct node *node)
 {
     if (!row->max || node->count <= (size_t) row->max)
@@ -151,7 +152,7 @@ static void parse_column(struct load *load, const struct setting *row, const str
     static const char *const off[] = {"off", "false", "no"};
     bool scalar = node->kind == NODE_SCALAR;
     bool is_off = scalar && (node_is_null(node) || !*node->text);
-    /* Quoted or not: whoever writes "off" wants none, not a column of that name. */
+    /* Quoted or not, "off" means no column, never a column of that name. */
     for (size_t i = 0; scalar && i < sizeof(off) / sizeof(*off); i++)
         is_off |= strcasecmp(node->text, off[i]) == 0;
     if (is_off)
@@ -191,7 +192,7 @@ static void parse_strings(struct load *load, const struct setting *row, const st
     *value = list;
 }
 
-/* Librdkafka knows which properties there are; here it is only that none is the daemon's own. */
+/* librdkafka checks the names; here only those that the daemon sets itself are refused. */
 static void check_property(struct load *load, const struct entry *entry)
 {
     static const struct {

@@ -101,7 +101,7 @@ const char *setting_expects(const struct setting *row, bool markdown, char *buff
     case SETTING_OBJECTS:
         return markdown ? "list of groups, see below" : "a list of groups";
     case SETTING_PLUGIN:
-        break; /* a place for others' settings, and none itself */
+        break; /* it stands for the plug-in's settings and has no value itself */
     }
     return "";
 }

@@ -10,7 +10,8 @@ static inline const char *setting_object_name(const void *object)
     return *(const char *const *) object;
 }
 
-/* The embedded object that the entries of a SETTING_NAMED start from, NULL for other rows. */
+/* The embedded object that each entry of a SETTING_NAMED starts as a copy of; NULL for other rows.
+ */
 const void *setting_template(const struct setting_group *group, const struct setting *row,
                              const void *object);
 

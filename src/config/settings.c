@@ -1,5 +1,5 @@
-/* Looking things up in settings. A library of its own: decoders ask it, and the rest of this room
- * asks theirs what formats there are. */
+/* Look-ups in settings. A library of its own, since the decoders use it, and the rest of this room
+ * uses the decoders' registry. */
 #include "config/settings.h"
 
 #include <regex.h>

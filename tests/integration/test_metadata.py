@@ -314,7 +314,7 @@ def test_without_metadata_the_configuration_says_that_they_are_rows(sink, databa
     (dict(fields="op:x,table:x"), "two of its entries have the same name"),
     (dict(fields="source.ts_ms,op:source_ts_ms"), "two of its entries have the same name"),
     (dict(fields="op,"), "it ends in a comma"),
-    (dict(prefix=""), "without a prefix nothing tells metadata from columns"),
+    (dict(prefix=""), "without a prefix metadata can't be told from columns"),
 ])
 def test_a_list_that_is_none(sink, database, given, expected):
     sink.write(pipeline("t", source=settings(**given)), database=database)
