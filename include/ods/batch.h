@@ -1,8 +1,8 @@
 /* The unit of work, of memory and of acknowledgement.
  *
  * A lane owns a fixed number of batches. The consumer thread fills one, hands it to the writer
- * thread and gets it back done; nobody touches it in between, so it has no locks. Everything that
- * can be reached from it dies at batch_reset().
+ * thread and gets it back when the writer is done with it. Only the thread that holds it touches
+ * it, so it has no locks. Everything that can be reached from it dies at batch_reset().
  */
 #ifndef ODS_BATCH_H
 #define ODS_BATCH_H
@@ -37,7 +37,7 @@ void arena_reset(struct arena *arena, size_t keep_bytes);
 void *arena_alloc_slow(struct arena *arena, size_t bytes);
 char *arena_strndup(struct arena *arena, const char *text, size_t length); /* terminated */
 
-/* Where an arena stands; what is allocated from then on can be given back by itself. */
+/* How full an arena is at one moment; what is allocated later can be freed by itself. */
 struct arena_mark {
     struct arena_chunk *current;
     char *next;
@@ -50,7 +50,7 @@ static inline struct arena_mark arena_mark(const struct arena *arena)
     return mark;
 }
 
-/* Everything allocated since is gone. Marks that were set later are void. */
+/* Frees everything that was allocated since the mark. Marks set after it are no longer valid. */
 void arena_release(struct arena *arena, struct arena_mark mark);
 
 static inline void *arena_alloc(struct arena *arena, size_t bytes)
@@ -90,7 +90,7 @@ struct claim {
     int32_t partition;
     int64_t from; /* the offset the target must hold for this batch to apply, or OFFSET_NONE */
     int64_t upto; /* what it holds afterwards: last record's offset + 1 */
-    bool holds;   /* a sink goes no further than held_from in its next transaction */
+    bool holds;   /* the sink's next transaction stops before held_from */
     int64_t held_from;
 };
 
@@ -100,7 +100,7 @@ static inline int64_t claim_end(const struct claim *claim)
     return claim->holds ? claim->held_from : claim->upto;
 }
 
-/* A record that was set aside, and why. */
+/* A record that can't be decoded or applied, and why: it becomes a dead letter. */
 struct reject {
     uint32_t record;   /* index into records */
     const char *stage; /* "decode" or "apply", static */
@@ -108,13 +108,13 @@ struct reject {
     struct error error;
 };
 
-/* Records that are no row changes: recognised, counted, passed over. */
+/* Records that are recognised, counted and skipped, since they are no row changes. */
 enum pass_reason {
     PASS_SCHEMA_CHANGE,
     PASS_TRANSACTION,
     PASS_HEARTBEAT,
     PASS_MESSAGE,   /* op m: pg_logical_emit_message */
-    PASS_TOMBSTONE, /* behind its delete, or the configuration says ignore */
+    PASS_TOMBSTONE, /* it follows its delete, or the configuration says ignore */
     PASS_BOOTSTRAP, /* Maxwell: a bootstrap is asked for, begins or ends */
     PASS_SKIPPED,   /* the configuration says skip */
     PASS_FILTERED,  /* a transform has dropped all its changes */
@@ -137,13 +137,15 @@ struct batch {
 
     uint64_t passed[PASS_COUNT];
     size_t payload_bytes; /* keys and values of the records */
-    bool apart;           /* its records come by themselves, out of their topic's order */
-    bool guard_time;      /* leave rows alone that are as new as their change or newer, or that
-                             can't be compared: such a change is rejected */
-    int64_t patience;     /* how often a row that a unique or foreign key refuses may be answered
-                             with ODS_RETRY before it is set aside; a sink counts it down */
+    bool apart;           /* its records are applied alone, outside the order of their topic */
+    bool guard_time;      /* do not change a row that is as new as its change, or newer, or whose
+                             time can't be compared: the change is rejected */
+    int64_t patience;     /* how often the sink may still answer ODS_RETRY for rows that a unique
+                             or foreign key refuses, before it rejects them; the sink counts it
+                             down */
     bool partial;         /* some of the records are applied already, or held */
-    bool commit_unknown;  /* a sink lost its target inside a commit: settle by the stored offset */
+    bool commit_unknown;  /* the connection was lost during a commit: the stored offset tells
+                             whether it took place */
     int64_t opened_us;    /* monotonic, when its first record came; 0 when empty */
 
     /* Frees what a record owns; set by the source. */
@@ -167,8 +169,8 @@ struct change *batch_add_change(struct batch *batch);
 struct reject *batch_add_reject(struct batch *batch, uint32_t record, const char *stage,
                                 const struct error *error);
 
-/* A sink's or a transform's: mark all changes of the record, and add the reject. ODS_RETRY: memory is
- * out. */
+/* For sinks and transforms: marks all changes of the record as rejected, and adds the reject.
+ * ODS_RETRY: memory is out. */
 enum ods_status batch_set_aside(struct batch *batch, uint32_t record, const char *stage,
                                 const struct error *why, struct error *error);
 
@@ -180,13 +182,15 @@ bool batch_letters_wait(const struct batch *batch);
 bool batch_cover(struct batch *batch, const char *topic, int32_t partition, int64_t from,
                  int64_t offset);
 
-/* A sink's: this record, and what follows it in its partition, waits for another transaction. */
+/* For sinks: this record, and those that follow it in its partition, wait for a later transaction.
+ */
 void batch_hold(struct batch *batch, uint32_t record);
 /* Does the next transaction apply this record? */
 bool batch_reaches(const struct batch *batch, const struct record *record);
-/* Its transaction is committed: the claims begin where it ended. False: nothing is left. */
+/* To be called after a commit: the claims now begin where the transaction ended. False: no record
+ * is left to apply. */
 bool batch_advance(struct batch *batch);
-/* Nothing is held any more. */
+/* No record is held for a later transaction any more. */
 void batch_release_holds(struct batch *batch);
 
 #ifdef __cplusplus

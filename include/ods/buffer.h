@@ -14,7 +14,7 @@ extern "C" {
 struct buffer {
     char *bytes;
     size_t length, capacity;
-    bool failed; /* memory ran out: contents are cut, check once at the end */
+    bool failed; /* memory ran out, so the contents are incomplete; check it once, at the end */
 };
 
 void buffer_init(struct buffer *buffer);
@@ -22,7 +22,7 @@ void buffer_done(struct buffer *buffer);
 bool buffer_grow(struct buffer *buffer, size_t more); /* room for `more` bytes after length */
 void buffer_printf(struct buffer *buffer, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
-const char *buffer_text(struct buffer *buffer); /* terminated, "" when it failed empty */
+const char *buffer_text(struct buffer *buffer); /* terminated; "" when memory is out */
 
 static inline void buffer_reset(struct buffer *buffer)
 {

@@ -19,10 +19,10 @@ struct shape {
     const char *table;
     const char *connector; /* "mysql", "postgresql", … or "" when the record does not say */
     bool typed;            /* a schema came with the record: column types are known */
-    bool literal;          /* values stand in the record as they read: JSON as itself, decimals and
-                              bits as numbers, sets as arrays; only bytes are coded, in base64 */
-    bool scattered;        /* a changed key is told in one record, in the new key's partition: its
-                              changes are not ordered against the old key's by their partition */
+    bool literal;          /* values are not encoded in the record: JSON is JSON, decimals and
+                              bits are numbers, sets are arrays; only bytes are base64 */
+    bool scattered;        /* a changed key is one record, in the new key's partition, so the
+                              order within a partition does not cover the old key's changes */
     uint32_t column_count;
     const struct column *columns;
     uint32_t key_count;  /* 0: the table has no key */
@@ -40,19 +40,21 @@ enum change_op {
 /* One change. Arrays have shape->column_count values. */
 struct change {
     enum change_op op;
-    bool tombstone;  /* a delete known from a null value alone: only the key is there */
-    bool derived;    /* a tombstone's table is only what its topic or its key's schema is named
-                        after: where the target has none of that name, it is another one */
-    bool rejected;   /* set aside: a sink passes over it */
-    bool moved;      /* half of a changed key, of a scattered shape */
-    bool repeats;    /* an update with a large value that stands in its before image as well */
+    bool tombstone;  /* a delete that is known only from a null value: it has the key and no
+                        other column */
+    bool derived;    /* the table of a tombstone was derived from the name of its topic or of its
+                        key's schema, so it may be the wrong one where the target has no such
+                        table */
+    bool rejected;   /* it becomes a dead letter: sinks skip it */
+    bool moved;      /* the delete or the create of a changed key; only in scattered shapes */
+    bool repeats;    /* an update with a large value that is the same in its before image */
     uint32_t record; /* index of its record in the batch */
     const struct shape *shape;
-    const struct value *before; /* NULL when not carried or not asked for */
+    const struct value *before; /* NULL when the record has none or nobody wants it */
     const struct value *after;  /* NULL for deletes and truncates */
     int64_t source_us; /* source's time, microseconds since 1970 UTC; INT64_MIN when unknown */
-    int64_t sequence; /* of a scattered shape: the order at the source of changes whose records have
-                         the same time; 0 when unknown */
+    int64_t sequence; /* in scattered shapes: the order at the source among changes whose records
+                         have the same time; 0 when unknown */
 };
 
 #endif

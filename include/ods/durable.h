@@ -12,11 +12,12 @@
 extern "C" {
 #endif
 
-/* Put bytes behind the first `at` bytes of a file, in place of what stands there; a file is made
- * where `at` is 0. ENODATA: it is not there, or has fewer bytes than that, and is left as it is. */
+/* Write bytes after the first `at` bytes of a file and cut off whatever followed them; if `at` is 0
+ * the file is created. ENODATA: the file is missing, or has fewer bytes than that, and is not
+ * changed. */
 int durable_append(int folder, const char *name, const char *bytes, size_t length, int64_t at);
 
-/* A file with these bytes takes the place of the one that is there, at once. */
+/* Replace the file by one with these bytes, atomically. */
 int durable_replace(int folder, const char *name, const char *bytes, size_t length);
 
 #ifdef __cplusplus

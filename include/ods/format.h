@@ -22,9 +22,9 @@ struct decoder {
     const struct format_ops *ops;
 };
 
-/* What the decoders of a pipeline's lanes share, where they need something that only I/O can tell: a
- * helper has a thread of its own for it, and a decoder answers ODS_RETRY until it knows. Embedded as
- * the first member of the helper's own struct. */
+/* What the decoders of a pipeline's lanes share where they need something that takes I/O: a helper
+ * has a thread of its own that fetches it, and a decoder answers ODS_RETRY until it is there.
+ * Embedded as the first member of the helper's own struct. */
 struct format_helper {
     const struct format_helper_ops *ops;
 };
@@ -35,9 +35,10 @@ struct helper_config {
     enum ods_status (*open_reader)(void *context, struct topic_reader **reader,
                                    struct error *error);
     void *reader_context;
-    /* From the helper's thread. The lanes take up again what was put off; NULL: there are none. */
+    /* Called in the helper's thread: the lanes decode again what was put off. NULL: there are no
+     * lanes. */
     void (*wake)(void *context);
-    /* What an operator should read; NULL: nobody does. */
+    /* Called with a message for the operator; NULL: nobody reads it. */
     void (*say)(void *context, bool warning, const char *text);
     void *context;
 };
@@ -46,21 +47,22 @@ struct format_helper_ops {
     /* *helper NULL: the pipeline's settings ask for none. */
     enum ods_status (*open)(struct format_helper **helper, const struct helper_config *config,
                             struct error *error);
-    /* Learn all that is there now, in the caller's thread, in place of start(). */
+    /* Reads all that is there now, in the caller's thread; used instead of start(). */
     enum ods_status (*read)(struct format_helper *helper, struct error *error);
     /* Start the thread, which goes on for as long as the helper; waits for nothing. */
     enum ods_status (*start)(struct format_helper *helper, struct error *error);
-    void (*stop)(struct format_helper *helper);  /* the thread; what is known can still be asked */
+    void (*stop)(struct format_helper *helper);  /* ends the thread; what it has learned stays
+                                                    readable */
     void (*close)(struct format_helper *helper); /* NULL is fine; the decoders are gone */
 };
 
 struct decoder_config {
     const struct pipeline_settings *pipeline; /* outlives the decoder */
     struct shape_table *shapes;               /* where shapes are interned; outlives the decoder */
-    struct format_helper *helper; /* of this format, outlives the decoder; NULL: there is none, and
-                                     what passes must do */
-    bool want_before;             /* decode the before image also where no sink needs it */
-    /* Something that somebody should know once: a sentence. NULL: nobody asks. */
+    struct format_helper *helper; /* of this format, outlives the decoder; NULL: there is none,
+                                     and only the records themselves inform the decoder */
+    bool want_before;             /* decode the before image even if no sink needs it */
+    /* Called with a sentence that the operator should read once. NULL: nobody reads it. */
     void (*notice)(void *context, const char *text);
     void *context;
 };
@@ -71,15 +73,16 @@ struct format_ops {
     enum ods_status (*open)(struct decoder **decoder, const struct decoder_config *config,
                             struct error *error);
     /* Append what batch->records[record] says to batch->changes (none, one or several), or count it
-     * in batch->passed. ODS_REJECT: nothing was appended, error says why. ODS_RETRY: something it
-     * needs (what the helper is to know, memory) is away: the record is put off, what was appended
-     * for it is taken back, and it is decoded again when the helper says so, or a second later.
-     * Never waits and does no I/O. Memory comes from batch->arena. */
+     * in batch->passed. ODS_REJECT: nothing was appended, error says why. ODS_RETRY: something that
+     * it needs (knowledge of the helper, memory) is missing: the record is put off, everything
+     * appended for it is removed, and it is decoded again when the helper wakes the lane, or a
+     * second later. Never waits and does no I/O. Memory comes from batch->arena. */
     enum ods_status (*decode)(struct decoder *decoder, struct batch *batch, uint32_t record,
                               struct error *error);
-    /* What a record means may depend on so many offsets below it in its partition, and on nothing
-     * else that came before. Who starts a partition in its middle hands the records that are there
-     * to observe(), in order: they make no changes. 0 and NULL: records stand by themselves. */
+    /* The meaning of a record may depend on this many offsets before it in its partition, and on
+     * nothing earlier. Whoever starts a partition in its middle passes the records at those offsets
+     * to observe(), in order; they make no changes. 0 and NULL: each record has its meaning by
+     * itself. */
     uint32_t look_back;
     void (*observe)(struct decoder *decoder, const struct record *record);
     void (*close)(struct decoder *decoder); /* NULL is fine */

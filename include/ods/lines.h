@@ -21,9 +21,9 @@ struct pipeline_settings;
 enum ods_status lines_put(struct buffer *out, const struct batch *batch, uint32_t change,
                           const struct pipeline_settings *pipeline, struct error *error);
 
-/* The lines of all changes that are not set aside, a record's whole or not at all: one that can't be
- * written is set aside, and so is each of a batch whose changes are to be compared with what the
- * target has. *count grows by the lines. */
+/* Append the lines of all changes that are not rejected. A record's changes are written all or
+ * none: if one can't be written, the record is rejected. In a batch with guard_time every record is
+ * rejected, since there is no row to compare with. *count grows by the number of lines. */
 enum ods_status lines_put_all(struct buffer *out, struct batch *batch,
                               const struct pipeline_settings *pipeline, uint64_t *count,
                               struct error *error);

@@ -1,5 +1,5 @@
-/* What tables.yaml says of a pipeline: its source, its transforms and its tables. What a plug-in may
- * read of its pipeline; immutable, and as old as the configuration.
+/* What tables.yaml says about a pipeline: its source, its transforms and its tables. Plug-ins may
+ * read all of it; it is immutable and lives as long as the configuration.
  */
 #ifndef ODS_PIPELINE_H
 #define ODS_PIPELINE_H
@@ -21,7 +21,8 @@ enum evolve {
     EVOLVE_NONE,
     EVOLVE_ADD,   /* new columns */
     EVOLVE_WIDEN, /* types that hold more, NOT NULL dropped */
-    EVOLVE_FULL,  /* a column of another kind: the old one is kept beside it */
+    EVOLVE_FULL,  /* a column with an incompatible type is made anew, and the old one is kept
+                     under another name */
 };
 enum on_truncate { ON_TRUNCATE_IGNORE, ON_TRUNCATE_APPLY };
 /* A record without a value: a delete of its key, or nothing. */
@@ -33,13 +34,14 @@ enum keyless { KEYLESS_MATCH_BEFORE, KEYLESS_APPEND, KEYLESS_REJECT };
 /* A row that a trigger, or another function of the table's own, refuses. */
 enum on_trigger_error { ON_TRIGGER_ERROR_DEAD_LETTER, ON_TRIGGER_ERROR_STOP };
 
-/* Updates that carry large values: let the target look whether they are there already. */
+/* Updates that carry large values: whether the target compares them with those it has before it
+ * writes. */
 enum skip_unchanged { SKIP_UNCHANGED_AUTO, SKIP_UNCHANGED_ALWAYS, SKIP_UNCHANGED_NEVER };
 
 enum name_case { NAME_KEEP, NAME_LOWER };
 enum nul { NUL_REJECT, NUL_STRIP };             /* U+0000 in text, which PostgreSQL does not have */
 enum zero_dates { ZERO_DATES_NULL, ZERO_DATES_REJECT };
-/* What may lose digits that its column does not have. */
+/* Which values may be rounded to the digits that their column has. */
 enum inexact { INEXACT_REJECT, INEXACT_NANOSECONDS, INEXACT_ROUND };
 
 /* What holds for a table: the pipeline's defaults overlaid by the table's own entry. */
@@ -47,13 +49,13 @@ struct table_settings {
     const char
         *name; /* the source's "table" or "database.table" or "schema.table", or a regular
                   expression that begins with ^; "" in defaults */
-    void *pattern; /* that one compiled, a regex_t; NULL: the name is none */
+    void *pattern; /* the name compiled, a regex_t; NULL: the name is not a pattern */
     /* Both may hold ${topic}, ${db}, ${schema} and ${table}. */
     const char *schema;  /* target schema when `target` names none */
     const char *target;  /* "table" or "schema.table" in the target; "": the source's name */
     enum name_case fold; /* of names that come from the source */
     struct strings key;  /* empty: the record's own key */
-    struct strings topics; /* that carry this table alone: names, or patterns that begin with ^ */
+    struct strings topics; /* that carry only this table: names, or patterns that begin with ^ */
     bool skip;
     bool create_tables;
     enum evolve evolve;
@@ -80,7 +82,8 @@ enum on_error { ON_ERROR_DEAD_LETTER, ON_ERROR_STOP };
 enum time_unit { UNIT_AUTO, UNIT_DAYS, UNIT_MS, UNIT_US, UNIT_NS };
 enum decimal_mode { DECIMAL_AUTO, DECIMAL_PRECISE, DECIMAL_STRING, DECIMAL_DOUBLE };
 
-/* What an object is that could be an envelope or a row: as it says, or always one of them. */
+/* Whether a JSON object is an envelope or a flattened row: told by its members, or always one of
+ * them. */
 enum source_shape { SHAPE_AUTO, SHAPE_ENVELOPE, SHAPE_FLATTENED };
 /* What ExtractNewRecordState adds to flattened rows, as its own settings say it. */
 struct metadata_settings {
@@ -88,7 +91,7 @@ struct metadata_settings {
     const char *add_headers, *add_headers_prefix;
 };
 
-/* What a schemaless record can't say of itself. */
+/* What a record without schema does not say about itself. */
 struct source_settings {
     enum source_shape shape;
     const char
@@ -134,8 +137,11 @@ struct pipeline_settings {
 
 bool strings_contain(const struct strings *strings, const char *text);
 
-/* NULL: there is none of that name. Of two the last. */
+/* NULL: no property has that name. If it is there twice, the last one counts. */
 const char *properties_find(const struct properties *properties, const char *name);
+
+/* Is the name "schema.table"? `schema` is the source's, or its database where it has none. */
+bool table_name_is_qualified(const char *name, const char *schema, const char *table);
 
 /* The entry for a source table, or the pipeline's defaults. `schema` is the source's schema, or its
  * database where it has none. "schema.table" entries win over "table" ones, and those over the
@@ -143,8 +149,9 @@ const char *properties_find(const struct properties *properties, const char *nam
 const struct table_settings *pipeline_table(const struct pipeline_settings *pipeline,
                                             const char *schema, const char *table);
 
-/* The entry whose `topics` claim the topic, by name before by pattern; NULL: none. *other: a second
- * one that claims it by pattern, NULL where the first is the only one. Compiles patterns: cold. */
+/* The entry whose `topics` contain the topic; a name goes before a pattern. NULL: none. *other: a
+ * second entry with a pattern that matches, NULL if there is only one. Compiles the patterns, so it
+ * is not for the hot path. */
 const struct table_settings *pipeline_table_of_topic(const struct pipeline_settings *pipeline,
                                                      const char *topic,
                                                      const struct table_settings **other);

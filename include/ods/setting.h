@@ -1,6 +1,6 @@
-/* Settings as tables: one row a setting, one group a struct. Parsing, defaults, `check`, reload, the
- * reference page and the JSON schema for editors all come from the rows, so a plug-in that brings
- * its group brings all of these.
+/* Settings as tables: a row describes one setting, a group describes one struct. Parsing, defaults,
+ * `check`, reload, the reference page and the JSON schema for editors all come from the rows, so a
+ * plug-in only has to bring its group.
  *
  * Strings of a parsed struct are owned by the configuration, terminated, already substituted, never
  * NULL unless said; the struct is immutable and outlives whatever is opened with it.
@@ -46,9 +46,11 @@ enum setting_type {
     SETTING_VALUES,     /* struct properties: values by column, each one of choices if there are any */
     SETTING_OBJECT,     /* an embedded struct of group `of` */
     SETTING_OBJECTS,    /* list: struct * of group `of` and, at count_offset, how many */
-    SETTING_NAMED,      /* map of names: the same, each a copy of the OBJECT beside it at first */
-    SETTING_PLUGIN,     /* const void *: the struct of the plug-in that the row named `name` chooses,
-                           whose settings stand beside this group's own; NULL: it has none */
+    SETTING_NAMED,      /* map from name to group: the same; each starts as a copy of the OBJECT
+                           of that group beside it */
+    SETTING_PLUGIN,     /* const void *: the struct of the plug-in that the row of the same name
+                           chooses; the plug-in's settings are written beside this group's own.
+                           NULL: it has none */
 };
 
 enum {
@@ -60,12 +62,13 @@ enum {
 
 struct setting_group;
 
-/* The plug-ins of a kind, by number; NULL: there are no more. Their name goes to *name, and a group
- * without rows stands for one that has no settings. */
+/* The settings of the plug-in with this number, and its name in *name; a plug-in without settings
+ * has a group without rows. NULL: there is no such number. */
 typedef const struct setting_group *setting_plugins(size_t number, const char **name);
 
 struct setting {
-    const char *name; /* dotted below its group; of a SETTING_PLUGIN the row that chooses */
+    const char *name; /* may be dotted, as "batch.max_bytes"; of a SETTING_PLUGIN: the row that
+                         chooses the plug-in */
     enum setting_type type;
     size_t offset;
     const char *fallback; /* default as it would stand in the file; NULL: zero or empty */

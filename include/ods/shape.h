@@ -15,9 +15,9 @@ struct shape_table;
 struct shape_table *shape_table_new(void);
 void shape_table_free(struct shape_table *table);
 
-/* The interned twin of `candidate` (database, schema, table, columns, key; not topic), copied
- * deeply at first sight. NULL when memory is out, or when the table is full (100,000 shapes or 64
- * MB of them: only records without schemas and with ever new sets of columns come there). */
+/* The interned shape that equals `candidate` in all but its topic; a deep copy of it, if it is the
+ * first of its kind. NULL when memory is out, or when the table is full (100,000 shapes, or 64 MB:
+ * only reached by records without schemas whose sets of columns keep changing). */
 const struct shape *shape_intern(struct shape_table *table, const struct shape *candidate);
 bool shape_table_full(const struct shape_table *table);
 size_t shape_table_count(const struct shape_table *table);

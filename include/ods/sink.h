@@ -15,15 +15,16 @@ extern "C" {
 
 struct pipeline_settings; /* ods/pipeline.h */
 
-/* What a target makes sure of, as long as it is reached through ods-sink alone. */
+/* What a target guarantees, as long as only ods-sink writes to it. */
 enum guarantee {
     EXACT_BY_STORED_OFFSET,      /* rows and offsets are stored together, and lanes start from them */
-    EXACT_BY_SOURCE_TRANSACTION, /* offsets are committed to the source with what is sent */
+    EXACT_BY_SOURCE_TRANSACTION, /* offsets are committed to the source in the transaction that
+                                    sends the records */
     AT_LEAST_ONCE,               /* offsets are committed to the source afterwards */
 };
 
-/* How large a batch the target would like to have; zeroes: as soon as its writer is idle. A batch is
- * handed over when one of them is reached, or when it is full. */
+/* How large a batch should be before the target gets it: it is handed over when one of these is
+ * reached, or when it is full. All zero: as soon as the writer is idle. */
 struct sink_wants {
     int64_t min_events, min_bytes;
     int64_t max_wait_ms; /* since the batch's first record; 0 where none of them is set */
@@ -40,8 +41,8 @@ struct sink_config {
     const void *settings;                     /* the struct of sink_ops.settings; outlives the sink */
     const struct pipeline_settings *pipeline; /* outlives the sink */
     const char *group;                        /* consumer group, the key of stored offsets */
-    /* Called about once a second, and oftener, while a call waits for the target, which may work on
-     * one statement for hours: the lane is alive. NULL: nobody wants to know. */
+    /* Called at least once a second while a call waits for the target, which may work on one
+     * statement for hours: it shows that the lane is alive. NULL: nobody wants to know. */
     void (*alive)(void *context);
     void *alive_context;
 };
@@ -54,20 +55,22 @@ struct position {
     int64_t stored_us; /* when it was stored, by the target's clock; 0 when that is not known */
 };
 
-/* Counts of one apply: a line here is a member, its name in JSON, its metric and what that says,
- * and whether it is of what is made outside of the rows' transaction (MADE), which counts whatever
- * becomes of that. NULL for a metric: the one of the line before, with another label. */
+/* Counts of one apply. Each line is a member, its name in JSON, its metric and the metric's help
+ * text. MADE marks what is made outside of the rows' transaction: it counts even if that
+ * transaction is rolled back. NULL for a metric: the one of the line before, with another label. */
 #define APPLY_COUNTS(COUNT)                                                                        \
     COUNT(upserted, "upserted", ROWS, "rows_total", ",action=\"upsert\"",                          \
           "Rows that the target was sent")                                                         \
     COUNT(deleted, "deleted", ROWS, NULL, ",action=\"delete\"", NULL)                              \
     COUNT(truncated, "truncated", ROWS, NULL, ",action=\"truncate\"", NULL)                        \
     COUNT(folded, "folded", ROWS, "changes_folded_total", "",                                      \
-          "Changes that a later one of the same key in the same batch made superfluous")           \
+          "Changes that were not written because a later one in the same batch has the same "      \
+          "key")                                                                                   \
     COUNT(missing, "missing", ROWS, "deletes_missing_total", "",                                   \
           "Deletes, and updates without a key, of rows that the target did not have")              \
     COUNT(outdated, "outdated", ROWS, "changes_outdated_total", "",                                \
-          "Changes that came after newer ones of their key from another partition, and were void") \
+          "Changes that were dropped because a newer change of their key had come from another "   \
+          "partition")                                                                             \
     COUNT(skipped, "left_out", ROWS, "changes_skipped_total", "",                                  \
           "Changes that the configuration leaves out")                                             \
     COUNT(columns_added, "columns_added", MADE, "columns_added_total", "",                         \
@@ -75,9 +78,11 @@ struct position {
     COUNT(tables_created, "tables_created", MADE, "tables_created_total", "",                      \
           "Tables created in the target")                                                          \
     COUNT(columns_changed, "columns_changed", MADE, "columns_changed_total", "",                   \
-          "Columns of the target widened, made nullable, or kept aside for a new one")             \
+          "Columns of the target that were widened, made nullable, or renamed to make place for a "\
+          "new one")                                                                               \
     COUNT(values_lost, "values_lost", ROWS, "values_lost_total", "",                               \
-          "Values that a key change did not carry and no old row had: NULL in the target")         \
+          "Values that are NULL in the target because a key change did not carry them and the old "\
+          "row was not there")                                                                     \
     COUNT(values_rounded, "values_rounded", ROWS, "values_rounded_total", "",                      \
           "Values that had more digits than their column and were rounded")                        \
     COUNT(zero_dates, "zero_dates", ROWS, "zero_dates_total", "",                                  \
@@ -88,7 +93,8 @@ struct position {
 #define APPLY_MEMBER(member, ...) uint64_t member;
 struct apply_result {
     APPLY_COUNTS(APPLY_MEMBER)
-    uint64_t statements; /* no count: prepared in the target's session now */
+    uint64_t statements; /* not a count of this apply: how many statements are prepared in the
+                            session now */
 };
 #undef APPLY_MEMBER
 
@@ -112,14 +118,15 @@ static inline uint64_t *apply_count(struct apply_result *result, size_t number)
 void apply_result_add(struct apply_result *result, const struct apply_result *more);
 
 struct apply_hooks {
-    /* Something that the operator should know and that is no error (a table was made, a column is
-     * left out). NULL: nobody listens. */
+    /* Called with something that the operator should know and that is no error (a table was made, a
+     * column is left out). NULL: nobody reads it. */
     void (*notice)(void *context, const char *text);
-    /* Called once, after the rows are in and before the commit, when batch->rejects has entries not
-     * yet delivered: must have them acknowledged. Anything but ODS_OK rolls back. */
+    /* Called after the rows are written and before the commit, when batch->rejects has entries that
+     * are not delivered yet. It answers ODS_OK once all are acknowledged; any other answer rolls
+     * the transaction back. */
     enum ods_status (*before_commit)(void *context, struct batch *batch, struct error *error);
-    /* How many partitions a topic has: of several, others may be applied elsewhere at the same time.
-     * NULL: the caller applies all of them, in order. */
+    /* How many partitions a topic has: if it has several, others may be applied elsewhere at the
+     * same time. NULL: the caller applies all of them, in order. */
     enum ods_status (*partitions)(void *context, const char *topic, int32_t *count,
                                   struct error *error);
     void *context;
@@ -130,32 +137,33 @@ struct sink_ops {
     const char *summary;
     const char *codes; /* what the codes of its errors are called, "SQLSTATE"; NULL: it has none */
     enum guarantee guarantee;
-    const struct setting_group *settings; /* what a target of this type may be told */
+    const struct setting_group *settings; /* the settings of a target of this type */
     /* Allocate and check the configuration; does not connect. */
     enum ods_status (*open)(struct sink **sink, const struct sink_config *config,
                             struct error *error);
-    /* Connect if need be and make sure that what the sink owns in the target is there. */
+    /* Connect if needed, and create what the sink owns in the target if it is missing. */
     enum ods_status (*connect)(struct sink *sink, struct error *error);
     /* Read the stored offsets of these partitions. */
     enum ods_status (*resume)(struct sink *sink, struct position *positions, size_t count,
                               struct error *error);
-    /* All or nothing: rows and offsets in one transaction. Connects again by itself after an
-     * outage. A change that can't be applied is marked rejected, gets a struct reject with stage
-     * "apply", and the rest is applied. *result is zeroed by the caller before the first call for
-     * a batch and grows by what is committed, whatever the answer. ODS_RETRY: call again with
-     * the same batch and result, after a pause; batch->patience is less when the wait is for another
-     * row, and then the batch's claims begin behind what was committed.
-     * ODS_FENCED: the stored offset is not the batch's `from`; nothing was written. */
+    /* Writes rows and offsets in one transaction, so both or neither. Reconnects by itself after an
+     * outage. A change that can't be applied is marked rejected and gets a struct reject with stage
+     * "apply"; the others are applied. *result is zeroed by the caller before the first call for a
+     * batch and grows by what is committed, whatever the answer. ODS_RETRY: call again with the
+     * same batch and result, after a pause; if batch->patience is smaller afterwards, a row waits
+     * for another one, and the batch's claims begin after what was committed. ODS_FENCED: the
+     * stored offset is not the batch's `from`; nothing was written. */
     enum ods_status (*apply)(struct sink *sink, struct batch *batch,
                              const struct apply_hooks *hooks, struct apply_result *result,
                              struct error *error);
-    /* For `check --connect`: rights, tables, version; changes nothing. Each finding is reported. */
+    /* For `check --connect`: looks at rights, tables and version, and changes nothing. Each finding
+     * is passed to `report`. */
     enum ods_status (*check)(struct sink *sink, void (*report)(void *context, const char *line),
                              void *context, struct error *error);
-    /* Ask a call that runs in another thread to come back soon (shutdown). Thread-safe. */
+    /* Makes a call that runs in another thread return soon (at shutdown). Thread-safe. */
     void (*interrupt)(struct sink *sink);
-    /* Forget an interrupt that no call has taken: it was meant for an earlier batch. Whoever
-     * interrupts says first, elsewhere, for what; look there after this and before apply(). */
+    /* Forget an interrupt that arrived after its call had returned. Whoever interrupts first
+     * stores, elsewhere, which batch it means; look there after this and before apply(). */
     void (*clear_interrupt)(struct sink *sink);
     void (*close)(struct sink *sink); /* NULL is fine */
 };

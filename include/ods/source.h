@@ -4,13 +4,13 @@
  *   open ─ join ─┬─ next, next, … turn ─ housekeep ─┬─ leave ─ close
  *                └─ start, pause, ack, questions ◄──┘
  *
- * A source says which partitions are the lane's and delivers what they hold, from where it is told
- * to. Where that is, what is paused and what is done about a gap is the pipeline's to decide; a
- * source waits for nothing in next(), and for an answer in questions a few seconds at most.
+ * A source tells the lane which partitions it has and delivers their records from a given offset
+ * on. The pipeline decides where to start, what to pause and what to do about a gap. next() never
+ * waits; the calls that ask the source something wait a few seconds at most.
  *
- * Partitions come and go by callbacks, not by events of next(): a partition must be given up, its
- * batches finished or abandoned, before the source tells the others so, and Kafka's client tells
- * them when its own callback returns.
+ * Partitions are assigned and revoked by callbacks, not by events of next(): the batches of a
+ * partition must be finished or abandoned before the other members hear that it is free, and
+ * Kafka's client tells them as soon as its own callback returns.
  *
  * Adding a source: a folder in src/source/ whose file ends in its constant source_ops, and a line in
  * src/source/registry.c.
@@ -30,31 +30,33 @@ struct pipeline_settings; /* ods/pipeline.h */
 /* Start at the oldest record there is. */
 #define POSITION_BEGINNING INT64_C(-2)
 
-/* A place in a source: which record of a partition is next. */
+/* A position in a source: the record of a partition that is next. */
 struct place {
     const char *topic;
     int32_t partition;
     int64_t offset;
-    bool failed; /* by an answer: this one could not be asked for, or be done */
+    bool failed; /* set by the call: it failed for this place */
 };
 
 /* What next() yields. */
 enum source_event {
-    SOURCE_NOTHING, /* nothing more for now; the wake_fd tells when there is */
+    SOURCE_NOTHING, /* nothing more for now; the wake_fd becomes readable when there is */
     SOURCE_RECORD,
     SOURCE_END,    /* of a partition: everything below record->offset has been delivered */
     SOURCE_GAP,    /* the source has no record where the partition was started */
-    SOURCE_FAILED, /* for good: error says why. Other trouble the source logs, rarely, and goes on */
+    SOURCE_FAILED, /* the source is unusable, and error says why. Other problems it logs, not too
+                      often, and goes on */
 };
 
-/* Inside of join(), next(), leave(), ack() or housekeep(), in their thread. The places live for the
- * call. */
+/* Called from join(), next(), leave(), ack() or housekeep(), in their thread. The places are valid
+ * during the call. */
 struct source_events {
-    /* Partitions come. They deliver nothing until they are started. */
+    /* These partitions are now the lane's. They deliver nothing until they are started. */
     void (*assigned)(void *context, const struct place *places, size_t count);
-    /* Partitions go, at the latest when this returns. Lost: another may have them already. */
+    /* These partitions are no longer the lane's once this returns. lost: another member may have
+     * them already. */
     void (*revoked)(void *context, const struct place *places, size_t count, bool lost);
-    /* The source has taken these acknowledgements; a failed one it has not. */
+    /* The source has stored these acknowledgements, except those with `failed`. */
     void (*acknowledged)(void *context, const struct place *places, size_t count);
     void *context;
 };
@@ -64,14 +66,15 @@ struct source_config {
                              (config/settings.h). Outlives the source, as does the pipeline */
     const struct pipeline_settings *pipeline;
     size_t lane;
-    int wake_fd; /* an eventfd: write 1 to it when next() has something again, or see poll_fd() */
+    int wake_fd; /* an eventfd: write 1 to it when next() has something again; or use poll_fd() */
     struct source_events events;
 };
 
-/* What a source is like, for readiness and status. */
+/* The state of a source, for readiness and status. */
 struct source_state {
-    bool joined;         /* it has its part of the work, which may be none */
-    bool without_topics; /* it answers, and has nothing that the pipeline reads */
+    bool joined;         /* it is a member of its group and knows its partitions, which may be
+                            none */
+    bool without_topics; /* it answers, but has none of the pipeline's topics */
     bool away;
 };
 
@@ -86,60 +89,64 @@ struct source_ops {
     const char *type;
     const char *summary;
     const struct setting_group *settings; /* NULL: the daemon's own */
-    /* An offset names the same record for ever, and records from before the one that a partition
-     * goes on with can be had again. False: offsets number what is delivered, and what comes again
-     * is what was not acknowledged. It is then the same under the same offset, and each record's
-     * effect there exactly once where the target's guarantee is exact, only provided that: a clause
-     * for people, NULL where nothing has to be. */
+    /* An offset always names the same record, and older records can be read again. False: offsets
+     * only number the deliveries, and what was not acknowledged is delivered again. `provided` then
+     * says under which condition a repeated record has the same offset as before, so that a target
+     * with an exact guarantee applies it once: a clause for people, NULL if there is no condition.
+     */
     bool has_offsets;
     const char *provided;
-    /* The other end waits for acknowledgements: one as soon as a batch is committed. False: they are
-     * for monitoring, and given every few seconds. */
+    /* The sender waits for acknowledgements, so one is sent as soon as a batch is committed. False:
+     * they are for monitoring, and sent every few seconds. */
     bool awaits_acks;
 
-    /* ODS_FATAL: the configuration does not do. Does not wait for anybody. */
+    /* ODS_FATAL: it can't work with this configuration. Does not wait for the source's server. */
     enum ods_status (*open)(struct source **source, const struct source_config *config,
                             struct error *error);
-    /* Once, at any time later: ask for partitions. */
+    /* Called once, at any time after open(): asks for partitions. */
     void (*join)(struct source *source);
-    /* What is there, without waiting. A record's bytes and its topic's name live until its owner is
-     * released, and so does the name that an event has: owner is NULL, or the caller's to release. */
+    /* The next record or event, without waiting. A record's bytes and its topic's name live until
+     * its owner is released, and so does the name in an event. The caller releases the owner,
+     * unless it is NULL. */
     enum source_event (*next)(struct source *source, struct record *record, struct error *error);
-    /* Deliver from each place's offset on (absolute or POSITION_BEGINNING); what is delivered below
-     * it is passed over. Again after a pause, and where something is to be delivered once more. */
+    /* Deliver from each place's offset on (absolute or POSITION_BEGINNING). If the source still
+     * delivers older records, the caller skips them. Called again after a pause, and to have
+     * records delivered once more. */
     enum ods_status (*start)(struct source *source, struct place *places, size_t count,
                              struct error *error);
-    /* Deliver nothing of them until they are started again. */
+    /* Deliver nothing of these partitions until they are started again. */
     void (*pause)(struct source *source, const struct place *places, size_t count);
-    /* Everything below these offsets is committed in the target: said again until it was
-     * `acknowledged`. wait_ms 0: sent, not waited for. A failure is worth a debug line. */
+    /* Everything below these offsets is committed in the target. Called again until `acknowledged`
+     * was called for it. wait_ms 0: send, and do not wait for the answer. Failures are logged at
+     * debug level. */
     void (*ack)(struct source *source, const struct place *places, size_t count, int wait_ms);
 
-    /* The last acknowledged offset of each place, below 0: none. NULL: the source keeps none, and a
-     * partition that the target does not know starts at its beginning. */
+    /* Sets each place to the last acknowledged offset, below 0 if there is none. NULL: the source
+     * stores none, and a partition without an offset in the target starts at its beginning. */
     enum ods_status (*acked)(struct source *source, struct place *places, size_t count,
                              struct error *error);
-    /* First and next-to-be-written offset. NULL where there is neither GAP nor acked(). */
+    /* The first offset of a partition and the one that will be written next. NULL if the source has
+     * neither gaps nor acked(). */
     enum ods_status (*ends)(struct source *source, const char *topic, int32_t partition,
                             int64_t *low, int64_t *high, struct error *error);
-    /* The first offset whose record is not older than the time in milliseconds that stands in each
-     * offset, into that offset; below 0 when there is none. NULL: records have no times. */
+    /* Each place's offset holds a time in milliseconds; it is replaced by the offset of the first
+     * record that is not older, below 0 if there is none. NULL: records have no times. */
     enum ods_status (*offsets_at)(struct source *source, struct place *places, size_t count,
                                   struct error *error);
     /* How many partitions the topic has. Any thread. NULL: one. */
     enum ods_status (*partitions)(struct source *source, const char *topic, int32_t *count,
                                   struct error *error);
-    /* The next-to-be-written offset as far as it is known without asking, -1: it is not. NULL: it
-     * never is. */
+    /* The offset that will be written next, if it is known without asking the server; -1: it is
+     * not. NULL: it never is. */
     int64_t (*known_end)(struct source *source, const char *topic, int32_t partition);
 
-    /* In every turn of the lane, several times a second, before it sleeps or pauses: keeps what is
-     * the source's own at work. Answers how many milliseconds the lane may sleep at most. */
+    /* Called in every turn of the lane, several times a second, before it sleeps or pauses: for the
+     * source's own periodic work. Returns how many milliseconds the lane may sleep at most. */
     int64_t (*turn)(struct source *source);
-    /* What the lane is to wait for besides, until it can be read from; -1: nothing now. NULL: the
-     * source writes to the wake_fd. */
+    /* A descriptor that becomes readable when next() may have something; -1: nothing to wait for
+     * now. NULL: the source writes to the wake_fd. */
     int (*poll_fd)(const struct source *source);
-    /* About once a second. NULL: nothing is to be done. */
+    /* Called about once a second. NULL: nothing to do. */
     void (*housekeep)(struct source *source);
     /* Any thread. */
     void (*look)(const struct source *source, struct source_state *state);
@@ -148,7 +155,7 @@ struct source_ops {
     void (*release)(void *owner);
     size_t (*headers)(const struct record *record, struct header *headers, size_t max);
 
-    /* Give up all partitions: `revoked` is called for them. */
+    /* Gives all partitions up; calls `revoked` for them. */
     void (*leave)(struct source *source);
     void (*close)(struct source *source); /* NULL is fine; all records are released */
 
@@ -156,13 +163,13 @@ struct source_ops {
     enum ods_status (*check)(const struct source_config *config,
                              void (*report)(void *context, const char *line), void *context,
                              struct error *error);
-    /* For formats that have to know a topic whole. NULL: the source has none that could be read so. */
+    /* For formats that have to read a whole topic. NULL: the source can't do this. */
     enum ods_status (*open_reader)(struct topic_reader **reader, const struct source_config *config,
                                    struct error *error);
 };
 
-/* Reads a topic beside the lanes, in every process from its beginning. One thread; a call waits for
- * its answer, ten seconds at most. */
+/* Reads a topic from its beginning, apart from the lanes; each process does so for itself. Used by
+ * one thread; a call waits ten seconds at most for its answer. */
 struct topic_reader {
     const struct topic_reader_ops *ops;
 };

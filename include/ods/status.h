@@ -18,25 +18,27 @@ enum ods_status {
     ODS_RETRY,  /* an outage: the same work may succeed later, nothing was done */
     ODS_REJECT, /* this record, not the system, is wrong: it goes to the dead letters */
     ODS_FENCED, /* another writer owns the partition: roll back and drop the batch */
-    ODS_FATAL,  /* neither: stop the lane, loudly */
+    ODS_FATAL,  /* none of these: the lane stops and logs an error */
 };
 
-/* What is at fault, in words that all targets share. The status says what is to be done about the
- * record or the batch; this is what the pipeline learns from. */
+/* What is at fault, in terms that all targets share. The status says what to do next with the
+ * record or the batch; the fault says why, and the pipeline decides by it, never by a target's own
+ * code. */
 enum fault {
     FAULT_NONE = 0,      /* nobody has said */
     FAULT_ROW,           /* the row itself */
-    FAULT_ORDER,         /* the row may be right: another one has to come or to go before it */
-    FAULT_TABLE,         /* the table can't have such rows, or is not as it was */
+    FAULT_ORDER,         /* the row may be right, but another one has to be written or deleted
+                            first */
+    FAULT_TABLE,         /* the table can't hold such rows, or has been changed */
     FAULT_OUTAGE,        /* the target is away or busy */
-    FAULT_CONFIGURATION, /* rights, settings, or what nobody expects of a target */
+    FAULT_CONFIGURATION, /* rights, settings, or an answer that is not expected of a target */
 };
 
-/* Where in a target an error arose. Triggers, checks and other functions of the target's own give
- * any code that they like, so that the code alone does not tell. */
+/* Where in a target an error arose. Triggers, checks and other functions of the target's users may
+ * raise any code, so the code alone does not tell. */
 enum error_origin {
     ORIGIN_SERVER,
-    ORIGIN_ROUTINE,      /* in a function of the target's own */
+    ORIGIN_ROUTINE,      /* in a function that the target's users have written */
     ORIGIN_RAISED,       /* which raised it on purpose */
     ORIGIN_ROW_CHECK,    /* row security, or a view's check option */
     ORIGIN_VALUE_MEMORY, /* a value would be larger than a value can be */

@@ -1,5 +1,5 @@
-/* A transform alters what a record became, between its decoder and the batch's way to the target. One
- * instance a lane, entered by its consumer thread only; it does no I/O and never waits.
+/* A transform alters the changes that a decoder made of a record, before they are passed on to the
+ * target. One instance a lane, entered by its consumer thread only; it does no I/O and never waits.
  *
  * Adding one: a file in src/transform/ that ends in its constant transform_ops, a line in
  * src/transform/registry.c, one in CMakeLists.txt.
@@ -35,10 +35,10 @@ struct transform_ops {
     bool wants_before; /* the before image is decoded for it */
     enum ods_status (*open)(struct transform **transform, const struct transform_config *config,
                             struct error *error);
-    /* The changes from `first` on are those of one record, whose number each of them has. They may
-     * be altered (in place, or with values from batch->arena), dropped (transform_drop()) and added
-     * to. ODS_REJECT: the record is set aside whole, error says why. Called for records that became
-     * at least one change. */
+    /* The changes from `first` on are those of one record, and each has the record's number. They
+     * may be altered (in place, or with values from batch->arena), dropped (transform_drop()) and
+     * added to. ODS_REJECT: the whole record becomes a dead letter, error says why. Called for
+     * records with at least one change. */
     enum ods_status (*apply)(struct transform *transform, struct batch *batch, uint32_t first,
                              struct error *error);
     void (*close)(struct transform *transform); /* NULL is fine */

@@ -19,7 +19,7 @@ struct config {
 
 static const struct finding memory_is_out = {.text = "memory is out"};
 
-/* A file of the configuration for its whole load. */
+/* A configuration file, for as long as it is being loaded. */
 struct input {
     struct config_source source;
     const char *bytes;
@@ -63,7 +63,7 @@ static const struct node *read_daemon(struct load *load, struct settings *settin
     return node;
 }
 
-/* Open a file of the configuration, or say at `from` why it can't be. */
+/* Open a configuration file; if that fails, a finding at `from` says why. */
 static bool open_input(struct load *load, struct input *input, struct config_file *file,
                        const char *path, size_t max_bytes, const struct config_source *from, int line)
 {
@@ -97,10 +97,10 @@ enum ods_status config_load(struct config **config, const char *path)
     const struct node *node = read_daemon(&load, settings, &daemon);
     const char *resolved =
         node ? config_file_resolve(load.keep, daemon.source.folder, settings->tables) : NULL;
-    if (!resolved) /* unread, the file does not say where the other one is */
+    if (!resolved) /* the file was not read, so it does not name the other one */
         goto out;
     settings->tables = resolved;
-    /* Included files count first in the order of findings; this one is read after them. */
+    /* Findings of included files stand before those of this file, which is read after them. */
     const struct entry *entry = node_find(node, "tables");
     bool opened = open_input(&load, &tables, &tables_file, resolved, TABLES_MAX_BYTES,
                              entry ? entry->node->source : &daemon.source,

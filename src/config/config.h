@@ -32,11 +32,10 @@ const struct settings *config_settings(const struct config *config); /* NULL whe
 const struct finding *config_findings(const struct config *config, size_t *count);
 void config_free(struct config *config); /* NULL is fine; secrets are wiped */
 
-/* Which settings differ and can't be changed without a restart; one line each to `out`.
- * Returns how many. */
+/* Writes the settings that differ and need a restart to `out`, one a line. Returns how many. */
 size_t config_compare(const struct config *old, const struct config *new, FILE *out);
 
-/* Every setting as it came out, one a line, secrets as ***. */
+/* Every setting with the value that is in effect, one a line, secrets as ***. */
 void config_print(const struct config *config, FILE *out);
 
 /* The same for a program: each setting's path and its value as JSON. False: memory ran out, and not

@@ -4,9 +4,9 @@
 
 #include "config/pool.h"
 
-/* A configuration file may have so many bytes, its includes counted. */
+/* The largest size of a configuration file, with its includes. */
 #define CONFIG_MAX_BYTES (256 * 1024)
-/* tables.yaml, where a table may take a line. */
+/* The same for tables.yaml, which may have a line for each table. */
 #define TABLES_MAX_BYTES (4 * 1024 * 1024)
 
 struct config_file {

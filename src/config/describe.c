@@ -7,10 +7,11 @@
 #include "config/config.h"
 #include "config/pool.h"
 #include "config/secret.h"
+#include "config/setting.h"
 #include "config/table.h"
 #include <ods/buffer.h>
 
-/* One setting as it came out. */
+/* One setting with the value that is in effect. */
 struct line {
     const char *path;  /* "targets[ods].dsn" */
     const char *shown; /* secrets hidden */
@@ -57,7 +58,7 @@ enum form {
     FORM_JSON, /* without secrets */
 };
 
-/* In quotes, on one line, so that a log or a terminal takes it as it is. */
+/* In quotes, on one line, so that a log or a terminal shows it as it is. */
 static void put_text(struct buffer *out, const char *text, enum form form)
 {
     const char *escape = form == FORM_JSON ? "\\u%04x" : "\\x%02x";
@@ -143,7 +144,7 @@ static void put_value(struct buffer *out, const struct setting *row, const void 
     case SETTING_OBJECTS:
     case SETTING_NAMED:
     case SETTING_PLUGIN:
-        break; /* walked into */
+        break; /* its members are listed one by one */
     }
 }
 
@@ -169,7 +170,8 @@ static bool is_same(struct listing *listing, const struct setting *row, const vo
     return text && other_text && strcmp(text, other_text) == 0;
 }
 
-/* With a template (NULL: none) only what differs from it: a thousand tables stay readable. */
+/* With a template (NULL: none) only settings that differ from it, so that a thousand tables stay
+ * readable. */
 static void walk(struct listing *listing, const struct setting_group *group, const char *prefix,
                  const void *object, const void *template)
 {
@@ -243,7 +245,7 @@ static int by_path(const void *one, const void *other)
     return strcmp(((const struct line *) one)->path, ((const struct line *) other)->path);
 }
 
-/* Both lists sorted: walk them side by side. */
+/* Both lists are sorted, so they are compared in one pass. */
 static size_t compare(const struct listing *old, const struct listing *new, FILE *out)
 {
     size_t i = 0, j = 0, count = 0;
@@ -258,13 +260,13 @@ static size_t compare(const struct listing *old, const struct listing *new, FILE
         bool same_text = order == 0 && strcmp(before->shown, after->shown) == 0;
         count++;
         if (order > 0)
-            fprintf(out, "%s = %s is new and takes a restart\n", after->path, after->shown);
+            fprintf(out, "%s = %s is new and needs a restart\n", after->path, after->shown);
         else if (order < 0)
-            fprintf(out, "%s = %s is gone and takes a restart\n", before->path, before->shown);
+            fprintf(out, "%s = %s is gone and needs a restart\n", before->path, before->shown);
         else if (same_text)
-            fprintf(out, "%s has another secret and takes a restart\n", after->path);
+            fprintf(out, "%s has another secret and needs a restart\n", after->path);
         else
-            fprintf(out, "%s = %s, before %s, takes a restart\n", after->path, after->shown,
+            fprintf(out, "%s = %s, before %s, needs a restart\n", after->path, after->shown,
                     before->shown);
     }
     return count;

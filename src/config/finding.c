@@ -1,4 +1,4 @@
-/* The findings of one load: sorted by place, so that they read like the files do. */
+/* The findings of one load, sorted by file and line. */
 #include "config/finding.h"
 
 #include <ctype.h>

@@ -8,7 +8,7 @@
 
 #include "config/config.h"
 
-/* A file that was read: where a finding stands. */
+/* A file that was read, to which a finding belongs. */
 struct config_source {
     const char *name;        /* as the messages call it */
     const char *folder;      /* relative paths inside it start here */
@@ -17,7 +17,7 @@ struct config_source {
 };
 
 struct findings {
-    struct finding *items; /* an ending entry is not needed: see count */
+    struct finding *items; /* `count` of them, without an entry that marks the end */
     struct finding_place *places;
     size_t count, capacity;
     size_t errors;
@@ -33,7 +33,7 @@ void findings_error(struct findings *findings, const struct config_source *sourc
                     const char *format, ...) __attribute__((format(printf, 4, 5)));
 void findings_warn(struct findings *findings, const struct config_source *source, int line,
                    const char *format, ...) __attribute__((format(printf, 4, 5)));
-/* Say how many did not fit; call once at the end. */
+/* Adds a finding that says how many did not fit; call it once, at the end. */
 void findings_close(struct findings *findings);
 
 /* Edits (insert, delete, replace, swap of neighbours) that turn one name into the other; case

@@ -78,7 +78,7 @@ static bool starts(const struct cursor *cursor, const char *text)
            memcmp(cursor->at, text, length) == 0;
 }
 
-/* Past the comment at the cursor, its newlines kept. */
+/* Move past the comment at the cursor; its newlines are kept. */
 static void skip_comment(struct libconfig_text *text, struct cursor *cursor)
 {
     if (!starts(cursor, "/*")) {
@@ -116,7 +116,7 @@ static const char *string_end(const char *at, const char *end)
     return at < end ? at : NULL;
 }
 
-/* Is the next thing after `at` an assignment? Then the string before it is a name. */
+/* Is the next token after `at` an assignment? Then the string before it is a name. */
 static bool assigns(const struct cursor *cursor, const char *at)
 {
     while (at < cursor->end) {
@@ -174,7 +174,7 @@ static void put_string(struct libconfig_text *text, struct cursor *cursor)
     }
 }
 
-/* Integers keep all their bits or are a finding; other numbers pass as they are. */
+/* An integer keeps all its bits, or becomes a finding; other numbers are copied unchanged. */
 static void put_number(struct libconfig_text *text, struct cursor *cursor)
 {
     char digits[64], *end = NULL;
@@ -195,7 +195,7 @@ static void put_number(struct libconfig_text *text, struct cursor *cursor)
     errno = 0;
     long long value = strtoll(digits, &end, hex ? 16 : 10);
     if (end == digits || end[strspn(end, "L")]) {
-        buffer_add(&text->out, digits, length); /* a float, or nonsense: libconfig's to judge */
+        buffer_add(&text->out, digits, length); /* a float or no number at all: libconfig decides */
         return;
     }
     if (errno == ERANGE)

@@ -84,7 +84,7 @@ const char *node_describe(const struct node *node, char *buffer, size_t size)
     if (node->kind == NODE_MAP)
         return "a group of settings";
     if (node->style == STYLE_SUBSTITUTED)
-        return "a substituted value that is none";
+        return "a substituted value that does not fit";
     if (node_is_null(node))
         return "nothing";
     const char *quote = node->style == STYLE_STRING ? "\"" : "";

@@ -1,6 +1,6 @@
 /* The neutral tree: what a libconfig file and a YAML file have in common.
  *
- * Both readers build it, the settings are parsed from it, so that both files share one
+ * Both readers build it and the settings are parsed from it, so both files share one
  * implementation. It lives in the load's scratch pool.
  */
 #ifndef NODE_H
@@ -12,11 +12,11 @@
 enum node_kind { NODE_SCALAR, NODE_LIST, NODE_MAP };
 
 enum node_style {
-    STYLE_STRING,      /* certainly text: quoted */
-    STYLE_PLAIN,       /* YAML without quotes: whatever the setting takes */
+    STYLE_STRING,      /* quoted, so it is text */
+    STYLE_PLAIN,       /* YAML without quotes: of the type that the setting has */
     STYLE_NUMBER,      /* libconfig's numbers and booleans are never text */
     STYLE_BOOL,
-    STYLE_SUBSTITUTED, /* from the environment or a file: whatever the setting takes */
+    STYLE_SUBSTITUTED, /* from the environment or a file: of the type that the setting has */
 };
 
 struct node;
@@ -40,9 +40,9 @@ struct node {
     size_t weight; /* nodes in this subtree, aliases counted as if written out */
 };
 
-/* What one load carries from file to file. */
+/* What all files of one load share. */
 struct load {
-    struct pool scratch; /* gone when the load is over */
+    struct pool scratch; /* freed at the end of the load */
     struct pool *keep;   /* what the settings point to */
     struct findings *findings;
     unsigned sources;
@@ -53,7 +53,7 @@ struct load {
 
 struct node *node_new(struct load *load, enum node_kind kind, const struct config_source *source,
                       int line);
-/* A scalar, with ${…} replaced; a finding when that can't be done. */
+/* Makes a scalar, with ${…} replaced; a finding says if that failed. */
 struct node *node_scalar(struct load *load, enum node_style style, const struct config_source *source,
                          int line, const char *text, size_t length);
 /* False when memory is out. *capacity is the caller's, 0 at first. */
@@ -63,7 +63,7 @@ bool node_add(struct load *load, struct node *node, size_t *capacity, struct ent
 const struct entry *node_find(const struct node *node, const char *path);
 bool node_is_null(const struct node *node); /* YAML's ~, null, or nothing at all */
 
-/* What stands there, for a message: `the list`, `"abc"`. Buffer of at least 64 bytes; text from the
+/* Describes the node for a message: `a list`, `"abc"`. Buffer of at least 64 bytes; text from the
  * environment or a file is not shown. */
 const char *node_describe(const struct node *node, char *buffer, size_t size);
 

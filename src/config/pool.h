@@ -1,4 +1,4 @@
-/* Memory of one load: freed all at once and wiped, as passwords lie in it. */
+/* The memory of one load: freed all at once, and wiped, since it holds passwords. */
 #ifndef POOL_H
 #define POOL_H
 

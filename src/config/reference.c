@@ -1,5 +1,6 @@
 /* The reference of all settings, as Markdown: docs/configuration.md is what this prints. */
 #include "config/config.h"
+#include "config/setting.h"
 #include "config/table.h"
 
 static const char head[] =

@@ -11,7 +11,7 @@
 
 static json_t *schema_of_group(const struct setting_group *group, bool may_require);
 
-/* Text with ${…} in it may stand in place of any number, boolean or word. */
+/* A text with ${…} may be given instead of any number, boolean or word. */
 static json_t *or_substituted(json_t *schema)
 {
     return json_pack("{s:[o,{s:s,s:s}]}", "anyOf", schema, "type", "string", "pattern",
@@ -86,7 +86,7 @@ static json_t *default_of(const struct setting *row)
     }
 }
 
-/* The object below `root` in which a dotted name's last piece stands; *leaf is that piece. */
+/* The object below `root` to which the last part of a dotted name belongs; *leaf is that part. */
 static json_t *place_of(json_t *root, const char *name, const char **leaf)
 {
     json_t *at = json_object_get(root, "properties");

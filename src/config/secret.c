@@ -1,4 +1,4 @@
-/* Finding secrets. When in doubt too much is hidden rather than too little.
+/* Finds secrets. When in doubt it hides too much rather than too little.
  *
  * Connection strings: PostgreSQL documentation, "Connection Strings" (keyword/value and URI).
  */
@@ -20,7 +20,7 @@ bool secret_name(const char *name)
     return false;
 }
 
-/* A password that a ${…} stands for is not in the file. */
+/* A password given as ${…} is not in the file. */
 static void put_masked(struct buffer *out, const char *value, size_t length, bool *literal)
 {
     if (length == 0)
@@ -88,7 +88,7 @@ static bool redact_keywords(struct buffer *out, const char *at, bool *literal)
     return true;
 }
 
-/* After the last @ there is no user's password; before it, what follows the first colon is one. */
+/* The password is between the first colon and the last @. */
 static void redact_uri(struct buffer *out, const char *dsn, const char *authority, bool *literal)
 {
     const char *last = strrchr(authority, '@');

@@ -1,13 +1,12 @@
-/* Looking things up in settings. A library of its own: decoders ask it, and the rest of this room
- * asks theirs what formats there are. */
+/* Look-ups in settings. A library of its own, since the decoders use it, and the rest of this room
+ * uses the decoders' registry. */
 #include "config/settings.h"
 
 #include <regex.h>
 #include <stdio.h>
 #include <string.h>
 
-/* The name of an entry against "schema.table", without building it. */
-static bool is_qualified(const char *name, const char *schema, const char *table)
+bool table_name_is_qualified(const char *name, const char *schema, const char *table)
 {
     size_t length = strlen(schema);
     return length && strncmp(name, schema, length) == 0 && name[length] == '.' &&
@@ -37,7 +36,7 @@ const struct table_settings *pipeline_table(const struct pipeline_settings *pipe
     for (size_t i = 0; i < pipeline->table_count; i++) {
         const char *name = pipeline->tables[i].name;
         patterns |= pipeline->tables[i].pattern != NULL;
-        if (is_qualified(name, schema, table))
+        if (table_name_is_qualified(name, schema, table))
             return &pipeline->tables[i];
         if (strcmp(name, table) == 0)
             found = &pipeline->tables[i];

@@ -11,7 +11,7 @@
 
 static const char *const places[] = {"topic", "db", "schema", "table"};
 
-/* Is what stands between the braces one of them? Its name then, else NULL. */
+/* If the braces hold the name of a place, that name; else NULL. */
 static const char *place_of(const char *inside, size_t length)
 {
     for (size_t i = 0; i < sizeof(places) / sizeof(*places); i++)
@@ -117,7 +117,7 @@ static bool append(struct load *load, char **text, size_t *length, size_t *capac
     return true;
 }
 
-/* What ${inside} stands for. NULL: memory is out. */
+/* The value of ${inside}. NULL: memory is out. */
 static const char *replacement(struct load *load, const struct config_source *source, int line,
                                const char *inside)
 {

@@ -1,10 +1,6 @@
 /* The rows of the daemon's own settings. */
 #include "config/table.h"
 
-#include <inttypes.h>
-#include <stdio.h>
-#include <string.h>
-
 #include <ods/sink.h>
 #include <ods/source.h>
 #include <ods/transform.h>
@@ -50,114 +46,118 @@ static const struct setting table_rows[] = {
     {"schema", SETTING_STRING, AT(table_settings, schema), "public", .min = 1,
      .max = 200, .flags = SETTING_PLACES,
      .doc = "Schema in the target, unless `target` names one. `${topic}`, `${db}`, `${schema}` and "
-            "`${table}` stand for the record's own: its topic, and the database, schema and table "
-            "of the source (`${db}` and `${schema}` for each other where the source has but "
-            "one)."},
+            "`${table}` stand for what each record says: its topic, and the database, schema and "
+            "table of the source (where the source has only a database or only a schema, `${db}` "
+            "and `${schema}` are the same)."},
     {"target", SETTING_STRING, AT(table_settings, target), "",
      .inherits = "the source's name", .max = 400, .flags = SETTING_PLACES,
      .doc = "Table in the target, `table` or `schema.table`, with the same `${…}` as `schema`. In "
-            "`defaults` only with `${table}` or `${topic}` in it. Without these two it says that "
-            "several source tables may share the table, which are refused else; see "
+            "`defaults` only with `${table}` or `${topic}` in it. A target without these two also "
+            "allows several source tables to share it, which is refused otherwise; see "
             "[types.md](types.md#keys)."},
     {"fold", SETTING_ENUM, AT(table_settings, fold), "keep", .choices = folds,
-     .doc = "Names that come from the source, of schemas, tables and columns: `keep` their case, "
-            "or `lower` it (A to Z). Names that this file gives stay as they are. A name beyond "
-            "PostgreSQL's 63 bytes is cut and ends in `_` and eight digits that only depend on the "
-            "whole name; two columns or tables that would meet in one name are refused."},
+     .doc = "Names of schemas, tables and columns that come from the source: `keep` their case, or "
+            "`lower` it (A to Z). Names in this file are not changed. A name longer than "
+            "PostgreSQL's 63 bytes is cut, and ends in `_` and eight digits that depend only on "
+            "the whole name; two columns or tables that would get the same name are refused."},
     {"key", SETTING_STRINGS, AT(table_settings, key), .max = 32,
      .inherits = "the record's own key",
-     .doc = "Source columns that identify a row. A record's key that is one value (`42`, `a1`) is "
-            "the column's where one is named. Where these hold columns that the record's key does "
-            "not, an update that changes them removes the old row, for which it needs its before "
-            "image; one without (flattened, or no `REPLICA IDENTITY FULL`) is a dead letter. (Of a "
-            "source without any key it is applied, and told once.) The connector's "
-            "`message.key.columns` makes such columns part of the records' key, and has to where a "
-            "topic has several partitions: records are in order by their own key, and the records "
-            "of one row by this key must not stand in several."},
+     .doc = "Source columns that identify a row. If the record's key is a single value (`42`, "
+            "`a1`), it is the value of the one column that is named here. If this key has columns "
+            "that the record's own key lacks, an update that changes one of them removes the old "
+            "row. It needs its before image for this: without one (flattened rows, no `REPLICA "
+            "IDENTITY FULL`) the update is a dead letter. (If the source has no key at all, the "
+            "update is applied, and a notice is logged once.) The connector's "
+            "`message.key.columns` makes such columns part of the records' key. This is required "
+            "if a topic has several partitions: records are only in order within a partition, so "
+            "all records of a row must be in the same one."},
     {"topics", SETTING_STRINGS, AT(table_settings, topics), .max = 1000,
      .doc = "Only in an entry of `tables`: the topics that carry this table and no other, by name "
-            "or by pattern (`^…`). It tells the table of records that don't: of a tombstone (a "
-            "record without a value), and of a flattened row without `__table`. A record of such a "
+            "or by pattern (`^…`). They give the table of records that do not name one: tombstones "
+            "(records without a value) and flattened rows without `__table`. A record of such a "
             "topic that names another table is a dead letter. A name goes before a pattern."},
     {"skip", SETTING_BOOL, AT(table_settings, skip), "false",
-     .doc = "Pass over this table's records."},
+     .doc = "Skip this table's records."},
     {"create_tables", SETTING_BOOL, AT(table_settings, create_tables), "true",
      .doc = "Create the table when it is missing, from the record's schema."},
     {"evolve", SETTING_ENUM, AT(table_settings, evolve), "add", .choices = evolves,
-     .doc = "What follows the source in a table that ods-sink made; a table or a column's type "
-            "that somebody else made or changed is left alone. `none`: nothing. `add`: a column "
-            "that appears later is added. `widen`: and a column takes a type that holds more, when "
-            "the source's does (int to bigint to numeric, numeric, varchar, real to double, most "
-            "to text), and NULL, when the source sends it or stops sending the column. `full`: and "
-            "a change that no wider type holds keeps the old column as `<name>__v1` beside a new "
-            "one; below `full` a row with such a value is a dead letter; and the table gets the "
-            "source's new primary key, where no rows share one. Nothing but a key is ever dropped. "
-            "Each change is logged and listed in `ods_sink.schema_history`."},
+     .doc = "How a table that ods-sink made follows changes of its source; a table or a column's "
+            "type that somebody else made or changed is not touched. `none`: not at all. `add`: a "
+            "column that appears later is added. `widen`: as `add`, and a column gets a type that "
+            "holds more when the source's does (int to bigint to numeric, numeric, varchar, real "
+            "to double, most to text), and allows NULL when the source sends it or stops sending "
+            "the column. `full`: as `widen`, and for a change that no wider type holds the old "
+            "column is kept as `<name>__v1` beside a new one (below `full` a row with such a value "
+            "is a dead letter); and the table gets the source's new primary key, if no two rows "
+            "have the same. Nothing but a key is ever dropped. Each change is logged and listed in "
+            "`ods_sink.schema_history`."},
     {"on_delete", SETTING_ENUM, AT(table_settings, on_delete), "soft",
      .choices = on_deletes,
-     .doc = "`soft`: the row stays, marked `d` in `cdc_operation`. `hard`: it goes. `ignore`: it "
-            "stays as it was."},
+     .doc = "`soft`: the row stays, marked `d` in `cdc_operation`. `hard`: the row is deleted. "
+            "`ignore`: the row stays as it was."},
     {"on_truncate", SETTING_ENUM, AT(table_settings, on_truncate), "ignore",
-     .choices = on_truncates, .doc = "`apply`: a truncate of the source empties the table too (with `on_delete: soft` "
-            "its rows are marked). Only of a topic with one partition: among several it is not "
-            "ordered against the rows of the others, so it goes to the dead letters instead. Not "
-            "for a table that several sources share."},
+     .choices = on_truncates, .doc = "`apply`: a truncate of the source empties the table too "
+            "(with `on_delete: soft` its rows are marked). Only for a topic with one partition: "
+            "with several, its order among the rows of the other partitions is not known, so it "
+            "goes to the dead letters. Not for a table that several sources share."},
     {"on_tombstone", SETTING_ENUM, AT(table_settings, on_tombstone), "apply",
      .choices = on_tombstones,
      .doc = "A record without a value. `apply`: it deletes the row of its key, unless the delete "
-            "stands shortly before it in its partition. Its table is that of `topics`, or what its "
-            "key's schema or its topic is named after (`prefix.schema.table`); where that can't be "
-            "told, or the key can't be read, it is a dead letter. `ignore`: it is passed over, and "
-            "counted in `records_passed_total`. In `defaults` it also holds for tombstones whose "
+            "is shortly before it in its partition. Its table comes from `topics`, or from the "
+            "name of its key's schema or of its topic (`prefix.schema.table`); if the table can't "
+            "be told, or the key can't be read, it is a dead letter. `ignore`: it is skipped, and "
+            "counted in `records_passed_total`. In `defaults` this also holds for tombstones whose "
             "table can't be told."},
     {"keyless", SETTING_ENUM, AT(table_settings, keyless), "match_before",
      .choices = keylesses,
-     .doc = "A table without a key. `match_before`: inserts are inserts, and an update or delete "
-            "finds its row by the before image, in whichever partition it is; of equal rows one. "
-            "`append`: every change becomes a row. `reject`: its records are dead letters."},
+     .doc = "What to do with a table without a key. `match_before`: inserts are inserted, and an "
+            "update or delete finds its row by the before image, in any partition of the table; if "
+            "several rows are equal, it changes one of them. `append`: every change becomes a row. "
+            "`reject`: its records are dead letters."},
     {"on_trigger_error", SETTING_ENUM, AT(table_settings, on_trigger_error),
      "dead_letter", .choices = on_trigger_errors,
-     .doc = "A row for which a trigger, a rule, or another function of the target's own (of a "
-            "check, a default, a domain, a policy) raises an error, whatever its SQLSTATE. "
-            "`dead_letter`: its record is one, and the rows beside it are applied. `stop`: the "
-            "process ends, with the record's place and the function's words. See "
+     .doc = "What to do with a row for which a trigger, a rule, or another function in the target "
+            "(of a check, a default, a domain, a policy) raises an error, whatever its SQLSTATE. "
+            "`dead_letter`: its record is a dead letter, and the other rows are applied. `stop`: "
+            "the process ends; its log names the record's place and the function's message. See "
             "[reliability.md](reliability.md#what-postgresql-may-answer)."},
     {"skip_unchanged", SETTING_ENUM, AT(table_settings, skip_unchanged), "auto",
      .choices = skip_unchangeds,
-     .doc = "An update of a row with large text, JSON or bytes that the row has already: the target "
-            "compares, and what is equal stays where it lies, neither compressed nor stored again. "
-            "What is not equal, or not there, is written, so the outcome is the same. `auto`: where "
-            "the record's before image has a value of 2,000 bytes or more unchanged. `always`: in each "
-            "update, for sources that send whole rows without the row before. `never`: each value "
+     .doc = "For updates that carry large text, JSON or bytes which have not changed: the target "
+            "compares them with what the row has, and equal values are neither compressed nor "
+            "stored again. Other values are written, so the result is the same. `auto`: if a value "
+            "of 2,000 bytes or more is the same in the record's before image. `always`: in each "
+            "update, for sources that send whole rows without a before image. `never`: each value "
             "is written."},
     {"nul", SETTING_ENUM, AT(table_settings, nul), "reject", .choices = nuls,
-     .doc = "A text that holds the character U+0000, which PostgreSQL's text types don't have. "
-            "`reject`: its record is a dead letter. `strip`: the character is left out, and the "
-            "metric `nul_stripped_total` counts the value."},
+     .doc = "What to do with a text that holds the character U+0000, which PostgreSQL's text types "
+            "can't hold. `reject`: its record is a dead letter. `strip`: the character is left "
+            "out, and the metric `nul_stripped_total` counts the value."},
     {"zero_dates", SETTING_ENUM, AT(table_settings, zero_dates), "null",
      .choices = zero_dateses,
-     .doc = "A date of MySQL with a zero month or day, as 0000-00-00, that came as text and has no "
-            "place in a date or timestamp column. `null`: it becomes NULL, and the metric "
-            "`zero_dates_total` counts it. `reject`: its record is a dead letter, as it always is "
-            "in a key."},
+     .doc = "What to do with a date of MySQL that has a zero month or day, as 0000-00-00, and came "
+            "as text: no date or timestamp column can hold it. `null`: it becomes NULL, and the "
+            "metric `zero_dates_total` counts it. `reject`: its record is a dead letter; in a key "
+            "it always is."},
     {"inexact", SETTING_ENUM, AT(table_settings, inexact), "nanoseconds",
      .choices = inexacts,
-     .doc = "A number or time with more digits than the target's column has, as 1.005 for "
-            "numeric(5,2) or nanoseconds for timestamp. `reject`: its record is a dead letter. "
-            "`nanoseconds`: but a time finer than a microsecond, which none of PostgreSQL's types "
-            "holds, is rounded half up. `round`: whatever it is, PostgreSQL rounds it. The metric "
-            "`values_rounded_total` counts such values. Key columns always reject."},
+     .doc = "What to do with a number or time that has more digits than the target's column, as "
+            "1.005 for numeric(5,2) or nanoseconds for timestamp. `reject`: its record is a dead "
+            "letter. `nanoseconds`: the same, except that times finer than a microsecond, which no "
+            "type of PostgreSQL holds, are rounded half up. `round`: PostgreSQL rounds every such "
+            "value. The metric `values_rounded_total` counts rounded values. Key columns always "
+            "reject."},
     {"source_types", SETTING_TYPES, AT(table_settings, source_types), .max = 2000,
-     .doc = "The source's type of a column where the connector lost it, as `{ total: bigint "
-            "unsigned, price: \"decimal(10,2)\", seen: timestamp us, photo: bytes hex }`. Its "
-            "values are read so, and a column made for them has a type to match. See "
-            "[types.md](types.md#source_types)."},
+     .doc = "The types of source columns, where the connector lost them, as `{ total: bigint "
+            "unsigned, price: \"decimal(10,2)\", seen: timestamp us, photo: bytes hex }`. The "
+            "values are read as such, and a column that ods-sink makes for them gets a matching "
+            "type. See [types.md](types.md#source_types)."},
     {"cdc_operation", SETTING_COLUMN, AT(table_settings, cdc_operation),
      "cdc_operation", .max = 200,
-     .doc = "Column that gets the operation: c, u, d, or r for a snapshot. `off`: none."},
+     .doc = "Target column for the operation: c, u, d, or r for a snapshot. `off`: none."},
     {"cdc_timestamp", SETTING_COLUMN, AT(table_settings, cdc_timestamp),
      "cdc_timestamp", .max = 200,
-     .doc = "Column that gets the time of the change at the source. `off`: none."},
+     .doc = "Target column for the time of the change at the source. `off`: none."},
     {"columns.rename", SETTING_RENAMES, AT(table_settings, renames), .max = 2000,
      .doc = "Source column to target column, as `{ brand: make }`."},
     {"columns.exclude", SETTING_STRINGS, AT(table_settings, exclude), .max = 2000,
@@ -168,17 +168,18 @@ static const struct setting table_rows[] = {
 
 const struct setting_group settings_of_table = {
     .title = "defaults, and tables: one entry",
-    .intro = "`defaults` holds for every table of the pipeline. An entry of `tables` is "
-                     "named by the source's `table`, or `schema.table` (`database.table` where the "
-                     "source has no schemas), which wins; what it leaves out is as in "
-                     "`defaults`, and a list or map that it gives replaces the one there.",
+    .intro = "`defaults` holds for every table of the pipeline. The name of an entry of `tables` "
+                     "is the source's `table`, or `schema.table` (`database.table` where the "
+                     "source has no schemas), which goes before `table`. Settings that an entry "
+                     "does not have are as in `defaults`; a list or map in an entry replaces the "
+                     "one in `defaults`.",
     .size = sizeof(struct table_settings),
     SETTING_ROWS(table_rows),
 };
 
 static const struct setting input_rows[] = {
     {"type", SETTING_STRING, AT(input_settings, type), "kafka", .min = 1, .max = 200,
-     .doc = "What kind of source it is: `kafka`, of which `ods-sink.conf` says where it is, or `lines`, "
+     .doc = "The type of the source: `kafka`, whose settings are in `ods-sink.conf`, or `lines`, "
             "whose settings are below."},
     {"type", SETTING_PLUGIN, AT(input_settings, own), .plugins = source_groups},
 };
@@ -194,7 +195,7 @@ const struct setting_group settings_of_input = {
 static const struct setting transform_rows[] = {
     {"type", SETTING_STRING, AT(transform_settings, type), .min = 1, .max = 200,
      .flags = SETTING_REQUIRED,
-     .doc = "What kind of transform it is; each has settings of its own, below."},
+     .doc = "The type of the transform; each type has settings of its own, below."},
     {"type", SETTING_PLUGIN, AT(transform_settings, own), .plugins = transform_groups},
 };
 
@@ -209,7 +210,7 @@ const struct setting_group settings_of_transform = {
 
 static const struct setting pipeline_rows[] = {
     {"name", SETTING_STRING, AT(pipeline_settings, name), .min = 1, .max = 200,
-     .flags = SETTING_REQUIRED, .doc = "Stands in logs, metrics and the consumer group."},
+     .flags = SETTING_REQUIRED, .doc = "Its name in logs, in metrics and in the consumer group."},
     {"input", SETTING_OBJECT, AT(pipeline_settings, input), .of = &settings_of_input,
      .doc = "Where the records come from, see [input](#input)."},
     {"topics", SETTING_STRINGS, AT(pipeline_settings, topics), .max = 10000,
@@ -219,93 +220,95 @@ static const struct setting pipeline_rows[] = {
             "unless it ends in `$`."},
     {"format", SETTING_STRING, AT(pipeline_settings, format), "debezium", .min = 1,
      .max = 200,
-     .doc = "How the records are written. `debezium`: JSON of Debezium, in each of its shapes. "
-            "`maxwell`: JSON of Maxwell."},
+     .doc = "The format of the records. `debezium`: Debezium's JSON, in any of its shapes. "
+            "`maxwell`: Maxwell's JSON."},
     {"target", SETTING_STRING, AT(pipeline_settings, target), "",
      .inherits = "the only target", .max = 200, .doc = "Name of a target in `ods-sink.conf`."},
     {"group_id", SETTING_STRING, AT(pipeline_settings, group_id), "",
      .inherits = "`kafka.group_id`.`name`", .max = 400,
-     .doc = "The consumer group. No two pipelines of a daemon share one."},
+     .doc = "The consumer group. Two pipelines of a daemon can't have the same one."},
     {"lanes", SETTING_INT, AT(pipeline_settings, lanes),
      .inherits = "`lanes` of ods-sink.conf", .min = 1, .max = 64, .doc = "Lanes of this pipeline."},
     {"on_error", SETTING_ENUM, AT(pipeline_settings, on_error), "dead_letter",
      .choices = on_errors,
-     .doc = "A record that can't be decoded or applied. `dead_letter`: it goes to "
-            "`dead_letter.topic`, the others go on. `stop`: its lane stops, and with it the "
-            "daemon, until the cause is gone."},
+     .doc = "What to do with a record that can't be decoded or applied. `dead_letter`: it goes to "
+            "`dead_letter.topic`, and the others are applied. `stop`: its lane stops, and so does "
+            "the daemon; it can go on once the cause is removed."},
     {"source.connector", SETTING_CHOICE, AT(pipeline_settings, source.connector),
      "", .inherits = "as the record says", .choices = connectors,
-     .doc = "The Debezium connector, where records do not name it (flattened without schema): it "
-            "decides the units of times."},
+     .doc = "The Debezium connector, for records that do not name it (flattened rows without "
+            "schema). It determines the units of times."},
     {"source.shape", SETTING_ENUM, AT(pipeline_settings, source.shape), "auto",
      .choices = source_shapes,
-     .doc = "What a Debezium record's value is. `auto`: an envelope if its members are an "
-            "envelope's in name and type, a flattened row if it says so (`__op`, `__deleted`, a "
-            "schema named `….Value`), else a dead letter. `envelope`, `flattened`: always that; "
-            "then flattened rows need no `__op`, and may have columns called op, before, after and "
-            "source."},
+     .doc = "What the value of a Debezium record is. `auto`: an envelope if its members have the "
+            "names and types of an envelope's, a flattened row if it is marked as one (`__op`, "
+            "`__deleted`, a schema named `….Value`), else a dead letter. `envelope`, `flattened`: "
+            "always this; flattened rows then need no `__op`, and may have columns named op, "
+            "before, after and source."},
     {"source.timestamp_unit", SETTING_ENUM,
      AT(pipeline_settings, source.timestamp_unit), "auto", .choices = time_units,
-     .doc = "Unit of timestamps in records without schema, of all columns that `source_types` does "
-            "not name. `auto`: Debezium's default for the connector and the column's precision; "
-            "where that leaves more than one, the record is a dead letter (docs/types.md)."},
+     .doc = "The unit of timestamps in records without schema, for all columns that `source_types` "
+            "does not name. `auto`: Debezium's default for the connector and the column's "
+            "precision; if more than one unit is possible, the record is a dead letter "
+            "(docs/types.md)."},
     {"source.time_unit", SETTING_ENUM, AT(pipeline_settings, source.time_unit),
      "auto", .choices = time_units, .doc = "The same for times of day."},
     {"source.decimals", SETTING_ENUM, AT(pipeline_settings, source.decimals),
      "auto", .choices = decimal_modes,
-     .doc = "The connector's `decimal.handling.mode`, for records without schema. `auto`: told "
-            "by the value."},
+     .doc = "The connector's `decimal.handling.mode`, for records without schema. `auto`: each "
+            "value tells."},
     {"source.schema_topic", SETTING_STRING,
      AT(pipeline_settings, source.schema_topic), "", .max = 249,
      .doc = "The MySQL or MariaDB connector's schema-change topic, named like its `topic.prefix` "
-            "(`include.schema.changes`), or the topic of Maxwell's DDL (`ddl_kafka_topic`). It gives "
-            "the columns of records without schema their types, each record those of its time; "
-            "`source_types` of a table goes before."},
+            "(`include.schema.changes`), or the topic of Maxwell's DDL (`ddl_kafka_topic`). From "
+            "it the columns of records without schema get their types, as they were at the "
+            "record's time. A table's `source_types` go before."},
     {"source.unavailable_value", SETTING_STRING,
      AT(pipeline_settings, source.unavailable_value), "__debezium_unavailable_value", .max = 1000,
      .doc = "The connector's `unavailable.value.placeholder`: a column with this value was not "
-            "carried and is left as it is."},
+            "sent, and keeps its value in the target."},
     {"source.metadata.add_fields", SETTING_STRING,
      AT(pipeline_settings, source.metadata.add_fields), "", .max = 2047,
      .inherits = "the usual names behind the prefix",
      .doc = "`add.fields` of ExtractNewRecordState as the connector's configuration has it, "
             "`op,source.ts_ms` or `op:kind,source.ts_ms:at`: the fields of flattened rows that are "
-            "no columns. With it, or with `add_headers`, these fields (and `__deleted`) are the "
-            "only ones; else they are all that Debezium has, `__op`, `__table`, `__source_ts_ms` "
-            "and so on. A field that a later transform renamed stands here under its last name; "
+            "metadata and not columns. If this or `add_headers` is set, only these fields (and "
+            "`__deleted`) are metadata; otherwise all that Debezium knows are, `__op`, `__table`, "
+            "`__source_ts_ms` and so on. If a later transform renames a field, give its last name; "
             "for `__deleted` write `deleted:` and the name."},
     {"source.metadata.add_fields_prefix", SETTING_STRING,
      AT(pipeline_settings, source.metadata.add_fields_prefix), "__", .max = 200,
-     .doc = "`add.fields.prefix` of ExtractNewRecordState. It stands before renamed fields too "
-            "(`op:kind` is `__kind`), and not before `__deleted`, which keeps its name."},
+     .doc = "`add.fields.prefix` of ExtractNewRecordState. Renamed fields have it too (`op:kind` "
+            "becomes `__kind`); `__deleted` does not change its name."},
     {"source.metadata.add_headers", SETTING_STRING,
      AT(pipeline_settings, source.metadata.add_headers), "", .inherits = "none are read",
      .max = 2047,
      .doc = "`add.headers` of ExtractNewRecordState: the headers of flattened rows and tombstones "
-            "that say what else a field would, written by Connect's SimpleHeaderConverter, "
-            "StringConverter or JsonConverter. What a field says goes before."},
+            "that hold metadata, written by Connect's SimpleHeaderConverter, StringConverter or "
+            "JsonConverter. A field goes before a header."},
     {"source.metadata.add_headers_prefix", SETTING_STRING,
      AT(pipeline_settings, source.metadata.add_headers_prefix), "__", .max = 200,
      .doc = "`add.headers.prefix` of ExtractNewRecordState."},
     {"transforms", SETTING_OBJECTS, AT(pipeline_settings, transforms), .max = 100,
      .count_offset = AT(pipeline_settings, transform_count), .of = &settings_of_transform,
-     .doc = "What happens to changes on their way, in this order."},
+     .doc = "The transforms that changes pass through, in this order."},
     {"defaults", SETTING_OBJECT, AT(pipeline_settings, defaults), .of = &settings_of_table,
-     .doc = "What holds for every table."},
+     .doc = "Settings of all tables."},
     {"tables", SETTING_NAMED, AT(pipeline_settings, tables),
      .count_offset = AT(pipeline_settings, table_count), .of = &settings_of_table,
-     .doc = "Only what differs from the defaults, by source table: `table`, or `schema.table` "
-            "(`database.table` where the source has no schemas), or a POSIX extended regular "
-            "expression over either that begins with `^`, as `'^orders_\\d+$': { target: orders, "
-            "key: [id] }`. `\\d`, `\\w`, `\\s` and `\\D`, `\\W`, `\\S` are understood; "
-            "without `$` longer names match too. `schema.table` goes before `table`, and that "
-            "before expressions, of which the first that matches counts."},
+     .doc = "Settings of single tables, where they differ from the defaults, by source table: "
+            "`table`, or `schema.table` (`database.table` where the source has no schemas), or a "
+            "POSIX extended regular expression over either that begins with `^`, as "
+            "`'^orders_\\d+$': { target: orders, key: [id] }`. `\\d`, `\\w`, `\\s` and `\\D`, "
+            "`\\W`, `\\S` are understood; without `$` longer names match too. An entry "
+            "`schema.table` goes before one `table`, and both go before expressions; the first "
+            "expression that matches is used."},
 };
 
 const struct setting_group settings_of_pipeline = {
     .title = "pipelines: one entry",
-    .intro = "A pipeline reads topics as a consumer group of its own and writes them to "
-                        "one target. Topics may be read by several pipelines.",
+    .intro = "A pipeline reads topics as a consumer group of its own and writes to one target. "
+                        "Several pipelines may read the same topic.",
     .size = sizeof(struct pipeline_settings),
     SETTING_ROWS(pipeline_rows),
 };
@@ -313,7 +316,7 @@ const struct setting_group settings_of_pipeline = {
 static const struct setting moves_rows[] = {
     {"pipelines", SETTING_OBJECTS, AT(settings, pipelines), .max = 1000,
      .flags = SETTING_REQUIRED, .count_offset = AT(settings, pipeline_count), .of = &settings_of_pipeline,
-     .doc = "What is moved."},
+     .doc = "The pipelines: which topics go to which target."},
 };
 
 const struct setting_group settings_of_moves = {
@@ -326,15 +329,16 @@ const struct setting_group settings_of_moves = {
 
 static const struct setting target_rows[] = {
     {"name", SETTING_STRING, AT(target_settings, name), .min = 1, .max = 200,
-     .flags = SETTING_REQUIRED, .doc = "What pipelines call it."},
+     .flags = SETTING_REQUIRED, .doc = "The name by which pipelines refer to it."},
     {"type", SETTING_STRING, AT(target_settings, type), .min = 1, .max = 200,
-     .flags = SETTING_REQUIRED, .doc = "What kind of target it is; each has settings of its own, below."},
+     .flags = SETTING_REQUIRED, .doc = "The type of the target; each type has settings of its own, "
+                                       "below."},
     {"type", SETTING_PLUGIN, AT(target_settings, own), .plugins = sink_groups},
 };
 
 const struct setting_group settings_of_target = {
     .title = "targets: one entry",
-    .intro = "What each group in the list `targets` may hold, beside the settings of its type.",
+    .intro = "What each entry of the list `targets` may have, beside the settings of its type.",
     .size = sizeof(struct target_settings),
     SETTING_ROWS(target_rows),
 };
@@ -342,30 +346,31 @@ const struct setting_group settings_of_target = {
 static const struct setting daemon_rows[] = {
     {"kafka.bootstrap_servers", SETTING_STRING, AT(settings, kafka.bootstrap_servers),
      "localhost:9092", .min = 1, .max = 65536,
-     .doc = "Brokers to begin with, `host:port`, separated by commas."},
+     .doc = "The brokers to connect to first, `host:port`, separated by commas."},
     {"kafka.group_id", SETTING_STRING, AT(settings, kafka.group_id), "ods-sink",
      .min = 1, .max = 200,
-     .doc = "Prefix of the pipelines' consumer groups. Offsets in the target are stored under the "
-            "group: another name starts anew."},
+     .doc = "Prefix of the pipelines' consumer groups. The target stores offsets by group, so with "
+            "another name everything is read again."},
     {"kafka.auto_offset_reset", SETTING_CHOICE, AT(settings, kafka.auto_offset_reset),
      "earliest", .choices = resets,
-     .doc = "Where a partition starts for which neither target nor group has an offset."},
+     .doc = "Where a partition starts if neither the target nor the group has an offset for it."},
     {"kafka.on_offset_gone", SETTING_CHOICE, AT(settings, kafka.on_offset_gone),
      "stop", .choices = gone_policies,
-     .doc = "Kafka has no record at the offset that is next: retention took records away that were "
-            "not applied yet, or the topic was made anew and is shorter. `stop`: the daemon ends "
-            "with an error that says how to go on (`ods-sink reset`). `earliest`: it goes on at "
-            "the oldest record there is, `latest`: behind the newest; either is logged as an error "
+     .doc = "What to do if Kafka has no record at the next offset: retention has deleted records "
+            "that were not applied yet, or the topic was recreated and is shorter. `stop`: the "
+            "daemon ends with an error that says how to go on (`ods-sink reset`). `earliest`: it "
+            "continues at the oldest record; `latest`: after the newest. Both are logged as errors "
             "and counted in `offset_gaps_total`."},
     {"kafka.on_topic_recreated", SETTING_CHOICE,
      AT(settings, kafka.on_topic_recreated), "stop", .choices = recreated_policies,
-     .doc = "A record below the stored offset is more than a minute younger than the moment at "
-            "which that offset was stored: the topic was deleted and made anew since, and the "
-            "offset says nothing of its records. `stop`, `earliest`: as with `on_offset_gone`. "
-            "`ignore`: this is not looked for (where producers' clocks are wrong)."},
+     .doc = "What to do if a record below the stored offset is more than a minute younger than the "
+            "time at which that offset was stored: the topic has been deleted and recreated since, "
+            "so the offset does not belong to its records. `stop`, `earliest`: as in "
+            "`on_offset_gone`. `ignore`: this is not checked (if the producers' clocks are "
+            "wrong)."},
     {"kafka.properties", SETTING_PROPERTIES, AT(settings, kafka.properties),
      .doc = "Any librdkafka property, as `\"security.protocol\" = \"SASL_SSL\"`. Those that the "
-            "daemon owns are refused: bootstrap.servers, group.id, auto.offset.reset, "
+            "daemon sets itself are refused: bootstrap.servers, group.id, auto.offset.reset, "
             "enable.auto.commit, enable.auto.offset.store, enable.partition.eof, "
             "partition.assignment.strategy. A `group.instance.id` (static membership: a restart "
             "within session.timeout.ms moves no partition) must differ from process to process; "
@@ -374,58 +379,61 @@ static const struct setting daemon_rows[] = {
      .flags = SETTING_REQUIRED, .count_offset = AT(settings, target_count), .of = &settings_of_target,
      .doc = "The databases that pipelines write to."},
     {"lanes", SETTING_INT, AT(settings, lanes), "2", .min = 1, .max = 64,
-     .doc = "Lanes of each pipeline: each is a member of the consumer group and one connection to "
-            "the target. More lanes than partitions stay idle."},
+     .doc = "The number of lanes of each pipeline. A lane is a member of the consumer group and "
+            "has one connection to the target. Lanes beyond the number of partitions are idle."},
     {"batch.max_events", SETTING_INT, AT(settings, batch.max_events), "10000",
      .min = 1, .max = 1000000, .flags = SETTING_RELOAD,
-     .doc = "A batch is handed over when it has so many records."},
+     .doc = "A batch is handed to the writer when it has this many records."},
     {"batch.max_bytes", SETTING_BYTES, AT(settings, batch.max_bytes), "8388608",
      .min = 64 * KIB, .max = KIB * KIB * KIB, .flags = SETTING_RELOAD,
-     .doc = "A batch is handed over when its records and rows take so much memory."},
+     .doc = "A batch is handed to the writer when its records and rows take this much memory."},
     {"batch.max_wait_ms", SETTING_MS, AT(settings, batch.max_wait_ms), "100",
      .min = 0, .max = 60000, .flags = SETTING_RELOAD,
-     .doc = "A record waits no longer for others. A ceiling: an idle writer gets a batch at "
+     .doc = "The longest time that a record waits for others. An idle writer gets a batch at "
             "once."},
     {"batch.per_lane", SETTING_INT, AT(settings, batch.per_lane), "2", .min = 2,
-     .max = 16, .doc = "Batches that a lane owns: one is filled while another is written."},
+     .max = 16, .doc = "The number of batches that a lane owns: one is filled while another is "
+                       "written."},
     {"dead_letter.topic", SETTING_STRING, AT(settings, dead_letter.topic), "",
      .max = 249,
-     .doc = "Where records go that can't be decoded or applied. Empty: such a record stops its "
-            "lane."},
+     .doc = "The topic for records that can't be decoded or applied. Empty: such a record stops "
+            "its lane."},
     {"dead_letter.max_per_minute", SETTING_INT,
      AT(settings, dead_letter.max_per_minute), "0", .min = 0, .max = 1000000000,
-     .doc = "A fuse: a pipeline that would put more records aside within a minute stops instead, "
-            "and with it the daemon, so that a mistake in the configuration or the target does "
-            "not empty a topic into the dead letters. 0: none."},
+     .doc = "A limit for safety: a pipeline that would write more dead letters than this within a "
+            "minute stops instead, and so does the daemon, so that a mistake in the configuration "
+            "or the target does not turn a whole topic into dead letters. 0: no limit."},
     {"retry.initial_ms", SETTING_MS, AT(settings, retry.initial_ms), "100", .min = 1,
      .max = 60000, .flags = SETTING_RELOAD,
-     .doc = "First pause when Kafka or a target is away; it doubles."},
+     .doc = "The first pause when Kafka or a target is not available; each further pause is twice "
+            "as long."},
     {"retry.max_ms", SETTING_MS, AT(settings, retry.max_ms), "5000", .min = 1,
-     .max = 3600000, .flags = SETTING_RELOAD, .doc = "Longest pause between two tries."},
+     .max = 3600000, .flags = SETTING_RELOAD, .doc = "The longest pause between two tries."},
     {"retry.max_elapsed_ms", SETTING_MS, AT(settings, retry.max_elapsed_ms), "0",
      .min = 0, .max = 365 * DAY_MS, .flags = SETTING_RELOAD,
-     .doc = "Give up, and exit, after an outage of this length. 0: wait for ever."},
+     .doc = "Exit after an outage of this length. 0: wait for ever."},
     {"retry.constraint_attempts", SETTING_INT,
      AT(settings, retry.constraint_attempts), "5", .min = 0, .max = 1000, .flags = SETTING_RELOAD,
-     .doc = "How often a row is tried again, with these pauses, that a unique or foreign key of the "
-            "target refuses, before it goes to the dead letters: another lane may be about to bring "
-            "the row that it needs. Counted for a batch, not for each of its rows; a wait in vain "
-            "halves the next one's number, one that helped restores it. 0: not at all."},
+     .doc = "How often, with these pauses, a row is tried again that a unique or foreign key of "
+            "the target refuses, before it becomes a dead letter: another lane may be about to "
+            "write the row that it needs. The number is for the whole batch, not for each row. If "
+            "waiting did not help, the next batch waits half as often; if it helped, the full "
+            "number applies again. 0: never."},
     {"http.listen", SETTING_STRING, AT(settings, http.listen), "127.0.0.1:8090",
      .max = 255,
      .doc = "Address of `/metrics`, `/healthz`, `/readyz` and `/status`, `host:port` or "
             "`[address]:port`. Empty: off."},
     {"log.level", SETTING_ENUM, AT(settings, log.level), "info",
-     .choices = log_levels, .flags = SETTING_RELOAD, .doc = "What is logged, and all above it."},
+     .choices = log_levels, .flags = SETTING_RELOAD, .doc = "The lowest level that is logged."},
     {"log.format", SETTING_ENUM, AT(settings, log.format), "text",
      .choices = log_formats, .flags = SETTING_RELOAD,
-     .doc = "One line an event on standard error, for people or as one JSON object."},
+     .doc = "Each event is one line on standard error: `text` for people, or a JSON object."},
     {"shutdown_timeout_ms", SETTING_MS, AT(settings, shutdown_timeout_ms), "10000",
      .min = 0, .max = 3600000, .flags = SETTING_RELOAD,
-     .doc = "How long a stop waits for batches in flight; what is not done by then is rolled "
-            "back and comes again."},
+     .doc = "How long the daemon waits for batches in progress when it stops. What is not finished "
+            "by then is rolled back, and read again at the next start."},
     {"tables", SETTING_STRING, AT(settings, tables), "tables.yaml", .min = 1,
-     .max = 4096, .doc = "The other file; a relative path starts at this file's folder."},
+     .max = 4096, .doc = "The path of tables.yaml; a relative path starts at this file's folder."},
 };
 
 const struct setting_group settings_of_daemon = {
@@ -436,104 +444,3 @@ const struct setting_group settings_of_daemon = {
     .size = sizeof(struct settings),
     SETTING_ROWS(daemon_rows),
 };
-
-const void *setting_template(const struct setting_group *group, const struct setting *row,
-                             const void *object)
-{
-    SETTINGS_EACH (beside, group) {
-        if (row->type == SETTING_NAMED && beside->type == SETTING_OBJECT && beside->of == row->of)
-            return (const char *) object + beside->offset;
-    }
-    return NULL;
-}
-
-const struct setting *setting_row(const struct setting_group *group, const char *name)
-{
-    SETTINGS_EACH (row, group) {
-        if (row->type != SETTING_PLUGIN && strcmp(row->name, name) == 0)
-            return row;
-    }
-    return NULL;
-}
-
-const struct setting_group *setting_plugin(const struct setting *row, const char *name)
-{
-    const struct setting_group *group;
-    const char *known;
-    for (size_t i = 0; (group = row->plugins(i, &known)); i++) {
-        if (strcmp(known, name) == 0)
-            return group;
-    }
-    return NULL;
-}
-
-const struct setting_group *setting_plugin_of(const struct setting_group *group,
-                                              const struct setting *row, const void *object)
-{
-    const struct setting *chooses = setting_row(group, row->name);
-    return setting_plugin(row, *(const char *const *) ((const char *) object + chooses->offset));
-}
-
-static const char *choices(const struct setting *row, bool markdown, char *buffer, size_t size)
-{
-    size_t length = (size_t) snprintf(buffer, size, "one of");
-    const char *before = " ", *quote = markdown ? "`" : "";
-    for (const char *const *choice = row->choices; *choice; choice++) {
-        if (!**choice)
-            continue;
-        if (length < size)
-            length += (size_t) snprintf(buffer + length, size - length, "%s%s%s%s", before, quote,
-                                        *choice, quote);
-        before = ", ";
-    }
-    return buffer;
-}
-
-const char *setting_expects(const struct setting *row, bool markdown, char *buffer, size_t size)
-{
-    switch (row->type) {
-    case SETTING_STRING:
-        if (row->min > 0 && !markdown)
-            return "a string that is not empty";
-        return markdown ? "string" : "a string";
-    case SETTING_CHOICE:
-    case SETTING_ENUM:
-        return choices(row, markdown, buffer, size);
-    case SETTING_BOOL:
-        return markdown ? "`true` or `false`" : "true or false";
-    case SETTING_INT:
-    case SETTING_MS:
-    case SETTING_BYTES:
-        snprintf(buffer, size, "%s%s from %" PRId64 " to %" PRId64, markdown ? "" : "a number",
-                 row->type == SETTING_MS      ? markdown ? "milliseconds" : " of milliseconds"
-                 : row->type == SETTING_BYTES ? markdown ? "bytes" : " of bytes"
-                 : markdown                   ? "number"
-                                              : "",
-                 row->min, row->max);
-        return buffer;
-    case SETTING_COLUMN:
-        return markdown ? "column name or `off`" : "a column name or off";
-    case SETTING_STRINGS:
-        if (row->choices && markdown) {
-            size_t length = (size_t) snprintf(buffer, size, "list of ");
-            return choices(row, markdown, buffer + length, size - length), buffer;
-        }
-        return markdown ? "list of strings" : "a list of strings";
-    case SETTING_VALUES:
-        return markdown ? "map from column to value" : "a map from column to value";
-    case SETTING_PROPERTIES:
-        return markdown ? "group of name = value" : "a group of name = value";
-    case SETTING_RENAMES:
-        return markdown ? "map from name to name" : "a map from name to name";
-    case SETTING_TYPES:
-        return markdown ? "map from name to type" : "a map from name to type";
-    case SETTING_OBJECT:
-    case SETTING_NAMED:
-        return markdown ? "group, see below" : "a group of settings";
-    case SETTING_OBJECTS:
-        return markdown ? "list of groups, see below" : "a list of groups";
-    case SETTING_PLUGIN:
-        break; /* a place for others' settings, and none itself */
-    }
-    return "";
-}

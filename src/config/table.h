@@ -12,27 +12,4 @@ extern const struct setting_group settings_of_input;    /* struct input_settings
 extern const struct setting_group settings_of_transform; /* struct transform_settings */
 extern const struct setting_group settings_of_table;    /* struct table_settings */
 
-/* Structs of lists and maps begin with their name. */
-static inline const char *setting_object_name(const void *object)
-{
-    return *(const char *const *) object;
-}
-
-/* The embedded object that the entries of a SETTING_NAMED start from, NULL for other rows. */
-const void *setting_template(const struct setting_group *group, const struct setting *row,
-                             const void *object);
-
-/* A group's row of that name; NULL: it has none. */
-const struct setting *setting_row(const struct setting_group *group, const char *name);
-
-/* The settings of the plug-in of that name; NULL: there is no such plug-in. */
-const struct setting_group *setting_plugin(const struct setting *row, const char *name);
-/* The same, of the plug-in that a struct of this group has chosen. */
-const struct setting_group *setting_plugin_of(const struct setting_group *group,
-                                              const struct setting *row, const void *object);
-
-/* "string", "milliseconds 0 – 60000", "one of `a`, `b`": what a setting expects, for messages
- * (markdown false) and the reference (true). */
-const char *setting_expects(const struct setting *row, bool markdown, char *buffer, size_t size);
-
 #endif

@@ -34,7 +34,7 @@ const char *pattern_excess(const char *pattern)
     return NULL;
 }
 
-/* What stands between the brackets. */
+/* What to write between the brackets for a class such as \d. */
 static const char *class_of(char letter)
 {
     switch (letter) {
@@ -58,7 +58,7 @@ static bool is_word(char byte)
            (byte >= 'a' && byte <= 'z');
 }
 
-/* Behind a backslash, outside of brackets. */
+/* What follows a backslash, outside of brackets. */
 static const char *put_escaped(struct buffer *out, char letter)
 {
     const char *class = class_of(letter);
@@ -67,14 +67,14 @@ static const char *put_escaped(struct buffer *out, char letter)
     else if (!letter)
         return "it ends in a backslash";
     else if (is_word(letter))
-        return "of letters and digits only d, w, s, D, W and S have a meaning behind a backslash";
+        return "only the letters d, w, s, D, W and S may follow a backslash, and no digit";
     else
         buffer_printf(out, "\\%c", letter);
     return NULL;
 }
 
-/* A bracket expression from its "[" on; *at ends behind its "]". A backslash stands for itself
- * there, to POSIX. */
+/* Converts a bracket expression, from its "["; *at is moved past its "]". To POSIX a backslash in
+ * brackets is a plain character. */
 static const char *put_bracket(struct buffer *out, const char **at)
 {
     const char *start = *at, *byte = start + 1 + (start[1] == '^');
@@ -95,8 +95,8 @@ static const char *put_bracket(struct buffer *out, const char **at)
             else if (byte[1] == '.' || byte[1] == '\\' || byte[1] == '$' || byte[1] == '_')
                 buffer_add(out, byte + 1, 1);
             else
-                return "in [brackets] only \\d, \\w, \\s, \\., \\$, \\_ and \\\\ have a meaning; ] "
-                       "stands there first, and - last";
+                return "in [brackets] only \\d, \\w, \\s, \\., \\$, \\_ and \\\\ have a meaning; "
+                       "write ] first, and - last";
             byte += 2;
         }
     }

@@ -8,13 +8,13 @@
 
 #include "config/settings.h"
 
-/* POSIX extended regular expressions, and \d \w \s \D \W \S as bracket expressions. NULL: compiled,
- * regfree() is the caller's; else why not, in `room` or static. */
+/* Compiles a POSIX extended regular expression in which \d \w \s \D \W \S are understood too. NULL:
+ * it is compiled, and the caller frees it by regfree(); else why not, in `room` or static. */
 const char *table_pattern_compile(regex_t *regex, const char *pattern, char *room,
                                   size_t room_bytes);
 
-/* Why glibc's regcomp had better not see it: it takes memory and stack without limit for nested
- * groups and large counts. NULL: it may. */
+/* Why the pattern must not be given to glibc's regcomp, which takes memory and stack without limit
+ * for nested groups and large counts. NULL: it is harmless. */
 const char *pattern_excess(const char *pattern);
 
 /* Those of all pipelines. */

@@ -16,7 +16,8 @@
 
 #define TOPIC_MAX_BYTES 249
 
-/* Where to point at: the entry's value if it is there, else the group around it. */
+/* The node that a finding points at: the entry's value if there is one, else the group around it.
+ */
 static const struct node *place(const struct node *group, const char *name)
 {
     const struct entry *entry = node_find(group, name);
@@ -34,7 +35,7 @@ static bool topic_name_is_good(const char *name)
            strcmp(name, "..") != 0;
 }
 
-/* Topics by name or by pattern, compiled as librdkafka compiles them. */
+/* Checks topic names and patterns; patterns are compiled as librdkafka compiles them. */
 static void check_topic(struct load *load, const struct node *node, const char *topic,
                         const char *dead_letter)
 {
@@ -57,7 +58,7 @@ static void check_topic(struct load *load, const struct node *node, const char *
         regfree(&regex);
     } else if (!topic_name_is_good(topic)) {
         REFUSE(load, node,
-               "'%.200s' is no topic name (letters, digits, '.', '_', '-'); a pattern begins "
+               "'%.200s' is not a topic name (letters, digits, '.', '_', '-'); a pattern begins "
                "with ^",
                topic);
     }
@@ -129,13 +130,14 @@ static void check_input(struct load *load, const struct node *node, const char *
     refuse_name(load, node, "source", type, known, count);
 }
 
-/* One of these settings stands here, so a contradiction is this entry's and not the defaults'. */
+/* Does the entry itself have one of these settings? Then a contradiction is its own, and not of the
+ * defaults. */
 static bool sets(const struct node *group, const char *one, const char *other)
 {
     return node_find(group, one) || node_find(group, other);
 }
 
-/* A column name of the target that two would get. */
+/* Refuses renames that give two columns the same name in the target. */
 static void check_renames(struct load *load, const struct node *group,
                           const struct table_settings *table)
 {
@@ -205,7 +207,7 @@ static void check_table(struct load *load, const struct node *group,
         check_columns(load, group, table);
 }
 
-/* Of an entry's `topics`: that each is a topic of the pipeline, and no other entry's. */
+/* Checks an entry's `topics`: each must be a topic of the pipeline and not be in another entry. */
 static void check_claims(struct load *load, const struct node *group,
                          const struct pipeline_settings *pipeline, size_t index,
                          const char *dead_letter)
@@ -229,7 +231,7 @@ static void check_claims(struct load *load, const struct node *group,
     }
 }
 
-/* An entry's name is a pattern; config_free() ends what is compiled. */
+/* Compiles an entry's name that is a pattern; config_free() frees it. */
 static void check_table_pattern(struct load *load, const struct entry *entry,
                                 struct table_settings *table)
 {
@@ -326,7 +328,7 @@ static void check_metadata(struct load *load, const struct node *node,
     check_added(load, node, "source.metadata.add_headers", metadata->add_headers);
     if (!*metadata->add_fields_prefix && !*metadata->add_fields && !*metadata->add_headers)
         REFUSE(load, place(node, "source.metadata.add_fields_prefix"),
-               "without a prefix nothing tells metadata from columns: name its fields in "
+               "without a prefix metadata can't be told from columns: name its fields in "
                "'source.metadata.add_fields'");
 }
 

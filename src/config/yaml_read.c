@@ -54,7 +54,7 @@ static bool remember(struct reader *reader, const char *name, struct node *node)
     return true;
 }
 
-/* The latest anchor of that name wins, as YAML says. */
+/* The last anchor of that name counts, as YAML defines. */
 static struct node *recall(struct reader *reader, const yaml_event_t *event)
 {
     const char *name = (const char *) event->data.alias.anchor;
@@ -80,7 +80,7 @@ static struct node *read_scalar(struct reader *reader, const yaml_event_t *event
 
 static struct node *read_node(struct reader *reader, yaml_event_t *event, unsigned depth);
 
-/* The key that `event` is, into entry; false with a finding. */
+/* Reads the key in `event` into entry; false with a finding. */
 static bool read_key(struct reader *reader, const yaml_event_t *event, struct entry *entry)
 {
     entry->line = (int) event->start_mark.line + 1;
@@ -102,7 +102,7 @@ static int by_key(const void *one, const void *other)
     return order ? order : (a > b) - (a < b);
 }
 
-/* Sorted rather than compared in pairs: a file of many tables stays quick. */
+/* Finds duplicates by sorting, so that a file with many tables is still read quickly. */
 static bool check_duplicates(struct reader *reader, const struct node *map)
 {
     const struct entry **sorted =
@@ -172,7 +172,7 @@ static struct node *read_collection(struct reader *reader, const yaml_event_t *s
     return NULL;
 }
 
-/* The node that begins with `event`, which stays the caller's. NULL: stop reading. */
+/* The node that begins with `event`, which the caller still owns. NULL: stop reading. */
 static struct node *read_node(struct reader *reader, yaml_event_t *event, unsigned depth)
 {
     struct node *node = NULL;

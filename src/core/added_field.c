@@ -14,7 +14,7 @@ static struct slice trimmed(const char *text, size_t length)
     return (struct slice){text, length};
 }
 
-/* Split at the first `mark`: what is behind it, empty when it is not there. */
+/* Cuts the slice at the first `mark` and returns what follows it; empty if there is no mark. */
 static struct slice cut_at(struct slice *text, char mark)
 {
     const char *at = text->length ? memchr(text->bytes, mark, text->length) : NULL;
@@ -52,7 +52,7 @@ bool added_field_next(const char **list, struct added_field *entry, const char *
     else if (!entry->field.length || (nested && !entry->parent.length) || has(entry->field, '.'))
         *problem = "expected a field as op, or as source.ts_ms";
     else if (renamed && (!entry->name.length || has(entry->name, ':')))
-        *problem = "expected one new name behind the colon, as in op:kind";
+        *problem = "expected one new name after the colon, as in op:kind";
     return !*problem;
 }
 
@@ -69,7 +69,7 @@ size_t added_field_name(const struct added_field *entry, char *name)
     return length + last.length;
 }
 
-/* Do two entries make the same name? */
+/* Do two entries result in the same name? */
 static bool same_name(const struct added_field *a, const struct added_field *b)
 {
     char names[2][ADDED_FIELDS_MAX];
@@ -87,7 +87,7 @@ const char *added_fields_problem(const char *list)
         const char *rest = list, *ignored;
         while (added_field_next(&rest, &other, &ignored))
             if (same_name(&entry, &other))
-                return "two of its entries have one name";
+                return "two of its entries have the same name";
     }
     return problem;
 }

@@ -13,18 +13,18 @@
 struct added_field {
     struct slice parent; /* "source" in source.ts_ms; empty without one */
     struct slice field;
-    struct slice name; /* behind the colon: what it is called instead; empty without one */
+    struct slice name; /* after the colon: the field's new name; empty without one */
 };
 
-/* The entry at *list, which is moved behind it. False: there is none, *problem says what is wrong
- * (static text), or is NULL at the end of the list. */
+/* Reads the entry at the start of *list and moves *list past it. False: there is no entry; *problem
+ * says what is wrong (static text), or is NULL at the end of the list. */
 bool added_field_next(const char **list, struct added_field *entry, const char **problem);
 
-/* The name in the record without its prefix, written to `name`, which has room for
- * ADDED_FIELDS_MAX; its length. */
+/* Writes the field's name in the record, without its prefix, to `name`, which has room for
+ * ADDED_FIELDS_MAX bytes. Returns the name's length. */
 size_t added_field_name(const struct added_field *entry, char *name);
 
-/* NULL: a list that can be used; else what is wrong with it, static. */
+/* NULL: the list is valid; else what is wrong with it (static text). */
 const char *added_fields_problem(const char *list);
 
 #endif

@@ -8,7 +8,7 @@
 
 struct arena_chunk {
     struct arena_chunk *next;
-    size_t bytes; /* behind this header */
+    size_t bytes; /* that follow this header */
 };
 
 static char *chunk_start(struct arena_chunk *chunk)
@@ -41,7 +41,7 @@ void arena_done(struct arena *arena)
 
 void arena_reset(struct arena *arena, size_t keep_bytes)
 {
-    /* Oversized chunks go first: one giant record must not pin its memory for ever. */
+    /* Oversized chunks are freed first: one giant record must not hold its memory for ever. */
     size_t kept = 0;
     struct arena_chunk **link = &arena->first;
     while (*link) {
@@ -64,7 +64,8 @@ void arena_reset(struct arena *arena, size_t keep_bytes)
     }
 }
 
-/* Oversized chunks go: tried again in another order, they would pile up. */
+/* Oversized chunks are freed: if the same work is tried again in another order, they would pile up.
+ */
 static void free_giants(struct arena *arena, struct arena_chunk **link)
 {
     while (*link) {

@@ -5,7 +5,7 @@
 
 static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-/* A character's six bits plus one, so that what is not named is 0 and invalid. */
+/* A character's six bits plus one, so that characters which are not listed are 0, and invalid. */
 #define ROW4(c, v) [c] = (v) + 1, [(c) + 1] = (v) + 2, [(c) + 2] = (v) + 3, [(c) + 3] = (v) + 4
 #define ROW26(c, v)                                                                                \
     ROW4(c, v), ROW4((c) + 4, (v) + 4), ROW4((c) + 8, (v) + 8), ROW4((c) + 12, (v) + 12),          \
@@ -48,7 +48,7 @@ bool base64_decode(const char *text, size_t length, unsigned char *out, size_t *
     if (padding) {
         unsigned char last[4] = {at[0], at[1], padding == 2 ? 'A' : at[2], 'A'};
         if (!group(last, &bits) || bits & (padding == 2 ? 0xffff : 0xff))
-            return false; /* bits that no byte holds must be zero */
+            return false; /* bits that belong to no byte must be zero */
         *out++ = (unsigned char) (bits >> 16);
         if (padding == 1)
             *out++ = (unsigned char) (bits >> 8);

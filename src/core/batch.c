@@ -1,11 +1,11 @@
-/* The batch: arrays that grow, an arena, and one place where everything dies. No locks: a batch is
- * in one thread's hands at a time. */
+/* The batch: growing arrays and an arena, all released by batch_reset(). No locks: only one thread
+ * holds a batch at a time. */
 #include <ods/batch.h>
 
 #include <stdlib.h>
 #include <string.h>
 
-/* Memory that a batch keeps for its next filling; what a rare giant needed goes back. */
+/* Memory that a batch keeps for its next use; what only a rare giant record needed is freed. */
 #define ARENA_KEEP_BYTES ((size_t) 8 * 1024 * 1024)
 #define ARRAY_KEEP_BYTES ((size_t) 4 * 1024 * 1024)
 
@@ -137,7 +137,8 @@ enum ods_status batch_set_aside(struct batch *batch, uint32_t record, const char
                                 const struct error *why, struct error *error)
 {
     if (!batch_add_reject(batch, record, stage, why))
-        return error_out_of_memory(error); /* not marked: it would be passed over in silence */
+        return error_out_of_memory(error); /* the changes are not marked yet, so the record is
+                                              not lost in silence */
     for (uint32_t i = 0; i < batch->change_count; i++)
         batch->changes[i].rejected |= batch->changes[i].record == record;
     return ODS_OK;
@@ -146,7 +147,7 @@ enum ods_status batch_set_aside(struct batch *batch, uint32_t record, const char
 bool batch_cover(struct batch *batch, const char *topic, int32_t partition, int64_t from,
                  int64_t offset)
 {
-    /* Records come in runs of one partition, so the last claim is nearly always the one. */
+    /* Records of one partition come in runs, so the last claim is nearly always the right one. */
     for (uint32_t i = batch->claim_count; i-- > 0;) {
         struct claim *claim = &batch->claims[i];
         if (claim->partition == partition &&

@@ -1,5 +1,5 @@
-/* Small pieces of memory with one owner and one end: everything that blocks_alloc() gave dies at
- * blocks_done(). For what lives long and is built once (shapes, compiled schemas). */
+/* Small allocations that share one owner and one lifetime: blocks_done() frees everything that
+ * blocks_alloc() gave. For what lives long and is built once (shapes, compiled schemas). */
 #ifndef BLOCKS_H
 #define BLOCKS_H
 
@@ -10,7 +10,7 @@ struct block;
 struct blocks {
     struct block *first;
     size_t bytes; /* handed out */
-    bool failed;  /* memory ran out since the owner last said false */
+    bool failed;  /* memory ran out since the owner last set this to false */
 };
 
 void *blocks_alloc(struct blocks *blocks, size_t bytes); /* zeroed; NULL when memory is out */

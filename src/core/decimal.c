@@ -5,7 +5,7 @@
 
 #define BILLION_SQUARED UINT64_C(1000000000000000000) /* 18 digits a limb */
 #define LIMB_DIGITS     18
-/* More bytes can't be fewer digits than numeric's whole range. */
+/* A number of more bytes certainly has more digits than numeric allows. */
 #define BYTES_MAX ((DECIMAL_WHOLE_DIGITS_MAX + DECIMAL_SCALE_MAX) * 10 / 24)
 
 /* Append sign and digits with the point moved `scale` places. */
@@ -96,7 +96,7 @@ static bool big_from_bytes(struct buffer *out, const unsigned char *bytes, size_
     bool ok = false;
     if (!limbs || !digits) {
         out->failed = true;
-        ok = true; /* not the number's fault: the buffer says so */
+        ok = true; /* the number is fine; buffer->failed tells that memory is out */
         goto out;
     }
     magnitude_limbs(bytes, length, limbs, count);
@@ -106,7 +106,7 @@ static bool big_from_bytes(struct buffer *out, const unsigned char *bytes, size_
             first_limb++;
         if (first_limb == count)
             break;
-        uint64_t rest = 0; /* nine digits a round keeps the division in 64 bits */
+        uint64_t rest = 0; /* nine digits at a time, so that the division stays within 64 bits */
         for (size_t i = first_limb; i < count; i++) {
             uint64_t part = rest << 32 | limbs[i];
             limbs[i] = (uint32_t) (part / 1000000000);
@@ -131,7 +131,7 @@ bool decimal_from_bytes(struct buffer *out, const void *bytes, size_t length, in
     const unsigned char *at = bytes;
     if (!length || scale < -DECIMAL_WHOLE_DIGITS_MAX)
         return false;
-    /* Sign bytes that say nothing new don't count. */
+    /* Leading bytes that only repeat the sign don't count. */
     while (length > 1 && ((at[0] == 0 && !(at[1] & 0x80)) || (at[0] == 0xff && at[1] & 0x80))) {
         at++;
         length--;
@@ -201,7 +201,7 @@ bool decimal_from_text(struct buffer *out, const char *text, size_t length)
     if (fraction_count)
         memcpy(digits + whole_count, whole + whole_count + 1, fraction_count);
     int32_t scale = (int32_t) fraction_count - exponent;
-    size_t skip = 0; /* leading zeros go, but one before the point stays */
+    size_t skip = 0; /* drops leading zeros, but keeps one before the point */
     while (skip + 1 < count && digits[skip] == '0' &&
            (int64_t) (count - skip) > (scale > 0 ? scale + 1 : 1))
         skip++;

@@ -1,11 +1,10 @@
-/* Exit codes: part of the interface, described in ods-sink(1). Whoever ends the program or a lane
- * names one. */
+/* Exit codes. They are part of the interface and described in ods-sink(1). */
 #ifndef EXIT_H
 #define EXIT_H
 
 enum cli_exit {
     CLI_OK = 0,
-    CLI_NEGATIVE = 1, /* it worked, and the answer is no: decode met a bad record */
+    CLI_NEGATIVE = 1, /* the command worked, and its answer is no: decode found a bad record */
     CLI_USAGE = 2,    /* the command line */
     CLI_CONFIG = 3,   /* the configuration files */
     CLI_SOURCE = 4,   /* Kafka */

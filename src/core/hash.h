@@ -1,4 +1,4 @@
-/* A fast hash of bytes for tables inside one process. Not for anything that leaves it. */
+/* A fast hash of bytes for tables in memory. Never store it or send it to another process. */
 #ifndef HASH_H
 #define HASH_H
 

@@ -1,6 +1,6 @@
 /* Finds items by a hash of their key: open addressing with linear probing, at most half full. It
- * holds pointers and knows neither keys nor who frees the items; nothing is ever taken out singly.
- * Zeroed memory is an empty one. One thread, or its owner's lock.
+ * holds pointers; it knows neither the keys nor who frees the items. Single items can't be removed.
+ * Zeroed memory is an empty index. Used by one thread, or under its owner's lock.
  *
  *   size_t at = hash_index_start(hash);
  *   while ((item = hash_index_next(&index, hash, &at)))
@@ -8,7 +8,7 @@
  *           return item;
  *   if (!hash_index_reserve(&index)) … make the item … hash_index_add(&index, hash, item);
  *
- * All items: those of the slots from 0 to slot_count that are not NULL, in no order. */
+ * To visit all items, go through the slots from 0 to slot_count and skip those that are NULL. */
 #ifndef HASH_INDEX_H
 #define HASH_INDEX_H
 
@@ -26,7 +26,7 @@ struct hash_index {
     size_t slot_count, count; /* slots: 0 or a power of two */
 };
 
-/* Room for one item more; false when memory is out, and then nothing has changed. */
+/* Makes room for one more item. False when memory is out; the index is unchanged then. */
 bool hash_index_reserve(struct hash_index *index);
 
 /* After hash_index_reserve(). An item of the same key must not be there. */

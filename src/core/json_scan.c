@@ -17,7 +17,8 @@ bool json_no_memory(struct json_scan *scan)
     return json_fail(scan, "out of memory");
 }
 
-/* Length of the UTF-8 sequence at `at`, 0 when it is none. Shortest forms only, no surrogates. */
+/* Length of the UTF-8 sequence at `at`, 0 if it is not valid. Overlong forms and surrogates are
+ * not. */
 static size_t utf8_sequence(const unsigned char *at, size_t left)
 {
     unsigned char lead = at[0];
@@ -55,8 +56,8 @@ bool utf8_valid(const char *text, size_t length)
     return true;
 }
 
-/* The first quote, backslash or control character from `at` on, or end. Sets *high when a byte
- * beyond ASCII was passed. */
+/* The first quote, backslash or control character from `at` on, or end. Sets *high if a byte beyond
+ * ASCII comes before it. */
 static inline const char *find_special(const char *at, const char *end, bool *high)
 {
 #ifdef __SSE2__
@@ -97,7 +98,7 @@ static int hex_digit(char byte)
     return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
 }
 
-/* Four hex digits behind "\u"; -1 when they are not. */
+/* The value of the four hex digits after "\u"; -1 if they are not hex digits. */
 static int32_t read_unit(const char *at, const char *end)
 {
     if (end - at < 4)
@@ -136,7 +137,7 @@ static size_t utf8_encode(char *out, uint32_t code)
     return 4;
 }
 
-/* "\uXXXX", a surrogate pair taken as one; the cursor stands behind the "u". */
+/* Reads "\uXXXX", or a surrogate pair of them; the cursor is after the first "u". */
 static bool unicode_escape(struct json_scan *scan, uint32_t *code)
 {
     int32_t unit = read_unit(scan->at, scan->end);
@@ -159,7 +160,7 @@ static bool unicode_escape(struct json_scan *scan, uint32_t *code)
     return true;
 }
 
-/* The escape at the cursor. `out` has room for as many bytes as the escape takes. */
+/* Decodes the escape at the cursor. `out` has room for as many bytes as the escape has. */
 static bool unescape(struct json_scan *scan, char *out, size_t *written)
 {
     static const char codes[] = "\"\\/bfnrt", bytes[] = "\"\\/\b\f\n\r\t";
@@ -268,7 +269,7 @@ static inline bool digits(struct json_scan *scan)
     return true;
 }
 
-/* Fraction and exponent, behind the integer part. */
+/* Fraction and exponent, which follow the integer part. */
 static bool number_rest(struct json_scan *scan)
 {
     if (json_peek(scan) == '.') {
@@ -286,8 +287,8 @@ static bool number_rest(struct json_scan *scan)
     return true;
 }
 
-/* Eight digits at once: false when they are not all digits. The pairs, fours and eights are summed
- * side by side in one register. */
+/* Reads eight digits at once; false if one of them is not a digit. Pairs, then fours, then all
+ * eight are summed in parallel in one register. */
 static inline bool eight_digits(const char *at, uint64_t *number)
 {
     uint64_t bytes;
@@ -459,7 +460,8 @@ static bool skip_value(struct json_scan *scan, int depth)
         if (scan->end - scan->at > 1 && scan->at[1] == 'I')
             return json_word(scan, "-Infinity", 9);
         return json_number(scan, &ignored);
-    case 'N': /* the bare words that JSON lacks and JsonConverter may write for floats */
+    /* NaN and Infinity, which JSON does not have and JsonConverter may write for floats */
+    case 'N':
         return json_word(scan, "NaN", 3);
     case 'I':
         return json_word(scan, "Infinity", 8);

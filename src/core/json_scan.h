@@ -1,9 +1,9 @@
 /* A strict, single-pass JSON scanner for records: no tree, no copy where none is needed.
  *
- * A cursor walks over bytes that the caller owns. Every function starts at a token (white space
- * already skipped), leaves the cursor behind it, and answers false when the text is not JSON: then
- * `problem` says why and `at` where. Whatever is walked over is checked in full: structure,
- * strings (UTF-8, escapes, no control characters), numbers by the grammar of RFC 8259.
+ * A cursor moves over bytes that the caller owns. Every function starts at a token (white space
+ * already skipped), moves the cursor past it, and returns false if the text is not JSON: then
+ * `problem` says why and `at` where. Everything that the cursor passes is checked in full:
+ * structure, strings (UTF-8, escapes, no control characters), numbers by the grammar of RFC 8259.
  * No state outside the struct; any thread.
  */
 #ifndef JSON_SCAN_H
@@ -25,7 +25,7 @@
 struct json_scan {
     const char *start, *at, *end;
     const char *problem; /* static text, NULL while all is well */
-    bool out_of_memory;  /* the problem is the machine's, not the text's */
+    bool out_of_memory;  /* the text may be good: there was no memory to read it */
     bool any_bytes;      /* strings need not be UTF-8 (kcat passes payloads as they are) */
 };
 
@@ -55,13 +55,13 @@ static inline void json_space(struct json_scan *scan)
         scan->at++;
 }
 
-/* The byte at the cursor, 0 at the end (which no token starts with). */
+/* The byte at the cursor; 0 at the end, since no token starts with it. */
 static inline char json_peek(const struct json_scan *scan)
 {
     return scan->at < scan->end ? *scan->at : '\0';
 }
 
-/* Skip white space, then take this byte if it is there. */
+/* Skip white space, then move past this byte if it comes next. */
 static inline bool json_take(struct json_scan *scan, char byte)
 {
     json_space(scan);
@@ -71,7 +71,7 @@ static inline bool json_take(struct json_scan *scan, char byte)
     return true;
 }
 
-/* Walk over any value. */
+/* Moves past any value. */
 bool json_skip(struct json_scan *scan);
 
 /* A string's text, unescaped: points into the source where it has no escape, else into the arena.
@@ -79,8 +79,8 @@ bool json_skip(struct json_scan *scan);
 bool json_string_slow(struct json_scan *scan, struct arena *arena, const char **text,
                       size_t *length);
 
-/* Length of the string behind the quote at the cursor, when it is shorter than sixteen bytes, plain
- * ASCII and without escapes, as most are; -1: it has to be looked at more closely. */
+/* Length of the string after the quote at the cursor, if it is shorter than sixteen bytes, plain
+ * ASCII and without escapes, as most are. -1: it is not, and needs a closer look. */
 static inline int json_short_string(const struct json_scan *scan)
 {
 #ifdef __SSE2__
@@ -88,7 +88,8 @@ static inline int json_short_string(const struct json_scan *scan)
         return -1;
     __m128i chunk = _mm_loadu_si128((const __m128i *) (const void *) (scan->at + 1));
     unsigned quotes = (unsigned) _mm_movemask_epi8(_mm_cmpeq_epi8(chunk, _mm_set1_epi8('"')));
-    /* Signed: bytes beyond ASCII are negative, so they count as below the space too. */
+    /* The comparison is signed: bytes beyond ASCII are negative, so they too are less than a space.
+     */
     unsigned others = (unsigned) _mm_movemask_epi8(_mm_or_si128(
         _mm_cmpeq_epi8(chunk, _mm_set1_epi8('\\')), _mm_cmplt_epi8(chunk, _mm_set1_epi8(0x20))));
     if (!quotes || others & (quotes - 1) & ~quotes)
@@ -114,7 +115,7 @@ static inline bool json_string(struct json_scan *scan, struct arena *arena, cons
 /* A number: VALUE_INT where int64 holds it exactly ("-0" is not exact), else VALUE_NUMBER. */
 bool json_number(struct json_scan *scan, struct value *value);
 
-/* The number that a whole text is; VALUE_NULL where it is anything else, or there is none. */
+/* The number that the whole text is; VALUE_NULL if it is anything else or NULL. */
 struct value json_number_of(struct slice text);
 
 /* The literal word at the cursor, say "null". */
@@ -159,7 +160,7 @@ static inline bool json_same(const char *a, const char *b, size_t length)
     return x == y;
 }
 
-/* What stands at the cursor, for a message: it is no object. */
+/* What is at the cursor instead of an object, for a message. */
 const char *json_found(const struct json_scan *scan);
 
 static inline bool slice_is(struct slice slice, const char *text, size_t length)

@@ -1,5 +1,5 @@
-/* Values as JSON. What is JSON already stays as it is; what is a number, a moment or bytes to the
- * source becomes what PostgreSQL's to_jsonb() makes of it, in arrays, structs and maps too. */
+/* Values as JSON. JSON stays as it is; numbers, moments and bytes of the source are written as
+ * PostgreSQL's to_jsonb() writes them, in arrays, structs and maps too. */
 #include "core/json_value.h"
 
 #include <string.h>
@@ -27,7 +27,7 @@ static bool is_number_type(enum semantic type)
            type == SEM_VARIABLE_DECIMAL || type == SEM_YEAR;
 }
 
-/* Whether something in it is not written as what it is. */
+/* Does the value, or one inside it, have to be converted? */
 static bool is_typed(const struct column *column)
 {
     switch (column->type) {
@@ -53,7 +53,7 @@ static bool is_typed(const struct column *column)
     }
 }
 
-/* Structs, and what has no text that would say more. */
+/* Structs, and types for which a text would say no more than the JSON does. */
 bool json_stays(const struct column *column, const struct value *value, bool nested)
 {
     bool json = value->kind == VALUE_JSON;
@@ -146,8 +146,8 @@ enum ods_status json_nested(struct buffer *out, const struct column *column,
     return put_scalar(out, column, value, error);
 }
 
-/* A source's json column whose text is none (a truncated one): a string, so that what is around it
- * stays JSON. */
+/* A JSON column of the source whose text is not JSON (it was truncated) is written as a string, so
+ * that the document around it stays valid. */
 static bool is_broken_json(const struct column *column, const struct value *value)
 {
     if (column->type != SEM_JSON || (value->kind != VALUE_TEXT && value->kind != VALUE_JSON))

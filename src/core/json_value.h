@@ -4,8 +4,8 @@
 
 #include <ods/json.h>
 
-/* Is the value written as the record has it? Nested: as an element or a member of another one, where
- * a text is a string; else a text is taken for JSON. */
+/* Is the value written exactly as the record has it? nested: it is an element or a member of
+ * another value, where a text is a JSON string; otherwise a text is taken for JSON. */
 bool json_stays(const struct column *column, const struct value *value, bool nested);
 
 /* Append it; neither ABSENT nor NULL. */

@@ -46,7 +46,7 @@ static void put_json(struct buffer *line, const char *text)
     buffer_puts(line, "\"");
 }
 
-/* A control character in what a message quotes must not break the line or the terminal. */
+/* A control character in quoted data must not break the line or the terminal. */
 static void put_text(struct buffer *line, const char *text)
 {
     size_t length = strlen(text), count;
@@ -117,7 +117,7 @@ void log_event(enum log_level level, const char *const *fields, const char *form
     (current_format == LOG_JSON ? format_json : format_text)(&line, level, fields,
                                                              buffer_text(&message));
     buffer_puts(&line, "\n");
-    /* Standard error is all there is to report on: a failed write has nowhere to go. */
+    /* A failed write to standard error can't be reported anywhere. */
     ssize_t written = write(STDERR_FILENO, line.bytes, line.length);
     (void) written;
     buffer_done(&line);

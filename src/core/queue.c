@@ -1,7 +1,7 @@
 /* The two-way queue of a lane. One mutex, two conditions, two small rings.
  *
  * Both rings are as large as the lane's number of batches, so a push always finds room. A batch is
- * handed over some tens of times a second: a lock is not what costs here.
+ * handed over some tens of times a second, so the lock costs nothing that matters.
  */
 #include "core/queue.h"
 
@@ -18,7 +18,7 @@ struct queue {
     pthread_mutex_t mutex;
     pthread_cond_t todo_changed, done_changed;
     struct ring todo, done;
-    size_t in_writer; /* popped and not yet pushed back */
+    size_t in_writer; /* taken by the writer and not yet returned */
     bool closed;
     void (*wake)(void *context);
     void *wake_context;

@@ -13,7 +13,7 @@
 #include <ods/batch.h>
 
 #define BATCHES_MAX 16               /* of a lane: batch.per_lane */
-#define QUEUE_MAX   (BATCHES_MAX + 1) /* and its request */
+#define QUEUE_MAX   (BATCHES_MAX + 1) /* and one request */
 
 struct queue;
 
@@ -23,10 +23,11 @@ void queue_free(struct queue *queue);
 /* Consumer side. */
 void queue_push(struct queue *queue, struct batch *batch);
 struct batch *queue_take_done(struct queue *queue, int64_t wait_ms); /* NULL: none in time */
-bool queue_writer_idle(struct queue *queue); /* nothing handed over that is not back yet */
+bool queue_writer_idle(struct queue *queue); /* every batch that was handed over is back */
 void queue_close(struct queue *queue);       /* the writer's queue_pop() then answers NULL */
 
-/* Writer side. queue_pop() blocks; wait_ms < 0: for ever. *closed tells NULL's reason. */
+/* Writer side. queue_pop() blocks; wait_ms < 0: for ever. When it returns NULL, *closed tells why.
+ */
 struct batch *queue_pop(struct queue *queue, int64_t wait_ms, bool *closed);
 void queue_push_done(struct queue *queue, struct batch *batch);
 

@@ -1,4 +1,4 @@
-/* Messages that repeat for as long as an outage lasts: once at first, then once a minute. */
+/* Limits messages that repeat for as long as an outage lasts: the first one, then one a minute. */
 #ifndef RARE_H
 #define RARE_H
 
@@ -10,7 +10,7 @@ struct rare { /* zeroed at first */
     uint64_t held_back;
 };
 
-/* Is it time? *held_back: how often it was not since the last time. */
+/* Is the message due? *held_back: how many were suppressed since the last one. */
 bool rare_due(struct rare *rare, uint64_t *held_back);
 
 #endif

@@ -1,7 +1,7 @@
 /* The table of interned shapes: a hash set with deep copies, never shrinking, bounded.
  *
- * A shape is promised to live as long as its decoder, so none can be evicted. Instead the table has
- * ceilings; past them nothing new is learned and shape_table_full() says so.
+ * A shape lives as long as its lane, so none can be evicted. Instead the table has ceilings: when
+ * one is reached, no shape is added any more, and shape_table_full() is true.
  */
 #include <ods/shape.h>
 
@@ -61,7 +61,7 @@ static uint64_t hash_text(uint64_t hash, const char *text)
     return hash_bytes(text, text ? strlen(text) : 0, hash);
 }
 
-/* The parts that nearly always tell shapes apart; equality looks at all of them. */
+/* Hashes the parts that nearly always differ between shapes; same_shape() compares all parts. */
 static uint64_t shape_hash(const struct shape *shape)
 {
     uint64_t hash = hash_text(0, shape->database);

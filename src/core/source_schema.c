@@ -1,28 +1,26 @@
 /* Schema-change records into versions of tables. See source_schema.h.
  *
  * Formats: Debezium's documentation of its MySQL connector, "schema change topic": tableChanges has
- * each table that a statement touched, whole, as it is afterwards. Of other connectors' topics
- * nothing is taken, as their type names mean other things. And Maxwell's documentation, "DDL
- * events": def has the table, as it is afterwards.
+ * each table that a statement touched, whole, as it is afterwards. Topics of other connectors are
+ * refused, since their type names have other meanings. And Maxwell's documentation, "DDL events":
+ * def has the table, as it is afterwards.
  */
 #include "core/source_schema.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include <yyjson.h>
 
 #include "core/blocks.h"
 #include "core/hash.h"
 #include "core/hash_index.h"
+#include "core/mysql_type.h"
 
 #define BYTES_MAX  ((size_t) 256 * 1024 * 1024)
 #define TYPE_BYTES 64
-#define NAME_BYTES 64
 
 struct known_column {
     const char *name;
@@ -46,175 +44,9 @@ struct source_schema {
     pthread_rwlock_t lock; /* guards tables and blocks */
     struct blocks blocks;
     struct hash_index tables; /* of struct table, by database and name */
-    const char *datetime_unit, *time_unit;
+    struct time_units units;
     atomic_int_fast64_t caught_up_us, wanted_us;
 };
-
-/* --- types ---------------------------------------------------------------------------------- */
-
-enum form { PLAIN, WITH_LENGTH, WITH_DIGITS, WITH_DATETIME, WITH_TIME, AS_BIT, AS_FLOAT };
-
-/* MySQL's names, and how each column's values are written down for source_type_parse(). Text has no
- * length here: what a longer type would take is no reason to refuse a row. */
-static const struct {
-    const char *name, *type;
-    enum form form;
-} known_types[] = {
-    {"tinyint", "tinyint", PLAIN},
-    {"tinyint unsigned", "tinyint unsigned", PLAIN},
-    {"bool", "boolean", PLAIN},
-    {"boolean", "boolean", PLAIN},
-    {"smallint", "smallint", PLAIN},
-    {"smallint unsigned", "smallint unsigned", PLAIN},
-    {"mediumint", "int", PLAIN},
-    {"mediumint unsigned", "int", PLAIN},
-    {"int", "int", PLAIN},
-    {"integer", "int", PLAIN},
-    {"int unsigned", "int unsigned", PLAIN},
-    {"integer unsigned", "int unsigned", PLAIN},
-    {"bigint", "bigint", PLAIN},
-    {"bigint unsigned", "bigint unsigned", PLAIN},
-    {"serial", "bigint unsigned", PLAIN},
-    {"year", "year", PLAIN},
-    {"float", "float", AS_FLOAT},
-    {"double", "double", PLAIN},
-    {"double precision", "double", PLAIN},
-    {"real", "double", PLAIN},
-    {"decimal", "decimal", WITH_DIGITS},
-    {"numeric", "decimal", WITH_DIGITS},
-    {"fixed", "decimal", WITH_DIGITS},
-    {"dec", "decimal", WITH_DIGITS},
-    {"bit", "bit", AS_BIT},
-    {"date", "date", PLAIN},
-    {"time", "time", WITH_TIME},
-    {"datetime", "datetime", WITH_DATETIME},
-    {"timestamp", "timestamptz", WITH_LENGTH},
-    {"char", "text", PLAIN},
-    {"character", "text", PLAIN},
-    {"nchar", "text", PLAIN},
-    {"varchar", "text", PLAIN},
-    {"nvarchar", "text", PLAIN},
-    {"tinytext", "text", PLAIN},
-    {"text", "text", PLAIN},
-    {"mediumtext", "text", PLAIN},
-    {"longtext", "text", PLAIN},
-    {"binary", "bytes", PLAIN},
-    {"varbinary", "bytes", PLAIN},
-    {"tinyblob", "bytes", PLAIN},
-    {"blob", "bytes", PLAIN},
-    {"mediumblob", "bytes", PLAIN},
-    {"longblob", "bytes", PLAIN},
-    {"json", "json", PLAIN},
-    {"enum", "enum", PLAIN},
-    {"set", "set", PLAIN},
-    {"point", "point", PLAIN},
-    {"geometry", "geometry", PLAIN},
-    {"linestring", "geometry", PLAIN},
-    {"polygon", "geometry", PLAIN},
-    {"multipoint", "geometry", PLAIN},
-    {"multilinestring", "geometry", PLAIN},
-    {"multipolygon", "geometry", PLAIN},
-    {"geometrycollection", "geometry", PLAIN},
-    {"geomcollection", "geometry", PLAIN},
-};
-
-static void cut_word(char *name, const char *word)
-{
-    char *at = strcasestr(name, word);
-    if (at)
-        memmove(at, at + strlen(word), strlen(at + strlen(word)) + 1);
-}
-
-static bool put_type(char *out, size_t size, const char *type, enum form form, long length,
-                     long scale, const struct source_schema *store)
-{
-    const char *unit = form == WITH_DATETIME ? store->datetime_unit
-                       : form == WITH_TIME   ? store->time_unit
-                                             : NULL;
-    char numbers[48] = "";
-    switch (form) {
-    case PLAIN:
-        break;
-    case AS_FLOAT: /* float(25) and more are doubles */
-        type = length > 24 && scale < 0 ? "double" : type;
-        break;
-    case AS_BIT: /* one bit is sent as a boolean */
-        if (length <= 1)
-            type = "boolean";
-        else
-            snprintf(numbers, sizeof numbers, "(%ld)", length);
-        break;
-    case WITH_DIGITS:
-        snprintf(numbers, sizeof numbers, "(%ld,%ld)", length < 0 ? 10 : length,
-                 scale < 0 ? 0 : scale);
-        break;
-    default:
-        if (length >= 0)
-            snprintf(numbers, sizeof numbers, "(%ld)", length);
-    }
-    int written = snprintf(out, size, "%s%s%s%s", type, numbers, unit ? " " : "", unit ? unit : "");
-    return written > 0 && (size_t) written < size;
-}
-
-static long whole_number(yyjson_val *value)
-{
-    return yyjson_is_int(value) ? (long) yyjson_get_sint(value) : -1;
-}
-
-/* A type by MySQL's name of it. False: it is none that a text could say; the record's value tells
- * what it is. */
-static bool find_type(const struct source_schema *store, char *name, long length, long scale,
-                      char *out, size_t size)
-{
-    cut_word(name, " zerofill");
-    for (int pass = 0; pass < 2; pass++) { /* the second for a decimal or float without sign */
-        for (size_t i = 0; i < sizeof known_types / sizeof *known_types; i++)
-            if (strcasecmp(name, known_types[i].name) == 0)
-                return put_type(out, size, known_types[i].type, known_types[i].form, length, scale,
-                                store);
-        cut_word(name, " unsigned");
-    }
-    return false;
-}
-
-static bool type_of(const struct source_schema *store, yyjson_val *column, char *out, size_t size)
-{
-    const char *given = yyjson_get_str(yyjson_obj_get(column, "typeName"));
-    char name[NAME_BYTES];
-    if (!given || strlen(given) >= sizeof name)
-        return false;
-    memcpy(name, given, strlen(given) + 1);
-    return find_type(store, name, whole_number(yyjson_obj_get(column, "length")),
-                     whole_number(yyjson_obj_get(column, "scale")), out, size);
-}
-
-/* Maxwell tells the sign beside the type, and nothing of a decimal's digits, a bit's length or a
- * float's. Its rows have all of them as numbers. */
-static bool maxwell_type_of(const struct source_schema *store, yyjson_val *column, char *out,
-                            size_t size)
-{
-    const char *given = yyjson_get_str(yyjson_obj_get(column, "type"));
-    bool is_unsigned = yyjson_is_false(yyjson_obj_get(column, "signed"));
-    bool binary = yyjson_equals_str(yyjson_obj_get(column, "charset"), "binary");
-    char name[NAME_BYTES];
-    if (!given)
-        return false;
-    if (strcasecmp(given, "decimal") == 0 || strcasecmp(given, "numeric") == 0)
-        given = "number";
-    else if (strcasecmp(given, "bit") == 0)
-        given = "decimal(20,0)";
-    else if (strcasecmp(given, "float") == 0) /* of 24 bits, or of 53 */
-        given = "double";
-    else if (binary && (strcasestr(given, "char") || strcasestr(given, "text")))
-        given = "bytes";
-    else {
-        int written = snprintf(name, sizeof name, "%s%s", given, is_unsigned ? " unsigned" : "");
-        return written > 0 && (size_t) written < sizeof name &&
-               find_type(store, name, whole_number(yyjson_obj_get(column, "column-length")), -1,
-                         out, size);
-    }
-    return (size_t) snprintf(out, size, "%s", given) < size;
-}
 
 /* --- versions ------------------------------------------------------------------------------- */
 
@@ -247,14 +79,14 @@ static const char *labels_of(struct blocks *blocks, yyjson_val *values)
     return out;
 }
 
-/* Where a format keeps what is read of a column. */
+/* How a format writes a column's labels and type. */
 struct column_format {
     const char *labels;
-    bool (*type_of)(const struct source_schema *store, yyjson_val *column, char *out, size_t size);
+    bool (*type_of)(const struct time_units *units, yyjson_val *column, char *out, size_t size);
 };
 
-static const struct column_format debezium_columns = {"enumValues", type_of};
-static const struct column_format maxwell_columns = {"enum-values", maxwell_type_of};
+static const struct column_format debezium_columns = {"enumValues", mysql_type_debezium};
+static const struct column_format maxwell_columns = {"enum-values", mysql_type_maxwell};
 
 static bool read_column(struct source_schema *store, const struct column_format *format,
                         yyjson_val *from, struct known_column *column)
@@ -268,7 +100,7 @@ static bool read_column(struct source_schema *store, const struct column_format 
     column->name = blocks_strndup(&store->blocks, yyjson_get_str(name), column->name_length);
     column->fact.optional = !yyjson_is_bool(optional) || yyjson_get_bool(optional);
     column->fact.allowed = labels_of(&store->blocks, yyjson_obj_get(from, format->labels));
-    if (format->type_of(store, from, type, sizeof type))
+    if (format->type_of(&store->units, from, type, sizeof type))
         column->fact.type = blocks_strndup(&store->blocks, type, strlen(type));
     return column->name;
 }
@@ -282,7 +114,7 @@ static const struct known_column *find_column(const struct known_column *columns
     return NULL;
 }
 
-/* A column that is gone stays known: records from before may still come. */
+/* A column that was dropped stays known: older records with it may still come. */
 static struct source_version *read_version(struct source_schema *store,
                                            const struct column_format *format, yyjson_val *list,
                                            const struct source_version *older, int64_t from_us)
@@ -366,7 +198,7 @@ static struct table *add_table(struct source_schema *store, const char *database
     if (!table->database || !table->name)
         return NULL;
     if (!hash_index_reserve(&store->tables)) {
-        store->blocks.failed = true; /* as when they have no memory */
+        store->blocks.failed = true; /* as blocks_alloc() does when memory is out */
         return NULL;
     }
     hash_index_add(&store->tables, hash_of(database, database_length, name, name_length), table);
@@ -375,7 +207,7 @@ static struct table *add_table(struct source_schema *store, const char *database
 
 /* --- records -------------------------------------------------------------------------------- */
 
-/* The parts of "\"db\".\"table\"", the last one and the one before it. */
+/* The last two parts of "\"db\".\"table\"": database and table. */
 static bool read_id(const char *id, char *database, char *name, size_t size)
 {
     database[0] = name[0] = '\0';
@@ -408,7 +240,7 @@ static bool take_version(struct source_schema *store, const struct column_format
     struct source_version *version = read_version(store, format, columns, table->latest, from_us);
     if (!version || store->blocks.failed)
         return false;
-    /* A connector that starts again tells its tables again. */
+    /* A connector that restarts writes its tables again. */
     if (!same_version(table->latest, version))
         table->latest = version;
     return true;
@@ -424,7 +256,7 @@ static bool take_table(struct source_schema *store, yyjson_val *change, int64_t 
            take_version(store, &debezium_columns, database, name, columns, from_us);
 }
 
-/* *count: how many tables the record tells of; of a row or another statement none. */
+/* *count: how many tables the record describes; none if it is a row or another statement. */
 static bool take_maxwell(struct source_schema *store, yyjson_val *record, unsigned *count)
 {
     yyjson_val *table = yyjson_obj_get(record, "def"), *ts = yyjson_obj_get(record, "ts");
@@ -460,7 +292,7 @@ static bool is_of_mysql(yyjson_val *payload)
     return !connector || strcmp(connector, "mysql") == 0 || strcmp(connector, "mariadb") == 0;
 }
 
-/* Of what could not be taken: the record's fault, or want of memory, after which it may be learned
+/* Why a record could not be learned: it can't be read, or memory is out, and then it may be tried
  * again. */
 static enum ods_status cant_learn(const struct source_schema *store, const char *part,
                                   struct error *error)
@@ -496,7 +328,8 @@ enum ods_status source_schema_learn(struct source_schema *store, const char *val
         store->blocks.failed = false;
         if (store->blocks.bytes > BYTES_MAX)
             status =
-                error_set(error, ODS_REJECT, "more schema changes than memory is set aside for");
+                error_set(error, ODS_REJECT, "the schema changes take more than the 256 MB that "
+                                             "are allowed for them");
         yyjson_arr_foreach(changes, index, max, change)
         {
             if (status == ODS_OK && !take_table(store, change, time_of(payload)))
@@ -566,8 +399,7 @@ struct source_schema *source_schema_new(const char *datetime_unit, const char *t
         free(store);
         return NULL;
     }
-    store->datetime_unit = datetime_unit;
-    store->time_unit = time_unit;
+    store->units = (struct time_units){datetime_unit, time_unit};
     return store;
 }
 

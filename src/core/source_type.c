@@ -24,7 +24,8 @@ struct known {
     enum semantic type;
     enum takes takes;
     enum coding coding;
-    const char *source_type; /* for types that are text in the record and more in PostgreSQL */
+    const char *source_type; /* for types that are text in the record and have a type of their
+                                own in PostgreSQL */
 };
 
 static const struct known known[] = {
@@ -79,7 +80,7 @@ struct words {
     char items[WORDS_MAX][WORD_BYTES_MAX];
     size_t count;
     long numbers[2];
-    int number_count; /* -1: what stands in parentheses is not numbers */
+    int number_count; /* -1: the parentheses hold something else than numbers */
     bool array;
 };
 
@@ -99,7 +100,7 @@ static bool read_numbers(const char **at, struct words *words)
     return *(*at)++ == ')';
 }
 
-/* Words, at most one pair of parentheses behind the first, and [] at the end. */
+/* Words, at most one pair of parentheses after the first word, and [] at the end. */
 static bool split(const char *at, struct words *words)
 {
     *words = (struct words){0};
@@ -167,7 +168,7 @@ static const char *set_coding(struct source_type *type, const char *word)
                    : is(word, "base64url") ? CODING_BASE64URL
                    : is(word, "hex")       ? CODING_HEX
                                            : CODING_NONE;
-    return type->coding ? NULL : "expected base64, base64url or hex behind bytes";
+    return type->coding ? NULL : "expected base64, base64url or hex after bytes";
 }
 
 static int unit_of(const char *word)
@@ -182,7 +183,7 @@ static const char *set_unit(struct source_type *type, int unit)
                                                SEM_TIMESTAMP_NS};
     static const enum coding codings[] = {CODING_MS, CODING_US, CODING_NS};
     if (unit < 0)
-        return "expected ms, us or ns behind a time";
+        return "expected ms, us or ns after a time";
     if (type->column.type == SEM_TIME_US || type->column.type == SEM_TIME_NS)
         type->column.type = times[unit];
     else if (type->column.type == SEM_ZONED_TIMESTAMP)
@@ -192,7 +193,7 @@ static const char *set_unit(struct source_type *type, int unit)
     return NULL;
 }
 
-/* What the digits would say of a time of day does not count then. */
+/* The precision of a time of day does not matter then. */
 static const char *name_unit(struct source_type *type, const char *word)
 {
     if (type->column.type == SEM_TIME_US || type->column.type == SEM_TIME_NS)
@@ -262,13 +263,13 @@ const char *source_type_parse(const char *text, struct source_type *type)
         else if (row->takes == TAKES_PRECISION)
             problem = name_unit(type, words.items[i]);
         else
-            problem = "this type takes no word behind it";
+            problem = "this type takes no word after it";
     }
     if (!problem && words.array) {
         if (type->coding != CODING_PLAIN && type->coding != CODING_DECIMAL &&
             type->coding != CODING_BASE64)
-            return "an array's elements are read as the record's JSON has them: only plain types, "
-                   "decimals and base64";
+            return "an array's elements are read as the record's JSON has them, so only plain "
+                   "types, decimals and base64 are possible";
         type->element = type->column;
         type->column = (struct column){.name = "",
                                        .type = SEM_ARRAY,

@@ -1,24 +1,24 @@
 /* A source column's type as a person writes it: "bigint unsigned", "decimal(10,2)", "timestamp us".
  *
- * For what a connector lost on the way: tables.yaml names it (source_types), and the column is read
- * as if the record's schema had said so.
+ * For types that a connector lost: tables.yaml names them (source_types), and the column is read as
+ * if the record's schema had said so.
  */
 #ifndef SOURCE_TYPE_H
 #define SOURCE_TYPE_H
 
 #include <ods/value.h>
 
-/* How the values of a corrected column stand in the record, where the column's meaning does not
- * tell it already. */
+/* How the record encodes the values of a column with a corrected type, where the column's meaning
+ * does not tell it already. */
 enum coding {
     CODING_NONE = 0, /* as the record's schema says, or as the target's column tells */
     CODING_PLAIN,    /* as the type says */
     CODING_BASE64,
     CODING_BASE64URL,
     CODING_HEX,
-    CODING_BYTES,    /* text that stands for bytes, in one of these three */
+    CODING_BYTES,    /* bytes as text, in one of these three encodings */
     CODING_DECIMAL,  /* digits, or base64 of a number times 10^scale */
-    CODING_UNSIGNED, /* an int64 that stands for itself plus 2^64 when negative */
+    CODING_UNSIGNED, /* an int64; a negative one means the number plus 2^64 */
     CODING_MS,       /* a moment, as a number of units since 1970 */
     CODING_US,
     CODING_NS,
@@ -30,8 +30,8 @@ struct source_type {
     enum coding coding;
 };
 
-/* Read `text`. NULL: good; else what is wrong with it, static. *type is to stay where it is, as
- * an array's column points into it. */
+/* Reads `text`. NULL: it is valid; else what is wrong with it (static text). *type must not be
+ * moved, since an array's column points into it. */
 const char *source_type_parse(const char *text, struct source_type *type);
 
 #endif

@@ -1,4 +1,4 @@
-/* Answers and errors: what a step says to its caller. Thread-safe, no state. */
+/* Statuses and errors, which a step returns to its caller. Thread-safe, no state. */
 #include <ods/status.h>
 
 #include <stdarg.h>
@@ -16,7 +16,7 @@ void error_init(struct error *error)
     error->text[0] = '\0';
 }
 
-/* One line: what a server wrote over several lines stays readable in a log and in a header. */
+/* Makes one line of a text of several lines, so that it stays readable in a log and in a header. */
 static void flatten(char *text)
 {
     for (char *at = text; *at; at++)
@@ -27,7 +27,7 @@ static void flatten(char *text)
         text[--length] = '\0';
 }
 
-/* Formatted text that may have been cut, or quotes what is no UTF-8. */
+/* Cleans formatted text that may have been cut, or quotes bytes that are not UTF-8. */
 static void format_text(char *text, size_t size, const char *format, va_list arguments)
 {
     int written = vsnprintf(text, size, format, arguments);

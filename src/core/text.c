@@ -1,5 +1,5 @@
-/* Values as text. One function a group of semantic types, chosen by what the value is and what its
- * column means. Pure but for the buffer; any thread. */
+/* Values as text. One function for each group of semantic types, chosen by the value's kind and the
+ * column's type. No state but the buffer; any thread. */
 #include "core/text.h"
 
 #include <errno.h>
@@ -13,7 +13,8 @@
 #include "core/text_nested.h"
 #include "core/time.h"
 
-/* A bit string beyond this has no declared length worth padding to (varbit without one). */
+/* A longer length is not a declared one (varbit without a length), so values are not padded to it.
+ */
 #define BITS_PADDED_MAX 65536
 
 static enum ods_status reject(struct error *error, const struct column *column, const char *what)
@@ -83,7 +84,8 @@ static enum ods_status text_time_ms(struct buffer *out, const struct column *col
     return ODS_OK;
 }
 
-/* MySQL's bigint unsigned arrives as the int64 of the same bits, where the source's type is told.
+/* MySQL's bigint unsigned arrives as the int64 with the same bits; only the source's type name
+ * tells.
  */
 static bool is_unsigned_bigint(const struct column *column)
 {
@@ -122,7 +124,7 @@ static enum ods_status text_integer(struct buffer *out, const struct column *col
 
 /* --- floats --- */
 
-/* Digits and exponent of "d.ddde±xx" laid out as PostgreSQL does. */
+/* Writes the digits and exponent of "d.ddde±xx" in PostgreSQL's layout. */
 static void place_digits(struct buffer *out, const char *digits, int count, int exponent,
                          int widest)
 {
@@ -154,14 +156,15 @@ static bool is_half_way(const char *text, double number, int bits)
     double way = strtold(text, NULL) > number ? INFINITY : -INFINITY;
     long double next = bits == 32 ? nextafterf((float) number, (float) way) : nextafter(number, way);
     size_t digits = strcspn(text, "e");
-    snprintf(exact, sizeof exact, "%.40Le", (number + next) / 2); /* one bit more: it fits */
+    /* it needs one more bit, which fits */
+    snprintf(exact, sizeof exact, "%.40Le", (number + next) / 2);
     const char *exponent = strchr(exact, 'e'), *rest = exact + digits;
     return exponent && exponent >= rest && memcmp(exact, text, digits) == 0 &&
            rest + strspn(rest, ".0") == exponent && strcmp(exponent, text + digits) == 0;
 }
 
-/* Does the text read back as the number? What lies half way between two would, by a convention: but
- * PostgreSQL writes a digit more then. */
+/* Does the text read back as the number? A text exactly half way between two numbers does, by
+ * convention, but there PostgreSQL writes one more digit. */
 static bool reads_back(const char *text, double number, int bits)
 {
     bool same = bits == 32 ? strtof(text, NULL) == (float) number : strtod(text, NULL) == number;
@@ -190,12 +193,12 @@ bool text_float(struct buffer *out, const char *text, size_t length, int bits)
     memcpy(copy, text, length);
     copy[length] = '\0';
     double number = bits == 32 ? (double) strtof(copy, &end) : strtod(copy, &end);
-    /* strtod() takes more than numbers: words, hexadecimal, white space. */
+    /* strtod() also accepts words, hexadecimal and white space, which are refused here. */
     if (end != copy + length || strspn(copy, "+-.0123456789eE") != length || !isfinite(number))
         return false;
     if (number == 0 && strcspn(copy, "123456789") < strcspn(copy, "eE"))
-        return false; /* too small, as PostgreSQL says as well */
-    /* So many digits always survive, unless the number is subnormal: those have fewer. */
+        return false; /* underflow, which PostgreSQL refuses too */
+    /* This many digits always survive, except in subnormal numbers, which have fewer. */
     bool subnormal = fabs(number) < (bits == 32 ? (double) FLT_MIN : DBL_MIN);
     int precision = subnormal ? 1 : bits == 32 ? 6 : 15, most = bits == 32 ? 9 : 17;
     do
@@ -231,7 +234,7 @@ static int float_bits(const struct column *column)
     return column->type == SEM_FLOAT32 ? 32 : 64;
 }
 
-/* A lapse that comes as a double: whole units of it. */
+/* A duration that comes as a double: it must be a whole number of units. */
 static enum ods_status text_lapse(struct buffer *out, const struct column *column,
                                   const char *text, size_t length, struct error *error)
 {
@@ -250,8 +253,7 @@ static enum ods_status text_lapse(struct buffer *out, const struct column *colum
     if (failed)
         return error_out_of_memory(error);
     return good ? text_integer(out, column, number, error)
-                : reject(error, column, "no whole number of its unit");
-}
+                : reject(error, column, "no whole number of its unit"); }
 
 static bool is_lapse(const struct column *column)
 {
@@ -292,7 +294,7 @@ void text_hex(struct buffer *out, const void *bytes, size_t length, const char *
     }
 }
 
-/* Little-endian bytes to 0s and 1s, the highest bit first. */
+/* Writes little-endian bytes as 0s and 1s, the highest bit first. */
 static enum ods_status text_bits(struct buffer *out, const struct column *column,
                                  const unsigned char *bytes, size_t length, struct error *error)
 {
@@ -351,7 +353,8 @@ static enum ods_status text_zoned_timestamp(struct buffer *out, const struct col
     return ODS_OK;
 }
 
-/* The zone stays as it is, but in PostgreSQL's writing: "Z" is +00, ":00" of an offset goes. */
+/* Keeps the zone, but as PostgreSQL writes it: "Z" becomes +00, and ":00" of an offset is dropped.
+ */
 static enum ods_status text_zoned_time(struct buffer *out, const struct column *column,
                                        const char *text, size_t length, struct error *error)
 {
@@ -378,7 +381,7 @@ static enum ods_status text_zoned_time(struct buffer *out, const struct column *
     return ODS_OK;
 }
 
-/* Without the zone that follows an ISO date, time or timestamp: nothing is shifted. */
+/* Drops the zone that follows an ISO date, time or timestamp, without shifting anything. */
 static size_t without_zone(const char *text, size_t length)
 {
     if (length && (text[length - 1] == 'Z' || text[length - 1] == 'z'))
@@ -407,7 +410,7 @@ static enum ods_status text_iso(struct buffer *out, const struct column *column,
         time_format_fine_time(out, us, ps);
         return ODS_OK;
     }
-    /* A date's own hyphens look like an offset: only behind a time is one looked for. */
+    /* The hyphens of a date look like an offset, so an offset is only looked for after a time. */
     bool has_time = memchr(text, 'T', length) || column->type == SEM_ISO_TIMESTAMP;
     size_t local = has_time || (length && text[length - 1] == 'Z') ? without_zone(text, length)
                    : length > 6 && text[length - 6] == '+'         ? length - 6
@@ -436,7 +439,7 @@ static enum ods_status text_text(struct buffer *out, const struct column *column
     case SEM_ISO_TIMESTAMP:
         return text_iso(out, column, text, length, error);
     case SEM_INTERVAL:
-        if (is_infinite(text, length)) { /* PostgreSQL has such intervals from 17 on */
+        if (is_infinite(text, length)) { /* PostgreSQL has infinite intervals from version 17 on */
             buffer_add(out, text, length);
             return ODS_OK;
         }

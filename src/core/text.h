@@ -9,8 +9,8 @@
 #include <ods/value.h>
 #include <ods/buffer.h>
 
-/* Append the text of a value that is neither ABSENT nor NULL. ODS_REJECT: it can't be (a time of
- * day out of range is still written; malformed decimals, dates beyond PostgreSQL's are not). */
+/* Append the text of a value that is neither ABSENT nor NULL. ODS_REJECT: it has none (malformed
+ * decimals, dates outside PostgreSQL's range; a time of day out of range is still written). */
 enum ods_status text_value(struct buffer *out, const struct column *column,
                            const struct value *value, struct error *error);
 

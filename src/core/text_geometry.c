@@ -50,7 +50,7 @@ static double read_double(struct wkb *wkb)
     return value;
 }
 
-/* Byte order and type; the SRID, if one is there, is passed over. */
+/* Reads byte order and type, and skips the SRID if there is one. */
 static bool open_wkb(struct wkb *wkb, const unsigned char *bytes, size_t length, bool *has_srid)
 {
     *wkb = (struct wkb){.at = bytes, .end = bytes + length};
@@ -65,7 +65,7 @@ static bool open_wkb(struct wkb *wkb, const unsigned char *bytes, size_t length,
     return !wkb->failed;
 }
 
-/* Up to the first vertex. */
+/* Reads everything before the first vertex. */
 static bool open_vertices(struct wkb *wkb, const unsigned char *bytes, size_t length)
 {
     bool has_srid;
@@ -101,7 +101,8 @@ static void put_vertices(struct buffer *out, struct wkb *wkb, uint32_t count)
     }
 }
 
-/* A box is sent as the polygon around it: its corners are the extremes, and it has no others. */
+/* A box is sent as the polygon around it, so its corners are the extremes of the polygon's
+ * vertices. */
 static bool put_box(struct buffer *out, struct wkb wkb)
 {
     double left = INFINITY, right = -INFINITY, bottom = INFINITY, top = -INFINITY;
@@ -171,7 +172,7 @@ static bool put_vertices_as(struct buffer *out, yyjson_val *object, struct wkb *
     }
 }
 
-/* Members that are numbers: `before` each of them, `after` the last. */
+/* Writes members that are numbers, with `before` in front of each one and `after` at the end. */
 static bool put_members(struct buffer *out, yyjson_val *object, const char *const *names,
                         const char *const *before, size_t count, const char *after)
 {
@@ -231,7 +232,7 @@ static bool put_native(struct buffer *out, yyjson_val *object, const unsigned ch
 
 /* --- well-known binary ---------------------------------------------------------------------- */
 
-/* The SRID put in where it stands beside. */
+/* Inserts an SRID that the record has beside the bytes. */
 static void put_ewkb(struct buffer *out, const unsigned char *bytes, size_t length, bool with_srid,
                      uint32_t srid)
 {

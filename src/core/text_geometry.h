@@ -5,7 +5,7 @@
 #include "core/text_nested.h"
 
 enum geometry_form {
-    GEOMETRY_ITSELF, /* what it is: one of PostgreSQL's own types, else GEOMETRY_EWKB */
+    GEOMETRY_ITSELF, /* by its type: one of PostgreSQL's own, else GEOMETRY_EWKB */
     GEOMETRY_EWKB,   /* hex of PostGIS's extended well-known binary, with the SRID */
     GEOMETRY_WKB,    /* the plain bytes */
     GEOMETRY_POINT,  /* as the input function of this type of PostgreSQL reads it */

@@ -1,6 +1,5 @@
-/* Text of structs, maps and arrays: array literals, Debezium's structs of a decimal or a vector;
- * geometries and structured dates have files of their own. What has no other form stays the JSON
- * that it is. */
+/* Text of structs, maps and arrays: array literals, Debezium's structs for decimals and vectors.
+ * Geometries and structured dates have their own files. Everything else stays JSON. */
 #include "core/text_nested.h"
 
 #include <errno.h>
@@ -90,7 +89,7 @@ static bool is_binary(enum semantic type)
     return type == SEM_BYTES || type == SEM_DECIMAL || type == SEM_BITS;
 }
 
-/* A struct value of an element; what has to be freed afterwards goes to *owned. */
+/* Makes a struct value of an element; memory that must be freed afterwards goes to *owned. */
 static bool element_value(struct buffer *out, yyjson_val *element, const struct column *column,
                           struct value *value, void **owned)
 {
@@ -126,7 +125,7 @@ static bool element_value(struct buffer *out, yyjson_val *element, const struct 
     return value->bytes != NULL;
 }
 
-/* One letter, as in an array that PostgreSQL prints. */
+/* A boolean as one letter, as PostgreSQL prints it in an array. */
 static enum ods_status put_plain(void *context, struct buffer *out, const struct column *column,
                                  const struct value *value, struct error *error)
 {
@@ -189,7 +188,7 @@ static enum ods_status put_array(struct buffer *out, const struct column *column
 
 /* --- structs and maps --- */
 
-/* The field of a struct's member, looked for first where the schema's order has it. */
+/* The field of a struct's member; the position that the schema's order gives is tried first. */
 static const struct column *field_of(const struct column *column, yyjson_val *name, size_t place)
 {
     for (size_t i = 0; i < column->field_count; i++) {
@@ -201,7 +200,7 @@ static const struct column *field_of(const struct column *column, yyjson_val *na
     return NULL;
 }
 
-/* What is written as it stands: names, a map's keys, members that no schema names. */
+/* Values that are written unchanged: names, a map's keys, members that the schema does not have. */
 static void put_itself(struct buffer *out, yyjson_val *json)
 {
     size_t length;
@@ -221,7 +220,7 @@ static enum ods_status put_member(struct buffer *out, const struct column *colum
     return ODS_OK;
 }
 
-/* A map whose keys are no strings is an array of pairs. */
+/* A map whose keys are not strings is an array of pairs. */
 static enum ods_status put_pairs(struct buffer *out, const struct column *column, yyjson_val *pairs,
                                  const struct writer *writer, struct error *error)
 {

@@ -14,7 +14,7 @@ enum ods_status text_nested(struct buffer *out, const struct column *column,
 typedef enum ods_status text_element_function(void *context, struct buffer *out,
                                               const struct column *column,
                                               const struct value *value, struct error *error);
-/* As JSON, with elements that are JSON; structs and maps too. */
+/* Writes an array, struct or map as JSON whose members are written as JSON too. */
 enum ods_status text_json(struct buffer *out, const struct column *column,
                           const struct value *value, text_element_function *element, void *context,
                           struct error *error);
@@ -39,8 +39,8 @@ yyjson_doc *text_json_read(const struct column *column, const struct value *valu
                            enum ods_status *status, struct error *error);
 enum ods_status text_json_reject(struct error *error, const struct column *column,
                                  const char *what);
-/* A base64 member's bytes on the heap; NULL: there is none, it is malformed, or memory is
- * out, which `out` then says. */
+/* A base64 member's bytes on the heap. NULL: there is none, it is malformed, or memory is out; in
+ * the last case `out` is marked as failed. */
 unsigned char *text_json_bytes(struct buffer *out, yyjson_val *text, size_t *length);
 bool text_json_integer(yyjson_val *number, int64_t *integer);
 bool text_json_float(struct buffer *out, yyjson_val *number);

@@ -21,7 +21,7 @@ static bool read_part(yyjson_val *object, const char *name, int64_t least, int64
            (text_json_integer(number, part) && *part >= least && *part <= most);
 }
 
-/* What is below the second, of the sign of its part. */
+/* The fraction of a second, with the sign of its part. */
 static bool read_fraction(yyjson_val *object, int64_t *us, int32_t *ps)
 {
     int64_t nanos, picoseconds;
@@ -46,7 +46,7 @@ static bool read_clock(yyjson_val *object, int64_t *us, int32_t *ps)
     return *us < US_PER_DAY || (*us == US_PER_DAY && !*ps);
 }
 
-/* Each part of an interval has its own sign and no upper end but that of int64. */
+/* Each part of an interval has its own sign and may have any value of an int64. */
 static bool read_lapse(yyjson_val *object, int64_t *us, int32_t *ps)
 {
     static const struct {
@@ -79,7 +79,8 @@ static bool read_date(yyjson_val *object, int64_t *days)
            *days >= TIME_DAYS_MIN && *days <= TIME_DAYS_MAX;
 }
 
-/* Past int64 microseconds since 1970, as PostgreSQL's last timestamps are: day and time apart. */
+/* PostgreSQL's last timestamps do not fit into an int64 of microseconds since 1970, so day and time
+ * are checked separately. */
 static void put_timestamp(struct buffer *out, int64_t days, int64_t us, int32_t ps, bool utc)
 {
     int64_t of_day, more = time_floor_div(us, US_PER_DAY, &of_day);

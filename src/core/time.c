@@ -83,7 +83,7 @@ int time_ms_infinite(int64_t ms)
         return 1;
     if (ms == INT64_C(-9223372036832400) || ms == INT64_MIN / 1000 - 1 || ms == INT64_MIN)
         return -1;
-    /* Some versions hand the microsecond constants on unscaled. */
+    /* Some versions do not scale the constants that count in microseconds. */
     return time_us_infinite(ms);
 }
 
@@ -107,7 +107,7 @@ static void format_fraction(struct buffer *out, int64_t us, int32_t ps)
     buffer_add(out, text, length);
 }
 
-/* Year, month, day; returns whether " BC" has to follow. */
+/* Writes year, month and day; true if " BC" must follow. */
 static bool format_civil(struct buffer *out, int64_t days)
 {
     int64_t year;
@@ -177,7 +177,8 @@ void time_format_fine_timestamp(struct buffer *out, int64_t us, int32_t ps, bool
 
 /* --- intervals --- */
 
-/* One unit of an interval; PostgreSQL writes "-1 years" and signs what follows a negative part. */
+/* Writes one unit of an interval; PostgreSQL writes "-1 years", and a sign after a negative part.
+ */
 static void format_unit(struct buffer *out, int64_t value, const char *unit, bool *empty,
                         bool *after_negative)
 {
@@ -233,7 +234,8 @@ static bool parse_digits(const char **at, const char *end, int count, int *value
     return true;
 }
 
-/* ".f…" if it is there: microseconds, and the picoseconds above them; 1 for what is finer. */
+/* Reads ".f…" if it is there: the microseconds, and the picoseconds beyond them; 1 if it is finer
+ * still. */
 static bool parse_fraction(const char **at, const char *end, int64_t *us, int32_t *ps)
 {
     *us = 0;
@@ -390,7 +392,7 @@ static bool parse_part(const char **at, const char *end, int64_t *whole, int64_t
     return true;
 }
 
-/* Add `whole` times `unit` to *sum. */
+/* Adds `whole` times `unit` to *sum. */
 static bool add_units(int64_t *sum, int64_t whole, int64_t unit)
 {
     int64_t amount;
@@ -420,7 +422,7 @@ bool time_parse_interval(const char *text, size_t length, int64_t *months, int64
         char unit = *at++;
         bool ok = false;
         if ((micro || fine) && !(of_time && unit == 'S'))
-            return false; /* a part of a month is no fixed time */
+            return false; /* a fraction of a month has no fixed length */
         *ps = fine ? fine : *ps;
         if (!of_time)
             ok = unit == 'Y'   ? add_units(months, whole, 12)

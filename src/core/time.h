@@ -14,7 +14,7 @@ int64_t time_wall_us(void);
 void time_civil(int64_t days, int64_t *year, int *month, int *day);
 int64_t time_days(int64_t year, int month, int day);
 
-/* floor division with a non-negative remainder: the one right way below 1970 */
+/* floor division with a non-negative remainder, which is what times before 1970 need */
 static inline int64_t time_floor_div(int64_t value, int64_t unit, int64_t *rest)
 {
     int64_t quotient = value / unit, remainder = value % unit;
@@ -26,18 +26,18 @@ static inline int64_t time_floor_div(int64_t value, int64_t unit, int64_t *rest)
     return quotient;
 }
 
-/* Append as PostgreSQL prints them. Microseconds are cut of trailing zeros. */
+/* Append as PostgreSQL prints them. Trailing zeros of the microseconds are left out. */
 void time_format_date(struct buffer *out, int64_t days); /* 2025-12-19, 0002-11-30 BC */
 void time_format_timestamp(struct buffer *out, int64_t us, bool utc); /* …, "+00" when utc */
 void time_format_time(struct buffer *out, int64_t us); /* 13:51:30.5, -838:59:59, 24:00:00 */
 
-/* The same with what is finer than a microsecond, in picoseconds: 0 to 999,999 above the timestamp,
- * for a time of the sign of its microseconds and less than one of them. */
+/* The same with picoseconds: from 0 to 999,999, added to a timestamp; for a time they have the sign
+ * of its microseconds. */
 void time_format_fine_timestamp(struct buffer *out, int64_t us, int32_t ps, bool utc);
 void time_format_fine_time(struct buffer *out, int64_t us, int32_t ps);
 
-/* What Debezium's PostgreSQL connector sends for 'infinity' and '-infinity': numbers that are no
- * date. 1: infinity, -1: -infinity, 0: an ordinary value. `us` is what a MicroTimestamp holds; a
+/* Recognises what Debezium's PostgreSQL connector sends for 'infinity' and '-infinity': special
+ * numbers. 1: infinity, -1: -infinity, 0: an ordinary value. `us` is what a MicroTimestamp holds; a
  * millisecond Timestamp's number goes through time_ms_infinite(), a NanoTimestamp's through
  * time_ns_infinite(). */
 int time_date_infinite(int64_t days);
@@ -51,7 +51,7 @@ int time_ns_infinite(int64_t ns);
 #define TIME_US_MIN   (TIME_DAYS_MIN * INT64_C(86400000000))
 
 /* "hh:mm[:ss[.f…]]" up to 24:00:00 into microseconds since midnight and the picoseconds above them
- * (1 for what is finer still). Answers how many characters it took, 0 when it is none. */
+ * (1 for what is finer still). Returns how many characters it read, 0 if there is no time. */
 size_t time_parse_time(const char *text, size_t length, int64_t *us, int32_t *ps);
 
 /* Nothing, "Z" or "±hh[:mm[:ss]]". */

@@ -3,7 +3,8 @@
 
 #include <string.h>
 
-/* The bytes of a character by its first one, 0: none begins so; *low and *high bound the second. */
+/* The length of a character by its first byte, 0 if no character begins with it. *low and *high:
+ * the bounds of the second byte. */
 static size_t size_of(unsigned char first, unsigned char *low, unsigned char *high)
 {
     *low = first == 0xe0 ? 0xa0 : first == 0xf0 ? 0x90 : 0x80;
@@ -15,7 +16,7 @@ static size_t size_of(unsigned char first, unsigned char *low, unsigned char *hi
     return first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
 }
 
-/* How many bytes of a character are there; *whole: how many there should be. */
+/* How many bytes of a character are present; *whole: how many there should be. */
 static size_t bytes_there(const unsigned char *at, size_t length, size_t *whole)
 {
     unsigned char low, high;

@@ -54,7 +54,7 @@ static const struct logical_type logical_types[] = {
     {"io.debezium.data.geometry.Line", SEM_LINE},
 };
 
-/* Their names may go on: with the precision, with the source's column. */
+/* More may follow these names: the precision, or the source's column. */
 static const struct logical_type structured_types[] = {
     {"io.debezium.time.StructuredDate", SEM_STRUCTURED_DATE},
     {"io.debezium.time.StructuredTimestamp", SEM_STRUCTURED_TIMESTAMP},
@@ -111,7 +111,7 @@ static enum semantic logical_type(const char *name, enum semantic otherwise)
     return otherwise;
 }
 
-/* Parameters are strings, whatever they mean. */
+/* All parameters are strings, also numbers. */
 static int32_t number_parameter(yyjson_val *parameters, const char *name, int32_t otherwise)
 {
     const char *text = text_member(parameters, name);
@@ -129,7 +129,7 @@ static bool is_temporal(enum semantic type)
            type == SEM_ZONED_TIME;
 }
 
-/* length and scale, from what the logical type or the source's own column says. */
+/* Length and scale, from the logical type or from the source's column. */
 static void read_sizes(struct column *column, yyjson_val *parameters)
 {
     int32_t length = number_parameter(parameters, "__debezium.source.column.length", -1);
@@ -199,7 +199,8 @@ static enum ods_status read_name(struct parse *parse, yyjson_val *field, size_t 
     return column->name ? ODS_OK : no_memory(parse);
 }
 
-/* A struct's, for the conversion of its values; one without is left as it is. */
+/* The fields of a struct, which its values are converted by; a struct without fields is not
+ * converted. */
 static enum ods_status read_members(struct parse *parse, yyjson_val *fields, struct column *column,
                                     int depth)
 {
@@ -323,7 +324,7 @@ static bool is_other(yyjson_val *field, const char *type)
     return field && !has_type(field, type);
 }
 
-/* Only what an envelope has. */
+/* Are all of these members of an envelope? */
 static bool are_members(yyjson_val *fields)
 {
     static const char *const names[] = {"before", "after", "source", "op", "ts_ms",

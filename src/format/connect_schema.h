@@ -11,10 +11,10 @@
 
 #include "core/blocks.h"
 
-/* More members than any table has columns: what has more is refused. */
+/* Objects with more members are refused; no table has as many columns. */
 #define CONNECT_FIELDS_MAX 100000
 
-/* How a column's values stand in the JSON. */
+/* How a column's values are written in JSON. */
 enum wire {
     WIRE_ANY = 0, /* no schema: whatever is there */
     WIRE_BOOLEAN,
@@ -46,7 +46,7 @@ struct connect_schema {
     uint32_t column_count;
 };
 
-/* Memory comes from `blocks`. rows_only: whatever its fields are named, they are columns.
+/* Memory comes from `blocks`. rows_only: all fields are columns, whatever their names are.
  * ODS_REJECT: it is no struct schema, or one that can't be used. */
 enum ods_status connect_schema_parse(struct connect_schema *schema, struct blocks *blocks,
                                      const char *text, size_t length, bool rows_only,

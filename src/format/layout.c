@@ -67,7 +67,8 @@ static bool add_slot(struct layout *layout, struct blocks *blocks, const struct 
     uint32_t *entry = index_entry(layout, column->name, column->name_length);
     if (*entry)
         return true;
-    if (layout->slot_count == layout->slot_capacity) /* the count was cut short by want of memory */
+    /* counting the members ended early because memory was out */
+    if (layout->slot_count == layout->slot_capacity)
         return false;
     struct layout_slot *slot = &layout->slots[layout->slot_count];
     slot->token = make_token(blocks, column->name, column->name_length, &slot->token_length);
@@ -293,11 +294,11 @@ static bool read_number(struct json_scan *scan, const struct layout_reader *read
     if (slot->wire == WIRE_FLOAT && value->kind == VALUE_INT)
         set_bytes(value, VALUE_NUMBER, start, (size_t) (scan->at - start));
     if (slot->wire == WIRE_INTEGER && value->kind == VALUE_NUMBER)
-        return mismatch(reader, slot, "a number that is no int64");
+        return mismatch(reader, slot, "a number that does not fit into an int64");
     return true;
 }
 
-/* NaN and its kin, bare: only where a float is expected. */
+/* NaN and Infinity without quotes, only where a float is expected. */
 static bool read_bare_word(struct json_scan *scan, const struct layout_reader *reader,
                            const struct layout_slot *slot, struct value *value)
 {
@@ -362,7 +363,8 @@ static enum layout_answer find_slot(const struct layout *layout, struct json_sca
     return LAYOUT_OK;
 }
 
-/* Members that the row did not have: absent where a schema names them, else another layout. */
+/* Members that the row did not have: absent if a schema names them, else the row has another
+ * layout. */
 static enum layout_answer settle_unmet(const struct layout *layout, struct value *values,
                                        bool meta_unmet)
 {

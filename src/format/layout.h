@@ -1,6 +1,6 @@
 /* The members of a row's JSON object in the order in which they are expected, so that a row is read
- * without look-ups: each member begins with bytes that are known beforehand. A row in another order
- * is read by name; one with other members is not of this layout.
+ * without look-ups: the first bytes of each member are known in advance. Members in another order
+ * are looked up by name; a row with other members does not have this layout.
  */
 #ifndef LAYOUT_H
 #define LAYOUT_H
@@ -47,12 +47,13 @@ enum layout_answer {
     LAYOUT_BAD,   /* not JSON (scan->problem) or not what the schema says (error) */
 };
 
-/* Columns of a schema; `metadata` tells meta fields apart, NULL where there are none. False when
- * memory is out. */
+/* The layout of a schema's columns; `metadata` says which fields are metadata, NULL if there are
+ * none. False when memory is out. */
 bool layout_of_schema(struct layout *layout, struct blocks *blocks,
                       const struct connect_schema *schema, const struct metadata *metadata);
 
-/* Members of the object at the cursor, which is walked over. False: scan->problem says why. */
+/* The layout of the members of the object at the cursor, which moves past it. False: scan->problem
+ * says why. */
 bool layout_of_object(struct layout *layout, struct blocks *blocks, struct json_scan *scan,
                       struct arena *arena, const struct metadata *metadata);
 
@@ -68,8 +69,8 @@ enum layout_answer layout_read(const struct layout *layout, struct json_scan *sc
                                const struct layout_reader *reader, struct value *values,
                                struct value *meta);
 
-/* Read the object at the cursor over values that are there: it has some of the layout's columns.
- * LAYOUT_OTHER: and one that the layout lacks, *unknown. For untyped layouts. */
+/* Read an object that has some of the layout's columns, and overwrite their values. LAYOUT_OTHER:
+ * it has a member that the layout lacks, *unknown. Only for untyped layouts. */
 enum layout_answer layout_read_over(const struct layout *layout, struct json_scan *scan,
                                     const struct layout_reader *reader, struct value *values,
                                     struct slice *unknown);

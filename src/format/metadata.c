@@ -71,7 +71,7 @@ static enum meta find_usual(const char *name, size_t length)
                : META_NONE;
 }
 
-/* ExtractNewRecordState calls this one so whatever its prefix. */
+/* ExtractNewRecordState gives this field no prefix. */
 static bool is_deleted(const char *name, size_t length)
 {
     return length == 9 && memcmp(name, "__deleted", 9) == 0;
@@ -109,7 +109,7 @@ const char *metadata_op_place(const struct metadata *metadata, char *buffer, siz
 
 /* --- settings --- */
 
-/* What an entry of the list tells, whatever it is called. */
+/* What an entry of the list means, independent of its new name. */
 static enum meta meaning(const struct added_field *entry)
 {
     char name[ADDED_FIELDS_MAX];
@@ -119,7 +119,7 @@ static enum meta meaning(const struct added_field *entry)
     return meta == META_NONE ? META_OTHER : meta;
 }
 
-/* False: memory is out. What is wrong with a list, the configuration has been told. */
+/* False: memory is out. Invalid lists were refused when the configuration was checked. */
 static bool read_list(struct metadata *metadata, const char *list, const char *prefix,
                       struct metadata_name **names, size_t *count)
 {
@@ -170,7 +170,8 @@ void metadata_done(struct metadata *metadata)
 
 /* --- headers --- */
 
-/* What a JsonConverter with schemas wraps; NULL bytes: it is no such wrapper. */
+/* The payload inside the wrapper of a JsonConverter with schemas; NULL bytes: there is no wrapper.
+ */
 static struct slice find_payload(struct json_scan scan, struct arena *arena)
 {
     struct slice payload = {0};
@@ -239,7 +240,7 @@ enum ods_status metadata_read_headers(const struct metadata *metadata, struct ba
             return error_out_of_memory(error);
         count = batch->headers(record, headers, count);
     }
-    /* Of several with one name the last was put there last. */
+    /* If several have the same name, the last one is the newest. */
     while (count--) {
         const struct metadata_name *known = find_header(metadata, headers[count].name);
         if (!known || known->meta == META_OTHER || values[known->meta].kind > VALUE_NULL)

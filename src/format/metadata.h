@@ -26,7 +26,7 @@ enum meta {
     META_TS_MS,
     META_TS_US,
     META_TS_NS,
-    META_OTHER, /* known, and not needed */
+    META_OTHER, /* known, but not used */
     META_COUNT
 };
 
@@ -37,7 +37,7 @@ struct metadata_name {
 };
 
 struct metadata {
-    bool configured;    /* these lists say all; else the fields have their usual names */
+    bool configured;    /* the lists name all fields; else the fields have their usual names */
     const char *prefix; /* of the usual names */
     size_t prefix_length;
     struct metadata_name *fields, *headers;
@@ -49,7 +49,7 @@ struct metadata {
 bool metadata_init(struct metadata *metadata, const struct metadata_settings *settings);
 void metadata_done(struct metadata *metadata); /* zeroed ones are fine */
 
-/* What the field of a flattened row is. */
+/* What this field of a flattened row means. */
 enum meta metadata_find(const struct metadata *metadata, const char *name, size_t length);
 
 /* Is an object with this member a flattened row? */
@@ -63,7 +63,7 @@ static inline bool metadata_tells_row(const struct metadata *metadata, const cha
 /* Where the operation is expected, for a message: "__op", "header __op". */
 const char *metadata_op_place(const struct metadata *metadata, char *buffer, size_t size);
 
-/* What the record's headers say, into those of values[META_COUNT] that nothing says yet. */
+/* Fill those of values[META_COUNT] that are not set yet from the record's headers. */
 enum ods_status metadata_read_headers(const struct metadata *metadata, struct batch *batch,
                                       const struct record *record, struct value *values,
                                       struct error *error);

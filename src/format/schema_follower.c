@@ -1,4 +1,4 @@
-/* See schema_follower.h. What it learns goes into a store that the lanes' decoders ask. */
+/* See schema_follower.h. It learns into a store from which the lanes' decoders read. */
 #include "format/schema_follower.h"
 
 #include <pthread.h>
@@ -16,9 +16,10 @@
 #include "format/schema_topic.h"
 
 #define POLL_MS    100
-#define LOOK_US    INT64_C(30000000) /* for a topic that is made later, or gets more partitions */
-#define PAUSE_US   INT64_C(1000000)  /* after the source did not answer */
-#define SILENCE_US INT64_C(30000000) /* records that are there come sooner */
+/* how often to look for a topic that does not exist yet, or for new partitions */
+#define LOOK_US    INT64_C(30000000)
+#define PAUSE_US   INT64_C(1000000)  /* the pause after the source did not answer */
+#define SILENCE_US INT64_C(30000000) /* existing records arrive sooner than this */
 
 struct follower {
     struct format_helper base;
@@ -30,7 +31,7 @@ struct follower {
     bool runs;
     atomic_bool stop;
 
-    /* Of the thread that reads. */
+    /* Used by the reading thread only. */
     int64_t *next; /* by partition: the first record not yet learned */
     int32_t count;
     int64_t looked_us, caught_up_us;
@@ -58,7 +59,8 @@ static void say_trouble(struct follower *follower, const struct error *error)
         say(follower, true, "schema topic %s: %s; trying again", follower->topic, error->text);
 }
 
-/* Want of memory: what a statement said must not be passed over. False: it is time to end. */
+/* Learns from the record, again and again while memory is out, since no statement may be lost.
+ * False: the thread has to end. */
 static bool stay(struct follower *follower, const struct error *error)
 {
     say_trouble(follower, error);
@@ -80,11 +82,11 @@ static void learn(struct follower *follower, const struct record *record)
         say(follower, true, "topic %s partition %d offset %lld: %s", follower->topic,
             (int) record->partition, (long long) record->offset, error.text);
     else if (tables && follower->caught_up_us)
-        say(follower, false, "the schema topic tells of %u table%s (offset %lld)", tables,
+        say(follower, false, "the schema topic describes %u table%s (offset %lld)", tables,
             tables == 1 ? "" : "s", (long long) record->offset);
 }
 
-/* The topic's partitions, each from where it was left. */
+/* Starts the topic's partitions, each where reading stopped before. */
 static enum ods_status look(struct follower *follower, struct error *error)
 {
     struct topic_reader *reader = follower->reader;
@@ -93,8 +95,8 @@ static enum ods_status look(struct follower *follower, struct error *error)
     if (status != ODS_OK || count <= follower->count) {
         if (status == ODS_OK && !count && !follower->missing_told)
             say(follower, true,
-                "there is no topic %s (source.schema_topic) yet: until it appears records without "
-                "schema have no types but those of their values",
+                "topic %s (source.schema_topic) does not exist yet: until it does, the types in "
+                "records without schema are told by their values alone",
                 follower->topic);
         follower->missing_told |= status == ODS_OK && !count;
         return status;
@@ -108,7 +110,7 @@ static enum ods_status look(struct follower *follower, struct error *error)
     return reader->ops->follow(reader, follower->topic, next, count, error);
 }
 
-/* Has everything been learned that the topic held when this began? */
+/* Has everything been learned that was in the topic when this pass began? */
 static enum ods_status compare(struct follower *follower, bool *caught_up, struct error *error)
 {
     struct topic_reader *reader = follower->reader;
@@ -155,7 +157,8 @@ static bool take(struct follower *follower, int wait_ms)
     if (event == SOURCE_NOTHING)
         return false;
     bool ours = record.partition >= 0 && record.partition < follower->count;
-    /* The end of a partition: what stands before it may be a transaction's marks alone. */
+    /* At the end of a partition: the last offsets before it may be a transaction's markers, which
+     * are no records. */
     if (ours && event == SOURCE_END)
         follower->next[record.partition] = record.offset;
     if (ours && event == SOURCE_RECORD) {
@@ -245,7 +248,8 @@ static enum ods_status follower_start(struct format_helper *base, struct error *
     struct follower *follower = (struct follower *) base;
     enum ods_status status = open_reader(follower, error);
     if (status == ODS_OK && pthread_create(&follower->thread, NULL, follow, follower))
-        status = error_set(error, ODS_FATAL, "no thread to follow the schema topic");
+        status = error_set(error, ODS_FATAL, "can't start the thread that follows the schema "
+                                             "topic");
     follower->runs = status == ODS_OK;
     return status;
 }

@@ -12,7 +12,7 @@
 
 extern const struct format_helper_ops schema_follower_ops;
 
-/* What is known so far; as old as the helper. NULL: there is no helper. */
+/* What has been learned so far; it lives as long as the helper. NULL: there is no helper. */
 struct source_schema *schema_follower_store(struct format_helper *helper);
 
 #endif

@@ -6,7 +6,7 @@
 #include "core/time.h"
 #include "format/schema_follower.h"
 
-/* The settings' unit goes before the one that a column's precision means. */
+/* A unit in the settings goes before the one that follows from a column's precision. */
 static const char *word_of(enum time_unit unit)
 {
     switch (unit) {
@@ -50,8 +50,8 @@ enum ods_status schema_topic_learn(struct schema_topic *topic, const struct reco
     return source_schema_learn(topic->own, record->value, record->value_length, NULL, error);
 }
 
-/* A record whose table or column is not known: its change may stand in the topic and not be read
- * yet. */
+/* For a record whose table or column is not known: the schema change may be in the topic and not
+ * have been read yet. */
 static enum ods_status await(struct schema_topic *topic, const struct record *record,
                              struct error *error)
 {

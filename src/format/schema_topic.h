@@ -19,21 +19,22 @@ struct source_schema *schema_topic_store(const struct source_settings *source);
 struct schema_topic {
     const char *name;             /* "": none is set */
     struct source_schema *schema; /* NULL: none is set */
-    struct source_schema *own;    /* the same, where it is learned from what passes */
-    int64_t wanted_us;            /* since when it has to be read to its end, 0: it is */
+    struct source_schema *own;    /* the same, if it is learned from the records that the
+                                     pipeline reads */
+    int64_t wanted_us;            /* up to which time it must be read; 0: it has been */
 };
 
 /* False when memory is out. */
 bool schema_topic_open(struct schema_topic *topic, const struct decoder_config *config);
 void schema_topic_close(struct schema_topic *topic); /* a zeroed one is fine */
 
-/* A record that tells no row has passed. Where nobody follows the schema topic, as in a replay, its
- * records teach as they come by. ODS_REJECT: it can't be read. */
+/* For a record that is no row. If no helper follows the schema topic, as in a replay, its records
+ * are learned from here. ODS_REJECT: it can't be read. */
 enum ods_status schema_topic_learn(struct schema_topic *topic, const struct record *record,
                                    struct error *error);
 
-/* Put what `version` (NULL: nothing is known) says into columns without a type. ODS_RETRY: one of
- * them is not known, and the topic may have it further on; the record is to come again. */
+/* Give columns without a type the one that `version` has (NULL: the table is not known). ODS_RETRY:
+ * a column is not known, and the rest of the topic may have it; decode the record again later. */
 enum ods_status schema_topic_types(struct schema_topic *topic, const struct source_version *version,
                                    struct column *columns, uint32_t count,
                                    const struct record *record, struct error *error);

@@ -77,7 +77,7 @@ static int hex_value(char digit)
     return digit >= 'a' && digit <= 'f' ? digit - 'a' + 10 : -1;
 }
 
-/* "hex:00ff" to its bytes; anything else is itself. */
+/* Decodes "hex:00ff" to its bytes; any other text is returned as it is. */
 static char *placeholder_bytes(struct blocks *blocks, const char *placeholder, size_t *length)
 {
     char *bytes = blocks_strndup(blocks, placeholder, strlen(placeholder));

@@ -24,7 +24,8 @@ struct unavailable {
         unsigned places;
     } forms[UNAVAILABLE_FORMS];
     size_t count;
-    uint64_t lengths; /* bit (length mod 64) of every form: most values are told by this alone */
+    uint64_t lengths; /* bit (length mod 64) of every form, by which most values are excluded at
+                         once */
 };
 
 /* `placeholder` as configured at the source; "hex:…" names bytes. "" : nothing is ever unavailable.

@@ -58,7 +58,7 @@ static CURLcode set_limits(struct http_client *client, const struct http_client_
         code = curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
     if (!code)
         code = curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long) total);
-    if (!code) /* threads and signals do not go together */
+    if (!code) /* libcurl must not use signals in a program with threads */
         code = curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
     return code;
 }
@@ -164,7 +164,7 @@ static enum ods_status explain(struct http_client *client, CURLcode code, struct
     case CURLE_UNSUPPORTED_PROTOCOL: /* libcurl's word for HTTP/0.9, that is, for any bytes */
     case CURLE_WEIRD_SERVER_REPLY:
         if (strncmp(reason, "Protocol ", 9) != 0)
-            return error_set(error, ODS_FATAL, "what answers there is no HTTP server");
+            return error_set(error, ODS_FATAL, "the server there does not speak HTTP");
         return error_set(error, ODS_FATAL, "%s", reason);
     case CURLE_URL_MALFORMAT:
     case CURLE_LOGIN_DENIED: /* user and password in the URL */

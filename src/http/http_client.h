@@ -33,8 +33,9 @@ struct http_client *http_client_new(const struct http_client_options *options,
                                     struct error *error);
 void http_client_free(struct http_client *client);
 
-/* Ask for `url` (http or https, without user and password). Redirects are answers like any other.
- * The error says only why, as in "Connection refused": whom was asked, the caller knows.
+/* Get `url` (http or https, without user and password). Redirects are not followed; they are
+ * answers like any other. The error says only why, as in "Connection refused"; the caller adds the
+ * URL.
  *   ODS_RETRY  nobody answers, or not in time, or not to the end
  *   ODS_FATAL  asking again can't help: the URL, the authorities' file or the certificate is wrong,
  *              what answers speaks no HTTP, or the body is larger than max_bytes */

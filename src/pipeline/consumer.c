@@ -4,9 +4,9 @@
  * A batch goes to the writer as soon as the writer is idle, so a quiet topic gets the lowest
  * latency; while the writer is busy the next batch fills up to its ceilings, so a busy one gets the
  * largest batches. A batch also goes when its first record is max_wait_ms old and another batch is
- * free to go on with. When none is free nothing is taken, for a second simply by not asking, then
- * with the partitions paused so that rebalances are still served: the pool of batches is the bound
- * on memory and the back-pressure in one.
+ * free to go on with. When none is free no record is taken: for a second the source is simply not
+ * asked, then the partitions are paused so that rebalances are still served. So the pool of batches
+ * bounds the memory and is the back-pressure.
  */
 #include <poll.h>
 #include <stdlib.h>
@@ -72,7 +72,7 @@ static bool is_wanted(const struct lane *lane, const struct batch *batch)
            age_ms(batch) >= wants->max_wait_ms;
 }
 
-/* How long a record waits for others at most. */
+/* The longest time that a record waits for others. */
 static int64_t max_wait_ms(const struct lane *lane)
 {
     int64_t configured = atomic_load(&lane->limits->max_wait_ms);
@@ -104,8 +104,8 @@ void consumer_discard_filling(struct lane *lane)
     batch_reset(batch);
 }
 
-/* A batch was dropped: its partitions start again where the target stands, and so does everything
- * that was to follow it. */
+/* A batch was dropped: its partitions start again at the target's offset, and so do the batches
+ * after it. */
 static void restart_claims(struct lane *lane, const struct batch *batch, bool fenced)
 {
     bool touches_filling = false;
@@ -182,8 +182,8 @@ static bool looks_back(const struct lane *lane, const struct partition *partitio
            lane->worker.decoder->ops->look_back && lane->source->ops->has_offsets;
 }
 
-/* Every record there is has been taken. What lies between the last one and the end is no record: a
- * transaction's marker, something aborted, something compacted away. */
+/* All records have been taken. The offsets between the last one and the end are no records: a
+ * transaction's marker, aborted or compacted records. */
 static void end_reached(struct lane *lane, struct partition *partition, int64_t end)
 {
     if (partition->state == PARTITION_ACTIVE && end < partition->position &&
@@ -213,8 +213,8 @@ static void take_event(struct lane *lane, enum source_event event, const struct 
         gaps_out_of_range(lane, partition);
 }
 
-/* Something that the decoder needs is away: the record is read again when the format's helper has
- * news, or after a second, and with it what follows it in its partition. The others go on, and the
+/* Something that the decoder needs is missing: the record, and those after it in its partition, are
+ * read again when the format's helper has news, or after a second. Other partitions go on, and the
  * lane stays in its group. */
 static void put_off(struct lane *lane, struct partition *partition, int64_t offset,
                     const struct error *error)
@@ -251,8 +251,8 @@ static int64_t known_end(struct lane *lane, const struct partition *partition)
     return source->known_end(lane->source, partition->topic, partition->number);
 }
 
-/* A record below the position is applied already; the decoder may learn from it what the next ones
- * mean. A partition that ends below the position is none that this position is of. */
+/* A record below the position is applied already, but the decoder may need it for the records after
+ * it. If the partition ends below the position, the position does not belong to it. */
 static void take_context(struct lane *lane, struct partition *partition,
                          const struct record *record)
 {
@@ -429,10 +429,10 @@ static void doze(struct lane *lane, int64_t at_most_ms)
     poll(wake, 2, (int) wait_ms);
 }
 
-/* One lane goes ahead. A member that joins while the first one's round is not over yet makes it
- * fail, and librdkafka waits a second before it joins again; in that time nobody has partitions. A
- * moment later the first lane has them all and works until it shares them. (Brokers that hold the
- * first round open, as by default, see all lanes in it: so nobody waits for long.) */
+/* One lane joins first. If a second member joins before the first one's rebalance is over, that
+ * rebalance fails, and librdkafka waits a second before it joins again; in that time nobody has
+ * partitions. A moment later the first lane has them all and works until it shares them. (Brokers
+ * that hold the first round open, as by default, see all lanes in it: so nobody waits for long.) */
 static void join_in_turn(struct lane *lane)
 {
     if (!lane->join_at_us ||
@@ -447,7 +447,8 @@ static void turn(struct lane *lane)
     struct batch *batch;
     uint64_t wakes;
     atomic_store(&lane->consumer_beat_us, time_monotonic_us());
-    /* Emptied before anything is looked at: what comes later ends the next doze. */
+    /* The eventfd is emptied before the queues are checked, so that later news ends the next sleep.
+     */
     ssize_t got = read(lane->wake_fd, &wakes, sizeof wakes);
     (void) got;
     while ((batch = queue_take_done(lane->queue, 0)))
@@ -464,7 +465,8 @@ static void turn(struct lane *lane)
         doze(lane, patience_ms);
 }
 
-/* Finish what is filled, or drop it when there is no time or no point, and leave the group. */
+/* Finish the batch being filled, or drop it if there is no time or its lane has failed, and leave
+ * the group. */
 static void finish(struct lane *lane)
 {
     if (atomic_load(&lane->failed) || atomic_load(&lane->abandon))

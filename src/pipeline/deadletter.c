@@ -1,8 +1,8 @@
 /* Dead letters in Kafka.
  *
  * The producer is idempotent and waits for all replicas. It is made for the first bad record, so a
- * pipeline without any has no connection for them. After any failure it is thrown away with all
- * that it still holds: nothing in it may refer to a batch that its lane has dropped.
+ * pipeline without any has no connection for them. After any failure it is closed with all that it
+ * still holds, so that nothing in it refers to a batch that its lane has dropped.
  *
  * Whatever the brokers answer, a letter is tried again later and its lane waits: a topic that is
  * not there can be made, one that takes no record as large can be altered, a right can be granted.
@@ -117,8 +117,8 @@ static void produce(struct kafka_deadletter *deadletter, const struct batch *bat
     note_failure(deadletter, reject, answer);
 }
 
-/* What is under way is waited for after a failure too: else it might be written and sent again.
- * message.timeout.ms bounds it. */
+/* Letters that were sent are waited for even after a failure, since they might be written and then
+ * sent again. message.timeout.ms bounds it. */
 static void await_answers(struct kafka_deadletter *deadletter)
 {
     while (kafka_producer_pending(deadletter->producer) && !atomic_load(&deadletter->interrupted))

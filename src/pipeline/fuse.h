@@ -18,10 +18,10 @@ struct fuse {
 void fuse_init(struct fuse *fuse);
 void fuse_done(struct fuse *fuse);
 
-/* Room for so many letters, `most` a minute; 0: any number. False: the fuse has blown, now or
- * before, and no letter is to be sent. */
+/* Take room for this many letters, of `most` a minute; 0: no limit. False: the fuse has blown, now
+ * or before, and no letter may be sent. */
 bool fuse_take(struct fuse *fuse, int64_t most, uint32_t letters, int64_t now_us);
-/* So many of those taken were not sent. */
+/* Give room back: this many of those taken were not sent. */
 void fuse_give_back(struct fuse *fuse, uint32_t letters);
 
 #endif

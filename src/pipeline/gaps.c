@@ -1,13 +1,14 @@
-/* Offsets that do not fit what the source has: records are gone, or the topic is another one than it
- * was. Consumer thread.
+/* Offsets that do not fit what the source has: records were deleted, or the topic was recreated.
+ * Consumer thread.
  *
- * Going on as if nothing were would be a silent gap, so a stated policy decides: stop, or go on
- * from one of the partition's ends, with an error in the log and in the metrics either way.
+ * To ignore this would lose records in silence, so a configured policy decides: stop, or continue
+ * at the beginning or the end of the partition. Either way there is an error in the log and in the
+ * metrics.
  *
- * A topic that was deleted and made anew gives itself away when it is shorter than the stored
- * offset. When it is as long or longer, time tells: what was applied when the offset was stored
- * can't have been written later. Not seen is a topic whose new records bear old times, or that had
- * as many records again within a minute.
+ * A topic that was recreated is recognised if it is shorter than the stored offset. If it is as
+ * long or longer, times are compared: a record below the offset can't have been written after the
+ * offset was stored. Not recognised is a topic whose new records have old times, or that had as
+ * many records again within a minute.
  */
 #include "core/exit.h"
 #include "pipeline/lane_room.h"
@@ -20,7 +21,7 @@
 #include "core/time.h"
 #include "core/utf8.h"
 
-#define CLOCK_SKEW_US INT64_C(60000000) /* by which producers' and target's clocks may differ */
+#define CLOCK_SKEW_US INT64_C(60000000) /* how far the clocks of producers and target may differ */
 #define LATER_US      INT64_C(500000)
 
 /* The policy for the partition, which is to go on at POSITION_BEGINNING or at `high`. */

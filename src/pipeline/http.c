@@ -1,5 +1,5 @@
-/* Four pages, GET only. Health: no lane is stopped or stuck; a target or a Kafka that is away is no
- * reason to restart the daemon, so it is healthy but not ready. */
+/* Four pages, GET only. The daemon is healthy if no lane is stopped or stuck. An outage of the
+ * target or of Kafka is no reason to restart it, so it is then healthy but not ready. */
 #include "pipeline/http.h"
 
 #include <errno.h>

@@ -30,7 +30,7 @@ static struct before look(const struct batch *batch)
     return before;
 }
 
-/* What the decoder said of the record goes. */
+/* Remove everything that was appended for the record. */
 static void forget_changes(struct batch *batch, const struct before *before)
 {
     batch->change_count = before->changes;

@@ -15,9 +15,9 @@
 #include "core/utf8.h"
 #include "pipeline/lane_room.h"
 
-/* Without a sign of life for so long a thread is stuck. Waiting for an outage is a sign of life, as
- * is waiting for a statement of the target, which may take hours: an alter that rewrites a table must
- * not be ended and begun again for ever. */
+/* A thread without a sign of life for this long is stuck. A thread that waits during an outage, or
+ * for a statement of the target, gives signs of life: a statement may take hours, and an alter that
+ * rewrites a table must not be ended and begun again for ever. */
 #define CONSUMER_STUCK_US INT64_C(60000000)
 #define WRITER_STUCK_US   INT64_C(600000000)
 
@@ -78,7 +78,7 @@ struct slot *lane_slot(struct lane *lane, const struct batch *batch)
     return slot;
 }
 
-/* Is this the first lane with this notice? More than fit are told by each. */
+/* Is this the first lane with this notice? When the table is full, each lane logs it. */
 static bool first_to_tell(struct lane_shared *shared, const char *text)
 {
     uint_fast64_t hash = hash_bytes(text, strlen(text), 0) | 1;
@@ -142,7 +142,7 @@ static enum ods_status open_plugins(struct lane *lane, int *exit_code, struct er
     return open_source(lane, error);
 }
 
-/* The pool: per_lane batches, and one more that carries the questions to the target. */
+/* The pool: per_lane batches, and one more that carries requests for offsets to the writer. */
 static enum ods_status make_batches(struct lane *lane, struct error *error)
 {
     int64_t wanted = lane->settings->batch.per_lane;

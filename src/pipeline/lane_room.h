@@ -20,7 +20,8 @@ struct slot {
     struct batch *batch;
     bool is_request;         /* no records: the offsets of `asked` are wanted */
     enum ods_status outcome; /* OK, FENCED (drop, ask again), RETRY (abandoned), FATAL */
-    atomic_bool abandoned;   /* set by the consumer: give up as soon as you can */
+    atomic_bool abandoned;   /* set by the consumer: the writer must end its work on the batch
+                                soon */
 };
 
 struct lane {
@@ -53,7 +54,7 @@ struct lane {
     int64_t next_tick_us, next_ack_us;
     int64_t join_at_us; /* 0: has been done */
     struct rare putting_off;
-    unsigned helped; /* the news of the helper that what was put off has been tried with */
+    unsigned helped; /* the value of shared->helped when the put-off records were last tried */
 
     /* The request's: the consumer's unless request_out. */
     struct position *asked;
@@ -84,7 +85,8 @@ struct lane {
 #define LANE_FIELDS(lane)                                                                          \
     ((const char *const[]){"pipeline", (lane)->pipeline->name, "lane", (lane)->index_text, NULL})
 
-/* Stop this lane, and with it the daemon. Logs; the first failure counts. Any thread. */
+/* Stops this lane, and with it the daemon. Logs the error; of several the first decides the exit
+ * code. Any thread. */
 void lane_fail(struct lane *lane, int exit_code, const struct error *error);
 void lane_note_error(struct lane *lane, const char *text); /* for /status */
 void lane_wake(void *lane);                                /* the consumer, from any thread */
@@ -95,7 +97,7 @@ void *consumer_main(void *lane);
 /* Account for a batch that came back from the writer. */
 void consumer_take_back(struct lane *lane, struct batch *batch);
 void consumer_hand_over(struct lane *lane);
-/* Drop what is being filled; its partitions start again where the target stands. */
+/* Drop the batch being filled; its partitions start again at the target's offset. */
 void consumer_discard_filling(struct lane *lane);
 
 /* rebalance.c, consumer thread */
@@ -112,13 +114,13 @@ void rebalance_ack(struct lane *lane, int wait_ms); /* what is applied, to the s
 int64_t rebalance_due_ms(const struct lane *lane, int64_t limit_ms); /* until something is to do */
 
 /* gaps.c, consumer thread */
-/* Which partitions that are LOCATING hold other records than those that the stored offset is about?
- * Those are dealt with. */
+/* Finds partitions in state LOCATING whose topic was recreated since the offset was stored, and
+ * applies the policy to them. */
 void gaps_look(struct lane *lane);
 /* The partition was started before its position, and Kafka does not reach from there to it: it is
  * started at the position itself, so that Kafka says what is to be said of that. */
 void gaps_out_of_sight(struct lane *lane, struct partition *partition);
-/* Kafka has no record where the partition is to go on. */
+/* To be called when Kafka has no record at the partition's next offset. */
 void gaps_out_of_range(struct lane *lane, struct partition *partition);
 
 /* consumer.c: everything below `offset` counts as applied when the batch is that is being filled.

@@ -46,7 +46,8 @@ static void add(atomic_uint_fast64_t *counter, uint64_t by)
         atomic_fetch_add_explicit(counter, by, memory_order_relaxed);
 }
 
-/* How long the batch's oldest live change was on its way. Snapshots are as old as the table. */
+/* How long the batch's oldest change took from the source. Rows of snapshots are left out, since
+ * they are as old as the table. */
 static void note_latency(struct metrics *metrics, const struct batch *batch)
 {
     int64_t now_us = time_wall_us(), newest_us = INT64_MIN, oldest_us = INT64_MAX;

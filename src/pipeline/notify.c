@@ -29,7 +29,7 @@ void notify_send(const char *format, ...)
     int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return;
-    /* Whoever started us is gone, or its buffer is full: neither is our trouble. */
+    /* The receiver is gone or its buffer is full; the daemon goes on in both cases. */
     ssize_t sent = sendto(fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT,
                           (const struct sockaddr *) &address,
                           (socklen_t) (offsetof(struct sockaddr_un, sun_path) + length));

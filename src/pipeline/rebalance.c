@@ -1,5 +1,5 @@
-/* Partitions coming and going, and where each starts. Consumer thread; the two callbacks run inside
- * the source's next() or leave().
+/* Partitions that are assigned and revoked, and where each starts. Consumer thread; the two
+ * callbacks run inside the source's next() or leave().
  *
  * A new partition goes ASKING → ASKED → LOCATING → SEEKING → ACTIVE. The question for the target's
  * offsets travels through the same queue as the batches, so its answer always counts what was
@@ -67,8 +67,8 @@ static void wait_for_batches(struct lane *lane, const struct place *places, size
     }
 }
 
-/* Every batch with the writer is given up. Those that it commits nevertheless are harmless: the
- * next owner starts where the target stands then, or is fenced and asks again. */
+/* Abandons every batch that the writer has. If it commits one nevertheless, that is harmless: the
+ * next owner starts at the target's offset, or is fenced and asks again. */
 static void abandon_batches(struct lane *lane)
 {
     for (size_t i = 0; i < lane->slot_count; i++)
@@ -100,8 +100,8 @@ static bool filling_covers(struct lane *lane, const struct place *places, size_t
     return false;
 }
 
-/* What is being filled is dropped rather than hurried to the target: the next owner reads it again
- * at once. What the writer has is waited for, within reason. */
+/* The batch being filled is dropped, since the next owner reads its records again at once. Batches
+ * that the writer has are waited for, up to a limit. */
 void rebalance_revoked(void *context, const struct place *places, size_t count, bool lost)
 {
     struct lane *lane = context;
@@ -118,13 +118,14 @@ void rebalance_revoked(void *context, const struct place *places, size_t count, 
         abandon_batches(lane);
         wait_for_batches(lane, places, count, ABANDON_WAIT_US, false);
     }
-    /* Waited for: behind the request to join again it would come with an old generation. */
+    /* Wait for the answer: sent after the request to join again, it would carry an old generation.
+     */
     if (!lost)
         rebalance_ack(lane, ACK_WAIT_MS);
     forget(lane, places, count);
 }
 
-/* Where fetching starts: before the position, where the decoder has to see what stands there. */
+/* Where fetching starts: before the position, if the decoder needs the records there. */
 static int64_t start_of(const struct lane *lane, const struct partition *partition)
 {
     int64_t back = lane->worker.decoder->ops->look_back;
@@ -133,7 +134,8 @@ static int64_t start_of(const struct lane *lane, const struct partition *partiti
     return partition->position > back ? partition->position - back : 0;
 }
 
-/* The partitions in some state that are due; NULL: none, or no memory to list them. To be freed. */
+/* The partitions in this state that are due; NULL: none, or memory is out. The caller frees the
+ * list. */
 static struct place *list_due(struct lane *lane, enum partition_state state, size_t *count)
 {
     int64_t now_us = time_monotonic_us();
@@ -207,7 +209,7 @@ void rebalance_ask(struct lane *lane)
         lane->asked[lane->asked_count++] = (struct position){
             .topic = partition->topic, .partition = partition->number, .offset = OFFSET_NONE};
     }
-    /* The first question is asked without partitions too: it makes the target known to be there. */
+    /* The first request is sent even without partitions, since it shows that the target answers. */
     if (!lane->asked_count && lane->greeted)
         return;
     lane->greeted = lane->request_out = true;
@@ -265,7 +267,8 @@ static void locate_by_policy(struct lane *lane, struct partition *partition)
     partition->state = PARTITION_SEEKING;
 }
 
-/* What the target does not know, the source is asked about: what it has taken, or the policy. */
+/* For partitions that the target does not know: the offset that the source has acknowledged, or the
+ * policy. */
 static void locate_unknown(struct lane *lane, struct place *places, size_t count)
 {
     struct error error;
@@ -351,7 +354,8 @@ void rebalance_ack(struct lane *lane, int wait_ms)
         struct partition *partition = lane->assignment.items[i];
         if (partition->state == PARTITION_GONE || partition->applied == OFFSET_NONE)
             continue;
-        /* The last word is said in any case: nobody waited for the answer to an earlier one. */
+        /* The last acknowledgement is always sent: the answer to an earlier one may not have come.
+         */
         if (partition->applied == partition->acked && !wait_ms)
             continue;
         if (!places)

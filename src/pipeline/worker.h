@@ -1,6 +1,7 @@
-/* What brings a pipeline's records to its target, opened and closed as one: the shapes, the decoder,
- * the transforms and the sink. A lane has one: its consumer thread enters what decodes, its writer
- * thread the sink. So have `replay`, `dlq replay`, `decode` and `bench`, in one thread.
+/* The plug-ins between a pipeline's records and its target, opened and closed together: the shapes,
+ * the decoder, the transforms and the sink. A lane has one: its consumer thread enters what
+ * decodes, its writer thread the sink. So have `replay`, `dlq replay`, `decode` and `bench`, in one
+ * thread.
  */
 #ifndef WORKER_H
 #define WORKER_H
@@ -62,8 +63,8 @@ void worker_close(struct worker *worker); /* zeroed is fine */
 enum ods_status worker_decode(struct worker *worker, struct batch *batch, uint32_t record,
                               struct error *error);
 
-/* Asked between two attempts during an outage, whose reason is in the error: pauses and answers
- * true, or false to give up. */
+/* Called between two attempts during an outage, with its reason in the error. Pauses and returns
+ * true, or returns false to give up. */
 typedef bool worker_wait(void *context, struct error *error);
 
 /* Apply the batch, again and again while the answer is ODS_RETRY and `wait` says so. */

@@ -12,12 +12,12 @@
 #include "core/time.h"
 #include "pipeline/lane_room.h"
 
-/* An outage, from the first failure to the first success. */
+/* An outage, from its first failure to the next success. */
 struct outage {
     struct backoff backoff;
     int64_t since_us; /* 0: there is none */
     struct rare rare;
-    int64_t said_us; /* when, and what, the log was told */
+    int64_t said_us; /* when the log last had a line about it, and which */
     char said[ERROR_TEXT_BYTES];
 };
 
@@ -35,8 +35,8 @@ static void set_state(struct lane *lane, enum lane_state state)
     atomic_store(&lane->writer_beat_us, now_us);
 }
 
-/* What was to interrupt an earlier batch is not for this one. Who gives a batch up says so before he
- * interrupts, so that given_up() tells it afterwards. */
+/* Clears an interrupt that was meant for an earlier batch. Whoever abandons a batch marks it first
+ * and interrupts then, so given_up() still sees it afterwards. */
 static void begin(struct lane *lane)
 {
     lane->worker.sink->ops->clear_interrupt(lane->worker.sink);
@@ -73,7 +73,7 @@ static bool begin_outage(struct lane *lane, struct outage *outage)
     return true;
 }
 
-/* Once at first, then once a minute, and soon when the reason is another one. */
+/* Logs the outage once at first, then once a minute, and sooner when the reason changes. */
 static bool is_news(struct outage *outage, const struct error *error)
 {
     int64_t now_us = time_monotonic_us();
@@ -129,7 +129,7 @@ static void end_outage(struct lane *lane, struct outage *outage)
     outage->since_us = 0;
 }
 
-/* The lane stops instead of putting the record aside. */
+/* The lane stops instead of writing a dead letter. */
 static enum ods_status refuse(struct lane *lane, const struct batch *batch,
                               const struct reject *reject, const char *why, struct error *error)
 {
@@ -195,7 +195,8 @@ static void notice(void *context, const char *text)
 
 static void log_rejects(struct lane *lane, const struct batch *batch)
 {
-    /* Each stands in the dead-letter topic with its reason; the log has the first of a batch. */
+    /* The dead-letter topic has each reject with its reason; the log has only the first of a batch.
+     */
     const struct reject *reject = batch->rejects;
     const struct record *record = &batch->records[reject->record];
     log_event(LOG_WARN, LANE_FIELDS(lane),
@@ -212,7 +213,7 @@ static void fail(struct lane *lane, struct error *error)
     lane_fail(lane, code, error);
 }
 
-/* Patience for the next batch with such rows: where waiting does not help, a stream of them must
+/* How often the next batch with such rows is tried: if waiting did not help, a stream of them must
  * not make each batch wait its full time. */
 static int64_t patience_of(const struct lane *lane)
 {
@@ -229,7 +230,7 @@ static void learn_patience(struct lane *lane, const struct batch *batch, int64_t
         lane->patience = !in_vain ? -1 : had > 1 ? had / 2 : 1;
 }
 
-/* No outage: the target is there, and what stands before the row is in it. */
+/* This is not an outage: the target answers, and what comes before the row is committed. */
 static void wait_for_partner(struct lane *lane, const struct slot *slot, struct backoff *backoff,
                              const struct error *error)
 {
@@ -241,7 +242,7 @@ static void wait_for_partner(struct lane *lane, const struct slot *slot, struct 
     pause_for(lane, slot, backoff_next_ms(backoff));
 }
 
-/* A batch on its way through its attempts. */
+/* A batch and the state of its attempts. */
 struct attempts {
     struct lane *lane;
     struct slot *slot;

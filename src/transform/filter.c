@@ -1,4 +1,5 @@
-/* filter: only some kinds of changes go on. What it drops is counted as passed over. */
+/* filter: only changes with certain operations are passed on. Records whose changes are all dropped
+ * are counted as passed over. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,14 +22,15 @@ static const char *const operations[] = {"c", "r", "u", "d", "t", NULL};
 
 static const struct setting rows[] = {
     {"op", SETTING_STRINGS, AT(op), .max = 5, .flags = SETTING_REQUIRED, .choices = operations,
-     .doc = "The operations that go on: `c` created, `r` read by a snapshot, `u` updated, `d` "
-            "deleted, `t` truncated. All others are passed over, and counted in "
-            "`records_passed_total`. Without `d` a row that the source deletes stays."},
+     .doc = "The operations that are passed on: `c` create, `r` read by a snapshot, `u` update, "
+            "`d` delete, `t` truncate. All others are dropped, and counted in "
+            "`records_passed_total`. Without `d`, rows that the source deletes stay in the "
+            "target."},
 };
 
 static const struct setting_group settings = {
     .title = "transforms of type `filter`",
-    .intro = "Only some kinds of changes go on.",
+    .intro = "Passes on only changes with certain operations.",
     .size = sizeof(struct filter_settings),
     SETTING_ROWS(rows),
 };
@@ -68,7 +70,7 @@ static enum ods_status filter_open(struct transform **transform,
 
 const struct transform_ops filter_transform = {
     .type = "filter",
-    .summary = "only some kinds of changes go on",
+    .summary = "passes on only changes with certain operations",
     .settings = &settings,
     .open = filter_open,
     .apply = filter_apply,

@@ -1,11 +1,12 @@
 /* set: columns that the source does not have: constants, and what is known of the record.
  *
  * A shape is extended once, when it is first seen, and found again by its number. Only images of
- * rows are extended; what is known by its key alone (a tombstone) and truncates stay as they are.
+ * rows are extended; tombstones, which have only a key, and truncates stay as they are.
  */
 #include <stdlib.h>
 #include <string.h>
 
+#include <ods/pipeline.h>
 #include <ods/transform.h>
 
 struct set_settings {
@@ -52,9 +53,9 @@ struct item {
     enum metadata metadata;
 };
 
-/* What a shape becomes. */
+/* The extended form of a shape. */
 struct extension {
-    const struct shape *shape; /* NULL: not looked at yet; the same: it is left alone */
+    const struct shape *shape; /* NULL: not extended yet; the same shape: it stays as it is */
     uint32_t *at;              /* by item: the index of its column */
     const char *refusal;       /* the name of a key column that would be set, or NULL */
 };
@@ -75,22 +76,22 @@ extern const struct transform_ops set_transform;
 
 static const struct setting rows[] = {
     {"constants", SETTING_VALUES, AT(constants), .max = 500,
-     .doc = "Column to text, as `{ region: eu }`. Any column of the target takes it that can read "
-            "the text; one that ods-sink makes is text."},
+     .doc = "Column to text, as `{ region: eu }`. The target's column may have any type that can "
+            "read the text; a column that ods-sink makes is text."},
     {"metadata", SETTING_VALUES, AT(metadata), .max = 500, .choices = metadata_names,
-     .doc = "Column to what is known of the record, as `{ src_topic: topic, src_offset: offset }`: "
+     .doc = "Column to metadata of the record, as `{ src_topic: topic, src_offset: offset }`: "
             "`topic`, `partition`, `offset`, `timestamp` (of the record in Kafka, UTC), "
             "`operation` (c, r, u, d), `source_timestamp` (of the change at the source, UTC), "
-            "`database`, `schema`, `table`. What the record does not say is NULL."},
+            "`database`, `schema`, `table`. Metadata that the record does not have is NULL."},
     {"tables", SETTING_STRINGS, AT(tables), .max = 2000, .inherits = "all",
-     .doc = "Only of these source tables, as `table` or `schema.table` (`database.table` where the "
-            "source has no schemas)."},
+     .doc = "Only for these source tables, as `table` or `schema.table` (`database.table` where "
+            "the source has no schemas)."},
 };
 
 static const struct setting_group settings = {
     .title = "transforms of type `set`",
-    .intro = "Columns that the source does not have. One that it has gets the new value; a key "
-             "column can't be set, its record is a dead letter.",
+    .intro = "Adds columns that the source does not have. If it has the column, the value is "
+             "replaced. A key column can't be set: its record is a dead letter.",
     .size = sizeof(struct set_settings),
     SETTING_ROWS(rows),
 };
@@ -100,11 +101,7 @@ static const struct setting_group settings = {
 static bool is_named(const char *name, const struct shape *shape)
 {
     const char *schema = *shape->schema ? shape->schema : shape->database;
-    size_t length = strlen(schema);
-    if (strcmp(name, shape->table) == 0)
-        return true;
-    return length && strncmp(name, schema, length) == 0 && name[length] == '.' &&
-           strcmp(name + length + 1, shape->table) == 0;
+    return strcmp(name, shape->table) == 0 || table_name_is_qualified(name, schema, shape->table);
 }
 
 static bool concerns(const struct set *set, const struct shape *shape)
@@ -124,7 +121,7 @@ static bool is_key(const struct shape *shape, uint32_t column)
     return false;
 }
 
-/* The shape's columns with the items' among them or behind them. NULL: no memory. */
+/* The shape's columns with the items' replaced or added. NULL: memory is out. */
 static const struct shape *extend(struct set *set, const struct shape *shape,
                                   struct extension *extension, struct arena *arena)
 {
@@ -334,7 +331,7 @@ static enum ods_status set_open(struct transform **transform,
 
 const struct transform_ops set_transform = {
     .type = "set",
-    .summary = "columns of constants and of what is known of the record",
+    .summary = "adds columns with constants or metadata of the record",
     .settings = &settings,
     .open = set_open,
     .apply = set_apply,

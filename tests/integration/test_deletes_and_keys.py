@@ -131,7 +131,7 @@ def tombstone_cases():
                       tables={"unnamed": {"topics": ["unnamed-v2"]}}))
     # A row that names another table than the one that the topic carries by tables.yaml.
     cases.append(Case("other", routed("other", (key(1), flat(1, __table="elsewhere"))), rows=[],
-                      letters=["carries other alone"],
+                      letters=["carries only other"],
                       tables={"other": {"topics": ["other-v2"]}}))
     # Qualified entries: of two tables of the name only one is the topic's.
     cases.append(Case("qualified", routed("qualified", (key(1), flat(1, __table="qualified")),
@@ -285,7 +285,7 @@ def test_keys_that_cant_be_read(sink, database):
     for number, (text, found) in enumerate([
             ("Struct{id=42}", "Java object"), ('"Struct{id=42}"', "Java object"),
             ("[42]", "a JSON array"), ("[B@1f2e3d", "Java object"),
-            ("\x01\x02", "bytes that are no text"),
+            ("\x01\x02", "bytes that are not text"),
             ('{"schema":null,"payload":[42]}', "a JSON array")]):
         name = f"bad{number}"
         full, lacking = flat(42, __table=name), {"v": "y", "__op": "c", "__table": name}

@@ -307,14 +307,14 @@ def test_without_metadata_the_configuration_says_that_they_are_rows(sink, databa
 
 @pytest.mark.parametrize("given,expected", [
     (dict(fields="op,,table"), "it has an empty entry"),
-    (dict(fields="op:"), "expected one new name behind the colon"),
-    (dict(headers="op:a:b"), "expected one new name behind the colon"),
+    (dict(fields="op:"), "expected one new name after the colon"),
+    (dict(headers="op:a:b"), "expected one new name after the colon"),
     (dict(headers="source."), "expected a field as op, or as source.ts_ms"),
     (dict(fields="a.b.c"), "expected a field as op, or as source.ts_ms"),
-    (dict(fields="op:x,table:x"), "two of its entries have one name"),
-    (dict(fields="source.ts_ms,op:source_ts_ms"), "two of its entries have one name"),
+    (dict(fields="op:x,table:x"), "two of its entries have the same name"),
+    (dict(fields="source.ts_ms,op:source_ts_ms"), "two of its entries have the same name"),
     (dict(fields="op,"), "it ends in a comma"),
-    (dict(prefix=""), "without a prefix nothing tells metadata from columns"),
+    (dict(prefix=""), "without a prefix metadata can't be told from columns"),
 ])
 def test_a_list_that_is_none(sink, database, given, expected):
     sink.write(pipeline("t", source=settings(**given)), database=database)

@@ -29,7 +29,7 @@ def test_examples_are_valid(schema, path):
 
 def test_each_setting_is_explained(schema):
     table = schema.schema["properties"]["pipelines"]["items"]["properties"]["defaults"]
-    assert table["properties"]["evolve"]["description"].startswith("What follows the source")
+    assert table["properties"]["evolve"]["description"].startswith("How a table that ods-sink made follows")
     assert table["properties"]["create_tables"]["default"] is True
 
 

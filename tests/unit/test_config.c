@@ -507,14 +507,14 @@ static void test_compare(void **state)
         {"log = { level = \"debug\"; format = \"json\"; };", small_tables, "", 0},
         {"batch = { max_wait_ms = 5; }; retry = { max_ms = 5000; };", small_tables, "", 0},
         {"batch = { per_lane = 3; };", small_tables,
-         "batch.per_lane = 3, before 2, takes a restart\n", 1},
+         "batch.per_lane = 3, before 2, needs a restart\n", 1},
         {"lanes = 3;", small_tables,
-         "lanes = 3, before 2, takes a restart\n"
-         "pipelines[p].lanes = 3, before 2, takes a restart\n",
+         "lanes = 3, before 2, needs a restart\n"
+         "pipelines[p].lanes = 3, before 2, needs a restart\n",
          2},
         {"", "pipelines: [{ name: p, topics: [t, u], tables: { x: {}, y: { skip: true } } }]",
-         "pipelines[p].tables[y].skip = true is new and takes a restart\n"
-         "pipelines[p].topics = [\"t\", \"u\"], before [\"t\"], takes a restart\n",
+         "pipelines[p].tables[y].skip = true is new and needs a restart\n"
+         "pipelines[p].topics = [\"t\", \"u\"], before [\"t\"], needs a restart\n",
          2},
     };
     char text[1024], *lines = NULL;
@@ -538,7 +538,7 @@ static void test_compare(void **state)
     assert_non_null(out);
     assert_int_equal(config_compare(old, other, out), 1);
     fclose(out);
-    assert_string_equal(lines, "targets[ods].dsn has another secret and takes a restart\n");
+    assert_string_equal(lines, "targets[ods].dsn has another secret and needs a restart\n");
     free(lines);
     config_free(other);
     config_free(old);

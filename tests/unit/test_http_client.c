@@ -124,8 +124,8 @@ static const struct answer_case answers[] = {
     {"HTTP/1.0 200 OK\r\n\r\n" TEXT_64 TEXT_64, ODS_FATAL, 0, NULL, "larger than 64 bytes"},
     {OK "Content-Length: 9\r\n\r\ncut", ODS_RETRY, 0, NULL, "in the middle"},
     {"", ODS_RETRY, 0, NULL, "without an answer"},
-    {"SSH-2.0-OpenSSH_9.2\r\n", ODS_FATAL, 0, NULL, "no HTTP server"},
-    {"{\"lanes\": []}", ODS_FATAL, 0, NULL, "no HTTP server"},
+    {"SSH-2.0-OpenSSH_9.2\r\n", ODS_FATAL, 0, NULL, "does not speak HTTP"},
+    {"{\"lanes\": []}", ODS_FATAL, 0, NULL, "does not speak HTTP"},
     {NULL, ODS_RETRY, 0, NULL, "no answer in time"},
 };
 

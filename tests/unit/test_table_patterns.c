@@ -103,8 +103,8 @@ static void test_refused(void **state)
     } cases[] = {
         {"^orders_(", "Unmatched"},
         {"^orders_[0-9", "x.yaml:6: "},
-        {"^(a)\\1$", "behind a backslash"},
-        {"^\\bx", "behind a backslash"},
+        {"^(a)\\1$", "may follow a backslash"},
+        {"^\\bx", "may follow a backslash"},
         {"^x\\", "ends in a backslash"},
         {"^[\\D]", "in [brackets]"},
         {"^[\\]]", "in [brackets]"},

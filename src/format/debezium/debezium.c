@@ -10,7 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CONTEXT_BYTES_MAX   ((size_t) 1024 * 1024) /* kept for the next record looked back at */
+/* memory that is kept for the next record to observe */
+#define CONTEXT_BYTES_MAX   ((size_t) 1024 * 1024)
 #define UNAVAILABLE_DEFAULT "__debezium_unavailable_value"
 
 /* --- answers --- */
@@ -81,11 +82,11 @@ enum ods_status change_append_key(struct reading *reading, const struct identity
     if (!reading->key)
         return error_set(
             reading->error, ODS_REJECT,
-            "the row that is deleted can't be told: the record has no before image, and its key is "
-            "%s; expected a JSON object with the key's columns (key.converter at the source)%s",
+            "the deleted row can't be told: the record has no before image, and its key is %s; "
+            "expected a JSON object with the key's columns (key.converter at the source)%s",
             reading->key_problem ? reading->key_problem : "null",
-            reading->scalar.bytes ? ", or that tables.yaml names the one column that this value is "
-                                    "of (key: [column])"
+            reading->scalar.bytes ? ", or the one column that this value belongs to in tables.yaml "
+                                    "(key: [column])"
                                   : "");
     const struct binding *binding =
         plan_bind(reading, reading->key, reading->key, identity, source_us, &status);
@@ -99,8 +100,8 @@ enum ods_status change_append_key(struct reading *reading, const struct identity
 
 /* --- {"schema": …, "payload": …} --- */
 
-/* Both members of a wrapper, in any order and with any white space; false: it is no wrapper, or no
- * JSON, which reading it as something else will tell. */
+/* Reads both members of a wrapper, in any order and with any white space. False: it is not a
+ * wrapper, or not JSON; reading it as something else will tell which. */
 static bool find_wrapped(struct json_scan scan, struct arena *arena, struct slice *schema,
                          struct slice *payload)
 {
@@ -118,7 +119,7 @@ static bool find_wrapped(struct json_scan scan, struct arena *arena, struct slic
         else
             return false;
         if (part->bytes)
-            return false; /* which of two is meant nobody can tell */
+            return false; /* a member twice: which one is meant can't be told */
         part->bytes = scan.at;
         if (!json_skip(&scan))
             return false;
@@ -156,7 +157,7 @@ enum ods_status payload_open(struct reading *reading, struct json_scan *scan,
         return ODS_OK;
     enum ods_status status = ODS_OK;
     payload->schema = schema;
-    scan->at = inner.bytes; /* the whole of the wrapper has been checked */
+    scan->at = inner.bytes; /* all of the wrapper has been checked */
     scan->end = inner.bytes + inner.length;
     if (*schema.bytes == '{' && *inner.bytes == '{')
         payload->plan = plan_of_schema(reading, list, schema, is_key, &status);
@@ -179,8 +180,8 @@ static enum ods_status read_typed_row(struct reading *reading, struct json_scan 
     if (plan->schema.kind == SCHEMA_ENVELOPE) {
         if (envelope_read(reading, scan, plan, &status) == ENVELOPE_NONE)
             return error_set(reading->error, ODS_REJECT,
-                             "the schema is an envelope's, and the payload is none: it has no op, "
-                             "or op, before, after or source of other types");
+                             "the schema is an envelope's, but the payload is not one: it has no "
+                             "op, or op, before, after or source have other types");
     } else if (reading->self->shape == SHAPE_ENVELOPE) {
         return error_set(reading->error, ODS_REJECT,
                          "the schema '%.100s' is a row's; expected a Debezium envelope "
@@ -290,7 +291,7 @@ static enum ods_status debezium_decode(struct decoder *decoder, struct batch *ba
         status = schema_topic_learn(&self->schema, reading.record, error);
     if (status != ODS_OK)
         batch->change_count = change_count;
-    /* A record that is put off comes again. */
+    /* A record that is put off is decoded again, so it is not counted now. */
     if ((status == ODS_OK || status == ODS_REJECT) && reading.topic && !batch->apart &&
         !deletes_note(&reading.topic->deletes, reading.record, reading.tells))
         return no_memory(&reading);
@@ -299,7 +300,7 @@ static enum ods_status debezium_decode(struct decoder *decoder, struct batch *ba
     return status;
 }
 
-/* Read like any other, into a batch that nobody sees. */
+/* Decoded like any other record, into a batch that is not used. */
 static void debezium_observe(struct decoder *decoder, const struct record *record)
 {
     struct debezium *self = (struct debezium *) decoder;

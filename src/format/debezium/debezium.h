@@ -25,7 +25,7 @@
 #define BINDINGS_MAX 16 /* a plan: tables that share its columns */
 #define SILENT_MAX   16 /* a topic: tables of which one is told that they say no operation */
 
-/* Where a row belongs. */
+/* The table that a row belongs to. */
 struct identity {
     struct slice connector, database, schema, table;
 };
@@ -33,18 +33,18 @@ struct identity {
 /* A plan's columns and a key, bound to a table: a shape. */
 struct binding {
     uint64_t key_plan;                    /* 0: no key */
-    const struct source_version *version; /* of the schema topic; NULL: it told nothing */
+    const struct source_version *version; /* of the schema topic; NULL: the table is not in it */
     const struct shape *shape;
-    uint32_t extra_count; /* key columns that the row lacks stand behind its own */
+    uint32_t extra_count; /* the number of key columns that the row lacks; they follow its own */
     uint32_t *extra;      /* their indexes in the key's layout */
     /* Columns of the configured key that the record's key lacks: an update may change them. */
     uint32_t watched_count;
     uint32_t *watched;
 };
 
-/* What is known beforehand about a record's bytes: its schema, or without one its members. */
+/* What is known in advance about a record's bytes: its schema, or without one its members. */
 struct plan {
-    uint64_t id; /* never 0, never used again */
+    uint64_t id; /* never 0, never reused */
     char *text;  /* the schema's bytes; NULL without one */
     size_t text_length;
     bool flattened;
@@ -53,7 +53,7 @@ struct plan {
     struct layout layout;
     struct binding bindings[BINDINGS_MAX]; /* most recently used first */
     uint32_t binding_count;
-    const struct shape *silent; /* the last one whose missing operation was looked at */
+    const struct shape *silent; /* the last shape that was checked for a missing operation */
 };
 
 struct plan_list {
@@ -61,8 +61,8 @@ struct plan_list {
     uint32_t count;
 };
 
-/* Names of an object's members as the last such object had them, in order, so that most names are
- * compared and not parsed. */
+/* The names of an object's members, in the order of the last such object, so that most names need
+ * only be compared and not parsed. */
 #define EXPECTED_NAMES 24
 #define EXPECTED_BYTES 30
 struct expected_name {
@@ -81,9 +81,11 @@ struct topic {
     struct plan_list values, keys;               /* with schemas */
     struct plan_list value_layouts, key_layouts; /* without */
     struct expected_name envelope[EXPECTED_NAMES], source[EXPECTED_NAMES];
-    const struct table_settings *entry, *rival; /* whose `topics` claim it; NULL: nobody's */
+    const struct table_settings *entry, *rival; /* the entry, and a second one, whose `topics`
+                                                   contain it; NULL: none */
     struct deletes deletes;
-    /* Tables whose rows do not say their operation, which has been told: a shape of each. */
+    /* Tables whose rows do not say their operation and for which a notice was given: one shape of
+     * each. */
     const struct shape *silent[SILENT_MAX];
     uint32_t silent_count;
 };
@@ -103,12 +105,12 @@ struct debezium {
     struct schema_topic schema;
     struct hash_index topics; /* of struct topic, by name */
     struct topic *last_topic;
-    struct batch *context; /* what is looked back at is decoded into this; NULL: nothing was yet */
+    struct batch *context; /* observed records are decoded into this batch; NULL: none yet */
     uint64_t last_plan_id;
     size_t plan_bytes;
 };
 
-/* One record on its way to a change. */
+/* The state of decoding one record. */
 struct reading {
     struct debezium *self;
     struct batch *batch;
@@ -120,8 +122,9 @@ struct reading {
     enum tells tells; /* of its key's row */
     struct plan *key; /* NULL: the record has none, or none that is read yet */
     struct value *key_values;
-    const char *key_problem; /* there is a key, but no object with columns */
-    struct slice scalar;     /* but one value, as JSON: of the one column that tables.yaml names */
+    const char *key_problem; /* why the key is not an object with columns; NULL: it is */
+    struct slice scalar;     /* the key as a single value, in JSON: of the one column that
+                                tables.yaml names */
     struct slice scalar_schema;
     int pass;                /* enum pass_reason once the record is known to be no row, else -1 */
 };
@@ -132,12 +135,12 @@ struct topic *topic_find(struct debezium *self, const char *name); /* NULL: out 
 void topics_free(struct debezium *self);
 void plans_trim(struct debezium *self); /* call between records only */
 
-/* The plan whose schema stands at the cursor, which is then behind it; NULL: none that is known. */
+/* The plan whose schema is at the cursor, which moves past it; NULL: the schema is not known. */
 struct plan *plan_match(struct plan_list *list, struct json_scan *scan);
-/* The plan of this schema text, compiled if need be; NULL: error says why, *status what. */
+/* The plan of this schema text, compiled if it is new. NULL: see *status and the error. */
 struct plan *plan_of_schema(struct reading *reading, struct plan_list *list, struct slice text,
                             bool is_key, enum ods_status *status);
-/* The plan of the members of the object at the cursor, which is left where it is. */
+/* The plan of the members of the object at the cursor, which does not move. */
 struct plan *plan_of_object(struct reading *reading, struct plan_list *list, struct json_scan scan,
                             bool flattened, enum ods_status *status);
 
@@ -152,29 +155,30 @@ const struct shape *bind_table(struct reading *reading, const struct identity *i
 
 /* --- debezium_identity.c --- */
 
-/* "prefix.database.table" and its kin, from a schema's name (its last part cut) or a topic. */
+/* Splits "prefix.database.table" and similar names, of a schema (without its last part) or a topic.
+ */
 void identity_of_name(struct identity *identity, struct slice name, struct slice connector);
-/* Fill in what the record did not say, from tables.yaml, its value's schema (`plan`) or its topic.
- * False: what it says is not what tables.yaml says of its topic; the error says so. */
+/* Fill in what the record does not say, from tables.yaml, its value's schema (`plan`) or its topic.
+ * False: the record contradicts what tables.yaml says about its topic; the error says how. */
 bool identity_complete(const struct reading *reading, const struct plan *plan,
                        struct identity *identity);
-/* The table that a tombstone of this topic is of, by the configuration, or else *derived from
- * names. False: it can't be told; the error says why. */
+/* The table of a tombstone of this topic, by the configuration; else by names, and then *derived is
+ * true. False: it can't be told; the error says why. */
 bool identity_of_tombstone(const struct reading *reading, struct identity *identity, bool *derived);
-/* What tables.yaml says of the table; NULL: there is none. */
+/* The entry of tables.yaml for the table; NULL: there are no settings. */
 const struct table_settings *identity_settings(const struct reading *reading,
                                                const struct identity *identity);
 
 /* --- debezium_key.c --- */
 
-/* The record's key into `reading`. */
+/* Reads the record's key into `reading`. */
 enum ods_status key_read(struct reading *reading);
-/* A key that is one value becomes the column that tables.yaml names for this table, if it is one.
- * False: *status, and the error says why. */
+/* If the key is a single value, it becomes the value of the column that tables.yaml names for this
+ * table, if it names exactly one. False: see *status and the error. */
 bool key_resolve(struct reading *reading, const struct identity *identity,
                  enum ods_status *status);
-/* There is a key that can't be read. Do the rows of this shape without it? False: the error says
- * what they lack. */
+/* For a key that can't be read: can the rows of this shape be identified without it? False: the
+ * error says what is missing. */
 bool key_may_be_bad(struct reading *reading, const struct shape *shape);
 /* A record without a value. */
 enum ods_status tombstone_read(struct reading *reading);
@@ -187,11 +191,12 @@ struct image {
     struct value *values; /* NULL: not decoded yet */
 };
 
-/* What a record says of its row. */
+/* What an envelope says. */
 struct envelope {
     struct image before, after;
     bool has_images, has_message, has_op, has_source;
-    bool misfits;    /* a member is of a type that an envelope's is not, or a flattened row's */
+    bool misfits;    /* a member has a type that an envelope's can't have, or belongs to
+                        flattened rows */
     bool has_others; /* members that no envelope has */
     struct slice op;
     struct identity source;
@@ -208,7 +213,7 @@ enum envelope_answer envelope_read(struct reading *reading, struct json_scan *sc
 /* The image at the cursor. False: the error or scan->problem says why. */
 bool envelope_read_image(struct reading *reading, struct json_scan *scan, bool before,
                          const struct plan *plan, struct envelope *envelope);
-/* Append the change of an envelope that is filled in; `scan` ends behind its images. */
+/* Append the change of an envelope whose members are read; `scan` ends after its images. */
 enum ods_status envelope_finish(struct reading *reading, const struct json_scan *scan,
                                 struct plan *plan, struct envelope *envelope);
 
@@ -227,7 +232,8 @@ enum envelope_answer cloudevent_read(struct reading *reading, struct json_scan *
  * LAYOUT_BAD: *status, and the error or scan->problem, say why. */
 enum layout_answer row_read(struct reading *reading, struct json_scan *scan, struct plan *plan,
                             enum ods_status *status);
-/* Where a row belongs, and its time, by its metadata: INT64_MIN, it does not say. */
+/* The table that a row belongs to, and its time, by its metadata. INT64_MIN: it does not tell the
+ * time. */
 struct identity row_identity(const struct value *meta);
 int64_t row_time(const struct value *meta);
 /* Decode the object at the cursor, which has no schema. */
@@ -235,8 +241,8 @@ enum ods_status untyped_read(struct reading *reading, struct json_scan *scan);
 
 /* --- debezium_watched.c --- */
 
-/* Append an update, a delete of a row where binding->watched_count is not 0. `before` NULL: it was
- * not sent. */
+/* Append an update or a delete of a table with watched columns (binding->watched_count is not 0).
+ * `before` NULL: it was not sent. */
 enum ods_status watched_update(struct reading *reading, const struct binding *binding,
                                struct value *before, struct value *after, int64_t time);
 enum ods_status watched_delete(struct reading *reading, const struct binding *binding,
@@ -244,26 +250,26 @@ enum ods_status watched_delete(struct reading *reading, const struct binding *bi
 
 /* --- debezium_repeats.c --- */
 
-/* Is one of the large values of an update, which are decoded, as it was before? */
+/* Is one of the large values of a decoded update the same as in its before image? */
 bool image_repeats(const struct plan *plan, const struct image *before, const struct image *after);
 
 /* --- debezium.c --- */
 
-/* Where a payload stands and what is known of it. */
+/* A payload and what is known about it. */
 struct payload {
     struct plan *plan;   /* of its schema; NULL: it has none, or is no object */
     bool wrapped;        /* the wrapper's brace follows it */
-    struct slice schema; /* where the wrapper was looked at whole */
+    struct slice schema; /* set if the whole wrapper was read */
 };
 
-/* Put the cursor at the payload: behind the schema in a wrapped record, else where it is. */
+/* Move the cursor to the payload: after the schema in a wrapped record, else it stays. */
 enum ods_status payload_open(struct reading *reading, struct json_scan *scan,
                              struct plan_list *list, bool is_key, struct payload *payload);
-/* False: what follows the payload does not belong there; scan->problem says what. */
+/* False: something follows the payload that does not belong there; scan->problem says what. */
 bool payload_close(struct json_scan *scan, const struct payload *payload);
 
-/* Append a change of this row. Values have room for the key's columns behind their own. `before` or
- * `after` may be NULL. */
+/* Append a change of this row. The arrays of values have room for the key's columns after their
+ * own. `before` or `after` may be NULL. */
 enum ods_status change_append(struct reading *reading, const struct binding *binding,
                               enum change_op op, struct value *before, struct value *after,
                               int64_t source_us);
@@ -271,14 +277,14 @@ enum ods_status change_append(struct reading *reading, const struct binding *bin
 enum ods_status change_append_key(struct reading *reading, const struct identity *identity,
                                   int64_t source_us);
 struct value *values_alloc(struct reading *reading, const struct plan *plan);
-/* A snapshot has read every value: what looks like the placeholder is a value there. From here on
- * the record is read so; true when `values` (NULL: not read yet) has to be read again. */
+/* A snapshot reads every value, so a text equal to the placeholder is a value there. From here on
+ * the record is read that way; true if `values` (NULL: not read yet) must be read again. */
 bool snapshot_differs(struct reading *reading, const struct plan *plan, const struct value *values);
 /* Turn scan->problem into the error. */
 enum ods_status scan_error(struct reading *reading, const struct json_scan *scan, const char *part);
 enum ods_status no_memory(struct reading *reading);
 
-/* Source time in microseconds from any of three units; INT64_MIN when none is there. */
+/* The source's time in microseconds, given in one of three units; INT64_MIN if there is none. */
 int64_t source_time(const struct value *us, const struct value *ns, const struct value *ms);
 
 #endif

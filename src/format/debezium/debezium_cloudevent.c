@@ -1,6 +1,6 @@
-/* CloudEvents (JSON, structured mode), as Debezium's CloudEventsConverter writes them: what an
- * envelope says in op and source stands in the event's attributes, and the images in its data, with
- * or without a schema. From there on it is an envelope like any other.
+/* CloudEvents (JSON, structured mode), as Debezium's CloudEventsConverter writes them: the event's
+ * attributes hold what an envelope has in op and source, and its data holds the images, with or
+ * without a schema. After that it is handled as an envelope.
  *
  * Format: Debezium's documentation ("Exporting CloudEvents") and its CloudEventsConverter. */
 #include "format/debezium/debezium.h"
@@ -42,7 +42,7 @@ static struct slice *find_attribute(struct event *event, struct slice name)
     return NULL;
 }
 
-/* The event's members; its data is walked over, since what it is depends on the others. */
+/* Reads the event's members. Its data is only skipped, since its meaning depends on the others. */
 static bool read_event(struct reading *reading, struct json_scan *scan, struct event *event)
 {
     bool first = true;
@@ -68,7 +68,7 @@ static bool read_event(struct reading *reading, struct json_scan *scan, struct e
     return !scan->problem;
 }
 
-/* "/debezium/<connector>/<topic prefix>": there without the extensions too. */
+/* "/debezium/<connector>/<topic prefix>": present also without the extensions. */
 static struct slice connector_of_source(struct slice source)
 {
     static const char prefix[] = "/debezium/";
@@ -80,7 +80,7 @@ static struct slice connector_of_source(struct slice source)
     return (struct slice){name, end ? (size_t) (end - name) : source.length - length};
 }
 
-/* What the attributes say, where an envelope says it. */
+/* Puts the attributes where an envelope has them. */
 static void fill_envelope(const struct event *event, struct envelope *envelope)
 {
     int32_t ps;
@@ -101,8 +101,8 @@ static void fill_envelope(const struct event *event, struct envelope *envelope)
         envelope->ts[0] = (struct value){.kind = VALUE_INT, .integer = us};
 }
 
-/* Without extensions the images tell; one that is only there afterwards may be new or changed, and
- * is there to be kept, like a flattened row that names no operation. */
+/* Without extensions the images tell the operation. A row with only an after image may be new or
+ * changed; it is written like a flattened row without an operation. */
 static bool tell_op(struct envelope *envelope)
 {
     if (envelope->op.length)

@@ -1,5 +1,5 @@
-/* Envelopes: before, after, source, op. The images are decoded while walking over them, along the
- * plan that the topic's last record had; only a record that is not as expected is walked twice. */
+/* Envelopes: before, after, source, op. The images are decoded in the same pass, by the plan of the
+ * topic's last record; only a record that differs from it needs a second pass. */
 #include "format/debezium/debezium.h"
 
 #include <string.h>
@@ -16,7 +16,7 @@ int64_t source_time(const struct value *us, const struct value *ns, const struct
     return INT64_MIN;
 }
 
-/* A string into `text`; anything else is walked over and leaves "" there. */
+/* Reads a string into `text`; anything else is skipped, and `text` is "". */
 static bool read_text(struct reading *reading, struct json_scan *scan, struct slice *text)
 {
     *text = (struct slice){.bytes = "", .length = 0};
@@ -33,7 +33,7 @@ static bool read_integer(struct json_scan *scan, struct value *value)
                                                           : json_skip(scan);
 }
 
-/* Members that matter, of the envelope and of its source. */
+/* The members of the envelope and of its source that are used. */
 enum member {
     MEMBER_OTHER,
     MEMBER_TS_US,
@@ -70,7 +70,7 @@ static enum member find_member(struct slice name)
     return MEMBER_OTHER;
 }
 
-/* Remember a name that was written plainly. */
+/* Store a name that was written without escapes. */
 static void learn(struct expected_name *expected, const char *token, const struct json_scan *scan,
                   struct slice name, enum member member)
 {
@@ -82,7 +82,7 @@ static void learn(struct expected_name *expected, const char *token, const struc
     memcpy(expected->token, token, length);
 }
 
-/* Take the name at the cursor, the object's member number `position`. */
+/* Read the name at the cursor, the object's member number `position`. */
 static bool read_name(struct reading *reading, struct json_scan *scan,
                       struct expected_name *expected, size_t position, enum member *member)
 {
@@ -147,7 +147,7 @@ static bool walk_image(struct json_scan *scan, struct image *image)
     return good;
 }
 
-/* Walk over an image; decode it on the way where `plan` says what to expect. */
+/* Move past an image, and decode it if `plan` says what to expect. */
 static bool read_image(struct reading *reading, struct json_scan *scan, const struct plan *plan,
                        struct image *image)
 {
@@ -170,7 +170,7 @@ static bool read_image(struct reading *reading, struct json_scan *scan, const st
     return walk_image(scan, image);
 }
 
-/* Is a before image likely to be needed? What is not decoded on the way still can be afterwards. */
+/* Is the before image likely to be needed? If it is not decoded now, it still can be later. */
 static bool expects_before(const struct reading *reading, const struct plan *plan)
 {
     return reading->self->want_before || !reading->key ||
@@ -225,7 +225,7 @@ bool envelope_read_image(struct reading *reading, struct json_scan *scan, bool b
                       before ? &envelope->before : &envelope->after);
 }
 
-/* Decode an image that read_image() only walked over, finding its plan where none is known. */
+/* Decode an image that read_image() only moved past; finds its plan if none is known. */
 static bool decode_image(struct reading *reading, const struct json_scan *scan, struct plan **plan,
                          struct image *image, enum ods_status *status)
 {
@@ -255,7 +255,7 @@ static bool decode_image(struct reading *reading, const struct json_scan *scan, 
     return false;
 }
 
-/* Both images of an update have to be of one plan. */
+/* Both images of an update must have the same plan. */
 static bool decode_before(struct reading *reading, const struct json_scan *scan, struct plan *plan,
                           struct image *image, enum ods_status *status)
 {
@@ -368,7 +368,7 @@ enum ods_status envelope_finish(struct reading *reading, const struct json_scan 
     }
 }
 
-/* Does the source say what Debezium's do? */
+/* Does `source` have the members that Debezium writes? */
 static bool is_source(const struct envelope *envelope)
 {
     return envelope->has_source && (envelope->source.table.length ||
@@ -377,8 +377,9 @@ static bool is_source(const struct envelope *envelope)
                                     envelope->source_ts[2].kind == VALUE_INT);
 }
 
-/* Members that any row may have make an envelope only together: all of its types, and Debezium's
- * source or nothing else beside them. With a schema, that has told already. */
+/* Any row may have members named like an envelope's. It is an envelope only if all have the right
+ * types, and there is a source of Debezium's or no other member. With a schema, the schema has told
+ * already. */
 static bool is_envelope(const struct envelope *envelope, const struct plan *plan)
 {
     bool told = plan && plan->text;

@@ -1,4 +1,4 @@
-/* Which table a record is of, where it does not say so itself. */
+/* Which table a record belongs to, if it does not say so itself. */
 #include "format/debezium/debezium.h"
 
 #include <string.h>
@@ -8,7 +8,7 @@ static struct slice text_slice(const char *text)
     return (struct slice){text, strlen(text)};
 }
 
-/* Cut the part behind the last dot off `name`; "" parts are none. */
+/* Cut the part after the last dot off `name`; an empty part is none. */
 static struct slice cut_last(struct slice *name)
 {
     size_t at = name->length;
@@ -58,7 +58,7 @@ static bool cut_suffix(struct slice *name, const char *suffix)
     return true;
 }
 
-/* The connector's word for what stands before the table's name. */
+/* Which part stands before the table's name, which depends on the connector. */
 static void set_qualifier(struct identity *identity, struct slice qualifier)
 {
     bool has_schemas = SLICE_IS(identity->connector, "postgresql") ||
@@ -85,20 +85,20 @@ static bool same(struct slice a, struct slice b)
     return a.length == b.length && (!a.length || memcmp(a.bytes, b.bytes, a.length) == 0);
 }
 
-/* A topic that two entries claim by their patterns is nobody's. */
+/* A topic that matches the patterns of two entries belongs to neither. */
 static bool refuse_rivals(const struct reading *reading)
 {
     const struct topic *topic = reading->topic;
     if (!topic->rival)
         return false;
     error_set(reading->error, ODS_REJECT,
-              "tables '%.63s' and '%.63s' of tables.yaml both claim the topic %.100s by pattern; "
-              "name it in the one whose it is (topics: [%.100s])",
+              "the patterns of tables '%.63s' and '%.63s' in tables.yaml both match the topic "
+              "%.100s; name it in the entry that it belongs to (topics: [%.100s])",
               topic->entry->name, topic->rival->name, topic->name, topic->name);
     return true;
 }
 
-/* The record's own words go before; they must not be others. False: they are. */
+/* Names in the record go before those of tables.yaml, and must be the same. False: they differ. */
 static bool complete_by_entry(const struct reading *reading, struct identity *identity)
 {
     const struct topic *topic = reading->topic;
@@ -119,7 +119,7 @@ static bool complete_by_entry(const struct reading *reading, struct identity *id
     const struct slice named = identity->table.length ? identity->table : table;
     error_set(reading->error, ODS_REJECT,
               "the record is of table %.*s%s%.*s, but tables.yaml says that the topic %.100s "
-              "carries %.63s alone (topics)",
+              "carries only %.63s (topics)",
               (int) (said.length < 63 ? said.length : 63), said.length ? said.bytes : "",
               said.length ? "." : "", (int) (named.length < 63 ? named.length : 63), named.bytes,
               topic->name, topic->entry->name);
@@ -177,7 +177,7 @@ static bool same_adjusted(struct slice name, struct slice adjusted)
         bool kept = (byte >= '0' && byte <= '9') || (byte >= 'a' && byte <= 'z') ||
                     (byte >= 'A' && byte <= 'Z') || byte == '_';
         if (byte >= 0x80 && byte < 0xc0)
-            continue; /* the rest of a character */
+            continue; /* a further byte of the same character */
         if (at == adjusted.length)
             return false;
         if (adjusted.bytes[at] != name.bytes[i] && (kept || adjusted.bytes[at] != '_'))
@@ -187,8 +187,8 @@ static bool same_adjusted(struct slice name, struct slice adjusted)
     return at == adjusted.length;
 }
 
-/* A table's name from a schema's, as the topic writes it where that tells more, else as tables.yaml
- * does. False: that has several which would be adjusted so. */
+/* A table's name from a schema's, spelled as in the topic if that matches, else as in tables.yaml.
+ * False: tables.yaml has several names that Debezium would adjust to this one. */
 static bool restore_name(const struct reading *reading, struct identity *identity)
 {
     const struct pipeline_settings *pipeline = reading->self->pipeline;
@@ -217,15 +217,15 @@ static bool restore_name(const struct reading *reading, struct identity *identit
     return count < 2;
 }
 
-#define NAME_PARTS 3 /* prefix.schema.table: fewer may be anything */
+#define NAME_PARTS 3 /* prefix.schema.table: names with fewer parts may be of any kind */
 
 static enum ods_status refuse_tombstone(const struct reading *reading)
 {
     const char *topic = reading->topic->name;
     return error_set(reading->error, ODS_REJECT,
                      "a tombstone of topic %.200s: the table of this delete can't be told; name "
-                     "the topic in the table's entry of tables.yaml (topics: [%.200s]), or have "
-                     "tombstones passed over (on_tombstone: ignore)",
+                     "the topic in the table's entry of tables.yaml (topics: [%.200s]), or skip "
+                     "tombstones (on_tombstone: ignore)",
                      topic, topic);
 }
 

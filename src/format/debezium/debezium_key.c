@@ -1,5 +1,5 @@
-/* Keys: objects with the key's columns, single values, what can't be read; and tombstones, which
- * have nothing else. */
+/* Keys: objects with the key's columns, single values, and keys that can't be read; and tombstones,
+ * which have only a key. */
 #include "format/debezium/debezium.h"
 
 #include <string.h>
@@ -28,7 +28,7 @@ static enum ods_status read_key_object(struct reading *reading, struct json_scan
         enum layout_answer answer =
             layout_read(&plan->layout, scan, &reading->reader, reading->key_values, NULL);
         if (answer == LAYOUT_OK) {
-            /* An object without members is no key. */
+            /* An object without members counts as no key. */
             reading->key = plan->layout.column_count ? plan : NULL;
             return ODS_OK;
         }
@@ -67,7 +67,7 @@ static struct slice quote(struct arena *arena, const char *text, size_t length)
 
 #define JAVA_OBJECT "the text of a Java object (as Struct{…}), which can't be read back"
 
-/* Struct{id=42}: what Java's toString() makes of an object, which nobody can read back. */
+/* Struct{id=42}: written by Java's toString(), whose text is ambiguous and can't be read back. */
 static bool is_java_object(const char *text, size_t length)
 {
     size_t name = 0;
@@ -85,7 +85,7 @@ static bool is_text(const char *text, size_t length)
     return utf8_valid(text, length);
 }
 
-/* No JSON: the text itself is a value, as the StringConverter writes one. */
+/* It is not JSON: the text itself is the value, as the StringConverter writes it. */
 static enum ods_status read_raw(struct reading *reading)
 {
     const char *key = reading->record->key;
@@ -93,9 +93,9 @@ static enum ods_status read_raw(struct reading *reading)
     if (*key == '[' || is_java_object(key, length)) {
         reading->key_problem = JAVA_OBJECT;
     } else if (!is_text(key, length)) {
-        reading->key_problem = "bytes that are no text";
+        reading->key_problem = "bytes that are not text";
     } else {
-        reading->key_problem = "text that is no JSON";
+        reading->key_problem = "text that is not JSON";
         reading->scalar = quote(reading->reader.arena, key, length);
         if (!reading->scalar.bytes)
             return no_memory(reading);
@@ -103,7 +103,7 @@ static enum ods_status read_raw(struct reading *reading)
     return ODS_OK;
 }
 
-/* A key that is no object: a single value, null, or nothing that can be read. */
+/* A key that is not an object: a single value, null, or something that can't be read. */
 static enum ods_status read_other(struct reading *reading, struct json_scan *scan,
                                   const struct payload *payload)
 {
@@ -154,7 +154,7 @@ enum ods_status key_read(struct reading *reading)
 
 /* --- a single value --- */
 
-/* The pieces, one behind the other; NULL bytes: memory is out. */
+/* The pieces, one after the other; NULL bytes: memory is out. */
 static struct slice join(struct arena *arena, const struct slice *pieces, size_t count)
 {
     size_t length = 0;
@@ -259,7 +259,8 @@ static bool is_ignored(const struct table_settings *table)
                      table->on_delete == ON_DELETE_IGNORE || table->skip);
 }
 
-/* The table of a tombstone, and its time, as far as headers tell. ODS_REJECT: nothing tells it. */
+/* The table of a tombstone, and its time if a header has it. ODS_REJECT: the table can't be told.
+ */
 static enum ods_status find_tombstone(struct reading *reading, struct identity *identity,
                                       bool *derived, int64_t *time)
 {

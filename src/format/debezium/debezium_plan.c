@@ -1,4 +1,4 @@
-/* What the decoder remembers of a topic: schemas compiled, layouts, tables. */
+/* What the decoder keeps for a topic: compiled schemas, layouts, tables. */
 #include "format/debezium/debezium.h"
 
 #include <stdlib.h>
@@ -114,7 +114,7 @@ static void to_front(struct plan_list *list, uint32_t index)
     list->items[0] = plan;
 }
 
-/* Put a new plan first; the least recently used one makes room. */
+/* Put a new plan first; if the list is full, the least recently used plan is dropped. */
 static bool list_add(struct debezium *self, struct plan_list *list, struct plan *plan)
 {
     if (!list->items && !(list->items = calloc(PLANS_MAX, sizeof(struct plan *))))
@@ -135,7 +135,8 @@ struct plan *plan_match(struct plan_list *list, struct json_scan *scan)
     size_t left = (size_t) (scan->end - scan->at);
     for (uint32_t i = 0; i < list->count; i++) {
         struct plan *plan = list->items[i];
-        /* A schema is a whole JSON object: what follows equal bytes can't belong to it. */
+        /* A schema is a complete JSON object, so if its bytes are equal, nothing after them belongs
+         * to it. */
         if (plan->text_length > left || memcmp(plan->text, scan->at, plan->text_length) != 0)
             continue;
         if (i)
@@ -283,8 +284,8 @@ const struct shape *bind_table(struct reading *reading, const struct identity *i
     return intern(reading, &candidate, identity, status);
 }
 
-/* Find the columns of the configured key that the record's key does not hold. Those that the row
- * lacks are the sink's to refuse. False: memory is out. */
+/* Find the columns of the configured key that the record's key does not hold. The sink refuses
+ * those that the row lacks. False: memory is out. */
 static bool watch(struct reading *reading, const struct plan *plan, const struct plan *key,
                   struct binding *binding)
 {
@@ -309,7 +310,7 @@ static bool watch(struct reading *reading, const struct plan *plan, const struct
     return true;
 }
 
-/* The shape of a plan's columns, those of the key that it lacks behind them. */
+/* The shape of a plan's columns, followed by the key's columns that are not among them. */
 static bool make_binding(struct reading *reading, struct plan *plan, const struct plan *key,
                          const struct identity *identity, struct binding *binding,
                          enum ods_status *status)
@@ -358,7 +359,8 @@ failed:
     return false;
 }
 
-/* What the schema topic says of a table whose records say nothing; in MySQL a schema is a database.
+/* What the schema topic says about a table whose records have no types; in MySQL a schema is a
+ * database.
  */
 static const struct source_version *version_at(const struct reading *reading,
                                                const struct plan *plan,

@@ -1,5 +1,5 @@
-/* Flattened rows, and everything that comes without a schema: what it is has to be told from its
- * members, most of the time by what its topic's last record was. */
+/* Flattened rows, and all records without a schema, whose members tell what they are; usually they
+ * are what the topic's last record was. */
 #include "format/debezium/debezium.h"
 
 #include <stdio.h>
@@ -21,8 +21,8 @@ static bool is_said(const struct value *value)
     return value->kind != VALUE_ABSENT && value->kind != VALUE_NULL;
 }
 
-/* The operation: __deleted first, since a rewritten delete is one whatever else it says; a row that
- * names neither is there to be kept. 0: unknown. */
+/* The operation. __deleted goes first, since a rewritten delete is a delete whatever its other
+ * fields say; a row with neither field exists and is written. 0: unknown. */
 static enum change_op flat_op(const struct value *meta)
 {
     const struct value *said = &meta[META_DELETED];
@@ -83,7 +83,8 @@ static bool is_same_table(const struct shape *a, const struct shape *b)
            strcmp(a->database, b->database) == 0;
 }
 
-/* Note that the table is told of; false: it was before, or enough of its topic were. */
+/* Remember that a notice about the table is given. False: it was given before, or for enough tables
+ * of the topic. */
 static bool note_silent(struct topic *topic, const struct shape *shape)
 {
     for (uint32_t i = 0; i < topic->silent_count; i++)
@@ -95,7 +96,8 @@ static bool note_silent(struct topic *topic, const struct shape *shape)
     return true;
 }
 
-/* Once a table: its rows don't say how they came to be, and a column is written that asks for it. */
+/* A notice, once for each table: its rows do not say their operation, and the target has a column
+ * for it. */
 static void tell_no_operation(struct reading *reading, struct plan *plan, const struct shape *shape)
 {
     char text[640], place[128];
@@ -204,7 +206,7 @@ enum member {
     MEMBER_MESSAGE = 512,
     MEMBER_SPECVERSION = 1024,
     MEMBER_SOURCE = 2048,
-    MEMBER_BAD_OP = 4096, /* named like an envelope's, and of another type */
+    MEMBER_BAD_OP = 4096, /* has the name of an envelope's member, and another type */
     MEMBER_BAD_IMAGE = 8192,
     MEMBER_BAD_SOURCE = 16384,
     MEMBER_TRANSACTION = 32768,
@@ -246,7 +248,8 @@ static unsigned member_of(const struct metadata *metadata, struct slice name, ch
     return MEMBER_OTHER;
 }
 
-/* The kinds of top-level members; the first names also go to `names`, for a message. */
+/* Which kinds of top-level members there are; the first names are also written to `names`, for a
+ * message. */
 static bool survey(struct reading *reading, struct json_scan scan, unsigned *members, char *names,
                    size_t room)
 {
@@ -295,7 +298,7 @@ static enum ods_status refuse_object(struct reading *reading, unsigned members, 
                      names, why);
 }
 
-/* Like an envelope_read() that has to succeed. */
+/* Like envelope_read(), but the record must be an envelope. */
 static enum ods_status read_untyped_envelope(struct reading *reading, struct json_scan *scan,
                                              unsigned members, const char *names)
 {
@@ -335,7 +338,7 @@ static bool has_key_column(const struct reading *reading, const char *name)
     return reading->key && layout_column(&reading->key->layout, &wanted) >= 0;
 }
 
-/* Debezium's records that are no rows; -1: it is none of them. */
+/* Which of Debezium's records that are no rows it is; -1: none. */
 static int pass_of(const struct reading *reading, unsigned members)
 {
     const unsigned transaction = MEMBER_STATUS | MEMBER_ID | MEMBER_EVENTS;
@@ -357,7 +360,7 @@ static bool looks_like_envelope(unsigned members)
             (members & MEMBER_SOURCE || !(members & ~(unsigned) MEMBERS_ENVELOPE)));
 }
 
-/* The member of the object at the cursor, which is then there. */
+/* Moves the cursor to the value of this member of the object at the cursor. */
 static bool find_member(struct reading *reading, struct json_scan *scan, const char *wanted)
 {
     bool first = true;
@@ -376,7 +379,8 @@ static bool find_member(struct reading *reading, struct json_scan *scan, const c
     return false;
 }
 
-/* Does its source say so? Its images are text, so it is not read as an envelope. */
+/* Is it an envelope of the MongoDB connector, by its source? Its images are text, so it can't be
+ * read as an envelope. */
 static bool is_of_mongodb(struct reading *reading, struct json_scan scan)
 {
     struct slice connector;
@@ -386,7 +390,7 @@ static bool is_of_mongodb(struct reading *reading, struct json_scan scan)
            SLICE_IS(connector, "mongodb");
 }
 
-/* A record without a schema, of a kind that its topic's last one does not foretell. */
+/* A record without a schema that is not of the same kind as the topic's last one. */
 static enum ods_status read_unforeseen(struct reading *reading, struct json_scan *scan)
 {
     unsigned members;
@@ -410,7 +414,7 @@ static enum ods_status read_unforeseen(struct reading *reading, struct json_scan
     reading->pass = pass_of(reading, members);
     if (reading->pass >= 0)
         return json_skip(scan) ? ODS_OK : scan_error(reading, scan, "value");
-    /* The configuration says what it is. */
+    /* source.shape says what it is. */
     bool is_row = shape == SHAPE_FLATTENED ||
                   (shape == SHAPE_AUTO && reading->self->metadata.configured);
     return is_row ? read_untyped_flat(reading, scan) : refuse_object(reading, members, names);

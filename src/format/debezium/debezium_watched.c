@@ -1,6 +1,6 @@
 /* Tables whose configured key has columns that the records' own key lacks ("watched" here). An
- * update that changes one of them makes another row of the target of it: the old one is to go, and
- * only the before image says which that is. */
+ * update that changes one of them belongs to another row of the target: the old row must be
+ * deleted, and only the before image tells which one it is. */
 #include "format/debezium/debezium.h"
 
 #include <stdio.h>
@@ -16,7 +16,7 @@ static enum ods_status refuse(struct reading *reading, const struct binding *bin
                      binding->shape->table, what, binding->shape->columns[column].name);
 }
 
-/* A source without any key: updates are applied, and somebody should know what that may leave. */
+/* A source without any key: updates are applied, with a notice that old rows may be left. */
 static void tell_once(struct reading *reading, const struct binding *binding)
 {
     struct debezium *self = reading->self;
@@ -38,7 +38,7 @@ static void tell_once(struct reading *reading, const struct binding *binding)
     self->notice(self->notice_context, text);
 }
 
-/* Both changes of the record, or neither, are applied: the old row goes, a new one comes. */
+/* The delete of the old row and the create of the new one are both applied, or neither is. */
 static enum ods_status append_move(struct reading *reading, const struct binding *binding,
                                    struct value *before, struct value *after, int64_t time)
 {

@@ -6,12 +6,12 @@
 
 #include "core/hash.h"
 
-#define NO_KEY UINT64_C(1) /* the hash of a null key: a table without one has tombstones too */
+#define NO_KEY UINT64_C(1) /* the hash of a null key: tables without a key have tombstones too */
 
 struct deleted_key {
-    int64_t offset; /* -1: nothing stands here */
+    int64_t offset; /* -1: this place is empty */
     uint64_t key;   /* its hash */
-    uint64_t end;   /* what is cheap to compare first */
+    uint64_t end;   /* the key's last bytes, which are compared first */
 };
 
 struct partition_deletes {
@@ -30,7 +30,7 @@ static void clear(struct partition_deletes *partition)
         partition->keys[i].offset = -1;
 }
 
-/* The partition's place, or where it would go. */
+/* The partition's place in the sorted list, or where to insert it. */
 static uint32_t place_of(const struct deletes *deletes, int32_t partition)
 {
     uint32_t low = 0, high = deletes->count;
@@ -92,7 +92,7 @@ static uint64_t key_of(const struct record *record)
     return record->key ? hash_bytes(record->key, record->key_length, 0) : NO_KEY;
 }
 
-/* Keys of one topic begin alike, with their schema, and differ at the end. */
+/* The keys of a topic begin with the same bytes, their schema, and differ at the end. */
 static uint64_t end_of(const struct record *record)
 {
     uint64_t end = 0;
@@ -108,7 +108,7 @@ static bool is_near(int64_t offset, int64_t of)
     return offset >= 0 && offset < of && of - offset <= DELETES_LOOK_BACK;
 }
 
-/* The row is there again, or the key never named one: what comes behind is news. */
+/* The row exists again, or the key never named one: a tombstone after it is not the delete's. */
 static void forget_key(struct partition_deletes *partition, const struct record *record)
 {
     uint64_t end = end_of(record);

@@ -1,10 +1,10 @@
-/* The deletes among a partition's last records, so that the tombstone behind one is known to say
- * nothing new.
+/* The deletes among a partition's last records, by which a tombstone that only follows its delete
+ * is recognised.
  *
- * What is known at an offset is a function of the DELETES_LOOK_BACK offsets below it and of nothing
- * else: who starts a partition in its middle hands those records in first (observe() in
- * ods/format.h). An offset that goes back begins anew. A partition takes memory from its first
- * delete on. One thread.
+ * What is known at an offset depends on the DELETES_LOOK_BACK offsets before it and on nothing
+ * else: whoever starts a partition in its middle passes these records in first (observe() in
+ * ods/format.h). If the offset goes back, everything known is dropped. A partition takes memory
+ * from its first delete on. One thread.
  */
 #ifndef DELETES_H
 #define DELETES_H
@@ -26,10 +26,10 @@ struct deletes {
 
 void deletes_done(struct deletes *deletes);
 
-/* What a record says of its key's row. */
+/* What a record says about the row of its key. */
 enum tells { TELLS_ROW, TELLS_DELETE, TELLS_NOTHING };
 
-/* Account for a record, once and in order. False: memory is out. */
+/* To be called for each record, once and in order. False: memory is out. */
 bool deletes_note_slow(struct deletes *deletes, const struct record *record, enum tells tells);
 static inline bool deletes_note(struct deletes *deletes, const struct record *record,
                                 enum tells tells)

@@ -1,8 +1,8 @@
 /* Maxwell's JSON to changes: rows, bootstrapped rows, and the records that are no rows.
  *
  * Format: Maxwell's documentation, "data format", "DDL events", "bootstrapping". `data` is the row
- * as it is (of a delete: as it was), `old` has the values that an update replaced. Read decode()
- * first.
+ * after the change (for a delete: before it), `old` has the values that an update replaced. Read
+ * decode() first.
  */
 #include "format/maxwell/maxwell.h"
 #include "format/schema_follower.h"
@@ -24,10 +24,10 @@ struct message {
     int64_t source_us;
     int64_t xid, xoffset;     /* of the transaction, and the row in it; 0 when not told */
     bool commit;              /* the transaction's last row, which has no xoffset */
-    struct maxwell_table *of; /* whose rows the data has been read as; NULL: not yet */
+    struct maxwell_table *of; /* the table as whose row `data` has been read; NULL: not yet */
     struct maxwell_rows *rows;
     struct value *values;
-    bool bad_old; /* it is something else than an object */
+    bool bad_old; /* `old` is not an object */
 };
 
 /* Rows of one transaction have its number and their own in it. */
@@ -53,7 +53,7 @@ static enum ods_status scan_error(struct maxwell_reading *reading, const struct 
                      scan->problem, (size_t) (scan->at - scan->start));
 }
 
-/* A string; anything else is walked over and leaves no bytes there. */
+/* Reads a string; anything else is skipped, and the text has no bytes. */
 static bool read_text(struct maxwell_reading *reading, struct json_scan *scan, struct slice *text)
 {
     *text = (struct slice){0};
@@ -62,7 +62,7 @@ static bool read_text(struct maxwell_reading *reading, struct json_scan *scan, s
     return json_skip(scan);
 }
 
-/* A whole number; anything else is walked over and leaves it as it is. */
+/* Reads a whole number; anything else is skipped, and the number stays as it is. */
 static bool read_integer(struct json_scan *scan, int64_t *integer)
 {
     struct value value;
@@ -87,7 +87,7 @@ static bool read_time(struct json_scan *scan, int64_t *us)
     return true;
 }
 
-/* The row at the cursor, by the members that the table's last row had. */
+/* Reads the row at the cursor, expecting the members of the table's last row. */
 static bool read_row(struct maxwell_reading *reading, struct json_scan *scan,
                      struct maxwell_table *table, struct message *message)
 {
@@ -122,7 +122,7 @@ static bool is_wanted(const struct message *message)
            SLICE_IS(message->type, "bootstrap-insert");
 }
 
-/* Maxwell writes the names before the row, which is then decoded on the way. */
+/* Maxwell writes the names before the row, so the row can be decoded in the same pass. */
 static bool read_data(struct maxwell_reading *reading, struct json_scan *scan,
                       struct message *message)
 {
@@ -206,7 +206,8 @@ static enum ods_status append(struct maxwell_reading *reading, const struct mess
     return ODS_OK;
 }
 
-/* An update of the key is one record, under the new key: the old row goes, a new one comes. */
+/* An update of the key is one record, under the new key. It becomes a delete of the old row and a
+ * create of the new one. */
 static enum ods_status append_move(struct maxwell_reading *reading, const struct message *message,
                                    const struct value *before)
 {
@@ -220,7 +221,7 @@ static enum ods_status append_move(struct maxwell_reading *reading, const struct
     return ODS_OK;
 }
 
-/* The row as it was before an update: what it is now, and over it what it had before. */
+/* The row before an update: the row after it, overwritten by the values in `old`. */
 static enum ods_status read_before(struct maxwell_reading *reading, const struct json_scan *scan,
                                    const struct message *message, struct value **before)
 {
@@ -229,7 +230,8 @@ static enum ods_status read_before(struct maxwell_reading *reading, const struct
     struct json_scan old = *scan;
     struct slice column;
     if (message->bad_old)
-        return error_set(reading->error, ODS_REJECT, "'old' is no object of the values replaced");
+        return error_set(reading->error, ODS_REJECT, "'old' is not an object of the replaced "
+                                                     "values");
     *before = arena_alloc(reading->reader.arena, bytes);
     if (!*before)
         return maxwell_no_memory(reading);
@@ -306,7 +308,8 @@ static bool begins_with(struct slice text, const char *prefix)
     return text.length > length && memcmp(text.bytes, prefix, length) == 0;
 }
 
-/* The table in which one asks Maxwell for a bootstrap, and where it notes how far it is. */
+/* Is it Maxwell's own table of bootstraps, in which they are requested and their progress is
+ * stored? */
 static bool is_request(const struct message *message)
 {
     return SLICE_IS(message->database, "maxwell") && SLICE_IS(message->table, "bootstrap");
@@ -330,7 +333,7 @@ static int pass_of(const struct message *message)
     return is_request(message) ? PASS_BOOTSTRAP : -1;
 }
 
-/* The record's members, as many as fit, for a message. */
+/* The names of the record's members, as many as fit, for a message. */
 static const char *member_names(struct maxwell_reading *reading, char *names, size_t room)
 {
     struct json_scan scan;
@@ -404,7 +407,7 @@ static enum ods_status read_value(struct maxwell_reading *reading)
     return ODS_OK;
 }
 
-/* Maxwell writes none. Whoever does may mean a delete by it. */
+/* Maxwell writes no tombstones. Whoever did may have meant a delete. */
 static enum ods_status read_tombstone(struct maxwell_reading *reading)
 {
     const struct pipeline_settings *pipeline = reading->self->pipeline;
@@ -416,14 +419,14 @@ static enum ods_status read_tombstone(struct maxwell_reading *reading)
     }
     return error_set(reading->error, ODS_REJECT,
                      "a tombstone (a record without a value), which Maxwell does not write: "
-                     "whether a row is to be deleted can't be told; on_tombstone: ignore in "
-                     "defaults has it passed over");
+                     "whether a row is to be deleted can't be told; to skip such records set "
+                     "on_tombstone: ignore in defaults");
 }
 
 static enum ods_status maxwell_decode(struct decoder *decoder, struct batch *batch, uint32_t index,
                                       struct error *error)
 {
-    static const struct unavailable nothing; /* every value is there */
+    static const struct unavailable nothing; /* no value is unavailable */
     struct maxwell *self = (struct maxwell *) decoder;
     const struct record *record = &batch->records[index];
     struct maxwell_reading reading = {

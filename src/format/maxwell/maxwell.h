@@ -27,14 +27,14 @@ struct maxwell_key {
 struct maxwell_rows {
     struct blocks blocks;
     struct layout layout;
-    /* What the last record made of them. */
+    /* What they were bound to by the last record. */
     const struct shape *shape;            /* NULL: none yet */
-    const struct source_version *version; /* of the schema topic; NULL: it told nothing */
-    char *key_names;                      /* each with its end; NULL: not bound yet */
+    const struct source_version *version; /* of the schema topic; NULL: the table is not in it */
+    char *key_names;                      /* each one terminated; NULL: not bound yet */
     size_t key_bytes;
     uint32_t key_count;
-    uint32_t *identifying; /* the columns whose values tell rows apart: the configured key, else
-                              the record's */
+    uint32_t *identifying; /* the columns that identify a row: the configured key, else the
+                              record's */
     uint32_t identifying_count;
     struct maxwell_rows *next; /* less recently used */
 };
@@ -57,7 +57,7 @@ struct maxwell {
     size_t bytes; /* of tables and their rows */
 };
 
-/* One record on its way to its changes. */
+/* The state of decoding one record. */
 struct maxwell_reading {
     struct maxwell *self;
     struct batch *batch;
@@ -72,11 +72,11 @@ enum ods_status maxwell_no_memory(struct maxwell_reading *reading);
 /* The table of this name; NULL: out of memory. Good until maxwell_trim(). */
 struct maxwell_table *maxwell_table_find(struct maxwell *self, struct slice database,
                                          struct slice name);
-/* The rows that look like the object at the cursor, which stays where it is. NULL: scan->problem
- * says why. */
+/* The rows that have the members of the object at the cursor, which does not move. NULL:
+ * scan->problem says why. */
 struct maxwell_rows *maxwell_rows_find(struct maxwell_reading *reading, struct maxwell_table *table,
                                        struct json_scan *scan);
-/* See to it that rows->shape is of this table with this key, as it was at that time. */
+/* Make rows->shape the shape of this table with this key, as it was at that time. */
 enum ods_status maxwell_bind(struct maxwell_reading *reading, const struct maxwell_table *table,
                              struct maxwell_rows *rows, const struct maxwell_key *key,
                              int64_t source_us);

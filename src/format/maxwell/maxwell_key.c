@@ -4,7 +4,7 @@
  *   {"database":"shop","table":"items","pk.id":1}     hash, the default
  *   ["shop","items",[{"id":1}]]                       array
  *
- * Of a table without a key both have a _uuid instead, the second as if it were a column. Format:
+ * For a table without a key both have a _uuid instead, the second as if it were a column. Format:
  * Maxwell's documentation, "Kafka".
  */
 #include "format/maxwell/maxwell.h"

@@ -90,7 +90,7 @@ static size_t rows_size(const struct maxwell_rows *rows)
     return sizeof *rows + rows->blocks.bytes;
 }
 
-/* Put first what stands at `link`. */
+/* Move the rows at `link` to the front of the list. */
 static struct maxwell_rows *to_front(struct maxwell_table *table, struct maxwell_rows **link)
 {
     struct maxwell_rows *rows = *link;
@@ -156,7 +156,8 @@ static bool is_bound(const struct maxwell_rows *rows, const struct maxwell_key *
     return true;
 }
 
-/* By its name; Maxwell writes those in a record's key in lower case. -1: there is none. */
+/* A column by its name. Maxwell writes the names in a record's key in lower case. -1: there is
+ * none. */
 static int find_column(const struct layout *layout, const char *name, size_t length)
 {
     const struct column wanted = {.name = name, .name_length = (uint32_t) length};
@@ -177,7 +178,7 @@ static enum ods_status lacks_key(struct maxwell_reading *reading, const struct m
                      table->name, (int) (length < 63 ? length : 63), name);
 }
 
-/* Remember the names of the key, and which columns tell rows apart. */
+/* Store the names of the key, and which columns identify a row. */
 static enum ods_status keep_key(struct maxwell_reading *reading, const struct maxwell_table *table,
                                 struct maxwell_rows *rows, const struct maxwell_key *key,
                                 const uint32_t *columns)
@@ -206,7 +207,7 @@ static enum ods_status keep_key(struct maxwell_reading *reading, const struct ma
     for (size_t i = 0; i < count; i++) {
         const char *name = configured->count ? configured->items[i] : NULL;
         int column = name ? find_column(&rows->layout, name, strlen(name)) : (int) columns[i];
-        if (column >= 0) /* what the configuration got wrong the sink says */
+        if (column >= 0) /* the sink reports a configured key with columns that do not exist */
             rows->identifying[rows->identifying_count++] = (uint32_t) column;
     }
     return ODS_OK;
@@ -241,7 +242,7 @@ enum ods_status maxwell_bind(struct maxwell_reading *reading, const struct maxwe
     const struct maxwell_key none = {0};
     if (key->count == 1 && SLICE_IS(key->names[0], "_uuid") &&
         find_column(&rows->layout, "_uuid", 5) < 0)
-        key = &none; /* Maxwell's own, of a table without a key */
+        key = &none; /* Maxwell's _uuid, for a table without a key */
     if (is_bound(rows, key, version))
         return ODS_OK;
     rows->shape = NULL;

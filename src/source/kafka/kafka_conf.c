@@ -1,5 +1,5 @@
-/* What librdkafka is told: our defaults, over them the user's properties, over them what ods-sink
- * depends on. Any thread; no state. */
+/* The configuration of librdkafka: our defaults, overridden by the user's properties, overridden by
+ * what ods-sink depends on. Any thread; no state. */
 #include "source/kafka/kafka_conf.h"
 #include "source/kafka/kafka.h"
 #include "source/kafka/kafka_workarounds.h"

@@ -1,4 +1,5 @@
-/* What a group member is told and asked by place. Each question waits for its answer. */
+/* The calls of a group member that take a list of places. Those that ask the broker wait for the
+ * answer. */
 #include "source/kafka/kafka_member.h"
 
 #include <stdlib.h>
@@ -127,7 +128,7 @@ int64_t kafka_known_end(struct source *base, const char *topic, int32_t partitio
     return high;
 }
 
-/* What is not told for want of memory is acknowledged again. */
+/* If memory is out `acknowledged` is not called, and the offsets are acknowledged again later. */
 static void tell_acknowledged(struct kafka_source *source,
                               const rd_kafka_topic_partition_list_t *list)
 {

@@ -128,7 +128,8 @@ void kafka_header_list_free(struct kafka_header_list *headers)
         rd_kafka_headers_destroy((rd_kafka_headers_t *) headers);
 }
 
-/* The time is today's: with the record's own, retention could take it away unread. */
+/* The letter has the time at which it is sent: with the record's own, retention might delete it
+ * unread. */
 struct kafka_answer kafka_producer_send(struct kafka_producer *producer, const char *topic,
                                         const struct record *record,
                                         struct kafka_header_list *headers, void *what)

@@ -38,7 +38,7 @@ struct kafka_producer_config {
 enum ods_status kafka_producer_open(struct kafka_producer **producer,
                                     const struct kafka_producer_config *config,
                                     struct error *error);
-/* NULL is fine. What has no answer yet is thrown away; it is not answered any more. */
+/* NULL is fine. Records without an answer are dropped, and no answer is given for them. */
 void kafka_producer_close(struct kafka_producer *producer);
 
 struct kafka_header_list *kafka_header_list_new(void);

@@ -132,7 +132,7 @@ static enum ods_status follow(struct kafka_tool *tool, const char *topic, const 
     return code ? unanswered(tool, "assign", rd_kafka_err2str(code), error) : ODS_OK;
 }
 
-/* What went wrong on the way is said by the next question that is not answered. */
+/* Errors on the way are reported by the next call that gets no answer. */
 static enum source_event next(struct kafka_tool *tool, int wait_ms, struct record *record)
 {
     rd_kafka_message_t *message;

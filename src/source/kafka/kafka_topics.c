@@ -25,7 +25,7 @@ struct kafka_topics {
     bool by_regex; /* any of the wanted ones */
 };
 
-/* What does not compile matches nothing. */
+/* A pattern that does not compile matches nothing. */
 static bool add(struct patterns *patterns, const char *text, size_t length)
 {
     struct pattern *larger = realloc(patterns->items, (patterns->count + 1) * sizeof *larger);
@@ -141,7 +141,7 @@ static void take(const struct kafka_topics *topics, const struct rd_kafka_metada
     }
 }
 
-/* For one topic, or for all there are. */
+/* Asks for the metadata of one topic, or of all. */
 static bool ask_for(const struct kafka_topics *topics, rd_kafka_t *rk, const char *name,
                     rd_kafka_topic_partition_list_t *known, rd_kafka_topic_partition_list_t *found,
                     int timeout_ms)

@@ -1,0 +1,34 @@
+/* One run of fold_batch(): what fold.c and grouping.c share. Nobody else needs it. */
+#ifndef FOLDING_H
+#define FOLDING_H
+
+#include "sink/postgres/fold/fold.h"
+
+#define WORK_BUCKETS 256u
+
+struct folding {
+    struct fold *fold;
+    struct table_work **tail; /* of fold->tables */
+    struct arena *arena;
+    struct batch *batch;
+    const struct plan *const *plans;
+    struct inherited *const *inherited;
+    const uint32_t *first; /* of spelling_ask() */
+    struct encoder *encoder;
+    unsigned flags;
+    struct buffer key, reduced;
+    /* Buckets of the batch's arena rather than a hash_index: as many as there are changes, so that
+     * nothing grows in the hot loop, no heap is touched, and a truncate takes rows out again. */
+    struct row **buckets;
+    size_t mask;
+    struct table_work *works[WORK_BUCKETS];
+    uint32_t *previous; /* change -> the one before it of the same key, UINT32_MAX: none */
+    bool parted;        /* a record of several changes was set aside */
+    struct error *error;
+};
+
+/* Appends to a list of rows that grows in the arena. False when memory is out. */
+bool folding_add_row(struct arena *arena, struct row ***rows, uint32_t *count, uint32_t *capacity,
+                     struct row *row);
+
+#endif
