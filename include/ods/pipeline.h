@@ -142,6 +142,8 @@ const char *properties_find(const struct properties *properties, const char *nam
 
 /* Is the name "schema.table"? `schema` is the source's, or its database where it has none. */
 bool table_name_is_qualified(const char *name, const char *schema, const char *table);
+/* Is the topic one of the pipeline's, by name or pattern? Compiles patterns: cold. */
+bool pipeline_reads(const struct pipeline_settings *pipeline, const char *topic);
 
 /* The entry for a source table, or the pipeline's defaults. `schema` is the source's schema, or its
  * database where it has none. "schema.table" entries win over "table" ones, and those over the

@@ -44,8 +44,10 @@ enum source_event {
     SOURCE_RECORD,
     SOURCE_END,    /* of a partition: everything below record->offset has been delivered */
     SOURCE_GAP,    /* the source has no record where the partition was started */
-    SOURCE_FAILED, /* the source is unusable, and error says why. Other problems it logs, not too
-                      often, and goes on */
+    /* The source is unusable, and error says why. With FAULT_ROW in it, a line is no record;
+     * record->offset is its number, and whoever reads for no pipeline may ask for the next one.
+     * Other problems the source logs, not too often, and goes on. */
+    SOURCE_FAILED,
 };
 
 /* Called from join(), next(), leave(), ack() or housekeep(), in their thread. The places are valid
@@ -64,7 +66,7 @@ struct source_events {
 struct source_config {
     const void *settings; /* the struct of source_ops.settings; where that is NULL the daemon's own
                              (config/settings.h). Outlives the source, as does the pipeline */
-    const struct pipeline_settings *pipeline;
+    const struct pipeline_settings *pipeline; /* NULL, of a file: all that stands in it, as it stands */
     size_t lane;
     int wake_fd; /* an eventfd: write 1 to it when next() has something again; or use poll_fd() */
     struct source_events events;
@@ -76,6 +78,7 @@ struct source_state {
                             none */
     bool without_topics; /* it answers, but has none of the pipeline's topics */
     bool away;
+    bool ended; /* there will be nothing more */
 };
 
 /* Embedded as the first member of each source's own struct. */

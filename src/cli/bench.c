@@ -20,8 +20,8 @@
 
 #include "core/log.h"
 #include "core/time.h"
+#include "pipeline/recording.h"
 #include "pipeline/worker.h"
-#include "source/file/file.h"
 
 #define MOST_LANES 64
 
@@ -41,12 +41,12 @@ static long peak_rss_kb(void)
 }
 
 /* All records of the file, in one batch that is never applied. */
-static enum ods_status load(const char *path, struct batch *store, struct file_source **file,
+static enum ods_status load(const char *path, struct batch *store, struct recording **file,
                             struct error *error)
 {
-    enum ods_status status = file_open(file, path, error);
+    enum ods_status status = recording_open(file, path, error);
     for (bool end = false; status == ODS_OK && !end;)
-        status = file_read(*file, store, &end, error);
+        status = recording_read(*file, store, &end, error);
     if (status == ODS_OK && !store->record_count)
         status = error_set(error, ODS_FATAL, "%s holds no record", path);
     return status;
@@ -107,7 +107,7 @@ static int decode_for(const struct batch *store, struct worker *worker, double s
 static int bench_decode(const char *path, const char *format, double seconds)
 {
     struct batch *store = batch_new();
-    struct file_source *file = NULL;
+    struct recording *file = NULL;
     struct worker worker = {0};
     const struct worker_options options = {.format = format};
     struct error error;
@@ -126,7 +126,7 @@ static int bench_decode(const char *path, const char *format, double seconds)
 out:
     worker_close(&worker);
     batch_free(store);
-    file_close(file);
+    recording_close(file);
     return code;
 }
 
@@ -260,7 +260,7 @@ static int apply_with(const struct settings *settings, const char *path)
     size_t lane_count = pipeline->lanes > MOST_LANES ? MOST_LANES : (size_t) pipeline->lanes;
     struct lane *lanes = calloc(lane_count, sizeof *lanes);
     struct batch *store = batch_new();
-    struct file_source *file = NULL;
+    struct recording *file = NULL;
     struct error error;
     atomic_bool go = false;
     int code = CLI_TARGET;
@@ -281,7 +281,7 @@ static int apply_with(const struct settings *settings, const char *path)
         close_lane(&lanes[i]);
     free(lanes);
     batch_free(store);
-    file_close(file);
+    recording_close(file);
     return code;
 }
 

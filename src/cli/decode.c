@@ -12,8 +12,8 @@
 #include "core/json_scan.h"
 #include "core/text.h"
 #include "core/time.h"
+#include "pipeline/recording.h"
 #include "pipeline/worker.h"
-#include "source/file/file.h"
 
 struct output {
     struct buffer line, text;
@@ -215,18 +215,18 @@ static void print_changes(struct output *output, const struct batch *batch, stru
     }
 }
 
-static enum ods_status decode_file(struct file_source *source, struct worker *worker,
+static enum ods_status decode_file(struct recording *source, struct worker *worker,
                                    struct batch *batch, struct output *output, struct error *error)
 {
     while (output->exit == CLI_OK) {
         bool end = false;
         batch_reset(batch);
         error_init(error);
-        enum ods_status status = file_read(source, batch, &end, error);
+        enum ods_status status = recording_read(source, batch, &end, error);
         if (status == ODS_OK && end)
             return ODS_OK;
         if (status == ODS_REJECT) {
-            print_error(output, NULL, file_line(source), error);
+            print_error(output, NULL, recording_line(source), error);
             continue;
         }
         if (status == ODS_OK)
@@ -245,13 +245,13 @@ static int decode(const char *format, const char *path)
 {
     const struct worker_options options = {.format = format, .want_before = true};
     struct worker worker = {0};
-    struct file_source *source = NULL;
+    struct recording *source = NULL;
     struct output output = {.exit = CLI_OK};
     struct batch *batch = batch_new();
     struct error error;
     error_init(&error);
     enum ods_status status = batch ? ODS_OK : error_set(&error, ODS_FATAL, "out of memory");
-    if (status == ODS_OK && file_open(&source, path, &error) != ODS_OK) {
+    if (status == ODS_OK && recording_open(&source, path, &error) != ODS_OK) {
         batch_free(batch);
         return cli_usage("decode", "%s", error.text);
     }
@@ -264,7 +264,7 @@ static int decode(const char *format, const char *path)
         output.exit = CLI_INTERNAL;
     }
     worker_close(&worker);
-    file_close(source);
+    recording_close(source);
     batch_free(batch);
     buffer_done(&output.line);
     buffer_done(&output.text);

@@ -17,9 +17,8 @@
 #include "pipeline/assignment.h"
 #include "pipeline/deadletter.h"
 #include "pipeline/intake.h"
+#include "pipeline/recording.h"
 #include "pipeline/worker.h"
-#include "source/file/file.h"
-#include "source/kafka/kafka.h"
 
 /* One pipeline that the file may have records for. */
 struct route {
@@ -226,7 +225,7 @@ static int route_record(struct replay *replay, const struct batch *from, struct 
             assignment_find(&route->assignment, record->topic, record->partition);
         int code = CLI_OK;
         if (!partition) {
-            if (!kafka_topic_matches(route->pipeline, record->topic)) {
+            if (!pipeline_reads(route->pipeline, record->topic)) {
                 route->unmatched = record->topic;
                 continue;
             }
@@ -249,7 +248,7 @@ static int route_record(struct replay *replay, const struct batch *from, struct 
 
 static int replay_file(struct replay *replay, struct error *error)
 {
-    struct file_source *source = NULL;
+    struct recording *source = NULL;
     struct batch *line = batch_new();
     int code = CLI_OK;
     bool end = false;
@@ -257,10 +256,10 @@ static int replay_file(struct replay *replay, struct error *error)
         error_set(error, ODS_FATAL, "out of memory");
         return CLI_INTERNAL;
     }
-    if (file_open(&source, replay->options->path, error) != ODS_OK)
+    if (recording_open(&source, replay->options->path, error) != ODS_OK)
         code = CLI_SOURCE;
     while (code == CLI_OK) {
-        enum ods_status status = file_read(source, line, &end, error);
+        enum ods_status status = recording_read(source, line, &end, error);
         if (interrupt_came())
             break;
         if (status != ODS_OK) {
@@ -278,7 +277,7 @@ static int replay_file(struct replay *replay, struct error *error)
     /* The batches of the routes refer to topics of the file. */
     for (size_t i = 0; i < replay->route_count; i++)
         batch_reset(replay->routes[i].batch);
-    file_close(source);
+    recording_close(source);
     if (!interrupt_came())
         return code;
     error_set(error, ODS_FATAL,

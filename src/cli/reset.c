@@ -66,7 +66,7 @@ static int find_pipeline(struct reset *reset, struct error *error)
     for (size_t i = 0; i < reset->settings->pipeline_count; i++) {
         const struct pipeline_settings *pipeline = &reset->settings->pipelines[i];
         if ((reset->options->pipeline && strcmp(reset->options->pipeline, pipeline->name) != 0) ||
-            !kafka_topic_matches(pipeline, reset->topic))
+            !pipeline_reads(pipeline, reset->topic))
             continue;
         if (reset->pipeline) {
             error_set(error, ODS_FATAL,

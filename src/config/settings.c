@@ -56,6 +56,16 @@ static bool matches(const char *pattern, const char *topic)
     return found;
 }
 
+bool pipeline_reads(const struct pipeline_settings *pipeline, const char *topic)
+{
+    for (size_t i = 0; i < pipeline->topics.count; i++) {
+        const char *name = pipeline->topics.items[i];
+        if (*name == '^' ? matches(name, topic) : strcmp(name, topic) == 0)
+            return true;
+    }
+    return false;
+}
+
 const struct table_settings *pipeline_table_of_topic(const struct pipeline_settings *pipeline,
                                                      const char *topic,
                                                      const struct table_settings **other)

@@ -179,8 +179,8 @@ const struct setting_group settings_of_table = {
 
 static const struct setting input_rows[] = {
     {"type", SETTING_STRING, AT(input_settings, type), "kafka", .min = 1, .max = 200,
-     .doc = "The type of the source: `kafka`, whose settings are in `ods-sink.conf`, or `lines`, "
-            "whose settings are below."},
+     .doc = "The type of the source: `kafka`, whose settings are in `ods-sink.conf`, `lines` or "
+            "`file`, whose settings are below."},
     {"type", SETTING_PLUGIN, AT(input_settings, own), .plugins = source_groups},
 };
 

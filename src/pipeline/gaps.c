@@ -75,8 +75,9 @@ void gaps_out_of_range(struct lane *lane, struct partition *partition)
     }
     lane->source->ops->ends(lane->source, partition->topic, partition->number, &low, &high, NULL);
     error_set(&error, ODS_FATAL,
-              "topic %s partition %d: the next record to apply is %lld, but Kafka has %lld to "
-              "%lld: records are gone (retention), or the topic was deleted and made anew",
+              "topic %s partition %d: the next record to apply is %lld, but the source has %lld to "
+              "%lld: records are gone (retention, or a file that was rotated and is not read), or "
+              "the topic was deleted and made anew",
               partition->topic, (int) partition->number, (long long) partition->position,
               (long long) low, (long long) high);
     decide(lane, partition, lane->settings->kafka.on_offset_gone, "on_offset_gone", high, &error);

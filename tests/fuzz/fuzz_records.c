@@ -10,7 +10,7 @@
 
 #include <ods/format.h>
 
-#include "source/file/file.h"
+#include "pipeline/recording.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -30,15 +30,15 @@ static void check_record(const struct batch *batch, const struct record *record)
 static uint32_t read_all(const char *path, struct batch *batch, struct decoder *decoder,
                          uint64_t *lines)
 {
-    struct file_source *source = NULL;
+    struct recording *source = NULL;
     struct error error;
     bool end = false;
     error_init(&error);
-    assert(file_open(&source, path, &error) == ODS_OK);
+    assert(recording_open(&source, path, &error) == ODS_OK);
     while (!end) {
         uint32_t before = batch->record_count;
         error_init(&error);
-        enum ods_status status = file_read(source, batch, &end, &error);
+        enum ods_status status = recording_read(source, batch, &end, &error);
         assert(status == ODS_OK || (status == ODS_REJECT && error.text[0]));
         assert(batch->record_count == before + (status == ODS_OK && !end));
         if (status != ODS_OK || end)
@@ -49,10 +49,10 @@ static uint32_t read_all(const char *path, struct batch *batch, struct decoder *
         status = decoder->ops->decode(decoder, batch, before, &error);
         assert(status == ODS_OK || (status == ODS_REJECT && error.text[0]));
     }
-    *lines = file_line(source);
+    *lines = recording_line(source);
     uint32_t count = batch->record_count;
     batch_reset(batch); /* before the source, whose topics the records name */
-    file_close(source);
+    recording_close(source);
     return count;
 }
 

@@ -16,7 +16,7 @@
 
 #include "config/config.h"
 #include "pipeline/intake.h"
-#include "source/file/file.h"
+#include "pipeline/recording.h"
 
 static unsigned signs_of_life;
 
@@ -39,7 +39,7 @@ static enum ods_status apply(struct sink *sink, struct batch *batch, const char 
     return sink->ops->apply(sink, batch, NULL, result, error);
 }
 
-static enum ods_status apply_all(struct worker *worker, struct file_source *source,
+static enum ods_status apply_all(struct worker *worker, struct recording *source,
                                  const char *circumstance, struct error *error)
 {
     struct apply_result result = {0};
@@ -48,7 +48,7 @@ static enum ods_status apply_all(struct worker *worker, struct file_source *sour
     bool end = false;
     int64_t next = OFFSET_NONE;
     while (status == ODS_OK) {
-        status = file_read(source, lines, &end, error);
+        status = recording_read(source, lines, &end, error);
         if (status != ODS_OK || end)
             break;
         status = intake_add(batch, worker, &lines->records[lines->record_count - 1], next, error);
@@ -67,7 +67,7 @@ static enum ods_status apply_all(struct worker *worker, struct file_source *sour
 int main(int argc, char **argv)
 {
     struct config *config = NULL;
-    struct file_source *source = NULL;
+    struct recording *source = NULL;
     struct worker worker = {0};
     struct error error;
     error_init(&error);
@@ -79,7 +79,7 @@ int main(int argc, char **argv)
     const struct pipeline_settings *pipeline = &settings->pipelines[0];
     const struct worker_options options = {
         .settings = settings, .pipeline = pipeline, .alive = alive};
-    enum ods_status status = file_open(&source, argv[3], &error);
+    enum ods_status status = recording_open(&source, argv[3], &error);
     if (status == ODS_OK)
         status = worker_open(&worker, &options, &error);
     if (status == ODS_OK)
@@ -89,7 +89,7 @@ int main(int argc, char **argv)
     if (status != ODS_OK)
         fprintf(stderr, "%s\n", error.text);
     worker_close(&worker);
-    file_close(source);
+    recording_close(source);
     config_free(config);
     return status == ODS_OK ? 0 : 1;
 }

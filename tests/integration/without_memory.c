@@ -28,7 +28,7 @@
 #include "core/text.h"
 #include "failing_memory.h"
 #include "pipeline/intake.h"
-#include "source/file/file.h"
+#include "pipeline/recording.h"
 
 #define BATCHES_MAX   16
 #define ATTEMPTS      5
@@ -149,18 +149,18 @@ static bool decode(const char *path, struct outcome *outcome)
 {
     const struct worker_options options = {.format = format->name, .want_before = true};
     struct worker worker = {0};
-    struct file_source *source = NULL;
+    struct recording *source = NULL;
     struct batch *line = batch_new(), *batch = batch_new();
     struct error error;
     bool end = false;
     error_init(&error);
     enum ods_status status = line && batch ? ODS_OK : error_out_of_memory(&error);
     if (status == ODS_OK)
-        status = file_open(&source, path, &error);
+        status = recording_open(&source, path, &error);
     if (status == ODS_OK)
         status = worker_open(&worker, &options, &error);
     while (status == ODS_OK && !end) {
-        status = file_read(source, line, &end, &error);
+        status = recording_read(source, line, &end, &error);
         if (status == ODS_REJECT) { /* a line that is no record, as often as with memory */
             outcome->rejects++;
             batch_reset(line);
@@ -181,7 +181,7 @@ static bool decode(const char *path, struct outcome *outcome)
     worker_close(&worker);
     batch_free(batch);
     batch_free(line);
-    file_close(source);
+    recording_close(source);
     return true;
 }
 
@@ -251,7 +251,7 @@ static void apply(const struct work *work, struct sink **sink, struct batch *bat
     fail("applying does not recover", &error);
 }
 
-static size_t fill(const struct work *work, struct worker *worker, struct file_source *source,
+static size_t fill(const struct work *work, struct worker *worker, struct recording *source,
                    struct batch *lines, struct batch **batches)
 {
     struct error error;
@@ -261,7 +261,7 @@ static size_t fill(const struct work *work, struct worker *worker, struct file_s
         struct batch *batch = batches[count++] = batch_new();
         while (batch->record_count < work->batch_records) {
             uint32_t at = lines->record_count;
-            if (file_read(source, lines, &end, &error) != ODS_OK)
+            if (recording_read(source, lines, &end, &error) != ODS_OK)
                 fail("a line is no record", &error);
             if (end)
                 break;
@@ -281,7 +281,7 @@ static bool apply_all(struct work *work, struct outcome *outcome)
     struct batch *batches[BATCHES_MAX], *lines;
     const struct worker_options options = {.pipeline = work->pipeline};
     struct worker worker;
-    struct file_source *source = NULL;
+    struct recording *source = NULL;
     struct sink *sink = NULL;
     struct error error;
     char state[64];
@@ -289,7 +289,7 @@ static bool apply_all(struct work *work, struct outcome *outcome)
     memory_fail_at(0);
     lines = batch_new();
     query(work->pg, work->setup, NULL, 0);
-    if (file_open(&source, work->records, &error) != ODS_OK ||
+    if (recording_open(&source, work->records, &error) != ODS_OK ||
         worker_open(&worker, &options, &error) != ODS_OK)
         fail("no records", &error);
     size_t count = fill(work, &worker, source, lines, batches);
@@ -303,7 +303,7 @@ static bool apply_all(struct work *work, struct outcome *outcome)
     sink->ops->close(sink);
     worker_close(&worker);
     batch_free(lines);
-    file_close(source);
+    recording_close(source);
     query(work->pg,
           "select md5(string_agg(table_name || query_to_xml(format('select * from %I t order by "
           "t::text', table_name), true, false, '')::text, '' order by table_name) || (select "

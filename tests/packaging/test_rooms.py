@@ -33,7 +33,7 @@ ARROWS = {
                             "sink/postgres/values", "sink/postgres/fold"],
     "sink/postgres": ["sql", "sink/postgres/wire", "sink/postgres/tables", "sink/postgres/write"],
     "pipeline": ["core", "settings", "source/kafka"],
-    "cli": ["core", "config", "http", "source/file", "source/kafka", "pipeline"],
+    "cli": ["core", "config", "http", "source/kafka", "pipeline"],
     "main": ["cli"],
 }
 

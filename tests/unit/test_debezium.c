@@ -12,7 +12,7 @@
 
 #include <ods/format.h>
 #include "config/settings.h"
-#include "source/file/file.h"
+#include "pipeline/recording.h"
 
 #define COUNT(array) (sizeof array / sizeof *array)
 
@@ -323,13 +323,13 @@ static void no_cut_of_a_real_record_is_accepted(void **state)
     struct batch *records = batch_new();
     for (size_t i = 0; i < COUNT(files); i++) {
         char path[512];
-        struct file_source *source;
+        struct recording *source;
         struct error error;
         bool end = false;
         snprintf(path, sizeof path, "%s/tests/golden/%s", ODS_SOURCE_DIR, files[i]);
-        assert_int_equal(file_open(&source, path, &error), ODS_OK);
+        assert_int_equal(recording_open(&source, path, &error), ODS_OK);
         batch_reset(records);
-        assert_int_equal(file_read(source, records, &end, &error), ODS_OK);
+        assert_int_equal(recording_read(source, records, &end, &error), ODS_OK);
         const struct record *record = &records->records[0];
         struct fixture f;
         open_decoder(&f, NULL, true);
@@ -347,7 +347,7 @@ static void no_cut_of_a_real_record_is_accepted(void **state)
             free(exact);
         }
         close_decoder(&f);
-        file_close(source);
+        recording_close(source);
     }
     batch_free(records);
 }

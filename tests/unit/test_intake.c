@@ -12,7 +12,7 @@
 
 #include "pipeline/deadletter.h"
 #include "pipeline/intake.h"
-#include "source/file/file.h"
+#include "pipeline/recording.h"
 
 static size_t scratch_bytes; /* that it takes from the arena */
 
@@ -156,7 +156,7 @@ static void dead_letters_come_back_as_they_were(void **state)
     struct batch *batch = batch_new(), *again = batch_new();
     struct error error;
     struct header headers[32];
-    struct file_source *source;
+    struct recording *source;
     bool end;
     close(mkstemp(path));
     struct record record = {.topic = "a.b", .partition = 3, .offset = 77, .timestamp_ms = 5,
@@ -171,8 +171,8 @@ static void dead_letters_come_back_as_they_were(void **state)
     assert_int_equal(deadletter->ops->deliver(deadletter, batch, &error), ODS_OK);
     deadletter_close(deadletter);
 
-    assert_int_equal(file_open(&source, path, &error), ODS_OK);
-    assert_int_equal(file_read(source, again, &end, &error), ODS_OK);
+    assert_int_equal(recording_open(&source, path, &error), ODS_OK);
+    assert_int_equal(recording_read(source, again, &end, &error), ODS_OK);
     assert_false(end);
     const struct record *read = &again->records[0];
     assert_string_equal(read->topic, "a.b");
@@ -186,11 +186,11 @@ static void dead_letters_come_back_as_they_were(void **state)
     assert_int_equal(count, 17);
     assert_string_equal(headers[6].name, "ods.error");
     assert_memory_equal(headers[6].value, "not JSON", 8);
-    assert_int_equal(file_read(source, again, &end, &error), ODS_OK);
+    assert_int_equal(recording_read(source, again, &end, &error), ODS_OK);
     assert_true(end);
     batch_free(again);
     batch_free(batch);
-    file_close(source);
+    recording_close(source);
     unlink(path);
 }
 

@@ -1,309 +1,305 @@
-/* kcat's JSON lines to records. */
-#include "source/file/file.h"
-
-#include <errno.h>
-#include <stdio.h>
+/* Recorded files: records as lines, under the topics, partitions and offsets that they had in Kafka.
+ *
+ * A partition comes when its first line is met. The file has one order: the next line waits until
+ * its partition is started, and so do all lines behind it. An offset that is wanted once more is
+ * looked for in the file again; what was delivered of other partitions on the way is passed over.
+ *
+ * For a pipeline, a partition's offsets must rise. Another order would leave something out in
+ * silence, since what stands below the offset that the target has is passed over.
+ *
+ * A file that was rotated is left when everything in it is committed: then nothing in it is wanted
+ * any more. One lane reads, the first. */
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/base64.h"
-#include "core/json_scan.h"
+#include <ods/pipeline.h>
 
-struct topic_name {
-    struct topic_name *next;
-    char name[];
+#include "core/log.h"
+#include "source/file/file_line.h"
+#include "source/file/file_source.h"
+
+#define FOLLOW_MS 100 /* between two looks at a file that may have grown */
+
+struct file_settings {
+    const char *path, *rotated;
+    bool follow;
+    int64_t max_line_bytes;
 };
 
-struct file_source {
-    FILE *file;
-    const char *path;
-    char *line;
-    size_t line_capacity;
-    uint64_t line_number;
-    struct topic_name *topics; /* handed out: they outlive every batch */
+extern const struct source_ops file_source_ops;
+
+#define AT(member) offsetof(struct file_settings, member)
+
+static const struct setting rows[] = {
+    {"path", SETTING_STRING, AT(path), .min = 1, .max = 4095, .flags = SETTING_REQUIRED,
+     .doc = "The file, by its absolute path. It may be a pipe, which can't be read again: where a "
+            "batch has to be, the lane stops."},
+    {"follow", SETTING_BOOL, AT(follow), "true",
+     .doc = "At the end, wait for more lines, also in a new file of this name once the old one was "
+            "renamed, and for the file itself when it is not there yet. A line counts when its end is "
+            "written. `false`: what stands there now is all."},
+    {"rotated", SETTING_STRING, AT(rotated), "", .max = 4095,
+     .doc = "The absolute path that the file gets when it is rotated, as `records.jsonl.1`. The daemon "
+            "reads it first when it starts, for what it had not applied before it ended."},
+    {"max_line_bytes", SETTING_BYTES, AT(max_line_bytes), "16777216", .min = 1024,
+     .max = INT64_C(1) << 30, .doc = "A longer line stops the lane."},
 };
 
-/* Headers of one record, in the arena: what record->owner points to. */
-struct header_list {
-    size_t count;
-    struct header items[];
+static const struct setting_group settings_group = {
+    .title = "input of type `file`",
+    .intro =
+        "Records of a file, one JSON object a line as `kcat -J` writes them: `topic`, `partition`, "
+        "`offset`, `ts`, `headers`, `key`, `payload`; `key_b64` and `value_b64` hold bytes that are no "
+        "text. Lines of topics that are none of `topics` are passed over. Offsets are stored in the "
+        "target as those of Kafka are, so each record is applied exactly once where the target's "
+        "guarantee is exact. The file is only appended to, by one writer, and rotated by renaming it. "
+        "A line that is no record, offsets of a partition that do not rise, and a file that was cut "
+        "short stop the lane, with file and line. Where a file begins behind the offset that is "
+        "next, `kafka.on_offset_gone` decides: what lies between may stand in a file that was rotated "
+        "and is named nowhere; `ods-sink replay` applies it. Of several `lanes` one works. Dead "
+        "letters go to Kafka all the same.",
+    .size = sizeof(struct file_settings),
+    SETTING_ROWS(rows),
 };
 
-enum ods_status file_open(struct file_source **source, const char *path, struct error *error)
+/* --- where to read --- */
+
+static struct file_partition *partition_of(struct file_source *file, const struct place *place)
 {
-    bool standard_input = strcmp(path, "-") == 0;
-    struct file_source *self = calloc(1, sizeof *self);
-    *source = NULL;
-    if (!self)
-        return error_set(error, ODS_FATAL, "out of memory");
-    self->path = standard_input ? "standard input" : path;
-    self->file = standard_input ? stdin : fopen(path, "re");
-    if (!self->file) {
-        free(self);
-        return error_set(error, ODS_FATAL, "%s: %s", path, strerror(errno));
-    }
-    *source = self;
-    return ODS_OK;
+    struct slice name = {place->topic, strlen(place->topic)};
+    const struct file_topic *topic = file_topic_find(&file->partitions, name);
+    return topic ? file_partition_find(&file->partitions, topic, place->partition) : NULL;
 }
 
-void file_close(struct file_source *source)
+/* The lines are before the place that the file is read at. */
+static void go_back(struct file_source *file, struct file_partition *partition)
 {
-    if (!source)
+    struct tail_place place = file_partition_place(partition, partition->from);
+    if (!file->pipeline || !file->tail.seekable) {
+        file->refused = partition;
         return;
-    if (source->file != stdin)
-        fclose(source->file);
-    for (struct topic_name *topic = source->topics, *next; topic; topic = next) {
-        next = topic->next;
-        free(topic);
     }
-    free(source->line);
-    free(source);
+    if (place.at < file->tail.base + (int64_t) file->tail.at)
+        tail_seek(&file->tail, place);
+    partition->taken = partition->from - 1;
+    file->holds = NULL;
 }
 
-uint64_t file_line(const struct file_source *source)
+static enum ods_status file_start(struct source *source, struct place *places, size_t count,
+                                  struct error *error)
 {
-    return source->line_number;
-}
-
-static const char *intern_topic(struct file_source *source, struct slice name)
-{
-    struct topic_name **link = &source->topics, *topic;
-    for (; (topic = *link); link = &topic->next) {
-        if (strlen(topic->name) != name.length || memcmp(topic->name, name.bytes, name.length) != 0)
+    struct file_source *file = (struct file_source *) source;
+    for (size_t i = 0; i < count; i++) {
+        struct file_partition *partition = partition_of(file, &places[i]);
+        file_forget_gap(file, partition);
+        partition->told_end = false;
+        partition->gap = file->pipeline && places[i].offset >= 0 && places[i].offset < partition->low;
+        partition->started = !partition->gap;
+        file->gaps += partition->gap;
+        if (partition->gap)
             continue;
-        *link = topic->next; /* the most recent stands first */
-        break;
+        partition->from = places[i].offset < 0 ? 0 : places[i].offset;
+        if (partition->from <= partition->taken)
+            go_back(file, partition);
     }
-    if (!topic) {
-        topic = calloc(1, sizeof *topic + name.length + 1);
-        if (!topic)
-            return NULL;
-        memcpy(topic->name, name.bytes, name.length);
-    }
-    topic->next = source->topics;
-    source->topics = topic;
-    return topic->name;
-}
-
-static bool no_memory(struct json_scan *scan)
-{
-    scan->out_of_memory = true;
-    return json_fail(scan, "out of memory");
-}
-
-/* --- headers --- */
-
-static size_t file_headers(const struct record *record, struct header *headers, size_t max)
-{
-    const struct header_list *list = record->owner;
-    if (!list)
-        return 0;
-    for (size_t i = 0; i < list->count && i < max; i++)
-        headers[i] = list->items[i];
-    return list->count;
-}
-
-static size_t count_strings(struct json_scan scan, struct arena *arena)
-{
-    size_t count = 0, length;
-    const char *text;
-    scan.at++;
-    for (;; count++) {
-        json_space(&scan);
-        if (json_peek(&scan) == '"' ? !json_string(&scan, arena, &text, &length)
-                                    : json_peek(&scan) == ']' || !json_skip(&scan))
-            return count;
-        json_take(&scan, ',');
-    }
-}
-
-/* A string or null. */
-static bool read_text(struct json_scan *scan, struct arena *arena, struct slice *text)
-{
-    *text = (struct slice){0};
-    json_space(scan);
-    if (json_peek(scan) == 'n')
-        return json_word(scan, "null", 4);
-    return json_string(scan, arena, &text->bytes, &text->length);
-}
-
-/* ["name", "value", "name", null, …] */
-static bool read_headers(struct json_scan *scan, struct arena *arena, struct header_list **list)
-{
-    if (json_peek(scan) == 'n')
-        return json_word(scan, "null", 4);
-    if (json_peek(scan) != '[')
-        return json_fail(scan, "headers that are no array");
-    size_t pairs = count_strings(*scan, arena) / 2;
-    struct header_list *headers =
-        arena_alloc(arena, sizeof *headers + pairs * sizeof(struct header));
-    if (!headers)
-        return no_memory(scan);
-    headers->count = 0;
-    scan->at++;
-    if (!json_take(scan, ']')) {
-        do {
-            struct slice name, value;
-            if (!read_text(scan, arena, &name) || !json_take(scan, ',') ||
-                !read_text(scan, arena, &value) || !name.bytes || headers->count == pairs)
-                return json_fail(scan, "headers that are no list of names and values");
-            struct header *header = &headers->items[headers->count++];
-            *header = (struct header){.name = arena_strndup(arena, name.bytes, name.length),
-                                      .value = value.bytes,
-                                      .length = value.length};
-            if (!header->name)
-                return no_memory(scan);
-        } while (json_take(scan, ','));
-        if (!json_take(scan, ']'))
-            return json_fail(scan, "headers that are no list of names and values");
-    }
-    *list = headers;
-    return true;
-}
-
-/* --- lines --- */
-
-/* A line's members, in any order. */
-struct line {
-    struct slice topic, key, value;
-    struct value partition, offset, timestamp;
-    struct header_list *headers;
-};
-
-static bool read_base64(struct json_scan *scan, struct arena *arena, struct slice *bytes)
-{
-    struct slice text;
-    if (!read_text(scan, arena, &text))
-        return false;
-    *bytes = text;
-    if (!text.bytes)
-        return true;
-    unsigned char *decoded = arena_alloc(arena, BASE64_DECODED_MAX(text.length) + 1);
-    bytes->bytes = (char *) decoded;
-    if (!decoded)
-        return no_memory(scan);
-    return base64_decode(text.bytes, text.length, decoded, &bytes->length) ||
-           json_fail(scan, "a member that is not base64");
-}
-
-static bool read_integer(struct json_scan *scan, struct value *value)
-{
-    if (!json_number(scan, value))
-        return false;
-    return value->kind == VALUE_INT || json_fail(scan, "a number that is no integer");
-}
-
-static bool read_member(struct json_scan *scan, struct arena *arena, struct slice name,
-                        struct line *line)
-{
-    if (SLICE_IS(name, "topic"))
-        return read_text(scan, arena, &line->topic);
-    if (SLICE_IS(name, "partition"))
-        return read_integer(scan, &line->partition);
-    if (SLICE_IS(name, "offset"))
-        return read_integer(scan, &line->offset);
-    if (SLICE_IS(name, "ts"))
-        return read_integer(scan, &line->timestamp);
-    if (SLICE_IS(name, "headers"))
-        return read_headers(scan, arena, &line->headers);
-    if (SLICE_IS(name, "key"))
-        return read_text(scan, arena, &line->key);
-    if (SLICE_IS(name, "payload") || SLICE_IS(name, "value"))
-        return read_text(scan, arena, &line->value);
-    if (SLICE_IS(name, "key_b64"))
-        return read_base64(scan, arena, &line->key);
-    if (SLICE_IS(name, "value_b64"))
-        return read_base64(scan, arena, &line->value);
-    return json_skip(scan);
-}
-
-static bool read_line(struct json_scan *scan, struct arena *arena, struct line *line)
-{
-    bool first = true;
-    json_space(scan);
-    if (json_peek(scan) != '{')
-        return json_fail(scan, "expected an object");
-    scan->at++;
-    while (json_next_member(scan, &first)) {
-        struct slice name;
-        if (!json_name(scan, arena, &name.bytes, &name.length) ||
-            !read_member(scan, arena, name, line))
-            return false;
-    }
-    if (scan->problem || !json_end(scan))
-        return false;
-    if (!line->topic.length || memchr(line->topic.bytes, '\0', line->topic.length))
-        return json_fail(scan, "no topic");
-    if (line->partition.kind != VALUE_INT || line->offset.kind != VALUE_INT ||
-        line->partition.integer < 0 || line->partition.integer > INT32_MAX ||
-        line->offset.integer < 0 || line->offset.integer == INT64_MAX)
-        return json_fail(scan, "no partition and offset");
-    return true;
-}
-
-static enum ods_status add_record(struct file_source *source, struct batch *batch,
-                                  const struct line *line, struct error *error)
-{
-    const char *topic = intern_topic(source, line->topic);
-    struct record *record = topic ? batch_add_record(batch) : NULL;
-    if (!record)
-        return error_set(error, ODS_FATAL, "out of memory");
-    *record = (struct record){
-        .topic = topic,
-        .partition = (int32_t) line->partition.integer,
-        .offset = line->offset.integer,
-        .timestamp_ms = line->timestamp.kind == VALUE_INT ? line->timestamp.integer : -1,
-        .key = line->key.bytes,
-        .key_length = line->key.length,
-        .value = line->value.bytes,
-        .value_length = line->value.length,
-        .owner = line->headers, /* in the arena: nothing to release */
-    };
-    batch->headers = file_headers;
-    batch->release = NULL;
-    batch->payload_bytes += record->key_length + record->value_length;
+    file->ends = 0;
     return ODS_OK;
 }
 
-/* The next line that is not empty, copied into the arena so that records outlive the next call. */
-static enum ods_status next_line(struct file_source *source, struct arena *arena,
-                                 struct json_scan *scan, bool *end, struct error *error)
+static void file_pause(struct source *source, const struct place *places, size_t count)
 {
-    for (;;) {
-        errno = 0;
-        ssize_t length = getline(&source->line, &source->line_capacity, source->file);
-        if (length < 0 && (ferror(source->file) || errno == ENOMEM))
-            return error_set(error, ODS_FATAL, "%s: %s", source->path, strerror(errno));
-        *end = length < 0;
-        if (*end)
-            return ODS_OK;
-        source->line_number++;
-        while (length && json_blank(source->line[length - 1]))
-            length--;
-        if (!length)
-            continue;
-        char *copy = arena_strndup(arena, source->line, (size_t) length);
-        if (!copy)
-            return error_set(error, ODS_FATAL, "out of memory");
-        json_scan_init(scan, copy, (size_t) length);
-        scan->any_bytes = true; /* kcat writes a payload's bytes as they are */
-        return ODS_OK;
+    struct file_source *file = (struct file_source *) source;
+    for (size_t i = 0; i < count; i++) {
+        struct file_partition *partition = partition_of(file, &places[i]);
+        partition->started = false;
+        file_forget_gap(file, partition);
     }
 }
 
-enum ods_status file_read(struct file_source *source, struct batch *batch, bool *end,
-                          struct error *error)
+/* Nobody has to be told: a file that is read to its end is left by it. */
+static void file_ack(struct source *source, const struct place *places, size_t count, int wait_ms)
 {
-    struct json_scan scan;
-    struct line line = {0};
-    enum ods_status status = next_line(source, &batch->arena, &scan, end, error);
-    if (status != ODS_OK || *end)
-        return status;
-    if (read_line(&scan, &batch->arena, &line))
-        return add_record(source, batch, &line, error);
-    if (scan.out_of_memory)
-        return error_set(error, ODS_FATAL, "out of memory");
-    return error_set(error, ODS_REJECT, "%s line %llu: not a record: %s at byte %zu", source->path,
-                     (unsigned long long) source->line_number, scan.problem,
-                     (size_t) (scan.at - scan.start));
+    struct file_source *file = (struct file_source *) source;
+    for (size_t i = 0; i < count; i++)
+        partition_of(file, &places[i])->settled = places[i].offset;
+    file->events.acknowledged(file->events.context, places, count);
 }
+
+static enum ods_status file_ends(struct source *source, const char *topic, int32_t number,
+                                 int64_t *low, int64_t *high, struct error *error)
+{
+    const struct place place = {.topic = topic, .partition = number};
+    const struct file_partition *partition = partition_of((struct file_source *) source, &place);
+    *low = partition->low;
+    *high = partition->last + 1;
+    return ODS_OK;
+}
+
+/* Of the first record alone: a topic that was made anew has it younger than what was applied. */
+static enum ods_status file_offsets_at(struct source *source, struct place *places, size_t count,
+                                       struct error *error)
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct file_partition *partition =
+            partition_of((struct file_source *) source, &places[i]);
+        places[i].offset = partition->low_ms >= places[i].offset ? partition->low : -1;
+    }
+    return ODS_OK;
+}
+
+static enum ods_status file_partitions(struct source *source, const char *topic, int32_t *count,
+                                       struct error *error)
+{
+    *count = file_topic_partitions(&((struct file_source *) source)->partitions, topic);
+    return ODS_OK;
+}
+
+/* --- coming and going --- */
+
+static enum ods_status check_settings(const struct source_config *config, struct error *error)
+{
+    const struct file_settings *settings = config->settings;
+    const struct pipeline_settings *pipeline = config->pipeline;
+    const char *bad = *settings->path != '/'                           ? "path"
+                      : *settings->rotated && *settings->rotated != '/' ? "rotated"
+                                                                         : NULL;
+    if (!pipeline || !bad)
+        return ODS_OK;
+    return error_set(error, ODS_FATAL, "pipeline \"%s\": input.%s \"%s\" is no absolute path",
+                     pipeline->name, bad, *bad == 'p' ? settings->path : settings->rotated);
+}
+
+static void file_close(struct source *source)
+{
+    struct file_source *file = (struct file_source *) source;
+    if (!file)
+        return;
+    tail_close(&file->tail);
+    file_partitions_done(&file->partitions);
+    arena_done(&file->arena);
+    free(file);
+}
+
+static enum ods_status file_open(struct source **source, const struct source_config *config,
+                                 struct error *error)
+{
+    const struct file_settings *settings = config->settings;
+    enum ods_status status = check_settings(config, error);
+    struct file_source *file = calloc(1, sizeof *file);
+    *source = NULL;
+    if (!file)
+        return error_set(error, ODS_FATAL, "out of memory for a source");
+    file->base.ops = &file_source_ops;
+    file->events = config->events;
+    file->pipeline = config->pipeline;
+    file->reads = config->lane == 0;
+    file->tail = (struct file_tail){.path = settings->path,
+                                    .rotated = settings->rotated,
+                                    .follow = settings->follow,
+                                    .max_line_bytes = settings->max_line_bytes};
+    arena_init(&file->arena);
+    if (status == ODS_OK && file->reads)
+        status = tail_open(&file->tail, error);
+    if (status == ODS_OK)
+        *source = &file->base;
+    else
+        file_close(&file->base);
+    return status;
+}
+
+static void file_join(struct source *source)
+{
+    struct file_source *file = (struct file_source *) source;
+    if (file->reads && !file->tail.count)
+        log_event(LOG_INFO, LOG_FIELDS(file), "there is no file %s yet; it is read when it appears",
+                  file->tail.path);
+    atomic_store(&file->missing, file->reads && !file->tail.count);
+    atomic_store(&file->joined, true);
+}
+
+static void file_leave(struct source *source)
+{
+    struct file_source *file = (struct file_source *) source;
+    for (size_t i = 0; i < file->partitions.count; i++) {
+        const struct file_partition *partition = file->partitions.items[i];
+        const struct place place = {.topic = partition->topic, .partition = partition->number};
+        file->events.revoked(file->events.context, &place, 1, false);
+    }
+    file->reads = false;
+}
+
+static int64_t file_turn(struct source *source)
+{
+    return ((const struct file_source *) source)->more ? 0 : FOLLOW_MS;
+}
+
+static int file_poll_fd(const struct source *source)
+{
+    const struct file_source *file = (const struct file_source *) source;
+    return file->tail.count && !file->tail.seekable && !file->tail.hung_up && !file->holds
+               ? file->tail.files[0]
+               : -1;
+}
+
+/* What it meets it says when the file that is read is at its end. */
+static void file_housekeep(struct source *source)
+{
+    struct file_source *file = (struct file_source *) source;
+    if (file->reads)
+        tail_watch(&file->tail, NULL);
+}
+
+static void file_look(const struct source *source, struct source_state *state)
+{
+    const struct file_source *file = (const struct file_source *) source;
+    *state = (struct source_state){.joined = atomic_load(&file->joined),
+                                   .without_topics = atomic_load(&file->missing),
+                                   .ended = atomic_load(&file->ended)};
+}
+
+static enum ods_status file_check(const struct source_config *config,
+                                  void (*report)(void *context, const char *line), void *context,
+                                  struct error *error)
+{
+    const struct file_settings *settings = config->settings;
+    struct file_tail tail = {
+        .path = settings->path, .rotated = settings->rotated, .follow = settings->follow};
+    enum ods_status status = check_settings(config, error);
+    if (config->pipeline->lanes > 1)
+        report(context, "of several lanes only the first has something to do");
+    if (status == ODS_OK)
+        status = tail_open(&tail, error);
+    if (status == ODS_OK && !tail.count)
+        report(context, "the file is not there yet; it is read when it appears");
+    tail_close(&tail);
+    return status;
+}
+
+const struct source_ops file_source_ops = {
+    .type = "file",
+    .summary = "recorded files, as they grow and are rotated",
+    .settings = &settings_group,
+    .has_offsets = true,
+    .provided = "its file is only appended to, and rotated by renaming it; what was rotated away "
+                "unread, ods-sink replay applies",
+    .awaits_acks = true, /* a file that was rotated waits for them */
+    .open = file_open,
+    .join = file_join,
+    .next = file_next,
+    .start = file_start,
+    .pause = file_pause,
+    .ack = file_ack,
+    .ends = file_ends,
+    .offsets_at = file_offsets_at,
+    .partitions = file_partitions,
+    .turn = file_turn,
+    .poll_fd = file_poll_fd,
+    .housekeep = file_housekeep,
+    .look = file_look,
+    .release = free,
+    .headers = file_line_headers,
+    .leave = file_leave,
+    .close = file_close,
+    .check = file_check,
+};

@@ -23,10 +23,6 @@ const char *kafka_header(const struct record *record, const char *name, size_t *
  * answer that is on its way. */
 int64_t kafka_queue_bytes(const struct kafka_settings *kafka);
 
-/* Is the topic one of the pipeline's, by name or pattern? For replay and check. A pattern that does
- * not compile matches nothing: the configuration refuses it. */
-bool kafka_topic_matches(const struct pipeline_settings *pipeline, const char *topic);
-
 /* Is the broker reachable, which topics match, is the dead-letter topic there? Changes nothing. */
 enum ods_status kafka_check(const struct source_config *config,
                             void (*report)(void *context, const char *line), void *context,

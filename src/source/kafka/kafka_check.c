@@ -35,7 +35,7 @@ static int report_topics(const struct reporter *reporter, const struct settings 
     for (int i = 0; i < metadata->topic_cnt; i++) {
         const struct rd_kafka_metadata_topic *topic = &metadata->topics[i];
         if (strcmp(topic->topic, settings->dead_letter.topic) == 0 ||
-            !kafka_topic_matches(pipeline, topic->topic))
+            !pipeline_reads(pipeline, topic->topic))
             continue;
         matches++;
         partitions += topic->partition_cnt;

@@ -115,14 +115,6 @@ bool kafka_topics_match(const struct kafka_topics *topics, const char *topic)
     return matches(&topics->wanted, topic) && !matches(&topics->unwanted, topic);
 }
 
-bool kafka_topic_matches(const struct pipeline_settings *pipeline, const char *topic)
-{
-    struct kafka_topics topics = {0};
-    bool found = add_wanted(&topics, pipeline) && matches(&topics.wanted, topic);
-    clear(&topics.wanted);
-    return found;
-}
-
 static bool contains(rd_kafka_topic_partition_list_t *list, const char *topic)
 {
     return list && rd_kafka_topic_partition_list_find(list, topic, RD_KAFKA_PARTITION_UA);
