@@ -258,6 +258,8 @@ static int replay_file(struct replay *replay, struct error *error)
     }
     if (recording_open(&source, replay->options->path, error) != ODS_OK)
         code = CLI_SOURCE;
+    else
+        recording_stop_when(source, interrupt_came);
     while (code == CLI_OK) {
         enum ods_status status = recording_read(source, line, &end, error);
         if (interrupt_came())

@@ -12,6 +12,7 @@ struct recording {
     struct source *source;
     void *settings;
     struct place came; /* a partition that is yet to be started; no topic: none */
+    bool (*stop)(void); /* NULL: nobody stops it */
     uint64_t line;
 };
 
@@ -104,7 +105,12 @@ static bool wait_for_more(struct recording *recording)
         return true;
     ready.fd = recording->ops->poll_fd(recording->source);
     poll(&ready, 1, (int) recording->ops->turn(recording->source));
-    return false;
+    return recording->stop && recording->stop();
+}
+
+void recording_stop_when(struct recording *recording, bool (*stop)(void))
+{
+    recording->stop = stop;
 }
 
 enum ods_status recording_read(struct recording *recording, struct batch *batch, bool *end,

@@ -19,6 +19,9 @@ void recording_close(struct recording *recording);
 enum ods_status recording_read(struct recording *recording, struct batch *batch, bool *end,
                                struct error *error);
 
+/* Asked while a pipe is waited for: true ends the recording there. */
+void recording_stop_when(struct recording *recording, bool (*stop)(void));
+
 uint64_t recording_line(const struct recording *recording); /* the last one that was no record */
 
 #endif
