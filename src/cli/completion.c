@@ -3,7 +3,8 @@
 #include <string.h>
 
 static void walk(const char *name, const struct command *command,
-                 void (*each)(FILE *out, const char *name, const struct command *command), FILE *out)
+                 void (*each)(FILE *out, const char *name, const struct command *command),
+                 FILE *out)
 {
     each(out, name, command);
     for (const struct command *const *at = command->commands; at && *at; at++) {

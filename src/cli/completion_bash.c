@@ -96,8 +96,8 @@ static void put_known(FILE *out, const char *name, const struct command *command
 {
     if (*name) {
         const char *last = strrchr(name, ' ');
-        fprintf(out, "        \"%.*s %s\") command=\"%s\" ;;\n", last ? (int) (last - name) : 0, name,
-                last ? last + 1 : name, name);
+        fprintf(out, "        \"%.*s %s\") command=\"%s\" ;;\n",
+                last ? (int) (last - name) : 0, name, last ? last + 1 : name, name);
     }
 }
 

@@ -102,9 +102,10 @@ static const struct example examples[] = {
 const struct command cli_completion = {
     .name = "completion",
     .summary = "print a script that lets a shell complete commands, options and names",
-    .description = "Installed with the program for bash, zsh and fish, so that it is seldom needed. "
-                   "Where the line names a configuration with `-c`, its pipelines, topics and "
-                   "tables are offered too; nothing is asked over the network.",
+    .description =
+        "Installed with the program for bash, zsh and fish, so that it is seldom needed. Where the "
+        "line names a configuration with `-c`, its pipelines, topics and tables are offered too; "
+        "nothing is asked over the network.",
     .commands = commands,
     .examples = examples,
 };

@@ -31,8 +31,8 @@ static const char head[] =
     "                set config (string replace -- --config= '' $words[$i])\n"
     "        end\n"
     "    end\n"
-    "    test -n \"$config\"; and ods-sink completion names $argv -c (string replace -r '^~/' $HOME/ "
-    "-- $config) 2>/dev/null\n"
+    "    set config (string replace -r '^~/' $HOME/ -- $config)\n"
+    "    test -n \"$config\"; and ods-sink completion names $argv -c $config 2>/dev/null\n"
     "end\n"
     "\n"
     "complete -c ods-sink -f\n";
