@@ -1,9 +1,28 @@
-# What `cmake --install` puts in place: binary, manual, systemd unit, examples, SQL, connectors.
+# What `cmake --install` puts in place: binary, manuals, completion, systemd unit, examples, SQL, connectors.
 include(GNUInstallDirs)
 set(ODS_DATA_DIR ${CMAKE_INSTALL_DATADIR}/ods-sink)
 
 install(TARGETS ods-sink RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
-install(FILES docs/ods-sink.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
+
+# Man pages and completion come from the program's own table of commands.
+set(ODS_REFERENCE ${CMAKE_CURRENT_BINARY_DIR}/reference)
+add_custom_command(
+  OUTPUT ${ODS_REFERENCE}/man/ods-sink.1
+  COMMAND ${CMAKE_COMMAND} -E rm -rf ${ODS_REFERENCE}
+  COMMAND ${CMAKE_COMMAND} -E make_directory ${ODS_REFERENCE}/man
+  COMMAND ods-sink completion bash > ${ODS_REFERENCE}/bash
+  COMMAND ods-sink completion zsh > ${ODS_REFERENCE}/zsh
+  COMMAND ods-sink completion fish > ${ODS_REFERENCE}/fish
+  COMMAND ods-sink reference --man ${ODS_REFERENCE}/man
+  DEPENDS ods-sink)
+add_custom_target(reference ALL DEPENDS ${ODS_REFERENCE}/man/ods-sink.1)
+install(DIRECTORY ${ODS_REFERENCE}/man/ DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
+install(FILES ${ODS_REFERENCE}/bash RENAME ods-sink
+        DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
+install(FILES ${ODS_REFERENCE}/zsh RENAME _ods-sink
+        DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/site-functions)
+install(FILES ${ODS_REFERENCE}/fish RENAME ods-sink.fish
+        DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d)
 
 file(GLOB ODS_EXAMPLES CONFIGURE_DEPENDS config/*.example)
 install(FILES ${ODS_EXAMPLES} DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples)

@@ -7,7 +7,7 @@
 
 #define USUAL_GAP 2
 #define SMALL_GAP 1
-#define SHORTEST  12 /* no text is cut to less than that */
+#define SHORTEST  8 /* no text is cut to less than that */
 
 void columns_init(struct columns *columns, const struct terminal *terminal,
                   const char *const *names, size_t width)

@@ -12,6 +12,7 @@ static const struct command *const commands[] = {
     &cli_replay,
     &cli_bench,
     &cli_reference, /* about */
+    &cli_completion,
     &cli_help,
     NULL,
 };

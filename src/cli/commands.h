@@ -4,7 +4,7 @@
 
 #include "cli/command.h"
 
-extern const struct command cli_bench, cli_check, cli_decode, cli_dlq, cli_help,
+extern const struct command cli_bench, cli_check, cli_completion, cli_decode, cli_dlq, cli_help,
     cli_reference, cli_replay, cli_reset, cli_run, cli_status;
 
 extern const struct command program;

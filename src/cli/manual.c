@@ -217,7 +217,7 @@ static void put_head(FILE *out, const char *name, const struct command *command)
     fputs(".TH ", out);
     for (int i = 0; i < length; i++)
         putc(toupper((unsigned char) title[i]), out);
-    fprintf(out, " 1 \"\" \"ods\\-sink %s\"\n.SH NAME\n", ODS_VERSION);
+    fprintf(out, " 1 \"\" \"ods\\-sink %s\"\n.nh\n.ad l\n.SH NAME\n", ODS_VERSION);
     put_text(out, title, (size_t) length);
     fputs(" \\- ", out);
     put_text(out, command->summary, strlen(command->summary));

@@ -76,11 +76,8 @@ static void put_options(FILE *out, const struct parameter *options)
 static void put_parameters(FILE *out, const struct command *command)
 {
     const char *head = "\n| | |\n|---|---|\n";
-    bool open = false;
-    if (command->operands || command->options[0].options) {
+    if (command->operands || command->options[0].options)
         fputs(head, out);
-        open = true;
-    }
     PARAMETERS_EACH (row, command->operands)
         if (!(row->flags & PARAMETER_HIDDEN))
             put_row(out, row->name, row);
@@ -91,7 +88,6 @@ static void put_parameters(FILE *out, const struct command *command)
             fputs(head, out);
         }
         put_options(out, group->options);
-        open |= group->title != NULL;
     }
 }
 

@@ -124,9 +124,9 @@ static void add_seconds_ago(struct columns *table, const json_t *status, const c
 
 static bool print_lanes(const struct question *question, const json_t *status)
 {
-    static const char *const names[] = {"PIPELINE", "LANE",     "STATE",      "GROUP",
-                                        "KAFKA",    "TARGET",   "PARTITIONS", "LAG",
-                                        "RECORDS",  "REJECTED", "LAST COMMIT"};
+    static const char *const names[] = {"PIPELINE", "LANE",     "STATE", "GROUP",
+                                        "KAFKA",    "TARGET",   "PARTS", "LAG",
+                                        "RECORDS",  "REJECTED", "COMMITTED"};
     struct columns table;
     size_t i;
     json_t *lane;

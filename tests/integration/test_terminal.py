@@ -59,6 +59,8 @@ def test_tables_fit_the_terminal(binary, daemon):
         # A row that becomes a block of lines is not cut: the terminal goes on in the next line.
         assert all(re.match(r"[A-Z ]+  \S", line) for line in too_wide), too_wide
     assert "…" in status(binary, daemon, columns=90), "a long topic is cut"
+    usual = status(binary, daemon, "--color=never", columns=80)
+    assert re.search(r"^PIPELINE .* COMMITTED$", usual, re.MULTILINE), "80 columns have a table"
     assert "TOPIC      shop.orders." in status(binary, daemon, columns=40, env={"NO_COLOR": "1"})
 
 

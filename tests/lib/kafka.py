@@ -34,6 +34,9 @@ class Kafka:
         # The one that has seen it go refuses records of the topic that comes after it for a moment.
         self._producer = self._make_producer()
 
+    def topics(self):
+        return set(self._admin.list_topics(timeout=20).topics)
+
     def alter(self, topic, **config):
         resource = ConfigResource("topic", topic, set_config={
             name.replace("_", "."): str(value) for name, value in config.items()})

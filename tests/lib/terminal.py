@@ -14,7 +14,8 @@ import unicodedata
 class Terminal:
     """A program whose standard output, standard error or both are a terminal."""
 
-    def __init__(self, command, columns=80, rows=50, env=None, stdout=True, stderr=True):
+    def __init__(self, command, columns=80, rows=50, env=None, stdout=True, stderr=True,
+                 cwd=None):
         self._master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         environment = {**os.environ, "TERM": "xterm", **(env or {})}
@@ -24,7 +25,8 @@ class Terminal:
         self.process = subprocess.Popen(
             [str(word) for word in command], stdin=slave,
             stdout=slave if stdout else subprocess.PIPE,
-            stderr=slave if stderr else subprocess.PIPE, env=environment, start_new_session=True,
+            stderr=slave if stderr else subprocess.PIPE, env=environment, cwd=cwd,
+            start_new_session=True,
             preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
         os.close(slave)
         self.text = ""

@@ -26,6 +26,8 @@ def installed(tmp_path_factory):
     "usr/share/doc/ods-sink/examples/tables.yaml.example", "usr/share/doc/ods-sink/configuration.md",
     "usr/share/ods-sink/sql/ods_sink.sql", "usr/share/ods-sink/sql/mks_finance/ods.sql",
     "usr/share/ods-sink/connectors/mks_finance.json",
+    "usr/share/man/man1/ods-sink-status.1", "usr/share/bash-completion/completions/ods-sink",
+    "usr/share/zsh/site-functions/_ods-sink", "usr/share/fish/vendor_completions.d/ods-sink.fish",
 ])
 def test_is_installed(installed, path):
     assert (installed / path).stat().st_size > 0
@@ -86,11 +88,36 @@ def test_unit_is_hardened():
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr
 
 
-def test_manual_names_every_command_and_exit_code():
-    manual = (ROOT / "docs" / "ods-sink.1").read_text()
-    help_text = subprocess.run([build("release"), "--help"], capture_output=True, text=True,
-                               check=True).stdout
-    for command in re.findall(r"^  ods-sink (\w+)", help_text, re.MULTILINE):
-        assert re.search(rf"^\.(It )?Cm {command}\b", manual, re.MULTILINE), command
-    for code in (0, 1, 2, 3, 4, 5, 70):
-        assert f".It {code}\n" in manual
+def commands():
+    """The commands that help lists."""
+    text = subprocess.run([build("release"), "--help"], capture_output=True, text=True,
+                          check=True).stdout
+    listed = text.partition("ods-sink help COMMAND")[0]
+    return re.findall(r"^  ([a-z-]+)  +\w", listed, re.MULTILINE)
+
+
+def test_every_command_has_a_man_page(installed):
+    assert {"run", "check", "status", "dlq"} <= set(commands())
+    pages = {path.name for path in (installed / "usr/share/man/man1").iterdir()}
+    assert pages == {"ods-sink.1", *(f"ods-sink-{name}.1" for name in commands())}
+
+
+def test_man_pages_are_what_groff_and_man_take(installed):
+    for page in sorted((installed / "usr/share/man/man1").iterdir()):
+        done = subprocess.run(["groff", "-man", "-ww", "-z", page], capture_output=True, text=True)
+        assert done.returncode == 0 and not done.stderr, done.stderr
+        shown = subprocess.run(["man", "--warnings", "-l", page], capture_output=True, text=True,
+                               env={**os.environ, "MANWIDTH": "100", "LC_ALL": "C.UTF-8"})
+        assert shown.returncode == 0 and not shown.stderr, shown.stderr
+        for title in ("NAME", "SYNOPSIS", "DESCRIPTION", "OPTIONS", "EXIT STATUS"):
+            assert f"\n{title}\n" in shown.stdout, (page, title)
+
+
+def test_manual_names_every_command_and_exit_code(installed):
+    manual = (installed / "usr/share/man/man1/ods-sink.1").read_text()
+    for command in commands():
+        assert f"ods\\-sink\\-{command}\\fR(1)" in manual, command
+    for code in (0, 1, 2, 3, 4, 5, 70, 130):
+        assert f".TP\n\\fB{code}\\fR\n" in manual
+    for word in ("SIGHUP", "SIGTERM", "NOTIFY_SOCKET", "PGPASSFILE", "tables.yaml"):
+        assert word in manual

@@ -1,0 +1,78 @@
+"""What the pages in docs/cli/ are tried on: worlds with fixed data, by the name that a page gives in
+`<!-- world: NAME -->`. A new kind of world is a function here and a line in WORLDS.
+
+A world is a folder with ods-sink.conf, tables.yaml and records.jsonl, in which a page's commands are
+run; what it started is ended by Setup.close().
+"""
+
+from lib.records import TEXT, INT, Table, pipeline
+from lib.sink import write_lines
+
+LETTERS = "ods.letters"
+
+
+def customers():
+    return Table("customers", {"id": INT, "name": TEXT, "city": TEXT}, database="store",
+                 prefix="shop")
+
+
+def orders():
+    return Table("orders", {"id": INT, "customer": INT, "note": TEXT}, database="store",
+                 prefix="shop")
+
+
+def records():
+    """Seven: one order's note is longer than its column."""
+    people, sales = customers(), orders()
+    ada = {"id": 1, "name": "Ada", "city": "London"}
+    return [people.create(ada), people.create({"id": 2, "name": "Grace", "city": "New York"}),
+            people.update(ada, {**ada, "city": "Turin"}),
+            sales.create({"id": 1, "customer": 1, "note": "gift"}),
+            sales.create({"id": 2, "customer": 2, "note": "leave it at the neighbour's door"}),
+            sales.create({"id": 3, "customer": 2, "note": "fragile"}),
+            sales.delete({"id": 1, "customer": 1, "note": "gift"})]
+
+
+def write(sink, fixtures, page, **settings):
+    """The configuration; its pipeline is called shop."""
+    shop = pipeline("", name="shop", topics=[table().topic for table in (customers, orders)])
+    sink.write(shop, database=fixtures("database"), lanes=1, **settings)
+    text = sink.conf.read_text().replace(sink.group, f"shop-{page}")
+    sink.conf.write_text(text)
+    write_lines(sink.folder / "records.jsonl", records())
+
+
+def files(sink, fixtures, page):
+    """A target, and records in a file; no Kafka."""
+    fixtures("database").execute("create table orders (id int primary key, customer int, "
+                                 "note varchar(20), cdc_operation text, cdc_timestamp timestamptz)")
+    write(sink, fixtures, page)
+
+
+def shop(sink, fixtures, page, running=False):
+    """The records in Kafka and applied; one is a dead letter. The daemon has ended."""
+    kafka, database = fixtures("kafka"), fixtures("database")
+    database.execute("create table orders (id int primary key, customer int, note varchar(20), "
+                     "cdc_operation text, cdc_timestamp timestamptz)")
+    for topic in (customers().topic, orders().topic, LETTERS):
+        if topic in kafka.topics():
+            kafka.delete(topic)
+        kafka.create(topic, 1)
+    kafka.produce(records())
+    write(sink, fixtures, page, kafka=True, dead_letter={"topic": LETTERS})
+    daemon = sink.daemon()
+    daemon.await_that(lambda: sorted(database.offsets().values()) == [3, 4], what="all records")
+    if running:
+        daemon.await_ready()
+        daemon.await_that(lambda: '"lag":0' in daemon.get("/status")[1].replace(" ", ""),
+                          what="the lag is known")
+    else:
+        daemon.stop()
+
+
+def shop_running(sink, fixtures, page):
+    """The same while the daemon runs."""
+    shop(sink, fixtures, page, running=True)
+
+
+WORLDS = {"files": files, "shop": shop, "shop-running": shop_running}
