@@ -2,7 +2,7 @@
 -- runs the same text at its first connection when something of it is missing and its role may.
 -- An administrator who does not grant CREATE on the database runs it once instead, and then:
 --   grant usage on schema ods_sink to <role>;
---   grant select, insert, update, delete on all tables in schema ods_sink to <role>;
+--   grant select, insert, update, delete, truncate on all tables in schema ods_sink to <role>;
 
 create schema if not exists ods_sink;
 
@@ -37,6 +37,121 @@ create table if not exists ods_sink.moved_keys (
 
 comment on table ods_sink.moved_keys is
     'ods-sink: keys that changed, and the newest change of each; what is older and comes later is void';
+
+-- Records of queues that the target has: what is delivered again is known by it. For each the first 16
+-- bytes of the sha256 of consumer group, source and identity, written in the transaction that writes
+-- its rows. Four slots take turns, and the oldest is truncated for the next: nothing is deleted row by
+-- row, and what is to be kept is never moved.
+create table if not exists ods_sink.delivered (
+    key bytea not null,
+    slot smallint not null,
+    consumer_group text not null,
+    source text not null,
+    primary key (key, slot)
+) partition by list (slot);
+
+create table if not exists ods_sink.delivered_0 partition of ods_sink.delivered for values in (0);
+create table if not exists ods_sink.delivered_1 partition of ods_sink.delivered for values in (1);
+create table if not exists ods_sink.delivered_2 partition of ods_sink.delivered for values in (2);
+create table if not exists ods_sink.delivered_3 partition of ods_sink.delivered for values in (3);
+
+comment on table ods_sink.delivered is
+    'ods-sink: records of queues that are in the tables; when they are delivered again they are dropped';
+
+-- The slot that is written now, counted on for ever: it is partition slot % 4.
+create table if not exists ods_sink.delivered_slot (
+    slot bigint not null,
+    since timestamp with time zone not null default clock_timestamp(),
+    single boolean primary key default true check (single)
+);
+
+insert into ods_sink.delivered_slot (slot) values (0) on conflict do nothing;
+
+comment on table ods_sink.delivered_slot is 'ods-sink: which part of "delivered" is written, since when';
+
+-- How many records of each queue the slot has that it last wrote to.
+create table if not exists ods_sink.delivered_sources (
+    consumer_group text not null,
+    source text not null,
+    slot bigint not null,
+    kept bigint not null,
+    updated_at timestamp with time zone not null default clock_timestamp(),
+    primary key (consumer_group, source)
+) with (fillfactor = 50);
+
+comment on table ods_sink.delivered_sources is
+    'ods-sink: how many records each queue has in the newest part of "delivered" that it wrote to';
+
+-- Keep these records, which the writer has not found in any slot while slot_ was written. Whoever looked
+-- too early (another writer has committed one of them since, or the slots have turned) gets SQLSTATE
+-- OS002, and looks again. Of two writers of one record at once the second waits for the first at its
+-- key; all that are on their way write to one slot, since a turn waits for them.
+create or replace function ods_sink.deliver(
+    consumer_group_ text, source_ text, slot_ bigint, keys bytea[])
+returns void language plpgsql as $body$
+declare
+    written bigint := 0;
+begin
+    perform pg_advisory_xact_lock_shared(723549820, s.tableoid::integer)
+       from ods_sink.delivered_slot s;
+    if exists (select from ods_sink.delivered_slot s where s.slot = slot_) then
+        insert into ods_sink.delivered_sources as s (consumer_group, source, slot, kept)
+        values (consumer_group_, source_, slot_, cardinality(keys))
+            on conflict (consumer_group, source) do update
+           set kept = excluded.kept + case when s.slot = excluded.slot then s.kept else 0 end,
+               slot = excluded.slot, updated_at = clock_timestamp();
+        insert into ods_sink.delivered (key, slot, consumer_group, source)
+        select k.key, slot_ % 4, consumer_group_, source_ from unnest(keys) as k (key)
+         order by k.key
+            on conflict do nothing;
+        get diagnostics written = row_count;
+    end if;
+    if written < cardinality(keys) then
+        raise exception '% of % records of % were applied by another writer meanwhile',
+            cardinality(keys) - written, cardinality(keys), source_
+            using errcode = 'OS002';
+    end if;
+end
+$body$;
+
+comment on function ods_sink.deliver(text, text, bigint, bytea[]) is
+    'ods-sink: keep records as delivered; SQLSTATE OS002 when one of them is there already';
+
+-- Let the oldest slot go when the one that is written has taken a third of the time or a quarter of
+-- the number that are to be kept. Waits for no more than a moment: there is a next time. Answers the
+-- age in milliseconds of the slot that was written where its number came before its time.
+create or replace function ods_sink.turn_delivered(keep_ms bigint, most bigint)
+returns bigint language plpgsql set lock_timeout = '200ms' as $body$
+declare
+    old ods_sink.delivered_slot;
+    age_ms bigint;
+    full_ boolean;
+begin
+    select * into old from ods_sink.delivered_slot;
+    age_ms := extract(epoch from clock_timestamp() - old.since) * 1000;
+    select coalesce(sum(s.kept), 0) * 4 >= most into full_
+      from ods_sink.delivered_sources s where s.slot = old.slot;
+    if not full_ and age_ms * 3 < keep_ms then
+        return null;
+    end if;
+    perform pg_advisory_xact_lock(723549820, s.tableoid::integer) from ods_sink.delivered_slot s;
+    update ods_sink.delivered_slot s set slot = old.slot + 1, since = clock_timestamp()
+     where s.slot = old.slot;
+    if not found then -- by another lane, a moment ago
+        return null;
+    end if;
+    case (old.slot + 1) % 4
+        when 0 then truncate ods_sink.delivered_0;
+        when 1 then truncate ods_sink.delivered_1;
+        when 2 then truncate ods_sink.delivered_2;
+        else truncate ods_sink.delivered_3;
+    end case;
+    return case when age_ms * 3 < keep_ms then age_ms end;
+end
+$body$;
+
+comment on function ods_sink.turn_delivered(bigint, bigint) is
+    'ods-sink: begin the next part of "delivered", and empty the oldest for it, when it is time';
 
 -- What the sink changed in the target's tables, and the record that made it do so. Written in the
 -- transaction that makes the change.

@@ -75,12 +75,15 @@ struct header {
 struct record {
     const char *topic; /* terminated; interned by the source, outlives the batch */
     int32_t partition;
+    uint32_t identity_length;
     int64_t offset;
     int64_t timestamp_ms; /* the broker's or producer's, -1 when unknown */
     const char *key;      /* NULL: no key */
     size_t key_length;
     const char *value; /* NULL: tombstone */
     size_t value_length;
+    const char *identity; /* by which it is known when it is delivered again, under another offset;
+                             NULL: its offset is as good, or it has none */
     void *owner; /* what batch->release gets, NULL when nothing is owned */
 };
 
@@ -94,7 +97,7 @@ struct claim {
     int64_t held_from;
 };
 
-/* What the target holds after the next transaction. */
+/* Where the run ends after the next transaction. */
 static inline int64_t claim_end(const struct claim *claim)
 {
     return claim->holds ? claim->held_from : claim->upto;
@@ -130,13 +133,20 @@ struct batch {
     uint32_t record_count, record_capacity;
     struct change *changes;
     uint32_t change_count, change_capacity;
+    /* What the target stores, in the rows' transaction: by compare-and-swap, from `from`. */
     struct claim *claims;
     uint32_t claim_count, claim_capacity;
+    /* In their place, of a source that numbers its deliveries as they come (`delivers`): runs that are
+     * settled through the source once the target has committed. Nothing of them is stored: the target
+     * knows a record by its identity. */
+    struct claim *deliveries;
+    uint32_t delivery_count, delivery_capacity;
     struct reject *rejects;
     uint32_t reject_count, reject_capacity;
 
     uint64_t passed[PASS_COUNT];
     size_t payload_bytes; /* keys and values of the records */
+    bool delivers;        /* its records are deliveries; set by who fills it, like release */
     bool apart;           /* its records are applied alone, outside the order of their topic */
     bool guard_time;      /* do not change a row that is as new as its change, or newer, or whose
                              time can't be compared: the change is rejected */
@@ -174,10 +184,27 @@ struct reject *batch_add_reject(struct batch *batch, uint32_t record, const char
 enum ods_status batch_set_aside(struct batch *batch, uint32_t record, const char *stage,
                                 const struct error *why, struct error *error);
 
+/* A sink's: it has applied the records before for which there[] says so, or set them aside. Their
+ * changes are passed over, and letters of theirs that wait are not written again. */
+void batch_drop(struct batch *batch, const bool *there);
+
 /* Is any reject of the batch not delivered yet? */
 bool batch_letters_wait(const struct batch *batch);
 
-/* Extend the claim of topic-partition to cover `offset`; a new claim starts at `from`. False when
+/* What the batch covers: its claims, or its deliveries. A source has but one of both. */
+static inline struct claim *batch_runs(const struct batch *batch, uint32_t *count)
+{
+    *count = batch->delivers ? batch->delivery_count : batch->claim_count;
+    return batch->delivers ? batch->deliveries : batch->claims;
+}
+
+/* Is any record covered, or passed over? */
+static inline bool batch_covers(const struct batch *batch)
+{
+    return batch->claim_count || batch->delivery_count;
+}
+
+/* Extend the run of topic-partition to cover `offset`; a new one starts at `from`. False when
  * memory is out. Topic pointers are interned: compared by pointer first, then by text. */
 bool batch_cover(struct batch *batch, const char *topic, int32_t partition, int64_t from,
                  int64_t offset);
@@ -187,7 +214,7 @@ bool batch_cover(struct batch *batch, const char *topic, int32_t partition, int6
 void batch_hold(struct batch *batch, uint32_t record);
 /* Does the next transaction apply this record? */
 bool batch_reaches(const struct batch *batch, const struct record *record);
-/* To be called after a commit: the claims now begin where the transaction ended. False: no record
+/* To be called after a commit: the runs now begin where the transaction ended. False: no record
  * is left to apply. */
 bool batch_advance(struct batch *batch);
 /* No record is held for a later transaction any more. */

@@ -2,6 +2,8 @@
  *
  *   {"op":"u","database":"shop","schema":null,"table":"items","key":{…},"before":{…},"after":{…},
  *    "source_us":…,"topic":"…","partition":0,"offset":7}
+ *
+ * and "identity" behind the offset where the record has one.
  */
 #ifndef ODS_LINES_H
 #define ODS_LINES_H

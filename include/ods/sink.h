@@ -71,6 +71,8 @@ struct position {
     COUNT(outdated, "outdated", ROWS, "changes_outdated_total", "",                                \
           "Changes that were dropped because a newer change of their key had come from another "   \
           "partition")                                                                             \
+    COUNT(redelivered, "redelivered", ROWS, "changes_redelivered_total", "",                       \
+          "Changes of records that were delivered again, which the target had already")            \
     COUNT(skipped, "left_out", ROWS, "changes_skipped_total", "",                                  \
           "Changes that the configuration leaves out")                                             \
     COUNT(columns_added, "columns_added", MADE, "columns_added_total", "",                         \
@@ -137,6 +139,10 @@ struct sink_ops {
     const char *summary;
     const char *codes; /* what the codes of its errors are called, "SQLSTATE"; NULL: it has none */
     enum guarantee guarantee;
+    /* Set by a target that stores the identities of deliveries with their rows and drops the records
+     * that it has, and so is exact for queues too: under which condition, a clause for people. NULL:
+     * it is at least once for queues. */
+    const char *identities;
     const struct setting_group *settings; /* the settings of a target of this type */
     /* Allocate and check the configuration; does not connect. */
     enum ods_status (*open)(struct sink **sink, const struct sink_config *config,
@@ -152,7 +158,9 @@ struct sink_ops {
      * batch and grows by what is committed, whatever the answer. ODS_RETRY: call again with the
      * same batch and result, after a pause; if batch->patience is smaller afterwards, a row waits
      * for another one, and the batch's claims begin after what was committed. ODS_FENCED: the
-     * stored offset is not the batch's `from`; nothing was written. */
+     * stored offset is not the batch's `from`; nothing was written.
+     * A batch of deliveries has no claims: a target with `identities` drops the records that it has,
+     * see batch_drop(), and stores the identities of the others in the rows' transaction. */
     enum ods_status (*apply)(struct sink *sink, struct batch *batch,
                              const struct apply_hooks *hooks, struct apply_result *result,
                              struct error *error);
@@ -168,8 +176,8 @@ struct sink_ops {
     void (*close)(struct sink *sink); /* NULL is fine */
 };
 
-/* "exactly once: …", for people. */
-const char *guarantee_text(enum guarantee guarantee);
+/* "exactly once: …", for people; of deliveries or of records with offsets. */
+const char *guarantee_text(const struct sink_ops *sink, bool deliveries);
 
 const struct sink_ops *sink_find(const char *type); /* NULL: no such type */
 const struct sink_ops *const *sink_list(void);      /* NULL-terminated */

@@ -38,6 +38,20 @@ struct place {
     bool failed; /* set by the call: it failed for this place */
 };
 
+/* What a source's offsets are. */
+enum source_kind {
+    /* An offset names the same record for ever, and records from before the one that a partition goes
+     * on with can be had again. The target stores the offset, and lanes start from it. */
+    SOURCE_OFFSETS,
+    /* Offsets number what is delivered from the one on that the target has stored, and what was not
+     * acknowledged comes again under the same number. */
+    SOURCE_NUMBERED,
+    /* A queue: offsets count deliveries as they come, from any number on, and mean nothing once the
+     * source is closed. What is not settled is delivered again, maybe elsewhere, under another number
+     * and with the same identity, by which the target knows what it has. */
+    SOURCE_DELIVERIES,
+};
+
 /* What next() yields. */
 enum source_event {
     SOURCE_NOTHING, /* nothing more for now; the wake_fd becomes readable when there is */
@@ -92,12 +106,9 @@ struct source_ops {
     const char *type;
     const char *summary;
     const struct setting_group *settings; /* NULL: the daemon's own */
-    /* An offset always names the same record, and older records can be read again. False: offsets
-     * only number the deliveries, and what was not acknowledged is delivered again. `provided` then
-     * says under which condition a repeated record has the same offset as before, so that a target
-     * with an exact guarantee applies it once: a clause for people, NULL if there is no condition.
-     */
-    bool has_offsets;
+    enum source_kind kind;
+    /* Under which condition a target with an exact guarantee applies each record once: a clause for
+     * people, NULL if there is no condition. */
     const char *provided;
     /* The sender waits for acknowledgements, so one is sent as soon as a batch is committed. False:
      * they are for monitoring, and sent every few seconds. */
@@ -114,15 +125,22 @@ struct source_ops {
     enum source_event (*next)(struct source *source, struct record *record, struct error *error);
     /* Deliver from each place's offset on (absolute or POSITION_BEGINNING). If the source still
      * delivers older records, the caller skips them. Called again after a pause, and to have
-     * records delivered once more. */
+     * records delivered once more. Of deliveries: those that were handed out from the offset on come
+     * again, with POSITION_BEGINNING all that are not settled, under their numbers or under higher
+     * ones than any before. */
     enum ods_status (*start)(struct source *source, struct place *places, size_t count,
                              struct error *error);
     /* Deliver nothing of these partitions until they are started again. */
     void (*pause)(struct source *source, const struct place *places, size_t count);
-    /* Everything below these offsets is committed in the target. Called again until `acknowledged`
-     * was called for it. wait_ms 0: send, and do not wait for the answer. Failures are logged at
-     * debug level. */
+    /* Everything below these offsets is committed in the target; of deliveries: is to be settled.
+     * Called again until `acknowledged` was called for it. wait_ms 0: send, and do not wait for the
+     * answer. Failures are logged at debug level. Deliveries that the source can't settle any more,
+     * since their connection is gone, count as acknowledged: they come again. */
     void (*ack)(struct source *source, const struct place *places, size_t count, int wait_ms);
+    /* Of deliveries, once for each, and before the ack() that covers it: this one has become a dead
+     * letter, which is acknowledged, so it is to be settled as rejected. NULL: that makes no
+     * difference. */
+    void (*reject)(struct source *source, const struct place *place);
 
     /* Sets each place to the last acknowledged offset, below 0 if there is none. NULL: the source
      * stores none, and a partition without an offset in the target starts at its beginning. */

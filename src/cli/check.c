@@ -131,17 +131,33 @@ static void print_memory(const struct settings *settings)
            settings->batch.max_bytes / 1024, kafka_queue_bytes(&settings->kafka) / 1024);
 }
 
+struct promise {
+    const char *guarantee;
+    char provided[512]; /* "": nothing has to be */
+};
+
+static struct promise promise_of(const struct pipeline_settings *pipeline,
+                                 const struct target_settings *target)
+{
+    const struct source_ops *source = source_find(pipeline->input.type);
+    const struct sink_ops *sink = sink_find(target->type);
+    bool deliveries = source->kind == SOURCE_DELIVERIES;
+    const char *first = source->provided, *second = deliveries ? sink->identities : NULL;
+    struct promise promise = {.guarantee = guarantee_text(sink, deliveries)};
+    snprintf(promise.provided, sizeof promise.provided, "%s%s%s", first ? first : "",
+             first && second ? ", and that " : "", second ? second : "");
+    return promise;
+}
+
 /* What each pipeline's records may count on. */
 static void print_guarantees(const struct settings *settings)
 {
     for (size_t i = 0; i < settings->pipeline_count; i++) {
         const struct pipeline_settings *pipeline = &settings->pipelines[i];
         const struct target_settings *target = settings_target(settings, pipeline->target);
-        const struct source_ops *source = source_find(pipeline->input.type);
-        printf("# %s to %s: %s%s%s\n", pipeline->name, target->name,
-               guarantee_text(sink_find(target->type)->guarantee),
-               source->provided ? "; provided that " : "",
-               source->provided ? source->provided : "");
+        const struct promise promise = promise_of(pipeline, target);
+        printf("# %s to %s: %s%s%s\n", pipeline->name, target->name, promise.guarantee,
+               *promise.provided ? "; provided that " : "", promise.provided);
     }
 }
 
@@ -151,12 +167,12 @@ static json_t *describe_pipelines(const struct settings *settings)
     for (size_t i = 0; i < settings->pipeline_count; i++) {
         const struct pipeline_settings *pipeline = &settings->pipelines[i];
         const struct target_settings *target = settings_target(settings, pipeline->target);
-        const char *provided = source_find(pipeline->input.type)->provided;
+        const struct promise promise = promise_of(pipeline, target);
         json_array_append_new(
             list, json_pack("{s:o, s:o, s:I, s:s, s:o}", "name", cli_json(pipeline->name), "target",
                             cli_json(target->name), "lanes", (json_int_t) pipeline->lanes,
-                            "guarantee", guarantee_text(sink_find(target->type)->guarantee),
-                            "provided", provided ? json_string(provided) : json_null()));
+                            "guarantee", promise.guarantee, "provided",
+                            *promise.provided ? json_string(promise.provided) : json_null()));
     }
     return list;
 }

@@ -23,6 +23,8 @@ struct letter {
     const char *reason; /* the error, cut */
     int32_t record_partition;
     int64_t record_offset, record_time_ms;
+    const char *identity; /* of a record of a queue, whose offset is of one delivery; NULL: none */
+    size_t identity_length;
     struct route *route; /* NULL: its pipeline is not configured any more */
     int64_t mark;
     bool wanted; /* by the filter */

@@ -1,7 +1,7 @@
 /* The letters of the dead-letter topic, each once, with what has become of them.
  *
  * After a crash, or when offsets were reset, a record may have several letters: the last one
- * counts. What has become of it lies in the target, among the stored offsets, under the pipeline's
+ * counts. A record of a queue is the one with its identity, else with its place. What has become of it lies in the target, among the stored offsets, under the pipeline's
  * group with ".dlq" behind it and a "topic" for each letter. So a mark moves in the transaction
  * that writes the row and by compare-and-swap, like every offset: two replays at once can't both
  * apply.
@@ -53,6 +53,16 @@ static bool number(const struct record *record, const char *name, int64_t *numbe
     memcpy(digits, value, length);
     digits[length] = '\0';
     return cli_parse_number(digits, INT64_MAX, number_);
+}
+
+static void take_identity(struct loading *loading, const struct record *record,
+                          struct letter *letter)
+{
+    const char *identity = kafka_header(record, "ods.identity", &letter->identity_length);
+    if (!identity)
+        return;
+    letter->identity = arena_strndup(&loading->dlq->arena, identity, letter->identity_length);
+    loading->out_of_memory |= !letter->identity;
 }
 
 static bool is_wanted(const struct filter *filter, const struct letter *letter,
@@ -127,6 +137,7 @@ static bool take_letter(void *context, const struct record *record)
     };
     if (!*letter->code) /* as earlier versions call it */
         letter->code = text(loading, record, "ods.sqlstate", last ? last->code : NULL, 23);
+    take_identity(loading, record, letter);
     letter->wanted = is_wanted(&dlq->filter, letter, record);
     if (letter->wanted)
         letter->reason =
@@ -139,12 +150,26 @@ out:
 
 /* --- each once ------------------------------------------------------------------------------ */
 
+static int by_identity(const struct letter *a, const struct letter *b)
+{
+    size_t length = a->identity_length < b->identity_length ? a->identity_length : b->identity_length;
+    int order = memcmp(a->identity, b->identity, length);
+    return order ? order
+                 : (a->identity_length > b->identity_length) -
+                       (a->identity_length < b->identity_length);
+}
+
+/* A record of a queue is known by its identity, whichever delivery each letter is of. */
 static int by_record(const void *left, const void *right)
 {
     const struct letter *a = *(struct letter *const *) left, *b = *(struct letter *const *) right;
     int order = strcmp(a->topic, b->topic);
     if (!order)
         order = strcmp(a->pipeline, b->pipeline);
+    if (!order)
+        order = (a->identity != NULL) - (b->identity != NULL);
+    if (!order && a->identity)
+        return by_identity(a, b);
     if (!order)
         order = (a->record_partition > b->record_partition) -
                 (a->record_partition < b->record_partition);

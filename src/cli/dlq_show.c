@@ -293,6 +293,9 @@ static json_t *describe(const struct dlq *dlq, const struct letter *letter,
                                   "partition", (int) letter->record_partition, "offset",
                                   (json_int_t) letter->record_offset, "time",
                                   json_string(moment(&room, letter->record_time_ms))));
+    if (letter->identity)
+        set_bytes(json_object_get(object, "record"), "identity", "identity_b64", letter->identity,
+                  letter->identity_length);
     json_object_set_new(object, "headers", describe_headers(record));
     set_bytes(object, "key", "key_b64", record->key, record->key_length);
     set_bytes(object, "value", "value_b64", record->value, record->value_length);

@@ -76,6 +76,13 @@ static int find_pipeline(struct reset *reset, struct error *error)
         }
         reset->pipeline = pipeline;
     }
+    if (reset->pipeline && source_find(reset->pipeline->input.type)->kind == SOURCE_DELIVERIES) {
+        error_set(error, ODS_FATAL,
+                  "pipeline \"%s\" has a queue for a source, so no offsets are stored: what comes is "
+                  "for the queue to say",
+                  reset->pipeline->name);
+        return CLI_USAGE;
+    }
     if (reset->pipeline)
         return CLI_OK;
     if (reset->options->pipeline)

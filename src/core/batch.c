@@ -38,6 +38,7 @@ void batch_free(struct batch *batch)
     free(batch->records);
     free(batch->changes);
     free(batch->claims);
+    free(batch->deliveries);
     free(batch->rejects);
     free(batch);
 }
@@ -62,7 +63,7 @@ void batch_reset(struct batch *batch)
             if (batch->records[i].owner)
                 batch->release(batch->records[i].owner);
     batch->record_count = batch->change_count = 0;
-    batch->claim_count = batch->reject_count = 0;
+    batch->claim_count = batch->delivery_count = batch->reject_count = 0;
     trim(&batch->records, &batch->record_capacity, sizeof *batch->records);
     trim(&batch->changes, &batch->change_capacity, sizeof *batch->changes);
     trim(&batch->rejects, &batch->reject_capacity, sizeof *batch->rejects);
@@ -144,12 +145,25 @@ enum ods_status batch_set_aside(struct batch *batch, uint32_t record, const char
     return ODS_OK;
 }
 
+void batch_drop(struct batch *batch, const bool *there)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < batch->change_count; i++)
+        batch->changes[i].rejected |= there[batch->changes[i].record];
+    for (uint32_t i = 0; i < batch->reject_count; i++)
+        if (!there[batch->rejects[i].record] || batch->rejects[i].delivered)
+            batch->rejects[kept++] = batch->rejects[i];
+    batch->reject_count = kept;
+}
+
 bool batch_cover(struct batch *batch, const char *topic, int32_t partition, int64_t from,
                  int64_t offset)
 {
-    /* Records of one partition come in runs, so the last claim is nearly always the right one. */
-    for (uint32_t i = batch->claim_count; i-- > 0;) {
-        struct claim *claim = &batch->claims[i];
+    uint32_t count;
+    struct claim *runs = batch_runs(batch, &count);
+    /* Records of one partition come in runs, so the last one is nearly always the right one. */
+    for (uint32_t i = count; i-- > 0;) {
+        struct claim *claim = &runs[i];
         if (claim->partition == partition &&
             (claim->topic == topic || strcmp(claim->topic, topic) == 0)) {
             claim->upto = offset + 1;
@@ -157,7 +171,10 @@ bool batch_cover(struct batch *batch, const char *topic, int32_t partition, int6
         }
     }
     struct claim *claim =
-        append(&batch->claims, &batch->claim_count, &batch->claim_capacity, sizeof *batch->claims);
+        batch->delivers ? append(&batch->deliveries, &batch->delivery_count,
+                                 &batch->delivery_capacity, sizeof *batch->deliveries)
+                        : append(&batch->claims, &batch->claim_count, &batch->claim_capacity,
+                                 sizeof *batch->claims);
     if (!claim)
         return false;
     *claim =
@@ -167,8 +184,10 @@ bool batch_cover(struct batch *batch, const char *topic, int32_t partition, int6
 
 static struct claim *claim_of(const struct batch *batch, const struct record *record)
 {
-    for (uint32_t i = 0; i < batch->claim_count; i++) {
-        struct claim *claim = &batch->claims[i];
+    uint32_t count;
+    struct claim *runs = batch_runs(batch, &count);
+    for (uint32_t i = 0; i < count; i++) {
+        struct claim *claim = &runs[i];
         if (claim->partition == record->partition &&
             (claim->topic == record->topic || strcmp(claim->topic, record->topic) == 0))
             return claim;
@@ -196,8 +215,10 @@ bool batch_reaches(const struct batch *batch, const struct record *record)
 bool batch_advance(struct batch *batch)
 {
     bool left = false;
-    for (uint32_t i = 0; i < batch->claim_count; i++) {
-        struct claim *claim = &batch->claims[i];
+    uint32_t count;
+    struct claim *runs = batch_runs(batch, &count);
+    for (uint32_t i = 0; i < count; i++) {
+        struct claim *claim = &runs[i];
         claim->from = claim_end(claim);
         claim->holds = false;
         left |= claim->from < claim->upto;
@@ -207,8 +228,10 @@ bool batch_advance(struct batch *batch)
 
 void batch_release_holds(struct batch *batch)
 {
-    for (uint32_t i = 0; i < batch->claim_count; i++)
-        batch->claims[i].holds = false;
+    uint32_t count;
+    struct claim *runs = batch_runs(batch, &count);
+    for (uint32_t i = 0; i < count; i++)
+        runs[i].holds = false;
 }
 
 bool batch_letters_wait(const struct batch *batch)

@@ -104,7 +104,7 @@ static void start_over(struct partition *partition)
     partition->state = PARTITION_ASKING;
     partition->stored = partition->chain = partition->applied = OFFSET_NONE;
     partition->position = POSITION_BEGINNING;
-    partition->stored_us = 0;
+    partition->stored_us = partition->begun = 0;
     partition->looks_back = true;
     partition->put_off = false;
 }

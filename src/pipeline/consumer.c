@@ -35,14 +35,17 @@ static void push_filling(struct lane *lane)
     struct slot *slot = lane_slot(lane, batch);
     lane->filling = NULL;
     lane->in_flight++;
-    for (uint32_t i = 0; i < batch->claim_count; i++) {
-        const struct claim *claim = &batch->claims[i];
+    uint32_t count;
+    const struct claim *runs = batch_runs(batch, &count);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct claim *claim = &runs[i];
         struct partition *partition =
             assignment_find(&lane->assignment, claim->topic, claim->partition);
         if (partition)
             partition->in_flight++;
     }
     slot->outcome = ODS_OK;
+    slot->epoch = lane->epoch;
     atomic_store(&slot->abandoned, false);
     queue_push(lane->queue, batch);
 }
@@ -50,7 +53,7 @@ static void push_filling(struct lane *lane)
 /* One without records is not: it would be waited for, and the source not listened to. */
 static bool is_full(const struct lane *lane, const struct batch *batch)
 {
-    if (!batch->claim_count)
+    if (!batch_covers(batch))
         return false;
     return batch->record_count >= (uint64_t) atomic_load(&lane->limits->max_events) ||
            batch_bytes(batch) >= (uint64_t) atomic_load(&lane->limits->max_bytes);
@@ -83,7 +86,7 @@ static int64_t max_wait_ms(const struct lane *lane)
 void consumer_hand_over(struct lane *lane)
 {
     struct batch *batch = lane->filling;
-    if (!batch || !batch->claim_count)
+    if (!batch || !batch_covers(batch))
         return;
     if ((queue_writer_idle(lane->queue) && is_wanted(lane, batch)) || is_full(lane, batch) ||
         (lane->idle_count && age_ms(batch) >= max_wait_ms(lane)))
@@ -95,22 +98,37 @@ void consumer_discard_filling(struct lane *lane)
     struct batch *batch = lane->filling;
     if (!batch)
         return;
-    for (uint32_t i = 0; i < batch->claim_count; i++) {
+    uint32_t count;
+    const struct claim *runs = batch_runs(batch, &count);
+    for (uint32_t i = 0; i < count; i++) {
         struct partition *partition =
-            assignment_find(&lane->assignment, batch->claims[i].topic, batch->claims[i].partition);
+            assignment_find(&lane->assignment, runs[i].topic, runs[i].partition);
         if (partition)
             rebalance_restart(lane, partition);
     }
     batch_reset(batch);
 }
 
-/* A batch was dropped: its partitions start again at the target's offset, and so do the batches
- * after it. */
-static void restart_claims(struct lane *lane, const struct batch *batch, bool fenced)
+static bool fills(const struct lane *lane, const struct partition *partition)
+{
+    uint32_t count = 0;
+    const struct claim *runs = lane->filling ? batch_runs(lane->filling, &count) : NULL;
+    for (uint32_t i = 0; i < count; i++)
+        if (runs[i].topic == partition->topic && runs[i].partition == partition->number)
+            return true;
+    return false;
+}
+
+/* A batch was dropped: its partitions start again at the target's offset, or with what is not settled,
+ * and so do the batches after it. */
+static void restart_runs(struct lane *lane, const struct batch *batch, bool fenced)
 {
     bool touches_filling = false;
-    for (uint32_t i = 0; i < batch->claim_count; i++) {
-        const struct claim *claim = &batch->claims[i];
+    uint32_t count;
+    const struct claim *runs = batch_runs(batch, &count);
+    lane->epoch++;
+    for (uint32_t i = 0; i < count; i++) {
+        const struct claim *claim = &runs[i];
         struct partition *partition =
             assignment_find(&lane->assignment, claim->topic, claim->partition);
         if (!partition)
@@ -120,19 +138,18 @@ static void restart_claims(struct lane *lane, const struct batch *batch, bool fe
         if (fenced && partition->fences++)
             partition->not_before_us = time_monotonic_us() + (INT64_C(50000) << step);
         rebalance_restart(lane, partition);
-        for (uint32_t j = 0; lane->filling && j < lane->filling->claim_count; j++)
-            if (lane->filling->claims[j].topic == partition->topic &&
-                lane->filling->claims[j].partition == partition->number)
-                touches_filling = true;
+        touches_filling |= fills(lane, partition);
     }
     if (touches_filling)
         consumer_discard_filling(lane);
 }
 
-static void settle_claims(struct lane *lane, const struct batch *batch, enum ods_status outcome)
+static void settle_runs(struct lane *lane, const struct batch *batch, enum ods_status outcome)
 {
-    for (uint32_t i = 0; i < batch->claim_count; i++) {
-        const struct claim *claim = &batch->claims[i];
+    uint32_t count;
+    const struct claim *runs = batch_runs(batch, &count);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct claim *claim = &runs[i];
         struct partition *partition =
             assignment_find(&lane->assignment, claim->topic, claim->partition);
         if (!partition)
@@ -145,6 +162,21 @@ static void settle_claims(struct lane *lane, const struct batch *batch, enum ods
     }
 }
 
+/* Their letters are acknowledged, and the batch is committed: the source is told which they are
+ * before they are settled with the others. */
+static void reject_letters(struct lane *lane, const struct batch *batch)
+{
+    const struct source_ops *source = lane->source->ops;
+    if (!batch->delivers || !source->reject)
+        return;
+    for (uint32_t i = 0; i < batch->reject_count; i++) {
+        const struct record *record = &batch->records[batch->rejects[i].record];
+        const struct place place = {
+            .topic = record->topic, .partition = record->partition, .offset = record->offset};
+        source->reject(lane->source, &place);
+    }
+}
+
 void consumer_take_back(struct lane *lane, struct batch *batch)
 {
     struct slot *slot = lane_slot(lane, batch);
@@ -153,9 +185,11 @@ void consumer_take_back(struct lane *lane, struct batch *batch)
         return;
     }
     lane->in_flight--;
-    settle_claims(lane, batch, slot->outcome);
-    if (slot->outcome != ODS_OK)
-        restart_claims(lane, batch, slot->outcome == ODS_FENCED);
+    settle_runs(lane, batch, slot->outcome);
+    if (slot->outcome == ODS_OK)
+        reject_letters(lane, batch);
+    else
+        restart_runs(lane, batch, slot->outcome == ODS_FENCED);
     batch_reset(batch);
     lane->idle[lane->idle_count++] = batch;
     assignment_sweep(&lane->assignment);
@@ -179,7 +213,7 @@ bool consumer_pass(struct lane *lane, struct partition *partition, int64_t offse
 static bool looks_back(const struct lane *lane, const struct partition *partition)
 {
     return partition->looks_back && partition->position > 0 &&
-           lane->worker.decoder->ops->look_back && lane->source->ops->has_offsets;
+           lane->worker.decoder->ops->look_back && lane->source->ops->kind == SOURCE_OFFSETS;
 }
 
 /* All records have been taken. The offsets between the last one and the end are no records: a
@@ -279,6 +313,8 @@ static bool take_record(struct lane *lane, struct record *record, struct error *
     }
     switch (intake_add(lane->filling, &lane->worker, record, partition->chain, error)) {
     case ODS_OK:
+        if (partition->chain == OFFSET_NONE)
+            partition->begun = record->offset;
         partition->chain = partition->position = record->offset + 1;
         return true;
     case ODS_RETRY:
@@ -334,6 +370,7 @@ static bool get_batch(struct lane *lane)
         lane->filling = lane->idle[--lane->idle_count];
         lane->filling->release = lane->source->ops->release;
         lane->filling->headers = lane->source->ops->headers;
+        lane->filling->delivers = lane->source->ops->kind == SOURCE_DELIVERIES;
     }
     if (!lane->filling)
         return false;
@@ -367,6 +404,14 @@ static const char *const state_names[] = {
     [PARTITION_ACTIVE] = "active",     [PARTITION_GONE] = "gone",
 };
 
+/* Of a queue it is known how many deliveries have been taken, and how many of those are committed. */
+static void show_deliveries(const struct partition *partition, struct lane_partition *shown)
+{
+    int64_t taken = partition->position < 0 ? 0 : partition->position;
+    shown->position = shown->high = taken;
+    shown->applied = partition->applied == OFFSET_NONE ? partition->begun : partition->applied;
+}
+
 static void show_partitions(struct lane *lane)
 {
     size_t count = 0;
@@ -383,7 +428,7 @@ static void show_partitions(struct lane *lane)
         const struct partition *partition = lane->assignment.items[i];
         if (partition->state == PARTITION_GONE)
             continue;
-        lane->shown[count++] = (struct lane_partition){
+        lane->shown[count] = (struct lane_partition){
             .topic = partition->topic,
             .number = partition->number,
             .state = state_names[partition->state],
@@ -391,6 +436,9 @@ static void show_partitions(struct lane *lane)
             .position = partition->position < 0 ? -1 : partition->position,
             .high = known_end(lane, partition),
         };
+        if (lane->source->ops->kind == SOURCE_DELIVERIES)
+            show_deliveries(partition, &lane->shown[count]);
+        count++;
     }
     lane->shown_count = count;
     pthread_mutex_unlock(&lane->mutex);
@@ -421,7 +469,7 @@ static void doze(struct lane *lane, int64_t at_most_ms)
         rebalance_due_ms(lane, at_most_ms < IDLE_WAIT_MS ? at_most_ms : IDLE_WAIT_MS);
     if (lane->join_at_us && wait_ms > TURN_WAIT_MS)
         wait_ms = TURN_WAIT_MS;
-    if (lane->filling && lane->filling->claim_count && lane->idle_count) {
+    if (lane->filling && batch_covers(lane->filling) && lane->idle_count) {
         int64_t left_ms = max_wait_ms(lane) - age_ms(lane->filling);
         if (left_ms < wait_ms)
             wait_ms = left_ms < 1 ? 1 : left_ms;
@@ -471,7 +519,7 @@ static void finish(struct lane *lane)
 {
     if (atomic_load(&lane->failed) || atomic_load(&lane->abandon))
         consumer_discard_filling(lane);
-    else if (lane->filling && lane->filling->claim_count)
+    else if (lane->filling && batch_covers(lane->filling))
         push_filling(lane);
     lane_wake_writer(lane);
     while (lane->in_flight || lane->request_out) {

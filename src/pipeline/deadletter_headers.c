@@ -99,6 +99,8 @@ static void add_ours(const struct writer *writer, const struct batch *batch,
     add_text(writer, "ods.topic", record->topic);
     add_number(writer, "ods.partition", record->partition);
     add_number(writer, "ods.offset", record->offset);
+    if (record->identity)
+        writer->add(writer->context, "ods.identity", record->identity, record->identity_length);
     add_number(writer, "ods.timestamp", record->timestamp_ms);
     add_text(writer, "ods.pipeline", origin->pipeline->name);
     add_text(writer, "ods.stage", reject->stage);

@@ -19,6 +19,7 @@
 struct slot {
     struct batch *batch;
     bool is_request;         /* no records: the offsets of `asked` are wanted */
+    unsigned epoch;          /* the lane's when it was handed over */
     enum ods_status outcome; /* OK, FENCED (drop, ask again), RETRY (abandoned), FATAL */
     atomic_bool abandoned;   /* set by the consumer: the writer must end its work on the batch
                                 soon */
@@ -47,6 +48,7 @@ struct lane {
     struct batch *idle[QUEUE_MAX]; /* empty batches */
     size_t idle_count;
     struct batch *filling;
+    unsigned epoch;   /* how often a batch came back that was not applied */
     size_t in_flight; /* batches with the writer, the request not counted */
     bool request_out, greeted;
     bool held;          /* partitions are paused: no batch is free */
@@ -64,6 +66,7 @@ struct lane {
     struct deadletter *deadletter;
     int refusal_code; /* exit code of a fatal dead letter, 0: none */
     int64_t patience; /* attempts at a batch with rows that a key refuses; -1: as configured */
+    unsigned lost;       /* epochs before it: batches that follow one that was not applied */
     bool letters_failed; /* the last attempt: for the dead-letter topic, not the target */
 
     /* Shared. */

@@ -92,10 +92,12 @@ static void forget(struct lane *lane, const struct place *places, size_t count)
 
 static bool filling_covers(struct lane *lane, const struct place *places, size_t count)
 {
-    for (size_t i = 0; lane->filling && i < count; i++)
-        for (uint32_t j = 0; j < lane->filling->claim_count; j++)
-            if (lane->filling->claims[j].partition == places[i].partition &&
-                strcmp(lane->filling->claims[j].topic, places[i].topic) == 0)
+    uint32_t covered = 0;
+    const struct claim *runs = lane->filling ? batch_runs(lane->filling, &covered) : NULL;
+    for (size_t i = 0; i < count; i++)
+        for (uint32_t j = 0; j < covered; j++)
+            if (runs[j].partition == places[i].partition &&
+                strcmp(runs[j].topic, places[i].topic) == 0)
                 return true;
     return false;
 }
@@ -129,7 +131,8 @@ void rebalance_revoked(void *context, const struct place *places, size_t count, 
 static int64_t start_of(const struct lane *lane, const struct partition *partition)
 {
     int64_t back = lane->worker.decoder->ops->look_back;
-    if (!partition->looks_back || partition->position <= 0 || !lane->source->ops->has_offsets)
+    if (!partition->looks_back || partition->position <= 0 ||
+        lane->source->ops->kind != SOURCE_OFFSETS)
         return partition->position;
     return partition->position > back ? partition->position - back : 0;
 }
@@ -232,6 +235,9 @@ void rebalance_answer(struct lane *lane)
             continue;
         }
         partition->state = PARTITION_LOCATING;
+        /* What another source of the same group and topic has left says nothing of a queue. */
+        if (lane->source->ops->kind == SOURCE_DELIVERIES)
+            continue;
         partition->stored = partition->chain = partition->applied = answer->offset;
         partition->stored_us = answer->offset == OFFSET_NONE ? 0 : answer->stored_us;
     }

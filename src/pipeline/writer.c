@@ -326,6 +326,24 @@ static enum ods_status apply(struct lane *lane, struct slot *slot, struct outage
     return status;
 }
 
+/* A batch that was not applied comes again, and what follows it must not come before it. Where the
+ * stored offsets don't see to that, the batches behind it that are on their way are not applied. */
+static bool follows_lost(const struct lane *lane, const struct slot *slot)
+{
+    return slot->epoch < lane->lost &&
+           (slot->batch->delivers || lane->worker.sink->ops->guarantee != EXACT_BY_STORED_OFFSET);
+}
+
+static enum ods_status apply_in_turn(struct lane *lane, struct slot *slot, struct outage *outage)
+{
+    if (follows_lost(lane, slot))
+        return ODS_RETRY;
+    enum ods_status status = apply(lane, slot, outage);
+    if (status != ODS_OK)
+        lane->lost = slot->epoch + 1;
+    return status;
+}
+
 /* False: no more attempts. */
 static bool wait_for_target(void *context, struct error *error)
 {
@@ -367,7 +385,8 @@ void *writer_main(void *context)
         if (!batch)
             continue;
         struct slot *slot = lane_slot(lane, batch);
-        slot->outcome = slot->is_request ? answer(lane, slot, &outage) : apply(lane, slot, &outage);
+        slot->outcome = slot->is_request ? answer(lane, slot, &outage)
+                                         : apply_in_turn(lane, slot, &outage);
         set_state(lane, LANE_IDLE);
         queue_push_done(lane->queue, batch);
     }

@@ -84,8 +84,13 @@ enum ods_status lines_put(struct buffer *out, const struct batch *batch, uint32_
     else
         buffer_printf(out, ",\"source_us\":%lld", (long long) change->source_us);
     put_text(out, "topic", record->topic);
-    buffer_printf(out, ",\"partition\":%d,\"offset\":%lld}\n", (int) record->partition,
+    buffer_printf(out, ",\"partition\":%d,\"offset\":%lld", (int) record->partition,
                   (long long) record->offset);
+    if (record->identity) {
+        put_name(out, ",", "identity");
+        json_quote(out, record->identity, record->identity_length);
+    }
+    buffer_puts(out, "}\n");
     /* JSON that came with line ends between its tokens: only there can they stand. */
     for (size_t i = start; !out->failed && i + 1 < out->length; i++)
         if (out->bytes[i] == '\n' || out->bytes[i] == '\r')

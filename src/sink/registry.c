@@ -32,10 +32,13 @@ const struct setting_group *sink_groups(size_t number, const char **name)
     return sinks[number]->settings;
 }
 
-const char *guarantee_text(enum guarantee guarantee)
+const char *guarantee_text(const struct sink_ops *sink, bool deliveries)
 {
-    switch (guarantee) {
+    switch (deliveries && !sink->identities ? AT_LEAST_ONCE : sink->guarantee) {
     case EXACT_BY_STORED_OFFSET:
+        if (deliveries)
+            return "exactly once: rows and their records' identities are stored together in the "
+                   "target";
         return "exactly once: rows and offsets are stored together in the target";
     case EXACT_BY_SOURCE_TRANSACTION:
         return "exactly once: what is sent and the source's offsets are one transaction";

@@ -3,11 +3,13 @@
 
 #include <ods/source.h>
 
-extern const struct source_ops kafka_source_ops, lines_source_ops, file_source_ops;
+extern const struct source_ops kafka_source_ops, lines_source_ops, file_source_ops,
+    messages_source_ops;
 
 static const struct source_ops *const sources[] = {
     &kafka_source_ops,
     &lines_source_ops,
+    &messages_source_ops,
     &file_source_ops,
     NULL,
 };

@@ -48,6 +48,7 @@ LIBRARIES = {
     "microhttpd.h": ["pipeline"],
     "curl/curl.h": ["http"],
     "openssl/md5.h": ["format"],
+    "openssl/sha.h": ["sink/file", "sink/postgres/fold"],
 }
 
 # What is not so yet, and why: "file > header". Each goes with the move that its reason names.

@@ -47,7 +47,7 @@ static void test_each_code_has_the_meaning_that_is_listed(void **state)
 
 static void test_what_is_not_listed_is_unknown_and_stops(void **state)
 {
-    static const char *const codes[] = {"ZZ001", "45000", "99999", "OS002", "0", "0C000", "2A000"};
+    static const char *const codes[] = {"ZZ001", "45000", "99999", "OS003", "0", "0C000", "2A000"};
     (void) state;
     for (size_t i = 0; i < COUNT(codes); i++) {
         assert_int_equal(sqlstate_meaning(codes[i]), SQLSTATE_UNKNOWN);
@@ -55,6 +55,7 @@ static void test_what_is_not_listed_is_unknown_and_stops(void **state)
     }
     assert_int_equal(sqlstate_status(""), ODS_RETRY);
     assert_int_equal(sqlstate_status("OS001"), ODS_FENCED);
+    assert_int_equal(sqlstate_status("OS002"), ODS_RETRY);
 }
 
 static const struct {

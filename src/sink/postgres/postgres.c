@@ -37,6 +37,7 @@ static void postgres_close(struct sink *sink)
     loose_done(&postgres->loose);
     arena_done(&postgres->scratch);
     moved_keys_done(&postgres->moved_keys);
+    delivered_done(&postgres->delivered);
     for (size_t i = 0; i < sizeof postgres->offsets / sizeof *postgres->offsets; i++)
         buffer_done(&postgres->offsets[i]);
     free(postgres->change_plans);
@@ -61,6 +62,7 @@ static enum ods_status postgres_open(struct sink **sink, const struct sink_confi
     readings_init(&postgres->readings);
     postgres->encoder.readings = &postgres->readings;
     moved_keys_init(&postgres->moved_keys, &postgres->conn, &postgres->encoder, config->group);
+    delivered_init(&postgres->delivered, &postgres->conn, config->group, &settings->delivered);
     if (!conn_init(&postgres->conn, config->name, &settings->session)) {
         postgres_close(&postgres->sink);
         return error_set(error, ODS_RETRY, "target %s: no file descriptor left",
@@ -223,6 +225,8 @@ const struct sink_ops postgres_sink = {
     .summary = "PostgreSQL 12 and later: upsert with ON CONFLICT, offsets in the same transaction",
     .codes = "SQLSTATE",
     .guarantee = EXACT_BY_STORED_OFFSET,
+    .identities = "a record is delivered again within the target's delivered.keep_ms, and before "
+                  "delivered.max_records others",
     .settings = &postgres_settings_group,
     .open = postgres_open,
     .connect = postgres_connect,

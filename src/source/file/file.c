@@ -280,7 +280,7 @@ const struct source_ops file_source_ops = {
     .type = "file",
     .summary = "recorded files, as they grow and are rotated",
     .settings = &settings_group,
-    .has_offsets = true,
+    .kind = SOURCE_OFFSETS,
     .provided = "its file is only appended to, and rotated by renaming it; what was rotated away "
                 "unread, ods-sink replay applies",
     .awaits_acks = true, /* a file that was rotated waits for them */

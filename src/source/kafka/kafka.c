@@ -368,7 +368,7 @@ static enum ods_status kafka_open_reader(struct topic_reader **reader,
 const struct source_ops kafka_source_ops = {
     .type = "kafka",
     .summary = "topics of a Kafka cluster, shared among the lanes of a consumer group",
-    .has_offsets = true,
+    .kind = SOURCE_OFFSETS,
     .open = kafka_open,
     .join = kafka_join,
     .next = kafka_next,

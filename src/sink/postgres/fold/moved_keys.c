@@ -167,7 +167,7 @@ static enum ods_status find_out(struct sorting *sorting, bool any_moved)
     buffer_init(&sorting->key);
     buffer_init(&sorting->sql);
     if (moved->generation != moved->conn->generation)
-        status = own_schema_prepare_moved_keys(moved->conn, sorting->error);
+        status = own_schema_prepare_table(moved->conn, "moved_keys", sorting->error);
     if (status == ODS_OK) {
         moved->generation = moved->conn->generation;
         status = moved->locked ? ODS_OK : moved_store_lock(sorting, any_moved);

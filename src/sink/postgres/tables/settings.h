@@ -6,9 +6,15 @@
 #include "sink/postgres/tables/making.h"
 #include "sink/postgres/wire/session.h"
 
+/* How long a queue's records are known, and how many. */
+struct delivered_settings {
+    int64_t keep_ms, most;
+};
+
 struct postgres_settings {
     struct session_settings session;
     struct making_settings making;
+    struct delivered_settings delivered;
 };
 
 extern const struct setting_group postgres_settings_group;

@@ -6,8 +6,8 @@
 
 #include "sink/postgres/wire/quote.h"
 #include "sql/ods_sink.h"
-#include "sql/postgres/moved_keys_is_there.h"
 #include "sql/postgres/own_schema_is_there.h"
+#include "sql/postgres/own_table_is_there.h"
 
 #define OWN_SCHEMA "ods_sink"
 
@@ -80,12 +80,12 @@ enum ods_status own_schema_prepare(struct conn *conn, struct error *error)
     return status != ODS_OK || present ? status : make(conn, error);
 }
 
-enum ods_status own_schema_prepare_moved_keys(struct conn *conn, struct error *error)
+enum ods_status own_schema_prepare_table(struct conn *conn, const char *table, struct error *error)
 {
-    const char *values[] = {conn->settings->schema};
+    const char *values[] = {conn->settings->schema, table};
     PGresult *result = NULL;
     enum ods_status status =
-        conn_query(conn, sql_moved_keys_is_there, 1, values, &result, error);
+        conn_query(conn, sql_own_table_is_there, 2, values, &result, error);
     bool present = status == ODS_OK && PQgetvalue(result, 0, 0)[0] == 't';
     PQclear(result);
     return status != ODS_OK || present ? status : make(conn, error);

@@ -12,8 +12,8 @@
 enum ods_status own_schema_is_there(struct conn *conn, bool *present, struct error *error);
 /* Make it when it is not there; needs CREATE on the database only then. */
 enum ods_status own_schema_prepare(struct conn *conn, struct error *error);
-/* The same for its table of moved keys, which only formats with scattered shapes need. */
-enum ods_status own_schema_prepare_moved_keys(struct conn *conn, struct error *error);
+/* The same for a table of it that not every pipeline needs. */
+enum ods_status own_schema_prepare_table(struct conn *conn, const char *table, struct error *error);
 
 /* A query about it, as conn_query(). */
 enum ods_status own_query(struct conn *conn, const char *sql, int count, const char *const *values,

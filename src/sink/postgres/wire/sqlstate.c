@@ -79,6 +79,7 @@ static const struct {
     {"P0", SQLSTATE_ROW, "PL/pgSQL: RAISE EXCEPTION, ASSERT, no or too many rows"},
     {"XX", SQLSTATE_STOP, "internal errors, corrupted data"},
     {"OS001", SQLSTATE_FENCE, "ods_sink.advance(): the stored offset is elsewhere"},
+    {"OS002", SQLSTATE_OUTAGE, "ods_sink.deliver(): a record was applied meanwhile"},
 };
 
 enum sqlstate_meaning sqlstate_meaning(const char *sqlstate)

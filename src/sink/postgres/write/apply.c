@@ -13,6 +13,8 @@
  *   texts that only PostgreSQL can read        they are asked for (NEXT_ASK)
  *   rows that wait for other lanes' rows       as far as they stand (NEXT_HOLD)
  *   changes were set aside                     without them (NEXT_FOLD)
+ *   a record of a queue came to another        without it: what is there is looked for again
+ *     writer too, which was earlier              (NEXT_FOLD)
  *   one of several of a key can't be encoded   each is looked at by itself (NEXT_VALIDATE)
  *   refused, and no row is at fault            with more caution (NEXT_DISTRUST)
  *   anything else                              the caller gets the status (NEXT_ANSWER)
@@ -33,6 +35,7 @@
 #include "sink/postgres/write/steps.h"
 
 #define SCRATCH_KEEP_BYTES ((size_t) 8 * 1024 * 1024)
+#define MOST_OVERTAKEN     20 /* by other writers at once, before the batch has to wait */
 
 /* --- before the transaction ----------------------------------------------------------------- */
 
@@ -134,7 +137,10 @@ static enum ods_status fold_attempt(struct attempt *attempt)
     attempt->fold = (struct fold){0}; /* it lay there */
     struct inheritance inheritance = {0};
     uint32_t had_rejects = attempt->batch->reject_count;
-    enum ods_status status = planning_find(attempt);
+    enum ods_status status =
+        delivered_sort_out(&postgres->delivered, attempt->batch, attempt->error);
+    if (status == ODS_OK)
+        status = planning_find(attempt);
     if (status == ODS_OK)
         status = planning_refuse(attempt);
     if (status == ODS_OK && attempt->asks)
@@ -169,6 +175,11 @@ static void guesses_failed(const struct attempt *attempt)
                 guess_failed(work->table, group->guess);
 }
 
+static bool is_overtaken(const struct attempt *attempt)
+{
+    return attempt->batch->delivers && strcmp(attempt->error->code, "OS002") == 0;
+}
+
 /* An attempt has ended without a commit: what is to be done? */
 static enum next what_next(const struct attempt *attempt, enum ods_status status,
                            uint32_t had_rejects)
@@ -177,6 +188,8 @@ static enum next what_next(const struct attempt *attempt, enum ods_status status
         return NEXT_REREAD;
     if (attempt->postgres->readings.waiting_count)
         return NEXT_ASK;
+    if (is_overtaken(attempt) && attempt->overtaken < MOST_OVERTAKEN)
+        return NEXT_FOLD;
     if (status != ODS_REJECT)
         return NEXT_ANSWER;
     if (attempt->next == NEXT_HOLD)
@@ -204,6 +217,8 @@ static bool reread(struct attempt *attempt)
 static bool prepare(struct attempt *attempt, enum next next)
 {
     struct moved_keys *moved = &attempt->postgres->moved_keys;
+    attempt->overtaken += is_overtaken(attempt);
+    attempt->postgres->delivered.known &= !is_overtaken(attempt);
     moved->known &= next == NEXT_VALIDATE || next == NEXT_DISTRUST || next == NEXT_ANSWER;
     switch (next) {
     case NEXT_REREAD:
@@ -245,16 +260,28 @@ static enum ods_status cut_short(struct attempt *attempt)
                      attempt->postgres->conn.name);
 }
 
+/* Where the stored offsets stand, or whether the records are there. */
+static enum ods_status find_outcome(struct attempt *attempt, bool *happened)
+{
+    struct postgres *postgres = attempt->postgres;
+    struct batch *batch = attempt->batch;
+    if (!batch->delivers)
+        return offsets_settle(&postgres->conn, postgres->config.group, batch, happened,
+                              attempt->error);
+    delivered_begin(&postgres->delivered);
+    enum ods_status status = delivered_sort_out(&postgres->delivered, batch, attempt->error);
+    *happened = status == ODS_OK && delivered_all(&postgres->delivered, batch);
+    return status;
+}
+
 /* A commit whose answer was lost. *done: it has happened, and nothing of the batch is left. */
 static enum ods_status settle_unknown(struct attempt *attempt, bool *done)
 {
-    struct postgres *postgres = attempt->postgres;
     bool happened;
     *done = false;
     if (!attempt->batch->commit_unknown)
         return ODS_OK;
-    enum ods_status status = offsets_settle(&postgres->conn, postgres->config.group, attempt->batch,
-                                            &happened, attempt->error);
+    enum ods_status status = find_outcome(attempt, &happened);
     if (status != ODS_OK)
         return status;
     attempt->batch->commit_unknown = false;
@@ -266,9 +293,11 @@ static enum ods_status settle_unknown(struct attempt *attempt, bool *done)
 /* Is anything of the batch before what is held? */
 static bool can_go_on(const struct batch *batch)
 {
-    bool can = !batch->claim_count;
-    for (uint32_t i = 0; i < batch->claim_count; i++)
-        can |= batch->claims[i].from < claim_end(&batch->claims[i]);
+    uint32_t count;
+    const struct claim *runs = batch_runs(batch, &count);
+    bool can = !count;
+    for (uint32_t i = 0; i < count; i++)
+        can |= runs[i].from < claim_end(&runs[i]);
     return can;
 }
 
@@ -310,6 +339,7 @@ static enum ods_status committed(struct attempt *attempt, bool waits)
 {
     attempt->result->folded = attempt->fold.folded;
     attempt->result->missing += attempt->fold.missing;
+    attempt->result->redelivered = delivered_count(&attempt->postgres->delivered, attempt->batch);
     attempt->result->skipped = attempt->fold.skipped - attempt->result->outdated;
     bool left = batch_advance(attempt->batch);
     attempt->next = left && attempt->part_waits && !waits ? NEXT_GO_ON : NEXT_ANSWER;
@@ -413,10 +443,14 @@ enum ods_status apply_batch(struct postgres *postgres, struct batch *batch,
         batch_release_holds(batch);
         attempt.part_waits = false;
         moved_keys_begin(&postgres->moved_keys);
+        delivered_begin(&postgres->delivered);
         statements_begin(&postgres->conn.statements, postgres->conn.generation);
         status = attempt_all(&attempt);
         moved_keys_release(&postgres->moved_keys);
     } while (attempt.next == NEXT_GO_ON);
+    if (status == ODS_OK && batch->delivers)
+        delivered_turn(&postgres->delivered, hooks ? hooks->notice : NULL,
+                       hooks ? hooks->context : NULL);
     result->statements = postgres->conn.pg ? postgres->conn.statements.known : 0;
     postgres->asks = postgres->readings.index.count > 0;
     weigh(&attempt, status);

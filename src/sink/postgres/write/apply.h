@@ -3,6 +3,7 @@
 #define APPLY_H
 
 #include <ods/sink.h>
+#include "sink/postgres/fold/delivered.h"
 #include "sink/postgres/fold/moved_keys.h"
 #include "sink/postgres/write/loose.h"
 #include "sink/postgres/write/upsert.h"
@@ -30,6 +31,7 @@ struct postgres {
     struct loose_statement loose;
     struct buffer offsets[5];
     struct moved_keys moved_keys;
+    struct delivered delivered;
     struct doubt doubt;
     const struct plan **change_plans; /* by change */
     size_t change_plan_capacity;

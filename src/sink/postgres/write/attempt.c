@@ -68,6 +68,22 @@ static enum ods_status close_statements(struct attempt *attempt)
     return status;
 }
 
+/* Records of queues, in place of offsets. */
+static enum ods_status send_delivered(struct attempt *attempt)
+{
+    const struct batch *batch = attempt->batch;
+    enum ods_status status = ODS_OK;
+    for (uint32_t i = 0; status == ODS_OK && i < batch->delivery_count; i++) {
+        bool any = false;
+        status = delivered_send(&attempt->postgres->delivered, batch, &batch->deliveries[i], &any,
+                                attempt->error);
+        struct sent *sent = any ? add_sent(attempt, 1, &status) : NULL;
+        if (sent)
+            sent->ours = true;
+    }
+    return status;
+}
+
 enum ods_status attempt_resume(struct attempt *attempt)
 {
     if (attempt->transaction == TRANSACTION_OPEN)
@@ -84,6 +100,8 @@ enum ods_status attempt_resume(struct attempt *attempt)
         status = attempt_send(attempt, "set constraints all immediate");
     if (status == ODS_OK)
         status = send_offsets(attempt);
+    if (status == ODS_OK)
+        status = send_delivered(attempt);
     if (status == ODS_OK && attempt->postgres->moved_keys.noted) {
         status = moved_keys_send(&attempt->postgres->moved_keys, attempt->error);
         struct sent *sent = add_sent(attempt, 1, &status);

@@ -53,6 +53,7 @@ struct attempt {
     /* What the batch has shown to be needed, in each attempt from then on. */
     bool validates; /* each change is tried to be encoded by itself while folding */
     bool asks;      /* texts of the batch are for PostgreSQL to read */
+    unsigned overtaken; /* how often another writer has applied a record of it meanwhile */
     bool reread;    /* the catalog was read again, which is done once */
     /* What has come of it. */
     bool part_waits; /* for what stands before it to be applied: a row's key is another one there */

@@ -88,7 +88,8 @@ enum ods_status planning_find(struct attempt *attempt)
         for (uint32_t i = 0; i < batch->change_count; i++) {
             const struct change *change = &batch->changes[i];
             struct plan *plan = NULL;
-            if (batch->partial && !batch_reaches(batch, &batch->records[change->record])) {
+            if ((batch->partial && !batch_reaches(batch, &batch->records[change->record])) ||
+                (batch->delivers && change->rejected)) {
                 postgres->change_plans[i] = NULL;
                 continue;
             }

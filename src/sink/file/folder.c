@@ -1,0 +1,160 @@
+/* The folder of a group: its lock, and state.json, which says what of its files counts. */
+#include "sink/file/folder.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <ods/durable.h>
+
+#define LOCK_STEP_MS 5
+#define LOCK_WAIT_MS 2000
+
+int64_t folder_now_us(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return now.tv_sec * INT64_C(1000000) + now.tv_nsec / 1000;
+}
+
+enum ods_status folder_trouble(const struct file_sink *file, const char *what, int why,
+                               struct error *error)
+{
+    return error_set(error, ODS_RETRY, "target %s: %s: %s", file->config.name, what, strerror(why));
+}
+
+/* A folder that can't be made or entered is for somebody to see to; a full disk passes. */
+enum ods_status folder_open(struct file_sink *file, struct error *error)
+{
+    char path[4096];
+    snprintf(path, sizeof path, "%s/%s", file->settings->directory, file->config.group);
+    if (file->folder < 0 && (mkdir(path, 0755) == 0 || errno == EEXIST))
+        file->folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (file->folder >= 0)
+        return ODS_OK;
+    return error_set(error, errno == ENOSPC || errno == EMFILE ? ODS_RETRY : ODS_FATAL,
+                     "target %s: can't make or open the folder %s: %s", file->config.name, path,
+                     strerror(errno));
+}
+
+/* It is for somebody to see to, and nothing is written until then. */
+enum ods_status folder_refuse(const struct file_sink *file, const char *what, const char *why,
+                              struct error *error)
+{
+    return error_set(error, ODS_FATAL,
+                     "target %s: %s in %s/%s is not as ods-sink left it (%s): put back a copy of it, "
+                     "or move the folder away to begin anew",
+                     file->config.name, what, file->settings->directory, file->config.group, why);
+}
+
+enum ods_status folder_write_state(struct file_sink *file, struct error *error)
+{
+    bool good = json_object_set_new(file->state, "file", json_integer(file->number)) == 0 &&
+                json_object_set_new(file->state, "length", json_integer(file->length)) == 0 &&
+                json_object_set_new(file->state, "begun_us", json_integer(file->begun_us)) == 0;
+    char *text = good ? json_dumps(file->state, JSON_INDENT(1)) : NULL;
+    if (!text)
+        return error_out_of_memory(error);
+    int why = durable_replace(file->folder, "state.json", text, strlen(text));
+    free(text);
+    return why ? folder_trouble(file, "can't write state.json", why, error) : ODS_OK;
+}
+
+/* A folder without files begins with a state that says so: where files are, a state was. */
+static enum ods_status begin_state(struct file_sink *file, struct error *error)
+{
+    int copy = openat(file->folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *entries = copy >= 0 ? fdopendir(copy) : NULL;
+    bool begun = false;
+    if (!entries)
+        return folder_trouble(file, "can't list the folder", errno, error);
+    for (struct dirent *entry; !begun && (entry = readdir(entries));)
+        begun = strncmp(entry->d_name, "changes-", strlen("changes-")) == 0;
+    closedir(entries);
+    if (begun)
+        return folder_refuse(file, "state.json", "it is gone, and files of changes are there", error);
+    file->state = json_pack("{s:{}}", "positions");
+    file->number = 1;
+    file->length = file->begun_us = 0;
+    return file->state ? folder_write_state(file, error) : error_out_of_memory(error);
+}
+
+static enum ods_status read_state(struct file_sink *file, struct error *error)
+{
+    json_error_t why = {0};
+    json_t *positions;
+    int fd = openat(file->folder, "state.json", O_RDONLY | O_CLOEXEC);
+    json_decref(file->state);
+    file->state = NULL;
+    if (fd < 0)
+        return errno == ENOENT ? begin_state(file, error)
+                               : folder_trouble(file, "can't read state.json", errno, error);
+    file->state = json_loadfd(fd, 0, &why);
+    close(fd);
+    if (json_unpack(file->state, "{s:I, s:I, s:I, s:o}", "file", &file->number, "length",
+                    &file->length, "begun_us", &file->begun_us, "positions", &positions) == 0 &&
+        json_is_object(positions) && file->number > 0 && file->length >= 0)
+        return ODS_OK;
+    return folder_refuse(file, "state.json", *why.text ? why.text : "a member is missing", error);
+}
+
+/* [next offset, when it was stored]; NULL: nothing is. */
+json_t *folder_place(const struct file_sink *file, const char *topic, int32_t partition)
+{
+    char name[16];
+    snprintf(name, sizeof name, "%d", (int) partition);
+    return json_object_get(json_object_get(json_object_get(file->state, "positions"), topic), name);
+}
+
+int64_t folder_offset(const struct file_sink *file, const char *topic, int32_t partition)
+{
+    json_t *place = folder_place(file, topic, partition);
+    return place ? json_integer_value(json_array_get(place, 0)) : OFFSET_NONE;
+}
+
+bool folder_put_offset(struct file_sink *file, const struct claim *claim)
+{
+    char name[16];
+    snprintf(name, sizeof name, "%d", (int) claim->partition);
+    json_t *positions = json_object_get(file->state, "positions");
+    json_t *place = json_pack("{s:{s:[I,I]}}", claim->topic, name, (json_int_t) claim_end(claim),
+                              (json_int_t) folder_now_us());
+    bool good = place && json_object_update_recursive(positions, place) == 0;
+    json_decref(place);
+    return good;
+}
+
+enum ods_status folder_lock(struct file_sink *file, struct error *error)
+{
+    const struct timespec step = {.tv_nsec = LOCK_STEP_MS * 1000000};
+    enum ods_status status = folder_open(file, error);
+    if (status != ODS_OK)
+        return status;
+    for (int waited = 0; flock(file->folder, LOCK_EX | LOCK_NB); waited += LOCK_STEP_MS) {
+        if (errno != EWOULDBLOCK && errno != EINTR)
+            return folder_trouble(file, "can't lock the folder", errno, error);
+        if (atomic_exchange(&file->interrupted, false))
+            return error_set(error, ODS_RETRY, "target %s: interrupted", file->config.name);
+        if (waited >= LOCK_WAIT_MS)
+            return error_set(error, ODS_RETRY,
+                             "target %s: another lane or process of group %s holds the folder",
+                             file->config.name, file->config.group);
+        nanosleep(&step, NULL);
+    }
+    status = read_state(file, error);
+    if (status != ODS_OK)
+        folder_unlock(file);
+    return status;
+}
+
+void folder_unlock(struct file_sink *file)
+{
+    flock(file->folder, LOCK_UN);
+}

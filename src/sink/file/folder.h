@@ -1,0 +1,51 @@
+/* The folder of a group, which the file target's sinks share by turns. */
+#ifndef FOLDER_H
+#define FOLDER_H
+
+#include <stdatomic.h>
+
+#include <jansson.h>
+
+#include <ods/buffer.h>
+#include <ods/sink.h>
+
+#include "sink/file/identities.h"
+#include "sink/file/settings.h"
+
+struct file_sink {
+    struct sink sink;
+    struct sink_config config;
+    const struct file_settings *settings;
+    int folder;          /* -1: not open */
+    json_t *state;       /* as read under the lock: "positions" {topic: {partition: …}} and */
+    json_int_t number;   /* "file": of the data file that is being written, from 1 */
+    json_int_t length;   /* "length": the bytes of it that count */
+    json_int_t begun_us; /* "begun_us": when its first line was written, wall clock */
+    struct buffer lines;
+    struct identities identities; /* of queues' records */
+    atomic_bool interrupted;
+};
+
+int64_t folder_now_us(void); /* wall clock */
+
+/* Something that may pass: ODS_RETRY. `why` is an errno. */
+enum ods_status folder_trouble(const struct file_sink *file, const char *what, int why,
+                               struct error *error);
+/* Something that somebody has to see to, and nothing is written until then: ODS_FATAL. */
+enum ods_status folder_refuse(const struct file_sink *file, const char *what, const char *why,
+                              struct error *error);
+
+/* Make the folder if it is not there, and open it. */
+enum ods_status folder_open(struct file_sink *file, struct error *error);
+/* Wait for the lock, two seconds at most, and read the state. */
+enum ods_status folder_lock(struct file_sink *file, struct error *error);
+void folder_unlock(struct file_sink *file);
+
+/* In the lock: [next offset, when it was stored]; NULL: nothing is stored for the partition. */
+json_t *folder_place(const struct file_sink *file, const char *topic, int32_t partition);
+int64_t folder_offset(const struct file_sink *file, const char *topic, int32_t partition);
+/* False: memory is out. What is put counts once the state is written. */
+bool folder_put_offset(struct file_sink *file, const struct claim *claim);
+enum ods_status folder_write_state(struct file_sink *file, struct error *error);
+
+#endif

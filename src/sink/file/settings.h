@@ -1,0 +1,16 @@
+/* What a target of type "file" is told in ods-sink.conf. */
+#ifndef FILE_SETTINGS_H
+#define FILE_SETTINGS_H
+
+#include <ods/setting.h>
+
+struct file_settings {
+    const char *directory;
+    int64_t max_bytes, max_age_ms, flush_bytes, flush_ms;
+    /* Of records of queues that the folder has: how long their identities are kept, and how many. */
+    int64_t keep_ms, most;
+};
+
+extern const struct setting_group file_settings_group;
+
+#endif
