@@ -25,7 +25,7 @@ printf '%s\\n' "${COMPREPLY[@]}"
 
 ZSH = """
 autoload -Uz compinit
-compinit -u -d /dev/null
+compinit -u -D
 source <(ods-sink completion zsh)
 zstyle ':completion:*' verbose no
 zstyle ':completion:*' list-grouped no
