@@ -5,6 +5,8 @@
 static const struct command *const commands[] = {
     &cli_run,       /* moving */
     &cli_status,    /* asking */
+    &cli_query,
+    &cli_trace,
     &cli_dlq,       /* putting right */
     &cli_reset,
     &cli_check,     /* setting up */

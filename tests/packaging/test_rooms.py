@@ -32,8 +32,10 @@ ARROWS = {
     "sink/postgres/write": ["sql", "sink/postgres/wire", "sink/postgres/tables",
                             "sink/postgres/values", "sink/postgres/fold"],
     "sink/postgres": ["sql", "sink/postgres/wire", "sink/postgres/tables", "sink/postgres/write"],
+    "sink/postgres/read": ["core", "sql", "sink/postgres/wire", "sink/postgres/tables",
+                           "sink/postgres/values", "sink/postgres/fold", "sink/postgres/write"],
     "pipeline": ["core", "settings", "source/kafka"],
-    "cli": ["core", "config", "http", "source/kafka", "pipeline"],
+    "cli": ["core", "config", "http", "source/kafka", "sink/postgres/read", "pipeline"],
     "main": ["cli"],
 }
 

@@ -28,8 +28,9 @@ static enum ods_status unanswered(const struct kafka_tool *tool, const char *que
     return error_set(error, ODS_RETRY, "Kafka at %s: %s: %s", tool->servers, question, reason);
 }
 
-enum ods_status kafka_tool_open(struct kafka_tool **out, const struct settings *settings,
-                                const char *group, struct error *error)
+static enum ods_status open_tool(struct kafka_tool **out, const struct settings *settings,
+                                 const char *group, const char *const *defaults,
+                                 struct error *error)
 {
     /* clang-format off */
     const char *const owned[] = {
@@ -48,7 +49,7 @@ enum ods_status kafka_tool_open(struct kafka_tool **out, const struct settings *
     *out = NULL;
     if (!tool)
         return error_set(error, ODS_FATAL, "out of memory for a Kafka client");
-    rd_kafka_conf_t *conf = kafka_conf(&settings->kafka, NULL, owned, error);
+    rd_kafka_conf_t *conf = kafka_conf(&settings->kafka, defaults, owned, error);
     if (!conf)
         goto failed;
     tool->base.ops = &reader_ops;
@@ -66,6 +67,19 @@ enum ods_status kafka_tool_open(struct kafka_tool **out, const struct settings *
 failed:
     free(tool);
     return ODS_FATAL;
+}
+
+enum ods_status kafka_tool_open(struct kafka_tool **out, const struct settings *settings,
+                                const char *group, struct error *error)
+{
+    return open_tool(out, settings, group, NULL, error);
+}
+
+enum ods_status kafka_tool_open_quick(struct kafka_tool **out, const struct settings *settings,
+                                      const char *group, struct error *error)
+{
+    static const char *const defaults[] = {"fetch.wait.max.ms", "10", NULL};
+    return open_tool(out, settings, group, defaults, error);
 }
 
 void kafka_tool_close(struct kafka_tool *tool)
@@ -89,6 +103,21 @@ enum ods_status kafka_tool_partitions(struct kafka_tool *tool, const char *topic
     for (int i = 0; i < metadata->topic_cnt; i++)
         if (strcmp(metadata->topics[i].topic, topic) == 0 && !metadata->topics[i].err)
             *count = metadata->topics[i].partition_cnt;
+    rd_kafka_metadata_destroy(metadata);
+    return ODS_OK;
+}
+
+enum ods_status kafka_tool_topics(struct kafka_tool *tool, const struct pipeline_settings *pipeline,
+                                  void (*take)(void *context, const char *topic, int32_t partitions),
+                                  void *context, struct error *error)
+{
+    const struct rd_kafka_metadata *metadata;
+    rd_kafka_resp_err_t code = rd_kafka_metadata(tool->rk, 1, NULL, &metadata, ANSWER_MS);
+    if (code)
+        return unanswered(tool, "which topics are there", rd_kafka_err2str(code), error);
+    for (int i = 0; i < metadata->topic_cnt; i++)
+        if (!metadata->topics[i].err && pipeline_reads(pipeline, metadata->topics[i].topic))
+            take(context, metadata->topics[i].topic, metadata->topics[i].partition_cnt);
     rd_kafka_metadata_destroy(metadata);
     return ODS_OK;
 }
@@ -194,8 +223,10 @@ struct topic_reader *kafka_tool_reader(struct kafka_tool *tool)
 /* --- reading -------------------------------------------------------------------------------- */
 
 struct reading {
+    const char *topic;
     int64_t *ends; /* by partition; where the reading of it ends, 0 when it has ended */
     int32_t count, open;
+    bool (*interrupted)(void); /* NULL: nobody does */
 };
 
 static enum ods_status assign(struct kafka_tool *tool, const char *topic, const int64_t *froms,
@@ -225,6 +256,13 @@ static void end_partition(struct reading *reading, int32_t partition)
     reading->ends[partition] = 0;
 }
 
+/* What is left of an earlier reading is not. */
+static bool is_of_reading(const struct reading *reading, const rd_kafka_message_t *message)
+{
+    return message->rkt && message->partition >= 0 && message->partition < reading->count &&
+           strcmp(rd_kafka_topic_name(message->rkt), reading->topic) == 0;
+}
+
 /* True: go on. */
 static bool take_message(struct reading *reading, rd_kafka_message_t *message,
                          kafka_tool_take *take, void *context)
@@ -248,16 +286,19 @@ static enum ods_status poll_all(struct kafka_tool *tool, struct reading *reading
     int64_t heard_us = time_monotonic_us();
     char trouble[256] = "nothing came";
     while (reading->open) {
+        if (reading->interrupted && reading->interrupted())
+            return error_set(error, ODS_RETRY, "interrupted");
         rd_kafka_message_t *message = rd_kafka_consumer_poll(tool->rk, 200);
-        if (message && !message->err) {
+        bool ours = message && is_of_reading(reading, message);
+        if (ours && !message->err) {
             heard_us = time_monotonic_us();
             if (!take_message(reading, message, take, context))
                 break;
             continue;
         }
-        if (message && message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF)
+        if (ours && message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF)
             end_partition(reading, message->partition);
-        else if (message)
+        else if (message && message->err != RD_KAFKA_RESP_ERR__PARTITION_EOF && message->err)
             snprintf(trouble, sizeof trouble, "%s", rd_kafka_message_errstr(message));
         bool lost = message && message->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET;
         if (message)
@@ -271,7 +312,7 @@ static enum ods_status poll_all(struct kafka_tool *tool, struct reading *reading
 enum ods_status kafka_tool_read(struct kafka_tool *tool, const char *topic, const int64_t *froms,
                                 kafka_tool_take *take, void *context, struct error *error)
 {
-    struct reading reading = {0};
+    struct reading reading = {.topic = topic};
     enum ods_status status = kafka_tool_partitions(tool, topic, &reading.count, error);
     if (status != ODS_OK)
         return status;
@@ -281,6 +322,55 @@ enum ods_status kafka_tool_read(struct kafka_tool *tool, const char *topic, cons
     if (!reading.ends)
         return error_set(error, ODS_FATAL, "out of memory");
     status = assign(tool, topic, froms, &reading, error);
+    if (status == ODS_OK)
+        status = poll_all(tool, &reading, take, context, error);
+    rd_kafka_assign(tool->rk, NULL);
+    free(reading.ends);
+    return status;
+}
+
+int32_t kafka_partition_of(const char *key, size_t length, int32_t partitions)
+{
+    return rd_kafka_msg_partitioner_murmur2(NULL, key, length, partitions, NULL, NULL);
+}
+
+static enum ods_status assign_spans(struct kafka_tool *tool, const char *topic,
+                                    const struct kafka_span *spans, size_t count,
+                                    struct reading *reading, struct error *error)
+{
+    enum ods_status status = ODS_OK;
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int) count);
+    for (size_t i = 0; status == ODS_OK && i < count; i++) {
+        const struct kafka_span *span = &spans[i];
+        int64_t low = 0, high = 0;
+        status = kafka_tool_ends(tool, topic, span->partition, &low, &high, error);
+        int64_t from = span->from > low ? span->from : low;
+        int64_t upto = span->upto < high ? span->upto : high;
+        if (status != ODS_OK || from >= upto)
+            continue;
+        rd_kafka_topic_partition_list_add(list, topic, span->partition)->offset = from;
+        reading->ends[span->partition] = upto;
+        reading->open++;
+    }
+    rd_kafka_resp_err_t code =
+        status == ODS_OK && list->cnt ? rd_kafka_assign(tool->rk, list) : 0;
+    rd_kafka_topic_partition_list_destroy(list);
+    return code ? unanswered(tool, "assign", rd_kafka_err2str(code), error) : status;
+}
+
+enum ods_status kafka_tool_read_spans(struct kafka_tool *tool, const char *topic,
+                                      const struct kafka_span *spans, size_t count,
+                                      kafka_tool_take *take, bool (*interrupted)(void),
+                                      void *context, struct error *error)
+{
+    struct reading reading = {.topic = topic, .interrupted = interrupted};
+    for (size_t i = 0; i < count; i++)
+        if (spans[i].partition >= reading.count)
+            reading.count = spans[i].partition + 1;
+    reading.ends = calloc((size_t) reading.count + 1, sizeof *reading.ends);
+    if (!reading.ends)
+        return error_out_of_memory(error);
+    enum ods_status status = assign_spans(tool, topic, spans, count, &reading, error);
     if (status == ODS_OK)
         status = poll_all(tool, &reading, take, context, error);
     rd_kafka_assign(tool->rk, NULL);

@@ -16,11 +16,18 @@ struct kafka_tool;
 /* `group`: whose offsets and members are asked for. ODS_FATAL: the configuration does not do. */
 enum ods_status kafka_tool_open(struct kafka_tool **tool, const struct settings *settings,
                                 const char *group, struct error *error);
+/* The same for many short readings: a broker with nothing more answers at once. Not for following. */
+enum ods_status kafka_tool_open_quick(struct kafka_tool **tool, const struct settings *settings,
+                                      const char *group, struct error *error);
 void kafka_tool_close(struct kafka_tool *tool); /* NULL is fine */
 
 /* How many partitions a topic has; 0 when it is not there. */
 enum ods_status kafka_tool_partitions(struct kafka_tool *tool, const char *topic, int32_t *count,
                                       struct error *error);
+
+/* The partition to which the producers of Java's clients (and so Kafka Connect) send a record with
+ * this key, unless they are told otherwise. */
+int32_t kafka_partition_of(const char *key, size_t length, int32_t partitions);
 
 /* Owns the record's owner, which kafka_release() frees, and answers false to end the reading. */
 typedef bool kafka_tool_take(void *context, const struct record *record);
@@ -30,8 +37,26 @@ typedef bool kafka_tool_take(void *context, const struct record *record);
 enum ods_status kafka_tool_read(struct kafka_tool *tool, const char *topic, const int64_t *froms,
                                 kafka_tool_take *take, void *context, struct error *error);
 
+/* A part of a partition: [from, upto). */
+struct kafka_span {
+    int32_t partition;
+    int64_t from, upto;
+};
+
+/* The records of these parts that are there, each part in order. An offset that is gone, or is no
+ * record, is passed over. `interrupted` (may be NULL) is asked several times a second. */
+enum ods_status kafka_tool_read_spans(struct kafka_tool *tool, const char *topic,
+                                      const struct kafka_span *spans, size_t count,
+                                      kafka_tool_take *take, bool (*interrupted)(void),
+                                      void *context, struct error *error);
+
 /* The tool as a reader, which is the tool's. */
 struct topic_reader *kafka_tool_reader(struct kafka_tool *tool);
+
+/* Every topic that the pipeline reads, and how many partitions it has. */
+enum ods_status kafka_tool_topics(struct kafka_tool *tool, const struct pipeline_settings *pipeline,
+                                  void (*take)(void *context, const char *topic, int32_t partitions),
+                                  void *context, struct error *error);
 
 /* First and next-to-be-written offset. */
 enum ods_status kafka_tool_ends(struct kafka_tool *tool, const char *topic, int32_t partition,

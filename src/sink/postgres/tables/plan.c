@@ -413,3 +413,37 @@ enum ods_status plan_find(struct plans *plans, const struct change *change,
     *found = plan;
     return ODS_OK;
 }
+
+/* map_key() has its columns, or one has no place in the table. */
+static bool has_key(const struct plan *plan)
+{
+    size_t count = plan->settings->key.count ? plan->settings->key.count : plan->shape->key_count;
+    return plan->key_count == count;
+}
+
+enum ods_status plan_look(struct plans *plans, const struct shape *shape, struct plan **found,
+                          struct error *error)
+{
+    struct plan **slot = plan_slot(plans, shape->id);
+    struct plan *plan = calloc(1, sizeof *plan);
+    if (!slot || !plan) {
+        free(plan);
+        return error_out_of_memory(error);
+    }
+    plan_free(*slot);
+    *found = *slot = plan;
+    plan->shape = shape;
+    plan->column_count = shape->column_count;
+    enum ods_status status = resolve_names(plans, plan, error);
+    if (status == ODS_OK && !plan->skip)
+        status = catalog_find(plans->catalog, plans->conn, plan->schema, plan->name, &plan->table,
+                              error);
+    if (status != ODS_OK || !plan->table)
+        return status;
+    status = map_columns(plan, error);
+    if (status == ODS_REJECT && has_key(plan)) {
+        error_init(error);
+        status = ODS_OK;
+    }
+    return status;
+}

@@ -77,6 +77,11 @@ enum ods_status plan_find(struct plans *plans, const struct change *change,
                           struct plan_listener *listener, struct plan **plan, bool *changed,
                           struct error *error);
 
+/* The plan for rows of a shape with the target as it is: nothing is made, claimed or evolved, and a
+ * key that is not the table's is no refusal. (*plan)->table is NULL: it is not there. */
+enum ods_status plan_look(struct plans *plans, const struct shape *shape, struct plan **plan,
+                          struct error *error);
+
 /* Does this column of the shape belong to the key of its rows? */
 bool plan_is_key(const struct plan *plan, uint32_t column);
 

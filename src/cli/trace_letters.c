@@ -1,0 +1,192 @@
+/* The row's dead letters, whatever partition their records were in, and what has become of them. See
+ * trace.h and dlq_letters.c. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/dlq.h"
+#include "cli/interrupt.h"
+#include "cli/trace.h"
+#include "source/kafka/kafka.h"
+
+#define REASON_BYTES 512
+
+struct lettering {
+    struct trace *trace;
+    struct error *error;
+    enum ods_status status;
+    uint64_t read;
+};
+
+static char *text(const struct record *record, const char *name, size_t most)
+{
+    size_t length = 0;
+    const char *value = kafka_header(record, name, &length);
+    length = length < most ? length : most;
+    while (value && length == most && length && ((unsigned char) value[length] & 0xc0) == 0x80)
+        length--; /* not within a character */
+    return value ? strndup(value, length) : strdup("");
+}
+
+static bool number(const struct record *record, const char *name, int64_t *number_)
+{
+    char *digits = text(record, name, 24);
+    bool good = digits && cli_parse_number(digits, INT64_MAX, number_);
+    free(digits);
+    return good;
+}
+
+static bool is_text(const struct record *record, const char *name, const char *wanted)
+{
+    size_t length = 0;
+    const char *value = kafka_header(record, name, &length);
+    return value && length == strlen(wanted) && memcmp(value, wanted, length) == 0;
+}
+
+/* Where the letter's record stood; SIZE_MAX: in no topic of this table. */
+static size_t place_of(const struct trace *trace, const struct record *record)
+{
+    int64_t partition;
+    if (!is_text(record, "ods.pipeline", trace->choice.pipeline->name) ||
+        !number(record, "ods.partition", &partition))
+        return SIZE_MAX;
+    for (size_t i = 0; i < trace->place_count; i++)
+        if (trace->places[i].partition == partition &&
+            is_text(record, "ods.topic", trace->places[i].topic))
+            return i;
+    return SIZE_MAX;
+}
+
+struct trace_entry *trace_letter_of(struct trace *trace, size_t place, int64_t offset)
+{
+    for (size_t i = 0; i < trace->letters.count; i++)
+        if (trace->letters.items[i].place == place && trace->letters.items[i].offset == offset)
+            return &trace->letters.items[i];
+    return NULL;
+}
+
+/* An earlier one of the same record counts no more. */
+static bool keep(struct trace *trace, const struct trace_entry *entry)
+{
+    for (size_t i = 0; i < trace->letters.count; i++)
+        if (trace->letters.items[i].place == entry->place &&
+            trace->letters.items[i].offset == entry->offset) {
+            trace_drop(&trace->letters, i);
+            break;
+        }
+    return trace_keep(&trace->letters, entry);
+}
+
+static enum ods_status take_letter(struct lettering *lettering, const struct record *letter)
+{
+    struct trace *trace = lettering->trace;
+    struct trace_entry entry = {.place = place_of(trace, letter), .has_letter = true};
+    uint32_t change;
+    bool found;
+    if (entry.place == SIZE_MAX || !number(letter, "ods.offset", &entry.offset)) {
+        kafka_release(letter->owner);
+        return ODS_OK;
+    }
+    entry.time_ms = -1;
+    number(letter, "ods.timestamp", &entry.time_ms);
+    entry.letter = (struct trace_letter){.partition = letter->partition,
+                                         .offset = letter->offset,
+                                         .time_ms = letter->timestamp_ms,
+                                         .stage = text(letter, "ods.stage", 32),
+                                         .code = text(letter, "ods.code", 23),
+                                         .reason = text(letter, "ods.error", REASON_BYTES),
+                                         .mark = OFFSET_NONE};
+    struct record record = *letter;
+    record.topic = trace->places[entry.place].topic;
+    record.partition = trace->places[entry.place].partition;
+    record.offset = entry.offset;
+    record.timestamp_ms = entry.time_ms;
+    enum ods_status status =
+        trace_look(trace, &record, true, &entry, &change, &found, lettering->error);
+    if (status == ODS_OK && (!entry.letter.stage || !entry.letter.code || !entry.letter.reason))
+        status = error_out_of_memory(lettering->error);
+    if (status != ODS_OK || !found) {
+        trace_entry_done(&entry);
+        return status;
+    }
+    entry.has_letter = entry.from_letter = true;
+    entry.bytes += 1024;
+    return keep(trace, &entry) ? ODS_OK : error_out_of_memory(lettering->error);
+}
+
+static bool take(void *context, const struct record *record)
+{
+    struct lettering *lettering = context;
+    progress_show(&lettering->trace->progress, "reading %s: %" PRIu64 " letters", record->topic,
+                  ++lettering->read);
+    lettering->trace->letters_upto[record->partition] = record->offset + 1;
+    lettering->status = take_letter(lettering, record);
+    return lettering->status == ODS_OK;
+}
+
+static enum ods_status read_topic(struct trace *trace, struct lettering *lettering,
+                                  struct error *error)
+{
+    const char *topic = trace->settings->dead_letter.topic;
+    struct kafka_span *spans = calloc((size_t) trace->letter_partitions + 1, sizeof *spans);
+    if (!spans)
+        return error_out_of_memory(error);
+    for (int32_t i = 0; i < trace->letter_partitions; i++)
+        spans[i] = (struct kafka_span){
+            .partition = i, .from = trace->letters_upto[i], .upto = INT64_MAX};
+    enum ods_status status =
+        kafka_tool_read_spans(trace->tool, topic, spans, (size_t) trace->letter_partitions, take,
+                              interrupt_came, lettering, error);
+    free(spans);
+    progress_done(&trace->progress);
+    return status;
+}
+
+int trace_read_letters(struct trace *trace, struct error *error)
+{
+    struct lettering lettering = {.trace = trace, .error = error};
+    const char *topic = trace->settings->dead_letter.topic;
+    enum ods_status status = ODS_OK;
+    uint64_t unreadable = trace->unreadable;
+    if (!*topic)
+        return CLI_OK;
+    if (!trace->letters_upto) {
+        status = kafka_tool_partitions(trace->tool, topic, &trace->letter_partitions, error);
+        trace->letters_upto =
+            calloc((size_t) trace->letter_partitions + 1, sizeof *trace->letters_upto);
+    }
+    if (status == ODS_OK && !trace->letters_upto)
+        status = error_out_of_memory(error);
+    if (status == ODS_OK)
+        status = read_topic(trace, &lettering, error);
+    trace->unreadable = unreadable; /* they are in the topics too */
+    if (lettering.status != ODS_OK)
+        return CLI_TARGET;
+    return status == ODS_OK ? CLI_OK : CLI_SOURCE;
+}
+
+int trace_read_marks(struct trace *trace, struct error *error)
+{
+    struct dlq dlq = {.topic = trace->settings->dead_letter.topic};
+    struct position *positions = calloc(trace->letters.count + 1, sizeof *positions);
+    char *group = NULL;
+    bool good = positions && asprintf(&group, "%s.dlq", trace->choice.pipeline->group_id) >= 0;
+    arena_init(&dlq.arena);
+    for (size_t i = 0; good && i < trace->letters.count; i++) {
+        const struct trace_letter *letter = &trace->letters.items[i].letter;
+        const struct letter named = {.offset = letter->offset, .time_ms = letter->time_ms};
+        positions[i].partition = letter->partition;
+        positions[i].topic = dlq_mark_topic(&dlq, &dlq.arena, &named);
+        good = positions[i].topic != NULL;
+    }
+    enum ods_status status =
+        good ? reader_positions(trace->reader, group, positions, trace->letters.count, error)
+             : error_out_of_memory(error);
+    for (size_t i = 0; status == ODS_OK && i < trace->letters.count; i++)
+        trace->letters.items[i].letter.mark = positions[i].offset;
+    free(positions);
+    free(good ? group : NULL);
+    arena_done(&dlq.arena);
+    return status == ODS_OK ? CLI_OK : CLI_TARGET;
+}

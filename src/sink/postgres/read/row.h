@@ -1,0 +1,85 @@
+/* One row of a table of the target, by its key: which changes are its own, what they should have
+ * made of it, and what it is. What it should be comes of the sink's own plans and value code, so
+ * that equal means: what the sink would have written. Needs the reader for as long as it lives.
+ */
+#ifndef KEYED_ROW_H
+#define KEYED_ROW_H
+
+#include <ods/batch.h>
+#include "sink/postgres/read/reader.h"
+
+struct keyed_row;
+
+/* A key as text. A value without a name is the only column's. */
+struct key_text {
+    const char *name; /* of the target's column, or the source's; NULL */
+    const char *value;
+};
+
+/* ODS_REJECT: the key is none that the table could have. A table that is not there is no error. */
+enum ods_status keyed_row_open(struct keyed_row **row, struct reader *reader, const char *schema,
+                               const char *name, const struct key_text *key, size_t count,
+                               struct error *error);
+void keyed_row_close(struct keyed_row *row); /* NULL is fine */
+
+/* The key's value for a column of the source, as PostgreSQL writes it where the table is there; NULL:
+ * the column is none of the key's. */
+const char *keyed_row_value(const struct keyed_row *row, const struct table_settings *settings,
+                            const char *column);
+
+enum row_match {
+    ROW_OTHER,
+    ROW_THIS,
+    ROW_ALL, /* a truncate of the table */
+};
+
+/* Whose the change is. The batch is the change's alone, or its record's. */
+enum ods_status keyed_row_match(struct keyed_row *row, const struct batch *batch, uint32_t change,
+                                enum row_match *match, struct error *error);
+
+/* Where a value of the change goes. */
+enum value_place {
+    VALUE_WRITTEN,
+    VALUE_LEFT_OUT,  /* tables.yaml says so */
+    VALUE_NO_COLUMN, /* the table has none for it, or PostgreSQL computes it */
+};
+enum ods_status keyed_row_place(struct keyed_row *row, const struct shape *shape, uint32_t column,
+                                enum value_place *place, struct error *error);
+
+/* What changes, in their order, should have made of the row. Zeroed: nothing is known. */
+enum expected_state { EXPECTED_UNKNOWN, EXPECTED_PRESENT, EXPECTED_SOFT_DELETED, EXPECTED_ABSENT };
+struct expected_cell;
+struct expected_row {
+    enum expected_state state;
+    struct expected_cell *cells; /* by column of the table */
+    size_t count;
+};
+enum ods_status keyed_row_expect(struct keyed_row *row, struct expected_row *expected,
+                                 const struct batch *batch, uint32_t change, struct error *error);
+void expected_row_done(struct expected_row *expected);
+
+/* A column as it is and as it should be. */
+struct row_cell {
+    const char *column;
+    const char *value; /* NULL: NULL */
+    bool known;        /* what it should be: */
+    const char *expected;
+    bool same;
+};
+
+struct row_look {
+    size_t rows; /* that have the key: 0 or 1, where the table has a unique key */
+    bool soft_deleted;
+    struct row_cell *cells;
+    size_t count;
+    char **texts; /* that they point to */
+    size_t text_count;
+};
+
+/* Of the moment of reader_begin(). `expected` may be NULL. */
+enum ods_status keyed_row_look(struct keyed_row *row, const struct table_settings *settings,
+                               const struct expected_row *expected, struct row_look *look,
+                               struct error *error);
+void row_look_done(struct row_look *look);
+
+#endif
