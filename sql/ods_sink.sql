@@ -275,3 +275,106 @@ $body$;
 
 comment on function ods_sink.advance(text, text[], integer[], bigint[], bigint[]) is
     'ods-sink: compare-and-swap of stored offsets; SQLSTATE OS001 when another writer moved them';
+
+-- Which topics of a group carry which tables, as far as it has moved some of them.
+create table if not exists ods_sink.topic_tables (
+    consumer_group text not null,
+    topic text not null,
+    source_database text not null, -- as in table_sources
+    source_schema text not null,
+    source_table text not null,
+    table_schema text not null,
+    table_name text not null,
+    first_seen_at timestamp with time zone not null default clock_timestamp(),
+    primary key (consumer_group, topic, source_database, source_schema, source_table,
+                 table_schema, table_name)
+);
+
+comment on table ods_sink.topic_tables is
+    'ods-sink: which topics carry which tables, as far as they have been moved';
+
+-- The last order about each topic of a group (ods-sink pause, resume …). Every process of the group
+-- looks about once a second for orders whose number is new, and obeys.
+create table if not exists ods_sink.table_control (
+    consumer_group text not null,
+    topic text not null,
+    state text not null check (state in ('running', 'paused', 'resync')),
+    table_name text not null, -- as the operator calls it
+    reason text not null,
+    ordered_by text not null,
+    ordered_at timestamp with time zone not null default clock_timestamp(),
+    number bigint not null,   -- of the order, ever higher within the group
+    primary key (consumer_group, topic)
+);
+
+comment on table ods_sink.table_control is
+    'ods-sink: orders about single topics; what is not running is held by every process';
+
+-- All orders ever given, and what came of them.
+create table if not exists ods_sink.control_history (
+    id bigint generated always as identity primary key,
+    consumer_group text not null,
+    topic text not null,
+    table_name text not null,
+    action text not null,
+    details text not null,
+    reason text not null,
+    ordered_by text not null,
+    ordered_at timestamp with time zone not null default clock_timestamp()
+);
+
+comment on table ods_sink.control_history is
+    'ods-sink: orders about single tables, who gave them and why';
+
+-- The processes of a group, each as long as the session lasts in which it watches for orders.
+create table if not exists ods_sink.control_members (
+    consumer_group text not null,
+    member text not null,
+    lanes integer not null,
+    confirmed bigint not null, -- number of the last order that all its lanes obey
+    backend integer not null,  -- of that session
+    entered_at timestamp with time zone not null default clock_timestamp(),
+    primary key (consumer_group, member)
+);
+
+comment on table ods_sink.control_members is
+    'ods-sink: the processes that watch for orders, and the last one that each of them obeys';
+
+-- Give an order about some topics. The number that every process is to confirm; or why it is refused:
+-- one of the topics is not in one of the states that the order is meant for.
+create or replace function ods_sink.order_topics(
+    consumer_group_ text, topics text[], allowed text[], state_ text, table_name_ text,
+    action_ text, details_ text, reason_ text, ordered_by_ text,
+    out number_ bigint, out refusal text) language plpgsql as $body$
+begin
+    lock table ods_sink.table_control in share row exclusive mode;
+    select format('%s is %s', t.topic, coalesce(c.state, 'running'))
+           || coalesce(format(' since %s, ordered by %s',
+                              to_char(c.ordered_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS"Z"'),
+                              c.ordered_by), '') || coalesce(': ' || nullif(c.reason, ''), '')
+      into refusal
+      from unnest(topics) t (topic)
+      left join ods_sink.table_control c on c.consumer_group = consumer_group_ and c.topic = t.topic
+     where coalesce(c.state, 'running') <> all (allowed) limit 1;
+    if refusal is not null then
+        return;
+    end if;
+    select coalesce(max(c.number), 0) + 1 into number_ from ods_sink.table_control c
+     where c.consumer_group = consumer_group_;
+    insert into ods_sink.table_control as c
+        (consumer_group, topic, state, table_name, reason, ordered_by, number)
+    select consumer_group_, t.topic, state_, table_name_, reason_, ordered_by_, number_
+      from unnest(topics) t (topic)
+        on conflict (consumer_group, topic) do update
+       set state = excluded.state, table_name = excluded.table_name, reason = excluded.reason,
+           ordered_by = excluded.ordered_by, ordered_at = excluded.ordered_at,
+           number = excluded.number;
+    insert into ods_sink.control_history
+        (consumer_group, topic, table_name, action, details, reason, ordered_by)
+    select consumer_group_, t.topic, table_name_, action_, details_, reason_, ordered_by_
+      from unnest(topics) t (topic);
+end
+$body$;
+
+comment on function ods_sink.order_topics(text, text[], text[], text, text, text, text, text, text) is
+    'ods-sink: give an order about some topics, which every process is to confirm';

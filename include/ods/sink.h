@@ -14,6 +14,7 @@ extern "C" {
 #endif
 
 struct pipeline_settings; /* ods/pipeline.h */
+struct control_ops;       /* ods/control.h */
 
 /* What a target guarantees, as long as only ods-sink writes to it. */
 enum guarantee {
@@ -173,6 +174,8 @@ struct sink_ops {
     /* Forget an interrupt that arrived after its call had returned. Whoever interrupts first
      * stores, elsewhere, which batch it means; look there after this and before apply(). */
     void (*clear_interrupt)(struct sink *sink);
+    /* Orders about single tables; NULL: the target does not keep any. */
+    const struct control_ops *control;
     void (*close)(struct sink *sink); /* NULL is fine */
 };
 

@@ -169,6 +169,8 @@ struct source_ops {
     int (*poll_fd)(const struct source *source);
     /* Called about once a second. NULL: nothing to do. */
     void (*housekeep)(struct source *source);
+    /* There may be topics that were not there when it last looked. NULL: it sees them anyway. */
+    void (*refresh)(struct source *source);
     /* Any thread. */
     void (*look)(const struct source *source, struct source_state *state);
 

@@ -18,6 +18,7 @@ enum partition_state {
     PARTITION_LOCATING, /* the target has answered; where to start in the source is to be settled */
     PARTITION_SEEKING,  /* the position is known, fetching is yet to start there */
     PARTITION_ACTIVE,   /* records are taken; those below `position` as context alone */
+    PARTITION_PAUSED,   /* held by an order about its table; begins anew when that is over */
     PARTITION_GONE,     /* not ours any more */
 };
 

@@ -83,6 +83,11 @@ static int64_t max_wait_ms(const struct lane *lane)
     return wanted > configured ? wanted : configured;
 }
 
+void consumer_push(struct lane *lane)
+{
+    push_filling(lane);
+}
+
 void consumer_hand_over(struct lane *lane)
 {
     struct batch *batch = lane->filling;
@@ -401,7 +406,8 @@ static bool fill(struct lane *lane)
 static const char *const state_names[] = {
     [PARTITION_ASKING] = "asking",     [PARTITION_ASKED] = "asking",
     [PARTITION_LOCATING] = "locating", [PARTITION_SEEKING] = "seeking",
-    [PARTITION_ACTIVE] = "active",     [PARTITION_GONE] = "gone",
+    [PARTITION_ACTIVE] = "active",     [PARTITION_PAUSED] = "paused",
+    [PARTITION_GONE] = "gone",
 };
 
 /* Of a queue it is known how many deliveries have been taken, and how many of those are committed. */
@@ -428,7 +434,8 @@ static void show_partitions(struct lane *lane)
         const struct partition *partition = lane->assignment.items[i];
         if (partition->state == PARTITION_GONE)
             continue;
-        lane->shown[count] = (struct lane_partition){
+        struct lane_partition *shown = &lane->shown[count++];
+        *shown = (struct lane_partition){
             .topic = partition->topic,
             .number = partition->number,
             .state = state_names[partition->state],
@@ -437,8 +444,11 @@ static void show_partitions(struct lane *lane)
             .high = known_end(lane, partition),
         };
         if (lane->source->ops->kind == SOURCE_DELIVERIES)
-            show_deliveries(partition, &lane->shown[count]);
-        count++;
+            show_deliveries(partition, shown);
+        /* Nothing comes of it that would tell. */
+        if (partition->state == PARTITION_PAUSED)
+            watch_place(lane->shared->watch, partition->topic, partition->number, &shown->applied,
+                        &shown->high);
     }
     lane->shown_count = count;
     pthread_mutex_unlock(&lane->mutex);
@@ -503,6 +513,7 @@ static void turn(struct lane *lane)
         consumer_take_back(lane, batch);
     join_in_turn(lane);
     take_up(lane);
+    obey_orders(lane);
     rebalance_ask(lane);
     rebalance_locate(lane);
     bool drained = fill(lane);

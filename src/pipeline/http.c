@@ -15,6 +15,7 @@
 #include "core/time.h"
 #include "core/utf8.h"
 #include "pipeline/lane.h"
+#include "pipeline/watch.h"
 
 struct http {
     struct MHD_Daemon *daemon; /* NULL until http_start() */
@@ -153,13 +154,37 @@ static json_t *describe_lane(struct lane *lane)
         "partitions", describe_partitions(lane));
 }
 
+/* What orders hold of a pipeline; its first lane stands for all. */
+static void describe_held(json_t *list, struct lane *lane)
+{
+    struct lane_status status;
+    struct watch *watch = lane_watch(lane);
+    size_t count;
+    lane_status(lane, &status);
+    if (!watch || status.index)
+        return;
+    const struct watch_held *held = watch_lock(watch, &count);
+    for (; count; count--, held++) {
+        const struct order *order = held->order;
+        json_array_append_new(
+            list, json_pack("{s:o, s:o, s:o, s:s, s:f, s:o, s:o, s:o}", "pipeline",
+                            text_of(status.pipeline), "topic", text_of(order->topic), "table",
+                            text_of(order->table), "state", order_state_name(order->state), "since",
+                            (double) order->at_us / 1e6, "by", text_of(order->by), "reason",
+                            text_of(order->reason), "backlog", known(held->backlog)));
+    }
+    watch_unlock(watch);
+}
+
 static unsigned write_status(struct http *http, struct buffer *out)
 {
-    json_t *lanes = json_array();
-    for (size_t i = 0; i < http->lane_count; i++)
+    json_t *lanes = json_array(), *held = json_array();
+    for (size_t i = 0; i < http->lane_count; i++) {
         json_array_append_new(lanes, describe_lane(http->lanes[i]));
-    json_t *root = json_pack("{s:s, s:f, s:o}", "version", ODS_VERSION, "now",
-                             (double) time_wall_us() / 1e6, "lanes", lanes);
+        describe_held(held, http->lanes[i]);
+    }
+    json_t *root = json_pack("{s:s, s:f, s:o, s:o}", "version", ODS_VERSION, "now",
+                             (double) time_wall_us() / 1e6, "lanes", lanes, "paused", held);
     char *text = root ? json_dumps(root, JSON_INDENT(2)) : NULL;
     json_decref(root);
     if (!text)

@@ -186,6 +186,8 @@ static struct lane *lane_new(void)
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_mutex_init(&lane->mutex, NULL);
     atomic_init(&lane->letters_ready, true);
+    atomic_init(&lane->obeyed, -1);
+    lane->ordered = -1;
     pthread_cond_init(&lane->pause, &monotonic);
     pthread_condattr_destroy(&monotonic);
     assignment_init(&lane->assignment);
@@ -239,6 +241,21 @@ enum ods_status lane_start(struct lane **out, const struct settings *settings,
 void lane_look_again(struct lane *lane)
 {
     lane_wake(lane);
+}
+
+int64_t lane_obeys(const struct lane *lane)
+{
+    return atomic_load(&lane->ended) ? INT64_MAX : atomic_load(&lane->obeyed);
+}
+
+void lane_give_up(struct lane *lane, int exit_code, const struct error *error)
+{
+    lane_fail(lane, exit_code, error);
+}
+
+struct watch *lane_watch(const struct lane *lane)
+{
+    return lane->shared->watch;
 }
 
 void lane_stop(struct lane *lane)

@@ -30,12 +30,14 @@ void lane_limits_set(struct lane_limits *limits, const struct settings *settings
 
 struct lane;
 struct format_helper;
+struct watch;
 
 /* What the lanes of a pipeline have in common. */
 struct lane_shared {
     const struct lane_limits *limits;
     struct format_helper *helper; /* of the format, NULL: there is none */
     atomic_uint helped;           /* how often it had news */
+    struct watch *watch;          /* for orders about single tables, NULL: the target keeps none */
     int finished_fd;              /* an eventfd, written to when a lane ends by itself */
     atomic_bool led;              /* a lane has had its answer from the group */
     struct fuse fuse;             /* of its dead letters */
@@ -47,7 +49,12 @@ struct lane_shared {
 enum ods_status lane_start(struct lane **lane, const struct settings *settings,
                            const struct pipeline_settings *pipeline, struct lane_shared *shared,
                            size_t index, int *exit_code, struct error *error);
-void lane_look_again(struct lane *lane); /* the helper has news. Any thread */
+void lane_look_again(struct lane *lane); /* the helper, or the watch, has news. Any thread */
+/* The last order that the lane obeys; INT64_MAX once it has ended. Any thread. */
+int64_t lane_obeys(const struct lane *lane);
+/* Stop it: what it waits for will not come. Logs. Any thread. */
+void lane_give_up(struct lane *lane, int exit_code, const struct error *error);
+struct watch *lane_watch(const struct lane *lane); /* NULL: there is none */
 void lane_stop(struct lane *lane);    /* finish what is filled, then end */
 void lane_abandon(struct lane *lane); /* end now; what is not applied will be read again */
 bool lane_ended(const struct lane *lane);

@@ -1,4 +1,4 @@
-/* What the files of a lane share: lane.c, consumer.c, rebalance.c, gaps.c, writer.c. Nobody else
+/* What the files of a lane share: lane.c, consumer.c, rebalance.c, gaps.c, obey.c, writer.c. Nobody else
  * includes it. */
 #ifndef LANE_ROOM_H
 #define LANE_ROOM_H
@@ -13,6 +13,7 @@
 #include "pipeline/assignment.h"
 #include "pipeline/deadletter.h"
 #include "pipeline/lane.h"
+#include "pipeline/watch.h"
 #include "pipeline/worker.h"
 
 /* What travels with a batch. The consumer's while it fills it, the writer's while it has it. */
@@ -57,6 +58,8 @@ struct lane {
     int64_t join_at_us; /* 0: has been done */
     struct rare putting_off;
     unsigned helped; /* the value of shared->helped when the put-off records were last tried */
+    int64_t ordered; /* number of the last order that the partitions were looked at for */
+    int64_t ordered_us;
 
     /* The request's: the consumer's unless request_out. */
     struct position *asked;
@@ -71,6 +74,7 @@ struct lane {
 
     /* Shared. */
     atomic_bool stop, abandon, failed, ended, target_ready, letters_ready;
+    atomic_int_fast64_t obeyed; /* number of the last order that is obeyed */
     atomic_int writer_state; /* enum lane_state: IDLE, APPLYING, WAITING, STOPPED */
     atomic_int_fast64_t consumer_beat_us, writer_beat_us;
     atomic_int_fast64_t writer_since_us; /* in this state */
@@ -100,6 +104,7 @@ void *consumer_main(void *lane);
 /* Account for a batch that came back from the writer. */
 void consumer_take_back(struct lane *lane, struct batch *batch);
 void consumer_hand_over(struct lane *lane);
+void consumer_push(struct lane *lane); /* the batch that is being filled, and has a claim, at once */
 /* Drop the batch being filled; its partitions start again at the target's offset. */
 void consumer_discard_filling(struct lane *lane);
 
@@ -113,8 +118,18 @@ void rebalance_ask(struct lane *lane);    /* send the request for partitions tha
 void rebalance_answer(struct lane *lane); /* the request is back */
 void rebalance_locate(struct lane *lane); /* start partitions whose offset is known */
 void rebalance_hold(struct lane *lane, bool hold);
+/* Abandons every batch that the writer has. If it commits one nevertheless, that is harmless: the
+ * next owner starts at the target's offset, or is fenced and asks again. */
+void rebalance_abandon(struct lane *lane);
 void rebalance_ack(struct lane *lane, int wait_ms); /* what is applied, to the source */
 int64_t rebalance_due_ms(const struct lane *lane, int64_t limit_ms); /* until something is to do */
+
+/* obey.c, consumer thread */
+/* Hold the partitions that orders hold, let the others go on, and say so when that is so. */
+void obey_orders(struct lane *lane);
+bool obey_knows(const struct lane *lane); /* can it be told whether a partition may begin? */
+/* True: the partition is PAUSED now. */
+bool obey_holds(struct lane *lane, struct partition *partition);
 
 /* gaps.c, consumer thread */
 /* Finds partitions in state LOCATING whose topic was recreated since the offset was stored, and

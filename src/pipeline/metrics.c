@@ -9,6 +9,7 @@
 
 #include "core/time.h"
 #include "pipeline/lane.h"
+#include "pipeline/watch.h"
 
 const struct histogram_bounds histogram_seconds = {
     .unit = 1e6,
@@ -322,6 +323,39 @@ static void write_partitions(struct buffer *out, struct lane *const *lanes, size
     }
 }
 
+static void write_held(struct buffer *out, const char *pipeline, const struct watch_held *held)
+{
+    buffer_puts(out, "ods_sink_paused_backlog_records{");
+    write_label(out, "pipeline", pipeline);
+    buffer_puts(out, ",");
+    write_label(out, "topic", held->order->topic);
+    buffer_puts(out, ",");
+    write_label(out, "table", held->order->table);
+    buffer_printf(out, "} %" PRId64 "\n", held->backlog);
+}
+
+/* Of each pipeline whose target keeps orders; its first lane stands for all. */
+static void write_orders(struct buffer *out, struct lane *const *lanes, size_t count,
+                         const struct lane_status *statuses, bool backlogs)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct watch *watch = lane_watch(lanes[i]);
+        size_t held_count;
+        if (!watch || statuses[i].index)
+            continue;
+        const struct watch_held *held = watch_lock(watch, &held_count);
+        if (!backlogs) {
+            buffer_puts(out, "ods_sink_paused_topics{");
+            write_label(out, "pipeline", statuses[i].pipeline);
+            buffer_printf(out, "} %zu\n", held_count);
+        }
+        for (size_t k = 0; backlogs && k < held_count; k++)
+            if (held[k].backlog >= 0)
+                write_held(out, statuses[i].pipeline, &held[k]);
+        watch_unlock(watch);
+    }
+}
+
 static void write_process(struct buffer *out)
 {
     long pages = 0;
@@ -361,5 +395,11 @@ void metrics_write(struct buffer *out, struct lane *const *lanes, size_t count)
     write_statements(out, lanes, count, statuses);
     write_times(out, lanes, count, statuses);
     write_partitions(out, lanes, count, statuses);
+    write_head(out, "paused_topics", "gauge",
+               "Topics of the group that orders hold; each of its processes tells of all");
+    write_orders(out, lanes, count, statuses, false);
+    write_head(out, "paused_backlog_records", "gauge",
+               "Records that wait in all partitions of such a topic, whoever has them");
+    write_orders(out, lanes, count, statuses, true);
     write_process(out);
 }

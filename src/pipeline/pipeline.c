@@ -12,6 +12,7 @@
  *         │   │                    rebalance.c: partitions come and go, where each starts
  *         │   └ writer thread      writer.c: batch → target, outages, dead letters
  *         ├ helper thread          of a format that needs one, such as for its schema topic
+ *         ├ watch thread           watch.c: orders about single tables, which lanes obey (obey.c)
  *         └ http thread            http.c, metrics.c: what the lanes show
  *
  * A lane that fails takes the daemon down, in order: a process that does half of its work and seems
@@ -27,6 +28,7 @@
 #include "core/log.h"
 #include "pipeline/http.h"
 #include "pipeline/lane.h"
+#include "pipeline/watch.h"
 #include "pipeline/worker.h"
 
 /* A pipeline's part in them. */
@@ -85,6 +87,8 @@ static enum ods_status start_pipeline(struct pipelines *pipelines, const struct 
     pipelines->running_count++;
     fuse_init(&shared->fuse);
     enum ods_status status = worker_open_helper(&shared->helper, &running->origin, error);
+    if (status == ODS_OK)
+        status = watch_open(&shared->watch, &running->origin, error);
     shared->limits = &pipelines->limits;
     shared->finished_fd = pipelines->finished_fd;
     for (size_t i = 0; status == ODS_OK && i < (size_t) pipeline->lanes; i++) {
@@ -98,6 +102,8 @@ static enum ods_status start_pipeline(struct pipelines *pipelines, const struct 
     /* Behind the lanes, which it wakes. */
     if (status == ODS_OK && shared->helper)
         status = shared->helper->ops->start(shared->helper, error);
+    if (status == ODS_OK && shared->watch)
+        status = watch_start(shared->watch, running->lanes, running->lane_count, error);
     if (status != ODS_OK)
         return status;
     log_info("pipeline %s: %lld lane%s, group %s, target %s", pipeline->name,
@@ -201,6 +207,8 @@ int pipelines_join(struct pipelines *pipelines)
     for (size_t i = 0; i < pipelines->running_count; i++)
         if (pipelines->running[i].shared.helper)
             pipelines->running[i].shared.helper->ops->stop(pipelines->running[i].shared.helper);
+    for (size_t i = 0; i < pipelines->running_count; i++)
+        watch_stop(pipelines->running[i].shared.watch);
     for (size_t i = 0; i < pipelines->count; i++) {
         int code = lane_join(pipelines->lanes[i]);
         if (!exit_code)
@@ -209,6 +217,7 @@ int pipelines_join(struct pipelines *pipelines)
     /* The lanes' decoders read what these know. */
     for (size_t i = 0; i < pipelines->running_count; i++) {
         worker_close_helper(pipelines->running[i].shared.helper);
+        watch_close(pipelines->running[i].shared.watch);
         fuse_done(&pipelines->running[i].shared.fuse);
     }
     if (pipelines->finished_fd >= 0)

@@ -3,7 +3,8 @@
  *
  * A new partition goes ASKING → ASKED → LOCATING → SEEKING → ACTIVE. The question for the target's
  * offsets travels through the same queue as the batches, so its answer always counts what was
- * handed over before it, and a target that is away keeps the writer waiting, never the group.
+ * handed over before it, and a target that is away keeps the writer waiting, never the group. It is
+ * not asked about partitions that an order holds, which are PAUSED until that is over.
  */
 #include "core/exit.h"
 #include "pipeline/lane_room.h"
@@ -67,9 +68,7 @@ static void wait_for_batches(struct lane *lane, const struct place *places, size
     }
 }
 
-/* Abandons every batch that the writer has. If it commits one nevertheless, that is harmless: the
- * next owner starts at the target's offset, or is fenced and asks again. */
-static void abandon_batches(struct lane *lane)
+void rebalance_abandon(struct lane *lane)
 {
     for (size_t i = 0; i < lane->slot_count; i++)
         if (!lane->slots[i].is_request)
@@ -117,7 +116,7 @@ void rebalance_revoked(void *context, const struct place *places, size_t count, 
                   "gives up batches that cover %s partitions; their "
                   "next owner reads them again",
                   lost ? "lost" : "revoked");
-        abandon_batches(lane);
+        rebalance_abandon(lane);
         wait_for_batches(lane, places, count, ABANDON_WAIT_US, false);
     }
     /* Wait for the answer: sent after the request to join again, it would carry an old generation.
@@ -206,7 +205,8 @@ void rebalance_ask(struct lane *lane)
     lane->asked_count = 0;
     for (size_t i = 0; i < lane->assignment.count; i++) {
         struct partition *partition = lane->assignment.items[i];
-        if (partition->state != PARTITION_ASKING || partition->not_before_us > now_us)
+        if (partition->state != PARTITION_ASKING || partition->not_before_us > now_us ||
+            !obey_knows(lane) || obey_holds(lane, partition))
             continue;
         partition->state = PARTITION_ASKED;
         lane->asked[lane->asked_count++] = (struct position){
@@ -384,7 +384,8 @@ int64_t rebalance_due_ms(const struct lane *lane, int64_t limit_ms)
         const struct partition *partition = lane->assignment.items[i];
         bool waits = partition->state == PARTITION_LOCATING ||
                      (partition->state == PARTITION_SEEKING && !lane->held) ||
-                     (partition->state == PARTITION_ASKING && !lane->request_out);
+                     (partition->state == PARTITION_ASKING && !lane->request_out &&
+                      obey_knows(lane));
         int64_t left_ms = (partition->not_before_us - now_us + 999) / 1000;
         if (waits && left_ms < due_ms)
             due_ms = left_ms < 1 ? 1 : left_ms;

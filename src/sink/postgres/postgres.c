@@ -1,15 +1,16 @@
 /* The PostgreSQL sink: rows by upsert, offsets in the rows' own transaction.
  *
- * Five rooms, from the ground up; none knows one above it. wire/ is the connection, its errors, the
- * statements that it keeps prepared and the sink's own schema; tables/ what the target's tables are
- * and how they are made and changed; values/ how a value travels; fold/ what a batch amounts to;
- * write/ how that gets into a transaction: start with apply.c there, which says what it does, and
- * attempt.c, which does it.
+ * Six rooms, from the ground up; none knows one above it. wire/ is the connection, its errors, the
+ * statements that it keeps prepared and the sink's own schema; control/ orders about single tables;
+ * tables/ what the target's tables are and how they are made and changed; values/ how a value
+ * travels; fold/ what a batch amounts to; write/ how that gets into a transaction: start with apply.c
+ * there, which says what it does, and attempt.c, which does it.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "sink/postgres/control/control.h"
 #include "sink/postgres/write/apply.h"
 #include "sink/postgres/tables/names.h"
 #include "sink/postgres/write/offsets.h"
@@ -89,13 +90,87 @@ static enum ods_status postgres_resume(struct sink *sink, struct position *posit
                : status;
 }
 
+/* A table may have been paused while this process had no session, and the one who did it did not wait
+ * for it: records that were taken before are dropped. */
+static enum ods_status look_for_orders(struct postgres *postgres, const struct batch *batch,
+                                       struct error *error)
+{
+    bool held = false;
+    enum ods_status status = postgres_ready(postgres, error);
+    if (status != ODS_OK || postgres->looked == postgres->conn.generation || !batch->record_count)
+        return status;
+    status = control_holds(&postgres->conn, postgres->config.group, batch, &held, error);
+    if (status == ODS_OK)
+        postgres->looked = postgres->conn.generation;
+    return held ? error_set(error, ODS_FENCED, "one of its topics is held by an order") : status;
+}
+
 static enum ods_status postgres_apply(struct sink *sink, struct batch *batch,
                                       const struct apply_hooks *hooks, struct apply_result *result,
                                       struct error *error)
 {
     struct apply_result ignored = {0};
-    return apply_batch(from_sink(sink), batch, hooks, result ? result : &ignored, error);
+    enum ods_status status = look_for_orders(from_sink(sink), batch, error);
+    return status == ODS_OK
+               ? apply_batch(from_sink(sink), batch, hooks, result ? result : &ignored, error)
+               : status;
 }
+
+/* --- orders about single tables -------------------------------------------------------------- */
+
+static enum ods_status postgres_watch(struct sink *sink, const struct control_member *self,
+                                      struct orders *orders, struct error *error)
+{
+    struct postgres *postgres = from_sink(sink);
+    enum ods_status status = postgres_ready(postgres, error);
+    return status == ODS_OK ? control_watch(&postgres->watching, &postgres->conn,
+                                            postgres->config.group, self, orders, error)
+                            : status;
+}
+
+static enum ods_status postgres_order(struct sink *sink, const struct control_request *request,
+                                      int64_t *number, struct error *error)
+{
+    struct postgres *postgres = from_sink(sink);
+    return control_order(&postgres->conn, postgres->config.group, request, number, error);
+}
+
+static enum ods_status postgres_orders(struct sink *sink, struct orders *orders,
+                                       struct error *error)
+{
+    struct postgres *postgres = from_sink(sink);
+    return control_read(&postgres->conn, postgres->config.group, orders, error);
+}
+
+static enum ods_status postgres_members(struct sink *sink, struct control_members *members,
+                                        struct error *error)
+{
+    struct postgres *postgres = from_sink(sink);
+    return control_members(&postgres->conn, postgres->config.group, members, error);
+}
+
+static enum ods_status postgres_settle(struct sink *sink, const struct strings *topics,
+                                       struct error *error)
+{
+    struct postgres *postgres = from_sink(sink);
+    return control_settle(&postgres->conn, postgres->config.group, topics, error);
+}
+
+static enum ods_status postgres_tables(struct sink *sink, struct topic_tables *tables,
+                                       struct error *error)
+{
+    struct postgres *postgres = from_sink(sink);
+    return control_tables(&postgres->conn, postgres->config.group, tables, error);
+}
+
+static const struct control_ops control_ops = {
+    .watch = postgres_watch,
+    .order = postgres_order,
+    .orders = postgres_orders,
+    .members = postgres_members,
+    .settle = postgres_settle,
+    .tables = postgres_tables,
+};
 
 /* --- check ---------------------------------------------------------------------------------- */
 
@@ -235,5 +310,6 @@ const struct sink_ops postgres_sink = {
     .check = postgres_check,
     .interrupt = postgres_interrupt,
     .clear_interrupt = postgres_clear_interrupt,
+    .control = &control_ops,
     .close = postgres_close,
 };

@@ -355,6 +355,11 @@ static void kafka_housekeep(struct source *base)
     }
 }
 
+static void kafka_refresh(struct source *base)
+{
+    ((struct kafka_source *) base)->next_look_us = 0;
+}
+
 static enum ods_status kafka_open_reader(struct topic_reader **reader,
                                          const struct source_config *config, struct error *error)
 {
@@ -382,6 +387,7 @@ const struct source_ops kafka_source_ops = {
     .known_end = kafka_known_end,
     .turn = kafka_turn,
     .housekeep = kafka_housekeep,
+    .refresh = kafka_refresh,
     .look = kafka_look,
     .release = kafka_release,
     .headers = kafka_headers,

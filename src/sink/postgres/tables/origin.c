@@ -11,7 +11,7 @@
 #include "sql/postgres/table_claim.h"
 #include "sql/postgres/table_is_shared.h"
 
-/* Parameters of ods_sink.claim_table(). */
+/* Parameters of ods_sink.claim_table(); table_claim.sql takes two more. */
 enum { CLAIM_PARAMS = 6 };
 
 static void claim_values(const struct plan *plan, const char *values[CLAIM_PARAMS])
@@ -42,13 +42,16 @@ static enum ods_status refuse(const struct plan *plan, const struct conn *conn,
                      conn->settings->schema, plan->schema, plan->name);
 }
 
-enum ods_status origin_claim(struct plan *plan, struct conn *conn, struct error *error)
+enum ods_status origin_claim(struct plan *plan, const char *group, struct conn *conn,
+                             struct error *error)
 {
-    const char *values[CLAIM_PARAMS];
+    const char *values[CLAIM_PARAMS + 2];
     PGresult *rows = NULL;
     claim_values(plan, values);
+    values[CLAIM_PARAMS] = group;
+    values[CLAIM_PARAMS + 1] = plan->shape->topic;
     enum ods_status status =
-        own_query(conn, sql_table_claim, CLAIM_PARAMS, values, &rows, error);
+        own_query(conn, sql_table_claim, CLAIM_PARAMS + 2, values, &rows, error);
     if (status == ODS_OK && !PQgetisnull(rows, 0, 0))
         status = refuse(plan, conn, PQgetvalue(rows, 0, 0), error);
     PQclear(rows);

@@ -12,8 +12,10 @@
 #include <ods/buffer.h>
 #include "sink/postgres/tables/plan.h"
 
-/* Enter the plan's source for its table, which is there. ODS_REJECT: the table is another's. */
-enum ods_status origin_claim(struct plan *plan, struct conn *conn, struct error *error);
+/* Enter the plan's source for its table, which is there, and the topic that brings it to the group.
+ * ODS_REJECT: the table is another's. */
+enum ods_status origin_claim(struct plan *plan, const char *group, struct conn *conn,
+                             struct error *error);
 
 /* The same as SQL, for the transaction that makes the table; who had one of that name before is
  * forgotten. */

@@ -347,12 +347,12 @@ static enum ods_status resolve(struct plans *plans, struct plan *plan, const str
         status = read_again(plans, plan, changed, error);
     bool there = status == ODS_OK && plan->table;
     if (there)
-        status = origin_claim(plan, plans->conn, error);
+        status = origin_claim(plan, plans->config->group, plans->conn, error);
     bool acts = change->after || (plan->table && change->op == OP_DELETE && change->before);
     if (status == ODS_OK && !plan->skip && (plan->table || change->after))
         status = evolve_table(plans, plan, acts ? change : NULL, listener, changed, error);
     if (status == ODS_OK && plan->table && !there) /* made now, by us or by another lane */
-        status = origin_claim(plan, plans->conn, error);
+        status = origin_claim(plan, plans->config->group, plans->conn, error);
     if (status == ODS_OK && plan->table)
         status = map_columns(plan, error);
     if (status == ODS_OK && plan->table)

@@ -3,6 +3,7 @@
 #define APPLY_H
 
 #include <ods/sink.h>
+#include "sink/postgres/control/control.h"
 #include "sink/postgres/fold/delivered.h"
 #include "sink/postgres/fold/moved_keys.h"
 #include "sink/postgres/write/loose.h"
@@ -33,6 +34,8 @@ struct postgres {
     struct moved_keys moved_keys;
     struct delivered delivered;
     struct doubt doubt;
+    struct watching watching; /* where the sink is used to watch for orders */
+    unsigned looked;          /* generation of the connection in which orders were looked at */
     const struct plan **change_plans; /* by change */
     size_t change_plan_capacity;
 };

@@ -1,0 +1,114 @@
+/* Orders about single tables, which operators give while a group's processes run: a table is held, and
+ * goes on. The target keeps them, so that they hold on all machines and over restarts.
+ *
+ * What is held is a topic: offsets and order are those of its partitions. A target that keeps orders
+ * has sink_ops.control; each call takes a sink that is entered by one thread, never a lane's.
+ */
+#ifndef ODS_CONTROL_H
+#define ODS_CONTROL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <ods/setting.h>
+#include <ods/status.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct sink;
+
+enum order_state {
+    ORDER_RUNNING, /* as if there were no order */
+    ORDER_PAUSED,
+    ORDER_RESYNC, /* held for the moment in which a table is exchanged */
+    ORDER_STATES
+};
+const char *order_state_name(enum order_state state); /* "running", "paused", "resync" */
+
+/* The last order about a topic that is held. */
+struct order {
+    char *topic;
+    enum order_state state;
+    char *table; /* as the operator calls it */
+    char *reason, *by;
+    int64_t at_us; /* by the target's clock */
+};
+
+/* Those of a group. */
+struct orders {
+    int64_t number; /* of the last one, grows with each; 0: there never was one */
+    struct order *items; /* sorted by topic */
+    size_t count, capacity;
+};
+
+void orders_done(struct orders *orders); /* zeroed is fine, and is what is left */
+/* Copies the texts; behind the others, in order. False: out of memory. */
+bool orders_add(struct orders *orders, const struct order *order);
+const struct order *orders_find(const struct orders *orders, const char *topic); /* NULL: runs */
+
+/* A process of a group, as it tells others of itself. */
+struct control_member {
+    char name[128]; /* of its own: host, process */
+    int32_t lanes;
+    int64_t confirmed; /* number of the last order that all its lanes obey, -1: none */
+};
+
+struct control_members {
+    struct control_member *items;
+    size_t count;
+};
+
+/* What is ordered. */
+struct control_request {
+    struct strings topics;
+    bool allowed[ORDER_STATES]; /* the states that it is meant for */
+    enum order_state state;
+    const char *table;
+    const char *action, *details; /* for the history: "skip-until", "partition 0 from 7 to 9" */
+    const char *reason, *by;
+};
+
+/* Which table a topic carries, as far as the group has moved rows of it. */
+struct topic_table {
+    char *topic;
+    char *database, *schema, *table; /* of the source; "" where it has none */
+    char *target_schema, *target_table;
+};
+
+struct topic_tables {
+    struct topic_table *items;
+    size_t count;
+};
+void topic_tables_done(struct topic_tables *tables);
+
+/* Each answers ODS_RETRY while the target is away. */
+struct control_ops {
+    /* For processes, about once a second: connect if need be, tell what `self` has confirmed, and
+     * read the orders into *orders if there are new ones. The process counts as one of the group's
+     * for as long as the sink stays connected. */
+    enum ods_status (*watch)(struct sink *sink, const struct control_member *self,
+                             struct orders *orders, struct error *error);
+
+    /* For operators, once connected. ODS_REJECT: a topic is in another state, error says in which.
+     * *number is what each process is to confirm. */
+    enum ods_status (*order)(struct sink *sink, const struct control_request *request,
+                             int64_t *number, struct error *error);
+    enum ods_status (*orders)(struct sink *sink, struct orders *orders, struct error *error);
+    /* The processes that are there; free(members->items). */
+    enum ods_status (*members)(struct sink *sink, struct control_members *members,
+                               struct error *error);
+    /* Wait for what still moves offsets of these topics, be it of processes that are gone. */
+    enum ods_status (*settle)(struct sink *sink, const struct strings *topics,
+                              struct error *error);
+    enum ods_status (*tables)(struct sink *sink, struct topic_tables *tables,
+                              struct error *error);
+};
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

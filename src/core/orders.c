@@ -1,0 +1,79 @@
+/* Lists of orders. See ods/control.h. */
+#include <stdlib.h>
+#include <string.h>
+
+#include <ods/control.h>
+
+const char *order_state_name(enum order_state state)
+{
+    static const char *const names[ORDER_STATES] = {"running", "paused", "resync"};
+    return names[state];
+}
+
+static void order_done(struct order *order)
+{
+    free(order->topic);
+    free(order->table);
+    free(order->reason);
+    free(order->by);
+}
+
+void orders_done(struct orders *orders)
+{
+    for (size_t i = 0; i < orders->count; i++)
+        order_done(&orders->items[i]);
+    free(orders->items);
+    *orders = (struct orders){0};
+}
+
+bool orders_add(struct orders *orders, const struct order *order)
+{
+    if (orders->count == orders->capacity) {
+        size_t larger = orders->capacity ? orders->capacity * 2 : 8;
+        struct order *items = realloc(orders->items, larger * sizeof *items);
+        if (!items)
+            return false;
+        orders->items = items;
+        orders->capacity = larger;
+    }
+    struct order *copy = &orders->items[orders->count];
+    *copy = (struct order){.topic = strdup(order->topic),
+                           .state = order->state,
+                           .table = strdup(order->table),
+                           .reason = strdup(order->reason),
+                           .by = strdup(order->by),
+                           .at_us = order->at_us};
+    if (copy->topic && copy->table && copy->reason && copy->by) {
+        orders->count++;
+        return true;
+    }
+    order_done(copy);
+    return false;
+}
+
+static int compare(const void *topic, const void *order)
+{
+    return strcmp(topic, ((const struct order *) order)->topic);
+}
+
+const struct order *orders_find(const struct orders *orders, const char *topic)
+{
+    if (!orders->count)
+        return NULL;
+    return bsearch(topic, orders->items, orders->count, sizeof *orders->items, compare);
+}
+
+void topic_tables_done(struct topic_tables *tables)
+{
+    for (size_t i = 0; i < tables->count; i++) {
+        struct topic_table *table = &tables->items[i];
+        free(table->topic);
+        free(table->database);
+        free(table->schema);
+        free(table->table);
+        free(table->target_schema);
+        free(table->target_table);
+    }
+    free(tables->items);
+    *tables = (struct topic_tables){0};
+}
