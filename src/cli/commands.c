@@ -9,6 +9,10 @@ static const struct command *const commands[] = {
     &cli_trace,
     &cli_dlq,       /* putting right */
     &cli_reset,
+    &cli_pause,     /* one table at a time */
+    &cli_resume,
+    &cli_skip_until,
+    &cli_attach,
     &cli_check,     /* setting up */
     &cli_decode,    /* records in files */
     &cli_replay,

@@ -8,6 +8,7 @@
 #include "cli/cli.h"
 #include "cli/columns.h"
 #include "cli/json.h"
+#include "core/time.h"
 #include "http/http_client.h"
 
 #define DEFAULT_ADDRESS "127.0.0.1:8090"
@@ -181,6 +182,47 @@ static bool print_partitions(const struct question *question, const json_t *stat
     return good;
 }
 
+static void add_moment(struct columns *table, const json_t *object, const char *name)
+{
+    struct buffer text;
+    double at = json_number_value(json_object_get(object, name));
+    buffer_init(&text);
+    time_format_timestamp(&text, (int64_t) at * 1000000, false);
+    buffer_puts(&text, " UTC");
+    columns_add(table, buffer_text(&text));
+    buffer_done(&text);
+}
+
+/* What operators have paused, of the whole group. */
+static bool print_paused(const struct question *question, const json_t *status)
+{
+    static const char *const names[] = {"PAUSED", "PIPELINE", "TOPIC",   "STATE",
+                                        "SINCE",  "BY",       "WAITING", "REASON"};
+    const json_t *list = json_object_get(status, "paused");
+    struct columns table;
+    size_t i;
+    json_t *order;
+    if (!json_array_size(list))
+        return true;
+    columns_init(&table, question->terminal, names, sizeof names / sizeof *names);
+    json_array_foreach(list, i, order)
+    {
+        columns_add(&table, text_of(order, "table"));
+        columns_paint(&table, PAINT_WARN);
+        columns_add(&table, text_of(order, "pipeline"));
+        columns_add(&table, text_of(order, "topic"));
+        columns_add(&table, text_of(order, "state"));
+        add_moment(&table, order, "since");
+        columns_add(&table, text_of(order, "by"));
+        columns_number(&table, number_of(order, "backlog"));
+        columns_add(&table, text_of(order, "reason"));
+    }
+    putchar('\n');
+    bool good = columns_print(&table);
+    columns_done(&table);
+    return good;
+}
+
 static int print_status(const struct question *question, json_t *status, bool ready,
                         const char *why)
 {
@@ -194,7 +236,7 @@ static int print_status(const struct question *question, json_t *status, bool re
            question->port, terminal_paint(question->terminal, paint),
            ready ? "ready" : "not ready:", terminal_plain(question->terminal, paint));
     printf("%s\n", ready ? "" : why);
-    if (!print_lanes(question, status) ||
+    if (!print_lanes(question, status) || !print_paused(question, status) ||
         (question->options->partitions && !print_partitions(question, status)))
         return CLI_INTERNAL;
     return ready ? CLI_OK : CLI_NEGATIVE;

@@ -14,7 +14,7 @@
 
 #define LOOK_MS    1000 /* between two looks for orders */
 #define HURRY_MS   200  /* as long as none could be read, and no lane begins */
-#define MEASURE_US INT64_C(5000000)  /* between two looks at what waits */
+#define MEASURE_US INT64_C(2000000)  /* between two looks at what waits */
 #define AWAY_US    INT64_C(15000000) /* after one that was not answered */
 
 /* A partition of a topic that is held. */
