@@ -378,3 +378,364 @@ $body$;
 
 comment on function ods_sink.order_topics(text, text[], text[], text, text, text, text, text, text) is
     'ods-sink: give an order about some topics, which every process is to confirm';
+
+-- Tables that are made anew beside those that are read (ods-sink resync), until they are exchanged.
+create table if not exists ods_sink.shadows (
+    consumer_group text not null,
+    table_schema text not null,
+    table_name text not null,
+    shadow_name text not null,  -- in the same schema
+    shadow_group text not null, -- under which its offsets are stored
+    begun_at timestamp with time zone not null default clock_timestamp(),
+    primary key (table_schema, table_name)
+);
+
+comment on table ods_sink.shadows is
+    'ods-sink: tables that are made anew beside those that are read, until they are exchanged';
+
+-- Why a table can't take another one's place; NULL: it can. What hangs on a table stays with the old one.
+create or replace function ods_sink.shadow_refusal(relation regclass)
+returns text language sql stable as $body$
+    select string_agg(what, '; ') from (
+        select 'it is no plain table' as what from pg_class where oid = relation and relkind <> 'r'
+        union all
+        select 'it is part of another table, or has parts'
+        where exists (select from pg_inherits where relation in (inhrelid, inhparent))
+        union all
+        select 'it is not owned by ' || current_user || ', but by ' || pg_get_userbyid(relowner)
+        from pg_class where oid = relation and not pg_has_role(relowner, 'usage')
+        union all
+        select 'views depend on it: ' || string_agg(distinct r.ev_class::regclass::text, ', ')
+        from pg_depend d join pg_rewrite r on d.classid = 'pg_rewrite'::regclass and r.oid = d.objid
+        where d.refclassid = 'pg_class'::regclass and d.refobjid = relation
+          and r.ev_class <> relation having count(*) > 0
+        union all
+        select 'it has rules: ' || string_agg(rulename, ', ') from pg_rewrite
+        where ev_class = relation having count(*) > 0
+        union all
+        select 'foreign keys refer to it or are its own: '
+               || string_agg(conname || ' of ' || conrelid::regclass, ', ')
+        from pg_constraint where contype = 'f' and relation in (conrelid, confrelid)
+        having count(*) > 0
+        union all
+        select 'it has triggers: ' || string_agg(tgname, ', ') from pg_trigger
+        where tgrelid = relation and not tgisinternal having count(*) > 0
+        union all
+        select 'it has row security' from pg_class
+        where oid = relation and (relrowsecurity
+              or exists (select from pg_policy where polrelid = relation))
+        union all
+        select 'publications name it: ' || string_agg(p.pubname, ', ')
+        from pg_publication_rel r join pg_publication p on p.oid = r.prpubid
+        where r.prrelid = relation having count(*) > 0
+        union all
+        select 'its row type is used: ' || string_agg(pg_describe_object(d.classid, d.objid, 0), ', ')
+        from pg_class c join pg_type t on t.oid = c.reltype
+        join pg_depend d on d.refclassid = 'pg_type'::regclass
+                        and d.refobjid in (t.oid, t.typarray) and d.deptype = 'n'
+        where c.oid = relation having count(*) > 0
+    ) reasons
+$body$;
+
+-- The grants on a table or its columns, as statements for another one.
+create or replace function ods_sink.shadow_grants(relation regclass, other text)
+returns setof text language sql stable as $body$
+    select format('grant %s on %s to %s%s', a.privilege_type, other,
+                  case a.grantee when 0 then 'public' else quote_ident(pg_get_userbyid(a.grantee)) end,
+                  case when a.is_grantable then ' with grant option' else '' end)
+    from pg_class c, aclexplode(c.relacl) a where c.oid = relation and a.grantee <> c.relowner
+    union all
+    select format('grant %s (%I) on %s to %s%s', a.privilege_type, t.attname, other,
+                  case a.grantee when 0 then 'public' else quote_ident(pg_get_userbyid(a.grantee)) end,
+                  case when a.is_grantable then ' with grant option' else '' end)
+    from pg_class c join pg_attribute t on t.attrelid = c.oid, aclexplode(t.attacl) a
+    where c.oid = relation and a.grantee <> c.relowner
+$body$;
+
+-- Forget a table that is made anew, with its rows.
+create or replace function ods_sink.shadow_drop(table_schema_ text, table_name_ text)
+returns boolean language plpgsql as $body$
+declare
+    shadow ods_sink.shadows;
+begin
+    delete from ods_sink.shadows s
+     where s.table_schema = table_schema_ and s.table_name = table_name_ returning * into shadow;
+    if shadow.shadow_name is null then
+        return false;
+    end if;
+    execute format('drop table if exists %I.%I', table_schema_, shadow.shadow_name);
+    delete from ods_sink.offsets where consumer_group = shadow.shadow_group;
+    delete from ods_sink.moved_keys where consumer_group = shadow.shadow_group;
+    delete from ods_sink.topic_tables where consumer_group = shadow.shadow_group;
+    delete from ods_sink.table_sources s
+     where s.table_schema = table_schema_ and s.table_name = shadow.shadow_name;
+    delete from ods_sink.schema_history h
+     where h.table_schema = table_schema_ and h.table_name = shadow.shadow_name;
+    return true;
+end
+$body$;
+
+-- Begin to make a table anew, or go on where that was left. begun: from its beginning.
+create or replace function ods_sink.shadow_make(
+    consumer_group_ text, table_schema_ text, table_name_ text, shadow_group_ text,
+    in_place boolean, out shadow_name_ text, out begun boolean, out refusal text)
+language plpgsql as $body$
+declare
+    relation regclass := to_regclass(format('%I.%I', table_schema_, table_name_));
+    held ods_sink.shadows;
+    statement text;
+    other text;
+begin
+    begun := false;
+    if relation is null then
+        refusal := format('there is no table %I.%I', table_schema_, table_name_);
+    elsif not in_place then
+        refusal := ods_sink.shadow_refusal(relation);
+    end if;
+    select string_agg(distinct t.consumer_group, ', ') into other from ods_sink.topic_tables t
+     where t.table_schema = table_schema_ and t.table_name = table_name_
+       and t.consumer_group <> consumer_group_
+       and not starts_with(t.consumer_group, consumer_group_ || '.');
+    if other is not null then
+        refusal := concat_ws('; ', refusal, 'other groups write to it: ' || other);
+    end if;
+    select string_agg(concat_ws('.', nullif(s.source_schema, ''), s.source_table), ', ') into other
+      from ods_sink.table_sources s
+     where s.table_schema = table_schema_ and s.table_name = table_name_
+       and not exists (select from ods_sink.topic_tables t
+                        where t.consumer_group = consumer_group_
+                          and t.table_schema = table_schema_ and t.table_name = table_name_
+                          and t.source_table = s.source_table
+                          and (s.source_schema = '' or t.source_schema = ''
+                               or regexp_replace(s.source_schema, '[^A-Za-z0-9_]', '_', 'g')
+                                  = regexp_replace(t.source_schema, '[^A-Za-z0-9_]', '_', 'g')));
+    if other is not null then
+        refusal := concat_ws('; ', refusal, 'it has rows of ' || other || ', and the topic that '
+                             'brings them is not known before its next record');
+    end if;
+    if refusal is not null then
+        return;
+    end if;
+    select s.* into held from ods_sink.shadows s
+     where s.table_schema = table_schema_ and s.table_name = table_name_;
+    if held.shadow_group = shadow_group_ then
+        if to_regclass(format('%I.%I', table_schema_, held.shadow_name)) is not null then
+            shadow_name_ := held.shadow_name;
+            return;
+        end if;
+    end if;
+    perform ods_sink.shadow_drop(table_schema_, table_name_);
+    begun := true;
+    shadow_name_ := left(table_name_, 20) || '__resync_' || substr(md5(table_name_), 1, 12);
+    insert into ods_sink.shadows
+    values (consumer_group_, table_schema_, table_name_, shadow_name_, shadow_group_);
+    execute format('create %s table %I.%I (like %s including all)%s%s',
+                   (select case relpersistence when 'u' then 'unlogged' else '' end
+                      from pg_class where oid = relation), table_schema_, shadow_name_, relation,
+                   (select ' with (' || array_to_string(reloptions, ', ') || ')' from pg_class
+                     where oid = relation and reloptions is not null),
+                   (select ' tablespace ' || quote_ident(t.spcname) from pg_class c
+                      join pg_tablespace t on t.oid = c.reltablespace where c.oid = relation));
+    other := obj_description(relation, 'pg_class');
+    if other is not null then
+        execute format('comment on table %I.%I is %L', table_schema_, shadow_name_, other);
+    end if;
+    for statement in
+        select ods_sink.shadow_grants(relation, format('%I.%I', table_schema_, shadow_name_))
+        union all
+        select format('alter table %I.%I alter column %I set statistics %s', table_schema_,
+                      shadow_name_, attname, attstattarget) from pg_attribute
+         where attrelid = relation and attnum > 0 and not attisdropped
+           and coalesce(attstattarget, -1) >= 0
+        union all
+        select format('alter table %I.%I replica identity full', table_schema_, shadow_name_)
+          from pg_class where oid = relation and relreplident = 'f'
+        union all -- the last, as it takes the right to do the others away
+        select format('alter table %I.%I owner to %I', table_schema_, shadow_name_,
+                      pg_get_userbyid(relowner))
+          from pg_class where oid = relation and pg_get_userbyid(relowner) <> current_user
+    loop
+        execute statement;
+    end loop;
+end
+$body$;
+
+-- How many rows both have, so that a topic that is not whole shows; and the planner learns of the new.
+create or replace function ods_sink.shadow_count(
+    table_schema_ text, table_name_ text, shadow_name_ text, out old bigint, out new bigint)
+language plpgsql as $body$
+begin
+    perform set_config('enable_seqscan', 'on', true);
+    execute format('select count(*) from %I.%I', table_schema_, table_name_) into old;
+    execute format('select count(*) from %I.%I', table_schema_, shadow_name_) into new;
+    execute format('analyze %I.%I', table_schema_, shadow_name_);
+end
+$body$;
+
+-- The new table takes the old one's place, or its rows do (in_place), in one transaction: at the same
+-- stored offsets, while the order of this number holds the topics. The number of the order by which
+-- they go on; or why not.
+create or replace function ods_sink.shadow_exchange(
+    consumer_group_ text, topics text[], order_ bigint, table_schema_ text, table_name_ text,
+    in_place boolean, state_ text, called text, reason_ text, ordered_by_ text,
+    out number_ bigint, out refusal text, out behind boolean)
+language plpgsql as $body$
+declare
+    relation regclass := to_regclass(format('%I.%I', table_schema_, table_name_));
+    shadow ods_sink.shadows;
+    fresh regclass;
+begin
+    behind := false;
+    select s.* into shadow from ods_sink.shadows s
+     where s.table_schema = table_schema_ and s.table_name = table_name_;
+    fresh := to_regclass(quote_ident(table_schema_) || '.' || quote_ident(shadow.shadow_name));
+    if relation is null or fresh is null then
+        refusal := 'the table, or the one that was made for it, is gone';
+        return;
+    end if;
+    lock table ods_sink.table_control in share row exclusive mode;
+    select format('another order was given meanwhile: %s is %s, ordered by %s', c.topic, c.state,
+                  c.ordered_by)
+      into refusal from ods_sink.table_control c
+     where c.consumer_group = consumer_group_ and c.topic = any (topics)
+       and (c.number <> order_ or c.state <> 'resync') limit 1;
+    if refusal is not null then
+        return;
+    end if;
+    perform from ods_sink.offsets o
+      where o.consumer_group = consumer_group_ and o.topic = any (topics) for update;
+    select true into behind from ods_sink.offsets o
+      left join ods_sink.offsets s on s.consumer_group = shadow.shadow_group
+                                  and s.topic = o.topic and s.partition = o.partition
+     where o.consumer_group = consumer_group_ and o.topic = any (topics)
+       and o.next_offset <> coalesce(s.next_offset, 0) limit 1;
+    if behind then
+        return;
+    end if;
+    behind := false;
+    execute format('lock table %s in %s mode', relation,
+                   case when in_place then 'share row exclusive' else 'access exclusive' end);
+    select string_agg(coalesce(o.name, n.name), ', ') into refusal
+      from (select attname as name, format_type(atttypid, atttypmod) as type, attnotnull as required
+              from pg_attribute where attrelid = relation and attnum > 0 and not attisdropped) o
+      full join (select attname as name, format_type(atttypid, atttypmod) as type,
+                        attnotnull as required from pg_attribute
+                  where attrelid = fresh and attnum > 0 and not attisdropped) n using (name)
+     where o.type is distinct from n.type or o.required is distinct from n.required;
+    if refusal is not null then
+        refusal := 'its columns were changed meanwhile (' || refusal
+                   || '): resync --again begins anew';
+        return;
+    end if;
+    if in_place then
+        perform ods_sink.shadow_copy(relation, fresh);
+    else
+        refusal := ods_sink.shadow_refusal(relation);
+        if refusal is not null then
+            return;
+        end if;
+        perform ods_sink.shadow_replace(relation, fresh, table_schema_, table_name_);
+    end if;
+    update ods_sink.offsets o set updated_at = clock_timestamp()
+     where o.consumer_group = consumer_group_ and o.topic = any (topics);
+    perform ods_sink.shadow_drop(table_schema_, table_name_);
+    select r.number_, r.refusal into number_, refusal from ods_sink.order_topics(
+        consumer_group_, topics, '{resync}', state_, called, 'resync',
+        format('%s.%s was made anew%s', table_schema_, table_name_,
+               case when in_place then ', in its place' else '' end), reason_, ordered_by_) r;
+end
+$body$;
+
+-- One table takes another's place and name, with the names of its indexes and with its sequences.
+create or replace function ods_sink.shadow_replace(
+    relation regclass, fresh regclass, table_schema_ text, table_name_ text)
+returns void language plpgsql as $body$
+declare
+    statement text;
+    statements text[];
+begin
+    -- Sequences: those of serial columns move over, those of identity columns go on.
+    select coalesce(array_agg(s), '{}') into statements from (
+        select format('alter sequence %s owned by %s.%I', d.objid::regclass, fresh, a.attname) as s
+          from pg_depend d join pg_class q on q.oid = d.objid and q.relkind = 'S'
+          join pg_attribute a on a.attrelid = relation and a.attnum = d.refobjsubid
+         where d.classid = 'pg_class'::regclass and d.refclassid = 'pg_class'::regclass
+           and d.refobjid = relation and d.deptype = 'a'
+        union all
+        select format('select setval(%L, (select last_value from %s), (select is_called from %s))',
+                      pg_get_serial_sequence(fresh::text, a.attname),
+                      pg_get_serial_sequence(relation::text, a.attname),
+                      pg_get_serial_sequence(relation::text, a.attname))
+          from pg_attribute a
+         where a.attrelid = relation and a.attidentity <> '' and not a.attisdropped) moves;
+    foreach statement in array statements loop
+        execute statement;
+    end loop;
+    -- Indexes of one definition pair up; of several alike it does not matter which takes which name.
+    select coalesce(array_agg(format('alter index %s rename to %I', n.index, o.name)), '{}')
+      into statements
+      from (select c.relname as name, ods_sink.shadow_index(i.indexrelid) as key,
+                   row_number() over (partition by ods_sink.shadow_index(i.indexrelid)
+                                      order by c.relname) as turn
+              from pg_index i join pg_class c on c.oid = i.indexrelid
+             where i.indrelid = relation) o
+      join (select i.indexrelid::regclass as index, ods_sink.shadow_index(i.indexrelid) as key,
+                   row_number() over (partition by ods_sink.shadow_index(i.indexrelid)
+                                      order by c.relname) as turn
+              from pg_index i join pg_class c on c.oid = i.indexrelid
+             where i.indrelid = fresh) n using (key, turn);
+    execute format('drop table %s', relation);
+    execute format('alter table %s rename to %I', fresh, table_name_);
+    foreach statement in array statements loop
+        execute statement;
+    end loop;
+end
+$body$;
+
+-- What an index is, without its name and its table's.
+create or replace function ods_sink.shadow_index(index oid)
+returns text language sql stable as $body$
+    select concat_ws('/', i.indisprimary, i.indisunique,
+                     regexp_replace(pg_get_indexdef(index), '^.* USING ', ''))
+    from pg_index i where i.indexrelid = index
+$body$;
+
+-- The rows of one table become another's: what is equal is not touched, so that whoever reads sees the
+-- old rows until it is done, and nothing that hangs on the table is disturbed.
+create or replace function ods_sink.shadow_copy(relation regclass, fresh regclass)
+returns void language plpgsql as $body$
+declare
+    all_ text;   -- its columns, but for generated ones
+    olds text;
+    news text;
+    sets text;
+    keys text;   -- how two rows are one; NULL: it has no key
+begin
+    perform set_config(name, 'on', true)
+      from unnest('{enable_seqscan,enable_hashjoin,enable_mergejoin}'::text[]) name;
+    select string_agg(quote_ident(attname), ', ' order by attnum),
+           string_agg(format('t.%I', attname), ', ' order by attnum),
+           string_agg(format('s.%I', attname), ', ' order by attnum),
+           string_agg(format('%1$I = s.%1$I', attname), ', ' order by attnum)
+             filter (where attidentity <> 'a')
+      into all_, olds, news, sets from pg_attribute
+     where attrelid = relation and attnum > 0 and not attisdropped and attgenerated = '';
+    select string_agg(format('t.%1$I = s.%1$I', a.attname), ' and ') into keys
+      from pg_index i join pg_attribute a on a.attrelid = relation and a.attnum = any (i.indkey)
+     where i.indrelid = relation and i.indisprimary;
+    if keys is null then
+        execute format('delete from %s', relation);
+        execute format('insert into %s (%s) overriding system value select %s from %s', relation,
+                       all_, all_, fresh);
+        return;
+    end if;
+    execute format('delete from %s t where not exists (select from %s s where %s)', relation, fresh,
+                   keys);
+    execute format('update %s t set %s from %s s '
+                   'where %s and record_image_ne(row(%s), row(%s))', relation, sets, fresh, keys,
+                   olds, news);
+    execute format('insert into %s (%s) overriding system value select %s from %s s '
+                   'where not exists (select from %s t where %s)', relation, all_, all_, fresh,
+                   relation, keys);
+end
+$body$;

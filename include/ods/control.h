@@ -84,6 +84,20 @@ struct topic_tables {
 };
 void topic_tables_done(struct topic_tables *tables);
 
+/* A table that is made anew beside the one that is read, which it takes the place of then. */
+struct shadow {
+    const char *schema, *table; /* the one that is read */
+    char name[64];              /* its own, in the same schema; by shadow_make() */
+    const char *group;          /* under which its offsets are stored, as of any group */
+    bool in_place;              /* the other's rows are replaced, not the table itself */
+};
+
+/* What shadow_exchange() ends with. */
+enum exchange {
+    EXCHANGED,
+    EXCHANGE_BEHIND, /* the shadow does not stand where the table does */
+};
+
 /* Each answers ODS_RETRY while the target is away. */
 struct control_ops {
     /* For processes, about once a second: connect if need be, tell what `self` has confirmed, and
@@ -105,6 +119,22 @@ struct control_ops {
                               struct error *error);
     enum ods_status (*tables)(struct sink *sink, struct topic_tables *tables,
                               struct error *error);
+
+    /* Begin a shadow (*begun), or go on with one that is there. Rows get into it as into any table.
+     * ODS_REJECT: it could not take the table's place, error says why. */
+    enum ods_status (*shadow_make)(struct sink *sink, struct shadow *shadow, bool *begun,
+                                   struct error *error);
+    /* How many rows both have; and what a table needs to be read well is done. */
+    enum ods_status (*shadow_count)(struct sink *sink, const struct shadow *shadow, int64_t *old,
+                                    int64_t *new_, struct error *error);
+    /* In one transaction: the exchange, and the order by which the topics, held by order `held`, go on.
+     * ODS_REJECT: not as things are. */
+    enum ods_status (*shadow_exchange)(struct sink *sink, const struct shadow *shadow,
+                                       const struct control_request *request, int64_t held,
+                                       enum exchange *exchange, int64_t *number,
+                                       struct error *error);
+    enum ods_status (*shadow_drop)(struct sink *sink, const struct shadow *shadow, bool *there,
+                                   struct error *error);
 };
 
 #ifdef __cplusplus

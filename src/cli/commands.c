@@ -13,6 +13,7 @@ static const struct command *const commands[] = {
     &cli_resume,
     &cli_skip_until,
     &cli_attach,
+    &cli_resync,
     &cli_check,     /* setting up */
     &cli_decode,    /* records in files */
     &cli_replay,

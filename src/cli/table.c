@@ -121,9 +121,11 @@ static int tell_apart(struct table *table, struct error *error)
         char target[sizeof table->target] = "";
         for (size_t k = 0; k < table->known.count; k++) {
             const struct topic_table *row = &table->known.items[k];
-            if (strcmp(row->topic, topic) == 0 &&
-                (is_known_as(row, table->options->name) || strcmp(topic, table->options->name) == 0))
-                snprintf(target, sizeof target, "%s.%s", row->target_schema, row->target_table);
+            if (strcmp(row->topic, topic) != 0 ||
+                (!is_known_as(row, table->options->name) && strcmp(topic, table->options->name) != 0))
+                continue;
+            snprintf(target, sizeof target, "%s.%s", row->target_schema, row->target_table);
+            table->goes_to = row;
         }
         if (!first) {
             first = topic;

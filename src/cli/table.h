@@ -36,6 +36,7 @@ struct table {
     size_t topic_count;
     struct strings names;       /* theirs */
     char target[160];           /* "schema.table" in the target; "": not known */
+    const struct topic_table *goes_to; /* a row of `known` that says so */
     char others[512];           /* tables that are in its topics as well, or "" */
     char by[200];               /* who gives orders */
 

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "sink/postgres/control/control.h"
+#include "sink/postgres/control/shadow.h"
 #include "sink/postgres/write/apply.h"
 #include "sink/postgres/tables/names.h"
 #include "sink/postgres/write/offsets.h"
@@ -163,6 +164,35 @@ static enum ods_status postgres_tables(struct sink *sink, struct topic_tables *t
     return control_tables(&postgres->conn, postgres->config.group, tables, error);
 }
 
+static enum ods_status postgres_shadow_make(struct sink *sink, struct shadow *shadow, bool *begun,
+                                            struct error *error)
+{
+    struct postgres *postgres = from_sink(sink);
+    return shadow_make(&postgres->conn, postgres->config.group, shadow, begun, error);
+}
+
+static enum ods_status postgres_shadow_count(struct sink *sink, const struct shadow *shadow,
+                                             int64_t *old, int64_t *new, struct error *error)
+{
+    return shadow_count(&from_sink(sink)->conn, shadow, old, new, error);
+}
+
+static enum ods_status postgres_shadow_exchange(struct sink *sink, const struct shadow *shadow,
+                                                const struct control_request *request, int64_t held,
+                                                enum exchange *exchange, int64_t *number,
+                                                struct error *error)
+{
+    struct postgres *postgres = from_sink(sink);
+    return shadow_exchange(&postgres->conn, postgres->config.group, shadow, request, held, exchange,
+                           number, error);
+}
+
+static enum ods_status postgres_shadow_drop(struct sink *sink, const struct shadow *shadow,
+                                            bool *there, struct error *error)
+{
+    return shadow_drop(&from_sink(sink)->conn, shadow, there, error);
+}
+
 static const struct control_ops control_ops = {
     .watch = postgres_watch,
     .order = postgres_order,
@@ -170,6 +200,10 @@ static const struct control_ops control_ops = {
     .members = postgres_members,
     .settle = postgres_settle,
     .tables = postgres_tables,
+    .shadow_make = postgres_shadow_make,
+    .shadow_count = postgres_shadow_count,
+    .shadow_exchange = postgres_shadow_exchange,
+    .shadow_drop = postgres_shadow_drop,
 };
 
 /* --- check ---------------------------------------------------------------------------------- */

@@ -33,7 +33,7 @@ static void array_end(struct buffer *array)
     buffer_puts(array, array->length ? "}" : "{}");
 }
 
-static void array_of(struct buffer *array, const struct strings *texts)
+void control_array(struct buffer *array, const struct strings *texts)
 {
     buffer_init(array);
     for (size_t i = 0; i < texts->count; i++)
@@ -190,7 +190,7 @@ enum ods_status control_order(struct conn *conn, const char *group,
 {
     struct buffer topics, allowed;
     PGresult *rows = NULL;
-    array_of(&topics, &request->topics);
+    control_array(&topics, &request->topics);
     allowed_of(&allowed, request);
     const char *values[] = {group,           buffer_text(&topics), buffer_text(&allowed),
                             order_state_name(request->state),
@@ -233,7 +233,7 @@ enum ods_status control_settle(struct conn *conn, const char *group, const struc
                                struct error *error)
 {
     struct buffer array;
-    array_of(&array, topics);
+    control_array(&array, topics);
     const char *values[] = {group, buffer_text(&array)};
     enum ods_status status = array.failed ? error_out_of_memory(error)
                                           : run(conn, sql_control_settle, 2, values, error);

@@ -3,6 +3,7 @@
 #define POSTGRES_CONTROL_H
 
 #include <ods/batch.h>
+#include <ods/buffer.h>
 #include <ods/control.h>
 
 #include "sink/postgres/wire/conn.h"
@@ -12,6 +13,9 @@ struct watching {
     unsigned generation; /* of the connection in which it has entered itself, 0: in none */
     int64_t confirmed;
 };
+
+/* Texts as an array's text; buffer_done() it. */
+void control_array(struct buffer *array, const struct strings *texts);
 
 enum ods_status control_watch(struct watching *watching, struct conn *conn, const char *group,
                               const struct control_member *self, struct orders *orders,

@@ -1,0 +1,40 @@
+/* Reading a table's topics from their beginning into a table that is made anew. */
+#ifndef RESYNC_H
+#define RESYNC_H
+
+#include "cli/table.h"
+#include "pipeline/worker.h"
+
+/* A partition on its way. */
+struct resync_place {
+    int64_t next;  /* the record that the new table lacks */
+    int64_t chain; /* what is stored for it when all batches are in, or OFFSET_NONE */
+    int64_t goal;  /* it is read up to here */
+};
+
+struct resync {
+    struct table table; /* first */
+    struct shadow shadow;
+    struct pipeline_settings pipeline; /* as configured, but that the rows go into the shadow */
+    struct arena texts;                /* what that names */
+    struct worker_origin origin;
+    struct format_helper *helper;
+    struct worker worker;
+    struct kafka_tool **tools; /* one a topic: each reads */
+    struct resync_place *places; /* one a partition, as table->positions */
+    struct batch *batch;
+    struct progress progress;
+    uint64_t records, refused; /* read, and those that can't be applied */
+    struct error refusal;      /* the first of them */
+};
+
+/* Behind shadow_make(), and table_measure(). */
+int resync_open(struct resync *resync, struct error *error);
+void resync_close(struct resync *resync);
+/* Read until the new table stands where table->positions do. A cli_exit; CLI_INTERRUPTED and such:
+ * what is read so far is kept. */
+int resync_catch_up(struct resync *resync, struct error *error);
+/* Records between the two. */
+int64_t resync_behind(const struct resync *resync);
+
+#endif
