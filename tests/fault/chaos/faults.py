@@ -176,6 +176,53 @@ def assigned(member):
     return "assigned" in member.daemon.log()
 
 
+# ---- orders of an operator --------------------------------------------------------------------------
+
+@fault("one table paused, the others go on, resumed", 20)
+def table_paused(world, choose):
+    """Nothing of it is written meanwhile, also by a process that is started then."""
+    topic = choose.choice(list(world.workload.topics))
+    world.strike()
+    command(world, "pause", topic, "--reason", "a fault")
+    before = offsets_of(world, topic)
+    if choose.random() < 0.3:
+        world.member(0).daemon.kill()
+        world.start(0)
+    goal = {place: end for place, end in world.load.reached().items() if place[0] != topic}
+    world.await_applied(goal, "the other tables go on")
+    time.sleep(choose.random())
+    assert offsets_of(world, topic) == before, "a table that is paused is written"
+    command(world, "resume", topic)
+
+
+@fault("a table made anew and exchanged (`resync`), killed three times in the middle", 3, alone=True)
+def table_resynced(world, choose):
+    """One that somebody has changed by hand. A trigger would stay with the old table."""
+    world.strike()
+    member = world.member(0)
+    topic = world.workload.documents.topic
+    world.database.execute("drop trigger if exists count_writes on documents")
+    world.database.execute("update documents set version = -1 where id % 2 = 0")
+    for _ in range(3):
+        process = subprocess.Popen([member.setup.binary, "resync", "-c", member.setup.conf, topic],
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                                   env=world.stack.environment())
+        time.sleep(choose.random() * 1.5)
+        process.kill()
+        process.wait()
+    command(world, "resync", topic)
+
+
+def command(world, name, *arguments):
+    setup = world.member(0).setup
+    return setup.run(name, "-c", setup.conf, *arguments, "--wait", "60")
+
+
+def offsets_of(world, topic):
+    stands = world.await_that(world.stands, "the target answers")
+    return {place: offset for place, offset in stands.items() if place[0] == topic}
+
+
 # ---- PostgreSQL -----------------------------------------------------------------------------------
 
 @fault("PostgreSQL: restart", 10)
