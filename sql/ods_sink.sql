@@ -526,7 +526,8 @@ begin
     end if;
     perform ods_sink.shadow_drop(table_schema_, table_name_);
     begun := true;
-    shadow_name_ := left(table_name_, 20) || '__resync_' || substr(md5(table_name_), 1, 12);
+    shadow_name_ := left(regexp_replace(table_name_, '[^A-Za-z0-9_]', '', 'g'), 30) || '__resync_'
+                    || substr(md5(table_name_), 1, 12);
     insert into ods_sink.shadows
     values (consumer_group_, table_schema_, table_name_, shadow_name_, shadow_group_);
     execute format('create %s table %I.%I (like %s including all)%s%s',

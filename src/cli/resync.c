@@ -162,7 +162,8 @@ static void let_go(struct resync *resync, bool paused)
     struct error ignored;
     int64_t number;
     error_init(&ignored);
-    if (order(resync, &go, &number, &ignored) != CLI_OK)
+    int code = order(resync, &go, &number, &ignored);
+    if (code != CLI_OK && code != CLI_NEGATIVE) /* or somebody has let it go */
         terminal_line(stderr, "ods-sink resync: %s stays held; ods-sink resume lets it go on: %s",
                       resync->table.options->name, ignored.text);
 }

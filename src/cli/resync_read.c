@@ -22,29 +22,26 @@ static bool is_target(const struct resync *resync, const struct topic_table *row
            strcmp(row->target_table, resync->shadow.table) == 0;
 }
 
-static char *put_text(struct resync *resync, const char *before, const char *after)
-{
-    char text[600];
-    int length = snprintf(text, sizeof text, "%s%s%s", before, *before ? "." : "", after);
-    return arena_strndup(&resync->texts, text, (size_t) length);
-}
-
 /* The entry of a source table, by its whole name, so that it wins over all that is configured. */
-static bool add_own(struct resync *resync, const struct topic_table *row, const char *target,
+static bool add_own(struct resync *resync, const struct topic_table *row,
                     struct table_settings *entry)
 {
+    char name[600];
+    int length =
+        snprintf(name, sizeof name, "%s%s%s", row->schema, *row->schema ? "." : "", row->table);
     *entry = *pipeline_table(resync->table.pipeline, row->schema, row->table);
-    entry->name = put_text(resync, row->schema, row->table);
+    entry->name = arena_strndup(&resync->texts, name, (size_t) length);
     entry->pattern = NULL;
     entry->topics = (struct strings){0};
-    entry->target = target;
+    entry->schema = resync->shadow.schema;
+    entry->target = resync->shadow.name;
     return entry->name != NULL;
 }
 
 /* An entry of the configuration: left out, unless it names topics for the table, whose records may not
  * say of which table they are. False: an own entry has its name. */
-static bool add_configured(struct resync *resync, const struct table_settings *given,
-                           const char *target, size_t own, struct table_settings *entry)
+static bool add_configured(struct resync *resync, const struct table_settings *given, size_t own,
+                           struct table_settings *entry)
 {
     const struct topic_tables *known = &resync->table.known;
     *entry = *given;
@@ -54,7 +51,8 @@ static bool add_configured(struct resync *resync, const struct table_settings *g
             pipeline_table(resync->table.pipeline, known->items[i].schema,
                            known->items[i].table) == given) {
             entry->skip = given->skip;
-            entry->target = target;
+            entry->schema = resync->shadow.schema;
+            entry->target = resync->shadow.name;
         }
     for (size_t i = 0; !given->topics.count && i < own; i++)
         if (strcmp(resync->pipeline.tables[i].name, given->name) == 0)
@@ -67,9 +65,8 @@ static bool redirect(struct resync *resync)
 {
     const struct pipeline_settings *given = resync->table.pipeline;
     const struct topic_tables *known = &resync->table.known;
-    const char *target = put_text(resync, resync->shadow.schema, resync->shadow.name);
     size_t count = 0;
-    bool good = target != NULL;
+    bool good = true;
     resync->pipeline = *given;
     resync->pipeline.defaults.skip = true;
     resync->pipeline.tables =
@@ -78,11 +75,10 @@ static bool redirect(struct resync *resync)
         return false;
     for (size_t i = 0; good && i < known->count; i++)
         if (is_target(resync, &known->items[i]))
-            good = add_own(resync, &known->items[i], target, &resync->pipeline.tables[count++]);
+            good = add_own(resync, &known->items[i], &resync->pipeline.tables[count++]);
     size_t own = count;
     for (size_t i = 0; good && i < given->table_count; i++)
-        count += add_configured(resync, &given->tables[i], target, own,
-                                &resync->pipeline.tables[count]);
+        count += add_configured(resync, &given->tables[i], own, &resync->pipeline.tables[count]);
     resync->pipeline.table_count = count;
     return good;
 }

@@ -253,7 +253,9 @@ static enum ods_status measure_topic(struct watch *watch, const struct order *or
         status = sink->ops->resume(sink, positions, (size_t) partitions, error);
     for (int32_t i = 0; status == ODS_OK && i < partitions; i++) {
         int64_t low, high;
-        status = reader->ops->ends(reader, order->topic, i, &low, &high, error);
+        status = atomic_load(&watch->stop)
+                     ? error_set(error, ODS_RETRY, "stopped")
+                     : reader->ops->ends(reader, order->topic, i, &low, &high, error);
         if (status != ODS_OK)
             break;
         int64_t stored = positions[i].offset < low ? low : positions[i].offset;
@@ -382,7 +384,9 @@ enum ods_status watch_start(struct watch *watch, struct lane *const *lanes, size
     watch->lanes = lanes;
     watch->lane_count = count;
     watch->self.lanes = (int32_t) count;
-    snprintf(watch->self.name, sizeof watch->self.name, "%s, process %ld", host, (long) getpid());
+    /* In containers the number of a process, and the host's name as well, may be another's too. */
+    snprintf(watch->self.name, sizeof watch->self.name, "%s, process %ld, %06llx", host,
+             (long) getpid(), (unsigned long long) time_wall_us() & 0xffffff);
     int code = pthread_create(&watch->thread, NULL, watch_main, watch);
     watch->runs = code == 0;
     return code ? error_set(error, ODS_FATAL, "can't start a thread: %s", strerror(code)) : ODS_OK;

@@ -125,7 +125,7 @@ def test_pause_says_who_does_not_obey(shop):
     one.await_that(shop.has_all)
     one.signal(signal.SIGSTOP)
     told = shop.command("pause", "orders", "--reason", "y", "--wait", "2", expect=Exit.NEGATIVE)
-    assert f"process {one.pid} (2 lanes) has not confirmed within 2 s" in told
+    assert f"process {one.pid}, " in told and "(2 lanes) has not confirmed within 2 s" in told
     one.signal(signal.SIGCONT)
     assert len(shop.command("pause", "orders", "--reason", "y")["obeyed_by"]) == 1
     one.kill()
@@ -291,4 +291,5 @@ def test_a_process_that_missed_the_order_writes_nothing(shop):
     shop.send(names=["orders"])
     one.await_that(lambda: shop.has_all("orders"))
     assert shop.database.count("items") == before
+    assert "held by an order" in one.log()
     one.stop()

@@ -101,7 +101,7 @@ static enum ods_status look_for_orders(struct postgres *postgres, const struct b
     if (status != ODS_OK || postgres->looked == postgres->conn.generation || !batch->record_count)
         return status;
     status = control_holds(&postgres->conn, postgres->config.group, batch, &held, error);
-    if (status == ODS_OK)
+    if (status == ODS_OK && !held)
         postgres->looked = postgres->conn.generation;
     return held ? error_set(error, ODS_FENCED, "one of its topics is held by an order") : status;
 }
