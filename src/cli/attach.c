@@ -146,6 +146,8 @@ static int carry_out(struct attach *attach, struct error *error)
         code = after;
     if (code == CLI_OK)
         code = table_await(table, number, error);
+    if (code == CLI_OK)
+        code = table_measure(table, error);
     return code == CLI_OK ? await_reader(attach, error) : code;
 }
 

@@ -132,6 +132,7 @@ static const struct exit_meaning exits[] = {
     EXIT_IS_CONFIG,
     EXIT_IS_SOURCE,
     EXIT_IS_TARGET,
+    {CLI_INTERRUPTED, "^C ended the wait; the order stands."},
     {0}};
 
 static const struct example pause_examples[] = {

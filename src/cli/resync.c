@@ -281,8 +281,9 @@ static void print(const struct resync *resync, const struct outcome *outcome)
     printf("it was held for %.1f s%s\n", (double) outcome->held_ms / 1000,
            outcome->paused ? "; it was paused before, and stays so" : "");
     if (resync->refused)
-        terminal_line(stdout, "%llu records could not be applied, as when they were read first: %s",
-                      (unsigned long long) resync->refused, resync->refusal.text);
+        terminal_line(stdout, "%llu record%s could not be applied, as when first read: %s",
+                      (unsigned long long) resync->refused, resync->refused == 1 ? "" : "s",
+                      resync->refusal.text);
     table_print_obeying(table);
 }
 

@@ -77,6 +77,10 @@ void obey_orders(struct lane *lane)
         hand_over(lane);
         if (lane->source->ops->refresh)
             lane->source->ops->refresh(lane->source);
+        /* It is seen in /status before it is confirmed. */
+        lane->next_tick_us = 0;
+        lane_wake(lane);
+        return;
     }
     if (!in_flight(lane)) {
         atomic_store(&lane->obeyed, number);

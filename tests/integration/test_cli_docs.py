@@ -30,8 +30,13 @@ RULES = [
     # Moments and durations.
     (r"\d{4}-\d\d-\d\d([T ])\d\d:\d\d:\d\d(\.\d+)?", r"2026-01-31\g<1>12:00:00"),
     (r"\d+\.\d s ago", "0.5 s ago"),
-    (r'"(\w*seconds|now|\w+_at)": \d+(\.\d+)?', r'"\1": 0.5'),
+    (r'"(\w*seconds|now|since|\w+_at)": \d+(\.\d+)?', r'"\1": 0.5'),
     (r'(_ms": |ods\.timestamp = )\d{10,}', r"\g<1>1769860800000"),
+    (r"held for \d+\.\d s", "held for 0.1 s"),
+    # Who gives orders, and who obeys.
+    (r"\bby \w+@[\w.-]+", "by ops@node1"),
+    (r'"by": "\w+@[\w.-]+"', '"by": "ops@node1"'),
+    (r'"process": "[^"]*"', '"process": "node1, process 1234, 5f2a91"'),
     # What a machine does in a second.
     (r'"(records|changes|bytes)":\d+(?=.*"cpu_seconds")', r'"\1":100000'),
     (r'"(records_per_second|megabytes_per_second)":\d+', r'"\1":100000'),
