@@ -65,6 +65,11 @@ def shop(sink, kafka, database, prefix):
     return shop
 
 
+def states(daemon, topic):
+    return [partition["state"] for lane in json.loads(daemon.get("/status")[1])["lanes"]
+            for partition in lane["partitions"] if partition["topic"] == topic]
+
+
 def held(daemon):
     return json.loads(daemon.get("/status")[1])["paused"]
 
@@ -106,10 +111,9 @@ def test_a_table_is_paused_while_the_others_go_on(shop):
     assert (status["table"], status["reason"], status["backlog"]) == (
         "items", "an index is built", waits)
     assert status["by"] and status["since"]
-    page = sink.run("status", "-c", sink.conf, "--partitions").stdout
+    page = sink.run("status", "-c", sink.conf).stdout
     assert "an index is built" in page and f" {waits} " in page
-    assert [line.split()[2] for line in page.splitlines()
-            if line.startswith(shop.topic("items"))] == ["paused"] * 2
+    one.await_that(lambda: states(one, shop.topic("items")) == ["paused"] * 2)
     told = shop.command("resume", "items")
     assert told["state"] == "running" and len(told["obeyed_by"]) == 1
     one.await_that(shop.has_all, what="items too")
@@ -232,6 +236,21 @@ def test_a_topic_of_several_tables_is_held_as_a_whole(sink, kafka, database, pre
     assert all(database.count(name) == 1 for name in tables)
     sink.run("resume", "-c", sink.conf, "items", "--whole-topic")
     daemon.await_that(lambda: all(database.count(name) == 2 for name in tables))
+    daemon.stop()
+
+
+def test_two_topics_of_one_table_are_held_together(sink, kafka, database, prefix):
+    """As of a connector that was given another prefix."""
+    tables = [Table("items", prefix=f"{prefix}.{name}") for name in ("old", "new")]
+    for table in tables:
+        kafka.create(table.topic, 1)
+    sink.write(pipeline(f"^{prefix}\\..*", name="both"), database=database, kafka=True)
+    daemon = sink.daemon().await_ready()
+    for number, table in enumerate(tables):
+        kafka.produce([table.create(row(number))])
+        daemon.await_that(lambda: database.count("items") == number + 1)
+    sink.run("pause", "-c", sink.conf, "items", "--reason", "r")
+    assert {order["topic"] for order in held(daemon)} == {table.topic for table in tables}
     daemon.stop()
 
 

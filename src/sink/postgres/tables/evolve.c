@@ -359,8 +359,8 @@ static enum ods_status make(struct survey *survey, struct ddl *ddl,
     bool there = plan->table;
     enum ods_status status = plan_reload(survey->plans, plan, changed, error);
     if (status == ODS_OK && plan->table && !there) /* another lane was first, maybe for another */
-        status = origin_claim(plan, survey->plans->config->group, survey->plans->conn,
-                              error);
+        status = origin_claim(plan, survey->plans->config->group, plan->shape->topic,
+                              survey->plans->conn, error);
     if (status == ODS_OK)
         status = look(survey, error);
     if (status != ODS_OK || !survey->count || !may_change(plan)) {

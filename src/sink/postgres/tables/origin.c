@@ -42,14 +42,14 @@ static enum ods_status refuse(const struct plan *plan, const struct conn *conn,
                      conn->settings->schema, plan->schema, plan->name);
 }
 
-enum ods_status origin_claim(struct plan *plan, const char *group, struct conn *conn,
-                             struct error *error)
+enum ods_status origin_claim(struct plan *plan, const char *group, const char *topic,
+                             struct conn *conn, struct error *error)
 {
     const char *values[CLAIM_PARAMS + 2];
     PGresult *rows = NULL;
     claim_values(plan, values);
     values[CLAIM_PARAMS] = group;
-    values[CLAIM_PARAMS + 1] = plan->shape->topic;
+    values[CLAIM_PARAMS + 1] = topic;
     enum ods_status status =
         own_query(conn, sql_table_claim, CLAIM_PARAMS + 2, values, &rows, error);
     if (status == ODS_OK && !PQgetisnull(rows, 0, 0))

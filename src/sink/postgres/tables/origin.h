@@ -14,8 +14,8 @@
 
 /* Enter the plan's source for its table, which is there, and the topic that brings it to the group.
  * ODS_REJECT: the table is another's. */
-enum ods_status origin_claim(struct plan *plan, const char *group, struct conn *conn,
-                             struct error *error);
+enum ods_status origin_claim(struct plan *plan, const char *group, const char *topic,
+                             struct conn *conn, struct error *error);
 
 /* The same as SQL, for the transaction that makes the table; who had one of that name before is
  * forgotten. */

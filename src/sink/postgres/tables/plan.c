@@ -335,10 +335,26 @@ static enum ods_status read_again(struct plans *plans, struct plan *plan, bool *
     return plan_reload(plans, plan, changed, error);
 }
 
+/* Enter the plan's source for its table, and that this topic brings it. */
+static enum ods_status note_topic(struct plans *plans, struct plan *plan, const char *topic,
+                                  struct error *error)
+{
+    for (uint32_t i = 0; i < plan->topic_count; i++)
+        if (plan->topics[i] == topic)
+            return ODS_OK;
+    if (plan->topic_count == PLAN_MAX_TOPICS)
+        return ODS_OK;
+    enum ods_status status = origin_claim(plan, plans->config->group, topic, plans->conn, error);
+    if (status == ODS_OK)
+        plan->topics[plan->topic_count++] = topic;
+    return status;
+}
+
 static enum ods_status resolve(struct plans *plans, struct plan *plan, const struct change *change,
                                struct plan_listener *listener, bool again, bool *changed,
                                struct error *error)
 {
+    const char *topic = listener->batch->records[change->record].topic;
     enum ods_status status = resolve_names(plans, plan, error);
     if (status == ODS_OK && !plan->skip)
         status = catalog_find(plans->catalog, plans->conn, plan->schema, plan->name, &plan->table,
@@ -347,12 +363,12 @@ static enum ods_status resolve(struct plans *plans, struct plan *plan, const str
         status = read_again(plans, plan, changed, error);
     bool there = status == ODS_OK && plan->table;
     if (there)
-        status = origin_claim(plan, plans->config->group, plans->conn, error);
+        status = note_topic(plans, plan, topic, error);
     bool acts = change->after || (plan->table && change->op == OP_DELETE && change->before);
     if (status == ODS_OK && !plan->skip && (plan->table || change->after))
         status = evolve_table(plans, plan, acts ? change : NULL, listener, changed, error);
     if (status == ODS_OK && plan->table && !there) /* made now, by us or by another lane */
-        status = origin_claim(plan, plans->config->group, plans->conn, error);
+        status = note_topic(plans, plan, topic, error);
     if (status == ODS_OK && plan->table)
         status = map_columns(plan, error);
     if (status == ODS_OK && plan->table)
@@ -381,8 +397,12 @@ enum ods_status plan_find(struct plans *plans, const struct change *change,
     if (good && (*slot)->refusal)
         good = (*slot)->epoch == plans->epoch || time_monotonic_us() < (*slot)->ask_again_us;
     if (good) {
+        const char *topic = listener->batch->records[change->record].topic;
         *found = *slot;
-        return ODS_OK;
+        /* Another topic may bring the same table. */
+        return (*slot)->topic_count && (*slot)->topics[0] != topic
+                   ? note_topic(plans, *slot, topic, error)
+                   : ODS_OK;
     }
     *changed |= *slot != NULL; /* an earlier change of the batch may point to it */
     char said[ERROR_TEXT_BYTES] = "";

@@ -10,7 +10,8 @@
 #include "sink/postgres/tables/making.h"
 #include "sink/postgres/tables/source_column.h"
 
-#define PLAN_MAX_KEY 32
+#define PLAN_MAX_KEY    32
+#define PLAN_MAX_TOPICS 8 /* that bring rows of one shape; more are not noted */
 
 struct plan {
     const struct shape *shape;
@@ -23,6 +24,8 @@ struct plan {
     bool rigid;                    /* something holds the types of the table's columns */
     char *key_stays;               /* why evolve could not give the table its key; or NULL */
     char *schema, *name;           /* of the target table */
+    const char *topics[PLAN_MAX_TOPICS]; /* noted for it, as in struct record; compared, not read */
+    uint32_t topic_count;
     struct pg_table *table;        /* NULL: not there, and nothing so far needed it */
     unsigned epoch;                /* when that was looked up */
     uint32_t column_count;         /* of the shape, which may be gone when the plan is freed */
