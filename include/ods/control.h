@@ -1,8 +1,9 @@
-/* Orders about single tables, which operators give while a group's processes run: a table is held, and
- * goes on. The target keeps them, so that they hold on all machines and over restarts.
+/* Orders about single tables, which operators give while a group's processes run: a table is held,
+ * and goes on. The target keeps them, so that they hold on all machines and over restarts.
  *
- * What is held is a topic: offsets and order are those of its partitions. A target that keeps orders
- * has sink_ops.control; each call takes a sink that is entered by one thread, never a lane's.
+ * What is held is a topic: offsets and order are those of its partitions. A target that keeps
+ * orders has sink_ops.control; each call takes a sink that is entered by one thread, never a
+ * lane's.
  */
 #ifndef ODS_CONTROL_H
 #define ODS_CONTROL_H
@@ -127,8 +128,8 @@ struct control_ops {
     /* How many rows both have; and what a table needs to be read well is done. */
     enum ods_status (*shadow_count)(struct sink *sink, const struct shadow *shadow, int64_t *old,
                                     int64_t *new_, struct error *error);
-    /* In one transaction: the exchange, and the order by which the topics, held by order `held`, go on.
-     * ODS_REJECT: not as things are. */
+    /* In one transaction: the exchange, and the order by which the topics, held by order `held`,
+     * go on. ODS_REJECT: not as things are. */
     enum ods_status (*shadow_exchange)(struct sink *sink, const struct shadow *shadow,
                                        const struct control_request *request, int64_t held,
                                        enum exchange *exchange, int64_t *number,

@@ -1,9 +1,9 @@
-/* ods-sink attach: take up a table that was not moved so far, from the beginning of its topic, while
- * the group goes on.
+/* ods-sink attach: take up a table that was not moved so far, from the beginning of its topic,
+ * while the group goes on.
  *
  * Its topic may be new, or have been passed over by an earlier configuration, so that its stored
- * offsets are at the end. It is held, its offsets become the oldest there are, and it goes on. Every
- * process that hears of an order looks for topics that are new.
+ * offsets are at the end. It is held, its offsets become the oldest there are, and it goes on.
+ * Every process that hears of an order looks for topics that are new.
  */
 #include <poll.h>
 #include <stdlib.h>
@@ -38,8 +38,8 @@ static bool is_noted(const struct table *table, const struct topic_table **row)
     return false;
 }
 
-/* A topic's name tells its table's: after "prefix." comes "database.table". What the records say may
- * be another one, and then the target is left as it is. */
+/* A topic's name tells its table's: after "prefix." comes "database.table". What the records say
+ * may be another one, and then the target is left as it is. */
 static bool is_skipped(const struct table *table)
 {
     char topic[600];
@@ -68,8 +68,8 @@ static int check(const struct table *table, struct error *error)
     if (!is_skipped(table))
         return CLI_OK;
     error_set(error, ODS_FATAL,
-              "the configuration still says skip: true for %s: take it out, restart the daemons, and "
-              "attach it then",
+              "the configuration still says skip: true for %s: take it out, restart the daemons, "
+              "and attach it then",
               table->options->name);
     return CLI_NEGATIVE;
 }
@@ -196,8 +196,8 @@ static const struct parameter operands[] = {OPERAND_TABLE(struct attach_options)
 
 static const struct exit_meaning exits[] = {
     {CLI_NEGATIVE,
-     "The table is moved already, or the configuration leaves it out; a process has not confirmed in "
-     "time that it obeys; another order stands; the target keeps no orders."},
+     "The table is moved already, or the configuration leaves it out; a process has not confirmed "
+     "in time that it obeys; another order stands; the target keeps no orders."},
     EXIT_IS_CONFIG,
     EXIT_IS_SOURCE,
     EXIT_IS_TARGET,
@@ -213,11 +213,11 @@ const struct command cli_attach = {
     .name = "attach",
     .summary = "take up a table that was not moved so far, while all others go on",
     .description =
-        "Its topic is read from the oldest record that there is, also where the group has passed it "
-        "by: because the configuration left the table out (`skip`), or because `auto_offset_reset` "
-        "is `latest`. A topic that has just appeared is looked for at once. The configuration must "
-        "match the topic already; where it was changed for that, restart the daemons first.\n\n"
-        "A table that has been moved already is refused: see `resync`.",
+        "Its topic is read from the oldest record that there is, also where the group has passed "
+        "it by: because the configuration left the table out (`skip`), or because "
+        "`auto_offset_reset` is `latest`. A topic that has just appeared is looked for at once. "
+        "The configuration must match the topic already; where it was changed for that, restart "
+        "the daemons first.\n\nA table that has been moved already is refused: see `resync`.",
     .options = {{.options = options}},
     .operands = operands,
     .exits = exits,

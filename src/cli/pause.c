@@ -153,9 +153,9 @@ const struct command cli_pause = {
         "confirmed that nothing of the table is on its way any more, and no row of it is written "
         "until `resume`. A batch that is on its way is applied first; one that can't be applied, "
         "which may be why the table is to be paused, is given up and read again.\n\n"
-        "What is held is the table's topic: nothing of it is read, and it must keep its records for "
-        "as long as the pause lasts (see Kafka's `retention.ms`). Where a topic carries several "
-        "tables, all of them stand or none; `--whole-topic` says that this is meant.\n\n"
+        "What is held is the table's topic: nothing of it is read, and it must keep its records "
+        "for as long as the pause lasts (see Kafka's `retention.ms`). Where a topic carries "
+        "several tables, all of them stand or none; `--whole-topic` says that this is meant.\n\n"
         "`status` and the metrics tell what is paused, and how many records wait.",
     .options = {{.options = pause_rows}},
     .operands = operands,

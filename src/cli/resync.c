@@ -5,8 +5,9 @@
  *   read what is left, up to the stored offsets    a moment's worth
  *   exchange the tables, and let it go on          one transaction
  *
- * Until the last step readers see the old table, which the group keeps up to date. What has been read
- * is kept, rows and offsets together, so that a resync that was ended in whatever way goes on there.
+ * Until the last step readers see the old table, which the group keeps up to date. What has been
+ * read is kept, rows and offsets together, so that a resync that was ended in whatever way goes on
+ * there.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -28,7 +29,8 @@ struct resync_options {
 static bool name_shadow(struct resync *resync)
 {
     char *group = NULL;
-    if (asprintf(&group, "%s.resync.%s", resync->table.pipeline->group_id, resync->table.target) >= 0)
+    const struct table *table = &resync->table;
+    if (asprintf(&group, "%s.resync.%s", table->pipeline->group_id, table->target) >= 0)
         resync->shadow.group = arena_strndup(&resync->texts, group, strlen(group));
     free(group);
     resync->shadow.schema = resync->table.goes_to->target_schema;
@@ -41,8 +43,8 @@ static int check_topics(struct resync *resync, struct error *error)
     const struct table *table = &resync->table;
     if (!table->goes_to) {
         error_set(error, ODS_FATAL,
-                  "%s has not been moved so far, as far as it is known: see attach; a table that was "
-                  "moved by an older ods-sink alone is known with its next record",
+                  "%s has not been moved so far, as far as it is known: see attach; a table that "
+                  "was moved by an older ods-sink alone is known with its next record",
                   table->options->name);
         return CLI_NEGATIVE;
     }
@@ -56,8 +58,8 @@ static int check_topics(struct resync *resync, struct error *error)
         if (there || strcmp(target, table->target) != 0)
             continue;
         error_set(error, ODS_FATAL,
-                  "rows of %s come from topic %s as well: name the table as the target does, so that "
-                  "all of its topics are read",
+                  "rows of %s come from topic %s as well: name the table as the target does, so "
+                  "that all of its topics are read",
                   table->target, row->topic);
         return CLI_NEGATIVE;
     }
@@ -70,9 +72,9 @@ static int check_whole(const struct resync *resync, bool force, struct error *er
     for (size_t i = 0; i < table->count && !force; i++)
         if (table->lows[i] > 0) {
             error_set(error, ODS_FATAL,
-                      "topic %s partition %d begins at %lld: what was before it is gone from Kafka, "
-                      "and with it rows that no later record brings; --force makes the table anew "
-                      "from what is there",
+                      "topic %s partition %d begins at %lld: what was before it is gone from "
+                      "Kafka, and with it rows that no later record brings; --force makes the "
+                      "table anew from what is there",
                       table->positions[i].topic, (int) table->positions[i].partition,
                       (long long) table->lows[i]);
             return CLI_NEGATIVE;
@@ -267,15 +269,15 @@ static void print(const struct resync *resync, const struct outcome *outcome)
     if (table->options->json) {
         cli_print_json(json_pack(
             "{s:o, s:o, s:s, s:s, s:b, s:I, s:I, s:I, s:I, s:I, s:o}", "table",
-            cli_json(table->target), "pipeline", cli_json(table->pipeline->name), "action", "resync",
-            "state", outcome->paused ? "paused" : "running", "begun", outcome->begun, "records",
+            cli_json(table->target), "pipeline", cli_json(table->pipeline->name), "action",
+            "resync", "state", outcome->paused ? "paused" : "running", "begun", outcome->begun, "records",
             (json_int_t) resync->records, "refused", (json_int_t) resync->refused, "rows_before",
             (json_int_t) outcome->old_rows, "rows", (json_int_t) outcome->new_rows, "held_ms",
             (json_int_t) outcome->held_ms, "obeyed_by", table_obeying_json(table)));
         return;
     }
-    terminal_line(stdout, "%s is made anew from %llu records%s: %lld rows, before %lld", table->target,
-                  (unsigned long long) resync->records,
+    terminal_line(stdout, "%s is made anew from %llu records%s: %lld rows, before %lld",
+                  table->target, (unsigned long long) resync->records,
                   outcome->begun ? "" : ", besides those of an earlier resync",
                   (long long) outcome->new_rows, (long long) outcome->old_rows);
     printf("it was held for %.1f s%s\n", (double) outcome->held_ms / 1000,
@@ -360,15 +362,16 @@ static const struct example examples[] = {
 static const struct section sections[] = {
     {"WHAT BECOMES OF THE TABLE",
      "The new table is made as the old one is: columns, defaults, checks, indexes under the same "
-     "names, identity and serial columns, storage, comments, owner, grants. Foreign keys, triggers, "
-     "rules, row security, publications that name the table, and whatever depends on it (views, its "
-     "row type) would stay with the old one: such a table is refused, and the message names them. "
-     "`--in-place` leaves the table as it is and changes only the rows that differ, in the "
-     "transaction that would exchange the tables; the table is held for as long as that takes, and "
-     "its triggers see those changes.\n\n"
+     "names, identity and serial columns, storage, comments, owner, grants. Foreign keys, "
+     "triggers, rules, row security, publications that name the table, and whatever depends on it "
+     "(views, its row type) would stay with the old one: such a table is refused, and the message "
+     "names them. `--in-place` leaves the table as it is and changes only the rows that differ, in "
+     "the transaction that would exchange the tables; the table is held for as long as that takes, "
+     "and its triggers see those changes.\n\n"
      "Rows that no record brings are gone afterwards: those that were put in by hand, and those "
      "whose records are gone from the topic. Records that could not be applied are passed over as "
-     "they were at first; their letters stay. It takes the room of a second table and its indexes."},
+     "they were at first; their letters stay. It takes the room of a second table and its "
+     "indexes."},
     {0}};
 
 const struct command cli_resync = {

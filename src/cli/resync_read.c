@@ -1,6 +1,6 @@
-/* See resync.h. One thread, by the lanes' own way: intake, decoder, transforms, sink. What is read is
- * stored under a group of its own, rows and offsets in one transaction, so that it goes on where it was
- * left, whatever ends it. */
+/* See resync.h. One thread, by the lanes' own way: intake, decoder, transforms, sink. What is read
+ * is stored under a group of its own, rows and offsets in one transaction, so that it goes on
+ * where it was left, whatever ends it. */
 #include "cli/resync.h"
 
 #include <stdlib.h>
@@ -38,8 +38,8 @@ static bool add_own(struct resync *resync, const struct topic_table *row,
     return entry->name != NULL;
 }
 
-/* An entry of the configuration: left out, unless it names topics for the table, whose records may not
- * say of which table they are. False: an own entry has its name. */
+/* An entry of the configuration: left out, unless it names topics for the table, whose records may
+ * not say of which table they are. False: an own entry has its name. */
 static bool add_configured(struct resync *resync, const struct table_settings *given, size_t own,
                            struct table_settings *entry)
 {
@@ -368,8 +368,8 @@ int resync_catch_up(struct resync *resync, struct error *error)
         if (places[i].chain < 0 || places[i].next >= table->lows[i])
             continue;
         error_set(error, ODS_FATAL,
-                  "topic %s partition %d: records that were not read yet are gone from Kafka; resync "
-                  "--again begins anew",
+                  "topic %s partition %d: records that were not read yet are gone from Kafka; "
+                  "resync --again begins anew",
                   table->positions[i].topic, (int) table->positions[i].partition);
         return CLI_NEGATIVE;
     }

@@ -1,7 +1,7 @@
 /* ods-sink skip-until: move the stored offsets of one table of a running group forward.
  *
- * The table is paused, its offsets move by compare-and-swap like those of any batch, here one without
- * records, and it goes on. One that was paused before stays so.
+ * The table is paused, its offsets move by compare-and-swap like those of any batch, here one
+ * without records, and it goes on. One that was paused before stays so.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -99,10 +99,11 @@ static int check_partition(const struct skip *skip, struct error *error)
     if (!there)
         error_set(error, ODS_FATAL, "topic %s has %d partitions, counted from 0",
                   table->topics[0].name, (int) most);
-    else if (!skip->options->goal.is_time && (table->topic_count > 1 || (partition < 0 && most > 1)))
+    else if (!skip->options->goal.is_time &&
+             (table->topic_count > 1 || (partition < 0 && most > 1)))
         error_set(error, ODS_FATAL,
-                  "%s has %zu topic%s, with up to %d partitions, and an offset is that of one: name "
-                  "it by its topic and with --partition, or give a time",
+                  "%s has %zu topic%s, with up to %d partitions, and an offset is that of one: "
+                  "name it by its topic and with --partition, or give a time",
                   table->options->name, table->topic_count, table->topic_count == 1 ? "" : "s",
                   (int) most);
     else
@@ -212,7 +213,8 @@ static int carry_out(struct skip *skip, struct error *error)
     if (code != CLI_OK)
         return give_up(skip, code);
     describe(skip);
-    code = order(skip, skip->was_paused ? ORDER_PAUSED : ORDER_RUNNING, "skip-until", &number, error);
+    code = order(skip, skip->was_paused ? ORDER_PAUSED : ORDER_RUNNING, "skip-until", &number,
+                 error);
     if (code == CLI_OK)
         code = table_await(table, number, error);
     return code;
@@ -343,10 +345,10 @@ const struct command cli_skip_until = {
     .name = "skip-until",
     .summary = "pass over records of one table, while all go on",
     .description =
-        "The table is paused, its stored offsets move forward, all in one transaction and only from "
-        "where they were seen to be, and it goes on; one that was paused before stays so. What is "
-        "passed over is applied nowhere and is no dead letter: it is as if it had never been sent. "
-        "With a time, partitions that are further already stay where they are.\n\n"
+        "The table is paused, its stored offsets move forward, all in one transaction and only "
+        "from where they were seen to be, and it goes on; one that was paused before stays so. "
+        "What is passed over is applied nowhere and is no dead letter: it is as if it had never "
+        "been sent. With a time, partitions that are further already stay where they are.\n\n"
         "Who did it, why, and from where to where stands in `ods_sink.control_history`.",
     .options = {{.options = options}},
     .operands = operands,

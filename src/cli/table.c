@@ -1,7 +1,7 @@
 /* Which topics carry a table. See table.h.
  *
- * Three know it: the target, which keeps what each topic has brought so far; the configuration, where
- * it names topics for a table; and the topics' names, which end in their table's.
+ * Three know it: the target, which keeps what each topic has brought so far; the configuration,
+ * where it names topics for a table; and the topics' names, which end in their table's.
  */
 #include "cli/table.h"
 
@@ -122,7 +122,8 @@ static int tell_apart(struct table *table, struct error *error)
         for (size_t k = 0; k < table->known.count; k++) {
             const struct topic_table *row = &table->known.items[k];
             if (strcmp(row->topic, topic) != 0 ||
-                (!is_known_as(row, table->options->name) && strcmp(topic, table->options->name) != 0))
+                (!is_known_as(row, table->options->name) &&
+                 strcmp(topic, table->options->name) != 0))
                 continue;
             snprintf(target, sizeof target, "%s.%s", row->target_schema, row->target_table);
             table->goes_to = row;
@@ -136,8 +137,8 @@ static int tell_apart(struct table *table, struct error *error)
             if (configured)
                 continue;
             error_set(error, ODS_FATAL,
-                      "topics %s and %s both end in \"%s\", and may be of two tables: say which, as "
-                      "database.table or by the topic's name",
+                      "topics %s and %s both end in \"%s\", and may be of two tables: say which, "
+                      "as database.table or by the topic's name",
                       first, topic, table->options->name);
             return CLI_USAGE;
         }
@@ -182,8 +183,8 @@ static int connect_to(struct table *table, struct error *error)
     const struct sink_ops *ops = sink_find(target->type);
     if (!ops->control) {
         error_set(error, ODS_FATAL,
-                  "pipeline \"%s\": target \"%s\", of type %s, keeps no orders about single tables, "
-                  "so this is not supported there",
+                  "pipeline \"%s\": target \"%s\", of type %s, keeps no orders about single "
+                  "tables, so this is not supported there",
                   table->pipeline->name, target->name, target->type);
         return CLI_NEGATIVE;
     }
@@ -296,8 +297,8 @@ static int refuse_shared(const struct table *table, struct error *error)
         return CLI_OK;
     error_set(error, ODS_FATAL,
               "topic %s carries %s too: order and offsets are those of the topic's partitions, so "
-              "that one of its tables can't stand while the others go on; --whole-topic does it for "
-              "all of them",
+              "that one of its tables can't stand while the others go on; --whole-topic does it "
+              "for all of them",
               table->topics[0].name, table->others);
     return CLI_NEGATIVE;
 }

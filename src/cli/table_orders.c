@@ -118,7 +118,8 @@ int table_measure(struct table *table, struct error *error)
         for (int32_t k = 0; k < table->topics[i].partitions; k++)
             table->positions[table->count++] =
                 (struct position){.topic = table->topics[i].name, .partition = k};
-    enum ods_status status = table->sink->ops->resume(table->sink, table->positions, table->count, error);
+    enum ods_status status =
+        table->sink->ops->resume(table->sink, table->positions, table->count, error);
     if (status != ODS_OK)
         return CLI_TARGET;
     for (size_t i = 0; i < table->count; i++)
@@ -223,7 +224,8 @@ void table_print_topics(const struct table *table)
     columns_done(&columns);
 }
 
-/* Members of the group that watch for no orders: of an older version, or not yet or no longer there. */
+/* Members of the group that watch for no orders: of an older version, or not yet or no longer
+ * there. */
 static void print_strangers(const struct table *table)
 {
     char first[256];
@@ -233,9 +235,9 @@ static void print_strangers(const struct table *table)
     if (kafka_tool_members(table->tool, &members, first, sizeof first, NULL) == ODS_OK &&
         members > lanes)
         terminal_line(stderr,
-                      "note: group %s has %d members, and %d lane%s told: one that was killed counts "
-                      "until session.timeout.ms has passed; an ods-sink that is too old to know of "
-                      "orders does not obey them",
+                      "note: group %s has %d members, and %d lane%s told: one that was killed "
+                      "counts until session.timeout.ms has passed; an ods-sink that is too old to "
+                      "know of orders does not obey them",
                       table->pipeline->group_id, members, lanes, lanes == 1 ? " has" : "s have");
 }
 

@@ -1,5 +1,5 @@
-/* What the files of a lane share: lane.c, consumer.c, rebalance.c, gaps.c, obey.c, writer.c. Nobody else
- * includes it. */
+/* What the files of a lane share: lane.c, consumer.c, rebalance.c, gaps.c, obey.c, writer.c.
+ * Nobody else includes it. */
 #ifndef LANE_ROOM_H
 #define LANE_ROOM_H
 
@@ -104,7 +104,7 @@ void *consumer_main(void *lane);
 /* Account for a batch that came back from the writer. */
 void consumer_take_back(struct lane *lane, struct batch *batch);
 void consumer_hand_over(struct lane *lane);
-void consumer_push(struct lane *lane); /* the batch that is being filled, and has a claim, at once */
+void consumer_push(struct lane *lane); /* the batch being filled, which has a claim, at once */
 /* Drop the batch being filled; its partitions start again at the target's offset. */
 void consumer_discard_filling(struct lane *lane);
 

@@ -1,8 +1,9 @@
 /* Orders about single tables, as a lane obeys them. Consumer thread.
  *
- * A partition that is held is PAUSED, and from there begins anew, so that it goes on where the target
- * stands then. A lane obeys when no batch of it covers such a partition any more: what was taken
- * before is applied. A batch that can't be applied, which may be why its table is paused, is given up.
+ * A partition that is held is PAUSED, and from there begins anew, so that it goes on where the
+ * target stands then. A lane obeys when no batch of it covers such a partition any more: what was
+ * taken before is applied. A batch that can't be applied, which may be why its table is paused, is
+ * given up.
  */
 #include "core/time.h"
 #include "pipeline/lane_room.h"

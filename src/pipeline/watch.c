@@ -304,7 +304,8 @@ static void measure(struct watch *watch)
         return;
     }
     free(places);
-    if (status != ODS_OK && !atomic_load(&watch->stop) && rare_due(&watch->unmeasured, &held_back)) {
+    if (status != ODS_OK && !atomic_load(&watch->stop) &&
+        rare_due(&watch->unmeasured, &held_back)) {
         error_prefix(&error, "how much waits for tables that are held is not known: ");
         say(watch, true, error.text);
     }

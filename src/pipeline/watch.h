@@ -1,7 +1,7 @@
 /* Watches for orders about single tables: one thread a pipeline, with a session of its own in the
- * target, which keeps the orders (ods/control.h). About once a second it reads them, wakes the lanes
- * when there are new ones, and tells the target when all lanes obey. While a table is held it also
- * asks how far the target is behind, since nobody reads those partitions.
+ * target, which keeps the orders (ods/control.h). About once a second it reads them, wakes the
+ * lanes when there are new ones, and tells the target when all lanes obey. While a table is held
+ * it also asks how far the target is behind, since nobody reads those partitions.
  *
  * What a lane does about an order is in obey.c.
  */
@@ -31,7 +31,8 @@ int64_t watch_number(const struct watch *watch);
 bool watch_holds(struct watch *watch, const char *topic);
 void watch_wake(struct watch *watch); /* a lane obeys */
 
-/* Of a partition that is held: what the target has of it and where it ends. False: not known yet. */
+/* Of a partition that is held: what the target has of it and where it ends. False: not known yet.
+ * */
 bool watch_place(struct watch *watch, const char *topic, int32_t partition, int64_t *stored,
                  int64_t *end);
 

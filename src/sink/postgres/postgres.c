@@ -3,8 +3,8 @@
  * Six rooms, from the ground up; none knows one above it. wire/ is the connection, its errors, the
  * statements that it keeps prepared and the sink's own schema; control/ orders about single tables;
  * tables/ what the target's tables are and how they are made and changed; values/ how a value
- * travels; fold/ what a batch amounts to; write/ how that gets into a transaction: start with apply.c
- * there, which says what it does, and attempt.c, which does it.
+ * travels; fold/ what a batch amounts to; write/ how that gets into a transaction: start with
+ * apply.c there, which says what it does, and attempt.c, which does it.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -91,8 +91,8 @@ static enum ods_status postgres_resume(struct sink *sink, struct position *posit
                : status;
 }
 
-/* A table may have been paused while this process had no session, and the one who did it did not wait
- * for it: records that were taken before are dropped. */
+/* A table may have been paused while this process had no session, and the one who did it did not
+ * wait for it: records that were taken before are dropped. */
 static enum ods_status look_for_orders(struct postgres *postgres, const struct batch *batch,
                                        struct error *error)
 {

@@ -19,8 +19,8 @@ static enum ods_status refused(const PGresult *rows, int column, struct error *e
                : error_set(error, ODS_REJECT, "%s", PQgetvalue(rows, 0, column));
 }
 
-enum ods_status shadow_make(struct conn *conn, const char *group, struct shadow *shadow, bool *begun,
-                            struct error *error)
+enum ods_status shadow_make(struct conn *conn, const char *group, struct shadow *shadow,
+                            bool *begun, struct error *error)
 {
     const char *values[] = {group, shadow->schema, shadow->table, shadow->group,
                             shadow->in_place ? "true" : "false"};

@@ -6,8 +6,8 @@
 
 #include "sink/postgres/wire/conn.h"
 
-enum ods_status shadow_make(struct conn *conn, const char *group, struct shadow *shadow, bool *begun,
-                            struct error *error);
+enum ods_status shadow_make(struct conn *conn, const char *group, struct shadow *shadow,
+                            bool *begun, struct error *error);
 enum ods_status shadow_count(struct conn *conn, const struct shadow *shadow, int64_t *old,
                              int64_t *new, struct error *error);
 enum ods_status shadow_exchange(struct conn *conn, const char *group, const struct shadow *shadow,
