@@ -5,7 +5,7 @@
 #include "cli/command.h"
 
 extern const struct command cli_bench, cli_check, cli_completion, cli_decode, cli_dlq, cli_help,
-    cli_query, cli_reference, cli_replay, cli_reset, cli_run, cli_status, cli_trace;
+    cli_query, cli_reference, cli_replay, cli_reset, cli_run, cli_status, cli_trace, cli_verify;
 
 extern const struct command program;
 
