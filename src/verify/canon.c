@@ -134,12 +134,13 @@ static void canon_interval(struct buffer *out, size_t start)
 {
     int64_t months, days, us;
     int32_t ps;
-    char text[32];
+    char text[64];
     size_t length = (size_t) element_length(out->bytes + start);
     if (!time_parse_interval(out->bytes + start + 4, length, &months, &days, &us, &ps))
         return;
-    int written = snprintf(text, sizeof text, "%lld",
-                           (long long) (months * MONTH_US + days * DAY_US + us));
+    __int128 total = (__int128) months * MONTH_US + (__int128) days * DAY_US + us;
+    int written = snprintf(text, sizeof text, "%lld.%lld", (long long) (total / DAY_US),
+                           (long long) (total % DAY_US));
     out->length = start + 4;
     buffer_add(out, text, (size_t) written);
     if (!out->failed)
