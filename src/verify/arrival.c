@@ -190,13 +190,22 @@ static bool take_record(void *context, const struct record *record)
     return true;
 }
 
-/* The last records of each partition that were not looked at yet. */
-static enum ods_status read_tails(struct arrival *arrival, struct error *error)
+static bool records_passed(const struct arrival *arrival, const struct source_place *place)
+{
+    return (arrival->newest_us != INT64_MIN && arrival->newest_us > place->clock_us) ||
+           (place->known && arrival->newest.known &&
+            source_place_compare(&arrival->newest, place) >= 0);
+}
+
+/* The last records of each partition that were not looked at yet, until one is past the place. */
+static enum ods_status read_tails(struct arrival *arrival, const struct source_place *place,
+                                  struct error *error)
 {
     enum ods_status status = list_topics(arrival, error);
     if (status == ODS_OK)
         status = read_ends(arrival, error);
-    for (size_t i = 0; status == ODS_OK && i < arrival->count; i++) {
+    for (size_t i = 0; status == ODS_OK && i < arrival->count && !records_passed(arrival, place);
+         i++) {
         struct topic_tail *topic = &arrival->topics[i];
         bool grown = false;
         for (int32_t p = 0; p < topic->partitions; p++) {
@@ -222,10 +231,8 @@ static enum ods_status connector_passed(struct arrival *arrival, struct database
 {
     enum touched touched = TOUCHED_UNKNOWN;
     char why[400] = "";
-    enum ods_status status = read_tails(arrival, error);
-    *passed = arrival->newest_us != INT64_MIN && arrival->newest_us > place->clock_us;
-    if (place->known && arrival->newest.known)
-        *passed |= source_place_compare(&arrival->newest, place) >= 0;
+    enum ods_status status = read_tails(arrival, place, error);
+    *passed = records_passed(arrival, place);
     if (status != ODS_OK || *passed)
         return status;
     if (place->known)
