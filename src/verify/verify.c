@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "core/time.h"
-#include "sink/postgres/settings.h"
+#include "sink/postgres/tables/settings.h"
 #include "sink/postgres/tables/names.h"
 #include "sink/postgres/wire/own_schema.h"
 #include "sql/postgres/offsets_read.h"
