@@ -113,12 +113,14 @@ enum ods_status inspection_yield(struct inspection *inspection, struct error *er
 {
     int64_t most = inspection->database_settings->max_lag, records = 0;
     enum ods_status status = ODS_OK;
-    if (!most || time_monotonic_us() - inspection->lag_looked_us < LAG_LOOK_US)
+    if (!most || time_monotonic_us() < inspection->lag_looked_us + LAG_LOOK_US)
         return ODS_OK;
     do {
         status = arrival_lag(inspection->arrival, &records, error);
         inspection->lag_looked_us = time_monotonic_us();
-        if (status == ODS_RETRY) { /* then nobody is told to wait */
+        if (status == ODS_RETRY) { /* Kafka does not tell, and is not asked again */
+            inspection->listener->notice(inspection->listener->context, error->text);
+            inspection->lag_looked_us = INT64_MAX / 2;
             error_init(error);
             return ODS_OK;
         }
