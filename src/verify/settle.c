@@ -4,7 +4,8 @@
  * target's row; the source's row once more. The target is right when it has either of the two: a row
  * changes between any two looks. It is wrong when the source had the same row both times and the target
  * another one, at two looks in a row: at one alone the source may have changed the row and changed it
- * back. A row that changes at every look can't be told.
+ * back. Of a row that changes at every look the columns that change have no value to compare with: it
+ * is right when the others are, and when the target's change from look to look as well.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,7 @@
 
 #define LOOKS_MAX    10
 #define LOOKS_WRONG  2
+#define LOOKS_BUSY   2
 #define TRACES       5 /* behind the target's texts: operation, timestamp, topic, partition, offset */
 
 /* A row as it was at one look. */
@@ -34,10 +36,11 @@ struct look {
     size_t count;
     struct hash_index index;
     struct image *source, *target, *again; /* by suspect */
+    struct image *before;                  /* the target's, at the look before */
     struct image *into;
     uint32_t texts; /* in each row: of the source or of the target */
     enum sight *sights;
-    unsigned *wrong; /* looks in a row */
+    unsigned *wrong, *busy; /* looks in a row */
     int64_t began_us;
 };
 
@@ -191,6 +194,22 @@ static bool is_allowed(const struct look *look, size_t i)
            look->target[i].present;
 }
 
+/* Does the row change on both sides, and is the rest of it the same? */
+static bool is_busy(const struct look *look, size_t i)
+{
+    const struct image *source = &look->source[i], *again = &look->again[i],
+                       *target = &look->target[i], *before = &look->before[i];
+    if (!source->present || !again->present || !target->present || !before->present)
+        return false;
+    for (uint32_t k = 0; k < look->inspection->comparison.count; k++) {
+        bool stays = digest_same(&source->columns[k], &again->columns[k]);
+        const struct digest *right = stays ? &source->columns[k] : &before->columns[k];
+        if (digest_same(&target->columns[k], right) != stays)
+            return false;
+    }
+    return true;
+}
+
 static size_t judge(struct look *look, bool twice)
 {
     size_t open = 0;
@@ -204,6 +223,9 @@ static size_t judge(struct look *look, bool twice)
             look->wrong[i]++;
         else
             look->wrong[i] = 0;
+        look->busy[i] = twice && is_busy(look, i) ? look->busy[i] + 1 : 0;
+        if (look->sights[i] == SIGHT_OPEN && look->busy[i] >= LOOKS_BUSY)
+            look->sights[i] = SIGHT_EQUAL;
         if (look->sights[i] == SIGHT_OPEN && look->wrong[i] >= LOOKS_WRONG) {
             look->sights[i] = SIGHT_WRONG;
             tell(look, i);
@@ -243,6 +265,16 @@ static enum ods_status wait_passed(struct look *look, const struct source_place 
     return status;
 }
 
+static void keep_before(struct look *look)
+{
+    for (size_t i = 0; i < look->count; i++)
+        if (look->sights[i] == SIGHT_OPEN) {
+            forget(&look->before[i]);
+            look->before[i] = look->target[i];
+            look->target[i] = (struct image){0};
+        }
+}
+
 static enum ods_status look_again(struct look *look, struct error *error)
 {
     struct inspection *inspection = look->inspection;
@@ -269,6 +301,7 @@ static enum ods_status look_again(struct look *look, struct error *error)
                                                           : inspection->arrival->why);
             break;
         }
+        keep_before(look);
         if (status == ODS_OK)
             status = read_images(look, look->target, false, error);
         if (status == ODS_OK)
@@ -288,9 +321,12 @@ static bool look_init(struct look *look, struct inspection *inspection, size_t f
     look->source = calloc(count, sizeof *look->source);
     look->target = calloc(count, sizeof *look->target);
     look->again = calloc(count, sizeof *look->again);
+    look->before = calloc(count, sizeof *look->before);
+    look->busy = calloc(count, sizeof *look->busy);
     look->sights = calloc(count, sizeof *look->sights);
     look->wrong = calloc(count, sizeof *look->wrong);
-    bool good = look->source && look->target && look->again && look->sights && look->wrong;
+    bool good = look->source && look->target && look->again && look->before && look->sights &&
+                look->wrong && look->busy;
     for (size_t i = 0; good && i < count; i++) {
         good = hash_index_reserve(&look->index);
         if (good)
@@ -304,6 +340,9 @@ static void look_done(struct look *look)
     forget_all(look, look->source);
     forget_all(look, look->target);
     forget_all(look, look->again);
+    forget_all(look, look->before);
+    free(look->before);
+    free(look->busy);
     free(look->source);
     free(look->target);
     free(look->again);
