@@ -36,7 +36,8 @@ static enum ods_status say_offsets(struct inspection *inspection, struct error *
     for (size_t i = 0; status == ODS_OK && i < arrival->count; i++)
         for (int32_t p = 0; p < arrival->topics[i].partitions; p++) {
             partitions++;
-            behind += arrival->topics[i].stored[p] < arrival->topics[i].ends[p];
+            behind += arrival->topics[i].ends[p] &&
+                      arrival->topics[i].stored[p] < arrival->topics[i].ends[p];
         }
     if (status == ODS_OK)
         say(inspection,

@@ -2,8 +2,8 @@
 target is found, and nothing else, while changes stream; nobody cries wolf when something stands still."""
 
 import json
-import os
 import random
+import re
 import signal
 import subprocess
 import threading
@@ -76,13 +76,15 @@ class World:
                            f"{READER}@'%'")
         root.close()
 
-    def configure(self, user=READER, password="${VERIFY_PASSWORD}", tables=None, **database):
+    def configure(self, user=READER, password="${VERIFY_PASSWORD}", tables=None, alone=False, **database):
         self.sink.write(
             {"name": "finance", "topics": [f"^{self.prefix}(\\..*)?$"], "format": "debezium",
-             "target": "ods", "database": "shop", "source": {"connector": "mysql"},
-             "defaults": {"on_delete": "soft"}, "tables": tables or {}},
+             "target": "ods", "source": {"connector": "mysql"},
+             "defaults": {"on_delete": "soft"}, "tables": tables or {},
+             "transforms": [{"type": "set", "constants": {"region": "eu"}, "metadata": {
+                 "src_topic": "topic", "src_partition": "partition", "src_offset": "offset"}}]},
             database=self.database, kafka=True, dead_letter={"topic": f"letters-{self.prefix}"},
-            databases=[{"name": "shop", "type": "mysql",
+            databases=[] if alone else [{"name": "shop", "type": "mysql",
                         "dsn": f"host=127.0.0.1 port={self.stack['MYSQL_PORT']} user={user} "
                                f"password='{password}' dbname=mks_finance_dw", **database}])
 
@@ -270,6 +272,10 @@ def test_planted_differences_while_changes_stream(world, report):
         for _ in range(2):
             code, told = world.verify(expect=DIFFERS)
             assert others(told) == expected
+            for difference in told["tables"][1]["differences"]:
+                if difference["kind"] == "changed":  # what wrote it last
+                    assert difference["topic"] == f"{world.prefix}.mks_finance_dw.every_type"
+                    assert int(difference["offset"]) >= 0 and int(difference["partition"]) >= 0
             assert nokey(told) == [("extra", -1), ("missing", 1)]
             assert not sum(table["unsettled"] for table in told["tables"])
         report(f"{made[0]} changes meanwhile")
@@ -397,6 +403,19 @@ def test_modes(world):
         world.source.execute("update customers set email = 'right' where customer_id = 1012")
         world.await_arrival()
     world.verify("customers", expect=EQUAL)
+
+
+def test_without_a_source(world):
+    world.configure(alone=True)
+    try:
+        done = world.sink.run("verify", "-c", world.sink.conf, expect=CANT_TELL,
+                              env=world.environment())
+    finally:
+        world.configure()
+    assert re.search(r"pipeline finance: \d+ topics with \d+ partitions; 0 of these have", done.stdout)
+    assert re.search(r"table public.customers: \d+ rows, of these 0 marked deleted; newest change "
+                     r"\d{4}-.*; 0 rows with NULL in their key", done.stdout)
+    assert "public.nokey" in done.stdout and "it has no key" in done.stdout
 
 
 def test_wrong_use_and_outages(world):
