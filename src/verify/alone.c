@@ -1,5 +1,5 @@
-/* What the target tells without its source: how far it is behind the topics, the newest change of each
- * table, rows that have no key. See inspection.h. */
+/* What the target tells without its source: how far it is behind the topics, the newest change of
+ * each table, rows that have no key. See inspection.h. */
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,8 +51,9 @@ static enum ods_status say_offsets(struct inspection *inspection, struct error *
 }
 
 /* Rows, those marked deleted, the newest change, and rows with NULL in what is their key. */
-static enum ods_status say_table(struct inspection *inspection, const char *schema, const char *name,
-                                 const struct table_settings *settings, struct error *error)
+static enum ods_status say_table(struct inspection *inspection, const char *schema,
+                                 const char *name, const struct table_settings *settings,
+                                 struct error *error)
 {
     struct conn *conn = &inspection->target->conn;
     struct catalog catalog = {0};
@@ -63,7 +64,8 @@ static enum ods_status say_table(struct inspection *inspection, const char *sche
     enum ods_status status = catalog_find(&catalog, conn, schema, name, &table, error);
     if (status == ODS_OK && table) {
         const struct pg_unique *key = catalog_key(table);
-        int operation = *settings->cdc_operation ? catalog_column(table, settings->cdc_operation) : -1;
+        int operation =
+            *settings->cdc_operation ? catalog_column(table, settings->cdc_operation) : -1;
         int time = *settings->cdc_timestamp ? catalog_column(table, settings->cdc_timestamp) : -1;
         buffer_puts(&sql, "select count(*)");
         if (operation >= 0)
@@ -72,7 +74,8 @@ static enum ods_status say_table(struct inspection *inspection, const char *sche
         else
             buffer_puts(&sql, ", 0");
         if (time >= 0)
-            buffer_printf(&sql, ", coalesce(max(%s)::text, 'unknown')", table->columns[time].quoted);
+            buffer_printf(&sql, ", coalesce(max(%s)::text, 'unknown')",
+                          table->columns[time].quoted);
         else
             buffer_puts(&sql, ", 'unknown'");
         buffer_puts(&sql, ", count(*) filter (where false");

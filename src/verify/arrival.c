@@ -302,8 +302,8 @@ static enum ods_status find_behind(struct arrival *arrival, bool closely, bool *
                 continue;
             *reached = false;
             snprintf(arrival->why, sizeof arrival->why,
-                     "the pipeline is behind: of topic %.200s, partition %d, %lld records are not in "
-                     "the target yet",
+                     "the pipeline is behind: of topic %.200s, partition %d, %lld records are not "
+                     "in the target yet",
                      topic->name, (int) p,
                      (long long) (topic->ends[p] - (topic->stored[p] > 0 ? topic->stored[p] : 0)));
         }

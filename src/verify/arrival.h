@@ -1,13 +1,13 @@
 /* How far a pipeline is: has everything that its source had at a moment reached the target?
  *
  * From the source to the topics it is the connector's work, which Kafka alone does not tell: a
- * connector that stands still leaves topics that are read to their end. So one of these has to show
- * that it has come past the moment:
- *   - a record of a change that the source made after it (records of one connector are in the order
- *     of its log), or of a place in the log that is behind;
+ * connector that stands still leaves topics that are read to their end. So one of these has to
+ * show that it has come past the moment:
+ *   - a record of a change that the source made after it (records of one connector are in the
+ *     order of its log), or of a place in the log that is behind;
  *   - the connector's replication slot, which is at that place (PostgreSQL);
- *   - the source's own log, in which the table was not changed between the newest record's place and
- *     the moment's (MySQL).
+ *   - the source's own log, in which the table was not changed between the newest record's place
+ *     and the moment's (MySQL).
  * From there on it is the stored offsets, which have to reach what the topics end at then.
  */
 #ifndef ARRIVAL_H
@@ -45,8 +45,8 @@ void arrival_init(struct arrival *arrival, const struct settings *settings,
                    bool (*stops)(void));
 void arrival_done(struct arrival *arrival);
 
-/* Wait until what the source had at `place` is in the target. *passed false: not within the time, or
- * it can't be told; arrival->why says why. An error of Kafka is such a reason too. */
+/* Wait until what the source had at `place` is in the target. *passed false: not within the time,
+ * or it can't be told; arrival->why says why. An error of Kafka is such a reason too. */
 enum ods_status arrival_wait(struct arrival *arrival, struct database *database,
                               const struct source_table *table, const struct source_place *place,
                               int64_t wait_ms, bool *passed, struct error *error);

@@ -1,5 +1,5 @@
-/* What of a table is compared: which columns, how the target's rows are asked for, how a row is told
- * from another. Made once for a table, then read by all threads. */
+/* What of a table is compared: which columns, how the target's rows are asked for, how a row is
+ * told from another. Made once for a table, then read by all threads. */
 #ifndef COMPARISON_H
 #define COMPARISON_H
 

@@ -53,7 +53,8 @@ struct database_ops {
     /* *found false: there is no such table, or it may not be read. */
     enum ods_status (*describe)(struct database *database, const char *schema, const char *name,
                                 struct source_table *table, bool *found, struct error *error);
-    /* Rows of a query: begin, then each; *cells NULL behind the last. Cells live until the next call. */
+    /* Rows of a query: begin, then each; *cells NULL behind the last. They live until the next
+     * call. */
     enum ods_status (*query)(struct database *database, const char *sql, struct error *error);
     enum ods_status (*next)(struct database *database, const struct field **cells,
                             struct error *error);

@@ -101,8 +101,8 @@ static bool read_plain(const struct field *cell, int64_t *days, int64_t *us)
 }
 
 /* PostgreSQL's texts of far years, "0044-03-15 12:00:00 BC" and "infinity", go through as ISO. */
-static enum ods_status far_moment(const struct field *cell, struct arena *arena, struct value *value,
-                                  struct error *error)
+static enum ods_status far_moment(const struct field *cell, struct arena *arena,
+                                  struct value *value, struct error *error)
 {
     bool bc = cell->length > 3 && memcmp(cell->bytes + cell->length - 3, " BC", 3) == 0;
     char *text = arena_alloc(arena, cell->length + 8);
@@ -331,8 +331,8 @@ static enum ods_status read_geometry(const struct field *cell, struct arena *are
     return keep(&text, arena, VALUE_JSON, value, error);
 }
 
-static enum ods_status read_point(const struct field *cell, struct arena *arena, struct value *value,
-                                  struct error *error)
+static enum ods_status read_point(const struct field *cell, struct arena *arena,
+                                  struct value *value, struct error *error)
 {
     struct buffer text;
     const char *comma = memchr(cell->bytes, ',', cell->length);
@@ -346,8 +346,8 @@ static enum ods_status read_point(const struct field *cell, struct arena *arena,
 }
 
 /* "-$1,234.50" without what is no digit. */
-static enum ods_status read_money(const struct field *cell, struct arena *arena, struct value *value,
-                                  struct error *error)
+static enum ods_status read_money(const struct field *cell, struct arena *arena,
+                                  struct value *value, struct error *error)
 {
     char *text = arena_alloc(arena, cell->length + 1);
     size_t length = 0;

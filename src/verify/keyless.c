@@ -1,8 +1,9 @@
 /* Tables without a key, and mere counts. See inspection.h.
  *
- * Rows that nothing tells apart are compared as a multiset: each goes into one of so many buckets by
- * its digest, a bucket is the sum of its rows. A bucket in which the source had the same rows before
- * and after, and the target other ones in between, differs; what is in it is then read once more.
+ * Rows that nothing tells apart are compared as a multiset: each goes into one of so many buckets
+ * by its digest, a bucket is the sum of its rows. A bucket in which the source had the same rows
+ * before and after, and the target other ones in between, differs; what is in it is then read once
+ * more.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -179,7 +180,8 @@ static size_t judge(struct multiset *set, size_t *wrong)
     size_t open = 0;
     *wrong = 0;
     for (size_t i = 0; i < BUCKETS; i++) {
-        bool equal = same(&set->source[i], &set->target[i]) || same(&set->again[i], &set->target[i]);
+        bool equal =
+            same(&set->source[i], &set->target[i]) || same(&set->again[i], &set->target[i]);
         set->wrong[i] = !equal && same(&set->source[i], &set->again[i]);
         open += !equal;
         *wrong += set->wrong[i];

@@ -1,8 +1,8 @@
 /* Keys of one side, looked up in the other. See inspection.h.
  *
- * For keys that the two sides order differently (texts: each has its collation), for samples, and for
- * what the target got lately. Each side is gone through in the order of its own index, a page at a
- * time, and a page's rows are looked up by key in the other: so no order has to be shared.
+ * For keys that the two sides order differently (texts: each has its collation), for samples, and
+ * for what the target got lately. Each side is gone through in the order of its own index, a page
+ * at a time, and a page's rows are looked up by key in the other: so no order has to be shared.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -1,4 +1,5 @@
-/* A source's row on the way that its records take: through the pipeline's transforms. One thread. */
+/* A source's row on the way that its records take: through the pipeline's transforms. One thread.
+ */
 #ifndef PASSAGE_H
 #define PASSAGE_H
 

@@ -28,7 +28,8 @@ static bool fill_sources(struct source_rows *rows)
     const struct plan *plan = rows->comparison->plan;
     uint32_t count = plan->shape->column_count;
     rows->sources = calloc(count + 1u, sizeof *rows->sources);
-    rows->values = calloc(count + rows->comparison->source->column_count + 1u, sizeof *rows->values);
+    rows->values =
+        calloc(count + rows->comparison->source->column_count + 1u, sizeof *rows->values);
     rows->answers = calloc(rows->comparison->count + 1u, sizeof *rows->answers);
     rows->waiting = calloc(WAITING_ROWS, sizeof *rows->waiting);
     if (!rows->sources || !rows->values || !rows->answers || !rows->waiting)
@@ -151,7 +152,8 @@ static enum ods_status encode(struct source_rows *rows, const struct compared *c
     return status;
 }
 
-static void put_shown(struct buffer *texts, const struct form_column *form, const struct field *cell)
+static void put_shown(struct buffer *texts, const struct form_column *form,
+                      const struct field *cell)
 {
     size_t length = cell->length < SHOWN_BYTES ? cell->length : SHOWN_BYTES;
     bool raw = form && (form->form == FORM_BYTES || form->form == FORM_BIT ||
@@ -292,8 +294,8 @@ static void put_answer(struct buffer *answers, enum canon canon, const PGresult 
 }
 
 /* The texts of rows `from` to `upto` of a column. */
-static enum ods_status ask_range(struct source_rows *rows, uint32_t column, size_t from, size_t upto,
-                                 struct error *error)
+static enum ods_status ask_range(struct source_rows *rows, uint32_t column, size_t from,
+                                 size_t upto, struct error *error)
 {
     const struct pg_column *target = compared_target(rows->comparison, column);
     struct buffer texts;
@@ -474,7 +476,7 @@ enum ods_status source_rows_key(struct source_rows *rows, const struct key_texts
         struct value value;
         status = form_value(compared_form(comparison, i), &cell, &rows->arena, &value, error);
         if (status == ODS_OK)
-            status = encode_value(&rows->encoder, key, &comparison->plan->table->columns[column->target],
+            status = encode_value(&rows->encoder, key, compared_target(comparison, i),
                                   &rows->sources[column->source], &value, error);
     }
     return status;

@@ -1,5 +1,5 @@
-/* Rows of either side in one form: the canonical elements of the compared columns. Two rows are equal
- * when their elements are the same bytes.
+/* Rows of either side in one form: the canonical elements of the compared columns. Two rows are
+ * equal when their elements are the same bytes.
  */
 #ifndef ROWS_H
 #define ROWS_H
@@ -41,7 +41,7 @@ struct source_rows {
         size_t elements, prefix, key, texts, refusal; /* where each ends; refusal 0: none */
     } *waiting;
     size_t count, capacity;
-    struct buffer *answers;        /* by column, of those that wait: elements that the target gave */
+    struct buffer *answers;        /* by column, of those that wait: what the target gave */
     struct buffer finished;        /* a row with them in their places */
 };
 

@@ -1,9 +1,10 @@
 /* Ranges of both sides, beside each other. See inspection.h.
  *
- * The source's thread reads so many rows in the order of the key's own index, which makes a range; the
- * target's thread reads that range; here the two are held against each other. A few ranges are on
- * their way at once, so that both databases work all the time, and that bounds the memory. The rows of
- * a range need no order: their digests are summed, and found by key only where the sums differ.
+ * The source's thread reads so many rows in the order of the key's own index, which makes a range;
+ * the target's thread reads that range; here the two are held against each other. A few ranges are
+ * on their way at once, so that both databases work all the time, and that bounds the memory. The
+ * rows of a range need no order: their digests are summed, and found by key only where the sums
+ * differ.
  */
 #include <pthread.h>
 #include <stdatomic.h>

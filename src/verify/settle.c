@@ -1,11 +1,12 @@
 /* Rows that were different are looked at again. See inspection.h.
  *
- * A look: the source's row; where the source stands; wait until the pipeline has come past there; the
- * target's row; the source's row once more. The target is right when it has either of the two: a row
- * changes between any two looks. It is wrong when the source had the same row both times and the target
- * another one, at two looks in a row: at one alone the source may have changed the row and changed it
- * back. Of a row that changes at every look the columns that change have no value to compare with: it
- * is right when the others are, and when the target's change from look to look as well.
+ * A look: the source's row; where the source stands; wait until the pipeline has come past there;
+ * the target's row; the source's row once more. The target is right when it has either of the two:
+ * a row changes between any two looks. It is wrong when the source had the same row both times and
+ * the target another one, at two looks in a row: at one alone the source may have changed the row
+ * and changed it back. Of a row that changes at every look the columns that change have no value
+ * to compare with: it is right when the others are, and when the target's change from look to look
+ * as well.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +19,7 @@
 #define LOOKS_MAX    10
 #define LOOKS_WRONG  2
 #define LOOKS_BUSY   2
-#define TRACES       5 /* behind the target's texts: operation, timestamp, topic, partition, offset */
+#define TRACES       5 /* of a write, behind the target's texts: target_lookup() */
 
 /* A row as it was at one look. */
 struct image {

@@ -23,7 +23,8 @@ void state_close(struct verify_state *state, bool done); /* done: the file goes 
 /* Is the table done? Then its outcome is put into *result. */
 bool state_done(const struct verify_state *state, const char *pipeline, const char *table,
                 struct verify_table *result);
-/* Where the table's present phase goes on: *phase, and the texts of a key (count 0: its beginning). */
+/* Where the table's present phase goes on: *phase, and the texts of a key (count 0: its
+   beginning). */
 bool state_place(const struct verify_state *state, const char *pipeline, const char *table,
                  int64_t *phase, struct key_texts *texts, struct verify_table *result);
 

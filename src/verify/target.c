@@ -47,7 +47,8 @@ static int32_t get32(const char *at)
     return element_length(at);
 }
 
-/* The stream's head stands before the first row: eleven bytes, flags, the length of what follows. */
+/* The stream's head stands before the first row: eleven bytes, flags, the length of what follows.
+ */
 static const char *behind_head(const char *at, const char *end)
 {
     if (end - at < 19 || memcmp(at, "PGCOPY\n\377\r\n", 11) != 0)

@@ -105,8 +105,8 @@ static void forget_candidates(struct run *run)
 }
 
 /* "table", "schema.table" of the source, or the same of the target. */
-static bool is_meant(struct run *run, const char *schema, const char *name, const char *other_schema,
-                     const char *other)
+static bool is_meant(struct run *run, const char *schema, const char *name,
+                     const char *other_schema, const char *other)
 {
     bool meant = run->options->table_count == 0;
     for (size_t i = 0; i < run->options->table_count; i++) {
@@ -187,8 +187,8 @@ static enum ods_status add_named(struct run *run, const char *name, bool asked, 
     return ODS_OK;
 }
 
-/* What tables.yaml names, and what was asked for by its source's whole name, which the target may not
- * have heard of. */
+/* What tables.yaml names, and what was asked for by its source's whole name, which the target may
+ * not have heard of. */
 static enum ods_status list_named(struct run *run, struct error *error)
 {
     enum ods_status status = ODS_OK;
@@ -388,7 +388,8 @@ static enum ods_status one_table(struct run *run, const struct candidate *candid
                                      &inspection.source_table, &found, error);
     if (status == ODS_OK && found) {
         status = inspect(run, &inspection, candidate->shared, error);
-    } else if (status == ODS_OK && (candidate->asked || run->options->settings->pipeline_count == 1)) {
+    } else if (status == ODS_OK &&
+               (candidate->asked || run->options->settings->pipeline_count == 1)) {
         inspection.result.verdict = VERIFY_SKIPPED;
         snprintf(inspection.result.why, sizeof inspection.result.why,
                  "database %s has no such table, or its user may not read it",
