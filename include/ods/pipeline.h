@@ -73,6 +73,7 @@ struct table_settings {
     struct properties renames; /* by source column: the target's */
     struct strings exclude; /* source column names */
     struct strings include; /* empty: all */
+    struct strings redact;  /* source column names whose values are shown nowhere else */
     struct properties source_types; /* by column, as source_type_parse() reads them */
 };
 
@@ -122,6 +123,7 @@ struct pipeline_settings {
     struct strings topics; /* names, or regular expressions that begin with ^ */
     const char *format;
     const char *target;   /* a target's name */
+    const char *database; /* a database's name: where its rows come from; "": it is not known */
     const char *group_id; /* resolved: never "" */
     int64_t lanes;        /* resolved */
     enum on_error on_error;

@@ -7,6 +7,7 @@ static const struct command *const commands[] = {
     &cli_status,    /* asking */
     &cli_query,
     &cli_trace,
+    &cli_verify,
     &cli_dlq,       /* putting right */
     &cli_reset,
     &cli_pause,     /* one table at a time */
@@ -32,6 +33,7 @@ static const struct exit_meaning exits[] = {
     {CLI_CONFIG, "The configuration is wrong."},
     {CLI_SOURCE, "The source, Kafka, failed; or nobody answers."},
     {CLI_TARGET, "A target failed."},
+    {CLI_CANT_TELL, "`verify` can't tell yet."},
     {CLI_INTERRUPTED,
      "^C ended it: 128 and the signal's number. What is done is done whole."},
     {0}};

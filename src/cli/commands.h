@@ -6,7 +6,8 @@
 
 extern const struct command cli_attach, cli_bench, cli_check, cli_completion, cli_decode, cli_dlq,
     cli_help, cli_pause, cli_query, cli_reference, cli_replay, cli_reset, cli_resume, cli_resync,
-    cli_run, cli_skip_until, cli_status, cli_trace;
+    cli_run, cli_skip_until, cli_status, cli_trace,
+    cli_verify;
 
 extern const struct command program;
 

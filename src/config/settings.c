@@ -108,6 +108,15 @@ const char *properties_find(const struct properties *properties, const char *nam
     return value;
 }
 
+const struct database_settings *settings_database(const struct settings *settings,
+                                                  const char *name)
+{
+    for (size_t i = 0; i < settings->database_count; i++)
+        if (strcmp(settings->databases[i].name, name) == 0)
+            return &settings->databases[i];
+    return NULL;
+}
+
 const struct target_settings *settings_target(const struct settings *settings, const char *name)
 {
     for (size_t i = 0; i < settings->target_count; i++) {

@@ -33,6 +33,16 @@ struct target_settings {
     const void *own; /* the type's own settings, as its sink_ops says */
 };
 
+/* A database whose rows the pipelines move, for what looks at it: verify. */
+struct database_settings {
+    const char *name;
+    const char *type; /* mysql postgres */
+    const char *dsn;  /* holds secrets */
+    int64_t throttle;    /* rows a second that are read of it, 0: any number */
+    int64_t max_lag;     /* records; a pipeline that is further behind has reading wait. 0: none */
+    const char *slot;    /* of the connector, "": the only logical one. postgres */
+};
+
 struct batch_settings {
     int64_t max_events;
     int64_t max_bytes;
@@ -59,6 +69,8 @@ struct settings {
     struct kafka_settings kafka;
     struct target_settings *targets;
     size_t target_count;
+    struct database_settings *databases;
+    size_t database_count;
     int64_t lanes;
     struct batch_settings batch;
     struct dead_letter_settings dead_letter;
@@ -72,5 +84,7 @@ struct settings {
 };
 
 const struct target_settings *settings_target(const struct settings *settings, const char *name);
+const struct database_settings *settings_database(const struct settings *settings,
+                                                  const char *name);
 
 #endif

@@ -13,7 +13,7 @@
 _Static_assert(sizeof(enum log_level) == sizeof(int) && sizeof(enum on_delete) == sizeof(int),
                "enum settings are written as int");
 _Static_assert(AT(target_settings, name) == 0 && AT(pipeline_settings, name) == 0 &&
-                   AT(table_settings, name) == 0,
+                   AT(database_settings, name) == 0 && AT(table_settings, name) == 0,
                "objects begin with their name");
 
 /* In the order of their enums in settings.h. */
@@ -164,6 +164,9 @@ static const struct setting table_rows[] = {
      .doc = "Source columns that are not written."},
     {"columns.include", SETTING_STRINGS, AT(table_settings, include), .max = 2000,
      .inherits = "all", .doc = "If given, only these source columns are written."},
+    {"redact", SETTING_STRINGS, AT(table_settings, redact), .max = 2000,
+     .doc = "Source columns whose values are shown nowhere but in the target's own table: `verify` "
+            "says that they differ, and not what they are."},
 };
 
 const struct setting_group settings_of_table = {
@@ -224,6 +227,10 @@ static const struct setting pipeline_rows[] = {
             "`maxwell`: Maxwell's JSON."},
     {"target", SETTING_STRING, AT(pipeline_settings, target), "",
      .inherits = "the only target", .max = 200, .doc = "Name of a target in `ods-sink.conf`."},
+    {"database", SETTING_STRING, AT(pipeline_settings, database), "",
+     .inherits = "the only database that is configured", .max = 200,
+     .doc = "Name of a database in `ods-sink.conf`: the one whose rows this pipeline moves. `verify` "
+            "compares the target with it."},
     {"group_id", SETTING_STRING, AT(pipeline_settings, group_id), "",
      .inherits = "`kafka.group_id`.`name`", .max = 400,
      .doc = "The consumer group. Two pipelines of a daemon can't have the same one."},
@@ -343,6 +350,38 @@ const struct setting_group settings_of_target = {
     SETTING_ROWS(target_rows),
 };
 
+static const char *const database_types[] = {"mysql", "postgres", NULL};
+
+static const struct setting database_rows[] = {
+    {"name", SETTING_STRING, AT(database_settings, name), .min = 1, .max = 200,
+     .flags = SETTING_REQUIRED, .doc = "What pipelines call it (`database`)."},
+    {"type", SETTING_CHOICE, AT(database_settings, type), .choices = database_types,
+     .flags = SETTING_REQUIRED, .doc = "`mysql` is MariaDB too."},
+    {"dsn", SETTING_STRING, AT(database_settings, dsn), .min = 1, .max = 65536,
+     .flags = SETTING_REQUIRED | SETTING_SECRET,
+     .doc = "A connection string as of a target, keywords (`host=… port=… dbname=… user=… "
+            "password=…`) or URI (`mysql://user@host/name`); of MySQL also `sslmode`, `sslrootcert`, "
+            "`sslcert`, `sslkey`, and a `host` that begins with `/` is its socket. Put the password "
+            "into `${NAME}` or `${file:/path}`."},
+    {"throttle", SETTING_INT, AT(database_settings, throttle), "0", .min = 0,
+     .max = INT64_C(1000000000),
+     .doc = "Rows that `verify` reads of it in a second, at most. 0: any number."},
+    {"max_lag", SETTING_INT, AT(database_settings, max_lag), "100000", .min = 0,
+     .max = INT64_C(1000000000000),
+     .doc = "`verify` pauses while its pipeline is more records behind. 0: it does not look."},
+    {"slot", SETTING_STRING, AT(database_settings, slot), "", .max = 63,
+     .inherits = "the only logical slot of the database",
+     .doc = "The connector's replication slot, of type `postgres`: how far the connector is."},
+};
+
+const struct setting_group settings_of_database = {
+    .title = "databases: one entry",
+    .intro = "What each group in the list `databases` may hold: a source database that `verify` "
+             "reads, in read-only sessions. The daemon does not connect to it.",
+    .size = sizeof(struct database_settings),
+    SETTING_ROWS(database_rows),
+};
+
 static const struct setting daemon_rows[] = {
     {"kafka.bootstrap_servers", SETTING_STRING, AT(settings, kafka.bootstrap_servers),
      "localhost:9092", .min = 1, .max = 65536,
@@ -378,6 +417,9 @@ static const struct setting daemon_rows[] = {
     {"targets", SETTING_OBJECTS, AT(settings, targets), .max = 1000,
      .flags = SETTING_REQUIRED, .count_offset = AT(settings, target_count), .of = &settings_of_target,
      .doc = "The databases that pipelines write to."},
+    {"databases", SETTING_OBJECTS, AT(settings, databases), .max = 1000,
+     .count_offset = AT(settings, database_count), .of = &settings_of_database,
+     .doc = "The source databases, for `verify`."},
     {"lanes", SETTING_INT, AT(settings, lanes), "2", .min = 1, .max = 64,
      .doc = "The number of lanes of each pipeline. A lane is a member of the consumer group and "
             "has one connection to the target. Lanes beyond the number of partitions are idle."},

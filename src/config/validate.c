@@ -292,6 +292,8 @@ static void resolve(struct load *load, const struct node *node, const struct set
             pool_printf(load->keep, "%s.%s", settings->kafka.group_id, pipeline->name);
     if (!*pipeline->target && settings->target_count == 1)
         pipeline->target = settings->targets[0].name;
+    if (!*pipeline->database && settings->database_count == 1)
+        pipeline->database = settings->databases[0].name;
 }
 
 static void check_target(struct load *load, const struct node *node,
@@ -311,6 +313,23 @@ static void check_target(struct load *load, const struct node *node,
             known[count++] = settings->targets[i].name;
     }
     refuse_name(load, place(node, "target"), "target", pipeline->target, known, count);
+}
+
+static void check_database(struct load *load, const struct node *node,
+                           const struct settings *settings,
+                           const struct pipeline_settings *pipeline)
+{
+    const char *known[KNOWN_MAX];
+    size_t count = 0;
+    if (!*pipeline->database || settings_database(settings, pipeline->database))
+        return;
+    for (size_t i = 0; i < settings->database_count && count < KNOWN_MAX; i++)
+        known[count++] = settings->databases[i].name;
+    if (count)
+        refuse_name(load, place(node, "database"), "database", pipeline->database, known, count);
+    else
+        REFUSE(load, place(node, "database"),
+               "'database' names '%s', and ods-sink.conf has no 'databases'", pipeline->database);
 }
 
 static void check_added(struct load *load, const struct node *node, const char *name,
@@ -354,6 +373,7 @@ static void check_pipeline(struct load *load, const struct node *node,
     check_metadata(load, node, &pipeline->source.metadata);
     if (settings->target_count)
         check_target(load, node, settings, pipeline);
+    check_database(load, node, settings, pipeline);
     for (size_t i = 0; i < index; i++) {
         const struct pipeline_settings *other = &settings->pipelines[i];
         if (*pipeline->name && strcmp(other->name, pipeline->name) == 0)
@@ -383,6 +403,18 @@ static bool listen_is_good(const char *listen)
     if (*listen == '[')
         return colon[-1] == ']' && colon > listen + 2;
     return memchr(listen, ':', (size_t) (colon - listen)) == NULL;
+}
+
+static void check_databases(struct load *load, const struct node *node,
+                            const struct settings *settings)
+{
+    const struct entry *databases = node_find(node, "databases");
+    for (size_t i = 0; i < settings->database_count; i++)
+        for (size_t j = 0; j < i; j++)
+            if (strcmp(settings->databases[i].name, settings->databases[j].name) == 0)
+                REFUSE(load, place(databases->node->entries[i].node, "name"),
+                       "two databases are named '%s', the first in line %d",
+                       settings->databases[i].name, databases->node->entries[j].line);
 }
 
 static void check_daemon(struct load *load, const struct node *node,
@@ -422,6 +454,8 @@ void validate_settings(struct load *load, const struct node *daemon, const struc
     const struct entry *pipelines = node_find(moves, "pipelines");
     if (daemon)
         check_daemon(load, daemon, settings);
+    if (daemon)
+        check_databases(load, daemon, settings);
     if (pipelines && pipelines->node->count == 0 &&
         (pipelines->node->kind == NODE_LIST || node_is_null(pipelines->node)))
         REFUSE(load, pipelines->node, "'pipelines' is empty: expected at least one pipeline");

@@ -37,6 +37,7 @@ RULES = [
     (r"\bby \w+@[\w.-]+", "by ops@node1"),
     (r'"by": "\w+@[\w.-]+"', '"by": "ops@node1"'),
     (r'"process": "[^"]*"', '"process": "node1, process 1234, 5f2a91"'),
+    (r"(?m)\d+\.\d(?= +(equal|differs|can't tell|not compared)$)", "0.1"),
     # What a machine does in a second.
     (r'"(records|changes|bytes)":\d+(?=.*"cpu_seconds")', r'"\1":100000'),
     (r'"(records_per_second|megabytes_per_second)":\d+', r'"\1":100000'),
@@ -77,6 +78,13 @@ def generated(text, command, sink):
                   count=1, flags=re.DOTALL)
 
 
+def target_dsn(setup):
+    """For psql in a page: the target, as the configuration names it."""
+    found = re.search(r'dsn = "([^"]*)"', setup.conf.read_text())
+    password = setup.stack.env.get("ODS_STACK_POSTGRES_PASSWORD", "")
+    return found[1].replace("${ODS_STACK_POSTGRES_PASSWORD}", password) if found else ""
+
+
 class Session:
     """Lines of a page, run where its world is."""
 
@@ -87,7 +95,8 @@ class Session:
         program.parent.mkdir(exist_ok=True)
         program.symlink_to(setup.binary)
         self.env = {**setup.stack.environment(), "PATH": f"{program.parent}:{os.environ['PATH']}",
-                    "LC_ALL": "C.UTF-8"}
+                    "LC_ALL": "C.UTF-8", "XDG_STATE_HOME": str(setup.folder),
+                    "ODS": target_dsn(setup)}
 
     def run(self, line):
         done = subprocess.run(

@@ -5,6 +5,10 @@ A world is a folder with ods-sink.conf, tables.yaml and records.jsonl, in which 
 run; what it started is ended by Setup.close().
 """
 
+import json
+
+import pymysql
+
 from lib.records import TEXT, INT, Table, pipeline
 from lib.sink import write_lines
 
@@ -50,8 +54,9 @@ def files(sink, fixtures, page):
     write(sink, fixtures, page)
 
 
-def shop(sink, fixtures, page, running=False, tables=None):
-    """The records in Kafka and applied; one is a dead letter. The daemon has ended."""
+def shop(sink, fixtures, page, running=False, place=None, tables=None, **settings):
+    """The records in Kafka and applied; one is a dead letter. The daemon has ended. `place`: where
+    the records say that their source's log stood."""
     kafka, database = fixtures("kafka"), fixtures("database")
     database.execute("create table orders (id int primary key, customer int, note varchar(20), "
                      "cdc_operation text, cdc_timestamp timestamptz)")
@@ -59,8 +64,8 @@ def shop(sink, fixtures, page, running=False, tables=None):
         if topic in kafka.topics():
             kafka.delete(topic)
         kafka.create(topic, 1)
-    kafka.produce(records())
-    write(sink, fixtures, page, tables, kafka=True, dead_letter={"topic": LETTERS})
+    kafka.produce([placed(record, place) if place else record for record in records()])
+    write(sink, fixtures, page, tables, kafka=True, dead_letter={"topic": LETTERS}, **settings)
     daemon = sink.daemon()
     daemon.await_that(lambda: sorted(database.offsets().values()) == [3, 4], what="all records")
     if running:
@@ -81,5 +86,33 @@ def shop_left_out(sink, fixtures, page):
     shop(sink, fixtures, page, tables={"orders": {"skip": True}})
 
 
+def placed(record, place):
+    value = json.loads(record["payload"])
+    value.get("payload", value)["source"].update(file=place[0], pos=place[1])
+    return {**record, "payload": json.dumps(value)}
+
+
+def shop_mysql(sink, fixtures, page):
+    """The same, and the source that the records come from: the database store in MySQL."""
+    stack = sink.stack.up("mysql")
+    root = pymysql.connect(unix_socket=stack["MYSQL_SOCKET"], user="root", autocommit=True)
+    with root.cursor() as cursor:
+        for sql in ("drop database if exists store", "create database store character set utf8mb4",
+                    "create table store.customers (id int primary key, name varchar(50), "
+                    "city varchar(50))",
+                    "create table store.orders (id int primary key, customer int, note varchar(50))",
+                    "insert into store.customers values (1, 'Ada', 'Turin'), (2, 'Grace', 'New York')",
+                    "insert into store.orders values (2, 2, 'leave it at the neighbour''s door'), "
+                    "(3, 2, 'fragile')"):
+            cursor.execute(sql)
+        cursor.execute("show master status")
+        place = cursor.fetchone()[:2]
+    root.close()
+    shop(sink, fixtures, page, place=place, databases=[
+        {"name": "store", "type": "mysql",
+         "dsn": f"host=127.0.0.1 port={stack['MYSQL_PORT']} dbname=store user=debezium "
+                "password=${ODS_STACK_MYSQL_DEBEZIUM_PASSWORD}"}])
+
+
 WORLDS = {"files": files, "shop": shop, "shop-running": shop_running,
-          "shop-left-out": shop_left_out}
+          "shop-left-out": shop_left_out, "shop-mysql": shop_mysql}

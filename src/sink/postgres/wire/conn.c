@@ -260,14 +260,27 @@ static const int *binary_formats(int count)
     return count <= MOST ? formats : NULL;
 }
 
+static enum ods_status query(struct conn *conn, const char *sql, const struct conn_params *params,
+                             int format, PGresult **result, struct error *error)
+{
+    if (!PQsendQueryParams(conn->pg, sql, params->count, params->types, params->values,
+                           params->lengths, binary_formats(params->count), format))
+        return lost(conn, error);
+    return collect(conn, result, error);
+}
+
 enum ods_status conn_query_params(struct conn *conn, const char *sql,
                                   const struct conn_params *params, PGresult **result,
                                   struct error *error)
 {
-    if (!PQsendQueryParams(conn->pg, sql, params->count, params->types, params->values,
-                           params->lengths, binary_formats(params->count), 0))
-        return lost(conn, error);
-    return collect(conn, result, error);
+    return query(conn, sql, params, 0, result, error);
+}
+
+enum ods_status conn_query_binary(struct conn *conn, const char *sql,
+                                  const struct conn_params *params, PGresult **result,
+                                  struct error *error)
+{
+    return query(conn, sql, params, 1, result, error);
 }
 
 enum ods_status conn_script(struct conn *conn, const char *sql, struct error *error)
@@ -463,4 +476,47 @@ enum ods_status conn_copy_end(struct conn *conn, bool whole, struct error *error
     if (PQputCopyEnd(conn->pg, whole ? NULL : "a row can't be encoded") != 1)
         return lost(conn, error);
     return collect(conn, NULL, error);
+}
+
+enum ods_status conn_copy_out(struct conn *conn, const char *sql, struct error *error)
+{
+    if (!PQsendQuery(conn->pg, sql))
+        return lost(conn, error);
+    enum ods_status status = wait_result(conn, error);
+    if (status != ODS_OK)
+        return status;
+    PGresult *result = PQgetResult(conn->pg);
+    if (result && PQresultStatus(result) == PGRES_COPY_OUT) {
+        PQclear(result);
+        return ODS_OK;
+    }
+    status = conn_error(conn, result, error);
+    PQclear(result);
+    collect(conn, NULL, NULL);
+    return status;
+}
+
+enum ods_status conn_copy_row(struct conn *conn, char **row, size_t *length, struct error *error)
+{
+    PQfreemem(*row);
+    *row = NULL;
+    *length = 0;
+    for (;;) {
+        int got = PQgetCopyData(conn->pg, row, 1);
+        if (got > 0) {
+            *length = (size_t) got;
+            return ODS_OK;
+        }
+        if (got == -1)
+            return collect(conn, NULL, error);
+        if (got < 0)
+            return lost(conn, error);
+        enum ods_status status = wait_socket(conn, POLLIN, 0, error);
+        if (status != ODS_OK) {
+            conn_close(conn);
+            return status;
+        }
+        if (!PQconsumeInput(conn->pg))
+            return lost(conn, error);
+    }
 }

@@ -57,6 +57,16 @@ enum ods_status conn_query_params(struct conn *conn, const char *sql,
                                   const struct conn_params *params, PGresult **result,
                                   struct error *error);
 
+/* The same with an answer in binary form too. */
+enum ods_status conn_query_binary(struct conn *conn, const char *sql,
+                                  const struct conn_params *params, PGresult **result,
+                                  struct error *error);
+
+/* COPY to stdout, outside a pipeline: begin, and row after row, each in place of the one before it.
+ * *row NULL: there are no more, and the connection is free again. */
+enum ods_status conn_copy_out(struct conn *conn, const char *sql, struct error *error);
+enum ods_status conn_copy_row(struct conn *conn, char **row, size_t *length, struct error *error);
+
 /* Several statements, no parameters, one round trip. */
 enum ods_status conn_script(struct conn *conn, const char *sql, struct error *error);
 

@@ -1,0 +1,229 @@
+/* MySQL and MariaDB as a source. See database.h.
+ *
+ * Texts are those of the text protocol: its numbers, dates and bytes need no second set of rules.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <libpq-fe.h> /* a dsn is written as libpq's */
+#include "verify/mysql.h"
+
+#define TIMEOUT_S    30
+#define READ_TIMEOUT_S 600
+
+static enum ods_status failed(struct mysql_database *mysql, const char *doing, struct error *error)
+{
+    unsigned number = mysql->connection ? mysql_errno(mysql->connection) : 0;
+    return error_set(error, number >= 2000 && number < 3000 ? ODS_RETRY : ODS_FATAL,
+                     "database %s: %s: %s (%u)", mysql->base.settings->name, doing,
+                     mysql->connection ? mysql_error(mysql->connection) : "out of memory", number);
+}
+
+/* --- connecting ----------------------------------------------------------------------------- */
+
+/* mysql://… is parsed as postgresql://… is: both are URIs of the same parts. */
+static PQconninfoOption *parse_dsn(const char *dsn)
+{
+    static const char *const schemes[] = {"mysql://", "mariadb://"};
+    char *why = NULL, *text = NULL;
+    for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++) {
+        size_t length = strlen(schemes[i]);
+        if (strncmp(dsn, schemes[i], length) == 0 &&
+            asprintf(&text, "postgresql://%s", dsn + length) < 0)
+            text = NULL;
+    }
+    PQconninfoOption *options = PQconninfoParse(text ? text : dsn, &why);
+    PQfreemem(why); /* it may quote the dsn, password and all */
+    free(text);
+    return options;
+}
+
+static const char *option_named(const PQconninfoOption *options, const char *name)
+{
+    for (; options->keyword; options++)
+        if (strcmp(options->keyword, name) == 0)
+            return options->val && *options->val ? options->val : NULL;
+    return NULL;
+}
+
+static void set_tls(MYSQL *connection, const PQconninfoOption *options)
+{
+    const char *mode = option_named(options, "sslmode");
+    my_bool verifies = mode && strncmp(mode, "verify", 6) == 0;
+    my_bool enforces = verifies || (mode && strcmp(mode, "require") == 0);
+    mysql_ssl_set(connection, option_named(options, "sslkey"), option_named(options, "sslcert"),
+                  option_named(options, "sslrootcert"), NULL, NULL);
+    mysql_options(connection, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &verifies);
+    mysql_options(connection, MYSQL_OPT_SSL_ENFORCE, &enforces);
+}
+
+/* Texts that always read the same, and nothing is written. */
+static enum ods_status prepare_session(struct mysql_database *mysql, struct error *error)
+{
+    static const char *const statements[] = {
+        "set session sql_mode = ''", "set session time_zone = '+00:00'",
+        "set session transaction isolation level read committed",
+        "set session transaction read only", "set session net_write_timeout = 600"};
+    for (size_t i = 0; i < sizeof statements / sizeof *statements; i++)
+        if (mysql_query(mysql->connection, statements[i]))
+            return failed(mysql, statements[i], error);
+    return ODS_OK;
+}
+
+static void end_result(struct mysql_database *mysql)
+{
+    if (mysql->result)
+        mysql_free_result(mysql->result);
+    mysql->result = NULL;
+}
+
+static enum ods_status connect_with(struct mysql_database *mysql, const PQconninfoOption *options,
+                                    struct error *error)
+{
+    unsigned timeout = TIMEOUT_S, read_timeout = READ_TIMEOUT_S;
+    const char *host = option_named(options, "host"), *port = option_named(options, "port");
+    bool is_socket = host && *host == '/';
+    mysql_options(mysql->connection, MYSQL_OPT_CONNECT_TIMEOUT, &timeout);
+    mysql_options(mysql->connection, MYSQL_OPT_READ_TIMEOUT, &read_timeout);
+    mysql_options(mysql->connection, MYSQL_OPT_WRITE_TIMEOUT, &timeout);
+    mysql_options(mysql->connection, MYSQL_SET_CHARSET_NAME, "utf8mb4");
+    set_tls(mysql->connection, options);
+    if (!mysql_real_connect(mysql->connection, is_socket ? NULL : host,
+                            option_named(options, "user"),
+                            option_named(options, "password"), option_named(options, "dbname"),
+                            port ? (unsigned) strtoul(port, NULL, 10) : 0, is_socket ? host : NULL,
+                            0))
+        return failed(mysql, "connecting", error);
+    return prepare_session(mysql, error);
+}
+
+static enum ods_status mysql_open(struct database *database, struct error *error)
+{
+    struct mysql_database *mysql = mysql_of(database);
+    end_result(mysql);
+    if (mysql->connection)
+        mysql_close(mysql->connection);
+    PQconninfoOption *options = parse_dsn(database->settings->dsn);
+    if (!options) {
+        mysql->connection = NULL;
+        return error_set(error, ODS_FATAL,
+                         "database %s: the dsn is none: expected host=… port=… dbname=… user=… "
+                         "password=…, or mysql://user@host:port/name",
+                         database->settings->name);
+    }
+    mysql->connection = mysql_init(NULL);
+    enum ods_status status = mysql->connection ? connect_with(mysql, options, error)
+                                               : error_out_of_memory(error);
+    PQconninfoFree(options);
+    return status;
+}
+
+static void mysql_close_database(struct database *database)
+{
+    struct mysql_database *mysql = mysql_of(database);
+    end_result(mysql);
+    if (mysql->connection)
+        mysql_close(mysql->connection);
+    free(mysql);
+}
+
+/* --- queries -------------------------------------------------------------------------------- */
+
+enum ods_status mysql_run(struct database *database, const char *sql, struct error *error)
+{
+    struct mysql_database *mysql = mysql_of(database);
+    end_result(mysql);
+    if (!mysql->connection || mysql_real_query(mysql->connection, sql, strlen(sql)))
+        return failed(mysql, "a query", error);
+    mysql->result = mysql_use_result(mysql->connection);
+    if (!mysql->result)
+        return failed(mysql, "a query", error);
+    if (mysql_num_fields(mysql->result) > CELLS_MAX)
+        return error_set(error, ODS_FATAL, "database %s: more than %d columns",
+                         database->settings->name, CELLS_MAX);
+    return ODS_OK;
+}
+
+enum ods_status mysql_next(struct database *database, const struct field **cells,
+                                  struct error *error)
+{
+    struct mysql_database *mysql = mysql_of(database);
+    MYSQL_ROW row = mysql_fetch_row(mysql->result);
+    *cells = NULL;
+    if (!row) {
+        bool broken = mysql_errno(mysql->connection) != 0;
+        enum ods_status status = broken ? failed(mysql, "reading rows", error) : ODS_OK;
+        end_result(mysql);
+        return status;
+    }
+    const unsigned long *lengths = mysql_fetch_lengths(mysql->result);
+    unsigned count = mysql_num_fields(mysql->result);
+    for (unsigned i = 0; i < count; i++)
+        mysql->cells[i] = (struct field){row[i], lengths[i]};
+    *cells = mysql->cells;
+    return ODS_OK;
+}
+
+void mysql_put_quoted(struct mysql_database *mysql, struct buffer *sql, const char *text,
+                      size_t length)
+{
+    char *room = buffer_take(sql, 2 * length + 3);
+    if (!room)
+        return;
+    *room = '\'';
+    unsigned long written = mysql_real_escape_string(mysql->connection, room + 1, text, length);
+    room[1 + written] = '\'';
+    sql->length -= 2 * length + 3 - (written + 2);
+}
+
+static void mysql_literal(struct database *database, struct buffer *sql,
+                          const struct form_column *column, const char *text, size_t length)
+{
+    if (column->is_number) {
+        buffer_add(sql, text, length);
+    } else if (column->is_bytes) {
+        buffer_puts(sql, "x'");
+        for (size_t i = 0; i < length; i++)
+            buffer_printf(sql, "%02x", (uint8_t) text[i]);
+        buffer_puts(sql, "'");
+    } else {
+        mysql_put_quoted(mysql_of(database), sql, text, length);
+    }
+}
+
+static enum ods_status mysql_confirmed(struct database *database, const struct source_place *to,
+                                       bool *confirmed, char *why, size_t size, struct error *error)
+{
+    (void) database;
+    (void) to;
+    (void) why;
+    (void) size;
+    (void) error;
+    *confirmed = false; /* the server does not keep what a connector has done */
+    return ODS_OK;
+}
+
+const struct database_ops mysql_database = {
+    .type = "mysql",
+    .connector = "mysql",
+    .open = mysql_open,
+    .describe = mysql_describe,
+    .query = mysql_run,
+    .next = mysql_next,
+    .literal = mysql_literal,
+    .random = "rand()",
+    .place = mysql_place,
+    .confirmed = mysql_confirmed,
+    .touched = mysql_touched,
+    .close = mysql_close_database,
+};
+
+struct database *mysql_database_new(const struct database_settings *settings)
+{
+    struct mysql_database *mysql = calloc(1, sizeof *mysql);
+    if (mysql)
+        mysql->base = (struct database){&mysql_database, settings};
+    return mysql ? &mysql->base : NULL;
+}

@@ -1,0 +1,81 @@
+/* Rows of either side in one form: the canonical elements of the compared columns. Two rows are
+ * equal when their elements are the same bytes.
+ */
+#ifndef ROWS_H
+#define ROWS_H
+
+#include "sink/postgres/values/ask.h"
+#include "sink/postgres/values/encode.h"
+#include "verify/comparison.h"
+#include "verify/digest.h"
+
+#define SHOWN_BYTES 200 /* of a value, for people */
+
+/* One row. Lives until the taker returns. */
+struct row {
+    const char *elements; /* of all columns; those of the key are the first `prefix` bytes */
+    size_t length, prefix;
+    const char *key; /* elements of the key as they are sent to the target */
+    size_t key_length;
+    const char *texts;   /* of all columns, each terminated, for people; NULL: not asked for */
+    const char *refusal; /* why the sink would not write it; NULL: it would */
+};
+
+typedef enum ods_status row_take(void *context, const struct row *row, struct error *error);
+
+/* The source's rows, as the sink would have written them. One thread. */
+struct source_rows {
+    const struct comparison *comparison;
+    struct database *database;
+    struct conn *reader; /* of the target: reads texts that only it can read */
+    bool want_texts;
+
+    struct passage passage;
+    struct encoder encoder;
+    struct readings readings;
+    struct arena arena;
+    struct source_column *sources; /* as the source says they are, by column of the plan's shape */
+    struct value *values;          /* by column of the source */
+    struct buffer elements, keys, texts, refusals; /* of the rows that wait, one behind the other */
+    struct waiting_row {
+        size_t elements, prefix, key, texts, refusal; /* where each ends; refusal 0: none */
+    } *waiting;
+    size_t count, capacity;
+    struct buffer *answers;        /* by column, of those that wait: what the target gave */
+    struct buffer finished;        /* a row with them in their places */
+};
+
+enum ods_status source_rows_open(struct source_rows *rows, const struct comparison *comparison,
+                                 struct database *database, struct conn *reader, bool want_texts,
+                                 struct error *error);
+void source_rows_close(struct source_rows *rows); /* zeroed is fine */
+
+/* All rows of a query whose columns are the comparison's source_list. `last`, where it is not NULL,
+ * gets the last row's cells: copies of the texts of the key's columns, in `order`. */
+struct key_texts {
+    uint32_t count;
+    struct buffer texts[PLAN_MAX_KEY];
+};
+void key_texts_init(struct key_texts *texts);
+void key_texts_done(struct key_texts *texts);
+
+enum ods_status source_rows_read(struct source_rows *rows, const char *sql, uint64_t *count,
+                                 struct key_texts *last, row_take *take, void *context,
+                                 struct error *error);
+
+/* The target's elements of a key whose texts the source gave. */
+enum ods_status source_rows_key(struct source_rows *rows, const struct key_texts *texts,
+                                struct buffer *key, struct error *error);
+
+/* A row of the target out of its elements, columns as in target_list. */
+struct target_row {
+    struct buffer elements, key;
+};
+void target_row_init(struct target_row *row);
+void target_row_done(struct target_row *row);
+void target_row_begin(struct target_row *row);
+/* length -1: NULL. False: memory is out. */
+bool target_row_add(const struct comparison *comparison, struct target_row *row, uint32_t column,
+                    const char *bytes, int32_t length, size_t *prefix);
+
+#endif

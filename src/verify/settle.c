@@ -1,0 +1,372 @@
+/* Rows that were different are looked at again. See inspection.h.
+ *
+ * A look: the source's row; where the source stands; wait until the pipeline has come past there;
+ * the target's row; the source's row once more. The target is right when it has either of the two:
+ * a row changes between any two looks. It is wrong when the source had the same row both times and
+ * the target another one, at two looks in a row: at one alone the source may have changed the row
+ * and changed it back. Of a row that changes at every look the columns that change have no value
+ * to compare with: it is right when the others are, and when the target's change from look to look
+ * as well.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/hash_index.h"
+#include "core/time.h"
+#include "verify/inspection.h"
+
+#define LOOKS_MAX    10
+#define LOOKS_WRONG  2
+#define LOOKS_BUSY   2
+#define TRACES       5 /* of a write, behind the target's texts: target_lookup() */
+
+/* A row as it was at one look. */
+struct image {
+    bool present;
+    struct digest *columns;
+    char *texts;
+    char *refusal;
+};
+
+enum sight { SIGHT_OPEN, SIGHT_EQUAL, SIGHT_WRONG };
+
+struct look {
+    struct inspection *inspection;
+    struct suspect *suspects;
+    size_t count;
+    struct hash_index index;
+    struct image *source, *target, *again; /* by suspect */
+    struct image *before;                  /* the target's, at the look before */
+    struct image *into;
+    uint32_t texts; /* in each row: of the source or of the target */
+    enum sight *sights;
+    unsigned *wrong, *busy; /* looks in a row */
+    int64_t began_us;
+};
+
+/* --- images --------------------------------------------------------------------------------- */
+
+static void forget(struct image *image)
+{
+    free(image->columns);
+    free(image->texts);
+    free(image->refusal);
+    *image = (struct image){0};
+}
+
+static void forget_all(struct look *look, struct image *images)
+{
+    for (size_t i = 0; images && i < look->count; i++)
+        forget(&images[i]);
+}
+
+static size_t texts_length(const char *texts, uint32_t count)
+{
+    const char *at = texts;
+    while (count--)
+        at += strlen(at) + 1;
+    return (size_t) (at - texts);
+}
+
+static enum ods_status take_image(void *context, const struct row *row, struct error *error)
+{
+    struct look *look = context;
+    const struct comparison *comparison = &look->inspection->comparison;
+    struct digest key = digest_of(row->elements, row->prefix);
+    size_t at = hash_index_start(key.a);
+    struct suspect *suspect;
+    while ((suspect = hash_index_next(&look->index, key.a, &at)))
+        if (digest_same(&suspect->digest, &key))
+            break;
+    if (!suspect)
+        return ODS_OK;
+    struct image *image = &look->into[suspect - look->suspects];
+    forget(image);
+    size_t length = texts_length(row->texts, look->texts);
+    image->present = true;
+    image->columns = malloc((comparison->count + 1) * sizeof *image->columns);
+    image->texts = malloc(length);
+    image->refusal = row->refusal ? strdup(row->refusal) : NULL;
+    if (!image->columns || !image->texts || (row->refusal && !image->refusal))
+        return error_out_of_memory(error);
+    memcpy(image->texts, row->texts, length);
+    const char *element = row->elements;
+    for (uint32_t i = 0; i < comparison->count; i++) {
+        image->columns[i] = digest_of(element, element_bytes(element));
+        element += element_bytes(element);
+    }
+    return ODS_OK;
+}
+
+static bool same(const struct look *look, const struct image *one, const struct image *other)
+{
+    if (one->present != other->present)
+        return false;
+    return !one->present ||
+           memcmp(one->columns, other->columns,
+                  look->inspection->comparison.count * sizeof *one->columns) == 0;
+}
+
+/* The rows of all suspects that are open. */
+static enum ods_status read_images(struct look *look, struct image *images, bool of_source,
+                                   struct error *error)
+{
+    struct inspection *inspection = look->inspection;
+    struct keys keys;
+    keys_init(&keys);
+    for (size_t i = 0; i < look->count; i++)
+        if (look->sights[i] == SIGHT_OPEN) {
+            forget(&images[i]);
+            keys_add(&keys, look->suspects[i].key, look->suspects[i].length);
+        }
+    look->into = images;
+    look->texts = inspection->comparison.count + (of_source ? 0 : TRACES);
+    enum ods_status status = ODS_OK;
+    if (keys.count)
+        status = of_source ? inspection_lookup_source(inspection, &keys, take_image, look, error)
+                           : target_lookup(inspection->target, &inspection->comparison, &keys,
+                                           take_image, look, error);
+    keys_done(&keys);
+    return status;
+}
+
+/* --- telling -------------------------------------------------------------------------------- */
+
+static const char *text_at(const struct image *image, uint32_t number)
+{
+    const char *at = image->texts;
+    while (at && number--)
+        at += strlen(at) + 1;
+    return at ? at : "";
+}
+
+static const char *trace(const struct look *look, const struct image *target, uint32_t number)
+{
+    return target->present ? text_at(target, look->inspection->comparison.count + number) : "";
+}
+
+static void tell(struct look *look, size_t number)
+{
+    struct inspection *inspection = look->inspection;
+    const struct comparison *comparison = &inspection->comparison;
+    const struct image *source = &look->source[number], *target = &look->target[number];
+    struct verify_value *key = calloc(comparison->keys + 1, sizeof *key);
+    struct verify_value *columns = calloc(comparison->count + 1, sizeof *columns);
+    struct verify_difference difference = {
+        .kind = !target->present ? VERIFY_MISSING
+                : source->present ? VERIFY_CHANGED
+                                  : VERIFY_EXTRA,
+        .key = key,
+        .columns = columns,
+        .refusal = source->refusal,
+        .operation = trace(look, target, 0),
+        .timestamp = trace(look, target, 1),
+        .topic = trace(look, target, 2),
+        .partition = trace(look, target, 3),
+        .offset = trace(look, target, 4)};
+    for (uint32_t k = 0; key && columns && k < comparison->keys; k++) {
+        const struct compared *column = &comparison->columns[comparison->order[k]];
+        const char *text = text_at(source->present ? source : target, comparison->order[k]);
+        key[difference.key_count++] =
+            (struct verify_value){column->name, column->redacted ? NULL : text,
+                                  column->redacted ? NULL : text};
+    }
+    for (uint32_t i = 0; key && columns && i < comparison->count; i++) {
+        const struct compared *column = &comparison->columns[i];
+        if (difference.kind != VERIFY_CHANGED ||
+            digest_same(&source->columns[i], &target->columns[i]))
+            continue;
+        columns[difference.column_count++] =
+            (struct verify_value){column->name, column->redacted ? NULL : text_at(source, i),
+                                  column->redacted ? NULL : text_at(target, i)};
+    }
+    inspection_tell(inspection, &difference);
+    free(key);
+    free(columns);
+}
+
+/* --- looking -------------------------------------------------------------------------------- */
+
+/* Rows that only the target has may be there by right. */
+static bool is_allowed(const struct look *look, size_t i)
+{
+    return !look->inspection->comparison.extras && !look->source[i].present &&
+           look->target[i].present;
+}
+
+/* Does the row change on both sides, and is the rest of it the same? */
+static bool is_busy(const struct look *look, size_t i)
+{
+    const struct image *source = &look->source[i], *again = &look->again[i],
+                       *target = &look->target[i], *before = &look->before[i];
+    if (!source->present || !again->present || !target->present || !before->present)
+        return false;
+    for (uint32_t k = 0; k < look->inspection->comparison.count; k++) {
+        bool stays = digest_same(&source->columns[k], &again->columns[k]);
+        const struct digest *right = stays ? &source->columns[k] : &before->columns[k];
+        if (digest_same(&target->columns[k], right) != stays)
+            return false;
+    }
+    return true;
+}
+
+static size_t judge(struct look *look, bool twice)
+{
+    size_t open = 0;
+    for (size_t i = 0; i < look->count; i++) {
+        if (look->sights[i] != SIGHT_OPEN)
+            continue;
+        if (same(look, &look->source[i], &look->target[i]) || is_allowed(look, i) ||
+            (twice && same(look, &look->again[i], &look->target[i])))
+            look->sights[i] = SIGHT_EQUAL;
+        else if (twice && same(look, &look->source[i], &look->again[i]))
+            look->wrong[i]++;
+        else
+            look->wrong[i] = 0;
+        look->busy[i] = twice && is_busy(look, i) ? look->busy[i] + 1 : 0;
+        if (look->sights[i] == SIGHT_OPEN && look->busy[i] >= LOOKS_BUSY)
+            look->sights[i] = SIGHT_EQUAL;
+        if (look->sights[i] == SIGHT_OPEN && look->wrong[i] >= LOOKS_WRONG) {
+            look->sights[i] = SIGHT_WRONG;
+            tell(look, i);
+        }
+        open += look->sights[i] == SIGHT_OPEN;
+    }
+    return open;
+}
+
+/* What nobody can vouch for counts after all when it has stayed for as long as was asked for. */
+static bool has_lasted(const struct look *look)
+{
+    int64_t settle_ms = look->inspection->options->settle_ms;
+    return settle_ms && time_monotonic_us() - look->began_us >= settle_ms * 1000;
+}
+
+static void leave_open(struct look *look, const char *why)
+{
+    struct inspection *inspection = look->inspection;
+    for (size_t i = 0; i < look->count; i++)
+        inspection->result.unsettled += look->sights[i] == SIGHT_OPEN;
+    snprintf(inspection->result.why, sizeof inspection->result.why, "%s", why);
+}
+
+static enum ods_status wait_passed(struct look *look, const struct source_place *place,
+                                   bool *passed, struct error *error)
+{
+    struct inspection *inspection = look->inspection;
+    int64_t wait_ms = inspection->options->wait_ms, settle_ms = inspection->options->settle_ms;
+    if (settle_ms && settle_ms < wait_ms)
+        wait_ms = settle_ms;
+    enum ods_status status =
+        arrival_wait(inspection->arrival, inspection->database, &inspection->source_table, place,
+                     wait_ms, passed, error);
+    if (status == ODS_OK && !*passed)
+        *passed = has_lasted(look);
+    return status;
+}
+
+static void keep_before(struct look *look)
+{
+    for (size_t i = 0; i < look->count; i++)
+        if (look->sights[i] == SIGHT_OPEN) {
+            forget(&look->before[i]);
+            look->before[i] = look->target[i];
+            look->target[i] = (struct image){0};
+        }
+}
+
+static enum ods_status look_again(struct look *look, struct error *error)
+{
+    struct inspection *inspection = look->inspection;
+    struct source_place place;
+    size_t open = look->count;
+    enum ods_status status = read_images(look, look->source, true, error);
+    if (status == ODS_OK)
+        status = read_images(look, look->target, false, error);
+    if (status == ODS_OK)
+        open = judge(look, false);
+    for (int looks = 0; status == ODS_OK && open; looks++) {
+        bool passed = false;
+        if (looks == LOOKS_MAX) {
+            leave_open(look, "rows that change at every look can't be compared");
+            break;
+        }
+        status = read_images(look, look->source, true, error);
+        if (status == ODS_OK)
+            status = inspection->database->ops->place(inspection->database, &place, error);
+        if (status == ODS_OK)
+            status = wait_passed(look, &place, &passed, error);
+        if (status == ODS_OK && !passed) {
+            leave_open(look, inspection_stops(inspection) ? "interrupted"
+                                                          : inspection->arrival->why);
+            break;
+        }
+        keep_before(look);
+        if (status == ODS_OK)
+            status = read_images(look, look->target, false, error);
+        if (status == ODS_OK)
+            status = read_images(look, look->again, true, error);
+        if (status == ODS_OK)
+            open = judge(look, true);
+    }
+    return status;
+}
+
+static bool look_init(struct look *look, struct inspection *inspection, size_t first, size_t count)
+{
+    *look = (struct look){.inspection = inspection,
+                          .suspects = inspection->suspects + first,
+                          .count = count,
+                          .began_us = time_monotonic_us()};
+    look->source = calloc(count, sizeof *look->source);
+    look->target = calloc(count, sizeof *look->target);
+    look->again = calloc(count, sizeof *look->again);
+    look->before = calloc(count, sizeof *look->before);
+    look->busy = calloc(count, sizeof *look->busy);
+    look->sights = calloc(count, sizeof *look->sights);
+    look->wrong = calloc(count, sizeof *look->wrong);
+    bool good = look->source && look->target && look->again && look->before && look->sights &&
+                look->wrong && look->busy;
+    for (size_t i = 0; good && i < count; i++) {
+        good = hash_index_reserve(&look->index);
+        if (good)
+            hash_index_add(&look->index, look->suspects[i].digest.a, &look->suspects[i]);
+    }
+    return good;
+}
+
+static void look_done(struct look *look)
+{
+    forget_all(look, look->source);
+    forget_all(look, look->target);
+    forget_all(look, look->again);
+    forget_all(look, look->before);
+    free(look->before);
+    free(look->busy);
+    free(look->source);
+    free(look->target);
+    free(look->again);
+    free(look->sights);
+    free(look->wrong);
+    hash_index_done(&look->index);
+}
+
+enum ods_status settle(struct inspection *inspection, struct error *error)
+{
+    enum ods_status status = ODS_OK;
+    inspection->result.looked_again += (int64_t) inspection->suspect_count;
+    for (size_t first = 0; status == ODS_OK && first < inspection->suspect_count;
+         first += LOOKUP_KEYS) {
+        size_t left = inspection->suspect_count - first;
+        struct look look;
+        status = look_init(&look, inspection, first, left < LOOKUP_KEYS ? left : LOOKUP_KEYS)
+                     ? look_again(&look, error)
+                     : error_out_of_memory(error);
+        look_done(&look);
+    }
+    for (size_t i = 0; i < inspection->suspect_count; i++)
+        free(inspection->suspects[i].key);
+    inspection->suspect_count = 0;
+    return status;
+}

@@ -1,0 +1,547 @@
+/* Which tables are compared, and what comes of each. See verify.h. */
+#include "verify/verify.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/time.h"
+#include "sink/postgres/tables/settings.h"
+#include "sink/postgres/tables/names.h"
+#include "sink/postgres/wire/own_schema.h"
+#include "sql/postgres/offsets_read.h"
+#include "sql/postgres/table_sources.h"
+#include "verify/inspection.h"
+
+const char *verify_kind_name(enum verify_kind kind)
+{
+    static const char *const names[] = {"missing", "extra", "changed"};
+    return names[kind];
+}
+
+const char *verify_verdict_name(enum verify_verdict verdict)
+{
+    static const char *const names[] = {"equal", "differs", "can't tell", "not compared"};
+    return names[verdict];
+}
+
+/* A table that may be one of the pipeline's. */
+struct candidate {
+    char *schema, *name; /* in the source: MySQL's database is its schema */
+    bool shared;         /* with other tables of the source, in the target */
+    bool asked;          /* by name */
+};
+
+struct run {
+    const struct verify_options *options;
+    const struct verify_listener *listener;
+    struct verify_state state;
+    const struct pipeline_settings *pipeline;
+    const struct database_settings *database_settings;
+    const struct target_settings *target_settings;
+    struct database *database;
+    struct target target;
+    struct arrival arrival;
+    struct catalog catalog;
+    struct plans plans;
+    struct sink_config sink_config;
+    struct candidate *candidates;
+    size_t count;
+    bool *named; /* by options->tables: found */
+    uint64_t verdicts[4];
+};
+
+static void notice(const struct run *run, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static void notice(const struct run *run, const char *format, ...)
+{
+    char text[700];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    run->listener->notice(run->listener->context, text);
+}
+
+/* --- candidates ----------------------------------------------------------------------------- */
+
+static struct candidate *find_candidate(struct run *run, const char *schema, const char *name)
+{
+    for (size_t i = 0; i < run->count; i++)
+        if (strcmp(run->candidates[i].schema, schema) == 0 &&
+            strcmp(run->candidates[i].name, name) == 0)
+            return &run->candidates[i];
+    return NULL;
+}
+
+static struct candidate *add_candidate(struct run *run, const char *schema, const char *name)
+{
+    struct candidate *found = find_candidate(run, schema, name);
+    if (found)
+        return found;
+    struct candidate *larger = realloc(run->candidates, (run->count + 1) * sizeof *larger);
+    if (!larger)
+        return NULL;
+    run->candidates = larger;
+    larger[run->count] = (struct candidate){.schema = strdup(schema), .name = strdup(name)};
+    if (!larger[run->count].schema || !larger[run->count].name) {
+        free(larger[run->count].schema);
+        free(larger[run->count].name);
+        return NULL;
+    }
+    return &larger[run->count++];
+}
+
+static void forget_candidates(struct run *run)
+{
+    for (size_t i = 0; i < run->count; i++) {
+        free(run->candidates[i].schema);
+        free(run->candidates[i].name);
+    }
+    free(run->candidates);
+    run->candidates = NULL;
+    run->count = 0;
+}
+
+/* "table", "schema.table" of the source, or the same of the target. */
+static bool is_meant(struct run *run, const char *schema, const char *name,
+                     const char *other_schema, const char *other)
+{
+    bool meant = run->options->table_count == 0;
+    for (size_t i = 0; i < run->options->table_count; i++) {
+        const char *asked = run->options->tables[i], *dot = strrchr(asked, '.');
+        const char *last = dot ? dot + 1 : asked;
+        size_t first = dot ? (size_t) (dot - asked) : 0;
+        bool source = strcmp(last, name) == 0 &&
+                      (!dot || (strlen(schema) == first && strncmp(asked, schema, first) == 0));
+        bool target = other && strcmp(last, other) == 0 &&
+                      (!dot || (strlen(other_schema) == first &&
+                                strncmp(asked, other_schema, first) == 0));
+        if (source || target)
+            run->named[i] = meant = true;
+    }
+    return meant;
+}
+
+/* Whether this pipeline's settings lead from this source to this table of the target. */
+static bool leads_there(struct run *run, const PGresult *rows, int row)
+{
+    const char *database = PQgetvalue(rows, row, 0), *schema = PQgetvalue(rows, row, 1);
+    const struct shape shape = {.topic = "",
+                                .database = *database ? database : schema,
+                                .schema = *database ? schema : "",
+                                .table = PQgetvalue(rows, row, 2)};
+    const struct table_settings *settings = pipeline_table(run->pipeline, schema, shape.table);
+    char *target_schema = NULL, *target = NULL;
+    struct error ignored;
+    error_init(&ignored);
+    bool open = strstr(settings->target, "${topic}") || strstr(settings->schema, "${topic}");
+    bool leads = !settings->skip;
+    if (leads && !open)
+        leads = name_table(settings, &shape, &target_schema, &target, &ignored) == ODS_OK &&
+                strcmp(target_schema, PQgetvalue(rows, row, 3)) == 0 &&
+                strcmp(target, PQgetvalue(rows, row, 4)) == 0;
+    free(target_schema);
+    free(target);
+    return leads;
+}
+
+/* What the target has rows of. */
+static enum ods_status list_known(struct run *run, struct error *error)
+{
+    PGresult *rows = NULL;
+    bool present;
+    enum ods_status status = own_schema_is_there(&run->target.conn, &present, error);
+    if (status == ODS_OK && present)
+        status = own_query(&run->target.conn, sql_table_sources, 0, NULL, &rows, error);
+    for (int i = 0; status == ODS_OK && rows && i < PQntuples(rows); i++) {
+        const char *schema = PQgetvalue(rows, i, 1), *name = PQgetvalue(rows, i, 2);
+        if (!leads_there(run, rows, i) ||
+            !is_meant(run, schema, name, PQgetvalue(rows, i, 3), PQgetvalue(rows, i, 4)))
+            continue;
+        struct candidate *candidate = add_candidate(run, schema, name);
+        if (!candidate)
+            status = error_out_of_memory(error);
+        else
+            candidate->shared = strtol(PQgetvalue(rows, i, 5), NULL, 10) > 1;
+    }
+    PQclear(rows);
+    return status;
+}
+
+static enum ods_status add_named(struct run *run, const char *name, bool asked, struct error *error)
+{
+    const char *dot = strrchr(name, '.');
+    char schema[512];
+    if (!dot || (size_t) (dot - name) >= sizeof schema)
+        return ODS_OK;
+    memcpy(schema, name, (size_t) (dot - name));
+    schema[dot - name] = '\0';
+    if (pipeline_table(run->pipeline, schema, dot + 1)->skip && !asked)
+        return ODS_OK;
+    struct candidate *candidate = add_candidate(run, schema, dot + 1);
+    if (!candidate)
+        return error_out_of_memory(error);
+    candidate->asked |= asked;
+    return ODS_OK;
+}
+
+/* What tables.yaml names, and what was asked for by its source's whole name, which the target may
+ * not have heard of. */
+static enum ods_status list_named(struct run *run, struct error *error)
+{
+    enum ods_status status = ODS_OK;
+    for (size_t i = 0; status == ODS_OK && i < run->pipeline->table_count; i++) {
+        const struct table_settings *settings = &run->pipeline->tables[i];
+        const char *dot = strrchr(settings->name, '.');
+        char schema[512];
+        if (settings->pattern || !dot || settings->skip || dot - settings->name > 500)
+            continue;
+        snprintf(schema, sizeof schema, "%.*s", (int) (dot - settings->name), settings->name);
+        if (is_meant(run, schema, dot + 1, NULL, NULL))
+            status = add_named(run, settings->name, false, error);
+    }
+    for (size_t i = 0; status == ODS_OK && i < run->options->table_count; i++)
+        if (!run->named[i])
+            status = add_named(run, run->options->tables[i], true, error);
+    return status;
+}
+
+/* --- one table ------------------------------------------------------------------------------ */
+
+static void decide(struct inspection *inspection)
+{
+    struct verify_table *result = &inspection->result;
+    if (result->missing || result->extra || result->changed)
+        result->verdict = VERIFY_DIFFERS;
+    else if (result->unsettled || inspection_stops(inspection))
+        result->verdict = VERIFY_UNSETTLED;
+    else
+        result->verdict = VERIFY_EQUAL;
+    if (inspection_stops(inspection) && !*result->why)
+        snprintf(result->why, sizeof result->why, "interrupted");
+}
+
+/* Rows for which there is no table at all. */
+static enum ods_status all_missing(struct run *run, struct inspection *inspection,
+                                   struct error *error)
+{
+    struct verify_table *result = &inspection->result;
+    struct source_place place;
+    struct buffer sql;
+    bool passed = false;
+    buffer_init(&sql);
+    buffer_printf(&sql, "select count(*) from %s", inspection->source_table.quoted);
+    result->method = "counts";
+    enum ods_status status =
+        database_number(run->database, buffer_text(&sql), &result->source_rows, error);
+    if (status == ODS_OK && result->source_rows)
+        status = run->database->ops->place(run->database, &place, error);
+    if (status == ODS_OK && result->source_rows)
+        status = arrival_wait(&run->arrival, run->database, &inspection->source_table, &place,
+                              run->options->wait_ms, &passed, error);
+    buffer_done(&sql);
+    if (status != ODS_OK)
+        return status;
+    *(passed ? &result->missing : &result->unsettled) = result->source_rows;
+    snprintf(result->notes, sizeof result->notes, "the target has no such table");
+    if (!passed)
+        snprintf(result->why, sizeof result->why, "%s", run->arrival.why);
+    return ODS_OK;
+}
+
+static enum ods_status compare(struct run *run, struct inspection *inspection, bool shared,
+                               struct error *error)
+{
+    struct verify_table *result = &inspection->result;
+    struct comparison *comparison = &inspection->comparison;
+    if (shared && comparison->extras) {
+        comparison->extras = false;
+        snprintf(result->notes, sizeof result->notes,
+                 "rows that only the target has are not looked for: several tables share it");
+    } else if (!comparison->extras) {
+        snprintf(result->notes, sizeof result->notes,
+                 "rows that only the target has are not looked for: deletes are not applied");
+    }
+    if (*comparison->notes)
+        snprintf(result->notes, sizeof result->notes, "%s", comparison->notes);
+    enum ods_status status = source_rows_open(&inspection->rows, comparison, run->database,
+                                              &run->target.conn, true, error);
+    if (status != ODS_OK)
+        return status;
+    if (run->options->mode == VERIFY_COUNTS)
+        return scan_counts(inspection, error);
+    if (!comparison->keys)
+        return run->options->since_us == INT64_MIN
+                   ? scan_keyless(inspection, error)
+                   : error_set(error, ODS_REJECT, "--since needs a key");
+    if (comparison->ranges && run->options->mode == VERIFY_FULL &&
+        run->options->since_us == INT64_MIN)
+        return scan_ranges(inspection, error);
+    return scan_keys(inspection, error);
+}
+
+/* A topic of the table, for names that have ${topic} in them. */
+static enum ods_status find_topic(struct run *run, const struct source_table *table, char *topic,
+                                  size_t size, struct error *error)
+{
+    const char *group[] = {run->pipeline->group_id};
+    PGresult *rows = NULL;
+    char end[600];
+    bool present;
+    *topic = '\0';
+    snprintf(end, sizeof end, ".%.250s.%.250s", *table->schema ? table->schema : table->database,
+             table->name);
+    enum ods_status status = own_schema_is_there(&run->target.conn, &present, error);
+    if (status == ODS_OK && present)
+        status = own_query(&run->target.conn, sql_offsets_read, 1, group, &rows, error);
+    for (int i = 0; status == ODS_OK && rows && i < PQntuples(rows); i++) {
+        const char *name = PQgetvalue(rows, i, 0);
+        size_t length = strlen(name), tail = strlen(end);
+        if (length > tail && strcmp(name + length - tail, end) == 0)
+            snprintf(topic, size, "%s", name);
+    }
+    PQclear(rows);
+    return status;
+}
+
+static enum ods_status inspect(struct run *run, struct inspection *inspection, bool shared,
+                               struct error *error)
+{
+    struct verify_table *result = &inspection->result;
+    char topic[256], target[300] = "";
+    enum ods_status status =
+        find_topic(run, &inspection->source_table, topic, sizeof topic, error);
+    if (status == ODS_OK)
+        status = comparison_open(&inspection->comparison, run->pipeline, run->database,
+                                 &inspection->source_table, topic, &run->plans, error);
+    bool absent = status == ODS_REJECT && strstr(error->text, "the target has no table");
+    if (status == ODS_OK)
+        snprintf(target, sizeof target, "%.140s.%.140s", inspection->comparison.plan->schema,
+                 inspection->comparison.plan->name);
+    result->target = target;
+    inspection->began_us = time_monotonic_us();
+    run->listener->begins(run->listener->context, result);
+    if (absent) {
+        error_init(error);
+        status = all_missing(run, inspection, error);
+    } else if (status == ODS_OK) {
+        status = compare(run, inspection, shared, error);
+    }
+    result->seconds += (double) (time_monotonic_us() - inspection->began_us) / 1e6;
+    if (status == ODS_REJECT) { /* this table can't be compared, others can */
+        result->verdict = VERIFY_SKIPPED;
+        snprintf(result->why, sizeof result->why, "%.500s", error->text);
+        error_init(error);
+        status = ODS_OK;
+    } else if (status == ODS_OK || inspection_stops(inspection)) {
+        decide(inspection);
+        status = ODS_OK;
+        error_init(error);
+    }
+    if (status == ODS_OK && !inspection_stops(inspection))
+        status = state_finish(&run->state, result, error);
+    if (status == ODS_OK) {
+        run->verdicts[result->verdict]++;
+        run->listener->ends(run->listener->context, result);
+    }
+    result->target = "";
+    return status;
+}
+
+static void inspection_done(struct inspection *inspection)
+{
+    source_rows_close(&inspection->rows);
+    comparison_close(&inspection->comparison);
+    source_table_done(&inspection->source_table);
+    for (size_t i = 0; i < inspection->suspect_count; i++)
+        free(inspection->suspects[i].key);
+    free(inspection->suspects);
+}
+
+static enum ods_status one_table(struct run *run, const struct candidate *candidate,
+                                 struct error *error)
+{
+    char name[600];
+    bool found;
+    struct inspection inspection = {.options = run->options,
+                                    .listener = run->listener,
+                                    .pipeline = run->pipeline,
+                                    .database_settings = run->database_settings,
+                                    .target_settings = run->target_settings,
+                                    .database = run->database,
+                                    .target = &run->target,
+                                    .arrival = &run->arrival,
+                                    .state = &run->state};
+    snprintf(name, sizeof name, "%.290s.%.290s", candidate->schema, candidate->name);
+    inspection.result = (struct verify_table){
+        .pipeline = run->pipeline->name, .source = name, .target = "", .method = ""};
+    if (state_done(&run->state, run->pipeline->name, name, &inspection.result)) {
+        run->verdicts[inspection.result.verdict]++;
+        inspection.result.method = "an earlier run";
+        run->listener->ends(run->listener->context, &inspection.result);
+        return ODS_OK;
+    }
+    enum ods_status status =
+        run->database->ops->describe(run->database, candidate->schema, candidate->name,
+                                     &inspection.source_table, &found, error);
+    if (status == ODS_OK && found) {
+        status = inspect(run, &inspection, candidate->shared, error);
+    } else if (status == ODS_OK &&
+               (candidate->asked || run->options->settings->pipeline_count == 1)) {
+        inspection.result.verdict = VERIFY_SKIPPED;
+        snprintf(inspection.result.why, sizeof inspection.result.why,
+                 "database %s has no such table, or its user may not read it",
+                 run->database_settings->name);
+        run->verdicts[VERIFY_SKIPPED]++;
+        run->listener->ends(run->listener->context, &inspection.result);
+    }
+    inspection_done(&inspection);
+    return status;
+}
+
+/* --- one pipeline --------------------------------------------------------------------------- */
+
+static enum ods_status open_sides(struct run *run, struct error *error)
+{
+    const struct postgres_settings *settings = run->target_settings->own;
+    enum ods_status status =
+        target_open(&run->target, run->target_settings->name, &settings->session, error);
+    run->sink_config = (struct sink_config){.name = run->target_settings->name,
+                                            .settings = settings,
+                                            .pipeline = run->pipeline,
+                                            .group = run->pipeline->group_id};
+    plans_init(&run->plans, &run->sink_config, &settings->making, &run->catalog, &run->target.conn);
+    arrival_init(&run->arrival, run->options->settings, run->pipeline, &run->target,
+                 run->options->stops);
+    if (status != ODS_OK || !run->database_settings)
+        return status;
+    run->database = database_new(run->database_settings);
+    return run->database ? run->database->ops->open(run->database, error)
+                         : error_out_of_memory(error);
+}
+
+static void close_sides(struct run *run)
+{
+    plans_clear(&run->plans);
+    catalog_done(&run->catalog);
+    run->catalog = (struct catalog){0};
+    arrival_done(&run->arrival);
+    target_close(&run->target);
+    database_free(run->database);
+    run->database = NULL;
+    forget_candidates(run);
+}
+
+static enum ods_status without_source(struct run *run, struct error *error)
+{
+    char name[300];
+    snprintf(name, sizeof name, "(%.200s)", run->pipeline->name);
+    struct inspection inspection = {.options = run->options,
+                                    .listener = run->listener,
+                                    .pipeline = run->pipeline,
+                                    .target_settings = run->target_settings,
+                                    .target = &run->target,
+                                    .arrival = &run->arrival,
+                                    .state = &run->state,
+                                    .result = {.pipeline = run->pipeline->name,
+                                               .source = name,
+                                               .target = "",
+                                               .method = "the target alone"}};
+    enum ods_status status = verify_alone(&inspection, error);
+    if (status == ODS_OK) {
+        run->verdicts[inspection.result.verdict]++;
+        run->listener->ends(run->listener->context, &inspection.result);
+    }
+    return status;
+}
+
+static enum ods_status one_pipeline(struct run *run, struct error *error)
+{
+    const struct settings *settings = run->options->settings;
+    run->target_settings = settings_target(settings, run->pipeline->target);
+    run->database_settings = settings_database(settings, run->pipeline->database);
+    if (strcmp(run->target_settings->type, "postgres") != 0) {
+        notice(run, "pipeline %s: a target of type %s can't be compared", run->pipeline->name,
+               run->target_settings->type);
+        run->verdicts[VERIFY_SKIPPED]++;
+        return ODS_OK;
+    }
+    enum ods_status status = open_sides(run, error);
+    if (status == ODS_OK && !run->database_settings) {
+        status = without_source(run, error);
+    } else {
+        if (status == ODS_OK)
+            status = list_known(run, error);
+        if (status == ODS_OK)
+            status = list_named(run, error);
+        if (status == ODS_OK && !run->count)
+            notice(run, "pipeline %s: the target has no table of it yet", run->pipeline->name);
+        for (size_t i = 0; status == ODS_OK && i < run->count && !run->options->stops();
+             i++)
+            status = one_table(run, &run->candidates[i], error);
+    }
+    close_sides(run);
+    return status;
+}
+
+/* Whose fault it is, by who is named. */
+static enum cli_exit exit_of(const struct error *error, enum ods_status status)
+{
+    if (strncmp(error->text, "target ", 7) == 0)
+        return CLI_TARGET;
+    if (strncmp(error->text, "database ", 9) == 0 || strncmp(error->text, "Kafka ", 6) == 0)
+        return CLI_SOURCE;
+    return status == ODS_REJECT ? CLI_CANT_TELL : CLI_INTERNAL;
+}
+
+static enum cli_exit all_pipelines(struct run *run, struct error *error)
+{
+    const struct verify_options *options = run->options;
+    size_t compared = 0;
+    for (size_t i = 0; i < options->settings->pipeline_count; i++) {
+        run->pipeline = &options->settings->pipelines[i];
+        if ((options->database && strcmp(options->database, run->pipeline->database) != 0) ||
+            (options->pipeline && strcmp(options->pipeline, run->pipeline->name) != 0))
+            continue;
+        compared++;
+        enum ods_status status = one_pipeline(run, error);
+        if (status != ODS_OK)
+            return exit_of(error, status);
+    }
+    if (!compared) {
+        error_set(error, ODS_FATAL, "no pipeline %s%s",
+                  options->pipeline ? "is named " : "has the database ",
+                  options->pipeline ? options->pipeline : options->database);
+        return CLI_USAGE;
+    }
+    for (size_t i = 0; i < options->table_count; i++)
+        if (!run->named[i] && !strchr(options->tables[i], '.')) {
+            error_set(error, ODS_FATAL, "no pipeline has a table %s", options->tables[i]);
+            return CLI_USAGE;
+        }
+    if (run->verdicts[VERIFY_DIFFERS])
+        return CLI_NEGATIVE;
+    return run->verdicts[VERIFY_UNSETTLED] || run->verdicts[VERIFY_SKIPPED] ||
+                   options->stops()
+               ? CLI_CANT_TELL
+               : CLI_OK;
+}
+
+enum cli_exit verify_run(const struct verify_options *options,
+                         const struct verify_listener *listener, struct error *error)
+{
+    struct run run = {.options = options, .listener = listener};
+    run.named = calloc(options->table_count + 1, sizeof *run.named);
+    enum ods_status status = run.named ? state_open(&run.state, options, error)
+                                       : error_out_of_memory(error);
+    enum cli_exit code =
+        status == ODS_OK ? all_pipelines(&run, error)
+        : status == ODS_FATAL ? CLI_USAGE : CLI_INTERNAL;
+    bool done = code == CLI_OK || code == CLI_NEGATIVE ||
+                (code == CLI_CANT_TELL && !options->stops());
+    state_close(&run.state, done);
+    free(run.named);
+    return code;
+}
