@@ -5,9 +5,7 @@
 
 bool is_redacted(const struct table_settings *table, const char *column)
 {
-    (void) table;
-    (void) column;
-    return false;
+    return strings_contain(&table->redact, column);
 }
 
 bool is_redacted_target(const struct table_settings *table, const char *column)
