@@ -10,6 +10,7 @@ static const struct command *const commands[] = {
     &cli_dlq,       /* putting right */
     &cli_reset,
     &cli_check,     /* setting up */
+    &cli_connectors,
     &cli_decode,    /* records in files */
     &cli_replay,
     &cli_bench,

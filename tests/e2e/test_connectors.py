@@ -1,0 +1,206 @@
+"""`ods-sink connectors` with the real Kafka Connect and Debezium's PostgreSQL connector."""
+
+import base64
+import http.server
+import json
+import ssl
+import threading
+import urllib.request
+
+import pytest
+from conftest import ROOT
+from lib.connect import Connect
+from lib.postgres import administer
+from lib.secure import Certificates
+from lib.sink import Exit
+
+FILE = ROOT / "config" / "connectors" / "pg_finance.json"
+
+
+class Connectors:
+    """The command, with a configuration that knows where Connect is."""
+
+    def __init__(self, sink, stack, prefix):
+        self.sink, self.stack, self.name = sink, stack, prefix
+        self.rest = Connect(stack["CONNECT_URL"])
+        self.slot = prefix.replace("-", "_")
+        self.write(url=stack["CONNECT_URL"])
+
+    def write(self, **connect):
+        self.sink.write({"name": "p", "topics": ["^x"]}, kafka=True, connect=connect,
+                        targets=[{"name": "ods", "type": "postgres", "dsn": "host=127.0.0.1"}])
+
+    def run(self, verb, *arguments, expect=Exit.OK, wait="60"):
+        options = ["--wait", wait] if verb not in ("list", "status") else []
+        done = self.sink.run("connectors", verb, "-c", self.sink.conf, *options, *arguments,
+                             expect=expect)
+        assert self.stack["POSTGRES_DEBEZIUM_PASSWORD"] not in done.stdout + done.stderr
+        return done
+
+    def apply(self, *changes, expect=Exit.OK):
+        settings = [f"name={self.name}", f"topic.prefix={self.name}", f"slot.name={self.slot}",
+                    "snapshot.mode=no_data", *changes]
+        return self.run("apply", FILE, *[word for setting in settings for word in ("--set", setting)],
+                        expect=expect)
+
+    def status(self, expect=Exit.OK):
+        (found,) = json.loads(self.run("status", "--json", self.name, expect=expect).stdout)
+        return found
+
+
+@pytest.fixture
+def connectors(sink, postgres_source, prefix):
+    administer(postgres_source, "drop publication if exists late", "mks_finance")
+    found = Connectors(sink, postgres_source, prefix)
+    yield found
+    found.rest.try_call("DELETE", f"/connectors/{prefix}")
+
+
+def test_a_connector_is_applied_and_stays_so(connectors):
+    done = connectors.apply()
+    assert "is new" in done.stdout and "+ database.password = ***" in done.stdout
+    assert "running, with 1 task" in done.stdout
+    assert connectors.status()["state"] == "running"
+
+    again = connectors.apply()
+    assert "is there with these settings" in again.stdout and "~" not in again.stdout
+
+    changed = connectors.apply("max.batch.size=100", "poll.interval.ms=70")
+    assert "+ max.batch.size = 100" in changed.stdout
+    assert "~ poll.interval.ms = 70, was 50" in changed.stdout
+    config = connectors.rest.call("GET", f"/connectors/{connectors.name}/config")
+    assert config["max.batch.size"] == "100"
+
+    assert "paused" in connectors.run("pause", connectors.name).stdout
+    assert connectors.status(expect=Exit.NEGATIVE)["state"] == "paused"
+    assert "resume" in connectors.run("restart", connectors.name, expect=Exit.NEGATIVE).stderr
+    connectors.run("resume", connectors.name)
+
+    assert "--yes" in connectors.run("delete", connectors.name, expect=Exit.USAGE).stderr
+    assert connectors.status()["state"] == "running"
+    gone = connectors.run("delete", connectors.name, "--yes", "--offsets")
+    assert "pg_drop_replication_slot" in gone.stdout
+    assert connectors.name not in connectors.run("list").stdout
+    connectors.run("status", connectors.name, expect=Exit.NEGATIVE)
+
+
+def test_what_connect_refuses_changes_nothing(connectors):
+    done = connectors.apply("database.password=wrong", expect=Exit.CONFIG)
+    assert "password authentication failed" in done.stderr and "nothing was changed" in done.stderr
+    assert connectors.name not in connectors.run("list").stdout
+
+
+def test_a_failed_task_and_its_cause(connectors, postgres_source):
+    """Connect itself calls such a connector RUNNING."""
+    done = connectors.apply("publication.name=late", expect=Exit.NEGATIVE)
+    assert "The publication that the connector is to read is not there" in done.stdout
+    found = connectors.status(expect=Exit.NEGATIVE)
+    assert found["state"] == "failed"
+    (task,) = found["tasks"]
+    assert "Publication" in task["failure"]["cause"] and "\n" not in task["failure"]["cause"]
+    assert task["failure"]["advice"]
+    rest = connectors.rest.call("GET", f"/connectors/{connectors.name}/status")
+    assert rest["connector"]["state"] == "RUNNING"
+
+    said = connectors.run("restart", connectors.name, expect=Exit.NEGATIVE).stdout
+    assert "did not help" in said
+    administer(postgres_source, "create publication late for all tables", "mks_finance")
+    said = connectors.run("restart", connectors.name).stdout
+    assert "the restart helped" in said
+    assert connectors.status()["state"] == "running"
+
+
+def test_settings_that_make_trouble(connectors):
+    connectors.apply("decimal.handling.mode=double", "skipped.operations=d", "slot.drop.on.stop=true",
+                     "heartbeat.interval.ms=0", "errors.tolerance=all",
+                     "value.converter.replace.null.with.default=true")
+    weights = {trouble["property"]: trouble["weight"]
+               for trouble in connectors.status()["troubles"]}
+    assert weights["value.converter.replace.null.with.default"] == "wrong"
+    assert weights["decimal.handling.mode"] == "wrong"
+    assert weights["skipped.operations"] == "wrong"
+    assert weights["slot.drop.on.stop"] == "wrong"
+    assert weights["errors.tolerance"] == "wrong"
+    assert weights["heartbeat.interval.ms"] == "risk"
+    assert weights["snapshot.mode"] == "risk"
+    assert weights["database.password"] == "note"
+    assert "publication.autocreate.mode" not in weights  # which the file sets
+
+
+class Guarded(http.server.BaseHTTPRequestHandler):
+    """Connect behind TLS and a password."""
+
+    def answer(self):
+        wanted = "Basic " + base64.b64encode(b"ops:s3cret-of-ops").decode()
+        code, body = 401, b'{"message": "who are you?"}'
+        if self.headers["Authorization"] == wanted:
+            request = urllib.request.Request(self.server.behind + self.path, method=self.command)
+            with urllib.request.urlopen(request) as answer:
+                code, body = answer.status, answer.read()
+        self.send_response(code)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_GET = do_PUT = answer
+
+    def log_message(self, *arguments):
+        pass
+
+
+@pytest.fixture
+def guarded(postgres_source, tmp_path):
+    certificates = Certificates(tmp_path)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Guarded)
+    server.behind = postgres_source["CONNECT_URL"]
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificates.path("server.pem"))
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"https://127.0.0.1:{server.server_port}", certificates
+    server.shutdown()
+
+
+def test_tls_and_a_password(connectors, guarded):
+    url, certificates = guarded
+    good = {"url": url, "ca": str(certificates.path("ca.crt")), "user": "ops",
+            "password": "s3cret-of-ops"}
+    connectors.write(**good)
+    assert json.loads(connectors.run("list", "--json").stdout) == []
+    connectors.write(**{**good, "password": "s3cret-of-nobody"})
+    said = connectors.run("list", expect=Exit.SOURCE).stderr
+    assert "401" in said and "s3cret" not in said
+    connectors.write(**{**good, "ca": str(certificates.path("stranger.crt"))})
+    assert "certificate" in connectors.run("list", expect=Exit.SOURCE).stderr
+    connectors.write(**good)
+    checked = connectors.sink.run("check", "-c", connectors.sink.conf)
+    assert 'connect.password = "***"' in checked.stdout
+    # A worker that does not answer is passed over.
+    connectors.write(**{**good, "url": f"https://127.0.0.1:1,{url}"})
+    connectors.run("list")
+
+
+@pytest.mark.parametrize("connect, word", [
+    ({"url": "ftp://x"}, "http://"), ({"url": "http://a:b@c"}, "connect.user"),
+    ({"url": "http://x", "key": "k"}, "connect.certificate"), ({"url": 5}, "connect.url"),
+])
+def test_settings_that_are_wrong(connectors, connect, word):
+    connectors.write(**connect)
+    done = connectors.sink.run("check", "-c", connectors.sink.conf, expect=Exit.CONFIG)
+    assert word in done.stderr
+
+
+def test_without_an_address(connectors):
+    connectors.write()
+    assert "connect = " in connectors.run("list", expect=Exit.CONFIG).stderr
+    connectors.sink.run("connectors", "list", "--url", connectors.stack["CONNECT_URL"])
+
+
+@pytest.mark.parametrize("text, word", [
+    ("{", "connector.json:1"), ("[]", "expected an object"), ('{"name": "a"}', "connector.class"),
+    ('{"name": "a", "connector.class": "x", "b": "${NO_SUCH_VARIABLE}"}', "NO_SUCH_VARIABLE"),
+])
+def test_files_that_are_no_connectors(connectors, text, word):
+    path = connectors.sink.folder / "connector.json"
+    path.write_text(text)
+    assert word in connectors.run("apply", path, expect=Exit.CONFIG).stderr
