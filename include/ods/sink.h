@@ -14,6 +14,7 @@ extern "C" {
 #endif
 
 struct pipeline_settings; /* ods/pipeline.h */
+struct table_settings;
 
 /* What a target guarantees, as long as only ods-sink writes to it. */
 enum guarantee {
@@ -152,6 +153,9 @@ struct sink_ops {
     /* Read the stored offsets of these partitions. */
     enum ods_status (*resume)(struct sink *sink, struct position *positions, size_t count,
                               struct error *error);
+    /* As resume(), but creates nothing in the target. NULL: resume() creates nothing either. */
+    enum ods_status (*peek)(struct sink *sink, struct position *positions, size_t count,
+                            struct error *error);
     /* Writes rows and offsets in one transaction, so both or neither. Reconnects by itself after an
      * outage. A change that can't be applied is marked rejected and gets a struct reject with stage
      * "apply"; the others are applied. *result is zeroed by the caller before the first call for a
@@ -164,6 +168,10 @@ struct sink_ops {
     enum ods_status (*apply)(struct sink *sink, struct batch *batch,
                              const struct apply_hooks *hooks, struct apply_result *result,
                              struct error *error);
+    /* What the target calls a source's table, from the names of its shape: schema and table, on the
+     * heap. ODS_REJECT, ODS_FATAL: it can't have such a name. NULL: the target has no tables. */
+    enum ods_status (*name_table)(const struct table_settings *settings, const struct shape *shape,
+                                  char **schema, char **table, struct error *error);
     /* For `check --connect`: looks at rights, tables and version, and changes nothing. Each finding
      * is passed to `report`. */
     enum ods_status (*check)(struct sink *sink, void (*report)(void *context, const char *line),

@@ -7,6 +7,7 @@ static const struct command *const commands[] = {
     &cli_status,    /* asking */
     &cli_query,
     &cli_trace,
+    &cli_topics,
     &cli_dlq,       /* putting right */
     &cli_reset,
     &cli_check,     /* setting up */

@@ -15,6 +15,7 @@
 #include "sink/postgres/write/offsets.h"
 #include "sink/postgres/tables/settings.h"
 #include "sink/postgres/wire/own_schema.h"
+#include "sql/postgres/offsets_is_there.h"
 #include "sql/postgres/server.h"
 
 extern const struct sink_ops postgres_sink;
@@ -87,6 +88,28 @@ static enum ods_status postgres_resume(struct sink *sink, struct position *posit
     return status == ODS_OK
                ? offsets_read(&postgres->conn, postgres->config.group, positions, count, error)
                : status;
+}
+
+/* Where the sink has never been there is nothing stored. */
+static enum ods_status postgres_peek(struct sink *sink, struct position *positions, size_t count,
+                                     struct error *error)
+{
+    struct postgres *postgres = from_sink(sink);
+    const char *values[] = {postgres->conn.settings->schema};
+    PGresult *rows = NULL;
+    enum ods_status status = conn_open(&postgres->conn, error);
+    if (status == ODS_OK)
+        status = conn_query(&postgres->conn, sql_offsets_is_there, 1, values, &rows, error);
+    if (status != ODS_OK)
+        return status;
+    bool there = PQgetvalue(rows, 0, 0)[0] == 't';
+    PQclear(rows);
+    for (size_t i = 0; i < count; i++) {
+        positions[i].offset = OFFSET_NONE;
+        positions[i].stored_us = 0;
+    }
+    return there ? offsets_read(&postgres->conn, postgres->config.group, positions, count, error)
+                 : ODS_OK;
 }
 
 static enum ods_status postgres_apply(struct sink *sink, struct batch *batch,
@@ -231,7 +254,9 @@ const struct sink_ops postgres_sink = {
     .open = postgres_open,
     .connect = postgres_connect,
     .resume = postgres_resume,
+    .peek = postgres_peek,
     .apply = postgres_apply,
+    .name_table = name_table,
     .check = postgres_check,
     .interrupt = postgres_interrupt,
     .clear_interrupt = postgres_clear_interrupt,
