@@ -12,6 +12,7 @@ static const struct command *const commands[] = {
     &cli_reset,
     &cli_check,     /* setting up */
     &cli_connectors,
+    &cli_import,
     &cli_decode,    /* records in files */
     &cli_replay,
     &cli_bench,
