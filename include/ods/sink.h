@@ -135,6 +135,15 @@ struct apply_hooks {
     void *context;
 };
 
+/* A table that is to be taken out. */
+struct forgotten {
+    const char *schema, *table;
+    /* What it is now: */
+    bool there;
+    bool made_here; /* the sink made it, so it goes; else it is emptied */
+    int64_t bytes;
+};
+
 struct sink_ops {
     const char *type; /* as in ods-sink.conf: type = "<type>" */
     const char *summary;
@@ -172,6 +181,11 @@ struct sink_ops {
      * heap. ODS_REJECT, ODS_FATAL: it can't have such a name. NULL: the target has no tables. */
     enum ods_status (*name_table)(const struct table_settings *settings, const struct shape *shape,
                                   char **schema, char **table, struct error *error);
+    /* Delete the group's stored offsets and these tables in one transaction; *offsets is how many
+     * offsets there are. With `look` nothing is changed, and the tables are described. NULL: the
+     * target can't do it. */
+    enum ods_status (*forget)(struct sink *sink, struct forgotten *tables, size_t count, bool look,
+                              int64_t *offsets, struct error *error);
     /* For `check --connect`: looks at rights, tables and version, and changes nothing. Each finding
      * is passed to `report`. */
     enum ods_status (*check)(struct sink *sink, void (*report)(void *context, const char *line),

@@ -150,16 +150,16 @@ static int delete_connector(const struct connectors *connectors, const char *nam
 static void say_change(void *context, const char *property, const char *was, const char *is)
 {
     if (!was)
-        printf("  + %s = %s\n", property, is ? is : "");
+        terminal_line(stdout, "  + %s = %s", property, is ? is : "");
     else if (!is)
-        printf("  - %s = %s\n", property, was);
+        terminal_line(stdout, "  - %s = %s", property, was);
     else
-        printf("  ~ %s = %s, was %s\n", property, is, was);
+        terminal_line(stdout, "  ~ %s = %s, was %s", property, is, was);
 }
 
 static void say_complaint(void *context, const char *property, const char *complaint)
 {
-    fprintf(stderr, "%s: %s\n", property, complaint);
+    terminal_line(stderr, "%s: %s", property, complaint);
 }
 
 /* NULL to a text is JSON's null. */
@@ -290,7 +290,7 @@ static int each(const struct connectors *connectors, action *act)
         error_init(&error);
         int code = act(connectors, names->items[i], &error);
         if (*error.text && code != CLI_OK)
-            fprintf(stderr, "ods-sink %s: %s\n", connectors->call->name, error.text);
+            terminal_line(stderr, "ods-sink %s: %s", connectors->call->name, error.text);
         if (worst == CLI_OK)
             worst = code;
         if (code == CLI_SOURCE)
@@ -317,7 +317,7 @@ static int run(const struct call *call, const struct connectors_options *options
     if (options->url)
         settings.url = options->url;
     if (code == CLI_OK && connect_open(&connectors.connect, &settings, &error) != ODS_OK) {
-        fprintf(stderr, "ods-sink %s: %s\n", call->name, error.text);
+        terminal_line(stderr, "ods-sink %s: %s", call->name, error.text);
         code = CLI_CONFIG;
     }
     if (code == CLI_OK)

@@ -59,7 +59,7 @@ static void print_failure(const char *who, const json_t *part)
     buffer_init(&line);
     connector_cause(trace, &line);
     const struct known_cause *known = connector_known_cause(trace);
-    printf("%s on %s failed: %s\n", who, json_text(part, "worker_id"),
+    terminal_line(stdout, "%s on %s failed: %s", who, json_text(part, "worker_id"),
            line.length ? buffer_text(&line) : "Connect gives no reason");
     if (known)
         printf("  %s\n  %s\n", known->meaning, known->advice);
@@ -85,7 +85,7 @@ void connectors_print_failures(const json_t *status)
 
 static void print_trouble(void *context, const struct trouble *trouble)
 {
-    printf("  %-5s  %s%s%s%s: %s; %s\n", weight_name(trouble->weight), trouble->property,
+    terminal_line(stdout, "  %-5s  %s%s%s%s: %s; %s", weight_name(trouble->weight), trouble->property,
            *trouble->value ? " = " : " is not set", trouble->value,
            *trouble->value && trouble->is_default ? ", by default" : "", trouble->what,
            trouble->advice);
@@ -286,7 +286,7 @@ static int verdict(const struct connectors *connectors, json_t *all)
     json_t *one;
     for (size_t i = 0; i < names->count; i++)
         if (!json_object_get(all, names->items[i])) {
-            fprintf(stderr, "ods-sink %s: there is no connector %s\n", connectors->call->name,
+            terminal_line(stderr, "ods-sink %s: there is no connector %s", connectors->call->name,
                     names->items[i]);
             code = CLI_NEGATIVE;
         }
@@ -306,7 +306,7 @@ int connectors_show(const struct connectors *connectors)
     error_init(&error);
     if (connect_ask(connectors->connect, "GET", "/connectors?expand=status&expand=info", NULL, &all,
                     &error) != ODS_OK) {
-        fprintf(stderr, "ods-sink %s: %s\n", connectors->call->name, error.text);
+        terminal_line(stderr, "ods-sink %s: %s", connectors->call->name, error.text);
         return CLI_SOURCE;
     }
     int code = verdict(connectors, all);

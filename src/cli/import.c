@@ -368,7 +368,7 @@ static int run(const struct call *call, void *given)
     }
     int code = status == ODS_OK ? CLI_OK : CLI_CONFIG;
     if (status != ODS_OK) {
-        fprintf(stderr, "ods-sink %s: %s\n", call->name, error.text);
+        terminal_line(stderr, "ods-sink %s: %s", call->name, error.text);
     } else if (options->json) {
         json_t *lines = report_json(&import);
         json_dumpf(lines, stdout, JSON_INDENT(2));

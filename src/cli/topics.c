@@ -304,7 +304,7 @@ static int print_json(const struct topics *topics)
 
 static void complain(void *context, const char *text)
 {
-    fprintf(stderr, "ods-sink topics: %s\n", text);
+    terminal_line(stderr, "ods-sink topics: %s", text);
 }
 
 static int print(const struct topics *topics)

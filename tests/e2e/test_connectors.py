@@ -13,6 +13,7 @@ from lib.connect import Connect
 from lib.postgres import administer
 from lib.secure import Certificates
 from lib.sink import Exit
+from lib.waiting import wait_for
 
 FILE = ROOT / "config" / "connectors" / "pg_finance.json"
 
@@ -204,3 +205,21 @@ def test_files_that_are_no_connectors(connectors, text, word):
     path = connectors.sink.folder / "connector.json"
     path.write_text(text)
     assert word in connectors.run("apply", path, expect=Exit.CONFIG).stderr
+
+
+def test_reset_takes_the_connector_with_it(connectors, kafka, databases):
+    """And the next of its name takes a new snapshot."""
+    connectors.apply()
+    kafka.create(f"{connectors.name}.public.t", 1)
+    kafka.create(f"history-{connectors.name}", 1)
+    config = connectors.rest.call("GET", f"/connectors/{connectors.name}/config")
+    connectors.rest.call("PUT", f"/connectors/{connectors.name}/config", {
+        **config, "schema.history.internal.kafka.topic": f"history-{connectors.name}"})
+    connectors.sink.write({"name": "p", "topics": [f"^{connectors.name}\\..*$"]}, kafka=True,
+                          database=databases(), connect={"url": connectors.stack["CONNECT_URL"]})
+    done = connectors.sink.run("reset", "-c", connectors.sink.conf, "--all", "--yes", "--json")
+    plan = json.loads(done.stdout)
+    assert plan["connectors"] == [{"name": connectors.name,
+                                   "schema_history": f"history-{connectors.name}"}]
+    assert connectors.name not in connectors.run("list").stdout
+    wait_for(lambda: kafka.count(f"history-{connectors.name}") == 0, 30, "deletion")

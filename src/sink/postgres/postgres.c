@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "sink/postgres/write/apply.h"
+#include "sink/postgres/write/forget.h"
 #include "sink/postgres/tables/names.h"
 #include "sink/postgres/write/offsets.h"
 #include "sink/postgres/tables/settings.h"
@@ -118,6 +119,12 @@ static enum ods_status postgres_apply(struct sink *sink, struct batch *batch,
 {
     struct apply_result ignored = {0};
     return apply_batch(from_sink(sink), batch, hooks, result ? result : &ignored, error);
+}
+
+static enum ods_status postgres_forget(struct sink *sink, struct forgotten *tables, size_t count,
+                                       bool look, int64_t *offsets, struct error *error)
+{
+    return forget_group(from_sink(sink), tables, count, look, offsets, error);
 }
 
 /* --- check ---------------------------------------------------------------------------------- */
@@ -257,6 +264,7 @@ const struct sink_ops postgres_sink = {
     .peek = postgres_peek,
     .apply = postgres_apply,
     .name_table = name_table,
+    .forget = postgres_forget,
     .check = postgres_check,
     .interrupt = postgres_interrupt,
     .clear_interrupt = postgres_clear_interrupt,
