@@ -11,6 +11,7 @@ static const struct command *const commands[] = {
     &cli_dlq,       /* putting right */
     &cli_reset,
     &cli_check,     /* setting up */
+    &cli_setup,
     &cli_connectors,
     &cli_import,
     &cli_decode,    /* records in files */

@@ -32,7 +32,11 @@ static int await(const struct connectors *connectors, const char *name,
         json_decref(status);
         return CLI_SOURCE;
     }
-    if (connectors->options->json) {
+    if (connectors->options->quiet && state != wanted) {
+        connectors_cause(name, state, status, error);
+    } else if (connectors->options->quiet) {
+        error_init(error);
+    } else if (connectors->options->json) {
         connectors_print_json(status, changes);
     } else {
         say_state(name, state, status);
@@ -179,7 +183,7 @@ static int compare(const struct connectors *connectors, const struct connector_f
         return CLI_SOURCE;
     error_init(error);
     size_t count = connector_changes(running, file->config, add_change, changes);
-    if (!connectors->options->json) {
+    if (!connectors->options->json && !connectors->options->quiet) {
         printf("%s: %s\n", file->name,
                !running ? "is new"
                : count  ? "changes"
@@ -228,28 +232,36 @@ static int print_dry_run(const struct connectors *connectors, const char *name, 
     return CLI_OK;
 }
 
-int connectors_apply_file(const struct connectors *connectors, const struct connector_file *file,
-                          struct error *error)
+int connectors_plan(const struct connectors *connectors, const struct connector_file *file,
+                    json_t *changes, struct error *error)
+{
+    int code = compare(connectors, file, changes, error);
+    return code == CLI_OK && json_array_size(changes) ? validate(connectors, file, error) : code;
+}
+
+int connectors_make_so(const struct connectors *connectors, const struct connector_file *file,
+                       json_t *changes, struct error *error)
+{
+    if (json_array_size(changes) &&
+        connector_put(connectors->connect, file->name, file->config, error) != ODS_OK)
+        return CLI_SOURCE;
+    return await(connectors, file->name, CONNECTOR_RUNNING, changes, error);
+}
+
+static int apply_file(const struct connectors *connectors, const struct connector_file *file,
+                      struct error *error)
 {
     json_t *changes = json_array();
-    int code = compare(connectors, file, changes, error);
-    size_t count = json_array_size(changes);
-    if (code == CLI_OK && count)
-        code = validate(connectors, file, error);
-    if (code == CLI_OK && connectors->options->dry_run) {
-        code = print_dry_run(connectors, file->name, changes);
-    } else if (code == CLI_OK) {
-        if (count && connector_put(connectors->connect, file->name, file->config, error) != ODS_OK)
-            code = CLI_SOURCE;
-        else
-            code = await(connectors, file->name, CONNECTOR_RUNNING, changes, error);
-    }
+    int code = connectors_plan(connectors, file, changes, error);
+    if (code == CLI_OK)
+        code = connectors->options->dry_run
+                   ? print_dry_run(connectors, file->name, changes)
+                   : connectors_make_so(connectors, file, changes, error);
     json_decref(changes);
     return code;
 }
 
-static bool set_properties(struct connector_file *file, const struct strings *sets,
-                           struct error *error)
+bool connectors_set(struct connector_file *file, const struct strings *sets, struct error *error)
 {
     for (size_t i = 0; i < sets->count; i++) {
         const char *equals = strchr(sets->items[i], '=');
@@ -270,8 +282,8 @@ static int connectors_apply(const struct connectors *connectors, const char *pat
     struct connector_file file;
     if (connector_file_read(&file, path, error) != ODS_OK)
         return CLI_CONFIG;
-    int code = set_properties(&file, &connectors->options->sets, error)
-                   ? connectors_apply_file(connectors, &file, error)
+    int code = connectors_set(&file, &connectors->options->sets, error)
+                   ? apply_file(connectors, &file, error)
                    : CLI_USAGE;
     connector_file_done(&file);
     return code;

@@ -8,9 +8,10 @@ import threading
 import urllib.request
 
 import pytest
+from confluent_kafka.admin import ConfigResource
 from conftest import ROOT
 from lib.connect import Connect
-from lib.postgres import administer
+from lib.postgres import Database, administer
 from lib.secure import Certificates
 from lib.sink import Exit
 from lib.waiting import wait_for
@@ -223,3 +224,61 @@ def test_reset_takes_the_connector_with_it(connectors, kafka, databases):
                                    "schema_history": f"history-{connectors.name}"}]
     assert connectors.name not in connectors.run("list").stdout
     wait_for(lambda: kafka.count(f"history-{connectors.name}") == 0, 30, "deletion")
+
+
+def test_a_pipeline_is_set_up_from_its_files(connectors, kafka, databases, postgres_source):
+    """Twice, with the same outcome; the second time with a daemon."""
+    sink, name, table = connectors.sink, connectors.name, connectors.slot[:40] + "_rows"
+    source = Database(postgres_source, "mks_finance", "POSTGRES_SOURCE")
+    source.execute(f"create table {table} (id int primary key, name text)")
+    source.execute(f"insert into {table} values (1, 'one'), (2, 'two')")
+    target = databases()
+    sink.write({"name": "shop", "topics": [f"^{name}\\.public\\..*$"]}, kafka=True, database=target,
+               connect={"url": connectors.stack["CONNECT_URL"]},
+               dead_letter={"topic": f"letters-{name}"})
+
+    def setup(*arguments, topics=name, expect=Exit.OK):
+        settings = [f"name={name}", f"topic.prefix={topics}", f"slot.name={connectors.slot}",
+                    f"table.include.list=public.{table}", "signal.enabled.channels=source,kafka",
+                    f"signal.kafka.topic=signals-{name}",
+                    f"signal.kafka.bootstrap.servers={postgres_source['KAFKA_BOOTSTRAP']}"]
+        done = sink.run("setup", "-c", sink.conf, "--connector", FILE, "--wait", "60", "--json",
+                        *[word for one in settings for word in ("--set", one)], *arguments,
+                        expect=expect)
+        assert postgres_source["POSTGRES_DEBEZIUM_PASSWORD"] not in done.stdout + done.stderr
+        return [(step["step"], step["state"]) for step in json.loads(done.stdout)], done
+
+    try:
+        steps, _ = setup("--dry-run")
+        assert ("connector", "to do") in steps and steps.count(("topic", "to do")) == 2
+        assert kafka.count(f"letters-{name}") == 0 and name not in connectors.run("list").stdout
+        assert not target.exists("ods_sink.offsets")
+        assert "which no pipeline reads" in setup("--yes", topics="elsewhere",
+                                                  expect=Exit.NEGATIVE)[1].stdout
+        assert "--yes" in setup(expect=Exit.USAGE)[1].stderr
+        assert name not in connectors.run("list").stdout
+
+        steps, _ = setup("--yes")
+        assert "failed" not in [state for _, state in steps]
+        assert ("records", "done") in steps and ("rows", "note") in steps
+        assert target.exists("ods_sink.offsets")
+        config = ConfigResource("topic", f"letters-{name}")
+        (found,) = kafka._admin.describe_configs([config]).values()
+        assert found.result(20)["retention.ms"].value == "-1"
+
+        daemon = sink.daemon()
+        daemon.await_that(lambda: target.exists(table) and target.count(table) == 2, 60, "rows")
+        steps, _ = setup("--yes")
+        assert "to do" not in [state for _, state in steps] and ("rows", "done") in steps
+        daemon.stop()
+    finally:
+        source.execute(f"drop table {table}")
+        source.close()
+
+
+def test_a_pipeline_that_nothing_feeds(connectors, databases):
+    connectors.sink.write({"name": "shop", "topics": ["nothing.at.all"]}, kafka=True,
+                          database=databases())
+    done = connectors.sink.run("setup", "-c", connectors.sink.conf, "--yes", "--wait", "1",
+                               expect=Exit.NEGATIVE)
+    assert "none of its topics is there" in done.stdout
