@@ -23,6 +23,7 @@ struct kafka_settings {
     const char *auto_offset_reset; /* earliest latest error */
     const char *on_offset_gone;     /* stop earliest latest */
     const char *on_topic_recreated; /* stop earliest ignore */
+    int64_t retention_check_ms;     /* 0: never */
     struct properties properties;
 };
 

@@ -368,6 +368,12 @@ static const struct setting daemon_rows[] = {
             "so the offset does not belong to its records. `stop`, `earliest`: as in "
             "`on_offset_gone`. `ignore`: this is not checked (if the producers' clocks are "
             "wrong)."},
+    {"kafka.retention_check_ms", SETTING_MS, AT(settings, kafka.retention_check_ms), "60000",
+     .min = 0, .max = 3600000,
+     .doc = "How often the daemon looks, while records wait, whether Kafka's retention is about to take "
+            "them before they are applied: in `/status` under `retention`, in the metrics "
+            "`partition_retention_left_seconds` and `partition_records_lost`, and, when less than a tenth "
+            "of the retention is left, in the log. 0: never."},
     {"kafka.properties", SETTING_PROPERTIES, AT(settings, kafka.properties),
      .doc = "Any librdkafka property, as `\"security.protocol\" = \"SASL_SSL\"`. Those that the "
             "daemon sets itself are refused: bootstrap.servers, group.id, auto.offset.reset, "

@@ -14,6 +14,7 @@
 #include <ods/buffer.h>
 #include "core/time.h"
 #include "core/utf8.h"
+#include "pipeline/guard.h"
 #include "pipeline/lane.h"
 
 struct http {
@@ -21,6 +22,7 @@ struct http {
     int fd;                    /* ours until then */
     struct lane *const *lanes;
     size_t lane_count;
+    struct guard *guard; /* NULL: there is none */
 };
 
 struct page {
@@ -31,6 +33,7 @@ struct page {
 static unsigned write_metrics(struct http *http, struct buffer *out)
 {
     metrics_write(out, http->lanes, http->lane_count);
+    guard_metrics(http->guard, out);
     return MHD_HTTP_OK;
 }
 
@@ -158,8 +161,9 @@ static unsigned write_status(struct http *http, struct buffer *out)
     json_t *lanes = json_array();
     for (size_t i = 0; i < http->lane_count; i++)
         json_array_append_new(lanes, describe_lane(http->lanes[i]));
-    json_t *root = json_pack("{s:s, s:f, s:o}", "version", ODS_VERSION, "now",
-                             (double) time_wall_us() / 1e6, "lanes", lanes);
+    json_t *root = json_pack("{s:s, s:f, s:o, s:o}", "version", ODS_VERSION, "now",
+                             (double) time_wall_us() / 1e6, "lanes", lanes, "retention",
+                             guard_describe(http->guard));
     char *text = root ? json_dumps(root, JSON_INDENT(2)) : NULL;
     json_decref(root);
     if (!text)
@@ -263,6 +267,11 @@ enum ods_status http_open(struct http **out, const char *address, struct error *
     }
     *out = http;
     return ODS_OK;
+}
+
+void http_show_guard(struct http *http, struct guard *guard)
+{
+    http->guard = guard;
 }
 
 enum ods_status http_start(struct http *http, struct lane *const *lanes, size_t count,

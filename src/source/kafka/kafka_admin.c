@@ -11,14 +11,13 @@
 #include "source/kafka/kafka_conf.h"
 
 #define ANSWER_MS  10000
-#define MAKING_MS  30000
-#define SILENCE_US INT64_C(10000000)
 #define AT_ONCE    64 /* partitions that are read from at a time: each may bring an answer's worth */
 
 struct kafka_admin {
     rd_kafka_t *rk;
     rd_kafka_queue_t *answers;
     const char *servers;
+    int answer_ms;
 };
 
 static enum ods_status unanswered(const struct kafka_admin *admin, const char *question,
@@ -50,6 +49,7 @@ enum ods_status kafka_admin_open(struct kafka_admin **out, const struct settings
     if (!admin)
         return error_out_of_memory(error);
     rd_kafka_conf_t *conf = kafka_conf(&settings->kafka, NULL, owned, error);
+    admin->answer_ms = ANSWER_MS;
     admin->servers = settings->kafka.bootstrap_servers;
     admin->rk = conf ? rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof text) : NULL;
     if (admin->rk) {
@@ -76,13 +76,18 @@ void kafka_admin_close(struct kafka_admin *admin)
     free(admin);
 }
 
+void kafka_admin_patience(struct kafka_admin *admin, int answer_ms)
+{
+    admin->answer_ms = answer_ms;
+}
+
 enum ods_status kafka_admin_topics(struct kafka_admin *admin,
                                    void (*take)(void *context, const char *topic,
                                                 int32_t partitions),
                                    void *context, int *brokers, struct error *error)
 {
     const struct rd_kafka_metadata *metadata;
-    rd_kafka_resp_err_t code = rd_kafka_metadata(admin->rk, 1, NULL, &metadata, ANSWER_MS);
+    rd_kafka_resp_err_t code = rd_kafka_metadata(admin->rk, 1, NULL, &metadata, admin->answer_ms);
     if (code)
         return unanswered(admin, "which topics are there", rd_kafka_err2str(code), error);
     for (int i = 0; i < metadata->topic_cnt; i++)
@@ -123,11 +128,11 @@ enum ods_status kafka_admin_extents(struct kafka_admin *admin, struct kafka_exte
     rd_kafka_topic_partition_list_t *highs = list_of(extents, count, RD_KAFKA_OFFSET_END);
     rd_kafka_topic_partition_list_t *committed = list_of(extents, count, RD_KAFKA_OFFSET_INVALID);
     /* One question a broker, in place of two a partition. */
-    rd_kafka_resp_err_t code = rd_kafka_offsets_for_times(admin->rk, lows, ANSWER_MS);
+    rd_kafka_resp_err_t code = rd_kafka_offsets_for_times(admin->rk, lows, admin->answer_ms);
     if (!code)
-        code = rd_kafka_offsets_for_times(admin->rk, highs, ANSWER_MS);
+        code = rd_kafka_offsets_for_times(admin->rk, highs, admin->answer_ms);
     if (!code)
-        code = rd_kafka_committed(admin->rk, committed, ANSWER_MS);
+        code = rd_kafka_committed(admin->rk, committed, admin->answer_ms);
     for (size_t i = 0; !code && i < count; i++) {
         extents[i].low = offset_in(lows, &extents[i]);
         extents[i].high = offset_in(highs, &extents[i]);
@@ -193,7 +198,7 @@ static enum ods_status read_moments(struct kafka_admin *admin, struct kafka_mome
     }
     rd_kafka_resp_err_t code = rd_kafka_assign(admin->rk, list);
     int64_t heard_us = time_monotonic_us();
-    while (!code && open && time_monotonic_us() - heard_us < SILENCE_US) {
+    while (!code && open && time_monotonic_us() - heard_us < admin->answer_ms * INT64_C(1000)) {
         rd_kafka_message_t *message = rd_kafka_consumer_poll(admin->rk, 200);
         if (!message)
             continue;
@@ -228,7 +233,7 @@ enum ods_status kafka_admin_moments(struct kafka_admin *admin, struct kafka_mome
 static rd_kafka_event_t *await_answer(struct kafka_admin *admin, const char *question,
                                       struct error *error)
 {
-    rd_kafka_event_t *event = rd_kafka_queue_poll(admin->answers, MAKING_MS);
+    rd_kafka_event_t *event = rd_kafka_queue_poll(admin->answers, 3 * admin->answer_ms);
     if (!event) {
         unanswered(admin, question, "no answer in time", error);
         return NULL;

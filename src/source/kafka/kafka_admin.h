@@ -17,6 +17,9 @@ enum ods_status kafka_admin_open(struct kafka_admin **admin, const struct settin
                                  const char *group, struct error *error);
 void kafka_admin_close(struct kafka_admin *admin); /* NULL is fine */
 
+/* How long an answer may take, ten seconds unless it is said. */
+void kafka_admin_patience(struct kafka_admin *admin, int answer_ms);
+
 /* Every topic of the cluster, and how many brokers it has (may be NULL). */
 enum ods_status kafka_admin_topics(struct kafka_admin *admin,
                                    void (*take)(void *context, const char *topic,
