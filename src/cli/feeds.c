@@ -7,7 +7,6 @@
 
 #include <ods/sink.h>
 #include "core/time.h"
-#include "source/kafka/kafka.h"
 #include "source/kafka/kafka_admin.h"
 
 /* --- which topics there are ----------------------------------------------------------------- */
@@ -76,7 +75,7 @@ static void take_topic(void *context, const char *topic, int32_t partitions)
     for (size_t i = 0; i < settings->pipeline_count; i++) {
         const struct pipeline_settings *pipeline = &settings->pipelines[i];
         if (strcmp(topic, settings->dead_letter.topic) == 0 ||
-            strcmp(pipeline->input.type, "kafka") != 0 || !kafka_topic_matches(pipeline, topic))
+            strcmp(pipeline->input.type, "kafka") != 0 || !pipeline_reads(pipeline, topic))
             continue;
         read = true;
         if (!looking->only || looking->only == pipeline)

@@ -54,6 +54,9 @@ static int find_pipeline(struct reset *reset)
     for (size_t i = 0; name && i < settings->pipeline_count; i++)
         if (strcmp(settings->pipelines[i].name, name) == 0)
             reset->pipeline = &settings->pipelines[i];
+    if (reset->pipeline && strcmp(reset->pipeline->input.type, "kafka") != 0)
+        return cli_usage(reset->call->name, "pipeline %s reads no topics of Kafka: --all is for those",
+                         reset->pipeline->name);
     if (reset->pipeline)
         return CLI_OK;
     return name ? cli_usage(reset->call->name, "there is no pipeline \"%s\"", name)

@@ -18,7 +18,6 @@
 #include "cli/interrupt.h"
 #include "core/log.h"
 #include "core/time.h"
-#include "source/kafka/kafka.h"
 #include "source/kafka/kafka_admin.h"
 #include "source/kafka/kafka_tool.h"
 
@@ -149,7 +148,7 @@ static bool is_read(const struct setup *setup, const char *prefix, const char *t
     char topic[600];
     snprintf(topic, sizeof topic, "%s.%s", prefix, table);
     for (size_t i = 0; i < setup->settings->pipeline_count; i++)
-        if (kafka_topic_matches(&setup->settings->pipelines[i], topic))
+        if (pipeline_reads(&setup->settings->pipelines[i], topic))
             return true;
     return false;
 }

@@ -7,7 +7,6 @@
 #include "cli/feeds.h"
 #include "core/log.h"
 #include "core/time.h"
-#include "source/kafka/kafka.h"
 
 struct topics_options {
     const char *config, *pipeline;

@@ -108,7 +108,7 @@ enum ods_status forget_group(struct postgres *postgres, struct forgotten *tables
     if (status == ODS_OK && own_schema && !look)
         status = own_schema_prepare(&postgres->conn, error); /* tables of older versions may lack */
     if (status == ODS_OK && own_schema && !look)
-        status = own_schema_prepare_moved_keys(&postgres->conn, error);
+        status = own_schema_prepare_table(&postgres->conn, "moved_keys", error);
     if (status == ODS_OK && own_schema)
         status = read_number(&postgres->conn, sql_offsets_count, true, 1, group, offsets, error);
     for (size_t i = 0; status == ODS_OK && i < count; i++)
