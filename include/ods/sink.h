@@ -15,6 +15,7 @@ extern "C" {
 
 struct pipeline_settings; /* ods/pipeline.h */
 struct control_ops;       /* ods/control.h */
+struct table_settings;
 
 /* What a target guarantees, as long as only ods-sink writes to it. */
 enum guarantee {
@@ -135,6 +136,15 @@ struct apply_hooks {
     void *context;
 };
 
+/* A table that is to be taken out. */
+struct forgotten {
+    const char *schema, *table;
+    /* What it is now: */
+    bool there;
+    bool made_here; /* the sink made it, so it goes; else it is emptied */
+    int64_t bytes;
+};
+
 struct sink_ops {
     const char *type; /* as in ods-sink.conf: type = "<type>" */
     const char *summary;
@@ -153,6 +163,9 @@ struct sink_ops {
     /* Read the stored offsets of these partitions. */
     enum ods_status (*resume)(struct sink *sink, struct position *positions, size_t count,
                               struct error *error);
+    /* As resume(), but creates nothing in the target. NULL: resume() creates nothing either. */
+    enum ods_status (*peek)(struct sink *sink, struct position *positions, size_t count,
+                            struct error *error);
     /* Writes rows and offsets in one transaction, so both or neither. Reconnects by itself after an
      * outage. A change that can't be applied is marked rejected and gets a struct reject with stage
      * "apply"; the others are applied. *result is zeroed by the caller before the first call for a
@@ -165,6 +178,15 @@ struct sink_ops {
     enum ods_status (*apply)(struct sink *sink, struct batch *batch,
                              const struct apply_hooks *hooks, struct apply_result *result,
                              struct error *error);
+    /* What the target calls a source's table, from the names of its shape: schema and table, on the
+     * heap. ODS_REJECT, ODS_FATAL: it can't have such a name. NULL: the target has no tables. */
+    enum ods_status (*name_table)(const struct table_settings *settings, const struct shape *shape,
+                                  char **schema, char **table, struct error *error);
+    /* Delete the group's stored offsets and these tables in one transaction; *offsets is how many
+     * offsets there are. With `look` nothing is changed, and the tables are described. NULL: the
+     * target can't do it. */
+    enum ods_status (*forget)(struct sink *sink, struct forgotten *tables, size_t count, bool look,
+                              int64_t *offsets, struct error *error);
     /* For `check --connect`: looks at rights, tables and version, and changes nothing. Each finding
      * is passed to `report`. */
     enum ods_status (*check)(struct sink *sink, void (*report)(void *context, const char *line),

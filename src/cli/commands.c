@@ -8,6 +8,7 @@ static const struct command *const commands[] = {
     &cli_query,
     &cli_trace,
     &cli_verify,
+    &cli_topics,
     &cli_dlq,       /* putting right */
     &cli_reset,
     &cli_pause,     /* one table at a time */
@@ -16,6 +17,9 @@ static const struct command *const commands[] = {
     &cli_attach,
     &cli_resync,
     &cli_check,     /* setting up */
+    &cli_setup,
+    &cli_connectors,
+    &cli_import,
     &cli_decode,    /* records in files */
     &cli_replay,
     &cli_bench,

@@ -13,12 +13,13 @@
 #include "cli/columns.h"
 #include "cli/interrupt.h"
 #include "cli/json.h"
+#include "cli/reset_all.h"
 #include "core/log.h"
 #include "source/kafka/kafka.h"
 #include "source/kafka/kafka_tool.h"
 
 struct goal {
-    enum { GOAL_EARLIEST, GOAL_LATEST, GOAL_OFFSET, GOAL_TIME } kind;
+    enum { GOAL_NONE, GOAL_EARLIEST, GOAL_LATEST, GOAL_OFFSET, GOAL_TIME } kind;
     int64_t offset, time_us;
 };
 
@@ -26,7 +27,7 @@ struct reset_options {
     const char *config, *topic, *pipeline;
     struct goal goal;
     int64_t partition; /* -1: all */
-    bool dry_run, json;
+    bool dry_run, json, all, yes;
 };
 
 struct reset {
@@ -291,11 +292,22 @@ static int run(const struct call *call, void *given)
         .options = options, .terminal = call->terminal, .topic = options->topic};
     struct error error;
     error_init(&error);
+    if (!options->all && options->goal.kind == GOAL_NONE)
+        return cli_usage(call->name, "--to says where the topic's offsets go");
     int code = cli_load(&reset.loaded, options->config);
     if (code != CLI_OK)
         goto out;
     reset.settings = config_settings(reset.loaded);
     log_configure(&reset.settings->log);
+    if (options->all) {
+        const struct reset_all_options all = {.pipeline = options->pipeline,
+                                              .dry_run = options->dry_run,
+                                              .yes = options->yes,
+                                              .json = options->json,
+                                              .wait_ms = 60000};
+        code = reset_all(call, reset.settings, &all);
+        goto out;
+    }
     code = move(&reset, &error);
     if (code != CLI_OK)
         terminal_line(stderr, "ods-sink reset: %s", error.text);
@@ -319,16 +331,19 @@ static const struct reset_options defaults = {.partition = -1};
 static const struct parameter options[] = {
     OPTION_CONFIG(struct reset_options),
     OPTION(struct reset_options, topic, "topic", &argument_topic,
-           "whose offsets", .flags = PARAMETER_REQUIRED),
+           "whose offsets", .flags = PARAMETER_REQUIRED, .either = 1),
+    SWITCH(struct reset_options, all, "all",
+           "a whole pipeline begins anew: what it has made goes, see below", .either = 1),
     OPTION(struct reset_options, partition, "partition", &argument_number,
            "only this partition (default: all)", .max = INT32_MAX),
     OPTION(struct reset_options, goal, "to", &argument_place,
            "earliest, latest, an offset, a time such as 2026-01-31T12:00:00Z, or how long ago: "
-           "90s, 15m, 2h, 3d", .flags = PARAMETER_REQUIRED, .value = "PLACE",
+           "90s, 15m, 2h, 3d", .value = "PLACE",
            .choices = "earliest|latest"),
     OPTION(struct reset_options, pipeline, "pipeline", &argument_pipeline,
            "which one, when several read the topic"),
     SWITCH(struct reset_options, dry_run, "dry-run", "only say what would change"),
+    SWITCH(struct reset_options, yes, "yes", "with --all: do not ask"),
     OPTION_JSON(struct reset_options),
     {0}};
 
@@ -342,6 +357,8 @@ static const struct exit_meaning exits[] = {
 static const struct example examples[] = {
     {"ods-sink reset -c ods-sink.conf --topic shop.orders --to 2h --dry-run",
      "See from which offsets the last two hours would be read again."},
+    {"ods-sink reset -c ods-sink.conf --all --pipeline shop --dry-run",
+     "See what would go if it began anew."},
     {0}};
 
 const struct command cli_reset = {
@@ -352,7 +369,13 @@ const struct command cli_reset = {
         "The offsets of a topic are moved in the target, where they count, all in one transaction, "
         "and in Kafka, where they are for monitoring; each is printed as it was and is. Refuses "
         "while the consumer group has members: stop the daemons first. Rows stay as they are; "
-        "records that are read again are applied again.",
+        "records that are read again are applied again.\n\n"
+        "With `--all` a pipeline begins anew, as if it had never run: the connectors whose topics it "
+        "reads go, with how far they have read and their schema history (where `connect.url` is set), "
+        "then its stored offsets and its tables in one transaction, its consumer group, and its dead "
+        "letters. A table that ods-sink made is dropped, one that somebody else made is emptied; one "
+        "that another pipeline writes too stays. All of it is said first, and the pipeline's name has "
+        "to be typed.",
     .options = {{.options = options}},
     .exits = exits,
     .examples = examples,

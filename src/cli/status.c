@@ -123,6 +123,30 @@ static void add_seconds_ago(struct columns *table, const json_t *status, const c
     columns_add(table, text);
 }
 
+/* Records that Kafka's retention has taken before they were applied, or takes within a day. */
+static void print_retention(const json_t *status)
+{
+    size_t i;
+    json_t *one;
+    json_array_foreach(json_object_get(status, "retention"), i, one)
+    {
+        int64_t left = number_of(one, "retention_left_seconds"), lost = number_of(one, "lost");
+        if (lost > 0)
+            terminal_line(stdout,
+                          "pipeline %s: topic %s partition %lld: Kafka's retention has taken %lld offsets "
+                          "from %lld on, which were not applied",
+                          text_of(one, "pipeline"), text_of(one, "topic"),
+                          (long long) number_of(one, "partition"), (long long) lost,
+                          (long long) number_of(one, "applied"));
+        else if (left >= 0 && left < 86400)
+            terminal_line(stdout,
+                          "pipeline %s: topic %s partition %lld: Kafka's retention may take records that "
+                          "wait in %lld min",
+                          text_of(one, "pipeline"), text_of(one, "topic"),
+                          (long long) number_of(one, "partition"), (long long) left / 60);
+    }
+}
+
 static bool print_lanes(const struct question *question, const json_t *status)
 {
     static const char *const names[] = {"PIPELINE", "LANE",     "STATE", "GROUP",
@@ -156,6 +180,7 @@ static bool print_lanes(const struct question *question, const json_t *status)
                           text_of(lane, "pipeline"), (long long) number_of(lane, "lane"),
                           text_of(lane, "last_error"));
     }
+    print_retention(status);
     return good;
 }
 

@@ -112,6 +112,8 @@ static void put_value(struct buffer *out, const struct setting *row, const void 
         text = *(const char *const *) value;
         if (form != FORM_EXACT && row->flags & SETTING_SECRET)
             text = secret_redact_dsn(pool, text, NULL);
+        else if (form != FORM_EXACT && *text && secret_name(row->name))
+            text = SECRET_MASK;
         put_text(out, text ? text : "", form);
         break;
     case SETTING_ENUM:

@@ -23,7 +23,8 @@ void parse_refuse(struct load *load, const struct setting *row, const struct nod
     char expected[256], found[64];
     findings_error(load->findings, node->source, node->line, "'%s' expects %s, found %s%s",
                    row->name, setting_expects(row, false, expected, sizeof(expected)),
-                   row->flags & SETTING_SECRET && node->kind == NODE_SCALAR
+                   (row->flags & SETTING_SECRET || secret_name(row->name)) &&
+                           node->kind == NODE_SCALAR
                        ? "something else"
                        : node_describe(node, found, sizeof(found)),
                    hint);
@@ -315,7 +316,10 @@ static void parse_secret_warning(struct load *load, const struct setting *row,
     bool literal = false;
     if (node->kind != NODE_SCALAR || !node->source->readable_by_others)
         return;
-    secret_redact_dsn(&load->scratch, node->raw, &literal);
+    if (row->flags & SETTING_SECRET)
+        secret_redact_dsn(&load->scratch, node->raw, &literal);
+    else
+        literal = *node->raw && !strstr(node->raw, "${");
     if (literal)
         findings_warn(load->findings, node->source, node->line,
                       "'%s' holds a password and others may read this file: chmod 600, or use "
@@ -329,7 +333,7 @@ void parse_leaf(struct load *load, const struct setting *row, const struct node 
     switch (row->type) {
     case SETTING_STRING:
         parse_string(load, row, node, value);
-        if (row->flags & SETTING_SECRET)
+        if (row->flags & SETTING_SECRET || secret_name(row->name))
             parse_secret_warning(load, row, node);
         break;
     case SETTING_CHOICE:

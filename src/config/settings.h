@@ -23,6 +23,7 @@ struct kafka_settings {
     const char *auto_offset_reset; /* earliest latest error */
     const char *on_offset_gone;     /* stop earliest latest */
     const char *on_topic_recreated; /* stop earliest ignore */
+    int64_t retention_check_ms;     /* 0: never */
     struct properties properties;
 };
 
@@ -65,6 +66,13 @@ struct http_settings {
     const char *listen; /* "127.0.0.1:8090"; "": off */
 };
 
+struct connect_settings { /* Kafka Connect's REST */
+    const char *url;        /* "": commands about connectors have nobody to ask */
+    const char *user, *password;
+    const char *ca, *certificate, *key; /* files; "": none */
+    int64_t timeout_ms;
+};
+
 struct settings {
     struct kafka_settings kafka;
     struct target_settings *targets;
@@ -77,6 +85,7 @@ struct settings {
     struct retry_settings retry;
     struct log_settings log;
     struct http_settings http;
+    struct connect_settings connect;
     int64_t shutdown_timeout_ms;
     const char *tables; /* path of tables.yaml, resolved against ods-sink.conf's folder */
     struct pipeline_settings *pipelines;

@@ -417,6 +417,34 @@ static void check_databases(struct load *load, const struct node *node,
                        settings->databases[i].name, databases->node->entries[j].line);
 }
 
+/* Each of the list is http://… or https://…, without a user, which has settings of its own. */
+static bool urls_are_good(const char *urls)
+{
+    while (*urls) {
+        size_t length = strcspn(urls, ",");
+        const char *host = strncmp(urls, "http://", 7) == 0    ? urls + 7
+                           : strncmp(urls, "https://", 8) == 0 ? urls + 8
+                                                               : NULL;
+        if (!host || host >= urls + length || *host == '/' ||
+            memchr(urls, '@', length) || memchr(urls, ' ', length))
+            return false;
+        urls += length + (urls[length] == ',');
+    }
+    return true;
+}
+
+static void check_connect(struct load *load, const struct node *node,
+                          const struct connect_settings *connect)
+{
+    if (!urls_are_good(connect->url))
+        REFUSE(load, place(node, "connect.url"),
+               "'connect.url' expects http://host:port or https://host:port, or several separated by "
+               "commas; user and password stand in connect.user and connect.password");
+    if (*connect->key && !*connect->certificate)
+        REFUSE(load, place(node, "connect.key"),
+               "'connect.key' is the key to connect.certificate, which is not set");
+}
+
 static void check_daemon(struct load *load, const struct node *node,
                          const struct settings *settings)
 {
@@ -425,6 +453,7 @@ static void check_daemon(struct load *load, const struct node *node,
         REFUSE(load, place(node, "http.listen"),
                "'http.listen' expects host:port, [address]:port or nothing, found \"%s\"",
                settings->http.listen);
+    check_connect(load, node, &settings->connect);
     if (settings->retry.initial_ms > settings->retry.max_ms)
         REFUSE(load, place(node, "retry"), "retry.initial_ms is larger than retry.max_ms");
     if (*settings->dead_letter.topic && !topic_name_is_good(settings->dead_letter.topic))

@@ -69,6 +69,10 @@ static CURLcode set_identity(struct http_client *client, const struct http_clien
     CURLcode code = curl_easy_setopt(curl, CURLOPT_USERAGENT, "ods-sink/" ODS_VERSION);
     if (!code && options->ca_file)
         code = curl_easy_setopt(curl, CURLOPT_CAINFO, options->ca_file);
+    if (!code && options->certificate)
+        code = curl_easy_setopt(curl, CURLOPT_SSLCERT, options->certificate);
+    if (!code && options->key)
+        code = curl_easy_setopt(curl, CURLOPT_SSLKEY, options->key);
     if (!code && options->user) {
         code = curl_easy_setopt(curl, CURLOPT_HTTPAUTH, (long) CURLAUTH_BASIC);
         if (!code)
@@ -202,26 +206,44 @@ enum ods_status http_client_get(struct http_client *client, const char *url,
     return code ? explain(client, code, error) : perform(client, url, answer, error);
 }
 
+static CURLcode set_body(CURL *curl, struct curl_slist *headers, const void *bytes, size_t length)
+{
+    CURLcode code = curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
+    if (!code)
+        code = curl_easy_setopt(curl, CURLOPT_POST, 1L);
+    if (!code)
+        code = curl_easy_setopt(curl, CURLOPT_POSTFIELDS, bytes);
+    if (!code)
+        code = curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t) length);
+    return code;
+}
+
+enum ods_status http_client_send(struct http_client *client, const char *method, const char *url,
+                                 const char *type, const void *bytes, size_t length,
+                                 struct http_answer *answer, struct error *error)
+{
+    char line[256];
+    snprintf(line, sizeof line, "Content-Type: %s", type);
+    CURL *curl = client->curl;
+    struct curl_slist *headers = bytes ? curl_slist_append(NULL, line) : NULL;
+    CURLcode code = headers || !bytes ? CURLE_OK : CURLE_OUT_OF_MEMORY;
+    if (!code)
+        code = bytes ? set_body(curl, headers, bytes, length)
+                     : curl_easy_setopt(curl, CURLOPT_HTTPGET, 1L);
+    if (!code)
+        code = curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, method);
+    enum ods_status status =
+        code ? explain(client, code, error) : perform(client, url, answer, error);
+    curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, NULL);
+    curl_easy_setopt(curl, CURLOPT_HTTPHEADER, NULL);
+    curl_easy_setopt(curl, CURLOPT_POSTFIELDS, NULL);
+    curl_slist_free_all(headers);
+    return status;
+}
+
 enum ods_status http_client_post(struct http_client *client, const char *url, const char *type,
                                  const void *bytes, size_t length, struct http_answer *answer,
                                  struct error *error)
 {
-    char line[256];
-    snprintf(line, sizeof line, "Content-Type: %s", type);
-    struct curl_slist *headers = curl_slist_append(NULL, line);
-    CURLcode code = headers ? CURLE_OK : CURLE_OUT_OF_MEMORY;
-    if (!code)
-        code = curl_easy_setopt(client->curl, CURLOPT_HTTPHEADER, headers);
-    if (!code)
-        code = curl_easy_setopt(client->curl, CURLOPT_POST, 1L);
-    if (!code)
-        code = curl_easy_setopt(client->curl, CURLOPT_POSTFIELDS, bytes);
-    if (!code)
-        code = curl_easy_setopt(client->curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t) length);
-    enum ods_status status =
-        code ? explain(client, code, error) : perform(client, url, answer, error);
-    curl_easy_setopt(client->curl, CURLOPT_HTTPHEADER, NULL);
-    curl_easy_setopt(client->curl, CURLOPT_POSTFIELDS, NULL);
-    curl_slist_free_all(headers);
-    return status;
+    return http_client_send(client, "POST", url, type, bytes, length, answer, error);
 }

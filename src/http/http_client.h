@@ -10,8 +10,9 @@ struct http_client;
 
 /* Borrowed: http_client_new() copies what it needs. NULL and 0 stand for the defaults. */
 struct http_client_options {
-    const char *ca_file;         /* PEM, in place of the system's authorities */
-    const char *user, *password; /* basic authentication; no user: none */
+    const char *ca_file; /* PEM, in place of the system's authorities */
+    const char *certificate, *key; /* PEM: the client's own, where the server asks for one */
+    const char *user, *password;   /* basic authentication; no user: none */
     unsigned connect_ms;         /* to get a connection; default 5 s */
     unsigned silence_s;          /* without a byte; default 5 s */
     unsigned total_ms;           /* for the whole answer; default 60 s */
@@ -46,5 +47,10 @@ enum ods_status http_client_get(struct http_client *client, const char *url,
 enum ods_status http_client_post(struct http_client *client, const char *url, const char *type,
                                  const void *bytes, size_t length, struct http_answer *answer,
                                  struct error *error);
+
+/* The same by any method: "PUT", "DELETE". NULL bytes: no body. */
+enum ods_status http_client_send(struct http_client *client, const char *method, const char *url,
+                                 const char *type, const void *bytes, size_t length,
+                                 struct http_answer *answer, struct error *error);
 
 #endif

@@ -14,6 +14,7 @@
 #include <ods/buffer.h>
 #include "core/time.h"
 #include "core/utf8.h"
+#include "pipeline/guard.h"
 #include "pipeline/lane.h"
 #include "pipeline/watch.h"
 
@@ -22,6 +23,7 @@ struct http {
     int fd;                    /* ours until then */
     struct lane *const *lanes;
     size_t lane_count;
+    struct guard *guard; /* NULL: there is none */
 };
 
 struct page {
@@ -32,6 +34,7 @@ struct page {
 static unsigned write_metrics(struct http *http, struct buffer *out)
 {
     metrics_write(out, http->lanes, http->lane_count);
+    guard_metrics(http->guard, out);
     return MHD_HTTP_OK;
 }
 
@@ -183,8 +186,9 @@ static unsigned write_status(struct http *http, struct buffer *out)
         json_array_append_new(lanes, describe_lane(http->lanes[i]));
         describe_held(held, http->lanes[i]);
     }
-    json_t *root = json_pack("{s:s, s:f, s:o, s:o}", "version", ODS_VERSION, "now",
-                             (double) time_wall_us() / 1e6, "lanes", lanes, "paused", held);
+    json_t *root = json_pack("{s:s, s:f, s:o, s:o, s:o}", "version", ODS_VERSION, "now",
+                             (double) time_wall_us() / 1e6, "lanes", lanes, "paused", held,
+                             "retention", guard_describe(http->guard));
     char *text = root ? json_dumps(root, JSON_INDENT(2)) : NULL;
     json_decref(root);
     if (!text)
@@ -288,6 +292,11 @@ enum ods_status http_open(struct http **out, const char *address, struct error *
     }
     *out = http;
     return ODS_OK;
+}
+
+void http_show_guard(struct http *http, struct guard *guard)
+{
+    http->guard = guard;
 }
 
 enum ods_status http_start(struct http *http, struct lane *const *lanes, size_t count,

@@ -9,12 +9,15 @@
 
 struct http;
 struct lane;
+struct guard;
 
 /* Take the port. address: "host:port", "[v6]:port" or ":port" for every address. */
 enum ods_status http_open(struct http **http, const char *address, struct error *error);
 /* Answer. The lanes must outlive it. */
 enum ods_status http_start(struct http *http, struct lane *const *lanes, size_t count,
                            struct error *error);
+/* Before http_start(): show what the guard sees, too; it must outlive the server. */
+void http_show_guard(struct http *http, struct guard *guard);
 void http_stop(struct http *http); /* NULL is fine */
 
 #endif

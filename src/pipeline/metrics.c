@@ -287,14 +287,21 @@ static void write_times(struct buffer *out, struct lane *const *lanes, size_t co
     }
 }
 
-static void write_partition(struct buffer *out, const char *name, const char *pipeline,
-                            const struct lane_partition *partition, int64_t value)
+void metrics_partition_head(struct buffer *out, const char *name, const char *help)
+{
+    char full[64];
+    snprintf(full, sizeof full, "partition_%s", name);
+    write_head(out, full, "gauge", help);
+}
+
+void metrics_partition(struct buffer *out, const char *name, const char *pipeline,
+                       const char *topic, int32_t partition, int64_t value)
 {
     buffer_printf(out, "ods_sink_partition_%s{", name);
     write_label(out, "pipeline", pipeline);
     buffer_puts(out, ",");
-    write_label(out, "topic", partition->topic);
-    buffer_printf(out, ",partition=\"%d\"} %" PRId64 "\n", (int) partition->number, value);
+    write_label(out, "topic", topic);
+    buffer_printf(out, ",partition=\"%d\"} %" PRId64 "\n", (int) partition, value);
 }
 
 static void write_partitions(struct buffer *out, struct lane *const *lanes, size_t count,
@@ -305,9 +312,7 @@ static void write_partitions(struct buffer *out, struct lane *const *lanes, size
         "Next record of the partition that the target lacks",
         "Records of the partition that Kafka has and the target lacks, as the last fetch knew"};
     for (size_t metric = 0; metric < 2; metric++) {
-        char full[64];
-        snprintf(full, sizeof full, "partition_%s", names[metric]);
-        write_head(out, full, "gauge", helps[metric]);
+        metrics_partition_head(out, names[metric], helps[metric]);
         for (size_t i = 0; i < count; i++) {
             size_t partitions;
             const struct lane_partition *partition = lane_lock_partitions(lanes[i], &partitions);
@@ -316,7 +321,8 @@ static void write_partitions(struct buffer *out, struct lane *const *lanes, size
                 if (metric)
                     value = partition->high < value ? 0 : partition->high - value;
                 if (partition->applied >= 0 && (!metric || partition->high >= 0))
-                    write_partition(out, names[metric], statuses[i].pipeline, partition, value);
+                    metrics_partition(out, names[metric], statuses[i].pipeline, partition->topic,
+                                      partition->number, value);
             }
             lane_unlock_partitions(lanes[i]);
         }

@@ -48,5 +48,9 @@ void metrics_applied(struct metrics *metrics, const struct batch *batch, int64_t
 struct lane;
 /* The whole page in Prometheus' text format. */
 void metrics_write(struct buffer *out, struct lane *const *lanes, size_t count);
+/* More gauges of partitions, behind it: "partition_<name>", and one value. */
+void metrics_partition_head(struct buffer *out, const char *name, const char *help);
+void metrics_partition(struct buffer *out, const char *name, const char *pipeline,
+                       const char *topic, int32_t partition, int64_t value);
 
 #endif

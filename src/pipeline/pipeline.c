@@ -13,6 +13,7 @@
  *         │   └ writer thread      writer.c: batch → target, outages, dead letters
  *         ├ helper thread          of a format that needs one, such as for its schema topic
  *         ├ watch thread           watch.c: orders about single tables, which lanes obey (obey.c)
+ *         ├ guard thread           guard.c: does Kafka's retention take what waits?
  *         └ http thread            http.c, metrics.c: what the lanes show
  *
  * A lane that fails takes the daemon down, in order: a process that does half of its work and seems
@@ -26,6 +27,7 @@
 
 #include "core/exit.h"
 #include "core/log.h"
+#include "pipeline/guard.h"
 #include "pipeline/http.h"
 #include "pipeline/lane.h"
 #include "pipeline/watch.h"
@@ -46,6 +48,7 @@ struct pipelines {
     struct lane **lanes;
     size_t count, capacity;
     struct http *http;
+    struct guard *guard;
     int finished_fd;
 };
 
@@ -122,8 +125,11 @@ static enum ods_status start_all(struct pipelines *pipelines, const struct setti
     for (size_t i = 0; i < settings->pipeline_count && status == ODS_OK; i++)
         status = start_pipeline(pipelines, settings, &settings->pipelines[i],
                                 &pipelines->running[i], exit_code, error);
+    if (status == ODS_OK)
+        status = guard_start(&pipelines->guard, settings, pipelines->lanes, pipelines->count, error);
     if (status == ODS_OK && pipelines->http) {
         *exit_code = CLI_INTERNAL;
+        http_show_guard(pipelines->http, pipelines->guard);
         status = http_start(pipelines->http, pipelines->lanes, pipelines->count, error);
     }
     return status;
@@ -202,8 +208,9 @@ int pipelines_join(struct pipelines *pipelines)
     int exit_code = 0;
     if (!pipelines)
         return 0;
-    /* The server reads the lanes: it goes first. */
+    /* The server and the guard read the lanes: they go first. */
     http_stop(pipelines->http);
+    guard_stop(pipelines->guard);
     for (size_t i = 0; i < pipelines->running_count; i++)
         if (pipelines->running[i].shared.helper)
             pipelines->running[i].shared.helper->ops->stop(pipelines->running[i].shared.helper);

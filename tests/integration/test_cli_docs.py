@@ -50,6 +50,8 @@ def normal(text, setup):
     for varying, fixed in ((str(setup.folder), "/etc/ods-sink"),
                            (f"127.0.0.1:{setup.http_port}", "127.0.0.1:8090"),
                            (stack.get("ODS_STACK_KAFKA_BOOTSTRAP"), "localhost:9092"),
+                           (f"127.0.0.1:{stack.get('ODS_STACK_CONNECT_PORT')}", "localhost:8083"),
+                           (f"= {stack.get('ODS_STACK_POSTGRES_SOURCE_PORT')}", "= 5432"),
                            (f"port={stack.get('ODS_STACK_POSTGRES_PORT')}", "port=5432")):
         text = text.replace(varying, fixed) if varying else text
     for pattern, instead in RULES:

@@ -9,8 +9,11 @@ import json
 
 import pymysql
 
+from lib.connect import Connect
+from lib.postgres import Database
 from lib.records import TEXT, INT, Table, pipeline
 from lib.sink import write_lines
+from lib.stack import ROOT
 
 LETTERS = "ods.letters"
 
@@ -114,5 +117,46 @@ def shop_mysql(sink, fixtures, page):
                 "password=${ODS_STACK_MYSQL_DEBEZIUM_PASSWORD}"}])
 
 
+def jdbc(sink, fixtures, page):
+    """A JDBC sink connector's configuration in a file, and nothing else."""
+    (sink.folder / "jdbc-sink.json").write_text(json.dumps({"name": "shop-to-ods", "config": {
+        "connector.class": "io.debezium.connector.jdbc.JdbcSinkConnector", "tasks.max": "2",
+        "topics.regex": r"shop\.store\..*",
+        "connection.url": "jdbc:postgresql://db.example:5432/ods?reWriteBatchedInserts=true",
+        "connection.username": "ods", "connection.password": "not-to-be-seen",
+        "insert.mode": "upsert", "primary.key.mode": "record_key", "delete.enabled": "true",
+        "schema.evolution": "basic", "collection.name.format": "${source.table}",
+        "batch.size": "5000", "errors.tolerance": "all",
+        "errors.deadletterqueue.topic.name": "shop.letters"}}, indent=2))
+
+
+def connect(sink, fixtures, page):
+    """Kafka Connect, a PostgreSQL source with a table of two rows, and a connector for it in a file."""
+    stack, kafka = fixtures("postgres_source"), fixtures("kafka")
+    rest = Connect(stack["CONNECT_URL"])
+    if "shop" in rest.call("GET", "/connectors"):
+        rest.insist("PUT", "/connectors/shop/stop")
+        rest.insist("DELETE", "/connectors/shop/offsets")
+        rest.insist("DELETE", "/connectors/shop")
+    for topic in ("shop.public.shelves", LETTERS):
+        if topic in kafka.topics():
+            kafka.delete(topic)
+    source = Database(stack, stack["POSTGRES_SOURCE_DATABASE"], "POSTGRES_SOURCE")
+    source.execute("drop table if exists shelves; drop publication if exists shop; "
+                   "create table shelves (id int primary key, place text); "
+                   "insert into shelves values (1, 'left'), (2, 'right')")
+    source.close()
+    connector = json.loads((ROOT / "config" / "connectors" / "pg_finance.json").read_text())
+    connector["name"] = "shop"
+    connector["config"].update({"topic.prefix": "shop", "slot.name": "shop_docs",
+                                "table.include.list": "public.shelves",
+                                "topic.creation.default.partitions": "1"})
+    sink.write(pipeline("", name="shop", topics=["^shop\\.public\\..*$"]), kafka=True,
+               database=fixtures("database"), connect={"url": stack["CONNECT_URL"]},
+               dead_letter={"topic": LETTERS})
+    (sink.folder / "shop.json").write_text(json.dumps(connector, indent=2))
+
+
 WORLDS = {"files": files, "shop": shop, "shop-running": shop_running,
-          "shop-left-out": shop_left_out, "shop-mysql": shop_mysql}
+          "shop-left-out": shop_left_out, "shop-mysql": shop_mysql, "jdbc": jdbc,
+          "connect": connect}

@@ -13,10 +13,12 @@
 #include "sink/postgres/control/control.h"
 #include "sink/postgres/control/shadow.h"
 #include "sink/postgres/write/apply.h"
+#include "sink/postgres/write/forget.h"
 #include "sink/postgres/tables/names.h"
 #include "sink/postgres/write/offsets.h"
 #include "sink/postgres/tables/settings.h"
 #include "sink/postgres/wire/own_schema.h"
+#include "sql/postgres/offsets_is_there.h"
 #include "sql/postgres/server.h"
 
 extern const struct sink_ops postgres_sink;
@@ -104,6 +106,28 @@ static enum ods_status look_for_orders(struct postgres *postgres, const struct b
     if (status == ODS_OK && !held)
         postgres->looked = postgres->conn.generation;
     return held ? error_set(error, ODS_FENCED, "one of its topics is held by an order") : status;
+}
+
+/* Where the sink has never been there is nothing stored. */
+static enum ods_status postgres_peek(struct sink *sink, struct position *positions, size_t count,
+                                     struct error *error)
+{
+    struct postgres *postgres = from_sink(sink);
+    const char *values[] = {postgres->conn.settings->schema};
+    PGresult *rows = NULL;
+    enum ods_status status = conn_open(&postgres->conn, error);
+    if (status == ODS_OK)
+        status = conn_query(&postgres->conn, sql_offsets_is_there, 1, values, &rows, error);
+    if (status != ODS_OK)
+        return status;
+    bool there = PQgetvalue(rows, 0, 0)[0] == 't';
+    PQclear(rows);
+    for (size_t i = 0; i < count; i++) {
+        positions[i].offset = OFFSET_NONE;
+        positions[i].stored_us = 0;
+    }
+    return there ? offsets_read(&postgres->conn, postgres->config.group, positions, count, error)
+                 : ODS_OK;
 }
 
 static enum ods_status postgres_apply(struct sink *sink, struct batch *batch,
@@ -205,6 +229,12 @@ static const struct control_ops control_ops = {
     .shadow_exchange = postgres_shadow_exchange,
     .shadow_drop = postgres_shadow_drop,
 };
+
+static enum ods_status postgres_forget(struct sink *sink, struct forgotten *tables, size_t count,
+                                       bool look, int64_t *offsets, struct error *error)
+{
+    return forget_group(from_sink(sink), tables, count, look, offsets, error);
+}
 
 /* --- check ---------------------------------------------------------------------------------- */
 
@@ -340,7 +370,10 @@ const struct sink_ops postgres_sink = {
     .open = postgres_open,
     .connect = postgres_connect,
     .resume = postgres_resume,
+    .peek = postgres_peek,
     .apply = postgres_apply,
+    .name_table = name_table,
+    .forget = postgres_forget,
     .check = postgres_check,
     .interrupt = postgres_interrupt,
     .clear_interrupt = postgres_clear_interrupt,

@@ -1,0 +1,37 @@
+/* Kafka Connect's REST, for commands. One thread; each call waits for its answer, bounded by
+ * connect.timeout_ms. */
+#ifndef CONNECT_H
+#define CONNECT_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include <ods/buffer.h>
+#include <ods/status.h>
+#include "config/config.h"
+
+struct connect;
+
+/* ODS_FATAL: connect.url is not set. Asks nobody yet. The settings outlive it. */
+enum ods_status connect_open(struct connect **connect, const struct connect_settings *settings,
+                             struct error *error);
+void connect_close(struct connect *connect); /* NULL is fine */
+
+/* Ask `path`, with a body unless it is NULL. *answer (may be NULL) is the caller's: the body, JSON's
+ * null where there is none. While the workers rebalance (409) it is asked again, up to a minute.
+ *   ODS_RETRY   nobody answers
+ *   ODS_REJECT  Connect refuses: its own words, and its HTTP code in error->code
+ *   ODS_FATAL   what answers is no Kafka Connect, or the settings do not do */
+enum ods_status connect_ask(struct connect *connect, const char *method, const char *path,
+                            const json_t *body, json_t **answer, struct error *error);
+
+/* Was the refusal "there is none of that name"? */
+bool connect_is_missing(const struct error *error);
+
+/* "/connectors/<name, encoded><rest>", in the buffer, which is emptied first. */
+const char *connect_path(struct buffer *path, const char *name, const char *rest);
+
+/* A string member, "" when there is none. */
+const char *json_text(const json_t *object, const char *name);
+
+#endif

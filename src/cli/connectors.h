@@ -1,0 +1,47 @@
+/* What the files of `ods-sink connectors` share: connectors.c does, connectors_show.c prints. */
+#ifndef CONNECTORS_H
+#define CONNECTORS_H
+
+#include "cli/cli.h"
+#include "cli/connector.h"
+
+struct connectors_options {
+    const char *config, *url;
+    struct strings names; /* of connectors, or files */
+    struct strings sets;  /* PROPERTY=VALUE */
+    bool json, yes, dry_run, offsets, detailed;
+    bool quiet; /* say nothing on standard output */
+    int64_t wait_ms;
+};
+
+struct connectors {
+    const struct call *call;
+    const struct connectors_options *options;
+    const struct settings *settings; /* NULL: no configuration was named */
+    struct connect *connect;
+};
+
+/* Each answers a cli_exit; with other than CLI_OK the error may say why, or it has been said.
+ * connectors_plan() says what in the file differs from the connector that is there (also into the array
+ * `changes`) and lets Connect check it; connectors_make_so() then changes it, and waits. */
+int connectors_plan(const struct connectors *connectors, const struct connector_file *file,
+                    json_t *changes, struct error *error);
+int connectors_make_so(const struct connectors *connectors, const struct connector_file *file,
+                       json_t *changes, struct error *error);
+/* Put PROPERTY=VALUE in. */
+bool connectors_set(struct connector_file *file, const struct strings *sets, struct error *error);
+
+/* List them, or with `detailed` say how they are. */
+int connectors_show(const struct connectors *connectors);
+
+/* Of each task that failed, and of the connector itself: why, what that means, what helps. */
+void connectors_print_failures(const json_t *status);
+/* The same of the first that failed, into the error. */
+void connectors_cause(const char *name, enum connector_state state, const json_t *status,
+                      struct error *error);
+/* What in the configuration makes trouble. */
+void connectors_print_troubles(const char *name, const json_t *config);
+/* One connector as JSON, in one line, with the changes unless they are NULL. */
+void connectors_print_json(const json_t *status, json_t *changes);
+
+#endif

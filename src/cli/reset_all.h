@@ -1,0 +1,17 @@
+/* `ods-sink reset --all`: a pipeline begins anew, as if it had never run. */
+#ifndef RESET_ALL_H
+#define RESET_ALL_H
+
+#include "cli/cli.h"
+
+struct reset_all_options {
+    const char *pipeline; /* NULL: the only one */
+    bool dry_run, yes, json;
+    int64_t wait_ms; /* for a connector to stop */
+};
+
+/* Say what goes, ask, and do it. A cli_exit; what went wrong has been said. */
+int reset_all(const struct call *call, const struct settings *settings,
+              const struct reset_all_options *options);
+
+#endif

@@ -1,0 +1,356 @@
+/* Questions and orders about a whole cluster. See kafka_admin.h. */
+#include "source/kafka/kafka_admin.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <librdkafka/rdkafka.h>
+
+#include "core/time.h"
+#include "source/kafka/kafka_conf.h"
+
+#define ANSWER_MS  10000
+#define AT_ONCE    64 /* partitions that are read from at a time: each may bring an answer's worth */
+
+struct kafka_admin {
+    rd_kafka_t *rk;
+    rd_kafka_queue_t *answers;
+    const char *servers;
+    int answer_ms;
+};
+
+static enum ods_status unanswered(const struct kafka_admin *admin, const char *question,
+                                  const char *reason, struct error *error)
+{
+    return error_set(error, ODS_RETRY, "Kafka at %s: %s: %s", admin->servers, question, reason);
+}
+
+enum ods_status kafka_admin_open(struct kafka_admin **out, const struct settings *settings,
+                                 const char *group, struct error *error)
+{
+    /* clang-format off */
+    const char *const owned[] = {
+        "group.id", group,
+        "enable.auto.commit", "false",
+        "enable.auto.offset.store", "false",
+        "auto.offset.reset", "error",
+        "allow.auto.create.topics", "false",
+        "isolation.level", "read_committed",
+        "enable.partition.eof", "true",
+        /* Of each partition one record is wanted, and no more than that is fetched if it is large. */
+        "fetch.message.max.bytes", "65536",
+        NULL,
+    };
+    /* clang-format on */
+    char text[512];
+    struct kafka_admin *admin = calloc(1, sizeof *admin);
+    *out = NULL;
+    if (!admin)
+        return error_out_of_memory(error);
+    rd_kafka_conf_t *conf = kafka_conf(&settings->kafka, NULL, owned, error);
+    admin->answer_ms = ANSWER_MS;
+    admin->servers = settings->kafka.bootstrap_servers;
+    admin->rk = conf ? rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof text) : NULL;
+    if (admin->rk) {
+        rd_kafka_poll_set_consumer(admin->rk);
+        admin->answers = rd_kafka_queue_new(admin->rk);
+        *out = admin;
+        return ODS_OK;
+    }
+    if (conf) {
+        rd_kafka_conf_destroy(conf);
+        error_set(error, ODS_FATAL, "can't make a Kafka client: %s", text);
+    }
+    free(admin);
+    return ODS_FATAL;
+}
+
+void kafka_admin_close(struct kafka_admin *admin)
+{
+    if (!admin)
+        return;
+    rd_kafka_queue_destroy(admin->answers);
+    rd_kafka_consumer_close(admin->rk);
+    rd_kafka_destroy(admin->rk);
+    free(admin);
+}
+
+void kafka_admin_patience(struct kafka_admin *admin, int answer_ms)
+{
+    admin->answer_ms = answer_ms;
+}
+
+enum ods_status kafka_admin_topics(struct kafka_admin *admin,
+                                   void (*take)(void *context, const char *topic,
+                                                int32_t partitions),
+                                   void *context, int *brokers, struct error *error)
+{
+    const struct rd_kafka_metadata *metadata;
+    rd_kafka_resp_err_t code = rd_kafka_metadata(admin->rk, 1, NULL, &metadata, admin->answer_ms);
+    if (code)
+        return unanswered(admin, "which topics are there", rd_kafka_err2str(code), error);
+    for (int i = 0; i < metadata->topic_cnt; i++)
+        if (!metadata->topics[i].err)
+            take(context, metadata->topics[i].topic, metadata->topics[i].partition_cnt);
+    if (brokers)
+        *brokers = metadata->broker_cnt;
+    rd_kafka_metadata_destroy(metadata);
+    return ODS_OK;
+}
+
+/* --- where partitions stand ----------------------------------------------------------------- */
+
+static rd_kafka_topic_partition_list_t *list_of(const struct kafka_extent *extents, size_t count,
+                                                int64_t offset)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int) count);
+    for (size_t i = 0; i < count; i++)
+        rd_kafka_topic_partition_list_add(list, extents[i].topic, extents[i].partition)->offset =
+            offset;
+    return list;
+}
+
+/* The element of a list that may have been put into another order. */
+static int64_t offset_in(rd_kafka_topic_partition_list_t *list, const struct kafka_extent *extent)
+{
+    const rd_kafka_topic_partition_t *found =
+        rd_kafka_topic_partition_list_find(list, extent->topic, extent->partition);
+    return found && !found->err && found->offset >= 0 ? found->offset : -1;
+}
+
+enum ods_status kafka_admin_extents(struct kafka_admin *admin, struct kafka_extent *extents,
+                                    size_t count, struct error *error)
+{
+    if (!count)
+        return ODS_OK;
+    rd_kafka_topic_partition_list_t *lows = list_of(extents, count, RD_KAFKA_OFFSET_BEGINNING);
+    rd_kafka_topic_partition_list_t *highs = list_of(extents, count, RD_KAFKA_OFFSET_END);
+    rd_kafka_topic_partition_list_t *committed = list_of(extents, count, RD_KAFKA_OFFSET_INVALID);
+    /* One question a broker, in place of two a partition. */
+    rd_kafka_resp_err_t code = rd_kafka_offsets_for_times(admin->rk, lows, admin->answer_ms);
+    if (!code)
+        code = rd_kafka_offsets_for_times(admin->rk, highs, admin->answer_ms);
+    if (!code)
+        code = rd_kafka_committed(admin->rk, committed, admin->answer_ms);
+    for (size_t i = 0; !code && i < count; i++) {
+        extents[i].low = offset_in(lows, &extents[i]);
+        extents[i].high = offset_in(highs, &extents[i]);
+        extents[i].committed = offset_in(committed, &extents[i]);
+    }
+    rd_kafka_topic_partition_list_destroy(lows);
+    rd_kafka_topic_partition_list_destroy(highs);
+    rd_kafka_topic_partition_list_destroy(committed);
+    return code ? unanswered(admin, "where do partitions begin and end", rd_kafka_err2str(code),
+                             error)
+                : ODS_OK;
+}
+
+/* --- times of records ----------------------------------------------------------------------- */
+
+/* NULL: none of these, or it has been answered. */
+static struct kafka_moment *moment_of(struct kafka_moment *moments, const bool *done, size_t count,
+                                      const char *topic, int32_t partition, size_t *at)
+{
+    for (size_t i = 0; i < count; i++)
+        if (moments[i].partition == partition && strcmp(moments[i].topic, topic) == 0) {
+            *at = i;
+            return done[i] ? NULL : &moments[i];
+        }
+    return NULL;
+}
+
+/* Once it has told its time, or that it has ended, a partition is read no more. */
+static size_t take_moment(struct kafka_admin *admin, struct kafka_moment *moments, bool *done,
+                          size_t count, const rd_kafka_message_t *message)
+{
+    rd_kafka_timestamp_type_t type;
+    size_t at;
+    bool ended = message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF;
+    if (!message->rkt || (message->err && !ended &&
+                          message->err != RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET))
+        return 0;
+    const char *topic = rd_kafka_topic_name(message->rkt);
+    struct kafka_moment *moment =
+        moment_of(moments, done, count, topic, message->partition, &at);
+    if (!moment)
+        return 0;
+    if (!message->err)
+        moment->time_ms = rd_kafka_message_timestamp(message, &type);
+    done[at] = true;
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(list, topic, message->partition);
+    rd_kafka_pause_partitions(admin->rk, list);
+    rd_kafka_topic_partition_list_destroy(list);
+    return 1;
+}
+
+static enum ods_status read_moments(struct kafka_admin *admin, struct kafka_moment *moments,
+                                    size_t count, struct error *error)
+{
+    bool done[AT_ONCE] = {false};
+    size_t open = count;
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int) count);
+    for (size_t i = 0; i < count; i++) {
+        moments[i].time_ms = -1;
+        rd_kafka_topic_partition_list_add(list, moments[i].topic, moments[i].partition)->offset =
+            moments[i].offset;
+    }
+    rd_kafka_resp_err_t code = rd_kafka_assign(admin->rk, list);
+    int64_t heard_us = time_monotonic_us();
+    while (!code && open && time_monotonic_us() - heard_us < admin->answer_ms * INT64_C(1000)) {
+        rd_kafka_message_t *message = rd_kafka_consumer_poll(admin->rk, 200);
+        if (!message)
+            continue;
+        size_t taken = take_moment(admin, moments, done, count, message);
+        if (taken)
+            heard_us = time_monotonic_us();
+        open -= taken;
+        rd_kafka_message_destroy(message);
+    }
+    /* A pause outlives the assignment. */
+    rd_kafka_resume_partitions(admin->rk, list);
+    rd_kafka_assign(admin->rk, NULL);
+    rd_kafka_topic_partition_list_destroy(list);
+    if (code || open)
+        return unanswered(admin, "reading", code ? rd_kafka_err2str(code) : "nothing came", error);
+    return ODS_OK;
+}
+
+enum ods_status kafka_admin_moments(struct kafka_admin *admin, struct kafka_moment *moments,
+                                    size_t count, struct error *error)
+{
+    enum ods_status status = ODS_OK;
+    for (size_t at = 0; status == ODS_OK && at < count; at += AT_ONCE)
+        status = read_moments(admin, moments + at, count - at < AT_ONCE ? count - at : AT_ONCE,
+                              error);
+    return status;
+}
+
+/* --- orders --------------------------------------------------------------------------------- */
+
+/* NULL, with the error filled: no answer. */
+static rd_kafka_event_t *await_answer(struct kafka_admin *admin, const char *question,
+                                      struct error *error)
+{
+    rd_kafka_event_t *event = rd_kafka_queue_poll(admin->answers, 3 * admin->answer_ms);
+    if (!event) {
+        unanswered(admin, question, "no answer in time", error);
+        return NULL;
+    }
+    if (!rd_kafka_event_error(event))
+        return event;
+    unanswered(admin, question, rd_kafka_event_error_string(event), error);
+    rd_kafka_event_destroy(event);
+    return NULL;
+}
+
+static void find_entry(const rd_kafka_ConfigResource_t *resource, const char *name, char *value,
+                       size_t size)
+{
+    size_t count;
+    const rd_kafka_ConfigEntry_t **entries = rd_kafka_ConfigResource_configs(resource, &count);
+    for (size_t i = 0; i < count; i++) {
+        const char *text = rd_kafka_ConfigEntry_value(entries[i]);
+        if (strcmp(rd_kafka_ConfigEntry_name(entries[i]), name) == 0 && text)
+            snprintf(value, size, "%s", text);
+    }
+}
+
+enum ods_status kafka_admin_setting(struct kafka_admin *admin, const char *topic, const char *name,
+                                    char *value, size_t size, struct error *error)
+{
+    static const char question[] = "what a topic's settings are";
+    rd_kafka_ConfigResource_t *asked = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic);
+    size_t count;
+    *value = '\0';
+    rd_kafka_DescribeConfigs(admin->rk, &asked, 1, NULL, admin->answers);
+    rd_kafka_ConfigResource_destroy(asked);
+    rd_kafka_event_t *event = await_answer(admin, question, error);
+    if (!event)
+        return ODS_RETRY;
+    const rd_kafka_ConfigResource_t **resources = rd_kafka_DescribeConfigs_result_resources(
+        rd_kafka_event_DescribeConfigs_result(event), &count);
+    enum ods_status status = ODS_OK;
+    rd_kafka_resp_err_t code = count ? rd_kafka_ConfigResource_error(resources[0]) : 0;
+    if (!code && count)
+        find_entry(resources[0], name, value, size);
+    else if (code && code != RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART)
+        status = unanswered(admin, question, rd_kafka_ConfigResource_error_string(resources[0]),
+                            error);
+    rd_kafka_event_destroy(event);
+    return status;
+}
+
+/* The one topic's answer; `fine` is no failure. */
+static enum ods_status topic_answer(struct kafka_admin *admin, const char *question,
+                                    rd_kafka_resp_err_t fine, struct error *error)
+{
+    size_t count = 0;
+    rd_kafka_event_t *event = await_answer(admin, question, error);
+    if (!event)
+        return ODS_RETRY;
+    const rd_kafka_CreateTopics_result_t *made = rd_kafka_event_CreateTopics_result(event);
+    const rd_kafka_DeleteTopics_result_t *gone = rd_kafka_event_DeleteTopics_result(event);
+    const rd_kafka_topic_result_t **topics =
+        made   ? rd_kafka_CreateTopics_result_topics(made, &count)
+        : gone ? rd_kafka_DeleteTopics_result_topics(gone, &count)
+               : NULL;
+    enum ods_status status = ODS_OK;
+    rd_kafka_resp_err_t code = count ? rd_kafka_topic_result_error(topics[0]) : 0;
+    if (code && code != fine) {
+        const char *why = rd_kafka_topic_result_error_string(topics[0]);
+        status = unanswered(admin, question, why ? why : rd_kafka_err2str(code), error);
+    }
+    rd_kafka_event_destroy(event);
+    return status;
+}
+
+enum ods_status kafka_admin_create(struct kafka_admin *admin, const char *topic,
+                                   int32_t partitions, int replicas, const char *const *settings,
+                                   struct error *error)
+{
+    char text[256], question[320];
+    rd_kafka_NewTopic_t *new =
+        rd_kafka_NewTopic_new(topic, partitions, replicas, text, sizeof text);
+    if (!new)
+        return error_set(error, ODS_FATAL, "topic %s can't be made: %s", topic, text);
+    for (; settings && *settings; settings += 2)
+        rd_kafka_NewTopic_set_config(new, settings[0], settings[1]);
+    rd_kafka_CreateTopics(admin->rk, &new, 1, NULL, admin->answers);
+    rd_kafka_NewTopic_destroy(new);
+    snprintf(question, sizeof question, "making topic %s", topic);
+    return topic_answer(admin, question, RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS, error);
+}
+
+enum ods_status kafka_admin_delete_topic(struct kafka_admin *admin, const char *topic,
+                                         struct error *error)
+{
+    char question[320];
+    rd_kafka_DeleteTopic_t *old = rd_kafka_DeleteTopic_new(topic);
+    rd_kafka_DeleteTopics(admin->rk, &old, 1, NULL, admin->answers);
+    rd_kafka_DeleteTopic_destroy(old);
+    snprintf(question, sizeof question, "deleting topic %s", topic);
+    return topic_answer(admin, question, RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, error);
+}
+
+enum ods_status kafka_admin_delete_group(struct kafka_admin *admin, const char *group,
+                                         struct error *error)
+{
+    size_t count = 0;
+    rd_kafka_DeleteGroup_t *old = rd_kafka_DeleteGroup_new(group);
+    rd_kafka_DeleteGroups(admin->rk, &old, 1, NULL, admin->answers);
+    rd_kafka_DeleteGroup_destroy(old);
+    rd_kafka_event_t *event = await_answer(admin, "deleting a consumer group", error);
+    if (!event)
+        return ODS_RETRY;
+    const rd_kafka_group_result_t **groups =
+        rd_kafka_DeleteGroups_result_groups(rd_kafka_event_DeleteGroups_result(event), &count);
+    const rd_kafka_error_t *failure = count ? rd_kafka_group_result_error(groups[0]) : NULL;
+    enum ods_status status = ODS_OK;
+    if (failure && rd_kafka_error_code(failure) != RD_KAFKA_RESP_ERR_GROUP_ID_NOT_FOUND)
+        status = unanswered(admin, "deleting a consumer group", rd_kafka_error_string(failure),
+                            error);
+    rd_kafka_event_destroy(event);
+    return status;
+}
