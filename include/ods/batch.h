@@ -173,7 +173,8 @@ bool batch_is_empty(const struct batch *batch); /* no record */
 /* Bytes held by this batch: payloads, arena and arrays. */
 size_t batch_bytes(const struct batch *batch);
 
-/* Append; each answers NULL when memory is out. The pointer is good until the next append. */
+/* Append a zeroed one; each answers NULL when memory is out. The pointer is good until the next
+ * append. */
 struct record *batch_add_record(struct batch *batch);
 struct change *batch_add_change(struct batch *batch);
 struct reject *batch_add_reject(struct batch *batch, uint32_t record, const char *stage,

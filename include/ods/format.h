@@ -1,8 +1,7 @@
 /* A format's decoder turns records into changes. One instance a lane, entered by its consumer thread
  * only.
  *
- * Adding a format: a folder in src/format/ whose file ends in its constant format_ops, and a line in
- * src/format/registry.c.
+ * Adding a format: "A new format" in ARCHITECTURE.md has the steps.
  */
 #ifndef ODS_FORMAT_H
 #define ODS_FORMAT_H
@@ -57,26 +56,36 @@ struct format_helper_ops {
 };
 
 struct decoder_config {
-    const struct pipeline_settings *pipeline; /* outlives the decoder */
+    /* Outlives the decoder. NULL in `ods-sink decode`: what the records say must do, and where it
+     * does not, decode() answers ODS_REJECT. */
+    const struct pipeline_settings *pipeline;
     struct shape_table *shapes;               /* where shapes are interned; outlives the decoder */
     struct format_helper *helper; /* of this format, outlives the decoder; NULL: there is none,
                                      and only the records themselves inform the decoder */
-    bool want_before;             /* decode the before image even if no sink needs it */
+    bool want_before;             /* decode the before image even if no sink needs it; else a
+                                     change of a table with a key may leave it NULL */
     /* Called with a sentence that the operator should read once. NULL: nobody reads it. */
     void (*notice)(void *context, const char *text);
     void *context;
 };
 
+/* A format has no settings of its own: it reads the pipeline's `source` and its tables' entries.
+ * What is not said to be NULL at times must be there; tests/unit/test_plugins.c looks. */
 struct format_ops {
     const char *name; /* as in tables.yaml: format: <name> */
     const char *summary;
+    /* Sets decoder->ops; after a failure *decoder is NULL. */
     enum ods_status (*open)(struct decoder **decoder, const struct decoder_config *config,
                             struct error *error);
     /* Append what batch->records[record] says to batch->changes (none, one or several), or count it
-     * in batch->passed. ODS_REJECT: nothing was appended, error says why. ODS_RETRY: something that
-     * it needs (knowledge of the helper, memory) is missing: the record is put off, everything
-     * appended for it is removed, and it is decoded again when the helper wakes the lane, or a
-     * second later. Never waits and does no I/O. Memory comes from batch->arena. */
+     * in batch->passed. The new change is zeroed: set op, record, shape, source_us (INT64_MIN where
+     * it is not known) and the images that the op has. A record without value is a tombstone: the
+     * delete of its key, or nothing, as on_tombstone says (PASS_TOMBSTONE). `skip` and the choice
+     * of columns are the sink's. ODS_REJECT: error says why, without the record's place; what was
+     * appended is removed, the reject is the caller's to add. ODS_RETRY: something that it needs
+     * (knowledge of the helper, memory) is missing: the record is put off, everything appended for
+     * it is removed, and it is decoded again when the helper wakes the lane, or a second later.
+     * Never waits and does no I/O. Memory comes from batch->arena. */
     enum ods_status (*decode)(struct decoder *decoder, struct batch *batch, uint32_t record,
                               struct error *error);
     /* The meaning of a record may depend on this many offsets before it in its partition, and on

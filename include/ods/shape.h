@@ -15,7 +15,16 @@ struct shape_table;
 struct shape_table *shape_table_new(void);
 void shape_table_free(struct shape_table *table);
 
-/* The interned shape that equals `candidate` in all but its topic; a deep copy of it, if it is the
+/* Made from a candidate on the stack: set topic, table, columns and, where there is one, key; what
+ * the source does not have (database, schema, connector) is "", never NULL. Of columns set name,
+ * name_length, type, length -1 and scale INT32_MIN where they are not known, optional. With
+ * SEM_UNKNOWN the target's column decides what a text or number means, and a target that makes
+ * tables makes what the first values suggest. id is the table's to set. The key is the record's
+ * own: a `key` in tables.yaml is applied by the target, by name; a format whose records have no key
+ * takes that one. Interning costs a hash over all columns: keep the pointer with what it was made
+ * from.
+ *
+ * The interned shape that equals `candidate` in all but its topic; a deep copy of it, if it is the
  * first of its kind. NULL when memory is out, or when the table is full (100,000 shapes, or 64 MB:
  * only reached by records without schemas whose sets of columns keep changing). */
 const struct shape *shape_intern(struct shape_table *table, const struct shape *candidate);

@@ -1,7 +1,12 @@
 /* A sink applies batches to a target. One instance a lane, entered by its writer thread only.
  *
- * Adding a target: one folder or file in src/sink/ that ends in its constant sink_ops, one line in
- * src/sink/registry.c, one in CMakeLists.txt.
+ *   open ─ connect ─ resume ─┬─ clear_interrupt ─ apply, apply, … ─┬─ close
+ *                            └─ resume, connect again ◄────────────┘
+ *
+ * `check` opens one, calls check() and closes it, without connect(). Commands (`replay`, `reset`,
+ * `dlq replay`) open one of their own and call it from one thread.
+ *
+ * Adding a target: "A new target" in ARCHITECTURE.md has the steps.
  */
 #ifndef ODS_SINK_H
 #define ODS_SINK_H
@@ -121,13 +126,16 @@ static inline uint64_t *apply_count(struct apply_result *result, size_t number)
 /* Each count by so much more. */
 void apply_result_add(struct apply_result *result, const struct apply_result *more);
 
+/* Each member but the context may be NULL, and so may the hooks as a whole (`reset` has none): then
+ * nobody takes the rejects, and the transaction is committed as it is. */
 struct apply_hooks {
     /* Called with something that the operator should know and that is no error (a table was made, a
      * column is left out). NULL: nobody reads it. */
     void (*notice)(void *context, const char *text);
-    /* Called after the rows are written and before the commit, when batch->rejects has entries that
-     * are not delivered yet. It answers ODS_OK once all are acknowledged; any other answer rolls
-     * the transaction back. */
+    /* The sink calls it after the rows are written and before the commit, when
+     * batch_letters_wait(): also for rejects of decoding, and where there is no row. It answers
+     * ODS_OK once all are acknowledged; any other answer rolls the transaction back, and is what
+     * apply() answers. */
     enum ods_status (*before_commit)(void *context, struct batch *batch, struct error *error);
     /* How many partitions a topic has: if it has several, others may be applied elsewhere at the
      * same time. NULL: the caller applies all of them, in order. */
@@ -145,6 +153,7 @@ struct forgotten {
     int64_t bytes;
 };
 
+/* What is not said to be NULL at times must be there; tests/unit/test_plugins.c looks. */
 struct sink_ops {
     const char *type; /* as in ods-sink.conf: type = "<type>" */
     const char *summary;
@@ -154,27 +163,41 @@ struct sink_ops {
      * that it has, and so is exact for queues too: under which condition, a clause for people. NULL:
      * it is at least once for queues. */
     const char *identities;
-    const struct setting_group *settings; /* the settings of a target of this type */
-    /* Allocate and check the configuration; does not connect. */
+    const struct setting_group *settings; /* of this type's targets; without rows: it has none */
+    /* Allocate, set sink->ops and sink->wants, and check the configuration; does not connect. After
+     * a failure *sink is NULL. */
     enum ods_status (*open)(struct sink **sink, const struct sink_config *config,
                             struct error *error);
-    /* Connect if needed, and create what the sink owns in the target if it is missing. */
+    /* Connect if needed, and create what the sink owns in the target if it is missing. ODS_RETRY:
+     * it is called again after a pause. Only called before resume(): after an outage apply()
+     * connects by itself. */
     enum ods_status (*connect)(struct sink *sink, struct error *error);
-    /* Read the stored offsets of these partitions. */
+    /* Set offset and stored_us of each position to what is stored, OFFSET_NONE and 0 where nothing
+     * is. A target that is AT_LEAST_ONCE stores no offsets and says so of all: the lane then starts
+     * from what the source has acknowledged, else from its beginning. */
     enum ods_status (*resume)(struct sink *sink, struct position *positions, size_t count,
                               struct error *error);
     /* As resume(), but creates nothing in the target. NULL: resume() creates nothing either. */
     enum ods_status (*peek)(struct sink *sink, struct position *positions, size_t count,
                             struct error *error);
     /* Writes rows and offsets in one transaction, so both or neither. Reconnects by itself after an
-     * outage. A change that can't be applied is marked rejected and gets a struct reject with stage
-     * "apply"; the others are applied. *result is zeroed by the caller before the first call for a
-     * batch and grows by what is committed, whatever the answer. ODS_RETRY: call again with the
-     * same batch and result, after a pause; if batch->patience is smaller afterwards, a row waits
-     * for another one, and the batch's claims begin after what was committed. ODS_FENCED: the
-     * stored offset is not the batch's `from`; nothing was written.
-     * A batch of deliveries has no claims: a target with `identities` drops the records that it has,
-     * see batch_drop(), and stores the identities of the others in the rows' transaction. */
+     * outage. *result is zeroed by the caller before the first call for a batch and grows by what is
+     * committed, whatever the answer.
+     *
+     * Changes that are `rejected` are passed over. A change that can't be applied is set aside with
+     * its record (batch_set_aside(), stage "apply"); the others are applied. What tables.yaml says of
+     * a table (pipeline_table(): skip, columns, on_delete and so on) is the sink's to follow. With
+     * guard_time a sink that can't compare sets every record aside. A batch may have claims and no
+     * change, or no record (`reset`, the end of a partition): its offsets are stored all the same.
+     *
+     * ODS_RETRY: call again with the same batch and result, after a pause; if batch->patience is
+     * smaller afterwards, a row waits for another one, and the batch's claims begin after what was
+     * committed. ODS_FENCED: the stored offset is not the batch's `from`; nothing was written.
+     *
+     * A target that is AT_LEAST_ONCE stores no claim and never answers ODS_FENCED; what it has
+     * answered ODS_OK for is acknowledged to the source. A batch of deliveries has no claims: a
+     * target with `identities` drops the records that it has, see batch_drop(), and stores the
+     * identities of the others in the rows' transaction. */
     enum ods_status (*apply)(struct sink *sink, struct batch *batch,
                              const struct apply_hooks *hooks, struct apply_result *result,
                              struct error *error);
@@ -188,10 +211,12 @@ struct sink_ops {
     enum ods_status (*forget)(struct sink *sink, struct forgotten *tables, size_t count, bool look,
                               int64_t *offsets, struct error *error);
     /* For `check --connect`: looks at rights, tables and version, and changes nothing. Each finding
-     * is passed to `report`. */
+     * is passed to `report`, without the pipeline's name. NULL: there is nothing to look at. */
     enum ods_status (*check)(struct sink *sink, void (*report)(void *context, const char *line),
                              void *context, struct error *error);
-    /* Makes a call that runs in another thread return soon (at shutdown). Thread-safe. */
+    /* Makes a call that runs in another thread return soon, with ODS_RETRY (at shutdown, and when
+     * partitions are revoked). Any thread. Both NULL: no call waits for longer than a second, and
+     * the target keeps no orders. */
     void (*interrupt)(struct sink *sink);
     /* Forget an interrupt that arrived after its call had returned. Whoever interrupts first
      * stores, elsewhere, which batch it means; look there after this and before apply(). */

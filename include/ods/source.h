@@ -12,8 +12,7 @@
  * partition must be finished or abandoned before the other members hear that it is free, and
  * Kafka's client tells them as soon as its own callback returns.
  *
- * Adding a source: a folder in src/source/ whose file ends in its constant source_ops, and a line in
- * src/source/registry.c.
+ * Adding a source: "A new source" in ARCHITECTURE.md has the steps.
  */
 #ifndef ODS_SOURCE_H
 #define ODS_SOURCE_H
@@ -80,7 +79,8 @@ struct source_events {
 struct source_config {
     const void *settings; /* the struct of source_ops.settings; where that is NULL the daemon's own
                              (config/settings.h). Outlives the source, as does the pipeline */
-    const struct pipeline_settings *pipeline; /* NULL, of a file: all that stands in it, as it stands */
+    /* NULL only for the type "file", in commands: all that stands in it, as it stands. */
+    const struct pipeline_settings *pipeline;
     size_t lane;
     int wake_fd; /* an eventfd: write 1 to it when next() has something again; or use poll_fd() */
     struct source_events events;
@@ -102,32 +102,40 @@ struct source {
 
 struct topic_reader;
 
+/* What is not said to be NULL at times must be there; tests/unit/test_plugins.c looks. */
 struct source_ops {
-    const char *type;
+    const char *type; /* as in tables.yaml: input: { type: <type> } */
     const char *summary;
-    const struct setting_group *settings; /* NULL: the daemon's own */
+    const struct setting_group *settings; /* beside `type`; NULL: the daemon's own */
     enum source_kind kind;
     /* Under which condition a target with an exact guarantee applies each record once: a clause for
-     * people, NULL if there is no condition. */
+     * people that `check` prints behind "provided that". NULL: there is none, so the source itself
+     * delivers all that is not acknowledged again, also after a crash. */
     const char *provided;
     /* The sender waits for acknowledgements, so one is sent as soon as a batch is committed. False:
      * they are for monitoring, and sent every few seconds. */
     bool awaits_acks;
 
-    /* ODS_FATAL: it can't work with this configuration. Does not wait for the source's server. */
+    /* ODS_FATAL: it can't work with this configuration. Does not wait for the source's server. Sets
+     * source->ops; after a failure *source is NULL. One instance a lane: where a stream can't be
+     * shared, lane 0 has its partitions and the others have none. */
     enum ods_status (*open)(struct source **source, const struct source_config *config,
                             struct error *error);
-    /* Called once, at any time after open(): asks for partitions. */
+    /* Called once, at any time after open(): asks for partitions. One that knows them calls
+     * `assigned` at once. */
     void (*join)(struct source *source);
-    /* The next record or event, without waiting. A record's bytes and its topic's name live until
-     * its owner is released, and so does the name in an event. The caller releases the owner,
-     * unless it is NULL. */
+    /* The next record or event, without waiting. The record is zeroed. Offsets of a partition grow;
+     * they may have gaps. A record that memory is out for is SOURCE_NOTHING, and comes later. A
+     * record's bytes and its topic's name live until its owner is released, and so does the name in
+     * an event. The caller releases the owner, unless it is NULL. */
     enum source_event (*next)(struct source *source, struct record *record, struct error *error);
-    /* Deliver from each place's offset on (absolute or POSITION_BEGINNING). If the source still
-     * delivers older records, the caller skips them. Called again after a pause, and to have
-     * records delivered once more. Of deliveries: those that were handed out from the offset on come
-     * again, with POSITION_BEGINNING all that are not settled, under their numbers or under higher
-     * ones than any before. */
+    /* Deliver from each place's offset on (absolute or POSITION_BEGINNING), the first time where
+     * the target or acked() says. Later it may be below what was delivered, since a batch was
+     * dropped, but not below what was acknowledged: a source that can't read anew keeps its records
+     * until ack(). If the source still delivers older records, the caller skips them. Called again
+     * after a pause, and to have records delivered once more. Of deliveries: those that were handed
+     * out from the offset on come again, with POSITION_BEGINNING all that are not settled, under
+     * their numbers or under higher ones than any before. */
     enum ods_status (*start)(struct source *source, struct place *places, size_t count,
                              struct error *error);
     /* Deliver nothing of these partitions until they are started again. */
@@ -162,16 +170,18 @@ struct source_ops {
     int64_t (*known_end)(struct source *source, const char *topic, int32_t partition);
 
     /* Called in every turn of the lane, several times a second, before it sleeps or pauses: for the
-     * source's own periodic work. Returns how many milliseconds the lane may sleep at most. */
+     * source's own periodic work. Returns how many milliseconds the lane may sleep at most. NULL:
+     * it has none. */
     int64_t (*turn)(struct source *source);
     /* A descriptor that becomes readable when next() may have something; -1: nothing to wait for
-     * now. NULL: the source writes to the wake_fd. */
+     * now, as while its partitions are paused: a descriptor that stays readable costs a processor.
+     * NULL: the source writes to the wake_fd. */
     int (*poll_fd)(const struct source *source);
     /* Called about once a second. NULL: nothing to do. */
     void (*housekeep)(struct source *source);
     /* There may be topics that were not there when it last looked. NULL: it sees them anyway. */
     void (*refresh)(struct source *source);
-    /* Any thread. */
+    /* Sets the whole state. Any thread, so what it reads is atomic. */
     void (*look)(const struct source *source, struct source_state *state);
 
     /* For the batches of its records, see struct batch. Any thread. headers NULL: it has none. */
@@ -182,7 +192,8 @@ struct source_ops {
     void (*leave)(struct source *source);
     void (*close)(struct source *source); /* NULL is fine; all records are released */
 
-    /* For `check --connect`: is what the configuration names there? Changes nothing. */
+    /* For `check --connect`, without an instance: is what the configuration names there? Changes
+     * nothing. NULL: there is nothing to look at. */
     enum ods_status (*check)(const struct source_config *config,
                              void (*report)(void *context, const char *line), void *context,
                              struct error *error);

@@ -1,8 +1,7 @@
 /* A transform alters the changes that a decoder made of a record, before they are passed on to the
  * target. One instance a lane, entered by its consumer thread only; it does no I/O and never waits.
  *
- * Adding one: a file in src/transform/ that ends in its constant transform_ops, a line in
- * src/transform/registry.c, one in CMakeLists.txt.
+ * Adding one: "A new transform" in ARCHITECTURE.md has the steps.
  */
 #ifndef ODS_TRANSFORM_H
 #define ODS_TRANSFORM_H
@@ -24,21 +23,29 @@ struct transform {
 
 struct transform_config {
     const void *settings;                     /* the struct of transform_ops.settings */
-    const struct pipeline_settings *pipeline; /* NULL: none. Both outlive the transform */
+    const struct pipeline_settings *pipeline; /* Both outlive the transform */
     struct shape_table *shapes;               /* where the shapes that it makes are interned */
 };
 
+/* All members must be there; tests/unit/test_plugins.c looks. */
 struct transform_ops {
     const char *type; /* as in tables.yaml: transforms: [{ type: <type> }] */
     const char *summary;
-    const struct setting_group *settings;
+    const struct setting_group *settings; /* beside `type`; without rows if it has none */
     bool wants_before; /* the before image is decoded for it */
+    /* Sets transform->ops; after a failure *transform is NULL. */
     enum ods_status (*open)(struct transform **transform, const struct transform_config *config,
                             struct error *error);
-    /* The changes from `first` on are those of one record, and each has the record's number. They
-     * may be altered (in place, or with values from batch->arena), dropped (transform_drop()) and
-     * added to. ODS_REJECT: the whole record becomes a dead letter, error says why. Called for
-     * records with at least one change. */
+    /* The changes from `first` to batch->change_count are those of one record, and each has the
+     * record's number. They may be altered, dropped (transform_drop(); count the record in
+     * passed[PASS_FILTERED] when none is left) and added to (batch_add_change(), with the record's
+     * number). To alter values, copy the array and their bytes into batch->arena and let the change
+     * point to the copy: images are const, since two changes may share one. A column that is in the
+     * key has to be altered in `before` too, else the row is not found: set wants_before. What a
+     * change does not carry is VALUE_ABSENT or a NULL image; a new column needs a new shape.
+     * ODS_REJECT: the whole record becomes a dead letter, error says why. ODS_RETRY: memory is out;
+     * the record comes again, so nothing is remembered of it. Called for records with at least one
+     * change. */
     enum ods_status (*apply)(struct transform *transform, struct batch *batch, uint32_t first,
                              struct error *error);
     void (*close)(struct transform *transform); /* NULL is fine */

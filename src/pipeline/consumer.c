@@ -517,7 +517,8 @@ static void turn(struct lane *lane)
     rebalance_ask(lane);
     rebalance_locate(lane);
     bool drained = fill(lane);
-    int64_t patience_ms = lane->source->ops->turn(lane->source);
+    int64_t patience_ms =
+        lane->source->ops->turn ? lane->source->ops->turn(lane->source) : IDLE_WAIT_MS;
     consumer_hand_over(lane);
     tick(lane);
     if (drained)

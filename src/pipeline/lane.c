@@ -268,7 +268,7 @@ void lane_stop(struct lane *lane)
 void lane_abandon(struct lane *lane)
 {
     atomic_store(&lane->abandon, true);
-    lane->worker.sink->ops->interrupt(lane->worker.sink);
+    worker_interrupt(&lane->worker);
     if (lane->deadletter)
         lane->deadletter->ops->interrupt(lane->deadletter);
     lane_wake(lane);

@@ -73,7 +73,7 @@ void rebalance_abandon(struct lane *lane)
     for (size_t i = 0; i < lane->slot_count; i++)
         if (!lane->slots[i].is_request)
             atomic_store(&lane->slots[i].abandoned, true);
-    lane->worker.sink->ops->interrupt(lane->worker.sink);
+    worker_interrupt(&lane->worker);
     if (lane->deadletter)
         lane->deadletter->ops->interrupt(lane->deadletter);
     lane_wake_writer(lane);

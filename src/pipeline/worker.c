@@ -198,6 +198,18 @@ enum ods_status worker_resume(struct worker *worker, struct position *positions,
     return status;
 }
 
+void worker_interrupt(const struct worker *worker)
+{
+    if (worker->sink->ops->interrupt)
+        worker->sink->ops->interrupt(worker->sink);
+}
+
+void worker_clear_interrupt(const struct worker *worker)
+{
+    if (worker->sink->ops->clear_interrupt)
+        worker->sink->ops->clear_interrupt(worker->sink);
+}
+
 void worker_deadline_init(struct worker_deadline *deadline, const struct settings *settings,
                           int64_t wait_ms)
 {

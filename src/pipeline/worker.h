@@ -75,6 +75,10 @@ enum ods_status worker_apply(struct worker *worker, struct batch *batch,
 enum ods_status worker_resume(struct worker *worker, struct position *positions, size_t count,
                               worker_wait *wait, void *context, struct error *error);
 
+/* The target's interrupt(), from any thread, and its clear_interrupt(). */
+void worker_interrupt(const struct worker *worker);
+void worker_clear_interrupt(const struct worker *worker);
+
 /* A worker_wait for commands: with the back-off of retry.*, until a moment. */
 struct worker_deadline {
     struct backoff backoff;

@@ -39,7 +39,7 @@ static void set_state(struct lane *lane, enum lane_state state)
  * and interrupts then, so given_up() still sees it afterwards. */
 static void begin(struct lane *lane)
 {
-    lane->worker.sink->ops->clear_interrupt(lane->worker.sink);
+    worker_clear_interrupt(&lane->worker);
     if (lane->deadletter)
         lane->deadletter->ops->clear_interrupt(lane->deadletter);
 }

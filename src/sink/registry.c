@@ -1,4 +1,4 @@
-/* The targets there are. Adding one: its folder or file, a line here, a line in CMakeLists.txt. */
+/* The targets there are. Adding one: its folder, its name in the two lines below. */
 #include <string.h>
 
 #include <ods/sink.h>

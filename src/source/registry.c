@@ -1,4 +1,4 @@
-/* The sources there are. Adding one: its folder, a line here. */
+/* The sources there are. Adding one: its folder, its name in the two lines below. */
 #include <string.h>
 
 #include <ods/source.h>

@@ -1,4 +1,4 @@
-/* The transforms there are. Adding one: its file, a line here, a line in CMakeLists.txt. */
+/* The transforms there are. Adding one: its file, its name in the two lines below. */
 #include <string.h>
 
 #include <ods/transform.h>

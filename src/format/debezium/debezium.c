@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+extern const struct format_ops format_debezium;
+
 /* memory that is kept for the next record to observe */
 #define CONTEXT_BYTES_MAX   ((size_t) 1024 * 1024)
 #define UNAVAILABLE_DEFAULT "__debezium_unavailable_value"

@@ -17,7 +17,6 @@
 #include "format/debezium/deletes.h"
 #include "format/layout.h"
 #include "format/metadata.h"
-#include "format/registry.h"
 #include "format/schema_topic.h"
 #include "format/unavailable.h"
 

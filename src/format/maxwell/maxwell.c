@@ -13,6 +13,8 @@
 
 #include "config/settings.h"
 
+extern const struct format_ops format_maxwell;
+
 #define SECOND_US INT64_C(1000000)
 
 /* --- what a record says ---------------------------------------------------------------------- */

@@ -14,7 +14,6 @@
 #include "core/json_scan.h"
 #include <ods/shape.h>
 #include "format/layout.h"
-#include "format/registry.h"
 #include "format/schema_topic.h"
 
 /* Columns of a key as a record names them, in its order. */
