@@ -1,8 +1,8 @@
-/* A format's decoder turns records into changes. One instance a lane, entered by its consumer thread
- * only.
+/* A format's decoder turns records into changes. One instance a lane, entered by its consumer
+ * thread only.
  *
- * Adding a format: a folder in src/format/ whose file ends in its constant format_ops, and a line in
- * src/format/registry.c.
+ * Adding a format: a folder in src/format/ whose file ends in its constant format_ops, and a line
+ * in src/format/registry.c.
  */
 #ifndef ODS_FORMAT_H
 #define ODS_FORMAT_H

@@ -19,7 +19,7 @@ struct table_settings;
 
 /* What a target guarantees, as long as only ods-sink writes to it. */
 enum guarantee {
-    EXACT_BY_STORED_OFFSET,      /* rows and offsets are stored together, and lanes start from them */
+    EXACT_BY_STORED_OFFSET,      /* rows and offsets are stored together; lanes start from them */
     EXACT_BY_SOURCE_TRANSACTION, /* offsets are committed to the source in the transaction that
                                     sends the records */
     AT_LEAST_ONCE,               /* offsets are committed to the source afterwards */
@@ -40,7 +40,7 @@ struct sink {
 
 struct sink_config {
     const char *name;                         /* the target's, for messages */
-    const void *settings;                     /* the struct of sink_ops.settings; outlives the sink */
+    const void *settings;                     /* the struct of sink_ops.settings; outlives it */
     const struct pipeline_settings *pipeline; /* outlives the sink */
     const char *group;                        /* consumer group, the key of stored offsets */
     /* Called at least once a second while a call waits for the target, which may work on one

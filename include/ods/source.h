@@ -12,8 +12,8 @@
  * partition must be finished or abandoned before the other members hear that it is free, and
  * Kafka's client tells them as soon as its own callback returns.
  *
- * Adding a source: a folder in src/source/ whose file ends in its constant source_ops, and a line in
- * src/source/registry.c.
+ * Adding a source: a folder in src/source/ whose file ends in its constant source_ops, and a line
+ * in src/source/registry.c.
  */
 #ifndef ODS_SOURCE_H
 #define ODS_SOURCE_H

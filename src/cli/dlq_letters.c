@@ -318,8 +318,8 @@ static int open_routes(struct dlq *dlq, struct error *error)
     return code;
 }
 
-/* What the formats' helpers need, whole, before the first letter is decoded. The daemon logs what of
- * it can't be read. */
+/* What the formats' helpers need, whole, before the first letter is decoded. The daemon logs what
+ * of it can't be read. */
 static enum ods_status read_helpers(struct dlq *dlq, struct error *error)
 {
     enum ods_status status = ODS_OK;
