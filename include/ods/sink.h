@@ -150,9 +150,9 @@ struct sink_ops {
     const char *summary;
     const char *codes; /* what the codes of its errors are called, "SQLSTATE"; NULL: it has none */
     enum guarantee guarantee;
-    /* Set by a target that stores the identities of deliveries with their rows and drops the records
-     * that it has, and so is exact for queues too: under which condition, a clause for people. NULL:
-     * it is at least once for queues. */
+    /* Set by a target that stores the identities of deliveries with their rows and drops the
+     * records that it has, and so is exact for queues too: under which condition, a clause for
+     * people. NULL: it is at least once for queues. */
     const char *identities;
     const struct setting_group *settings; /* the settings of a target of this type */
     /* Allocate and check the configuration; does not connect. */
@@ -172,9 +172,9 @@ struct sink_ops {
      * batch and grows by what is committed, whatever the answer. ODS_RETRY: call again with the
      * same batch and result, after a pause; if batch->patience is smaller afterwards, a row waits
      * for another one, and the batch's claims begin after what was committed. ODS_FENCED: the
-     * stored offset is not the batch's `from`; nothing was written.
-     * A batch of deliveries has no claims: a target with `identities` drops the records that it has,
-     * see batch_drop(), and stores the identities of the others in the rows' transaction. */
+     * stored offset is not the batch's `from`; nothing was written. A batch of deliveries has no
+     * claims: a target with `identities` drops the records that it has, see batch_drop(), and
+     * stores the identities of the others in the rows' transaction. */
     enum ods_status (*apply)(struct sink *sink, struct batch *batch,
                              const struct apply_hooks *hooks, struct apply_result *result,
                              struct error *error);

@@ -40,15 +40,15 @@ struct place {
 
 /* What a source's offsets are. */
 enum source_kind {
-    /* An offset names the same record for ever, and records from before the one that a partition goes
-     * on with can be had again. The target stores the offset, and lanes start from it. */
+    /* An offset names the same record for ever, and records from before the one that a partition
+     * goes on with can be had again. The target stores the offset, and lanes start from it. */
     SOURCE_OFFSETS,
     /* Offsets number what is delivered from the one on that the target has stored, and what was not
      * acknowledged comes again under the same number. */
     SOURCE_NUMBERED,
     /* A queue: offsets count deliveries as they come, from any number on, and mean nothing once the
-     * source is closed. What is not settled is delivered again, maybe elsewhere, under another number
-     * and with the same identity, by which the target knows what it has. */
+     * source is closed. What is not settled is delivered again, maybe elsewhere, under another
+     * number and with the same identity, by which the target knows what it has. */
     SOURCE_DELIVERIES,
 };
 
@@ -80,7 +80,7 @@ struct source_events {
 struct source_config {
     const void *settings; /* the struct of source_ops.settings; where that is NULL the daemon's own
                              (config/settings.h). Outlives the source, as does the pipeline */
-    const struct pipeline_settings *pipeline; /* NULL, of a file: all that stands in it, as it stands */
+    const struct pipeline_settings *pipeline; /* NULL, of a file: all of it, as it stands */
     size_t lane;
     int wake_fd; /* an eventfd: write 1 to it when next() has something again; or use poll_fd() */
     struct source_events events;
@@ -125,9 +125,9 @@ struct source_ops {
     enum source_event (*next)(struct source *source, struct record *record, struct error *error);
     /* Deliver from each place's offset on (absolute or POSITION_BEGINNING). If the source still
      * delivers older records, the caller skips them. Called again after a pause, and to have
-     * records delivered once more. Of deliveries: those that were handed out from the offset on come
-     * again, with POSITION_BEGINNING all that are not settled, under their numbers or under higher
-     * ones than any before. */
+     * records delivered once more. Of deliveries: those that were handed out from the offset on
+     * come again, with POSITION_BEGINNING all that are not settled, under their numbers or under
+     * higher ones than any before. */
     enum ods_status (*start)(struct source *source, struct place *places, size_t count,
                              struct error *error);
     /* Deliver nothing of these partitions until they are started again. */

@@ -44,15 +44,15 @@ static const struct setting rows[] = {
             "dumps that a server without lz4 must read."},
     {"delivered.keep_ms", SETTING_MS, AT(delivered.keep_ms), "86400000", .min = 1000,
      .max = INT64_C(10) * 365 * 86400 * 1000,
-     .doc = "For pipelines whose source is a queue: how long a record that is applied is known by its "
-            "identity at least, so that it is dropped when it is delivered again. Longer than the "
-            "queue, or who sends to it, may take for that: one that comes later is applied once more, "
-            "also over a newer change of its key. It may be half as long again."},
+     .doc = "For pipelines whose source is a queue: how long a record that is applied is known by "
+            "its identity at least, so that it is dropped when it is delivered again. Longer than "
+            "the queue, or who sends to it, may take for that: one that comes later is applied "
+            "once more, also over a newer change of its key. It may be half as long again."},
     {"delivered.max_records", SETTING_INT, AT(delivered.most), "10000000", .min = 1000,
      .max = INT64_C(1) << 40,
-     .doc = "How many such records are kept at most, of all pipelines into the same `schema`: when more "
-            "come within `delivered.keep_ms` the oldest quarter goes earlier, which the log says. Each "
-            "takes some 150 bytes of the target's disk."},
+     .doc = "How many such records are kept at most, of all pipelines into the same `schema`: when "
+            "more come within `delivered.keep_ms` the oldest quarter goes earlier, which the log "
+            "says. Each takes some 150 bytes of the target's disk."},
 };
 
 const struct setting_group postgres_settings_group = {
