@@ -136,9 +136,9 @@ struct batch {
     /* What the target stores, in the rows' transaction: by compare-and-swap, from `from`. */
     struct claim *claims;
     uint32_t claim_count, claim_capacity;
-    /* In their place, of a source that numbers its deliveries as they come (`delivers`): runs that are
-     * settled through the source once the target has committed. Nothing of them is stored: the target
-     * knows a record by its identity. */
+    /* In their place, of a source that numbers its deliveries as they come (`delivers`): runs that
+     * are settled through the source once the target has committed. Nothing of them is stored: the
+     * target knows a record by its identity. */
     struct claim *deliveries;
     uint32_t delivery_count, delivery_capacity;
     struct reject *rejects;

@@ -1,5 +1,5 @@
-/* A format's decoder turns records into changes. One instance a lane, entered by its consumer thread
- * only.
+/* A format's decoder turns records into changes. One instance a lane, entered by its consumer
+ * thread only.
  *
  * Adding a format: "A new format" in ARCHITECTURE.md has the steps.
  */

@@ -18,8 +18,8 @@ extern "C" {
 struct pipeline_settings;
 
 /* Append batch->changes[change] and a line end; nothing for a table that is skipped. Columns as the
- * table's settings choose and name them; what was not carried is left out. ODS_REJECT: a value can't
- * be written, and the buffer ends somewhere in the line. */
+ * table's settings choose and name them; what was not carried is left out. ODS_REJECT: a value
+ * can't be written, and the buffer ends somewhere in the line. */
 enum ods_status lines_put(struct buffer *out, const struct batch *batch, uint32_t change,
                           const struct pipeline_settings *pipeline, struct error *error);
 

@@ -43,7 +43,7 @@ enum setting_type {
     SETTING_PROPERTIES, /* struct properties */
     SETTING_RENAMES,    /* struct properties: names by column */
     SETTING_TYPES,      /* struct properties: types by column */
-    SETTING_VALUES,     /* struct properties: values by column, each one of choices if there are any */
+    SETTING_VALUES,     /* struct properties: values by column; choices as in STRINGS */
     SETTING_OBJECT,     /* an embedded struct of group `of` */
     SETTING_OBJECTS,    /* list: struct * of group `of` and, at count_offset, how many */
     SETTING_NAMED,      /* map from name to group: the same; each starts as a copy of the OBJECT

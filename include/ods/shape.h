@@ -1,6 +1,6 @@
 /* Interned shapes: equal tables share one pointer. Whoever makes changes makes their shapes here:
- * decoders and transforms. A lane has one table, entered by its consumer thread only; the shapes live
- * as long as the lane and never change, so other threads may read them. */
+ * decoders and transforms. A lane has one table, entered by its consumer thread only; the shapes
+ * live as long as the lane and never change, so other threads may read them. */
 #ifndef ODS_SHAPE_H
 #define ODS_SHAPE_H
 

@@ -24,7 +24,7 @@ struct table_settings;
 
 /* What a target guarantees, as long as only ods-sink writes to it. */
 enum guarantee {
-    EXACT_BY_STORED_OFFSET,      /* rows and offsets are stored together, and lanes start from them */
+    EXACT_BY_STORED_OFFSET,      /* rows and offsets are stored together; lanes start from them */
     EXACT_BY_SOURCE_TRANSACTION, /* offsets are committed to the source in the transaction that
                                     sends the records */
     AT_LEAST_ONCE,               /* offsets are committed to the source afterwards */
@@ -45,7 +45,7 @@ struct sink {
 
 struct sink_config {
     const char *name;                         /* the target's, for messages */
-    const void *settings;                     /* the struct of sink_ops.settings; outlives the sink */
+    const void *settings;                     /* the struct of sink_ops.settings; outlives it */
     const struct pipeline_settings *pipeline; /* outlives the sink */
     const char *group;                        /* consumer group, the key of stored offsets */
     /* Called at least once a second while a call waits for the target, which may work on one
@@ -159,9 +159,9 @@ struct sink_ops {
     const char *summary;
     const char *codes; /* what the codes of its errors are called, "SQLSTATE"; NULL: it has none */
     enum guarantee guarantee;
-    /* Set by a target that stores the identities of deliveries with their rows and drops the records
-     * that it has, and so is exact for queues too: under which condition, a clause for people. NULL:
-     * it is at least once for queues. */
+    /* Set by a target that stores the identities of deliveries with their rows and drops the
+     * records that it has, and so is exact for queues too: under which condition, a clause for
+     * people. NULL: it is at least once for queues. */
     const char *identities;
     const struct setting_group *settings; /* of this type's targets; without rows: it has none */
     /* Allocate, set sink->ops and sink->wants, and check the configuration; does not connect. After

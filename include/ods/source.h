@@ -39,15 +39,15 @@ struct place {
 
 /* What a source's offsets are. */
 enum source_kind {
-    /* An offset names the same record for ever, and records from before the one that a partition goes
-     * on with can be had again. The target stores the offset, and lanes start from it. */
+    /* An offset names the same record for ever, and records from before the one that a partition
+     * goes on with can be had again. The target stores the offset, and lanes start from it. */
     SOURCE_OFFSETS,
     /* Offsets number what is delivered from the one on that the target has stored, and what was not
      * acknowledged comes again under the same number. */
     SOURCE_NUMBERED,
     /* A queue: offsets count deliveries as they come, from any number on, and mean nothing once the
-     * source is closed. What is not settled is delivered again, maybe elsewhere, under another number
-     * and with the same identity, by which the target knows what it has. */
+     * source is closed. What is not settled is delivered again, maybe elsewhere, under another
+     * number and with the same identity, by which the target knows what it has. */
     SOURCE_DELIVERIES,
 };
 

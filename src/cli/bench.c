@@ -192,12 +192,12 @@ static enum ods_status distribute(struct lane *lanes, size_t lane_count, const s
 static void *run_lane(void *argument)
 {
     struct lane *lane = argument;
+    struct sink *sink = lane->worker.sink;
     while (!atomic_load(lane->go))
         sched_yield();
     for (size_t i = 0; lane->status == ODS_OK && i < lane->batch_count; i++) {
         struct apply_result result = {0};
-        lane->status =
-            lane->worker.sink->ops->apply(lane->worker.sink, lane->batches[i], NULL, &result, &lane->error);
+        lane->status = sink->ops->apply(sink, lane->batches[i], NULL, &result, &lane->error);
         apply_result_add(&lane->total, &result);
     }
     return NULL;

@@ -104,8 +104,8 @@ int choice_check_source(const struct table_choice *choice, struct error *error)
     if (strcmp(type, "kafka") == 0)
         return CLI_OK;
     error_set(error, ODS_FATAL,
-              "the records of pipeline \"%s\" come from a source of type \"%s\", and only Kafka's can "
-              "be looked at again",
+              "the records of pipeline \"%s\" come from a source of type \"%s\", and only Kafka's "
+              "can be looked at again",
               choice->pipeline->name, type);
     return CLI_USAGE;
 }

@@ -1,10 +1,10 @@
 /* The letters of the dead-letter topic, each once, with what has become of them.
  *
  * After a crash, or when offsets were reset, a record may have several letters: the last one
- * counts. A record of a queue is the one with its identity, else with its place. What has become of it lies in the target, among the stored offsets, under the pipeline's
- * group with ".dlq" behind it and a "topic" for each letter. So a mark moves in the transaction
- * that writes the row and by compare-and-swap, like every offset: two replays at once can't both
- * apply.
+ * counts. A record of a queue is the one with its identity, else with its place. What has become of
+ * it lies in the target, among the stored offsets, under the pipeline's group with ".dlq" behind it
+ * and a "topic" for each letter. So a mark moves in the transaction that writes the row and by
+ * compare-and-swap, like every offset: two replays at once can't both apply.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -152,7 +152,8 @@ out:
 
 static int by_identity(const struct letter *a, const struct letter *b)
 {
-    size_t length = a->identity_length < b->identity_length ? a->identity_length : b->identity_length;
+    size_t length =
+        a->identity_length < b->identity_length ? a->identity_length : b->identity_length;
     int order = memcmp(a->identity, b->identity, length);
     return order ? order
                  : (a->identity_length > b->identity_length) -
@@ -318,8 +319,8 @@ static int open_routes(struct dlq *dlq, struct error *error)
     return code;
 }
 
-/* What the formats' helpers need, whole, before the first letter is decoded. The daemon logs what of
- * it can't be read. */
+/* What the formats' helpers need, whole, before the first letter is decoded. The daemon logs what
+ * of it can't be read. */
 static enum ods_status read_helpers(struct dlq *dlq, struct error *error)
 {
     enum ods_status status = ODS_OK;

@@ -107,8 +107,8 @@ static void refuse(struct replaying *replaying, const struct letter *letter,
     if (!replaying->dlq->json) {
         progress_done(&replaying->progress);
         terminal_line(stderr, "%s:%d:%lld is refused again and stays: %s%s%s", letter->topic,
-                      (int) letter->record_partition, (long long) letter->record_offset, error->code,
-                      *error->code ? ": " : "", error->text);
+                      (int) letter->record_partition, (long long) letter->record_offset,
+                      error->code, *error->code ? ": " : "", error->text);
         return;
     }
     json_array_append_new(replaying->refusals,

@@ -138,11 +138,11 @@ const struct command cli_query = {
     .name = "query",
     .summary = "show rows of a table as the target has them",
     .description =
-        "The table is found by the configuration: under the source's name or the target's. Rows come "
-        "in the order of their key. Those that were deleted at the source and are only marked so in "
-        "the target are left out.\n\n"
-        "Everything runs in a read-only transaction with a time limit. A key is bound as a value of "
-        "its column's type. `--where` is your own SQL, with the rights of the target's user. "
+        "The table is found by the configuration: under the source's name or the target's. Rows "
+        "come in the order of their key. Those that were deleted at the source and are only marked "
+        "so in the target are left out.\n\n"
+        "Everything runs in a read-only transaction with a time limit. A key is bound as a value "
+        "of its column's type. `--where` is your own SQL, with the rights of the target's user. "
         "What PostgreSQL refuses of either is wrong use.\n\n"
         "Works on targets of type `postgres`. Values are as PostgreSQL writes them, NULL is ∅ in "
         "tables and nothing in CSV. Long ones are cut on a terminal alone.",

@@ -1,5 +1,5 @@
-/* ods-sink reference: every setting, as Markdown or as a JSON Schema; every command, as man pages or
- * as Markdown. */
+/* ods-sink reference: every setting, as Markdown or as a JSON Schema; every command, as man pages
+ * or as Markdown. */
 #include <errno.h>
 
 #include "cli/cli.h"

@@ -302,7 +302,9 @@ static enum ods_status open_route(struct route *route, const struct replay *repl
     if (!route->batch)
         return error_set(error, ODS_FATAL, "out of memory");
     enum ods_status status = worker_open(&route->worker, &options, error);
-    const struct deadletter_origin origin = {.pipeline = pipeline, .target_type = settings_target(route->settings, pipeline->target)->type};
+    const struct deadletter_origin origin = {
+        .pipeline = pipeline,
+        .target_type = settings_target(route->settings, pipeline->target)->type};
     if (status == ODS_OK && replay->options->dead_letter)
         status = deadletter_file_open(&route->deadletter, replay->options->dead_letter, &origin,
                                       error);

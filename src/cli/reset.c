@@ -79,8 +79,8 @@ static int find_pipeline(struct reset *reset, struct error *error)
     }
     if (reset->pipeline && source_find(reset->pipeline->input.type)->kind == SOURCE_DELIVERIES) {
         error_set(error, ODS_FATAL,
-                  "pipeline \"%s\" has a queue for a source, so no offsets are stored: what comes is "
-                  "for the queue to say",
+                  "pipeline \"%s\" has a queue for a source, so no offsets are stored: what comes "
+                  "is for the queue to say",
                   reset->pipeline->name);
         return CLI_USAGE;
     }

@@ -270,8 +270,9 @@ static void print(const struct resync *resync, const struct outcome *outcome)
         cli_print_json(json_pack(
             "{s:o, s:o, s:s, s:s, s:b, s:I, s:I, s:I, s:I, s:I, s:o}", "table",
             cli_json(table->target), "pipeline", cli_json(table->pipeline->name), "action",
-            "resync", "state", outcome->paused ? "paused" : "running", "begun", outcome->begun, "records",
-            (json_int_t) resync->records, "refused", (json_int_t) resync->refused, "rows_before",
+            "resync", "state", outcome->paused ? "paused" : "running", "begun", outcome->begun,
+            "records", (json_int_t) resync->records, "refused",
+            (json_int_t) resync->refused, "rows_before",
             (json_int_t) outcome->old_rows, "rows", (json_int_t) outcome->new_rows, "held_ms",
             (json_int_t) outcome->held_ms, "obeyed_by", table_obeying_json(table)));
         return;

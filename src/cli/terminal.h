@@ -36,7 +36,8 @@ size_t terminal_columns(const char *text);
 /* How many bytes of the text take no more columns than that. */
 size_t terminal_cut(const char *text, size_t columns);
 
-/* A line on standard error that is written over, five times a second at most; only on a terminal. */
+/* A line on standard error that is written over, five times a second at most; only on a
+ * terminal. */
 struct progress {
     const struct terminal *terminal;
     int64_t shown_us; /* monotonic, 0: never */

@@ -2,8 +2,8 @@
  *
  * The topics are read once, while the target goes on. Then, inside of one transaction of the target
  * that sees one moment, what has come since is read too: so the stored offsets, what the applied
- * records should have made of the row, and the row itself are of that moment, and a stream that flows
- * gives no false alarm.
+ * records should have made of the row, and the row itself are of that moment, and a stream that
+ * flows gives no false alarm.
  */
 #include <jansson.h>
 
@@ -60,7 +60,8 @@ static int open_worker(struct trace *trace, struct error *error)
     return CLI_OK;
 }
 
-/* --- partitions -------------------------------------------------------------------------------- */
+/* --- partitions
+ * -------------------------------------------------------------------------------- */
 
 static int list_places(struct trace *trace, struct error *error)
 {
@@ -140,7 +141,8 @@ static int prepare_places(struct trace *trace, int64_t *stored, struct error *er
     return code == CLI_OK ? trace_choose_partitions(trace, error) : code;
 }
 
-/* --- reading ----------------------------------------------------------------------------------- */
+/* --- reading
+ * ----------------------------------------------------------------------------------- */
 
 /* Nothing is in the partitions that the key tells: it may lie elsewhere, from a time when the topic
  * had fewer of them, or when keys were written otherwise. */
@@ -394,12 +396,12 @@ const struct command cli_trace = {
     .description =
         "Each record of the row is found in the table's topics, decoded and transformed as the "
         "pipeline does it, and its state is told: `applied`; `folded`, as a later one of the same "
-        "partition is applied too; `waiting`, `replayed` or `skipped`, a dead letter; `passed over`, "
-        "with the reason; or `ahead` of the stored offset. Then comes the row as the target has it, "
-        "held against what its last applied change says, by the same code that writes values. One "
-        "sentence ends it.\n\n"
-        "A topic of several partitions is read only in the one that the key's hash tells, where its "
-        "records show that this is how they are spread; else whole. Nothing is changed, and no "
+        "partition is applied too; `waiting`, `replayed` or `skipped`, a dead letter; `passed "
+        "over`, with the reason; or `ahead` of the stored offset. Then comes the row as the target "
+        "has it, held against what its last applied change says, by the same code that writes "
+        "values. One sentence ends it.\n\n"
+        "A topic of several partitions is read only in the one that the key's hash tells, where "
+        "its records show that this is how they are spread; else whole. Nothing is changed, and no "
         "daemon is disturbed.\n\n"
         "Works on targets of type `postgres`.",
     .options = {{.options = options}},

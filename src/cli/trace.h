@@ -139,8 +139,9 @@ struct trace {
 /* Which partitions hold the row's records: trace.places[].wanted. A cli_exit, as all of these. */
 int trace_choose_partitions(struct trace *trace, struct error *error);
 
-/* What the record says of the row, into *entry where it is *found. The record's owner is the batch's
- * afterwards. `apart`: out of its topic's order. *change: in trace->batch, UINT32_MAX: none. */
+/* What the record says of the row, into *entry where it is *found. The record's owner is the
+ * batch's afterwards. `apart`: out of its topic's order. *change: in trace->batch, UINT32_MAX:
+ * none. */
 enum ods_status trace_look(struct trace *trace, const struct record *record, bool apart,
                            struct trace_entry *entry, uint32_t *change, bool *found,
                            struct error *error);

@@ -1,9 +1,9 @@
 /* In which partition a row's records are. See trace.h.
  *
- * Producers put a record where a hash of its key's bytes says. Which bytes those are for a row, some
- * records of the topic tell: their keys, with the row's values in place of theirs. The partition
- * counts only where the records that were looked at are where the hash says, and the bytes decode to
- * the row's key; else every partition is read.
+ * Producers put a record where a hash of its key's bytes says. Which bytes those are for a row,
+ * some records of the topic tell: their keys, with the row's values in place of theirs. The
+ * partition counts only where the records that were looked at are where the hash says, and the
+ * bytes decode to the row's key; else every partition is read.
  */
 #include <stdio.h>
 #include <stdlib.h>

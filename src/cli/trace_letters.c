@@ -1,5 +1,5 @@
-/* The row's dead letters, whatever partition their records were in, and what has become of them. See
- * trace.h and dlq_letters.c. */
+/* The row's dead letters, whatever partition their records were in, and what has become of them.
+ * See trace.h and dlq_letters.c. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -205,8 +205,8 @@ static enum ods_status find_change(struct trace *trace, const struct batch *batc
     return status;
 }
 
-/* Does the key of a record whose value can't be read name the row? The record stays its owner's: this
- * batch releases nothing. */
+/* Does the key of a record whose value can't be read name the row? The record stays its owner's:
+ * this batch releases nothing. */
 static enum ods_status ask_key(struct trace *trace, const struct record *record, bool *found,
                                struct error *error)
 {
@@ -423,7 +423,8 @@ static bool take(void *context, const struct record *record)
     struct scanning *scanning = context;
     struct trace *trace = scanning->trace;
     trace->scanned++;
-    progress_show(&trace->progress, "reading %s: %" PRIu64 " of %" PRIu64 " records, %zu of the row",
+    progress_show(&trace->progress,
+                  "reading %s: %" PRIu64 " of %" PRIu64 " records, %zu of the row",
                   record->topic, trace->scanned, scanning->records, trace->entries.count);
     scanning->status = take_record(scanning, record);
     return scanning->status == ODS_OK;

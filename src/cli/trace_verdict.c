@@ -38,8 +38,8 @@ struct summary {
     size_t ahead_count;
 };
 
-/* What is set aside or passed over counts no more once a later change is in. Of another partition it
- * may be as new, for all that its time tells. */
+/* What is set aside or passed over counts no more once a later change is in. Of another partition
+ * it may be as new, for all that its time tells. */
 static const struct trace_entry *if_newer(const struct trace_entry *entry,
                                           const struct trace_entry *in)
 {
@@ -167,7 +167,8 @@ static void judge_nothing_found(struct trace *trace)
                   : "either its records were lost by retention, or the source never sent any");
     else
         say(trace, "never-sent", false,
-            "The source never sent the row: all %" PRIu64 " record%s of its topic%s were read, from "
+            "The source never sent the row: all %" PRIu64 " record%s of its topic%s were read, "
+                                                          "from "
             "the first one on, and none is of this key%s; %s.",
             trace->scanned, plural((size_t) trace->scanned), plural(trace->topics.count),
             trace->unreadable ? " (unless it is one of those that can't be read)" : "",
@@ -333,8 +334,8 @@ static void judge(struct trace *trace)
         judge_letter(trace, summary.skipped, false);
     else if (summary.lost)
         say(trace, "unreadable", false,
-            "The row's record %s can't be read (%s) and was not applied, and no dead letter tells of "
-            "it any more; %s.",
+            "The row's record %s can't be read (%s) and was not applied, and no dead letter tells "
+            "of it any more; %s.",
             place_text(trace, summary.lost), summary.lost->problem, row_text(trace));
     else if (summary.passed && !is_only_tombstone(summary.passed))
         judge_passed(trace, summary.passed);

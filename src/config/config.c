@@ -65,13 +65,15 @@ static const struct node *read_daemon(struct load *load, struct settings *settin
 
 /* Open a configuration file; if that fails, a finding at `from` says why. */
 static bool open_input(struct load *load, struct input *input, struct config_file *file,
-                       const char *path, size_t max_bytes, const struct config_source *from, int line)
+                       const char *path, size_t max_bytes, const struct config_source *from,
+                       int line)
 {
     const char *name = pool_strdup(load->keep, path);
     const char *folder = config_file_folder(load->keep, path);
     if (!name || !folder)
         return false;
-    input->source = (struct config_source){.name = name, .folder = folder, .order = load->sources++};
+    input->source =
+        (struct config_source){.name = name, .folder = folder, .order = load->sources++};
     const char *why = config_file_read(file, path, max_bytes);
     if (why) {
         findings_error(load->findings, from ? from : &input->source, line, "cannot read %s: %s",

@@ -60,8 +60,9 @@ static void findings_insert(struct findings *findings, bool warning, struct find
     findings->count++;
 }
 
-static void findings_add(struct findings *findings, bool warning, const struct config_source *source,
-                         int line, const char *format, va_list arguments)
+static void findings_add(struct findings *findings, bool warning,
+                         const struct config_source *source, int line, const char *format,
+                         va_list arguments)
 {
     if (!warning)
         findings->errors++;

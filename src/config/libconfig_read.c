@@ -70,8 +70,8 @@ static struct node *convert(const struct libconfig_text *text, config_setting_t 
     return node;
 }
 
-struct node *libconfig_read(struct load *load, const struct config_source *source, const char *bytes,
-                            size_t length)
+struct node *libconfig_read(struct load *load, const struct config_source *source,
+                            const char *bytes, size_t length)
 {
     struct libconfig_text text = {.load = load};
     struct node *root = NULL;

@@ -20,8 +20,9 @@ struct node *node_new(struct load *load, enum node_kind kind, const struct confi
     return node;
 }
 
-struct node *node_scalar(struct load *load, enum node_style style, const struct config_source *source,
-                         int line, const char *text, size_t length)
+struct node *node_scalar(struct load *load, enum node_style style,
+                         const struct config_source *source, int line, const char *text,
+                         size_t length)
 {
     struct node *node = node_new(load, NODE_SCALAR, source, line);
     if (!node)

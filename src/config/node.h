@@ -54,8 +54,9 @@ struct load {
 struct node *node_new(struct load *load, enum node_kind kind, const struct config_source *source,
                       int line);
 /* Makes a scalar, with ${…} replaced; a finding says if that failed. */
-struct node *node_scalar(struct load *load, enum node_style style, const struct config_source *source,
-                         int line, const char *text, size_t length);
+struct node *node_scalar(struct load *load, enum node_style style,
+                         const struct config_source *source, int line, const char *text,
+                         size_t length);
 /* False when memory is out. *capacity is the caller's, 0 at first. */
 bool node_add(struct load *load, struct node *node, size_t *capacity, struct entry entry);
 
@@ -68,8 +69,8 @@ bool node_is_null(const struct node *node); /* YAML's ~, null, or nothing at all
 const char *node_describe(const struct node *node, char *buffer, size_t size);
 
 /* The readers. NULL: findings say why, or memory is out. The bytes are wiped by the caller. */
-struct node *libconfig_read(struct load *load, const struct config_source *source, const char *bytes,
-                            size_t length);
+struct node *libconfig_read(struct load *load, const struct config_source *source,
+                            const char *bytes, size_t length);
 struct node *yaml_read(struct load *load, const struct config_source *source, const char *bytes,
                        size_t length);
 

@@ -1,5 +1,5 @@
-/* The value of one setting that holds no others: text, number, list or map. Whatever is wrong with it
- * becomes a finding, and the value stays as it was. */
+/* The value of one setting that holds no others: text, number, list or map. Whatever is wrong with
+ * it becomes a finding, and the value stays as it was. */
 #ifndef PARSE_LEAF_H
 #define PARSE_LEAF_H
 

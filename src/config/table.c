@@ -205,8 +205,8 @@ static const struct setting transform_rows[] = {
 const struct setting_group settings_of_transform = {
     .title = "transforms: one entry",
     .intro = "What happens to changes between the record and the target, in the order of the list, "
-             "as `transforms: [{ type: filter, op: [c, r, u] }]`. Dead letters keep the record as it "
-             "came.",
+             "as `transforms: [{ type: filter, op: [c, r, u] }]`. Dead letters keep the record as "
+             "it came.",
     .size = sizeof(struct transform_settings),
     SETTING_ROWS(transform_rows),
 };
@@ -322,7 +322,8 @@ const struct setting_group settings_of_pipeline = {
 
 static const struct setting moves_rows[] = {
     {"pipelines", SETTING_OBJECTS, AT(settings, pipelines), .max = 1000,
-     .flags = SETTING_REQUIRED, .count_offset = AT(settings, pipeline_count), .of = &settings_of_pipeline,
+     .flags = SETTING_REQUIRED, .count_offset = AT(settings, pipeline_count),
+     .of = &settings_of_pipeline,
      .doc = "The pipelines: which topics go to which target."},
 };
 
@@ -421,7 +422,8 @@ static const struct setting daemon_rows[] = {
             "within session.timeout.ms moves no partition) must differ from process to process; "
             "each lane adds pipeline and number to it."},
     {"targets", SETTING_OBJECTS, AT(settings, targets), .max = 1000,
-     .flags = SETTING_REQUIRED, .count_offset = AT(settings, target_count), .of = &settings_of_target,
+     .flags = SETTING_REQUIRED, .count_offset = AT(settings, target_count),
+     .of = &settings_of_target,
      .doc = "The databases that pipelines write to."},
     {"databases", SETTING_OBJECTS, AT(settings, databases), .max = 1000,
      .count_offset = AT(settings, database_count), .of = &settings_of_database,

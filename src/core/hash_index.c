@@ -15,9 +15,17 @@ static void put(struct hash_slot *slots, size_t slot_count, struct hash_slot slo
 
 bool hash_index_reserve(struct hash_index *index)
 {
-    if ((index->count + 1) * 2 <= index->slot_count)
+    return hash_index_reserve_many(index, 1);
+}
+
+bool hash_index_reserve_many(struct hash_index *index, size_t more)
+{
+    size_t wanted = (index->count + more) * 2;
+    if (wanted <= index->slot_count)
         return true;
-    size_t larger = index->slot_count ? index->slot_count * 2 : SLOTS_LEAST;
+    size_t larger = SLOTS_LEAST;
+    while (larger < wanted)
+        larger *= 2;
     struct hash_slot *slots = calloc(larger, sizeof *slots);
     if (!slots)
         return false;

@@ -29,6 +29,9 @@ struct hash_index {
 /* Makes room for one more item. False when memory is out; the index is unchanged then. */
 bool hash_index_reserve(struct hash_index *index);
 
+/* Makes room for this many items more, so that adding them moves nothing. False as above. */
+bool hash_index_reserve_many(struct hash_index *index, size_t more);
+
 /* After hash_index_reserve(). An item of the same key must not be there. */
 void hash_index_add(struct hash_index *index, uint64_t hash, void *item);
 

@@ -216,8 +216,8 @@ static const char *set_numbers(struct source_type *type, enum takes takes,
         if (two || numbers[0] > 9)
             return "expected a number of fractional digits from 0 to 9 in the parentheses";
         type->column.scale = (int32_t) numbers[0];
-        /* What Debezium's adaptive modes do; times of day are microseconds in MySQL's default, which
-         * has no more than six digits. */
+        /* What Debezium's adaptive modes do; times of day are microseconds in MySQL's default,
+         * which has no more than six digits. */
         if (type->column.type == SEM_TIME_US && numbers[0] <= 6)
             return NULL;
         return set_unit(type, numbers[0] <= 3 ? 0 : numbers[0] <= 6 ? 1 : 2);

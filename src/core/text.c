@@ -154,7 +154,8 @@ static bool is_half_way(const char *text, double number, int bits)
 {
     char exact[64];
     double way = strtold(text, NULL) > number ? INFINITY : -INFINITY;
-    long double next = bits == 32 ? nextafterf((float) number, (float) way) : nextafter(number, way);
+    long double next =
+        bits == 32 ? nextafterf((float) number, (float) way) : nextafter(number, way);
     size_t digits = strcspn(text, "e");
     /* it needs one more bit, which fits */
     snprintf(exact, sizeof exact, "%.40Le", (number + next) / 2);

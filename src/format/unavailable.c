@@ -1,6 +1,6 @@
 /* The placeholder's forms, made once when a decoder opens. */
-/* MD5() as OpenSSL 1.1 declares it: EVP_Digest() loads the providers, for which an idle daemon takes
- * 2.1 MB more. */
+/* MD5() as OpenSSL 1.1 declares it: EVP_Digest() loads the providers, for which an idle daemon
+ * takes 2.1 MB more. */
 #define OPENSSL_API_COMPAT 10100
 #include "format/unavailable.h"
 

@@ -124,8 +124,8 @@ static bool fills(const struct lane *lane, const struct partition *partition)
     return false;
 }
 
-/* A batch was dropped: its partitions start again at the target's offset, or with what is not settled,
- * and so do the batches after it. */
+/* A batch was dropped: its partitions start again at the target's offset, or with what is not
+ * settled, and so do the batches after it. */
 static void restart_runs(struct lane *lane, const struct batch *batch, bool fenced)
 {
     bool touches_filling = false;
@@ -410,7 +410,8 @@ static const char *const state_names[] = {
     [PARTITION_GONE] = "gone",
 };
 
-/* Of a queue it is known how many deliveries have been taken, and how many of those are committed. */
+/* Of a queue it is known how many deliveries have been taken, and how many of those are
+ * committed. */
 static void show_deliveries(const struct partition *partition, struct lane_partition *shown)
 {
     int64_t taken = partition->position < 0 ? 0 : partition->position;

@@ -1,6 +1,6 @@
 /* The fuse of a pipeline's dead letters: a mistake in the configuration or in the target must not
- * empty a topic into them. All lanes share it: one lane's partitions go to the others when it stops,
- * and what it refused would be put aside there. Any thread. */
+ * empty a topic into them. All lanes share it: one lane's partitions go to the others when it
+ * stops, and what it refused would be put aside there. Any thread. */
 #ifndef FUSE_H
 #define FUSE_H
 

@@ -60,8 +60,8 @@ enum ods_status intake_add(struct batch *batch, struct worker *worker,
 
     enum ods_status status = batch->delivers && !record->identity_length
                                  ? error_set(error, ODS_REJECT,
-                                             "the record has no identity by which it would be known "
-                                             "when it is delivered again")
+                                             "the record has no identity by which it would be "
+                                             "known when it is delivered again")
                                  : worker_decode(worker, batch, index, error);
     if (status == ODS_REJECT) {
         forget_changes(batch, &before);

@@ -62,7 +62,14 @@ bool lane_ended(const struct lane *lane);
 int lane_join(struct lane *lane);
 
 /* What the HTTP thread and the main loop may ask of a running lane. */
-enum lane_state { LANE_JOINING, LANE_WITHOUT_TOPICS, LANE_IDLE, LANE_APPLYING, LANE_WAITING, LANE_STOPPED };
+enum lane_state {
+    LANE_JOINING,
+    LANE_WITHOUT_TOPICS,
+    LANE_IDLE,
+    LANE_APPLYING,
+    LANE_WAITING,
+    LANE_STOPPED,
+};
 const char *lane_state_name(enum lane_state state);
 
 struct lane_partition {

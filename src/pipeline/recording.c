@@ -31,7 +31,8 @@ static void acknowledged(void *context, const struct place *places, size_t count
 {
 }
 
-/* As from tables.yaml, where a file says no more than its path; lines are as long as they may be. */
+/* As from tables.yaml, where a file says no more than its path; lines are as long as they may
+ * be. */
 static void *make_settings(const struct setting_group *group, const char *path)
 {
     char *settings = calloc(1, group->size);

@@ -1,5 +1,5 @@
-/* The records of a recorded file, one after the other as they stand there, for commands: through the
- * source of type `file`, which reads for no pipeline here. One thread. */
+/* The records of a recorded file, one after the other as they stand there, for commands: through
+ * the source of type `file`, which reads for no pipeline here. One thread. */
 #ifndef RECORDING_H
 #define RECORDING_H
 

@@ -29,7 +29,8 @@ static bool is_written(const struct table_settings *table, const char *column)
            (!table->include.count || strings_contain(&table->include, column));
 }
 
-/* The columns of an image; the key's alone when `key_only`. What was not carried is not there. */
+/* Writes the columns of an image, or only those of the key. A value that the record does not carry
+ * is left out. */
 static enum ods_status put_image(struct buffer *out, const char *name, const struct shape *shape,
                                  const struct value *values, bool key_only,
                                  const struct table_settings *table, struct error *error)
@@ -91,7 +92,7 @@ enum ods_status lines_put(struct buffer *out, const struct batch *batch, uint32_
         json_quote(out, record->identity, record->identity_length);
     }
     buffer_puts(out, "}\n");
-    /* JSON that came with line ends between its tokens: only there can they stand. */
+    /* A value that came as JSON may have line ends between its tokens, and nowhere else. */
     for (size_t i = start; !out->failed && i + 1 < out->length; i++)
         if (out->bytes[i] == '\n' || out->bytes[i] == '\r')
             out->bytes[i] = ' ';
@@ -102,8 +103,8 @@ enum ods_status lines_put_all(struct buffer *out, struct batch *batch,
                               const struct pipeline_settings *pipeline, uint64_t *count,
                               struct error *error)
 {
-    size_t whole = out->length; /* where the lines of the record at hand begin, */
-    uint64_t before_record = *count; /* and how many there were */
+    size_t whole = out->length;      /* where the lines of the present record begin, */
+    uint64_t before_record = *count; /* and how many lines come before them */
     for (uint32_t i = 0; i < batch->change_count; i++) {
         const struct change *change = &batch->changes[i];
         size_t start = out->length;

@@ -249,8 +249,8 @@ static enum ods_status set_change(struct set *set, struct batch *batch, struct c
         return ODS_OK;
     if (extension->refusal)
         return error_set(error, ODS_REJECT,
-                         "transform set: column %s is in the key of table %s and can't be set; name "
-                         "another column, or leave the table out (tables: [...])",
+                         "transform set: column %s is in the key of table %s and can't be set; "
+                         "name another column, or leave the table out (tables: [...])",
                          extension->refusal, change->shape->table);
     if (change->after)
         change->after = extend_image(set, change->after, change, extension, batch);

@@ -154,13 +154,13 @@ static enum ods_status commit(struct file_sink *file, struct batch *batch,
 static enum ods_status judge_keys(const struct file_sink *file, int why, struct error *error)
 {
     if (why == ENODATA)
-        return folder_refuse(file, "the files of delivered records", "shorter than state.json counts",
-                      error);
+        return folder_refuse(file, "the files of delivered records",
+                             "shorter than state.json counts", error);
     return why ? folder_trouble(file, "delivered records", why, error) : ODS_OK;
 }
 
-/* In the lock: what is there is not written again, and that it is there must be on disk before it is
- * settled. What is new is kept with its lines. */
+/* In the lock: what is there is not written again, and that it is there must be on disk before it
+ * is settled. What is new is kept with its lines. */
 static enum ods_status commit_deliveries(struct file_sink *file, struct batch *batch,
                                          const struct apply_hooks *hooks,
                                          struct apply_result *result, struct error *error)

@@ -49,8 +49,8 @@ enum ods_status folder_refuse(const struct file_sink *file, const char *what, co
                               struct error *error)
 {
     return error_set(error, ODS_FATAL,
-                     "target %s: %s in %s/%s is not as ods-sink left it (%s): put back a copy of it, "
-                     "or move the folder away to begin anew",
+                     "target %s: %s in %s/%s is not as ods-sink left it (%s): put back a copy of "
+                     "it, or move the folder away to begin anew",
                      file->config.name, what, file->settings->directory, file->config.group, why);
 }
 
@@ -79,7 +79,8 @@ static enum ods_status begin_state(struct file_sink *file, struct error *error)
         begun = strncmp(entry->d_name, "changes-", strlen("changes-")) == 0;
     closedir(entries);
     if (begun)
-        return folder_refuse(file, "state.json", "it is gone, and files of changes are there", error);
+        return folder_refuse(file, "state.json", "it is gone, and files of changes are there",
+                             error);
     file->state = json_pack("{s:{}}", "positions");
     file->number = 1;
     file->length = file->begun_us = 0;

@@ -22,24 +22,25 @@ static const struct setting rows[] = {
      .doc = "Or when the oldest has waited so long. Each time costs two fsyncs."},
     {"delivered.keep_ms", SETTING_MS, AT(keep_ms), "86400000", .min = 1000,
      .max = INT64_C(10) * 365 * 86400 * 1000,
-     .doc = "For pipelines whose source is a queue: how long a record that is in the files is known by "
-            "its identity at least, so that it is dropped when it is delivered again. At most twice as "
-            "long."},
+     .doc = "For pipelines whose source is a queue: how long a record that is in the files is "
+            "known by its identity at least, so that it is dropped when it is delivered again. At "
+            "most twice as long."},
     {"delivered.max_records", SETTING_INT, AT(most), "1000000", .min = 1000,
      .max = INT64_C(1) << 30,
-     .doc = "How many such records a folder keeps at most, in `delivered-000000000001.keys` and so on; "
-            "when more come within `delivered.keep_ms` the older half goes earlier. Each takes 16 bytes "
-            "of disk, and up to 64 of the lane's memory."},
+     .doc = "How many such records a folder keeps at most, in `delivered-000000000001.keys` and so "
+            "on; when more come within `delivered.keep_ms` the older half goes earlier. Each takes "
+            "16 bytes of disk, and up to 64 of the lane's memory."},
 };
 
 const struct setting_group file_settings_group = {
     .title = "targets of type `file`",
-    .intro = "Changes as JSON lines: operation, table, key, before, after, the source's time and the "
-             "record's place. Nothing is folded: each change is a line, exactly once, in the order "
-             "of its partition. Of a table's settings `skip` and `columns.*` count. Where `state.json` "
-             "or lines are not as they were left, the pipeline stops and touches nothing. A process "
-             "that stands still while it writes holds the others up until it goes on or ends. Lines of a queue's records have its "
-             "`identity`; their `offset` is of one delivery.",
+    .intro = "Changes as JSON lines: operation, table, key, before, after, the source's time and "
+             "the record's place. Nothing is folded: each change is a line, exactly once, in the "
+             "order of its partition. Of a table's settings `skip` and `columns.*` count. Where "
+             "`state.json` or lines are not as they were left, the pipeline stops and touches "
+             "nothing. A process that stands still while it writes holds the others up until it "
+             "goes on or ends. Lines of a queue's records have its `identity`; their `offset` is "
+             "of one delivery.",
     .size = sizeof(struct file_settings),
     SETTING_ROWS(rows),
 };

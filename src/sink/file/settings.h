@@ -7,7 +7,8 @@
 struct file_settings {
     const char *directory;
     int64_t max_bytes, max_age_ms, flush_bytes, flush_ms;
-    /* Of records of queues that the folder has: how long their identities are kept, and how many. */
+    /* Of records of queues that the folder has: how long their identities are kept, and how
+     * many. */
     int64_t keep_ms, most;
 };
 

@@ -1,4 +1,5 @@
-/* Recorded files: records as lines, under the topics, partitions and offsets that they had in Kafka.
+/* Recorded files: records as lines, under the topics, partitions and offsets that they had in
+ * Kafka.
  *
  * A partition comes when its first line is met. The file has one order: the next line waits until
  * its partition is started, and so do all lines behind it. An offset that is wanted once more is
@@ -37,11 +38,11 @@ static const struct setting rows[] = {
             "batch has to be, the lane stops."},
     {"follow", SETTING_BOOL, AT(follow), "true",
      .doc = "At the end, wait for more lines, also in a new file of this name once the old one was "
-            "renamed, and for the file itself when it is not there yet. A line counts when its end is "
-            "written. `false`: what stands there now is all."},
+            "renamed, and for the file itself when it is not there yet. A line counts when its end "
+            "is written. `false`: what stands there now is all."},
     {"rotated", SETTING_STRING, AT(rotated), "", .max = 4095,
-     .doc = "The absolute path that the file gets when it is rotated, as `records.jsonl.1`. The daemon "
-            "reads it first when it starts, for what it had not applied before it ended."},
+     .doc = "The absolute path that the file gets when it is rotated, as `records.jsonl.1`. The "
+            "daemon reads it first when it starts, for what it had not applied before it ended."},
     {"max_line_bytes", SETTING_BYTES, AT(max_line_bytes), "16777216", .min = 1024,
      .max = INT64_C(1) << 30, .doc = "A longer line stops the lane."},
 };
@@ -50,15 +51,15 @@ static const struct setting_group settings_group = {
     .title = "input of type `file`",
     .intro =
         "Records of a file, one JSON object a line as `kcat -J` writes them: `topic`, `partition`, "
-        "`offset`, `ts`, `headers`, `key`, `payload`; `key_b64` and `value_b64` hold bytes that are no "
-        "text. Lines of topics that are none of `topics` are passed over. Offsets are stored in the "
-        "target as those of Kafka are, so each record is applied exactly once where the target's "
-        "guarantee is exact. The file is only appended to, by one writer, and rotated by renaming it. "
-        "A line that is no record, offsets of a partition that do not rise, and a file that was cut "
-        "short stop the lane, with file and line. Where a file begins behind the offset that is "
-        "next, `kafka.on_offset_gone` decides: what lies between may stand in a file that was rotated "
-        "and is named nowhere; `ods-sink replay` applies it. Of several `lanes` one works. Dead "
-        "letters go to Kafka all the same.",
+        "`offset`, `ts`, `headers`, `key`, `payload`; `key_b64` and `value_b64` hold bytes that "
+        "are no text. Lines of topics that are none of `topics` are passed over. Offsets are "
+        "stored in the target as those of Kafka are, so each record is applied exactly once where "
+        "the target's guarantee is exact. The file is only appended to, by one writer, and rotated "
+        "by renaming it. A line that is no record, offsets of a partition that do not rise, and a "
+        "file that was cut short stop the lane, with file and line. Where a file begins behind the "
+        "offset that is next, `kafka.on_offset_gone` decides: what lies between may stand in a "
+        "file that was rotated and is named nowhere; `ods-sink replay` applies it. Of several "
+        "`lanes` one works. Dead letters go to Kafka all the same.",
     .size = sizeof(struct file_settings),
     SETTING_ROWS(rows),
 };
@@ -94,7 +95,8 @@ static enum ods_status file_start(struct source *source, struct place *places, s
         struct file_partition *partition = partition_of(file, &places[i]);
         file_forget_gap(file, partition);
         partition->told_end = false;
-        partition->gap = file->pipeline && places[i].offset >= 0 && places[i].offset < partition->low;
+        partition->gap =
+            file->pipeline && places[i].offset >= 0 && places[i].offset < partition->low;
         partition->started = !partition->gap;
         file->gaps += partition->gap;
         if (partition->gap)

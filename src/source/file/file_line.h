@@ -26,8 +26,8 @@ struct file_line {
 enum ods_status file_line_read(struct file_line *line, struct slice text, struct arena *arena,
                                struct error *error);
 
-/* The record, in one piece of memory of its own: the owner, to be freed. All but its topic, which is
- * the caller's. False: memory is out. */
+/* The record, in one piece of memory of its own: the owner, to be freed. All but its topic, which
+ * is the caller's. False: memory is out. */
 bool file_line_record(const struct file_line *line, struct record *record);
 
 /* As source_ops.headers, for such records. */

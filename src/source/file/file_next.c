@@ -81,8 +81,8 @@ static enum step find_partition(struct file_source *file, const struct file_line
     return *partition ? STEP_RECORD : no_memory(file, error);
 }
 
-/* The first line in a new file: where it does not follow on the last one, a file in between may have
- * been missed. */
+/* The first line in a new file: where it does not follow on the last one, a file in between may
+ * have been missed. */
 static void begin(struct file_source *file, struct file_partition *partition, int64_t offset)
 {
     partition->fresh = false;

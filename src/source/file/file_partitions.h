@@ -1,5 +1,5 @@
-/* The topics and partitions that a file's lines name: what is to be delivered of each, and where its
- * lines stand. The consumer thread's, but for file_topic_partitions(). */
+/* The topics and partitions that a file's lines name: what is to be delivered of each, and where
+ * its lines stand. The consumer thread's, but for file_topic_partitions(). */
 #ifndef FILE_PARTITIONS_H
 #define FILE_PARTITIONS_H
 
@@ -68,8 +68,9 @@ struct file_partition *file_partition_find(struct file_partitions *partitions,
 struct file_partition *file_partition_add(struct file_partitions *partitions,
                                           struct file_topic *topic, int32_t number);
 
-/* A new line of the partition stands there. Marks are dense near the last one and ever rarer before,
- * so that going back costs about as much reading as it goes back, and the memory is the same always. */
+/* A new line of the partition stands there. Marks are dense near the last one and ever rarer
+ * before, so that going back costs about as much reading as it goes back, and the memory is the
+ * same always. */
 void file_partition_mark(struct file_partition *partition, int64_t offset,
                          struct tail_place place);
 /* A place from which on stand all lines of the partition that have this offset or a higher one. */

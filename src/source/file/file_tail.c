@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #define READ_BYTES  65536
-#define WITNESS     64 /* so many bytes before the end of what was read are compared with the file's */
+#define WITNESS     64 /* bytes before the end of what was read that are compared with the file's */
 
 /* --- files --- */
 

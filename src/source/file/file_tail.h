@@ -1,9 +1,9 @@
 /* The lines of a file that grows and is rotated, and where each stands. One thread; nothing waits.
  *
  * A file is read to its end, then the one that has taken its name. Each is opened as soon as it is
- * seen under the name, so that what is renamed while nobody reads is not missed; its writer has gone
- * over to it when something stands in it. What was read must stay as it was: a file that is shorter
- * than that, or has other bytes there, is refused.
+ * seen under the name, so that what is renamed while nobody reads is not missed; its writer has
+ * gone over to it when something stands in it. What was read must stay as it was: a file that is
+ * shorter than that, or has other bytes there, is refused.
  */
 #ifndef FILE_TAIL_H
 #define FILE_TAIL_H

@@ -55,11 +55,11 @@ static void tell_what_is_missing(struct kafka_source *source,
                       "there is no topic %s yet; it is picked up when it appears", name);
 }
 
-/* librdkafka could expand patterns by itself, whenever its metadata is refreshed. But in 2.0 a topic
- * that comes while partitions are being given back makes the member join anew with half of that
- * undone, and from then on it ignores its group: neither that the others rebalance nor that it was
- * expelled reaches it. A subscription that changes by a call waits for a rebalance to end; and no
- * other news of topics may come in meanwhile. */
+/* librdkafka could expand patterns by itself, whenever its metadata is refreshed. But in 2.0 a
+ * topic that comes while partitions are being given back makes the member join anew with half of
+ * that undone, and from then on it ignores its group: neither that the others rebalance nor that it
+ * was expelled reaches it. A subscription that changes by a call waits for a rebalance to end; and
+ * no other news of topics may come in meanwhile. */
 void kafka_look_for_topics(struct kafka_source *source, int64_t now_us)
 {
     if (now_us < source->giving_until_us)
@@ -136,11 +136,12 @@ static bool has_partitions(const struct kafka_source *source)
     return any;
 }
 
-/* A rebalance that is half done is served to its end, and everything given back, before the consumer
- * is closed. Closed with an assignment waiting, librdkafka takes that for giving all back, and may
- * have ended by the time that the callback for giving back asks it to: it never answers. Closing also
- * tells the group only when there are partitions to give back; without any it would count as a member
- * until its session is over. A static member that has some stays one: what waits is served, no more.
+/* A rebalance that is half done is served to its end, and everything given back, before the
+ * consumer is closed. Closed with an assignment waiting, librdkafka takes that for giving all back,
+ * and may have ended by the time that the callback for giving back asks it to: it never answers.
+ * Closing also tells the group only when there are partitions to give back; without any it would
+ * count as a member until its session is over. A static member that has some stays one: what waits
+ * is served, no more.
  */
 static void leave_group(struct kafka_source *source)
 {
@@ -157,8 +158,8 @@ void kafka_leave(struct source *base)
 {
     struct kafka_source *source = (struct kafka_source *) base;
     rd_kafka_queue_io_event_enable(source->queue, -1, NULL, 0);
-    /* Where closing a consumer between its joining and its first assignment makes librdkafka fail an
-     * assertion of its sticky assignor, an assignment that is on its way is waited for, and who
+    /* Where closing a consumer between its joining and its first assignment makes librdkafka fail
+     * an assertion of its sticky assignor, an assignment that is on its way is waited for, and who
      * never had one (the answer to its join may come any moment) leaves without being closed. */
     if (!kafka_closes_while_joining()) {
         poll_until(source, is_settled, ASSIGNMENT_WAIT_US);

@@ -1,5 +1,6 @@
-/* What the files of a group member share: kafka.c (its life, what it delivers), kafka_join.c (into the
- * group and out of it), kafka_places.c (what it is told and asked by place). Nobody else includes it. */
+/* What the files of a group member share: kafka.c (its life, what it delivers), kafka_join.c (into
+ * the group and out of it), kafka_places.c (what it is told and asked by place). Nobody else
+ * includes it. */
 #ifndef KAFKA_MEMBER_H
 #define KAFKA_MEMBER_H
 

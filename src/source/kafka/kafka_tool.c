@@ -108,7 +108,8 @@ enum ods_status kafka_tool_partitions(struct kafka_tool *tool, const char *topic
 }
 
 enum ods_status kafka_tool_topics(struct kafka_tool *tool, const struct pipeline_settings *pipeline,
-                                  void (*take)(void *context, const char *topic, int32_t partitions),
+                                  void (*take)(void *context, const char *topic,
+                                               int32_t partitions),
                                   void *context, struct error *error)
 {
     const struct rd_kafka_metadata *metadata;

@@ -16,7 +16,8 @@ struct kafka_tool;
 /* `group`: whose offsets and members are asked for. ODS_FATAL: the configuration does not do. */
 enum ods_status kafka_tool_open(struct kafka_tool **tool, const struct settings *settings,
                                 const char *group, struct error *error);
-/* The same for many short readings: a broker with nothing more answers at once. Not for following. */
+/* The same for many short readings: a broker with nothing more answers at once. Not for
+ * following. */
 enum ods_status kafka_tool_open_quick(struct kafka_tool **tool, const struct settings *settings,
                                       const char *group, struct error *error);
 void kafka_tool_close(struct kafka_tool *tool); /* NULL is fine */
@@ -55,7 +56,8 @@ struct topic_reader *kafka_tool_reader(struct kafka_tool *tool);
 
 /* Every topic that the pipeline reads, and how many partitions it has. */
 enum ods_status kafka_tool_topics(struct kafka_tool *tool, const struct pipeline_settings *pipeline,
-                                  void (*take)(void *context, const char *topic, int32_t partitions),
+                                  void (*take)(void *context, const char *topic,
+                                               int32_t partitions),
                                   void *context, struct error *error);
 
 /* First and next-to-be-written offset. */

@@ -3,15 +3,15 @@
  *
  *   its broker threads sleep for up to a second           below 2.2    struct kafka_nudge
  *   it fails an assertion when closed while it joins      below 2.8    kafka_closes_while_joining()
- *   a member that joins in another's round makes it wait  seen in 2.0  pipeline/consumer.c: one lane
- *   a second before it joins again                                     joins first
- *   a topic that comes while partitions are given back    2.0          kafka_topics.c looks for topics
- *   makes a member deaf to its group                                   itself
+ *   a member that joins in another's round makes it wait  seen in 2.0  pipeline/consumer.c: one
+ *   a second before it joins again                                     lane joins first
+ *   a topic that comes while partitions are given back    2.0          kafka_topics.c looks for
+ *   makes a member deaf to its group                                   topics itself
  *   a consumer that is closed with an assignment   seen in 2.0         leave_group() ends
  *   waiting for its callback may never end                             the rebalance first
  *
- * The last three stay with every version: where they are not needed they cost nothing, and librdkafka's
- * own patterns could not leave the dead letters out, nor say which topics are missing.
+ * The last three stay with every version: where they are not needed they cost nothing, and
+ * librdkafka's own patterns could not leave the dead letters out, nor say which topics are missing.
  */
 #ifndef KAFKA_WORKAROUNDS_H
 #define KAFKA_WORKAROUNDS_H

@@ -1,10 +1,11 @@
 /* Lines from a socket, settled by count: a source whose sender keeps what is not committed yet.
  *
- * A sender connects, is told a number, and sends the lines of its stream from that one on (the first
- * is 0). Whenever the target has committed more, it is told the new number: the lines below it need
- * not be kept any more. When the connection ends, whoever ends it, it connects again, and so on. A
- * line's number is its offset in the target, which stores the number together with the rows: so a
- * line that is sent again has the offset that it had before and is dropped if it was applied.
+ * A sender connects, is told a number, and sends the lines of its stream from that one on (the
+ * first is 0). Whenever the target has committed more, it is told the new number: the lines below
+ * it need not be kept any more. When the connection ends, whoever ends it, it connects again, and
+ * so on. A line's number is its offset in the target, which stores the number together with the
+ * rows: so a line that is sent again has the offset that it had before and is dropped if it was
+ * applied.
  *
  * One sender at a time; others wait until it is gone. Where the lane has to have lines again (its
  * batch was dropped) the source hangs up. */

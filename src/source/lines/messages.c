@@ -1,11 +1,11 @@
 /* Messages from a socket: a small queue's other end, whose records have no number that outlives a
  * connection.
  *
- * A sender connects, is told how many lines of this connection are settled (0), and sends lines, each
- * an identity, a tab and what it carries. Whenever the target has committed more of them it is told
- * the new number, and before that, of each line that became a dead letter, "rejected" and its place
- * in the connection. What is not settled when the connection ends it sends again in the next one,
- * where the lines are counted from 0 anew: the target knows them by their identities.
+ * A sender connects, is told how many lines of this connection are settled (0), and sends lines,
+ * each an identity, a tab and what it carries. Whenever the target has committed more of them it is
+ * told the new number, and before that, of each line that became a dead letter, "rejected" and its
+ * place in the connection. What is not settled when the connection ends it sends again in the next
+ * one, where the lines are counted from 0 anew: the target knows them by their identities.
  *
  * One sender at a time; others wait until it is gone. Where the lane has to have lines again (its
  * batch was dropped) the source hangs up. */
@@ -48,8 +48,8 @@ static const struct setting rows[] = {
     {"listen", SETTING_STRING, AT(peer.listen), .min = 1, .max = 107, .flags = SETTING_REQUIRED,
      .doc = PEER_LISTEN_DOC},
     {"keyed", SETTING_BOOL, AT(keyed), "false",
-     .doc = "A line is an identity, a tab, a record's key, a tab and its value; one without value is "
-            "a tombstone. Else it is an identity, a tab and the value."},
+     .doc = "A line is an identity, a tab, a record's key, a tab and its value; one without value "
+            "is a tombstone. Else it is an identity, a tab and the value."},
     {"max_line_bytes", SETTING_BYTES, AT(peer.max_line_bytes), "16777216", .min = 1024,
      .max = INT64_C(1) << 30, .doc = "A longer line stops the lane."},
 };
@@ -57,14 +57,15 @@ static const struct setting rows[] = {
 static const struct setting_group settings_group = {
     .title = "input of type `messages`",
     .intro =
-        "As a queue delivers: a record a line, each an identity, a tab and the value, from one sender "
-        "at a time, under the one topic that `topics` names. The sender is told in a line of its own "
-        "how many lines of its connection are settled, 0 at first, and before that, of each that "
-        "became a dead letter, `rejected` and its place in the connection, from 0 on. When the "
-        "connection ends it connects again and sends what was not settled once more, before newer "
-        "lines of the same keys. The target drops what it has already by the identities, for as long "
-        "and as many as it keeps: see `delivered` in its settings. A line without identity is a dead "
-        "letter. Of several `lanes` one works. Dead letters go to Kafka all the same.",
+        "As a queue delivers: a record a line, each an identity, a tab and the value, from one "
+        "sender at a time, under the one topic that `topics` names. The sender is told in a line "
+        "of its own how many lines of its connection are settled, 0 at first, and before that, of "
+        "each that became a dead letter, `rejected` and its place in the connection, from 0 on. "
+        "When the connection ends it connects again and sends what was not settled once more, "
+        "before newer lines of the same keys. The target drops what it has already by the "
+        "identities, for as long and as many as it keeps: see `delivered` in its settings. A line "
+        "without identity is a dead letter. Of several `lanes` one works. Dead letters go to Kafka "
+        "all the same.",
     .size = sizeof(struct messages_settings),
     SETTING_ROWS(rows),
 };

@@ -1,5 +1,5 @@
-/* The other end of a source that listens at a socket for lines: one sender at a time, others wait until
- * it is gone. What `lines` and `messages` share. */
+/* The other end of a source that listens at a socket for lines: one sender at a time, others wait
+ * until it is gone. What `lines` and `messages` share. */
 #ifndef PEER_H
 #define PEER_H
 
@@ -15,8 +15,8 @@ struct peer_settings {
 };
 
 #define PEER_LISTEN_DOC                                                                            \
-    "Where senders connect: `127.0.0.1:port`, or the absolute path of a Unix socket, which is made " \
-    "with mode 0600. Nothing else: senders are not asked who they are."
+    "Where senders connect: `127.0.0.1:port`, or the absolute path of a Unix socket, which is "   \
+    "made with mode 0600. Nothing else: senders are not asked who they are."
 
 #define PEER_TURN_MS 1000 /* between two looks at a sender that takes nothing */
 

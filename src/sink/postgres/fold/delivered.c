@@ -255,8 +255,8 @@ void delivered_turn(struct delivered *delivered,
     if (status == ODS_OK && !PQgetisnull(rows, 0, 0))
         tell_early(delivered, PQgetvalue(rows, 0, 0), notice, context);
     if (status == ODS_FATAL) {
-        error_prefix(&error, "old records can't be let go (is TRUNCATE on the tables of the sink's own "
-                             "schema granted?): ");
+        error_prefix(&error, "old records can't be let go (is TRUNCATE on the tables of the sink's "
+                             "own schema granted?): ");
         tell(delivered, notice, context, error.text);
     }
     PQclear(rows);

@@ -51,11 +51,12 @@ enum ods_status delivered_sort_out(struct delivered *delivered, struct batch *ba
 bool delivered_all(const struct delivered *delivered, const struct batch *batch);
 /* Changes of records that are dropped from the next transaction. */
 uint64_t delivered_count(const struct delivered *delivered, const struct batch *batch);
-/* What the next transaction is to keep of one of batch->deliveries, into the pipeline. *sent: there is
- * something. */
+/* What the next transaction is to keep of one of batch->deliveries, into the pipeline. *sent: there
+ * is something. */
 enum ods_status delivered_send(struct delivered *delivered, const struct batch *batch,
                                const struct claim *run, bool *sent, struct error *error);
-/* The batch is committed: now and then the oldest records are let go. notice NULL: nobody listens. */
+/* The batch is committed: now and then the oldest records are let go. notice NULL: nobody
+ * listens. */
 void delivered_turn(struct delivered *delivered,
                     void (*notice)(void *context, const char *text), void *context);
 

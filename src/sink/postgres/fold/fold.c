@@ -19,7 +19,7 @@ enum ods_status fold_reject(struct batch *batch, uint32_t change, const struct e
                             struct error *error)
 {
     uint32_t record = batch->changes[change].record, first = change;
-    if (batch->changes[change].rejected) /* with another change of its record */
+    if (batch->changes[change].rejected) /* together with another change of its record */
         return ODS_OK;
     struct reject *reject = batch_add_reject(batch, record, "apply", why);
     if (!reject)
@@ -30,11 +30,12 @@ enum ods_status fold_reject(struct batch *batch, uint32_t change, const struct e
         batch->changes[i].rejected = true;
     reject->error.index = change;
     if (why->fault != FAULT_ORDER && why->fault != FAULT_TABLE)
-        reject->error.fault = FAULT_ROW; /* whatever code a function of the target's gives it */
+        reject->error.fault = FAULT_ROW; /* whatever code a function in the target has raised */
     return ODS_OK;
 }
 
-/* While folding: what stands beside it may have been folded already. */
+/* While the batch is folded. Other changes of the record may be folded already: then the batch has
+ * to be folded again. */
 static enum ods_status reject(struct folding *folding, uint32_t change, const struct error *why)
 {
     folding->parted |= fold_is_part(folding->batch, change);
@@ -61,15 +62,16 @@ bool folding_add_row(struct arena *arena, struct row ***rows, uint32_t *count, u
 static struct table_work *work_for(struct folding *folding, struct pg_table *table)
 {
     uint64_t hash = hash_bytes(&table, sizeof table, 0);
-    struct table_work **bucket = &folding->works[hash % WORK_BUCKETS];
-    for (struct table_work *work = *bucket; work; work = work->same_bucket)
+    size_t at = hash_index_start(hash);
+    struct table_work *work;
+    while ((work = hash_index_next(&folding->works, hash, &at)))
         if (work->table == table)
             return work;
-    struct table_work *work = arena_alloc(folding->arena, sizeof *work);
-    if (!work)
+    work = arena_alloc(folding->arena, sizeof *work);
+    if (!work || !hash_index_reserve(&folding->works))
         return NULL;
-    *work = (struct table_work){.table = table, .loose_tail = &work->loose, .same_bucket = *bucket};
-    *bucket = work;
+    *work = (struct table_work){.table = table, .loose_tail = &work->loose};
+    hash_index_add(&folding->works, hash, work);
     *folding->tail = work;
     folding->tail = &work->next;
     return work;
@@ -100,7 +102,8 @@ enum ods_status fold_key(struct encoder *encoder, struct buffer *out, const stru
     return out->failed ? error_out_of_memory(why) : ODS_OK;
 }
 
-/* What equal keys have in common, of the key that is encoded. */
+/* The bytes that are the same for all keys which the target calls equal, of the key in
+ * folding->key. */
 static const struct buffer *identity_of(struct folding *folding, const struct plan *plan,
                                         uint32_t index)
 {
@@ -118,8 +121,10 @@ static const struct buffer *identity_of(struct folding *folding, const struct pl
 static struct row *find_row(struct folding *folding, const struct plan *plan,
                             const struct buffer *identity, uint64_t hash)
 {
-    for (struct row *row = folding->buckets[hash & folding->mask]; row; row = row->next)
-        if (row->hash == hash && row->plan->table == plan->table &&
+    size_t at = hash_index_start(hash);
+    struct row *row;
+    while ((row = hash_index_next(&folding->rows, hash, &at)))
+        if (!row->gone && row->plan->table == plan->table &&
             row->identity_bytes == identity->length &&
             memcmp(row->identity, identity->bytes, row->identity_bytes) == 0 &&
             plan_same_key(row->plan, plan))
@@ -143,10 +148,8 @@ static struct row *new_row(struct folding *folding, const struct plan *plan,
     *row = (struct row){.plan = plan,
                         .key = kept,
                         .identity = kept,
-                        .identity_bytes = (uint32_t) identity->length,
-                        .hash = hash,
-                        .next = folding->buckets[hash & folding->mask]};
-    folding->buckets[hash & folding->mask] = row;
+                        .identity_bytes = (uint32_t) identity->length};
+    hash_index_add(&folding->rows, hash, row);
     return row;
 }
 
@@ -193,16 +196,12 @@ static enum ods_status add_loose(struct folding *folding, struct table_work *wor
     return ODS_OK;
 }
 
-/* What came before a truncate is gone, in this table. */
+/* A truncate removes all that stands before it in its table. */
 static void apply_truncate(struct folding *folding, struct table_work *work, uint32_t index)
 {
     for (uint32_t i = 0; i < work->row_count; i++) {
-        struct row *row = work->rows[i];
-        struct row **link = &folding->buckets[row->hash & folding->mask];
-        while (*link != row)
-            link = &(*link)->next;
-        *link = row->next;
-        folding->fold->folded += row->chain;
+        work->rows[i]->gone = true;
+        folding->fold->folded += work->rows[i]->chain;
     }
     for (struct loose *loose = work->loose; loose; loose = loose->next)
         folding->fold->folded++;
@@ -228,7 +227,7 @@ bool fold_cell(const struct row *row, uint32_t column, struct cell *cell)
     return true;
 }
 
-/* Encode each column of a change, for the error alone. */
+/* Encodes each column of a change, only to see whether that can be done. */
 static enum ods_status try_encode(struct folding *folding, const struct plan *plan,
                                   const struct change *change, struct error *why)
 {
@@ -246,8 +245,9 @@ static enum ods_status try_encode(struct folding *folding, const struct plan *pl
     return ODS_OK;
 }
 
-/* A delete of a table that the target does not have. There is no such row, where that table is to
- * be made with its first; else the row may stand in another table, and nobody knows which. */
+/* A delete from a table that the target does not have. Where the sink would make the table with its
+ * first row, there is no row to delete. Otherwise the row may be in another table, and nobody can
+ * tell in which. */
 static enum ods_status fold_nowhere(struct folding *folding, uint32_t index)
 {
     const struct change *change = &folding->batch->changes[index];
@@ -267,8 +267,8 @@ static enum ods_status fold_nowhere(struct folding *folding, uint32_t index)
         error_set(&why, ODS_REJECT,
                   "a tombstone of topic %.150s: the target has no table %.63s.%.63s, which the "
                   "topic or the key's schema is named after, so the table of this delete can't be "
-                  "told; name the topic in the table's entry of tables.yaml (topics: [%.150s]), or have "
-                  "tombstones passed over (on_tombstone: ignore)",
+                  "told; name the topic in the table's entry of tables.yaml (topics: [%.150s]), or "
+                  "have tombstones passed over (on_tombstone: ignore)",
                   topic, plan->schema, plan->name, topic);
     else
         error_set(&why, ODS_REJECT,
@@ -329,21 +329,17 @@ enum ods_status fold_batch(struct fold *fold, struct arena *arena, struct batch 
                               .tail = &fold->tables,
                               .error = error};
     enum ods_status status = ODS_OK;
-    size_t buckets = 64;
-    while (buckets < batch->change_count)
-        buckets *= 2;
     *fold = (struct fold){0};
     buffer_init(&folding.key);
-    folding.mask = buckets - 1;
-    folding.buckets = arena_alloc(arena, buckets * sizeof *folding.buckets);
     folding.previous = arena_alloc(arena, (batch->change_count + 1) * sizeof *folding.previous);
-    if (!folding.buckets || !folding.previous)
+    if (!folding.previous || !hash_index_reserve_many(&folding.rows, batch->change_count))
         return error_out_of_memory(error);
-    memset(folding.buckets, 0, buckets * sizeof *folding.buckets);
     for (uint32_t i = 0; status == ODS_OK && i < batch->change_count; i++)
         status = fold_change(&folding, i);
     for (struct table_work *work = fold->tables; status == ODS_OK && work; work = work->next)
         status = grouping_of(&folding, work);
+    hash_index_done(&folding.rows);
+    hash_index_done(&folding.works);
     buffer_done(&folding.key);
     buffer_done(&folding.reduced);
     if (status == ODS_OK && folding.parted)

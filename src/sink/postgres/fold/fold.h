@@ -29,29 +29,28 @@ struct row {
     const char *key;      /* as the last change spells it */
     const char *identity; /* equal for equal keys: the key itself, or see spelling.h */
     uint32_t identity_bytes;
-    uint64_t hash;
-    bool returns;     /* it is deleted, and there again at the end */
+    bool returns;     /* the batch deletes it and makes it again */
     bool aside;       /* its change was set aside: not to be sent */
-    struct row *next; /* in the same bucket */
+    bool gone;        /* a truncate came after it: a later change of its key begins a new row */
 };
 
 enum group_kind {
     GROUP_DELETE,      /* rows leave the table */
     GROUP_SOFT_DELETE, /* rows stay and say 'd' */
     GROUP_UPSERT,      /* whole rows */
-    GROUP_PARTIAL,     /* rows that lack a value: the one that is there stays */
+    GROUP_PARTIAL,     /* rows that lack a value: the target's value stays */
     GROUP_INSERT,      /* rows without a key, in order */
-    /* Of a fold's rows, where they hold each other's unique values; see blocked.c. */
-    GROUP_PARK,   /* leave the table for a moment */
-    GROUP_RETURN, /* come back as they are to be */
-    GROUP_STAGE,  /* are copied as they are to be */
+    /* Rows that hold each other's unique values; see blocked.c. */
+    GROUP_PARK,   /* they leave the table for a moment, */
+    GROUP_RETURN, /* and come back with their new values; */
+    GROUP_STAGE,  /* or their new values are collected elsewhere first */
 };
 
 /* Rows that one statement takes: same table, same kind, same guess, same columns, same key. */
 struct group {
     enum group_kind kind;
-    enum guess guess; /* of whole rows, and THERE of rows that lack a value */
-    bool compares;    /* large values that are there already are left as they are */
+    enum guess guess; /* never NEW for rows that lack a value */
+    bool compares;    /* large values that the target has already are not written again */
     const struct plan *plan;
     const uint64_t *columns; /* bit set of table columns */
     struct row **rows;
@@ -59,7 +58,7 @@ struct group {
     struct group *next;
 };
 
-/* A change of a table without key, to be applied by itself and in its place. */
+/* A change of a table without key: it is applied by itself, in the source's order. */
 struct loose {
     const struct plan *plan;
     uint32_t change;
@@ -76,7 +75,7 @@ struct table_work {
     uint32_t row_count, row_capacity;
     bool guesses[GUESS_COUNT];
     struct loose *loose, **loose_tail; /* after the groups */
-    struct table_work *next, *same_bucket;
+    struct table_work *next;
 };
 
 struct fold {
@@ -85,15 +84,15 @@ struct fold {
     uint64_t missing; /* deletes of rows in tables that are yet to be made */
 };
 
-/* A value that a change does not carry and yet has; see inherit.h. */
+/* A value that a row has although its change does not carry it; see inherit.h. */
 struct inherited {
     uint32_t target; /* table column */
     struct cell cell;
     struct inherited *next;
 };
 
-/* Also try to encode every change by itself, so that what can't be encoded is a reject before it
- * hides an older change. */
+/* Also encode every change by itself: one that can't be encoded is rejected before it takes the
+ * place of an older change. */
 #define FOLD_VALIDATE 1u
 /* Guess about the rows that changes meet, where the table allows it. */
 #define FOLD_GUESS 2u

@@ -2,9 +2,8 @@
 #ifndef FOLDING_H
 #define FOLDING_H
 
+#include "core/hash_index.h"
 #include "sink/postgres/fold/fold.h"
-
-#define WORK_BUCKETS 256u
 
 struct folding {
     struct fold *fold;
@@ -17,11 +16,8 @@ struct folding {
     struct encoder *encoder;
     unsigned flags;
     struct buffer key, reduced;
-    /* Buckets of the batch's arena rather than a hash_index: as many as there are changes, so that
-     * nothing grows in the hot loop, no heap is touched, and a truncate takes rows out again. */
-    struct row **buckets;
-    size_t mask;
-    struct table_work *works[WORK_BUCKETS];
+    struct hash_index rows;  /* by table and key; those that a truncate ended stay, `gone` */
+    struct hash_index works; /* by table */
     uint32_t *previous; /* change -> the one before it of the same key, UINT32_MAX: none */
     bool parted;        /* a record of several changes was set aside */
     struct error *error;

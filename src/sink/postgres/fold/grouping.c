@@ -22,7 +22,7 @@ static bool bits_cover(const uint64_t *larger, const uint64_t *smaller, size_t w
 }
 
 struct outcome {
-    bool erased;  /* a hard delete stands in the chain: the row of before must go */
+    bool erased;  /* a hard delete is in the chain: the row that the target has must go */
     bool present; /* there is something to write */
     bool deleted; /* soft: the row says 'd' */
 };
@@ -98,7 +98,7 @@ static struct group *group_for(struct folding *folding, struct table_work *work,
         return NULL;
     *group = (struct group){
         .kind = kind, .guess = guess, .compares = compares, .plan = plan, .columns = columns};
-    /* New rows last: what an update lets go of, another row may take. */
+    /* Updates come before new rows: a new row may take a unique value that an update gives up. */
     if (guess == GUESS_THERE)
         link = &work->groups[kind];
     group->next = *link;
@@ -158,7 +158,8 @@ static enum ods_status add_to_group(struct folding *folding, struct table_work *
     return ODS_OK;
 }
 
-/* Rows whose chain needs a closer look: several changes, a delete, or missing values. */
+/* For rows whose chain has a delete, several shapes or missing values: plays it change by
+ * change. */
 static enum ods_status settle_chain(struct folding *folding, struct table_work *work,
                                     struct row *row)
 {

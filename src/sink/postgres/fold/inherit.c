@@ -167,8 +167,9 @@ static bool is_old_row(struct search *search, const struct plan *plan, uint32_t 
            memcmp(search->other.bytes, search->key.bytes, search->key.length) == 0;
 }
 
-/* Cells by table column as the old row's changes leave them; *erased: the target's row is none of
- * its; *ended: the delete of this key change is in the batch. */
+/* Fills the cells, by table column, with what the changes of the old key in this batch leave.
+ * *erased: one of them deleted the row, so the target's row has nothing to give. *ended: the delete
+ * that belongs to this key change is in the batch. */
 static void play_old_row(struct search *search, const struct plan *plan,
                          const struct change *create, struct cell *cells, bool *erased, bool *ended)
 {
@@ -208,7 +209,7 @@ static void play_old_row(struct search *search, const struct plan *plan,
 
 /* --- in the target -------------------------------------------------------------------------- */
 
-/* What PostgreSQL writes of a value, its own input function or the encoders read. */
+/* A value as PostgreSQL writes it: its own input function, or the encoder, reads it back. */
 static const struct source_column text_source = {.column = {.name = "", .type = SEM_STRING}};
 static const struct source_column hex_source = {.column = {.name = "", .type = SEM_BYTES},
                                                 .coding = CODING_HEX};
@@ -338,8 +339,8 @@ static enum ods_status inherit(struct search *search, uint32_t index, const stru
     return status == ODS_OK ? keep(search, index, cells, missing, count) : status;
 }
 
-/* PostgreSQL can't read the old key: the change goes to the dead letters, since nobody can tell which
- * values it takes along. */
+/* PostgreSQL can't read the old key: the change goes to the dead letters, since nobody can tell
+ * which values it takes along. */
 static enum ods_status refuse(struct search *search, uint32_t index)
 {
     const struct error why = *search->error;

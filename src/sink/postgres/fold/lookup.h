@@ -6,7 +6,7 @@
 #include "sink/postgres/wire/conn.h"
 #include "sink/postgres/tables/plan.h"
 
-/* "$1", "$2" … against the key's columns. */
+/* Appends the condition: each column of the key equals its parameter, $1, $2 and so on. */
 void lookup_where(struct buffer *sql, const struct plan *plan);
 
 struct lookup_params {
@@ -16,7 +16,8 @@ struct lookup_params {
     int count;
 };
 
-/* The parameters of such a query, of a key as fold_key() writes it, into which they point. */
+/* Fills the parameters of such a query. They point into the key, which is as fold_key() writes
+ * it. */
 void lookup_params(struct lookup_params *params, const struct plan *plan, const char *key);
 
 static inline struct conn_params lookup_conn_params(const struct lookup_params *params)

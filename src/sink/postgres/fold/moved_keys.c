@@ -8,13 +8,14 @@
 #include "sink/postgres/fold/moved_store.h"
 #include "sink/postgres/wire/own_schema.h"
 #include "sql/postgres/moved_keys_keep.h"
+#include "sql/postgres/moved_keys_unlock.h"
 
 #define KEEP_BYTES ((size_t) 1 << 20)
 
 static bool is_older(const struct moment *a, const struct moment *b)
 {
     if (a->partition == b->partition && strcmp(a->topic, b->topic) == 0)
-        return false; /* it stands behind the other one */
+        return false; /* it comes after the other one in their partition */
     if (a->record_ms != b->record_ms)
         return a->record_ms < b->record_ms;
     return a->sequence && b->sequence && a->sequence < b->sequence;
@@ -58,7 +59,7 @@ static uint32_t find_key(struct sorting *sorting, const struct plan *plan)
     return sorting->count++;
 }
 
-/* A change of a keyed row that another partition's could contradict. */
+/* Could a change in another partition contradict this one? Only where rows have a key. */
 static bool is_in_question(const struct sorting *sorting, uint32_t index)
 {
     const struct change *change = &sorting->batch->changes[index];
@@ -72,7 +73,7 @@ static bool is_in_question(const struct sorting *sorting, uint32_t index)
 static enum ods_status collect_keys(struct sorting *sorting)
 {
     uint32_t count = sorting->batch->change_count;
-    struct error ignored; /* who can't be encoded is found out, and set aside, by the fold */
+    struct error ignored; /* the fold meets the same error, and sets the change aside */
     sorting->keys = arena_alloc(sorting->arena, count * sizeof *sorting->keys);
     sorting->of_change = arena_alloc(sorting->arena, count * sizeof *sorting->of_change);
     if (!sorting->keys || !sorting->of_change)
@@ -99,7 +100,8 @@ static enum ods_status collect_keys(struct sorting *sorting)
 
 /* --- what is outdated ------------------------------------------------------------------------ */
 
-/* The newest change of a key is this one; its clock may have gone back in its partition. */
+/* This is now the newest change of the key. Within a partition the clock may go back: then the
+ * later time stays. */
 static void take(struct moving *moving, const struct moment *moment)
 {
     int64_t newest_ms = moving->known ? moving->newest.record_ms : INT64_MIN;
@@ -109,7 +111,7 @@ static void take(struct moving *moving, const struct moment *moment)
     moving->known = true;
 }
 
-/* In the batch's order, against the newest so far of each key. */
+/* Compares each change, in the batch's order, with the newest one of its key so far. */
 static void judge(struct sorting *sorting)
 {
     struct moved_keys *moved = sorting->moved;
@@ -129,7 +131,7 @@ static void judge(struct sorting *sorting)
     }
 }
 
-/* --- all ------------------------------------------------------------------------------------- */
+/* --- the batch ------------------------------------------------------------------------------- */
 
 static bool *flags(struct sorting *sorting)
 {
@@ -217,7 +219,7 @@ enum ods_status moved_keys_send(struct moved_keys *moved, struct error *error)
     return own_send_params(moved->conn, sql_moved_keys_keep, types, moved->notes, 7, error);
 }
 
-/* --- a lane's -------------------------------------------------------------------------------- */
+/* --- the struct ------------------------------------------------------------------------------ */
 
 void moved_keys_init(struct moved_keys *moved, struct conn *conn, struct encoder *encoder,
                      const char *group)
@@ -247,8 +249,7 @@ void moved_keys_release(struct moved_keys *moved)
     if (!locked || !moved->conn->pg)
         return;
     error_init(&ignored);
-    if (conn_script(moved->conn, "select pg_catalog.pg_advisory_unlock_all()", &ignored) !=
-        ODS_OK) {
+    if (conn_script(moved->conn, sql_moved_keys_unlock, &ignored) != ODS_OK) {
         conn_close(moved->conn); /* and with it the lock */
         return;
     }

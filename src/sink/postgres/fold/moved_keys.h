@@ -5,7 +5,8 @@
  * before the change afterwards, or a new row of that key before it. So the target keeps the newest
  * change of every key that took part in such a one (ods_sink.moved_keys), by the time of its record
  * in Kafka, in which a producer that reads one binlog does not go back, and by its order at the
- * source. A change that is older than what is kept, and of another partition, is void.
+ * source. A change of another partition that is older than what is kept is outdated: it is not
+ * applied.
  *
  * Lanes take turns: one with a changed key in its batch is alone, until the batch is committed.
  * Entered by the writer thread.
@@ -29,26 +30,28 @@ struct moved_keys {
     unsigned generation;     /* of the connection through which the table has been seen */
     int64_t pruned_us;       /* when old moments were deleted, 0: not yet */
     /* Of the batch at hand. */
-    bool known;     /* what follows has been found out */
-    bool locked;    /* moved_keys_release() has to undo it */
+    bool known;     /* the members below are set */
+    bool locked;    /* moved_keys_release() has to give the lock up */
     bool noted;     /* something is to be kept, in the rows' transaction */
-    bool *outdated; /* by change, newer ones have come; NULL: of none */
-    bool *tracked;  /* by change, of a key that is kept: what comes of it says what is to be kept */
+    bool *outdated; /* by change: a newer one has come before it; NULL: none is outdated */
+    bool *tracked;  /* by change: what is kept of its key depends on whether it is applied */
 };
 
 void moved_keys_init(struct moved_keys *moved, struct conn *conn, struct encoder *encoder,
                      const char *group);
 void moved_keys_done(struct moved_keys *moved);
 
-/* Nothing is known of the batch that comes. */
+/* Called for each new batch, of which nothing is known yet. */
 void moved_keys_begin(struct moved_keys *moved);
-/* Once the plans, by change, are found: takes those of outdated changes away, and counts them. */
+/* Called when each change has its plan: sets the plans of outdated changes to NULL, and counts
+ * them. */
 enum ods_status moved_keys_sort_out(struct moved_keys *moved, struct batch *batch,
                                     const struct plan **plans, uint64_t *outdated,
                                     struct error *error);
-/* What is to be kept of the batch's keys, into the pipeline; where `noted` says so. */
+/* Puts the statement that stores what is to be kept into the pipeline. Only where `noted` is
+ * set. */
 enum ods_status moved_keys_send(struct moved_keys *moved, struct error *error);
-/* The batch is committed, or given up for now. */
+/* Called when the batch is committed, or given up for now: gives the lock up. */
 void moved_keys_release(struct moved_keys *moved);
 
 #endif

@@ -1,4 +1,4 @@
-/* What the target is asked, and told, of changed keys. See moved_store.h. */
+/* The target's store of changed keys: questions and entries. See moved_store.h. */
 #include "sink/postgres/fold/moved_store.h"
 
 #include <endian.h>
@@ -20,8 +20,8 @@
 
 /* --- what the target keeps ------------------------------------------------------------------- */
 
-/* Table and key as they are kept, as an element of bytea[]: an integer is the same whatever its
- * column's size is, or becomes. */
+/* Appends table and key, in the form in which they are stored, as an element of bytea[]. An integer
+ * always has eight bytes there, so that it stays the same when its column is widened. */
 static void put_key(struct buffer *list, const struct moving *moving)
 {
     static const char padding[2][8] = {{0}, {-1, -1, -1, -1, -1, -1, -1, -1}};
@@ -111,7 +111,8 @@ enum ods_status moved_store_read(struct sorting *sorting)
 
 /* --- rows that are newer ---------------------------------------------------------------------- */
 
-/* Is there a row of this key that is younger than the change? As a count of rows. */
+/* Sends the question whether there is a row of this key that is newer than the change. The answer
+ * is the number of such rows. */
 static enum ods_status ask(struct sorting *sorting, const struct moving *moving,
                            const struct change *change)
 {
@@ -139,8 +140,8 @@ static bool is_open(const struct moving *moving)
     return moving->asks && !moving->answered;
 }
 
-/* In the order of the questions. *refused: the key that PostgreSQL can't read, by the answer's
- * error. */
+/* Reads the answers, which come in the order of the questions. *refused: a key that PostgreSQL
+ * can't read, as the error says. */
 static enum ods_status read_answers(struct sorting *sorting, uint32_t *refused)
 {
     struct conn *conn = sorting->moved->conn;
@@ -168,7 +169,7 @@ static enum ods_status read_answers(struct sorting *sorting, uint32_t *refused)
     return first;
 }
 
-/* One round trip. */
+/* Asks all questions that are open, in one round trip. */
 static enum ods_status ask_all(struct sorting *sorting, uint32_t *refused)
 {
     struct conn *conn = sorting->moved->conn;
@@ -188,7 +189,7 @@ static enum ods_status ask_all(struct sorting *sorting, uint32_t *refused)
     return status == ODS_OK ? ended : status;
 }
 
-/* No row can have such a key: its changes go to the dead letters. */
+/* PostgreSQL can't read this key, so no row has it: its changes go to the dead letters. */
 static enum ods_status refuse_key(struct sorting *sorting, uint32_t key)
 {
     const struct error why = *sorting->error;
@@ -259,7 +260,6 @@ enum ods_status moved_store_note(struct sorting *sorting)
     return ODS_OK;
 }
 
-/* A part at a time, and when it suits: that it fails is no reason to do without the rows. */
 void moved_store_prune(struct moved_keys *moved)
 {
     const char *values[] = {moved->group};

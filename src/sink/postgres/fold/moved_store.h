@@ -1,5 +1,5 @@
-/* What moved_keys.c asks the target and stores in it for one batch: the lock, the newest change of each
- * key in ods_sink.moved_keys, and whether a row is newer than a change. */
+/* What moved_keys.c asks the target and stores in it for one batch: the lock, the newest change of
+ * each key in ods_sink.moved_keys, and whether a row is newer than a change. */
 #ifndef MOVED_STORE_H
 #define MOVED_STORE_H
 
@@ -22,13 +22,13 @@ struct moving {
     const char *bytes; /* of the table's name and the key */
     size_t name_length, length;
     bool tracked; /* it took part in a change of keys */
-    bool known;   /* `newest` is */
-    bool noted;   /* newest is to be kept */
-    bool asks;    /* whether the target's row is newer than the old key's end, */
-    uint32_t end; /* which this change is: */
-    bool answered;
-    bool newer; /* it is */
+    bool known;   /* `newest` is set */
+    bool noted;   /* `newest` is to be stored */
     struct moment newest;
+    /* A question to the target: does it have a row of this key that is newer than change `end`,
+     * with which the key ended? */
+    bool asks, answered, newer;
+    uint32_t end;
 };
 
 struct sorting {

@@ -34,7 +34,8 @@ static void reduce_float(char *bytes, uint32_t length)
         *bytes = 0;
 }
 
-/* One element, at its length, behind which the buffer is cut where it gets shorter. */
+/* Reduces the buffer's last element, whose length stands at `at`. The buffer ends with it, also
+ * when it gets shorter. */
 static void reduce_value(struct buffer *reduced, size_t at, enum spelling spelling)
 {
     char *bytes = reduced->bytes + at + sizeof(uint32_t);
@@ -109,7 +110,7 @@ static bool is_of_table(const struct asking *asking, uint32_t index)
            plan_same_key(plan, asking->plan);
 }
 
-/* The entry of the key that is encoded; NONE: memory is out. */
+/* The number of the entry for the key in asking->key, made when it is new. NONE: memory is out. */
 static uint32_t entry_of(struct asking *asking, uint32_t change)
 {
     const struct buffer *reduced = &asking->reduced;
@@ -135,7 +136,8 @@ static uint32_t entry_of(struct asking *asking, uint32_t change)
     return asking->count++;
 }
 
-/* Each key of the table once; first[] of its changes is for now the number of their entry. */
+/* Collects each key of the table once. Until the target has answered, first[] of a change holds the
+ * number of its key's entry. */
 static enum ods_status collect(struct asking *asking, uint32_t from)
 {
     uint32_t most = 0;
@@ -148,7 +150,7 @@ static enum ods_status collect(struct asking *asking, uint32_t from)
     if (!asking->entries || !asking->readable)
         return error_out_of_memory(asking->error);
     for (uint32_t i = from; i < asking->batch->change_count; i++) {
-        struct error ignored; /* what can't be encoded is found out, and set aside, by the fold */
+        struct error ignored; /* the fold meets the same error, and sets the change aside */
         if (!is_of_table(asking, i))
             continue;
         error_init(&ignored);
@@ -178,7 +180,7 @@ static void put_key_column(struct buffer *sql, const struct pg_column *column, u
         buffer_printf(sql, " collate %s", column->collation);
 }
 
-/* "n" and the first that is equal to it, of those that are not the first. */
+/* Selects, for each key n that equals an earlier one, the first key that it equals. */
 static void put_question(struct asking *asking)
 {
     const struct plan *plan = asking->plan;
@@ -231,8 +233,8 @@ static enum ods_status ask(struct asking *asking, uint32_t first, uint32_t last,
                              asking->error);
 }
 
-/* Leave out of [first, last) what the type can't read: a row with such a key is refused later, by
- * itself. *kept: where the next good one goes. */
+/* Leaves out of [first, last) the keys that the column's type can't read: a row with such a key is
+ * refused later, by itself. *kept: where the next readable one goes. */
 static enum ods_status leave_out_unreadable(struct asking *asking, uint32_t first, uint32_t last,
                                             uint32_t *kept)
 {
@@ -277,7 +279,7 @@ static enum ods_status ask_about_table(struct asking *asking, uint32_t from)
     put_question(asking);
     if (status == ODS_OK && asking->count > 1)
         status = ask_readable(asking, &rows);
-    if (status == ODS_FATAL) { /* a view's type without an order: then the bytes decide */
+    if (status == ODS_FATAL) { /* a view's column of a type without order: the bytes decide then */
         error_init(asking->error);
         status = ODS_OK;
     }

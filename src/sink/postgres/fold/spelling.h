@@ -1,4 +1,4 @@
-/* Keys that the target calls equal and the source spells otherwise.
+/* Keys that the target calls equal although their bytes differ.
  *
  * The fold takes keys with equal bytes for one row. That holds for most types; numeric, float and
  * char(n) are made to hold here. Of citext, a collation that does not tell case or accents apart,
@@ -14,7 +14,8 @@
 #include "sink/postgres/values/encode.h"
 #include "sink/postgres/tables/plan.h"
 
-/* A key as fold_key() writes it, without what its types do not tell apart. Not for the target. */
+/* Writes the key without the differences that its types ignore. It serves to compare keys, and is
+ * never sent. */
 void spelling_reduce(const struct plan *plan, const struct buffer *key, struct buffer *reduced);
 
 /* *first: by change, the first of the batch whose key is the same; only of changes whose plan asks.

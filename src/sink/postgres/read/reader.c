@@ -243,8 +243,8 @@ enum ods_status reader_positions(struct reader *reader, const char *group,
 
 /* Rows about the sink's own table, if that is there. */
 static enum ods_status own_rows(struct reader *reader, const char *table, const char *sql,
-                                int count, const char *const *parameters, reader_take *take, void *context,
-                                struct error *error)
+                                int count, const char *const *parameters, reader_take *take,
+                                void *context, struct error *error)
 {
     enum { MOST = 8 };
     bool there;
@@ -277,7 +277,7 @@ enum ods_status reader_sources(struct reader *reader, const char *schema, const 
     "select distinct m[1], m[2], m[3], m[4], h.reason, h.ordered_by, "                             \
     "to_char(h.ordered_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS') "                           \
     "from ods_sink.control_history h, "                                                            \
-    "regexp_matches(h.details, '(\\S+) \\[(\\d+)\\] (-?\\d+) to (\\d+)', 'g') m "                   \
+    "regexp_matches(h.details, '(\\S+) \\[(\\d+)\\] (-?\\d+) to (\\d+)', 'g') m "                 \
     "where h.consumer_group = $1 and h.action = 'skip-until' order by 7"
 
 enum ods_status reader_orders(struct reader *reader, const char *group, reader_take *take,

@@ -68,7 +68,8 @@ static const struct pg_column *column_of(const struct keyed_row *row, size_t i)
     return &row->table->columns[row->values[i].target];
 }
 
-/* "\x…", of one column as record_send() writes it: its number of columns, type, length and bytes. */
+/* "\x…", of one column as record_send() writes it: its number of columns, type, length and
+ * bytes. */
 static bool take_bytes(struct key_value *value, const char *hex)
 {
     enum { HEAD = 8 }; /* before the length */

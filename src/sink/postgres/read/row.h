@@ -22,8 +22,8 @@ enum ods_status keyed_row_open(struct keyed_row **row, struct reader *reader, co
                                struct error *error);
 void keyed_row_close(struct keyed_row *row); /* NULL is fine */
 
-/* The key's value for a column of the source, as PostgreSQL writes it where the table is there; NULL:
- * the column is none of the key's. */
+/* The key's value for a column of the source, as PostgreSQL writes it where the table is there;
+ * NULL: the column is none of the key's. */
 const char *keyed_row_value(const struct keyed_row *row, const struct table_settings *settings,
                             const char *column);
 

@@ -161,7 +161,8 @@ static void put_expected(struct looking *looking, const struct pg_column *column
     buffer_printf(&looking->sql, "$%d::%s::%s", parameter, column->cast, column->declared);
 }
 
-/* The same to PostgreSQL; to the byte where the type has no equality, or one that hides something. */
+/* The same to PostgreSQL; to the byte where the type has no equality, or one that hides
+ * something. */
 static void put_same(struct looking *looking, const struct pg_column *column, int parameter)
 {
     struct buffer *sql = &looking->sql;

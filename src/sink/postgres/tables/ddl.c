@@ -9,6 +9,8 @@
 #include "sink/postgres/tables/ddl_default.h"
 #include "sink/postgres/tables/widen.h"
 #include "sink/postgres/wire/quote.h"
+#include "sql/postgres/ddl_lock.h"
+#include "sql/postgres/schema_is_there.h"
 
 /* --- pieces of SQL -------------------------------------------------------------------------- */
 
@@ -155,9 +157,7 @@ static enum ods_status put_schema(struct ddl *ddl, struct error *error)
 {
     const char *names[] = {ddl->table->schema};
     PGresult *rows = NULL;
-    enum ods_status status =
-        conn_query(ddl->conn, "select to_regnamespace(quote_ident($1::text)) is not null", 1, names,
-                   &rows, error);
+    enum ods_status status = conn_query(ddl->conn, sql_schema_is_there, 1, names, &rows, error);
     bool there = status == ODS_OK && PQgetvalue(rows, 0, 0)[0] == 't';
     PQclear(rows);
     if (status != ODS_OK || there)
@@ -315,11 +315,10 @@ enum ods_status ddl_begin(struct ddl *ddl, struct conn *conn, const struct ddl_t
                           const struct record *cause, struct error *error)
 {
     *ddl = (struct ddl){.conn = conn, .table = table, .cause = cause};
-    /* However large the table is: cut off, a rewrite would begin again and again. */
-    return conn_script(conn,
-                       "begin; set local statement_timeout = 0; "
-                       "select pg_catalog.pg_advisory_xact_lock(7235498201)",
-                       error);
+    /* No time limit: the rewrite of a large table that is cut off would begin again and again. */
+    enum ods_status status =
+        conn_script(conn, "begin; set local statement_timeout = 0", error);
+    return status == ODS_OK ? conn_query(conn, sql_ddl_lock, 0, NULL, NULL, error) : status;
 }
 
 void ddl_abort(struct ddl *ddl)

@@ -238,9 +238,9 @@ static enum ods_status map_key(struct plan *plan, struct error *error)
     /* A key that is not the rows' is the fault of this record. */
     if (plan->tombstone && plan->table->unique_count)
         return error_set(error, ODS_REJECT,
-                         "table %s.%s has no primary key or unique index on exactly the key columns "
-                         "of this tombstone (first: \"%s\", %u in all): name the table's own key "
-                         "with key: in tables.yaml, or make one",
+                         "table %s.%s has no primary key or unique index on exactly the key "
+                         "columns of this tombstone (first: \"%s\", %u in all): name the table's "
+                         "own key with key: in tables.yaml, or make one",
                          plan->schema, plan->name, plan->table->columns[plan->key_target[0]].name,
                          plan->key_count);
     return rekey_refuse(plan, plan->key_stays, error);

@@ -19,8 +19,8 @@ static const struct setting rows[] = {
             "crash of the target rows and offsets go back together and the records come again."},
     {"statement_timeout_ms", SETTING_MS, AT(session.statement_timeout_ms),
      "0", .min = 0, .max = INT32_MAX,
-     .doc = "PostgreSQL's statement_timeout, for all but the statements that make and change tables: "
-            "one that rewrites a large table takes its time. 0: none."},
+     .doc = "PostgreSQL's statement_timeout, for all but the statements that make and change "
+            "tables: one that rewrites a large table takes its time. 0: none."},
     {"lock_timeout_ms", SETTING_MS, AT(session.lock_timeout_ms), "10000",
      .min = 0, .max = INT32_MAX,
      .doc = "PostgreSQL's lock_timeout; a batch that runs into it is tried again. 0: none."},
@@ -28,14 +28,14 @@ static const struct setting rows[] = {
      AT(session.max_prepared_statements), "500", .min = 0, .max = 100000,
      .doc = "How many statements a lane keeps prepared in its session of the target: one for each "
             "table, kind of change and set of columns that changes carry. The one that was used "
-            "longest ago makes room. The metric `prepared_statements` shows how many there are; each "
-            "takes some tens of KB of the server's memory. 0: none are prepared."},
+            "longest ago makes room. The metric `prepared_statements` shows how many there are; "
+            "each takes some tens of KB of the server's memory. 0: none are prepared."},
     {"idle_in_transaction_timeout_ms", SETTING_MS,
      AT(session.idle_in_transaction_timeout_ms), "30000", .min = 0, .max = INT32_MAX,
-     .doc = "PostgreSQL's idle_in_transaction_session_timeout: how long a process that stands still "
-            "between two statements (stopped, frozen, cut off) keeps its locks, so that another one "
-            "can't take its partitions over. Above the time that a dead letter may take to be "
-            "written. 0: for ever."},
+     .doc = "PostgreSQL's idle_in_transaction_session_timeout: how long a process that stands "
+            "still between two statements (stopped, frozen, cut off) keeps its locks, so that "
+            "another one can't take its partitions over. Above the time that a dead letter may "
+            "take to be written. 0: for ever."},
     {"toast_compression", SETTING_ENUM, AT(making.toast_compression), "auto",
      .choices = toast_compressions,
      .doc = "How PostgreSQL compresses large values of columns that ods-sink makes. `auto`: by lz4 "
@@ -44,15 +44,15 @@ static const struct setting rows[] = {
             "dumps that a server without lz4 must read."},
     {"delivered.keep_ms", SETTING_MS, AT(delivered.keep_ms), "86400000", .min = 1000,
      .max = INT64_C(10) * 365 * 86400 * 1000,
-     .doc = "For pipelines whose source is a queue: how long a record that is applied is known by its "
-            "identity at least, so that it is dropped when it is delivered again. Longer than the "
-            "queue, or who sends to it, may take for that: one that comes later is applied once more, "
-            "also over a newer change of its key. It may be half as long again."},
+     .doc = "For pipelines whose source is a queue: how long a record that is applied is known by "
+            "its identity at least, so that it is dropped when it is delivered again. Longer than "
+            "the queue, or who sends to it, may take for that: one that comes later is applied "
+            "once more, also over a newer change of its key. It may be half as long again."},
     {"delivered.max_records", SETTING_INT, AT(delivered.most), "10000000", .min = 1000,
      .max = INT64_C(1) << 40,
-     .doc = "How many such records are kept at most, of all pipelines into the same `schema`: when more "
-            "come within `delivered.keep_ms` the oldest quarter goes earlier, which the log says. Each "
-            "takes some 150 bytes of the target's disk."},
+     .doc = "How many such records are kept at most, of all pipelines into the same `schema`: when "
+            "more come within `delivered.keep_ms` the oldest quarter goes earlier, which the log "
+            "says. Each takes some 150 bytes of the target's disk."},
 };
 
 const struct setting_group postgres_settings_group = {

@@ -1,7 +1,7 @@
 /* Texts to PostgreSQL's input functions. See ask.h.
  *
- * All texts of a kind go in one array and come back in one answer. Where one of them is refused, the
- * statement says so of that one alone: then each goes by itself, still in one round trip.
+ * All texts of a kind go in one array and come back in one answer. Where one of them is refused,
+ * the statement says so of that one alone: then each goes by itself, still in one round trip.
  */
 #include "sink/postgres/values/ask.h"
 
@@ -10,8 +10,8 @@
 #define ASKED_AT_ONCE  500u
 
 /* What a text is to each type, in PostgreSQL's writing, by the session's settings: ISO, MDY, UTC.
- * The column's own input function goes first, so that a refusal is in its words. A date keeps a time
- * of day that the text has, which its column refuses then. */
+ * The column's own input function goes first, so that a refusal is in its words. A date keeps a
+ * time of day that the text has, which its column refuses then. */
 static const char *const expressions[READING_KINDS] = {
     [READING_BOOL] = "v::pg_catalog.bool::text",
     [READING_INT2] = "v::pg_catalog.int2::text",
@@ -34,7 +34,8 @@ static const char *const expressions[READING_KINDS] = {
     [READING_INTERVAL] = "v::pg_catalog.interval::text",
 };
 
-/* A time of day and no more: a date in front of it makes a timestamp, and a second date does not. */
+/* A time of day and no more: a date in front of it makes a timestamp, and a second date does
+ * not. */
 static const char time_alone[] = "('2001-02-03 ' || v)::pg_catalog.timestamp::text";
 
 struct asking {

@@ -99,7 +99,8 @@ enum ods_status encode_refuse_clock(const struct pg_column *target, struct error
 /* Zones whose offset is another one in summer. */
 static bool has_variable_zone(const char *text, size_t length)
 {
-    static const char *const words[] = {"am", "pm", "z", "zulu", "utc", "gmt", "t", "allballs", NULL};
+    static const char *const words[] = {"am",  "pm",  "z", "zulu",
+                                        "utc", "gmt", "t", "allballs", NULL};
     const char *word;
     size_t letters;
     for (const char *at = text, *end = text + length; next_word(&at, end, &word, &letters);)

@@ -63,8 +63,8 @@ static enum ods_status text_meaning(struct encoder *encoder, const struct pg_col
     return ODS_OK;
 }
 
-/* {"scale":0,"value":"AQ=="}: the number of a column whose scale each value has for itself (Oracle's
- * NUMBER, PostgreSQL's numeric). No value of another type is written like it. */
+/* {"scale":0,"value":"AQ=="}: the number of a column whose scale each value has for itself
+ * (Oracle's NUMBER, PostgreSQL's numeric). No value of another type is written like it. */
 static enum ods_status find_variable_decimal(const struct value *value, bool *found,
                                              struct error *error)
 {

@@ -136,8 +136,9 @@ static enum ods_status time_type(const struct encoder *encoder, const struct pg_
     if (unit != UNIT_AUTO || number == 0)
         return ODS_OK;
     if (connector == CONNECTOR_MYSQL)
-        return magnitude_of(number) < MYSQL_US ? ODS_OK
-                                               : beyond_a_day(target, number, "microseconds", error);
+        return magnitude_of(number) < MYSQL_US
+                   ? ODS_OK
+                   : beyond_a_day(target, number, "microseconds", error);
     if (connector == CONNECTOR_UNKNOWN) {
         if (magnitude_of(number) > DAY_MS && magnitude_of(number) <= DAY_US)
             return ODS_OK;

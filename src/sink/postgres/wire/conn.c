@@ -3,15 +3,16 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
 
-#include <ods/buffer.h>
 #include "core/time.h"
 #include "core/utf8.h"
+#include "sql/postgres/session_settings.h"
 
 #define CONNECT_TIMEOUT_MS 10000
 #define ALIVE_MS           1000
@@ -119,31 +120,15 @@ static void ignore_notice(void *context, const PGresult *notice)
     (void) notice;
 }
 
-/* Settings of the session: reproducible text forms, no surprises from the role's defaults. Batches
- * come as arrays of unknown size, for which one plan is right: an index look-up a row. A plan that
- * was made while the table was empty would otherwise go on to scan it when it has ten million rows. */
 static enum ods_status prepare_session(struct conn *conn, struct error *error)
 {
-    struct buffer sql;
-    buffer_init(&sql);
-    buffer_printf(&sql,
-                  "set datestyle = 'ISO, MDY'; set intervalstyle = 'postgres'; "
-                  "set timezone = 'UTC'; set standard_conforming_strings = on; "
-                  "set extra_float_digits = 1; set client_min_messages = warning; "
-                  "set bytea_output = 'hex'; set plan_cache_mode = force_generic_plan; "
-                  "set enable_seqscan = off; set enable_hashjoin = off; "
-                  "set enable_mergejoin = off; set jit = off; set work_mem = '32MB'; "
-                  "set default_transaction_isolation = 'read committed'; "
-                  "set synchronous_commit = %s; set statement_timeout = %lld; "
-                  "set lock_timeout = %lld; set idle_in_transaction_session_timeout = %lld",
-                  conn->settings->synchronous_commit ? "on" : "off",
-                  (long long) conn->settings->statement_timeout_ms,
-                  (long long) conn->settings->lock_timeout_ms,
-                  (long long) conn->settings->idle_in_transaction_timeout_ms);
-    enum ods_status status = sql.failed ? error_set(error, ODS_RETRY, "out of memory")
-                                        : conn_script(conn, buffer_text(&sql), error);
-    buffer_done(&sql);
-    return status;
+    const struct session_settings *settings = conn->settings;
+    char statement[24], lock[24], idle[24];
+    snprintf(statement, sizeof statement, "%lld", (long long) settings->statement_timeout_ms);
+    snprintf(lock, sizeof lock, "%lld", (long long) settings->lock_timeout_ms);
+    snprintf(idle, sizeof idle, "%lld", (long long) settings->idle_in_transaction_timeout_ms);
+    const char *values[] = {settings->synchronous_commit ? "on" : "off", statement, lock, idle};
+    return conn_query(conn, sql_session_settings, 4, values, NULL, error);
 }
 
 static bool dsn_is_valid(const char *dsn, struct error *error)

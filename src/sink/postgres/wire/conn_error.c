@@ -32,8 +32,8 @@ static const char *field(const PGresult *result, int code)
 }
 
 /* "PL/pgSQL function check_item() line 3 at RAISE": the words are in the server's language, the
- * languages' names are not. What a line quotes, of a row or a statement, stands behind a colon or in
- * quotation marks. */
+ * languages' names are not. What a line quotes, of a row or a statement, stands behind a colon or
+ * in quotation marks. */
 static bool is_frame(const char *line, size_t length)
 {
     const char *name = memmem(line, length, "PL/", 3);

@@ -1,5 +1,5 @@
-/* The statements that a lane's session keeps prepared: a bounded number, of which the least recently
- * used one makes room. Owned and entered by the writer thread.
+/* The statements that a lane's session keeps prepared: a bounded number, of which the least
+ * recently used one makes room. Owned and entered by the writer thread.
  *
  * A table has one for each kind of change and set of columns, and the sets may be many: with 15
  * values in TOAST that an update carries or not, 2^15. What finds no room is sent without a name,

@@ -11,8 +11,8 @@
 /* Rows of one statement: enough to make a statement's own cost vanish, not enough to matter. */
 #define STATEMENT_BYTES ((size_t) 1024 * 1024)
 
-/* What has been sent, if it has (*status), so that its results are read. NULL: it was not, or memory
- * is out, which *status then says. */
+/* What has been sent, if it has (*status), so that its results are read. NULL: it was not, or
+ * memory is out, which *status then says. */
 static struct sent *add_sent(struct attempt *attempt, unsigned commands, enum ods_status *status)
 {
     struct sent *sent =
@@ -48,7 +48,8 @@ static enum ods_status send_offsets(struct attempt *attempt)
     return status;
 }
 
-/* Names that made room for others. Each is a part by itself: what becomes of it is of no account. */
+/* Names that made room for others. Each is a part by itself: what becomes of it is of no
+ * account. */
 static enum ods_status close_statements(struct attempt *attempt)
 {
     struct conn *conn = &attempt->postgres->conn;

@@ -3,8 +3,8 @@
  * An update or a delete names its row by the whole before image (MySQL's full row image, or
  * PostgreSQL's REPLICA IDENTITY FULL). Of several equal rows one is taken: which one makes no
  * difference, they are equal. A row's place is its table and its ctid, since each partition and
- * each child of an inherited table counts its own. The row is locked where it is looked for: another
- * lane that takes an equal one is waited for, and then the next one taken.
+ * each child of an inherited table counts its own. The row is locked where it is looked for:
+ * another lane that takes an equal one is waited for, and then the next one taken.
  */
 #include "sink/postgres/write/loose.h"
 

@@ -107,7 +107,8 @@ static void put_insert(struct buffer *sql, const struct statement *statement)
 }
 
 /* Values of these types may lie outside of their row, and are compared byte by byte: by the "C"
- * collation, or as an image. An assignment to varchar(n) would fetch what is to stay where it is. */
+ * collation, or as an image. An assignment to varchar(n) would fetch what is to stay where it
+ * is. */
 static bool is_compared(const struct statement *statement, const struct pg_column *column)
 {
     if (!statement->compares || !column->readable)
