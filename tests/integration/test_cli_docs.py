@@ -81,8 +81,9 @@ def generated(text, command, sink):
 
 
 def target_dsn(setup):
-    """For psql in a page: the target, as the configuration names it."""
-    found = re.search(r'dsn = "([^"]*)"', setup.conf.read_text())
+    """For psql in a page: the target, as the configuration names it, if the page has one."""
+    conf = setup.conf.read_text() if setup.conf.exists() else ""
+    found = re.search(r'dsn = "([^"]*)"', conf)
     password = setup.stack.env.get("ODS_STACK_POSTGRES_PASSWORD", "")
     return found[1].replace("${ODS_STACK_POSTGRES_PASSWORD}", password) if found else ""
 

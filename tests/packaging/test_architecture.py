@@ -31,7 +31,7 @@ def test_files_and_folders_are_there():
 
 def test_functions_are_there():
     sources = "\n".join((ROOT / path).read_text() for path in FILES
-                        if re.match(r"(src|include|sql)/.*\.(c|h|sql)$", path))
+                        if re.match(r"(src|include|sql|tests/lib)/.*\.(c|h|sql|py)$", path))
     assert len(FUNCTIONS) >= 10
     for name in FUNCTIONS:
         assert re.search(rf"\b{re.escape(name.removesuffix('()').split('.')[-1])}\(", sources), name
