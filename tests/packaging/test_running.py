@@ -36,7 +36,7 @@ def test_what_dies_or_hangs_is_named_and_the_rest_runs(tmp_path):
         [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-v", "-n", "2", "--dist",
          "loadfile", f"--basetemp={tmp_path / 'base'}"], cwd=tmp_path, text=True, timeout=100,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        env={**os.environ, "ODS_TEST_GRACE_S": "1"})
+        env={**os.environ, "ODS_TEST_GRACE_S": "4"})
     lines = done.stdout.splitlines()
     assert done.returncode == 1 and "3 failed, 2 passed" in lines[-1], done.stdout
     for name, why in (("test_dies", "crashed while running"), ("test_hangs", "crashed while running"),
