@@ -150,6 +150,8 @@ struct forgotten {
     /* What it is now: */
     bool there;
     bool made_here; /* the sink made it, so it goes; else it is emptied */
+    bool untouched; /* somebody else made it, and nothing of any pipeline has come to it: it stays */
+    char writers[256]; /* other groups that write it, so that it stays; or "" */
     int64_t bytes;
 };
 

@@ -374,7 +374,8 @@ const struct command cli_reset = {
         "reads go, with how far they have read and their schema history (where `connect.url` is set), "
         "then its stored offsets and its tables in one transaction, its consumer group, and its dead "
         "letters. A table that ods-sink made is dropped, one that somebody else made is emptied; one "
-        "that another pipeline writes too stays. All of it is said first, and the pipeline's name has "
+        "that another pipeline or consumer group writes too stays, and so does one of somebody else "
+        "that no pipeline has written. All of it is said first, and the pipeline's name has "
         "to be typed.",
     .options = {{.options = options}},
     .exits = exits,

@@ -3,6 +3,7 @@
  * meanwhile; each step may be done again, so a second run goes on where the first one ended. */
 #include "cli/reset_all.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -211,6 +212,25 @@ static int refuse_while_alive(const struct reset *reset, struct error *error)
     return CLI_NEGATIVE;
 }
 
+static bool goes(const struct forgotten *table)
+{
+    return table->there && !table->untouched && !*table->writers;
+}
+
+static void tell_kept_tables(struct reset *reset)
+{
+    for (size_t i = 0; i < reset->table_count; i++) {
+        const struct forgotten *table = &reset->tables[i];
+        char why[sizeof table->writers + 32];
+        snprintf(why, sizeof why, "%s writes it too", table->writers);
+        if (table->there && *table->writers)
+            keep(reset, reset->table_names[2 * i], why);
+        else if (table->there && table->untouched)
+            keep(reset, reset->table_names[2 * i],
+                 "somebody else made it, and no pipeline has written it");
+    }
+}
+
 static int look_at_target(struct reset *reset, struct error *error)
 {
     const struct target_settings *target =
@@ -227,10 +247,11 @@ static int look_at_target(struct reset *reset, struct error *error)
     }
     if (ops->open(&reset->sink, &config, error) != ODS_OK)
         return CLI_CONFIG;
-    return ops->forget(reset->sink, reset->tables, reset->table_count, true, &reset->offsets,
-                       error) == ODS_OK
-               ? CLI_OK
-               : CLI_TARGET;
+    if (ops->forget(reset->sink, reset->tables, reset->table_count, true, &reset->offsets,
+                    error) != ODS_OK)
+        return CLI_TARGET;
+    tell_kept_tables(reset);
+    return CLI_OK;
 }
 
 static void complain(void *context, const char *text)
@@ -276,7 +297,7 @@ static void print_plan(const struct reset *reset)
     terminal_line(stdout, "  %lld offsets of group %s in target %s, and the group in Kafka",
                   (long long) reset->offsets, reset->pipeline->group_id, reset->pipeline->target);
     for (i = 0; i < reset->table_count; i++)
-        if (reset->tables[i].there)
+        if (goes(&reset->tables[i]))
             terminal_line(stdout, "  table %s (%lld KB): %s", reset->table_names[2 * i],
                           (long long) (reset->tables[i].bytes + 1023) / 1024,
                           reset->tables[i].made_here ? "dropped, since ods-sink made it"
@@ -297,7 +318,7 @@ static void print_json(const struct reset *reset, bool done)
 {
     json_t *tables = json_array(), *connectors = json_array();
     for (size_t i = 0; i < reset->table_count; i++)
-        if (reset->tables[i].there)
+        if (goes(&reset->tables[i]))
             json_array_append_new(
                 tables, json_pack("{s:s,s:I,s:s}", "table", reset->table_names[2 * i], "bytes",
                                   (json_int_t) reset->tables[i].bytes, "what",

@@ -8,8 +8,11 @@
 #include "sql/postgres/forget_moved_keys.h"
 #include "sql/postgres/forget_offsets.h"
 #include "sql/postgres/forget_table.h"
+#include "sql/postgres/forget_topics.h"
+#include "sql/postgres/forget_touched.h"
+#include "sql/postgres/forget_writers.h"
 #include "sql/postgres/offsets_count.h"
-#include "sql/postgres/offsets_is_there.h"
+#include "sql/postgres/own_table_is_there.h"
 #include "sql/postgres/table_bytes.h"
 
 static enum ods_status read_number(struct conn *conn, const char *sql, bool own, int count,
@@ -25,16 +28,51 @@ static enum ods_status read_number(struct conn *conn, const char *sql, bool own,
     return ODS_OK;
 }
 
-static enum ods_status has_own_schema(struct conn *conn, bool *there, struct error *error)
+static enum ods_status has_own_table(struct conn *conn, const char *table, bool *there,
+                                     struct error *error)
 {
-    const char *values[] = {conn->settings->schema};
+    const char *values[] = {conn->settings->schema, table};
     PGresult *rows = NULL;
-    enum ods_status status = conn_query(conn, sql_offsets_is_there, 1, values, &rows, error);
+    enum ods_status status = conn_query(conn, sql_own_table_is_there, 2, values, &rows, error);
     if (status != ODS_OK)
         return status;
     *there = PQgetvalue(rows, 0, 0)[0] == 't';
     PQclear(rows);
     return ODS_OK;
+}
+
+/* Where the sink's own schema has that table: a schema of an older version knows less. */
+static enum ods_status ask(struct conn *conn, const char *own_table, const char *sql, int count,
+                           const char *const *values, char *answer, size_t size,
+                           struct error *error)
+{
+    bool there = false;
+    PGresult *rows = NULL;
+    *answer = '\0';
+    enum ods_status status = has_own_table(conn, own_table, &there, error);
+    if (status == ODS_OK && there)
+        status = own_query(conn, sql, count, values, &rows, error);
+    if (status == ODS_OK && there)
+        snprintf(answer, size, "%s", PQgetvalue(rows, 0, 0));
+    PQclear(rows);
+    return status;
+}
+
+/* Only what this group has brought may go: rows of others are theirs. */
+static enum ods_status look_whose(struct postgres *postgres, struct forgotten *forgotten,
+                                  struct error *error)
+{
+    struct conn *conn = &postgres->conn;
+    const char *values[] = {forgotten->schema, forgotten->table, postgres->config.group};
+    char touched[2];
+    enum ods_status status = ask(conn, "topic_tables", sql_forget_writers, 3, values,
+                                 forgotten->writers, sizeof forgotten->writers, error);
+    if (status == ODS_OK)
+        status = ask(conn, "table_sources", sql_forget_touched, 2, values, touched, sizeof touched,
+                     error);
+    if (status == ODS_OK)
+        forgotten->untouched = !forgotten->made_here && *touched != 't';
+    return status;
 }
 
 static enum ods_status look_at(struct postgres *postgres, struct forgotten *forgotten,
@@ -48,6 +86,9 @@ static enum ods_status look_at(struct postgres *postgres, struct forgotten *forg
         return status;
     forgotten->there = table && !table->is_view;
     forgotten->made_here = table && table->made_by_us;
+    status = forgotten->there ? look_whose(postgres, forgotten, error) : ODS_OK;
+    if (status != ODS_OK)
+        return status;
     return forgotten->there ? read_number(&postgres->conn, sql_table_bytes, false, 2, values,
                                           &forgotten->bytes, error)
                             : ODS_OK;
@@ -60,6 +101,8 @@ static enum ods_status take_out(struct postgres *postgres, const struct forgotte
     struct pg_table *table;
     struct buffer sql;
     const char *values[] = {forgotten->schema, forgotten->table};
+    if (forgotten->untouched || *forgotten->writers)
+        return ODS_OK;
     enum ods_status status = catalog_find(&postgres->catalog, &postgres->conn, forgotten->schema,
                                           forgotten->table, &table, error);
     if (status == ODS_OK && table && forgotten->there) {
@@ -87,6 +130,8 @@ static enum ods_status take_out_all(struct postgres *postgres, const struct forg
         status = own_query(conn, sql_forget_offsets, 1, group, NULL, error);
     if (status == ODS_OK && own_schema)
         status = own_query(conn, sql_forget_moved_keys, 1, group, NULL, error);
+    if (status == ODS_OK && own_schema)
+        status = own_query(conn, sql_forget_topics, 1, group, NULL, error);
     for (size_t i = 0; status == ODS_OK && i < count; i++)
         status = take_out(postgres, &tables[i], own_schema, error);
     if (status == ODS_OK)
@@ -104,7 +149,7 @@ enum ods_status forget_group(struct postgres *postgres, struct forgotten *tables
     *offsets = 0;
     enum ods_status status = conn_open(&postgres->conn, error);
     if (status == ODS_OK)
-        status = has_own_schema(&postgres->conn, &own_schema, error);
+        status = has_own_table(&postgres->conn, "offsets", &own_schema, error);
     if (status == ODS_OK && own_schema && !look)
         status = own_schema_prepare(&postgres->conn, error); /* tables of older versions may lack */
     if (status == ODS_OK && own_schema && !look)
