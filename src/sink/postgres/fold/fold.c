@@ -34,10 +34,30 @@ enum ods_status fold_reject(struct batch *batch, uint32_t change, const struct e
     return ODS_OK;
 }
 
+static bool is_redacted(const struct plan *plan, const char *target_column)
+{
+    for (uint32_t i = 0; i < plan->column_count; i++)
+        if (plan->names[i] && strcmp(plan->names[i], target_column) == 0 &&
+            strings_contain(&plan->settings->redact, plan->shape->columns[i].name))
+            return true;
+    return false;
+}
+
+void fold_hide_redacted(const struct plan *plan, struct error *why)
+{
+    char column[sizeof why->column];
+    if (!plan->settings->redact.count || !*why->column || !is_redacted(plan, why->column))
+        return;
+    memcpy(column, why->column, sizeof column);
+    error_set(why, ODS_REJECT, "column \"%s\": does not take the value, which is redacted",
+              column);
+}
+
 /* While the batch is folded. Other changes of the record may be folded already: then the batch has
  * to be folded again. */
-static enum ods_status reject(struct folding *folding, uint32_t change, const struct error *why)
+static enum ods_status reject(struct folding *folding, uint32_t change, struct error *why)
 {
+    fold_hide_redacted(folding->plans[change], why);
     folding->parted |= fold_is_part(folding->batch, change);
     return fold_reject(folding->batch, change, why, folding->error);
 }

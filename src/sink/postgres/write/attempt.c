@@ -168,9 +168,14 @@ static enum ods_status stop_for(struct attempt *attempt, uint32_t change, const 
                      first.text);
 }
 
-enum ods_status attempt_refuse(struct attempt *attempt, uint32_t change, const struct error *why)
+enum ods_status attempt_refuse(struct attempt *attempt, uint32_t change,
+                               const struct error *reason)
 {
     const struct plan *plan = attempt->postgres->change_plans[change];
+    struct error shown = *reason;
+    const struct error *why = &shown;
+    if (plan)
+        fold_hide_redacted(plan, &shown);
     bool routine = why->origin == ORIGIN_ROUTINE || why->origin == ORIGIN_RAISED;
     bool replayed = attempt->batch->guard_time; /* it is a letter, and stays one */
     if (routine && !replayed && plan && plan->settings->on_trigger_error == ON_TRIGGER_ERROR_STOP)
