@@ -216,7 +216,12 @@ static enum ods_status put_row(struct source_rows *rows, const struct value *val
         status = encode(rows, column, values, error);
         if (status == ODS_REJECT) {
             if (!row->refusal) {
-                buffer_puts(&rows->refusals, error->text);
+                if (column->redacted) /* the reason may quote the value */
+                    buffer_printf(&rows->refusals,
+                                  "column \"%s\": the target's column does not take the value",
+                                  column->name);
+                else
+                    buffer_puts(&rows->refusals, error->text);
                 buffer_add(&rows->refusals, "", 1);
                 row->refusal = rows->refusals.length;
             }

@@ -397,7 +397,20 @@ def test_modes(world):
         assert "email: [redacted]" in done.stdout and "wrong" not in done.stdout + page.read_text()
         assert "reads only" not in done.stdout + done.stderr + page.read_text()
         assert "1010" in page.read_text()
+        # Nor does a reason why the sink would not write a value quote it.
+        world.source.execute("update customers set email = 'hidden@example.org' "
+                             "where customer_id = 1010")
+        world.await_arrival()
+        database.execute("alter table customers rename email to email_kept")
+        database.execute("alter table customers add email date")
+        done = world.sink.run("verify", "-c", world.sink.conf, "mks_finance_dw.customers",
+                              "--report", page, expect=DIFFERS, env={"VERIFY_PASSWORD": "reads only"})
+        assert "the sink would not write it: column \"email\"" in done.stdout
+        assert "hidden@" not in done.stdout + page.read_text()
     finally:
+        if "email_kept" in dict(database.columns("customers")):
+            database.execute("alter table customers drop email")
+            database.execute("alter table customers rename email_kept to email")
         world.configure()
         world.source.execute("update customers set email = 'right' where customer_id in (1010, 1011)")
         world.source.execute("update customers set email = 'right' where customer_id = 1012")
