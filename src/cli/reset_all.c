@@ -130,14 +130,15 @@ static bool list_tables(struct reset *reset)
 
 /* --- connectors -------------------------------------------------------------------------------- */
 
-static bool feeds_pipeline(const struct reset *reset, const json_t *config)
+/* Does a pipeline read a topic of the connector? `others`: one that is not the pipeline to reset. */
+static bool feeds(const struct reset *reset, const json_t *config, bool others)
 {
     const char *prefix = json_text(config, "topic.prefix");
     size_t length = strlen(prefix);
     for (size_t i = 0; length && i < reset->feeds.feed_count; i++) {
         const struct feed *feed = &reset->feeds.feeds[i];
-        if (feed->pipeline == reset->pipeline && strncmp(feed->topic, prefix, length) == 0 &&
-            feed->topic[length] == '.')
+        if (feed->pipeline && (feed->pipeline == reset->pipeline) != others &&
+            strncmp(feed->topic, prefix, length) == 0 && feed->topic[length] == '.')
             return true;
     }
     return false;
@@ -180,7 +181,9 @@ static int list_connectors(struct reset *reset, struct error *error)
     json_object_foreach(all, name, one)
     {
         const json_t *config = json_object_get(json_object_get(one, "info"), "config");
-        if (good && feeds_pipeline(reset, config))
+        if (feeds(reset, config, false) && feeds(reset, config, true))
+            keep(reset, name, "a connector that feeds other pipelines too");
+        else if (good && feeds(reset, config, false))
             good = add_feeder(reset, name, config);
     }
     json_decref(all);
@@ -303,7 +306,8 @@ static void print_plan(const struct reset *reset)
                           reset->tables[i].made_here ? "dropped, since ods-sink made it"
                                                      : "emptied, since somebody else made it");
     if (reset->letters)
-        terminal_line(stdout, "  the dead letters, topic %s", reset->settings->dead_letter.topic);
+        terminal_line(stdout, "  the dead letters, topic %s: all of them, also those of other daemons",
+                      reset->settings->dead_letter.topic);
     puts("What stays:");
     for (i = 0; i < reset->feeder_count; i++)
         if (reset->feeders[i].slot)

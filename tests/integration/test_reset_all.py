@@ -48,6 +48,7 @@ def test_it_begins_anew(filled, sink, database, kafka, prefix):
     assert "--yes" in sink.run("reset", "-c", sink.conf, "--all", expect=Exit.USAGE).stderr
     assert database.count("items") == 3
 
+    sink.run("pause", "-c", sink.conf, "items", "--reason", "a bad load")  # holds nothing afterwards
     assert reset(sink, "--yes")["changed"]
     assert not database.exists("items") and database.count("others") == 0
     assert database.execute("select count(*) from ods_sink.offsets")[0][0] == 0

@@ -7,6 +7,7 @@
 #include "sink/postgres/wire/own_schema.h"
 #include "sql/postgres/forget_moved_keys.h"
 #include "sql/postgres/forget_offsets.h"
+#include "sql/postgres/forget_orders.h"
 #include "sql/postgres/forget_table.h"
 #include "sql/postgres/forget_topics.h"
 #include "sql/postgres/forget_touched.h"
@@ -120,6 +121,15 @@ static enum ods_status take_out(struct postgres *postgres, const struct forgotte
     return status;
 }
 
+/* What the group has in a table of the sink's own schema, if a schema of that version has it. */
+static enum ods_status take_out_own(struct conn *conn, const char *own_table, const char *sql,
+                                    const char *group, struct error *error)
+{
+    bool there = false;
+    enum ods_status status = has_own_table(conn, own_table, &there, error);
+    return status == ODS_OK && there ? own_query(conn, sql, 1, &group, NULL, error) : status;
+}
+
 static enum ods_status take_out_all(struct postgres *postgres, const struct forgotten *tables,
                                     size_t count, bool own_schema, struct error *error)
 {
@@ -131,7 +141,9 @@ static enum ods_status take_out_all(struct postgres *postgres, const struct forg
     if (status == ODS_OK && own_schema)
         status = own_query(conn, sql_forget_moved_keys, 1, group, NULL, error);
     if (status == ODS_OK && own_schema)
-        status = own_query(conn, sql_forget_topics, 1, group, NULL, error);
+        status = take_out_own(conn, "topic_tables", sql_forget_topics, *group, error);
+    if (status == ODS_OK && own_schema)
+        status = take_out_own(conn, "table_control", sql_forget_orders, *group, error);
     for (size_t i = 0; status == ODS_OK && i < count; i++)
         status = take_out(postgres, &tables[i], own_schema, error);
     if (status == ODS_OK)
