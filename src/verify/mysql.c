@@ -109,8 +109,8 @@ static enum ods_status mysql_open(struct database *database, struct error *error
     if (!options) {
         mysql->connection = NULL;
         return error_set(error, ODS_FATAL,
-                         "database %s: the dsn is none: expected host=… port=… dbname=… user=… "
-                         "password=…, or mysql://user@host:port/name",
+                         "database %s: the dsn can't be read: expected host=… port=… dbname=… "
+                         "user=… password=…, or mysql://user@host:port/name",
                          database->settings->name);
     }
     mysql->connection = mysql_init(NULL);

@@ -47,7 +47,7 @@ enum ods_status mysql_place(struct database *database, struct source_place *plac
             return error_set(error, status, "%s", why.text);
         if (status != ODS_OK && !*place->why) /* version 8.4 has another statement for it */
             snprintf(place->why, sizeof place->why,
-                     "where its binary log stands can't be asked (grant replication client): "
+                     "its place in the binary log can't be read (grant replication client): "
                      "%.150s",
                      why.text);
     }

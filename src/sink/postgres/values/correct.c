@@ -99,8 +99,8 @@ static enum ods_status undo_bytes(struct encoder *encoder, const struct pg_colum
     }
     if (coding == CODING_NONE)
         return encode_refuse(target, "22023",
-                             "this text is bytes in hexadecimal, or other ones in base64, and "
-                             "nothing tells so far: name the column's type in source_types (bytes "
+                             "this text may be hexadecimal or base64, and no value has shown yet "
+                             "which of them it is: name the column's type in source_types (bytes "
                              "hex, bytes base64)",
                              error);
     return encode_undo(encoder, target, coding, inferred, error);
