@@ -1,5 +1,5 @@
-/* What the target tells without its source: how far it is behind the topics, the newest change of
- * each table, rows that have no key. See inspection.h. */
+/* What can be found out without the source: how far the target is behind the topics, the newest
+ * change of each table, rows without a key. See inspection.h. */
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,7 +50,7 @@ static enum ods_status say_offsets(struct inspection *inspection, struct error *
     return status;
 }
 
-/* Rows, those marked deleted, the newest change, and rows with NULL in what is their key. */
+/* Counts rows, rows marked deleted, and rows whose key has a NULL; finds the newest change. */
 static enum ods_status say_table(struct inspection *inspection, const char *schema,
                                  const char *name, const struct table_settings *settings,
                                  struct error *error)

@@ -1,4 +1,4 @@
-/* How far a pipeline is. See arrival.h. */
+/* How far a pipeline has come. See arrival.h. */
 #include "verify/arrival.h"
 
 #include <stdio.h>
@@ -128,7 +128,7 @@ static enum ods_status read_ends(struct arrival *arrival, struct error *error)
         for (int32_t p = 0; status == ODS_OK && p < topic->partitions; p++) {
             int64_t low, high;
             status = kafka_tool_ends(arrival->tool, topic->name, p, &low, &high, error);
-            if (status == ODS_OK) /* of an empty partition nothing has to be applied */
+            if (status == ODS_OK) /* 0: an empty partition has nothing to be applied */
                 topic->ends[p] = low < high ? high : 0;
         }
     }
@@ -173,7 +173,7 @@ enum ods_status arrival_lag(struct arrival *arrival, int64_t *records, struct er
     return status;
 }
 
-/* --- what records tell of the connector ----------------------------------------------------- */
+/* --- what records say about the connector --------------------------------------------------- */
 
 static bool take_record(void *context, const struct record *record)
 {
@@ -197,7 +197,7 @@ static bool records_passed(const struct arrival *arrival, const struct source_pl
             source_place_compare(&arrival->newest, place) >= 0);
 }
 
-/* The last records of each partition that were not looked at yet, until one is past the place. */
+/* Reads the last records of each partition that were not read yet, until one is past the place. */
 static enum ods_status read_tails(struct arrival *arrival, const struct source_place *place,
                                   struct error *error)
 {
@@ -270,7 +270,8 @@ static bool take_any(void *context, const struct record *record)
     return false;
 }
 
-/* Between the offset and the end there may be no record: markers of transactions take offsets. */
+/* Are there records between the stored offset and the end? There may be none, as the markers of
+ * transactions take offsets too. */
 static enum ods_status holds_records(struct arrival *arrival, const struct topic_tail *topic,
                                      int32_t partition, bool *holds, struct error *error)
 {
@@ -323,7 +324,8 @@ enum ods_status arrival_wait(struct arrival *arrival, struct database *database,
     for (;;) {
         if (!sent) {
             status = connector_passed(arrival, database, table, place, &sent, error);
-            /* What was sent before the proof may still be on its way to its partition's leader. */
+            /* Records sent before the one that proves it may not have reached their partitions
+             * yet. */
             if (status == ODS_OK && sent) {
                 usleep(PAUSE_US);
                 status = read_ends(arrival, error);
@@ -331,7 +333,7 @@ enum ods_status arrival_wait(struct arrival *arrival, struct database *database,
         }
         if (status == ODS_OK && sent)
             status = find_behind(arrival, closely, passed, error);
-        if (status == ODS_RETRY) { /* Kafka or the target is away: that is why */
+        if (status == ODS_RETRY) { /* Kafka or the target is away: that is the reason */
             snprintf(arrival->why, sizeof arrival->why, "%.500s", error->text);
             error_init(error);
             status = ODS_OK;

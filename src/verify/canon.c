@@ -56,7 +56,7 @@ static void set_length(struct buffer *out, size_t start, size_t length)
     out->length = start + 4 + length;
 }
 
-/* Without zero digits before and behind, and without its scale. */
+/* Removes zero digits at the beginning and the end, and the scale. */
 static void canon_numeric(struct buffer *out, size_t start)
 {
     char *number = out->bytes + start + 4, *digits = number + NUMERIC_HEADER;
@@ -129,7 +129,7 @@ static void canon_document(struct buffer *out, size_t start, size_t skip)
     buffer_done(&room);
 }
 
-/* An interval as iso_8601 writes it: its length in microseconds. */
+/* Replaces an interval's iso_8601 text by its length in microseconds. */
 static void canon_interval(struct buffer *out, size_t start)
 {
     int64_t months, days, us;

@@ -35,7 +35,7 @@ static size_t significant(const char *text)
     return count;
 }
 
-/* Plain digits without sign of zero and without zeros behind the point. */
+/* Writes plain digits: no sign for zero, no zeros at the end of the fraction. */
 static void put_exact(struct buffer *out, const char *text)
 {
     size_t start = out->length;
@@ -51,7 +51,8 @@ static void put_exact(struct buffer *out, const char *text)
     }
 }
 
-/* Two writings of one double are one number; of more digits than a double has, each counts. */
+/* Texts of the same double are one number. When there are more digits than a double has, every
+ * digit counts. */
 static void put_number(struct buffer *out, const char *text)
 {
     double real = strtod(text, NULL);

@@ -58,7 +58,7 @@ static bool fill(struct hash_index *index, const struct chunk *chunk)
     return true;
 }
 
-/* Those of `one` that `other` has not, or, with `rows`, has otherwise. */
+/* Hands out the keys of `one` that `other` has not; with `rows`, also those whose rows differ. */
 static bool pick(const struct chunk *one, const struct chunk *other, bool rows,
                  chunk_differs *differs, void *context)
 {

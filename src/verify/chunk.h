@@ -1,4 +1,5 @@
-/* The rows of a range, each as a digest of its key and one of the whole, and their sum. */
+/* The rows of a range: for each a digest of its key and a digest of the whole row; and their
+ * sum. */
 #ifndef CHUNK_H
 #define CHUNK_H
 
@@ -6,7 +7,7 @@
 
 struct entry {
     struct digest key, row;
-    size_t key_end; /* in `keys`, where the next one's begins */
+    size_t key_end; /* where the key ends in `keys` */
 };
 
 struct chunk {
@@ -27,11 +28,11 @@ static inline const char *chunk_key(const struct chunk *chunk, size_t entry, siz
     return chunk->keys.bytes + start;
 }
 
-/* Called for each key of which one side has a row that the other has not, or another one. */
+/* Called for each key whose row only one side has, or whose rows differ. */
 typedef bool chunk_differs(void *context, const struct digest *digest, const char *key,
                            size_t length);
 
-/* Hands out nothing where the sums are the same. False: memory is out, or `differs` said so. */
+/* Calls nothing when the sums are equal. False: memory is out, or `differs` returned false. */
 bool chunk_compare(const struct chunk *source, const struct chunk *target, bool extras,
                    chunk_differs *differs, void *context);
 

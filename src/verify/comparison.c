@@ -15,7 +15,7 @@ static bool is_listed(const struct strings *names, const char *name)
 /* --- what depends on the record ------------------------------------------------------------- */
 
 
-/* What becomes of a row of NULLs that is said to come from this record. */
+/* Sends a row of NULLs through the transforms as if it came from this record. */
 static enum ods_status probe(struct comparison *comparison, const struct record *record,
                              struct value **copy, const struct shape **shape, struct error *error)
 {
@@ -41,8 +41,8 @@ static enum ods_status probe(struct comparison *comparison, const struct record 
     return status;
 }
 
-/* Columns that depend on which record brought a row are no part of the source. The kinds of what
- * they hold tell which is which. */
+/* Columns whose value depends on the record that brought the row are not compared, as the source
+ * has no such value. The kind of the value shows which column it is. */
 static enum ods_status find_varying(struct comparison *comparison, const struct shape **shape,
                                     bool **varying, struct error *error)
 {
@@ -56,7 +56,7 @@ static enum ods_status find_varying(struct comparison *comparison, const struct 
     *varying = calloc(count + 1u, sizeof **varying);
     if (!topics || !*varying)
         status = error_out_of_memory(error);
-    /* Texts of the first live no longer than the second's beginning. */
+    /* The first row's texts are valid only until the second row begins. */
     for (uint32_t i = 0; status == ODS_OK && i < count; i++)
         topics[i] = first[i].kind == VALUE_TEXT && first[i].length == 3 &&
                     memcmp(first[i].bytes, "one", 3) == 0;
@@ -80,7 +80,8 @@ static enum ods_status find_varying(struct comparison *comparison, const struct 
     return status;
 }
 
-/* A transform that lets no delete pass: rows that the source has no more stay. */
+/* When the transforms drop deletes, rows that are gone from the source stay in the target, and are
+ * no difference. */
 static enum ods_status look_at_deletes(struct comparison *comparison, struct error *error)
 {
     struct passage *passage = &comparison->passage;
@@ -108,7 +109,7 @@ static int source_column_named(const struct source_table *source, const char *na
     return -1;
 }
 
-/* The same columns, in whatever order. */
+/* Have both keys the same columns, in any order? */
 static bool is_same_key(const struct plan *plan, const struct pg_unique *unique,
                         const struct source_table *source)
 {
@@ -119,8 +120,8 @@ static bool is_same_key(const struct plan *plan, const struct pg_unique *unique,
     return shared == unique->count && shared == source->key_count;
 }
 
-/* The record's key is what the target's rows are known by, where tables.yaml names none and it is
- * not the source's own. */
+/* Chooses the key: that of tables.yaml; else the target's, where it differs from the source's; else
+ * the source's. */
 static uint32_t choose_key(const struct comparison *comparison, uint32_t *key)
 {
     const struct source_table *source = comparison->source;
@@ -149,7 +150,7 @@ static uint32_t choose_key(const struct comparison *comparison, uint32_t *key)
     return count;
 }
 
-/* Does the order of the source's values lead to that of the target's? */
+/* Do source and target sort the values of this column in the same order? */
 static bool same_order(const struct pg_column *target, const struct form_column *form,
                        const struct column *column)
 {
@@ -323,7 +324,7 @@ static bool fill_sql(struct comparison *comparison)
     return comparison->source_list && comparison->target_list && comparison->target_where;
 }
 
-/* Without a key that both sides know: the shape says none, so that the plan wants none. */
+/* The shape of the source's table. It names no key, so that the plan does not require one. */
 static struct shape shape_of(const struct database *database, const struct source_table *source,
                              const char *topic)
 {
@@ -337,7 +338,7 @@ static struct shape shape_of(const struct database *database, const struct sourc
                           .columns = source->columns};
 }
 
-/* A column that a transform sets, by its place in the shape, in the target; -1: it has none. */
+/* The target's column for a column of the shape that a transform sets; -1: there is none. */
 static int provenance_column(const struct plan *plan, int column)
 {
     return column < 0 ? -1 : plan->target_of[column];

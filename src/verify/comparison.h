@@ -1,5 +1,5 @@
-/* What of a table is compared: which columns, how the target's rows are asked for, how a row is
- * told from another. Made once for a table, then read by all threads. */
+/* What is compared in a table: its columns, the queries for both sides, and the key that tells rows
+ * apart. Made once for a table, and then read by all threads. */
 #ifndef COMPARISON_H
 #define COMPARISON_H
 
@@ -11,14 +11,14 @@
 /* One column that both sides have. */
 struct compared {
     const char *name; /* in the source */
-    uint32_t source;  /* of the shape that the plan is of */
+    uint32_t source;  /* the column in the plan's shape */
     uint32_t target;
     enum canon canon;
-    bool asked;    /* its text is read by the target's input function */
-    bool redacted; /* its values are shown to nobody */
+    bool asked;    /* the target's input function reads its text */
+    bool redacted; /* its values are never shown */
 };
 
-/* Columns by which the target says which record wrote a row; -1: it has none. */
+/* The target's columns that say which record wrote a row; -1: it has none. */
 struct provenance {
     int topic, partition, offset;
 };
@@ -30,26 +30,26 @@ struct comparison {
     const struct table_settings *settings;
     struct compared *columns; /* those of the key come first */
     uint32_t count, keys;
-    uint32_t order[PLAN_MAX_KEY]; /* places of the key's columns above, in the order of its index */
-    bool asks;                    /* there are columns that only the target reads */
+    uint32_t order[PLAN_MAX_KEY]; /* the key's columns (indexes into `columns`) as in its index */
+    bool asks;                    /* some columns have texts that only the target can read */
     bool whole;                   /* rows go through transforms, so all columns are read */
-    bool ranges;                  /* both sides order the key in the same way */
+    bool ranges;                  /* both sides sort the key in the same order */
     bool extras;                  /* a row that only the target has is a difference */
     struct provenance provenance;
-    char *source_list; /* the source's columns in SQL: by column, or by `whole` all that are read */
-    char *target_list; /* the target's, by column */
-    char *target_where; /* " and …", its rows that are marked deleted left out; or "" */
-    char *notes;        /* what is not compared, for people; or "" */
+    char *source_list; /* SQL: the source's columns that are compared; with `whole`, all columns */
+    char *target_list; /* SQL: the target's columns that are compared */
+    char *target_where; /* " and …" to leave out rows that are marked deleted; or "" */
+    char *notes;        /* says to the user what is not compared; or "" */
     struct passage passage;
 };
 
-/* The target's plan is made here, by `plans`, which outlives it. ODS_REJECT: the table can't be
- * compared, error says why. */
+/* Makes the target's plan by `plans`, which must outlive it. ODS_REJECT: the table can't be
+ * compared, and the error says why. */
 enum ods_status comparison_open(struct comparison *comparison,
                                 const struct pipeline_settings *pipeline,
                                 const struct database *database, const struct source_table *source,
                                 const char *topic, struct plans *plans, struct error *error);
-void comparison_close(struct comparison *comparison); /* zeroed is fine */
+void comparison_close(struct comparison *comparison); /* also for a zeroed one */
 
 static inline const struct pg_column *compared_target(const struct comparison *comparison,
                                                       uint32_t column)

@@ -1,7 +1,7 @@
-/* A source database, read-only: what its tables are, their rows as texts, and where it stands.
+/* A source database, read-only: its tables, their rows as texts, and the end of its log.
  *
- * One connection, one thread. Rows come one by one and are never held. SQL is put together by the
- * caller from quoted names and literals.
+ * One connection, used by one thread. Rows come one by one and are not stored. The caller writes
+ * the SQL, from quoted names and literals.
  */
 #ifndef DATABASE_H
 #define DATABASE_H
@@ -13,7 +13,7 @@
 
 /* A table as the database describes it and as its connector would. Heap. */
 struct source_table {
-    char *database, *schema, *name; /* as in a record: schema is "" where there is none */
+    char *database, *schema, *name; /* as in a record: schema is "" if the source has none */
     char *quoted;                   /* for SQL */
     uint32_t column_count;
     struct column *columns;    /* with heap names */
@@ -25,19 +25,19 @@ struct source_table {
 
 void source_table_done(struct source_table *table);
 
-/* Where a source stands, at a moment of its own clock. */
+/* The end of a source's log, at a time of its own clock. */
 struct source_place {
     int64_t clock_us;
-    bool known;     /* the rest: else `why` says what it takes */
+    bool known;     /* file and position are set; if not, `why` says what is necessary for it */
     char file[256]; /* of MySQL's binary log; "" for PostgreSQL */
     uint64_t position; /* in the file; or the LSN */
     char why[256];
 };
 
-/* -1, 0, 1: by file, whose numbers may grow in length, then by position. */
+/* Returns -1, 0 or 1: compares the files, whose numbers may get more digits, then the positions. */
 int source_place_compare(const struct source_place *one, const struct source_place *other);
 
-/* Whether a table was changed between two places. */
+/* Was a table changed between two places? */
 enum touched { TOUCHED_NO, TOUCHED_YES, TOUCHED_UNKNOWN };
 
 struct database {
@@ -47,31 +47,31 @@ struct database {
 
 struct database_ops {
     const char *type;
-    const char *connector; /* as records name it */
+    const char *connector; /* the name that it has in records */
     /* Connects, or connects again. */
     enum ods_status (*open)(struct database *database, struct error *error);
-    /* *found false: there is no such table, or it may not be read. */
+    /* *found false: there is no such table, or there is no right to read it. */
     enum ods_status (*describe)(struct database *database, const char *schema, const char *name,
                                 struct source_table *table, bool *found, struct error *error);
-    /* Rows of a query: begin, then each; *cells NULL behind the last. They live until the next
-     * call. */
+    /* Begins a query, and reads its rows one by one; *cells is NULL after the last. A row is valid
+     * until the next call. */
     enum ods_status (*query)(struct database *database, const char *sql, struct error *error);
     enum ods_status (*next)(struct database *database, const struct field **cells,
                             struct error *error);
     void (*literal)(struct database *database, struct buffer *sql, const struct form_column *column,
                     const char *text, size_t length);
-    const char *random; /* a number from 0 to 1, for each row */
+    const char *random; /* SQL: a random number from 0 to 1, another one for each row */
     enum ods_status (*place)(struct database *database, struct source_place *place,
                              struct error *error);
-    /* Does what the connector is known to have done include everything before `to`, as the database
-     * itself tells it? A note for people goes to `why` where it does not. */
+    /* Does the database itself know that the connector has sent everything before `to`? If not,
+     * `why` gets a note for the user. */
     enum ods_status (*confirmed)(struct database *database, const struct source_place *to,
                                  bool *confirmed, char *why, size_t size, struct error *error);
-    /* Was the table changed behind `from` and before `to`? */
+    /* Was the table changed after `from` and before `to`? */
     enum ods_status (*touched)(struct database *database, const struct source_table *table,
                                const struct source_place *from, const struct source_place *to,
                                enum touched *touched, char *why, size_t size, struct error *error);
-    void (*close)(struct database *database); /* NULL is fine */
+    void (*close)(struct database *database); /* accepts NULL */
 };
 
 extern const struct database_ops mysql_database, postgres_database;
@@ -81,9 +81,9 @@ struct database *mysql_database_new(const struct database_settings *settings);
 struct database *postgres_database_new(const struct database_settings *settings);
 
 struct database *database_new(const struct database_settings *settings);
-void database_free(struct database *database); /* NULL is fine */
+void database_free(struct database *database); /* accepts NULL */
 
-/* The first row's first cell as an integer. */
+/* Runs a query and reads the first cell of its first row as an integer. */
 enum ods_status database_number(struct database *database, const char *sql, int64_t *number,
                                 struct error *error);
 

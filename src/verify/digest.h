@@ -1,6 +1,6 @@
-/* 128 bits of a row. Sums of them do not depend on the order, so a range of rows has one too: two
- * ranges with the same rows, however often each stands there, have the same sum. Of this process
- * alone: they are neither stored nor sent. */
+/* A digest of a row, of 128 bits. The digest of a range is the sum of its rows' digests, which does
+ * not depend on their order: two ranges with the same rows, each the same number of times, have the
+ * same sum. Digests are neither stored nor sent: another process has other ones. */
 #ifndef DIGEST_H
 #define DIGEST_H
 

@@ -1,4 +1,4 @@
-/* Texts of a source database into values. See forms.h. */
+/* Turns texts of a source database into values. See forms.h. */
 #include "verify/forms.h"
 
 #include <stdio.h>
@@ -45,7 +45,7 @@ static bool read_int(const struct field *cell, int64_t *integer)
 
 /* --- dates and times ------------------------------------------------------------------------ */
 
-/* Up to `most` digits. */
+/* Reads up to `most` digits. */
 static int digits(const char **at, const char *end, int most)
 {
     int number = 0;
@@ -64,14 +64,14 @@ static int64_t fraction_us(const char **at, const char *end)
     return us;
 }
 
-/* No month or no day, as MySQL has them. */
+/* Is the month or the day zero, as MySQL allows? */
 static bool is_zero_date(const struct field *cell)
 {
     return cell->length >= 10 && cell->bytes[4] == '-' && cell->bytes[7] == '-' &&
            (memcmp(cell->bytes + 5, "00", 2) == 0 || memcmp(cell->bytes + 8, "00", 2) == 0);
 }
 
-/* yyyy-mm-dd and, perhaps, a time of day: the usual ones without a detour. */
+/* Reads yyyy-mm-dd with or without a time of day: the usual form, read directly. */
 static bool read_plain(const struct field *cell, int64_t *days, int64_t *us)
 {
     const char *at = cell->bytes, *end = at + cell->length;
@@ -100,7 +100,8 @@ static bool read_plain(const struct field *cell, int64_t *days, int64_t *us)
     return at == end || (end - at == 3 && memcmp(at, "+00", 3) == 0);
 }
 
-/* PostgreSQL's texts of far years, "0044-03-15 12:00:00 BC" and "infinity", go through as ISO. */
+/* Turns PostgreSQL's texts of distant years, "0044-03-15 12:00:00 BC" and "infinity", into ISO
+ * texts. */
 static enum ods_status far_moment(const struct field *cell, struct arena *arena,
                                   struct value *value, struct error *error)
 {
@@ -209,7 +210,7 @@ static enum ods_status read_time(const struct field *cell, struct value *value, 
     return ODS_OK;
 }
 
-/* In UTC, as the connector sends it. */
+/* Converts the time to UTC, as the connector does. */
 static enum ods_status read_zoned_time(const struct field *cell, struct arena *arena,
                                        struct value *value, struct error *error)
 {
@@ -248,7 +249,7 @@ static struct value bytes_of(const char *bytes, size_t length)
     return (struct value){.kind = VALUE_BYTES, .length = (uint32_t) length, .bytes = bytes};
 }
 
-/* The lowest byte first, as io.debezium.data.Bits has them. */
+/* Puts the lowest byte first, as in io.debezium.data.Bits. */
 static enum ods_status read_bits(const struct field *cell, struct arena *arena, struct value *value,
                                  struct error *error)
 {
@@ -345,7 +346,7 @@ static enum ods_status read_point(const struct field *cell, struct arena *arena,
     return keep(&text, arena, VALUE_JSON, value, error);
 }
 
-/* "-$1,234.50" without what is no digit. */
+/* Reads "-$1,234.50", and ignores currency and separators. */
 static enum ods_status read_money(const struct field *cell, struct arena *arena,
                                   struct value *value, struct error *error)
 {

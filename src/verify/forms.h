@@ -1,6 +1,6 @@
-/* A column's text, as a source database writes it, into the value that its connector would have
- * sent: the same kinds and meanings that a decoder makes of records, so that the sink's own type
- * code takes it from here. */
+/* Turns a column's text, as a source database writes it, into the value that its connector would
+ * have sent. Kinds and meanings are those that a decoder makes from records, so that the sink's own
+ * encoders can take the value. */
 #ifndef FORMS_H
 #define FORMS_H
 
@@ -17,14 +17,14 @@ enum form {
     FORM_BYTES, /* as they are */
     FORM_HEX,   /* \x… */
     FORM_BIT,   /* one bit, a boolean: a byte, or 0 or 1 */
-    FORM_BITS,  /* bytes, the first the highest */
-    FORM_DIGIT_BITS, /* 0 and 1, the first the highest */
+    FORM_BITS,  /* bytes, the highest first */
+    FORM_DIGIT_BITS, /* digits 0 and 1, the highest first */
     FORM_BOOLEAN,    /* t, f */
     FORM_DATE,
     FORM_TIME, /* [-]h…:mm:ss[.ffffff] */
     FORM_TIMESTAMP_MS,
     FORM_TIMESTAMP_US,
-    FORM_MOMENT,     /* UTC, without or with a zone that says so */
+    FORM_MOMENT,     /* UTC, with or without its zone */
     FORM_TIME_ZONED, /* hh:mm:ss[.f]±hh[:mm] */
     FORM_MONEY,
     FORM_GEOMETRY, /* MySQL's: the SRID, then well-known binary */
@@ -36,16 +36,16 @@ struct field {
     size_t length;
 };
 
-/* What is read of a column. */
+/* How a column is read. */
 struct form_column {
     enum form form;
-    bool not_null;  /* a date that no calendar has is then the connector's epoch, not NULL */
-    bool is_number; /* as a literal */
+    bool not_null;  /* the connector sends an invalid date as the epoch, and not as NULL */
+    bool is_number; /* a literal of it needs no quotes */
     bool is_bytes;
-    bool is_float; /* MySQL's float, which has its own equality */
+    bool is_float; /* MySQL's float, which is compared by six digits */
 };
 
-/* Bytes live as long as the cell or the arena. ODS_REJECT: it can't be read. */
+/* The value's bytes are in the cell or the arena. ODS_REJECT: the text can't be read. */
 enum ods_status form_value(const struct form_column *column, const struct field *cell,
                            struct arena *arena, struct value *value, struct error *error);
 

@@ -39,7 +39,7 @@ void inspection_tell(struct inspection *inspection, const struct verify_differen
         inspection->listener->differs(inspection->listener->context, result, difference);
 }
 
-/* A key's text as the target writes it, as a literal of the source. */
+/* Writes a key's text, which the target gave, as a literal for the source. */
 static void put_literal(struct inspection *inspection, uint32_t column, const char *text,
                         size_t length, struct buffer *sql)
 {
@@ -118,7 +118,7 @@ enum ods_status inspection_yield(struct inspection *inspection, struct error *er
     do {
         status = arrival_lag(inspection->arrival, &records, error);
         inspection->lag_looked_us = time_monotonic_us();
-        if (status == ODS_RETRY) { /* Kafka does not tell, and is not asked again */
+        if (status == ODS_RETRY) { /* Kafka does not answer, and is not asked again */
             inspection->listener->notice(inspection->listener->context, error->text);
             inspection->lag_looked_us = INT64_MAX / 2;
             error_init(error);

@@ -1,9 +1,9 @@
-/* Tables without a key, and mere counts. See inspection.h.
+/* Tables without a key, and comparing only the numbers of rows. See inspection.h.
  *
- * Rows that nothing tells apart are compared as a multiset: each goes into one of so many buckets
- * by its digest, a bucket is the sum of its rows. A bucket in which the source had the same rows
- * before and after, and the target other ones in between, differs; what is in it is then read once
- * more.
+ * Rows without a key are compared as a multiset: each row is put into a bucket by its digest, and a
+ * bucket has the sum of its rows' digests. The source is read before and after the target. A bucket
+ * differs when the source had the same rows both times, and the target had others in between. The
+ * rows of such buckets are then read once more.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -13,14 +13,14 @@
 
 #define BUCKETS   16384
 #define LOOKS_MAX 5
-#define ROWS_MAX  100000 /* different ones, of buckets that differ */
+#define ROWS_MAX  100000 /* at most so many different rows of differing buckets are kept */
 
 struct bucket {
     struct digest sum;
     int64_t count;
 };
 
-/* A row, and how often each side has it. */
+/* A row, and how many times each side has it. */
 struct copies {
     struct digest row;
     int64_t source, target;
@@ -174,7 +174,8 @@ static enum ods_status tell_copies(struct multiset *set, struct error *error)
 
 /* --- looking -------------------------------------------------------------------------------- */
 
-/* How many buckets are not equal; *wrong of them had the same rows of the source twice. */
+/* How many buckets are not equal. *wrong: how many of them differ although the source had the same
+ * rows both times. */
 static size_t judge(struct multiset *set, size_t *wrong)
 {
     size_t open = 0;

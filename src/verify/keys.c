@@ -1,8 +1,9 @@
-/* Keys of one side, looked up in the other. See inspection.h.
+/* Looks up keys of one side in the other. See inspection.h.
  *
- * For keys that the two sides order differently (texts: each has its collation), for samples, and
- * for what the target got lately. Each side is gone through in the order of its own index, a page
- * at a time, and a page's rows are looked up by key in the other: so no order has to be shared.
+ * Used for keys that the two sides sort differently (texts, as each side has its collation), for
+ * samples, and for rows that the target got lately. Each side is read in the order of its own
+ * index, a page at a time, and the rows of a page are looked up by key in the other side. So the
+ * two sides need not sort alike.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +14,7 @@
 
 enum phase { PHASE_SOURCE, PHASE_TARGET };
 
-#define SAMPLE_MORE 1.1 /* than was asked for: chance may give less */
+#define SAMPLE_MORE 1.1 /* more rows than were asked for, since chance may give fewer */
 
 struct pages {
     struct inspection *inspection;
@@ -43,7 +44,7 @@ static bool is_since(const struct inspection *inspection)
     return inspection->options->since_us != INT64_MIN;
 }
 
-/* The rows of a page's keys that the other side has, against the page's. */
+/* Compares a page's rows with the rows that the other side has for the same keys. */
 static enum ods_status compare_page(struct pages *pages, bool extras, struct error *error)
 {
     struct inspection *inspection = pages->inspection;
@@ -61,7 +62,7 @@ static enum ods_status compare_page(struct pages *pages, bool extras, struct err
     return status == ODS_OK ? inspection_yield(inspection, error) : status;
 }
 
-/* A phase's place is kept when all before it is settled. */
+/* Stores the place of a phase once everything before it is settled. */
 static enum ods_status keep(struct pages *pages, enum phase phase, struct error *error)
 {
     struct inspection *inspection = pages->inspection;
@@ -81,7 +82,7 @@ static void put_key_columns(struct buffer *sql, const struct comparison *compari
     }
 }
 
-/* Behind the last key in the source's own order. */
+/* Writes the condition for keys after the last one, in the source's own order. */
 static void put_behind(struct pages *pages, struct buffer *sql)
 {
     const struct comparison *comparison = &pages->inspection->comparison;
@@ -178,7 +179,7 @@ static enum ods_status sample_of_source(struct pages *pages, struct error *error
 
 /* --- the target's keys ---------------------------------------------------------------------- */
 
-/* Its condition, without the order: "where true …". */
+/* Writes the target's condition, without the order: "where true …". */
 static enum ods_status put_target_where(struct pages *pages, struct buffer *sql,
                                         struct error *error)
 {
@@ -186,7 +187,7 @@ static enum ods_status put_target_where(struct pages *pages, struct buffer *sql,
     const struct comparison *comparison = &inspection->comparison;
     const struct plan *plan = comparison->plan;
     int64_t rows = 0;
-    if (is_since(inspection)) { /* those that are marked deleted too */
+    if (is_since(inspection)) { /* also rows that are marked deleted */
         buffer_printf(sql, " where t.%s >= '1970-01-01 00:00:00+00'::timestamptz + "
                            "interval '1 microsecond' * %lld",
                       plan->table->columns[plan->timestamp_column].quoted,
@@ -220,7 +221,7 @@ static void keep_texts(struct pages *pages, const PGresult *texts)
     }
 }
 
-/* So many keys at a time, each of which both sides are asked for. */
+/* Asks both sides for the rows of some keys, and compares them. */
 static enum ods_status compare_keys(struct pages *pages, const struct keys *keys,
                                     struct error *error)
 {

@@ -1,13 +1,13 @@
 /* MySQL and MariaDB as a source. See database.h.
  *
- * Texts are those of the text protocol: its numbers, dates and bytes need no second set of rules.
+ * Values come as texts by the text protocol, so that one set of rules reads them.
  */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <libpq-fe.h> /* a dsn is written as libpq's */
+#include <libpq-fe.h> /* a dsn has the form of libpq's */
 #include "verify/mysql.h"
 
 #define TIMEOUT_S    30
@@ -23,7 +23,7 @@ static enum ods_status failed(struct mysql_database *mysql, const char *doing, s
 
 /* --- connecting ----------------------------------------------------------------------------- */
 
-/* mysql://… is parsed as postgresql://… is: both are URIs of the same parts. */
+/* mysql://… is parsed like postgresql://…, as both URIs have the same parts. */
 static PQconninfoOption *parse_dsn(const char *dsn)
 {
     static const char *const schemes[] = {"mysql://", "mariadb://"};
@@ -35,7 +35,7 @@ static PQconninfoOption *parse_dsn(const char *dsn)
             text = NULL;
     }
     PQconninfoOption *options = PQconninfoParse(text ? text : dsn, &why);
-    PQfreemem(why); /* it may quote the dsn, password and all */
+    PQfreemem(why); /* not used: it may quote the dsn, with the password */
     free(text);
     return options;
 }
@@ -59,7 +59,7 @@ static void set_tls(MYSQL *connection, const PQconninfoOption *options)
     mysql_options(connection, MYSQL_OPT_SSL_ENFORCE, &enforces);
 }
 
-/* Texts that always read the same, and nothing is written. */
+/* Makes the session read-only, and its texts independent of the server's settings. */
 static enum ods_status prepare_session(struct mysql_database *mysql, struct error *error)
 {
     static const char *const statements[] = {
@@ -109,8 +109,8 @@ static enum ods_status mysql_open(struct database *database, struct error *error
     if (!options) {
         mysql->connection = NULL;
         return error_set(error, ODS_FATAL,
-                         "database %s: the dsn is none: expected host=… port=… dbname=… user=… "
-                         "password=…, or mysql://user@host:port/name",
+                         "database %s: the dsn can't be read: expected host=… port=… dbname=… "
+                         "user=… password=…, or mysql://user@host:port/name",
                          database->settings->name);
     }
     mysql->connection = mysql_init(NULL);
@@ -201,7 +201,7 @@ static enum ods_status mysql_confirmed(struct database *database, const struct s
     (void) why;
     (void) size;
     (void) error;
-    *confirmed = false; /* the server does not keep what a connector has done */
+    *confirmed = false; /* the server does not know how far a connector has come */
     return ODS_OK;
 }
 

@@ -1,4 +1,4 @@
-/* MySQL's files share this; see mysql.c. */
+/* What the files for MySQL share; see mysql.c. */
 #ifndef MYSQL_H
 #define MYSQL_H
 
@@ -22,7 +22,7 @@ static inline struct mysql_database *mysql_of(struct database *database)
     return (struct mysql_database *) database;
 }
 
-/* As database_ops has them. */
+/* Functions of database_ops. */
 enum ods_status mysql_run(struct database *database, const char *sql, struct error *error);
 enum ods_status mysql_next(struct database *database, const struct field **cells,
                            struct error *error);
@@ -34,7 +34,7 @@ enum ods_status mysql_touched(struct database *database, const struct source_tab
                               const struct source_place *from, const struct source_place *to,
                               enum touched *touched, char *why, size_t size, struct error *error);
 
-/* Append a text as a literal. */
+/* Appends a text as a literal. */
 void mysql_put_quoted(struct mysql_database *mysql, struct buffer *sql, const char *text,
                       size_t length);
 

@@ -1,13 +1,13 @@
-/* MySQL's binary log: where it stands, and whether a table was changed in a part of it. See
-   mysql.h. */
+/* MySQL's binary log: where it ends, and whether a table was changed in a part of it. See
+ * mysql.h. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "verify/mysql.h"
 
-#define EVENTS_MAX   20000               /* of the log, in one answer */
-#define SEARCHED_MAX UINT64_C(1073741824) /* bytes of it */
+#define EVENTS_MAX   20000               /* events of the log in one answer */
+#define SEARCHED_MAX UINT64_C(1073741824) /* bytes of the log that are searched at most */
 
 static enum ods_status first_row(struct mysql_database *mysql, const char *sql, bool *found,
                                  struct field row[2], char room[512], struct error *error)
@@ -45,9 +45,10 @@ enum ods_status mysql_place(struct database *database, struct source_place *plac
         enum ods_status status = first_row(mysql, questions[i], &found, row, room, &why);
         if (status == ODS_RETRY)
             return error_set(error, status, "%s", why.text);
-        if (status != ODS_OK && !*place->why) /* 8.4 has another name for it */
+        if (status != ODS_OK && !*place->why) /* version 8.4 has another statement for it */
             snprintf(place->why, sizeof place->why,
-                     "where its binary log stands can't be asked (grant replication client): %.150s",
+                     "its place in the binary log can't be read (grant replication client): "
+                     "%.150s",
                      why.text);
     }
     place->known = found;
@@ -68,7 +69,7 @@ struct search {
     const struct source_place *from, *to;
     char name[520];        /* "(db.table)" */
     uint64_t next, events; /* where the next answer begins, and how many events this one had */
-    char ids[64][24];      /* numbers of tables that are others */
+    char ids[64][24];      /* numbers of other tables */
     size_t id_count;
     bool touched;
 };
@@ -86,7 +87,7 @@ static uint64_t big_number(const struct field *cell)
     return strtoull(text, NULL, 10);
 }
 
-/* "table_id: 108 (db.t)", "table_id: 108 flags: STMT_END_F" */
+/* Reads the number in "table_id: 108 (db.t)" or "table_id: 108 flags: STMT_END_F". */
 static void table_number(const struct field *info, char *number, size_t size)
 {
     const char *at = info->bytes ? memmem(info->bytes, info->length, "table_id: ", 10) : NULL;
@@ -129,7 +130,7 @@ static void look_at_event(struct search *search, const struct field *cells, bool
     }
 }
 
-/* From search->next on; false: there is no more of this file before the end that was asked for. */
+/* Searches from search->next on. False: this file has nothing more before the end of the search. */
 static enum ods_status search_more(struct mysql_database *mysql, struct search *search,
                                    const char *file, bool first, bool last, bool *more,
                                    struct error *error)
@@ -154,7 +155,7 @@ static enum ods_status search_more(struct mysql_database *mysql, struct search *
     return status;
 }
 
-/* The files of the log from the first to the last, and how much of them is to be looked at. */
+/* Lists the files of the log from the first to the last, and how many bytes of them to search. */
 static enum ods_status list_files(struct mysql_database *mysql, const struct search *search,
                                   char files[64][256], size_t *count, uint64_t *bytes,
                                   struct error *error)

@@ -1,5 +1,5 @@
-/* A source's row on the way that its records take: through the pipeline's transforms. One thread.
- */
+/* Sends a source's row through the pipeline's transforms, as its records are sent. Used by one
+ * thread. */
 #ifndef PASSAGE_H
 #define PASSAGE_H
 
@@ -13,16 +13,17 @@ struct passage {
     struct transform **transforms;
     size_t count;
     struct batch *batch;
-    struct record record; /* what the row is said to come from */
+    struct record record; /* the record from which the row seems to come */
     enum change_op op;
 };
 
-/* What lies in `shape` is copied. */
+/* The contents of `shape` are copied. */
 enum ods_status passage_open(struct passage *passage, const struct pipeline_settings *pipeline,
                              const struct shape *shape, struct error *error);
-void passage_close(struct passage *passage); /* zeroed is fine */
+void passage_close(struct passage *passage); /* also for a zeroed one */
 
-/* What becomes of a row; *change NULL: it is left out. It lives until the next row. */
+/* The change that the transforms make of a row; it is valid until the next row. *change NULL: they
+ * drop the row. */
 enum ods_status passage_row(struct passage *passage, const struct value *values,
                             const struct change **change, struct error *error);
 

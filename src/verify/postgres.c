@@ -23,7 +23,7 @@ static struct postgres_database *from_base(struct database *database)
     return (struct postgres_database *) database;
 }
 
-/* What the connection says of a target is of a database here. */
+/* The connection's errors begin with "target"; here they must begin with "database". */
 static enum ods_status said(enum ods_status status, struct error *error)
 {
     if (status != ODS_OK && strncmp(error->text, "target ", 7) == 0) {
@@ -108,7 +108,7 @@ static bool add_cell(struct postgres_database *postgres, size_t count, const cha
     return true;
 }
 
-/* COPY's text format, undone in its place. */
+/* Splits a line of COPY's text format into cells, and decodes them in place. */
 static bool split(struct postgres_database *postgres, char *row, size_t length)
 {
     size_t count = 0;
@@ -189,8 +189,8 @@ static const struct {
 
 enum place_of_column { NAME, TYPE, TYPE_KIND, NOT_NULL, MODIFIER };
 
-/* What is none of these (arrays, ranges, geometries, a type of the database's own) goes as its text
- * to a column that reads it. */
+/* Declares a column as its connector does. Other types (arrays, ranges, geometries, types that
+ * users have made) are compared as texts, which the target's column reads. */
 static void declare(struct column *column, struct form_column *form, const PGresult *rows, int row)
 {
     const char *type = PQgetvalue(rows, row, TYPE);
@@ -210,7 +210,7 @@ static void declare(struct column *column, struct form_column *form, const PGres
         column->length = (modifier - 4) >> 16 & 0xffff;
         column->scale = (modifier - 4) & 0x7ff;
     } else if (column->type == SEM_DECIMAL) {
-        column->scale = 0; /* of digits each says its own */
+        column->scale = 0; /* each value has its own number of digits */
     }
     if (column->type == SEM_BITS) {
         column->length = modifier > 0 ? modifier : -1;
@@ -314,7 +314,7 @@ static enum ods_status postgres_place(struct database *database, struct source_p
     return said(status, error);
 }
 
-/* The connector has acknowledged to its slot what it has written to Kafka. */
+/* The connector confirms to its replication slot what it has written to Kafka. */
 static enum ods_status postgres_confirmed(struct database *database, const struct source_place *to,
                                           bool *confirmed, char *why, size_t size,
                                           struct error *error)
@@ -335,8 +335,8 @@ static enum ods_status postgres_confirmed(struct database *database, const struc
         uint64_t flushed = strtoull(PQgetvalue(rows, 0, 0), NULL, 10);
         *confirmed = flushed >= to->position;
         if (!*confirmed)
-            snprintf(why, size, "the connector's slot \"%s\" is %s and %llu bytes behind (where little "
-                     "changes, let it have a heartbeat.action.query)",
+            snprintf(why, size, "the connector's slot \"%s\" is %s and %llu bytes behind (where "
+                     "little changes, let it have a heartbeat.action.query)",
                      PQgetvalue(rows, 0, 2),
                      PQgetvalue(rows, 0, 1)[0] == 't' ? "active" : "not active",
                      (unsigned long long) (to->position - flushed));

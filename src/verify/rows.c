@@ -22,7 +22,8 @@ void key_texts_done(struct key_texts *texts)
 
 /* --- opening -------------------------------------------------------------------------------- */
 
-/* As the source has them, which needs none of the corrections that records may need. */
+/* Fills the source's columns as the source declares them; they need none of the corrections that
+ * records may need. */
 static bool fill_sources(struct source_rows *rows)
 {
     const struct plan *plan = rows->comparison->plan;
@@ -90,7 +91,8 @@ void source_rows_close(struct source_rows *rows)
 
 /* --- one value ------------------------------------------------------------------------------ */
 
-/* What only the target's input function can read: as the sink asks, for this row alone. */
+/* Asks for texts that only the target's input functions can read, as the sink does, for this row
+ * alone. */
 static enum ods_status ask_for(struct source_rows *rows, const struct value *values,
                                struct error *error)
 {
@@ -103,7 +105,7 @@ static enum ods_status ask_for(struct source_rows *rows, const struct value *val
                             : status;
 }
 
-/* A value that the target rounds as it writes it (inexact: round). */
+/* Lets the target round a value as it would when it is written (inexact: round). */
 static enum ods_status round_by_target(struct source_rows *rows, const struct pg_column *target,
                                        size_t start, struct error *error)
 {
@@ -175,7 +177,7 @@ static void put_shown(struct buffer *texts, const struct form_column *form,
 
 /* --- one row -------------------------------------------------------------------------------- */
 
-/* The values of the columns that are compared; *left_out: the pipeline drops the row. */
+/* Reads the values of the compared columns. *left_out: the pipeline drops the row. */
 static enum ods_status read_values(struct source_rows *rows, const struct field *cells,
                                    const struct value **values, bool *left_out,
                                    struct error *error)
@@ -298,7 +300,7 @@ static void put_answer(struct buffer *answers, enum canon canon, const PGresult 
     canon_element(canon, answers, start);
 }
 
-/* The texts of rows `from` to `upto` of a column. */
+/* Asks the target for the texts of a column in rows `from` to `upto`. */
 static enum ods_status ask_range(struct source_rows *rows, uint32_t column, size_t from,
                                  size_t upto, struct error *error)
 {
@@ -336,7 +338,7 @@ static enum ods_status ask_range(struct source_rows *rows, uint32_t column, size
     return status;
 }
 
-/* The row with the answers in their places. */
+/* Puts the answers into the row. */
 static void finish_row(struct source_rows *rows, size_t number, size_t *at, struct row *row)
 {
     const struct comparison *comparison = rows->comparison;
@@ -360,7 +362,7 @@ static void finish_row(struct source_rows *rows, size_t number, size_t *at, stru
     row->length = rows->finished.length;
 }
 
-/* Hand out what waits. */
+/* Hands out the rows that wait. */
 static enum ods_status flush(struct source_rows *rows, row_take *take, void *context,
                              struct error *error)
 {
@@ -410,7 +412,8 @@ static enum ods_status flush(struct source_rows *rows, row_take *take, void *con
     return status;
 }
 
-/* A value that the source has and that no connector could send is the row's, not the table's. */
+/* Takes a row. A value that no connector could send makes only this row fail, and not the whole
+ * table. */
 static enum ods_status take_row(struct source_rows *rows, const struct field *cells,
                                 struct error *error)
 {

@@ -9,49 +9,49 @@
 #include "verify/comparison.h"
 #include "verify/digest.h"
 
-#define SHOWN_BYTES 200 /* of a value, for people */
+#define SHOWN_BYTES 200 /* how much of a value is shown to the user */
 
-/* One row. Lives until the taker returns. */
+/* One row. Valid until the function that takes it returns. */
 struct row {
-    const char *elements; /* of all columns; those of the key are the first `prefix` bytes */
+    const char *elements; /* of all columns; the first `prefix` bytes are those of the key */
     size_t length, prefix;
-    const char *key; /* elements of the key as they are sent to the target */
+    const char *key; /* the key's elements in the form that is sent to the target */
     size_t key_length;
-    const char *texts;   /* of all columns, each terminated, for people; NULL: not asked for */
+    const char *texts;   /* all columns for the user, each terminated; NULL: not wanted */
     const char *refusal; /* why the sink would not write it; NULL: it would */
 };
 
 typedef enum ods_status row_take(void *context, const struct row *row, struct error *error);
 
-/* The source's rows, as the sink would have written them. One thread. */
+/* The source's rows, as the sink would have written them. Used by one thread. */
 struct source_rows {
     const struct comparison *comparison;
     struct database *database;
-    struct conn *reader; /* of the target: reads texts that only it can read */
+    struct conn *reader; /* a connection to the target, for texts that only it can read */
     bool want_texts;
 
     struct passage passage;
     struct encoder encoder;
     struct readings readings;
     struct arena arena;
-    struct source_column *sources; /* as the source says they are, by column of the plan's shape */
+    struct source_column *sources; /* as the source declares them, by column of the shape */
     struct value *values;          /* by column of the source */
-    struct buffer elements, keys, texts, refusals; /* of the rows that wait, one behind the other */
+    struct buffer elements, keys, texts, refusals; /* of the waiting rows, one after the other */
     struct waiting_row {
         size_t elements, prefix, key, texts, refusal; /* where each ends; refusal 0: none */
     } *waiting;
     size_t count, capacity;
-    struct buffer *answers;        /* by column, of those that wait: what the target gave */
-    struct buffer finished;        /* a row with them in their places */
+    struct buffer *answers;        /* by column: the target's answers for the waiting rows */
+    struct buffer finished;        /* a row with the answers in it */
 };
 
 enum ods_status source_rows_open(struct source_rows *rows, const struct comparison *comparison,
                                  struct database *database, struct conn *reader, bool want_texts,
                                  struct error *error);
-void source_rows_close(struct source_rows *rows); /* zeroed is fine */
+void source_rows_close(struct source_rows *rows); /* also for a zeroed one */
 
-/* All rows of a query whose columns are the comparison's source_list. `last`, where it is not NULL,
- * gets the last row's cells: copies of the texts of the key's columns, in `order`. */
+/* Reads all rows of a query whose columns are the comparison's source_list. If `last` is not NULL,
+ * it gets copies of the texts of the last row's key columns, in the comparison's `order`. */
 struct key_texts {
     uint32_t count;
     struct buffer texts[PLAN_MAX_KEY];
@@ -63,11 +63,11 @@ enum ods_status source_rows_read(struct source_rows *rows, const char *sql, uint
                                  struct key_texts *last, row_take *take, void *context,
                                  struct error *error);
 
-/* The target's elements of a key whose texts the source gave. */
+/* Turns a key's texts, which the source gave, into the target's elements. */
 enum ods_status source_rows_key(struct source_rows *rows, const struct key_texts *texts,
                                 struct buffer *key, struct error *error);
 
-/* A row of the target out of its elements, columns as in target_list. */
+/* A row of the target, put together from its elements; columns as in target_list. */
 struct target_row {
     struct buffer elements, key;
 };

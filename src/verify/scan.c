@@ -1,10 +1,10 @@
-/* Ranges of both sides, beside each other. See inspection.h.
+/* Compares ranges of both sides. See inspection.h.
  *
- * The source's thread reads so many rows in the order of the key's own index, which makes a range;
- * the target's thread reads that range; here the two are held against each other. A few ranges are
- * on their way at once, so that both databases work all the time, and that bounds the memory. The
- * rows of a range need no order: their digests are summed, and found by key only where the sums
- * differ.
+ * The source's thread reads a number of rows in the order of the key's index: they are a range. The
+ * target's thread reads the same range, and the main thread compares the two. A few ranges are
+ * being read at once, so that both databases always work; as they are few, memory is bounded. The
+ * rows of a range need no order: their digests are summed, and rows are found by key only when the
+ * sums differ.
  */
 #include <pthread.h>
 #include <stdatomic.h>
@@ -17,20 +17,20 @@
 
 #define PART_ROWS 20000
 #define PARTS     4
-#define SETTLED_US INT64_C(10000000) /* so that there is a key from which to go on */
+#define SETTLED_US INT64_C(10000000) /* how often rows are settled, so that a run can go on there */
 
-/* A range, on its way from one thread to the next. */
+/* A range that goes from one thread to the next. */
 struct part {
     struct chunk source, target;
-    struct buffer from, upto; /* keys as elements; ends are open where they are empty */
-    struct key_texts last;    /* of `upto`, as the source writes it */
+    struct buffer from, upto; /* keys as elements; empty: no limit at that end */
+    struct key_texts last;    /* the texts of `upto`, as the source writes them */
     uint64_t source_rows, target_rows;
     bool is_last;
     enum ods_status status;
     struct error error;
 };
 
-/* Parts in order. Closed: nothing more comes, or is wanted. */
+/* A queue of parts. Closed: nothing more comes, or nothing more is wanted. */
 struct lineup {
     struct part *parts[PARTS];
     size_t count;
@@ -41,9 +41,9 @@ struct scan {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     struct lineup free, to_target, done;
-    atomic_bool stopped; /* the threads come to their ends */
+    atomic_bool stopped; /* the threads are to end */
     struct part parts[PARTS];
-    struct key_texts begin; /* count 0: the beginning */
+    struct key_texts begin; /* after which key to begin; count 0: at the first */
 };
 
 static struct part *take_part(struct scan *scan, struct lineup *lineup)
@@ -83,7 +83,7 @@ static enum ods_status take_row(void *context, const struct row *row, struct err
 
 /* --- the source's thread -------------------------------------------------------------------- */
 
-/* a > x or (a = x and b > y): each part is a range of the key's index. */
+/* Writes a > x or (a = x and b > y): each part of it is a range of the key's index. */
 static void put_behind(struct buffer *sql, const struct comparison *comparison,
                        struct database *database, const struct key_texts *texts)
 {
@@ -144,7 +144,7 @@ static void copy_key(struct key_texts *to, const struct key_texts *from)
     }
 }
 
-/* So many rows in so much time at most. */
+/* Waits when more rows were read than the limit allows for the time since the beginning. */
 static void throttle(const struct scan *scan, int64_t began_us, uint64_t rows)
 {
     int64_t rate = scan->inspection->database_settings->throttle;
@@ -261,7 +261,8 @@ static bool suspect(void *context, const struct digest *digest, const char *key,
     return inspection_suspect(context, digest, key, length);
 }
 
-/* What is settled goes into the state: from its last key on a later run goes on. */
+/* Takes a part that is done. Once all rows are settled, the state gets the last key, from which a
+ * later run goes on. */
 static enum ods_status take_done(struct scan *scan, struct part *part, struct error *error)
 {
     struct inspection *inspection = scan->inspection;

@@ -1,12 +1,12 @@
-/* Rows that were different are looked at again. See inspection.h.
+/* Looks again at rows that were different. See inspection.h.
  *
- * A look: the source's row; where the source stands; wait until the pipeline has come past there;
- * the target's row; the source's row once more. The target is right when it has either of the two:
- * a row changes between any two looks. It is wrong when the source had the same row both times and
- * the target another one, at two looks in a row: at one alone the source may have changed the row
- * and changed it back. Of a row that changes at every look the columns that change have no value
- * to compare with: it is right when the others are, and when the target's change from look to look
- * as well.
+ * A look reads the source's row and the end of the source's log, waits until the pipeline has come
+ * past that place, reads the target's row, and reads the source's row once more. The target is
+ * right when it has one of the source's two rows, as the row may have changed in between. It is
+ * wrong when the source had the same row both times and the target had another, in two looks one
+ * after the other: within one look the source may have changed the row and changed it back. When a
+ * row changes at every look, its changing columns can't be compared. It is right when the other
+ * columns are equal, and the changing columns change in the target from look to look too.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -19,9 +19,9 @@
 #define LOOKS_MAX    10
 #define LOOKS_WRONG  2
 #define LOOKS_BUSY   2
-#define TRACES       5 /* of a write, behind the target's texts: target_lookup() */
+#define TRACES       5 /* columns about the last write, after the target's texts: target_lookup() */
 
-/* A row as it was at one look. */
+/* A row as one look has found it. */
 struct image {
     bool present;
     struct digest *columns;
@@ -37,11 +37,11 @@ struct look {
     size_t count;
     struct hash_index index;
     struct image *source, *target, *again; /* by suspect */
-    struct image *before;                  /* the target's, at the look before */
+    struct image *before;                  /* the target's rows at the look before */
     struct image *into;
-    uint32_t texts; /* in each row: of the source or of the target */
+    uint32_t texts; /* how many texts each row has: the source's or the target's */
     enum sight *sights;
-    unsigned *wrong, *busy; /* looks in a row */
+    unsigned *wrong, *busy; /* in how many successive looks the row was wrong, or changing */
     int64_t began_us;
 };
 
@@ -108,7 +108,7 @@ static bool same(const struct look *look, const struct image *one, const struct 
                   look->inspection->comparison.count * sizeof *one->columns) == 0;
 }
 
-/* The rows of all suspects that are open. */
+/* Reads the rows of all suspects about which nothing is decided yet. */
 static enum ods_status read_images(struct look *look, struct image *images, bool of_source,
                                    struct error *error)
 {
@@ -188,14 +188,14 @@ static void tell(struct look *look, size_t number)
 
 /* --- looking -------------------------------------------------------------------------------- */
 
-/* Rows that only the target has may be there by right. */
+/* Is this a row that only the target has, where that is no difference? */
 static bool is_allowed(const struct look *look, size_t i)
 {
     return !look->inspection->comparison.extras && !look->source[i].present &&
            look->target[i].present;
 }
 
-/* Does the row change on both sides, and is the rest of it the same? */
+/* Do the same columns of the row change on both sides, and are the others equal? */
 static bool is_busy(const struct look *look, size_t i)
 {
     const struct image *source = &look->source[i], *again = &look->again[i],
@@ -236,7 +236,8 @@ static size_t judge(struct look *look, bool twice)
     return open;
 }
 
-/* What nobody can vouch for counts after all when it has stayed for as long as was asked for. */
+/* Has the difference lasted for settle_ms? Then it counts, also when nobody knows whether the
+ * connector is up to date. */
 static bool has_lasted(const struct look *look)
 {
     int64_t settle_ms = look->inspection->options->settle_ms;

@@ -1,4 +1,4 @@
-/* Where verify goes on. See state.h. */
+/* The state from which verify goes on. See state.h. */
 #include "verify/state.h"
 
 #include <errno.h>
@@ -76,7 +76,7 @@ static json_t *entry_of(const struct verify_state *state, const char *pipeline, 
     return json_object_get(json_object_get(state->root, "tables"), name);
 }
 
-/* In the order of the counts in struct verify_table. */
+/* Reads the counts, in the order of struct verify_table. */
 static void read_counts(const json_t *entry, struct verify_table *result)
 {
     const struct {
@@ -129,7 +129,7 @@ bool state_place(const struct verify_state *state, const char *pipeline, const c
     return true;
 }
 
-/* The whole file anew, and then in the place of the old one. */
+/* Writes a whole new file, which then replaces the old one. */
 static enum ods_status write_file(struct verify_state *state, struct error *error)
 {
     char beside[4200];
@@ -166,7 +166,7 @@ static bool put_entry(struct verify_state *state, const struct verify_table *tab
     return entry && json_object_set_new(json_object_get(state->root, "tables"), name, entry) == 0;
 }
 
-/* Bytes may be any: hexadecimal. */
+/* The bytes may be any, so they are written in hexadecimal. */
 static json_t *pack_key(const struct key_texts *texts)
 {
     json_t *keys = json_array();

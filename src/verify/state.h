@@ -1,5 +1,5 @@
-/* How far verify has come, in a file, so that it can go on there: which tables are done and with
- * which outcome, and of the present one the key up to which all is settled. */
+/* A file that says how far verify has come, so that it can go on there: which tables are done with
+ * which result, and for the present table the key up to which everything is settled. */
 #ifndef STATE_H
 #define STATE_H
 
@@ -9,26 +9,26 @@
 #include "verify/verify.h"
 
 struct verify_state {
-    const char *path; /* NULL: it is not kept */
-    char *identity;   /* of what is compared and how: another run's state is not taken up */
+    const char *path; /* NULL: nothing is stored */
+    char *identity;   /* says what is compared and how: the state of another run is not used */
     void *root;       /* json_t, the file's content */
     int64_t saved_us;
 };
 
-/* Reads the file with options->resume. ODS_FATAL: it is there and does not fit. */
+/* Reads the file if options->resume is set. ODS_FATAL: the file is for another comparison. */
 enum ods_status state_open(struct verify_state *state, const struct verify_options *options,
                            struct error *error);
-void state_close(struct verify_state *state, bool done); /* done: the file goes */
+void state_close(struct verify_state *state, bool done); /* done: removes the file */
 
-/* Is the table done? Then its outcome is put into *result. */
+/* Is the table done? Then *result gets its result. */
 bool state_done(const struct verify_state *state, const char *pipeline, const char *table,
                 struct verify_table *result);
-/* Where the table's present phase goes on: *phase, and the texts of a key (count 0: its
-   beginning). */
+/* Where the table goes on: the phase, and the texts of the key after which it goes on (count 0: at
+ * the beginning of the phase). */
 bool state_place(const struct verify_state *state, const char *pipeline, const char *table,
                  int64_t *phase, struct key_texts *texts, struct verify_table *result);
 
-/* Keep it. Written at most once a second unless `now`. */
+/* Stores the state. The file is written at most once a second, unless `now` is set. */
 enum ods_status state_keep(struct verify_state *state, const struct verify_table *table,
                            int64_t phase, const struct key_texts *texts, bool now,
                            struct error *error);

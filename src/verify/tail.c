@@ -26,7 +26,7 @@ static yyjson_val *named(yyjson_val *object, const char *prefix, const char *nam
     return yyjson_obj_get(object, whole);
 }
 
-/* Members of a record's source, whose names begin so. */
+/* Reads the members that describe the record's source. Their names begin with the prefix. */
 static void read_source(yyjson_val *object, const char *prefix, struct told *told)
 {
     int64_t us = number_of(named(object, prefix, "ts_us"), INT64_MIN);

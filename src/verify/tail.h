@@ -1,16 +1,17 @@
-/* What a record tells of where its source stood. */
+/* What a record says about its place in the source's log. */
 #ifndef TAIL_H
 #define TAIL_H
 
 #include "verify/database.h"
 
 struct told {
-    bool is_change;  /* and no snapshot's: its time is one of the source's log */
-    int64_t time_us; /* INT64_MIN: it does not say */
+    bool is_change;  /* it is a change and not from a snapshot: its time is from the log */
+    int64_t time_us; /* INT64_MIN: the record has none */
     struct source_place place; /* if known */
 };
 
-/* The record's value: an envelope, a flattened row with metadata of this prefix, or Maxwell's. */
+/* Reads a record's value: an envelope, a flattened row whose metadata have this prefix, or a value
+ * of Maxwell. */
 void tail_read(const char *value, size_t length, const char *prefix, struct told *told);
 
 #endif

@@ -47,8 +47,8 @@ static int32_t get32(const char *at)
     return element_length(at);
 }
 
-/* The stream's head stands before the first row: eleven bytes, flags, the length of what follows.
- */
+/* Skips the head of the stream before the first row: eleven bytes, flags, and an extension with its
+ * length. */
 static const char *behind_head(const char *at, const char *end)
 {
     if (end - at < 19 || memcmp(at, "PGCOPY\n\377\r\n", 11) != 0)
@@ -56,7 +56,7 @@ static const char *behind_head(const char *at, const char *end)
     return at + 19 + get32(at + 15);
 }
 
-/* Behind the columns themselves, their texts. */
+/* Adds the texts of the columns, which come after the columns themselves. */
 static bool add_texts(struct target *target, const struct comparison *comparison, const char *at,
                       const char *end)
 {
@@ -91,7 +91,7 @@ static bool add_fields(struct target *target, const struct comparison *compariso
     return !texts || add_texts(target, comparison, at, end);
 }
 
-/* Of each column what fits on a line. */
+/* Writes the expressions for the columns' texts, cut to what is shown. */
 static void put_text_list(struct buffer *sql, const struct comparison *comparison)
 {
     for (uint32_t i = 0; i < comparison->count; i++) {
@@ -140,7 +140,7 @@ enum ods_status target_read(struct target *target, const struct comparison *comp
         ++*count;
         status = take(context, &row, error);
     }
-    if (status != ODS_OK) /* the rest of the stream is not read */
+    if (status != ODS_OK) /* the rest of the stream is still unread */
         conn_close(&target->conn);
     return status;
 }
@@ -170,7 +170,7 @@ void keys_add(struct keys *keys, const char *key, size_t length)
     keys->count++;
 }
 
-/* The keys' columns as arrays, as the sink sends them. */
+/* The columns of the keys as arrays, in the form in which the sink sends them. */
 struct key_arrays {
     struct buffer buffers[PLAN_MAX_KEY];
     Oid types[PLAN_MAX_KEY];
@@ -239,7 +239,7 @@ static void put_unnest(struct buffer *sql, const struct comparison *comparison)
     buffer_puts(sql, "n)) u");
 }
 
-/* What a change left beside the row; "" where the table has no such column. */
+/* Writes the columns that say which change wrote the row; '' where the table has no such column. */
 static void put_traces(struct buffer *sql, const struct comparison *comparison)
 {
     const struct plan *plan = comparison->plan;
@@ -339,7 +339,7 @@ enum ods_status target_key_texts(struct target *target, const struct comparison 
 
 /* --- ranges --------------------------------------------------------------------------------- */
 
-/* (a, b) > (x, y): one comparison of rows, which the key's index knows. */
+/* Writes (a, b) > (x, y): one comparison of rows, for which PostgreSQL uses the key's index. */
 static enum ods_status put_bound(struct target *target, const struct comparison *comparison,
                                  const char *operator, const struct buffer *key, struct buffer *sql,
                                  struct error *error)

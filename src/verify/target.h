@@ -1,4 +1,5 @@
-/* The target's rows, read-only, and what it stores of the pipeline. One connection, one thread. */
+/* The target's rows, read-only, and what it stores about the pipeline. One connection, used by one
+ * thread. */
 #ifndef TARGET_H
 #define TARGET_H
 
@@ -12,7 +13,7 @@ struct target {
     struct buffer texts;
 };
 
-/* Keys as elements, one behind the other. */
+/* Keys as elements, one after the other. */
 struct keys {
     struct buffer elements;
     size_t count;
@@ -22,39 +23,40 @@ void keys_done(struct keys *keys);
 void keys_reset(struct keys *keys);
 void keys_add(struct keys *keys, const char *key, size_t length);
 
-/* `settings` of a target of type postgres; outlive it. */
+/* `settings`: those of a target of type postgres; they must outlive it. */
 enum ods_status target_open(struct target *target, const char *name,
                             const struct session_settings *settings, struct error *error);
-void target_close(struct target *target); /* zeroed is fine */
+void target_close(struct target *target); /* also for a zeroed one */
 
-/* Connected again after an outage, and read-only. */
+/* Connects, also again after an outage, and makes the session read-only. */
 enum ods_status target_ready(struct target *target, struct error *error);
 
-/* All rows `from … where …`, whose columns are the comparison's target_list. */
+/* Reads all rows of a query `from … where …`; its columns are the comparison's target_list. */
 enum ods_status target_read(struct target *target, const struct comparison *comparison,
                             const char *where, bool want_texts, uint64_t *count, row_take *take,
                             void *context, struct error *error);
 
-/* Append the keys of rows `from … where … order by … limit …`. */
+/* Appends the keys of a query `from … where … order by … limit …`. */
 enum ods_status target_keys(struct target *target, const struct comparison *comparison,
                             const char *where, struct keys *keys, struct error *error);
-/* Append " and (key) > (texts)", texts as target_key_texts() has them. */
+/* Appends " and (key) > (texts)", with texts as from target_key_texts(). */
 enum ods_status target_put_behind(struct target *target, const struct comparison *comparison,
                                   const struct key_texts *texts, struct buffer *sql,
                                   struct error *error);
 
-/* The rows of these keys, with texts for people: of the compared columns, and then operation,
+/* Reads the rows of these keys with texts for the user: the compared columns, then operation,
  * timestamp, topic, partition and offset, each "" where there is none. */
 enum ods_status target_lookup(struct target *target, const struct comparison *comparison,
                               const struct keys *keys, row_take *take, void *context,
                               struct error *error);
 
-/* The keys as texts, in the order in which they are given; a row each, a column each. PQclear(). */
+/* Reads the keys as texts, in the given order: one row for each key, with one column for each of
+ * its columns. The caller frees the result with PQclear(). */
 enum ods_status target_key_texts(struct target *target, const struct comparison *comparison,
                                  const struct keys *keys, PGresult **texts, struct error *error);
 
-/* Append " where " and the range: behind `from` (NULL: the beginning) up to and with `upto` (NULL:
- * the end), keys as elements. */
+/* Appends " where " and the condition of a range: after key `from` (NULL: from the beginning), up
+ * to and including key `upto` (NULL: to the end). Keys are elements. */
 enum ods_status target_put_range(struct target *target, const struct comparison *comparison,
                                  const struct buffer *from, const struct buffer *upto,
                                  struct buffer *sql, struct error *error);

@@ -28,8 +28,8 @@ const char *verify_verdict_name(enum verify_verdict verdict)
 /* A table that may be one of the pipeline's. */
 struct candidate {
     char *schema, *name; /* in the source: MySQL's database is its schema */
-    bool shared;         /* with other tables of the source, in the target */
-    bool asked;          /* by name */
+    bool shared;         /* its table in the target has rows of other tables too */
+    bool asked;          /* the user has named it */
 };
 
 struct run {
@@ -47,7 +47,7 @@ struct run {
     struct sink_config sink_config;
     struct candidate *candidates;
     size_t count;
-    bool *named; /* by options->tables: found */
+    bool *named; /* for each of options->tables: it was found */
     uint64_t verdicts[4];
 };
 
@@ -104,7 +104,7 @@ static void forget_candidates(struct run *run)
     run->count = 0;
 }
 
-/* "table", "schema.table" of the source, or the same of the target. */
+/* Has the user named this table? By "table" or "schema.table" of the source or the target. */
 static bool is_meant(struct run *run, const char *schema, const char *name,
                      const char *other_schema, const char *other)
 {
@@ -124,7 +124,7 @@ static bool is_meant(struct run *run, const char *schema, const char *name,
     return meant;
 }
 
-/* Whether this pipeline's settings lead from this source to this table of the target. */
+/* Do this pipeline's settings put this source table into this table of the target? */
 static bool leads_there(struct run *run, const PGresult *rows, int row)
 {
     const char *database = PQgetvalue(rows, row, 0), *schema = PQgetvalue(rows, row, 1);
@@ -147,7 +147,7 @@ static bool leads_there(struct run *run, const PGresult *rows, int row)
     return leads;
 }
 
-/* What the target has rows of. */
+/* Lists the source tables from which the target has rows. */
 static enum ods_status list_known(struct run *run, struct error *error)
 {
     PGresult *rows = NULL;
@@ -187,8 +187,8 @@ static enum ods_status add_named(struct run *run, const char *name, bool asked, 
     return ODS_OK;
 }
 
-/* What tables.yaml names, and what was asked for by its source's whole name, which the target may
- * not have heard of. */
+/* Lists the tables that tables.yaml names, and those that the user has named by the source's full
+ * name; the target may have no rows of them. */
 static enum ods_status list_named(struct run *run, struct error *error)
 {
     enum ods_status status = ODS_OK;
@@ -223,7 +223,7 @@ static void decide(struct inspection *inspection)
         snprintf(result->why, sizeof result->why, "interrupted");
 }
 
-/* Rows for which there is no table at all. */
+/* Counts the source's rows as missing, as the target has no table for them. */
 static enum ods_status all_missing(struct run *run, struct inspection *inspection,
                                    struct error *error)
 {
@@ -282,7 +282,7 @@ static enum ods_status compare(struct run *run, struct inspection *inspection, b
     return scan_keys(inspection, error);
 }
 
-/* A topic of the table, for names that have ${topic} in them. */
+/* Finds a topic of the table, for names that contain ${topic}. */
 static enum ods_status find_topic(struct run *run, const struct source_table *table, char *topic,
                                   size_t size, struct error *error)
 {
@@ -486,7 +486,7 @@ static enum ods_status one_pipeline(struct run *run, struct error *error)
     return status;
 }
 
-/* Whose fault it is, by who is named. */
+/* The exit code, by the system that the error names. */
 static enum cli_exit exit_of(const struct error *error, enum ods_status status)
 {
     if (strncmp(error->text, "target ", 7) == 0)

@@ -1,11 +1,11 @@
 /* Changes as JSON lines in rotated files, each exactly once.
  *
- * A group has a folder: changes-000000000001.jsonl and so on, and state.json, which says how many
- * bytes of the last one count and which records they come from. A batch is appended behind that
- * length and made durable, then a new state takes the place of the old one by rename(2): rows and
- * offsets are there together or not at all. What a crash left behind the length is cut off by the
- * next writer. Lanes and processes of a group take turns by a lock on the folder, which ends with
- * its holder.
+ * A group has a folder with changes-000000000001.jsonl and so on, and with state.json. That file
+ * says how many bytes of the last data file are valid, and the offsets up to which they go. A batch
+ * is appended after the valid bytes and made durable; then a new state replaces the old one by
+ * rename(2). So rows and offsets become valid together or not at all. The next writer cuts off what
+ * a crash has left after the valid bytes. Lanes and processes of a group take turns by a lock on
+ * the folder, which is released when its holder ends.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -81,8 +81,8 @@ static enum ods_status file_resume(struct sink *sink, struct position *positions
 
 /* --- applying ------------------------------------------------------------------------------- */
 
-/* Do the stored offsets stand where the batch begins? *done: they stand where it ends, as its state
- * was written and only the answer was lost. */
+/* Are the stored offsets those at which the batch begins? *done: they are those at which it ends,
+ * since its state was written by an earlier try whose outcome was not known. */
 static enum ods_status check_offsets(const struct file_sink *file, const struct batch *batch,
                                      bool *done, struct error *error)
 {
@@ -105,7 +105,8 @@ static enum ods_status check_offsets(const struct file_sink *file, const struct 
                      (int) moved->partition, stands, (long long) moved->from);
 }
 
-/* Put the lines behind what counts, and count them; in a new file when this one is full. */
+/* Writes the lines after the valid bytes, into a new file when this one is full, and makes the
+ * state count them. */
 static enum ods_status append(struct file_sink *file, struct error *error)
 {
     const struct file_settings *settings = file->settings;
@@ -150,7 +151,7 @@ static enum ods_status commit(struct file_sink *file, struct batch *batch,
 
 /* --- records of queues ---------------------------------------------------------------------- */
 
-/* Why the keys could not be read or written, if they could not. */
+/* Turns the errno of a failure to read or write the keys into an error; 0 is none. */
 static enum ods_status judge_keys(const struct file_sink *file, int why, struct error *error)
 {
     if (why == ENODATA)
@@ -159,8 +160,9 @@ static enum ods_status judge_keys(const struct file_sink *file, int why, struct 
     return why ? folder_trouble(file, "delivered records", why, error) : ODS_OK;
 }
 
-/* In the lock: what is there is not written again, and that it is there must be on disk before it
- * is settled. What is new is kept with its lines. */
+/* Called with the lock held. Records that the folder has are not written again, but the state that
+ * has them must be on disk before they are settled. New ones are stored together with their
+ * lines. */
 static enum ods_status commit_deliveries(struct file_sink *file, struct batch *batch,
                                          const struct apply_hooks *hooks,
                                          struct apply_result *result, struct error *error)

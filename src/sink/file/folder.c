@@ -1,4 +1,5 @@
-/* The folder of a group: its lock, and state.json, which says what of its files counts. */
+/* The folder of a group: its lock, and state.json, which says which bytes of its files are
+ * valid. */
 #include "sink/file/folder.h"
 
 #include <dirent.h>
@@ -30,7 +31,8 @@ enum ods_status folder_trouble(const struct file_sink *file, const char *what, i
     return error_set(error, ODS_RETRY, "target %s: %s: %s", file->config.name, what, strerror(why));
 }
 
-/* A folder that can't be made or entered is for somebody to see to; a full disk passes. */
+/* A folder that can't be made or opened is an error that somebody must repair; for a full disk the
+ * sink waits. */
 enum ods_status folder_open(struct file_sink *file, struct error *error)
 {
     char path[4096];
@@ -44,7 +46,7 @@ enum ods_status folder_open(struct file_sink *file, struct error *error)
                      strerror(errno));
 }
 
-/* It is for somebody to see to, and nothing is written until then. */
+/* Somebody must repair the cause; nothing is written until then. */
 enum ods_status folder_refuse(const struct file_sink *file, const char *what, const char *why,
                               struct error *error)
 {
@@ -67,7 +69,8 @@ enum ods_status folder_write_state(struct file_sink *file, struct error *error)
     return why ? folder_trouble(file, "can't write state.json", why, error) : ODS_OK;
 }
 
-/* A folder without files begins with a state that says so: where files are, a state was. */
+/* Writes the first state of an empty folder. A folder that has data files but no state has lost it,
+ * which is an error. */
 static enum ods_status begin_state(struct file_sink *file, struct error *error)
 {
     int copy = openat(file->folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -106,7 +109,7 @@ static enum ods_status read_state(struct file_sink *file, struct error *error)
     return folder_refuse(file, "state.json", *why.text ? why.text : "a member is missing", error);
 }
 
-/* [next offset, when it was stored]; NULL: nothing is. */
+/* The entry [next offset, when it was stored]; NULL: there is none. */
 json_t *folder_place(const struct file_sink *file, const char *topic, int32_t partition)
 {
     char name[16];

@@ -1,4 +1,4 @@
-/* The folder of a group, which the file target's sinks share by turns. */
+/* The folder of a group. The sinks of a file target take turns in it. */
 #ifndef FOLDER_H
 #define FOLDER_H
 
@@ -18,20 +18,20 @@ struct file_sink {
     const struct file_settings *settings;
     int folder;          /* -1: not open */
     json_t *state;       /* as read under the lock: "positions" {topic: {partition: …}} and */
-    json_int_t number;   /* "file": of the data file that is being written, from 1 */
-    json_int_t length;   /* "length": the bytes of it that count */
+    json_int_t number;   /* "file": the number of the present data file; the first is 1 */
+    json_int_t length;   /* "length": how many of its bytes are valid */
     json_int_t begun_us; /* "begun_us": when its first line was written, wall clock */
     struct buffer lines;
-    struct identities identities; /* of queues' records */
+    struct identities identities; /* of records from queues */
     atomic_bool interrupted;
 };
 
 int64_t folder_now_us(void); /* wall clock */
 
-/* Something that may pass: ODS_RETRY. `why` is an errno. */
+/* A failure that may end by itself: ODS_RETRY. `why` is an errno. */
 enum ods_status folder_trouble(const struct file_sink *file, const char *what, int why,
                                struct error *error);
-/* Something that somebody has to see to, and nothing is written until then: ODS_FATAL. */
+/* A failure that somebody must repair; nothing is written until then: ODS_FATAL. */
 enum ods_status folder_refuse(const struct file_sink *file, const char *what, const char *why,
                               struct error *error);
 
@@ -41,10 +41,11 @@ enum ods_status folder_open(struct file_sink *file, struct error *error);
 enum ods_status folder_lock(struct file_sink *file, struct error *error);
 void folder_unlock(struct file_sink *file);
 
-/* In the lock: [next offset, when it was stored]; NULL: nothing is stored for the partition. */
+/* Called with the lock held: [next offset, when it was stored]; NULL: nothing is stored for the
+ * partition. */
 json_t *folder_place(const struct file_sink *file, const char *topic, int32_t partition);
 int64_t folder_offset(const struct file_sink *file, const char *topic, int32_t partition);
-/* False: memory is out. What is put counts once the state is written. */
+/* Sets an offset, which is valid once the state is written. False: memory is out. */
 bool folder_put_offset(struct file_sink *file, const struct claim *claim);
 enum ods_status folder_write_state(struct file_sink *file, struct error *error);
 

@@ -1,4 +1,4 @@
-/* Records of queues that a folder has. See identities.h. */
+/* The records of queues that a folder has. See identities.h. */
 #include "sink/file/identities.h"
 
 #include <errno.h>
@@ -16,7 +16,7 @@ static const unsigned char no_key[IDENTITY_KEY_BYTES];
 
 /* --- the set of keys ------------------------------------------------------------------------- */
 
-/* Where the key is, or where it would be. There is a free one. */
+/* The slot that has the key, or a free one for it. There is always a free slot. */
 static unsigned char *slot_of(const struct identities *identities, const unsigned char *key)
 {
     uint64_t at;
@@ -35,7 +35,8 @@ static bool has(const struct identities *identities, const unsigned char *key)
            memcmp(slot_of(identities, key), key, IDENTITY_KEY_BYTES) == 0;
 }
 
-/* At most half of the slots are taken. False: memory is out, and nothing has changed. */
+/* Sees to it that at most half of the slots are used. False: memory is out, and nothing has
+ * changed. */
 static bool reserve(struct identities *identities, size_t more)
 {
     struct identities larger = *identities;
@@ -86,7 +87,7 @@ static void name_of(json_int_t file, char name[64])
     snprintf(name, 64, "delivered-%012lld.keys", (long long) file);
 }
 
-/* The keys in [from, to) of a file. */
+/* Reads the keys in the bytes [from, to) of a file. */
 static int read_keys(struct identities *identities, int folder, json_int_t file, int64_t from,
                      int64_t to)
 {
@@ -115,7 +116,8 @@ static int read_keys(struct identities *identities, int folder, json_int_t file,
     return why;
 }
 
-/* What this lane, another one or another process has written since the last look. */
+/* Reads the keys that this lane, another lane or another process has written since the last
+ * look. */
 static int refresh(struct identities *identities, int folder, json_t *state)
 {
     json_int_t file = 0, length = 0, before = 0, begun_us = 0;
@@ -158,7 +160,8 @@ static bool make_key(const struct record *record, unsigned char key[IDENTITY_KEY
     return good;
 }
 
-/* A record that comes twice in the batch is there the second time. */
+/* Sets `there` for the records that the files have. A record that comes twice in the batch counts
+ * as there the second time. */
 static bool sort_out(struct identities *identities, const struct batch *batch, bool *there)
 {
     struct identities seen = {.slots = NULL};
@@ -227,8 +230,8 @@ int identities_put(struct identities *identities, int folder, json_t *state, int
     return why;
 }
 
-/* And the one before it, which a crash may have left. What is in memory is brought in line with the
- * state by the next look. */
+/* Removes the file that is no longer needed, and the one before it, which a crash may have left.
+ * The next look makes the memory agree with the state again. */
 void identities_committed(struct identities *identities, int folder)
 {
     char name[64];

@@ -1,4 +1,4 @@
-/* What a target of type "file" is told in ods-sink.conf. */
+/* The settings of a target of type "file" in ods-sink.conf. */
 #ifndef FILE_SETTINGS_H
 #define FILE_SETTINGS_H
 
@@ -7,8 +7,7 @@
 struct file_settings {
     const char *directory;
     int64_t max_bytes, max_age_ms, flush_bytes, flush_ms;
-    /* Of records of queues that the folder has: how long their identities are kept, and how
-     * many. */
+    /* How long, and how many, identities of queues' records are kept. */
     int64_t keep_ms, most;
 };
 

@@ -1,10 +1,10 @@
 /* The PostgreSQL sink: rows by upsert, offsets in the rows' own transaction.
  *
- * Six rooms, from the ground up; none knows one above it. wire/ is the connection, its errors, the
- * statements that it keeps prepared and the sink's own schema; control/ orders about single tables;
- * tables/ what the target's tables are and how they are made and changed; values/ how a value
- * travels; fold/ what a batch amounts to; write/ how that gets into a transaction: start with
- * apply.c there, which says what it does, and attempt.c, which does it.
+ * Six rooms, from the ground up; none knows one above it. wire/ has the connection, its errors, the
+ * statements that it keeps prepared and the sink's own schema; control/ has orders about single
+ * tables; tables/ knows the target's tables, and makes and changes them; values/ turns values into
+ * what PostgreSQL reads; fold/ reduces a batch to one row for each key; write/ puts those rows into
+ * a transaction. Start with apply.c there, which says what it does, and attempt.c, which does it.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -93,8 +93,8 @@ static enum ods_status postgres_resume(struct sink *sink, struct position *posit
                : status;
 }
 
-/* A table may have been paused while this process had no session, and the one who did it did not
- * wait for it: records that were taken before are dropped. */
+/* An operator may have paused a table while this process had no session, and then did not wait for
+ * it: records of that table that are already in the batch are dropped. */
 static enum ods_status look_for_orders(struct postgres *postgres, const struct batch *batch,
                                        struct error *error)
 {
@@ -108,7 +108,7 @@ static enum ods_status look_for_orders(struct postgres *postgres, const struct b
     return held ? error_set(error, ODS_FENCED, "one of its topics is held by an order") : status;
 }
 
-/* Where the sink has never been there is nothing stored. */
+/* Without the sink's own schema nothing is stored yet, which is no error. */
 static enum ods_status postgres_peek(struct sink *sink, struct position *positions, size_t count,
                                      struct error *error)
 {
@@ -298,7 +298,7 @@ static enum ods_status report_table(struct postgres *postgres,
     return missing ? error_set(error, ODS_FATAL, "%s, and create_tables is false", line) : ODS_OK;
 }
 
-/* The tables that tables.yaml names, where they should be there already. */
+/* Reports on the tables that tables.yaml names and that should exist already. */
 static enum ods_status report_tables(struct postgres *postgres,
                                      void (*report)(void *context, const char *line), void *context,
                                      struct error *error)
@@ -314,7 +314,7 @@ static enum ods_status report_tables(struct postgres *postgres,
                               .schema = prefix,
                               .table = dot ? dot + 1 : settings->name};
         char *schema = NULL, *name = NULL;
-        /* What only a record can say. */
+        /* A name that depends on the record can't be checked here. */
         bool open = strstr(settings->target, "${topic}") || strstr(settings->schema, "${topic}") ||
                     (!dot && (strstr(settings->target, "${") || strstr(settings->schema, "${")));
         enum ods_status status = ODS_OK;

@@ -1,15 +1,16 @@
 /* Recorded files: records as lines, under the topics, partitions and offsets that they had in
  * Kafka.
  *
- * A partition comes when its first line is met. The file has one order: the next line waits until
- * its partition is started, and so do all lines behind it. An offset that is wanted once more is
- * looked for in the file again; what was delivered of other partitions on the way is passed over.
+ * A partition is assigned when its first line is read. Lines are delivered in the file's order:
+ * when the partition of the next line is not started yet, that line and all lines after it wait.
+ * When an offset is wanted again, the source goes back in the file, and skips lines of other
+ * partitions that it has delivered already.
  *
- * For a pipeline, a partition's offsets must rise. Another order would leave something out in
- * silence, since what stands below the offset that the target has is passed over.
+ * For a pipeline, a partition's offsets must rise. In another order records would be lost without a
+ * word, since records below the target's offset are skipped.
  *
- * A file that was rotated is left when everything in it is committed: then nothing in it is wanted
- * any more. One lane reads, the first. */
+ * A file that was rotated is read until everything in it is committed, as until then its lines may
+ * be wanted again. Only the first lane reads. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -73,7 +74,7 @@ static struct file_partition *partition_of(struct file_source *file, const struc
     return topic ? file_partition_find(&file->partitions, topic, place->partition) : NULL;
 }
 
-/* The lines are before the place that the file is read at. */
+/* Goes back in the file to the lines of a partition that are wanted again. */
 static void go_back(struct file_source *file, struct file_partition *partition)
 {
     struct tail_place place = file_partition_place(partition, partition->from);
@@ -119,7 +120,8 @@ static void file_pause(struct source *source, const struct place *places, size_t
     }
 }
 
-/* Nobody has to be told: a file that is read to its end is left by it. */
+/* Nobody has to be told what is committed. The source only uses it to leave a file that is read to
+ * its end. */
 static void file_ack(struct source *source, const struct place *places, size_t count, int wait_ms)
 {
     struct file_source *file = (struct file_source *) source;
@@ -138,7 +140,8 @@ static enum ods_status file_ends(struct source *source, const char *topic, int32
     return ODS_OK;
 }
 
-/* Of the first record alone: a topic that was made anew has it younger than what was applied. */
+/* Knows only the time of the first record. That is enough to see that a topic was made again: its
+ * first record is then newer than what was applied. */
 static enum ods_status file_offsets_at(struct source *source, struct place *places, size_t count,
                                        struct error *error)
 {
@@ -244,7 +247,7 @@ static int file_poll_fd(const struct source *source)
                : -1;
 }
 
-/* What it meets it says when the file that is read is at its end. */
+/* Errors found here are reported when the present file has been read to its end. */
 static void file_housekeep(struct source *source)
 {
     struct file_source *file = (struct file_source *) source;
@@ -285,7 +288,7 @@ const struct source_ops file_source_ops = {
     .kind = SOURCE_OFFSETS,
     .provided = "its file is only appended to, and rotated by renaming it; what was rotated away "
                 "unread, ods-sink replay applies",
-    .awaits_acks = true, /* a file that was rotated waits for them */
+    .awaits_acks = true, /* a rotated file is left only when all of it is committed */
     .open = file_open,
     .join = file_join,
     .next = file_next,

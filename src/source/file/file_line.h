@@ -1,8 +1,8 @@
 /* A line of a recorded file: one record as a JSON object, as `kcat -J` writes it.
  *
  * Members: topic, partition, offset, ts (milliseconds), headers (a flat list of names and values),
- * key, payload (or value); null where there is none. Instead of key and payload, key_b64 and
- * value_b64 hold bytes that are no text. Others are passed over.
+ * key, payload (or value); null where there is none. For bytes that are no text, key_b64 and
+ * value_b64 take the place of key and payload. Other members are ignored.
  */
 #ifndef FILE_LINE_H
 #define FILE_LINE_H
@@ -13,7 +13,7 @@
 
 struct file_headers; /* in an arena */
 
-/* What a line says. Its texts lie in the line or in the arena. */
+/* The contents of a line. Its texts point into the line or the arena. */
 struct file_line {
     struct slice topic, key, value; /* the topic is not empty and has no NUL */
     int32_t partition;
@@ -22,15 +22,15 @@ struct file_line {
     struct file_headers *headers;
 };
 
-/* ODS_REJECT: it is no record, error says why; ODS_RETRY: memory is out. */
+/* ODS_REJECT: it is no record, and the error says why. ODS_RETRY: memory is out. */
 enum ods_status file_line_read(struct file_line *line, struct slice text, struct arena *arena,
                                struct error *error);
 
-/* The record, in one piece of memory of its own: the owner, to be freed. All but its topic, which
- * is the caller's. False: memory is out. */
+/* Copies the record into memory of its own, record->owner, which the caller frees. The topic is not
+ * copied: the caller sets it. False: memory is out. */
 bool file_line_record(const struct file_line *line, struct record *record);
 
-/* As source_ops.headers, for such records. */
+/* source_ops.headers for such records. */
 size_t file_line_headers(const struct record *record, struct header *headers, size_t max);
 
 #endif

@@ -1,4 +1,4 @@
-/* Lines become records, and what there is to be told of partitions. See file.c. */
+/* Turns lines into records, and reports events of partitions. See file.c. */
 #include <inttypes.h>
 #include <string.h>
 
@@ -8,21 +8,21 @@
 #include "source/file/file_line.h"
 #include "source/file/file_source.h"
 
-#define TURN_LINES   1024    /* passed over in one call */
-#define UNWANTED_MAX 10000   /* topics that are remembered as none of the pipeline's */
-#define KEEP_BYTES   1048576 /* of what reading a line took */
+#define TURN_LINES   1024    /* how many lines one call skips at most */
+#define UNWANTED_MAX 10000   /* how many topics are remembered that the pipeline does not read */
+#define KEEP_BYTES   1048576 /* how much memory of reading a line is kept for the next */
 
 /* --- lines --- */
 
 enum step {
     STEP_RECORD,
-    STEP_PASSED, /* the line is taken and of no interest */
-    STEP_WAITS,  /* it stays the next one */
+    STEP_PASSED, /* the line is taken and skipped */
+    STEP_WAITS,  /* the line stays the next one */
     STEP_FAILED,
-    STEP_NO_RECORD, /* so has it, but who reads for no pipeline goes on behind the line */
+    STEP_NO_RECORD, /* also failed, but without a pipeline reading goes on after the line */
 };
 
-/* Whoever reads for no pipeline does not wait for memory. */
+/* A pipeline waits until there is memory; without a pipeline it is an error. */
 static enum step no_memory(const struct file_source *file, struct error *error)
 {
     if (file->pipeline)
@@ -40,7 +40,7 @@ static enum step fail(const struct file_source *file, enum step step, struct rec
     return step;
 }
 
-/* NULL: memory is out, or it is one more that is not wanted. */
+/* NULL: memory is out, or the topic is not wanted and there is no room to remember it. */
 static struct file_topic *add_topic(struct file_source *file, struct slice name, bool *unwanted)
 {
     const char *text = arena_strndup(&file->arena, name.bytes, name.length);
@@ -65,7 +65,7 @@ static struct file_partition *add_partition(struct file_source *file, struct fil
     return partition;
 }
 
-/* STEP_RECORD: it is the line's. */
+/* STEP_RECORD: *partition is the line's. */
 static enum step find_partition(struct file_source *file, const struct file_line *line,
                                 struct file_partition **partition, struct error *error)
 {
@@ -81,8 +81,8 @@ static enum step find_partition(struct file_source *file, const struct file_line
     return *partition ? STEP_RECORD : no_memory(file, error);
 }
 
-/* The first line in a new file: where it does not follow on the last one, a file in between may
- * have been missed. */
+/* The partition's first line in a new file. When its offset does not follow the last one, a file
+ * between the two may have been missed. */
 static void begin(struct file_source *file, struct file_partition *partition, int64_t offset)
 {
     partition->fresh = false;
@@ -96,7 +96,7 @@ static void begin(struct file_source *file, struct file_partition *partition, in
     file->gaps++;
 }
 
-/* A line that is met for the first time. */
+/* Checks and notes a line that is read for the first time. */
 static bool is_in_order(struct file_source *file, struct file_partition *partition,
                         const struct file_line *line, struct tail_place place, struct error *error)
 {
@@ -117,7 +117,7 @@ static bool is_in_order(struct file_source *file, struct file_partition *partiti
     return true;
 }
 
-/* What the line says is delivered, passed over, or waits. */
+/* Delivers the line's record, or skips it, or lets it wait. */
 static enum step deliver(struct file_source *file, struct file_partition *partition,
                          const struct file_line *line, struct record *record, struct error *error)
 {
@@ -190,8 +190,8 @@ static enum source_event tell_gap(struct file_source *file, struct record *recor
     return SOURCE_NOTHING;
 }
 
-/* Everything has been read. Where a partition was to start beyond that, it is not the one that it
- * was; unless the next file has the rest. */
+/* Reports the end of a partition once everything has been read. When the partition was to start
+ * after that end, it is not the same partition as before, unless the next file has the rest. */
 static enum source_event tell_end(struct file_source *file, struct record *record)
 {
     while (file->ends < file->partitions.count) {
@@ -206,7 +206,7 @@ static enum source_event tell_end(struct file_source *file, struct record *recor
     return SOURCE_NOTHING;
 }
 
-/* The rest of a file is left only when all of it is committed. */
+/* Is everything in the file committed? Only then may the file be left. */
 static bool is_settled(const struct file_source *file)
 {
     for (size_t i = 0; i < file->partitions.count; i++)

@@ -12,16 +12,16 @@
 struct file_source {
     struct source base;
     struct source_events events;
-    const struct pipeline_settings *pipeline; /* NULL: all records, in whatever order */
-    bool reads;                               /* false: another lane does */
+    const struct pipeline_settings *pipeline; /* NULL: all records, in any order */
+    bool reads;                               /* false: another lane reads the file */
     struct file_tail tail;
     struct file_partitions partitions;
-    struct file_partition *holds;   /* the next line is its, and it is not started */
-    struct file_partition *refused; /* it was started where nobody can go back to */
-    struct arena arena;             /* of the line that is being read */
+    struct file_partition *holds;   /* has the next line, but is not started */
+    struct file_partition *refused; /* was started at a place that can't be read again */
+    struct arena arena;             /* memory for the line that is being read */
     int64_t seen;                   /* lines from here on are new */
-    size_t gaps;                    /* of partitions, to be told */
-    size_t ends;    /* of partitions from this one on, to be told when all has been read */
+    size_t gaps;                    /* how many partitions have a gap to be reported */
+    size_t ends;    /* the first partition whose end is still to be reported */
     bool more;      /* the last call stopped before there was nothing left */
     atomic_bool joined, ended, missing;
 };
@@ -31,7 +31,7 @@ struct file_source {
 
 /* source_ops.next, file_next.c */
 enum source_event file_next(struct source *source, struct record *record, struct error *error);
-/* What was to be told of where the partition was started is void. */
+/* The gap of the partition needs no report any more. */
 void file_forget_gap(struct file_source *file, struct file_partition *partition);
 
 #endif

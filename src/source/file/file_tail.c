@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #define READ_BYTES  65536
-#define WITNESS     64 /* bytes before the end of what was read that are compared with the file's */
+#define WITNESS     64 /* the last bytes read, which are compared with the file's */
 
 /* --- files --- */
 
@@ -18,13 +18,13 @@ static enum ods_status cannot(const char *path, struct error *error)
     return error_set(error, ODS_FATAL, "%s: %s", path, strerror(errno));
 }
 
-/* -1: it can't be opened. Of a pipe, no writer is waited for. */
+/* -1: it can't be opened. For a pipe it does not wait for a writer. */
 static int open_file(const char *path)
 {
     return open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 }
 
-/* What the first of the files is like, and nothing of it is read yet. */
+/* Sets the state for the first of the files, of which nothing is read yet. */
 static void begin_file(struct file_tail *tail)
 {
     struct stat file;
@@ -51,8 +51,8 @@ static bool add_file(struct file_tail *tail, int file)
     return true;
 }
 
-/* The rotated file goes before the one that has its name now. It may be gone, or be the same one by
- * now: it was renamed in between. */
+/* The rotated file is read before the one that has its name now. It may be gone, or it may be the
+ * same file, if it was renamed in between. */
 static enum ods_status add_rotated(struct file_tail *tail, struct error *error)
 {
     struct stat one, other;
@@ -135,7 +135,8 @@ void tail_go_on(struct file_tail *tail)
 
 /* --- bytes --- */
 
-/* Does the file still hold what was read of it last? -1: errno says why that is not known. */
+/* Does the file still have the bytes that were read last? -1: that can't be found out, see
+ * errno. */
 static int is_as_it_was(const struct file_tail *tail)
 {
     const struct buffer *in = &tail->in;
@@ -159,7 +160,7 @@ void tail_seek(struct file_tail *tail, struct tail_place place)
     buffer_reset(&tail->in);
 }
 
-/* Forget what was taken, all but the witness. */
+/* Removes from the buffer what was taken, except the last WITNESS bytes. */
 static void make_room(struct file_tail *tail)
 {
     struct buffer *in = &tail->in;
@@ -174,7 +175,7 @@ static void make_room(struct file_tail *tail)
     tail->base += (int64_t) drop;
 }
 
-/* -1: errno says why, 0: there is nothing now. */
+/* -1: it failed, see errno. 0: there is nothing now. */
 static ssize_t read_stream(struct file_tail *tail, char *room)
 {
     struct pollfd ready = {.fd = tail->files[0], .events = POLLIN};
@@ -185,7 +186,7 @@ static ssize_t read_stream(struct file_tail *tail, char *room)
     return got < 0 && (errno == EAGAIN || errno == EINTR) ? 0 : got;
 }
 
-/* Likewise; -2: the file is not what it was. */
+/* The same; -2: the file has changed. */
 static ssize_t read_file(struct file_tail *tail, char *room)
 {
     int same = tail->changed ? 0 : is_as_it_was(tail);
@@ -221,7 +222,7 @@ static enum tail_answer read_more(struct file_tail *tail, struct error *error)
     return TAIL_FAILED;
 }
 
-/* Has the file's writer gone over to another one? What it has written before can be read. */
+/* Has the writer gone on to another file? Then everything that it wrote here can be read. */
 static bool is_left(const struct file_tail *tail)
 {
     struct stat next;
@@ -229,7 +230,7 @@ static bool is_left(const struct file_tail *tail)
            (tail->count == 2 && fstat(tail->files[1], &next) == 0 && next.st_size > 0);
 }
 
-/* All that can be read has been. TAIL_LINE: there is more after all. */
+/* Called when everything has been read. TAIL_LINE: meanwhile there is more. */
 static enum tail_answer at_end(struct file_tail *tail, struct error *error)
 {
     if (!tail->follow)
@@ -278,7 +279,7 @@ enum tail_answer tail_peek(struct file_tail *tail, struct slice *text, struct ta
             answer = at_end(tail, error);
         if (rest && (answer == TAIL_ENDS || answer == TAIL_FILE_ENDS)) {
             text->bytes = in->bytes + tail->at;
-            return TAIL_LINE; /* the last one of its file, without an end */
+            return TAIL_LINE; /* the last line of its file, without a line end */
         }
         if (answer != TAIL_LINE)
             return answer;

@@ -1,14 +1,14 @@
-/* Lines from a socket, settled by count: a source whose sender keeps what is not committed yet.
+/* Lines from a socket, settled by count: the sender keeps the lines that are not committed yet.
  *
- * A sender connects, is told a number, and sends the lines of its stream from that one on (the
- * first is 0). Whenever the target has committed more, it is told the new number: the lines below
- * it need not be kept any more. When the connection ends, whoever ends it, it connects again, and
- * so on. A line's number is its offset in the target, which stores the number together with the
- * rows: so a line that is sent again has the offset that it had before and is dropped if it was
- * applied.
+ * A sender connects, gets a number, and sends the lines of its stream from that number on (the
+ * first line is 0). Each time the target has committed more, the sender gets the new number: it
+ * need not keep the lines below it. When either side ends the connection, the sender connects
+ * again, and gets a number again. A line's number is its offset, which the target stores together
+ * with the rows. So a line that is sent again has the same offset as before, and is dropped if it
+ * was applied.
  *
- * One sender at a time; others wait until it is gone. Where the lane has to have lines again (its
- * batch was dropped) the source hangs up. */
+ * There is one sender at a time; others wait until it is gone. When the lane needs lines again, as
+ * its batch was dropped, the source hangs up. */
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -64,7 +64,8 @@ static const struct setting_group settings_group = {
     SETTING_ROWS(rows),
 };
 
-/* What it can't take now it is told later, and in any case when it connects again. */
+/* Sends the number. If the sender can't take it now, it gets it later, or when it connects
+ * again. */
 static void tell(struct lines_source *lines)
 {
     char number[24];
@@ -86,7 +87,7 @@ static bool take_peer(struct lines_source *lines)
     return lines->peer.fd >= 0;
 }
 
-/* Its bytes are the owner. False: out of memory. */
+/* The record's bytes are record->owner, to be freed. False: memory is out. */
 static bool make_record(const struct lines_source *lines, const char *line, size_t length,
                         struct record *record)
 {
@@ -126,7 +127,7 @@ static enum source_event lines_next(struct source *source, struct record *record
         return SOURCE_FAILED;
     case PEER_LINE:
         if (!make_record(lines, line, length, record))
-            break; /* tried again in the next turn */
+            break; /* the next turn tries again */
         lines->next++;
         peer_take(&lines->peer, length);
         return SOURCE_RECORD;

@@ -1,14 +1,15 @@
-/* Messages from a socket: a small queue's other end, whose records have no number that outlives a
- * connection.
+/* Messages from a socket, sent by a small queue whose records have no number that is still valid
+ * after the connection.
  *
- * A sender connects, is told how many lines of this connection are settled (0), and sends lines,
- * each an identity, a tab and what it carries. Whenever the target has committed more of them it is
- * told the new number, and before that, of each line that became a dead letter, "rejected" and its
- * place in the connection. What is not settled when the connection ends it sends again in the next
- * one, where the lines are counted from 0 anew: the target knows them by their identities.
+ * A sender connects, gets the number of settled lines of this connection (0), and sends lines: an
+ * identity, a tab and the contents. Each time the target has committed more, the sender gets the
+ * new number; before that it gets "rejected" and the line's number in the connection for each line
+ * that became a dead letter. Lines that are not settled when the connection ends are sent again in
+ * the next one, in which counting begins at 0 again: the target recognizes them by their
+ * identities.
  *
- * One sender at a time; others wait until it is gone. Where the lane has to have lines again (its
- * batch was dropped) the source hangs up. */
+ * There is one sender at a time; others wait until it is gone. When the lane needs lines again, as
+ * its batch was dropped, the source hangs up. */
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +18,7 @@
 
 #include "source/lines/peer.h"
 
-#define OUT_BYTES ((size_t) 1 << 20) /* a sender that does not read is hung up on */
+#define OUT_BYTES ((size_t) 1 << 20) /* the source hangs up on a sender that reads nothing */
 
 struct messages_settings {
     struct peer_settings peer;
@@ -33,11 +34,11 @@ struct messages_source {
     struct peer peer;
     bool started;
     atomic_bool joined;
-    int64_t next;      /* number of the next delivery, over all connections */
-    int64_t begun;     /* that of the connection's first line */
+    int64_t next;      /* number of the next delivery, counted over all connections */
+    int64_t begun;     /* number of the present connection's first line */
     int64_t settled;   /* deliveries below it are committed */
-    int64_t told;      /* how many of the connection's lines the sender knows to be settled */
-    struct buffer out; /* what it is to be told */
+    int64_t told;      /* how many settled lines of the connection the sender knows of */
+    struct buffer out; /* what is to be sent to it */
 };
 
 extern const struct source_ops messages_source_ops;
@@ -72,7 +73,7 @@ static const struct setting_group settings_group = {
 
 /* --- what the sender is told ------------------------------------------------------------------ */
 
-/* True: it has been told all there is. */
+/* True: everything is sent. */
 static bool flush(struct messages_source *messages)
 {
     struct buffer *out = &messages->out;
@@ -102,7 +103,7 @@ static bool take_peer(struct messages_source *messages)
     return messages->peer.fd >= 0;
 }
 
-/* Of an earlier connection nothing can be settled: those lines come again. */
+/* Lines of an earlier connection can't be settled any more: the sender sends them again. */
 static bool is_of_peer(const struct messages_source *messages, int64_t number)
 {
     return messages->peer.fd >= 0 && number >= messages->begun;
@@ -133,7 +134,7 @@ static void messages_ack(struct source *source, const struct place *places, size
 
 /* --- what it sends ---------------------------------------------------------------------------- */
 
-/* The part before the next tab; *at moves behind it. NULL: there is no tab. */
+/* The part before the next tab; *at is then the place after the tab. NULL: there is no tab. */
 static const char *take_part(const char *bytes, size_t length, size_t *at, size_t *part)
 {
     const char *begin = bytes + *at, *tab = memchr(begin, '\t', length - *at);
@@ -142,7 +143,7 @@ static const char *take_part(const char *bytes, size_t length, size_t *at, size_
     return tab ? begin : NULL;
 }
 
-/* Its bytes are the owner. False: out of memory. */
+/* The record's bytes are record->owner, to be freed. False: memory is out. */
 static bool make_record(const struct messages_source *messages, const char *line, size_t length,
                         struct record *record)
 {
@@ -187,7 +188,7 @@ static enum source_event messages_next(struct source *source, struct record *rec
         return SOURCE_FAILED;
     case PEER_LINE:
         if (!make_record(messages, line, length, record))
-            break; /* tried again in the next turn */
+            break; /* the next turn tries again */
         messages->next++;
         peer_take(&messages->peer, length);
         return SOURCE_RECORD;

@@ -21,7 +21,7 @@ union address {
     struct sockaddr_un path;
 };
 
-/* Its length; 0: it is none that will do. */
+/* The length of the address; 0: it can't be used. */
 static socklen_t parse_address(const char *listen, union address *address)
 {
     char host[16] = "", *end = "";
@@ -44,7 +44,7 @@ static socklen_t parse_address(const char *listen, union address *address)
     return sizeof address->internet;
 }
 
-/* A socket's file that nobody listens at is what an earlier process has left. */
+/* Removes a socket's file on which nobody listens: an earlier process has left it. */
 static void remove_left(const union address *address, socklen_t length)
 {
     int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);

@@ -54,7 +54,7 @@ static enum ods_status run(struct conn *conn, const char *sql, int count,
 
 static enum order_state state_named(const char *name)
 {
-    enum order_state state = ORDER_PAUSED; /* one of a later version holds too */
+    enum order_state state = ORDER_PAUSED; /* also for a state that only a later version knows */
     for (enum order_state at = ORDER_RUNNING; at < ORDER_STATES; at++)
         if (strcmp(name, order_state_name(at)) == 0)
             state = at;
@@ -77,7 +77,7 @@ static bool take_orders(const PGresult *rows, struct orders *orders)
     return good;
 }
 
-/* What is known stays as it is unless something newer could be read whole. */
+/* Replaces the known orders only when newer ones were read completely. */
 static enum ods_status read_newer(struct conn *conn, const char *group, struct orders *orders,
                                   int64_t known, struct error *error)
 {

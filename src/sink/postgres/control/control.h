@@ -8,13 +8,13 @@
 
 #include "sink/postgres/wire/conn.h"
 
-/* What a session has been told of the process that watches in it. */
+/* What the target knows, through this session, about the process that watches for orders. */
 struct watching {
-    unsigned generation; /* of the connection in which it has entered itself, 0: in none */
+    unsigned generation; /* of the connection in which the process is registered, 0: none */
     int64_t confirmed;
 };
 
-/* Texts as an array's text; buffer_done() it. */
+/* Writes texts as the text of an array. The caller frees it with buffer_done(). */
 void control_array(struct buffer *array, const struct strings *texts);
 
 enum ods_status control_watch(struct watching *watching, struct conn *conn, const char *group,

@@ -1,4 +1,4 @@
-/* See shadow.h. What is done stands in the functions of sql/ods_sink.sql, one transaction each. */
+/* See shadow.h. The functions in sql/ods_sink.sql do the work, one transaction each. */
 #include "sink/postgres/control/shadow.h"
 
 #include <stdio.h>
@@ -11,7 +11,7 @@
 #include "sql/postgres/shadow_exchange.h"
 #include "sql/postgres/shadow_make.h"
 
-/* The reason that stands in this column, if any. */
+/* Refuses for the reason in this column, if there is one. */
 static enum ods_status refused(const PGresult *rows, int column, struct error *error)
 {
     return PQgetisnull(rows, 0, column)
@@ -25,7 +25,7 @@ enum ods_status shadow_make(struct conn *conn, const char *group, struct shadow 
     const char *values[] = {group, shadow->schema, shadow->table, shadow->group,
                             shadow->in_place ? "true" : "false"};
     PGresult *rows = NULL;
-    /* What follows in this session takes as long as the table is large. */
+    /* The next statement of this session takes longer the larger the table is. */
     enum ods_status status = conn_script(conn, "set statement_timeout = 0", error);
     if (status == ODS_OK)
         status = own_query(conn, sql_shadow_make, 5, values, &rows, error);

@@ -1,4 +1,5 @@
-/* A table that is made anew beside the one that is read. See ods/control.h and sql/ods_sink.sql. */
+/* A table that is made again while others still read the old one. See ods/control.h and
+ * sql/ods_sink.sql. */
 #ifndef POSTGRES_SHADOW_H
 #define POSTGRES_SHADOW_H
 

@@ -13,7 +13,8 @@
 
 #define ROWS_AT_ONCE "1000"
 
-/* A lane's session is set up for arrays of rows by their key; this one is for what people ask. */
+/* Gives the session settings for single queries: a lane's settings are made for arrays of rows
+ * found by key. */
 static enum ods_status prepare(struct reader *reader, int64_t timeout_ms, struct error *error)
 {
     char sql[512];
@@ -149,7 +150,7 @@ const struct read_column *read_column(const struct read_table *table, const char
 
 /* --- rows ------------------------------------------------------------------------------------ */
 
-/* False: no more of them. */
+/* False: the caller wants no more rows. */
 static bool hand_out(const PGresult *rows, const char **values, reader_take *take, void *context)
 {
     int columns = PQnfields(rows);
@@ -241,7 +242,7 @@ enum ods_status reader_positions(struct reader *reader, const char *group,
     return status;
 }
 
-/* Rows about the sink's own table, if that is there. */
+/* Queries one of the sink's own tables; without the table there are no rows. */
 static enum ods_status own_rows(struct reader *reader, const char *table, const char *sql,
                                 int count, const char *const *parameters, reader_take *take,
                                 void *context, struct error *error)

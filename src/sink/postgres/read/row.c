@@ -1,4 +1,4 @@
-/* A row's key, and whose a change is. See row.h. */
+/* A row's key, and whether a change concerns the row. See row.h. */
 #include "sink/postgres/read/row_room.h"
 
 #include <stdlib.h>
@@ -54,7 +54,7 @@ static bool copy_key(struct keyed_row *row, const struct key_text *key, size_t c
     return true;
 }
 
-/* The column that a value is of: by its name, or the only one of the key. */
+/* The column of a value: the one with its name, or the only column of the key. */
 static int find_column(const struct keyed_row *row, const struct key_value *value)
 {
     const struct pg_unique *key = catalog_key(row->table);
@@ -68,8 +68,8 @@ static const struct pg_column *column_of(const struct keyed_row *row, size_t i)
     return &row->table->columns[row->values[i].target];
 }
 
-/* "\x…", of one column as record_send() writes it: its number of columns, type, length and
- * bytes. */
+/* Reads "\x…", a record of one column as record_send() writes it: number of columns, type, length
+ * and bytes. */
 static bool take_bytes(struct key_value *value, const char *hex)
 {
     enum { HEAD = 8 }; /* before the length */
@@ -86,7 +86,7 @@ static bool take_bytes(struct key_value *value, const char *hex)
     return value->encoded;
 }
 
-/* The value as the column's type reads it. */
+/* Lets the column's type read the value. */
 static enum ods_status read_value(struct keyed_row *row, size_t i, struct error *error)
 {
     const struct pg_column *column = column_of(row, i);
@@ -183,7 +183,7 @@ void row_put_where(struct buffer *sql, const struct keyed_row *row, int first)
                       first + (int) i, column_of(row, i)->cast);
 }
 
-/* --- whose a change is ----------------------------------------------------------------------- */
+/* --- does a change concern the row ----------------------------------------------------------- */
 
 static const char *qualifier(const struct shape *shape)
 {
@@ -196,7 +196,8 @@ static const struct table_settings *settings_of(const struct keyed_row *row,
     return pipeline_table(row->reader->config.pipeline, qualifier(shape), shape->table);
 }
 
-/* Where the configuration puts the shape's rows, or would if it did not leave them out. */
+/* Does the configuration put the shape's rows into this row's table? A shape that it leaves out
+ * counts as if it were not left out. */
 static enum ods_status is_ours(struct keyed_row *row, const struct shape *shape, bool *ours,
                                struct error *error)
 {
@@ -212,7 +213,7 @@ static enum ods_status is_ours(struct keyed_row *row, const struct shape *shape,
     struct known_shape *known = &row->known[shape->id];
     if (known->whose == SHAPE_NEW) {
         char *schema = NULL, *name = NULL;
-        struct error ignored; /* a name that can't be one: no table has it */
+        struct error ignored; /* an invalid name: no table has it */
         error_init(&ignored);
         bool named =
             reader_names(settings_of(row, shape), shape, &schema, &name, &ignored) == ODS_OK;
@@ -233,7 +234,7 @@ enum ods_status row_plan(struct keyed_row *row, const struct shape *shape,
     if (!known->plan) {
         enum ods_status status = plan_look(&row->reader->plans, shape, &found, error);
         if (found && found->target_of && (status == ODS_REJECT || status == ODS_FATAL)) {
-            error_init(error); /* its key is none of the table's: no change of it can be applied */
+            error_init(error); /* the table has no such key: no change of it can be applied */
             status = ODS_OK;
         } else if (status == ODS_OK) {
             known->keyed = found->table && found->key_count;
@@ -262,7 +263,7 @@ enum ods_status row_ask(struct keyed_row *row, const struct batch *batch, struct
     return status;
 }
 
-/* The name of the shape's column in the target; "" when it is left out. */
+/* Has the shape's column this name in the target? A column that is left out has none. */
 static bool has_name(const struct table_settings *settings, const char *column, const char *name)
 {
     char *renamed = NULL;
@@ -295,7 +296,7 @@ static const struct value *image_of(const struct change *change)
     return change->after ? change->after : change->before;
 }
 
-/* Without the table's types: by the values' texts. */
+/* Compares the values' texts, as the table's types are not known. */
 static enum ods_status match_text(struct keyed_row *row, const struct change *change, bool *same,
                                   struct error *error)
 {
@@ -328,7 +329,7 @@ static enum ods_status match_text(struct keyed_row *row, const struct change *ch
     return ODS_OK;
 }
 
-/* The wanted key in the order of the plan's. False: it is of other columns. */
+/* Writes the wanted key in the order of the plan's key. False: it has other columns. */
 static bool put_wanted(struct keyed_row *row, const struct plan *plan)
 {
     buffer_reset(&row->wanted);
@@ -345,7 +346,8 @@ static bool put_wanted(struct keyed_row *row, const struct plan *plan)
     return true;
 }
 
-/* Only PostgreSQL knows whether such keys are one: by an order without case, of other types. */
+/* Asks PostgreSQL whether two keys are equal. Nobody else knows it for a collation that ignores
+ * case, and for some types. */
 static enum ods_status ask_same(struct keyed_row *row, const struct plan *plan,
                                 const struct change *change, bool *same, struct error *error)
 {
@@ -379,7 +381,7 @@ static enum ods_status ask_same(struct keyed_row *row, const struct plan *plan,
     for (uint32_t k = 0; k < plan->key_count; k++)
         buffer_done(&texts[k]);
     buffer_done(&sql);
-    if (status == ODS_REJECT) { /* a key that the type can't read is none of its rows' */
+    if (status == ODS_REJECT) { /* no row has a key that the type can't read */
         error_init(error);
         return ODS_OK;
     }
@@ -417,7 +419,7 @@ static enum ods_status match_key(struct keyed_row *row, const struct batch *batc
                 return asked;
         }
     }
-    if (status == ODS_REJECT) { /* no key that the table can have */
+    if (status == ODS_REJECT) { /* the table can't have such a key */
         error_init(error);
         return match_text(row, what, same, error);
     }

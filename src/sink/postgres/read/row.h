@@ -1,6 +1,6 @@
-/* One row of a table of the target, by its key: which changes are its own, what they should have
- * made of it, and what it is. What it should be comes of the sink's own plans and value code, so
- * that equal means: what the sink would have written. Needs the reader for as long as it lives.
+/* One row of a table of the target, found by its key: which changes concern it, what they should
+ * have made of it, and what it is. The expected row comes from the sink's own plans and encoders,
+ * so that "equal" means: what the sink would have written. The reader must outlive it.
  */
 #ifndef KEYED_ROW_H
 #define KEYED_ROW_H
@@ -10,20 +10,20 @@
 
 struct keyed_row;
 
-/* A key as text. A value without a name is the only column's. */
+/* A key as text. A value without a name belongs to the only column of the key. */
 struct key_text {
-    const char *name; /* of the target's column, or the source's; NULL */
+    const char *name; /* the target's or the source's name of the column; or NULL */
     const char *value;
 };
 
-/* ODS_REJECT: the key is none that the table could have. A table that is not there is no error. */
+/* ODS_REJECT: the table can't have such a key. A table that does not exist is no error. */
 enum ods_status keyed_row_open(struct keyed_row **row, struct reader *reader, const char *schema,
                                const char *name, const struct key_text *key, size_t count,
                                struct error *error);
 void keyed_row_close(struct keyed_row *row); /* NULL is fine */
 
-/* The key's value for a column of the source, as PostgreSQL writes it where the table is there;
- * NULL: the column is none of the key's. */
+/* The key's value for a column of the source, as PostgreSQL writes it if the table exists. NULL:
+ * the column is not in the key. */
 const char *keyed_row_value(const struct keyed_row *row, const struct table_settings *settings,
                             const char *column);
 
@@ -33,7 +33,8 @@ enum row_match {
     ROW_ALL, /* a truncate of the table */
 };
 
-/* Whose the change is. The batch is the change's alone, or its record's. */
+/* Does the change concern the row? The batch has only this change, or only the changes of its
+ * record. */
 enum ods_status keyed_row_match(struct keyed_row *row, const struct batch *batch, uint32_t change,
                                 enum row_match *match, struct error *error);
 
@@ -46,7 +47,7 @@ enum value_place {
 enum ods_status keyed_row_place(struct keyed_row *row, const struct shape *shape, uint32_t column,
                                 enum value_place *place, struct error *error);
 
-/* What changes, in their order, should have made of the row. Zeroed: nothing is known. */
+/* What a sequence of changes should have made of the row. Zeroed: nothing is known. */
 enum expected_state { EXPECTED_UNKNOWN, EXPECTED_PRESENT, EXPECTED_SOFT_DELETED, EXPECTED_ABSENT };
 struct expected_cell;
 struct expected_row {
@@ -62,21 +63,21 @@ void expected_row_done(struct expected_row *expected);
 struct row_cell {
     const char *column;
     const char *value; /* NULL: NULL */
-    bool known;        /* what it should be: */
+    bool known;        /* `expected` is set */
     const char *expected;
     bool same;
 };
 
 struct row_look {
-    size_t rows; /* that have the key: 0 or 1, where the table has a unique key */
+    size_t rows; /* how many rows have the key: 0 or 1, if the table's key is unique */
     bool soft_deleted;
     struct row_cell *cells;
     size_t count;
-    char **texts; /* that they point to */
+    char **texts; /* to which the cells point */
     size_t text_count;
 };
 
-/* Of the moment of reader_begin(). `expected` may be NULL. */
+/* Reads the row as it was at reader_begin(). `expected` may be NULL. */
 enum ods_status keyed_row_look(struct keyed_row *row, const struct table_settings *settings,
                                const struct expected_row *expected, struct row_look *look,
                                struct error *error);

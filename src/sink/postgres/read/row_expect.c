@@ -6,7 +6,7 @@
 
 #include "sink/postgres/fold/fold.h"
 
-/* Of a value's text: what is longer is cut. */
+/* A longer text of a value is cut. */
 #define TEXT_CHARACTERS 1000000
 
 struct expected_cell {
@@ -81,7 +81,7 @@ static enum ods_status expect_image(struct keyed_row *row, struct expected_row *
         status = encode(row, plan, i, value, batch, error);
         if (status == ODS_OK && !keep(cell, &row->scratch))
             return error_out_of_memory(error);
-        if (status == ODS_REJECT) { /* as the sink would have refused it */
+        if (status == ODS_REJECT) { /* the sink would have refused it too */
             error_init(error);
             cell->known = false;
             status = ODS_OK;
@@ -155,14 +155,14 @@ static bool is_expected(const struct looking *looking, uint32_t column)
            !looking->row->table->columns[column].generated;
 }
 
-/* As an assignment makes it of the parameter. */
+/* Writes the expected value as an assignment to the column makes it from the parameter. */
 static void put_expected(struct looking *looking, const struct pg_column *column, int parameter)
 {
     buffer_printf(&looking->sql, "$%d::%s::%s", parameter, column->cast, column->declared);
 }
 
-/* The same to PostgreSQL; to the byte where the type has no equality, or one that hides
- * something. */
+/* Writes the comparison by PostgreSQL's equality; byte by byte where the type has none, or one that
+ * ignores differences. */
 static void put_same(struct looking *looking, const struct pg_column *column, int parameter)
 {
     struct buffer *sql = &looking->sql;
@@ -186,7 +186,7 @@ static void add_parameter(struct looking *looking, Oid type, const char *value, 
     looking->lengths[looking->count++] = length;
 }
 
-/* An element's bytes; NULL for NULL. */
+/* Adds an element's bytes as a parameter; NULL for NULL. */
 static void add_element(struct looking *looking, const struct pg_column *column,
                         const struct expected_cell *cell)
 {

@@ -1,4 +1,4 @@
-/* What row.c, row_expect.c and row_look.c share. */
+/* What row.c and row_expect.c share. */
 #ifndef ROW_ROOM_H
 #define ROW_ROOM_H
 
@@ -7,23 +7,23 @@
 #include "sink/postgres/read/row.h"
 
 struct key_value {
-    char *name;    /* as it was given; NULL: the only one */
+    char *name;    /* as it was given; NULL: the only column of the key */
     char *text;    /* as PostgreSQL writes it, else as it was given */
     int target;    /* column of the table, -1: not known */
-    char *encoded; /* with its length in front, as a key's element; NULL: not known */
+    char *encoded; /* an element of a key, which begins with its length; NULL: not known */
     size_t encoded_bytes;
 };
 
 struct known_shape {
     enum { SHAPE_NEW, SHAPE_OURS, SHAPE_OTHER } whose;
     const struct plan *plan; /* NULL: not asked for yet */
-    bool keyed;              /* the plan has a key by which its rows are told in the table */
+    bool keyed;              /* the plan has a key that identifies its rows in the table */
 };
 
 struct keyed_row {
     struct reader *reader;
     char *schema, *name;
-    struct pg_table *table; /* NULL: not there */
+    struct pg_table *table; /* NULL: it does not exist */
     struct key_value *values;
     size_t count;
     struct buffer key, wanted, reduced, scratch;
@@ -31,14 +31,14 @@ struct keyed_row {
     size_t shapes;
 };
 
-/* The plan of a shape that is this row's table's, and so has been asked about. */
+/* The plan of a shape whose rows go into this row's table, as keyed_row_match() has found out. */
 enum ods_status row_plan(struct keyed_row *row, const struct shape *shape,
                          const struct plan **plan, struct error *error);
 
-/* PostgreSQL reads the texts of the batch that no parser of ours takes. */
+/* Lets PostgreSQL read the texts of the batch that no parser of ours can read. */
 enum ods_status row_ask(struct keyed_row *row, const struct batch *batch, struct error *error);
 
-/* " where key = $first and …"; the parameters are texts. */
+/* Appends " where key = $first and …"; the parameters are texts. */
 void row_put_where(struct buffer *sql, const struct keyed_row *row, int first);
 
 #endif

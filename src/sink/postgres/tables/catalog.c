@@ -77,7 +77,7 @@ static bool begins(const char *text, const char *with)
     return strncmp(text, with, strlen(with)) == 0;
 }
 
-/* Whose column it is, by its comment. */
+/* The column's comment says whether the sink made the column and gave it its type. */
 static void fill_owner(struct pg_column *column, const char *comment)
 {
     size_t length = strlen(comment), type = strlen(column->declared);
@@ -96,7 +96,8 @@ static enum encoding encoding_of(Oid type)
     return ENCODE_CAST;
 }
 
-/* Text has one spelling unless its collation calls others equal; so has an enum's label. */
+/* A text has one spelling, unless its collation calls different texts equal (`folds`). A label of
+ * an enum (kind 'e') has one spelling too. */
 static enum spelling spelling_of(const struct pg_column *column, bool folds, char kind)
 {
     switch (column->encoding) {
@@ -122,7 +123,7 @@ bool catalog_respells(const struct pg_column *column)
            (column->spelling == SPELLING_ZEROS && column->modifier < 0);
 }
 
-/* Without its modifier "bit" would mean bit(1) and cut the value quietly. */
+/* A cast to "bit" without a length means bit(1) and would cut the value without an error. */
 static bool widen_cast(struct pg_column *column, Oid bits, const char *cast)
 {
     if (bits != OID_BIT)
@@ -132,7 +133,8 @@ static bool widen_cast(struct pg_column *column, Oid bits, const char *cast)
     return column->cast != NULL;
 }
 
-/* What an array's elements are held against: the type, and the modifier that the array bears. */
+/* Fills column->item: each element of an array is checked against the element's type and the
+ * array's modifier. */
 static bool fill_item(struct pg_column *column, const PGresult *rows, int row)
 {
     Oid type = (Oid) strtoul(PQgetvalue(rows, row, 14), NULL, 10);

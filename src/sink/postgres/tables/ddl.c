@@ -58,14 +58,15 @@ static enum ods_status put_column(struct buffer *sql, struct ddl *ddl,
     /* A column of a record without schema says nothing about NULL. */
     bool required = !ddl->table->shared && column->source &&
                     column->source->column.type != SEM_UNKNOWN && !column->source->column.optional;
-    required &= created || text; /* rows that are there have the default */
+    required &= created || text; /* rows that exist already get the default */
     if (required || (column->key && created))
         buffer_puts(sql, " not null");
     free(text);
     return ODS_OK;
 }
 
-/* Where a column comes from, and the type that it was given: by both the sink knows it again. */
+/* Writes the column's comment: its source and the type that it was given. The sink recognizes the
+ * column by both. */
 static void put_origin(struct buffer *text, const struct ddl_column *column, const char *type)
 {
     const struct column *source = column->source ? &column->source->column : NULL;
@@ -103,7 +104,7 @@ static void put_origin_comment(struct ddl *ddl, const struct ddl_column *column,
     buffer_done(&text);
 }
 
-/* A statement of the history: run it, list it, and remember it for the log. */
+/* Adds a statement: it is run, stored in the history, and kept for the log. */
 static void put_statement(struct ddl *ddl, struct buffer *statement)
 {
     const struct record *cause = ddl->cause;
@@ -127,7 +128,8 @@ static void put_statement(struct ddl *ddl, struct buffer *statement)
 
 /* --- a table that is missing ---------------------------------------------------------------- */
 
-/* The key's columns, in the order of the record's key; a configured key has that of the columns. */
+/* Writes the key's columns in the order of the record's key. A key from tables.yaml is in the order
+ * of the table's columns. */
 static void put_key(struct buffer *sql, const struct ddl_table *table,
                     const struct ddl_change *changes, size_t count)
 {
@@ -152,7 +154,7 @@ static void put_key(struct buffer *sql, const struct ddl_table *table,
         buffer_puts(sql, ")");
 }
 
-/* A schema that is there needs no right to make one. */
+/* Makes the schema only where it does not exist, as only then the right to make one is needed. */
 static enum ods_status put_schema(struct ddl *ddl, struct error *error)
 {
     const char *names[] = {ddl->table->schema};
@@ -212,7 +214,7 @@ enum ods_status ddl_create(struct ddl *ddl, const struct ddl_change *changes, si
     return status;
 }
 
-/* --- a table that is there ------------------------------------------------------------------ */
+/* --- a table that exists -------------------------------------------------------------------- */
 
 static void put_keep(struct ddl *ddl, const struct ddl_change *change)
 {
@@ -231,7 +233,8 @@ static void put_keep(struct ddl *ddl, const struct ddl_change *change)
     buffer_done(&sql);
 }
 
-/* PostgreSQL takes a default along only where it can cast it by itself. */
+/* PostgreSQL keeps a column's default only where it can cast the default to the new type by
+ * itself. */
 static void put_retype(struct buffer *sql, const struct ddl *ddl, const struct ddl_change *change)
 {
     const char *quoted = change->there->quoted, *expression = change->there->default_text;
@@ -315,7 +318,7 @@ enum ods_status ddl_begin(struct ddl *ddl, struct conn *conn, const struct ddl_t
                           const struct record *cause, struct error *error)
 {
     *ddl = (struct ddl){.conn = conn, .table = table, .cause = cause};
-    /* No time limit: the rewrite of a large table that is cut off would begin again and again. */
+    /* No time limit: the rewrite of a large table would be cut off, and begin again and again. */
     enum ods_status status =
         conn_script(conn, "begin; set local statement_timeout = 0", error);
     return status == ODS_OK ? conn_query(conn, sql_ddl_lock, 0, NULL, NULL, error) : status;
@@ -338,7 +341,7 @@ enum ods_status ddl_commit(struct ddl *ddl, struct error *error)
     ddl_abort(ddl);
     error_prefix(error, "table %s.%s can't be made or changed: ", ddl->table->schema,
                  ddl->table->name);
-    /* An event trigger's word holds for this table as PostgreSQL's own does. */
+    /* A refusal by an event trigger counts like one by PostgreSQL itself. */
     bool routine = error->origin == ORIGIN_ROUTINE || error->origin == ORIGIN_RAISED;
     if (sqlstate_is_of_table(error->code) || (routine && status != ODS_RETRY))
         return ODS_REJECT;

@@ -1,7 +1,8 @@
 /* Compression of large values. See ddl_compression.h.
  *
- * PostgreSQL compresses by pglz unless it is told otherwise; lz4 takes a small part of its time at
- * about the same size. A column keeps what it was made with: what is there is not written again. */
+ * PostgreSQL compresses by pglz unless it is told otherwise. lz4 needs a small part of pglz's time
+ * and gives about the same size. Only new columns get it: changing a column would not compress its
+ * old values again. */
 #include "sink/postgres/tables/ddl_compression.h"
 
 #include <stdlib.h>

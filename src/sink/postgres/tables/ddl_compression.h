@@ -9,7 +9,7 @@
 enum ods_status ddl_compression_ask(struct conn *conn, enum toast_compression compression,
                                     bool *lz4, struct error *error);
 
-/* May values of this type (as format_type() writes it) be larger than a row that stays as it is? */
+/* May values of this type (as format_type() writes it) be so large that they are compressed? */
 bool ddl_compression_serves(const char *type);
 
 #endif

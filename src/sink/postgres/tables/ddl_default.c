@@ -1,10 +1,11 @@
-/* Defaults that a record's schema names, for the columns that the sink makes. They serve those who
- * write to the target, and the rows that are there when a column is added, which got them at the
- * source too. The sink itself writes every column that a record has, so that NULL stays NULL.
+/* Defaults that a record's schema names, for the columns that the sink makes. They serve other
+ * programs that write to the target, and rows that exist when a column is added: the source gave
+ * its rows the default too. The sink itself writes every column that a record has, so that NULL
+ * stays NULL.
  *
- * Only constants count. Debezium writes the epoch where the source has current_timestamp, now() or
- * a zero date, so a moment that is the epoch is none. What PostgreSQL can't read as the column's
- * type is none either: a default is no reason to be without the column. */
+ * Only constants are taken. Debezium writes the epoch where the source has current_timestamp, now()
+ * or a zero date, so a moment that is the epoch is not taken as a default. Nor is a text that
+ * PostgreSQL can't read as the column's type: the column is then made without a default. */
 #include "sink/postgres/tables/ddl_default.h"
 
 #include <stdlib.h>
@@ -19,7 +20,7 @@ static bool is_moment(enum semantic type)
            (type >= SEM_STRUCTURED_DATE && type <= SEM_STRUCTURED_ZONED_TIMESTAMP);
 }
 
-/* The text of the one element of text_array()'s array, as it is without the array's quotes. */
+/* Copies the text of the array's only element, without the quotes that the array gives it. */
 static enum ods_status take(void *context, struct buffer *out, const struct column *column,
                             const struct value *value, struct error *error)
 {
@@ -27,8 +28,8 @@ static enum ods_status take(void *context, struct buffer *out, const struct colu
     return text_value(context, column, value, error);
 }
 
-/* A schema's default is written as a row's value is, so it is read as one: as an array's element,
- * since that is a value with JSON around it. */
+/* A schema's default is written as a row's value is, so it is read as one. It is put into an array,
+ * since an array's element is read from JSON. */
 static enum ods_status read_default(struct buffer *text, const struct column *column,
                                     struct error *error)
 {
@@ -51,7 +52,7 @@ static enum ods_status read_default(struct buffer *text, const struct column *co
     return status;
 }
 
-/* Whether PostgreSQL reads it as that type. The transaction goes on either way. */
+/* Asks PostgreSQL whether it reads the literal as that type. The transaction goes on either way. */
 static enum ods_status try_it(struct ddl *ddl, const char *type, const char *literal, bool *good,
                               struct error *error)
 {
@@ -63,7 +64,7 @@ static enum ods_status try_it(struct ddl *ddl, const char *type, const char *lit
     enum ods_status status = sql.failed ? error_out_of_memory(error)
                                         : conn_script(ddl->conn, buffer_text(&sql), &refusal);
     *good = status == ODS_OK;
-    if (!sql.failed && (status == ODS_REJECT || status == ODS_FATAL)) /* the DDL itself says why */
+    if (!sql.failed && (status == ODS_REJECT || status == ODS_FATAL)) /* not readable as the type */
         status = conn_script(ddl->conn, "rollback to savepoint ods_default", error);
     else if (!sql.failed && status != ODS_OK)
         *error = refusal;
@@ -71,8 +72,8 @@ static enum ods_status try_it(struct ddl *ddl, const char *type, const char *lit
     return status;
 }
 
-/* Corrected columns are others than the schema says; of those only an unsigned number is the same.
- */
+/* A corrected column is not what the schema says, so the schema's default does not fit it; except
+ * for an unsigned number, whose default is the same. */
 static bool is_plain(const struct source_column *source)
 {
     return source->coding == CODING_NONE ||

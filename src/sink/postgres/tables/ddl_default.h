@@ -5,8 +5,8 @@
 #include "sink/postgres/tables/ddl.h"
 
 /* The default that the record's schema names for a column, as text that PostgreSQL reads as the
- * column's type; within ddl_begin()'s transaction. *text stays NULL where there is none, or none
- * that can be told. The caller frees it. */
+ * column's type. Runs in ddl_begin()'s transaction. *text stays NULL where there is no default, or
+ * none that can be taken. The caller frees it. */
 enum ods_status ddl_default(struct ddl *ddl, const struct ddl_column *column, char **text,
                             struct error *error);
 

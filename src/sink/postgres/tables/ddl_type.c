@@ -1,12 +1,12 @@
-/* The type of a column that the sink makes: what of PostgreSQL's types holds every value of the
- * source's. See ddl.h. */
+/* The type of a column that the sink makes: the type of PostgreSQL that holds every value of the
+ * source's column. See ddl.h. */
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
 #include "sink/postgres/tables/ddl.h"
 
-/* Types by meaning. What has a length, a scale or a source of its own is in ddl_type(). */
+/* Types by meaning. Where length, scale or the source's type matter, ddl_type() decides. */
 static const char *const types[SEM_COUNT] = {
     [SEM_BOOLEAN] = "boolean",
     [SEM_INT8] = "smallint",
@@ -49,8 +49,8 @@ static const char *const types[SEM_COUNT] = {
     [SEM_STRUCT] = "jsonb",
 };
 
-/* Types that are text (or a map) in a record, where the source's own name of the type is known. An
- * extra one only where the target has its extension. */
+/* Types whose values are text (or a map) in a record, found by the source's own name of the type.
+ * A type of an extension is used only where the target has the extension. */
 static const struct {
     const char *source, *type;
     enum pg_extra extra; /* EXTRA_COUNT: PostgreSQL itself has it */
@@ -80,7 +80,7 @@ static const struct {
     {"SPARSEVEC", "sparsevec", EXTRA_SPARSEVEC},
 };
 
-/* The source's own name for what the meaning tells already. */
+/* The name of the source's type, for meanings that stand for exactly one such type. */
 static const char *type_name(const struct column *column, const char *connector)
 {
     bool postgres = strcmp(connector, "postgresql") == 0;
@@ -91,7 +91,7 @@ static const char *type_name(const struct column *column, const char *connector)
         return "GEOGRAPHY";
     case SEM_SPARSE_VECTOR:
         return "SPARSEVEC";
-    case SEM_GEOMETRY: /* MySQL has polygons of many rings, and lines that are no segments */
+    case SEM_GEOMETRY: /* PostgreSQL's own types don't hold MySQL's polygons and lines */
         return column->source_type && postgres ? column->source_type : "GEOMETRY";
     case SEM_VECTOR:
         return column->source_type && strcasecmp(column->source_type, "halfvec") == 0 ? "HALFVEC"
@@ -117,7 +117,7 @@ static const char *named_type(const struct ddl_table *table, const struct column
     return NULL;
 }
 
-/* Without a schema only the value's own kind is known. */
+/* Without a schema only the kind of the value is known. */
 static const char *type_of_sample(const struct value *sample)
 {
     switch (sample ? sample->kind : VALUE_NULL) {
@@ -134,8 +134,8 @@ static const char *type_of_sample(const struct value *sample)
     }
 }
 
-/* PostgreSQL's types that Debezium gives the meaning of another one; the source's name of the type
- * tells them apart. */
+/* Debezium gives some of PostgreSQL's types the meaning of another type. The source's name of the
+ * type tells them apart. */
 static bool is_named(const struct column *column, const char *source_type)
 {
     return column->source_type && strcasecmp(column->source_type, source_type) == 0;

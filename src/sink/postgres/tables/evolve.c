@@ -1,15 +1,15 @@
 /* Following the source's schema. See evolve.h.
  *
- * A shape is compared with the table when it is first met, which is before any row of its batch is
- * written: what is changed then is there for the rows that need it. Only tables that the sink made
+ * A shape is compared with the table when it is first met. That is before any row of its batch is
+ * written, so the changed table is ready for the rows that need it. Only tables that the sink made
  * are changed, and in them only columns whose type nobody else has changed since. The comparison is
- * made again under the lock, on the table as it is then, so that of several lanes and processes one
- * changes it and the others find it changed.
+ * made again under the lock, with the table as it is then: of several lanes and processes one
+ * changes it, and the others find it changed.
  *
- * A type that no wider one joins with the column's (a date where numbers were) is no reason to lose
- * anything: with evolve: full the column steps aside as "<name>__v1" for a new one, and records of
- * the older shape, which other partitions may still bring, go on into it. Else their values are
- * refused, each with its record.
+ * Sometimes no type holds both the old and the new values (a date where numbers were). With evolve:
+ * full the old column is renamed to "<name>__v1" and a new one takes its name. Records of the older
+ * shape, which other partitions may still bring, are written to the renamed column. Without evolve:
+ * full the new values are refused, each with its record.
  */
 #include "sink/postgres/tables/evolve.h"
 
@@ -24,18 +24,18 @@
 #include "sink/postgres/tables/rekey.h"
 #include "sink/postgres/tables/widen.h"
 
-#define KEPT_MAX 100 /* changes of one column's kind that are followed */
+#define KEPT_MAX 100 /* how often one column may be renamed for a new one */
 
 /* What a table needs for a shape. */
 struct survey {
     struct plans *plans;
     struct plan *plan;
-    const struct change *change; /* NULL: nothing will be made */
+    const struct change *change; /* NULL: nothing is made or changed */
     struct ddl_table table;
     struct ddl_change *changes;
     size_t count;
-    struct buffer rekey; /* text of such a change */
-    char **kept; /* names that the changes point to */
+    struct buffer rekey; /* the SQL of a DDL_REKEY */
+    char **kept; /* names to which the changes point */
     size_t kept_count;
 };
 
@@ -60,7 +60,8 @@ static bool has_row(const struct survey *survey)
     return survey->change && survey->change->after;
 }
 
-/* A column of the primary key that the table keeps can't be NULL, whatever the source says. */
+/* Is the column in the primary key that the table keeps? Then it can't be NULL, whatever the source
+ * says. */
 static bool is_in_primary(const struct survey *survey, uint32_t column)
 {
     const struct pg_unique *key = catalog_key(survey->plan->table);
@@ -107,7 +108,8 @@ static enum ods_status refuse(struct plan *plan, uint32_t column, const char *ha
     return ODS_OK;
 }
 
-/* The column's values have no place in the one that bears its name. */
+/* The target's column of this name can't take the values: they go into a column that was kept, or
+ * the present one is to be kept and a new one made. */
 static enum ods_status survey_other(struct survey *survey, uint32_t column, int there,
                                     const char *wanted, struct error *error)
 {
@@ -123,7 +125,7 @@ static enum ods_status survey_other(struct survey *survey, uint32_t column, int 
         if (older >= 0 && plan->table->columns[older].type_ours &&
             widen(plan->table->columns[older].declared, wanted, wider, sizeof wider) ==
                 WIDEN_FITS) {
-            free(plan->names[column]); /* an older record: its values go where they went */
+            free(plan->names[column]); /* an older record: its values go into the kept column */
             plan->names[column] = name;
             return ODS_OK;
         }
@@ -153,7 +155,7 @@ static enum ods_status survey_type(struct survey *survey, uint32_t column, int t
     case WIDEN_FITS:
         return ODS_OK;
     case WIDEN_WIDER:
-        /* Where it may not be widened, the encoder takes each value that fits. */
+        /* Where the column may not be widened, the encoder takes each value that fits. */
         if (plan->settings->evolve >= EVOLVE_WIDEN && !plan->rigid) {
             struct ddl_change *retype = add(survey, DDL_RETYPE, column);
             retype->there = target;
@@ -183,7 +185,7 @@ static enum ods_status survey_column(struct survey *survey, uint32_t column, str
     return survey_type(survey, column, there, error);
 }
 
-/* The columns for operation and time. */
+/* The sink's own columns, for operation and time. */
 static void survey_own(struct survey *survey)
 {
     const struct plan *plan = survey->plan;
@@ -195,7 +197,7 @@ static void survey_own(struct survey *survey)
                 .kind = DDL_ADD, .column = {.name = own[i][0], .type = own[i][1]}};
 }
 
-/* Columns that the source has stopped sending: a row without them must still go in. */
+/* Columns that the source no longer sends: they must allow NULL for rows without them. */
 static void survey_gone(struct survey *survey)
 {
     const struct plan *plan = survey->plan;
@@ -210,12 +212,12 @@ static void survey_gone(struct survey *survey)
     }
 }
 
-/* First in the list: a column that leaves the key may be NULL from then on. */
+/* A change of the key comes first in the list: a column that leaves the key may then be NULL. */
 static enum ods_status survey_key(struct survey *survey, struct error *error)
 {
     bool due = false;
     buffer_reset(&survey->rekey);
-    /* A tombstone has a key, and says nothing of what the rows are told apart by. */
+    /* A tombstone's key need not be the key of the table's rows. */
     if (!survey->change || survey->change->tombstone || survey->plan->key_stays)
         return ODS_OK;
     enum ods_status status = rekey_is_due(survey->plan, survey->plans->conn, &due, error);
@@ -264,14 +266,14 @@ static enum ods_status look(struct survey *survey, struct error *error)
         survey_own(survey);
         survey_gone(survey);
     }
-    if (survey->change && !has_row(survey)) /* a delete needs no more than its key */
+    if (survey->change && !has_row(survey)) /* a delete needs only its key */
         survey->count = survey->rekey.length ? 1 : 0;
     return status;
 }
 
 /* --- what is done about it ------------------------------------------------------------------ */
 
-/* A table that somebody else made, or that the settings freeze, goes without. */
+/* Somebody else made the table, or the settings forbid to change it: it is used as it is. */
 static enum ods_status leave_out(const struct survey *survey, const struct plan_listener *listener,
                                  struct error *error)
 {
@@ -319,7 +321,8 @@ static void tell(const struct survey *survey, const struct ddl *ddl, bool create
             listener->result->columns_changed++;
 }
 
-/* A view or the like stands on a column whose type was to change: its values go in as they fit. */
+/* Was the change of a type refused because, for example, a view depends on the column? Then the
+ * column keeps its type and takes the values that fit. */
 static bool is_held(const struct survey *survey, const struct error *error)
 {
     bool retypes = false;
@@ -335,8 +338,8 @@ static bool has_rekey(const struct survey *survey)
     return survey->count && survey->changes[0].kind == DDL_REKEY;
 }
 
-/* Rows that are there share a key, or lack one, or another table refers to the old one: the table
- * keeps it, and the changes are refused with that reason. */
+/* The table can't get the new key: some of its rows share one or lack one, or another table refers
+ * to the old key. It keeps the old one, and the changes are refused with that reason. */
 static enum ods_status keep_key(struct survey *survey, struct error *error)
 {
     struct plan *plan = survey->plan;
@@ -350,7 +353,7 @@ static bool may_change(const struct plan *plan)
     return !plan->table || (plan->table->made_by_us && plan->settings->evolve != EVOLVE_NONE);
 }
 
-/* Under the lock. */
+/* Makes or changes the table. Called under the lock. */
 static enum ods_status make(struct survey *survey, struct ddl *ddl,
                             const struct plan_listener *listener, bool *changed,
                             struct error *error)
@@ -358,7 +361,7 @@ static enum ods_status make(struct survey *survey, struct ddl *ddl,
     struct plan *plan = survey->plan;
     bool there = plan->table;
     enum ods_status status = plan_reload(survey->plans, plan, changed, error);
-    if (status == ODS_OK && plan->table && !there) /* another lane was first, maybe for another */
+    if (status == ODS_OK && plan->table && !there) /* made by another lane, perhaps for another */
         status = origin_claim(plan, survey->plans->config->group, plan->shape->topic,
                               survey->plans->conn, error);
     if (status == ODS_OK)
@@ -426,8 +429,9 @@ static enum ods_status change_table(struct survey *survey, struct plan_listener 
     return status == ODS_OK ? look(survey, error) : status;
 }
 
-/* Its owner may have added what is missing since the table was read: once a batch, as reading it
- * again makes the plans of the batch's other shapes new ones, which come here too. */
+/* The table's owner may have added what is missing since it was read, so it is read again. That is
+ * done once in a batch: it discards the plans of other shapes of the batch, which then come here
+ * too. */
 static enum ods_status look_again(struct survey *survey, bool *changed, struct error *error)
 {
     struct plan *plan = survey->plan;
@@ -458,7 +462,7 @@ enum ods_status evolve_table(struct plans *plans, struct plan *plan, const struc
         status = look(&survey, error);
     if (status == ODS_OK && change && survey.count && !may_change(plan))
         status = look_again(&survey, changed, error);
-    /* A second time for what is left when a type could not be changed. */
+    /* A second time for the other changes when a type could not be changed. */
     for (int tries = 0; status == ODS_OK && change && survey.count && tries < 2; tries++) {
         if (!may_change(plan)) {
             status = leave_out(&survey, listener, error);

@@ -1,5 +1,5 @@
-/* How tables and columns that the sink makes are to be, as ods-sink.conf says for the target: a
- * part of its settings. What they hold is told for each table by tables.yaml. */
+/* The settings of a target in ods-sink.conf that concern tables and columns which the sink makes.
+ * tables.yaml says for each table what it holds. */
 #ifndef MAKING_H
 #define MAKING_H
 

@@ -10,7 +10,7 @@
 
 #define DIGEST_BYTES 9 /* "_" and eight digits */
 
-/* FNV-1a. Names of tables and columns that are there depend on it: it stays as it is. */
+/* FNV-1a. It must not change: names of existing tables and columns contain it. */
 static uint32_t digest(const char *name)
 {
     uint32_t hash = UINT32_C(2166136261);
@@ -19,7 +19,7 @@ static uint32_t digest(const char *name)
     return hash;
 }
 
-/* At most `room` bytes, and no part of a character. */
+/* The name's length in bytes when it is cut to `room` bytes and no character is split. */
 static size_t cut(const char *name, size_t room)
 {
     size_t length = strlen(name);
@@ -30,7 +30,7 @@ static size_t cut(const char *name, size_t room)
     return room;
 }
 
-/* The name with a suffix behind it, shortened to what PostgreSQL takes. */
+/* The name with the suffix, shortened to the length that PostgreSQL allows. */
 static char *shorten(const char *name, const char *suffix)
 {
     char *fitting = NULL;
@@ -87,8 +87,8 @@ static const char *place_value(const struct shape *shape, const char *place, siz
     return NULL;
 }
 
-/* [text, text + length) with each place filled. What has none is the settings' own word and stays
- * as it is; what has one follows the source, and so is folded and shortened. */
+/* Puts the source's names in place of ${…} in the text. A text without ${…} is used as the settings
+ * have it; a text with it depends on the source, and so is folded and shortened. */
 static enum ods_status expand(const struct table_settings *settings, const struct shape *shape,
                               const char *text, size_t length, char **name, struct error *error)
 {

@@ -1,4 +1,4 @@
-/* Names in the target for what the source calls otherwise. */
+/* Names in the target, made from the source's names and the settings. */
 #ifndef NAMES_H
 #define NAMES_H
 
@@ -8,17 +8,17 @@
 
 #define NAME_MAX_BYTES 63 /* NAMEDATALEN - 1 */
 
-/* Heap, as are all names here; NULL when memory is out. */
+/* All names returned here are on the heap; NULL: memory is out. */
 
-/* A name of the source's as the target can have it: folded, and cut where it is too long. */
+/* A name of the source as the target can have it: folded, and shortened where it is too long. */
 char *name_fit(const char *name, enum name_case fold);
 /* The name under which a column is kept when its place is taken: "<name>__v<number>". */
 char *name_kept(const char *name, unsigned number);
 
-/* Schema and table. ODS_FATAL: a name that the settings give can't be one. */
+/* Schema and table. ODS_FATAL: a name in the settings is not valid. */
 enum ods_status name_table(const struct table_settings *settings, const struct shape *shape,
                            char **schema, char **table, struct error *error);
-/* Is the table's name the source's own, so that another table of the source may not share it? */
+/* Is the table's name made from the source's, so that no other table of the source may share it? */
 bool name_is_derived(const struct table_settings *settings);
 
 /* *name is NULL for a column that the settings leave out. */

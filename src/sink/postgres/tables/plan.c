@@ -10,7 +10,8 @@
 #include "sink/postgres/tables/origin.h"
 #include "sink/postgres/tables/rekey.h"
 
-/* When a refused table is asked about again: one query; or the DDL that PostgreSQL has refused. */
+/* How long a refused table waits until it is looked at again, which takes one query, or once more
+ * the DDL that PostgreSQL has refused. */
 #define ASK_AGAIN_US INT64_C(5000000)
 #define TRY_AGAIN_US INT64_C(60000000)
 
@@ -50,7 +51,7 @@ void plans_clear(struct plans *plans)
     plans->count = 0;
 }
 
-/* Plans that point to a table which is about to be read again. */
+/* Frees the plans that point to a table which is about to be read again. */
 static void forget_table(struct plans *plans, const struct pg_table *table)
 {
     for (size_t i = 0; i < plans->count; i++)
@@ -65,7 +66,7 @@ static const char *source_database(const struct shape *shape)
     return shape->schema[0] ? shape->schema : shape->database;
 }
 
-/* Two columns of the source must not meet in one of the target. */
+/* Two columns of the source must not go into one column of the target. */
 static enum ods_status check_names(const struct plan *plan, struct error *error)
 {
     const char *own[] = {plan->settings->cdc_operation, plan->settings->cdc_timestamp};
@@ -108,7 +109,7 @@ static enum ods_status resolve_columns(const struct plans *plans, struct plan *p
         source->zero_is_null =
             plan->settings->zero_dates == ZERO_DATES_NULL && !plan_is_key(plan, i);
         source->inexact = plan_is_key(plan, i) ? INEXACT_REJECT : plan->settings->inexact;
-        /* Without a schema nothing is known of NULL, unless the schema topic knows the column. */
+        /* Without a schema any column may be NULL, unless the schema topic knows the column. */
         source->column.optional |=
             source->column.type == SEM_UNKNOWN && !source->column.source_type;
         source_column_correct(source,
@@ -170,8 +171,9 @@ static int shape_column_named(const struct shape *shape, const char *name)
     return -1;
 }
 
-/* A record without a column of the configured key. The table has it: then this record lacks it, and
- * others may not. Else the configuration is wrong, for every record. */
+/* The record has no column of this name, which the configured key names. Where the table has the
+ * column, the fault is this record's, and others may be right. Where it has not, the configuration
+ * is wrong. */
 static enum ods_status lacks_key(const struct plan *plan, const char *column, struct error *error)
 {
     char *name = NULL;
@@ -185,7 +187,7 @@ static enum ods_status lacks_key(const struct plan *plan, const char *column, st
                      plan->shape->table, known ? " carries" : "s carry", column);
 }
 
-/* The key's columns stand in the table's order, whatever the record's is. */
+/* Key columns are kept in the table's order, whatever their order in the record. */
 static void add_key_column(struct plan *plan, uint32_t source, uint32_t target)
 {
     enum spelling spelling = plan->table->columns[target].spelling;
@@ -210,7 +212,7 @@ static enum ods_status map_key(struct plan *plan, struct error *error)
                          shape->table, count, PLAN_MAX_KEY);
     plan->key_count = 0;
     plan->spelt = plan->asks = false;
-    if (!shape->column_count) /* of a truncate, which names no row */
+    if (!shape->column_count) /* the shape of a truncate, which names no row */
         return ODS_OK;
     for (size_t i = 0; i < count; i++) {
         int source = configured->count ? shape_column_named(shape, configured->items[i])
@@ -228,14 +230,14 @@ static enum ods_status map_key(struct plan *plan, struct error *error)
                              shape->table, shape->columns[source].name, plan->schema, plan->name);
         add_key_column(plan, (uint32_t) source, (uint32_t) target);
     }
-    if (plan->key_count && plan->table->is_view) /* its triggers answer for what is one row */
+    if (plan->key_count && plan->table->is_view) /* the view's triggers decide what is one row */
         return ODS_OK;
     if (plan->key_count && plan->table->unique_count &&
         catalog_is_unique(plan->table, plan->key_target, plan->key_count))
         return ODS_OK;
     if (!plan->key_count)
         return ODS_OK;
-    /* A key that is not the rows' is the fault of this record. */
+    /* A tombstone whose key is not the key of the rows is this record's fault. */
     if (plan->tombstone && plan->table->unique_count)
         return error_set(error, ODS_REJECT,
                          "table %s.%s has no primary key or unique index on exactly the key "
@@ -301,8 +303,9 @@ static struct plan **plan_slot(struct plans *plans, uint32_t id)
     return &plans->items[id];
 }
 
-/* PostgreSQL refuses the table or the columns that this shape needs. It may have them later, when
- * somebody made room; until then its changes are refused, and no other table's. */
+/* PostgreSQL refuses the table or the columns that this shape needs. It may accept them later, when
+ * somebody has removed the cause; until then the changes of this table are refused, and those of
+ * other tables are applied. */
 static enum ods_status plan_refuse(struct plan *plan, struct error *error)
 {
     plan->refusal = malloc(sizeof *plan->refusal);
@@ -326,7 +329,8 @@ bool plan_comes_first(const struct plan_listener *listener, const struct pg_tabl
     return false;
 }
 
-/* The table may have been changed by its owner, for what it was refused for: once a batch. */
+/* The table's owner may have removed the cause of the refusal, so it is read again, once in a
+ * batch. */
 static enum ods_status read_again(struct plans *plans, struct plan *plan, bool *changed,
                                   struct error *error)
 {
@@ -335,7 +339,7 @@ static enum ods_status read_again(struct plans *plans, struct plan *plan, bool *
     return plan_reload(plans, plan, changed, error);
 }
 
-/* Enter the plan's source for its table, and that this topic brings it. */
+/* Stores the plan's source for its table, and that this topic brings it. */
 static enum ods_status note_topic(struct plans *plans, struct plan *plan, const char *topic,
                                   struct error *error)
 {
@@ -376,7 +380,7 @@ static enum ods_status resolve(struct plans *plans, struct plan *plan, const str
     return status;
 }
 
-/* Said once, and not each time that the table is asked about again. */
+/* A refusal is reported once, and not each time that the table is looked at again. */
 static void tell_refusal(const struct plan_listener *listener, const struct plan *plan,
                          const char *said)
 {
@@ -434,7 +438,7 @@ enum ods_status plan_find(struct plans *plans, const struct change *change,
     return ODS_OK;
 }
 
-/* map_key() has its columns, or one has no place in the table. */
+/* Has map_key() found every column of the key in the table? */
 static bool has_key(const struct plan *plan)
 {
     size_t count = plan->settings->key.count ? plan->settings->key.count : plan->shape->key_count;

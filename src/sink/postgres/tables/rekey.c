@@ -51,7 +51,8 @@ static void put_source_key(struct buffer *out, const struct plan *plan, bool quo
     }
 }
 
-/* The target's key in the source's names, for `key:`; false: not all are carried. */
+/* Writes the target's key in the source's names, for the setting `key:`. False: the records don't
+ * carry all of its columns. */
 static bool put_target_key(struct buffer *out, const struct plan *plan, bool of_source)
 {
     const struct pg_unique *key = catalog_key(plan->table);
@@ -138,7 +139,7 @@ enum ods_status rekey_refuse(const struct plan *plan, const char *why, struct er
     return status;
 }
 
-/* Has the sink given the table a key with this text in its statement? */
+/* Has the sink ever given the table a key by a statement that contains this text? */
 static enum ods_status had_key(const struct plan *plan, struct conn *conn, const char *text,
                                bool *had, struct error *error)
 {
@@ -150,7 +151,7 @@ static enum ods_status had_key(const struct plan *plan, struct conn *conn, const
     return status;
 }
 
-/* A table made by hand may have a key of its own, and so may one to which somebody gave it. */
+/* A key that somebody else gave the table is allowed, also in a table that the sink made. */
 enum ods_status rekey_look(const struct plan *plan, struct conn *conn, struct error *error)
 {
     const struct pg_unique *key = catalog_key(plan->table);

@@ -1,10 +1,11 @@
-/* A source whose key is not that of its table in the target: it has changed, or was never the same.
+/* For sources whose key is not the key of their table in the target: it has changed, or was never
+ * the same.
  *
- * Rows can't be told apart by a key that nothing in the target holds, so the changes are set aside,
- * with the statements that give the table the new key; other tables go on. With evolve: full a
- * table that the sink made gets it by itself, where its rows allow. It never gets a key back that
- * it had before: records from before the change, which another partition or a dead letter brings
- * late, would undo it.
+ * Rows can't be told apart by a key for which the target has no unique index. So the changes are
+ * set aside, and the reason has the statements that give the table the new key; other tables go on.
+ * With evolve: full the sink gives a table that it made the new key by itself, where the rows
+ * allow it. It never gives back a key that the table had before: older records, which another
+ * partition or a dead letter brings late, would undo the change.
  */
 #ifndef REKEY_H
 #define REKEY_H
@@ -13,11 +14,11 @@
 #include "sink/postgres/wire/conn.h"
 #include "sink/postgres/tables/plan.h"
 
-/* ODS_REJECT, and what to do: the target knows the plan's rows by another key, or by none. `why`:
- * what kept the sink from changing it, or NULL. */
+/* Returns ODS_REJECT with what to do: the target's key is another one than the plan's, or there is
+ * none. `why`: why the sink could not change it, or NULL. */
 enum ods_status rekey_refuse(const struct plan *plan, const char *why, struct error *error);
 
-/* The same for records that have no key any more, where the sink gave the table one. */
+/* The same for records that have no key any more, where the sink gave the table its key. */
 enum ods_status rekey_look(const struct plan *plan, struct conn *conn, struct error *error);
 
 /* Is the sink to give the table the key of the plan's records? */
@@ -27,7 +28,7 @@ enum ods_status rekey_is_due(const struct plan *plan, struct conn *conn, bool *d
 /* "drop constraint …, add primary key (…)" */
 void rekey_put(struct buffer *sql, const struct plan *plan);
 
-/* Why it could not: for what the DDL was refused, and some of the rows that have one key. Heap;
+/* Why it could not: the reason of the DDL's refusal, and some of the rows that share a key. Heap;
  * NULL when memory is out. */
 char *rekey_why_not(const struct plan *plan, struct conn *conn, const struct error *refused);
 

@@ -1,4 +1,4 @@
-/* What a target of type "postgres" is told in ods-sink.conf. */
+/* The settings of a target of type "postgres" in ods-sink.conf. */
 #ifndef POSTGRES_SETTINGS_H
 #define POSTGRES_SETTINGS_H
 
@@ -6,7 +6,7 @@
 #include "sink/postgres/tables/making.h"
 #include "sink/postgres/wire/session.h"
 
-/* How long a queue's records are known, and how many. */
+/* How long, and how many, identities of queues' records are kept to recognize redeliveries. */
 struct delivered_settings {
     int64_t keep_ms, most;
 };

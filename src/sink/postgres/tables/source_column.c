@@ -1,9 +1,8 @@
 /* Columns about which the settings, or the source's own type name, know more than the record's
  * schema.
  *
- * The record's schema says how a value is written, source_types what it means; where a schema is
- * missing both come from source_types, and only the target's column is left to tell (infer.c) when
- * that is silent too.
+ * The record's schema says how a value is written, source_types says what it means. Without a
+ * schema both come from source_types. Without either, the target's column decides (infer.c).
  */
 #include "sink/postgres/tables/source_column.h"
 
@@ -35,7 +34,7 @@ static bool is_unsigned_bigint(const struct column *column)
            strncasecmp(column->source_type, "bigint unsigned", 15) == 0;
 }
 
-/* binary.handling.mode: what the schema calls a string is bytes to the source. */
+/* Are these bytes that the schema calls a string (binary.handling.mode)? */
 static bool is_bytes_as_text(const struct column *column)
 {
     static const char *const names[] = {"BYTEA",    "BINARY",   "VARBINARY",  "BLOB",
@@ -47,7 +46,7 @@ static bool is_bytes_as_text(const struct column *column)
     return false;
 }
 
-/* `time(3)` is microseconds to MySQL alone. A scale is there where no unit was named. */
+/* Only MySQL means microseconds by `time(3)`. A scale is set where no unit was named. */
 static void adapt_time(struct source_column *source)
 {
     bool adapts = source->connector != CONNECTOR_MYSQL && source->connector != CONNECTOR_UNKNOWN;
@@ -63,7 +62,7 @@ void source_column_correct(struct source_column *source, const char *text)
     /* A record without schema, of a table that the schema topic knows. */
     if (!text && column->type == SEM_UNKNOWN)
         text = column->source_type;
-    /* bigint.unsigned.handling.mode=long: what the schema calls an int64 has wrapped around. */
+    /* bigint.unsigned.handling.mode=long: large values come as negative numbers of an int64. */
     if (!text && is_unsigned_bigint(column))
         text = "bigint unsigned";
     if (!text && is_bytes_as_text(column)) {
@@ -77,7 +76,7 @@ void source_column_correct(struct source_column *source, const char *text)
     bool bare = column->type == SEM_UNKNOWN;
     column->type = type.column.type;
     column->length = type.column.length;
-    if (!exact) /* a schema's scale is that of its values' bytes */
+    if (!exact) /* a scale in the schema is needed to read the values' bytes, so it stays */
         column->scale = type.column.scale;
     if (type.column.source_type)
         column->source_type = type.column.source_type;

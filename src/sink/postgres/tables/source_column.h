@@ -7,7 +7,7 @@
 #include "config/settings.h"
 #include "core/source_type.h"
 
-/* Whose records these are: what decides the units of numbers without schema (units.c). */
+/* The connector that sent the records. It decides the units of numbers without schema (units.c). */
 enum connector {
     CONNECTOR_UNKNOWN,
     CONNECTOR_MYSQL, /* and MariaDB, Vitess */
@@ -18,10 +18,10 @@ enum connector {
     CONNECTOR_OTHER,
 };
 
-/* A source's column as a plan reads it: what its record says, and what the settings know better. */
+/* A source's column as a plan reads it: what its record says, corrected by the settings. */
 struct source_column {
     struct column column;
-    struct column element; /* where column.element points when the settings say what it is */
+    struct column element; /* column.element points to it when the settings say what it is */
     enum coding coding;
     bool literal; /* as the shape says (struct shape) */
     bool strip_nul;
@@ -34,8 +34,8 @@ struct source_column {
 
 enum connector connector_named(const char *name);
 
-/* Lay what the settings (`text`, or NULL) and the record's own source type say over a column whose
- * connector is known. */
+/* Corrects a column by the settings (`text`, or NULL) and by the source's type in the record. Its
+ * connector is set already. */
 void source_column_correct(struct source_column *source, const char *text);
 
 #endif

@@ -1,7 +1,7 @@
 /* Safe widenings. See widen.h.
  *
- * The types form a lattice with text at its top: applied again and again, in whatever order old and
- * new records come, a column's type only ever goes up, and then stays.
+ * The types form a lattice with text at its top. However often, and in whatever order, old and new
+ * records come, a column's type only becomes wider, and at some point stays.
  */
 #include "sink/postgres/tables/widen.h"
 
@@ -14,7 +14,7 @@
 
 struct pg_type {
     const char *text;
-    const char *numbers; /* behind the name: "(10,2) …", or its end */
+    const char *numbers; /* what follows the name: "(10,2) …", or its end */
     bool array;
 };
 
@@ -26,8 +26,7 @@ static struct pg_type read_type(const char *text)
     return type;
 }
 
-/* By the name in front of the parentheses; what stands behind them ("without time zone") must be
- * there too. */
+/* Compares the name before the parentheses, and the text after them ("without time zone"). */
 static bool is(const struct pg_type *type, const char *name, const char *behind)
 {
     size_t length = strlen(name);
@@ -68,7 +67,7 @@ static int integer_digits(const struct pg_type *type)
                                      : 0;
 }
 
-/* Bits of a float's significand that integers fit into; 0: no float. */
+/* The size of a float; 0: it is no float. */
 static int float_bytes(const struct pg_type *type)
 {
     return is(type, "real", "") ? 4 : is(type, "double precision", "") ? 8 : 0;
@@ -112,7 +111,8 @@ static enum widening widen_decimal(const struct pg_type *have, const struct pg_t
     return WIDEN_WIDER;
 }
 
-/* Every smallint is a real, every integer a double; beyond that only numeric holds both. */
+/* A real holds every smallint, a double every integer; for larger integers only numeric holds
+ * both. */
 static enum widening widen_float(const struct pg_type *have, const struct pg_type *wanted,
                                  char *wider, size_t bytes)
 {
@@ -123,7 +123,7 @@ static enum widening widen_float(const struct pg_type *have, const struct pg_typ
         return float_bytes(have) >= float_bytes(wanted)
                    ? WIDEN_FITS
                    : wider_is(wider, bytes, "double precision");
-    if (is_numeric(other) || digits > 10) /* unlimited, as a float's exponent is out of bounds */
+    if (is_numeric(other) || digits > 10) /* without limit, as a float's exponent may be large */
         return turned && is(other, "numeric", "") && number(other, 0) < 0
                    ? WIDEN_FITS
                    : wider_is(wider, bytes, "numeric");
@@ -154,13 +154,13 @@ static enum widening widen_to_text(const struct pg_type *have, const struct pg_t
                                    char *wider, size_t bytes)
 {
     if (is(have, "bytea", ""))
-        return WIDEN_OTHER; /* its text is not what the source makes of it */
+        return WIDEN_OTHER; /* PostgreSQL writes it as another text than the source does */
     bool limited = is(have, "character varying", "") && is(wanted, "character varying", "") &&
                    number(wanted, 0) >= 0;
     return wider_is(wider, bytes, limited ? wanted->text : "text");
 }
 
-/* A text column takes the text of everything; one with a limit, of what is no longer. */
+/* A text column takes the text of every value; one with a limit, every text that is not longer. */
 static enum widening widen_text(const struct pg_type *have, const struct pg_type *wanted,
                                 char *wider, size_t bytes)
 {

@@ -1,20 +1,20 @@
-/* Which column type holds what two types hold: the safe widenings, as one table of rules. */
+/* Which type holds the values of two types: the safe widenings. */
 #ifndef WIDEN_H
 #define WIDEN_H
 
 #include <stddef.h>
 
 enum widening {
-    WIDEN_FITS,  /* every value of the wanted type can go into the column as it is */
-    WIDEN_WIDER, /* into *wider, into which the column's own values go unchanged too */
+    WIDEN_FITS,  /* every value of the wanted type fits into the column as it is */
+    WIDEN_WIDER, /* *wider takes every value of the wanted type and of the column, unchanged */
     WIDEN_OTHER, /* there is no such type */
 };
 
-/* Both as format_type() writes them, of types that the sink makes columns of. */
+/* Both types are among those that the sink makes columns of, as format_type() writes them. */
 enum widening widen(const char *have, const char *wanted, char *wider, size_t wider_bytes);
 
-/* The type by way of which the column's own values become the wider type unchanged; NULL: the cast
- * does it. */
+/* The type to which the column's values are cast first, so that they become the wider type
+ * unchanged. NULL: one cast is enough. */
 const char *widen_by_way_of(const char *have, const char *wider);
 
 #endif

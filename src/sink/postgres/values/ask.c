@@ -1,7 +1,8 @@
-/* Texts to PostgreSQL's input functions. See ask.h.
+/* PostgreSQL's input functions read texts for us. See ask.h.
  *
- * All texts of a kind go in one array and come back in one answer. Where one of them is refused,
- * the statement says so of that one alone: then each goes by itself, still in one round trip.
+ * All texts of one kind go in one array, and one answer has all results. When a text is refused the
+ * whole statement fails, and names only that one: then each text is sent by itself, still in one
+ * round trip.
  */
 #include "sink/postgres/values/ask.h"
 
@@ -9,9 +10,9 @@
 
 #define ASKED_AT_ONCE  500u
 
-/* What a text is to each type, in PostgreSQL's writing, by the session's settings: ISO, MDY, UTC.
- * The column's own input function goes first, so that a refusal is in its words. A date keeps a
- * time of day that the text has, which its column refuses then. */
+/* Expressions that turn a text into the type's value, as PostgreSQL writes it by the session's
+ * settings: ISO, MDY, UTC. The column's own input function comes first, so that a refusal is in its
+ * words. A date keeps the time of day that its text has, and the column then refuses it. */
 static const char *const expressions[READING_KINDS] = {
     [READING_BOOL] = "v::pg_catalog.bool::text",
     [READING_INT2] = "v::pg_catalog.int2::text",
@@ -34,8 +35,8 @@ static const char *const expressions[READING_KINDS] = {
     [READING_INTERVAL] = "v::pg_catalog.interval::text",
 };
 
-/* A time of day and no more: a date in front of it makes a timestamp, and a second date does
- * not. */
+/* Is the text only a time of day? Then it is a timestamp with a date before it; a text that has a
+ * date itself is none with a second one. */
 static const char time_alone[] = "('2001-02-03 ' || v)::pg_catalog.timestamp::text";
 
 struct asking {
@@ -44,8 +45,8 @@ struct asking {
     struct buffer texts, sql;
     struct reading *items[ASKED_AT_ONCE];
     uint32_t count;
-    const char *refusal;  /* why, instead of PostgreSQL's words; NULL: those */
-    bool checks;          /* that a text is refused or not is all that is asked */
+    const char *refusal;  /* the reason of a refusal; NULL: PostgreSQL's own words */
+    bool checks;          /* asks only whether a text is refused; the value is not wanted */
     enum ods_status status;
     struct error *error;
 };
@@ -59,7 +60,7 @@ static void take_answer(struct asking *asking, struct reading *reading, const ch
         asking->status = error_out_of_memory(asking->error);
 }
 
-/* "target ods: invalid input syntax …" without what it says of the target. */
+/* Takes the reason without the target's name: "target ods: invalid input syntax …". */
 static void take_refusal(struct asking *asking, struct reading *reading, const struct error *why)
 {
     const char *words = strstr(why->text, ": ");
@@ -87,7 +88,7 @@ static bool put_texts(struct asking *asking, uint32_t first, uint32_t count)
     return !asking->texts.failed;
 }
 
-/* One by one, each in a transaction of its own. */
+/* Asks for each text by itself, in a transaction of its own. */
 static void ask_each(struct asking *asking)
 {
     struct conn *conn = asking->conn;
@@ -121,7 +122,7 @@ static void ask_each(struct asking *asking)
     if (asking->status == ODS_OK)
         asking->status = conn_pipeline_leave(conn, asking->error);
     else
-        conn_close(conn); /* what is left in it belongs to nobody */
+        conn_close(conn); /* it still has results that nobody reads */
 }
 
 static void ask_together(struct asking *asking)
@@ -149,7 +150,7 @@ static void ask_together(struct asking *asking)
     }
 }
 
-/* The texts of a list, ASKED_AT_ONCE at a time. *done: those that were taken, in a list. */
+/* Asks for the texts of a list, ASKED_AT_ONCE at a time. *done: the list of those asked for. */
 static void ask_list(struct asking *asking, struct reading *list, const char *expression,
                      struct reading **done)
 {
@@ -194,7 +195,7 @@ static bool may_wait(const struct pg_column *target, const struct value *value)
            target->encoding != ENCODE_BYTEA && target->encoding < ENCODE_JSON;
 }
 
-/* Encoded for what that notes alone. */
+/* Encodes the image only to note the texts that PostgreSQL has to read; the bytes are dropped. */
 static void note_image(struct encoder *encoder, const struct plan *plan,
                        const struct value *image, struct buffer *room)
 {
@@ -210,7 +211,7 @@ static void note_image(struct encoder *encoder, const struct plan *plan,
     }
 }
 
-/* What the encoder has learned and counted is as before. */
+/* Notes the texts of the whole batch. What the encoder has learned and counted stays as it was. */
 static void note_batch(struct encoder *encoder, const struct batch *batch,
                        const struct plan *const *plans)
 {

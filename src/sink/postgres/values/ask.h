@@ -5,8 +5,8 @@
 #include "sink/postgres/tables/plan.h"
 #include "sink/postgres/values/encode.h"
 
-/* Note every such text of the batch in encoder->readings, and ask for those that wait. `plans`: by
- * change. Outside of a transaction. ODS_RETRY: an outage, and nothing is kept. */
+/* Notes every such text of the batch in encoder->readings, and asks for those without an answer.
+ * `plans`: by change. Called outside of a transaction. ODS_RETRY: an outage; nothing is kept. */
 enum ods_status ask_batch(struct conn *conn, struct encoder *encoder, const struct batch *batch,
                           const struct plan *const *plans, struct error *error);
 

@@ -1,5 +1,5 @@
-/* What the values of a column are about which the settings, or the source's own type name, know
- * more than the record's schema (source_column.c).
+/* Values of columns that the settings or the source's type name correct, where the record's schema
+ * says too little (source_column.c).
  */
 #include <stdio.h>
 #include <string.h>
@@ -24,7 +24,7 @@ static bool undo_hex(const char *text, size_t length, char *out)
     return true;
 }
 
-/* The URL's alphabet into the usual one, with the padding that it may leave out. */
+/* Rewrites base64url as base64, and adds the padding that base64url may omit. */
 static const char *from_url_alphabet(struct encoder *encoder, const char *text, size_t *length)
 {
     struct buffer *out = &encoder->digits;
@@ -65,8 +65,9 @@ enum ods_status encode_undo(struct encoder *encoder, const struct pg_column *tar
     return ODS_OK;
 }
 
-/* The alphabet is the connector's, not the column's: what one value shows holds for all. Sixteen
- * lower-case hexadecimal digits are no base64 that anybody has seen. CODING_NONE: none, or any. */
+/* A connector writes all its bytes in one coding, so what one value shows is true for all. Sixteen
+ * lower-case hexadecimal digits are taken as hexadecimal: base64 practically never looks so.
+ * CODING_NONE: the text fits none, or more than one. */
 static enum coding bytes_coding(struct encoder *encoder, const char *text, size_t length)
 {
     size_t digits = 0, lower = 0;
@@ -98,8 +99,8 @@ static enum ods_status undo_bytes(struct encoder *encoder, const struct pg_colum
     }
     if (coding == CODING_NONE)
         return encode_refuse(target, "22023",
-                             "this text is bytes in hexadecimal, or other ones in base64, and "
-                             "nothing tells so far: name the column's type in source_types (bytes "
+                             "this text may be hexadecimal or base64, and no value has shown yet "
+                             "which of them it is: name the column's type in source_types (bytes "
                              "hex, bytes base64)",
                              error);
     return encode_undo(encoder, target, coding, inferred, error);
@@ -107,8 +108,8 @@ static enum ods_status undo_bytes(struct encoder *encoder, const struct pg_colum
 
 /* --- decimals ------------------------------------------------------------------------------- */
 
-/* Could these characters, which are a number, be base64 as well? Then of a negative number whose
- * first byte is 0xD0 to 0xF7, as digits have the highest values of the alphabet. */
+/* Could this number be base64 as well? It would then stand for a negative number whose first byte
+ * is 0xD0 to 0xF7, as digits have the highest values of the alphabet. */
 static bool may_be_base64(const char *text, size_t length, int32_t precision)
 {
     if (!length || length % 4 || memchr(text, '.', length) || memchr(text, '-', length))
@@ -118,8 +119,8 @@ static bool may_be_base64(const char *text, size_t length, int32_t precision)
     return precision < 0 || ((bytes - 1) * 2408 + 903) / 1000 <= (size_t) precision;
 }
 
-/* decimal.handling.mode is the connector's, not the column's: what one value shows holds for all.
- * DECIMAL_AUTO: nothing has shown it yet, or values have shown both. */
+/* decimal.handling.mode is set for the whole connector, so what one value shows is true for all.
+ * DECIMAL_AUTO: no value has shown it yet, or values have shown both. */
 static enum decimal_mode decimal_mode(struct encoder *encoder, const char *text, size_t length,
                                       int32_t precision)
 {
@@ -162,7 +163,7 @@ enum ods_status encode_decimal_text(struct encoder *encoder, const struct pg_col
     enum ods_status status = encode_undo(encoder, target, CODING_BASE64, inferred, error);
     bool none = status == ODS_REJECT || (status == ODS_OK && !inferred->value.length);
     if (!told && none && target->encoding != ENCODE_TEXT && target->encoding != ENCODE_BYTEA) {
-        /* Neither: a number in other words, or none. */
+        /* It is neither: a number that is written otherwise, or no number. */
         inferred->value = text;
         inferred->column.type = SEM_STRING;
         return ODS_OK;
@@ -179,7 +180,7 @@ enum ods_status encode_decimal_text(struct encoder *encoder, const struct pg_col
 
 /* --- values --------------------------------------------------------------------------------- */
 
-/* The connector writes times so in isostring. */
+/* The type of the same time as ISO 8601 text, as time.precision.mode=isostring sends it. */
 enum semantic encode_iso_twin(enum semantic type)
 {
     switch (type) {

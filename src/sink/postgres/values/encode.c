@@ -1,5 +1,5 @@
-/* Values into binary array elements: which way, strings and bytes, and what PostgreSQL's own input
- * functions read. See encode.h. */
+/* Values into elements of binary arrays: chooses the encoder; encodes strings, bytes, and texts for
+ * PostgreSQL's own input functions. See encode.h. */
 #include "sink/postgres/values/encode.h"
 
 #include <endian.h>
@@ -112,7 +112,7 @@ void encode_array_begin(struct buffer *out, Oid element, uint32_t count)
 {
     buffer_reset(out);
     encode_put32(out, 1); /* dimension */
-    encode_put32(out, 1); /* there may be NULLs */
+    encode_put32(out, 1); /* it may have NULLs */
     encode_put32(out, element);
     encode_put32(out, count);
     encode_put32(out, 1); /* the first index */
@@ -181,7 +181,7 @@ static enum ods_status encode_text(struct encoder *encoder, struct buffer *out,
     return status == ODS_OK ? put_text(encoder, out, target, text, length, error) : status;
 }
 
-/* What is text to the source has bytes; a number or a moment has none that anybody would know. */
+/* Has the value bytes of its own? A text has; for a number or a moment nobody says which bytes. */
 static bool has_bytes(const struct column *source, const struct value *value)
 {
     switch (source->type) {
@@ -230,7 +230,7 @@ static int hex_digit(char digit)
     return digit >= 'a' && digit <= 'f' ? digit - 'a' + 10 : -1;
 }
 
-/* As PostgreSQL does: hyphens behind any four digits, braces around all. */
+/* Reads what PostgreSQL reads: hyphens after any group of four digits, braces around the whole. */
 static bool parse_uuid(const char *text, size_t length, uint8_t uuid[16])
 {
     bool braces = length && *text == '{';
@@ -267,8 +267,8 @@ static enum ods_status encode_uuid(struct encoder *encoder, struct buffer *out,
     return ODS_OK;
 }
 
-/* An input function may read more out of a text than is in it: "2023" is 20:23 to timetz, "7" seven
- * seconds to interval, and a timestamp's date is passed over. */
+/* An input function may read a text otherwise than the source means it: "2023" is 20:23 to timetz,
+ * "7" is seven seconds to interval, and timetz ignores the date of a timestamp. */
 static bool reads_rightly(Oid type, enum semantic source)
 {
     bool text = source == SEM_UNKNOWN || source == SEM_STRING || source == SEM_JSON ||
@@ -288,14 +288,14 @@ static bool reads_rightly(Oid type, enum semantic source)
     case OID_MONEY:
     case OID_OID:
     case OID_XID:
-    case OID_CID: /* bits are no decimal digits */
+    case OID_CID: /* bits would be read as decimal digits */
         return source != SEM_BITS;
     default:
         return true;
     }
 }
 
-/* Texts that PostgreSQL's input functions would take and cut, wrap or round. */
+/* Refuses texts that PostgreSQL's input functions would accept, but cut, wrap or round. */
 static enum ods_status check_input(struct encoder *encoder, const struct pg_column *target,
                                    const char *text, size_t length, struct error *error)
 {
@@ -349,7 +349,8 @@ static enum ods_status encode_input(struct encoder *encoder, struct buffer *out,
     return status == ODS_OK ? put_text(encoder, out, target, text, length, error) : status;
 }
 
-/* Everything else travels as text and meets the type's own input function in the statement. */
+/* Every other type: the value is sent as text, which the type's input function reads in the
+ * statement. */
 static enum ods_status encode_cast(struct encoder *encoder, struct buffer *out,
                                    const struct pg_column *target, const struct column *source,
                                    const struct value *value, struct error *error)
@@ -392,7 +393,7 @@ enum ods_status encode_as(struct encoder *encoder, struct buffer *out,
 
 /* --- zero dates ----------------------------------------------------------------------------- */
 
-/* 0000-00-00, and every date with a zero month or day: MySQL has them, PostgreSQL has not. */
+/* 0000-00-00, and every date whose month or day is zero: MySQL has them, PostgreSQL has not. */
 static bool is_zero_date(const struct pg_column *target, const struct value *value)
 {
     if (value->kind != VALUE_TEXT || value->length < 10 || target->encoding < ENCODE_DATE ||
@@ -456,7 +457,7 @@ enum ods_status encode_value(struct encoder *encoder, struct buffer *out,
     if (status == ODS_OK && out->length - start > VALUE_BYTES_MAX)
         status = encode_refuse(target, "54000", "the value has more than 1 GB", error);
     if (status == ODS_REJECT && error && !error->column[0]) {
-        /* A conversion below knows the value but not where it goes. */
+        /* The conversions above know the value, but not the column that it goes into. */
         utf8_copy(error->column, sizeof error->column, target->name, strlen(target->name));
         error_prefix(error, "column \"%s\": ", target->name);
     }

@@ -1,5 +1,5 @@
-/* Arrays. They travel as text that the column's input function reads, but each element is converted
- * as if it were a column of its own, so that what a column refuses an array refuses too. */
+/* Arrays. They are sent as text, which the column's input function reads. But each element is
+ * converted as if it were a column's value, so that an array refuses what a column refuses. */
 #include <string.h>
 
 #include "core/text_nested.h"
@@ -11,7 +11,7 @@ struct array {
     bool waits; /* an element is a text for PostgreSQL to read */
 };
 
-/* The element in the item's own form is thrown away: it shows that there is one. */
+/* Encodes the element only to find out whether the column's type can hold it. */
 static enum ods_status check_element(const struct array *array, const struct column *column,
                                      const struct value *value, struct error *error)
 {
@@ -23,7 +23,8 @@ static enum ods_status check_element(const struct array *array, const struct col
     return status;
 }
 
-/* Written anew: PostgreSQL reads no "+21016", and passes over the zone of a timestamp without. */
+/* Is it a time as text? Such a text is written again: PostgreSQL can't read a year "+21016", and
+ * ignores a zone in a timestamp without time zone. */
 static bool is_moment(const struct pg_column *item, const struct column *column,
                       const struct value *value)
 {
@@ -53,7 +54,7 @@ static enum ods_status put_element(void *context, struct buffer *out, const stru
             status = check_element(array, column, value, error);
     }
     if (status == ODS_RETRY && array->encoder->readings &&
-        array->encoder->readings->waiting_count) { /* those behind it may be such texts too */
+        array->encoder->readings->waiting_count) { /* go on: later elements may be such texts too */
         array->waits = true;
         buffer_puts(out, "NULL");
         return ODS_OK;
@@ -64,13 +65,13 @@ static enum ods_status put_element(void *context, struct buffer *out, const stru
     case ENCODE_CAST:
     case ENCODE_TEXT: {
         const struct buffer *room = &array->encoder->item;
-        buffer_add(out, room->bytes + 4, room->length - 4); /* behind its length */
+        buffer_add(out, room->bytes + 4, room->length - 4); /* without its length */
         return ODS_OK;
     }
     case ENCODE_JSON:
         buffer_add(out, array->encoder->item.bytes + 4, array->encoder->item.length - 4);
         return ODS_OK;
-    case ENCODE_JSONB: /* behind its version too */
+    case ENCODE_JSONB: /* also without its version */
         buffer_add(out, array->encoder->item.bytes + 5, array->encoder->item.length - 5);
         return ODS_OK;
     case ENCODE_BYTEA:

@@ -1,11 +1,11 @@
-/* Intervals for columns that take some parts only (`interval year to month`, `interval day`), from
- * which PostgreSQL cuts the others quietly. */
+/* Intervals for columns that take only some parts (`interval year to month`, `interval day`).
+ * PostgreSQL would drop the other parts without an error. */
 #include <string.h>
 #include <strings.h>
 
 #include "sink/postgres/values/encode.h"
 
-/* What an interval is to PostgreSQL: three parts that it does not turn into each other. */
+/* PostgreSQL keeps an interval as three parts, and never turns one part into another. */
 struct parts {
     int64_t months, days, us;
 };
@@ -43,7 +43,8 @@ static const struct unit time_letters[] = {
 static const struct unit clock_units[] = {
     {"", 0, 0, 3600 * SECOND_US}, {"", 0, 0, 60 * SECOND_US}, {"", 0, 0, SECOND_US}};
 
-/* A decimal number: its whole part, and its fraction in millionths, any finer digit as one more. */
+/* A decimal number: its whole part, and its fraction in millionths, to which each finer digit that
+ * is not 0 adds one. */
 struct number {
     bool negative;
     int64_t whole, millionths;
@@ -65,7 +66,7 @@ static const char *read_number(const char *at, const char *end, struct number *n
     return at;
 }
 
-/* False: a fraction of something that is no second, or more than an interval holds. */
+/* False: a fraction of another unit than seconds, or more than an interval holds. */
 static bool add(struct parts *parts, const struct number *number, const struct unit *unit)
 {
     int64_t sign = number->negative ? -1 : 1, months, days, us;
@@ -111,7 +112,7 @@ static bool read_iso(const char *at, const char *end, struct parts *parts)
     return true;
 }
 
-/* -04:05:06.78, whose sign is that of all; behind its first number. */
+/* Reads the rest of -04:05:06.78 after its first number, whose sign is the sign of the whole. */
 static const char *read_clock(const char *at, const char *end, struct number *number,
                               struct parts *parts)
 {
@@ -158,8 +159,7 @@ static bool read_words(const char *at, const char *end, struct parts *parts)
     return true;
 }
 
-/* The least part that the column's modifier lets stand; PostgreSQL's INTERVAL_MASK of each field.
- */
+/* Does the column's modifier (PostgreSQL's INTERVAL_MASK of each field) allow all parts? */
 static bool has_place(const struct pg_column *target, const struct parts *parts)
 {
     enum { MONTH = 1 << 1, DAY = 1 << 3, HOUR = 1 << 10, MINUTE = 1 << 11 };

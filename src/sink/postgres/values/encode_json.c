@@ -4,13 +4,13 @@
 #include "core/json_value.h"
 #include "sink/postgres/values/encode.h"
 
-/* Is there an escaped U+0000 at this backslash, which an even number of others precedes? */
+/* Does an escaped U+0000 begin at this backslash? The backslash must not be escaped itself. */
 static bool is_escaped_nul(const char *at, const char *end)
 {
     return end - at >= 6 && memcmp(at, "\\u0000", 6) == 0;
 }
 
-/* JSON without its escaped U+0000, which json keeps and jsonb has no place for. */
+/* Removes escaped U+0000 from JSON: json would keep it, jsonb can't hold it. */
 static enum ods_status strip_json(struct encoder *encoder, const char **text, size_t *length,
                                   struct error *error)
 {
@@ -25,7 +25,7 @@ static enum ods_status strip_json(struct encoder *encoder, const char **text, si
             at += 6;
             continue;
         }
-        size_t pair = *at == '\\' && at + 1 < end ? 2 : 1; /* an escaped backslash is one thing */
+        size_t pair = *at == '\\' && at + 1 < end ? 2 : 1; /* an escape stays together */
         buffer_add(out, at, pair);
         at += pair;
     }

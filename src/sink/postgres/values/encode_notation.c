@@ -1,5 +1,5 @@
-/* Values whose target type reads another notation than the source writes: a map of texts into
- * hstore, a set's labels into an array, geometries and vectors into what the column is. */
+/* Values whose target type reads another notation than the source writes: a map of texts for
+ * hstore, a set's labels for an array, geometries and vectors for the types that hold them. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,7 +21,7 @@ static bool is_array(const struct pg_column *target)
     return length > 2 && strcmp(target->cast + length - 2, "[]") == 0;
 }
 
-/* "text", with quotes and backslashes escaped, as hstore_in and array_in both read it. */
+/* Writes "text" with quotes and backslashes escaped: hstore_in and array_in both read that. */
 static void put_quoted(struct buffer *out, const char *text, size_t length)
 {
     buffer_add(out, "\"", 1);
@@ -80,7 +80,7 @@ static void put_labels(struct buffer *out, const char *labels, size_t length)
 
 /* --- geometries ----------------------------------------------------------------------------- */
 
-/* GEOMETRY_ITSELF: none of the types that a geometry is written for. */
+/* How a geometry is written for this column. GEOMETRY_ITSELF: it needs no other form. */
 static enum geometry_form geometry_form(const struct pg_column *target)
 {
     static const struct {
@@ -98,7 +98,7 @@ static enum geometry_form geometry_form(const struct pg_column *target)
 
 /* --- vectors -------------------------------------------------------------------------------- */
 
-/* Eleven bits and a small exponent: what a half holds is exact, as halfvec prints it. */
+/* Does a half float (eleven bits and a small exponent) hold the number exactly? */
 static bool is_half(double number)
 {
     int exponent;

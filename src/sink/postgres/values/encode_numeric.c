@@ -84,7 +84,7 @@ static bool parse(struct encoder *encoder, const char *text, size_t length, stru
     return true;
 }
 
-/* The words for what is no number; 0: none of them. */
+/* The sign field for NaN and the infinities; 0: the text is none of them. */
 static uint16_t special_sign(const char *text, size_t length)
 {
     static const struct {
@@ -199,7 +199,7 @@ static void put_number(struct buffer *out, const struct number *number)
     }
 }
 
-/* numeric(p,s): what does not fit, or fits only rounded, is refused; the scale becomes s. */
+/* numeric(p,s): a number that does not fit without rounding is refused; the scale becomes s. */
 static enum ods_status fit(struct encoder *encoder, const struct pg_column *target,
                            struct number *number, struct error *error)
 {
@@ -232,7 +232,7 @@ static enum ods_status fit(struct encoder *encoder, const struct pg_column *targ
     return ODS_OK;
 }
 
-/* Decimal bytes of up to eight, the common case, as their digits. */
+/* Writes the digits of a decimal of up to eight bytes, the common case. */
 static size_t format_decimal(char *to, const struct value *value, bool *negative)
 {
     uint64_t bits = value->length && (value->bytes[0] & 0x80) ? UINT64_MAX : 0;
@@ -260,7 +260,7 @@ enum ods_status encode_numeric(struct encoder *encoder, struct buffer *out,
     if (status != ODS_OK)
         return status;
     if (value->kind == VALUE_INT || value->kind == VALUE_BOOL) {
-        /* As the source counts: a moment is its number of days, milliseconds … */
+        /* A moment is the number that the source sends: days, milliseconds … */
         int written = snprintf(digits, sizeof digits, "%lld", (long long) value->integer);
         if (!parse(encoder, digits, (size_t) written, &number))
             return error_out_of_memory(error);

@@ -1,4 +1,4 @@
-/* A text that no parser here takes: as PostgreSQL's input function reads it (readings.h). */
+/* A text that no parser here can read, as PostgreSQL's input function reads it (readings.h). */
 #include <ctype.h>
 #include <string.h>
 #include <strings.h>
@@ -7,8 +7,8 @@
 
 /* --- which input function -------------------------------------------------------------------- */
 
-/* A source's number or moment that is written as text in its own form is not read as another one's:
- * "2023" is 20:23 to PostgreSQL's time. */
+/* Is the value a text to the source too? PostgreSQL is not asked to read a number or a moment: it
+ * may read it as something else, as the time 20:23 from "2023". */
 static bool is_text(enum semantic type)
 {
     return type == SEM_UNKNOWN || type == SEM_STRING || type == SEM_ENUM;
@@ -96,7 +96,7 @@ enum ods_status encode_refuse_clock(const struct pg_column *target, struct error
                          error);
 }
 
-/* Zones whose offset is another one in summer. */
+/* Does the text name a zone whose offset changes in summer? */
 static bool has_variable_zone(const char *text, size_t length)
 {
     static const char *const words[] = {"am",  "pm",  "z", "zulu",
@@ -109,7 +109,7 @@ static bool has_variable_zone(const char *text, size_t length)
     return false;
 }
 
-/* Digits behind a point that PostgreSQL would round away before anybody sees them. */
+/* Has a fraction more digits than microseconds? PostgreSQL would round them without an error. */
 static bool is_finer_than_microseconds(const char *text, size_t length)
 {
     const char *end = text + length;

@@ -49,7 +49,8 @@ static enum ods_status to_integer(struct encoder *encoder, const struct pg_colum
                              error);
 }
 
-/* Bits are no decimal digits, and the numbers that stand for infinity are no moments. */
+/* Refuses bits, which are no decimal digits, and the numbers by which a source writes an infinite
+ * moment. */
 enum ods_status encode_check_countable(const struct pg_column *target, const struct column *source,
                                        const struct value *value, struct error *error)
 {
@@ -134,7 +135,7 @@ enum ods_status encode_boolean(struct encoder *encoder, struct buffer *out,
     return ODS_OK;
 }
 
-/* The characters of a number as a float of the target's size. */
+/* Reads a number's text as a float of the target's size. */
 static enum ods_status parse_real(struct encoder *encoder, const struct pg_column *target,
                                   const char *text, size_t length, double *real,
                                   struct error *error)
@@ -145,10 +146,10 @@ static enum ods_status parse_real(struct encoder *encoder, const struct pg_colum
     memcpy(number, text, length);
     number[length] = '\0';
     errno = 0;
-    /* At once, as a double in between would round twice. */
+    /* Directly into the target's size: by way of a double a real would be rounded twice. */
     *real =
         target->encoding == ENCODE_FLOAT4 ? (double) strtof(number, &end) : strtod(number, &end);
-    /* strtod also takes blanks, hexadecimal and "nan(…)", which no source means. */
+    /* strtod also reads leading blanks, hexadecimal and "nan(…)", which are refused here. */
     if (end != number + length || isspace((unsigned char) *number) || strpbrk(number, "xXpP("))
         return encode_unreadable(encoder, target, "22P02", "the value is not a number", error);
     if (errno == ERANGE && (isinf(*real) || *real == 0))

@@ -9,11 +9,11 @@
 #define DAY_US            (INT64_C(86400) * 1000000)
 #define POSTGRES_EPOCH_US (POSTGRES_EPOCH_DAYS * DAY_US)
 
-/* 294277-01-01, the first moment that is too late for a timestamp. */
+/* 294277-01-01: the first moment that a timestamp can't hold. */
 #define POSTGRES_END_US INT64_C(9223371331200000000)
 
-/* Beyond these a number may be one of the values by which a connector says infinity; the canonical
- * text knows which. */
+/* Numbers further from 0 than these may stand for infinity, as some connectors send it; the
+ * canonical text shows which ones do. */
 #define PLAIN_DAYS INT64_C(20000000)
 #define PLAIN_US   INT64_C(9000000000000000000)
 
@@ -37,7 +37,7 @@ static enum ods_status not_a(struct encoder *encoder, const struct pg_column *ta
     return encode_unreadable(encoder, target, "22007", why, error);
 }
 
-/* A fraction that the column's precision would round away. */
+/* False: the column's precision would round the fraction. */
 static bool fits_precision(const struct pg_column *target, int64_t us)
 {
     static const int64_t units[] = {1000000, 100000, 10000, 1000, 100, 10, 1};
@@ -53,7 +53,7 @@ static enum ods_status too_precise(struct encoder *encoder, const struct pg_colu
     return encode_inexact(encoder, target, "22008", why, error);
 }
 
-/* What is finer than a microsecond is rounded half up, or refused. */
+/* Digits below a microsecond are rounded half up where the settings allow it, else refused. */
 static enum ods_status round_fine(struct encoder *encoder, const struct pg_column *target,
                                   int64_t *us, int32_t ps, struct error *error)
 {
@@ -64,7 +64,8 @@ static enum ods_status round_fine(struct encoder *encoder, const struct pg_colum
     return status;
 }
 
-/* Microseconds since 2000, as those since 1970 end before PostgreSQL's timestamps do. */
+/* Microseconds since 2000: counted from 1970 they would overflow before PostgreSQL's last
+ * timestamp. */
 static bool parse_iso(const char *text, size_t length, int64_t *us, int32_t *ps)
 {
     int64_t days, of_day;
@@ -74,7 +75,7 @@ static bool parse_iso(const char *text, size_t length, int64_t *us, int32_t *ps)
            !__builtin_add_overflow(*us, of_day, us);
 }
 
-/* What the source says a moment is, in microseconds since 2000 UTC. */
+/* The source's moment in microseconds since 2000 UTC. */
 static enum ods_status to_moment(struct encoder *encoder, const struct pg_column *target,
                                  const struct column *source, const struct value *value,
                                  int64_t *us, enum special *special, struct error *error)
@@ -134,7 +135,8 @@ enum ods_status encode_timestamp(struct encoder *encoder, struct buffer *out,
     return ODS_OK;
 }
 
-/* A text's days since 1970, and what is above them: a date may lie beyond any timestamp. */
+/* A text's days since 1970, and the time of day after them: a date may be later than any
+ * timestamp. */
 static enum ods_status text_to_days(struct encoder *encoder, const struct pg_column *target,
                                     const struct column *source, const struct value *value,
                                     int64_t *days, int64_t *rest, enum special *special,
@@ -197,7 +199,7 @@ enum ods_status encode_date(struct encoder *encoder, struct buffer *out,
     return ODS_OK;
 }
 
-/* A clock without zone, or with one that shifts nothing. */
+/* Reads a time of day without a zone, or with one whose offset is zero. */
 static bool parse_clock(const char *text, size_t length, int64_t *us, int32_t *ps)
 {
     size_t taken = time_parse_time(text, length, us, ps), left = length - taken;
@@ -248,7 +250,8 @@ enum ods_status encode_time(struct encoder *encoder, struct buffer *out,
     return ODS_OK;
 }
 
-/* Fractional digits that count; an interval's modifier has its precision in the lower half. */
+/* Refuses a fraction with more digits than the column's precision. An interval's modifier has the
+ * precision in its lower half. */
 enum ods_status encode_check_fraction(struct encoder *encoder, const struct pg_column *target,
                                       const char *text, size_t length, struct error *error)
 {

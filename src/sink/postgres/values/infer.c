@@ -1,7 +1,7 @@
-/* What a schemaless value means: the target's column tells, and Debezium's own defaults.
+/* What a value without schema means: the target's column and Debezium's defaults decide.
  *
- * Without a schema a date is just a number and a decimal just a text. The units of numbers are
- * units.c's; the setting source.decimals says how decimals come.
+ * Without a schema a date is only a number, and a decimal only a text. units.c decides the unit of
+ * a number; the setting source.decimals says how decimals are written.
  */
 #include <string.h>
 
@@ -10,7 +10,7 @@
 #include "core/text.h"
 #include "sink/postgres/values/encode.h"
 
-/* Of a number with as many digits as anybody's have: a longer struct is no number. */
+/* More than the largest number of any database takes: a longer struct is no number. */
 #define VARIABLE_DECIMAL_BYTES 65536
 
 static bool is_array(const struct pg_column *target)
@@ -20,7 +20,8 @@ static bool is_array(const struct pg_column *target)
            strcmp(target->cast + length - 2, "[]") == 0;
 }
 
-/* Of a numeric or an array of them: -1 and INT32_MIN where the column does not say. */
+/* Precision and scale of a numeric, or of an array's elements; -1 and INT32_MIN where the column
+ * has none. */
 static void numeric_digits(const struct pg_column *target, int32_t *precision, int32_t *scale)
 {
     *precision = -1;
@@ -52,7 +53,7 @@ static enum ods_status text_meaning(struct encoder *encoder, const struct pg_col
     if (encode_is_bit_string(target)) {
         enum ods_status status = encode_undo(encoder, target, CODING_BASE64, inferred, error);
         inferred->column.type = SEM_BITS;
-        /* Whole bytes came, whatever the number of bits. */
+        /* Bits come in whole bytes, also when the column has fewer bits. */
         int64_t bits = (int64_t) inferred->value.length * 8;
         int32_t most = target->modifier;
         bool exact = target->type == OID_BIT;
@@ -63,8 +64,8 @@ static enum ods_status text_meaning(struct encoder *encoder, const struct pg_col
     return ODS_OK;
 }
 
-/* {"scale":0,"value":"AQ=="}: the number of a column whose scale each value has for itself
- * (Oracle's NUMBER, PostgreSQL's numeric). No value of another type is written like it. */
+/* {"scale":0,"value":"AQ=="} is the number of a column in which each value has its own scale
+ * (Oracle's NUMBER, PostgreSQL's numeric). No other type is written like that. */
 static enum ods_status find_variable_decimal(const struct value *value, bool *found,
                                              struct error *error)
 {
@@ -92,14 +93,14 @@ static enum ods_status find_variable_decimal(const struct value *value, bool *fo
     return failed ? error_out_of_memory(error) : ODS_OK;
 }
 
-/* Columns in which any number may stand; json has the struct as it is. */
+/* Can the column hold any number? Not json, which gets the struct as it is. */
 static bool takes_numbers(const struct pg_column *target)
 {
     return (target->encoding >= ENCODE_BOOL && target->encoding <= ENCODE_TEXT) ||
            (target->encoding == ENCODE_CAST && !target->item);
 }
 
-/* Structs that JsonConverter writes the same way with and without schema. */
+/* The meaning of structs that JsonConverter writes in the same way with and without schema. */
 static enum semantic struct_meaning(const struct pg_column *target)
 {
     if (target->encoding == ENCODE_NUMERIC)
@@ -137,7 +138,8 @@ static enum ods_status json_meaning(const struct pg_column *target, const struct
 
 /* --- arrays --------------------------------------------------------------------------------- */
 
-/* Each element is told by itself, by the type of the column's elements (encode_array.c). */
+/* The meaning of each element is found separately, by the type of the column's elements
+ * (encode_array.c). */
 static void elements_meaning(struct inferred *inferred)
 {
     inferred->element =
@@ -168,7 +170,7 @@ enum ods_status infer_value(struct encoder *encoder, const struct pg_column *tar
     case VALUE_BOOL:
         inferred->column.type = SEM_BOOLEAN;
         return ODS_OK;
-    default: /* a number as its characters: a decimal, but where the column is a double itself */
+    default: /* a number kept as text: a decimal, unless the column is a double itself */
         if (target->encoding == ENCODE_FLOAT8)
             inferred->column.type = SEM_FLOAT64;
         if (target->type == OID_INTERVAL) /* Oracle's connector sends a double of microseconds */

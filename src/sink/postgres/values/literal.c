@@ -1,8 +1,8 @@
-/* Values of literal shapes (struct shape), which stand in the record as they read: where neither
- * the type that is known of a column nor the target's tells as it does for a connector's.
+/* Values of literal shapes (struct shape): the record has each value just as it is written. The
+ * rules for a connector's values, by the column's type or the target's, would read some wrongly.
  *
- * A text meant for json is a JSON string, as JSON itself stands there as JSON. An array meant for
- * text is a set of MySQL's. Numbers are numbers, and nothing else: no moments, no base64.
+ * A text for json becomes a JSON string, since JSON itself comes as JSON. An array for a text
+ * column is a set of MySQL. A number is only a number: it is never a moment, and never base64.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -37,7 +37,7 @@ static bool take_number(const char **at, const char *end, struct buffer *out)
     return encode_is_number(start, (size_t) (*at - start));
 }
 
-/* "POINT (1.5 -2)" as PostgreSQL's own point is read: "(1.5,-2)". False: it is none. */
+/* Writes "POINT (1.5 -2)" as PostgreSQL's type point reads it: "(1.5,-2)". False: no point. */
 static bool put_point(struct buffer *out, const char *text, size_t length)
 {
     static const char start[] = "POINT (";
@@ -54,7 +54,8 @@ static bool put_point(struct buffer *out, const char *text, size_t length)
     return true;
 }
 
-/* A text in json is a JSON string; in a text column too, where JSON is declared. */
+/* Is the text to be written as a JSON string? It is for a json column, and for a text column where
+ * the source declares JSON. */
 static bool is_json_string(const struct pg_column *target, enum semantic type)
 {
     if (is_json(target))
@@ -82,7 +83,7 @@ static void text_meaning(struct encoder *encoder, const struct pg_column *target
 
 /* --- sets ------------------------------------------------------------------------------------ */
 
-/* ["x","z"] to x,z; false: an element is no string, or it is no array. */
+/* Turns ["x","z"] into x,z. False: it is no array, or an element is no string. */
 static bool put_labels(struct buffer *out, const struct value *value)
 {
     yyjson_read_err problem = {0};
@@ -123,7 +124,7 @@ static void json_meaning(struct encoder *encoder, const struct pg_column *target
 
 /* --- numbers --------------------------------------------------------------------------------- */
 
-/* A whole number up to 2^64 - 1; false: it is none. */
+/* Reads a whole number up to 2^64 - 1. False: it is none. */
 static bool whole_number(const struct value *value, uint64_t *number)
 {
     char digits[24], *end;
@@ -139,7 +140,8 @@ static bool whole_number(const struct value *value, uint64_t *number)
     return !errno && end == digits + value->length && end > digits;
 }
 
-/* A number's bits, as many as the column has: as a connector sends bits, the lowest byte first. */
+/* The number's bits, as many as the column has, with the lowest byte first, as a connector sends
+ * bits. */
 static enum ods_status to_bits(struct encoder *encoder, const struct pg_column *target,
                                struct inferred *inferred, struct error *error)
 {
@@ -158,7 +160,7 @@ static enum ods_status to_bits(struct encoder *encoder, const struct pg_column *
     return ODS_OK;
 }
 
-/* Those that an integer is of itself. */
+/* Types of which an integer needs no conversion. */
 static bool is_number(enum semantic type)
 {
     return (type >= SEM_BOOLEAN && type <= SEM_FLOAT64) || type == SEM_YEAR || type == SEM_JSON;

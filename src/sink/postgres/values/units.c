@@ -1,13 +1,13 @@
 /* The unit of a number that is a date or time, in a record without schema.
  *
- * Debezium's time.precision.mode=adaptive, the default, takes the unit by the source's precision:
- * up to 3 digits milliseconds, up to 6 microseconds, beyond them nanoseconds; MySQL's times of day
- * are microseconds (documentation of each connector, "Temporal types"). What stands for the
- * source's precision here is the target's, which is right only as far as the target can have the
- * source's: no column of PostgreSQL's has SQL Server's or Oracle's seven to nine digits, and one
- * without precision may have been made for any. So a number is taken where the connector's default
- * leaves one unit, and refused where another unit would make a likely value of it. Its size never
- * chooses a unit; and 0 is the same in each.
+ * Debezium's time.precision.mode=adaptive, the default, chooses the unit by the source's precision:
+ * milliseconds for up to 3 digits, microseconds for up to 6, nanoseconds for more; MySQL's times of
+ * day are microseconds (documentation of each connector, "Temporal types"). Here only the target's
+ * precision is known. It may differ from the source's: no column of PostgreSQL has the seven to
+ * nine digits of SQL Server or Oracle, and a column without precision may be for any. So a number
+ * is accepted where the connector's default leaves only one unit, and refused where it would be a
+ * likely value in another unit too. The size of the number never chooses the unit; and 0 is the
+ * same in each.
  */
 #include <stdio.h>
 #include <string.h>
@@ -17,7 +17,7 @@
 
 #define DAY_MS       INT64_C(86400000)
 #define DAY_US       (DAY_MS * 1000)
-#define LIKELY_MS    INT64_C(7258118400000)   /* 2200-01-01: dates beyond it are marks */
+#define LIKELY_MS    INT64_C(7258118400000)   /* 2200-01-01: later dates mean "no end" */
 #define LATEST_MS    INT64_C(253402300800000) /* 10000-01-01 */
 #define LATEST_DAYS  INT64_C(2932897)         /* the same */
 #define MYSQL_US     INT64_C(3020400000000)   /* 839 hours */
@@ -40,7 +40,7 @@ static enum ods_status refuse(const struct pg_column *target, int64_t number, co
 
 /* --- timestamps ------------------------------------------------------------------------------ */
 
-/* Could the source have more digits than any column here, or a unit that its name hides? */
+/* May the source's precision or unit differ from what the target's column shows? */
 static bool hides_unit(enum connector connector, int32_t precision)
 {
     switch (connector) {
@@ -75,7 +75,7 @@ static enum ods_status microseconds(const struct encoder *encoder, const struct 
     *type = SEM_TIMESTAMP_US;
     if (time_us_infinite(number))
         return ODS_OK;
-    /* Without a precision, milliseconds of any year that a connector sends. */
+    /* A column without precision: milliseconds of any year that a connector sends. */
     int64_t least = same_types || !bare ? DAY_MS : 1;
     int64_t most = same_types || !bare ? LIKELY_MS : LATEST_MS;
     if (magnitude >= least && magnitude < most)
@@ -147,7 +147,7 @@ static enum ods_status time_type(const struct encoder *encoder, const struct pg_
                       "source.connector names",
                       "time_unit", error);
     }
-    /* Db2's times have no fraction, whatever the column here has. */
+    /* Db2's times have no fraction, whatever precision the target's column has. */
     if (connector == CONNECTOR_DB2 || (coarse && connector != CONNECTOR_OTHER)) {
         *type = SEM_TIME_MS;
         return number > 0 && number <= DAY_MS ? ODS_OK
@@ -162,7 +162,7 @@ static enum ods_status time_type(const struct encoder *encoder, const struct pg_
                                           : beyond_a_day(target, number, "microseconds", error);
 }
 
-/* Connectors of databases that have no intervals: the number is a time. */
+/* Is the source a database without intervals? Then the number is a time of day. */
 static bool has_no_intervals(enum connector connector)
 {
     return connector == CONNECTOR_MYSQL || connector == CONNECTOR_SQLSERVER ||

@@ -45,10 +45,10 @@ void conn_interrupt(struct conn *conn)
 {
     uint64_t one = 1;
     ssize_t written = write(conn->interrupt_fd, &one, sizeof one);
-    (void) written; /* a full counter is a set one */
+    (void) written; /* it fails only when the counter is full, and then it is set already */
 }
 
-/* An interrupt ends one wait: the next one that sees it takes it. */
+/* An interrupt ends one wait: the wait that sees it also clears it. */
 void conn_clear_interrupt(struct conn *conn)
 {
     uint64_t count;
@@ -65,7 +65,7 @@ static enum ods_status lost(struct conn *conn, struct error *error)
     return status;
 }
 
-/* Wait for the socket. ODS_RETRY when interrupted or the deadline (0: none) has passed. */
+/* Waits for the socket. ODS_RETRY: interrupted, or the deadline (0: none) has passed. */
 static enum ods_status wait_socket(struct conn *conn, short events, int64_t deadline_us,
                                    struct error *error)
 {
@@ -113,7 +113,8 @@ static enum ods_status establish(struct conn *conn, struct error *error)
     return ODS_OK;
 }
 
-/* Notices would go to standard error, past the log; what matters comes as an error. */
+/* libpq prints notices on standard error, beside the log. They are dropped: what matters comes as
+ * an error. */
 static void ignore_notice(void *context, const PGresult *notice)
 {
     (void) context;
@@ -136,7 +137,7 @@ static bool dsn_is_valid(const char *dsn, struct error *error)
     char *why = NULL;
     PQconninfoOption *options = PQconninfoParse(dsn, &why);
     PQconninfoFree(options);
-    /* libpq's text may quote the dsn, password and all. */
+    /* libpq's message is not used: it may quote the dsn, with the password. */
     if (!options)
         error_set(error, ODS_FATAL, "the dsn is not a libpq connection string or URI");
     PQfreemem(why);
@@ -175,7 +176,7 @@ enum ods_status conn_open(struct conn *conn, struct error *error)
     return status;
 }
 
-/* Send what libpq has buffered and read what comes meanwhile, until a result can be taken. */
+/* Sends what libpq has buffered, and reads what arrives meanwhile, until a result is complete. */
 static enum ods_status wait_result(struct conn *conn, struct error *error)
 {
     for (;;) {
@@ -200,7 +201,8 @@ static bool result_is_good(const PGresult *result)
     return status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK || status == PGRES_EMPTY_QUERY;
 }
 
-/* All results of one command; the first error wins, the last good result is handed out. */
+/* Reads all results of one command. The first error is the answer; without one, *result is the last
+ * result. */
 static enum ods_status collect(struct conn *conn, PGresult **result, struct error *error)
 {
     enum ods_status status = ODS_OK;
@@ -237,7 +239,7 @@ enum ods_status conn_query(struct conn *conn, const char *sql, int count, const 
     return collect(conn, result, error);
 }
 
-/* Formats of parameters: all binary. The largest count a table can ask for is its columns. */
+/* Formats of parameters: all binary. No statement has more parameters than a table has columns. */
 static const int *binary_formats(int count)
 {
     enum { MOST = 1664 };
@@ -280,7 +282,7 @@ enum ods_status conn_pipeline_begin(struct conn *conn, struct error *error)
     return PQenterPipelineMode(conn->pg) ? ODS_OK : lost(conn, error);
 }
 
-/* Drain what libpq has buffered before it gets more: its buffer then never holds more than one
+/* Sends what libpq has buffered before it gets more, so that its buffer never holds more than one
  * command, however slowly the server reads. */
 static enum ods_status drain(struct conn *conn, struct error *error)
 {

@@ -1,4 +1,4 @@
-/* An error of PostgreSQL's: its fields, and where it arose. See conn.h. */
+/* An error that PostgreSQL reports: its fields, and where it comes from. See conn.h. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -6,8 +6,8 @@
 #include "core/utf8.h"
 #include "sink/postgres/wire/conn.h"
 
-/* "COPY items, line 17, column id": words in the server's language, and a name that may hold
- * anything, so this is where to look first and no more. */
+/* The number in "COPY items, line 17, column id". The words are in the server's language and the
+ * table's name may be anything, so the number may be wrong: it only says where to look first. */
 static uint64_t copy_line(const PGresult *result)
 {
     const char *context = result ? PQresultErrorField(result, PG_DIAG_CONTEXT) : NULL;
@@ -31,9 +31,10 @@ static const char *field(const PGresult *result, int code)
     return text ? text : "";
 }
 
-/* "PL/pgSQL function check_item() line 3 at RAISE": the words are in the server's language, the
- * languages' names are not. What a line quotes, of a row or a statement, stands behind a colon or
- * in quotation marks. */
+/* Does the line name a function, as "PL/pgSQL function check_item() line 3 at RAISE" does? The
+ * words are in the server's language, but the name of the function's language is not translated.
+ * What a line quotes of a row or a statement comes after a colon or in quotation marks, and is not
+ * looked at. */
 static bool is_frame(const char *line, size_t length)
 {
     const char *name = memmem(line, length, "PL/", 3);
@@ -53,7 +54,7 @@ static const char *routine(const PGresult *result, size_t *length)
     return NULL;
 }
 
-/* RAISE, and what other languages have for it. */
+/* Is this the source file of RAISE, or of its counterpart in another language? */
 static bool is_language_handler(const char *file)
 {
     static const char *const files[] = {"pl_", "plpy_", "plperl.", "pltcl."};
@@ -75,7 +76,8 @@ static enum error_origin origin_of(const PGresult *result, bool in_routine)
     return memory && !memory[6] ? ORIGIN_VALUE_MEMORY : ORIGIN_SERVER;
 }
 
-/* libpq's messages carry no password, but may carry several lines; error_set() makes it one. */
+/* These messages have no password in them, but may have several lines; error_set() makes one line
+ * of them. */
 static void describe(struct conn *conn, const PGresult *result, enum ods_status status,
                      struct error *error)
 {

@@ -11,7 +11,7 @@
 
 #define OWN_SCHEMA "ods_sink"
 
-/* The text of a statement with the schema that the target's settings name. */
+/* Writes the statement with the schema's name from the target's settings in place of ods_sink. */
 static bool in_schema(const struct conn *conn, const char *sql, struct buffer *out)
 {
     char *quoted = quote_name(conn->settings->schema);

@@ -1,6 +1,6 @@
-/* The sink's own schema in the target: making it, and statements about what is in it.
+/* The sink's own schema in the target: makes it, and runs statements about what is in it.
  *
- * In the text of a statement it is called ods_sink, which becomes the name that the settings give.
+ * Statements call it ods_sink; the name from the settings is put in its place.
  */
 #ifndef OWN_SCHEMA_H
 #define OWN_SCHEMA_H
@@ -8,17 +8,18 @@
 #include <ods/buffer.h>
 #include "sink/postgres/wire/conn.h"
 
-/* Is it there? Changes nothing. */
+/* Does the schema exist? Changes nothing. */
 enum ods_status own_schema_is_there(struct conn *conn, bool *present, struct error *error);
-/* Make it when it is not there; needs CREATE on the database only then. */
+/* Makes it when it does not exist. Only then does it need the right CREATE on the database. */
 enum ods_status own_schema_prepare(struct conn *conn, struct error *error);
-/* The same for a table of it that not every pipeline needs. */
+/* The same for one of its tables that not every pipeline needs. */
 enum ods_status own_schema_prepare_table(struct conn *conn, const char *table, struct error *error);
 
-/* A query about it, as conn_query(). */
+/* Runs a query about it, as conn_query() does. */
 enum ods_status own_query(struct conn *conn, const char *sql, int count, const char *const *values,
                           PGresult **result, struct error *error);
-/* The same with up to OWN_PARAMS parameters in binary form, of these types; and into a pipeline. */
+/* The same with up to OWN_PARAMS parameters of these types in binary form; the second function
+ * sends it into a pipeline. */
 #define OWN_PARAMS 7
 enum ods_status own_query_params(struct conn *conn, const char *sql, const Oid *types,
                                  const struct buffer *values, int count, PGresult **result,

@@ -1,4 +1,4 @@
-/* What a session with a target is told in ods-sink.conf: a part of the target's settings. */
+/* The settings in ods-sink.conf that concern a session: a part of the target's settings. */
 #ifndef SESSION_H
 #define SESSION_H
 
@@ -12,7 +12,7 @@ struct session_settings {
     int64_t statement_timeout_ms; /* 0: none */
     int64_t lock_timeout_ms;
     int64_t idle_in_transaction_timeout_ms;
-    int64_t max_prepared_statements; /* of a lane */
+    int64_t max_prepared_statements; /* in each lane's session */
 };
 
 #endif

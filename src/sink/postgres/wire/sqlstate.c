@@ -5,8 +5,8 @@
  * statement of ours can meet, so that nothing is left out by accident (tests/unit/sqlstates.txt has
  * every code). docs/reliability.md gets its table from here: tests/fault/publish.py reads it.
  *
- * A code alone does not tell all. Triggers and other functions of the target's own choose any code
- * they like, and fail for reasons of theirs: sqlstate_for_rows() knows them by the error's origin.
+ * The code alone is not enough. Triggers and other functions in the target may raise any code, for
+ * reasons of their own: sqlstate_for_rows() recognizes them by the error's origin.
  */
 #include "sink/postgres/wire/sqlstate.h"
 
@@ -140,9 +140,9 @@ static bool is_corruption(const char *sqlstate)
     return strcmp(sqlstate, "XX001") == 0 || strcmp(sqlstate, "XX002") == 0;
 }
 
-/* Types that travel as text are read by their own input functions, some by an extension's, which
- * give what codes they like: a regclass that is not there is an undefined table, and PostGIS calls
- * a geometry that it can't read an internal error. */
+/* May this be an input function's word about a value that was sent as text? Such functions, and
+ * above all those of extensions, use any code: for a regclass that does not exist it is "undefined
+ * table", and PostGIS reports a geometry that it can't read as an internal error. */
 static bool is_of_input(const char *sqlstate)
 {
     static const char *const codes[] = {"3F000", "42602", "42704", "42725",
@@ -172,25 +172,25 @@ enum ods_status sqlstate_for_rows(const struct error *error, bool casts)
     return casts && is_of_input(error->code) ? ODS_REJECT : status;
 }
 
-/* The offsets moved in the same transaction, so the target is there and takes writes. */
+/* The offsets were moved in the same transaction, so the target itself is up and takes writes. */
 bool sqlstate_is_doubtful(const struct error *error, bool statement_timeout)
 {
     if (sqlstate_meaning(error->code) != SQLSTATE_OUTAGE || !*error->code)
         return false;
     return error->origin == ORIGIN_RAISED ||
            (statement_timeout && strcmp(error->code, "57014") == 0) ||
-           strcmp(error->code, "25006") == 0 || /* a function made the transaction so */
+           strcmp(error->code, "25006") == 0 || /* a function made the transaction read-only */
            strcmp(error->code, "08P01") == 0;   /* a message that can't be read */
 }
 
-/* The table is not as it was when a statement was prepared: somebody else changed it. */
+/* Somebody else has changed the table since the statement was prepared. */
 bool sqlstate_is_stale_catalog(const char *sqlstate)
 {
     enum sqlstate_meaning meaning = sqlstate_meaning(sqlstate);
     return meaning == SQLSTATE_TABLE || meaning == SQLSTATE_TABLE_OR_ROW;
 }
 
-/* The row may be right, and another one has to come or to go first. */
+/* The row may be right, but another row has to be written or deleted first. */
 bool sqlstate_wants_partner(const char *sqlstate)
 {
     return strcmp(sqlstate, "23503") == 0 || /* foreign key */
@@ -198,26 +198,27 @@ bool sqlstate_wants_partner(const char *sqlstate)
            strcmp(sqlstate, "23P01") == 0;   /* exclusion */
 }
 
-/* A table can't be made or changed so by anyone: the names or types that its records bring are at
- * fault. A missing right or a schema in the way is not listed, since configuration mends it. */
+/* Nobody can make or change a table in this way: the names or types in its records are at fault. A
+ * missing right, or another object that has the schema's name, is not listed: configuration solves
+ * that. */
 bool sqlstate_is_of_table(const char *sqlstate)
 {
     static const char *const prefixes[] = {
         "0A000", /* a feature that PostgreSQL lacks */
-        "22",    /* values that are there and don't fit the new type */
-        "2BP01", /* something depends on what would change */
+        "22",    /* values in the table don't fit the new type */
+        "2BP01", /* an object depends on what would change */
         "42601", /* an empty name */
-        "42602", /* a name that can't be one */
-        "42611", /* a column that can't be defined so */
+        "42602", /* an invalid name */
+        "42611", /* an invalid definition of a column */
         "42622", /* a name that is too long */
-        "42701", /* a column twice, or named like one of the system's */
-        "42704", /* a type that is not there */
-        "42710", /* an object of that name */
-        "42804", /* a type that can't be had from the present one */
-        "42846", /* nor cast */
+        "42701", /* a column twice, or with the name of a system column */
+        "42704", /* a type that does not exist */
+        "42710", /* an object of that name exists */
+        "42804", /* the present type can't become the new one, */
+        "42846", /* also not by a cast */
         "42939", /* a reserved name */
-        "42P16", /* a table that can't be defined so */
-        "42P17", /* nor this object */
+        "42P16", /* an invalid definition of a table, */
+        "42P17", /* or of another object */
         "54",    /* limits: columns, bytes of a row, size of a statement */
     };
     for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++)

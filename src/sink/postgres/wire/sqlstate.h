@@ -1,4 +1,4 @@
-/* What a SQLSTATE asks for. */
+/* What is to be done about a SQLSTATE. */
 #ifndef SQLSTATE_H
 #define SQLSTATE_H
 
@@ -7,30 +7,30 @@
 #include <ods/status.h>
 
 enum sqlstate_meaning {
-    SQLSTATE_ROW,          /* a row is at fault: it is searched for, and put aside */
-    SQLSTATE_TABLE,        /* the table changed: it is read again; what stays stops the lane */
-    SQLSTATE_TABLE_OR_ROW, /* the same; what stays is of a row */
+    SQLSTATE_ROW,          /* a row is at fault: it is searched for, and set aside */
+    SQLSTATE_TABLE,        /* the table has changed: it is read again; a second time, stop */
+    SQLSTATE_TABLE_OR_ROW, /* the same; but a second time, a row is at fault */
     SQLSTATE_OUTAGE,       /* the target is away or busy: wait, and try again until it works */
-    SQLSTATE_STOP,         /* configuration, or an error of ours: the lane stops */
+    SQLSTATE_STOP,         /* the configuration or ods-sink is at fault: the lane stops */
     SQLSTATE_FENCE,        /* another writer has the partition */
-    SQLSTATE_UNKNOWN,      /* not in the table: the lane stops */
+    SQLSTATE_UNKNOWN,      /* not in the table of codes: the lane stops */
 };
 
 enum sqlstate_meaning sqlstate_meaning(const char *sqlstate);
 
-/* The same as a status, for a statement that meets no function of the target's; "" is a lost
- * connection. */
+/* The same as a status, for a statement that calls no trigger or other function of the target's
+ * users. "" stands for a lost connection. */
 enum ods_status sqlstate_status(const char *sqlstate);
 
-/* The same in the words that all targets share. */
+/* The same as the fault that all targets share. */
 enum fault sqlstate_fault(const char *sqlstate);
 
-/* For a statement that writes rows, and for the commit. casts: values are read by input functions
- * of their types. */
+/* For a statement that writes rows, and for the commit. casts: the input functions of their types
+ * read some of the values. */
 enum ods_status sqlstate_for_rows(const struct error *error, bool casts);
 
-/* Such an outage, of a statement that writes rows, may be one row's fault: a trigger that raises
- * this code whenever the row comes, or that takes longer than statement_timeout. */
+/* May one row be the cause of this outage, met by a statement that writes rows? A trigger may raise
+ * the code each time the row comes, or take longer than statement_timeout. */
 bool sqlstate_is_doubtful(const struct error *error, bool statement_timeout);
 
 bool sqlstate_is_stale_catalog(const char *sqlstate);

@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-/* Compiled ones are kept for a while also where few or none may be prepared. */
+/* At least so many compiled statements are kept, also where fewer may be prepared. */
 #define COMPILED_LEAST 64
 
 void statements_init(struct statements *statements, size_t most)
@@ -25,8 +25,8 @@ void statements_lost(struct statements *statements, unsigned generation)
     statements->known = statements->closing_count = 0;
 }
 
-/* Its name is deallocated later. Without memory to note that, it stays where it is, and counts, as
- * long as the connection. */
+/* Notes that the statement's name is to be deallocated. When there is no memory to note it, the
+ * server keeps it, and it counts, until the connection ends. */
 static void close_statement(struct statements *statements, struct prepared *prepared)
 {
     if (!prepared->generation)

@@ -1,11 +1,12 @@
-/* The statements that a lane's session keeps prepared: a bounded number, of which the least
- * recently used one makes room. Owned and entered by the writer thread.
+/* The statements that a lane's session keeps prepared: a bounded number, from which the least
+ * recently used one is dropped to make room. Owned and entered by the writer thread.
  *
- * A table has one for each kind of change and set of columns, and the sets may be many: with 15
- * values in TOAST that an update carries or not, 2^15. What finds no room is sent without a name,
- * for the server to forget, and one that this batch has not used goes, to make room for the next
- * batch. Names are deallocated ahead of the next transaction, in its round trip: an error there (a
- * pooler knows them by others) ends nothing.
+ * A table has one statement for each kind of change and set of columns, and there may be many sets:
+ * 2^15 when an update may carry or omit 15 values in TOAST. A statement for which there is no room
+ * is sent without a name, so that the server forgets it; and one that this batch has not used is
+ * dropped, so that the next batch finds room. Names are deallocated before the next transaction, in
+ * its round trip. An error there changes nothing: a pooler may have given the statements other
+ * names.
  */
 #ifndef STATEMENTS_H
 #define STATEMENTS_H
@@ -14,27 +15,27 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define STATEMENT_NAME "ods_%llu" /* by its number */
+#define STATEMENT_NAME "ods_%llu" /* with its number */
 
-/* One that is compiled: the first member of its owner's struct. */
+/* A compiled statement: the first member of its owner's struct. */
 struct prepared {
-    struct prepared *next; /* of its table */
-    void (*free)(struct prepared *prepared); /* out of its table's list, and out of its home */
+    struct prepared *next; /* of the same table */
+    void (*free)(struct prepared *prepared); /* also takes it out of both lists */
     char name[32];
     uint64_t number;     /* in its name */
-    unsigned generation; /* of the connection that knows it; 0: none */
+    unsigned generation; /* of the connection in which it is prepared; 0: none */
     struct statements *home;
-    struct prepared *newer, *older; /* there, by use */
-    uint64_t used;                  /* the batch */
+    struct prepared *newer, *older; /* in home, by their last use */
+    uint64_t used;                  /* the number of the batch that used it last */
 };
 
 struct statements {
-    struct prepared *newest, *oldest; /* all that are compiled, by their use */
+    struct prepared *newest, *oldest; /* all compiled statements, by their last use */
     size_t count;
-    size_t most;         /* that may be prepared */
-    size_t known;        /* to the server, with those that are to be closed */
-    unsigned generation; /* of the connection that knows them */
-    uint64_t batch;      /* grows with each */
+    size_t most;         /* how many may be prepared */
+    size_t known;        /* how many the server has, with those that are to be closed */
+    unsigned generation; /* of the connection in which they are prepared */
+    uint64_t batch;      /* the number of the present batch */
     uint64_t *closing;   /* numbers of names to deallocate */
     size_t closing_count, closing_capacity;
 };
@@ -42,20 +43,20 @@ struct statements {
 void statements_init(struct statements *statements, size_t most);
 void statements_done(struct statements *statements); /* once all statements are freed */
 
-/* A new batch, through this connection. Frees statements beyond the bound, none of which may be in
- * use. */
+/* Called when a batch begins, with the connection that it uses. Frees the statements beyond the
+ * bound; none of them may be in use. */
 void statements_begin(struct statements *statements, unsigned generation);
-/* The server knows none any more. */
+/* Called when the server has none of them any more. */
 void statements_lost(struct statements *statements, unsigned generation);
 
 void statements_add(struct statements *statements, struct prepared *prepared);
 void statements_use(struct prepared *prepared);
-/* All of a table. */
+/* Frees all statements of a table. */
 void statements_free(struct prepared **list);
-/* Before it is freed. */
+/* Called before the statement is freed. */
 void statements_remove(struct prepared *prepared);
 
-/* May one more be prepared? If not, room is made for the next batch. */
+/* May one more be prepared? If not, one is dropped for the next batch where possible. */
 bool statements_have_room(struct statements *statements);
 
 #endif

@@ -1,21 +1,21 @@
-/* A batch into one transaction: rows and offsets commit together, or nothing does.
+/* Writes a batch in one transaction: rows and offsets commit together, or nothing does.
  *
- * One pipeline holds begin, the move of the offsets, a statement for each group of rows, and
- * commit; one round trip whatever the number of tables. The offsets come first, so that a writer
- * which lost its partition fails before it has written a row, and two of them queue up behind one
- * row lock. What PostgreSQL refuses is found by steps.c; blocked.c knows the rows that need other
- * rows.
+ * One pipeline has begin, the move of the offsets, a statement for each group of rows, and commit:
+ * one round trip for any number of tables. The offsets come first, so that a writer which has lost
+ * its partition fails before it writes a row, and two writers wait for each other at one row lock.
+ * steps.c finds the rows that PostgreSQL refuses; blocked.c handles rows that need other rows.
  *
  * One attempt folds the batch and runs the transaction. When it does not end in a commit,
- * what_next() says what is to be done about it and prepare() does that, and there is another one:
+ * what_next() decides what is to be done, prepare() does it, and the next attempt follows:
  *
  *   a table is not as the catalog has it       the catalog is read again, once (NEXT_REREAD)
- *   texts that only PostgreSQL can read        they are asked for (NEXT_ASK)
- *   rows that wait for other lanes' rows       as far as they stand (NEXT_HOLD)
+ *   texts that only PostgreSQL can read        PostgreSQL is asked for them (NEXT_ASK)
+ *   rows wait for rows of other lanes          with the records before them (NEXT_HOLD)
  *   changes were set aside                     without them (NEXT_FOLD)
- *   a record of a queue came to another        without it: what is there is looked for again
- *     writer too, which was earlier              (NEXT_FOLD)
- *   one of several of a key can't be encoded   each is looked at by itself (NEXT_VALIDATE)
+ *   another writer has applied a record        without it: the batch's records are looked for in
+ *     of a queue meanwhile                       the target again (NEXT_FOLD)
+ *   one of several changes of a key can't be   each change is encoded by itself (NEXT_VALIDATE)
+ *     encoded
  *   refused, and no row is at fault            with more caution (NEXT_DISTRUST)
  *   anything else                              the caller gets the status (NEXT_ANSWER)
  */
@@ -35,7 +35,7 @@
 #include "sink/postgres/write/steps.h"
 
 #define SCRATCH_KEEP_BYTES ((size_t) 8 * 1024 * 1024)
-#define MOST_OVERTAKEN     20 /* by other writers at once, before the batch has to wait */
+#define MOST_OVERTAKEN     20 /* how often other writers may be first before the batch waits */
 
 /* --- before the transaction ----------------------------------------------------------------- */
 
@@ -50,7 +50,7 @@ enum ods_status postgres_ready(struct postgres *postgres, struct error *error)
     bool fresh = !postgres->conn.pg || PQstatus(postgres->conn.pg) != CONNECTION_OK;
     enum ods_status status = conn_open(&postgres->conn, error);
     if (status == ODS_OK && fresh) {
-        forget_catalog(postgres); /* it may have changed while we were away */
+        forget_catalog(postgres); /* tables may have changed while there was no connection */
         status = own_schema_prepare(&postgres->conn, error);
     }
     if (status != ODS_OK && fresh)
@@ -86,7 +86,7 @@ static enum ods_status commit(struct attempt *attempt)
     return attempt_end(attempt, status);
 }
 
-/* The steps commit by themselves where nothing needs a closer look. */
+/* The steps commit by themselves unless rows were refused or wait. */
 static enum ods_status run_transaction(struct attempt *attempt)
 {
     attempt->transaction = TRANSACTION_NONE;
@@ -114,7 +114,7 @@ static unsigned fold_flags(const struct attempt *attempt)
     return (attempt->validates ? FOLD_VALIDATE : 0) | (guess ? FOLD_GUESS : 0);
 }
 
-/* A look-up may be the first to meet a table that somebody else has changed. */
+/* Looks rows up. A look-up may be the first to notice that somebody else has changed a table. */
 static enum ods_status look_ups(struct attempt *attempt, struct inheritance *inheritance)
 {
     struct postgres *postgres = attempt->postgres;
@@ -134,7 +134,7 @@ static enum ods_status fold_attempt(struct attempt *attempt)
 {
     struct postgres *postgres = attempt->postgres;
     arena_reset(&postgres->scratch, SCRATCH_KEEP_BYTES);
-    attempt->fold = (struct fold){0}; /* it lay there */
+    attempt->fold = (struct fold){0}; /* it was in that memory */
     struct inheritance inheritance = {0};
     uint32_t had_rejects = attempt->batch->reject_count;
     enum ods_status status =
@@ -157,7 +157,7 @@ static enum ods_status fold_attempt(struct attempt *attempt)
         status = fold_batch(&attempt->fold, &postgres->scratch, attempt->batch,
                             postgres->change_plans, inheritance.of, first, &postgres->encoder,
                             fold_flags(attempt), attempt->error);
-    if (status == ODS_OK && postgres->readings.waiting_count) /* of a key that was looked for */
+    if (status == ODS_OK && postgres->readings.waiting_count) /* texts of a key in a look-up */
         status = error_set(attempt->error, ODS_RETRY, "a text is to be asked for");
     if (status == ODS_OK && postgres->moved_keys.noted &&
         attempt->batch->reject_count > had_rejects)
@@ -165,8 +165,8 @@ static enum ods_status fold_attempt(struct attempt *attempt)
     return status == ODS_OK ? deliver_rejects(attempt) : status;
 }
 
-/* Rows were inserted because their creates say that they are new, and one of them may be at fault.
- */
+/* Rows were sent with a guess about the target, and one of these guesses may be wrong: notes that
+ * they failed. */
 static void guesses_failed(const struct attempt *attempt)
 {
     for (const struct table_work *work = attempt->fold.tables; work; work = work->next)
@@ -180,7 +180,7 @@ static bool is_overtaken(const struct attempt *attempt)
     return attempt->batch->delivers && strcmp(attempt->error->code, "OS002") == 0;
 }
 
-/* An attempt has ended without a commit: what is to be done? */
+/* What is to be done when an attempt has ended without a commit? */
 static enum next what_next(const struct attempt *attempt, enum ods_status status,
                            uint32_t had_rejects)
 {
@@ -201,7 +201,8 @@ static enum next what_next(const struct attempt *attempt, enum ods_status status
     return attempt->caution < CAUTION_IMMEDIATE ? NEXT_DISTRUST : NEXT_ANSWER;
 }
 
-/* PL/pgSQL too keeps plans for what a table was, as long as the session lasts. */
+/* Reads the catalog again. PL/pgSQL also keeps plans made for the table as it was, until the
+ * session ends. */
 static bool reread(struct attempt *attempt)
 {
     struct conn *conn = &attempt->postgres->conn;
@@ -213,7 +214,7 @@ static bool reread(struct attempt *attempt)
     return true;
 }
 
-/* For the next attempt. False: there is none. */
+/* Prepares the next attempt. False: there is none. */
 static bool prepare(struct attempt *attempt, enum next next)
 {
     struct moved_keys *moved = &attempt->postgres->moved_keys;
@@ -243,15 +244,16 @@ static bool prepare(struct attempt *attempt, enum next next)
     return false;
 }
 
-/* A refusal that no row explains: a deferred trigger, an encoder that disagrees with itself. */
+/* A refusal of which no row is the cause: a deferred trigger, or an encoder that gives two
+ * different results. */
 static enum ods_status unexplained(struct attempt *attempt)
 {
     error_prefix(attempt->error, "no single row is at fault: ");
     return ODS_FATAL;
 }
 
-/* The connection broke before it was found out which row is at fault, or what the table has become:
- * an outage, after which the batch is looked through again. */
+/* The connection broke before the row at fault was found, or the table read again. That is an
+ * outage, after which the batch is tried again from the beginning. */
 static enum ods_status cut_short(struct attempt *attempt)
 {
     error_init(attempt->error);
@@ -260,7 +262,8 @@ static enum ods_status cut_short(struct attempt *attempt)
                      attempt->postgres->conn.name);
 }
 
-/* Where the stored offsets stand, or whether the records are there. */
+/* Finds out whether the commit happened: from the stored offsets, or, for a queue, from the stored
+ * identities of its records. */
 static enum ods_status find_outcome(struct attempt *attempt, bool *happened)
 {
     struct postgres *postgres = attempt->postgres;
@@ -274,7 +277,8 @@ static enum ods_status find_outcome(struct attempt *attempt, bool *happened)
     return status;
 }
 
-/* A commit whose answer was lost. *done: it has happened, and nothing of the batch is left. */
+/* Settles a commit whose answer was lost. *done: it has happened, and nothing of the batch is
+ * left. */
 static enum ods_status settle_unknown(struct attempt *attempt, bool *done)
 {
     bool happened;
@@ -290,7 +294,7 @@ static enum ods_status settle_unknown(struct attempt *attempt, bool *done)
     return ODS_OK;
 }
 
-/* Is anything of the batch before what is held? */
+/* Are there records before those that are held, which can be applied now? */
 static bool can_go_on(const struct batch *batch)
 {
     uint32_t count;
@@ -309,7 +313,8 @@ static enum ods_status wait_for_partners(struct attempt *attempt, const struct e
     return ODS_RETRY;
 }
 
-/* What is made outside of the transaction counts whatever becomes of it. */
+/* Sets the counts of rows to 0. What is made outside of the transaction, such as a table, still
+ * counts. */
 static void forget_rows(struct apply_result *result)
 {
     for (size_t i = 0; i < APPLY_COUNT_KINDS; i++)
@@ -317,8 +322,8 @@ static void forget_rows(struct apply_result *result)
             *apply_count(result, i) = 0;
 }
 
-/* How an attempt that leads to no other one ends. The connection may have broken before it was
- * found out which row is at fault, or what the table has become. */
+/* The status with which the last attempt ends. The connection may have broken before the row at
+ * fault was found, or the table read again. */
 static enum ods_status end_with(struct attempt *attempt, enum ods_status status)
 {
     bool open = attempt->next == NEXT_REREAD || status == ODS_REJECT;
@@ -346,7 +351,8 @@ static enum ods_status committed(struct attempt *attempt, bool waits)
     return left ? ODS_RETRY : ODS_OK;
 }
 
-/* Until it is committed as far as nothing is held. *waits: something is, for what *why says. */
+/* Attempts the batch until everything that is not held is committed. *waits: something is held, and
+ * *why says for what. */
 static enum ods_status attempt_until_done(struct attempt *attempt, bool *waits, struct error *why)
 {
     struct batch *batch = attempt->batch;
@@ -382,13 +388,13 @@ static enum ods_status attempt_all(struct attempt *attempt)
     bool waiting = waits && status == ODS_RETRY && attempt->postgres->conn.pg;
     if (status != ODS_OK && !waiting)
         forget_rows(attempt->result);
-    apply_result_add(attempt->result, &before); /* rows that were committed before count on */
+    apply_result_add(attempt->result, &before); /* rows that earlier parts have committed */
     return waiting ? wait_for_partners(attempt, &why) : status;
 }
 
 /* --- outages that may be a row's fault ------------------------------------------------------ */
 
-/* Tries of a batch whose rows meet the same outage, while the target takes its offsets. */
+/* How often a batch is tried whose rows meet the same outage while the target takes its offsets. */
 #define DOUBT_TRIES 5
 
 static unsigned tries(const struct doubt *doubt)
@@ -396,9 +402,9 @@ static unsigned tries(const struct doubt *doubt)
     return doubt->most ? doubt->most : DOUBT_TRIES;
 }
 
-/* A trigger that raises 40001 whenever a row comes, or that takes longer than statement_timeout,
- * looks like an outage. After some tries the batch goes row by row, and a row that meets the same
- * by itself is refused. Where that was so, the next batch is doubted earlier. */
+/* A trigger that raises 40001 each time a row comes, or takes longer than statement_timeout, looks
+ * like an outage. After some tries the batch is written row by row, and a row that meets the same
+ * error by itself is refused. The next batch is then written row by row after fewer tries. */
 static void weigh(struct attempt *attempt, enum ods_status status)
 {
     struct doubt *doubt = &attempt->postgres->doubt;

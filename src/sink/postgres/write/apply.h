@@ -1,4 +1,4 @@
-/* A batch into one transaction. See apply.c. */
+/* Writes a batch in one transaction. See apply.c. */
 #ifndef APPLY_H
 #define APPLY_H
 
@@ -9,11 +9,11 @@
 #include "sink/postgres/write/loose.h"
 #include "sink/postgres/write/upsert.h"
 
-/* An outage that rows alone have met, the same each time; see apply.c. */
+/* An outage that only statements with rows have met, each time the same; see apply.c. */
 struct doubt {
     char code[24];
-    unsigned times; /* since the last batch that was applied */
-    unsigned most;  /* times until rows are doubted, 0: not yet set */
+    unsigned times; /* how often since the last batch that was applied */
+    unsigned most;  /* after how many times rows are suspected, 0: not yet set */
 };
 
 /* The sink of one lane; entered by its writer thread. */
@@ -21,26 +21,26 @@ struct postgres {
     struct sink sink;
     struct sink_config config;
     struct conn conn;
-    unsigned generation; /* of the connection that catalog and plans were read through */
+    unsigned generation; /* of the connection through which catalog and plans were read */
     struct catalog catalog;
     struct plans plans;
     struct encoder encoder;
-    struct readings readings; /* of the encoder, for one batch */
+    struct readings readings; /* the encoder's, for one batch */
     bool asks;                /* the last batch had texts for PostgreSQL to read */
-    struct arena scratch; /* what lives for one attempt */
+    struct arena scratch; /* memory of one attempt */
     struct arrays arrays;
     struct loose_statement loose;
     struct buffer offsets[5];
     struct moved_keys moved_keys;
     struct delivered delivered;
     struct doubt doubt;
-    struct watching watching; /* where the sink is used to watch for orders */
-    unsigned looked;          /* generation of the connection in which orders were looked at */
+    struct watching watching; /* used by the sink that watches for orders */
+    unsigned looked;          /* generation of the connection in which orders were looked for */
     const struct plan **change_plans; /* by change */
     size_t change_plan_capacity;
 };
 
-/* Connected, with the sink's own schema there. */
+/* Connects if necessary, and sees to it that the sink's own schema exists. */
 enum ods_status postgres_ready(struct postgres *postgres, struct error *error);
 
 enum ods_status apply_batch(struct postgres *postgres, struct batch *batch,

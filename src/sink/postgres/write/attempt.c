@@ -1,4 +1,4 @@
-/* What an attempt sends, and what came of it. See attempt.h. */
+/* What an attempt sends, and the results. See attempt.h. */
 #include "sink/postgres/write/attempt.h"
 
 #include <stdio.h>
@@ -8,11 +8,12 @@
 #include "sink/postgres/fold/moved_keys.h"
 #include "sink/postgres/write/offsets.h"
 
-/* Rows of one statement: enough to make a statement's own cost vanish, not enough to matter. */
+/* Bytes of one statement's rows: enough that a statement's fixed cost is small against them, and
+ * few enough that their memory does not matter. */
 #define STATEMENT_BYTES ((size_t) 1024 * 1024)
 
-/* What has been sent, if it has (*status), so that its results are read. NULL: it was not, or
- * memory is out, which *status then says. */
+/* Notes a command whose sending gave *status, so that its results are read. NULL: it was not sent,
+ * or memory is out, as *status then says. */
 static struct sent *add_sent(struct attempt *attempt, unsigned commands, enum ods_status *status)
 {
     struct sent *sent =
@@ -48,8 +49,8 @@ static enum ods_status send_offsets(struct attempt *attempt)
     return status;
 }
 
-/* Names that made room for others. Each is a part by itself: what becomes of it is of no
- * account. */
+/* Deallocates the names of statements that made room for others. Each is a part of the pipeline by
+ * itself, so that an error there does not matter. */
 static enum ods_status close_statements(struct attempt *attempt)
 {
     struct conn *conn = &attempt->postgres->conn;
@@ -69,7 +70,7 @@ static enum ods_status close_statements(struct attempt *attempt)
     return status;
 }
 
-/* Records of queues, in place of offsets. */
+/* Sends the identities of a queue's records, where other sources have offsets. */
 static enum ods_status send_delivered(struct attempt *attempt)
 {
     const struct batch *batch = attempt->batch;
@@ -152,12 +153,12 @@ enum ods_status attempt_mend(struct attempt *attempt)
     return status;
 }
 
-/* on_trigger_error: stop */
+/* The lane is to stop for this refusal (on_trigger_error: stop). */
 static enum ods_status stop_for(struct attempt *attempt, uint32_t change, const struct error *why)
 {
     const struct record *record =
         &attempt->batch->records[attempt->batch->changes[change].record];
-    struct error first = *why; /* which may be where the answer goes */
+    struct error first = *why; /* a copy: `why` may be attempt->error itself */
     *attempt->error = first;
     return error_set(attempt->error, ODS_FATAL,
                      "topic %s partition %d offset %lld: a trigger or another function of the "
@@ -177,7 +178,7 @@ enum ods_status attempt_refuse(struct attempt *attempt, uint32_t change,
     if (plan)
         fold_hide_redacted(plan, &shown);
     bool routine = why->origin == ORIGIN_ROUTINE || why->origin == ORIGIN_RAISED;
-    bool replayed = attempt->batch->guard_time; /* it is a letter, and stays one */
+    bool replayed = attempt->batch->guard_time; /* a replayed dead letter, which it then stays */
     if (routine && !replayed && plan && plan->settings->on_trigger_error == ON_TRIGGER_ERROR_STOP)
         return stop_for(attempt, change, why);
     return fold_reject(attempt->batch, change, why, attempt->error);
@@ -199,8 +200,8 @@ enum ods_status attempt_set_aside(struct attempt *attempt, struct row *row, cons
     return attempt_reject(attempt, row->last, why);
 }
 
-/* Rows into the arrays, up to a statement's worth; *first is where it stopped. What can't be
- * encoded is set aside on the way. */
+/* Encodes rows into the arrays until one statement is full; *first is the row where it stopped.
+ * Rows that can't be encoded are set aside. */
 static enum ods_status encode_rows(struct attempt *attempt, struct group *group,
                                    const struct statement *statement, uint32_t *first,
                                    uint32_t last)
@@ -260,7 +261,7 @@ enum ods_status attempt_rows(struct attempt *attempt, struct group *group, uint3
     return status;
 }
 
-/* A result that counts: what the target was sent, and what was not there. */
+/* Counts the rows of a result, and notes when some were not found. */
 static void count_rows(struct attempt *attempt, struct sent *sent, uint64_t rows)
 {
     struct apply_result *result = attempt->result;
@@ -285,8 +286,8 @@ static void count_rows(struct attempt *attempt, struct sent *sent, uint64_t rows
     }
 }
 
-/* PostgreSQL truncates no table that a foreign key refers to, nor one for which this transaction
- * has deferred checks ahead. */
+/* Does PostgreSQL refuse the truncate itself? It does when a foreign key refers to the table, or
+ * when deferred checks of the table are still to come in this transaction. */
 static bool refuses_truncate(const struct sent *sent, const struct error *why)
 {
     return sent->truncates &&
@@ -301,7 +302,7 @@ static bool has_casts(const struct pg_table *table)
     return false;
 }
 
-/* What a refusal says, where functions of the target's own may have had a hand in it. */
+/* The status of a refusal, which a trigger or function in the target may have raised. */
 static enum ods_status judge(struct attempt *attempt, const struct sent *sent,
                              enum ods_status status, const struct error *why)
 {
@@ -315,7 +316,8 @@ static enum ods_status judge(struct attempt *attempt, const struct sent *sent,
     return doubted || refuses_truncate(sent, why) ? ODS_REJECT : status;
 }
 
-/* Read all results. The first error is the answer; what follows it was not run. */
+/* Reads all results. The first error is the answer; PostgreSQL did not run the commands after
+ * it. */
 static enum ods_status read_results(struct attempt *attempt)
 {
     enum ods_status first = ODS_OK;
@@ -367,7 +369,7 @@ enum ods_status attempt_begin(struct attempt *attempt)
     return conn_pipeline_begin(&attempt->postgres->conn, attempt->error);
 }
 
-/* Close the pipeline and read it, whatever happened while filling it. */
+/* Closes the pipeline and reads it, also when filling it has failed. */
 enum ods_status attempt_end(struct attempt *attempt, enum ods_status sending)
 {
     struct conn *conn = &attempt->postgres->conn;
@@ -377,7 +379,7 @@ enum ods_status attempt_end(struct attempt *attempt, enum ods_status sending)
     struct error *error = attempt->error;
     struct error ignored;
     if (sending != ODS_OK)
-        attempt->error = &ignored; /* the first failure is the one to tell */
+        attempt->error = &ignored; /* the first failure is the one that is reported */
     if (status == ODS_OK)
         status = read_results(attempt);
     if (conn->pg) {
@@ -399,7 +401,7 @@ static bool any_missed(const struct attempt *attempt)
     return false;
 }
 
-/* All rows of the statement are sent once more, since it does not say which were not there. */
+/* Sends all rows of the statement again, since its result does not say which were not found. */
 static enum ods_status send_missed(struct attempt *attempt)
 {
     struct sent *sent = attempt->sent;
@@ -418,8 +420,9 @@ static enum ods_status send_missed(struct attempt *attempt)
     return status;
 }
 
-/* A savepoint may stand between the update that missed and what is refused after it: then no way
- * leads back to where the missed rows could be written, and no step is named. */
+/* A savepoint may come between the update that did not find its rows and a later refusal. Going
+ * back to the savepoint would then leave the missed rows unwritten, so no step is named as
+ * refused. */
 enum ods_status attempt_settle(struct attempt *attempt)
 {
     enum ods_status status = attempt_end(attempt, ODS_OK);

@@ -7,15 +7,15 @@
 #include "sink/postgres/write/statement.h"
 #include "sql/postgres/delete_reaches_further.h"
 
-/* A chain of rows that each take over what the next one gives up is done in one pass when the
- * batch has them in the source's order, which is the order of a pass. */
+/* In a chain of rows each takes the value that the next one gives up. One pass is enough for it
+ * when the batch has the rows in the source's order, which is the order of a pass. */
 #define MOST_PASSES 8
 
 bool blocked_can_wait(const struct step *step)
 {
     if (!step->group || step->group->kind == GROUP_INSERT)
         return false;
-    /* Rows that are deleted and there again: the delete has to come first. */
+    /* Rows that are deleted and then written again: the delete must come first. */
     for (uint32_t i = step->first; step->group->kind == GROUP_DELETE && i < step->last; i++)
         if (step->group->rows[i]->returns)
             return false;
@@ -52,7 +52,8 @@ static int in_order(const void *left, const void *right)
     return (a->change > b->change) - (a->change < b->change);
 }
 
-/* Each once more, in the source's order. *done is set for those that are in. */
+/* Tries each pending row once more, in the source's order; those that succeed leave the list.
+ * *progress: some did. */
 static enum ods_status pass(struct attempt *attempt, bool *progress)
 {
     uint32_t kept = 0;
@@ -92,7 +93,8 @@ static bool can_be_member(const struct pending *pending, const struct pg_table *
            strcmp(pending->why.code, "23503") != 0;
 }
 
-/* Would a delete reach further than the row, which is there again a moment later? */
+/* Would a delete of rows change more than the rows themselves, by a trigger or a foreign key? They
+ * are only taken out and put back. */
 static enum ods_status reaches_further(struct attempt *attempt, const struct pg_table *table,
                                        bool *further)
 {
@@ -107,7 +109,7 @@ static enum ods_status reaches_further(struct attempt *attempt, const struct pg_
     return status;
 }
 
-/* A member's group as it was folded, but with statements of another kind. */
+/* Sends a member's row with a statement of another kind. */
 static enum ods_status send_as(struct attempt *attempt, const struct pending *member,
                                enum group_kind kind)
 {
@@ -119,7 +121,7 @@ static enum ods_status send_as(struct attempt *attempt, const struct pending *me
     return attempt_rows(attempt, group, member->index, member->index + 1);
 }
 
-/* The savepoint, the table for the rows that wait, and the rows in it. */
+/* Sends the savepoint, makes the table for the rows that wait, and puts the rows into it. */
 static enum ods_status begin_parking(struct attempt *attempt, const struct tangle *tangle,
                                      enum group_kind kind)
 {
@@ -144,8 +146,8 @@ static enum ods_status take_out(struct attempt *attempt, const struct tangle *ta
     return attempt_end(attempt, begin_parking(attempt, tangle, GROUP_PARK));
 }
 
-/* One statement takes the old rows out and puts the new ones in. Only at its end are foreign keys
- * looked at, and then each row that others refer to is there again. */
+/* One statement takes the old rows out and puts the new ones in. PostgreSQL checks foreign keys
+ * only at its end, when each row to which others refer exists again. */
 static void put_exchange(struct buffer *sql, const struct tangle *tangle)
 {
     const struct plan *plan = tangle->members[0]->group->plan;
@@ -181,8 +183,8 @@ static enum ods_status exchange(struct attempt *attempt, const struct tangle *ta
     return attempt_end(attempt, status);
 }
 
-/* What was there comes back changed; what was not is inserted by the statement that its row has
- * always had, and which finds nothing left to do for the others. */
+/* Puts rows that existed back with their changes. Rows that did not exist are inserted by their
+ * usual statement, which has nothing to do for the others. */
 static enum ods_status put_back(struct attempt *attempt, const struct pending *member)
 {
     enum ods_status status = attempt_begin(attempt);
@@ -197,8 +199,9 @@ static enum ods_status put_back(struct attempt *attempt, const struct pending *m
     return attempt_end(attempt, status);
 }
 
-/* All members out, then one after the other in again. Those that are refused even so are no
- * members: *refused of them stand at the end of the list then, and nothing was changed. */
+/* Takes all members out, then puts them in again one by one. Rows that are refused even then do not
+ * belong to the tangle: *refused counts them, they are moved to the end of the list, and nothing
+ * was changed. */
 static enum ods_status swap(struct attempt *attempt, struct tangle *tangle, uint32_t *refused)
 {
     enum ods_status status = take_out(attempt, tangle);
@@ -220,7 +223,7 @@ static enum ods_status swap(struct attempt *attempt, struct tangle *tangle, uint
         }
     }
     if (status == ODS_OK && *refused)
-        attempt->transaction = TRANSACTION_BROKEN; /* back to where all of them are */
+        attempt->transaction = TRANSACTION_BROKEN; /* go back to where all of them are in place */
     else if (status == ODS_OK)
         status = conn_script(&attempt->postgres->conn, "drop table " PARKED, attempt->error);
     return status;
@@ -234,8 +237,8 @@ static void remove_member(struct attempt *attempt, const struct pending *member)
     attempt->pending_count--;
 }
 
-/* No lasting trouble comes from failing here: the rows are then refused for what they were refused
- * for. Only a lost connection or partition ends the attempt. */
+/* When this fails, the rows are refused for the reason that they had before. Only a lost connection
+ * or partition ends the attempt. */
 static enum ods_status untangle(struct attempt *attempt, struct pg_table *table)
 {
     struct tangle tangle = {.table = table};
@@ -273,8 +276,8 @@ static enum ods_status untangle(struct attempt *attempt, struct pg_table *table)
 
 /* --- what is left --------------------------------------------------------------------------- */
 
-/* A changed key is a delete and a create, and what the create does not carry is looked up under the
- * old key: they stay together. */
+/* A change of a key is a delete and a create. The create takes the values that it does not carry
+ * from the row of the old key, so the two stay together. */
 static uint32_t with_its_delete(const struct batch *batch, uint32_t change)
 {
     const struct record *record = &batch->records[batch->changes[change].record];

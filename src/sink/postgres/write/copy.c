@@ -1,17 +1,16 @@
-/* New rows by COPY straight into their table: what a snapshot is made of, and most creates.
+/* New rows by COPY directly into their table: all rows of a snapshot, and most creates.
  *
- * A group goes by COPY when its rows are guessed to be new, or have no key that they could share
- * with another. COPY costs PostgreSQL half of what a plain INSERT from arrays does. What it refuses
- * is an ordinary refusal of its step, but for the row that the error names: steps.c looks there
- * first. Rows and offsets are in one transaction, so a crash in the middle leaves nothing behind
- * that a second try would meet.
+ * A group is sent by COPY when its rows are guessed to be new, or have no key. COPY costs
+ * PostgreSQL half of what a plain INSERT from arrays does. A refusal is handled like that of any
+ * other step; but the error names a row, and steps.c looks there first. Rows and offsets are in one
+ * transaction, so a crash in the middle leaves no row for the next try to meet.
  *
- * libpq can't copy inside a pipeline: what was sent is settled first, and a new pipeline begun
- * after. Entered by the lane's writer thread, between attempt_begin() and attempt_end().
+ * libpq can't copy inside a pipeline: what was sent is settled before, and a new pipeline is begun
+ * afterwards. Entered by the lane's writer thread, between attempt_begin() and attempt_end().
  */
 #include "sink/postgres/write/copy.h"
 
-/* Fewer rows are not worth the round trips of leaving the pipeline. */
+/* For fewer rows the round trips of leaving the pipeline cost more than COPY saves. */
 #define COPY_LEAST_ROWS  100
 #define COPY_CHUNK_BYTES ((size_t) 64 * 1024)
 
@@ -20,7 +19,8 @@ static bool carries(const struct group *group, uint32_t column)
     return group->columns[column / 64] >> (column % 64) & 1;
 }
 
-/* COPY takes binary forms alone; where a statement casts text, it has none. */
+/* Have all columns a binary form? COPY takes nothing else, and can't cast a text as a statement
+ * does. */
 static bool is_binary(const struct group *group)
 {
     const struct pg_table *table = group->plan->table;
@@ -83,7 +83,7 @@ static enum ods_status put_row(struct attempt *attempt, const struct group *grou
     return status;
 }
 
-/* The row can't be encoded: it is left out, and the others go on. */
+/* Leaves out a row that can't be encoded; the others go on. */
 static enum ods_status leave_out(struct attempt *attempt, struct row *row,
                                  const struct error *why)
 {
@@ -94,7 +94,7 @@ static enum ods_status leave_out(struct attempt *attempt, struct row *row,
     return attempt_set_aside(attempt, row, why);
 }
 
-/* COPY is open; encode and send. *count: the rows that were sent. */
+/* Encodes and sends rows into the COPY that is open. *count: how many were sent. */
 static enum ods_status put_rows(struct attempt *attempt, const struct group *group, uint32_t first,
                                 uint32_t last, struct buffer *data, uint64_t *count)
 {
@@ -132,8 +132,8 @@ static enum ods_status put_rows(struct attempt *attempt, const struct group *gro
 
 /* --- one COPY ------------------------------------------------------------------------------- */
 
-/* COPY itself is refused: the table is not what we think, or this is a reason that INSERT may not
- * know; then the batch goes another way. */
+/* COPY itself is refused: the table has changed, or the reason is one that does not concern INSERT.
+ * The batch is then written by INSERT. */
 static enum ods_status refused(struct attempt *attempt)
 {
     attempt_look_stale(attempt, attempt->error);
@@ -166,7 +166,7 @@ static enum ods_status copy(struct attempt *attempt, const struct group *group, 
                                  ? conn_copy_begin(conn, buffer_text(&sql), attempt->error)
                                  : error_out_of_memory(attempt->error);
     if (status == ODS_REJECT)
-        status = ODS_FATAL; /* it has seen no row yet */
+        status = ODS_FATAL; /* PostgreSQL has not got a row yet */
     if (status == ODS_OK) {
         status = put_rows(attempt, group, first, last, &data, &count);
         bool whole = status == ODS_OK;

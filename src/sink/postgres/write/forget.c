@@ -1,4 +1,4 @@
-/* Tables and offsets go in one transaction: whoever looks meanwhile sees all of it or nothing. */
+/* Removes tables and offsets in one transaction: others see all of that or nothing. */
 #include "sink/postgres/write/forget.h"
 
 #include <stdio.h>
@@ -95,7 +95,7 @@ static enum ods_status look_at(struct postgres *postgres, struct forgotten *forg
                             : ODS_OK;
 }
 
-/* What somebody else made is emptied and stays. */
+/* Drops a table that the sink made. One that somebody else made is only emptied. */
 static enum ods_status take_out(struct postgres *postgres, const struct forgotten *forgotten,
                                 bool own_schema, struct error *error)
 {
@@ -163,7 +163,7 @@ enum ods_status forget_group(struct postgres *postgres, struct forgotten *tables
     if (status == ODS_OK)
         status = has_own_table(&postgres->conn, "offsets", &own_schema, error);
     if (status == ODS_OK && own_schema && !look)
-        status = own_schema_prepare(&postgres->conn, error); /* tables of older versions may lack */
+        status = own_schema_prepare(&postgres->conn, error); /* adds tables of newer versions */
     if (status == ODS_OK && own_schema && !look)
         status = own_schema_prepare_table(&postgres->conn, "moved_keys", error);
     if (status == ODS_OK && own_schema)

@@ -1,4 +1,4 @@
-/* Taking out what a consumer group has brought: its offsets and its tables. */
+/* Removes what a consumer group has written: its offsets and its tables. */
 #ifndef FORGET_H
 #define FORGET_H
 

@@ -1,10 +1,10 @@
 /* Tables without a key. See loose.h.
  *
  * An update or a delete names its row by the whole before image (MySQL's full row image, or
- * PostgreSQL's REPLICA IDENTITY FULL). Of several equal rows one is taken: which one makes no
- * difference, they are equal. A row's place is its table and its ctid, since each partition and
- * each child of an inherited table counts its own. The row is locked where it is looked for:
- * another lane that takes an equal one is waited for, and then the next one taken.
+ * PostgreSQL's REPLICA IDENTITY FULL). Of several equal rows any one is taken. A row's place is its
+ * table together with its ctid, since each partition and each child table has ctids of its own. The
+ * row is locked when it is found: if another lane has just taken an equal row, this one waits for
+ * it and then takes the next one.
  */
 #include "sink/postgres/write/loose.h"
 
@@ -26,7 +26,7 @@ bool loose_is_insert(const struct batch *batch, const struct loose *loose)
     return keyless != KEYLESS_REJECT && (change->op == OP_CREATE || change->op == OP_READ);
 }
 
-/* Encode a value as the next parameter and write its place, with the cast its type needs. */
+/* Encodes a value as the next parameter, and writes $n with the cast that its type needs. */
 static enum ods_status add_parameter(struct loose_statement *statement,
                                      const struct pg_column *target,
                                      const struct source_column *source, const struct value *value,
@@ -143,7 +143,8 @@ static enum ods_status put_search(struct loose_statement *statement, const struc
     return status;
 }
 
-/* A foreign table may be partitioned where it lies, and one place then be that of several rows. */
+/* A foreign table may have partitions on its own server, and then several rows may have the same
+ * place. */
 static void put_place_of_one(struct loose_statement *statement, const struct plan *plan)
 {
     static const char here[] = "(tableoid, ctid) = (select part, spot from place)";

@@ -14,8 +14,9 @@
 
 /* --- moving offsets -------------------------------------------------------------------------- */
 
-/* A claim that is held from its beginning on stays where it is. (One that ends where it begins is
- * of a topic made anew, which was as long: its offset gets a new time.) */
+/* A claim that is held from its first record on does not move its offset. (A claim that ends where
+ * it begins is for a topic that was made again and was just as long before: its offset is stored
+ * with a new time.) */
 static bool moves(const struct claim *claim)
 {
     return !claim->holds || claim->held_from != claim->from;
@@ -57,7 +58,7 @@ static int compare_positions(const void *left, const void *right)
     return order ? order : (a->partition > b->partition) - (a->partition < b->partition);
 }
 
-/* The position of a row, among pointers in order. */
+/* Finds the position of a row among sorted pointers. */
 static struct position *find(struct position **sorted, size_t count, const char *topic,
                              int32_t partition)
 {
@@ -111,7 +112,8 @@ enum ods_status offsets_settle(struct conn *conn, const char *group, const struc
         before += positions[i].offset == batch->claims[i].from;
     }
     free(positions);
-    /* Both, where a topic made anew is as long as it was: then again rather than never. */
+    /* Both counts are the same where a topic that was made again is as long as the old one. The
+     * batch is then applied again, as otherwise it might be lost. */
     *happened = after && after == batch->claim_count && before < after;
     if (status == ODS_OK && !*happened && before != batch->claim_count)
         status = error_set(error, ODS_FENCED,
@@ -120,10 +122,10 @@ enum ods_status offsets_settle(struct conn *conn, const char *group, const struc
     return status;
 }
 
-/* PostgreSQL does that by itself for a session that is idle in its transaction, but not for one
- * whose process stopped with half of a pipeline sent (to the server that one is active, and waits
- * for the rest), nor for one that stopped with an advisory lock outside its transaction. Not to
- * succeed is no error: what the caller waits for may have been something else. */
+/* PostgreSQL itself ends a session that is idle in its transaction. It does not end one whose
+ * process stopped when half of a pipeline was sent (for the server it is active and waits for the
+ * rest), nor one that stopped with an advisory lock outside its transaction. A failure is no error:
+ * the caller may wait for something else. */
 void offsets_end_stalled(struct conn *conn)
 {
     char limit_ms[24];

@@ -1,4 +1,4 @@
-/* Stored offsets: their move by compare-and-swap, and reading them back. */
+/* Stored offsets: moves them by compare-and-swap, and reads them. */
 #ifndef OFFSETS_H
 #define OFFSETS_H
 
@@ -10,15 +10,15 @@
 enum ods_status offsets_read(struct conn *conn, const char *group, struct position *positions,
                              size_t count, struct error *error);
 
-/* Put the move of all of a batch's claims into the pipeline. Scratch is reused. */
+/* Puts the move of the offsets of all claims of a batch into the pipeline. Scratch is reused. */
 enum ods_status offsets_send(struct conn *conn, const char *group, const struct batch *batch,
                              struct buffer scratch[5], struct error *error);
 
-/* End sessions of the same role that hold stored offsets, or keep the others from their turn, and
- * have not gone on for longer than the target's idle_in_transaction_timeout_ms. */
+/* Ends sessions of the same role that lock stored offsets, or the lock for which others wait, and
+ * have done nothing for longer than the target's idle_in_transaction_timeout_ms. */
 void offsets_end_stalled(struct conn *conn);
 
-/* After a commit whose outcome is unknown: did it happen? */
+/* Finds out whether a commit happened whose answer was lost. */
 enum ods_status offsets_settle(struct conn *conn, const char *group, const struct batch *batch,
                                bool *happened, struct error *error);
 

@@ -14,8 +14,8 @@ static void notice(void *context, const char *text)
         attempt->hooks->notice(attempt->hooks->context, text);
 }
 
-/* The change, and what follows it in its partition, is for a transaction of its own: the fold can't
- * tell in which order changes of one row are that name it by different keys. False: it is of no
+/* The change, and what follows it in its partition, goes into a later transaction: when changes
+ * name one row by different keys, the fold can't tell their order. False: the change has no
  * partition, as a dead letter that is replayed by itself. */
 static bool wait_for_other_key(struct attempt *attempt, const struct change *change)
 {
@@ -25,8 +25,8 @@ static bool wait_for_other_key(struct attempt *attempt, const struct change *cha
     return waits;
 }
 
-/* *plan is NULL for a change that waits: its table gets another key, which what stands before it
- * does not have; or that is asked about again, as *changed says. */
+/* *plan is NULL for a change that waits, because its table gets another key than the changes before
+ * it have. It is also NULL for one whose plan is asked for again, as *changed says. */
 static enum ods_status find_plan(struct attempt *attempt, struct plan_listener *listener,
                                  uint32_t index, struct plan **plan, bool *changed)
 {
@@ -49,7 +49,7 @@ static enum ods_status find_plan(struct attempt *attempt, struct plan_listener *
     return plan_find(&postgres->plans, change, listener, plan, changed, attempt->error);
 }
 
-/* Do the batch's changes before this one know the rows of its table by another key? */
+/* Do earlier changes of the batch identify the rows of this table by another key? */
 static bool has_other_key(const struct plan *plan, const struct change *change, unsigned pass)
 {
     struct pg_table *table = plan->table;
@@ -110,7 +110,7 @@ enum ods_status planning_find(struct attempt *attempt)
     return ODS_OK;
 }
 
-/* Changes of tables that PostgreSQL can't have as they would have to be. */
+/* Refuses the changes of tables that can't be made to hold them. */
 static enum ods_status refuse_tables(struct attempt *attempt)
 {
     struct batch *batch = attempt->batch;
@@ -126,10 +126,10 @@ static enum ods_status refuse_tables(struct attempt *attempt)
     return status;
 }
 
-/* Why a truncate can't be applied, into *why; no text: it can. It stands in one partition and means
- * the rows of all. Where there are several, rows that came after it may be in already, and rows
- * from before it may be yet to come: it can't be applied without losing the ones or keeping the
- * others. Nor are the rows of other sources its. */
+/* Sets *why to the reason why a truncate can't be applied; without text it can. A truncate comes in
+ * one partition, but means the rows of all. With several partitions, later rows may have been
+ * written already, and earlier rows may still come: applying it would lose the first, and keep the
+ * second. It also must not remove rows of other sources. */
 static enum ods_status look_at_truncate(struct attempt *attempt, const struct plan *plan,
                                         const char *topic, struct error *why)
 {

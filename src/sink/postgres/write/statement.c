@@ -11,7 +11,7 @@ bool statement_has_key(const struct statement *statement, uint32_t column)
     return false;
 }
 
-/* Does a statement that meets a row by its key write this column into it? */
+/* Does a statement that finds a row by its key write this column? */
 static bool is_written(const struct statement *statement, uint32_t column)
 {
     const struct pg_column *target = &statement->table->columns[column];
@@ -19,7 +19,7 @@ static bool is_written(const struct statement *statement, uint32_t column)
            (!statement_has_key(statement, column) || catalog_respells(target));
 }
 
-/* u.c3, or u.c3::type where the column's own input function is to read the text. */
+/* Writes u.c3, or u.c3::type where the column's own input function reads the text. */
 static void put_value(struct buffer *sql, const struct statement *statement, uint32_t column)
 {
     const struct pg_column *target = &statement->table->columns[column];
@@ -28,8 +28,8 @@ static void put_value(struct buffer *sql, const struct statement *statement, uin
         buffer_printf(sql, "::%s", target->cast);
 }
 
-/* Set-returning functions of a select list step together and keep nothing; unnest($1, $2, …) in
- * "from" would put each array into a store of its own first. */
+/* Set-returning functions in a select list go forward together, without storing their rows;
+ * unnest($1, $2, …) in "from" would first store each array. */
 static void put_unnest(struct buffer *sql, const struct statement *statement)
 {
     buffer_puts(sql, "(select ");
@@ -38,8 +38,8 @@ static void put_unnest(struct buffer *sql, const struct statement *statement)
     buffer_puts(sql, ") as u");
 }
 
-/* Where the rows of a statement come from: its parameters, or the "u" that a guarded one has made
- * of them. */
+/* Writes where the rows of a statement come from: its parameters, or the "u" that a guarded
+ * statement has made of them. */
 static void put_source(struct buffer *sql, const struct statement *statement)
 {
     if (statement->guard)
@@ -63,7 +63,8 @@ static void put_values(struct buffer *sql, const struct statement *statement)
     }
 }
 
-/* t.key = u.key and … ; a char(n) key compares as its own type, without the padding. */
+/* Writes t.key = u.key and … ; a char(n) key is compared as char(n), which ignores blanks at the
+ * end. */
 static void put_key_match(struct buffer *sql, const struct statement *statement, const char *left)
 {
     for (uint32_t k = 0; k < statement->key_count; k++) {
@@ -75,7 +76,8 @@ static void put_key_match(struct buffer *sql, const struct statement *statement,
     }
 }
 
-/* True for a row t that is older than its change; two of one time can't be told apart. */
+/* Writes the condition that row t is older than its change. Of two with the same time nobody knows
+ * which is older, so it is false. */
 static void put_guard(struct buffer *sql, const struct statement *statement)
 {
     const char *time = statement->table->columns[statement->timestamp_column].quoted;
@@ -106,9 +108,10 @@ static void put_insert(struct buffer *sql, const struct statement *statement)
     put_values(sql, statement);
 }
 
-/* Values of these types may lie outside of their row, and are compared byte by byte: by the "C"
- * collation, or as an image. An assignment to varchar(n) would fetch what is to stay where it
- * is. */
+/* Is the new value compared with the present one? It is for types whose values PostgreSQL may store
+ * outside of the row. They are compared byte by byte: by the "C" collation, or as an image.
+ * varchar(n) is left out in updates: its assignment would fetch the stored value, which is what
+ * this avoids. */
 static bool is_compared(const struct statement *statement, const struct pg_column *column)
 {
     if (!statement->compares || !column->readable)
@@ -135,8 +138,8 @@ static void put_source_value(struct buffer *sql, const struct statement *stateme
         put_value(sql, statement, column);
 }
 
-/* , column = value; or what stands there already: then PostgreSQL neither compresses nor stores it
- * again. */
+/* Writes ", column = value". Where the value is the present one, the column is assigned to itself:
+ * then PostgreSQL neither compresses nor stores it again. */
 static void put_assignment(struct buffer *sql, const struct statement *statement, uint32_t column,
                            bool excluded)
 {
@@ -202,7 +205,7 @@ static void put_update(struct buffer *sql, const struct statement *statement)
         put_assignment(sql, statement, column, false);
         any = true;
     }
-    if (!any) { /* nothing but the key: touch it, so that the row counts as there */
+    if (!any) { /* only the key: it is assigned, so that the row counts as found */
         buffer_printf(sql, "%s = ", statement->table->columns[statement->key[0]].quoted);
         put_value(sql, statement, statement->key[0]);
     }
@@ -210,14 +213,14 @@ static void put_update(struct buffer *sql, const struct statement *statement)
     if (statement->guess == GUESS_THERE)
         put_unnest(sql, statement);
     else
-        buffer_puts(sql, "u"); /* which a statement around this one has made */
+        buffer_puts(sql, "u"); /* made by the statement around this one */
     buffer_puts(sql, " where ");
     put_key_match(sql, statement, "t");
 }
 
-/* The row that is there keeps what the change does not carry. Only one that is not there is
- * inserted: "on conflict" would meet a NOT NULL that the insert can't satisfy before it meets the
- * conflict. */
+/* An existing row keeps the values that the change does not carry. Only rows that do not exist are
+ * inserted. "on conflict" can't be used: PostgreSQL would refuse a missing NOT NULL value before it
+ * sees the conflict. */
 static void put_partial(struct buffer *sql, const struct statement *statement)
 {
     buffer_puts(sql, "with u as materialized (select * from ");
@@ -286,7 +289,8 @@ static void put_guarded_body(struct buffer *sql, const struct statement *stateme
     put_returning(sql, statement);
 }
 
-/* Changes the older rows and answers with the changes that it kept out, one row each. */
+/* Writes a statement that changes only older rows, and returns one row for each change that it kept
+ * out. */
 static void put_guarded(struct buffer *sql, const struct statement *statement)
 {
     bool inserts = statement->kind == GROUP_PARTIAL && statement->guard == GUARD_OLDER;
@@ -320,10 +324,10 @@ static void put_guarded(struct buffer *sql, const struct statement *statement)
     }
 }
 
-/* Rows that hold each other's unique values: a copy of how they are to be (GROUP_STAGE), for a
- * statement that puts all of them into the place of the old ones; or out of the table together
- * (GROUP_PARK), and back one by one (GROUP_RETURN). What their changes do not carry stays as it
- * was. */
+/* For rows that have each other's unique values. Either their new versions are copied
+ * (GROUP_STAGE), and one statement then replaces all old rows; or all are taken out of the table
+ * (GROUP_PARK) and put back one by one (GROUP_RETURN). Values that their changes do not carry stay
+ * as they are. */
 static void put_park(struct buffer *sql, const struct statement *statement)
 {
     buffer_puts(sql, "with gone as (");

@@ -4,13 +4,13 @@
 
 #include "sink/postgres/write/upsert.h"
 
-/* Replayed changes may be older than the row that they meet. Where a delete takes its row away, a
- * row that is not there may have been deleted since, so only rows that are there are changed. */
+/* Replayed changes may be older than the row in the target. Where deletes remove rows, a missing
+ * row may have been deleted since, so only existing rows are changed (GUARD_OLDER_PRESENT). */
 enum guard { GUARD_NONE, GUARD_OLDER, GUARD_OLDER_PRESENT };
 
 /* A statement's parameter is one column of the table, or of the key. */
 struct statement {
-    struct prepared prepared; /* by the session */
+    struct prepared prepared; /* its place among the session's statements */
     enum group_kind kind;
     enum guess guess;
     enum guard guard;
@@ -19,14 +19,14 @@ struct statement {
     uint32_t key[PLAN_MAX_KEY];
     uint64_t *columns;
     int operation_column, timestamp_column;
-    struct pg_table *table; /* in whose list it stands */
+    struct pg_table *table; /* the table whose list has it */
     uint32_t *parameters; /* table columns, in order of the parameters */
     Oid *types;
     int parameter_count;
     char *sql; /* NULL: not needed at the moment */
 };
 
-/* Where rows wait that GROUP_PARK takes out of their table; a copy of it, by columns. */
+/* The table for rows that GROUP_PARK takes out of theirs. It has the same columns. */
 #define PARKED_NAME "ods_parked"
 #define PARKED      "pg_temp." PARKED_NAME
 

@@ -1,14 +1,15 @@
-/* The rows of a batch through one transaction. See steps.h.
+/* Writes the rows of a batch in one transaction. See steps.h.
  *
- * The steps are sent in one pipeline, with a savepoint every so many rows, which costs no round
- * trip but where COPY interrupts the pipeline. When a step is refused, the transaction goes back to
- * the last savepoint, repeats what came between, and the refused step is searched: the row that
- * COPY names, else a half of what is known to hold a bad row, or as many rows as the last one was
- * apart from the one before, so that one bad row costs a logarithm and many cost a few tries each.
- * What was good stays, and the pipeline goes on behind it.
+ * The steps are sent in one pipeline, with a savepoint after a number of rows; a savepoint costs no
+ * round trip, except where COPY interrupts the pipeline. When a step is refused, the transaction
+ * goes back to the last savepoint, repeats what came after it, and searches the refused step for
+ * bad rows. It tries the row that COPY names; else half of the rows among which there must be a bad
+ * one; else as many rows as were good between the last two bad ones. So a single bad row costs a
+ * logarithm of tries, and each of many bad rows costs a few. Good rows stay, and the pipeline goes
+ * on after them.
  *
- * Before the first savepoint a refusal rolls back the transaction: a batch without a refusal, as
- * most are, then has none to pay for unless it is long.
+ * Before the first savepoint a refusal rolls the whole transaction back. So most batches, which
+ * have no refusal, need no savepoint unless they are long.
  */
 #include "sink/postgres/write/steps.h"
 
@@ -18,8 +19,9 @@
 #include "sink/postgres/fold/guess.h"
 #include "sink/postgres/write/blocked.h"
 
-/* Rows of a step, and rows from savepoint to savepoint. Few enough to be repeated for one bad row,
- * and to keep a batch below the 64 subtransactions that PostgreSQL's snapshots have room for. */
+/* The most rows of a step, and from one savepoint to the next. It is small enough to repeat them
+ * for one bad row, and large enough that a batch has fewer than the 64 subtransactions for which
+ * PostgreSQL's snapshots have room. */
 #define STEP_ROWS 2000
 
 /* --- from fold to steps --------------------------------------------------------------------- */
@@ -45,7 +47,7 @@ static struct step *add_step(struct attempt *attempt, struct steps *steps)
 
 static enum ods_status add_rows(struct attempt *attempt, struct steps *steps, struct group *group)
 {
-    /* One by one where each try of a row at fault may take a statement_timeout. */
+    /* One by one where each try of a bad row may take as long as statement_timeout. */
     const uint32_t most = attempt->caution == CAUTION_DOUBTFUL ? 1 : STEP_ROWS;
     for (uint32_t first = 0; first < group->count; first += most) {
         struct step *step = add_step(attempt, steps);
@@ -58,7 +60,8 @@ static enum ods_status add_rows(struct attempt *attempt, struct steps *steps, st
     return ODS_OK;
 }
 
-/* A run of inserts into a table without key, as a group of its own. *loose ends behind the run. */
+/* Makes a group of successive inserts into a table without key. *loose is then the first change
+ * after them. */
 static enum ods_status insert_group(struct attempt *attempt, struct loose **loose,
                                     struct group **made)
 {
@@ -108,7 +111,8 @@ static enum ods_status add_loose(struct attempt *attempt, struct steps *steps, s
     return status;
 }
 
-/* One table: truncate, deletes, whole rows, rows that lack values, then what has no key. */
+/* Adds the steps of a table: truncate, deletes, whole rows, rows that lack values, then changes of
+ * rows without key. */
 static enum ods_status add_table(struct attempt *attempt, struct steps *steps,
                                  const struct table_work *work)
 {
@@ -128,7 +132,7 @@ static enum ods_status add_table(struct attempt *attempt, struct steps *steps,
 
 /* --- sending -------------------------------------------------------------------------------- */
 
-/* Nothing speaks against the commit. */
+/* Can the transaction be committed as it is? */
 static bool is_clean(const struct attempt *attempt)
 {
     return !attempt->pending_count && attempt->next == NEXT_COMMIT &&
@@ -144,7 +148,8 @@ static enum ods_status send_step(struct attempt *attempt, const struct step *ste
     return copy_rows(attempt, step->group, step->first, step->last);
 }
 
-/* Steps [first, stop) in a round trip; behind the last one, if all is well, the commit. */
+/* Sends steps [first, stop) in one round trip, and the commit after the last one if nothing has
+ * failed. */
 static enum ods_status send_run(struct attempt *attempt, const struct steps *steps, uint32_t first,
                                 uint32_t stop)
 {
@@ -182,7 +187,7 @@ static enum ods_status send_run(struct attempt *attempt, const struct steps *ste
     if (status == ODS_OK && attempt->commit_sent)
         attempt->transaction = TRANSACTION_NONE;
     else if (attempt->postgres->conn.pg)
-        attempt->commit_sent = false; /* something before it was refused */
+        attempt->commit_sent = false; /* it did not run: something before it was refused */
     return status;
 }
 
@@ -197,7 +202,7 @@ enum ods_status steps_try(struct attempt *attempt, struct group *group, uint32_t
 
 /* --- who is at fault ------------------------------------------------------------------------ */
 
-/* The answer is about this attempt, not about a row. */
+/* Does the answer concern the whole attempt, and not a row? */
 static bool about_attempt(const struct attempt *attempt, enum ods_status status)
 {
     return status != ODS_REJECT || attempt_is_void(attempt);
@@ -223,8 +228,8 @@ static struct group *without_guess(struct attempt *attempt, const struct group *
     return copy;
 }
 
-/* This row is refused by itself, for *why. Where it was only guessed to be new it gets another
- * chance; *mistaken: it was there, and so may be those behind it. */
+/* This single row was refused for *why. Where it was sent with a guess, it is tried without.
+ * *mistaken: the guess was wrong, and may be wrong for the rows after it too. */
 static enum ods_status settle_row(struct attempt *attempt, struct group *group, uint32_t index,
                                   struct error *why, bool *mistaken)
 {
@@ -247,14 +252,14 @@ static enum ods_status settle_row(struct attempt *attempt, struct group *group, 
     return refuse(attempt, plain, index, why);
 }
 
-/* Rows [first, last) were refused for *why, by the fault of `suspect` if that is one of them.
- * Everything good of them goes in. */
+/* Rows [first, last) were refused together for *why; `suspect`, if it is one of them, is probably
+ * the bad one. Writes all good rows of them. */
 static enum ods_status sift(struct attempt *attempt, struct group *group, uint32_t first,
                             uint32_t last, uint32_t suspect, struct error *why)
 {
     uint32_t bad_end = last; /* there is a bad row in [first, bad_end) */
-    uint32_t good = 0;       /* rows since the last one at fault */
-    uint32_t stride = 1;     /* rows to try where nothing is known */
+    uint32_t good = 0;       /* good rows since the last bad one */
+    uint32_t stride = 1;     /* how many rows to try where nothing is known */
     while (first < last) {
         if (group->rows[first]->aside) {
             first++;
@@ -291,7 +296,8 @@ static enum ods_status sift(struct attempt *attempt, struct group *group, uint32
     return ODS_OK;
 }
 
-/* Row by row: a change that the guard keeps out is set aside like one that PostgreSQL refuses. */
+/* Writes row by row: a change that the guard keeps out is set aside as if PostgreSQL had refused
+ * it. */
 static enum ods_status guarded_rows(struct attempt *attempt, struct group *group)
 {
     const struct plan *plan = group->plan;
@@ -324,7 +330,7 @@ static enum ods_status guarded_rows(struct attempt *attempt, struct group *group
     return status;
 }
 
-/* Without the truncate, what came before it in the batch counts again. */
+/* Sets the truncate aside. The fold had dropped the changes before it, which count again now. */
 static enum ods_status refuse_truncate(struct attempt *attempt, const struct table_work *work,
                                        const struct error *why)
 {
@@ -332,7 +338,8 @@ static enum ods_status refuse_truncate(struct attempt *attempt, const struct tab
     return attempt_refuse(attempt, (uint32_t) (work->truncated_by - attempt->batch->changes), why);
 }
 
-/* The transaction stands before this step, which was refused for what attempt->error says. */
+/* Handles a step that was refused for the reason in attempt->error. The transaction is at the place
+ * before the step. */
 static enum ods_status settle_step(struct attempt *attempt, struct steps *steps, uint32_t index,
                                    uint32_t suspect)
 {
@@ -354,7 +361,7 @@ static enum ods_status settle_step(struct attempt *attempt, struct steps *steps,
         again->postponed = true;
         return ODS_OK;
     }
-    /* An update that finds no row would have to be waited for. */
+    /* No guess that the row exists: one would have to wait whether the update finds it. */
     if (step.group->guess == GUESS_THERE && !(step.group = without_guess(attempt, step.group)))
         return ODS_RETRY;
     return sift(attempt, step.group, step.first, step.last, suspect, &why);
@@ -381,8 +388,8 @@ static enum ods_status run_guarded(struct attempt *attempt, struct steps *steps)
 
 static enum ods_status run(struct attempt *attempt, struct steps *steps)
 {
-    uint32_t first = 0, stop = UINT32_MAX; /* stop: a step that is known to be refused */
-    uint32_t suspect = NO_STEP;            /* for the fault of this row */
+    uint32_t first = 0, stop = UINT32_MAX; /* stop: a step that is known to be refused, */
+    uint32_t suspect = NO_STEP;            /* and the row of it that COPY names */
     for (;;) {
         uint32_t end = stop < steps->count ? stop : steps->count;
         enum ods_status status = send_run(attempt, steps, first, end);

@@ -48,7 +48,8 @@ static bool is_parameter(const struct statement *statement, uint32_t column)
     }
 }
 
-/* Its text is needed when it is sent anew, and built again for that: sets of columns are many. */
+/* Writes the SQL. It is freed after sending and built again when needed, since there may be very
+ * many sets of columns. */
 static bool put_sql(struct statement *statement)
 {
     struct buffer sql;
@@ -67,7 +68,7 @@ static void drop_sql(struct statement *statement)
     statement->sql = NULL;
 }
 
-/* A guarded statement takes a row at a time, and is rare. */
+/* Does the statement compare large values? A guarded one does not: it has one row, and is rare. */
 static bool compares_with(const struct group *group, enum guard guard)
 {
     return group->compares && guard == GUARD_NONE;
@@ -93,7 +94,7 @@ static struct statement *compile(const struct group *group, enum guard guard)
     statement->columns = malloc(bytes);
     statement->parameters = calloc(table->column_count, sizeof *statement->parameters);
     statement->types = calloc(table->column_count, sizeof *statement->types);
-    /* Linked first, so that one place frees it. */
+    /* Put into the lists first, so that one place frees it whatever fails. */
     statement->prepared.free = statement_free;
     statement->prepared.next = table->statements;
     table->statements = &statement->prepared;
@@ -147,8 +148,8 @@ enum ods_status upsert_statement(struct statements *statements, const struct gro
 
 #define ARRAY_HEADER_BYTES 20
 
-/* array_recv: dimensions, has-NULL flag, element type, then length and lower bound. The length is
- * set when the rows are in. */
+/* Writes the head of each array, as array_recv reads it: dimensions, has-NULL flag, element type,
+ * length and lower bound. The length is set when the rows are encoded. */
 static bool arrays_begin(struct arrays *arrays, const struct statement *statement)
 {
     size_t count = (size_t) statement->parameter_count;
@@ -217,7 +218,7 @@ static void parameter(const struct statement *statement, const struct row *row, 
     }
 }
 
-/* A key's element lies ready, in the target's own form, in the row's key. */
+/* The row's key already has the element in the target's form. */
 static void put_key_element(struct buffer *out, const struct row *row, uint32_t place)
 {
     const char *at = row->key;
@@ -306,7 +307,7 @@ static enum ods_status prepare(struct statement *statement, struct conn *conn,
                                const struct conn_params *params, struct error *error)
 {
     struct prepared *prepared = &statement->prepared;
-    prepared->number = ++conn->prepared; /* never the name of one that is still there */
+    prepared->number = ++conn->prepared; /* so no other statement has the same name */
     snprintf(prepared->name, sizeof prepared->name, STATEMENT_NAME,
              (unsigned long long) prepared->number);
     enum ods_status status = conn_send_prepare(conn, prepared->name, statement->sql, params, error);
