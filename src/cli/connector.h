@@ -52,8 +52,8 @@ struct connector_file {
 };
 
 /* {"name": …, "config": {…}}, or the properties alone with "name" among them. ${NAME} and
- * ${NAME:-default} stand for the environment's where NAME is of capital letters; all else in ${…} is
- * Connect's own. ODS_FATAL: says what is wrong, and in which line. */
+ * ${NAME:-default} stand for the environment's where NAME is of capital letters; all else in ${…}
+ * is Connect's own. ODS_FATAL: says what is wrong, and in which line. */
 enum ods_status connector_file_read(struct connector_file *file, const char *path,
                                     struct error *error);
 void connector_file_done(struct connector_file *file); /* wipes */

@@ -96,10 +96,10 @@ void connectors_cause(const char *name, enum connector_state state, const json_t
     buffer_init(&line);
     connector_cause(trace, &line);
     const struct known_cause *known = *trace ? connector_known_cause(trace) : NULL;
-    error_set(error, ODS_REJECT, "connector %s is %s%s%s%s%s%s%s", name, connector_state_name(state),
-              line.length ? ": " : "", line.length ? buffer_text(&line) : "",
-              known ? "; " : "", known ? known->meaning : "", known ? " " : "",
-              known ? known->advice : "");
+    error_set(error, ODS_REJECT, "connector %s is %s%s%s%s%s%s%s", name,
+              connector_state_name(state), line.length ? ": " : "",
+              line.length ? buffer_text(&line) : "", known ? "; " : "", known ? known->meaning : "",
+              known ? " " : "", known ? known->advice : "");
     buffer_done(&line);
 }
 
@@ -107,10 +107,10 @@ void connectors_cause(const char *name, enum connector_state state, const json_t
 
 static void print_trouble(void *context, const struct trouble *trouble)
 {
-    terminal_line(stdout, "  %-5s  %s%s%s%s: %s; %s", weight_name(trouble->weight), trouble->property,
-           *trouble->value ? " = " : " is not set", trouble->value,
-           *trouble->value && trouble->is_default ? ", by default" : "", trouble->what,
-           trouble->advice);
+    terminal_line(stdout, "  %-5s  %s%s%s%s: %s; %s", weight_name(trouble->weight),
+                  trouble->property, *trouble->value ? " = " : " is not set", trouble->value,
+                  *trouble->value && trouble->is_default ? ", by default" : "", trouble->what,
+                  trouble->advice);
 }
 
 struct counter {
@@ -182,8 +182,8 @@ static void check_history(const struct connectors *connectors, const json_t *con
         .weight = WEIGHT_RISK,
         .property = "schema.history.internal.kafka.topic",
         .value = topic,
-        .what = "the topic does not keep its records for ever, without which the connector can't start "
-                "again",
+        .what = "the topic does not keep its records for ever, without which the connector can't "
+                "start again",
         .advice = what};
     if (*what)
         tell(context, &trouble);

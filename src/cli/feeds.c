@@ -167,8 +167,8 @@ struct span {
 
 static void derive(struct feed_partition *at)
 {
-    /* Where the target has none a lane starts at the group's offset, and without that, as a rule, at
-     * the beginning. */
+    /* Where the target has none a lane starts at the group's offset, and without that, as a rule,
+     * at the beginning. */
     int64_t next = at->stored >= 0 ? at->stored : at->committed >= 0 ? at->committed : at->low;
     if (at->low < 0 || at->high < 0)
         return;
@@ -356,7 +356,8 @@ enum ods_status feeds_load(struct feeds *feeds, const struct settings *settings,
         struct span span = {.feeds = &feeds->feeds[at]};
         const struct pipeline_settings *pipeline = span.feeds->pipeline;
         const char *type = settings_target(settings, pipeline->target)->type;
-        for (next = at; next < feeds->feed_count && feeds->feeds[next].pipeline == pipeline; next++) {
+        for (next = at; next < feeds->feed_count && feeds->feeds[next].pipeline == pipeline;
+             next++) {
             span.partitions += (size_t) feeds->feeds[next].count;
             name_tables(&feeds->feeds[next], sink_find(type));
         }

@@ -1,5 +1,5 @@
-/* ods-sink import: a JDBC sink connector's configuration becomes ods-sink's two files, and what differs
- * is said property by property. Asks nobody: neither Connect nor the database. */
+/* ods-sink import: a JDBC sink connector's configuration becomes ods-sink's two files, and what
+ * differs is said property by property. Asks nobody: neither Connect nor the database. */
 #include "cli/import.h"
 
 #include <errno.h>
@@ -360,10 +360,11 @@ static int run(const struct call *call, void *given)
         complete_columns(&import);
         if (!import.bootstrap)
             import_say(&import, "bootstrap.servers", DIFFERS,
-                       "the worker knows it: set KAFKA_BOOTSTRAP_SERVERS, or kafka.bootstrap_servers");
+                       "the worker knows it: set KAFKA_BOOTSTRAP_SERVERS, or "
+                       "kafka.bootstrap_servers");
         import_say(&import, "columns of ods-sink's own", DIFFERS,
-                   "cdc_timestamp is off, and cdc_operation too unless add.fields has op, since the "
-                   "connector's tables have no such columns");
+                   "cdc_timestamp is off, and cdc_operation too unless add.fields has op, since "
+                   "the connector's tables have no such columns");
         status = write_files(&import, options, &error);
     }
     int code = status == ODS_OK ? CLI_OK : CLI_CONFIG;
@@ -400,8 +401,8 @@ static const struct parameter operands[] = {
     {0}};
 
 static const struct exit_meaning exits[] = {
-    {CLI_CONFIG, "The file is no JDBC sink's, writes to another database, or names its topics by an "
-                 "expression that POSIX has not; or a file is there already."},
+    {CLI_CONFIG, "The file is no JDBC sink's, writes to another database, or names its topics by "
+                 "an expression that POSIX has not; or a file is there already."},
     {0}};
 
 static const struct example examples[] = {
@@ -413,18 +414,18 @@ const struct command cli_import = {
     .name = "import",
     .summary = "turn a JDBC sink connector's configuration into ods-sink's files",
     .description =
-        "Debezium's JDBC sink and Confluent's are understood, where they write to PostgreSQL. Every "
-        "property is accounted for:\n\n"
+        "Debezium's JDBC sink and Confluent's are understood, where they write to PostgreSQL. "
+        "Every property is accounted for:\n\n"
         "carried\n  It stands in the files.\n\n"
         "same\n  ods-sink does so anyway.\n\n"
         "differs\n  ods-sink does it otherwise, as the line says.\n\n"
         "left\n  There is no counterpart.\n\n"
         "unknown\n  It is no property of these connectors.\n\n"
-        "Defaults that mean something else here are told as well. A password goes into a file of its "
-        "own, which only its owner may read, beside ods-sink.conf; where none is written, or the "
-        "password is a reference of Connect's, it is expected in an environment variable. The pipeline "
-        "gets the connector's consumer group, and so goes on where the connector stands: stop that one "
-        "first.",
+        "Defaults that mean something else here are told as well. A password goes into a file of "
+        "its own, which only its owner may read, beside ods-sink.conf; where none is written, or "
+        "the password is a reference of Connect's, it is expected in an environment variable. The "
+        "pipeline gets the connector's consumer group, and so goes on where the connector stands: "
+        "stop that one first.",
     .options = {{.options = options}},
     .operands = operands,
     .exits = exits,

@@ -370,12 +370,12 @@ const struct command cli_reset = {
         "and in Kafka, where they are for monitoring; each is printed as it was and is. Refuses "
         "while the consumer group has members: stop the daemons first. Rows stay as they are; "
         "records that are read again are applied again.\n\n"
-        "With `--all` a pipeline begins anew, as if it had never run: the connectors whose topics it "
-        "reads go, with how far they have read and their schema history (where `connect.url` is set), "
-        "then its stored offsets and its tables in one transaction, its consumer group, and its dead "
-        "letters. A table that ods-sink made is dropped, one that somebody else made is emptied; one "
-        "that another pipeline writes too stays. All of it is said first, and the pipeline's name has "
-        "to be typed.",
+        "With `--all` a pipeline begins anew, as if it had never run: the connectors whose topics "
+        "it reads go, with how far they have read and their schema history (where `connect.url` is "
+        "set), then its stored offsets and its tables in one transaction, its consumer group, and "
+        "its dead letters. A table that ods-sink made is dropped, one that somebody else made is "
+        "emptied; one that another pipeline writes too stays. All of it is said first, and the "
+        "pipeline's name has to be typed.",
     .options = {{.options = options}},
     .exits = exits,
     .examples = examples,

@@ -1,6 +1,7 @@
-/* All that a pipeline has made goes: its connector with its offsets and schema history, its offsets and
- * tables in the target, its consumer group, its dead letters. In this order, so that nothing comes anew
- * meanwhile; each step may be done again, so a second run goes on where the first one ended. */
+/* All that a pipeline has made goes: its connector with its offsets and schema history, its offsets
+ * and tables in the target, its consumer group, its dead letters. In this order, so that nothing
+ * comes anew meanwhile; each step may be done again, so a second run goes on where the first
+ * one ended. */
 #include "cli/reset_all.h"
 
 #include <stdlib.h>
@@ -55,7 +56,8 @@ static int find_pipeline(struct reset *reset)
         if (strcmp(settings->pipelines[i].name, name) == 0)
             reset->pipeline = &settings->pipelines[i];
     if (reset->pipeline && strcmp(reset->pipeline->input.type, "kafka") != 0)
-        return cli_usage(reset->call->name, "pipeline %s reads no topics of Kafka: --all is for those",
+        return cli_usage(reset->call->name,
+                         "pipeline %s reads no topics of Kafka: --all is for those",
                          reset->pipeline->name);
     if (reset->pipeline)
         return CLI_OK;
@@ -127,7 +129,7 @@ static bool list_tables(struct reset *reset)
     return true;
 }
 
-/* --- connectors -------------------------------------------------------------------------------- */
+/* --- connectors ------------------------------------------------------------------------------- */
 
 static bool feeds_pipeline(const struct reset *reset, const json_t *config)
 {
@@ -205,8 +207,8 @@ static int refuse_while_alive(const struct reset *reset, struct error *error)
     if (!members)
         return CLI_OK;
     error_set(error, ODS_FATAL,
-              "group %s has %d member%s (%s): stop every daemon of this pipeline first; one that was "
-              "killed counts until session.timeout.ms has passed",
+              "group %s has %d member%s (%s): stop every daemon of this pipeline first; one that "
+              "was killed counts until session.timeout.ms has passed",
               reset->pipeline->group_id, members, members == 1 ? "" : "s", first);
     return CLI_NEGATIVE;
 }
@@ -261,7 +263,7 @@ static int look(struct reset *reset, struct error *error)
     return code;
 }
 
-/* --- saying ------------------------------------------------------------------------------------ */
+/* --- saying ----------------------------------------------------------------------------------- */
 
 static void print_plan(const struct reset *reset)
 {
@@ -317,7 +319,7 @@ static void print_json(const struct reset *reset, bool done)
     json_decref(root);
 }
 
-/* --- doing ------------------------------------------------------------------------------------- */
+/* --- doing ------------------------------------------------------------------------------------ */
 
 static int remove_connectors(const struct reset *reset, struct kafka_admin *admin,
                              struct error *error)

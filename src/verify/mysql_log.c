@@ -47,7 +47,8 @@ enum ods_status mysql_place(struct database *database, struct source_place *plac
             return error_set(error, status, "%s", why.text);
         if (status != ODS_OK && !*place->why) /* 8.4 has another name for it */
             snprintf(place->why, sizeof place->why,
-                     "where its binary log stands can't be asked (grant replication client): %.150s",
+                     "where its binary log stands can't be asked (grant replication client)"
+                     ": %.150s",
                      why.text);
     }
     place->known = found;

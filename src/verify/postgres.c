@@ -335,8 +335,8 @@ static enum ods_status postgres_confirmed(struct database *database, const struc
         uint64_t flushed = strtoull(PQgetvalue(rows, 0, 0), NULL, 10);
         *confirmed = flushed >= to->position;
         if (!*confirmed)
-            snprintf(why, size, "the connector's slot \"%s\" is %s and %llu bytes behind (where little "
-                     "changes, let it have a heartbeat.action.query)",
+            snprintf(why, size, "the connector's slot \"%s\" is %s and %llu bytes behind (where "
+                     "little changes, let it have a heartbeat.action.query)",
                      PQgetvalue(rows, 0, 2),
                      PQgetvalue(rows, 0, 1)[0] == 't' ? "active" : "not active",
                      (unsigned long long) (to->position - flushed));

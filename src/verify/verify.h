@@ -32,8 +32,8 @@ struct verify_options {
     int64_t sample;   /* rows of each table */
     int64_t since_us; /* only rows that the target got from then on; INT64_MIN: all */
     int64_t wait_ms;  /* for a pipeline that is behind, at each look */
-    int64_t settle_ms; /* what differs for so long counts, though nobody can tell whether the connector
-                          is up to date; 0: it does not */
+    int64_t settle_ms; /* what differs for so long counts, though nobody can tell whether the
+                          connector is up to date; 0: it does not */
     int64_t limit;    /* differences that are told of each table; the others are counted */
     const char *state; /* file in which it is kept how far it has come; NULL: nowhere */
     bool resume;       /* go on from there */
@@ -89,8 +89,8 @@ struct verify_listener {
     void *context;
 };
 
-/* CLI_OK: all are equal; CLI_NEGATIVE: something differs; CLI_CANT_TELL: there is no difference that
- * is sure, and something could not be told; any other: error says what went wrong. */
+/* CLI_OK: all are equal; CLI_NEGATIVE: something differs; CLI_CANT_TELL: there is no difference
+ * that is sure, and something could not be told; any other: error says what went wrong. */
 enum cli_exit verify_run(const struct verify_options *options,
                          const struct verify_listener *listener, struct error *error);
 
