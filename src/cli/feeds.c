@@ -7,6 +7,7 @@
 
 #include <ods/sink.h>
 #include "core/time.h"
+#include "pipeline/worker.h"
 #include "source/kafka/kafka_admin.h"
 
 /* --- which topics there are ----------------------------------------------------------------- */
@@ -202,11 +203,8 @@ static enum ods_status load_stored(const struct settings *settings,
                                    const struct pipeline_settings *pipeline, struct span *span,
                                    struct error *error)
 {
-    const struct target_settings *target = settings_target(settings, pipeline->target);
-    const struct sink_config config = {.name = target->name,
-                                       .settings = target->own,
-                                       .pipeline = pipeline,
-                                       .group = pipeline->group_id};
+    struct sink_config config;
+    const struct sink_ops *ops = worker_target(settings, pipeline, &config);
     struct position *positions = calloc(span->partitions + 1, sizeof *positions);
     struct sink *sink = NULL;
     size_t n = 0;
@@ -215,7 +213,6 @@ static enum ods_status load_stored(const struct settings *settings,
     for (size_t i = 0; i < span->feed_count; i++)
         for (int32_t j = 0; j < span->feeds[i].count; j++)
             positions[n++] = (struct position){.topic = span->feeds[i].topic, .partition = j};
-    const struct sink_ops *ops = sink_find(target->type);
     enum ods_status status = ops->open(&sink, &config, error);
     if (status == ODS_OK)
         status = ops->peek ? ops->peek(sink, positions, n, error)

@@ -15,6 +15,7 @@
 #include "cli/json.h"
 #include "cli/reset_all.h"
 #include "core/log.h"
+#include "pipeline/worker.h"
 #include "source/kafka/kafka.h"
 #include "source/kafka/kafka_tool.h"
 
@@ -150,30 +151,11 @@ static int find_offsets(struct reset *reset, struct error *error)
     return CLI_OK;
 }
 
-static int refuse_while_alive(struct reset *reset, struct error *error)
-{
-    char first[256];
-    int members;
-    if (kafka_tool_members(reset->tool, &members, first, sizeof first, error) != ODS_OK)
-        return CLI_SOURCE;
-    if (!members)
-        return CLI_OK;
-    error_set(error, ODS_FATAL,
-              "group %s has %d member%s (%s): stop every daemon of this pipeline first; one that "
-              "was killed counts until session.timeout.ms has passed",
-              reset->pipeline->group_id, members, members == 1 ? "" : "s", first);
-    return CLI_NEGATIVE;
-}
-
 static int read_stored(struct reset *reset, struct error *error)
 {
-    const struct target_settings *target =
-        settings_target(reset->settings, reset->pipeline->target);
-    const struct sink_config config = {.name = target->name,
-                                       .settings = target->own,
-                                       .pipeline = reset->pipeline,
-                                       .group = reset->pipeline->group_id};
-    if (sink_find(target->type)->open(&reset->sink, &config, error) != ODS_OK)
+    struct sink_config config;
+    if (worker_target(reset->settings, reset->pipeline, &config)
+            ->open(&reset->sink, &config, error) != ODS_OK)
         return CLI_CONFIG;
     enum ods_status status = reset->sink->ops->connect(reset->sink, error);
     if (status == ODS_OK)
@@ -263,7 +245,7 @@ static int move(struct reset *reset, struct error *error)
     if (code == CLI_OK)
         code = list_partitions(reset, error);
     if (code == CLI_OK)
-        code = refuse_while_alive(reset, error);
+        code = reset_refuse_while_alive(reset->tool, reset->pipeline->group_id, error);
     if (code == CLI_OK)
         code = find_offsets(reset, error);
     if (code == CLI_OK)

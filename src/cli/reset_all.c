@@ -12,6 +12,7 @@
 #include "cli/connector.h"
 #include "cli/feeds.h"
 #include "cli/interrupt.h"
+#include "pipeline/worker.h"
 #include "source/kafka/kafka_admin.h"
 #include "source/kafka/kafka_tool.h"
 
@@ -50,11 +51,10 @@ static int find_pipeline(struct reset *reset)
 {
     const struct settings *settings = reset->settings;
     const char *name = reset->options->pipeline;
-    if (!name && settings->pipeline_count == 1)
+    if (name)
+        reset->pipeline = settings_pipeline(settings, name);
+    else if (settings->pipeline_count == 1)
         reset->pipeline = &settings->pipelines[0];
-    for (size_t i = 0; name && i < settings->pipeline_count; i++)
-        if (strcmp(settings->pipelines[i].name, name) == 0)
-            reset->pipeline = &settings->pipelines[i];
     if (reset->pipeline && strcmp(reset->pipeline->input.type, "kafka") != 0)
         return cli_usage(reset->call->name,
                          "pipeline %s reads no topics of Kafka: --all is for those",
@@ -192,39 +192,39 @@ static int list_connectors(struct reset *reset, struct error *error)
 
 /* --- looking ---------------------------------------------------------------------------------- */
 
-static int refuse_while_alive(const struct reset *reset, struct error *error)
+int reset_refuse_while_alive(struct kafka_tool *tool, const char *group, struct error *error)
 {
-    struct kafka_tool *tool;
     char first[256];
-    int members = 0;
-    enum ods_status status =
-        kafka_tool_open(&tool, reset->settings, reset->pipeline->group_id, error);
-    if (status == ODS_OK)
-        status = kafka_tool_members(tool, &members, first, sizeof first, error);
-    kafka_tool_close(tool);
-    if (status != ODS_OK)
+    int members;
+    if (kafka_tool_members(tool, &members, first, sizeof first, error) != ODS_OK)
         return CLI_SOURCE;
     if (!members)
         return CLI_OK;
     error_set(error, ODS_FATAL,
               "group %s has %d member%s (%s): stop every daemon of this pipeline first; one that "
               "was killed counts until session.timeout.ms has passed",
-              reset->pipeline->group_id, members, members == 1 ? "" : "s", first);
+              group, members, members == 1 ? "" : "s", first);
     return CLI_NEGATIVE;
+}
+
+static int refuse_while_alive(const struct reset *reset, struct error *error)
+{
+    struct kafka_tool *tool;
+    const char *group = reset->pipeline->group_id;
+    int code = kafka_tool_open(&tool, reset->settings, group, error) == ODS_OK
+                   ? reset_refuse_while_alive(tool, group, error)
+                   : CLI_SOURCE;
+    kafka_tool_close(tool);
+    return code;
 }
 
 static int look_at_target(struct reset *reset, struct error *error)
 {
-    const struct target_settings *target =
-        settings_target(reset->settings, reset->pipeline->target);
-    const struct sink_config config = {.name = target->name,
-                                       .settings = target->own,
-                                       .pipeline = reset->pipeline,
-                                       .group = reset->pipeline->group_id};
-    const struct sink_ops *ops = sink_find(target->type);
+    struct sink_config config;
+    const struct sink_ops *ops = worker_target(reset->settings, reset->pipeline, &config);
     if (!ops->forget) {
         error_set(error, ODS_FATAL, "a target of type %s can't be emptied by this command",
-                  target->type);
+                  ops->type);
         return CLI_CONFIG;
     }
     if (ops->open(&reset->sink, &config, error) != ODS_OK)

@@ -18,6 +18,7 @@
 #include "cli/interrupt.h"
 #include "core/log.h"
 #include "core/time.h"
+#include "pipeline/worker.h"
 #include "source/kafka/kafka_admin.h"
 #include "source/kafka/kafka_tool.h"
 
@@ -218,12 +219,8 @@ static void ignore_line(void *context, const char *line) {}
 static int reach_target(struct setup *setup, const struct pipeline_settings *pipeline, bool make,
                         struct error *error)
 {
-    const struct target_settings *target = settings_target(setup->settings, pipeline->target);
-    const struct sink_config config = {.name = target->name,
-                                       .settings = target->own,
-                                       .pipeline = pipeline,
-                                       .group = pipeline->group_id};
-    const struct sink_ops *ops = sink_find(target->type);
+    struct sink_config config;
+    const struct sink_ops *ops = worker_target(setup->settings, pipeline, &config);
     struct sink *sink = NULL;
     enum ods_status status = ops->open(&sink, &config, error);
     if (status == ODS_OK)
@@ -236,7 +233,7 @@ static int reach_target(struct setup *setup, const struct pipeline_settings *pip
     add_step(setup, "target", STEP_DONE,
              make ? "pipeline %s: target %s has what ods-sink owns there"
                   : "pipeline %s: target %s answers, and its rights do",
-             pipeline->name, target->name);
+             pipeline->name, config.name);
     return CLI_OK;
 }
 

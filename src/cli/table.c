@@ -15,6 +15,7 @@
 #include "cli/json.h"
 #include "cli/terminal.h"
 #include "core/log.h"
+#include "pipeline/worker.h"
 #include "source/kafka/kafka.h"
 
 /* --- does a topic carry it? ------------------------------------------------------------------ */
@@ -174,18 +175,13 @@ static void find_others(struct table *table)
 
 static int connect_to(struct table *table, struct error *error)
 {
-    const struct target_settings *target =
-        settings_target(table->settings, table->pipeline->target);
-    const struct sink_config config = {.name = target->name,
-                                       .settings = target->own,
-                                       .pipeline = table->pipeline,
-                                       .group = table->pipeline->group_id};
-    const struct sink_ops *ops = sink_find(target->type);
+    struct sink_config config;
+    const struct sink_ops *ops = worker_target(table->settings, table->pipeline, &config);
     if (!ops->control) {
         error_set(error, ODS_FATAL,
                   "pipeline \"%s\": target \"%s\", of type %s, keeps no orders about single "
                   "tables, so this is not supported there",
-                  table->pipeline->name, target->name, target->type);
+                  table->pipeline->name, config.name, ops->type);
         return CLI_NEGATIVE;
     }
     if (ops->open(&table->sink, &config, error) != ODS_OK)

@@ -322,13 +322,11 @@ static int print(const struct topics *topics)
 
 static int find_pipeline(struct topics *topics)
 {
-    const struct settings *settings = topics->settings;
-    for (size_t i = 0; topics->options->pipeline && i < settings->pipeline_count; i++)
-        if (strcmp(settings->pipelines[i].name, topics->options->pipeline) == 0)
-            topics->only = &settings->pipelines[i];
-    return topics->options->pipeline && !topics->only
-               ? cli_usage("topics", "there is no pipeline \"%s\"", topics->options->pipeline)
-               : CLI_OK;
+    const char *name = topics->options->pipeline;
+    if (!name)
+        return CLI_OK;
+    topics->only = settings_pipeline(topics->settings, name);
+    return topics->only ? CLI_OK : cli_usage("topics", "there is no pipeline \"%s\"", name);
 }
 
 static int run(const struct call *call, void *given)

@@ -246,12 +246,7 @@ static void *run(void *opaque)
     int64_t every_ms = guard->settings->kafka.retention_check_ms;
     pthread_mutex_lock(&guard->mutex);
     while (!guard->stopping) {
-        struct timespec until;
-        clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_sec += every_ms / 1000;
-        until.tv_nsec += every_ms % 1000 * 1000000;
-        until.tv_sec += until.tv_nsec / 1000000000;
-        until.tv_nsec %= 1000000000;
+        struct timespec until = time_deadline(every_ms);
         int waited = 0;
         while (!guard->stopping && waited != ETIMEDOUT)
             waited = pthread_cond_timedwait(&guard->stops, &guard->mutex, &until);

@@ -9,7 +9,6 @@
 #include "sink/postgres/wire/own_schema.h"
 #include "sink/postgres/write/offsets.h"
 #include "sql/postgres/orders_of_group.h"
-#include "sql/postgres/own_table_is_there.h"
 #include "sql/postgres/skips_of_group.h"
 #include "sql/postgres/sources_of_table.h"
 
@@ -219,28 +218,10 @@ void reader_end(struct reader *reader)
 
 /* --- what the sink keeps --------------------------------------------------------------------- */
 
-static enum ods_status is_there(struct reader *reader, const char *table, bool *there,
-                                struct error *error)
-{
-    const char *values[] = {reader->conn.settings->schema, table};
-    PGresult *rows = NULL;
-    enum ods_status status =
-        conn_query(&reader->conn, sql_own_table_is_there, 2, values, &rows, error);
-    *there = status == ODS_OK && PQgetvalue(rows, 0, 0)[0] == 't';
-    PQclear(rows);
-    return status;
-}
-
 enum ods_status reader_positions(struct reader *reader, const char *group,
                                  struct position *positions, size_t count, struct error *error)
 {
-    bool there;
-    enum ods_status status = is_there(reader, "offsets", &there, error);
-    if (status == ODS_OK && there)
-        return offsets_read(&reader->conn, group, positions, count, error);
-    for (size_t i = 0; i < count; i++)
-        positions[i].offset = OFFSET_NONE;
-    return status;
+    return offsets_peek(&reader->conn, group, positions, count, error);
 }
 
 /* Rows about the sink's own table, if that is there. */
@@ -252,7 +233,7 @@ static enum ods_status own_rows(struct reader *reader, const char *table, const 
     bool there;
     const char *values[MOST];
     PGresult *rows = NULL;
-    enum ods_status status = is_there(reader, table, &there, error);
+    enum ods_status status = own_table_is_there(&reader->conn, table, &there, error);
     if (status != ODS_OK || !there)
         return status;
     status = own_query(&reader->conn, sql, count, parameters, &rows, error);

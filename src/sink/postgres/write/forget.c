@@ -9,7 +9,6 @@
 #include "sql/postgres/forget_offsets.h"
 #include "sql/postgres/forget_table.h"
 #include "sql/postgres/offsets_count.h"
-#include "sql/postgres/offsets_is_there.h"
 #include "sql/postgres/table_bytes.h"
 
 static enum ods_status read_number(struct conn *conn, const char *sql, bool own, int count,
@@ -21,18 +20,6 @@ static enum ods_status read_number(struct conn *conn, const char *sql, bool own,
     if (status != ODS_OK)
         return status;
     *number = PQgetisnull(rows, 0, 0) ? 0 : strtoll(PQgetvalue(rows, 0, 0), NULL, 10);
-    PQclear(rows);
-    return ODS_OK;
-}
-
-static enum ods_status has_own_schema(struct conn *conn, bool *there, struct error *error)
-{
-    const char *values[] = {conn->settings->schema};
-    PGresult *rows = NULL;
-    enum ods_status status = conn_query(conn, sql_offsets_is_there, 1, values, &rows, error);
-    if (status != ODS_OK)
-        return status;
-    *there = PQgetvalue(rows, 0, 0)[0] == 't';
     PQclear(rows);
     return ODS_OK;
 }
@@ -104,7 +91,7 @@ enum ods_status forget_group(struct postgres *postgres, struct forgotten *tables
     *offsets = 0;
     enum ods_status status = conn_open(&postgres->conn, error);
     if (status == ODS_OK)
-        status = has_own_schema(&postgres->conn, &own_schema, error);
+        status = own_table_is_there(&postgres->conn, "offsets", &own_schema, error);
     if (status == ODS_OK && own_schema && !look)
         status = own_schema_prepare(&postgres->conn, error); /* tables of older versions may lack */
     if (status == ODS_OK && own_schema && !look)
