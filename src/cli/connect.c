@@ -47,7 +47,7 @@ enum ods_status connect_open(struct connect **out, const struct connect_settings
     *out = NULL;
     if (!*settings->url)
         return error_set(error, ODS_FATAL,
-                         "nobody knows where Kafka Connect is: set connect = { url = "
+                         "the address of Kafka Connect is not known: set connect = { url = "
                          "\"http://host:8083\"; }; in ods-sink.conf, or give --url");
     const struct http_client_options options = {
         .ca_file = or_null(settings->ca),

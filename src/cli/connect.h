@@ -12,7 +12,7 @@
 
 struct connect;
 
-/* ODS_FATAL: connect.url is not set. Asks nobody yet. The settings outlive it. */
+/* ODS_FATAL: connect.url is not set. Sends no request yet. The settings outlive it. */
 enum ods_status connect_open(struct connect **connect, const struct connect_settings *settings,
                              struct error *error);
 void connect_close(struct connect *connect); /* NULL is fine */

@@ -67,7 +67,7 @@ static enum ods_status take_property(struct connector_file *file, const char *na
     if (json_is_string(value)) {
         text = substituted(json_string_value(value), missing, sizeof missing);
     } else if (json_is_object(value) || json_is_array(value)) {
-        return error_set(error, ODS_FATAL, "%s: \"%s\" is expected to be a text", file->path, name);
+        return error_set(error, ODS_FATAL, "%s: \"%s\" must be a string", file->path, name);
     } else if (!json_is_null(value)) {
         char *written = json_dumps(value, JSON_ENCODE_ANY);
         text = written ? json_string(written) : NULL;
@@ -207,7 +207,7 @@ enum ods_status connector_validate(struct connect *connect, const json_t *config
     *complaints = 0;
     const char *class = json_text(config, "connector.class");
     if (strlen(class) > 400 || strpbrk(class, "/?#% "))
-        return error_set(error, ODS_REJECT, "connector.class \"%.80s\" is no name of a class",
+        return error_set(error, ODS_REJECT, "connector.class \"%.80s\" is not the name of a class",
                          class);
     snprintf(path, sizeof path, "/connector-plugins/%s/config/validate", class);
     enum ods_status status = connect_ask(connect, "PUT", path, config, &answer, error);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cli/confirm.h"
+#include "cli/json.h"
 #include "core/log.h"
 
 /* What a connector's state is in words that follow its name. */
@@ -103,7 +104,7 @@ static int restart(const struct connectors *connectors, const char *name, struct
     return code;
 }
 
-/* What a deleted connector leaves behind, which nobody else would tell. */
+/* What a deleted connector leaves at the source and in Kafka, for a person to remove. */
 static void say_leftovers(const json_t *config)
 {
     const char *prefix = json_text(config, "topic.prefix");
@@ -140,9 +141,7 @@ static int delete_connector(const struct connectors *connectors, const char *nam
     if (code == CLI_OK && options->json) {
         json_t *gone = json_pack("{s:s,s:b,s:b}", "name", name, "deleted", 1, "offsets_too",
                                  options->offsets);
-        json_dumpf(gone, stdout, JSON_COMPACT);
-        putchar('\n');
-        json_decref(gone);
+        cli_print_json_line(gone);
     } else if (code == CLI_OK) {
         printf("%s: deleted%s\n", name,
                options->offsets ? ", and its offsets"
@@ -230,9 +229,7 @@ static int print_dry_run(const struct connectors *connectors, const char *name, 
         return CLI_OK;
     }
     json_t *one = json_pack("{s:s,s:O,s:b}", "name", name, "changes", changes, "dry_run", 1);
-    json_dumpf(one, stdout, JSON_COMPACT);
-    putchar('\n');
-    json_decref(one);
+    cli_print_json_line(one);
     return CLI_OK;
 }
 

@@ -6,6 +6,7 @@
 #include "cli/columns.h"
 #include "cli/connector_cause.h"
 #include "cli/connector_check.h"
+#include "cli/json.h"
 #include "source/kafka/kafka_admin.h"
 
 /* The part of a class's name that says something. */
@@ -223,9 +224,7 @@ void connectors_print_json(const json_t *status, json_t *changes)
     json_t *one = connector_json(status, NULL);
     if (changes)
         json_object_set(one, "changes", changes);
-    json_dumpf(one, stdout, JSON_COMPACT);
-    putchar('\n');
-    json_decref(one);
+    cli_print_json_line(one);
 }
 
 static bool is_wanted(const struct connectors *connectors, const char *name)
@@ -294,9 +293,7 @@ static void print_all_json(const struct connectors *connectors, json_t *all)
         }
         json_array_append_new(array, shown);
     }
-    json_dumpf(array, stdout, JSON_INDENT(2));
-    putchar('\n');
-    json_decref(array);
+    cli_print_json(array);
 }
 
 /* status answers no as soon as one does not run; so does a name that there is not. */

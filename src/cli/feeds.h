@@ -38,7 +38,7 @@ struct unread {
     char *topic;
     int32_t partitions;
     int64_t records; /* -1: not known */
-    const char *role; /* what it is for, as far as the configuration tells; NULL: nobody knows */
+    const char *role; /* what it is for, as the configuration tells; NULL: not known */
 };
 
 struct feeds {

@@ -48,7 +48,7 @@ struct import {
     enum jdbc_kind kind;
     bool can_write_secrets; /* a folder is given */
 
-    const char *given; /* the value that is told of, where it is not a property's; else NULL */
+    const char *given; /* the value to report where it is not the property's; else NULL */
     struct report_line *lines;
     size_t line_count;
     bool failed; /* memory is out */

@@ -232,7 +232,8 @@ static void take_type(const struct transform *transform, const char *type)
     }
 }
 
-/* What nobody has told of belongs to a transform that is left, or is not known. */
+/* Has the report this property? One that it lacks is of a transform without a counterpart, or is
+ * not known. */
 static bool is_told(const struct import *import, const char *property)
 {
     for (size_t i = 0; i < import->line_count; i++)

@@ -110,7 +110,7 @@ static int list_partitions(struct reset *reset, struct error *error)
     reset->positions = calloc(reset->count, sizeof *reset->positions);
     reset->news = calloc(reset->count, sizeof *reset->news);
     if (!reset->positions || !reset->news) {
-        error_set(error, ODS_FATAL, "out of memory");
+        error_out_of_memory(error);
         return CLI_INTERNAL;
     }
     for (size_t i = 0; i < reset->count; i++)
@@ -315,7 +315,7 @@ static const struct parameter options[] = {
     OPTION(struct reset_options, topic, "topic", &argument_topic,
            "whose offsets", .flags = PARAMETER_REQUIRED, .either = 1),
     SWITCH(struct reset_options, all, "all",
-           "a whole pipeline begins anew: what it has made goes, see below", .either = 1),
+           "a whole pipeline begins anew, and what it has made goes", .either = 1),
     OPTION(struct reset_options, partition, "partition", &argument_number,
            "only this partition (default: all)", .max = INT32_MAX),
     OPTION(struct reset_options, goal, "to", &argument_place,
@@ -356,8 +356,8 @@ const struct command cli_reset = {
         "it reads go, with how far they have read and their schema history (where `connect.url` is "
         "set), then its stored offsets and its tables in one transaction, its consumer group, and "
         "its dead letters. A table that ods-sink made is dropped, one that somebody else made is "
-        "emptied; one that another pipeline writes too stays. All of it is said first, and the "
-        "pipeline's name has to be typed.",
+        "emptied; one that another pipeline writes too stays. All of it is shown first, and done "
+        "once the pipeline's name is typed.",
     .options = {{.options = options}},
     .exits = exits,
     .examples = examples,

@@ -12,6 +12,7 @@
 #include "cli/connector.h"
 #include "cli/feeds.h"
 #include "cli/interrupt.h"
+#include "cli/json.h"
 #include "pipeline/worker.h"
 #include "source/kafka/kafka_admin.h"
 #include "source/kafka/kafka_tool.h"
@@ -62,7 +63,8 @@ static int find_pipeline(struct reset *reset)
     if (reset->pipeline)
         return CLI_OK;
     return name ? cli_usage(reset->call->name, "there is no pipeline \"%s\"", name)
-                : cli_usage(reset->call->name, "--pipeline says which one of the %zu pipelines",
+                : cli_usage(reset->call->name,
+                            "there are %zu pipelines: say which one with --pipeline",
                             settings->pipeline_count);
 }
 
@@ -314,9 +316,7 @@ static void print_json(const struct reset *reset, bool done)
                              "connectors", connectors, "dead_letters",
                              reset->letters ? reset->settings->dead_letter.topic : NULL, "kept",
                              reset->kept);
-    json_dumpf(root, stdout, JSON_INDENT(2));
-    putchar('\n');
-    json_decref(root);
+    cli_print_json(root);
 }
 
 /* --- doing ------------------------------------------------------------------------------------ */

@@ -91,7 +91,7 @@ static int look_for_topics(struct setup *setup, struct error *error)
                : CLI_SOURCE;
 }
 
-/* Letters are read by a person, some day: they stay for ever; and one is larger than its record. */
+/* Letters wait for a person, so they stay for ever; and a letter is larger than its record. */
 static const char *const letter_settings[] = {"cleanup.policy",    "delete",  "retention.ms", "-1",
                                               "max.message.bytes", "2097152", NULL};
 static const char *const signal_settings[] = {"cleanup.policy", "delete", NULL};
@@ -232,7 +232,7 @@ static int reach_target(struct setup *setup, const struct pipeline_settings *pip
     }
     add_step(setup, "target", STEP_DONE,
              make ? "pipeline %s: target %s has what ods-sink owns there"
-                  : "pipeline %s: target %s answers, and its rights do",
+                  : "pipeline %s: target %s answers, and its user has the rights",
              pipeline->name, config.name);
     return CLI_OK;
 }
@@ -522,17 +522,18 @@ const struct command cli_setup = {
     .name = "setup",
     .summary = "set a whole pipeline up from its files",
     .description =
-        "Says what is there and what is to do, asks, does it, and waits until each step is "
-        "true:\n\n"
+        "Shows what is there and what is missing, asks, does it, and waits until each step is "
+        "done:\n\n"
         "topic\n  The dead letters' topic, kept for ever, and a connector's topic for signals.\n\n"
         "source\n  Connect checks a connector's configuration, for which it asks the source "
-        "database: whether it is reached, and whether the user and its log do.\n\n"
-        "connector\n  It is registered or changed, and it and its tasks run.\n\n"
-        "target\n  It answers, the rights do, and what ods-sink owns there is made.\n\n"
+        "database: can it be reached, and do the user's rights and the log's settings suffice?\n\n"
+        "connector\n  The connector is registered or changed, and it and its tasks run.\n\n"
+        "target\n  The target answers, its user has the rights, and what ods-sink owns there is "
+        "made.\n\n"
         "records\n  The pipeline's topics are there, with their first records.\n\n"
         "rows\n  Where a daemon runs: the first of them are applied.\n\n"
-        "What is there already stays, so it may be run any number of times. Tables are made by the "
-        "daemon, with the first record of each.",
+        "What is there already stays, so the command may be run any number of times. The daemon "
+        "makes each table when its first record comes.",
     .options = {{.options = options}},
     .exits = exits,
     .examples = examples,

@@ -389,8 +389,8 @@ const struct command cli_status = {
     .chapter = "Asking",
     .summary = "ask the running daemon how it is",
     .description =
-        "Asks once over HTTP, with a time limit: its lanes, their state, partitions, lag and last "
-        "error.",
+        "Asks the daemon once over HTTP, with a time limit, and shows its lanes with their state, "
+        "partitions, lag and last error.",
     .options = {{.options = options}},
     .exits = exits,
     .examples = examples,

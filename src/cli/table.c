@@ -217,7 +217,7 @@ static int search(struct table *table, const struct pipeline_settings *pipeline,
         return CLI_SOURCE;
     if (!search.failed)
         return CLI_OK;
-    error_set(error, ODS_FATAL, "out of memory");
+    error_out_of_memory(error);
     return CLI_INTERNAL;
 }
 
@@ -260,7 +260,7 @@ static int find(struct table *table, struct error *error)
         *error = unsupported;
     else if (!found)
         error_set(error, ODS_FATAL,
-                  "no topic carries %s, as far as it is known; a topic that is not there yet is "
+                  "no topic carries %s, as far as is known; a topic that is not there yet is "
                   "picked up when it appears",
                   table->options->name);
     if (!found)
@@ -293,7 +293,7 @@ static int refuse_shared(const struct table *table, struct error *error)
         return CLI_OK;
     error_set(error, ODS_FATAL,
               "topic %s carries %s too: order and offsets are those of the topic's partitions, so "
-              "that one of its tables can't stand while the others go on; --whole-topic does it "
+              "that one of its tables can't stop while the others go on; --whole-topic does it "
               "for all of them",
               table->topics[0].name, table->others);
     return CLI_NEGATIVE;

@@ -383,9 +383,9 @@ const struct command cli_topics = {
         "ones that count; `BEHIND` is how old the oldest of these records is; `NEWEST` is when the "
         "last record of the topic was written. Topics that no pipeline takes follow (without those "
         "that begin with `__`, which are Kafka's own), then pipelines that no topic feeds, and "
-        "topics that the configuration names and Kafka does not have. Offsets that Kafka no longer "
-        "has though they were not applied are told, and how long the topic's retention leaves to "
-        "those that wait.\n\n"
+        "topics that the configuration names and Kafka does not have. Also shown are offsets that "
+        "Kafka no longer has though they were not applied, and how long the topic's retention "
+        "still keeps those that wait.\n\n"
         "The bytes of a topic are not shown: librdkafka does not ask for them.",
     .options = {{.options = options}},
     .exits = exits,

@@ -120,7 +120,7 @@ int trace_print_json(struct trace *trace, struct error *error)
                   trace->verdict, "as_it_should_be", (int) trace->good, "text",
                   cli_json(buffer_text(&trace->sentence)));
     if (!root) {
-        error_set(error, ODS_FATAL, "out of memory");
+        error_out_of_memory(error);
         return CLI_INTERNAL;
     }
     cli_print_json(root);

@@ -237,7 +237,7 @@ static int again_and_again(const struct call *call, const struct verify_argument
 static int check(const struct call *call, const struct verify_arguments *arguments)
 {
     if (arguments->watch && arguments->resume)
-        return cli_usage(call->name, "--watch begins anew each time: it has nothing to --resume");
+        return cli_usage(call->name, "--watch starts over each time: it has nothing to --resume");
     if (arguments->since_us != INT64_MIN && (arguments->counts || arguments->sample))
         return cli_usage(call->name, "--since goes with neither --counts nor --sample");
     return CLI_OK;
@@ -300,11 +300,11 @@ static const struct parameter options[] = {
            "how long to wait for a pipeline that is behind, at each look (default: 60)",
            .max = 86400),
     OPTION(struct verify_arguments, settle_ms, "settle", &argument_seconds,
-           "what differs for so long counts, even where it can't be told whether the connector is "
+           "count what differs for so long, even where it can't be told whether the connector is "
            "up to date",
            .min = 1, .max = 86400),
     OPTION(struct verify_arguments, limit, "limit", &argument_number,
-           "tell at most so many differences of each table, count the others (default: 1000)",
+           "show at most so many differences of each table, and count the others (default: 1000)",
            .max = INT64_C(1000000)),
     OPTION(struct verify_arguments, report, "report", &argument_file, "also write a page of HTML",
            .value = "FILE.html"),
@@ -312,7 +312,7 @@ static const struct parameter options[] = {
     OPTION(struct verify_arguments, every_ms, "every", &argument_seconds,
            "with `--watch`, the pause between two times (default: 60)", .min = 1, .max = 86400),
     SWITCH(struct verify_arguments, resume, "resume",
-           "go on where a run that was ended or failed has come to"),
+           "go on where an earlier run ended or failed"),
     OPTION(struct verify_arguments, state, "state", &argument_file,
            "where that is kept (default: a file in ~/.local/state/ods-sink)"),
     OPTION_JSON(struct verify_arguments),
