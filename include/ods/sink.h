@@ -150,7 +150,7 @@ struct forgotten {
     /* What it is now: */
     bool there;
     bool made_here; /* the sink made it, so it goes; else it is emptied */
-    bool untouched; /* somebody else made it, and nothing of any pipeline has come to it: it stays */
+    bool untouched; /* somebody else made it, and no pipeline has written it: it stays */
     char writers[256]; /* other groups that write it, so that it stays; or "" */
     int64_t bytes;
 };
@@ -183,14 +183,15 @@ struct sink_ops {
     enum ods_status (*peek)(struct sink *sink, struct position *positions, size_t count,
                             struct error *error);
     /* Writes rows and offsets in one transaction, so both or neither. Reconnects by itself after an
-     * outage. *result is zeroed by the caller before the first call for a batch and grows by what is
-     * committed, whatever the answer.
+     * outage. *result is zeroed by the caller before the first call for a batch and grows by what
+     * is committed, whatever the answer.
      *
      * Changes that are `rejected` are passed over. A change that can't be applied is set aside with
-     * its record (batch_set_aside(), stage "apply"); the others are applied. What tables.yaml says of
-     * a table (pipeline_table(): skip, columns, on_delete and so on) is the sink's to follow. With
-     * guard_time a sink that can't compare sets every record aside. A batch may have claims and no
-     * change, or no record (`reset`, the end of a partition): its offsets are stored all the same.
+     * its record (batch_set_aside(), stage "apply"); the others are applied. What tables.yaml says
+     * of a table (pipeline_table(): skip, columns, on_delete and so on) is the sink's to follow.
+     * With guard_time a sink that can't compare sets every record aside. A batch may have claims
+     * and no change, or no record (`reset`, the end of a partition): its offsets are stored all the
+     * same.
      *
      * ODS_RETRY: call again with the same batch and result, after a pause; if batch->patience is
      * smaller afterwards, a row waits for another one, and the batch's claims begin after what was

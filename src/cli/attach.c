@@ -95,7 +95,7 @@ static int move(struct attach *attach, struct error *error)
         return code;
     attach->lows = calloc(table->count + 1, sizeof *attach->lows);
     if (!attach->lows) {
-        error_set(error, ODS_FATAL, "out of memory");
+        error_out_of_memory(error);
         return CLI_INTERNAL;
     }
     memcpy(attach->lows, table->lows, table->count * sizeof *attach->lows);
@@ -213,11 +213,12 @@ const struct command cli_attach = {
     .name = "attach",
     .summary = "take up a table that was not moved so far, while all others go on",
     .description =
-        "Its topic is read from the oldest record that there is, also where the group has passed "
+        "Its topic is read from the oldest record that Kafka has, even where the group has passed "
         "it by: because the configuration left the table out (`skip`), or because "
         "`auto_offset_reset` is `latest`. A topic that has just appeared is looked for at once. "
         "The configuration must match the topic already; where it was changed for that, restart "
-        "the daemons first.\n\nA table that has been moved already is refused: see `resync`.",
+        "the daemons first.\n\n"
+        "A table that has been moved already is refused: see `resync`.",
     .options = {{.options = options}},
     .operands = operands,
     .exits = exits,

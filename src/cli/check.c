@@ -72,13 +72,9 @@ static int check_source(const struct check *check, const struct pipeline_setting
 
 static int check_target(const struct check *check, const struct pipeline_settings *pipeline)
 {
-    const struct target_settings *target = settings_target(check->settings, pipeline->target);
-    struct sink_config config = {.name = target->name,
-                                 .settings = target->own,
-                                 .pipeline = pipeline,
-                                 .group = pipeline->group_id};
-    struct speaker speaker = {pipeline->name, target->name, check->answers ? json_array() : NULL};
-    const struct sink_ops *ops = sink_find(target->type);
+    struct sink_config config;
+    const struct sink_ops *ops = worker_target(check->settings, pipeline, &config);
+    struct speaker speaker = {pipeline->name, config.name, check->answers ? json_array() : NULL};
     struct sink *sink = NULL;
     struct error error;
     error_init(&error);

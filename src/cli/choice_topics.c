@@ -135,7 +135,7 @@ int choice_topics_find(struct choice_topics *topics, const struct table_choice *
     for (size_t i = 0; i < finding.ends.count; i++)
         free(finding.items[i]);
     if (code == CLI_OK && topics->failed) {
-        error_set(error, ODS_FATAL, "out of memory");
+        error_out_of_memory(error);
         code = CLI_INTERNAL;
     }
     if (topics->count)

@@ -304,7 +304,7 @@ static int check_whole(const struct parsing *parsing)
 
 /* --- the line ------------------------------------------------------------------------------- */
 
-/* Whether --help stands anywhere before "--": whatever else is wrong, it is answered. */
+/* Does --help stand anywhere before "--"? Then help is printed, even if other words are wrong. */
 static bool asks_for_help(int argc, char **argv)
 {
     for (int i = 0; i < argc && strcmp(argv[i], "--") != 0; i++)

@@ -13,7 +13,7 @@ int confirm(const char *command, const char *question, const char *word, bool ye
     if (yes)
         return CLI_OK;
     if (!isatty(STDIN_FILENO) || !isatty(STDERR_FILENO)) {
-        fprintf(stderr, "ods-sink %s: nobody is there to be asked: give --yes to have it done\n",
+        fprintf(stderr, "ods-sink %s: there is no terminal to ask on: give --yes to go ahead\n",
                 command);
         return CLI_USAGE;
     }

@@ -1,4 +1,5 @@
-/* Kafka Connect's REST. Its answers and codes: "REST API" in Apache Kafka's documentation of Connect. */
+/* Kafka Connect's REST interface. Its answers and codes: "REST API" in Apache Kafka's
+ * documentation of Connect. */
 #include "cli/connect.h"
 
 #include <stdio.h>
@@ -46,7 +47,7 @@ enum ods_status connect_open(struct connect **out, const struct connect_settings
     *out = NULL;
     if (!*settings->url)
         return error_set(error, ODS_FATAL,
-                         "nobody knows where Kafka Connect is: set connect = { url = "
+                         "the address of Kafka Connect is not known: set connect = { url = "
                          "\"http://host:8083\"; }; in ods-sink.conf, or give --url");
     const struct http_client_options options = {
         .ca_file = or_null(settings->ca),
@@ -114,7 +115,7 @@ static enum ods_status refusal(const struct connect *connect, const json_t *answ
 {
     const char *message = json_text(answer, "message");
     long code = connect->answer.code;
-    const char *why = code == 401   ? "it wants a user and a password: connect.user, connect.password"
+    const char *why = code == 401   ? "set connect.user and connect.password"
                       : code == 403 ? "this user may not"
                                     : "no reason is given";
     error_set(error, ODS_REJECT, "Kafka Connect at %s answers %ld: %s", connect->url, code,

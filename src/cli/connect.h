@@ -12,13 +12,14 @@
 
 struct connect;
 
-/* ODS_FATAL: connect.url is not set. Asks nobody yet. The settings outlive it. */
+/* ODS_FATAL: connect.url is not set. Sends no request yet. The settings outlive it. */
 enum ods_status connect_open(struct connect **connect, const struct connect_settings *settings,
                              struct error *error);
 void connect_close(struct connect *connect); /* NULL is fine */
 
-/* Ask `path`, with a body unless it is NULL. *answer (may be NULL) is the caller's: the body, JSON's
- * null where there is none. While the workers rebalance (409) it is asked again, up to a minute.
+/* Ask `path`, with a body unless it is NULL. *answer (may be NULL) is the caller's: the body,
+ * JSON's null where there is none. While the workers rebalance (409) it is asked again,
+ * for up to a minute.
  *   ODS_RETRY   nobody answers
  *   ODS_REJECT  Connect refuses: its own words, and its HTTP code in error->code
  *   ODS_FATAL   what answers is no Kafka Connect, or the settings do not do */

@@ -22,10 +22,10 @@ enum connector_state connector_state(const json_t *status);
 enum ods_status connector_status(struct connect *connect, const char *name, json_t **status,
                                  struct error *error);
 
-/* What a change of a connector comes to: wait for `wanted`, wait_s at most. RUNNING has to last for
- * CONNECTOR_STEADY_S, since a task that can't do its work starts first; and what FAILED is believed
- * only after a moment, since Connect may still tell of the state before. *status (the caller's) and
- * *state are the last that was seen. */
+/* After a change of a connector: wait for `wanted`, wait_s at most. RUNNING has to last for
+ * CONNECTOR_STEADY_S, since a task that can't do its work starts first; FAILED is believed only
+ * after a moment, since Connect may still show the state before. *status (the caller's) and *state
+ * are the last that were seen. */
 #define CONNECTOR_STEADY_S 3
 enum ods_status connector_await(struct connect *connect, const char *name,
                                 enum connector_state wanted, int64_t wait_s, json_t **status,
@@ -52,8 +52,8 @@ struct connector_file {
 };
 
 /* {"name": …, "config": {…}}, or the properties alone with "name" among them. ${NAME} and
- * ${NAME:-default} stand for the environment's where NAME is of capital letters; all else in ${…} is
- * Connect's own. ODS_FATAL: says what is wrong, and in which line. */
+ * ${NAME:-default} stand for the environment's where NAME is of capital letters; all else in ${…}
+ * is Connect's own. ODS_FATAL: says what is wrong, and in which line. */
 enum ods_status connector_file_read(struct connector_file *file, const char *path,
                                     struct error *error);
 void connector_file_done(struct connector_file *file); /* wipes */

@@ -70,42 +70,45 @@ void connector_cause(const char *trace, struct buffer *line)
         line->length--;
 }
 
-/* The first whose text stands in the trace counts: the more particular ones come first. The words are
- * those of MySQL's and PostgreSQL's servers, their drivers, Debezium 2 and 3 and Kafka 2 to 4. */
+/* The first whose text stands in the trace counts: the more particular ones come first. The words
+ * are those of MySQL's and PostgreSQL's servers and drivers, Debezium 2 and 3, Kafka 2 to 4. */
 static const struct {
     const char *words;
     struct known_cause cause;
 } known[] = {
     {"Could not find first log file name in binary log index",
      {"The binlog file at which the connector stood is gone: MySQL has purged it.",
-      "Changes were lost. Take a new snapshot (delete the connector with --offsets and apply it again), "
-      "and keep binlogs longer: binlog_expire_logs_seconds."}},
+      "Changes were lost. Take a new snapshot (delete the connector with --offsets and apply it "
+      "again), and keep binlogs longer: binlog_expire_logs_seconds."}},
     {"purged required binary logs",
      {"The transactions after the connector's position are gone: MySQL has purged their binlogs.",
-      "Changes were lost. Take a new snapshot (delete the connector with --offsets and apply it again), "
-      "and keep binlogs longer: binlog_expire_logs_seconds."}},
+      "Changes were lost. Take a new snapshot (delete the connector with --offsets and apply it "
+      "again), and keep binlogs longer: binlog_expire_logs_seconds."}},
     {"no longer available on the server",
      {"The position at which the connector stood is no longer in the source's log.",
-      "Changes were lost. Take a new snapshot: delete the connector with --offsets and apply it again."}},
+      "Changes were lost. Take a new snapshot: delete the connector with --offsets and apply it "
+      "again."}},
     {"impossible position",
-     {"The binlog is shorter than the connector's position: the server was restored, or is another one.",
+     {"The binlog is shorter than the connector's position: the server was restored, or "
+      "replaced.",
       "Take a new snapshot: delete the connector with --offsets and apply it again."}},
     {"history topic or its content is fully or partially missing",
-     {"The connector's schema history is not what its offsets need: the topic was deleted, or retention "
-      "took its records.",
-      "Apply it once with snapshot.mode=recovery if no table was altered since, else take a new snapshot; "
-      "then set the topic's retention.ms and retention.bytes to -1."}},
+     {"The connector's schema history is not what its offsets need: the topic was deleted, or "
+      "retention took its records.",
+      "Apply it once with snapshot.mode=recovery if no table was altered since, else take a new "
+      "snapshot; then set the topic's retention.ms and retention.bytes to -1."}},
     {"history topic is missing",
      {"The connector's schema history topic is gone.",
       "Apply it once with snapshot.mode=recovery if no table was altered since, else take a new "
       "snapshot."}},
     {"schema isn't known to this connector",
-     {"A change came for a table whose columns the connector has never seen: it was added to the list of "
-      "tables, or its history is incomplete.",
-      "Apply it once with snapshot.mode=recovery, and send an incremental snapshot for the table."}},
+     {"A change came for a table whose columns the connector has never seen: it was added to the "
+      "list of tables, or its history is incomplete.",
+      "Apply it once with snapshot.mode=recovery, and send an incremental snapshot for the "
+      "table."}},
     {"internal schema representation is probably out of sync",
-     {"The connector believes the table to have other columns than it has: a DDL statement was not seen "
-      "(sql_log_bin=0, a history that is incomplete).",
+     {"The connector believes the table to have other columns than it has: a DDL statement was not "
+      "seen (sql_log_bin=0, a history that is incomplete).",
       "Apply it once with snapshot.mode=recovery, which reads the tables' columns anew."}},
     {"same server_uuid/server_id",
      {"Another client of MySQL's replication has this server id.",
@@ -119,13 +122,15 @@ static const struct {
       "Set database.ssl.mode=required, or driver.allowPublicKeyRetrieval=true."}},
     {"REPLICATION SLAVE",
      {"The connector's user may not read the binlog.",
-      "grant select, reload, show databases, replication slave, replication client on *.* to the user."}},
+      "grant select, reload, show databases, replication slave, replication client on *.* to the "
+      "user."}},
     {"RELOAD",
      {"The connector's user may not take the lock of a snapshot.",
-      "grant reload (or flush_tables, lock tables) on *.* to the user, or snapshot.locking.mode=none."}},
+      "grant reload (or flush_tables, lock tables) on *.* to the user, or "
+      "snapshot.locking.mode=none."}},
     {"Access denied for user",
-     {"MySQL refuses the user: the password is another, or it may not come from this host or to this "
-      "database.",
+     {"MySQL refuses the user: the password is another, or it may not come from this host or to "
+      "this database.",
       "Try database.user and database.password from the worker's machine."}},
     {"password authentication failed",
      {"PostgreSQL refuses the user's password.", "Correct database.user and database.password."}},
@@ -136,18 +141,18 @@ static const struct {
      {"PostgreSQL writes no logical WAL.", "Set wal_level=logical at the source and restart it."}},
     {"can no longer get changes from replication slot",
      {"The replication slot has lost WAL that it needs: it grew beyond max_slot_wal_keep_size.",
-      "Changes were lost. Drop the slot and take a new snapshot (delete the connector with --offsets and "
-      "apply it again)."}},
+      "Changes were lost. Drop the slot and take a new snapshot (delete the connector with "
+      "--offsets and apply it again)."}},
     {"has already been removed",
      {"WAL that the connector needs is gone.",
-      "Changes were lost. Drop the slot and take a new snapshot (delete the connector with --offsets and "
-      "apply it again)."}},
+      "Changes were lost. Drop the slot and take a new snapshot (delete the connector with "
+      "--offsets and apply it again)."}},
     {"all replication slots are in use",
      {"PostgreSQL has no free replication slot.",
       "Drop slots that nobody reads (pg_replication_slots), or raise max_replication_slots."}},
     {"is active for PID",
-     {"Somebody else reads the replication slot: another connector with this slot.name, or an old session "
-      "of this one.",
+     {"Somebody else reads the replication slot: another connector with this slot.name, or an old "
+      "session of this one.",
       "Give each connector a slot.name of its own; an old session ends after wal_sender_timeout."}},
     {"must be superuser or replication role",
      {"The connector's user may not replicate.", "alter role … replication."}},
@@ -169,20 +174,20 @@ static const struct {
       "publication.autocreate.mode be filtered; then restart."}},
     {"publication",
      {"The publication is not there, or not this user's.",
-      "Create it at the source for the tables that are captured, or let publication.autocreate.mode be "
-      "filtered."}},
+      "Create it at the source for the tables that are captured, or let "
+      "publication.autocreate.mode be filtered."}},
     {"\"this.gtidSet\" is null",
-     {"MySQL has not committed any transaction with a GTID yet, and the connector can't begin at an empty "
-      "set.",
-      "Commit something at the source, as create table; then delete the connector with --offsets and "
-      "apply it again."}},
+     {"MySQL has not committed any transaction with a GTID yet, and the connector can't begin at "
+      "an empty set.",
+      "Commit something at the source, as create table; then delete the connector with --offsets "
+      "and apply it again."}},
     {"schemas.enable",
      {"The records are not what the converter expects: JSON without schema, where it wants one.",
       "Make the converters those with which the topic was written."}},
     {"RecordTooLargeException",
      {"A record is larger than Kafka takes.",
-      "Raise producer.override.max.request.size in the connector and max.message.bytes of the topic; the "
-      "worker must allow overrides (connector.client.config.override.policy=All)."}},
+      "Raise producer.override.max.request.size in the connector and max.message.bytes of the "
+      "topic; the worker must allow overrides (connector.client.config.override.policy=All)."}},
     {"TopicAuthorizationException",
      {"Kafka does not let the worker's user to a topic.",
       "Grant it READ, WRITE, DESCRIBE and CREATE on the connector's topics."}},

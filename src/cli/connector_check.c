@@ -1,4 +1,5 @@
-/* The traps in a connector's configuration, as rules. Properties and defaults: Debezium 3.3, Kafka 3.9. */
+/* The traps in a connector's configuration, as rules. Properties and defaults are those of
+ * Debezium 3.3 and Kafka 3.9. */
 #include "cli/connector_check.h"
 
 #include <stdio.h>
@@ -23,8 +24,7 @@ static const struct rule rules[] = {
      "decimals become floating point numbers: digits are lost on the way", "set it to precise"},
     {MYSQL, "bigint.unsigned.handling.mode", "long", "long", WEIGHT_WRONG,
      "a bigint unsigned above 9223372036854775807 becomes a negative number", "set it to precise"},
-    {DEBEZIUM, "time.precision.mode", "", "connect", WEIGHT_WRONG,
-     "times are cut to milliseconds",
+    {DEBEZIUM, "time.precision.mode", "", "connect", WEIGHT_WRONG, "times are cut to milliseconds",
      "leave it out (MySQL: adaptive_time_microseconds, PostgreSQL: adaptive)"},
     {DEBEZIUM, "errors.tolerance", "none", "all", WEIGHT_WRONG,
      "records that can't be converted are passed over in silence", "set it to none"},
@@ -37,7 +37,8 @@ static const struct rule rules[] = {
      "the slot goes whenever the connector stops: what is written meanwhile is lost",
      "set it to false"},
     {DEBEZIUM, "snapshot.mode", "initial", "never|no_data|schema_only", WEIGHT_RISK,
-     "rows from before the connector's first start are never sent: the target has what changed since",
+     "rows from before the connector's first start are never sent: the target has what "
+     "changed since",
      "set it to initial, unless the target was filled otherwise"},
     {DEBEZIUM, "snapshot.mode", "initial", "initial_only", WEIGHT_RISK,
      "the connector ends with its snapshot: no change is sent", "set it to initial"},
@@ -47,10 +48,12 @@ static const struct rule rules[] = {
      "it is meant for one start: a table that was altered while the connector was down is misread",
      "set it back to initial"},
     {DEBEZIUM, "snapshot.mode", "initial", "when_needed", WEIGHT_NOTE,
-     "when the source's log has gone past the connector a new snapshot begins by itself; rows deleted "
-     "meanwhile stay in the target", "compare with ods-sink verify after such a snapshot"},
+     "when the source's log has gone past the connector a new snapshot begins by itself; rows "
+     "deleted meanwhile stay in the target",
+     "compare with ods-sink verify after such a snapshot"},
     {DEBEZIUM, "snapshot.locking.mode", "minimal", "none", WEIGHT_RISK,
-     "a table that is altered during the snapshot is misread", "leave it out where the user may lock"},
+     "a table that is altered during the snapshot is misread",
+     "leave it out where the user may lock"},
     {MYSQL, "schema.history.internal.skip.unparseable.ddl", "false", "true", WEIGHT_RISK,
      "a DDL statement that is not understood is passed over: rows are misread from then on",
      "set it to false"},
@@ -72,12 +75,15 @@ static const struct rule rules[] = {
      "leave it out"},
     {POSTGRES, "heartbeat.interval.ms", "0", "0", WEIGHT_RISK,
      "while the captured tables are quiet and others are busy the slot stands still: WAL fills the "
-     "source's disk", "set it to 10000, and heartbeat.action.query where another database is busy"},
+     "source's disk",
+     "set it to 10000, and heartbeat.action.query where another database is busy"},
     {MYSQL, "heartbeat.interval.ms", "0", "0", WEIGHT_NOTE,
-     "while the captured tables are quiet the stored position stands still, and its binlog may be purged",
+     "while the captured tables are quiet the stored position stands still, and its binlog "
+     "may be purged",
      "set it to 10000"},
     {DEBEZIUM, "tombstones.on.delete", "true", "false", WEIGHT_NOTE,
-     "on a compacted topic the rows of deleted keys stay for ever; ods-sink itself needs no tombstones",
+     "on a compacted topic the rows of deleted keys stay for ever; ods-sink itself needs "
+     "no tombstones",
      "set it to true where topics are compacted"},
 };
 
@@ -183,7 +189,8 @@ static bool is_false(const char *value)
     return value && strcasecmp(value, "false") == 0;
 }
 
-/* Kafka's converters write a column's default where the row has NULL, unless they are told not to. */
+/* Kafka's converters write a column's default where the row has NULL, unless they are told
+ * not to. */
 static void check_converter(const struct check *check)
 {
     const char *converter = property(check->config, "value.converter");
@@ -197,14 +204,16 @@ static void check_converter(const struct check *check)
     if (ends_with(converter, ".JsonConverter") &&
         !is_false(property(check->config, "value.converter.replace.null.with.default")))
         tell(check, WEIGHT_WRONG, "value.converter.replace.null.with.default", "true",
-             "where the row has NULL and the column a default the record has the default, and no sink "
-             "can know", "set it to false");
+             "where the row has NULL and the column a default the record has the default, and no "
+             "sink can know",
+             "set it to false");
     if (ends_with(converter, "io.confluent.connect.avro.AvroConverter") &&
         (property(check->config, "value.converter.ignore.default.for.nullables") == NULL ||
          is_false(property(check->config, "value.converter.ignore.default.for.nullables"))))
         tell(check, WEIGHT_WRONG, "value.converter.ignore.default.for.nullables", "false",
-             "where the row has NULL and the column a default the record has the default, and no sink "
-             "can know", "set it to true");
+             "where the row has NULL and the column a default the record has the default, and no "
+             "sink can know",
+             "set it to true");
 }
 
 /* "transforms.<name>.<rest>", of a name that is not terminated. */
@@ -218,8 +227,8 @@ static const char *transform_property(const struct check *check, const char *nam
 static void check_unwrap(const struct check *check, const char *name, size_t length)
 {
     char full[512];
-    const char *mode = transform_property(check, name, length, "delete.tombstone.handling.mode", full,
-                                          sizeof full);
+    const char *mode = transform_property(check, name, length, "delete.tombstone.handling.mode",
+                                          full, sizeof full);
     if (mode && strcasecmp(mode, "drop") == 0)
         tell(check, WEIGHT_WRONG, full, "", "deletes are not sent: their rows stay in the target",
              "set it to rewrite");
@@ -249,8 +258,9 @@ static void check_transform(const struct check *check, const char *name, size_t 
     if (replaces && !is_false(transform_property(check, name, length, "replace.null.with.default",
                                                  full, sizeof full)))
         tell(check, WEIGHT_WRONG, full, "true",
-             "where the row has NULL and the column a default the record has the default, and no sink "
-             "can know", "set it to false");
+             "where the row has NULL and the column a default the record has the default, and no "
+             "sink can know",
+             "set it to false");
     if (type && ends_with(type, ".ExtractNewRecordState"))
         check_unwrap(check, name, length);
 }
@@ -281,7 +291,8 @@ static void check_secrets(const struct check *check)
             .weight = WEIGHT_NOTE,
             .property = name,
             .value = SECRET_MASK,
-            .what = "it stands there in clear text: whoever reaches Connect's REST or its topics reads it",
+            .what = "it stands there in clear text: whoever reaches Connect's REST or its topics "
+                    "reads it",
             .advice = "use a config provider of the worker, as ${file:/path:name} or ${env:NAME}"};
         check->tell(check->context, &trouble);
     }

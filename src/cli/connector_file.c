@@ -1,4 +1,5 @@
-/* A connector's configuration in a file, and what differs from the one that runs. See connector.h. */
+/* A connector's configuration in a file, and what differs from the one that runs.
+ * See connector.h. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -66,7 +67,7 @@ static enum ods_status take_property(struct connector_file *file, const char *na
     if (json_is_string(value)) {
         text = substituted(json_string_value(value), missing, sizeof missing);
     } else if (json_is_object(value) || json_is_array(value)) {
-        return error_set(error, ODS_FATAL, "%s: \"%s\" is expected to be a text", file->path, name);
+        return error_set(error, ODS_FATAL, "%s: \"%s\" must be a string", file->path, name);
     } else if (!json_is_null(value)) {
         char *written = json_dumps(value, JSON_ENCODE_ANY);
         text = written ? json_string(written) : NULL;
@@ -77,8 +78,8 @@ static enum ods_status take_property(struct connector_file *file, const char *na
     if (*missing) {
         json_decref(text);
         return error_set(error, ODS_FATAL,
-                         "%s: \"%s\" wants the environment variable %s, which is not set; set it, or "
-                         "give a default with ${%s:-default}",
+                         "%s: \"%s\" wants the environment variable %s, which is not set; set it, "
+                         "or give a default with ${%s:-default}",
                          file->path, name, missing, missing);
     }
     return text && json_object_set_new(file->config, name, text) == 0 ? ODS_OK
@@ -95,8 +96,8 @@ static enum ods_status take_config(struct connector_file *file, json_t *root, st
         name = json_text(properties, "name");
     if (!*name || !*json_text(properties, "connector.class"))
         return error_set(error, ODS_FATAL,
-                         "%s is no connector: expected {\"name\": …, \"config\": {\"connector.class\": "
-                         "…}}, or the properties alone with their name",
+                         "%s is no connector: expected {\"name\": …, \"config\": "
+                         "{\"connector.class\": …}}, or the properties alone with their name",
                          file->path);
     file->config = json_object();
     char missing[256] = "";
@@ -105,7 +106,8 @@ static enum ods_status take_config(struct connector_file *file, json_t *root, st
     json_decref(own);
     if (!file->config || !file->name)
         return *missing ? error_set(error, ODS_FATAL,
-                                    "%s: \"name\" wants the environment variable %s, which is not set",
+                                    "%s: \"name\" wants the environment variable %s, which "
+                                    "is not set",
                                     file->path, missing)
                         : error_out_of_memory(error);
     json_object_foreach(properties, property, value)
@@ -205,7 +207,8 @@ enum ods_status connector_validate(struct connect *connect, const json_t *config
     *complaints = 0;
     const char *class = json_text(config, "connector.class");
     if (strlen(class) > 400 || strpbrk(class, "/?#% "))
-        return error_set(error, ODS_REJECT, "connector.class \"%.80s\" is no name of a class", class);
+        return error_set(error, ODS_REJECT, "connector.class \"%.80s\" is not the name of a class",
+                         class);
     snprintf(path, sizeof path, "/connector-plugins/%s/config/validate", class);
     enum ods_status status = connect_ask(connect, "PUT", path, config, &answer, error);
     if (status != ODS_OK)

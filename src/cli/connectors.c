@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cli/confirm.h"
+#include "cli/json.h"
 #include "core/log.h"
 
 /* What a connector's state is in words that follow its name. */
@@ -20,7 +21,8 @@ static void say_state(const char *name, enum connector_state state, const json_t
                                                      : connector_state_name(state));
 }
 
-/* After a change: wait, and say what came of it. `changes` go into the JSON; NULL: there are none. */
+/* After a change: wait, and say what came of it. `changes` go into the JSON; NULL: there
+ * are none. */
 static int await(const struct connectors *connectors, const char *name,
                  enum connector_state wanted, json_t *changes, struct error *error)
 {
@@ -56,22 +58,24 @@ static int failed(enum ods_status status, const struct error *error)
     return status == ODS_REJECT && connect_is_missing(error) ? CLI_NEGATIVE : CLI_SOURCE;
 }
 
-static int pause_connector(const struct connectors *connectors, const char *name, struct error *error)
+static int pause_connector(const struct connectors *connectors, const char *name,
+                           struct error *error)
 {
     enum ods_status status = connector_tell(connectors->connect, "PUT", name, "/pause", error);
     return status == ODS_OK ? await(connectors, name, CONNECTOR_PAUSED, NULL, error)
                             : failed(status, error);
 }
 
-static int resume_connector(const struct connectors *connectors, const char *name, struct error *error)
+static int resume_connector(const struct connectors *connectors, const char *name,
+                            struct error *error)
 {
     enum ods_status status = connector_tell(connectors->connect, "PUT", name, "/resume", error);
     return status == ODS_OK ? await(connectors, name, CONNECTOR_RUNNING, NULL, error)
                             : failed(status, error);
 }
 
-/* Connect's own restart leaves failed tasks as they are. Where something failed only that is started
- * again; else all of it. */
+/* Connect's own restart leaves failed tasks as they are. Where something failed only that is
+ * started again; else all of it. */
 static int restart(const struct connectors *connectors, const char *name, struct error *error)
 {
     json_t *seen = NULL;
@@ -83,8 +87,8 @@ static int restart(const struct connectors *connectors, const char *name, struct
     if (status != ODS_OK)
         return failed(status, error);
     if (held) {
-        error_set(error, ODS_REJECT, "%s is paused or stopped: ods-sink connectors resume %s starts it",
-                  name, name);
+        error_set(error, ODS_REJECT,
+                  "%s is paused or stopped: ods-sink connectors resume %s starts it", name, name);
         return CLI_NEGATIVE;
     }
     bool only_failed = before == CONNECTOR_FAILED;
@@ -100,7 +104,7 @@ static int restart(const struct connectors *connectors, const char *name, struct
     return code;
 }
 
-/* What a deleted connector leaves behind, which nobody else would tell. */
+/* What a deleted connector leaves at the source and in Kafka, for a person to remove. */
 static void say_leftovers(const json_t *config)
 {
     const char *prefix = json_text(config, "topic.prefix");
@@ -116,7 +120,8 @@ static void say_leftovers(const json_t *config)
                *slot ? slot : "debezium", *slot ? slot : "debezium");
 }
 
-static int delete_connector(const struct connectors *connectors, const char *name, struct error *error)
+static int delete_connector(const struct connectors *connectors, const char *name,
+                            struct error *error)
 {
     const struct connectors_options *options = connectors->options;
     char question[512];
@@ -136,9 +141,7 @@ static int delete_connector(const struct connectors *connectors, const char *nam
     if (code == CLI_OK && options->json) {
         json_t *gone = json_pack("{s:s,s:b,s:b}", "name", name, "deleted", 1, "offsets_too",
                                  options->offsets);
-        json_dumpf(gone, stdout, JSON_COMPACT);
-        putchar('\n');
-        json_decref(gone);
+        cli_print_json_line(gone);
     } else if (code == CLI_OK) {
         printf("%s: deleted%s\n", name,
                options->offsets ? ", and its offsets"
@@ -226,9 +229,7 @@ static int print_dry_run(const struct connectors *connectors, const char *name, 
         return CLI_OK;
     }
     json_t *one = json_pack("{s:s,s:O,s:b}", "name", name, "changes", changes, "dry_run", 1);
-    json_dumpf(one, stdout, JSON_COMPACT);
-    putchar('\n');
-    json_decref(one);
+    cli_print_json_line(one);
     return CLI_OK;
 }
 
@@ -277,7 +278,8 @@ bool connectors_set(struct connector_file *file, const struct strings *sets, str
     return true;
 }
 
-static int connectors_apply(const struct connectors *connectors, const char *path, struct error *error)
+static int connectors_apply(const struct connectors *connectors, const char *path,
+                            struct error *error)
 {
     struct connector_file file;
     if (connector_file_read(&file, path, error) != ODS_OK)
@@ -417,7 +419,8 @@ static const struct parameter names[] = {
     {0}};
 static const struct parameter files[] = {
     OPERAND(TYPE, names, "FILE", &argument_file,
-            "a connector: `{\"name\": …, \"config\": {…}}`, or the properties alone with their name",
+            "a connector: `{\"name\": …, \"config\": {…}}`, or the properties alone with their "
+            "name",
             .flags = PARAMETER_MANY | PARAMETER_REQUIRED),
     {0}};
 
@@ -455,8 +458,8 @@ static const struct command apply_command = {
     .summary = "create connectors from files, or change them to be so",
     .description =
         "Says what differs from the connector that is there (values of secrets are hidden), lets "
-        "Connect check the configuration, which for most sources asks the database too, changes it, "
-        "and waits until the connector and its tasks have been running for three seconds. A "
+        "Connect check the configuration, which for most sources asks the database too, changes "
+        "it, and waits until the connector and its tasks have been running for three seconds. A "
         "connector that is so already is left alone, so the same file may be applied any number of "
         "times.\n\n"
         "`${NAME}` and `${NAME:-default}` in a value, with NAME in capital letters, stand for the "

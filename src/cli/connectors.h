@@ -22,8 +22,8 @@ struct connectors {
 };
 
 /* Each answers a cli_exit; with other than CLI_OK the error may say why, or it has been said.
- * connectors_plan() says what in the file differs from the connector that is there (also into the array
- * `changes`) and lets Connect check it; connectors_make_so() then changes it, and waits. */
+ * connectors_plan() says what in the file differs from the connector that is there (also into the
+ * array `changes`) and lets Connect check it; connectors_make_so() then changes it, and waits. */
 int connectors_plan(const struct connectors *connectors, const struct connector_file *file,
                     json_t *changes, struct error *error);
 int connectors_make_so(const struct connectors *connectors, const struct connector_file *file,

@@ -6,6 +6,7 @@
 #include "cli/columns.h"
 #include "cli/connector_cause.h"
 #include "cli/connector_check.h"
+#include "cli/json.h"
 #include "source/kafka/kafka_admin.h"
 
 /* The part of a class's name that says something. */
@@ -96,10 +97,10 @@ void connectors_cause(const char *name, enum connector_state state, const json_t
     buffer_init(&line);
     connector_cause(trace, &line);
     const struct known_cause *known = *trace ? connector_known_cause(trace) : NULL;
-    error_set(error, ODS_REJECT, "connector %s is %s%s%s%s%s%s%s", name, connector_state_name(state),
-              line.length ? ": " : "", line.length ? buffer_text(&line) : "",
-              known ? "; " : "", known ? known->meaning : "", known ? " " : "",
-              known ? known->advice : "");
+    error_set(error, ODS_REJECT, "connector %s is %s%s%s%s%s%s%s", name,
+              connector_state_name(state), line.length ? ": " : "",
+              line.length ? buffer_text(&line) : "", known ? "; " : "", known ? known->meaning : "",
+              known ? " " : "", known ? known->advice : "");
     buffer_done(&line);
 }
 
@@ -107,10 +108,10 @@ void connectors_cause(const char *name, enum connector_state state, const json_t
 
 static void print_trouble(void *context, const struct trouble *trouble)
 {
-    terminal_line(stdout, "  %-5s  %s%s%s%s: %s; %s", weight_name(trouble->weight), trouble->property,
-           *trouble->value ? " = " : " is not set", trouble->value,
-           *trouble->value && trouble->is_default ? ", by default" : "", trouble->what,
-           trouble->advice);
+    terminal_line(stdout, "  %-5s  %s%s%s%s: %s; %s", weight_name(trouble->weight),
+                  trouble->property, *trouble->value ? " = " : " is not set", trouble->value,
+                  *trouble->value && trouble->is_default ? ", by default" : "", trouble->what,
+                  trouble->advice);
 }
 
 struct counter {
@@ -182,8 +183,8 @@ static void check_history(const struct connectors *connectors, const json_t *con
         .weight = WEIGHT_RISK,
         .property = "schema.history.internal.kafka.topic",
         .value = topic,
-        .what = "the topic does not keep its records for ever, without which the connector can't start "
-                "again",
+        .what = "the topic does not keep its records for ever, without which the connector can't "
+                "start again",
         .advice = what};
     if (*what)
         tell(context, &trouble);
@@ -223,9 +224,7 @@ void connectors_print_json(const json_t *status, json_t *changes)
     json_t *one = connector_json(status, NULL);
     if (changes)
         json_object_set(one, "changes", changes);
-    json_dumpf(one, stdout, JSON_COMPACT);
-    putchar('\n');
-    json_decref(one);
+    cli_print_json_line(one);
 }
 
 static bool is_wanted(const struct connectors *connectors, const char *name)
@@ -294,9 +293,7 @@ static void print_all_json(const struct connectors *connectors, json_t *all)
         }
         json_array_append_new(array, shown);
     }
-    json_dumpf(array, stdout, JSON_INDENT(2));
-    putchar('\n');
-    json_decref(array);
+    cli_print_json(array);
 }
 
 /* status answers no as soon as one does not run; so does a name that there is not. */

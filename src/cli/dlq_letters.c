@@ -307,7 +307,7 @@ static int open_routes(struct dlq *dlq, struct error *error)
     int code = CLI_OK;
     dlq->routes = calloc(dlq->settings->pipeline_count + 1, sizeof *dlq->routes);
     if (!dlq->routes) {
-        error_set(error, ODS_FATAL, "out of memory");
+        error_out_of_memory(error);
         return CLI_INTERNAL;
     }
     for (size_t i = 0; code == CLI_OK && i < dlq->settings->pipeline_count; i++) {

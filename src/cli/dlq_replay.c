@@ -10,6 +10,7 @@
 
 #include "cli/dlq.h"
 #include "cli/interrupt.h"
+#include "cli/json.h"
 #include "source/kafka/kafka.h"
 
 #define MARKS_AT_ONCE 1000
@@ -156,9 +157,7 @@ static void print_summary(const struct replaying *replaying, uint64_t gone, uint
             "refused", (json_int_t) replaying->refused, "handled_meanwhile",
             (json_int_t) replaying->meanwhile, "gone", (json_int_t) gone, "without_pipeline",
             (json_int_t) orphans, "refusals", replaying->refusals);
-        json_dumpf(summary, stdout, JSON_INDENT(2));
-        putchar('\n');
-        json_decref(summary);
+        cli_print_json(summary);
         return;
     }
     printf("%llu replayed, %llu refused\n", (unsigned long long) replaying->replayed,

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cli/columns.h"
+#include "cli/json.h"
 #include "core/base64.h"
 #include "core/text.h"
 #include "core/time.h"
@@ -162,9 +163,7 @@ static void print_json(const struct dlq *dlq, const struct kind *kinds, size_t c
         json_pack("{s:s, s:I, s:I, s:I, s:I, s:o}", "topic", dlq->topic, "letters",
                   (json_int_t) shown, "handled", (json_int_t) handled, "copies",
                   (json_int_t) dlq->copies, "foreign", (json_int_t) dlq->foreign, "kinds", list);
-    json_dumpf(root, stdout, JSON_INDENT(2));
-    putchar('\n');
-    json_decref(root);
+    cli_print_json(root);
 }
 
 int dlq_list(struct dlq *dlq, struct error *error)

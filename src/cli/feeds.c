@@ -7,6 +7,7 @@
 
 #include <ods/sink.h>
 #include "core/time.h"
+#include "pipeline/worker.h"
 #include "source/kafka/kafka_admin.h"
 
 /* --- which topics there are ----------------------------------------------------------------- */
@@ -167,8 +168,8 @@ struct span {
 
 static void derive(struct feed_partition *at)
 {
-    /* Where the target has none a lane starts at the group's offset, and without that, as a rule, at
-     * the beginning. */
+    /* Where the target has none a lane starts at the group's offset, and without that, as a rule,
+     * at the beginning. */
     int64_t next = at->stored >= 0 ? at->stored : at->committed >= 0 ? at->committed : at->low;
     if (at->low < 0 || at->high < 0)
         return;
@@ -202,11 +203,8 @@ static enum ods_status load_stored(const struct settings *settings,
                                    const struct pipeline_settings *pipeline, struct span *span,
                                    struct error *error)
 {
-    const struct target_settings *target = settings_target(settings, pipeline->target);
-    const struct sink_config config = {.name = target->name,
-                                       .settings = target->own,
-                                       .pipeline = pipeline,
-                                       .group = pipeline->group_id};
+    struct sink_config config;
+    const struct sink_ops *ops = worker_target(settings, pipeline, &config);
     struct position *positions = calloc(span->partitions + 1, sizeof *positions);
     struct sink *sink = NULL;
     size_t n = 0;
@@ -215,7 +213,6 @@ static enum ods_status load_stored(const struct settings *settings,
     for (size_t i = 0; i < span->feed_count; i++)
         for (int32_t j = 0; j < span->feeds[i].count; j++)
             positions[n++] = (struct position){.topic = span->feeds[i].topic, .partition = j};
-    const struct sink_ops *ops = sink_find(target->type);
     enum ods_status status = ops->open(&sink, &config, error);
     if (status == ODS_OK)
         status = ops->peek ? ops->peek(sink, positions, n, error)
@@ -356,7 +353,8 @@ enum ods_status feeds_load(struct feeds *feeds, const struct settings *settings,
         struct span span = {.feeds = &feeds->feeds[at]};
         const struct pipeline_settings *pipeline = span.feeds->pipeline;
         const char *type = settings_target(settings, pipeline->target)->type;
-        for (next = at; next < feeds->feed_count && feeds->feeds[next].pipeline == pipeline; next++) {
+        for (next = at; next < feeds->feed_count && feeds->feeds[next].pipeline == pipeline;
+             next++) {
             span.partitions += (size_t) feeds->feeds[next].count;
             name_tables(&feeds->feeds[next], sink_find(type));
         }

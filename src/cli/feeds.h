@@ -16,8 +16,8 @@ struct feed_partition {
     int64_t stored;     /* the next to apply, by the target; -1: it has none */
     int64_t committed;  /* by the group; -1: none */
     int64_t lag;        /* records that are not applied and that Kafka has; -1: not known */
-    int64_t lost;       /* records between the stored offset and low: gone before they were applied */
-    int64_t next_ms;    /* when the next one to apply was written; -1: there is none, or not known */
+    int64_t lost;    /* records between the stored offset and low: gone before they were applied */
+    int64_t next_ms; /* when the next one to apply was written; -1: there is none, or not known */
     int64_t newest_ms;  /* when the last one was written; -1 likewise */
 };
 
@@ -38,7 +38,7 @@ struct unread {
     char *topic;
     int32_t partitions;
     int64_t records; /* -1: not known */
-    const char *role; /* what it is for, as far as the configuration tells; NULL: nobody knows */
+    const char *role; /* what it is for, as the configuration tells; NULL: not known */
 };
 
 struct feeds {

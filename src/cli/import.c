@@ -1,5 +1,5 @@
-/* ods-sink import: a JDBC sink connector's configuration becomes ods-sink's two files, and what differs
- * is said property by property. Asks nobody: neither Connect nor the database. */
+/* ods-sink import: a JDBC sink connector's configuration becomes ods-sink's two files, and what
+ * differs is said property by property. Asks neither Connect nor the database. */
 #include "cli/import.h"
 
 #include <errno.h>
@@ -13,6 +13,7 @@
 
 #include "cli/cli.h"
 #include "cli/columns.h"
+#include "cli/json.h"
 #include "config/config_file.h"
 #include "config/secret.h"
 
@@ -139,7 +140,7 @@ static void import_done(struct import *import)
 
 /* --- reading --------------------------------------------------------------------------------- */
 
-/* Texts, as Connect itself makes them of whatever JSON has. */
+/* Connect takes every value as a text, whatever its JSON type is. */
 static json_t *texts_of(const json_t *properties)
 {
     json_t *texts = json_object(), *value;
@@ -360,10 +361,11 @@ static int run(const struct call *call, void *given)
         complete_columns(&import);
         if (!import.bootstrap)
             import_say(&import, "bootstrap.servers", DIFFERS,
-                       "the worker knows it: set KAFKA_BOOTSTRAP_SERVERS, or kafka.bootstrap_servers");
+                       "the worker knows it: set KAFKA_BOOTSTRAP_SERVERS, or "
+                       "kafka.bootstrap_servers");
         import_say(&import, "columns of ods-sink's own", DIFFERS,
-                   "cdc_timestamp is off, and cdc_operation too unless add.fields has op, since the "
-                   "connector's tables have no such columns");
+                   "cdc_timestamp is off, and cdc_operation too unless add.fields has op, since "
+                   "the connector's tables have no such columns");
         status = write_files(&import, options, &error);
     }
     int code = status == ODS_OK ? CLI_OK : CLI_CONFIG;
@@ -371,9 +373,7 @@ static int run(const struct call *call, void *given)
         terminal_line(stderr, "ods-sink %s: %s", call->name, error.text);
     } else if (options->json) {
         json_t *lines = report_json(&import);
-        json_dumpf(lines, stdout, JSON_INDENT(2));
-        putchar('\n');
-        json_decref(lines);
+        cli_print_json(lines);
     } else {
         code = print_report(&import, call->terminal) ? CLI_OK : CLI_INTERNAL;
         print_next(options);
@@ -400,8 +400,8 @@ static const struct parameter operands[] = {
     {0}};
 
 static const struct exit_meaning exits[] = {
-    {CLI_CONFIG, "The file is no JDBC sink's, writes to another database, or names its topics by an "
-                 "expression that POSIX has not; or a file is there already."},
+    {CLI_CONFIG, "The file is no JDBC sink's, writes to another database, or names its topics by "
+                 "an expression that POSIX does not have; or a file is there already."},
     {0}};
 
 static const struct example examples[] = {
@@ -413,18 +413,18 @@ const struct command cli_import = {
     .name = "import",
     .summary = "turn a JDBC sink connector's configuration into ods-sink's files",
     .description =
-        "Debezium's JDBC sink and Confluent's are understood, where they write to PostgreSQL. Every "
-        "property is accounted for:\n\n"
+        "Debezium's JDBC sink and Confluent's are understood, where they write to PostgreSQL. "
+        "Every property is accounted for:\n\n"
         "carried\n  It stands in the files.\n\n"
         "same\n  ods-sink does so anyway.\n\n"
         "differs\n  ods-sink does it otherwise, as the line says.\n\n"
         "left\n  There is no counterpart.\n\n"
         "unknown\n  It is no property of these connectors.\n\n"
-        "Defaults that mean something else here are told as well. A password goes into a file of its "
-        "own, which only its owner may read, beside ods-sink.conf; where none is written, or the "
-        "password is a reference of Connect's, it is expected in an environment variable. The pipeline "
-        "gets the connector's consumer group, and so goes on where the connector stands: stop that one "
-        "first.",
+        "Defaults that mean something else here are listed too. A password goes into a file of "
+        "its own, which only its owner may read, beside ods-sink.conf; where none is written, or "
+        "the password is a reference of Connect's, it is expected in an environment variable. The "
+        "pipeline gets the connector's consumer group, and so goes on where the connector stands: "
+        "stop that one first.",
     .options = {{.options = options}},
     .operands = operands,
     .exits = exits,

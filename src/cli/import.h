@@ -1,7 +1,7 @@
-/* What the files of `ods-sink import` share. import.c reads the connector's configuration and reports;
- * import_properties.c has a row for each property that the two JDBC sinks and Connect know;
- * import_url.c, import_names.c and import_transforms.c understand the parts that are languages of their
- * own; import_files.c writes the two files. */
+/* What the files of `ods-sink import` share. import.c reads the connector's configuration and
+ * reports; import_properties.c has a row for each property that the two JDBC sinks and Connect
+ * know; import_url.c, import_names.c and import_transforms.c understand the parts that are
+ * languages of their own; import_files.c writes the two files. */
 #ifndef IMPORT_H
 #define IMPORT_H
 
@@ -48,7 +48,7 @@ struct import {
     enum jdbc_kind kind;
     bool can_write_secrets; /* a folder is given */
 
-    const char *given; /* the value that is told of, where it is not a property's; else NULL */
+    const char *given; /* the value to report where it is not the property's; else NULL */
     struct report_line *lines;
     size_t line_count;
     bool failed; /* memory is out */
@@ -98,7 +98,8 @@ char *copy_text(const char *text); /* NULL stays NULL */
 /* Every property of the configuration, and defaults that mean something else here. */
 void import_properties(struct import *import);
 
-/* connection.url, and the user and the password beside it. ODS_FATAL: no target can be made of it. */
+/* connection.url, and the user and the password beside it. ODS_FATAL: no target can be made of
+ * it. */
 enum ods_status import_url(struct import *import, struct error *error);
 /* A keyword of libpq, quoted where it has to be. */
 void import_dsn(struct import *import, const char *keyword, const char *value);

@@ -138,7 +138,8 @@ static void put_tables(const struct import *import, struct buffer *out)
 
 void import_write_tables(const struct import *import, struct buffer *out)
 {
-    buffer_puts(out, "# What is moved. Every setting: ods-sink reference.\n\npipelines:\n  - name: ");
+    buffer_puts(out,
+                "# What is moved. Every setting: ods-sink reference.\n\npipelines:\n  - name: ");
     put_yaml(out, import->name, false);
     buffer_puts(out, "\n");
     put_list(out, "    ", "topics", &import->topics);

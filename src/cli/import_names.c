@@ -1,5 +1,5 @@
-/* Which topics, and which tables their rows go to: Java's regular expressions in POSIX's words, and a
- * connector's routers and formats tried on the topics' own names. */
+/* Which topics, and which tables their rows go to: Java's regular expressions in POSIX's words, and
+ * a connector's routers and formats tried on the topics' own names. */
 #include <regex.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -149,8 +149,8 @@ enum ods_status import_topics(struct import *import, const char *instead, struct
     char *posix = posix_regex(pattern, &why);
     if (!posix)
         return error_set(error, ODS_FATAL,
-                         "%s: \"topics.regex\" can't be said as a POSIX regular expression: %s; name the "
-                         "topics, or an expression that begins with ^, with --topics",
+                         "%s: \"topics.regex\" can't be said as a POSIX regular expression: %s; "
+                         "name the topics, or an expression that begins with ^, with --topics",
                          import->path, why);
     import->failed |= !names_add(&import->topics, posix, strlen(posix));
     import_say(import, "topics.regex", CARRIED, "topics of the pipeline, as %s", posix);
@@ -262,7 +262,8 @@ static char *formatted(const struct import *import, const char *topic, const str
         const char *end = strchr(at, '}');
         size_t length = end ? (size_t) (end - at) + 1 : 0;
         static const char *const tables[] = {"${source.table}", "${table}", NULL};
-        static const char *const schemas[] = {"${source.schema}", "${source.db}", "${schema}", NULL};
+        static const char *const schemas[] = {"${source.schema}", "${source.db}", "${schema}",
+                                              NULL};
         bool table = false, schema = false;
         for (size_t i = 0; end && tables[i]; i++)
             table |= strlen(tables[i]) == length && strncmp(at, tables[i], length) == 0;
@@ -381,8 +382,12 @@ static void sample_topic(const char *regex, char *topic, size_t size)
         dots += *at == '.';
     bool at_dot = *prefix && prefix[strlen(prefix) - 1] == '.';
     snprintf(topic, size, "%s%s%s%s", prefix,
-             at_dot || !*prefix ? "" : dots == 0 ? "." : "",
-             dots >= 2 || (dots == 1 && !at_dot) ? "" : *prefix ? SCHEMA_MARK "." : "pppp." SCHEMA_MARK ".",
+             at_dot || !*prefix ? ""
+             : dots == 0        ? "."
+                                : "",
+             dots >= 2 || (dots == 1 && !at_dot) ? ""
+             : *prefix                           ? SCHEMA_MARK "."
+                                                 : "pppp." SCHEMA_MARK ".",
              TABLE_MARK);
 }
 

@@ -31,7 +31,8 @@ static void take_insert_mode(struct import *import, const char *property, const 
 {
     const char *mode = value ? value : "insert";
     if (strcasecmp(mode, "upsert") == 0)
-        import_say(import, property, SAME, "a row that is there is changed, one that is not is made");
+        import_say(import, property, SAME,
+                   "a row that is there is changed, one that is not is made");
     else if (strcasecmp(mode, "insert") == 0)
         import_say(import, property, DIFFERS,
                    "a row that is there already is changed; the connector fails at it");
@@ -62,7 +63,8 @@ static void take_key_mode(struct import *import, const char *property, const cha
         take_key_fields(import, fields);
         if (import->key.count)
             import_say(import, property, CARRIED,
-                       "key in tables.yaml; the records of one row must not stand in several partitions");
+                       "key in tables.yaml; the records of one row must not stand in "
+                       "several partitions");
         else
             import_say(import, property, DIFFERS,
                        "rows are told by the record's key, not by all of its fields");
@@ -71,12 +73,12 @@ static void take_key_mode(struct import *import, const char *property, const cha
     if (strcasecmp(mode, "none") == 0) {
         import->keyless = "append";
         import_say(import, property, DIFFERS,
-                   "a record that has a key changes the row of that key, and does not become one more "
-                   "row; one without becomes a row (keyless: append)");
+                   "a record that has a key changes the row of that key, and does not become one "
+                   "more row; one without becomes a row (keyless: append)");
     } else if (strcasecmp(mode, "kafka") == 0) {
         import_say(import, property, DIFFERS,
-                   "rows are told by the record's key, not by topic, partition and offset, for which "
-                   "there are no columns");
+                   "rows are told by the record's key, not by topic, partition and offset, for "
+                   "which there are no columns");
     } else {
         import_say(import, property, LEFT,
                    "rows are told by the record's key, not by its headers; see key in tables.yaml");
@@ -104,7 +106,8 @@ static void take_truncate_enabled(struct import *import, const char *property, c
     }
     import->on_truncate = "apply";
     import_say(import, property, DIFFERS,
-               "on_truncate: apply, of topics with one partition; of others a truncate is a dead letter");
+               "on_truncate: apply, of topics with one partition; of others a truncate is a "
+               "dead letter");
 }
 
 static void take_evolution(struct import *import, const char *property, const char *value)
@@ -127,7 +130,8 @@ static void take_auto_evolve(struct import *import, const char *property, const 
     import->evolve = is_true(value) ? "add" : "none";
     if (is_true(value))
         import_say(import, property, DIFFERS,
-                   "evolve: add, which follows in tables that ods-sink makes; the connector alters any");
+                   "evolve: add, which follows in tables that ods-sink makes; the connector "
+                   "alters any");
     else
         import_say(import, property, CARRIED, "evolve: none");
 }
@@ -135,8 +139,9 @@ static void take_auto_evolve(struct import *import, const char *property, const 
 static void take_quoting(struct import *import, const char *property, const char *value)
 {
     import->lower = import->kind == D ? !is_true(value) : value && strcasecmp(value, "never") == 0;
-    import_say(import, property, CARRIED, import->lower ? "fold: lower, as PostgreSQL does without quotes"
-                                                        : "names keep their case");
+    import_say(import, property, CARRIED,
+               import->lower ? "fold: lower, as PostgreSQL does without quotes"
+                             : "names keep their case");
 }
 
 static void take_time_zone(struct import *import, const char *property, const char *value)
@@ -147,7 +152,8 @@ static void take_time_zone(struct import *import, const char *property, const ch
         import_say(import, property, SAME, "times without a zone are as the source's");
     else
         import_say(import, property, DIFFERS,
-                   "times without a zone are written as the source has them (UTC), not in this zone");
+                   "times without a zone are written as the source has them (UTC), not in "
+                   "this zone");
 }
 
 /* --- names and columns ----------------------------------------------------------------------- */
@@ -211,8 +217,8 @@ static void take_name(struct import *import, const char *property, const char *v
     if (asprintf(&import->group, "connect-%s", import->name) < 0)
         import->failed = true;
     import_say(import, property, CARRIED,
-               "name of the pipeline; group_id: connect-%s, so that it goes on where the connector stands: "
-               "stop that one first",
+               "name of the pipeline; group_id: connect-%s, so that it goes on where the connector "
+               "stands: stop that one first",
                import->name);
 }
 
@@ -237,7 +243,8 @@ static void take_tolerance(struct import *import, const char *property, const ch
         import_say(import, property, CARRIED, "on_error: dead_letter");
     else if (all)
         import_say(import, property, DIFFERS,
-                   "a record that can't be applied goes to the topic %s, and is not passed over in silence",
+                   "a record that can't be applied goes to the topic %s, and is not passed over "
+                   "in silence",
                    import->dead_letter);
     else
         import_say(import, property, CARRIED, "on_error: stop");
@@ -270,7 +277,7 @@ static void take_converter(struct import *import, const char *property, const ch
     }
 }
 
-/* --- the consumer's own settings --------------------------------------------------------------- */
+/* --- the consumer's own settings -------------------------------------------------------------- */
 
 /* Kafka's Java client and librdkafka call these alike. */
 static const char *const shared[] = {
@@ -303,7 +310,8 @@ static void take_jaas(struct import *import, const char *property, const char *v
     if (secret)
         sscanf(secret, "password=\"%255[^\"]\"", password);
     if (!*user || !*password) {
-        import_say(import, property, LEFT, "set sasl.username and sasl.password in kafka.properties");
+        import_say(import, property, LEFT,
+                   "set sasl.username and sasl.password in kafka.properties");
         return;
     }
     add_property(import, "sasl.username", user);
@@ -338,9 +346,10 @@ static void take_consumer(struct import *import, const char *property, const cha
     } else if (strcmp(name, "sasl.jaas.config") == 0) {
         take_jaas(import, property, value);
     } else if (strncmp(name, "max.poll.records", 16) == 0) {
-        import_say(import, property, DIFFERS, "batches fill while the writer works; batch.max_events is "
-                                              "their ceiling");
-    } else if (strncmp(name, "ssl.", 4) == 0 && strcmp(name, "ssl.endpoint.identification.algorithm")) {
+        import_say(import, property, DIFFERS, "batches fill while the writer works; "
+                                              "batch.max_events is their ceiling");
+    } else if (strncmp(name, "ssl.", 4) == 0 &&
+               strcmp(name, "ssl.endpoint.identification.algorithm")) {
         import_say(import, property, LEFT,
                    "librdkafka wants PEM files: ssl.ca.location, ssl.certificate.location and "
                    "ssl.key.location in kafka.properties");
@@ -357,8 +366,9 @@ static void take_consumer(struct import *import, const char *property, const cha
 
 /* --- the table ------------------------------------------------------------------------------- */
 
-#define RETRIES "a target that is away is waited for without an end (retry.max_elapsed_ms), and only a row " \
-                "that is at fault is set aside"
+#define RETRIES                                                                                    \
+    "a target that is away is waited for without an end (retry.max_elapsed_ms), and only a row "   \
+    "that is at fault is set aside"
 
 static const struct rule rules[] = {
     {D | C, "name", CARRIED, NULL, take_name},
@@ -390,32 +400,43 @@ static const struct rule rules[] = {
     {C, "fields.whitelist", CARRIED, NULL, take_fields},
     {D | C, "batch.size", DIFFERS,
      "batches fill while the writer works; batch.max_events is their ceiling", NULL},
-    {D, "use.reduction.buffer", SAME, "a batch is always reduced to the last state of each row", NULL},
+    {D, "use.reduction.buffer", SAME, "a batch is always reduced to the last state of each row",
+     NULL},
     {D, "connection.pool.", DIFFERS, "each lane has one connection", NULL},
     {D, "connection.provider", SAME, "each lane has one connection", NULL},
-    {D, "connection.restart.on.errors", SAME, "a lost connection is made again, and what was not committed "
-                                              "is written again", NULL},
+    {D, "connection.restart.on.errors", SAME,
+     "a lost connection is made again, and what was not "
+     "committed is written again",
+     NULL},
     {D, "flush.max.retries", DIFFERS, RETRIES, NULL},
     {D, "flush.retry.delay.ms", DIFFERS, "pauses grow from retry.initial_ms to retry.max_ms", NULL},
-    {D, "dialect.postgres.postgis.schema", LEFT, "geometry goes into a column of the type it has", NULL},
-    {D, "dialect.postgres.unnest.insert.enabled", SAME, "one statement takes a whole batch anyway", NULL},
+    {D, "dialect.postgres.postgis.schema", LEFT, "geometry goes into a column of the type it has",
+     NULL},
+    {D, "dialect.postgres.unnest.insert.enabled", SAME, "one statement takes a whole batch anyway",
+     NULL},
     {D, "dialect.sqlserver.identity.insert", SAME, "it is SQL Server's", NULL},
     {D, "cloud.events.schema.name.pattern", SAME, "CloudEvents are known by their members", NULL},
     {D, "hibernate.", LEFT, "there is no Hibernate", NULL},
     {C, "connection.attempts", DIFFERS, RETRIES, NULL},
-    {C, "connection.backoff.ms", DIFFERS, "pauses grow from retry.initial_ms to retry.max_ms", NULL},
+    {C, "connection.backoff.ms", DIFFERS, "pauses grow from retry.initial_ms to retry.max_ms",
+     NULL},
     {C, "max.retries", DIFFERS, RETRIES, NULL},
     {C, "retry.backoff.ms", DIFFERS, "pauses grow from retry.initial_ms to retry.max_ms", NULL},
     {C, "dialect.name", SAME, "the target's type says it", NULL},
-    {C, "jdbc.credentials.provider.", LEFT, "give user and password by ${NAME} or ${file:/path}", NULL},
-    {C, "table.types", SAME, "tables, partitioned ones and views that can be written are all written to",
+    {C, "jdbc.credentials.provider.", LEFT, "give user and password by ${NAME} or ${file:/path}",
      NULL},
+    {C, "table.types", SAME,
+     "tables, partitioned ones and views that can be written are all written to", NULL},
     {C, "date.timezone", DIFFERS, "a date is the source's, whatever the zone", NULL},
     {C, "db.timezone.date", DIFFERS, "a date is the source's, whatever the zone", NULL},
-    {C, "date.calendar.system", DIFFERS, "dates are proleptic Gregorian, as Debezium sends them", NULL},
-    {C, "timestamp.precision.mode", SAME, "a column gets as many digits as it has; see inexact", NULL},
-    {C, "timestamp.fields.list", LEFT, "a number becomes a time by source_types in tables.yaml", NULL},
-    {C, "replace.null.with.default", SAME, "NULL stays NULL, as far as the record still has it", NULL},
+    {C, "date.calendar.system", DIFFERS, "dates are proleptic Gregorian, as Debezium sends them",
+     NULL},
+    {C, "timestamp.precision.mode", SAME, "a column gets as many digits as it has; see inexact",
+     NULL},
+    {C, "timestamp.fields.list", LEFT, "a number becomes a time by source_types in tables.yaml",
+     NULL},
+    {C, "replace.null.with.default", SAME, "NULL stays NULL, as far as the record still has it",
+     NULL},
     {C, "mssql.use.merge.holdlock", SAME, "it is SQL Server's", NULL},
     {C, "trim.sensitive.log", SAME, "values of rows are not logged", NULL},
     {C, "connection.", LEFT, "a property of the driver: libpq has dsn", NULL},
@@ -423,12 +444,13 @@ static const struct rule rules[] = {
     {D | C, "errors.deadletterqueue.topic.name", CARRIED, NULL, take_dead_letter},
     {D | C, "errors.deadletterqueue.topic.replication.factor", LEFT,
      "ods-sink setup makes the topic with as many replicas as the brokers have by default", NULL},
-    {D | C, "errors.deadletterqueue.context.headers.enable", SAME, "letters always have their reason", NULL},
+    {D | C, "errors.deadletterqueue.context.headers.enable", SAME,
+     "letters always have their reason", NULL},
     {D | C, "errors.retry.timeout", DIFFERS, RETRIES, NULL},
     {D | C, "errors.retry.delay.max.ms", DIFFERS, "pauses grow to retry.max_ms", NULL},
     {D | C, "errors.log.enable", SAME, "what is set aside is logged", NULL},
-    {D | C, "errors.log.include.messages", DIFFERS, "records are not logged; ods-sink dlq show has them",
-     NULL},
+    {D | C, "errors.log.include.messages", DIFFERS,
+     "records are not logged; ods-sink dlq show has them", NULL},
     {D | C, "key.converter", SAME, NULL, take_converter},
     {D | C, "value.converter", SAME, NULL, take_converter},
     {D | C, "key.converter.schemas.enable", SAME, "it is read with and without schema", NULL},

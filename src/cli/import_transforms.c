@@ -20,7 +20,8 @@ static const char *value_of(const struct transform *transform, const char *rest)
 }
 
 static void __attribute__((format(printf, 4, 5)))
-say(const struct transform *transform, const char *rest, enum verdict verdict, const char *format, ...)
+say(const struct transform *transform, const char *rest, enum verdict verdict, const char *format,
+    ...)
 {
     char full[512], note[512];
     va_list arguments;
@@ -62,8 +63,9 @@ static void take_added(const struct transform *transform)
         say(transform, "add.fields", CARRIED, "cdc_operation: %s", import->cdc_operation);
     else
         say(transform, "add.fields", DIFFERS,
-            "%s%s; the other columns that it makes are not written, and where the target's table has "
-            "them they keep their values (cdc_timestamp is a column for the time at the source)",
+            "%s%s; the other columns that it makes are not written, and where the target's table "
+            "has them they keep their values (cdc_timestamp is a column for the time at "
+            "the source)",
             import->cdc_operation ? "cdc_operation: " : "none of them is cdc_operation",
             import->cdc_operation ? import->cdc_operation : "");
     say(transform, "add.fields.prefix", CARRIED, "with add.fields");
@@ -80,7 +82,8 @@ static void take_deletes(const struct transform *transform, const char *property
     } else if (strcasecmp(mode, "rewrite") == 0) {
         transform->import->on_delete = "soft";
         say(transform, property, DIFFERS,
-            "on_delete: soft: the row stays and cdc_operation says d, where the connector sets __deleted");
+            "on_delete: soft: the row stays and cdc_operation says d, where the connector "
+            "sets __deleted");
     } else if (strcasecmp(mode, "drop") == 0) {
         transform->import->on_delete = "ignore";
         say(transform, property, CARRIED, "on_delete: ignore");
@@ -103,7 +106,8 @@ static void take_unwrap(const struct transform *transform)
     say(transform, "add.headers.prefix", SAME, "headers were no columns");
     say(transform, "drop.fields.header.name", LEFT, "see columns.exclude in tables.yaml");
     say(transform, "drop.fields.from.key", LEFT, "see columns.exclude in tables.yaml");
-    say(transform, "drop.fields.keep.schema.compatible", LEFT, "see columns.exclude in tables.yaml");
+    say(transform, "drop.fields.keep.schema.compatible", LEFT,
+        "see columns.exclude in tables.yaml");
 }
 
 /* --- Kafka's own ----------------------------------------------------------------------------- */
@@ -111,7 +115,8 @@ static void take_unwrap(const struct transform *transform)
 static void take_router(const struct transform *transform)
 {
     struct import *import = transform->import;
-    const char *regex = value_of(transform, "regex"), *replacement = value_of(transform, "replacement");
+    const char *regex = value_of(transform, "regex"),
+               *replacement = value_of(transform, "replacement");
     if (!regex || !replacement || import->router_count == 16)
         return;
     import->routers[import->router_count].regex = strdup(regex);
@@ -177,19 +182,23 @@ static const struct {
 } others[] = {
     {"TimestampConverter$Value", DIFFERS, "a time goes into its column's type as it is"},
     {"TimestampConverter$Key", DIFFERS, "a time goes into its column's type as it is"},
-    {"Cast$Value", DIFFERS, "a value goes into its column's type, or its record becomes a dead letter"},
-    {"Cast$Key", DIFFERS, "a value goes into its column's type, or its record becomes a dead letter"},
+    {"Cast$Value", DIFFERS,
+     "a value goes into its column's type, or its record becomes a dead letter"},
+    {"Cast$Key", DIFFERS,
+     "a value goes into its column's type, or its record becomes a dead letter"},
     {"InsertField$Value", LEFT,
      "the transform set of tables.yaml writes constants, and topic, partition, offset and time"},
     {"Filter", LEFT, "the transform filter of tables.yaml chooses by operation, table and value"},
-    {"MaskField$Value", LEFT, "the values arrive unmasked: exclude the columns, or mask at the source"},
+    {"MaskField$Value", LEFT,
+     "the values arrive unmasked: exclude the columns, or mask at the source"},
     {"Flatten$Value", LEFT, "structs go into json columns"},
     {"HoistField$Value", LEFT, NULL},
     {"ReplaceField$Key", LEFT, "see key in tables.yaml"},
     {"SetSchemaMetadata$Value", SAME, "names of schemas say nothing here"},
     {"SetSchemaMetadata$Key", SAME, "names of schemas say nothing here"},
     {"TimestampRouter", LEFT, "tables do not change with time; see target in tables.yaml"},
-    {"ByLogicalTableRouter", LEFT, "several topics into one table: an expression in tables, with target"},
+    {"ByLogicalTableRouter", LEFT,
+     "several topics into one table: an expression in tables, with target"},
     {"InsertHeader", SAME, "headers were no columns"},
     {"DropHeaders", SAME, "headers were no columns"},
 };
@@ -223,7 +232,8 @@ static void take_type(const struct transform *transform, const char *type)
     }
 }
 
-/* What nobody has told of belongs to a transform that is left, or is not known. */
+/* Has the report this property? One that it lacks is of a transform without a counterpart, or is
+ * not known. */
 static bool is_told(const struct import *import, const char *property)
 {
     for (size_t i = 0; i < import->line_count; i++)

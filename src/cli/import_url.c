@@ -66,7 +66,8 @@ static void take_password(struct import *import, const char *property, const cha
         import->database_secret = quoted(value);
         import->failed |= !import->database_secret;
         buffer_printf(dsn, "%spassword=${file:ods-password}", space);
-        import_say(import, property, CARRIED, "stands in the file ods-password, for its owner alone");
+        import_say(import, property, CARRIED,
+                   "stands in the file ods-password, for its owner alone");
     }
 }
 
@@ -108,7 +109,9 @@ static const struct {
 
 static int hex(char c)
 {
-    return c >= '0' && c <= '9' ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : -1;
+    return c >= '0' && c <= '9'                 ? c - '0'
+           : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10
+                                                : -1;
 }
 
 static char *decoded(const char *text, size_t length)
@@ -246,8 +249,8 @@ enum ods_status import_url(struct import *import, struct error *error)
     if (strncmp(url, postgres, sizeof postgres - 1) != 0) {
         size_t kind = strncmp(url, "jdbc:", 5) == 0 ? strcspn(url + 5, ":") : 0;
         return error_set(error, ODS_FATAL,
-                         "%s: the connector writes to \"%.*s\", and only one that writes to PostgreSQL "
-                         "(jdbc:postgresql:) can be imported",
+                         "%s: the connector writes to \"%.*s\", and only one that writes to "
+                         "PostgreSQL (jdbc:postgresql:) can be imported",
                          import->path, (int) kind, kind ? url + 5 : "");
     }
     const char *at = url + sizeof postgres - 1, *query = strchr(at, '?');

@@ -17,9 +17,19 @@ json_t *cli_json(const char *text)
     return string ? string : json_null();
 }
 
-void cli_print_json(json_t *value)
+static void print(json_t *value, size_t layout)
 {
-    json_dumpf(value, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(17));
+    json_dumpf(value, stdout, layout | JSON_REAL_PRECISION(17));
     putchar('\n');
     json_decref(value);
+}
+
+void cli_print_json(json_t *value)
+{
+    print(value, JSON_INDENT(2));
+}
+
+void cli_print_json_line(json_t *value)
+{
+    print(value, JSON_COMPACT);
 }

@@ -9,5 +9,7 @@ json_t *cli_json(const char *text);
 
 /* Print a value, indented, and give it back. */
 void cli_print_json(json_t *value);
+/* The same on one line. */
+void cli_print_json_line(json_t *value);
 
 #endif

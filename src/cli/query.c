@@ -143,7 +143,7 @@ const struct command cli_query = {
         "so in the target are left out.\n\n"
         "Everything runs in a read-only transaction with a time limit. A key is bound as a value "
         "of its column's type. `--where` is your own SQL, with the rights of the target's user. "
-        "What PostgreSQL refuses of either is wrong use.\n\n"
+        "Where PostgreSQL refuses one of them the exit code is 2.\n\n"
         "Works on targets of type `postgres`. Values are as PostgreSQL writes them, NULL is ∅ in "
         "tables and nothing in CSV. Long ones are cut on a terminal alone.",
     .options = {{.options = options}},

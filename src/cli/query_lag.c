@@ -44,7 +44,7 @@ static int ask_kafka(struct lagging *lagging, struct error *error)
     lagging->positions = calloc(lagging->count + 1, sizeof *lagging->positions);
     lagging->places = calloc(lagging->count + 1, sizeof *lagging->places);
     if (!lagging->positions || !lagging->places) {
-        error_set(error, ODS_FATAL, "out of memory");
+        error_out_of_memory(error);
         return CLI_INTERNAL;
     }
     size_t at = 0;
@@ -84,7 +84,7 @@ static int ask_target(struct lagging *lagging, struct error *error)
                  "select m::pg_catalog.text, (extract(epoch from m) * 1000000)::pg_catalog.int8 "
                  "from (select pg_catalog.max(%s)::pg_catalog.timestamptz as m from %s) as n",
                  timestamp->quoted, query->table->quoted) < 0) {
-        error_set(error, ODS_FATAL, "out of memory");
+        error_out_of_memory(error);
         return CLI_INTERNAL;
     }
     status = reader_rows(query->reader, sql, 0, NULL, take_newest, lagging, error);

@@ -94,8 +94,8 @@ static int put_conditions(const struct query *query, struct query_statement *sta
     const struct read_column *operation = query_operation(query);
     const struct read_column *timestamp = query_timestamp(query);
     if (query->key.count > QUERY_PARAMS - 2) {
-        error_set(error, ODS_FATAL, "a key of %zu columns; %d is the most", query->key.count,
-                  QUERY_PARAMS - 2);
+        error_set(error, ODS_FATAL, "a key of %zu columns: at most %d are possible",
+                  query->key.count, QUERY_PARAMS - 2);
         return CLI_USAGE;
     }
     put_key(query, &conditions);
@@ -157,6 +157,6 @@ int query_put(const struct query *query, struct query_statement *statement, stru
     }
     if (!sql->failed)
         return CLI_OK;
-    error_set(error, ODS_FATAL, "out of memory");
+    error_out_of_memory(error);
     return CLI_INTERNAL;
 }

@@ -253,7 +253,7 @@ static int replay_file(struct replay *replay, struct error *error)
     int code = CLI_OK;
     bool end = false;
     if (!line) {
-        error_set(error, ODS_FATAL, "out of memory");
+        error_out_of_memory(error);
         return CLI_INTERNAL;
     }
     if (recording_open(&source, replay->options->path, error) != ODS_OK)
@@ -328,7 +328,7 @@ static int open_routes(struct replay *replay, struct error *error)
     const struct settings *settings = config_settings(replay->loaded);
     replay->routes = calloc(settings->pipeline_count + 1, sizeof *replay->routes);
     if (!replay->routes) {
-        error_set(error, ODS_FATAL, "out of memory");
+        error_out_of_memory(error);
         return CLI_INTERNAL;
     }
     for (size_t i = 0; i < settings->pipeline_count; i++) {

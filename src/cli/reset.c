@@ -15,6 +15,7 @@
 #include "cli/json.h"
 #include "cli/reset_all.h"
 #include "core/log.h"
+#include "pipeline/worker.h"
 #include "source/kafka/kafka.h"
 #include "source/kafka/kafka_tool.h"
 
@@ -109,7 +110,7 @@ static int list_partitions(struct reset *reset, struct error *error)
     reset->positions = calloc(reset->count, sizeof *reset->positions);
     reset->news = calloc(reset->count, sizeof *reset->news);
     if (!reset->positions || !reset->news) {
-        error_set(error, ODS_FATAL, "out of memory");
+        error_out_of_memory(error);
         return CLI_INTERNAL;
     }
     for (size_t i = 0; i < reset->count; i++)
@@ -150,30 +151,11 @@ static int find_offsets(struct reset *reset, struct error *error)
     return CLI_OK;
 }
 
-static int refuse_while_alive(struct reset *reset, struct error *error)
-{
-    char first[256];
-    int members;
-    if (kafka_tool_members(reset->tool, &members, first, sizeof first, error) != ODS_OK)
-        return CLI_SOURCE;
-    if (!members)
-        return CLI_OK;
-    error_set(error, ODS_FATAL,
-              "group %s has %d member%s (%s): stop every daemon of this pipeline first; one that "
-              "was killed counts until session.timeout.ms has passed",
-              reset->pipeline->group_id, members, members == 1 ? "" : "s", first);
-    return CLI_NEGATIVE;
-}
-
 static int read_stored(struct reset *reset, struct error *error)
 {
-    const struct target_settings *target =
-        settings_target(reset->settings, reset->pipeline->target);
-    const struct sink_config config = {.name = target->name,
-                                       .settings = target->own,
-                                       .pipeline = reset->pipeline,
-                                       .group = reset->pipeline->group_id};
-    if (sink_find(target->type)->open(&reset->sink, &config, error) != ODS_OK)
+    struct sink_config config;
+    if (worker_target(reset->settings, reset->pipeline, &config)
+            ->open(&reset->sink, &config, error) != ODS_OK)
         return CLI_CONFIG;
     enum ods_status status = reset->sink->ops->connect(reset->sink, error);
     if (status == ODS_OK)
@@ -263,7 +245,7 @@ static int move(struct reset *reset, struct error *error)
     if (code == CLI_OK)
         code = list_partitions(reset, error);
     if (code == CLI_OK)
-        code = refuse_while_alive(reset, error);
+        code = reset_refuse_while_alive(reset->tool, reset->pipeline->group_id, error);
     if (code == CLI_OK)
         code = find_offsets(reset, error);
     if (code == CLI_OK)
@@ -333,7 +315,7 @@ static const struct parameter options[] = {
     OPTION(struct reset_options, topic, "topic", &argument_topic,
            "whose offsets", .flags = PARAMETER_REQUIRED, .either = 1),
     SWITCH(struct reset_options, all, "all",
-           "a whole pipeline begins anew: what it has made goes, see below", .either = 1),
+           "a whole pipeline begins anew, and what it has made goes", .either = 1),
     OPTION(struct reset_options, partition, "partition", &argument_number,
            "only this partition (default: all)", .max = INT32_MAX),
     OPTION(struct reset_options, goal, "to", &argument_place,
@@ -370,13 +352,13 @@ const struct command cli_reset = {
         "and in Kafka, where they are for monitoring; each is printed as it was and is. Refuses "
         "while the consumer group has members: stop the daemons first. Rows stay as they are; "
         "records that are read again are applied again.\n\n"
-        "With `--all` a pipeline begins anew, as if it had never run: the connectors whose topics it "
-        "reads go, with how far they have read and their schema history (where `connect.url` is set), "
-        "then its stored offsets and its tables in one transaction, its consumer group, and its dead "
-        "letters. A table that ods-sink made is dropped, one that somebody else made is emptied; one "
-        "that another pipeline or consumer group writes too stays, and so does one of somebody else "
-        "that no pipeline has written. All of it is said first, and the pipeline's name has "
-        "to be typed.",
+        "With `--all` a pipeline begins anew, as if it had never run: the connectors whose topics "
+        "it reads go, with how far they have read and their schema history (where `connect.url` is "
+        "set), then its stored offsets and its tables in one transaction, its consumer group, and "
+        "its dead letters. A table that ods-sink made is dropped, one that somebody else made is "
+        "emptied; one that another pipeline or consumer group writes too stays, and so does one "
+        "of somebody else that no pipeline has written. All of it is shown first, and done once "
+        "the pipeline's name is typed.",
     .options = {{.options = options}},
     .exits = exits,
     .examples = examples,

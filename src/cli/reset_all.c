@@ -1,6 +1,7 @@
-/* All that a pipeline has made goes: its connector with its offsets and schema history, its offsets and
- * tables in the target, its consumer group, its dead letters. In this order, so that nothing comes anew
- * meanwhile; each step may be done again, so a second run goes on where the first one ended. */
+/* All that a pipeline has made goes: its connector with its offsets and schema history, its offsets
+ * and tables in the target, its consumer group, its dead letters. In this order, so that nothing
+ * comes anew meanwhile; each step may be done again, so a second run goes on where the first
+ * one ended. */
 #include "cli/reset_all.h"
 
 #include <stdio.h>
@@ -12,6 +13,8 @@
 #include "cli/connector.h"
 #include "cli/feeds.h"
 #include "cli/interrupt.h"
+#include "cli/json.h"
+#include "pipeline/worker.h"
 #include "source/kafka/kafka_admin.h"
 #include "source/kafka/kafka_tool.h"
 
@@ -50,18 +53,19 @@ static int find_pipeline(struct reset *reset)
 {
     const struct settings *settings = reset->settings;
     const char *name = reset->options->pipeline;
-    if (!name && settings->pipeline_count == 1)
+    if (name)
+        reset->pipeline = settings_pipeline(settings, name);
+    else if (settings->pipeline_count == 1)
         reset->pipeline = &settings->pipelines[0];
-    for (size_t i = 0; name && i < settings->pipeline_count; i++)
-        if (strcmp(settings->pipelines[i].name, name) == 0)
-            reset->pipeline = &settings->pipelines[i];
     if (reset->pipeline && strcmp(reset->pipeline->input.type, "kafka") != 0)
-        return cli_usage(reset->call->name, "pipeline %s reads no topics of Kafka: --all is for those",
+        return cli_usage(reset->call->name,
+                         "pipeline %s reads no topics of Kafka: --all is for those",
                          reset->pipeline->name);
     if (reset->pipeline)
         return CLI_OK;
     return name ? cli_usage(reset->call->name, "there is no pipeline \"%s\"", name)
-                : cli_usage(reset->call->name, "--pipeline says which one of the %zu pipelines",
+                : cli_usage(reset->call->name,
+                            "there are %zu pipelines: say which one with --pipeline",
                             settings->pipeline_count);
 }
 
@@ -128,9 +132,9 @@ static bool list_tables(struct reset *reset)
     return true;
 }
 
-/* --- connectors -------------------------------------------------------------------------------- */
+/* --- connectors ------------------------------------------------------------------------------- */
 
-/* Does a pipeline read a topic of the connector? `others`: one that is not the pipeline to reset. */
+/* Does a pipeline read a topic of the connector? `others`: another one than that to reset. */
 static bool feeds(const struct reset *reset, const json_t *config, bool others)
 {
     const char *prefix = json_text(config, "topic.prefix");
@@ -194,24 +198,18 @@ static int list_connectors(struct reset *reset, struct error *error)
 
 /* --- looking ---------------------------------------------------------------------------------- */
 
-static int refuse_while_alive(const struct reset *reset, struct error *error)
+int reset_refuse_while_alive(struct kafka_tool *tool, const char *group, struct error *error)
 {
-    struct kafka_tool *tool;
     char first[256];
-    int members = 0;
-    enum ods_status status =
-        kafka_tool_open(&tool, reset->settings, reset->pipeline->group_id, error);
-    if (status == ODS_OK)
-        status = kafka_tool_members(tool, &members, first, sizeof first, error);
-    kafka_tool_close(tool);
-    if (status != ODS_OK)
+    int members;
+    if (kafka_tool_members(tool, &members, first, sizeof first, error) != ODS_OK)
         return CLI_SOURCE;
     if (!members)
         return CLI_OK;
     error_set(error, ODS_FATAL,
-              "group %s has %d member%s (%s): stop every daemon of this pipeline first; one that was "
-              "killed counts until session.timeout.ms has passed",
-              reset->pipeline->group_id, members, members == 1 ? "" : "s", first);
+              "group %s has %d member%s (%s): stop every daemon of this pipeline first; one that "
+              "was killed counts until session.timeout.ms has passed",
+              group, members, members == 1 ? "" : "s", first);
     return CLI_NEGATIVE;
 }
 
@@ -234,18 +232,24 @@ static void tell_kept_tables(struct reset *reset)
     }
 }
 
+static int refuse_while_alive(const struct reset *reset, struct error *error)
+{
+    struct kafka_tool *tool;
+    const char *group = reset->pipeline->group_id;
+    int code = kafka_tool_open(&tool, reset->settings, group, error) == ODS_OK
+                   ? reset_refuse_while_alive(tool, group, error)
+                   : CLI_SOURCE;
+    kafka_tool_close(tool);
+    return code;
+}
+
 static int look_at_target(struct reset *reset, struct error *error)
 {
-    const struct target_settings *target =
-        settings_target(reset->settings, reset->pipeline->target);
-    const struct sink_config config = {.name = target->name,
-                                       .settings = target->own,
-                                       .pipeline = reset->pipeline,
-                                       .group = reset->pipeline->group_id};
-    const struct sink_ops *ops = sink_find(target->type);
+    struct sink_config config;
+    const struct sink_ops *ops = worker_target(reset->settings, reset->pipeline, &config);
     if (!ops->forget) {
         error_set(error, ODS_FATAL, "a target of type %s can't be emptied by this command",
-                  target->type);
+                  ops->type);
         return CLI_CONFIG;
     }
     if (ops->open(&reset->sink, &config, error) != ODS_OK)
@@ -285,7 +289,7 @@ static int look(struct reset *reset, struct error *error)
     return code;
 }
 
-/* --- saying ------------------------------------------------------------------------------------ */
+/* --- saying ----------------------------------------------------------------------------------- */
 
 static void print_plan(const struct reset *reset)
 {
@@ -306,7 +310,8 @@ static void print_plan(const struct reset *reset)
                           reset->tables[i].made_here ? "dropped, since ods-sink made it"
                                                      : "emptied, since somebody else made it");
     if (reset->letters)
-        terminal_line(stdout, "  the dead letters, topic %s: all of them, also those of other daemons",
+        terminal_line(stdout,
+                      "  the dead letters, topic %s: all of them, also those of other daemons",
                       reset->settings->dead_letter.topic);
     puts("What stays:");
     for (i = 0; i < reset->feeder_count; i++)
@@ -337,12 +342,10 @@ static void print_json(const struct reset *reset, bool done)
                              "connectors", connectors, "dead_letters",
                              reset->letters ? reset->settings->dead_letter.topic : NULL, "kept",
                              reset->kept);
-    json_dumpf(root, stdout, JSON_INDENT(2));
-    putchar('\n');
-    json_decref(root);
+    cli_print_json(root);
 }
 
-/* --- doing ------------------------------------------------------------------------------------- */
+/* --- doing ------------------------------------------------------------------------------------ */
 
 static int remove_connectors(const struct reset *reset, struct kafka_admin *admin,
                              struct error *error)

@@ -14,4 +14,8 @@ struct reset_all_options {
 int reset_all(const struct call *call, const struct settings *settings,
               const struct reset_all_options *options);
 
+struct kafka_tool;
+/* CLI_NEGATIVE: the group has members, which would move its offsets; the error names one. */
+int reset_refuse_while_alive(struct kafka_tool *tool, const char *group, struct error *error);
+
 #endif

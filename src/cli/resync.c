@@ -6,8 +6,7 @@
  *   exchange the tables, and let it go on          one transaction
  *
  * Until the last step readers see the old table, which the group keeps up to date. What has been
- * read is kept, rows and offsets together, so that a resync that was ended in whatever way goes on
- * there.
+ * read is kept, rows and offsets together: a resync that was stopped or killed goes on there.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -43,8 +42,8 @@ static int check_topics(struct resync *resync, struct error *error)
     const struct table *table = &resync->table;
     if (!table->goes_to) {
         error_set(error, ODS_FATAL,
-                  "%s has not been moved so far, as far as it is known: see attach; a table that "
-                  "was moved by an older ods-sink alone is known with its next record",
+                  "%s has not been moved yet, as far as is known: ods-sink attach takes it up; one "
+                  "that only an older ods-sink has moved is known after its next record",
                   table->options->name);
         return CLI_NEGATIVE;
     }
@@ -165,7 +164,7 @@ static void let_go(struct resync *resync, bool paused)
     int64_t number;
     error_init(&ignored);
     int code = order(resync, &go, &number, &ignored);
-    if (code != CLI_OK && code != CLI_NEGATIVE) /* or somebody has let it go */
+    if (code != CLI_OK && code != CLI_NEGATIVE) /* negative: a person has let it go */
         terminal_line(stderr, "ods-sink resync: %s stays held; ods-sink resume lets it go on: %s",
                       resync->table.options->name, ignored.text);
 }
@@ -197,7 +196,7 @@ static int exchange(struct resync *resync, int64_t held, bool paused, int64_t *n
     if (code == CLI_OK && how == EXCHANGE_BEHIND) {
         error_set(error, ODS_RETRY,
                   "the stored offsets of %s move although it is held, or were set back: see who "
-                  "writes to it; resync --again begins anew",
+                  "writes to it; resync --again starts over",
                   table->options->name);
         code = CLI_NEGATIVE;
     }
@@ -301,7 +300,7 @@ static int run(const struct call *call, void *given)
     if (code == CLI_OK)
         code = check_topics(&resync, &error);
     if (code == CLI_OK && !name_shadow(&resync)) {
-        error_set(&error, ODS_FATAL, "out of memory");
+        error_out_of_memory(&error);
         code = CLI_INTERNAL;
     }
     if (code == CLI_OK)
@@ -371,8 +370,7 @@ static const struct section sections[] = {
      "and its triggers see those changes.\n\n"
      "Rows that no record brings are gone afterwards: those that were put in by hand, and those "
      "whose records are gone from the topic. Records that could not be applied are passed over as "
-     "they were at first; their letters stay. It takes the room of a second table and its "
-     "indexes."},
+     "they were at first; their letters stay. It needs room for a second table and its indexes."},
     {0}};
 
 const struct command cli_resync = {
@@ -383,7 +381,7 @@ const struct command cli_resync = {
         "group meanwhile keeps up to date. When the new one has come as far, the table is held for "
         "a moment as by `pause`, and one transaction exchanges the two at the same stored offsets. "
         "The topic must be whole, or compacted: each row's last record must be there.\n\n"
-        "It may be ended at any time, and goes on where it was when it is called again. `status` "
+        "It may be stopped at any time, and goes on from there when it is called again. `status` "
         "shows a table that a killed one has left held; `resync` or `resume` lets it go on.",
     .options = {{.options = options}},
     .operands = operands,

@@ -1,6 +1,6 @@
-/* See resync.h. One thread, by the lanes' own way: intake, decoder, transforms, sink. What is read
- * is stored under a group of its own, rows and offsets in one transaction, so that it goes on
- * where it was left, whatever ends it. */
+/* See resync.h. One thread goes the lanes' way: intake, decoder, transforms, sink. What is read is
+ * stored under a group of its own, rows and offsets in one transaction, so that a resync that was
+ * stopped or killed goes on where it was. */
 #include "cli/resync.h"
 
 #include <stdlib.h>
@@ -104,7 +104,7 @@ static int open_tools(struct resync *resync, struct error *error)
     resync->places = calloc(table->count + 1, sizeof *resync->places);
     resync->batch = batch_new();
     if (!resync->tools || !resync->places || !resync->batch) {
-        error_set(error, ODS_FATAL, "out of memory");
+        error_out_of_memory(error);
         return CLI_INTERNAL;
     }
     resync->batch->release = kafka_release;
@@ -122,7 +122,7 @@ static int read_places(struct resync *resync, struct error *error)
     const struct table *table = &resync->table;
     struct position *positions = calloc(table->count + 1, sizeof *positions);
     if (!positions) {
-        error_set(error, ODS_FATAL, "out of memory");
+        error_out_of_memory(error);
         return CLI_INTERNAL;
     }
     for (size_t i = 0; i < table->count; i++)
@@ -145,7 +145,7 @@ int resync_open(struct resync *resync, struct error *error)
     const struct table *table = &resync->table;
     progress_init(&resync->progress, table->call->terminal);
     if (!redirect(resync)) {
-        error_set(error, ODS_FATAL, "out of memory");
+        error_out_of_memory(error);
         return CLI_INTERNAL;
     }
     resync->origin = (struct worker_origin){.settings = table->settings,
@@ -257,7 +257,7 @@ static int arrive(struct resync *resync, struct resync_place *place, const char 
 {
     if (place->chain != place->goal &&
         !batch_cover(resync->batch, topic, partition, place->chain, place->goal - 1)) {
-        error_set(error, ODS_FATAL, "out of memory");
+        error_out_of_memory(error);
         return CLI_INTERNAL;
     }
     place->next = place->chain = place->goal;
@@ -345,7 +345,7 @@ static int read_topic(struct resync *resync, size_t topic, struct resync_place *
     struct topic_reader *reader = kafka_tool_reader(resync->tools[topic]);
     int64_t *froms = calloc((size_t) of->partitions + 1, sizeof *froms);
     if (!froms) {
-        error_set(error, ODS_FATAL, "out of memory");
+        error_out_of_memory(error);
         return CLI_INTERNAL;
     }
     int32_t left = begin(resync, topic, places, lows, froms);
@@ -369,7 +369,7 @@ int resync_catch_up(struct resync *resync, struct error *error)
             continue;
         error_set(error, ODS_FATAL,
                   "topic %s partition %d: records that were not read yet are gone from Kafka; "
-                  "resync --again begins anew",
+                  "resync --again starts over",
                   table->positions[i].topic, (int) table->positions[i].partition);
         return CLI_NEGATIVE;
     }

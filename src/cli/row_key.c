@@ -128,7 +128,7 @@ int row_key_parse(struct row_key *key, const struct strings *given,
     }
     if (good)
         return check(&parsing);
-    error_set(error, ODS_FATAL, "out of memory");
+    error_out_of_memory(error);
     return CLI_INTERNAL;
 }
 

@@ -1,7 +1,7 @@
 /* ods-sink setup: a whole pipeline from its files. What is there already stays, what is missing is
- * made, and each step is waited for until it is true: topics of our own, connectors (whose configuration
- * Connect checks against the source), the target's schema, the source's topics, their first records,
- * and, where a daemon runs, that they are applied. */
+ * made, and each step is waited for until it is true: topics of our own, connectors (whose
+ * configuration Connect checks against the source), the target's schema, the source's topics, their
+ * first records, and, where a daemon runs, that they are applied. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +18,7 @@
 #include "cli/interrupt.h"
 #include "core/log.h"
 #include "core/time.h"
+#include "pipeline/worker.h"
 #include "source/kafka/kafka_admin.h"
 #include "source/kafka/kafka_tool.h"
 
@@ -75,7 +76,7 @@ static void add_step(struct setup *setup, const char *what, enum step_state stat
     fflush(stdout);
 }
 
-/* --- the plan: topics of our own ---------------------------------------------------------------- */
+/* --- the plan: topics of our own -------------------------------------------------------------- */
 
 static void take_topic(void *context, const char *topic, int32_t partitions)
 {
@@ -90,7 +91,7 @@ static int look_for_topics(struct setup *setup, struct error *error)
                : CLI_SOURCE;
 }
 
-/* Letters are read by a person, some day: they stay for ever; and one is larger than its record. */
+/* Letters wait for a person, so they stay for ever; and a letter is larger than its record. */
 static const char *const letter_settings[] = {"cleanup.policy",    "delete",  "retention.ms", "-1",
                                               "max.message.bytes", "2097152", NULL};
 static const char *const signal_settings[] = {"cleanup.policy", "delete", NULL};
@@ -112,7 +113,8 @@ static void plan_topic(struct setup *setup, const char *topic, const char *what,
             ODS_OK &&
         *text && strcmp(text, "-1") != 0)
         add_step(setup, "topic", STEP_NOTE,
-                 "%s, for %s, is there; retention.ms = %s takes letters that nobody has seen", topic,
+                 "%s, for %s, is there; retention.ms = %s takes letters that nobody has seen",
+                 topic,
                  what, text);
     else
         add_step(setup, "topic", STEP_DONE, "%s, for %s, is there", topic, what);
@@ -140,7 +142,7 @@ static int make_topic(struct setup *setup, const char *topic, const char *const 
     return CLI_OK;
 }
 
-/* --- the plan: connectors ----------------------------------------------------------------------- */
+/* --- the plan: connectors --------------------------------------------------------------------- */
 
 /* A topic that the connector may write, told by its lists of what it captures. */
 static bool is_read(const struct setup *setup, const char *prefix, const char *table)
@@ -170,8 +172,8 @@ static void check_prefix(struct setup *setup, const struct connector_file *file)
             continue;
         if (!is_read(setup, prefix, one))
             add_step(setup, "connector", STEP_FAILED,
-                     "%s writes topics such as %s.%s, which no pipeline reads: see topics in tables.yaml "
-                     "and topic.prefix",
+                     "%s writes topics such as %s.%s, which no pipeline reads: see topics in "
+                     "tables.yaml and topic.prefix",
                      file->name, prefix, one);
         return;
     }
@@ -181,9 +183,10 @@ static void check_prefix(struct setup *setup, const struct connector_file *file)
 static void add_trouble(void *context, const struct trouble *trouble)
 {
     if (trouble->weight != WEIGHT_NOTE)
-        add_step(context, "connector", STEP_NOTE, "%s: %s%s%s: %s; %s", weight_name(trouble->weight),
-                 trouble->property, *trouble->value ? " = " : " is not set", trouble->value,
-                 trouble->what, trouble->advice);
+        add_step(context, "connector", STEP_NOTE, "%s: %s%s%s: %s; %s",
+                 weight_name(trouble->weight), trouble->property,
+                 *trouble->value ? " = " : " is not set", trouble->value, trouble->what,
+                 trouble->advice);
 }
 
 static int plan_connector(struct setup *setup, size_t number, struct error *error)
@@ -200,14 +203,15 @@ static int plan_connector(struct setup *setup, size_t number, struct error *erro
         add_step(setup, "source", STEP_DONE,
                  "Connect takes %s's configuration, and reaches the source by it", file->name);
     add_step(setup, "connector", count ? STEP_TO_DO : STEP_DONE,
-             count ? "%s is registered or changed: %zu settings" : "%s is there with these settings",
+             count ? "%s is registered or changed: %zu settings"
+                   : "%s is there with these settings",
              file->name, count);
     connector_check(file->config, add_trouble, setup);
     check_prefix(setup, file);
     return setup->told ? CLI_NEGATIVE : CLI_OK;
 }
 
-/* --- the plan: the target ------------------------------------------------------------------------ */
+/* --- the plan: the target --------------------------------------------------------------------- */
 
 static void ignore_line(void *context, const char *line) {}
 
@@ -215,12 +219,8 @@ static void ignore_line(void *context, const char *line) {}
 static int reach_target(struct setup *setup, const struct pipeline_settings *pipeline, bool make,
                         struct error *error)
 {
-    const struct target_settings *target = settings_target(setup->settings, pipeline->target);
-    const struct sink_config config = {.name = target->name,
-                                       .settings = target->own,
-                                       .pipeline = pipeline,
-                                       .group = pipeline->group_id};
-    const struct sink_ops *ops = sink_find(target->type);
+    struct sink_config config;
+    const struct sink_ops *ops = worker_target(setup->settings, pipeline, &config);
     struct sink *sink = NULL;
     enum ods_status status = ops->open(&sink, &config, error);
     if (status == ODS_OK)
@@ -232,8 +232,8 @@ static int reach_target(struct setup *setup, const struct pipeline_settings *pip
     }
     add_step(setup, "target", STEP_DONE,
              make ? "pipeline %s: target %s has what ods-sink owns there"
-                  : "pipeline %s: target %s answers, and its rights do",
-             pipeline->name, target->name);
+                  : "pipeline %s: target %s answers, and its user has the rights",
+             pipeline->name, config.name);
     return CLI_OK;
 }
 
@@ -259,7 +259,7 @@ static int plan(struct setup *setup, struct error *error)
     return code == CLI_OK ? reach_targets(setup, false, error) : code;
 }
 
-/* --- doing --------------------------------------------------------------------------------------- */
+/* --- doing ------------------------------------------------------------------------------------ */
 
 static int make(struct setup *setup, struct error *error)
 {
@@ -283,7 +283,7 @@ static int make(struct setup *setup, struct error *error)
     return code == CLI_OK ? reach_targets(setup, true, error) : code;
 }
 
-/* --- waiting ------------------------------------------------------------------------------------- */
+/* --- waiting ---------------------------------------------------------------------------------- */
 
 static void complain(void *context, const char *text)
 {
@@ -349,8 +349,8 @@ static int await_pipeline(struct setup *setup, const struct pipeline_settings *p
         }
         over = (arrived.with_records && (!alive || arrived.applied)) ||
                time_monotonic_us() > until;
-        progress_show(&progress, "pipeline %s: %zu topics, %zu with records, waiting", pipeline->name,
-                      arrived.topics, arrived.with_records);
+        progress_show(&progress, "pipeline %s: %zu topics, %zu with records, waiting",
+                      pipeline->name, arrived.topics, arrived.with_records);
         if (!over)
             usleep(POLL_US);
     }
@@ -359,19 +359,20 @@ static int await_pipeline(struct setup *setup, const struct pipeline_settings *p
         return interrupt_code();
     if (!arrived.with_records) {
         add_step(setup, "records", STEP_FAILED,
-                 "pipeline %s: %s after %lld s: does its connector capture these tables, and have they "
-                 "rows?",
+                 "pipeline %s: %s after %lld s: does its connector capture these tables, and have "
+                 "they rows?",
                  pipeline->name,
                  arrived.topics ? "its topics have no record" : "none of its topics is there",
                  (long long) setup->options->wait_ms / 1000);
         return CLI_NEGATIVE;
     }
-    add_step(setup, "records", STEP_DONE, "pipeline %s: topics: %zu, with records: %zu, records: %lld",
-             pipeline->name, arrived.topics, arrived.with_records, (long long) arrived.records);
+    add_step(setup, "records", STEP_DONE,
+             "pipeline %s: topics: %zu, with records: %zu, records: %lld", pipeline->name,
+             arrived.topics, arrived.with_records, (long long) arrived.records);
     if (!alive) {
         add_step(setup, "rows", STEP_NOTE,
-                 "pipeline %s: no daemon runs; ods-sink run -c %s makes its tables and offsets with the "
-                 "first records",
+                 "pipeline %s: no daemon runs; ods-sink run -c %s makes its tables and offsets "
+                 "with the first records",
                  pipeline->name, setup->options->config);
         return CLI_OK;
     }
@@ -396,7 +397,7 @@ static int await_all(struct setup *setup, struct error *error)
     return worst;
 }
 
-/* --- the command --------------------------------------------------------------------------------- */
+/* --- the command ------------------------------------------------------------------------------ */
 
 static int read_files(struct setup *setup, struct error *error)
 {
@@ -521,16 +522,18 @@ const struct command cli_setup = {
     .name = "setup",
     .summary = "set a whole pipeline up from its files",
     .description =
-        "Says what is there and what is to do, asks, does it, and waits until each step is true:\n\n"
+        "Shows what is there and what is missing, asks, does it, and waits until each step is "
+        "done:\n\n"
         "topic\n  The dead letters' topic, kept for ever, and a connector's topic for signals.\n\n"
-        "source\n  Connect checks a connector's configuration, for which it asks the source database: "
-        "whether it is reached, and whether the user and its log do.\n\n"
-        "connector\n  It is registered or changed, and it and its tasks run.\n\n"
-        "target\n  It answers, the rights do, and what ods-sink owns there is made.\n\n"
+        "source\n  Connect checks a connector's configuration, for which it asks the source "
+        "database: can it be reached, and do the user's rights and the log's settings suffice?\n\n"
+        "connector\n  The connector is registered or changed, and it and its tasks run.\n\n"
+        "target\n  The target answers, its user has the rights, and what ods-sink owns there is "
+        "made.\n\n"
         "records\n  The pipeline's topics are there, with their first records.\n\n"
         "rows\n  Where a daemon runs: the first of them are applied.\n\n"
-        "What is there already stays, so it may be run any number of times. Tables are made by the "
-        "daemon, with the first record of each.",
+        "What is there already stays, so the command may be run any number of times. The daemon "
+        "makes each table when its first record comes.",
     .options = {{.options = options}},
     .exits = exits,
     .examples = examples,

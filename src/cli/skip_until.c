@@ -159,7 +159,7 @@ static int order(struct skip *skip, enum order_state state, const char *action, 
     return table_give(&skip->table, &order, number, error);
 }
 
-/* As it was before; what has gone wrong stays what is told. */
+/* The table goes back to the state it was in. The error that led here stays the one to report. */
 static int give_up(struct skip *skip, int code)
 {
     struct error ignored;
@@ -189,7 +189,7 @@ static int carry_out(struct skip *skip, struct error *error)
     skip->olds = calloc(table->count + 1, sizeof *skip->olds);
     skip->news = calloc(table->count + 1, sizeof *skip->news);
     if (code == CLI_OK && (!skip->olds || !skip->news)) {
-        error_set(error, ODS_FATAL, "out of memory");
+        error_out_of_memory(error);
         code = CLI_INTERNAL;
     }
     if (code == CLI_OK)

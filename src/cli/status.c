@@ -133,15 +133,15 @@ static void print_retention(const json_t *status)
         int64_t left = number_of(one, "retention_left_seconds"), lost = number_of(one, "lost");
         if (lost > 0)
             terminal_line(stdout,
-                          "pipeline %s: topic %s partition %lld: Kafka's retention has taken %lld offsets "
-                          "from %lld on, which were not applied",
+                          "pipeline %s: topic %s partition %lld: Kafka's retention has taken %lld "
+                          "offsets from %lld on, which were not applied",
                           text_of(one, "pipeline"), text_of(one, "topic"),
                           (long long) number_of(one, "partition"), (long long) lost,
                           (long long) number_of(one, "applied"));
         else if (left >= 0 && left < 86400)
             terminal_line(stdout,
-                          "pipeline %s: topic %s partition %lld: Kafka's retention may take records that "
-                          "wait in %lld min",
+                          "pipeline %s: topic %s partition %lld: Kafka's retention may take "
+                          "records that wait in %lld min",
                           text_of(one, "pipeline"), text_of(one, "topic"),
                           (long long) number_of(one, "partition"), (long long) left / 60);
     }
@@ -389,8 +389,8 @@ const struct command cli_status = {
     .chapter = "Asking",
     .summary = "ask the running daemon how it is",
     .description =
-        "Asks once over HTTP, with a time limit: its lanes, their state, partitions, lag and last "
-        "error.",
+        "Asks the daemon once over HTTP, with a time limit, and shows its lanes with their state, "
+        "partitions, lag and last error.",
     .options = {{.options = options}},
     .exits = exits,
     .examples = examples,

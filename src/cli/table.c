@@ -15,6 +15,7 @@
 #include "cli/json.h"
 #include "cli/terminal.h"
 #include "core/log.h"
+#include "pipeline/worker.h"
 #include "source/kafka/kafka.h"
 
 /* --- does a topic carry it? ------------------------------------------------------------------ */
@@ -174,18 +175,13 @@ static void find_others(struct table *table)
 
 static int connect_to(struct table *table, struct error *error)
 {
-    const struct target_settings *target =
-        settings_target(table->settings, table->pipeline->target);
-    const struct sink_config config = {.name = target->name,
-                                       .settings = target->own,
-                                       .pipeline = table->pipeline,
-                                       .group = table->pipeline->group_id};
-    const struct sink_ops *ops = sink_find(target->type);
+    struct sink_config config;
+    const struct sink_ops *ops = worker_target(table->settings, table->pipeline, &config);
     if (!ops->control) {
         error_set(error, ODS_FATAL,
                   "pipeline \"%s\": target \"%s\", of type %s, keeps no orders about single "
                   "tables, so this is not supported there",
-                  table->pipeline->name, target->name, target->type);
+                  table->pipeline->name, config.name, ops->type);
         return CLI_NEGATIVE;
     }
     if (ops->open(&table->sink, &config, error) != ODS_OK)
@@ -221,7 +217,7 @@ static int search(struct table *table, const struct pipeline_settings *pipeline,
         return CLI_SOURCE;
     if (!search.failed)
         return CLI_OK;
-    error_set(error, ODS_FATAL, "out of memory");
+    error_out_of_memory(error);
     return CLI_INTERNAL;
 }
 
@@ -264,7 +260,7 @@ static int find(struct table *table, struct error *error)
         *error = unsupported;
     else if (!found)
         error_set(error, ODS_FATAL,
-                  "no topic carries %s, as far as it is known; a topic that is not there yet is "
+                  "no topic carries %s, as far as is known; a topic that is not there yet is "
                   "picked up when it appears",
                   table->options->name);
     if (!found)
@@ -297,7 +293,7 @@ static int refuse_shared(const struct table *table, struct error *error)
         return CLI_OK;
     error_set(error, ODS_FATAL,
               "topic %s carries %s too: order and offsets are those of the topic's partitions, so "
-              "that one of its tables can't stand while the others go on; --whole-topic does it "
+              "that one of its tables can't stop while the others go on; --whole-topic does it "
               "for all of them",
               table->topics[0].name, table->others);
     return CLI_NEGATIVE;

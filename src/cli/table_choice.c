@@ -270,7 +270,7 @@ int table_choose(struct table_choice *choice, const struct settings *settings, c
     if (choosing.count && !is_settled(&choosing, any_pipeline))
         keep(&choosing, is_there);
     if (!choosing.qualifier || choosing.failed) {
-        error_set(error, ODS_FATAL, "out of memory");
+        error_out_of_memory(error);
         code = CLI_INTERNAL;
     } else if (!choosing.count) {
         code = refuse_none(&choosing, pipeline, error);

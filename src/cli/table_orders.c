@@ -111,7 +111,7 @@ static bool make_room(struct table *table)
 int table_measure(struct table *table, struct error *error)
 {
     if (!make_room(table)) {
-        error_set(error, ODS_FATAL, "out of memory");
+        error_out_of_memory(error);
         return CLI_INTERNAL;
     }
     for (size_t i = 0; i < table->topic_count; i++)

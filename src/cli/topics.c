@@ -1,4 +1,5 @@
-/* ods-sink topics: which topics there are, which pipeline takes them, and how far each is applied. */
+/* ods-sink topics: which topics there are, which pipeline takes them, and how far each
+ * is applied. */
 #include <jansson.h>
 #include <string.h>
 
@@ -202,15 +203,16 @@ static void say_losses(const struct topics *topics)
         for (int32_t j = 0; j < feed->count; j++) {
             const struct feed_partition *at = &feed->partitions[j];
             if (at->lost)
-                printf("pipeline %s: topic %s partition %d: the offsets %lld to %lld are gone from Kafka "
-                       "and were not applied; see kafka.on_offset_gone\n",
+                printf("pipeline %s: topic %s partition %d: the offsets %lld to %lld are gone from "
+                       "Kafka and were not applied; see kafka.on_offset_gone\n",
                        feed->pipeline->name, feed->topic, (int) j,
                        (long long) (at->low - at->lost), (long long) (at->low - 1));
         }
         if (left >= 0)
             printf("pipeline %s: topic %s: the oldest record that waits may go in %s "
                    "(retention.ms = %lld)\n",
-                   feed->pipeline->name, feed->topic, left ? duration(left, text, sizeof text) : "no time",
+                   feed->pipeline->name, feed->topic,
+                   left ? duration(left, text, sizeof text) : "no time",
                    (long long) feed->retention_ms);
     }
 }
@@ -320,13 +322,11 @@ static int print(const struct topics *topics)
 
 static int find_pipeline(struct topics *topics)
 {
-    const struct settings *settings = topics->settings;
-    for (size_t i = 0; topics->options->pipeline && i < settings->pipeline_count; i++)
-        if (strcmp(settings->pipelines[i].name, topics->options->pipeline) == 0)
-            topics->only = &settings->pipelines[i];
-    return topics->options->pipeline && !topics->only
-               ? cli_usage("topics", "there is no pipeline \"%s\"", topics->options->pipeline)
-               : CLI_OK;
+    const char *name = topics->options->pipeline;
+    if (!name)
+        return CLI_OK;
+    topics->only = settings_pipeline(topics->settings, name);
+    return topics->only ? CLI_OK : cli_usage("topics", "there is no pipeline \"%s\"", name);
 }
 
 static int run(const struct call *call, void *given)
@@ -379,12 +379,13 @@ const struct command cli_topics = {
     .summary = "list the topics with their pipelines, offsets and lag",
     .description =
         "Asks Kafka and the targets; no daemon need run, and nothing is changed. `LAG` is how many "
-        "offsets are not applied yet, by the offsets that the target has stored, which are the ones "
-        "that count; `BEHIND` is how old the oldest of these records is; `NEWEST` is when the last "
-        "record of the topic was written. Topics that no pipeline takes follow (without those that "
-        "begin with `__`, which are Kafka's own), then pipelines that no topic feeds, and topics that "
-        "the configuration names and Kafka does not have. Offsets that Kafka no longer has though they "
-        "were not applied are told, and how long the topic's retention leaves to those that wait.\n\n"
+        "offsets are not applied yet, by the offsets that the target has stored, which are the "
+        "ones that count; `BEHIND` is how old the oldest of these records is; `NEWEST` is when the "
+        "last record of the topic was written. Topics that no pipeline takes follow (without those "
+        "that begin with `__`, which are Kafka's own), then pipelines that no topic feeds, and "
+        "topics that the configuration names and Kafka does not have. Also shown are offsets that "
+        "Kafka no longer has though they were not applied, and how long the topic's retention "
+        "still keeps those that wait.\n\n"
         "The bytes of a topic are not shown: librdkafka does not ask for them.",
     .options = {{.options = options}},
     .exits = exits,

@@ -29,7 +29,7 @@ static int open_row(struct trace *trace, struct error *error)
         return code;
     trace->key_text = row_key_text(&trace->key, choice);
     if (!trace->key_text) {
-        error_set(error, ODS_FATAL, "out of memory");
+        error_out_of_memory(error);
         return CLI_INTERNAL;
     }
     enum ods_status status =
@@ -52,7 +52,7 @@ static int open_worker(struct trace *trace, struct error *error)
     trace->batch = batch_new();
     trace->key_batch = batch_new();
     if (!trace->batch || !trace->key_batch) {
-        error_set(error, ODS_FATAL, "out of memory");
+        error_out_of_memory(error);
         return CLI_INTERNAL;
     }
     if (trace->helper && trace->helper->ops->read(trace->helper, error) != ODS_OK)
@@ -69,7 +69,7 @@ static int list_places(struct trace *trace, struct error *error)
         trace->place_count += (size_t) trace->topics.items[i].partitions;
     trace->places = calloc(trace->place_count + 1, sizeof *trace->places);
     if (!trace->places) {
-        error_set(error, ODS_FATAL, "out of memory");
+        error_out_of_memory(error);
         return CLI_INTERNAL;
     }
     size_t at = 0;
@@ -114,7 +114,7 @@ static int read_stored(struct trace *trace, int64_t *stored, struct error *error
 {
     struct position *positions = calloc(trace->place_count + 1, sizeof *positions);
     if (!positions) {
-        error_set(error, ODS_FATAL, "out of memory");
+        error_out_of_memory(error);
         return CLI_INTERNAL;
     }
     for (size_t i = 0; i < trace->place_count; i++)
@@ -395,14 +395,14 @@ const struct command cli_trace = {
     .summary = "follow one row from its topic to the target, and say why it is as it is",
     .description =
         "Each record of the row is found in the table's topics, decoded and transformed as the "
-        "pipeline does it, and its state is told: `applied`; `folded`, as a later one of the same "
+        "pipeline does it, and its state is shown: `applied`; `folded`, as a later one of the same "
         "partition is applied too; `waiting`, `replayed` or `skipped`, a dead letter; `passed "
         "over`, with the reason; or `ahead` of the stored offset. Then comes the row as the target "
-        "has it, held against what its last applied change says, by the same code that writes "
-        "values. One sentence ends it.\n\n"
-        "A topic of several partitions is read only in the one that the key's hash tells, where "
-        "its records show that this is how they are spread; else whole. Nothing is changed, and no "
-        "daemon is disturbed.\n\n"
+        "has it, compared with what its last applied change says, by the same code that writes "
+        "values. The last line is the verdict, in one sentence.\n\n"
+        "Of a topic with several partitions only the one that the key's hash gives is read, if the "
+        "records show that they are spread by it; otherwise all are read. Nothing is changed, and "
+        "no daemon is disturbed.\n\n"
         "Works on targets of type `postgres`.",
     .options = {{.options = options}},
     .operands = operands,

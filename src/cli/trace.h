@@ -145,7 +145,7 @@ int trace_choose_partitions(struct trace *trace, struct error *error);
 enum ods_status trace_look(struct trace *trace, const struct record *record, bool apart,
                            struct trace_entry *entry, uint32_t *change, bool *found,
                            struct error *error);
-/* Takes the entry over, whatever comes of it. */
+/* Takes the entry over, also when it fails. */
 bool trace_keep(struct trace_entries *entries, const struct trace_entry *entry);
 void trace_drop(struct trace_entries *entries, size_t index);
 void trace_entry_done(struct trace_entry *entry);

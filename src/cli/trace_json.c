@@ -109,17 +109,18 @@ static json_t *row_json(const struct trace *trace)
 int trace_print_json(struct trace *trace, struct error *error)
 {
     json_t *source = trace->source ? json_incref(trace->source) : json_null();
-    json_t *root = json_pack(
-        "{s:o, s:o, s:o, s:b, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:{s:s, s:b, s:o}}", "table",
-        table_json(trace), "key", cli_json(trace->key_text), "partitions", places_json(trace),
-        "partition_told_by_key", (int) trace->told, "records_read", (json_int_t) trace->scanned,
-        "older", (json_int_t) trace->entries.dropped, "unreadable_others",
-        (json_int_t) trace->unreadable, "records", entries_json(trace), "target", row_json(trace),
-        "source", source, "source_why",
-        trace->source_why ? cli_json(trace->source_why) : json_null(), "verdict", "code", trace->verdict, "as_it_should_be", (int) trace->good,
-        "text", cli_json(buffer_text(&trace->sentence)));
+    json_t *root =
+        json_pack("{s:o, s:o, s:o, s:b, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:{s:s, s:b, s:o}}",
+                  "table", table_json(trace), "key", cli_json(trace->key_text), "partitions",
+                  places_json(trace), "partition_told_by_key", (int) trace->told, "records_read",
+                  (json_int_t) trace->scanned, "older", (json_int_t) trace->entries.dropped,
+                  "unreadable_others", (json_int_t) trace->unreadable, "records",
+                  entries_json(trace), "target", row_json(trace), "source", source, "source_why",
+                  trace->source_why ? cli_json(trace->source_why) : json_null(), "verdict", "code",
+                  trace->verdict, "as_it_should_be", (int) trace->good, "text",
+                  cli_json(buffer_text(&trace->sentence)));
     if (!root) {
-        error_set(error, ODS_FATAL, "out of memory");
+        error_out_of_memory(error);
         return CLI_INTERNAL;
     }
     cli_print_json(root);

@@ -273,7 +273,7 @@ int trace_choose_partitions(struct trace *trace, struct error *error)
     size_t first = 0;
     struct sampling *sampling = malloc(sizeof *sampling);
     if (!sampling) {
-        error_set(error, ODS_FATAL, "out of memory");
+        error_out_of_memory(error);
         return CLI_INTERNAL;
     }
     for (size_t i = 0; status == ODS_OK && i < trace->topics.count; i++) {

@@ -437,7 +437,7 @@ static int read_topic(struct trace *trace, size_t number, size_t first, struct e
     struct kafka_span *spans = calloc((size_t) topic->partitions + 1, sizeof *spans);
     size_t count = 0;
     if (!spans) {
-        error_set(error, ODS_FATAL, "out of memory");
+        error_out_of_memory(error);
         return CLI_INTERNAL;
     }
     for (int32_t i = 0; i < topic->partitions; i++) {

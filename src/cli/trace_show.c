@@ -238,6 +238,6 @@ int trace_print(struct trace *trace, struct error *error)
     free(visible);
     if (good)
         return CLI_OK;
-    error_set(error, ODS_FATAL, "out of memory");
+    error_out_of_memory(error);
     return CLI_INTERNAL;
 }

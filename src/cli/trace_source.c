@@ -1,5 +1,5 @@
-/* The row as the source database has it, read as verify reads it: in a read-only session, and as the
- * connector would have sent it. See trace.h.
+/* The row as the source database has it, read as verify reads it: in a read-only session, and as
+ * the connector would have sent it. See trace.h.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -37,7 +37,8 @@ static bool is_number(const char *text)
     const char *digits = text + (*text == '-');
     size_t whole = strspn(digits, "0123456789");
     const char *rest = digits + whole;
-    return whole && (!*rest || (*rest == '.' && rest[1] && !rest[1 + strspn(rest + 1, "0123456789")]));
+    return whole &&
+           (!*rest || (*rest == '.' && rest[1] && !rest[1 + strspn(rest + 1, "0123456789")]));
 }
 
 /* The query for the row. False: its key can't be asked for, trace->source_why says why. */

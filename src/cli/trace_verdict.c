@@ -379,6 +379,6 @@ int trace_judge(struct trace *trace, struct error *error)
     }
     if (good && !trace->sentence.failed && trace->columns_left_out)
         return CLI_OK;
-    error_set(error, ODS_FATAL, "out of memory");
+    error_out_of_memory(error);
     return CLI_INTERNAL;
 }

@@ -1,5 +1,5 @@
-/* ods-sink verify: does the target have what the source has? What is compared, and how, is verify/'s;
- * here it is asked for and told. */
+/* ods-sink verify: does the target have what the source has? What is compared, and how, is
+ * verify/'s; here it is asked for and told. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -202,8 +202,8 @@ static int print(struct session *session, enum cli_exit code, const struct error
 static int once(const struct call *call, const struct verify_arguments *arguments,
                 const struct verify_options *options)
 {
-    static const char *const names[] = {"TABLE",   "TARGET", "SOURCE ROWS", "TARGET ROWS", "MISSING",
-                                        "EXTRA",   "CHANGED", "UNSETTLED",  "SECONDS",     "RESULT"};
+    static const char *const names[] = {"TABLE", "TARGET",  "SOURCE ROWS", "TARGET ROWS", "MISSING",
+                                        "EXTRA", "CHANGED", "UNSETTLED",   "SECONDS",     "RESULT"};
     struct session session = {.arguments = arguments, .terminal = call->terminal};
     const struct verify_listener listener = {begins, differs, goes_on, ends, notice, &session};
     struct error error;
@@ -237,7 +237,7 @@ static int again_and_again(const struct call *call, const struct verify_argument
 static int check(const struct call *call, const struct verify_arguments *arguments)
 {
     if (arguments->watch && arguments->resume)
-        return cli_usage(call->name, "--watch begins anew each time: it has nothing to --resume");
+        return cli_usage(call->name, "--watch starts over each time: it has nothing to --resume");
     if (arguments->since_us != INT64_MIN && (arguments->counts || arguments->sample))
         return cli_usage(call->name, "--since goes with neither --counts nor --sample");
     return CLI_OK;
@@ -300,11 +300,11 @@ static const struct parameter options[] = {
            "how long to wait for a pipeline that is behind, at each look (default: 60)",
            .max = 86400),
     OPTION(struct verify_arguments, settle_ms, "settle", &argument_seconds,
-           "what differs for so long counts, even where it can't be told whether the connector is up "
-           "to date",
+           "count what differs for so long, even where it can't be told whether the connector is "
+           "up to date",
            .min = 1, .max = 86400),
     OPTION(struct verify_arguments, limit, "limit", &argument_number,
-           "tell at most so many differences of each table, count the others (default: 1000)",
+           "show at most so many differences of each table, and count the others (default: 1000)",
            .max = INT64_C(1000000)),
     OPTION(struct verify_arguments, report, "report", &argument_file, "also write a page of HTML",
            .value = "FILE.html"),
@@ -312,7 +312,7 @@ static const struct parameter options[] = {
     OPTION(struct verify_arguments, every_ms, "every", &argument_seconds,
            "with `--watch`, the pause between two times (default: 60)", .min = 1, .max = 86400),
     SWITCH(struct verify_arguments, resume, "resume",
-           "go on where a run that was ended or failed has come to"),
+           "go on where an earlier run ended or failed"),
     OPTION(struct verify_arguments, state, "state", &argument_file,
            "where that is kept (default: a file in ~/.local/state/ods-sink)"),
     OPTION_JSON(struct verify_arguments),
@@ -344,23 +344,24 @@ static const struct example examples[] = {
 
 static const struct section sections[] = {
     {"NOTES",
-     "Equal means: what ods-sink would have written. A row of the source goes through the pipeline's "
-     "transforms, names and types, and is then held against the target's by meaning. Columns that "
-     "only the target has are not looked at, and rows that are marked deleted count as absent.\n\n"
+     "Equal means: what ods-sink would have written. A row of the source goes through the "
+     "pipeline's transforms, names and types, and is then held against the target's by meaning. "
+     "Columns that only the target has are not looked at, and rows that are marked deleted count "
+     "as absent.\n\n"
      "Nothing has to stand still. What differs is looked at again after the pipeline has come past "
      "the place in the source's log at which it was read, until it is equal or has stayed "
      "different.\n\n"
-     "The source databases are named in `databases` of ods-sink.conf; see docs/cli/verify.md for the "
-     "rights that they take and for what can't be seen."},
+     "The source databases are named in `databases` of ods-sink.conf; see docs/cli/verify.md for "
+     "the rights that they take and for what can't be seen."},
     {0}};
 
 const struct command cli_verify = {
     .name = "verify",
     .summary = "compare the target with the source",
-    .description = "Compares the rows of a pipeline's tables with those of its source database, and "
-                   "says of each that differs whether it is missing, extra or changed, in which "
-                   "columns, and what wrote it last where the target knows. Changes nothing, on "
-                   "either side.",
+    .description = "Compares the rows of a pipeline's tables with those of its source database, "
+                   "and says of each that differs whether it is missing, extra or changed, in "
+                   "which columns, and what wrote it last where the target knows. Changes nothing, "
+                   "on either side.",
     .options = {{.options = options}},
     .operands = operands,
     .exits = exits,

@@ -117,6 +117,15 @@ const struct database_settings *settings_database(const struct settings *setting
     return NULL;
 }
 
+const struct pipeline_settings *settings_pipeline(const struct settings *settings,
+                                                  const char *name)
+{
+    for (size_t i = 0; i < settings->pipeline_count; i++)
+        if (strcmp(settings->pipelines[i].name, name) == 0)
+            return &settings->pipelines[i];
+    return NULL;
+}
+
 const struct target_settings *settings_target(const struct settings *settings, const char *name)
 {
     for (size_t i = 0; i < settings->target_count; i++) {

@@ -93,6 +93,8 @@ struct settings {
 };
 
 const struct target_settings *settings_target(const struct settings *settings, const char *name);
+const struct pipeline_settings *settings_pipeline(const struct settings *settings,
+                                                  const char *name);
 const struct database_settings *settings_database(const struct settings *settings,
                                                   const char *name);
 

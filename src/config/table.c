@@ -229,8 +229,8 @@ static const struct setting pipeline_rows[] = {
      .inherits = "the only target", .max = 200, .doc = "Name of a target in `ods-sink.conf`."},
     {"database", SETTING_STRING, AT(pipeline_settings, database), "",
      .inherits = "the only database that is configured", .max = 200,
-     .doc = "Name of a database in `ods-sink.conf`: the one whose rows this pipeline moves. `verify` "
-            "compares the target with it."},
+     .doc = "Name of a database in `ods-sink.conf`: the one whose rows this pipeline moves. "
+            "`verify` compares the target with it."},
     {"group_id", SETTING_STRING, AT(pipeline_settings, group_id), "",
      .inherits = "`kafka.group_id`.`name`", .max = 400,
      .doc = "The consumer group. Two pipelines of a daemon can't have the same one."},
@@ -361,9 +361,9 @@ static const struct setting database_rows[] = {
     {"dsn", SETTING_STRING, AT(database_settings, dsn), .min = 1, .max = 65536,
      .flags = SETTING_REQUIRED | SETTING_SECRET,
      .doc = "A connection string as of a target, keywords (`host=… port=… dbname=… user=… "
-            "password=…`) or URI (`mysql://user@host/name`); of MySQL also `sslmode`, `sslrootcert`, "
-            "`sslcert`, `sslkey`, and a `host` that begins with `/` is its socket. Put the password "
-            "into `${NAME}` or `${file:/path}`."},
+            "password=…`) or URI (`mysql://user@host/name`); of MySQL also `sslmode`, "
+            "`sslrootcert`, `sslcert`, `sslkey`, and a `host` that begins with `/` is its socket. "
+            "Put the password into `${NAME}` or `${file:/path}`."},
     {"throttle", SETTING_INT, AT(database_settings, throttle), "0", .min = 0,
      .max = INT64_C(1000000000),
      .doc = "Rows that `verify` reads of it in a second, at most. 0: any number."},
@@ -410,10 +410,10 @@ static const struct setting daemon_rows[] = {
             "wrong)."},
     {"kafka.retention_check_ms", SETTING_MS, AT(settings, kafka.retention_check_ms), "60000",
      .min = 0, .max = 3600000,
-     .doc = "How often the daemon looks, while records wait, whether Kafka's retention is about to take "
-            "them before they are applied: in `/status` under `retention`, in the metrics "
-            "`partition_retention_left_seconds` and `partition_records_lost`, and, when less than a tenth "
-            "of the retention is left, in the log. 0: never."},
+     .doc = "How often the daemon looks, while records wait, whether Kafka's retention is about to "
+            "take them before they are applied: in `/status` under `retention`, in the metrics "
+            "`partition_retention_left_seconds` and `partition_records_lost`, and, when less than "
+            "a tenth of the retention is left, in the log. 0: never."},
     {"kafka.properties", SETTING_PROPERTIES, AT(settings, kafka.properties),
      .doc = "Any librdkafka property, as `\"security.protocol\" = \"SASL_SSL\"`. Those that the "
             "daemon sets itself are refused: bootstrap.servers, group.id, auto.offset.reset, "
@@ -474,25 +474,25 @@ static const struct setting daemon_rows[] = {
      .doc = "Address of `/metrics`, `/healthz`, `/readyz` and `/status`, `host:port` or "
             "`[address]:port`. Empty: off."},
     {"connect.url", SETTING_STRING, AT(settings, connect.url), "", .max = 2048,
-     .doc = "Kafka Connect's REST, `http://host:port` or `https://…`, for the commands `connectors`, "
-            "`setup` and `reset --all`; the daemon does not ask it. Several workers of one cluster are "
-            "separated by commas: the first that answers is asked."},
+     .doc = "Kafka Connect's REST, `http://host:port` or `https://…`, for the commands "
+            "`connectors`, `setup` and `reset --all`; the daemon does not ask it. Several workers "
+            "of one cluster are separated by commas: the first that answers is asked."},
     {"connect.user", SETTING_STRING, AT(settings, connect.user), "", .max = 1000,
      .doc = "User for basic authentication. Empty: none."},
     {"connect.password", SETTING_STRING, AT(settings, connect.password), "", .max = 10000,
      .doc = "Its password, best as `${NAME}` or `${file:/path}`. Never printed."},
-    {"connect.ca", SETTING_STRING, AT(settings, connect.ca), "", .inherits = "the system's authorities",
-     .max = 4096,
-     .doc = "File of the certificates (PEM) by which an `https://` server is known. Its host name is "
-            "checked too."},
+    {"connect.ca", SETTING_STRING, AT(settings, connect.ca), "",
+     .inherits = "the system's authorities", .max = 4096,
+     .doc = "File of the certificates (PEM) by which an `https://` server is known. Its host name "
+            "is checked too."},
     {"connect.certificate", SETTING_STRING, AT(settings, connect.certificate), "", .max = 4096,
      .doc = "File of our own certificate (PEM), for a server that asks for one."},
     {"connect.key", SETTING_STRING, AT(settings, connect.key), "", .max = 4096,
      .doc = "File of the key to `connect.certificate` (PEM)."},
     {"connect.timeout_ms", SETTING_MS, AT(settings, connect.timeout_ms), "60000", .min = 100,
      .max = 3600000,
-     .doc = "How long one answer may take. To check a configuration Connect asks the source database, "
-            "which may take long."},
+     .doc = "How long one answer may take. To check a configuration Connect asks the source "
+            "database, which may take long."},
     {"log.level", SETTING_ENUM, AT(settings, log.level), "info",
      .choices = log_levels, .flags = SETTING_RELOAD, .doc = "The lowest level that is logged."},
     {"log.format", SETTING_ENUM, AT(settings, log.format), "text",

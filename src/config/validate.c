@@ -438,8 +438,8 @@ static void check_connect(struct load *load, const struct node *node,
 {
     if (!urls_are_good(connect->url))
         REFUSE(load, place(node, "connect.url"),
-               "'connect.url' expects http://host:port or https://host:port, or several separated by "
-               "commas; user and password stand in connect.user and connect.password");
+               "'connect.url' expects http://host:port or https://host:port, or several separated "
+               "by commas; user and password stand in connect.user and connect.password");
     if (*connect->key && !*connect->certificate)
         REFUSE(load, place(node, "connect.key"),
                "'connect.key' is the key to connect.certificate, which is not set");

@@ -7,7 +7,8 @@
 
 #include <pthread.h>
 #include <stdlib.h>
-#include <time.h>
+
+#include "core/time.h"
 
 struct ring {
     struct batch *items[QUEUE_MAX];
@@ -48,21 +49,6 @@ static bool wait_until(struct queue *queue, pthread_cond_t *cond, int64_t wait_m
     return pthread_cond_timedwait(cond, &queue->mutex, deadline) == 0;
 }
 
-static struct timespec deadline_in(int64_t wait_ms)
-{
-    struct timespec at;
-    clock_gettime(CLOCK_MONOTONIC, &at);
-    if (wait_ms > 0) {
-        at.tv_sec += wait_ms / 1000;
-        at.tv_nsec += wait_ms % 1000 * 1000000;
-        if (at.tv_nsec >= 1000000000) {
-            at.tv_nsec -= 1000000000;
-            at.tv_sec++;
-        }
-    }
-    return at;
-}
-
 struct queue *queue_new(size_t capacity)
 {
     if (capacity < 1 || capacity > QUEUE_MAX)
@@ -100,7 +86,7 @@ void queue_push(struct queue *queue, struct batch *batch)
 
 struct batch *queue_take_done(struct queue *queue, int64_t wait_ms)
 {
-    struct timespec deadline = deadline_in(wait_ms);
+    struct timespec deadline = time_deadline(wait_ms);
     pthread_mutex_lock(&queue->mutex);
     while (!queue->done.count && wait_ms != 0)
         if (!wait_until(queue, &queue->done_changed, wait_ms, &deadline))
@@ -128,7 +114,7 @@ void queue_close(struct queue *queue)
 
 struct batch *queue_pop(struct queue *queue, int64_t wait_ms, bool *closed)
 {
-    struct timespec deadline = deadline_in(wait_ms);
+    struct timespec deadline = time_deadline(wait_ms);
     pthread_mutex_lock(&queue->mutex);
     while (!queue->todo.count && !queue->closed && wait_ms != 0)
         if (!wait_until(queue, &queue->todo_changed, wait_ms, &deadline))

@@ -3,7 +3,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define PS_PER_US     1000000
 #define US_PER_SECOND INT64_C(1000000)
@@ -25,6 +24,19 @@ int64_t time_monotonic_us(void)
 int64_t time_wall_us(void)
 {
     return clock_us(CLOCK_REALTIME);
+}
+
+struct timespec time_deadline(int64_t wait_ms)
+{
+    struct timespec at;
+    clock_gettime(CLOCK_MONOTONIC, &at);
+    if (wait_ms > 0) {
+        at.tv_sec += wait_ms / 1000;
+        at.tv_nsec += wait_ms % 1000 * 1000000;
+        at.tv_sec += at.tv_nsec / 1000000000;
+        at.tv_nsec %= 1000000000;
+    }
+    return at;
 }
 
 /* Years are taken to begin on 1 March, so that the leap day is a year's last; eras of 400 years

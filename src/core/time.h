@@ -4,11 +4,15 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <time.h>
 
 #include <ods/buffer.h>
 
 int64_t time_monotonic_us(void);
 int64_t time_wall_us(void);
+/* The moment wait_ms from now (at once when it is negative), for pthread_cond_timedwait() with a
+ * condition of CLOCK_MONOTONIC. */
+struct timespec time_deadline(int64_t wait_ms);
 
 /* Days since 1970-01-01 to year (astronomical: 0 is 1 BC), month 1-12, day 1-31, and back. */
 void time_civil(int64_t days, int64_t *year, int *month, int *day);

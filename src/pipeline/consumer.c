@@ -29,6 +29,12 @@
 #define STARVED_US   INT64_C(1000000)
 #define PUT_OFF_US   INT64_C(1000000) /* before a record is decoded again */
 
+/* NULL: it is not this lane's. */
+static struct partition *partition_of(struct lane *lane, const struct claim *claim)
+{
+    return assignment_find(&lane->assignment, claim->topic, claim->partition);
+}
+
 static void push_filling(struct lane *lane)
 {
     struct batch *batch = lane->filling;
@@ -38,9 +44,7 @@ static void push_filling(struct lane *lane)
     uint32_t count;
     const struct claim *runs = batch_runs(batch, &count);
     for (uint32_t i = 0; i < count; i++) {
-        const struct claim *claim = &runs[i];
-        struct partition *partition =
-            assignment_find(&lane->assignment, claim->topic, claim->partition);
+        struct partition *partition = partition_of(lane, &runs[i]);
         if (partition)
             partition->in_flight++;
     }
@@ -106,8 +110,7 @@ void consumer_discard_filling(struct lane *lane)
     uint32_t count;
     const struct claim *runs = batch_runs(batch, &count);
     for (uint32_t i = 0; i < count; i++) {
-        struct partition *partition =
-            assignment_find(&lane->assignment, runs[i].topic, runs[i].partition);
+        struct partition *partition = partition_of(lane, &runs[i]);
         if (partition)
             rebalance_restart(lane, partition);
     }
@@ -133,9 +136,7 @@ static void restart_runs(struct lane *lane, const struct batch *batch, bool fenc
     const struct claim *runs = batch_runs(batch, &count);
     lane->epoch++;
     for (uint32_t i = 0; i < count; i++) {
-        const struct claim *claim = &runs[i];
-        struct partition *partition =
-            assignment_find(&lane->assignment, claim->topic, claim->partition);
+        struct partition *partition = partition_of(lane, &runs[i]);
         if (!partition)
             continue;
         /* Two members that fence each other in turn must not do so at full speed. */
@@ -155,8 +156,7 @@ static void settle_runs(struct lane *lane, const struct batch *batch, enum ods_s
     const struct claim *runs = batch_runs(batch, &count);
     for (uint32_t i = 0; i < count; i++) {
         const struct claim *claim = &runs[i];
-        struct partition *partition =
-            assignment_find(&lane->assignment, claim->topic, claim->partition);
+        struct partition *partition = partition_of(lane, claim);
         if (!partition)
             continue;
         partition->in_flight--;

@@ -60,7 +60,7 @@ static int64_t left_ms(const struct waiting *waiting, int64_t now_ms)
     return left > 0 ? left : 0;
 }
 
-/* --- looking ------------------------------------------------------------------------------------ */
+/* --- looking ---------------------------------------------------------------------------------- */
 
 struct list {
     struct waiting *items;
@@ -183,14 +183,15 @@ static void tell(const struct guard *guard, struct waiting *waiting, int64_t now
         return;
     if (gone)
         log_event(LOG_ERROR, fields,
-                  "topic %s partition %d: Kafka's retention has taken the offsets %lld to %lld, which "
-                  "were not applied",
+                  "topic %s partition %d: Kafka's retention has taken the offsets %lld to %lld, "
+                  "which were not applied",
                   waiting->topic, (int) waiting->partition, (long long) waiting->applied,
                   (long long) waiting->first - 1);
     else
         log_event(LOG_WARN, fields,
-                  "topic %s partition %d: Kafka's retention may take records from offset %lld on in %lld "
-                  "s, and they are not applied: raise its retention.ms (%lld) until they are",
+                  "topic %s partition %d: Kafka's retention may take records from offset %lld on "
+                  "in %lld s, and they are not applied: raise its retention.ms (%lld) until "
+                  "they are",
                   waiting->topic, (int) waiting->partition, (long long) waiting->applied,
                   (long long) left / 1000, (long long) waiting->retention_ms);
 }
@@ -237,7 +238,7 @@ static void look(struct guard *guard)
     free_waiting(old.items, old.count);
 }
 
-/* --- the thread ---------------------------------------------------------------------------------- */
+/* --- the thread ------------------------------------------------------------------------------- */
 
 static void *run(void *opaque)
 {
@@ -245,12 +246,7 @@ static void *run(void *opaque)
     int64_t every_ms = guard->settings->kafka.retention_check_ms;
     pthread_mutex_lock(&guard->mutex);
     while (!guard->stopping) {
-        struct timespec until;
-        clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_sec += every_ms / 1000;
-        until.tv_nsec += every_ms % 1000 * 1000000;
-        until.tv_sec += until.tv_nsec / 1000000000;
-        until.tv_nsec %= 1000000000;
+        struct timespec until = time_deadline(every_ms);
         int waited = 0;
         while (!guard->stopping && waited != ETIMEDOUT)
             waited = pthread_cond_timedwait(&guard->stops, &guard->mutex, &until);
@@ -307,7 +303,7 @@ void guard_stop(struct guard *guard)
     free(guard);
 }
 
-/* --- showing ------------------------------------------------------------------------------------- */
+/* --- showing ---------------------------------------------------------------------------------- */
 
 void guard_metrics(struct guard *guard, struct buffer *out)
 {
@@ -316,7 +312,8 @@ void guard_metrics(struct guard *guard, struct buffer *out)
     int64_t now_ms = time_wall_us() / 1000;
     pthread_mutex_lock(&guard->mutex);
     metrics_partition_head(out, "retention_left_seconds",
-                           "Time until Kafka's retention may take the oldest record that is not applied");
+                           "Time until Kafka's retention may take the oldest record that is "
+                           "not applied");
     for (size_t i = 0; i < guard->count; i++) {
         const struct waiting *one = &guard->waiting[i];
         int64_t left = left_ms(one, now_ms);

@@ -1,6 +1,6 @@
-/* The guard of what waits in Kafka: a thread that looks now and then whether retention is about to take
- * records that are not applied, or has taken them. A target that is away for days looks like any other
- * until then. It opens a client for each look, and none while nothing waits. */
+/* The guard of what waits in Kafka: a thread that looks now and then whether retention is about to
+ * take records that are not applied, or has taken them. A target that is away for days looks like
+ * any other until then. It opens a client for each look, and none while nothing waits. */
 #ifndef GUARD_H
 #define GUARD_H
 

@@ -126,7 +126,8 @@ static enum ods_status start_all(struct pipelines *pipelines, const struct setti
         status = start_pipeline(pipelines, settings, &settings->pipelines[i],
                                 &pipelines->running[i], exit_code, error);
     if (status == ODS_OK)
-        status = guard_start(&pipelines->guard, settings, pipelines->lanes, pipelines->count, error);
+        status =
+            guard_start(&pipelines->guard, settings, pipelines->lanes, pipelines->count, error);
     if (status == ODS_OK && pipelines->http) {
         *exit_code = CLI_INTERNAL;
         http_show_guard(pipelines->http, pipelines->guard);

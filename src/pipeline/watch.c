@@ -315,15 +315,7 @@ static void measure(struct watch *watch)
 
 static void doze(struct watch *watch)
 {
-    struct timespec until;
-    int64_t wait_ms = watch_number(watch) < 0 ? HURRY_MS : LOOK_MS;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += wait_ms / 1000;
-    until.tv_nsec += wait_ms % 1000 * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000;
-    }
+    struct timespec until = time_deadline(watch_number(watch) < 0 ? HURRY_MS : LOOK_MS);
     pthread_mutex_lock(&watch->mutex);
     while (!watch->woken && !atomic_load(&watch->stop))
         if (pthread_cond_timedwait(&watch->changed, &watch->mutex, &until))
@@ -347,8 +339,8 @@ enum ods_status watch_open(struct watch **out, const struct worker_origin *origi
                            struct error *error)
 {
     const struct pipeline_settings *pipeline = origin->pipeline;
-    const struct target_settings *target = settings_target(origin->settings, pipeline->target);
-    const struct sink_ops *ops = target ? sink_find(target->type) : NULL;
+    struct sink_config config;
+    const struct sink_ops *ops = worker_target(origin->settings, pipeline, &config);
     *out = NULL;
     if (!ops || !ops->control)
         return ODS_OK;
@@ -364,10 +356,6 @@ enum ods_status watch_open(struct watch **out, const struct worker_origin *origi
     watch->origin = origin;
     atomic_store(&watch->number, -1);
     watch->known.number = -1;
-    const struct sink_config config = {.name = target->name,
-                                       .settings = target->own,
-                                       .pipeline = pipeline,
-                                       .group = pipeline->group_id};
     enum ods_status status = ops->open(&watch->sink, &config, error);
     if (status != ODS_OK) {
         watch_close(watch);

@@ -15,6 +15,20 @@ const struct source_ops *worker_source(const struct settings *settings,
     return ops;
 }
 
+const struct sink_ops *worker_target(const struct settings *settings,
+                                     const struct pipeline_settings *pipeline,
+                                     struct sink_config *config)
+{
+    const struct target_settings *target = settings_target(settings, pipeline->target);
+    if (!target)
+        return NULL;
+    *config = (struct sink_config){.name = target->name,
+                                   .settings = target->own,
+                                   .pipeline = pipeline,
+                                   .group = pipeline->group_id};
+    return sink_find(target->type);
+}
+
 static enum ods_status open_reader(void *context, struct topic_reader **reader,
                                    struct error *error)
 {
@@ -95,19 +109,15 @@ static enum ods_status open_sink(struct worker *worker, const struct worker_opti
                                  struct error *error)
 {
     const struct pipeline_settings *pipeline = options->pipeline;
-    const struct target_settings *target = settings_target(options->settings, pipeline->target);
-    const struct sink_ops *ops = target ? sink_find(target->type) : NULL;
+    struct sink_config config;
+    const struct sink_ops *ops = worker_target(options->settings, pipeline, &config);
     if (!ops)
         return error_set(error, ODS_FATAL, "there is no target \"%s\" of a known type",
                          pipeline->target);
-    const struct sink_config config = {
-        .name = target->name,
-        .settings = target->own,
-        .pipeline = pipeline,
-        .group = options->group ? options->group : pipeline->group_id,
-        .alive = options->alive,
-        .alive_context = options->alive_context,
-    };
+    if (options->group)
+        config.group = options->group;
+    config.alive = options->alive;
+    config.alive_context = options->alive_context;
     return ops->open(&worker->sink, &config, error);
 }
 

@@ -48,6 +48,10 @@ struct worker_origin {
 const struct source_ops *worker_source(const struct settings *settings,
                                        const struct pipeline_settings *pipeline,
                                        struct source_config *config);
+/* The pipeline's target, and what it is opened with; NULL: there is none of a known type. */
+const struct sink_ops *worker_target(const struct settings *settings,
+                                     const struct pipeline_settings *pipeline,
+                                     struct sink_config *config);
 /* *helper NULL: the format has none, or the pipeline needs none. */
 enum ods_status worker_open_helper(struct format_helper **helper,
                                    const struct worker_origin *origin, struct error *error);

@@ -47,14 +47,7 @@ static void begin(struct lane *lane)
 /* Ends early when the batch is given up or the lane is to stop. */
 static void pause_for(struct lane *lane, const struct slot *slot, int64_t wait_ms)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += wait_ms / 1000;
-    until.tv_nsec += wait_ms % 1000 * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000;
-    }
+    struct timespec until = time_deadline(wait_ms);
     pthread_mutex_lock(&lane->mutex);
     while (!given_up(lane, slot) && !atomic_load(&lane->stop))
         if (pthread_cond_timedwait(&lane->pause, &lane->mutex, &until))

@@ -1,4 +1,5 @@
-/* Canonical forms that verify compares, source texts that it reads, and what records tell of a place. */
+/* Canonical forms that verify compares, source texts that it reads, and what records tell of
+ * a place. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -170,7 +171,8 @@ static void records_tell_where_their_source_stood(void **state)
     assert_true(told.is_change && told.place.known && told.time_us == 1500000);
     assert_string_equal(told.place.file, "bin.000003");
     assert_int_equal(told.place.position, 77);
-    told = tell("{\"op\":\"c\",\"source\":{\"ts_ms\":1500,\"lsn\":99,\"snapshot\":\"incremental\"}}");
+    told =
+        tell("{\"op\":\"c\",\"source\":{\"ts_ms\":1500,\"lsn\":99,\"snapshot\":\"incremental\"}}");
     assert_true(!told.is_change && told.place.known && told.place.position == 99);
     told = tell("{\"op\":\"r\",\"source\":{\"ts_ms\":1500}}");
     assert_true(!told.is_change && !told.place.known);

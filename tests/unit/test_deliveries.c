@@ -1,5 +1,5 @@
-/* Batches of deliveries: what they cover, what is held, what is dropped, and records that nobody could
- * know again. */
+/* Batches of deliveries: what they cover, what is held, what is dropped, and records that nobody
+ * could know again. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -80,8 +80,8 @@ static void close_source(void)
 
 static void put(const char *topic, int partition, int offset)
 {
-    fprintf(f.file, "{\"topic\":\"%s\",\"partition\":%d,\"offset\":%d,\"key\":\"k\\u00e4\"}\n", topic,
-            partition, offset);
+    fprintf(f.file, "{\"topic\":\"%s\",\"partition\":%d,\"offset\":%d,\"key\":\"k\\u00e4\"}\n",
+            topic, partition, offset);
     fflush(f.file);
 }
 

@@ -18,7 +18,8 @@
             fail_msg("%s has no " #member, name);                                                  \
     } while (0)
 
-/* Found by its name, its settings are those that its number has, and their rows have a text each. */
+/* Found by its name, its settings are those that its number has, and their rows have
+ * a text each. */
 static void look_at_settings(const struct setting_group *own, setting_plugins *groups,
                              size_t number, const char *name)
 {

@@ -1,5 +1,5 @@
-/* What each SQLSTATE of PostgreSQL means to the sink: the whole list, so that no class is left out by
- * accident, and what the error's origin changes about it. */
+/* What each SQLSTATE of PostgreSQL means to the sink: the whole list, so that no class is left out
+ * by accident, and what the error's origin changes about it. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -18,7 +18,6 @@
 #include "sink/postgres/write/offsets.h"
 #include "sink/postgres/tables/settings.h"
 #include "sink/postgres/wire/own_schema.h"
-#include "sql/postgres/offsets_is_there.h"
 #include "sql/postgres/server.h"
 
 extern const struct sink_ops postgres_sink;
@@ -113,21 +112,10 @@ static enum ods_status postgres_peek(struct sink *sink, struct position *positio
                                      struct error *error)
 {
     struct postgres *postgres = from_sink(sink);
-    const char *values[] = {postgres->conn.settings->schema};
-    PGresult *rows = NULL;
     enum ods_status status = conn_open(&postgres->conn, error);
-    if (status == ODS_OK)
-        status = conn_query(&postgres->conn, sql_offsets_is_there, 1, values, &rows, error);
-    if (status != ODS_OK)
-        return status;
-    bool there = PQgetvalue(rows, 0, 0)[0] == 't';
-    PQclear(rows);
-    for (size_t i = 0; i < count; i++) {
-        positions[i].offset = OFFSET_NONE;
-        positions[i].stored_us = 0;
-    }
-    return there ? offsets_read(&postgres->conn, postgres->config.group, positions, count, error)
-                 : ODS_OK;
+    return status == ODS_OK
+               ? offsets_peek(&postgres->conn, postgres->config.group, positions, count, error)
+               : status;
 }
 
 static enum ods_status postgres_apply(struct sink *sink, struct batch *batch,

@@ -11,7 +11,7 @@
 #include "source/kafka/kafka_conf.h"
 
 #define ANSWER_MS  10000
-#define AT_ONCE    64 /* partitions that are read from at a time: each may bring an answer's worth */
+#define AT_ONCE    64 /* partitions read from at a time: each may bring an answer's worth */
 
 struct kafka_admin {
     rd_kafka_t *rk;
@@ -38,7 +38,7 @@ enum ods_status kafka_admin_open(struct kafka_admin **out, const struct settings
         "allow.auto.create.topics", "false",
         "isolation.level", "read_committed",
         "enable.partition.eof", "true",
-        /* Of each partition one record is wanted, and no more than that is fetched if it is large. */
+        /* One record of each partition is wanted, and no more is fetched if it is large. */
         "fetch.message.max.bytes", "65536",
         NULL,
     };

@@ -8,7 +8,8 @@
 #include "sink/postgres/tables/settings.h"
 #include "sink/postgres/wire/own_schema.h"
 #include "sink/postgres/write/offsets.h"
-#include "sql/postgres/own_table_is_there.h"
+#include "sql/postgres/orders_of_group.h"
+#include "sql/postgres/skips_of_group.h"
 #include "sql/postgres/sources_of_table.h"
 
 #define ROWS_AT_ONCE "1000"
@@ -218,28 +219,10 @@ void reader_end(struct reader *reader)
 
 /* --- what the sink keeps --------------------------------------------------------------------- */
 
-static enum ods_status is_there(struct reader *reader, const char *table, bool *there,
-                                struct error *error)
-{
-    const char *values[] = {reader->conn.settings->schema, table};
-    PGresult *rows = NULL;
-    enum ods_status status =
-        conn_query(&reader->conn, sql_own_table_is_there, 2, values, &rows, error);
-    *there = status == ODS_OK && PQgetvalue(rows, 0, 0)[0] == 't';
-    PQclear(rows);
-    return status;
-}
-
 enum ods_status reader_positions(struct reader *reader, const char *group,
                                  struct position *positions, size_t count, struct error *error)
 {
-    bool there;
-    enum ods_status status = is_there(reader, "offsets", &there, error);
-    if (status == ODS_OK && there)
-        return offsets_read(&reader->conn, group, positions, count, error);
-    for (size_t i = 0; i < count; i++)
-        positions[i].offset = OFFSET_NONE;
-    return status;
+    return offsets_peek(&reader->conn, group, positions, count, error);
 }
 
 /* Queries one of the sink's own tables; without the table there are no rows. */
@@ -251,7 +234,7 @@ static enum ods_status own_rows(struct reader *reader, const char *table, const 
     bool there;
     const char *values[MOST];
     PGresult *rows = NULL;
-    enum ods_status status = is_there(reader, table, &there, error);
+    enum ods_status status = own_table_is_there(&reader->conn, table, &there, error);
     if (status != ODS_OK || !there)
         return status;
     status = own_query(&reader->conn, sql, count, parameters, &rows, error);
@@ -268,27 +251,16 @@ enum ods_status reader_sources(struct reader *reader, const char *schema, const 
     return own_rows(reader, "table_sources", sql_sources_of_table, 2, names, take, context, error);
 }
 
-#define ORDERS                                                                                     \
-    "select topic, state, reason, ordered_by, "                                                    \
-    "to_char(ordered_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS') "                             \
-    "from ods_sink.table_control where consumer_group = $1 and state <> 'running'"
-
-/* The details have "<topic> [<partition>] <from> to <upto>" for each partition. */
-#define SKIPS                                                                                      \
-    "select distinct m[1], m[2], m[3], m[4], h.reason, h.ordered_by, "                             \
-    "to_char(h.ordered_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS') "                           \
-    "from ods_sink.control_history h, "                                                            \
-    "regexp_matches(h.details, '(\\S+) \\[(\\d+)\\] (-?\\d+) to (\\d+)', 'g') m "                 \
-    "where h.consumer_group = $1 and h.action = 'skip-until' order by 7"
-
 enum ods_status reader_orders(struct reader *reader, const char *group, reader_take *take,
                               void *context, struct error *error)
 {
-    return own_rows(reader, "table_control", ORDERS, 1, &group, take, context, error);
+    return own_rows(reader, "table_control", sql_orders_of_group, 1, &group, take, context,
+                    error);
 }
 
 enum ods_status reader_skips(struct reader *reader, const char *group, reader_take *take,
                              void *context, struct error *error)
 {
-    return own_rows(reader, "control_history", SKIPS, 1, &group, take, context, error);
+    return own_rows(reader, "control_history", sql_skips_of_group, 1, &group, take, context,
+                    error);
 }

@@ -433,7 +433,8 @@ enum ods_status conn_pipeline_leave(struct conn *conn, struct error *error)
     return PQexitPipelineMode(conn->pg) ? ODS_OK : lost(conn, error);
 }
 
-enum ods_status conn_copy_begin(struct conn *conn, const char *sql, struct error *error)
+static enum ods_status copy(struct conn *conn, const char *sql, ExecStatusType direction,
+                            struct error *error)
 {
     if (!PQsendQuery(conn->pg, sql))
         return lost(conn, error);
@@ -441,7 +442,7 @@ enum ods_status conn_copy_begin(struct conn *conn, const char *sql, struct error
     if (status != ODS_OK)
         return status;
     PGresult *result = PQgetResult(conn->pg);
-    if (result && PQresultStatus(result) == PGRES_COPY_IN) {
+    if (result && PQresultStatus(result) == direction) {
         PQclear(result);
         return ODS_OK;
     }
@@ -449,6 +450,11 @@ enum ods_status conn_copy_begin(struct conn *conn, const char *sql, struct error
     PQclear(result);
     collect(conn, NULL, NULL);
     return status;
+}
+
+enum ods_status conn_copy_begin(struct conn *conn, const char *sql, struct error *error)
+{
+    return copy(conn, sql, PGRES_COPY_IN, error);
 }
 
 enum ods_status conn_copy_put(struct conn *conn, const char *bytes, size_t length,
@@ -467,20 +473,7 @@ enum ods_status conn_copy_end(struct conn *conn, bool whole, struct error *error
 
 enum ods_status conn_copy_out(struct conn *conn, const char *sql, struct error *error)
 {
-    if (!PQsendQuery(conn->pg, sql))
-        return lost(conn, error);
-    enum ods_status status = wait_result(conn, error);
-    if (status != ODS_OK)
-        return status;
-    PGresult *result = PQgetResult(conn->pg);
-    if (result && PQresultStatus(result) == PGRES_COPY_OUT) {
-        PQclear(result);
-        return ODS_OK;
-    }
-    status = conn_error(conn, result, error);
-    PQclear(result);
-    collect(conn, NULL, NULL);
-    return status;
+    return copy(conn, sql, PGRES_COPY_OUT, error);
 }
 
 enum ods_status conn_copy_row(struct conn *conn, char **row, size_t *length, struct error *error)

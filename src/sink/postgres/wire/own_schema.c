@@ -80,15 +80,22 @@ enum ods_status own_schema_prepare(struct conn *conn, struct error *error)
     return status != ODS_OK || present ? status : make(conn, error);
 }
 
-enum ods_status own_schema_prepare_table(struct conn *conn, const char *table, struct error *error)
+enum ods_status own_table_is_there(struct conn *conn, const char *table, bool *there,
+                                   struct error *error)
 {
     const char *values[] = {conn->settings->schema, table};
-    PGresult *result = NULL;
-    enum ods_status status =
-        conn_query(conn, sql_own_table_is_there, 2, values, &result, error);
-    bool present = status == ODS_OK && PQgetvalue(result, 0, 0)[0] == 't';
-    PQclear(result);
-    return status != ODS_OK || present ? status : make(conn, error);
+    PGresult *rows = NULL;
+    enum ods_status status = conn_query(conn, sql_own_table_is_there, 2, values, &rows, error);
+    *there = status == ODS_OK && PQgetvalue(rows, 0, 0)[0] == 't';
+    PQclear(rows);
+    return status;
+}
+
+enum ods_status own_schema_prepare_table(struct conn *conn, const char *table, struct error *error)
+{
+    bool there;
+    enum ods_status status = own_table_is_there(conn, table, &there, error);
+    return status != ODS_OK || there ? status : make(conn, error);
 }
 
 /* --- statements with parameters in binary form ----------------------------------------------- */

@@ -12,7 +12,10 @@
 enum ods_status own_schema_is_there(struct conn *conn, bool *present, struct error *error);
 /* Makes it when it does not exist. Only then does it need the right CREATE on the database. */
 enum ods_status own_schema_prepare(struct conn *conn, struct error *error);
-/* The same for one of its tables that not every pipeline needs. */
+/* Does it have a table? Needs no right on it, and changes nothing. */
+enum ods_status own_table_is_there(struct conn *conn, const char *table, bool *there,
+                                   struct error *error);
+/* As own_schema_prepare(), for a table of it that not every pipeline needs. */
 enum ods_status own_schema_prepare_table(struct conn *conn, const char *table, struct error *error);
 
 /* Runs a query about it, as conn_query() does. */

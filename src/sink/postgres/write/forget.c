@@ -13,7 +13,6 @@
 #include "sql/postgres/forget_touched.h"
 #include "sql/postgres/forget_writers.h"
 #include "sql/postgres/offsets_count.h"
-#include "sql/postgres/own_table_is_there.h"
 #include "sql/postgres/table_bytes.h"
 
 static enum ods_status read_number(struct conn *conn, const char *sql, bool own, int count,
@@ -29,19 +28,6 @@ static enum ods_status read_number(struct conn *conn, const char *sql, bool own,
     return ODS_OK;
 }
 
-static enum ods_status has_own_table(struct conn *conn, const char *table, bool *there,
-                                     struct error *error)
-{
-    const char *values[] = {conn->settings->schema, table};
-    PGresult *rows = NULL;
-    enum ods_status status = conn_query(conn, sql_own_table_is_there, 2, values, &rows, error);
-    if (status != ODS_OK)
-        return status;
-    *there = PQgetvalue(rows, 0, 0)[0] == 't';
-    PQclear(rows);
-    return ODS_OK;
-}
-
 /* Where the sink's own schema has that table: a schema of an older version knows less. */
 static enum ods_status ask(struct conn *conn, const char *own_table, const char *sql, int count,
                            const char *const *values, char *answer, size_t size,
@@ -50,7 +36,7 @@ static enum ods_status ask(struct conn *conn, const char *own_table, const char 
     bool there = false;
     PGresult *rows = NULL;
     *answer = '\0';
-    enum ods_status status = has_own_table(conn, own_table, &there, error);
+    enum ods_status status = own_table_is_there(conn, own_table, &there, error);
     if (status == ODS_OK && there)
         status = own_query(conn, sql, count, values, &rows, error);
     if (status == ODS_OK && there)
@@ -126,7 +112,7 @@ static enum ods_status take_out_own(struct conn *conn, const char *own_table, co
                                     const char *group, struct error *error)
 {
     bool there = false;
-    enum ods_status status = has_own_table(conn, own_table, &there, error);
+    enum ods_status status = own_table_is_there(conn, own_table, &there, error);
     return status == ODS_OK && there ? own_query(conn, sql, 1, &group, NULL, error) : status;
 }
 
@@ -161,7 +147,7 @@ enum ods_status forget_group(struct postgres *postgres, struct forgotten *tables
     *offsets = 0;
     enum ods_status status = conn_open(&postgres->conn, error);
     if (status == ODS_OK)
-        status = has_own_table(&postgres->conn, "offsets", &own_schema, error);
+        status = own_table_is_there(&postgres->conn, "offsets", &own_schema, error);
     if (status == ODS_OK && own_schema && !look)
         status = own_schema_prepare(&postgres->conn, error); /* adds tables of newer versions */
     if (status == ODS_OK && own_schema && !look)

@@ -96,6 +96,20 @@ enum ods_status offsets_read(struct conn *conn, const char *group, struct positi
     return status;
 }
 
+enum ods_status offsets_peek(struct conn *conn, const char *group, struct position *positions,
+                             size_t count, struct error *error)
+{
+    bool there;
+    enum ods_status status = own_table_is_there(conn, "offsets", &there, error);
+    if (status == ODS_OK && there)
+        return offsets_read(conn, group, positions, count, error);
+    for (size_t i = 0; i < count; i++) {
+        positions[i].offset = OFFSET_NONE;
+        positions[i].stored_us = 0;
+    }
+    return status;
+}
+
 enum ods_status offsets_settle(struct conn *conn, const char *group, const struct batch *batch,
                                bool *happened, struct error *error)
 {

@@ -10,6 +10,10 @@
 enum ods_status offsets_read(struct conn *conn, const char *group, struct position *positions,
                              size_t count, struct error *error);
 
+/* The same where what the sink owns may not be there yet: then there are none. */
+enum ods_status offsets_peek(struct conn *conn, const char *group, struct position *positions,
+                             size_t count, struct error *error);
+
 /* Puts the move of the offsets of all claims of a batch into the pipeline. Scratch is reused. */
 enum ods_status offsets_send(struct conn *conn, const char *group, const struct batch *batch,
                              struct buffer scratch[5], struct error *error);
