@@ -22,9 +22,11 @@ class Kafka:
                          "message.max.bytes": 100_000_000, "partitioner": "murmur2_random"})
 
     def create(self, topic, partitions=4, **config):
-        """Settings of the topic by name, `_` for `.`."""
+        """Settings of the topic by name, `_` for `.`. And wait until who asks for topics is told of it,
+        which is a moment after it is made."""
         config = {name.replace("_", "."): str(value) for name, value in config.items()}
         self._admin.create_topics([NewTopic(topic, partitions, 1, config=config)])[topic].result(30)
+        wait_for(lambda: topic in self.topics(), what="the new topic")
         return topic
 
     def delete(self, topic):
