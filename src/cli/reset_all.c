@@ -185,9 +185,11 @@ static int list_connectors(struct reset *reset, struct error *error)
     json_object_foreach(all, name, one)
     {
         const json_t *config = json_object_get(json_object_get(one, "info"), "config");
-        if (feeds(reset, config, false) && feeds(reset, config, true))
+        if (!feeds(reset, config, false))
+            continue;
+        if (feeds(reset, config, true))
             keep(reset, name, "a connector that feeds other pipelines too");
-        else if (good && feeds(reset, config, false))
+        else if (good)
             good = add_feeder(reset, name, config);
     }
     json_decref(all);

@@ -5,6 +5,7 @@ import socket
 import threading
 
 import pytest
+from lib.queue import connect
 from lib.records import Table, pipeline, row
 from lib.sink import Exit, free_port
 from lib.waiting import wait_for
@@ -57,18 +58,6 @@ class Sender:
         if number < self.settled:
             self.fault = f"told {number} after {self.settled}"
         self.settled = number
-
-
-def connect(address):
-    local = isinstance(address, str)
-    peer = socket.socket(socket.AF_UNIX if local else socket.AF_INET)
-    peer.settimeout(60)
-    try:
-        peer.connect(address)
-    except OSError:
-        peer.close()
-        raise
-    return peer
 
 
 def values(records):
