@@ -71,19 +71,37 @@ need() {
 
 port_taken() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
-# free_ports COUNT prints that many different ports on which nothing listens. They lie below the
-# range from which the kernel takes ports for outgoing connections, so that none of those gets in
-# between the choice and the server's bind.
+# free_ports COUNT prints that many different ports on which nothing listens and which no other call
+# was given lately: a server may bind its port long after it was chosen, and stacks are made beside
+# each other. They lie below the range from which the kernel takes ports for outgoing connections, so
+# that none of those gets in between either.
 free_ports() {
-    local count=$1 port seen=' '
+    local claims=${TMPDIR:-/tmp}/ods-sink-ports.$UID
+    (
+        flock 9
+        free_ports_of "$1" "$claims"
+    ) 9>>"$claims"
+}
+
+# free_ports_of COUNT CLAIMS: a line of CLAIMS is a port and the second in which it was given.
+free_ports_of() {
+    local count=$1 claims=$2 now port given seen=' ' kept=()
+    now=$(date +%s)
+    while read -r port given; do
+        [ $((now - given)) -lt 7200 ] || continue
+        kept+=("$port $given")
+        seen+="$port "
+    done <"$claims"
     while [ "$count" -gt 0 ]; do
         port=$((12000 + SRANDOM % 20000))
         case $seen in *" $port "*) continue ;; esac
         seen+="$port "
         port_taken "$port" && continue
+        kept+=("$port $now")
         printf '%s\n' "$port"
         count=$((count - 1))
     done
+    printf '%s\n' "${kept[@]}" >"$claims"
 }
 
 random_password() { od -An -N12 -tx1 /dev/urandom | tr -d ' \n'; }

@@ -18,7 +18,14 @@ FILES = {
     "conftest.py": CONFTEST,
     # Alone in its file: what replaces the worker has a single test to run, or none.
     "test_dies.py": "import os\ndef test_dies(): os.abort()\n",
-    "test_waits.py": "import time\ndef test_waits(): time.sleep(100)\ndef test_then(): pass\n",
+    # In short steps: the kernel may hand the alarm to another thread, and a long sleep would go on.
+    "test_waits.py": """
+import time
+def test_waits():
+    for _ in range(10_000):
+        time.sleep(0.01)
+def test_then(): pass
+""",
     "test_hangs.py": """
 import ctypes, signal
 def test_hangs():  # a library that neither lets Python go on nor hears signals
