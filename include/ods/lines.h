@@ -16,6 +16,18 @@ extern "C" {
 #endif
 
 struct pipeline_settings;
+struct table_settings;
+
+/* The settings of a change's table. */
+const struct table_settings *lines_table(const struct pipeline_settings *pipeline,
+                                         const struct shape *shape);
+/* What a source's column is called in a line; NULL: it is left out. */
+const char *lines_column(const struct table_settings *table, const char *column);
+/* Append the columns of an image as an object, or only those of the key; null where there are
+ * none. */
+enum ods_status lines_put_image(struct buffer *out, const struct shape *shape,
+                                const struct value *values, bool key_only,
+                                const struct table_settings *table, struct error *error);
 
 /* Append batch->changes[change] and a line end; nothing for a table that is skipped. Columns as the
  * table's settings choose and name them; what was not carried is left out. ODS_REJECT: a value

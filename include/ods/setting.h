@@ -12,6 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <ods/status.h>
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -88,6 +90,9 @@ struct setting_group {
     size_t size; /* of its struct */
     const struct setting *rows;
     size_t count;
+    /* Of a plug-in's group: what the rows can't say of a parsed struct. ODS_OK, or an error that
+     * says which setting is wrong and why; it is shown with file and line. NULL: nothing. */
+    enum ods_status (*check)(const void *own, struct error *error);
 };
 
 #define SETTING_ROWS(array) .rows = (array), .count = sizeof(array) / sizeof *(array)

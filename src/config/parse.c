@@ -220,10 +220,20 @@ static const struct setting_group *chosen_plugin(const struct setting *row,
                                                      : NULL;
 }
 
+static void check_plugin(struct load *load, const struct setting_group *group,
+                         const struct node *node, const void *own)
+{
+    struct error error;
+    error_init(&error);
+    if (group->check && group->check(own, &error) != ODS_OK)
+        findings_error(load->findings, node->source, node->line, "%s", error.text);
+}
+
 static void parse_map(struct load *load, const struct setting_group *group, const struct node *node,
                       void *object)
 {
     struct known known = {.groups = {group}, .count = 1};
+    size_t errors = load->findings->errors;
     const struct setting *plugin = NULL;
     SETTINGS_EACH (row, group) {
         if (row->type == SETTING_PLUGIN)
@@ -240,6 +250,8 @@ static void parse_map(struct load *load, const struct setting_group *group, cons
     if (own) {
         default_object(load, chosen, own);
         parse_rows(load, chosen, node, own);
+        if (load->findings->errors == errors)
+            check_plugin(load, chosen, node, own);
         *(const void **) field(object, plugin->offset) = own;
     }
 }

@@ -29,14 +29,23 @@ static bool is_written(const struct table_settings *table, const char *column)
            (!table->include.count || strings_contain(&table->include, column));
 }
 
-/* Writes the columns of an image, or only those of the key. A value that the record does not carry
- * is left out. */
-static enum ods_status put_image(struct buffer *out, const char *name, const struct shape *shape,
-                                 const struct value *values, bool key_only,
-                                 const struct table_settings *table, struct error *error)
+const struct table_settings *lines_table(const struct pipeline_settings *pipeline,
+                                         const struct shape *shape)
+{
+    return pipeline_table(pipeline, *shape->schema ? shape->schema : shape->database, shape->table);
+}
+
+const char *lines_column(const struct table_settings *table, const char *column)
+{
+    const char *renamed = properties_find(&table->renames, column);
+    return !is_written(table, column) ? NULL : renamed ? renamed : column;
+}
+
+enum ods_status lines_put_image(struct buffer *out, const struct shape *shape,
+                                const struct value *values, bool key_only,
+                                const struct table_settings *table, struct error *error)
 {
     uint32_t count = key_only ? shape->key_count : shape->column_count, written = 0;
-    put_name(out, ",", name);
     if (!values || !count) {
         buffer_puts(out, "null");
         return ODS_OK;
@@ -45,10 +54,11 @@ static enum ods_status put_image(struct buffer *out, const char *name, const str
     for (uint32_t i = 0; i < count; i++) {
         uint32_t at = key_only ? shape->key[i] : i;
         const struct column *column = &shape->columns[at];
-        const char *renamed = properties_find(&table->renames, column->name);
-        if (values[at].kind == VALUE_ABSENT || !is_written(table, column->name))
+        const char *name =
+            values[at].kind == VALUE_ABSENT ? NULL : lines_column(table, column->name);
+        if (!name)
             continue;
-        put_name(out, written++ ? "," : "", renamed ? renamed : column->name);
+        put_name(out, written++ ? "," : "", name);
         enum ods_status status = json_value(out, column, &values[at], error);
         if (status != ODS_OK)
             return status;
@@ -57,14 +67,21 @@ static enum ods_status put_image(struct buffer *out, const char *name, const str
     return ODS_OK;
 }
 
+static enum ods_status put_image(struct buffer *out, const char *name, const struct shape *shape,
+                                 const struct value *values, bool key_only,
+                                 const struct table_settings *table, struct error *error)
+{
+    put_name(out, ",", name);
+    return lines_put_image(out, shape, values, key_only, table, error);
+}
+
 enum ods_status lines_put(struct buffer *out, const struct batch *batch, uint32_t index,
                           const struct pipeline_settings *pipeline, struct error *error)
 {
     const struct change *change = &batch->changes[index];
     const struct shape *shape = change->shape;
     const struct record *record = &batch->records[change->record];
-    const char *schema = *shape->schema ? shape->schema : shape->database;
-    const struct table_settings *table = pipeline_table(pipeline, schema, shape->table);
+    const struct table_settings *table = lines_table(pipeline, shape);
     const struct value *row = change->after ? change->after : change->before;
     size_t start = out->length;
     if (table->skip)

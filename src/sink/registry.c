@@ -3,11 +3,12 @@
 
 #include <ods/sink.h>
 
-extern const struct sink_ops postgres_sink, file_sink;
+extern const struct sink_ops postgres_sink, file_sink, http_sink;
 
 static const struct sink_ops *const sinks[] = {
     &postgres_sink,
     &file_sink,
+    &http_sink,
     NULL,
 };
 

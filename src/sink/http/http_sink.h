@@ -1,0 +1,78 @@
+/* A lane's sink into an HTTP server: what its files share. */
+#ifndef HTTP_SINK_H
+#define HTTP_SINK_H
+
+#include <stdatomic.h>
+
+#include <curl/curl.h>
+
+#include <ods/buffer.h>
+#include <ods/pipeline.h>
+#include <ods/sink.h>
+
+#include "sink/http/settings.h"
+#include "sink/http/template.h"
+
+#define HTTP_NONE         UINT32_MAX
+#define HTTP_ANSWER_BYTES 200 /* of an answer that is no success: so much is shown */
+
+/* The changes of some keys, one request after the other. Changes are linked by number through
+ * http_sink.next. */
+struct http_queue {
+    CURL *easy;
+    struct curl_slist *list;
+    uint32_t head, tail;  /* what waits */
+    uint32_t first, last; /* what the present request has; HTTP_NONE: there is none */
+    uint32_t alone;       /* so many of what waits is sent a change a request: one is at fault */
+    struct buffer url;    /* then, behind a zero byte, the headers' lines */
+    struct buffer body, other;
+    const char *method;
+    char answer[HTTP_ANSWER_BYTES + 1];
+    size_t answer_length;
+    long retry_after_s; /* 0: the server has not said */
+    char reason[CURL_ERROR_SIZE];
+};
+
+struct http_token {
+    int64_t until_us;   /* by client credentials: to be asked for again then; monotonic */
+    int64_t changed_us; /* the file's time */
+};
+
+struct http_sink {
+    struct sink sink;
+    struct sink_config config;
+    const struct http_settings *settings;
+    char server[300]; /* scheme and host, for messages */
+    struct template url, body;
+    struct template *headers; /* as many as the settings have */
+    CURLM *multi;
+    struct http_queue *queues; /* max_in_flight */
+    size_t in_flight;
+    struct buffer scratch;
+    struct http_token token;
+    struct buffer authorization; /* the header line; empty: none */
+    int64_t not_before_us;       /* monotonic; the server asked for it */
+    bool probing;                /* the last request failed: one at a time until one succeeds */
+    atomic_bool interrupted;
+
+    /* Of the present batch. It may come again after a failure: what was answered is not sent
+     * again. */
+    struct batch *batch;
+    int64_t batch_opened_us, batch_offset;
+    uint32_t batch_records;
+    struct buffer next;     /* uint32_t a change */
+    struct buffer answered; /* bool a change */
+    struct apply_result *result;
+};
+
+static inline bool *http_answered(struct http_sink *http, uint32_t change)
+{
+    return (bool *) http->answered.bytes + change;
+}
+
+static inline uint32_t *http_next(struct http_sink *http, uint32_t change)
+{
+    return (uint32_t *) (void *) http->next.bytes + change;
+}
+
+#endif
