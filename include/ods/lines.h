@@ -35,9 +35,21 @@ enum ods_status lines_put_image(struct buffer *out, const struct shape *shape,
 enum ods_status lines_put(struct buffer *out, const struct batch *batch, uint32_t change,
                           const struct pipeline_settings *pipeline, struct error *error);
 
-/* Append the lines of all changes that are not rejected. A record's changes are written all or
- * none: if one can't be written, the record is rejected. In a batch with guard_time every record is
- * rejected, since there is no row to compare with. *count grows by the number of lines. */
+/* What is done with the changes that are not rejected, in order. */
+struct lines_writer {
+    /* Writes one. ODS_REJECT: it can't be written, so its record is set aside. */
+    enum ods_status (*put)(void *context, uint32_t change, struct error *error);
+    /* After each record; good: all of its changes were put, else none of them is to be kept. */
+    void (*end)(void *context, bool good);
+    void *context;
+};
+
+/* A record's changes are written all or none. In a batch with guard_time every record is rejected,
+ * since there is no row to compare with. */
+enum ods_status lines_each(struct batch *batch, const struct lines_writer *writer,
+                           struct error *error);
+
+/* Append the lines of all of them. *count grows by the number of lines. */
 enum ods_status lines_put_all(struct buffer *out, struct batch *batch,
                               const struct pipeline_settings *pipeline, uint64_t *count,
                               struct error *error);

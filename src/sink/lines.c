@@ -116,37 +116,78 @@ enum ods_status lines_put(struct buffer *out, const struct batch *batch, uint32_
     return out->failed ? error_out_of_memory(error) : ODS_OK;
 }
 
+/* One record's changes: from `first` to the first of another record. */
+static enum ods_status put_record(struct batch *batch, uint32_t first, uint32_t end,
+                                  const struct lines_writer *writer, struct error *error)
+{
+    struct error why;
+    enum ods_status status = ODS_OK;
+    error_init(&why);
+    if (batch->guard_time)
+        status = error_set(&why, ODS_REJECT, "what was sent on can't be compared with a letter");
+    for (uint32_t i = first; i < end && status == ODS_OK; i++)
+        status = writer->put(writer->context, i, &why);
+    writer->end(writer->context, status == ODS_OK);
+    if (status == ODS_REJECT)
+        return batch_set_aside(batch, batch->changes[first].record, "apply", &why, error);
+    if (status != ODS_OK)
+        *error = why;
+    return status;
+}
+
+enum ods_status lines_each(struct batch *batch, const struct lines_writer *writer,
+                           struct error *error)
+{
+    for (uint32_t first = 0, end; first < batch->change_count; first = end) {
+        uint32_t record = batch->changes[first].record;
+        for (end = first + 1; end < batch->change_count; end++)
+            if (batch->changes[end].record != record)
+                break;
+        if (batch->changes[first].rejected)
+            continue; /* as all of its record are */
+        enum ods_status status = put_record(batch, first, end, writer, error);
+        if (status != ODS_OK)
+            return status;
+    }
+    return ODS_OK;
+}
+
+/* Into one buffer. */
+struct all {
+    struct buffer *out;
+    const struct batch *batch;
+    const struct pipeline_settings *pipeline;
+    uint64_t *count;
+    size_t whole;         /* where the lines of the present record begin, */
+    uint64_t whole_count; /* and how many lines come before them */
+};
+
+static enum ods_status put_line(void *context, uint32_t index, struct error *error)
+{
+    struct all *all = context;
+    size_t start = all->out->length;
+    enum ods_status status = lines_put(all->out, all->batch, index, all->pipeline, error);
+    *all->count += status == ODS_OK && all->out->length > start;
+    return status;
+}
+
+static void end_record(void *context, bool good)
+{
+    struct all *all = context;
+    if (!good) {
+        all->out->length = all->whole;
+        *all->count = all->whole_count;
+    }
+    all->whole = all->out->length;
+    all->whole_count = *all->count;
+}
+
 enum ods_status lines_put_all(struct buffer *out, struct batch *batch,
                               const struct pipeline_settings *pipeline, uint64_t *count,
                               struct error *error)
 {
-    size_t whole = out->length;      /* where the lines of the present record begin, */
-    uint64_t before_record = *count; /* and how many lines come before them */
-    for (uint32_t i = 0; i < batch->change_count; i++) {
-        const struct change *change = &batch->changes[i];
-        size_t start = out->length;
-        struct error why;
-        error_init(&why);
-        if (!i || change->record != batch->changes[i - 1].record) {
-            whole = start;
-            before_record = *count;
-        }
-        if (change->rejected)
-            continue;
-        enum ods_status status =
-            batch->guard_time
-                ? error_set(&why, ODS_REJECT, "what is in files can't be compared with a letter")
-                : lines_put(out, batch, i, pipeline, &why);
-        if (status == ODS_REJECT) {
-            out->length = whole;
-            *count = before_record;
-            status = batch_set_aside(batch, change->record, "apply", &why, error);
-        } else if (status != ODS_OK) {
-            *error = why;
-        }
-        if (status != ODS_OK)
-            return status;
-        *count += !change->rejected && out->length > start;
-    }
-    return out->failed ? error_out_of_memory(error) : ODS_OK;
+    struct all all = {out, batch, pipeline, count, out->length, *count};
+    const struct lines_writer writer = {put_line, end_record, &all};
+    enum ods_status status = lines_each(batch, &writer, error);
+    return status == ODS_OK && out->failed ? error_out_of_memory(error) : status;
 }

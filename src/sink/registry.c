@@ -3,12 +3,13 @@
 
 #include <ods/sink.h>
 
-extern const struct sink_ops postgres_sink, file_sink, http_sink;
+extern const struct sink_ops postgres_sink, file_sink, http_sink, stdout_sink;
 
 static const struct sink_ops *const sinks[] = {
     &postgres_sink,
     &file_sink,
     &http_sink,
+    &stdout_sink,
     NULL,
 };
 

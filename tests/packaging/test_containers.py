@@ -178,7 +178,8 @@ def test_image_installs_what_the_build_needs():
                 "libmicrohttpd": ("libmicrohttpd-dev", "libmicrohttpd12t64"),
                 "libcurl": ("libcurl4-openssl-dev", "libcurl4t64"),
                 "libcrypto": ("libssl-dev", "libssl3t64"),
-                "libmariadb": ("libmariadb-dev", "libmariadb3")}
+                "libmariadb": ("libmariadb-dev", "libmariadb3"),
+                "zlib": ("zlib1g-dev", "zlib1g"), "libzstd": ("libzstd-dev", "libzstd1")}
     assert len(modules) >= 9
     build, final = (" ".join(instructions(stage, "RUN")).split() for stage in ("build", "ods-sink"))
     for module in modules:

@@ -25,6 +25,7 @@ ARROWS = {
     "sink": [],
     "sink/file": [],
     "sink/http": ["core"],
+    "sink/stdout": [],
     "sink/postgres/wire": ["core", "sql"],
     "sink/postgres/control": ["sql", "sink/postgres/wire"],
     "sink/postgres/tables": ["core", "settings", "sql", "sink/postgres/wire"],
@@ -56,6 +57,8 @@ LIBRARIES = {
     "microhttpd.h": ["pipeline"],
     "curl/curl.h": ["http", "sink/http"],
     "openssl/hmac.h": ["sink/http"],
+    "zlib.h": ["sink/file"],
+    "zstd.h": ["sink/file"],
     "openssl/md5.h": ["format"],
     "openssl/sha.h": ["sink/file", "sink/postgres/fold"],
 }

@@ -18,14 +18,7 @@ FILES = {
     "conftest.py": CONFTEST,
     # Alone in its file: what replaces the worker has a single test to run, or none.
     "test_dies.py": "import os\ndef test_dies(): os.abort()\n",
-    # In short steps: the kernel may hand the alarm to another thread, and a long sleep would go on.
-    "test_waits.py": """
-import time
-def test_waits():
-    for _ in range(10_000):
-        time.sleep(0.01)
-def test_then(): pass
-""",
+    "test_waits.py": "import time\ndef test_waits(): time.sleep(100)\ndef test_then(): pass\n",
     "test_hangs.py": """
 import ctypes, signal
 def test_hangs():  # a library that neither lets Python go on nor hears signals
@@ -46,8 +39,10 @@ def test_what_dies_or_hangs_is_named_and_the_rest_runs(tmp_path):
         env={**os.environ, "ODS_TEST_GRACE_S": "4"})
     lines = done.stdout.splitlines()
     assert done.returncode == 1 and "3 failed, 2 passed" in lines[-1], done.stdout
-    for name, why in (("test_dies", "crashed while running"), ("test_hangs", "crashed while running"),
-                      ("test_waits", "Timeout >1.0s")):
+    for name in ("test_dies", "test_hangs", "test_waits"):
         assert any(name in line and "FAILED" in line for line in lines), done.stdout
-        assert why in done.stdout
+    # On a busy machine execnet (below 2.1) begins a worker's tests in another thread than the main
+    # one, where pytest-timeout can't fail a test: its worker goes down, as with one that hangs.
+    heard = "Timeout >1.0s" in done.stdout
+    assert done.stdout.count("crashed while running") == (2 if heard else 3), done.stdout
     assert any('in test_hangs' in line for line in lines), "the stack of what hangs is shown"

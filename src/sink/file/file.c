@@ -1,7 +1,8 @@
-/* Changes as JSON lines in rotated files, each exactly once.
+/* Changes as lines of JSON or CSV in rotated files, each exactly once.
  *
- * A group has a folder with changes-000000000001.jsonl and so on, and with state.json. That file
- * says how many bytes of the last data file are valid, and the offsets up to which they go. A batch
+ * A group has a folder with changes-000000000001.jsonl and so on, or with such files for each
+ * table, and with state.json. That file says how many bytes of the last data file of each name are
+ * valid, and the offsets up to which they go. A batch
  * is appended after the valid bytes and made durable; then a new state replaces the old one by
  * rename(2). So rows and offsets become valid together or not at all. The next writer cuts off what
  * a crash has left after the valid bytes. Lanes and processes of a group take turns by a lock on
@@ -14,10 +15,10 @@
 #include <unistd.h>
 
 #include <ods/durable.h>
-#include <ods/lines.h>
 #include <ods/sink.h>
 
 #include "sink/file/folder.h"
+#include "sink/file/pack.h"
 
 extern const struct sink_ops file_sink;
 
@@ -29,7 +30,8 @@ static void file_close(struct sink *sink)
     if (file->folder >= 0)
         close(file->folder);
     json_decref(file->state);
-    buffer_done(&file->lines);
+    output_done(&file->output);
+    buffer_done(&file->packed);
     identities_done(&file->identities);
     free(file);
 }
@@ -50,6 +52,8 @@ static enum ods_status file_open(struct sink **sink, const struct sink_config *c
     file->config = *config;
     file->settings = config->settings;
     file->folder = -1;
+    output_init(&file->output, file->settings, config->pipeline);
+    buffer_init(&file->packed);
     identities_init(&file->identities, file->settings->keep_ms, file->settings->most);
     file->sink.ops = &file_sink;
     file->sink.wants = (struct sink_wants){.min_bytes = file->settings->flush_bytes,
@@ -105,29 +109,65 @@ static enum ods_status check_offsets(const struct file_sink *file, const struct 
                      (int) moved->partition, stands, (long long) moved->from);
 }
 
+static bool begins_anew(const struct file_settings *settings, const struct file_place *place,
+                        const struct output_run *run, int64_t now_us)
+{
+    int64_t age_ms = (now_us - place->begun_us) / 1000;
+    if (!place->length)
+        return false;
+    if (run->header && (!place->header || strcmp(run->header, place->header) != 0))
+        return true;
+    return place->length >= settings->max_bytes ||
+           (settings->max_age_ms && age_ms >= settings->max_age_ms);
+}
+
+/* What is written: the lines, after the names of the columns where a file of CSV begins, packed. */
+static bool pack_run(struct file_sink *file, const struct output_run *run, bool begins)
+{
+    enum file_compression compression = file->settings->compression;
+    buffer_reset(&file->packed);
+    if (begins && run->header &&
+        !pack(&file->packed, compression, run->header, strlen(run->header)))
+        return false;
+    return pack(&file->packed, compression, run->bytes.bytes, run->bytes.length);
+}
+
 /* Writes the lines after the valid bytes, into a new file when this one is full, and makes the
  * state count them. */
+static enum ods_status append_run(struct file_sink *file, const struct output_run *run,
+                                  struct error *error)
+{
+    char path[512];
+    int64_t now_us = folder_now_us();
+    struct file_place place = folder_files(file, run->name);
+    if (begins_anew(file->settings, &place, run, now_us)) {
+        place.number++;
+        place.length = 0;
+    }
+    if (!place.length)
+        place.begun_us = now_us;
+    if (!pack_run(file, run, !place.length))
+        return error_out_of_memory(error);
+    snprintf(path, sizeof path, "%s-%012lld.%s", run->name, (long long) place.number,
+             output_ending(file->settings));
+    int why =
+        durable_append(file->folder, path, file->packed.bytes, file->packed.length, place.length);
+    if (why == ENODATA)
+        return folder_refuse(file, path, "it is shorter than state.json counts", error);
+    if (why)
+        return folder_trouble(file, path, why, error);
+    place.length += (json_int_t) file->packed.length;
+    place.header = run->header;
+    return folder_put_files(file, run->name, &place) ? ODS_OK : error_out_of_memory(error);
+}
+
 static enum ods_status append(struct file_sink *file, struct error *error)
 {
-    const struct file_settings *settings = file->settings;
-    int64_t now_us = folder_now_us(), age_ms = (now_us - file->begun_us) / 1000;
-    char name[64];
-    if (!file->lines.length)
-        return ODS_OK;
-    if (file->length && (file->length >= settings->max_bytes ||
-                         (settings->max_age_ms && age_ms >= settings->max_age_ms))) {
-        file->number++;
-        file->length = 0;
-    }
-    if (!file->length)
-        file->begun_us = now_us;
-    snprintf(name, sizeof name, "changes-%012lld.jsonl", (long long) file->number);
-    int why =
-        durable_append(file->folder, name, file->lines.bytes, file->lines.length, file->length);
-    if (why == ENODATA)
-        return folder_refuse(file, name, "it is shorter than state.json counts", error);
-    file->length += (json_int_t) file->lines.length;
-    return why ? folder_trouble(file, name, why, error) : ODS_OK;
+    enum ods_status status = ODS_OK;
+    for (size_t i = 0; status == ODS_OK && i < file->output.run_count; i++)
+        if (file->output.runs[i].bytes.length)
+            status = append_run(file, &file->output.runs[i], error);
+    return status;
 }
 
 static enum ods_status commit(struct file_sink *file, struct batch *batch,
@@ -168,11 +208,10 @@ static enum ods_status commit_deliveries(struct file_sink *file, struct batch *b
                                          struct apply_result *result, struct error *error)
 {
     struct identities *identities = &file->identities;
-    uint64_t count = 0;
     enum ods_status status =
         judge_keys(file, identities_look(identities, file->folder, file->state, batch), error);
     if (status == ODS_OK)
-        status = lines_put_all(&file->lines, batch, file->config.pipeline, &count, error);
+        status = output_fill(&file->output, batch, error);
     if (status == ODS_OK && !identities->fresh)
         status = fsync(file->folder) ? folder_trouble(file, "state.json", errno, error) : ODS_OK;
     if (status == ODS_OK && identities->fresh) {
@@ -184,7 +223,7 @@ static enum ods_status commit_deliveries(struct file_sink *file, struct batch *b
     if (status != ODS_OK)
         return status;
     identities_committed(identities, file->folder);
-    result->upserted += count;
+    result->upserted += file->output.lines;
     result->redelivered += identities_count(identities, batch);
     return ODS_OK;
 }
@@ -194,11 +233,9 @@ static enum ods_status file_apply(struct sink *sink, struct batch *batch,
                                   struct error *error)
 {
     struct file_sink *file = (struct file_sink *) sink;
-    uint64_t count = 0;
     enum ods_status status = ODS_OK;
-    buffer_reset(&file->lines);
     if (!batch->delivers)
-        status = lines_put_all(&file->lines, batch, file->config.pipeline, &count, error);
+        status = output_fill(&file->output, batch, error);
     if (status == ODS_OK)
         status = folder_lock(file, error);
     if (status != ODS_OK)
@@ -206,7 +243,8 @@ static enum ods_status file_apply(struct sink *sink, struct batch *batch,
     status = batch->delivers ? commit_deliveries(file, batch, hooks, result, error)
                              : commit(file, batch, hooks, error);
     folder_unlock(file);
-    result->upserted += status == ODS_OK ? count : 0;
+    if (status == ODS_OK && !batch->delivers)
+        result->upserted += file->output.lines;
     return status;
 }
 
@@ -237,7 +275,7 @@ static void file_clear_interrupt(struct sink *sink)
 
 const struct sink_ops file_sink = {
     .type = "file",
-    .summary = "changes as JSON lines in rotated files, offsets beside them",
+    .summary = "changes as lines of JSON or CSV in rotated files, offsets beside them",
     .guarantee = EXACT_BY_STORED_OFFSET,
     .identities = "a record is delivered again within the target's delivered.keep_ms, and before "
                   "half of delivered.max_records others",

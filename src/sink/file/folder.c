@@ -58,15 +58,24 @@ enum ods_status folder_refuse(const struct file_sink *file, const char *what, co
 
 enum ods_status folder_write_state(struct file_sink *file, struct error *error)
 {
-    bool good = json_object_set_new(file->state, "file", json_integer(file->number)) == 0 &&
-                json_object_set_new(file->state, "length", json_integer(file->length)) == 0 &&
-                json_object_set_new(file->state, "begun_us", json_integer(file->begun_us)) == 0;
-    char *text = good ? json_dumps(file->state, JSON_INDENT(1)) : NULL;
+    char *text = json_dumps(file->state, JSON_INDENT(1));
     if (!text)
         return error_out_of_memory(error);
     int why = durable_replace(file->folder, "state.json", text, strlen(text));
     free(text);
     return why ? folder_trouble(file, "can't write state.json", why, error) : ODS_OK;
+}
+
+/* Is it the name of a data file? */
+static bool is_data(const char *name)
+{
+    static const char *const endings[] = {".jsonl", ".csv", ".gz", ".zst"};
+    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
+        const char *at = strrchr(name, '.');
+        if (at && strcmp(at, endings[i]) == 0)
+            return true;
+    }
+    return false;
 }
 
 /* Writes the first state of an empty folder. A folder that has data files but no state has lost it,
@@ -79,21 +88,43 @@ static enum ods_status begin_state(struct file_sink *file, struct error *error)
     if (!entries)
         return folder_trouble(file, "can't list the folder", errno, error);
     for (struct dirent *entry; !begun && (entry = readdir(entries));)
-        begun = strncmp(entry->d_name, "changes-", strlen("changes-")) == 0;
+        begun = is_data(entry->d_name);
     closedir(entries);
     if (begun)
         return folder_refuse(file, "state.json", "it is gone, and files of changes are there",
                              error);
-    file->state = json_pack("{s:{}}", "positions");
-    file->number = 1;
-    file->length = file->begun_us = 0;
+    file->state =
+        output_is_single(file->settings)
+            ? json_pack("{s:i, s:i, s:i, s:{}}", "file", 1, "length", 0, "begun_us", 0, "positions")
+            : json_pack("{s:{}, s:{}}", "files", "positions");
     return file->state ? folder_write_state(file, error) : error_out_of_memory(error);
+}
+
+static bool is_place(const json_t *place)
+{
+    json_int_t number, length, begun_us;
+    return json_unpack((json_t *) place, "{s:I, s:I, s:I}", "file", &number, "length", &length,
+                       "begun_us", &begun_us) == 0 &&
+           number > 0 && length >= 0;
+}
+
+/* A folder may have been written under one name, and go on with names of tables, or the other way
+ * round. */
+static bool is_state(const json_t *state)
+{
+    const json_t *files = json_object_get(state, "files"), *place;
+    const char *name;
+    if (!json_is_object(json_object_get(state, "positions")))
+        return false;
+    if (files && !json_is_object(files))
+        return false;
+    json_object_foreach((json_t *) files, name, place) if (!is_place(place)) return false;
+    return is_place(state) || (files && !json_object_get(state, "file"));
 }
 
 static enum ods_status read_state(struct file_sink *file, struct error *error)
 {
     json_error_t why = {0};
-    json_t *positions;
     int fd = openat(file->folder, "state.json", O_RDONLY | O_CLOEXEC);
     json_decref(file->state);
     file->state = NULL;
@@ -102,11 +133,45 @@ static enum ods_status read_state(struct file_sink *file, struct error *error)
                                : folder_trouble(file, "can't read state.json", errno, error);
     file->state = json_loadfd(fd, 0, &why);
     close(fd);
-    if (json_unpack(file->state, "{s:I, s:I, s:I, s:o}", "file", &file->number, "length",
-                    &file->length, "begun_us", &file->begun_us, "positions", &positions) == 0 &&
-        json_is_object(positions) && file->number > 0 && file->length >= 0)
+    if (is_state(file->state))
         return ODS_OK;
     return folder_refuse(file, "state.json", *why.text ? why.text : "a member is missing", error);
+}
+
+static json_t *files_of(const struct file_sink *file, const char *name)
+{
+    return output_is_single(file->settings)
+               ? file->state
+               : json_object_get(json_object_get(file->state, "files"), name);
+}
+
+struct file_place folder_files(const struct file_sink *file, const char *name)
+{
+    const json_t *there = files_of(file, name);
+    struct file_place place = {
+        .number = json_integer_value(json_object_get(there, "file")),
+        .length = json_integer_value(json_object_get(there, "length")),
+        .begun_us = json_integer_value(json_object_get(there, "begun_us")),
+        .header = json_string_value(json_object_get(there, "header")),
+    };
+    if (place.number < 1)
+        place.number = 1;
+    return place;
+}
+
+bool folder_put_files(struct file_sink *file, const char *name, const struct file_place *place)
+{
+    json_t *now = json_pack("{s:I, s:I, s:I, s:s*}", "file", place->number, "length", place->length,
+                            "begun_us", place->begun_us, "header", place->header);
+    bool good;
+    if (output_is_single(file->settings)) {
+        good = now && json_object_update(file->state, now) == 0;
+        json_decref(now);
+        return good;
+    }
+    if (!json_object_get(file->state, "files"))
+        json_object_set_new(file->state, "files", json_object());
+    return now && json_object_set_new(json_object_get(file->state, "files"), name, now) == 0;
 }
 
 /* The entry [next offset, when it was stored]; NULL: there is none. */

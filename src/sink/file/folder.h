@@ -10,20 +10,30 @@
 #include <ods/sink.h>
 
 #include "sink/file/identities.h"
+#include "sink/file/output.h"
 #include "sink/file/settings.h"
 
 struct file_sink {
     struct sink sink;
     struct sink_config config;
     const struct file_settings *settings;
-    int folder;          /* -1: not open */
-    json_t *state;       /* as read under the lock: "positions" {topic: {partition: …}} and */
-    json_int_t number;   /* "file": the number of the present data file; the first is 1 */
-    json_int_t length;   /* "length": how many of its bytes are valid */
-    json_int_t begun_us; /* "begun_us": when its first line was written, wall clock */
-    struct buffer lines;
+    int folder;    /* -1: not open */
+    json_t *state; /* as read under the lock: "positions" {topic: {partition: …}} and the places of
+                      the data files */
+    struct output output;
+    struct buffer packed;
     struct identities identities; /* of records from queues */
     atomic_bool interrupted;
+};
+
+/* Where the data files of a name end: members of the state itself, or where tables have their own
+ * names, of its "files". */
+struct file_place {
+    json_int_t number;   /* "file": of the present data file; the first is 1 */
+    json_int_t length;   /* "length": how many of its bytes are valid */
+    json_int_t begun_us; /* "begun_us": when its first line was written, wall clock */
+    const char *header;  /* "header": its first line, CSV; NULL: it has none. Lives as long as the
+                            state is not put anew */
 };
 
 int64_t folder_now_us(void); /* wall clock */
@@ -40,6 +50,10 @@ enum ods_status folder_open(struct file_sink *file, struct error *error);
 /* Wait for the lock, two seconds at most, and read the state. */
 enum ods_status folder_lock(struct file_sink *file, struct error *error);
 void folder_unlock(struct file_sink *file);
+
+/* Called with the lock held. False: memory is out; the place is valid once the state is written. */
+struct file_place folder_files(const struct file_sink *file, const char *name);
+bool folder_put_files(struct file_sink *file, const char *name, const struct file_place *place);
 
 /* Called with the lock held: [next offset, when it was stored]; NULL: nothing is stored for the
  * partition. */

@@ -31,8 +31,7 @@ static unsigned char *slot_of(const struct identities *identities, const unsigne
 
 static bool has(const struct identities *identities, const unsigned char *key)
 {
-    return identities->slot_count &&
-           memcmp(slot_of(identities, key), key, IDENTITY_KEY_BYTES) == 0;
+    return identities->slot_count && memcmp(slot_of(identities, key), key, IDENTITY_KEY_BYTES) == 0;
 }
 
 /* Sees to it that at most half of the slots are used. False: memory is out, and nothing has
@@ -185,8 +184,7 @@ static bool sort_out(struct identities *identities, const struct batch *batch, b
     return good && !identities->news.failed;
 }
 
-int identities_look(struct identities *identities, int folder, json_t *state,
-                   struct batch *batch)
+int identities_look(struct identities *identities, int folder, json_t *state, struct batch *batch)
 {
     int why = refresh(identities, folder, state);
     if (why)

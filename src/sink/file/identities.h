@@ -21,13 +21,13 @@ struct identities {
     int64_t keep_ms, most;
     /* The keys of both files: those that were valid by the state when it was last read. */
     unsigned char (*slots)[IDENTITY_KEY_BYTES]; /* all zeroes: free */
-    size_t slot_count, key_count;                /* slots: 0 or a power of two */
+    size_t slot_count, key_count;               /* slots: 0 or a power of two */
     /* As in "delivered" of state.json. */
     json_int_t file, length, before, begun_us;
     /* Of the present batch: */
-    struct buffer news;  /* keys to be stored */
-    struct buffer there; /* a bool for each record: it is in the files, or comes twice */
-    uint32_t fresh;      /* how many are not there, or have no identity */
+    struct buffer news;   /* keys to be stored */
+    struct buffer there;  /* a bool for each record: it is in the files, or comes twice */
+    uint32_t fresh;       /* how many are not there, or have no identity */
     json_int_t removable; /* the file that is not needed once this is committed; 0: none */
 };
 
@@ -36,8 +36,7 @@ void identities_done(struct identities *identities);
 
 /* Reads the keys that the state has, and drops from the batch the records that are there. Returns
  * an errno; ENODATA: a file is shorter than the state says. */
-int identities_look(struct identities *identities, int folder, json_t *state,
-                   struct batch *batch);
+int identities_look(struct identities *identities, int folder, json_t *state, struct batch *batch);
 /* Writes the new keys after the valid bytes, and makes the state count them. Returns an errno. */
 int identities_put(struct identities *identities, int folder, json_t *state, int64_t now_us);
 /* Called when the state is written. */
