@@ -197,21 +197,24 @@ returns text language plpgsql as $body$
 declare
     other text;
     seen ods_sink.table_sources;
+    known record;
 begin
     for attempt in 1..2 loop
-        select s.* into seen from ods_sink.table_sources s
-         where s.table_schema = table_schema_ and s.table_name = table_name_
-           and s.source_table = source_table_
-           and (s.source_schema = '' or source_schema_ = ''
-                or regexp_replace(s.source_schema, '[^A-Za-z0-9_]', '_', 'g')
-                   = regexp_replace(source_schema_, '[^A-Za-z0-9_]', '_', 'g'))
-           and (s.source_database in ('', source_database_) or source_database_ = '')
-         order by s.named limit 1;
-        select concat_ws('.', nullif(s.source_database, ''), nullif(s.source_schema, ''),
-                         s.source_table)
-          into other from ods_sink.table_sources s
-         where s.table_schema = table_schema_ and s.table_name = table_name_ and not s.named
-           and s is distinct from seen;
+        -- Both by one statement: another lane may enter the same source between two.
+        select (array_agg(s order by s.named) filter (where its.own))[1] as own,
+               max(concat_ws('.', nullif(s.source_database, ''), nullif(s.source_schema, ''),
+                             s.source_table)) filter (where not its.own and not s.named) as other
+          into known
+          from ods_sink.table_sources s
+         cross join lateral (select
+               s.source_table = source_table_
+               and (s.source_schema = '' or source_schema_ = ''
+                    or regexp_replace(s.source_schema, '[^A-Za-z0-9_]', '_', 'g')
+                       = regexp_replace(source_schema_, '[^A-Za-z0-9_]', '_', 'g'))
+               and (s.source_database in ('', source_database_) or source_database_ = '')) its (own)
+         where s.table_schema = table_schema_ and s.table_name = table_name_;
+        seen := known.own;
+        other := known.other;
         if other is not null and not named_ then
             return other;
         end if;

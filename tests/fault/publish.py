@@ -120,7 +120,7 @@ def head(data):
     results = data["results"].values()
     own = [found for found in results if not found["name"].startswith("jdbc-")]
     days = sorted({found["day"] for found in results})
-    return [f"Measured on {' and '.join(days)} ({data['machine']}, shared with other work): "
+    return [f"Measured on {', '.join(days)} ({data['machine']}, shared with other work): "
             f"{number(sum(found['injected'] for found in own))} faults, "
             f"{number(sum(found['records'] for found in own))} records, "
             f"{number(sum(found['letters'] for found in own))} dead letters; "
