@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sink/postgres/tables/rehearsal.h"
 #include "sink/postgres/wire/quote.h"
 #include "sql/postgres/columns.h"
 #include "sql/postgres/extras.h"
@@ -231,6 +232,8 @@ static enum ods_status read_table(struct conn *conn, const char *schema, const c
     PGresult *rows = NULL;
     struct pg_table *table = NULL;
     *found = NULL;
+    if (conn->rehearsal)
+        rehearsal_names(conn->rehearsal, names);
     enum ods_status status = conn_query(conn, sql_columns, 2, names, &rows, error);
     if (status != ODS_OK || PQntuples(rows) == 0)
         goto out;
