@@ -9,17 +9,6 @@ static const char *text_of(const json_t *object, const char *name)
     return text ? text : "";
 }
 
-static const char *size(json_int_t bytes, char *text, size_t room)
-{
-    static const char *const units[] = {"bytes", "kB", "MB", "GB", "TB"};
-    double value = (double) bytes;
-    size_t unit = 0;
-    for (; value >= 1024 && unit + 1 < sizeof units / sizeof *units; unit++)
-        value /= 1024;
-    snprintf(text, room, unit && value < 10 ? "%.1f %s" : "%.0f %s", value, units[unit]);
-    return text;
-}
-
 static void list(const char *head, const json_t *names)
 {
     const json_t *name;
@@ -48,7 +37,7 @@ static void print_effect(const struct terminal *terminal, const json_t *statemen
            rewrites ? "the table is rewritten" : "the table is not rewritten",
            terminal_plain(terminal, rewrites ? PAINT_BAD : PAINT_GOOD));
     if (rewrites)
-        printf(" with its indexes (%s)", size(bytes, text, sizeof text));
+        printf(" with its indexes (%s)", terminal_bytes(bytes, text, sizeof text));
     list("; built anew: ", json_object_get(statement, "builds_indexes"));
     putchar('\n');
 }
@@ -62,8 +51,8 @@ static void print_table(const json_t *statement)
                   text_of(statement, "table"));
     if (json_is_true(json_object_get(statement, "new")))
         return;
-    printf("     %s now", size(json_integer_value(json_object_get(statement, "bytes")), text,
-                               sizeof text));
+    printf("     %s now", terminal_bytes(json_integer_value(json_object_get(statement, "bytes")),
+                                         text, sizeof text));
     if (json_is_integer(json_object_get(statement, "rows")))
         printf(", about %" JSON_INTEGER_FORMAT " rows", rows);
     putchar('\n');
