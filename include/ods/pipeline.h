@@ -124,6 +124,8 @@ struct pipeline_settings {
     const char *format;
     const char *target;   /* a target's name */
     const char *database; /* a database's name: where its rows come from; "": it is not known */
+    const char *connect; /* a cluster of Kafka Connect, whose connectors write its topics; "": the
+                            group `connect` */
     const char *group_id; /* resolved: never "" */
     int64_t lanes;        /* resolved */
     enum on_error on_error;

@@ -17,6 +17,7 @@ static const struct command *const commands[] = {
     &cli_attach,
     &cli_resync,
     &cli_check,     /* setting up */
+    &cli_plan,
     &cli_setup,
     &cli_connectors,
     &cli_import,

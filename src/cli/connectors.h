@@ -6,7 +6,7 @@
 #include "cli/connector.h"
 
 struct connectors_options {
-    const char *config, *url;
+    const char *config, *url, *cluster;
     struct strings names; /* of connectors, or files */
     struct strings sets;  /* PROPERTY=VALUE */
     bool json, yes, dry_run, offsets, detailed;
@@ -18,8 +18,19 @@ struct connectors {
     const struct call *call;
     const struct connectors_options *options;
     const struct settings *settings; /* NULL: no configuration was named */
-    struct connect *connect;
+    const struct connect_settings **clusters; /* that may be meant */
+    size_t cluster_count;
+    struct connect *connect; /* of the cluster that is asked now */
 };
+
+/* The clusters that the configuration names, or the one named `only`: on the heap. CLI_USAGE: there is
+ * none of that name. */
+int connectors_clusters(struct connectors *connectors, const char *only, struct error *error);
+/* What a cluster is called: "connect" where it has no name of its own. */
+const char *connectors_cluster_name(const struct connect_settings *cluster);
+/* Ask this cluster from now on. */
+enum ods_status connectors_ask(struct connectors *connectors,
+                               const struct connect_settings *cluster, struct error *error);
 
 /* Each answers a cli_exit; with other than CLI_OK the error may say why, or it has been said.
  * connectors_plan() says what in the file differs from the connector that is there (also into the
@@ -31,8 +42,8 @@ int connectors_make_so(const struct connectors *connectors, const struct connect
 /* Put PROPERTY=VALUE in. */
 bool connectors_set(struct connector_file *file, const struct strings *sets, struct error *error);
 
-/* List them, or with `detailed` say how they are. */
-int connectors_show(const struct connectors *connectors);
+/* List them, or with `detailed` say how they are; of all clusters. */
+int connectors_show(struct connectors *connectors);
 
 /* Of each task that failed, and of the connector itself: why, what that means, what helps. */
 void connectors_print_failures(const json_t *status);

@@ -233,18 +233,23 @@ static bool is_wanted(const struct connectors *connectors, const char *name)
     return !names->count || strings_contain(names, name);
 }
 
+/* `all` is a list: each connector as Connect answers it, with the name of its cluster. */
 static bool print_table(const struct connectors *connectors, json_t *all)
 {
-    static const char *const heads[] = {"CONNECTOR", "TYPE", "CLASS", "STATE", "TASKS"};
+    static const char *const heads[] = {"CLUSTER", "CONNECTOR", "TYPE", "CLASS", "STATE", "TASKS"};
     struct columns table;
-    const char *name;
     json_t *one;
-    columns_init(&table, connectors->call->terminal, heads, sizeof heads / sizeof *heads);
-    json_object_foreach(all, name, one)
+    size_t i, skipped = connectors->cluster_count == 1;
+    columns_init(&table, connectors->call->terminal, heads + skipped,
+                 sizeof heads / sizeof *heads - skipped);
+    json_array_foreach(all, i, one)
     {
         const json_t *status = json_object_get(one, "status");
+        const char *name = json_text(status, "name");
         if (!is_wanted(connectors, name))
             continue;
+        if (!skipped)
+            columns_add(&table, json_text(one, "cluster"));
         columns_add(&table, name);
         columns_add(&table, json_text(status, "type"));
         columns_add(&table, short_class(json_object_get(json_object_get(one, "info"), "config")));
@@ -262,11 +267,12 @@ static bool print_table(const struct connectors *connectors, json_t *all)
 
 static void print_details(const struct connectors *connectors, json_t *all)
 {
-    const char *name;
     json_t *one;
-    json_object_foreach(all, name, one)
+    size_t i;
+    json_array_foreach(all, i, one)
     {
         const json_t *config = json_object_get(json_object_get(one, "info"), "config");
+        const char *name = json_text(json_object_get(one, "status"), "name");
         if (!is_wanted(connectors, name))
             continue;
         connectors_print_failures(json_object_get(one, "status"));
@@ -278,13 +284,15 @@ static void print_details(const struct connectors *connectors, json_t *all)
 static void print_all_json(const struct connectors *connectors, json_t *all)
 {
     json_t *array = json_array(), *one;
-    const char *name;
-    json_object_foreach(all, name, one)
+    size_t i;
+    json_array_foreach(all, i, one)
     {
         const json_t *config = json_object_get(json_object_get(one, "info"), "config");
-        if (!is_wanted(connectors, name))
+        if (!is_wanted(connectors, json_text(json_object_get(one, "status"), "name")))
             continue;
         json_t *shown = connector_json(json_object_get(one, "status"), config);
+        if (connectors->cluster_count > 1)
+            json_object_set(shown, "cluster", json_object_get(one, "cluster"));
         if (connectors->options->detailed) {
             json_t *troubles = json_array();
             connector_check(config, add_trouble, troubles);
@@ -296,39 +304,82 @@ static void print_all_json(const struct connectors *connectors, json_t *all)
     cli_print_json(array);
 }
 
+static bool is_there(json_t *all, const char *name)
+{
+    json_t *one;
+    size_t i;
+    json_array_foreach(all, i, one)
+    {
+        if (strcmp(json_text(json_object_get(one, "status"), "name"), name) == 0)
+            return true;
+    }
+    return false;
+}
+
 /* status answers no as soon as one does not run; so does a name that there is not. */
 static int verdict(const struct connectors *connectors, json_t *all)
 {
     const struct strings *names = &connectors->options->names;
     int code = CLI_OK;
-    const char *name;
     json_t *one;
-    for (size_t i = 0; i < names->count; i++)
-        if (!json_object_get(all, names->items[i])) {
+    size_t i;
+    for (i = 0; i < names->count; i++)
+        if (!is_there(all, names->items[i])) {
             terminal_line(stderr, "ods-sink %s: there is no connector %s", connectors->call->name,
-                    names->items[i]);
+                          names->items[i]);
             code = CLI_NEGATIVE;
         }
-    json_object_foreach(all, name, one)
+    json_array_foreach(all, i, one)
     {
-        if (is_wanted(connectors, name) && connectors->options->detailed &&
-            connector_state(json_object_get(one, "status")) != CONNECTOR_RUNNING)
+        const json_t *status = json_object_get(one, "status");
+        if (is_wanted(connectors, json_text(status, "name")) && connectors->options->detailed &&
+            connector_state(status) != CONNECTOR_RUNNING)
             code = CLI_NEGATIVE;
     }
     return code;
 }
 
-int connectors_show(const struct connectors *connectors)
+/* What a cluster has, into the list. */
+static enum ods_status read_cluster(struct connectors *connectors,
+                                    const struct connect_settings *cluster, json_t *all,
+                                    struct error *error)
 {
-    json_t *all = NULL;
+    json_t *found = NULL, *one;
+    const char *name;
+    enum ods_status status = ODS_OK;
+    if (connectors->cluster_count > 1)
+        status = connectors_ask(connectors, cluster, error);
+    if (status == ODS_OK)
+        status = connect_ask(connectors->connect, "GET",
+                             "/connectors?expand=status&expand=info", NULL, &found, error);
+    json_object_foreach(found, name, one)
+    {
+        json_object_set_new(one, "cluster", json_string(connectors_cluster_name(cluster)));
+        json_array_append(all, one);
+    }
+    json_decref(found);
+    return status;
+}
+
+int connectors_show(struct connectors *connectors)
+{
+    json_t *all = json_array();
     struct error error;
-    error_init(&error);
-    if (connect_ask(connectors->connect, "GET", "/connectors?expand=status&expand=info", NULL, &all,
-                    &error) != ODS_OK) {
+    bool failed = false;
+    for (size_t i = 0; i < connectors->cluster_count; i++) {
+        error_init(&error);
+        if (read_cluster(connectors, connectors->clusters[i], all, &error) == ODS_OK)
+            continue;
         terminal_line(stderr, "ods-sink %s: %s", connectors->call->name, error.text);
+        failed = true;
+    }
+    if (failed && connectors->cluster_count == 1) {
+        json_decref(all);
         return CLI_SOURCE;
     }
     int code = verdict(connectors, all);
+    if (failed)
+        code = CLI_SOURCE;
     if (connectors->options->json) {
         print_all_json(connectors, all);
     } else if (!print_table(connectors, all)) {

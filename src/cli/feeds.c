@@ -51,7 +51,8 @@ static bool add_feed(struct feeds *feeds, const struct pipeline_settings *pipeli
                                                       .committed = -1,
                                                       .lag = -1,
                                                       .next_ms = -1,
-                                                      .newest_ms = -1};
+                                                      .newest_ms = -1,
+                                                      .bytes = -1};
     return feed->topic && feed->partitions;
 }
 
@@ -62,7 +63,11 @@ static bool add_unread(struct feeds *feeds, const char *topic, int32_t partition
         return false;
     feeds->unread = larger;
     larger[feeds->unread_count] = (struct unread){
-        .topic = strdup(topic), .partitions = partitions, .records = -1, .role = role};
+        .topic = strdup(topic),
+        .partitions = partitions,
+        .records = -1,
+        .bytes = -1,
+        .role = role};
     return larger[feeds->unread_count++].topic != NULL;
 }
 

@@ -19,6 +19,7 @@ struct feed_partition {
     int64_t lost;    /* records between the stored offset and low: gone before they were applied */
     int64_t next_ms; /* when the next one to apply was written; -1: there is none, or not known */
     int64_t newest_ms;  /* when the last one was written; -1 likewise */
+    int64_t bytes;      /* by feeds_measure(), an estimate; -1: not known */
 };
 
 /* A topic of a pipeline. */
@@ -38,6 +39,7 @@ struct unread {
     char *topic;
     int32_t partitions;
     int64_t records; /* -1: not known */
+    int64_t bytes;   /* by feeds_measure(); -1: not known */
     const char *role; /* what it is for, as the configuration tells; NULL: not known */
 };
 
@@ -57,6 +59,12 @@ enum ods_status feeds_load(struct feeds *feeds, const struct settings *settings,
                            void (*complain)(void *context, const char *text), void *context,
                            struct error *error);
 void feeds_done(struct feeds *feeds);
+
+/* Estimate the bytes of every topic, also of those that no pipeline takes, by up to 24 records of each
+ * partition. `interrupted` ends it. */
+enum ods_status feeds_measure(struct feeds *feeds, const struct settings *settings,
+                              bool (*interrupted)(void), struct error *error);
+int64_t feed_bytes(const struct feed *feed); /* -1: not known */
 
 /* Sums over the partitions; -1 where one is not known. */
 int64_t feed_records(const struct feed *feed);

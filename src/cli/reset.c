@@ -1,5 +1,5 @@
-/* ods-sink reset: move a pipeline's offsets of one topic, in the target, where they count, and in
- * Kafka, where they are for monitoring.
+/* ods-sink reset: move a pipeline's offsets of one topic, in the target, where they count, and, of a
+ * pipeline that reads Kafka, in Kafka, where they are for monitoring.
  *
  * Nobody may be reading meanwhile: it refuses while the group has members, and the offsets in the
  * target move by compare-and-swap like those of any batch, here one without records. All partitions
@@ -8,12 +8,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <ods/control.h>
 #include <ods/sink.h>
 #include "cli/cli.h"
 #include "cli/columns.h"
 #include "cli/interrupt.h"
 #include "cli/json.h"
 #include "cli/reset_all.h"
+#include "cli/reset_extent.h"
 #include "core/log.h"
 #include "pipeline/worker.h"
 #include "source/kafka/kafka.h"
@@ -41,6 +43,7 @@ struct reset {
     const struct pipeline_settings *pipeline;
     struct kafka_tool *tool;
     struct sink *sink;
+    struct extent *extents;
     struct position *positions; /* as they are */
     int64_t *news;
     size_t count;
@@ -95,18 +98,26 @@ static int find_pipeline(struct reset *reset, struct error *error)
     return CLI_USAGE;
 }
 
+static bool is_of_kafka(const struct reset *reset)
+{
+    return strcmp(reset->pipeline->input.type, "kafka") == 0;
+}
+
 static int list_partitions(struct reset *reset, struct error *error)
 {
-    int32_t partitions;
-    if (kafka_tool_partitions(reset->tool, reset->topic, &partitions, error) != ODS_OK)
-        return CLI_SOURCE;
-    if (reset->options->partition >= partitions || !partitions) {
-        error_set(error, ODS_FATAL, "topic %s has %d partitions%s", reset->topic, (int) partitions,
-                  partitions ? ", counted from 0" : ": it is not there");
-        return CLI_USAGE;
-    }
-    bool all = reset->options->partition < 0;
-    reset->count = all ? (size_t) partitions : 1;
+    const struct pipeline_settings *pipeline = reset->pipeline;
+    const struct goal *goal = &reset->options->goal;
+    const struct extent_query query = {
+        .topic = reset->topic,
+        .partition = (int32_t) reset->options->partition,
+        .time_ms = goal->kind == GOAL_TIME ? goal->time_us / 1000 : EXTENT_NO_TIME};
+    int code = is_of_kafka(reset)
+                   ? extents_of_kafka(reset->tool, &query, &reset->extents, &reset->count, error)
+               : strcmp(pipeline->input.type, "file") == 0
+                   ? extents_of_file(pipeline, &query, &reset->extents, &reset->count, error)
+                   : extents_of_numbers(pipeline, &query, &reset->extents, &reset->count, error);
+    if (code != CLI_OK)
+        return code;
     reset->positions = calloc(reset->count, sizeof *reset->positions);
     reset->news = calloc(reset->count, sizeof *reset->news);
     if (!reset->positions || !reset->news) {
@@ -114,9 +125,8 @@ static int list_partitions(struct reset *reset, struct error *error)
         return CLI_INTERNAL;
     }
     for (size_t i = 0; i < reset->count; i++)
-        reset->positions[i] = (struct position){
-            .topic = reset->topic,
-            .partition = all ? (int32_t) i : (int32_t) reset->options->partition};
+        reset->positions[i] = (struct position){.topic = reset->topic,
+                                                .partition = reset->extents[i].partition};
     return CLI_OK;
 }
 
@@ -125,39 +135,61 @@ static int find_offsets(struct reset *reset, struct error *error)
 {
     const struct goal *goal = &reset->options->goal;
     for (size_t i = 0; i < reset->count; i++) {
-        int32_t partition = reset->positions[i].partition;
-        int64_t low, high, *new = &reset->news[i];
-        if (kafka_tool_ends(reset->tool, reset->topic, partition, &low, &high, error) != ODS_OK)
-            return CLI_SOURCE;
-        *new = goal->kind == GOAL_EARLIEST ? low
-               : goal->kind == GOAL_OFFSET ? goal->offset
-                                           : high;
-        if (goal->kind == GOAL_TIME) {
-            if (kafka_tool_offset_at(reset->tool, reset->topic, partition, goal->time_us / 1000,
-                                     new, error) != ODS_OK)
-                return CLI_SOURCE;
-            if (*new < 0)
-                *new = high; /* nothing is as new as that */
+        const struct extent *extent = &reset->extents[i];
+        int64_t *new = &reset->news[i];
+        if (extent->high == INT64_MAX && goal->kind != GOAL_OFFSET && goal->kind != GOAL_EARLIEST) {
+            error_set(error, ODS_FATAL,
+                      "a source of type %s has numbers alone: give an offset, or earliest",
+                      reset->pipeline->input.type);
+            return CLI_USAGE;
         }
-        if (*new < low || *new > high) {
+        *new = goal->kind == GOAL_EARLIEST ? extent->low
+               : goal->kind == GOAL_OFFSET ? goal->offset
+               : goal->kind == GOAL_TIME   ? extent->at
+                                           : extent->high;
+        if (*new < extent->low || *new > extent->high) {
             error_set(error, ODS_FATAL,
                       "topic %s partition %d has the offsets %lld to %lld, so %lld is none of "
                       "them; choose one with --partition, or --to earliest or latest",
-                      reset->topic, (int) partition, (long long) low, (long long) high,
-                      (long long) *new);
+                      reset->topic, (int) extent->partition, (long long) extent->low,
+                      (long long) extent->high, (long long) *new);
             return CLI_USAGE;
         }
     }
     return CLI_OK;
 }
 
+/* Of a group that Kafka does not know: the target keeps who is there, where it keeps orders. Others
+ * are seen by the offsets, which nobody may have moved. */
+static enum ods_status refuse_members(const struct reset *reset, int *code, struct error *error)
+{
+    const struct control_ops *control = reset->sink->ops->control;
+    struct control_members members = {0};
+    if (!control || is_of_kafka(reset))
+        return ODS_OK;
+    enum ods_status status = control->members(reset->sink, &members, error);
+    if (status == ODS_OK && members.count) {
+        error_set(error, ODS_FATAL,
+                  "pipeline %s has a daemon that runs (%s): stop every daemon of it first",
+                  reset->pipeline->name, members.items[0].name);
+        *code = CLI_NEGATIVE;
+    }
+    free(members.items);
+    return status;
+}
+
 static int read_stored(struct reset *reset, struct error *error)
 {
     struct sink_config config;
+    int code = CLI_OK;
     if (worker_target(reset->settings, reset->pipeline, &config)
             ->open(&reset->sink, &config, error) != ODS_OK)
         return CLI_CONFIG;
     enum ods_status status = reset->sink->ops->connect(reset->sink, error);
+    if (status == ODS_OK)
+        status = refuse_members(reset, &code, error);
+    if (code != CLI_OK)
+        return code;
     if (status == ODS_OK)
         status = reset->sink->ops->resume(reset->sink, reset->positions, reset->count, error);
     return status == ODS_OK ? CLI_OK : CLI_TARGET;
@@ -239,12 +271,12 @@ static bool print_moves(const struct reset *reset)
 static int move(struct reset *reset, struct error *error)
 {
     int code = find_pipeline(reset, error);
-    if (code == CLI_OK &&
+    if (code == CLI_OK && is_of_kafka(reset) &&
         kafka_tool_open(&reset->tool, reset->settings, reset->pipeline->group_id, error) != ODS_OK)
         code = CLI_SOURCE;
     if (code == CLI_OK)
         code = list_partitions(reset, error);
-    if (code == CLI_OK)
+    if (code == CLI_OK && is_of_kafka(reset))
         code = reset_refuse_while_alive(reset->tool, reset->pipeline->group_id, error);
     if (code == CLI_OK)
         code = find_offsets(reset, error);
@@ -256,7 +288,7 @@ static int move(struct reset *reset, struct error *error)
     }
     if (code != CLI_OK)
         return code;
-    if (!reset->options->dry_run)
+    if (!reset->options->dry_run && is_of_kafka(reset))
         code = move_committed(reset, error);
     if (reset->options->json)
         print_json(reset);
@@ -297,6 +329,7 @@ out:
     if (reset.sink)
         reset.sink->ops->close(reset.sink);
     kafka_tool_close(reset.tool);
+    free(reset.extents);
     free(reset.positions);
     free(reset.news);
     config_free(reset.loaded);
@@ -351,7 +384,8 @@ const struct command cli_reset = {
         "The offsets of a topic are moved in the target, where they count, all in one transaction, "
         "and in Kafka, where they are for monitoring; each is printed as it was and is. Refuses "
         "while the consumer group has members: stop the daemons first. Rows stay as they are; "
-        "records that are read again are applied again.\n\n"
+        "records that are read again are applied again. Of a pipeline that reads a file, the file "
+        "tells which offsets there are, and Kafka is not asked.\n\n"
         "With `--all` a pipeline begins anew, as if it had never run: the connectors whose topics "
         "it reads go, with how far they have read and their schema history (where `connect.url` is "
         "set), then its stored offsets and its tables in one transaction, its consumer group, and "

@@ -174,11 +174,13 @@ static int list_connectors(struct reset *reset, struct error *error)
 {
     json_t *all, *one;
     const char *name;
-    if (!*reset->settings->connect.url) {
-        keep(reset, "connectors", "connect.url is not set");
+    const struct connect_settings *cluster =
+        settings_connect(reset->settings, reset->pipeline->connect);
+    if (!*cluster->url) {
+        keep(reset, "connectors", "connect.url is not set, nor has the pipeline a cluster (connect)");
         return CLI_OK;
     }
-    if (connect_open(&reset->connect, &reset->settings->connect, error) != ODS_OK ||
+    if (connect_open(&reset->connect, cluster, error) != ODS_OK ||
         connect_ask(reset->connect, "GET", "/connectors?expand=info", NULL, &all, error) != ODS_OK)
         return CLI_SOURCE;
     bool good = true;

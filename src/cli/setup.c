@@ -25,7 +25,7 @@
 #define POLL_US 500000
 
 struct setup_options {
-    const char *config;
+    const char *config, *cluster;
     struct strings connectors, sets;
     bool json, yes, dry_run;
     int64_t wait_ms;
@@ -41,6 +41,7 @@ struct setup {
     struct connectors connectors;
     struct connector_file *files;
     json_t **changes; /* by file */
+    const struct connect_settings **clusters; /* by file */
     size_t file_count;
     struct kafka_admin *admin;
     json_t *topics; /* those that there are, as keys */
@@ -144,19 +145,9 @@ static int make_topic(struct setup *setup, const char *topic, const char *const 
 
 /* --- the plan: connectors --------------------------------------------------------------------- */
 
-/* A topic that the connector may write, told by its lists of what it captures. */
-static bool is_read(const struct setup *setup, const char *prefix, const char *table)
-{
-    char topic[600];
-    snprintf(topic, sizeof topic, "%s.%s", prefix, table);
-    for (size_t i = 0; i < setup->settings->pipeline_count; i++)
-        if (pipeline_reads(&setup->settings->pipelines[i], topic))
-            return true;
-    return false;
-}
-
-/* Whether some pipeline would read what the connector writes; only plain names are tried. */
-static void check_prefix(struct setup *setup, const struct connector_file *file)
+/* A topic that the connector writes, by its lists of what it captures; only plain names are tried.
+ * False: they do not tell. */
+static bool first_topic(const struct connector_file *file, char *topic, size_t size)
 {
     static const struct {
         const char *property, *rest;
@@ -170,13 +161,61 @@ static void check_prefix(struct setup *setup, const struct connector_file *file)
         snprintf(one, sizeof one, "%.*s%s", (int) strcspn(list, ","), list, lists[i].rest);
         if (!*list || strpbrk(list, "*+?[]()|\\^$"))
             continue;
-        if (!is_read(setup, prefix, one))
-            add_step(setup, "connector", STEP_FAILED,
-                     "%s writes topics such as %s.%s, which no pipeline reads: see topics in "
-                     "tables.yaml and topic.prefix",
-                     file->name, prefix, one);
-        return;
+        snprintf(topic, size, "%s.%s", prefix, one);
+        return true;
     }
+    return false;
+}
+
+static const struct pipeline_settings *reader_of(const struct setup *setup, const char *topic)
+{
+    for (size_t i = 0; i < setup->settings->pipeline_count; i++)
+        if (pipeline_reads(&setup->settings->pipelines[i], topic))
+            return &setup->settings->pipelines[i];
+    return NULL;
+}
+
+/* Whether some pipeline would read what the connector writes. */
+static void check_prefix(struct setup *setup, const struct connector_file *file)
+{
+    char topic[800];
+    if (first_topic(file, topic, sizeof topic) && !reader_of(setup, topic))
+        add_step(setup, "connector", STEP_FAILED,
+                 "%s writes topics such as %s, which no pipeline reads: see topics in tables.yaml "
+                 "and topic.prefix",
+                 file->name, topic);
+}
+
+/* Where the connector is registered: in the cluster of --cluster, in that of the pipeline which reads
+ * its topics, or in that of all pipelines. NULL: the error says why nobody knows. */
+static const struct connect_settings *cluster_of(struct setup *setup,
+                                                 const struct connector_file *file,
+                                                 struct error *error)
+{
+    const struct settings *settings = setup->settings;
+    const struct pipeline_settings *reader = NULL;
+    char topic[800];
+    if (setup->options->cluster)
+        return setup->connectors.clusters[0];
+    if (first_topic(file, topic, sizeof topic))
+        reader = reader_of(setup, topic);
+    for (size_t i = 0; !reader && i < settings->pipeline_count; i++)
+        if (strcmp(settings->pipelines[i].connect, settings->pipelines[0].connect) != 0) {
+            error_set(error, ODS_FATAL,
+                      "%s: it is not known which cluster of Kafka Connect it is for: say so with "
+                      "--cluster",
+                      file->path);
+            return NULL;
+        }
+    if (!reader && settings->pipeline_count)
+        reader = &settings->pipelines[0];
+    return settings_connect(settings, reader ? reader->connect : "");
+}
+
+/* Ask the connector's cluster from now on. */
+static bool turn_to(struct setup *setup, size_t number, struct error *error)
+{
+    return connectors_ask(&setup->connectors, setup->clusters[number], error) == ODS_OK;
 }
 
 /* What loses values or rows, now or some day; the rest `connectors status` tells. */
@@ -193,6 +232,10 @@ static int plan_connector(struct setup *setup, size_t number, struct error *erro
 {
     struct connector_file *file = &setup->files[number];
     json_t *changes = setup->changes[number];
+    if (!turn_to(setup, number, error)) {
+        add_step(setup, "connector", STEP_FAILED, "%s", error->text);
+        return CLI_CONFIG;
+    }
     int code = connectors_plan(&setup->connectors, file, changes, error);
     if (code != CLI_OK) {
         add_step(setup, "connector", STEP_FAILED, "%s", error->text);
@@ -272,7 +315,9 @@ static int make(struct setup *setup, struct error *error)
             code = interrupt_code();
         if (code != CLI_OK)
             break;
-        code = connectors_make_so(&setup->connectors, file, setup->changes[i], error);
+        code = turn_to(setup, i, error)
+                   ? connectors_make_so(&setup->connectors, file, setup->changes[i], error)
+                   : CLI_SOURCE;
         if (code == CLI_OK)
             add_step(setup, "connector", STEP_DONE, "%s runs, and its tasks do", file->name);
         else
@@ -404,7 +449,8 @@ static int read_files(struct setup *setup, struct error *error)
     size_t count = setup->options->connectors.count;
     setup->files = calloc(count + 1, sizeof *setup->files);
     setup->changes = calloc(count + 1, sizeof *setup->changes);
-    if (!setup->files || !setup->changes) {
+    setup->clusters = calloc(count + 1, sizeof *setup->clusters);
+    if (!setup->files || !setup->changes || !setup->clusters) {
         error_out_of_memory(error);
         return CLI_INTERNAL;
     }
@@ -417,10 +463,17 @@ static int read_files(struct setup *setup, struct error *error)
         if (!connectors_set(&setup->files[i], &setup->options->sets, error))
             return CLI_USAGE;
     }
-    if (count &&
-        connect_open(&setup->connectors.connect, &setup->settings->connect, error) != ODS_OK)
-        return CLI_CONFIG;
-    return CLI_OK;
+    int code = setup->options->cluster
+                   ? connectors_clusters(&setup->connectors, setup->options->cluster, error)
+                   : CLI_OK;
+    for (size_t i = 0; code == CLI_OK && i < count; i++) {
+        setup->clusters[i] = cluster_of(setup, &setup->files[i], error);
+        if (!setup->clusters[i])
+            code = CLI_USAGE;
+        else if (!turn_to(setup, i, error))
+            code = CLI_CONFIG;
+    }
+    return code;
 }
 
 static int work(struct setup *setup, struct error *error)
@@ -451,6 +504,8 @@ static void setup_done(struct setup *setup)
     }
     free(setup->files);
     free(setup->changes);
+    free(setup->clusters);
+    free(setup->connectors.clusters);
     connect_close(setup->connectors.connect);
     kafka_admin_close(setup->admin);
     json_decref(setup->topics);
@@ -498,6 +553,10 @@ static const struct parameter options[] = {
     OPTION(struct setup_options, sets, "set", &argument_text,
            "another value than the files' of a connector's property, or of `name`",
            .value = "PROPERTY=VALUE", .flags = PARAMETER_MANY),
+    OPTION(struct setup_options, cluster, "cluster", &argument_text,
+           "the cluster of `connect_clusters` that gets them (default: that of the pipeline which "
+           "reads a connector's topics)",
+           .value = "NAME"),
     OPTION(struct setup_options, wait_ms, "wait", &argument_seconds,
            "how long to wait for each step to be true (default: 90)", .max = 86400),
     SWITCH(struct setup_options, dry_run, "dry-run", "only say what is to do"),

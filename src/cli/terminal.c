@@ -227,3 +227,14 @@ void progress_done(struct progress *progress)
         fputs("\r\033[K", stderr);
     progress->shown_us = 0;
 }
+
+const char *terminal_bytes(int64_t bytes, char *text, size_t size)
+{
+    static const char *const units[] = {"bytes", "kB", "MB", "GB", "TB"};
+    double value = (double) bytes;
+    size_t unit = 0;
+    for (; value >= 1024 && unit + 1 < sizeof units / sizeof *units; unit++)
+        value /= 1024;
+    snprintf(text, size, unit && value < 10 ? "%.1f %s" : "%.0f %s", value, units[unit]);
+    return text;
+}

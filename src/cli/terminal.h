@@ -30,6 +30,9 @@ char *terminal_visible(const char *text, size_t length);
 /* A line of it, with what records, servers and files say. */
 void terminal_line(FILE *out, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* 512 bytes, 7.5 MB, 12 GB. */
+const char *terminal_bytes(int64_t bytes, char *text, size_t size);
+
 /* How many columns visible text takes: 2 for a wide character, 0 for one that combines. */
 size_t terminal_columns(const char *text);
 

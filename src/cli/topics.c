@@ -59,6 +59,15 @@ static const char *moment(int64_t ms, char *text, size_t size)
     return text;
 }
 
+/* An estimate, and marked as one. */
+static void add_bytes(struct columns *table, int64_t bytes)
+{
+    char text[40], marked[48];
+    snprintf(marked, sizeof marked, "%s%s", bytes > 0 ? "~" : "",
+             terminal_bytes(bytes, text, sizeof text));
+    columns_add(table, bytes < 0 ? "?" : bytes ? marked : "0");
+}
+
 static void add_offset(struct columns *table, int64_t offset)
 {
     if (offset < 0)
@@ -77,8 +86,8 @@ static void add_lag(struct columns *table, int64_t lag, int64_t lost)
 
 static bool print_feeds(const struct topics *topics)
 {
-    static const char *const names[] = {"TOPIC",  "PARTITIONS", "RECORDS",  "LAG", "BEHIND",
-                                        "NEWEST", "PIPELINE",   "TABLE"};
+    static const char *const names[] = {"TOPIC",  "PARTITIONS", "RECORDS",  "BYTES", "LAG",
+                                        "BEHIND", "NEWEST",     "PIPELINE", "TABLE"};
     struct columns table;
     char text[64];
     columns_init(&table, topics->call->terminal, names, sizeof names / sizeof *names);
@@ -87,6 +96,7 @@ static bool print_feeds(const struct topics *topics)
         columns_add(&table, feed->topic);
         columns_number(&table, feed->count);
         columns_number(&table, feed_records(feed));
+        add_bytes(&table, feed_bytes(feed));
         add_lag(&table, feed_lag(feed), feed_lost(feed));
         columns_add(&table, duration(feed_behind_ms(&topics->feeds, feed), text, sizeof text));
         columns_add(&table, moment(feed_newest_ms(feed), text, sizeof text));
@@ -102,8 +112,8 @@ static bool print_feeds(const struct topics *topics)
 
 static bool print_partitions(const struct topics *topics)
 {
-    static const char *const names[] = {"TOPIC",  "PARTITION", "FIRST", "END",     "STORED",
-                                        "COMMITTED", "LAG",    "BEHIND", "PIPELINE"};
+    static const char *const names[] = {"TOPIC",     "PARTITION", "FIRST",  "END",     "BYTES",
+                                        "STORED",    "COMMITTED", "LAG",    "BEHIND",  "PIPELINE"};
     struct columns table;
     char text[64];
     columns_init(&table, topics->call->terminal, names, sizeof names / sizeof *names);
@@ -118,6 +128,7 @@ static bool print_partitions(const struct topics *topics)
             columns_number(&table, j);
             columns_number(&table, at->low);
             columns_number(&table, at->high);
+            add_bytes(&table, at->bytes);
             if (topics->feeds.failed_target && at->stored < 0)
                 columns_add(&table, "?");
             else
@@ -135,7 +146,8 @@ static bool print_partitions(const struct topics *topics)
 
 static bool print_unread(const struct topics *topics)
 {
-    static const char *const names[] = {"NO PIPELINE TAKES", "PARTITIONS", "RECORDS", "WHAT IT IS"};
+    static const char *const names[] = {"NO PIPELINE TAKES", "PARTITIONS", "RECORDS", "BYTES",
+                                        "WHAT IT IS"};
     struct columns table;
     if (!topics->feeds.unread_count)
         return true;
@@ -146,6 +158,7 @@ static bool print_unread(const struct topics *topics)
         columns_add(&table, unread->topic);
         columns_number(&table, unread->partitions);
         columns_number(&table, unread->records);
+        add_bytes(&table, unread->bytes);
         columns_add(&table, unread->role ? unread->role : "");
     }
     bool good = columns_print(&table);
@@ -243,8 +256,9 @@ static json_t *partitions_json(const struct feed *feed)
         const struct feed_partition *at = &feed->partitions[i];
         json_array_append_new(
             partitions,
-            json_pack("{s:i,s:o,s:o,s:o,s:o,s:o,s:I,s:o,s:o}", "partition", (int) i, "first",
-                      number_or_null(at->low), "end", number_or_null(at->high), "stored",
+            json_pack("{s:i,s:o,s:o,s:o,s:o,s:o,s:o,s:I,s:o,s:o}", "partition", (int) i, "first",
+                      number_or_null(at->low), "end", number_or_null(at->high),
+                      "bytes_estimated", number_or_null(at->bytes), "stored",
                       number_or_null(at->stored), "committed", number_or_null(at->committed),
                       "lag", number_or_null(at->lag), "lost", (json_int_t) at->lost,
                       "next_record_at", moment_or_null(at->next_ms), "newest_record_at",
@@ -258,10 +272,11 @@ static json_t *feed_json(const struct topics *topics, const struct feed *feed)
     int64_t behind = feed_behind_ms(&topics->feeds, feed);
     int64_t left = feed_left_ms(&topics->feeds, feed);
     return json_pack(
-        "{s:s,s:s,s:o,s:o,s:b,s:o,s:o,s:I,s:o,s:o,s:o,s:o}", "topic", feed->topic, "pipeline",
+        "{s:s,s:s,s:o,s:o,s:b,s:o,s:o,s:o,s:I,s:o,s:o,s:o,s:o}", "topic", feed->topic, "pipeline",
         feed->pipeline->name, "source_table", text_or_null(feed->source_table), "table",
         text_or_null(feed->table), "skipped", feed->skipped, "records",
-        number_or_null(feed_records(feed)), "lag", number_or_null(feed_lag(feed)), "lost",
+        number_or_null(feed_records(feed)), "bytes_estimated", number_or_null(feed_bytes(feed)),
+        "lag", number_or_null(feed_lag(feed)), "lost",
         (json_int_t) feed_lost(feed), "behind_seconds",
         behind < 0 ? json_null() : json_real((double) behind / 1000), "newest_record_at",
         moment_or_null(feed_newest_ms(feed)), "retention_left_seconds",
@@ -285,9 +300,10 @@ static int print_json(const struct topics *topics)
         json_array_append_new(feeds, feed_json(topics, &topics->feeds.feeds[i]));
     for (size_t i = 0; i < topics->feeds.unread_count; i++) {
         const struct unread *one = &topics->feeds.unread[i];
-        json_array_append_new(unread, json_pack("{s:s,s:i,s:o,s:o}", "topic", one->topic,
+        json_array_append_new(unread, json_pack("{s:s,s:i,s:o,s:o,s:o}", "topic", one->topic,
                                                 "partitions", (int) one->partitions, "records",
-                                                number_or_null(one->records), "role",
+                                                number_or_null(one->records), "bytes_estimated",
+                                                number_or_null(one->bytes), "role",
                                                 text_or_null(one->role)));
     }
     json_t *root = json_pack("{s:o,s:o,s:[],s:[]}", "topics", feeds, "unread", unread, "unfed",
@@ -346,6 +362,11 @@ static int run(const struct call *call, void *given)
         complain(NULL, error.text);
         code = CLI_SOURCE;
     }
+    if (code == CLI_OK &&
+        feeds_measure(&topics.feeds, topics.settings, NULL, &error) != ODS_OK) {
+        complain(NULL, error.text);
+        code = CLI_SOURCE;
+    }
     if (code == CLI_OK)
         code = print(&topics);
     if (code == CLI_OK && topics.feeds.failed_target)
@@ -386,7 +407,9 @@ const struct command cli_topics = {
         "topics that the configuration names and Kafka does not have. Also shown are offsets that "
         "Kafka no longer has though they were not applied, and how long the topic's retention "
         "still keeps those that wait.\n\n"
-        "The bytes of a topic are not shown: librdkafka does not ask for them.",
+        "`BYTES` is an estimate: by up to 24 records of each partition, keys and values without "
+        "their compression, one replica. What the brokers' disks hold, Kafka's own "
+        "`kafka-log-dirs.sh` tells; librdkafka does not ask for that.",
     .options = {{.options = options}},
     .exits = exits,
     .examples = examples,

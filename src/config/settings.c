@@ -108,6 +108,16 @@ const char *properties_find(const struct properties *properties, const char *nam
     return value;
 }
 
+const struct connect_settings *settings_connect(const struct settings *settings, const char *name)
+{
+    if (!*name)
+        return &settings->connect;
+    for (size_t i = 0; i < settings->connect_cluster_count; i++)
+        if (strcmp(settings->connect_clusters[i].name, name) == 0)
+            return &settings->connect_clusters[i];
+    return NULL;
+}
+
 const struct database_settings *settings_database(const struct settings *settings,
                                                   const char *name)
 {

@@ -67,6 +67,7 @@ struct http_settings {
 };
 
 struct connect_settings { /* Kafka Connect's REST */
+    const char *name;       /* of one of several clusters; NULL: it is the group `connect` */
     const char *url;        /* "": commands about connectors have nobody to ask */
     const char *user, *password;
     const char *ca, *certificate, *key; /* files; "": none */
@@ -86,6 +87,8 @@ struct settings {
     struct log_settings log;
     struct http_settings http;
     struct connect_settings connect;
+    struct connect_settings *connect_clusters; /* beside it */
+    size_t connect_cluster_count;
     int64_t shutdown_timeout_ms;
     const char *tables; /* path of tables.yaml, resolved against ods-sink.conf's folder */
     struct pipeline_settings *pipelines;
@@ -97,5 +100,7 @@ const struct pipeline_settings *settings_pipeline(const struct settings *setting
                                                   const char *name);
 const struct database_settings *settings_database(const struct settings *settings,
                                                   const char *name);
+/* "": the group `connect`, whose url may be empty. NULL: there is no cluster of that name. */
+const struct connect_settings *settings_connect(const struct settings *settings, const char *name);
 
 #endif

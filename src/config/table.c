@@ -13,7 +13,8 @@
 _Static_assert(sizeof(enum log_level) == sizeof(int) && sizeof(enum on_delete) == sizeof(int),
                "enum settings are written as int");
 _Static_assert(AT(target_settings, name) == 0 && AT(pipeline_settings, name) == 0 &&
-                   AT(database_settings, name) == 0 && AT(table_settings, name) == 0,
+                   AT(database_settings, name) == 0 && AT(connect_settings, name) == 0 &&
+                   AT(table_settings, name) == 0,
                "objects begin with their name");
 
 /* In the order of their enums in settings.h. */
@@ -227,6 +228,11 @@ static const struct setting pipeline_rows[] = {
             "`maxwell`: Maxwell's JSON."},
     {"target", SETTING_STRING, AT(pipeline_settings, target), "",
      .inherits = "the only target", .max = 200, .doc = "Name of a target in `ods-sink.conf`."},
+    {"connect", SETTING_STRING, AT(pipeline_settings, connect), "",
+     .inherits = "that of `connect.url`, else the only cluster that is configured", .max = 200,
+     .doc = "Name of a cluster in `connect_clusters` of `ods-sink.conf`: the one whose connectors "
+            "write this pipeline's topics. `setup` registers them there, and `reset --all` looks "
+            "for them there."},
     {"database", SETTING_STRING, AT(pipeline_settings, database), "",
      .inherits = "the only database that is configured", .max = 200,
      .doc = "Name of a database in `ods-sink.conf`: the one whose rows this pipeline moves. "
@@ -383,6 +389,34 @@ const struct setting_group settings_of_database = {
     SETTING_ROWS(database_rows),
 };
 
+static const struct setting connect_rows[] = {
+    {"name", SETTING_STRING, AT(connect_settings, name), .min = 1, .max = 200,
+     .flags = SETTING_REQUIRED,
+     .doc = "What pipelines (`connect`) and commands (`--cluster`) call it."},
+    {"url", SETTING_STRING, AT(connect_settings, url), .min = 1, .max = 2048,
+     .flags = SETTING_REQUIRED, .doc = "As `connect.url`; so are the others."},
+    {"user", SETTING_STRING, AT(connect_settings, user), "", .max = 1000,
+     .doc = "User for basic authentication. Empty: none."},
+    {"password", SETTING_STRING, AT(connect_settings, password), "", .max = 10000,
+     .doc = "Its password, best as `${NAME}` or `${file:/path}`. Never printed."},
+    {"ca", SETTING_STRING, AT(connect_settings, ca), "", .inherits = "the system's authorities",
+     .max = 4096, .doc = "File of the certificates (PEM) by which an `https://` server is known."},
+    {"certificate", SETTING_STRING, AT(connect_settings, certificate), "", .max = 4096,
+     .doc = "File of our own certificate (PEM), for a server that asks for one."},
+    {"key", SETTING_STRING, AT(connect_settings, key), "", .max = 4096,
+     .doc = "File of the key to `certificate` (PEM)."},
+    {"timeout_ms", SETTING_MS, AT(connect_settings, timeout_ms), "60000", .min = 100,
+     .max = 3600000, .doc = "How long one answer may take."},
+};
+
+const struct setting_group settings_of_connect = {
+    .title = "connect_clusters: one entry",
+    .intro = "What each group in the list `connect_clusters` may hold: a cluster of Kafka Connect "
+             "beside that of the group `connect`.",
+    .size = sizeof(struct connect_settings),
+    SETTING_ROWS(connect_rows),
+};
+
 static const struct setting daemon_rows[] = {
     {"kafka.bootstrap_servers", SETTING_STRING, AT(settings, kafka.bootstrap_servers),
      "localhost:9092", .min = 1, .max = 65536,
@@ -493,6 +527,9 @@ static const struct setting daemon_rows[] = {
      .max = 3600000,
      .doc = "How long one answer may take. To check a configuration Connect asks the source "
             "database, which may take long."},
+    {"connect_clusters", SETTING_OBJECTS, AT(settings, connect_clusters), .max = 1000,
+     .count_offset = AT(settings, connect_cluster_count), .of = &settings_of_connect,
+     .doc = "More clusters of Kafka Connect, for the same commands."},
     {"log.level", SETTING_ENUM, AT(settings, log.level), "info",
      .choices = log_levels, .flags = SETTING_RELOAD, .doc = "The lowest level that is logged."},
     {"log.format", SETTING_ENUM, AT(settings, log.format), "text",

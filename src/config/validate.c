@@ -292,6 +292,8 @@ static void resolve(struct load *load, const struct node *node, const struct set
             pool_printf(load->keep, "%s.%s", settings->kafka.group_id, pipeline->name);
     if (!*pipeline->target && settings->target_count == 1)
         pipeline->target = settings->targets[0].name;
+    if (!*pipeline->connect && !*settings->connect.url && settings->connect_cluster_count == 1)
+        pipeline->connect = settings->connect_clusters[0].name;
     if (!*pipeline->database && settings->database_count == 1)
         pipeline->database = settings->databases[0].name;
 }
@@ -313,6 +315,23 @@ static void check_target(struct load *load, const struct node *node,
             known[count++] = settings->targets[i].name;
     }
     refuse_name(load, place(node, "target"), "target", pipeline->target, known, count);
+}
+
+static void check_cluster(struct load *load, const struct node *node,
+                          const struct settings *settings, const struct pipeline_settings *pipeline)
+{
+    const char *known[KNOWN_MAX];
+    size_t count = 0;
+    if (settings_connect(settings, pipeline->connect))
+        return;
+    for (size_t i = 0; i < settings->connect_cluster_count && count < KNOWN_MAX; i++)
+        known[count++] = settings->connect_clusters[i].name;
+    if (count)
+        refuse_name(load, place(node, "connect"), "connect", pipeline->connect, known, count);
+    else
+        REFUSE(load, place(node, "connect"),
+               "'connect' names '%s', and ods-sink.conf has no 'connect_clusters'",
+               pipeline->connect);
 }
 
 static void check_database(struct load *load, const struct node *node,
@@ -374,6 +393,7 @@ static void check_pipeline(struct load *load, const struct node *node,
     if (settings->target_count)
         check_target(load, node, settings, pipeline);
     check_database(load, node, settings, pipeline);
+    check_cluster(load, node, settings, pipeline);
     for (size_t i = 0; i < index; i++) {
         const struct pipeline_settings *other = &settings->pipelines[i];
         if (*pipeline->name && strcmp(other->name, pipeline->name) == 0)
@@ -433,16 +453,37 @@ static bool urls_are_good(const char *urls)
     return true;
 }
 
-static void check_connect(struct load *load, const struct node *node,
+/* `prefix`: "connect." where the settings stand in that group. */
+static void check_connect(struct load *load, const struct node *node, const char *prefix,
                           const struct connect_settings *connect)
 {
+    char url[32], key[32];
+    snprintf(url, sizeof url, "%surl", prefix);
+    snprintf(key, sizeof key, "%skey", prefix);
     if (!urls_are_good(connect->url))
-        REFUSE(load, place(node, "connect.url"),
-               "'connect.url' expects http://host:port or https://host:port, or several separated "
-               "by commas; user and password stand in connect.user and connect.password");
+        REFUSE(load, place(node, url),
+               "'%s' expects http://host:port or https://host:port, or several separated by "
+               "commas; user and password stand in %suser and %spassword",
+               url, prefix, prefix);
     if (*connect->key && !*connect->certificate)
-        REFUSE(load, place(node, "connect.key"),
-               "'connect.key' is the key to connect.certificate, which is not set");
+        REFUSE(load, place(node, key), "'%s' is the key to %scertificate, which is not set", key,
+               prefix);
+}
+
+static void check_clusters(struct load *load, const struct node *node,
+                           const struct settings *settings)
+{
+    const struct entry *clusters = node_find(node, "connect_clusters");
+    for (size_t i = 0; i < settings->connect_cluster_count; i++) {
+        const struct node *one = clusters->node->entries[i].node;
+        check_connect(load, one, "", &settings->connect_clusters[i]);
+        for (size_t j = 0; j < i; j++)
+            if (strcmp(settings->connect_clusters[i].name, settings->connect_clusters[j].name) ==
+                0)
+                REFUSE(load, place(one, "name"),
+                       "two clusters are named '%s', the first in line %d",
+                       settings->connect_clusters[i].name, clusters->node->entries[j].line);
+    }
 }
 
 static void check_daemon(struct load *load, const struct node *node,
@@ -453,7 +494,7 @@ static void check_daemon(struct load *load, const struct node *node,
         REFUSE(load, place(node, "http.listen"),
                "'http.listen' expects host:port, [address]:port or nothing, found \"%s\"",
                settings->http.listen);
-    check_connect(load, node, &settings->connect);
+    check_connect(load, node, "connect.", &settings->connect);
     if (settings->retry.initial_ms > settings->retry.max_ms)
         REFUSE(load, place(node, "retry"), "retry.initial_ms is larger than retry.max_ms");
     if (*settings->dead_letter.topic && !topic_name_is_good(settings->dead_letter.topic))
@@ -483,8 +524,10 @@ void validate_settings(struct load *load, const struct node *daemon, const struc
     const struct entry *pipelines = node_find(moves, "pipelines");
     if (daemon)
         check_daemon(load, daemon, settings);
-    if (daemon)
+    if (daemon) {
         check_databases(load, daemon, settings);
+        check_clusters(load, daemon, settings);
+    }
     if (pipelines && pipelines->node->count == 0 &&
         (pipelines->node->kind == NODE_LIST || node_is_null(pipelines->node)))
         REFUSE(load, pipelines->node, "'pipelines' is empty: expected at least one pipeline");

@@ -130,7 +130,7 @@ struct partition *assignment_add(struct assignment *assignment, const char *topi
         assignment->count++;
     }
     start_over(partition);
-    partition->acked = OFFSET_NONE;
+    partition->acked = partition->decoded = OFFSET_NONE;
     partition->fences = 0;
     partition->not_before_us = 0;
     return partition;

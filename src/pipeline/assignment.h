@@ -33,6 +33,7 @@ struct partition {
     int64_t applied;    /* what the target holds for certain, or OFFSET_NONE */
     int64_t begun;      /* of deliveries: the first one since the last start */
     int64_t acked;      /* what the source has taken as acknowledged, or OFFSET_NONE */
+    int64_t decoded;    /* the decoder knows what stands before it, or OFFSET_NONE */
     bool looks_back;    /* the decoder is to see the records before `position` first */
     unsigned in_flight; /* batches with the writer that cover it */
     unsigned fences;    /* in a row */

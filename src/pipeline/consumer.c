@@ -266,6 +266,7 @@ static void put_off(struct lane *lane, struct partition *partition, int64_t offs
     atomic_fetch_add(&lane->metrics.put_off, 1);
     rebalance_pause(lane, partition);
     partition->state = PARTITION_SEEKING;
+    partition->decoded = OFFSET_NONE; /* it has begun with the record that comes again */
     partition->not_before_us = time_monotonic_us() + PUT_OFF_US;
     partition->put_off = true;
 }
@@ -320,7 +321,7 @@ static bool take_record(struct lane *lane, struct record *record, struct error *
     case ODS_OK:
         if (partition->chain == OFFSET_NONE)
             partition->begun = record->offset;
-        partition->chain = partition->position = record->offset + 1;
+        partition->chain = partition->position = partition->decoded = record->offset + 1;
         return true;
     case ODS_RETRY:
         put_off(lane, partition, record->offset, error);

@@ -8,9 +8,10 @@
 #include "source/file/file_line.h"
 #include "source/file/file_source.h"
 
-#define TURN_LINES   1024    /* how many lines one call skips at most */
-#define UNWANTED_MAX 10000   /* how many topics are remembered that the pipeline does not read */
-#define KEEP_BYTES   1048576 /* how much memory of reading a line is kept for the next */
+#define TURN_LINES     1024    /* how many lines one call skips at most */
+#define UNWANTED_MAX   10000   /* how many topics are remembered that the pipeline does not read */
+#define PARTITIONS_MAX 10000   /* of the topics that are read; each takes up to 3 KB */
+#define KEEP_BYTES     1048576 /* how much memory of reading a line is kept for the next */
 
 /* --- lines --- */
 
@@ -67,7 +68,8 @@ static struct file_partition *add_partition(struct file_source *file, struct fil
 
 /* STEP_RECORD: *partition is the line's. */
 static enum step find_partition(struct file_source *file, const struct file_line *line,
-                                struct file_partition **partition, struct error *error)
+                                struct file_partition **partition, struct record *record,
+                                struct error *error)
 {
     bool unwanted = false;
     struct file_topic *topic = file_topic_find(&file->partitions, line->topic);
@@ -76,6 +78,13 @@ static enum step find_partition(struct file_source *file, const struct file_line
     if (unwanted || (topic && !topic->wanted))
         return STEP_PASSED;
     *partition = topic ? file_partition_find(&file->partitions, topic, line->partition) : NULL;
+    if (topic && !*partition && file->partitions.count >= PARTITIONS_MAX) {
+        error_set(error, ODS_FATAL,
+                  "partition %d of topic %s is one more than the %d that a file may have: split the "
+                  "file, or read fewer topics of it",
+                  (int) line->partition, topic->name, PARTITIONS_MAX);
+        return fail(file, STEP_FAILED, record, error);
+    }
     if (topic && !*partition)
         *partition = add_partition(file, topic, line);
     return *partition ? STEP_RECORD : no_memory(file, error);
@@ -153,7 +162,7 @@ static enum step read_line(struct file_source *file, struct slice text, struct t
     if (status != ODS_OK)
         return status == ODS_REJECT ? fail(file, STEP_NO_RECORD, record, error)
                                     : no_memory(file, error);
-    enum step step = find_partition(file, &line, &partition, error);
+    enum step step = find_partition(file, &line, &partition, record, error);
     if (step != STEP_RECORD)
         return step;
     if (place.at >= file->seen && !is_in_order(file, partition, &line, place, error))

@@ -53,6 +53,19 @@ void fold_hide_redacted(const struct plan *plan, struct error *why)
               column);
 }
 
+void fold_hide_redacted_key(const struct plan *plan, struct error *why)
+{
+    bool redacted = false;
+    for (uint32_t k = 0; k < plan->key_count; k++)
+        redacted |= strings_contain(&plan->settings->redact,
+                                    plan->shape->columns[plan->key_source[k]].name);
+    if (redacted)
+        error_set(why, ODS_REJECT,
+                  "the key can't be read as the table's, and a column of it is redacted");
+    else
+        fold_hide_redacted(plan, why);
+}
+
 /* While the batch is folded. Other changes of the record may be folded already: then the batch has
  * to be folded again. */
 static enum ods_status reject(struct folding *folding, uint32_t change, struct error *why)

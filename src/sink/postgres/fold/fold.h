@@ -113,6 +113,8 @@ enum ods_status fold_key(struct encoder *encoder, struct buffer *out, const stru
 
 /* The reason why a value can't be written may quote it: not where its column is redacted. */
 void fold_hide_redacted(const struct plan *plan, struct error *why);
+/* The same of why a key can't be read, which PostgreSQL says without the column. */
+void fold_hide_redacted_key(const struct plan *plan, struct error *why);
 /* Set a change aside: marks it, and the others of its record, and adds the reject. */
 enum ods_status fold_reject(struct batch *batch, uint32_t change, const struct error *why,
                             struct error *error);

@@ -343,8 +343,9 @@ static enum ods_status inherit(struct search *search, uint32_t index, const stru
  * which values it takes along. */
 static enum ods_status refuse(struct search *search, uint32_t index)
 {
-    const struct error why = *search->error;
+    struct error why = *search->error;
     error_init(search->error);
+    fold_hide_redacted_key(search->plans[index], &why);
     search->inheritance->of[index] = NULL;
     return fold_reject(search->batch, index, &why, search->error);
 }

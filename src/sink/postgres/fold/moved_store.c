@@ -192,13 +192,16 @@ static enum ods_status ask_all(struct sorting *sorting, uint32_t *refused)
 /* PostgreSQL can't read this key, so no row has it: its changes go to the dead letters. */
 static enum ods_status refuse_key(struct sorting *sorting, uint32_t key)
 {
-    const struct error why = *sorting->error;
+    const struct error said = *sorting->error;
     enum ods_status status = ODS_OK;
     error_init(sorting->error);
     sorting->keys[key].answered = true;
     for (uint32_t i = 0; status == ODS_OK && i < sorting->batch->change_count; i++)
-        if (sorting->of_change[i] == key && !sorting->batch->changes[i].rejected)
+        if (sorting->of_change[i] == key && !sorting->batch->changes[i].rejected) {
+            struct error why = said;
+            fold_hide_redacted_key(sorting->plans[i], &why);
             status = fold_reject(sorting->batch, i, &why, sorting->error);
+        }
     return status;
 }
 

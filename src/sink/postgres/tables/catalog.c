@@ -5,7 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/hash.h"
+#include "sink/postgres/tables/rehearsal.h"
 #include "sink/postgres/wire/quote.h"
+#include "sql/postgres/column_versions.h"
 #include "sql/postgres/columns.h"
 #include "sql/postgres/extras.h"
 #include "sql/postgres/uniques.h"
@@ -224,6 +227,27 @@ static enum ods_status read_uniques(struct conn *conn, struct pg_table *table,
     return status;
 }
 
+/* `column` has what changes with each definition of the row's column. */
+static uint64_t version_of(const PGresult *rows, int column)
+{
+    uint64_t version = 0;
+    for (int row = 0; row < PQntuples(rows); row++)
+        version = hash_bytes(PQgetvalue(rows, row, column),
+                             (size_t) PQgetlength(rows, row, column), version);
+    return version;
+}
+
+enum ods_status catalog_is_current(struct conn *conn, const struct pg_table *table, bool *current,
+                                   struct error *error)
+{
+    const char *names[] = {table->schema, table->name};
+    PGresult *rows = NULL;
+    enum ods_status status = conn_query(conn, sql_column_versions, 2, names, &rows, error);
+    *current = status == ODS_OK && version_of(rows, 0) == table->version;
+    PQclear(rows);
+    return status;
+}
+
 static enum ods_status read_table(struct conn *conn, const char *schema, const char *name,
                                   struct pg_table **found, struct error *error)
 {
@@ -231,6 +255,8 @@ static enum ods_status read_table(struct conn *conn, const char *schema, const c
     PGresult *rows = NULL;
     struct pg_table *table = NULL;
     *found = NULL;
+    if (conn->rehearsal)
+        rehearsal_names(conn->rehearsal, names);
     enum ods_status status = conn_query(conn, sql_columns, 2, names, &rows, error);
     if (status != ODS_OK || PQntuples(rows) == 0)
         goto out;
@@ -255,6 +281,7 @@ static enum ods_status read_table(struct conn *conn, const char *schema, const c
         if (!fill_column(&table->columns[row], rows, row))
             goto out;
     }
+    table->version = version_of(rows, 23);
     table->copyable = is_true(rows, 0, 13);
     table->made_by_us = begins(table->comment, COMMENT_TABLE);
     table->is_view = PQgetvalue(rows, 0, 16)[0] == 'v';

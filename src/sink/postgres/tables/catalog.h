@@ -105,6 +105,7 @@ struct pg_table {
         unsigned pass; /* the pass of planning_find() that set it, 0: none */
         uint32_t count, columns[32];
     } key_seen;      /* the key by which the batch's changes so far identify a row */
+    uint64_t version; /* of its columns' definitions; see catalog_is_current() */
     unsigned reread; /* the epoch (struct plans) in which it was last read again, 0: never */
     struct pg_table *next;
 };
@@ -141,6 +142,11 @@ enum ods_status catalog_find(struct catalog *catalog, struct conn *conn, const c
 /* Reads the table again, after the sink has changed it. */
 enum ods_status catalog_reload(struct catalog *catalog, struct conn *conn, const char *schema,
                                const char *name, struct pg_table **table, struct error *error);
+
+/* Are the columns still defined as they were when the table was read? A table that was altered and
+ * altered back is another one. */
+enum ods_status catalog_is_current(struct conn *conn, const struct pg_table *table, bool *current,
+                                   struct error *error);
 
 /* Sets catalog->extras: which of the extra types are found by their name without a schema. The
  * target is asked once. */

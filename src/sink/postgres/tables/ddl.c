@@ -7,6 +7,7 @@
 
 #include "sink/postgres/tables/ddl_compression.h"
 #include "sink/postgres/tables/ddl_default.h"
+#include "sink/postgres/tables/rehearsal.h"
 #include "sink/postgres/tables/widen.h"
 #include "sink/postgres/wire/quote.h"
 #include "sql/postgres/ddl_lock.h"
@@ -110,6 +111,10 @@ static void put_statement(struct ddl *ddl, struct buffer *statement)
     const struct record *cause = ddl->cause;
     struct buffer *script = &ddl->script;
     const char *text = buffer_text(statement);
+    buffer_add(&ddl->statements, text, strlen(text) + 1);
+    script->failed |= statement->failed;
+    if (ddl->conn->rehearsal) /* it runs each of them, and keeps no history */
+        return;
     buffer_puts(script, text);
     buffer_puts(script, "; insert into ");
     put_name(script, ddl->conn->settings->schema);
@@ -122,8 +127,6 @@ static void put_statement(struct ddl *ddl, struct buffer *statement)
         buffer_puts(script, ", ");
     }
     buffer_printf(script, "%d, %lld); ", (int) cause->partition, (long long) cause->offset);
-    buffer_add(&ddl->statements, text, strlen(text) + 1);
-    script->failed |= statement->failed;
 }
 
 /* --- a table that is missing ---------------------------------------------------------------- */
@@ -162,6 +165,8 @@ static enum ods_status put_schema(struct ddl *ddl, struct error *error)
     enum ods_status status = conn_query(ddl->conn, sql_schema_is_there, 1, names, &rows, error);
     bool there = status == ODS_OK && PQgetvalue(rows, 0, 0)[0] == 't';
     PQclear(rows);
+    if (ddl->conn->rehearsal)
+        there |= rehearsal_made_schema(ddl->conn->rehearsal, ddl->table->schema);
     if (status != ODS_OK || there)
         return status;
     struct buffer sql;
@@ -282,6 +287,8 @@ enum ods_status ddl_alter(struct ddl *ddl, const struct ddl_change *changes, siz
 {
     struct buffer sql;
     bool any = false;
+    ddl->changes = changes;
+    ddl->count = count;
     enum ods_status status =
         ddl_compression_ask(ddl->conn, ddl->table->compression, &ddl->lz4, error);
     if (status != ODS_OK)
@@ -318,6 +325,10 @@ enum ods_status ddl_begin(struct ddl *ddl, struct conn *conn, const struct ddl_t
                           const struct record *cause, struct error *error)
 {
     *ddl = (struct ddl){.conn = conn, .table = table, .cause = cause};
+    if (conn->rehearsal) {
+        enum ods_status made = rehearsal_stand_in(conn->rehearsal, conn, table, error);
+        return made == ODS_OK ? conn_script(conn, "begin", error) : made;
+    }
     /* No time limit: the rewrite of a large table would be cut off, and begin again and again. */
     enum ods_status status =
         conn_script(conn, "begin; set local statement_timeout = 0", error);
@@ -332,10 +343,15 @@ void ddl_abort(struct ddl *ddl)
 
 enum ods_status ddl_commit(struct ddl *ddl, struct error *error)
 {
-    buffer_puts(&ddl->script, "commit");
-    bool failed = ddl->script.failed || ddl->statements.failed;
-    enum ods_status status = failed ? error_set(error, ODS_RETRY, "out of memory")
-                                    : conn_script(ddl->conn, buffer_text(&ddl->script), error);
+    if (!ddl->conn->rehearsal)
+        buffer_puts(&ddl->script, "commit");
+    enum ods_status status;
+    if (ddl->script.failed || ddl->statements.failed)
+        status = error_set(error, ODS_RETRY, "out of memory");
+    else if (ddl->conn->rehearsal)
+        status = rehearsal_run(ddl->conn->rehearsal, ddl, error);
+    else
+        status = conn_script(ddl->conn, buffer_text(&ddl->script), error);
     if (status == ODS_OK)
         return status;
     ddl_abort(ddl);

@@ -63,6 +63,8 @@ struct ddl {
     bool lz4;                   /* large values of new columns are compressed by lz4 */
     struct buffer script;
     struct buffer statements; /* those for the history, each terminated */
+    const struct ddl_change *changes; /* what ddl_alter() was given */
+    size_t count;
 };
 
 /* Begins, and waits until no other session changes tables. ddl_commit() or ddl_abort() must

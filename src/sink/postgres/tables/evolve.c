@@ -305,7 +305,7 @@ static void tell(const struct survey *survey, const struct ddl *ddl, bool create
                  const struct plan_listener *listener)
 {
     const char *at = ddl->statements.bytes, *end = at + ddl->statements.length;
-    for (; at < end; at += strlen(at) + 1)
+    for (; !ddl->conn->rehearsal && at < end; at += strlen(at) + 1)
         notice(listener, "%s (topic %s partition %d offset %lld)", at, ddl->cause->topic,
                (int) ddl->cause->partition, (long long) ddl->cause->offset);
     if (created && has_unknown(survey->plan))
@@ -373,7 +373,7 @@ static enum ods_status make(struct survey *survey, struct ddl *ddl,
     bool create = !plan->table;
     if (create)
         status = ddl_create(ddl, survey->changes, survey->count, error);
-    if (create && status == ODS_OK)
+    if (create && status == ODS_OK && !survey->plans->conn->rehearsal)
         origin_put_first(&ddl->script, plan, survey->plans->conn);
     if (!create)
         status = ddl_alter(ddl, survey->changes, survey->count, error);

@@ -6,8 +6,10 @@
 
 #include "sink/postgres/tables/catalog.h"
 #include "sink/postgres/tables/names.h"
+#include "sink/postgres/tables/rehearsal.h"
 #include "sink/postgres/wire/own_schema.h"
 #include "sink/postgres/wire/quote.h"
+#include "sql/postgres/rehearsal_unclaim.h"
 #include "sql/postgres/table_claim.h"
 #include "sql/postgres/table_is_shared.h"
 
@@ -42,6 +44,30 @@ static enum ods_status refuse(const struct plan *plan, const struct conn *conn,
                      conn->settings->schema, plan->schema, plan->name);
 }
 
+/* The claim as it would be answered behind those that the rehearsal has made; it is taken back. *rows
+ * NULL: the sink has no schema yet. */
+static enum ods_status rehearse(struct conn *conn, const char *const *values, PGresult **rows,
+                                struct error *error)
+{
+    struct rehearsal *rehearsal = conn->rehearsal;
+    const char *const *earlier;
+    if (!rehearsal_has_own_schema(rehearsal))
+        return ODS_OK;
+    enum ods_status status = conn_script(conn, "begin", error);
+    if (status == ODS_OK && rehearsal_made_table(rehearsal, values[0], values[1]))
+        status = own_query(conn, sql_rehearsal_unclaim, 2, values, NULL, error);
+    for (size_t i = 0; status == ODS_OK && (earlier = rehearsal_claim(rehearsal, i)); i++)
+        if (strcmp(earlier[0], values[0]) == 0 && strcmp(earlier[1], values[1]) == 0)
+            status = own_query(conn, sql_table_claim, CLAIM_PARAMS + 2, earlier, NULL, error);
+    if (status == ODS_OK)
+        status = own_query(conn, sql_table_claim, CLAIM_PARAMS + 2, values, rows, error);
+    conn_script(conn, "rollback", NULL);
+    if (status == ODS_OK && PQgetisnull(*rows, 0, 0) &&
+        !rehearsal_keep_claim(rehearsal, values, CLAIM_PARAMS + 2))
+        status = error_out_of_memory(error);
+    return status;
+}
+
 enum ods_status origin_claim(struct plan *plan, const char *group, const char *topic,
                              struct conn *conn, struct error *error)
 {
@@ -51,7 +77,11 @@ enum ods_status origin_claim(struct plan *plan, const char *group, const char *t
     values[CLAIM_PARAMS] = group;
     values[CLAIM_PARAMS + 1] = topic;
     enum ods_status status =
-        own_query(conn, sql_table_claim, CLAIM_PARAMS + 2, values, &rows, error);
+        conn->rehearsal
+            ? rehearse(conn, values, &rows, error)
+            : own_query(conn, sql_table_claim, CLAIM_PARAMS + 2, values, &rows, error);
+    if (status == ODS_OK && !rows) /* nothing can have been claimed */
+        return ODS_OK;
     if (status == ODS_OK && !PQgetisnull(rows, 0, 0))
         status = refuse(plan, conn, PQgetvalue(rows, 0, 0), error);
     PQclear(rows);
@@ -92,7 +122,7 @@ enum ods_status origin_is_shared(const struct plan *plan, struct conn *conn, boo
     const char *values[] = {plan->schema, plan->name};
     PGresult *rows = NULL;
     *shared = plan->settings->pattern && !name_is_derived(plan->settings);
-    if (*shared)
+    if (*shared || (conn->rehearsal && !rehearsal_has_own_schema(conn->rehearsal)))
         return ODS_OK;
     enum ods_status status = own_query(conn, sql_table_is_shared, 2, values, &rows, error);
     *shared = status == ODS_OK && PQgetvalue(rows, 0, 0)[0] == 't';

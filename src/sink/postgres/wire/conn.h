@@ -14,11 +14,14 @@
 #include "sink/postgres/wire/sqlstate.h"
 #include "sink/postgres/wire/statements.h"
 
+struct rehearsal; /* tables/rehearsal.h */
+
 struct conn {
     const char *name; /* the target's, for messages */
     const struct session_settings *settings;
     PGconn *pg; /* NULL: not connected */
     int interrupt_fd;
+    struct rehearsal *rehearsal; /* changes of tables are only tried; NULL: they are made */
     void (*alive)(void *context); /* called while the server is waited for, or NULL */
     void *alive_context;
     unsigned generation; /* grows with each connection, which begins without prepared statements */

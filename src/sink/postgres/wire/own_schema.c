@@ -28,6 +28,21 @@ static bool in_schema(const struct conn *conn, const char *sql, struct buffer *o
     return !out->failed;
 }
 
+void own_schema_explain(const struct conn *conn, struct error *error)
+{
+    char said[ERROR_TEXT_BYTES];
+    if (!error || strcmp(error->code, "42501") != 0)
+        return;
+    const char *user = conn->pg && PQuser(conn->pg) ? PQuser(conn->pg) : "the role";
+    memcpy(said, error->text, sizeof said);
+    error_set(error, ODS_FATAL,
+              "%.500s; it is of the schema in which ods-sink keeps its offsets. After each run of "
+              "sql/ods_sink.sql, also at an upgrade, an administrator grants the rights again: "
+              "grant usage on schema %.63s to %.63s; grant select, insert, update, delete, truncate "
+              "on all tables in schema %.63s to %.63s",
+              said, conn->settings->schema, user, conn->settings->schema, user);
+}
+
 enum ods_status own_query(struct conn *conn, const char *sql, int count, const char *const *values,
                           PGresult **result, struct error *error)
 {
@@ -38,6 +53,8 @@ enum ods_status own_query(struct conn *conn, const char *sql, int count, const c
             ? conn_query(conn, buffer_text(&text), count, values, result, error)
             : error_set(error, ODS_RETRY, "out of memory");
     buffer_done(&text);
+    if (status != ODS_OK)
+        own_schema_explain(conn, error);
     return status;
 }
 
@@ -66,7 +83,8 @@ static enum ods_status make(struct conn *conn, struct error *error)
     if (status == ODS_FATAL)
         error_prefix(error,
                      "schema %s for the stored offsets can't be made, or lacks a table that this "
-                     "version needs (run sql/ods_sink.sql as an administrator): ",
+                     "version needs (run sql/ods_sink.sql as an administrator, and grant the rights "
+                     "that it names in its first lines again): ",
                      conn->settings->schema);
     if (status != ODS_OK && conn->pg)
         conn_script(conn, "rollback", NULL);
@@ -144,6 +162,8 @@ enum ods_status own_query_params(struct conn *conn, const char *sql, const Oid *
     enum ods_status status = call_init(&call, conn, sql, types, values, count, error);
     if (status == ODS_OK)
         status = conn_query_params(conn, buffer_text(&call.sql), &call.params, result, error);
+    if (status != ODS_OK)
+        own_schema_explain(conn, error);
     buffer_done(&call.sql);
     return status;
 }

@@ -18,6 +18,9 @@ enum ods_status own_table_is_there(struct conn *conn, const char *table, bool *t
 /* As own_schema_prepare(), for a table of it that not every pipeline needs. */
 enum ods_status own_schema_prepare_table(struct conn *conn, const char *table, struct error *error);
 
+/* Adds to the refusal of a statement on the sink's own tables (42501) who has to grant what. */
+void own_schema_explain(const struct conn *conn, struct error *error);
+
 /* Runs a query about it, as conn_query() does. */
 enum ods_status own_query(struct conn *conn, const char *sql, int count, const char *const *values,
                           PGresult **result, struct error *error);

@@ -9,6 +9,8 @@
  * what_next() decides what is to be done, prepare() does it, and the next attempt follows:
  *
  *   a table is not as the catalog has it       the catalog is read again, once (NEXT_REREAD)
+ *   changes were set aside by a table that     likewise, and they are so no more
+ *     somebody has altered since (judged.h)
  *   texts that only PostgreSQL can read        PostgreSQL is asked for them (NEXT_ASK)
  *   rows wait for rows of other lanes          with the records before them (NEXT_HOLD)
  *   changes were set aside                     without them (NEXT_FOLD)
@@ -30,6 +32,7 @@
 #include "sink/postgres/values/ask.h"
 #include "sink/postgres/wire/own_schema.h"
 #include "sink/postgres/write/blocked.h"
+#include "sink/postgres/write/judged.h"
 #include "sink/postgres/write/offsets.h"
 #include "sink/postgres/write/planning.h"
 #include "sink/postgres/write/steps.h"
@@ -64,6 +67,9 @@ static enum ods_status deliver_rejects(struct attempt *attempt)
     struct batch *batch = attempt->batch;
     if (!batch_letters_wait(batch))
         return ODS_OK;
+    enum ods_status status = judged_look(attempt);
+    if (status != ODS_OK)
+        return status;
     if (!attempt->hooks || !attempt->hooks->before_commit)
         return error_set(attempt->error, ODS_FATAL,
                          "%s (record %u of its batch), and there is no "

@@ -6,6 +6,7 @@
 
 #include "sink/postgres/fold/guess.h"
 #include "sink/postgres/fold/moved_keys.h"
+#include "sink/postgres/wire/own_schema.h"
 #include "sink/postgres/write/offsets.h"
 
 /* Bytes of one statement's rows: enough that a statement's fixed cost is small against them, and
@@ -334,6 +335,8 @@ static enum ods_status read_results(struct attempt *attempt)
             }
             if (last)
                 status = judge(attempt, sent, status, &why);
+            if (status != ODS_OK && sent->ours)
+                own_schema_explain(&attempt->postgres->conn, &why);
             if (status == ODS_OK && last)
                 count_rows(attempt, sent, rows);
             if (status == ODS_OK && sent->marks) {

@@ -8,6 +8,7 @@
 #include "sql/postgres/forget_moved_keys.h"
 #include "sql/postgres/forget_offsets.h"
 #include "sql/postgres/forget_orders.h"
+#include "sql/postgres/forget_shadows.h"
 #include "sql/postgres/forget_table.h"
 #include "sql/postgres/forget_topics.h"
 #include "sql/postgres/forget_touched.h"
@@ -130,6 +131,8 @@ static enum ods_status take_out_all(struct postgres *postgres, const struct forg
         status = take_out_own(conn, "topic_tables", sql_forget_topics, *group, error);
     if (status == ODS_OK && own_schema)
         status = take_out_own(conn, "table_control", sql_forget_orders, *group, error);
+    if (status == ODS_OK && own_schema)
+        status = take_out_own(conn, "shadows", sql_forget_shadows, *group, error);
     for (size_t i = 0; status == ODS_OK && i < count; i++)
         status = take_out(postgres, &tables[i], own_schema, error);
     if (status == ODS_OK)
