@@ -71,6 +71,7 @@ static enum ods_status postgres_open(struct sink **sink, const struct sink_confi
         return error_set(error, ODS_RETRY, "target %s: no file descriptor left",
                          config->name);
     }
+    postgres->conn.hides = config->pipeline;
     postgres->conn.alive = config->alive;
     postgres->conn.alive_context = config->alive_context;
     *sink = &postgres->sink;
