@@ -743,3 +743,96 @@ begin
                    relation, keys);
 end
 $body$;
+
+-- Rows that were erased (ods-sink erase): when, by whom and how many. The key's values are not kept.
+create table if not exists ods_sink.erasures (
+    id bigint generated always as identity primary key,
+    erased_at timestamp with time zone not null default clock_timestamp(),
+    erased_by text not null,
+    consumer_group text not null,
+    table_schema text not null,
+    table_name text not null,
+    key_columns text[] not null,
+    rows bigint not null,
+    history_rows bigint not null,
+    shadow_rows bigint not null,
+    letters bigint not null
+);
+
+comment on table ods_sink.erasures is
+    'ods-sink: rows that were erased, by whom and how many, without the values of their keys';
+
+-- Delete the rows whose columns have these values, or with look_ count them. NULL: there is no such
+-- table, or it lacks one of the columns.
+create or replace function ods_sink.erase_rows(
+    relation regclass, columns_ text[], values_ text[], look_ boolean)
+returns bigint language plpgsql as $body$
+declare
+    found_ bigint;
+    same text;
+    known bigint;
+begin
+    select string_agg(format('t.%I = ($1)[%s]::%s', a.attname, c.number,
+                             format_type(a.atttypid, null)), ' and '), count(*)
+      into same, known
+      from unnest(columns_) with ordinality as c (name, number)
+      join pg_attribute a on a.attrelid = relation and a.attname = c.name
+                         and a.attnum > 0 and not a.attisdropped;
+    if relation is null or known < cardinality(columns_) or cardinality(columns_) = 0 then
+        return null;
+    end if;
+    if look_ then
+        execute format('select count(*) from %s t where %s', relation, same) into found_ using values_;
+    else
+        execute format('delete from %s t where %s', relation, same) using values_;
+        get diagnostics found_ = row_count;
+    end if;
+    return found_;
+end
+$body$;
+
+-- Erase a row from its table, its history and a table that is made anew in its place, and keep that it
+-- was done. The offsets are held meanwhile, so that no writer is in the middle of the row's changes.
+-- behind: how many records of these partitions before these offsets are not applied yet; then nothing
+-- is done. look_: nothing is done at all.
+create or replace function ods_sink.erase(
+    consumer_group_ text, table_schema_ text, table_name_ text, history_schema_ text,
+    history_name_ text, columns_ text[], values_ text[], topics_ text[], partitions_ integer[],
+    offsets_ bigint[], letters_ bigint, by_ text, look_ boolean,
+    out behind bigint, out rows_ bigint, out history_rows_ bigint, out shadow_rows_ bigint)
+language plpgsql as $body$
+declare
+    shadow_ text;
+begin
+    if not look_ then
+        perform from ods_sink.offsets o
+           join unnest(topics_, partitions_) as p (topic, partition) using (topic, partition)
+          where o.consumer_group = consumer_group_
+          order by o.topic, o.partition for update of o;
+    end if;
+    select coalesce(sum(greatest(p.upto - coalesce(o.next_offset, 0), 0)), 0) into behind
+      from unnest(topics_, partitions_, offsets_) as p (topic, partition, upto)
+      left join ods_sink.offsets o on o.consumer_group = consumer_group_
+                                  and o.topic = p.topic and o.partition = p.partition;
+    if behind > 0 and not look_ then
+        return;
+    end if;
+    select s.shadow_name into shadow_ from ods_sink.shadows s
+     where s.table_schema = table_schema_ and s.table_name = table_name_;
+    rows_ := ods_sink.erase_rows(
+        to_regclass(quote_ident(table_schema_) || '.' || quote_ident(table_name_)),
+        columns_, values_, look_);
+    history_rows_ := ods_sink.erase_rows(
+        to_regclass(quote_ident(history_schema_) || '.' || quote_ident(history_name_)),
+        columns_, values_, look_);
+    shadow_rows_ := ods_sink.erase_rows(
+        to_regclass(quote_ident(table_schema_) || '.' || quote_ident(shadow_)),
+        columns_, values_, look_);
+    if not look_ then
+        insert into ods_sink.erasures (erased_by, consumer_group, table_schema, table_name,
+                                       key_columns, rows, history_rows, shadow_rows, letters)
+        values (by_, consumer_group_, table_schema_, table_name_, columns_, coalesce(rows_, 0),
+                coalesce(history_rows_, 0), coalesce(shadow_rows_, 0), letters_);
+    end if;
+end
+$body$;

@@ -1,6 +1,8 @@
 /* The program: its command line, its command. The table of commands is cli/commands.c. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 
 #include "cli/cli.h"
 #include "cli/command_line.h"
@@ -19,9 +21,19 @@ static int call(const struct command_line *line)
     return line->command->run(&call, line->options);
 }
 
+/* Passwords, keys and rows are in memory: no core dump is written, and no other process of the user may
+ * read memory or environment. */
+static void guard_memory(void)
+{
+    const char *core = getenv("ODS_SINK_CORE");
+    if (!core || strcmp(core, "1") != 0)
+        prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+}
+
 int main(int argc, char **argv)
 {
     struct command_line line;
+    guard_memory();
     if (argc < 2) {
         help_print(NULL, stderr, "", &program);
         return CLI_USAGE;

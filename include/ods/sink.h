@@ -155,6 +155,22 @@ struct forgotten {
     int64_t bytes;
 };
 
+/* A row that is to be erased: from its table, its history (the row's changes, where the target keeps
+ * them) and from a table that is made anew in its place. */
+struct erasing {
+    const char *schema, *table;
+    const char *history_schema, *history_table; /* NULL: it has none */
+    const char *const *columns, *const *values; /* the row's key, as texts */
+    size_t key_count;
+    const struct position *reached; /* offsets up to which records must be applied before */
+    size_t reached_count;
+    int64_t letters; /* dead letters that are erased with it: only for the record */
+    const char *by;  /* who asked for it */
+    /* What was erased, or with `look` is there; -1: there is no such table. */
+    int64_t behind; /* records that are not applied yet: above 0 nothing was erased */
+    int64_t rows, history_rows, shadow_rows;
+};
+
 /* What is not said to be NULL at times must be there; tests/unit/test_plugins.c looks. */
 struct sink_ops {
     const char *type; /* as in ods-sink.conf: type = "<type>" */
@@ -213,6 +229,10 @@ struct sink_ops {
      * target can't do it. */
     enum ods_status (*forget)(struct sink *sink, struct forgotten *tables, size_t count, bool look,
                               int64_t *offsets, struct error *error);
+    /* Erase a row in one transaction, while which no batch of the group is applied, and keep that it
+     * was done, without its key. With `look` nothing is changed. NULL: the target can't do it. */
+    enum ods_status (*erase)(struct sink *sink, struct erasing *erasing, bool look,
+                             struct error *error);
     /* For `check --connect`: looks at rights, tables and version, and changes nothing. Each finding
      * is passed to `report`, without the pipeline's name. NULL: there is nothing to look at. */
     enum ods_status (*check)(struct sink *sink, void (*report)(void *context, const char *line),

@@ -2,9 +2,12 @@
 #include "cli/cli.h"
 
 #include <errno.h>
+#include <pwd.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/time.h"
 
@@ -74,4 +77,13 @@ int cli_finish(int code)
         return code;
     fprintf(stderr, "ods-sink: cannot write to standard output: %s\n", strerror(errno));
     return CLI_INTERNAL;
+}
+
+void cli_operator(char *text, size_t size)
+{
+    char host[64] = "";
+    const char *sudo = getenv("SUDO_USER");
+    const struct passwd *user = getpwuid(geteuid());
+    gethostname(host, sizeof host - 1);
+    snprintf(text, size, "%s@%s", sudo && *sudo ? sudo : user ? user->pw_name : "nobody", host);
 }

@@ -28,4 +28,7 @@ bool cli_parse_number(const char *text, int64_t most, int64_t *number);
 /* Flush standard output: a full disk or a closed pipe is an error too. `code`, or CLI_INTERNAL. */
 int cli_finish(int code);
 
+/* Who gives the order: user@host. */
+void cli_operator(char *text, size_t size);
+
 #endif

@@ -11,6 +11,7 @@ static const struct command *const commands[] = {
     &cli_topics,
     &cli_dlq,       /* putting right */
     &cli_reset,
+    &cli_erase,
     &cli_pause,     /* one table at a time */
     &cli_resume,
     &cli_skip_until,

@@ -61,7 +61,9 @@ static int work(const struct call *call, struct dlq *dlq,
         goto out;
     dlq->settings = config_settings(dlq->loaded);
     log_configure(&dlq->settings->log);
-    code = dlq_load(dlq, &error);
+    code = letter_keys_read(&dlq->keys, &dlq->key_files, &error);
+    if (code == CLI_OK)
+        code = dlq_load(dlq, &error);
     if (code == CLI_OK)
         code = what(dlq, &error);
     if (code != CLI_OK && *error.text && (code != CLI_NEGATIVE || what == dlq_show))
@@ -141,13 +143,19 @@ static const struct parameter filters[] = {
         "Which letters, by what is known of their records:", "FILTER…", filters                  \
     }
 
+#define OPTION_KEY                                                                               \
+    OPTION(struct dlq, key_files, "key", &argument_file,                                         \
+           "a private key (PEM) that opens encrypted letters; may be given several times, as each " \
+           "letter names its own",                                                               \
+           .flags = PARAMETER_MANY)
+
 static const struct parameter list_options[] = {
     OPTION_CONFIG(struct dlq),
     SWITCH(struct dlq, all, "all", "also those that were replayed or skipped"),
     OPTION_JSON(struct dlq),
     {0}};
 
-static const struct parameter show_options[] = {OPTION_CONFIG(struct dlq),
+static const struct parameter show_options[] = {OPTION_CONFIG(struct dlq), OPTION_KEY,
                                                 OPTION_JSON(struct dlq), {0}};
 
 static const struct parameter replay_options[] = {
@@ -157,6 +165,7 @@ static const struct parameter replay_options[] = {
            "whatever the row's age; needed where `cdc_timestamp` is off"),
     OPTION(struct dlq, wait_ms, "wait", &argument_seconds,
            "how long to wait for a target that is away (default: 30)"),
+    OPTION_KEY,
     OPTION_JSON(struct dlq),
     {0}};
 
@@ -220,7 +229,10 @@ static const struct command dlq_list_command = {
 static const struct command dlq_show_command = {
     .name = "show",
     .summary = "print one letter in full",
-    .description = "Its headers, key and value, and the changes that the decoder finds in it now.",
+    .description = "Its headers, key and value, and the changes that the decoder finds in it now.\n\n"
+                   "Values of columns that the table's `redact` names are not shown, nor those "
+                   "that a transform masks. An encrypted letter (`dead_letter.encrypt`) is opened "
+                   "by `--key`, and then redacted columns are shown too.",
     .options = {{.options = show_options}},
     .operands = show_operands,
     .exits = show_exits,
@@ -237,7 +249,8 @@ static const struct command dlq_replay_command = {
         "or older than the record. What is refused is reported and stays a letter. This is also so "
         "where nothing can be compared: `cdc_timestamp` is off, the record is a truncate, or "
         "`on_delete` is hard and the row is not there. `--force` applies those too, and overwrites "
-        "newer rows. Letters that were replayed or skipped are passed over.",
+        "newer rows. Letters that were replayed or skipped are passed over. Encrypted ones need "
+        "`--key`.",
     .options = {{.options = replay_options}, WHICH_LETTERS},
     .exits = replay_exits,
     .options_size = sizeof(struct dlq),

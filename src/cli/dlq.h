@@ -7,6 +7,7 @@
 
 #include "cli/cli.h"
 #include "cli/json.h"
+#include "cli/letter.h"
 #include "pipeline/worker.h"
 #include "source/kafka/kafka.h"
 #include "source/kafka/kafka_tool.h"
@@ -49,6 +50,13 @@ struct offset_range {
     int64_t first, last; /* last -1: any */
 };
 
+/* What a letter is about. */
+struct dlq_record {
+    struct record record;
+    bool opened; /* it was encrypted */
+    bool taken;  /* its owner is a batch's */
+};
+
 struct filter {
     const char *pipeline, *topic, *stage, *code, *reason;
     int64_t partition;     /* -1: any */
@@ -63,6 +71,7 @@ struct dlq {
     bool json, all, again, force;
     int64_t wait_ms;
     const char *which; /* show: the letter */
+    struct strings key_files;
 
     const struct terminal *terminal;
     struct config *loaded;
@@ -76,6 +85,14 @@ struct dlq {
     size_t count, capacity;
     uint64_t foreign; /* records in the topic that ods-sink did not write */
     uint64_t copies;
+    struct letter_keys keys;
+    struct letter_place *erased; /* letters that `erase` took */
+    size_t erased_count, erased_capacity;
+};
+
+struct letter_place {
+    int32_t partition;
+    int64_t offset;
 };
 
 /* Read the dead-letter topic and ask the targets; an exit code. */
@@ -94,10 +111,14 @@ enum ods_status dlq_read(struct dlq *dlq, bool (*chosen)(const struct dlq *, con
  * memory is out. */
 const char *dlq_mark_topic(const struct dlq *dlq, struct arena *arena, const struct letter *letter);
 
-/* The letter's record, decoded into the route's empty batch; the batch owns its owner on
- * ODS_OK and ODS_REJECT, which says that it can't be decoded. */
-enum ods_status dlq_decode(struct letter *letter, const struct record *record,
-                           struct error *error);
+/* The letter's record: the message itself, or what is encrypted in it, which takes its place; the
+ * message's owner is freed then. ODS_REJECT: it can't be opened. */
+enum ods_status dlq_open(const struct dlq *dlq, const struct record *message,
+                         struct dlq_record *record, struct error *error);
+void dlq_record_done(struct dlq_record *record);
+/* That record, decoded into the route's empty batch; the batch owns its owner on ODS_OK and
+ * ODS_REJECT, which says that it can't be decoded. */
+enum ods_status dlq_decode(struct letter *letter, struct dlq_record *record, struct error *error);
 
 const char *dlq_state(const struct letter *letter);
 

@@ -104,11 +104,29 @@ static struct letter *add_letter(struct dlq *dlq)
     return memset(&dlq->letters[dlq->count++], 0, sizeof *dlq->letters);
 }
 
+static bool note_erased(struct dlq *dlq, int32_t partition, int64_t offset)
+{
+    if (dlq->erased_count == dlq->erased_capacity) {
+        size_t larger = dlq->erased_capacity ? dlq->erased_capacity * 2 : 64;
+        struct letter_place *moved = realloc(dlq->erased, larger * sizeof *moved);
+        if (!moved)
+            return false;
+        dlq->erased = moved;
+        dlq->erased_capacity = larger;
+    }
+    dlq->erased[dlq->erased_count++] = (struct letter_place){partition, offset};
+    return true;
+}
+
 static bool take_letter(void *context, const struct record *record)
 {
     struct loading *loading = context;
     struct dlq *dlq = loading->dlq;
     int64_t partition, offset, time_ms = -1;
+    if (letter_erases(record, &offset)) {
+        loading->out_of_memory |= !note_erased(dlq, record->partition, offset);
+        goto out;
+    }
     if (!number(record, "ods.partition", &partition) || !number(record, "ods.offset", &offset) ||
         partition > INT32_MAX) {
         dlq->foreign++;
@@ -198,6 +216,29 @@ static int by_place(const void *left, const void *right)
     return (a->offset > b->offset) - (a->offset < b->offset);
 }
 
+static int by_erased_place(const void *left, const void *right)
+{
+    const struct letter_place *a = left, *b = right;
+    if (a->partition != b->partition)
+        return a->partition > b->partition ? 1 : -1;
+    return (a->offset > b->offset) - (a->offset < b->offset);
+}
+
+/* Whether Kafka has compacted them away yet or not. */
+static void drop_erased(struct dlq *dlq)
+{
+    size_t kept = 0;
+    if (!dlq->erased_count)
+        return;
+    qsort(dlq->erased, dlq->erased_count, sizeof *dlq->erased, by_erased_place);
+    for (size_t i = 0; i < dlq->count; i++) {
+        const struct letter_place place = {dlq->letters[i].partition, dlq->letters[i].offset};
+        if (!bsearch(&place, dlq->erased, dlq->erased_count, sizeof place, by_erased_place))
+            dlq->letters[kept++] = dlq->letters[i];
+    }
+    dlq->count = kept;
+}
+
 /* Leaves the wanted letters, without earlier copies, by place. */
 static bool settle(struct dlq *dlq)
 {
@@ -205,6 +246,7 @@ static bool settle(struct dlq *dlq)
     size_t kept = 0;
     if (!sorted)
         return false;
+    drop_erased(dlq);
     for (size_t i = 0; i < dlq->count; i++)
         sorted[i] = &dlq->letters[i];
     qsort(sorted, dlq->count, sizeof *sorted, by_record_and_age);
@@ -372,6 +414,8 @@ void dlq_done(struct dlq *dlq)
     }
     free(dlq->routes);
     free(dlq->letters);
+    free(dlq->erased);
+    letter_keys_done(&dlq->keys);
     arena_done(&dlq->arena);
     kafka_tool_close(dlq->tool);
 }
@@ -429,21 +473,44 @@ enum ods_status dlq_read(struct dlq *dlq, bool (*chosen)(const struct dlq *, con
     return status;
 }
 
-enum ods_status dlq_decode(struct letter *letter, const struct record *message,
-                           struct error *error)
+enum ods_status dlq_open(const struct dlq *dlq, const struct record *message,
+                         struct dlq_record *record, struct error *error)
+{
+    *record = (struct dlq_record){.record = *message};
+    if (!letter_is_sealed(message, kafka_headers, NULL))
+        return ODS_OK;
+    enum ods_status status = letter_open(&dlq->keys, message, kafka_headers, &record->record, error);
+    if (status != ODS_OK)
+        return status;
+    kafka_release(message->owner);
+    record->opened = true;
+    return ODS_OK;
+}
+
+void dlq_record_done(struct dlq_record *record)
+{
+    if (!record->taken)
+        (record->opened ? free : kafka_release)(record->record.owner);
+    record->taken = true;
+}
+
+enum ods_status dlq_decode(struct letter *letter, struct dlq_record *from, struct error *error)
 {
     struct route *route = letter->route;
-    struct record record = *message;
+    struct record record = from->record;
     record.topic = letter->topic;
     record.partition = letter->record_partition;
     record.offset = letter->record_offset;
     record.timestamp_ms = letter->record_time_ms;
     batch_reset(route->batch);
-    route->batch->release = kafka_release;
-    route->batch->headers = kafka_headers;
+    route->batch->release = from->opened ? free : kafka_release;
+    route->batch->headers = from->opened ? letter_headers : kafka_headers;
     enum ods_status status = intake_add(route->batch, &route->worker, &record, OFFSET_NONE, error);
-    if (status != ODS_OK || !route->batch->reject_count)
+    if (status != ODS_OK)
         return status;
+    from->taken = true;
+    if (!route->batch->reject_count)
+        return ODS_OK;
     *error = route->batch->rejects[0].error;
     return ODS_REJECT;
 }

@@ -76,11 +76,14 @@ static bool truncates(const struct batch *batch)
 }
 
 static enum ods_status replay_letter(const struct dlq *dlq, struct letter *letter,
-                                     const struct record *record, struct error *error)
+                                     const struct record *message, struct error *error)
 {
     struct batch *batch = letter->route->batch;
+    struct dlq_record record;
     error_init(error);
-    enum ods_status status = dlq_decode(letter, record, error);
+    enum ods_status status = dlq_open(dlq, message, &record, error);
+    if (status == ODS_OK)
+        status = dlq_decode(letter, &record, error);
     if (status == ODS_OK && truncates(batch) && !dlq->force)
         status = error_set(error, ODS_REJECT, "a truncate would take newer rows away too");
     if (status == ODS_OK) {
@@ -90,9 +93,8 @@ static enum ods_status replay_letter(const struct dlq *dlq, struct letter *lette
         status = cover_mark(dlq, batch, letter, true)
                      ? apply(letter->route, error)
                      : error_set(error, ODS_FATAL, "out of memory for a letter");
-    } else if (status != ODS_REJECT) {
-        kafka_release(record->owner); /* not in the batch */
     }
+    dlq_record_done(&record);
     if (status == ODS_OK)
         letter->mark = letter->mark == OFFSET_NONE ? 1 : letter->mark + 1;
     batch_reset(batch);

@@ -6,7 +6,8 @@
 
 #include "cli/columns.h"
 #include "cli/json.h"
-#include "core/base64.h"
+#include "cli/letter.h"
+#include "cli/redact.h"
 #include "core/text.h"
 #include "core/time.h"
 #include "core/utf8.h"
@@ -208,52 +209,38 @@ static bool is_shown(const struct dlq *dlq, const struct letter *letter)
     return true;
 }
 
-/* As text where it is UTF-8, else in base64. */
-static json_t *bytes_json(const char *bytes, size_t length, bool *encoded)
-{
-    *encoded = false;
-    if (!bytes)
-        return json_null();
-    json_t *text = json_stringn(bytes, length);
-    if (text)
-        return text;
-    *encoded = true;
-    char *room = malloc(BASE64_ENCODED(length) + 1);
-    if (!room)
-        return json_null();
-    base64_encode(bytes, length, room);
-    text = json_stringn(room, BASE64_ENCODED(length));
-    free(room);
-    return text;
-}
-
-static void set_bytes(json_t *object, const char *name, const char *encoded_name, const char *bytes,
-                      size_t length)
+static void set_bytes(struct letter_view *view, json_t *object, const char *name,
+                      const char *encoded_name, const char *bytes, size_t length)
 {
     bool encoded;
-    json_t *text = bytes_json(bytes, length, &encoded);
+    json_t *text = letter_bytes(view, bytes, length, &encoded);
     json_object_set_new(object, encoded ? encoded_name : name, text);
 }
 
-static json_t *describe_headers(const struct record *record)
+static json_t *describe_headers(struct letter_view *view, const struct record *record)
 {
     json_t *list = json_array();
     size_t count = kafka_headers(record, NULL, 0);
     struct header *headers = calloc(count + 1, sizeof *headers);
+    struct letter_view plain = {.hides = false};
     if (headers)
         kafka_headers(record, headers, count);
     for (size_t i = 0; headers && i < count; i++) {
         json_t *header = json_pack("{s:o}", "name", cli_json(headers[i].name));
-        set_bytes(header, "value", "value_b64", headers[i].value, headers[i].length);
+        if (letter_hides_header(view, headers[i].name))
+            json_object_set_new(header, "value", json_string(REDACTED));
+        else
+            set_bytes(&plain, header, "value", "value_b64", headers[i].value, headers[i].length);
         json_array_append_new(list, header);
     }
     free(headers);
     return list;
 }
 
-/* What the record means to the decoder of now, which may have learned since. Its owner
- * is the route's afterwards. */
-static json_t *describe_changes(struct letter *letter, const struct record *record)
+/* What the record means to the decoder of now, which may have learned since, and so to which table
+ * it belongs. */
+static json_t *describe_changes(struct letter *letter, struct dlq_record *record,
+                                struct letter_view *view)
 {
     struct error error;
     struct buffer line;
@@ -262,11 +249,21 @@ static json_t *describe_changes(struct letter *letter, const struct record *reco
     json_t *list = json_array();
     enum ods_status status = dlq_decode(letter, record, &error);
     struct batch *batch = letter->route->batch;
+    if (status == ODS_OK && batch->change_count) {
+        const struct shape *shape = batch->changes[0].shape;
+        letter_view_done(view);
+        letter_view_init(view, letter->route->pipeline,
+                         *shape->schema ? shape->schema : shape->database, shape->table,
+                         record->opened);
+    }
     for (uint32_t i = 0; status == ODS_OK && i < batch->change_count; i++) {
         buffer_reset(&line);
         status = cli_put_change(&line, batch, i, &error);
-        if (status == ODS_OK)
-            json_array_append_new(list, json_loadb(line.bytes, line.length, 0, NULL));
+        json_t *change =
+            status == ODS_OK ? json_loadb(line.bytes, line.length, 0, NULL) : NULL;
+        if (change)
+            letter_hide(view, change);
+        json_array_append_new(list, change);
     }
     buffer_done(&line);
     if (status == ODS_OK)
@@ -275,10 +272,10 @@ static json_t *describe_changes(struct letter *letter, const struct record *reco
     return json_pack("{s:o}", "error", cli_json(error.text));
 }
 
-static json_t *describe(const struct dlq *dlq, const struct letter *letter,
-                        const struct record *record)
+static json_t *describe_letter(const struct dlq *dlq, const struct letter *letter)
 {
     struct buffer room;
+    struct letter_view plain = {.hides = false};
     buffer_init(&room);
     json_t *object =
         json_pack("{s:{s:s, s:i, s:I, s:o}, s:s, s:o, s:o, s:o, s:o}", "letter", "topic",
@@ -293,12 +290,40 @@ static json_t *describe(const struct dlq *dlq, const struct letter *letter,
                                   (json_int_t) letter->record_offset, "time",
                                   json_string(moment(&room, letter->record_time_ms))));
     if (letter->identity)
-        set_bytes(json_object_get(object, "record"), "identity", "identity_b64", letter->identity,
-                  letter->identity_length);
-    json_object_set_new(object, "headers", describe_headers(record));
-    set_bytes(object, "key", "key_b64", record->key, record->key_length);
-    set_bytes(object, "value", "value_b64", record->value, record->value_length);
+        set_bytes(&plain, json_object_get(object, "record"), "identity", "identity_b64",
+                  letter->identity, letter->identity_length);
     buffer_done(&room);
+    return object;
+}
+
+/* Takes the message over. */
+static json_t *describe(const struct dlq *dlq, struct letter *letter, const struct record *message)
+{
+    struct error why;
+    struct letter_view view;
+    struct dlq_record record;
+    error_init(&why);
+    letter_view_init(&view, letter->route ? letter->route->pipeline : NULL, NULL, NULL, false);
+    json_t *object = describe_letter(dlq, letter);
+    json_t *headers = describe_headers(&view, message);
+    char id[JWE_KEY_ID_BYTES];
+    bool sealed = letter_is_sealed(message, kafka_headers, id);
+    enum ods_status status = dlq_open(dlq, message, &record, &why);
+    json_object_set_new(object, "headers", headers);
+    if (sealed)
+        json_object_set_new(object, "encrypted",
+                            json_pack("{s:o, s:b, s:o}", "key_id", cli_json(id), "opened",
+                                      status == ODS_OK, "why",
+                                      status == ODS_OK ? json_null() : cli_json(why.text)));
+    if (status == ODS_OK) {
+        json_t *changes = letter->route ? describe_changes(letter, &record, &view) : NULL;
+        set_bytes(&view, object, "key", "key_b64", record.record.key, record.record.key_length);
+        set_bytes(&view, object, "value", "value_b64", record.record.value,
+                  record.record.value_length);
+        json_object_set_new(object, "changes", changes);
+    }
+    dlq_record_done(&record);
+    letter_view_done(&view);
     return object;
 }
 
@@ -345,10 +370,6 @@ static bool show_letter(void *context, struct letter *letter, const struct recor
 {
     struct showing *showing = context;
     json_t *object = describe(showing->dlq, letter, record);
-    if (letter->route)
-        json_object_set_new(object, "changes", describe_changes(letter, record));
-    else
-        kafka_release(record->owner);
     if (showing->dlq->json)
         json_dumpf(object, stdout, JSON_INDENT(2));
     else

@@ -15,6 +15,7 @@
 #include "core/log.h"
 #include "core/time.h"
 #include "pipeline/assignment.h"
+#include "cli/letter.h"
 #include "pipeline/deadletter.h"
 #include "pipeline/intake.h"
 #include "pipeline/recording.h"
@@ -38,6 +39,7 @@ struct route {
 
 struct replay_options {
     const char *path, *config, *pipeline, *dead_letter;
+    struct strings key_files;
     int64_t wait_ms;
     bool json; /* as ever */
 };
@@ -45,6 +47,7 @@ struct replay_options {
 struct replay {
     const struct replay_options *options;
     struct config *loaded;
+    struct letter_keys keys;
     struct route *routes;
     size_t route_count;
     uint64_t records, unmatched;
@@ -246,6 +249,26 @@ static int route_record(struct replay *replay, const struct batch *from, struct 
     return CLI_OK;
 }
 
+/* A letter that --dead-letter has written encrypted becomes its record. */
+static int open_letter(const struct replay *replay, struct batch *batch, struct error *error)
+{
+    struct record *letter = &batch->records[0], record;
+    if (!letter_is_sealed(letter, batch->headers, NULL))
+        return CLI_OK;
+    enum ods_status status = letter_open(&replay->keys, letter, batch->headers, &record, error);
+    if (status != ODS_OK) {
+        error_prefix(error, "topic %s partition %d offset %lld: ", letter->topic,
+                     (int) letter->partition, (long long) letter->offset);
+        return CLI_NEGATIVE;
+    }
+    record.topic = letter->topic;
+    batch->release(letter->owner);
+    batch->release = free;
+    batch->headers = letter_headers;
+    *letter = record;
+    return CLI_OK;
+}
+
 static int replay_file(struct replay *replay, struct error *error)
 {
     struct recording *source = NULL;
@@ -270,7 +293,9 @@ static int replay_file(struct replay *replay, struct error *error)
         }
         if (end)
             break;
-        code = route_record(replay, line, error);
+        code = open_letter(replay, line, error);
+        if (code == CLI_OK)
+            code = route_record(replay, line, error);
         batch_reset(line);
     }
     for (size_t i = 0; i < replay->route_count && code == CLI_OK && !interrupt_came(); i++)
@@ -306,8 +331,8 @@ static enum ods_status open_route(struct route *route, const struct replay *repl
         .pipeline = pipeline,
         .target_type = settings_target(route->settings, pipeline->target)->type};
     if (status == ODS_OK && replay->options->dead_letter)
-        status = deadletter_file_open(&route->deadletter, replay->options->dead_letter, &origin,
-                                      error);
+        status = deadletter_file_open(&route->deadletter, replay->options->dead_letter,
+                                      route->settings->dead_letter.public_key, &origin, error);
     return status;
 }
 
@@ -403,7 +428,9 @@ static int run(const struct call *call, void *given)
     if (code != CLI_OK)
         goto out;
     log_configure(&config_settings(replay.loaded)->log);
-    code = open_routes(&replay, &error);
+    code = letter_keys_read(&replay.keys, &replay.options->key_files, &error);
+    if (code == CLI_OK)
+        code = open_routes(&replay, &error);
     interrupt_catch();
     if (code == CLI_OK) {
         code = replay_file(&replay, &error);
@@ -413,6 +440,7 @@ static int run(const struct call *call, void *given)
         terminal_line(stderr, "ods-sink replay: %s", error.text);
 out:
     close_routes(&replay);
+    letter_keys_done(&replay.keys);
     config_free(replay.loaded);
     return cli_finish(code);
 }
@@ -427,6 +455,9 @@ static const struct parameter options[] = {
            "only this pipeline (default: all whose topics match)"),
     OPTION(struct replay_options, wait_ms, "wait", &argument_seconds,
            "how long to wait for a target that is away (default: 30)"),
+    OPTION(struct replay_options, key_files, "key", &argument_file,
+           "a private key (PEM) for encrypted letters in the file; may be given several times",
+           .flags = PARAMETER_MANY),
     SWITCH(struct replay_options, json, "json", "the summary as JSON, as it is anyway"),
     {0}};
 

@@ -277,16 +277,6 @@ static int find(struct table *table, struct error *error)
     return CLI_OK;
 }
 
-static void name_operator(struct table *table)
-{
-    char host[64] = "";
-    const char *sudo = getenv("SUDO_USER");
-    const struct passwd *user = getpwuid(geteuid());
-    gethostname(host, sizeof host - 1);
-    snprintf(table->by, sizeof table->by, "%s@%s",
-             sudo && *sudo ? sudo : user ? user->pw_name : "nobody", host);
-}
-
 static int refuse_shared(const struct table *table, struct error *error)
 {
     if (!*table->others || table->options->whole_topic)
@@ -309,7 +299,7 @@ int table_open(struct table *table, const struct call *call, const struct table_
         return code;
     table->settings = config_settings(table->loaded);
     log_configure(&table->settings->log);
-    name_operator(table);
+    cli_operator(table->by, sizeof table->by);
     code = find(table, error);
     if (code == CLI_OK)
         code = tell_apart(table, error);

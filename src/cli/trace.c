@@ -82,7 +82,7 @@ static int list_places(struct trace *trace, struct error *error)
     return CLI_OK;
 }
 
-static int ask_ends(struct trace *trace, struct error *error)
+int trace_ask_ends(struct trace *trace, struct error *error)
 {
     for (size_t i = 0; i < trace->place_count; i++) {
         struct trace_place *place = &trace->places[i];
@@ -131,7 +131,7 @@ static int read_stored(struct trace *trace, int64_t *stored, struct error *error
 
 static int prepare_places(struct trace *trace, int64_t *stored, struct error *error)
 {
-    int code = ask_ends(trace, error);
+    int code = trace_ask_ends(trace, error);
     for (size_t i = 0; code == CLI_OK && i < trace->place_count; i++)
         code = set_start(trace, &trace->places[i], error);
     if (code == CLI_OK)
@@ -191,7 +191,7 @@ static int look_at_one_moment(struct trace *trace, int64_t *stored, struct error
 {
     int code = read_stored(trace, stored, error);
     if (code == CLI_OK)
-        code = ask_ends(trace, error);
+        code = trace_ask_ends(trace, error);
     for (size_t i = 0; code == CLI_OK && i < trace->place_count; i++)
         go_back(trace, i, stored[i]);
     if (code == CLI_OK)
@@ -244,9 +244,11 @@ static void count_members(struct trace *trace)
         trace->members = -1;
 }
 
-static int run_trace(struct trace *trace, struct error *error)
+int trace_open(struct trace *trace, struct error *error)
 {
-    int code = table_choose(&trace->choice, trace->settings, trace->text, trace->pipeline, false,
+    int code = letter_keys_read(&trace->keys, &trace->key_files, error);
+    if (code == CLI_OK)
+        code = table_choose(&trace->choice, trace->settings, trace->text, trace->pipeline, false,
                             error);
     if (code == CLI_OK)
         code = choice_check_source(&trace->choice, error);
@@ -262,8 +264,12 @@ static int run_trace(struct trace *trace, struct error *error)
     if (code == CLI_OK)
         code = choice_topics_find(&trace->topics, &trace->choice, trace->reader, trace->tool,
                                  error);
-    if (code == CLI_OK)
-        code = list_places(trace, error);
+    return code == CLI_OK ? list_places(trace, error) : code;
+}
+
+static int run_trace(struct trace *trace, struct error *error)
+{
+    int code = trace_open(trace, error);
     if (code == CLI_OK)
         code = read_all(trace, error);
     if (code == CLI_OK)
@@ -277,7 +283,7 @@ static int run_trace(struct trace *trace, struct error *error)
     return code != CLI_OK || trace->good ? code : CLI_NEGATIVE;
 }
 
-static void done(struct trace *trace)
+void trace_done(struct trace *trace)
 {
     for (size_t i = 0; i < trace->place_count; i++) {
         expected_row_done(&trace->places[i].expected);
@@ -296,6 +302,7 @@ static void done(struct trace *trace)
     free(trace->letters_upto);
     for (size_t i = 0; i < trace->raw_count; i++)
         free(trace->raw_keys[i]);
+    letter_keys_done(&trace->keys);
     row_look_done(&trace->look);
     json_decref(trace->source);
     free(trace->columns_left_out);
@@ -350,7 +357,7 @@ static int run(const struct call *call, void *options)
         code = interrupt_code();
     else if (code != CLI_OK && *error.text)
         fprintf(stderr, "ods-sink trace: %s\n", error.text);
-    done(trace);
+    trace_done(trace);
     return cli_finish(code);
 }
 
@@ -368,6 +375,9 @@ static const struct parameter options[] = {
            "2026-01-31T12:00:00Z, or 90s, 15m, 2h, 3d ago", .value = "PLACE"),
     OPTION(struct trace, pipeline, "pipeline", &argument_pipeline,
            "whose table, when several move one of that name"),
+    OPTION(struct trace, key_files, "private-key", &argument_file,
+           "a private key (PEM) that opens encrypted dead letters; may be given several times",
+           .flags = PARAMETER_MANY),
     OPTION(struct trace, timeout_ms, "timeout", &argument_seconds,
            "how long the target may take over a statement (default: 30)", .min = 1, .max = 86400),
     OPTION_JSON(struct trace),

@@ -9,6 +9,7 @@
 typedef struct json_t json_t;
 
 #include "cli/cli.h"
+#include "cli/letter.h"
 #include "cli/row_key.h"
 #include "cli/table_choice.h"
 #include "pipeline/worker.h"
@@ -50,6 +51,7 @@ struct trace_entry {
     bool left_out; /* of a table that tables.yaml leaves out */
     char *problem; /* why it is unreadable */
     bool has_letter;
+    bool closed; /* a letter whose record is encrypted: whose it is tells its place alone */
     struct trace_letter letter;
     bool from_letter; /* the topic has it no more, or not in a partition that was read */
     size_t bytes;
@@ -87,7 +89,7 @@ struct trace_skip {
 struct trace {
     /* options */
     const char *config, *text, *pipeline, *from;
-    struct strings given_key;
+    struct strings given_key, key_files;
     int64_t timeout_ms;
     bool json;
 
@@ -107,6 +109,8 @@ struct trace {
     struct format_helper *helper;
     struct worker worker;
     struct batch *batch, *key_batch;
+    struct letter_keys keys; /* of encrypted letters */
+    bool opened;             /* the record that is looked at was one: free() frees its owner */
 
     struct choice_topics topics;
     struct trace_place *places;
@@ -123,6 +127,7 @@ struct trace {
     int64_t *letters_upto; /* by partition of the dead-letter topic */
     int32_t letter_partitions;
     uint64_t scanned, unreadable; /* records; those of other rows that can't be read */
+    uint64_t closed;              /* letters of these topics that no key opens */
     int64_t from_offset, from_us; /* of --from; -1, INT64_MIN: not given */
 
     struct row_look look;
@@ -135,6 +140,11 @@ struct trace {
     bool good;              /* the row is as the source's records say */
     struct buffer sentence;
 };
+
+/* Everything up to the list of places; then where they end. */
+int trace_open(struct trace *trace, struct error *error);
+int trace_ask_ends(struct trace *trace, struct error *error);
+void trace_done(struct trace *trace);
 
 /* Which partitions hold the row's records: trace.places[].wanted. A cli_exit, as all of these. */
 int trace_choose_partitions(struct trace *trace, struct error *error);
@@ -150,6 +160,13 @@ bool trace_keep(struct trace_entries *entries, const struct trace_entry *entry);
 void trace_drop(struct trace_entries *entries, size_t index);
 void trace_entry_done(struct trace_entry *entry);
 
+/* Where the record of a letter stood; SIZE_MAX: in no topic of this table. */
+size_t trace_letter_place(const struct trace *trace, const struct record *letter);
+/* What a letter of that place says of the row, as trace_look() does. *closed: it is encrypted, and no
+ * key opens it. Takes the letter's owner over. */
+enum ods_status trace_look_letter(struct trace *trace, const struct record *letter, size_t place,
+                                  struct trace_entry *entry, bool *found, bool *closed,
+                                  struct error *error);
 /* Letters that came since the last call. */
 int trace_read_letters(struct trace *trace, struct error *error);
 /* What has become of them. Inside of a reader's transaction. */

@@ -44,8 +44,7 @@ static bool is_text(const struct record *record, const char *name, const char *w
     return value && length == strlen(wanted) && memcmp(value, wanted, length) == 0;
 }
 
-/* Where the letter's record stood; SIZE_MAX: in no topic of this table. */
-static size_t place_of(const struct trace *trace, const struct record *record)
+size_t trace_letter_place(const struct trace *trace, const struct record *record)
 {
     int64_t partition;
     if (!is_text(record, "ods.pipeline", trace->choice.pipeline->name) ||
@@ -78,12 +77,53 @@ static bool keep(struct trace *trace, const struct trace_entry *entry)
     return trace_keep(&trace->letters, entry);
 }
 
+enum ods_status trace_look_letter(struct trace *trace, const struct record *letter, size_t place,
+                                  struct trace_entry *entry, bool *found, bool *closed,
+                                  struct error *error)
+{
+    struct record record = *letter;
+    struct error why;
+    uint32_t change;
+    enum ods_status status = ODS_OK;
+    *found = *closed = false;
+    if (letter_is_sealed(letter, kafka_headers, NULL)) {
+        error_init(&why);
+        status = letter_open(&trace->keys, letter, kafka_headers, &record, &why);
+        kafka_release(letter->owner);
+        *closed = status == ODS_REJECT;
+        if (status != ODS_OK && !*closed)
+            *error = why;
+        if (status != ODS_OK)
+            return *closed ? ODS_OK : status;
+        trace->opened = true;
+    }
+    record.topic = trace->places[place].topic;
+    record.partition = trace->places[place].partition;
+    record.offset = entry->offset;
+    record.timestamp_ms = entry->time_ms;
+    status = trace_look(trace, &record, true, entry, &change, found, error);
+    trace->opened = false;
+    return status;
+}
+
+/* The letter at an offset of this partition counts no more. */
+static void forget(struct trace *trace, int32_t partition, int64_t offset)
+{
+    for (size_t i = trace->letters.count; i-- > 0;) {
+        const struct trace_letter *letter = &trace->letters.items[i].letter;
+        if (letter->partition == partition && letter->offset == offset)
+            trace_drop(&trace->letters, i);
+    }
+}
+
 static enum ods_status take_letter(struct lettering *lettering, const struct record *letter)
 {
     struct trace *trace = lettering->trace;
-    struct trace_entry entry = {.place = place_of(trace, letter), .has_letter = true};
-    uint32_t change;
+    struct trace_entry entry = {.place = trace_letter_place(trace, letter), .has_letter = true};
     bool found;
+    int64_t erased;
+    if (letter_erases(letter, &erased))
+        forget(trace, letter->partition, erased);
     if (entry.place == SIZE_MAX || !number(letter, "ods.offset", &entry.offset)) {
         kafka_release(letter->owner);
         return ODS_OK;
@@ -97,16 +137,11 @@ static enum ods_status take_letter(struct lettering *lettering, const struct rec
                                          .code = text(letter, "ods.code", 23),
                                          .reason = text(letter, "ods.error", REASON_BYTES),
                                          .mark = OFFSET_NONE};
-    struct record record = *letter;
-    record.topic = trace->places[entry.place].topic;
-    record.partition = trace->places[entry.place].partition;
-    record.offset = entry.offset;
-    record.timestamp_ms = entry.time_ms;
-    enum ods_status status =
-        trace_look(trace, &record, true, &entry, &change, &found, lettering->error);
+    enum ods_status status = trace_look_letter(trace, letter, entry.place, &entry, &found,
+                                               &entry.closed, lettering->error);
     if (status == ODS_OK && (!entry.letter.stage || !entry.letter.code || !entry.letter.reason))
         status = error_out_of_memory(lettering->error);
-    if (status != ODS_OK || !found) {
+    if (status != ODS_OK || (!found && !entry.closed)) {
         trace_entry_done(&entry);
         return status;
     }

@@ -217,7 +217,7 @@ static enum ods_status ask_key(struct trace *trace, const struct record *record,
     *found = false;
     batch_reset(batch);
     batch->apart = true;
-    batch->headers = record->owner ? kafka_headers : NULL;
+    batch->headers = !record->owner ? NULL : trace->opened ? letter_headers : kafka_headers;
     struct record *slot = record->key_length ? batch_add_record(batch) : NULL;
     if (!slot)
         return ODS_OK;
@@ -339,12 +339,12 @@ enum ods_status trace_look(struct trace *trace, const struct record *record, boo
     *found = false;
     *change = UINT32_MAX;
     batch_reset(batch);
-    batch->release = kafka_release;
-    batch->headers = record->owner ? kafka_headers : NULL;
+    batch->release = trace->opened ? free : kafka_release;
+    batch->headers = !record->owner ? NULL : trace->opened ? letter_headers : kafka_headers;
     batch->apart = apart;
     struct record *slot = batch_add_record(batch);
     if (!slot) {
-        kafka_release(record->owner);
+        batch->release(record->owner);
         return error_out_of_memory(error);
     }
     *slot = *record;

@@ -55,6 +55,9 @@ static bool join_letters(struct trace *trace)
     for (size_t i = 0; good && i < trace->letters.count; i++) {
         if (!trace->letters.items[i].has_letter)
             continue;
+        trace->closed += trace->letters.items[i].closed;
+        if (trace->letters.items[i].closed) /* perhaps another row's */
+            continue;
         struct trace_entry taken = trace->letters.items[i];
         trace->letters.items[i] = (struct trace_entry){0};
         good = trace_keep(&trace->entries, &taken);

@@ -102,12 +102,18 @@ enum ods_status config_load(struct config **config, const char *path)
     if (!resolved) /* the file was not read, so it does not name the other one */
         goto out;
     settings->tables = resolved;
+    if (*settings->dead_letter.public_key)
+        settings->dead_letter.public_key = config_file_resolve(load.keep, daemon.source.folder,
+                                                               settings->dead_letter.public_key);
+    if (!settings->dead_letter.public_key)
+        goto out;
     /* Findings of included files stand before those of this file, which is read after them. */
     const struct entry *entry = node_find(node, "tables");
     bool opened = open_input(&load, &tables, &tables_file, resolved, TABLES_MAX_BYTES,
                              entry ? entry->node->source : &daemon.source,
                              entry ? entry->node->line : 0);
     read_tables(&load, settings, node, opened ? &tables : NULL);
+    validate_letters(&load, node, settings);
 out:
     config_file_done(&daemon_file);
     config_file_done(&tables_file);

@@ -54,6 +54,7 @@ struct batch_settings {
 struct dead_letter_settings {
     const char *topic;      /* "": none; a bad record then stops its lane */
     int64_t max_per_minute; /* of a pipeline in this process, 0: any number */
+    const char *public_key; /* file; "": letters are not encrypted */
 };
 
 struct retry_settings {

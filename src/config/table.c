@@ -487,6 +487,11 @@ static const struct setting daemon_rows[] = {
      .doc = "A limit for safety: a pipeline that would write more dead letters than this within a "
             "minute stops instead, and so does the daemon, so that a mistake in the configuration "
             "or the target does not turn a whole topic into dead letters. 0: no limit."},
+    {"dead_letter.encrypt.public_key", SETTING_STRING, AT(settings, dead_letter.public_key), "",
+     .max = 4096,
+     .doc = "A file with the public key, X25519 or RSA, for which each dead letter's record is "
+            "encrypted: `ods-sink dlq show --key PRIVATE.pem` opens it. See docs/privacy.md. "
+            "Empty: the letter has key and value of the record as they are."},
     {"retry.initial_ms", SETTING_MS, AT(settings, retry.initial_ms), "100", .min = 1,
      .max = 60000, .flags = SETTING_RELOAD,
      .doc = "The first pause when Kafka or a target is not available; each further pause is twice "

@@ -13,6 +13,7 @@
 
 #include "config/table_pattern.h"
 #include "core/added_field.h"
+#include "core/jwe.h"
 
 #define TOPIC_MAX_BYTES 249
 
@@ -542,4 +543,37 @@ void validate_settings(struct load *load, const struct node *daemon, const struc
         if (pipelines->node->entries[i].node->kind == NODE_MAP)
             check_pipeline(load, pipelines->node->entries[i].node, settings, i);
     }
+}
+
+static bool redacts(const struct pipeline_settings *pipeline)
+{
+    bool any = pipeline->defaults.redact.count > 0;
+    for (size_t i = 0; !any && i < pipeline->table_count; i++)
+        any = pipeline->tables[i].redact.count > 0;
+    return any;
+}
+
+void validate_letters(struct load *load, const struct node *daemon,
+                      const struct settings *settings)
+{
+    const struct dead_letter_settings *letters = &settings->dead_letter;
+    struct jwe_key *key = NULL;
+    struct error error;
+    if (*letters->public_key) {
+        error_init(&error);
+        if (jwe_key_read_public(&key, letters->public_key, &error) != ODS_OK)
+            REFUSE(load, place(daemon, "dead_letter.encrypt.public_key"),
+                   "dead_letter.encrypt.public_key: %s", error.text);
+        jwe_key_free(key);
+        return;
+    }
+    for (size_t i = 0; *letters->topic && i < settings->pipeline_count; i++)
+        if (redacts(&settings->pipelines[i])) {
+            findings_warn(load->findings, place(daemon, "dead_letter.topic")->source,
+                             place(daemon, "dead_letter.topic")->line,
+                             "pipeline '%s' has redacted columns, and its dead letters hold the "
+                             "records as they are: dead_letter.encrypt.public_key encrypts them",
+                             settings->pipelines[i].name);
+            return;
+        }
 }

@@ -27,7 +27,19 @@ struct kafka_deadletter {
     atomic_bool interrupted;
     struct kafka_answer failure; /* the first one of this delivery */
     const struct reject *failed; /* the letter that it is about */
+    struct jwe_key *seal;        /* NULL: letters are written as the records are */
+    struct arena sealed;         /* keys and values of the letters on their way */
 };
+
+enum ods_status deadletter_key_read(struct jwe_key **key, const char *public_key,
+                                    struct error *error)
+{
+    *key = NULL;
+    enum ods_status status = *public_key ? jwe_key_read_public(key, public_key, error) : ODS_OK;
+    if (status != ODS_OK)
+        error_prefix(error, "dead_letter.encrypt.public_key: ");
+    return status;
+}
 
 void deadletter_close(struct deadletter *deadletter)
 {
@@ -96,16 +108,49 @@ static struct kafka_header_list *make_headers(const struct kafka_deadletter *dea
     return NULL;
 }
 
+static const char *keep(struct kafka_deadletter *deadletter, const struct buffer *bytes)
+{
+    char *copy = arena_alloc(&deadletter->sealed, bytes->length);
+    if (copy)
+        memcpy(copy, bytes->bytes, bytes->length);
+    return copy;
+}
+
+/* The record with what is sent in place of its key and value. False: memory is out. */
+static bool seal(struct kafka_deadletter *deadletter, const struct batch *batch,
+                 const struct reject *reject, struct record *record)
+{
+    struct buffer key, value;
+    struct error ignored;
+    *record = batch->records[reject->record];
+    if (!deadletter->seal)
+        return true;
+    buffer_init(&key);
+    buffer_init(&value);
+    error_init(&ignored);
+    bool good = deadletter_seal(&key, &value, batch, reject, &deadletter->origin, &ignored) ==
+                ODS_OK;
+    record->key = good ? keep(deadletter, &key) : NULL;
+    record->key_length = key.length;
+    record->value = good ? keep(deadletter, &value) : NULL;
+    record->value_length = value.length;
+    buffer_done(&key);
+    buffer_done(&value);
+    return record->key && record->value;
+}
+
 static void produce(struct kafka_deadletter *deadletter, const struct batch *batch,
                     struct reject *reject)
 {
     struct kafka_producer *producer = deadletter->producer;
     struct kafka_answer answer = {.fault = KAFKA_FAILED, .text = "out of memory"};
-    struct kafka_header_list *headers = make_headers(deadletter, batch, reject);
+    struct record record;
+    struct kafka_header_list *headers =
+        seal(deadletter, batch, reject, &record) ? make_headers(deadletter, batch, reject) : NULL;
     bool again = headers != NULL;
     while (again) {
-        answer = kafka_producer_send(producer, deadletter->settings->dead_letter.topic,
-                                     &batch->records[reject->record], headers, reject);
+        answer = kafka_producer_send(producer, deadletter->settings->dead_letter.topic, &record,
+                                     headers, reject);
         again = answer.fault == KAFKA_FULL && kafka_producer_pending(producer) &&
                 !atomic_load(&deadletter->interrupted);
         if (again)
@@ -185,10 +230,11 @@ static enum ods_status kafka_deliver(struct deadletter *base, struct batch *batc
     if (deadletter->failure.fault == KAFKA_TOO_LARGE)
         produce_all(deadletter, batch, true);
     atomic_store(&deadletter->interrupted, false);
-    if (!batch_letters_wait(batch))
-        return ODS_OK;
-    status = describe(deadletter, batch, error);
-    discard_producer(deadletter);
+    if (batch_letters_wait(batch)) {
+        status = describe(deadletter, batch, error);
+        discard_producer(deadletter);
+    }
+    arena_reset(&deadletter->sealed, 0); /* nothing is on its way any more */
     return status;
 }
 
@@ -208,6 +254,8 @@ static void kafka_close_producer(struct deadletter *base)
 {
     struct kafka_deadletter *deadletter = (struct kafka_deadletter *) base;
     discard_producer(deadletter);
+    jwe_key_free(deadletter->seal);
+    arena_done(&deadletter->sealed);
     free(deadletter);
 }
 
@@ -228,6 +276,13 @@ enum ods_status deadletter_kafka_open(struct deadletter **out, const struct sett
     deadletter->base.ops = &kafka_ops;
     deadletter->settings = settings;
     deadletter->origin = *origin;
-    *out = &deadletter->base;
-    return ODS_OK;
+    arena_init(&deadletter->sealed);
+    enum ods_status status = 
+        deadletter_key_read(&deadletter->seal, settings->dead_letter.public_key, error);
+    deadletter->origin.seal = deadletter->seal;
+    if (status == ODS_OK)
+        *out = &deadletter->base;
+    else
+        kafka_close_producer(&deadletter->base);
+    return status;
 }

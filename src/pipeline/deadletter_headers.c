@@ -37,8 +37,9 @@ static void add_number(const struct writer *writer, const char *name, long long 
     add_text(writer, name, digits);
 }
 
-static bool add_originals(const struct writer *writer, const struct batch *batch,
-                          const struct record *record)
+bool deadletter_originals(
+    const struct batch *batch, const struct record *record,
+    void (*add)(void *context, const char *name, const char *value, size_t length), void *context)
 {
     size_t count = batch->headers ? batch->headers(record, NULL, 0) : 0;
     struct header *headers = count ? malloc(count * sizeof *headers) : NULL;
@@ -47,7 +48,7 @@ static bool add_originals(const struct writer *writer, const struct batch *batch
     if (count)
         batch->headers(record, headers, count);
     for (size_t i = 0; i < count; i++)
-        writer->add(writer->context, headers[i].name, headers[i].value, headers[i].length);
+        add(context, headers[i].name, headers[i].value, headers[i].length);
     free(headers);
     return true;
 }
@@ -141,7 +142,9 @@ bool deadletter_headers(
     void (*add)(void *context, const char *name, const char *value, size_t length), void *context)
 {
     const struct writer writer = {add, context};
-    if (!add_originals(&writer, batch, &batch->records[reject->record]))
+    if (origin->seal)
+        add_text(&writer, DEADLETTER_KEY_ID, jwe_key_id(origin->seal));
+    else if (!deadletter_originals(batch, &batch->records[reject->record], add, context))
         return false;
     add_ours(&writer, batch, reject, origin);
     add_connects(&writer, batch, reject, origin);

@@ -134,7 +134,8 @@ static enum ods_status open_plugins(struct lane *lane, int *exit_code, struct er
                                            .alive = writer_is_alive,
                                            .alive_context = lane};
     status = worker_open(&lane->worker, &options, error);
-    const struct deadletter_origin origin = {pipeline, lane->target->type, lane->index};
+    const struct deadletter_origin origin = {
+        .pipeline = pipeline, .target_type = lane->target->type, .lane = lane->index};
     if (status == ODS_OK && *lane->settings->dead_letter.topic)
         status = deadletter_kafka_open(&lane->deadletter, lane->settings, &origin, error);
     if (status != ODS_OK)

@@ -192,6 +192,7 @@ static void *source_thread(void *context)
                                       : error_out_of_memory(&error);
     if (status == ODS_OK)
         status = target_open(&reader, inspection->target->conn.name, session, &error);
+    reader.conn.hides = inspection->target->conn.hides;
     if (status == ODS_OK)
         status = source_rows_open(&rows, &inspection->comparison, database, &reader.conn, false,
                                   &error);
@@ -239,6 +240,7 @@ static void *target_thread(void *context)
     error_init(&error);
     enum ods_status status = target_open(&target, inspection->target->conn.name,
                                          inspection->target->conn.settings, &error);
+    target.conn.hides = inspection->target->conn.hides;
     struct part *part;
     for (bool more = true; more && (part = take_part(scan, &scan->to_target));) {
         if (part->status == ODS_OK) {

@@ -408,6 +408,7 @@ static enum ods_status open_sides(struct run *run, struct error *error)
     const struct postgres_settings *settings = run->target_settings->own;
     enum ods_status status =
         target_open(&run->target, run->target_settings->name, &settings->session, error);
+    run->target.conn.hides = run->pipeline;
     run->sink_config = (struct sink_config){.name = run->target_settings->name,
                                             .settings = settings,
                                             .pipeline = run->pipeline,

@@ -164,7 +164,7 @@ static void dead_letters_come_back_as_they_were(void **state)
                             .value_length = sizeof value - 1};
     error_init(&error);
     assert_int_equal(intake_add(batch, &worker, &record, OFFSET_NONE, &error), ODS_OK);
-    assert_int_equal(deadletter_file_open(&deadletter, path, &origin, &error), ODS_OK);
+    assert_int_equal(deadletter_file_open(&deadletter, path, "", &origin, &error), ODS_OK);
     assert_int_equal(deadletter->ops->deliver(deadletter, batch, &error), ODS_OK);
     assert_true(batch->rejects[0].delivered);
     /* What is delivered is not delivered again. */
@@ -202,7 +202,7 @@ static void a_full_disk_is_an_error(void **state)
     if (access("/dev/full", W_OK) != 0)
         skip();
     assert_int_equal(add(batch, 0, 1, "x", 1, &error), ODS_OK);
-    assert_int_equal(deadletter_file_open(&deadletter, "/dev/full", &origin, &error), ODS_OK);
+    assert_int_equal(deadletter_file_open(&deadletter, "/dev/full", "", &origin, &error), ODS_OK);
     assert_int_equal(deadletter->ops->deliver(deadletter, batch, &error), ODS_FATAL);
     assert_false(batch->rejects[0].delivered);
     deadletter_close(deadletter);

@@ -13,6 +13,7 @@
 #include "sink/postgres/control/control.h"
 #include "sink/postgres/control/shadow.h"
 #include "sink/postgres/write/apply.h"
+#include "sink/postgres/write/erase.h"
 #include "sink/postgres/write/forget.h"
 #include "sink/postgres/tables/names.h"
 #include "sink/postgres/write/offsets.h"
@@ -71,6 +72,7 @@ static enum ods_status postgres_open(struct sink **sink, const struct sink_confi
         return error_set(error, ODS_RETRY, "target %s: no file descriptor left",
                          config->name);
     }
+    postgres->conn.hides = config->pipeline;
     postgres->conn.alive = config->alive;
     postgres->conn.alive_context = config->alive_context;
     *sink = &postgres->sink;
@@ -218,6 +220,12 @@ static const struct control_ops control_ops = {
     .shadow_drop = postgres_shadow_drop,
 };
 
+static enum ods_status postgres_erase(struct sink *sink, struct erasing *erasing, bool look,
+                                      struct error *error)
+{
+    return erase_row(from_sink(sink), erasing, look, error);
+}
+
 static enum ods_status postgres_forget(struct sink *sink, struct forgotten *tables, size_t count,
                                        bool look, int64_t *offsets, struct error *error)
 {
@@ -362,6 +370,7 @@ const struct sink_ops postgres_sink = {
     .apply = postgres_apply,
     .name_table = name_table,
     .forget = postgres_forget,
+    .erase = postgres_erase,
     .check = postgres_check,
     .interrupt = postgres_interrupt,
     .clear_interrupt = postgres_clear_interrupt,

@@ -144,6 +144,20 @@ struct kafka_answer kafka_producer_send(struct kafka_producer *producer, const c
     return answer_of(code);
 }
 
+struct kafka_answer kafka_producer_send_tombstone(struct kafka_producer *producer,
+                                                  const char *topic, int32_t partition,
+                                                  const char *key, size_t key_length,
+                                                  struct kafka_header_list *headers, void *what)
+{
+    rd_kafka_resp_err_t code = rd_kafka_producev(
+        producer->rk, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(partition),
+        RD_KAFKA_V_KEY((void *) key, key_length), RD_KAFKA_V_VALUE(NULL, 0),
+        RD_KAFKA_V_HEADERS((rd_kafka_headers_t *) headers), RD_KAFKA_V_OPAQUE(what),
+        RD_KAFKA_V_END);
+    producer->pending += !code;
+    return answer_of(code);
+}
+
 size_t kafka_producer_pending(const struct kafka_producer *producer)
 {
     return producer->pending;

@@ -51,6 +51,12 @@ void kafka_header_list_free(struct kafka_header_list *headers);
 struct kafka_answer kafka_producer_send(struct kafka_producer *producer, const char *topic,
                                         const struct record *record,
                                         struct kafka_header_list *headers, void *what);
+/* The same with a record that has no value, to a partition of one's own choice: in a compacted topic it
+ * takes those away that have the same key. */
+struct kafka_answer kafka_producer_send_tombstone(struct kafka_producer *producer,
+                                                  const char *topic, int32_t partition,
+                                                  const char *key, size_t key_length,
+                                                  struct kafka_header_list *headers, void *what);
 size_t kafka_producer_pending(const struct kafka_producer *producer); /* sent, not answered */
 void kafka_producer_wait(struct kafka_producer *producer, int wait_ms); /* for any answer */
 const char *kafka_producer_trouble(const struct kafka_producer *producer); /* last said, or "" */

@@ -17,7 +17,7 @@
 
 /* --- a list of texts as an array's text ------------------------------------------------------ */
 
-static void array_put(struct buffer *array, const char *text)
+void control_array_put(struct buffer *array, const char *text)
 {
     buffer_puts(array, array->length ? ",\"" : "{\"");
     for (; *text; text++) {
@@ -28,7 +28,7 @@ static void array_put(struct buffer *array, const char *text)
     buffer_puts(array, "\"");
 }
 
-static void array_end(struct buffer *array)
+void control_array_end(struct buffer *array)
 {
     buffer_puts(array, array->length ? "}" : "{}");
 }
@@ -37,8 +37,8 @@ void control_array(struct buffer *array, const struct strings *texts)
 {
     buffer_init(array);
     for (size_t i = 0; i < texts->count; i++)
-        array_put(array, texts->items[i]);
-    array_end(array);
+        control_array_put(array, texts->items[i]);
+    control_array_end(array);
 }
 
 static enum ods_status run(struct conn *conn, const char *sql, int count,
@@ -164,8 +164,8 @@ enum ods_status control_holds(struct conn *conn, const char *group, const struct
     struct buffer topics;
     buffer_init(&topics);
     for (uint32_t i = 0; i < batch->claim_count; i++)
-        array_put(&topics, batch->claims[i].topic);
-    array_end(&topics);
+        control_array_put(&topics, batch->claims[i].topic);
+    control_array_end(&topics);
     enum ods_status status = topics.failed
                                  ? error_out_of_memory(error)
                                  : any_held(conn, group, buffer_text(&topics), held, error);
@@ -180,8 +180,8 @@ static void allowed_of(struct buffer *array, const struct control_request *reque
     buffer_init(array);
     for (enum order_state state = ORDER_RUNNING; state < ORDER_STATES; state++)
         if (request->allowed[state])
-            array_put(array, order_state_name(state));
-    array_end(array);
+            control_array_put(array, order_state_name(state));
+    control_array_end(array);
 }
 
 enum ods_status control_order(struct conn *conn, const char *group,

@@ -42,6 +42,7 @@ enum ods_status reader_open(struct reader **out, const struct sink_config *confi
     readings_init(&reader->readings);
     reader->encoder.readings = &reader->readings;
     bool good = conn_init(&reader->conn, config->name, &settings->session);
+    reader->conn.hides = config->pipeline;
     reader->conn.alive = config->alive;
     reader->conn.alive_context = config->alive_context;
     enum ods_status status = good ? conn_open(&reader->conn, error)

@@ -9,6 +9,7 @@
 
 #include <libpq-fe.h>
 
+#include <ods/pipeline.h>
 #include <ods/status.h>
 #include "sink/postgres/wire/session.h"
 #include "sink/postgres/wire/sqlstate.h"
@@ -19,6 +20,9 @@ struct rehearsal; /* tables/rehearsal.h */
 struct conn {
     const char *name; /* the target's, for messages */
     const struct session_settings *settings;
+    /* Whose tables redact columns: what the server says of such a table, or of one that it does not
+     * name, is told without words that may quote a row. NULL: nothing is hidden. */
+    const struct pipeline_settings *hides;
     PGconn *pg; /* NULL: not connected */
     int interrupt_fd;
     struct rehearsal *rehearsal; /* changes of tables are only tried; NULL: they are made */

@@ -76,6 +76,66 @@ static enum error_origin origin_of(const PGresult *result, bool in_routine)
     return memory && !memory[6] ? ORIGIN_VALUE_MEMORY : ORIGIN_SERVER;
 }
 
+/* --- what may quote a row -------------------------------------------------------------------- */
+
+/* Names that are as long as this one may be cut or digested in the target. */
+#define NAME_LENGTH_SURE 50
+
+/* May the rows of such a table of the source be in this table of the target? */
+static bool may_be(const struct table_settings *settings, const char *table)
+{
+    const char *name = *settings->target ? settings->target : settings->name;
+    const char *dot = strrchr(name, '.');
+    if (settings->pattern || strchr(name, '$') || !*name || strlen(name) > NAME_LENGTH_SURE)
+        return true;
+    return strcasecmp(dot ? dot + 1 : name, table) == 0;
+}
+
+static bool is_redacted(const struct pipeline_settings *pipeline, const char *table)
+{
+    bool any = pipeline->defaults.redact.count > 0;
+    for (size_t i = 0; !any && i < pipeline->table_count; i++)
+        any = pipeline->tables[i].redact.count &&
+              (!*table || may_be(&pipeline->tables[i], table));
+    return any;
+}
+
+/* Is it of a class whose messages name tables, columns and constraints, but quote no value? Those of
+ * a function that the target's users wrote may say anything. */
+static bool quotes_nothing(const char *code, bool in_routine)
+{
+    static const char *const classes[] = {"08", "0A", "23", "25", "28", "3D", "3F", "40", "42",
+                                          "44", "53", "54", "55", "57", "58", "XX"};
+    if (strncmp(code, "OS", 2) == 0) /* what the sink's own functions raise */
+        return true;
+    if (!*code || strcmp(code, "22001") == 0)
+        return !in_routine;
+    for (size_t i = 0; i < sizeof classes / sizeof *classes; i++)
+        if (strncmp(code, classes[i], 2) == 0)
+            return !in_routine;
+    return false;
+}
+
+/* Details of these tell of the server; others quote the row or its key. */
+static bool is_of_server(const char *code)
+{
+    return !*code || strncmp(code, "08", 2) == 0 || strncmp(code, "28", 2) == 0 ||
+           strncmp(code, "40", 2) == 0 || strncmp(code, "53", 2) == 0 ||
+           strncmp(code, "57", 2) == 0;
+}
+
+static const char *hide(const struct conn *conn, const char *table, const char *code,
+                        bool in_routine, const char **detail, const char *primary)
+{
+    if (!conn->hides || !is_redacted(conn->hides, table))
+        return primary;
+    if (!is_of_server(code) || in_routine)
+        *detail = "";
+    return quotes_nothing(code, in_routine)
+               ? primary
+               : "refused; what the server says may quote a redacted value, and is not shown";
+}
+
 /* These messages have no password in them, but may have several lines; error_set() makes one line
  * of them. */
 static void describe(struct conn *conn, const PGresult *result, enum ods_status status,
@@ -95,6 +155,7 @@ static void describe(struct conn *conn, const PGresult *result, enum ods_status 
     error->origin = origin_of(result, in != NULL);
     if (!result || !PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY))
         primary = conn->pg ? PQerrorMessage(conn->pg) : "not connected";
+    primary = hide(conn, table, error->code, in != NULL, &detail, primary);
     error_set(error, status, "target %s: %s%s%s%s%s%s%s%.*s", conn->name, primary,
               *detail ? " (" : "", detail, *detail ? ")" : "", *table ? ", table " : "", table,
               in ? ", in " : "", (int) length, in ? in : "");

@@ -1,0 +1,48 @@
+/* What the files of `ods-sink erase` share: erase.c (the command, in which order), erase_letters.c (the
+ * row's dead letters), erase_show.c (what is erased, and what can't be reached).
+ *
+ * It stands on trace, which finds a row's letters and asks the source for the row. */
+#ifndef ERASE_COMMAND_H
+#define ERASE_COMMAND_H
+
+#include "cli/trace.h"
+
+/* A dead letter of the row. */
+struct erased_letter {
+    int32_t partition;
+    int64_t offset;
+    char *key; /* NULL: it has none */
+    size_t key_length;
+    bool done;
+};
+
+enum source_answer { SOURCE_UNKNOWN, SOURCE_HAS_NONE, SOURCE_HAS_ROW };
+
+struct erase {
+    struct trace trace; /* the options that both have, and what is found */
+    int64_t wait_ms;
+    bool yes, dry_run, force;
+
+    struct sink *sink;
+    struct erasing erasing;
+    const char **columns, **values; /* of the key, in the target */
+    char *history;
+    struct position *reached;
+    char by[200];
+    enum source_answer source;
+    struct erased_letter *letters;
+    size_t letter_count, letter_capacity;
+    uint64_t closed, mentions, unreadable; /* letters: no key opens them; name the key, but can't be
+                                              read; can't be read at all */
+    bool erased;
+};
+
+/* Finds the row's letters, earlier ones of a record too. A cli_exit. */
+int erase_find_letters(struct erase *erase, struct error *error);
+/* Writes a tombstone for each. */
+int erase_letters(struct erase *erase, struct error *error);
+
+void erase_print_plan(const struct erase *erase);
+void erase_print_json(const struct erase *erase);
+
+#endif
