@@ -496,8 +496,9 @@ static const struct setting daemon_rows[] = {
             "`[address]:port`. Empty: off."},
     {"connect.url", SETTING_STRING, AT(settings, connect.url), "", .max = 2048,
      .doc = "Kafka Connect's REST, `http://host:port` or `https://…`, for the commands "
-            "`connectors`, `setup` and `reset --all`; the daemon does not ask it. Several workers "
-            "of one cluster are separated by commas: the first that answers is asked."},
+            "`connectors`, `setup` and `reset --all`; the daemon asks it where MySQL's connectors "
+            "stand ([source-guard.md](source-guard.md)). Several workers of one cluster are "
+            "separated by commas: the first that answers is asked."},
     {"connect.user", SETTING_STRING, AT(settings, connect.user), "", .max = 1000,
      .doc = "User for basic authentication. Empty: none."},
     {"connect.password", SETTING_STRING, AT(settings, connect.password), "", .max = 10000,

@@ -128,7 +128,9 @@ static enum ods_status start_verifiers(struct pipelines *pipelines,
     enum ods_status status = ODS_OK;
     for (size_t i = 0; i < settings->pipeline_count && status == ODS_OK; i++) {
         struct verifier **next = &pipelines->verifiers[pipelines->verifier_count];
-        status = verifier_start(next, settings, &settings->pipelines[i], error);
+        status = verifier_start(next, settings, &settings->pipelines[i],
+                                pipelines->running[i].lanes, pipelines->running[i].lane_count,
+                                error);
         pipelines->verifier_count += *next != NULL;
     }
     return status;

@@ -6,6 +6,7 @@
 
 #include "core/log.h"
 #include "core/time.h"
+#include "pipeline/connector_place.h"
 #include "pipeline/source_room.h"
 
 #define AGAIN_MS  1000
@@ -67,9 +68,9 @@ static int64_t sooner(int64_t left_ms, double other_ms)
     return left_ms < 0 || other_ms < (double) left_ms ? (int64_t) other_ms : left_ms;
 }
 
-/* A file of the binary log goes so long after its last event, which the record is not younger
- * than; the newest file does not go. */
-static int64_t left_ms(const struct guarded_source *source, const struct guarded_log *guarded)
+/* A file of the binary log goes so long after its last event, which is not older than the place; the
+ * newest file does not go. */
+static int64_t left_ms(const struct guarded_log *guarded)
 {
     const struct source_log *log = &guarded->log;
     int64_t left = -1;
@@ -83,9 +84,8 @@ static int64_t left_ms(const struct guarded_source *source, const struct guarded
         left = sooner(left, (double) log->kept / guarded->gone_rate * 1000);
     if (log->expires_ms > 0) {
         bool newest = strcmp(log->place.file, log->newest) == 0;
-        int64_t written_us = newest || source->arrival.newest_us == INT64_MIN
-                                 ? log->clock_us
-                                 : source->arrival.newest_us;
+        int64_t written_us =
+            newest || !log->place.clock_us ? log->clock_us : log->place.clock_us;
         int64_t rest = written_us / 1000 + log->expires_ms - log->clock_us / 1000;
         left = sooner(left, (double) (rest > 0 ? rest : 0));
     }
@@ -135,14 +135,34 @@ static bool guard_stops(void *context)
     return atomic_load(&((struct source_guard *) context)->stop);
 }
 
-static enum ods_status find_place(struct guarded_source *source, struct error *error)
+/* Connect tells where the connector goes on when it starts again; where it is not asked, or does not
+ * answer, the newest record is the best that is known. */
+static enum ods_status find_place(struct source_guard *guard, struct guarded_source *source,
+                                  struct error *error)
 {
+    const struct connect_settings *connect = &guard->settings->connect;
+    struct source_place place;
+    struct error unasked;
+    uint64_t held_back;
     if (strcmp(source->database->type, "mysql") != 0 ||
         strcmp(source->pipeline->input.type, "kafka") != 0)
         return ODS_OK;
     enum ods_status status = arrival_newest(&source->arrival, error);
-    source->place_from = source->arrival.newest.known ? "records" : "";
-    return status;
+    source->place = source->arrival.newest;
+    source->place.clock_us =
+        source->arrival.newest_us == INT64_MIN ? 0 : source->arrival.newest_us;
+    source->found_from = source->place.known ? "records" : "";
+    if (status != ODS_OK || !*connect->url || atomic_load(&guard->stop))
+        return status;
+    error_init(&unasked);
+    if (connector_place(connect, &source->arrival, &place, &unasked) != ODS_OK) {
+        if (rare_due(&source->unasked, &held_back))
+            say(source, LOG_WARN, unasked.text);
+    } else if (place.known) {
+        source->place = place;
+        source->found_from = "connect";
+    }
+    return ODS_OK;
 }
 
 static enum ods_status ask_source(struct source_guard *guard, struct guarded_source *source,
@@ -154,7 +174,7 @@ static enum ods_status ask_source(struct source_guard *guard, struct guarded_sou
     enum ods_status status = database->ops->open(database, error);
     if (status == ODS_OK) {
         int ticket = cutoff_add(&guard->cutoff, database->ops->socket(database));
-        status = source_logs_read(logs, database, &source->arrival.newest, error);
+        status = source_logs_read(logs, database, &source->place, error);
         cutoff_drop(&guard->cutoff, ticket);
     }
     database_free(database);
@@ -170,7 +190,7 @@ static struct guarded_log *judge(const struct guarded_source *source,
         const struct guarded_log *before = same_log(source, logs->items[i].slot);
         now->log = logs->items[i];
         rate(now, before);
-        now->left_ms = left_ms(source, now);
+        now->left_ms = left_ms(now);
         if (!now->log.active)
             now->inactive_us = now->log.inactive_since_us        ? now->log.inactive_since_us
                                : before && before->inactive_us ? before->inactive_us
@@ -188,7 +208,7 @@ static void look(struct source_guard *guard, struct guarded_source *source)
     struct error error;
     uint64_t held_back;
     error_init(&error);
-    enum ods_status status = find_place(source, &error);
+    enum ods_status status = find_place(guard, source, &error);
     if (status == ODS_OK)
         status = ask_source(guard, source, &logs, &error);
     if (status == ODS_OK && !(list = judge(source, &logs)))
@@ -205,6 +225,7 @@ static void look(struct source_guard *guard, struct guarded_source *source)
         old = source->logs;
         source->logs = list;
         source->log_count = logs.count;
+        source->place_from = source->found_from;
         list = NULL;
         source->away = (struct rare){0};
     }
@@ -272,7 +293,7 @@ static void list_sources(struct source_guard *guard)
         struct guarded_source *source = &guard->sources[guard->count++];
         source->pipeline = pipeline;
         source->database = database;
-        source->place_from = "";
+        source->found_from = source->place_from = "";
         arrival_init(&source->arrival, &guard->options, pipeline, NULL);
     }
 }

@@ -32,11 +32,13 @@ struct guarded_source {
     const struct database_settings *database;
     int64_t next_us; /* monotonic */
     struct arrival arrival; /* of a binary log: the connector's newest records */
-    const char *place_from; /* who told the connector's place: "records", "connect"; "" */
-    struct rare away;
+    struct source_place place; /* the connector's, in a binary log */
+    const char *found_from; /* who told it: "records", "connect"; "" */
+    struct rare away, unasked;
     /* Guarded by the mutex: */
     struct guarded_log *logs;
     size_t log_count;
+    const char *place_from; /* who told the place that they were held against */
     bool reached; /* by the last look; else `failure` says why not */
     int64_t looked_us; /* wall clock, 0: never */
     char failure[ERROR_TEXT_BYTES];

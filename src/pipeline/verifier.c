@@ -9,11 +9,14 @@
 
 #include "core/log.h"
 #include "core/time.h"
+#include "pipeline/lane.h"
 #include "pipeline/verifier_room.h"
 
 #define LOOK_MS    15000 /* between two looks at what the target keeps, at most */
+#define ROWS_MS    500   /* the same while the first rows come */
 #define AWAY_MS    5000  /* the same after one that failed */
 #define PAUSE_MS   60000 /* between two runs, or tries, unless it is done more often than that */
+#define FIRST_US   INT64_C(600000000) /* how long the first run waits for rows, at most */
 #define WAIT_MS    60000 /* how long a look at a difference waits for a pipeline that is behind */
 
 /* --- when ------------------------------------------------------------------------------------ */
@@ -34,6 +37,38 @@ static int64_t due_us(const struct verifier *verifier, const struct turn_record 
     int64_t regular = record->last_began_us + verifier->pipeline->verify.every_ms * 1000;
     int64_t least = record->last_ended_us + pause_us(verifier);
     return regular > least ? regular : least;
+}
+
+static bool is_at_end(struct lane *lane, bool *any)
+{
+    struct lane_status status;
+    size_t count;
+    lane_status(lane, &status);
+    bool good = status.joined && !status.source_away;
+    const struct lane_partition *partition = lane_lock_partitions(lane, &count);
+    *any |= count > 0;
+    for (; count; count--, partition++)
+        good &= partition->high == 0 ||
+                (partition->high > 0 && partition->applied >= partition->high);
+    lane_unlock_partitions(lane);
+    return good;
+}
+
+/* The group's first run waits a while until what the topics have is applied: there is little to
+ * compare before, and the next one may be a day later. */
+static bool waits_for_rows(struct verifier *verifier, const struct turn_record *record)
+{
+    int64_t now_us = time_monotonic_us();
+    int64_t most_us = verifier->pipeline->verify.every_ms * 1000;
+    bool any = false, at_end = true;
+    if (record->began_us || record->last_ended_us)
+        return false;
+    if (!verifier->began_waiting_us)
+        verifier->began_waiting_us = now_us;
+    for (size_t i = 0; i < verifier->lane_count; i++)
+        at_end &= is_at_end(verifier->lanes[i], &any);
+    return !(any && at_end) &&
+           now_us < verifier->began_waiting_us + (most_us < FIRST_US ? most_us : FIRST_US);
 }
 
 /* --- showing --------------------------------------------------------------------------------- */
@@ -195,7 +230,10 @@ static void run(struct verifier *verifier)
         enum cli_exit code = compare(verifier, progress, &error);
         bool whole = code == CLI_OK || code == CLI_NEGATIVE || code == CLI_CANT_TELL;
         status = whole ? ODS_OK : ODS_RETRY;
-        if (whole && !stops(verifier))
+        if (whole && !json_array_size(verifier->report.tables) && !stops(verifier))
+            status = error_set(&error, ODS_RETRY, "there is nothing to compare yet: the target has "
+                               "no table of this pipeline");
+        else if (whole && !stops(verifier))
             status = finish(verifier, code, began_us, &error);
     }
     if (status != ODS_OK && !stops(verifier)) {
@@ -225,6 +263,8 @@ static int64_t look(struct verifier *verifier)
     enum ods_status status = turn_look(verifier->turn, &record, &error);
     if (status == ODS_OK)
         show(verifier, &record);
+    if (status == ODS_OK && waits_for_rows(verifier, &record))
+        return ROWS_MS;
     if (status == ODS_OK && due_us(verifier, &record) <= record.now_us) {
         status = turn_take(verifier->turn, &taken, &error);
         if (status == ODS_OK && taken) /* another one may have ended in between */
@@ -282,7 +322,8 @@ static void release(struct verifier *verifier)
 }
 
 enum ods_status verifier_start(struct verifier **out, const struct settings *settings,
-                               const struct pipeline_settings *pipeline, struct error *error)
+                               const struct pipeline_settings *pipeline, struct lane *const *lanes,
+                               size_t lane_count, struct error *error)
 {
     char host[64] = "";
     pthread_condattr_t monotonic;
@@ -294,6 +335,8 @@ enum ods_status verifier_start(struct verifier **out, const struct settings *set
         return error_set(error, ODS_FATAL, "out of memory for a thread that verifies");
     verifier->settings = settings;
     verifier->pipeline = pipeline;
+    verifier->lanes = lanes;
+    verifier->lane_count = lane_count;
     gethostname(host, sizeof host - 1);
     snprintf(verifier->self, sizeof verifier->self, "%s, process %ld", host, (long) getpid());
     cutoff_init(&verifier->cutoff);

@@ -15,9 +15,13 @@
 
 struct verifier;
 
-/* *verifier is NULL where the pipeline does not want one. Settings and pipeline outlive it. */
+struct lane;
+
+/* *verifier is NULL where the pipeline does not want one. Settings, pipeline and its lanes outlive
+ * it. */
 enum ods_status verifier_start(struct verifier **verifier, const struct settings *settings,
-                               const struct pipeline_settings *pipeline, struct error *error);
+                               const struct pipeline_settings *pipeline, struct lane *const *lanes,
+                               size_t lane_count, struct error *error);
 /* Ends what is being compared; returns at once. NULL is fine for all of these. */
 void verifier_stop(struct verifier *verifier);
 bool verifier_ended(const struct verifier *verifier);

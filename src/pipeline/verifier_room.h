@@ -13,6 +13,8 @@
 struct verifier {
     const struct settings *settings;
     const struct pipeline_settings *pipeline;
+    struct lane *const *lanes; /* the pipeline's, in this process */
+    size_t lane_count;
     char self[128]; /* this process */
     pthread_t thread;
     atomic_bool stop, ended;
@@ -21,6 +23,7 @@ struct verifier {
     /* The thread's. */
     struct turn *turn;
     struct rare away, failing;
+    int64_t began_waiting_us; /* for the first records to be applied */
     struct run_report report; /* of the present run */
 
     pthread_mutex_t mutex; /* guards what follows */

@@ -186,12 +186,12 @@ static void judge(struct source_log *log)
     } else if (!log->known && source_place_compare(&log->place, &oldest) < 0) {
         log->lost = true;
         snprintf(log->why, sizeof log->why,
-                 "the newest record is of %.100s:%llu, and the binary log begins with %.100s: a "
-                 "connector that stands there can't go on",
+                 "the connector has come to %.100s:%llu, as far as is known, and the binary log "
+                 "begins with %.100s: one that stands there can't go on",
                  log->place.file, (unsigned long long) log->place.position, log->oldest);
     } else if (!log->known) {
         snprintf(log->why, sizeof log->why,
-                 "the newest record is of %.100s:%llu, which this server's binary log, %.60s to "
+                 "the connector has come to %.100s:%llu, which this server's binary log, %.60s to "
                  "%.60s, has not: is it another server?",
                  log->place.file, (unsigned long long) log->place.position, log->oldest,
                  log->newest);
