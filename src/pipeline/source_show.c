@@ -77,7 +77,7 @@ static void put_source(struct buffer *out, const struct guarded_source *source, 
         const struct guarded_log *log = &source->logs[i];
         const char *labels[] = {"pipeline", source->pipeline->name, "database",
                                 source->database->name, "slot", log->log.slot, NULL};
-        double value;
+        double value = 0;
         if (gauge_of(log, slots, gauge, &value))
             metrics_put(out, gauges[gauge].name, labels, value);
     }

@@ -123,7 +123,7 @@ void verifiers_metrics(struct verifier *const *verifiers, size_t count, struct b
         metrics_head(out, moments[k].name, "gauge", moments[k].help);
         for (size_t i = 0; i < count; i++) {
             const char *labels[] = {"pipeline", verifiers[i]->pipeline->name, NULL};
-            double value;
+            double value = 0;
             pthread_mutex_lock(&verifiers[i]->mutex);
             bool there = moment_of(verifiers[i], (enum moment) k, &value);
             pthread_mutex_unlock(&verifiers[i]->mutex);
