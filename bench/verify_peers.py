@@ -169,7 +169,7 @@ def make_kinds(servers: Servers) -> None:
             f"{name} {kind[0]}{' null' if 'timestamp' in kind[0] else ''}"
             for name, kind in KINDS.items()) + ")")
         cursor.executemany("insert into kinds (id, " + names + ") select n, " + ", ".join(
-            kind[2] for kind in KINDS.values()) + " from (select %s as n) as one",
+            kind[2].replace("%", "%%") for kind in KINDS.values()) + " from (select %s as n) as one",
             [(number,) for number in range(100)])
         target.execute("set timezone = 'UTC'; drop table if exists kinds; create table kinds (id integer "
                        "primary key, " + ", ".join(f"{name} {kind[1]}" for name, kind in KINDS.items()) +

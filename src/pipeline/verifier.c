@@ -17,6 +17,8 @@
 #define AWAY_MS    5000  /* the same after one that failed */
 #define PAUSE_MS   60000 /* between two runs, or tries, unless it is done more often than that */
 #define FIRST_US   INT64_C(600000000) /* how long the first run waits for rows, at most */
+#define OLD_MS     INT64_C(86400000) /* a run that began so long ago is begun anew, unless it is done
+                                       less often than that */
 #define WAIT_MS    60000 /* how long a look at a difference waits for a pipeline that is behind */
 
 /* --- when ------------------------------------------------------------------------------------ */
@@ -225,7 +227,9 @@ static void run(struct verifier *verifier)
     error_init(&error);
     run_report_init(&verifier->report);
     show_place(verifier, true, NULL);
-    enum ods_status status = turn_begin(verifier->turn, &progress, &began_us, &error);
+    int64_t every_ms = verifier->pipeline->verify.every_ms;
+    enum ods_status status = turn_begin(verifier->turn, every_ms > OLD_MS ? every_ms : OLD_MS,
+                                        &progress, &began_us, &error);
     if (status == ODS_OK) {
         enum cli_exit code = compare(verifier, progress, &error);
         bool whole = code == CLI_OK || code == CLI_NEGATIVE || code == CLI_CANT_TELL;

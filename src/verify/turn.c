@@ -1,6 +1,7 @@
 /* See turn.h and sql/ods_sink.sql. */
 #include "verify/turn.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -148,14 +149,17 @@ static enum ods_status lost(struct error *error)
                      "may compare by now");
 }
 
-enum ods_status turn_begin(struct turn *turn, char **progress, int64_t *began_us,
-                           struct error *error)
+enum ods_status turn_begin(struct turn *turn, int64_t longest_ms, char **progress,
+                           int64_t *began_us, struct error *error)
 {
+    char longest[24];
+    const char *values[] = {turn->group, turn->worker, longest};
     PGresult *rows = NULL;
     *progress = NULL;
     if (!has_turn(turn))
         return lost(error);
-    enum ods_status status = ask(turn, sql_verify_begin, turn->worker, &rows, error);
+    snprintf(longest, sizeof longest, "%lld", (long long) longest_ms);
+    enum ods_status status = own_query(&turn->conn, sql_verify_begin, 3, values, &rows, error);
     if (status == ODS_OK && !PQgetisnull(rows, 0, 0)) {
         *progress = strdup(text(rows, 0));
         if (!*progress)

@@ -38,10 +38,10 @@ enum ods_status turn_look(struct turn *turn, struct turn_record *record, struct 
  * session. */
 enum ods_status turn_take(struct turn *turn, bool *taken, struct error *error);
 void turn_leave(struct turn *turn);
-/* With the turn: begin a run or go on with one. *progress is what turn_keep() kept last, NULL if
- * nothing; the caller frees it. */
-enum ods_status turn_begin(struct turn *turn, char **progress, int64_t *began_us,
-                           struct error *error);
+/* With the turn: begin a run, or go on with one that began no longer ago. *progress is what
+ * turn_keep() kept last, NULL if nothing; the caller frees it. */
+enum ods_status turn_begin(struct turn *turn, int64_t longest_ms, char **progress,
+                           int64_t *began_us, struct error *error);
 /* ODS_RETRY also when the session is another one by now, so that the turn may be another's. */
 enum ods_status turn_keep(struct turn *turn, const char *progress, struct error *error);
 enum ods_status turn_end(struct turn *turn, const char *report, struct error *error);
