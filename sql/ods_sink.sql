@@ -329,6 +329,23 @@ create table if not exists ods_sink.control_history (
 comment on table ods_sink.control_history is
     'ods-sink: orders about single tables, who gave them and why';
 
+-- When the processes of a group compared the target with its source, and what came of it last. The one
+-- that does it holds an advisory lock of this table's number and the group's hash.
+create table if not exists ods_sink.verify_runs (
+    consumer_group text primary key,
+    worker text,       -- the process that has or had the present run
+    began_at timestamp with time zone, -- of the present run; NULL: none was begun and has not ended
+    progress text,     -- how far it has come; NULL: nothing of it is settled
+    failed_at timestamp with time zone, -- when it broke off last; NULL: it did not
+    failure text,
+    last_began_at timestamp with time zone, -- of the last one that ended
+    last_ended_at timestamp with time zone,
+    report text        -- of that one, JSON
+);
+
+comment on table ods_sink.verify_runs is
+    'ods-sink: when each group''s target was compared with its source, and the last report';
+
 -- The processes of a group, each as long as the session lasts in which it watches for orders.
 create table if not exists ods_sink.control_members (
     consumer_group text not null,

@@ -117,6 +117,16 @@ struct transform_settings {
     const void *own; /* the type's own settings, as its transform_ops says */
 };
 
+/* How the target is compared with its source. */
+enum verify_mode { VERIFY_FULL, VERIFY_SAMPLE, VERIFY_COUNTS };
+
+/* The daemon does it by itself. */
+struct verify_settings {
+    int64_t every_ms; /* 0: it does not */
+    enum verify_mode mode;
+    int64_t sample;
+};
+
 struct pipeline_settings {
     const char *name;
     struct input_settings input;
@@ -129,6 +139,7 @@ struct pipeline_settings {
     const char *group_id; /* resolved: never "" */
     int64_t lanes;        /* resolved */
     enum on_error on_error;
+    struct verify_settings verify;
     struct source_settings source;
     struct transform_settings *transforms; /* in the order in which they are applied */
     size_t transform_count;

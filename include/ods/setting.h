@@ -40,6 +40,7 @@ enum setting_type {
     SETTING_INT,        /* int64_t; min, max */
     SETTING_MS,         /* int64_t milliseconds; min, max */
     SETTING_BYTES,      /* int64_t; min, max; "16 MiB" is understood */
+    SETTING_DURATION,   /* int64_t milliseconds; min, max; written with its unit, "90s", "1h" */
     SETTING_COLUMN,     /* const char *, "" when off */
     SETTING_STRINGS,    /* struct strings, each one of choices if there are any */
     SETTING_PROPERTIES, /* struct properties */

@@ -171,7 +171,7 @@ static int watch(struct daemon *daemon)
         poll(fds, 2, daemon->stopping_us ? 50 : timeout_ms);
         take_signals(daemon);
         pipelines_look(daemon->pipelines, &state);
-        if (state.ended == state.lanes)
+        if (state.ended == state.lanes && !state.looking)
             break;
         if (state.ended)
             begin_stop(daemon, "a lane has stopped");

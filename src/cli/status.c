@@ -8,6 +8,7 @@
 #include "cli/cli.h"
 #include "cli/columns.h"
 #include "cli/json.h"
+#include "cli/status_sources.h"
 #include "core/time.h"
 #include "http/http_client.h"
 
@@ -262,6 +263,8 @@ static int print_status(const struct question *question, json_t *status, bool re
            ready ? "ready" : "not ready:", terminal_plain(question->terminal, paint));
     printf("%s\n", ready ? "" : why);
     if (!print_lanes(question, status) || !print_paused(question, status) ||
+        !status_print_sources(question->terminal, status) ||
+        !status_print_verify(question->terminal, status) ||
         (question->options->partitions && !print_partitions(question, status)))
         return CLI_INTERNAL;
     return ready ? CLI_OK : CLI_NEGATIVE;
@@ -390,7 +393,8 @@ const struct command cli_status = {
     .summary = "ask the running daemon how it is",
     .description =
         "Asks the daemon once over HTTP, with a time limit, and shows its lanes with their state, "
-        "partitions, lag and last error.",
+        "partitions, lag and last error; then the logs of the sources (how much the connector has "
+        "yet to read, how long its place is kept) and what the last comparison with each found.",
     .options = {{.options = options}},
     .exits = exits,
     .examples = examples,

@@ -199,6 +199,12 @@ static int print(struct session *session, enum cli_exit code, const struct error
     return (int) code;
 }
 
+static bool interrupted(void *context)
+{
+    (void) context;
+    return interrupt_came();
+}
+
 static int once(const struct call *call, const struct verify_arguments *arguments,
                 const struct verify_options *options)
 {
@@ -271,7 +277,7 @@ static int run(const struct call *call, void *given)
             .limit = arguments->limit,
             .state = arguments->state ? arguments->state : state,
             .resume = arguments->resume,
-            .stops = interrupt_came,
+            .stops = interrupted,
         };
         code = arguments->watch ? again_and_again(call, arguments, &options)
                                 : once(call, arguments, &options);

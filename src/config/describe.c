@@ -99,6 +99,12 @@ static void put_properties(struct buffer *out, const struct properties *list, co
     buffer_puts(out, "}");
 }
 
+static void put_duration(struct buffer *out, int64_t ms, enum form form)
+{
+    char text[32];
+    put_text(out, setting_duration_text(ms, text, sizeof text), form);
+}
+
 static void put_value(struct buffer *out, const struct setting *row, const void *object,
                       enum form form, struct pool *pool)
 {
@@ -130,6 +136,9 @@ static void put_value(struct buffer *out, const struct setting *row, const void 
     case SETTING_MS:
     case SETTING_BYTES:
         buffer_printf(out, "%" PRId64, *(const int64_t *) value);
+        break;
+    case SETTING_DURATION:
+        put_duration(out, *(const int64_t *) value, form);
         break;
     case SETTING_STRINGS:
         put_strings(out, value, form);

@@ -280,6 +280,9 @@ static void default_value(struct load *load, const struct setting *row, void *ob
     case SETTING_BYTES:
         *(int64_t *) value = strtoll(fallback, NULL, 10);
         break;
+    case SETTING_DURATION:
+        *(int64_t *) value = *fallback ? setting_duration(fallback) : 0;
+        break;
     case SETTING_OBJECT:
         default_object(load, row->of, value);
         break;

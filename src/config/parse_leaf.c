@@ -137,6 +137,17 @@ static bool number(const struct setting *row, const struct node *node, int64_t *
     return false;
 }
 
+/* "90s", "1h"; 0 needs no unit. */
+static void parse_duration(struct load *load, const struct setting *row, const struct node *node,
+                           int64_t *value)
+{
+    int64_t found = node->kind == NODE_SCALAR ? setting_duration(node->text) : -1;
+    if (found == 0 || (found >= row->min && found <= row->max))
+        *value = found;
+    else
+        parse_refuse(load, row, node, "");
+}
+
 static void parse_number(struct load *load, const struct setting *row, const struct node *node,
                          int64_t *value)
 {
@@ -353,6 +364,9 @@ void parse_leaf(struct load *load, const struct setting *row, const struct node 
     case SETTING_MS:
     case SETTING_BYTES:
         parse_number(load, row, node, value);
+        break;
+    case SETTING_DURATION:
+        parse_duration(load, row, node, value);
         break;
     case SETTING_COLUMN:
         parse_column(load, row, node, value);

@@ -44,6 +44,7 @@ static json_t *schema_of_value(const struct setting *row)
     case SETTING_MS:
         return or_substituted(json_pack("{s:s,s:I,s:I}", "type", "integer", "minimum",
                                         (json_int_t) row->min, "maximum", (json_int_t) row->max));
+    case SETTING_DURATION: /* 0, or with its unit, "1h" */
     case SETTING_BYTES: /* or with a unit, "16 MiB" */
         return json_pack("{s:[s,s]}", "type", "integer", "string");
     case SETTING_STRINGS:

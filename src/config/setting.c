@@ -1,8 +1,10 @@
 /* What a row of settings says: how to find it, and what values it takes. */
 #include "config/setting.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 const void *setting_template(const struct setting_group *group, const struct setting *row,
@@ -57,6 +59,38 @@ static const char *choices(const struct setting *row, bool markdown, char *buffe
     return buffer;
 }
 
+static const struct {
+    const char *name;
+    int64_t ms;
+} units[] = {{"d", 86400000}, {"h", 3600000}, {"m", 60000}, {"min", 60000}, {"s", 1000}, {"ms", 1}};
+
+int64_t setting_duration(const char *text)
+{
+    char *end;
+    if (!*text || !strchr("0123456789", *text))
+        return -1;
+    errno = 0;
+    int64_t number = strtoll(text, &end, 10);
+    if (errno || (!*end && number))
+        return -1;
+    if (!*end)
+        return 0;
+    end += *end == ' ';
+    for (size_t i = 0; i < sizeof units / sizeof *units; i++)
+        if (strcmp(end, units[i].name) == 0)
+            return __builtin_mul_overflow(number, units[i].ms, &number) ? -1 : number;
+    return -1;
+}
+
+const char *setting_duration_text(int64_t ms, char *text, size_t size)
+{
+    size_t unit = 0;
+    while (ms % units[unit].ms)
+        unit++;
+    snprintf(text, size, "%" PRId64 "%s", ms / units[unit].ms, ms ? units[unit].name : "");
+    return text;
+}
+
 const char *setting_expects(const struct setting *row, bool markdown, char *buffer, size_t size)
 {
     switch (row->type) {
@@ -79,6 +113,15 @@ const char *setting_expects(const struct setting *row, bool markdown, char *buff
                                               : "",
                  row->min, row->max);
         return buffer;
+    case SETTING_DURATION: {
+        char least[32], most[32];
+        snprintf(buffer, size, "%s%s, from %s to %s",
+                 markdown ? "duration, as " : "a duration, as ",
+                 markdown ? "`90s`, `15m` or `1h`" : "90s, 15m or 1h",
+                 setting_duration_text(row->min, least, sizeof least),
+                 setting_duration_text(row->max, most, sizeof most));
+        return buffer;
+    }
     case SETTING_COLUMN:
         return markdown ? "column name or `off`" : "a column name or off";
     case SETTING_STRINGS:

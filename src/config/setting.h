@@ -28,4 +28,9 @@ const struct setting_group *setting_plugin_of(const struct setting_group *group,
  * (markdown false) and the reference (true). */
 const char *setting_expects(const struct setting *row, bool markdown, char *buffer, size_t size);
 
+/* Milliseconds of "90s", "15m", "1h" or "0"; -1: it is none. */
+int64_t setting_duration(const char *text);
+/* The other way, in the largest unit that leaves no rest. */
+const char *setting_duration_text(int64_t ms, char *text, size_t size);
+
 #endif

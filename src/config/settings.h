@@ -34,13 +34,14 @@ struct target_settings {
     const void *own; /* the type's own settings, as its sink_ops says */
 };
 
-/* A database whose rows the pipelines move, for what looks at it: verify. */
+/* A database whose rows the pipelines move, for what looks at it: verify, the guard of its log. */
 struct database_settings {
     const char *name;
     const char *type; /* mysql postgres */
     const char *dsn;  /* holds secrets */
     int64_t throttle;    /* rows a second that are read of it, 0: any number */
     int64_t max_lag;     /* records; a pipeline that is further behind has reading wait. 0: none */
+    int64_t check_every_ms; /* between two looks of the daemon at its log, 0: it does not look */
     const char *slot;    /* of the connector, "": the only logical one. postgres */
 };
 

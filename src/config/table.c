@@ -33,6 +33,7 @@ static const char *const keylesses[] = {"match_before", "append", "reject", NULL
 static const char *const on_trigger_errors[] = {"dead_letter", "stop", NULL};
 static const char *const skip_unchangeds[] = {"auto", "always", "never", NULL};
 static const char *const on_errors[] = {"dead_letter", "stop", NULL};
+static const char *const verify_modes[] = {"full", "sample", "counts", NULL};
 static const char *const time_units[] = {"auto", "days", "ms", "us", "ns", NULL};
 static const char *const decimal_modes[] = {"auto", "precise", "string", "double", NULL};
 
@@ -247,6 +248,20 @@ static const struct setting pipeline_rows[] = {
      .doc = "What to do with a record that can't be decoded or applied. `dead_letter`: it goes to "
             "`dead_letter.topic`, and the others are applied. `stop`: its lane stops, and so does "
             "the daemon; it can go on once the cause is removed."},
+    {"verify.every", SETTING_DURATION, AT(pipeline_settings, verify.every_ms), .inherits = "never",
+     .min = 1000, .max = 365 * DAY_MS,
+     .doc = "The daemon compares the target with the source, as `ods-sink verify` does, so long "
+            "after it began to the last time; `0`: never. One process of the group does it at a "
+            "time, and another one goes on with what one has left undone. `throttle` and `max_lag` "
+            "of the database bound it; the result is in `/status`, the metrics and `ods-sink "
+            "status`. Needs a target of type `postgres`. See "
+            "[verify](cli/verify.md#in-the-daemon)."},
+    {"verify.mode", SETTING_ENUM, AT(pipeline_settings, verify.mode), "full",
+     .choices = verify_modes,
+     .doc = "`full`: every row. `sample`: about `verify.sample` rows of each side of each table, "
+            "chosen by chance. `counts`: only how many rows there are."},
+    {"verify.sample", SETTING_INT, AT(pipeline_settings, verify.sample), "10000", .min = 1,
+     .max = 1000000, .doc = "Rows of each table, with `mode: sample`."},
     {"source.connector", SETTING_CHOICE, AT(pipeline_settings, source.connector),
      "", .inherits = "as the record says", .choices = connectors,
      .doc = "The Debezium connector, for records that do not name it (flattened rows without "
@@ -379,12 +394,18 @@ static const struct setting database_rows[] = {
     {"slot", SETTING_STRING, AT(database_settings, slot), "", .max = 63,
      .inherits = "the only logical slot of the database",
      .doc = "The connector's replication slot, of type `postgres`: how far the connector is."},
+    {"check_every", SETTING_DURATION, AT(database_settings, check_every_ms), "1m", .min = 100,
+     .max = DAY_MS,
+     .doc = "How often the daemon looks at its log: how much of it the connector has yet to read, "
+            "and how long the log keeps the connector's place. In `/status` under `sources`, in "
+            "the metrics `source_…` and in the log. `0`: never. See "
+            "[source-guard.md](source-guard.md)."},
 };
 
 const struct setting_group settings_of_database = {
     .title = "databases: one entry",
     .intro = "What each group in the list `databases` may hold: a source database that `verify` "
-             "reads, in read-only sessions. The daemon does not connect to it.",
+             "reads, and at whose log the daemon looks, in read-only sessions.",
     .size = sizeof(struct database_settings),
     SETTING_ROWS(database_rows),
 };
@@ -461,7 +482,7 @@ static const struct setting daemon_rows[] = {
      .doc = "The databases that pipelines write to."},
     {"databases", SETTING_OBJECTS, AT(settings, databases), .max = 1000,
      .count_offset = AT(settings, database_count), .of = &settings_of_database,
-     .doc = "The source databases, for `verify`."},
+     .doc = "The source databases, for `verify` and for a look at their logs."},
     {"lanes", SETTING_INT, AT(settings, lanes), "2", .min = 1, .max = 64,
      .doc = "The number of lanes of each pipeline. A lane is a member of the consumer group and "
             "has one connection to the target. Lanes beyond the number of partitions are idle."},
@@ -514,8 +535,9 @@ static const struct setting daemon_rows[] = {
             "`[address]:port`. Empty: off."},
     {"connect.url", SETTING_STRING, AT(settings, connect.url), "", .max = 2048,
      .doc = "Kafka Connect's REST, `http://host:port` or `https://…`, for the commands "
-            "`connectors`, `setup` and `reset --all`; the daemon does not ask it. Several workers "
-            "of one cluster are separated by commas: the first that answers is asked."},
+            "`connectors`, `setup` and `reset --all`; the daemon asks it where MySQL's connectors "
+            "stand ([source-guard.md](source-guard.md)). Several workers of one cluster are "
+            "separated by commas: the first that answers is asked."},
     {"connect.user", SETTING_STRING, AT(settings, connect.user), "", .max = 1000,
      .doc = "User for basic authentication. Empty: none."},
     {"connect.password", SETTING_STRING, AT(settings, connect.password), "", .max = 10000,

@@ -352,6 +352,21 @@ static void check_database(struct load *load, const struct node *node,
                "'database' names '%s', and ods-sink.conf has no 'databases'", pipeline->database);
 }
 
+static void check_verify(struct load *load, const struct node *node,
+                         const struct settings *settings, const struct pipeline_settings *pipeline)
+{
+    const struct target_settings *target = settings_target(settings, pipeline->target);
+    if (pipeline->verify.every_ms && target && strcmp(target->type, "postgres") != 0)
+        REFUSE(load, place(node, "verify.every"),
+               "'verify.every' needs a target of type postgres; '%s' is of type %s",
+               pipeline->target, target->type);
+    if (pipeline->verify.every_ms && strcmp(pipeline->input.type, "kafka") != 0)
+        REFUSE(load, place(node, "verify.every"),
+               "'verify.every' needs a pipeline that reads Kafka: how far it has come can't be "
+               "told of '%s'",
+               pipeline->input.type);
+}
+
 static void check_added(struct load *load, const struct node *node, const char *name,
                         const char *list)
 {
@@ -395,6 +410,7 @@ static void check_pipeline(struct load *load, const struct node *node,
         check_target(load, node, settings, pipeline);
     check_database(load, node, settings, pipeline);
     check_cluster(load, node, settings, pipeline);
+    check_verify(load, node, settings, pipeline);
     for (size_t i = 0; i < index; i++) {
         const struct pipeline_settings *other = &settings->pipelines[i];
         if (*pipeline->name && strcmp(other->name, pipeline->name) == 0)

@@ -13,9 +13,11 @@
 
 #include <ods/buffer.h>
 #include "core/time.h"
-#include "core/utf8.h"
 #include "pipeline/guard.h"
+#include "pipeline/json_text.h"
 #include "pipeline/lane.h"
+#include "pipeline/source_guard.h"
+#include "pipeline/verifier.h"
 #include "pipeline/watch.h"
 
 struct http {
@@ -24,6 +26,9 @@ struct http {
     struct lane *const *lanes;
     size_t lane_count;
     struct guard *guard; /* NULL: there is none */
+    struct source_guard *sources; /* NULL: there is none */
+    struct verifier *const *verifiers;
+    size_t verifier_count;
 };
 
 struct page {
@@ -35,6 +40,8 @@ static unsigned write_metrics(struct http *http, struct buffer *out)
 {
     metrics_write(out, http->lanes, http->lane_count);
     guard_metrics(http->guard, out);
+    source_guard_metrics(http->sources, out);
+    verifiers_metrics(http->verifiers, http->verifier_count, out);
     return MHD_HTTP_OK;
 }
 
@@ -101,17 +108,6 @@ static unsigned write_ready(struct http *http, struct buffer *out)
 static json_t *known(int64_t number)
 {
     return number < 0 ? json_null() : json_integer(number);
-}
-
-/* jansson takes nothing but UTF-8; names from the configuration may be something else. */
-static json_t *text_of(const char *text)
-{
-    size_t length = strlen(text);
-    char *copy = malloc(3 * length + 1);
-    json_t *string =
-        copy ? json_stringn(copy, utf8_copy(copy, 3 * length + 1, text, length)) : NULL;
-    free(copy);
-    return string ? string : json_null();
 }
 
 static json_t *describe_partitions(struct lane *lane)
@@ -188,9 +184,11 @@ static unsigned write_status(struct http *http, struct buffer *out)
         json_array_append_new(lanes, describe_lane(http->lanes[i]));
         describe_held(held, http->lanes[i]);
     }
-    json_t *root = json_pack("{s:s, s:f, s:o, s:o, s:o}", "version", ODS_VERSION, "now",
-                             (double) time_wall_us() / 1e6, "lanes", lanes, "paused", held,
-                             "retention", guard_describe(http->guard));
+    json_t *root = json_pack(
+        "{s:s, s:f, s:o, s:o, s:o, s:o, s:o}", "version", ODS_VERSION, "now",
+        (double) time_wall_us() / 1e6, "lanes", lanes, "paused", held, "retention",
+        guard_describe(http->guard), "sources", source_guard_describe(http->sources), "verify",
+        verifiers_describe(http->verifiers, http->verifier_count));
     char *text = root ? json_dumps(root, JSON_INDENT(2)) : NULL;
     json_decref(root);
     if (!text)
@@ -299,6 +297,17 @@ enum ods_status http_open(struct http **out, const char *address, struct error *
 void http_show_guard(struct http *http, struct guard *guard)
 {
     http->guard = guard;
+}
+
+void http_show_sources(struct http *http, struct source_guard *sources)
+{
+    http->sources = sources;
+}
+
+void http_show_verifiers(struct http *http, struct verifier *const *verifiers, size_t count)
+{
+    http->verifiers = verifiers;
+    http->verifier_count = count;
 }
 
 enum ods_status http_start(struct http *http, struct lane *const *lanes, size_t count,

@@ -10,6 +10,8 @@
 struct http;
 struct lane;
 struct guard;
+struct source_guard;
+struct verifier;
 
 /* Take the port. address: "host:port", "[v6]:port" or ":port" for every address. */
 enum ods_status http_open(struct http **http, const char *address, struct error *error);
@@ -18,6 +20,10 @@ enum ods_status http_start(struct http *http, struct lane *const *lanes, size_t 
                            struct error *error);
 /* Before http_start(): show what the guard sees, too; it must outlive the server. */
 void http_show_guard(struct http *http, struct guard *guard);
+/* Before http_start(), too: what compares targets with sources, and what looks at the sources'
+ * logs. */
+void http_show_verifiers(struct http *http, struct verifier *const *verifiers, size_t count);
+void http_show_sources(struct http *http, struct source_guard *sources);
 void http_stop(struct http *http); /* NULL is fine */
 
 #endif

@@ -157,6 +157,25 @@ static void write_label(struct buffer *out, const char *name, const char *text)
     buffer_puts(out, "\"");
 }
 
+void metrics_head(struct buffer *out, const char *name, const char *type, const char *help)
+{
+    write_head(out, name, type, help);
+}
+
+void metrics_put(struct buffer *out, const char *name, const char *const *labels, double value)
+{
+    buffer_printf(out, "ods_sink_%s{", name);
+    for (size_t i = 0; labels[i]; i += 2) {
+        buffer_puts(out, i ? "," : "");
+        write_label(out, labels[i], labels[i + 1]);
+    }
+    /* Whole numbers whole, however large. */
+    if (value == (double) (int64_t) value)
+        buffer_printf(out, "} %" PRId64 "\n", (int64_t) value);
+    else
+        buffer_printf(out, "} %.3f\n", value);
+}
+
 static void write_labels(struct buffer *out, const struct lane_status *status)
 {
     write_label(out, "pipeline", status->pipeline);

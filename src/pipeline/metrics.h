@@ -48,6 +48,10 @@ void metrics_applied(struct metrics *metrics, const struct batch *batch, int64_t
 struct lane;
 /* The whole page in Prometheus' text format. */
 void metrics_write(struct buffer *out, struct lane *const *lanes, size_t count);
+/* More, behind it: the head of a metric, then its values; labels are names and texts in turns, NULL
+ * at the end. */
+void metrics_head(struct buffer *out, const char *name, const char *type, const char *help);
+void metrics_put(struct buffer *out, const char *name, const char *const *labels, double value);
 /* More gauges of partitions, behind it: "partition_<name>", and one value. */
 void metrics_partition_head(struct buffer *out, const char *name, const char *help);
 void metrics_partition(struct buffer *out, const char *name, const char *pipeline,

@@ -14,6 +14,8 @@
  *         ├ helper thread          of a format that needs one, such as for its schema topic
  *         ├ watch thread           watch.c: orders about single tables, which lanes obey (obey.c)
  *         ├ guard thread           guard.c: does Kafka's retention take what waits?
+ *         ├ source guard thread    source_guard.c: does the source's log keep what is not read?
+ *         ├ verifier threads       verifier.c: is the target as its source? One a pipeline
  *         └ http thread            http.c, metrics.c: what the lanes show
  *
  * A lane that fails takes the daemon down, in order: a process that does half of its work and seems
@@ -30,6 +32,8 @@
 #include "pipeline/guard.h"
 #include "pipeline/http.h"
 #include "pipeline/lane.h"
+#include "pipeline/source_guard.h"
+#include "pipeline/verifier.h"
 #include "pipeline/watch.h"
 #include "pipeline/worker.h"
 
@@ -49,6 +53,9 @@ struct pipelines {
     size_t count, capacity;
     struct http *http;
     struct guard *guard;
+    struct source_guard *sources;
+    struct verifier **verifiers;
+    size_t verifier_count;
     int finished_fd;
 };
 
@@ -115,6 +122,20 @@ static enum ods_status start_pipeline(struct pipelines *pipelines, const struct 
     return ODS_OK;
 }
 
+static enum ods_status start_verifiers(struct pipelines *pipelines,
+                                       const struct settings *settings, struct error *error)
+{
+    enum ods_status status = ODS_OK;
+    for (size_t i = 0; i < settings->pipeline_count && status == ODS_OK; i++) {
+        struct verifier **next = &pipelines->verifiers[pipelines->verifier_count];
+        status = verifier_start(next, settings, &settings->pipelines[i],
+                                pipelines->running[i].lanes, pipelines->running[i].lane_count,
+                                error);
+        pipelines->verifier_count += *next != NULL;
+    }
+    return status;
+}
+
 static enum ods_status start_all(struct pipelines *pipelines, const struct settings *settings,
                                  int *exit_code, struct error *error)
 {
@@ -128,9 +149,15 @@ static enum ods_status start_all(struct pipelines *pipelines, const struct setti
     if (status == ODS_OK)
         status =
             guard_start(&pipelines->guard, settings, pipelines->lanes, pipelines->count, error);
+    if (status == ODS_OK)
+        status = source_guard_start(&pipelines->sources, settings, error);
+    if (status == ODS_OK)
+        status = start_verifiers(pipelines, settings, error);
     if (status == ODS_OK && pipelines->http) {
         *exit_code = CLI_INTERNAL;
         http_show_guard(pipelines->http, pipelines->guard);
+        http_show_sources(pipelines->http, pipelines->sources);
+        http_show_verifiers(pipelines->http, pipelines->verifiers, pipelines->verifier_count);
         status = http_start(pipelines->http, pipelines->lanes, pipelines->count, error);
     }
     return status;
@@ -148,9 +175,11 @@ enum ods_status pipelines_start(struct pipelines **out, const struct settings *s
     pipelines->capacity = count_lanes(settings);
     pipelines->running = calloc(settings->pipeline_count + 1, sizeof(struct running));
     pipelines->lanes = calloc(pipelines->capacity + 1, sizeof(struct lane *));
+    pipelines->verifiers = calloc(settings->pipeline_count + 1, sizeof(struct verifier *));
     pipelines->finished_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     enum ods_status status;
-    if (!pipelines->running || !pipelines->lanes || pipelines->finished_fd < 0)
+    if (!pipelines->running || !pipelines->lanes || !pipelines->verifiers ||
+        pipelines->finished_fd < 0)
         status = error_set(error, ODS_FATAL, "out of memory or file descriptors for the pipelines");
     else
         status = start_all(pipelines, settings, exit_code, error);
@@ -185,6 +214,9 @@ void pipelines_look(struct pipelines *pipelines, struct pipelines_state *state)
             state->failed = status.exit_code;
         state->ended += lane_ended(pipelines->lanes[i]);
     }
+    state->looking = !source_guard_ended(pipelines->sources);
+    for (size_t i = 0; i < pipelines->verifier_count; i++)
+        state->looking |= !verifier_ended(pipelines->verifiers[i]);
 }
 
 void pipelines_reload(struct pipelines *pipelines, const struct settings *settings)
@@ -192,8 +224,17 @@ void pipelines_reload(struct pipelines *pipelines, const struct settings *settin
     lane_limits_set(&pipelines->limits, settings);
 }
 
+/* Those that ask servers which may not answer. */
+static void stop_lookers(struct pipelines *pipelines)
+{
+    source_guard_stop(pipelines->sources);
+    for (size_t i = 0; i < pipelines->verifier_count; i++)
+        verifier_stop(pipelines->verifiers[i]);
+}
+
 void pipelines_stop(struct pipelines *pipelines)
 {
+    stop_lookers(pipelines);
     for (size_t i = 0; i < pipelines->count; i++)
         lane_stop(pipelines->lanes[i]);
 }
@@ -212,6 +253,10 @@ int pipelines_join(struct pipelines *pipelines)
     /* The server and the guard read the lanes: they go first. */
     http_stop(pipelines->http);
     guard_stop(pipelines->guard);
+    stop_lookers(pipelines);
+    source_guard_join(pipelines->sources);
+    for (size_t i = 0; i < pipelines->verifier_count; i++)
+        verifier_join(pipelines->verifiers[i]);
     for (size_t i = 0; i < pipelines->running_count; i++)
         if (pipelines->running[i].shared.helper)
             pipelines->running[i].shared.helper->ops->stop(pipelines->running[i].shared.helper);
@@ -231,6 +276,7 @@ int pipelines_join(struct pipelines *pipelines)
     if (pipelines->finished_fd >= 0)
         close(pipelines->finished_fd);
     free(pipelines->lanes);
+    free(pipelines->verifiers);
     free(pipelines->running);
     free(pipelines);
     return exit_code;

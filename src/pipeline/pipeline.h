@@ -14,6 +14,7 @@ struct pipelines;
 struct pipelines_state {
     size_t lanes, joined, ready, ended;
     bool stuck;
+    bool looking; /* at sources: threads that end when they are told to, unless a server hangs */
     int failed; /* the exit code of the first lane that failed, 0: none */
 };
 

@@ -16,14 +16,12 @@
 #define PAUSE_US     250000
 #define LISTED_US    INT64_C(10000000)
 
-void arrival_init(struct arrival *arrival, const struct settings *settings,
-                   const struct pipeline_settings *pipeline, struct target *target,
-                   bool (*stops)(void))
+void arrival_init(struct arrival *arrival, const struct verify_options *options,
+                   const struct pipeline_settings *pipeline, struct target *target)
 {
-    *arrival = (struct arrival){.settings = settings,
+    *arrival = (struct arrival){.options = options,
                                   .pipeline = pipeline,
                                   .target = target,
-                                  .stops = stops,
                                   .newest_us = INT64_MIN};
 }
 
@@ -43,6 +41,7 @@ static void forget_topics(struct arrival *arrival)
 void arrival_done(struct arrival *arrival)
 {
     forget_topics(arrival);
+    held_done(&arrival->held);
     kafka_tool_close(arrival->tool);
     arrival->tool = NULL;
 }
@@ -105,7 +104,7 @@ static enum ods_status list_topics(struct arrival *arrival, struct error *error)
     struct listing listing = {.arrival = arrival};
     int64_t now = time_monotonic_us();
     if (!arrival->tool) {
-        enum ods_status status = kafka_tool_open(&arrival->tool, arrival->settings,
+        enum ods_status status = kafka_tool_open(&arrival->tool, arrival->options->settings,
                                                  arrival->pipeline->group_id, error);
         if (status != ODS_OK)
             return status;
@@ -149,6 +148,11 @@ static enum ods_status read_stored(struct arrival *arrival, struct error *error)
             topic->stored[partition] = strtoll(PQgetvalue(rows, i, 2), NULL, 10);
     }
     PQclear(rows);
+    if (status == ODS_OK)
+        status = held_read(&arrival->held, &arrival->target->conn, arrival->pipeline->group_id,
+                           error);
+    for (size_t i = 0; i < arrival->count; i++)
+        arrival->topics[i].held = held_topic(&arrival->held, arrival->topics[i].name) != NULL;
     return status;
 }
 
@@ -165,7 +169,7 @@ enum ods_status arrival_lag(struct arrival *arrival, int64_t *records, struct er
     enum ods_status status = arrival_look(arrival, error);
     *records = 0;
     for (size_t i = 0; status == ODS_OK && i < arrival->count; i++)
-        for (int32_t p = 0; p < arrival->topics[i].partitions; p++) {
+        for (int32_t p = 0; !arrival->topics[i].held && p < arrival->topics[i].partitions; p++) {
             const struct topic_tail *topic = &arrival->topics[i];
             int64_t stored = topic->stored[p] > 0 ? topic->stored[p] : 0;
             *records += topic->ends[p] > stored ? topic->ends[p] - stored : 0;
@@ -220,6 +224,15 @@ static enum ods_status read_tails(struct arrival *arrival, const struct source_p
         for (int32_t p = 0; status == ODS_OK && p < topic->partitions; p++)
             topic->seen[p] = topic->ends[p];
     }
+    return status;
+}
+
+enum ods_status arrival_newest(struct arrival *arrival, struct error *error)
+{
+    static const struct source_place never = {.clock_us = INT64_MAX};
+    enum ods_status status = read_tails(arrival, &never, error);
+    kafka_tool_close(arrival->tool);
+    arrival->tool = NULL;
     return status;
 }
 
@@ -288,14 +301,16 @@ static enum ods_status holds_records(struct arrival *arrival, const struct topic
     return status;
 }
 
-static enum ods_status find_behind(struct arrival *arrival, bool closely, bool *reached,
-                                   struct error *error)
+static enum ods_status find_behind(struct arrival *arrival, const struct source_table *table,
+                                   bool closely, bool *reached, struct error *error)
 {
     enum ods_status status = read_stored(arrival, error);
-    *reached = true;
+    *reached = !held_table(&arrival->held, table->database, table->schema, table->name,
+                           arrival->why, sizeof arrival->why);
     for (size_t i = 0; status == ODS_OK && *reached && i < arrival->count; i++) {
         const struct topic_tail *topic = &arrival->topics[i];
-        for (int32_t p = 0; status == ODS_OK && *reached && p < topic->partitions; p++) {
+        for (int32_t p = 0; status == ODS_OK && *reached && !topic->held && p < topic->partitions;
+             p++) {
             bool behind = topic->stored[p] < topic->ends[p] && topic->ends[p];
             if (behind && closely && topic->stored[p] >= 0)
                 status = holds_records(arrival, topic, p, &behind, error);
@@ -332,14 +347,14 @@ enum ods_status arrival_wait(struct arrival *arrival, struct database *database,
             }
         }
         if (status == ODS_OK && sent)
-            status = find_behind(arrival, closely, passed, error);
+            status = find_behind(arrival, table, closely, passed, error);
         if (status == ODS_RETRY) { /* Kafka or the target is away: that is the reason */
             snprintf(arrival->why, sizeof arrival->why, "%.500s", error->text);
             error_init(error);
             status = ODS_OK;
         }
         if (status != ODS_OK || *passed || time_monotonic_us() > deadline ||
-            arrival->stops())
+            verify_stops(arrival->options))
             return status;
         closely = time_monotonic_us() - began > 2000000;
         usleep(PAUSE_US);

@@ -16,7 +16,9 @@
 #include "config/settings.h"
 #include "source/kafka/kafka_tool.h"
 #include "verify/database.h"
+#include "verify/held.h"
 #include "verify/target.h"
+#include "verify/verify.h"
 
 struct topic_tail {
     char *name;
@@ -24,25 +26,25 @@ struct topic_tail {
     int64_t *seen;   /* by partition: records below this offset were read */
     int64_t *ends;   /* by partition: the latest known end */
     int64_t *stored; /* by partition: the target's offset, -1: none */
+    bool held;       /* by an operator: nobody waits for it */
 };
 
 struct arrival {
-    const struct settings *settings;
     const struct pipeline_settings *pipeline;
     struct target *target;
-    bool (*stops)(void);
+    const struct verify_options *options;
     struct kafka_tool *tool;
     struct topic_tail *topics;
     size_t count;
+    struct held held;          /* what operators hold; as of the last look at the offsets */
     int64_t listed_us;         /* when the topics were listed, monotonic */
     int64_t newest_us;         /* source time of the newest change that is not from a snapshot */
     struct source_place newest; /* the latest place in the source's log that a record names */
     char why[512];             /* what is waited for, or could not be found out */
 };
 
-void arrival_init(struct arrival *arrival, const struct settings *settings,
-                   const struct pipeline_settings *pipeline, struct target *target,
-                   bool (*stops)(void));
+void arrival_init(struct arrival *arrival, const struct verify_options *options,
+                   const struct pipeline_settings *pipeline, struct target *target);
 void arrival_done(struct arrival *arrival);
 
 /* Waits until what the source had at `place` is in the target. *passed false: it did not arrive in
@@ -57,5 +59,8 @@ enum ods_status arrival_lag(struct arrival *arrival, int64_t *records, struct er
 
 /* Reads the topics, their ends and the target's offsets. */
 enum ods_status arrival_look(struct arrival *arrival, struct error *error);
+
+/* Reads the newest records, for `newest` and `newest_us`; keeps no client of Kafka. */
+enum ods_status arrival_newest(struct arrival *arrival, struct error *error);
 
 #endif

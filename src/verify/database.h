@@ -71,6 +71,7 @@ struct database_ops {
     enum ods_status (*touched)(struct database *database, const struct source_table *table,
                                const struct source_place *from, const struct source_place *to,
                                enum touched *touched, char *why, size_t size, struct error *error);
+    int (*socket)(const struct database *database); /* of the session; -1: there is none */
     void (*close)(struct database *database); /* accepts NULL */
 };
 

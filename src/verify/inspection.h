@@ -40,7 +40,7 @@ struct inspection {
 
 static inline bool inspection_stops(const struct inspection *inspection)
 {
-    return inspection->options->stops();
+    return verify_stops(inspection->options);
 }
 
 /* Notes a row that is to be looked at again. False: memory is out. */

@@ -3,6 +3,7 @@
  * Values come as texts by the text protocol, so that one set of rules reads them.
  */
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -205,6 +206,12 @@ static enum ods_status mysql_confirmed(struct database *database, const struct s
     return ODS_OK;
 }
 
+static int mysql_socket(const struct database *database)
+{
+    const struct mysql_database *mysql = (const struct mysql_database *) database;
+    return mysql->connection ? (int) mysql_get_socket(mysql->connection) : -1;
+}
+
 const struct database_ops mysql_database = {
     .type = "mysql",
     .connector = "mysql",
@@ -217,11 +224,19 @@ const struct database_ops mysql_database = {
     .place = mysql_place,
     .confirmed = mysql_confirmed,
     .touched = mysql_touched,
+    .socket = mysql_socket,
     .close = mysql_close_database,
 };
 
+static void start_library(void)
+{
+    mysql_library_init(0, NULL, NULL);
+}
+
 struct database *mysql_database_new(const struct database_settings *settings)
 {
+    static pthread_once_t once = PTHREAD_ONCE_INIT; /* several threads may open databases */
+    pthread_once(&once, start_library);
     struct mysql_database *mysql = calloc(1, sizeof *mysql);
     if (mysql)
         mysql->base = (struct database){&mysql_database, settings};

@@ -359,6 +359,11 @@ static enum ods_status postgres_touched(struct database *database, const struct 
     return ODS_OK;
 }
 
+static int postgres_socket(const struct database *database)
+{
+    return PQsocket(((const struct postgres_database *) database)->conn.pg);
+}
+
 const struct database_ops postgres_database = {
     .type = "postgres",
     .connector = "postgresql",
@@ -371,6 +376,7 @@ const struct database_ops postgres_database = {
     .place = postgres_place,
     .confirmed = postgres_confirmed,
     .touched = postgres_touched,
+    .socket = postgres_socket,
     .close = postgres_close,
 };
 

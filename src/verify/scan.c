@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "core/time.h"
+#include "verify/cutoff.h"
 #include "verify/inspection.h"
 
 #define PART_ROWS 20000
@@ -178,6 +179,7 @@ static void *source_thread(void *context)
     struct scan *scan = context;
     struct inspection *inspection = scan->inspection;
     const struct session_settings *session = inspection->target->conn.settings;
+    struct cutoff *cutoff = inspection->options->cutoff;
     struct database *database = database_new(inspection->database_settings);
     struct source_rows rows = {0};
     struct target reader = {0};
@@ -196,6 +198,8 @@ static void *source_thread(void *context)
     if (status == ODS_OK)
         status = source_rows_open(&rows, &inspection->comparison, database, &reader.conn, false,
                                   &error);
+    int ticket = status == ODS_OK ? cutoff_add(cutoff, database->ops->socket(database)) : -1;
+    int reader_ticket = status == ODS_OK ? cutoff_add(cutoff, PQsocket(reader.conn.pg)) : -1;
     struct part *part;
     for (bool more = true; more && (part = take_part(scan, &scan->free));) {
         if (status == ODS_OK)
@@ -205,6 +209,8 @@ static void *source_thread(void *context)
         more = status == ODS_OK && !part->is_last;
         give_part(scan, &scan->to_target, part);
     }
+    cutoff_drop(cutoff, ticket);
+    cutoff_drop(cutoff, reader_ticket);
     source_rows_close(&rows);
     target_close(&reader);
     key_texts_done(&behind);
@@ -241,6 +247,9 @@ static void *target_thread(void *context)
     enum ods_status status = target_open(&target, inspection->target->conn.name,
                                          inspection->target->conn.settings, &error);
     target.conn.hides = inspection->target->conn.hides;
+    int ticket = status == ODS_OK
+                     ? cutoff_add(inspection->options->cutoff, PQsocket(target.conn.pg))
+                     : -1;
     struct part *part;
     for (bool more = true; more && (part = take_part(scan, &scan->to_target));) {
         if (part->status == ODS_OK) {
@@ -252,6 +261,7 @@ static void *target_thread(void *context)
         more = part->status == ODS_OK && !part->is_last;
         give_part(scan, &scan->done, part);
     }
+    cutoff_drop(inspection->options->cutoff, ticket);
     target_close(&target);
     return NULL;
 }
@@ -275,7 +285,7 @@ static enum ods_status take_done(struct scan *scan, struct part *part, struct er
     if (!chunk_compare(&part->source, &part->target, inspection->comparison.extras, suspect,
                        inspection))
         status = error_out_of_memory(error);
-    bool due = inspection->state->path &&
+    bool due = state_is_kept(inspection->state) &&
                time_monotonic_us() - inspection->state->saved_us > SETTLED_US;
     if (status == ODS_OK && (inspection->suspect_count >= SUSPECTS_MAX || part->is_last || due))
         status = settle(inspection, error);

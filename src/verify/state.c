@@ -29,14 +29,27 @@ static char *identity_of(const struct verify_options *options)
     return text;
 }
 
+/* NULL: it is of another comparison. */
+static json_t *read_kept(const struct verify_state *state)
+{
+    json_t *root = json_loads(state->keeper->begun, 0, NULL);
+    const char *identity = json_string_value(json_object_get(root, "identity"));
+    if (root && identity && strcmp(identity, state->identity) == 0)
+        return root;
+    json_decref(root);
+    return NULL;
+}
+
 enum ods_status state_open(struct verify_state *state, const struct verify_options *options,
                            struct error *error)
 {
     json_error_t problem;
-    *state = (struct verify_state){.path = options->state};
+    *state = (struct verify_state){.path = options->state, .keeper = options->keeper};
     state->identity = identity_of(options);
     if (!state->identity)
         return error_out_of_memory(error);
+    if (state->keeper && state->keeper->begun)
+        state->root = read_kept(state);
     if (state->path && options->resume) {
         json_t *root = json_load_file(state->path, 0, &problem);
         if (!root && access(state->path, F_OK) == 0)
@@ -129,12 +142,22 @@ bool state_place(const struct verify_state *state, const char *pipeline, const c
     return true;
 }
 
+static enum ods_status hand_over(struct verify_state *state, struct error *error)
+{
+    char *text = json_dumps(state->root, JSON_COMPACT);
+    enum ods_status status = text ? state->keeper->keep(state->keeper->context, text, error)
+                                  : error_out_of_memory(error);
+    free(text);
+    state->saved_us = time_monotonic_us();
+    return status;
+}
+
 /* Writes a whole new file, which then replaces the old one. */
 static enum ods_status write_file(struct verify_state *state, struct error *error)
 {
     char beside[4200];
-    if (!state->path)
-        return ODS_OK;
+    if (state->keeper)
+        return hand_over(state, error);
     snprintf(beside, sizeof beside, "%s.new", state->path);
     bool good = json_dump_file(state->root, beside, JSON_COMPACT) == 0;
     int file = good ? open(beside, O_RDONLY | O_CLOEXEC) : -1;
@@ -185,7 +208,7 @@ enum ods_status state_keep(struct verify_state *state, const struct verify_table
                            int64_t phase, const struct key_texts *texts, bool now,
                            struct error *error)
 {
-    if (!state->path || (!now && time_monotonic_us() - state->saved_us < 1000000))
+    if (!state_is_kept(state) || (!now && time_monotonic_us() - state->saved_us < 1000000))
         return ODS_OK;
     json_t *entry = pack(table);
     if (!entry || json_object_set_new(entry, "phase", json_integer(phase)) != 0 ||
@@ -197,7 +220,7 @@ enum ods_status state_keep(struct verify_state *state, const struct verify_table
 enum ods_status state_finish(struct verify_state *state, const struct verify_table *table,
                              struct error *error)
 {
-    if (!state->path)
+    if (!state_is_kept(state))
         return ODS_OK;
     json_t *entry = pack(table);
     if (!entry || json_object_set_new(entry, "verdict", json_integer(table->verdict)) != 0 ||

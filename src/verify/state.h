@@ -9,11 +9,17 @@
 #include "verify/verify.h"
 
 struct verify_state {
-    const char *path; /* NULL: nothing is stored */
+    const char *path; /* of the file; NULL: there is none */
+    const struct verify_keeper *keeper; /* in its place; NULL as well: nothing is stored */
     char *identity;   /* says what is compared and how: the state of another run is not used */
     void *root;       /* json_t, the file's content */
     int64_t saved_us;
 };
+
+static inline bool state_is_kept(const struct verify_state *state)
+{
+    return state->path || state->keeper;
+}
 
 /* Reads the file if options->resume is set. ODS_FATAL: the file is for another comparison. */
 enum ods_status state_open(struct verify_state *state, const struct verify_options *options,

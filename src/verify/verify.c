@@ -11,6 +11,7 @@
 #include "sink/postgres/wire/own_schema.h"
 #include "sql/postgres/offsets_read.h"
 #include "sql/postgres/table_sources.h"
+#include "verify/cutoff.h"
 #include "verify/inspection.h"
 
 const char *verify_kind_name(enum verify_kind kind)
@@ -41,6 +42,7 @@ struct run {
     const struct target_settings *target_settings;
     struct database *database;
     struct target target;
+    int tickets[2]; /* of both in options->cutoff */
     struct arrival arrival;
     struct catalog catalog;
     struct plans plans;
@@ -314,6 +316,8 @@ static enum ods_status inspect(struct run *run, struct inspection *inspection, b
     enum ods_status status =
         find_topic(run, &inspection->source_table, topic, sizeof topic, error);
     if (status == ODS_OK)
+        status = held_read(&run->arrival.held, &run->target.conn, run->pipeline->group_id, error);
+    if (status == ODS_OK)
         status = comparison_open(&inspection->comparison, run->pipeline, run->database,
                                  &inspection->source_table, topic, &run->plans, error);
     bool absent = status == ODS_REJECT && strstr(error->text, "the target has no table");
@@ -323,7 +327,11 @@ static enum ods_status inspect(struct run *run, struct inspection *inspection, b
     result->target = target;
     inspection->began_us = time_monotonic_us();
     run->listener->begins(run->listener->context, result);
-    if (absent) {
+    if (held_table(&run->arrival.held, inspection->source_table.database,
+                   inspection->source_table.schema, inspection->source_table.name, result->why,
+                   sizeof result->why)) {
+        status = error_set(error, ODS_REJECT, "%s", result->why);
+    } else if (absent) {
         error_init(error);
         status = all_missing(run, inspection, error);
     } else if (status == ODS_OK) {
@@ -414,17 +422,25 @@ static enum ods_status open_sides(struct run *run, struct error *error)
                                             .pipeline = run->pipeline,
                                             .group = run->pipeline->group_id};
     plans_init(&run->plans, &run->sink_config, &settings->making, &run->catalog, &run->target.conn);
-    arrival_init(&run->arrival, run->options->settings, run->pipeline, &run->target,
-                 run->options->stops);
+    arrival_init(&run->arrival, run->options, run->pipeline, &run->target);
+    run->tickets[0] = run->tickets[1] = -1;
+    if (status == ODS_OK)
+        run->tickets[0] = cutoff_add(run->options->cutoff, PQsocket(run->target.conn.pg));
     if (status != ODS_OK || !run->database_settings)
         return status;
     run->database = database_new(run->database_settings);
-    return run->database ? run->database->ops->open(run->database, error)
-                         : error_out_of_memory(error);
+    status = run->database ? run->database->ops->open(run->database, error)
+                           : error_out_of_memory(error);
+    if (status == ODS_OK)
+        run->tickets[1] =
+            cutoff_add(run->options->cutoff, run->database->ops->socket(run->database));
+    return status;
 }
 
 static void close_sides(struct run *run)
 {
+    cutoff_drop(run->options->cutoff, run->tickets[0]);
+    cutoff_drop(run->options->cutoff, run->tickets[1]);
     plans_clear(&run->plans);
     catalog_done(&run->catalog);
     run->catalog = (struct catalog){0};
@@ -479,7 +495,7 @@ static enum ods_status one_pipeline(struct run *run, struct error *error)
             status = list_named(run, error);
         if (status == ODS_OK && !run->count)
             notice(run, "pipeline %s: the target has no table of it yet", run->pipeline->name);
-        for (size_t i = 0; status == ODS_OK && i < run->count && !run->options->stops();
+        for (size_t i = 0; status == ODS_OK && i < run->count && !verify_stops(run->options);
              i++)
             status = one_table(run, &run->candidates[i], error);
     }
@@ -525,7 +541,7 @@ static enum cli_exit all_pipelines(struct run *run, struct error *error)
     if (run->verdicts[VERIFY_DIFFERS])
         return CLI_NEGATIVE;
     return run->verdicts[VERIFY_UNSETTLED] || run->verdicts[VERIFY_SKIPPED] ||
-                   options->stops()
+                   verify_stops(options)
                ? CLI_CANT_TELL
                : CLI_OK;
 }
@@ -541,7 +557,7 @@ enum cli_exit verify_run(const struct verify_options *options,
         status == ODS_OK ? all_pipelines(&run, error)
         : status == ODS_FATAL ? CLI_USAGE : CLI_INTERNAL;
     bool done = code == CLI_OK || code == CLI_NEGATIVE ||
-                (code == CLI_CANT_TELL && !options->stops());
+                (code == CLI_CANT_TELL && !verify_stops(options));
     state_close(&run.state, done);
     free(run.named);
     return code;

@@ -9,6 +9,7 @@
  *   keyless.c     tables without a key
  *   alone.c       what can be found out without the source
  *   arrival.c     whether what the source had has reached the target
+ *   held.c        which tables operators hold: those are not compared
  *
  * Called by one thread; it starts and ends its other threads itself.
  */
@@ -20,7 +21,14 @@
 #include "config/settings.h"
 #include "core/exit.h"
 
-enum verify_mode { VERIFY_FULL, VERIFY_SAMPLE, VERIFY_COUNTS };
+/* Somebody who stores the state. What is of another comparison is dropped. */
+struct verify_keeper {
+    const char *begun; /* as it was kept last; NULL: nothing was */
+    enum ods_status (*keep)(void *context, const char *state, struct error *error);
+    void *context;
+};
+
+struct cutoff; /* verify/cutoff.h */
 
 struct verify_options {
     const struct settings *settings;
@@ -37,8 +45,16 @@ struct verify_options {
     int64_t limit;    /* how many differences of a table are reported; all are counted */
     const char *state; /* the file that stores how far it has come; NULL: none */
     bool resume;       /* go on from that state */
-    bool (*stops)(void); /* asked between steps; true: end now */
+    const struct verify_keeper *keeper; /* stores it in place of a file; NULL: nobody does */
+    bool (*stops)(void *context); /* asked between steps, by any thread; true: end now */
+    void *stops_context;
+    struct cutoff *cutoff; /* by which sessions are ended that are waited for; NULL: none */
 };
+
+static inline bool verify_stops(const struct verify_options *options)
+{
+    return options->stops(options->stops_context);
+}
 
 enum verify_kind { VERIFY_MISSING, VERIFY_EXTRA, VERIFY_CHANGED };
 const char *verify_kind_name(enum verify_kind kind);

@@ -40,8 +40,9 @@ ARROWS = {
                            "sink/postgres/values", "sink/postgres/fold", "sink/postgres/write"],
     "verify": ["core", "settings", "sql", "source/kafka", "sink/postgres/wire",
                "sink/postgres/tables", "sink/postgres/values"],
-    "pipeline": ["core", "settings", "source/kafka"],
-    "cli": ["core", "config", "http", "source/file", "source/kafka", "sink/postgres/read", "verify", "pipeline"],
+    "pipeline": ["core", "settings", "http", "source/kafka", "verify"],
+    "cli": ["core", "config", "http", "source/file", "source/kafka", "sink/postgres/read",
+            "verify", "pipeline"],
     "main": ["cli"],
 }
 

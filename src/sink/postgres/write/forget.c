@@ -12,6 +12,7 @@
 #include "sql/postgres/forget_table.h"
 #include "sql/postgres/forget_topics.h"
 #include "sql/postgres/forget_touched.h"
+#include "sql/postgres/forget_verify_runs.h"
 #include "sql/postgres/forget_writers.h"
 #include "sql/postgres/offsets_count.h"
 #include "sql/postgres/table_bytes.h"
@@ -133,6 +134,8 @@ static enum ods_status take_out_all(struct postgres *postgres, const struct forg
         status = take_out_own(conn, "table_control", sql_forget_orders, *group, error);
     if (status == ODS_OK && own_schema)
         status = take_out_own(conn, "shadows", sql_forget_shadows, *group, error);
+    if (status == ODS_OK && own_schema)
+        status = take_out_own(conn, "verify_runs", sql_forget_verify_runs, *group, error);
     for (size_t i = 0; status == ODS_OK && i < count; i++)
         status = take_out(postgres, &tables[i], own_schema, error);
     if (status == ODS_OK)

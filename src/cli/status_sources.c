@@ -1,0 +1,185 @@
+/* See status_sources.h. */
+#include "cli/status_sources.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/columns.h"
+
+static const char *text_of(const json_t *object, const char *name)
+{
+    const char *text = json_string_value(json_object_get(object, name));
+    return text ? text : "";
+}
+
+static int64_t number_of(const json_t *object, const char *name)
+{
+    const json_t *number = json_object_get(object, name);
+    return json_is_integer(number) ? json_integer_value(number) : -1;
+}
+
+static void add_bytes(struct columns *table, const json_t *object, const char *name)
+{
+    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+    double bytes = (double) number_of(object, name);
+    size_t unit = 0;
+    char text[32];
+    for (; bytes >= 1024 && unit < 4; unit++)
+        bytes /= 1024;
+    snprintf(text, sizeof text, unit ? "%.1f %s" : "%.0f %s", bytes, units[unit]);
+    columns_add(table, bytes < 0 ? "?" : text);
+}
+
+/* Seconds in the unit that fits; -1: "-". */
+static void add_duration(struct columns *table, double seconds)
+{
+    char text[32] = "-";
+    if (seconds >= 2 * 86400)
+        snprintf(text, sizeof text, "%.1f d", seconds / 86400);
+    else if (seconds >= 2 * 3600)
+        snprintf(text, sizeof text, "%.1f h", seconds / 3600);
+    else if (seconds >= 120)
+        snprintf(text, sizeof text, "%.0f min", seconds / 60);
+    else if (seconds >= 0)
+        snprintf(text, sizeof text, "%.0f s", seconds);
+    columns_add(table, text);
+}
+
+static void add_ago(struct columns *table, const json_t *status, const json_t *at)
+{
+    double now = json_number_value(json_object_get(status, "now"));
+    double ago = now - json_number_value(at);
+    add_duration(table, !json_is_number(at) ? -1 : ago < 0 ? 0 : ago);
+}
+
+/* --- logs ------------------------------------------------------------------------------------ */
+
+static enum paint paint_of_state(const char *state)
+{
+    return strcmp(state, "ok") == 0                                      ? PAINT_GOOD
+           : strcmp(state, "lost") == 0 || strcmp(state, "away") == 0 ? PAINT_BAD
+                                                                      : PAINT_WARN;
+}
+
+static void add_source(struct columns *table, const json_t *source, const json_t *log)
+{
+    const char *state = json_is_true(json_object_get(source, "reachable"))
+                            ? text_of(log, "state")
+                            : "away";
+    const char *place = text_of(json_object_get(log, "connector"), "file");
+    columns_add(table, text_of(source, "database"));
+    columns_add(table, text_of(source, "pipeline"));
+    columns_add(table, *text_of(log, "slot") ? text_of(log, "slot") : *place ? place : "-");
+    columns_add(table, state);
+    columns_paint(table, paint_of_state(state));
+    add_bytes(table, log, "retained_bytes");
+    add_bytes(table, log, "unread_bytes");
+    add_duration(table, (double) number_of(log, "left_seconds"));
+}
+
+static void print_why(const json_t *source, const json_t *log)
+{
+    if (!json_is_true(json_object_get(source, "reachable")) && *text_of(source, "failure"))
+        terminal_line(stdout, "%s: %s", text_of(source, "database"), text_of(source, "failure"));
+    else if (*text_of(log, "why"))
+        terminal_line(stdout, "%s: %s", text_of(source, "database"), text_of(log, "why"));
+}
+
+bool status_print_sources(const struct terminal *terminal, const json_t *status)
+{
+    static const char *const names[] = {"SOURCE", "PIPELINE", "LOG", "STATE", "KEPT", "UNREAD",
+                                        "LEFT"};
+    const json_t *list = json_object_get(status, "sources"), *source, *log;
+    struct columns table;
+    size_t i, k;
+    if (!json_array_size(list))
+        return true;
+    columns_init(&table, terminal, names, sizeof names / sizeof *names);
+    json_array_foreach(list, i, source)
+    {
+        const json_t *logs = json_object_get(source, "logs");
+        json_array_foreach(logs, k, log) add_source(&table, source, log);
+        if (!json_array_size(logs) && json_is_number(json_object_get(source, "looked_at")))
+            add_source(&table, source, NULL);
+    }
+    putchar('\n');
+    bool good = columns_print(&table);
+    columns_done(&table);
+    json_array_foreach(list, i, source)
+    {
+        const json_t *logs = json_object_get(source, "logs");
+        json_array_foreach(logs, k, log) print_why(source, log);
+        if (!json_array_size(logs))
+            print_why(source, NULL);
+    }
+    return good;
+}
+
+/* --- comparisons ----------------------------------------------------------------------------- */
+
+static void add_result(struct columns *table, const json_t *verify)
+{
+    const char *result = text_of(json_object_get(verify, "last"), "result");
+    columns_add(table, *result ? result : "-");
+    columns_paint(table, strcmp(result, "equal") == 0     ? PAINT_GOOD
+                         : strcmp(result, "differs") == 0 ? PAINT_BAD
+                         : *result                        ? PAINT_WARN
+                                                          : PAINT_NONE);
+}
+
+static void add_verify(struct columns *table, const json_t *status, const json_t *verify)
+{
+    const json_t *last = json_object_get(verify, "last");
+    columns_add(table, text_of(verify, "pipeline"));
+    add_result(table, verify);
+    add_ago(table, status, json_object_get(last, "ended_at"));
+    columns_number(table, (int64_t) json_array_size(json_object_get(last, "tables")));
+    columns_number(table, json_is_object(last) ? number_of(last, "source_rows") : 0);
+    columns_number(table, json_is_object(last) ? number_of(last, "missing") : 0);
+    columns_number(table, json_is_object(last) ? number_of(last, "extra") : 0);
+    columns_number(table, json_is_object(last) ? number_of(last, "changed") : 0);
+    columns_add(table, *text_of(verify, "failure")                         ? "broken off"
+                       : json_is_true(json_object_get(verify, "running")) ? "here"
+                       : *text_of(verify, "worker")                        ? "elsewhere"
+                                                                           : "-");
+}
+
+static void print_tables(const json_t *verify)
+{
+    const json_t *table;
+    size_t i;
+    json_array_foreach(json_object_get(json_object_get(verify, "last"), "tables"), i, table)
+    {
+        if (strcmp(text_of(table, "result"), "equal") == 0)
+            continue;
+        if (strcmp(text_of(table, "result"), "differs") == 0)
+            terminal_line(stdout, "%s: %lld missing, %lld extra, %lld changed",
+                          text_of(table, "table"), (long long) number_of(table, "missing"),
+                          (long long) number_of(table, "extra"),
+                          (long long) number_of(table, "changed"));
+        else
+            terminal_line(stdout, "%s: %s: %s", text_of(table, "table"), text_of(table, "result"),
+                          text_of(table, "why"));
+    }
+    if (*text_of(verify, "failure"))
+        terminal_line(stdout, "verify of pipeline %s was broken off: %s",
+                      text_of(verify, "pipeline"), text_of(verify, "failure"));
+}
+
+bool status_print_verify(const struct terminal *terminal, const json_t *status)
+{
+    static const char *const names[] = {"VERIFY",  "RESULT", "AGO",     "TABLES", "ROWS",
+                                        "MISSING", "EXTRA",  "CHANGED", "RUNNING"};
+    const json_t *list = json_object_get(status, "verify"), *verify;
+    struct columns table;
+    size_t i;
+    if (!json_array_size(list))
+        return true;
+    columns_init(&table, terminal, names, sizeof names / sizeof *names);
+    json_array_foreach(list, i, verify) add_verify(&table, status, verify);
+    putchar('\n');
+    bool good = columns_print(&table);
+    columns_done(&table);
+    json_array_foreach(list, i, verify) print_tables(verify);
+    return good;
+}

@@ -1,0 +1,15 @@
+/* What `status` shows of the sources: their logs, and the last comparison with each. */
+#ifndef STATUS_SOURCES_H
+#define STATUS_SOURCES_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "cli/terminal.h"
+
+/* `status`: the page /status. Nothing where the daemon has nothing of the kind. False: memory is
+ * out. */
+bool status_print_sources(const struct terminal *terminal, const json_t *status);
+bool status_print_verify(const struct terminal *terminal, const json_t *status);
+
+#endif
