@@ -64,7 +64,7 @@ LIBRARIES = {
     "openssl/sha.h": ["core", "sink/file", "sink/postgres/fold", "pipeline"],
     "openssl/crypto.h": ["core", "pipeline", "cli"],
     "openssl/err.h": ["core"],
-    "openssl/evp.h": ["core"],
+    "openssl/evp.h": ["core", "sink/http"],
     "openssl/pem.h": ["core"],
     "openssl/rand.h": ["core"],
     "openssl/rsa.h": ["core"],
