@@ -165,6 +165,18 @@ static enum ods_status find_place(struct source_guard *guard, struct guarded_sou
     return ODS_OK;
 }
 
+/* Without a slot and without records the connector has not begun. */
+static enum ods_status weigh_absence(struct guarded_source *source, struct source_log *log,
+                                     struct error *error)
+{
+    if (!log->absent || strcmp(source->pipeline->input.type, "kafka") != 0)
+        return ODS_OK;
+    enum ods_status status = arrival_newest(&source->arrival, error);
+    if (status == ODS_OK)
+        log->lost = arrival_any(&source->arrival);
+    return status;
+}
+
 static enum ods_status ask_source(struct source_guard *guard, struct guarded_source *source,
                                   struct source_logs *logs, struct error *error)
 {
@@ -178,6 +190,8 @@ static enum ods_status ask_source(struct source_guard *guard, struct guarded_sou
         cutoff_drop(&guard->cutoff, ticket);
     }
     database_free(database);
+    for (size_t i = 0; status == ODS_OK && i < logs->count; i++)
+        status = weigh_absence(source, &logs->items[i], error);
     return status;
 }
 
