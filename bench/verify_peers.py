@@ -29,6 +29,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from confluent_kafka.admin import AdminClient, NewTopic
 from verify import ROOT, configure, environment, fill, mysql, postgres, server_cpu
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "ods-sink" / "reladiff"
@@ -37,6 +38,7 @@ BEGIN, END = "<!-- Written by bench/verify_peers.py --publish. -->", "<!-- End o
 COLUMNS = ("full_name", "email", "phone", "date_of_birth", "monthly_income", "created_at",
            "updated_at")
 WRONG = 1000
+STANDING = ("--wait", "2", "--settle", "1")
 RATE, SECONDS, WARM_UP = 2000, 20, 3
 
 # Column: MySQL's type, PostgreSQL's as ods-sink makes it, the value of row n in each, and what makes a
@@ -126,19 +128,30 @@ def peak_mb(*command: Any) -> float:
                                 capture_output=True, text=True).stdout)
 
 
+def with_kafka(servers: Servers) -> Path:
+    """Nothing streams here, so that what differs for a second does differ."""
+    conf = configure(servers.env, servers.folder)
+    conf.write_text(conf.read_text() + "kafka = { bootstrap_servers = \""
+                    f"{servers.env['ODS_STACK_KAFKA_BOOTSTRAP']}\"; }};\n")
+    return conf
+
+
 # ---- speed ---------------------------------------------------------------------------------------
 
 def speed(servers: Servers, program: Path, rows: int, rounds: int) -> dict[str, Any]:
     fill(servers.env, servers.folder, rows)
-    conf = configure(servers.env, servers.folder)
+    conf = with_kafka(servers)
     target = postgres(servers.env, "bench_verify")
     columns = [word for name in COLUMNS for word in ("-c", name)]
     source, ods = servers.uris()
     common = [reladiff(), source, "customers", ods, "customers", "-k", "customer_id", *columns, "-s"]
-    contenders = {"ods-sink verify": [program, "verify", "-c", conf, "--wait", "0", "--json"],
+    contenders = {"ods-sink verify": [program, "verify", "-c", conf, *STANDING, "--json"],
                   "reladiff, 1 thread": common, "reladiff, 4 threads": [*common, "-j", "4"]}
     results: list[dict[str, Any]] = []
+    heal = "update customers set full_name = rtrim(full_name, '!') where full_name like '%!'"
     with target.cursor() as cursor:
+        cursor.execute(heal)  # of a run that was broken off
+        cursor.execute("vacuum analyze customers")
         cursor.execute(f"grant select on customers to {servers.env['ODS_STACK_POSTGRES_USER']}")
         for state in ("equal", f"{WRONG:,} rows differ"):
             if state != "equal":
@@ -152,7 +165,7 @@ def speed(servers: Servers, program: Path, rows: int, rounds: int) -> dict[str, 
                           flush=True)
                     results.append({"state": state, "name": name, **{
                         key: one[key] for key in ("seconds", "code", "cpu", "mysql", "postgres")}})
-        cursor.execute("update customers set full_name = left(full_name, -1) where full_name like '%!'")
+        cursor.execute(heal)
     return {"rows": rows, "runs": results, "peak_mb": {
         name: peak_mb(*command) for name, command in contenders.items()}}
 
@@ -184,8 +197,8 @@ def make_kinds(servers: Servers) -> None:
 
 
 def seen_by_verify(program: Path, conf: Path) -> dict[str, int]:
-    done = subprocess.run([program, "verify", "-c", conf, "kinds", "--json", "--wait", "2", "--settle",
-                           "1"], capture_output=True, text=True)
+    done = subprocess.run([program, "verify", "-c", conf, "kinds", "--json", *STANDING],
+                          capture_output=True, text=True)
     seen = dict.fromkeys(KINDS, 0)
     for table in json.loads(done.stdout)["tables"]:
         for difference in table["differences"]:
@@ -209,7 +222,7 @@ def seen_by_reladiff(servers: Servers) -> dict[str, int | str]:
 def blind(servers: Servers, program: Path) -> dict[str, Any]:
     fill(servers.env, servers.folder, 1000) if not there(servers) else None
     make_kinds(servers)
-    conf = configure(servers.env, servers.folder)
+    conf = with_kafka(servers)
     equal = {"verify": seen_by_verify(program, conf), "reladiff": seen_by_reladiff(servers)}
     ods = postgres(servers.env, "bench_verify")
     with ods.cursor() as cursor:
@@ -239,10 +252,12 @@ def lag_once(servers: Servers, program: Path, rows: int, verifying: bool, thrott
     prefix = f"lag{os.getpid()}n{number}"
     topic = f"{prefix}.mks_finance_dw.customers"
     made = folder / "latency"
+    admin = AdminClient({"bootstrap.servers": env["ODS_STACK_KAFKA_BOOTSTRAP"]})
+    admin.create_topics([NewTopic(topic, 4, 1)])[topic].result(30)
     subprocess.run([ROOT / "build" / "bench" / "generate", "--events", "1", "--out", made], check=True,
                    stdout=subprocess.DEVNULL)
-    admin = postgres(env, "bench_verify")
-    with admin.cursor() as cursor:
+    ods = postgres(env, "bench_verify")
+    with ods.cursor() as cursor:
         cursor.execute("drop schema if exists lag cascade; create schema lag; set search_path to lag")
         cursor.execute((made / "target.sql").read_text())
         cursor.execute("reset search_path; checkpoint")
@@ -260,7 +275,7 @@ tables = "lag.yaml";
     verify = "verify: {every: 1s}, " if verifying else ""
     (folder / "conf" / "lag.yaml").write_text(
         f"pipelines: [{{name: lag, topics: ['{topic}'], database: '', defaults: {{schema: lag, "
-        "on_delete: hard}, lanes: 2},\n"
+        "on_delete: hard, cdc_operation: off, cdc_timestamp: off}, lanes: 2},\n"
         f"  {{name: bench, topics: ['{prefix}.none'], database: shop, {verify}lanes: 1,\n"
         "   tables: {kinds: {skip: true}}}]\n")
     log = open(folder / "lag.log", "w", encoding="utf-8")

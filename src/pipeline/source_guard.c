@@ -68,8 +68,8 @@ static int64_t sooner(int64_t left_ms, double other_ms)
     return left_ms < 0 || other_ms < (double) left_ms ? (int64_t) other_ms : left_ms;
 }
 
-/* A file of the binary log goes so long after its last event, which is not older than the place; the
- * newest file does not go. */
+/* A file of the binary log goes so long after its last event, which is not older than the place;
+ * the newest file does not go. */
 static int64_t left_ms(const struct guarded_log *guarded)
 {
     const struct source_log *log = &guarded->log;
@@ -135,8 +135,8 @@ static bool guard_stops(void *context)
     return atomic_load(&((struct source_guard *) context)->stop);
 }
 
-/* Connect tells where the connector goes on when it starts again; where it is not asked, or does not
- * answer, the newest record is the best that is known. */
+/* Connect tells where the connector goes on when it starts again; where it is not asked, or does
+ * not answer, the newest record is the best that is known. */
 static enum ods_status find_place(struct source_guard *guard, struct guarded_source *source,
                                   struct error *error)
 {
@@ -165,6 +165,18 @@ static enum ods_status find_place(struct source_guard *guard, struct guarded_sou
     return ODS_OK;
 }
 
+/* Without a slot and without records the connector has not begun. */
+static enum ods_status weigh_absence(struct guarded_source *source, struct source_log *log,
+                                     struct error *error)
+{
+    if (!log->absent || strcmp(source->pipeline->input.type, "kafka") != 0)
+        return ODS_OK;
+    enum ods_status status = arrival_newest(&source->arrival, error);
+    if (status == ODS_OK)
+        log->lost = arrival_any(&source->arrival);
+    return status;
+}
+
 static enum ods_status ask_source(struct source_guard *guard, struct guarded_source *source,
                                   struct source_logs *logs, struct error *error)
 {
@@ -178,6 +190,8 @@ static enum ods_status ask_source(struct source_guard *guard, struct guarded_sou
         cutoff_drop(&guard->cutoff, ticket);
     }
     database_free(database);
+    for (size_t i = 0; status == ODS_OK && i < logs->count; i++)
+        status = weigh_absence(source, &logs->items[i], error);
     return status;
 }
 

@@ -17,8 +17,8 @@
 #define AWAY_MS    5000  /* the same after one that failed */
 #define PAUSE_MS   60000 /* between two runs, or tries, unless it is done more often than that */
 #define FIRST_US   INT64_C(600000000) /* how long the first run waits for rows, at most */
-#define OLD_MS     INT64_C(86400000) /* a run that began so long ago is begun anew, unless it is done
-                                       less often than that */
+/* A run that began so long ago begins anew, unless it is done less often than that. */
+#define OLD_MS     INT64_C(86400000)
 #define WAIT_MS    60000 /* how long a look at a difference waits for a pipeline that is behind */
 
 /* --- when ------------------------------------------------------------------------------------ */

@@ -236,6 +236,15 @@ enum ods_status arrival_newest(struct arrival *arrival, struct error *error)
     return status;
 }
 
+bool arrival_any(const struct arrival *arrival)
+{
+    bool any = false;
+    for (size_t i = 0; i < arrival->count; i++)
+        for (int32_t p = 0; p < arrival->topics[i].partitions; p++)
+            any |= arrival->topics[i].ends[p] > 0;
+    return any;
+}
+
 /* Has the connector sent everything that the source had at the place? */
 static enum ods_status connector_passed(struct arrival *arrival, struct database *database,
                                         const struct source_table *table,

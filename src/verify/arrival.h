@@ -62,5 +62,7 @@ enum ods_status arrival_look(struct arrival *arrival, struct error *error);
 
 /* Reads the newest records, for `newest` and `newest_us`; keeps no client of Kafka. */
 enum ods_status arrival_newest(struct arrival *arrival, struct error *error);
+/* As of then: do the topics have any record? */
+bool arrival_any(const struct arrival *arrival);
 
 #endif

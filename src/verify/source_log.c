@@ -104,11 +104,11 @@ static enum ods_status read_slots(struct source_logs *logs, struct database *dat
         struct source_log *log = add(logs);
         if (!log)
             return error_out_of_memory(error);
-        log->lost = true;
+        log->lost = log->absent = true;
         log->active = false;
         snprintf(log->slot, sizeof log->slot, "%s", slot);
         snprintf(log->why, sizeof log->why,
-                 "it has no %s%s: the connector has not begun, or its slot was dropped and what "
+                 "it has no %s%s: the connector has not begun, or its slot was dropped, and what "
                  "changed since is lost to it",
                  *slot ? "logical replication slot " : "logical replication slot", slot);
     }

@@ -10,6 +10,7 @@ struct source_log {
     char slot[64];   /* PostgreSQL's; "": a binary log, or there is no slot */
     bool known;      /* the place from which the connector has yet to read; else `why` */
     bool lost;       /* the log has it no more: `why` */
+    bool absent;     /* since there is no slot: lost, unless the connector has not begun */
     bool active;     /* somebody reads the slot; of a binary log that can't be told: true */
     char state[32];  /* wal_status; "" */
     int64_t clock_us; /* the source's, when it was looked */

@@ -68,3 +68,22 @@ def test_a_source_that_is_away_disturbs_nothing(sink, kafka, table, database):
     kafka.produce([table.create({"id": 2, "name": "x", "amount": 1})])
     daemon.await_that(lambda: database.count("items") == 2, 60, "another row")
     daemon.stop()
+
+
+def test_a_source_without_a_slot(sink, kafka, table, database):
+    """Before the first record the connector has not begun; after it its place is lost."""
+    source = {"name": "shop", "type": "postgres", "dsn": database.dsn, "slot": "gone",
+              "check_every": "200ms"}
+    sink.write(pipeline(table), database=database, kafka=True, lanes=1, databases=[source])
+    daemon = sink.daemon()
+
+    def log():
+        return (json.loads(daemon.get("/status")[1] or "{}").get("sources") or [{"logs": []}])[0]["logs"]
+
+    daemon.await_that(lambda: log() and log()[0]["state"] == "unknown", 60, "nothing has begun")
+    assert "it has no logical replication slot gone" in log()[0]["why"]
+    assert daemon.metric("ods_sink_source_log_lost") is None and "ERROR" not in daemon.log().upper()
+    kafka.produce([table.create({"id": 1, "name": "x", "amount": 1})])
+    daemon.await_that(lambda: log()[0]["state"] == "lost", 60, "the loss")
+    assert daemon.metric("ods_sink_source_log_lost") == 1
+    daemon.stop()
