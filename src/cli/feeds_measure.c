@@ -1,6 +1,6 @@
-/* How many bytes topics have. Kafka tells it to its own tools (DescribeLogDirs), which librdkafka does
- * not ask for, so it is estimated: by a few records from the beginning, the middle and the end of each
- * partition, keys and values as they are before they are compressed. */
+/* How many bytes topics have. Kafka tells it to its own tools (DescribeLogDirs), which librdkafka
+ * does not ask for, so it is estimated: by a few records from the beginning, the middle and the end
+ * of each partition, keys and values as they are before they are compressed. */
 #include "cli/feeds.h"
 
 #include <stdlib.h>
@@ -23,7 +23,8 @@ static bool take(void *context, const struct record *record)
 {
     struct measuring *measuring = context;
     if (record->partition < measuring->partitions)
-        measuring->bytes[record->partition] += (int64_t) (record->key_length + record->value_length);
+        measuring->bytes[record->partition] +=
+            (int64_t) (record->key_length + record->value_length);
     kafka_release(record->owner);
     return true;
 }
@@ -56,17 +57,16 @@ static enum ods_status measure(struct measuring *measuring, const char *topic, c
     for (int32_t i = 0; i < count; i++)
         if (lows[i] >= 0 && highs[i] > lows[i])
             n += put_spans(&spans[n], i, lows[i], highs[i]);
-    enum ods_status status =
-        n ? kafka_tool_read_spans(measuring->tool, topic, spans, n, take, measuring->interrupted,
-                                  measuring, error)
-          : ODS_OK;
+    enum ods_status status = n ? kafka_tool_read_spans(measuring->tool, topic, spans, n, take,
+                                                       measuring->interrupted, measuring, error)
+                               : ODS_OK;
     for (int32_t i = 0; i < count; i++) {
         int64_t length = highs[i] - lows[i], looked_at = PLACES * PLACE_LENGTH;
         if (lows[i] < 0 || highs[i] < 0)
             measuring->bytes[i] = -1;
         else if (length > looked_at)
-            measuring->bytes[i] = (int64_t) ((double) measuring->bytes[i] / (double) looked_at *
-                                             (double) length);
+            measuring->bytes[i] =
+                (int64_t) ((double) measuring->bytes[i] / (double) looked_at * (double) length);
     }
     free(spans);
     return status;
@@ -95,12 +95,11 @@ static enum ods_status measure_feed(struct measuring *measuring, struct feeds *f
     }
     measuring->bytes = places + 2 * count;
     enum ods_status status =
-        same ? ODS_OK
-             : measure(measuring, feed->topic, places, places + count, feed->count, error);
+        same ? ODS_OK : measure(measuring, feed->topic, places, places + count, feed->count, error);
     for (size_t i = 0; status == ODS_OK && i < count; i++)
-        feed->partitions[i].bytes = !same                        ? measuring->bytes[i]
+        feed->partitions[i].bytes = !same                       ? measuring->bytes[i]
                                     : (int32_t) i < same->count ? same->partitions[i].bytes
-                                                                 : -1;
+                                                                : -1;
     free(places);
     return status;
 }
@@ -116,8 +115,8 @@ static enum ods_status measure_unread(struct measuring *measuring, struct unread
                                  &places[count + i], error);
     if (status == ODS_OK) {
         measuring->bytes = places + 2 * count;
-        status = measure(measuring, unread->topic, places, places + count, unread->partitions,
-                         error);
+        status =
+            measure(measuring, unread->topic, places, places + count, unread->partitions, error);
         unread->bytes = 0;
     }
     for (size_t i = 0; status == ODS_OK && i < count; i++)

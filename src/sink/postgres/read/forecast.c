@@ -147,8 +147,7 @@ static enum ods_status look(struct forecast *forecast, const struct batch *batch
                                      .result = &forecast->result};
     struct plan *plan = NULL;
     bool changed = false;
-    enum ods_status status =
-        plan_find(&forecast->plans, change, &listener, &plan, &changed, error);
+    enum ods_status status = plan_find(&forecast->plans, change, &listener, &plan, &changed, error);
     if (status == ODS_OK && plan->complete && is_news(forecast, change->shape, &status, error))
         tell(forecast, plan);
     if (status == ODS_FATAL && !rehearsal_failed(forecast->rehearsal)) {
