@@ -125,6 +125,28 @@ static void take_table(void *context, const struct shape *shape, const char *sch
     json_array_append_new(outlook->tables, object);
 }
 
+static bool hides_any(const struct pipeline_settings *pipeline)
+{
+    bool any = pipeline->defaults.redact.count;
+    for (size_t i = 0; i < pipeline->table_count; i++)
+        any |= pipeline->tables[i].redact.count > 0;
+    return any;
+}
+
+/* Whose columns a record has that can't be read nobody knows, so its reason may quote any value. */
+static void note_unreadable(struct outlook *outlook, const struct record *record, const char *why)
+{
+    if (record->offset < 0)
+        outlook_note(outlook, "topic %s: a record of this schema can't be read: %s", record->topic,
+                     why);
+    else if (hides_any(outlook->pipeline))
+        outlook_note(outlook, "topic %s partition %d offset %" PRId64 " can't be read",
+                     record->topic, (int) record->partition, record->offset);
+    else
+        outlook_note(outlook, "topic %s partition %d offset %" PRId64 " can't be read: %s",
+                     record->topic, (int) record->partition, record->offset, why);
+}
+
 enum ods_status outlook_take(struct outlook *outlook, struct batch *batch, struct error *error)
 {
     const struct record *record = &batch->records[0];
@@ -135,12 +157,7 @@ enum ods_status outlook_take(struct outlook *outlook, struct batch *batch, struc
     enum ods_status status = worker_decode(&outlook->worker, batch, 0, &why);
     if (status != ODS_OK) {
         outlook->unreadable++;
-        if (record->offset < 0)
-            outlook_note(outlook, "topic %s: a record of this schema can't be read: %s",
-                         record->topic, why.text);
-        else
-            outlook_note(outlook, "topic %s partition %d offset %" PRId64 " can't be read: %s",
-                         record->topic, (int) record->partition, record->offset, why.text);
+        note_unreadable(outlook, record, why.text);
         return ODS_OK;
     }
     outlook->changes += batch->change_count;

@@ -69,7 +69,7 @@ struct http_settings {
 };
 
 struct connect_settings { /* Kafka Connect's REST */
-    const char *name;     /* of one of several clusters; NULL: it is the group `connect` */
+    const char *name;       /* of one of several clusters; NULL: it is the group `connect` */
     const char *url;        /* "": commands about connectors have nobody to ask */
     const char *user, *password;
     const char *ca, *certificate, *key; /* files; "": none */

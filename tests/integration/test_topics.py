@@ -4,7 +4,7 @@ import json
 import time
 
 import pytest
-from lib.records import Table, pipeline
+from lib.records import Table, pipeline, row
 from lib.sink import Exit, free_port
 
 

@@ -25,7 +25,7 @@ struct conn {
     const struct pipeline_settings *hides;
     PGconn *pg; /* NULL: not connected */
     int interrupt_fd;
-    struct rehearsal *rehearsal;  /* changes of tables are only tried; NULL: they are made */
+    struct rehearsal *rehearsal; /* changes of tables are only tried; NULL: they are made */
     void (*alive)(void *context); /* called while the server is waited for, or NULL */
     void *alive_context;
     unsigned generation; /* grows with each connection, which begins without prepared statements */
