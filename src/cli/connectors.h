@@ -1,4 +1,5 @@
-/* What the files of `ods-sink connectors` share: connectors.c does, connectors_show.c prints. */
+/* What the files of `ods-sink connectors` share: connectors.c does, connectors_show.c prints,
+ * connectors_clusters.c finds out whom to ask. */
 #ifndef CONNECTORS_H
 #define CONNECTORS_H
 
@@ -23,11 +24,16 @@ struct connectors {
     struct connect *connect; /* of the cluster that is asked now */
 };
 
-/* The clusters that the configuration names, or the one named `only`: on the heap. CLI_USAGE: there is
- * none of that name. */
+/* The clusters that the configuration names, or the one named `only`: on the heap. CLI_USAGE: there
+ * is none of that name. */
 int connectors_clusters(struct connectors *connectors, const char *only, struct error *error);
 /* What a cluster is called: "connect" where it has no name of its own. */
 const char *connectors_cluster_name(const struct connect_settings *cluster);
+/* Those that the options mean. `single` is room for one whose url the command line gives. */
+int connectors_find_clusters(struct connectors *connectors, struct connect_settings *single,
+                             struct error *error);
+/* Ask the cluster that has the connector: of several that may be meant, the one where it is. */
+int connectors_reach(struct connectors *connectors, const char *name, struct error *error);
 /* Ask this cluster from now on. */
 enum ods_status connectors_ask(struct connectors *connectors,
                                const struct connect_settings *cluster, struct error *error);

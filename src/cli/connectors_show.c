@@ -350,8 +350,8 @@ static enum ods_status read_cluster(struct connectors *connectors,
     if (connectors->cluster_count > 1)
         status = connectors_ask(connectors, cluster, error);
     if (status == ODS_OK)
-        status = connect_ask(connectors->connect, "GET",
-                             "/connectors?expand=status&expand=info", NULL, &found, error);
+        status = connect_ask(connectors->connect, "GET", "/connectors?expand=status&expand=info",
+                             NULL, &found, error);
     json_object_foreach(found, name, one)
     {
         json_object_set_new(one, "cluster", json_string(connectors_cluster_name(cluster)));

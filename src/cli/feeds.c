@@ -63,11 +63,7 @@ static bool add_unread(struct feeds *feeds, const char *topic, int32_t partition
         return false;
     feeds->unread = larger;
     larger[feeds->unread_count] = (struct unread){
-        .topic = strdup(topic),
-        .partitions = partitions,
-        .records = -1,
-        .bytes = -1,
-        .role = role};
+        .topic = strdup(topic), .partitions = partitions, .records = -1, .bytes = -1, .role = role};
     return larger[feeds->unread_count++].topic != NULL;
 }
 

@@ -60,8 +60,8 @@ enum ods_status feeds_load(struct feeds *feeds, const struct settings *settings,
                            struct error *error);
 void feeds_done(struct feeds *feeds);
 
-/* Estimate the bytes of every topic, also of those that no pipeline takes, by up to 24 records of each
- * partition. `interrupted` ends it. */
+/* Estimate the bytes of every topic, also of those that no pipeline takes, by up to 24 records of
+ * each partition. `interrupted` ends it. */
 enum ods_status feeds_measure(struct feeds *feeds, const struct settings *settings,
                               bool (*interrupted)(void), struct error *error);
 int64_t feed_bytes(const struct feed *feed); /* -1: not known */

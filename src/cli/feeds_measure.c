@@ -1,6 +1,6 @@
-/* How many bytes topics have. Kafka tells it to its own tools (DescribeLogDirs), which librdkafka does
- * not ask for, so it is estimated: by a few records from the beginning, the middle and the end of each
- * partition, keys and values as they are before they are compressed. */
+/* How many bytes topics have. Kafka tells it to its own tools (DescribeLogDirs), which librdkafka
+ * does not ask for, so it is estimated: by a few records from the beginning, the middle and the end
+ * of each partition, keys and values as they are before they are compressed. */
 #include "cli/feeds.h"
 
 #include <stdlib.h>
@@ -23,50 +23,50 @@ static bool take(void *context, const struct record *record)
 {
     struct measuring *measuring = context;
     if (record->partition < measuring->partitions)
-        measuring->bytes[record->partition] += (int64_t) (record->key_length + record->value_length);
+        measuring->bytes[record->partition] +=
+            (int64_t) (record->key_length + record->value_length);
     kafka_release(record->owner);
     return true;
 }
 
-/* The places of a partition that are looked at, without overlaps; how many. */
-static size_t put_spans(struct kafka_span *spans, int32_t partition, int64_t low, int64_t high)
+/* The number-th place of a partition that is looked at. False: it has none. */
+static bool put_span(struct kafka_span *span, unsigned number, int32_t partition, int64_t low,
+                     int64_t high)
 {
     int64_t length = high - low;
-    if (length <= PLACES * PLACE_LENGTH) {
-        spans[0] = (struct kafka_span){.partition = partition, .from = low, .upto = high};
-        return length > 0;
-    }
     const int64_t froms[PLACES] = {low, low + length / 2 - PLACE_LENGTH / 2, high - PLACE_LENGTH};
-    for (size_t i = 0; i < PLACES; i++)
-        spans[i] = (struct kafka_span){
-            .partition = partition, .from = froms[i], .upto = froms[i] + PLACE_LENGTH};
-    return PLACES;
+    *span = (struct kafka_span){.partition = partition, .from = low, .upto = high};
+    if (length <= PLACES * PLACE_LENGTH) /* all of it */
+        return !number && length > 0;
+    span->from = froms[number];
+    span->upto = froms[number] + PLACE_LENGTH;
+    return true;
 }
 
 /* bytes[i] of partition i, -1 where it is not known. */
 static enum ods_status measure(struct measuring *measuring, const char *topic, const int64_t *lows,
                                const int64_t *highs, int32_t count, struct error *error)
 {
-    struct kafka_span *spans = calloc((size_t) count * PLACES + 1, sizeof *spans);
-    size_t n = 0;
-    if (!spans)
-        return error_out_of_memory(error);
+    struct kafka_span *spans = calloc((size_t) count + 1, sizeof *spans);
+    enum ods_status status = spans ? ODS_OK : error_out_of_memory(error);
     measuring->partitions = count;
     memset(measuring->bytes, 0, (size_t) count * sizeof *measuring->bytes);
-    for (int32_t i = 0; i < count; i++)
-        if (lows[i] >= 0 && highs[i] > lows[i])
-            n += put_spans(&spans[n], i, lows[i], highs[i]);
-    enum ods_status status =
-        n ? kafka_tool_read_spans(measuring->tool, topic, spans, n, take, measuring->interrupted,
-                                  measuring, error)
-          : ODS_OK;
+    for (unsigned place = 0; status == ODS_OK && place < PLACES; place++) {
+        size_t n = 0;
+        for (int32_t i = 0; i < count; i++)
+            if (lows[i] >= 0 && highs[i] >= 0)
+                n += put_span(&spans[n], place, i, lows[i], highs[i]);
+        if (n)
+            status = kafka_tool_read_spans(measuring->tool, topic, spans, n, take,
+                                           measuring->interrupted, measuring, error);
+    }
     for (int32_t i = 0; i < count; i++) {
         int64_t length = highs[i] - lows[i], looked_at = PLACES * PLACE_LENGTH;
         if (lows[i] < 0 || highs[i] < 0)
             measuring->bytes[i] = -1;
         else if (length > looked_at)
-            measuring->bytes[i] = (int64_t) ((double) measuring->bytes[i] / (double) looked_at *
-                                             (double) length);
+            measuring->bytes[i] =
+                (int64_t) ((double) measuring->bytes[i] / (double) looked_at * (double) length);
     }
     free(spans);
     return status;
@@ -95,12 +95,11 @@ static enum ods_status measure_feed(struct measuring *measuring, struct feeds *f
     }
     measuring->bytes = places + 2 * count;
     enum ods_status status =
-        same ? ODS_OK
-             : measure(measuring, feed->topic, places, places + count, feed->count, error);
+        same ? ODS_OK : measure(measuring, feed->topic, places, places + count, feed->count, error);
     for (size_t i = 0; status == ODS_OK && i < count; i++)
-        feed->partitions[i].bytes = !same                        ? measuring->bytes[i]
+        feed->partitions[i].bytes = !same                       ? measuring->bytes[i]
                                     : (int32_t) i < same->count ? same->partitions[i].bytes
-                                                                 : -1;
+                                                                : -1;
     free(places);
     return status;
 }
@@ -116,8 +115,8 @@ static enum ods_status measure_unread(struct measuring *measuring, struct unread
                                  &places[count + i], error);
     if (status == ODS_OK) {
         measuring->bytes = places + 2 * count;
-        status = measure(measuring, unread->topic, places, places + count, unread->partitions,
-                         error);
+        status =
+            measure(measuring, unread->topic, places, places + count, unread->partitions, error);
         unread->bytes = 0;
     }
     for (size_t i = 0; status == ODS_OK && i < count; i++)

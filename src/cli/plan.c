@@ -1,7 +1,7 @@
-/* ods-sink plan: what would change in the targets' tables if this configuration, or this schema of the
- * source, came into force. The newest records of the topics, a file of records or a schema go through
- * the pipeline's decoder and transforms to the target's own planner, which tries what it decides on
- * empty copies. Nothing is changed, no offset moves, and no member joins the group. */
+/* ods-sink plan: what would change in the targets' tables if this configuration, or this schema of
+ * the source, came into force. The newest records of the topics, a file of records or a schema go
+ * through the pipeline's decoder and transforms to the target's own planner, which tries what it
+ * decides on empty copies. Nothing is changed, no offset moves, and no member joins the group. */
 #include "cli/plan.h"
 
 #include <inttypes.h>
@@ -67,17 +67,17 @@ static void take_statement(void *context, const struct rehearsed *statement)
     struct outlook *outlook = context;
     char name[300];
     snprintf(name, sizeof name, "%s.%s", statement->schema, statement->table);
-    json_t *object = json_pack(
-        "{s:I, s:o, s:o, s:b, s:o, s:o, s:b, s:o}", "transaction",
-        (json_int_t) statement->transaction, "table", cli_json(name), "sql",
-        cli_json(statement->sql), "new", statement->is_new, "lock", text_or_null(statement->lock),
-        "also_locks", list_of(statement->also), "rewrites", statement->rewrites, "builds_indexes",
-        list_of(statement->indexes));
+    json_t *object =
+        json_pack("{s:I, s:o, s:o, s:b, s:o, s:o, s:b, s:o}", "transaction",
+                  (json_int_t) statement->transaction, "table", cli_json(name), "sql",
+                  cli_json(statement->sql), "new", statement->is_new, "lock",
+                  text_or_null(statement->lock), "also_locks", list_of(statement->also), "rewrites",
+                  statement->rewrites, "builds_indexes", list_of(statement->indexes));
     json_object_set_new(object, "bytes",
                         statement->is_new ? json_null() : json_integer(statement->bytes));
-    json_object_set_new(object, "rows", statement->is_new || statement->rows < 0
-                                            ? json_null()
-                                            : json_integer(statement->rows));
+    json_object_set_new(object, "rows",
+                        statement->is_new || statement->rows < 0 ? json_null()
+                                                                 : json_integer(statement->rows));
     json_object_set_new(object, "cause", cause_of(statement->cause));
     json_array_append_new(outlook->statements, object);
 }
@@ -125,6 +125,28 @@ static void take_table(void *context, const struct shape *shape, const char *sch
     json_array_append_new(outlook->tables, object);
 }
 
+static bool hides_any(const struct pipeline_settings *pipeline)
+{
+    bool any = pipeline->defaults.redact.count;
+    for (size_t i = 0; i < pipeline->table_count; i++)
+        any |= pipeline->tables[i].redact.count > 0;
+    return any;
+}
+
+/* Whose columns a record has that can't be read nobody knows, so its reason may quote any value. */
+static void note_unreadable(struct outlook *outlook, const struct record *record, const char *why)
+{
+    if (record->offset < 0)
+        outlook_note(outlook, "topic %s: a record of this schema can't be read: %s", record->topic,
+                     why);
+    else if (hides_any(outlook->pipeline))
+        outlook_note(outlook, "topic %s partition %d offset %" PRId64 " can't be read",
+                     record->topic, (int) record->partition, record->offset);
+    else
+        outlook_note(outlook, "topic %s partition %d offset %" PRId64 " can't be read: %s",
+                     record->topic, (int) record->partition, record->offset, why);
+}
+
 enum ods_status outlook_take(struct outlook *outlook, struct batch *batch, struct error *error)
 {
     const struct record *record = &batch->records[0];
@@ -135,12 +157,7 @@ enum ods_status outlook_take(struct outlook *outlook, struct batch *batch, struc
     enum ods_status status = worker_decode(&outlook->worker, batch, 0, &why);
     if (status != ODS_OK) {
         outlook->unreadable++;
-        if (record->offset < 0)
-            outlook_note(outlook, "topic %s: a record of this schema can't be read: %s",
-                         record->topic, why.text);
-        else
-            outlook_note(outlook, "topic %s partition %d offset %" PRId64 " can't be read: %s",
-                         record->topic, (int) record->partition, record->offset, why.text);
+        note_unreadable(outlook, record, why.text);
         return ODS_OK;
     }
     outlook->changes += batch->change_count;
@@ -217,8 +234,7 @@ static int open_outlook(struct outlook *outlook, bool schema, struct error *erro
     config.alive = alive;
     config.alive_context = outlook;
     int code = open_worker(outlook, schema, error);
-    if (code == CLI_OK &&
-        forecast_open(&outlook->forecast, &config, &listener, error) != ODS_OK)
+    if (code == CLI_OK && forecast_open(&outlook->forecast, &config, &listener, error) != ODS_OK)
         code = CLI_TARGET;
     if (code == CLI_OK)
         note_own_schema(outlook);
@@ -411,8 +427,8 @@ static int take_schemas(struct plan_run *plan, struct error *error)
     int code = schema_files_read(&files, &plan->options->schemas, plan->options->topic, error);
     for (size_t i = 0; code == CLI_OK && i < plan->count; i++)
         if (plan->outlooks[i].forecast)
-            code = code_of(schema_files_take(&files, &plan->outlooks[i], plan->options->topic, &any,
-                                             error));
+            code = code_of(
+                schema_files_take(&files, &plan->outlooks[i], plan->options->topic, &any, error));
     if (code == CLI_OK && !any) {
         error_set(error, ODS_FATAL,
                   "no pipeline takes the topics of these schemas: say whose they are with --topic");
@@ -502,11 +518,12 @@ static const struct parameter options[] = {
            "a sample of records instead, one a line, as `kcat -C -J` writes them; `-` is standard "
            "input",
            .either = 1),
-    OPTION(struct plan_options, schemas, "schema", &argument_file,
-           "a new schema of the source instead: a schema-change record of Debezium or Maxwell, an "
-           "Avro schema or a registry's answer with one, a schema of Kafka Connect; a second one may "
-           "be that of the key",
-           .flags = PARAMETER_MANY, .either = 1),
+    OPTION(
+        struct plan_options, schemas, "schema", &argument_file,
+        "a new schema of the source instead: a schema-change record of Debezium or Maxwell, an "
+        "Avro schema or a registry's answer with one, a schema of Kafka Connect; a second one may "
+        "be that of the key",
+        .flags = PARAMETER_MANY, .either = 1),
     OPTION(struct plan_options, topic, "topic", &argument_topic,
            "whose schema it is (default: as its name or subject tells)"),
     OPTION_JSON(struct plan_options),
@@ -514,8 +531,9 @@ static const struct parameter options[] = {
 
 static const struct exit_meaning exits[] = {
     {CLI_OK, "There is nothing to do: the tables are as the records need them."},
-    {CLI_NEGATIVE, "There is something to do, or rows would be refused; or a line of `--records` is "
-                   "no record."},
+    {CLI_NEGATIVE,
+     "There is something to do, or rows would be refused; or a line of `--records` is "
+     "no record."},
     EXIT_IS_CONFIG,
     {CLI_SOURCE, "Kafka failed, or a file can't be read."},
     EXIT_IS_TARGET,
@@ -527,7 +545,8 @@ static const struct example examples[] = {
     {"ods-sink plan -c new/ods-sink.conf", "Before a new configuration comes into force."},
     {"ods-sink plan -c ods-sink.conf --schema change.json",
      "What a schema-change record would do to the tables."},
-    {"curl -s http://registry:8081/subjects/shop.shop.items-value/versions/latest | ods-sink plan -c "
+    {"curl -s http://registry:8081/subjects/shop.shop.items-value/versions/latest | ods-sink plan "
+     "-c "
      "ods-sink.conf --schema -",
      "The same of a registry's schema."},
     {0}};
@@ -537,7 +556,8 @@ const struct command cli_plan = {
     .summary = "say what would change in the target's tables, and how",
     .description =
         "Sends records through a pipeline up to the target's planner, which decides as it does in "
-        "`run` about tables, columns, types and keys, and prints its statements in their order: the "
+        "`run` about tables, columns, types and keys, and prints its statements in their order: "
+        "the "
         "lock that each holds on its table, whether PostgreSQL rewrites the table and how large "
         "that is, which indexes it builds, and what causes it. Also printed is what would be "
         "refused, with the reason, and what would stop the pipeline.\n\n"

@@ -1,5 +1,6 @@
 /* What the files of `ods-sink plan` share: plan.c (the command, and where records come from),
- * plan_schema.c and plan_avro.c (a schema in place of records), plan_show.c (what is printed). */
+ * plan_schema.c, plan_avro.c and plan_row.c (a schema in place of
+ * records), plan_show.c (what is printed). */
 #ifndef CLI_PLAN_H
 #define CLI_PLAN_H
 
@@ -37,7 +38,7 @@ enum ods_status outlook_take(struct outlook *outlook, struct batch *batch, struc
 void outlook_note(struct outlook *outlook, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* --- plan_schema.c --------------------------------------------------------------------------- */
+/* --- plan_schema.c, plan_row.c ---------------------------------------------------------------- */
 
 /* The schemas of files, as records with which they begin to hold. */
 struct schema_files {
@@ -50,15 +51,15 @@ struct schema_files {
 int schema_files_read(struct schema_files *files, const struct strings *paths, const char *topic,
                       struct error *error);
 void schema_files_done(struct schema_files *files);
-/* Each schema that is one of the pipeline's goes to it. `topic`: of the option, or NULL. *any is set
- * if one is. */
+/* Each schema that is one of the pipeline's goes to it. `topic`: of the option, or NULL. *any is
+ * set if one is. */
 enum ods_status schema_files_take(const struct schema_files *files, struct outlook *outlook,
                                   const char *topic, bool *any, struct error *error);
 
 /* --- plan_avro.c ----------------------------------------------------------------------------- */
 
-/* An Avro schema as Connect's converter reads it, in the form of its JSON schemas; new. NULL: it can't
- * be read, *problem says why. */
+/* An Avro schema as Connect's converter reads it, in the form of its JSON schemas; new. NULL: it
+ * can't be read, *problem says why. */
 json_t *connect_from_avro(const json_t *avro, const char **problem);
 
 /* --- plan_show.c ----------------------------------------------------------------------------- */

@@ -36,10 +36,9 @@ static const char *text_of(const json_t *object, const char *name)
 
 static json_t *primitive(const char *name)
 {
-    static const char *const types[][2] = {{"boolean", "boolean"}, {"int", "int32"},
-                                           {"long", "int64"},      {"float", "float"},
-                                           {"double", "double"},   {"bytes", "bytes"},
-                                           {"string", "string"},   {"fixed", "bytes"}};
+    static const char *const types[][2] = {
+        {"boolean", "boolean"}, {"int", "int32"},   {"long", "int64"},    {"float", "float"},
+        {"double", "double"},   {"bytes", "bytes"}, {"string", "string"}, {"fixed", "bytes"}};
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)
         if (strcmp(types[i][0], name) == 0)
             return typed(types[i][1]);
@@ -79,9 +78,9 @@ static void name_logical(json_t *out, const json_t *avro)
                  (long long) json_integer_value(json_object_get(avro, "scale")));
         snprintf(precision, sizeof precision, "%lld",
                  (long long) json_integer_value(json_object_get(avro, "precision")));
-        json_object_set_new(out, "parameters",
-                            json_pack("{s:s, s:s}", "scale", scale, "connect.decimal.precision",
-                                      precision));
+        json_object_set_new(
+            out, "parameters",
+            json_pack("{s:s, s:s}", "scale", scale, "connect.decimal.precision", precision));
     }
 }
 

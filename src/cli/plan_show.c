@@ -75,12 +75,11 @@ static void print_statements(const struct terminal *terminal, const json_t *stat
         fputs(terminal_plain(terminal, PAINT_HEAD), stdout);
         print_effect(terminal, statement);
         if (json_is_object(cause))
-            terminal_line(stdout,
-                          "     for topic %s partition %" JSON_INTEGER_FORMAT
-                          " offset %" JSON_INTEGER_FORMAT,
-                          text_of(cause, "topic"),
-                          json_integer_value(json_object_get(cause, "partition")),
-                          json_integer_value(json_object_get(cause, "offset")));
+            terminal_line(
+                stdout,
+                "     for topic %s partition %" JSON_INTEGER_FORMAT " offset %" JSON_INTEGER_FORMAT,
+                text_of(cause, "topic"), json_integer_value(json_object_get(cause, "partition")),
+                json_integer_value(json_object_get(cause, "offset")));
     }
 }
 
@@ -91,7 +90,8 @@ static void print_pipeline(const struct terminal *terminal, const json_t *pipeli
     size_t i;
     json_int_t records = json_integer_value(json_object_get(pipeline, "records"));
     size_t tables = json_array_size(json_object_get(pipeline, "tables"));
-    terminal_line(stdout, "pipeline %s, target %s: %" JSON_INTEGER_FORMAT " record%s of %zu table%s",
+    terminal_line(stdout,
+                  "pipeline %s, target %s: %" JSON_INTEGER_FORMAT " record%s of %zu table%s",
                   text_of(pipeline, "pipeline"), text_of(pipeline, "target"), records,
                   records == 1 ? "" : "s", tables, tables == 1 ? "" : "s");
     print_statements(terminal, statements);

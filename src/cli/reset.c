@@ -1,5 +1,5 @@
-/* ods-sink reset: move a pipeline's offsets of one topic, in the target, where they count, and, of a
- * pipeline that reads Kafka, in Kafka, where they are for monitoring.
+/* ods-sink reset: move a pipeline's offsets of one topic, in the target, where they count, and, of
+ * a pipeline that reads Kafka, in Kafka, where they are for monitoring.
  *
  * Nobody may be reading meanwhile: it refuses while the group has members, and the offsets in the
  * target move by compare-and-swap like those of any batch, here one without records. All partitions
@@ -107,10 +107,10 @@ static int list_partitions(struct reset *reset, struct error *error)
 {
     const struct pipeline_settings *pipeline = reset->pipeline;
     const struct goal *goal = &reset->options->goal;
-    const struct extent_query query = {
-        .topic = reset->topic,
-        .partition = (int32_t) reset->options->partition,
-        .time_ms = goal->kind == GOAL_TIME ? goal->time_us / 1000 : EXTENT_NO_TIME};
+    const struct extent_query query = {.topic = reset->topic,
+                                       .partition = (int32_t) reset->options->partition,
+                                       .time_ms = goal->kind == GOAL_TIME ? goal->time_us / 1000
+                                                                          : EXTENT_NO_TIME};
     int code = is_of_kafka(reset)
                    ? extents_of_kafka(reset->tool, &query, &reset->extents, &reset->count, error)
                : strcmp(pipeline->input.type, "file") == 0
@@ -125,8 +125,8 @@ static int list_partitions(struct reset *reset, struct error *error)
         return CLI_INTERNAL;
     }
     for (size_t i = 0; i < reset->count; i++)
-        reset->positions[i] = (struct position){.topic = reset->topic,
-                                                .partition = reset->extents[i].partition};
+        reset->positions[i] =
+            (struct position){.topic = reset->topic, .partition = reset->extents[i].partition};
     return CLI_OK;
 }
 

@@ -177,7 +177,8 @@ static int list_connectors(struct reset *reset, struct error *error)
     const struct connect_settings *cluster =
         settings_connect(reset->settings, reset->pipeline->connect);
     if (!*cluster->url) {
-        keep(reset, "connectors", "connect.url is not set, nor has the pipeline a cluster (connect)");
+        keep(reset, "connectors",
+             "connect.url is not set, nor has the pipeline a cluster (connect)");
         return CLI_OK;
     }
     if (connect_open(&reset->connect, cluster, error) != ODS_OK ||

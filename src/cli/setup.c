@@ -186,11 +186,10 @@ static void check_prefix(struct setup *setup, const struct connector_file *file)
                  file->name, topic);
 }
 
-/* Where the connector is registered: in the cluster of --cluster, in that of the pipeline which reads
- * its topics, or in that of all pipelines. NULL: the error says why nobody knows. */
-static const struct connect_settings *cluster_of(struct setup *setup,
-                                                 const struct connector_file *file,
-                                                 struct error *error)
+/* Where the connector is registered: in the cluster of --cluster, in that of the pipeline which
+ * reads its topics, or in that of all pipelines. NULL: the error says why nobody knows. */
+static const struct connect_settings *
+cluster_of(struct setup *setup, const struct connector_file *file, struct error *error)
 {
     const struct settings *settings = setup->settings;
     const struct pipeline_settings *reader = NULL;

@@ -112,8 +112,8 @@ static bool print_feeds(const struct topics *topics)
 
 static bool print_partitions(const struct topics *topics)
 {
-    static const char *const names[] = {"TOPIC",     "PARTITION", "FIRST",  "END",     "BYTES",
-                                        "STORED",    "COMMITTED", "LAG",    "BEHIND",  "PIPELINE"};
+    static const char *const names[] = {"TOPIC",  "PARTITION", "FIRST", "END",    "BYTES",
+                                        "STORED", "COMMITTED", "LAG",   "BEHIND", "PIPELINE"};
     struct columns table;
     char text[64];
     columns_init(&table, topics->call->terminal, names, sizeof names / sizeof *names);
@@ -257,12 +257,11 @@ static json_t *partitions_json(const struct feed *feed)
         json_array_append_new(
             partitions,
             json_pack("{s:i,s:o,s:o,s:o,s:o,s:o,s:o,s:I,s:o,s:o}", "partition", (int) i, "first",
-                      number_or_null(at->low), "end", number_or_null(at->high),
-                      "bytes_estimated", number_or_null(at->bytes), "stored",
-                      number_or_null(at->stored), "committed", number_or_null(at->committed),
-                      "lag", number_or_null(at->lag), "lost", (json_int_t) at->lost,
-                      "next_record_at", moment_or_null(at->next_ms), "newest_record_at",
-                      moment_or_null(at->newest_ms)));
+                      number_or_null(at->low), "end", number_or_null(at->high), "bytes_estimated",
+                      number_or_null(at->bytes), "stored", number_or_null(at->stored), "committed",
+                      number_or_null(at->committed), "lag", number_or_null(at->lag), "lost",
+                      (json_int_t) at->lost, "next_record_at", moment_or_null(at->next_ms),
+                      "newest_record_at", moment_or_null(at->newest_ms)));
     }
     return partitions;
 }
@@ -276,10 +275,9 @@ static json_t *feed_json(const struct topics *topics, const struct feed *feed)
         feed->pipeline->name, "source_table", text_or_null(feed->source_table), "table",
         text_or_null(feed->table), "skipped", feed->skipped, "records",
         number_or_null(feed_records(feed)), "bytes_estimated", number_or_null(feed_bytes(feed)),
-        "lag", number_or_null(feed_lag(feed)), "lost",
-        (json_int_t) feed_lost(feed), "behind_seconds",
-        behind < 0 ? json_null() : json_real((double) behind / 1000), "newest_record_at",
-        moment_or_null(feed_newest_ms(feed)), "retention_left_seconds",
+        "lag", number_or_null(feed_lag(feed)), "lost", (json_int_t) feed_lost(feed),
+        "behind_seconds", behind < 0 ? json_null() : json_real((double) behind / 1000),
+        "newest_record_at", moment_or_null(feed_newest_ms(feed)), "retention_left_seconds",
         left < 0 ? json_null() : json_integer(left / 1000), "partitions", partitions_json(feed));
 }
 
@@ -362,8 +360,7 @@ static int run(const struct call *call, void *given)
         complain(NULL, error.text);
         code = CLI_SOURCE;
     }
-    if (code == CLI_OK &&
-        feeds_measure(&topics.feeds, topics.settings, NULL, &error) != ODS_OK) {
+    if (code == CLI_OK && feeds_measure(&topics.feeds, topics.settings, NULL, &error) != ODS_OK) {
         complain(NULL, error.text);
         code = CLI_SOURCE;
     }

@@ -495,8 +495,7 @@ static void check_clusters(struct load *load, const struct node *node,
         const struct node *one = clusters->node->entries[i].node;
         check_connect(load, one, "", &settings->connect_clusters[i]);
         for (size_t j = 0; j < i; j++)
-            if (strcmp(settings->connect_clusters[i].name, settings->connect_clusters[j].name) ==
-                0)
+            if (strcmp(settings->connect_clusters[i].name, settings->connect_clusters[j].name) == 0)
                 REFUSE(load, place(one, "name"),
                        "two clusters are named '%s', the first in line %d",
                        settings->connect_clusters[i].name, clusters->node->entries[j].line);

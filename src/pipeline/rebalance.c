@@ -126,14 +126,13 @@ void rebalance_revoked(void *context, const struct place *places, size_t count, 
     forget(lane, places, count);
 }
 
-/* Where fetching starts: before the position, if the decoder needs the records there and has not just
- * seen them. What a pipe has delivered can't be had again. */
+/* Where fetching starts: before the position, if the decoder needs the records there and has not
+ * just seen them. What a pipe has delivered can't be had again. */
 static int64_t start_of(const struct lane *lane, const struct partition *partition)
 {
     int64_t back = lane->worker.decoder->ops->look_back;
     if (!partition->looks_back || partition->position <= 0 ||
-        partition->position == partition->decoded ||
-        lane->source->ops->kind != SOURCE_OFFSETS)
+        partition->position == partition->decoded || lane->source->ops->kind != SOURCE_OFFSETS)
         return partition->position;
     return partition->position > back ? partition->position - back : 0;
 }

@@ -133,6 +133,10 @@ def test_what_holds_a_table_and_what_would_be_refused(sink, database, tmp_path):
     [pipe] = plan(sink, "--records", sample)
     assert not pipe["statements"]
     assert "rows that would share a key: (1) 2 times" in pipe["refused"][0]["reason"]
+    sink.write(pipeline(old, defaults={"evolve": "full"}, tables={"items": {"redact": ["k"]}}),
+               database=database)
+    assert "([redacted]) 2 times" in plan(sink, "--records", sample)[0]["refused"][0]["reason"]
+    sink.write(pipeline(old, defaults={"evolve": "full"}), database=database)
     database.execute("delete from items where id = 5")
     [alter] = statements(sink, "--records", sample)
     assert alter["sql"] == ('alter table "public"."items" drop constraint items_pkey, '

@@ -4,7 +4,7 @@ import json
 import time
 
 import pytest
-from lib.records import Table, pipeline
+from lib.records import Table, pipeline, row
 from lib.sink import Exit, free_port
 
 
@@ -58,6 +58,7 @@ def test_topics_that_no_pipeline_takes(fed, sink, kafka, prefix):
     kafka.produce([{"topic": f"{prefix}.other", "partition": 0, "key": None, "payload": "{}"}])
     unread = {topic["topic"]: topic for topic in ask(sink)["unread"]}
     assert unread[f"{prefix}.other"] == {"topic": f"{prefix}.other", "partitions": 1, "records": 1,
+                                         "bytes_estimated": 2,
                                          "role": None}
     assert unread[f"{prefix}.letters"]["role"] == "dead letters"
     assert fed.topic not in unread and not [name for name in unread if name.startswith("__")]
@@ -113,3 +114,24 @@ def test_a_broker_that_is_away(sink, database):
     began = time.monotonic()
     sink.run("topics", "-c", sink.conf, expect=Exit.SOURCE)
     assert time.monotonic() - began < 60
+
+
+def test_bytes_are_estimated_by_a_sample(sink, database, kafka, prefix):
+    """Exact where all records are looked at; near where they are of one size, whatever their number."""
+    few, many = Table("few", prefix=prefix), Table("many", prefix=prefix)
+    records = {few: [few.create(row(n)) for n in range(5)],
+               many: [many.create(row(n), partition=n % 2) for n in range(1000)]}
+    for table in records:
+        kafka.create(table.topic, 2)
+        kafka.produce(records[table])
+    sink.write({**pipeline("t"), "topics": [few.topic, many.topic]}, kafka=True, database=database)
+    found = json.loads(sink.run("topics", "-c", sink.conf, "--json").stdout)
+    shown = {topic["topic"]: topic for topic in found["topics"]}
+    size = {table: sum(len((one["key"] + one["payload"]).encode()) for one in records[table])
+            for table in records}
+    assert shown[few.topic]["bytes_estimated"] == size[few]
+    assert abs(shown[many.topic]["bytes_estimated"] / size[many] - 1) < 0.02
+    assert sum(part["bytes_estimated"] for part in shown[many.topic]["partitions"]) == \
+        shown[many.topic]["bytes_estimated"]
+    text = sink.run("topics", "-c", sink.conf).stdout
+    assert "BYTES" in text and "~" in text

@@ -79,10 +79,11 @@ static enum step find_partition(struct file_source *file, const struct file_line
         return STEP_PASSED;
     *partition = topic ? file_partition_find(&file->partitions, topic, line->partition) : NULL;
     if (topic && !*partition && file->partitions.count >= PARTITIONS_MAX) {
-        error_set(error, ODS_FATAL,
-                  "partition %d of topic %s is one more than the %d that a file may have: split the "
-                  "file, or read fewer topics of it",
-                  (int) line->partition, topic->name, PARTITIONS_MAX);
+        error_set(
+            error, ODS_FATAL,
+            "partition %d of topic %s is one more than the %d that a file may have: split the "
+            "file, or read fewer topics of it",
+            (int) line->partition, topic->name, PARTITIONS_MAX);
         return fail(file, STEP_FAILED, record, error);
     }
     if (topic && !*partition)

@@ -5,65 +5,38 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <librdkafka/rdkafka.h>
-
 #include "core/time.h"
-#include "source/kafka/kafka_conf.h"
+#include "source/kafka/kafka_asker.h"
 
-#define ANSWER_MS  10000
-#define AT_ONCE    64 /* partitions read from at a time: each may bring an answer's worth */
+#define AT_ONCE 64 /* partitions read from at a time: each may bring an answer's worth */
 
 struct kafka_admin {
-    rd_kafka_t *rk;
+    struct kafka_asker asker;
     rd_kafka_queue_t *answers;
-    const char *servers;
-    int answer_ms;
 };
 
 static enum ods_status unanswered(const struct kafka_admin *admin, const char *question,
                                   const char *reason, struct error *error)
 {
-    return error_set(error, ODS_RETRY, "Kafka at %s: %s: %s", admin->servers, question, reason);
+    return kafka_asker_failed(&admin->asker, question, reason, error);
 }
 
 enum ods_status kafka_admin_open(struct kafka_admin **out, const struct settings *settings,
                                  const char *group, struct error *error)
 {
-    /* clang-format off */
-    const char *const owned[] = {
-        "group.id", group,
-        "enable.auto.commit", "false",
-        "enable.auto.offset.store", "false",
-        "auto.offset.reset", "error",
-        "allow.auto.create.topics", "false",
-        "isolation.level", "read_committed",
-        "enable.partition.eof", "true",
-        /* One record of each partition is wanted, and no more is fetched if it is large. */
-        "fetch.message.max.bytes", "65536",
-        NULL,
-    };
-    /* clang-format on */
-    char text[512];
     struct kafka_admin *admin = calloc(1, sizeof *admin);
     *out = NULL;
     if (!admin)
         return error_out_of_memory(error);
-    rd_kafka_conf_t *conf = kafka_conf(&settings->kafka, NULL, owned, error);
-    admin->answer_ms = ANSWER_MS;
-    admin->servers = settings->kafka.bootstrap_servers;
-    admin->rk = conf ? rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof text) : NULL;
-    if (admin->rk) {
-        rd_kafka_poll_set_consumer(admin->rk);
-        admin->answers = rd_kafka_queue_new(admin->rk);
-        *out = admin;
-        return ODS_OK;
+    /* One record of each partition is wanted, and no more is fetched if it is large. */
+    enum ods_status status = kafka_asker_init(&admin->asker, settings, group, NULL, "65536", error);
+    if (status != ODS_OK) {
+        free(admin);
+        return status;
     }
-    if (conf) {
-        rd_kafka_conf_destroy(conf);
-        error_set(error, ODS_FATAL, "can't make a Kafka client: %s", text);
-    }
-    free(admin);
-    return ODS_FATAL;
+    admin->answers = rd_kafka_queue_new(admin->asker.rk);
+    *out = admin;
+    return ODS_OK;
 }
 
 void kafka_admin_close(struct kafka_admin *admin)
@@ -71,14 +44,13 @@ void kafka_admin_close(struct kafka_admin *admin)
     if (!admin)
         return;
     rd_kafka_queue_destroy(admin->answers);
-    rd_kafka_consumer_close(admin->rk);
-    rd_kafka_destroy(admin->rk);
+    kafka_asker_done(&admin->asker);
     free(admin);
 }
 
 void kafka_admin_patience(struct kafka_admin *admin, int answer_ms)
 {
-    admin->answer_ms = answer_ms;
+    admin->asker.answer_ms = answer_ms;
 }
 
 enum ods_status kafka_admin_topics(struct kafka_admin *admin,
@@ -86,17 +58,7 @@ enum ods_status kafka_admin_topics(struct kafka_admin *admin,
                                                 int32_t partitions),
                                    void *context, int *brokers, struct error *error)
 {
-    const struct rd_kafka_metadata *metadata;
-    rd_kafka_resp_err_t code = rd_kafka_metadata(admin->rk, 1, NULL, &metadata, admin->answer_ms);
-    if (code)
-        return unanswered(admin, "which topics are there", rd_kafka_err2str(code), error);
-    for (int i = 0; i < metadata->topic_cnt; i++)
-        if (!metadata->topics[i].err)
-            take(context, metadata->topics[i].topic, metadata->topics[i].partition_cnt);
-    if (brokers)
-        *brokers = metadata->broker_cnt;
-    rd_kafka_metadata_destroy(metadata);
-    return ODS_OK;
+    return kafka_asker_topics(&admin->asker, take, context, brokers, error);
 }
 
 /* --- where partitions stand ----------------------------------------------------------------- */
@@ -128,11 +90,12 @@ enum ods_status kafka_admin_extents(struct kafka_admin *admin, struct kafka_exte
     rd_kafka_topic_partition_list_t *highs = list_of(extents, count, RD_KAFKA_OFFSET_END);
     rd_kafka_topic_partition_list_t *committed = list_of(extents, count, RD_KAFKA_OFFSET_INVALID);
     /* One question a broker, in place of two a partition. */
-    rd_kafka_resp_err_t code = rd_kafka_offsets_for_times(admin->rk, lows, admin->answer_ms);
+    rd_kafka_resp_err_t code =
+        rd_kafka_offsets_for_times(admin->asker.rk, lows, admin->asker.answer_ms);
     if (!code)
-        code = rd_kafka_offsets_for_times(admin->rk, highs, admin->answer_ms);
+        code = rd_kafka_offsets_for_times(admin->asker.rk, highs, admin->asker.answer_ms);
     if (!code)
-        code = rd_kafka_committed(admin->rk, committed, admin->answer_ms);
+        code = rd_kafka_committed(admin->asker.rk, committed, admin->asker.answer_ms);
     for (size_t i = 0; !code && i < count; i++) {
         extents[i].low = offset_in(lows, &extents[i]);
         extents[i].high = offset_in(highs, &extents[i]);
@@ -180,7 +143,7 @@ static size_t take_moment(struct kafka_admin *admin, struct kafka_moment *moment
     done[at] = true;
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
     rd_kafka_topic_partition_list_add(list, topic, message->partition);
-    rd_kafka_pause_partitions(admin->rk, list);
+    rd_kafka_pause_partitions(admin->asker.rk, list);
     rd_kafka_topic_partition_list_destroy(list);
     return 1;
 }
@@ -196,10 +159,11 @@ static enum ods_status read_moments(struct kafka_admin *admin, struct kafka_mome
         rd_kafka_topic_partition_list_add(list, moments[i].topic, moments[i].partition)->offset =
             moments[i].offset;
     }
-    rd_kafka_resp_err_t code = rd_kafka_assign(admin->rk, list);
+    rd_kafka_resp_err_t code = rd_kafka_assign(admin->asker.rk, list);
     int64_t heard_us = time_monotonic_us();
-    while (!code && open && time_monotonic_us() - heard_us < admin->answer_ms * INT64_C(1000)) {
-        rd_kafka_message_t *message = rd_kafka_consumer_poll(admin->rk, 200);
+    while (!code && open &&
+           time_monotonic_us() - heard_us < admin->asker.answer_ms * INT64_C(1000)) {
+        rd_kafka_message_t *message = rd_kafka_consumer_poll(admin->asker.rk, 200);
         if (!message)
             continue;
         size_t taken = take_moment(admin, moments, done, count, message);
@@ -209,8 +173,8 @@ static enum ods_status read_moments(struct kafka_admin *admin, struct kafka_mome
         rd_kafka_message_destroy(message);
     }
     /* A pause outlives the assignment. */
-    rd_kafka_resume_partitions(admin->rk, list);
-    rd_kafka_assign(admin->rk, NULL);
+    rd_kafka_resume_partitions(admin->asker.rk, list);
+    rd_kafka_assign(admin->asker.rk, NULL);
     rd_kafka_topic_partition_list_destroy(list);
     if (code || open)
         return unanswered(admin, "reading", code ? rd_kafka_err2str(code) : "nothing came", error);
@@ -233,7 +197,7 @@ enum ods_status kafka_admin_moments(struct kafka_admin *admin, struct kafka_mome
 static rd_kafka_event_t *await_answer(struct kafka_admin *admin, const char *question,
                                       struct error *error)
 {
-    rd_kafka_event_t *event = rd_kafka_queue_poll(admin->answers, 3 * admin->answer_ms);
+    rd_kafka_event_t *event = rd_kafka_queue_poll(admin->answers, 3 * admin->asker.answer_ms);
     if (!event) {
         unanswered(admin, question, "no answer in time", error);
         return NULL;
@@ -264,7 +228,7 @@ enum ods_status kafka_admin_setting(struct kafka_admin *admin, const char *topic
     rd_kafka_ConfigResource_t *asked = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic);
     size_t count;
     *value = '\0';
-    rd_kafka_DescribeConfigs(admin->rk, &asked, 1, NULL, admin->answers);
+    rd_kafka_DescribeConfigs(admin->asker.rk, &asked, 1, NULL, admin->answers);
     rd_kafka_ConfigResource_destroy(asked);
     rd_kafka_event_t *event = await_answer(admin, question, error);
     if (!event)
@@ -317,7 +281,7 @@ enum ods_status kafka_admin_create(struct kafka_admin *admin, const char *topic,
         return error_set(error, ODS_FATAL, "topic %s can't be made: %s", topic, text);
     for (; settings && *settings; settings += 2)
         rd_kafka_NewTopic_set_config(new, settings[0], settings[1]);
-    rd_kafka_CreateTopics(admin->rk, &new, 1, NULL, admin->answers);
+    rd_kafka_CreateTopics(admin->asker.rk, &new, 1, NULL, admin->answers);
     rd_kafka_NewTopic_destroy(new);
     snprintf(question, sizeof question, "making topic %s", topic);
     return topic_answer(admin, question, RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS, error);
@@ -328,7 +292,7 @@ enum ods_status kafka_admin_delete_topic(struct kafka_admin *admin, const char *
 {
     char question[320];
     rd_kafka_DeleteTopic_t *old = rd_kafka_DeleteTopic_new(topic);
-    rd_kafka_DeleteTopics(admin->rk, &old, 1, NULL, admin->answers);
+    rd_kafka_DeleteTopics(admin->asker.rk, &old, 1, NULL, admin->answers);
     rd_kafka_DeleteTopic_destroy(old);
     snprintf(question, sizeof question, "deleting topic %s", topic);
     return topic_answer(admin, question, RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, error);
@@ -339,7 +303,7 @@ enum ods_status kafka_admin_delete_group(struct kafka_admin *admin, const char *
 {
     size_t count = 0;
     rd_kafka_DeleteGroup_t *old = rd_kafka_DeleteGroup_new(group);
-    rd_kafka_DeleteGroups(admin->rk, &old, 1, NULL, admin->answers);
+    rd_kafka_DeleteGroups(admin->asker.rk, &old, 1, NULL, admin->answers);
     rd_kafka_DeleteGroup_destroy(old);
     rd_kafka_event_t *event = await_answer(admin, "deleting a consumer group", error);
     if (!event)

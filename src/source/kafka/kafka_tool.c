@@ -7,17 +7,15 @@
 
 #include "core/time.h"
 #include "source/kafka/kafka.h"
-#include "source/kafka/kafka_conf.h"
+#include "source/kafka/kafka_asker.h"
 #include "source/kafka/kafka_record.h"
 
-#define ANSWER_MS  10000
 #define SILENCE_US INT64_C(30000000) /* records that are there come sooner */
 
 struct kafka_tool {
     struct topic_reader base;
-    rd_kafka_t *rk;
+    struct kafka_asker asker;
     const char *group;
-    const char *servers;
 };
 
 static const struct topic_reader_ops reader_ops;
@@ -25,48 +23,26 @@ static const struct topic_reader_ops reader_ops;
 static enum ods_status unanswered(const struct kafka_tool *tool, const char *question,
                                   const char *reason, struct error *error)
 {
-    return error_set(error, ODS_RETRY, "Kafka at %s: %s: %s", tool->servers, question, reason);
+    return kafka_asker_failed(&tool->asker, question, reason, error);
 }
 
 static enum ods_status open_tool(struct kafka_tool **out, const struct settings *settings,
                                  const char *group, const char *const *defaults,
                                  struct error *error)
 {
-    /* clang-format off */
-    const char *const owned[] = {
-        "group.id", group,
-        "enable.auto.commit", "false",
-        "enable.auto.offset.store", "false",
-        "auto.offset.reset", "error",
-        "allow.auto.create.topics", "false",
-        "isolation.level", "read_committed",
-        "enable.partition.eof", "true",
-        NULL,
-    };
-    /* clang-format on */
-    char text[512];
     struct kafka_tool *tool = calloc(1, sizeof *tool);
     *out = NULL;
     if (!tool)
         return error_set(error, ODS_FATAL, "out of memory for a Kafka client");
-    rd_kafka_conf_t *conf = kafka_conf(&settings->kafka, defaults, owned, error);
-    if (!conf)
-        goto failed;
+    enum ods_status status = kafka_asker_init(&tool->asker, settings, group, defaults, NULL, error);
+    if (status != ODS_OK) {
+        free(tool);
+        return status;
+    }
     tool->base.ops = &reader_ops;
     tool->group = group;
-    tool->servers = settings->kafka.bootstrap_servers;
-    tool->rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof text);
-    if (!tool->rk) {
-        rd_kafka_conf_destroy(conf);
-        error_set(error, ODS_FATAL, "can't make a Kafka client: %s", text);
-        goto failed;
-    }
-    rd_kafka_poll_set_consumer(tool->rk);
     *out = tool;
     return ODS_OK;
-failed:
-    free(tool);
-    return ODS_FATAL;
 }
 
 enum ods_status kafka_tool_open(struct kafka_tool **out, const struct settings *settings,
@@ -86,25 +62,42 @@ void kafka_tool_close(struct kafka_tool *tool)
 {
     if (!tool)
         return;
-    rd_kafka_consumer_close(tool->rk);
-    rd_kafka_destroy(tool->rk);
+    kafka_asker_done(&tool->asker);
     free(tool);
+}
+
+struct one_topic {
+    const char *name;
+    int32_t partitions;
+};
+
+static void take_one(void *context, const char *topic, int32_t partitions)
+{
+    struct one_topic *one = context;
+    if (strcmp(topic, one->name) == 0)
+        one->partitions = partitions;
 }
 
 enum ods_status kafka_tool_partitions(struct kafka_tool *tool, const char *topic, int32_t *count,
                                       struct error *error)
 {
-    const struct rd_kafka_metadata *metadata;
-    *count = 0;
-    /* All topics: to ask for one by name may create it. */
-    rd_kafka_resp_err_t code = rd_kafka_metadata(tool->rk, 1, NULL, &metadata, ANSWER_MS);
-    if (code)
-        return unanswered(tool, "which topics are there", rd_kafka_err2str(code), error);
-    for (int i = 0; i < metadata->topic_cnt; i++)
-        if (strcmp(metadata->topics[i].topic, topic) == 0 && !metadata->topics[i].err)
-            *count = metadata->topics[i].partition_cnt;
-    rd_kafka_metadata_destroy(metadata);
-    return ODS_OK;
+    struct one_topic one = {.name = topic};
+    enum ods_status status = kafka_asker_topics(&tool->asker, take_one, &one, NULL, error);
+    *count = one.partitions;
+    return status;
+}
+
+struct read_topics {
+    const struct pipeline_settings *pipeline;
+    void (*take)(void *context, const char *topic, int32_t partitions);
+    void *context;
+};
+
+static void take_read(void *context, const char *topic, int32_t partitions)
+{
+    const struct read_topics *topics = context;
+    if (pipeline_reads(topics->pipeline, topic))
+        topics->take(topics->context, topic, partitions);
 }
 
 enum ods_status kafka_tool_topics(struct kafka_tool *tool, const struct pipeline_settings *pipeline,
@@ -112,22 +105,15 @@ enum ods_status kafka_tool_topics(struct kafka_tool *tool, const struct pipeline
                                                int32_t partitions),
                                   void *context, struct error *error)
 {
-    const struct rd_kafka_metadata *metadata;
-    rd_kafka_resp_err_t code = rd_kafka_metadata(tool->rk, 1, NULL, &metadata, ANSWER_MS);
-    if (code)
-        return unanswered(tool, "which topics are there", rd_kafka_err2str(code), error);
-    for (int i = 0; i < metadata->topic_cnt; i++)
-        if (!metadata->topics[i].err && pipeline_reads(pipeline, metadata->topics[i].topic))
-            take(context, metadata->topics[i].topic, metadata->topics[i].partition_cnt);
-    rd_kafka_metadata_destroy(metadata);
-    return ODS_OK;
+    struct read_topics topics = {pipeline, take, context};
+    return kafka_asker_topics(&tool->asker, take_read, &topics, NULL, error);
 }
 
 enum ods_status kafka_tool_ends(struct kafka_tool *tool, const char *topic, int32_t partition,
                                 int64_t *low, int64_t *high, struct error *error)
 {
-    rd_kafka_resp_err_t code =
-        rd_kafka_query_watermark_offsets(tool->rk, topic, partition, low, high, ANSWER_MS);
+    rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(tool->asker.rk, topic, partition,
+                                                                low, high, tool->asker.answer_ms);
     return code ? unanswered(tool, "where does a partition begin and end", rd_kafka_err2str(code),
                              error)
                 : ODS_OK;
@@ -139,7 +125,8 @@ enum ods_status kafka_tool_offset_at(struct kafka_tool *tool, const char *topic,
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
     rd_kafka_topic_partition_t *asked = rd_kafka_topic_partition_list_add(list, topic, partition);
     asked->offset = time_ms;
-    rd_kafka_resp_err_t code = rd_kafka_offsets_for_times(tool->rk, list, ANSWER_MS);
+    rd_kafka_resp_err_t code =
+        rd_kafka_offsets_for_times(tool->asker.rk, list, tool->asker.answer_ms);
     if (!code)
         code = asked->err;
     *offset = asked->offset < 0 ? -1 : asked->offset;
@@ -157,7 +144,7 @@ static enum ods_status follow(struct kafka_tool *tool, const char *topic, const 
     for (int32_t i = 0; i < count; i++)
         rd_kafka_topic_partition_list_add(list, topic, i)->offset =
             from[i] ? from[i] : RD_KAFKA_OFFSET_BEGINNING;
-    rd_kafka_resp_err_t code = rd_kafka_assign(tool->rk, list);
+    rd_kafka_resp_err_t code = rd_kafka_assign(tool->asker.rk, list);
     rd_kafka_topic_partition_list_destroy(list);
     return code ? unanswered(tool, "assign", rd_kafka_err2str(code), error) : ODS_OK;
 }
@@ -166,7 +153,7 @@ static enum ods_status follow(struct kafka_tool *tool, const char *topic, const 
 static enum source_event next(struct kafka_tool *tool, int wait_ms, struct record *record)
 {
     rd_kafka_message_t *message;
-    while ((message = rd_kafka_consumer_poll(tool->rk, wait_ms))) {
+    while ((message = rd_kafka_consumer_poll(tool->asker.rk, wait_ms))) {
         bool ends = message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF;
         if (!message->err || ends) {
             kafka_record(message, record);
@@ -246,7 +233,7 @@ static enum ods_status assign(struct kafka_tool *tool, const char *topic, const 
         reading->ends[i] = high;
         reading->open++;
     }
-    rd_kafka_resp_err_t code = status == ODS_OK ? rd_kafka_assign(tool->rk, list) : 0;
+    rd_kafka_resp_err_t code = status == ODS_OK ? rd_kafka_assign(tool->asker.rk, list) : 0;
     rd_kafka_topic_partition_list_destroy(list);
     return code ? unanswered(tool, "assign", rd_kafka_err2str(code), error) : status;
 }
@@ -289,7 +276,7 @@ static enum ods_status poll_all(struct kafka_tool *tool, struct reading *reading
     while (reading->open) {
         if (reading->interrupted && reading->interrupted())
             return error_set(error, ODS_RETRY, "interrupted");
-        rd_kafka_message_t *message = rd_kafka_consumer_poll(tool->rk, 200);
+        rd_kafka_message_t *message = rd_kafka_consumer_poll(tool->asker.rk, 200);
         bool ours = message && is_of_reading(reading, message);
         if (ours && !message->err) {
             heard_us = time_monotonic_us();
@@ -325,7 +312,7 @@ enum ods_status kafka_tool_read(struct kafka_tool *tool, const char *topic, cons
     status = assign(tool, topic, froms, &reading, error);
     if (status == ODS_OK)
         status = poll_all(tool, &reading, take, context, error);
-    rd_kafka_assign(tool->rk, NULL);
+    rd_kafka_assign(tool->asker.rk, NULL);
     free(reading.ends);
     return status;
 }
@@ -354,7 +341,7 @@ static enum ods_status assign_spans(struct kafka_tool *tool, const char *topic,
         reading->open++;
     }
     rd_kafka_resp_err_t code =
-        status == ODS_OK && list->cnt ? rd_kafka_assign(tool->rk, list) : 0;
+        status == ODS_OK && list->cnt ? rd_kafka_assign(tool->asker.rk, list) : 0;
     rd_kafka_topic_partition_list_destroy(list);
     return code ? unanswered(tool, "assign", rd_kafka_err2str(code), error) : status;
 }
@@ -374,7 +361,7 @@ enum ods_status kafka_tool_read_spans(struct kafka_tool *tool, const char *topic
     enum ods_status status = assign_spans(tool, topic, spans, count, &reading, error);
     if (status == ODS_OK)
         status = poll_all(tool, &reading, take, context, error);
-    rd_kafka_assign(tool->rk, NULL);
+    rd_kafka_assign(tool->asker.rk, NULL);
     free(reading.ends);
     return status;
 }
@@ -385,7 +372,8 @@ enum ods_status kafka_tool_members(struct kafka_tool *tool, int *count, char *fi
                                    struct error *error)
 {
     const struct rd_kafka_group_list *groups = NULL;
-    rd_kafka_resp_err_t code = rd_kafka_list_groups(tool->rk, tool->group, &groups, ANSWER_MS);
+    rd_kafka_resp_err_t code =
+        rd_kafka_list_groups(tool->asker.rk, tool->group, &groups, tool->asker.answer_ms);
     *count = 0;
     if (code)
         return unanswered(tool, "who is in the consumer group", rd_kafka_err2str(code), error);
@@ -407,7 +395,7 @@ enum ods_status kafka_tool_commit(struct kafka_tool *tool, const struct place *p
                                   struct error *error)
 {
     rd_kafka_topic_partition_list_t *list = kafka_list(places, count);
-    rd_kafka_resp_err_t code = rd_kafka_commit(tool->rk, list, 0);
+    rd_kafka_resp_err_t code = rd_kafka_commit(tool->asker.rk, list, 0);
     rd_kafka_topic_partition_list_destroy(list);
     return code ? unanswered(tool, "committing offsets to the group", rd_kafka_err2str(code), error)
                 : ODS_OK;

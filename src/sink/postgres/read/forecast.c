@@ -40,6 +40,7 @@ enum ods_status forecast_open(struct forecast **out, const struct sink_config *c
     plans_init(&forecast->plans, &forecast->config, &settings->making, &forecast->catalog,
                &forecast->conn);
     bool good = conn_init(&forecast->conn, config->name, &settings->session);
+    forecast->conn.hides = config->pipeline;
     forecast->rehearsal = forecast->conn.rehearsal = rehearsal_new(take, forecast);
     enum ods_status status = good && forecast->rehearsal ? conn_open(&forecast->conn, error)
                                                          : error_out_of_memory(error);
@@ -147,8 +148,7 @@ static enum ods_status look(struct forecast *forecast, const struct batch *batch
                                      .result = &forecast->result};
     struct plan *plan = NULL;
     bool changed = false;
-    enum ods_status status =
-        plan_find(&forecast->plans, change, &listener, &plan, &changed, error);
+    enum ods_status status = plan_find(&forecast->plans, change, &listener, &plan, &changed, error);
     if (status == ODS_OK && plan->complete && is_news(forecast, change->shape, &status, error))
         tell(forecast, plan);
     if (status == ODS_FATAL && !rehearsal_failed(forecast->rehearsal)) {

@@ -232,8 +232,8 @@ static uint64_t version_of(const PGresult *rows, int column)
 {
     uint64_t version = 0;
     for (int row = 0; row < PQntuples(rows); row++)
-        version = hash_bytes(PQgetvalue(rows, row, column),
-                             (size_t) PQgetlength(rows, row, column), version);
+        version = hash_bytes(PQgetvalue(rows, row, column), (size_t) PQgetlength(rows, row, column),
+                             version);
     return version;
 }
 

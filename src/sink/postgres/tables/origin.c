@@ -44,8 +44,8 @@ static enum ods_status refuse(const struct plan *plan, const struct conn *conn,
                      conn->settings->schema, plan->schema, plan->name);
 }
 
-/* The claim as it would be answered behind those that the rehearsal has made; it is taken back. *rows
- * NULL: the sink has no schema yet. */
+/* The claim as it would be answered behind those that the rehearsal has made; it is taken back.
+ * *rows NULL: the sink has no schema yet. */
 static enum ods_status rehearse(struct conn *conn, const char *const *values, PGresult **rows,
                                 struct error *error)
 {
@@ -77,9 +77,8 @@ enum ods_status origin_claim(struct plan *plan, const char *group, const char *t
     values[CLAIM_PARAMS] = group;
     values[CLAIM_PARAMS + 1] = topic;
     enum ods_status status =
-        conn->rehearsal
-            ? rehearse(conn, values, &rows, error)
-            : own_query(conn, sql_table_claim, CLAIM_PARAMS + 2, values, &rows, error);
+        conn->rehearsal ? rehearse(conn, values, &rows, error)
+                        : own_query(conn, sql_table_claim, CLAIM_PARAMS + 2, values, &rows, error);
     if (status == ODS_OK && !rows) /* nothing can have been claimed */
         return ODS_OK;
     if (status == ODS_OK && !PQgetisnull(rows, 0, 0))

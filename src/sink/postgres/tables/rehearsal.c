@@ -1,29 +1,16 @@
 /* See rehearsal.h. */
 #include "sink/postgres/tables/rehearsal.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "sink/postgres/tables/rehearsal_look.h"
 #include "sink/postgres/wire/own_schema.h"
 #include "sink/postgres/wire/quote.h"
 #include "sql/postgres/rehearsal_copy.h"
-#include "sql/postgres/rehearsal_may_create.h"
 #include "sql/postgres/rehearsal_state.h"
 #include "sql/postgres/rehearsal_table.h"
-
-struct stand_in {
-    char *schema, *table; /* the table's own names */
-    char *quoted;         /* "schema"."table" */
-    char *name;           /* the copy's, in the session's temporary schema */
-    char *copy;           /* pg_temp."name" */
-    bool is_new;
-    bool owner; /* or may act as the owner; else there is no copy, since nothing can be changed */
-    int64_t bytes, rows;
-    struct buffer said; /* the statements, each terminated */
-    struct stand_in *next;
-};
 
 enum { CLAIM_VALUES = 8 };
 
@@ -35,7 +22,7 @@ struct rehearsal {
     void (*take)(void *context, const struct rehearsed *statement);
     void *context;
     bool own_schema;
-    bool failed; /* a stand-in could not be made */
+    bool failed;     /* a stand-in could not be made */
     char *temporary; /* the session's temporary schema; NULL: it has none yet */
     unsigned transactions;
     struct stand_in *stand_ins;
@@ -85,8 +72,7 @@ void rehearsal_free(struct rehearsal *rehearsal)
     free(rehearsal);
 }
 
-enum ods_status rehearsal_begin(struct rehearsal *rehearsal, struct conn *conn,
-                                struct error *error)
+enum ods_status rehearsal_begin(struct rehearsal *rehearsal, struct conn *conn, struct error *error)
 {
     return own_schema_is_there(conn, &rehearsal->own_schema, error);
 }
@@ -166,9 +152,8 @@ bool rehearsal_keep_claim(struct rehearsal *rehearsal, const char *const *values
 
 const char *const *rehearsal_claim(const struct rehearsal *rehearsal, size_t number)
 {
-    return number < rehearsal->claim_count
-               ? (const char *const *) rehearsal->claims[number].values
-               : NULL;
+    return number < rehearsal->claim_count ? (const char *const *) rehearsal->claims[number].values
+                                           : NULL;
 }
 
 /* --- stand-ins -------------------------------------------------------------------------------- */
@@ -222,9 +207,8 @@ static enum ods_status copy_table(struct rehearsal *rehearsal, struct conn *conn
     buffer_init(&sql);
     buffer_printf(&sql, "create temporary table %s (like %s including all)", stand_in->copy,
                   stand_in->quoted);
-    enum ods_status status = sql.failed
-                                 ? error_out_of_memory(error)
-                                 : conn_query(conn, buffer_text(&sql), 0, NULL, NULL, error);
+    enum ods_status status = sql.failed ? error_out_of_memory(error)
+                                        : conn_query(conn, buffer_text(&sql), 0, NULL, NULL, error);
     buffer_done(&sql);
     if (status == ODS_OK)
         status = conn_query(conn, sql_rehearsal_copy, 3, values, &rows, error);
@@ -266,134 +250,6 @@ enum ods_status rehearsal_stand_in(struct rehearsal *rehearsal, struct conn *con
             status = copy_table(rehearsal, conn, stand_in, error);
     }
     PQclear(rows);
-    return status;
-}
-
-/* --- what a copy does not have ---------------------------------------------------------------- */
-
-__attribute__((format(printf, 3, 4))) static enum ods_status
-refuse(struct error *error, const char *code, const char *format, ...)
-{
-    char text[ERROR_TEXT_BYTES];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(text, sizeof text, format, arguments);
-    va_end(arguments);
-    error_set(error, sqlstate_status(code), "%s", text);
-    snprintf(error->code, sizeof error->code, "%s", code);
-    error->fault = sqlstate_fault(code);
-    return sqlstate_status(code);
-}
-
-static enum ods_status may_create(struct rehearsal *rehearsal, struct ddl *ddl,
-                                  struct error *error)
-{
-    const char *schema = ddl->table->schema, *values[] = {schema};
-    PGresult *rows = NULL;
-    enum ods_status status =
-        conn_query(ddl->conn, sql_rehearsal_may_create, 1, values, &rows, error);
-    if (status != ODS_OK)
-        return status;
-    bool there = !PQgetisnull(rows, 0, 0), may_use = PQgetvalue(rows, 0, 0)[0] == 't';
-    bool may_make = PQgetvalue(rows, 0, 1)[0] == 't';
-    PQclear(rows);
-    if (there && !may_use)
-        return refuse(error, "42501", "permission denied for schema %s", schema);
-    if (!there && !may_make && !rehearsal_made_schema(rehearsal, schema))
-        return refuse(error, "42501", "permission denied for database: schema %s can't be made",
-                      schema);
-    if (!there && !rehearsal_made_schema(rehearsal, schema))
-        buffer_add(&rehearsal->schemas, schema, strlen(schema) + 1);
-    return rehearsal->schemas.failed ? error_out_of_memory(error) : ODS_OK;
-}
-
-/* "{"a","b"}" of the columns whose type changes. */
-static void put_retyped(struct buffer *out, const struct ddl *ddl)
-{
-    bool any = false;
-    buffer_puts(out, "{");
-    for (size_t i = 0; i < ddl->count; i++) {
-        if (ddl->changes[i].kind != DDL_RETYPE)
-            continue;
-        buffer_puts(out, any ? ",\"" : "\"");
-        for (const char *at = ddl->changes[i].there->name; *at; at++) {
-            if (*at == '"' || *at == '\\')
-                buffer_puts(out, "\\");
-            buffer_add(out, at, 1);
-        }
-        buffer_puts(out, "\"");
-        any = true;
-    }
-    buffer_puts(out, "}");
-}
-
-static bool is_rekeyed(const struct ddl *ddl)
-{
-    return ddl->count && ddl->changes[0].kind == DDL_REKEY;
-}
-
-/* Would rows of the table share the new key, or lack one? Reads the table. */
-static enum ods_status look_at_rows(struct ddl *ddl, const struct stand_in *stand_in,
-                                    struct error *error)
-{
-    static const char words[] = "add primary key ";
-    const char *key = strstr(ddl->changes[0].text, words);
-    struct buffer sql;
-    PGresult *rows = NULL;
-    buffer_init(&sql);
-    if (!key) /* the key only goes */
-        return ODS_OK;
-    key += strlen(words);
-    buffer_printf(&sql,
-                  "select exists (select from %s where not row%s is not null), "
-                  "exists (select from %s group by %.*s having count(*) > 1)",
-                  stand_in->quoted, key, stand_in->quoted, (int) strlen(key) - 2, key + 1);
-    enum ods_status status = sql.failed
-                                 ? error_out_of_memory(error)
-                                 : conn_query(ddl->conn, buffer_text(&sql), 0, NULL, &rows, error);
-    buffer_done(&sql);
-    if (status != ODS_OK)
-        return status;
-    bool lacks = PQgetvalue(rows, 0, 0)[0] == 't', shares = PQgetvalue(rows, 0, 1)[0] == 't';
-    PQclear(rows);
-    if (lacks)
-        return refuse(error, "23502", "a column of the key %s of %s contains null values", key,
-                      stand_in->quoted);
-    if (shares)
-        return refuse(error, "23505", "could not create unique index on %s of %s", key,
-                      stand_in->quoted);
-    return ODS_OK;
-}
-
-/* *also: tables that a foreign key ties to what changes. Heap. */
-static enum ods_status look_at_table(struct ddl *ddl, const struct stand_in *stand_in, char **also,
-                                     struct error *error)
-{
-    struct buffer retyped;
-    PGresult *rows = NULL;
-    buffer_init(&retyped);
-    put_retyped(&retyped, ddl);
-    const char *values[] = {stand_in->schema, stand_in->table, buffer_text(&retyped)};
-    enum ods_status status =
-        retyped.failed ? error_out_of_memory(error)
-                       : conn_query(ddl->conn, sql_rehearsal_table, 3, values, &rows, error);
-    buffer_done(&retyped);
-    if (status != ODS_OK)
-        return status;
-    const char *uses = PQgetvalue(rows, 0, 3), *refers = PQgetvalue(rows, 0, 5);
-    if (!stand_in->owner)
-        status = refuse(error, "42501", "must be owner of table %s", stand_in->table);
-    else if (*uses)
-        status = refuse(error, "0A000", "cannot alter type of a column of %s that is used by %s",
-                        stand_in->quoted, uses);
-    else if (is_rekeyed(ddl) && *refers)
-        status = refuse(error, "2BP01", "cannot drop the key of %s: %s depends on it",
-                        stand_in->quoted, refers);
-    else if (!(*also = strdup(PQgetvalue(rows, 0, 4))))
-        status = error_out_of_memory(error);
-    PQclear(rows);
-    if (status == ODS_OK && is_rekeyed(ddl) && !stand_in->is_new)
-        status = look_at_rows(ddl, stand_in, error);
     return status;
 }
 
@@ -450,8 +306,7 @@ static enum ods_status run_statement(struct ddl *ddl, const struct stand_in *sta
     if (status == ODS_OK)
         status = read_state(ddl->conn, stand_in, indexes, &outcome->after, error);
     if (status == ODS_OK && there)
-        outcome->rewrites =
-            strcmp(PQgetvalue(before, 0, 0), PQgetvalue(outcome->after, 0, 0)) != 0;
+        outcome->rewrites = strcmp(PQgetvalue(before, 0, 0), PQgetvalue(outcome->after, 0, 0)) != 0;
     PQclear(before);
     return status;
 }
@@ -503,9 +358,8 @@ static enum ods_status find_temporary(struct rehearsal *rehearsal, struct conn *
     PGresult *rows = NULL;
     if (rehearsal->temporary)
         return ODS_OK;
-    enum ods_status status = conn_query(conn,
-                                        "select pg_catalog.pg_my_temp_schema()::regnamespace::text",
-                                        0, NULL, &rows, error);
+    enum ods_status status = conn_query(
+        conn, "select pg_catalog.pg_my_temp_schema()::regnamespace::text", 0, NULL, &rows, error);
     if (status == ODS_OK && !(rehearsal->temporary = strdup(PQgetvalue(rows, 0, 0))))
         status = error_out_of_memory(error);
     PQclear(rows);
@@ -535,7 +389,7 @@ static void forget(struct rehearsal *rehearsal, struct stand_in *stand_in)
 
 enum ods_status rehearsal_run(struct rehearsal *rehearsal, struct ddl *ddl, struct error *error)
 {
-    bool create = !find(rehearsal, ddl->table->schema, ddl->table->name);
+    bool create = !find(rehearsal, ddl->table->schema, ddl->table->name), makes_schema = false;
     struct stand_in *stand_in = stand_in_of(rehearsal, ddl);
     size_t count = 0;
     char *also = NULL;
@@ -544,13 +398,17 @@ enum ods_status rehearsal_run(struct rehearsal *rehearsal, struct ddl *ddl, stru
     struct outcome *outcomes = calloc(count + 1, sizeof *outcomes);
     enum ods_status status = stand_in && outcomes ? ODS_OK : error_out_of_memory(error);
     if (status == ODS_OK && create)
-        status = may_create(rehearsal, ddl, error);
+        status = rehearsal_may_create(ddl, &makes_schema, error);
     else if (status == ODS_OK && !stand_in->is_new)
-        status = look_at_table(ddl, stand_in, &also, error);
+        status = rehearsal_look(ddl, stand_in, &also, error);
     if (status == ODS_OK)
         status = run_all(ddl, stand_in, outcomes, error);
     if (status == ODS_OK)
         status = find_temporary(rehearsal, ddl->conn, error);
+    if (status == ODS_OK && makes_schema) {
+        buffer_add(&rehearsal->schemas, ddl->table->schema, strlen(ddl->table->schema) + 1);
+        status = rehearsal->schemas.failed ? error_out_of_memory(error) : ODS_OK;
+    }
     if (status == ODS_OK) {
         rehearsal->transactions++;
         const char *at = ddl->statements.bytes;

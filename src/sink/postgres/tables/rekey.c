@@ -212,6 +212,16 @@ enum ods_status rekey_is_due(const struct plan *plan, struct conn *conn, bool *d
     return status;
 }
 
+/* Is the column of the key one whose values are shown nowhere? */
+static bool is_redacted(const struct plan *plan, uint32_t place)
+{
+    const struct strings *configured = &plan->settings->key;
+    const char *source = configured->count
+                             ? configured->items[place]
+                             : plan->shape->columns[plan->shape->key[place]].name;
+    return strings_contain(&plan->settings->redact, source);
+}
+
 char *rekey_why_not(const struct plan *plan, struct conn *conn, const struct error *refused)
 {
     struct buffer sql, text;
@@ -223,7 +233,10 @@ char *rekey_why_not(const struct plan *plan, struct conn *conn, const struct err
                       "concat_ws(', '");
     for (uint32_t k = 0; k < key_count(plan); k++) {
         buffer_puts(&sql, ", ");
-        put_quoted(&sql, key_name(plan, k));
+        if (is_redacted(plan, k))
+            buffer_puts(&sql, "'[redacted]'");
+        else
+            put_quoted(&sql, key_name(plan, k));
     }
     buffer_printf(&sql, ") as k, count(*) as n from %s group by ", plan->table->quoted);
     put_source_key(&sql, plan, true);

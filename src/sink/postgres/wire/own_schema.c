@@ -35,12 +35,13 @@ void own_schema_explain(const struct conn *conn, struct error *error)
         return;
     const char *user = conn->pg && PQuser(conn->pg) ? PQuser(conn->pg) : "the role";
     memcpy(said, error->text, sizeof said);
-    error_set(error, ODS_FATAL,
-              "%.500s; it is of the schema in which ods-sink keeps its offsets. After each run of "
-              "sql/ods_sink.sql, also at an upgrade, an administrator grants the rights again: "
-              "grant usage on schema %.63s to %.63s; grant select, insert, update, delete, truncate "
-              "on all tables in schema %.63s to %.63s",
-              said, conn->settings->schema, user, conn->settings->schema, user);
+    error_set(
+        error, ODS_FATAL,
+        "%.500s; it is of the schema in which ods-sink keeps its offsets. After each run of "
+        "sql/ods_sink.sql, also at an upgrade, an administrator grants the rights again: "
+        "grant usage on schema %.63s to %.63s; grant select, insert, update, delete, truncate "
+        "on all tables in schema %.63s to %.63s",
+        said, conn->settings->schema, user, conn->settings->schema, user);
 }
 
 enum ods_status own_query(struct conn *conn, const char *sql, int count, const char *const *values,
@@ -81,11 +82,12 @@ static enum ods_status make(struct conn *conn, struct error *error)
         status = conn_script(conn, buffer_text(&sql), error);
     buffer_done(&sql);
     if (status == ODS_FATAL)
-        error_prefix(error,
-                     "schema %s for the stored offsets can't be made, or lacks a table that this "
-                     "version needs (run sql/ods_sink.sql as an administrator, and grant the rights "
-                     "that it names in its first lines again): ",
-                     conn->settings->schema);
+        error_prefix(
+            error,
+            "schema %s for the stored offsets can't be made, or lacks a table that this "
+            "version needs (run sql/ods_sink.sql as an administrator, and grant the rights "
+            "that it names in its first lines again): ",
+            conn->settings->schema);
     if (status != ODS_OK && conn->pg)
         conn_script(conn, "rollback", NULL);
     return status;
