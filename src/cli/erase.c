@@ -177,8 +177,11 @@ static int do_it(struct erase *erase, struct error *error)
     int code = erase_letters(erase, error);
     if (code != CLI_OK)
         return code;
-    if (interrupt_came())
+    if (interrupt_came()) {
+        error_set(error, ODS_FATAL, "interrupted: the row's dead letters are erased, its rows are "
+                                    "not; the same command goes on from there");
         return interrupt_code();
+    }
     erase->erasing.letters = (int64_t) erase->letter_count;
     if (erase->force)
         erase->erasing.reached_count = 0;

@@ -141,6 +141,9 @@ static json_t *not_reached(const struct erase *erase)
                          &ignored) != ODS_OK)
         admin = NULL;
     add_source(erase, list);
+    if (erase->erasing.behind > 0)
+        add(list, "records that are not applied yet",
+            "one of the row among them brings it back: erase it again then");
     add_topics(erase, admin, list);
     add_letters(erase, admin, list);
     add_others(erase, list);

@@ -152,16 +152,15 @@ static enum ods_status hand_over(struct verify_state *state, struct error *error
     return status;
 }
 
-/* Writes a whole new file, which then replaces the old one. */
+/* Writes a whole new file, which then replaces the old one. It holds keys, so it is its owner's alone. */
 static enum ods_status write_file(struct verify_state *state, struct error *error)
 {
     char beside[4200];
     if (state->keeper)
         return hand_over(state, error);
     snprintf(beside, sizeof beside, "%s.new", state->path);
-    bool good = json_dump_file(state->root, beside, JSON_COMPACT) == 0;
-    int file = good ? open(beside, O_RDONLY | O_CLOEXEC) : -1;
-    good = file >= 0 && fsync(file) == 0;
+    int file = open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    bool good = file >= 0 && json_dumpfd(state->root, file, JSON_COMPACT) == 0 && fsync(file) == 0;
     if (file >= 0)
         close(file);
     if (!good || rename(beside, state->path) != 0)

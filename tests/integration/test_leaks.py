@@ -111,19 +111,19 @@ def outputs(sink, databases, kafka, prefix, request):
     run("check", "check", *conf, "--connect")
     run("dlq list", "dlq", "list", *conf)
     run("dlq list --json", "dlq", "list", *conf, "--json")
-    for offset in range(7):
-        text = ("--json",) if offset % 2 == 0 else ()
+    for offset in (1, 5, 6):
+        text = ("--json",) if offset == 6 else ()
         run(f"dlq show {offset}", "dlq", "show", *conf, *text, str(offset))
     run("dlq replay", "dlq", "replay", *conf, "--key", private)
     run("dlq replay --json", "dlq", "replay", *conf, "--json", "--force")
-    for key in (1, 4, 6, 8, 9):
+    for key in (1, 6, 8):
         run(f"trace {key}", "trace", *conf, "shop.items", "--key", str(key))
+    for key in (4, 9):
         run(f"trace --json {key}", "trace", *conf, "shop.items", "--key", str(key), "--json",
             "--private-key", private)
-    for shape in ("table", "csv", "json", "vertical"):
+    for shape in ("csv", "json"):
         run(f"query {shape}", "query", *conf, "shop.items", "--format", shape)
     run("query --where", "query", *conf, "shop.items", "--where", "email::int = 1")
-    run("query --where cast", "query", *conf, "shop.items", "--where", "(doc::text)::date is null")
     page = sink.folder / "report.html"
     run("verify", "verify", *conf, "--full", "--report", page)
     run("verify --json", "verify", *conf, "--full", "--json")
@@ -131,7 +131,7 @@ def outputs(sink, databases, kafka, prefix, request):
     run("erase", "erase", *conf, "shop.items", "--key", "8", "--dry-run")
     run("erase --json", "erase", *conf, "shop.items", "--key", "1", "--dry-run", "--json")
     database.execute("delete from ods_sink.offsets")
-    for number, record in enumerate(records(table)):  # each stops a replay
+    for number, record in list(enumerate(records(table)))[:6]:  # each stops a replay
         path = sink.folder / f"{number}.jsonl"
         write_lines(path, [record])
         run(f"replay {number}", "replay", *conf, path)
