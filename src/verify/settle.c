@@ -19,7 +19,7 @@
 #define LOOKS_MAX    10
 #define LOOKS_WRONG  2
 #define LOOKS_BUSY   2
-#define TRACES       5 /* columns about the last write, after the target's texts: target_lookup() */
+#define TRACES       6 /* columns about the last write, after the target's texts: target_lookup() */
 
 /* A row as one look has found it. */
 struct image {
@@ -146,11 +146,23 @@ static const char *trace(const struct look *look, const struct image *target, ui
     return target->present ? text_at(target, look->inspection->comparison.count + number) : "";
 }
 
-static void tell(struct look *look, size_t number)
+/* One of the rows that were to be put right. */
+static struct mend *mend_of(const struct look *look, size_t number)
+{
+    const struct inspection *inspection = look->inspection;
+    return &inspection->mends[look->suspects - inspection->suspects + (ptrdiff_t) number];
+}
+
+/* False: memory is out. */
+static bool tell(struct look *look, size_t number)
 {
     struct inspection *inspection = look->inspection;
     const struct comparison *comparison = &inspection->comparison;
     const struct image *source = &look->source[number], *target = &look->target[number];
+    if (inspection->repairing) {
+        mend_of(look, number)->left = true;
+        return true;
+    }
     struct verify_value *key = calloc(comparison->keys + 1, sizeof *key);
     struct verify_value *columns = calloc(comparison->count + 1, sizeof *columns);
     struct verify_difference difference = {
@@ -184,6 +196,8 @@ static void tell(struct look *look, size_t number)
     inspection_tell(inspection, &difference);
     free(key);
     free(columns);
+    return repair_note(inspection, &look->suspects[number], difference.kind,
+                       trace(look, target, 5), source->refusal);
 }
 
 /* --- looking -------------------------------------------------------------------------------- */
@@ -211,7 +225,7 @@ static bool is_busy(const struct look *look, size_t i)
     return true;
 }
 
-static size_t judge(struct look *look, bool twice)
+static enum ods_status judge(struct look *look, bool twice, size_t *left, struct error *error)
 {
     size_t open = 0;
     for (size_t i = 0; i < look->count; i++) {
@@ -229,11 +243,13 @@ static size_t judge(struct look *look, bool twice)
             look->sights[i] = SIGHT_EQUAL;
         if (look->sights[i] == SIGHT_OPEN && look->wrong[i] >= LOOKS_WRONG) {
             look->sights[i] = SIGHT_WRONG;
-            tell(look, i);
+            if (!tell(look, i))
+                return error_out_of_memory(error);
         }
         open += look->sights[i] == SIGHT_OPEN;
     }
-    return open;
+    *left = open;
+    return ODS_OK;
 }
 
 /* Has the difference lasted for settle_ms? Then it counts, also when nobody knows whether the
@@ -247,8 +263,14 @@ static bool has_lasted(const struct look *look)
 static void leave_open(struct look *look, const char *why)
 {
     struct inspection *inspection = look->inspection;
-    for (size_t i = 0; i < look->count; i++)
-        inspection->result.unsettled += look->sights[i] == SIGHT_OPEN;
+    for (size_t i = 0; i < look->count; i++) {
+        if (look->sights[i] != SIGHT_OPEN)
+            continue;
+        if (inspection->repairing)
+            mend_of(look, i)->open = true;
+        else
+            inspection->result.unsettled++;
+    }
     snprintf(inspection->result.why, sizeof inspection->result.why, "%s", why);
 }
 
@@ -286,7 +308,7 @@ static enum ods_status look_again(struct look *look, struct error *error)
     if (status == ODS_OK)
         status = read_images(look, look->target, false, error);
     if (status == ODS_OK)
-        open = judge(look, false);
+        status = judge(look, false, &open, error);
     for (int looks = 0; status == ODS_OK && open; looks++) {
         bool passed = false;
         if (looks == LOOKS_MAX) {
@@ -309,7 +331,7 @@ static enum ods_status look_again(struct look *look, struct error *error)
         if (status == ODS_OK)
             status = read_images(look, look->again, true, error);
         if (status == ODS_OK)
-            open = judge(look, true);
+            status = judge(look, true, &open, error);
     }
     return status;
 }
@@ -353,10 +375,38 @@ static void look_done(struct look *look)
     hash_index_done(&look->index);
 }
 
+static enum ods_status glance(struct look *look, size_t *different, struct error *error)
+{
+    enum ods_status status = read_images(look, look->source, true, error);
+    if (status == ODS_OK)
+        status = read_images(look, look->target, false, error);
+    for (size_t i = 0; status == ODS_OK && i < look->count; i++)
+        *different += !same(look, &look->source[i], &look->target[i]) && !is_allowed(look, i);
+    return status;
+}
+
+enum ods_status settle_glance(struct inspection *inspection, size_t *different,
+                              struct error *error)
+{
+    enum ods_status status = ODS_OK;
+    *different = 0;
+    for (size_t first = 0; status == ODS_OK && first < inspection->suspect_count;
+         first += LOOKUP_KEYS) {
+        size_t left = inspection->suspect_count - first;
+        struct look look;
+        status = look_init(&look, inspection, first, left < LOOKUP_KEYS ? left : LOOKUP_KEYS)
+                     ? glance(&look, different, error)
+                     : error_out_of_memory(error);
+        look_done(&look);
+    }
+    return status;
+}
+
 enum ods_status settle(struct inspection *inspection, struct error *error)
 {
     enum ods_status status = ODS_OK;
-    inspection->result.looked_again += (int64_t) inspection->suspect_count;
+    if (!inspection->repairing)
+        inspection->result.looked_again += (int64_t) inspection->suspect_count;
     for (size_t first = 0; status == ODS_OK && first < inspection->suspect_count;
          first += LOOKUP_KEYS) {
         size_t left = inspection->suspect_count - first;
@@ -369,5 +419,7 @@ enum ods_status settle(struct inspection *inspection, struct error *error)
     for (size_t i = 0; i < inspection->suspect_count; i++)
         free(inspection->suspects[i].key);
     inspection->suspect_count = 0;
+    if (status == ODS_OK && inspection->mend_count >= REPAIR_MAX)
+        status = repair(inspection, error);
     return status;
 }
