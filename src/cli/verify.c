@@ -76,7 +76,9 @@ static void put_traces(struct buffer *line, const struct verify_difference *diff
     if (*difference->operation || *difference->timestamp)
         buffer_printf(line, "; last written %s %s", difference->operation, difference->timestamp);
     if (*difference->topic || *difference->offset)
-        buffer_printf(line, ", topic %s partition %s offset %s", difference->topic,
+        buffer_printf(line, "%s topic %s partition %s offset %s",
+                      *difference->operation || *difference->timestamp ? "," : "; last record:",
+                      difference->topic,
                       difference->partition, difference->offset);
 }
 

@@ -7,6 +7,7 @@
 #include "verify/chunk.h"
 #include "verify/state.h"
 #include "verify/verify.h"
+#include "verify/writers.h"
 
 #define LOOKUP_KEYS   500  /* how many keys are looked up at once */
 #define SUSPECTS_MAX  5000 /* so many rows are collected before they are looked at again */
@@ -42,6 +43,7 @@ struct inspection {
     struct target *target;
     struct source_rows rows;   /* for look-ups too */
     struct arrival *arrival;
+    struct writers writers;
     struct verify_state *state;
     struct suspect *suspects;
     size_t suspect_count, suspect_capacity;

@@ -8,6 +8,7 @@
  * row changes at every look, its changing columns can't be compared. It is right when the other
  * columns are equal, and the changing columns change in the target from look to look too.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -41,6 +42,7 @@ struct look {
     struct image *into;
     uint32_t texts; /* how many texts each row has: the source's or the target's */
     enum sight *sights;
+    bool writers_read; /* for this look's differences */
     unsigned *wrong, *busy; /* in how many successive looks the row was wrong, or changing */
     int64_t began_us;
 };
@@ -146,6 +148,25 @@ static const char *trace(const struct look *look, const struct image *target, ui
     return target->present ? text_at(target, look->inspection->comparison.count + number) : "";
 }
 
+/* Finds the record that wrote the row last at the end of the table's topic, where the target's row
+ * does not say it. */
+static const struct writer *find_writer(struct look *look, const struct image *row)
+{
+    struct inspection *inspection = look->inspection;
+    const struct comparison *comparison = &inspection->comparison;
+    struct digest key = {0};
+    if (comparison->provenance.offset >= 0 || !writers_can(comparison))
+        return NULL;
+    if (!look->writers_read)
+        writers_read(&inspection->writers, inspection->arrival);
+    look->writers_read = true;
+    for (uint32_t k = 0; k < comparison->keys; k++) {
+        const char *text = text_at(row, k);
+        writers_add_column(&key, comparison->columns[k].name, text, strlen(text));
+    }
+    return writers_find(&inspection->writers, &key);
+}
+
 /* One of the rows that were to be put right. */
 static struct mend *mend_of(const struct look *look, size_t number)
 {
@@ -192,6 +213,15 @@ static bool tell(struct look *look, size_t number)
         columns[difference.column_count++] =
             (struct verify_value){column->name, column->redacted ? NULL : text_at(source, i),
                                   column->redacted ? NULL : text_at(target, i)};
+    }
+    const struct writer *writer = find_writer(look, source->present ? source : target);
+    char partition[16], offset[24];
+    if (writer) {
+        snprintf(partition, sizeof partition, "%d", (int) writer->partition);
+        snprintf(offset, sizeof offset, "%lld", (long long) writer->offset);
+        difference.topic = inspection->writers.topic;
+        difference.partition = partition;
+        difference.offset = offset;
     }
     inspection_tell(inspection, &difference);
     free(key);

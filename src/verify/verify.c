@@ -346,6 +346,7 @@ static enum ods_status inspect(struct run *run, struct inspection *inspection, b
     char topic[256], target[300] = "";
     enum ods_status status =
         find_topic(run, &inspection->source_table, topic, sizeof topic, error);
+    writers_init(&inspection->writers, topic);
     if (status == ODS_OK)
         status = held_read(&run->arrival.held, &run->target.conn, run->pipeline->group_id, error);
     if (status == ODS_OK)
@@ -393,6 +394,7 @@ static enum ods_status inspect(struct run *run, struct inspection *inspection, b
 static void inspection_done(struct inspection *inspection)
 {
     source_rows_close(&inspection->rows);
+    writers_done(&inspection->writers);
     comparison_close(&inspection->comparison);
     source_table_done(&inspection->source_table);
     for (size_t i = 0; i < inspection->suspect_count; i++)

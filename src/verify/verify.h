@@ -8,6 +8,7 @@
  *   settle.c      looks at those rows again until they are equal or have stayed different
  *   repair.c      asks for rows that differ again, deletes those that only the target has, and
  *                 looks at all of them once more
+ *   writers.c     finds the record that wrote a row last at its topic's end
  *   keyless.c     tables without a key
  *   alone.c       what can be found out without the source
  *   arrival.c     whether what the source had has reached the target
