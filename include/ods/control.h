@@ -128,6 +128,10 @@ struct control_ops {
     /* How many rows both have; and what a table needs to be read well is done. */
     enum ods_status (*shadow_count)(struct sink *sink, const struct shadow *shadow, int64_t *old,
                                     int64_t *new_, struct error *error);
+    /* The shadow gets the table's rows that are marked deleted in this column, unless it has rows
+     * of their keys. */
+    enum ods_status (*shadow_keep)(struct sink *sink, const struct shadow *shadow,
+                                   const char *operation, struct error *error);
     /* In one transaction: the exchange, and the order by which the topics, held by order `held`,
      * go on. ODS_REJECT: not as things are. */
     enum ods_status (*shadow_exchange)(struct sink *sink, const struct shadow *shadow,

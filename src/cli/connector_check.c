@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cli/connect.h"
+#include "cli/signals.h"
 #include "config/secret.h"
 
 enum { MYSQL = 1, POSTGRES = 2, DEBEZIUM = 4 };
@@ -81,6 +81,10 @@ static const struct rule rules[] = {
      "while the captured tables are quiet the stored position stands still, and its binlog "
      "may be purged",
      "set it to 10000"},
+    {MYSQL, "read.only", "false", "true", WEIGHT_NOTE,
+     "a snapshot of single tables ends with the source's next transaction: it stands still while "
+     "the source is quiet",
+     "name a table in signal.data.collection instead"},
     {DEBEZIUM, "tombstones.on.delete", "true", "false", WEIGHT_NOTE,
      "on a compacted topic the rows of deleted keys stay for ever; ods-sink itself needs "
      "no tombstones",
@@ -170,12 +174,16 @@ static void check_operations(const struct check *check)
 
 static void check_signals(const struct check *check)
 {
-    const char *channels = property(check->config, "signal.enabled.channels");
-    bool table = property(check->config, "signal.data.collection") != NULL;
-    if (!table && !(channels && strstr(channels, "kafka")))
-        tell(check, WEIGHT_NOTE, "signal.data.collection", "",
-             "no snapshot of single tables can be asked for while the connector runs",
-             "name a table for signals, or add kafka to signal.enabled.channels");
+    struct buffer lacks;
+    buffer_init(&lacks);
+    buffer_puts(&lacks, "rows can't be asked for again while it runs (verify --repair, resync "
+                        "--snapshot): ");
+    size_t before = lacks.length;
+    signals_lacks(check->config, &lacks);
+    if (lacks.length > before)
+        tell(check, WEIGHT_NOTE, "signal.enabled.channels", "source", buffer_text(&lacks),
+             "see \"What a repair needs\" in docs/cli/verify.md");
+    buffer_done(&lacks);
 }
 
 static bool ends_with(const char *text, const char *end)

@@ -1,4 +1,5 @@
-/* ods-sink resync: make one table anew from the beginning of its topic, while the group goes on.
+/* ods-sink resync: make one table anew from the beginning of its topic, or from a snapshot that its
+ * connector is asked for, while the group goes on.
  *
  *   read the topic into a table beside it          as far as the group stands, again and again
  *   hold the table                                 as `pause` does
@@ -18,18 +19,25 @@
 
 #define ROUNDS 30 /* of catching up, each shorter than the one before, before the table is held */
 
+/* Behind an order's reason, for the one who takes over what a killed resync has left held. */
+#define PAUSED_BEFORE "it was paused before"
+
 struct resync_options {
     struct table_options table;
-    bool again, cancel, in_place, force;
+    const char *connector;
+    bool again, cancel, in_place, force, snapshot;
 };
 
 /* --- what can't be --------------------------------------------------------------------------- */
 
-static bool name_shadow(struct resync *resync)
+/* What a topic's beginning fills and what a snapshot fills are different tables: one that was begun
+ * in one way is not gone on with in the other. */
+static bool name_shadow(struct resync *resync, bool snapshot)
 {
     char *group = NULL;
     const struct table *table = &resync->table;
-    if (asprintf(&group, "%s.resync.%s", table->pipeline->group_id, table->target) >= 0)
+    if (asprintf(&group, "%s.%s.%s", table->pipeline->group_id, snapshot ? "snapshot" : "resync",
+                 table->target) >= 0)
         resync->shadow.group = arena_strndup(&resync->texts, group, strlen(group));
     free(group);
     resync->shadow.schema = resync->table.goes_to->target_schema;
@@ -91,9 +99,9 @@ static int check_count(struct resync *resync, bool force, int64_t *old, int64_t 
     if (force || *new >= *old / 2)
         return CLI_OK;
     error_set(error, ODS_FATAL,
-              "the topic gives %lld rows, and the table has %lld: it does not seem to hold all of "
+              "the %s gives %lld rows, and the table has %lld: it does not seem to hold all of "
               "them; --force takes them even so, --cancel forgets what was read",
-              (long long) *new, (long long) *old);
+              resync->by_snapshot ? "snapshot" : "topic", (long long) *new, (long long) *old);
     return CLI_NEGATIVE;
 }
 
@@ -134,20 +142,38 @@ static int order(struct resync *resync, const struct table_order *order, int64_t
     return table_give(&resync->table, order, number, error);
 }
 
+/* Is, or was, a topic of the table paused? */
+static bool says_paused(const struct orders *orders)
+{
+    bool paused = false;
+    for (size_t i = 0; i < orders->count; i++)
+        paused |= orders->items[i].state == ORDER_PAUSED ||
+                  (orders->items[i].state == ORDER_RESYNC &&
+                   strstr(orders->items[i].reason, PAUSED_BEFORE));
+    return paused;
+}
+
 /* Also takes over what a resync that was killed has left held. */
 static int hold(struct resync *resync, bool *was_paused, int64_t *number, struct error *error)
 {
-    const struct table_order held = {.from_running = true,
-                                     .from_paused = true,
-                                     .from_resync = true,
-                                     .state = ORDER_RESYNC,
-                                     .action = "resync",
-                                     .details = "held until the table is exchanged",
-                                     .reason = resync->table.options->reason};
+    const char *reason = resync->table.options->reason;
+    char noted[1100];
+    struct table_order held = {.from_running = true,
+                               .from_paused = true,
+                               .from_resync = true,
+                               .state = ORDER_RESYNC,
+                               .action = "resync",
+                               .details = "held until the table is exchanged",
+                               .reason = reason};
     struct orders orders;
     int code = table_look(&resync->table, &orders, error);
-    *was_paused = orders.count && orders.items[0].state == ORDER_PAUSED;
+    *was_paused = says_paused(&orders);
     orders_done(&orders);
+    if (*was_paused) {
+        snprintf(noted, sizeof noted, "%.1000s%s%s", reason ? reason : "", reason ? "; " : "",
+                 PAUSED_BEFORE);
+        held.reason = noted;
+    }
     if (code == CLI_OK)
         code = order(resync, &held, number, error);
     return code == CLI_OK ? table_await(&resync->table, *number, error) : code;
@@ -187,6 +213,8 @@ static int exchange(struct resync *resync, int64_t held, bool paused, int64_t *n
         code = table_measure(table, error);
         if (code == CLI_OK)
             code = resync_catch_up(resync, error);
+        if (code == CLI_OK && resync->by_snapshot)
+            code = resync_keep_deleted(resync, error);
         if (code != CLI_OK)
             break;
         enum ods_status status = table->sink->ops->control->shadow_exchange(
@@ -215,9 +243,15 @@ static int carry_out(struct resync *resync, const struct resync_options *options
 {
     struct table *table = &resync->table;
     int64_t number;
-    int code = make(resync, options->again, &outcome->begun, error);
+    int code = CLI_OK;
+    if (options->snapshot)
+        code = resync_find_connector(resync, options->connector, error);
+    if (code == CLI_OK)
+        code = make(resync, options->again, &outcome->begun, error);
     if (code == CLI_OK)
         code = resync_open(resync, error);
+    if (code == CLI_OK && options->snapshot)
+        code = resync_take_snapshot(resync, error);
     if (code == CLI_OK)
         code = approach(resync, error);
     if (code == CLI_OK)
@@ -244,8 +278,11 @@ static int cancel(struct resync *resync, struct error *error)
     struct orders orders = {0};
     bool there;
     int code = table_look(table, &orders, error);
-    if (code == CLI_OK && orders.count && orders.items[0].state == ORDER_RESYNC)
-        let_go(resync, false);
+    bool held = false;
+    for (size_t i = 0; code == CLI_OK && i < orders.count; i++)
+        held |= orders.items[i].state == ORDER_RESYNC;
+    if (held)
+        let_go(resync, says_paused(&orders));
     orders_done(&orders);
     if (code == CLI_OK && table->sink->ops->control->shadow_drop(table->sink, &resync->shadow,
                                                                  &there, error) != ODS_OK)
@@ -292,20 +329,23 @@ static void print(const struct resync *resync, const struct outcome *outcome)
 static int run(const struct call *call, void *given)
 {
     const struct resync_options *options = given;
-    struct resync resync = {.shadow.in_place = options->in_place};
+    struct resync resync = {.shadow.in_place = options->in_place,
+                            .by_snapshot = options->snapshot};
     struct outcome outcome = {0};
     struct error error;
     arena_init(&resync.texts);
+    if (options->connector && !options->snapshot)
+        return cli_usage(call->name, "--connector is for --snapshot");
     int code = table_open(&resync.table, call, &options->table, &error);
     if (code == CLI_OK)
         code = check_topics(&resync, &error);
-    if (code == CLI_OK && !name_shadow(&resync)) {
+    if (code == CLI_OK && !name_shadow(&resync, options->snapshot)) {
         error_out_of_memory(&error);
         code = CLI_INTERNAL;
     }
     if (code == CLI_OK)
         code = table_measure(&resync.table, &error);
-    if (code == CLI_OK && !options->cancel)
+    if (code == CLI_OK && !options->cancel && !options->snapshot)
         code = check_whole(&resync, options->force, &error);
     if (code == CLI_OK) {
         interrupt_catch();
@@ -331,6 +371,13 @@ static const struct parameter options[] = {
     OPTIONS_TABLE(struct resync_options),
     OPTION(struct resync_options, table.reason, "reason", &argument_text,
            "for the history of orders", .value = "TEXT"),
+    SWITCH(struct resync_options, snapshot, "snapshot",
+           "from a fresh snapshot of the source's table, which its connector is asked for while it "
+           "streams, and not from the topic's beginning"),
+    OPTION(struct resync_options, connector, "connector", &argument_text,
+           "with `--snapshot`: the connector that is asked (default: the one whose topic.prefix "
+           "tells that it writes the table's topic)",
+           .value = "NAME"),
     SWITCH(struct resync_options, again, "again",
            "from the beginning, whatever an earlier resync has read", .either = 1),
     SWITCH(struct resync_options, cancel, "cancel", "forget what an earlier resync has read",
@@ -357,6 +404,8 @@ static const struct exit_meaning exits[] = {
 static const struct example examples[] = {
     {"ods-sink resync -c ods-sink.conf shop.orders",
      "Make a table anew that somebody has changed by hand, while it is read and all go on."},
+    {"ods-sink resync -c ods-sink.conf shop.orders --snapshot",
+     "The same where Kafka does not have all of its records any more."},
     {0}};
 
 static const struct section sections[] = {
@@ -381,6 +430,13 @@ const struct command cli_resync = {
         "group meanwhile keeps up to date. When the new one has come as far, the table is held for "
         "a moment as by `pause`, and one transaction exchanges the two at the same stored offsets. "
         "The topic must be whole, or compacted: each row's last record must be there.\n\n"
+        "With `--snapshot` it need not be: the connector is asked to send all rows of the source's "
+        "table again, in between the changes that it streams (Debezium's incremental snapshot), "
+        "and the topic is read from where it ends at that moment. The group applies these records "
+        "too. What the connector must have for that, `verify --repair` needs as well: see "
+        "docs/cli/verify.md; besides, it must tell when it is done (notification.enabled.channels "
+        "with sink, and notification.sink.topic.name). Rows that are marked deleted are taken over "
+        "from the old table.\n\n"
         "It may be stopped at any time, and goes on from there when it is called again. `status` "
         "shows a table that a killed one has left held; `resync` or `resume` lets it go on.",
     .options = {{.options = options}},

@@ -2,6 +2,7 @@
 #ifndef RESYNC_H
 #define RESYNC_H
 
+#include "cli/signals.h"
 #include "cli/table.h"
 #include "pipeline/worker.h"
 
@@ -20,6 +21,8 @@ struct resync {
     struct worker_origin origin;
     struct format_helper *helper;
     struct worker worker;
+    bool by_snapshot;
+    struct signals signals; /* with it */
     struct kafka_tool **tools; /* one a topic: each reads */
     struct resync_place *places; /* one a partition, as table->positions */
     struct batch *batch;
@@ -36,5 +39,18 @@ void resync_close(struct resync *resync);
 int resync_catch_up(struct resync *resync, struct error *error);
 /* Records between the two. */
 int64_t resync_behind(const struct resync *resync);
+
+/* A table that has not begun yet is to be read from where its topics end. */
+int resync_start_at_ends(struct resync *resync, struct error *error);
+
+/* --- resync_snapshot.c --- */
+
+/* Which connector can be asked for all rows, and does it tell when it is done? `name` may be
+ * NULL. */
+int resync_find_connector(struct resync *resync, const char *name, struct error *error);
+/* Asks for all rows, and reads until they are in the new table. */
+int resync_take_snapshot(struct resync *resync, struct error *error);
+/* Rows that are marked deleted, which no snapshot brings, from the old table. */
+int resync_keep_deleted(struct resync *resync, struct error *error);
 
 #endif

@@ -180,6 +180,7 @@ void resync_close(struct resync *resync)
     worker_close_helper(resync->helper);
     for (size_t i = 0; resync->tools && i < resync->table.topic_count; i++)
         kafka_tool_close(resync->tools[i]);
+    signals_close(&resync->signals);
     free(resync->tools);
     free(resync->places);
     free(resync->pipeline.tables);
@@ -356,6 +357,26 @@ static int read_topic(struct resync *resync, size_t topic, struct resync_place *
     if (code == CLI_OK)
         code = read_on(resync, reader, of->name, places, left, error);
     return code;
+}
+
+int resync_start_at_ends(struct resync *resync, struct error *error)
+{
+    const struct table *table = &resync->table;
+    for (size_t i = 0; i < table->count; i++)
+        if (resync->places[i].chain >= 0)
+            return CLI_OK;
+    for (size_t i = 0; i < table->count; i++) {
+        struct resync_place *place = &resync->places[i];
+        if (table->highs[i] <= 0)
+            continue;
+        if (!batch_cover(resync->batch, table->positions[i].topic, table->positions[i].partition,
+                         place->chain, table->highs[i] - 1)) {
+            error_out_of_memory(error);
+            return CLI_INTERNAL;
+        }
+        place->next = place->chain = table->highs[i];
+    }
+    return apply(resync, error);
 }
 
 int resync_catch_up(struct resync *resync, struct error *error)

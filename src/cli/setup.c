@@ -16,6 +16,7 @@
 #include "cli/connectors.h"
 #include "cli/feeds.h"
 #include "cli/interrupt.h"
+#include "cli/signals.h"
 #include "core/log.h"
 #include "core/time.h"
 #include "pipeline/worker.h"
@@ -124,9 +125,45 @@ static void plan_topic(struct setup *setup, const char *topic, const char *what,
 static void plan_topics(struct setup *setup)
 {
     plan_topic(setup, setup->settings->dead_letter.topic, "dead letters", letter_settings);
-    for (size_t i = 0; i < setup->file_count; i++)
-        plan_topic(setup, json_text(setup->files[i].config, "signal.kafka.topic"), "signals",
+    for (size_t i = 0; i < setup->file_count; i++) {
+        char room[300];
+        plan_topic(setup, signals_topic(setup->files[i].config, room, sizeof room), "signals",
                    signal_settings);
+    }
+}
+
+/* A pipeline that takes a topic of the connector's own for one of rows makes letters of it. */
+static void check_own_topic(struct setup *setup, const struct connector_file *file,
+                            const char *topic, const char *what)
+{
+    for (size_t i = 0; *topic && i < setup->settings->pipeline_count; i++)
+        if (pipeline_reads(&setup->settings->pipelines[i], topic))
+            add_step(setup, "signals", STEP_FAILED,
+                     "pipeline %s reads %s, in which %s has %s: give the topic another name, or "
+                     "see topics in tables.yaml",
+                     setup->settings->pipelines[i].name, topic, file->name, what);
+}
+
+/* Can rows be asked for again later? */
+static void plan_signals(struct setup *setup, const struct connector_file *file)
+{
+    char room[300];
+    const char *topic = signals_topic(file->config, room, sizeof room);
+    struct buffer lacks;
+    buffer_init(&lacks);
+    signals_lacks(file->config, &lacks);
+    if (lacks.length)
+        add_step(setup, "signals", STEP_NOTE,
+                 "%s can't be asked for rows again (verify --repair, resync --snapshot): %s; "
+                 "docs/cli/verify.md has the settings, which --set may give",
+                 file->name, buffer_text(&lacks));
+    else
+        add_step(setup, "signals", STEP_DONE, "%s can be asked for rows again, by %s", file->name,
+                 *topic ? topic : json_text(file->config, "signal.data.collection"));
+    buffer_done(&lacks);
+    check_own_topic(setup, file, topic, "signals");
+    check_own_topic(setup, file, json_text(file->config, "notification.sink.topic.name"),
+                    "notifications");
 }
 
 static int make_topic(struct setup *setup, const char *topic, const char *const *settings,
@@ -249,6 +286,7 @@ static int plan_connector(struct setup *setup, size_t number, struct error *erro
                    : "%s is there with these settings",
              file->name, count);
     connector_check(file->config, add_trouble, setup);
+    plan_signals(setup, file);
     check_prefix(setup, file);
     return setup->told ? CLI_NEGATIVE : CLI_OK;
 }
@@ -308,7 +346,8 @@ static int make(struct setup *setup, struct error *error)
     int code = make_topic(setup, setup->settings->dead_letter.topic, letter_settings, error);
     for (size_t i = 0; code == CLI_OK && i < setup->file_count; i++) {
         struct connector_file *file = &setup->files[i];
-        code = make_topic(setup, json_text(file->config, "signal.kafka.topic"), signal_settings,
+        char room[300];
+        code = make_topic(setup, signals_topic(file->config, room, sizeof room), signal_settings,
                           error);
         if (code == CLI_OK && interrupt_came())
             code = interrupt_code();
@@ -586,6 +625,8 @@ const struct command cli_setup = {
         "source\n  Connect checks a connector's configuration, for which it asks the source "
         "database: can it be reached, and do the user's rights and the log's settings suffice?\n\n"
         "connector\n  The connector is registered or changed, and it and its tasks run.\n\n"
+        "signals\n  Can the connector be asked for rows again (`verify --repair`, `resync "
+        "--snapshot`), and by what?\n\n"
         "target\n  The target answers, its user has the rights, and what ods-sink owns there is "
         "made.\n\n"
         "records\n  The pipeline's topics are there, with their first records.\n\n"

@@ -1,5 +1,5 @@
 /* ods-sink verify: does the target have what the source has? What is compared, and how, is
- * verify/'s; here it is asked for and told. */
+ * verify/'s; here it is asked for and told, and a connector is asked for rows (signals.h). */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,14 +11,15 @@
 #include "cli/commands.h"
 #include "cli/interrupt.h"
 #include "cli/json.h"
+#include "cli/signals.h"
 #include "cli/verify_report.h"
 #include "core/hash.h"
 #include "verify/verify.h"
 
 struct verify_arguments {
-    const char *config, *source, *pipeline, *report, *state;
+    const char *config, *source, *pipeline, *report, *state, *connector;
     struct strings tables;
-    bool full, counts, watch, resume, json;
+    bool full, counts, watch, resume, json, repair, delete_extra;
     int64_t sample, since_us, wait_ms, settle_ms, limit, every_ms;
 };
 
@@ -75,7 +76,9 @@ static void put_traces(struct buffer *line, const struct verify_difference *diff
     if (*difference->operation || *difference->timestamp)
         buffer_printf(line, "; last written %s %s", difference->operation, difference->timestamp);
     if (*difference->topic || *difference->offset)
-        buffer_printf(line, ", topic %s partition %s offset %s", difference->topic,
+        buffer_printf(line, "%s topic %s partition %s offset %s",
+                      *difference->operation || *difference->timestamp ? "," : "; last record:",
+                      difference->topic,
                       difference->partition, difference->offset);
 }
 
@@ -95,6 +98,33 @@ static void differs(void *context, const struct verify_table *table,
     progress_done(&session->progress);
     terminal_line(stdout, "%s", buffer_text(&line));
     buffer_done(&line);
+}
+
+/* What is left as it was, and why. */
+static void mended(void *context, const struct verify_table *table, int64_t number,
+                   enum verify_outcome outcome, const char *why)
+{
+    struct session *session = context;
+    struct buffer line;
+    const json_t *difference = verify_report_mended(&session->report, number, outcome, why);
+    if (session->arguments->json || outcome != VERIFY_LEFT)
+        return;
+    buffer_init(&line);
+    buffer_printf(&line, "left %s:", table->source);
+    const char *column;
+    json_t *value;
+    size_t count = 0;
+    json_object_foreach(json_object_get(difference, "key"), column, value)
+        buffer_printf(&line, "%s%s=%s", count++ ? ", " : " ", column, json_string_value(value));
+    buffer_printf(&line, ": %s", why);
+    progress_done(&session->progress);
+    terminal_line(stdout, "%s", buffer_text(&line));
+    buffer_done(&line);
+}
+
+static bool puts_right(const struct verify_arguments *arguments)
+{
+    return arguments->repair || arguments->delete_extra;
 }
 
 static enum paint paint_of(enum verify_verdict verdict)
@@ -120,6 +150,10 @@ static void ends(void *context, const struct verify_table *table)
     columns_number(&session->table, table->extra);
     columns_number(&session->table, table->changed);
     columns_number(&session->table, table->unsettled);
+    if (puts_right(session->arguments)) {
+        columns_number(&session->table, table->repaired);
+        columns_number(&session->table, table->deleted);
+    }
     columns_add(&session->table, seconds);
     columns_add(&session->table, verify_verdict_name(table->verdict));
     columns_paint(&session->table, paint_of(table->verdict));
@@ -139,6 +173,29 @@ static void notice(void *context, const char *text)
         return;
     progress_done(&session->progress);
     terminal_line(stdout, "%s", text);
+}
+
+/* --- asking for rows again ------------------------------------------------------------------ */
+
+static enum cli_exit open_channel(void *context, const struct pipeline_settings *pipeline,
+                                  const char *schema, const char *table, struct error *error)
+{
+    return (enum cli_exit) signals_choose(context, pipeline, schema, table, error);
+}
+
+static size_t room(void *context)
+{
+    return signals_room(context);
+}
+
+static enum cli_exit ask(void *context, const char *condition, struct error *error)
+{
+    return (enum cli_exit) signals_ask(context, condition, error);
+}
+
+static enum cli_exit await(void *context, bool *sent, struct error *error)
+{
+    return (enum cli_exit) signals_await(context, sent, error);
 }
 
 /* --- where the state is kept ---------------------------------------------------------------- */
@@ -210,12 +267,23 @@ static int once(const struct call *call, const struct verify_arguments *argument
 {
     static const char *const names[] = {"TABLE", "TARGET",  "SOURCE ROWS", "TARGET ROWS", "MISSING",
                                         "EXTRA", "CHANGED", "UNSETTLED",   "SECONDS",     "RESULT"};
+    static const char *const more[] = {"TABLE",    "TARGET",  "SOURCE ROWS", "TARGET ROWS",
+                                       "MISSING",  "EXTRA",   "CHANGED",     "UNSETTLED",
+                                       "REPAIRED", "DELETED", "SECONDS",     "RESULT"};
+    bool rights = puts_right(arguments);
     struct session session = {.arguments = arguments, .terminal = call->terminal};
-    const struct verify_listener listener = {begins, differs, goes_on, ends, notice, &session};
+    const struct verify_listener listener = {.begins = begins,
+                                             .differs = differs,
+                                             .mended = mended,
+                                             .goes_on = goes_on,
+                                             .ends = ends,
+                                             .notice = notice,
+                                             .context = &session};
     struct error error;
     int code = CLI_INTERNAL;
     error_init(&error);
-    columns_init(&session.table, call->terminal, names, sizeof names / sizeof *names);
+    columns_init(&session.table, call->terminal, rights ? more : names,
+                 rights ? sizeof more / sizeof *more : sizeof names / sizeof *names);
     progress_init(&session.progress, call->terminal);
     if (verify_report_init(&session.report))
         code = print(&session, verify_run(options, &listener, &error), &error);
@@ -246,6 +314,10 @@ static int check(const struct call *call, const struct verify_arguments *argumen
         return cli_usage(call->name, "--watch starts over each time: it has nothing to --resume");
     if (arguments->since_us != INT64_MIN && (arguments->counts || arguments->sample))
         return cli_usage(call->name, "--since goes with neither --counts nor --sample");
+    if (puts_right(arguments) && arguments->counts)
+        return cli_usage(call->name, "--counts tells of no row that could be put right");
+    if (arguments->connector && !arguments->repair)
+        return cli_usage(call->name, "--connector is for --repair");
     return CLI_OK;
 }
 
@@ -261,6 +333,12 @@ static int run(const struct call *call, void *given)
         interrupt_catch();
         if (!arguments->watch && !arguments->state)
             state = default_state(arguments->config);
+        struct signals signals = {.settings = config_settings(config),
+                                  .wanted = arguments->connector,
+                                  .wait_ms = arguments->wait_ms,
+                                  .stops = interrupt_came};
+        const struct verify_channel channel = {
+            .open = open_channel, .room = room, .ask = ask, .await = await, .context = &signals};
         const struct verify_options options = {
             .settings = config_settings(config),
             .database = arguments->source,
@@ -277,10 +355,13 @@ static int run(const struct call *call, void *given)
             .limit = arguments->limit,
             .state = arguments->state ? arguments->state : state,
             .resume = arguments->resume,
+            .channel = arguments->repair ? &channel : NULL,
+            .delete_extra = arguments->delete_extra,
             .stops = interrupted,
         };
         code = arguments->watch ? again_and_again(call, arguments, &options)
                                 : once(call, arguments, &options);
+        signals_close(&signals);
     }
     free(state);
     config_free(config);
@@ -312,6 +393,16 @@ static const struct parameter options[] = {
     OPTION(struct verify_arguments, limit, "limit", &argument_number,
            "show at most so many differences of each table, and count the others (default: 1000)",
            .max = INT64_C(1000000)),
+    SWITCH(struct verify_arguments, repair, "repair",
+           "ask for rows that are missing or changed again, through their connector, and compare "
+           "them once more"),
+    SWITCH(struct verify_arguments, delete_extra, "delete-extra",
+           "delete rows that only the target has, each unless it has changed since it was "
+           "compared"),
+    OPTION(struct verify_arguments, connector, "connector", &argument_text,
+           "with `--repair`: the connector that is asked (default: the one whose topic.prefix "
+           "tells that it writes the table's topic)",
+           .value = "NAME"),
     OPTION(struct verify_arguments, report, "report", &argument_file, "also write a page of HTML",
            .value = "FILE.html"),
     SWITCH(struct verify_arguments, watch, "watch", "again and again, until ^C"),
@@ -332,10 +423,10 @@ static const struct parameter operands[] = {
     {0}};
 
 static const struct exit_meaning exits[] = {
-    {CLI_OK, "All that was compared is equal."},
+    {CLI_OK, "All that was compared is equal, or was put right."},
     {CLI_NEGATIVE, "Something differs, and has stayed different."},
-    EXIT_IS_CONFIG,
-    {CLI_SOURCE, "The source database failed."},
+    {CLI_CONFIG, "The configuration is wrong, or the connector's lacks what a repair needs."},
+    {CLI_SOURCE, "The source database failed, or Kafka, Kafka Connect or the connector did."},
     EXIT_IS_TARGET,
     {CLI_CANT_TELL,
      "Nothing is known to differ, and of some rows or tables it can't be told yet: standard error "
@@ -346,6 +437,8 @@ static const struct example examples[] = {
     {"ods-sink verify -c ods-sink.conf", "Every row of every table."},
     {"ods-sink verify -c ods-sink.conf customers --sample 10000", "A quick look at one table."},
     {"ods-sink verify -c ods-sink.conf --counts --json", "For a program."},
+    {"ods-sink verify -c ods-sink.conf orders --repair --delete-extra",
+     "Have everything put right that differs."},
     {0}};
 
 static const struct section sections[] = {
@@ -357,6 +450,11 @@ static const struct section sections[] = {
      "Nothing has to stand still. What differs is looked at again after the pipeline has come past "
      "the place in the source's log at which it was read, until it is equal or has stayed "
      "different.\n\n"
+     "`--repair` has rows that are missing or changed sent again by their connector, in order with "
+     "all other changes, and `--delete-extra` deletes those that only the target has; both end by "
+     "comparing these rows once more, and what is not put right is told with the reason. The "
+     "stream goes on meanwhile. What the connector must have for it is checked first, and stands "
+     "in docs/cli/verify.md.\n\n"
      "The source databases are named in `databases` of ods-sink.conf; see docs/cli/verify.md for "
      "the rights that they take and for what can't be seen."},
     {0}};
@@ -367,7 +465,7 @@ const struct command cli_verify = {
     .description = "Compares the rows of a pipeline's tables with those of its source database, "
                    "and says of each that differs whether it is missing, extra or changed, in "
                    "which columns, and what wrote it last where the target knows. Changes nothing, "
-                   "on either side.",
+                   "on either side, unless it is told to put right what differs.",
     .options = {{.options = options}},
     .operands = operands,
     .exits = exits,

@@ -85,16 +85,28 @@ void verify_report_difference(struct verify_report *report,
     json_array_append_new(report->differences, object);
 }
 
+const json_t *verify_report_mended(struct verify_report *report, int64_t number,
+                                   enum verify_outcome outcome, const char *why)
+{
+    json_t *object = json_array_get(report->differences, (size_t) number);
+    json_object_set_new(object, "outcome", json_string(verify_outcome_name(outcome)));
+    if (*why)
+        json_object_set_new(object, "left_because", text(why));
+    return object;
+}
+
 void verify_report_table(struct verify_report *report, const struct verify_table *table)
 {
     json_t *object = json_pack(
-        "{s:o, s:o, s:o, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:o, s:o, s:O}",
+        "{s:o, s:o, s:o, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:o, s:o, "
+        "s:O}",
         "pipeline", text(table->pipeline), "table", text(table->source), "target",
         text(table->target), "method", table->method, "verdict",
         verify_verdict_name(table->verdict), "source_rows", (json_int_t) table->source_rows,
         "target_rows", (json_int_t) table->target_rows, "missing", (json_int_t) table->missing,
         "extra", (json_int_t) table->extra, "changed", (json_int_t) table->changed, "looked_again",
-        (json_int_t) table->looked_again, "unsettled", (json_int_t) table->unsettled, "seconds",
+        (json_int_t) table->looked_again, "unsettled", (json_int_t) table->unsettled, "repaired",
+        (json_int_t) table->repaired, "deleted", (json_int_t) table->deleted, "seconds",
         table->seconds, "why", text_or_null(table->why), "notes", text_or_null(table->notes),
         "differences", report->differences);
     json_array_append_new(report->tables, object);
@@ -203,7 +215,8 @@ static void put_columns(FILE *page, const json_t *difference)
 
 static void put_differences(FILE *page, const json_t *table)
 {
-    static const char *const traces[] = {"operation", "timestamp", "topic", "partition", "offset"};
+    static const char *const traces[] = {"operation", "timestamp", "topic",
+                                         "partition", "offset",    "outcome"};
     size_t i;
     json_t *difference;
     const json_t *list = json_object_get(table, "differences");
@@ -212,7 +225,7 @@ static void put_differences(FILE *page, const json_t *table)
     fputs("<h2>", page);
     put_visible(page, json_string_value(json_object_get(table, "table")));
     fputs("</h2>\n<table><tr><th>difference<th>key<th>columns<th>operation<th>written<th>topic"
-          "<th>partition<th>offset</tr>\n",
+          "<th>partition<th>offset<th>outcome</tr>\n",
           page);
     json_array_foreach(list, i, difference)
     {
@@ -231,7 +244,8 @@ static void put_tables(FILE *page, const struct verify_report *report)
 {
     static const char *const names[] = {"table",   "target",  "method", "source_rows",
                                         "target_rows", "missing", "extra",  "changed",
-                                        "unsettled",   "seconds", "verdict", "why", "notes"};
+                                        "unsettled",   "repaired", "deleted", "seconds",
+                                        "verdict",     "why",     "notes"};
     size_t i;
     json_t *table;
     fputs("<table><tr>", page);

@@ -60,6 +60,13 @@ struct database_ops {
                             struct error *error);
     void (*literal)(struct database *database, struct buffer *sql, const struct form_column *column,
                     const char *text, size_t length);
+    /* The same for any session of the server, whatever its modes and its time zone are. Numbers and
+     * bytes go through `literal`. */
+    void (*portable)(struct database *database, struct buffer *sql,
+                     const struct form_column *column, const char *text, size_t length);
+    /* Adds a row of three texts to a table, whose name is as Debezium writes it. */
+    enum ods_status (*signal)(struct database *database, const char *table,
+                              const char *const values[3], struct error *error);
     const char *random; /* SQL: a random number from 0 to 1, another one for each row */
     enum ods_status (*place)(struct database *database, struct source_place *place,
                              struct error *error);

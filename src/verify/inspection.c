@@ -39,21 +39,41 @@ void inspection_tell(struct inspection *inspection, const struct verify_differen
         inspection->listener->differs(inspection->listener->context, result, difference);
 }
 
+/* \x…, or a uuid. */
+static void put_bytes(const char *text, size_t length, struct buffer *sql)
+{
+    buffer_puts(sql, "x'");
+    for (size_t i = strncmp(text, "\\x", 2) == 0 ? 2 : 0; i < length; i++)
+        if (text[i] != '-')
+            buffer_add(sql, text + i, 1);
+    buffer_puts(sql, "'");
+}
+
+/* Can the text be written without quotes? The target's column may be of another type than the
+ * source's, and then hold any text. */
+static bool is_plain(const struct form_column *form, const char *text, size_t length)
+{
+    if (form->is_number)
+        return length && strspn(text, "0123456789+-.eE") == length;
+    size_t start = strncmp(text, "\\x", 2) == 0 ? 2 : 0;
+    return strspn(text + start, "0123456789abcdefABCDEF-") == length - start;
+}
+
 /* Writes a key's text, which the target gave, as a literal for the source. */
 static void put_literal(struct inspection *inspection, uint32_t column, const char *text,
-                        size_t length, struct buffer *sql)
+                        size_t length, bool portable, struct buffer *sql)
 {
     const struct form_column *form = compared_form(&inspection->comparison, column);
     const struct pg_column *target = compared_target(&inspection->comparison, column);
     struct database *database = inspection->database;
     if (target->encoding == ENCODE_BOOL && form->is_number) {
         buffer_puts(sql, *text == 't' ? "1" : "0");
-    } else if (form->is_bytes) { /* \x…, or a uuid */
-        buffer_puts(sql, "x'");
-        for (size_t i = strncmp(text, "\\x", 2) == 0 ? 2 : 0; i < length; i++)
-            if (text[i] != '-')
-                buffer_add(sql, text + i, 1);
-        buffer_puts(sql, "'");
+    } else if ((form->is_number || form->is_bytes) && !is_plain(form, text, length)) {
+        buffer_puts(sql, "null"); /* the source has no such row */
+    } else if (form->is_bytes) {
+        put_bytes(text, length, sql);
+    } else if (portable) {
+        database->ops->portable(database, sql, form, text, length);
     } else {
         if (form->form == FORM_MOMENT && length > 3 && memcmp(text + length - 3, "+00", 3) == 0)
             length -= 3; /* the session's zone is UTC */
@@ -62,7 +82,7 @@ static void put_literal(struct inspection *inspection, uint32_t column, const ch
 }
 
 void inspection_put_keys(struct inspection *inspection, const PGresult *texts, int from, int count,
-                         struct buffer *sql)
+                         bool portable, struct buffer *sql)
 {
     const struct comparison *comparison = &inspection->comparison;
     bool several = comparison->keys > 1;
@@ -80,9 +100,29 @@ void inspection_put_keys(struct inspection *inspection, const PGresult *texts, i
                 buffer_puts(sql, "null");
             else
                 put_literal(inspection, k, PQgetvalue(texts, row, (int) k),
-                            (size_t) PQgetlength(texts, row, (int) k), sql);
+                            (size_t) PQgetlength(texts, row, (int) k), portable, sql);
         }
         buffer_puts(sql, several ? ")" : "");
+    }
+    buffer_puts(sql, ")");
+}
+
+void inspection_put_behind(const struct comparison *comparison, struct database *database,
+                           const struct key_texts *texts, struct buffer *sql)
+{
+    if (!texts->count)
+        return;
+    buffer_puts(sql, " where (");
+    for (uint32_t last = 0; last < texts->count; last++) {
+        buffer_puts(sql, last ? " or (" : "(");
+        for (uint32_t k = 0; k <= last; k++) {
+            uint32_t column = comparison->columns[comparison->order[k]].source;
+            buffer_printf(sql, "%s%s %s ", k ? " and " : "",
+                          comparison->source->quoted_columns[column], k < last ? "=" : ">");
+            database->ops->literal(database, sql, &comparison->source->forms[column],
+                                   texts->texts[k].bytes, texts->texts[k].length);
+        }
+        buffer_puts(sql, ")");
     }
     buffer_puts(sql, ")");
 }
@@ -99,7 +139,7 @@ enum ods_status inspection_lookup_source(struct inspection *inspection, const st
     if (status == ODS_OK) {
         buffer_printf(&sql, "select %s from %s where ", comparison->source_list,
                       comparison->source->quoted);
-        inspection_put_keys(inspection, texts, 0, PQntuples(texts), &sql);
+        inspection_put_keys(inspection, texts, 0, PQntuples(texts), false, &sql);
         status = sql.failed ? error_out_of_memory(error)
                             : source_rows_read(&inspection->rows, buffer_text(&sql), &count, NULL,
                                                take, context, error);

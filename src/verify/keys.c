@@ -66,8 +66,7 @@ static enum ods_status compare_page(struct pages *pages, bool extras, struct err
 static enum ods_status keep(struct pages *pages, enum phase phase, struct error *error)
 {
     struct inspection *inspection = pages->inspection;
-    if (is_sample(inspection) || is_since(inspection) || inspection->suspect_count ||
-        inspection->result.unsettled)
+    if (is_sample(inspection) || is_since(inspection) || !inspection_is_settled(inspection))
         return ODS_OK;
     return state_keep(inspection->state, &inspection->result, phase, &pages->last, false, error);
 }
@@ -79,25 +78,6 @@ static void put_key_columns(struct buffer *sql, const struct comparison *compari
     for (uint32_t k = 0; k < comparison->keys; k++) {
         uint32_t column = comparison->columns[comparison->order[k]].source;
         buffer_printf(sql, "%s%s", k ? ", " : "", comparison->source->quoted_columns[column]);
-    }
-}
-
-/* Writes the condition for keys after the last one, in the source's own order. */
-static void put_behind(struct pages *pages, struct buffer *sql)
-{
-    const struct comparison *comparison = &pages->inspection->comparison;
-    struct database *database = pages->inspection->database;
-    const struct key_texts *texts = &pages->last;
-    for (uint32_t last = 0; last < texts->count; last++) {
-        buffer_puts(sql, last ? " or (" : " where (");
-        for (uint32_t k = 0; k <= last; k++) {
-            uint32_t column = comparison->columns[comparison->order[k]].source;
-            buffer_printf(sql, "%s%s %s ", k ? " and " : "",
-                          comparison->source->quoted_columns[column], k < last ? "=" : ">");
-            database->ops->literal(database, sql, &comparison->source->forms[column],
-                                   texts->texts[k].bytes, texts->texts[k].length);
-        }
-        buffer_puts(sql, ")");
     }
 }
 
@@ -142,7 +122,7 @@ static enum ods_status all_of_source(struct pages *pages, struct error *error)
         buffer_reset(&sql);
         buffer_printf(&sql, "select %s from %s", comparison->source_list,
                       comparison->source->quoted);
-        put_behind(pages, &sql);
+        inspection_put_behind(comparison, pages->inspection->database, &pages->last, &sql);
         buffer_puts(&sql, " order by ");
         put_key_columns(&sql, comparison);
         buffer_printf(&sql, " limit %d", LOOKUP_KEYS);

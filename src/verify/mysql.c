@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include <libpq-fe.h> /* a dsn has the form of libpq's */
+#include "core/time.h"
 #include "verify/mysql.h"
 
 #define TIMEOUT_S    30
@@ -179,19 +180,70 @@ void mysql_put_quoted(struct mysql_database *mysql, struct buffer *sql, const ch
     sql->length -= 2 * length + 3 - (written + 2);
 }
 
+static void put_hex(struct buffer *sql, const char *text, size_t length)
+{
+    buffer_puts(sql, "x'");
+    for (size_t i = 0; i < length; i++)
+        buffer_printf(sql, "%02x", (uint8_t) text[i]);
+    buffer_puts(sql, "'");
+}
+
 static void mysql_literal(struct database *database, struct buffer *sql,
                           const struct form_column *column, const char *text, size_t length)
 {
     if (column->is_number) {
         buffer_add(sql, text, length);
     } else if (column->is_bytes) {
-        buffer_puts(sql, "x'");
-        for (size_t i = 0; i < length; i++)
-            buffer_printf(sql, "%02x", (uint8_t) text[i]);
-        buffer_puts(sql, "'");
+        put_hex(sql, text, length);
     } else {
         mysql_put_quoted(mysql_of(database), sql, text, length);
     }
+}
+
+/* No quotes are needed that a mode of the session could read otherwise, and the session's time zone
+ * says what a text means for a timestamp. */
+static void mysql_portable(struct database *database, struct buffer *sql,
+                           const struct form_column *column, const char *text, size_t length)
+{
+    int64_t us, rest;
+    int32_t ps;
+    bool zoned;
+    if (column->is_number || column->is_bytes) {
+        mysql_literal(database, sql, column, text, length);
+    } else if (column->form == FORM_MOMENT &&
+               time_parse_timestamp(text, length, &us, &ps, &zoned)) {
+        int64_t seconds = time_floor_div(us, 1000000, &rest);
+        buffer_printf(sql, "from_unixtime(%lld.%06lld)", (long long) seconds, (long long) rest);
+    } else {
+        buffer_puts(sql, "_utf8mb4 ");
+        put_hex(sql, text, length);
+    }
+}
+
+/* "db.table". */
+static enum ods_status mysql_signal(struct database *database, const char *table,
+                                    const char *const values[3], struct error *error)
+{
+    struct mysql_database *mysql = mysql_of(database);
+    struct buffer sql;
+    buffer_init(&sql);
+    buffer_puts(&sql, "insert into `");
+    for (const char *at = table; *at; at++)
+        buffer_puts(&sql, *at == '`' ? "``" : *at == '.' ? "`.`" : (char[]){*at, '\0'});
+    buffer_puts(&sql, "` values (");
+    for (size_t i = 0; i < 3; i++) {
+        buffer_puts(&sql, i ? ", _utf8mb4 " : "_utf8mb4 ");
+        put_hex(&sql, values[i], strlen(values[i]));
+    }
+    buffer_puts(&sql, ")");
+    end_result(mysql);
+    enum ods_status status = sql.failed ? error_out_of_memory(error) : ODS_OK;
+    if (status == ODS_OK && (mysql_query(mysql->connection, "set session transaction read write") ||
+                             mysql_query(mysql->connection, buffer_text(&sql))))
+        status = failed(mysql, "writing a row into the connector's table of signals", error);
+    buffer_done(&sql);
+    mysql_query(mysql->connection, "set session transaction read only");
+    return status;
 }
 
 static enum ods_status mysql_confirmed(struct database *database, const struct source_place *to,
@@ -220,6 +272,8 @@ const struct database_ops mysql_database = {
     .query = mysql_run,
     .next = mysql_next,
     .literal = mysql_literal,
+    .portable = mysql_portable,
+    .signal = mysql_signal,
     .random = "rand()",
     .place = mysql_place,
     .confirmed = mysql_confirmed,

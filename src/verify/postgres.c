@@ -153,6 +153,35 @@ static void postgres_literal(struct database *database, struct buffer *sql,
     PQfreemem(literal);
 }
 
+/* "schema.table". */
+static enum ods_status postgres_signal(struct database *database, const char *table,
+                                       const char *const values[3], struct error *error)
+{
+    struct postgres_database *postgres = from_base(database);
+    const char *dot = strchr(table, '.');
+    char *schema = dot ? strndup(table, (size_t) (dot - table)) : strdup("public");
+    char *quoted_schema = schema ? quote_name(schema) : NULL;
+    char *quoted_name = quote_name(dot ? dot + 1 : table);
+    struct buffer sql;
+    buffer_init(&sql);
+    buffer_printf(&sql, "insert into %s.%s values ($1, $2, $3)",
+                  quoted_schema ? quoted_schema : "", quoted_name ? quoted_name : "");
+    enum ods_status status = sql.failed || !quoted_schema || !quoted_name
+                                 ? error_out_of_memory(error)
+                                 : conn_script(&postgres->conn, "begin read write", error);
+    if (status == ODS_OK)
+        status = conn_query(&postgres->conn, buffer_text(&sql), 3, values, NULL, error);
+    if (status == ODS_OK)
+        status = conn_script(&postgres->conn, "commit", error);
+    else if (postgres->conn.pg)
+        conn_script(&postgres->conn, "rollback", NULL);
+    buffer_done(&sql);
+    free(schema);
+    free(quoted_schema);
+    free(quoted_name);
+    return said(status, error);
+}
+
 /* --- tables --------------------------------------------------------------------------------- */
 
 static const struct {
@@ -372,6 +401,8 @@ const struct database_ops postgres_database = {
     .query = postgres_query,
     .next = postgres_next,
     .literal = postgres_literal,
+    .portable = postgres_literal,
+    .signal = postgres_signal,
     .random = "random()",
     .place = postgres_place,
     .confirmed = postgres_confirmed,

@@ -84,25 +84,6 @@ static enum ods_status take_row(void *context, const struct row *row, struct err
 
 /* --- the source's thread -------------------------------------------------------------------- */
 
-/* Writes a > x or (a = x and b > y): each part of it is a range of the key's index. */
-static void put_behind(struct buffer *sql, const struct comparison *comparison,
-                       struct database *database, const struct key_texts *texts)
-{
-    buffer_puts(sql, " where (");
-    for (uint32_t last = 0; last < texts->count; last++) {
-        buffer_puts(sql, last ? " or (" : "(");
-        for (uint32_t k = 0; k <= last; k++) {
-            uint32_t column = comparison->columns[comparison->order[k]].source;
-            buffer_printf(sql, "%s%s %s ", k ? " and " : "",
-                          comparison->source->quoted_columns[column], k < last ? "=" : ">");
-            database->ops->literal(database, sql, &comparison->source->forms[column],
-                                   texts->texts[k].bytes, texts->texts[k].length);
-        }
-        buffer_puts(sql, ")");
-    }
-    buffer_puts(sql, ")");
-}
-
 static void put_order(struct buffer *sql, const struct comparison *comparison)
 {
     buffer_puts(sql, " order by ");
@@ -119,8 +100,7 @@ static enum ods_status read_source_part(struct source_rows *rows, const struct k
     struct buffer sql;
     buffer_init(&sql);
     buffer_printf(&sql, "select %s from %s", comparison->source_list, comparison->source->quoted);
-    if (behind->count)
-        put_behind(&sql, comparison, rows->database, behind);
+    inspection_put_behind(comparison, rows->database, behind, &sql);
     put_order(&sql, comparison);
     buffer_printf(&sql, " limit %lld", (long long) limit);
     chunk_reset(&part->source);
@@ -290,7 +270,7 @@ static enum ods_status take_done(struct scan *scan, struct part *part, struct er
     if (status == ODS_OK && (inspection->suspect_count >= SUSPECTS_MAX || part->is_last || due))
         status = settle(inspection, error);
     inspection->listener->goes_on(inspection->listener->context, result);
-    if (status == ODS_OK && !part->is_last && !inspection->suspect_count && !result->unsettled)
+    if (status == ODS_OK && !part->is_last && inspection_is_settled(inspection))
         status = state_keep(inspection->state, result, 0, &part->last, false, error);
     return status == ODS_OK ? inspection_yield(inspection, error) : status;
 }

@@ -8,6 +8,7 @@
  * row changes at every look, its changing columns can't be compared. It is right when the other
  * columns are equal, and the changing columns change in the target from look to look too.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -19,7 +20,7 @@
 #define LOOKS_MAX    10
 #define LOOKS_WRONG  2
 #define LOOKS_BUSY   2
-#define TRACES       5 /* columns about the last write, after the target's texts: target_lookup() */
+#define TRACES       6 /* columns about the last write, after the target's texts: target_lookup() */
 
 /* A row as one look has found it. */
 struct image {
@@ -41,6 +42,7 @@ struct look {
     struct image *into;
     uint32_t texts; /* how many texts each row has: the source's or the target's */
     enum sight *sights;
+    bool writers_read; /* for this look's differences */
     unsigned *wrong, *busy; /* in how many successive looks the row was wrong, or changing */
     int64_t began_us;
 };
@@ -146,11 +148,42 @@ static const char *trace(const struct look *look, const struct image *target, ui
     return target->present ? text_at(target, look->inspection->comparison.count + number) : "";
 }
 
-static void tell(struct look *look, size_t number)
+/* Finds the record that wrote the row last at the end of the table's topic, where the target's row
+ * does not say it. */
+static const struct writer *find_writer(struct look *look, const struct image *row)
+{
+    struct inspection *inspection = look->inspection;
+    const struct comparison *comparison = &inspection->comparison;
+    struct digest key = {0};
+    if (comparison->provenance.offset >= 0 || !writers_can(comparison))
+        return NULL;
+    if (!look->writers_read)
+        writers_read(&inspection->writers, inspection->arrival);
+    look->writers_read = true;
+    for (uint32_t k = 0; k < comparison->keys; k++) {
+        const char *text = text_at(row, k);
+        writers_add_column(&key, comparison->columns[k].name, text, strlen(text));
+    }
+    return writers_find(&inspection->writers, &key);
+}
+
+/* One of the rows that were to be put right. */
+static struct mend *mend_of(const struct look *look, size_t number)
+{
+    const struct inspection *inspection = look->inspection;
+    return &inspection->mends[look->suspects - inspection->suspects + (ptrdiff_t) number];
+}
+
+/* False: memory is out. */
+static bool tell(struct look *look, size_t number)
 {
     struct inspection *inspection = look->inspection;
     const struct comparison *comparison = &inspection->comparison;
     const struct image *source = &look->source[number], *target = &look->target[number];
+    if (inspection->repairing) {
+        mend_of(look, number)->left = true;
+        return true;
+    }
     struct verify_value *key = calloc(comparison->keys + 1, sizeof *key);
     struct verify_value *columns = calloc(comparison->count + 1, sizeof *columns);
     struct verify_difference difference = {
@@ -181,9 +214,20 @@ static void tell(struct look *look, size_t number)
             (struct verify_value){column->name, column->redacted ? NULL : text_at(source, i),
                                   column->redacted ? NULL : text_at(target, i)};
     }
+    const struct writer *writer = find_writer(look, source->present ? source : target);
+    char partition[16], offset[24];
+    if (writer) {
+        snprintf(partition, sizeof partition, "%d", (int) writer->partition);
+        snprintf(offset, sizeof offset, "%lld", (long long) writer->offset);
+        difference.topic = inspection->writers.topic;
+        difference.partition = partition;
+        difference.offset = offset;
+    }
     inspection_tell(inspection, &difference);
     free(key);
     free(columns);
+    return repair_note(inspection, &look->suspects[number], difference.kind,
+                       trace(look, target, 5), source->refusal);
 }
 
 /* --- looking -------------------------------------------------------------------------------- */
@@ -211,7 +255,7 @@ static bool is_busy(const struct look *look, size_t i)
     return true;
 }
 
-static size_t judge(struct look *look, bool twice)
+static enum ods_status judge(struct look *look, bool twice, size_t *left, struct error *error)
 {
     size_t open = 0;
     for (size_t i = 0; i < look->count; i++) {
@@ -229,11 +273,13 @@ static size_t judge(struct look *look, bool twice)
             look->sights[i] = SIGHT_EQUAL;
         if (look->sights[i] == SIGHT_OPEN && look->wrong[i] >= LOOKS_WRONG) {
             look->sights[i] = SIGHT_WRONG;
-            tell(look, i);
+            if (!tell(look, i))
+                return error_out_of_memory(error);
         }
         open += look->sights[i] == SIGHT_OPEN;
     }
-    return open;
+    *left = open;
+    return ODS_OK;
 }
 
 /* Has the difference lasted for settle_ms? Then it counts, also when nobody knows whether the
@@ -247,8 +293,14 @@ static bool has_lasted(const struct look *look)
 static void leave_open(struct look *look, const char *why)
 {
     struct inspection *inspection = look->inspection;
-    for (size_t i = 0; i < look->count; i++)
-        inspection->result.unsettled += look->sights[i] == SIGHT_OPEN;
+    for (size_t i = 0; i < look->count; i++) {
+        if (look->sights[i] != SIGHT_OPEN)
+            continue;
+        if (inspection->repairing)
+            mend_of(look, i)->open = true;
+        else
+            inspection->result.unsettled++;
+    }
     snprintf(inspection->result.why, sizeof inspection->result.why, "%s", why);
 }
 
@@ -286,7 +338,7 @@ static enum ods_status look_again(struct look *look, struct error *error)
     if (status == ODS_OK)
         status = read_images(look, look->target, false, error);
     if (status == ODS_OK)
-        open = judge(look, false);
+        status = judge(look, false, &open, error);
     for (int looks = 0; status == ODS_OK && open; looks++) {
         bool passed = false;
         if (looks == LOOKS_MAX) {
@@ -309,7 +361,7 @@ static enum ods_status look_again(struct look *look, struct error *error)
         if (status == ODS_OK)
             status = read_images(look, look->again, true, error);
         if (status == ODS_OK)
-            open = judge(look, true);
+            status = judge(look, true, &open, error);
     }
     return status;
 }
@@ -353,10 +405,38 @@ static void look_done(struct look *look)
     hash_index_done(&look->index);
 }
 
+static enum ods_status glance(struct look *look, size_t *different, struct error *error)
+{
+    enum ods_status status = read_images(look, look->source, true, error);
+    if (status == ODS_OK)
+        status = read_images(look, look->target, false, error);
+    for (size_t i = 0; status == ODS_OK && i < look->count; i++)
+        *different += !same(look, &look->source[i], &look->target[i]) && !is_allowed(look, i);
+    return status;
+}
+
+enum ods_status settle_glance(struct inspection *inspection, size_t *different,
+                              struct error *error)
+{
+    enum ods_status status = ODS_OK;
+    *different = 0;
+    for (size_t first = 0; status == ODS_OK && first < inspection->suspect_count;
+         first += LOOKUP_KEYS) {
+        size_t left = inspection->suspect_count - first;
+        struct look look;
+        status = look_init(&look, inspection, first, left < LOOKUP_KEYS ? left : LOOKUP_KEYS)
+                     ? glance(&look, different, error)
+                     : error_out_of_memory(error);
+        look_done(&look);
+    }
+    return status;
+}
+
 enum ods_status settle(struct inspection *inspection, struct error *error)
 {
     enum ods_status status = ODS_OK;
-    inspection->result.looked_again += (int64_t) inspection->suspect_count;
+    if (!inspection->repairing)
+        inspection->result.looked_again += (int64_t) inspection->suspect_count;
     for (size_t first = 0; status == ODS_OK && first < inspection->suspect_count;
          first += LOOKUP_KEYS) {
         size_t left = inspection->suspect_count - first;
@@ -369,5 +449,7 @@ enum ods_status settle(struct inspection *inspection, struct error *error)
     for (size_t i = 0; i < inspection->suspect_count; i++)
         free(inspection->suspects[i].key);
     inspection->suspect_count = 0;
+    if (status == ODS_OK && inspection->mend_count >= REPAIR_MAX)
+        status = repair(inspection, error);
     return status;
 }

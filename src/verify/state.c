@@ -19,6 +19,8 @@ static char *identity_of(const struct verify_options *options)
     buffer_printf(&out, "%d/%lld/%lld/%s/%s", (int) options->mode, (long long) options->sample,
                   (long long) options->since_us, options->database ? options->database : "",
                   options->pipeline ? options->pipeline : "");
+    if (options->channel || options->delete_extra)
+        buffer_printf(&out, "/repair%d%d", options->channel != NULL, options->delete_extra);
     for (size_t i = 0; i < options->table_count; i++)
         buffer_printf(&out, "/%s", options->tables[i]);
     for (size_t i = 0; i < options->settings->pipeline_count; i++)
@@ -98,7 +100,8 @@ static void read_counts(const json_t *entry, struct verify_table *result)
     } counts[] = {{"source_rows", &result->source_rows}, {"target_rows", &result->target_rows},
                   {"missing", &result->missing},         {"extra", &result->extra},
                   {"changed", &result->changed},         {"looked_again", &result->looked_again},
-                  {"unsettled", &result->unsettled}};
+                  {"unsettled", &result->unsettled},     {"repaired", &result->repaired},
+                  {"deleted", &result->deleted}};
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
         *counts[i].count = json_integer_value(json_object_get(entry, counts[i].name));
     result->seconds = json_number_value(json_object_get(entry, "seconds"));
@@ -172,13 +175,14 @@ static enum ods_status write_file(struct verify_state *state, struct error *erro
 
 static json_t *pack(const struct verify_table *table)
 {
-    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:s%}", "source_rows",
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:s%}", "source_rows",
                      (json_int_t) table->source_rows, "target_rows",
                      (json_int_t) table->target_rows, "missing", (json_int_t) table->missing,
                      "extra", (json_int_t) table->extra, "changed", (json_int_t) table->changed,
                      "looked_again", (json_int_t) table->looked_again, "unsettled",
-                     (json_int_t) table->unsettled, "seconds", table->seconds, "why", table->why,
-                     strlen(table->why));
+                     (json_int_t) table->unsettled, "repaired", (json_int_t) table->repaired,
+                     "deleted", (json_int_t) table->deleted, "seconds", table->seconds, "why",
+                     table->why, strlen(table->why));
 }
 
 static bool put_entry(struct verify_state *state, const struct verify_table *table, json_t *entry)

@@ -172,16 +172,18 @@ void keys_add(struct keys *keys, const char *key, size_t length)
 
 /* The columns of the keys as arrays, in the form in which the sink sends them. */
 struct key_arrays {
-    struct buffer buffers[PLAN_MAX_KEY];
-    Oid types[PLAN_MAX_KEY];
-    const char *values[PLAN_MAX_KEY];
-    int lengths[PLAN_MAX_KEY];
+    struct buffer buffers[PLAN_MAX_KEY + 1]; /* the last one is of what goes with each key */
+    Oid types[PLAN_MAX_KEY + 1];
+    const char *values[PLAN_MAX_KEY + 1];
+    int lengths[PLAN_MAX_KEY + 1];
+    uint32_t count;
 };
 
 static bool fill_arrays(struct key_arrays *arrays, const struct comparison *comparison,
                         const struct keys *keys)
 {
     bool failed = keys->elements.failed;
+    arrays->count = comparison->keys;
     for (uint32_t k = 0; k < comparison->keys; k++) {
         const struct pg_column *column = compared_target(comparison, k);
         encode_array_begin(&arrays->buffers[k], column->element_type, (uint32_t) keys->count);
@@ -201,23 +203,41 @@ static bool fill_arrays(struct key_arrays *arrays, const struct comparison *comp
     return !failed;
 }
 
+/* An array of texts, one for each key. */
+static bool add_texts_array(struct key_arrays *arrays, const char *const *texts, size_t count)
+{
+    uint32_t at = arrays->count++;
+    struct buffer *buffer = &arrays->buffers[at];
+    encode_array_begin(buffer, OID_TEXT, (uint32_t) count);
+    for (size_t i = 0; i < count; i++) {
+        element_put_length(buffer, (int32_t) strlen(texts[i]));
+        buffer_puts(buffer, texts[i]);
+    }
+    arrays->types[at] = OID_TEXT_ARRAY;
+    arrays->values[at] = buffer->bytes;
+    arrays->lengths[at] = (int) buffer->length;
+    return !buffer->failed;
+}
+
 static void arrays_free(struct key_arrays *arrays)
 {
-    for (size_t i = 0; i < PLAN_MAX_KEY; i++)
+    for (size_t i = 0; i <= PLAN_MAX_KEY; i++)
         buffer_done(&arrays->buffers[i]);
 }
 
+/* `texts`: one more array, of a text for each key; or NULL. */
 static enum ods_status ask_by_keys(struct target *target, const struct comparison *comparison,
-                                   const struct keys *keys, const char *sql, PGresult **result,
-                                   struct error *error)
+                                   const struct keys *keys, const char *const *texts,
+                                   const char *sql, PGresult **result, struct error *error)
 {
     struct key_arrays arrays = {0};
-    const struct conn_params params = {.count = (int) comparison->keys,
+    bool filled = fill_arrays(&arrays, comparison, keys) &&
+                  (!texts || add_texts_array(&arrays, texts, keys->count));
+    const struct conn_params params = {.count = (int) arrays.count,
                                        .types = arrays.types,
                                        .values = arrays.values,
                                        .lengths = arrays.lengths};
-    enum ods_status status = fill_arrays(&arrays, comparison, keys) ? target_ready(target, error)
-                                                                    : error_out_of_memory(error);
+    enum ods_status status = filled ? target_ready(target, error) : error_out_of_memory(error);
     if (status == ODS_OK)
         status = conn_query_binary(&target->conn, sql, &params, result, error);
     arrays_free(&arrays);
@@ -252,6 +272,7 @@ static void put_traces(struct buffer *sql, const struct comparison *comparison)
                           plan->table->columns[columns[i]].quoted);
         else
             buffer_puts(sql, ", ''::text");
+    buffer_puts(sql, plan->table->is_view ? ", ''::text" : ", t.xmin::text");
 }
 
 static void put_lookup(struct buffer *sql, const struct comparison *comparison)
@@ -301,7 +322,8 @@ enum ods_status target_lookup(struct target *target, const struct comparison *co
     put_lookup(&sql, comparison);
     enum ods_status status =
         sql.failed ? error_out_of_memory(error)
-                   : ask_by_keys(target, comparison, keys, buffer_text(&sql), &result, error);
+                   : ask_by_keys(target, comparison, keys, NULL, buffer_text(&sql), &result,
+                                 error);
     for (int i = 0; status == ODS_OK && i < PQntuples(result); i++) {
         size_t prefix = 0;
         bool good = add_result_row(target, comparison, result, i, &prefix);
@@ -332,7 +354,64 @@ enum ods_status target_key_texts(struct target *target, const struct comparison 
     buffer_puts(&sql, " order by u.n");
     enum ods_status status =
         sql.failed ? error_out_of_memory(error)
-                   : ask_by_keys(target, comparison, keys, buffer_text(&sql), texts, error);
+                   : ask_by_keys(target, comparison, keys, NULL, buffer_text(&sql), texts, error);
+    buffer_done(&sql);
+    return status;
+}
+
+/* --- deleting ------------------------------------------------------------------------------- */
+
+/* Where rows are marked as deleted, so is this one, as a delete of the source would have done. */
+static void put_delete(struct buffer *sql, const struct comparison *comparison)
+{
+    const struct plan *plan = comparison->plan;
+    bool marks = comparison->settings->on_delete == ON_DELETE_SOFT && plan->operation_column >= 0;
+    buffer_printf(sql, "with gone as (%s %s t", marks ? "update" : "delete from",
+                  plan->table->quoted);
+    if (marks)
+        buffer_printf(sql, " set %s = 'd' from (select",
+                      plan->table->columns[plan->operation_column].quoted);
+    else
+        buffer_puts(sql, " using (select");
+    for (uint32_t k = 0; k < comparison->keys; k++)
+        buffer_printf(sql, " u.k%u::%s as k%u,", k, compared_target(comparison, k)->cast, k);
+    buffer_puts(sql, " u.v, u.n from unnest(");
+    for (uint32_t k = 0; k <= comparison->keys; k++)
+        buffer_printf(sql, "%s$%u", k ? ", " : "", k + 1);
+    buffer_puts(sql, ") with ordinality as u(");
+    for (uint32_t k = 0; k < comparison->keys; k++)
+        buffer_printf(sql, "k%u, ", k);
+    buffer_puts(sql, "v, n)) u where t.xmin::text = u.v");
+    for (uint32_t k = 0; k < comparison->keys; k++)
+        buffer_printf(sql, " and t.%s = u.k%u", compared_target(comparison, k)->quoted, k);
+    buffer_printf(sql, "%s returning u.n) select n::text from gone", comparison->target_where);
+}
+
+enum ods_status target_delete(struct target *target, const struct comparison *comparison,
+                              const struct keys *keys, const char *const *versions, bool *deleted,
+                              struct error *error)
+{
+    struct buffer sql;
+    PGresult *gone = NULL;
+    memset(deleted, 0, keys->count * sizeof *deleted);
+    buffer_init(&sql);
+    put_delete(&sql, comparison);
+    enum ods_status status =
+        sql.failed ? error_out_of_memory(error) : target_ready(target, error);
+    if (status == ODS_OK)
+        status = conn_script(&target->conn, "begin read write", error);
+    if (status == ODS_OK)
+        status = ask_by_keys(target, comparison, keys, versions, buffer_text(&sql), &gone, error);
+    if (status == ODS_OK)
+        status = conn_script(&target->conn, "commit", error);
+    for (int i = 0; status == ODS_OK && i < PQntuples(gone); i++) {
+        size_t number = strtoul(PQgetvalue(gone, i, 0), NULL, 10);
+        if (number && number <= keys->count)
+            deleted[number - 1] = true;
+    }
+    if (status != ODS_OK) /* nothing of it may stay */
+        conn_close(&target->conn);
+    PQclear(gone);
     buffer_done(&sql);
     return status;
 }

@@ -51,6 +51,7 @@ struct run {
     size_t count;
     bool *named; /* for each of options->tables: it was found */
     uint64_t verdicts[4];
+    enum cli_exit channel_code; /* of the channel's call that has failed; CLI_OK: none has */
 };
 
 static void notice(const struct run *run, const char *format, ...)
@@ -215,7 +216,8 @@ static enum ods_status list_named(struct run *run, struct error *error)
 static void decide(struct inspection *inspection)
 {
     struct verify_table *result = &inspection->result;
-    if (result->missing || result->extra || result->changed)
+    int64_t found = result->missing + result->extra + result->changed;
+    if (found > result->repaired + result->deleted)
         result->verdict = VERIFY_DIFFERS;
     else if (result->unsettled || inspection_stops(inspection))
         result->verdict = VERIFY_UNSETTLED;
@@ -253,6 +255,42 @@ static enum ods_status all_missing(struct run *run, struct inspection *inspectio
     return ODS_OK;
 }
 
+static enum ods_status scan(struct inspection *inspection, struct error *error)
+{
+    const struct verify_options *options = inspection->options;
+    if (options->mode == VERIFY_COUNTS)
+        return scan_counts(inspection, error);
+    if (!inspection->comparison.keys)
+        return options->since_us == INT64_MIN
+                   ? scan_keyless(inspection, error)
+                   : error_set(error, ODS_REJECT, "--since needs a key");
+    if (inspection->comparison.ranges && options->mode == VERIFY_FULL &&
+        options->since_us == INT64_MIN)
+        return scan_ranges(inspection, error);
+    return scan_keys(inspection, error);
+}
+
+/* Can the table's rows be asked for again? This is found out before they are compared. */
+static enum ods_status open_channel(struct run *run, struct inspection *inspection,
+                                    struct error *error)
+{
+    const struct verify_channel *channel = run->options->channel;
+    const struct source_table *source = &inspection->source_table;
+    if (!channel)
+        return ODS_OK;
+    if (!source->key_count) {
+        snprintf(inspection->result.notes, sizeof inspection->result.notes,
+                 "rows of a table without a key can't be asked for one by one: ods-sink resync "
+                 "makes it anew");
+        return ODS_OK;
+    }
+    run->channel_code = channel->open(channel->context, run->pipeline,
+                                      *source->schema ? source->schema : source->database,
+                                      source->name, error);
+    inspection->channel = channel;
+    return run->channel_code == CLI_OK ? ODS_OK : ODS_FATAL;
+}
+
 static enum ods_status compare(struct run *run, struct inspection *inspection, bool shared,
                                struct error *error)
 {
@@ -270,18 +308,11 @@ static enum ods_status compare(struct run *run, struct inspection *inspection, b
         snprintf(result->notes, sizeof result->notes, "%s", comparison->notes);
     enum ods_status status = source_rows_open(&inspection->rows, comparison, run->database,
                                               &run->target.conn, true, error);
-    if (status != ODS_OK)
-        return status;
-    if (run->options->mode == VERIFY_COUNTS)
-        return scan_counts(inspection, error);
-    if (!comparison->keys)
-        return run->options->since_us == INT64_MIN
-                   ? scan_keyless(inspection, error)
-                   : error_set(error, ODS_REJECT, "--since needs a key");
-    if (comparison->ranges && run->options->mode == VERIFY_FULL &&
-        run->options->since_us == INT64_MIN)
-        return scan_ranges(inspection, error);
-    return scan_keys(inspection, error);
+    if (status == ODS_OK)
+        status = open_channel(run, inspection, error);
+    if (status == ODS_OK)
+        status = scan(inspection, error);
+    return status == ODS_OK ? repair(inspection, error) : status;
 }
 
 /* Finds a topic of the table, for names that contain ${topic}. */
@@ -315,6 +346,7 @@ static enum ods_status inspect(struct run *run, struct inspection *inspection, b
     char topic[256], target[300] = "";
     enum ods_status status =
         find_topic(run, &inspection->source_table, topic, sizeof topic, error);
+    writers_init(&inspection->writers, topic);
     if (status == ODS_OK)
         status = held_read(&run->arrival.held, &run->target.conn, run->pipeline->group_id, error);
     if (status == ODS_OK)
@@ -343,7 +375,8 @@ static enum ods_status inspect(struct run *run, struct inspection *inspection, b
         snprintf(result->why, sizeof result->why, "%.500s", error->text);
         error_init(error);
         status = ODS_OK;
-    } else if (status == ODS_OK || inspection_stops(inspection)) {
+    } else if (status == ODS_OK ||
+               (inspection_stops(inspection) && run->channel_code == CLI_OK)) {
         decide(inspection);
         status = ODS_OK;
         error_init(error);
@@ -361,11 +394,14 @@ static enum ods_status inspect(struct run *run, struct inspection *inspection, b
 static void inspection_done(struct inspection *inspection)
 {
     source_rows_close(&inspection->rows);
+    writers_done(&inspection->writers);
     comparison_close(&inspection->comparison);
     source_table_done(&inspection->source_table);
     for (size_t i = 0; i < inspection->suspect_count; i++)
         free(inspection->suspects[i].key);
     free(inspection->suspects);
+    repair_forget(inspection);
+    free(inspection->mends);
 }
 
 static enum ods_status one_table(struct run *run, const struct candidate *candidate,
@@ -381,7 +417,8 @@ static enum ods_status one_table(struct run *run, const struct candidate *candid
                                     .database = run->database,
                                     .target = &run->target,
                                     .arrival = &run->arrival,
-                                    .state = &run->state};
+                                    .state = &run->state,
+                                    .channel_code = &run->channel_code};
     snprintf(name, sizeof name, "%.290s.%.290s", candidate->schema, candidate->name);
     inspection.result = (struct verify_table){
         .pipeline = run->pipeline->name, .source = name, .target = "", .method = ""};
@@ -524,6 +561,8 @@ static enum cli_exit all_pipelines(struct run *run, struct error *error)
             continue;
         compared++;
         enum ods_status status = one_pipeline(run, error);
+        if (run->channel_code != CLI_OK)
+            return run->channel_code;
         if (status != ODS_OK)
             return exit_of(error, status);
     }

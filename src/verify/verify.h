@@ -1,11 +1,14 @@
 /* Compares what a pipeline's target has with what its source has. Equal means: what the sink would
- * have written. It only reads, and changes nothing on either side.
+ * have written. Unless it is told to repair it only reads, and changes nothing on either side.
  *
  *   verify.c      which tables are compared, and the result of each
  *   comparison.c  what is compared in a table
  *   scan.c        compares ranges of both sides, and finds keys that may differ
  *   keys.c        looks up keys of one side in the other: samples, since, keys sorted differently
  *   settle.c      looks at those rows again until they are equal or have stayed different
+ *   repair.c      asks for rows that differ again, deletes those that only the target has, and
+ *                 looks at all of them once more
+ *   writers.c     finds the record that wrote a row last at its topic's end
  *   keyless.c     tables without a key
  *   alone.c       what can be found out without the source
  *   arrival.c     whether what the source had has reached the target
@@ -30,6 +33,22 @@ struct verify_keeper {
 
 struct cutoff; /* verify/cutoff.h */
 
+/* The way by which a connector is asked to send rows of its source again. Each call answers CLI_OK,
+ * or the exit code of verify, and the error then says what has failed. */
+struct verify_channel {
+    /* Before a table is compared: can its rows be asked for? If not, the error says what is lacking
+     * and what helps. */
+    enum cli_exit (*open)(void *context, const struct pipeline_settings *pipeline,
+                          const char *schema, const char *table, struct error *error);
+    size_t (*room)(void *context); /* how many bytes a condition may have */
+    /* Asks for the rows of the table for which the condition, of the source's SQL, is true. */
+    enum cli_exit (*ask)(void *context, const char *condition, struct error *error);
+    /* Waits for what was asked for. *sent: the connector has said that it has sent it all. If not,
+     * it does not say so, and the error may have words for the user. */
+    enum cli_exit (*await)(void *context, bool *sent, struct error *error);
+    void *context;
+};
+
 struct verify_options {
     const struct settings *settings;
     const char *database; /* only pipelines of this database; NULL: all */
@@ -45,6 +64,8 @@ struct verify_options {
     int64_t limit;    /* how many differences of a table are reported; all are counted */
     const char *state; /* the file that stores how far it has come; NULL: none */
     bool resume;       /* go on from that state */
+    const struct verify_channel *channel; /* repair by it; NULL: rows are not asked for again */
+    bool delete_extra;                    /* delete rows that only the target has */
     const struct verify_keeper *keeper; /* stores it in place of a file; NULL: nobody does */
     bool (*stops)(void *context); /* asked between steps, by any thread; true: end now */
     void *stops_context;
@@ -77,6 +98,10 @@ struct verify_difference {
     const char *topic, *partition, *offset; /* of the record that wrote it; "": unknown */
 };
 
+/* What became of a difference that was to be put right. */
+enum verify_outcome { VERIFY_REPAIRED, VERIFY_DELETED, VERIFY_LEFT };
+const char *verify_outcome_name(enum verify_outcome outcome);
+
 enum verify_verdict { VERIFY_EQUAL, VERIFY_DIFFERS, VERIFY_UNSETTLED, VERIFY_SKIPPED };
 const char *verify_verdict_name(enum verify_verdict verdict);
 
@@ -88,6 +113,7 @@ struct verify_table {
     enum verify_verdict verdict;
     int64_t source_rows, target_rows; /* how many were read, or counted */
     int64_t missing, extra, changed;
+    int64_t repaired, deleted; /* how many of those are equal by now */
     int64_t looked_again; /* rows that were different at first */
     int64_t unsettled;    /* rows about which nothing is certain yet */
     double seconds;
@@ -99,14 +125,19 @@ struct verify_listener {
     void (*begins)(void *context, const struct verify_table *table);
     void (*differs)(void *context, const struct verify_table *table,
                     const struct verify_difference *difference);
+    /* The difference that differs() told as this one of the table's (from 0); `why` is "" unless it
+     * is left. Not called for those beyond the limit. */
+    void (*mended)(void *context, const struct verify_table *table, int64_t number,
+                   enum verify_outcome outcome, const char *why);
     void (*goes_on)(void *context, const struct verify_table *table);
     void (*ends)(void *context, const struct verify_table *table);
     void (*notice)(void *context, const char *text);
     void *context;
 };
 
-/* CLI_OK: everything is equal. CLI_NEGATIVE: something differs. CLI_CANT_TELL: no difference is
- * certain, but something could not be compared. Any other: the error says what has failed. */
+/* CLI_OK: everything is equal, or was put right. CLI_NEGATIVE: something differs. CLI_CANT_TELL:
+ * no difference is certain, but something could not be compared. Any other: the error says what has
+ * failed. */
 enum cli_exit verify_run(const struct verify_options *options,
                          const struct verify_listener *listener, struct error *error);
 

@@ -138,7 +138,7 @@ def connect(sink, fixtures, page):
         rest.insist("PUT", "/connectors/shop/stop")
         rest.insist("DELETE", "/connectors/shop/offsets")
         rest.insist("DELETE", "/connectors/shop")
-    for topic in ("shop.public.shelves", LETTERS):
+    for topic in ("shop.public.shelves", "shop-signal", LETTERS):
         if topic in kafka.topics():
             kafka.delete(topic)
     source = Database(stack, stack["POSTGRES_SOURCE_DATABASE"], "POSTGRES_SOURCE")

@@ -191,6 +191,12 @@ static enum ods_status postgres_shadow_count(struct sink *sink, const struct sha
     return shadow_count(&from_sink(sink)->conn, shadow, old, new, error);
 }
 
+static enum ods_status postgres_shadow_keep(struct sink *sink, const struct shadow *shadow,
+                                            const char *operation, struct error *error)
+{
+    return shadow_keep(&from_sink(sink)->conn, shadow, operation, error);
+}
+
 static enum ods_status postgres_shadow_exchange(struct sink *sink, const struct shadow *shadow,
                                                 const struct control_request *request, int64_t held,
                                                 enum exchange *exchange, int64_t *number,
@@ -216,6 +222,7 @@ static const struct control_ops control_ops = {
     .tables = postgres_tables,
     .shadow_make = postgres_shadow_make,
     .shadow_count = postgres_shadow_count,
+    .shadow_keep = postgres_shadow_keep,
     .shadow_exchange = postgres_shadow_exchange,
     .shadow_drop = postgres_shadow_drop,
 };

@@ -9,6 +9,7 @@
 #include "sql/postgres/shadow_count.h"
 #include "sql/postgres/shadow_drop.h"
 #include "sql/postgres/shadow_exchange.h"
+#include "sql/postgres/shadow_keep.h"
 #include "sql/postgres/shadow_make.h"
 
 /* Refuses for the reason in this column, if there is one. */
@@ -49,6 +50,18 @@ enum ods_status shadow_count(struct conn *conn, const struct shadow *shadow, int
         *old = strtoll(PQgetvalue(rows, 0, 0), NULL, 10);
         *new = strtoll(PQgetvalue(rows, 0, 1), NULL, 10);
     }
+    PQclear(rows);
+    return status;
+}
+
+enum ods_status shadow_keep(struct conn *conn, const struct shadow *shadow, const char *operation,
+                            struct error *error)
+{
+    const char *values[] = {shadow->schema, shadow->table, shadow->name, operation};
+    PGresult *rows = NULL;
+    enum ods_status status = conn_query(conn, sql_shadow_keep, 4, values, &rows, error);
+    if (status == ODS_OK && PQntuples(rows) && !PQgetisnull(rows, 0, 0))
+        status = conn_script(conn, PQgetvalue(rows, 0, 0), error);
     PQclear(rows);
     return status;
 }

@@ -11,6 +11,8 @@ enum ods_status shadow_make(struct conn *conn, const char *group, struct shadow 
                             bool *begun, struct error *error);
 enum ods_status shadow_count(struct conn *conn, const struct shadow *shadow, int64_t *old,
                              int64_t *new, struct error *error);
+enum ods_status shadow_keep(struct conn *conn, const struct shadow *shadow, const char *operation,
+                            struct error *error);
 enum ods_status shadow_exchange(struct conn *conn, const char *group, const struct shadow *shadow,
                                 const struct control_request *request, int64_t held,
                                 enum exchange *exchange, int64_t *number, struct error *error);

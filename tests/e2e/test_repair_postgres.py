@@ -1,0 +1,82 @@
+"""verify --repair of a PostgreSQL source, whose connector is as it is shipped: it reads only, and takes
+signals by Kafka. Keys of every kind, and resync --snapshot."""
+
+import json
+
+import pytest
+from conftest import ROOT
+from lib.connect import Connect
+from lib.kafka import Kafka
+from lib.postgres import Database
+from test_repair import found
+
+KEYS = {
+    "k_pair": ("a int, b text, v int, primary key (a, b)",
+               [(1, "x"), (1, "O'Brien\\"), (2, 'say "no"; -- \\x'), (3, "$$%_\n")]),
+    "k_text": ("k text primary key, v int", [("plain",), ("') or ('1'='1",), ("日本 😀 \\'",), ("Çelik",)]),
+    "k_number": ("k numeric primary key, v int", [("1.5",), ("-7.2500",), ("99999.0001",), ("0",)]),
+    "k_bytes": ("k bytea primary key, v int", [(b"a",), (b"\x00\xff'\\",), (b"\x27\x20\x6f",), (b"z",)]),
+    "k_date": ("k date primary key, v int",
+               [("2024-01-01",), ("1999-12-31",), ("2030-06-01",), ("2024-02-29",)]),
+    "k_moment": ("k timestamptz primary key, v int",
+                 [("2024-01-01 00:00:00.000001+02",), ("2024-07-01 12:00:00+00",),
+                  ("2001-09-09 01:46:40.5+00",), ("2024-01-02 00:00:00+00",)]),
+    "k_uuid": ("k uuid primary key, v int", [(f"{n}0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11",) for n in range(4)]),
+}
+
+
+@pytest.fixture
+def world(stack, postgres_source, sink, database, prefix):
+    source = Database(stack, stack["POSTGRES_SOURCE_DATABASE"], "POSTGRES_SOURCE")
+    for table, (columns, rows) in KEYS.items():
+        source.execute(f"drop table if exists {table}; create table {table} ({columns})")
+        for number, row in enumerate(rows):
+            source.execute(f"insert into {table} values ({', '.join(['%s'] * len(row))}, %s)", *row, number)
+    kafka = Kafka(stack)
+    kafka.create(f"{prefix}-signal", 1)
+    slot = prefix.replace("-", "_")
+    stack.connector("register", ROOT / "config" / "connectors" / "pg_finance.json", f"name={prefix}",
+                    f"topic.prefix={prefix}", f"slot.name={slot}", "heartbeat.interval.ms=500",
+                    "signal.poll.interval.ms=300", "table.include.list=public.k_.*")
+    sink.write({"name": "finance", "topics": [f"^{prefix}(\\..*)?$"], "format": "debezium", "target": "ods",
+                "source": {"connector": "postgresql"}, "defaults": {"on_delete": "hard"}},
+               database=database, kafka=True, connect={"url": stack["CONNECT_URL"]},
+               dead_letter={"topic": f"letters-{prefix}"},
+               databases=[{"name": "shop", "type": "postgres", "slot": slot,
+                           "dsn": f"host=127.0.0.1 port={stack['POSTGRES_SOURCE_PORT']} "
+                                  f"dbname={stack['POSTGRES_SOURCE_DATABASE']} "
+                                  f"user={stack['POSTGRES_SOURCE_USER']} "
+                                  "password=${ODS_STACK_POSTGRES_SOURCE_PASSWORD}"}])
+    daemon = sink.daemon()
+    daemon.await_that(lambda: all(database.exists(table) and database.count(table) == len(rows)
+                                  for table, (_, rows) in KEYS.items()), 120, "the snapshot")
+    yield source, database, sink
+    daemon.stop()
+    Connect(stack["CONNECT_URL"]).insist("DELETE", f"/connectors/{prefix}")
+    for table in KEYS:
+        source.execute(f"drop table {table}")
+    source.close()
+
+
+def test_keys_of_every_kind(world):
+    source, database, sink = world
+
+    def verify(*arguments, expect):
+        done = sink.run("verify", "-c", sink.conf, "--json", *KEYS, *arguments, expect=expect,
+                        env={"XDG_STATE_HOME": str(sink.folder / "state")})
+        return json.loads(done.stdout)
+
+    verify(expect=0)
+    for table in KEYS:
+        database.execute(f"update {table} set v = 100 where v = 1")
+        database.execute(f"delete from {table} where v = 2")
+    database.execute("insert into k_text (k, v) values ('it''s extra', 1)")
+    told = verify("--repair", "--delete-extra", expect=0)
+    assert [row[:2] for row in found(told, "repaired")] == sorted(
+        (table, kind) for table in KEYS for kind in ("changed", "missing"))
+    assert found(told, "deleted") == [("k_text", "extra", "it's extra")]
+    verify(expect=0)
+    database.execute("update k_text set v = v + 1 where v < 2; insert into k_text (k, v) values ('more', 1)")
+    told = json.loads(sink.run("resync", "-c", sink.conf, "k_text", "--snapshot", "--json").stdout)
+    assert told["rows"] == 4 and told["rows_before"] == 5
+    verify(expect=0)
