@@ -169,6 +169,10 @@ static const struct setting table_rows[] = {
     {"redact", SETTING_STRINGS, AT(table_settings, redact), .max = 2000,
      .doc = "Source columns whose values are shown nowhere but in the target's own table: `verify` "
             "says that they differ, and not what they are."},
+    {"transforms", SETTING_OBJECTS, AT(table_settings, transforms), .max = 100,
+     .count_offset = AT(table_settings, transform_count), .of = &settings_of_transform,
+     .doc = "Transforms of this table's changes, behind those of the pipeline, in this order. The "
+            "list of an entry takes the place of that of the defaults."},
 };
 
 const struct setting_group settings_of_table = {
@@ -201,14 +205,21 @@ static const struct setting transform_rows[] = {
     {"type", SETTING_STRING, AT(transform_settings, type), .min = 1, .max = 200,
      .flags = SETTING_REQUIRED,
      .doc = "The type of the transform; each type has settings of its own, below."},
+    {"tables", SETTING_STRINGS, AT(transform_settings, tables), .max = 2000, .inherits = "all",
+     .doc = "Only changes of these tables, as `table` or `schema.table` (`database.table` where "
+            "the source has no schemas), by the names that they have at this place of the list."},
+    {"rekey", SETTING_BOOL, AT(transform_settings, rekey), "false",
+     .doc = "The transform may change what is in the columns of the key. Without it such a change "
+            "is a dead letter; what it means is in [transforms.md](transforms.md#keys)."},
     {"type", SETTING_PLUGIN, AT(transform_settings, own), .plugins = transform_groups},
 };
 
 const struct setting_group settings_of_transform = {
     .title = "transforms: one entry",
     .intro = "What happens to changes between the record and the target, in the order of the list, "
-             "as `transforms: [{ type: filter, op: [c, r, u] }]`. Dead letters keep the record as "
-             "it came.",
+             "as `transforms: [{ type: filter, op: [c, r, u] }]`, or shorter "
+             "`transforms: [{ filter: { op: [c, r, u] } }]`. Dead letters keep the record as "
+             "it came. [transforms.md](transforms.md) has examples.",
     .size = sizeof(struct transform_settings),
     SETTING_ROWS(transform_rows),
 };
