@@ -106,6 +106,7 @@ struct source_settings {
     enum time_unit time_unit;
     enum decimal_mode decimals;
     const char *unavailable_value; /* "__debezium_unavailable_value" */
+    const char *op_field; /* of a plain JSON row: says the operation; "": none */
     const char *schema_topic;      /* the connector's schema changes; "": not read */
     struct metadata_settings metadata;
 };

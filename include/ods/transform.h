@@ -31,6 +31,7 @@ struct transform_config {
     const struct transform_settings *told;    /* what all types have; outlives it too */
     struct shape_table *shapes;               /* where the shapes that it makes are interned */
     struct transform_shared *shared;
+    bool chosen; /* it stands at a table, or names its tables: each of its changes is meant */
 };
 
 /* All members must be there; tests/unit/test_plugins.c looks. */

@@ -286,11 +286,11 @@ static int run(const struct call *call, void *given)
     return decode(options->format, options->path);
 }
 
-static const struct decode_options defaults = {.format = "debezium"};
+static const struct decode_options defaults = {.format = "auto"};
 
 static const struct parameter options[] = {
     OPTION(struct decode_options, format, "format", &argument_text,
-           "how the records are written (default: debezium)", .value = "NAME"),
+           "how the records are written (default: auto, each record tells)", .value = "NAME"),
     SWITCH(struct decode_options, transform, "transform",
            "what the pipeline's transforms make of the changes, before and after side by side"),
     OPTION(struct decode_options, config, "config", &argument_file,

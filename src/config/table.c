@@ -237,7 +237,8 @@ static const struct setting pipeline_rows[] = {
     {"format", SETTING_STRING, AT(pipeline_settings, format), "debezium", .min = 1,
      .max = 200,
      .doc = "The format of the records. `debezium`: Debezium's JSON, in any of its shapes. "
-            "`maxwell`: Maxwell's JSON."},
+            "`maxwell`: Maxwell's JSON. `json`: plain JSON rows. `auto`: each record tells which of "
+            "these it is; see [formats.md](formats.md)."},
     {"target", SETTING_STRING, AT(pipeline_settings, target), "",
      .inherits = "the only target", .max = 200, .doc = "Name of a target in `ods-sink.conf`."},
     {"connect", SETTING_STRING, AT(pipeline_settings, connect), "",
@@ -302,6 +303,10 @@ static const struct setting pipeline_rows[] = {
             "(`include.schema.changes`), or the topic of Maxwell's DDL (`ddl_kafka_topic`). From "
             "it the columns of records without schema get their types, as they were at the "
             "record's time. A table's `source_types` go before."},
+    {"source.op_field", SETTING_STRING, AT(pipeline_settings, source.op_field), "", .max = 200,
+     .doc = "Of format `json`: the field of a row that says what happened to it, `create`, "
+            "`update`, `upsert`, `delete`, `read` or their first letters. It is no column. Without "
+            "it every row is an upsert."},
     {"source.unavailable_value", SETTING_STRING,
      AT(pipeline_settings, source.unavailable_value), "__debezium_unavailable_value", .max = 1000,
      .doc = "The connector's `unavailable.value.placeholder`: a column with this value was not "

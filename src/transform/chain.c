@@ -50,7 +50,8 @@ static enum ods_status open_links(struct transform_chain *chain, struct links *l
                                                 .pipeline = chain->pipeline,
                                                 .told = &told[i],
                                                 .shapes = chain->shapes,
-                                                .shared = chain->shared};
+                                                .shared = chain->shared,
+                                                .chosen = links->table || told[i].tables.count};
         link->told = &told[i];
         if (!ops)
             return error_set(error, ODS_FATAL, "there is no transform \"%s\"", told[i].type);
@@ -105,10 +106,11 @@ enum ods_status transform_chain_open(struct transform_chain **chain,
     for (size_t i = 0; status == ODS_OK && i <= pipeline->table_count; i++) {
         const struct table_settings *table =
             i < pipeline->table_count ? &pipeline->tables[i] : &pipeline->defaults;
-        made->tables[i].table = table;
         made->table_count++;
+        made->tables[i].table = i < pipeline->table_count ? table : NULL;
         status = open_links(made, &made->tables[i], table->transforms, table->transform_count,
                             wants_before, error);
+        made->tables[i].table = table;
     }
     if (status == ODS_OK)
         *chain = made;

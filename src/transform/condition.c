@@ -103,11 +103,6 @@ static int compare(const char *text, size_t length, const char *with)
     return order ? order : length < other ? -1 : length > other;
 }
 
-static bool matches(const struct test *test, const char *text, size_t length)
-{
-    regmatch_t whole = {.rm_so = 0, .rm_eo = (regoff_t) length};
-    return regexec(&test->regex, text, 1, &whole, REG_STARTEND) == 0;
-}
 
 static bool holds(const struct test *test, const char *text, size_t length)
 {
@@ -119,7 +114,7 @@ static bool holds(const struct test *test, const char *text, size_t length)
     case WORD_NOT:
         return !is_listed(term, text, length);
     case WORD_MATCHES:
-        return matches(test, text, length);
+        return words_match(&test->regex, text, length);
     case WORD_NULL:
         return *first == 'f';
     case WORD_GT:

@@ -121,8 +121,7 @@ static const struct rule *rule_of(const struct route *route, const char *value, 
 {
     for (size_t i = 0; i < route->count; i++) {
         const struct rule *rule = &route->rules[i];
-        regmatch_t whole = {.rm_so = 0, .rm_eo = (regoff_t) length};
-        if (rule->pattern ? regexec(&rule->regex, value, 1, &whole, REG_STARTEND) == 0
+        if (rule->pattern ? words_match(&rule->regex, value, length)
                           : strlen(rule->value) == length && memcmp(rule->value, value, length) == 0)
             return rule;
     }
@@ -152,18 +151,19 @@ static enum ods_status place_by(struct route *route, const struct shape *shape, 
                      rule->place);
 }
 
-static enum ods_status place_of(struct route *route, const struct shape *shape,
+static enum ods_status place_of(struct route *route, const struct change *change,
                                 const struct value *image, struct place *place,
                                 struct error *error)
 {
+    const struct shape *shape = change->shape;
     const char *name = route->settings->column, *text = shape->table;
     size_t length = strlen(text);
     place->where = UNKNOWN;
     if (!*name)
         return place_by(route, shape, text, length, place, error);
     int column = shape_column(shape, name, strlen(name));
-    if (column < 0 && !shape->column_count)
-        return ODS_OK;
+    if (column < 0 && change->tombstone)
+        return ODS_OK; /* it has its key and nothing else */
     if (column < 0)
         return error_set(error, ODS_REJECT,
                          "table %s has no column %s (tables: [...] chooses tables)", shape->table,
@@ -280,9 +280,9 @@ static enum ods_status route_update(struct route *route, struct batch *batch, ui
     struct place is, was;
     if (!after || !(row = rows_before(change, batch)))
         return error_out_of_memory(error);
-    enum ods_status status = place_of(route, change->shape, after, &is, error);
+    enum ods_status status = place_of(route, change, after, &is, error);
     if (status == ODS_OK)
-        status = place_of(route, change->shape, row, &was, error);
+        status = place_of(route, change, row, &was, error);
     if (status != ODS_OK)
         return status;
     if (is.where == UNKNOWN)
@@ -329,7 +329,7 @@ static enum ods_status route_change(struct route *route, struct batch *batch, ui
     if (change->op == OP_TRUNCATE && *route->settings->column)
         return error_set(error, ODS_REJECT,
                          "a truncate has no row by which its table could be told");
-    enum ods_status status = place_of(route, change->shape, image, &place, error);
+    enum ods_status status = place_of(route, change, image, &place, error);
     if (status != ODS_OK)
         return status;
     if (place.where == UNKNOWN && change->op != OP_DELETE)

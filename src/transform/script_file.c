@@ -398,7 +398,10 @@ static enum ods_status script_apply(struct transform *transform, struct batch *b
     for (uint32_t i = 0; status == ODS_OK && i < count; i++) {
         struct call call = {
             .script = script, .batch = batch, .change = all[i], .error = error};
+        script->shared->batch = batch;
+        script->shared->change = &call.change;
         status = script_run(script->shared, run, &call, error);
+        script->shared->change = NULL;
         if (status == ODS_OK)
             status = call.status;
     }

@@ -35,14 +35,15 @@ static void push_words(lua_State *lua, const struct column *column, const struct
 void script_push_value(lua_State *lua, const struct column *column, const struct value *value)
 {
     struct transform_shared *shared = script_shared(lua);
+    if (value->kind == VALUE_ABSENT) {
+        shared->touched = true;
+        lua_rawgeti(lua, LUA_REGISTRYINDEX, shared->absent);
+        return;
+    }
     bool is_float = column->type == SEM_FLOAT32 || column->type == SEM_FLOAT64;
     bool is_unsigned = value->kind == VALUE_INT && value->integer < 0 && column->source_type &&
                        strcasestr(column->source_type, "unsigned");
     switch (value->kind) {
-    case VALUE_ABSENT:
-        shared->touched = true;
-        lua_rawgeti(lua, LUA_REGISTRYINDEX, shared->absent);
-        break;
     case VALUE_NULL:
         lua_pushnil(lua);
         break;
@@ -210,6 +211,11 @@ static int row_index(lua_State *lua)
     if (push_own(lua, 1, 2))
         return 1;
     int column = row_column(lua, row, 2);
+    const struct change *change = script_shared(lua)->change;
+    if (column < 0 && change && change->tombstone) {
+        script_push_value(lua, NULL, &(struct value){.kind = VALUE_ABSENT});
+        return 1;
+    }
     if (column < 0)
         return luaL_error(lua, "table %s has no column %s", row->shape->table,
                           lua_tostring(lua, 2));

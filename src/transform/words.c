@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <regex.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -315,6 +316,19 @@ enum ods_status words_read(struct arena *arena, const struct column *column, con
                      column->type == SEM_DECIMAL && column->length >= 0
                          ? " of so many digits as the type has"
                          : "");
+}
+
+bool words_match(const void *regex, const char *text, size_t length)
+{
+    char small[256], *copy = length < sizeof small ? small : malloc(length + 1);
+    if (!copy)
+        return false;
+    memcpy(copy, text, length);
+    copy[length] = '\0';
+    bool matches = strlen(copy) == length && regexec(regex, copy, 0, NULL, 0) == 0;
+    if (copy != small)
+        free(copy);
+    return matches;
 }
 
 /* --- comparing ------------------------------------------------------------------------------ */

@@ -17,6 +17,8 @@ ARROWS = {
     "format": ["core", "settings"],
     "format/debezium": ["core", "settings", "format"],
     "format/maxwell": ["core", "settings", "format"],
+    "format/json": ["core"],
+    "format/auto": ["core"],
     "transform": ["core"],
     "source": [],
     "source/file": ["core"],
