@@ -1,6 +1,9 @@
 """Plain JSON rows, and records that tell their format by themselves."""
 
 import json
+import re
+
+from conftest import ROOT
 
 from lib.records import Table, pipeline, row
 from lib.sink import Exit, read_lines
@@ -80,3 +83,10 @@ def test_a_pipeline_of_any_format(sink, database):
                database=database)
     sink.replay([table.create(row(1)), record(0, None, {"id": 2, "note": "plain"})])
     assert database.count("items") == 1 and database.count("orders") == 1
+
+
+def test_the_page_says_what_decode_prints(sink):
+    page = (ROOT / "docs" / "formats.md").read_text()
+    given, shown = re.search(r"\$ echo '(.*?)' \| ods-sink decode --format json -\n(.*?)\n```",
+                             page, re.DOTALL).groups()
+    assert sink.run("decode", "--format", "json", "-", text=given + "\n").stdout.strip() == shown

@@ -349,3 +349,45 @@ def test_check_tries_a_sample(sink, tmp_path):
     side_by_side = sink.run("decode", "--transform", "-c", sink.conf, records,
                             expect=Exit.NEGATIVE).stdout
     assert "decoded" in side_by_side and "dead letter: transform cast" in side_by_side
+
+
+# --- in the target ----------------------------------------------------------------------------
+
+def test_what_comes_into_postgres(sink, database):
+    """Rows that leave are deleted, arrays are rows, and a table's own transforms are obeyed."""
+    table = Table("orders", columns={"id": INT, "state": TEXT, "lines": TEXT})
+
+    def order(number, state, *lines):
+        return {"id": number, "state": state, "lines": json.dumps(lines)}
+
+    sink.write({**pipeline(table.topic), "defaults": {"on_delete": "hard"}, "transforms": [
+        {"filter": {"where": {"state": {"not": "draft"}}}}],
+        "tables": {"orders": {"transforms": [
+            {"explode": {"column": "lines", "table": "order_lines", "key": {"id": "order_id"}}}]},
+            "order_lines": {"cdc_operation": "off", "cdc_timestamp": "off"}}}, database=database)
+    first = order(1, "new", {"sku": "a", "n": 1}, {"sku": "b", "n": 2})
+    second = order(1, "new", {"sku": "b", "n": 3})
+    records = [table.create(order(2, "draft", {"sku": "z"})), table.create(first),
+               table.create(order(3, "new", {"sku": "x"})), table.update(first, second),
+               table.update(order(3, "new", {"sku": "x"}), order(3, "draft", {"sku": "x"})),
+               table.update(order(2, "draft", {"sku": "z"}), order(2, "new", {"sku": "y"}))]
+    for _ in range(2):
+        sink.replay(records)
+        assert database.execute("select id, state from orders order by id") == [
+            (1, "new"), (2, "new")]
+        assert database.execute("select order_id, position, sku, n from order_lines "
+                                "order by 1, 2") == [(1, 0, "b", 3), (2, 0, "y", None)]
+    last = [*records, table.delete(second)]
+    sink.replay(last)
+    assert database.execute("select order_id from order_lines") == [(2,)]
+
+
+def test_a_topic_is_watched(sink, kafka, table, tmp_path):
+    sink.write({**pipeline(table.topic), "transforms": [{"set": {"region": "eu"}}]}, kafka=True,
+               targets=[{"name": "ods", "type": "file", "directory": str(tmp_path)}])
+    kafka.produce([table.create(row(1)), table.create(row(2))])
+    done = sink.run("decode", "--transform", "--json", "-c", sink.conf, "--watch", table.topic,
+                    "--from-beginning", "--count", 2)
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [line["after"][0]["after"]["region"] for line in lines] == ["eu", "eu"]
+    assert "region" not in lines[0]["before"][0]["after"]
