@@ -40,6 +40,7 @@ struct dedupe {
     struct part *parts;
     uint64_t eras;
     EVP_MD_CTX *hash;
+    EVP_MD *sha256;
 };
 
 #define AT(member) offsetof(struct dedupe_settings, member)
@@ -122,7 +123,7 @@ static void hash_row(struct dedupe *dedupe, const struct part *part, const struc
 {
     const struct shape *shape = change->shape;
     const struct value *image = change->after ? change->after : change->before;
-    EVP_DigestInit_ex(dedupe->hash, EVP_sha256(), NULL);
+    EVP_DigestInit_ex(dedupe->hash, dedupe->sha256, NULL);
     add_bytes(dedupe, &part, sizeof part);
     add_bytes(dedupe, shape->database, strlen(shape->database) + 1);
     add_bytes(dedupe, shape->schema, strlen(shape->schema) + 1);
@@ -136,7 +137,7 @@ static void hash_change(struct dedupe *dedupe, const struct change *change, unsi
 {
     const struct shape *shape = change->shape;
     const struct value *image = change->after ? change->after : change->before;
-    EVP_DigestInit_ex(dedupe->hash, EVP_sha256(), NULL);
+    EVP_DigestInit_ex(dedupe->hash, dedupe->sha256, NULL);
     add_bytes(dedupe, &change->op, sizeof change->op);
     add_bytes(dedupe, &shape->id, sizeof shape->id);
     for (uint32_t i = 0; i < shape->column_count; i++)
@@ -198,6 +199,7 @@ static void dedupe_close(struct transform *transform)
         free(part);
     }
     EVP_MD_CTX_free(dedupe->hash);
+    EVP_MD_free(dedupe->sha256);
     free(dedupe->seen);
     free(dedupe);
 }
@@ -213,8 +215,9 @@ static enum ods_status dedupe_open(struct transform **transform,
     dedupe->settings = config->settings;
     size_t window = (size_t) dedupe->settings->window;
     dedupe->hash = EVP_MD_CTX_new();
+    dedupe->sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
     dedupe->seen = window ? calloc(window, sizeof *dedupe->seen) : NULL;
-    if (!dedupe->hash || (window && !dedupe->seen)) {
+    if (!dedupe->hash || !dedupe->sha256 || (window && !dedupe->seen)) {
         dedupe_close(&dedupe->transform);
         return error_out_of_memory(error);
     }

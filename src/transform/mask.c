@@ -1,7 +1,8 @@
 /* mask: what is in a column is not shown to the target: a keyed hash of it, its end, a word or
  * nothing. Before and after images, and keys, are masked alike. */
+#include <openssl/core_names.h>
 #include <openssl/evp.h>
-#include <openssl/hmac.h>
+#include <openssl/params.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,7 @@ struct masked {
     const char *column;
     enum masking how;
     const char *word; /* REDACT: the text; HMAC: the key */
+    EVP_MAC_CTX *hmac; /* with its key: starting it anew is cheap */
     size_t keep;      /* KEEP_LAST */
 };
 
@@ -83,15 +85,17 @@ static void put_last(struct buffer *out, const char *text, size_t length, size_t
     }
 }
 
-static bool put_hmac(struct buffer *out, const char *key, const char *text, size_t length)
+static bool put_hmac(struct buffer *out, const struct masked *how, const char *text,
+                     size_t length)
 {
     static const char digits[] = "0123456789abcdef";
     unsigned char hash[EVP_MAX_MD_SIZE];
-    unsigned size = 0;
-    if (!HMAC(EVP_sha256(), key, (int) strlen(key), (const unsigned char *) text, length, hash,
-              &size))
+    size_t size = 0;
+    if (!EVP_MAC_init(how->hmac, NULL, 0, NULL) ||
+        !EVP_MAC_update(how->hmac, (const unsigned char *) text, length) ||
+        !EVP_MAC_final(how->hmac, hash, &size, sizeof hash))
         return false;
-    for (unsigned i = 0; i < size; i++)
+    for (size_t i = 0; i < size; i++)
         buffer_add(out, (char[]){digits[hash[i] >> 4], digits[hash[i] & 15]}, 2);
     return true;
 }
@@ -119,7 +123,7 @@ static enum ods_status mask_value(struct rewriter *rewriter, uint32_t work,
         buffer_puts(&out, how->word);
     else if (status == ODS_OK && how->how == MASK_KEEP_LAST)
         put_last(&out, text, length, how->keep);
-    else if (status == ODS_OK && !put_hmac(&out, how->word, text, length))
+    else if (status == ODS_OK && !put_hmac(&out, how, text, length))
         status = error_set(error, ODS_RETRY, "column %s: its hash can't be made", how->column);
     if (status == ODS_OK)
         *value = words_text(&batch->arena, out.bytes ? out.bytes : "", out.length);
@@ -133,6 +137,20 @@ static const struct rewriter_ops mask_rewriter = {.plan = mask_plan, .value = ma
 
 /* --- opening -------------------------------------------------------------------------------- */
 
+static enum ods_status open_hmac(struct masked *masked, struct error *error)
+{
+    EVP_MAC *mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+    OSSL_PARAM params[] = {
+        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, (char *) "SHA256", 0),
+        OSSL_PARAM_construct_end()};
+    masked->hmac = mac ? EVP_MAC_CTX_new(mac) : NULL;
+    EVP_MAC_free(mac);
+    if (masked->hmac && EVP_MAC_init(masked->hmac, (const unsigned char *) masked->word,
+                                     strlen(masked->word), params))
+        return ODS_OK;
+    return error_set(error, ODS_FATAL, "column %s: OpenSSL can't make an HMAC", masked->column);
+}
+
 static enum ods_status read_key(struct masked *masked, const struct term *term, const char *shared,
                                 struct error *error)
 {
@@ -140,7 +158,7 @@ static enum ods_status read_key(struct masked *masked, const struct term *term, 
     masked->how = MASK_HMAC;
     masked->word = own ? term->values.items[0] : shared;
     if (strlen(masked->word) >= 16)
-        return ODS_OK;
+        return open_hmac(masked, error);
     return error_set(error, ODS_FATAL, "column %s: hmac needs a key of at least 16 bytes: %s",
                      term->column,
                      *masked->word ? "this one is shorter"
@@ -183,6 +201,8 @@ static void mask_close(struct transform *transform)
         return;
     rewriter_done(&mask->rewriter);
     buffer_done(&mask->text);
+    for (size_t i = 0; i < mask->count; i++)
+        EVP_MAC_CTX_free(mask->columns[i].hmac);
     free(mask->columns);
     free(mask);
 }
