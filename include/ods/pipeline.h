@@ -44,6 +44,8 @@ enum zero_dates { ZERO_DATES_NULL, ZERO_DATES_REJECT };
 /* Which values may be rounded to the digits that their column has. */
 enum inexact { INEXACT_REJECT, INEXACT_NANOSECONDS, INEXACT_ROUND };
 
+struct transform_settings;
+
 /* What holds for a table: the pipeline's defaults overlaid by the table's own entry. */
 struct table_settings {
     const char
@@ -75,6 +77,8 @@ struct table_settings {
     struct strings include; /* empty: all */
     struct strings redact;  /* source column names whose values are shown nowhere else */
     struct properties source_types; /* by column, as source_type_parse() reads them */
+    struct transform_settings *transforms; /* of this table, behind the pipeline's */
+    size_t transform_count;
 };
 
 /* A record that can't be decoded or applied. */
@@ -102,6 +106,7 @@ struct source_settings {
     enum time_unit time_unit;
     enum decimal_mode decimals;
     const char *unavailable_value; /* "__debezium_unavailable_value" */
+    const char *op_field; /* of a plain JSON row: says the operation; "": none */
     const char *schema_topic;      /* the connector's schema changes; "": not read */
     struct metadata_settings metadata;
 };
@@ -115,6 +120,10 @@ struct input_settings {
 struct transform_settings {
     const char *type;
     const void *own; /* the type's own settings, as its transform_ops says */
+    struct strings tables; /* only changes of these; empty: of all */
+    bool rekey;            /* it may change what is in the key */
+    const char *file;      /* where it stands */
+    int line;
 };
 
 /* How the target is compared with its source. */

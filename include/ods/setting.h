@@ -32,6 +32,22 @@ struct strings {
     size_t count;
 };
 
+/* What is said of a column: `flag: 1`, `region: [eu, us]`, `total: { lua: "…" }`. A map of several
+ * words makes several terms. */
+struct term {
+    const char *column;
+    const char *word;      /* "" where the value stands by itself */
+    struct strings values; /* one of a scalar; none of a null */
+    bool list;             /* it is written as a list, of any length */
+    const char *file;      /* where it stands */
+    int line;
+};
+
+struct terms {
+    struct term *items;
+    size_t count;
+};
+
 enum setting_type {
     SETTING_STRING,     /* const char *; min, max: its length in bytes */
     SETTING_CHOICE,     /* const char *, one of choices */
@@ -47,6 +63,7 @@ enum setting_type {
     SETTING_RENAMES,    /* struct properties: names by column */
     SETTING_TYPES,      /* struct properties: types by column */
     SETTING_VALUES,     /* struct properties: values by column; choices as in STRINGS */
+    SETTING_TERMS,      /* struct terms; choices: the words, "" if a value may stand by itself */
     SETTING_OBJECT,     /* an embedded struct of group `of` */
     SETTING_OBJECTS,    /* list: struct * of group `of` and, at count_offset, how many */
     SETTING_NAMED,      /* map from name to group: the same; each starts as a copy of the OBJECT
@@ -59,8 +76,10 @@ enum setting_type {
 enum {
     SETTING_REQUIRED = 1, /* no default */
     SETTING_RELOAD = 2,   /* SIGHUP takes it over */
-    SETTING_SECRET = 4,   /* a connection string: passwords in it are hidden */
+    SETTING_SECRET = 4,   /* a connection string: passwords in it are hidden; of terms: values of
+                             `hmac` are */
     SETTING_PLACES = 8,   /* may hold ${topic}, ${db}, ${schema}, ${table} for each record's own */
+    SETTING_HIDDEN = 16,  /* a string that is a secret as a whole */
 };
 
 struct setting_group;

@@ -19,12 +19,19 @@ struct pipeline_settings; /* ods/pipeline.h */
 /* Embedded as the first member of each transform's own struct. */
 struct transform {
     const struct transform_ops *ops;
+    bool wants_before; /* the before image is decoded for it; `open` sets it where its settings tell */
 };
+
+/* What the transforms of a lane share: the state of their Lua expressions. */
+struct transform_shared;
 
 struct transform_config {
     const void *settings;                     /* the struct of transform_ops.settings */
     const struct pipeline_settings *pipeline; /* Both outlive the transform */
+    const struct transform_settings *told;    /* what all types have; outlives it too */
     struct shape_table *shapes;               /* where the shapes that it makes are interned */
+    struct transform_shared *shared;
+    bool chosen; /* it stands at a table, or names its tables: each of its changes is meant */
 };
 
 /* All members must be there; tests/unit/test_plugins.c looks. */
@@ -37,8 +44,8 @@ struct transform_ops {
     enum ods_status (*open)(struct transform **transform, const struct transform_config *config,
                             struct error *error);
     /* The changes from `first` to batch->change_count are those of one record, and each has the
-     * record's number. They may be altered, dropped (transform_drop(); count the record in
-     * passed[PASS_FILTERED] when none is left) and added to (batch_add_change(), with the record's
+     * record's number. They may be altered, dropped (transform_drop(); whoever calls counts the
+     * record as filtered when none is left) and added to (batch_add_change(), with the record's
      * number). To alter values, copy the array and their bytes into batch->arena and let the change
      * point to the copy: images are const, since two changes may share one. A column that is in the
      * key has to be altered in `before` too, else the row is not found: set wants_before. What a
@@ -53,6 +60,27 @@ struct transform_ops {
 
 /* Take a change out of the batch; those behind it move up. */
 void transform_drop(struct batch *batch, uint32_t change);
+
+/* The transforms of a pipeline and of its tables, opened together and applied in their order. One a
+ * lane. */
+struct transform_chain;
+
+/* *chain NULL: there is no transform. *wants_before: the decoder has to bring before images. */
+enum ods_status transform_chain_open(struct transform_chain **chain,
+                                     const struct pipeline_settings *pipeline,
+                                     struct shape_table *shapes, bool *wants_before,
+                                     struct error *error);
+/* As transform_ops.apply(); unless ODS_OK the changes from `first` on are gone. A reject names the
+ * transform, its place in the file and the change. */
+enum ods_status transform_chain_apply(struct transform_chain *chain, struct batch *batch,
+                                      uint32_t first, struct error *error);
+void transform_chain_close(struct transform_chain *chain); /* NULL is fine */
+
+/* Does a transform of the pipeline or the table hide this column of the source, by `mask`? Then its
+ * value is shown nowhere: not in dead letters, logs or commands' output. `schema` is the source's
+ * schema, or its database where it has none. What Lua does to a column is not known. */
+bool transform_masks(const struct pipeline_settings *pipeline, const char *schema,
+                     const char *table, const char *column);
 
 const struct transform_ops *transform_find(const char *type); /* NULL: no such type */
 const struct transform_ops *const *transform_list(void);      /* NULL-terminated */

@@ -7,7 +7,7 @@
  * Figures are JSON on standard output. `apply` writes to the configured target, under a consumer
  * group of its own.
  */
-#include "cli/cli.h"
+#include "cli/bench.h"
 
 #include <inttypes.h>
 #include <pthread.h>
@@ -25,7 +25,7 @@
 
 #define MOST_LANES 64
 
-static double cpu_seconds(void)
+double bench_cpu_seconds(void)
 {
     struct rusage usage;
     getrusage(RUSAGE_SELF, &usage);
@@ -40,9 +40,8 @@ static long peak_rss_kb(void)
     return usage.ru_maxrss;
 }
 
-/* All records of the file, in one batch that is never applied. */
-static enum ods_status load(const char *path, struct batch *store, struct recording **file,
-                            struct error *error)
+enum ods_status bench_load(const char *path, struct batch *store, struct recording **file,
+                           struct error *error)
 {
     enum ods_status status = recording_open(file, path, error);
     for (bool end = false; status == ODS_OK && !end;)
@@ -52,8 +51,8 @@ static enum ods_status load(const char *path, struct batch *store, struct record
     return status;
 }
 
-static enum ods_status take(struct batch *batch, struct worker *worker,
-                            const struct record *record, int64_t from, struct error *error)
+enum ods_status bench_take(struct batch *batch, struct worker *worker, const struct record *record,
+                           int64_t from, struct error *error)
 {
     struct record *copy = batch_add_record(batch);
     if (!copy)
@@ -74,13 +73,13 @@ static int decode_for(const struct batch *store, struct worker *worker, double s
     struct batch *batch = batch_new();
     uint64_t records = 0, changes = 0, bytes = 0;
     int64_t started = time_monotonic_us(), until = started + (int64_t) (seconds * 1e6);
-    double cpu = cpu_seconds();
+    double cpu = bench_cpu_seconds();
     enum ods_status status = ODS_OK;
     if (!batch)
         return CLI_INTERNAL;
     while (status == ODS_OK && time_monotonic_us() < until) {
         for (uint32_t i = 0; status == ODS_OK && i < store->record_count; i++) {
-            status = take(batch, worker, &store->records[i], 0, error);
+            status = bench_take(batch, worker, &store->records[i], 0, error);
             if (batch->record_count == 10000 || i + 1 == store->record_count) {
                 records += batch->record_count;
                 changes += batch->change_count;
@@ -90,7 +89,7 @@ static int decode_for(const struct batch *store, struct worker *worker, double s
         }
     }
     double wall = (double) (time_monotonic_us() - started) / 1e6;
-    cpu = cpu_seconds() - cpu;
+    cpu = bench_cpu_seconds() - cpu;
     batch_free(batch);
     if (status != ODS_OK) {
         terminal_line(stderr, "ods-sink bench decode: %s", error->text);
@@ -117,7 +116,7 @@ static int bench_decode(const char *path, const char *format, double seconds)
         code = cli_usage("bench", "there is no format '%s'", format);
         goto out;
     }
-    if (!store || load(path, store, &file, &error) != ODS_OK ||
+    if (!store || bench_load(path, store, &file, &error) != ODS_OK ||
         worker_open(&worker, &options, &error) != ODS_OK) {
         terminal_line(stderr, "ods-sink bench decode: %s", store ? error.text : "out of memory");
         goto out;
@@ -183,7 +182,7 @@ static enum ods_status distribute(struct lane *lanes, size_t lane_count, const s
         const struct record *record = &store->records[i];
         struct lane *lane = &lanes[(size_t) record->partition % lane_count];
         struct batch *batch = next_batch(lane, settings);
-        status = batch ? take(batch, &lane->worker, record, stands_at(lane, record), error)
+        status = batch ? bench_take(batch, &lane->worker, record, stands_at(lane, record), error)
                        : error_set(error, ODS_FATAL, "out of memory");
     }
     return status;
@@ -230,13 +229,13 @@ static int time_lanes(struct lane *lanes, size_t lane_count, uint32_t records, a
     for (; started < lane_count; started++)
         if (pthread_create(&lanes[started].thread, NULL, run_lane, &lanes[started]))
             break;
-    double cpu = cpu_seconds();
+    double cpu = bench_cpu_seconds();
     int64_t begun = time_monotonic_us();
     atomic_store(go, true);
     for (size_t i = 0; i < started; i++)
         pthread_join(lanes[i].thread, NULL);
     double wall = (double) (time_monotonic_us() - begun) / 1e6;
-    cpu = cpu_seconds() - cpu;
+    cpu = bench_cpu_seconds() - cpu;
     int code = started == lane_count ? CLI_OK : CLI_INTERNAL;
     for (size_t i = 0; i < lane_count; i++) {
         apply_result_add(&total, &lanes[i].total);
@@ -267,7 +266,7 @@ static int apply_with(const struct settings *settings, const char *path)
     char group[128];
     snprintf(group, sizeof group, "bench.%ld.%" PRId64, (long) getpid(), time_wall_us());
     error_init(&error);
-    enum ods_status status = lanes && store ? load(path, store, &file, &error)
+    enum ods_status status = lanes && store ? bench_load(path, store, &file, &error)
                                             : error_set(&error, ODS_FATAL, "out of memory");
     for (size_t i = 0; status == ODS_OK && i < lane_count; i++)
         status = open_lane(&lanes[i], settings, pipeline, group, &go, &error);
@@ -296,7 +295,7 @@ static int bench_apply(const char *config_path, const char *path)
 }
 
 struct bench_options {
-    const char *config, *format, *path;
+    const char *config, *format, *path, *pipeline;
     double seconds;
     bool json; /* as ever */
 };
@@ -321,6 +320,12 @@ static int run_apply(const struct call *call, void *given)
     return bench_apply(options->config, options->path);
 }
 
+static int run_transforms(const struct call *call, void *given)
+{
+    const struct bench_options *options = given;
+    return bench_transforms(options->config, options->pipeline, options->path, options->seconds);
+}
+
 static const struct argument argument_duration = {
     "N", "a number of seconds above 0, at most a day", COMPLETE_NOTHING, parse_duration};
 
@@ -338,6 +343,15 @@ static const struct parameter apply_options[] = {
     SWITCH(struct bench_options, json, "json", "as JSON, as it is anyway"),
     {0}};
 
+static const struct parameter transforms_options[] = {
+    OPTION_CONFIG(struct bench_options),
+    OPTION(struct bench_options, pipeline, "pipeline", &argument_pipeline,
+           "whose transforms (default: the first)"),
+    OPTION(struct bench_options, seconds, "seconds", &argument_duration,
+           "how long for each (default: 5)"),
+    SWITCH(struct bench_options, json, "json", "as JSON, as it is anyway"),
+    {0}};
+
 static const struct parameter operands[] = {
     OPERAND(struct bench_options, path, "FILE", &argument_file,
             "one record a line, as `kcat -C -J` writes them", .flags = PARAMETER_REQUIRED),
@@ -345,6 +359,9 @@ static const struct parameter operands[] = {
 
 static const struct exit_meaning decode_exits[] = {
     {CLI_NEGATIVE, "A record can't be decoded."}, {0}};
+
+static const struct exit_meaning transforms_exits[] = {
+    {CLI_NEGATIVE, "A record can't be decoded or transformed."}, EXIT_IS_CONFIG, {0}};
 
 static const struct exit_meaning apply_exits[] = {EXIT_IS_CONFIG, EXIT_IS_TARGET, {0}};
 
@@ -372,15 +389,28 @@ static const struct command bench_apply_command = {
     .run = run_apply,
 };
 
+static const struct command bench_transforms_command = {
+    .name = "transforms",
+    .summary = "what each transform of a pipeline costs an event, on one core",
+    .description = "In nanoseconds of CPU a record: of decoding, then what each transform adds to "
+                   "those before it, in their order; the transforms of tables last, together.",
+    .options = {{.options = transforms_options}},
+    .operands = operands,
+    .exits = transforms_exits,
+    .options_size = sizeof(struct bench_options),
+    .defaults = &defaults,
+    .run = run_transforms,
+};
+
 static const struct command *const commands[] = {&bench_decode_command, &bench_apply_command,
-                                                 NULL};
+                                                 &bench_transforms_command, NULL};
 
 static const struct exit_meaning exits[] = {
     {CLI_NEGATIVE, "A record can't be decoded."}, EXIT_IS_CONFIG, EXIT_IS_TARGET, {0}};
 
 const struct command cli_bench = {
     .name = "bench",
-    .summary = "measure decoding or applying by itself, from memory",
+    .summary = "measure decoding, transforms or applying by themselves, from memory",
     .description = "Figures are JSON on standard output.",
     .commands = commands,
     .exits = exits,

@@ -2,12 +2,15 @@
  * targets too. Changes nothing anywhere. */
 #include <inttypes.h>
 #include <jansson.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <ods/sink.h>
 
 #include "cli/cli.h"
 #include "cli/json.h"
+#include "cli/preview.h"
+#include "pipeline/recording.h"
 #include "pipeline/worker.h"
 #include "source/kafka/kafka.h"
 
@@ -21,7 +24,7 @@ struct speaker {
 };
 
 struct check_options {
-    const char *config;
+    const char *config, *sample;
     bool connect, json;
 };
 
@@ -29,6 +32,7 @@ struct check {
     const struct check_options *options;
     const struct settings *settings;
     json_t *answers; /* of sources and targets; NULL: they are printed */
+    json_t *problems; /* of transforms, likewise */
 };
 
 static void report(void *context, const char *line)
@@ -191,6 +195,149 @@ static json_t *describe_findings(const struct config *config)
     return list;
 }
 
+/* --- transforms ----------------------------------------------------------------------------- */
+
+/* Opens the decoder and the transforms of each pipeline: what is wrong with them is found here. */
+static int open_previews(const struct check *check, struct preview *previews)
+{
+    int code = CLI_OK;
+    for (size_t i = 0; i < check->settings->pipeline_count; i++) {
+        struct error error;
+        error_init(&error);
+        if (preview_open(&previews[i], &check->settings->pipelines[i], &error) == ODS_OK)
+            continue;
+        if (check->problems)
+            json_array_append_new(check->problems, cli_json(error.text));
+        else
+            terminal_line(stderr, "error: %s", error.text);
+        code = CLI_CONFIG;
+    }
+    return code;
+}
+
+static enum ods_status try_record(struct preview *preview, const struct batch *from,
+                                  struct preview_result *result, struct error *error)
+{
+    struct record *record = batch_add_record(preview->batch);
+    if (!record)
+        return error_out_of_memory(error);
+    *record = from->records[0];
+    record->owner = NULL;
+    preview->batch->headers = from->headers;
+    enum ods_status status = preview_record(preview, result, error);
+    return status;
+}
+
+static void say_letter(const struct check *check, const struct record *record, const char *why)
+{
+    char place[400];
+    snprintf(place, sizeof place, "%s partition %d offset %lld", record->topic,
+             (int) record->partition, (long long) record->offset);
+    if (check->problems)
+        json_array_append_new(check->problems,
+                              json_pack("{s:o, s:o}", "record", cli_json(place), "error",
+                                        cli_json(why)));
+    else
+        terminal_line(stderr, "sample: %s: %s", place, why);
+}
+
+static int read_sample(const struct check *check, struct preview *previews,
+                       struct recording *source, struct batch *line)
+{
+    struct buffer before = {0}, after = {0};
+    struct error error;
+    int code = CLI_OK;
+    bool end = false;
+    while (code == CLI_OK || code == CLI_NEGATIVE) {
+        batch_reset(line);
+        error_init(&error);
+        enum ods_status status = recording_read(source, line, &end, &error);
+        if (status == ODS_OK && end)
+            break;
+        if (status == ODS_REJECT)
+            code = CLI_NEGATIVE;
+        for (size_t i = 0; status == ODS_OK && i < check->settings->pipeline_count; i++) {
+            struct preview_result result = {.before = &before, .after = &after};
+            if (!pipeline_reads(previews[i].pipeline, line->records[0].topic))
+                continue;
+            status = try_record(&previews[i], line, &result, &error);
+            batch_reset(previews[i].batch);
+            if (status == ODS_OK && result.rejected) {
+                say_letter(check, &line->records[0], result.error.text);
+                code = CLI_NEGATIVE;
+            }
+        }
+        if (status != ODS_OK) {
+            terminal_line(stderr, "sample: %s", error.text);
+            code = status == ODS_REJECT ? CLI_NEGATIVE : CLI_SOURCE;
+        }
+    }
+    buffer_done(&before);
+    buffer_done(&after);
+    return code;
+}
+
+static int try_sample(const struct check *check, struct preview *previews)
+{
+    struct recording *source = NULL;
+    struct batch *line = batch_new();
+    struct error error;
+    int code = CLI_SOURCE;
+    error_init(&error);
+    if (line && recording_open(&source, check->options->sample, &error) == ODS_OK)
+        code = read_sample(check, previews, source, line);
+    else
+        terminal_line(stderr, "sample: %s", error.text);
+    if (line)
+        batch_free(line);
+    recording_close(source);
+    return code;
+}
+
+static void print_samples(const struct check *check, const struct preview *previews)
+{
+    for (size_t i = 0; i < check->settings->pipeline_count; i++)
+        printf("# %s: of %llu records of the sample %llu changes, transformed %llu; dead letters "
+               "%llu\n",
+               previews[i].pipeline->name, (unsigned long long) previews[i].records,
+               (unsigned long long) previews[i].decoded,
+               (unsigned long long) previews[i].transformed,
+               (unsigned long long) previews[i].rejected);
+}
+
+static json_t *describe_samples(const struct check *check, const struct preview *previews)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < check->settings->pipeline_count; i++)
+        json_array_append_new(
+            list, json_pack("{s:o, s:I, s:I, s:I, s:I}", "pipeline",
+                            cli_json(previews[i].pipeline->name), "records",
+                            (json_int_t) previews[i].records, "changes",
+                            (json_int_t) previews[i].decoded, "transformed",
+                            (json_int_t) previews[i].transformed, "dead_letters",
+                            (json_int_t) previews[i].rejected));
+    return list;
+}
+
+/* *samples (may be NULL): what came of the sample. */
+static int check_transforms(const struct check *check, json_t **samples)
+{
+    size_t count = check->settings->pipeline_count;
+    struct preview *previews = calloc(count + 1, sizeof *previews);
+    int code = previews ? open_previews(check, previews) : CLI_INTERNAL;
+    if (code == CLI_OK && check->options->sample) {
+        code = try_sample(check, previews);
+        if (samples)
+            *samples = describe_samples(check, previews);
+        else
+            print_samples(check, previews);
+    }
+    for (size_t i = 0; previews && i < count; i++)
+        preview_close(&previews[i]);
+    free(previews);
+    return code;
+}
+
 /* --- the command ---------------------------------------------------------------------------- */
 
 static int check_as_json(struct check *check)
@@ -209,7 +356,17 @@ static int check_as_json(struct check *check)
         json_object_set_new(root, "most_bytes",
                             json_integer(most_bytes(check->settings, &lanes)));
     }
-    if (valid && check->options->connect) {
+    if (valid) {
+        json_t *samples = NULL;
+        check->problems = json_array();
+        code = check_transforms(check, &samples);
+        json_object_set_new(root, "problems", check->problems);
+        if (samples)
+            json_object_set_new(root, "samples", samples);
+        if (code == CLI_CONFIG)
+            json_object_set_new(root, "valid", json_false());
+    }
+    if (code == CLI_OK && check->options->connect) {
         check->answers = json_array();
         code = check_connections(check);
         json_object_set_new(root, "answers", check->answers);
@@ -231,7 +388,8 @@ static int run(const struct call *call, void *given)
         config_print(config, stdout);
         print_memory(check.settings);
         print_guarantees(check.settings);
-        if (check.options->connect)
+        code = check_transforms(&check, NULL);
+        if (code == CLI_OK && check.options->connect)
             code = check_connections(&check);
     }
     config_free(config);
@@ -243,11 +401,15 @@ static const struct parameter options[] = {
     SWITCH(struct check_options, connect, "connect",
            "also ask Kafka and the targets whether broker, topics, tables and rights are there; "
            "changes nothing"),
+    OPTION(struct check_options, sample, "sample", &argument_file,
+           "decode and transform these records too (one a line, as `kcat -C -J` writes them), for "
+           "each pipeline that reads their topic"),
     OPTION_JSON(struct check_options),
     {0}};
 
 static const struct exit_meaning exits[] = {
     {CLI_OK, "All is well; warnings may have been printed."},
+    {CLI_NEGATIVE, "With `--sample`: a record would be a dead letter."},
     EXIT_IS_CONFIG,
     {CLI_SOURCE, "With `--connect`: a source does not answer, or lacks something."},
     {CLI_TARGET, "With `--connect`: a target does not answer, or lacks something."},

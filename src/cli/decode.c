@@ -1,6 +1,6 @@
 /* `ods-sink decode`: records from a file, their changes to standard output, a JSON object a line.
  * No configuration, no Kafka, no database: what the decoder sees, as text. */
-#include "cli/cli.h"
+#include "cli/decode.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -271,40 +271,58 @@ static int decode(const char *format, const char *path)
     return cli_finish(output.exit != CLI_OK ? output.exit : output.bad ? CLI_NEGATIVE : CLI_OK);
 }
 
-struct decode_options {
-    const char *format, *path;
-    bool json; /* as ever */
-};
-
 static int run(const struct call *call, void *given)
 {
     const struct decode_options *options = given;
+    if (options->transform)
+        return decode_transformed(call, options);
+    if (!options->path || options->watch || options->pipeline || options->config)
+        return cli_usage(call->name, options->path
+                                         ? "-c, --pipeline and --watch belong to --transform"
+                                         : "FILE is missing");
     if (!format_find(options->format))
         return cli_usage(call->name, "no format '%s' (`ods-sink reference` lists them)",
                          options->format);
     return decode(options->format, options->path);
 }
 
-static const struct decode_options defaults = {.format = "debezium"};
+static const struct decode_options defaults = {.format = "auto"};
 
 static const struct parameter options[] = {
     OPTION(struct decode_options, format, "format", &argument_text,
-           "how the records are written (default: debezium)", .value = "NAME"),
-    SWITCH(struct decode_options, json, "json", "as JSON, as it is anyway"),
+           "how the records are written (default: auto, each record tells)", .value = "NAME"),
+    SWITCH(struct decode_options, transform, "transform",
+           "what the pipeline's transforms make of the changes, before and after side by side"),
+    OPTION(struct decode_options, config, "config", &argument_file,
+           "with `--transform`: ods-sink.conf", .letter = 'c'),
+    OPTION(struct decode_options, pipeline, "pipeline", &argument_pipeline,
+           "with `--transform`: only this pipeline (default: the first that reads the topic)"),
+    OPTION(struct decode_options, watch, "watch", &argument_topic,
+           "with `--transform`: the records of a topic as they come, in place of a file"),
+    SWITCH(struct decode_options, beginning, "from-beginning",
+           "with `--watch`: first all that the topic holds"),
+    OPTION(struct decode_options, count, "count", &argument_number,
+           "with `--transform`: end after so many records (default: 0, never)", .value = "N",
+           .max = INT64_C(1000000000)),
+    SWITCH(struct decode_options, json, "json", "as JSON, as it is without `--transform`"),
     {0}};
 
 static const struct parameter operands[] = {
     OPERAND(struct decode_options, path, "FILE", &argument_file,
-            "one record a line, as `kcat -C -J` writes them; `-` is standard input",
-            .flags = PARAMETER_REQUIRED),
+            "one record a line, as `kcat -C -J` writes them; `-` is standard input"),
     {0}};
 
 static const struct exit_meaning exits[] = {
-    {CLI_NEGATIVE, "A record can't be decoded; it is printed with its error."}, {0}};
+    {CLI_NEGATIVE, "A record can't be decoded or transformed; it is printed with its error."},
+    EXIT_IS_CONFIG,
+    {CLI_SOURCE, "The file, or with `--watch` the topic, can't be read."},
+    {0}};
 
 static const struct example examples[] = {
     {"kcat -C -b localhost:9092 -t shop.customers -e -q -J | ods-sink decode -",
      "See what a topic holds."},
+    {"ods-sink decode --transform -c ods-sink.conf --watch shop.customers",
+     "See what the transforms do to records as they come."},
     {0}};
 
 const struct command cli_decode = {
@@ -312,7 +330,8 @@ const struct command cli_decode = {
     .chapter = "Records in files",
     .summary = "print the changes that records hold, as JSON",
     .description = "One JSON object a line: what the decoder makes of each record, without a "
-                   "configuration, Kafka or a target.",
+                   "configuration, Kafka or a target. With `--transform` also what a pipeline's "
+                   "transforms make of it, side by side; nothing is written anywhere.",
     .options = {{.options = options}},
     .operands = operands,
     .exits = exits,

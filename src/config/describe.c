@@ -105,6 +105,44 @@ static void put_duration(struct buffer *out, int64_t ms, enum form form)
     put_text(out, setting_duration_text(ms, text, sizeof text), form);
 }
 
+static void put_term_value(struct buffer *out, const struct term *term, bool hide, enum form form)
+{
+    if (hide && term->values.count)
+        put_text(out, SECRET_MASK, form);
+    else if (term->list)
+        put_strings(out, &term->values, form);
+    else if (term->values.count)
+        put_text(out, term->values.items[0], form);
+    else
+        buffer_puts(out, "null");
+}
+
+/* Terms of one column stand behind each other. */
+static void put_terms(struct buffer *out, const struct terms *terms, const struct setting *row,
+                      enum form form)
+{
+    buffer_puts(out, "{");
+    for (size_t i = 0; i < terms->count; i++) {
+        const struct term *term = &terms->items[i];
+        bool hide = form != FORM_EXACT && row->flags & SETTING_SECRET &&
+                    strcmp(term->word, "hmac") == 0;
+        bool more = i && term->column == terms->items[i - 1].column;
+        buffer_puts(out, i ? ", " : "");
+        if (!more) {
+            put_text(out, term->column, form);
+            buffer_puts(out, *term->word ? ": {" : ": ");
+        }
+        if (*term->word) {
+            put_text(out, term->word, form);
+            buffer_puts(out, ": ");
+        }
+        put_term_value(out, term, hide, form);
+        if (*term->word && (i + 1 == terms->count || terms->items[i + 1].column != term->column))
+            buffer_puts(out, "}");
+    }
+    buffer_puts(out, "}");
+}
+
 static void put_value(struct buffer *out, const struct setting *row, const void *object,
                       enum form form, struct pool *pool)
 {
@@ -118,7 +156,8 @@ static void put_value(struct buffer *out, const struct setting *row, const void 
         text = *(const char *const *) value;
         if (form != FORM_EXACT && row->flags & SETTING_SECRET)
             text = secret_redact_dsn(pool, text, NULL);
-        else if (form != FORM_EXACT && *text && secret_name(row->name))
+        else if (form != FORM_EXACT && *text &&
+                 (row->flags & SETTING_HIDDEN || secret_name(row->name)))
             text = SECRET_MASK;
         put_text(out, text ? text : "", form);
         break;
@@ -150,6 +189,9 @@ static void put_value(struct buffer *out, const struct setting *row, const void 
     case SETTING_TYPES:
     case SETTING_VALUES:
         put_properties(out, value, ": ", form);
+        break;
+    case SETTING_TERMS:
+        put_terms(out, value, row, form);
         break;
     case SETTING_OBJECT:
     case SETTING_OBJECTS:

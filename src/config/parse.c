@@ -7,6 +7,7 @@
 
 #include "config/parse_leaf.h"
 #include "config/settings.h"
+#include "config/shorthand.h"
 #include "config/substitute.h"
 
 #define NAMES_MAX 64
@@ -20,6 +21,16 @@ static void parse_map(struct load *load, const struct setting_group *group, cons
                       void *object);
 
 static void default_object(struct load *load, const struct setting_group *group, void *object);
+
+/* Where a transform stands, for its messages. */
+static void parse_place(const struct setting_group *group, const struct node *node, void *item)
+{
+    struct transform_settings *transform = item;
+    if (group != &settings_of_transform)
+        return;
+    transform->file = node->source->name;
+    transform->line = node->line;
+}
 
 static void parse_objects(struct load *load, const struct setting_group *group,
                           const struct setting *row, const struct node *node, void *object)
@@ -44,7 +55,8 @@ static void parse_objects(struct load *load, const struct setting_group *group,
         if (named)
             *(const char **) item = parse_keep_text(load, entry->key);
         if (parse_is_kind(entry->node, NODE_MAP)) {
-            parse_map(load, row->of, entry->node, item);
+            parse_map(load, row->of, shorthand_expand(load, row->of, entry->node), item);
+            parse_place(row->of, entry->node, item);
             continue;
         }
         char found[64];
@@ -291,6 +303,7 @@ static void default_value(struct load *load, const struct setting *row, void *ob
     case SETTING_RENAMES:
     case SETTING_TYPES:
     case SETTING_VALUES:
+    case SETTING_TERMS:
     case SETTING_OBJECTS:
     case SETTING_NAMED:
     case SETTING_PLUGIN:

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "config/parse_terms.h"
 #include "config/secret.h"
 #include "core/source_type.h"
 
@@ -23,7 +24,7 @@ void parse_refuse(struct load *load, const struct setting *row, const struct nod
     char expected[256], found[64];
     findings_error(load->findings, node->source, node->line, "'%s' expects %s, found %s%s",
                    row->name, setting_expects(row, false, expected, sizeof(expected)),
-                   (row->flags & SETTING_SECRET || secret_name(row->name)) &&
+                   (row->flags & (SETTING_SECRET | SETTING_HIDDEN) || secret_name(row->name)) &&
                            node->kind == NODE_SCALAR
                        ? "something else"
                        : node_describe(node, found, sizeof(found)),
@@ -344,7 +345,7 @@ void parse_leaf(struct load *load, const struct setting *row, const struct node 
     switch (row->type) {
     case SETTING_STRING:
         parse_string(load, row, node, value);
-        if (row->flags & SETTING_SECRET || secret_name(row->name))
+        if (row->flags & (SETTING_SECRET | SETTING_HIDDEN) || secret_name(row->name))
             parse_secret_warning(load, row, node);
         break;
     case SETTING_CHOICE:
@@ -385,6 +386,9 @@ void parse_leaf(struct load *load, const struct setting *row, const struct node 
         break;
     case SETTING_VALUES:
         parse_by_column(load, row, node, value, ", as in { region: eu }", is_value);
+        break;
+    case SETTING_TERMS:
+        parse_terms(load, row, node, value);
         break;
     case SETTING_OBJECT:
     case SETTING_OBJECTS:

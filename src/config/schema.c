@@ -54,6 +54,8 @@ static json_t *schema_of_value(const struct setting *row)
         inner = row->choices ? schema_of_choices(row)
                              : json_pack("{s:[s,s,s]}", "type", "string", "number", "boolean");
         return json_pack("{s:[s,s],s:o}", "type", "object", "null", "additionalProperties", inner);
+    case SETTING_TERMS: /* any value, or a group of words */
+        return json_pack("{s:[s,s]}", "type", "object", "null");
     case SETTING_PROPERTIES:
     case SETTING_RENAMES:
     case SETTING_TYPES:

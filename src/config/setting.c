@@ -132,6 +132,10 @@ const char *setting_expects(const struct setting *row, bool markdown, char *buff
         return markdown ? "list of strings" : "a list of strings";
     case SETTING_VALUES:
         return markdown ? "map from column to value" : "a map from column to value";
+    case SETTING_TERMS:
+        if (!row->choices)
+            return markdown ? "map from column to value" : "a map from column to value";
+        return markdown ? "map from column to what is done" : "a map from column to what is done";
     case SETTING_PROPERTIES:
         return markdown ? "group of name = value" : "a group of name = value";
     case SETTING_RENAMES:

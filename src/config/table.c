@@ -169,6 +169,10 @@ static const struct setting table_rows[] = {
     {"redact", SETTING_STRINGS, AT(table_settings, redact), .max = 2000,
      .doc = "Source columns whose values are shown nowhere but in the target's own table: `verify` "
             "says that they differ, and not what they are."},
+    {"transforms", SETTING_OBJECTS, AT(table_settings, transforms), .max = 100,
+     .count_offset = AT(table_settings, transform_count), .of = &settings_of_transform,
+     .doc = "Transforms of this table's changes, behind those of the pipeline, in this order. The "
+            "list of an entry takes the place of that of the defaults."},
 };
 
 const struct setting_group settings_of_table = {
@@ -201,14 +205,21 @@ static const struct setting transform_rows[] = {
     {"type", SETTING_STRING, AT(transform_settings, type), .min = 1, .max = 200,
      .flags = SETTING_REQUIRED,
      .doc = "The type of the transform; each type has settings of its own, below."},
+    {"tables", SETTING_STRINGS, AT(transform_settings, tables), .max = 2000, .inherits = "all",
+     .doc = "Only changes of these tables, as `table` or `schema.table` (`database.table` where "
+            "the source has no schemas), by the names that they have at this place of the list."},
+    {"rekey", SETTING_BOOL, AT(transform_settings, rekey), "false",
+     .doc = "The transform may change what is in the columns of the key. Without it such a change "
+            "is a dead letter; what it means is in [transforms.md](transforms.md#keys)."},
     {"type", SETTING_PLUGIN, AT(transform_settings, own), .plugins = transform_groups},
 };
 
 const struct setting_group settings_of_transform = {
     .title = "transforms: one entry",
     .intro = "What happens to changes between the record and the target, in the order of the list, "
-             "as `transforms: [{ type: filter, op: [c, r, u] }]`. Dead letters keep the record as "
-             "it came.",
+             "as `transforms: [{ type: filter, op: [c, r, u] }]`, or shorter "
+             "`transforms: [{ filter: { op: [c, r, u] } }]`. Dead letters keep the record as "
+             "it came. [transforms.md](transforms.md) has examples.",
     .size = sizeof(struct transform_settings),
     SETTING_ROWS(transform_rows),
 };
@@ -226,7 +237,8 @@ static const struct setting pipeline_rows[] = {
     {"format", SETTING_STRING, AT(pipeline_settings, format), "debezium", .min = 1,
      .max = 200,
      .doc = "The format of the records. `debezium`: Debezium's JSON, in any of its shapes. "
-            "`maxwell`: Maxwell's JSON."},
+            "`maxwell`: Maxwell's JSON. `json`: plain JSON rows. `auto`: each record tells which of "
+            "these it is; see [formats.md](formats.md)."},
     {"target", SETTING_STRING, AT(pipeline_settings, target), "",
      .inherits = "the only target", .max = 200, .doc = "Name of a target in `ods-sink.conf`."},
     {"connect", SETTING_STRING, AT(pipeline_settings, connect), "",
@@ -291,6 +303,10 @@ static const struct setting pipeline_rows[] = {
             "(`include.schema.changes`), or the topic of Maxwell's DDL (`ddl_kafka_topic`). From "
             "it the columns of records without schema get their types, as they were at the "
             "record's time. A table's `source_types` go before."},
+    {"source.op_field", SETTING_STRING, AT(pipeline_settings, source.op_field), "", .max = 200,
+     .doc = "Of format `json`: the field of a row that says what happened to it, `create`, "
+            "`update`, `upsert`, `delete`, `read` or their first letters. It is no column. Without "
+            "it every row is an upsert."},
     {"source.unavailable_value", SETTING_STRING,
      AT(pipeline_settings, source.unavailable_value), "__debezium_unavailable_value", .max = 1000,
      .doc = "The connector's `unavailable.value.placeholder`: a column with this value was not "

@@ -120,6 +120,15 @@ static void check_transform(struct load *load, const struct node *node, const ch
     refuse_name(load, node, "transform", type, known, count);
 }
 
+static void check_transforms(struct load *load, const struct node *node,
+                             const struct transform_settings *transforms, size_t count)
+{
+    const struct entry *list = node_find(node, "transforms");
+    for (size_t i = 0; list && list->node->kind == NODE_LIST && i < count; i++)
+        if (*transforms[i].type)
+            check_transform(load, place(list->node->entries[i].node, "type"), transforms[i].type);
+}
+
 static void check_input(struct load *load, const struct node *node, const char *type)
 {
     const char *known[KNOWN_MAX];
@@ -190,6 +199,7 @@ static void check_table(struct load *load, const struct node *group,
 {
     const struct node *target = place(group, "target");
     const char *dot = strchr(table->target, '.');
+    check_transforms(load, group, table->transforms, table->transform_count);
     if (table->skip)
         return;
     if (dot && (dot == table->target || !dot[1] || strchr(dot + 1, '.')))
@@ -400,11 +410,7 @@ static void check_pipeline(struct load *load, const struct node *node,
     }
     check_input(load, place(node, "input"), pipeline->input.type);
     check_format(load, place(node, "format"), pipeline->format);
-    for (size_t i = 0; i < pipeline->transform_count; i++) {
-        const struct node *item = node_find(node, "transforms")->node->entries[i].node;
-        if (*pipeline->transforms[i].type)
-            check_transform(load, place(item, "type"), pipeline->transforms[i].type);
-    }
+    check_transforms(load, node, pipeline->transforms, pipeline->transform_count);
     check_metadata(load, node, &pipeline->source.metadata);
     if (settings->target_count)
         check_target(load, node, settings, pipeline);

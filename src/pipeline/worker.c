@@ -81,30 +81,6 @@ static enum ods_status open_decoder(struct worker *worker, const struct worker_o
     return ops->open(&worker->decoder, &config, error);
 }
 
-static enum ods_status open_transforms(struct worker *worker,
-                                       const struct pipeline_settings *pipeline, bool *want_before,
-                                       struct error *error)
-{
-    enum ods_status status = ODS_OK;
-    if (!pipeline->transform_count)
-        return ODS_OK;
-    worker->transforms = calloc(pipeline->transform_count, sizeof *worker->transforms);
-    if (!worker->transforms)
-        return error_set(error, ODS_FATAL, "out of memory for transforms");
-    for (size_t i = 0; status == ODS_OK && i < pipeline->transform_count; i++) {
-        const struct transform_settings *told = &pipeline->transforms[i];
-        const struct transform_ops *ops = transform_find(told->type);
-        const struct transform_config config = {
-            .settings = told->own, .pipeline = pipeline, .shapes = worker->shapes};
-        if (!ops)
-            return error_set(error, ODS_FATAL, "there is no transform \"%s\"", told->type);
-        *want_before |= ops->wants_before;
-        status = ops->open(&worker->transforms[i], &config, error);
-        worker->transform_count += status == ODS_OK;
-    }
-    return status;
-}
-
 static enum ods_status open_sink(struct worker *worker, const struct worker_options *options,
                                  struct error *error)
 {
@@ -130,7 +106,8 @@ enum ods_status worker_open(struct worker *worker, const struct worker_options *
     if (!worker->shapes)
         status = error_set(error, ODS_FATAL, "out of memory");
     if (status == ODS_OK && options->pipeline)
-        status = open_transforms(worker, options->pipeline, &want_before, error);
+        status = transform_chain_open(&worker->transforms, options->pipeline, worker->shapes,
+                                      &want_before, error);
     if (status == ODS_OK)
         status = open_decoder(worker, options, want_before, error);
     if (status == ODS_OK && options->settings)
@@ -147,28 +124,11 @@ void worker_close(struct worker *worker)
 {
     if (worker->decoder)
         worker->decoder->ops->close(worker->decoder);
-    for (size_t i = 0; i < worker->transform_count; i++)
-        worker->transforms[i]->ops->close(worker->transforms[i]);
-    free(worker->transforms);
+    transform_chain_close(worker->transforms);
     if (worker->sink)
         worker->sink->ops->close(worker->sink);
     shape_table_free(worker->shapes); /* NULL is fine; what was compiled from them is gone */
     *worker = (struct worker){0};
-}
-
-static enum ods_status transform(struct worker *worker, struct batch *batch, uint32_t first,
-                                 struct error *error)
-{
-    enum ods_status status = ODS_OK;
-    for (size_t i = 0; status == ODS_OK && i < worker->transform_count; i++) {
-        if (batch->change_count == first)
-            return ODS_OK;
-        struct transform *transform = worker->transforms[i];
-        status = transform->ops->apply(transform, batch, first, error);
-    }
-    if (status != ODS_OK)
-        batch->change_count = first;
-    return status;
 }
 
 enum ods_status worker_decode(struct worker *worker, struct batch *batch, uint32_t record,
@@ -176,9 +136,9 @@ enum ods_status worker_decode(struct worker *worker, struct batch *batch, uint32
 {
     uint32_t first = batch->change_count;
     enum ods_status status = worker->decoder->ops->decode(worker->decoder, batch, record, error);
-    if (status != ODS_OK || !worker->transform_count)
+    if (status != ODS_OK || !worker->transforms)
         return status;
-    return transform(worker, batch, first, error);
+    return transform_chain_apply(worker->transforms, batch, first, error);
 }
 
 enum ods_status worker_apply(struct worker *worker, struct batch *batch,

@@ -30,8 +30,7 @@ struct worker_options {
 struct worker {
     struct shape_table *shapes;
     struct decoder *decoder;
-    struct transform **transforms;
-    size_t transform_count;
+    struct transform_chain *transforms; /* NULL: there are none */
     struct sink *sink; /* NULL: there is no target */
 };
 

@@ -3,11 +3,23 @@
 
 #include <ods/transform.h>
 
-extern const struct transform_ops filter_transform, set_transform;
+extern const struct transform_ops filter_transform, set_transform, rename_transform, drop_transform,
+    cast_transform, mask_transform, route_transform, extract_transform, flatten_transform,
+    explode_transform, dedupe_transform, script_transform;
 
 static const struct transform_ops *const transforms[] = {
     &filter_transform,
     &set_transform,
+    &rename_transform,
+    &drop_transform,
+    &cast_transform,
+    &mask_transform,
+    &route_transform,
+    &extract_transform,
+    &flatten_transform,
+    &explode_transform,
+    &dedupe_transform,
+    &script_transform,
     NULL,
 };
 

@@ -1,17 +1,20 @@
-/* set: columns that the source does not have: constants, and what is known of the record.
+/* set: columns with constants, what is known of the record, other columns, expressions.
  *
- * A shape is extended once, when it is first seen, and found again by its number. Only images of
- * rows are extended; tombstones, which have only a key, and truncates stay as they are.
+ * Only images of rows are extended; tombstones, which have only a key, and truncates stay as they
+ * are.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <ods/pipeline.h>
-#include <ods/transform.h>
+#include "core/time.h"
+#include "transform/rewrite.h"
+#include "transform/script.h"
+#include "transform/words.h"
 
 struct set_settings {
+    struct terms columns;
     struct properties constants, metadata; /* by column */
-    struct strings tables;
 };
 
 enum metadata {
@@ -26,19 +29,12 @@ enum metadata {
     TABLE,
 };
 
-static const struct {
-    const char *name;
-    enum semantic type;
-} metadata_kinds[] = {
-    [TOPIC] = {"topic", SEM_STRING},
-    [PARTITION] = {"partition", SEM_INT32},
-    [OFFSET] = {"offset", SEM_INT64},
-    [TIMESTAMP] = {"timestamp", SEM_TIMESTAMP_MS},
-    [OPERATION] = {"operation", SEM_STRING},
-    [SOURCE_TIME] = {"source_timestamp", SEM_TIMESTAMP_US},
-    [DATABASE] = {"database", SEM_STRING},
-    [SCHEMA] = {"schema", SEM_STRING},
-    [TABLE] = {"table", SEM_STRING},
+static const enum semantic metadata_types[] = {
+    [TOPIC] = SEM_STRING,           [PARTITION] = SEM_INT32,
+    [OFFSET] = SEM_INT64,           [TIMESTAMP] = SEM_TIMESTAMP_MS,
+    [OPERATION] = SEM_STRING,       [SOURCE_TIME] = SEM_TIMESTAMP_US,
+    [DATABASE] = SEM_STRING,        [SCHEMA] = SEM_STRING,
+    [TABLE] = SEM_STRING,
 };
 
 static const char *const metadata_names[] = {"topic",     "partition",        "offset",
@@ -46,35 +42,38 @@ static const char *const metadata_names[] = {"topic",     "partition",        "o
                                              "database",  "schema",           "table",
                                              NULL};
 
+enum item_kind { CONSTANT, NOTHING, METADATA, NOW, COLUMN, LUA };
+
 /* A column that is set, and where its value comes from. */
 struct item {
     struct column column;
-    const char *constant; /* NULL: metadata */
+    enum item_kind kind;
+    bool typed;       /* a type is told */
+    const char *text; /* CONSTANT; COLUMN: its name */
     enum metadata metadata;
-};
-
-/* The extended form of a shape. */
-struct extension {
-    const struct shape *shape; /* NULL: not extended yet; the same shape: it stays as it is */
-    uint32_t *at;              /* by item: the index of its column */
-    const char *refusal;       /* the name of a key column that would be set, or NULL */
+    int lua;
 };
 
 struct set {
-    struct transform transform;
-    const struct set_settings *settings;
-    struct shape_table *shapes;
+    struct rewriter rewriter;
     struct item *items;
-    uint32_t item_count;
-    struct extension *extensions; /* by the number of the shape */
-    uint32_t extension_count;
+    uint32_t count;
+    struct transform_shared *shared;
+    struct buffer text;
 };
 
 #define AT(member) offsetof(struct set_settings, member)
 
 extern const struct transform_ops set_transform;
 
+static const char *const words[] = {"", "value", "metadata", "now", "column", "lua", "type", NULL};
+
 static const struct setting rows[] = {
+    {"columns", SETTING_TERMS, AT(columns), .max = 2000, .choices = words,
+     .doc = "By column, as `{ region: eu, copy: { column: name } }`: a constant, `null`; "
+            "`metadata: topic` (as in `metadata`); `now: true` (the time at which the record is "
+            "transformed, UTC); `column: name` (another column); `lua: after.a * 2`; beside a "
+            "constant (`value`) or `lua` the `type` of the column, as in `cast`."},
     {"constants", SETTING_VALUES, AT(constants), .max = 500,
      .doc = "Column to text, as `{ region: eu }`. The target's column may have any type that can "
             "read the text; a column that ods-sink makes is text."},
@@ -83,92 +82,51 @@ static const struct setting rows[] = {
             "`topic`, `partition`, `offset`, `timestamp` (of the record in Kafka, UTC), "
             "`operation` (c, r, u, d), `source_timestamp` (of the change at the source, UTC), "
             "`database`, `schema`, `table`. Metadata that the record does not have is NULL."},
-    {"tables", SETTING_STRINGS, AT(tables), .max = 2000, .inherits = "all",
-     .doc = "Only for these source tables, as `table` or `schema.table` (`database.table` where "
-            "the source has no schemas)."},
 };
 
 static const struct setting_group settings = {
     .title = "transforms of type `set`",
-    .intro = "Adds columns that the source does not have. If it has the column, the value is "
-             "replaced. A key column can't be set: its record is a dead letter.",
+    .intro = "Adds columns that the source does not have: `set: { region: eu, seen: { now: true } "
+             "}`. If it has the column, the value is replaced. A key column can't be set without "
+             "`rekey`: its record is a dead letter.",
     .size = sizeof(struct set_settings),
     SETTING_ROWS(rows),
 };
 
-/* --- shapes --------------------------------------------------------------------------------- */
+/* --- planning ------------------------------------------------------------------------------- */
 
-static bool is_named(const char *name, const struct shape *shape)
+/* The column that another is copied to, or whose type an expression's value gets. */
+static struct column column_of(const struct item *item, const struct draft *draft)
 {
-    const char *schema = *shape->schema ? shape->schema : shape->database;
-    return strcmp(name, shape->table) == 0 || table_name_is_qualified(name, schema, shape->table);
-}
-
-static bool concerns(const struct set *set, const struct shape *shape)
-{
-    const struct strings *tables = &set->settings->tables;
-    for (size_t i = 0; i < tables->count; i++)
-        if (is_named(tables->items[i], shape))
-            return true;
-    return !tables->count;
-}
-
-static bool is_key(const struct shape *shape, uint32_t column)
-{
-    for (uint32_t i = 0; i < shape->key_count; i++)
-        if (shape->key[i] == column)
-            return true;
-    return false;
-}
-
-/* The shape's columns with the items' replaced or added. NULL: memory is out. */
-static const struct shape *extend(struct set *set, const struct shape *shape,
-                                  struct extension *extension, struct arena *arena)
-{
-    struct shape wider = *shape;
-    struct column *columns =
-        arena_alloc(arena, (shape->column_count + set->item_count) * sizeof *columns);
-    if (!columns)
-        return NULL;
-    memcpy(columns, shape->columns, shape->column_count * sizeof *columns);
-    for (uint32_t i = 0; i < set->item_count; i++) {
-        const struct column *column = &set->items[i].column;
-        int found = shape_column(&wider, column->name, column->name_length);
-        uint32_t at = found < 0 ? wider.column_count++ : (uint32_t) found;
-        if (found >= 0 && is_key(shape, at))
-            extension->refusal = column->name;
-        columns[at] = *column;
-        wider.columns = columns;
-        extension->at[i] = at;
+    struct column column = item->column;
+    const char *like = item->kind == COLUMN ? item->text : column.name;
+    int found = draft_column(draft, like);
+    bool takes = item->kind == COLUMN || (item->kind == LUA && !item->typed) ||
+                 item->kind == NOTHING;
+    if (takes && found >= 0) {
+        column = draft->columns[found];
+        column.name = item->column.name;
+        column.name_length = item->column.name_length;
+        column.optional = true;
+        column.default_json = NULL;
     }
-    return shape_intern(set->shapes, &wider);
+    return column;
 }
 
-static struct extension *extension_of(struct set *set, const struct shape *shape,
-                                      struct arena *arena)
+static bool set_plan(struct rewriter *rewriter, struct draft *draft)
 {
-    if (shape->id >= set->extension_count) {
-        uint32_t count = (shape->id + 1) * 2;
-        struct extension *larger = realloc(set->extensions, count * sizeof *larger);
-        if (!larger)
-            return NULL;
-        memset(larger + set->extension_count, 0,
-               (count - set->extension_count) * sizeof *larger);
-        set->extensions = larger;
-        set->extension_count = count;
+    const struct set *set = (const struct set *) rewriter;
+    bool any = draft->from->column_count > 0;
+    for (uint32_t i = 0; any && i < set->count; i++) {
+        const struct item *item = &set->items[i];
+        struct column column = column_of(item, draft);
+        if (item->kind == COLUMN && draft_column(draft, item->text) < 0)
+            snprintf(draft->refusal, sizeof draft->refusal,
+                     "table %.100s has no column %.100s (tables: [...] chooses tables)",
+                     draft->from->table, item->text);
+        draft_set(draft, &column, i + 1);
     }
-    struct extension *extension = &set->extensions[shape->id];
-    if (extension->shape)
-        return extension;
-    if (!shape->column_count || !concerns(set, shape)) {
-        extension->shape = shape;
-        return extension;
-    }
-    if (!extension->at)
-        extension->at = calloc(set->item_count, sizeof *extension->at);
-    if (extension->at)
-        extension->shape = extend(set, shape, extension, arena);
-    return extension->shape ? extension : NULL;
+    return true;
 }
 
 /* --- values --------------------------------------------------------------------------------- */
@@ -216,75 +174,140 @@ static struct value metadata_of(enum metadata metadata, const struct record *rec
     return (struct value){.kind = VALUE_NULL};
 }
 
-static const struct value *extend_image(const struct set *set, const struct value *image,
-                                        const struct change *change,
-                                        const struct extension *extension, struct batch *batch)
-{
-    uint32_t own = change->shape->column_count, all = extension->shape->column_count;
-    struct value *values = arena_alloc(&batch->arena, all * sizeof *values);
-    if (!values)
-        return NULL;
-    memcpy(values, image, own * sizeof *values);
-    for (uint32_t i = 0; i < set->item_count; i++) {
-        const struct item *item = &set->items[i];
-        values[extension->at[i]] =
-            item->constant ? (struct value){.kind = VALUE_TEXT,
-                                            .length = (uint32_t) strlen(item->constant),
-                                            .bytes = item->constant}
-                           : metadata_of(item->metadata, &batch->records[change->record], change);
-    }
-    return values;
-}
-
-static enum ods_status set_change(struct set *set, struct batch *batch, struct change *change,
-                                  struct error *error)
-{
-    struct extension *extension = extension_of(set, change->shape, &batch->arena);
-    if (!extension && shape_table_full(set->shapes))
-        return error_set(error, ODS_REJECT, "transform set: too many kinds of rows: table %s",
-                         change->shape->table);
-    if (!extension)
-        return error_out_of_memory(error);
-    if (extension->shape == change->shape && !extension->at)
-        return ODS_OK;
-    if (extension->refusal)
-        return error_set(error, ODS_REJECT,
-                         "transform set: column %s is in the key of table %s and can't be set; "
-                         "name another column, or leave the table out (tables: [...])",
-                         extension->refusal, change->shape->table);
-    if (change->after)
-        change->after = extend_image(set, change->after, change, extension, batch);
-    if (change->before)
-        change->before = extend_image(set, change->before, change, extension, batch);
-    change->shape = extension->shape;
-    return change->after || change->before ? ODS_OK : error_out_of_memory(error);
-}
-
-static enum ods_status set_apply(struct transform *transform, struct batch *batch, uint32_t first,
+static enum ods_status set_value(struct rewriter *rewriter, uint32_t work,
+                                 const struct change *change, const struct value *image,
+                                 uint32_t at, struct batch *batch, struct value *value,
                                  struct error *error)
 {
-    struct set *set = (struct set *) transform;
-    enum ods_status status = ODS_OK;
-    for (uint32_t i = first; status == ODS_OK && i < batch->change_count; i++) {
-        struct change *change = &batch->changes[i];
-        if (!change->tombstone && change->op != OP_TRUNCATE)
-            status = set_change(set, batch, change, error);
+    struct set *set = (struct set *) rewriter;
+    const struct item *item = &set->items[work - 1];
+    switch (item->kind) {
+    case CONSTANT:
+        if (item->typed)
+            return words_read(&batch->arena, &item->column, item->text, strlen(item->text), value,
+                              error);
+        *value = (struct value){.kind = VALUE_TEXT,
+                                .length = (uint32_t) strlen(item->text),
+                                .bytes = item->text};
+        return ODS_OK;
+    case NOTHING:
+        *value = (struct value){.kind = VALUE_NULL};
+        return ODS_OK;
+    case METADATA:
+        *value = metadata_of(item->metadata, &batch->records[change->record], change);
+        return ODS_OK;
+    case NOW:
+        *value = number_of(time_wall_us(), true);
+        return ODS_OK;
+    case COLUMN:
+        *value = image[shape_column(change->shape, item->text, strlen(item->text))];
+        return ODS_OK;
+    case LUA:
+        break;
     }
-    return status;
+    const struct column *own = at == NO_SOURCE ? &item->column : &change->shape->columns[at];
+    return script_value(set->shared, item->lua, batch, change, image,
+                        item->typed ? &item->column : own, value, error);
 }
+
+static const struct rewriter_ops set_rewriter = {.plan = set_plan, .value = set_value};
 
 /* --- opening -------------------------------------------------------------------------------- */
 
-static void add_item(struct set *set, const char *name, enum semantic type)
+static enum ods_status refuse(const struct term *term, const char *expected, struct error *error)
 {
-    set->items[set->item_count++].column = (struct column){
-        .name = name,
-        .name_length = (uint32_t) strlen(name),
-        .type = type,
-        .length = -1,
-        .scale = type == SEM_TIMESTAMP_MS ? 3 : type == SEM_TIMESTAMP_US ? 6 : INT32_MIN,
-        .optional = true,
-    };
+    return error_set(error, ODS_FATAL, "column %s: %s expects %s", term->column,
+                     *term->word ? term->word : "set", expected);
+}
+
+static bool find_metadata(const char *name, struct item *item)
+{
+    for (int i = 0; metadata_names[i]; i++)
+        if (strcmp(metadata_names[i], name) == 0) {
+            item->kind = METADATA;
+            item->metadata = (enum metadata) i;
+            item->column =
+                words_column(item->column.name, metadata_types[i]);
+            return true;
+        }
+    return false;
+}
+
+static enum ods_status read_type(struct item *item, const struct term *term, const char *type,
+                                 struct error *error)
+{
+    const char *name = item->column.name;
+    if (!words_type(type, &item->column))
+        return refuse(term, "a type, as integer, text or decimal(12,2)", error);
+    item->column.name = name;
+    item->column.name_length = (uint32_t) strlen(name);
+    item->typed = true;
+    return ODS_OK;
+}
+
+static enum ods_status read_term(struct set *set, struct item *item, const struct term *term,
+                                 const struct transform_config *config, struct error *error)
+{
+    const char *value = term->values.count ? term->values.items[0] : NULL;
+    if (term->list)
+        return refuse(term, "one value", error);
+    if (!*term->word || strcmp(term->word, "value") == 0) {
+        item->kind = value ? CONSTANT : NOTHING;
+        item->text = value;
+        return ODS_OK;
+    }
+    if (strcmp(term->word, "type") == 0)
+        return read_type(item, term, value ? value : "", error);
+    if (strcmp(term->word, "metadata") == 0)
+        return value && find_metadata(value, item) ? ODS_OK
+                                                   : refuse(term, "metadata as topic", error);
+    if (strcmp(term->word, "now") == 0) {
+        item->kind = NOW;
+        item->column = words_column(item->column.name, SEM_TIMESTAMP_US);
+        return value && strcmp(value, "true") == 0 ? ODS_OK : refuse(term, "true", error);
+    }
+    if (!value || !*value)
+        return refuse(term, "a text", error);
+    set->rewriter.from_row = true;
+    if (strcmp(term->word, "column") == 0) {
+        item->kind = COLUMN;
+        item->text = value;
+        return ODS_OK;
+    }
+    item->kind = LUA;
+    if (!item->typed)
+        item->column = words_column(item->column.name, SEM_UNKNOWN);
+    return script_compile(config, term->column, value, &item->lua, error);
+}
+
+static struct item *add_item(struct set *set, const char *name, enum semantic type)
+{
+    struct item *item = &set->items[set->count++];
+    item->column = words_column(name, type);
+    return item;
+}
+
+static enum ods_status read_settings(struct set *set, const struct transform_config *config,
+                                     struct error *error)
+{
+    const struct set_settings *told = config->settings;
+    struct item *item = NULL;
+    enum ods_status status = ODS_OK;
+    for (size_t i = 0; i < told->constants.count; i++)
+        add_item(set, told->constants.items[i].name, SEM_STRING)->text =
+            told->constants.items[i].value;
+    for (size_t i = 0; i < told->metadata.count; i++)
+        find_metadata(told->metadata.items[i].value,
+                      add_item(set, told->metadata.items[i].name, SEM_STRING));
+    for (size_t i = 0; status == ODS_OK && i < told->columns.count; i++) {
+        const struct term *term = &told->columns.items[i];
+        if (!i || term->column != told->columns.items[i - 1].column) {
+            item = add_item(set, term->column, SEM_STRING);
+            item->kind = NOTHING;
+        }
+        status = read_term(set, item, term, config, error);
+    }
+    return status;
 }
 
 static void set_close(struct transform *transform)
@@ -292,9 +315,8 @@ static void set_close(struct transform *transform)
     struct set *set = (struct set *) transform;
     if (!set)
         return;
-    for (uint32_t i = 0; i < set->extension_count; i++)
-        free(set->extensions[i].at);
-    free(set->extensions);
+    rewriter_done(&set->rewriter);
+    buffer_done(&set->text);
     free(set->items);
     free(set);
 }
@@ -304,36 +326,31 @@ static enum ods_status set_open(struct transform **transform,
 {
     const struct set_settings *told = config->settings;
     struct set *set = calloc(1, sizeof *set);
+    size_t most = told->constants.count + told->metadata.count + told->columns.count;
     *transform = NULL;
     if (set)
-        set->items = calloc(told->constants.count + told->metadata.count + 1, sizeof *set->items);
+        set->items = calloc(most + 1, sizeof *set->items);
     if (!set || !set->items) {
         free(set);
         return error_out_of_memory(error);
     }
-    set->transform.ops = &set_transform;
-    set->settings = told;
-    set->shapes = config->shapes;
-    for (size_t i = 0; i < told->constants.count; i++) {
-        set->items[set->item_count].constant = told->constants.items[i].value;
-        add_item(set, told->constants.items[i].name, SEM_STRING);
-    }
-    for (size_t i = 0; i < told->metadata.count; i++) {
-        enum metadata kind = TOPIC;
-        while (strcmp(metadata_kinds[kind].name, told->metadata.items[i].value) != 0)
-            kind++;
-        set->items[set->item_count].metadata = kind;
-        add_item(set, told->metadata.items[i].name, metadata_kinds[kind].type);
-    }
-    *transform = &set->transform;
-    return ODS_OK;
+    rewriter_init(&set->rewriter, &set_transform, &set_rewriter, config);
+    buffer_init(&set->text);
+    set->shared = config->shared;
+    enum ods_status status = read_settings(set, config, error);
+    set->rewriter.more = set->count;
+    if (status == ODS_OK)
+        *transform = &set->rewriter.transform;
+    else
+        set_close(&set->rewriter.transform);
+    return status;
 }
 
 const struct transform_ops set_transform = {
     .type = "set",
-    .summary = "adds columns with constants or metadata of the record",
+    .summary = "sets columns: constants, metadata of the record, other columns, expressions",
     .settings = &settings,
     .open = set_open,
-    .apply = set_apply,
+    .apply = rewriter_apply,
     .close = set_close,
 };

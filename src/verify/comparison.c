@@ -28,7 +28,9 @@ static enum ods_status probe(struct comparison *comparison, const struct record 
     for (uint32_t i = 0; i < count; i++)
         row[i].kind = VALUE_NULL;
     passage->record = *record;
+    passage->batch->probes = true;
     enum ods_status status = passage_row(passage, row, &change, error);
+    passage->batch->probes = false;
     *copy = NULL;
     if (status == ODS_OK && change) {
         *shape = change->shape;
@@ -92,7 +94,9 @@ static enum ods_status look_at_deletes(struct comparison *comparison, struct err
     for (uint32_t i = 0; i < passage->shape->column_count; i++)
         row[i].kind = VALUE_NULL;
     passage->op = OP_DELETE;
+    passage->batch->probes = true;
     enum ods_status status = passage_row(passage, row, &change, error);
+    passage->batch->probes = false;
     passage->op = OP_CREATE;
     comparison->extras = change && comparison->settings->on_delete != ON_DELETE_IGNORE;
     free(row);
@@ -354,9 +358,9 @@ enum ods_status comparison_open(struct comparison *comparison,
     bool *varying = NULL;
     *comparison = (struct comparison){
         .pipeline = pipeline, .source = source, .provenance = {-1, -1, -1}};
-    comparison->whole = pipeline->transform_count > 0;
     const struct shape candidate = shape_of(database, source, topic);
     enum ods_status status = passage_open(&comparison->passage, pipeline, &candidate, error);
+    comparison->whole = comparison->passage.transforms != NULL;
     if (status == ODS_OK)
         status = find_varying(comparison, &shape, &varying, error);
     if (status == ODS_OK)

@@ -1,8 +1,6 @@
 /* Rows through transforms. See passage.h. */
 #include "verify/passage.h"
 
-#include <stdlib.h>
-
 enum ods_status passage_open(struct passage *passage, const struct pipeline_settings *pipeline,
                              const struct shape *shape, struct error *error)
 {
@@ -11,19 +9,14 @@ enum ods_status passage_open(struct passage *passage, const struct pipeline_sett
     passage->record = (struct record){.topic = shape->topic, .timestamp_ms = -1};
     passage->shapes = shape_table_new();
     passage->batch = batch_new();
-    passage->transforms = calloc(pipeline->transform_count + 1, sizeof *passage->transforms);
-    if (!passage->shapes || !passage->batch || !passage->transforms)
+    bool ignored = false;
+    if (!passage->shapes || !passage->batch)
         status = error_out_of_memory(error);
     if (status == ODS_OK && !(passage->shape = shape_intern(passage->shapes, shape)))
         status = error_out_of_memory(error);
-    for (size_t i = 0; status == ODS_OK && i < pipeline->transform_count; i++) {
-        const struct transform_settings *settings = &pipeline->transforms[i];
-        const struct transform_config config = {
-            .settings = settings->own, .pipeline = pipeline, .shapes = passage->shapes};
-        status = transform_find(settings->type)
-                     ->open(&passage->transforms[passage->count], &config, error);
-        passage->count += status == ODS_OK;
-    }
+    if (status == ODS_OK)
+        status = transform_chain_open(&passage->transforms, pipeline, passage->shapes, &ignored,
+                                      error);
     if (status != ODS_OK)
         passage_close(passage);
     return status;
@@ -31,9 +24,7 @@ enum ods_status passage_open(struct passage *passage, const struct pipeline_sett
 
 void passage_close(struct passage *passage)
 {
-    for (size_t i = 0; i < passage->count; i++)
-        passage->transforms[i]->ops->close(passage->transforms[i]);
-    free(passage->transforms);
+    transform_chain_close(passage->transforms);
     if (passage->batch)
         batch_free(passage->batch);
     if (passage->shapes)
@@ -58,8 +49,8 @@ enum ods_status passage_row(struct passage *passage, const struct value *values,
     else
         change->after = values;
     enum ods_status status = ODS_OK;
-    for (size_t i = 0; status == ODS_OK && batch->change_count && i < passage->count; i++)
-        status = passage->transforms[i]->ops->apply(passage->transforms[i], batch, 0, error);
+    if (passage->transforms)
+        status = transform_chain_apply(passage->transforms, batch, 0, error);
     if (status == ODS_OK && batch->change_count)
         *made = &batch->changes[0];
     return status;

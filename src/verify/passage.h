@@ -10,8 +10,7 @@ struct passage {
     const struct pipeline_settings *pipeline;
     struct shape_table *shapes;
     const struct shape *shape; /* of the rows that go in */
-    struct transform **transforms;
-    size_t count;
+    struct transform_chain *transforms; /* NULL: there are none */
     struct batch *batch;
     struct record record; /* the record from which the row seems to come */
     enum change_op op;

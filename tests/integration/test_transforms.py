@@ -91,6 +91,9 @@ def test_transforms_run_in_order(sink, database):
     ({"type": "filter", "op": ["x"]}, "'op' expects"),
     ({"type": "set", "metadata": {"a": "offsets"}}, "did you mean 'offset'?"),
     ({"type": "set", "op": ["c"]}, "unknown setting 'op'"),
+    ({"filtr": {"op": ["c"]}}, "unknown transform 'filtr'; did you mean 'filter'?"),
+    ({"set": {"a": {"lau": "1"}}}, "did you mean 'lua'?"),
+    ({"filter": {"lua": "after.a >"}}, "transform filter: lua:1:"),
 ])
 def test_mistakes_are_found(sink, database, transform, finding):
     sink.write(pipeline("t", transforms=[transform]), database=database)
