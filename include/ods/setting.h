@@ -61,6 +61,8 @@ enum {
     SETTING_RELOAD = 2,   /* SIGHUP takes it over */
     SETTING_SECRET = 4,   /* a connection string: passwords in it are hidden */
     SETTING_PLACES = 8,   /* may hold ${topic}, ${db}, ${schema}, ${table} for each record's own */
+    SETTING_SWITCH = 16,  /* an OBJECT whose struct begins with a bool: `true` and `false` may be
+                             written in its place, and a group sets it to true */
 };
 
 struct setting_group;

@@ -32,6 +32,7 @@ struct worker {
     struct decoder *decoder;
     struct transform **transforms;
     size_t transform_count;
+    struct history *history; /* NULL: no table keeps one */
     struct sink *sink; /* NULL: there is no target */
 };
 
