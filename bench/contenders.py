@@ -73,6 +73,16 @@ class Sink:
     def start(self, prefix: str, space: str, tables: list[str], wire: str) -> None:
         raise NotImplementedError
 
+    def watched(self, tables: list[str]) -> list[str]:
+        """The tables in which its rows are seen to come."""
+        return tables
+
+    def prepare(self, tables: list[str]) -> None:
+        """Before the run: what it needs in the target beside the rows' tables."""
+
+    def settle(self, tables: list[str]) -> None:
+        """After the run, before its rows are compared."""
+
     def launch(self, command: list[str]) -> None:
         self.log = self.place.folder / "log" / f"{self.name}.log"
         self.log.parent.mkdir(parents=True, exist_ok=True)
@@ -102,7 +112,7 @@ def run_id() -> str:
 
 
 def ods_sink_config(place: Place, group: str, prefix: str, space: str, connector: str,
-                    lanes: int) -> Path:
+                    lanes: int, mode: str = "upsert") -> Path:
     folder = place.folder / "conf"
     folder.mkdir(parents=True, exist_ok=True)
     pairs = (pair.partition("=") for pair in place.properties)
@@ -114,13 +124,14 @@ def ods_sink_config(place: Place, group: str, prefix: str, space: str, connector
         'targets = ( { name = "ods"; type = "postgres"; dsn = "${ODS_STACK_POSTGRES_URL}"; } );\n'
         f'lanes = {lanes};\nhttp = {{ listen = ""; }};\nlog = {{ level = "warn"; }};\n'
         'tables = "tables.yaml";\n')
+    makes = "false" if mode == "upsert" else "true"  # the history's table
     (folder / "tables.yaml").write_text(
         "pipelines:\n"
         f"  - name: bench\n    topics: ['^{prefix}\\.{space}\\..*$']\n"
         "    format: debezium\n    target: ods\n"
         f"    source: {{ connector: {connector} }}\n"
-        "    defaults: { schema: public, on_delete: hard, create_tables: false,\n"
-        '                cdc_operation: off, cdc_timestamp: off }\n')
+        f"    defaults: {{ schema: public, on_delete: hard, create_tables: {makes},\n"
+        f"                cdc_operation: off, cdc_timestamp: off, mode: {mode} }}\n")
     os.environ["ODS_STACK_POSTGRES_URL"] = place.dsn
     return conf
 
@@ -129,19 +140,53 @@ def connector_of(space: str) -> str:
     return "postgresql" if space == "public" else "mysql"
 
 
+# As ods-sink makes them (include/ods/history.h).
+HISTORY_COLUMNS = ", ".join("add " + column for column in (
+    "op text not null", "cdc_timestamp timestamptz not null", 'topic text collate "C" not null',
+    "partition integer not null", '"offset" bigint not null', "part smallint not null",
+    "lsn bigint", "binlog_file text", "binlog_pos bigint", "binlog_row integer", "gtid text",
+    "tx_id text", "tx_order bigint", "unchanged text[]", "before jsonb",
+    "ingested_at timestamptz not null default now()",
+    'primary key ("offset", partition, part, topic)'))
+
+
 @dataclass
 class OdsSink(Sink):
     lanes: int = 2
     processes: int = 1
+    mode: str = "upsert"  # or history, both
+    named: bool = True
     others: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def lacks(self, load: Load) -> str | None:
+        if not self.named or (self.mode != "upsert" and load.tables > 1):
+            return "histories are measured where --contenders names them, for one table"
         return None if self.place.ods_sink else "no ods-sink binary"
+
+    def watched(self, tables: list[str]) -> list[str]:
+        return [f"{table}_cdc" if self.mode == "history" else table for table in tables]
+
+    def prepare(self, tables: list[str]) -> None:
+        """The history's table with the types of the rows' table, as the records have no schema."""
+        for table in tables if self.mode != "upsert" else []:
+            self.place.target.run(
+                f"create table public.{table}_cdc as table public.{table} with no data;"
+                f" alter table public.{table}_cdc {HISTORY_COLUMNS};"
+                f" create index on public.{table}_cdc using brin (cdc_timestamp);"
+                f" create index on public.{table}_cdc (cdc_timestamp) where op = 't';"
+                f" grant all on public.{table}_cdc to public")
+
+    def settle(self, tables: list[str]) -> None:
+        """What a history alone says of the rows is put where they are compared."""
+        for table in tables if self.mode == "history" else []:
+            self.place.target.run(f"insert into public.{table} select * from "
+                                  f"ods_sink.as_of(null::public.{table}, 'infinity')")
 
     def start(self, prefix: str, space: str, tables: list[str], wire: str) -> None:
         group = f"bench-{run_id()}"
         self.group = f"{group}.bench"
-        conf = ods_sink_config(self.place, group, prefix, space, connector_of(space), self.lanes)
+        conf = ods_sink_config(self.place, group, prefix, space, connector_of(space), self.lanes,
+                               self.mode)
         command = [str(self.place.ods_sink), "run", "-c", str(conf)]
         self.others = [subprocess.Popen(command, stderr=subprocess.DEVNULL)
                        for _ in range(self.processes - 1)]
@@ -344,6 +389,10 @@ def contenders(place: Place, named: str) -> dict[str, Sink | Tool]:
     everyone: list[Sink | Tool] = [
         OdsSink("ods-sink-2", "ods-sink, 2 lanes", place, lanes=2),
         OdsSink("ods-sink-1", "ods-sink, 1 lane", place, lanes=1),
+        OdsSink("history", "ods-sink, 2 lanes, history alone", place, mode="history",
+                named="history" in named.split(",")),
+        OdsSink("both", "ods-sink, 2 lanes, rows and history", place, mode="both",
+                named="both" in named.split(",")),
         JdbcSink("jdbc", "Debezium JDBC sink, defaults", place),
         JdbcSink("jdbc-tuned", "Debezium JDBC sink, tuned", place, tuned=True),
         PythonSink("python", "Python sink", place, named="python" in named),

@@ -31,7 +31,7 @@ def say(*words: Any) -> None:
 
 # ---- one run -------------------------------------------------------------------------------------
 
-def reset_target(place: Place, made: Made) -> None:
+def reset_target(place: Place, made: Made, one: Sink | Tool | None = None) -> None:
     """The same empty (or preloaded) tables for everyone, no offsets, and no checkpoint due."""
     target, load = place.target, made.load
     target.run("drop schema if exists ods_sink cascade")
@@ -39,7 +39,12 @@ def reset_target(place: Place, made: Made) -> None:
     if load.preload:
         target.run(f"insert into public.{load.table} select * from bench_preload.preloaded")
         target.run(f"vacuum (freeze, analyze) public.{load.table}")
-    target.make_watch(load.table_names, load.key)
+    for table in load.table_names if load.tables == 1 else []:
+        target.run(f"drop table if exists public.{table}_cdc cascade")
+    if isinstance(one, Sink):
+        one.prepare(load.table_names)
+    watched = one.watched(load.table_names) if isinstance(one, Sink) else load.table_names
+    target.make_watch(watched, load.key)
     target.run("checkpoint")
 
 
@@ -117,12 +122,14 @@ def run_once(place: Place, made: Made, one: Sink | Tool, limit_s: float) -> Resu
     try:
         writes = isinstance(one, Sink) or one.writes
         if writes:
-            reset_target(place, made)
+            reset_target(place, made, one)
         if isinstance(one, Sink):
             result |= run_sink(place, made, one, limit_s)
         else:
             result |= run_tool(place, made, one)
         result["events_per_s"] = events / result["seconds"]
+        if isinstance(one, Sink):
+            one.settle(made.load.table_names)
         rows = place.target.checksum("public", made.load.table_names) if writes else None
         result["state"] = "OK" if rows in (None, made.reference) else "WRONG"
         if result["state"] == "WRONG":

@@ -169,6 +169,502 @@ create table if not exists ods_sink.schema_history (
 comment on table ods_sink.schema_history is
     'ods-sink: tables made, columns added and changed, and the record that caused each';
 
+-- The tables that have a row for each change, one row here for each of them. Which of their columns are
+-- the source's is told by history_columns().
+create table if not exists ods_sink.history_tables (
+    table_schema text not null,
+    table_name text not null,
+    source_database text not null, -- as in table_sources
+    source_schema text not null,
+    source_table text not null,
+    row_schema text not null,      -- the table of the rows as they are now, if it is kept
+    row_table text not null,
+    keeps_rows boolean not null,
+    key text[] not null,           -- the columns of the source's key
+    prefix text not null,          -- of the columns that are not the source's
+    partition_by text not null check (partition_by in ('none', 'day', 'month')),
+    ahead integer not null,
+    retain interval,
+    made_at timestamp with time zone not null default clock_timestamp(),
+    primary key (table_schema, table_name)
+);
+
+comment on table ods_sink.history_tables is
+    'ods-sink: the tables that have a row for each change of a source''s table';
+
+-- The columns of a history that are the source's, in order; of the others the names without prefix are
+-- those of include/ods/history.h.
+create or replace function ods_sink.history_columns(relation regclass, prefix text)
+returns text[] language sql stable as $body$
+    select coalesce(array_agg(a.attname::text order by a.attnum), '{}') from pg_catalog.pg_attribute a
+     where a.attrelid = relation and a.attnum > 0 and not a.attisdropped
+       and a.attname <> 'cdc_timestamp'
+       and a.attname not in (select prefix || m.name from unnest(array[
+           'op', 'topic', 'partition', 'offset', 'part', 'lsn', 'binlog_file', 'binlog_pos',
+           'binlog_row', 'gtid', 'tx_id', 'tx_order', 'unchanged', 'before', 'ingested_at']) as m (name))
+$body$;
+
+comment on function ods_sink.history_columns(regclass, text) is
+    'ods-sink: the columns of a history that are the source''s';
+
+-- The history of a table: of one by its own name, by that of the rows as they are, or by its view.
+create or replace function ods_sink.history_of(relation text)
+returns ods_sink.history_tables language plpgsql stable as $body$
+declare
+    names text[] := parse_ident(relation);
+    found ods_sink.history_tables;
+    schema_ text := case when cardinality(names) > 1 then names[1] end;
+    name_ text := names[cardinality(names)];
+begin
+    select h.* into found from ods_sink.history_tables h
+     where (schema_ is null or schema_ in (h.table_schema, h.row_schema))
+       and name_ in (h.table_name, h.row_table, h.row_table || '_asof')
+       and to_regclass(format('%I.%I', h.table_schema, h.table_name)) is not null
+     order by name_ = h.table_name desc, h.table_schema = any(current_schemas(false)) desc
+     limit 1;
+    if found.table_name is null then
+        raise exception 'no history of % is known: its table needs history: true', relation
+            using errcode = 'undefined_table';
+    end if;
+    return found;
+end
+$body$;
+
+comment on function ods_sink.history_of(text) is 'ods-sink: what is known of a table''s history';
+
+-- A query for the rows as they were at moment_, an SQL expression: of each key the last change until
+-- then, unless it is a delete. Within a partition the offsets tell which one is last, whatever the
+-- source's clock says; of several partitions the time does. A value that a change did not carry is that
+-- of the change before.
+create or replace function ods_sink.as_of_query(
+    history ods_sink.history_tables, moment_ text, columns_ text[], only_ text)
+returns text language plpgsql stable as $body$
+declare
+    relation regclass := format('%I.%I', history.table_schema, history.table_name)::regclass;
+    sources text[] := ods_sink.history_columns(relation, history.prefix);
+    keys text; same_key text; list text;
+    op text := quote_ident(history.prefix || 'op');
+    topic text := quote_ident(history.prefix || 'topic');
+    partition_ text := quote_ident(history.prefix || 'partition');
+    offset_ text := quote_ident(history.prefix || 'offset');
+    part text := quote_ident(history.prefix || 'part');
+    unchanged text := quote_ident(history.prefix || 'unchanged');
+    ingested text := quote_ident(history.prefix || 'ingested_at');
+begin
+    if cardinality(history.key) = 0 then
+        raise exception 'table %.% has no key, so its changes can''t be told apart by row',
+            history.source_schema, history.source_table using errcode = 'undefined_object';
+    end if;
+    select string_agg(quote_ident(k), ', ' order by n),
+           string_agg(format('p.%I = h.%I', k, k), ' and ' order by n)
+      into keys, same_key from unnest(history.key) with ordinality as u (k, n);
+    select string_agg(case
+        when c.name <> all(sources) and c.name = any(columns_) and not exists (
+                select from pg_catalog.pg_attribute a where a.attrelid = relation
+                   and a.attname = c.name and a.attnum > 0) then
+            case c.name when 'cdc_operation' then format('h.%s as cdc_operation', op)
+                        else format('null as %I', c.name) end
+        when c.name <> all(sources) or c.name = any(history.key) then format('h.%I', c.name)
+        else format('case when %1$L = any(h.%2$s) then (select p.%3$I from %4$s p where %5$s '
+                    'and p.%6$s = h.%6$s and p.%7$s = h.%7$s and p.%8$s < h.%8$s '
+                    'and p.%9$s not in (''d'', ''t'') and (%1$L = any(p.%2$s)) is not true '
+                    'order by p.%8$s desc limit 1) else h.%3$I end as %3$I',
+                    c.name, unchanged, c.name, relation, same_key, topic, partition_, offset_, op)
+        end, ', ' order by c.n)
+      into list from unnest(columns_) with ordinality as c (name, n);
+    return format(
+        'select %1$s from (select distinct on (%2$s) l.* from ('
+        'select distinct on (%2$s, %3$s, %4$s) * from %5$s where cdc_timestamp <= %6$s and %7$s <> ''t'' '
+        'and (%12$s) order by %2$s, %3$s, %4$s, %8$s desc, %9$s desc) l '
+        'order by %2$s, l.cdc_timestamp desc, l.%10$s desc, l.%8$s desc) h '
+        'where h.%7$s <> ''d'' and not exists (select from %5$s t where t.%7$s = ''t'' '
+        'and t.cdc_timestamp <= %6$s and case when t.%3$s = h.%3$s and t.%4$s = h.%4$s '
+        'then t.%8$s > h.%8$s else t.cdc_timestamp > h.cdc_timestamp end)%11$s',
+        list, keys, topic, partition_, relation, moment_, op, offset_, part, ingested, '',
+        coalesce(only_, 'true'));
+end
+$body$;
+
+comment on function ods_sink.as_of_query(ods_sink.history_tables, text, text[], text) is
+    'ods-sink: the query for the rows of a history''s source as they were at a moment';
+
+-- select * from ods_sink.as_of(null::customers, '2026-11-27 10:00'): the rows with the columns of that
+-- table, which is the table itself or its history.
+create or replace function ods_sink.as_of(relation anyelement, moment timestamp with time zone)
+returns setof anyelement language plpgsql stable as $body$
+declare
+    class regclass := (select t.typrelid from pg_catalog.pg_type t
+                        where t.oid = pg_typeof(relation))::regclass;
+    columns_ text[];
+    casts text; -- a table that somebody made may have other types
+begin
+    select array_agg(a.attname::text order by a.attnum),
+           string_agg(format('q.%I::%s', a.attname, format_type(a.atttypid, a.atttypmod)), ', '
+                      order by a.attnum)
+      into columns_, casts
+      from pg_catalog.pg_attribute a
+     where a.attrelid = class and a.attnum > 0 and not a.attisdropped;
+    return query execute format('select %s from (%s) q', casts, ods_sink.as_of_query(
+        ods_sink.history_of((select format('%I.%I', c.relnamespace::regnamespace::text, c.relname)
+                               from pg_catalog.pg_class c where c.oid = class)),
+        '$1', columns_, null)) using moment;
+end
+$body$;
+
+comment on function ods_sink.as_of(anyelement, timestamp with time zone) is
+    'ods-sink: the rows of a table as they were: as_of(null::customers, moment)';
+
+-- select * from ods_sink.as_of('customers', '2026-11-27 10:00'): each row as JSON.
+create or replace function ods_sink.as_of(relation text, moment timestamp with time zone)
+returns setof jsonb language plpgsql stable as $body$
+declare
+    history ods_sink.history_tables := ods_sink.history_of(relation);
+begin
+    return query execute format('select to_jsonb(r) from (%s) r', ods_sink.as_of_query(
+        history, '$1', ods_sink.history_columns(
+            format('%I.%I', history.table_schema, history.table_name)::regclass, history.prefix),
+        null)) using moment;
+end
+$body$;
+
+comment on function ods_sink.as_of(text, timestamp with time zone) is
+    'ods-sink: the rows of a table as they were, as JSON: as_of(''customers'', moment)';
+
+-- The moment of the views <table>_asof: the session's setting, else now.
+create or replace function ods_sink.as_of_moment()
+returns timestamp with time zone language sql stable as $body$
+    select coalesce(nullif(current_setting('ods' || '_sink.as_of', true), '')::timestamp with time zone,
+                    'infinity')
+$body$;
+
+comment on function ods_sink.as_of_moment() is
+    'ods-sink: the moment that the views <table>_asof show';
+
+-- What happened to one row, oldest first: what each change changed, from what to what. Values of the
+-- columns in hidden_ are not shown. Of several partitions the one that began first comes first.
+create or replace function ods_sink.key_history(
+    relation text, names text[], values_ text[], hidden_ text[] default '{}', hidden_text text default '…')
+returns table (moment timestamp with time zone, operation text, changes jsonb, transaction text,
+               transaction_order bigint, topic text, partition integer, "offset" bigint)
+language plpgsql stable as $body$
+declare
+    history ods_sink.history_tables := ods_sink.history_of(relation);
+    class regclass := format('%I.%I', history.table_schema, history.table_name)::regclass;
+    sources text[] := ods_sink.history_columns(class, history.prefix);
+    matches text;
+    change record;
+    image jsonb;
+    state jsonb := '{}';
+begin
+    select string_agg(format('h.%I = %L::%s', k.name, k.value, format_type(a.atttypid, -1)), ' and ')
+      into matches from unnest(names, values_) as k (name, value)
+      join pg_catalog.pg_attribute a on a.attrelid = class and a.attname = k.name;
+    for change in execute format(
+        'select h.cdc_timestamp as moment, h.%1$I as op, to_jsonb(h) as row, h.%2$I as unchanged, '
+        'h.%3$I as tx, h.%4$I as tx_order, h.%5$I as topic, h.%6$I as partition, h.%7$I as place '
+        'from %8$s h where %9$s order by min(h.cdc_timestamp) over (partition by h.%5$I, h.%6$I), '
+        'h.%5$I, h.%6$I, h.%7$I, h.%10$I', history.prefix || 'op', history.prefix || 'unchanged',
+        history.prefix || 'tx_id', history.prefix || 'tx_order', history.prefix || 'topic',
+        history.prefix || 'partition', history.prefix || 'offset', class, matches,
+        history.prefix || 'part') loop
+        select coalesce(jsonb_object_agg(c.name, change.row -> c.name), '{}') into image
+          from unnest(sources) as c (name)
+         where change.op <> 'd' and (c.name = any(change.unchanged)) is not true;
+        if change.op <> 'd' then
+            image := state || image;
+        end if;
+        moment := change.moment; operation := change.op; transaction := change.tx;
+        transaction_order := change.tx_order; topic := change.topic; partition := change.partition;
+        "offset" := change.place;
+        select coalesce(jsonb_object_agg(c.name, case
+                   when c.name = any(hidden_) then jsonb_build_object('from', hidden_text, 'to', hidden_text)
+                   else jsonb_build_object('from', state -> c.name, 'to', image -> c.name) end), '{}')
+          into changes from unnest(sources) as c (name)
+         where coalesce(state -> c.name, 'null') <> coalesce(image -> c.name, 'null');
+        state := image;
+        return next;
+    end loop;
+end
+$body$;
+
+comment on function ods_sink.key_history(text, text[], text[], text[], text) is
+    'ods-sink: what happened to one row of a table that keeps its history';
+
+-- Make or renew <table>_asof. What depends on a view that can't take its new columns keeps the old one.
+create or replace function ods_sink.make_as_of_view(history ods_sink.history_tables)
+returns void language plpgsql as $body$
+declare
+    relation regclass := format('%I.%I', history.table_schema, history.table_name)::regclass;
+    name_ text := format('%I.%I', history.row_schema, history.row_table || '_asof');
+    columns_ text[] := ods_sink.history_columns(relation, history.prefix);
+    query text;
+begin
+    if (select array_agg(a.attname::text order by a.attnum) from pg_catalog.pg_attribute a
+         where a.attrelid = to_regclass(name_) and a.attnum > 0) = columns_ then
+        return;
+    end if;
+    query := format('create view %s as %s', name_, ods_sink.as_of_query(
+        history, 'ods_sink.as_of_moment()', columns_, null));
+    begin
+        execute 'drop view if exists ' || name_;
+        execute query;
+        execute format('comment on view %s is %L', name_, 'ods-sink: the rows as they were at the '
+            'time in the setting ' || 'ods' || '_sink.as_of, else as they are');
+    exception when dependent_objects_still_exist or wrong_object_type then
+        raise notice 'view % is left as it is: %', name_, sqlerrm;
+    end;
+end
+$body$;
+
+comment on function ods_sink.make_as_of_view(ods_sink.history_tables) is
+    'ods-sink: make or renew the view <table>_asof of a history';
+
+-- Drop the view of a history where this sink has made it: it would hold the types of its columns.
+create or replace function ods_sink.drop_as_of_view(table_schema_ text, table_name_ text)
+returns void language plpgsql as $body$
+declare
+    view_ text;
+begin
+    select format('%I.%I', h.row_schema, h.row_table || '_asof') into view_
+      from ods_sink.history_tables h
+     where (h.table_schema, h.table_name) = (table_schema_, table_name_);
+    if obj_description(to_regclass(view_), 'pg_class') like 'ods-sink: %' then
+        execute format('drop view %s', view_);
+    end if;
+end
+$body$;
+
+comment on function ods_sink.drop_as_of_view(text, text) is
+    'ods-sink: drop the view of a history where this sink has made it';
+
+-- Take out what is known of a history, and its view where this sink has made it.
+create or replace function ods_sink.forget_history(table_schema_ text, table_name_ text)
+returns void language plpgsql as $body$
+begin
+    perform ods_sink.drop_as_of_view(table_schema_, table_name_);
+    delete from ods_sink.history_tables h
+     where (h.table_schema, h.table_name) = (table_schema_, table_name_);
+end
+$body$;
+
+comment on function ods_sink.forget_history(text, text) is
+    'ods-sink: take out what is known of a history, and its view';
+
+-- Enter a history, or what has changed of it.
+create or replace function ods_sink.note_history(
+    table_schema_ text, table_name_ text, source_database_ text, source_schema_ text,
+    source_table_ text, row_schema_ text, row_table_ text, keeps_rows_ boolean, key_ text[],
+    prefix_ text, partition_by_ text, ahead_ integer, retain_ interval, view_ boolean)
+returns void language plpgsql as $body$
+declare
+    parted boolean := exists (
+        select from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+         where n.nspname = table_schema_ and c.relname = table_name_ and c.relkind = 'p');
+    now_ ods_sink.history_tables;
+    new_ boolean := not exists (
+        select from ods_sink.history_tables h
+         where (h.table_schema, h.table_name) = (table_schema_, table_name_));
+begin
+    insert into ods_sink.history_tables as h (
+        table_schema, table_name, source_database, source_schema, source_table, row_schema,
+        row_table, keeps_rows, key, prefix, partition_by, ahead, retain)
+    values (table_schema_, table_name_, source_database_, source_schema_, source_table_, row_schema_,
+            row_table_, keeps_rows_, coalesce(key_, '{}'), prefix_, case when parted then partition_by_ else 'none' end,
+            ahead_, retain_)
+        on conflict (table_schema, table_name) do update
+       set row_schema = excluded.row_schema, row_table = excluded.row_table,
+           keeps_rows = excluded.keeps_rows, key = coalesce(key_, h.key), prefix = excluded.prefix,
+           ahead = excluded.ahead, retain = excluded.retain,
+           partition_by = case when parted and excluded.partition_by = 'none' then h.partition_by
+                               else excluded.partition_by end
+     where (h.row_schema, h.row_table, h.keeps_rows, h.key, h.prefix, h.ahead, h.partition_by)
+        is distinct from (excluded.row_schema, excluded.row_table, excluded.keeps_rows,
+                          coalesce(key_, h.key), excluded.prefix, excluded.ahead, excluded.partition_by)
+        or h.retain is distinct from excluded.retain;
+    if new_ and parted and partition_by_ <> 'none' then -- before its first row
+        perform ods_sink.make_history_partition(
+                table_schema_, table_name_, date_trunc(partition_by_, now() at time zone 'UTC')
+                + n * ('1 ' || partition_by_)::interval) from generate_series(0, ahead_) as n;
+    end if;
+    if view_ then
+        select h.* into now_ from ods_sink.history_tables h
+         where (h.table_schema, h.table_name) = (table_schema_, table_name_);
+        perform ods_sink.make_as_of_view(now_);
+    end if;
+end
+$body$;
+
+comment on function ods_sink.note_history(
+    text, text, text, text, text, text, text, boolean, text[], text, text, integer, interval, boolean) is
+    'ods-sink: enter a history, or what has changed of it';
+
+-- A partition's name, and its bounds in UTC.
+create or replace function ods_sink.history_partition_name(
+    history ods_sink.history_tables, lower_ timestamp without time zone)
+returns text language sql immutable as $body$
+    select case when octet_length(history.table_name) <= 52 then history.table_name
+                else left(history.table_name, 30) || '_' || left(md5(history.table_name), 8) end
+        || to_char(lower_, case history.partition_by when 'day' then '"_p"YYYYMMDD' else '"_p"YYYYMM' end)
+$body$;
+
+-- Make the partition that begins at lower_, and take into it what the default partition has of its time.
+-- Nobody reads or writes the default partition meanwhile.
+create or replace function ods_sink.make_history_partition(
+    table_schema_ text, table_name_ text, lower_ timestamp without time zone)
+returns void language plpgsql as $body$
+declare
+    history ods_sink.history_tables;
+    relation regclass := format('%I.%I', table_schema_, table_name_)::regclass;
+    others regclass := (select partdefid from pg_catalog.pg_partitioned_table
+                         where partrelid = relation)::regclass;
+    name_ text;
+    bounds text;
+    moved bigint := 0;
+begin
+    select h.* into strict history from ods_sink.history_tables h
+     where (h.table_schema, h.table_name) = (table_schema_, table_name_);
+    name_ := format('%I.%I', table_schema_, ods_sink.history_partition_name(history, lower_));
+    perform pg_advisory_xact_lock(723549821, relation::oid::integer);
+    if to_regclass(name_) is not null then
+        return;
+    end if;
+    execute format('create table %s (like %s including defaults including constraints including storage '
+                   'including comments)', name_, relation);
+    bounds := format('cdc_timestamp >= %1$L and cdc_timestamp < %2$L', lower_ at time zone 'UTC',
+                     (lower_ + ('1 ' || history.partition_by)::interval) at time zone 'UTC');
+    if others <> 0 then
+        execute format('lock table %s in access exclusive mode', others);
+        execute format('with gone as (delete from %s where %s returning *) insert into %s select * from gone',
+                       others, bounds, name_);
+        get diagnostics moved = row_count;
+    end if;
+    execute format('alter table %s attach partition %s for values from (%L) to (%L)', relation, name_,
+                   lower_ at time zone 'UTC',
+                   (lower_ + ('1 ' || history.partition_by)::interval) at time zone 'UTC');
+    insert into ods_sink.schema_history (table_schema, table_name, sql, topic, partition, record_offset)
+    values (table_schema_, table_name_, format('partition %s made, %s rows taken into it', name_, moved),
+            '', -1, -1);
+end
+$body$;
+
+comment on function ods_sink.make_history_partition(text, text, timestamp without time zone) is
+    'ods-sink: make a partition of a history';
+
+-- What is to be done now about partitions, one statement a row: those ahead, those of rows that the
+-- default partition has, and those that are older than is to be kept.
+create or replace function ods_sink.history_due()
+returns table (sql text) language plpgsql stable as $body$
+declare
+    h ods_sink.history_tables;
+    relation regclass;
+    others regclass;
+    unit interval;
+    first timestamp without time zone;
+    oldest timestamp with time zone;
+    part record;
+begin
+    for h in select * from ods_sink.history_tables t where t.partition_by <> 'none' loop
+        relation := to_regclass(format('%I.%I', h.table_schema, h.table_name));
+        continue when relation is null;
+        unit := ('1 ' || h.partition_by)::interval;
+        first := date_trunc(h.partition_by, now() at time zone 'UTC');
+        oldest := now() - h.retain;
+        others := (select partdefid from pg_catalog.pg_partitioned_table where partrelid = relation)::regclass;
+        for part in select first + n * unit as lower_ from generate_series(0, h.ahead) as n loop
+            if to_regclass(format('%I.%I', h.table_schema,
+                                  ods_sink.history_partition_name(h, part.lower_))) is null then
+                sql := format('select ods_sink.make_history_partition(%L, %L, %L)', h.table_schema,
+                              h.table_name, part.lower_);
+                return next;
+            end if;
+        end loop;
+        if others <> 0 then
+            if oldest is not null then
+                execute format('select min(cdc_timestamp) from %s where isfinite(cdc_timestamp)', others)
+                   into part;
+                if part.min < oldest then
+                    sql := format('delete from %s where isfinite(cdc_timestamp) and cdc_timestamp < %L',
+                                  others, oldest);
+                    return next;
+                end if;
+            end if;
+            for part in execute format(
+                'select distinct date_trunc(%L, cdc_timestamp at time zone ''UTC'') as lower_ from %s '
+                'where isfinite(cdc_timestamp) and cdc_timestamp >= coalesce(%L::timestamptz, ''-infinity'') '
+                'order by 1 limit 32', h.partition_by, others, oldest) loop
+                sql := format('select ods_sink.make_history_partition(%L, %L, %L)', h.table_schema,
+                              h.table_name, part.lower_);
+                return next;
+            end loop;
+        end if;
+        for part in
+            select c.oid::regclass as name_, c.relname from pg_catalog.pg_inherits i
+              join pg_catalog.pg_class c on c.oid = i.inhrelid
+             where i.inhparent = relation and oldest is not null and c.oid <> others
+               and c.relname ~ '_p[0-9]{6}([0-9]{2})?$'
+               and (to_timestamp(rpad(substring(c.relname from '[0-9]+$'), 8, '01'), 'YYYYMMDD')
+                    at time zone current_setting('TimeZone')) + unit
+                   <= oldest at time zone 'UTC' loop
+            sql := format('drop table %s', part.name_);
+            return next;
+        end loop;
+    end loop;
+end
+$body$;
+
+comment on function ods_sink.history_due() is
+    'ods-sink: what is to be done now about partitions of histories';
+
+-- Where histories lack a record of their topics, or have one twice. Records are passed over that are no
+-- change: the tombstone behind a delete; and whatever stands in no history because its topic has other
+-- tables too.
+create or replace function ods_sink.find_history_gaps(relation text default null)
+returns table (topic text, partition integer, from_offset bigint, upto_offset bigint, problem text,
+               records bigint)
+language plpgsql stable as $body$
+declare
+    parts text;
+begin
+    select string_agg(format(
+        'select %1$s as topic, %2$s as partition, %3$s as "offset", %4$s as part, %5$s as op from %6$I.%7$I',
+        quote_ident(h.prefix || 'topic'), quote_ident(h.prefix || 'partition'),
+        quote_ident(h.prefix || 'offset'), quote_ident(h.prefix || 'part'),
+        quote_ident(h.prefix || 'op'), h.table_schema, h.table_name), ' union all ')
+      into parts from ods_sink.history_tables h
+     where to_regclass(format('%I.%I', h.table_schema, h.table_name)) is not null
+       and (relation is null or h = ods_sink.history_of(relation));
+    if parts is null then
+        return;
+    end if;
+    return query execute
+        'with r as (select topic, partition, "offset", count(*) as times, count(distinct part) as parts, '
+        '                  bool_or(op = ''d'') as deletes '
+        '             from (' || parts || ') a group by 1, 2, 3), '
+        's as (select r.*, lead("offset") over (partition by topic, partition order by "offset") as next '
+        '        from r), '
+        'e as (select s.*, coalesce(next, (select max(o.next_offset) from ods_sink.offsets o '
+        '        where o.topic = s.topic and o.partition = s.partition '
+        '          and o.consumer_group not like ''%.dlq'')) as stop from s) '
+        'select topic, partition, "offset" + 1 + deletes::integer, stop, ''gap'', '
+        '       stop - ("offset" + 1 + deletes::integer) '
+        '  from e where stop > "offset" + 1 + deletes::integer '
+        'union all '
+        'select topic, partition, "offset", "offset" + 1, ''duplicate'', times - parts from r where times > parts '
+        'union all '
+        'select topic, partition, "offset", "offset" + 1, ''beyond the stored offset'', 1 from e '
+        ' where next is null and stop <= "offset" '
+        'order by 1, 2, 3';
+end
+$body$;
+
+comment on function ods_sink.find_history_gaps(text) is
+    'ods-sink: where histories, or that of one table, lack a record of their topics or have one twice';
+
+create or replace view ods_sink.history_gaps as select * from ods_sink.find_history_gaps();
+
+comment on view ods_sink.history_gaps is
+    'ods-sink: where histories lack a record of their topics, or have one twice';
+
 -- Which tables of the sources go into each table of the target. At most one of them goes there for its
 -- name; the configuration names the table for each of the others (target:). What records do not say is ''.
 create table if not exists ods_sink.table_sources (

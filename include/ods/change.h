@@ -27,6 +27,18 @@ struct shape {
     const struct column *columns;
     uint32_t key_count;  /* 0: the table has no key */
     const uint32_t *key; /* indexes into columns, in key order */
+    const struct shape *history_of; /* the shape whose changes are rows of this one; its columns
+                                       come first here, then some of ods/history.h's. NULL: rows
+                                       of this shape are the source's own */
+};
+
+/* Where the source has a change, as far as its record says so. What is not said is
+ * VALUE_ABSENT. */
+struct source_position {
+    struct value lsn;                      /* INT: PostgreSQL */
+    struct value file, pos, row, gtid;     /* TEXT, INT, INT, TEXT: MySQL's binary log */
+    struct value transaction;              /* TEXT or INT: what the source calls it */
+    struct value order;                    /* INT: of the change in it */
 };
 
 enum change_op {
@@ -53,6 +65,7 @@ struct change {
     const struct value *before; /* NULL when the record has none or nobody wants it */
     const struct value *after;  /* NULL for deletes and truncates */
     int64_t source_us; /* source's time, microseconds since 1970 UTC; INT64_MIN when unknown */
+    const struct source_position *position; /* NULL: not told, or nobody wants it */
     int64_t sequence; /* in scattered shapes: the order at the source among changes whose records
                          have the same time; 0 when unknown */
 };

@@ -101,6 +101,10 @@ enum exchange {
 
 /* Each answers ODS_RETRY while the target is away. */
 struct control_ops {
+    /* For processes, behind watch(): what is to be done from time to time, whether changes come or
+     * not. *failed: some of it could not be done and is tried again at the next call; the error
+     * says what. NULL: there is nothing. */
+    enum ods_status (*tend)(struct sink *sink, bool *failed, struct error *error);
     /* For processes, about once a second: connect if need be, tell what `self` has confirmed, and
      * read the orders into *orders if there are new ones. The process counts as one of the group's
      * for as long as the sink stays connected. */

@@ -64,6 +64,7 @@ struct decoder_config {
                                      and only the records themselves inform the decoder */
     bool want_before;             /* decode the before image even if no sink needs it; else a
                                      change of a table with a key may leave it NULL */
+    bool want_position;           /* set change->position where the record tells it */
     /* Called with a sentence that the operator should read once. NULL: nobody reads it. */
     void (*notice)(void *context, const char *text);
     void *context;

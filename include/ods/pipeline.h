@@ -38,6 +38,24 @@ enum on_trigger_error { ON_TRIGGER_ERROR_DEAD_LETTER, ON_TRIGGER_ERROR_STOP };
  * writes. */
 enum skip_unchanged { SKIP_UNCHANGED_AUTO, SKIP_UNCHANGED_ALWAYS, SKIP_UNCHANGED_NEVER };
 
+/* What a table's changes become: the rows as they are now, every change as a row, or both. */
+enum table_mode { MODE_AUTO, MODE_UPSERT, MODE_HISTORY, MODE_BOTH };
+enum history_images { IMAGES_AFTER, IMAGES_BOTH };
+enum history_partition { PARTITION_NONE, PARTITION_DAY, PARTITION_MONTH };
+
+/* The append-only table beside a table, or in its place. */
+struct history_settings {
+    bool on;          /* first: `history: true` sets it */
+    const char *name; /* "": the table's own and _cdc; as table_settings.target otherwise */
+    const char *prefix; /* of the columns that the sink adds, "" for none */
+    enum history_images images;
+    enum history_partition partition;
+    int64_t ahead;     /* partitions that are made before they are needed */
+    const char *retain; /* partitions older than that are dropped, as "90 days"; "": none are */
+    bool view;         /* makes <table>_asof */
+    bool key_index;    /* an index on the source's key */
+};
+
 enum name_case { NAME_KEEP, NAME_LOWER };
 enum nul { NUL_REJECT, NUL_STRIP };             /* U+0000 in text, which PostgreSQL does not have */
 enum zero_dates { ZERO_DATES_NULL, ZERO_DATES_REJECT };
@@ -59,6 +77,8 @@ struct table_settings {
     struct strings key;  /* empty: the record's own key */
     struct strings topics; /* that carry only this table: names, or patterns that begin with ^ */
     bool skip;
+    enum table_mode mode;
+    struct history_settings history;
     bool create_tables;
     enum evolve evolve;
     enum on_delete on_delete;
@@ -158,6 +178,18 @@ struct pipeline_settings {
     const char *file; /* for messages: where it stands */
     int line;
 };
+
+/* Does the table have its rows as they are now, and a row for each change? */
+static inline bool table_keeps_rows(const struct table_settings *table)
+{
+    return !table->skip && table->mode != MODE_HISTORY;
+}
+
+static inline bool table_keeps_history(const struct table_settings *table)
+{
+    bool on = table->mode == MODE_AUTO ? table->history.on : table->mode != MODE_UPSERT;
+    return !table->skip && on;
+}
 
 bool strings_contain(const struct strings *strings, const char *text);
 

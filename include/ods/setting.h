@@ -80,6 +80,8 @@ enum {
                              `hmac` are */
     SETTING_PLACES = 8,   /* may hold ${topic}, ${db}, ${schema}, ${table} for each record's own */
     SETTING_HIDDEN = 16,  /* a string that is a secret as a whole */
+    SETTING_SWITCH = 32,  /* an OBJECT whose struct begins with a bool: `true` and `false` may be
+                             written in its place, and a group sets it to true */
 };
 
 struct setting_group;

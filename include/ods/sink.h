@@ -177,6 +177,7 @@ struct sink_ops {
     const char *summary;
     const char *codes; /* what the codes of its errors are called, "SQLSTATE"; NULL: it has none */
     enum guarantee guarantee;
+    bool keeps_history; /* rows of shapes with history_of are the target's to keep */
     /* Set by a target that stores the identities of deliveries with their rows and drops the
      * records that it has, and so is exact for queues too: under which condition, a clause for
      * people. NULL: it is at least once for queues. */
@@ -224,6 +225,10 @@ struct sink_ops {
      * heap. ODS_REJECT, ODS_FATAL: it can't have such a name. NULL: the target has no tables. */
     enum ods_status (*name_table)(const struct table_settings *settings, const struct shape *shape,
                                   char **schema, char **table, struct error *error);
+    /* The same of the table's history. NULL where keeps_history is not set. */
+    enum ods_status (*name_history)(const struct table_settings *settings,
+                                    const struct shape *shape, char **schema, char **table,
+                                    struct error *error);
     /* Delete the group's stored offsets and these tables in one transaction; *offsets is how many
      * offsets there are. With `look` nothing is changed, and the tables are described. NULL: the
      * target can't do it. */

@@ -4,6 +4,7 @@ select to_regclass(format('%I.offsets', $1::text)) is not null and
        to_regclass(format('%I.topic_tables', $1::text)) is not null and
        to_regclass(format('%I.control_members', $1::text)) is not null and
        to_regclass(format('%I.shadows', $1::text)) is not null and
+       to_regclass(format('%I.history_gaps', $1::text)) is not null and
        (select count(*) = 4 from pg_catalog.pg_proc p
         join pg_catalog.pg_namespace n on n.oid = p.pronamespace
         where n.nspname = $1 and (p.proname, p.pronargs) in

@@ -135,6 +135,23 @@ static bool find_names(struct feed *feed, char **schema, char **table)
     return *schema && *table;
 }
 
+static void name_history(struct feed *feed, const struct sink_ops *sink, const char *schema,
+                         const char *table)
+{
+    const struct table_settings *settings = pipeline_table(feed->pipeline, schema, table);
+    const struct shape shape = {
+        .topic = feed->topic, .database = schema, .schema = schema, .table = table};
+    char *to_schema = NULL, *to_table = NULL;
+    struct error error;
+    error_init(&error);
+    if (sink->name_history && table_keeps_history(settings) &&
+        sink->name_history(settings, &shape, &to_schema, &to_table, &error) == ODS_OK &&
+        asprintf(&feed->history, "%s.%s", to_schema, to_table) < 0)
+        feed->history = NULL;
+    free(to_schema);
+    free(to_table);
+}
+
 /* What the target would call it; a name that it can't have is left out: `check` tells of it. */
 static void name_tables(struct feed *feed, const struct sink_ops *sink)
 {
@@ -153,10 +170,12 @@ static void name_tables(struct feed *feed, const struct sink_ops *sink)
             asprintf(&feed->table, "%s.%s", to_schema, to_table) < 0)
             feed->table = NULL;
     }
-    free(schema);
-    free(table);
     free(to_schema);
     free(to_table);
+    if (schema && table)
+        name_history(feed, sink, schema, table);
+    free(schema);
+    free(table);
 }
 
 /* --- how far they are ------------------------------------------------------------------------ */
@@ -372,6 +391,7 @@ void feeds_done(struct feeds *feeds)
         free(feeds->feeds[i].partitions);
         free(feeds->feeds[i].source_table);
         free(feeds->feeds[i].table);
+        free(feeds->feeds[i].history);
     }
     for (size_t i = 0; i < feeds->unread_count; i++)
         free(feeds->unread[i].topic);

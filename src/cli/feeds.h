@@ -30,6 +30,7 @@ struct feed {
     int32_t count;
     char *source_table; /* as its name tells; NULL: the records alone can */
     char *table;        /* where its rows go; NULL: as above */
+    char *history;      /* where its changes go, too or alone; NULL: nowhere, or as above */
     bool skipped;       /* by the configuration */
     int64_t retention_ms; /* of the topic; -1: records stay for ever, or it is not known */
 };

@@ -15,6 +15,8 @@ static int no_such_table(const struct query *query, struct error *error)
               choice->target->name, choice->schema, choice->name, choice->pipeline->name,
               query->text,
               choice->table->skip ? ": tables.yaml leaves it out (skip)"
+              : !table_keeps_rows(choice->table)
+                  ? ": only its history is kept (mode: history), which --as-of and --history show"
                                   : ": no record of it has been applied, or its name is another");
     return CLI_USAGE;
 }
@@ -31,13 +33,18 @@ static int run_query(struct query *query, struct error *error)
         code = CLI_TARGET;
     if (code == CLI_OK && query->lag)
         return query_lag(query, error);
+    if (code == CLI_OK && (query->changes || query->as_of_us != INT64_MIN))
+        code = query_open_history(query, error);
     if (code == CLI_OK && !query->table)
         code = no_such_table(query, error);
     if (code == CLI_OK)
         code = row_key_parse(&query->key, &query->given_key, &query->choice, query->table, error);
     buffer_init(&statement.sql);
+    if (code == CLI_OK && query->as_of_us != INT64_MIN)
+        code = query_go_back(query, error);
     if (code == CLI_OK)
-        code = query_put(query, &statement, error);
+        code = query->changes ? query_put_history(query, &statement, error)
+                              : query_put(query, &statement, error);
     if (code == CLI_OK)
         code = query_print(query, &statement, error);
     buffer_done(&statement.sql);
@@ -64,6 +71,15 @@ static int run(const struct call *call, void *options)
                        query->since_us != INT64_MIN))
         return cli_usage(call->name, "--lag is of the whole table: it takes no --key, --where, "
                                      "--since, --recent or --count");
+    bool moment = query->as_of_us != INT64_MIN;
+    if ((moment || query->changes) && (query->deleted || query->lag || (moment && query->changes) ||
+                                       query->since_us != INT64_MIN || (moment && query->recent)))
+        return cli_usage(call->name,
+                         "--as-of and --history are each by themselves, and take no --lag, "
+                         "--deleted or --since; --as-of takes no --recent either");
+    if (query->changes && (!query->given_key.count || query->count || query->where))
+        return cli_usage(call->name, "--history is that of one row: give its --key, and no --where "
+                                     "or --count");
     interrupt_catch();
     int code = cli_load(&query->loaded, query->config);
     if (code == CLI_OK) {
@@ -76,6 +92,7 @@ static int run(const struct call *call, void *options)
     else if (code != CLI_OK && *error.text)
         fprintf(stderr, "ods-sink query: %s\n", error.text);
     row_key_done(&query->key);
+    read_history_done(&query->history);
     reader_close(query->reader);
     table_choice_done(&query->choice);
     config_free(query->loaded);
@@ -85,7 +102,8 @@ static int run(const struct call *call, void *options)
 /* --- the table ------------------------------------------------------------------------------ */
 
 static const struct query defaults = {
-    .format_name = "table", .since_us = INT64_MIN, .limit = 100, .timeout_ms = 30000};
+    .format_name = "table", .since_us = INT64_MIN, .as_of_us = INT64_MIN, .limit = 100,
+    .timeout_ms = 30000};
 
 static const struct parameter options[] = {
     OPTION_CONFIG(struct query),
@@ -98,6 +116,11 @@ static const struct parameter options[] = {
     OPTION(struct query, since_us, "since", &argument_moment,
            "rows that changed at the source since then: 2026-01-31T12:00:00Z (without a zone: "
            "UTC), or 90s, 15m, 2h, 3d ago"),
+    OPTION(struct query, as_of_us, "as-of", &argument_moment,
+           "the rows as they were then, of a table that keeps its history"),
+    SWITCH(struct query, changes, "history",
+           "what happened to the row of `--key`: each change, from what to what, and in which "
+           "transaction of the source"),
     SWITCH(struct query, recent, "recent", "the latest changes first, in place of the key's order"),
     SWITCH(struct query, deleted, "deleted", "also rows that were deleted at the source and stay "
                                              "here (`on_delete: soft`)"),
@@ -131,6 +154,9 @@ static const struct example examples[] = {
      "What changed in the last quarter of an hour, the latest first."},
     {"ods-sink query -c ods-sink.conf orders --where \"amount > 1000\" --limit 0 --format csv",
      "All large orders, for a spreadsheet."},
+    {"ods-sink query -c ods-sink.conf orders --as-of 2026-01-31T12:00:00Z --key 42",
+     "The row as it was at noon."},
+    {"ods-sink query -c ods-sink.conf orders --history --key 42", "What happened to it."},
     {"ods-sink query -c ods-sink.conf orders --lag", "How far behind the table is."},
     {0}};
 

@@ -5,6 +5,7 @@
 #include "cli/cli.h"
 #include "cli/row_key.h"
 #include "cli/table_choice.h"
+#include "sink/postgres/read/history.h"
 
 enum query_format { FORMAT_TABLE, FORMAT_CSV, FORMAT_JSON, FORMAT_VERTICAL };
 
@@ -13,9 +14,10 @@ struct query {
     const char *config, *text, *pipeline, *where, *format_name;
     struct strings given_key;
     int64_t since_us; /* INT64_MIN: from any time */
+    int64_t as_of_us; /* INT64_MIN: now */
     int64_t limit;    /* 0: none */
     int64_t timeout_ms;
-    bool deleted, recent, lag, count, json;
+    bool deleted, recent, lag, count, json, changes;
 
     const struct terminal *terminal;
     enum query_format format;
@@ -25,6 +27,7 @@ struct query {
     struct reader *reader;
     const struct read_table *table;
     struct row_key key;
+    struct read_history history;
 };
 
 /* The statement that the options come to, and its parameters, texts that it points to. */
@@ -41,6 +44,15 @@ int query_put(const struct query *query, struct query_statement *statement, stru
 /* Rows as they come, in the format that was asked for. A cli_exit. */
 int query_print(const struct query *query, const struct query_statement *statement,
                 struct error *error);
+
+/* For --as-of and --history: the table is then the source's columns of its history. A
+ * cli_exit. */
+int query_open_history(struct query *query, struct error *error);
+/* For --as-of, once the key is read: the table is then that of the moment. A cli_exit. */
+int query_go_back(struct query *query, struct error *error);
+/* The statement for --history. */
+int query_put_history(struct query *query, struct query_statement *statement,
+                      struct error *error);
 
 int query_lag(const struct query *query, struct error *error);
 

@@ -128,6 +128,8 @@ static bool list_tables(struct reset *reset)
             keep(reset, feed->table, "another pipeline writes it too");
         else if (!is_listed(reset, feed->table) && !add_table(reset, feed->table))
             return false;
+        if (feed->history && !is_listed(reset, feed->history) && !add_table(reset, feed->history))
+            return false;
     }
     return true;
 }

@@ -32,6 +32,7 @@ static bool add_own(struct resync *resync, const struct topic_table *row,
     *entry = *pipeline_table(resync->table.pipeline, row->schema, row->table);
     entry->name = arena_strndup(&resync->texts, name, (size_t) length);
     entry->pattern = NULL;
+    entry->mode = MODE_UPSERT; /* a history has these records already */
     entry->topics = (struct strings){0};
     entry->schema = resync->shadow.schema;
     entry->target = resync->shadow.name;
@@ -46,6 +47,7 @@ static bool add_configured(struct resync *resync, const struct table_settings *g
     const struct topic_tables *known = &resync->table.known;
     *entry = *given;
     entry->skip = true;
+    entry->mode = MODE_UPSERT;
     for (size_t i = 0; given->topics.count && i < known->count; i++)
         if (is_target(resync, &known->items[i]) &&
             pipeline_table(resync->table.pipeline, known->items[i].schema,
@@ -69,6 +71,7 @@ static bool redirect(struct resync *resync)
     bool good = true;
     resync->pipeline = *given;
     resync->pipeline.defaults.skip = true;
+    resync->pipeline.defaults.mode = MODE_UPSERT;
     resync->pipeline.tables =
         calloc(given->table_count + known->count + 1, sizeof *resync->pipeline.tables);
     if (!resync->pipeline.tables)

@@ -233,7 +233,8 @@ static void walk(struct listing *listing, const struct setting_group *group, con
         if (row->type == SETTING_OBJECT) {
             const char *inner = pool_printf(&listing->pool, "%s%s.", prefix, row->name);
             if (inner)
-                walk(listing, row->of, inner, value, NULL);
+                walk(listing, row->of, inner, value,
+                     template ? (const char *) template + row->offset : NULL);
         } else if (row->type == SETTING_PLUGIN) {
             const void *own = *(const void *const *) value;
             if (own)

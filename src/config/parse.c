@@ -98,10 +98,16 @@ static void parse_value(struct load *load, const struct setting_group *group,
         return;
     switch (row->type) {
     case SETTING_OBJECT:
-        if (parse_is_kind(node, NODE_MAP))
+        if (row->flags & SETTING_SWITCH && node->kind == NODE_SCALAR && !node_is_null(node)) {
+            parse_leaf(load, &(struct setting){.name = row->name, .type = SETTING_BOOL}, node,
+                       value);
+        } else if (parse_is_kind(node, NODE_MAP)) {
+            if (row->flags & SETTING_SWITCH)
+                *(bool *) value = true;
             parse_map(load, row->of, node, value);
-        else
+        } else {
             parse_refuse(load, row, node, "");
+        }
         break;
     case SETTING_OBJECTS:
     case SETTING_NAMED:

@@ -62,7 +62,10 @@ static json_t *schema_of_value(const struct setting *row)
         return json_pack("{s:[s,s],s:{s:[s,s,s]}}", "type", "object", "null",
                          "additionalProperties", "type", "string", "number", "boolean");
     case SETTING_OBJECT:
-        return schema_of_group(row->of, false);
+        inner = schema_of_group(row->of, false);
+        return row->flags & SETTING_SWITCH
+                   ? or_substituted(json_pack("{s:[{s:s},o]}", "anyOf", "type", "boolean", inner))
+                   : inner;
     case SETTING_OBJECTS:
         inner = schema_of_group(row->of, true);
         return json_pack("{s:s,s:o}", "type", "array", "items", inner);

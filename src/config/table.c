@@ -37,12 +37,56 @@ static const char *const verify_modes[] = {"full", "sample", "counts", NULL};
 static const char *const time_units[] = {"auto", "days", "ms", "us", "ns", NULL};
 static const char *const decimal_modes[] = {"auto", "precise", "string", "double", NULL};
 
+static const char *const modes[] = {"auto", "upsert", "history", "both", NULL};
+static const char *const imageses[] = {"after", "both", NULL};
+static const char *const partitions[] = {"none", "day", "month", NULL};
+
 static const char *const resets[] = {"earliest", "latest", "error", NULL};
 static const char *const gone_policies[] = {"stop", "earliest", "latest", NULL};
 static const char *const recreated_policies[] = {"stop", "earliest", "ignore", NULL};
 static const char *const connectors[] = {"",           "mysql",     "mariadb", "vitess",
                                          "postgresql", "sqlserver", "oracle",  "db2",
                                          "informix",   NULL};
+
+static const struct setting history_rows[] = {
+    {"enabled", SETTING_BOOL, AT(history_settings, on), "false",
+     .inherits = "`true` where the group is written",
+     .doc = "`history: true` and `history: false` are short for this one."},
+    {"name", SETTING_STRING, AT(history_settings, name), "",
+     .inherits = "the table's name in the target and `_cdc`", .max = 400, .flags = SETTING_PLACES,
+     .doc = "The history's table, `table` or `schema.table`, with the `${…}` of `target`. In "
+            "`defaults` only with `${table}` or `${topic}` in it."},
+    {"prefix", SETTING_STRING, AT(history_settings, prefix), "", .max = 20,
+     .doc = "Put before the names of the columns that ods-sink adds (`op`, `topic`, `partition` "
+            "and so on, but not `cdc_timestamp`), where the source has columns of these names."},
+    {"images", SETTING_ENUM, AT(history_settings, images), "after", .choices = imageses,
+     .doc = "`after`: the row after the change (of a delete the row before it, as far as it was "
+            "sent). `both`: the row before an update too, as JSON in the column `before`."},
+    {"partition_by", SETTING_ENUM, AT(history_settings, partition), "none", .choices = partitions,
+     .doc = "`day`, `month`: the table is partitioned by `cdc_timestamp`, in UTC. It is decided "
+            "when the table is made."},
+    {"ahead", SETTING_INT, AT(history_settings, ahead), "3", .min = 1, .max = 366,
+     .doc = "How many partitions are made before they are needed."},
+    {"retain", SETTING_STRING, AT(history_settings, retain), "", .inherits = "for ever", .max = 40,
+     .doc = "A partition whose newest possible row is older than that is dropped: `90 days`, `6 "
+            "months`, `2 years`. Only with `partition_by`."},
+    {"view", SETTING_BOOL, AT(history_settings, view), "false",
+     .doc = "Make a view, named like the table and `_asof`, of the rows as they were at the time "
+            "in the session's setting `ods_sink.as_of`; without it as they are now."},
+    {"key_index", SETTING_BOOL, AT(history_settings, key_index), "false",
+     .doc = "Make an index on the source's key with the table, by which the changes of one row are "
+            "found at once: for `query --history`, and `--as-of` with a key. PostgreSQL takes a "
+            "third longer for each row then."},
+};
+
+const struct setting_group settings_of_history = {
+    .title = "history",
+    .intro = "A table's `history: true`, or `history: { partition_by: month, retain: 6 months }"
+             "`: every change becomes a row of an append-only table, in the transaction of the "
+             "row itself. See [history.md](history.md).",
+    .size = sizeof(struct history_settings),
+    SETTING_ROWS(history_rows),
+};
 
 static const struct setting table_rows[] = {
     {"schema", SETTING_STRING, AT(table_settings, schema), "public", .min = 1,
@@ -80,6 +124,14 @@ static const struct setting table_rows[] = {
             "topic that names another table is a dead letter. A name goes before a pattern."},
     {"skip", SETTING_BOOL, AT(table_settings, skip), "false",
      .doc = "Skip this table's records."},
+    {"mode", SETTING_ENUM, AT(table_settings, mode), "auto", .choices = modes,
+     .doc = "`upsert`: the target's table has the rows as they are now. `history`: every change is "
+            "a row of the append-only table `<table>_cdc`, and nothing else is written. `both`: "
+            "one transaction writes both. `auto`: `both` where `history` is on, else `upsert`."},
+    {"history", SETTING_OBJECT, AT(table_settings, history), .of = &settings_of_history,
+     .flags = SETTING_SWITCH, .inherits = "`false`",
+     .doc = "Keep every change in an append-only table: `true`, `false`, or a group, see "
+            "[history](#history)."},
     {"create_tables", SETTING_BOOL, AT(table_settings, create_tables), "true",
      .doc = "Create the table when it is missing, from the record's schema."},
     {"evolve", SETTING_ENUM, AT(table_settings, evolve), "add", .choices = evolves,

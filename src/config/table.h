@@ -13,5 +13,6 @@ extern const struct setting_group settings_of_pipeline; /* struct pipeline_setti
 extern const struct setting_group settings_of_input;    /* struct input_settings */
 extern const struct setting_group settings_of_transform; /* struct transform_settings */
 extern const struct setting_group settings_of_table;    /* struct table_settings */
+extern const struct setting_group settings_of_history;  /* struct history_settings */
 
 #endif

@@ -194,6 +194,46 @@ static void check_columns(struct load *load, const struct node *group,
     check_renames(load, group, table);
 }
 
+/* "90 days": a number and a unit of PostgreSQL's intervals, no shorter than a day. */
+static bool is_retention(const char *text)
+{
+    static const char *const units[] = {"day", "week", "month", "year", NULL};
+    char unit[16], end;
+    unsigned number;
+    int found = sscanf(text, "%6u %15[a-z]%c", &number, unit, &end);
+    size_t length = found >= 2 ? strlen(unit) : 0;
+    if (found != 2 || !number || *text < '1' || *text > '9')
+        return false;
+    if (length > 1 && unit[length - 1] == 's')
+        unit[length - 1] = '\0';
+    for (size_t i = 0; units[i]; i++)
+        if (strcmp(units[i], unit) == 0)
+            return true;
+    return false;
+}
+
+static void check_history(struct load *load, const struct node *group,
+                          const struct table_settings *table)
+{
+    const struct history_settings *history = &table->history;
+    const struct node *at = place(group, "history");
+    const char *dot = strchr(history->name, '.');
+    if (!sets(group, "history", "mode"))
+        return;
+    if (dot && (dot == history->name || !dot[1] || strchr(dot + 1, '.')))
+        REFUSE(load, at, "'history.name' expects \"table\" or \"schema.table\", found '%s'",
+               history->name);
+    if (*history->retain && !is_retention(history->retain))
+        REFUSE(load, at,
+               "'history.retain' expects a number and days, weeks, months or years, as 90 days, "
+               "found '%s'",
+               history->retain);
+    if (*history->retain && history->partition == PARTITION_NONE)
+        REFUSE(load, at,
+               "'history.retain' drops whole partitions, and there are none: set partition_by to "
+               "day or month");
+}
+
 static void check_table(struct load *load, const struct node *group,
                         const struct table_settings *table)
 {
@@ -205,6 +245,7 @@ static void check_table(struct load *load, const struct node *group,
     if (dot && (dot == table->target || !dot[1] || strchr(dot + 1, '.')))
         REFUSE(load, target, "'target' expects \"table\" or \"schema.table\", found '%s'",
                table->target);
+    check_history(load, group, table);
     if (table->on_delete == ON_DELETE_SOFT && !*table->cdc_operation &&
         sets(group, "on_delete", "cdc_operation"))
         REFUSE(load, place(group, "cdc_operation"),
@@ -270,6 +311,12 @@ static void check_tables(struct load *load, const struct node *node,
             !strstr(pipeline->defaults.target, "${topic}"))
             REFUSE(load, place(defaults->node, "target"),
                    "'target' in defaults would put every table into one; name it per table, or put "
+                   "${table} or ${topic} into it");
+        if (*pipeline->defaults.history.name &&
+            !strstr(pipeline->defaults.history.name, "${table}") &&
+            !strstr(pipeline->defaults.history.name, "${topic}"))
+            REFUSE(load, place(defaults->node, "history"),
+                   "'history.name' in defaults would put every history into one table; put "
                    "${table} or ${topic} into it");
         if (node_find(defaults->node, "topics"))
             REFUSE(load, place(defaults->node, "topics"),

@@ -102,7 +102,8 @@ static bool same_column(const struct column *a, const struct column *b)
 static bool same_shape(const struct shape *a, const struct shape *b)
 {
     if (a->column_count != b->column_count || a->key_count != b->key_count ||
-        a->typed != b->typed || a->literal != b->literal || a->scattered != b->scattered ||
+        a->history_of != b->history_of || a->typed != b->typed || a->literal != b->literal ||
+        a->scattered != b->scattered ||
         !same_text(a->database, b->database) || !same_text(a->schema, b->schema) ||
         !same_text(a->table, b->table) || !same_text(a->connector, b->connector))
         return false;

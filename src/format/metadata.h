@@ -26,6 +26,14 @@ enum meta {
     META_TS_MS,
     META_TS_US,
     META_TS_NS,
+    META_LSN,
+    META_FILE,
+    META_POS,
+    META_ROW,
+    META_GTID,
+    META_TX,       /* the database's own name of the transaction */
+    META_TX_ID,    /* Debezium's */
+    META_TX_ORDER,
     META_OTHER, /* known, but not used */
     META_COUNT
 };

@@ -11,10 +11,12 @@
 #include "core/exit.h"
 #include "core/rare.h"
 #include "core/time.h"
+#include "pipeline/history.h"
 
 #define LOOK_MS    1000 /* between two looks for orders */
 #define HURRY_MS   200  /* as long as none could be read, and no lane begins */
 #define MEASURE_US INT64_C(2000000)  /* between two looks at what waits */
+#define TEND_US    INT64_C(10000000) /* between two looks after the target's own */
 #define AWAY_US    INT64_C(15000000) /* after one that was not answered */
 
 /* A partition of a topic that is held. */
@@ -39,7 +41,8 @@ struct watch {
     struct orders known; /* as read last; what is below is a copy */
     struct topic_reader *reader; /* NULL: nothing is held */
     int64_t next_measure_us;
-    struct rare away, unmeasured;
+    int64_t tend_us;
+    struct rare away, unmeasured, untended;
 
     pthread_mutex_t mutex; /* guards what follows */
     pthread_cond_t changed;
@@ -193,6 +196,24 @@ static void complain(struct watch *watch, enum ods_status status, struct error *
         say(watch, true, error->text);
 }
 
+/* What the target does from time to time, where the pipeline keeps histories. */
+static void tend(struct watch *watch)
+{
+    const struct control_ops *control = watch->sink->ops->control;
+    struct error error;
+    uint64_t held_back;
+    bool failed = false, before;
+    if (!control->tend || time_monotonic_us() < watch->tend_us ||
+        !history_is_kept(watch->origin->pipeline, &before))
+        return;
+    error_init(&error);
+    watch->tend_us = time_monotonic_us() + TEND_US;
+    enum ods_status status = control->tend(watch->sink, &failed, &error);
+    if ((status != ODS_OK || failed) && !atomic_load(&watch->stop) &&
+        rare_due(&watch->untended, &held_back))
+        say(watch, true, error.text);
+}
+
 static void look(struct watch *watch)
 {
     struct error error;
@@ -206,6 +227,7 @@ static void look(struct watch *watch)
         return;
     }
     watch->away = (struct rare){0};
+    tend(watch);
     if (watch->known.number != watch_number(watch))
         publish(watch);
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "core/time.h"
+#include "pipeline/history.h"
 
 const struct source_ops *worker_source(const struct settings *settings,
                                        const struct pipeline_settings *pipeline,
@@ -66,7 +67,7 @@ void worker_close_helper(struct format_helper *helper)
 }
 
 static enum ods_status open_decoder(struct worker *worker, const struct worker_options *options,
-                                    bool want_before, struct error *error)
+                                    bool want_before, bool want_position, struct error *error)
 {
     const char *format = options->pipeline ? options->pipeline->format : options->format;
     const struct format_ops *ops = format_find(format);
@@ -76,6 +77,7 @@ static enum ods_status open_decoder(struct worker *worker, const struct worker_o
                                           .shapes = worker->shapes,
                                           .helper = options->helper,
                                           .want_before = want_before,
+                                          .want_position = want_position,
                                           .notice = options->notice,
                                           .context = options->context};
     return ops->open(&worker->decoder, &config, error);
@@ -97,19 +99,39 @@ static enum ods_status open_sink(struct worker *worker, const struct worker_opti
     return ops->open(&worker->sink, &config, error);
 }
 
+static enum ods_status open_history(struct worker *worker, const struct worker_options *options,
+                                    bool *keeps, bool *want_before, struct error *error)
+{
+    struct sink_config config;
+    bool before;
+    *keeps = history_is_kept(options->pipeline, &before);
+    if (!*keeps)
+        return ODS_OK;
+    const struct sink_ops *ops = worker_target(options->settings, options->pipeline, &config);
+    if (ops && !ops->keeps_history)
+        return error_set(error, ODS_FATAL,
+                         "a target of type \"%s\" keeps no history: leave history and mode out",
+                         ops->type);
+    *want_before |= before;
+    worker->history = history_new(options->pipeline, worker->shapes);
+    return worker->history ? ODS_OK : error_set(error, ODS_FATAL, "out of memory for histories");
+}
+
 enum ods_status worker_open(struct worker *worker, const struct worker_options *options,
                             struct error *error)
 {
     enum ods_status status = ODS_OK;
-    bool want_before = options->want_before;
+    bool want_before = options->want_before, keeps_history = false;
     *worker = (struct worker){.shapes = shape_table_new()};
     if (!worker->shapes)
         status = error_set(error, ODS_FATAL, "out of memory");
     if (status == ODS_OK && options->pipeline)
         status = transform_chain_open(&worker->transforms, options->pipeline, worker->shapes,
                                       &want_before, error);
+    if (status == ODS_OK && options->settings && options->pipeline)
+        status = open_history(worker, options, &keeps_history, &want_before, error);
     if (status == ODS_OK)
-        status = open_decoder(worker, options, want_before, error);
+        status = open_decoder(worker, options, want_before, keeps_history, error);
     if (status == ODS_OK && options->settings)
         status = open_sink(worker, options, error);
     if (status == ODS_OK)
@@ -125,6 +147,7 @@ void worker_close(struct worker *worker)
     if (worker->decoder)
         worker->decoder->ops->close(worker->decoder);
     transform_chain_close(worker->transforms);
+    history_free(worker->history);
     if (worker->sink)
         worker->sink->ops->close(worker->sink);
     shape_table_free(worker->shapes); /* NULL is fine; what was compiled from them is gone */
@@ -136,9 +159,11 @@ enum ods_status worker_decode(struct worker *worker, struct batch *batch, uint32
 {
     uint32_t first = batch->change_count;
     enum ods_status status = worker->decoder->ops->decode(worker->decoder, batch, record, error);
-    if (status != ODS_OK || !worker->transforms)
-        return status;
-    return transform_chain_apply(worker->transforms, batch, first, error);
+    if (status == ODS_OK && worker->transforms)
+        status = transform_chain_apply(worker->transforms, batch, first, error);
+    if (status == ODS_OK && worker->history && batch->change_count > first)
+        status = history_keep(worker->history, batch, first, error);
+    return status;
 }
 
 enum ods_status worker_apply(struct worker *worker, struct batch *batch,

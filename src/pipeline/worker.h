@@ -31,6 +31,7 @@ struct worker {
     struct shape_table *shapes;
     struct decoder *decoder;
     struct transform_chain *transforms; /* NULL: there are none */
+    struct history *history; /* NULL: no table keeps one */
     struct sink *sink; /* NULL: there is no target */
 };
 

@@ -112,7 +112,7 @@ enum ods_status verify_alone(struct inspection *inspection, struct error *error)
     for (int i = 0; status == ODS_OK && rows && i < PQntuples(rows); i++) {
         const struct table_settings *settings = pipeline_table(
             inspection->pipeline, PQgetvalue(rows, i, 1), PQgetvalue(rows, i, 2));
-        if (!settings->skip)
+        if (table_keeps_rows(settings))
             status = say_table(inspection, PQgetvalue(rows, i, 3), PQgetvalue(rows, i, 4), settings,
                                error);
     }

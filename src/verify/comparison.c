@@ -314,6 +314,8 @@ static enum ods_status look(struct comparison *comparison, struct plans *plans,
     comparison->settings = plan->settings;
     if (plan->skip)
         return error_set(error, ODS_REJECT, "tables.yaml says skip");
+    if (!table_keeps_rows(plan->settings))
+        return error_set(error, ODS_REJECT, "only its history is kept (mode: history)");
     if (!plan->table)
         return error_set(error, ODS_REJECT, "the target has no table %s.%s", plan->schema,
                          plan->name);

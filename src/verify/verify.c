@@ -140,7 +140,7 @@ static bool leads_there(struct run *run, const PGresult *rows, int row)
     struct error ignored;
     error_init(&ignored);
     bool open = strstr(settings->target, "${topic}") || strstr(settings->schema, "${topic}");
-    bool leads = !settings->skip;
+    bool leads = table_keeps_rows(settings);
     if (leads && !open)
         leads = name_table(settings, &shape, &target_schema, &target, &ignored) == ODS_OK &&
                 strcmp(target_schema, PQgetvalue(rows, row, 3)) == 0 &&
@@ -181,7 +181,7 @@ static enum ods_status add_named(struct run *run, const char *name, bool asked, 
         return ODS_OK;
     memcpy(schema, name, (size_t) (dot - name));
     schema[dot - name] = '\0';
-    if (pipeline_table(run->pipeline, schema, dot + 1)->skip && !asked)
+    if (!table_keeps_rows(pipeline_table(run->pipeline, schema, dot + 1)) && !asked)
         return ODS_OK;
     struct candidate *candidate = add_candidate(run, schema, dot + 1);
     if (!candidate)
@@ -199,7 +199,8 @@ static enum ods_status list_named(struct run *run, struct error *error)
         const struct table_settings *settings = &run->pipeline->tables[i];
         const char *dot = strrchr(settings->name, '.');
         char schema[512];
-        if (settings->pattern || !dot || settings->skip || dot - settings->name > 500)
+        if (settings->pattern || !dot || !table_keeps_rows(settings) ||
+            dot - settings->name > 500)
             continue;
         snprintf(schema, sizeof schema, "%.*s", (int) (dot - settings->name), settings->name);
         if (is_meant(run, schema, dot + 1, NULL, NULL))

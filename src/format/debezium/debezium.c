@@ -72,6 +72,7 @@ enum ods_status change_append(struct reading *reading, const struct binding *bin
     change->before = before;
     change->after = after;
     change->source_us = source_us;
+    change->position = reading->position;
     return ODS_OK;
 }
 
@@ -351,6 +352,7 @@ static enum ods_status debezium_open(struct decoder **decoder, const struct deco
     self->pipeline = pipeline;
     self->shape = pipeline ? pipeline->source.shape : SHAPE_AUTO;
     self->want_before = config->want_before;
+    self->want_position = config->want_position;
     self->notice = config->notice;
     self->notice_context = config->context;
     self->connector = pipeline && pipeline->source.connector ? pipeline->source.connector : "";

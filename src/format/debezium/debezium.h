@@ -94,7 +94,7 @@ struct debezium {
     const struct pipeline_settings *pipeline; /* NULL: none */
     const char *connector; /* source.connector of the settings, "" when the record must say */
     enum source_shape shape;
-    bool want_before;
+    bool want_before, want_position;
     void (*notice)(void *context, const char *text);
     void *notice_context;
     bool *told; /* by entry of tables.yaml, the defaults last: has a notice been given? */
@@ -125,6 +125,7 @@ struct reading {
     struct slice scalar;     /* the key as a single value, in JSON: of the one column that
                                 tables.yaml names */
     struct slice scalar_schema;
+    const struct source_position *position; /* of its changes; NULL: not told, or not wanted */
     int pass;                /* enum pass_reason once the record is known to be no row, else -1 */
 };
 
@@ -198,6 +199,7 @@ struct envelope {
                         flattened rows */
     bool has_others; /* members that no envelope has */
     struct slice op;
+    struct slice source_text, transaction; /* as JSON; NULL: none */
     struct identity source;
     struct value source_ts[3], ts[3]; /* us, ns, ms */
 };
@@ -237,6 +239,13 @@ struct identity row_identity(const struct value *meta);
 int64_t row_time(const struct value *meta);
 /* Decode the object at the cursor, which has no schema. */
 enum ods_status untyped_read(struct reading *reading, struct json_scan *scan);
+
+/* --- debezium_position.c --- */
+
+/* Sets reading->position from an envelope's source and transaction, or a flattened row's metadata.
+ * False: memory is out. */
+bool position_of_envelope(struct reading *reading, const struct envelope *envelope);
+bool position_of_row(struct reading *reading, const struct value *meta);
 
 /* --- debezium_watched.c --- */
 

@@ -140,6 +140,23 @@ static bool read_source(struct reading *reading, struct json_scan *scan, struct 
     return !scan->problem;
 }
 
+static bool read_source_text(struct reading *reading, struct json_scan *scan,
+                             struct envelope *envelope)
+{
+    const char *start = scan->at;
+    bool good = read_source(reading, scan, envelope);
+    envelope->source_text = (struct slice){start, (size_t) (scan->at - start)};
+    return good;
+}
+
+static bool skip_text(struct json_scan *scan, struct slice *text)
+{
+    const char *start = scan->at;
+    bool good = json_skip(scan);
+    *text = (struct slice){start, (size_t) (scan->at - start)};
+    return good;
+}
+
 static bool walk_image(struct json_scan *scan, struct image *image)
 {
     bool good = json_skip(scan);
@@ -198,7 +215,7 @@ static bool read_member(struct reading *reading, struct json_scan *scan, enum me
     case MEMBER_SOURCE:
         envelope->has_source = first == '{';
         envelope->misfits |= first != '{' && first != 'n';
-        return read_source(reading, scan, envelope);
+        return read_source_text(reading, scan, envelope);
     case MEMBER_OP:
         envelope->has_op = first == '"';
         return read_text(reading, scan, &envelope->op);
@@ -206,7 +223,7 @@ static bool read_member(struct reading *reading, struct json_scan *scan, enum me
         envelope->has_message = first == '{';
         return json_skip(scan);
     case MEMBER_TRANSACTION:
-        return json_skip(scan);
+        return skip_text(scan, &envelope->transaction);
     case MEMBER_META:
         envelope->misfits = true;
         return json_skip(scan);
@@ -353,6 +370,8 @@ enum ods_status envelope_finish(struct reading *reading, const struct json_scan 
         reading->tells = TELLS_DELETE;
     if (!identity_complete(reading, plan, &envelope->source))
         return ODS_REJECT;
+    if (reading->self->want_position && !position_of_envelope(reading, envelope))
+        return no_memory(reading);
     switch (op) {
     case OP_CREATE:
     case OP_READ:

@@ -131,6 +131,8 @@ static enum ods_status append_flat(struct reading *reading, struct plan *plan, s
     if (!identity_complete(reading, plan, &identity))
         return ODS_REJECT;
     int64_t time = row_time(meta);
+    if (reading->self->want_position && !position_of_row(reading, meta))
+        return no_memory(reading);
     if (!names_operation(meta) && !reading->self->metadata.configured &&
         !ends_with(plan->schema.name, ".Value") && reading->self->shape != SHAPE_FLATTENED)
         return error_set(reading->error, ODS_REJECT,

@@ -191,6 +191,19 @@ static bool read_message(struct maxwell_reading *reading, struct json_scan *scan
 
 /* --- rows ------------------------------------------------------------------------------------ */
 
+static const struct source_position *position_of(struct maxwell_reading *reading,
+                                                 const struct message *message)
+{
+    struct source_position *position = arena_alloc(reading->reader.arena, sizeof *position);
+    if (!position)
+        return NULL;
+    *position = (struct source_position){
+        .transaction = {.kind = VALUE_INT, .integer = message->xid}};
+    if (message->xoffset && !message->commit) /* the last row's place is not told */
+        position->order = (struct value){.kind = VALUE_INT, .integer = message->xoffset};
+    return position;
+}
+
 static enum ods_status append(struct maxwell_reading *reading, const struct message *message,
                               enum change_op op, const struct value *before,
                               const struct value *after)
@@ -205,7 +218,11 @@ static enum ods_status append(struct maxwell_reading *reading, const struct mess
     change->after = after;
     change->source_us = message->source_us;
     change->sequence = sequence_of(message);
-    return ODS_OK;
+    change->position = NULL;
+    if (!reading->self->want_position || !message->xid)
+        return ODS_OK;
+    change->position = position_of(reading, message);
+    return change->position ? ODS_OK : maxwell_no_memory(reading);
 }
 
 /* An update of the key is one record, under the new key. It becomes a delete of the old row and a
@@ -467,6 +484,7 @@ static enum ods_status maxwell_open(struct decoder **decoder, const struct decod
     self->decoder.ops = &format_maxwell;
     self->pipeline = config->pipeline;
     self->want_before = config->want_before;
+    self->want_position = config->want_position;
     self->shapes = config->shapes;
     if (!schema_topic_open(&self->schema, config)) {
         maxwell_close(&self->decoder);

@@ -48,7 +48,7 @@ struct maxwell_table {
 struct maxwell {
     struct decoder decoder;
     const struct pipeline_settings *pipeline; /* NULL: none */
-    bool want_before;
+    bool want_before, want_position;
     struct shape_table *shapes;
     struct schema_topic schema;
     struct hash_index tables; /* of struct maxwell_table, by database and name */

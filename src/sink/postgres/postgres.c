@@ -15,6 +15,7 @@
 #include "sink/postgres/write/apply.h"
 #include "sink/postgres/write/erase.h"
 #include "sink/postgres/write/forget.h"
+#include "sink/postgres/tables/history.h"
 #include "sink/postgres/tables/names.h"
 #include "sink/postgres/write/offsets.h"
 #include "sink/postgres/tables/settings.h"
@@ -213,7 +214,15 @@ static enum ods_status postgres_shadow_drop(struct sink *sink, const struct shad
     return shadow_drop(&from_sink(sink)->conn, shadow, there, error);
 }
 
+static enum ods_status postgres_tend(struct sink *sink, bool *failed, struct error *error)
+{
+    struct postgres *postgres = from_sink(sink);
+    enum ods_status status = postgres_ready(postgres, error);
+    return status == ODS_OK ? history_keep_up(&postgres->conn, failed, error) : status;
+}
+
 static const struct control_ops control_ops = {
+    .tend = postgres_tend,
     .watch = postgres_watch,
     .order = postgres_order,
     .orders = postgres_orders,
@@ -302,6 +311,21 @@ static enum ods_status report_table(struct postgres *postgres,
 }
 
 /* Reports on the tables that tables.yaml names and that should exist already. */
+static enum ods_status report_history(struct postgres *postgres,
+                                      const struct table_settings *settings,
+                                      const struct shape *shape,
+                                      void (*report)(void *context, const char *line),
+                                      void *context, struct error *error)
+{
+    char *schema = NULL, *name = NULL;
+    enum ods_status status = history_table_of(settings, shape, &schema, &name, error);
+    if (status == ODS_OK)
+        status = report_table(postgres, settings, schema, name, report, context, error);
+    free(schema);
+    free(name);
+    return status == ODS_REJECT ? ODS_FATAL : status;
+}
+
 static enum ods_status report_tables(struct postgres *postgres,
                                      void (*report)(void *context, const char *line), void *context,
                                      struct error *error)
@@ -323,7 +347,7 @@ static enum ods_status report_tables(struct postgres *postgres,
         enum ods_status status = ODS_OK;
         if (!prefix)
             status = error_set(error, ODS_RETRY, "out of memory");
-        else if (!settings->skip && !open)
+        else if (table_keeps_rows(settings) && !open)
             status = name_table(settings, &shape, &schema, &name, error);
         if (status == ODS_REJECT)
             status = ODS_FATAL; /* no record is to blame for what the configuration says */
@@ -331,6 +355,8 @@ static enum ods_status report_tables(struct postgres *postgres,
             status = report_table(postgres, settings, schema, name, report, context, error);
         free(schema);
         free(name);
+        if (status == ODS_OK && table_keeps_history(settings) && !open)
+            status = report_history(postgres, settings, &shape, report, context, error);
         free(prefix);
         if (status != ODS_OK && status != ODS_FATAL)
             return status;
@@ -367,6 +393,7 @@ const struct sink_ops postgres_sink = {
     .summary = "PostgreSQL 12 and later: upsert with ON CONFLICT, offsets in the same transaction",
     .codes = "SQLSTATE",
     .guarantee = EXACT_BY_STORED_OFFSET,
+    .keeps_history = true,
     .identities = "a record is delivered again within the target's delivered.keep_ms, and before "
                   "delivered.max_records others",
     .settings = &postgres_settings_group,
@@ -376,6 +403,7 @@ const struct sink_ops postgres_sink = {
     .peek = postgres_peek,
     .apply = postgres_apply,
     .name_table = name_table,
+    .name_history = history_table_of,
     .forget = postgres_forget,
     .erase = postgres_erase,
     .check = postgres_check,

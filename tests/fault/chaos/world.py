@@ -84,7 +84,7 @@ class Member:
         self.setup.folder.mkdir(parents=True, exist_ok=True)
         self.daemon = None
         self.setup.write(
-            load_pipeline(world.prefix, group_id=world.group),
+            world.pipeline(),
             targets=[{"name": "ods", **world.target(number)}],
             kafka=True, kafka_properties=KAFKA, lanes=2,
             bootstrap=world.stack["KAFKA_PROXY_BOOTSTRAP"] if world.proxied else None,
@@ -135,6 +135,9 @@ class World:
         dsn = re.sub(r"port=\d+", f"port={port}", self.database.dsn)
         return {"type": "postgres", "dsn": f"{dsn} application_name=member-{number}",
                 "lock_timeout_ms": LOCK_TIMEOUT_MS, "idle_in_transaction_timeout_ms": 15_000}
+
+    def pipeline(self):
+        return load_pipeline(self.prefix, group_id=self.group)
 
     # Processes.
 

@@ -218,6 +218,18 @@ static enum ods_status add_keyed(struct folding *folding, struct table_work *wor
     return ODS_OK;
 }
 
+/* A row of a history: no other has its key, so there is nothing to look for. */
+static enum ods_status add_kept(struct folding *folding, struct table_work *work, uint32_t index)
+{
+    struct row *row = arena_alloc(folding->arena, sizeof *row);
+    if (!row || !folding_add_row(folding->arena, &work->rows, &work->row_count,
+                                 &work->row_capacity, row))
+        return error_out_of_memory(folding->error);
+    *row = (struct row){.plan = folding->plans[index], .last = index, .chain = 1};
+    folding->previous[index] = UINT32_MAX;
+    return ODS_OK;
+}
+
 static enum ods_status add_loose(struct folding *folding, struct table_work *work, uint32_t index)
 {
     struct loose *loose = arena_alloc(folding->arena, sizeof *loose);
@@ -319,7 +331,7 @@ static enum ods_status fold_change(struct folding *folding, uint32_t index)
     if (change->rejected ||
         (batch->partial && !batch_reaches(batch, &batch->records[change->record])))
         return ODS_OK;
-    if (plan && !plan->skip && !plan->table && change->op == OP_DELETE)
+    if (plan && !plan->skip && !plan->table && (change->op == OP_DELETE || change->derived))
         return fold_nowhere(folding, index);
     if (!plan || plan->skip || !plan->table) {
         folding->fold->skipped++;
@@ -343,6 +355,8 @@ static enum ods_status fold_change(struct folding *folding, uint32_t index)
         return reject(folding, index, &why);
     if (status != ODS_OK)
         return error_set(folding->error, status, "%s", why.text);
+    if (plan->shape->history_of)
+        return add_kept(folding, work, index);
     return plan->key_count ? add_keyed(folding, work, index) : add_loose(folding, work, index);
 }
 

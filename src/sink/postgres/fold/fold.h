@@ -26,7 +26,7 @@ struct row {
         *image;               /* the last change's own image where that is the whole row, or NULL */
     const struct cell *cells; /* by table column, when there is no image */
     const struct change *stamp; /* whose operation and time the row shows */
-    const char *key;      /* as the last change spells it */
+    const char *key;      /* as the last change spells it; NULL in a history: it is in the image */
     const char *identity; /* equal for equal keys: the key itself, or see spelling.h */
     uint32_t identity_bytes;
     bool returns;     /* the batch deletes it and makes it again */

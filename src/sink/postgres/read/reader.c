@@ -7,6 +7,7 @@
 #include "sink/postgres/tables/names.h"
 #include "sink/postgres/tables/settings.h"
 #include "sink/postgres/wire/own_schema.h"
+#include "sink/postgres/wire/quote.h"
 #include "sink/postgres/write/offsets.h"
 #include "sql/postgres/orders_of_group.h"
 #include "sql/postgres/skips_of_group.h"
@@ -71,7 +72,15 @@ void reader_close(struct reader *reader)
     encoder_done(&reader->encoder);
     readings_done(&reader->readings);
     conn_done(&reader->conn);
+    free(reader->own_schema);
     free(reader);
+}
+
+const char *reader_own_schema(struct reader *reader)
+{
+    if (!reader->own_schema)
+        reader->own_schema = quote_name(reader->conn.settings->schema);
+    return reader->own_schema ? reader->own_schema : "";
 }
 
 void reader_interrupt(struct reader *reader)

@@ -25,6 +25,9 @@ void reader_close(struct reader *reader); /* NULL is fine */
 /* Ends the present wait: its call returns ODS_RETRY. */
 void reader_interrupt(struct reader *reader);
 
+/* The sink's own schema, quoted. */
+const char *reader_own_schema(struct reader *reader);
+
 /* The schema and table into which the settings put the rows of a source's table; only the names of
  * the shape are used. Heap. */
 enum ods_status reader_names(const struct table_settings *settings, const struct shape *source,

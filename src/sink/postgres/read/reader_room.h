@@ -15,6 +15,7 @@ struct reader {
     struct encoder encoder;
     struct readings readings;
     struct known_table *known;
+    char *own_schema; /* quoted; NULL: not asked for yet */
 };
 
 struct known_table {

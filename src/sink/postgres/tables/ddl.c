@@ -7,6 +7,7 @@
 
 #include "sink/postgres/tables/ddl_compression.h"
 #include "sink/postgres/tables/ddl_default.h"
+#include "sink/postgres/tables/history.h"
 #include "sink/postgres/tables/rehearsal.h"
 #include "sink/postgres/tables/widen.h"
 #include "sink/postgres/wire/quote.h"
@@ -25,7 +26,7 @@ static void put_literal(struct buffer *sql, PGconn *pg, const char *text)
     PQfreemem(literal);
 }
 
-static void put_name(struct buffer *sql, const char *name)
+void ddl_put_name(struct buffer *sql, const char *name)
 {
     char *quoted = quote_name(name);
     if (quoted)
@@ -35,11 +36,11 @@ static void put_name(struct buffer *sql, const char *name)
     free(quoted);
 }
 
-static void put_table(struct buffer *sql, const struct ddl_table *table)
+void ddl_put_table(struct buffer *sql, const struct ddl_table *table)
 {
-    put_name(sql, table->schema);
+    ddl_put_name(sql, table->schema);
     buffer_puts(sql, ".");
-    put_name(sql, table->name);
+    ddl_put_name(sql, table->name);
 }
 
 static enum ods_status put_column(struct buffer *sql, struct ddl *ddl,
@@ -50,14 +51,14 @@ static enum ods_status put_column(struct buffer *sql, struct ddl *ddl,
     enum ods_status status = ddl_default(ddl, column, &text, error);
     if (status != ODS_OK)
         return status;
-    put_name(sql, column->name);
+    ddl_put_name(sql, column->name);
     const char *type = ddl_type(ddl->table, column, room, sizeof room);
     bool large = column->source && !column->key && ddl_compression_serves(type);
     buffer_printf(sql, " %s%s", type, large && ddl->lz4 ? " compression lz4" : "");
     if (text)
         buffer_printf(sql, " default %s", text);
     /* A column of a record without schema says nothing about NULL. */
-    bool required = !ddl->table->shared && column->source &&
+    bool required = !ddl->table->shared && column->source && !ddl->table->shape->history_of &&
                     column->source->column.type != SEM_UNKNOWN && !column->source->column.optional;
     required &= created || text; /* rows that exist already get the default */
     if (required || (column->key && created))
@@ -68,10 +69,13 @@ static enum ods_status put_column(struct buffer *sql, struct ddl *ddl,
 
 /* Writes the column's comment: its source and the type that it was given. The sink recognizes the
  * column by both. */
-static void put_origin(struct buffer *text, const struct ddl_column *column, const char *type)
+static void put_origin(struct buffer *text, const struct ddl_column *column, const char *type,
+                       bool history)
 {
     const struct column *source = column->source ? &column->source->column : NULL;
-    if (!source)
+    if (!source && history)
+        buffer_puts(text, COMMENT_TABLE "of the change, see docs/history.md");
+    else if (!source)
         buffer_puts(text, COMMENT_TABLE "of the last change applied to this row");
     else if (source->type == SEM_UNKNOWN)
         buffer_printf(text,
@@ -87,9 +91,9 @@ static void put_origin(struct buffer *text, const struct ddl_column *column, con
 static void put_comment(struct ddl *ddl, const char *column, struct buffer *text)
 {
     buffer_puts(&ddl->script, "comment on column ");
-    put_table(&ddl->script, ddl->table);
+    ddl_put_table(&ddl->script, ddl->table);
     buffer_puts(&ddl->script, ".");
-    put_name(&ddl->script, column);
+    ddl_put_name(&ddl->script, column);
     buffer_puts(&ddl->script, " is ");
     put_literal(&ddl->script, ddl->conn->pg, buffer_text(text));
     buffer_puts(&ddl->script, "; ");
@@ -100,13 +104,14 @@ static void put_origin_comment(struct ddl *ddl, const struct ddl_column *column,
     char room[DDL_TYPE_BYTES];
     struct buffer text;
     buffer_init(&text);
-    put_origin(&text, column, type ? type : ddl_type(ddl->table, column, room, sizeof room));
+    put_origin(&text, column, type ? type : ddl_type(ddl->table, column, room, sizeof room),
+               ddl->table->shape->history_of != NULL);
     put_comment(ddl, column->name, &text);
     buffer_done(&text);
 }
 
 /* Adds a statement: it is run, stored in the history, and kept for the log. */
-static void put_statement(struct ddl *ddl, struct buffer *statement)
+void ddl_put_statement(struct ddl *ddl, struct buffer *statement)
 {
     const struct record *cause = ddl->cause;
     struct buffer *script = &ddl->script;
@@ -117,7 +122,7 @@ static void put_statement(struct ddl *ddl, struct buffer *statement)
         return;
     buffer_puts(script, text);
     buffer_puts(script, "; insert into ");
-    put_name(script, ddl->conn->settings->schema);
+    ddl_put_name(script, ddl->conn->settings->schema);
     buffer_puts(script,
                 ".schema_history "
                 "(table_schema, table_name, sql, topic, partition, record_offset) values (");
@@ -150,7 +155,7 @@ static void put_key(struct buffer *sql, const struct ddl_table *table,
             if (rank != k)
                 continue;
             buffer_puts(sql, any ? ", " : ", primary key (");
-            put_name(sql, column->name);
+            ddl_put_name(sql, column->name);
             any = true;
         }
     if (any)
@@ -172,8 +177,8 @@ static enum ods_status put_schema(struct ddl *ddl, struct error *error)
     struct buffer sql;
     buffer_init(&sql);
     buffer_puts(&sql, "create schema ");
-    put_name(&sql, ddl->table->schema);
-    put_statement(ddl, &sql);
+    ddl_put_name(&sql, ddl->table->schema);
+    ddl_put_statement(ddl, &sql);
     buffer_done(&sql);
     return ODS_OK;
 }
@@ -194,20 +199,26 @@ enum ods_status ddl_create(struct ddl *ddl, const struct ddl_change *changes, si
     buffer_init(&sql);
     buffer_init(&from);
     buffer_puts(&sql, "create table ");
-    put_table(&sql, table);
+    ddl_put_table(&sql, table);
     buffer_puts(&sql, " (");
     for (size_t i = 0; status == ODS_OK && i < count; i++) {
         buffer_puts(&sql, i ? ", " : "");
         status = put_column(&sql, ddl, &changes[i].column, true, error);
     }
-    put_key(&sql, table, changes, count);
+    if (shape->history_of)
+        history_put_key(&sql, table);
+    else
+        put_key(&sql, table, changes, count);
     buffer_puts(&sql, ")");
-    put_statement(ddl, &sql);
-    buffer_printf(&from, COMMENT_TABLE "from %s table %s%s%s, topic %s",
+    if (shape->history_of && table->parted)
+        buffer_puts(&sql, " partition by range (cdc_timestamp)");
+    ddl_put_statement(ddl, &sql);
+    buffer_printf(&from, COMMENT_TABLE "%sfrom %s table %s%s%s, topic %s",
+                  shape->history_of ? "every change " : "",
                   table->connector[0] ? table->connector : "source", database,
                   database[0] ? "." : "", shape->table, shape->topic);
     buffer_puts(&ddl->script, "comment on table ");
-    put_table(&ddl->script, table);
+    ddl_put_table(&ddl->script, table);
     buffer_puts(&ddl->script, " is ");
     put_literal(&ddl->script, ddl->conn->pg, buffer_text(&from));
     buffer_puts(&ddl->script, "; ");
@@ -227,10 +238,10 @@ static void put_keep(struct ddl *ddl, const struct ddl_change *change)
     buffer_init(&sql);
     buffer_init(&text);
     buffer_puts(&sql, "alter table ");
-    put_table(&sql, ddl->table);
+    ddl_put_table(&sql, ddl->table);
     buffer_printf(&sql, " rename column %s to ", change->there->quoted);
-    put_name(&sql, change->kept);
-    put_statement(ddl, &sql);
+    ddl_put_name(&sql, change->kept);
+    ddl_put_statement(ddl, &sql);
     buffer_printf(&text, COMMENT_COLUMN "%s, until its type changed" COMMENT_TYPE "%s",
                   change->column.source->column.name, change->there->declared);
     put_comment(ddl, change->kept, &text);
@@ -273,9 +284,9 @@ static enum ods_status put_change(struct buffer *sql, struct ddl *ddl,
         break;
     case DDL_KEEP:
         buffer_puts(sql, "alter column ");
-        put_name(sql, change->kept);
+        ddl_put_name(sql, change->kept);
         buffer_puts(sql, " drop not null, alter column ");
-        put_name(sql, change->kept);
+        ddl_put_name(sql, change->kept);
         buffer_puts(sql, " drop default");
         break;
     }
@@ -298,7 +309,7 @@ enum ods_status ddl_alter(struct ddl *ddl, const struct ddl_change *changes, siz
         if (changes[i].kind == DDL_KEEP)
             put_keep(ddl, &changes[i]);
     buffer_puts(&sql, "alter table ");
-    put_table(&sql, ddl->table);
+    ddl_put_table(&sql, ddl->table);
     for (size_t i = 0; status == ODS_OK && i < count; i++) {
         const struct pg_column *there = changes[i].there;
         if (changes[i].kind == DDL_KEEP && !there->not_null && !there->has_default)
@@ -308,7 +319,7 @@ enum ods_status ddl_alter(struct ddl *ddl, const struct ddl_change *changes, siz
         any = true;
     }
     if (any)
-        put_statement(ddl, &sql);
+        ddl_put_statement(ddl, &sql);
     for (size_t i = 0; i < count; i++) {
         if (changes[i].kind == DDL_ADD)
             put_origin_comment(ddl, &changes[i].column, NULL);

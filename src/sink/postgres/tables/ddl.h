@@ -32,6 +32,9 @@ struct ddl_table {
     const bool *extras;    /* the catalog's: which types of extensions the target has */
     bool shared;           /* rows of several sources, which may have different columns */
     enum toast_compression compression;
+    /* Of a history: */
+    const char *const *added; /* the names of its columns beside the source's */
+    bool parted;              /* partitioned by cdc_timestamp */
 };
 
 enum ddl_kind {
@@ -69,6 +72,11 @@ struct ddl {
 
 /* Begins, and waits until no other session changes tables. ddl_commit() or ddl_abort() must
  * follow. */
+/* Adds a statement: it is run, stored in the history, and kept for the log. */
+void ddl_put_statement(struct ddl *ddl, struct buffer *statement);
+void ddl_put_name(struct buffer *sql, const char *name);
+void ddl_put_table(struct buffer *sql, const struct ddl_table *table);
+
 enum ods_status ddl_begin(struct ddl *ddl, struct conn *conn, const struct ddl_table *table,
                           const struct record *cause, struct error *error);
 enum ods_status ddl_create(struct ddl *ddl, const struct ddl_change *changes, size_t count,

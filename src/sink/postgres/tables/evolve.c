@@ -19,6 +19,7 @@
 #include <string.h>
 
 #include "sink/postgres/tables/ddl.h"
+#include "sink/postgres/tables/history.h"
 #include "sink/postgres/tables/names.h"
 #include "sink/postgres/tables/origin.h"
 #include "sink/postgres/tables/rekey.h"
@@ -155,6 +156,9 @@ static enum ods_status survey_type(struct survey *survey, uint32_t column, int t
     case WIDEN_FITS:
         return ODS_OK;
     case WIDEN_WIDER:
+        /* A history's rows are never written again: what would rewrite them stands beside. */
+        if (plan->shape->history_of && !widen_keeps_rows(target->declared, wider))
+            return survey_other(survey, column, there, type, error);
         /* Where the column may not be widened, the encoder takes each value that fits. */
         if (plan->settings->evolve >= EVOLVE_WIDEN && !plan->rigid) {
             struct ddl_change *retype = add(survey, DDL_RETYPE, column);
@@ -189,6 +193,14 @@ static enum ods_status survey_column(struct survey *survey, uint32_t column, str
 static void survey_own(struct survey *survey)
 {
     const struct plan *plan = survey->plan;
+    if (plan->shape->history_of) {
+        for (size_t i = 0; i < HISTORY_COLUMN_COUNT; i++)
+            if (!plan->table || catalog_column(plan->table, survey->table.added[i]) < 0)
+                survey->changes[survey->count++] = (struct ddl_change){
+                    .kind = DDL_ADD,
+                    .column = {.name = survey->table.added[i], .type = history_columns[i].type}};
+        return;
+    }
     const char *own[][2] = {{plan->settings->cdc_operation, "text"},
                             {plan->settings->cdc_timestamp, "timestamp with time zone"}};
     for (size_t i = 0; i < 2; i++)
@@ -218,7 +230,8 @@ static enum ods_status survey_key(struct survey *survey, struct error *error)
     bool due = false;
     buffer_reset(&survey->rekey);
     /* A tombstone's key need not be the key of the table's rows. */
-    if (!survey->change || survey->change->tombstone || survey->plan->key_stays)
+    if (!survey->change || survey->change->tombstone || survey->plan->key_stays ||
+        survey->plan->shape->history_of)
         return ODS_OK;
     enum ods_status status = rekey_is_due(survey->plan, survey->plans->conn, &due, error);
     if (status != ODS_OK || !due)
@@ -251,7 +264,8 @@ static enum ods_status look(struct survey *survey, struct error *error)
     struct plan *plan = survey->plan;
     const struct shape *shape = plan->shape;
     survey_done(survey);
-    size_t most = shape->column_count * 3u + 3 + (plan->table ? plan->table->column_count : 0);
+    size_t most = shape->column_count * 3u + 3 + HISTORY_COLUMN_COUNT +
+                  (plan->table ? plan->table->column_count : 0);
     survey->changes = calloc(most, sizeof *survey->changes);
     survey->kept = calloc(shape->column_count + 1u, sizeof *survey->kept);
     enum ods_status status = survey->changes && survey->kept ? ODS_OK : error_out_of_memory(error);
@@ -259,7 +273,7 @@ static enum ods_status look(struct survey *survey, struct error *error)
         status = survey_key(survey, error);
     for (uint32_t i = 0; status == ODS_OK && i < shape->column_count; i++) {
         plan->sources[i].refusal = NULL;
-        if (plan->names[i])
+        if (plan->names[i] && !plan_is_added(plan, i))
             status = survey_column(survey, i, error);
     }
     if (status == ODS_OK) {
@@ -282,9 +296,11 @@ static enum ods_status leave_out(const struct survey *survey, const struct plan_
         const struct ddl_column *column = &survey->changes[i].column;
         if (!column->source)
             return error_set(error, ODS_FATAL,
-                             "table %s.%s has no column %s: add it (%s), or turn it off with "
-                             "cdc_operation: off / cdc_timestamp: off",
-                             plan->schema, plan->name, column->name, column->type);
+                             "table %s.%s has no column %s: add it (%s)%s", plan->schema,
+                             plan->name, column->name, column->type,
+                             plan->shape->history_of
+                                 ? ", or give the history another table (history.name)"
+                                 : ", or turn it off with cdc_operation: off / cdc_timestamp: off");
         notice(listener,
                "table %s.%s has no column %s: its values are left out (ods-sink adds columns only "
                "to tables that it made, with evolve: add)",
@@ -373,8 +389,12 @@ static enum ods_status make(struct survey *survey, struct ddl *ddl,
     bool create = !plan->table;
     if (create)
         status = ddl_create(ddl, survey->changes, survey->count, error);
+    if (create && status == ODS_OK && survey->plan->shape->history_of)
+        history_put_rest(ddl, survey->plan);
     if (create && status == ODS_OK && !survey->plans->conn->rehearsal)
         origin_put_first(&ddl->script, plan, survey->plans->conn);
+    if (!create && survey->plan->shape->history_of)
+        history_put_drop_view(ddl);
     if (!create)
         status = ddl_alter(ddl, survey->changes, survey->count, error);
     if (status != ODS_OK) {
@@ -457,7 +477,12 @@ enum ods_status evolve_table(struct plans *plans, struct plan *plan, const struc
                                       .shared = plan->settings->pattern &&
                                                 !name_is_derived(plan->settings),
                                       .compression = plans->making->toast_compression}};
+    struct history_names names;
     enum ods_status status = catalog_read_extras(plans->catalog, plans->conn, error);
+    if (status == ODS_OK && plan->shape->history_of)
+        history_names_fill(&names, plan->settings);
+    survey.table.added = names.names;
+    survey.table.parted = plan->settings->history.partition != PARTITION_NONE;
     if (status == ODS_OK)
         status = look(&survey, error);
     if (status == ODS_OK && change && survey.count && !may_change(plan))

@@ -53,6 +53,11 @@ char *name_fit(const char *name, enum name_case fold)
     return fitting;
 }
 
+char *name_with(const char *name, const char *suffix)
+{
+    return shorten(name, suffix);
+}
+
 char *name_kept(const char *name, unsigned number)
 {
     char suffix[16];

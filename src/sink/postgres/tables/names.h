@@ -15,6 +15,9 @@ char *name_fit(const char *name, enum name_case fold);
 /* The name under which a column is kept when its place is taken: "<name>__v<number>". */
 char *name_kept(const char *name, unsigned number);
 
+/* The name with the suffix, shortened where both are too long. */
+char *name_with(const char *name, const char *suffix);
+
 /* Schema and table. ODS_FATAL: a name in the settings is not valid. */
 enum ods_status name_table(const struct table_settings *settings, const struct shape *shape,
                            char **schema, char **table, struct error *error);

@@ -9,6 +9,7 @@
 #include "sink/postgres/tables/rehearsal.h"
 #include "sink/postgres/wire/own_schema.h"
 #include "sink/postgres/wire/quote.h"
+#include "sql/postgres/history_claim.h"
 #include "sql/postgres/rehearsal_unclaim.h"
 #include "sql/postgres/table_claim.h"
 #include "sql/postgres/table_is_shared.h"
@@ -71,14 +72,25 @@ static enum ods_status rehearse(struct conn *conn, const char *const *values, PG
 enum ods_status origin_claim(struct plan *plan, const char *group, const char *topic,
                              struct conn *conn, struct error *error)
 {
-    const char *values[CLAIM_PARAMS + 2];
+    const char *values[CLAIM_PARAMS + 4];
     PGresult *rows = NULL;
+    char *schema = NULL, *table = NULL;
+    bool history = plan->shape->history_of;
+    enum ods_status status =
+        history ? name_table(plan->configured, plan->shape, &schema, &table, error) : ODS_OK;
     claim_values(plan, values);
     values[CLAIM_PARAMS] = group;
     values[CLAIM_PARAMS + 1] = topic;
-    enum ods_status status =
-        conn->rehearsal ? rehearse(conn, values, &rows, error)
-                        : own_query(conn, sql_table_claim, CLAIM_PARAMS + 2, values, &rows, error);
+    values[CLAIM_PARAMS + 2] = schema;
+    values[CLAIM_PARAMS + 3] = table;
+    if (status == ODS_OK)
+        status = conn->rehearsal
+                     ? rehearse(conn, values, &rows, error)
+                     : own_query(conn, history ? sql_history_claim : sql_table_claim,
+                                 history ? CLAIM_PARAMS + 4 : CLAIM_PARAMS + 2, values, &rows,
+                                 error);
+    free(schema);
+    free(table);
     if (status == ODS_OK && !rows) /* nothing can have been claimed */
         return ODS_OK;
     if (status == ODS_OK && !PQgetisnull(rows, 0, 0))

@@ -6,6 +6,7 @@
 
 #include "core/time.h"
 #include "sink/postgres/tables/evolve.h"
+#include "sink/postgres/tables/history.h"
 #include "sink/postgres/tables/names.h"
 #include "sink/postgres/tables/origin.h"
 #include "sink/postgres/tables/rekey.h"
@@ -32,6 +33,7 @@ static void plan_free(struct plan *plan)
     free(plan->names);
     free(plan->refusals);
     free(plan->refusal);
+    free(plan->own_settings);
     free(plan->key_stays);
     free(plan->sources);
     free(plan->schema);
@@ -81,8 +83,9 @@ static enum ods_status check_names(const struct plan *plan, struct error *error)
         if (taken)
             return error_set(error, ODS_FATAL,
                              "table %s: columns \"%.80s\" and \"%.80s\" would both be named "
-                             "\"%s\": rename one with columns.rename in tables.yaml",
-                             plan->shape->table, taken, plan->shape->columns[i].name, name);
+                             "\"%s\": rename one with columns.rename in tables.yaml%s",
+                             plan->shape->table, taken, plan->shape->columns[i].name, name,
+                             plan->shape->history_of ? ", or set history.prefix" : "");
     }
     return ODS_OK;
 }
@@ -114,7 +117,9 @@ static enum ods_status resolve_columns(const struct plans *plans, struct plan *p
             source->column.type == SEM_UNKNOWN && !source->column.source_type;
         source_column_correct(source,
                        properties_find(&plan->settings->source_types, source->column.name));
-        status = name_column(plan->settings, source->column.name, &plan->names[i], error);
+        status = plan_is_added(plan, i)
+                     ? history_name(plan->settings, source->column.name, &plan->names[i], error)
+                     : name_column(plan->settings, source->column.name, &plan->names[i], error);
     }
     return status == ODS_OK ? check_names(plan, error) : status;
 }
@@ -123,10 +128,20 @@ static enum ods_status resolve_names(struct plans *plans, struct plan *plan, str
 {
     const struct shape *shape = plan->shape;
     plan->settings = pipeline_table(plans->config->pipeline, source_database(shape), shape->table);
+    plan->configured = plan->settings;
     plan->skip = plan->settings->skip;
     if (plan->skip)
         return ODS_OK;
-    enum ods_status status = name_table(plan->settings, shape, &plan->schema, &plan->name, error);
+    enum ods_status status = ODS_OK;
+    if (shape->history_of) {
+        plan->own_settings = history_settings_of(plan->settings);
+        if (!plan->own_settings)
+            return error_out_of_memory(error);
+        plan->settings = plan->own_settings;
+        status = history_name_table(plan->settings, shape, &plan->schema, &plan->name, error);
+    } else {
+        status = name_table(plan->settings, shape, &plan->schema, &plan->name, error);
+    }
     return status == ODS_OK ? resolve_columns(plans, plan, error) : status;
 }
 
@@ -188,7 +203,7 @@ static enum ods_status lacks_key(const struct plan *plan, const char *column, st
 }
 
 /* Key columns are kept in the table's order, whatever their order in the record. */
-static void add_key_column(struct plan *plan, uint32_t source, uint32_t target)
+void plan_add_key(struct plan *plan, uint32_t source, uint32_t target)
 {
     enum spelling spelling = plan->table->columns[target].spelling;
     uint32_t at = plan->key_count++;
@@ -207,6 +222,8 @@ static enum ods_status map_key(struct plan *plan, struct error *error)
     const struct shape *shape = plan->shape;
     const struct strings *configured = &plan->settings->key;
     size_t count = configured->count ? configured->count : shape->key_count;
+    if (shape->history_of)
+        return history_map_key(plan, error);
     if (count > PLAN_MAX_KEY)
         return error_set(error, ODS_FATAL, "table %s: a key of %zu columns; %d is the most",
                          shape->table, count, PLAN_MAX_KEY);
@@ -228,7 +245,7 @@ static enum ods_status map_key(struct plan *plan, struct error *error)
                              "table %s: key column \"%s\" has no place in %s.%s: "
                              "do not exclude it",
                              shape->table, shape->columns[source].name, plan->schema, plan->name);
-        add_key_column(plan, (uint32_t) source, (uint32_t) target);
+        plan_add_key(plan, (uint32_t) source, (uint32_t) target);
     }
     if (plan->key_count && plan->table->is_view) /* the view's triggers decide what is one row */
         return ODS_OK;
@@ -368,13 +385,16 @@ static enum ods_status resolve(struct plans *plans, struct plan *plan, const str
     bool there = status == ODS_OK && plan->table;
     if (there)
         status = note_topic(plans, plan, topic, error);
-    bool acts = change->after || (plan->table && change->op == OP_DELETE && change->before);
-    if (status == ODS_OK && !plan->skip && (plan->table || change->after))
+    bool row = change->after && !change->derived; /* of a tombstone the table may be a wrong one */
+    bool acts = row || (plan->table && change->op == OP_DELETE && change->before);
+    if (status == ODS_OK && !plan->skip && (plan->table || row))
         status = evolve_table(plans, plan, acts ? change : NULL, listener, changed, error);
     if (status == ODS_OK && plan->table && !there) /* made now, by us or by another lane */
         status = note_topic(plans, plan, topic, error);
     if (status == ODS_OK && plan->table)
         status = map_columns(plan, error);
+    if (status == ODS_OK && plan->table && plan->shape->history_of)
+        return history_note(plan, plans->conn, error);
     if (status == ODS_OK && plan->table)
         status = rekey_look(plan, plans->conn, error);
     return status;
@@ -432,7 +452,7 @@ enum ods_status plan_find(struct plans *plans, const struct change *change,
         plan_free(plan);
         return status;
     }
-    plan->complete = change->after != NULL;
+    plan->complete = change->after != NULL && !change->derived;
     plans->items[change->shape->id] = plan;
     *found = plan;
     return ODS_OK;

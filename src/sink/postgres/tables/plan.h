@@ -17,6 +17,8 @@
 struct plan {
     const struct shape *shape;
     const struct table_settings *settings;
+    const struct table_settings *configured; /* the same, or for a history those of its table */
+    struct table_settings *own_settings; /* of a history; NULL: those of the configuration do */
     bool skip;                     /* the configuration leaves this table out */
     bool complete;                 /* resolved for rows, not just for deletes */
     bool tombstone;                /* resolved for a tombstone: its columns are its key's */
@@ -41,6 +43,7 @@ struct plan {
     bool spelt; /* equal keys may differ in their bytes; see spelling.h */
     bool asks;  /* only the target knows which keys are equal */
     int operation_column, timestamp_column; /* table columns, -1: off */
+    int kept_operation, kept_time;          /* of a history: those of its own */
     uint64_t *columns; /* bit set of the table's columns that a full image writes */
 };
 
@@ -88,6 +91,15 @@ enum ods_status plan_look(struct plans *plans, const struct shape *shape, struct
 
 /* Does this column of the shape belong to the key of its rows? */
 bool plan_is_key(const struct plan *plan, uint32_t column);
+
+/* Adds a column to the key, which is kept in the table's order. */
+void plan_add_key(struct plan *plan, uint32_t source, uint32_t target);
+
+/* Is it one of the columns that a history has beside its source's? */
+static inline bool plan_is_added(const struct plan *plan, uint32_t column)
+{
+    return plan->shape->history_of && column >= plan->shape->history_of->column_count;
+}
 
 /* Do both plans identify a row by the same columns? */
 static inline bool plan_same_key(const struct plan *one, const struct plan *other)

@@ -250,6 +250,17 @@ enum widening widen(const char *have_text, const char *wanted_text, char *wider,
     return widen_time(&have, &wanted, wider, bytes);
 }
 
+bool widen_keeps_rows(const char *have_text, const char *wider_text)
+{
+    struct pg_type have = read_type(have_text), wider = read_type(wider_text);
+    if (have.array || wider.array)
+        return false;
+    if (is(&have, "character varying", "") || is(&have, "text", ""))
+        return is(&wider, "character varying", "") || is(&wider, "text", "");
+    return is(&have, "numeric", "") && is(&wider, "numeric", "") &&
+           (*wider.numbers != '(' || number(&have, 1) == number(&wider, 1));
+}
+
 const char *widen_by_way_of(const char *have, const char *wider)
 {
     bool from_float = strncmp(have, "real", 4) == 0 || strncmp(have, "double", 6) == 0;

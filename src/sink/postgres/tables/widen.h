@@ -2,6 +2,7 @@
 #ifndef WIDEN_H
 #define WIDEN_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 enum widening {
@@ -12,6 +13,9 @@ enum widening {
 
 /* Both types are among those that the sink makes columns of, as format_type() writes them. */
 enum widening widen(const char *have, const char *wanted, char *wider, size_t wider_bytes);
+
+/* Does PostgreSQL give a column the wider type without writing its rows again? */
+bool widen_keeps_rows(const char *have, const char *wider);
 
 /* The type to which the column's values are cast first, so that they become the wider type
  * unchanged. NULL: one cast is enough. */

@@ -6,6 +6,7 @@
 
 #include "sink/postgres/fold/guess.h"
 #include "sink/postgres/fold/moved_keys.h"
+#include "sink/postgres/tables/history.h"
 #include "sink/postgres/wire/own_schema.h"
 #include "sink/postgres/write/offsets.h"
 
@@ -176,8 +177,10 @@ enum ods_status attempt_refuse(struct attempt *attempt, uint32_t change,
     const struct plan *plan = attempt->postgres->change_plans[change];
     struct error shown = *reason;
     const struct error *why = &shown;
-    if (plan)
+    if (plan) {
+        history_explain(plan, &shown);
         fold_hide_redacted(plan, &shown);
+    }
     bool routine = why->origin == ORIGIN_ROUTINE || why->origin == ORIGIN_RAISED;
     bool replayed = attempt->batch->guard_time; /* a replayed dead letter, which it then stays */
     if (routine && !replayed && plan && plan->settings->on_trigger_error == ON_TRIGGER_ERROR_STOP)

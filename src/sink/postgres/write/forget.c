@@ -5,6 +5,8 @@
 #include <stdlib.h>
 
 #include "sink/postgres/wire/own_schema.h"
+#include "sql/postgres/forget_history.h"
+#include "sql/postgres/forget_history_writers.h"
 #include "sql/postgres/forget_moved_keys.h"
 #include "sql/postgres/forget_offsets.h"
 #include "sql/postgres/forget_orders.h"
@@ -56,6 +58,9 @@ static enum ods_status look_whose(struct postgres *postgres, struct forgotten *f
     char touched[2];
     enum ods_status status = ask(conn, "topic_tables", sql_forget_writers, 3, values,
                                  forgotten->writers, sizeof forgotten->writers, error);
+    if (status == ODS_OK && !*forgotten->writers)
+        status = ask(conn, "history_tables", sql_forget_history_writers, 3, values,
+                     forgotten->writers, sizeof forgotten->writers, error);
     if (status == ODS_OK)
         status = ask(conn, "table_sources", sql_forget_touched, 2, values, touched, sizeof touched,
                      error);
@@ -94,6 +99,8 @@ static enum ods_status take_out(struct postgres *postgres, const struct forgotte
         return ODS_OK;
     enum ods_status status = catalog_find(&postgres->catalog, &postgres->conn, forgotten->schema,
                                           forgotten->table, &table, error);
+    if (status == ODS_OK && own_schema)
+        status = own_query(&postgres->conn, sql_forget_history, 2, values, NULL, error);
     if (status == ODS_OK && table && forgotten->there) {
         buffer_init(&sql);
         buffer_printf(&sql, forgotten->made_here ? "drop table %s" : "delete from %s",

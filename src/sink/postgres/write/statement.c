@@ -170,6 +170,19 @@ static void put_assignment(struct buffer *sql, const struct statement *statement
     buffer_puts(sql, " end");
 }
 
+/* A row of a history that is there stays as it is. Where it is the row of another record, as of a
+ * topic that was made anew, the division fails (HISTORY_TAKEN). */
+static void put_kept(struct buffer *sql, const struct statement *statement)
+{
+    const struct pg_column *columns = statement->table->columns;
+    const char *operation = columns[statement->kept_operation].quoted;
+    const char *time = columns[statement->kept_time].quoted;
+    buffer_printf(sql,
+                  ") do update set %s = (1 / (length(t.%s) - length(t.%s)))::text"
+                  " where (t.%s, t.%s) is distinct from (excluded.%s, excluded.%s)",
+                  operation, operation, operation, operation, time, operation, time);
+}
+
 static void put_upsert(struct buffer *sql, const struct statement *statement)
 {
     put_insert(sql, statement);
@@ -181,6 +194,10 @@ static void put_upsert(struct buffer *sql, const struct statement *statement)
     for (uint32_t k = 0; k < statement->key_count; k++)
         buffer_printf(sql, "%s%s", k ? ", " : "",
                       statement->table->columns[statement->key[k]].quoted);
+    if (statement->keeps) {
+        put_kept(sql, statement);
+        return;
+    }
     bool any = false;
     for (int i = 0; i < statement->parameter_count; i++) {
         if (!is_written(statement, statement->parameters[i]))

@@ -19,6 +19,8 @@ struct statement {
     uint32_t key[PLAN_MAX_KEY];
     uint64_t *columns;
     int operation_column, timestamp_column;
+    bool keeps; /* a history: rows that are there are not written again */
+    int kept_operation, kept_time;
     struct pg_table *table; /* the table whose list has it */
     uint32_t *parameters; /* table columns, in order of the parameters */
     Oid *types;

@@ -302,12 +302,14 @@ static enum ods_status guarded_rows(struct attempt *attempt, struct group *group
 {
     const struct plan *plan = group->plan;
     bool comparable = plan->timestamp_column >= 0;
+    /* What is inserted or kept as a history replaces nothing. */
+    bool adds = group->kind == GROUP_INSERT || plan->shape->history_of;
     enum ods_status status = ODS_OK;
     for (uint32_t i = 0; status == ODS_OK && i < group->count; i++) {
         struct error why;
         error_init(&why);
         attempt->kept = 0;
-        if (comparable || group->kind == GROUP_INSERT)
+        if (comparable || adds)
             status = steps_try(attempt, group, i, i + 1);
         if (status != ODS_OK) {
             why = *attempt->error;
@@ -315,7 +317,7 @@ static enum ods_status guarded_rows(struct attempt *attempt, struct group *group
                 status = refuse(attempt, group, i, &why);
             continue;
         }
-        if (group->kind == GROUP_INSERT || group->rows[i]->aside || (comparable && !attempt->kept))
+        if (adds || group->rows[i]->aside || (comparable && !attempt->kept))
             continue;
         error_set(&why, ODS_REJECT,
                   comparable ? "table %s: its row is as new as this change or newer%s"

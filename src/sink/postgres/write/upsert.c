@@ -91,6 +91,9 @@ static struct statement *compile(const struct group *group, enum guard guard)
     memcpy(statement->key, plan->key_target, sizeof statement->key);
     statement->operation_column = plan->operation_column;
     statement->timestamp_column = plan->timestamp_column;
+    statement->keeps = plan->shape->history_of;
+    statement->kept_operation = plan->kept_operation;
+    statement->kept_time = plan->kept_time;
     statement->columns = malloc(bytes);
     statement->parameters = calloc(table->column_count, sizeof *statement->parameters);
     statement->types = calloc(table->column_count, sizeof *statement->types);
@@ -113,7 +116,7 @@ static struct statement *compile(const struct group *group, enum guard guard)
 
 static enum guard guard_of(const struct group *group, bool guarded)
 {
-    if (!guarded || group->kind == GROUP_INSERT)
+    if (!guarded || group->kind == GROUP_INSERT || group->plan->shape->history_of)
         return GUARD_NONE;
     return group->plan->settings->on_delete == ON_DELETE_HARD ? GUARD_OLDER_PRESENT : GUARD_OLDER;
 }
@@ -245,7 +248,7 @@ enum ods_status upsert_value(const struct statement *statement, const struct row
                              uint32_t column, struct encoder *encoder, struct buffer *out,
                              struct error *error)
 {
-    int place = key_place(statement, column);
+    int place = row->key ? key_place(statement, column) : -1;
     if (place >= 0) {
         put_key_element(out, row, (uint32_t) place);
         return ODS_OK;
