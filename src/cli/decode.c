@@ -174,6 +174,11 @@ enum ods_status cli_put_change(struct buffer *line, const struct batch *batch, u
     return status;
 }
 
+void cli_registry(struct registry_settings *registry, const char *url)
+{
+    *registry = (struct registry_settings){.url = url, .timeout_ms = 10000, .cache = 1000};
+}
+
 /* --- records --- */
 
 static void print_line(struct output *output)
@@ -241,9 +246,17 @@ static enum ods_status decode_file(struct recording *source, struct worker *work
     return ODS_OK;
 }
 
-static int decode(const char *format, const char *path)
+struct decode_options {
+    const char *format, *path, *registry;
+    bool json; /* as ever */
+};
+
+static int decode(const struct decode_options *given)
 {
-    const struct worker_options options = {.format = format, .want_before = true};
+    struct registry_settings registry;
+    cli_registry(&registry, given->registry);
+    const struct worker_options options = {
+        .format = given->format, .registry = &registry, .want_before = true};
     struct worker worker = {0};
     struct recording *source = NULL;
     struct output output = {.exit = CLI_OK};
@@ -251,7 +264,7 @@ static int decode(const char *format, const char *path)
     struct error error;
     error_init(&error);
     enum ods_status status = batch ? ODS_OK : error_set(&error, ODS_FATAL, "out of memory");
-    if (status == ODS_OK && recording_open(&source, path, &error) != ODS_OK) {
+    if (status == ODS_OK && recording_open(&source, given->path, &error) != ODS_OK) {
         batch_free(batch);
         return cli_usage("decode", "%s", error.text);
     }
@@ -271,25 +284,27 @@ static int decode(const char *format, const char *path)
     return cli_finish(output.exit != CLI_OK ? output.exit : output.bad ? CLI_NEGATIVE : CLI_OK);
 }
 
-struct decode_options {
-    const char *format, *path;
-    bool json; /* as ever */
-};
-
 static int run(const struct call *call, void *given)
 {
     const struct decode_options *options = given;
-    if (!format_find(options->format))
+    const struct format_ops *format = format_find(options->format);
+    if (!format)
         return cli_usage(call->name, "no format '%s' (`ods-sink reference` lists them)",
                          options->format);
-    return decode(options->format, options->path);
+    if (format->helper && format->helper->registry && !*options->registry)
+        return cli_usage(call->name, "the format %s needs --registry URL", options->format);
+    return decode(options);
 }
 
-static const struct decode_options defaults = {.format = "debezium"};
+static const struct decode_options defaults = {.format = "debezium", .registry = ""};
 
 static const struct parameter options[] = {
     OPTION(struct decode_options, format, "format", &argument_text,
            "how the records are written (default: debezium)", .value = "NAME"),
+    OPTION(struct decode_options, registry, "registry", &argument_text,
+           "where the schemas of Avro records are: a registry's URL (`http://host:8081`, or with a "
+           "path), or a JSON file of schemas by id",
+           .value = "URL"),
     SWITCH(struct decode_options, json, "json", "as JSON, as it is anyway"),
     {0}};
 
@@ -305,6 +320,9 @@ static const struct exit_meaning exits[] = {
 static const struct example examples[] = {
     {"kcat -C -b localhost:9092 -t shop.customers -e -q -J | ods-sink decode -",
      "See what a topic holds."},
+    {"kcat -C -b localhost:9092 -t shop.customers -e -q -J | ods-sink decode --format "
+     "debezium-avro --registry http://localhost:8081 -",
+     "The same of a topic in Avro."},
     {0}};
 
 const struct command cli_decode = {

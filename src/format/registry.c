@@ -3,10 +3,12 @@
 
 #include <ods/format.h>
 
-extern const struct format_ops format_debezium, format_maxwell;
+extern const struct format_ops format_debezium, format_debezium_avro, format_avro, format_maxwell;
 
 static const struct format_ops *const decoders[] = {
     &format_debezium,
+    &format_debezium_avro,
+    &format_avro,
     &format_maxwell,
     NULL,
 };
