@@ -14,6 +14,7 @@ extern "C" {
 #endif
 
 struct pipeline_settings; /* ods/pipeline.h */
+struct registry_settings;
 struct topic_reader;      /* ods/source.h */
 
 /* Embedded as the first member of each decoder's own struct. */
@@ -53,6 +54,12 @@ struct format_helper_ops {
     void (*stop)(struct format_helper *helper);  /* ends the thread; what it has learned stays
                                                     readable */
     void (*close)(struct format_helper *helper); /* NULL is fine; the decoders are gone */
+    /* Asks what the helper would ask, once: a line for what answers, an error for what does not.
+     * NULL: there is nothing to ask. */
+    enum ods_status (*check)(const struct pipeline_settings *pipeline,
+                             void (*report)(void *context, const char *line), void *context,
+                             struct error *error);
+    bool registry; /* the format's records name schemas of a registry: the pipeline must have one */
 };
 
 struct decoder_config {
@@ -62,6 +69,8 @@ struct decoder_config {
     struct shape_table *shapes;               /* where shapes are interned; outlives the decoder */
     struct format_helper *helper; /* of this format, outlives the decoder; NULL: there is none,
                                      and only the records themselves inform the decoder */
+    const struct registry_settings *registry; /* without a pipeline: where schemas are; NULL: none
+                                                 are needed. Outlives the decoder */
     bool want_before;             /* decode the before image even if no sink needs it; else a
                                      change of a table with a key may leave it NULL */
     bool want_position;           /* set change->position where the record tells it */

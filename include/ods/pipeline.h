@@ -156,6 +156,16 @@ struct verify_settings {
     int64_t sample;
 };
 
+/* Where the schemas are that records name by their ids. */
+struct registry_settings {
+    const char *url; /* several are separated by commas; "": none */
+    const char *user, *password, *token;
+    const char *ca, *client_cert, *client_key; /* files; "": none */
+    int64_t timeout_ms;
+    int64_t cache;      /* schemas */
+    int64_t unknown_ms; /* how long an id is asked for that the registry does not know */
+};
+
 struct pipeline_settings {
     const char *name;
     struct input_settings input;
@@ -170,6 +180,7 @@ struct pipeline_settings {
     enum on_error on_error;
     struct verify_settings verify;
     struct source_settings source;
+    struct registry_settings registry; /* resolved */
     struct transform_settings *transforms; /* in the order in which they are applied */
     size_t transform_count;
     struct table_settings defaults;

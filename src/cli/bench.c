@@ -103,14 +103,16 @@ static int decode_for(const struct batch *store, struct worker *worker, double s
     return cli_finish(CLI_OK);
 }
 
-static int bench_decode(const char *path, const char *format, double seconds)
+static int bench_decode(const char *path, const char *format, const char *url, double seconds)
 {
+    struct registry_settings registry;
     struct batch *store = batch_new();
     struct recording *file = NULL;
     struct worker worker = {0};
-    const struct worker_options options = {.format = format};
+    const struct worker_options options = {.format = format, .registry = &registry};
     struct error error;
     int code = CLI_INTERNAL;
+    cli_registry(&registry, url);
     error_init(&error);
     if (!format_find(format)) {
         code = cli_usage("bench", "there is no format '%s'", format);
@@ -295,7 +297,7 @@ static int bench_apply(const char *config_path, const char *path)
 }
 
 struct bench_options {
-    const char *config, *format, *path, *pipeline;
+    const char *config, *format, *path, *pipeline, *registry;
     double seconds;
     bool json; /* as ever */
 };
@@ -311,7 +313,7 @@ static bool parse_duration(const struct parameter *row, const char *text, void *
 static int run_decode(const struct call *call, void *given)
 {
     const struct bench_options *options = given;
-    return bench_decode(options->path, options->format, options->seconds);
+    return bench_decode(options->path, options->format, options->registry, options->seconds);
 }
 
 static int run_apply(const struct call *call, void *given)
@@ -329,11 +331,14 @@ static int run_transforms(const struct call *call, void *given)
 static const struct argument argument_duration = {
     "N", "a number of seconds above 0, at most a day", COMPLETE_NOTHING, parse_duration};
 
-static const struct bench_options defaults = {.format = "debezium", .seconds = 5};
+static const struct bench_options defaults = {
+    .format = "debezium", .registry = "", .seconds = 5};
 
 static const struct parameter decode_options[] = {
     OPTION(struct bench_options, format, "format", &argument_text,
            "how the records are written (default: debezium)", .value = "NAME"),
+    OPTION(struct bench_options, registry, "registry", &argument_text,
+           "where the schemas of Avro records are, as of `decode`", .value = "URL"),
     OPTION(struct bench_options, seconds, "seconds", &argument_duration, "how long (default: 5)"),
     SWITCH(struct bench_options, json, "json", "as JSON, as it is anyway"),
     {0}};

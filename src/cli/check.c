@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <ods/format.h>
 #include <ods/sink.h>
 
 #include "cli/cli.h"
@@ -94,6 +95,19 @@ static int check_target(const struct check *check, const struct pipeline_setting
     return code;
 }
 
+/* The schema registry of a format that needs one. */
+static int check_schemas(const struct check *check, const struct pipeline_settings *pipeline)
+{
+    const struct format_ops *format = format_find(pipeline->format);
+    if (!format->helper || !format->helper->check)
+        return CLI_OK;
+    struct speaker speaker = {pipeline->name, "registry", check->answers ? json_array() : NULL};
+    struct error error;
+    error_init(&error);
+    enum ods_status status = format->helper->check(pipeline, report, &speaker, &error);
+    return say_status(check, &speaker, status, &error) ? CLI_OK : CLI_SOURCE;
+}
+
 /* Ask everything even after a failure; the first failure decides the exit code. */
 static int check_connections(const struct check *check)
 {
@@ -101,9 +115,10 @@ static int check_connections(const struct check *check)
     for (size_t i = 0; i < check->settings->pipeline_count; i++) {
         const struct pipeline_settings *pipeline = &check->settings->pipelines[i];
         int source = check_source(check, pipeline);
+        int schemas = check_schemas(check, pipeline);
         int target = check_target(check, pipeline);
         if (code == CLI_OK)
-            code = source != CLI_OK ? source : target;
+            code = source != CLI_OK ? source : schemas != CLI_OK ? schemas : target;
     }
     return code;
 }
@@ -399,7 +414,8 @@ static int run(const struct call *call, void *given)
 static const struct parameter options[] = {
     OPTION_CONFIG(struct check_options),
     SWITCH(struct check_options, connect, "connect",
-           "also ask Kafka and the targets whether broker, topics, tables and rights are there; "
+           "also ask Kafka, the schema registries and the targets whether broker, topics, tables and "
+           "rights are there; "
            "changes nothing"),
     OPTION(struct check_options, sample, "sample", &argument_file,
            "decode and transform these records too (one a line, as `kcat -C -J` writes them), for "

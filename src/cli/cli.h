@@ -19,6 +19,9 @@ int cli_usage(const char *command, const char *format, ...) __attribute__((forma
 enum ods_status cli_put_change(struct buffer *line, const struct batch *batch, uint32_t change,
                                struct error *error);
 
+/* What a command line says about a registry: its URL or file, "": there is none. */
+void cli_registry(struct registry_settings *registry, const char *url);
+
 /* A moment: ISO 8601 (without a zone: UTC), or how long ago: 90s, 15m, 2h, 3d. */
 bool cli_parse_moment(const char *text, int64_t *us);
 

@@ -174,6 +174,11 @@ enum ods_status cli_put_change(struct buffer *line, const struct batch *batch, u
     return status;
 }
 
+void cli_registry(struct registry_settings *registry, const char *url)
+{
+    *registry = (struct registry_settings){.url = url, .timeout_ms = 10000, .cache = 1000};
+}
+
 /* --- records --- */
 
 static void print_line(struct output *output)
@@ -241,9 +246,17 @@ static enum ods_status decode_file(struct recording *source, struct worker *work
     return ODS_OK;
 }
 
-static int decode(const char *format, const char *path)
+struct decode_options {
+    const char *format, *path, *registry;
+    bool json; /* as ever */
+};
+
+static int decode(const struct decode_options *given)
 {
-    const struct worker_options options = {.format = format, .want_before = true};
+    struct registry_settings registry;
+    cli_registry(&registry, given->registry);
+    const struct worker_options options = {
+        .format = given->format, .registry = &registry, .want_before = true};
     struct worker worker = {0};
     struct recording *source = NULL;
     struct output output = {.exit = CLI_OK};
@@ -251,7 +264,7 @@ static int decode(const char *format, const char *path)
     struct error error;
     error_init(&error);
     enum ods_status status = batch ? ODS_OK : error_set(&error, ODS_FATAL, "out of memory");
-    if (status == ODS_OK && recording_open(&source, path, &error) != ODS_OK) {
+    if (status == ODS_OK && recording_open(&source, given->path, &error) != ODS_OK) {
         batch_free(batch);
         return cli_usage("decode", "%s", error.text);
     }
@@ -280,17 +293,24 @@ static int run(const struct call *call, void *given)
         return cli_usage(call->name, options->path
                                          ? "-c, --pipeline and --watch belong to --transform"
                                          : "FILE is missing");
-    if (!format_find(options->format))
+    const struct format_ops *format = format_find(options->format);
+    if (!format)
         return cli_usage(call->name, "no format '%s' (`ods-sink reference` lists them)",
                          options->format);
-    return decode(options->format, options->path);
+    if (format->helper && format->helper->registry && !*options->registry)
+        return cli_usage(call->name, "the format %s needs --registry URL", options->format);
+    return decode(options);
 }
 
-static const struct decode_options defaults = {.format = "auto"};
+static const struct decode_options defaults = {.format = "auto", .registry = ""};
 
 static const struct parameter options[] = {
     OPTION(struct decode_options, format, "format", &argument_text,
            "how the records are written (default: auto, each record tells)", .value = "NAME"),
+    OPTION(struct decode_options, registry, "registry", &argument_text,
+           "where the schemas of Avro records are: a registry's URL (`http://host:8081`, or with a "
+           "path), or a JSON file of schemas by id",
+           .value = "URL"),
     SWITCH(struct decode_options, transform, "transform",
            "what the pipeline's transforms make of the changes, before and after side by side"),
     OPTION(struct decode_options, config, "config", &argument_file,
@@ -323,6 +343,9 @@ static const struct example examples[] = {
      "See what a topic holds."},
     {"ods-sink decode --transform -c ods-sink.conf --watch shop.customers",
      "See what the transforms do to records as they come."},
+    {"kcat -C -b localhost:9092 -t shop.customers -e -q -J | ods-sink decode --format "
+     "debezium-avro --registry http://localhost:8081 -",
+     "The same of a topic in Avro."},
     {0}};
 
 const struct command cli_decode = {

@@ -205,8 +205,9 @@ static int take(struct route *route, const struct batch *from, struct partition 
     }
     enum ods_status status =
         intake_add(route->batch, &route->worker, &copy, partition->chain, error);
+    /* Else memory: what a decoder learns here is in the file, or in a schema registry. */
     if (status != ODS_OK)
-        return CLI_INTERNAL; /* memory: what a decoder learns here is in the file */
+        return error->fault == FAULT_OUTAGE ? CLI_SOURCE : CLI_INTERNAL;
     partition->chain = partition->position = record->offset + 1;
     if (route->batch->record_count >= (uint64_t) limits->max_events ||
         batch_bytes(route->batch) >= (size_t) limits->max_bytes)

@@ -91,6 +91,7 @@ struct settings {
     struct connect_settings connect;
     struct connect_settings *connect_clusters; /* beside it */
     size_t connect_cluster_count;
+    struct registry_settings registry; /* of pipelines that name none */
     int64_t shutdown_timeout_ms;
     const char *tables; /* path of tables.yaml, resolved against ods-sink.conf's folder */
     struct pipeline_settings *pipelines;

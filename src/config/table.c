@@ -87,6 +87,42 @@ const struct setting_group settings_of_history = {
     .size = sizeof(struct history_settings),
     SETTING_ROWS(history_rows),
 };
+/* The rows of a registry, in tables.yaml and in ods-sink.conf. */
+#define REGISTRY_ROWS(type)                                                                        \
+    {"registry.url", SETTING_STRING, AT(type, registry.url), "", REGISTRY_INHERITS,                \
+     .max = 4096,                                                                                  \
+     .doc = "The schema registry of the Avro formats: its Confluent API, as "                      \
+            "`http://host:8081`, or of Apicurio `http://host:8080/apis/ccompat/v7`. Several "      \
+            "are separated by commas: the first that answers is asked. `file:///path` names a "    \
+            "JSON file in its place: `{\"<id>\": {\"schema\": \"…\"}, …}`."},               \
+    {"registry.user", SETTING_STRING, AT(type, registry.user), "", .max = 1000,                    \
+     .doc = "User for basic authentication. Empty: none."},                                        \
+    {"registry.password", SETTING_STRING, AT(type, registry.password), "", .max = 10000,           \
+     .doc = "Its password, best as `${NAME}` or `${file:/path}`. Never printed."},                 \
+    {"registry.token", SETTING_STRING, AT(type, registry.token), "", .max = 100000,                \
+     .doc = "Token for bearer authentication, in place of user and password; likewise."},          \
+    {"registry.ca", SETTING_STRING, AT(type, registry.ca), "",                                     \
+     .inherits = "the system's authorities", .max = 4096,                                          \
+     .doc = "File of the certificates (PEM) by which an `https://` registry is known. Its host "   \
+            "name is checked too."},                                                               \
+    {"registry.client_cert", SETTING_STRING, AT(type, registry.client_cert), "", .max = 4096,      \
+     .doc = "File of our own certificate (PEM), for a registry that asks for one."},               \
+    {"registry.client_key", SETTING_STRING, AT(type, registry.client_key), "", .max = 4096,        \
+     .doc = "File of the key to `registry.client_cert` (PEM); empty: it is in the same file."},    \
+    {"registry.timeout_ms", SETTING_MS, AT(type, registry.timeout_ms), "10000", .min = 100,        \
+     .max = 600000,                                                                                \
+     .doc = "How long one answer may take. A registry that does not answer is an outage: the "     \
+            "partitions whose next record needs a schema that is not known yet wait."},            \
+    {"registry.cache", SETTING_INT, AT(type, registry.cache), "1000", .min = 1, .max = 10000,      \
+     .doc = "How many schemas the pipeline keeps, at most 64 MiB of them; the ones not used for "  \
+            "longest are forgotten first, and asked for again when a record needs them."},         \
+    {"registry.unknown_ms", SETTING_MS, AT(type, registry.unknown_ms), "3000", .min = 0,           \
+     .max = 3600000,                                                                               \
+     .doc = "How long an id is asked for again that the registry says it does not know, before "   \
+            "its records become dead letters: a replica of the registry may be behind. A "         \
+            "registry without any schema is given a minute, since it may be about to be "          \
+            "restored. What is not known then is asked for again after half a minute, if a "       \
+            "record still needs it."}
 
 static const struct setting table_rows[] = {
     {"schema", SETTING_STRING, AT(table_settings, schema), "public", .min = 1,
@@ -289,8 +325,10 @@ static const struct setting pipeline_rows[] = {
     {"format", SETTING_STRING, AT(pipeline_settings, format), "debezium", .min = 1,
      .max = 200,
      .doc = "The format of the records. `debezium`: Debezium's JSON, in any of its shapes. "
-            "`maxwell`: Maxwell's JSON. `json`: plain JSON rows. `auto`: each record tells which of "
-            "these it is; see [formats.md](formats.md)."},
+            "`debezium-avro`: the same as Avro, by the schemas of a `registry`. `avro`: plain rows "
+            "as Avro, each of which is the newest state of its key; a record without value is a "
+            "delete. `maxwell`: Maxwell's JSON. `json`: plain JSON rows. `auto`: each record tells "
+            "which of these it is; see [formats.md](formats.md)."},
     {"target", SETTING_STRING, AT(pipeline_settings, target), "",
      .inherits = "the only target", .max = 200, .doc = "Name of a target in `ods-sink.conf`."},
     {"connect", SETTING_STRING, AT(pipeline_settings, connect), "",
@@ -385,6 +423,9 @@ static const struct setting pipeline_rows[] = {
     {"source.metadata.add_headers_prefix", SETTING_STRING,
      AT(pipeline_settings, source.metadata.add_headers_prefix), "__", .max = 200,
      .doc = "`add.headers.prefix` of ExtractNewRecordState."},
+#define REGISTRY_INHERITS .inherits = "`registry` of ods-sink.conf, all of it"
+    REGISTRY_ROWS(pipeline_settings),
+#undef REGISTRY_INHERITS
     {"transforms", SETTING_OBJECTS, AT(pipeline_settings, transforms), .max = 100,
      .count_offset = AT(pipeline_settings, transform_count), .of = &settings_of_transform,
      .doc = "The transforms that changes pass through, in this order."},
@@ -625,6 +666,9 @@ static const struct setting daemon_rows[] = {
     {"connect_clusters", SETTING_OBJECTS, AT(settings, connect_clusters), .max = 1000,
      .count_offset = AT(settings, connect_cluster_count), .of = &settings_of_connect,
      .doc = "More clusters of Kafka Connect, for the same commands."},
+#define REGISTRY_INHERITS .inherits = NULL
+    REGISTRY_ROWS(settings),
+#undef REGISTRY_INHERITS
     {"log.level", SETTING_ENUM, AT(settings, log.level), "info",
      .choices = log_levels, .flags = SETTING_RELOAD, .doc = "The lowest level that is logged."},
     {"log.format", SETTING_ENUM, AT(settings, log.format), "text",

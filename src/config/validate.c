@@ -96,6 +96,18 @@ static void check_format(struct load *load, const struct node *node, const char 
     refuse_name(load, node, "format", format, known, count);
 }
 
+/* Records that name their schemas need somebody who has them. */
+static void check_schemas(struct load *load, const struct node *node,
+                          const struct pipeline_settings *pipeline)
+{
+    const struct format_ops *format = format_find(pipeline->format);
+    if (format && format->helper && format->helper->registry && !*pipeline->registry.url)
+        REFUSE(load, place(node, "format"),
+               "the format '%s' needs a schema registry: set registry: { url: \"http://…\" } in the "
+               "pipeline, or registry = { url = \"http://…\"; }; in ods-sink.conf",
+               pipeline->format);
+}
+
 static void check_type(struct load *load, const struct node *node, const char *type)
 {
     const char *known[KNOWN_MAX];
@@ -348,6 +360,8 @@ static void resolve(struct load *load, const struct node *node, const struct set
     if (!*pipeline->group_id)
         pipeline->group_id =
             pool_printf(load->keep, "%s.%s", settings->kafka.group_id, pipeline->name);
+    if (!*pipeline->registry.url)
+        pipeline->registry = settings->registry;
     if (!*pipeline->target && settings->target_count == 1)
         pipeline->target = settings->targets[0].name;
     if (!*pipeline->connect && !*settings->connect.url && settings->connect_cluster_count == 1)
@@ -443,6 +457,41 @@ static void check_metadata(struct load *load, const struct node *node,
                "'source.metadata.add_fields'");
 }
 
+/* Each of the list is http://… or https://…, without a user, which has settings of its own; or,
+ * where it may be, a file. */
+static bool urls_are(const char *urls, bool files)
+{
+    while (*urls) {
+        size_t length = strcspn(urls, ",");
+        const char *host = strncmp(urls, "http://", 7) == 0    ? urls + 7
+                           : strncmp(urls, "https://", 8) == 0 ? urls + 8
+                                                               : NULL;
+        bool file = files && strncmp(urls, "file:///", 8) == 0;
+        if (!file && (!host || host >= urls + length || *host == '/' ||
+                      memchr(urls, '@', length) || memchr(urls, ' ', length)))
+            return false;
+        urls += length + (urls[length] == ',');
+    }
+    return true;
+}
+
+/* A registry that a pipeline names itself, or the one that all share. */
+static void check_registry(struct load *load, const struct node *node,
+                           const struct registry_settings *registry)
+{
+    if (!urls_are(registry->url, true))
+        REFUSE(load, place(node, "registry.url"),
+               "'registry.url' expects http://host:port/path, https://… or file:///path, or several "
+               "separated by commas; user and password stand in registry.user and "
+               "registry.password");
+    if (*registry->client_key && !*registry->client_cert)
+        REFUSE(load, place(node, "registry.client_key"),
+               "'registry.client_key' is the key to registry.client_cert, which is not set");
+    if (*registry->user && *registry->token)
+        REFUSE(load, place(node, "registry.token"),
+               "registry.user and registry.token are two ways to sign in: set one of them");
+}
+
 static void check_pipeline(struct load *load, const struct node *node,
                            struct settings *settings, size_t index)
 {
@@ -459,6 +508,9 @@ static void check_pipeline(struct load *load, const struct node *node,
     check_format(load, place(node, "format"), pipeline->format);
     check_transforms(load, node, pipeline->transforms, pipeline->transform_count);
     check_metadata(load, node, &pipeline->source.metadata);
+    check_schemas(load, node, pipeline);
+    if (node_find(node, "registry"))
+        check_registry(load, node, &pipeline->registry);
     if (settings->target_count)
         check_target(load, node, settings, pipeline);
     check_database(load, node, settings, pipeline);
@@ -507,22 +559,6 @@ static void check_databases(struct load *load, const struct node *node,
                        settings->databases[i].name, databases->node->entries[j].line);
 }
 
-/* Each of the list is http://… or https://…, without a user, which has settings of its own. */
-static bool urls_are_good(const char *urls)
-{
-    while (*urls) {
-        size_t length = strcspn(urls, ",");
-        const char *host = strncmp(urls, "http://", 7) == 0    ? urls + 7
-                           : strncmp(urls, "https://", 8) == 0 ? urls + 8
-                                                               : NULL;
-        if (!host || host >= urls + length || *host == '/' ||
-            memchr(urls, '@', length) || memchr(urls, ' ', length))
-            return false;
-        urls += length + (urls[length] == ',');
-    }
-    return true;
-}
-
 /* `prefix`: "connect." where the settings stand in that group. */
 static void check_connect(struct load *load, const struct node *node, const char *prefix,
                           const struct connect_settings *connect)
@@ -530,7 +566,7 @@ static void check_connect(struct load *load, const struct node *node, const char
     char url[32], key[32];
     snprintf(url, sizeof url, "%surl", prefix);
     snprintf(key, sizeof key, "%skey", prefix);
-    if (!urls_are_good(connect->url))
+    if (!urls_are(connect->url, false))
         REFUSE(load, place(node, url),
                "'%s' expects http://host:port or https://host:port, or several separated by "
                "commas; user and password stand in %suser and %spassword",
@@ -564,6 +600,7 @@ static void check_daemon(struct load *load, const struct node *node,
                "'http.listen' expects host:port, [address]:port or nothing, found \"%s\"",
                settings->http.listen);
     check_connect(load, node, "connect.", &settings->connect);
+    check_registry(load, node, &settings->registry);
     if (settings->retry.initial_ms > settings->retry.max_ms)
         REFUSE(load, place(node, "retry"), "retry.initial_ms is larger than retry.max_ms");
     if (*settings->dead_letter.topic && !topic_name_is_good(settings->dead_letter.topic))

@@ -3,10 +3,13 @@
 
 #include <ods/format.h>
 
-extern const struct format_ops format_debezium, format_maxwell, format_json, format_auto;
+extern const struct format_ops format_debezium, format_debezium_avro, format_avro, format_maxwell,
+    format_json, format_auto;
 
 static const struct format_ops *const decoders[] = {
     &format_debezium,
+    &format_debezium_avro,
+    &format_avro,
     &format_maxwell,
     &format_json,
     &format_auto,

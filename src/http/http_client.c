@@ -45,6 +45,14 @@ static size_t take_body(char *bytes, size_t one, size_t length, void *opaque)
     return client->body->failed ? 0 : length;
 }
 
+/* Called by libcurl about once a second. */
+static int look_for_stop(void *opaque, curl_off_t total, curl_off_t now, curl_off_t upload_total,
+                         curl_off_t uploaded)
+{
+    const atomic_bool *stop = opaque;
+    return atomic_load(stop);
+}
+
 static CURLcode set_limits(struct http_client *client, const struct http_client_options *options)
 {
     CURL *curl = client->curl;
@@ -58,6 +66,12 @@ static CURLcode set_limits(struct http_client *client, const struct http_client_
         code = curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
     if (!code)
         code = curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long) total);
+    if (!code && options->stop)
+        code = curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, look_for_stop);
+    if (!code && options->stop)
+        code = curl_easy_setopt(curl, CURLOPT_XFERINFODATA, options->stop);
+    if (!code && options->stop)
+        code = curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
     if (!code) /* libcurl must not use signals in a program with threads */
         code = curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
     return code;
@@ -79,6 +93,11 @@ static CURLcode set_identity(struct http_client *client, const struct http_clien
             code = curl_easy_setopt(curl, CURLOPT_USERNAME, options->user);
         if (!code && options->password)
             code = curl_easy_setopt(curl, CURLOPT_PASSWORD, options->password);
+    }
+    if (!code && options->token) {
+        code = curl_easy_setopt(curl, CURLOPT_HTTPAUTH, (long) CURLAUTH_BEARER);
+        if (!code)
+            code = curl_easy_setopt(curl, CURLOPT_XOAUTH2_BEARER, options->token);
     }
     if (!code && options->direct)
         code = curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");

@@ -3,6 +3,8 @@
 #ifndef HTTP_CLIENT_H
 #define HTTP_CLIENT_H
 
+#include <stdatomic.h>
+
 #include <ods/status.h>
 #include <ods/buffer.h>
 
@@ -13,11 +15,14 @@ struct http_client_options {
     const char *ca_file; /* PEM, in place of the system's authorities */
     const char *certificate, *key; /* PEM: the client's own, where the server asks for one */
     const char *user, *password;   /* basic authentication; no user: none */
+    const char *token;             /* bearer authentication, in place of it */
     unsigned connect_ms;         /* to get a connection; default 5 s */
     unsigned silence_s;          /* without a byte; default 5 s */
     unsigned total_ms;           /* for the whole answer; default 60 s */
     size_t max_bytes;            /* of the body; default 16 MiB */
     bool direct;                 /* past the proxy that the environment names */
+    const atomic_bool *stop;     /* once true, a question ends within a second or so; outlives the
+                                    client */
 };
 
 /* Reused from question to question. */

@@ -107,6 +107,7 @@ static void start_over(struct partition *partition)
     partition->stored_us = partition->begun = 0;
     partition->looks_back = true;
     partition->put_off = false;
+    partition->waits_at = -1;
 }
 
 struct partition *assignment_add(struct assignment *assignment, const char *topic, int32_t number)

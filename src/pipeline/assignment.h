@@ -38,6 +38,8 @@ struct partition {
     unsigned in_flight; /* batches with the writer that cover it */
     unsigned fences;    /* in a row */
     int64_t not_before_us; /* nothing is tried earlier */
+    int64_t waits_at;      /* the offset of the record that was put off last; -1: none */
+    int64_t waits_since_us;
     bool put_off;          /* unless the format's helper has news */
 };
 

@@ -259,15 +259,22 @@ static void put_off(struct lane *lane, struct partition *partition, int64_t offs
                     const struct error *error)
 {
     uint64_t held_back;
-    if (rare_due(&lane->putting_off, &held_back))
-        log_event(LOG_WARN, LANE_FIELDS(lane), "topic %s partition %d waits at offset %lld: %s",
-                  partition->topic, (int) partition->number, (long long) offset, error->text);
-    lane_note_error(lane, error->text);
+    int64_t now_us = time_monotonic_us();
+    if (partition->waits_at != offset)
+        partition->waits_since_us = now_us;
+    partition->waits_at = offset;
+    /* What the helper only has to fetch comes within moments, and is nothing to be told of. */
+    if (now_us - partition->waits_since_us >= PUT_OFF_US) {
+        lane_note_error(lane, error->text);
+        if (rare_due(&lane->putting_off, &held_back))
+            log_event(LOG_WARN, LANE_FIELDS(lane), "topic %s partition %d waits at offset %lld: %s",
+                      partition->topic, (int) partition->number, (long long) offset, error->text);
+    }
     atomic_fetch_add(&lane->metrics.put_off, 1);
     rebalance_pause(lane, partition);
     partition->state = PARTITION_SEEKING;
     partition->decoded = OFFSET_NONE; /* it has begun with the record that comes again */
-    partition->not_before_us = time_monotonic_us() + PUT_OFF_US;
+    partition->not_before_us = now_us + PUT_OFF_US;
     partition->put_off = true;
 }
 

@@ -76,6 +76,7 @@ static enum ods_status open_decoder(struct worker *worker, const struct worker_o
     const struct decoder_config config = {.pipeline = options->pipeline,
                                           .shapes = worker->shapes,
                                           .helper = options->helper,
+                                          .registry = options->registry,
                                           .want_before = want_before,
                                           .want_position = want_position,
                                           .notice = options->notice,

@@ -17,6 +17,7 @@ struct worker_options {
     const struct settings *settings;          /* NULL: no target */
     const struct pipeline_settings *pipeline; /* NULL: the format by itself, nothing configured */
     const char *format;                       /* where there is no pipeline */
+    const struct registry_settings *registry; /* where there is no pipeline; NULL: there is none */
     const char *group;                        /* of the stored offsets; NULL: the pipeline's */
     struct format_helper *helper;             /* as in struct decoder_config */
     bool want_before;

@@ -4,6 +4,7 @@ Records come from the golden cases, values from their columns, configurations fr
 the unit tests' cases.
 """
 
+import base64
 import json
 import pathlib
 import sys
@@ -44,7 +45,7 @@ VALUES = [
 def golden_records():
     """Every record of the golden cases: a name, its line, and its members."""
     for path in sorted((TESTS / "golden").glob("*/*.jsonl")):
-        if path.name.startswith(("expect", "schema")):
+        if path.name.startswith(("expect", "schema")) or path.parent.name == "debezium-avro":
             continue
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines()):
             try:
@@ -61,8 +62,35 @@ def write(folder, name, seed):
         (folder / name).write_bytes(seed)
 
 
+def avro_seeds():
+    """For fuzz_avro.c: the schema's length, the schema, a record without its magic byte and id."""
+    folder = TESTS / "golden" / "debezium-avro"
+    schemas = json.loads((folder / "schemas.json").read_text())
+    for path in sorted(folder.glob("av*.jsonl")):
+        for number, line in enumerate(path.read_text().splitlines()):
+            record = json.loads(line)
+            for part in ("key_b64", "value_b64"):
+                data = base64.b64decode(record[part] or "")
+                if not data:
+                    continue
+                schema = schemas[str(int.from_bytes(data[1:5], "big"))]["schema"].encode()
+                yield (f"{path.stem}-{number}-{part}",
+                       len(schema).to_bytes(2, "little") + schema + data[5:])
+    for name, schema in {"recursive": {"type": "record", "name": "R", "fields": [
+            {"name": "a", "type": ["null", "R"]}]}, "idle": {"type": "record", "name": "R", "fields": [
+            {"name": "a", "type": {"type": "array", "items": "null"}}]}, "map": {
+            "type": "record", "name": "R", "fields": [{"name": "m", "type": {
+                "type": "map", "values": ["long", "string", {"type": "fixed", "name": "F",
+                                                             "size": 12,
+                                                             "logicalType": "duration"}]}}]}}.items():
+        text = json.dumps(schema).encode()
+        yield name, len(text).to_bytes(2, "little") + text + b"\2\2a\2\2b\0"
+
+
 def main():
     corpus = pathlib.Path(sys.argv[1])
+    for name, seed in avro_seeds():
+        write(corpus / "fuzz_avro", name, seed)
     for name, line, record in golden_records():
         text = (record.get("key") or "") + "\n" + (record.get("payload") or record.get("value") or "")
         fuzzer = "fuzz_maxwell" if name.startswith("maxwell") else "fuzz_debezium"

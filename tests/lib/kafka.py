@@ -1,5 +1,6 @@
 """Topics, producing and consuming."""
 
+import base64
 import json
 import subprocess
 import tempfile
@@ -82,7 +83,8 @@ class Kafka:
             try:
                 self._producer.produce(
                     record["topic"], partition=record["partition"],
-                    key=as_bytes(record["key"]), value=as_bytes(record["payload"]),
+                    key=bytes_of(record, "key", "key_b64"),
+                    value=bytes_of(record, "payload", "value_b64"),
                     headers=list(zip(headers[::2], headers[1::2])), on_delivery=delivered,
                     **time)
                 break
@@ -134,6 +136,13 @@ class Kafka:
             return [place.offset for place in consumer.committed(places, timeout=20)]
         finally:
             consumer.close()
+
+
+def bytes_of(record, name, base64_name):
+    """A key or value, of which kcat's form has the text and ods-sink's, if need be, base64."""
+    if record.get(base64_name) is not None:
+        return base64.b64decode(record[base64_name])
+    return as_bytes(record.get(name))
 
 
 def as_bytes(value):

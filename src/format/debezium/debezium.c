@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-extern const struct format_ops format_debezium;
+extern const struct format_ops format_debezium, format_debezium_avro, format_avro;
 
 /* memory that is kept for the next record to observe */
 #define CONTEXT_BYTES_MAX   ((size_t) 1024 * 1024)
@@ -263,6 +263,8 @@ static enum ods_status read_record(struct reading *reading)
         reading->pass = PASS_HEARTBEAT;
         return ODS_OK;
     }
+    if (reading->self->avro)
+        return avro_read_record(reading);
     enum ods_status status = key_read(reading);
     if (status != ODS_OK)
         return status;
@@ -290,7 +292,7 @@ static enum ods_status debezium_decode(struct decoder *decoder, struct batch *ba
     struct reading reading = begin_reading(self, batch, index, error);
     uint32_t change_count = batch->change_count;
     enum ods_status status = read_record(&reading);
-    if (status == ODS_OK && reading.pass == PASS_SCHEMA_CHANGE)
+    if (status == ODS_OK && reading.pass == PASS_SCHEMA_CHANGE && !self->avro)
         status = schema_topic_learn(&self->schema, reading.record, error);
     if (status != ODS_OK)
         batch->change_count = change_count;
@@ -334,20 +336,23 @@ static void debezium_close(struct decoder *decoder)
     topics_free(self);
     batch_free(self->context);
     schema_topic_close(&self->schema);
+    schema_registry_close(self->own);
+    buffer_done(&self->json);
     unavailable_done(&self->unavailable);
     free(self->told);
     metadata_done(&self->metadata);
     free(self);
 }
 
-static enum ods_status debezium_open(struct decoder **decoder, const struct decoder_config *config,
-                                     struct error *error)
+static enum ods_status open_decoder(struct debezium **out, const struct decoder_config *config,
+                                    bool avro, struct error *error)
 {
     const struct pipeline_settings *pipeline = config->pipeline;
     struct debezium *self = calloc(1, sizeof *self);
-    *decoder = NULL;
+    *out = NULL;
     if (!self)
         return error_set(error, ODS_FATAL, "out of memory while opening the decoder");
+    self->avro = avro;
     self->decoder.ops = &format_debezium;
     self->pipeline = pipeline;
     self->shape = pipeline ? pipeline->source.shape : SHAPE_AUTO;
@@ -363,13 +368,60 @@ static enum ods_status debezium_open(struct decoder **decoder, const struct deco
                                   : UNAVAILABLE_DEFAULT;
     static const struct metadata_settings usual;
     if (!metadata_init(&self->metadata, pipeline ? &pipeline->source.metadata : &usual) ||
-        !self->told || !schema_topic_open(&self->schema, config) ||
+        !self->told || (!avro && !schema_topic_open(&self->schema, config)) ||
         !unavailable_init(&self->unavailable, placeholder)) {
         debezium_close(&self->decoder);
         return error_set(error, ODS_FATAL, "out of memory while opening the decoder");
     }
-    *decoder = &self->decoder;
+    *out = self;
     return ODS_OK;
+}
+
+static enum ods_status debezium_open(struct decoder **decoder, const struct decoder_config *config,
+                                     struct error *error)
+{
+    struct debezium *self;
+    enum ods_status status = open_decoder(&self, config, false, error);
+    *decoder = self ? &self->decoder : NULL;
+    return status;
+}
+
+/* Without a helper it has a registry of its own, in a command; without either no record can be
+ * read. */
+static enum ods_status open_avro(struct decoder **decoder, const struct decoder_config *config,
+                                 const struct format_ops *ops, struct error *error)
+{
+    const struct registry_settings *settings =
+        config->pipeline ? &config->pipeline->registry : config->registry;
+    struct debezium *self;
+    enum ods_status status = open_decoder(&self, config, true, error);
+    *decoder = NULL;
+    if (status != ODS_OK)
+        return status;
+    self->decoder.ops = ops;
+    self->plain = ops == &format_avro;
+    self->registry = schema_registry_of(config->helper);
+    if (!self->registry && settings && settings->url && *settings->url)
+        status = schema_registry_open(&self->own, settings, error);
+    if (!self->registry)
+        self->registry = self->own;
+    if (status == ODS_OK)
+        *decoder = &self->decoder;
+    else
+        debezium_close(&self->decoder);
+    return status;
+}
+
+static enum ods_status debezium_avro_open(struct decoder **decoder,
+                                          const struct decoder_config *config, struct error *error)
+{
+    return open_avro(decoder, config, &format_debezium_avro, error);
+}
+
+static enum ods_status avro_open(struct decoder **decoder, const struct decoder_config *config,
+                                 struct error *error)
+{
+    return open_avro(decoder, config, &format_avro, error);
 }
 
 const struct format_ops format_debezium = {
@@ -382,4 +434,28 @@ const struct format_ops format_debezium = {
     .observe = debezium_observe,
     .close = debezium_close,
     .helper = &schema_follower_ops,
+};
+
+const struct format_ops format_debezium_avro = {
+    .name = "debezium-avro",
+    .summary = "Debezium change events as Avro, by the schemas of a registry: envelopes and "
+               "flattened rows",
+    .open = debezium_avro_open,
+    .decode = debezium_decode,
+    .look_back = DELETES_LOOK_BACK,
+    .observe = debezium_observe,
+    .close = debezium_close,
+    .helper = &schema_registry_ops,
+};
+
+const struct format_ops format_avro = {
+    .name = "avro",
+    .summary = "plain rows as Avro, by the schemas of a registry: each is the newest state of its "
+               "key",
+    .open = avro_open,
+    .decode = debezium_decode,
+    .look_back = DELETES_LOOK_BACK,
+    .observe = debezium_observe,
+    .close = debezium_close,
+    .helper = &schema_registry_ops,
 };

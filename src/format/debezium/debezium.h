@@ -7,6 +7,7 @@
 #ifndef DEBEZIUM_H
 #define DEBEZIUM_H
 
+#include <ods/buffer.h>
 #include <ods/format.h>
 
 #include "config/settings.h"
@@ -14,6 +15,7 @@
 #include "core/json_scan.h"
 #include <ods/shape.h>
 #include "format/connect_schema.h"
+#include "format/schema_registry/schema_registry.h"
 #include "format/debezium/deletes.h"
 #include "format/layout.h"
 #include "format/metadata.h"
@@ -22,6 +24,8 @@
 
 #define PLANS_MAX    64 /* a list, one a topic and use */
 #define BINDINGS_MAX 16 /* a plan: tables that share its columns */
+struct avro_plan; /* debezium_avro.h */
+
 #define SILENT_MAX   16 /* a topic: tables of which one is told that they say no operation */
 
 /* The table that a row belongs to. */
@@ -50,6 +54,7 @@ struct plan {
     struct blocks blocks;
     struct connect_schema schema;
     struct layout layout;
+    struct avro_plan *avro; /* how its records are read; NULL: they are JSON */
     struct binding bindings[BINDINGS_MAX]; /* most recently used first */
     uint32_t binding_count;
     const struct shape *silent; /* the last shape that was checked for a missing operation */
@@ -79,6 +84,7 @@ struct topic {
     enum untyped_kind untyped;                   /* what its last record without a schema was */
     struct plan_list values, keys;               /* with schemas */
     struct plan_list value_layouts, key_layouts; /* without */
+    struct plan_list avro_values, avro_keys;     /* of Avro schemas */
     struct expected_name envelope[EXPECTED_NAMES], source[EXPECTED_NAMES];
     const struct table_settings *entry, *rival; /* the entry, and a second one, whose `topics`
                                                    contain it; NULL: none */
@@ -102,6 +108,10 @@ struct debezium {
     struct unavailable unavailable;
     struct shape_table *shapes;
     struct schema_topic schema;
+    bool avro, plain;                 /* the format is Avro; its records are plain rows */
+    struct schema_registry *registry; /* of Avro */
+    struct schema_registry *own;      /* the same, where no helper has it */
+    struct buffer json;               /* for what is nested in Avro */
     struct hash_index topics; /* of struct topic, by name */
     struct topic *last_topic;
     struct batch *context; /* observed records are decoded into this batch; NULL: none yet */
@@ -140,6 +150,13 @@ struct plan *plan_match(struct plan_list *list, struct json_scan *scan);
 /* The plan of this schema text, compiled if it is new. NULL: see *status and the error. */
 struct plan *plan_of_schema(struct reading *reading, struct plan_list *list, struct slice text,
                             bool is_key, enum ods_status *status);
+/* An empty plan, which goes into the list or is freed. NULL: memory is out. */
+struct plan *plan_new(struct debezium *self);
+void plan_free(struct plan *plan); /* NULL is fine */
+/* Put a new plan first; a list that is full drops the least recently used one. False: memory is
+ * out. */
+bool plan_add(struct debezium *self, struct plan_list *list, struct plan *plan);
+void plan_to_front(struct plan_list *list, uint32_t index);
 /* The plan of the members of the object at the cursor, which does not move. */
 struct plan *plan_of_object(struct reading *reading, struct plan_list *list, struct json_scan scan,
                             bool flattened, enum ods_status *status);
@@ -173,6 +190,8 @@ const struct table_settings *identity_settings(const struct reading *reading,
 
 /* Reads the record's key into `reading`. */
 enum ods_status key_read(struct reading *reading);
+/* `text` as a JSON string; NULL bytes: memory is out. */
+struct slice key_quote(struct arena *arena, const char *text, size_t length);
 /* If the key is a single value, it becomes the value of the column that tables.yaml names for this
  * table, if it names exactly one. False: see *status and the error. */
 bool key_resolve(struct reading *reading, const struct identity *identity,
@@ -214,9 +233,12 @@ enum envelope_answer envelope_read(struct reading *reading, struct json_scan *sc
 /* The image at the cursor. False: the error or scan->problem says why. */
 bool envelope_read_image(struct reading *reading, struct json_scan *scan, bool before,
                          const struct plan *plan, struct envelope *envelope);
-/* Append the change of an envelope whose members are read; `scan` ends after its images. */
+/* Append the change of an envelope whose members are read; `scan` ends after its images, and is not
+ * used where the plan is Avro's. */
 enum ods_status envelope_finish(struct reading *reading, const struct json_scan *scan,
                                 struct plan *plan, struct envelope *envelope);
+/* Is the before image likely to be needed? If it is not decoded now, it still can be later. */
+bool envelope_expects_before(const struct reading *reading, const struct plan *plan);
 
 /* The envelope is MongoDB's: it can't be read. */
 enum ods_status document_refuse(struct reading *reading);
@@ -233,6 +255,10 @@ enum envelope_answer cloudevent_read(struct reading *reading, struct json_scan *
  * LAYOUT_BAD: *status, and the error or scan->problem, say why. */
 enum layout_answer row_read(struct reading *reading, struct json_scan *scan, struct plan *plan,
                             enum ods_status *status);
+/* Append the change of a flattened row that is read into `values` and `meta`. */
+enum ods_status row_finish(struct reading *reading, struct plan *plan, struct value *values,
+                           const struct value *meta);
+enum change_op row_op(const struct value *meta); /* 0: it can't be told */
 /* The table that a row belongs to, and its time, by its metadata. INT64_MIN: it does not tell the
  * time. */
 struct identity row_identity(const struct value *meta);
@@ -260,6 +286,17 @@ enum ods_status watched_delete(struct reading *reading, const struct binding *bi
 
 /* Is one of the large values of a decoded update the same as in its before image? */
 bool image_repeats(const struct plan *plan, const struct image *before, const struct image *after);
+
+/* --- debezium_avro.c --- */
+
+/* Read a record of a pipeline whose format is Avro: the key into `reading`, and the whole record. */
+enum ods_status avro_read_key(struct reading *reading);
+enum ods_status avro_read_record(struct reading *reading);
+/* Decode an image of an Avro plan. False: *status and the error say why. */
+bool avro_read_image(struct reading *reading, const struct plan *plan, struct image *image,
+                     enum ods_status *status);
+void avro_plan_free(struct avro_plan *plan); /* NULL is fine */
+size_t avro_plan_bytes(const struct avro_plan *plan);
 
 /* --- debezium.c --- */
 

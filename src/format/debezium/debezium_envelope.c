@@ -187,8 +187,7 @@ static bool read_image(struct reading *reading, struct json_scan *scan, const st
     return walk_image(scan, image);
 }
 
-/* Is the before image likely to be needed? If it is not decoded now, it still can be later. */
-static bool expects_before(const struct reading *reading, const struct plan *plan)
+bool envelope_expects_before(const struct reading *reading, const struct plan *plan)
 {
     return reading->self->want_before || !reading->key ||
            (plan && plan->binding_count && plan->bindings[0].watched_count);
@@ -210,7 +209,7 @@ static bool read_member(struct reading *reading, struct json_scan *scan, enum me
     case MEMBER_BEFORE:
         envelope->has_images = true;
         envelope->misfits |= first != '{' && first != 'n';
-        return read_image(reading, scan, expects_before(reading, plan) ? plan : NULL,
+        return read_image(reading, scan, envelope_expects_before(reading, plan) ? plan : NULL,
                           &envelope->before);
     case MEMBER_SOURCE:
         envelope->has_source = first == '{';
@@ -236,7 +235,7 @@ static bool read_member(struct reading *reading, struct json_scan *scan, enum me
 bool envelope_read_image(struct reading *reading, struct json_scan *scan, bool before,
                          const struct plan *plan, struct envelope *envelope)
 {
-    bool wanted = !before || expects_before(reading, plan);
+    bool wanted = !before || envelope_expects_before(reading, plan);
     envelope->has_images = true;
     return read_image(reading, scan, wanted ? plan : NULL,
                       before ? &envelope->before : &envelope->after);
@@ -246,6 +245,8 @@ bool envelope_read_image(struct reading *reading, struct json_scan *scan, bool b
 static bool decode_image(struct reading *reading, const struct json_scan *scan, struct plan **plan,
                          struct image *image, enum ods_status *status)
 {
+    if (*plan && (*plan)->avro)
+        return avro_read_image(reading, *plan, image, status);
     struct json_scan inner = *scan;
     for (int attempt = 0; attempt < 2; attempt++) {
         if (!*plan) {
@@ -335,7 +336,7 @@ static enum ods_status append_truncate(struct reading *reading, const struct pla
                                        const struct envelope *envelope, int64_t time)
 {
     enum ods_status status = ODS_OK;
-    const struct shape *shape = bind_table(reading, &envelope->source, plan && plan->text, &status);
+    const struct shape *shape = bind_table(reading, &envelope->source, plan && plan->layout.typed, &status);
     if (!shape)
         return status;
     struct binding binding = {.shape = shape};

@@ -239,6 +239,8 @@ bool identity_of_tombstone(const struct reading *reading, struct identity *ident
     if (topic->entry)
         return identity_complete(reading, NULL, identity);
     *derived = true;
+    if (reading->self->plain) /* as its rows */
+        return identity_complete(reading, NULL, identity);
     if (cut_suffix(&key_name, ".Key") && count_parts(key_name) >= NAME_PARTS) {
         identity_of_name(identity, key_name, connector);
         if (restore_name(reading, identity) && identity->table.length)

@@ -39,8 +39,7 @@ static enum ods_status read_key_object(struct reading *reading, struct json_scan
     return error_set(reading->error, ODS_REJECT, "the record's key can't be read");
 }
 
-/* "text" as JSON; NULL bytes: memory is out. */
-static struct slice quote(struct arena *arena, const char *text, size_t length)
+struct slice key_quote(struct arena *arena, const char *text, size_t length)
 {
     static const char hex[] = "0123456789abcdef";
     char *start = arena_alloc(arena, length * 6 + 2), *at = start;
@@ -96,7 +95,7 @@ static enum ods_status read_raw(struct reading *reading)
         reading->key_problem = "bytes that are not text";
     } else {
         reading->key_problem = "text that is not JSON";
-        reading->scalar = quote(reading->reader.arena, key, length);
+        reading->scalar = key_quote(reading->reader.arena, key, length);
         if (!reading->scalar.bytes)
             return no_memory(reading);
     }
@@ -175,7 +174,7 @@ static enum ods_status read_scalar(struct reading *reading, const char *column)
     struct payload payload = {0};
     struct json_scan scan;
     enum ods_status status = ODS_OK;
-    struct slice name = quote(arena, column, strlen(column)), schema = reading->scalar_schema;
+    struct slice name = key_quote(arena, column, strlen(column)), schema = reading->scalar_schema;
     if (!name.bytes)
         return no_memory(reading);
     struct slice object =

@@ -51,12 +51,13 @@ static void binding_done(struct binding *binding)
     free(binding->watched);
 }
 
-static void plan_free(struct plan *plan)
+void plan_free(struct plan *plan)
 {
     if (!plan)
         return;
     for (uint32_t i = 0; i < plan->binding_count; i++)
         binding_done(&plan->bindings[i]);
+    avro_plan_free(plan->avro);
     blocks_done(&plan->blocks);
     free(plan->text);
     free(plan);
@@ -64,7 +65,7 @@ static void plan_free(struct plan *plan)
 
 static size_t plan_size(const struct plan *plan)
 {
-    return sizeof *plan + plan->text_length + plan->blocks.bytes;
+    return sizeof *plan + plan->text_length + plan->blocks.bytes + avro_plan_bytes(plan->avro);
 }
 
 static void list_clear(struct plan_list *list)
@@ -81,6 +82,8 @@ static void forget_plans(struct topic *topic)
     list_clear(&topic->keys);
     list_clear(&topic->value_layouts);
     list_clear(&topic->key_layouts);
+    list_clear(&topic->avro_values);
+    list_clear(&topic->avro_keys);
 }
 
 void plans_trim(struct debezium *self)
@@ -107,15 +110,14 @@ void topics_free(struct debezium *self)
     hash_index_done(&self->topics);
 }
 
-static void to_front(struct plan_list *list, uint32_t index)
+void plan_to_front(struct plan_list *list, uint32_t index)
 {
     struct plan *plan = list->items[index];
     memmove(&list->items[1], &list->items[0], index * sizeof(struct plan *));
     list->items[0] = plan;
 }
 
-/* Put a new plan first; if the list is full, the least recently used plan is dropped. */
-static bool list_add(struct debezium *self, struct plan_list *list, struct plan *plan)
+bool plan_add(struct debezium *self, struct plan_list *list, struct plan *plan)
 {
     if (!list->items && !(list->items = calloc(PLANS_MAX, sizeof(struct plan *))))
         return false;
@@ -125,7 +127,7 @@ static bool list_add(struct debezium *self, struct plan_list *list, struct plan 
         plan_free(oldest);
     }
     list->items[list->count] = plan;
-    to_front(list, list->count++);
+    plan_to_front(list, list->count++);
     self->plan_bytes += plan_size(plan);
     return true;
 }
@@ -140,14 +142,14 @@ struct plan *plan_match(struct plan_list *list, struct json_scan *scan)
         if (plan->text_length > left || memcmp(plan->text, scan->at, plan->text_length) != 0)
             continue;
         if (i)
-            to_front(list, i);
+            plan_to_front(list, i);
         scan->at += plan->text_length;
         return plan;
     }
     return NULL;
 }
 
-static struct plan *plan_new(struct debezium *self)
+struct plan *plan_new(struct debezium *self)
 {
     struct plan *plan = calloc(1, sizeof *plan);
     if (plan)
@@ -177,7 +179,7 @@ struct plan *plan_of_schema(struct reading *reading, struct plan_list *list, str
     plan->flattened = !is_key && plan->schema.kind == SCHEMA_ROW;
     if (!layout_of_schema(&plan->layout, &plan->blocks, &plan->schema,
                           plan->flattened ? &reading->self->metadata : NULL) ||
-        !list_add(reading->self, list, plan))
+        !plan_add(reading->self, list, plan))
         goto no_memory;
     return plan;
 no_memory:
@@ -206,10 +208,10 @@ struct plan *plan_of_object(struct reading *reading, struct plan_list *list, str
             !layout_same(&list->items[i]->layout, &plan->layout))
             continue;
         plan_free(plan);
-        to_front(list, i);
+        plan_to_front(list, i);
         return list->items[0];
     }
-    if (!list_add(reading->self, list, plan))
+    if (!plan_add(reading->self, list, plan))
         goto no_memory;
     return plan;
 no_memory:

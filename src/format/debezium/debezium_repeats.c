@@ -24,6 +24,14 @@ static bool is_large(const struct value *value)
     return value->kind >= VALUE_NUMBER && value->length >= LARGE_BYTES;
 }
 
+/* In Avro a value's bytes stand in the image as they are. */
+static bool avro_repeats(const struct image *before, const struct value *value)
+{
+    size_t length = (size_t) (before->end - before->start);
+    return (value->kind == VALUE_TEXT || value->kind == VALUE_BYTES) && length >= value->length &&
+           memmem(before->start, length, value->bytes, value->length);
+}
+
 /* A value is never longer decoded than it was written. */
 static bool is_same(const struct image *before, const struct image *after,
                     const struct layout_slot *slot, size_t length)
@@ -41,7 +49,8 @@ bool image_repeats(const struct plan *plan, const struct image *before, const st
         const struct layout_slot *slot = &plan->layout.slots[i];
         if (slot->meta != META_NONE || !is_large(&after->values[slot->column]))
             continue;
-        if (is_same(before, after, slot, after->values[slot->column].length))
+        if (plan->avro ? avro_repeats(before, &after->values[slot->column])
+                       : is_same(before, after, slot, after->values[slot->column].length))
             return true;
     }
     return false;

@@ -23,7 +23,7 @@ static bool is_said(const struct value *value)
 
 /* The operation. __deleted goes first, since a rewritten delete is a delete whatever its other
  * fields say; a row with neither field exists and is written. 0: unknown. */
-static enum change_op flat_op(const struct value *meta)
+enum change_op row_op(const struct value *meta)
 {
     const struct value *said = &meta[META_DELETED];
     struct slice deleted = meta_text(said), op = meta_text(&meta[META_OP]);
@@ -120,12 +120,12 @@ static void tell_no_operation(struct reading *reading, struct plan *plan, const 
     self->notice(self->notice_context, text);
 }
 
-static enum ods_status append_flat(struct reading *reading, struct plan *plan, struct value *values,
-                                   const struct value *meta)
+enum ods_status row_finish(struct reading *reading, struct plan *plan, struct value *values,
+                           const struct value *meta)
 {
     enum ods_status status = ODS_OK;
     struct identity identity = row_identity(meta);
-    enum change_op op = flat_op(meta);
+    enum change_op op = row_op(meta);
     if (op == OP_DELETE)
         reading->tells = TELLS_DELETE;
     if (!identity_complete(reading, plan, &identity))
@@ -134,7 +134,8 @@ static enum ods_status append_flat(struct reading *reading, struct plan *plan, s
     if (reading->self->want_position && !position_of_row(reading, meta))
         return no_memory(reading);
     if (!names_operation(meta) && !reading->self->metadata.configured &&
-        !ends_with(plan->schema.name, ".Value") && reading->self->shape != SHAPE_FLATTENED)
+        !ends_with(plan->schema.name, ".Value") && reading->self->shape != SHAPE_FLATTENED &&
+        !reading->self->plain)
         return error_set(reading->error, ODS_REJECT,
                          "found a row with schema '%.100s' that says neither __op nor __deleted; "
                          "expected a Debezium envelope or a flattened row (set "
@@ -143,7 +144,7 @@ static enum ods_status append_flat(struct reading *reading, struct plan *plan, s
     if (!op)
         return refuse_operation(reading, meta);
     if (op == OP_TRUNCATE) {
-        struct binding table = {.shape = bind_table(reading, &identity, plan->text, &status)};
+        struct binding table = {.shape = bind_table(reading, &identity, plan->layout.typed, &status)};
         return table.shape ? change_append(reading, &table, op, NULL, NULL, time) : status;
     }
     const struct binding *binding =
@@ -182,14 +183,14 @@ enum layout_answer row_read(struct reading *reading, struct json_scan *scan, str
             return LAYOUT_BAD;
         *status = ODS_REJECT;
     }
-    if (answer == LAYOUT_OK && flat_op(meta) == OP_READ &&
+    if (answer == LAYOUT_OK && row_op(meta) == OP_READ &&
         snapshot_differs(reading, plan, values)) {
         scan->at = start;
         answer = layout_read(&plan->layout, scan, &reading->reader, values, meta);
     }
     if (answer != LAYOUT_OK)
         return answer;
-    *status = append_flat(reading, plan, values, meta);
+    *status = row_finish(reading, plan, values, meta);
     return *status == ODS_OK ? LAYOUT_OK : LAYOUT_BAD;
 }
 

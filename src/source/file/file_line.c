@@ -27,55 +27,6 @@ static bool read_text(struct json_scan *scan, struct arena *arena, struct slice 
     return json_string(scan, arena, &text->bytes, &text->length);
 }
 
-static size_t count_strings(struct json_scan scan, struct arena *arena)
-{
-    size_t count = 0, length;
-    const char *text;
-    scan.at++;
-    for (;; count++) {
-        json_space(&scan);
-        if (json_peek(&scan) == '"' ? !json_string(&scan, arena, &text, &length)
-                                    : json_peek(&scan) == ']' || !json_skip(&scan))
-            return count;
-        json_take(&scan, ',');
-    }
-}
-
-/* ["name", "value", "name", null, …] */
-static bool read_headers(struct json_scan *scan, struct arena *arena, struct file_headers **list)
-{
-    json_space(scan);
-    if (json_peek(scan) == 'n')
-        return json_word(scan, "null", 4);
-    if (json_peek(scan) != '[')
-        return json_fail(scan, "headers that are no array");
-    size_t pairs = count_strings(*scan, arena) / 2;
-    struct file_headers *headers =
-        arena_alloc(arena, sizeof *headers + pairs * sizeof(struct header));
-    if (!headers)
-        return json_no_memory(scan);
-    headers->count = 0;
-    scan->at++;
-    if (!json_take(scan, ']')) {
-        do {
-            struct slice name, value;
-            if (!read_text(scan, arena, &name) || !json_take(scan, ',') ||
-                !read_text(scan, arena, &value) || !name.bytes || headers->count == pairs)
-                return json_fail(scan, "headers that are no list of names and values");
-            struct header *header = &headers->items[headers->count++];
-            *header = (struct header){.name = arena_strndup(arena, name.bytes, name.length),
-                                      .value = value.bytes,
-                                      .length = value.length};
-            if (!header->name)
-                return json_no_memory(scan);
-        } while (json_take(scan, ','));
-        if (!json_take(scan, ']'))
-            return json_fail(scan, "headers that are no list of names and values");
-    }
-    *list = headers;
-    return true;
-}
-
 static bool read_base64(struct json_scan *scan, struct arena *arena, struct slice *bytes)
 {
     struct slice text;
@@ -90,6 +41,74 @@ static bool read_base64(struct json_scan *scan, struct arena *arena, struct slic
         return json_no_memory(scan);
     return base64_decode(text.bytes, text.length, decoded, &bytes->length) ||
            json_fail(scan, "a member that is not base64");
+}
+
+/* How many values there are in an array, and in the arrays within it. */
+static size_t count_values(struct json_scan scan, struct arena *arena)
+{
+    size_t count = 0, length;
+    const char *text;
+    for (int depth = 0;;) {
+        json_space(&scan);
+        char byte = json_peek(&scan);
+        if (byte == '[' || byte == ']') {
+            depth += byte == '[' ? 1 : -1;
+            scan.at++;
+            if (!depth || depth > 2)
+                return count;
+        } else if (byte == ',') {
+            scan.at++;
+        } else if (byte == '"' ? json_string(&scan, arena, &text, &length) : json_skip(&scan)) {
+            count++;
+        } else {
+            return count;
+        }
+    }
+}
+
+/* "name", "value" */
+static bool read_header(struct json_scan *scan, struct arena *arena, bool base64,
+                        struct header *header)
+{
+    struct slice name, value;
+    if (!read_text(scan, arena, &name) || !json_take(scan, ',') || !name.bytes ||
+        !(base64 ? read_base64(scan, arena, &value) : read_text(scan, arena, &value)))
+        return json_fail(scan, "headers that are no list of names and values");
+    *header = (struct header){.name = arena_strndup(arena, name.bytes, name.length),
+                              .value = value.bytes,
+                              .length = value.length};
+    return header->name || json_no_memory(scan);
+}
+
+/* ["name", "value", "name", null, …], as kcat writes them, or [["name", "value"], …] */
+static bool read_headers(struct json_scan *scan, struct arena *arena, bool base64,
+                         struct file_headers **list)
+{
+    json_space(scan);
+    if (json_peek(scan) == 'n')
+        return json_word(scan, "null", 4);
+    if (json_peek(scan) != '[')
+        return json_fail(scan, "headers that are no array");
+    size_t pairs = count_values(*scan, arena) / 2;
+    struct file_headers *headers =
+        arena_alloc(arena, sizeof *headers + pairs * sizeof(struct header));
+    if (!headers)
+        return json_no_memory(scan);
+    headers->count = 0;
+    scan->at++;
+    if (!json_take(scan, ']')) {
+        do {
+            bool pair = json_take(scan, '[');
+            if (headers->count == pairs ||
+                !read_header(scan, arena, base64, &headers->items[headers->count++]) ||
+                (pair && !json_take(scan, ']')))
+                return json_fail(scan, "headers that are no list of names and values");
+        } while (json_take(scan, ','));
+        if (!json_take(scan, ']'))
+            return json_fail(scan, "headers that are no list of names and values");
+    }
+    *list = headers;
+    return true;
 }
 
 static bool read_integer(struct json_scan *scan, struct value *value)
@@ -112,7 +131,9 @@ static bool read_member(struct json_scan *scan, struct arena *arena, struct slic
     if (SLICE_IS(name, "ts"))
         return read_integer(scan, &members->timestamp);
     if (SLICE_IS(name, "headers"))
-        return read_headers(scan, arena, &line->headers);
+        return read_headers(scan, arena, false, &line->headers);
+    if (SLICE_IS(name, "headers_b64"))
+        return read_headers(scan, arena, true, &line->headers);
     if (SLICE_IS(name, "key"))
         return read_text(scan, arena, &line->key);
     if (SLICE_IS(name, "payload") || SLICE_IS(name, "value"))

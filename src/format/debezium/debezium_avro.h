@@ -1,0 +1,59 @@
+/* How the records of one Avro schema are read; shared by debezium_avro*.c only. */
+#ifndef DEBEZIUM_AVRO_H
+#define DEBEZIUM_AVRO_H
+
+#include "format/avro/avro_row.h"
+#include "format/debezium/debezium.h"
+
+/* The members of an envelope and of its source that are used. */
+enum avro_member_use {
+    USE_NOTHING,
+    USE_TS_US,
+    USE_TS_NS,
+    USE_TS_MS,
+    USE_BEFORE,
+    USE_AFTER,
+    USE_SOURCE,
+    USE_OP,
+    USE_DATABASE,
+    USE_SCHEMA,
+    USE_TABLE,
+    USE_CONNECTOR,
+};
+
+struct avro_member {
+    uint8_t use;
+    uint8_t branch; /* as in struct avro_step */
+    const struct avro_type *type;
+};
+
+struct avro_members {
+    struct avro_member *items;
+    uint32_t count;
+};
+
+struct avro_plan {
+    struct schema_ref ref;
+    char *refusal; /* the schema can't be used: why; NULL: it can */
+    struct avro_schema schema;
+    char *scalar; /* a key that is no record: its type as Connect writes it; else NULL */
+    struct avro_row row; /* of a key, a flattened row or the images */
+    struct avro_members envelope, source;
+};
+
+/* --- debezium_avro_plan.c --- */
+
+/* Where the bytes of a key or a value begin, and by which schema they are written. */
+struct avro_source {
+    const char *bytes; /* NULL: they are not Avro's, or name no schema */
+    size_t length;
+    struct schema_ref ref;
+    bool json; /* a header says that they are JSON */
+};
+
+struct avro_source avro_find_source(struct reading *reading, bool is_key);
+/* NULL: see *status and the error. */
+struct plan *avro_plan_of(struct reading *reading, const struct schema_ref *ref, bool is_key,
+                          enum ods_status *status);
+
+#endif
