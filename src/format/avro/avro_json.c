@@ -11,13 +11,6 @@
 
 #define JSON_BYTES_MAX ((size_t) 64 * 1024 * 1024) /* of one value */
 
-bool avro_fail(struct avro_scan *scan, const char *problem)
-{
-    if (!scan->problem)
-        scan->problem = problem;
-    return false;
-}
-
 bool avro_long_slow(struct avro_scan *scan, int64_t *number)
 {
     uint64_t bits = 0;

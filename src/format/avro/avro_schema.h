@@ -116,7 +116,14 @@ struct avro_scan {
     const char *problem; /* static text, NULL while all is well */
 };
 
-bool avro_fail(struct avro_scan *scan, const char *problem); /* always false */
+/* Always false. Here, so that a compiler sees that nothing is read of what a failure leaves unset. */
+static inline bool avro_fail(struct avro_scan *scan, const char *problem)
+{
+    if (!scan->problem)
+        scan->problem = problem;
+    return false;
+}
+
 /* Move past a value. */
 bool avro_skip(struct avro_scan *scan, const struct avro_type *type);
 /* Append a value as JsonConverter writes it: bytes as base64, records and maps as objects. */
