@@ -13,7 +13,8 @@
 
 #include "core/json_scan.h"
 
-extern const struct format_ops format_auto, format_debezium, format_maxwell, format_json;
+extern const struct format_ops format_auto, format_debezium, format_debezium_avro, format_maxwell,
+    format_json;
 
 enum kind { KIND_DEBEZIUM, KIND_MAXWELL, KIND_JSON, KIND_AVRO, KIND_COUNT };
 
@@ -239,14 +240,15 @@ static enum ods_status auto_open(struct decoder **decoder, const struct decoder_
         [KIND_DEBEZIUM] = &format_debezium,
         [KIND_MAXWELL] = &format_maxwell,
         [KIND_JSON] = &format_json,
-        [KIND_AVRO] = format_find("debezium-avro"),
+        [KIND_AVRO] = &format_debezium_avro,
     };
+    struct decoder_config alone = *config; /* the helper is Avro's */
+    alone.helper = NULL;
     struct auto_decoder *self = calloc(1, sizeof *self);
     enum ods_status status = self ? ODS_OK : error_out_of_memory(error);
     *decoder = NULL;
     for (int i = 0; status == ODS_OK && i < KIND_COUNT; i++)
-        if (formats[i])
-            status = formats[i]->open(&self->decoders[i], config, error);
+        status = formats[i]->open(&self->decoders[i], i == KIND_AVRO ? config : &alone, error);
     if (status != ODS_OK) {
         auto_close((struct decoder *) self);
         return status;
@@ -257,9 +259,32 @@ static enum ods_status auto_open(struct decoder **decoder, const struct decoder_
     return ODS_OK;
 }
 
+/* A registry where the pipeline has one; records in Avro are dead letters without. */
+static enum ods_status helper_open(struct format_helper **helper,
+                                   const struct helper_config *config, struct error *error)
+{
+    *helper = NULL;
+    return *config->pipeline->registry.url
+               ? format_debezium_avro.helper->open(helper, config, error)
+               : ODS_OK;
+}
+
+static enum ods_status helper_check(const struct pipeline_settings *pipeline,
+                                    void (*report)(void *context, const char *line),
+                                    void *context, struct error *error)
+{
+    return *pipeline->registry.url
+               ? format_debezium_avro.helper->check(pipeline, report, context, error)
+               : ODS_OK;
+}
+
+/* What it opens is the registry's, with the registry's other calls. */
+static const struct format_helper_ops auto_helper = {.open = helper_open, .check = helper_check};
+
 const struct format_ops format_auto = {
     .name = "auto",
-    .summary = "each record tells: Debezium's JSON, Maxwell's, plain rows",
+    .summary = "each record tells: Debezium's JSON or Avro, Maxwell's, plain rows",
+    .helper = &auto_helper,
     .open = auto_open,
     .decode = auto_decode,
     .look_back = 16,
