@@ -40,7 +40,16 @@ void outlook_note(struct outlook *outlook, const char *format, ...)
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    json_array_append_new(outlook->notes, cli_json(text));
+    json_t *note = cli_json(text), *other;
+    size_t i;
+    json_array_foreach(outlook->notes, i, other)
+    {
+        if (json_equal(other, note)) { /* said of an earlier record */
+            json_decref(note);
+            return;
+        }
+    }
+    json_array_append_new(outlook->notes, note);
 }
 
 static json_t *text_or_null(const char *text)

@@ -103,6 +103,18 @@ def test_it_says_what_replay_then_does(sink, database, tmp_path):
     assert statements(sink, "--records", file_of(tmp_path, then), expect=Exit.OK) == []
 
 
+def test_a_column_that_stays_too_narrow_is_named(sink, database, tmp_path):
+    """Nothing is changed, and it is said what that means."""
+    old, new = versions({"v": INT}, {"v": BIGINT})
+    sink.write(pipeline(old, defaults={"evolve": "add"}), database=database)
+    sink.replay([old.create({"id": 1, "v": 1})])
+    sample = file_of(tmp_path, [new.create({"id": n, "v": 1}) for n in range(2, 5)])
+    [pipe] = plan(sink, "--records", sample, expect=Exit.OK)
+    assert not pipe["statements"] and pipe["notes"] == [
+        "table public.items: column v stays integer, and values that need bigint are refused, each with "
+        "its record: evolve: widen changes it"]
+
+
 def test_what_holds_a_table_and_what_would_be_refused(sink, database, tmp_path):
     old, new = versions({"v": INT, "k": INT}, {"v": BIGINT, "k": INT, "extra": TEXT})
     sink.write(pipeline(old, defaults={"evolve": "widen"}), database=database)

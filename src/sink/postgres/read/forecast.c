@@ -27,6 +27,12 @@ static void take(void *context, const struct rehearsed *statement)
     forecast->listener.statement(forecast->listener.context, statement);
 }
 
+static void take_narrow(void *context, const char *text)
+{
+    const struct forecast *forecast = context;
+    forecast->listener.notice(forecast->listener.context, text);
+}
+
 enum ods_status forecast_open(struct forecast **out, const struct sink_config *config,
                               const struct forecast_listener *listener, struct error *error)
 {
@@ -42,6 +48,8 @@ enum ods_status forecast_open(struct forecast **out, const struct sink_config *c
     bool good = conn_init(&forecast->conn, config->name, &settings->session);
     forecast->conn.hides = config->pipeline;
     forecast->rehearsal = forecast->conn.rehearsal = rehearsal_new(take, forecast);
+    if (forecast->rehearsal)
+        rehearsal_hear_narrow(forecast->rehearsal, take_narrow);
     enum ods_status status = good && forecast->rehearsal ? conn_open(&forecast->conn, error)
                                                          : error_out_of_memory(error);
     if (status == ODS_OK)

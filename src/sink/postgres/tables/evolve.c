@@ -22,6 +22,7 @@
 #include "sink/postgres/tables/history.h"
 #include "sink/postgres/tables/names.h"
 #include "sink/postgres/tables/origin.h"
+#include "sink/postgres/tables/rehearsal.h"
 #include "sink/postgres/tables/rekey.h"
 #include "sink/postgres/tables/widen.h"
 
@@ -164,6 +165,9 @@ static enum ods_status survey_type(struct survey *survey, uint32_t column, int t
             struct ddl_change *retype = add(survey, DDL_RETYPE, column);
             retype->there = target;
             snprintf(retype->type, sizeof retype->type, "%s", wider);
+        } else if (survey->plans->conn->rehearsal && !plan->rigid) {
+            rehearsal_tell_narrow(survey->plans->conn->rehearsal, plan->schema, plan->name, target,
+                                  wider);
         }
         return ODS_OK;
     default:

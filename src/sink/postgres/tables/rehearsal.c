@@ -19,6 +19,7 @@ struct claim_made {
 };
 
 struct rehearsal {
+    void (*narrow)(void *context, const char *text); /* NULL: nobody hears of it */
     void (*take)(void *context, const struct rehearsed *statement);
     void *context;
     bool own_schema;
@@ -154,6 +155,25 @@ const char *const *rehearsal_claim(const struct rehearsal *rehearsal, size_t num
 {
     return number < rehearsal->claim_count ? (const char *const *) rehearsal->claims[number].values
                                            : NULL;
+}
+
+void rehearsal_hear_narrow(struct rehearsal *rehearsal,
+                           void (*take)(void *context, const char *text))
+{
+    rehearsal->narrow = take;
+}
+
+void rehearsal_tell_narrow(const struct rehearsal *rehearsal, const char *schema, const char *table,
+                           const struct pg_column *column, const char *wider)
+{
+    char text[ERROR_TEXT_BYTES];
+    if (!rehearsal->narrow)
+        return;
+    snprintf(text, sizeof text,
+             "table %s.%s: column %s stays %s, and values that need %s are refused, each with its "
+             "record: evolve: widen changes it",
+             schema, table, column->name, column->declared, wider);
+    rehearsal->narrow(rehearsal->context, text);
 }
 
 /* --- stand-ins -------------------------------------------------------------------------------- */

@@ -40,6 +40,13 @@ bool rehearsal_made_table(const struct rehearsal *rehearsal, const char *schema,
 bool rehearsal_keep_claim(struct rehearsal *rehearsal, const char *const *values, size_t count);
 const char *const *rehearsal_claim(const struct rehearsal *rehearsal, size_t number);
 
+/* Hears of columns that stay as they are though a source's type has become wider, since evolve does
+ * not go so far; possibly several times of one. */
+void rehearsal_hear_narrow(struct rehearsal *rehearsal,
+                           void (*take)(void *context, const char *text));
+void rehearsal_tell_narrow(const struct rehearsal *rehearsal, const char *schema, const char *table,
+                           const struct pg_column *column, const char *wider);
+
 /* Makes the table's stand-in, outside of a transaction. A table that is not there needs none. */
 enum ods_status rehearsal_stand_in(struct rehearsal *rehearsal, struct conn *conn,
                                    const struct ddl_table *table, struct error *error);
