@@ -1,9 +1,10 @@
 /* ods-sink erase: a person's row, taken out of the target and of what the sink keeps beside it.
  *
- * The source is asked first: while it has the row, whatever is erased comes back. Then everything that
- * is in the topics now has to be applied, since a change of the row among it would make it again. Then
- * its letters are found and erased, and last its rows, in a transaction that holds the offsets: no
- * batch can be in the middle of the row's changes, and none of those before can come later.
+ * The source is asked first: while it has the row, whatever is erased comes back. Then everything
+ * that is in the topics now has to be applied, since a change of the row among it would make it
+ * again. Then its letters are found and erased, and last its rows, in a transaction that holds the
+ * offsets: no batch can be in the middle of the row's changes, and none of those before can come
+ * later.
  */
 #include "cli/erase.h"
 
@@ -152,16 +153,16 @@ static int refuse(const struct erase *erase, struct error *error)
         return CLI_OK;
     if (erase->source == SOURCE_HAS_ROW) {
         error_set(error, ODS_REJECT,
-                  "the source database \"%s\" has the row, and its next change would bring it back: "
-                  "delete it there first; --force erases it all the same",
+                  "the source database \"%s\" has the row, and its next change would bring it "
+                  "back: delete it there first; --force erases it all the same",
                   erase->trace.choice.pipeline->database);
         return CLI_NEGATIVE;
     }
     if (erase->erasing.behind > 0) {
         error_set(error, ODS_REJECT,
-                  "%lld records of the table's topics are not applied yet, and one of the row among "
-                  "them would bring it back: does the pipeline run (ods-sink status)? Then try again "
-                  "or give a longer --wait; --force erases it all the same",
+                  "%lld records of the table's topics are not applied yet, and one of the row "
+                  "among them would bring it back: does the pipeline run (ods-sink status)? Then "
+                  "try again or give a longer --wait; --force erases it all the same",
                   (long long) erase->erasing.behind);
         return CLI_NEGATIVE;
     }

@@ -1,5 +1,5 @@
-/* What the files of `ods-sink erase` share: erase.c (the command, in which order), erase_letters.c (the
- * row's dead letters), erase_show.c (what is erased, and what can't be reached).
+/* What the files of `ods-sink erase` share: erase.c (the command, in which order), erase_letters.c
+ * (the row's dead letters), erase_show.c (what is erased, and what can't be reached).
  *
  * It stands on trace, which finds a row's letters and asks the source for the row. */
 #ifndef ERASE_COMMAND_H

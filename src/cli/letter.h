@@ -38,7 +38,7 @@ enum ods_status letter_open(const struct letter_keys *keys, const struct record 
 
 /* --- erased letters --- */
 
-/* A record of the dead-letter topic says that the letter at an offset of its partition is erased. */
+/* Does the record say that the letter at an offset of its partition is erased? */
 #define LETTER_ERASED "ods.erased"
 bool letter_erases(const struct record *record, int64_t *offset);
 

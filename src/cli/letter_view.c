@@ -148,8 +148,8 @@ json_t *letter_bytes(struct letter_view *view, const char *bytes, size_t length,
         return whole(bytes, length, encoded);
     json_t *value = json_loadb(bytes, length, 0, NULL);
     if (!value)
-        return json_sprintf(REDACTED " %zu bytes that are no JSON, of a table with redacted columns",
-                            length);
+        return json_sprintf(
+            REDACTED " %zu bytes that are no JSON, of a table with redacted columns", length);
     letter_hide(view, value);
     char *text = json_dumps(value, JSON_COMPACT | JSON_REAL_PRECISION(17));
     json_decref(value);
