@@ -50,6 +50,10 @@ static int name_rows(struct erase *erase, struct error *error)
         error_out_of_memory(error);
         return CLI_INTERNAL;
     }
+    bool kept = false;
+    if (reader_history(trace->reader, trace->choice.schema, trace->choice.name, &erase->past, &kept,
+                       error) != ODS_OK)
+        return CLI_TARGET;
     for (size_t i = 0; i < count; i++) {
         erase->columns[i] = key_column(trace, trace->key.items[i].name);
         erase->values[i] = trace->key.items[i].value;
@@ -63,8 +67,9 @@ static int name_rows(struct erase *erase, struct error *error)
     cli_operator(erase->by, sizeof erase->by);
     erase->erasing = (struct erasing){.schema = trace->choice.schema,
                                       .table = trace->choice.name,
-                                      .history_schema = trace->choice.schema,
-                                      .history_table = erase->history,
+                                      .history_schema =
+                                          kept ? erase->past.schema : trace->choice.schema,
+                                      .history_table = kept ? erase->past.name : erase->history,
                                       .columns = erase->columns,
                                       .values = erase->values,
                                       .key_count = count,
@@ -245,6 +250,7 @@ static void done(struct erase *erase)
     free(erase->columns);
     free(erase->values);
     free(erase->history);
+    read_history_done(&erase->past);
     free(erase->reached);
     trace_done(&erase->trace);
 }

@@ -6,6 +6,7 @@
 #define ERASE_COMMAND_H
 
 #include "cli/trace.h"
+#include "sink/postgres/read/history.h"
 
 /* A dead letter of the row. */
 struct erased_letter {
@@ -26,7 +27,8 @@ struct erase {
     struct sink *sink;
     struct erasing erasing;
     const char **columns, **values; /* of the key, in the target */
-    char *history;
+    struct read_history past;
+    char *history; /* by name, where the target knows of none */
     struct position *reached;
     char by[200];
     enum source_answer source;
