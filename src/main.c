@@ -21,8 +21,8 @@ static int call(const struct command_line *line)
     return line->command->run(&call, line->options);
 }
 
-/* Passwords, keys and rows are in memory: no core dump is written, and no other process of the user may
- * read memory or environment. */
+/* Passwords, keys and rows are in memory: no core dump is written, and no other process of the user
+ * may read memory or environment. */
 static void guard_memory(void)
 {
     const char *core = getenv("ODS_SINK_CORE");

@@ -155,8 +155,8 @@ struct forgotten {
     int64_t bytes;
 };
 
-/* A row that is to be erased: from its table, its history (the row's changes, where the target keeps
- * them) and from a table that is made anew in its place. */
+/* A row that is to be erased: from its table, its history (the row's changes, where the target
+ * keeps them) and from a table that is made anew in its place. */
 struct erasing {
     const char *schema, *table;
     const char *history_schema, *history_table; /* NULL: it has none */
@@ -234,8 +234,8 @@ struct sink_ops {
      * target can't do it. */
     enum ods_status (*forget)(struct sink *sink, struct forgotten *tables, size_t count, bool look,
                               int64_t *offsets, struct error *error);
-    /* Erase a row in one transaction, while which no batch of the group is applied, and keep that it
-     * was done, without its key. With `look` nothing is changed. NULL: the target can't do it. */
+    /* Erase a row in one transaction, during which no batch of the group is applied, and keep that
+     * it was done, without its key. With `look` nothing is changed. NULL: the target can't do it. */
     enum ods_status (*erase)(struct sink *sink, struct erasing *erasing, bool look,
                              struct error *error);
     /* For `check --connect`: looks at rights, tables and version, and changes nothing. Each finding

@@ -479,7 +479,8 @@ enum ods_status dlq_open(const struct dlq *dlq, const struct record *message,
     *record = (struct dlq_record){.record = *message};
     if (!letter_is_sealed(message, kafka_headers, NULL))
         return ODS_OK;
-    enum ods_status status = letter_open(&dlq->keys, message, kafka_headers, &record->record, error);
+    enum ods_status status =
+        letter_open(&dlq->keys, message, kafka_headers, &record->record, error);
     if (status != ODS_OK)
         return status;
     kafka_release(message->owner);

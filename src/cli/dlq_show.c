@@ -261,8 +261,10 @@ static json_t *describe_changes(struct letter *letter, struct dlq_record *record
         status = cli_put_change(&line, batch, i, &error);
         json_t *change =
             status == ODS_OK ? json_loadb(line.bytes, line.length, 0, NULL) : NULL;
+        view->transformed = true;
         if (change)
             letter_hide(view, change);
+        view->transformed = false;
         json_array_append_new(list, change);
     }
     buffer_done(&line);

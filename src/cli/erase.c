@@ -1,9 +1,10 @@
 /* ods-sink erase: a person's row, taken out of the target and of what the sink keeps beside it.
  *
- * The source is asked first: while it has the row, whatever is erased comes back. Then everything that
- * is in the topics now has to be applied, since a change of the row among it would make it again. Then
- * its letters are found and erased, and last its rows, in a transaction that holds the offsets: no
- * batch can be in the middle of the row's changes, and none of those before can come later.
+ * The source is asked first: while it has the row, whatever is erased comes back. Then everything
+ * that is in the topics now has to be applied, since a change of the row among it would make it
+ * again. Then its letters are found and erased, and last its rows, in a transaction that holds the
+ * offsets: no batch can be in the middle of the row's changes, and none of those before can come
+ * later.
  */
 #include "cli/erase.h"
 
@@ -49,6 +50,10 @@ static int name_rows(struct erase *erase, struct error *error)
         error_out_of_memory(error);
         return CLI_INTERNAL;
     }
+    bool kept = false;
+    if (reader_history(trace->reader, trace->choice.schema, trace->choice.name, &erase->past, &kept,
+                       error) != ODS_OK)
+        return CLI_TARGET;
     for (size_t i = 0; i < count; i++) {
         erase->columns[i] = key_column(trace, trace->key.items[i].name);
         erase->values[i] = trace->key.items[i].value;
@@ -62,8 +67,9 @@ static int name_rows(struct erase *erase, struct error *error)
     cli_operator(erase->by, sizeof erase->by);
     erase->erasing = (struct erasing){.schema = trace->choice.schema,
                                       .table = trace->choice.name,
-                                      .history_schema = trace->choice.schema,
-                                      .history_table = erase->history,
+                                      .history_schema =
+                                          kept ? erase->past.schema : trace->choice.schema,
+                                      .history_table = kept ? erase->past.name : erase->history,
                                       .columns = erase->columns,
                                       .values = erase->values,
                                       .key_count = count,
@@ -152,16 +158,16 @@ static int refuse(const struct erase *erase, struct error *error)
         return CLI_OK;
     if (erase->source == SOURCE_HAS_ROW) {
         error_set(error, ODS_REJECT,
-                  "the source database \"%s\" has the row, and its next change would bring it back: "
-                  "delete it there first; --force erases it all the same",
+                  "the source database \"%s\" has the row, and its next change would bring it "
+                  "back: delete it there first; --force erases it all the same",
                   erase->trace.choice.pipeline->database);
         return CLI_NEGATIVE;
     }
     if (erase->erasing.behind > 0) {
         error_set(error, ODS_REJECT,
-                  "%lld records of the table's topics are not applied yet, and one of the row among "
-                  "them would bring it back: does the pipeline run (ods-sink status)? Then try again "
-                  "or give a longer --wait; --force erases it all the same",
+                  "%lld records of the table's topics are not applied yet, and one of the row "
+                  "among them would bring it back: does the pipeline run (ods-sink status)? Then "
+                  "try again or give a longer --wait; --force erases it all the same",
                   (long long) erase->erasing.behind);
         return CLI_NEGATIVE;
     }
@@ -244,6 +250,7 @@ static void done(struct erase *erase)
     free(erase->columns);
     free(erase->values);
     free(erase->history);
+    read_history_done(&erase->past);
     free(erase->reached);
     trace_done(&erase->trace);
 }

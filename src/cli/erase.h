@@ -1,11 +1,12 @@
-/* What the files of `ods-sink erase` share: erase.c (the command, in which order), erase_letters.c (the
- * row's dead letters), erase_show.c (what is erased, and what can't be reached).
+/* What the files of `ods-sink erase` share: erase.c (the command, in which order), erase_letters.c
+ * (the row's dead letters), erase_show.c (what is erased, and what can't be reached).
  *
  * It stands on trace, which finds a row's letters and asks the source for the row. */
 #ifndef ERASE_COMMAND_H
 #define ERASE_COMMAND_H
 
 #include "cli/trace.h"
+#include "sink/postgres/read/history.h"
 
 /* A dead letter of the row. */
 struct erased_letter {
@@ -26,7 +27,8 @@ struct erase {
     struct sink *sink;
     struct erasing erasing;
     const char **columns, **values; /* of the key, in the target */
-    char *history;
+    struct read_history past;
+    char *history; /* by name, where the target knows of none */
     struct position *reached;
     char by[200];
     enum source_answer source;

@@ -93,8 +93,9 @@ static void add_letters(const struct erase *erase, struct kafka_admin *admin, js
     if (erase->letter_count) {
         describe_topic(admin, topic, keeps, sizeof keeps, &compacted);
         snprintf(why, sizeof why,
-                 compacted ? "compaction takes the bytes of erased letters away, in its own time; %s"
-                           : "commands do not show or replay erased letters; their bytes are there %s",
+                 compacted
+                     ? "compaction takes the bytes of erased letters away, in its own time; %s"
+                     : "commands do not show or replay erased letters; their bytes are there %s",
                  compacted ? "min.cleanable.dirty.ratio and segment.ms say when" : keeps);
         add(list, what, why);
     }
@@ -149,7 +150,8 @@ static json_t *not_reached(const struct erase *erase)
     add_others(erase, list);
     add(list, "copies of the target", "backups, archived WAL, replicas of other kinds, views that "
                                       "keep rows, and what was exported from it");
-    add(list, "files", "recorded files, letters in files (replay --dead-letter), reports of verify");
+    add(list, "files",
+        "recorded files, letters in files (replay --dead-letter), reports of verify");
     kafka_admin_close(admin);
     return list;
 }

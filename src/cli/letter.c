@@ -1,5 +1,5 @@
-/* Encrypted letters and their keys; erased letters. See letter.h, and pipeline/deadletter_line.c for
- * how a letter is encrypted. */
+/* Encrypted letters and their keys; erased letters. See letter.h, and pipeline/deadletter_line.c
+ * for how a letter is encrypted. */
 #include "cli/letter.h"
 
 #include <stdio.h>
@@ -115,8 +115,8 @@ enum ods_status letter_open(const struct letter_keys *keys, const struct record 
     struct buffer line;
     letter_is_sealed(letter, headers, id);
     if (!keys->count)
-        return error_set(error, ODS_REJECT, "the letter is encrypted for the key %s, and no private "
-                                            "key is given", id);
+        return error_set(error, ODS_REJECT,
+                         "the letter is encrypted for the key %s, and no private key is given", id);
     buffer_init(&line);
     enum ods_status status = jwe_open(keys->items, keys->count, letter->value,
                                       letter->value_length, &line, error);

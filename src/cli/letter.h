@@ -38,7 +38,7 @@ enum ods_status letter_open(const struct letter_keys *keys, const struct record 
 
 /* --- erased letters --- */
 
-/* A record of the dead-letter topic says that the letter at an offset of its partition is erased. */
+/* Does the record say that the letter at an offset of its partition is erased? */
 #define LETTER_ERASED "ods.erased"
 bool letter_erases(const struct record *record, int64_t *offset);
 
@@ -50,6 +50,7 @@ struct letter_view {
     const char *schema, *table; /* NULL: not known, so any table of the pipeline counts */
     bool opened;                /* by a private key: redacted columns are shown, masked ones not */
     bool hides;                 /* anything at all? */
+    bool transformed;           /* what is looked at is behind the transforms, so masked already */
     json_t *values; /* that were hidden: they are hidden wherever else they stand */
 };
 

@@ -1,6 +1,9 @@
 /* What of a letter is shown. See letter.h. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <ods/transform.h>
 
 #include "cli/json.h"
 #include "cli/letter.h"
@@ -9,26 +12,59 @@
 
 #define SHORT_VALUE 3 /* such texts stand in too many places to be hidden everywhere */
 
+/* What a pipeline masks, nobody is shown: not who has the private key either. `table` is a name of
+ * tables.yaml, "table" or "schema.table". */
+static bool masks(const struct letter_view *view, const char *table, const char *column)
+{
+    char schema[256];
+    const char *dot = strrchr(table, '.');
+    if (view->transformed)
+        return false;
+    snprintf(schema, sizeof schema, "%.*s", dot ? (int) (dot - table) : 0, table);
+    return transform_masks(view->pipeline, schema, dot ? dot + 1 : table, column);
+}
+
 static bool table_hides(const struct letter_view *view, const struct table_settings *table,
                         const char *name)
 {
-    return !view->opened && is_redacted(table, name);
+    return (!view->opened && is_redacted(table, name)) || masks(view, table->name, name);
 }
 
 static bool hides(const struct letter_view *view, const char *name)
 {
     const struct pipeline_settings *pipeline = view->pipeline;
     if (view->table)
-        return table_hides(view, pipeline_table(pipeline, view->schema, view->table), name);
+        return (!view->transformed &&
+                transform_masks(pipeline, view->schema, view->table, name)) ||
+               (!view->opened &&
+                is_redacted(pipeline_table(pipeline, view->schema, view->table), name));
     bool any = table_hides(view, &pipeline->defaults, name);
     for (size_t i = 0; !any && i < pipeline->table_count; i++)
         any = table_hides(view, &pipeline->tables[i], name);
     return any;
 }
 
+static bool has_mask(const struct transform_settings *transforms, size_t count)
+{
+    bool found = false;
+    for (size_t i = 0; !found && i < count; i++)
+        found = strcmp(transforms[i].type, "mask") == 0;
+    return found;
+}
+
+static bool has_masks(const struct pipeline_settings *pipeline)
+{
+    bool found = has_mask(pipeline->transforms, pipeline->transform_count);
+    for (size_t i = 0; !found && i < pipeline->table_count; i++)
+        found = has_mask(pipeline->tables[i].transforms, pipeline->tables[i].transform_count);
+    return found;
+}
+
 static bool hides_anything(const struct letter_view *view)
 {
     const struct pipeline_settings *pipeline = view->pipeline;
+    if (has_masks(pipeline))
+        return true;
     if (view->opened)
         return false;
     if (view->table)
@@ -148,8 +184,8 @@ json_t *letter_bytes(struct letter_view *view, const char *bytes, size_t length,
         return whole(bytes, length, encoded);
     json_t *value = json_loadb(bytes, length, 0, NULL);
     if (!value)
-        return json_sprintf(REDACTED " %zu bytes that are no JSON, of a table with redacted columns",
-                            length);
+        return json_sprintf(
+            REDACTED " %zu bytes that are no JSON, of a table with redacted columns", length);
     letter_hide(view, value);
     char *text = json_dumps(value, JSON_COMPACT | JSON_REAL_PRECISION(17));
     json_decref(value);

@@ -162,8 +162,8 @@ void trace_entry_done(struct trace_entry *entry);
 
 /* Where the record of a letter stood; SIZE_MAX: in no topic of this table. */
 size_t trace_letter_place(const struct trace *trace, const struct record *letter);
-/* What a letter of that place says of the row, as trace_look() does. *closed: it is encrypted, and no
- * key opens it. Takes the letter's owner over. */
+/* What a letter of that place says of the row, as trace_look() does. *closed: it is encrypted, and
+ * no key opens it. Takes the letter's owner over. */
 enum ods_status trace_look_letter(struct trace *trace, const struct record *letter, size_t place,
                                   struct trace_entry *entry, bool *found, bool *closed,
                                   struct error *error);

@@ -206,8 +206,8 @@ static bool judge_difference(struct trace *trace, const struct summary *summary,
     if (!there && expected->state == EXPECTED_PRESENT) {
         say(trace, "removed-in-target", false,
             "The row is gone from the target though its last applied change, %s, says that it is "
-            "there: something other than this pipeline has deleted it, or the stored offset was "
-            "moved past it (reset, or auto_offset_reset: latest).",
+            "there: something other than this pipeline has deleted it (`erase`, perhaps), or the "
+            "stored offset was moved past it (reset, or auto_offset_reset: latest).",
             place);
         return true;
     }

@@ -213,8 +213,8 @@ static bool put_x25519(const struct jwe_key *key, unsigned char secret[AES_BYTES
     EVP_PKEY_free(once);
     buffer_init(&header);
     buffer_printf(&header,
-                  "{\"alg\":\"ECDH-ES\",\"enc\":\"A256GCM\",\"kid\":\"%s\",\"epk\":{\"kty\":\"OKP\","
-                  "\"crv\":\"X25519\",\"x\":\"",
+                  "{\"alg\":\"ECDH-ES\",\"enc\":\"A256GCM\",\"kid\":\"%s\",\"epk\":{\"kty\":"
+                  "\"OKP\",\"crv\":\"X25519\",\"x\":\"",
                   key->id);
     put_part(&header, half, sizeof half);
     buffer_puts(&header, "\"}}");

@@ -1,9 +1,9 @@
 /* Bytes sealed for the holder of a private key: JSON Web Encryption in its compact form (RFC 7516).
  *
- *   BASE64URL(header) . BASE64URL(wrapped key) . BASE64URL(nonce) . BASE64URL(bytes) . BASE64URL(tag)
+ *   BASE64URL(header).BASE64URL(wrapped key).BASE64URL(nonce).BASE64URL(ciphertext).BASE64URL(tag)
  *
- * The bytes are encrypted by AES-256-GCM under a key of their own, which the header's "alg" hands to
- * the reader: RSA-OAEP-256 for an RSA key; ECDH-ES with a one-time X25519 key (RFC 8037), whose
+ * The bytes are encrypted by AES-256-GCM under a key of their own, which the header's "alg" hands
+ * to the reader: RSA-OAEP-256 for an RSA key; ECDH-ES with a one-time X25519 key (RFC 8037), whose
  * wrapped key is empty. "kid" names the reader's key. Any JOSE library opens it.
  */
 #ifndef JWE_H

@@ -193,8 +193,8 @@ static enum ods_status describe(struct kafka_deadletter *deadletter, const struc
     switch (deadletter->failure.fault) {
     case KAFKA_TOO_LARGE:
         advice = deadletter->seal
-                     ? ": raise the topic's max.message.bytes above the record's size, a third more "
-                       "since it is encrypted, and that of its headers, about 8 KiB, or pass over "
+                     ? ": raise the topic's max.message.bytes above the record's size, a third "
+                       "more since it is encrypted, and that of its headers, about 8 KiB, or pass over "
                        "the record with ods-sink reset"
                      : ": raise the topic's max.message.bytes above the record's size and that of "
                        "its headers, about 8 KiB, or pass over the record with ods-sink reset";

@@ -1,5 +1,5 @@
-/* Dead letters in a file, for replay: one JSON object a line (deadletter_line.c), so that a corrected
- * decoder or table can be tried on the same file. */
+/* Dead letters in a file, for replay: one JSON object a line (deadletter_line.c), so that a
+ * corrected decoder or table can be tried on the same file. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -155,7 +155,7 @@ static enum ods_status hand_over(struct verify_state *state, struct error *error
     return status;
 }
 
-/* Writes a whole new file, which then replaces the old one. It holds keys, so it is its owner's alone. */
+/* Writes a whole new file, which then replaces the old one. It holds keys: nobody else reads it. */
 static enum ods_status write_file(struct verify_state *state, struct error *error)
 {
     char beside[4200];

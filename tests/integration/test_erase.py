@@ -177,3 +177,19 @@ def test_exact_while_changes_stream(world):
     daemon.await_that(lambda: world.database.execute("select 1 from items where id = 999"))
     assert world.database.execute("select id from items where id between 100 and 110") == []
     daemon.stop()
+
+
+def test_the_history_that_the_target_keeps(world):
+    """Under a name of its own."""
+    world.database.execute("drop table items, items_cdc")
+    world.sink.write(pipeline(world.table, tables={"shop.items": {
+        "history": {"name": "audit.everything"}}}), database=world.database, kafka=True)
+    rows = [{"id": number, "name": "n", "amount": amount} for number in (1, 2) for amount in (1, 2)]
+    world.database.execute("create schema audit")
+    world.kafka.produce([world.table.create(row) for row in rows])
+    daemon = world.sink.daemon()
+    daemon.await_that(lambda: world.database.count("audit.everything") == 4)
+    told = answer(world.erase("1", "--yes", "--json"))
+    assert (told["rows"], told["history_rows"]) == (1, 2)
+    assert world.database.execute("select distinct id from audit.everything") == [(2,)]
+    daemon.stop()

@@ -37,9 +37,9 @@ def world(sink, database, kafka, table, prefix):
     letters = kafka.create(f"{prefix}.letters", 1)
     sink.folder.mkdir(parents=True, exist_ok=True)
 
-    def write(public=None, **settings):
+    def write(public=None, redact=("name",), **settings):
         encrypt = {"encrypt": {"public_key": str(public)}} if public else {}
-        sink.write(pipeline(table, defaults={"redact": ["name"]}, **settings), database=database,
+        sink.write(pipeline(table, defaults={"redact": list(redact)}, **settings), database=database,
                    kafka=True, dead_letter={"topic": letters, **encrypt})
 
     def spoil(*numbers, others=0):
@@ -129,6 +129,25 @@ def test_open_letters_show_no_redacted_value(world):
     assert_hidden(json.dumps(malformed), json.dumps(whole), dlq(sink, "show", "0").stdout,
                   dlq(sink, "show", "1").stdout, dlq(sink, "list", "--json").stdout,
                   sink.run("trace", "-c", sink.conf, "items", "--key", "1", expect=None).stdout)
+
+
+def test_masked_columns_stay_masked(world):
+    """What a pipeline masks is shown by no command, not even with the private key."""
+    sink, topic = world.sink, world.table.topic
+    private, public = make_keys(sink.folder, "key")
+    mask = [{"type": "mask", "columns": {"name": "hmac"}, "key": "a key of sixteen bytes or more"}]
+    for key in (None, public):
+        world.write(key, transforms=mask, redact=[])
+        world.kafka.produce([world.table.record('{"id": 9}', '{"payload": "' + HIDDEN)])
+        world.spoil(1, others=1)
+    for offset in range(4):
+        shown = dlq(sink, "show", "--json", "--key", private, f"{topic}:0:{offset}").stdout
+        assert_hidden(shown)
+        if offset % 2:
+            said = json.loads(shown)
+            assert len(said["changes"][0]["after"]["name"]) == 64
+            assert json.loads(said["value"])["payload"]["after"] == \
+                {"id": 1, "name": "[redacted]", "amount": 1}
 
 
 def test_a_file_of_letters(world):

@@ -100,8 +100,8 @@ static bool is_redacted(const struct pipeline_settings *pipeline, const char *ta
     return any;
 }
 
-/* Is it of a class whose messages name tables, columns and constraints, but quote no value? Those of
- * a function that the target's users wrote may say anything. */
+/* Is it of a class whose messages name tables, columns and constraints, but quote no value? Those
+ * of a function that the target's users wrote may say anything. */
 static bool quotes_nothing(const char *code, bool in_routine)
 {
     static const char *const classes[] = {"08", "0A", "23", "25", "28", "3D", "3F", "40", "42",
