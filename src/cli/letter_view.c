@@ -2,6 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <ods/transform.h>
+
 #include "cli/json.h"
 #include "cli/letter.h"
 #include "cli/redact.h"
@@ -18,6 +20,8 @@ static bool table_hides(const struct letter_view *view, const struct table_setti
 static bool hides(const struct letter_view *view, const char *name)
 {
     const struct pipeline_settings *pipeline = view->pipeline;
+    if (!view->opened && transform_masks(pipeline, view->schema, view->table, name))
+        return true;
     if (view->table)
         return table_hides(view, pipeline_table(pipeline, view->schema, view->table), name);
     bool any = table_hides(view, &pipeline->defaults, name);
@@ -31,6 +35,8 @@ static bool hides_anything(const struct letter_view *view)
     const struct pipeline_settings *pipeline = view->pipeline;
     if (view->opened)
         return false;
+    if (transform_masks(pipeline, view->schema, view->table, NULL))
+        return true;
     if (view->table)
         return pipeline_table(pipeline, view->schema, view->table)->redact.count > 0;
     bool any = pipeline->defaults.redact.count > 0;
