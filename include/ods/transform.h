@@ -78,7 +78,8 @@ void transform_chain_close(struct transform_chain *chain); /* NULL is fine */
 
 /* Does a transform of the pipeline or the table hide this column of the source, by `mask`? Then its
  * value is shown nowhere: not in dead letters, logs or commands' output. `schema` is the source's
- * schema, or its database where it has none. What Lua does to a column is not known. */
+ * schema, or its database where it has none. Without a table (NULL): any of the pipeline's; without
+ * a column: any column. What Lua does to a column is not known. */
 bool transform_masks(const struct pipeline_settings *pipeline, const char *schema,
                      const char *table, const char *column);
 

@@ -282,11 +282,11 @@ static bool masks(const struct transform_settings *told, size_t count, const cha
                   const char *table, const char **column)
 {
     for (size_t i = 0; i < count; i++) {
-        bool concerned = !told[i].tables.count;
-        for (size_t j = 0; j < told[i].tables.count; j++)
-            concerned |= strcmp(told[i].tables.items[j], table) == 0 ||
+        bool concerned = !told[i].tables.count || !table;
+        for (size_t j = 0; !concerned && j < told[i].tables.count; j++)
+            concerned = strcmp(told[i].tables.items[j], table) == 0 ||
                          table_name_is_qualified(told[i].tables.items[j], schema, table);
-        if (concerned && told[i].own && strcmp(told[i].type, "rename") == 0) {
+        if (concerned && *column && told[i].own && strcmp(told[i].type, "rename") == 0) {
             const struct rename_settings *rename = told[i].own;
             const char *name = properties_find(&rename->columns, *column);
             *column = name ? name : *column;
@@ -295,7 +295,7 @@ static bool masks(const struct transform_settings *told, size_t count, const cha
             continue;
         const struct mask_settings *mask = told[i].own;
         for (size_t j = 0; j < mask->columns.count; j++)
-            if (strcmp(mask->columns.items[j].column, *column) == 0)
+            if (!*column || strcmp(mask->columns.items[j].column, *column) == 0)
                 return true;
     }
     return false;
@@ -304,7 +304,15 @@ static bool masks(const struct transform_settings *told, size_t count, const cha
 bool transform_masks(const struct pipeline_settings *pipeline, const char *schema,
                      const char *table, const char *column)
 {
-    const struct table_settings *entry = pipeline_table(pipeline, schema, table);
-    return masks(pipeline->transforms, pipeline->transform_count, schema, table, &column) ||
-           masks(entry->transforms, entry->transform_count, schema, table, &column);
+    if (masks(pipeline->transforms, pipeline->transform_count, schema, table, &column))
+        return true;
+    const struct table_settings *entry =
+        table ? pipeline_table(pipeline, schema, table) : &pipeline->defaults;
+    bool any = masks(entry->transforms, entry->transform_count, schema, table, &column);
+    for (size_t i = 0; !table && !any && i < pipeline->table_count; i++) {
+        const char *name = column;
+        any = masks(pipeline->tables[i].transforms, pipeline->tables[i].transform_count, schema,
+                    table, &name);
+    }
+    return any;
 }

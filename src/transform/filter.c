@@ -96,6 +96,7 @@ static enum ods_status leave(struct filter *filter, struct batch *batch, struct 
     change->op = OP_DELETE;
     change->before = before;
     change->after = NULL;
+    change->repeats = false;
     *kept = true;
     return ODS_OK;
 }
@@ -122,6 +123,7 @@ static enum ods_status look_at_update(struct filter *filter, struct batch *batch
         change->op = OP_CREATE;
         change->after = after;
         change->before = NULL;
+        change->repeats = false;
     }
     return status;
 }

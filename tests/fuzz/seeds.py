@@ -94,7 +94,8 @@ def main():
     for name, line, record in golden_records():
         text = (record.get("key") or "") + "\n" + (record.get("payload") or record.get("value") or "")
         fuzzer = "fuzz_maxwell" if name.startswith("maxwell") else "fuzz_debezium"
-        write(corpus / fuzzer, name, text.encode("utf-8", "surrogatepass"))
+        for one in (fuzzer, "fuzz_auto", "fuzz_json"):
+            write(corpus / one, name, text.encode("utf-8", "surrogatepass"))
         write(corpus / "fuzz_records", name, line.encode("utf-8", "surrogatepass"))
     for choice, inputs in enumerate(CONVERSIONS):
         for number, text in enumerate(inputs):

@@ -213,7 +213,10 @@ static enum ods_status auto_decode(struct decoder *decoder, struct batch *batch,
 static void auto_observe(struct decoder *decoder, const struct record *record)
 {
     struct auto_decoder *self = (struct auto_decoder *) decoder;
-    self->decoders[KIND_DEBEZIUM]->ops->observe(self->decoders[KIND_DEBEZIUM], record);
+    bool avro = record->value && record->value_length && *record->value == 0;
+    struct decoder *chosen = self->decoders[avro ? KIND_AVRO : KIND_DEBEZIUM];
+    if (chosen && chosen->ops->observe)
+        chosen->ops->observe(chosen, record);
 }
 
 /* --- opening -------------------------------------------------------------------------------- */
