@@ -213,9 +213,9 @@ def seen_by_reladiff(servers: Servers) -> dict[str, int | str]:
     for name in KINDS:
         done = subprocess.run([reladiff(), source, "kinds", ods, "kinds", "-k", "id", "-c", name,
                                "--json"], capture_output=True, text=True)
+        failed = done.returncode or "ERROR" in done.stderr  # which ends with exit code 0
         lines = [line for line in done.stdout.splitlines() if line.startswith("[")]
-        seen[name] = len({str(json.loads(line)[1][0]) for line in lines}) \
-            if done.returncode == 0 else "error"
+        seen[name] = "error" if failed else len({str(json.loads(line)[1][0]) for line in lines})
     return seen
 
 
@@ -340,13 +340,10 @@ def blind_table(found: dict[str, Any]) -> list[str]:
         cells = []
         for who in ("verify", "reladiff"):
             equal, planted = one[who]
-            if "error" in (equal, planted):
-                cells += ["error", "–"]
-            else:
-                cells += [str(equal), "yes" if planted > equal or planted == 100 and equal == 100 else "no"]
-            if equal == 100:
-                cells[-1] = "drowned"
-        lines.append(f"| `{KINDS[name][0]}` | `{KINDS[name][1]}` | " + " | ".join(cells) + " |")
+            found_it = planted > equal if "error" not in (equal, planted) else False
+            cells += ["–", "error"] if "error" in (equal, planted) else \
+                [str(equal), "drowned" if equal == 100 else "yes" if found_it else "no"]
+        lines.append(f"| {name[2:].replace('_', ' ')}: `{KINDS[name][0]}` | `{KINDS[name][1]}` | " + " | ".join(cells) + " |")
     return lines
 
 
@@ -404,8 +401,8 @@ def main() -> None:
             subprocess.run(["make", "-s", "-C", ROOT / "bench", f"OUT={ROOT}/build/bench"], check=True)
             data["lag"] = lag(servers, arguments.program, arguments.rows, arguments.rounds,
                               arguments.throttle)
-    if arguments.json:
-        arguments.json.write_text(json.dumps(data, indent=1) + "\n")
+        if arguments.json:
+            arguments.json.write_text(json.dumps(data, indent=1) + "\n")
     if arguments.publish:
         publish(data)
 
