@@ -187,7 +187,12 @@ static enum cli_exit compare(struct verifier *verifier, const char *progress, st
                                            .stops = stops,
                                            .stops_context = verifier,
                                            .cutoff = &verifier->cutoff};
-    const struct verify_listener listener = {begins, differs, begins, ends, notice, verifier};
+    const struct verify_listener listener = {.begins = begins,
+                                             .differs = differs,
+                                             .goes_on = begins,
+                                             .ends = ends,
+                                             .notice = notice,
+                                             .context = verifier};
     return verify_run(&options, &listener, error);
 }
 

@@ -102,7 +102,7 @@ static bool take_record(void *context, const struct record *record)
             *writer = (struct writer){key, record->partition, record->offset};
     }
     kafka_release(record->owner);
-    return true;
+    return !verify_stops(writers->options);
 }
 
 static const struct topic_tail *tail_of(const struct writers *writers,
@@ -120,6 +120,7 @@ void writers_read(struct writers *writers, struct arrival *arrival)
     struct error ignored;
     size_t count = 0;
     error_init(&ignored);
+    writers->options = arrival->options;
     if (!tail || writers->failed || tail->partitions <= 0)
         return;
     if (!writers->upto) {
@@ -137,7 +138,7 @@ void writers_read(struct writers *writers, struct arrival *arrival)
         writers->upto[p] = upto;
     }
     if (count && kafka_tool_read_spans(arrival->tool, tail->name, spans, count, take_record,
-                                       arrival->stops, writers, &ignored) != ODS_OK)
+                                       NULL, writers, &ignored) != ODS_OK)
         writers->failed = true;
     free(spans);
 }

@@ -21,6 +21,7 @@ struct writers {
     int32_t partitions;
     struct hash_index index; /* of struct writer, in the arena */
     struct arena arena;
+    const struct verify_options *options;
     bool failed; /* Kafka did not answer, and is not asked again */
 };
 
