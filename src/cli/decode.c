@@ -246,11 +246,6 @@ static enum ods_status decode_file(struct recording *source, struct worker *work
     return ODS_OK;
 }
 
-struct decode_options {
-    const char *format, *path, *registry;
-    bool json; /* as ever */
-};
-
 static int decode(const struct decode_options *given)
 {
     struct registry_settings registry;

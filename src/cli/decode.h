@@ -5,7 +5,7 @@
 #include "cli/cli.h"
 
 struct decode_options {
-    const char *format, *path, *config, *pipeline, *watch;
+    const char *format, *path, *config, *pipeline, *watch, *registry;
     bool json, transform, beginning;
     int64_t count;
 };
