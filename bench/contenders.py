@@ -173,7 +173,6 @@ class OdsSink(Sink):
                 f"create table public.{table}_cdc as table public.{table} with no data;"
                 f" alter table public.{table}_cdc {HISTORY_COLUMNS};"
                 f" create index on public.{table}_cdc using brin (cdc_timestamp);"
-                f" create index on public.{table}_cdc (cdc_timestamp) where op = 't';"
                 f" grant all on public.{table}_cdc to public")
 
     def settle(self, tables: list[str]) -> None:

@@ -273,12 +273,13 @@ begin
         end, ', ' order by c.n)
       into list from unnest(columns_) with ordinality as c (name, n);
     return format(
+        'with ods_cut as materialized (select t.%3$s, t.%4$s, t.%8$s, t.cdc_timestamp from %5$s t '
+        'where t.%7$s = ''t'' and t.cdc_timestamp <= %6$s) '
         'select %1$s from (select distinct on (%2$s) l.* from ('
         'select distinct on (%2$s, %3$s, %4$s) * from %5$s where cdc_timestamp <= %6$s and %7$s <> ''t'' '
         'and (%12$s) order by %2$s, %3$s, %4$s, %8$s desc, %9$s desc) l '
         'order by %2$s, l.cdc_timestamp desc, l.%10$s desc, l.%8$s desc) h '
-        'where h.%7$s <> ''d'' and not exists (select from %5$s t where t.%7$s = ''t'' '
-        'and t.cdc_timestamp <= %6$s and case when t.%3$s = h.%3$s and t.%4$s = h.%4$s '
+        'where h.%7$s <> ''d'' and not exists (select from ods_cut t where case when t.%3$s = h.%3$s and t.%4$s = h.%4$s '
         'then t.%8$s > h.%8$s else t.cdc_timestamp > h.cdc_timestamp end)%11$s',
         list, keys, topic, partition_, relation, moment_, op, offset_, part, ingested, '',
         coalesce(only_, 'true'));

@@ -1,5 +1,7 @@
 -- As table_claim.sql, of a history: it has a source like any table, and orders, which are about the
--- table itself, know its topic by the table of the rows. $9, $10: schema and name of that.
+-- table itself, know its topic by the table of the rows.
+-- $1: schema, $2: table, of the history; $3: database, $4: schema, $5: table, of the source;
+-- $6: may the table be shared? $7: consumer group, $8: topic; $9: schema, $10: table, of the rows.
 with claimed as materialized (
     select ods_sink.claim_table($1, $2, $3, $4, $5, $6::boolean) as other),
 noted as (

@@ -216,14 +216,15 @@ void history_put_rest(struct ddl *ddl, const struct plan *plan)
     if (ddl->table->parted)
         put_default_partition(ddl);
     put_index(ddl, " using brin", "cdc_timestamp", "");
-    buffer_puts(&where, " where ");
-    ddl_put_name(&where, ddl->table->added[HISTORY_OP]);
-    buffer_puts(&where, " = 't'");
-    put_index(ddl, "", "cdc_timestamp", buffer_text(&where));
     bool keyed = plan->settings->history.key_index &&
                  each_key(plan, put_listed, &key, &ignored) == ODS_OK && key.length;
-    if (keyed)
+    if (keyed) { /* a row is looked for; so are truncates, which end it */
         put_index(ddl, "", buffer_text(&key), "");
+        buffer_puts(&where, " where ");
+        ddl_put_name(&where, ddl->table->added[HISTORY_OP]);
+        buffer_puts(&where, " = 't'");
+        put_index(ddl, "", "cdc_timestamp", buffer_text(&where));
+    }
     ddl->script.failed |= key.failed || where.failed;
     buffer_done(&key);
     buffer_done(&where);
