@@ -38,7 +38,8 @@ def instructions(stage, word):
 def test_services_are_those_of_the_whole_way():
     usual = {name for name, service in SERVICES.items() if "profiles" not in service}
     assert usual == {"mysql", "kafka", "connect", "register", "postgres", "ods-sink", "kafka-ui"}
-    assert set(SERVICES) - usual == {"postgres-source", "register-postgres"}
+    assert set(SERVICES) - usual == {"postgres-source", "register-postgres", "registry",
+                                     "register-avro"}
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -109,7 +110,8 @@ def test_addresses_between_services_lead_to_listeners():
 
 
 @pytest.mark.parametrize("service, file", [("register", "mks_finance.json"),
-                                           ("register-postgres", "pg_finance.json")])
+                                           ("register-postgres", "pg_finance.json"),
+                                           ("register-avro", "mks_finance-avro.json")])
 def test_connector_finds_all_its_placeholders(service, file):
     text = (ROOT / "config/connectors" / file).read_text()
     assert set(re.findall(r"\$\{(\w+)\}", text)) <= set(environment(service))
