@@ -3,10 +3,9 @@ and the table as it was."""
 
 import json
 
-import json
-
 import pytest
 
+from lib.avro import Schemas
 from lib.records import BIGINT, INT, TEXT, Table, pipeline, row
 
 MODES = {"history": False, "both": True}
@@ -319,3 +318,21 @@ def test_a_table_without_history_says_so(sink, database):
     sink.replay([table.create(row(1))])
     assert "history: true" in query(sink, "--as-of", "1h", expect=2).stderr
     assert database.exists("items") and not database.exists("items_cdc")
+
+
+def test_positions_of_records_in_avro(sink, database, tmp_path):
+    """As in JSON: the log's position, and the transaction where it is told."""
+    schemas, table = Schemas(), Table()
+    records = [table.create(row(1)), table.update(row(1), row(1, 5)), table.delete(row(1, 5))]
+    told = '"transaction": {"id": "file=1,pos=2", "total_order": 7, "data_collection_order": 1}'
+    records[1]["payload"] = records[1]["payload"].replace('"transaction": null', told)
+    moved = [schemas.record(record) for record in records]
+    url = schemas.save(tmp_path / "schemas.json")
+    sink.write({**keeping(table, mode="history"), "format": "debezium-avro",
+                "registry": {"url": url}}, database=database)
+    sink.replay(moved)
+    assert database.execute('select op, amount, binlog_file, binlog_pos, binlog_row, tx_id, tx_order '
+                            'from items_cdc order by "offset"') == [
+        ("c", 0, "mysql-bin.000001", 4, 0, None, None),
+        ("u", 5, "mysql-bin.000001", 4, 0, "file=1,pos=2", 7),
+        ("d", 5, "mysql-bin.000001", 4, 0, None, None)]

@@ -219,6 +219,7 @@ struct envelope {
     bool has_others; /* members that no envelope has */
     struct slice op;
     struct slice source_text, transaction; /* as JSON; NULL: none */
+    struct source_position *position; /* where it is read with the envelope; NULL: it is not */
     struct identity source;
     struct value source_ts[3], ts[3]; /* us, ns, ms */
 };

@@ -156,12 +156,29 @@ static bool take_members(struct reading *reading, struct avro_reader *reader, st
 static bool take_source(struct reading *reading, struct avro_reader *reader, struct plan *plan,
                         struct envelope *envelope)
 {
-    struct envelope inner = {0};
+    struct envelope inner = {.position = envelope->position};
     if (!take_members(reading, reader, plan, &plan->avro->source, &inner))
         return false;
     envelope->has_source = true;
     envelope->source = inner.source;
     memcpy(envelope->source_ts, inner.ts, sizeof inner.ts);
+    return true;
+}
+
+/* Where nobody asks for the position it is passed over. */
+static bool take_place(struct avro_scan *scan, const struct avro_member *member,
+                       const struct envelope *envelope)
+{
+    struct slice text;
+    if (!envelope->position)
+        return avro_skip(scan, member->type);
+    struct value *value = (struct value *) ((char *) envelope->position + member->place);
+    if (member->type->kind != AVRO_STRING)
+        return take_integer(scan, value);
+    if (!avro_text(scan, &text.bytes, &text.length))
+        return false;
+    *value = (struct value){
+        .kind = VALUE_TEXT, .length = (uint32_t) text.length, .bytes = text.bytes};
     return true;
 }
 
@@ -191,6 +208,10 @@ static bool take_member(struct reading *reading, struct avro_reader *reader, str
         return take_text(scan, member->type, &envelope->source.table);
     case USE_CONNECTOR:
         return take_text(scan, member->type, &envelope->source.connector);
+    case USE_TRANSACTION:
+        return take_members(reading, reader, plan, &plan->avro->transaction, envelope);
+    case USE_PLACE:
+        return take_place(scan, member, envelope);
     case USE_NOTHING:
         break;
     }
@@ -201,6 +222,12 @@ static enum ods_status read_envelope(struct reading *reading, struct avro_reader
                                      struct plan *plan)
 {
     struct envelope envelope = {0};
+    if (reading->self->want_position) {
+        envelope.position = arena_alloc(reading->reader.arena, sizeof *envelope.position);
+        if (!envelope.position)
+            return no_memory(reading);
+        *envelope.position = (struct source_position){0};
+    }
     if (!take_members(reading, reader, plan, &plan->avro->envelope, &envelope) || !at_end(reader))
         return reader_error(reading, reader, plan, "value");
     if (!envelope.op.bytes)

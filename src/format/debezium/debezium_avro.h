@@ -19,11 +19,14 @@ enum avro_member_use {
     USE_SCHEMA,
     USE_TABLE,
     USE_CONNECTOR,
+    USE_TRANSACTION,
+    USE_PLACE, /* the change's position in the source's log, or its transaction */
 };
 
 struct avro_member {
     uint8_t use;
     uint8_t branch; /* as in struct avro_step */
+    uint8_t place;  /* of USE_PLACE: in struct source_position */
     const struct avro_type *type;
 };
 
@@ -38,7 +41,7 @@ struct avro_plan {
     struct avro_schema schema;
     char *scalar; /* a key that is no record: its type as Connect writes it; else NULL */
     struct avro_row row; /* of a key, a flattened row or the images */
-    struct avro_members envelope, source;
+    struct avro_members envelope, source, transaction;
 };
 
 /* --- debezium_avro_plan.c --- */

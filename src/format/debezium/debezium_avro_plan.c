@@ -126,17 +126,34 @@ static void compile_member(struct avro_member *member, const struct avro_type *t
     }
 }
 
+enum { IN_ENVELOPE = 1, IN_SOURCE = 2, IN_TRANSACTION = 4 };
+
 static const struct {
     const char *name;
     enum avro_member_use use;
-    bool in_source, in_envelope;
+    unsigned where;
+    size_t place; /* of USE_PLACE: in struct source_position */
 } uses[] = {
-    {"before", USE_BEFORE, false, true},   {"after", USE_AFTER, false, true},
-    {"source", USE_SOURCE, false, true},   {"op", USE_OP, false, true},
-    {"ts_us", USE_TS_US, true, true},      {"ts_ns", USE_TS_NS, true, true},
-    {"ts_ms", USE_TS_MS, true, true},      {"db", USE_DATABASE, true, false},
-    {"schema", USE_SCHEMA, true, false},   {"table", USE_TABLE, true, false},
-    {"connector", USE_CONNECTOR, true, false},
+    {"before", USE_BEFORE, IN_ENVELOPE, 0},
+    {"after", USE_AFTER, IN_ENVELOPE, 0},
+    {"source", USE_SOURCE, IN_ENVELOPE, 0},
+    {"op", USE_OP, IN_ENVELOPE, 0},
+    {"transaction", USE_TRANSACTION, IN_ENVELOPE, 0},
+    {"ts_us", USE_TS_US, IN_ENVELOPE | IN_SOURCE, 0},
+    {"ts_ns", USE_TS_NS, IN_ENVELOPE | IN_SOURCE, 0},
+    {"ts_ms", USE_TS_MS, IN_ENVELOPE | IN_SOURCE, 0},
+    {"db", USE_DATABASE, IN_SOURCE, 0},
+    {"schema", USE_SCHEMA, IN_SOURCE, 0},
+    {"table", USE_TABLE, IN_SOURCE, 0},
+    {"connector", USE_CONNECTOR, IN_SOURCE, 0},
+    {"lsn", USE_PLACE, IN_SOURCE, offsetof(struct source_position, lsn)},
+    {"file", USE_PLACE, IN_SOURCE, offsetof(struct source_position, file)},
+    {"pos", USE_PLACE, IN_SOURCE, offsetof(struct source_position, pos)},
+    {"row", USE_PLACE, IN_SOURCE, offsetof(struct source_position, row)},
+    {"gtid", USE_PLACE, IN_SOURCE, offsetof(struct source_position, gtid)},
+    {"txId", USE_PLACE, IN_SOURCE, offsetof(struct source_position, transaction)},
+    {"id", USE_PLACE, IN_TRANSACTION, offsetof(struct source_position, transaction)},
+    {"total_order", USE_PLACE, IN_TRANSACTION, offsetof(struct source_position, order)},
 };
 
 /* Has the member the type that it has in an envelope? */
@@ -146,7 +163,10 @@ static bool fits(enum avro_member_use use, const struct avro_type *type)
     case USE_BEFORE:
     case USE_AFTER:
     case USE_SOURCE:
+    case USE_TRANSACTION:
         return type->kind == AVRO_RECORD;
+    case USE_PLACE:
+        return type->kind == AVRO_STRING || type->kind == AVRO_LONG || type->kind == AVRO_INT;
     case USE_TS_US:
     case USE_TS_NS:
     case USE_TS_MS:
@@ -161,7 +181,7 @@ static bool fits(enum avro_member_use use, const struct avro_type *type)
 }
 
 static bool compile_members(struct avro_members *members, struct blocks *blocks,
-                            const struct avro_type *type, bool in_source)
+                            const struct avro_type *type, unsigned where)
 {
     members->items = blocks_alloc(blocks, type->count * sizeof *members->items);
     if (!members->items)
@@ -171,10 +191,11 @@ static bool compile_members(struct avro_members *members, struct blocks *blocks,
         struct avro_member *member = &members->items[i];
         compile_member(member, type->fields[i].type);
         for (size_t k = 0; k < sizeof uses / sizeof *uses; k++)
-            if ((in_source ? uses[k].in_source : uses[k].in_envelope) &&
-                strcmp(type->fields[i].name, uses[k].name) == 0 &&
-                fits(uses[k].use, member->type))
+            if (uses[k].where & where && strcmp(type->fields[i].name, uses[k].name) == 0 &&
+                fits(uses[k].use, member->type)) {
                 member->use = (uint8_t) uses[k].use;
+                member->place = (uint8_t) uses[k].place;
+            }
         if (member->use == USE_NOTHING) {
             member->branch = 0;
             member->type = type->fields[i].type;
@@ -198,10 +219,11 @@ static const struct avro_type *image_of(const struct avro_members *members)
     return image;
 }
 
-static const struct avro_type *source_of(const struct avro_members *members)
+static const struct avro_type *member_of(const struct avro_members *members,
+                                         enum avro_member_use use)
 {
     for (uint32_t i = 0; i < members->count; i++)
-        if (members->items[i].use == USE_SOURCE)
+        if (members->items[i].use == use)
             return members->items[i].type;
     return NULL;
 }
@@ -214,10 +236,14 @@ static enum ods_status find_row(struct reading *reading, struct plan *plan,
     *row = avro->schema.root;
     if (plan->schema.kind != SCHEMA_ENVELOPE)
         return ODS_OK;
-    if (!compile_members(&avro->envelope, &plan->blocks, avro->schema.root, false))
+    if (!compile_members(&avro->envelope, &plan->blocks, avro->schema.root, IN_ENVELOPE))
         return no_memory(reading);
-    const struct avro_type *source = source_of(&avro->envelope);
-    if (source && !compile_members(&avro->source, &plan->blocks, source, true))
+    const struct avro_type *source = member_of(&avro->envelope, USE_SOURCE);
+    const struct avro_type *transaction = member_of(&avro->envelope, USE_TRANSACTION);
+    if (source && !compile_members(&avro->source, &plan->blocks, source, IN_SOURCE))
+        return no_memory(reading);
+    if (transaction &&
+        !compile_members(&avro->transaction, &plan->blocks, transaction, IN_TRANSACTION))
         return no_memory(reading);
     *row = image_of(&avro->envelope);
     if (*row)

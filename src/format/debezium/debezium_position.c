@@ -96,6 +96,10 @@ static void finish(struct reading *reading, struct source_position *position)
 
 bool position_of_envelope(struct reading *reading, const struct envelope *envelope)
 {
+    if (envelope->position) {
+        finish(reading, envelope->position);
+        return true;
+    }
     struct source_position *position = arena_alloc(reading->reader.arena, sizeof *position);
     if (!position)
         return false;
