@@ -8,6 +8,7 @@ import pytest
 from lib.postgres import administer
 from lib.records import BIGINT, DATETIME, INT, TEXT, Table, pipeline
 from lib.sink import Exit, write_lines
+from lib.waiting import wait_for
 
 SMALLINT = {"type": "int16"}
 
@@ -297,6 +298,8 @@ def test_the_newest_records_of_the_topics(sink, kafka, database, prefix):
     table = Table(prefix=prefix)
     kafka.create(table.topic, 2)
     sink.write(pipeline(table), kafka=True, database=database)
+    wait_for(lambda: sink.run("plan", "-c", sink.conf, expect=None).returncode != Exit.SOURCE, 30,
+             "the brokers know the topic")
     assert "no change of a row was seen" in plan(sink)[0]["notes"][0]
     kafka.produce([table.create({"id": i, "name": "x", "amount": 1}, partition=i % 2)
                    for i in range(30)])
