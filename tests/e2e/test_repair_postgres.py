@@ -32,12 +32,17 @@ def world(stack, postgres_source, sink, database, prefix):
         source.execute(f"drop table if exists {table}; create table {table} ({columns})")
         for number, row in enumerate(rows):
             source.execute(f"insert into {table} values ({', '.join(['%s'] * len(row))}, %s)", *row, number)
+    # Where other databases of the server write, the connector's slot follows by its own changes alone.
+    source.execute("drop table if exists beat; create table beat (id int primary key, at timestamptz); "
+                   "grant all on beat to debezium")
     kafka = Kafka(stack)
     kafka.create(f"{prefix}-signal", 1)
     slot = prefix.replace("-", "_")
     stack.connector("register", ROOT / "config" / "connectors" / "pg_finance.json", f"name={prefix}",
-                    f"topic.prefix={prefix}", f"slot.name={slot}", "heartbeat.interval.ms=500",
-                    "signal.poll.interval.ms=300", "table.include.list=public.k_.*")
+                    f"topic.prefix={prefix}", f"slot.name={slot}", "heartbeat.interval.ms=300",
+                    "heartbeat.action.query=insert into beat values (1, now()) on conflict (id) "
+                    "do update set at = now()",
+                    "signal.poll.interval.ms=300", "table.include.list=public.k_.*,public.beat")
     sink.write({"name": "finance", "topics": [f"^{prefix}(\\..*)?$"], "format": "debezium", "target": "ods",
                 "source": {"connector": "postgresql"}, "defaults": {"on_delete": "hard"}},
                database=database, kafka=True, connect={"url": stack["CONNECT_URL"]},
@@ -53,7 +58,7 @@ def world(stack, postgres_source, sink, database, prefix):
     yield source, database, sink
     daemon.stop()
     Connect(stack["CONNECT_URL"]).insist("DELETE", f"/connectors/{prefix}")
-    for table in KEYS:
+    for table in ("beat", *KEYS):
         source.execute(f"drop table {table}")
     source.close()
 
