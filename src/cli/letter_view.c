@@ -33,8 +33,6 @@ static bool table_hides(const struct letter_view *view, const struct table_setti
 static bool hides(const struct letter_view *view, const char *name)
 {
     const struct pipeline_settings *pipeline = view->pipeline;
-    if (!view->opened && transform_masks(pipeline, view->schema, view->table, name))
-        return true;
     if (view->table)
         return (!view->transformed &&
                 transform_masks(pipeline, view->schema, view->table, name)) ||
@@ -69,8 +67,6 @@ static bool hides_anything(const struct letter_view *view)
         return true;
     if (view->opened)
         return false;
-    if (transform_masks(pipeline, view->schema, view->table, NULL))
-        return true;
     if (view->table)
         return pipeline_table(pipeline, view->schema, view->table)->redact.count > 0;
     bool any = pipeline->defaults.redact.count > 0;
