@@ -235,7 +235,8 @@ struct sink_ops {
     enum ods_status (*forget)(struct sink *sink, struct forgotten *tables, size_t count, bool look,
                               int64_t *offsets, struct error *error);
     /* Erase a row in one transaction, during which no batch of the group is applied, and keep that
-     * it was done, without its key. With `look` nothing is changed. NULL: the target can't do it. */
+     * it was done, without its key. With `look` nothing is changed. NULL: the target can't do it.
+     */
     enum ods_status (*erase)(struct sink *sink, struct erasing *erasing, bool look,
                              struct error *error);
     /* For `check --connect`: looks at rights, tables and version, and changes nothing. Each finding

@@ -19,7 +19,8 @@ struct pipeline_settings; /* ods/pipeline.h */
 /* Embedded as the first member of each transform's own struct. */
 struct transform {
     const struct transform_ops *ops;
-    bool wants_before; /* the before image is decoded for it; `open` sets it where its settings tell */
+    bool wants_before; /* the before image is decoded for it; `open` sets it where its settings tell
+                        */
 };
 
 /* What the transforms of a lane share: the state of their Lua expressions. */

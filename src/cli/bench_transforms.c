@@ -1,5 +1,5 @@
-/* `bench transforms`: what each transform costs an event. The pipeline is run without transforms, with
- * the first, with the first two and so on; a transform's cost is the difference. */
+/* `bench transforms`: what each transform costs an event. The pipeline is run without transforms,
+ * with the first, with the first two and so on; a transform's cost is the difference. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>

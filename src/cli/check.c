@@ -413,10 +413,11 @@ static int run(const struct call *call, void *given)
 
 static const struct parameter options[] = {
     OPTION_CONFIG(struct check_options),
-    SWITCH(struct check_options, connect, "connect",
-           "also ask Kafka, the schema registries and the targets whether broker, topics, tables and "
-           "rights are there; "
-           "changes nothing"),
+    SWITCH(
+        struct check_options, connect, "connect",
+        "also ask Kafka, the schema registries and the targets whether broker, topics, tables and "
+        "rights are there; "
+        "changes nothing"),
     OPTION(struct check_options, sample, "sample", &argument_file,
            "decode and transform these records too (one a line, as `kcat -C -J` writes them), for "
            "each pipeline that reads their topic"),

@@ -1,5 +1,5 @@
-/* `decode --transform`: what a pipeline's transforms make of records, before and after side by side.
- * From a file, or from a topic as its records come (--watch). Reads only; joins no group. */
+/* `decode --transform`: what a pipeline's transforms make of records, before and after side by
+ * side. From a file, or from a topic as its records come (--watch). Reads only; joins no group. */
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>

@@ -143,10 +143,10 @@ static const struct parameter filters[] = {
         "Which letters, by what is known of their records:", "FILTER…", filters                  \
     }
 
-#define OPTION_KEY                                                                               \
-    OPTION(struct dlq, key_files, "key", &argument_file,                                         \
-           "a private key (PEM) that opens encrypted letters; may be given several times, as "    \
-           "each letter names its own",                                                               \
+#define OPTION_KEY                                                                                 \
+    OPTION(struct dlq, key_files, "key", &argument_file,                                           \
+           "a private key (PEM) that opens encrypted letters; may be given several times, as "     \
+           "each letter names its own",                                                            \
            .flags = PARAMETER_MANY)
 
 static const struct parameter list_options[] = {
@@ -229,10 +229,11 @@ static const struct command dlq_list_command = {
 static const struct command dlq_show_command = {
     .name = "show",
     .summary = "print one letter in full",
-    .description = "Its headers, key and value, and the changes that the decoder finds in it "
-                   "now.\n\nValues of columns that the table's `redact` names are not shown, nor those "
-                   "that a transform masks. An encrypted letter (`dead_letter.encrypt`) is opened "
-                   "by `--key`, and then redacted columns are shown too.",
+    .description =
+        "Its headers, key and value, and the changes that the decoder finds in it "
+        "now.\n\nValues of columns that the table's `redact` names are not shown, nor those "
+        "that a transform masks. An encrypted letter (`dead_letter.encrypt`) is opened "
+        "by `--key`, and then redacted columns are shown too.",
     .options = {{.options = show_options}},
     .operands = show_operands,
     .exits = show_exits,

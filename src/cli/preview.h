@@ -1,5 +1,5 @@
-/* What a pipeline's transforms make of records: each change as it was decoded and as it goes on. For
- * `decode --transform` and `check --sample`: no target, nothing is stored. */
+/* What a pipeline's transforms make of records: each change as it was decoded and as it goes on.
+ * For `decode --transform` and `check --sample`: no target, nothing is stored. */
 #ifndef PREVIEW_H
 #define PREVIEW_H
 

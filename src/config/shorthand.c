@@ -1,7 +1,8 @@
 /* See shorthand.h. A name that no plug-in has is taken for one, so that it is refused by that name.
  *
- * The value of the plug-in's name is its settings. A text or a list, and a map in which no name is a
- * setting of the plug-in, is the value of its first setting: `drop: [a, b]`, `rename: { a: b }`. */
+ * The value of the plug-in's name is its settings. A text or a list, and a map in which no name is
+ * a setting of the plug-in, is the value of its first setting: `drop: [a, b]`, `rename: { a: b }`.
+ */
 #include "config/shorthand.h"
 
 #include <string.h>
@@ -51,7 +52,8 @@ const struct node *shorthand_expand(struct load *load, const struct setting_grou
     type->style = STYLE_PLAIN;
     type->text = type->raw = entry->key;
     node_add(load, whole, &room, (struct entry){plugin->name, entry->line, type});
-    bool first = own && own->count && (entry->node->kind != NODE_MAP || !has_setting(own, entry->node)) &&
+    bool first = own && own->count &&
+                 (entry->node->kind != NODE_MAP || !has_setting(own, entry->node)) &&
                  !node_is_null(entry->node);
     if (first)
         node_add(load, whole, &room, (struct entry){own->rows[0].name, entry->line, entry->node});

@@ -102,10 +102,11 @@ static void check_schemas(struct load *load, const struct node *node,
 {
     const struct format_ops *format = format_find(pipeline->format);
     if (format && format->helper && format->helper->registry && !*pipeline->registry.url)
-        REFUSE(load, place(node, "format"),
-               "the format '%s' needs a schema registry: set registry: { url: \"http://…\" } in the "
-               "pipeline, or registry = { url = \"http://…\"; }; in ods-sink.conf",
-               pipeline->format);
+        REFUSE(
+            load, place(node, "format"),
+            "the format '%s' needs a schema registry: set registry: { url: \"http://…\" } in the "
+            "pipeline, or registry = { url = \"http://…\"; }; in ods-sink.conf",
+            pipeline->format);
 }
 
 static void check_type(struct load *load, const struct node *node, const char *type)
@@ -480,10 +481,11 @@ static void check_registry(struct load *load, const struct node *node,
                            const struct registry_settings *registry)
 {
     if (!urls_are(registry->url, true))
-        REFUSE(load, place(node, "registry.url"),
-               "'registry.url' expects http://host:port/path, https://… or file:///path, or several "
-               "separated by commas; user and password stand in registry.user and "
-               "registry.password");
+        REFUSE(
+            load, place(node, "registry.url"),
+            "'registry.url' expects http://host:port/path, https://… or file:///path, or several "
+            "separated by commas; user and password stand in registry.user and "
+            "registry.password");
     if (*registry->client_key && !*registry->client_cert)
         REFUSE(load, place(node, "registry.client_key"),
                "'registry.client_key' is the key to registry.client_cert, which is not set");

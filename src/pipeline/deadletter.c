@@ -192,12 +192,13 @@ static enum ods_status describe(struct kafka_deadletter *deadletter, const struc
         deadletter->failed ? &batch->records[deadletter->failed->record] : NULL;
     switch (deadletter->failure.fault) {
     case KAFKA_TOO_LARGE:
-        advice = deadletter->seal
-                     ? ": raise the topic's max.message.bytes above the record's size, a third "
-                       "more since it is encrypted, and that of its headers, about 8 KiB, or pass over "
-                       "the record with ods-sink reset"
-                     : ": raise the topic's max.message.bytes above the record's size and that of "
-                       "its headers, about 8 KiB, or pass over the record with ods-sink reset";
+        advice =
+            deadletter->seal
+                ? ": raise the topic's max.message.bytes above the record's size, a third "
+                  "more since it is encrypted, and that of its headers, about 8 KiB, or pass over "
+                  "the record with ods-sink reset"
+                : ": raise the topic's max.message.bytes above the record's size and that of "
+                  "its headers, about 8 KiB, or pass over the record with ods-sink reset";
         break;
     case KAFKA_NO_TOPIC:
         advice = ": is the topic there?";

@@ -2,8 +2,8 @@
  * key and payload. A key or value that is no UTF-8 goes as base64, in key_b64 or value_b64.
  *
  * A letter is encrypted by way of such a line: the record alone, with the headers that it came
- * with, is what is sealed (core/jwe.h), and takes the place of its value. Outside stays what is said
- * of the reject, and whose key opens it.
+ * with, is what is sealed (core/jwe.h), and takes the place of its value. Outside stays what is
+ * said of the reject, and whose key opens it.
  */
 #include <string.h>
 

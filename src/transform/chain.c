@@ -1,5 +1,5 @@
-/* The transforms of a lane in their order. A table's own stand behind those of the pipeline, and are
- * chosen by what table the record is of before any transform. */
+/* The transforms of a lane in their order. A table's own stand behind those of the pipeline, and
+ * are chosen by what table the record is of before any transform. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,7 +60,8 @@ static enum ods_status open_links(struct transform_chain *chain, struct links *l
             links->count++;
             *wants_before |= ops->wants_before || link->transform->wants_before;
         } else {
-            error_prefix(error, "%s:%d: transform %s: ", told[i].file ? told[i].file : "tables.yaml",
+            error_prefix(error,
+                         "%s:%d: transform %s: ", told[i].file ? told[i].file : "tables.yaml",
                          told[i].line, told[i].type);
         }
     }

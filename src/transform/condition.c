@@ -30,8 +30,8 @@ static enum ods_status open_test(struct test *test, struct error *error)
     bool one = term->values.count == 1 && !term->list;
     while (strcmp(condition_words[test->word], term->word) != 0)
         test->word++;
-    if (test->word == WORD_NULL &&
-        !(one && (!strcmp(term->values.items[0], "true") || !strcmp(term->values.items[0], "false"))))
+    if (test->word == WORD_NULL && !(one && (!strcmp(term->values.items[0], "true") ||
+                                             !strcmp(term->values.items[0], "false"))))
         return error_set(error, ODS_FATAL, "column %s: null expects true or false", term->column);
     if (test->word >= WORD_MATCHES && !one)
         return error_set(error, ODS_FATAL, "column %s: %s expects one value", term->column,

@@ -57,8 +57,9 @@ static const struct setting rows[] = {
 
 static const struct setting_group settings = {
     .title = "transforms of type `dedupe`",
-    .intro = "Leaves out updates that change nothing: `dedupe: { ignore: [updated_at] }`. An update "
-             "without a before image is passed on.",
+    .intro =
+        "Leaves out updates that change nothing: `dedupe: { ignore: [updated_at] }`. An update "
+        "without a before image is passed on.",
     .size = sizeof(struct dedupe_settings),
     SETTING_ROWS(rows),
 };

@@ -1,8 +1,8 @@
 /* explode: the elements of a json array become rows of a child table, whose key is the parent's and
  * their place in the array. They are replaced as a set: what the array has no more is deleted.
  *
- * How many there were is in the before image. Where that was not sent, `most` places are deleted, if
- * it is set; else the change is a dead letter.
+ * How many there were is in the before image. Where that was not sent, `most` places are deleted,
+ * if it is set; else the change is a dead letter.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -73,9 +73,10 @@ static const struct setting rows[] = {
 
 static const struct setting_group settings = {
     .title = "transforms of type `explode`",
-    .intro = "Rows of a child table for the elements of an array: `explode: { column: lines, table: "
-             "order_lines }`. An object's members become columns, anything else the column `value`. "
-             "When the parent changes the rows are replaced as a set; when it is deleted they are.",
+    .intro =
+        "Rows of a child table for the elements of an array: `explode: { column: lines, table: "
+        "order_lines }`. An object's members become columns, anything else the column `value`. "
+        "When the parent changes the rows are replaced as a set; when it is deleted they are.",
     .size = sizeof(struct explode_settings),
     SETTING_ROWS(rows),
 };
@@ -203,9 +204,10 @@ static enum ods_status know(struct taking *taking, const char *name, size_t leng
         if (strlen(family->names[i]) == length && memcmp(family->names[i], name, length) == 0)
             return ODS_OK;
     if (!length || length > 500 || memchr(name, 0, length) || family->count == MEMBERS_MAX)
-        return error_set(taking->error, ODS_REJECT,
-                         "column %s: a member's name can't name a column, or there are more than %d",
-                         taking->explode->settings->column, MEMBERS_MAX);
+        return error_set(
+            taking->error, ODS_REJECT,
+            "column %s: a member's name can't name a column, or there are more than %d",
+            taking->explode->settings->column, MEMBERS_MAX);
     char **names = realloc(family->names, (family->count + 1) * sizeof *names);
     char *copy = strndup(name, length);
     family->names = names ? names : family->names;

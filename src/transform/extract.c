@@ -120,10 +120,11 @@ static enum ods_status read_term(struct part *part, const struct term *term, str
     }
     json_path_free(part->path);
     part->path = *value ? json_path_new(value) : NULL;
-    return part->path ? ODS_OK
-                      : error_set(error, ODS_FATAL,
-                                  "column %s: '%.200s' is no path, as address.city or items[0].name",
-                                  name, value);
+    return part->path
+               ? ODS_OK
+               : error_set(error, ODS_FATAL,
+                           "column %s: '%.200s' is no path, as address.city or items[0].name", name,
+                           value);
 }
 
 static enum ods_status read_columns(struct extract *extract, struct error *error)

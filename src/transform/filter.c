@@ -1,10 +1,10 @@
 /* filter: only some changes are passed on: by operation, by columns of the row, by an expression.
  *
- * Conditions on a row are about the row as the target is to have it, so an update that takes the row
- * out of them is a delete for the target, and one that brings it in is a create. Where the row as it
- * was is not known (its before image was not sent), it may be in the target, and is deleted there by
- * its key: a delete of a row that is not there does nothing. For the same reason a delete is passed
- * on unless its row is known to have been left out.
+ * Conditions on a row are about the row as the target is to have it, so an update that takes the
+ * row out of them is a delete for the target, and one that brings it in is a create. Where the row
+ * as it was is not known (its before image was not sent), it may be in the target, and is deleted
+ * there by its key: a delete of a row that is not there does nothing. For the same reason a delete
+ * is passed on unless its row is known to have been left out.
  */
 #include <stdlib.h>
 #include <string.h>

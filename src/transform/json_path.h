@@ -1,4 +1,5 @@
-/* Paths into JSON values, as `address.city`, `items[0].name`, `["a.b"].c`; a `$` before them is fine.
+/* Paths into JSON values, as `address.city`, `items[0].name`, `["a.b"].c`; a `$` before them is
+ * fine.
  */
 #ifndef JSON_PATH_H
 #define JSON_PATH_H

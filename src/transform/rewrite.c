@@ -114,10 +114,11 @@ static void look_at_key(const struct rewriter *rewriter, struct draft *draft)
             continue;
         draft->rekeys = true;
         if (!rewriter->rekey && !*draft->refusal)
-            snprintf(draft->refusal, sizeof draft->refusal,
-                     "column %.100s is in the key of table %.100s and can't be set or changed: name "
-                     "another column, leave the table out (tables: [...]), or say rekey: true",
-                     draft->columns[i].name, draft->from->table);
+            snprintf(
+                draft->refusal, sizeof draft->refusal,
+                "column %.100s is in the key of table %.100s and can't be set or changed: name "
+                "another column, leave the table out (tables: [...]), or say rekey: true",
+                draft->columns[i].name, draft->from->table);
     }
 }
 

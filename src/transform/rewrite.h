@@ -1,5 +1,5 @@
-/* Transforms of columns: what one does to the rows of a shape is planned once, when the shape is first
- * seen, and then done to each image: after, before and what tombstones have of the key.
+/* Transforms of columns: what one does to the rows of a shape is planned once, when the shape is
+ * first seen, and then done to each image: after, before and what tombstones have of the key.
  *
  * A key column whose values change is refused unless the transform may (`rekey`). Then an update
  * under whose change the key differs is made a delete and a create.
@@ -28,7 +28,7 @@ struct draft {
     struct shape to; /* its columns and key are those below */
     struct column *columns;
     uint32_t *source; /* by column: its index in `from`, or NO_SOURCE */
-    uint32_t *work;   /* by column: what is done, 1 and up as the transform counts; 0: it is copied */
+    uint32_t *work; /* by column: what is done, 1 and up as the transform counts; 0: it is copied */
     uint32_t *key;
     uint32_t room;        /* columns that there may be */
     bool changed, rekeys; /* rekeys: values in the key change */
@@ -76,8 +76,8 @@ void rewriter_done(struct rewriter *rewriter);
 enum ods_status rewriter_apply(struct transform *transform, struct batch *batch, uint32_t first,
                                struct error *error);
 
-/* Makes of an update whose key has changed a delete and a create. ODS_REJECT: the old or the new key
- * is not known. */
+/* Makes of an update whose key has changed a delete and a create. ODS_REJECT: the old or the new
+ * key is not known. */
 enum ods_status rewrite_split(struct batch *batch, uint32_t change, bool from_row,
                               struct error *error);
 

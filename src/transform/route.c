@@ -1,5 +1,5 @@
-/* route: which table of the target a row goes to, or whether it is one of this pipeline's target, by
- * what a column holds or by the table's name.
+/* route: which table of the target a row goes to, or whether it is one of this pipeline's target,
+ * by what a column holds or by the table's name.
  *
  * A row that an update moves to another place is deleted at the old one and created at the new one.
  * Where the old place is not known, since the before image was not sent, the row is deleted at all
@@ -121,8 +121,9 @@ static const struct rule *rule_of(const struct route *route, const char *value, 
 {
     for (size_t i = 0; i < route->count; i++) {
         const struct rule *rule = &route->rules[i];
-        if (rule->pattern ? words_match(&rule->regex, value, length)
-                          : strlen(rule->value) == length && memcmp(rule->value, value, length) == 0)
+        if (rule->pattern
+                ? words_match(&rule->regex, value, length)
+                : strlen(rule->value) == length && memcmp(rule->value, value, length) == 0)
             return rule;
     }
     return NULL;
@@ -242,7 +243,8 @@ static enum ods_status add_delete(struct route *route, struct batch *batch, uint
     return move(route, change, place, error);
 }
 
-/* The row, of which nobody knows where it was, is deleted everywhere but at `now` (NULL: there too).
+/* The row, of which nobody knows where it was, is deleted everywhere but at `now` (NULL: there
+ * too).
  */
 static enum ods_status delete_everywhere(struct route *route, struct batch *batch, uint32_t index,
                                          const struct place *now, struct error *error)

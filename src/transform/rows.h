@@ -4,7 +4,8 @@
 
 #include <ods/batch.h>
 
-/* The after image with what was not sent (an unchanged large value) from before. NULL: no memory. */
+/* The after image with what was not sent (an unchanged large value) from before. NULL: no memory.
+ */
 const struct value *rows_filled(const struct change *change, struct batch *batch);
 
 /* The row as it was: the before image, where its key is; else the key of the after image and

@@ -17,14 +17,15 @@ void script_shared_free(struct transform_shared *shared); /* NULL is fine */
 enum ods_status script_compile(const struct transform_config *config, const char *what,
                                const char *text, int *expression, struct error *error);
 
-/* Is the expression true if `image` is the row after the change? UNKNOWN: it needs a column that was
- * not sent. */
+/* Is the expression true if `image` is the row after the change? UNKNOWN: it needs a column that
+ * was not sent. */
 enum ods_status script_judge(struct transform_shared *shared, int expression,
                              const struct batch *batch, const struct change *change,
                              const struct value *image, enum verdict *verdict,
                              struct error *error);
 
-/* What the expression says, as a value of the column. ABSENT: it needs a column that was not sent. */
+/* What the expression says, as a value of the column. ABSENT: it needs a column that was not sent.
+ */
 enum ods_status script_value(struct transform_shared *shared, int expression, struct batch *batch,
                              const struct change *change, const struct value *image,
                              const struct column *column, struct value *value,

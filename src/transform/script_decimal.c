@@ -1,6 +1,6 @@
 /* Exact arithmetic on decimals in Lua: strings of digits, or integers. `decimal.add`, `sub`, `mul`,
- * `compare`, `round(a, digits)`, `div(a, b, digits)`; the operators + - * and < <= between a number's
- * string and a number are the same.
+ * `compare`, `round(a, digits)`, `div(a, b, digits)`; the operators + - * and < <= between a
+ * number's string and a number are the same.
  */
 #include <ctype.h>
 #include <stdlib.h>

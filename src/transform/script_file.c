@@ -1,8 +1,10 @@
-/* script: a file of Lua with `function change(c)`, which answers nil, a change or a list of changes.
+/* script: a file of Lua with `function change(c)`, which answers nil, a change or a list of
+ * changes.
  *
  * `c` is a table: op, table, schema, database, before, after, and what cannot be changed: topic,
- * partition, offset, timestamp_ms, source_us, key (names). Rows are read and written by column; a row
- * may also be a table of its own. Columns that the table does not have take the type of the target's.
+ * partition, offset, timestamp_ms, source_us, key (names). Rows are read and written by column; a
+ * row may also be a table of its own. Columns that the table does not have take the type of the
+ * target's.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,14 +36,16 @@ extern const struct transform_ops script_transform;
 static const struct setting rows[] = {
     {"file", SETTING_STRING, offsetof(struct script_settings, file), .min = 1, .max = 4096,
      .flags = SETTING_REQUIRED,
-     .doc = "The file; a relative path is below the folder of tables.yaml. It is read at the start."},
+     .doc =
+         "The file; a relative path is below the folder of tables.yaml. It is read at the start."},
 };
 
 static const struct setting_group settings = {
     .title = "transforms of type `script`",
-    .intro = "A file of Lua with `function change(c)`, which returns nil (the change is dropped), a "
-             "change, or a list of changes: `script: enrich.lua`. See "
-             "[transforms.md](transforms.md#lua).",
+    .intro =
+        "A file of Lua with `function change(c)`, which returns nil (the change is dropped), a "
+        "change, or a list of changes: `script: enrich.lua`. See "
+        "[transforms.md](transforms.md#lua).",
     .size = sizeof(struct script_settings),
     SETTING_ROWS(rows),
 };

@@ -1,8 +1,9 @@
-/* Rows and values in Lua. A row is a userdata that reads columns by name; what is written into it is
- * kept beside it, in a table. Rows are good for one call.
+/* Rows and values in Lua. A row is a userdata that reads columns by name; what is written into it
+ * is kept beside it, in a table. Rows are good for one call.
  *
- * Integers are Lua's (64 bits), floats Lua's; decimals, and numbers that no int64 holds, are strings
- * with all their digits; dates and times are text; NULL is nil, what was not sent is `absent`.
+ * Integers are Lua's (64 bits), floats Lua's; decimals, and numbers that no int64 holds, are
+ * strings with all their digits; dates and times are text; NULL is nil, what was not sent is
+ * `absent`.
  */
 #include <math.h>
 #include <stdio.h>
@@ -92,7 +93,10 @@ static enum ods_status take_number(lua_State *lua, int index, const struct colum
     if (whole)
         snprintf(text, sizeof text, "%lld", (long long) lua_tointeger(lua, index));
     else if (isnan(real) || isinf(real))
-        snprintf(text, sizeof text, "%s", isnan(real) ? "NaN" : real < 0 ? "-Infinity" : "Infinity");
+        snprintf(text, sizeof text, "%s",
+                 isnan(real) ? "NaN"
+                 : real < 0  ? "-Infinity"
+                             : "Infinity");
     else
         snprintf(text, sizeof text, "%.17g", real);
     bool words = !whole && (isnan(real) || isinf(real));

@@ -391,7 +391,8 @@ bool words_compare(const char *a, size_t a_length, const char *b, size_t b_lengt
     bool good = decimal_from_text(&one, a, a_length) && decimal_from_text(&other, b, b_length) &&
                 !one.failed && !other.failed;
     if (good) {
-        struct number x = number_of(one.bytes, one.length), y = number_of(other.bytes, other.length);
+        struct number x = number_of(one.bytes, one.length),
+                      y = number_of(other.bytes, other.length);
         *order = compare_numbers(&x, &y);
     }
     buffer_done(&one);

@@ -1,5 +1,5 @@
-/* Values as text, and text as values: what transforms compare, mask and cast. The text of a value is
- * that of `ods-sink decode`. */
+/* Values as text, and text as values: what transforms compare, mask and cast. The text of a value
+ * is that of `ods-sink decode`. */
 #ifndef WORDS_H
 #define WORDS_H
 
@@ -16,7 +16,8 @@ enum ods_status words_of(struct buffer *scratch, const struct column *column,
 enum ods_status words_read(struct arena *arena, const struct column *column, const char *text,
                            size_t length, struct value *value, struct error *error);
 
-struct value words_text(struct arena *arena, const char *text, size_t length); /* ABSENT: no memory */
+struct value words_text(struct arena *arena, const char *text,
+                        size_t length); /* ABSENT: no memory */
 
 /* A nullable column of that name. */
 struct column words_column(const char *name, enum semantic type);

@@ -1,5 +1,5 @@
-/* Which record wrote a row last, as far as the ends of the table's topic tell: for tables that do not
- * keep it in columns of their own. Used by one thread. */
+/* Which record wrote a row last, as far as the ends of the table's topic tell: for tables that do
+ * not keep it in columns of their own. Used by one thread. */
 #ifndef WRITERS_H
 #define WRITERS_H
 
@@ -31,8 +31,8 @@ void writers_done(struct writers *writers); /* also for a zeroed one */
 /* Can keys of this table be told by the texts of their columns? Numbers and texts can. */
 bool writers_can(const struct comparison *comparison);
 
-/* Reads the last records of the topic that the target has, of each partition at most so many, unless
- * they were read already. */
+/* Reads the last records of the topic that the target has, of each partition at most so many,
+ * unless they were read already. */
 void writers_read(struct writers *writers, struct arrival *arrival);
 
 /* A key is the sum over its columns. */

@@ -2,10 +2,10 @@
  *
  * ODS_DEAF_TOPIC: a file that holds the name of a topic; as long as it is there the topic can't be
  * asked where it ends. ODS_LOST_COMMITS: so many commits to the group fail. As on a busy machine,
- * ODS_LATE_MS keeps every second lane from leaving its group for so long, while it is given what the
- * others had; and ODS_SLOW_END_MS keeps librdkafka's thread between its decision that a consumer has
- * ended and the end (which it shows with debug=cgrp), and for half as long a lane that gives
- * partitions back.
+ * ODS_LATE_MS keeps every second lane from leaving its group for so long, while it is given what
+ * the others had; and ODS_SLOW_END_MS keeps librdkafka's thread between its decision that a
+ * consumer has ended and the end (which it shows with debug=cgrp), and for half as long a lane that
+ * gives partitions back.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>

@@ -1,8 +1,9 @@
-/* Allocations that fail on purpose, for programs linked with --wrap (tests/integration/CMakeLists.txt).
+/* Allocations that fail on purpose, for programs linked with --wrap
+ * (tests/integration/CMakeLists.txt).
  *
- * Covered is every allocation that our own objects ask for, and what they ask of yyjson and of libpq
- * where those answer that memory is out. Not covered is what the libraries allocate in between. One
- * thread. */
+ * Covered is every allocation that our own objects ask for, and what they ask of yyjson and of
+ * libpq where those answer that memory is out. Not covered is what the libraries allocate in
+ * between. One thread. */
 #ifndef FAILING_MEMORY_H
 #define FAILING_MEMORY_H
 

@@ -12,17 +12,18 @@
 static const char daemon_text[] =
     "targets = ( { name = \"t\"; type = \"postgres\"; dsn = \"host=h\"; } );";
 
-static const char tables_text[] = "pipelines:\n"
-                                  "- name: p\n"
-                                  "  topics: [t]\n"
-                                  "  transforms:\n"
-                                  "  - rename: { mail: email }\n"
-                                  "  - mask: { email: redact }\n"
-                                  "  - { type: mask, columns: { ssn: null }, tables: [shop.people] }\n"
-                                  "  tables:\n"
-                                  "    orders:\n"
-                                  "      transforms:\n"
-                                  "      - mask: { note: { keep_last: 2 } }\n";
+static const char tables_text[] =
+    "pipelines:\n"
+    "- name: p\n"
+    "  topics: [t]\n"
+    "  transforms:\n"
+    "  - rename: { mail: email }\n"
+    "  - mask: { email: redact }\n"
+    "  - { type: mask, columns: { ssn: null }, tables: [shop.people] }\n"
+    "  tables:\n"
+    "    orders:\n"
+    "      transforms:\n"
+    "      - mask: { note: { keep_last: 2 } }\n";
 
 static const char plain_text[] = "pipelines:\n- { name: p, topics: [t] }\n";
 

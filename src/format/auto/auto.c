@@ -1,7 +1,7 @@
 /* The format of each record is told by its bytes, and the record goes to that format's decoder.
  *
- * Zero is the first byte of Confluent's wire format (Avro). Of JSON objects the names of the members
- * tell: Debezium's envelopes, flattened rows, CloudEvents, transactions, schema changes and
+ * Zero is the first byte of Confluent's wire format (Avro). Of JSON objects the names of the
+ * members tell: Debezium's envelopes, flattened rows, CloudEvents, transactions, schema changes and
  * heartbeats; Maxwell's rows and DDL; anything else is a plain row. A record without a value goes
  * where its key is at home, else where the last row of its topic went.
  */

@@ -116,7 +116,8 @@ struct avro_scan {
     const char *problem; /* static text, NULL while all is well */
 };
 
-/* Always false. Here, so that a compiler sees that nothing is read of what a failure leaves unset. */
+/* Always false. Here, so that a compiler sees that nothing is read of what a failure leaves unset.
+ */
 static inline bool avro_fail(struct avro_scan *scan, const char *problem)
 {
     if (!scan->problem)

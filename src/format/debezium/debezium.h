@@ -290,7 +290,8 @@ bool image_repeats(const struct plan *plan, const struct image *before, const st
 
 /* --- debezium_avro.c --- */
 
-/* Read a record of a pipeline whose format is Avro: the key into `reading`, and the whole record. */
+/* Read a record of a pipeline whose format is Avro: the key into `reading`, and the whole record.
+ */
 enum ods_status avro_read_key(struct reading *reading);
 enum ods_status avro_read_record(struct reading *reading);
 /* Decode an image of an Avro plan. False: *status and the error say why. */

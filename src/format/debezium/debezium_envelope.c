@@ -336,7 +336,8 @@ static enum ods_status append_truncate(struct reading *reading, const struct pla
                                        const struct envelope *envelope, int64_t time)
 {
     enum ods_status status = ODS_OK;
-    const struct shape *shape = bind_table(reading, &envelope->source, plan && plan->layout.typed, &status);
+    const struct shape *shape =
+        bind_table(reading, &envelope->source, plan && plan->layout.typed, &status);
     if (!shape)
         return status;
     struct binding binding = {.shape = shape};

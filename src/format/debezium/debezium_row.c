@@ -144,7 +144,8 @@ enum ods_status row_finish(struct reading *reading, struct plan *plan, struct va
     if (!op)
         return refuse_operation(reading, meta);
     if (op == OP_TRUNCATE) {
-        struct binding table = {.shape = bind_table(reading, &identity, plan->layout.typed, &status)};
+        struct binding table = {.shape =
+                                    bind_table(reading, &identity, plan->layout.typed, &status)};
         return table.shape ? change_append(reading, &table, op, NULL, NULL, time) : status;
     }
     const struct binding *binding =

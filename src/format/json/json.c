@@ -2,9 +2,9 @@
  * value deletes the row of its key. All changes are upserts, unless a field says what they are
  * (`source.op_field`).
  *
- * The table is that of the topic (`topics` of a table's entry), else the topic's name behind its last
- * dot. The key is the table's `key`, whose columns are in the row, or in the record's key by name, or
- * are the record's key itself; without `key` it is the members of the record's key.
+ * The table is that of the topic (`topics` of a table's entry), else the topic's name behind its
+ * last dot. The key is the table's `key`, whose columns are in the row, or in the record's key by
+ * name, or are the record's key itself; without `key` it is the members of the record's key.
  */
 #include "format/json/json.h"
 
@@ -272,7 +272,8 @@ static enum ods_status take_op(struct reading *reading, enum change_op *op)
         return ODS_OK;
     const struct value value = row->values[at];
     row->count--;
-    memmove(&row->names[at], &row->names[at + 1], (row->count - (uint32_t) at) * sizeof *row->names);
+    memmove(&row->names[at], &row->names[at + 1],
+            (row->count - (uint32_t) at) * sizeof *row->names);
     memmove(&row->values[at], &row->values[at + 1],
             (row->count - (uint32_t) at) * sizeof *row->values);
     if (value.kind == VALUE_NULL)
@@ -379,8 +380,9 @@ static enum ods_status json_open(struct decoder **decoder, const struct decoder_
         return error_out_of_memory(error);
     self->decoder.ops = &format_json;
     self->config = *config;
-    self->op_field = config->pipeline && config->pipeline->source.op_field ? config->pipeline->source.op_field
-                                                                           : "";
+    self->op_field = config->pipeline && config->pipeline->source.op_field
+                         ? config->pipeline->source.op_field
+                         : "";
     return ODS_OK;
 }
 

@@ -13,7 +13,7 @@
 #define URLS_MAX       16
 #define REFERENCES_MAX 200
 #define ANSWER_MAX     ((size_t) 8 * 1024 * 1024)
-#define CHUNK_MAX      ((size_t) 256 * 1024) /* an answer that was too large ends this close to it */
+#define CHUNK_MAX ((size_t) 256 * 1024) /* an answer that is too large ends this close to it */
 #define TEXTS_MAX      ((size_t) 4 * 1024 * 1024)
 
 struct registry_client {

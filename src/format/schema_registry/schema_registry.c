@@ -163,8 +163,8 @@ static void note_answer(struct schema_registry *registry)
 }
 
 /* Is the id asked for again that the registry does not know? A replica of it may be behind, or it
- * is being restored. One id at a time is given time: many of them are no replica that is behind, but
- * records that are none. */
+ * is being restored. One id at a time is given time: many of them are no replica that is behind,
+ * but records that are none. */
 static bool is_patient(struct schema_registry *registry, const struct entry *entry, bool empty)
 {
     int64_t now_us = time_monotonic_us();
@@ -189,8 +189,9 @@ static void take_unknown(struct schema_registry *registry, struct entry *entry, 
              error->text, empty ? ", which has no schema at all: is it being restored?" : "");
     bool patient = is_patient(registry, entry, empty);
     if (patient && empty && !registry->empty_told)
-        say(registry, true, "the schema registry has no schema at all: is it being restored? Records "
-                            "with schemas that are not known yet wait for a minute");
+        say(registry, true,
+            "the schema registry has no schema at all: is it being restored? Records "
+            "with schemas that are not known yet wait for a minute");
     registry->empty_told = empty;
     if (patient) {
         if (!entry->unknown_us)

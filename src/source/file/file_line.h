@@ -1,8 +1,8 @@
 /* A line of a recorded file: one record as a JSON object, as `kcat -J` writes it.
  *
- * Members: topic, partition, offset, ts (milliseconds), headers (a flat list of names and values, or
- * a list of pairs), key, payload (or value); null where there is none. For bytes that are no text,
- * key_b64, value_b64 and headers_b64 take their place. Other members are ignored.
+ * Members: topic, partition, offset, ts (milliseconds), headers (a flat list of names and values,
+ * or a list of pairs), key, payload (or value); null where there is none. For bytes that are no
+ * text, key_b64, value_b64 and headers_b64 take their place. Other members are ignored.
  */
 #ifndef FILE_LINE_H
 #define FILE_LINE_H

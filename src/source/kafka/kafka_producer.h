@@ -51,8 +51,8 @@ void kafka_header_list_free(struct kafka_header_list *headers);
 struct kafka_answer kafka_producer_send(struct kafka_producer *producer, const char *topic,
                                         const struct record *record,
                                         struct kafka_header_list *headers, void *what);
-/* The same with a record that has no value, to a partition of one's own choice: in a compacted topic it
- * takes those away that have the same key. */
+/* The same with a record that has no value, to a partition of one's own choice: in a compacted
+ * topic it takes those away that have the same key. */
 struct kafka_answer kafka_producer_send_tombstone(struct kafka_producer *producer,
                                                   const char *topic, int32_t partition,
                                                   const char *key, size_t key_length,
