@@ -98,7 +98,7 @@ static inline size_t two_headers(const struct record *record, struct header *hea
 }
 
 /* `other`: a record of the format that the decoder has sometimes seen before. */
-static int decoder_input(const char *name, const char *other, const uint8_t *data, size_t size)
+static inline int decoder_input(const char *name, const char *other, const uint8_t *data, size_t size)
 {
     const char *text = (const char *) data, *line = memchr(text, '\n', size);
     const char *value = line ? line + 1 : text;
