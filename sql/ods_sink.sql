@@ -1287,7 +1287,7 @@ declare
     known bigint;
 begin
     select string_agg(format('t.%I = ($1)[%s]::%s', a.attname, c.number,
-                             format_type(a.atttypid, null)), ' and '), count(*)
+                             format_type(a.atttypid, -1)), ' and '), count(*)
       into same, known
       from unnest(columns_) with ordinality as c (name, number)
       join pg_attribute a on a.attrelid = relation and a.attname = c.name

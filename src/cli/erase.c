@@ -189,12 +189,15 @@ static int do_it(struct erase *erase, struct error *error)
         return interrupt_code();
     }
     erase->erasing.letters = (int64_t) erase->letter_count;
-    if (erase->force)
-        erase->erasing.reached_count = 0;
+    int64_t behind = erase->erasing.behind;
+    for (size_t i = 0; erase->force && i < erase->erasing.reached_count; i++)
+        erase->reached[i].offset = 0; /* not waited for, but held like the others */
     if (erase->sink->ops->erase(erase->sink, &erase->erasing, false, error) != ODS_OK) {
         error_prefix(error, "the rows are not erased: ");
         return CLI_TARGET;
     }
+    if (erase->force)
+        erase->erasing.behind = behind;
     code = refuse(erase, error);
     erase->erased = code == CLI_OK;
     return code;

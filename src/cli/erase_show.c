@@ -152,6 +152,8 @@ static json_t *not_reached(const struct erase *erase)
                                       "keep rows, and what was exported from it");
     add(list, "files",
         "recorded files, letters in files (replay --dead-letter), reports of verify");
+    add(list, "the daemon's last comparison",
+        "ods_sink.verify_runs and status show keys of rows that differed, until the next one ends");
     kafka_admin_close(admin);
     return list;
 }

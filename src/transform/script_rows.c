@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/utf8.h"
 #include "transform/script_state.h"
 #include "transform/words.h"
 
@@ -115,6 +116,11 @@ static enum ods_status take_string(lua_State *lua, int index, const struct colum
     size_t length;
     const char *text = lua_tolstring(lua, index, &length);
     bool plain = column->type == SEM_UNKNOWN || column->type == SEM_BYTES;
+    if (column->type != SEM_BYTES && !utf8_valid(text, length))
+        return error_set(error, ODS_REJECT,
+                         "column %s: the script's text is not UTF-8; string.sub() counts bytes, "
+                         "utf8.offset() finds where characters begin",
+                         column->name);
     if (!plain)
         return words_read(arena, column, text, length, value, error);
     *value = words_text(arena, text, length);

@@ -4,7 +4,7 @@ import json
 import threading
 
 import pytest
-from lib.records import pipeline
+from lib.records import TEXT, Table, pipeline
 from lib.sink import Exit
 from test_letter_encryption import make_keys
 
@@ -193,3 +193,14 @@ def test_the_history_that_the_target_keeps(world):
     assert (told["rows"], told["history_rows"]) == (1, 2)
     assert world.database.execute("select distinct id from audit.everything") == [(2,)]
     daemon.stop()
+
+
+def test_a_key_of_padded_characters(world, sink, database):
+    """char(n) and bit(n): the value is compared whole."""
+    table = Table(columns={"code": TEXT, "name": TEXT}, key=("code",))
+    database.execute("create table padded (code char(3) primary key, name text)")
+    sink.write(pipeline(table, tables={"shop.items": {"target": "padded"}}), database=database,
+               kafka=True)
+    database.execute("insert into padded values ('a', 'x'), ('abc', 'y')")
+    sink.run("erase", "-c", sink.conf, "shop.items", "--key", "abc", "--yes", "--force")
+    assert database.execute("select code from padded") == [("a  ",)]

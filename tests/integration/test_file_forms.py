@@ -175,3 +175,35 @@ def test_wrong_settings_are_said(sink, files_of, settings, says):
     files_of(pipeline("t"), **settings)
     done = sink.check(expect=Exit.CONFIG)
     assert says in done.stderr and "ods-sink.conf:" in done.stderr
+
+
+def test_other_settings_begin_other_files(sink, files_of):
+    """What was committed under the settings before stays as it is, and the offsets go on."""
+    table, number = Table("changes"), 0
+    kept = {}
+    for settings in ({}, {"compression": "gzip"}, {"file_name": "rows"}, {"file_name": "{{table}}"},
+                     {"file_name": "{{table}}", "format": "csv"}, {}):
+        files = files_of(pipeline(table), **settings)
+        sink.replay([table.create(row(number))])
+        number += 1
+        for path in files.path.iterdir():
+            if path.name != "state.json":
+                assert kept.setdefault(path.name, path.read_bytes()) == path.read_bytes()
+        assert len(kept) == number, (settings, sorted(kept))
+    texts = [gzip.decompress(data) if name.endswith("gz") else data for name, data in kept.items()]
+    assert sorted(int(text.split(b'"id":')[1][:1]) for text in texts if b'"id":' in text) == [
+        0, 1, 2, 3, 5]
+
+
+def test_a_text_that_is_not_utf_8_is_a_letter(sink, files_of, tmp_path):
+    """A script that cuts in the middle of a character."""
+    table = Table()
+    script = tmp_path / "cut.lua"
+    script.write_text("function change(c) c.after.name = c.after.name:sub(1, 2) return c end")
+    files = files_of({**pipeline(table), "transforms": [{"script": str(script)}]},
+                     file_name="{{table}}", format="csv")
+    letters = tmp_path / "letters.jsonl"
+    sink.replay([table.create({**row(1), "name": "J\u00f6rg"}), table.create(row(2))],
+                dead_letter=letters)
+    assert [line["id"] for line in rows(files.of("items", "csv")[0])] == ["2"]
+    assert "not UTF-8" in letters.read_text()

@@ -39,7 +39,8 @@ void csv_put_header(struct buffer *out, const struct shape *shape,
 }
 
 /* A JSON value as a field: a text without its quotes and escapes. */
-static enum ods_status put_json(struct buffer *out, const struct buffer *json, struct error *error)
+static enum ods_status put_json(struct buffer *out, const struct column *column,
+                                const struct buffer *json, struct error *error)
 {
     if (json->failed || !json->length)
         return error_out_of_memory(error);
@@ -51,7 +52,7 @@ static enum ods_status put_json(struct buffer *out, const struct buffer *json, s
     }
     json_t *text = json_loadb(json->bytes, json->length, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
     if (!text)
-        return error_out_of_memory(error);
+        return error_set(error, ODS_REJECT, "column %s: its text is not UTF-8", column->name);
     put_field(out, json_string_value(text), json_string_length(text));
     json_decref(text);
     return ODS_OK;
@@ -66,7 +67,7 @@ static enum ods_status put_value(struct buffer *out, const struct column *column
     buffer_init(&json);
     enum ods_status status = json_value(&json, column, value, error);
     if (status == ODS_OK)
-        status = put_json(out, &json, error);
+        status = put_json(out, column, &json, error);
     buffer_done(&json);
     return status;
 }

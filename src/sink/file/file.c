@@ -115,6 +115,8 @@ static bool begins_anew(const struct file_settings *settings, const struct file_
     int64_t age_ms = (now_us - place->begun_us) / 1000;
     if (!place->length)
         return false;
+    if (strcmp(place->name, run->name) != 0 || strcmp(place->ending, output_ending(settings)) != 0)
+        return true; /* as the settings are now, it would be another file */
     if (run->header && (!place->header || strcmp(run->header, place->header) != 0))
         return true;
     return place->length >= settings->max_bytes ||
@@ -141,7 +143,7 @@ static enum ods_status append_run(struct file_sink *file, const struct output_ru
     int64_t now_us = folder_now_us();
     struct file_place place = folder_files(file, run->name);
     if (begins_anew(file->settings, &place, run, now_us)) {
-        place.number++;
+        place.number = folder_next_number(file, &place);
         place.length = 0;
     }
     if (!place.length)
@@ -157,6 +159,8 @@ static enum ods_status append_run(struct file_sink *file, const struct output_ru
     if (why)
         return folder_trouble(file, path, why, error);
     place.length += (json_int_t) file->packed.length;
+    place.name = run->name;
+    place.ending = output_ending(file->settings);
     place.header = run->header;
     return folder_put_files(file, run->name, &place) ? ODS_OK : error_out_of_memory(error);
 }

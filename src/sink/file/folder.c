@@ -145,6 +145,37 @@ static json_t *files_of(const struct file_sink *file, const char *name)
                : json_object_get(json_object_get(file->state, "files"), name);
 }
 
+/* The largest number that a file of another arrangement may have: one name for all, or names of
+ * tables. */
+static json_int_t numbers_of_others(const struct file_sink *file)
+{
+    const json_t *place;
+    const char *name;
+    if (!output_is_single(file->settings))
+        return json_integer_value(json_object_get(file->state, "file"));
+    json_int_t most = 0;
+    json_object_foreach(json_object_get(file->state, "files"), name, place)
+    {
+        json_int_t number = json_integer_value(json_object_get(place, "file"));
+        most = number > most ? number : most;
+    }
+    return most;
+}
+
+/* A name may have been one of the other arrangement, whose files stay. */
+json_int_t folder_next_number(const struct file_sink *file, const struct file_place *place)
+{
+    json_int_t others = numbers_of_others(file);
+    return (place->number > others ? place->number : others) + 1;
+}
+
+/* Where the state does not say it, it is from before there were others. */
+static const char *text_of(const json_t *place, const char *name, const char *fallback)
+{
+    const char *text = json_string_value(json_object_get(place, name));
+    return text ? text : fallback;
+}
+
 struct file_place folder_files(const struct file_sink *file, const char *name)
 {
     const json_t *there = files_of(file, name);
@@ -152,17 +183,20 @@ struct file_place folder_files(const struct file_sink *file, const char *name)
         .number = json_integer_value(json_object_get(there, "file")),
         .length = json_integer_value(json_object_get(there, "length")),
         .begun_us = json_integer_value(json_object_get(there, "begun_us")),
+        .name = text_of(there, "name", output_is_single(file->settings) ? "changes" : name),
+        .ending = text_of(there, "ending", "jsonl"),
         .header = json_string_value(json_object_get(there, "header")),
     };
     if (place.number < 1)
-        place.number = 1;
+        place.number = folder_next_number(file, &place);
     return place;
 }
 
 bool folder_put_files(struct file_sink *file, const char *name, const struct file_place *place)
 {
-    json_t *now = json_pack("{s:I, s:I, s:I, s:s*}", "file", place->number, "length", place->length,
-                            "begun_us", place->begun_us, "header", place->header);
+    json_t *now = json_pack("{s:I, s:I, s:I, s:s, s:s, s:s*}", "file", place->number, "length",
+                            place->length, "begun_us", place->begun_us, "name", place->name,
+                            "ending", place->ending, "header", place->header);
     bool good;
     if (output_is_single(file->settings)) {
         good = now && json_object_update(file->state, now) == 0;

@@ -32,6 +32,8 @@ struct file_place {
     json_int_t number;   /* "file": of the present data file; the first is 1 */
     json_int_t length;   /* "length": how many of its bytes are valid */
     json_int_t begun_us; /* "begun_us": when its first line was written, wall clock */
+    const char *name;    /* "name", of the state itself: how the file's name begins */
+    const char *ending;  /* "ending": "jsonl" */
     const char *header;  /* "header": its first line, CSV; NULL: it has none. Lives as long as the
                             state is not put anew */
 };
@@ -52,6 +54,7 @@ enum ods_status folder_lock(struct file_sink *file, struct error *error);
 void folder_unlock(struct file_sink *file);
 
 /* Called with the lock held. False: memory is out; the place is valid once the state is written. */
+json_int_t folder_next_number(const struct file_sink *file, const struct file_place *place);
 struct file_place folder_files(const struct file_sink *file, const char *name);
 bool folder_put_files(struct file_sink *file, const char *name, const struct file_place *place);
 

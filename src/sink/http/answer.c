@@ -31,9 +31,20 @@ static enum verdict by_status(const struct http_settings *settings, long status)
     return status >= 300 && status < 400 ? VERDICT_STOP : VERDICT_AGAIN;
 }
 
+/* Does the text have the request's path in it? A URL may be a secret. */
+static bool tells_path(const struct http_sink *http, const struct http_queue *queue)
+{
+    char path[512];
+    const char *from = queue->url.bytes + strlen(http->server);
+    snprintf(path, sizeof path, "%.*s", (int) strcspn(from, "?#"), from);
+    return strlen(path) > 1 && strstr(queue->answer, path);
+}
+
 /* May the answer's text be shown? A server may repeat what it was sent. */
 static bool is_open(const struct http_sink *http, const struct http_queue *queue)
 {
+    if (tells_path(http, queue))
+        return false;
     for (uint32_t at = queue->first; at != HTTP_NONE;
          at = ((const uint32_t *) (const void *) http->next.bytes)[at]) {
         const struct shape *shape = http->batch->changes[at].shape;
@@ -69,10 +80,10 @@ static enum verdict no_answer(const struct http_sink *http, const struct http_qu
     error_set(error, ODS_RETRY, "target %s: %s %s: %s", http->config.name, queue->method,
               http->server, reason);
     error->fault = FAULT_OUTAGE;
-    if (code != CURLE_URL_MALFORMAT)
+    if (code != CURLE_URL_MALFORMAT && code != CURLE_UNSUPPORTED_PROTOCOL)
         return VERDICT_AGAIN;
-    error->fault = FAULT_ROW;
-    return VERDICT_LETTER;
+    error->fault = FAULT_CONFIGURATION;
+    return VERDICT_STOP;
 }
 
 enum verdict answer_judge(const struct http_sink *http, struct http_queue *queue, CURLcode code,
@@ -94,9 +105,10 @@ enum verdict answer_judge(const struct http_sink *http, struct http_queue *queue
     queue->retry_after_s = (long) retry_after;
     if (verdict == VERDICT_STOP) {
         error_set(error, ODS_FATAL,
-                  "target %s: %s %s answers %ld: redirects are not followed; give the URL %s",
+                  "target %s: %s %s answers %ld, which leads to %.*s: redirects are "
+                  "not followed; give the URL that it leads to",
                   http->config.name, queue->method, http->server, status,
-                  place && is_open(http, queue) ? place : "that it names");
+                  place ? (int) http_server_length(place) : 9, place ? place : "elsewhere");
         error->fault = FAULT_CONFIGURATION;
     } else {
         error_set(error, verdict == VERDICT_AGAIN ? ODS_RETRY : ODS_REJECT,

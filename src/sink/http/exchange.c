@@ -105,18 +105,16 @@ static void wait_as_told(struct http_sink *http, const struct http_queue *queue)
 static void refuse(struct http_sink *http, struct http_queue *queue, struct failure *failure,
                    struct error *why)
 {
-    uint32_t index = queue->first, count = 0;
+    uint32_t index = queue->first;
     struct error error;
     error_init(&error);
     if (queue->first != queue->last) {
         for (uint32_t at = index; at != HTTP_NONE; at = *http_next(http, at))
-            count++;
+            *http_state(http, at) = HTTP_ALONE;
         request_put_back(http, queue);
-        queue->alone += count;
         return;
     }
     queue->first = queue->last = HTTP_NONE;
-    queue->alone -= queue->alone > 0;
     why->index = index;
     enum ods_status status =
         batch_set_aside(http->batch, http->batch->changes[index].record, "apply", why, &error);

@@ -51,7 +51,7 @@ static void http_close(struct sink *sink)
     authorize_done(http);
     buffer_done(&http->scratch);
     buffer_done(&http->next);
-    buffer_done(&http->answered);
+    buffer_done(&http->states);
     free(http);
 }
 
@@ -103,8 +103,8 @@ static enum ods_status http_open(struct sink **sink, const struct sink_config *c
     http->config = *config;
     http->settings = config->settings;
     http->sink.ops = &http_sink;
-    snprintf(http->server, sizeof http->server, "%.*s", (int) http_settings_server(http->settings),
-             http->settings->url);
+    snprintf(http->server, sizeof http->server, "%.*s",
+             (int) http_server_length(http->settings->url), http->settings->url);
     http->headers = calloc(http->settings->headers.count + 1, sizeof *http->headers);
     enum ods_status status = http->headers ? compile_all(http, error) : error_out_of_memory(error);
     if (status == ODS_OK)
@@ -143,21 +143,21 @@ static enum ods_status recognize(struct http_sink *http, struct batch *batch, st
     int64_t offset = batch->record_count ? batch->records[0].offset : OFFSET_NONE;
     bool again = http->batch == batch && http->batch_opened_us == batch->opened_us &&
                  http->batch_offset == offset && http->batch_records == batch->record_count &&
-                 http->answered.length == batch->change_count;
+                 http->states.length == batch->change_count;
     if (again)
         return ODS_OK;
     http->batch = batch;
     http->batch_opened_us = batch->opened_us;
     http->batch_offset = offset;
     http->batch_records = batch->record_count;
-    buffer_reset(&http->answered);
+    buffer_reset(&http->states);
     buffer_reset(&http->next);
-    char *answered = buffer_take(&http->answered, batch->change_count);
-    if (!answered || !buffer_take(&http->next, batch->change_count * sizeof(uint32_t))) {
+    char *states = buffer_take(&http->states, batch->change_count);
+    if (!states || !buffer_take(&http->next, batch->change_count * sizeof(uint32_t))) {
         http->batch = NULL;
         return error_out_of_memory(error);
     }
-    memset(answered, 0, batch->change_count);
+    memset(states, HTTP_WAITS, batch->change_count);
     return ODS_OK;
 }
 
@@ -209,12 +209,11 @@ static enum ods_status deal(struct http_sink *http, struct error *error)
     for (int64_t i = 0; i < http->settings->max_in_flight; i++) {
         struct http_queue *queue = &http->queues[i];
         queue->head = queue->tail = queue->first = queue->last = HTTP_NONE;
-        queue->alone = 0;
     }
     for (uint32_t i = 0; i < batch->change_count; i++) {
         const struct change *change = &batch->changes[i];
         enum ods_status status = ODS_OK;
-        if (change->rejected || *http_answered(http, i) ||
+        if (change->rejected || *http_state(http, i) == HTTP_ANSWERED ||
             lines_table(http->config.pipeline, change->shape)->skip)
             continue;
         if (batch->guard_time)

@@ -23,7 +23,6 @@ struct http_queue {
     struct curl_slist *list;
     uint32_t head, tail;  /* what waits */
     uint32_t first, last; /* what the present request has; HTTP_NONE: there is none */
-    uint32_t alone;       /* so many of what waits is sent a change a request: one is at fault */
     struct buffer url;    /* then, behind a zero byte, the headers' lines */
     struct buffer body, other;
     const char *method;
@@ -60,14 +59,20 @@ struct http_sink {
     struct batch *batch;
     int64_t batch_opened_us, batch_offset;
     uint32_t batch_records;
-    struct buffer next;     /* uint32_t a change */
-    struct buffer answered; /* bool a change */
+    struct buffer next;   /* uint32_t a change */
+    struct buffer states; /* enum http_state a change, as bytes */
     struct apply_result *result;
 };
 
-static inline bool *http_answered(struct http_sink *http, uint32_t change)
+enum http_state {
+    HTTP_WAITS,
+    HTTP_ALONE, /* a request with it and others was refused: it is sent by itself */
+    HTTP_ANSWERED,
+};
+
+static inline char *http_state(struct http_sink *http, uint32_t change)
 {
-    return (bool *) http->answered.bytes + change;
+    return http->states.bytes + change;
 }
 
 static inline uint32_t *http_next(struct http_sink *http, uint32_t change)

@@ -102,6 +102,14 @@ static bool same(const struct buffer *a, const struct buffer *b)
     return a->length == b->length && (!a->length || memcmp(a->bytes, b->bytes, a->length) == 0);
 }
 
+/* Line ends of a body that is a line: of the template, or between the tokens of JSON. */
+static void join_lines(struct buffer *body, size_t begin)
+{
+    for (size_t i = begin; i < body->length; i++)
+        if (body->bytes[i] == '\n' || body->bytes[i] == '\r')
+            body->bytes[i] = ' ';
+}
+
 /* Appends the body of one more change, or sets it aside. */
 static enum ods_status add_body(struct http_sink *http, struct http_queue *queue, uint32_t index,
                                 bool *added, struct error *error)
@@ -113,8 +121,11 @@ static enum ods_status add_body(struct http_sink *http, struct http_queue *queue
     error_init(&why);
     if (queue->first != HTTP_NONE)
         buffer_puts(&queue->body, settings->join == HTTP_JOIN_ARRAY ? "," : "\n");
+    size_t begin = queue->body.length;
     enum ods_status status = template_put(&queue->body, &http->body, &at, &why);
     *added = status == ODS_OK;
+    if (status == ODS_OK && settings->join == HTTP_JOIN_LINES)
+        join_lines(&queue->body, begin);
     if (status == ODS_OK)
         return ODS_OK;
     queue->body.length = start;
@@ -150,6 +161,7 @@ static enum ods_status fit(struct http_sink *http, struct http_queue *queue, boo
     const struct change *change = &batch->changes[queue->head];
     struct template_change at = {batch, queue->head, http->config.pipeline, &http->scratch};
     bool first = queue->first == HTTP_NONE, added = false;
+    bool alone = *http_state(http, queue->head) == HTTP_ALONE;
     struct error why;
     error_init(&why);
     *fits = true;
@@ -167,7 +179,7 @@ static enum ods_status fit(struct http_sink *http, struct http_queue *queue, boo
         return status;
     }
     const char *method = method_of(http->settings, change);
-    if (!first && (method != queue->method || !same(&queue->url, &queue->other))) {
+    if (!first && (alone || method != queue->method || !same(&queue->url, &queue->other))) {
         *fits = false;
         return ODS_OK;
     }
@@ -192,6 +204,12 @@ static void wrap(const struct http_settings *settings, struct buffer *body)
 
 /* --- headers that all have ---------------------------------------------------------------- */
 
+/* Has the request no body? */
+static bool is_bare(const char *method)
+{
+    return strcmp(method, "DELETE") == 0 || strcmp(method, "GET") == 0;
+}
+
 static void add_line(struct http_queue *queue, const char *line, bool *failed)
 {
     struct curl_slist *longer = *failed ? NULL : curl_slist_append(queue->list, line);
@@ -205,8 +223,9 @@ static void add_signature(struct http_sink *http, struct http_queue *queue, bool
     const struct http_settings *settings = http->settings;
     unsigned char digest[EVP_MAX_MD_SIZE];
     unsigned length = 0;
+    size_t sent = is_bare(queue->method) ? 0 : queue->body.length;
     if (!HMAC(EVP_sha256(), settings->sign_secret, (int) strlen(settings->sign_secret),
-              (const unsigned char *) queue->body.bytes, queue->body.length, digest, &length)) {
+              (const unsigned char *) queue->body.bytes, sent, digest, &length)) {
         *failed = true;
         return;
     }
@@ -218,22 +237,45 @@ static void add_signature(struct http_sink *http, struct http_queue *queue, bool
     *failed |= http->scratch.failed;
 }
 
+/* Which changes a request has: the same first and last may stand around others. */
+static void put_members(struct http_sink *http, const struct http_queue *queue, struct buffer *out)
+{
+    struct template_change at = {http->batch, queue->first, http->config.pipeline, NULL};
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    unsigned length = 0;
+    struct buffer members;
+    buffer_init(&members);
+    for (uint32_t i = queue->first; i != HTTP_NONE; i = *http_next(http, i)) {
+        at.index = i;
+        template_put_identity(&members, &at);
+        buffer_add(&members, "", 1);
+    }
+    out->failed |= members.failed ||
+                   !EVP_Digest(members.bytes, members.length, digest, &length, EVP_sha256(), NULL);
+    for (unsigned i = 0; i < length && i < 8; i++)
+        buffer_printf(out, "%02x", digest[i]);
+    buffer_done(&members);
+}
+
 static void add_identity(struct http_sink *http, struct http_queue *queue, bool *failed)
 {
     struct template_change at = {http->batch, queue->first, http->config.pipeline, NULL};
-    buffer_reset(&http->scratch);
-    buffer_puts(&http->scratch, "Idempotency-Key: ");
-    template_put_identity(&http->scratch, &at);
+    struct buffer *out = &http->scratch;
+    buffer_reset(out);
+    buffer_puts(out, "Idempotency-Key: ");
+    template_put_identity(out, &at);
     if (queue->last != queue->first) {
         at.index = queue->last;
-        buffer_puts(&http->scratch, "-");
-        template_put_identity(&http->scratch, &at);
+        buffer_puts(out, "-");
+        template_put_identity(out, &at);
+        buffer_puts(out, "#");
+        put_members(http, queue, out);
     }
-    for (size_t i = 0; i < http->scratch.length; i++) /* of a queue: any bytes */
-        if ((unsigned char) http->scratch.bytes[i] < ' ' || http->scratch.bytes[i] == 127)
-            http->scratch.bytes[i] = '_';
-    add_line(queue, buffer_text(&http->scratch), failed);
-    *failed |= http->scratch.failed;
+    for (size_t i = 0; i < out->length; i++) /* of a queue: any bytes */
+        if ((unsigned char) out->bytes[i] < ' ' || out->bytes[i] == 127)
+            out->bytes[i] = '_';
+    add_line(queue, buffer_text(out), failed);
+    *failed |= out->failed;
 }
 
 static bool has_header(const struct http_settings *settings, const char *name)
@@ -274,7 +316,7 @@ static bool set_headers(struct http_sink *http, struct http_queue *queue)
 static CURLcode set_up(struct http_sink *http, struct http_queue *queue)
 {
     CURL *easy = queue->easy;
-    bool bare = strcmp(queue->method, "DELETE") == 0 || strcmp(queue->method, "GET") == 0;
+    bool bare = is_bare(queue->method);
     queue->answer_length = 0;
     queue->answer[0] = '\0';
     queue->retry_after_s = 0;
@@ -305,7 +347,7 @@ static CURLcode set_up(struct http_sink *http, struct http_queue *queue)
 
 enum ods_status request_begin(struct http_sink *http, struct http_queue *queue, struct error *error)
 {
-    int64_t room = queue->alone ? 1 : http->settings->max_changes;
+    int64_t room = http->settings->max_changes;
     bool fits = true;
     queue->first = queue->last = HTTP_NONE;
     buffer_reset(&queue->body);
@@ -317,8 +359,8 @@ enum ods_status request_begin(struct http_sink *http, struct http_queue *queue, 
             return status;
         }
         room -= queue->last != last;
-        if (queue->alone && queue->last == last)
-            queue->alone--; /* it was set aside */
+        if (queue->last != HTTP_NONE && *http_state(http, queue->last) == HTTP_ALONE)
+            break;
     }
     if (queue->first == HTTP_NONE)
         return ODS_OK;
@@ -338,12 +380,11 @@ void request_answered(struct http_sink *http, struct http_queue *queue)
     struct apply_result *result = http->result;
     for (uint32_t at = queue->first; at != HTTP_NONE; at = *http_next(http, at)) {
         enum change_op op = http->batch->changes[at].op;
-        *http_answered(http, at) = true;
+        *http_state(http, at) = HTTP_ANSWERED;
         result->upserted += op != OP_DELETE && op != OP_TRUNCATE;
         result->deleted += op == OP_DELETE;
         result->truncated += op == OP_TRUNCATE;
     }
-    queue->alone -= queue->alone > 0;
     queue->first = queue->last = HTTP_NONE;
 }
 

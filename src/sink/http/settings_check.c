@@ -3,6 +3,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <curl/curl.h>
+
+#include <ods/buffer.h>
 #include <ods/status.h>
 
 #include "sink/http/settings.h"
@@ -13,9 +16,8 @@ static enum ods_status wrong(const char *setting, const char *why, struct error 
     return error_set(error, ODS_FATAL, "%s: %s", setting, why);
 }
 
-size_t http_settings_server(const struct http_settings *settings)
+size_t http_server_length(const char *url)
 {
-    const char *url = settings->url;
     const char *host = strncmp(url, "http://", 7) == 0    ? url + 7
                        : strncmp(url, "https://", 8) == 0 ? url + 8
                                                           : NULL;
@@ -28,16 +30,38 @@ bool http_settings_json(const struct http_settings *settings)
     return strstr(settings->content_type, "json") != NULL;
 }
 
+/* Whether libcurl takes the URL, with something in place of each {{…}}. */
+static enum ods_status check_form(const char *url, struct error *error)
+{
+    struct buffer sample;
+    CURLU *parser = curl_url();
+    buffer_init(&sample);
+    for (const char *at = url; *at;) {
+        const char *close = strncmp(at, "{{", 2) == 0 ? strstr(at, "}}") : NULL;
+        buffer_add(&sample, close ? "x" : at, 1);
+        at = close ? close + 2 : at + 1;
+    }
+    CURLUcode code = CURLUE_OUT_OF_MEMORY;
+    if (parser)
+        code = curl_url_set(parser, CURLUPART_URL, buffer_text(&sample), 0);
+    curl_url_cleanup(parser);
+    bool failed = sample.failed || code == CURLUE_OUT_OF_MEMORY;
+    buffer_done(&sample);
+    if (failed)
+        return error_out_of_memory(error);
+    return code ? wrong("url", curl_url_strerror(code), error) : ODS_OK;
+}
+
 static enum ods_status check_url(const struct http_settings *settings, struct error *error)
 {
-    size_t length = http_settings_server(settings);
+    size_t length = http_server_length(settings->url);
     if (!length)
         return wrong("url", "it begins with http:// or https:// and a host", error);
     if (memchr(settings->url, '@', length))
         return wrong("url", "no user and password in it: set user and password", error);
     if (memchr(settings->url, '{', length))
         return wrong("url", "{{…}} can't stand in the host", error);
-    return ODS_OK;
+    return check_form(settings->url, error);
 }
 
 static enum ods_status check_credentials(const struct http_settings *settings, struct error *error)

@@ -359,7 +359,9 @@ static enum ods_status put_formed(struct buffer *out, const struct template *tem
         return put_plain(out, template, piece, json->bytes, is_null ? 0 : json->length, error);
     json_t *text = json_loadb(json->bytes, json->length, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
     if (!text)
-        return error_out_of_memory(error);
+        return error_set(error, ODS_REJECT, "{{%s%s%.*s}} is not UTF-8", names[piece->place],
+                         piece->text ? "." : "", (int) piece->length,
+                         piece->text ? piece->text : "");
     enum ods_status status =
         put_plain(out, template, piece, json_string_value(text), json_string_length(text), error);
     json_decref(text);

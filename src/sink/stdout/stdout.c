@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <ods/lines.h>
@@ -70,6 +71,31 @@ static enum ods_status stdout_resume(struct sink *sink, struct position *positio
     return ODS_OK;
 }
 
+static enum ods_status interrupted(const struct stdout_sink *out, struct error *error)
+{
+    if (out->config.alive)
+        out->config.alive(out->config.alive_context);
+    return atomic_load(&out->interrupted)
+               ? error_set(error, ODS_RETRY, "target %s: interrupted", out->config.name)
+               : ODS_OK;
+}
+
+/* Another lane may wait for the reader. */
+static enum ods_status take_turn(const struct stdout_sink *out, struct error *error)
+{
+    enum ods_status status = ODS_OK;
+    for (struct timespec until; status == ODS_OK;) {
+        clock_gettime(CLOCK_REALTIME, &until);
+        until.tv_nsec += WAIT_MS * 1000000;
+        until.tv_sec += until.tv_nsec / 1000000000;
+        until.tv_nsec %= 1000000000;
+        if (pthread_mutex_timedlock(&turn, &until) == 0)
+            return ODS_OK;
+        status = interrupted(out, error);
+    }
+    return status;
+}
+
 /* Writes some of the bytes; *written is how many. */
 static enum ods_status write_some(struct stdout_sink *out, const char *bytes, size_t length,
                                   size_t *written, struct error *error)
@@ -77,10 +103,9 @@ static enum ods_status write_some(struct stdout_sink *out, const char *bytes, si
     struct pollfd ready = {.fd = STDOUT_FILENO, .events = POLLOUT};
     *written = 0;
     while (poll(&ready, 1, WAIT_MS) <= 0) {
-        if (out->config.alive)
-            out->config.alive(out->config.alive_context);
-        if (atomic_load(&out->interrupted))
-            return error_set(error, ODS_RETRY, "target %s: interrupted", out->config.name);
+        enum ods_status status = interrupted(out, error);
+        if (status != ODS_OK)
+            return status;
     }
     ssize_t sent = write(STDOUT_FILENO, bytes, length < PIECE ? length : PIECE);
     if (sent >= 0)
@@ -95,7 +120,9 @@ static enum ods_status write_all(struct stdout_sink *out, struct error *error)
 {
     enum ods_status status = ODS_OK;
     size_t at = 0, written;
-    pthread_mutex_lock(&turn);
+    status = take_turn(out, error);
+    if (status != ODS_OK)
+        return status;
     if (torn)
         status = write_some(out, "\n", 1, &written, error);
     torn &= status != ODS_OK;
