@@ -1,6 +1,6 @@
 /* Exact arithmetic on decimals in Lua: strings of digits, or integers. `decimal.add`, `sub`, `mul`,
- * `compare`, `round(a, digits)`, `div(a, b, digits)`; the operators + - * and < <= between a
- * number's string and a number are the same.
+ * `compare`, `round(a, digits)`, `div(a, b, digits)`; the operators + - * (also - before one) and
+ * < <= between a number's string and a number are the same.
  */
 #include <ctype.h>
 #include <stdlib.h>
@@ -150,6 +150,15 @@ static int decimal_sub(lua_State *lua)
     return sum(lua, -1);
 }
 
+/* Lua gives the operand twice. */
+static int decimal_negate(lua_State *lua)
+{
+    struct big a;
+    check(lua, 1, &a);
+    a.sign = -a.sign;
+    return push(lua, &a);
+}
+
 static int decimal_mul(lua_State *lua)
 {
     struct big a, b, product = {.sign = 1};
@@ -295,6 +304,7 @@ void script_open_decimal(lua_State *lua)
         {"__add", decimal_add}, {"__sub", decimal_sub},        {"__mul", decimal_mul},
         {"__div", no_division}, {"__idiv", no_division},       {"__mod", no_division},
         {"__pow", no_division}, {"__lt", less},                {"__le", less_or_equal},
+        {"__unm", decimal_negate},
         {NULL, NULL}};
     lua_pushglobaltable(lua);
     luaL_newlib(lua, functions);

@@ -269,6 +269,7 @@ def test_values_are_exact_in_lua(tried):
         "big_same": "after.big == 9223372036854775807", "big": "after.big - 1",
         "price_text": "after.price", "price": "decimal.mul(after.price, '1.10')",
         "more": "after.price > 9.99 and after.price < 10.01", "twice": "after.price + after.price",
+        "minus": "-after.price", "far": "-'-12345678901234567890.10'",
         "third": "decimal.div('10', 3, 4)", "rounded": "decimal.round('2.345', 2)",
         "order": "decimal.compare('-1.5', '1')", "is_nil": "after.note == nil",
         "sent": "sent(after, 'note')", "has": "has(after, 'nothing')",
@@ -280,7 +281,8 @@ def test_values_are_exact_in_lua(tried):
     assert found["price"] == "11.0000" or found["price"] == "11.00"
     assert {name: found[name] for name in expressions if name not in ("big", "price",
                                                                        "price_text")} == {
-        "big_same": "true", "more": "true", "twice": "20.00", "third": "3.3333",
+        "big_same": "true", "more": "true", "minus": "-10.00", "far": "12345678901234567890.10",
+        "twice": "20.00", "third": "3.3333",
         "rounded": "2.35", "order": "-1", "is_nil": "true", "sent": "true", "has": "false",
         "who": "itemsc0"}
 
