@@ -37,6 +37,7 @@ enum where { TO_TABLE, STAYS, NOWHERE, UNKNOWN };
 
 struct place {
     enum where where;
+    int dot; /* between another schema and the table, where the form has one; -1: it has none */
     char table[NAME_BYTES];
 };
 
@@ -44,6 +45,7 @@ struct place {
 struct routed {
     struct routed *next;
     const struct shape *shape;
+    int dot;
     char table[];
 };
 
@@ -91,29 +93,35 @@ static const struct setting_group settings = {
 
 /* --- places --------------------------------------------------------------------------------- */
 
-static bool put_place(char *out, const char *form, const char *value, size_t length,
+/* A value may not name another schema: only the form's own dot does. */
+static bool put_place(struct place *place, const char *form, const char *value, size_t length,
                       const char *table)
 {
     size_t used = 0;
+    place->dot = -1;
     while (*form) {
         const char *put = form;
         size_t put_length = 1, taken = 1;
+        bool foreign = false;
         if (strncmp(form, "{value}", 7) == 0) {
             put = value;
             put_length = length;
             taken = 7;
+            foreign = memchr(value, '.', length);
         } else if (strncmp(form, "{table}", 7) == 0) {
             put = table;
             put_length = strlen(table);
             taken = 7;
+        } else if (*form == '.' && place->dot < 0) {
+            place->dot = (int) used;
         }
-        if (used + put_length >= NAME_BYTES || memchr(put, 0, put_length))
+        if (used + put_length >= NAME_BYTES || memchr(put, 0, put_length) || foreign)
             return false;
-        memcpy(out + used, put, put_length);
+        memcpy(place->table + used, put, put_length);
         used += put_length;
         form += taken;
     }
-    out[used] = '\0';
+    place->table[used] = '\0';
     return used > 0;
 }
 
@@ -146,9 +154,11 @@ static enum ods_status place_by(struct route *route, const struct shape *shape, 
         return ODS_OK;
     }
     place->where = TO_TABLE;
-    if (put_place(place->table, rule->place, value, length, shape->table))
+    if (put_place(place, rule->place, value, length, shape->table))
         return ODS_OK;
-    return error_set(error, ODS_REJECT, "'%s' makes no name of a table of the row's value",
+    return error_set(error, ODS_REJECT,
+                     "'%s' makes no name of a table of the row's value, which is empty, too long "
+                     "or has a dot",
                      rule->place);
 }
 
@@ -180,33 +190,35 @@ static enum ods_status place_of(struct route *route, const struct change *change
 
 static bool is_same(const struct place *a, const struct place *b)
 {
-    return a->where == b->where && (a->where != TO_TABLE || strcmp(a->table, b->table) == 0);
+    return a->where == b->where &&
+           (a->where != TO_TABLE || (a->dot == b->dot && strcmp(a->table, b->table) == 0));
 }
 
 /* --- moving --------------------------------------------------------------------------------- */
 
 static const struct shape *routed_shape(struct route *route, const struct shape *shape,
-                                        const char *table)
+                                        const struct place *place)
 {
+    const char *table = place->table;
     void **at = by_shape_at(&route->routed, shape);
     if (!at)
         return NULL;
     for (struct routed *known = *at; known; known = known->next)
-        if (strcmp(known->table, table) == 0)
+        if (known->dot == place->dot && strcmp(known->table, table) == 0)
             return known->shape;
     struct shape to = *shape;
     char schema[NAME_BYTES];
-    const char *dot = strchr(table, '.');
-    if (dot) {
-        snprintf(schema, sizeof schema, "%.*s", (int) (dot - table), table);
+    if (place->dot >= 0) {
+        snprintf(schema, sizeof schema, "%.*s", place->dot, table);
         *(*shape->schema ? &to.schema : &to.database) = schema;
     }
-    to.table = dot ? dot + 1 : table;
+    to.table = table + place->dot + 1;
     const struct shape *made = shape_intern(route->shapes, &to);
     struct routed *known = made ? malloc(sizeof *known + strlen(table) + 1) : NULL;
     if (!known)
         return NULL;
     strcpy(known->table, table);
+    known->dot = place->dot;
     known->shape = made;
     known->next = *at;
     *at = known;
@@ -219,7 +231,7 @@ static enum ods_status move(struct route *route, struct change *change, const st
     const struct shape *shape = change->shape;
     if (place->where != TO_TABLE)
         return ODS_OK;
-    change->shape = routed_shape(route, shape, place->table);
+    change->shape = routed_shape(route, shape, place);
     if (change->shape)
         return ODS_OK;
     change->shape = shape;
@@ -255,7 +267,7 @@ static enum ods_status delete_everywhere(struct route *route, struct batch *batc
     for (size_t i = 0; status == ODS_OK && i < route->count; i++) {
         struct place place = {.where = TO_TABLE};
         bool named = !strchr(route->rules[i].place, '{') &&
-                     put_place(place.table, route->rules[i].place, "", 0, was.shape->table);
+                     put_place(&place, route->rules[i].place, "", 0, was.shape->table);
         bool again = false;
         for (size_t j = 0; j < i; j++)
             again |= strcmp(route->rules[j].place, route->rules[i].place) == 0;

@@ -139,6 +139,16 @@ def test_rows_are_routed_by_value_and_moved(tried):
         [("c", "items_us2"), ("d", "items_eu")], [("d", "items")]]
 
 
+def test_a_value_names_no_other_schema(tried):
+    table = Table()
+    records = [table.create({**row(1), "name": name}) for name in ("us", "x.customers")]
+    for form in ("{value}", "other.{value}"):
+        lines = tried([{"route": {"column": "name", "to": {"^": form}}}], records,
+                      expect=Exit.NEGATIVE, raw=True)
+        assert lines[0]["after"][0]["table"] == "us"
+        assert "makes no name of a table" in lines[1]["error"]
+
+
 def test_where_an_old_place_is_not_known_all_are_cleared(tried):
     table = Table()
     found = tried([{"route": {"column": "name", "to": {"n1": "one", "n2": "two"}}}],
