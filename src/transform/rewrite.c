@@ -10,7 +10,7 @@ struct plan {
     const struct shape *to;
     bool idle; /* nothing is done */
     uint32_t *source, *work;
-    bool rekeys;
+    bool rekeys, spares;
     char *refusal; /* NULL: none */
 };
 
@@ -113,12 +113,14 @@ static void look_at_key(const struct rewriter *rewriter, struct draft *draft)
         if (!draft->work[i] || !draft_in_key(draft, rewriter->pipeline, i))
             continue;
         draft->rekeys = true;
-        if (!rewriter->rekey && !*draft->refusal)
+        if (!rewriter->rekey && (!*draft->refusal || draft->spares)) {
+            draft->spares = false;
             snprintf(
                 draft->refusal, sizeof draft->refusal,
                 "column %.100s is in the key of table %.100s and can't be set or changed: name "
                 "another column, leave the table out (tables: [...]), or say rekey: true",
                 draft->columns[i].name, draft->from->table);
+        }
     }
 }
 
@@ -148,6 +150,7 @@ static struct plan *make_plan(struct rewriter *rewriter, const struct shape *sha
     plan->to = draft.changed ? shape_intern(rewriter->shapes, &draft.to) : shape;
     plan->refusal = *draft.refusal ? strdup(draft.refusal) : NULL;
     plan->rekeys = draft.rekeys;
+    plan->spares = draft.spares;
     plan->idle = !draft.changed;
     if (!plan->source || !plan->to || (*draft.refusal && !plan->refusal)) {
         free_plan(plan);
@@ -254,7 +257,8 @@ static enum ods_status rewrite_change(struct rewriter *rewriter, struct batch *b
     enum ods_status status = find_plan(rewriter, change->shape, batch, &plan, error);
     if (status != ODS_OK)
         return status;
-    if (plan->refusal && (change->after || change->before))
+    bool spared = change->tombstone && plan->spares;
+    if (plan->refusal && (change->after || change->before) && !spared)
         return error_set(error, ODS_REJECT, "%s", plan->refusal);
     if (plan->idle)
         return ODS_OK;

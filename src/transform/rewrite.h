@@ -34,6 +34,7 @@ struct draft {
     bool changed, rekeys; /* rekeys: values in the key change */
     struct arena *arena;
     char refusal[512]; /* why changes of this shape are dead letters; "": they are not */
+    bool spares;       /* tombstones, which have the key alone, are none all the same */
 };
 
 int draft_column(const struct draft *draft, const char *name);

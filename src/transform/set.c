@@ -95,16 +95,18 @@ static const struct setting_group settings = {
 
 /* --- planning ------------------------------------------------------------------------------- */
 
-/* The column that another is copied to, or whose type an expression's value gets. */
+/* The column that another is copied to, as the row has it and not an earlier item; or whose type an
+ * expression's value gets. */
 static struct column column_of(const struct item *item, const struct draft *draft)
 {
     struct column column = item->column;
-    const char *like = item->kind == COLUMN ? item->text : column.name;
-    int found = draft_column(draft, like);
-    bool takes = item->kind == COLUMN || (item->kind == LUA && !item->typed) ||
+    bool copy = item->kind == COLUMN;
+    int found = copy ? shape_column(draft->from, item->text, strlen(item->text))
+                     : draft_column(draft, column.name);
+    bool takes = copy || (item->kind == LUA && !item->typed) ||
                  item->kind == NOTHING;
     if (takes && found >= 0) {
-        column = draft->columns[found];
+        column = copy ? draft->from->columns[found] : draft->columns[found];
         column.name = item->column.name;
         column.name_length = item->column.name_length;
         column.optional = true;
@@ -120,10 +122,16 @@ static bool set_plan(struct rewriter *rewriter, struct draft *draft)
     for (uint32_t i = 0; any && i < set->count; i++) {
         const struct item *item = &set->items[i];
         struct column column = column_of(item, draft);
-        if (item->kind == COLUMN && draft_column(draft, item->text) < 0)
+        if (item->kind == COLUMN &&
+            shape_column(draft->from, item->text, strlen(item->text)) < 0) {
+            draft->spares = draft_column(draft, column.name) < 0 &&
+                            (draft->spares || !*draft->refusal);
             snprintf(draft->refusal, sizeof draft->refusal,
                      "table %.100s has no column %.100s (tables: [...] chooses tables)",
                      draft->from->table, item->text);
+            if (draft->spares)
+                continue; /* a tombstone's: its value is not known, nor is its type */
+        }
         draft_set(draft, &column, i + 1);
     }
     return true;

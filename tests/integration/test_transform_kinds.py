@@ -238,6 +238,23 @@ def test_changes_that_change_nothing_are_left_out(tried):
     assert [len(changes) for changes in found] == [1, 0, 0, 1, 1, 1, 0]
 
 
+def test_columns_are_copied_as_the_row_has_them(tried):
+    table = Table()
+    (refused,) = tried([{"set": {"region": "eu", "copy": {"column": "region"}}}],
+                       [table.create(row(1))], expect=Exit.NEGATIVE)
+    assert "table items has no column region" in refused
+    created, gone = tried([{"set": {"name": "x", "copy": {"column": "name"}}}],
+                          [table.create(row(1)), table.tombstone(row(1))])
+    assert created[0][2] == {"id": "1", "name": "x", "amount": "0", "copy": "n1"}
+    assert gone == [("d", "items", {"id": "1"})]
+    for rekey, key, why in ((True, {"column": "name"}, "has no column name"),
+                            (False, "5", "is in the key of table items")):
+        (refused,) = tried([{"type": "set", "rekey": rekey,
+                             "columns": {"copy": {"column": "name"}, "id": key}}],
+                           [table.tombstone(row(1))], expect=Exit.NEGATIVE)
+        assert why in refused
+
+
 def test_key_columns_change_only_where_it_is_said(tried):
     table = Table()
     records = [table.create(row(1)), table.update(row(1), row(1, 2)), table.tombstone(row(1)),
