@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "transform/rows.h"
+
 /* What is done to the rows of a shape. */
 struct plan {
     const struct shape *to;
@@ -212,6 +214,23 @@ static enum ods_status rewrite_image(struct rewriter *rewriter, const struct pla
     return ODS_OK;
 }
 
+/* The row that is created is whole: what its update did not carry is in the before image. */
+static enum ods_status fill_row(struct batch *batch, struct change *change, struct error *error)
+{
+    const struct shape *shape = change->shape;
+    const struct value *row = rows_filled(change, batch);
+    if (!row)
+        return error_out_of_memory(error);
+    for (uint32_t i = 0; i < shape->column_count; i++)
+        if (row[i].kind == VALUE_ABSENT)
+            return error_set(error, ODS_REJECT,
+                             "the row has a new key, and its column %s was not sent (PostgreSQL: "
+                             "alter table … replica identity full)",
+                             shape->columns[i].name);
+    change->after = row;
+    return ODS_OK;
+}
+
 enum ods_status rewrite_split(struct batch *batch, uint32_t index, bool from_row,
                               struct error *error)
 {
@@ -238,6 +257,9 @@ enum ods_status rewrite_split(struct batch *batch, uint32_t index, bool from_row
                          "(PostgreSQL: alter table … replica identity full)");
     if (!differs)
         return ODS_OK;
+    enum ods_status status = fill_row(batch, change, error);
+    if (status != ODS_OK)
+        return status;
     if (!batch_add_change(batch))
         return error_out_of_memory(error);
     change = &batch->changes[index];

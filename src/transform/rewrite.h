@@ -78,7 +78,7 @@ enum ods_status rewriter_apply(struct transform *transform, struct batch *batch,
                                struct error *error);
 
 /* Makes of an update whose key has changed a delete and a create. ODS_REJECT: the old or the new
- * key is not known. */
+ * key is not known, or a column of the new row. */
 enum ods_status rewrite_split(struct batch *batch, uint32_t change, bool from_row,
                               struct error *error);
 

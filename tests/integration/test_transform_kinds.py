@@ -275,6 +275,18 @@ def test_key_columns_change_only_where_it_is_said(tried):
     assert "was not sent" in moved[3]
 
 
+def test_a_row_with_a_new_key_is_whole(tried):
+    table = Table()
+    unsent = {**row(1), "name": "__debezium_unavailable_value"}
+    filled, refused = tried(
+        [{"type": "set", "rekey": True, "columns": {"id": {"lua": "after.amount + 7"}}}],
+        [table.update(row(1), {**unsent, "amount": 1}),
+         table.update(unsent, {**unsent, "amount": 1})], expect=Exit.NEGATIVE)
+    assert [(op, image["id"], image["name"]) for op, _, image in filled] == [
+        ("d", "7", "n1"), ("c", "8", "n1")]
+    assert "its column name was not sent" in refused
+
+
 def test_transforms_of_tables_stand_behind_the_pipelines(tried):
     table = Table()
     (changes,) = tried([{"rename": {"name": "label"}},
