@@ -25,6 +25,7 @@ struct explode_settings {
 
 /* What of a parent's shape is known. */
 struct family {
+    const struct shape *of;
     int column;                 /* the array, -1: the shape does not have it */
     const struct shape *parent; /* without the array */
     const struct shape *child;  /* with the members that are known; NULL: not made yet */
@@ -123,6 +124,7 @@ static struct family *family_of(struct explode *explode, const struct shape *sha
     struct family *family = calloc(1, sizeof *family);
     if (!family)
         return NULL;
+    family->of = shape;
     family->column = shape_column(shape, name, strlen(name));
     for (uint32_t i = 0; i < shape->key_count; i++)
         family->key |= (int) shape->key[i] == family->column;
@@ -197,6 +199,27 @@ static enum ods_status make_child(struct taking *taking)
                : error_out_of_memory(taking->error);
 }
 
+/* A member that has the name of the child's key or index is refused before it is known: the rows
+ * that come later do without it. */
+static enum ods_status refuse_taken(const struct taking *taking, const char *name, size_t length)
+{
+    const struct explode *explode = taking->explode;
+    const struct shape *shape = taking->change.shape;
+    for (uint32_t i = 0; i <= shape->key_count; i++) {
+        const char *taken = i < shape->key_count
+                                ? key_name(explode, shape, i, &taking->batch->arena)
+                                : explode->settings->index;
+        if (!taken)
+            return error_out_of_memory(taking->error);
+        if (strlen(taken) == length && memcmp(taken, name, length) == 0)
+            return error_set(taking->error, ODS_REJECT,
+                             "table %s would have two columns %s, the key's and a member's: name "
+                             "the key's otherwise (key: or index:)",
+                             explode->settings->table, taken);
+    }
+    return ODS_OK;
+}
+
 static enum ods_status know(struct taking *taking, const char *name, size_t length)
 {
     struct family *family = taking->family;
@@ -208,6 +231,9 @@ static enum ods_status know(struct taking *taking, const char *name, size_t leng
             taking->error, ODS_REJECT,
             "column %s: a member's name can't name a column, or there are more than %d",
             taking->explode->settings->column, MEMBERS_MAX);
+    enum ods_status status = refuse_taken(taking, name, length);
+    if (status != ODS_OK)
+        return status;
     char **names = realloc(family->names, (family->count + 1) * sizeof *names);
     char *copy = strndup(name, length);
     family->names = names ? names : family->names;
@@ -290,20 +316,17 @@ static enum ods_status put_element(const struct taking *taking, enum change_op o
     return status == ODS_OK ? add_child(taking, op, row) : status;
 }
 
+/* Those that have not changed too: the target may not have them. */
 static enum ods_status put_rows(const struct taking *taking)
 {
     yyjson_val *array = taking->new ? yyjson_doc_get_root(taking->new) : NULL;
-    yyjson_val *before = taking->old ? yyjson_doc_get_root(taking->old) : NULL;
-    yyjson_arr_iter news = yyjson_arr_iter_with(array), olds = yyjson_arr_iter_with(before);
+    yyjson_arr_iter elements = yyjson_arr_iter_with(array);
     enum ods_status status = ODS_OK;
     for (size_t i = 0; status == ODS_OK && i < taking->has; i++) {
-        yyjson_val *element = yyjson_arr_iter_next(&news), *old = yyjson_arr_iter_next(&olds);
-        if (old && yyjson_equals(old, element))
-            continue;
         enum change_op op = taking->change.op == OP_READ       ? OP_READ
                             : i < taking->had && taking->change.op == OP_UPDATE ? OP_UPDATE
                                                                                : OP_CREATE;
-        status = put_element(taking, op, element, i);
+        status = put_element(taking, op, yyjson_arr_iter_next(&elements), i);
     }
     return status;
 }
@@ -316,6 +339,17 @@ static enum ods_status delete_rows(const struct taking *taking)
     for (size_t i = taking->has; status == ODS_OK && i < taking->had; i++)
         status = add_child(taking, OP_DELETE, child_row(taking, parent, i));
     return status;
+}
+
+static enum ods_status add_copy(struct batch *batch, const struct change *change,
+                                const struct shape *shape, struct error *error)
+{
+    struct change *slot = batch_add_change(batch);
+    if (!slot)
+        return error_out_of_memory(error);
+    *slot = *change;
+    slot->shape = shape;
+    return ODS_OK;
 }
 
 static enum ods_status put_parent(const struct taking *taking)
@@ -335,12 +369,7 @@ static enum ods_status put_parent(const struct taking *taking)
                 values[count++] = from[c];
         *images[i] = values;
     }
-    change.shape = taking->family->parent;
-    struct change *slot = batch_add_change(taking->batch);
-    if (!slot)
-        return error_out_of_memory(taking->error);
-    *slot = change;
-    return ODS_OK;
+    return add_copy(taking->batch, &change, taking->family->parent, taking->error);
 }
 
 /* --- changes -------------------------------------------------------------------------------- */
@@ -365,17 +394,17 @@ static enum ods_status read_array(struct taking *taking, const struct value *ima
     return ODS_OK;
 }
 
-/* How many rows the parent had. */
+/* How many rows the parent had. One that is read again may have had any number. */
 static enum ods_status look_back(struct taking *taking)
 {
     const struct change *change = &taking->change;
-    if (change->op == OP_CREATE || change->op == OP_READ)
+    if (change->op == OP_CREATE)
         return ODS_OK;
     if (change->before && taking->family->column >= 0 &&
         change->before[taking->family->column].kind != VALUE_ABSENT)
         return read_array(taking, change->before, &taking->old, &taking->had);
     taking->had = (size_t) taking->explode->settings->most;
-    if (taking->had)
+    if (taking->had || change->op == OP_READ)
         return ODS_OK;
     return error_set(taking->error, ODS_REJECT,
                      "how many elements column %s had is not known, as its before image was not "
@@ -388,7 +417,7 @@ static enum ods_status take_apart(struct taking *taking)
     const struct change *change = &taking->change;
     const struct family *family = taking->family;
     enum ods_status status = ODS_OK;
-    bool unchanged = change->op == OP_UPDATE && change->after[family->column].kind == VALUE_ABSENT;
+    bool unchanged = change->after && change->after[family->column].kind == VALUE_ABSENT;
     if (!change->shape->key_count)
         return error_set(taking->error, ODS_REJECT, "table %s has no key", change->shape->table);
     if (change->after && !unchanged)
@@ -397,8 +426,9 @@ static enum ods_status take_apart(struct taking *taking)
         status = look_back(taking);
     if (status == ODS_OK && taking->new)
         status = know_members(taking, yyjson_doc_get_root(taking->new));
+    size_t places = taking->has > taking->had ? taking->has : taking->had;
     if (status == ODS_OK &&
-        (taking->has + 1) * (taking->family->count + change->shape->key_count + 1) > VALUES_MAX)
+        (places + 1) * (taking->family->count + change->shape->key_count + 1) > VALUES_MAX)
         status = error_set(taking->error, ODS_REJECT, "column %s makes more than %d values",
                            taking->explode->settings->column, VALUES_MAX);
     if (status == ODS_OK && !taking->family->child)
@@ -414,11 +444,58 @@ static enum ods_status take_apart(struct taking *taking)
     return status;
 }
 
+static bool same_table(const struct shape *a, const struct shape *b)
+{
+    return strcmp(a->table, b->table) == 0 && strcmp(a->schema, b->schema) == 0 &&
+           strcmp(a->database, b->database) == 0;
+}
+
+/* A truncate names no columns: whether its table has the array is known where it is chosen, or
+ * where a row of it was seen. */
+static enum ods_status is_parent(const struct explode *explode, const struct shape *shape,
+                                 bool *parent, struct error *error)
+{
+    bool seen = explode->chosen;
+    *parent = explode->chosen;
+    for (uint32_t i = 0; i < explode->families.count; i++) {
+        const struct family *family = explode->families.items[i];
+        if (!family || !family->of->column_count || !same_table(family->of, shape))
+            continue;
+        seen = true;
+        *parent |= family->column >= 0;
+    }
+    return seen ? ODS_OK
+                : error_set(error, ODS_REJECT,
+                            "whether table %s has column %s is not known before a row of it came: "
+                            "name the tables that have it (tables: [...])",
+                            shape->table, explode->settings->column);
+}
+
+/* The rows of the child go with those of the parent. */
+static enum ods_status truncate_both(struct explode *explode, struct batch *batch,
+                                     const struct change *change, struct error *error)
+{
+    bool parent;
+    struct shape to = *change->shape;
+    enum ods_status status = is_parent(explode, change->shape, &parent, error);
+    to.table = explode->settings->table;
+    to.column_count = to.key_count = 0;
+    if (status == ODS_OK && parent) {
+        const struct shape *child = shape_intern(explode->shapes, &to);
+        if (!child && shape_table_full(explode->shapes))
+            return error_set(error, ODS_REJECT, "too many kinds of rows: table %s", to.table);
+        status = child ? add_copy(batch, change, child, error) : error_out_of_memory(error);
+    }
+    return status == ODS_OK ? add_copy(batch, change, change->shape, error) : status;
+}
+
 static enum ods_status explode_change(struct explode *explode, struct batch *batch,
                                       const struct change *change, struct error *error)
 {
     struct taking taking = {
         .explode = explode, .batch = batch, .change = *change, .error = error};
+    if (change->op == OP_TRUNCATE)
+        return truncate_both(explode, batch, change, error);
     taking.family = family_of(explode, change->shape, &batch->arena);
     if (!taking.family)
         return error_out_of_memory(error);
@@ -426,12 +503,8 @@ static enum ods_status explode_change(struct explode *explode, struct batch *bat
         return error_set(error, ODS_REJECT, "column %s is in the key of table %s",
                          explode->settings->column, change->shape->table);
     bool bare = change->tombstone && taking.family->column < 0 && explode->chosen;
-    if ((taking.family->column < 0 && !bare) || change->op == OP_TRUNCATE) {
-        struct change *slot = batch_add_change(batch);
-        if (slot)
-            *slot = *change;
-        return slot ? ODS_OK : error_out_of_memory(error);
-    }
+    if (taking.family->column < 0 && !bare)
+        return add_copy(batch, change, change->shape, error);
     enum ods_status status = take_apart(&taking);
     yyjson_doc_free(taking.old);
     yyjson_doc_free(taking.new);

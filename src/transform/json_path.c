@@ -7,6 +7,8 @@
 #include "core/json_scan.h"
 #include "transform/words.h"
 
+#define DEPTH_MAX 500
+
 struct step {
     const char *name; /* NULL: an index */
     size_t length, index;
@@ -92,6 +94,28 @@ yyjson_val *json_path_find(const struct json_path *path, yyjson_val *root)
     return root;
 }
 
+/* Of good JSON: whether more than DEPTH_MAX arrays and objects stand in one another. */
+static bool is_deep(const char *text, size_t length)
+{
+    size_t depth = 0;
+    bool string = false;
+    if (length <= 2 * DEPTH_MAX)
+        return false;
+    for (size_t i = 0; i < length; i++) {
+        if (text[i] == '"')
+            string = !string;
+        else if (string)
+            i += text[i] == '\\';
+        else if (text[i] == '[' || text[i] == '{')
+            depth++;
+        else if (text[i] == ']' || text[i] == '}')
+            depth--;
+        if (depth > DEPTH_MAX)
+            return true;
+    }
+    return false;
+}
+
 enum ods_status json_document(const struct column *column, const struct value *value,
                               yyjson_doc **document, struct error *error)
 {
@@ -103,6 +127,13 @@ enum ods_status json_document(const struct column *column, const struct value *v
         return error_set(error, ODS_REJECT, "column %s holds no JSON", column->name);
     *document = yyjson_read_opts((char *) value->bytes, value->length,
                                  YYJSON_READ_NUMBER_AS_RAW, NULL, &problem);
+    if (*document && is_deep(value->bytes, value->length)) {
+        yyjson_doc_free(*document);
+        *document = NULL;
+        return error_set(error, ODS_REJECT,
+                         "column %s holds JSON of more than %d arrays and objects in one another",
+                         column->name, DEPTH_MAX);
+    }
     if (*document)
         return ODS_OK;
     if (problem.code == YYJSON_READ_ERROR_MEMORY_ALLOCATION)

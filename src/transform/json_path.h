@@ -15,7 +15,8 @@ struct json_path *json_path_new(const char *text); /* NULL: malformed, or memory
 void json_path_free(struct json_path *path);       /* NULL is fine */
 yyjson_val *json_path_find(const struct json_path *path, yyjson_val *root); /* NULL: not there */
 
-/* The JSON that a column holds. ODS_REJECT: it is none. *document NULL: the column is NULL. */
+/* The JSON that a column holds. ODS_REJECT: it is none, or deeper than 500. *document NULL:
+ * the column is NULL. */
 enum ods_status json_document(const struct column *column, const struct value *value,
                               yyjson_doc **document, struct error *error);
 

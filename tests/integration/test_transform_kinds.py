@@ -214,7 +214,8 @@ def test_an_array_becomes_rows_that_are_replaced_as_a_set(tried):
         ("c", "items", {"id": "1"}),
         ("c", "lines", {"items_id": "1", "position": "0", "sku": "a", "n": "1"}),
         ("c", "lines", {"items_id": "1", "position": "1", "sku": "b", "n": None})]
-    assert found[1] == [("u", "items", {"id": "1"}),
+    assert found[1] == [("u", "items", {"id": "1"}),  # what has not changed may not be there
+                        ("u", "lines", {"items_id": "1", "position": "0", "sku": "a", "n": "1"}),
                         ("d", "lines", {"items_id": "1", "position": "1"})]
     assert [(op, image["position"], image["value"]) for op, _, image in found[2][1:]] == [
         ("u", "0", None), ("c", "1", "5")]
@@ -225,6 +226,57 @@ def test_an_array_becomes_rows_that_are_replaced_as_a_set(tried):
                        [table.update(None, doc({"sku": "x"}))])
     assert [(op, image.get("position")) for op, _, image in guessed] == [
         ("u", None), ("u", "0"), ("d", "1"), ("d", "2")]
+
+
+def test_json_is_of_a_bounded_depth(tried):
+    table = Table(columns=DOC)
+
+    def nested(depth):
+        return {"id": 1, "doc": "[" * depth + "]" * depth}
+
+    records = [table.update(nested(depth), nested(depth)) for depth in (80000, 501, 500)]
+    records.append(table.create({"id": 1, "doc": json.dumps(["[" * 600 + '"{\\' * 600])}))
+    for transform in ({"explode": {"column": "doc", "table": "lines"}},
+                      {"extract": {"from": "doc", "columns": {"a": "[0]"}}}):
+        deep, over, good, text = tried([transform], records, expect=Exit.NEGATIVE)
+        assert all("more than 500 arrays and objects" in answer for answer in (deep, over))
+        assert good[0][0] == "u" and text[0][0] == "c"
+
+
+def test_an_exploded_array_refuses_what_its_table_cannot_have(tried):
+    """A bad record is one dead letter, and those behind it are none."""
+    table = Table(columns=DOC)
+
+    def doc(*elements):
+        return {"id": 1, "doc": json.dumps(list(elements))}
+
+    taken = [table.create(doc({"a": 1, name: 2})) for name in ("position", "items_id")]
+    found = tried([{"explode": {"column": "doc", "table": "lines", "most": 10000}}],
+                  [*taken, table.create(doc({"a": 1})),
+                   table.update(None, doc({f"m{i}": i for i in range(300)}))],
+                  expect=Exit.NEGATIVE)
+    assert all("the key's and a member's" in answer for answer in found[:2])
+    assert found[2][1] == ("c", "lines", {"items_id": "1", "position": "0", "a": "1"})
+    assert "more than 2000000 values" in found[3]
+
+
+def test_exploded_rows_go_with_a_truncate_and_with_a_repeated_snapshot(tried):
+    table, other = Table(columns=DOC), Table("other")
+    other.topic = table.topic
+    one = {"id": 1, "doc": "[1]"}
+    explode = {"type": "explode", "column": "doc", "table": "lines"}
+    unknown, seen, both, _, alone = tried(
+        [explode], [table.truncate(), table.read(one), table.truncate(), other.read(row(1)),
+                    other.truncate()], expect=Exit.NEGATIVE)
+    assert "name the tables that have it" in unknown
+    assert [change[0] for change in seen] == ["r", "r"]
+    assert both == [("t", "lines", None), ("t", "items", None)]
+    assert alone == [("t", "other", None)]
+    chosen, again = tried([{**explode, "tables": ["items"], "most": 3}],
+                          [table.truncate(), table.read(one)])
+    assert chosen == both
+    assert [(op, image.get("position")) for op, _, image in again] == [
+        ("r", None), ("r", "0"), ("d", "1"), ("d", "2")]
 
 
 def test_changes_that_change_nothing_are_left_out(tried):
@@ -401,7 +453,8 @@ def test_what_comes_into_postgres(sink, database):
     def order(number, state, *lines):
         return {"id": number, "state": state, "lines": json.dumps(lines)}
 
-    sink.write({**pipeline(table.topic), "defaults": {"on_delete": "hard"}, "transforms": [
+    sink.write({**pipeline(table.topic), "defaults": {"on_delete": "hard", "on_truncate": "apply"},
+                "transforms": [
         {"filter": {"where": {"state": {"not": "draft"}}}}],
         "tables": {"orders": {"transforms": [
             {"explode": {"column": "lines", "table": "order_lines", "key": {"id": "order_id"}}}]},
@@ -421,6 +474,13 @@ def test_what_comes_into_postgres(sink, database):
     last = [*records, table.delete(second)]
     sink.replay(last)
     assert database.execute("select order_id from order_lines") == [(2,)]
+    database.execute("delete from order_lines")
+    third = order(2, "new", {"sku": "y"})
+    sink.replay([table.update(third, third)])
+    assert database.execute("select order_id, sku from order_lines") == [(2, "y")]
+    sink.replay([table.truncate()])
+    assert database.execute("select (select count(*) from orders), count(*) from order_lines") == [
+        (0, 0)]
 
 
 def test_a_topic_is_watched(sink, kafka, table, tmp_path):
