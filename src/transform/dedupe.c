@@ -3,7 +3,9 @@
  *
  * The window is memory of this lane, so it is only believed while the lane has seen every offset of
  * the partition since: after a gap, or when a record comes again, what is known of the partition is
- * forgotten. Then a repeated change is applied again, which does no harm.
+ * forgotten. So it is behind a truncate and a record of several changes. Then a repeated change is
+ * applied again, which does no harm. A row that was read is always passed on: it mends what the
+ * target lost.
  */
 #include <openssl/evp.h>
 #include <stdlib.h>
@@ -173,14 +175,17 @@ static enum ods_status dedupe_apply(struct transform *transform, struct batch *b
     struct part *part = dedupe->seen ? part_of(dedupe, record) : NULL;
     if (dedupe->seen && !part)
         return error_out_of_memory(error);
-    if (part && record->offset != part->offset + 1)
+    /* Other changes of the record may be of the row that comes again. */
+    bool lone = batch->change_count == first + 1;
+    bool truncate = lone && batch->changes[first].op == OP_TRUNCATE;
+    if (part && (record->offset != part->offset + 1 || !lone || truncate))
         part->era = ++dedupe->eras;
     if (part)
         part->offset = record->offset;
     for (uint32_t i = first; i < batch->change_count;) {
         struct change *change = &batch->changes[i];
         bool row = part && change->shape->key_count && (change->after || change->before);
-        bool again = row && batch->change_count == first + 1 && comes_again(dedupe, part, change);
+        bool again = row && lone && comes_again(dedupe, part, change) && change->op != OP_READ;
         if (again || changes_nothing(dedupe, change))
             transform_drop(batch, i);
         else

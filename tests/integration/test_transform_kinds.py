@@ -290,6 +290,19 @@ def test_changes_that_change_nothing_are_left_out(tried):
     assert [len(changes) for changes in found] == [1, 0, 0, 1, 1, 1, 0]
 
 
+def test_what_may_mend_the_target_is_passed_on(tried):
+    """A row that is read again, and one that a truncate or a record of two changes hid."""
+    table = Table(columns=DOC)
+    one, two = {"id": 1, "doc": "[]"}, {"id": 2, "doc": "[1]"}
+    dedupe = {"dedupe": {"window": 100}}
+    found = tried([dedupe], [table.read(one), table.read(one), table.create(one), table.create(one),
+                             table.truncate(), table.create(one)])
+    assert [len(changes) for changes in found] == [1, 1, 1, 0, 1, 1]
+    found = tried([{"explode": {"column": "doc", "table": "lines"}}, dedupe],
+                  [table.create(each) for each in (one, two, one, one)])
+    assert [len(changes) for changes in found] == [1, 2, 1, 0]
+
+
 def test_columns_are_copied_as_the_row_has_them(tried):
     table = Table()
     (refused,) = tried([{"set": {"region": "eu", "copy": {"column": "region"}}}],
