@@ -400,6 +400,12 @@ declare
     columns_ text[] := ods_sink.history_columns(relation, history.prefix);
     query text;
 begin
+    if to_regclass(name_) is not null and
+       (obj_description(to_regclass(name_), 'pg_class') like 'ods-sink: %') is not true then
+        raise notice '% is left as it is, since ods-sink has not made it: rename it, or set '
+            'history.view to false', name_;
+        return;
+    end if;
     if (select array_agg(a.attname::text order by a.attnum) from pg_catalog.pg_attribute a
          where a.attrelid = to_regclass(name_) and a.attnum > 0) = columns_ then
         return;

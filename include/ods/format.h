@@ -101,9 +101,12 @@ struct format_ops {
     /* The meaning of a record may depend on this many offsets before it in its partition, and on
      * nothing earlier. Whoever starts a partition in its middle passes the records at those offsets
      * to observe(), in order; they make no changes. 0 and NULL: each record has its meaning by
-     * itself. */
+     * itself. ODS_RETRY: what the record says can't be told yet, as in decode(); it and those
+     * before it come again. Any other record is ODS_OK: what is wrong with it was said when it was
+     * decoded. */
     uint32_t look_back;
-    void (*observe)(struct decoder *decoder, const struct record *record);
+    enum ods_status (*observe)(struct decoder *decoder, const struct record *record,
+                               struct error *error);
     void (*close)(struct decoder *decoder); /* NULL is fine */
     const struct format_helper_ops *helper; /* NULL: it needs none */
 };

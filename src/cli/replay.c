@@ -186,8 +186,10 @@ static int take(struct route *route, const struct batch *from, struct partition 
     struct record copy;
     if (record->offset < partition->position) {
         if (partition->stored != OFFSET_NONE && record->offset < partition->stored) {
-            if (partition->stored - record->offset <= route->worker.decoder->ops->look_back)
-                route->worker.decoder->ops->observe(route->worker.decoder, record);
+            struct decoder *decoder = route->worker.decoder;
+            if (partition->stored - record->offset <= decoder->ops->look_back &&
+                decoder->ops->observe(decoder, record, error) != ODS_OK)
+                return error->fault == FAULT_OUTAGE ? CLI_SOURCE : CLI_INTERNAL;
             route->skipped++;
             return CLI_OK;
         }

@@ -274,10 +274,11 @@ static int take(struct resync *resync, struct resync_place *place, struct record
 {
     struct decoder *decoder = resync->worker.decoder;
     if (record->offset < place->next || record->offset >= place->goal) {
-        if (record->offset < place->next && decoder->ops->look_back)
-            decoder->ops->observe(decoder, record);
+        enum ods_status seen = record->offset < place->next && decoder->ops->look_back
+                                   ? decoder->ops->observe(decoder, record, error)
+                                   : ODS_OK;
         kafka_release(record->owner);
-        return CLI_OK;
+        return seen == ODS_OK ? CLI_OK : CLI_INTERNAL;
     }
     record->topic = topic;
     enum ods_status status =

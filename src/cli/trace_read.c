@@ -398,10 +398,14 @@ static enum ods_status take_record(struct scanning *scanning, const struct recor
     uint32_t change;
     bool found;
     if (record->offset < place->start) {
-        if (trace->worker.decoder->ops->observe)
-            trace->worker.decoder->ops->observe(trace->worker.decoder, record);
+        struct decoder *decoder = trace->worker.decoder;
+        enum ods_status seen = decoder->ops->observe
+                                   ? decoder->ops->observe(decoder, record, scanning->error)
+                                   : ODS_OK;
+        if (seen != ODS_OK)
+            seen = refuse(record, scanning->error);
         kafka_release(record->owner);
-        return ODS_OK;
+        return seen;
     }
     struct record known = *record;
     known.topic = place->topic;

@@ -299,17 +299,19 @@ static int64_t known_end(struct lane *lane, const struct partition *partition)
 }
 
 /* A record below the position is applied already, but the decoder may need it for the records after
- * it. If the partition ends below the position, the position does not belong to it. */
+ * it, which wait until it has understood it. If the partition ends below the position, the position
+ * does not belong to it. */
 static void take_context(struct lane *lane, struct partition *partition,
-                         const struct record *record)
+                         const struct record *record, struct error *error)
 {
+    struct decoder *decoder = lane->worker.decoder;
     int64_t high = known_end(lane, partition);
     if (!looks_back(lane, partition))
         return;
     if (high >= 0 && high < partition->position)
         gaps_out_of_sight(lane, partition);
-    else
-        lane->worker.decoder->ops->observe(lane->worker.decoder, record);
+    else if (decoder->ops->observe(decoder, record, error) != ODS_OK)
+        put_off(lane, partition, record->offset, error);
 }
 
 /* True: the record is in the batch. */
@@ -321,7 +323,7 @@ static bool take_record(struct lane *lane, struct record *record, struct error *
         return false;
     record->topic = partition->topic;
     if (record->offset < partition->position) {
-        take_context(lane, partition, record);
+        take_context(lane, partition, record, error);
         return false;
     }
     switch (intake_add(lane->filling, &lane->worker, record, partition->chain, error)) {

@@ -210,13 +210,13 @@ static enum ods_status auto_decode(struct decoder *decoder, struct batch *batch,
     return chosen->ops->decode(chosen, batch, index, error);
 }
 
-static void auto_observe(struct decoder *decoder, const struct record *record)
+static enum ods_status auto_observe(struct decoder *decoder, const struct record *record,
+                                    struct error *error)
 {
     struct auto_decoder *self = (struct auto_decoder *) decoder;
     bool avro = record->value && record->value_length && *record->value == 0;
     struct decoder *chosen = self->decoders[avro ? KIND_AVRO : KIND_DEBEZIUM];
-    if (chosen && chosen->ops->observe)
-        chosen->ops->observe(chosen, record);
+    return chosen && chosen->ops->observe ? chosen->ops->observe(chosen, record, error) : ODS_OK;
 }
 
 /* --- opening -------------------------------------------------------------------------------- */

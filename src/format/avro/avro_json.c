@@ -1,6 +1,6 @@
 /* Values within values: passed over, or as the JSON that JsonConverter writes for them. Everything
  * is checked against the record's end, and a block can't say that it has more items than there are
- * bytes. */
+ * bytes, or than IDLE_ITEMS_MAX where they take none. */
 #include <stdio.h>
 #include <string.h>
 
@@ -10,6 +10,7 @@
 #include "format/avro/avro_schema.h"
 
 #define JSON_BYTES_MAX ((size_t) 64 * 1024 * 1024) /* of one value */
+#define IDLE_ITEMS_MAX 100 /* items of a block that take no byte: nulls, records of no fields */
 
 bool avro_long_slow(struct avro_scan *scan, int64_t *number)
 {
@@ -52,7 +53,8 @@ static bool take_branch(struct avro_scan *scan, const struct avro_type *type,
 
 /* How many items the next block has; 0: there is no other. *bytes: what they take, where it is
  * said, else -1. */
-static bool take_block(struct avro_scan *scan, int64_t *count, int64_t *bytes)
+static bool take_block(struct avro_scan *scan, const struct avro_type *type, int64_t *count,
+                       int64_t *bytes)
 {
     *bytes = -1;
     if (!avro_long(scan, count))
@@ -66,6 +68,8 @@ static bool take_block(struct avro_scan *scan, int64_t *count, int64_t *bytes)
     }
     if (*count > scan->end - scan->at)
         return avro_fail(scan, "a block of more items than there are bytes");
+    if (type->kind == AVRO_ARRAY && !type->items->least && *count > IDLE_ITEMS_MAX)
+        return avro_fail(scan, "a block of more than 100 items that take no byte");
     return true;
 }
 
@@ -74,7 +78,7 @@ static bool skip_items(struct avro_scan *scan, const struct avro_type *type)
     int64_t count, bytes;
     const char *key;
     size_t length;
-    while (take_block(scan, &count, &bytes) && count) {
+    while (take_block(scan, type, &count, &bytes) && count) {
         if (bytes >= 0) {
             scan->at += bytes;
             continue;
@@ -227,7 +231,7 @@ static bool put_items(struct avro_scan *scan, const struct avro_type *type, stru
     int64_t count, bytes;
     bool first = true, map = type->kind == AVRO_MAP;
     buffer_puts(out, map ? "{" : "[");
-    while (take_block(scan, &count, &bytes) && count) {
+    while (take_block(scan, type, &count, &bytes) && count) {
         const unsigned char *end = bytes >= 0 ? scan->at + bytes : NULL;
         for (; count; count--) {
             buffer_puts(out, first ? "" : ",");

@@ -305,27 +305,35 @@ static enum ods_status debezium_decode(struct decoder *decoder, struct batch *ba
     return status;
 }
 
-/* Decoded like any other record, into a batch that is not used. */
-static void debezium_observe(struct decoder *decoder, const struct record *record)
+/* Decoded like any other record, into a batch that is not used. Only Avro needs more than the
+ * record to tell a delete: for the types of JSON's columns nothing is waited for here. */
+static enum ods_status debezium_observe(struct decoder *decoder, const struct record *record,
+                                        struct error *error)
 {
     struct debezium *self = (struct debezium *) decoder;
-    struct error error;
+    struct error why;
     if (!self->context && !(self->context = batch_new()))
-        return;
+        return error_out_of_memory(error);
     struct record *copy = batch_add_record(self->context);
+    enum ods_status status = copy ? ODS_OK : error_out_of_memory(error);
     if (copy) {
         *copy = *record;
-        error_init(&error);
-        struct reading reading = begin_reading(self, self->context, 0, &error);
-        read_record(&reading);
-        if (reading.topic)
-            deletes_note(&reading.topic->deletes, record, reading.tells);
+        error_init(&why);
+        struct reading reading = begin_reading(self, self->context, 0, &why);
+        if (read_record(&reading) == ODS_RETRY && self->avro) {
+            *error = why;
+            status = ODS_RETRY;
+        } else if (reading.topic &&
+                   !deletes_note(&reading.topic->deletes, record, reading.tells)) {
+            status = error_out_of_memory(error);
+        }
     }
     batch_reset(self->context);
     if (batch_bytes(self->context) > CONTEXT_BYTES_MAX) {
         batch_free(self->context);
         self->context = NULL;
     }
+    return status;
 }
 
 static void debezium_close(struct decoder *decoder)

@@ -14,7 +14,8 @@
 
 extern const struct format_ops format_json;
 
-#define KEY_MAX 64
+#define KEY_MAX     64
+#define MEMBERS_MAX 2000 /* of a row; PostgreSQL has 1,600 columns at most */
 
 /* What is known of a topic. */
 struct topic {
@@ -214,6 +215,12 @@ static enum ods_status find_shape(struct reading *reading, const struct shape **
         *shape = reading->topic->rows;
         return ODS_OK;
     }
+    /* Each name is compared with those before it. */
+    if (row->count > MEMBERS_MAX)
+        return error_set(reading->error, ODS_REJECT,
+                         "the row has %u members, %d are the most: have the producer put what is "
+                         "no column of its own into one nested object",
+                         row->count, MEMBERS_MAX);
     struct column *columns = arena_alloc(arena, row->count * sizeof *columns);
     if (!columns)
         return error_out_of_memory(reading->error);

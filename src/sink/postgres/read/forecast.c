@@ -145,6 +145,9 @@ static void tell(const struct forecast *forecast, const struct plan *plan)
         if (plan->sources[i].refusal)
             listener->refused(listener->context, plan->shape, plan->shape->columns[i].name, false,
                               plan->sources[i].refusal);
+        else if (plan->meets && plan->meets[i])
+            listener->refused(listener->context, plan->shape, plan->shape->columns[i].name, false,
+                              plan->meets[i]->text);
 }
 
 static enum ods_status look(struct forecast *forecast, const struct batch *batch,

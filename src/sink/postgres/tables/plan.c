@@ -31,6 +31,9 @@ static void plan_free(struct plan *plan)
     for (uint32_t i = 0; plan->refusals && i < plan->column_count; i++)
         free(plan->refusals[i]);
     free(plan->names);
+    for (uint32_t i = 0; plan->meets && i < plan->column_count; i++)
+        free(plan->meets[i]);
+    free(plan->meets);
     free(plan->refusals);
     free(plan->refusal);
     free(plan->own_settings);
@@ -68,24 +71,73 @@ static const char *source_database(const struct shape *shape)
     return shape->schema[0] ? shape->schema : shape->database;
 }
 
-/* Two columns of the source must not go into one column of the target. */
-static enum ods_status check_names(const struct plan *plan, struct error *error)
+/* Does no schema of the source name the column? A record has brought its name then. */
+static bool is_of_record(const struct plan *plan, uint32_t column)
 {
-    const char *own[] = {plan->settings->cdc_operation, plan->settings->cdc_timestamp};
+    const struct column *source = &plan->shape->columns[column];
+    return !plan_is_added(plan, column) &&
+           (plan->shape->literal || (source->type == SEM_UNKNOWN && !source->source_type));
+}
+
+/* The plan goes on without the column; rows that have a value in it are refused by `why`. */
+static enum ods_status set_aside(struct plan *plan, uint32_t column, struct error *why)
+{
+    if (!plan->meets)
+        plan->meets = calloc(plan->column_count + 1u, sizeof *plan->meets);
+    struct error *kept = plan->meets ? malloc(sizeof *kept) : NULL;
+    if (!kept)
+        return error_out_of_memory(why);
+    *kept = *why;
+    kept->fault = FAULT_TABLE;
+    error_init(why);
+    plan->meets[column] = kept;
+    free(plan->names[column]);
+    plan->names[column] = NULL;
+    return ODS_OK;
+}
+
+/* What else the column's name stands for: an earlier column, `column` itself for one of the sink's
+ * own, or -1. */
+static int64_t meets(const struct plan *plan, uint32_t column)
+{
+    const char *name = plan->names[column];
+    if (!name)
+        return -1;
+    if (strcmp(name, plan->settings->cdc_operation) == 0 ||
+        strcmp(name, plan->settings->cdc_timestamp) == 0)
+        return column;
+    for (uint32_t i = 0; i < column; i++)
+        if (plan->names[i] && strcmp(name, plan->names[i]) == 0)
+            return i;
+    return -1;
+}
+
+/* Two columns of the source must not go into one column of the target. Where the source's schema
+ * has both, every row of the table has them, and the lane stops for the configuration. Where a
+ * record has brought one, other rows may be without: those with a value in it are at fault, or all
+ * of the shape if it is in their key. */
+static enum ods_status check_names(struct plan *plan, struct error *error)
+{
     for (uint32_t i = 0; i < plan->shape->column_count; i++) {
-        const char *name = plan->names[i], *taken = NULL;
-        for (uint32_t k = 0; name && k < i; k++)
-            if (plan->names[k] && strcmp(name, plan->names[k]) == 0)
-                taken = plan->shape->columns[k].name;
-        for (size_t k = 0; name && k < 2; k++)
-            if (strcmp(name, own[k]) == 0)
-                taken = "the sink's own column";
-        if (taken)
-            return error_set(error, ODS_FATAL,
-                             "table %s: columns \"%.80s\" and \"%.80s\" would both be named "
-                             "\"%s\": rename one with columns.rename in tables.yaml%s",
-                             plan->shape->table, taken, plan->shape->columns[i].name, name,
-                             plan->shape->history_of ? ", or set history.prefix" : "");
+        const struct column *columns = plan->shape->columns;
+        int64_t met = meets(plan, i);
+        if (met < 0)
+            continue;
+        uint32_t other = (uint32_t) met, aside = is_of_record(plan, i) ? i : other;
+        bool own = other == i, of_record = is_of_record(plan, aside);
+        error_set(error, of_record ? ODS_REJECT : ODS_FATAL,
+                  "table %s: columns \"%.80s\" and \"%.80s\" would both be named \"%s\": rename "
+                  "one with columns.rename in tables.yaml, or leave it out with columns.exclude%s",
+                  plan->shape->table, own ? "the sink's own column" : columns[other].name,
+                  columns[i].name, plan->names[i],
+                  plan->shape->history_of ? ", or set history.prefix" : "");
+        if (!of_record)
+            return ODS_FATAL;
+        if (plan_is_key(plan, aside))
+            return ODS_REJECT;
+        enum ods_status status = set_aside(plan, aside, error);
+        if (status != ODS_OK)
+            return status;
     }
     return ODS_OK;
 }

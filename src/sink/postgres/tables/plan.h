@@ -35,6 +35,8 @@ struct plan {
     struct source_column *sources; /* the shape's columns, corrected */
     char **names;                  /* of the shape's columns in the target; NULL: left out */
     char **refusals;               /* texts to which `sources` points */
+    struct error **meets; /* by column of the shape, why a row with a value in it is refused: the
+                             name that a record has brought is another's; NULL: there is none */
     int32_t *target_of;            /* shape column -> table column, -1: left out */
     int32_t *source_of;            /* table column -> shape column, -1: not carried */
     uint32_t key_count;

@@ -110,6 +110,16 @@ enum ods_status planning_find(struct attempt *attempt)
     return ODS_OK;
 }
 
+/* Why a value of the row has no column to go to; NULL: all have, or need none. */
+static const struct error *without_place(const struct plan *plan, const struct change *change)
+{
+    for (uint32_t i = 0; change->after && i < plan->column_count; i++)
+        if (plan->meets[i] && change->after[i].kind != VALUE_ABSENT &&
+            change->after[i].kind != VALUE_NULL)
+            return plan->meets[i];
+    return NULL;
+}
+
 /* Refuses the changes of tables that can't be made to hold them. */
 static enum ods_status refuse_tables(struct attempt *attempt)
 {
@@ -117,10 +127,14 @@ static enum ods_status refuse_tables(struct attempt *attempt)
     enum ods_status status = ODS_OK;
     for (uint32_t i = 0; status == ODS_OK && i < batch->change_count; i++) {
         const struct plan *plan = attempt->postgres->change_plans[i];
-        if (!plan || !plan->refusal)
+        if (!plan || (!plan->refusal && !plan->meets))
+            continue;
+        const struct error *why =
+            plan->refusal ? plan->refusal : without_place(plan, &batch->changes[i]);
+        if (!why)
             continue;
         if (!batch->changes[i].rejected)
-            status = attempt_refuse(attempt, i, plan->refusal);
+            status = attempt_refuse(attempt, i, why);
         attempt->postgres->change_plans[i] = NULL;
     }
     return status;
