@@ -74,7 +74,7 @@ struct target_row {
 void target_row_init(struct target_row *row);
 void target_row_done(struct target_row *row);
 void target_row_begin(struct target_row *row);
-/* length -1: NULL. False: memory is out. */
+/* length -1: NULL. False: out of memory. */
 bool target_row_add(const struct comparison *comparison, struct target_row *row, uint32_t column,
                     const char *bytes, int32_t length, size_t *prefix);
 

@@ -24,7 +24,7 @@
 #include "config/settings.h"
 #include "core/exit.h"
 
-/* Somebody who stores the state. What is of another comparison is dropped. */
+/* Stores the state in place of a file. The state of another comparison is dropped. */
 struct verify_keeper {
     const char *begun; /* as it was kept last; NULL: nothing was */
     enum ods_status (*keep)(void *context, const char *state, struct error *error);
@@ -98,7 +98,7 @@ struct verify_difference {
     const char *topic, *partition, *offset; /* of the record that wrote it; "": unknown */
 };
 
-/* What became of a difference that was to be put right. */
+/* What became of a difference that was to be repaired. */
 enum verify_outcome { VERIFY_REPAIRED, VERIFY_DELETED, VERIFY_LEFT };
 const char *verify_outcome_name(enum verify_outcome outcome);
 
@@ -135,7 +135,7 @@ struct verify_listener {
     void *context;
 };
 
-/* CLI_OK: everything is equal, or was put right. CLI_NEGATIVE: something differs. CLI_CANT_TELL:
+/* CLI_OK: everything is equal, or was repaired. CLI_NEGATIVE: something differs. CLI_CANT_TELL:
  * no difference is certain, but something could not be compared. Any other: the error says what has
  * failed. */
 enum cli_exit verify_run(const struct verify_options *options,
