@@ -164,7 +164,7 @@ static struct batch *next_batch(struct lane *lane, const struct settings *settin
     return last;
 }
 
-/* Where the partition stands once the lane's batches are in. */
+/* Where the partition stands once the lane's batches are applied. */
 static int64_t stands_at(const struct lane *lane, const struct record *record)
 {
     for (size_t i = lane->batch_count; i-- > 0;)
@@ -299,7 +299,7 @@ static int bench_apply(const char *config_path, const char *path)
 struct bench_options {
     const char *config, *format, *path, *pipeline, *registry;
     double seconds;
-    bool json; /* as ever */
+    bool json; /* accepted; the output is JSON anyway */
 };
 
 static bool parse_duration(const struct parameter *row, const char *text, void *member)
@@ -340,12 +340,12 @@ static const struct parameter decode_options[] = {
     OPTION(struct bench_options, registry, "registry", &argument_text,
            "where the schemas of Avro records are, as of `decode`", .value = "URL"),
     OPTION(struct bench_options, seconds, "seconds", &argument_duration, "how long (default: 5)"),
-    SWITCH(struct bench_options, json, "json", "as JSON, as it is anyway"),
+    SWITCH(struct bench_options, json, "json", "as JSON, which it always is"),
     {0}};
 
 static const struct parameter apply_options[] = {
     OPTION_CONFIG(struct bench_options),
-    SWITCH(struct bench_options, json, "json", "as JSON, as it is anyway"),
+    SWITCH(struct bench_options, json, "json", "as JSON, which it always is"),
     {0}};
 
 static const struct parameter transforms_options[] = {
@@ -354,7 +354,7 @@ static const struct parameter transforms_options[] = {
            "whose transforms (default: the first)"),
     OPTION(struct bench_options, seconds, "seconds", &argument_duration,
            "how long for each (default: 5)"),
-    SWITCH(struct bench_options, json, "json", "as JSON, as it is anyway"),
+    SWITCH(struct bench_options, json, "json", "as JSON, which it always is"),
     {0}};
 
 static const struct parameter operands[] = {

@@ -45,7 +45,7 @@ static void report(void *context, const char *line)
         terminal_line(stdout, "%s: %s: %s", speaker->pipeline, speaker->what, line);
 }
 
-/* Ends what a source or target had to say. */
+/* Reports how the questions to a source or target ended. True: all is well. */
 static bool say_status(const struct check *check, struct speaker *speaker, enum ods_status status,
                        const struct error *error)
 {

@@ -14,7 +14,7 @@ struct cell {
     char *text; /* visible: see terminal_visible() */
     size_t columns;
     enum paint paint;
-    bool number; /* to the right */
+    bool number; /* right-aligned */
 };
 
 struct columns {

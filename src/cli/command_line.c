@@ -44,7 +44,7 @@ const struct command *command_find(const struct command *parent, const char *nam
     return NULL;
 }
 
-/* NULL-terminated texts with a word between each two: "list, show or skip". */
+/* The names of its commands: "list, show or skip". */
 static void print_alternatives(const struct command *parent)
 {
     for (const struct command *const *at = parent->commands; *at; at++)

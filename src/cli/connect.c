@@ -84,7 +84,7 @@ void connect_close(struct connect *connect)
     free(connect);
 }
 
-/* One request, of the next worker where one does not answer. */
+/* One request; where a worker does not answer, the next one is asked. */
 static enum ods_status request(struct connect *connect, const char *method, const char *path,
                                const char *body, struct error *error)
 {

@@ -51,7 +51,7 @@ struct import {
     const char *given; /* the value to report where it is not the property's; else NULL */
     struct report_line *lines;
     size_t line_count;
-    bool failed; /* memory is out */
+    bool failed; /* out of memory */
 
     /* ods-sink.conf */
     char *bootstrap, *auto_offset_reset;

@@ -12,7 +12,7 @@
 
 #define SHORT_VALUE 3 /* such texts stand in too many places to be hidden everywhere */
 
-/* What a pipeline masks, nobody is shown: not who has the private key either. `table` is a name of
+/* What a pipeline masks is shown to nobody, not even with the private key. `table` is a name of
  * tables.yaml, "table" or "schema.table". */
 static bool masks(const struct letter_view *view, const char *table, const char *column)
 {

@@ -142,7 +142,8 @@ static bool hides_any(const struct pipeline_settings *pipeline)
     return any;
 }
 
-/* Whose columns a record has that can't be read nobody knows, so its reason may quote any value. */
+/* A record that can't be read does not say which columns it has, so the reason may quote any
+ * value. */
 static void note_unreadable(struct outlook *outlook, const struct record *record, const char *why)
 {
     if (record->offset < 0)

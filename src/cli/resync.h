@@ -6,7 +6,7 @@
 #include "cli/table.h"
 #include "pipeline/worker.h"
 
-/* A partition on its way. */
+/* How far a partition has been read. */
 struct resync_place {
     int64_t next;  /* the record that the new table lacks */
     int64_t chain; /* what is stored for it when all batches are in, or OFFSET_NONE */

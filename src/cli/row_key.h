@@ -22,7 +22,7 @@ int row_key_parse(struct row_key *key, const struct strings *given,
 void row_key_done(struct row_key *key);
 
 /* The key for people: id=42, region=eu. Values of redacted columns are not in it. Heap; NULL:
- * memory is out. */
+ * out of memory. */
 char *row_key_text(const struct row_key *key, const struct table_choice *choice);
 
 #endif

@@ -23,7 +23,7 @@
 
 struct run_options {
     const char *config;
-    const char *level; /* stays over reloads; NULL: as configured */
+    const char *level; /* kept across reloads; NULL: as configured */
 };
 
 struct daemon {

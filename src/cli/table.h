@@ -54,7 +54,7 @@ int table_open(struct table *table, const struct call *call, const struct table_
                struct error *error);
 void table_close(struct table *table);
 
-/* What an order says besides. */
+/* What an order says besides its topics. */
 struct table_order {
     bool from_running, from_paused, from_resync; /* the states that it is meant for */
     enum order_state state;

@@ -225,7 +225,7 @@ static bool is_chosen(const struct table_settings *settings, const struct column
            (!settings->include.count || strings_contain(&settings->include, column->name));
 }
 
-/* The names of the columns that an update does not carry. ABSENT: memory is out. */
+/* The names of the columns that an update does not carry. ABSENT: out of memory. */
 static struct value unchanged_of(struct history *history, const struct track *track,
                                  const struct change *change, struct arena *arena)
 {

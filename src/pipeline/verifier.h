@@ -22,7 +22,7 @@ struct lane;
 enum ods_status verifier_start(struct verifier **verifier, const struct settings *settings,
                                const struct pipeline_settings *pipeline, struct lane *const *lanes,
                                size_t lane_count, struct error *error);
-/* Ends what is being compared; returns at once. NULL is fine for all of these. */
+/* Ends what is being compared; returns at once. All of these accept NULL. */
 void verifier_stop(struct verifier *verifier);
 bool verifier_ended(const struct verifier *verifier);
 void verifier_join(struct verifier *verifier); /* and frees it */

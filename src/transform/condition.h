@@ -26,6 +26,6 @@ enum ods_status condition_open(struct condition **condition, const struct terms 
 enum ods_status condition_judge(struct condition *condition, const struct shape *shape,
                                 const struct value *image, enum verdict *verdict,
                                 struct error *error);
-void condition_close(struct condition *condition); /* NULL is fine */
+void condition_close(struct condition *condition); /* accepts NULL */
 
 #endif

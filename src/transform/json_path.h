@@ -11,8 +11,8 @@
 
 struct json_path;
 
-struct json_path *json_path_new(const char *text); /* NULL: malformed, or memory is out */
-void json_path_free(struct json_path *path);       /* NULL is fine */
+struct json_path *json_path_new(const char *text); /* NULL: malformed, or out of memory */
+void json_path_free(struct json_path *path);       /* accepts NULL */
 yyjson_val *json_path_find(const struct json_path *path, yyjson_val *root); /* NULL: not there */
 
 /* The JSON that a column holds. ODS_REJECT: it is none. *document NULL: the column is NULL. */

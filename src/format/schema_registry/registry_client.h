@@ -56,7 +56,7 @@ struct registry_client;
 enum ods_status registry_client_open(struct registry_client **client,
                                      const struct registry_settings *settings,
                                      const atomic_bool *stop, struct error *error);
-void registry_client_close(struct registry_client *client); /* NULL is fine */
+void registry_client_close(struct registry_client *client); /* accepts NULL */
 
 /* ODS_OK: here it is. ODS_RETRY: the registry is away, or gives no answer of a registry's; the
  * error names it. ODS_REJECT: it has answered, and there is no such schema (*unknown), or one that

@@ -96,7 +96,7 @@ static bool drop_oldest(struct schema_registry *registry, const struct entry *bu
     return true;
 }
 
-/* NULL: memory is out, or as many as may be kept are all waited for. */
+/* NULL: out of memory, or as many as may be kept are all waited for. */
 static struct entry *add(struct schema_registry *registry, const struct schema_ref *ref)
 {
     if (registry->count >= (size_t) registry->settings->cache && !drop_oldest(registry, NULL))

@@ -24,7 +24,7 @@ struct schema_registry *schema_registry_of(struct format_helper *helper);
 enum ods_status schema_registry_open(struct schema_registry **registry,
                                      const struct registry_settings *settings,
                                      struct error *error);
-void schema_registry_close(struct schema_registry *registry); /* NULL is fine */
+void schema_registry_close(struct schema_registry *registry); /* accepts NULL */
 
 /* A copy of the schema's texts, the caller's to give back. Any thread.
  * ODS_RETRY: it is not known yet; the error says what is waited for. ODS_REJECT: there is no such

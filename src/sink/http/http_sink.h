@@ -22,7 +22,7 @@ struct http_queue {
     CURL *easy;
     struct curl_slist *list;
     uint32_t head, tail;  /* what waits */
-    uint32_t first, last; /* what the present request has; HTTP_NONE: there is none */
+    uint32_t first, last; /* what the current request has; HTTP_NONE: there is none */
     struct buffer url;    /* then, behind a zero byte, the headers' lines */
     struct buffer body, other;
     const char *method;
@@ -54,7 +54,7 @@ struct http_sink {
     bool probing;                /* the last request failed: one at a time until one succeeds */
     atomic_bool interrupted;
 
-    /* Of the present batch. It may come again after a failure: what was answered is not sent
+    /* Of the current batch. It may come again after a failure: what was answered is not sent
      * again. */
     struct batch *batch;
     int64_t batch_opened_us, batch_offset;

@@ -22,7 +22,7 @@ struct history_names {
 };
 void history_names_fill(struct history_names *names, const struct table_settings *settings);
 
-/* A table's settings as they hold for its history; the caller frees them. NULL: memory is out. */
+/* A table's settings as they hold for its history; the caller frees them. NULL: out of memory. */
 struct table_settings *history_settings_of(const struct table_settings *settings);
 
 /* Schema and name, as name_table(), from the history's own settings. */

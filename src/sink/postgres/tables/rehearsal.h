@@ -15,10 +15,10 @@
 
 struct rehearsal;
 
-/* `take` gets the statements of a change once all of them have gone well. NULL: memory is out. */
+/* `take` gets the statements of a change once all of them have gone well. NULL: out of memory. */
 struct rehearsal *rehearsal_new(void (*take)(void *context, const struct rehearsed *statement),
                                 void *context);
-void rehearsal_free(struct rehearsal *rehearsal); /* NULL is fine */
+void rehearsal_free(struct rehearsal *rehearsal); /* accepts NULL */
 
 /* Looks whether the sink's own schema is there: without it nothing has been claimed yet. */
 enum ods_status rehearsal_begin(struct rehearsal *rehearsal, struct conn *conn,
@@ -36,7 +36,7 @@ bool rehearsal_said(const struct rehearsal *rehearsal, const char *schema, const
 /* Has a statement of the rehearsal made this table? */
 bool rehearsal_made_table(const struct rehearsal *rehearsal, const char *schema, const char *table);
 /* The claims of tables that the rehearsal has made and taken back: the parameters of each, of which
- * the first two are schema and table. NULL: there is no further one. False: memory is out. */
+ * the first two are schema and table. NULL: there is no further one. False: out of memory. */
 bool rehearsal_keep_claim(struct rehearsal *rehearsal, const char *const *values, size_t count);
 const char *const *rehearsal_claim(const struct rehearsal *rehearsal, size_t number);
 
