@@ -219,7 +219,7 @@ static enum ods_status apply_all(struct transform_chain *chain, const struct lin
     return status;
 }
 
-/* The changes that a transform does not concern are put away while it works on one. */
+/* Gives the transform only the changes of the tables that it concerns; the order stays. */
 static enum ods_status apply_chosen(struct transform_chain *chain, const struct link *link,
                                     struct batch *batch, uint32_t first, struct error *error)
 {

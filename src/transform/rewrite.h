@@ -37,7 +37,7 @@ struct draft {
 };
 
 int draft_column(const struct draft *draft, const char *name);
-/* By the shape, or by what tables.yaml says is the key. */
+/* Is the column in the key, by the shape or by tables.yaml? */
 bool draft_in_key(const struct draft *draft, const struct pipeline_settings *pipeline,
                   uint32_t column);
 void draft_drop(struct draft *draft, uint32_t column);

@@ -1,4 +1,4 @@
-/* route: which table of the target a row goes to, or whether it is one of this pipeline's target,
+/* route: which table of the target a row goes to, or whether it is for this pipeline's target,
  * by what a column holds or by the table's name.
  *
  * A row that an update moves to another place is deleted at the old one and created at the new one.
@@ -148,7 +148,7 @@ static enum ods_status place_by(struct route *route, const struct shape *shape, 
     place->where = TO_TABLE;
     if (put_place(place->table, rule->place, value, length, shape->table))
         return ODS_OK;
-    return error_set(error, ODS_REJECT, "'%s' makes no name of a table of the row's value",
+    return error_set(error, ODS_REJECT, "'%s' and the row's value make no table's name",
                      rule->place);
 }
 

@@ -8,7 +8,7 @@
 static const char *const basics[] = {"assert", "error", "ipairs", "next",     "pairs",  "pcall",
                                      "select", "tonumber", "tostring", "type", "xpcall", NULL};
 
-/* The allocator counts, and says no at the ceiling: Lua then frees what it can and raises. */
+/* The allocator counts, and refuses at the ceiling: Lua then frees what it can and raises. */
 static void *allocate(void *context, void *block, size_t old, size_t size)
 {
     struct transform_shared *shared = context;

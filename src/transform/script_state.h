@@ -25,7 +25,7 @@ struct transform_shared {
     const struct batch *batch; /* of the change at hand; NULL: there is none */
     const struct change *change;
     const struct value *after;
-    uint64_t call; /* rows of earlier calls are gone */
+    uint64_t call; /* rows of earlier calls are no longer valid */
 };
 
 /* A row in Lua, read by column. */

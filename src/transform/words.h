@@ -11,7 +11,7 @@ enum ods_status words_of(struct buffer *scratch, const struct column *column,
                          const struct value *value, const char **text, size_t *length,
                          struct error *error);
 
-/* The text as a value of the column. ODS_REJECT: it is none of its type. The bytes are copied into
+/* The text as a value of the column. ODS_REJECT: it is not of its type. The bytes are copied into
  * the arena. */
 enum ods_status words_read(struct arena *arena, const struct column *column, const char *text,
                            size_t length, struct value *value, struct error *error);
