@@ -1,4 +1,4 @@
-/* Values within values: passed over, or as the JSON that JsonConverter writes for them. Everything
+/* Values within values: skipped, or written as the JSON that JsonConverter writes. Everything
  * is checked against the record's end, and a block can't say that it has more items than there are
  * bytes. */
 #include <stdio.h>

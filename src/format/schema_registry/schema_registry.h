@@ -1,7 +1,7 @@
-/* The schemas that a pipeline's records name by id, as its lanes' decoders see them: what is here,
- * what is on its way, what there is not.
+/* The schemas that a pipeline's records name by id, as its lanes' decoders see them: known, asked
+ * for, or not in the registry.
  *
- * Who asks never waits: what is not here yet is ODS_RETRY, and the helper's thread asks the
+ * Who asks never waits: what is not known yet is ODS_RETRY, and the helper's thread asks the
  * registry for it (registry_client.h) and wakes the lanes. Commands have no such thread: there the
  * caller's own one asks, and waits. Bounded by registry.cache and by bytes; what was not used for
  * longest goes first. */
