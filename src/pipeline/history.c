@@ -8,7 +8,7 @@
 #include <ods/json.h>
 
 /* What a change tells beside its row. Each combination is a shape of its own, so that no column is
- * sent which nobody fills. */
+ * sent that is never filled. */
 enum {
     TELLS_LSN = 1,
     TELLS_BINLOG = 2,

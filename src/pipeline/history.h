@@ -21,7 +21,7 @@ struct history *history_new(const struct pipeline_settings *pipeline, struct sha
 void history_free(struct history *history); /* accepts NULL */
 
 /* Adds a row for each of the record's changes from `first` on, or puts it in the change's place.
- * ODS_REJECT: the record can't be kept (an image before it that is no JSON). */
+ * ODS_REJECT: the record can't be kept (it came from a queue, or a value is not JSON). */
 enum ods_status history_keep(struct history *history, struct batch *batch, uint32_t first,
                              struct error *error);
 
