@@ -34,8 +34,8 @@ struct file_place {
     json_int_t begun_us; /* "begun_us": when its first line was written, wall clock */
     const char *name;    /* "name", of the state itself: how the file's name begins */
     const char *ending;  /* "ending": "jsonl" */
-    const char *header;  /* "header": its first line, CSV; NULL: it has none. Lives as long as the
-                            state is not put anew */
+    const char *header;  /* "header": its first line, CSV; NULL: it has none. The texts are
+                            valid until the place is put, or the state read again */
 };
 
 int64_t folder_now_us(void); /* wall clock */

@@ -14,7 +14,7 @@
 #include "sink/http/template.h"
 
 #define HTTP_NONE         UINT32_MAX
-#define HTTP_ANSWER_BYTES 200 /* of an answer that is no success: so much is shown */
+#define HTTP_ANSWER_BYTES 200 /* how much of an answer that is not a success is shown */
 
 /* The changes of some keys, one request after the other. Changes are linked by number through
  * http_sink.next. */
