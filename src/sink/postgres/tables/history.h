@@ -55,7 +55,7 @@ void history_put_drop_view(struct ddl *ddl);
 /* Enters or updates what the sink knows of the history. */
 enum ods_status history_note(const struct plan *plan, struct conn *conn, struct error *error);
 
-/* Makes and drops partitions as it is time, each by itself and with lock_timeout; what can't be
+/* Makes and drops the partitions that are due, each by itself and with lock_timeout; what can't be
  * done now is done at a later call. *failed: something could not be, and the error says why. */
 enum ods_status history_keep_up(struct conn *conn, bool *failed, struct error *error);
 

@@ -3,7 +3,7 @@
  * A connection with a rehearsal runs what evolve.c decides on empty copies of the tables, temporary
  * tables of the session that have the same columns, constraints and indexes. PostgreSQL itself says
  * there whether it takes a statement, which lock that holds and whether the table is rewritten. The
- * tables themselves are read alone, by no lock that anybody waits for; what a copy does not have
+ * tables themselves are only read, under no lock that anybody waits for; what a copy does not have
  * (rights, views that use a column, foreign keys, rows) is asked of the catalog. Nothing outlives
  * the session. One thread.
  */
@@ -40,8 +40,8 @@ bool rehearsal_made_table(const struct rehearsal *rehearsal, const char *schema,
 bool rehearsal_keep_claim(struct rehearsal *rehearsal, const char *const *values, size_t count);
 const char *const *rehearsal_claim(const struct rehearsal *rehearsal, size_t number);
 
-/* Hears of columns that stay as they are though a source's type has become wider, since evolve does
- * not go so far; possibly several times of one. */
+/* `take` hears of columns that stay as they are though the source's type is wider, since `evolve`
+ * does not widen them; possibly several times of one. */
 void rehearsal_hear_narrow(struct rehearsal *rehearsal,
                            void (*take)(void *context, const char *text));
 void rehearsal_tell_narrow(const struct rehearsal *rehearsal, const char *schema, const char *table,
