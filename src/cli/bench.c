@@ -1,8 +1,9 @@
 /* `ods-sink bench`: the parts by themselves, fed from memory.
  *
- *   bench decode FILE            how fast records become changes, on one core
- *   bench apply -c CONF FILE     how fast changes become rows: the lanes' batches and connections,
- *                                without Kafka and without decoding
+ *   bench decode FILE              how fast records become changes, on one core
+ *   bench apply -c CONF FILE       how fast changes become rows: the lanes' batches and
+ *                                  connections, without Kafka and without decoding
+ *   bench transforms -c CONF FILE  what each transform costs: see bench_transforms.c
  *
  * Figures are JSON on standard output. `apply` writes to the configured target, under a consumer
  * group of its own.

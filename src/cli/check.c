@@ -1,5 +1,5 @@
-/* ods-sink check: validate both files and print what came out; with --connect ask Kafka and the
- * targets too. Changes nothing anywhere. */
+/* ods-sink check: validate both files and print the settings; with --connect ask Kafka and the
+ * targets too; with --sample decode and transform records. Changes nothing anywhere. */
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdlib.h>

@@ -1,5 +1,6 @@
 /* `ods-sink decode`: records from a file, their changes to standard output, a JSON object a line.
- * No configuration, no Kafka, no database: what the decoder sees, as text. */
+ * No configuration, no Kafka, no database: what the decoder sees, as text. --transform is in
+ * decode_transform.c. */
 #include "cli/decode.h"
 
 #include <errno.h>

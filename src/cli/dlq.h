@@ -1,5 +1,6 @@
-/* What the files of `ods-sink dlq` share: dlq.c (command line, list, show), dlq_letters.c (reading
- * the dead-letter topic, and what has become of each letter), dlq_replay.c (replay, skip). */
+/* What the files of `ods-sink dlq` share: dlq.c (the command line), dlq_letters.c (reading the
+ * dead-letter topic, and what has become of each letter), dlq_show.c (list, show), dlq_replay.c
+ * (replay, skip). */
 #ifndef DLQ_H
 #define DLQ_H
 

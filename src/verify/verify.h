@@ -13,6 +13,9 @@
  *   alone.c       what can be found out without the source
  *   arrival.c     whether what the source had has reached the target
  *   held.c        which tables operators hold: those are not compared
+ *   state.c       stores how far a run has come, so that a later one can go on there
+ *   turn.c        which process of a group compares, when the daemon does so
+ *   source_log.c  what the source's log keeps for its connector; not part of comparing
  *
  * Called by one thread; it starts and ends its other threads itself.
  */
