@@ -15,7 +15,7 @@
 
 #define CAPITALS "ABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789"
 
-/* ${NAME} or ${NAME:-default} at `at`: what it stands for, appended, and the place behind it. NULL:
+/* ${NAME} or ${NAME:-default} at `at`: what it stands for, appended, and the place after it. NULL:
  * it is none of these. *missing: the variable that is not set. */
 static const char *put_variable(struct buffer *out, const char *at, char *missing, size_t size)
 {

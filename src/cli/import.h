@@ -20,7 +20,7 @@ enum verdict {
     SAME,    /* ods-sink does so anyway */
     DIFFERS, /* ods-sink does it otherwise, and the note says how */
     LEFT,    /* has no counterpart */
-    UNKNOWN, /* is no property of these connectors */
+    UNKNOWN, /* is not a property of these connectors */
 };
 
 struct report_line {

@@ -163,7 +163,7 @@ static void take_format(struct import *import, const char *property, const char 
     if (!value)
         return;
     free(import->name_format);
-    import->name_format = strdup(value); /* import_names() tells of it */
+    import->name_format = strdup(value); /* import_names() reports it */
     import->failed |= !import->name_format;
 }
 

@@ -13,7 +13,7 @@ struct row_key {
 };
 
 /* A text that begins with the name of a column (the target's, or the source's for it) and "=" is
- * that column's value up to a comma behind which the next one begins so; any other is the only key
+ * that column's value up to a comma after which the next one begins so; any other is the only key
  * column's, whole. `table`: NULL where the target has none, so that any name will do. A
  * cli_exit. */
 int row_key_parse(struct row_key *key, const struct strings *given,

@@ -1,6 +1,6 @@
 /* Sending signals, and hearing what becomes of them. See signals.h.
  *
- * A connector works one incremental snapshot after the other, and tells of them in its topic of
+ * A connector works one incremental snapshot after the other, and reports them in its topic of
  * notifications, if it has one: of each that it began, and COMPLETED when none is left. Their
  * order is that of their times, as they are in several partitions.
  */

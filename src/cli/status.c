@@ -27,7 +27,7 @@ struct question {
     char host[256], port[16];
 };
 
-/* "host:port", "[address]:port" or such with http:// before and a path behind. An address that
+/* "host:port", "[address]:port" or such with http:// before and a path after it. An address that
  * stands for all of the machine's becomes its own. */
 static bool parse_address(struct question *question, const char *text)
 {

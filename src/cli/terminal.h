@@ -8,7 +8,7 @@
 #include <stdio.h>
 
 struct terminal {
-    size_t width;  /* of standard output in characters; 0: it is no terminal, nothing is cut */
+    size_t width;  /* of standard output in characters; 0: it is not a terminal, nothing is cut */
     bool color;    /* on standard output */
     bool progress; /* standard error is a terminal */
 };

@@ -171,7 +171,7 @@ static struct value or_null(struct value value)
     return value.kind == VALUE_ABSENT ? (struct value){.kind = VALUE_NULL} : value;
 }
 
-/* The source's time; of a change that does not tell it the record's. */
+/* The source's time; of a change without it the record's. */
 static struct value time_of(const struct change *change, const struct record *record)
 {
     static const char never[] = "-infinity";

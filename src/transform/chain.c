@@ -1,4 +1,4 @@
-/* The transforms of a lane in their order. A table's own stand behind those of the pipeline, and
+/* The transforms of a lane in their order. A table's own come after those of the pipeline, and
  * are chosen by what table the record is of before any transform. */
 #include <stdio.h>
 #include <stdlib.h>

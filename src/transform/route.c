@@ -229,7 +229,7 @@ static enum ods_status move(struct route *route, struct change *change, const st
                : error_out_of_memory(error);
 }
 
-/* A delete of the row at a place that is behind `index`. */
+/* A delete of the row at a place, added after the change `index`. */
 static enum ods_status add_delete(struct route *route, struct batch *batch, uint32_t index,
                                   const struct value *row, const struct place *place,
                                   struct error *error)

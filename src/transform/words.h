@@ -28,7 +28,7 @@ bool words_type(const char *type, struct column *column);
 /* Does the compiled pattern match? A text with a zero byte matches none. */
 bool words_match(const void *regex, const char *text, size_t length);
 
-/* Two decimal numbers: below 0, 0, above 0. False: one of them is no number. */
+/* Two decimal numbers: below 0, 0, above 0. False: one of them is not a number. */
 bool words_compare(const char *a, size_t a_length, const char *b, size_t b_length, int *order);
 
 #endif

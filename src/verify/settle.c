@@ -232,7 +232,7 @@ static bool tell(struct look *look, size_t number)
 
 /* --- looking -------------------------------------------------------------------------------- */
 
-/* Is this a row that only the target has, where that is no difference? */
+/* Is this a row that only the target has, where that is not a difference? */
 static bool is_allowed(const struct look *look, size_t i)
 {
     return !look->inspection->comparison.extras && !look->source[i].present &&

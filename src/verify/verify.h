@@ -128,8 +128,8 @@ struct verify_listener {
     void (*begins)(void *context, const struct verify_table *table);
     void (*differs)(void *context, const struct verify_table *table,
                     const struct verify_difference *difference);
-    /* The difference that differs() told as this one of the table's (from 0); `why` is "" unless it
-     * is left. Not called for those beyond the limit. */
+    /* The difference that differs() reported as this one of the table's (from 0); `why` is ""
+     * unless it is left. Not called for those beyond the limit. */
     void (*mended)(void *context, const struct verify_table *table, int64_t number,
                    enum verify_outcome outcome, const char *why);
     void (*goes_on)(void *context, const struct verify_table *table);

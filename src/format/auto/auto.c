@@ -1,4 +1,4 @@
-/* The format of each record is told by its bytes, and the record goes to that format's decoder.
+/* The format of each record is found from its bytes, and the record goes to that format's decoder.
  *
  * Zero is the first byte of Confluent's wire format (Avro). JSON objects are told apart by
  * their members' names: Debezium's envelopes, flattened rows, CloudEvents, transactions, schema

@@ -195,7 +195,7 @@ static bool put_fields(struct avro_scan *scan, const struct avro_type *type, str
     return true;
 }
 
-/* The key and the value of a map whose keys are no strings. */
+/* The key and the value of a map whose keys are not strings. */
 static bool put_entry(struct avro_scan *scan, const struct avro_type *type, struct buffer *out)
 {
     buffer_puts(out, "[");

@@ -212,7 +212,7 @@ static const struct avro_type *read_named(struct parse *parse, enum avro_kind ki
     return type;
 }
 
-/* Kafka Connect's converters write maps whose keys are no strings as arrays of pairs. */
+/* Kafka Connect's converters write maps whose keys are not strings as arrays of pairs. */
 static bool are_entries(const struct avro_type *items)
 {
     return items->kind == AVRO_RECORD && items->count == 2 &&

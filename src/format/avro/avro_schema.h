@@ -52,7 +52,7 @@ enum avro_union {
     UNION_STRUCT,  /* an object with one member, named after the branch, as Connect's */
 };
 
-/* What a fixed or bytes value is, where it is no mere bytes. */
+/* What a fixed or bytes value is, where it is more than bytes. */
 enum avro_special { SPECIAL_NONE, SPECIAL_UUID, SPECIAL_DURATION };
 
 struct avro_type;
@@ -68,7 +68,7 @@ struct avro_type {
     enum avro_special special;
     enum avro_union shown;   /* of a union */
     bool open;               /* a record that is being read: inside itself it is recursive */
-    bool entries;            /* an array of pairs: a map whose keys are no mere strings */
+    bool entries;            /* an array of pairs: a map whose keys are not plain strings */
     const char *name;        /* a named type's full name, else the kind's */
     struct yyjson_val *json; /* its object; NULL: only its name stands there */
     uint32_t count;          /* of fields, branches or symbols */

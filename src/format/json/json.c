@@ -115,7 +115,7 @@ static enum ods_status scan_error(struct reading *reading, const struct json_sca
 }
 
 /* The key's members: of an object, or of its payload where Connect has put a schema around it.
- * *whole: the key itself, where it is no object: a JSON value, or else its text. */
+ * *whole: the key itself, where it is not an object: a JSON value, or else its text. */
 static enum ods_status read_key(struct reading *reading, struct json_members *members,
                                 struct value *whole)
 {

@@ -182,7 +182,7 @@ static bool is_unknown(yyjson_doc *doc)
 }
 
 /* The answer's JSON. ODS_REJECT with *unknown: there is no such schema. Any other refusal is no
- * answer about the schema: whoever is asked is no registry, or not in a state to be one. */
+ * answer about the schema: what is asked is not a registry, or not in a state to answer. */
 static enum ods_status judge(struct registry_client *client, size_t which, yyjson_doc **doc,
                              bool *unknown, struct error *error)
 {

@@ -23,7 +23,7 @@ struct http_queue {
     struct curl_slist *list;
     uint32_t head, tail;  /* what waits */
     uint32_t first, last; /* what the current request has; HTTP_NONE: there is none */
-    struct buffer url;    /* then, behind a zero byte, the headers' lines */
+    struct buffer url;    /* then, after a zero byte, the headers' lines */
     struct buffer body, other;
     const char *method;
     char answer[HTTP_ANSWER_BYTES + 1];

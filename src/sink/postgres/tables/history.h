@@ -46,7 +46,7 @@ void history_explain(const struct plan *plan, struct error *why);
 
 /* ", primary key (…)" of a history that is made. */
 void history_put_key(struct buffer *sql, const struct ddl_table *table);
-/* Indexes and the partition for all that has none, behind "create table". */
+/* Indexes and the partition for all that has none, after "create table". */
 void history_put_rest(struct ddl *ddl, const struct plan *plan);
 
 /* The view of a history that changes goes first; history_note() makes it again. */
