@@ -318,7 +318,7 @@ static const struct parameter options[] = {
     SWITCH(struct decode_options, beginning, "from-beginning",
            "with `--watch`: first all that the topic holds"),
     OPTION(struct decode_options, count, "count", &argument_number,
-           "with `--transform`: end after so many records (default: 0, never)", .value = "N",
+           "with `--transform`: end after this many records (default: 0, never)", .value = "N",
            .max = INT64_C(1000000000)),
     SWITCH(struct decode_options, json, "json", "as JSON, as it is without `--transform`"),
     {0}};

@@ -185,7 +185,7 @@ json_t *letter_bytes(struct letter_view *view, const char *bytes, size_t length,
     json_t *value = json_loadb(bytes, length, 0, NULL);
     if (!value)
         return json_sprintf(
-            REDACTED " %zu bytes that are no JSON, of a table with redacted columns", length);
+            REDACTED " %zu bytes that are not JSON, of a table with redacted columns", length);
     letter_hide(view, value);
     char *text = json_dumps(value, JSON_COMPACT | JSON_REAL_PRECISION(17));
     json_decref(value);

@@ -226,7 +226,7 @@ int signals_ask(struct signals *signals, const char *condition, struct error *er
     json_t *signal = compose(signals, condition);
     char *text = signal ? json_dumps(signal, JSON_COMPACT) : NULL;
     if (!text) {
-        error_set(error, ODS_FATAL, "a signal can't be written: a key of %s is no UTF-8",
+        error_set(error, ODS_FATAL, "a signal can't be written: a key of %s is not UTF-8",
                   signals->connector.collection);
         code = CLI_INTERNAL;
     } else if (signals->connector.way == SIGNAL_KAFKA) {

@@ -378,7 +378,7 @@ static const struct parameter options[] = {
     OPTION(struct verify_arguments, pipeline, "pipeline", &argument_pipeline, "only this pipeline"),
     SWITCH(struct verify_arguments, full, "full", "every row (the default)", .either = 1),
     OPTION(struct verify_arguments, sample, "sample", &argument_number,
-           "about so many rows of each side of each table, chosen by chance", .min = 1,
+           "about this many rows of each side of each table, chosen at random", .min = 1,
            .max = 1000000, .either = 1),
     SWITCH(struct verify_arguments, counts, "counts", "only how many rows there are", .either = 1),
     OPTION(struct verify_arguments, since_us, "since", &argument_moment,
@@ -387,11 +387,11 @@ static const struct parameter options[] = {
            "how long to wait for a pipeline that is behind, at each look (default: 60)",
            .max = 86400),
     OPTION(struct verify_arguments, settle_ms, "settle", &argument_seconds,
-           "count what differs for so long, even where it can't be told whether the connector is "
+           "count what differs for this long, even where it can't be told whether the connector is "
            "up to date",
            .min = 1, .max = 86400),
     OPTION(struct verify_arguments, limit, "limit", &argument_number,
-           "show at most so many differences of each table, and count the others (default: 1000)",
+           "show at most this many differences of each table, and count the others (default: 1000)",
            .max = INT64_C(1000000)),
     SWITCH(struct verify_arguments, repair, "repair",
            "ask for rows that are missing or changed again, through their connector, and compare "

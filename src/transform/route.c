@@ -400,7 +400,7 @@ static enum ods_status read_rules(struct route *route, struct error *error)
         rule->place = list->items[route->count].value;
         if (*rule->value == '^' &&
             regcomp(&rule->regex, rule->value, REG_EXTENDED) != 0)
-            return error_set(error, ODS_FATAL, "'%.200s' is no regular expression", rule->value);
+            return error_set(error, ODS_FATAL, "'%.200s' is not a regular expression", rule->value);
         rule->pattern = *rule->value == '^';
     }
     return ODS_OK;

@@ -114,7 +114,7 @@ enum ods_status script_run(struct transform_shared *shared, lua_CFunction body, 
         failed == LUA_ERRMEM
             ? error_set(error, ODS_REJECT, "it needs more than %d MiB of memory",
                         (int) (SCRIPT_MEMORY >> 20))
-            : error_set(error, ODS_REJECT, "%s", why ? why : "an error that is no text");
+            : error_set(error, ODS_REJECT, "%s", why ? why : "an error that is not text");
     lua_settop(lua, 0);
     if (failed == LUA_ERRMEM)
         lua_gc(lua, LUA_GCCOLLECT, 0);

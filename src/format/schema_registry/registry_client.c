@@ -517,8 +517,8 @@ static enum ods_status check_url(struct registry_client *client, size_t which, s
             status = judge(client, which, &doc, &unknown, error);
         if (status == ODS_OK && !yyjson_is_arr(yyjson_doc_get_root(doc)))
             status = error_set(error, ODS_RETRY,
-                               "registry %s: what answers there is no schema registry (%s/subjects "
-                               "is no list)",
+                               "registry %s: what answers there is not a schema registry "
+                               "(%s/subjects is not a list)",
                                client->url[which], client->url[which]);
     } else {
         status = read_file(file_path(client->url[which]), &doc, error);

@@ -17,7 +17,7 @@ static const struct setting rows[] = {
      .doc = "An existing folder. Each pipeline's group has its own in it: "
             "`changes-000000000001.jsonl` and so on, a JSON object a change, and `state.json`. A "
             "reader takes the files whose numbers are below the `file` of `state.json` whole, and "
-            "of that one the first `length` bytes: what lies behind them is not committed. "
+            "of that one the first `length` bytes: what lies after them is not committed. "
             "`dlq replay --force` writes letters apart, into a folder named `<group>.dlq`."},
     {"file_name", SETTING_STRING, AT(file_name), "changes", .min = 1, .max = 200,
      .doc = "How the files' names begin; number and ending follow. With `{{database}}`, "

@@ -50,8 +50,8 @@ static const struct setting rows[] = {
     {"token", SETTING_STRING, AT(token), "", .max = 65536,
      .doc = "A bearer token that does not change: `${file:/path}`."},
     {"token_file", SETTING_STRING, AT(token_file), "", .max = 4000,
-     .doc = "A file with a bearer token, read anew when it has changed and when the server answers "
-            "401."},
+     .doc = "A file with a bearer token, read again when it has changed and when the server "
+            "answers 401."},
     {"oauth2.token_url", SETTING_STRING, AT(token_url), "", .max = 8000,
      .doc =
          "Client credentials (OAuth 2.0, RFC 6749 section 4.4): where tokens are asked for, when "
