@@ -67,8 +67,8 @@ static const struct setting rows[] = {
      .doc = "The column with the place in the array, from 0 on."},
     {"keep", SETTING_BOOL, AT(keep), "false", .doc = "The parent keeps the column too."},
     {"most", SETTING_INT, AT(most), "0", .min = 0, .max = 10000,
-     .doc = "The longest array (a longer one is a dead letter). Then rows can be deleted where the "
-            "source sends no before image. 0: any length, and the before image is needed."},
+     .doc = "The longest array (a longer one is a dead letter). With it rows can be deleted where "
+            "the source sends no before image. 0: any length, and the before image is needed."},
 };
 
 static const struct setting_group settings = {

@@ -30,7 +30,7 @@ struct comparison {
     const struct table_settings *settings;
     struct compared *columns; /* those of the key come first */
     uint32_t count, keys;
-    uint32_t order[PLAN_MAX_KEY]; /* the key's columns (as `columns`), in its index's order */
+    uint32_t order[PLAN_MAX_KEY]; /* of the key: indexes into `columns`, as its index sorts */
     bool asks;                    /* some columns have texts that only the target can read */
     bool whole;                   /* rows go through transforms, so all columns are read */
     bool ranges;                  /* both sides sort the key in the same order */
