@@ -1,6 +1,6 @@
 /* What the files of `ods-sink plan` share: plan.c (the command, and where records come from),
- * plan_schema.c, plan_avro.c and plan_row.c (a schema in place of
- * records), plan_show.c (what is printed). */
+ * plan_schema.c, plan_avro.c and plan_row.c (a schema in place of records), plan_show.c (what is
+ * printed). */
 #ifndef CLI_PLAN_H
 #define CLI_PLAN_H
 
