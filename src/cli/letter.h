@@ -18,7 +18,7 @@ struct letter_keys {
     size_t count;
 };
 
-/* Of PEM files. A cli_exit. */
+/* Reads the keys in PEM files. A cli_exit. */
 int letter_keys_read(struct letter_keys *keys, const struct strings *files, struct error *error);
 void letter_keys_done(struct letter_keys *keys);
 

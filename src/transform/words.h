@@ -6,7 +6,7 @@
 #include <ods/batch.h>
 #include <ods/buffer.h>
 
-/* Of a value that is neither ABSENT nor NULL; it lies in the buffer or beside the value. */
+/* The text of a value that is neither ABSENT nor NULL; it lies in `scratch` or beside the value. */
 enum ods_status words_of(struct buffer *scratch, const struct column *column,
                          const struct value *value, const char **text, size_t *length,
                          struct error *error);

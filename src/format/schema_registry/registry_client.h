@@ -15,7 +15,7 @@
 
 #include "core/json_scan.h"
 
-/* By what a record names its schema. */
+/* How a record names its schema. */
 enum schema_id {
     SCHEMA_ID,         /* the number after the magic byte, or in Confluent's header */
     SCHEMA_GUID,       /* Confluent's header */
