@@ -29,7 +29,8 @@ struct connectors {
 int connectors_clusters(struct connectors *connectors, const char *only, struct error *error);
 /* What a cluster is called: "connect" where it has no name of its own. */
 const char *connectors_cluster_name(const struct connect_settings *cluster);
-/* Finds the clusters that the options mean. `single` is room for one whose url the command line gives. */
+/* Finds the clusters that the options mean. `single` is room for one whose url the command line
+ * gives. */
 int connectors_find_clusters(struct connectors *connectors, struct connect_settings *single,
                              struct error *error);
 /* Ask the cluster that has the connector: of several that may be meant, the one where it is. */

@@ -1,6 +1,6 @@
 /* Whose turn it is to compare: the target keeps when that was done last, how far an unfinished run
- * has come, and the last report. One process of a group has the turn at a time, by a lock that lasts
- * as long as its session. Used by one thread, except turn_interrupt(). */
+ * has come, and the last report. One process of a group has the turn at a time, by a lock that
+ * lasts as long as its session. Used by one thread, except turn_interrupt(). */
 #ifndef TURN_H
 #define TURN_H
 
