@@ -20,7 +20,7 @@ struct schema_registry;
 /* The registry of a helper; NULL: there is no helper. */
 struct schema_registry *schema_registry_of(struct format_helper *helper);
 
-/* One for a command, without a thread. Settings outlive it. */
+/* Opens one for a command, without a thread. Settings outlive it. */
 enum ods_status schema_registry_open(struct schema_registry **registry,
                                      const struct registry_settings *settings,
                                      struct error *error);
