@@ -38,8 +38,8 @@ static bool is_noted(const struct table *table, const struct topic_table **row)
     return false;
 }
 
-/* A topic's name tells its table's: after "prefix." comes "database.table". What the records say
- * may be another one, and then the target is left as it is. */
+/* Does the configuration leave the topic's table out? The table is that of the topic's name, whose
+ * last two parts are "database.table"; the records may name another one. */
 static bool is_skipped(const struct table *table)
 {
     char topic[600];

@@ -1,8 +1,9 @@
 /* `ods-sink bench`: the parts by themselves, fed from memory.
  *
- *   bench decode FILE            how fast records become changes, on one core
- *   bench apply -c CONF FILE     how fast changes become rows: the lanes' batches and connections,
- *                                without Kafka and without decoding
+ *   bench decode FILE              how fast records become changes, on one core
+ *   bench apply -c CONF FILE       how fast changes become rows: the lanes' batches and
+ *                                  connections, without Kafka and without decoding
+ *   bench transforms -c CONF FILE  what each transform costs: see bench_transforms.c
  *
  * Figures are JSON on standard output. `apply` writes to the configured target, under a consumer
  * group of its own.
@@ -164,7 +165,7 @@ static struct batch *next_batch(struct lane *lane, const struct settings *settin
     return last;
 }
 
-/* Where the partition stands once the lane's batches are in. */
+/* Where the partition stands once the lane's batches are applied. */
 static int64_t stands_at(const struct lane *lane, const struct record *record)
 {
     for (size_t i = lane->batch_count; i-- > 0;)
@@ -299,7 +300,7 @@ static int bench_apply(const char *config_path, const char *path)
 struct bench_options {
     const char *config, *format, *path, *pipeline, *registry;
     double seconds;
-    bool json; /* as ever */
+    bool json; /* accepted; the output is JSON anyway */
 };
 
 static bool parse_duration(const struct parameter *row, const char *text, void *member)
@@ -340,12 +341,12 @@ static const struct parameter decode_options[] = {
     OPTION(struct bench_options, registry, "registry", &argument_text,
            "where the schemas of Avro records are, as of `decode`", .value = "URL"),
     OPTION(struct bench_options, seconds, "seconds", &argument_duration, "how long (default: 5)"),
-    SWITCH(struct bench_options, json, "json", "as JSON, as it is anyway"),
+    SWITCH(struct bench_options, json, "json", "as JSON, which it always is"),
     {0}};
 
 static const struct parameter apply_options[] = {
     OPTION_CONFIG(struct bench_options),
-    SWITCH(struct bench_options, json, "json", "as JSON, as it is anyway"),
+    SWITCH(struct bench_options, json, "json", "as JSON, which it always is"),
     {0}};
 
 static const struct parameter transforms_options[] = {
@@ -354,7 +355,7 @@ static const struct parameter transforms_options[] = {
            "whose transforms (default: the first)"),
     OPTION(struct bench_options, seconds, "seconds", &argument_duration,
            "how long for each (default: 5)"),
-    SWITCH(struct bench_options, json, "json", "as JSON, as it is anyway"),
+    SWITCH(struct bench_options, json, "json", "as JSON, which it always is"),
     {0}};
 
 static const struct parameter operands[] = {

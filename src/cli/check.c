@@ -1,5 +1,5 @@
-/* ods-sink check: validate both files and print what came out; with --connect ask Kafka and the
- * targets too. Changes nothing anywhere. */
+/* ods-sink check: validate both files and print the settings; with --connect ask Kafka and the
+ * targets too; with --sample decode and transform records. Changes nothing anywhere. */
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdlib.h>
@@ -45,7 +45,7 @@ static void report(void *context, const char *line)
         terminal_line(stdout, "%s: %s: %s", speaker->pipeline, speaker->what, line);
 }
 
-/* Ends what a source or target had to say. */
+/* Reports how the questions to a source or target ended. True: all is well. */
 static bool say_status(const struct check *check, struct speaker *speaker, enum ods_status status,
                        const struct error *error)
 {

@@ -1,4 +1,4 @@
-/* What the commands share. One file a command; commands.c has the table of them. */
+/* What the commands share. Each command has a file or a few; commands.c has the table of them. */
 #ifndef CLI_H
 #define CLI_H
 

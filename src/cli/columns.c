@@ -69,7 +69,7 @@ void columns_paint(struct columns *columns, enum paint paint)
 
 struct fitted {
     size_t width;
-    bool number; /* with the head to the right too */
+    bool number; /* right-aligned, as is its head */
 };
 
 static struct fitted measure(const struct columns *columns, size_t column)

@@ -1,6 +1,6 @@
 /* A table on standard output. On a terminal it fits the width: first the gaps get narrower, then
  * the widest texts are cut (…), and where that is not enough each row becomes a block of lines.
- * Nothing is cut where standard output is no terminal. */
+ * Nothing is cut where standard output is not a terminal. */
 #ifndef COLUMNS_H
 #define COLUMNS_H
 
@@ -14,7 +14,7 @@ struct cell {
     char *text; /* visible: see terminal_visible() */
     size_t columns;
     enum paint paint;
-    bool number; /* to the right */
+    bool number; /* right-aligned */
 };
 
 struct columns {

@@ -117,7 +117,7 @@ struct command {
     size_t options_size;  /* of its struct of options */
     const void *defaults; /* the struct at first; NULL: zeros */
     /* `options` is that struct, filled; it is the command's to change, and what lists it holds is
-     * freed afterwards. Answers a cli_exit. NULL: the command has commands of its own. */
+     * freed afterwards. Returns a cli_exit. NULL: the command has commands of its own. */
     int (*run)(const struct call *call, void *options);
 };
 

@@ -1,8 +1,8 @@
 /* The parser of all commands. A word that begins with a dash is an option, a single "-" and
- * whatever comes behind "--" is an operand; both may be mixed. --name VALUE is --name=VALUE,
+ * whatever comes after "--" is an operand; both may be mixed. --name VALUE is --name=VALUE,
  * -c VALUE is -cVALUE, and switches of one letter may stand together.
  *
- * What is given twice, and is no list, is refused: neither value is known to be the one that is
+ * What is given twice, and is not a list, is refused, since it is not known which value is
  * meant.
  */
 #include "cli/command_line.h"
@@ -44,7 +44,7 @@ const struct command *command_find(const struct command *parent, const char *nam
     return NULL;
 }
 
-/* NULL-terminated texts with a word between each two: "list, show or skip". */
+/* The names of its commands: "list, show or skip". */
 static void print_alternatives(const struct command *parent)
 {
     for (const struct command *const *at = parent->commands; *at; at++)
@@ -185,7 +185,7 @@ static int unknown_option(const struct parsing *parsing, const char *word)
                      near ? "; did you mean --" : "", near ? near : "", near ? "?" : "");
 }
 
-/* The word behind an option that wants a value: an option there was meant as one. */
+/* The word after an option that wants a value: an option there was meant as one. */
 static int take_next(struct parsing *parsing, size_t number, const char *given)
 {
     const struct parameter *row = parsing->rows[number];

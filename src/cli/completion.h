@@ -19,7 +19,7 @@ void completion_walk(const struct command *root,
 /* "pipelines": what `ods-sink completion names` calls these; NULL: they are no names. */
 const char *completion_names(enum completion completion);
 
-/* The choices with a blank for each bar. */
+/* The choices, with a space for each "|". */
 void completion_choices(FILE *out, const struct parameter *row);
 
 /* The doc without backquotes and what the shell would take for its own in single quotes;

@@ -1,5 +1,5 @@
 /* The script for bash. It needs neither the package bash-completion nor bash's newest version.
- * Names come line by line and are never expanded: what a configuration holds is no code. */
+ * Names come line by line and are never expanded: what a configuration holds is not run as code. */
 #include <string.h>
 
 #include "cli/command_line.h"

@@ -30,8 +30,7 @@ struct names_options {
     const char *config, *kind;
 };
 
-/* One a line; what would move a terminal's cursor is none that a shell could offer. Patterns are no
- * names. */
+/* One a line. Left out are patterns, and names that would move a terminal's cursor. */
 static void print_name(const char *name)
 {
     for (const char *at = name; *at; at++)

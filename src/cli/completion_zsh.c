@@ -42,7 +42,7 @@ static void put_function(FILE *out, const char *name)
         putc(*at == ' ' || *at == '-' ? '_' : *at, out);
 }
 
-/* What is offered for a value, behind its name. */
+/* What is offered for a value, after its name. */
 static void put_action(FILE *out, const struct parameter *row)
 {
     enum completion completion = row->argument->completion;

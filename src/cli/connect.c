@@ -84,7 +84,7 @@ void connect_close(struct connect *connect)
     free(connect);
 }
 
-/* One request, of the next worker where one does not answer. */
+/* One request; where a worker does not answer, the next one is asked. */
 static enum ods_status request(struct connect *connect, const char *method, const char *path,
                                const char *body, struct error *error)
 {
@@ -135,8 +135,8 @@ static enum ods_status read_answer(struct connect *connect, json_t **answer, str
     if (code < 200 || code > 299)
         status = refusal(connect, value, error);
     else if (!value)
-        status = error_set(error, ODS_FATAL, "what answers at %s is no Kafka Connect",
-                           connect->url);
+        status =
+            error_set(error, ODS_FATAL, "what answers at %s is not Kafka Connect", connect->url);
     if (status == ODS_OK && answer)
         *answer = value;
     else

@@ -15,7 +15,7 @@ struct connect;
 /* ODS_FATAL: connect.url is not set. Sends no request yet. The settings outlive it. */
 enum ods_status connect_open(struct connect **connect, const struct connect_settings *settings,
                              struct error *error);
-void connect_close(struct connect *connect); /* NULL is fine */
+void connect_close(struct connect *connect); /* accepts NULL */
 
 /* Ask `path`, with a body unless it is NULL. *answer (may be NULL) is the caller's: the body,
  * JSON's null where there is none. While the workers rebalance (409) it is asked again,

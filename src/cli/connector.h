@@ -15,7 +15,7 @@ enum connector_state {
 };
 
 const char *connector_state_name(enum connector_state state);
-/* Of what /connectors/<name>/status answers. */
+/* The state that the answer of /connectors/<name>/status gives. */
 enum connector_state connector_state(const json_t *status);
 
 /* *status is the caller's. ODS_REJECT: there is none of that name, or Connect refuses. */

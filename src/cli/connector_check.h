@@ -20,7 +20,8 @@ struct trouble {
 const char *weight_name(enum weight weight);
 
 /* Tell of each; the texts live for the call. `config`: property by property, as Connect has it.
- * Of a connector that is no source of Debezium's only converters, transforms and secrets count. */
+ * Of a connector that is not a source of Debezium's only converters, transforms and secrets
+ * count. */
 void connector_check(const json_t *config,
                      void (*tell)(void *context, const struct trouble *trouble), void *context);
 

@@ -15,7 +15,7 @@
 
 #define CAPITALS "ABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789"
 
-/* ${NAME} or ${NAME:-default} at `at`: what it stands for, appended, and the place behind it. NULL:
+/* ${NAME} or ${NAME:-default} at `at`: what it stands for, appended, and the place after it. NULL:
  * it is none of these. *missing: the variable that is not set. */
 static const char *put_variable(struct buffer *out, const char *at, char *missing, size_t size)
 {
@@ -96,7 +96,7 @@ static enum ods_status take_config(struct connector_file *file, json_t *root, st
         name = json_text(properties, "name");
     if (!*name || !*json_text(properties, "connector.class"))
         return error_set(error, ODS_FATAL,
-                         "%s is no connector: expected {\"name\": …, \"config\": "
+                         "%s is not a connector: expected {\"name\": …, \"config\": "
                          "{\"connector.class\": …}}, or the properties alone with their name",
                          file->path);
     file->config = json_object();

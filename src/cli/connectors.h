@@ -29,7 +29,8 @@ struct connectors {
 int connectors_clusters(struct connectors *connectors, const char *only, struct error *error);
 /* What a cluster is called: "connect" where it has no name of its own. */
 const char *connectors_cluster_name(const struct connect_settings *cluster);
-/* Those that the options mean. `single` is room for one whose url the command line gives. */
+/* Finds the clusters that the options mean. `single` is room for one whose url the command line
+ * gives. */
 int connectors_find_clusters(struct connectors *connectors, struct connect_settings *single,
                              struct error *error);
 /* Ask the cluster that has the connector: of several that may be meant, the one where it is. */
@@ -51,12 +52,12 @@ bool connectors_set(struct connector_file *file, const struct strings *sets, str
 /* List them, or with `detailed` say how they are; of all clusters. */
 int connectors_show(struct connectors *connectors);
 
-/* Of each task that failed, and of the connector itself: why, what that means, what helps. */
+/* Prints for the connector and each task that failed why, what that means and what helps. */
 void connectors_print_failures(const json_t *status);
-/* The same of the first that failed, into the error. */
+/* Puts the same of the first that failed into the error. */
 void connectors_cause(const char *name, enum connector_state state, const json_t *status,
                       struct error *error);
-/* What in the configuration makes trouble. */
+/* Prints what in the configuration makes trouble. */
 void connectors_print_troubles(const char *name, const json_t *config);
 /* One connector as JSON, in one line, with the changes unless they are NULL. */
 void connectors_print_json(const json_t *status, json_t *changes);

@@ -1,4 +1,4 @@
-/* Which cluster of Kafka Connect is asked. See connectors.h. */
+/* Chooses the cluster of Kafka Connect that is asked. See connectors.h. */
 #include "cli/connectors.h"
 
 #include <stdlib.h>

@@ -1,5 +1,6 @@
 /* `ods-sink decode`: records from a file, their changes to standard output, a JSON object a line.
- * No configuration, no Kafka, no database: what the decoder sees, as text. */
+ * No configuration, no Kafka, no database: what the decoder sees, as text. --transform is in
+ * decode_transform.c. */
 #include "cli/decode.h"
 
 #include <errno.h>
@@ -317,7 +318,7 @@ static const struct parameter options[] = {
     SWITCH(struct decode_options, beginning, "from-beginning",
            "with `--watch`: first all that the topic holds"),
     OPTION(struct decode_options, count, "count", &argument_number,
-           "with `--transform`: end after so many records (default: 0, never)", .value = "N",
+           "with `--transform`: end after this many records (default: 0, never)", .value = "N",
            .max = INT64_C(1000000000)),
     SWITCH(struct decode_options, json, "json", "as JSON, as it is without `--transform`"),
     {0}};

@@ -1,4 +1,4 @@
-/* What the file of `decode` shares. */
+/* What the files of `decode` share. */
 #ifndef DECODE_H
 #define DECODE_H
 

@@ -263,7 +263,7 @@ static const struct command dlq_skip_command = {
     .name = "skip",
     .summary = "mark letters as handled, so that list leaves them out",
     .description = "Needs a filter or `--all`. The mark is in the target's table of offsets, under "
-                   "the pipeline's group with `.dlq` behind it.",
+                   "the pipeline's group with `.dlq` after it.",
     .options = {{.options = skip_options}, WHICH_LETTERS},
     .exits = skip_exits,
     .options_size = sizeof(struct dlq),

@@ -1,5 +1,6 @@
-/* What the files of `ods-sink dlq` share: dlq.c (command line, list, show), dlq_letters.c (reading
- * the dead-letter topic, and what has become of each letter), dlq_replay.c (replay, skip). */
+/* What the files of `ods-sink dlq` share: dlq.c (the command line), dlq_letters.c (reading the
+ * dead-letter topic, and what has become of each letter), dlq_show.c (list, show), dlq_replay.c
+ * (replay, skip). */
 #ifndef DLQ_H
 #define DLQ_H
 
@@ -108,7 +109,7 @@ enum ods_status dlq_read(struct dlq *dlq, bool (*chosen)(const struct dlq *, con
 
 /* The key under which the target keeps what has become of a letter: as if each were a partition of
  * its own. It names the time too, so that a topic made anew starts afresh. In the arena; NULL when
- * memory is out. */
+ * out of memory. */
 const char *dlq_mark_topic(const struct dlq *dlq, struct arena *arena, const struct letter *letter);
 
 /* The letter's record: the message itself, or what is encrypted in it, which takes its place; the

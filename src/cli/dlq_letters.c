@@ -2,7 +2,7 @@
  *
  * After a crash, or when offsets were reset, a record may have several letters: the last one
  * counts. A record of a queue is the one with its identity, else with its place. What has become of
- * it lies in the target, among the stored offsets, under the pipeline's group with ".dlq" behind it
+ * it lies in the target, among the stored offsets, under the pipeline's group with ".dlq" after it
  * and a "topic" for each letter. So a mark moves in the transaction that writes the row and by
  * compare-and-swap, like every offset: two replays at once can't both apply.
  */

@@ -191,7 +191,7 @@ int dlq_list(struct dlq *dlq, struct error *error)
                shown == 1 ? "" : "s", dlq->topic, (unsigned long long) handled,
                handled && !dlq->all ? " and left out (--all shows them)" : "");
         if (dlq->foreign)
-            printf("%llu records there are no letters of ods-sink: without the headers "
+            printf("%llu records there are not letters of ods-sink: they lack the headers "
                    "ods.partition and ods.offset\n",
                    (unsigned long long) dlq->foreign);
     }

@@ -39,7 +39,7 @@ struct erase {
     bool erased;
 };
 
-/* Finds the row's letters, earlier ones of a record too. A cli_exit. */
+/* Finds the row's letters, also earlier ones of the same record. A cli_exit. */
 int erase_find_letters(struct erase *erase, struct error *error);
 /* Writes a tombstone for each. */
 int erase_letters(struct erase *erase, struct error *error);

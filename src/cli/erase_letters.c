@@ -1,6 +1,6 @@
 /* The row's dead letters, and a tombstone for each: a record without value, with the letter's key,
- * in its partition, whose header names its offset. Commands pass over what is erased so; where the
- * topic is compacted, Kafka takes the letter away.
+ * in its partition, whose header names its offset. Commands pass over letters that are erased so;
+ * where the topic is compacted, Kafka takes the letter away.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -65,7 +65,8 @@ static bool number(const struct record *letter, const char *name, int64_t *numbe
     return cli_parse_number(digits, INT64_MAX, number_);
 }
 
-/* It is kept before it is looked at, which gives its memory away, and dropped if another row's. */
+/* The letter is kept before it is looked at, since looking takes its memory over, and is dropped
+ * again if it is another row's. */
 static enum ods_status take_letter(struct erase *erase, const struct record *letter,
                                    struct error *error)
 {

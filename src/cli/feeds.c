@@ -16,7 +16,7 @@ struct looking {
     struct feeds *feeds;
     const struct settings *settings;
     const struct pipeline_settings *only;
-    bool failed; /* memory is out */
+    bool failed; /* out of memory */
 };
 
 static const char *role_of(const struct settings *settings, const char *topic)

@@ -1,4 +1,4 @@
-/* How many bytes topics have. Kafka tells it to its own tools (DescribeLogDirs), which librdkafka
+/* How many bytes topics have. Kafka gives it to its own tools (DescribeLogDirs), which librdkafka
  * does not ask for, so it is estimated: by a few records from the beginning, the middle and the end
  * of each partition, keys and values as they are before they are compressed. */
 #include "cli/feeds.h"

@@ -400,8 +400,8 @@ static const struct parameter operands[] = {
     {0}};
 
 static const struct exit_meaning exits[] = {
-    {CLI_CONFIG, "The file is no JDBC sink's, writes to another database, or names its topics by "
-                 "an expression that POSIX does not have; or a file is there already."},
+    {CLI_CONFIG, "The file is not a JDBC sink's, writes to another database, or names its topics "
+                 "by an expression that POSIX does not have; or a file is there already."},
     {0}};
 
 static const struct example examples[] = {
@@ -419,7 +419,7 @@ const struct command cli_import = {
         "same\n  ods-sink does so anyway.\n\n"
         "differs\n  ods-sink does it otherwise, as the line says.\n\n"
         "left\n  There is no counterpart.\n\n"
-        "unknown\n  It is no property of these connectors.\n\n"
+        "unknown\n  It is not a property of these connectors.\n\n"
         "Defaults that mean something else here are listed too. A password goes into a file of "
         "its own, which only its owner may read, beside ods-sink.conf; where none is written, or "
         "the password is a reference of Connect's, it is expected in an environment variable. The "

@@ -20,7 +20,7 @@ enum verdict {
     SAME,    /* ods-sink does so anyway */
     DIFFERS, /* ods-sink does it otherwise, and the note says how */
     LEFT,    /* has no counterpart */
-    UNKNOWN, /* is no property of these connectors */
+    UNKNOWN, /* is not a property of these connectors */
 };
 
 struct report_line {
@@ -51,7 +51,7 @@ struct import {
     const char *given; /* the value to report where it is not the property's; else NULL */
     struct report_line *lines;
     size_t line_count;
-    bool failed; /* memory is out */
+    bool failed; /* out of memory */
 
     /* ods-sink.conf */
     char *bootstrap, *auto_offset_reset;

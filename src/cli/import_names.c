@@ -193,7 +193,7 @@ static char *routed(const char *regex, const char *replacement, const char *topi
     const char *why;
     regex_t compiled;
     regmatch_t groups[GROUPS], inner[GROUPS];
-    /* Ours is one group more, and a group that does not count in Java would count here. */
+    /* (?:…) would become a group that counts, and shift the numbers of those after it. */
     char *posix = strstr(regex, "(?:") ? NULL : posix_regex(regex, &why);
     if (!posix || regcomp(&compiled, posix, REG_EXTENDED)) {
         free(posix);

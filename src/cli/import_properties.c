@@ -163,7 +163,7 @@ static void take_format(struct import *import, const char *property, const char 
     if (!value)
         return;
     free(import->name_format);
-    import->name_format = strdup(value); /* import_names() tells of it */
+    import->name_format = strdup(value); /* import_names() reports it */
     import->failed |= !import->name_format;
 }
 
@@ -256,7 +256,8 @@ static void take_dead_letter(struct import *import, const char *property, const 
         return;
     if (*value)
         import_say(import, property, CARRIED,
-                   "dead_letter.topic; what the connector wrote there is no letter of ods-sink's");
+                   "dead_letter.topic; what the connector wrote there is not a letter of "
+                   "ods-sink's");
     else
         import_say(import, property, SAME, "there is none");
 }

@@ -98,7 +98,7 @@ static void take_unwrap(const struct transform *transform)
     take_added(transform);
     take_deletes(transform, "delete.tombstone.handling.mode");
     take_deletes(transform, "delete.handling.mode");
-    say(transform, "drop.tombstones", SAME, "a tombstone behind its delete is known");
+    say(transform, "drop.tombstones", SAME, "a tombstone after its delete is recognized");
     say(transform, "replace.null.with.default", SAME,
         "NULL stays NULL, as far as the record still has it");
     say(transform, "route.by.field", LEFT, "topics keep their names; see target in tables.yaml");

@@ -1,4 +1,4 @@
-/* A signal handler can tell the rest of the program by a global variable alone. */
+/* A signal handler can reach the rest of the program only by a global variable. */
 #include "cli/interrupt.h"
 
 #include <signal.h>

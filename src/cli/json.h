@@ -4,7 +4,7 @@
 
 #include <jansson.h>
 
-/* A string of whatever text: what is no UTF-8 becomes U+FFFD. */
+/* A string of any text: what is not UTF-8 becomes U+FFFD. */
 json_t *cli_json(const char *text);
 
 /* Print a value, indented, and give it back. */

@@ -18,7 +18,7 @@ struct letter_keys {
     size_t count;
 };
 
-/* Of PEM files. A cli_exit. */
+/* Reads the keys in PEM files. A cli_exit. */
 int letter_keys_read(struct letter_keys *keys, const struct strings *files, struct error *error);
 void letter_keys_done(struct letter_keys *keys);
 
@@ -50,7 +50,7 @@ struct letter_view {
     const char *schema, *table; /* NULL: not known, so any table of the pipeline counts */
     bool opened;                /* by a private key: redacted columns are shown, masked ones not */
     bool hides;                 /* anything at all? */
-    bool transformed;           /* what is looked at is behind the transforms, so masked already */
+    bool transformed;           /* what is looked at has been transformed, so it is masked */
     json_t *values; /* that were hidden: they are hidden wherever else they stand */
 };
 

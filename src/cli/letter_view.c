@@ -12,7 +12,7 @@
 
 #define SHORT_VALUE 3 /* such texts stand in too many places to be hidden everywhere */
 
-/* What a pipeline masks, nobody is shown: not who has the private key either. `table` is a name of
+/* What a pipeline masks is shown to nobody, not even with the private key. `table` is a name of
  * tables.yaml, "table" or "schema.table". */
 static bool masks(const struct letter_view *view, const char *table, const char *column)
 {
@@ -185,7 +185,7 @@ json_t *letter_bytes(struct letter_view *view, const char *bytes, size_t length,
     json_t *value = json_loadb(bytes, length, 0, NULL);
     if (!value)
         return json_sprintf(
-            REDACTED " %zu bytes that are no JSON, of a table with redacted columns", length);
+            REDACTED " %zu bytes that are not JSON, of a table with redacted columns", length);
     letter_hide(view, value);
     char *text = json_dumps(value, JSON_COMPACT | JSON_REAL_PRECISION(17));
     json_decref(value);

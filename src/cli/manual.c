@@ -7,7 +7,7 @@
 #include "cli/reference.h"
 #include "core/utf8.h"
 
-/* Text as it stands: what roff would take for an escape or a request is none, and what is not ASCII
+/* Text as it stands: what roff would read as an escape or a request is escaped, what is not ASCII
  * goes by its number, which every roff understands. */
 static void put_text(FILE *out, const char *text, size_t length)
 {

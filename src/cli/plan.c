@@ -142,7 +142,8 @@ static bool hides_any(const struct pipeline_settings *pipeline)
     return any;
 }
 
-/* Whose columns a record has that can't be read nobody knows, so its reason may quote any value. */
+/* A record that can't be read does not say which columns it has, so the reason may quote any
+ * value. */
 static void note_unreadable(struct outlook *outlook, const struct record *record, const char *why)
 {
     if (record->offset < 0)
@@ -521,7 +522,7 @@ static const struct parameter options[] = {
     OPTION(struct plan_options, pipeline, "pipeline", &argument_pipeline,
            "only this pipeline (default: all)"),
     OPTION(struct plan_options, sample, "sample", &argument_number,
-           "so many of the newest records of each partition (default: 100)", .min = 1,
+           "this many of the newest records of each partition (default: 100)", .min = 1,
            .max = 100000, .either = 1),
     OPTION(struct plan_options, records, "records", &argument_file,
            "a sample of records instead, one a line, as `kcat -C -J` writes them; `-` is standard "

@@ -1,6 +1,6 @@
 /* What the files of `ods-sink plan` share: plan.c (the command, and where records come from),
- * plan_schema.c, plan_avro.c and plan_row.c (a schema in place of
- * records), plan_show.c (what is printed). */
+ * plan_schema.c, plan_avro.c and plan_row.c (a schema in place of records), plan_show.c (what is
+ * printed). */
 #ifndef CLI_PLAN_H
 #define CLI_PLAN_H
 
@@ -33,7 +33,7 @@ struct outlook {
 /* --- plan.c ---------------------------------------------------------------------------------- */
 
 /* What the record in `batch` (its first) would change, if the pipeline takes it. ODS_RETRY,
- * ODS_FATAL: the target does not answer, or memory is out. */
+ * ODS_FATAL: the target does not answer, or out of memory. */
 enum ods_status outlook_take(struct outlook *outlook, struct batch *batch, struct error *error);
 void outlook_note(struct outlook *outlook, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

@@ -112,7 +112,7 @@ static json_t *image_schema(const json_t *row, const char *field)
     return image;
 }
 
-/* What ExtractNewRecordState has added is no column. */
+/* What ExtractNewRecordState has added is not a column. */
 static json_t *columns_of(const json_t *row)
 {
     json_t *copy = json_copy((json_t *) row), *fields = json_array(), *field;

@@ -132,7 +132,7 @@ static int add_document(const struct reading_schema *reading, const json_t *docu
     return wrong(reading, "it holds no schema");
 }
 
-/* A file may hold several, one behind the other. */
+/* A file may hold several, one after the other. */
 static int add_text_of_file(const struct reading_schema *reading, const char *text, size_t length)
 {
     size_t at = 0;

@@ -38,7 +38,7 @@ static void print_effect(const struct terminal *terminal, const json_t *statemen
            terminal_plain(terminal, rewrites ? PAINT_BAD : PAINT_GOOD));
     if (rewrites)
         printf(" with its indexes (%s)", terminal_bytes(bytes, text, sizeof text));
-    list("; built anew: ", json_object_get(statement, "builds_indexes"));
+    list("; rebuilt: ", json_object_get(statement, "builds_indexes"));
     putchar('\n');
 }
 

@@ -20,7 +20,7 @@ struct paragraph {
     size_t body_length;
 };
 
-/* The next paragraph; *text moves behind it. False: there is none. NULL has none. */
+/* The next paragraph; *text moves after it. False: there is none. NULL has none. */
 bool prose_next(const char **text, struct paragraph *paragraph);
 
 /* The next piece of a text: code between backquotes or what stands between two of those. */
@@ -35,7 +35,7 @@ bool prose_span(const char **text, const char *end, struct span *span);
 struct filler {
     FILE *out;
     size_t width;  /* of a line; 0: no end */
-    size_t indent; /* of the lines behind the first */
+    size_t indent; /* of the lines after the first */
     size_t column; /* where the text stands */
     const char *code, *plain; /* around code */
 };

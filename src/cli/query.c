@@ -125,7 +125,8 @@ static const struct parameter options[] = {
     SWITCH(struct query, deleted, "deleted", "also rows that were deleted at the source and stay "
                                              "here (`on_delete: soft`)"),
     OPTION(struct query, limit, "limit", &argument_number,
-           "at most so many rows (default: 100); 0 is all of them", .max = INT64_C(1000000000000)),
+           "at most this many rows (default: 100); 0 is all of them",
+           .max = INT64_C(1000000000000)),
     SWITCH(struct query, count, "count", "how many rows, in place of the rows"),
     SWITCH(struct query, lag, "lag", "how far the table is behind, in place of rows: stored "
                                      "offsets, the topics' ends, the age of the newest change"),

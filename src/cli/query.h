@@ -56,7 +56,7 @@ int query_put_history(struct query *query, struct query_statement *statement,
 
 int query_lag(const struct query *query, struct error *error);
 
-/* The column of the table by which deleted rows are told, or times; NULL: there is none. */
+/* The column of the table that marks deleted rows, or has the time; NULL: there is none. */
 const struct read_column *query_operation(const struct query *query);
 const struct read_column *query_timestamp(const struct query *query);
 

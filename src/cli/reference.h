@@ -8,7 +8,7 @@
 
 #define REFERENCE_ROOM 256
 
-/* `name`: the command's words behind ods-sink; "" is the program itself. */
+/* `name`: the command's words after ods-sink; "" is the program itself. */
 
 /* One synopsis of the command, or one for each of its own commands, `each` called with it:
  * "dlq show -c FILE [--json] LETTER". */

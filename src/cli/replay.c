@@ -41,7 +41,7 @@ struct replay_options {
     const char *path, *config, *pipeline, *dead_letter;
     struct strings key_files;
     int64_t wait_ms;
-    bool json; /* as ever */
+    bool json; /* accepted; the summary is JSON anyway */
 };
 
 struct replay {
@@ -461,7 +461,7 @@ static const struct parameter options[] = {
     OPTION(struct replay_options, key_files, "key", &argument_file,
            "a private key (PEM) for encrypted letters in the file; may be given several times",
            .flags = PARAMETER_MANY),
-    SWITCH(struct replay_options, json, "json", "the summary as JSON, as it is anyway"),
+    SWITCH(struct replay_options, json, "json", "the summary as JSON, which it always is"),
     {0}};
 
 static const struct parameter operands[] = {

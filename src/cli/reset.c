@@ -159,8 +159,8 @@ static int find_offsets(struct reset *reset, struct error *error)
     return CLI_OK;
 }
 
-/* Of a group that Kafka does not know: the target keeps who is there, where it keeps orders. Others
- * are seen by the offsets, which nobody may have moved. */
+/* For a source without a consumer group in Kafka: a target that keeps orders knows which daemons
+ * run. In any other target they show by offsets that have moved meanwhile. */
 static enum ods_status refuse_members(const struct reset *reset, int *code, struct error *error)
 {
     const struct control_ops *control = reset->sink->ops->control;

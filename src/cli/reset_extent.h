@@ -23,10 +23,10 @@ struct extent_query {
 /* *extents is on the heap, ascending by partition. A cli_exit. */
 int extents_of_kafka(struct kafka_tool *tool, const struct extent_query *query,
                      struct extent **extents, size_t *count, struct error *error);
-/* Of a file, which is read, with the one that was rotated. */
+/* The same for a file, which is read together with the one that was rotated. */
 int extents_of_file(const struct pipeline_settings *pipeline, const struct extent_query *query,
                     struct extent **extents, size_t *count, struct error *error);
-/* Of a source whose other end numbers the records: one partition, whose end is not known. */
+/* The same for a source whose other end numbers the records: one partition, its end not known. */
 int extents_of_numbers(const struct pipeline_settings *pipeline, const struct extent_query *query,
                        struct extent **extents, size_t *count, struct error *error);
 

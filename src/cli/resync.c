@@ -31,7 +31,7 @@ struct resync_options {
 /* --- what can't be --------------------------------------------------------------------------- */
 
 /* What a topic's beginning fills and what a snapshot fills are different tables: one that was begun
- * in one way is not gone on with in the other. */
+ * in one way is not continued in the other. */
 static bool name_shadow(struct resync *resync, bool snapshot)
 {
     char *group = NULL;

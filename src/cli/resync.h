@@ -6,7 +6,7 @@
 #include "cli/table.h"
 #include "pipeline/worker.h"
 
-/* A partition on its way. */
+/* How far a partition has been read. */
 struct resync_place {
     int64_t next;  /* the record that the new table lacks */
     int64_t chain; /* what is stored for it when all batches are in, or OFFSET_NONE */
@@ -31,13 +31,13 @@ struct resync {
     struct error refusal;      /* the first of them */
 };
 
-/* Behind shadow_make(), and table_measure(). */
+/* Called after shadow_make() and table_measure(). */
 int resync_open(struct resync *resync, struct error *error);
 void resync_close(struct resync *resync);
 /* Read until the new table stands where table->positions do. A cli_exit; CLI_INTERRUPTED and such:
  * what is read so far is kept. */
 int resync_catch_up(struct resync *resync, struct error *error);
-/* Records between the two. */
+/* How many records the new table is behind the group. */
 int64_t resync_behind(const struct resync *resync);
 
 /* A table that has not begun yet is to be read from where its topics end. */

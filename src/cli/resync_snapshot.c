@@ -1,10 +1,10 @@
 /* A table made anew from a snapshot that its connector is asked for. See resync.h.
  *
  * The new table begins empty, where the topics end. From then on it gets all changes, and in
- * between the snapshot's rows; the connector sees to it that no such row comes behind a change that
+ * between the snapshot's rows; the connector sees to it that no such row comes after a change that
  * is newer. When it says that it has sent all of them, and the records up to there are applied, the
  * new table is what the source's is: what was changed before is in the snapshot, what is changed
- * later comes behind it. Killed before that, all rows are asked for once more.
+ * later comes after it. A run that is killed before that asks for all rows once more.
  */
 #include <string.h>
 #include <unistd.h>

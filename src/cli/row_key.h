@@ -13,7 +13,7 @@ struct row_key {
 };
 
 /* A text that begins with the name of a column (the target's, or the source's for it) and "=" is
- * that column's value up to a comma behind which the next one begins so; any other is the only key
+ * that column's value up to a comma after which the next one begins so; any other is the only key
  * column's, whole. `table`: NULL where the target has none, so that any name will do. A
  * cli_exit. */
 int row_key_parse(struct row_key *key, const struct strings *given,
@@ -22,7 +22,7 @@ int row_key_parse(struct row_key *key, const struct strings *given,
 void row_key_done(struct row_key *key);
 
 /* The key for people: id=42, region=eu. Values of redacted columns are not in it. Heap; NULL:
- * memory is out. */
+ * out of memory. */
 char *row_key_text(const struct row_key *key, const struct table_choice *choice);
 
 #endif

@@ -23,7 +23,7 @@
 
 struct run_options {
     const char *config;
-    const char *level; /* stays over reloads; NULL: as configured */
+    const char *level; /* kept across reloads; NULL: as configured */
 };
 
 struct daemon {
@@ -237,7 +237,7 @@ static const struct parameter options[] = {
     {0}};
 
 static const struct exit_meaning exits[] = {
-    {CLI_OK, "It was told to stop, and has."},
+    {CLI_OK, "It was told to stop, and did."},
     {CLI_NEGATIVE, "A lane was told to stop at a bad record."},
     EXIT_IS_CONFIG,
     {CLI_SOURCE, "The source failed in a way that waiting does not mend."},

@@ -48,7 +48,7 @@ struct setup {
     json_t *topics; /* those that there are, as keys */
     json_t *steps;  /* what was done, or is to be done */
     size_t to_do;
-    bool told; /* of a failure */
+    bool told; /* a failure has been reported */
 };
 
 static void add_step(struct setup *setup, const char *what, enum step_state state,
@@ -224,7 +224,7 @@ static void check_prefix(struct setup *setup, const struct connector_file *file)
 }
 
 /* Where the connector is registered: in the cluster of --cluster, in that of the pipeline which
- * reads its topics, or in that of all pipelines. NULL: the error says why nobody knows. */
+ * reads its topics, or in that of all pipelines. NULL: the error says why that can't be told. */
 static const struct connect_settings *
 cluster_of(struct setup *setup, const struct connector_file *file, struct error *error)
 {
@@ -254,7 +254,7 @@ static bool turn_to(struct setup *setup, size_t number, struct error *error)
     return connectors_ask(&setup->connectors, setup->clusters[number], error) == ODS_OK;
 }
 
-/* What loses values or rows, now or some day; the rest `connectors status` tells. */
+/* Only what loses values or rows, now or later; `connectors status` lists the rest. */
 static void add_trouble(void *context, const struct trouble *trouble)
 {
     if (trouble->weight != WEIGHT_NOTE)

@@ -1,6 +1,6 @@
 /* Asking a connector of Debezium to send rows of a table again, while it streams: its incremental
  * snapshot, asked for by a signal. signals.c finds the connector, and what it lacks;
- * signals_send.c sends, and waits. One thread. Functions answer a cli_exit, and other than CLI_OK
+ * signals_send.c sends, and waits. One thread. Functions return a cli_exit; where it is not CLI_OK
  * the error says why. */
 #ifndef SIGNALS_H
 #define SIGNALS_H
@@ -44,7 +44,7 @@ struct signals {
     int32_t heard_count;
     unsigned asked;      /* how many signals were sent */
     char id[96];         /* of the last one */
-    int64_t begun_ms, over_ms; /* when the connector began with it, and was done with all; 0 */
+    int64_t begun_ms, over_ms; /* when it began with that, and had sent all; 0: not yet */
 };
 
 /* What a connector's configuration lacks, so that rows can be asked for. Nothing is appended if

@@ -1,6 +1,6 @@
 /* Sending signals, and hearing what becomes of them. See signals.h.
  *
- * A connector works one incremental snapshot after the other, and tells of them in its topic of
+ * A connector works one incremental snapshot after the other, and reports them in its topic of
  * notifications, if it has one: of each that it began, and COMPLETED when none is left. Their
  * order is that of their times, as they are in several partitions.
  */
@@ -226,7 +226,7 @@ int signals_ask(struct signals *signals, const char *condition, struct error *er
     json_t *signal = compose(signals, condition);
     char *text = signal ? json_dumps(signal, JSON_COMPACT) : NULL;
     if (!text) {
-        error_set(error, ODS_FATAL, "a signal can't be written: a key of %s is no UTF-8",
+        error_set(error, ODS_FATAL, "a signal can't be written: a key of %s is not UTF-8",
                   signals->connector.collection);
         code = CLI_INTERNAL;
     } else if (signals->connector.way == SIGNAL_KAFKA) {

@@ -347,7 +347,7 @@ const struct command cli_skip_until = {
     .description =
         "The table is paused, its stored offsets move forward, all in one transaction and only "
         "from where they were seen to be, and it goes on; one that was paused before stays so. "
-        "What is passed over is applied nowhere and is no dead letter: it is as if it had never "
+        "What is passed over is applied nowhere and is not a dead letter: it is as if it had never "
         "been sent. With a time, partitions that are further already stay where they are.\n\n"
         "Who did it, why, and from where to where stands in `ods_sink.control_history`.",
     .options = {{.options = options}},

@@ -27,7 +27,7 @@ struct question {
     char host[256], port[16];
 };
 
-/* "host:port", "[address]:port" or such with http:// before and a path behind. An address that
+/* "host:port", "[address]:port" or such with http:// before and a path after it. An address that
  * stands for all of the machine's becomes its own. */
 static bool parse_address(struct question *question, const char *text)
 {
@@ -320,7 +320,7 @@ static int ask(const struct question *question)
     }
     status = json_loadb(page.body.bytes, page.body.length, 0, NULL);
     if (!json_is_array(json_object_get(status, "lanes"))) {
-        error_set(&error, ODS_RETRY, "what answers there is no ods-sink");
+        error_set(&error, ODS_RETRY, "what answers there is not ods-sink");
         code = nobody(question, &error);
         goto out;
     }
@@ -355,7 +355,7 @@ static int run(const struct call *call, void *given)
                 options->config);
         code = CLI_CONFIG;
     } else if (!parse_address(&question, address)) {
-        code = cli_usage("status", "\"%s\" is no address: expected http://host:port", address);
+        code = cli_usage("status", "\"%s\" is not an address: expected http://host:port", address);
     } else {
         code = ask(&question);
     }

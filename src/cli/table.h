@@ -54,7 +54,7 @@ int table_open(struct table *table, const struct call *call, const struct table_
                struct error *error);
 void table_close(struct table *table);
 
-/* What an order says besides. */
+/* What an order says besides its topics. */
 struct table_order {
     bool from_running, from_paused, from_resync; /* the states that it is meant for */
     enum order_state state;
@@ -67,10 +67,10 @@ int table_give(struct table *table, const struct table_order *order, int64_t *nu
 /* Wait until all processes obey, and nothing moves the topics' offsets any more. CLI_NEGATIVE: not
  * in time, or interrupted; error says who does not. */
 int table_await(struct table *table, int64_t number, struct error *error);
-/* The order about the table's topics that stands, if any; copied. */
+/* The order that stands about the table's topics, if any; copied. */
 int table_look(struct table *table, struct orders *orders, struct error *error);
 
-/* Where the target stands, and the ends in Kafka. */
+/* Reads where the target stands, and the ends in Kafka. */
 int table_measure(struct table *table, struct error *error);
 /* The records that wait, and where the target is in none of them. */
 int64_t table_backlog(const struct table *table);

@@ -190,7 +190,7 @@ static bool is_there(const struct choosing *choosing, const struct table_choice 
 {
     struct reader *reader = NULL;
     const struct read_table *table = NULL;
-    struct error ignored; /* who goes on to ask will be told */
+    struct error ignored; /* whoever asks the target next gets the error */
     error_init(&ignored);
     if (table_reader_open(&reader, choice, LOOK_MS, &ignored) == CLI_OK)
         reader_table(reader, choice->schema, choice->name, &table, &ignored);

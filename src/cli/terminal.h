@@ -8,7 +8,7 @@
 #include <stdio.h>
 
 struct terminal {
-    size_t width;  /* of standard output in characters; 0: it is no terminal, nothing is cut */
+    size_t width;  /* of standard output in characters; 0: it is not a terminal, nothing is cut */
     bool color;    /* on standard output */
     bool progress; /* standard error is a terminal */
 };
@@ -24,7 +24,7 @@ const char *terminal_plain(const struct terminal *terminal, enum paint paint);
 
 /* Text for a terminal: characters that would move the cursor, change colours or turn the direction
  * of writing become visible (\n, \t, \x1b, \u202e), and so do bytes that are no UTF-8 (\xff). On
- * the heap; NULL: memory is out. */
+ * the heap; NULL: out of memory. */
 char *terminal_visible(const char *text, size_t length);
 
 /* A line of it, with what records, servers and files say. */

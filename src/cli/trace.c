@@ -60,8 +60,7 @@ static int open_worker(struct trace *trace, struct error *error)
     return CLI_OK;
 }
 
-/* --- partitions
- * -------------------------------------------------------------------------------- */
+/* --- partitions ------------------------------------------------------------------------------ */
 
 static int list_places(struct trace *trace, struct error *error)
 {
@@ -141,8 +140,7 @@ static int prepare_places(struct trace *trace, int64_t *stored, struct error *er
     return code == CLI_OK ? trace_choose_partitions(trace, error) : code;
 }
 
-/* --- reading
- * ----------------------------------------------------------------------------------- */
+/* --- reading --------------------------------------------------------------------------------- */
 
 /* Nothing is in the partitions that the key tells: it may lie elsewhere, from a time when the topic
  * had fewer of them, or when keys were written otherwise. */

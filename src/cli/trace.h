@@ -51,7 +51,7 @@ struct trace_entry {
     bool left_out; /* of a table that tables.yaml leaves out */
     char *problem; /* why it is unreadable */
     bool has_letter;
-    bool closed; /* a letter whose record is encrypted: whose it is tells its place alone */
+    bool closed; /* an encrypted letter: only its place tells whose it may be */
     struct trace_letter letter;
     bool from_letter; /* the topic has it no more, or not in a partition that was read */
     size_t bytes;
@@ -183,7 +183,7 @@ int trace_read_topics(struct trace *trace, struct error *error);
 /* The row as the source has it. */
 int trace_read_source(struct trace *trace, struct error *error);
 
-/* One list of entries, oldest first, each with its state and note. False: memory is out. */
+/* One list of entries, oldest first, each with its state and note. False: out of memory. */
 bool trace_set_states(struct trace *trace);
 bool trace_is_in(const struct trace_entry *entry); /* it changed the row in the target */
 const char *trace_pass_text(const struct trace_entry *entry);

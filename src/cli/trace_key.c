@@ -30,7 +30,7 @@ struct sampling {
     const struct choice_topic *topic;
     struct sample items[SAMPLES_MAX];
     size_t count;
-    bool *seen; /* by partition, of the present end of them */
+    bool *seen; /* by partition, of the current end of them */
     bool failed;
 };
 

@@ -59,7 +59,7 @@ static bool put_query(struct sourcing *sourcing)
         if (!asked)
             continue;
         if (table->forms[i].is_number && !is_number(value)) {
-            trace->source_why = "the key is no number, as its column at the source is";
+            trace->source_why = "the key is not a number, as its column at the source is";
             return false;
         }
         buffer_printf(sql, "%s%s = ", found++ ? " and " : " where ", table->quoted_columns[i]);

@@ -142,7 +142,7 @@ const char *trace_pass_text(const struct trace_entry *entry)
 {
     switch (entry->why_passed) {
     case PASS_TOMBSTONE:
-        return "a tombstone: behind its delete, or on_tombstone: ignore";
+        return "a tombstone: after its delete, or on_tombstone: ignore";
     case PASS_FILTERED:
         return "a filter of tables.yaml drops it";
     case PASS_SKIPPED:

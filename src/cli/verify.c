@@ -1,5 +1,5 @@
-/* ods-sink verify: does the target have what the source has? What is compared, and how, is
- * verify/'s; here it is asked for and told, and a connector is asked for rows (signals.h). */
+/* ods-sink verify: does the target have what the source has? verify/ compares; here the comparison
+ * is started and reported, and a connector is asked for rows (signals.h). */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -315,7 +315,7 @@ static int check(const struct call *call, const struct verify_arguments *argumen
     if (arguments->since_us != INT64_MIN && (arguments->counts || arguments->sample))
         return cli_usage(call->name, "--since goes with neither --counts nor --sample");
     if (puts_right(arguments) && arguments->counts)
-        return cli_usage(call->name, "--counts tells of no row that could be put right");
+        return cli_usage(call->name, "--counts finds no single rows, so none can be repaired");
     if (arguments->connector && !arguments->repair)
         return cli_usage(call->name, "--connector is for --repair");
     return CLI_OK;
@@ -378,7 +378,7 @@ static const struct parameter options[] = {
     OPTION(struct verify_arguments, pipeline, "pipeline", &argument_pipeline, "only this pipeline"),
     SWITCH(struct verify_arguments, full, "full", "every row (the default)", .either = 1),
     OPTION(struct verify_arguments, sample, "sample", &argument_number,
-           "about so many rows of each side of each table, chosen by chance", .min = 1,
+           "about this many rows of each side of each table, chosen at random", .min = 1,
            .max = 1000000, .either = 1),
     SWITCH(struct verify_arguments, counts, "counts", "only how many rows there are", .either = 1),
     OPTION(struct verify_arguments, since_us, "since", &argument_moment,
@@ -387,11 +387,11 @@ static const struct parameter options[] = {
            "how long to wait for a pipeline that is behind, at each look (default: 60)",
            .max = 86400),
     OPTION(struct verify_arguments, settle_ms, "settle", &argument_seconds,
-           "count what differs for so long, even where it can't be told whether the connector is "
+           "count what differs for this long, even where it can't be told whether the connector is "
            "up to date",
            .min = 1, .max = 86400),
     OPTION(struct verify_arguments, limit, "limit", &argument_number,
-           "show at most so many differences of each table, and count the others (default: 1000)",
+           "show at most this many differences of each table, and count the others (default: 1000)",
            .max = INT64_C(1000000)),
     SWITCH(struct verify_arguments, repair, "repair",
            "ask for rows that are missing or changed again, through their connector, and compare "
@@ -423,7 +423,7 @@ static const struct parameter operands[] = {
     {0}};
 
 static const struct exit_meaning exits[] = {
-    {CLI_OK, "All that was compared is equal, or was put right."},
+    {CLI_OK, "All that was compared is equal, or was repaired."},
     {CLI_NEGATIVE, "Something differs, and has stayed different."},
     {CLI_CONFIG, "The configuration is wrong, or the connector's lacks what a repair needs."},
     {CLI_SOURCE, "The source database failed, or Kafka, Kafka Connect or the connector did."},
@@ -438,7 +438,7 @@ static const struct example examples[] = {
     {"ods-sink verify -c ods-sink.conf customers --sample 10000", "A quick look at one table."},
     {"ods-sink verify -c ods-sink.conf --counts --json", "For a program."},
     {"ods-sink verify -c ods-sink.conf orders --repair --delete-extra",
-     "Have everything put right that differs."},
+     "Repair everything that differs."},
     {0}};
 
 static const struct section sections[] = {
@@ -452,7 +452,7 @@ static const struct section sections[] = {
      "different.\n\n"
      "`--repair` has rows that are missing or changed sent again by their connector, in order with "
      "all other changes, and `--delete-extra` deletes those that only the target has; both end by "
-     "comparing these rows once more, and what is not put right is told with the reason. The "
+     "comparing these rows once more, and what is not repaired is listed with the reason. The "
      "stream goes on meanwhile. What the connector must have for it is checked first, and stands "
      "in docs/cli/verify.md.\n\n"
      "The source databases are named in `databases` of ods-sink.conf; see docs/cli/verify.md for "
@@ -465,7 +465,7 @@ const struct command cli_verify = {
     .description = "Compares the rows of a pipeline's tables with those of its source database, "
                    "and says of each that differs whether it is missing, extra or changed, in "
                    "which columns, and what wrote it last where the target knows. Changes nothing, "
-                   "on either side, unless it is told to put right what differs.",
+                   "on either side, unless it is told to repair what differs.",
     .options = {{.options = options}},
     .operands = operands,
     .exits = exits,

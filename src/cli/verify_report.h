@@ -18,7 +18,7 @@ void verify_report_done(struct verify_report *report);
 
 void verify_report_difference(struct verify_report *report,
                               const struct verify_difference *difference);
-/* What became of the present table's difference of this number, which is returned. */
+/* What became of the current table's difference of this number, which is returned. */
 const json_t *verify_report_mended(struct verify_report *report, int64_t number,
                                    enum verify_outcome outcome, const char *why);
 void verify_report_table(struct verify_report *report, const struct verify_table *table);

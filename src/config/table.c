@@ -361,7 +361,7 @@ static const struct setting pipeline_rows[] = {
     {"verify.mode", SETTING_ENUM, AT(pipeline_settings, verify.mode), "full",
      .choices = verify_modes,
      .doc = "`full`: every row. `sample`: about `verify.sample` rows of each side of each table, "
-            "chosen by chance. `counts`: only how many rows there are."},
+            "chosen at random. `counts`: only how many rows there are."},
     {"verify.sample", SETTING_INT, AT(pipeline_settings, verify.sample), "10000", .min = 1,
      .max = 1000000, .doc = "Rows of each table, with `mode: sample`."},
     {"source.connector", SETTING_CHOICE, AT(pipeline_settings, source.connector),

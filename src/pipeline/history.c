@@ -8,7 +8,7 @@
 #include <ods/json.h>
 
 /* What a change tells beside its row. Each combination is a shape of its own, so that no column is
- * sent which nobody fills. */
+ * sent that is never filled. */
 enum {
     TELLS_LSN = 1,
     TELLS_BINLOG = 2,
@@ -171,7 +171,7 @@ static struct value or_null(struct value value)
     return value.kind == VALUE_ABSENT ? (struct value){.kind = VALUE_NULL} : value;
 }
 
-/* The source's time; of a change that does not tell it the record's. */
+/* The source's time; of a change without it the record's. */
 static struct value time_of(const struct change *change, const struct record *record)
 {
     static const char never[] = "-infinity";
@@ -225,7 +225,7 @@ static bool is_chosen(const struct table_settings *settings, const struct column
            (!settings->include.count || strings_contain(&settings->include, column->name));
 }
 
-/* The names of the columns that an update does not carry. ABSENT: memory is out. */
+/* The names of the columns that an update does not carry. ABSENT: out of memory. */
 static struct value unchanged_of(struct history *history, const struct track *track,
                                  const struct change *change, struct arena *arena)
 {

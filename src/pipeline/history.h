@@ -16,12 +16,12 @@ struct history;
 /* Does any table of the pipeline keep a history? *before: one wants the images before updates. */
 bool history_is_kept(const struct pipeline_settings *pipeline, bool *before);
 
-/* NULL: memory is out. */
+/* NULL: out of memory. */
 struct history *history_new(const struct pipeline_settings *pipeline, struct shape_table *shapes);
-void history_free(struct history *history); /* NULL is fine */
+void history_free(struct history *history); /* accepts NULL */
 
 /* Adds a row for each of the record's changes from `first` on, or puts it in the change's place.
- * ODS_REJECT: the record can't be kept (an image before it that is no JSON). */
+ * ODS_REJECT: the record can't be kept (it came from a queue, or a value is not JSON). */
 enum ods_status history_keep(struct history *history, struct batch *batch, uint32_t first,
                              struct error *error);
 

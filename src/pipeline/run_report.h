@@ -13,7 +13,7 @@
 
 struct run_report {
     json_t *tables, *notices;
-    json_t *differences; /* of the present table */
+    json_t *differences; /* of the current table */
     size_t told;
     int64_t counts[4];   /* of tables, by verdict */
     int64_t source_rows, target_rows, missing, extra, changed;
@@ -31,7 +31,7 @@ struct run_report_head {
     int64_t began_us, ended_us;
     enum cli_exit code;
 };
-/* malloc'd; NULL: memory is out. */
+/* malloc'd; NULL: out of memory. */
 char *run_report_text(const struct run_report *report, const struct run_report_head *head);
 
 #endif

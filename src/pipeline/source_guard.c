@@ -11,7 +11,7 @@
 
 #define AGAIN_MS  1000
 #define WINDOW_US INT64_C(1800000000) /* rates are of the last half an hour to an hour */
-#define LEAST_US  INT64_C(1000000)    /* no rate of less */
+#define LEAST_US  INT64_C(1000000)    /* no rate over a shorter time */
 #define SOON_MS   INT64_C(86400000)   /* a day: logged when the place is lost within it */
 
 /* --- rates ----------------------------------------------------------------------------------- */
@@ -101,7 +101,7 @@ static void say(const struct guarded_source *source, enum log_level level, const
     log_event(level, fields, "source: %s", text);
 }
 
-/* Without a reader twice in a row: a connector that starts again is none. */
+/* A slot counts as unread when two looks in a row find it so: a connector may be restarting. */
 static void tell(const struct guarded_source *source, struct guarded_log *now,
                  const struct guarded_log *before)
 {
@@ -116,7 +116,7 @@ static void tell(const struct guarded_source *source, struct guarded_log *now,
         snprintf(text, sizeof text, "%s", now->log.why);
     else if (now->told == TOLD_OF_END)
         snprintf(text, sizeof text,
-                 "its log has lost the connector's place in about %lld min (%s): see to the "
+                 "its log will lose the connector's place in about %lld min (%s): see to the "
                  "connector, or let the log be kept longer",
                  (long long) now->left_ms / 60000,
                  *now->log.slot ? now->log.slot : now->log.place.file);
@@ -214,7 +214,7 @@ static struct guarded_log *judge(const struct guarded_source *source,
     return list;
 }
 
-/* A look that fails leaves what the last one has seen. */
+/* A look that fails leaves the results of the last one. */
 static void look(struct source_guard *guard, struct guarded_source *source)
 {
     struct source_logs logs = {0};

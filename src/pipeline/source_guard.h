@@ -17,7 +17,7 @@ struct source_guard;
 /* *guard is NULL where no pipeline has a database to look at. The settings outlive it. */
 enum ods_status source_guard_start(struct source_guard **guard, const struct settings *settings,
                                    struct error *error);
-/* Ends a look; returns at once. NULL is fine for all of these. */
+/* Ends a look; returns at once. All of these accept NULL. */
 void source_guard_stop(struct source_guard *guard);
 bool source_guard_ended(const struct source_guard *guard);
 void source_guard_join(struct source_guard *guard); /* and frees it */

@@ -17,7 +17,7 @@
 #define AWAY_MS    5000  /* the same after one that failed */
 #define PAUSE_MS   60000 /* between two runs, or tries, unless it is done more often than that */
 #define FIRST_US   INT64_C(600000000) /* how long the first run waits for rows, at most */
-/* A run that began so long ago begins anew, unless it is done less often than that. */
+/* A run that began so long ago starts over, unless runs are further apart than that. */
 #define OLD_MS     INT64_C(86400000)
 #define WAIT_MS    60000 /* how long a look at a difference waits for a pipeline that is behind */
 
@@ -192,7 +192,7 @@ static enum cli_exit compare(struct verifier *verifier, const char *progress, st
                                              .goes_on = begins,
                                              .ends = ends,
                                              .notice = notice,
-                                             .context = verifier}; /* nothing is mended here */
+                                             .context = verifier}; /* nothing is repaired here */
     return verify_run(&options, &listener, error);
 }
 
@@ -249,7 +249,7 @@ static void run(struct verifier *verifier)
         struct error ignored;
         error_init(&ignored);
         if (rare_due(&verifier->failing, &held_back))
-            say(verifier, LOG_WARN, "broken off, and gone on with later: %.900s", error.text);
+            say(verifier, LOG_WARN, "broken off, to be continued later: %.900s", error.text);
         turn_fail(verifier->turn, error.text, &ignored);
     } else {
         verifier->failing = (struct rare){0};

@@ -1,7 +1,7 @@
 /* Compares a pipeline's target with its source now and then (`verify` in tables.yaml): one thread a
- * pipeline, with sessions of its own, that only reads, but for when it did so and what it found,
- * which the target keeps (verify/turn.h). So one process of a group compares at a time, a run that
- * was broken off is gone on with, and every process shows the last report. */
+ * pipeline, with sessions of its own. It only reads, except that the target keeps when it compared
+ * and what it found (verify/turn.h). So one process of a group compares at a time, a run that was
+ * broken off is continued, and every process shows the last report. */
 #ifndef VERIFIER_H
 #define VERIFIER_H
 
@@ -22,7 +22,7 @@ struct lane;
 enum ods_status verifier_start(struct verifier **verifier, const struct settings *settings,
                                const struct pipeline_settings *pipeline, struct lane *const *lanes,
                                size_t lane_count, struct error *error);
-/* Ends what is being compared; returns at once. NULL is fine for all of these. */
+/* Ends what is being compared; returns at once. All of these accept NULL. */
 void verifier_stop(struct verifier *verifier);
 bool verifier_ended(const struct verifier *verifier);
 void verifier_join(struct verifier *verifier); /* and frees it */

@@ -24,7 +24,7 @@ struct verifier {
     struct turn *turn;
     struct rare away, failing;
     int64_t began_waiting_us; /* for the first records to be applied */
-    struct run_report report; /* of the present run */
+    struct run_report report; /* of the current run */
 
     pthread_mutex_t mutex; /* guards what follows */
     pthread_cond_t wakes;

@@ -114,7 +114,7 @@ void verifiers_metrics(struct verifier *const *verifiers, size_t count, struct b
         const char *name, *help;
     } moments[] = {
         {"verify_running", "Whether this process compares the target with the source now"},
-        {"verify_failed", "Whether the present comparison has broken off; it is tried again"},
+        {"verify_failed", "Whether the current comparison was broken off; it is tried again"},
         {"verify_last_end_timestamp_seconds", "When the last comparison ended"},
         {"verify_last_duration_seconds", "How long it took, pauses included"}};
     if (!count)

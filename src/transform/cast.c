@@ -1,4 +1,4 @@
-/* cast: columns get other types; a value that is none of the type is a dead letter. */
+/* cast: columns get other types; a value that is not of the type makes a dead letter. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,7 +31,8 @@ static const struct setting_group settings = {
     .title = "transforms of type `cast`",
     .intro = "Gives columns other types: `cast: { total: decimal(12,2) }`. The text of the value, "
              "as `ods-sink decode` shows it, is read as one of the new type; NULL stays NULL. A "
-             "value that is none of it, or would lose digits, makes its record a dead letter.",
+             "value that is not of that type, or would lose digits, makes its record a dead "
+             "letter.",
     .size = sizeof(struct cast_settings),
     SETTING_ROWS(rows),
 };

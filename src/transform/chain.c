@@ -1,4 +1,4 @@
-/* The transforms of a lane in their order. A table's own stand behind those of the pipeline, and
+/* The transforms of a lane in their order. A table's own come after those of the pipeline, and
  * are chosen by what table the record is of before any transform. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -219,7 +219,7 @@ static enum ods_status apply_all(struct transform_chain *chain, const struct lin
     return status;
 }
 
-/* The changes that a transform does not concern are put away while it works on one. */
+/* Gives the transform only the changes of the tables that it concerns; the order stays. */
 static enum ods_status apply_chosen(struct transform_chain *chain, const struct link *link,
                                     struct batch *batch, uint32_t first, struct error *error)
 {

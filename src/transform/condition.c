@@ -38,7 +38,7 @@ static enum ods_status open_test(struct test *test, struct error *error)
                          term->word);
     if (test->word == WORD_MATCHES &&
         regcomp(&test->regex, term->values.items[0], REG_EXTENDED | REG_NOSUB) != 0)
-        return error_set(error, ODS_FATAL, "column %s: '%.200s' is no regular expression",
+        return error_set(error, ODS_FATAL, "column %s: '%.200s' is not a regular expression",
                          term->column, term->values.items[0]);
     test->compiled = test->word == WORD_MATCHES;
     return ODS_OK;

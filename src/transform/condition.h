@@ -19,13 +19,13 @@ struct condition;
 
 extern const char *const condition_words[];
 
-/* NULL with ODS_OK: there are no terms. ODS_FATAL: a pattern is none. */
+/* NULL with ODS_OK: there are no terms. ODS_FATAL: a pattern is not a regular expression. */
 enum ods_status condition_open(struct condition **condition, const struct terms *terms,
                                struct error *error);
 /* ODS_REJECT: the table has no such column. */
 enum ods_status condition_judge(struct condition *condition, const struct shape *shape,
                                 const struct value *image, enum verdict *verdict,
                                 struct error *error);
-void condition_close(struct condition *condition); /* NULL is fine */
+void condition_close(struct condition *condition); /* accepts NULL */
 
 #endif

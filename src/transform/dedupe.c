@@ -1,5 +1,5 @@
 /* dedupe: changes that change nothing are left out: updates whose images are equal, and, with a
- * window, a change that is the last one of its row once more.
+ * window, a change that repeats the last one of its row.
  *
  * The window is memory of this lane, so it is only believed while the lane has seen every offset of
  * the partition since: after a gap, or when a record comes again, what is known of the partition is
@@ -21,10 +21,10 @@ struct dedupe_settings {
     int64_t window;
 };
 
-/* The last change of a row; rows whose hashes meet share a place. */
+/* The last change of a row; rows whose hashes collide share a slot. */
 struct seen {
     unsigned char row[HASH_BYTES], change[HASH_BYTES];
-    uint64_t era; /* of the partition; 0: nothing is here */
+    uint64_t era; /* of the partition; 0: the slot is free */
 };
 
 struct part {
@@ -149,7 +149,7 @@ static void hash_change(struct dedupe *dedupe, const struct change *change, unsi
     EVP_DigestFinal_ex(dedupe->hash, hash, NULL);
 }
 
-/* The row's last change once more? It is the last one from now on. */
+/* Does the change repeat the row's last one? It becomes the last one. */
 static bool comes_again(struct dedupe *dedupe, const struct part *part,
                         const struct change *change)
 {

@@ -1,5 +1,5 @@
 /* explode: the elements of a json array become rows of a child table, whose key is the parent's and
- * their place in the array. They are replaced as a set: what the array has no more is deleted.
+ * their place in the array. They are replaced as a set: what the array no longer has is deleted.
  *
  * How many there were is in the before image. Where that was not sent, `most` places are deleted,
  * if it is set; else the change is a dead letter.
@@ -37,7 +37,7 @@ struct family {
 struct explode {
     struct transform transform;
     const struct explode_settings *settings;
-    bool chosen; /* tombstones that do not have the column are the parent's all the same */
+    bool chosen; /* tombstones without the column are the parent's all the same */
     struct shape_table *shapes;
     struct by_shape families;
 };
@@ -68,8 +68,8 @@ static const struct setting rows[] = {
      .doc = "The column with the place in the array, from 0 on."},
     {"keep", SETTING_BOOL, AT(keep), "false", .doc = "The parent keeps the column too."},
     {"most", SETTING_INT, AT(most), "0", .min = 0, .max = 10000,
-     .doc = "No array is longer (else it is a dead letter). Then rows can be deleted where the "
-            "source sends no before image. 0: any length, and the before image is needed."},
+     .doc = "The longest array (a longer one is a dead letter). With it rows can be deleted where "
+            "the source sends no before image. 0: any length, and the before image is needed."},
 };
 
 static const struct setting_group settings = {

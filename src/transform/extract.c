@@ -123,8 +123,8 @@ static enum ods_status read_term(struct part *part, const struct term *term, str
     return part->path
                ? ODS_OK
                : error_set(error, ODS_FATAL,
-                           "column %s: '%.200s' is no path, as address.city or items[0].name", name,
-                           value);
+                           "column %s: '%.200s' is not a path, as address.city or items[0].name",
+                           name, value);
 }
 
 static enum ods_status read_columns(struct extract *extract, struct error *error)

@@ -81,7 +81,7 @@ static enum ods_status judge(struct filter *filter, const struct batch *batch,
     return status;
 }
 
-/* The row leaves what is passed on: *kept tells whether a delete stands in its place. */
+/* The row leaves what is passed on: *kept says whether a delete takes its place. */
 static enum ods_status leave(struct filter *filter, struct batch *batch, struct change *change,
                              bool *kept, struct error *error)
 {

@@ -1,5 +1,5 @@
-/* Paths into JSON values, as `address.city`, `items[0].name`, `["a.b"].c`; a `$` before them is
- * fine.
+/* Paths into JSON values, as `address.city`, `items[0].name`, `["a.b"].c`; they may begin with
+ * a `$`.
  */
 #ifndef JSON_PATH_H
 #define JSON_PATH_H
@@ -11,11 +11,11 @@
 
 struct json_path;
 
-struct json_path *json_path_new(const char *text); /* NULL: malformed, or memory is out */
-void json_path_free(struct json_path *path);       /* NULL is fine */
+struct json_path *json_path_new(const char *text); /* NULL: malformed, or out of memory */
+void json_path_free(struct json_path *path);       /* accepts NULL */
 yyjson_val *json_path_find(const struct json_path *path, yyjson_val *root); /* NULL: not there */
 
-/* The JSON that a column holds. ODS_REJECT: it is none, or deeper than 500. *document NULL:
+/* The JSON that a column holds. ODS_REJECT: it is not JSON, or deeper than 500. *document NULL:
  * the column is NULL. */
 enum ods_status json_document(const struct column *column, const struct value *value,
                               yyjson_doc **document, struct error *error);

@@ -17,7 +17,7 @@ struct masked {
     const char *column;
     enum masking how;
     const char *word; /* REDACT: the text; HMAC: the key */
-    EVP_MAC_CTX *hmac; /* with its key: starting it anew is cheap */
+    EVP_MAC_CTX *hmac; /* with its key: restarting it is cheap */
     size_t keep;      /* KEEP_LAST */
 };
 
@@ -37,7 +37,7 @@ static const struct setting rows[] = {
      .flags = SETTING_REQUIRED | SETTING_SECRET, .choices = words,
      .doc = "How by column: `hmac` (HMAC-SHA-256 of the value's text, 64 hexadecimal digits; equal "
             "values stay equal), `redact` (`***`), `{ redact: text }` (that text), `{ keep_last: 4 "
-            "}` (`*` for all characters but the last 4; all where there are not more), `null`."},
+            "}` (`*` for all characters but the last 4; for all of a text of 4 or fewer), `null`."},
     {"key", SETTING_STRING, offsetof(struct mask_settings, key), "", .max = 4096,
      .flags = SETTING_HIDDEN,
      .doc = "The key of `hmac`, at least 16 bytes: `${file:/path}` or `${NAME}`. Its own key has "
@@ -48,7 +48,7 @@ static const struct setting_group settings = {
     .title = "transforms of type `mask`",
     .intro = "Hides what is in columns: `mask: { columns: { email: hmac, card: { keep_last: 4 } }, "
              "key: '${file:/etc/ods-sink/mask.key}' }`. NULL stays NULL. A masked column is text, "
-             "but for `null`. Dead letters keep the record as the source sent it.",
+             "except with `null`. Dead letters keep the record as the source sent it.",
     .size = sizeof(struct mask_settings),
     SETTING_ROWS(rows),
 };

@@ -1,4 +1,4 @@
-/* The transforms there are. Adding one: its file, its name in the two lines below. */
+/* The transforms there are. A new one is a file, and its name in both lists below. */
 #include <string.h>
 
 #include <ods/transform.h>

@@ -23,8 +23,8 @@ static const struct setting rows[] = {
 static const struct setting_group settings = {
     .title = "transforms of type `rename`",
     .intro =
-        "Gives columns other names, before the target sees them: `rename: { nm: name }`. Other "
-        "than a table's `rename`, transforms that follow know them by the new names.",
+        "Gives columns other names, before the target sees them: `rename: { nm: name }`. Unlike "
+        "with a table's `rename`, transforms that follow know them by the new names.",
     .size = sizeof(struct rename_settings),
     SETTING_ROWS(rows),
 };

@@ -134,7 +134,7 @@ static void free_plan(void *item)
     free(plan);
 }
 
-/* NULL: memory is out, or there are too many shapes. */
+/* NULL: out of memory, or there are too many shapes. */
 static struct plan *make_plan(struct rewriter *rewriter, const struct shape *shape,
                               struct arena *arena)
 {

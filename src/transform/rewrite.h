@@ -16,7 +16,7 @@ struct by_shape {
     uint32_t count;
 };
 
-/* The place of the shape's item; NULL: memory is out. */
+/* The place of the shape's item; NULL: out of memory. */
 void **by_shape_at(struct by_shape *table, const struct shape *shape);
 void by_shape_done(struct by_shape *table, void (*free_item)(void *item));
 
@@ -38,7 +38,7 @@ struct draft {
 };
 
 int draft_column(const struct draft *draft, const char *name);
-/* By the shape, or by what tables.yaml says is the key. */
+/* Is the column in the key, by the shape or by tables.yaml? */
 bool draft_in_key(const struct draft *draft, const struct pipeline_settings *pipeline,
                   uint32_t column);
 void draft_drop(struct draft *draft, uint32_t column);
@@ -49,7 +49,7 @@ struct rewriter;
 
 struct rewriter_ops {
     uint32_t more; /* columns that `plan` may add; 0: rewriter.more says */
-    /* Changes the draft. False: memory is out. */
+    /* Changes the draft. False: out of memory. */
     bool (*plan)(struct rewriter *rewriter, struct draft *draft);
     /* The value of a column with work. `image` is of change->shape; `at` the column's index there,
      * or NO_SOURCE. */

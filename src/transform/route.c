@@ -1,4 +1,4 @@
-/* route: which table of the target a row goes to, or whether it is one of this pipeline's target,
+/* route: which table of the target a row goes to, or whether it is for this pipeline's target,
  * by what a column holds or by the table's name.
  *
  * A row that an update moves to another place is deleted at the old one and created at the new one.
@@ -241,7 +241,7 @@ static enum ods_status move(struct route *route, struct change *change, const st
                : error_out_of_memory(error);
 }
 
-/* A delete of the row at a place that is behind `index`. */
+/* A delete of the row at a place, added after the change `index`. */
 static enum ods_status add_delete(struct route *route, struct batch *batch, uint32_t index,
                                   const struct value *row, const struct place *place,
                                   struct error *error)
@@ -412,7 +412,7 @@ static enum ods_status read_rules(struct route *route, struct error *error)
         rule->place = list->items[route->count].value;
         if (*rule->value == '^' &&
             regcomp(&rule->regex, rule->value, REG_EXTENDED) != 0)
-            return error_set(error, ODS_FATAL, "'%.200s' is no regular expression", rule->value);
+            return error_set(error, ODS_FATAL, "'%.200s' is not a regular expression", rule->value);
         rule->pattern = *rule->value == '^';
     }
     return ODS_OK;

@@ -12,7 +12,7 @@ const struct value *rows_filled(const struct change *change, struct batch *batch
  * nothing else. NULL: no memory. */
 const struct value *rows_before(const struct change *change, struct batch *batch);
 
-/* Makes a place for a change behind this one, with a copy of it. NULL: no memory. */
+/* Makes a place for a change after this one, with a copy of it. NULL: no memory. */
 struct change *rows_double(struct batch *batch, uint32_t change);
 
 #endif

@@ -10,7 +10,7 @@
 #include "transform/condition.h"
 
 struct transform_shared *script_shared_new(void);
-void script_shared_free(struct transform_shared *shared); /* NULL is fine */
+void script_shared_free(struct transform_shared *shared); /* accepts NULL */
 
 /* An expression, that of `what` in the configuration; *expression is its number, from 1 on. The
  * state is made with the first one. */

@@ -56,7 +56,7 @@ static void check(lua_State *lua, int index, struct big *big)
     const char *text = number ? lua_tolstring(lua, index, &length) : NULL;
     if (!text || !parse(big, text, length))
         luaL_argerror(lua, index, lua_type(lua, index) == LUA_TNUMBER
-                                      ? "a float is no exact number: write it as a string"
+                                      ? "a float is not an exact number: write it as a string"
                                       : "a decimal is expected, as \"12.50\"");
 }
 

@@ -241,7 +241,7 @@ static const char *take_text(lua_State *lua, int index, const char *field, const
     return like;
 }
 
-/* The key by the names in `key`; what the row does not have is no part of it. */
+/* The key by the names in `key`; what the row does not have is not part of it. */
 static bool take_key(lua_State *lua, int index, struct made *made, const struct call *call)
 {
     uint32_t *key;
@@ -421,7 +421,7 @@ struct loading {
     int function;
 };
 
-/* Each script has globals of its own, behind which the sandbox's stand. */
+/* Each script has globals of its own, which fall back to the sandbox's. */
 static int load(lua_State *lua)
 {
     struct loading *loading = lua_touserdata(lua, 1);

@@ -162,7 +162,7 @@ enum ods_status script_take_value(lua_State *lua, int index, const struct column
             *value = (struct value){.kind = VALUE_ABSENT};
             return ODS_OK;
         }
-        return error_set(error, ODS_REJECT, "column %s: a %s is no value", column->name,
+        return error_set(error, ODS_REJECT, "column %s: a %s is not a value", column->name,
                          luaL_typename(lua, index));
     }
 }

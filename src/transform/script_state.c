@@ -8,7 +8,7 @@
 static const char *const basics[] = {"assert", "error", "ipairs", "next",     "pairs",  "pcall",
                                      "select", "tonumber", "tostring", "type", "xpcall", NULL};
 
-/* The allocator counts, and says no at the ceiling: Lua then frees what it can and raises. */
+/* The allocator counts, and refuses at the ceiling: Lua then frees what it can and raises. */
 static void *allocate(void *context, void *block, size_t old, size_t size)
 {
     struct transform_shared *shared = context;
@@ -114,7 +114,7 @@ enum ods_status script_run(struct transform_shared *shared, lua_CFunction body, 
         failed == LUA_ERRMEM
             ? error_set(error, ODS_REJECT, "it needs more than %d MiB of memory",
                         (int) (SCRIPT_MEMORY >> 20))
-            : error_set(error, ODS_REJECT, "%s", why ? why : "an error that is no text");
+            : error_set(error, ODS_REJECT, "%s", why ? why : "an error that is not text");
     lua_settop(lua, 0);
     if (failed == LUA_ERRMEM)
         lua_gc(lua, LUA_GCCOLLECT, 0);

@@ -25,7 +25,7 @@ struct transform_shared {
     const struct batch *batch; /* of the change at hand; NULL: there is none */
     const struct change *change;
     const struct value *after;
-    uint64_t call; /* rows of earlier calls are gone */
+    uint64_t call; /* rows of earlier calls are no longer valid */
 };
 
 /* A row in Lua, read by column. */
@@ -45,7 +45,7 @@ enum ods_status script_run(struct transform_shared *shared, lua_CFunction body, 
 struct transform_shared *script_shared(lua_State *lua);
 
 void script_push_row(lua_State *lua, const struct shape *shape, const struct value *values);
-struct script_row *script_row_at(lua_State *lua, int index); /* NULL: it is no row */
+struct script_row *script_row_at(lua_State *lua, int index); /* NULL: it is not a row */
 /* Columns that were written, by name; a table is pushed, or nil. */
 void script_push_written(lua_State *lua, int index);
 

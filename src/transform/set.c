@@ -48,7 +48,7 @@ enum item_kind { CONSTANT, NOTHING, METADATA, NOW, COLUMN, LUA };
 struct item {
     struct column column;
     enum item_kind kind;
-    bool typed;       /* a type is told */
+    bool typed;       /* a type is given */
     const char *text; /* CONSTANT; COLUMN: its name */
     enum metadata metadata;
     int lua;

@@ -137,7 +137,7 @@ static bool read_boolean(const char *text, int64_t *integer)
     return false;
 }
 
-/* Digits before and behind the point within the column's. */
+/* Digits before and after the point within the column's. */
 static bool fits(const struct column *column, const char *digits, size_t length)
 {
     const char *point = memchr(digits, '.', length);
@@ -333,7 +333,7 @@ bool words_match(const void *regex, const char *text, size_t length)
 
 /* --- comparing ------------------------------------------------------------------------------ */
 
-/* Sign, digits without leading zeros, digits behind the point without trailing ones. */
+/* Sign, digits without leading zeros, digits after the point without trailing ones. */
 struct number {
     int sign;
     const char *whole, *fraction;

@@ -127,7 +127,7 @@ static enum ods_status read_ends(struct arrival *arrival, struct error *error)
         for (int32_t p = 0; status == ODS_OK && p < topic->partitions; p++) {
             int64_t low, high;
             status = kafka_tool_ends(arrival->tool, topic->name, p, &low, &high, error);
-            if (status == ODS_OK) /* 0: an empty partition has nothing to be applied */
+            if (status == ODS_OK) /* 0: an empty partition has nothing to apply */
                 topic->ends[p] = low < high ? high : 0;
         }
     }

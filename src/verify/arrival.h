@@ -1,8 +1,8 @@
 /* How far a pipeline has come: has everything that its source had at a moment reached the target?
  *
  * The connector brings changes from the source to the topics. Kafka alone does not show how far it
- * is: when the connector stands still, the topics are read to their end all the same. So one of
- * these must show that it has come past the moment:
+ * is: while the connector is stopped, the pipeline reads the topics to their end all the same. So
+ * one of these must show that the connector has come past the moment:
  *   - a record of a change that the source made after the moment, or of a later place in its log
  *     (the records of one connector are in the order of the log);
  *   - the connector's replication slot, which is at that place (PostgreSQL);
@@ -54,15 +54,15 @@ enum ods_status arrival_wait(struct arrival *arrival, struct database *database,
                               const struct source_table *table, const struct source_place *place,
                               int64_t wait_ms, bool *passed, struct error *error);
 
-/* How many records the topics have that the target has not got. */
+/* How many records of the topics are not in the target yet. */
 enum ods_status arrival_lag(struct arrival *arrival, int64_t *records, struct error *error);
 
 /* Reads the topics, their ends and the target's offsets. */
 enum ods_status arrival_look(struct arrival *arrival, struct error *error);
 
-/* Reads the newest records, for `newest` and `newest_us`; keeps no client of Kafka. */
+/* Reads the newest records, for `newest` and `newest_us`; closes its Kafka client again. */
 enum ods_status arrival_newest(struct arrival *arrival, struct error *error);
-/* As of then: do the topics have any record? */
+/* Did the topics have any record when their ends were last read? */
 bool arrival_any(const struct arrival *arrival);
 
 #endif

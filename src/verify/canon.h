@@ -15,7 +15,7 @@ enum canon {
     CANON_NUMERIC,     /* 1.0 is 1.00 */
     CANON_FLOAT,       /* -0 is 0 */
     CANON_SHORT_FLOAT, /* six digits: MySQL shows no more of its float */
-    CANON_BLANKS,      /* char(n): blanks at the end don't count */
+    CANON_BLANKS,      /* char(n): trailing blanks don't count */
     CANON_JSON,        /* by meaning; jsonb begins with the number of its format */
     CANON_JSONB,
     CANON_INTERVAL, /* its length: a month is 30.4375 days, as Debezium counts */
@@ -47,7 +47,7 @@ enum canon canon_of(const struct pg_column *column, bool short_floats);
 bool canon_element(enum canon canon, struct buffer *out, size_t start);
 
 /* Appends JSON by its meaning: members sorted by name, only the last of several with one name,
- * numbers by value. False: it is no JSON, or memory is out (out->failed). */
+ * numbers by value. False: it is not JSON, or out of memory (out->failed). */
 bool canon_json(struct buffer *out, const char *json, size_t length);
 
 #endif

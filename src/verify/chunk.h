@@ -19,7 +19,7 @@ struct chunk {
 
 void chunk_done(struct chunk *chunk);
 void chunk_reset(struct chunk *chunk);
-bool chunk_add(struct chunk *chunk, const struct row *row); /* false: memory is out */
+bool chunk_add(struct chunk *chunk, const struct row *row); /* false: out of memory */
 
 static inline const char *chunk_key(const struct chunk *chunk, size_t entry, size_t *length)
 {
@@ -32,7 +32,8 @@ static inline const char *chunk_key(const struct chunk *chunk, size_t entry, siz
 typedef bool chunk_differs(void *context, const struct digest *digest, const char *key,
                            size_t length);
 
-/* Calls nothing when the sums are equal. False: memory is out, or `differs` returned false. */
+/* Does not call `differs` when the sums are equal. False: out of memory, or `differs` returned
+ * false. */
 bool chunk_compare(const struct chunk *source, const struct chunk *target, bool extras,
                    chunk_differs *differs, void *context);
 

@@ -30,7 +30,7 @@ struct comparison {
     const struct table_settings *settings;
     struct compared *columns; /* those of the key come first */
     uint32_t count, keys;
-    uint32_t order[PLAN_MAX_KEY]; /* the key's columns (indexes into `columns`) as in its index */
+    uint32_t order[PLAN_MAX_KEY]; /* of the key: indexes into `columns`, as its index sorts */
     bool asks;                    /* some columns have texts that only the target can read */
     bool whole;                   /* rows go through transforms, so all columns are read */
     bool ranges;                  /* both sides sort the key in the same order */
@@ -39,7 +39,7 @@ struct comparison {
     char *source_list; /* SQL: the source's columns that are compared; with `whole`, all columns */
     char *target_list; /* SQL: the target's columns that are compared */
     char *target_where; /* " and …" to leave out rows that are marked deleted; or "" */
-    char *notes;        /* says to the user what is not compared; or "" */
+    char *notes;        /* tells the user what is not compared; or "" */
     struct passage passage;
 };
 

@@ -1,5 +1,5 @@
-/* How another thread ends what waits for a server: it shuts down the sockets that are entered here,
- * so that whoever reads them gets an error at once. Any thread, each call. */
+/* Lets another thread end a wait for a server: it shuts down the sockets that are entered here, so
+ * that whoever reads them gets an error at once. Any thread may make any of the calls. */
 #ifndef CUTOFF_H
 #define CUTOFF_H
 
@@ -12,7 +12,7 @@
 struct cutoff {
     pthread_mutex_t lock;
     bool cut;
-    int sockets[CUTOFF_MAX]; /* duplicates, so that a number that was closed is nobody else's */
+    int sockets[CUTOFF_MAX]; /* duplicates, so that no number here is reused for another file */
     size_t count;
 };
 

@@ -11,7 +11,7 @@
 #include "config/settings.h"
 #include "verify/forms.h"
 
-/* A table as the database describes it and as its connector would. Heap. */
+/* A table as the database describes it and as its connector would. All of it is on the heap. */
 struct source_table {
     char *database, *schema, *name; /* as in a record: schema is "" if the source has none */
     char *quoted;                   /* for SQL */
@@ -28,7 +28,7 @@ void source_table_done(struct source_table *table);
 /* The end of a source's log, at a time of its own clock. */
 struct source_place {
     int64_t clock_us;
-    bool known;     /* file and position are set; if not, `why` says what is necessary for it */
+    bool known;     /* file and position are set; if not, `why` says what they need */
     char file[256]; /* of MySQL's binary log; "" for PostgreSQL */
     uint64_t position; /* in the file; or the LSN */
     char why[256];
@@ -50,7 +50,7 @@ struct database_ops {
     const char *connector; /* the name that it has in records */
     /* Connects, or connects again. */
     enum ods_status (*open)(struct database *database, struct error *error);
-    /* *found false: there is no such table, or there is no right to read it. */
+    /* *found false: there is no such table, or the user may not read it. */
     enum ods_status (*describe)(struct database *database, const char *schema, const char *name,
                                 struct source_table *table, bool *found, struct error *error);
     /* Begins a query, and reads its rows one by one; *cells is NULL after the last. A row is valid
@@ -84,7 +84,7 @@ struct database_ops {
 
 extern const struct database_ops mysql_database, postgres_database;
 
-/* Not yet connected. NULL: memory is out. */
+/* Not yet connected. NULL: out of memory. */
 struct database *mysql_database_new(const struct database_settings *settings);
 struct database *postgres_database_new(const struct database_settings *settings);
 

@@ -1,6 +1,6 @@
 /* A digest of a row, of 128 bits. The digest of a range is the sum of its rows' digests, which does
  * not depend on their order: two ranges with the same rows, each the same number of times, have the
- * same sum. Digests are neither stored nor sent: another process has other ones. */
+ * same sum. Digests are neither stored nor sent: another version may compute others. */
 #ifndef DIGEST_H
 #define DIGEST_H
 

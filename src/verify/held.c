@@ -40,7 +40,7 @@ static bool take(struct held *held, const PGresult *rows)
         topic->schema = strdup(PQgetvalue(rows, i, SCHEMA));
         topic->table = strdup(PQgetvalue(rows, i, TABLE));
         if (asprintf(&topic->why, "%s since %s UTC, by %s",
-                     paused ? "it is paused" : "it is being read anew", PQgetvalue(rows, i, SINCE),
+                     paused ? "it is paused" : "it is being read again", PQgetvalue(rows, i, SINCE),
                      PQgetvalue(rows, i, BY)) < 0)
             topic->why = NULL;
         if (!topic->topic || !topic->schema || !topic->table || !topic->why)

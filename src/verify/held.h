@@ -1,5 +1,5 @@
-/* Tables that operators hold (ods-sink pause, resync): what their topics have is not applied, so
- * they are not compared, and nobody waits for them. */
+/* Tables that operators hold (ods-sink pause, resync): the records of their topics are not applied,
+ * so these tables are neither compared nor waited for. */
 #ifndef HELD_H
 #define HELD_H
 
@@ -19,10 +19,10 @@ struct held {
     enum { HELD_UNKNOWN, HELD_NEVER, HELD_KEPT } kept; /* does the target keep orders? */
 };
 
-/* Reads them anew. */
+/* Reads them again. */
 enum ods_status held_read(struct held *held, struct conn *conn, const char *group,
                           struct error *error);
-void held_done(struct held *held); /* zeroed is fine, and is what is left */
+void held_done(struct held *held); /* also for a zeroed one; leaves it zeroed */
 
 /* NULL: it is not held. */
 const struct held_topic *held_topic(const struct held *held, const char *topic);

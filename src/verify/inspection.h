@@ -10,8 +10,8 @@
 #include "verify/writers.h"
 
 #define LOOKUP_KEYS   500  /* how many keys are looked up at once */
-#define SUSPECTS_MAX  5000 /* so many rows are collected before they are looked at again */
-#define REPAIR_MAX    20000 /* so many differences are collected before they are put right */
+#define SUSPECTS_MAX  5000 /* how many rows are collected before they are looked at again */
+#define REPAIR_MAX    20000 /* how many differences are collected before they are repaired */
 
 /* A row that was different when it was read. */
 struct suspect {
@@ -20,15 +20,15 @@ struct suspect {
     size_t length;
 };
 
-/* A difference that is to be put right. */
+/* A difference that is to be repaired. */
 struct mend {
     struct suspect row;
     enum verify_kind kind;
-    int64_t number;   /* of the difference, as it was told */
+    int64_t number;   /* of the difference, as it was reported */
     char *version;    /* of the target's row when it was read; NULL or "": none */
     char *why;        /* why it can't be asked for, or NULL */
     bool deleted;     /* from the target, by repair() */
-    bool left, open;  /* it differs even so; nothing is certain about it */
+    bool left, open;  /* it still differs; nothing is certain about it */
 };
 
 struct inspection {
@@ -47,7 +47,7 @@ struct inspection {
     struct verify_state *state;
     struct suspect *suspects;
     size_t suspect_count, suspect_capacity;
-    struct mend *mends;        /* only where differences are to be put right */
+    struct mend *mends;        /* only where differences are to be repaired */
     size_t mend_count, mend_capacity;
     bool repairing;            /* the suspects are the rows of `mends`, in their order */
     struct verify_table result;
@@ -62,7 +62,7 @@ static inline bool inspection_stops(const struct inspection *inspection)
     return verify_stops(inspection->options);
 }
 
-/* Notes a row that is to be looked at again. False: memory is out. */
+/* Notes a row that is to be looked at again. False: out of memory. */
 bool inspection_suspect(struct inspection *inspection, const struct digest *digest,
                         const char *key, size_t length);
 
@@ -84,7 +84,7 @@ enum ods_status inspection_lookup_source(struct inspection *inspection, const st
 /* Reports a difference and counts it. */
 void inspection_tell(struct inspection *inspection, const struct verify_difference *difference);
 
-/* Is all settled that was read? Then a later run may go on from here. */
+/* Is everything settled that was read? Then a later run may go on from here. */
 static inline bool inspection_is_settled(const struct inspection *inspection)
 {
     return !inspection->suspect_count && !inspection->result.unsettled && !inspection->mend_count;
@@ -94,15 +94,17 @@ static inline bool inspection_is_settled(const struct inspection *inspection)
  * certain are counted. */
 enum ods_status settle(struct inspection *inspection, struct error *error);
 
-/* How many of the noted rows are different at a glance. They stay noted. */
+/* Counts the noted rows that differ in a single look. They stay noted. */
 enum ods_status settle_glance(struct inspection *inspection, size_t *different,
                               struct error *error);
 
-/* Notes a difference that was just told as one that is to be put right, if it is. `version` of the
- * target's row; `why` it can't be asked for, or NULL. False: memory is out. */
+/* Notes the difference that was just reported for repair(), if the options want such differences
+ * repaired. `version` of the target's row; `why` it can't be asked for, or NULL. False: out of
+ * memory. */
 bool repair_note(struct inspection *inspection, const struct suspect *row, enum verify_kind kind,
                  const char *version, const char *why);
-/* Puts right what is noted, as far as can be. On an exit code other than CLI_OK, *code has it. */
+/* Repairs the noted differences, as far as can be. On an exit code other than CLI_OK, *code has
+ * it. */
 enum ods_status repair(struct inspection *inspection, struct error *error);
 void repair_forget(struct inspection *inspection);
 

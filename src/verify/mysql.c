@@ -200,8 +200,8 @@ static void mysql_literal(struct database *database, struct buffer *sql,
     }
 }
 
-/* No quotes are needed that a mode of the session could read otherwise, and the session's time zone
- * says what a text means for a timestamp. */
+/* Texts are hexadecimal, since quotes and backslashes depend on the session's sql_mode; a timestamp
+ * is a number of seconds, since its text depends on the session's time zone. */
 static void mysql_portable(struct database *database, struct buffer *sql,
                            const struct form_column *column, const char *text, size_t length)
 {

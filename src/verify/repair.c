@@ -1,10 +1,10 @@
-/* Puts differences right. See inspection.h.
+/* Repairs differences. See inspection.h.
  *
  * Missing and changed rows are asked for again through the connector, a condition with some hundred
  * keys at a time, so that they arrive in the same partitions as all other changes of these rows and
  * in order with them; nothing is written here. Rows that only the target has are deleted here, each
- * only if it is still the row that was compared: a change that has come since makes it another
- * version, and then it is the stream's. In the end all of them are compared once more.
+ * only if it is still the row that was compared: a change that has come since gives it another
+ * version, and then it is left as it is. In the end all of them are compared once more.
  */
 #include <stdlib.h>
 #include <string.h>

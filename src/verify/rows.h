@@ -50,8 +50,7 @@ enum ods_status source_rows_open(struct source_rows *rows, const struct comparis
                                  struct error *error);
 void source_rows_close(struct source_rows *rows); /* also for a zeroed one */
 
-/* Reads all rows of a query whose columns are the comparison's source_list. If `last` is not NULL,
- * it gets copies of the texts of the last row's key columns, in the comparison's `order`. */
+/* The texts of a key's columns, as the source writes them, in the comparison's `order`. */
 struct key_texts {
     uint32_t count;
     struct buffer texts[PLAN_MAX_KEY];
@@ -59,6 +58,8 @@ struct key_texts {
 void key_texts_init(struct key_texts *texts);
 void key_texts_done(struct key_texts *texts);
 
+/* Reads all rows of a query whose columns are the comparison's source_list. If `last` is not NULL,
+ * it gets copies of the texts of the last row's key. */
 enum ods_status source_rows_read(struct source_rows *rows, const char *sql, uint64_t *count,
                                  struct key_texts *last, row_take *take, void *context,
                                  struct error *error);
@@ -74,7 +75,7 @@ struct target_row {
 void target_row_init(struct target_row *row);
 void target_row_done(struct target_row *row);
 void target_row_begin(struct target_row *row);
-/* length -1: NULL. False: memory is out. */
+/* length -1: NULL. False: out of memory. */
 bool target_row_add(const struct comparison *comparison, struct target_row *row, uint32_t column,
                     const char *bytes, int32_t length, size_t *prefix);
 

@@ -167,14 +167,14 @@ static const struct writer *find_writer(struct look *look, const struct image *r
     return writers_find(&inspection->writers, &key);
 }
 
-/* One of the rows that were to be put right. */
+/* One of the rows that were to be repaired. */
 static struct mend *mend_of(const struct look *look, size_t number)
 {
     const struct inspection *inspection = look->inspection;
     return &inspection->mends[look->suspects - inspection->suspects + (ptrdiff_t) number];
 }
 
-/* False: memory is out. */
+/* False: out of memory. */
 static bool tell(struct look *look, size_t number)
 {
     struct inspection *inspection = look->inspection;
@@ -232,7 +232,7 @@ static bool tell(struct look *look, size_t number)
 
 /* --- looking -------------------------------------------------------------------------------- */
 
-/* Is this a row that only the target has, where that is no difference? */
+/* Is this a row that only the target has, where that is not a difference? */
 static bool is_allowed(const struct look *look, size_t i)
 {
     return !look->inspection->comparison.extras && !look->source[i].present &&

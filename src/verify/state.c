@@ -55,7 +55,7 @@ enum ods_status state_open(struct verify_state *state, const struct verify_optio
     if (state->path && options->resume) {
         json_t *root = json_load_file(state->path, 0, &problem);
         if (!root && access(state->path, F_OK) == 0)
-            return error_set(error, ODS_FATAL, "%s is no state of verify: line %d: %s; delete it",
+            return error_set(error, ODS_FATAL, "%s is not verify's state: line %d: %s; delete it",
                              state->path, problem.line, problem.text);
         const char *identity = json_string_value(json_object_get(root, "identity"));
         if (root && (!identity || strcmp(identity, state->identity) != 0)) {

@@ -1,5 +1,5 @@
 /* A file that says how far verify has come, so that it can go on there: which tables are done with
- * which result, and for the present table the key up to which everything is settled. */
+ * which result, and for the current table the key up to which everything is settled. */
 #ifndef STATE_H
 #define STATE_H
 
@@ -10,7 +10,7 @@
 
 struct verify_state {
     const char *path; /* of the file; NULL: there is none */
-    const struct verify_keeper *keeper; /* in its place; NULL as well: nothing is stored */
+    const struct verify_keeper *keeper; /* stores it instead; both NULL: nothing is stored */
     char *identity;   /* says what is compared and how: the state of another run is not used */
     void *root;       /* json_t, the file's content */
     int64_t saved_us;

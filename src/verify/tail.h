@@ -10,8 +10,8 @@ struct told {
     struct source_place place; /* if known */
 };
 
-/* Reads a record's value: an envelope, a flattened row whose metadata have this prefix, or a value
- * of Maxwell. */
+/* Reads a record's value: an envelope, a flattened row whose metadata have this prefix, or
+ * Maxwell's. */
 void tail_read(const char *value, size_t length, const char *prefix, struct told *told);
 
 #endif

@@ -361,7 +361,7 @@ enum ods_status target_key_texts(struct target *target, const struct comparison 
 
 /* --- deleting ------------------------------------------------------------------------------- */
 
-/* Where rows are marked as deleted, so is this one, as a delete of the source would have done. */
+/* Deletes the row, or marks it as deleted, as a delete from the source would. */
 static void put_delete(struct buffer *sql, const struct comparison *comparison)
 {
     const struct plan *plan = comparison->plan;

@@ -46,14 +46,14 @@ enum ods_status target_put_behind(struct target *target, const struct comparison
 
 /* Reads the rows of these keys with texts for the user: the compared columns, then operation,
  * timestamp, topic, partition and offset, each "" where there is none, and the row's version, which
- * each change of the row makes another one ("": views have none). */
+ * differs after each change of the row ("" for a view's, which have none). */
 enum ods_status target_lookup(struct target *target, const struct comparison *comparison,
                               const struct keys *keys, row_take *take, void *context,
                               struct error *error);
 
 /* Deletes the rows with these keys that still have these versions, or marks them as deleted where
- * the table's rows are; for each key, *deleted says whether it was done. The transaction is the
- * function's own. */
+ * the table keeps deleted rows; for each key, *deleted says whether it was done. The transaction is
+ * the function's own. */
 enum ods_status target_delete(struct target *target, const struct comparison *comparison,
                               const struct keys *keys, const char *const *versions, bool *deleted,
                               struct error *error);

@@ -1,6 +1,6 @@
-/* Whose turn it is to compare: the target keeps when that was done last, how far a run has come
- * that was broken off, and the last report. One process of a group has the turn at a time, by a
- * lock that lasts as long as its session. One thread, but for turn_interrupt(). */
+/* Whose turn it is to compare: the target keeps when that was done last, how far an unfinished run
+ * has come, and the last report. One process of a group has the turn at a time, by a lock that
+ * lasts as long as its session. Used by one thread, except turn_interrupt(). */
 #ifndef TURN_H
 #define TURN_H
 
@@ -28,8 +28,8 @@ struct turn_record {
 enum ods_status turn_open(struct turn **turn, const struct settings *settings,
                           const struct pipeline_settings *pipeline, const char *worker,
                           struct error *error);
-void turn_close(struct turn *turn); /* NULL is fine */
-void turn_interrupt(struct turn *turn); /* any thread: ends the present wait, or the next one */
+void turn_close(struct turn *turn); /* accepts NULL */
+void turn_interrupt(struct turn *turn); /* any thread: ends the current wait, or the next one */
 
 /* Connects if need be. */
 enum ods_status turn_look(struct turn *turn, struct turn_record *record, struct error *error);
@@ -38,11 +38,11 @@ enum ods_status turn_look(struct turn *turn, struct turn_record *record, struct 
  * session. */
 enum ods_status turn_take(struct turn *turn, bool *taken, struct error *error);
 void turn_leave(struct turn *turn);
-/* With the turn: begin a run, or go on with one that began no longer ago. *progress is what
- * turn_keep() kept last, NULL if nothing; the caller frees it. */
+/* With the turn: begin a run, or go on with one that began at most longest_ms ago. *progress is
+ * what turn_keep() kept last, NULL if nothing; the caller frees it. */
 enum ods_status turn_begin(struct turn *turn, int64_t longest_ms, char **progress,
                            int64_t *began_us, struct error *error);
-/* ODS_RETRY also when the session is another one by now, so that the turn may be another's. */
+/* ODS_RETRY also when the session has been replaced, so that another process may have the turn. */
 enum ods_status turn_keep(struct turn *turn, const char *progress, struct error *error);
 enum ods_status turn_end(struct turn *turn, const char *report, struct error *error);
 /* Connects again if need be. */

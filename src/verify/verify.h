@@ -13,6 +13,9 @@
  *   alone.c       what can be found out without the source
  *   arrival.c     whether what the source had has reached the target
  *   held.c        which tables operators hold: those are not compared
+ *   state.c       stores how far a run has come, so that a later one can go on there
+ *   turn.c        which process of a group compares, when the daemon does so
+ *   source_log.c  what the source's log keeps for its connector; not part of comparing
  *
  * Called by one thread; it starts and ends its other threads itself.
  */
@@ -24,7 +27,7 @@
 #include "config/settings.h"
 #include "core/exit.h"
 
-/* Somebody who stores the state. What is of another comparison is dropped. */
+/* Stores the state in place of a file. The state of another comparison is dropped. */
 struct verify_keeper {
     const char *begun; /* as it was kept last; NULL: nothing was */
     enum ods_status (*keep)(void *context, const char *state, struct error *error);
@@ -98,7 +101,7 @@ struct verify_difference {
     const char *topic, *partition, *offset; /* of the record that wrote it; "": unknown */
 };
 
-/* What became of a difference that was to be put right. */
+/* What became of a difference that was to be repaired. */
 enum verify_outcome { VERIFY_REPAIRED, VERIFY_DELETED, VERIFY_LEFT };
 const char *verify_outcome_name(enum verify_outcome outcome);
 
@@ -125,8 +128,8 @@ struct verify_listener {
     void (*begins)(void *context, const struct verify_table *table);
     void (*differs)(void *context, const struct verify_table *table,
                     const struct verify_difference *difference);
-    /* The difference that differs() told as this one of the table's (from 0); `why` is "" unless it
-     * is left. Not called for those beyond the limit. */
+    /* The difference that differs() reported as this one of the table's (from 0); `why` is ""
+     * unless it is left. Not called for those beyond the limit. */
     void (*mended)(void *context, const struct verify_table *table, int64_t number,
                    enum verify_outcome outcome, const char *why);
     void (*goes_on)(void *context, const struct verify_table *table);
@@ -135,7 +138,7 @@ struct verify_listener {
     void *context;
 };
 
-/* CLI_OK: everything is equal, or was put right. CLI_NEGATIVE: something differs. CLI_CANT_TELL:
+/* CLI_OK: everything is equal, or was repaired. CLI_NEGATIVE: something differs. CLI_CANT_TELL:
  * no difference is certain, but something could not be compared. Any other: the error says what has
  * failed. */
 enum cli_exit verify_run(const struct verify_options *options,

@@ -28,10 +28,10 @@ struct writers {
 void writers_init(struct writers *writers, const char *topic);
 void writers_done(struct writers *writers); /* also for a zeroed one */
 
-/* Can keys of this table be told by the texts of their columns? Numbers and texts can. */
+/* Can keys of this table be recognized by their columns' texts? Numbers and texts can. */
 bool writers_can(const struct comparison *comparison);
 
-/* Reads the last records of the topic that the target has, of each partition at most so many,
+/* Reads the last records of the topic that the target has, up to a limit for each partition,
  * unless they were read already. */
 void writers_read(struct writers *writers, struct arrival *arrival);
 

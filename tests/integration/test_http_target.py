@@ -278,7 +278,7 @@ def test_redacted_tables_show_no_answer(sink, endpoint, tmp_path):
     ({"headers": {"X-A": "a\nb"}}, "X-A: a header can't hold a control character"),
     ({"ca": "/nowhere.pem"}, "/nowhere.pem: No such file"),
     ({"token": "t", "user": "u"}, "set one of user, token"),
-    ({"oauth2": {"token_url": "http://x.test/"}}, "client_id and client_secret belong to it"),
+    ({"oauth2": {"token_url": "http://x.test/"}}, "set client_id and client_secret too"),
 ])
 def test_wrong_settings_are_said(sink, endpoint, settings, says):
     sink.write(pipeline("t"), targets=[{**target(endpoint)[0], **settings}])

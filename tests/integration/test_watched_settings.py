@@ -62,7 +62,7 @@ def test_a_source_that_is_away_disturbs_nothing(sink, kafka, table, database):
     assert daemon.metric("ods_sink_source_reachable") == 0
     daemon.await_that(lambda: page()["verify"][0]["failure"], 60, "the comparison")
     assert daemon.metric("ods_sink_verify_failed") == 1
-    assert "broken off, and gone on with later" in daemon.log()
+    assert "broken off, to be continued later" in daemon.log()
     said = sink.run("status", "--url", f"http://127.0.0.1:{sink.http_port}", expect=None).stdout
     assert "away" in said and "broken off" in said and "database shop: connecting" in said
     kafka.produce([table.create({"id": 2, "name": "x", "amount": 1})])

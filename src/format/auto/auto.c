@@ -1,9 +1,9 @@
-/* The format of each record is told by its bytes, and the record goes to that format's decoder.
+/* The format of each record is found from its bytes, and the record goes to that format's decoder.
  *
- * Zero is the first byte of Confluent's wire format (Avro). Of JSON objects the names of the
- * members tell: Debezium's envelopes, flattened rows, CloudEvents, transactions, schema changes and
- * heartbeats; Maxwell's rows and DDL; anything else is a plain row. A record without a value goes
- * where its key is at home, else where the last row of its topic went.
+ * Zero is the first byte of Confluent's wire format (Avro). JSON objects are told apart by
+ * their members' names: Debezium's envelopes, flattened rows, CloudEvents, transactions, schema
+ * changes and heartbeats; Maxwell's rows and DDL; anything else is a plain row. A record without a
+ * value goes to the format that its key tells, else to that of its topic's last row.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -107,7 +107,7 @@ static enum kind told_by(unsigned seen)
     return KIND_COUNT;
 }
 
-/* What is not JSON is Debezium's to refuse. */
+/* What is not JSON is refused by Debezium's decoder. */
 static enum kind kind_of_object(const char *bytes, size_t length, struct arena *arena)
 {
     struct json_scan scan;
@@ -262,7 +262,7 @@ static enum ods_status auto_open(struct decoder **decoder, const struct decoder_
     return ODS_OK;
 }
 
-/* A registry where the pipeline has one; records in Avro are dead letters without. */
+/* A registry where the pipeline has one; without it records in Avro are dead letters. */
 static enum ods_status helper_open(struct format_helper **helper,
                                    const struct helper_config *config, struct error *error)
 {

@@ -1,4 +1,4 @@
-/* Values within values: passed over, or as the JSON that JsonConverter writes for them. Everything
+/* Values within values: skipped, or written as the JSON that JsonConverter writes. Everything
  * is checked against the record's end, and a block can't say that it has more items than there are
  * bytes, or than IDLE_ITEMS_MAX where they take none. */
 #include <stdio.h>
@@ -199,7 +199,7 @@ static bool put_fields(struct avro_scan *scan, const struct avro_type *type, str
     return true;
 }
 
-/* The key and the value of a map whose keys are no strings. */
+/* The key and the value of a map whose keys are not strings. */
 static bool put_entry(struct avro_scan *scan, const struct avro_type *type, struct buffer *out)
 {
     buffer_puts(out, "[");

@@ -34,7 +34,7 @@ struct avro_reader {
 };
 
 /* The steps of `type`, a record, whose fields are the slots of `layout` in their order. False:
- * memory is out. */
+ * out of memory. */
 bool avro_row_compile(struct avro_row *row, struct blocks *blocks, const struct avro_type *type,
                       const struct layout *layout);
 

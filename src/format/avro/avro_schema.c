@@ -154,7 +154,7 @@ static bool read_symbols(struct parse *parse, struct avro_type *type)
     yyjson_arr_foreach(symbols, index, max, symbol)
     {
         if (!yyjson_is_str(symbol))
-            return refuse(parse, "has an enum with a symbol that is no text", type->name);
+            return refuse(parse, "has an enum with a symbol that is not text", type->name);
         type->symbols[index] = blocks_strndup(&parse->schema->blocks, yyjson_get_str(symbol),
                                               yyjson_get_len(symbol));
         if (!type->symbols[index])
@@ -212,7 +212,7 @@ static const struct avro_type *read_named(struct parse *parse, enum avro_kind ki
     return type;
 }
 
-/* Kafka Connect's converters write maps whose keys are no strings as arrays of pairs. */
+/* Kafka Connect's converters write maps whose keys are not strings as arrays of pairs. */
 static bool are_entries(const struct avro_type *items)
 {
     return items->kind == AVRO_RECORD && items->count == 2 &&
@@ -379,7 +379,7 @@ static yyjson_doc *read_text(struct parse *parse, struct slice text)
     if (problem.code == YYJSON_READ_ERROR_MEMORY_ALLOCATION)
         return no_memory(parse);
     parse->status = error_set(parse->error, ODS_REJECT,
-                              "the schema is no JSON, so it is no Avro schema: %s at its byte %zu",
+                              "the schema is not JSON, so not an Avro schema: %s at its byte %zu",
                               problem.msg, problem.pos);
     return NULL;
 }

@@ -6,7 +6,8 @@
  * knows neither references to schemas of other subjects nor the members beside Avro's own in which
  * Kafka Connect's converters keep their types (connect.name), and has no limit for either. What is
  * accepted is bounded here instead: the text, its depth, the types, and how many values one record
- * may have that take no byte. Cold: a schema is parsed when its id is first seen. One thread.
+ * may have that take no byte. Not on the hot path: a schema is parsed when its id is first seen.
+ * One thread.
  */
 #ifndef AVRO_SCHEMA_H
 #define AVRO_SCHEMA_H
@@ -51,7 +52,7 @@ enum avro_union {
     UNION_STRUCT,  /* an object with one member, named after the branch, as Connect's */
 };
 
-/* What a fixed or bytes value is, where it is no mere bytes. */
+/* What a fixed or bytes value is, where it is more than bytes. */
 enum avro_special { SPECIAL_NONE, SPECIAL_UUID, SPECIAL_DURATION };
 
 struct avro_type;
@@ -67,7 +68,7 @@ struct avro_type {
     enum avro_special special;
     enum avro_union shown;   /* of a union */
     bool open;               /* a record that is being read: inside itself it is recursive */
-    bool entries;            /* an array of pairs: a map whose keys are no mere strings */
+    bool entries;            /* an array of pairs: a map whose keys are not plain strings */
     const char *name;        /* a named type's full name, else the kind's */
     struct yyjson_val *json; /* its object; NULL: only its name stands there */
     uint32_t count;          /* of fields, branches or symbols */
@@ -93,13 +94,13 @@ struct avro_schema {
 };
 
 /* Parse texts[count - 1], which may use the names that the texts before it define. A zeroed schema.
- * ODS_REJECT: it is no Avro schema, or one that can't be used; the error says why. After any
+ * ODS_REJECT: it is not an Avro schema, or can't be used; the error says why. After any
  * answer avro_schema_done(). */
 enum ods_status avro_schema_parse(struct avro_schema *schema, const struct slice *texts,
                                   size_t count, struct error *error);
 /* Lets go of the texts, which only avro_connect_schema() needs. */
 void avro_schema_forget_texts(struct avro_schema *schema);
-void avro_schema_done(struct avro_schema *schema); /* a zeroed one is fine */
+void avro_schema_done(struct avro_schema *schema); /* also for a zeroed one */
 
 /* --- avro_connect.c --- */
 

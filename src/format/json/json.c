@@ -2,7 +2,7 @@
  * value deletes the row of its key. All changes are upserts, unless a field says what they are
  * (`source.op_field`).
  *
- * The table is that of the topic (`topics` of a table's entry), else the topic's name behind its
+ * The table is that of the topic (`topics` of a table's entry), else the topic's name after its
  * last dot. The key is the table's `key`, whose columns are in the row, or in the record's key by
  * name, or are the record's key itself; without `key` it is the members of the record's key.
  */
@@ -116,7 +116,7 @@ static enum ods_status scan_error(struct reading *reading, const struct json_sca
 }
 
 /* The key's members: of an object, or of its payload where Connect has put a schema around it.
- * *whole: the key itself, where it is no object: a JSON value, or else its text. */
+ * *whole: the key itself, where it is not an object: a JSON value, or else its text. */
 static enum ods_status read_key(struct reading *reading, struct json_members *members,
                                 struct value *whole)
 {
@@ -268,7 +268,7 @@ static const struct {
     {"remove", OP_DELETE},
 };
 
-/* What the field says; the field is no column. */
+/* What the operation field says; the field does not become a column. */
 static enum ods_status take_op(struct reading *reading, enum change_op *op)
 {
     const char *field = reading->self->op_field;

@@ -182,7 +182,7 @@ static bool is_unknown(yyjson_doc *doc)
 }
 
 /* The answer's JSON. ODS_REJECT with *unknown: there is no such schema. Any other refusal is no
- * answer about the schema: whoever is asked is no registry, or not in a state to be one. */
+ * answer about the schema: what is asked is not a registry, or not in a state to answer. */
 static enum ods_status judge(struct registry_client *client, size_t which, yyjson_doc **doc,
                              bool *unknown, struct error *error)
 {
@@ -517,8 +517,8 @@ static enum ods_status check_url(struct registry_client *client, size_t which, s
             status = judge(client, which, &doc, &unknown, error);
         if (status == ODS_OK && !yyjson_is_arr(yyjson_doc_get_root(doc)))
             status = error_set(error, ODS_RETRY,
-                               "registry %s: what answers there is no schema registry (%s/subjects "
-                               "is no list)",
+                               "registry %s: what answers there is not a schema registry "
+                               "(%s/subjects is not a list)",
                                client->url[which], client->url[which]);
     } else {
         status = read_file(file_path(client->url[which]), &doc, error);

@@ -15,9 +15,9 @@
 
 #include "core/json_scan.h"
 
-/* By what a record names its schema. */
+/* How a record names its schema. */
 enum schema_id {
-    SCHEMA_ID,         /* the number behind the magic byte, or in Confluent's header */
+    SCHEMA_ID,         /* the number after the magic byte, or in Confluent's header */
     SCHEMA_GUID,       /* Confluent's header */
     SCHEMA_GLOBAL_ID,  /* Apicurio's headers */
     SCHEMA_CONTENT_ID,
@@ -46,7 +46,7 @@ struct schema_texts {
     bool value_only;   /* … of values */
 };
 
-void schema_texts_done(struct schema_texts *texts); /* zeroed ones are fine */
+void schema_texts_done(struct schema_texts *texts); /* also for zeroed ones */
 bool schema_texts_add(struct schema_texts *texts, const char *bytes, size_t length);
 
 struct registry_client;
@@ -56,16 +56,16 @@ struct registry_client;
 enum ods_status registry_client_open(struct registry_client **client,
                                      const struct registry_settings *settings,
                                      const atomic_bool *stop, struct error *error);
-void registry_client_close(struct registry_client *client); /* NULL is fine */
+void registry_client_close(struct registry_client *client); /* accepts NULL */
 
-/* ODS_OK: here it is. ODS_RETRY: the registry is away, or gives no answer of a registry's; the
+/* ODS_OK: here it is. ODS_RETRY: the registry is away, or does not answer as a registry; the
  * error names it. ODS_REJECT: it has answered, and there is no such schema (*unknown), or one that
  * is not Avro or too large. */
 enum ods_status registry_client_fetch(struct registry_client *client, const struct schema_ref *ref,
                                       struct schema_texts *texts, bool *unknown,
                                       struct error *error);
 
-/* Is there no schema at all? So is a registry that is about to be restored. */
+/* Has the registry no schema at all, as one that is about to be restored? */
 bool registry_client_is_empty(struct registry_client *client);
 
 /* Ask each URL once: a line for each that answers. Anything but ODS_OK: one does not. */

@@ -13,7 +13,7 @@
 
 #define BYTES_MAX    ((size_t) 64 * 1024 * 1024)
 #define UNKNOWN_US   INT64_C(30000000) /* how long "there is none" is believed */
-#define EMPTY_US     INT64_C(60000000) /* how long a registry without schemas may be so */
+#define EMPTY_US     INT64_C(60000000) /* how long a registry may be without any schema */
 #define FORGET_US    INT64_C(60000000) /* a schema that nobody has waited for in this time */
 #define WAIT_MS      30000             /* of a command, for a registry that is away */
 #define AGAIN_MS     500               /* between two questions for an id that is not known */
@@ -96,7 +96,7 @@ static bool drop_oldest(struct schema_registry *registry, const struct entry *bu
     return true;
 }
 
-/* NULL: memory is out, or as many as may be kept are all waited for. */
+/* NULL: out of memory, or as many as may be kept are all waited for. */
 static struct entry *add(struct schema_registry *registry, const struct schema_ref *ref)
 {
     if (registry->count >= (size_t) registry->settings->cache && !drop_oldest(registry, NULL))
@@ -162,9 +162,9 @@ static void note_answer(struct schema_registry *registry)
     registry->rare = (struct rare){0};
 }
 
-/* Is the id asked for again that the registry does not know? A replica of it may be behind, or it
- * is being restored. One id at a time is given time: many of them are no replica that is behind,
- * but records that are none. */
+/* Is an id that the registry does not know asked for again? A replica of the registry may be
+ * behind, or the registry is being restored. Only one id at a time is waited for: many unknown ones
+ * are not a replica that is behind, but records that are not Avro. */
 static bool is_patient(struct schema_registry *registry, const struct entry *entry, bool empty)
 {
     int64_t now_us = time_monotonic_us();
@@ -300,7 +300,7 @@ static void *serve(void *context)
             continue;
         }
         if (ask(registry, entry, &error) == ODS_RETRY) {
-            /* A wanted schema more does not shorten the pause. */
+            /* One more wanted schema does not shorten the pause. */
             int64_t until_us = time_monotonic_us() + backoff_next_ms(&registry->backoff) * 1000;
             for (int64_t left; (left = until_us - time_monotonic_us()) > 0 &&
                                !atomic_load(&registry->stop);)

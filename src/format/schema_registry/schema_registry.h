@@ -1,7 +1,7 @@
-/* The schemas that a pipeline's records name by id, as its lanes' decoders see them: what is here,
- * what is on its way, what there is not.
+/* The schemas that a pipeline's records name by id, as its lanes' decoders see them: known, asked
+ * for, or not in the registry.
  *
- * Who asks never waits: what is not here yet is ODS_RETRY, and the helper's thread asks the
+ * Who asks never waits: what is not known yet is ODS_RETRY, and the helper's thread asks the
  * registry for it (registry_client.h) and wakes the lanes. Commands have no such thread: there the
  * caller's own one asks, and waits. Bounded by registry.cache and by bytes; what was not used for
  * longest goes first. */
@@ -20,11 +20,11 @@ struct schema_registry;
 /* The registry of a helper; NULL: there is no helper. */
 struct schema_registry *schema_registry_of(struct format_helper *helper);
 
-/* One for a command, without a thread. Settings outlive it. */
+/* Opens one for a command, without a thread. Settings outlive it. */
 enum ods_status schema_registry_open(struct schema_registry **registry,
                                      const struct registry_settings *settings,
                                      struct error *error);
-void schema_registry_close(struct schema_registry *registry); /* NULL is fine */
+void schema_registry_close(struct schema_registry *registry); /* accepts NULL */
 
 /* A copy of the schema's texts, the caller's to give back. Any thread.
  * ODS_RETRY: it is not known yet; the error says what is waited for. ODS_REJECT: there is no such

@@ -2,11 +2,11 @@
  *
  * A group has a folder with changes-000000000001.jsonl and so on, or with such files for each
  * table, and with state.json. That file says how many bytes of the last data file of each name are
- * valid, and the offsets up to which they go. A batch
- * is appended after the valid bytes and made durable; then a new state replaces the old one by
- * rename(2). So rows and offsets become valid together or not at all. The next writer cuts off what
- * a crash has left after the valid bytes. Lanes and processes of a group take turns by a lock on
- * the folder, which is released when its holder ends.
+ * valid, and the offsets up to which they go. A batch is appended after the valid bytes and made
+ * durable; then a new state replaces the old one by rename(2). So rows and offsets become valid
+ * together or not at all. The next writer cuts off what a crash has left after the valid bytes.
+ * Lanes and processes of a group take turns by a lock on the folder, which is released when its
+ * holder ends.
  */
 #include <errno.h>
 #include <stdio.h>

@@ -29,13 +29,13 @@ struct file_sink {
 /* Where the data files of a name end: members of the state itself, or where tables have their own
  * names, of its "files". */
 struct file_place {
-    json_int_t number;   /* "file": of the present data file; the first is 1 */
+    json_int_t number;   /* "file": of the current data file; the first is 1 */
     json_int_t length;   /* "length": how many of its bytes are valid */
     json_int_t begun_us; /* "begun_us": when its first line was written, wall clock */
     const char *name;    /* "name", of the state itself: how the file's name begins */
     const char *ending;  /* "ending": "jsonl" */
-    const char *header;  /* "header": its first line, CSV; NULL: it has none. Lives as long as the
-                            state is not put anew */
+    const char *header;  /* "header": its first line, CSV; NULL: it has none. The texts are
+                            valid until the place is put, or the state read again */
 };
 
 int64_t folder_now_us(void); /* wall clock */
@@ -53,7 +53,7 @@ enum ods_status folder_open(struct file_sink *file, struct error *error);
 enum ods_status folder_lock(struct file_sink *file, struct error *error);
 void folder_unlock(struct file_sink *file);
 
-/* Called with the lock held. False: memory is out; the place is valid once the state is written. */
+/* Called with the lock held. False: out of memory; the place is valid once the state is written. */
 json_int_t folder_next_number(const struct file_sink *file, const struct file_place *place);
 struct file_place folder_files(const struct file_sink *file, const char *name);
 bool folder_put_files(struct file_sink *file, const char *name, const struct file_place *place);
@@ -62,7 +62,7 @@ bool folder_put_files(struct file_sink *file, const char *name, const struct fil
  * partition. */
 json_t *folder_place(const struct file_sink *file, const char *topic, int32_t partition);
 int64_t folder_offset(const struct file_sink *file, const char *topic, int32_t partition);
-/* Sets an offset, which is valid once the state is written. False: memory is out. */
+/* Sets an offset, which is valid once the state is written. False: out of memory. */
 bool folder_put_offset(struct file_sink *file, const struct claim *claim);
 enum ods_status folder_write_state(struct file_sink *file, struct error *error);
 

@@ -34,7 +34,7 @@ static bool has(const struct identities *identities, const unsigned char *key)
     return identities->slot_count && memcmp(slot_of(identities, key), key, IDENTITY_KEY_BYTES) == 0;
 }
 
-/* Sees to it that at most half of the slots are used. False: memory is out, and nothing has
+/* Sees to it that at most half of the slots are used. False: out of memory, and nothing has
  * changed. */
 static bool reserve(struct identities *identities, size_t more)
 {
@@ -142,7 +142,7 @@ static int refresh(struct identities *identities, int folder, json_t *state)
 
 /* --- a batch --------------------------------------------------------------------------------- */
 
-/* False: memory is out. */
+/* False: out of memory. */
 static bool make_key(const struct record *record, unsigned char key[IDENTITY_KEY_BYTES])
 {
     unsigned char digest[SHA256_DIGEST_LENGTH];

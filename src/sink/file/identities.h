@@ -24,7 +24,7 @@ struct identities {
     size_t slot_count, key_count;               /* slots: 0 or a power of two */
     /* As in "delivered" of state.json. */
     json_int_t file, length, before, begun_us;
-    /* Of the present batch: */
+    /* Of the current batch: */
     struct buffer news;   /* keys to be stored */
     struct buffer there;  /* a bool for each record: it is in the files, or comes twice */
     uint32_t fresh;       /* how many are not there, or have no identity */

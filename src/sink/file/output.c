@@ -10,7 +10,7 @@
 
 #define NAME_MAX_BYTES 200
 
-/* A line of the present record. */
+/* A line of the current record. */
 struct stage {
     size_t run, start;
 };

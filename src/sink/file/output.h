@@ -23,7 +23,7 @@ struct output {
     struct output_run *runs;
     size_t run_count, run_capacity;
     uint64_t lines;
-    /* Of the present record: */
+    /* Of the current record: */
     struct buffer staged; /* its lines */
     struct buffer stages; /* struct stage: which run each goes to */
     struct buffer run_of; /* uint32_t for each shape, by its id: its run + 1, 0: none yet */

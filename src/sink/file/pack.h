@@ -7,7 +7,7 @@
 
 #include "sink/file/settings.h"
 
-/* Append the bytes to `out`, packed. False: memory is out. */
+/* Append the bytes to `out`, packed. False: out of memory. */
 bool pack(struct buffer *out, enum file_compression compression, const char *bytes, size_t length);
 
 #endif

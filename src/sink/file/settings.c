@@ -14,10 +14,10 @@ static const char *const compressions[] = {"none", "gzip", "zstd", NULL};
 
 static const struct setting rows[] = {
     {"directory", SETTING_STRING, AT(directory), .min = 1, .max = 3000, .flags = SETTING_REQUIRED,
-     .doc = "A folder that is there. Each pipeline's group has its own in it: "
+     .doc = "An existing folder. Each pipeline's group has its own in it: "
             "`changes-000000000001.jsonl` and so on, a JSON object a change, and `state.json`. A "
             "reader takes the files whose numbers are below the `file` of `state.json` whole, and "
-            "of that one the first `length` bytes: what lies behind them is not committed. "
+            "of that one the first `length` bytes: what lies after them is not committed. "
             "`dlq replay --force` writes letters apart, into a folder named `<group>.dlq`."},
     {"file_name", SETTING_STRING, AT(file_name), "changes", .min = 1, .max = 200,
      .doc = "How the files' names begin; number and ending follow. With `{{database}}`, "
@@ -33,13 +33,13 @@ static const struct setting rows[] = {
      .doc = "Each write is a gzip member or a zstd frame of its own, so the valid bytes are whole "
             "ones. Larger `flush_bytes` and `flush_ms` compress better."},
     {"max_bytes", SETTING_BYTES, AT(max_bytes), "134217728", .min = 1024, .max = MIB * MIB,
-     .doc = "A new file begins when this one has so many bytes."},
+     .doc = "The size of a file at which the next one begins."},
     {"max_age_ms", SETTING_MS, AT(max_age_ms), "0", .min = 0, .max = INT64_C(31536000000),
-     .doc = "Or, with the next changes, when its first ones are so old. 0: never."},
+     .doc = "Or the age of its first changes: the next ones begin a new file. 0: any age."},
     {"flush_bytes", SETTING_BYTES, AT(flush_bytes), "1048576", .min = 0, .max = 1024 * MIB,
-     .doc = "Changes are written when their records have so many bytes together."},
+     .doc = "Changes are written when their records have this many bytes together."},
     {"flush_ms", SETTING_MS, AT(flush_ms), "1000", .min = 0, .max = 600000,
-     .doc = "Or when the oldest has waited so long. Each time costs two fsyncs."},
+     .doc = "Or when the oldest has waited this long. Each write costs two fsyncs."},
     {"delivered.keep_ms", SETTING_MS, AT(keep_ms), "86400000", .min = 1000,
      .max = INT64_C(10) * 365 * 86400 * 1000,
      .doc = "For pipelines whose source is a queue: how long a record that is in the files is "
@@ -56,7 +56,7 @@ static enum ods_status check_name(const char *name, struct error *error)
 {
     static const char *const places[] = {"{{database}}", "{{schema}}", "{{table}}", "{{pipeline}}"};
     if (strchr(name, '/') || *name == '.')
-        return error_set(error, ODS_FATAL, "file_name: no / in it, and no . at its begin");
+        return error_set(error, ODS_FATAL, "file_name: no / in it, and no . at its beginning");
     for (const char *at = name; (at = strstr(at, "{{"));) {
         size_t i = 0, count = sizeof places / sizeof *places;
         while (i < count && strncmp(at, places[i], strlen(places[i])) != 0)

@@ -8,7 +8,7 @@ enum verdict {
     VERDICT_DONE,
     VERDICT_LETTER, /* a change is at fault */
     VERDICT_AGAIN,  /* an outage */
-    VERDICT_STOP,   /* somebody has to see to it */
+    VERDICT_STOP,   /* an operator has to act */
 };
 
 /* Fills the error unless it is done: code is the status, "" where there was no answer. */

@@ -196,7 +196,7 @@ static void finish_all(struct http_sink *http, struct failure *failure)
     }
 }
 
-/* Whatever is in flight is given up; nobody knows whether it was taken. */
+/* Gives up what is in flight; whether the server has taken it is not known. */
 static void cancel_all(struct http_sink *http)
 {
     size_t count = (size_t) http->settings->max_in_flight;

@@ -14,7 +14,7 @@
 #include "sink/http/template.h"
 
 #define HTTP_NONE         UINT32_MAX
-#define HTTP_ANSWER_BYTES 200 /* of an answer that is no success: so much is shown */
+#define HTTP_ANSWER_BYTES 200 /* how much of an answer that is not a success is shown */
 
 /* The changes of some keys, one request after the other. Changes are linked by number through
  * http_sink.next. */
@@ -22,8 +22,8 @@ struct http_queue {
     CURL *easy;
     struct curl_slist *list;
     uint32_t head, tail;  /* what waits */
-    uint32_t first, last; /* what the present request has; HTTP_NONE: there is none */
-    struct buffer url;    /* then, behind a zero byte, the headers' lines */
+    uint32_t first, last; /* what the current request has; HTTP_NONE: there is none */
+    struct buffer url;    /* then, after a zero byte, the headers' lines */
     struct buffer body, other;
     const char *method;
     char answer[HTTP_ANSWER_BYTES + 1];
@@ -54,7 +54,7 @@ struct http_sink {
     bool probing;                /* the last request failed: one at a time until one succeeds */
     atomic_bool interrupted;
 
-    /* Of the present batch. It may come again after a failure: what was answered is not sent
+    /* Of the current batch. It may come again after a failure: what was answered is not sent
      * again. */
     struct batch *batch;
     int64_t batch_opened_us, batch_offset;

@@ -46,7 +46,7 @@ CURLcode request_prepare(const struct http_sink *http, CURL *easy, char *reason)
         code = curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long) settings->connect_ms);
     if (!code)
         code = curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long) settings->timeout_ms);
-    if (!code) /* libcurl must not use signals in a program with threads */
+    if (!code) /* libcurl must not use signals in a threaded program */
         code = curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     if (!code)
         code = curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");

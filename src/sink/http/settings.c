@@ -35,9 +35,9 @@ static const struct setting rows[] = {
     {"connect_timeout_ms", SETTING_MS, AT(connect_ms), "5000", .min = 10, .max = 600000,
      .doc = "To get a connection, TLS included."},
     {"timeout_ms", SETTING_MS, AT(timeout_ms), "30000", .min = 10, .max = 3600000,
-     .doc = "From the begin of a request to the end of its answer."},
+     .doc = "From the beginning of a request to the end of its answer."},
     {"max_retry_after_ms", SETTING_MS, AT(retry_after_ms), "300000", .min = 0, .max = 86400000,
-     .doc = "How long a server may have the lane wait by `Retry-After`."},
+     .doc = "How long a lane waits at most where a server sends `Retry-After`."},
     {"on_conflict", SETTING_ENUM, AT(conflict), "letter", .choices = conflicts,
      .doc = "What 409 means: the change is at fault, is there already, or is to be sent again."},
     {"ca", SETTING_STRING, AT(ca), "", .max = 4000,
@@ -50,8 +50,8 @@ static const struct setting rows[] = {
     {"token", SETTING_STRING, AT(token), "", .max = 65536,
      .doc = "A bearer token that does not change: `${file:/path}`."},
     {"token_file", SETTING_STRING, AT(token_file), "", .max = 4000,
-     .doc = "A file with a bearer token, read anew when it has changed and when the server answers "
-            "401."},
+     .doc = "A file with a bearer token, read again when it has changed and when the server "
+            "answers 401."},
     {"oauth2.token_url", SETTING_STRING, AT(token_url), "", .max = 8000,
      .doc =
          "Client credentials (OAuth 2.0, RFC 6749 section 4.4): where tokens are asked for, when "

@@ -25,7 +25,7 @@ extern const struct setting_group http_settings_group;
 
 /* What the rows can't say: how settings go together, files, templates. */
 enum ods_status http_settings_check(const void *own, struct error *error);
-/* How long the part of a URL before the path is. 0: it is not one. */
+/* The length of a URL's part before the path. 0: it is not a URL. */
 size_t http_server_length(const char *url);
 /* Are bodies JSON? */
 bool http_settings_json(const struct http_settings *settings);

@@ -71,9 +71,9 @@ static enum ods_status check_credentials(const struct http_settings *settings, s
     if (ways > 1)
         return wrong("credentials", "set one of user, token, token_file and oauth2", error);
     if (*settings->token_url && (!*settings->client_id || !*settings->client_secret))
-        return wrong("oauth2", "client_id and client_secret belong to it", error);
+        return wrong("oauth2", "set client_id and client_secret too", error);
     if (*settings->key && !*settings->certificate)
-        return wrong("key", "certificate belongs to it", error);
+        return wrong("key", "set certificate too", error);
     return ODS_OK;
 }
 
@@ -113,7 +113,7 @@ static enum ods_status check_templates(const struct http_settings *settings, str
     for (size_t i = 0; status == ODS_OK && i < settings->headers.count; i++) {
         const struct property *header = &settings->headers.items[i];
         if (!*header->name || strpbrk(header->name, ": \t\r\n"))
-            return wrong(header->name, "that is no header's name", error);
+            return wrong(header->name, "that is not the name of a header", error);
         status = check_template(header->name, header->value, TEMPLATE_HEADER, error);
     }
     return status;

@@ -1,4 +1,4 @@
-/* Texts with places for what a change has. */
+/* Texts with placeholders for parts of a change. */
 #include "sink/http/template.h"
 
 #include <stdlib.h>
@@ -80,7 +80,7 @@ static enum ods_status name_piece(struct piece *piece, const char *inside, size_
                      (int) (length < 80 ? length : 80), inside);
 }
 
-/* Whether the text's end stands between quotes, if its begin does as `quoted` says. */
+/* Is the text's end between quotes, if its beginning is as `quoted` says? */
 static bool quotes(const char *text, size_t length, bool quoted)
 {
     for (size_t i = 0; i < length; i++) {

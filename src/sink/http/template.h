@@ -1,4 +1,4 @@
-/* Texts with places for what a change has: "{{after.status}}". */
+/* Texts with placeholders for parts of a change: "{{after.status}}". */
 #ifndef TEMPLATE_H
 #define TEMPLATE_H
 
@@ -23,7 +23,7 @@ struct template
     size_t count;
 };
 
-/* The text outlives the template. ODS_FATAL: it names what there is not. */
+/* The text outlives the template. ODS_FATAL: it has a name that is not known. */
 enum ods_status template_compile(struct template *template, const char *text,
                                  enum template_form form, struct error *error);
 void template_done(struct template *template);
@@ -40,7 +40,7 @@ struct template_change {
 enum ods_status template_put(struct buffer *out, const struct template *template,
                              const struct template_change *change, struct error *error);
 
-/* The key by which a receiver knows a change that it is sent again. */
+/* The key by which a receiver recognizes a change that is sent again. */
 void template_put_identity(struct buffer *out, const struct template_change *change);
 
 #endif

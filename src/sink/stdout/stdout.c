@@ -1,4 +1,4 @@
-/* Changes as JSON lines on standard output, for looking.
+/* Changes as JSON lines on standard output, for inspection.
  *
  * Lanes write whole lines in turn. A reader that stands still holds the lane up, as an outage does;
  * one that has gone stops it.
@@ -17,7 +17,7 @@
 #include <ods/sink.h>
 
 #define WAIT_MS 200
-#define PIECE   4096 /* so much a pipe takes at once when it takes anything (PIPE_BUF) */
+#define PIECE   4096 /* a pipe that takes anything takes this much at once (PIPE_BUF) */
 
 struct stdout_sink {
     struct sink sink;
@@ -165,7 +165,7 @@ static void stdout_clear_interrupt(struct sink *sink)
 static const struct setting_group no_settings = {
     .title = "targets of type `stdout`",
     .intro = "Changes as JSON lines on standard output, as the `file` target writes them, for "
-             "looking; the log is on standard error. At least once. There is nothing to set.",
+             "inspection; the log is on standard error. At least once. There is nothing to set.",
 };
 
 const struct sink_ops stdout_sink = {

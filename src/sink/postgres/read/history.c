@@ -19,7 +19,7 @@ void read_history_done(struct read_history *history)
     *history = (struct read_history){0};
 }
 
-/* The columns of the first history that the rows are of. */
+/* Takes the columns of the first history among the rows. */
 static enum ods_status take_columns(struct reader *reader, struct read_history *history,
                                     const PGresult *rows, struct error *error)
 {

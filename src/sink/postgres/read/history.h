@@ -15,9 +15,10 @@ struct read_history {
  * history's name this is. */
 enum ods_status reader_history(struct reader *reader, const char *schema, const char *name,
                                struct read_history *history, bool *found, struct error *error);
-/* The table is now a query for the rows as they were at a moment, as PostgreSQL reads it. */
+/* Makes history->table a query for the rows as they were at the moment, a text that PostgreSQL
+ * reads. */
 enum ods_status reader_as_of(struct reader *reader, struct read_history *history,
                              const char *moment, struct error *error);
-void read_history_done(struct read_history *history); /* zeroed is fine */
+void read_history_done(struct read_history *history); /* also for a zeroed one */
 
 #endif

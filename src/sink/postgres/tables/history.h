@@ -22,7 +22,7 @@ struct history_names {
 };
 void history_names_fill(struct history_names *names, const struct table_settings *settings);
 
-/* A table's settings as they hold for its history; the caller frees them. NULL: memory is out. */
+/* A table's settings as they hold for its history; the caller frees them. NULL: out of memory. */
 struct table_settings *history_settings_of(const struct table_settings *settings);
 
 /* Schema and name, as name_table(), from the history's own settings. */
@@ -46,7 +46,7 @@ void history_explain(const struct plan *plan, struct error *why);
 
 /* ", primary key (…)" of a history that is made. */
 void history_put_key(struct buffer *sql, const struct ddl_table *table);
-/* Indexes and the partition for all that has none, behind "create table". */
+/* Indexes and the partition for all that has none, after "create table". */
 void history_put_rest(struct ddl *ddl, const struct plan *plan);
 
 /* The view of a history that changes goes first; history_note() makes it again. */
@@ -55,7 +55,7 @@ void history_put_drop_view(struct ddl *ddl);
 /* Enters or updates what the sink knows of the history. */
 enum ods_status history_note(const struct plan *plan, struct conn *conn, struct error *error);
 
-/* Makes and drops partitions as it is time, each by itself and with lock_timeout; what can't be
+/* Makes and drops the partitions that are due, each by itself and with lock_timeout; what can't be
  * done now is done at a later call. *failed: something could not be, and the error says why. */
 enum ods_status history_keep_up(struct conn *conn, bool *failed, struct error *error);
 

@@ -19,7 +19,7 @@ struct claim_made {
 };
 
 struct rehearsal {
-    void (*narrow)(void *context, const char *text); /* NULL: nobody hears of it */
+    void (*narrow)(void *context, const char *text); /* NULL: it is not reported */
     void (*take)(void *context, const struct rehearsed *statement);
     void *context;
     bool own_schema;

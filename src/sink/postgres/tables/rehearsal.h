@@ -3,7 +3,7 @@
  * A connection with a rehearsal runs what evolve.c decides on empty copies of the tables, temporary
  * tables of the session that have the same columns, constraints and indexes. PostgreSQL itself says
  * there whether it takes a statement, which lock that holds and whether the table is rewritten. The
- * tables themselves are read alone, by no lock that anybody waits for; what a copy does not have
+ * tables themselves are only read, under no lock that anybody waits for; what a copy does not have
  * (rights, views that use a column, foreign keys, rows) is asked of the catalog. Nothing outlives
  * the session. One thread.
  */
@@ -15,10 +15,10 @@
 
 struct rehearsal;
 
-/* `take` gets the statements of a change once all of them have gone well. NULL: memory is out. */
+/* `take` gets the statements of a change once all of them have gone well. NULL: out of memory. */
 struct rehearsal *rehearsal_new(void (*take)(void *context, const struct rehearsed *statement),
                                 void *context);
-void rehearsal_free(struct rehearsal *rehearsal); /* NULL is fine */
+void rehearsal_free(struct rehearsal *rehearsal); /* accepts NULL */
 
 /* Looks whether the sink's own schema is there: without it nothing has been claimed yet. */
 enum ods_status rehearsal_begin(struct rehearsal *rehearsal, struct conn *conn,
@@ -36,12 +36,12 @@ bool rehearsal_said(const struct rehearsal *rehearsal, const char *schema, const
 /* Has a statement of the rehearsal made this table? */
 bool rehearsal_made_table(const struct rehearsal *rehearsal, const char *schema, const char *table);
 /* The claims of tables that the rehearsal has made and taken back: the parameters of each, of which
- * the first two are schema and table. NULL: there is no further one. False: memory is out. */
+ * the first two are schema and table. NULL: there is no further one. False: out of memory. */
 bool rehearsal_keep_claim(struct rehearsal *rehearsal, const char *const *values, size_t count);
 const char *const *rehearsal_claim(const struct rehearsal *rehearsal, size_t number);
 
-/* Hears of columns that stay as they are though a source's type has become wider, since evolve does
- * not go so far; possibly several times of one. */
+/* `take` hears of columns that stay as they are though the source's type is wider, since `evolve`
+ * does not widen them; possibly several times of one. */
 void rehearsal_hear_narrow(struct rehearsal *rehearsal,
                            void (*take)(void *context, const char *text));
 void rehearsal_tell_narrow(const struct rehearsal *rehearsal, const char *schema, const char *table,

@@ -10,7 +10,7 @@ struct rehearsed {
     unsigned transaction; /* statements with the same number are in one */
     const char *lock;     /* on the table, until the transaction ends; "": the table is new */
     const char *also;     /* other tables that are locked, each with its foreign key: JSON */
-    const char *indexes;  /* that are built anew, of a table that is not rewritten: JSON */
+    const char *indexes;  /* that are rebuilt, of a table that is not rewritten: JSON */
     bool rewrites;
     bool is_new;   /* the table is not there yet */
     int64_t bytes; /* of the table as it is, with its indexes */
