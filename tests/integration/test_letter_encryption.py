@@ -122,7 +122,7 @@ def test_open_letters_show_no_redacted_value(world):
     world.spoil(1, others=1)
     malformed, whole = [json.loads(dlq(sink, "show", "--json", f"{topic}:0:{offset}").stdout)
                         for offset in (0, 1)]
-    assert "no JSON" in malformed["value"]
+    assert "not JSON" in malformed["value"]
     after = json.loads(whole["value"])["payload"]["after"]
     assert after["name"] == "[redacted]" and after["id"] == 1
     assert whole["changes"][0]["after"]["name"] == "[redacted]"
