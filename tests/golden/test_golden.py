@@ -44,7 +44,7 @@ CASES = sorted(path.parent for path in HERE.glob("*/expected.jsonl"))
 
 @pytest.mark.parametrize("folder", CASES, ids=lambda folder: folder.name)
 def test_case(folder):
-    printed = run_decode(folder / "input.jsonl")
+    printed = run_decode(folder / "input.jsonl", "--format", "debezium")
     expected = read_lines(folder / "expected.jsonl")
     for line, wanted in zip(printed, expected):
         if "error" in wanted:  # the message has to say at least this

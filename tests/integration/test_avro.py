@@ -164,7 +164,7 @@ def test_unknown_and_foreign_schemas_become_letters(sink, kafka, database, regis
     world.daemon.await_that(lambda: world.rows(0) == 3, what="the good row behind them")
     said = [dict(message.headers())["ods.error"].decode() for message in kafka.read(world.letters)]
     for why, number, expected in zip(said, ids, (
-            "does not know it", "type JSON", "type PROTOBUF", "is recursive", "bytes", "no JSON",
+            "does not know it", "type JSON", "type PROTOBUF", "is recursive", "bytes", "not JSON",
             "does not know it")):
         assert f"schema id {number}: " in why and expected in why, said
     asked = [path for path in registry.asked if path.endswith("99998")]
