@@ -258,6 +258,12 @@ struct sink_ops {
 /* "exactly once: …", for people; of deliveries or of records with offsets. */
 const char *guarantee_text(const struct sink_ops *sink, bool deliveries);
 
+/* resume() and connect() of a target that is AT_LEAST_ONCE: it stores no offsets; it connects when
+ * it applies, or not at all. */
+enum ods_status sink_stores_no_offsets(struct sink *sink, struct position *positions, size_t count,
+                                       struct error *error);
+enum ods_status sink_needs_no_connection(struct sink *sink, struct error *error);
+
 const struct sink_ops *sink_find(const char *type); /* NULL: no such type */
 const struct sink_ops *const *sink_list(void);      /* NULL-terminated */
 setting_plugins sink_groups;                        /* of every type, in that order */

@@ -49,3 +49,22 @@ const char *guarantee_text(const struct sink_ops *sink, bool deliveries)
     }
     return "at least once: after a crash the last records may be sent again";
 }
+
+enum ods_status sink_stores_no_offsets(struct sink *sink, struct position *positions, size_t count,
+                                       struct error *error)
+{
+    (void) sink;
+    (void) error;
+    for (size_t i = 0; i < count; i++) {
+        positions[i].offset = OFFSET_NONE;
+        positions[i].stored_us = 0;
+    }
+    return ODS_OK;
+}
+
+enum ods_status sink_needs_no_connection(struct sink *sink, struct error *error)
+{
+    (void) sink;
+    (void) error;
+    return ODS_OK;
+}

@@ -196,6 +196,14 @@ static enum ods_status read_typed_row(struct reading *reading, struct json_scan 
     return status != ODS_OK && scan->problem ? scan_error(reading, scan, "value") : status;
 }
 
+enum pass_reason debezium_pass(enum schema_kind kind)
+{
+    return kind == SCHEMA_MESSAGE         ? PASS_MESSAGE
+           : kind == SCHEMA_SCHEMA_CHANGE ? PASS_SCHEMA_CHANGE
+           : kind == SCHEMA_TRANSACTION   ? PASS_TRANSACTION
+                                          : PASS_HEARTBEAT;
+}
+
 static enum ods_status read_typed(struct reading *reading, struct json_scan *scan,
                                   struct plan *plan)
 {
@@ -209,16 +217,10 @@ static enum ods_status read_typed(struct reading *reading, struct json_scan *sca
     case SCHEMA_DOCUMENT:
         return document_refuse(reading);
     case SCHEMA_MESSAGE:
-        reading->pass = PASS_MESSAGE;
-        break;
     case SCHEMA_SCHEMA_CHANGE:
-        reading->pass = PASS_SCHEMA_CHANGE;
-        break;
     case SCHEMA_TRANSACTION:
-        reading->pass = PASS_TRANSACTION;
-        break;
     case SCHEMA_HEARTBEAT:
-        reading->pass = PASS_HEARTBEAT;
+        reading->pass = debezium_pass(plan->schema.kind);
         break;
     }
     return json_skip(scan) ? ODS_OK : scan_error(reading, scan, "value");

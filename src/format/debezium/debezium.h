@@ -244,6 +244,12 @@ bool envelope_expects_before(const struct reading *reading, const struct plan *p
 /* The envelope is MongoDB's: it can't be read. */
 enum ods_status document_refuse(struct reading *reading);
 
+/* --- debezium.c --- */
+
+/* Why a record of this kind makes no row change: messages, schema changes, transactions,
+ * heartbeats. */
+enum pass_reason debezium_pass(enum schema_kind kind);
+
 /* --- debezium_cloudevent.c --- */
 
 /* Decode the CloudEvent at the cursor; answers as envelope_read() does. */

@@ -292,16 +292,10 @@ static enum ods_status read_by(struct reading *reading, const struct avro_source
     case SCHEMA_DOCUMENT:
         return document_refuse(reading);
     case SCHEMA_MESSAGE:
-        reading->pass = PASS_MESSAGE;
-        break;
     case SCHEMA_SCHEMA_CHANGE:
-        reading->pass = PASS_SCHEMA_CHANGE;
-        break;
     case SCHEMA_TRANSACTION:
-        reading->pass = PASS_TRANSACTION;
-        break;
     case SCHEMA_HEARTBEAT:
-        reading->pass = PASS_HEARTBEAT;
+        reading->pass = debezium_pass(plan->schema.kind);
         break;
     }
     if (avro_skip(&reader.scan, plan->avro->schema.root) && at_end(&reader))

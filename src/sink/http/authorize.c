@@ -7,24 +7,17 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <jansson.h>
 
+#include "core/time.h"
 #include "sink/http/exchange.h"
 #include "sink/http/request.h"
 
 #define TOKEN_MAX_BYTES 65536
 #define TOKEN_DEFAULT_S 300 /* where the server does not say how long it is good */
 #define TOKEN_EARLY_S   30
-
-static int64_t now_us(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t) now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
 
 static enum ods_status put_token(struct http_sink *http, const char *token, size_t length,
                                  const char *from, struct error *error)
@@ -154,7 +147,7 @@ static enum ods_status read_token(struct http_sink *http, long code, struct buff
         int64_t seconds = json_is_integer(lasts) ? json_integer_value(lasts) : TOKEN_DEFAULT_S;
         int64_t early = seconds > 2 * TOKEN_EARLY_S ? TOKEN_EARLY_S : seconds / 2;
         status = put_token(http, token, strlen(token), "oauth2.token_url", error);
-        http->token.until_us = now_us() + (seconds - early) * 1000000;
+        http->token.until_us = time_monotonic_us() + (seconds - early) * 1000000;
     } else {
         status = error_set(error, ODS_RETRY,
                            "target %s: oauth2.token_url answers %ld%s%s, and no access_token",
@@ -200,7 +193,7 @@ enum ods_status authorize(struct http_sink *http, struct error *error)
     else if (*settings->token_file)
         status = token_of_file(http, error);
     else if (*settings->token_url &&
-             (!http->authorization.length || now_us() >= http->token.until_us))
+             (!http->authorization.length || time_monotonic_us() >= http->token.until_us))
         status = ask_for_token(http, error);
     if (status != ODS_OK && error)
         error->fault = FAULT_OUTAGE;

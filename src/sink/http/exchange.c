@@ -3,20 +3,12 @@
  */
 #include "sink/http/exchange.h"
 
-#include <time.h>
-
+#include "core/time.h"
 #include "sink/http/answer.h"
 #include "sink/http/authorize.h"
 #include "sink/http/request.h"
 
 #define TURN_MS 500
-
-static int64_t now_us(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t) now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
 
 static enum ods_status interrupted(const struct http_sink *http, struct error *error)
 {
@@ -49,7 +41,7 @@ static enum ods_status turn(struct http_sink *http, int *running, struct error *
 
 enum ods_status exchange_wait(struct http_sink *http, int64_t until_us, struct error *error)
 {
-    for (int64_t left_us; (left_us = until_us - now_us()) > 0;) {
+    for (int64_t left_us; (left_us = until_us - time_monotonic_us()) > 0;) {
         int wait_ms = left_us / 1000 < TURN_MS ? (int) (left_us / 1000) + 1 : TURN_MS;
         CURLMcode code = curl_multi_poll(http->multi, NULL, 0, wait_ms, NULL);
         say_alive(http);
@@ -97,8 +89,8 @@ static void wait_as_told(struct http_sink *http, const struct http_queue *queue)
     int64_t wait_us = (int64_t) queue->retry_after_s * 1000000;
     if (wait_us > http->settings->retry_after_ms * 1000)
         wait_us = http->settings->retry_after_ms * 1000;
-    if (wait_us > 0 && now_us() + wait_us > http->not_before_us)
-        http->not_before_us = now_us() + wait_us;
+    if (wait_us > 0 && time_monotonic_us() + wait_us > http->not_before_us)
+        http->not_before_us = time_monotonic_us() + wait_us;
 }
 
 /* The only change of the request becomes a letter; of several, each is tried alone. */

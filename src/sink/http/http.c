@@ -116,25 +116,6 @@ static enum ods_status http_open(struct sink **sink, const struct sink_config *c
     return status;
 }
 
-static enum ods_status http_connect(struct sink *sink, struct error *error)
-{
-    (void) sink; /* the first request connects */
-    (void) error;
-    return ODS_OK;
-}
-
-static enum ods_status http_resume(struct sink *sink, struct position *positions, size_t count,
-                                   struct error *error)
-{
-    (void) sink;
-    (void) error;
-    for (size_t i = 0; i < count; i++) {
-        positions[i].offset = OFFSET_NONE;
-        positions[i].stored_us = 0;
-    }
-    return ODS_OK;
-}
-
 /* --- applying ----------------------------------------------------------------------------- */
 
 /* Is it the batch that was tried last? Then what was answered is known. */
@@ -292,8 +273,8 @@ const struct sink_ops http_sink = {
     .guarantee = AT_LEAST_ONCE,
     .settings = &http_settings_group,
     .open = http_open,
-    .connect = http_connect,
-    .resume = http_resume,
+    .connect = sink_needs_no_connection, /* the first request connects */
+    .resume = sink_stores_no_offsets,
     .apply = http_apply,
     .check = http_check,
     .interrupt = http_interrupt,

@@ -52,25 +52,6 @@ static enum ods_status stdout_open(struct sink **sink, const struct sink_config 
     return ODS_OK;
 }
 
-static enum ods_status stdout_connect(struct sink *sink, struct error *error)
-{
-    (void) sink;
-    (void) error;
-    return ODS_OK;
-}
-
-static enum ods_status stdout_resume(struct sink *sink, struct position *positions, size_t count,
-                                     struct error *error)
-{
-    (void) sink;
-    (void) error;
-    for (size_t i = 0; i < count; i++) {
-        positions[i].offset = OFFSET_NONE;
-        positions[i].stored_us = 0;
-    }
-    return ODS_OK;
-}
-
 static enum ods_status interrupted(const struct stdout_sink *out, struct error *error)
 {
     if (out->config.alive)
@@ -174,8 +155,8 @@ const struct sink_ops stdout_sink = {
     .guarantee = AT_LEAST_ONCE,
     .settings = &no_settings,
     .open = stdout_open,
-    .connect = stdout_connect,
-    .resume = stdout_resume,
+    .connect = sink_needs_no_connection,
+    .resume = sink_stores_no_offsets,
     .apply = stdout_apply,
     .interrupt = stdout_interrupt,
     .clear_interrupt = stdout_clear_interrupt,
