@@ -133,8 +133,11 @@ static inline int decoder_input(const char *name, const char *other, const uint8
     if (first == ODS_OK)
         check_json(value, length);
     check_changes(batch);
-    if (format->observe)
-        format->observe(decoder, &batch->records[batch->record_count - 1]);
+    if (format->observe) {
+        enum ods_status seen =
+            format->observe(decoder, &batch->records[batch->record_count - 1], &error);
+        assert(seen == ODS_OK || seen == ODS_RETRY);
+    }
     decode(decoder, batch, "p.d.t", key_length ? text : NULL, key_length, NULL, 0);
     format->close(decoder);
     shape_table_free(config.shapes);
