@@ -34,3 +34,13 @@ def test_a_reader_that_has_gone_stops_it(sink):
         process.stdout.close()
         said = process.stderr.read()
         assert process.wait(60) != 0 and "standard output: Broken pipe" in said
+
+
+def test_setup_has_nothing_to_look_at_there(sink, kafka):
+    table = Table("announced")
+    kafka.create(table.topic)
+    kafka.produce([table.create(row(1))])
+    sink.write(pipeline(table), kafka=True, targets=[{"name": "ods", "type": "stdout"}])
+    said = sink.run("setup", "-c", sink.conf, "--yes", "--wait", "20").stdout
+    assert "target ods needs nothing beforehand" in said
+    assert "with records: 1" in said
