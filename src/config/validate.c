@@ -1,5 +1,5 @@
 /* Checks across settings. Each runs beside the nodes, which know file and line. */
-#include "config/validate.h"
+#include "config/validate_room.h"
 
 #include <regex.h>
 #include <stdio.h>
@@ -17,16 +17,11 @@
 
 #define TOPIC_MAX_BYTES 249
 
-/* The node that a finding points at: the entry's value if there is one, else the group around it.
- */
-static const struct node *place(const struct node *group, const char *name)
+const struct node *validate_place(const struct node *group, const char *name)
 {
     const struct entry *entry = node_find(group, name);
     return entry ? entry->node : group;
 }
-
-#define REFUSE(load, node, ...) \
-    findings_error((load)->findings, (node)->source, (node)->line, __VA_ARGS__)
 
 static bool topic_name_is_good(const char *name)
 {
@@ -36,9 +31,8 @@ static bool topic_name_is_good(const char *name)
            strcmp(name, "..") != 0;
 }
 
-/* Checks topic names and patterns; patterns are compiled as librdkafka compiles them. */
-static void check_topic(struct load *load, const struct node *node, const char *topic,
-                        const char *dead_letter)
+void validate_topic(struct load *load, const struct node *node, const char *topic,
+                    const char *dead_letter)
 {
     regex_t regex;
     char why[256];
@@ -103,7 +97,7 @@ static void check_schemas(struct load *load, const struct node *node,
     const struct format_ops *format = format_find(pipeline->format);
     if (format && format->helper && format->helper->registry && !*pipeline->registry.url)
         REFUSE(
-            load, place(node, "format"),
+            load, validate_place(node, "format"),
             "the format '%s' needs a schema registry: set registry: { url: \"http://…\" } in the "
             "pipeline, or registry = { url = \"http://…\"; }; in ods-sink.conf",
             pipeline->format);
@@ -133,13 +127,14 @@ static void check_transform(struct load *load, const struct node *node, const ch
     refuse_name(load, node, "transform", type, known, count);
 }
 
-static void check_transforms(struct load *load, const struct node *node,
-                             const struct transform_settings *transforms, size_t count)
+void validate_transforms(struct load *load, const struct node *node,
+                         const struct transform_settings *transforms, size_t count)
 {
     const struct entry *list = node_find(node, "transforms");
     for (size_t i = 0; list && list->node->kind == NODE_LIST && i < count; i++)
         if (*transforms[i].type)
-            check_transform(load, place(list->node->entries[i].node, "type"), transforms[i].type);
+            check_transform(load, validate_place(list->node->entries[i].node, "type"),
+                            transforms[i].type);
 }
 
 static void check_input(struct load *load, const struct node *node, const char *type)
@@ -151,204 +146,6 @@ static void check_input(struct load *load, const struct node *node, const char *
     for (const struct source_ops *const *ops = source_list(); *ops && count < KNOWN_MAX; ops++)
         known[count++] = (*ops)->type;
     refuse_name(load, node, "source", type, known, count);
-}
-
-/* Does the entry itself have one of these settings? Then a contradiction is its own, and not of the
- * defaults. */
-static bool sets(const struct node *group, const char *one, const char *other)
-{
-    return node_find(group, one) || node_find(group, other);
-}
-
-/* Refuses renames that give two columns the same name in the target. */
-static void check_renames(struct load *load, const struct node *group,
-                          const struct table_settings *table)
-{
-    const struct node *node = place(group, "columns.rename");
-    bool own = node_find(group, "columns.rename") != NULL;
-    for (size_t i = 0; i < table->renames.count; i++) {
-        const struct property *rename = &table->renames.items[i];
-        const char *taken = strcmp(rename->value, table->cdc_operation) == 0   ? "cdc_operation"
-                            : strcmp(rename->value, table->cdc_timestamp) == 0 ? "cdc_timestamp"
-                                                                            : NULL;
-        if (taken)
-            REFUSE(load, node, "column '%s' is renamed to '%s', which is the %s column",
-                   rename->name, rename->value, taken);
-        for (size_t j = 0; own && j < i; j++) {
-            if (strcmp(table->renames.items[j].value, rename->value) == 0)
-                REFUSE(load, node, "columns '%s' and '%s' are both renamed to '%s'",
-                       table->renames.items[j].name, rename->name, rename->value);
-        }
-        if (strings_contain(&table->exclude, rename->name))
-            REFUSE(load, node, "column '%s' is renamed and excluded", rename->name);
-    }
-}
-
-static void check_columns(struct load *load, const struct node *group,
-                          const struct table_settings *table)
-{
-    for (size_t i = 0; i < table->key.count; i++) {
-        const char *name = table->key.items[i];
-        struct strings before = {table->key.items, i};
-        if (strings_contain(&before, name))
-            REFUSE(load, place(group, "key"), "column '%s' stands twice in the key", name);
-        if (strings_contain(&table->exclude, name))
-            REFUSE(load, place(group, "key"), "key column '%s' is excluded", name);
-        if (table->include.count && !strings_contain(&table->include, name))
-            REFUSE(load, place(group, "key"), "key column '%s' is not among columns.include",
-                   name);
-    }
-    bool own = sets(group, "columns.exclude", "columns.include");
-    for (size_t i = 0; own && i < table->exclude.count; i++) {
-        if (strings_contain(&table->include, table->exclude.items[i]))
-            REFUSE(load, place(group, "columns.exclude"),
-                   "column '%s' is both included and excluded", table->exclude.items[i]);
-    }
-    check_renames(load, group, table);
-}
-
-/* "90 days": a number and a unit of PostgreSQL's intervals, no shorter than a day. */
-static bool is_retention(const char *text)
-{
-    static const char *const units[] = {"day", "week", "month", "year", NULL};
-    char unit[16], end;
-    unsigned number;
-    int found = sscanf(text, "%6u %15[a-z]%c", &number, unit, &end);
-    size_t length = found >= 2 ? strlen(unit) : 0;
-    if (found != 2 || !number || *text < '1' || *text > '9')
-        return false;
-    if (length > 1 && unit[length - 1] == 's')
-        unit[length - 1] = '\0';
-    for (size_t i = 0; units[i]; i++)
-        if (strcmp(units[i], unit) == 0)
-            return true;
-    return false;
-}
-
-static void check_history(struct load *load, const struct node *group,
-                          const struct table_settings *table)
-{
-    const struct history_settings *history = &table->history;
-    const struct node *at = place(group, "history");
-    const char *dot = strchr(history->name, '.');
-    if (!sets(group, "history", "mode"))
-        return;
-    if (dot && (dot == history->name || !dot[1] || strchr(dot + 1, '.')))
-        REFUSE(load, at, "'history.name' expects \"table\" or \"schema.table\", found '%s'",
-               history->name);
-    if (*history->retain && !is_retention(history->retain))
-        REFUSE(load, at,
-               "'history.retain' expects a number and days, weeks, months or years, as 90 days, "
-               "found '%s'",
-               history->retain);
-    if (*history->retain && history->partition == PARTITION_NONE)
-        REFUSE(load, at,
-               "'history.retain' drops whole partitions, and there are none: set partition_by to "
-               "day or month");
-}
-
-static void check_table(struct load *load, const struct node *group,
-                        const struct table_settings *table)
-{
-    const struct node *target = place(group, "target");
-    const char *dot = strchr(table->target, '.');
-    check_transforms(load, group, table->transforms, table->transform_count);
-    if (table->skip)
-        return;
-    if (dot && (dot == table->target || !dot[1] || strchr(dot + 1, '.')))
-        REFUSE(load, target, "'target' expects \"table\" or \"schema.table\", found '%s'",
-               table->target);
-    check_history(load, group, table);
-    if (table->on_delete == ON_DELETE_SOFT && !*table->cdc_operation &&
-        sets(group, "on_delete", "cdc_operation"))
-        REFUSE(load, place(group, "cdc_operation"),
-               "on_delete: soft marks deleted rows in the cdc_operation column, which is off; name "
-               "the column, or set on_delete to hard or ignore");
-    if (*table->cdc_operation && strcmp(table->cdc_operation, table->cdc_timestamp) == 0 &&
-        sets(group, "cdc_operation", "cdc_timestamp"))
-        REFUSE(load, place(group, "cdc_timestamp"),
-               "cdc_operation and cdc_timestamp are the same column '%s'", table->cdc_timestamp);
-    if (sets(group, "columns", "key") || sets(group, "cdc_operation", "cdc_timestamp"))
-        check_columns(load, group, table);
-}
-
-/* Checks an entry's `topics`: each must be a topic of the pipeline and not be in another entry. */
-static void check_claims(struct load *load, const struct node *group,
-                         const struct pipeline_settings *pipeline, size_t index,
-                         const char *dead_letter)
-{
-    const struct table_settings *table = &pipeline->tables[index];
-    const struct entry *topics = node_find(group, "topics");
-    if (!topics || topics->node->kind != NODE_LIST)
-        return;
-    if (*table->name == '^')
-        REFUSE(load, topics->node,
-               "'topics' needs an entry that is named by its table: '%s' stands for several",
-               table->name);
-    for (size_t i = 0; i < topics->node->count; i++) {
-        const struct node *item = topics->node->entries[i].node;
-        if (item->kind == NODE_SCALAR && *item->text && !item->broken)
-            check_topic(load, item, item->text, dead_letter);
-        for (size_t k = 0; item->kind == NODE_SCALAR && k < index; k++)
-            if (strings_contain(&pipeline->tables[k].topics, item->text))
-                REFUSE(load, item, "tables '%s' and '%s' both claim the topic '%s'",
-                       pipeline->tables[k].name, table->name, item->text);
-    }
-}
-
-/* Compiles an entry's name that is a pattern; config_free() frees it. */
-static void check_table_pattern(struct load *load, const struct entry *entry,
-                                struct table_settings *table)
-{
-    char room[256];
-    regex_t *regex = pool_alloc(load->keep, 1, sizeof *regex);
-    if (!regex)
-        return; /* memory is out: the load fails */
-    const char *why = table_pattern_compile(regex, entry->key, room, sizeof room);
-    if (why)
-        findings_error(load->findings, entry->node->source, entry->line,
-                       "pattern '%.200s' does not compile: %s; expected a POSIX extended regular "
-                       "expression over table or schema.table",
-                       entry->key, why);
-    else
-        table->pattern = regex;
-}
-
-static void check_tables(struct load *load, const struct node *node,
-                         struct pipeline_settings *pipeline, const char *dead_letter)
-{
-    const struct entry *defaults = node_find(node, "defaults");
-    const struct entry *tables = node_find(node, "tables");
-    if (defaults && defaults->node->kind == NODE_MAP) {
-        if (*pipeline->defaults.target && !strstr(pipeline->defaults.target, "${table}") &&
-            !strstr(pipeline->defaults.target, "${topic}"))
-            REFUSE(load, place(defaults->node, "target"),
-                   "'target' in defaults would put every table into one; name it per table, or put "
-                   "${table} or ${topic} into it");
-        if (*pipeline->defaults.history.name &&
-            !strstr(pipeline->defaults.history.name, "${table}") &&
-            !strstr(pipeline->defaults.history.name, "${topic}"))
-            REFUSE(load, place(defaults->node, "history"),
-                   "'history.name' in defaults would put every history into one table; put "
-                   "${table} or ${topic} into it");
-        if (node_find(defaults->node, "topics"))
-            REFUSE(load, place(defaults->node, "topics"),
-                   "'topics' names the topics of one table, so it stands in an entry of 'tables'");
-        check_table(load, defaults->node, &pipeline->defaults);
-    }
-    for (size_t i = 0; i < pipeline->table_count; i++) {
-        const struct entry *entry = &tables->node->entries[i];
-        const char *dot = strchr(entry->key, '.');
-        if (*entry->key == '^')
-            check_table_pattern(load, entry, &pipeline->tables[i]);
-        else if (!*entry->key || (dot && (dot == entry->key || !dot[1])))
-            findings_error(load->findings, entry->node->source, entry->line,
-                           "'%s' names no table: expected table or schema.table", entry->key);
-        if (entry->node->kind == NODE_MAP)
-            check_table(load, entry->node, &pipeline->tables[i]);
-        if (entry->node->kind == NODE_MAP)
-            check_claims(load, entry->node, pipeline, i, dead_letter);
-    }
 }
 
 static void resolve(struct load *load, const struct node *node, const struct settings *settings,
@@ -372,8 +169,7 @@ static void resolve(struct load *load, const struct node *node, const struct set
 }
 
 static void check_target(struct load *load, const struct node *node,
-                         const struct settings *settings,
-                         const struct pipeline_settings *pipeline)
+                         const struct settings *settings, const struct pipeline_settings *pipeline)
 {
     const char *known[KNOWN_MAX];
     size_t count = 0;
@@ -387,7 +183,7 @@ static void check_target(struct load *load, const struct node *node,
         if (count < KNOWN_MAX)
             known[count++] = settings->targets[i].name;
     }
-    refuse_name(load, place(node, "target"), "target", pipeline->target, known, count);
+    refuse_name(load, validate_place(node, "target"), "target", pipeline->target, known, count);
 }
 
 static void check_cluster(struct load *load, const struct node *node,
@@ -400,9 +196,10 @@ static void check_cluster(struct load *load, const struct node *node,
     for (size_t i = 0; i < settings->connect_cluster_count && count < KNOWN_MAX; i++)
         known[count++] = settings->connect_clusters[i].name;
     if (count)
-        refuse_name(load, place(node, "connect"), "connect", pipeline->connect, known, count);
+        refuse_name(load, validate_place(node, "connect"), "connect", pipeline->connect, known,
+                    count);
     else
-        REFUSE(load, place(node, "connect"),
+        REFUSE(load, validate_place(node, "connect"),
                "'connect' names '%s', and ods-sink.conf has no 'connect_clusters'",
                pipeline->connect);
 }
@@ -418,9 +215,10 @@ static void check_database(struct load *load, const struct node *node,
     for (size_t i = 0; i < settings->database_count && count < KNOWN_MAX; i++)
         known[count++] = settings->databases[i].name;
     if (count)
-        refuse_name(load, place(node, "database"), "database", pipeline->database, known, count);
+        refuse_name(load, validate_place(node, "database"), "database", pipeline->database, known,
+                    count);
     else
-        REFUSE(load, place(node, "database"),
+        REFUSE(load, validate_place(node, "database"),
                "'database' names '%s', and ods-sink.conf has no 'databases'", pipeline->database);
 }
 
@@ -429,11 +227,11 @@ static void check_verify(struct load *load, const struct node *node,
 {
     const struct target_settings *target = settings_target(settings, pipeline->target);
     if (pipeline->verify.every_ms && target && strcmp(target->type, "postgres") != 0)
-        REFUSE(load, place(node, "verify.every"),
+        REFUSE(load, validate_place(node, "verify.every"),
                "'verify.every' needs a target of type postgres; '%s' is of type %s",
                pipeline->target, target->type);
     if (pipeline->verify.every_ms && strcmp(pipeline->input.type, "kafka") != 0)
-        REFUSE(load, place(node, "verify.every"),
+        REFUSE(load, validate_place(node, "verify.every"),
                "'verify.every' needs a pipeline that reads Kafka: how far it has come can't be "
                "told of '%s'",
                pipeline->input.type);
@@ -444,7 +242,7 @@ static void check_added(struct load *load, const struct node *node, const char *
 {
     const char *problem = added_fields_problem(list);
     if (problem)
-        REFUSE(load, place(node, name), "'%s': %s; found '%.100s'", name, problem, list);
+        REFUSE(load, validate_place(node, name), "'%s': %s; found '%.100s'", name, problem, list);
 }
 
 static void check_metadata(struct load *load, const struct node *node,
@@ -453,7 +251,7 @@ static void check_metadata(struct load *load, const struct node *node,
     check_added(load, node, "source.metadata.add_fields", metadata->add_fields);
     check_added(load, node, "source.metadata.add_headers", metadata->add_headers);
     if (!*metadata->add_fields_prefix && !*metadata->add_fields && !*metadata->add_headers)
-        REFUSE(load, place(node, "source.metadata.add_fields_prefix"),
+        REFUSE(load, validate_place(node, "source.metadata.add_fields_prefix"),
                "without a prefix metadata can't be told from columns: name its fields in "
                "'source.metadata.add_fields'");
 }
@@ -468,8 +266,8 @@ static bool urls_are(const char *urls, bool files)
                            : strncmp(urls, "https://", 8) == 0 ? urls + 8
                                                                : NULL;
         bool file = files && strncmp(urls, "file:///", 8) == 0;
-        if (!file && (!host || host >= urls + length || *host == '/' ||
-                      memchr(urls, '@', length) || memchr(urls, ' ', length)))
+        if (!file && (!host || host >= urls + length || *host == '/' || memchr(urls, '@', length) ||
+                      memchr(urls, ' ', length)))
             return false;
         urls += length + (urls[length] == ',');
     }
@@ -482,20 +280,20 @@ static void check_registry(struct load *load, const struct node *node,
 {
     if (!urls_are(registry->url, true))
         REFUSE(
-            load, place(node, "registry.url"),
+            load, validate_place(node, "registry.url"),
             "'registry.url' expects http://host:port/path, https://… or file:///path, or several "
             "separated by commas; user and password stand in registry.user and "
             "registry.password");
     if (*registry->client_key && !*registry->client_cert)
-        REFUSE(load, place(node, "registry.client_key"),
+        REFUSE(load, validate_place(node, "registry.client_key"),
                "'registry.client_key' is the key to registry.client_cert, which is not set");
     if (*registry->user && *registry->token)
-        REFUSE(load, place(node, "registry.token"),
+        REFUSE(load, validate_place(node, "registry.token"),
                "registry.user and registry.token are two ways to sign in: set one of them");
 }
 
-static void check_pipeline(struct load *load, const struct node *node,
-                           struct settings *settings, size_t index)
+static void check_pipeline(struct load *load, const struct node *node, struct settings *settings,
+                           size_t index)
 {
     struct pipeline_settings *pipeline = &settings->pipelines[index];
     const struct entry *topics = node_find(node, "topics");
@@ -504,11 +302,11 @@ static void check_pipeline(struct load *load, const struct node *node,
     for (size_t i = 0; topics && topics->node->kind == NODE_LIST && i < topics->node->count; i++) {
         const struct node *item = topics->node->entries[i].node;
         if (item->kind == NODE_SCALAR && *item->text && !item->broken)
-            check_topic(load, item, item->text, settings->dead_letter.topic);
+            validate_topic(load, item, item->text, settings->dead_letter.topic);
     }
-    check_input(load, place(node, "input"), pipeline->input.type);
-    check_format(load, place(node, "format"), pipeline->format);
-    check_transforms(load, node, pipeline->transforms, pipeline->transform_count);
+    check_input(load, validate_place(node, "input"), pipeline->input.type);
+    check_format(load, validate_place(node, "format"), pipeline->format);
+    validate_transforms(load, node, pipeline->transforms, pipeline->transform_count);
     check_metadata(load, node, &pipeline->source.metadata);
     check_schemas(load, node, pipeline);
     if (node_find(node, "registry"))
@@ -521,15 +319,16 @@ static void check_pipeline(struct load *load, const struct node *node,
     for (size_t i = 0; i < index; i++) {
         const struct pipeline_settings *other = &settings->pipelines[i];
         if (*pipeline->name && strcmp(other->name, pipeline->name) == 0)
-            REFUSE(load, place(node, "name"), "two pipelines are named '%s', the first in line %d",
-                   pipeline->name, other->line);
+            REFUSE(load, validate_place(node, "name"),
+                   "two pipelines are named '%s', the first in line %d", pipeline->name,
+                   other->line);
         else if (strcmp(other->group_id, pipeline->group_id) == 0)
-            REFUSE(load, place(node, "group_id"),
+            REFUSE(load, validate_place(node, "group_id"),
                    "pipelines '%s' and '%s' share the consumer group '%s': each would get only a "
                    "part of the records",
                    other->name, pipeline->name, pipeline->group_id);
     }
-    check_tables(load, node, pipeline, settings->dead_letter.topic);
+    validate_tables(load, node, pipeline, settings->dead_letter.topic);
 }
 
 static bool port_is_good(const char *port)
@@ -556,7 +355,7 @@ static void check_databases(struct load *load, const struct node *node,
     for (size_t i = 0; i < settings->database_count; i++)
         for (size_t j = 0; j < i; j++)
             if (strcmp(settings->databases[i].name, settings->databases[j].name) == 0)
-                REFUSE(load, place(databases->node->entries[i].node, "name"),
+                REFUSE(load, validate_place(databases->node->entries[i].node, "name"),
                        "two databases are named '%s', the first in line %d",
                        settings->databases[i].name, databases->node->entries[j].line);
 }
@@ -569,13 +368,13 @@ static void check_connect(struct load *load, const struct node *node, const char
     snprintf(url, sizeof url, "%surl", prefix);
     snprintf(key, sizeof key, "%skey", prefix);
     if (!urls_are(connect->url, false))
-        REFUSE(load, place(node, url),
+        REFUSE(load, validate_place(node, url),
                "'%s' expects http://host:port or https://host:port, or several separated by "
                "commas; user and password stand in %suser and %spassword",
                url, prefix, prefix);
     if (*connect->key && !*connect->certificate)
-        REFUSE(load, place(node, key), "'%s' is the key to %scertificate, which is not set", key,
-               prefix);
+        REFUSE(load, validate_place(node, key),
+               "'%s' is the key to %scertificate, which is not set", key, prefix);
 }
 
 static void check_clusters(struct load *load, const struct node *node,
@@ -587,7 +386,7 @@ static void check_clusters(struct load *load, const struct node *node,
         check_connect(load, one, "", &settings->connect_clusters[i]);
         for (size_t j = 0; j < i; j++)
             if (strcmp(settings->connect_clusters[i].name, settings->connect_clusters[j].name) == 0)
-                REFUSE(load, place(one, "name"),
+                REFUSE(load, validate_place(one, "name"),
                        "two clusters are named '%s', the first in line %d",
                        settings->connect_clusters[i].name, clusters->node->entries[j].line);
     }
@@ -598,15 +397,15 @@ static void check_daemon(struct load *load, const struct node *node,
 {
     const struct entry *targets = node_find(node, "targets");
     if (*settings->http.listen && !listen_is_good(settings->http.listen))
-        REFUSE(load, place(node, "http.listen"),
+        REFUSE(load, validate_place(node, "http.listen"),
                "'http.listen' expects host:port, [address]:port or nothing, found \"%s\"",
                settings->http.listen);
     check_connect(load, node, "connect.", &settings->connect);
     check_registry(load, node, &settings->registry);
     if (settings->retry.initial_ms > settings->retry.max_ms)
-        REFUSE(load, place(node, "retry"), "retry.initial_ms is larger than retry.max_ms");
+        REFUSE(load, validate_place(node, "retry"), "retry.initial_ms is larger than retry.max_ms");
     if (*settings->dead_letter.topic && !topic_name_is_good(settings->dead_letter.topic))
-        REFUSE(load, place(node, "dead_letter.topic"),
+        REFUSE(load, validate_place(node, "dead_letter.topic"),
                "'dead_letter.topic' expects a topic name (letters, digits, '.', '_', '-'), found "
                "\"%s\"",
                settings->dead_letter.topic);
@@ -616,10 +415,10 @@ static void check_daemon(struct load *load, const struct node *node,
         const struct node *target = targets->node->entries[i].node;
         const char *name = settings->targets[i].name;
         if (*settings->targets[i].type)
-            check_type(load, place(target, "type"), settings->targets[i].type);
+            check_type(load, validate_place(target, "type"), settings->targets[i].type);
         for (size_t j = 0; j < i; j++) {
             if (*name && strcmp(settings->targets[j].name, name) == 0)
-                REFUSE(load, place(target, "name"),
+                REFUSE(load, validate_place(target, "name"),
                        "two targets are named '%s', the first in line %d", name,
                        targets->node->entries[j].line);
         }
@@ -660,8 +459,7 @@ static bool redacts(const struct pipeline_settings *pipeline)
     return any;
 }
 
-void validate_letters(struct load *load, const struct node *daemon,
-                      const struct settings *settings)
+void validate_letters(struct load *load, const struct node *daemon, const struct settings *settings)
 {
     const struct dead_letter_settings *letters = &settings->dead_letter;
     struct jwe_key *key = NULL;
@@ -669,18 +467,18 @@ void validate_letters(struct load *load, const struct node *daemon,
     if (*letters->public_key) {
         error_init(&error);
         if (jwe_key_read_public(&key, letters->public_key, &error) != ODS_OK)
-            REFUSE(load, place(daemon, "dead_letter.encrypt.public_key"),
+            REFUSE(load, validate_place(daemon, "dead_letter.encrypt.public_key"),
                    "dead_letter.encrypt.public_key: %s", error.text);
         jwe_key_free(key);
         return;
     }
     for (size_t i = 0; *letters->topic && i < settings->pipeline_count; i++)
         if (redacts(&settings->pipelines[i])) {
-            findings_warn(load->findings, place(daemon, "dead_letter.topic")->source,
-                             place(daemon, "dead_letter.topic")->line,
-                             "pipeline '%s' has redacted columns, and its dead letters hold the "
-                             "records as they are: dead_letter.encrypt.public_key encrypts them",
-                             settings->pipelines[i].name);
+            findings_warn(load->findings, validate_place(daemon, "dead_letter.topic")->source,
+                          validate_place(daemon, "dead_letter.topic")->line,
+                          "pipeline '%s' has redacted columns, and its dead letters hold the "
+                          "records as they are: dead_letter.encrypt.public_key encrypts them",
+                          settings->pipelines[i].name);
             return;
         }
 }

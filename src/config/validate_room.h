@@ -1,0 +1,23 @@
+/* What the checks share. */
+#ifndef VALIDATE_ROOM_H
+#define VALIDATE_ROOM_H
+
+#include "config/validate.h"
+
+#define REFUSE(load, node, ...)                                                                    \
+    findings_error((load)->findings, (node)->source, (node)->line, __VA_ARGS__)
+
+/* The node that a finding points at: the entry's value if there is one, else the group around it.
+ */
+const struct node *validate_place(const struct node *group, const char *name);
+/* Topic names and patterns; patterns are compiled as librdkafka compiles them. */
+void validate_topic(struct load *load, const struct node *node, const char *topic,
+                    const char *dead_letter);
+void validate_transforms(struct load *load, const struct node *node,
+                         const struct transform_settings *transforms, size_t count);
+
+/* validate_tables.c: `defaults` and `tables` of a pipeline. */
+void validate_tables(struct load *load, const struct node *node, struct pipeline_settings *pipeline,
+                     const char *dead_letter);
+
+#endif
