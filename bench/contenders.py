@@ -112,7 +112,7 @@ def run_id() -> str:
 
 
 def ods_sink_config(place: Place, group: str, prefix: str, space: str, connector: str,
-                    lanes: int, mode: str = "upsert") -> Path:
+                    lanes: int, mode: str = "upsert", wire: str = "") -> Path:
     folder = place.folder / "conf"
     folder.mkdir(parents=True, exist_ok=True)
     pairs = (pair.partition("=") for pair in place.properties)
@@ -124,16 +124,23 @@ def ods_sink_config(place: Place, group: str, prefix: str, space: str, connector
         'targets = ( { name = "ods"; type = "postgres"; dsn = "${ODS_STACK_POSTGRES_URL}"; } );\n'
         f'lanes = {lanes};\nhttp = {{ listen = ""; }};\nlog = {{ level = "warn"; }};\n'
         'tables = "tables.yaml";\n')
+    reads = f"debezium-avro\n    registry: {{ url: '{schemas_of(place, prefix)}' }}" \
+        if wire == "avro" else "debezium"
     makes = "false" if mode == "upsert" else "true"  # the history's table
     (folder / "tables.yaml").write_text(
         "pipelines:\n"
         f"  - name: bench\n    topics: ['^{prefix}\\.{space}\\..*$']\n"
-        "    format: debezium\n    target: ods\n"
+        f"    format: {reads}\n    target: ods\n"
         f"    source: {{ connector: {connector} }}\n"
         f"    defaults: {{ schema: public, on_delete: hard, create_tables: {makes},\n"
         f"                cdc_operation: off, cdc_timestamp: off, mode: {mode} }}\n")
     os.environ["ODS_STACK_POSTGRES_URL"] = place.dsn
     return conf
+
+
+def schemas_of(place: Place, prefix: str) -> str:
+    """In place of a registry: a schema is asked for once, and the records are counted."""
+    return f"file://{place.folder}/loads/{prefix}/schemas.json"
 
 
 def connector_of(space: str) -> str:
@@ -185,7 +192,7 @@ class OdsSink(Sink):
         group = f"bench-{run_id()}"
         self.group = f"{group}.bench"
         conf = ods_sink_config(self.place, group, prefix, space, connector_of(space), self.lanes,
-                               self.mode)
+                               self.mode, wire)
         command = [str(self.place.ods_sink), "run", "-c", str(conf)]
         self.others = [subprocess.Popen(command, stderr=subprocess.DEVNULL)
                        for _ in range(self.processes - 1)]
@@ -205,6 +212,8 @@ class PythonSink(Sink):
     named: bool = False  # on the command line
 
     def lacks(self, load: Load) -> str | None:
+        if load.wire == "avro":
+            return "reads JSON"
         return None if self.named or load.name == "envelope" else \
             "takes minutes: elsewhere only where --contenders names it"
 
@@ -227,6 +236,8 @@ class JdbcSink(Sink):
     connector: str = ""
 
     def lacks(self, load: Load) -> str | None:
+        if load.wire == "avro":
+            return "needs a registry's converter, which Kafka Connect does not bring"
         return "needs records with schema" if load.wire == "lean" else None
 
     def rest(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
@@ -349,7 +360,7 @@ def run_consume(place: Place, made: Made) -> dict[str, Any]:
 
 def run_apply(place: Place, made: Made) -> dict[str, Any]:
     conf = ods_sink_config(place, f"bench-{run_id()}", made.load.prefix, made.load.space,
-                           connector_of(made.load.space), 2)
+                           connector_of(made.load.space), 2, wire=made.load.wire)
     lines = lines_file(made, place.binaries / "generate")
     result = timed([str(place.ods_sink), "bench", "apply", "-c", str(conf), str(lines)])
     answer = json.loads(result["out"])
@@ -359,7 +370,9 @@ def run_apply(place: Place, made: Made) -> dict[str, Any]:
 def run_decode(place: Place, made: Made) -> dict[str, Any]:
     """Records of a part of the load, over and over for some seconds: a rate, not a run."""
     lines = lines_file(made, place.binaries / "generate", min(made.load.events, 50_000))
-    result = timed([str(place.ods_sink), "bench", "decode", "--seconds", "3", str(lines)])
+    options = ["--format", "debezium-avro", "--registry", schemas_of(place, made.load.prefix)] \
+        if made.load.wire == "avro" else []
+    result = timed([str(place.ods_sink), "bench", "decode", "--seconds", "3", *options, str(lines)])
     answer = json.loads(result["out"])
     scale = made.facts["events"] / answer["records"]
     return result | {"seconds": answer["seconds"] * scale,

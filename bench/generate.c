@@ -156,6 +156,20 @@ static void write_preload(struct work *work)
     finish(file);
 }
 
+/* The registry's file, for the records in Avro. */
+static void write_schemas(struct work *work)
+{
+    FILE *file = create(&work->options, "schemas.json");
+    work->line.length = 0;
+    for (int t = 0; t < work->options.tables; t++) {
+        text_string(&work->line, t ? ",\n" : "{");
+        maker_schemas(&work->line, &work->makers[t]);
+    }
+    text_string(&work->line, "}\n");
+    put(file, &work->line);
+    finish(file);
+}
+
 static void reference_row(struct work *work, FILE *file, int t, const struct row *row)
 {
     work->line.length = 0;
@@ -187,6 +201,22 @@ static void write_reference(struct work *work)
 /* ---- records -----------------------------------------------------------------------------------
  */
 
+static void write_part(struct work *work, const struct maker *maker, const char *name,
+                       const struct text *part, bool null)
+{
+    bool binary = maker->wire == WIRE_AVRO;
+    text_format(&work->line, ",\"%s%s\":", name, binary ? "_b64" : "");
+    if (null) {
+        text_string(&work->line, "null");
+    } else if (binary) {
+        text_bytes(&work->line, "\"", 1);
+        text_base64(&work->line, part->data, part->length);
+        text_bytes(&work->line, "\"", 1);
+    } else {
+        text_json(&work->line, part->data, part->length);
+    }
+}
+
 static void write_line(struct work *work, const struct maker *maker, int partition, bool tombstone)
 {
     struct header headers[MESSAGE_HEADERS];
@@ -200,13 +230,10 @@ static void write_line(struct work *work, const struct maker *maker, int partiti
     for (size_t i = 0; i < MESSAGE_HEADERS; i++)
         text_format(&work->line, "%s\"%s\",\"%s\"", i ? "," : "", headers[i].name,
                     headers[i].value);
-    text_string(&work->line, "],\"key\":");
-    text_json(&work->line, work->key.data, work->key.length);
-    text_string(&work->line, ",\"payload\":");
-    if (tombstone)
-        text_string(&work->line, "null");
-    else
-        text_json(&work->line, work->value.data, work->value.length);
+    text_string(&work->line, "]");
+    write_part(work, maker, "key", &work->key, false);
+    write_part(work, maker, maker->wire == WIRE_AVRO ? "value" : "payload", &work->value,
+               tombstone);
     text_string(&work->line, "}\n");
     put(work->lines, &work->line);
 }
@@ -451,7 +478,7 @@ static void open_work(struct work *work)
         if (options->tables > 1)
             snprintf(work->tables[t].name, sizeof(work->tables[t].name), "t%03d", t);
         maker_init(&work->makers[t], &work->tables[t], options->wire, options->prefix,
-                   options->seed);
+                   options->seed, t);
     }
     work->random = options->seed;
     state_init(&work->state, options->preload + options->events);
@@ -523,7 +550,7 @@ static void parse(struct options *options, int argc, char **argv)
             break;
         case 'w':
             if (!wire_parse(&options->wire, optarg))
-                die("no wire '%s': envelope, lean or flat", optarg);
+                die("no wire '%s': envelope, lean, flat or avro", optarg);
             break;
         case 't':
             options->table = optarg;
@@ -576,6 +603,8 @@ int main(int argc, char **argv)
     parse(&work.options, argc, argv);
     open_work(&work);
     write_target(&work);
+    if (work.options.wire == WIRE_AVRO)
+        write_schemas(&work);
     if (work.options.preload)
         write_preload(&work);
     make_load(&work);

@@ -294,7 +294,7 @@ static void open_work(struct work *work)
 {
     int room = work->rate * (work->warm_up + work->seconds) / PARTITIONS + 16;
     table_init(&work->table, "customers");
-    maker_init(&work->maker, &work->table, work->wire, work->prefix, 1);
+    maker_init(&work->maker, &work->table, work->wire, work->prefix, 1, 0);
     for (int p = 0; p < PARTITIONS; p++) {
         struct lane *lane = &work->lanes[p];
         lane->room = room;
@@ -336,7 +336,7 @@ int main(int argc, char **argv)
             work.brokers = optarg;
         else if (letter == 'p')
             work.prefix = optarg;
-        else if (letter == 'w' && !wire_parse(&work.wire, optarg))
+        else if (letter == 'w' && (!wire_parse(&work.wire, optarg) || work.wire == WIRE_AVRO))
             die("no wire '%s'", optarg);
         else if (letter == 'r')
             work.rate = atoi(optarg);

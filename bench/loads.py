@@ -65,6 +65,7 @@ LOADS = {load.name: load for load in (
     Load("envelope", "mix, envelope with schema", wire="envelope"),
     Load("lean", "mix, envelope without schema"),
     Load("flat", "mix, flattened, with schema", wire="flat"),
+    Load("avro", "mix, envelope in Avro, schemas by id", wire="avro"),
     Load("snapshot", "a snapshot's creates into an empty table", mix="snapshot"),
     Load("hot", "updates of 100 keys", mix="hot"),
     Load("wide", "mix, 200 columns", table="wide", events=72_000),
@@ -86,10 +87,10 @@ def choose(names: list[str], scale: float) -> list[Load]:
         base, _, change = name.partition("@")
         base, _, wire = base.partition(":")
         field, _, number = change.partition("=")
-        if base not in LOADS or wire not in ("", "envelope", "lean", "flat") or \
+        if base not in LOADS or wire not in ("", "envelope", "lean", "flat", "avro") or \
                 (change and (field not in VARIED or not number.isdigit())):
             raise SystemExit(f"bench: no load '{name}'; there are: {' '.join(LOADS)},"
-                             " each as NAME:envelope, NAME:lean, NAME:flat, and with another"
+                             " each as NAME:envelope, NAME:lean, NAME:flat, NAME:avro, and with another"
                              f" number as NAME@NUMBER_OF=N, of {', '.join(VARIED)}")
         load = LOADS[base]
         load = replace(load, name=name, wire=wire or load.wire,

@@ -1,4 +1,4 @@
-#include "message.h"
+#include "message_avro.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -116,6 +116,8 @@ static void fields(struct text *out, const struct maker *maker)
 static void key_head(struct maker *maker)
 {
     struct text *out = &maker->key_head;
+    if (maker->wire == WIRE_AVRO)
+        return;
     if (maker->wire != WIRE_LEAN) {
         text_string(out, "{\"schema\":{\"type\":\"struct\",\"fields\":[");
         field(out, &maker->table->columns[0]);
@@ -135,7 +137,7 @@ static void image_schema(struct text *out, const struct maker *maker, const char
 static void value_head(struct maker *maker)
 {
     struct text *out = &maker->value_head;
-    if (maker->wire == WIRE_LEAN)
+    if (maker->wire == WIRE_LEAN || maker->wire == WIRE_AVRO)
         return;
     text_string(out, "{\"schema\":{\"type\":\"struct\",\"fields\":[");
     if (maker->wire == WIRE_FLAT) {
@@ -154,12 +156,14 @@ static void value_head(struct maker *maker)
 }
 
 void maker_init(struct maker *maker, const struct table *table, enum wire wire, const char *prefix,
-                uint64_t seed)
+                uint64_t seed, int32_t number)
 {
     *maker = (struct maker){.table = table,
                             .wire = wire,
                             .style = {.seed = seed, .decimals_as_text = wire == WIRE_LEAN},
-                            .ts_ms = INT64_C(1795226343722)};
+                            .ts_ms = INT64_C(1795226343722),
+                            .key_schema = 2 * number + 1,
+                            .value_schema = 2 * number + 2};
     snprintf(maker->prefix, sizeof(maker->prefix), "%s", prefix);
     snprintf(maker->topic, sizeof(maker->topic), "%s.%s.%s", maker->prefix,
              table->schema ? table->schema : table->database, table->name);
@@ -178,6 +182,10 @@ void maker_done(struct maker *maker)
 
 void maker_key(struct text *out, const struct maker *maker, int32_t key)
 {
+    if (maker->wire == WIRE_AVRO) {
+        avro_key(out, maker, key);
+        return;
+    }
     text_bytes(out, maker->key_head.data, maker->key_head.length);
     text_integer(out, key);
     text_string(out, maker->wire == WIRE_LEAN ? "}" : "}}");
@@ -269,6 +277,10 @@ static void envelope(struct text *out, const struct maker *maker, const struct e
 void maker_value(struct text *out, const struct maker *maker, const struct event *event)
 {
     int64_t us = maker->ts_ms * 1000 + event->number * 100 + 899;
+    if (maker->wire == WIRE_AVRO) {
+        avro_value(out, maker, event, us);
+        return;
+    }
     text_bytes(out, maker->value_head.data ? maker->value_head.data : "", maker->value_head.length);
     if (maker->wire == WIRE_FLAT) {
         bool deleted = event->op == 'd';
@@ -296,7 +308,7 @@ void maker_headers(const struct maker *maker, struct header headers[MESSAGE_HEAD
 
 bool wire_parse(enum wire *wire, const char *name)
 {
-    static const char *const names[] = {"envelope", "lean", "flat"};
+    static const char *const names[] = {"envelope", "lean", "flat", "avro"};
     for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
         if (strcmp(name, names[i]) == 0) {
             *wire = (enum wire) i;

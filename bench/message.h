@@ -12,6 +12,7 @@ enum wire {
     WIRE_ENVELOPE, /* with schema */
     WIRE_LEAN,     /* the envelope alone, schemas.enable=false, decimals as text */
     WIRE_FLAT,     /* ExtractNewRecordState, with schema */
+    WIRE_AVRO,     /* the envelope by Confluent's serializer, schemas by id */
 };
 
 struct maker {
@@ -22,6 +23,7 @@ struct maker {
     struct style style;
     struct text key_head, value_head; /* what is the same in every record */
     int64_t ts_ms;                    /* of the first event; each later one is 0.1 ms on */
+    int32_t key_schema, value_schema; /* of Avro: their ids */
 };
 
 struct event {
@@ -36,12 +38,15 @@ struct header {
 
 enum { MESSAGE_HEADERS = 3 };
 
+/* `number` is the table's in the load, by which its schemas have their ids. */
 void maker_init(struct maker *maker, const struct table *table, enum wire wire, const char *prefix,
-                uint64_t seed);
+                uint64_t seed, int32_t number);
 void maker_done(struct maker *maker);
 
 void maker_key(struct text *out, const struct maker *maker, int32_t key);
 void maker_value(struct text *out, const struct maker *maker, const struct event *event);
+/* Of Avro: the schemas as members of a registry's file, {"<id>": {"schema": "…"}, …}. */
+void maker_schemas(struct text *out, const struct maker *maker);
 void maker_headers(const struct maker *maker, struct header headers[MESSAGE_HEADERS]);
 
 /* WIRE_… by name; false: no such wire. */

@@ -309,6 +309,25 @@ void cell_json(struct text *out, const struct style *style, const struct column 
     }
 }
 
+void cell_avro(struct text *out, const struct style *style, const struct column *column,
+               const struct row *row)
+{
+    struct cell cell;
+    cell_fill(&cell, style, column, row);
+    if (column->optional)
+        text_avro_long(out, !cell.null);
+    if (cell.null)
+        return;
+    if (row->unavailable && kind_large(column->kind))
+        text_avro_string(out, "__debezium_unavailable_value");
+    else if (is_text(column->kind))
+        text_avro_bytes(out, cell.string, cell.length);
+    else if (column->kind == KIND_DECIMAL)
+        text_avro_unscaled(out, cell.number);
+    else
+        text_avro_long(out, cell.number);
+}
+
 void cell_copy(struct text *out, const struct style *style, const struct column *column,
                const struct row *row)
 {

@@ -66,8 +66,11 @@ struct style {
     bool decimals_as_text; /* decimal.handling.mode=string, else precise */
 };
 
-/* The column's value in a record's JSON, and in text COPY. */
+/* The column's value in a record's JSON, in Avro (a union with null first where it is optional),
+ * and in text COPY. */
 void cell_json(struct text *out, const struct style *style, const struct column *column,
+               const struct row *row);
+void cell_avro(struct text *out, const struct style *style, const struct column *column,
                const struct row *row);
 void cell_copy(struct text *out, const struct style *style, const struct column *column,
                const struct row *row);

@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -132,22 +133,63 @@ void text_copy(struct text *text, const char *string, size_t length)
     text_bytes(text, plain, (size_t) (end - plain));
 }
 
-void text_unscaled(struct text *text, int64_t unscaled)
+/* How many bytes of `bytes` it takes. */
+static size_t big_endian(unsigned char bytes[8], int64_t unscaled)
 {
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    unsigned char bytes[10] = {0};
     size_t count = 1;
     while (count < 8 && unscaled >> (8 * count - 1) != unscaled >> 63)
         count++;
     for (size_t i = 0; i < count; i++)
         bytes[i] = (unsigned char) (unscaled >> (8 * (count - 1 - i)));
-    for (size_t i = 0; i < count; i += 3) {
-        uint32_t three = (uint32_t) bytes[i] << 16 | (uint32_t) bytes[i + 1] << 8 | bytes[i + 2];
+    return count;
+}
+
+void text_base64(struct text *text, const void *bytes, size_t length)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    const unsigned char *at = bytes;
+    for (size_t i = 0; i < length; i += 3) {
+        bool second = i + 1 < length, third = i + 2 < length;
+        uint32_t three = (uint32_t) at[i] << 16 | (second ? (uint32_t) at[i + 1] << 8 : 0) |
+                         (third ? at[i + 2] : 0);
         char four[] = {digits[three >> 18], digits[three >> 12 & 63],
-                       i + 1 < count ? digits[three >> 6 & 63] : '=',
-                       i + 2 < count ? digits[three & 63] : '='};
+                       second ? digits[three >> 6 & 63] : '=', third ? digits[three & 63] : '='};
         text_bytes(text, four, sizeof(four));
     }
+}
+
+void text_unscaled(struct text *text, int64_t unscaled)
+{
+    unsigned char bytes[8];
+    text_base64(text, bytes, big_endian(bytes, unscaled));
+}
+
+void text_avro_long(struct text *text, int64_t number)
+{
+    uint64_t rest = (uint64_t) number << 1 ^ (uint64_t) (number >> 63);
+    unsigned char bytes[10];
+    size_t count = 0;
+    for (; rest > 0x7F; rest >>= 7)
+        bytes[count++] = (unsigned char) (rest | 0x80);
+    bytes[count++] = (unsigned char) rest;
+    text_bytes(text, bytes, count);
+}
+
+void text_avro_bytes(struct text *text, const void *bytes, size_t length)
+{
+    text_avro_long(text, (int64_t) length);
+    text_bytes(text, bytes, length);
+}
+
+void text_avro_string(struct text *text, const char *string)
+{
+    text_avro_bytes(text, string, strlen(string));
+}
+
+void text_avro_unscaled(struct text *text, int64_t unscaled)
+{
+    unsigned char bytes[8];
+    text_avro_bytes(text, bytes, big_endian(bytes, unscaled));
 }
 
 void text_free(struct text *text)

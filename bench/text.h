@@ -27,6 +27,14 @@ void text_copy(struct text *text, const char *string, size_t length);
 
 /* The unscaled number as the big-endian bytes of java.math.BigInteger, in base64. */
 void text_unscaled(struct text *text, int64_t unscaled);
+void text_base64(struct text *text, const void *bytes, size_t length);
+
+/* As Avro writes them: a long by zigzag, the length before the bytes, the number of the union's
+ * member (https://avro.apache.org/docs/1.11.1/specification/#binary-encoding). */
+void text_avro_long(struct text *text, int64_t number);
+void text_avro_bytes(struct text *text, const void *bytes, size_t length);
+void text_avro_string(struct text *text, const char *string);
+void text_avro_unscaled(struct text *text, int64_t unscaled);
 
 void text_free(struct text *text);
 
