@@ -22,6 +22,7 @@ struct outlook {
     const struct settings *settings;
     const struct pipeline_settings *pipeline; /* `altered`, if a schema change is to be read */
     struct pipeline_settings altered;
+    bool plain; /* the pipeline's records are rows without an envelope */
     struct worker_origin origin;
     struct format_helper *helper;
     struct worker worker;

@@ -145,6 +145,22 @@ static char *envelope(const struct place_of *place, const json_t *row)
                           "after", after, "source", source, "op", "c"));
 }
 
+/* A row without an envelope: its table is told by its topic, or by the name of its schema. */
+static char *plain(const json_t *row)
+{
+    json_t *schema = json_deep_copy(row), *payload = json_object(), *field;
+    size_t i;
+    json_array_foreach(json_object_get(row, "fields"), i, field)
+    {
+        json_object_set_new(payload, text_of(field, "field"), least(field));
+    }
+    json_object_set_new(payload, "__op", json_string("c"));
+    json_array_append_new(json_object_get(schema, "fields"),
+                          json_pack("{s:s, s:b, s:s}", "type", "string", "optional", 0, "field",
+                                    "__op"));
+    return dump(json_pack("{s:o, s:o}", "schema", schema, "payload", payload));
+}
+
 static char *key_of(json_t *fields) /* takes them over; NULL: there are none */
 {
     json_t *payload = json_object(), *field;
@@ -212,8 +228,8 @@ static enum ods_status take_row(const struct schema_files *files, struct outlook
     find_place(&place, outlook, schema);
     enum ods_status status = key_fields(files, outlook, topic, &place, row, &fields, error);
     if (status == ODS_OK)
-        status =
-            take_record(outlook, topic, key_of(json_incref(fields)), envelope(&place, row), error);
+        status = take_record(outlook, topic, key_of(json_incref(fields)),
+                             outlook->plain ? plain(row) : envelope(&place, row), error);
     json_decref(fields);
     json_decref(row);
     return status;

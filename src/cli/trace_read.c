@@ -6,6 +6,8 @@
 
 #include <jansson.h>
 
+#include <ods/transform.h>
+
 #include "cli/interrupt.h"
 #include "cli/redact.h"
 #include "cli/trace.h"
@@ -73,13 +75,17 @@ static json_t *text_json(const char *text, size_t length)
     return string ? string : json_null();
 }
 
-static json_t *value_json(const struct trace *trace, const struct column *column,
-                          const struct value *value, struct buffer *room)
+/* `raw`: the change has not been through the transforms, so what they mask is in it. */
+static json_t *value_json(const struct trace *trace, const struct shape *shape,
+                          const struct column *column, const struct value *value, bool raw,
+                          struct buffer *room)
 {
+    const char *schema = *shape->schema ? shape->schema : shape->database;
     struct error ignored;
     if (value->kind == VALUE_NULL)
         return json_null();
-    if (is_redacted(trace->choice.table, column->name))
+    if (is_redacted(trace->choice.table, column->name) ||
+        (raw && transform_masks(trace->choice.pipeline, schema, shape->table, column->name)))
         return json_string(REDACTED);
     error_init(&ignored);
     buffer_reset(room);
@@ -89,7 +95,7 @@ static json_t *value_json(const struct trace *trace, const struct column *column
 }
 
 static json_t *image_json(const struct trace *trace, const struct shape *shape,
-                          const struct value *image, struct trace_entry *entry)
+                          const struct value *image, bool raw, struct trace_entry *entry)
 {
     struct buffer room;
     if (!image)
@@ -100,7 +106,7 @@ static json_t *image_json(const struct trace *trace, const struct shape *shape,
         if (image[i].kind == VALUE_ABSENT)
             continue;
         json_object_set_new(object, shape->columns[i].name,
-                            value_json(trace, &shape->columns[i], &image[i], &room));
+                            value_json(trace, shape, &shape->columns[i], &image[i], raw, &room));
         entry->bytes += shape->columns[i].name_length + room.length + 64;
     }
     buffer_done(&room);
@@ -137,7 +143,7 @@ static void put_source_time(json_t *object, int64_t source_us)
     json_object_set_new(object, "source_time", json_string(text));
 }
 
-static enum ods_status describe(struct trace *trace, const struct change *change,
+static enum ods_status describe(struct trace *trace, const struct change *change, bool raw,
                                 struct trace_entry *entry, struct error *error)
 {
     const struct shape *shape = change->shape;
@@ -153,8 +159,8 @@ static enum ods_status describe(struct trace *trace, const struct change *change
     json_object_set_new(object, "schema", text_json(schema, strlen(schema)));
     json_object_set_new(object, "table", text_json(shape->table, strlen(shape->table)));
     put_source_time(object, change->source_us);
-    json_object_set_new(object, "before", image_json(trace, shape, change->before, entry));
-    json_object_set_new(object, "after", image_json(trace, shape, change->after, entry));
+    json_object_set_new(object, "before", image_json(trace, shape, change->before, raw, entry));
+    json_object_set_new(object, "after", image_json(trace, shape, change->after, raw, entry));
     enum ods_status status = left_out_json(trace, change, &list, error);
     json_object_set_new(object, "not_written", list);
     entry->change = object;
@@ -285,7 +291,7 @@ static enum ods_status look_unreadable(struct trace *trace, const struct record 
     return entry->problem ? ODS_OK : error_out_of_memory(error);
 }
 
-/* What a transform has dropped, as it was before. */
+/* What a transform has dropped, as it was before, but for what they mask. */
 static enum ods_status look_filtered(struct trace *trace, struct trace_entry *entry, bool *found,
                                      struct error *error)
 {
@@ -301,7 +307,7 @@ static enum ods_status look_filtered(struct trace *trace, struct trace_entry *en
     status = find_change(trace, batch, &change, &entry->truncates, error);
     *found = status == ODS_OK && change != UINT32_MAX;
     if (*found)
-        status = describe(trace, &batch->changes[change], entry, error);
+        status = describe(trace, &batch->changes[change], true, entry, error);
     entry->passed = *found;
     entry->why_passed = PASS_FILTERED;
     return status;
@@ -364,7 +370,7 @@ enum ods_status trace_look(struct trace *trace, const struct record *record, boo
     *found = true;
     if (!entry->truncates)
         remember_key(trace, record);
-    return describe(trace, &batch->changes[*change], entry, error);
+    return describe(trace, &batch->changes[*change], false, entry, error);
 }
 
 /* --- reading --------------------------------------------------------------------------------- */

@@ -6,6 +6,8 @@
 
 #include <jansson.h>
 
+#include <ods/transform.h>
+
 #include "cli/json.h"
 #include "cli/redact.h"
 #include "cli/trace.h"
@@ -30,6 +32,14 @@ static const char *name_of(const struct trace *trace, const char *member, const 
             return name;
     }
     return otherwise;
+}
+
+/* The transforms, and what they mask, are those of the source's own table. */
+static bool is_masked(const struct sourcing *sourcing, const char *column)
+{
+    const struct source_table *table = &sourcing->table;
+    return transform_masks(sourcing->trace->choice.pipeline,
+                           *table->schema ? table->schema : table->database, table->name, column);
 }
 
 static bool is_number(const char *text)
@@ -58,6 +68,10 @@ static bool put_query(struct sourcing *sourcing)
                                (table->key_count == 1 && table->key[0] == i));
         if (!asked)
             continue;
+        if (is_masked(sourcing, table->columns[i].name)) {
+            trace->source_why = "the pipeline masks the key, so which row it is can't be told";
+            return false;
+        }
         if (table->forms[i].is_number && !is_number(value)) {
             trace->source_why = "the key is not a number, as its column at the source is";
             return false;
@@ -80,7 +94,7 @@ static json_t *cell_json(struct sourcing *sourcing, uint32_t column, const struc
     struct error ignored;
     if (!cell->bytes)
         return json_null();
-    if (is_redacted(sourcing->trace->choice.table, what->name))
+    if (is_redacted(sourcing->trace->choice.table, what->name) || is_masked(sourcing, what->name))
         return json_string(REDACTED);
     error_init(&ignored);
     buffer_reset(&sourcing->text);

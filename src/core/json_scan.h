@@ -35,6 +35,15 @@ struct slice {
     size_t length;
 };
 
+/* The JSON of a record's key or value. Serializers for JSON Schema put a zero byte, with which no
+ * JSON begins, and four bytes of the schema's id before it. They are passed over where an object or
+ * a string follows: a number could be the bytes of an Avro record. */
+static inline struct slice json_of_record(const char *bytes, size_t length)
+{
+    bool framed = length > 5 && !*bytes && (bytes[5] == '{' || bytes[5] == '"');
+    return framed ? (struct slice){bytes + 5, length - 5} : (struct slice){bytes, length};
+}
+
 static inline void json_scan_init(struct json_scan *scan, const char *bytes, size_t length)
 {
     *scan = (struct json_scan){.start = bytes, .at = bytes, .end = bytes + length};

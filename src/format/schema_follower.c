@@ -11,6 +11,7 @@
 #include <ods/pipeline.h>
 #include <ods/source.h>
 
+#include "core/json_scan.h"
 #include "core/rare.h"
 #include "core/time.h"
 #include "format/schema_topic.h"
@@ -70,13 +71,13 @@ static bool stay(struct follower *follower, const struct error *error)
 
 static void learn(struct follower *follower, const struct record *record)
 {
+    const struct slice value = json_of_record(record->value, record->value_length);
     struct error error;
     unsigned tables = 0;
     enum ods_status status;
     do {
         error_init(&error);
-        status = source_schema_learn(follower->schema, record->value, record->value_length,
-                                     &tables, &error);
+        status = source_schema_learn(follower->schema, value.bytes, value.length, &tables, &error);
     } while (status == ODS_RETRY && stay(follower, &error));
     if (status != ODS_OK)
         say(follower, true, "topic %s partition %d offset %lld: %s", follower->topic,

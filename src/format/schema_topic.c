@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "core/json_scan.h"
 #include "core/time.h"
 #include "format/schema_follower.h"
 
@@ -47,7 +48,8 @@ enum ods_status schema_topic_learn(struct schema_topic *topic, const struct reco
 {
     if (!topic->own || strcmp(record->topic, topic->name) != 0)
         return ODS_OK;
-    return source_schema_learn(topic->own, record->value, record->value_length, NULL, error);
+    const struct slice value = json_of_record(record->value, record->value_length);
+    return source_schema_learn(topic->own, value.bytes, value.length, NULL, error);
 }
 
 /* For a record whose table or column is not known: the schema change may be in the topic and not

@@ -96,6 +96,10 @@ def main():
         fuzzer = "fuzz_maxwell" if name.startswith("maxwell") else "fuzz_debezium"
         for one in (fuzzer, "fuzz_auto", "fuzz_json"):
             write(corpus / one, name, text.encode("utf-8", "surrogatepass"))
+        if name.endswith("-1"):  # as a serializer for JSON Schema writes it
+            text = "".join("\0\0\0\0\7" + part + end for part, end in zip(text.split("\n", 1), ("\n", "")))
+            for one in ("fuzz_debezium", "fuzz_auto", "fuzz_json"):
+                write(corpus / one, name + "-framed", text.encode("utf-8", "surrogatepass"))
         write(corpus / "fuzz_records", name, line.encode("utf-8", "surrogatepass"))
     for choice, inputs in enumerate(CONVERSIONS):
         for number, text in enumerate(inputs):

@@ -1,9 +1,10 @@
 /* The format of each record is found from its bytes, and the record goes to that format's decoder.
  *
- * Zero is the first byte of Confluent's wire format (Avro). JSON objects are told apart by
- * their members' names: Debezium's envelopes, flattened rows, CloudEvents, transactions, schema
- * changes and heartbeats; Maxwell's rows and DDL; anything else is a plain row. A record without a
- * value goes to the format that its key tells, else to that of its topic's last row.
+ * Zero is the first byte of Confluent's wire format: behind the schema's id is JSON, or else it is
+ * Avro. JSON objects are told apart by their members' names: Debezium's envelopes, flattened rows,
+ * CloudEvents, transactions, schema changes and heartbeats; Maxwell's rows and DDL; anything else is
+ * a plain row. A record without a value goes to the format that its key tells, else to that of its
+ * topic's last row.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -114,7 +115,8 @@ static enum kind kind_of_object(const char *bytes, size_t length, struct arena *
     unsigned seen = 0;
     bool first = true;
     enum kind kind = KIND_COUNT;
-    json_scan_init(&scan, bytes, length);
+    const struct slice json = json_of_record(bytes, length);
+    json_scan_init(&scan, json.bytes, json.length);
     json_space(&scan);
     if (json_peek(&scan) != '{')
         return KIND_DEBEZIUM;
@@ -135,16 +137,28 @@ static enum kind kind_of_object(const char *bytes, size_t length, struct arena *
     return KIND_JSON;
 }
 
+/* Does it begin with the magic byte, and is it not JSON behind the schema's id? */
+static bool is_avro(const char *bytes, size_t length)
+{
+    struct json_scan scan;
+    const struct slice json = json_of_record(bytes, length);
+    if (!length || *bytes)
+        return false;
+    json_scan_init(&scan, json.bytes, json.length);
+    return json.bytes == bytes || !json_skip(&scan) || !json_end(&scan);
+}
+
 /* KIND_COUNT: it does not tell. */
 static enum kind kind_of_key(const char *bytes, size_t length, struct arena *arena)
 {
     struct json_scan scan;
     unsigned seen = 0;
     bool first = true;
-    json_scan_init(&scan, bytes, length);
-    json_space(&scan);
-    if (length && *bytes == 0)
+    if (is_avro(bytes, length))
         return KIND_AVRO;
+    const struct slice json = json_of_record(bytes, length);
+    json_scan_init(&scan, json.bytes, json.length);
+    json_space(&scan);
     if (json_peek(&scan) != '{')
         return KIND_COUNT;
     scan.at++;
@@ -186,7 +200,7 @@ static enum kind kind_of(struct auto_decoder *self, const struct record *record,
             kind = topic->last;
         return kind == KIND_COUNT ? KIND_DEBEZIUM : kind;
     }
-    enum kind kind = record->value_length && *record->value == 0 ? KIND_AVRO
+    enum kind kind = is_avro(record->value, record->value_length) ? KIND_AVRO
                      : self->flattened
                          ? KIND_DEBEZIUM
                          : kind_of_object(record->value, record->value_length, arena);
@@ -214,7 +228,7 @@ static enum ods_status auto_observe(struct decoder *decoder, const struct record
                                     struct error *error)
 {
     struct auto_decoder *self = (struct auto_decoder *) decoder;
-    bool avro = record->value && record->value_length && *record->value == 0;
+    bool avro = record->value && is_avro(record->value, record->value_length);
     struct decoder *chosen = self->decoders[avro ? KIND_AVRO : KIND_DEBEZIUM];
     return chosen && chosen->ops->observe ? chosen->ops->observe(chosen, record, error) : ODS_OK;
 }

@@ -233,7 +233,8 @@ static enum ods_status read_value(struct reading *reading)
     const struct record *record = reading->record;
     struct json_scan scan;
     struct payload payload;
-    json_scan_init(&scan, record->value, record->value_length);
+    const struct slice value = json_of_record(record->value, record->value_length);
+    json_scan_init(&scan, value.bytes, value.length);
     json_space(&scan);
     enum ods_status status = payload_open(reading, &scan, &reading->topic->values, false, &payload);
     if (status != ODS_OK)

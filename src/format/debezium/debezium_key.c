@@ -136,7 +136,8 @@ enum ods_status key_read(struct reading *reading)
     struct payload payload;
     if (!record->key || !record->key_length)
         return ODS_OK;
-    json_scan_init(&scan, record->key, record->key_length);
+    const struct slice key = json_of_record(record->key, record->key_length);
+    json_scan_init(&scan, key.bytes, key.length);
     json_space(&scan);
     enum ods_status status = payload_open(reading, &scan, &reading->topic->keys, true, &payload);
     if (status != ODS_OK) {

@@ -127,11 +127,14 @@ static enum ods_status read_key(struct reading *reading, struct json_members *me
     *whole = (struct value){.kind = VALUE_ABSENT};
     if (!record->key)
         return ODS_OK;
-    json_scan_init(&scan, record->key, record->key_length);
+    const struct slice key = json_of_record(record->key, record->key_length);
+    json_scan_init(&scan, key.bytes, key.length);
     json_space(&scan);
     if (json_peek(&scan) != '{') {
         bool json = json_value_read(&scan, arena, whole) && json_end(&scan);
-        if (!json)
+        if (!json && key.length && !*key.bytes)
+            *whole = (struct value){.kind = VALUE_ABSENT}; /* bytes, of Avro or the like */
+        else if (!json)
             *whole = (struct value){.kind = VALUE_TEXT,
                                     .length = (uint32_t) record->key_length,
                                     .bytes = record->key};
@@ -349,7 +352,8 @@ static enum ods_status json_decode(struct decoder *decoder, struct batch *batch,
         return error_out_of_memory(error);
     if (!record->value)
         return decode_tombstone(&reading);
-    json_scan_init(&scan, record->value, record->value_length);
+    const struct slice text = json_of_record(record->value, record->value_length);
+    json_scan_init(&scan, text.bytes, text.length);
     json_space(&scan);
     if (json_peek(&scan) == 'n' && json_word(&scan, "null", 4) && json_end(&scan))
         return decode_tombstone(&reading);

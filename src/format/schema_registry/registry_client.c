@@ -316,8 +316,10 @@ static enum ods_status take_schema(struct fetching *fetching, yyjson_val *object
                          fetching->client->url[fetching->which]);
     if (type && *type && strcmp(type, "AVRO") != 0)
         return error_set(fetching->error, ODS_REJECT,
-                         "it is a schema of type %.40s, and the pipeline's format reads AVRO",
-                         type);
+                         "it is a schema of type %.40s, and the pipeline's format reads AVRO%s",
+                         type,
+                         strcmp(type, "JSON") == 0 ? " (JSON Schema: format: debezium or json)"
+                                                   : "");
     if (fetching->texts->bytes + length > TEXTS_MAX)
         return error_set(fetching->error, ODS_REJECT,
                          "it is larger than %zu bytes with its references", TEXTS_MAX);
