@@ -1,0 +1,101 @@
+/* What the target's tables look like. Read once for each table and connection; read again when the
+ * server says that a table is not so. */
+#ifndef MYSQL_CATALOG_H
+#define MYSQL_CATALOG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <ods/status.h>
+
+struct mysql_conn;
+
+/* What information_schema's DATA_TYPE says. */
+enum mysql_type {
+    MYSQL_IS_OTHER, /* a type that is not known here: values go in as text */
+    MYSQL_IS_TINYINT,
+    MYSQL_IS_SMALLINT,
+    MYSQL_IS_MEDIUMINT,
+    MYSQL_IS_INT,
+    MYSQL_IS_BIGINT,
+    MYSQL_IS_DECIMAL,
+    MYSQL_IS_FLOAT,
+    MYSQL_IS_DOUBLE,
+    MYSQL_IS_BIT,
+    MYSQL_IS_YEAR,
+    MYSQL_IS_DATE,
+    MYSQL_IS_TIME,
+    MYSQL_IS_DATETIME,
+    MYSQL_IS_TIMESTAMP,
+    MYSQL_IS_CHAR,
+    MYSQL_IS_VARCHAR,
+    MYSQL_IS_TEXT, /* tinytext to longtext; length tells which */
+    MYSQL_IS_BINARY,
+    MYSQL_IS_VARBINARY,
+    MYSQL_IS_BLOB, /* tinyblob to longblob */
+    MYSQL_IS_ENUM,
+    MYSQL_IS_SET,
+    MYSQL_IS_JSON, /* of MariaDB: a longtext with a check of json_valid() */
+    MYSQL_IS_GEOMETRY,
+    MYSQL_IS_UUID, /* MariaDB */
+    MYSQL_IS_INET, /* MariaDB: inet4, inet6 */
+    MYSQL_IS_VECTOR,
+};
+
+struct mysql_column {
+    char *name;
+    char *quoted; /* `name`, as statements have it */
+    enum mysql_type type;
+    char *column_type; /* as information_schema has it: "decimal(10,2) unsigned" */
+    bool nullable, is_unsigned, generated, has_default, auto_increment;
+    bool collated; /* a text that is compared by a collation which is not binary, so that keys with
+                      different bytes may be equal */
+    int key_position;   /* in the primary key, from 1; 0: not in it */
+    uint64_t length;    /* characters of texts, bytes of binaries, bits */
+    uint32_t precision; /* decimals: digits; times: fractional digits */
+    uint32_t scale;
+    char *charset;   /* "" where it has none */
+    char *collation; /* "" */
+    char **labels;   /* enum and set, in their order, in UTF-8 */
+    uint32_t label_count;
+};
+
+/* A unique key beside the primary one. */
+struct mysql_unique {
+    char *name;
+    uint32_t *columns; /* indexes into columns; a part that is an expression is left out */
+    uint32_t column_count;
+};
+
+struct mysql_table {
+    char *schema, *name;
+    char *quoted; /* `schema`.`name` */
+    char *engine;
+    bool transactional; /* its engine rolls back: others are refused */
+    struct mysql_column *columns;
+    uint32_t column_count;
+    uint32_t key_count; /* columns of the primary key */
+    uint32_t *key;      /* indexes into columns, in key order */
+    struct mysql_unique *uniques;
+    uint32_t unique_count;
+    struct mysql_table *next;
+};
+
+/* A table's index is found by its name; tables stay where they are until the catalog is cleared. */
+struct mysql_catalog {
+    struct mysql_table *tables;
+};
+
+void mysql_catalog_clear(struct mysql_catalog *catalog);
+/* *table is NULL where there is none of the name, which is looked for again at the next call. */
+enum ods_status mysql_catalog_find(struct mysql_catalog *catalog, struct mysql_conn *conn,
+                                   const char *schema, const char *name,
+                                   struct mysql_table **table, struct error *error);
+/* The catalog no longer has the table, which was changed. Its pointer is freed. */
+void mysql_catalog_forget(struct mysql_catalog *catalog, struct mysql_table *table);
+
+/* -1: the table has no such column. Names are compared as MySQL does: without regard to case. */
+int mysql_table_column(const struct mysql_table *table, const char *name);
+
+#endif
