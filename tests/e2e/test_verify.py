@@ -19,6 +19,7 @@ from lib.postgres import create_database, drop_database
 from lib.sink import Setup
 from lib.waiting import wait_for
 from workload import EVERY_TYPE, PAIRS, Workload
+from workload import TABLES as SOURCE_TABLES
 
 EQUAL, DIFFERS, CANT_TELL = 0, 1, 6
 TABLES = ("customers", "every_type", "pairs")
@@ -43,7 +44,7 @@ class World:
         self.source.script((ROOT / "sql" / "mks_finance" / "source.sql").read_text())
         for sql in (EVERY_TYPE, PAIRS, WORDS, NOKEY):
             self.source.execute(sql)
-        for table in TABLES:
+        for table in SOURCE_TABLES:  # others may have left rows there
             self.source.execute(f"delete from {table}")
         self.grant()
         workload = Workload(self.source, 11)

@@ -46,3 +46,9 @@ def test_what_dies_or_hangs_is_named_and_the_rest_runs(tmp_path):
     heard = "Timeout >1.0s" in done.stdout
     assert done.stdout.count("crashed while running") == (2 if heard else 3), done.stdout
     assert any('in test_hangs' in line for line in lines), "the stack of what hangs is shown"
+
+
+def test_no_two_files_of_tests_have_one_name():
+    """Pytest imports them by their names alone, and takes the second one for the first."""
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert len(names) > 100 and sorted(names) == sorted(set(names))
