@@ -152,6 +152,9 @@ static const struct parameter filters[] = {
 static const struct parameter list_options[] = {
     OPTION_CONFIG(struct dlq),
     SWITCH(struct dlq, all, "all", "also those that were replayed or skipped"),
+    SWITCH(struct dlq, places, "places",
+           "a line a letter instead, as psql's \\copy takes them: topic, partition and offset of "
+           "its record, with a tab between; with --json `places`, a list"),
     OPTION_JSON(struct dlq),
     {0}};
 

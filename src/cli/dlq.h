@@ -69,7 +69,7 @@ struct filter {
 struct dlq {
     const char *config;
     struct filter filter;
-    bool json, all, again, force;
+    bool json, all, places, again, force;
     int64_t wait_ms;
     const char *which; /* show: the letter */
     struct strings key_files;

@@ -167,8 +167,33 @@ static void print_json(const struct dlq *dlq, const struct kind *kinds, size_t c
     cli_print_json(root);
 }
 
+/* Each letter by itself. Topics have neither tabs nor backslashes in their names. */
+static void list_places(const struct dlq *dlq)
+{
+    json_t *list = dlq->json ? json_array() : NULL;
+    for (size_t i = 0; i < dlq->count; i++) {
+        const struct letter *letter = &dlq->letters[i];
+        if (letter->mark != OFFSET_NONE && !dlq->all)
+            continue;
+        if (list)
+            json_array_append_new(list, json_pack("{s:o, s:i, s:I}", "topic",
+                                                  cli_json(letter->topic), "partition",
+                                                  (int) letter->record_partition, "offset",
+                                                  (json_int_t) letter->record_offset));
+        else
+            printf("%s\t%d\t%lld\n", letter->topic, (int) letter->record_partition,
+                   (long long) letter->record_offset);
+    }
+    if (list)
+        cli_print_json(json_pack("{s:s, s:o}", "topic", dlq->topic, "places", list));
+}
+
 int dlq_list(struct dlq *dlq, struct error *error)
 {
+    if (dlq->places) {
+        list_places(dlq);
+        return CLI_OK;
+    }
     struct kind *kinds = NULL;
     size_t count = 0;
     uint64_t shown = 0, handled = 0;

@@ -3,9 +3,9 @@
  *
  * The window is memory of this lane, so it is only believed while the lane has seen every offset of
  * the partition since: after a gap, or when a record comes again, what is known of the partition is
- * forgotten. So it is behind a truncate and a record of several changes. Then a repeated change is
- * applied again, which does no harm. A row that was read is always passed on: it mends what the
- * target lost.
+ * forgotten. So it is behind a truncate, a changed key and a record of several changes. Then a
+ * repeated change is applied again, which does no harm. A row that was read is always passed on: it
+ * mends what the target lost.
  */
 #include <openssl/evp.h>
 #include <stdlib.h>
@@ -167,6 +167,19 @@ static bool comes_again(struct dedupe *dedupe, const struct part *part,
     return again;
 }
 
+/* Does the update leave its old key behind? The row that was known under that one is no more. */
+static bool moves(const struct change *change)
+{
+    const struct shape *shape = change->shape;
+    bool moved = false;
+    if (!change->before || !change->after)
+        return false;
+    for (uint32_t i = 0; i < shape->key_count && !moved; i++)
+        moved = change->before[shape->key[i]].kind != VALUE_ABSENT &&
+                !value_same(&change->before[shape->key[i]], &change->after[shape->key[i]]);
+    return moved;
+}
+
 static enum ods_status dedupe_apply(struct transform *transform, struct batch *batch,
                                     uint32_t first, struct error *error)
 {
@@ -177,8 +190,8 @@ static enum ods_status dedupe_apply(struct transform *transform, struct batch *b
         return error_out_of_memory(error);
     /* Other changes of the record may be of the row that comes again. */
     bool lone = batch->change_count == first + 1;
-    bool truncate = lone && batch->changes[first].op == OP_TRUNCATE;
-    if (part && (record->offset != part->offset + 1 || !lone || truncate))
+    bool others = !lone || batch->changes[first].op == OP_TRUNCATE || moves(&batch->changes[first]);
+    if (part && (record->offset != part->offset + 1 || others))
         part->era = ++dedupe->eras;
     if (part)
         part->offset = record->offset;

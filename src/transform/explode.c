@@ -29,6 +29,7 @@ struct family {
     int column;                 /* the array, -1: the shape does not have it */
     const struct shape *parent; /* without the array */
     const struct shape *child;  /* with the members that are known; NULL: not made yet */
+    const struct shape *gone;   /* of its rows that are deleted: key and place alone */
     char **names;               /* of the members */
     uint32_t count;
     bool key; /* the array is in the key */
@@ -192,8 +193,11 @@ static enum ods_status make_child(struct taking *taking)
                              "table %s would have two columns %s: name the key's otherwise (key:)",
                              to.table, columns[i].name);
     family->child = shape_intern(explode->shapes, &to);
-    if (family->child)
+    to.column_count = keys;
+    family->gone = shape_intern(explode->shapes, &to);
+    if (family->child && family->gone)
         return ODS_OK;
+    family->child = NULL;
     return shape_table_full(explode->shapes)
                ? error_set(taking->error, ODS_REJECT, "too many kinds of rows: table %s", to.table)
                : error_out_of_memory(taking->error);
@@ -268,10 +272,10 @@ static enum ods_status know_members(struct taking *taking, yyjson_val *array)
 
 /* --- rows ----------------------------------------------------------------------------------- */
 
-static struct value *child_row(const struct taking *taking, const struct value *parent,
-                               size_t index)
+static struct value *child_row(const struct taking *taking, const struct shape *child,
+                               const struct value *parent, size_t index)
 {
-    const struct shape *shape = taking->change.shape, *child = taking->family->child;
+    const struct shape *shape = taking->change.shape;
     struct value *values =
         arena_alloc(&taking->batch->arena, child->column_count * sizeof *values);
     for (uint32_t i = 0; values && i < child->column_count; i++)
@@ -292,7 +296,8 @@ static enum ods_status add_child(const struct taking *taking, enum change_op op,
         return error_out_of_memory(taking->error);
     change->op = op;
     change->record = taking->change.record;
-    change->shape = taking->family->child;
+    change->tombstone = op == OP_DELETE;
+    change->shape = op == OP_DELETE ? taking->family->gone : taking->family->child;
     change->source_us = taking->change.source_us;
     change->sequence = taking->change.sequence;
     *(op == OP_DELETE ? &change->before : &change->after) = row;
@@ -304,7 +309,7 @@ static enum ods_status put_element(const struct taking *taking, enum change_op o
 {
     const struct family *family = taking->family;
     uint32_t keys = taking->change.shape->key_count + 1;
-    struct value *row = child_row(taking, taking->change.after, index);
+    struct value *row = child_row(taking, family->child, taking->change.after, index);
     enum ods_status status = ODS_OK;
     for (uint32_t i = 0; row && status == ODS_OK && i < family->count; i++) {
         yyjson_val *part = yyjson_is_obj(element) ? yyjson_obj_get(element, family->names[i])
@@ -337,7 +342,7 @@ static enum ods_status delete_rows(const struct taking *taking)
         taking->change.op == OP_DELETE ? taking->change.before : taking->change.after;
     enum ods_status status = ODS_OK;
     for (size_t i = taking->has; status == ODS_OK && i < taking->had; i++)
-        status = add_child(taking, OP_DELETE, child_row(taking, parent, i));
+        status = add_child(taking, OP_DELETE, child_row(taking, taking->family->gone, parent, i));
     return status;
 }
 
@@ -427,8 +432,9 @@ static enum ods_status take_apart(struct taking *taking)
     if (status == ODS_OK && taking->new)
         status = know_members(taking, yyjson_doc_get_root(taking->new));
     size_t places = taking->has > taking->had ? taking->has : taking->had;
-    if (status == ODS_OK &&
-        (places + 1) * (taking->family->count + change->shape->key_count + 1) > VALUES_MAX)
+    if (status == ODS_OK && taking->has * taking->family->count +
+                                    (places + 1) * (change->shape->key_count + 1) >
+                                VALUES_MAX)
         status = error_set(taking->error, ODS_REJECT, "column %s makes more than %d values",
                            taking->explode->settings->column, VALUES_MAX);
     if (status == ODS_OK && !taking->family->child)

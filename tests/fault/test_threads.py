@@ -1,5 +1,6 @@
-"""The daemon under ThreadSanitizer: a load with dead letters, lost connections, pages that are asked
-for all the while, a second member that joins and leaves, an orderly end.
+"""The daemon under ThreadSanitizer: a load with dead letters and transforms in Lua, each lane with its
+state, lost connections, pages that are asked for all the while, a second member that joins and leaves, an
+orderly end.
 
 Every log is searched for findings when the test ends.
 """
@@ -14,6 +15,11 @@ from lib.stack import ROOT
 EVENTS = 8_000
 PARTITIONS = 4
 BAD = range(0, EVENTS, 400)  # amounts that the table refuses
+LEFT_OUT = range(200, EVENTS, 400)
+TRANSFORMS = [{"filter": {"lua": "after.id % 400 ~= 200"}},
+              {"set": {"name": {"lua": "decimal.add(after.amount, '0.5') .. ' ' .. source.topic"}}},
+              {"script": "same.lua"}, {"dedupe": {"window": 100}}]
+SCRIPT = "local seen = 0\nfunction change(c) seen = seen + 1; c.after.name = c.after.name:upper() return c end\n"
 
 
 class Troubled:
@@ -63,8 +69,10 @@ def test_rebalances_without_a_race(database, kafka, prefix, stack, tmp_path):
     database.execute("create table items (id int primary key, name text, amount int "
                      "check (amount >= 0), cdc_operation text, cdc_timestamp timestamp)")
     sink = Setup(tmp_path / "sink", wrapper, stack)
-    sink.write(pipeline(table), database=database, kafka=True, lanes=2,
+    settings = pipeline(table, transforms=TRANSFORMS)
+    sink.write(settings, database=database, kafka=True, lanes=2,
                batch={"max_events": 100}, dead_letter={"topic": letters})
+    (sink.folder / "same.lua").write_text(SCRIPT)
     suppressions = ROOT / "tests" / "support" / "tsan.supp"
     env = {"TSAN_OPTIONS": f"suppressions={suppressions} history_size=4"}
 
@@ -81,7 +89,7 @@ def test_rebalances_without_a_race(database, kafka, prefix, stack, tmp_path):
         first = sink.daemon(env=env)
         kafka.produce(rows(0, EVENTS // 2))
         first.await_that(lambda: applied() > 0, 60, "the first rows")
-        sink.write(pipeline(table), database=database, kafka=True, lanes=2,
+        sink.write(settings, database=database, kafka=True, lanes=2,
                    batch={"max_events": 100}, dead_letter={"topic": letters}, http={"listen": ""})
         with Troubled(first, database) as troubled:
             second = sink.daemon(env=env)
@@ -90,7 +98,8 @@ def test_rebalances_without_a_race(database, kafka, prefix, stack, tmp_path):
             second.stop(timeout_s=40)
             first.await_that(lambda: applied() == EVENTS, 90, "the end")
         first.stop(timeout_s=40)
-        assert database.count("items") == EVENTS - len(BAD)
+        assert database.count("items") == EVENTS - len(BAD) - len(LEFT_OUT)
+        assert database.count("items", f"name <> (amount + 0.5) || upper(' {table.topic}')") == 0
         assert kafka.count(letters) >= len(BAD)  # a lost connection may tell one again
         assert troubled.pages and troubled.ended
     finally:

@@ -253,11 +253,14 @@ def test_an_exploded_array_refuses_what_its_table_cannot_have(tried):
     taken = [table.create(doc({"a": 1, name: 2})) for name in ("position", "items_id")]
     found = tried([{"explode": {"column": "doc", "table": "lines", "most": 10000}}],
                   [*taken, table.create(doc({"a": 1})),
-                   table.update(None, doc({f"m{i}": i for i in range(300)}))],
+                   table.update(None, doc({f"m{i}": i for i in range(300)})),
+                   table.update(None, doc(*[{"m0": 1}] * 7000))],
                   expect=Exit.NEGATIVE)
     assert all("the key's and a member's" in answer for answer in found[:2])
     assert found[2][1] == ("c", "lines", {"items_id": "1", "position": "0", "a": "1"})
-    assert "more than 2000000 values" in found[3]
+    # A row that is deleted has its key and place alone, however many members are known.
+    assert [len(found[3]), *found[3][-1]] == [10001, "d", "lines", {"items_id": "1", "position": "9999"}]
+    assert "more than 2000000 values" in found[4]
 
 
 def test_exploded_rows_go_with_a_truncate_and_with_a_repeated_snapshot(tried):
@@ -298,6 +301,9 @@ def test_what_may_mend_the_target_is_passed_on(tried):
     found = tried([dedupe], [table.read(one), table.read(one), table.create(one), table.create(one),
                              table.truncate(), table.create(one)])
     assert [len(changes) for changes in found] == [1, 1, 1, 0, 1, 1]
+    # The row that was at a key is gone when its key has changed, though the record is one update.
+    found = tried([dedupe], [table.create(one), table.update(one, {**one, "id": 3}), table.create(one)])
+    assert [len(changes) > 0 for changes in found] == [True] * 3
     found = tried([{"explode": {"column": "doc", "table": "lines"}}, dedupe],
                   [table.create(each) for each in (one, two, one, one)])
     assert [len(changes) for changes in found] == [1, 2, 1, 0]
