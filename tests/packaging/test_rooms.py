@@ -59,7 +59,8 @@ ARROWS = {
 
 LIBRARIES = {
     "librdkafka/rdkafka.h": ["source/kafka"],
-    "libpq-fe.h": ["sink/postgres/wire", "sink/postgres/values", "sink/postgres/fold", "verify"],
+    "libpq-fe.h": ["sink/mysql/wire", "sink/postgres/wire", "sink/postgres/values",
+                   "sink/postgres/fold", "verify"],
     "mariadb/mysql.h": ["sink/mysql/wire", "sink/mysql/tables", "sink/mysql/write", "verify"],
     "yyjson.h": ["core", "format", "format/avro", "format/schema_registry", "format/debezium",
                  "transform", "sink/postgres/values",
