@@ -11,7 +11,7 @@
 #include <ods/buffer.h>
 #include "sink/postgres/tables/catalog.h"
 #include "sink/postgres/tables/making.h"
-#include "sink/postgres/tables/source_column.h"
+#include "sink/source_column.h"
 
 #define DDL_TYPE_BYTES 96
 

@@ -9,7 +9,7 @@
 #include <ods/sink.h>
 #include "sink/postgres/tables/catalog.h"
 #include "sink/postgres/tables/making.h"
-#include "sink/postgres/tables/source_column.h"
+#include "sink/source_column.h"
 
 #define PLAN_MAX_KEY    32
 #define PLAN_MAX_TOPICS 8 /* topics with rows of one shape that are noted; more are not */

@@ -12,7 +12,7 @@
 #include <ods/buffer.h>
 #include "core/source_type.h"
 #include "sink/postgres/tables/catalog.h"
-#include "sink/postgres/tables/source_column.h"
+#include "sink/source_column.h"
 #include "sink/postgres/values/readings.h"
 
 /* How many values the target has otherwise than the source, because the settings allow it. */
@@ -219,11 +219,6 @@ enum coding literal_coding(enum coding coding);
 
 /* The type for a time that came as text although a number was expected: it is ISO 8601 then. */
 enum semantic encode_iso_twin(enum semantic type);
-
-/* The type of a number without schema that goes into this column, by the settings or the
- * connector's default. ODS_REJECT: its unit can't be told. */
-enum ods_status unit_of_number(const struct encoder *encoder, const struct pg_column *target,
-                               int64_t number, enum semantic *type, struct error *error);
 
 /* What a value without schema means, by its target's column. Otherwise as correct_value(). */
 enum ods_status infer_value(struct encoder *encoder, const struct pg_column *target,

@@ -1,6 +1,6 @@
 /* What a value without schema means: the target's column and Debezium's defaults decide.
  *
- * Without a schema a date is only a number, and a decimal only a text. units.c decides the unit of
+ * Without a schema a date is only a number, and a decimal only a text. sink/units.c decides the unit of
  * a number; the setting source.decimals says how decimals are written.
  */
 #include <string.h>
@@ -9,6 +9,7 @@
 
 #include "core/text.h"
 #include "sink/postgres/values/encode.h"
+#include "sink/units.h"
 
 /* More than the largest number of any database takes: a longer struct is no number. */
 #define VARIABLE_DECIMAL_BYTES 65536
@@ -147,6 +148,39 @@ static void elements_meaning(struct inferred *inferred)
     inferred->column.element = &inferred->element;
 }
 
+/* --- numbers -------------------------------------------------------------------------------- */
+
+static enum ods_status number_meaning(const struct encoder *encoder,
+                                      const struct pg_column *target, int64_t number,
+                                      enum semantic *type, struct error *error)
+{
+    struct unit_asked asked = {.source = encoder->source,
+                               .connector = encoder->connector,
+                               .precision = target->modifier,
+                               .number = number};
+    switch (target->encoding) {
+    case ENCODE_DATE:
+        asked.what = UNIT_OF_DATE;
+        break;
+    case ENCODE_TIME:
+        asked.what = UNIT_OF_TIME;
+        break;
+    case ENCODE_TIMESTAMP:
+    case ENCODE_TIMESTAMPTZ:
+        asked.what = UNIT_OF_TIMESTAMP;
+        break;
+    default:
+        *type = SEM_INT64;
+        if (target->type != OID_INTERVAL)
+            return ODS_OK;
+        asked.what = UNIT_OF_LAPSE;
+    }
+    struct error why;
+    error_init(&why);
+    enum ods_status status = unit_of_number(&asked, type, &why);
+    return status == ODS_REJECT ? encode_refuse(target, "22023", why.text, error) : status;
+}
+
 enum ods_status infer_value(struct encoder *encoder, const struct pg_column *target,
                             const struct column **column, const struct value **value,
                             struct inferred *inferred, struct error *error)
@@ -158,7 +192,7 @@ enum ods_status infer_value(struct encoder *encoder, const struct pg_column *tar
     *value = &inferred->value;
     switch (inferred->value.kind) {
     case VALUE_INT:
-        return unit_of_number(encoder, target, inferred->value.integer, &inferred->column.type,
+        return number_meaning(encoder, target, inferred->value.integer, &inferred->column.type,
                               error);
     case VALUE_TEXT:
         return text_meaning(encoder, target, inferred, error);

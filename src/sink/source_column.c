@@ -4,7 +4,7 @@
  * The record's schema says how a value is written, source_types says what it means. Without a
  * schema both come from source_types. Without either, the target's column decides (infer.c).
  */
-#include "sink/postgres/tables/source_column.h"
+#include "sink/source_column.h"
 
 #include <string.h>
 #include <strings.h>
