@@ -64,7 +64,7 @@ LIBRARIES = {
     "mariadb/mysql.h": ["sink/mysql/wire", "sink/mysql/tables", "sink/mysql/write", "verify"],
     "yyjson.h": ["core", "format", "format/avro", "format/schema_registry", "format/debezium",
                  "transform", "sink/postgres/values",
-                 "sink/postgres/fold", "verify"],
+                 "sink/postgres/fold", "sink/mysql/values", "verify"],
     "jansson.h": ["config", "sink/file", "sink/http", "verify", "pipeline", "cli"],
     "libconfig.h": ["config"],
     "yaml.h": ["config"],
