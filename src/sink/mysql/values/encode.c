@@ -163,7 +163,7 @@ enum ods_status mysql_encode(const struct mysql_encoding *encoding,
                              const struct shape *shape, const struct value *value,
                              struct arena *arena, struct mysql_out *out, struct error *error)
 {
-    struct mysql_meaning meaning;
+    struct mysql_sense meaning;
     struct mysql_encoder encoder = {.encoding = encoding,
                                     .target = column,
                                     .source = source,

@@ -53,12 +53,12 @@ enum ods_status mysql_as_text(struct mysql_encoder *encoder, struct buffer *room
 
 /* meaning.c: finds out what the value means where its record, the settings or the target's column
  * say it. `room` is where encoder->source and encoder->value may point then. */
-struct mysql_meaning {
+struct mysql_sense {
     struct source_column source;
     struct value value;
 };
 enum ods_status mysql_find_meaning(struct mysql_encoder *encoder, const struct shape *shape,
-                                   struct mysql_meaning *room);
+                                   struct mysql_sense *room);
 
 /* Each encodes for its kinds of column. */
 enum ods_status mysql_encode_exact(struct mysql_encoder *encoder); /* integers, decimals */

@@ -31,7 +31,7 @@ static bool is_number(enum mysql_type type)
     return type >= MYSQL_IS_TINYINT && type <= MYSQL_IS_DOUBLE;
 }
 
-static void set_bytes(struct mysql_meaning *room, enum value_kind kind, const char *bytes,
+static void set_bytes(struct mysql_sense *room, enum value_kind kind, const char *bytes,
                       size_t length)
 {
     room->value.kind = (uint8_t) kind;
@@ -40,7 +40,7 @@ static void set_bytes(struct mysql_meaning *room, enum value_kind kind, const ch
 }
 
 /* What is in the buffer becomes the value; the buffer is done. */
-static enum ods_status keep(struct mysql_encoder *encoder, struct mysql_meaning *room,
+static enum ods_status keep(struct mysql_encoder *encoder, struct mysql_sense *room,
                             enum value_kind kind, struct buffer *buffer)
 {
     char *own = buffer->failed ? NULL : arena_alloc(encoder->arena, buffer->length + 1);
@@ -104,7 +104,7 @@ static size_t from_url_alphabet(const char *text, size_t length, char *to)
 }
 
 /* *good: the text is such a coding, and the value its bytes. */
-static enum ods_status try_undo(struct mysql_encoder *encoder, struct mysql_meaning *room,
+static enum ods_status try_undo(struct mysql_encoder *encoder, struct mysql_sense *room,
                                 enum coding coding, bool *good)
 {
     const char *text = room->value.bytes;
@@ -124,7 +124,7 @@ static enum ods_status try_undo(struct mysql_encoder *encoder, struct mysql_mean
     return ODS_OK;
 }
 
-static enum ods_status undo(struct mysql_encoder *encoder, struct mysql_meaning *room,
+static enum ods_status undo(struct mysql_encoder *encoder, struct mysql_sense *room,
                             enum coding coding)
 {
     bool good = false;
@@ -140,7 +140,7 @@ static enum ods_status undo(struct mysql_encoder *encoder, struct mysql_meaning 
 
 /* Hexadecimal or base64: by what only one of them has. Sixteen lower-case hexadecimal digits are
  * taken as such, since base64 practically never looks so. */
-static enum ods_status undo_bytes(struct mysql_encoder *encoder, struct mysql_meaning *room)
+static enum ods_status undo_bytes(struct mysql_encoder *encoder, struct mysql_sense *room)
 {
     const char *text = room->value.bytes;
     size_t length = room->value.length, digits = 0, upper = 0;
@@ -174,7 +174,7 @@ static bool may_be_base64(const char *text, size_t length, int32_t precision)
     return precision < 0 || ((bytes - 1) * 2408 + 903) / 1000 <= (size_t) precision;
 }
 
-static enum ods_status decimal_text(struct mysql_encoder *encoder, struct mysql_meaning *room,
+static enum ods_status decimal_text(struct mysql_encoder *encoder, struct mysql_sense *room,
                                     int32_t precision, int32_t scale)
 {
     const char *text = room->value.bytes;
@@ -206,7 +206,7 @@ static enum ods_status decimal_text(struct mysql_encoder *encoder, struct mysql_
 
 /* --- columns that the settings or the source's type name correct ----------------------------- */
 
-static enum ods_status correct_text(struct mysql_encoder *encoder, struct mysql_meaning *room,
+static enum ods_status correct_text(struct mysql_encoder *encoder, struct mysql_sense *room,
                                     enum coding coding)
 {
     struct column *column = &room->source.column;
@@ -227,7 +227,7 @@ static enum ods_status correct_text(struct mysql_encoder *encoder, struct mysql_
     }
 }
 
-static enum ods_status correct_integer(struct mysql_encoder *encoder, struct mysql_meaning *room,
+static enum ods_status correct_integer(struct mysql_encoder *encoder, struct mysql_sense *room,
                                        enum coding coding)
 {
     struct column *column = &room->source.column;
@@ -259,7 +259,7 @@ static enum ods_status correct_integer(struct mysql_encoder *encoder, struct mys
     }
 }
 
-static enum ods_status correct(struct mysql_encoder *encoder, struct mysql_meaning *room,
+static enum ods_status correct(struct mysql_encoder *encoder, struct mysql_sense *room,
                                enum coding coding)
 {
     switch (room->value.kind) {
@@ -278,7 +278,7 @@ static enum ods_status correct(struct mysql_encoder *encoder, struct mysql_meani
 
 /* --- values without a schema ---------------------------------------------------------------- */
 
-static enum ods_status infer_integer(struct mysql_encoder *encoder, struct mysql_meaning *room)
+static enum ods_status infer_integer(struct mysql_encoder *encoder, struct mysql_sense *room)
 {
     const struct mysql_column *target = encoder->target;
     struct unit_asked asked = {.source = encoder->encoding->source,
@@ -306,7 +306,7 @@ static enum ods_status infer_integer(struct mysql_encoder *encoder, struct mysql
     return status == ODS_REJECT ? mysql_refuse(encoder, MYSQL_BAD_TIME, "%s", why.text) : status;
 }
 
-static enum ods_status infer_text(struct mysql_encoder *encoder, struct mysql_meaning *room)
+static enum ods_status infer_text(struct mysql_encoder *encoder, struct mysql_sense *room)
 {
     const struct mysql_column *target = encoder->target;
     unsigned char uuid[16];
@@ -338,7 +338,7 @@ static bool is_variable_decimal(const struct value *value)
     return alike;
 }
 
-static void infer_json(struct mysql_encoder *encoder, struct mysql_meaning *room)
+static void infer_json(struct mysql_encoder *encoder, struct mysql_sense *room)
 {
     enum mysql_type target = encoder->target->type;
     enum semantic *type = &room->source.column.type;
@@ -349,7 +349,7 @@ static void infer_json(struct mysql_encoder *encoder, struct mysql_meaning *room
         *type = SEM_VARIABLE_DECIMAL;
 }
 
-static enum ods_status infer(struct mysql_encoder *encoder, struct mysql_meaning *room)
+static enum ods_status infer(struct mysql_encoder *encoder, struct mysql_sense *room)
 {
     switch (room->value.kind) {
     case VALUE_INT:
@@ -372,7 +372,7 @@ static enum ods_status infer(struct mysql_encoder *encoder, struct mysql_meaning
 /* --- values of literal shapes (struct shape) ------------------------------------------------- */
 
 /* A text for json becomes a JSON string, since JSON itself comes as JSON. */
-static enum ods_status literal_text(struct mysql_encoder *encoder, struct mysql_meaning *room)
+static enum ods_status literal_text(struct mysql_encoder *encoder, struct mysql_sense *room)
 {
     enum mysql_type target = encoder->target->type;
     enum semantic *type = &room->source.column.type;
@@ -415,7 +415,7 @@ static bool put_labels(struct buffer *out, const struct value *value)
 }
 
 /* An array for a text column is a set of MySQL. */
-static enum ods_status literal_json(struct mysql_encoder *encoder, struct mysql_meaning *room)
+static enum ods_status literal_json(struct mysql_encoder *encoder, struct mysql_sense *room)
 {
     enum mysql_type target = encoder->target->type;
     enum semantic *type = &room->source.column.type;
@@ -436,7 +436,7 @@ static enum ods_status literal_json(struct mysql_encoder *encoder, struct mysql_
 }
 
 /* A number is only a number: it is never a moment. */
-static void literal_number(struct mysql_meaning *room)
+static void literal_number(struct mysql_sense *room)
 {
     enum semantic *type = &room->source.column.type;
     bool number = (*type >= SEM_BOOLEAN && *type <= SEM_FLOAT64) || *type == SEM_YEAR ||
@@ -445,7 +445,7 @@ static void literal_number(struct mysql_meaning *room)
         *type = SEM_INT64;
 }
 
-static enum ods_status read_literal(struct mysql_encoder *encoder, struct mysql_meaning *room)
+static enum ods_status read_literal(struct mysql_encoder *encoder, struct mysql_sense *room)
 {
     switch (room->value.kind) {
     case VALUE_TEXT:
@@ -468,7 +468,7 @@ static bool is_plain(const struct column *source, const struct shape *shape)
 }
 
 enum ods_status mysql_find_meaning(struct mysql_encoder *encoder, const struct shape *shape,
-                                   struct mysql_meaning *room)
+                                   struct mysql_sense *room)
 {
     const struct properties *told = &encoder->encoding->table->source_types;
     const struct column *source = encoder->source;

@@ -69,6 +69,17 @@ static bool is_nested(const struct column *source, const struct value *value)
            (source->type == SEM_ARRAY || source->type == SEM_MAP || source->type == SEM_STRUCT);
 }
 
+/* A key whose collation does not count blanks at the end would meet the one without them. */
+static enum ods_status check_padding(struct mysql_encoder *encoder, const char *text, size_t length)
+{
+    const struct mysql_column *target = encoder->target;
+    if (!target->key_position || !target->padded || !length || text[length - 1] != ' ')
+        return ODS_OK;
+    return mysql_refuse(encoder, MYSQL_BAD_VALUE,
+                        "a key with blanks at its end, which the collation %s does not count",
+                        target->collation);
+}
+
 /* The value as a text column shows it: arrays, maps and structs as JSON, the rest in the canonical
  * form of core/text.h. */
 static enum ods_status shown_text(struct mysql_encoder *encoder, struct buffer *room,
@@ -99,6 +110,8 @@ enum ods_status mysql_encode_text(struct mysql_encoder *encoder)
         status = check_length(encoder, text, length);
     if (status == ODS_OK)
         status = check_charset(encoder, text, length);
+    if (status == ODS_OK)
+        status = check_padding(encoder, text, length);
     if (status == ODS_OK) {
         length = without_padding(encoder->target, text, length);
         status = mysql_put(encoder, MYSQL_TEXT, text, length, text != encoder->value->bytes);
