@@ -99,7 +99,7 @@ static enum ods_status put_match(struct mysql_attempt *attempt, const struct mys
             continue;
         enum ods_status status =
             mysql_encode(&attempt->encoding, &plan->table->columns[target],
-                         &plan->shape->columns[i], plan->shape, &change->before[i],
+                         &plan->sources[i].column, plan->shape, &change->before[i],
                          &attempt->sink->scratch, &out, why);
         if (status != ODS_OK)
             return status;
