@@ -3,10 +3,11 @@
 
 #include <ods/sink.h>
 
-extern const struct sink_ops postgres_sink, file_sink, http_sink, stdout_sink;
+extern const struct sink_ops postgres_sink, mysql_sink, file_sink, http_sink, stdout_sink;
 
 static const struct sink_ops *const sinks[] = {
     &postgres_sink,
+    &mysql_sink,
     &file_sink,
     &http_sink,
     &stdout_sink,

@@ -59,11 +59,12 @@ ARROWS = {
 
 LIBRARIES = {
     "librdkafka/rdkafka.h": ["source/kafka"],
-    "libpq-fe.h": ["sink/postgres/wire", "sink/postgres/values", "sink/postgres/fold", "verify"],
+    "libpq-fe.h": ["sink/mysql/wire", "sink/postgres/wire", "sink/postgres/values",
+                   "sink/postgres/fold", "verify"],
     "mariadb/mysql.h": ["sink/mysql/wire", "sink/mysql/tables", "sink/mysql/write", "verify"],
     "yyjson.h": ["core", "format", "format/avro", "format/schema_registry", "format/debezium",
                  "transform", "sink/postgres/values",
-                 "sink/postgres/fold", "verify"],
+                 "sink/postgres/fold", "sink/mysql/values", "verify"],
     "jansson.h": ["config", "sink/file", "sink/http", "verify", "pipeline", "cli"],
     "libconfig.h": ["config"],
     "yaml.h": ["config"],

@@ -7,7 +7,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <ods/buffer.h>
 #include <ods/status.h>
+
+/* By its comment ods-sink knows what it has made: a table, and a column and its type. */
+#define MYSQL_COMMENT_TABLE  "ods-sink: "
+#define MYSQL_COMMENT_COLUMN "ods-sink: from "
+#define MYSQL_COMMENT_TYPE   "; type "
 
 struct mysql_conn;
 
@@ -51,12 +57,18 @@ struct mysql_column {
     bool nullable, is_unsigned, generated, has_default, auto_increment;
     bool collated; /* a text that is compared by a collation which is not binary, so that keys with
                       different bytes may be equal */
+    bool padded;   /* by bytes, but for blanks at the end, which do not count (utf8mb4_bin) */
+    bool ours;      /* ods-sink made it from a column of the source, */
+    bool type_ours; /* and nobody else has changed its type since */
     int key_position;   /* in the primary key, from 1; 0: not in it */
     uint64_t length;    /* characters of texts, bytes of binaries, bits */
-    uint32_t precision; /* decimals: digits; times: fractional digits */
+    uint32_t precision; /* decimals: digits, also of float(7,2); times: fractional digits */
     uint32_t scale;
     char *charset;   /* "" where it has none */
     char *collation; /* "" */
+    char *default_text; /* as information_schema has it; NULL: none */
+    bool default_expression;
+    char *comment;
     char **labels;   /* enum and set, in their order, in UTF-8 */
     uint32_t label_count;
 };
@@ -73,6 +85,7 @@ struct mysql_table {
     char *quoted; /* `schema`.`name` */
     char *engine;
     bool transactional; /* its engine rolls back: others are refused */
+    bool ours;          /* ods-sink made it */
     struct mysql_column *columns;
     uint32_t column_count;
     uint32_t key_count; /* columns of the primary key */
@@ -94,6 +107,12 @@ enum ods_status mysql_catalog_find(struct mysql_catalog *catalog, struct mysql_c
                                    struct mysql_table **table, struct error *error);
 /* The catalog no longer has the table, which was changed. Its pointer is freed. */
 void mysql_catalog_forget(struct mysql_catalog *catalog, struct mysql_table *table);
+
+/* Is there a unique key on exactly these columns, in any order? */
+bool mysql_table_unique(const struct mysql_table *table, const uint32_t *columns, size_t count);
+
+/* Appends a statement of sql/, each {} in it replaced by the next of the texts, as a literal. */
+void mysql_put_statement(struct buffer *out, const char *sql, const char *const *texts);
 
 /* -1: the table has no such column. Names are compared as MySQL does: without regard to case. */
 int mysql_table_column(const struct mysql_table *table, const char *name);

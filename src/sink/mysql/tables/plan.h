@@ -6,6 +6,7 @@
 #include <ods/sink.h>
 
 #include "sink/mysql/tables/catalog.h"
+#include "sink/source_column.h"
 
 #define MYSQL_MAX_KEY 16 /* columns of an InnoDB index */
 
@@ -17,6 +18,10 @@ struct mysql_plan {
     struct error *refusal; /* every change of the shape is a letter, and why; NULL: none is */
     char *schema, *name;   /* of the target's table */
     struct mysql_table *table; /* NULL: it is not there, and no row has needed it yet */
+    struct source_column *sources; /* the shape's columns, as the settings correct them */
+    char **names;          /* of the shape's columns in the target; NULL: left out */
+    uint32_t column_count; /* of the shape, which may be gone when the plan is freed */
+    int64_t look_again_us; /* when a refused or missing table is looked at again; 0: never */
     int32_t *target_of;    /* by the shape's column: the table's, -1: left out */
     int32_t *source_of;    /* by the table's column: the shape's, -1: not carried */
     uint32_t key_count;    /* 0: rows have no key */
@@ -58,5 +63,19 @@ enum ods_status mysql_plan_find(struct mysql_plans *plans, const struct change *
 /* Schema and table in the target, on the heap; for sink_ops.name_table. */
 enum ods_status mysql_name_table(const struct table_settings *settings, const struct shape *shape,
                                  char **schema, char **table, struct error *error);
+
+/* --- for the files of this room ---------------------------------------------------------- */
+
+/* Does this column of the shape belong to the key of its rows? */
+bool mysql_plan_is_key(const struct mysql_plan *plan, uint32_t column);
+/* Reads the table again, after it has changed or may have been. Other plans that point to it are
+ * freed. */
+enum ods_status mysql_plan_reload(struct mysql_plans *plans, struct mysql_plan *plan, bool *stale,
+                                  struct error *error);
+/* Makes the table, or changes it, where the configuration says so (evolve.c). `change` has a row. */
+enum ods_status mysql_evolve(struct mysql_plans *plans, struct mysql_plan *plan,
+                             const struct change *change,
+                             const struct mysql_plan_listener *listener, bool *stale,
+                             struct error *error);
 
 #endif

@@ -1,0 +1,1 @@
+do release_lock('ods-sink: tables')

@@ -1,0 +1,555 @@
+/* Integers, decimals, floats, bits and years. */
+#include <ctype.h>
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "core/text_nested.h"
+#include "core/time.h"
+#include "sink/mysql/values/encoder.h"
+
+static bool is_digit(char byte)
+{
+    return byte >= '0' && byte <= '9';
+}
+
+/* A decimal number: 0.d1d2d3… times 10^point. No leading and no trailing zeros in digits. */
+struct number {
+    bool negative;
+    char *digits;
+    size_t count;
+    int64_t point; /* digits before the decimal point; may be negative */
+};
+
+/* Reads an exponent up to the end of the text. */
+static bool parse_exponent(const char *at, const char *end, int64_t *exponent)
+{
+    bool minus = false;
+    *exponent = 0;
+    if (at == end)
+        return true;
+    if ((*at++ | 0x20) != 'e' || at == end)
+        return false;
+    if (*at == '-' || *at == '+')
+        minus = *at++ == '-';
+    if (at == end)
+        return false;
+    for (; at < end && is_digit(*at); at++)
+        if (*exponent < 1000000)
+            *exponent = *exponent * 10 + (*at - '0');
+    *exponent = minus ? -*exponent : *exponent;
+    return at == end;
+}
+
+/* Reads sign, digits, point and exponent; `digits` has room for `length` of them. */
+static bool parse(const char *text, size_t length, char *digits, struct number *number)
+{
+    const char *at = text, *end = text + length;
+    bool seen_point = false, seen_digit = false;
+    int64_t exponent;
+    *number = (struct number){.digits = digits};
+    if (at < end && (*at == '-' || *at == '+'))
+        number->negative = *at++ == '-';
+    for (; at < end && (is_digit(*at) || (*at == '.' && !seen_point)); at++) {
+        if (*at == '.') {
+            seen_point = true;
+            continue;
+        }
+        seen_digit = true;
+        if (!number->count && *at == '0') {
+            number->point -= seen_point; /* 0.00123 is 0.123 times 10^-2 */
+            continue;
+        }
+        digits[number->count++] = *at;
+        number->point += !seen_point;
+    }
+    if (!seen_digit || !parse_exponent(at, end, &exponent))
+        return false;
+    number->point += exponent;
+    while (number->count && digits[number->count - 1] == '0')
+        number->count--;
+    if (!number->count)
+        number->point = 0, number->negative = false;
+    return true;
+}
+
+bool mysql_is_number(const char *text, size_t length)
+{
+    char few[64], *digits = length <= sizeof few ? few : malloc(length);
+    struct number number;
+    bool good = digits && parse(text, length, digits, &number);
+    if (digits != few)
+        free(digits);
+    return good;
+}
+
+/* Rounds half away from zero to so many digits after the point, as MySQL rounds decimals. */
+static void round_to(struct number *number, int64_t scale)
+{
+    int64_t keep = number->point + scale; /* digits that stay */
+    if (keep < 0) {
+        number->count = 0;
+    } else if (keep < (int64_t) number->count) {
+        bool up = number->digits[keep] >= '5';
+        number->count = (size_t) keep;
+        while (up && number->count && number->digits[number->count - 1] == '9')
+            number->count--;
+        if (up && number->count) {
+            number->digits[number->count - 1]++;
+        } else if (up) { /* 9.9 becomes 10 */
+            number->digits[0] = '1';
+            number->count = 1;
+            number->point++;
+        }
+        while (number->count && number->digits[number->count - 1] == '0')
+            number->count--;
+    }
+    if (!number->count)
+        number->point = 0, number->negative = false;
+}
+
+/* --- where the digits come from ------------------------------------------------------------- */
+
+/* The number by which a source writes an infinite moment is none of days or seconds. */
+static bool is_infinite_moment(const struct column *source, int64_t number)
+{
+    switch (source->type) {
+    case SEM_DATE:
+        return time_date_infinite(number);
+    case SEM_TIMESTAMP_MS:
+        return time_ms_infinite(number);
+    case SEM_TIMESTAMP_US:
+        return time_us_infinite(number);
+    case SEM_TIMESTAMP_NS:
+        return time_ns_infinite(number);
+    default:
+        return false;
+    }
+}
+
+/* Little-endian bits as a number. */
+static bool bits_to_integer(const struct value *value, uint64_t *bits)
+{
+    *bits = 0;
+    for (uint32_t i = value->length; i-- > 0;) {
+        uint8_t byte = (uint8_t) value->bytes[i];
+        if (i >= 8 && byte)
+            return false;
+        if (i < 8)
+            *bits = *bits << 8 | byte;
+    }
+    return true;
+}
+
+/* A decimal's bytes are read as a number; those of other types are none. */
+static bool has_number(const struct mysql_encoder *encoder)
+{
+    enum semantic type = encoder->source->type;
+    switch ((enum value_kind) encoder->value->kind) {
+    case VALUE_BYTES:
+        return type == SEM_DECIMAL;
+    case VALUE_JSON:
+        return type == SEM_VARIABLE_DECIMAL;
+    default:
+        return true;
+    }
+}
+
+/* The words that a tinyint(1) takes for a boolean. */
+static bool word_of(const struct mysql_column *target, const char *text, size_t length,
+                    const char **digit)
+{
+    static const char *const words[][2] = {{"false", "0"}, {"true", "1"}, {"f", "0"}, {"t", "1"}};
+    if (target->type != MYSQL_IS_TINYINT || strncmp(target->column_type, "tinyint(1)", 10) != 0)
+        return false;
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (length == strlen(words[i][0]) && strncasecmp(text, words[i][0], length) == 0) {
+            *digit = words[i][1];
+            return true;
+        }
+    return false;
+}
+
+static void trim(const char **text, size_t *length)
+{
+    for (; *length && isspace((unsigned char) **text); --*length)
+        ++*text;
+    while (*length && isspace((unsigned char) (*text)[*length - 1]))
+        --*length;
+}
+
+/* The value's number as text, in `room` unless the value has it. */
+static enum ods_status number_text(struct mysql_encoder *encoder, struct buffer *room,
+                                   const char **text, size_t *length)
+{
+    const struct value *value = encoder->value;
+    enum ods_status status = ODS_OK;
+    uint64_t bits;
+    if (value->kind == VALUE_INT || value->kind == VALUE_BOOL) {
+        if (value->kind == VALUE_INT && is_infinite_moment(encoder->source, value->integer))
+            return mysql_refuse(encoder, MYSQL_OUT_OF_RANGE,
+                                "infinity is no number of days or seconds");
+        buffer_printf(room, "%lld", (long long) value->integer);
+    } else if (value->kind == VALUE_NUMBER) {
+        *text = value->bytes;
+        *length = value->length;
+        return ODS_OK;
+    } else if (value->kind == VALUE_DOUBLE) {
+        text_real(room, value->real, encoder->source->type == SEM_FLOAT32 ? 32 : 64);
+    } else if (encoder->source->type == SEM_BITS && value->kind == VALUE_BYTES) {
+        if (!bits_to_integer(value, &bits))
+            return mysql_refuse(encoder, MYSQL_OUT_OF_RANGE,
+                                "the bit string does not fit a number of 64 bits");
+        buffer_printf(room, "%llu", (unsigned long long) bits);
+    } else if (!has_number(encoder)) {
+        return mysql_refuse(encoder, MYSQL_BAD_VALUE, "the value is not a number");
+    } else {
+        status = mysql_as_text(encoder, room, text, length);
+        if (status == ODS_OK)
+            trim(text, length);
+        return status;
+    }
+    if (room->failed)
+        return error_out_of_memory(encoder->error);
+    *text = room->bytes;
+    *length = room->length;
+    return ODS_OK;
+}
+
+/* --- integers and decimals ------------------------------------------------------------------ */
+
+struct range {
+    int64_t least;
+    uint64_t most;
+};
+
+static bool range_of(const struct mysql_column *target, struct range *range)
+{
+    int bits = target->type == MYSQL_IS_TINYINT     ? 8
+               : target->type == MYSQL_IS_SMALLINT  ? 16
+               : target->type == MYSQL_IS_MEDIUMINT ? 24
+               : target->type == MYSQL_IS_INT       ? 32
+               : target->type == MYSQL_IS_BIGINT    ? 64
+                                                    : 0;
+    if (!bits)
+        return false;
+    range->most = UINT64_MAX >> (64 - bits + !target->is_unsigned);
+    range->least = target->is_unsigned ? 0 : -(int64_t) range->most - 1;
+    return true;
+}
+
+static enum ods_status out_of_range(struct mysql_encoder *encoder)
+{
+    return mysql_refuse(encoder, MYSQL_OUT_OF_RANGE, "the number is out of range for %s",
+                        encoder->target->column_type);
+}
+
+static enum ods_status put_integer(struct mysql_encoder *encoder, int64_t integer,
+                                   const struct range *range)
+{
+    char digits[24];
+    if (integer < range->least || (integer > 0 && (uint64_t) integer > range->most))
+        return out_of_range(encoder);
+    int length = snprintf(digits, sizeof digits, "%lld", (long long) integer);
+    return mysql_put(encoder, MYSQL_NUMBER, digits, (size_t) length, true);
+}
+
+/* Is the whole number within the range? It has at most twenty digits. */
+static bool is_within(const struct number *number, const struct range *range)
+{
+    uint64_t magnitude = 0;
+    if (number->point > 20)
+        return false;
+    for (int64_t i = 0; i < number->point; i++) {
+        unsigned digit =
+            i < (int64_t) number->count ? (unsigned) (number->digits[i] - '0') : 0;
+        if (__builtin_mul_overflow(magnitude, 10u, &magnitude) ||
+            __builtin_add_overflow(magnitude, digit, &magnitude))
+            return false;
+    }
+    return number->negative ? magnitude <= (uint64_t) 0 - (uint64_t) range->least
+                            : magnitude <= range->most;
+}
+
+/* Writes the number with exactly `scale` digits after the point. */
+static enum ods_status put_number(struct mysql_encoder *encoder, const struct number *number,
+                                  int64_t scale)
+{
+    int64_t whole = number->point > 0 ? number->point : 0;
+    size_t length = (size_t) (number->negative + (whole ? whole : 1) + (scale ? scale + 1 : 0));
+    char *bytes = arena_alloc(encoder->arena, length), *to = bytes;
+    if (!bytes)
+        return error_out_of_memory(encoder->error);
+    if (number->negative)
+        *to++ = '-';
+    if (!whole)
+        *to++ = '0';
+    for (int64_t place = 0; place < whole + scale; place++) {
+        int64_t at = place - whole + number->point;
+        if (place == whole)
+            *to++ = '.';
+        *to++ = at >= 0 && at < (int64_t) number->count ? number->digits[at] : '0';
+    }
+    return mysql_put(encoder, MYSQL_NUMBER, bytes, length, false);
+}
+
+static enum ods_status fit(struct mysql_encoder *encoder, struct number *number,
+                           const struct range *range)
+{
+    const struct mysql_column *target = encoder->target;
+    int64_t scale = range ? 0 : target->scale;
+    int64_t fraction = (int64_t) number->count - number->point;
+    if (number->count && fraction > scale) {
+        enum ods_status status =
+            mysql_inexact(encoder, false, "the number has %lld digits after the point, which %s "
+                                          "would round",
+                          (long long) fraction, target->column_type);
+        if (status != ODS_OK)
+            return status;
+        round_to(number, scale);
+    }
+    bool fits = range ? is_within(number, range)
+                      : number->point <= (int64_t) target->precision - scale &&
+                            !(number->negative && target->is_unsigned);
+    return fits ? put_number(encoder, number, scale) : out_of_range(encoder);
+}
+
+static enum ods_status encode_digits(struct mysql_encoder *encoder, const char *text,
+                                     size_t length, const struct range *range)
+{
+    char few[80], *digits = length <= sizeof few ? few : malloc(length);
+    struct number number;
+    const char *digit;
+    if (!digits)
+        return error_out_of_memory(encoder->error);
+    enum ods_status status =
+        parse(text, length, digits, &number) ? fit(encoder, &number, range)
+        : encoder->value->kind == VALUE_TEXT && word_of(encoder->target, text, length, &digit)
+            ? mysql_put(encoder, MYSQL_NUMBER, digit, 1, false)
+            : mysql_refuse(encoder, MYSQL_BAD_VALUE, "the value is not a decimal number");
+    if (digits != few)
+        free(digits);
+    return status;
+}
+
+enum ods_status mysql_encode_exact(struct mysql_encoder *encoder)
+{
+    struct range range;
+    struct buffer room;
+    const char *text;
+    size_t length;
+    const struct value *value = encoder->value;
+    bool whole = range_of(encoder->target, &range);
+    if (whole && (value->kind == VALUE_INT || value->kind == VALUE_BOOL) &&
+        !is_infinite_moment(encoder->source, value->integer))
+        return put_integer(encoder, value->integer, &range);
+    buffer_init(&room);
+    enum ods_status status = number_text(encoder, &room, &text, &length);
+    if (status == ODS_OK)
+        status = encode_digits(encoder, text, length, whole ? &range : NULL);
+    buffer_done(&room);
+    return status;
+}
+
+/* --- floats --------------------------------------------------------------------------------- */
+
+bool mysql_float_shows(const char *text, size_t length, double real, int bits)
+{
+    char digits[512], shown_digits[40], shown[40];
+    struct number number, again;
+    if (length > sizeof digits || !parse(text, length, digits, &number) ||
+        number.count > (bits == 32 ? 9 : 17))
+        return false;
+    if (!number.count)
+        return real == 0;
+    int written = snprintf(shown, sizeof shown, "%.*e", (int) number.count - 1, real);
+    return parse(shown, (size_t) written, shown_digits, &again) && again.point == number.point &&
+           again.count == number.count && memcmp(again.digits, digits, number.count) == 0;
+}
+
+static enum ods_status parse_real(struct mysql_encoder *encoder, const char *text, size_t length,
+                                  int bits, double *real)
+{
+    char copy[512], *end;
+    if (!length || length >= sizeof copy || !mysql_is_number(text, length))
+        return mysql_refuse(encoder, MYSQL_BAD_VALUE,
+                            "the value is not a number that a float of MySQL holds (which has "
+                            "neither NaN nor infinity)");
+    memcpy(copy, text, length);
+    copy[length] = '\0';
+    errno = 0;
+    /* Directly into the target's size: by way of a double a float would be rounded twice. */
+    *real = bits == 32 ? (double) strtof(copy, &end) : strtod(copy, &end);
+    if (end != copy + length || isinf(*real) || (errno == ERANGE && *real == 0))
+        return out_of_range(encoder);
+    return ODS_OK;
+}
+
+/* The shortest text that the server reads back as the number. A float's text is first read as a
+ * double there, so a text that lies too near the middle of two floats gets all its digits. */
+static enum ods_status put_real(struct mysql_encoder *encoder, double real, int bits)
+{
+    struct buffer text;
+    buffer_init(&text);
+    if (real == 0) {
+        buffer_puts(&text, signbit(real) && !encoder->target->key_position ? "-0e0" : "0");
+        return mysql_put_buffer(encoder, MYSQL_NUMBER, &text);
+    }
+    text_real(&text, real, bits);
+    if (bits == 32 && (float) strtod(buffer_text(&text), NULL) != (float) real) {
+        buffer_reset(&text);
+        buffer_printf(&text, "%.17g", real);
+    }
+    return mysql_put_buffer(encoder, MYSQL_NUMBER, &text);
+}
+
+/* float(7,2) has a scale, to which the server rounds. */
+static enum ods_status check_scale(struct mysql_encoder *encoder, const char *text, size_t length)
+{
+    const struct mysql_column *target = encoder->target;
+    char digits[512];
+    struct number number;
+    if (!target->precision || length > sizeof digits || !parse(text, length, digits, &number))
+        return ODS_OK;
+    if (number.point > (int64_t) target->precision - (int64_t) target->scale)
+        return out_of_range(encoder);
+    return (int64_t) number.count - number.point <= (int64_t) target->scale
+               ? ODS_OK
+               : mysql_inexact(encoder, false, "the number has more digits after the point than %s",
+                               target->column_type);
+}
+
+static enum ods_status real_of(struct mysql_encoder *encoder, struct buffer *room, int bits,
+                               double *real)
+{
+    enum semantic type = encoder->source->type;
+    const char *text;
+    size_t length;
+    enum ods_status status = number_text(encoder, room, &text, &length);
+    if (status == ODS_OK)
+        status = parse_real(encoder, text, length, bits, real);
+    if (status == ODS_OK)
+        status = check_scale(encoder, text, length);
+    bool itself = type == SEM_FLOAT32 || (type == SEM_FLOAT64 && bits == 64);
+    if (status != ODS_OK || itself || mysql_float_shows(text, length, *real, bits))
+        return status;
+    return mysql_inexact(encoder, false, "the number has more digits than %s holds",
+                         encoder->target->column_type);
+}
+
+enum ods_status mysql_encode_real(struct mysql_encoder *encoder)
+{
+    int bits = encoder->target->type == MYSQL_IS_FLOAT ? 32 : 64;
+    struct buffer room;
+    double real = 0;
+    buffer_init(&room);
+    enum ods_status status = real_of(encoder, &room, bits, &real);
+    buffer_done(&room);
+    if (status == ODS_OK && real < 0 && encoder->target->is_unsigned)
+        return out_of_range(encoder);
+    return status == ODS_OK ? put_real(encoder, real, bits) : status;
+}
+
+/* --- bits ----------------------------------------------------------------------------------- */
+
+/* Big-endian, in as many bytes as the column has. */
+static enum ods_status put_bits(struct mysql_encoder *encoder, uint64_t bits)
+{
+    uint64_t width = encoder->target->length ? encoder->target->length : 1;
+    char bytes[8];
+    size_t count = (size_t) (width + 7) / 8;
+    if (count > sizeof bytes)
+        count = sizeof bytes;
+    if (width < 64 && bits >> width)
+        return mysql_refuse(encoder, MYSQL_TOO_LONG, "the value has more bits than %s",
+                            encoder->target->column_type);
+    for (size_t i = 0; i < count; i++)
+        bytes[count - 1 - i] = (char) (bits >> 8 * i & 0xff);
+    return mysql_put(encoder, MYSQL_BYTES, bytes, count, true);
+}
+
+/* "0101": as many digits as the column has bits, or none. */
+static bool read_binary_digits(const struct value *value, uint64_t width, uint64_t *bits)
+{
+    *bits = 0;
+    if (value->kind != VALUE_TEXT || value->length != width || width > 64)
+        return false;
+    for (uint32_t i = 0; i < value->length; i++) {
+        if (value->bytes[i] != '0' && value->bytes[i] != '1')
+            return false;
+        *bits = *bits << 1 | (uint64_t) (value->bytes[i] - '0');
+    }
+    return true;
+}
+
+enum ods_status mysql_encode_bits(struct mysql_encoder *encoder)
+{
+    const struct value *value = encoder->value;
+    uint64_t bits;
+    if ((value->kind == VALUE_INT || value->kind == VALUE_BOOL) && value->integer >= 0)
+        return put_bits(encoder, (uint64_t) value->integer);
+    if (encoder->source->type == SEM_BITS && value->kind == VALUE_BYTES) {
+        if (bits_to_integer(value, &bits))
+            return put_bits(encoder, bits);
+        return mysql_refuse(encoder, MYSQL_TOO_LONG, "the value has more bits than %s",
+                            encoder->target->column_type);
+    }
+    if (value->kind == VALUE_NUMBER) {
+        char digits[24];
+        struct number number;
+        struct range range = {0, UINT64_MAX};
+        if (value->length < sizeof digits && parse(value->bytes, value->length, digits, &number) &&
+            number.point >= (int64_t) number.count && !number.negative &&
+            is_within(&number, &range)) {
+            bits = 0;
+            for (int64_t i = 0; i < number.point; i++)
+                bits = bits * 10 + (i < (int64_t) number.count
+                                        ? (uint64_t) (number.digits[i] - '0')
+                                        : 0);
+            return put_bits(encoder, bits);
+        }
+    }
+    if (read_binary_digits(value, encoder->target->length, &bits))
+        return put_bits(encoder, bits);
+    return mysql_refuse(encoder, MYSQL_BAD_VALUE,
+                        "the value is neither bits nor a whole number of at most 64 bits");
+}
+
+/* --- years ---------------------------------------------------------------------------------- */
+
+static bool is_year(const struct column *source, const struct value *value)
+{
+    switch (source->type) {
+    case SEM_UNKNOWN:
+    case SEM_INT8:
+    case SEM_INT16:
+    case SEM_INT32:
+    case SEM_INT64:
+    case SEM_YEAR:
+        return value->kind == VALUE_INT;
+    default:
+        return false;
+    }
+}
+
+/* Always four digits: the server takes the text '0' for 2000. */
+enum ods_status mysql_encode_year(struct mysql_encoder *encoder)
+{
+    const struct value *value = encoder->value;
+    int64_t year = -1;
+    char digits[8];
+    if (is_year(encoder->source, value))
+        year = value->integer;
+    else if (value->kind == VALUE_TEXT && value->length == 4 && is_digit(value->bytes[0]) &&
+             is_digit(value->bytes[1]) && is_digit(value->bytes[2]) && is_digit(value->bytes[3]))
+        year = (value->bytes[0] - '0') * 1000 + (value->bytes[1] - '0') * 100 +
+               (value->bytes[2] - '0') * 10 + (value->bytes[3] - '0');
+    if (year != 0 && (year < 1901 || year > 2155))
+        return mysql_refuse(encoder, MYSQL_OUT_OF_RANGE,
+                            "the value is no year from 1901 to 2155, nor 0");
+    snprintf(digits, sizeof digits, "%04d", (int) year);
+    return mysql_put(encoder, MYSQL_TEXT, digits, 4, true);
+}
