@@ -135,7 +135,7 @@ enum ods_status json_nested(struct buffer *out, const struct column *column,
                             const struct value *value, bool nested, struct error *error)
 {
     if (json_stays(column, value, nested)) {
-        if (value->kind == VALUE_BOOL || value->kind == VALUE_INT)
+        if (value->kind == VALUE_BOOL || value->kind == VALUE_INT || value->kind == VALUE_DOUBLE)
             return put_scalar(out, column, value, error);
         buffer_add(out, value->bytes, value->length);
         return ODS_OK;
