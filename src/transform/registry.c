@@ -5,7 +5,7 @@
 
 extern const struct transform_ops filter_transform, set_transform, rename_transform, drop_transform,
     cast_transform, mask_transform, route_transform, extract_transform, flatten_transform,
-    explode_transform, dedupe_transform, script_transform;
+    explode_transform, dedupe_transform, expect_transform, script_transform;
 
 static const struct transform_ops *const transforms[] = {
     &filter_transform,
@@ -19,6 +19,7 @@ static const struct transform_ops *const transforms[] = {
     &flatten_transform,
     &explode_transform,
     &dedupe_transform,
+    &expect_transform,
     &script_transform,
     NULL,
 };
