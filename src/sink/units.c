@@ -53,7 +53,8 @@ static bool hides_unit(enum connector connector, int32_t precision)
     }
 }
 
-static enum ods_status milliseconds(const struct unit_asked *asked, enum semantic *type, struct error *error)
+static enum ods_status milliseconds(const struct unit_asked *asked, enum semantic *type,
+                                    struct error *error)
 {
     *type = SEM_TIMESTAMP_MS;
     if (magnitude_of(asked->number) < LATEST_MS || asked->connector == CONNECTOR_POSTGRESQL ||
@@ -64,7 +65,8 @@ static enum ods_status milliseconds(const struct unit_asked *asked, enum semanti
                   "timestamp_unit", error);
 }
 
-static enum ods_status microseconds(const struct unit_asked *asked, enum semantic *type, struct error *error)
+static enum ods_status microseconds(const struct unit_asked *asked, enum semantic *type,
+                                    struct error *error)
 {
     bool same_types = asked->connector == CONNECTOR_POSTGRESQL, bare = asked->precision < 0;
     int64_t magnitude = magnitude_of(asked->number);
@@ -85,7 +87,8 @@ static enum ods_status microseconds(const struct unit_asked *asked, enum semanti
     return ODS_OK;
 }
 
-static enum ods_status timestamp_type(const struct unit_asked *asked, enum semantic *type, struct error *error)
+static enum ods_status timestamp_type(const struct unit_asked *asked, enum semantic *type,
+                                      struct error *error)
 {
     static const enum semantic types[] = {[UNIT_DAYS] = SEM_DATE,
                                           [UNIT_MS] = SEM_TIMESTAMP_MS,
@@ -117,7 +120,8 @@ static enum ods_status beyond_a_day(const struct unit_asked *asked, const char *
     return refuse(asked, why, "time_unit", error);
 }
 
-static enum ods_status time_type(const struct unit_asked *asked, enum semantic *type, struct error *error)
+static enum ods_status time_type(const struct unit_asked *asked, enum semantic *type,
+                                 struct error *error)
 {
     static const enum semantic types[] = {[UNIT_DAYS] = SEM_TIME_US,
                                           [UNIT_MS] = SEM_TIME_MS,
@@ -168,7 +172,8 @@ static bool has_no_intervals(enum connector connector)
 
 /* --- dates ----------------------------------------------------------------------------------- */
 
-static enum ods_status date_type(const struct unit_asked *asked, enum semantic *type, struct error *error)
+static enum ods_status date_type(const struct unit_asked *asked, enum semantic *type,
+                                 struct error *error)
 {
     *type = SEM_DATE;
     if (asked->connector == CONNECTOR_ORACLE) { /* its DATE is a timestamp of whole seconds */

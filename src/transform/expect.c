@@ -1,8 +1,8 @@
 /* expect: a guard. A record that is not of the shape that is told here is a dead letter, and the
  * changes of all others pass as they are.
  *
- * Rows as they are now are looked at: what a create, a read or an update leaves. A delete only takes
- * away, so of it, and of a truncate, the table alone is looked at.
+ * Rows as they are now are looked at: what a create, a read or an update leaves. A delete only
+ * takes away, so of it, and of a truncate, the table alone is looked at.
  */
 #include <stdlib.h>
 #include <string.h>

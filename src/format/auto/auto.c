@@ -2,9 +2,9 @@
  *
  * Zero is the first byte of Confluent's wire format: behind the schema's id is JSON, or else it is
  * Avro. JSON objects are told apart by their members' names: Debezium's envelopes, flattened rows,
- * CloudEvents, transactions, schema changes and heartbeats; Maxwell's rows and DDL; anything else is
- * a plain row. A record without a value goes to the format that its key tells, else to that of its
- * topic's last row.
+ * CloudEvents, transactions, schema changes and heartbeats; Maxwell's rows and DDL; anything else
+ * is a plain row. A record without a value goes to the format that its key tells, else to that of
+ * its topic's last row.
  */
 #include <stdlib.h>
 #include <string.h>

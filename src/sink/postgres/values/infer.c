@@ -1,7 +1,7 @@
 /* What a value without schema means: the target's column and Debezium's defaults decide.
  *
- * Without a schema a date is only a number, and a decimal only a text. sink/units.c decides the unit of
- * a number; the setting source.decimals says how decimals are written.
+ * Without a schema a date is only a number, and a decimal only a text. sink/units.c decides the
+ * unit of a number; the setting source.decimals says how decimals are written.
  */
 #include <string.h>
 
