@@ -20,6 +20,8 @@ target's column takes; what no rule knows meets PostgreSQL's own input function.
 wrapped, and nothing rounded but nanoseconds (`inexact`, below): a value that the column can't hold
 exactly makes its record a dead letter that names column and reason.
 
+This page is about PostgreSQL as the target; [types-mysql.md](types-mysql.md) is about MySQL and MariaDB.
+
 ## source_types
 
 What a connector lost, `source_types` of a table in tables.yaml says again, by source column:

@@ -1,0 +1,157 @@
+"""Every kind of value into every type of MySQL's and MariaDB's columns, and into the column that
+ods-sink makes for it. What each must become stands in mysql_cases.py, and so in docs/types-mysql.md."""
+
+import json
+import struct as packing
+from decimal import Decimal
+
+import pytest
+
+from lib.mysql_target import FLAVOURS, Database, Server
+from lib.records import INT
+from mysql_cases import KINDS, TARGETS, expected
+import make_mysql_docs
+
+CLOCK = 1_760_000_000_000
+
+
+def envelope(table, fields, row, offset, connector="mysql"):
+    topic = f"m.shop.{table}"
+    image = {"type": "struct", "fields": fields, "optional": True}
+    schema = {"type": "struct", "optional": False, "name": topic + ".Envelope", "fields": [
+        {**image, "field": "before"}, {**image, "field": "after"},
+        {"type": "struct", "fields": [], "optional": False, "field": "source"},
+        {"type": "string", "optional": False, "field": "op"}]}
+    payload = {"before": None, "op": "c", "after": row,
+               "source": {"connector": connector, "name": "m", "ts_ms": CLOCK, "db": "shop",
+                          "table": table}}
+    key = {"schema": {"type": "struct", "fields": fields[:1], "optional": False},
+           "payload": {"id": row["id"]}}
+    return {"topic": topic, "partition": 0, "offset": offset, "ts": CLOCK, "headers": [],
+            "key": json.dumps(key),
+            "payload": json.dumps({"schema": schema, "payload": payload})}
+
+
+def records(number, kind):
+    """A record for each target: its own column has the value, the others are NULL. And one of a
+    table that is to be made."""
+    names = [f"v{place}" for place in range(len(TARGETS))]
+    identity = {**INT, "optional": False, "field": "id"}
+    fields = [identity] + [{**kind.schema, "optional": True, "field": name} for name in names]
+    for place, name in enumerate(names):
+        row = {"id": place, **{other: kind.value if other == name else None for other in names}}
+        yield envelope(f"kind_{number}", fields, row, place)
+    fields = [identity, {**kind.schema, "optional": True, "field": "v"}]
+    yield envelope(f"made_{number}", fields, {"id": 1, "v": kind.value}, 0)
+
+
+def shown(target, column):
+    """SQL for the column's text."""
+    if target.startswith("bit"):
+        return f"cast({column} + 0 as char)"
+    if target.startswith(("binary", "varbinary")) or target.endswith("blob"):
+        return f"lower(hex({column}))"
+    if target in ("point", "geometry"):
+        return f"concat(st_srid({column}), ' ', st_astext({column}))"
+    if target in ("float", "double"):
+        return f"cast({column} + 0e0 as char)"
+    return f"cast({column} as char)"
+
+
+@pytest.fixture(scope="module", params=FLAVOURS)
+def outcome(request, tmp_path_factory):
+    from conftest import build
+    from lib.sink import Setup
+
+    class NoStack:
+        def environment(self):
+            import os
+            return dict(os.environ)
+
+    server = Server(request.param)
+    database = Database(server, "ods_types")
+    lines = []
+    for number, kind in enumerate(KINDS.values()):
+        database.execute(f"create table kind_{number} (id int primary key, " + ", ".join(
+            f"v{place} {target} null" for place, target in enumerate(TARGETS)) + ")")
+        lines += records(number, kind)
+    folder = tmp_path_factory.mktemp("mysql-types")
+    sink = Setup(folder, build("asan"), NoStack())
+    sink.write({"name": "m", "topics": [r"^m\.shop\..*"], "format": "debezium", "target": "ods",
+                "defaults": {"cdc_operation": "off", "cdc_timestamp": "off", "on_delete": "hard"}},
+               targets=[database.target()])
+    sink.replay(lines, dead_letter=folder / "dead.jsonl", timeout_s=600)
+    letters = {}
+    for line in (folder / "dead.jsonl").read_text().splitlines():
+        letter = json.loads(line)
+        letters[letter["topic"], letter["offset"]] = letter
+    yield request.param, database, letters
+    database.close()
+    server.close()
+
+
+def same(target, found, wanted):
+    if found is None or wanted is None or found == wanted:
+        return found == wanted
+    if target == "float":
+        return packing.pack("f", float(found)) == packing.pack("f", float(wanted))
+    if target == "double":
+        return float(found) == float(wanted)
+    if target == "json":
+        return json.loads(found, parse_float=Decimal) == json.loads(wanted, parse_float=Decimal)
+    return False
+
+
+@pytest.mark.parametrize("number,name", enumerate(KINDS))
+def test_each_cell(outcome, number, name):
+    flavour, database, letters = outcome
+    wrong = []
+    columns = ", ".join(shown(target, f"v{place}") for place, target in enumerate(TARGETS))
+    rows = {row[0]: row[1:] for row in database.execute(f"select id, {columns} from kind_{number}")}
+    for place, target in enumerate(TARGETS):
+        wanted = expected(name, target, flavour == "mariadb")
+        refused = (f"m.shop.kind_{number}", place) in letters
+        found = rows[place][place] if place in rows else None
+        right = refused if wanted is None else place in rows and not refused and (
+            found is None if wanted == "NULL" else same(target, found, wanted))
+        if not right:
+            why = letters.get((f"m.shop.kind_{number}", place), {})
+            wrong.append((target, found if place in rows else "refused", wanted or "refused",
+                          why.get("error") or why.get("headers")))
+    assert not wrong, wrong
+
+
+def normal(column_type, is_json):
+    """Without the widths that some versions show."""
+    name, _, rest = column_type.partition("(")
+    if is_json:
+        return "json"
+    if name in ("smallint", "int", "bigint", "year") or \
+            (name == "tinyint" and not rest.startswith("1)")):
+        return name + (" unsigned" if "unsigned" in rest or "unsigned" in name else "")
+    return column_type
+
+
+@pytest.mark.parametrize("number,name", enumerate(KINDS))
+def test_column_that_is_made(outcome, number, name):
+    flavour, database, letters = outcome
+    kind = KINDS[name]
+    made = database.execute(
+        "select column_type, column_name in (select constraint_name from "
+        "information_schema.check_constraints where constraint_schema = database()) from "
+        "information_schema.columns where table_schema = database() and table_name = %s and "
+        "column_name = 'v'", (f"made_{number}",)) if flavour == "mariadb" else database.execute(
+        "select column_type, column_type = 'json' from information_schema.columns "
+        "where table_schema = database() and table_name = %s and column_name = 'v'",
+        (f"made_{number}",))
+    assert made, letters.get((f"m.shop.made_{number}", 0))
+    assert normal(made[0][0], made[0][1] and kind.made == "json") == kind.made
+    refused = (f"m.shop.made_{number}", 0) in letters
+    lacking = name in make_mysql_docs.NOT_HELD or (
+        flavour == "mysql" and name in make_mysql_docs.NOT_HELD_BY_JSON)
+    assert refused == lacking, letters.get((f"m.shop.made_{number}", 0))
+
+
+def test_page_is_not_stale():
+    assert make_mysql_docs.PAGE.read_text() == make_mysql_docs.page(), \
+        "run tests/types/make_mysql_docs.py"
