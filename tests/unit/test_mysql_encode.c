@@ -11,7 +11,6 @@
 #include <cmocka.h>
 
 #include <ods/batch.h>
-#include <ods/shape.h>
 #include <ods/sink.h>
 #include "sink/mysql/tables/types.h"
 #include "sink/mysql/values/encode.h"
@@ -330,23 +329,24 @@ static void each_value_is_written_right_or_refused(void **state)
                                                                : INEXACT_NANOSECONDS};
         struct apply_result result = {0};
         struct mysql_encoding encoding = {&source_settings, &table, &result};
-        struct column source = {
-            .name = "c", .type = one->type, .length = -1, .scale = INT32_MIN, .optional = true};
-        struct shape shape = {.connector = "", .table = "t", .literal = one->literal};
+        struct source_column source = {
+            .column = {.name = "c", .type = one->type, .length = -1, .scale = INT32_MIN},
+            .connector = CONNECTOR_MYSQL,
+            .literal = one->literal};
         struct mysql_column column;
         struct mysql_out out;
         struct error error;
         struct arena arena;
         char *labels[3];
         if (one->type == SEM_DECIMAL)
-            source.scale = 2;
+            source.column.scale = 2;
         /* INEXACT_REJECT is 0, so a case that says it stands for itself. */
         if (one->written && strcmp(one->written, "!1265") == 0 && one->type == SEM_TIMESTAMP_NS)
             table.inexact = INEXACT_REJECT;
         arena_init(&arena);
         error_init(&error);
         assert_true(read_case(one, &column, labels));
-        enum ods_status status = mysql_encode(&encoding, &column, &source, &shape, &one->value,
+        enum ods_status status = mysql_encode(&encoding, &column, &source, &one->value,
                                               &arena, &out, &error);
         size_t written = one->written ? strlen(one->written) : 0;
         if (!is_right(one, written, status, &out, &error)) {
@@ -381,13 +381,16 @@ static void any_bytes_are_written_or_refused(void **state)
         struct table_settings table = {.inexact = (enum inexact) (rand() % 3)};
         struct apply_result result = {0};
         struct mysql_encoding encoding = {&source_settings, &table, &result};
-        struct shape shape = {.connector = "", .table = "t", .literal = rand() % 2};
-        struct column source = {.name = "c", .length = rand() % 70 - 1, .scale = rand() % 40 - 5};
+        struct source_column source = {
+            .column = {.name = "c", .length = rand() % 70 - 1, .scale = rand() % 40 - 5},
+            .coding = rand() % 3 ? CODING_NONE : (enum coding) (rand() % (CODING_NS + 1)),
+            .connector = (enum connector) (rand() % (CONNECTOR_OTHER + 1)),
+            .literal = rand() % 2};
         struct mysql_column column;
         struct mysql_out out;
         struct error error;
         char *labels[3];
-        source.type = types[(size_t) rand() % COUNT(types)];
+        source.column.type = types[(size_t) rand() % COUNT(types)];
         /* Exactly as long as it is, so that a sanitizer sees a byte beyond it. */
         size_t length = (size_t) rand() % 24;
         char *bytes = malloc(length + !length);
@@ -406,7 +409,7 @@ static void any_bytes_are_written_or_refused(void **state)
             value.real = (double) rand() / (rand() % 9);
         error_init(&error);
         assert_true(read_case(one, &column, labels));
-        enum ods_status status = mysql_encode(&encoding, &column, &source, &shape, &value, &arena,
+        enum ods_status status = mysql_encode(&encoding, &column, &source, &value, &arena,
                                               &out, &error);
         if (status == ODS_REJECT)
             assert_string_equal(error.column, "c");
@@ -433,8 +436,8 @@ static void large_values(void **state)
         struct table_settings table = {.inexact = INEXACT_ROUND};
         struct apply_result result = {0};
         struct mysql_encoding encoding = {&source_settings, &table, &result};
-        struct shape shape = {.connector = "", .table = "t"};
-        struct column source = {.name = "c", .type = SEM_STRING, .length = -1, .scale = INT32_MIN};
+        struct source_column source = {
+            .column = {.name = "c", .type = SEM_STRING, .length = -1, .scale = INT32_MIN}};
         struct value value = {.kind = VALUE_TEXT, .length = (uint32_t) length, .bytes = digits};
         struct mysql_column column;
         struct mysql_out out;
@@ -444,7 +447,7 @@ static void large_values(void **state)
         arena_init(&arena);
         error_init(&error);
         assert_true(read_case(&one, &column, labels));
-        enum ods_status status = mysql_encode(&encoding, &column, &source, &shape, &value, &arena,
+        enum ods_status status = mysql_encode(&encoding, &column, &source, &value, &arena,
                                               &out, &error);
         bool taken = column.type == MYSQL_IS_BLOB || column.type == MYSQL_IS_JSON;
         assert_int_equal(status, taken ? ODS_OK : ODS_REJECT);

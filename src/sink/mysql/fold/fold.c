@@ -142,14 +142,14 @@ static enum ods_status encode_key(struct mysql_folding *folding, const struct my
     folding->encoding->table = plan->settings;
     for (uint32_t k = 0; k < plan->key_count; k++) {
         const struct mysql_column *target = &plan->table->columns[plan->key_target[k]];
-        const struct column *source = &plan->sources[plan->key_source[k]].column;
+        const struct source_column *source = &plan->sources[plan->key_source[k]];
         const struct value *value = &image[plan->key_source[k]];
         enum ods_status status = ODS_OK;
         if (value->kind == VALUE_ABSENT || value->kind == VALUE_NULL)
             key[k].form = MYSQL_NULL;
         else
-            status = mysql_encode(folding->encoding, target, source, plan->shape, value,
-                                  folding->arena, &key[k], why);
+            status = mysql_encode(folding->encoding, target, source, value, folding->arena, &key[k],
+                                  why);
         if (status != ODS_OK)
             return status;
         if (key[k].form == MYSQL_NULL)

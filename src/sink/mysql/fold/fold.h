@@ -15,8 +15,7 @@
 #include "sink/mysql/values/encode.h"
 
 struct mysql_cell {
-    const struct column *source; /* NULL: the row carries no value */
-    const struct shape *shape;
+    const struct source_column *source; /* NULL: the row carries no value */
     const struct value *value;
 };
 

@@ -22,8 +22,7 @@ bool mysql_fold_cell(const struct mysql_row *row, uint32_t column, struct mysql_
     int32_t source = row->plan->source_of[column];
     if (source < 0 || !row->image)
         return false;
-    *cell = (struct mysql_cell){&row->plan->sources[source].column, row->plan->shape,
-                                &row->image[source]};
+    *cell = (struct mysql_cell){&row->plan->sources[source], &row->image[source]};
     return true;
 }
 
@@ -98,8 +97,7 @@ static void overlay(struct mysql_cell *cells, const struct mysql_plan *plan,
 {
     for (uint32_t i = 0; i < plan->shape->column_count; i++)
         if (plan->target_of[i] >= 0 && image[i].kind != VALUE_ABSENT)
-            cells[plan->target_of[i]] =
-                (struct mysql_cell){&plan->sources[i].column, plan->shape, &image[i]};
+            cells[plan->target_of[i]] = (struct mysql_cell){&plan->sources[i], &image[i]};
 }
 
 static void play(struct mysql_folding *folding, struct mysql_row *row, struct mysql_cell *cells,

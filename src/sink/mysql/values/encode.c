@@ -159,14 +159,14 @@ static encode_function *const encode_functions[] = {
 };
 
 enum ods_status mysql_encode(const struct mysql_encoding *encoding,
-                             const struct mysql_column *column, const struct column *source,
-                             const struct shape *shape, const struct value *value,
+                             const struct mysql_column *column,
+                             const struct source_column *source, const struct value *value,
                              struct arena *arena, struct mysql_out *out, struct error *error)
 {
     struct mysql_sense meaning;
     struct mysql_encoder encoder = {.encoding = encoding,
                                     .target = column,
-                                    .source = source,
+                                    .source = &source->column,
                                     .value = value,
                                     .arena = arena,
                                     .out = out,
@@ -176,7 +176,7 @@ enum ods_status mysql_encode(const struct mysql_encoding *encoding,
         return ODS_OK;
     if (value->kind == VALUE_ABSENT)
         return mysql_refuse(&encoder, MYSQL_BAD_VALUE, "the record does not carry its value");
-    enum ods_status status = mysql_find_meaning(&encoder, shape, &meaning);
+    enum ods_status status = mysql_find_meaning(&encoder, source, &meaning);
     if (status == ODS_OK && is_zero_date(column, encoder.value))
         return encode_zero_date(&encoder);
     if (status == ODS_OK)

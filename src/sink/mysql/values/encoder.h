@@ -3,11 +3,9 @@
 #define MYSQL_ENCODER_H
 
 #include <ods/buffer.h>
-#include <ods/shape.h>
 #include <ods/sink.h>
 
 #include "sink/mysql/values/encode.h"
-#include "sink/source_column.h"
 
 /* MySQL's own numbers for what a strict session answers to such a value. */
 enum mysql_refusal {
@@ -25,7 +23,6 @@ struct mysql_encoder {
     const struct mysql_column *target;
     const struct column *source; /* what the value means, */
     const struct value *value;   /* and how it is written */
-    enum connector connector;
     struct arena *arena;
     struct mysql_out *out;
     struct error *error;
@@ -51,13 +48,13 @@ enum ods_status mysql_put_buffer(struct mysql_encoder *encoder, enum mysql_form 
 enum ods_status mysql_as_text(struct mysql_encoder *encoder, struct buffer *room,
                               const char **text, size_t *length);
 
-/* meaning.c: finds out what the value means where its record, the settings or the target's column
- * say it. `room` is where encoder->source and encoder->value may point then. */
+/* meaning.c: finds out what the value means where the settings or the target's column say it. `room`
+ * is where encoder->source and encoder->value may point then. */
 struct mysql_sense {
     struct source_column source;
     struct value value;
 };
-enum ods_status mysql_find_meaning(struct mysql_encoder *encoder, const struct shape *shape,
+enum ods_status mysql_find_meaning(struct mysql_encoder *encoder, const struct source_column *source,
                                    struct mysql_sense *room);
 
 /* Each encodes for its kinds of column. */

@@ -1,5 +1,6 @@
-/* What a value means, where more than its record's schema has a say: the settings (source_types),
- * the source's own type name, and, without a schema, the target's column. */
+/* What a value means, where more than its record's schema has a say: the settings (source_types) and
+ * the source's own type name, of which the plan has made a coding (source_column.c), and, without a
+ * schema, the target's column. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -460,34 +461,18 @@ static enum ods_status read_literal(struct mysql_encoder *encoder, struct mysql_
 
 /* --- all together ---------------------------------------------------------------------------- */
 
-/* Of a record's own schema only these may say too little about a value: see source_column.c. */
-static bool is_plain(const struct column *source, const struct shape *shape)
+enum ods_status mysql_find_meaning(struct mysql_encoder *encoder,
+                                   const struct source_column *source, struct mysql_sense *room)
 {
-    return !shape->literal && source->type != SEM_UNKNOWN &&
-           !(source->source_type && (source->type == SEM_INT64 || source->type == SEM_STRING));
-}
-
-enum ods_status mysql_find_meaning(struct mysql_encoder *encoder, const struct shape *shape,
-                                   struct mysql_sense *room)
-{
-    const struct properties *told = &encoder->encoding->table->source_types;
-    const struct column *source = encoder->source;
-    const char *text = told->count ? properties_find(told, source->name) : NULL;
-    if (!text && is_plain(source, shape))
-        return ODS_OK;
-    const char *connector =
-        shape->connector[0] ? shape->connector : encoder->encoding->source->connector;
-    room->source = (struct source_column){.column = *source,
-                                          .literal = shape->literal,
-                                          .connector = connector_named(connector)};
+    if (!source->literal && !source->coding && source->column.type != SEM_UNKNOWN)
+        return ODS_OK; /* the record's schema says it */
+    room->source = *source;
     room->value = *encoder->value;
-    source_column_correct(&room->source, text);
     encoder->source = &room->source.column;
     encoder->value = &room->value;
-    encoder->connector = room->source.connector;
-    enum coding coding = room->source.coding;
+    enum coding coding = source->coding;
     enum ods_status status = ODS_OK;
-    if (shape->literal) {
+    if (source->literal) {
         status = read_literal(encoder, room);
         coding = coding >= CODING_BASE64 && coding <= CODING_BYTES ? coding : CODING_NONE;
     }

@@ -99,8 +99,7 @@ static enum ods_status put_match(struct mysql_attempt *attempt, const struct mys
             continue;
         enum ods_status status =
             mysql_encode(&attempt->encoding, &plan->table->columns[target],
-                         &plan->sources[i].column, plan->shape, &change->before[i],
-                         &attempt->sink->scratch, &out, why);
+                         &plan->sources[i], &change->before[i], &attempt->sink->scratch, &out, why);
         if (status != ODS_OK)
             return status;
         const struct mysql_column *column = &plan->table->columns[target];

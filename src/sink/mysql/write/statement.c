@@ -9,11 +9,11 @@
 
 /* --- values ---------------------------------------------------------------------------------- */
 
-static const struct column operation_source = {
-    .name = "cdc_operation", .type = SEM_STRING, .length = 1, .scale = INT32_MIN};
-static const struct column timestamp_source = {
-    .name = "cdc_timestamp", .type = SEM_TIMESTAMP_US, .length = -1, .scale = INT32_MIN,
-    .optional = true};
+static const struct source_column operation_source = {
+    .column = {.name = "cdc_operation", .type = SEM_STRING, .length = 1, .scale = INT32_MIN}};
+static const struct source_column timestamp_source = {
+    .column = {.name = "cdc_timestamp", .type = SEM_TIMESTAMP_US, .length = -1,
+               .scale = INT32_MIN, .optional = true}};
 
 static int key_place(const struct mysql_plan *plan, uint32_t column)
 {
@@ -35,7 +35,7 @@ static enum ods_status stamp(struct mysql_attempt *attempt, const struct mysql_r
                                .integer = row->stamp->source_us};
     enum ods_status status =
         mysql_encode(&attempt->encoding, &row->plan->table->columns[column],
-                     is_time ? &timestamp_source : &operation_source, row->plan->shape, &value,
+                     is_time ? &timestamp_source : &operation_source, &value,
                      &attempt->sink->scratch, out, why);
     if (status == ODS_OK && out->bytes == &operation) /* it outlives this call in the statement */
         out->bytes = arena_strndup(&attempt->sink->scratch, &operation, 1);
@@ -60,8 +60,8 @@ enum ods_status mysql_statement_value(struct mysql_attempt *attempt, const struc
         *out = (struct mysql_out){.form = MYSQL_NULL};
         return ODS_OK;
     }
-    return mysql_encode(&attempt->encoding, &plan->table->columns[column], cell.source, cell.shape,
-                        cell.value, &attempt->sink->scratch, out, why);
+    return mysql_encode(&attempt->encoding, &plan->table->columns[column], cell.source, cell.value,
+                        &attempt->sink->scratch, out, why);
 }
 
 void mysql_statement_put(struct buffer *sql, const struct mysql_column *column,
