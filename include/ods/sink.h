@@ -12,6 +12,7 @@
 #define ODS_SINK_H
 
 #include <ods/batch.h>
+#include <ods/buffer.h>
 #include <ods/setting.h>
 
 #ifdef __cplusplus
@@ -19,6 +20,7 @@ extern "C" {
 #endif
 
 struct pipeline_settings; /* ods/pipeline.h */
+struct settings;          /* config/settings.h */
 struct control_ops;       /* ods/control.h */
 struct table_settings;
 
@@ -40,7 +42,8 @@ struct sink_wants {
 /* Embedded as the first member of each sink's own struct. */
 struct sink {
     const struct sink_ops *ops;
-    struct sink_wants wants; /* set when it is opened */
+    struct sink_wants wants; /* set when it is opened, as is what follows */
+    bool wants_before;       /* images before of updates too, where the record has them */
 };
 
 struct sink_config {
@@ -48,6 +51,7 @@ struct sink_config {
     const void *settings;                     /* the struct of sink_ops.settings; outlives it */
     const struct pipeline_settings *pipeline; /* outlives the sink */
     const char *group;                        /* consumer group, the key of stored offsets */
+    const struct settings *daemon; /* the daemon's own: for a target at the source's servers */
     /* Called at least once a second while a call waits for the target, which may work on one
      * statement for hours: it shows that the lane is alive. NULL: nobody wants to know. */
     void (*alive)(void *context);
@@ -141,6 +145,11 @@ struct apply_hooks {
      * same time. NULL: the caller applies all of them, in order. */
     enum ods_status (*partitions)(void *context, const char *topic, int32_t *count,
                                   struct error *error);
+    /* Of a source whose offsets can be committed in a transaction of the target's: appends who
+     * the lane is in its group (source_ops.membership), which holds as long as the batch is the
+     * lane's. Asked anew for each attempt. ODS_RETRY: it is no member now, or has lost the batch.
+     * NULL: the records are not those of a lane, and no offset is to be committed. */
+    enum ods_status (*membership)(void *context, struct buffer *out, struct error *error);
     void *context;
 };
 
@@ -176,7 +185,10 @@ struct sink_ops {
     const char *type; /* as in ods-sink.conf: type = "<type>" */
     const char *summary;
     const char *codes; /* what the codes of its errors are called, "SQLSTATE"; NULL: it has none */
-    enum guarantee guarantee;
+    enum guarantee guarantee; /* at its best */
+    /* What it makes sure of with this configuration, which is as in open(). NULL: always its
+     * best. */
+    enum guarantee (*guarantees)(const struct sink_config *config);
     bool keeps_history; /* rows of shapes with history_of are the target's to keep */
     /* Set by a target that stores the identities of deliveries with their rows and drops the
      * records that it has, and so is exact for queues too: under which condition, a clause for
@@ -192,8 +204,8 @@ struct sink_ops {
      * connects by itself. */
     enum ods_status (*connect)(struct sink *sink, struct error *error);
     /* Set offset and stored_us of each position to what is stored, OFFSET_NONE and 0 where nothing
-     * is. A target that is AT_LEAST_ONCE stores no offsets and says so of all: the lane then starts
-     * from what the source has acknowledged, else from its beginning. */
+     * is. A target that is not EXACT_BY_STORED_OFFSET stores no offsets and says so of all: the
+     * lane then starts from what the source has acknowledged, else from its beginning. */
     enum ods_status (*resume)(struct sink *sink, struct position *positions, size_t count,
                               struct error *error);
     /* As resume(), but creates nothing in the target. NULL: resume() creates nothing either. */
@@ -213,6 +225,11 @@ struct sink_ops {
      * ODS_RETRY: call again with the same batch and result, after a pause; if batch->patience is
      * smaller afterwards, a row waits for another one, and the batch's claims begin after what was
      * committed. ODS_FENCED: the stored offset is not the batch's `from`; nothing was written.
+     *
+     * A target that is EXACT_BY_SOURCE_TRANSACTION commits the claims to the source, in the
+     * transaction of what it sends and as the member that hooks->membership tells of; the lane
+     * acknowledges nothing beside that. It answers ODS_FENCED where the lane has to ask the source
+     * what is committed: another writer, or a commit whose outcome is not known.
      *
      * A target that is AT_LEAST_ONCE stores no claim and never answers ODS_FENCED; what it has
      * answered ODS_OK for is acknowledged to the source. A batch of deliveries has no claims: a
@@ -255,11 +272,13 @@ struct sink_ops {
     void (*close)(struct sink *sink); /* NULL is fine */
 };
 
+enum guarantee sink_guarantee(const struct sink_ops *sink, const struct sink_config *config);
 /* "exactly once: …", for people; of deliveries or of records with offsets. */
-const char *guarantee_text(const struct sink_ops *sink, bool deliveries);
+const char *guarantee_text(const struct sink_ops *sink, enum guarantee guarantee,
+                           bool deliveries);
 
-/* resume() and connect() of a target that is AT_LEAST_ONCE: it stores no offsets; it connects when
- * it applies, or not at all. */
+/* resume() and connect() of a target that stores no offsets by itself; it connects when it applies,
+ * or not at all. */
 enum ods_status sink_stores_no_offsets(struct sink *sink, struct position *positions, size_t count,
                                        struct error *error);
 enum ods_status sink_needs_no_connection(struct sink *sink, struct error *error);

@@ -18,6 +18,7 @@
 #define ODS_SOURCE_H
 
 #include <ods/batch.h>
+#include <ods/buffer.h>
 #include <ods/setting.h>
 
 #ifdef __cplusplus
@@ -197,6 +198,12 @@ struct source_ops {
     enum ods_status (*check)(const struct source_config *config,
                              void (*report)(void *context, const char *line), void *context,
                              struct error *error);
+    /* Appends who this member of its group is now, in a form of the source's own that a target at
+     * the same servers takes with offsets which it commits in its transactions. A member that has
+     * lost a partition has been another one since. Any thread. ODS_RETRY: it is none at the
+     * moment. NULL: nobody else can commit its offsets. */
+    enum ods_status (*membership)(struct source *source, struct buffer *out, struct error *error);
+
     /* For formats that have to read a whole topic. NULL: the source can't do this. */
     enum ods_status (*open_reader)(struct topic_reader **reader, const struct source_config *config,
                                    struct error *error);

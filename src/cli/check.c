@@ -152,14 +152,16 @@ struct promise {
     char provided[512]; /* "": nothing has to be */
 };
 
-static struct promise promise_of(const struct pipeline_settings *pipeline,
-                                 const struct target_settings *target)
+static struct promise promise_of(const struct settings *settings,
+                                 const struct pipeline_settings *pipeline)
 {
     const struct source_ops *source = source_find(pipeline->input.type);
-    const struct sink_ops *sink = sink_find(target->type);
+    struct sink_config config;
+    const struct sink_ops *sink = worker_target(settings, pipeline, &config);
     bool deliveries = source->kind == SOURCE_DELIVERIES;
     const char *first = source->provided, *second = deliveries ? sink->identities : NULL;
-    struct promise promise = {.guarantee = guarantee_text(sink, deliveries)};
+    struct promise promise = {
+        .guarantee = guarantee_text(sink, sink_guarantee(sink, &config), deliveries)};
     snprintf(promise.provided, sizeof promise.provided, "%s%s%s", first ? first : "",
              first && second ? ", and that " : "", second ? second : "");
     return promise;
@@ -171,7 +173,7 @@ static void print_guarantees(const struct settings *settings)
     for (size_t i = 0; i < settings->pipeline_count; i++) {
         const struct pipeline_settings *pipeline = &settings->pipelines[i];
         const struct target_settings *target = settings_target(settings, pipeline->target);
-        const struct promise promise = promise_of(pipeline, target);
+        const struct promise promise = promise_of(settings, pipeline);
         printf("# %s to %s: %s%s%s\n", pipeline->name, target->name, promise.guarantee,
                *promise.provided ? "; provided that " : "", promise.provided);
     }
@@ -183,7 +185,7 @@ static json_t *describe_pipelines(const struct settings *settings)
     for (size_t i = 0; i < settings->pipeline_count; i++) {
         const struct pipeline_settings *pipeline = &settings->pipelines[i];
         const struct target_settings *target = settings_target(settings, pipeline->target);
-        const struct promise promise = promise_of(pipeline, target);
+        const struct promise promise = promise_of(settings, pipeline);
         json_array_append_new(
             list, json_pack("{s:o, s:o, s:I, s:s, s:o}", "name", cli_json(pipeline->name), "target",
                             cli_json(target->name), "lanes", (json_int_t) pipeline->lanes,

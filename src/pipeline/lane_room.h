@@ -67,6 +67,7 @@ struct lane {
 
     /* The writer thread's. */
     struct deadletter *deadletter;
+    const struct slot *applying; /* the last batch that was begun */
     int refusal_code; /* exit code of a fatal dead letter, 0: none */
     int64_t patience; /* attempts at a batch with rows that a key refuses; -1: as configured */
     unsigned lost;       /* epochs before it: batches that follow one that was not applied */

@@ -244,6 +244,23 @@ void rebalance_answer(struct lane *lane)
     }
 }
 
+/* Where the target commits the offsets in its transactions, the lane acknowledges nothing: what it
+ * would say could come behind a newer transaction's. */
+static bool target_acks(const struct lane *lane)
+{
+    return lane->worker.guarantee == EXACT_BY_SOURCE_TRANSACTION;
+}
+
+/* Before there is any transaction. False: it is not acknowledged yet. */
+static bool ack_first(struct lane *lane, const struct partition *partition)
+{
+    const struct place place = {.topic = partition->topic,
+                                .partition = partition->number,
+                                .offset = partition->applied};
+    lane->source->ops->ack(lane->source, &place, 1, ACK_WAIT_MS);
+    return partition->acked == partition->applied;
+}
+
 /* Neither the target nor the group knows the partition. */
 static void locate_by_policy(struct lane *lane, struct partition *partition)
 {
@@ -263,6 +280,10 @@ static void locate_by_policy(struct lane *lane, struct partition *partition)
         }
         /* Committed at once: after a crash before the first batch, "latest" is still this one. */
         partition->position = partition->applied = high;
+        if (target_acks(lane) && !ack_first(lane, partition)) {
+            partition->not_before_us = time_monotonic_us() + LATER_US;
+            return;
+        }
     } else {
         error_set(&error, ODS_FATAL,
                   "topic %s partition %d: neither the target nor the group \"%s\" holds an offset, "
@@ -357,6 +378,8 @@ void rebalance_ack(struct lane *lane, int wait_ms)
 {
     struct place *places = NULL;
     size_t count = 0;
+    if (target_acks(lane))
+        return;
     for (size_t i = 0; i < lane->assignment.count; i++) {
         struct partition *partition = lane->assignment.items[i];
         if (partition->state == PARTITION_GONE || partition->applied == OFFSET_NONE)

@@ -26,7 +26,8 @@ const struct sink_ops *worker_target(const struct settings *settings,
     *config = (struct sink_config){.name = target->name,
                                    .settings = target->own,
                                    .pipeline = pipeline,
-                                   .group = pipeline->group_id};
+                                   .group = pipeline->group_id,
+                                   .daemon = settings};
     return sink_find(target->type);
 }
 
@@ -97,6 +98,7 @@ static enum ods_status open_sink(struct worker *worker, const struct worker_opti
         config.group = options->group;
     config.alive = options->alive;
     config.alive_context = options->alive_context;
+    worker->guarantee = sink_guarantee(ops, &config);
     return ops->open(&worker->sink, &config, error);
 }
 
@@ -131,10 +133,11 @@ enum ods_status worker_open(struct worker *worker, const struct worker_options *
                                       &want_before, error);
     if (status == ODS_OK && options->settings && options->pipeline)
         status = open_history(worker, options, &keeps_history, &want_before, error);
-    if (status == ODS_OK)
-        status = open_decoder(worker, options, want_before, keeps_history, error);
     if (status == ODS_OK && options->settings)
         status = open_sink(worker, options, error);
+    want_before |= worker->sink && worker->sink->wants_before;
+    if (status == ODS_OK)
+        status = open_decoder(worker, options, want_before, keeps_history, error);
     if (status == ODS_OK)
         return ODS_OK;
     if (options->pipeline)

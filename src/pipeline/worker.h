@@ -34,6 +34,7 @@ struct worker {
     struct transform_chain *transforms; /* NULL: there are none */
     struct history *history; /* NULL: no table keeps one */
     struct sink *sink; /* NULL: there is no target */
+    enum guarantee guarantee; /* the sink's */
 };
 
 /* Who needs a source, or a format's helper: a lane, a command. Outlives the helper. */

@@ -180,6 +180,18 @@ static enum ods_status partitions(void *context, const char *topic, int32_t *cou
     return source->partitions ? source->partitions(lane->source, topic, count, error) : ODS_OK;
 }
 
+/* Asked before it is looked whether the batch is still the lane's: the consumer marks a batch that
+ * it gives up before others may have its partitions, so as long as there is no mark the answer is
+ * of a time at which nobody else had them. */
+static enum ods_status membership(void *context, struct buffer *out, struct error *error)
+{
+    struct lane *lane = context;
+    enum ods_status status = lane->source->ops->membership(lane->source, out, error);
+    if (status == ODS_OK && given_up(lane, lane->applying))
+        return error_set(error, ODS_RETRY, "the batch is given up");
+    return status;
+}
+
 static void notice(void *context, const char *text)
 {
     struct lane *lane = context;
@@ -279,6 +291,8 @@ static enum ods_status apply(struct lane *lane, struct slot *slot, struct outage
     const struct apply_hooks hooks = {.notice = notice,
                                       .before_commit = before_commit,
                                       .partitions = partitions,
+                                      .membership =
+                                          lane->source->ops->membership ? membership : NULL,
                                       .context = lane};
     struct attempts attempts = {.lane = lane, .slot = slot, .outage = outage};
     struct apply_result result;
@@ -289,6 +303,7 @@ static enum ods_status apply(struct lane *lane, struct slot *slot, struct outage
     backoff_init(&attempts.partner, atomic_load(&lane->limits->retry_initial_ms),
                  atomic_load(&lane->limits->retry_max_ms));
     slot->batch->patience = patience;
+    lane->applying = slot;
     begin(lane);
     if (given_up(lane, slot))
         return ODS_RETRY;

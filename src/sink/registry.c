@@ -3,12 +3,13 @@
 
 #include <ods/sink.h>
 
-extern const struct sink_ops postgres_sink, file_sink, http_sink, stdout_sink;
+extern const struct sink_ops postgres_sink, file_sink, http_sink, kafka_sink, stdout_sink;
 
 static const struct sink_ops *const sinks[] = {
     &postgres_sink,
     &file_sink,
     &http_sink,
+    &kafka_sink,
     &stdout_sink,
     NULL,
 };
@@ -34,9 +35,15 @@ const struct setting_group *sink_groups(size_t number, const char **name)
     return sinks[number]->settings;
 }
 
-const char *guarantee_text(const struct sink_ops *sink, bool deliveries)
+enum guarantee sink_guarantee(const struct sink_ops *sink, const struct sink_config *config)
 {
-    switch (deliveries && !sink->identities ? AT_LEAST_ONCE : sink->guarantee) {
+    return sink->guarantees ? sink->guarantees(config) : sink->guarantee;
+}
+
+const char *guarantee_text(const struct sink_ops *sink, enum guarantee guarantee,
+                           bool deliveries)
+{
+    switch (deliveries && !sink->identities ? AT_LEAST_ONCE : guarantee) {
     case EXACT_BY_STORED_OFFSET:
         if (deliveries)
             return "exactly once: rows and their records' identities are stored together in the "

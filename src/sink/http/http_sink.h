@@ -11,7 +11,7 @@
 #include <ods/sink.h>
 
 #include "sink/http/settings.h"
-#include "sink/http/template.h"
+#include "sink/template.h"
 
 #define HTTP_NONE         UINT32_MAX
 #define HTTP_ANSWER_BYTES 200 /* how much of an answer that is not a success is shown */

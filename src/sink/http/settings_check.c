@@ -9,7 +9,7 @@
 #include <ods/status.h>
 
 #include "sink/http/settings.h"
-#include "sink/http/template.h"
+#include "sink/template.h"
 
 static enum ods_status wrong(const char *setting, const char *why, struct error *error)
 {

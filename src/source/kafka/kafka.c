@@ -394,5 +394,6 @@ const struct source_ops kafka_source_ops = {
     .leave = kafka_leave,
     .close = kafka_close,
     .check = kafka_check,
+    .membership = kafka_membership,
     .open_reader = kafka_open_reader,
 };

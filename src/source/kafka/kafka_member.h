@@ -66,4 +66,7 @@ enum ods_status kafka_partitions(struct source *source, const char *topic, int32
 int64_t kafka_known_end(struct source *source, const char *topic, int32_t partition);
 void kafka_take_commits(struct kafka_source *source); /* answers that have come */
 
+/* kafka_membership.c */
+enum ods_status kafka_membership(struct source *source, struct buffer *out, struct error *error);
+
 #endif

@@ -1,5 +1,5 @@
 /* Texts with placeholders for parts of a change. */
-#include "sink/http/template.h"
+#include "sink/template.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,0 +1,228 @@
+/* Changes as records of Kafka topics.
+ *
+ * At the cluster of the source a lane has a transactional producer, and its batches are
+ * transactions that commit the group's offsets too: who reads committed records sees each change
+ * once. Two things keep a writer that lost its partitions from committing: the group's generation,
+ * which the offsets bring with them, and the transactional id, which its successor on the host
+ * takes over. Elsewhere the producer is idempotent, and offsets are acknowledged by the lane
+ * afterwards.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <ods/source.h>
+
+#include "sink/kafka/kafka_sink.h"
+
+extern const struct sink_ops kafka_sink;
+
+/* --- which cluster ------------------------------------------------------------------------ */
+
+/* Does the comma-separated list have this address? */
+static bool lists(const char *list, const char *address, size_t length)
+{
+    while (*list) {
+        list += strspn(list, ", ");
+        size_t each = strcspn(list, ", ");
+        if (each == length && strncmp(list, address, length) == 0)
+            return true;
+        list += each;
+    }
+    return false;
+}
+
+static bool shares_a_broker(const char *one, const char *other)
+{
+    while (*one) {
+        one += strspn(one, ", ");
+        size_t length = strcspn(one, ", ");
+        if (length && lists(other, one, length))
+            return true;
+        one += length;
+    }
+    return false;
+}
+
+static bool is_own_cluster(const struct sink_config *config)
+{
+    const struct kafka_target_settings *settings = config->settings;
+    return !*settings->brokers ||
+           shares_a_broker(settings->brokers, config->daemon->kafka.bootstrap_servers);
+}
+
+static enum guarantee kafka_guarantees(const struct sink_config *config)
+{
+    const struct source_ops *source = source_find(config->pipeline->input.type);
+    return is_own_cluster(config) && source && source->membership ? EXACT_BY_SOURCE_TRANSACTION
+                                                                  : AT_LEAST_ONCE;
+}
+
+/* --- opening ------------------------------------------------------------------------------ */
+
+static void kafka_close(struct sink *sink)
+{
+    struct kafka_sink *kafka = (struct kafka_sink *) sink;
+    if (!kafka)
+        return;
+    kafka_writer_close(kafka->writer);
+    identity_give_back(kafka);
+    topics_forget(kafka);
+    form_done(&kafka->form);
+    template_done(&kafka->topic);
+    for (size_t i = 0; kafka->headers && i < kafka->settings->headers.count; i++)
+        template_done(&kafka->headers[i]);
+    free(kafka->headers);
+    free(kafka->cluster.properties.items);
+    free(kafka->pieces);
+    buffer_done(&kafka->bytes);
+    buffer_done(&kafka->name);
+    buffer_done(&kafka->scratch);
+    buffer_done(&kafka->added);
+    buffer_done(&kafka->membership);
+    free(kafka);
+}
+
+/* The cluster's own settings: of the daemon's where it is the source's, then the target's. */
+static enum ods_status make_cluster(struct kafka_sink *kafka, struct error *error)
+{
+    const struct kafka_settings *daemon = &kafka->config.daemon->kafka;
+    const struct properties *own = &kafka->settings->properties;
+    struct properties *all = &kafka->cluster.properties;
+    bool shared = is_own_cluster(&kafka->config);
+    size_t count = own->count + (shared ? daemon->properties.count : 0);
+    kafka->cluster = *daemon;
+    *all = (struct properties){.items = calloc(count + 1, sizeof *all->items)};
+    if (!all->items)
+        return error_out_of_memory(error);
+    if (*kafka->settings->brokers)
+        kafka->cluster.bootstrap_servers = kafka->settings->brokers;
+    for (size_t i = 0; shared && i < daemon->properties.count; i++) {
+        const char *name = daemon->properties.items[i].name;
+        /* Of a member of a group; and client.id is made for the writer. */
+        if (strcmp(name, "group.instance.id") != 0 && strcmp(name, "client.id") != 0)
+            all->items[all->count++] = daemon->properties.items[i];
+    }
+    for (size_t i = 0; i < own->count; i++)
+        all->items[all->count++] = own->items[i];
+    return ODS_OK;
+}
+
+/* A lane must not take what was aborted for a change, nor begin at an offset that is not decided.
+ */
+static enum ods_status check_isolation(const struct kafka_sink *kafka, struct error *error)
+{
+    const char *level = properties_find(&kafka->config.daemon->kafka.properties, "isolation.level");
+    if (!kafka->same_cluster || !level || strcmp(level, "read_committed") == 0)
+        return ODS_OK;
+    return error_set(
+        error, ODS_FATAL,
+        "target %s: kafka.properties has \"isolation.level\" = \"%s\", but offsets are "
+        "committed in transactions: remove it",
+        kafka->config.name, level);
+}
+
+static enum ods_status open_writer(struct kafka_sink *kafka, struct error *error)
+{
+    snprintf(kafka->client_id, sizeof kafka->client_id, "ods-sink-%.200s",
+             kafka->config.pipeline->name);
+    const struct kafka_writer_config config = {
+        .kafka = &kafka->cluster,
+        .target = kafka->config.name,
+        .client_id = kafka->client_id,
+        .transactional_id = kafka->same_cluster ? kafka->transactional_id : NULL,
+        .partitioner = kafka_partitioner(kafka->settings, &kafka->partition),
+        .transaction_ms = kafka->settings->transaction_ms,
+        .record_bytes_max = kafka->settings->record_bytes_max,
+        .interrupted = &kafka->interrupted,
+        .refused = kafka_refused,
+        .context = kafka};
+    return kafka_writer_open(&kafka->writer, &config, error);
+}
+
+static enum ods_status compile_all(struct kafka_sink *kafka, struct error *error)
+{
+    const struct kafka_target_settings *settings = kafka->settings;
+    kafka->headers = calloc(settings->headers.count + 1, sizeof *kafka->headers);
+    if (!kafka->headers)
+        return error_out_of_memory(error);
+    enum ods_status status = template_compile(&kafka->topic, settings->topic, TEMPLATE_TEXT, error);
+    for (size_t i = 0; status == ODS_OK && i < settings->headers.count; i++)
+        status = template_compile(&kafka->headers[i], settings->headers.items[i].value,
+                                  TEMPLATE_TEXT, error);
+    return status;
+}
+
+static enum ods_status kafka_open(struct sink **sink, const struct sink_config *config,
+                                  struct error *error)
+{
+    struct kafka_sink *kafka = calloc(1, sizeof *kafka);
+    *sink = NULL;
+    if (!kafka)
+        return error_out_of_memory(error);
+    kafka->config = *config;
+    kafka->settings = config->settings;
+    kafka->identity = -1;
+    kafka->same_cluster = kafka_guarantees(config) == EXACT_BY_SOURCE_TRANSACTION;
+    kafka->sink.ops = &kafka_sink;
+    kafka->sink.wants.max_wait_ms = kafka->settings->commit_ms;
+    kafka->sink.wants_before = kafka->settings->form == KAFKA_ENVELOPE;
+    enum ods_status status = make_cluster(kafka, error);
+    if (status == ODS_OK)
+        status = check_isolation(kafka, error);
+    if (status == ODS_OK)
+        status = form_init(&kafka->form, kafka->settings, config->pipeline, error);
+    if (status == ODS_OK)
+        status = compile_all(kafka, error);
+    if (status == ODS_OK)
+        status = open_writer(kafka, error);
+    if (status == ODS_OK)
+        *sink = &kafka->sink;
+    else
+        kafka_close(&kafka->sink);
+    return status;
+}
+
+static enum ods_status kafka_connect(struct sink *sink, struct error *error)
+{
+    struct kafka_sink *kafka = (struct kafka_sink *) sink;
+    enum ods_status status = kafka->same_cluster ? identity_take(kafka, error) : ODS_OK;
+    return status == ODS_OK ? kafka_writer_ready(kafka->writer, error) : status;
+}
+
+static enum ods_status kafka_check(struct sink *sink,
+                                   void (*report)(void *context, const char *line), void *context,
+                                   struct error *error)
+{
+    struct kafka_sink *kafka = (struct kafka_sink *) sink;
+    enum ods_status status = topics_check(kafka, report, context, error);
+    /* With the right to the transactional id, an id of its own. */
+    return status == ODS_OK ? kafka_connect(sink, error) : status;
+}
+
+static void kafka_interrupt(struct sink *sink)
+{
+    atomic_store(&((struct kafka_sink *) sink)->interrupted, true);
+}
+
+static void kafka_clear_interrupt(struct sink *sink)
+{
+    atomic_store(&((struct kafka_sink *) sink)->interrupted, false);
+}
+
+const struct sink_ops kafka_sink = {
+    .type = "kafka",
+    .summary = "changes as records of Kafka topics",
+    .codes = "Kafka error",
+    .guarantee = EXACT_BY_SOURCE_TRANSACTION,
+    .guarantees = kafka_guarantees,
+    .settings = &kafka_target_settings_group,
+    .open = kafka_open,
+    .connect = kafka_connect,
+    .resume = sink_stores_no_offsets,
+    .apply = kafka_apply,
+    .check = kafka_check,
+    .interrupt = kafka_interrupt,
+    .clear_interrupt = kafka_clear_interrupt,
+    .close = kafka_close,
+};

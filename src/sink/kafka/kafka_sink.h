@@ -1,0 +1,85 @@
+/* What the files of the Kafka target share. Nobody else includes it. */
+#ifndef KAFKA_SINK_H
+#define KAFKA_SINK_H
+
+#include <stdatomic.h>
+
+#include <ods/sink.h>
+
+#include "config/settings.h"
+#include "core/hash_index.h"
+#include "sink/kafka/form.h"
+#include "sink/kafka/settings.h"
+#include "sink/template.h"
+#include "source/kafka/kafka_writer.h"
+
+#define KAFKA_HEADERS_MAX 128
+
+/* A record that is ready to be sent; its bytes stand in kafka_sink.bytes. */
+struct kafka_piece {
+    struct kafka_writer_topic *topic;
+    int32_t partition;
+    uint32_t change;
+    bool has_key, has_value;
+    bool own_key; /* it is the record's own */
+    size_t key, key_length, value, value_length;
+};
+
+struct kafka_topic {
+    char *name;
+    struct kafka_writer_topic *topic;
+};
+
+struct kafka_sink {
+    struct sink sink;
+    struct sink_config config;
+    const struct kafka_target_settings *settings;
+    struct kafka_settings cluster; /* its properties are the sink's own */
+    bool same_cluster;
+    struct settings *daemon; /* a copy with that cluster, for questions about it; NULL: none yet */
+    struct kafka_writer *writer;
+    struct form form;
+    struct template topic;
+    struct template *headers;
+    int32_t partition; /* as kafka_partitioner() says */
+    atomic_bool interrupted;
+    int identity; /* a socket that holds the transactional id; below 0: none */
+    char transactional_id[400], client_id[256];
+
+    /* Topics by name, and the last one. */
+    struct hash_index topics;
+    struct kafka_topic *last_topic;
+
+    /* The batch that is applied. */
+    struct batch *batch;
+    const struct apply_hooks *hooks;
+    struct kafka_piece *pieces; /* of one record */
+    size_t piece_count, piece_capacity;
+    struct buffer bytes, name, scratch, added, membership;
+    struct error trouble; /* memory was out while a record was set aside */
+};
+
+/* identity.c: takes a transactional id that no other writer on this host has. */
+enum ods_status identity_take(struct kafka_sink *kafka, struct error *error);
+void identity_give_back(struct kafka_sink *kafka);
+
+/* topics.c */
+/* Where the change goes. ODS_REJECT: no topic can be called so. */
+enum ods_status topics_find(struct kafka_sink *kafka, uint32_t change, struct kafka_topic **topic,
+                            struct error *error);
+void topics_forget(struct kafka_sink *kafka);
+/* For `check --connect`. */
+enum ods_status topics_check(struct kafka_sink *kafka,
+                             void (*report)(void *context, const char *line), void *context,
+                             struct error *error);
+
+/* pieces.c: the records that a record's changes become, into kafka->pieces. */
+enum ods_status pieces_add(struct kafka_sink *kafka, uint32_t change, struct error *error);
+enum ods_status pieces_send(struct kafka_sink *kafka, struct error *error);
+
+/* apply.c */
+enum ods_status kafka_apply(struct sink *sink, struct batch *batch, const struct apply_hooks *hooks,
+                            struct apply_result *result, struct error *error);
+void kafka_refused(void *context, uint32_t change, const struct error *why);
+
+#endif

@@ -1,0 +1,230 @@
+/* What the changes of a record become: one Kafka record each, a delete perhaps two, a change of the
+ * key those of a delete and of a create. All are made before the first is sent, so that a record is
+ * sent whole or set aside whole. */
+#include <stdlib.h>
+
+#include <ods/lines.h>
+
+#include "sink/kafka/kafka_sink.h"
+
+/* One row's part of a change. */
+struct part {
+    uint32_t change;
+    const struct form_plan *plan;
+    struct form_value value;
+    bool moved; /* the record's key names another row */
+};
+
+static struct kafka_piece *add_piece(struct kafka_sink *kafka)
+{
+    if (kafka->piece_count == kafka->piece_capacity) {
+        size_t capacity = kafka->piece_capacity ? 2 * kafka->piece_capacity : 16;
+        struct kafka_piece *grown = realloc(kafka->pieces, capacity * sizeof *grown);
+        if (!grown)
+            return NULL;
+        kafka->pieces = grown;
+        kafka->piece_capacity = capacity;
+    }
+    struct kafka_piece *piece = &kafka->pieces[kafka->piece_count++];
+    *piece = (struct kafka_piece){0};
+    return piece;
+}
+
+static const struct record *record_of(const struct kafka_sink *kafka, uint32_t change)
+{
+    return &kafka->batch->records[kafka->batch->changes[change].record];
+}
+
+static enum ods_status put_key(struct kafka_sink *kafka, const struct part *part,
+                               struct kafka_piece *piece, struct error *error)
+{
+    const struct value *row = part->value.after ? part->value.after : part->value.before;
+    uint32_t count;
+    form_key(part->plan, &count);
+    if (kafka->settings->key == KAFKA_KEY_RECORD) {
+        piece->own_key = piece->has_key = record_of(kafka, part->change)->key != NULL;
+        return ODS_OK;
+    }
+    if (!count || part->value.op == OP_TRUNCATE)
+        return ODS_OK;
+    piece->has_key = true;
+    piece->key = kafka->bytes.length;
+    enum ods_status status = form_put_key(&kafka->form, part->plan, row, &kafka->bytes, error);
+    piece->key_length = kafka->bytes.length - piece->key;
+    return status;
+}
+
+static enum ods_status put_piece(struct kafka_sink *kafka, const struct part *part,
+                                 struct kafka_writer_topic *topic, bool tombstone,
+                                 struct error *error)
+{
+    struct kafka_piece *piece = add_piece(kafka);
+    if (!piece)
+        return error_out_of_memory(error);
+    piece->topic = topic;
+    piece->change = part->change;
+    piece->partition = kafka->partition == KAFKA_AS_READ ? record_of(kafka, part->change)->partition
+                                                         : kafka->partition;
+    enum ods_status status = put_key(kafka, part, piece, error);
+    if (status != ODS_OK || tombstone)
+        return status;
+    piece->has_value = true;
+    piece->value = kafka->bytes.length;
+    status = form_put_value(&kafka->form, part->plan, &part->value, &kafka->bytes, error);
+    piece->value_length = kafka->bytes.length - piece->value;
+    return status;
+}
+
+/* A tombstone without a key, or under the key of another row, would say nothing, or the wrong
+ * thing. */
+static enum ods_status put_tombstone(struct kafka_sink *kafka, const struct part *part,
+                                     struct kafka_writer_topic *topic, bool has_row,
+                                     struct error *error)
+{
+    uint32_t count;
+    form_key(part->plan, &count);
+    bool named = kafka->settings->key == KAFKA_KEY_RECORD
+                     ? record_of(kafka, part->change)->key && !part->moved
+                     : count > 0;
+    if (named)
+        return put_piece(kafka, part, topic, true, error);
+    if (has_row)
+        return ODS_OK;
+    return error_set(error, ODS_REJECT,
+                     part->moved ? "a tombstone for the old row of a changed key needs a key of "
+                                   "its own: set key = \"columns\""
+                                 : "a tombstone needs a key, and the record has none: set key = "
+                                   "\"columns\", or deletes = \"row\"");
+}
+
+static enum ods_status put_part(struct kafka_sink *kafka, const struct part *part,
+                                struct kafka_writer_topic *topic, struct error *error)
+{
+    const struct kafka_target_settings *settings = kafka->settings;
+    bool deletes = part->value.op == OP_DELETE, row = !deletes || kafka_writes_rows(settings);
+    enum ods_status status = ODS_OK;
+    if (row)
+        status = put_piece(kafka, part, topic, false, error);
+    if (status == ODS_OK && deletes && kafka_writes_tombstones(settings))
+        status = put_tombstone(kafka, part, topic, row, error);
+    return status;
+}
+
+/* Does an update give the row another key, of which the record's own knows nothing? */
+static bool changes_key(const struct part *part)
+{
+    uint32_t count;
+    const uint32_t *key = form_key(part->plan, &count);
+    const struct value *before = part->value.before, *after = part->value.after;
+    bool changed = false;
+    if (part->value.op != OP_UPDATE || !before || !after)
+        return false;
+    for (uint32_t i = 0; i < count; i++) {
+        if (before[key[i]].kind == VALUE_ABSENT || after[key[i]].kind == VALUE_ABSENT)
+            return false;
+        changed |= !value_same(&before[key[i]], &after[key[i]]);
+    }
+    return changed;
+}
+
+static enum ods_status put_moved(struct kafka_sink *kafka, const struct part *part,
+                                 struct kafka_writer_topic *topic, struct error *error)
+{
+    struct part old = *part, new = *part;
+    old.value.op = OP_DELETE;
+    old.value.after = NULL;
+    new.value.op = OP_CREATE;
+    new.value.before = NULL;
+    enum ods_status status = put_part(kafka, &old, topic, error);
+    return status == ODS_OK ? put_part(kafka, &new, topic, error) : status;
+}
+
+static enum ods_status check_truncate(const struct kafka_sink *kafka, const struct change *change,
+                                      struct error *error)
+{
+    if (change->op != OP_TRUNCATE || kafka->settings->form == KAFKA_ENVELOPE)
+        return ODS_OK;
+    return error_set(error, ODS_REJECT, "rows can't tell of a truncate: set format = \"envelope\"");
+}
+
+enum ods_status pieces_add(struct kafka_sink *kafka, uint32_t index, struct error *error)
+{
+    const struct change *change = &kafka->batch->changes[index];
+    struct kafka_topic *topic = NULL;
+    struct part part = {.change = index,
+                        .value = {.op = change->op,
+                                  .before = change->before,
+                                  .after = change->after,
+                                  .source_us = change->source_us,
+                                  .record_ms = record_of(kafka, index)->timestamp_ms},
+                        .moved = change->moved && change->op == OP_DELETE};
+    enum ods_status status = form_plan(&kafka->form, change->shape, &part.plan, error);
+    if (status == ODS_OK)
+        status = check_truncate(kafka, change, error);
+    if (status == ODS_OK)
+        status = topics_find(kafka, index, &topic, error);
+    if (status != ODS_OK)
+        return status;
+    if (kafka->settings->key == KAFKA_KEY_COLUMNS && changes_key(&part))
+        return put_moved(kafka, &part, topic->topic, error);
+    return put_part(kafka, &part, topic->topic, error);
+}
+
+/* --- sending ------------------------------------------------------------------------------ */
+
+static enum ods_status put_headers(struct kafka_sink *kafka, uint32_t change,
+                                   struct header *headers, size_t *count, struct error *error)
+{
+    const struct properties *told = &kafka->settings->headers;
+    const struct template_change at = {kafka->batch, change, kafka->config.pipeline,
+                                       &kafka->scratch};
+    const struct batch *batch = kafka->batch;
+    size_t room = KAFKA_HEADERS_MAX - told->count, starts[KAFKA_HEADERS_MAX];
+    *count = kafka->settings->keep_headers && batch->headers
+                 ? batch->headers(record_of(kafka, change), headers, room)
+                 : 0;
+    buffer_reset(&kafka->added);
+    for (size_t i = 0; i < told->count; i++) {
+        starts[i] = kafka->added.length;
+        enum ods_status status = template_put(&kafka->added, &kafka->headers[i], &at, error);
+        if (status != ODS_OK)
+            return status;
+    }
+    for (size_t i = 0; i < told->count; i++) {
+        size_t end = i + 1 < told->count ? starts[i + 1] : kafka->added.length;
+        headers[(*count)++] = (struct header){.name = told->items[i].name,
+                                              .value = kafka->added.bytes + starts[i],
+                                              .length = end - starts[i]};
+        if (!kafka->added.bytes)
+            headers[*count - 1].value = "";
+    }
+    return ODS_OK;
+}
+
+enum ods_status pieces_send(struct kafka_sink *kafka, struct error *error)
+{
+    struct header headers[KAFKA_HEADERS_MAX];
+    size_t header_count = 0;
+    enum ods_status status = ODS_OK;
+    const char *bytes = kafka->bytes.bytes;
+    if (kafka->piece_count && (kafka->settings->keep_headers || kafka->settings->headers.count))
+        status = put_headers(kafka, kafka->pieces[0].change, headers, &header_count, error);
+    for (size_t i = 0; i < kafka->piece_count && status == ODS_OK; i++) {
+        const struct kafka_piece *piece = &kafka->pieces[i];
+        const struct record *record = record_of(kafka, piece->change);
+        const struct kafka_outgoing outgoing = {
+            .topic = piece->topic,
+            .partition = piece->partition,
+            .tag = piece->change,
+            .key = !piece->has_key  ? NULL
+                   : piece->own_key ? record->key
+                                    : bytes + piece->key,
+            .key_length = piece->own_key ? record->key_length : piece->key_length,
+            .value = piece->has_value ? bytes + piece->value : NULL,
+            .value_length = piece->value_length,
+            .headers = headers,
+            .header_count = header_count};
+        status = kafka_writer_send(kafka->writer, &outgoing, error);
+    }
+    return status;
+}
