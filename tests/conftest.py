@@ -98,7 +98,7 @@ def database(databases):
 def binary(request):
     """The instrumented program where correctness is at stake, the released one where time is."""
     folder = request.path.parent.name
-    preset = "asan" if folder in ("integration", "golden") else "release"
+    preset = "asan" if folder in ("integration", "golden", "contract") else "release"
     program = build(preset)
     assert program.exists(), f"{program} is not built: cmake --preset {preset} && " \
         f"cmake --build --preset {preset}, or scripts/test"

@@ -23,7 +23,7 @@ GRACE_S = int(os.environ.get("ODS_TEST_GRACE_S", 60))
 # Long ones go first, so that the workers end at about the same time. What is named here is one unit:
 # its files share servers that take long to start.
 FIRST = ["tests/e2e/", "tests/fault/test_faults.py", "tests/fault/", "tests/packaging/",
-         "tests/integration/"]
+         "tests/contract/", "tests/integration/"]
 UNITS = ["tests/e2e/"]
 
 

@@ -150,14 +150,15 @@ class Setup:
 class Daemon:
     """One ods-sink run."""
 
-    def __init__(self, setup, number, env=None):
+    def __init__(self, setup, number, env=None, stdout=None):
+        """stdout: a file of its own; else it stands in the log."""
         self.setup = setup
         self.ended = False  # by this test, not by itself
         self.log_path = setup.folder / f"daemon-{number}.log"
         self._log_file = open(self.log_path, "wb")
         self.process = subprocess.Popen(
             [setup.binary, "run", "-c", setup.conf], stdin=subprocess.DEVNULL,
-            stdout=self._log_file, stderr=subprocess.STDOUT,
+            stdout=stdout or self._log_file, stderr=self._log_file,
             env={**setup.stack.environment(), **(env or {})})
 
     @property

@@ -1,4 +1,5 @@
-"""Toxiproxy's two proxies, "kafka" and "postgres", and what can be done to their connections."""
+"""Toxiproxy's proxies, and what can be done to their connections: "kafka" and "postgres" are there from the
+beginning, others are a test's own."""
 
 import json
 import urllib.request
@@ -16,6 +17,14 @@ class Toxiproxy:
         with opener.open(request, timeout=10) as answer:
             text = answer.read()
             return json.loads(text) if text else None
+
+    def create(self, proxy, upstream):
+        """A proxy to this host:port; the address where it listens."""
+        return self._call("POST", "/proxies", {"name": proxy, "listen": "127.0.0.1:0",
+                                               "upstream": upstream, "enabled": True})["listen"]
+
+    def delete(self, proxy):
+        self._call("DELETE", f"/proxies/{proxy}")
 
     def enable(self, proxy, enabled=True):
         """Disabled, a proxy cuts its connections and listens no more."""

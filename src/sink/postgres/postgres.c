@@ -17,6 +17,7 @@
 #include "sink/postgres/write/forget.h"
 #include "sink/postgres/tables/history.h"
 #include "sink/postgres/tables/names.h"
+#include "sink/postgres/tables/rights.h"
 #include "sink/postgres/write/offsets.h"
 #include "sink/postgres/tables/settings.h"
 #include "sink/postgres/wire/own_schema.h"
@@ -285,19 +286,20 @@ static enum ods_status report_server(struct postgres *postgres,
                          "target %s: schema %s is missing and the user may not "
                          "create it: run sql/ods_sink.sql as an administrator",
                          postgres->config.name, postgres->conn.settings->schema);
-    return ODS_OK;
+    return present ? rights_on_own(&postgres->conn, postgres->config.name, error) : ODS_OK;
 }
 
 static enum ods_status report_table(struct postgres *postgres,
                                     const struct table_settings *settings, const char *schema,
-                                    const char *name,
+                                    const char *name, bool history,
                                     void (*report)(void *context, const char *line), void *context,
                                     struct error *error)
 {
     struct pg_table *table = NULL;
+    struct conn *conn = &postgres->conn;
     char line[640];
     enum ods_status status =
-        catalog_find(&postgres->catalog, &postgres->conn, schema, name, &table, error);
+        catalog_find(&postgres->catalog, conn, schema, name, &table, error);
     if (status != ODS_OK)
         return status;
     bool missing = !table && !settings->create_tables;
@@ -307,7 +309,13 @@ static enum ods_status report_table(struct postgres *postgres,
              : missing ? "is missing"
                        : "will be made with its first record");
     report(context, line);
-    return missing ? error_set(error, ODS_FATAL, "%s, and create_tables is false", line) : ODS_OK;
+    if (missing)
+        return error_set(error, ODS_FATAL, "%s, and create_tables is false", line);
+    status = table ? rights_to_write(conn, postgres->config.name, table, settings, history, error)
+                   : rights_to_create(conn, postgres->config.name, schema, error);
+    if (status == ODS_FATAL)
+        report(context, error->text); /* also of a table before the last one */
+    return status;
 }
 
 /* Reports on the tables that tables.yaml names and that should exist already. */
@@ -320,7 +328,7 @@ static enum ods_status report_history(struct postgres *postgres,
     char *schema = NULL, *name = NULL;
     enum ods_status status = history_table_of(settings, shape, &schema, &name, error);
     if (status == ODS_OK)
-        status = report_table(postgres, settings, schema, name, report, context, error);
+        status = report_table(postgres, settings, schema, name, true, report, context, error);
     free(schema);
     free(name);
     return status == ODS_REJECT ? ODS_FATAL : status;
@@ -352,7 +360,8 @@ static enum ods_status report_tables(struct postgres *postgres,
         if (status == ODS_REJECT)
             status = ODS_FATAL; /* no record is to blame for what the configuration says */
         if (status == ODS_OK && name)
-            status = report_table(postgres, settings, schema, name, report, context, error);
+            status = report_table(postgres, settings, schema, name, false, report, context,
+                                  error);
         free(schema);
         free(name);
         if (status == ODS_OK && table_keeps_history(settings) && !open)
