@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "transform/rows.h"
+#include "transform/words.h"
 
 /* What is done to the rows of a shape. */
 struct plan {
@@ -188,6 +189,21 @@ static bool is_key(const struct shape *shape, uint32_t column)
     return false;
 }
 
+/* Values of a literal shape are as they are written: an integer there is a number, not a moment. */
+static enum ods_status write_out(struct rewriter *rewriter, const struct column *column,
+                                 struct batch *batch, struct value *value, struct error *error)
+{
+    const char *text;
+    size_t length;
+    if (value->kind != VALUE_INT || column->type < SEM_DATE || column->type > SEM_TIMESTAMP_NS)
+        return ODS_OK;
+    enum ods_status status = words_of(&rewriter->text, column, value, &text, &length, error);
+    if (status != ODS_OK)
+        return status;
+    *value = words_text(&batch->arena, text, length);
+    return value->kind == VALUE_ABSENT ? error_out_of_memory(error) : ODS_OK;
+}
+
 static enum ods_status rewrite_image(struct rewriter *rewriter, const struct plan *plan,
                                      const struct change *change, const struct value **image,
                                      struct batch *batch, struct error *error)
@@ -207,6 +223,8 @@ static enum ods_status rewrite_image(struct rewriter *rewriter, const struct pla
         }
         enum ods_status status = rewriter->ops->value(rewriter, plan->work[i], change, *image, at,
                                                       batch, &values[i], error);
+        if (status == ODS_OK && plan->to->literal)
+            status = write_out(rewriter, &plan->to->columns[i], batch, &values[i], error);
         if (status != ODS_OK)
             return status;
     }
@@ -309,6 +327,7 @@ void rewriter_init(struct rewriter *rewriter, const struct transform_ops *transf
 {
     rewriter->transform.ops = transform;
     rewriter->ops = ops;
+    buffer_init(&rewriter->text);
     rewriter->pipeline = config->pipeline;
     rewriter->shapes = config->shapes;
     rewriter->rekey = config->told && config->told->rekey;
@@ -318,4 +337,5 @@ void rewriter_init(struct rewriter *rewriter, const struct transform_ops *transf
 void rewriter_done(struct rewriter *rewriter)
 {
     by_shape_done(&rewriter->plans, free_plan);
+    buffer_done(&rewriter->text);
 }

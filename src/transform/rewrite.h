@@ -7,6 +7,7 @@
 #ifndef REWRITE_H
 #define REWRITE_H
 
+#include <ods/buffer.h>
 #include <ods/pipeline.h>
 #include <ods/transform.h>
 
@@ -68,6 +69,7 @@ struct rewriter {
     bool from_row; /* the new key may depend on columns that are not in the old one */
     uint32_t more;
     struct by_shape plans;
+    struct buffer text;
 };
 
 void rewriter_init(struct rewriter *rewriter, const struct transform_ops *transform,
