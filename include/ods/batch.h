@@ -149,6 +149,8 @@ struct batch {
     bool delivers;        /* its records are deliveries; set by who fills it, like release */
     bool probes;          /* its rows are none: somebody asks what transforms make of the columns,
                              so conditions on rows hold */
+    const char *probed;   /* with `probes`: the table to which rows go, "table" or "schema.table";
+                             NULL: to their own */
     bool apart;           /* its records are applied alone, outside the order of their topic */
     bool guard_time;      /* do not change a row that is as new as its change, or newer, or whose
                              time can't be compared: the change is rejected */

@@ -278,6 +278,16 @@ enum ods_status transform_chain_apply(struct transform_chain *chain, struct batc
 
 /* --- what is masked ------------------------------------------------------------------------- */
 
+static bool names_table(const struct transform_settings *told, const char *schema,
+                        const char *table)
+{
+    bool named = !told->tables.count || !table;
+    for (size_t i = 0; !named && i < told->tables.count; i++)
+        named = strcmp(told->tables.items[i], table) == 0 ||
+                table_name_is_qualified(told->tables.items[i], schema, table);
+    return named;
+}
+
 /* Follows the column's name through the transforms, from one rename to the next. */
 static bool masks(const struct transform_settings *told, size_t count, const char *schema,
                   const char *table, const char **column)
@@ -316,4 +326,53 @@ bool transform_masks(const struct pipeline_settings *pipeline, const char *schem
                     table, &name);
     }
     return any;
+}
+
+/* --- what is made --------------------------------------------------------------------------- */
+
+static const char *makes(const struct transform_settings *told, size_t count, const char *table)
+{
+    const char *maker = NULL;
+    for (size_t i = 0; i < count; i++) {
+        const struct explode_settings *explode = told[i].own;
+        if (strcmp(told[i].type, "explode") == 0 && explode && strcmp(explode->table, table) == 0)
+            return "explode";
+        if (strcmp(told[i].type, "script") == 0)
+            maker = "script";
+    }
+    return maker;
+}
+
+const char *transform_makes(const struct pipeline_settings *pipeline, const char *table)
+{
+    const char *maker = makes(pipeline->transforms, pipeline->transform_count, table);
+    for (size_t i = 0; i < pipeline->table_count && (!maker || *maker != 'e'); i++) {
+        const char *own =
+            makes(pipeline->tables[i].transforms, pipeline->tables[i].transform_count, table);
+        maker = own ? own : maker;
+    }
+    return maker;
+}
+
+static bool chooses(const struct transform_settings *told, size_t count, const char *schema,
+                    const char *table)
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct filter_settings *filter = told[i].own;
+        bool filters = strcmp(told[i].type, "filter") == 0 && filter &&
+                       (filter->where.count || *filter->lua);
+        if ((filters || strcmp(told[i].type, "route") == 0 ||
+             strcmp(told[i].type, "script") == 0) &&
+            names_table(&told[i], schema, table))
+            return true;
+    }
+    return false;
+}
+
+bool transform_chooses(const struct pipeline_settings *pipeline, const char *schema,
+                       const char *table)
+{
+    const struct table_settings *entry = pipeline_table(pipeline, schema, table);
+    return chooses(pipeline->transforms, pipeline->transform_count, schema, table) ||
+           chooses(entry->transforms, entry->transform_count, schema, table);
 }

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "transform/columns.h"
 #include "transform/json_path.h"
 #include "transform/rewrite.h"
 #include "transform/words.h"
@@ -15,13 +16,6 @@
 #define MEMBERS_MAX 1000
 #define ROWS_MAX    100000
 #define VALUES_MAX  2000000
-
-struct explode_settings {
-    const char *column, *table, *index;
-    struct properties key;
-    bool keep;
-    int64_t most;
-};
 
 /* What of a parent's shape is known. */
 struct family {

@@ -11,15 +11,10 @@
 
 #include <ods/transform.h>
 
+#include "transform/columns.h"
 #include "transform/condition.h"
 #include "transform/rows.h"
 #include "transform/script.h"
-
-struct filter_settings {
-    struct strings op;
-    struct terms where;
-    const char *lua;
-};
 
 struct filter {
     struct transform transform;

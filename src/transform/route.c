@@ -331,12 +331,43 @@ static enum ods_status route_update(struct route *route, struct batch *batch, ui
     return status == ODS_OK && *kept ? move(route, change, &is, error) : status;
 }
 
+/* Can the form make this name? */
+static bool fits(const char *form, const char *name)
+{
+    size_t before = strcspn(form, "{");
+    const char *after = strrchr(form, '}');
+    if (!form[before] || !after)
+        return strcmp(form, name) == 0;
+    size_t length = strlen(name), behind = strlen(after + 1);
+    return length > before + behind && strncmp(form, name, before) == 0 &&
+           strcmp(name + length - behind, after + 1) == 0;
+}
+
+/* A row of no value goes where somebody asks whether rows go. */
+static enum ods_status probe_change(struct route *route, struct batch *batch, uint32_t index,
+                                    bool *kept, struct error *error)
+{
+    const char *asked = batch->probed;
+    struct place place = {.where = TO_TABLE, .dot = -1};
+    *kept = route->targets || (!asked && route->settings->otherwise == OTHERWISE_KEEP);
+    for (size_t i = 0; asked && !*kept && i < route->count; i++)
+        *kept = fits(route->rules[i].place, asked);
+    if (!*kept || !asked || route->targets || strlen(asked) >= NAME_BYTES)
+        return ODS_OK;
+    strcpy(place.table, asked);
+    if (strchr(asked, '.'))
+        place.dot = (int) (strchr(asked, '.') - asked);
+    return move(route, &batch->changes[index], &place, error);
+}
+
 static enum ods_status route_change(struct route *route, struct batch *batch, uint32_t index,
                                     bool *kept, struct error *error)
 {
     struct change *change = &batch->changes[index];
     struct place place;
     *kept = true;
+    if (batch->probes && *route->settings->column)
+        return probe_change(route, batch, index, kept, error);
     if (change->op == OP_UPDATE && change->after)
         return route_update(route, batch, index, kept, error);
     const struct value *image = change->after ? change->after : change->before;

@@ -75,7 +75,8 @@ static enum ods_status find_varying(struct comparison *comparison, const struct 
             comparison->provenance.offset = (int) i;
     }
     if (status == ODS_OK && !first)
-        status = error_set(error, ODS_REJECT, "the pipeline's transforms leave its rows out");
+        status = error_set(error, ODS_REJECT, "the pipeline's transforms leave its rows out, or "
+                                              "send them to other tables");
     free(first);
     free(second);
     free(topics);
@@ -330,7 +331,7 @@ static bool fill_sql(struct comparison *comparison)
     return comparison->source_list && comparison->target_list && comparison->target_where;
 }
 
-/* The shape of the source's table. It names no key, so that the plan does not require one. */
+/* The shape of the source's table. */
 static struct shape shape_of(const struct database *database, const struct source_table *source,
                              const char *topic)
 {
@@ -341,7 +342,9 @@ static struct shape shape_of(const struct database *database, const struct sourc
                           .connector = database->ops->connector,
                           .typed = true,
                           .column_count = source->column_count,
-                          .columns = source->columns};
+                          .columns = source->columns,
+                          .key_count = source->key_count,
+                          .key = source->key};
 }
 
 /* The target's column for a column of the shape that a transform sets; -1: there is none. */
@@ -350,10 +353,54 @@ static int provenance_column(const struct plan *plan, int column)
     return column < 0 ? -1 : plan->target_of[column];
 }
 
+/* The plan of a shape without a key does not require one in the target. */
+static enum ods_status forget_key(const struct passage *passage, const struct shape **shape,
+                                  struct error *error)
+{
+    struct shape bare = **shape;
+    bare.key_count = 0;
+    *shape = shape_intern(passage->shapes, &bare);
+    return *shape ? ODS_OK : error_out_of_memory(error);
+}
+
+/* Is it the shape's table, "table" or "schema.table"? */
+static bool is_named(const struct shape *shape, const char *name)
+{
+    return strcmp(shape->table, name) == 0 ||
+           table_name_is_qualified(name, *shape->schema ? shape->schema : shape->database,
+                                   shape->table);
+}
+
+enum ods_status comparison_leads(const struct pipeline_settings *pipeline,
+                                 const struct database *database,
+                                 const struct source_table *source, const char *topic,
+                                 const char *routed, bool *leads, struct error *error)
+{
+    struct comparison probing = {.pipeline = pipeline, .source = source};
+    const struct shape candidate = shape_of(database, source, topic);
+    const struct record record = {.topic = topic, .timestamp_ms = 1};
+    const struct shape *shape = NULL;
+    struct value *row = NULL;
+    *leads = false;
+    enum ods_status status = passage_open(&probing.passage, pipeline, &candidate, error);
+    if (status == ODS_OK) {
+        probing.passage.batch->probed = routed;
+        status = probe(&probing, &record, &row, &shape, error);
+        *leads = status == ODS_OK && row && is_named(shape, routed);
+    }
+    free(row);
+    passage_close(&probing.passage);
+    if (status != ODS_REJECT)
+        return status;
+    error_init(error);
+    return ODS_OK;
+}
+
 enum ods_status comparison_open(struct comparison *comparison,
                                 const struct pipeline_settings *pipeline,
                                 const struct database *database, const struct source_table *source,
-                                const char *topic, struct plans *plans, struct error *error)
+                                const char *topic, const char *routed, struct plans *plans,
+                                struct error *error)
 {
     uint32_t key[PLAN_MAX_KEY], key_count = 0;
     const struct shape *shape = NULL;
@@ -364,7 +411,12 @@ enum ods_status comparison_open(struct comparison *comparison,
     enum ods_status status = passage_open(&comparison->passage, pipeline, &candidate, error);
     comparison->whole = comparison->passage.transforms != NULL;
     if (status == ODS_OK)
+        comparison->passage.batch->probed = routed;
+    if (status == ODS_OK)
         status = find_varying(comparison, &shape, &varying, error);
+    comparison->passage.wanted = shape;
+    if (status == ODS_OK)
+        status = forget_key(&comparison->passage, &shape, error);
     if (status == ODS_OK)
         status = look(comparison, plans, shape, error);
     if (status == ODS_OK && comparison->settings->keyless == KEYLESS_APPEND &&

@@ -43,12 +43,20 @@ struct comparison {
     struct passage passage;
 };
 
-/* Makes the target's plan by `plans`, which must outlive it. ODS_REJECT: the table can't be
- * compared, and the error says why. */
+/* Makes the target's plan by `plans`, which must outlive it. `routed`: the rows that a transform
+ * sends to this table are compared with it ("table" or "schema.table"), others are passed over;
+ * NULL: those that stay in the table of their own name. ODS_REJECT: the table can't be compared, and
+ * the error says why. */
 enum ods_status comparison_open(struct comparison *comparison,
                                 const struct pipeline_settings *pipeline,
                                 const struct database *database, const struct source_table *source,
-                                const char *topic, struct plans *plans, struct error *error);
+                                const char *topic, const char *routed, struct plans *plans,
+                                struct error *error);
+/* Do transforms send rows of the source's table to the table `routed`? */
+enum ods_status comparison_leads(const struct pipeline_settings *pipeline,
+                                 const struct database *database,
+                                 const struct source_table *source, const char *topic,
+                                 const char *routed, bool *leads, struct error *error);
 void comparison_close(struct comparison *comparison); /* also for a zeroed one */
 
 static inline const struct pg_column *compared_target(const struct comparison *comparison,

@@ -1,6 +1,8 @@
 /* Rows through transforms. See passage.h. */
 #include "verify/passage.h"
 
+#include <string.h>
+
 enum ods_status passage_open(struct passage *passage, const struct pipeline_settings *pipeline,
                              const struct shape *shape, struct error *error)
 {
@@ -32,6 +34,14 @@ void passage_close(struct passage *passage)
     *passage = (struct passage){0};
 }
 
+static bool is_wanted(const struct passage *passage, const struct shape *shape)
+{
+    const struct shape *wanted = passage->wanted;
+    return !wanted || (strcmp(wanted->table, shape->table) == 0 &&
+                       strcmp(wanted->schema, shape->schema) == 0 &&
+                       strcmp(wanted->database, shape->database) == 0);
+}
+
 enum ods_status passage_row(struct passage *passage, const struct value *values,
                             const struct change **made, struct error *error)
 {
@@ -51,7 +61,8 @@ enum ods_status passage_row(struct passage *passage, const struct value *values,
     enum ods_status status = ODS_OK;
     if (passage->transforms)
         status = transform_chain_apply(passage->transforms, batch, 0, error);
-    if (status == ODS_OK && batch->change_count)
-        *made = &batch->changes[0];
+    for (uint32_t i = 0; status == ODS_OK && !*made && i < batch->change_count; i++)
+        if (is_wanted(passage, batch->changes[i].shape))
+            *made = &batch->changes[i];
     return status;
 }

@@ -13,6 +13,7 @@ struct passage {
     struct transform_chain *transforms; /* NULL: there are none */
     struct batch *batch;
     struct record record; /* the record from which the row seems to come */
+    const struct shape *wanted; /* changes of its table alone count; NULL: the first one does */
     enum change_op op;
 };
 
@@ -22,7 +23,7 @@ enum ods_status passage_open(struct passage *passage, const struct pipeline_sett
 void passage_close(struct passage *passage); /* also for a zeroed one */
 
 /* The change that the transforms make of a row; it is valid until the next row. *change NULL: they
- * drop the row. */
+ * drop the row, or it goes to another table. */
 enum ods_status passage_row(struct passage *passage, const struct value *values,
                             const struct change **change, struct error *error);
 

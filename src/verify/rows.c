@@ -62,6 +62,7 @@ enum ods_status source_rows_open(struct source_rows *rows, const struct comparis
     if (status == ODS_OK && comparison->whole)
         status = passage_open(&rows->passage, comparison->pipeline,
                               comparison->passage.shape, error);
+    rows->passage.wanted = comparison->passage.wanted;
     if (status != ODS_OK)
         source_rows_close(rows);
     return status;

@@ -5,12 +5,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <ods/transform.h>
+
 #include "core/time.h"
 #include "sink/postgres/tables/settings.h"
 #include "sink/postgres/tables/names.h"
 #include "sink/postgres/wire/own_schema.h"
 #include "sql/postgres/offsets_read.h"
 #include "sql/postgres/table_sources.h"
+#include "verify/candidates.h"
 #include "verify/cutoff.h"
 #include "verify/inspection.h"
 
@@ -26,13 +29,6 @@ const char *verify_verdict_name(enum verify_verdict verdict)
     return names[verdict];
 }
 
-/* A table that may be one of the pipeline's. */
-struct candidate {
-    char *schema, *name; /* in the source: MySQL's database is its schema */
-    bool shared;         /* its table in the target has rows of other tables too */
-    bool asked;          /* the user has named it */
-};
-
 struct run {
     const struct verify_options *options;
     const struct verify_listener *listener;
@@ -47,8 +43,7 @@ struct run {
     struct catalog catalog;
     struct plans plans;
     struct sink_config sink_config;
-    struct candidate *candidates;
-    size_t count;
+    struct candidates candidates;
     bool *named; /* for each of options->tables: it was found */
     uint64_t verdicts[4];
     enum cli_exit channel_code; /* of the channel's call that has failed; CLI_OK: none has */
@@ -68,44 +63,6 @@ static void notice(const struct run *run, const char *format, ...)
 }
 
 /* --- candidates ----------------------------------------------------------------------------- */
-
-static struct candidate *find_candidate(struct run *run, const char *schema, const char *name)
-{
-    for (size_t i = 0; i < run->count; i++)
-        if (strcmp(run->candidates[i].schema, schema) == 0 &&
-            strcmp(run->candidates[i].name, name) == 0)
-            return &run->candidates[i];
-    return NULL;
-}
-
-static struct candidate *add_candidate(struct run *run, const char *schema, const char *name)
-{
-    struct candidate *found = find_candidate(run, schema, name);
-    if (found)
-        return found;
-    struct candidate *larger = realloc(run->candidates, (run->count + 1) * sizeof *larger);
-    if (!larger)
-        return NULL;
-    run->candidates = larger;
-    larger[run->count] = (struct candidate){.schema = strdup(schema), .name = strdup(name)};
-    if (!larger[run->count].schema || !larger[run->count].name) {
-        free(larger[run->count].schema);
-        free(larger[run->count].name);
-        return NULL;
-    }
-    return &larger[run->count++];
-}
-
-static void forget_candidates(struct run *run)
-{
-    for (size_t i = 0; i < run->count; i++) {
-        free(run->candidates[i].schema);
-        free(run->candidates[i].name);
-    }
-    free(run->candidates);
-    run->candidates = NULL;
-    run->count = 0;
-}
 
 /* Has the user named this table? By "table" or "schema.table" of the source or the target. */
 static bool is_meant(struct run *run, const char *schema, const char *name,
@@ -163,11 +120,13 @@ static enum ods_status list_known(struct run *run, struct error *error)
         if (!leads_there(run, rows, i) ||
             !is_meant(run, schema, name, PQgetvalue(rows, i, 3), PQgetvalue(rows, i, 4)))
             continue;
-        struct candidate *candidate = add_candidate(run, schema, name);
+        struct candidate *candidate = candidates_add(&run->candidates, schema, name);
         if (!candidate)
             status = error_out_of_memory(error);
         else
             candidate->shared = strtol(PQgetvalue(rows, i, 5), NULL, 10) > 1;
+        if (candidate)
+            candidate->known = true;
     }
     PQclear(rows);
     return status;
@@ -183,7 +142,7 @@ static enum ods_status add_named(struct run *run, const char *name, bool asked, 
     schema[dot - name] = '\0';
     if (!table_keeps_rows(pipeline_table(run->pipeline, schema, dot + 1)) && !asked)
         return ODS_OK;
-    struct candidate *candidate = add_candidate(run, schema, dot + 1);
+    struct candidate *candidate = candidates_add(&run->candidates, schema, dot + 1);
     if (!candidate)
         return error_out_of_memory(error);
     candidate->asked |= asked;
@@ -259,6 +218,13 @@ static enum ods_status all_missing(struct run *run, struct inspection *inspectio
 static enum ods_status scan(struct inspection *inspection, struct error *error)
 {
     const struct verify_options *options = inspection->options;
+    const struct source_table *source = &inspection->source_table;
+    if (options->mode == VERIFY_COUNTS &&
+        transform_chooses(inspection->pipeline,
+                          *source->schema ? source->schema : source->database, source->name))
+        return error_set(error, ODS_REJECT,
+                         "a transform chooses which of its rows the target has, which --counts "
+                         "can't tell: leave --counts out");
     if (options->mode == VERIFY_COUNTS)
         return scan_counts(inspection, error);
     if (!inspection->comparison.keys)
@@ -341,7 +307,7 @@ static enum ods_status find_topic(struct run *run, const struct source_table *ta
 }
 
 static enum ods_status inspect(struct run *run, struct inspection *inspection, bool shared,
-                               struct error *error)
+                               const char *routed, struct error *error)
 {
     struct verify_table *result = &inspection->result;
     char topic[256], target[300] = "";
@@ -352,7 +318,7 @@ static enum ods_status inspect(struct run *run, struct inspection *inspection, b
         status = held_read(&run->arrival.held, &run->target.conn, run->pipeline->group_id, error);
     if (status == ODS_OK)
         status = comparison_open(&inspection->comparison, run->pipeline, run->database,
-                                 &inspection->source_table, topic, &run->plans, error);
+                                 &inspection->source_table, topic, routed, &run->plans, error);
     bool absent = status == ODS_REJECT && strstr(error->text, "the target has no table");
     if (status == ODS_OK)
         snprintf(target, sizeof target, "%.140s.%.140s", inspection->comparison.plan->schema,
@@ -405,45 +371,167 @@ static void inspection_done(struct inspection *inspection)
     free(inspection->mends);
 }
 
+static struct inspection begin_inspection(struct run *run, const char *name)
+{
+    return (struct inspection){.options = run->options,
+                               .listener = run->listener,
+                               .pipeline = run->pipeline,
+                               .database_settings = run->database_settings,
+                               .target_settings = run->target_settings,
+                               .database = run->database,
+                               .target = &run->target,
+                               .arrival = &run->arrival,
+                               .state = &run->state,
+                               .channel_code = &run->channel_code,
+                               .result = {.pipeline = run->pipeline->name,
+                                          .source = name,
+                                          .target = "",
+                                          .method = ""}};
+}
+
+/* Tells the result of an earlier run, if that one has finished the table. */
+static bool is_done(struct run *run, struct inspection *inspection)
+{
+    struct verify_table *result = &inspection->result;
+    if (!state_done(&run->state, run->pipeline->name, result->source, result))
+        return false;
+    run->verdicts[result->verdict]++;
+    result->method = "an earlier run";
+    run->listener->ends(run->listener->context, result);
+    return true;
+}
+
+/* Lists the tables whose records the pipeline has read, and those that tables.yaml names. */
+static enum ods_status list_sources(struct run *run, struct candidates *sources,
+                                    struct error *error)
+{
+    const char *group[] = {run->pipeline->group_id};
+    PGresult *rows = NULL;
+    bool good = true;
+    enum ods_status status = own_query(&run->target.conn, sql_offsets_read, 1, group, &rows, error);
+    for (int i = 0; status == ODS_OK && good && rows && i < PQntuples(rows); i++)
+        good = candidates_add_topic(sources, PQgetvalue(rows, i, 0));
+    PQclear(rows);
+    for (size_t i = 0; i < run->pipeline->table_count && good; i++) {
+        const struct table_settings *settings = &run->pipeline->tables[i];
+        const char *dot = settings->pattern ? NULL : strrchr(settings->name, '.');
+        char schema[512];
+        if (!dot || dot - settings->name > 500)
+            continue;
+        snprintf(schema, sizeof schema, "%.*s", (int) (dot - settings->name), settings->name);
+        good = candidates_add(sources, schema, dot + 1);
+    }
+    return status == ODS_OK && !good ? error_out_of_memory(error) : status;
+}
+
+/* The name by which transforms send rows of one table to another. */
+static void name_route(const struct candidate *from, const struct candidate *to, char name[600])
+{
+    bool same = strcmp(from->schema, to->schema) == 0;
+    snprintf(name, 600, "%.290s%s%.290s", same ? "" : to->schema, same ? "" : ".", to->name);
+}
+
+/* Compares the rows of the one table that transforms send to the other. */
+static enum ods_status one_route(struct run *run, const struct candidate *from,
+                                 const struct candidate *to, bool shared, struct error *error)
+{
+    char name[1300], routed[600];
+    bool found = false;
+    name_route(from, to, routed);
+    snprintf(name, sizeof name, "%.290s.%.290s to %s", from->schema, from->name, routed);
+    struct inspection inspection = begin_inspection(run, name);
+    if (is_done(run, &inspection))
+        return ODS_OK;
+    enum ods_status status = run->database->ops->describe(
+        run->database, from->schema, from->name, &inspection.source_table, &found, error);
+    if (status == ODS_OK && found)
+        status = inspect(run, &inspection, shared, routed, error);
+    inspection_done(&inspection);
+    return status;
+}
+
+/* Do transforms send rows of the one to the other? */
+static enum ods_status look_whether_it_leads(struct run *run, const struct candidate *from,
+                             const struct candidate *to, bool *leads, struct error *error)
+{
+    struct source_table table = {0};
+    char routed[600];
+    bool found = false;
+    *leads = false;
+    name_route(from, to, routed);
+    enum ods_status status = run->database->ops->describe(run->database, from->schema, from->name,
+                                                          &table, &found, error);
+    if (status == ODS_OK && found)
+        status = comparison_leads(run->pipeline, run->database, &table, "", routed, leads, error);
+    source_table_done(&table);
+    return status;
+}
+
+/* The source has no such table: rows of others may be sent to it. */
+static enum ods_status routes_to(struct run *run, const struct candidate *to, size_t *count,
+                                 struct error *error)
+{
+    struct candidates sources = {0};
+    bool *lead = NULL;
+    enum ods_status status = list_sources(run, &sources, error);
+    *count = 0;
+    if (status == ODS_OK && !(lead = calloc(sources.count + 1, sizeof *lead)))
+        status = error_out_of_memory(error);
+    for (size_t i = 0; status == ODS_OK && i < sources.count; i++) {
+        status = look_whether_it_leads(run, &sources.items[i], to, &lead[i], error);
+        *count += lead[i];
+    }
+    for (size_t i = 0; status == ODS_OK && i < sources.count; i++)
+        if (lead[i])
+            status = one_route(run, &sources.items[i], to, *count > 1, error);
+    free(lead);
+    candidates_done(&sources);
+    return status;
+}
+
+static void pass_over(struct run *run, struct inspection *inspection, const char *maker)
+{
+    struct verify_table *result = &inspection->result;
+    result->verdict = VERIFY_SKIPPED;
+    if (maker)
+        snprintf(result->why, sizeof result->why,
+                 "database %s has no such table: its rows are made of other tables' by the "
+                 "transform `%s`, which verify does not follow",
+                 run->database_settings->name, maker);
+    else
+        snprintf(result->why, sizeof result->why,
+                 "database %s has no such table, or its user may not read it",
+                 run->database_settings->name);
+    run->verdicts[VERIFY_SKIPPED]++;
+    run->listener->ends(run->listener->context, result);
+}
+
 static enum ods_status one_table(struct run *run, const struct candidate *candidate,
                                  struct error *error)
 {
     char name[600];
     bool found;
-    struct inspection inspection = {.options = run->options,
-                                    .listener = run->listener,
-                                    .pipeline = run->pipeline,
-                                    .database_settings = run->database_settings,
-                                    .target_settings = run->target_settings,
-                                    .database = run->database,
-                                    .target = &run->target,
-                                    .arrival = &run->arrival,
-                                    .state = &run->state,
-                                    .channel_code = &run->channel_code};
+    size_t routes = 0;
     snprintf(name, sizeof name, "%.290s.%.290s", candidate->schema, candidate->name);
-    inspection.result = (struct verify_table){
-        .pipeline = run->pipeline->name, .source = name, .target = "", .method = ""};
-    if (state_done(&run->state, run->pipeline->name, name, &inspection.result)) {
-        run->verdicts[inspection.result.verdict]++;
-        inspection.result.method = "an earlier run";
-        run->listener->ends(run->listener->context, &inspection.result);
+    struct inspection inspection = begin_inspection(run, name);
+    if (is_done(run, &inspection))
         return ODS_OK;
-    }
     enum ods_status status =
         run->database->ops->describe(run->database, candidate->schema, candidate->name,
                                      &inspection.source_table, &found, error);
     if (status == ODS_OK && found) {
-        status = inspect(run, &inspection, candidate->shared, error);
-    } else if (status == ODS_OK &&
-               (candidate->asked || run->options->settings->pipeline_count == 1)) {
-        inspection.result.verdict = VERIFY_SKIPPED;
-        snprintf(inspection.result.why, sizeof inspection.result.why,
-                 "database %s has no such table, or its user may not read it",
-                 run->database_settings->name);
-        run->verdicts[VERIFY_SKIPPED]++;
-        run->listener->ends(run->listener->context, &inspection.result);
+        status = inspect(run, &inspection, candidate->shared, NULL, error);
+        inspection_done(&inspection);
+        return status;
     }
     inspection_done(&inspection);
+    if (status == ODS_OK && candidate->known)
+        status = routes_to(run, candidate, &routes, error);
+    const char *maker = transform_makes(run->pipeline, candidate->name);
+    bool made = maker && strcmp(maker, "explode") == 0;
+    if (status == ODS_OK && !routes &&
+        (made || candidate->asked || run->options->settings->pipeline_count == 1))
+        pass_over(run, &inspection, maker);
     return status;
 }
 
@@ -486,7 +574,7 @@ static void close_sides(struct run *run)
     target_close(&run->target);
     database_free(run->database);
     run->database = NULL;
-    forget_candidates(run);
+    candidates_done(&run->candidates);
 }
 
 static enum ods_status without_source(struct run *run, struct error *error)
@@ -531,11 +619,11 @@ static enum ods_status one_pipeline(struct run *run, struct error *error)
             status = list_known(run, error);
         if (status == ODS_OK)
             status = list_named(run, error);
-        if (status == ODS_OK && !run->count)
+        if (status == ODS_OK && !run->candidates.count)
             notice(run, "pipeline %s: the target has no table of it yet", run->pipeline->name);
-        for (size_t i = 0; status == ODS_OK && i < run->count && !verify_stops(run->options);
-             i++)
-            status = one_table(run, &run->candidates[i], error);
+        const struct candidates *all = &run->candidates;
+        for (size_t i = 0; status == ODS_OK && i < all->count && !verify_stops(run->options); i++)
+            status = one_table(run, &all->items[i], error);
     }
     close_sides(run);
     return status;
