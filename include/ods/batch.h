@@ -84,6 +84,8 @@ struct record {
     size_t value_length;
     const char *identity; /* by which it is known when it is delivered again, under another offset;
                              NULL: its offset is as good, or it has none */
+    const char *refusal;  /* why the source can't make a record of what it was given: a dead letter
+                             says so. NULL: it is one */
     void *owner; /* what batch->release gets, NULL when nothing is owned */
 };
 

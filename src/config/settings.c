@@ -118,6 +118,16 @@ const struct connect_settings *settings_connect(const struct settings *settings,
     return NULL;
 }
 
+const struct broker_settings *settings_broker(const struct settings *settings, const char *name)
+{
+    if (!*name && settings->broker_count == 1)
+        return settings->brokers;
+    for (size_t i = 0; i < settings->broker_count; i++)
+        if (strcmp(settings->brokers[i].name, name) == 0)
+            return &settings->brokers[i];
+    return NULL;
+}
+
 const struct database_settings *settings_database(const struct settings *settings,
                                                   const char *name)
 {

@@ -45,6 +45,27 @@ struct database_settings {
     const char *slot;    /* of the connector, "": the only logical one. postgres */
 };
 
+/* How a client of an AMQP broker says who it is. */
+enum broker_sasl {
+    BROKER_SASL_AUTO, /* the best that the broker offers and the settings allow */
+    BROKER_SASL_ANONYMOUS,
+    BROKER_SASL_PLAIN,
+    BROKER_SASL_EXTERNAL, /* by the certificate */
+    BROKER_SASL_SCRAM_256,
+    BROKER_SASL_SCRAM_512,
+};
+
+struct broker_settings { /* of AMQP 1.0 */
+    const char *name;
+    struct strings urls; /* amqp://host:port or amqps://…, tried in turn */
+    const char *user, *password;
+    enum broker_sasl sasl;
+    const char *ca, *certificate, *key; /* files; "": none */
+    const char *virtual_host;           /* "": the host of the url */
+    const char *container;              /* "": made from the pipeline's group */
+    int64_t idle_timeout_ms, connect_timeout_ms;
+};
+
 struct batch_settings {
     int64_t max_events;
     int64_t max_bytes;
@@ -82,6 +103,8 @@ struct settings {
     size_t target_count;
     struct database_settings *databases;
     size_t database_count;
+    struct broker_settings *brokers;
+    size_t broker_count;
     int64_t lanes;
     struct batch_settings batch;
     struct dead_letter_settings dead_letter;
@@ -103,6 +126,8 @@ const struct pipeline_settings *settings_pipeline(const struct settings *setting
                                                   const char *name);
 const struct database_settings *settings_database(const struct settings *settings,
                                                   const char *name);
+/* "": the only one there is. NULL: there is none of that name. */
+const struct broker_settings *settings_broker(const struct settings *settings, const char *name);
 /* "": the group `connect`, whose url may be empty. NULL: there is no cluster of that name. */
 const struct connect_settings *settings_connect(const struct settings *settings, const char *name);
 

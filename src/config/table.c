@@ -14,7 +14,7 @@ _Static_assert(sizeof(enum log_level) == sizeof(int) && sizeof(enum on_delete) =
                "enum settings are written as int");
 _Static_assert(AT(target_settings, name) == 0 && AT(pipeline_settings, name) == 0 &&
                    AT(database_settings, name) == 0 && AT(connect_settings, name) == 0 &&
-                   AT(table_settings, name) == 0,
+                   AT(table_settings, name) == 0 && AT(broker_settings, name) == 0,
                "objects begin with their name");
 
 /* In the order of their enums in settings.h. */
@@ -547,6 +547,60 @@ const struct setting_group settings_of_connect = {
     SETTING_ROWS(connect_rows),
 };
 
+/* In the order of enum broker_sasl. */
+static const char *const sasls[] = {"auto",     "anonymous",     "plain",
+                                    "external", "scram-sha-256", "scram-sha-512", NULL};
+
+static const struct setting broker_rows[] = {
+    {"name", SETTING_STRING, AT(broker_settings, name), .min = 1, .max = 200,
+     .flags = SETTING_REQUIRED, .doc = "What pipelines call it (`input.broker`)."},
+    {"urls", SETTING_STRINGS, AT(broker_settings, urls), .max = 100, .flags = SETTING_REQUIRED,
+     .doc = "Its servers, `amqp://host:port` or, with TLS, `amqps://host:port` (5672 and 5671 where "
+            "no port is named). They are tried in turn, so a server that takes over from another "
+            "one stands behind it. User and password have settings of their own."},
+    {"user", SETTING_STRING, AT(broker_settings, user), "", .max = 1000,
+     .doc = "Who signs in. Empty: nobody, or the owner of `certificate`."},
+    {"password", SETTING_STRING, AT(broker_settings, password), "", .max = 10000,
+     .doc = "The user's password, best as `${NAME}` or `${file:/path}`. Never printed."},
+    {"sasl", SETTING_ENUM, AT(broker_settings, sasl), "auto", .choices = sasls,
+     .doc = "How to sign in. `auto`: with a user by `scram-sha-512`, `scram-sha-256` or `plain`, the "
+            "first of them that the broker offers; with a certificate alone by `external`; else "
+            "`anonymous`. `plain` sends the password, so use it with `amqps://`."},
+    {"ca", SETTING_STRING, AT(broker_settings, ca), "", .inherits = "the system's authorities",
+     .max = 4096,
+     .doc = "File of the certificates (PEM) by which an `amqps://` server is known. Its certificate "
+            "must bear the host's name."},
+    {"certificate", SETTING_STRING, AT(broker_settings, certificate), "", .max = 4096,
+     .doc = "File of our own certificate (PEM), for a server that asks for one."},
+    {"key", SETTING_STRING, AT(broker_settings, key), "", .max = 4096,
+     .doc = "File of the key to `certificate` (PEM)."},
+    {"virtual_host", SETTING_STRING, AT(broker_settings, virtual_host), "",
+     .inherits = "the host of the url", .max = 255,
+     .doc = "The host that the connection is opened for, where a broker has several: "
+            "`vhost:NAME` for RabbitMQ."},
+    {"container", SETTING_STRING, AT(broker_settings, container), "",
+     .inherits = "the pipeline's `group_id`", .max = 255,
+     .doc = "The container-id, by which the broker knows us; together with `input.subscription` it "
+            "names a subscription that outlives the connection. A lane behind the first one adds "
+            "its number."},
+    {"idle_timeout_ms", SETTING_MS, AT(broker_settings, idle_timeout_ms), "30000", .min = 500,
+     .max = 3600000,
+     .doc = "A server of which nothing has been heard for so long is taken for dead: it is asked to "
+            "send a heartbeat twice as often. Its own wish for heartbeats is always met."},
+    {"connect_timeout_ms", SETTING_MS, AT(broker_settings, connect_timeout_ms), "10000", .min = 100,
+     .max = 600000,
+     .doc = "How long a server may take until it has accepted the connection, before the next one "
+            "is tried."},
+};
+
+const struct setting_group settings_of_broker = {
+    .title = "amqp: one entry",
+    .intro = "What each group in the list `amqp` may hold: a broker that speaks AMQP 1.0. See "
+             "[amqp.md](amqp.md).",
+    .size = sizeof(struct broker_settings),
+    SETTING_ROWS(broker_rows),
+};
+
 static const struct setting daemon_rows[] = {
     {"kafka.bootstrap_servers", SETTING_STRING, AT(settings, kafka.bootstrap_servers),
      "localhost:9092", .min = 1, .max = 65536,
@@ -592,6 +646,9 @@ static const struct setting daemon_rows[] = {
     {"databases", SETTING_OBJECTS, AT(settings, databases), .max = 1000,
      .count_offset = AT(settings, database_count), .of = &settings_of_database,
      .doc = "The source databases, for `verify` and for a look at their logs."},
+    {"amqp", SETTING_OBJECTS, AT(settings, brokers), .max = 1000,
+     .count_offset = AT(settings, broker_count), .of = &settings_of_broker,
+     .doc = "The AMQP 1.0 brokers whose queues pipelines read."},
     {"lanes", SETTING_INT, AT(settings, lanes), "2", .min = 1, .max = 64,
      .doc = "The number of lanes of each pipeline. A lane is a member of the consumer group and "
             "has one connection to the target. Lanes beyond the number of partitions are idle."},

@@ -58,11 +58,15 @@ enum ods_status intake_add(struct batch *batch, struct worker *worker,
     *slot = *record;
     batch->payload_bytes += record->key_length + record->value_length;
 
-    enum ods_status status = batch->delivers && !record->identity_length
-                                 ? error_set(error, ODS_REJECT,
-                                             "the record has no identity by which it would be "
-                                             "known when it is delivered again")
-                                 : worker_decode(worker, batch, index, error);
+    enum ods_status status = ODS_OK;
+    if (record->refusal)
+        status = error_set(error, ODS_REJECT, "%s", record->refusal);
+    else if (batch->delivers && !record->identity_length)
+        status = error_set(error, ODS_REJECT,
+                           "the record has no identity by which it would be known when it is "
+                           "delivered again");
+    else
+        status = worker_decode(worker, batch, index, error);
     if (status == ODS_REJECT) {
         forget_changes(batch, &before);
         status =

@@ -12,6 +12,7 @@ const struct source_ops *worker_source(const struct settings *settings,
 {
     const struct source_ops *ops = source_find(pipeline->input.type);
     config->settings = ops->settings ? pipeline->input.own : settings;
+    config->daemon = settings;
     config->pipeline = pipeline;
     return ops;
 }

@@ -28,6 +28,15 @@ CONVERSIONS = [
     [b"0.1", b"1e300", b"-3.4028235e38", b"4.9e-324", b"Infinity", b"123456789012345678"],
 ]
 
+# Messages of AMQP 1.0: header, annotations, properties, application properties, bodies, footer.
+AMQP_HEAD = bytes.fromhex("005370c0040240430a"[:-2]) + bytes.fromhex("005373c00501a1026d31")
+AMQP_MESSAGES = [
+    AMQP_HEAD + b"\0\x53\x75\xa0\x03abc\0\x53\x75\xa0\x01d",
+    AMQP_HEAD + b'\0\x53\x77\xa1\x18{"source":{"lsn":1},"a":1}'[:-1] + b"}",
+    b"\0\x53\x72\xc1\x09\x02\xa3\x02id\xa1\x0217" + b"\0\x53\x74\xc1\x0a\x02\xa1\x03key\xa1\x0217",
+    b"\0\x53\x76\x45" + b"\0\x53\x78\xc1\x01\0",
+]
+
 # Heads for fuzz_encode.c: every target with a few meanings and kinds.
 TARGETS, KINDS = 25, {"integer": 3, "number": 5, "text": 6, "bytes": 7, "json": 8}
 VALUES = [
@@ -101,6 +110,8 @@ def main():
             for one in ("fuzz_debezium", "fuzz_auto", "fuzz_json"):
                 write(corpus / one, name + "-framed", text.encode("utf-8", "surrogatepass"))
         write(corpus / "fuzz_records", name, line.encode("utf-8", "surrogatepass"))
+    for number, message in enumerate(AMQP_MESSAGES):
+        write(corpus / "fuzz_amqp", str(number), message)
     for choice, inputs in enumerate(CONVERSIONS):
         for number, text in enumerate(inputs):
             write(corpus / "fuzz_conversions", f"{choice}-{number}", bytes([choice]) + text)
