@@ -182,6 +182,7 @@ def test_image_installs_what_the_build_needs():
                 "libcrypto": ("libssl-dev", "libssl3t64"),
                 "libmariadb": ("libmariadb-dev", "libmariadb3"),
                 "zlib": ("zlib1g-dev", "zlib1g"), "libzstd": ("libzstd-dev", "libzstd1"),
+                "libqpid-proton": ("libqpid-proton11-dev", "libqpid-proton11"),
                 "lua5.4": ("liblua5.4-dev", "liblua5.4-0")}
     assert len(modules) >= 9
     build, final = (" ".join(instructions(stage, "RUN")).split() for stage in ("build", "ods-sink"))

@@ -47,10 +47,9 @@ ARROWS = {
     "sink/mysql/wire": ["core", "sql"],
     "sink/mysql/tables": ["core", "sql", "sink", "sink/mysql/wire"],
     "sink/mysql/values": ["core", "sink", "sink/mysql/tables"],
-    "sink/mysql/fold": ["core", "sink/mysql/wire", "sink/mysql/tables", "sink/mysql/values"],
-    "sink/mysql/write": ["core", "sql", "sink/mysql/wire", "sink/mysql/tables",
-                         "sink/mysql/values", "sink/mysql/fold"],
-    "sink/mysql": ["sql", "sink/mysql/wire", "sink/mysql/tables", "sink/mysql/write"],
+    "sink/mysql/fold": ["core", "sink/mysql/tables", "sink/mysql/values"],
+    "sink/mysql/write": ["core", "sql", "sink/mysql/wire", "sink/mysql/fold"],
+    "sink/mysql": ["sink/mysql/write"],
     "verify": ["core", "settings", "sql", "source/kafka", "sink/postgres/wire",
                "sink/postgres/tables", "sink/postgres/values"],
     "pipeline": ["core", "settings", "http", "source/kafka", "verify"],
@@ -169,7 +168,8 @@ def test_library_stays_in_its_rooms(library):
 def test_codes_of_a_target_are_its_own():
     """Others go by the fault; what is in the list shows a code to people."""
     known = {path for path, text in sources() if re.search(r"\bsqlstate\b", text, re.IGNORECASE)}
-    assert {path for path in known if not path.startswith("sink/postgres/")} == {
+    assert {path for path in known
+            if not path.startswith(("sink/postgres/", "sink/mysql/wire/"))} == {
         "ods/sink.h", "config/table.c", "pipeline/deadletter_headers.c", "cli/dlq.c",
         "cli/dlq_letters.c", "cli/dlq_replay.c", "cli/dlq_show.c"}
 
