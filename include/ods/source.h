@@ -81,7 +81,8 @@ struct source_events {
 struct source_config {
     const void *settings; /* the struct of source_ops.settings; where that is NULL the daemon's own
                              (config/settings.h). Outlives the source, as does the pipeline */
-    const struct settings *daemon; /* the daemon's own. NULL only for the type "file", in commands */
+    const struct settings
+        *daemon; /* the daemon's own. NULL only for the type "file", in commands */
     /* NULL only for the type "file", in commands: all that stands in it, as it stands. */
     const struct pipeline_settings *pipeline;
     size_t lane;

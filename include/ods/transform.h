@@ -84,9 +84,9 @@ void transform_chain_close(struct transform_chain *chain); /* NULL is fine */
 bool transform_masks(const struct pipeline_settings *pipeline, const char *schema,
                      const char *table, const char *column);
 
-/* The type of the pipeline's transform that makes rows of this table out of other tables' rows, as far
- * as names tell: "explode", or "script", which may. NULL: none does. Rows that are sent to another
- * table whole (`route`) are not made. */
+/* The type of the pipeline's transform that makes rows of this table out of other tables' rows, as
+ * far as names tell: "explode", or "script", which may. NULL: none does. Rows that are sent to
+ * another table whole (`route`) are not made. */
 const char *transform_makes(const struct pipeline_settings *pipeline, const char *table);
 
 /* Does a transform choose which rows of the source's table go to which table, or to any? */

@@ -555,21 +555,24 @@ static const struct setting broker_rows[] = {
     {"name", SETTING_STRING, AT(broker_settings, name), .min = 1, .max = 200,
      .flags = SETTING_REQUIRED, .doc = "What pipelines call it (`input.broker`)."},
     {"urls", SETTING_STRINGS, AT(broker_settings, urls), .max = 100, .flags = SETTING_REQUIRED,
-     .doc = "Its servers, `amqp://host:port` or, with TLS, `amqps://host:port` (5672 and 5671 where "
-            "no port is named). They are tried in turn, so a server that takes over from another "
-            "one stands behind it. User and password have settings of their own."},
+     .doc =
+         "Its servers, `amqp://host:port` or, with TLS, `amqps://host:port` (5672 and 5671 where "
+         "no port is named). They are tried in turn, so a server that takes over from another "
+         "one stands behind it. User and password have settings of their own."},
     {"user", SETTING_STRING, AT(broker_settings, user), "", .max = 1000,
      .doc = "Who signs in. Empty: nobody, or the owner of `certificate`."},
     {"password", SETTING_STRING, AT(broker_settings, password), "", .max = 10000,
      .doc = "The user's password, best as `${NAME}` or `${file:/path}`. Never printed."},
     {"sasl", SETTING_ENUM, AT(broker_settings, sasl), "auto", .choices = sasls,
-     .doc = "How to sign in. `auto`: with a user by `scram-sha-512`, `scram-sha-256` or `plain`, the "
-            "first of them that the broker offers; with a certificate alone by `external`; else "
-            "`anonymous`. `plain` sends the password, so use it with `amqps://`."},
+     .doc =
+         "How to sign in. `auto`: with a user by `scram-sha-512`, `scram-sha-256` or `plain`, the "
+         "first of them that the broker offers; with a certificate alone by `external`; else "
+         "`anonymous`. `plain` sends the password, so use it with `amqps://`."},
     {"ca", SETTING_STRING, AT(broker_settings, ca), "", .inherits = "the system's authorities",
      .max = 4096,
-     .doc = "File of the certificates (PEM) by which an `amqps://` server is known. Its certificate "
-            "must bear the host's name."},
+     .doc =
+         "File of the certificates (PEM) by which an `amqps://` server is known. Its certificate "
+         "must bear the host's name."},
     {"certificate", SETTING_STRING, AT(broker_settings, certificate), "", .max = 4096,
      .doc = "File of our own certificate (PEM), for a server that asks for one."},
     {"key", SETTING_STRING, AT(broker_settings, key), "", .max = 4096,
@@ -585,8 +588,9 @@ static const struct setting broker_rows[] = {
             "its number."},
     {"idle_timeout_ms", SETTING_MS, AT(broker_settings, idle_timeout_ms), "30000", .min = 500,
      .max = 3600000,
-     .doc = "A server of which nothing has been heard for so long is taken for dead: it is asked to "
-            "send a heartbeat twice as often. Its own wish for heartbeats is always met."},
+     .doc =
+         "A server of which nothing has been heard for so long is taken for dead: it is asked to "
+         "send a heartbeat twice as often. Its own wish for heartbeats is always met."},
     {"connect_timeout_ms", SETTING_MS, AT(broker_settings, connect_timeout_ms), "10000", .min = 100,
      .max = 600000,
      .doc = "How long a server may take until it has accepted the connection, before the next one "

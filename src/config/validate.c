@@ -416,13 +416,16 @@ static void check_broker(struct load *load, const struct node *node,
     if (node_find(node, "urls") && !broker->urls.count)
         REFUSE(load, validate_place(node, "urls"), "'urls' is empty: expected at least one server");
     if (*broker->key && !*broker->certificate)
-        REFUSE(load, validate_place(node, "key"), "'key' is the key to 'certificate', which is not set");
+        REFUSE(load, validate_place(node, "key"),
+               "'key' is the key to 'certificate', which is not set");
     bool named = broker->sasl == BROKER_SASL_PLAIN || broker->sasl == BROKER_SASL_SCRAM_256 ||
                  broker->sasl == BROKER_SASL_SCRAM_512;
     if (named && !*broker->user)
-        REFUSE(load, validate_place(node, "sasl"), "this way to sign in needs 'user' and 'password'");
+        REFUSE(load, validate_place(node, "sasl"),
+               "this way to sign in needs 'user' and 'password'");
     if (broker->sasl == BROKER_SASL_EXTERNAL && !*broker->certificate)
-        REFUSE(load, validate_place(node, "sasl"), "'external' signs in by 'certificate', which is not set");
+        REFUSE(load, validate_place(node, "sasl"),
+               "'external' signs in by 'certificate', which is not set");
 }
 
 static void check_brokers(struct load *load, const struct node *node,
@@ -434,7 +437,8 @@ static void check_brokers(struct load *load, const struct node *node,
         check_broker(load, one, &settings->brokers[i]);
         for (size_t j = 0; j < i; j++)
             if (strcmp(settings->brokers[i].name, settings->brokers[j].name) == 0)
-                REFUSE(load, validate_place(one, "name"), "two brokers are named '%s', the first in line %d",
+                REFUSE(load, validate_place(one, "name"),
+                       "two brokers are named '%s', the first in line %d",
                        settings->brokers[i].name, brokers->node->entries[j].line);
     }
 }

@@ -45,8 +45,8 @@ struct comparison {
 
 /* Makes the target's plan by `plans`, which must outlive it. `routed`: the rows that a transform
  * sends to this table are compared with it ("table" or "schema.table"), others are passed over;
- * NULL: those that stay in the table of their own name. ODS_REJECT: the table can't be compared, and
- * the error says why. */
+ * NULL: those that stay in the table of their own name. ODS_REJECT: the table can't be compared,
+ * and the error says why. */
 enum ods_status comparison_open(struct comparison *comparison,
                                 const struct pipeline_settings *pipeline,
                                 const struct database *database, const struct source_table *source,

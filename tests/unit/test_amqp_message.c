@@ -174,9 +174,10 @@ static void test_identity_by_content(void **state)
 static void test_keys_and_headers(void **state)
 {
     struct header headers[4];
-    struct made made = make("{00 53 74 c1 1f 06 a1 02}no{a1 02}17{a1 04}none{40 a1 04}when{83 00 00 00 "
-                            "00 00 00 00 09}",
-                            "auto", "property:no");
+    struct made made =
+        make("{00 53 74 c1 1f 06 a1 02}no{a1 02}17{a1 04}none{40 a1 04}when{83 00 00 00 "
+             "00 00 00 00 09}",
+             "auto", "property:no");
     assert_null(made.record.refusal);
     assert_true(says(made.record.key, made.record.key_length, "17"));
     for (int twice = 0; twice < 2; twice++) {

@@ -4,7 +4,8 @@
  * in the socket until the lane takes it: a read at a time is decoded, messages are handed out one
  * by one, kept until they are settled (their bytes are shared with the batch), and handed out again
  * from there when a batch was dropped. When the connection is lost all that is not settled is
- * forgotten here and comes again from the broker, under higher numbers and with the same identities.
+ * forgotten here and comes again from the broker, under higher numbers and with the same
+ * identities.
  */
 #include <stdatomic.h>
 #include <stdio.h>
@@ -88,8 +89,9 @@ static void on_down(void *context, bool was_up, const char *why)
     show_links(amqp);
     if (!amqp->left && rare_due(&amqp->losses, &held_back))
         log_event(LOG_WARN, LOG_FIELDS(amqp), "%s %s: %s; it is tried again%s",
-                  was_up && amqp->serves ? "lost the connection to" : "can't connect to", amqp->connection.place,
-                  why, amqp->broker->urls.count > 1 ? ", and so are the other servers" : "");
+                  was_up && amqp->serves ? "lost the connection to" : "can't connect to",
+                  amqp->connection.place, why,
+                  amqp->broker->urls.count > 1 ? ", and so are the other servers" : "");
 }
 
 /* A link is there, so the connection is good for something. */

@@ -154,7 +154,8 @@ static void say_refusal(struct asking *asking, struct amqp_queue *queue)
     amqp_condition_text(pn_link_remote_condition(queue->link), why, sizeof why);
     asking->answered++;
     asking->refused++;
-    say(asking, "%s: can't be read: %s", queue->address, *why ? why : "the broker does not say why");
+    say(asking, "%s: can't be read: %s", queue->address,
+        *why ? why : "the broker does not say why");
     snprintf(asking->why, sizeof asking->why, "%.100s: %s", queue->address, why);
 }
 

@@ -68,8 +68,8 @@ int64_t amqp_connection_turn(struct amqp_connection *connection);
 /* Handles what has come, one read of it, unless `hear` is false; and sends. True: something came.
  */
 bool amqp_connection_pump(struct amqp_connection *connection, bool hear);
-/* It does what it is for: when it is lost, the next try comes soon. (Some brokers accept a connection
- * before they refuse its user.) */
+/* It does what it is for: when it is lost, the next try comes soon. (Some brokers accept a
+ * connection before they refuse its user.) */
 void amqp_connection_serves(struct amqp_connection *connection);
 /* Sends what waits, and waits for it, for that long at most. */
 void amqp_connection_flush(struct amqp_connection *connection, int64_t at_most_ms);

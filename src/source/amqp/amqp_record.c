@@ -153,7 +153,8 @@ void amqp_block_release(void *owner)
 /* --- headers ---------------------------------------------------------------------------------- */
 
 /* The next property; false: there is none. */
-static bool next_property(struct amqp_bytes *rest, struct amqp_value *name, struct amqp_value *value)
+static bool next_property(struct amqp_bytes *rest, struct amqp_value *name,
+                          struct amqp_value *value)
 {
     return rest->length && amqp_take(rest, name) && amqp_take(rest, value);
 }

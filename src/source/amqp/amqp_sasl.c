@@ -136,7 +136,8 @@ static bool choose(pn_transport_t *transport, const char *offered)
         send_out(transport, sasl, SASL_POSTED_INIT);
         return true;
     }
-    sasl->problem = "it offers no way to sign in that the settings user, certificate and sasl allow";
+    sasl->problem =
+        "it offers no way to sign in that the settings user, certificate and sasl allow";
     return false;
 }
 

@@ -15,15 +15,16 @@ static const struct setting rows[] = {
      .max = 200, .doc = "Name of a broker in the list `amqp` of `ods-sink.conf`."},
     {"address", SETTING_STRING, AT(address), "${topic}", .min = 1, .max = 2048,
      .flags = SETTING_PLACES,
-     .doc = "What the broker calls the queue. `${topic}` stands for each of the pipeline's `topics` "
-            "in turn, so that one pipeline can read several: `/queues/${topic}` for RabbitMQ. An "
-            "address without it names one queue, and `topics` one topic: what the records of the "
-            "queue are said to come from."},
-    {"subscription", SETTING_STRING, AT(subscription), "", .max = 1000,
-     .flags = SETTING_PLACES,
-     .doc = "Name of a durable subscription, where `address` is a topic of the broker: it is made "
-            "at the first start and outlives the connection, also when the pipeline is taken out. "
-            "May hold `${topic}`. Empty: `address` is a queue, or whatever the broker makes of it."},
+     .doc =
+         "What the broker calls the queue. `${topic}` stands for each of the pipeline's `topics` "
+         "in turn, so that one pipeline can read several: `/queues/${topic}` for RabbitMQ. An "
+         "address without it names one queue, and `topics` one topic: what the records of the "
+         "queue are said to come from."},
+    {"subscription", SETTING_STRING, AT(subscription), "", .max = 1000, .flags = SETTING_PLACES,
+     .doc =
+         "Name of a durable subscription, where `address` is a topic of the broker: it is made "
+         "at the first start and outlives the connection, also when the pipeline is taken out. "
+         "May hold `${topic}`. Empty: `address` is a queue, or whatever the broker makes of it."},
     {"identity", SETTING_STRING, AT(identity), "auto", .min = 1, .max = 300,
      .doc = "By what a message is known when it is delivered again: `message-id`, "
             "`correlation-id`, `property:NAME` (an application property), `annotation:NAME` (a "

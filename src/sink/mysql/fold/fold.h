@@ -3,8 +3,8 @@
  * The changes of a key form a chain, oldest first; the last word wins, but a value that a later
  * change does not carry is the one of the change before. What can't be told to be of one key or of
  * two without the server's collation, and what stands behind a truncate, goes into a section of its
- * own: sections are written one after the other, in one transaction. Memory comes from an arena that
- * the caller resets after each attempt.
+ * own: sections are written one after the other, in one transaction. Memory comes from an arena
+ * that the caller resets after each attempt.
  */
 #ifndef MYSQL_FOLD_H
 #define MYSQL_FOLD_H
@@ -26,7 +26,7 @@ struct mysql_row {
     const struct value *image;     /* the last change's, where that is the whole row; or NULL */
     const struct mysql_cell *cells; /* by the table's column, where there is no image */
     const struct change *stamp;    /* whose operation and time the row shows */
-    const struct mysql_out *key;   /* as the last change spells it, in the order of the plan's key */
+    const struct mysql_out *key; /* as the last change spells it, in the order of the plan's key */
     const char *identity;          /* the key's bytes */
     uint32_t identity_bytes;
     bool returns; /* the batch deletes it and makes it again */

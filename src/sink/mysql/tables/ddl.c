@@ -63,8 +63,8 @@ static bool read_default(struct buffer *text, const struct column *column)
     return good;
 }
 
-/* Connectors write the epoch where the source has current_timestamp or a zero date, so a moment that
- * is the epoch is taken for no default. *any: there is one. */
+/* Connectors write the epoch where the source has current_timestamp or a zero date, so a moment
+ * that is the epoch is taken for no default. *any: there is one. */
 static void put_default(struct buffer *sql, const struct mysql_ddl_change *change, bool *any)
 {
     struct buffer text;

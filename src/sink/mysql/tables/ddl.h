@@ -2,8 +2,8 @@
  *
  * Every statement of DDL commits by itself, so all of it runs in a session of its own, before the
  * batch's transaction begins: a crash in between leaves a table or a column that the records, which
- * are read again, find as it should be. A named lock of the server keeps two daemons apart; under it
- * the table is read once more. */
+ * are read again, find as it should be. A named lock of the server keeps two daemons apart; under
+ * it the table is read once more. */
 #ifndef MYSQL_DDL_H
 #define MYSQL_DDL_H
 

@@ -1,7 +1,8 @@
-/* Following the source's schema: a shape is compared with the table when it is first met, before any
- * row of its batch is written. Only tables that the sink made are changed, and in them only columns
- * whose type nobody else has changed since. The comparison is made again under the lock, with the
- * table as it is then: of several lanes and processes one changes it, and the others find it changed.
+/* Following the source's schema: a shape is compared with the table when it is first met, before
+ * any row of its batch is written. Only tables that the sink made are changed, and in them only
+ * columns whose type nobody else has changed since. The comparison is made again under the lock,
+ * with the table as it is then: of several lanes and processes one changes it, and the others find
+ * it changed.
  *
  * Where no type holds both the old and the new values, `evolve: full` keeps the old column as
  * "<name>__v1" beside a new one, and records of the older shape go on into it. */
@@ -130,7 +131,8 @@ static bool holds(const struct mysql_column *column, const struct mysql_typed *w
     return column->type_ours && mysql_widen(&have, wanted, wider) == MYSQL_FITS;
 }
 
-/* The values go into a column that was kept, or the present one is to be kept and a new one made. */
+/* The values go into a column that was kept, or the present one is to be kept and a new one made.
+ */
 static enum ods_status survey_other(struct survey *survey, uint32_t column,
                                     const struct mysql_column *there, const char *type,
                                     struct error *error)

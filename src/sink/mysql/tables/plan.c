@@ -85,8 +85,8 @@ bool mysql_plan_is_key(const struct mysql_plan *plan, uint32_t column)
 
 /* Two columns of the source must not go into one column of the target, nor one into the sink's own.
  * MySQL compares names without regard to case. Where the source's schema has both, every row of the
- * table has them, and the lane stops for the configuration; where a record has brought the name, the
- * records are at fault. */
+ * table has them, and the lane stops for the configuration; where a record has brought the name,
+ * the records are at fault. */
 static enum ods_status check_names(const struct mysql_plan *plan, struct error *error)
 {
     const struct column *columns = plan->shape->columns;
@@ -334,7 +334,8 @@ static enum ods_status resolve(struct mysql_plans *plans, struct mysql_plan *pla
     return status == ODS_REJECT ? keep_refusal(plan, error) : status;
 }
 
-/* A plan for deletes does not do for rows; what was refused, or was not there, is looked at again. */
+/* A plan for deletes does not do for rows; what was refused, or was not there, is looked at again.
+ */
 static bool serves(const struct mysql_plan *plan, const struct change *change)
 {
     if (plan->look_again_us && time_monotonic_us() >= plan->look_again_us)

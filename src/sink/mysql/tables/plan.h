@@ -72,7 +72,8 @@ bool mysql_plan_is_key(const struct mysql_plan *plan, uint32_t column);
  * freed. */
 enum ods_status mysql_plan_reload(struct mysql_plans *plans, struct mysql_plan *plan, bool *stale,
                                   struct error *error);
-/* Makes the table, or changes it, where the configuration says so (evolve.c). `change` has a row. */
+/* Makes the table, or changes it, where the configuration says so (evolve.c). `change` has a row.
+ */
 enum ods_status mysql_evolve(struct mysql_plans *plans, struct mysql_plan *plan,
                              const struct change *change,
                              const struct mysql_plan_listener *listener, bool *stale,

@@ -268,7 +268,8 @@ void mysql_type_made(const struct mysql_making *making, char room[MYSQL_TYPE_BYT
 
 /* --- what holds both ------------------------------------------------------------------------ */
 
-__attribute__((format(printf, 2, 3))) static enum mysql_widening wider_is(char *wider, const char *format, ...)
+__attribute__((format(printf, 2, 3))) static enum mysql_widening wider_is(char *wider,
+                                                                          const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);

@@ -28,10 +28,10 @@ struct mysql_encoding {
     struct apply_result *result; /* zero_dates, values_rounded, nul_stripped grow */
 };
 
-/* `source` is the value's column, as the plan corrects it (mysql_plan.sources). Equal values of one column are equal bytes: 1.50 and
- * 1.5 for a decimal(10,2), so that keys can be compared. ODS_REJECT: it does not fit, and
- * error->column is the target's; a value is never cut, rounded or taken for another one in silence.
- * ODS_RETRY: memory is out. */
+/* `source` is the value's column, as the plan corrects it (mysql_plan.sources). Equal values of one
+ * column are equal bytes: 1.50 and 1.5 for a decimal(10,2), so that keys can be compared.
+ * ODS_REJECT: it does not fit, and error->column is the target's; a value is never cut, rounded or
+ * taken for another one in silence. ODS_RETRY: memory is out. */
 enum ods_status mysql_encode(const struct mysql_encoding *encoding,
                              const struct mysql_column *column,
                              const struct source_column *source, const struct value *value,

@@ -48,14 +48,14 @@ enum ods_status mysql_put_buffer(struct mysql_encoder *encoder, enum mysql_form 
 enum ods_status mysql_as_text(struct mysql_encoder *encoder, struct buffer *room,
                               const char **text, size_t *length);
 
-/* meaning.c: finds out what the value means where the settings or the target's column say it. `room`
- * is where encoder->source and encoder->value may point then. */
+/* meaning.c: finds out what the value means where the settings or the target's column say it.
+ * `room` is where encoder->source and encoder->value may point then. */
 struct mysql_sense {
     struct source_column source;
     struct value value;
 };
-enum ods_status mysql_find_meaning(struct mysql_encoder *encoder, const struct source_column *source,
-                                   struct mysql_sense *room);
+enum ods_status mysql_find_meaning(struct mysql_encoder *encoder,
+                                   const struct source_column *source, struct mysql_sense *room);
 
 /* Each encodes for its kinds of column. */
 enum ods_status mysql_encode_exact(struct mysql_encoder *encoder); /* integers, decimals */

@@ -1,6 +1,6 @@
-/* What a value means, where more than its record's schema has a say: the settings (source_types) and
- * the source's own type name, of which the plan has made a coding (source_column.c), and, without a
- * schema, the target's column. */
+/* What a value means, where more than its record's schema has a say: the settings (source_types)
+ * and the source's own type name, of which the plan has made a coding (source_column.c), and,
+ * without a schema, the target's column. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

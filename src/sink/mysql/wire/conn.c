@@ -189,8 +189,8 @@ static void keep_alive(int socket)
     setsockopt(socket, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof probes);
 }
 
-/* Nothing of what the server's configuration says of a session counts: modes that cut values, a time
- * zone, an isolation under which two lanes lock each other's gaps. */
+/* Nothing of what the server's configuration says of a session counts: modes that cut values, a
+ * time zone, an isolation under which two lanes lock each other's gaps. */
 static enum ods_status set_session(struct mysql_conn *conn, struct error *error)
 {
     const struct mysql_session_settings *settings = conn->settings;

@@ -3,8 +3,8 @@
  * from here.
  *
  * A number that is not listed is judged by the class of its SQLSTATE, which is how functions and
- * triggers of the target's users are recognised, whose SIGNAL may have any number. What is not known
- * either way stops the lane with the whole error: a guess would lose a row or wait for ever.
+ * triggers of the target's users are recognised, whose SIGNAL may have any number. What is not
+ * known either way stops the lane with the whole error: a guess would lose a row or wait for ever.
  */
 #include "sink/mysql/wire/fault.h"
 
