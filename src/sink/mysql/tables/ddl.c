@@ -198,17 +198,19 @@ static void tell(const struct mysql_ddl *ddl, const char *sql)
         ddl->listener->notice(ddl->listener->context, sql);
 }
 
-/* Errors that say that no table can be like this. */
-static bool is_of_table(const char *code)
+/* Errors that say that no table can be like this. MariaDB has one number for many, and the storage
+ * engine's behind it: 139 is a row too large, 185 too many columns. */
+static bool is_of_table(const struct error *error)
 {
     static const char *const codes[] = {"1059", "1060", "1061", "1067", "1068", "1069", "1070",
                                         "1071", "1074", "1089", "1101", "1102", "1103", "1110",
                                         "1113", "1117", "1118", "1166", "1171", "1231", "1426",
                                         "1439", "1709", "3770"};
     for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
-        if (strcmp(code, codes[i]) == 0)
+        if (strcmp(error->code, codes[i]) == 0)
             return true;
-    return false;
+    return strcmp(error->code, "1005") == 0 &&
+           (strstr(error->text, "errno: 139") || strstr(error->text, "errno: 185"));
 }
 
 static enum ods_status run(struct mysql_ddl *ddl, struct buffer *sql, struct error *error)
@@ -222,7 +224,7 @@ static enum ods_status run(struct mysql_ddl *ddl, struct buffer *sql, struct err
         error_prefix(error, "table %s.%s can't be made or changed: ", ddl->plan->schema,
                      ddl->plan->name);
     if (status != ODS_OK && status != ODS_RETRY)
-        status = is_of_table(error->code) || error->fault == FAULT_ROW ? ODS_REJECT : ODS_FATAL;
+        status = is_of_table(error) || error->fault == FAULT_ROW ? ODS_REJECT : ODS_FATAL;
     return status;
 }
 
