@@ -127,7 +127,8 @@ const struct setting_group settings_of_history = {
 static const struct setting table_rows[] = {
     {"schema", SETTING_STRING, AT(table_settings, schema), "public", .min = 1,
      .max = 200, .flags = SETTING_PLACES,
-     .doc = "Schema in the target, unless `target` names one. `${topic}`, `${db}`, `${schema}` and "
+     .doc = "Schema in the target, unless `target` names one; of MySQL the database, where `public` "
+            "stands for that of the `dsn`. `${topic}`, `${db}`, `${schema}` and "
             "`${table}` stand for what each record says: its topic, and the database, schema and "
             "table of the source (where the source has only a database or only a schema, `${db}` "
             "and `${schema}` are the same)."},

@@ -49,7 +49,7 @@ from the server.
   what is nested more than 100 deep is refused. MariaDB's JSON is a text and keeps all. Without a column
   for it, an array, a map or a struct is its JSON as text.
 - **Geometries** of two dimensions go in by their well-known binary and SRID, a point also by its
-  numbers; a column of one kind of geometry takes no other. MySQL refuses an SRID that it does not know.
+  numbers, and Maxwell's by their well-known text (without SRID); a column of one kind of geometry takes no other. MySQL refuses an SRID that it does not know.
 - **Without a schema** the column tells what a value means, by the rules of
   [types.md](types.md#where-nothing-tells); `source_types` and the schema topic say it where the column
   can't. What is ambiguous (digits that may be base64, hexadecimal that may be) is refused there; no

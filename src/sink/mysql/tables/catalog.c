@@ -131,10 +131,15 @@ static bool ends_in(const char *text, const char *end)
     return length >= tail && strcmp(text + length - tail, end) == 0;
 }
 
-/* Which keys of different bytes the collation takes for equal. */
+/* Which characters the column has, and which keys of different bytes its collation takes for equal. */
 static void read_collation(struct mysql_column *column)
 {
-    const char *collation = column->collation;
+    const char *collation = column->collation, *charset = column->charset;
+    if (strcmp(charset, "ascii") == 0)
+        column->highest = 0x7f;
+    else if (strcmp(charset, "utf8mb3") == 0 || strcmp(charset, "utf8") == 0 ||
+             strcmp(charset, "ucs2") == 0)
+        column->highest = 0xef; /* of three bytes at most */
     bool bin = ends_in(collation, "_bin"), pads = !strstr(collation, "nopad") &&
                                                   !strstr(collation, "_0900_");
     column->collated = *collation && strcmp(collation, "binary") != 0 && !bin;

@@ -65,6 +65,7 @@ struct mysql_column {
     uint32_t precision; /* decimals: digits, also of float(7,2); times: fractional digits */
     uint32_t scale;
     char *charset;   /* "" where it has none */
+    uint8_t highest; /* byte of UTF-8 that the character set can have; 0: any */
     char *collation; /* "" */
     char *default_text; /* as information_schema has it; NULL: none */
     bool default_expression;

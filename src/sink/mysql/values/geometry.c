@@ -11,6 +11,7 @@
 #include "core/text.h"
 #include "core/text_geometry.h"
 #include "sink/mysql/values/encoder.h"
+#include "sink/mysql/values/wkt.h"
 
 #define WKB_SRID  0x20000000U
 #define DEPTH_MAX 32
@@ -198,10 +199,13 @@ enum ods_status mysql_encode_geometry(struct mysql_encoder *encoder)
     enum ods_status status = ODS_OK;
     const struct value *value = encoder->value;
     enum semantic type = encoder->source->type;
-    if (value->kind != VALUE_JSON || type == SEM_CIRCLE || type == SEM_LINE)
+    bool text = value->kind == VALUE_TEXT;
+    if ((!text && value->kind != VALUE_JSON) || type == SEM_CIRCLE || type == SEM_LINE)
         return malformed(encoder);
     buffer_init(&bytes);
-    if (!read_parts(value, &parts, &bytes))
+    parts = (struct parts){0};
+    if (text ? !mysql_wkt_read(&bytes, value->bytes, value->length)
+             : !read_parts(value, &parts, &bytes))
         status = bytes.failed ? error_out_of_memory(encoder->error) : malformed(encoder);
     if (status == ODS_OK && parts.has_wkb)
         status = text_geometry_value(&bytes, encoder->source, value, GEOMETRY_WKB, encoder->error);

@@ -250,11 +250,16 @@ static enum ods_status out_of_range(struct mysql_encoder *encoder)
 static enum ods_status put_integer(struct mysql_encoder *encoder, int64_t integer,
                                    const struct range *range)
 {
-    char digits[24];
+    char digits[24], *end = digits + sizeof digits, *at = end;
     if (integer < range->least || (integer > 0 && (uint64_t) integer > range->most))
         return out_of_range(encoder);
-    int length = snprintf(digits, sizeof digits, "%lld", (long long) integer);
-    return mysql_put(encoder, MYSQL_NUMBER, digits, (size_t) length, true);
+    uint64_t magnitude = integer < 0 ? 0 - (uint64_t) integer : (uint64_t) integer;
+    do
+        *--at = (char) ('0' + magnitude % 10);
+    while (magnitude /= 10);
+    if (integer < 0)
+        *--at = '-';
+    return mysql_put(encoder, MYSQL_NUMBER, at, (size_t) (end - at), true);
 }
 
 /* Is the whole number within the range? It has at most twenty digits. */
@@ -335,6 +340,32 @@ static enum ods_status encode_digits(struct mysql_encoder *encoder, const char *
     return status;
 }
 
+/* A decimal of up to eight bytes, as most are: its digits without the way through a text. */
+static enum ods_status encode_short_decimal(struct mysql_encoder *encoder,
+                                            const struct range *range)
+{
+    const struct value *value = encoder->value;
+    uint64_t bits = value->bytes[0] & 0x80 ? UINT64_MAX : 0;
+    char digits[24], *end = digits + sizeof digits, *at = end;
+    for (uint32_t i = 0; i < value->length; i++)
+        bits = bits << 8 | (uint8_t) value->bytes[i];
+    struct number number = {.negative = (int64_t) bits < 0};
+    for (uint64_t magnitude = number.negative ? 0 - bits : bits; magnitude; magnitude /= 10)
+        *--at = (char) ('0' + magnitude % 10);
+    number.digits = at;
+    number.count = (size_t) (end - at);
+    number.point = number.count ? (int64_t) number.count - encoder->source->scale : 0;
+    while (number.count && at[number.count - 1] == '0')
+        number.count--;
+    return fit(encoder, &number, range);
+}
+
+static bool is_short_decimal(const struct column *source, const struct value *value)
+{
+    return source->type == SEM_DECIMAL && value->kind == VALUE_BYTES && value->length &&
+           value->length <= 8 && source->scale >= 0 && source->scale <= 1000;
+}
+
 enum ods_status mysql_encode_exact(struct mysql_encoder *encoder)
 {
     struct range range;
@@ -346,6 +377,8 @@ enum ods_status mysql_encode_exact(struct mysql_encoder *encoder)
     if (whole && (value->kind == VALUE_INT || value->kind == VALUE_BOOL) &&
         !is_infinite_moment(encoder->source, value->integer))
         return put_integer(encoder, value->integer, &range);
+    if (is_short_decimal(encoder->source, value))
+        return encode_short_decimal(encoder, whole ? &range : NULL);
     buffer_init(&room);
     enum ods_status status = number_text(encoder, &room, &text, &length);
     if (status == ODS_OK)

@@ -18,27 +18,17 @@ static uint64_t characters(const char *text, size_t length)
     return count;
 }
 
-/* Bytes that the text's characters begin with, at most `most`: a character set of the column that
- * has no others. */
-static bool any_above(const char *text, size_t length, unsigned char most)
-{
-    for (size_t i = 0; i < length; i++)
-        if ((unsigned char) text[i] > most)
-            return true;
-    return false;
-}
-
+/* Of other character sets the server tells. */
 static enum ods_status check_charset(struct mysql_encoder *encoder, const char *text,
                                      size_t length)
 {
-    const char *charset = encoder->target->charset;
-    bool three = strcmp(charset, "utf8mb3") == 0 || strcmp(charset, "utf8") == 0 ||
-                 strcmp(charset, "ucs2") == 0;
-    unsigned char most = strcmp(charset, "ascii") == 0 ? 0x7f : three ? 0xef : 0xff;
-    if (most == 0xff || !any_above(text, length, most))
-        return ODS_OK;
-    return mysql_refuse(encoder, MYSQL_BAD_VALUE,
-                        "the text has characters that the character set %s does not have", charset);
+    const struct mysql_column *target = encoder->target;
+    for (size_t i = 0; target->highest && i < length; i++)
+        if ((unsigned char) text[i] > target->highest)
+            return mysql_refuse(encoder, MYSQL_BAD_VALUE,
+                                "the text has characters that the character set %s does not have",
+                                target->charset);
+    return ODS_OK;
 }
 
 static enum ods_status check_length(struct mysql_encoder *encoder, const char *text, size_t length)
