@@ -201,6 +201,20 @@ def test_where_a_table_goes(sink, ods, server):
         target.execute("drop database ods_of_shop")
 
 
+def test_two_sources_of_one_name(sink, ods, tmp_path):
+    one, other = Table(), Table(database="archive")
+    target = ods(one, topics=[one.topic, other.topic])
+    dead = tmp_path / "dead.jsonl"
+    records = [one.create({"id": 1, "name": "a", "amount": 1}),
+               other.create({"id": 1, "name": "b", "amount": 2})]
+    sink.replay(records, dead_letter=dead)
+    assert target.rows() == [(1, "a", 1)]
+    assert "was made from shop.items, and these are rows of archive.items" in reasons(dead)[0]
+    ods(one, topics=[one.topic, other.topic], tables={"items": {"target": "items"}}, group_id="both")
+    sink.replay(records)
+    assert target.rows() == [(1, "b", 2)]
+
+
 def test_no_table(sink, ods):
     table = Table()
     ods(table, {"create_tables": False})

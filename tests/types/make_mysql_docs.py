@@ -80,6 +80,9 @@ are of InnoDB, with `utf8mb4`.
   or sends. Key columns are not changed. **evolve: full** keeps a column whose new type nothing holds
   beside the old as `<name>__v1`; below `full` the rows of the new type are dead letters. A new key is
   not given to a table: the records are dead letters until the table has it, or `key:` names its own.
+- **Two sources, one table**: a table that was made from one table of a source takes no rows of another
+  that has the same name in another database or schema; they are dead letters, unless `target:` names the
+  table for both.
 - What ods-sink made it knows by the comments on table and columns, which name the source and the type.
   A column whose type somebody changed is theirs.
 - A statement of DDL commits by itself. It runs in a session of its own, before the transaction of the

@@ -45,6 +45,7 @@ static void free_table(struct mysql_table *table)
     free(table->name);
     free(table->quoted);
     free(table->engine);
+    free(table->comment);
     free(table);
 }
 
@@ -142,7 +143,8 @@ static void read_collation(struct mysql_column *column)
         column->highest = 0xef; /* of three bytes at most */
     bool bin = ends_in(collation, "_bin"), pads = !strstr(collation, "nopad") &&
                                                   !strstr(collation, "_0900_");
-    column->collated = *collation && strcmp(collation, "binary") != 0 && !bin;
+    column->collated = (*collation && strcmp(collation, "binary") != 0 && !bin) ||
+                       column->type == MYSQL_IS_UUID || column->type == MYSQL_IS_INET;
     column->padded = bin && pads && column->type != MYSQL_IS_CHAR;
 }
 
@@ -322,11 +324,12 @@ static enum ods_status read_table(struct mysql_table *table, struct mysql_conn *
     *there = row != NULL;
     if (row) {
         table->engine = strdup(row[0]);
+        table->comment = strdup(row[2] ? row[2] : "");
         table->transactional = row[1] && strcmp(row[1], "YES") == 0;
-        table->ours = row[2] && strncmp(row[2], MYSQL_COMMENT_TABLE,
-                                        strlen(MYSQL_COMMENT_TABLE)) == 0;
-        if (!table->engine)
+        if (!table->engine || !table->comment)
             status = error_out_of_memory(error);
+        table->ours = table->comment && strncmp(table->comment, MYSQL_COMMENT_TABLE,
+                                                strlen(MYSQL_COMMENT_TABLE)) == 0;
     }
     mysql_free_result(rows);
     if (status == ODS_OK && row)

@@ -12,6 +12,7 @@
 
 /* By its comment ods-sink knows what it has made: a table, and a column and its type. */
 #define MYSQL_COMMENT_TABLE  "ods-sink: "
+#define MYSQL_COMMENT_SOURCE " table " /* then its name */
 #define MYSQL_COMMENT_COLUMN "ods-sink: from "
 #define MYSQL_COMMENT_TYPE   "; type "
 
@@ -86,7 +87,8 @@ struct mysql_table {
     char *quoted; /* `schema`.`name` */
     char *engine;
     bool transactional; /* its engine rolls back: others are refused */
-    bool ours;          /* ods-sink made it */
+    bool ours;          /* ods-sink made it, from the source that its comment names */
+    char *comment;
     struct mysql_column *columns;
     uint32_t column_count;
     uint32_t key_count; /* columns of the primary key */

@@ -6,6 +6,7 @@
 
 #include "core/text_nested.h"
 #include "core/utf8.h"
+#include "sink/mysql/tables/names.h"
 #include "sink/mysql/wire/conn.h"
 #include "sql/mysql/database_is_there.h"
 #include "sql/mysql/ddl_lock.h"
@@ -314,12 +315,12 @@ static void put_table(struct buffer *sql, const struct mysql_plan *plan)
 
 static void put_table_comment(struct buffer *sql, const struct shape *shape)
 {
-    const char *database = shape->database[0] ? shape->database : shape->schema;
+    char source[MYSQL_SOURCE_BYTES];
     struct buffer text;
     buffer_init(&text);
-    buffer_printf(&text, MYSQL_COMMENT_TABLE "from %s table %.300s%s%.300s, topic %.300s",
-                  shape->connector[0] ? shape->connector : "source", database,
-                  database[0] ? "." : "", shape->table, shape->topic);
+    mysql_name_source(shape, source);
+    buffer_printf(&text, MYSQL_COMMENT_TABLE "from %s" MYSQL_COMMENT_SOURCE "%s, topic %.300s",
+                  shape->connector[0] ? shape->connector : "source", source, shape->topic);
     put_comment(sql, buffer_text(&text), TABLE_COMMENT_BYTES);
     sql->failed |= text.failed;
     buffer_done(&text);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include <ods/buffer.h>
+#include "core/utf8.h"
 #include "sink/mysql/tables/plan.h"
 
 #define DIGEST_CHARACTERS 9 /* "_" and eight digits */
@@ -138,6 +139,14 @@ enum ods_status mysql_name_table(const struct table_settings *settings, const st
         *schema = *table = NULL;
     }
     return status;
+}
+
+void mysql_name_source(const struct shape *shape, char name[MYSQL_SOURCE_BYTES])
+{
+    snprintf(name, MYSQL_SOURCE_BYTES, "%.200s%s%.200s%s%.200s", shape->database,
+             shape->database[0] ? "." : "", shape->schema, shape->schema[0] ? "." : "",
+             shape->table);
+    name[utf8_cut(name, strlen(name))] = '\0';
 }
 
 bool mysql_name_is_derived(const struct table_settings *settings)

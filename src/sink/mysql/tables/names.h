@@ -8,6 +8,12 @@
 
 #define MYSQL_NAME_CHARACTERS 64
 
+#define MYSQL_SOURCE_BYTES 640
+
+/* "database.schema.table" of the source, as far as the record names them; cut where it is too
+ * long. */
+void mysql_name_source(const struct shape *shape, char name[MYSQL_SOURCE_BYTES]);
+
 /* *name is NULL for a column that the settings leave out. */
 enum ods_status mysql_name_column(const struct table_settings *settings, const char *column,
                                   char **name, struct error *error);

@@ -292,6 +292,31 @@ static enum ods_status keep_refusal(struct mysql_plan *plan, struct error *error
     return ODS_OK;
 }
 
+/* A table that was made from one table of a source takes no rows of another one that only has the
+ * same name, unless the settings send both there. Records that name no database tell nothing. */
+static enum ods_status check_source(const struct mysql_plan *plan, struct error *error)
+{
+    char source[MYSQL_SOURCE_BYTES];
+    const char *made = plan->table && plan->table->ours && mysql_name_is_derived(plan->settings)
+                           ? strstr(plan->table->comment, MYSQL_COMMENT_SOURCE)
+                           : NULL;
+    const char *end = made ? strstr(made, ", topic ") : NULL;
+    mysql_name_source(plan->shape, source);
+    if (!end || !strchr(source, '.'))
+        return ODS_OK;
+    made += strlen(MYSQL_COMMENT_SOURCE);
+    size_t length = (size_t) (end - made);
+    if (!memchr(made, '.', length) ||
+        (strlen(source) == length && memcmp(source, made, length) == 0))
+        return ODS_OK;
+    error->fault = FAULT_TABLE;
+    return error_set(error, ODS_REJECT,
+                     "table %s.%s was made from %.*s, and these are rows of %s: give one of them "
+                     "another name with target: or schema: in tables.yaml, or name the table there "
+                     "for both",
+                     plan->schema, plan->name, (int) length, made, source);
+}
+
 static enum ods_status resolve_table(struct mysql_plans *plans, struct mysql_plan *plan,
                                      const struct change *change,
                                      const struct mysql_plan_listener *listener, bool *stale,
@@ -299,6 +324,8 @@ static enum ods_status resolve_table(struct mysql_plans *plans, struct mysql_pla
 {
     enum ods_status status = mysql_catalog_find(plans->catalog, plans->conn, plan->schema,
                                                 plan->name, &plan->table, error);
+    if (status == ODS_OK)
+        status = check_source(plan, error);
     if (status == ODS_OK && change->after) {
         status = mysql_evolve(plans, plan, change, listener, stale, error);
         plan->complete = status == ODS_OK;
