@@ -132,7 +132,8 @@ static bool ends_in(const char *text, const char *end)
     return length >= tail && strcmp(text + length - tail, end) == 0;
 }
 
-/* Which characters the column has, and which keys of different bytes its collation takes for equal. */
+/* Which characters the column has, and which keys of different bytes its collation takes for
+ * equal. */
 static void read_collation(struct mysql_column *column)
 {
     const char *collation = column->collation, *charset = column->charset;

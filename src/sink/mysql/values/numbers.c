@@ -1,7 +1,7 @@
-/* Integers, decimals, floats, bits and years. */
+/* Integers and decimals; what numbers of every kind are read by. */
+#include "sink/mysql/values/numbers.h"
+
 #include <ctype.h>
-#include <errno.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,20 +9,11 @@
 
 #include "core/text_nested.h"
 #include "core/time.h"
-#include "sink/mysql/values/encoder.h"
 
 static bool is_digit(char byte)
 {
     return byte >= '0' && byte <= '9';
 }
-
-/* A decimal number: 0.d1d2d3… times 10^point. No leading and no trailing zeros in digits. */
-struct number {
-    bool negative;
-    char *digits;
-    size_t count;
-    int64_t point; /* digits before the decimal point; may be negative */
-};
 
 /* Reads an exponent up to the end of the text. */
 static bool parse_exponent(const char *at, const char *end, int64_t *exponent)
@@ -44,13 +35,12 @@ static bool parse_exponent(const char *at, const char *end, int64_t *exponent)
     return at == end;
 }
 
-/* Reads sign, digits, point and exponent; `digits` has room for `length` of them. */
-static bool parse(const char *text, size_t length, char *digits, struct number *number)
+bool mysql_number_parse(const char *text, size_t length, char *digits, struct mysql_number *number)
 {
     const char *at = text, *end = text + length;
     bool seen_point = false, seen_digit = false;
     int64_t exponent;
-    *number = (struct number){.digits = digits};
+    *number = (struct mysql_number){.digits = digits};
     if (at < end && (*at == '-' || *at == '+'))
         number->negative = *at++ == '-';
     for (; at < end && (is_digit(*at) || (*at == '.' && !seen_point)); at++) {
@@ -79,15 +69,15 @@ static bool parse(const char *text, size_t length, char *digits, struct number *
 bool mysql_is_number(const char *text, size_t length)
 {
     char few[64], *digits = length <= sizeof few ? few : malloc(length);
-    struct number number;
-    bool good = digits && parse(text, length, digits, &number);
+    struct mysql_number number;
+    bool good = digits && mysql_number_parse(text, length, digits, &number);
     if (digits != few)
         free(digits);
     return good;
 }
 
 /* Rounds half away from zero to so many digits after the point, as MySQL rounds decimals. */
-static void round_to(struct number *number, int64_t scale)
+static void round_to(struct mysql_number *number, int64_t scale)
 {
     int64_t keep = number->point + scale; /* digits that stay */
     if (keep < 0) {
@@ -130,8 +120,7 @@ static bool is_infinite_moment(const struct column *source, int64_t number)
     }
 }
 
-/* Little-endian bits as a number. */
-static bool bits_to_integer(const struct value *value, uint64_t *bits)
+bool mysql_bits_read(const struct value *value, uint64_t *bits)
 {
     *bits = 0;
     for (uint32_t i = value->length; i-- > 0;) {
@@ -181,8 +170,7 @@ static void trim(const char **text, size_t *length)
         --*length;
 }
 
-/* The value's number as text, in `room` unless the value has it. */
-static enum ods_status number_text(struct mysql_encoder *encoder, struct buffer *room,
+enum ods_status mysql_number_text(struct mysql_encoder *encoder, struct buffer *room,
                                    const char **text, size_t *length)
 {
     const struct value *value = encoder->value;
@@ -200,7 +188,7 @@ static enum ods_status number_text(struct mysql_encoder *encoder, struct buffer 
     } else if (value->kind == VALUE_DOUBLE) {
         text_real(room, value->real, encoder->source->type == SEM_FLOAT32 ? 32 : 64);
     } else if (encoder->source->type == SEM_BITS && value->kind == VALUE_BYTES) {
-        if (!bits_to_integer(value, &bits))
+        if (!mysql_bits_read(value, &bits))
             return mysql_refuse(encoder, MYSQL_OUT_OF_RANGE,
                                 "the bit string does not fit a number of 64 bits");
         buffer_printf(room, "%llu", (unsigned long long) bits);
@@ -221,12 +209,7 @@ static enum ods_status number_text(struct mysql_encoder *encoder, struct buffer 
 
 /* --- integers and decimals ------------------------------------------------------------------ */
 
-struct range {
-    int64_t least;
-    uint64_t most;
-};
-
-static bool range_of(const struct mysql_column *target, struct range *range)
+static bool range_of(const struct mysql_column *target, struct mysql_range *range)
 {
     int bits = target->type == MYSQL_IS_TINYINT     ? 8
                : target->type == MYSQL_IS_SMALLINT  ? 16
@@ -241,18 +224,18 @@ static bool range_of(const struct mysql_column *target, struct range *range)
     return true;
 }
 
-static enum ods_status out_of_range(struct mysql_encoder *encoder)
+enum ods_status mysql_out_of_range(struct mysql_encoder *encoder)
 {
     return mysql_refuse(encoder, MYSQL_OUT_OF_RANGE, "the number is out of range for %s",
                         encoder->target->column_type);
 }
 
 static enum ods_status put_integer(struct mysql_encoder *encoder, int64_t integer,
-                                   const struct range *range)
+                                   const struct mysql_range *range)
 {
     char digits[24], *end = digits + sizeof digits, *at = end;
     if (integer < range->least || (integer > 0 && (uint64_t) integer > range->most))
-        return out_of_range(encoder);
+        return mysql_out_of_range(encoder);
     uint64_t magnitude = integer < 0 ? 0 - (uint64_t) integer : (uint64_t) integer;
     do
         *--at = (char) ('0' + magnitude % 10);
@@ -262,8 +245,7 @@ static enum ods_status put_integer(struct mysql_encoder *encoder, int64_t intege
     return mysql_put(encoder, MYSQL_NUMBER, at, (size_t) (end - at), true);
 }
 
-/* Is the whole number within the range? It has at most twenty digits. */
-static bool is_within(const struct number *number, const struct range *range)
+bool mysql_number_within(const struct mysql_number *number, const struct mysql_range *range)
 {
     uint64_t magnitude = 0;
     if (number->point > 20)
@@ -280,7 +262,7 @@ static bool is_within(const struct number *number, const struct range *range)
 }
 
 /* Writes the number with exactly `scale` digits after the point. */
-static enum ods_status put_number(struct mysql_encoder *encoder, const struct number *number,
+static enum ods_status put_number(struct mysql_encoder *encoder, const struct mysql_number *number,
                                   int64_t scale)
 {
     int64_t whole = number->point > 0 ? number->point : 0;
@@ -301,8 +283,8 @@ static enum ods_status put_number(struct mysql_encoder *encoder, const struct nu
     return mysql_put(encoder, MYSQL_NUMBER, bytes, length, false);
 }
 
-static enum ods_status fit(struct mysql_encoder *encoder, struct number *number,
-                           const struct range *range)
+static enum ods_status fit(struct mysql_encoder *encoder, struct mysql_number *number,
+                           const struct mysql_range *range)
 {
     const struct mysql_column *target = encoder->target;
     int64_t scale = range ? 0 : target->scale;
@@ -316,22 +298,22 @@ static enum ods_status fit(struct mysql_encoder *encoder, struct number *number,
             return status;
         round_to(number, scale);
     }
-    bool fits = range ? is_within(number, range)
+    bool fits = range ? mysql_number_within(number, range)
                       : number->point <= (int64_t) target->precision - scale &&
                             !(number->negative && target->is_unsigned);
-    return fits ? put_number(encoder, number, scale) : out_of_range(encoder);
+    return fits ? put_number(encoder, number, scale) : mysql_out_of_range(encoder);
 }
 
 static enum ods_status encode_digits(struct mysql_encoder *encoder, const char *text,
-                                     size_t length, const struct range *range)
+                                     size_t length, const struct mysql_range *range)
 {
     char few[80], *digits = length <= sizeof few ? few : malloc(length);
-    struct number number;
+    struct mysql_number number;
     const char *digit;
     if (!digits)
         return error_out_of_memory(encoder->error);
     enum ods_status status =
-        parse(text, length, digits, &number) ? fit(encoder, &number, range)
+        mysql_number_parse(text, length, digits, &number) ? fit(encoder, &number, range)
         : encoder->value->kind == VALUE_TEXT && word_of(encoder->target, text, length, &digit)
             ? mysql_put(encoder, MYSQL_NUMBER, digit, 1, false)
             : mysql_refuse(encoder, MYSQL_BAD_VALUE, "the value is not a decimal number");
@@ -342,14 +324,14 @@ static enum ods_status encode_digits(struct mysql_encoder *encoder, const char *
 
 /* A decimal of up to eight bytes, as most are: its digits without the way through a text. */
 static enum ods_status encode_short_decimal(struct mysql_encoder *encoder,
-                                            const struct range *range)
+                                            const struct mysql_range *range)
 {
     const struct value *value = encoder->value;
     uint64_t bits = value->bytes[0] & 0x80 ? UINT64_MAX : 0;
     char digits[24], *end = digits + sizeof digits, *at = end;
     for (uint32_t i = 0; i < value->length; i++)
         bits = bits << 8 | (uint8_t) value->bytes[i];
-    struct number number = {.negative = (int64_t) bits < 0};
+    struct mysql_number number = {.negative = (int64_t) bits < 0};
     for (uint64_t magnitude = number.negative ? 0 - bits : bits; magnitude; magnitude /= 10)
         *--at = (char) ('0' + magnitude % 10);
     number.digits = at;
@@ -368,7 +350,7 @@ static bool is_short_decimal(const struct column *source, const struct value *va
 
 enum ods_status mysql_encode_exact(struct mysql_encoder *encoder)
 {
-    struct range range;
+    struct mysql_range range;
     struct buffer room;
     const char *text;
     size_t length;
@@ -380,209 +362,9 @@ enum ods_status mysql_encode_exact(struct mysql_encoder *encoder)
     if (is_short_decimal(encoder->source, value))
         return encode_short_decimal(encoder, whole ? &range : NULL);
     buffer_init(&room);
-    enum ods_status status = number_text(encoder, &room, &text, &length);
+    enum ods_status status = mysql_number_text(encoder, &room, &text, &length);
     if (status == ODS_OK)
         status = encode_digits(encoder, text, length, whole ? &range : NULL);
     buffer_done(&room);
     return status;
-}
-
-/* --- floats --------------------------------------------------------------------------------- */
-
-bool mysql_float_shows(const char *text, size_t length, double real, int bits)
-{
-    char digits[512], shown_digits[40], shown[40];
-    struct number number, again;
-    if (length > sizeof digits || !parse(text, length, digits, &number) ||
-        number.count > (bits == 32 ? 9 : 17))
-        return false;
-    if (!number.count)
-        return real == 0;
-    int written = snprintf(shown, sizeof shown, "%.*e", (int) number.count - 1, real);
-    return parse(shown, (size_t) written, shown_digits, &again) && again.point == number.point &&
-           again.count == number.count && memcmp(again.digits, digits, number.count) == 0;
-}
-
-static enum ods_status parse_real(struct mysql_encoder *encoder, const char *text, size_t length,
-                                  int bits, double *real)
-{
-    char copy[512], *end;
-    if (!length || length >= sizeof copy || !mysql_is_number(text, length))
-        return mysql_refuse(encoder, MYSQL_BAD_VALUE,
-                            "the value is not a number that a float of MySQL holds (which has "
-                            "neither NaN nor infinity)");
-    memcpy(copy, text, length);
-    copy[length] = '\0';
-    errno = 0;
-    /* Directly into the target's size: by way of a double a float would be rounded twice. */
-    *real = bits == 32 ? (double) strtof(copy, &end) : strtod(copy, &end);
-    if (end != copy + length || isinf(*real) || (errno == ERANGE && *real == 0))
-        return out_of_range(encoder);
-    return ODS_OK;
-}
-
-/* The shortest text that the server reads back as the number. A float's text is first read as a
- * double there, so a text that lies too near the middle of two floats gets all its digits. */
-static enum ods_status put_real(struct mysql_encoder *encoder, double real, int bits)
-{
-    struct buffer text;
-    buffer_init(&text);
-    if (real == 0) {
-        buffer_puts(&text, signbit(real) && !encoder->target->key_position ? "-0e0" : "0");
-        return mysql_put_buffer(encoder, MYSQL_NUMBER, &text);
-    }
-    text_real(&text, real, bits);
-    if (bits == 32 && (float) strtod(buffer_text(&text), NULL) != (float) real) {
-        buffer_reset(&text);
-        buffer_printf(&text, "%.17g", real);
-    }
-    return mysql_put_buffer(encoder, MYSQL_NUMBER, &text);
-}
-
-/* float(7,2) has a scale, to which the server rounds. */
-static enum ods_status check_scale(struct mysql_encoder *encoder, const char *text, size_t length)
-{
-    const struct mysql_column *target = encoder->target;
-    char digits[512];
-    struct number number;
-    if (!target->precision || length > sizeof digits || !parse(text, length, digits, &number))
-        return ODS_OK;
-    if (number.point > (int64_t) target->precision - (int64_t) target->scale)
-        return out_of_range(encoder);
-    return (int64_t) number.count - number.point <= (int64_t) target->scale
-               ? ODS_OK
-               : mysql_inexact(encoder, false, "the number has more digits after the point than %s",
-                               target->column_type);
-}
-
-static enum ods_status real_of(struct mysql_encoder *encoder, struct buffer *room, int bits,
-                               double *real)
-{
-    enum semantic type = encoder->source->type;
-    const char *text;
-    size_t length;
-    enum ods_status status = number_text(encoder, room, &text, &length);
-    if (status == ODS_OK)
-        status = parse_real(encoder, text, length, bits, real);
-    if (status == ODS_OK)
-        status = check_scale(encoder, text, length);
-    bool itself = type == SEM_FLOAT32 || (type == SEM_FLOAT64 && bits == 64);
-    if (status != ODS_OK || itself || mysql_float_shows(text, length, *real, bits))
-        return status;
-    return mysql_inexact(encoder, false, "the number has more digits than %s holds",
-                         encoder->target->column_type);
-}
-
-enum ods_status mysql_encode_real(struct mysql_encoder *encoder)
-{
-    int bits = encoder->target->type == MYSQL_IS_FLOAT ? 32 : 64;
-    struct buffer room;
-    double real = 0;
-    buffer_init(&room);
-    enum ods_status status = real_of(encoder, &room, bits, &real);
-    buffer_done(&room);
-    if (status == ODS_OK && real < 0 && encoder->target->is_unsigned)
-        return out_of_range(encoder);
-    return status == ODS_OK ? put_real(encoder, real, bits) : status;
-}
-
-/* --- bits ----------------------------------------------------------------------------------- */
-
-/* Big-endian, in as many bytes as the column has. */
-static enum ods_status put_bits(struct mysql_encoder *encoder, uint64_t bits)
-{
-    uint64_t width = encoder->target->length ? encoder->target->length : 1;
-    char bytes[8];
-    size_t count = (size_t) (width + 7) / 8;
-    if (count > sizeof bytes)
-        count = sizeof bytes;
-    if (width < 64 && bits >> width)
-        return mysql_refuse(encoder, MYSQL_TOO_LONG, "the value has more bits than %s",
-                            encoder->target->column_type);
-    for (size_t i = 0; i < count; i++)
-        bytes[count - 1 - i] = (char) (bits >> 8 * i & 0xff);
-    return mysql_put(encoder, MYSQL_BYTES, bytes, count, true);
-}
-
-/* "0101": as many digits as the column has bits, or none. */
-static bool read_binary_digits(const struct value *value, uint64_t width, uint64_t *bits)
-{
-    *bits = 0;
-    if (value->kind != VALUE_TEXT || value->length != width || width > 64)
-        return false;
-    for (uint32_t i = 0; i < value->length; i++) {
-        if (value->bytes[i] != '0' && value->bytes[i] != '1')
-            return false;
-        *bits = *bits << 1 | (uint64_t) (value->bytes[i] - '0');
-    }
-    return true;
-}
-
-enum ods_status mysql_encode_bits(struct mysql_encoder *encoder)
-{
-    const struct value *value = encoder->value;
-    uint64_t bits;
-    if ((value->kind == VALUE_INT || value->kind == VALUE_BOOL) && value->integer >= 0)
-        return put_bits(encoder, (uint64_t) value->integer);
-    if (encoder->source->type == SEM_BITS && value->kind == VALUE_BYTES) {
-        if (bits_to_integer(value, &bits))
-            return put_bits(encoder, bits);
-        return mysql_refuse(encoder, MYSQL_TOO_LONG, "the value has more bits than %s",
-                            encoder->target->column_type);
-    }
-    if (value->kind == VALUE_NUMBER) {
-        char digits[24];
-        struct number number;
-        struct range range = {0, UINT64_MAX};
-        if (value->length < sizeof digits && parse(value->bytes, value->length, digits, &number) &&
-            number.point >= (int64_t) number.count && !number.negative &&
-            is_within(&number, &range)) {
-            bits = 0;
-            for (int64_t i = 0; i < number.point; i++)
-                bits = bits * 10 + (i < (int64_t) number.count
-                                        ? (uint64_t) (number.digits[i] - '0')
-                                        : 0);
-            return put_bits(encoder, bits);
-        }
-    }
-    if (read_binary_digits(value, encoder->target->length, &bits))
-        return put_bits(encoder, bits);
-    return mysql_refuse(encoder, MYSQL_BAD_VALUE,
-                        "the value is neither bits nor a whole number of at most 64 bits");
-}
-
-/* --- years ---------------------------------------------------------------------------------- */
-
-static bool is_year(const struct column *source, const struct value *value)
-{
-    switch (source->type) {
-    case SEM_UNKNOWN:
-    case SEM_INT8:
-    case SEM_INT16:
-    case SEM_INT32:
-    case SEM_INT64:
-    case SEM_YEAR:
-        return value->kind == VALUE_INT;
-    default:
-        return false;
-    }
-}
-
-/* Always four digits: the server takes the text '0' for 2000. */
-enum ods_status mysql_encode_year(struct mysql_encoder *encoder)
-{
-    const struct value *value = encoder->value;
-    int64_t year = -1;
-    char digits[8];
-    if (is_year(encoder->source, value))
-        year = value->integer;
-    else if (value->kind == VALUE_TEXT && value->length == 4 && is_digit(value->bytes[0]) &&
-             is_digit(value->bytes[1]) && is_digit(value->bytes[2]) && is_digit(value->bytes[3]))
-        year = (value->bytes[0] - '0') * 1000 + (value->bytes[1] - '0') * 100 +
-               (value->bytes[2] - '0') * 10 + (value->bytes[3] - '0');
-    if (year != 0 && (year < 1901 || year > 2155))
-        return mysql_refuse(encoder, MYSQL_OUT_OF_RANGE,
-                            "the value is no year from 1901 to 2155, nor 0");
-    snprintf(digits, sizeof digits, "%04d", (int) year);
-    return mysql_put(encoder, MYSQL_TEXT, digits, 4, true);
 }
