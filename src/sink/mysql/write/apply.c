@@ -21,6 +21,7 @@
 #define SCRATCH_KEEP_BYTES ((size_t) 8 * 1024 * 1024)
 #define LOAD_MIN_ROWS      100
 #define LOAD_MOST_ROWS     20000
+#define MOST_DOUBLINGS     6
 #define MOST_DEADLOCKS     5
 #define READ_AGAIN_US      INT64_C(1000000)
 
@@ -142,11 +143,18 @@ static enum ods_status fold(struct mysql_attempt *attempt)
 
 /* --- rows ------------------------------------------------------------------------------------ */
 
-static bool is_loadable(const struct mysql_attempt *attempt, const struct mysql_group *group)
+/* Creates that meet rows, as a topic's that is read again, cost a load in vain: the next one is tried
+ * later each time. */
+static bool is_loadable(struct mysql_attempt *attempt, const struct mysql_group *group)
 {
-    const struct mysql_sink *sink = attempt->sink;
-    return group->kind == MYSQL_UPSERTS && group->fresh && group->count >= LOAD_MIN_ROWS &&
-           sink->settings->load_data && sink->conn.local_infile && !attempt->batch->guard_time;
+    struct mysql_sink *sink = attempt->sink;
+    if (group->kind != MYSQL_UPSERTS || !group->fresh || group->count < LOAD_MIN_ROWS ||
+        !sink->settings->load_data || !sink->conn.local_infile || attempt->batch->guard_time)
+        return false;
+    if (!sink->load_waits)
+        return true;
+    sink->load_waits--;
+    return false;
 }
 
 /* Rows that are said to be new: what a load does not take as it is goes by statements, and so does
@@ -163,6 +171,11 @@ static enum ods_status write_fresh(struct mysql_attempt *attempt, struct mysql_g
         if (status == ODS_OK && done)
             first = last;
     }
+    struct mysql_sink *sink = attempt->sink;
+    sink->load_failures = done ? 0 : sink->load_failures + 1;
+    sink->load_waits =
+        done ? 0 : 1u << (sink->load_failures < MOST_DOUBLINGS ? sink->load_failures
+                                                               : MOST_DOUBLINGS);
     return status == ODS_OK ? mysql_rows_write(attempt, group, first, group->count) : status;
 }
 

@@ -26,6 +26,8 @@ struct mysql_sink {
     int64_t read_us;      /* when it was begun to be read */
     struct arena scratch; /* memory of one attempt */
     struct buffer sql, tail, data;
+    unsigned load_failures; /* loads that the server did not take as they were, in a row, */
+    unsigned load_waits;    /* and how many groups go by statements until it is tried again */
     const struct mysql_plan **change_plans; /* by change */
     size_t change_plan_capacity;
 };
