@@ -38,3 +38,21 @@ def test_what_transforms_make(sink, database, tmp_path, made):
                                   "table_name = 'items'"))
     assert (types["day"], types["due"], types["raw"]) == ("date", "date", "bytea")
     assert types["sync_at"] == types["moment"] == "timestamp without time zone"
+
+
+@pytest.mark.parametrize("form", ["maxwell", "json"])
+def test_their_history(sink, database, tmp_path, form):
+    """A history's own columns are moments and operations whatever form the row's values have."""
+    table = Table()
+    records = [table.insert({"id": 1, "day": "2026-01-31"}),
+               table.update({"id": 1, "day": "2026-01-31"}, {"id": 1, "day": None})]
+    if form == "json":
+        records = [{**record, "key": '{"id": 1}', "payload": row} for record, row in
+                   zip(records, ('{"id": 1, "day": "2026-01-31"}', '{"id": 1, "day": null}'))]
+    sink.write(pipeline(defaults={"mode": "history"}) | {"format": form}, database=database)
+    sink.replay(records, dead_letter=tmp_path / "letters")
+    assert not letters_of(tmp_path / "letters")
+    rows = database.execute("select id::text, day::text, op, cdc_timestamp is not null "
+                            "from items_cdc order by \"offset\"")
+    second = "u" if form == "maxwell" else "c"  # a plain row does not tell
+    assert rows == [("1", "2026-01-31", "c", True), ("1", None, second, True)]

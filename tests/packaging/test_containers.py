@@ -39,7 +39,8 @@ def test_services_are_those_of_the_whole_way():
     usual = {name for name, service in SERVICES.items() if "profiles" not in service}
     assert usual == {"mysql", "kafka", "connect", "register", "postgres", "ods-sink", "kafka-ui"}
     assert set(SERVICES) - usual == {"postgres-source", "register-postgres", "registry",
-                                     "register-avro"}
+                                     "register-avro", "producer-mysql", "consumer-mysql", "maxwell",
+                                     "ods-sink-maxwell"}
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -155,7 +156,36 @@ def test_users_and_names_of_the_other_source_agree():
                for pipeline in tables["pipelines"])
 
 
-@pytest.mark.parametrize("name", ["mysql-users.sh", "postgres-source.sh"])
+def test_maxwells_way_from_mysql_to_mysql():
+    """Its users, topics and tables are those of examples/maxwell and of its demo."""
+    source, target = environment("producer-mysql"), environment("consumer-mysql")
+    daemon, maxwell = environment("ods-sink-maxwell"), SERVICES["maxwell"]["command"]
+    options = dict(option[2:].split("=", 1) for option in maxwell[1:])
+    script = (ROOT / "config/compose/maxwell-users.sh").read_text()
+    assert set(re.findall(r"\$(\w+)", script)) <= set(source)
+    assert f"create user '{options['user']}'@" in script
+    assert options["password"] == source["MYSQL_MAXWELL_PASSWORD"]
+    assert options["host"] == "producer-mysql" and "--binlog-format=ROW" in SERVICES[
+        "producer-mysql"]["command"]
+    listeners = environment("kafka")["KAFKA_ADVERTISED_LISTENERS"]
+    assert f"INSIDE://{options['kafka.bootstrap.servers']}," in listeners
+    assert daemon["ODS_STACK_KAFKA_BOOTSTRAP"] == options["kafka.bootstrap.servers"]
+    assert daemon["ODS_STACK_MYSQL_HOST"] == "consumer-mysql"
+    assert (daemon["ODS_STACK_MYSQL_USER"], daemon["ODS_STACK_MYSQL_PASSWORD"]) == (
+        target["MYSQL_USER"], target["MYSQL_PASSWORD"])
+    conf = (ROOT / "examples/maxwell/ods-sink.conf").read_text()
+    assert f"dbname={target['MYSQL_DATABASE']}" in conf
+    assert set(re.findall(r"\$\{(\w+)\}", conf)) <= set(daemon)
+    tables = yaml.safe_load((ROOT / "examples/maxwell/tables.yaml").read_text())
+    assert tables["pipelines"][0]["topics"] == [options["kafka_topic"]]
+    for database, name in ((source, "producer"), (target, "consumer")):
+        assert f"create table {database['MYSQL_DATABASE']}.orders (" in (
+            ROOT / f"sql/maxwell/{name}.sql").read_text()
+    stages_port = instructions("ods-sink", "EXPOSE")[0]
+    assert SERVICES["ods-sink-maxwell"]["ports"][0].endswith(f":{stages_port}")
+
+
+@pytest.mark.parametrize("name", ["mysql-users.sh", "postgres-source.sh", "maxwell-users.sh"])
 def test_scripts_for_databases_may_be_run(name):
     assert (ROOT / "config/compose" / name).stat().st_mode & 0o111
 

@@ -158,7 +158,7 @@ static enum ods_status resolve_columns(const struct plans *plans, struct plan *p
     for (uint32_t i = 0; status == ODS_OK && i < shape->column_count; i++) {
         struct source_column *source = &plan->sources[i];
         source->column = shape->columns[i];
-        source->literal = shape->literal;
+        source->literal = shape->literal && !plan_is_added(plan, i);
         source->connector = connector;
         source->strip_nul = plan->settings->nul == NUL_STRIP;
         source->zero_is_null =
