@@ -119,8 +119,9 @@ static int bench_decode(const char *path, const char *format, const char *url, d
         code = cli_usage("bench", "there is no format '%s'", format);
         goto out;
     }
-    if (!store || bench_load(path, store, &file, &error) != ODS_OK ||
-        worker_open(&worker, &options, &error) != ODS_OK) {
+    bool loaded = store && bench_load(path, store, &file, &error) == ODS_OK;
+    if (!loaded || worker_open(&worker, &options, &error) != ODS_OK) {
+        code = loaded ? CLI_CONFIG : store ? CLI_SOURCE : CLI_INTERNAL;
         terminal_line(stderr, "ods-sink bench decode: %s", store ? error.text : "out of memory");
         goto out;
     }

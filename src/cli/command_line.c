@@ -290,13 +290,21 @@ static bool is_missing(const struct parsing *parsing, size_t number)
 static int check_whole(const struct parsing *parsing)
 {
     for (size_t i = 0; i < parsing->count; i++) {
-        char name[64];
+        char name[256];
         int code = check_either(parsing, i);
         if (code != CLI_OK)
             return code;
         if (!is_missing(parsing, i))
             continue;
         print_name(name, sizeof name, parsing, i);
+        for (size_t other = i + 1; parsing->rows[i]->either && other < parsing->count; other++) {
+            size_t length = strlen(name);
+            if (parsing->rows[other]->either != parsing->rows[i]->either)
+                continue;
+            snprintf(name + length, sizeof name - length, " or ");
+            length = strlen(name);
+            print_name(name + length, sizeof name - length, parsing, other);
+        }
         return cli_usage(parsing->line->name, "%s is missing", name);
     }
     return CLI_OK;

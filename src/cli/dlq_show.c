@@ -109,8 +109,8 @@ static const char *moment(struct buffer *room, int64_t time_ms)
 
 static bool print_kinds(const struct dlq *dlq, const struct kind *kinds, size_t count)
 {
-    static const char *const names[] = {"COUNT",    "STATE",  "PIPELINE", "TOPIC",   "STAGE",
-                                        "CODE", "OLDEST", "NEWEST",   "OFFSETS", "REASON"};
+    static const char *const names[] = {"COUNT", "STATE",  "PIPELINE", "TOPIC", "STAGE",
+                                        "CODE",  "NEWEST", "OFFSETS",  "REASON"};
     struct columns table;
     struct buffer room;
     char offsets[48];
@@ -126,7 +126,6 @@ static bool print_kinds(const struct dlq *dlq, const struct kind *kinds, size_t 
         columns_add(&table, letter->topic);
         columns_add(&table, letter->stage);
         columns_add(&table, letter->code);
-        columns_add(&table, moment(&room, kinds[i].oldest_ms));
         columns_add(&table, moment(&room, kinds[i].newest_ms));
         columns_add(&table, offsets);
         columns_add(&table, kinds[i].reason);

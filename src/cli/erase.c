@@ -181,6 +181,8 @@ static int do_it(struct erase *erase, struct error *error)
 {
     interrupt_catch();
     int code = erase_letters(erase, error);
+    if (code == CLI_OK)
+        code = erase_in_files(erase, error);
     if (code != CLI_OK)
         return code;
     if (interrupt_came()) {
@@ -218,7 +220,9 @@ static int find_all(struct erase *erase, struct error *error)
         code = await_applied(erase, error);
     if (code == CLI_OK)
         code = refuse(erase, error);
-    return code == CLI_OK ? erase_find_letters(erase, error) : code;
+    if (code == CLI_OK)
+        code = erase_find_letters(erase, error);
+    return code == CLI_OK ? erase_find_in_files(erase, error) : code;
 }
 
 static int run_erase(struct erase *erase, const struct call *call, struct error *error)
@@ -250,6 +254,7 @@ static void done(struct erase *erase)
     for (size_t i = 0; i < erase->letter_count; i++)
         free(erase->letters[i].key);
     free(erase->letters);
+    free(erase->files);
     free(erase->columns);
     free(erase->values);
     free(erase->history);
@@ -296,6 +301,10 @@ static const struct parameter options[] = {
            "a private key (PEM) by which encrypted dead letters are looked through; may be given "
            "several times",
            .flags = PARAMETER_MANY),
+    OPTION(struct erase, file_names, "letters", &argument_file,
+           "a file of dead letters, as `replay --dead-letter` writes it: the row's lines are taken "
+           "out of it; may be given several times",
+           .flags = PARAMETER_MANY),
     OPTION(struct erase, wait_ms, "wait", &argument_seconds,
            "how long to wait until the pipeline has applied what is in the topics (default: 30)"),
     SWITCH(struct erase, dry_run, "dry-run", "only say what would be erased"),
@@ -331,7 +340,9 @@ const struct command cli_erase = {
         "The row goes from its table, from the table of its history (`<table>_cdc`) and from one "
         "that `resync` is making; a row that was only marked as deleted goes too. Its dead letters "
         "get a tombstone each: `dlq` and `trace` do not know them any more, nor does `dlq replay` "
-        "apply them. What is found is shown first, with what can't be reached. A row of "
+        "apply them. Files of letters that `--letters` names are written anew without the row's "
+        "lines, and take the old ones' places whole; a file that has changed meanwhile stays as it "
+        "is. What is found is shown first, with what can't be reached. A row of "
         "`ods_sink.erasures` keeps when, by whom and how many, without the key.\n\n"
         "Delete the row in the source first. Where `databases` names it, the command asks there "
         "and refuses while it has the row, since its next change would bring the row back; it also "

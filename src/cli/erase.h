@@ -1,5 +1,6 @@
 /* What the files of `ods-sink erase` share: erase.c (the command, in which order), erase_letters.c
- * (the row's dead letters), erase_show.c (what is erased, and what can't be reached).
+ * (the row's dead letters), erase_files.c (those in files), erase_show.c (what is erased, and what
+ * can't be reached).
  *
  * It stands on trace, which finds a row's letters and asks the source for the row. */
 #ifndef ERASE_COMMAND_H
@@ -17,12 +18,20 @@ struct erased_letter {
     bool done;
 };
 
+/* A file of dead letters, and what of it is the row's. */
+struct erased_file {
+    const char *path;
+    uint64_t count, closed, unreadable; /* lines: of the row; that no key opens; that can't be read */
+};
+
 enum source_answer { SOURCE_UNKNOWN, SOURCE_HAS_NONE, SOURCE_HAS_ROW };
 
 struct erase {
     struct trace trace; /* the options that both have, and what is found */
     int64_t wait_ms;
     bool yes, dry_run, force;
+    struct strings file_names;
+    struct erased_file *files; /* one for each name */
 
     struct sink *sink;
     struct erasing erasing;
@@ -43,6 +52,10 @@ struct erase {
 int erase_find_letters(struct erase *erase, struct error *error);
 /* Writes a tombstone for each. */
 int erase_letters(struct erase *erase, struct error *error);
+
+/* The same for files: how many lines of each are the row's; take them out. */
+int erase_find_in_files(struct erase *erase, struct error *error);
+int erase_in_files(struct erase *erase, struct error *error);
 
 void erase_print_plan(const struct erase *erase);
 void erase_print_json(const struct erase *erase);

@@ -132,6 +132,26 @@ static void add_others(const struct erase *erase, json_t *list)
     }
 }
 
+static void add_files(const struct erase *erase, json_t *list)
+{
+    char why[NOTE_BYTES];
+    for (size_t i = 0; i < erase->file_names.count; i++) {
+        const struct erased_file *file = &erase->files[i];
+        if (!file->closed && !file->unreadable)
+            continue;
+        snprintf(why, sizeof why,
+                 "%" PRIu64 " of its letters are encrypted and no --private-key opens them, %" PRIu64
+                 " lines can't be read: they stay",
+                 file->closed, file->unreadable);
+        add(list, file->path, why);
+    }
+    add(list, "files",
+        erase->file_names.count
+            ? "recorded files, other letters in files, reports of verify"
+            : "letters that replay --dead-letter FILE wrote: name each such file with --letters "
+              "FILE; recorded files, reports of verify");
+}
+
 static json_t *not_reached(const struct erase *erase)
 {
     struct error ignored;
@@ -150,8 +170,7 @@ static json_t *not_reached(const struct erase *erase)
     add_others(erase, list);
     add(list, "copies of the target", "backups, archived WAL, replicas of other kinds, views that "
                                       "keep rows, and what was exported from it");
-    add(list, "files",
-        "recorded files, letters in files (replay --dead-letter), reports of verify");
+    add_files(erase, list);
     add(list, "the daemon's last comparison",
         "ods_sink.verify_runs and status show keys of rows that differed, until the next one ends");
     kafka_admin_close(admin);
@@ -192,6 +211,9 @@ void erase_print_plan(const struct erase *erase)
     if (*erase->trace.settings->dead_letter.topic)
         add_line(&table, "dead letters", "", erase->trace.settings->dead_letter.topic,
                  (int64_t) erase->letter_count);
+    for (i = 0; i < erase->file_names.count; i++)
+        add_line(&table, "dead letters", "", erase->files[i].path,
+                 (int64_t) erase->files[i].count);
     columns_print(&table);
     columns_done(&table);
     puts("not reached:");
@@ -214,11 +236,18 @@ void erase_print_json(const struct erase *erase)
         [SOURCE_UNKNOWN] = "unknown", [SOURCE_HAS_NONE] = "gone", [SOURCE_HAS_ROW] = "there"};
     const struct erasing *erasing = &erase->erasing;
     const struct table_choice *choice = &erase->trace.choice;
-    json_t *columns = json_array();
+    json_t *columns = json_array(), *files = json_array();
+    for (size_t i = 0; i < erase->file_names.count; i++)
+        json_array_append_new(files, json_pack("{s:o, s:I, s:I, s:I}", "file",
+                                               cli_json(erase->files[i].path), "letters",
+                                               (json_int_t) erase->files[i].count,
+                                               "letters_encrypted",
+                                               (json_int_t) erase->files[i].closed, "unreadable",
+                                               (json_int_t) erase->files[i].unreadable));
     for (size_t i = 0; i < erasing->key_count; i++)
         json_array_append_new(columns, cli_json(erasing->columns[i]));
     cli_print_json(json_pack(
-        "{s:o, s:o, s:o, s:o, s:o, s:b, s:b, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:s, s:o}",
+        "{s:o, s:o, s:o, s:o, s:o, s:b, s:b, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:s, s:o, s:o}",
         "pipeline", cli_json(choice->pipeline->name), "target", cli_json(choice->target->name),
         "schema", cli_json(choice->schema), "table", cli_json(choice->name), "key_columns", columns,
         "erased", (int) erase->erased, "dry_run", (int) erase->dry_run, "rows",
@@ -227,6 +256,6 @@ void erase_print_json(const struct erase *erase)
         (json_int_t) erase->letter_count, "letters_encrypted", (json_int_t) erase->closed,
         "letters_unreadable", (json_int_t) (erase->mentions + erase->unreadable),
         "letters_mentioning", (json_int_t) erase->mentions, "not_applied",
-        (json_int_t) erasing->behind, "source", answers[erase->source], "not_reached",
-        not_reached(erase)));
+        (json_int_t) erasing->behind, "source", answers[erase->source], "files", files,
+        "not_reached", not_reached(erase)));
 }

@@ -384,6 +384,19 @@ enum ods_status feeds_load(struct feeds *feeds, const struct settings *settings,
     return status;
 }
 
+bool feeds_add(struct feeds *feeds, const struct settings *settings,
+               const struct pipeline_settings *pipeline, const char *topic)
+{
+    for (size_t i = 0; i < feeds->feed_count; i++)
+        if (feeds->feeds[i].pipeline == pipeline && strcmp(feeds->feeds[i].topic, topic) == 0)
+            return true;
+    if (!add_feed(feeds, pipeline, topic, 0))
+        return false;
+    name_tables(&feeds->feeds[feeds->feed_count - 1],
+                sink_find(settings_target(settings, pipeline->target)->type));
+    return true;
+}
+
 void feeds_done(struct feeds *feeds)
 {
     for (size_t i = 0; i < feeds->feed_count; i++) {

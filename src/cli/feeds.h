@@ -59,6 +59,10 @@ enum ods_status feeds_load(struct feeds *feeds, const struct settings *settings,
                            const struct pipeline_settings *only,
                            void (*complain)(void *context, const char *text), void *context,
                            struct error *error);
+/* Adds a topic of a pipeline that does not read Kafka, of which nothing but the names of its tables
+ * is told. Once is enough. False: out of memory. */
+bool feeds_add(struct feeds *feeds, const struct settings *settings,
+               const struct pipeline_settings *pipeline, const char *topic);
 void feeds_done(struct feeds *feeds);
 
 /* Estimate the bytes of every topic, also of those that no pipeline takes, by up to 24 records of

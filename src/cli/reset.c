@@ -392,7 +392,9 @@ const struct command cli_reset = {
         "its dead letters. A table that ods-sink made is dropped, one that somebody else made is "
         "emptied; one that another pipeline or consumer group writes too stays, and so does one "
         "of somebody else that no pipeline has written. All of it is shown first, and done once "
-        "the pipeline's name is typed.",
+        "the pipeline's name is typed. A pipeline that reads a file has neither connector nor "
+        "group: its offsets and tables go, and the file is read again from its beginning. One that "
+        "reads a queue is refused, since what is emptied would not come again.",
     .options = {{.options = options}},
     .exits = exits,
     .examples = examples,

@@ -1,19 +1,22 @@
 /* All that a pipeline has made goes: its connector with its offsets and schema history, its offsets
  * and tables in the target, its consumer group, its dead letters. In this order, so that nothing
  * comes anew meanwhile; each step may be done again, so a second run goes on where the first
- * one ended. */
+ * one ended. A pipeline that reads something else than Kafka has neither connector nor group. */
 #include "cli/reset_all.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include <ods/control.h>
 #include <ods/sink.h>
+#include <ods/source.h>
 #include "cli/confirm.h"
 #include "cli/connector.h"
 #include "cli/feeds.h"
 #include "cli/interrupt.h"
 #include "cli/json.h"
+#include "cli/reset_extent.h"
 #include "pipeline/worker.h"
 #include "source/kafka/kafka_admin.h"
 #include "source/kafka/kafka_tool.h"
@@ -57,16 +60,22 @@ static int find_pipeline(struct reset *reset)
         reset->pipeline = settings_pipeline(settings, name);
     else if (settings->pipeline_count == 1)
         reset->pipeline = &settings->pipelines[0];
-    if (reset->pipeline && strcmp(reset->pipeline->input.type, "kafka") != 0)
+    if (reset->pipeline && source_find(reset->pipeline->input.type)->kind == SOURCE_DELIVERIES)
         return cli_usage(reset->call->name,
-                         "pipeline %s reads no topics of Kafka: --all is for those",
-                         reset->pipeline->name);
+                         "pipeline %s reads a queue (%s), which hands out each record once: what "
+                         "is emptied here would not come again",
+                         reset->pipeline->name, reset->pipeline->input.type);
     if (reset->pipeline)
         return CLI_OK;
     return name ? cli_usage(reset->call->name, "there is no pipeline \"%s\"", name)
                 : cli_usage(reset->call->name,
                             "there are %zu pipelines: say which one with --pipeline",
                             settings->pipeline_count);
+}
+
+static bool is_of_kafka(const struct reset *reset)
+{
+    return strcmp(reset->pipeline->input.type, "kafka") == 0;
 }
 
 static bool is_shared(const struct reset *reset, const struct feed *feed)
@@ -239,9 +248,30 @@ static void tell_kept_tables(struct reset *reset)
     }
 }
 
+/* Without a group in Kafka the target knows which daemons run, if it keeps orders. */
+static int refuse_daemons(const struct reset *reset, struct error *error)
+{
+    const struct control_ops *control = reset->sink->ops->control;
+    struct control_members members = {0};
+    if (!control)
+        return CLI_OK;
+    enum ods_status status = reset->sink->ops->connect(reset->sink, error);
+    if (status == ODS_OK)
+        status = control->members(reset->sink, &members, error);
+    if (status == ODS_OK && members.count)
+        error_set(error, ODS_FATAL,
+                  "pipeline %s has a daemon that runs (%s): stop every daemon of it first",
+                  reset->pipeline->name, members.items[0].name);
+    bool alive = members.count;
+    free(members.items);
+    return status != ODS_OK ? CLI_TARGET : alive ? CLI_NEGATIVE : CLI_OK;
+}
+
 static int refuse_while_alive(const struct reset *reset, struct error *error)
 {
     struct kafka_tool *tool;
+    if (!is_of_kafka(reset))
+        return refuse_daemons(reset, error);
     const char *group = reset->pipeline->group_id;
     int code = kafka_tool_open(&tool, reset->settings, group, error) == ODS_OK
                    ? reset_refuse_while_alive(tool, group, error)
@@ -268,6 +298,31 @@ static int look_at_target(struct reset *reset, struct error *error)
     return CLI_OK;
 }
 
+/* --- topics ----------------------------------------------------------------------------------- */
+
+static bool take_topic(void *context, const char *topic)
+{
+    struct reset *reset = context;
+    return feeds_add(&reset->feeds, reset->settings, reset->pipeline, topic);
+}
+
+/* Of another source than Kafka: those that stand in its file, or else those that are named. */
+static int list_topics(struct reset *reset, struct error *error)
+{
+    const struct strings *topics = &reset->pipeline->topics;
+    if (strcmp(reset->pipeline->input.type, "file") == 0)
+        return topics_of_file(reset->pipeline, take_topic, reset, error);
+    for (size_t i = 0; i < topics->count; i++)
+        if (*topics->items[i] == '^')
+            keep(reset, topics->items[i],
+                 "which topics the pattern fits, and so which tables, the source alone knows");
+        else if (!take_topic(reset, topics->items[i])) {
+            error_out_of_memory(error);
+            return CLI_INTERNAL;
+        }
+    return CLI_OK;
+}
+
 static void complain(void *context, const char *text)
 {
     terminal_line(stderr, "ods-sink reset: %s", text);
@@ -278,17 +333,28 @@ static int look(struct reset *reset, struct error *error)
     int code = find_pipeline(reset);
     if (code != CLI_OK)
         return code;
-    if (feeds_load(&reset->feeds, reset->settings, NULL, complain, NULL, error) != ODS_OK)
-        return CLI_SOURCE;
+    if (!is_of_kafka(reset))
+        code = list_topics(reset, error);
+    else if (feeds_load(&reset->feeds, reset->settings, NULL, complain, NULL, error) != ODS_OK)
+        code = CLI_SOURCE;
+    if (code != CLI_OK)
+        return code;
     if (!list_tables(reset)) {
         error_out_of_memory(error);
         return CLI_INTERNAL;
     }
-    code = refuse_while_alive(reset, error);
-    if (code == CLI_OK)
-        code = list_connectors(reset, error);
-    if (code == CLI_OK)
+    if (is_of_kafka(reset)) {
+        code = refuse_while_alive(reset, error);
+        if (code == CLI_OK)
+            code = list_connectors(reset, error);
+        if (code == CLI_OK)
+            code = look_at_target(reset, error);
+    } else {
+        keep(reset, "connectors", "the pipeline reads no topics of Kafka, so none feeds it");
         code = look_at_target(reset, error);
+        if (code == CLI_OK)
+            code = refuse_while_alive(reset, error);
+    }
     const char *letters = reset->settings->dead_letter.topic;
     reset->letters = *letters && reset->settings->pipeline_count == 1;
     if (*letters && !reset->letters)
@@ -308,8 +374,9 @@ static void print_plan(const struct reset *reset)
         if (reset->feeders[i].history)
             terminal_line(stdout, "  its schema history, topic %s", reset->feeders[i].history);
     }
-    terminal_line(stdout, "  %lld offsets of group %s in target %s, and the group in Kafka",
-                  (long long) reset->offsets, reset->pipeline->group_id, reset->pipeline->target);
+    terminal_line(stdout, "  %lld offsets of group %s in target %s%s", (long long) reset->offsets,
+                  reset->pipeline->group_id, reset->pipeline->target,
+                  is_of_kafka(reset) ? ", and the group in Kafka" : "");
     for (i = 0; i < reset->table_count; i++)
         if (goes(&reset->tables[i]))
             terminal_line(stdout, "  table %s (%lld KB): %s", reset->table_names[2 * i],
@@ -327,7 +394,16 @@ static void print_plan(const struct reset *reset)
                           reset->feeders[i].slot, reset->feeders[i].name);
     json_array_foreach(reset->kept, i, one)
         terminal_line(stdout, "  %s: %s", json_text(one, "what"), json_text(one, "why"));
-    puts("  the topics with their records, which are applied again from the beginning");
+    if (is_of_kafka(reset))
+        puts("  the topics with their records, which are applied again from the beginning");
+    else if (strcmp(reset->pipeline->input.type, "file") == 0)
+        terminal_line(stdout,
+                      "  the file %s with its records, which are applied again from its beginning",
+                      path_of_file(reset->pipeline));
+    else
+        terminal_line(stdout,
+                      "  what the source (%s) has: it is asked for all of it again, from number 0",
+                      reset->pipeline->input.type);
 }
 
 static void print_json(const struct reset *reset, bool done)
@@ -382,7 +458,7 @@ static int act(struct reset *reset, struct kafka_admin *admin, struct error *err
         reset->sink->ops->forget(reset->sink, reset->tables, reset->table_count, false,
                                  &reset->offsets, error) != ODS_OK)
         code = CLI_TARGET;
-    if (code == CLI_OK &&
+    if (code == CLI_OK && is_of_kafka(reset) &&
         kafka_admin_delete_group(admin, reset->pipeline->group_id, error) != ODS_OK)
         code = CLI_SOURCE;
     if (code == CLI_OK && reset->letters &&
@@ -407,7 +483,9 @@ static int ask_and_act(struct reset *reset, struct error *error)
                        reset->options->yes);
     if (code != CLI_OK)
         return code;
-    if (kafka_admin_open(&admin, reset->settings, reset->pipeline->group_id, error) != ODS_OK)
+    bool asks_kafka = is_of_kafka(reset) || reset->letters;
+    if (asks_kafka &&
+        kafka_admin_open(&admin, reset->settings, reset->pipeline->group_id, error) != ODS_OK)
         return CLI_SOURCE;
     interrupt_catch();
     code = act(reset, admin, error);

@@ -60,7 +60,10 @@ int extents_of_kafka(struct kafka_tool *tool, const struct extent_query *query,
 /* --- a file ----------------------------------------------------------------------------------- */
 
 struct reading_file {
-    const struct extent_query *query;
+    const struct extent_query *query; /* NULL: every topic of the pipeline is taken */
+    const struct pipeline_settings *pipeline;
+    bool (*take)(void *context, const char *topic);
+    void *context;
     struct extent *items;
     size_t count, capacity;
     struct error *error;
@@ -87,6 +90,9 @@ static struct extent *find(struct reading_file *reading, const struct record *re
 static bool take(struct reading_file *reading, const struct record *record)
 {
     const struct extent_query *query = reading->query;
+    if (!query)
+        return !pipeline_reads(reading->pipeline, record->topic) ||
+               reading->take(reading->context, record->topic);
     if (strcmp(record->topic, query->topic) != 0 ||
         (query->partition >= 0 && query->partition != record->partition))
         return true;
@@ -134,6 +140,29 @@ static const char *setting_named(const struct pipeline_settings *pipeline, const
     return "";
 }
 
+const char *path_of_file(const struct pipeline_settings *pipeline)
+{
+    return setting_named(pipeline, "path");
+}
+
+static int read_files(struct reading_file *reading, const struct pipeline_settings *pipeline)
+{
+    const char *rotated = setting_named(pipeline, "rotated");
+    int code = CLI_OK;
+    if (*rotated && access(rotated, F_OK) == 0)
+        code = read_file(reading, rotated);
+    return code == CLI_OK ? read_file(reading, path_of_file(pipeline)) : code;
+}
+
+int topics_of_file(const struct pipeline_settings *pipeline,
+                   bool (*take_topic)(void *context, const char *topic), void *context,
+                   struct error *error)
+{
+    struct reading_file reading = {
+        .pipeline = pipeline, .take = take_topic, .context = context, .error = error};
+    return read_files(&reading, pipeline);
+}
+
 static int compare(const void *a, const void *b)
 {
     const struct extent *one = a, *other = b;
@@ -144,18 +173,13 @@ int extents_of_file(const struct pipeline_settings *pipeline, const struct exten
                     struct extent **extents, size_t *count, struct error *error)
 {
     struct reading_file reading = {.query = query, .error = error};
-    const char *rotated = setting_named(pipeline, "rotated");
-    int code = CLI_OK;
-    if (*rotated && access(rotated, F_OK) == 0)
-        code = read_file(&reading, rotated);
-    if (code == CLI_OK)
-        code = read_file(&reading, setting_named(pipeline, "path"));
+    int code = read_files(&reading, pipeline);
     for (size_t i = 0; i < reading.count; i++)
         if (reading.items[i].at < 0)
             reading.items[i].at = reading.items[i].high;
     if (code == CLI_OK && !reading.count) {
         error_set(error, ODS_FATAL, "the file %s has no record of topic %s%s",
-                  setting_named(pipeline, "path"), query->topic,
+                  path_of_file(pipeline), query->topic,
                   query->partition < 0 ? "" : " in this partition");
         code = CLI_USAGE;
     }

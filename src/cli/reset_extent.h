@@ -26,6 +26,11 @@ int extents_of_kafka(struct kafka_tool *tool, const struct extent_query *query,
 /* The same for a file, which is read together with the one that was rotated. */
 int extents_of_file(const struct pipeline_settings *pipeline, const struct extent_query *query,
                     struct extent **extents, size_t *count, struct error *error);
+/* The topics of the pipeline that stand in its file, each once. `take` answers false: out of memory. */
+int topics_of_file(const struct pipeline_settings *pipeline,
+                   bool (*take)(void *context, const char *topic), void *context,
+                   struct error *error);
+const char *path_of_file(const struct pipeline_settings *pipeline);
 /* The same for a source whose other end numbers the records: one partition, its end not known. */
 int extents_of_numbers(const struct pipeline_settings *pipeline, const struct extent_query *query,
                        struct extent **extents, size_t *count, struct error *error);

@@ -289,8 +289,11 @@ static int nobody(const struct question *question, const struct error *error)
 {
     fprintf(stderr,
             "ods-sink status: nobody answers at %s:%s: %s; is the daemon running, and does "
-            "http.listen name this address?\n",
-            question->host, question->port, error->text);
+            "http.listen name this address?%s\n",
+            question->host, question->port, error->text,
+            question->options->config || question->options->url
+                ? ""
+                : " -c FILE takes it from the configuration");
     return CLI_SOURCE;
 }
 

@@ -86,8 +86,8 @@ static void add_lag(struct columns *table, int64_t lag, int64_t lost)
 
 static bool print_feeds(const struct topics *topics)
 {
-    static const char *const names[] = {"TOPIC",  "PARTITIONS", "RECORDS",  "BYTES", "LAG",
-                                        "BEHIND", "NEWEST",     "PIPELINE", "TABLE"};
+    static const char *const names[] = {"TOPIC",  "PARTS",  "RECORDS",  "BYTES", "LAG",
+                                        "BEHIND", "NEWEST", "PIPELINE", "TABLE"};
     struct columns table;
     char text[64];
     columns_init(&table, topics->call->terminal, names, sizeof names / sizeof *names);
@@ -146,7 +146,7 @@ static bool print_partitions(const struct topics *topics)
 
 static bool print_unread(const struct topics *topics)
 {
-    static const char *const names[] = {"NO PIPELINE TAKES", "PARTITIONS", "RECORDS", "BYTES",
+    static const char *const names[] = {"NO PIPELINE TAKES", "PARTS", "RECORDS", "BYTES",
                                         "WHAT IT IS"};
     struct columns table;
     if (!topics->feeds.unread_count)

@@ -91,7 +91,8 @@ static const char *place_text(const struct trace *trace, const struct trace_entr
 
 static const char *row_text(const struct trace *trace)
 {
-    return !trace->table              ? "its table is not there"
+    return !trace->table              ? "its table is not there, if that is its name "
+                                        "(`ods-sink topics` lists the tables)"
            : !trace->look.rows        ? "it is not in the target"
            : trace->look.soft_deleted ? "it stands there as deleted"
                                       : "it is in the target";

@@ -593,6 +593,8 @@ static enum ods_status without_source(struct run *run, struct error *error)
                                                .target = "",
                                                .method = "the target alone"}};
     enum ods_status status = verify_alone(&inspection, error);
+    for (size_t i = 0; i < run->options->table_count; i++)
+        run->named[i] = true; /* whether the source has such a table can't be told */
     if (status == ODS_OK) {
         run->verdicts[inspection.result.verdict]++;
         run->listener->ends(run->listener->context, &inspection.result);
