@@ -74,7 +74,9 @@ struct batch_settings {
 };
 
 struct dead_letter_settings {
-    const char *topic;      /* "": none; a bad record then stops its lane */
+    const char *topic;      /* "": none; without an address a bad record then stops its lane */
+    const char *address;    /* of a broker, in place of the topic; "": none */
+    const char *broker;     /* "": the only one there is */
     int64_t max_per_minute; /* of a pipeline in this process, 0: any number */
     const char *public_key; /* file; "": letters are not encrypted */
 };

@@ -672,8 +672,16 @@ static const struct setting daemon_rows[] = {
                        "written."},
     {"dead_letter.topic", SETTING_STRING, AT(settings, dead_letter.topic), "",
      .max = 249,
-     .doc = "The topic for records that can't be decoded or applied. Empty: such a record stops "
-            "its lane."},
+     .doc = "The topic for records that can't be decoded or applied. Empty, and without "
+            "`dead_letter.address`: such a record stops its lane."},
+    {"dead_letter.address", SETTING_STRING, AT(settings, dead_letter.address), "", .max = 2048,
+     .doc = "In place of the topic, an address of an AMQP broker: each letter is a durable message "
+            "with the record's value as its body, its headers and what else is said of it as "
+            "application properties, and its key as the property `ods.key`. `ods-sink dlq` reads "
+            "topics only."},
+    {"dead_letter.broker", SETTING_STRING, AT(settings, dead_letter.broker), "",
+     .inherits = "the only broker that is configured", .max = 200,
+     .doc = "Name of a broker in the list `amqp`: the one of `dead_letter.address`."},
     {"dead_letter.max_per_minute", SETTING_INT,
      AT(settings, dead_letter.max_per_minute), "0", .min = 0, .max = 1000000000,
      .doc = "A limit for safety: a pipeline that would write more dead letters than this within a "

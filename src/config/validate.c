@@ -443,6 +443,20 @@ static void check_brokers(struct load *load, const struct node *node,
     }
 }
 
+static void check_letters(struct load *load, const struct node *node,
+                          const struct settings *settings)
+{
+    const struct dead_letter_settings *letters = &settings->dead_letter;
+    if (*letters->address && *letters->topic)
+        REFUSE(load, validate_place(node, "dead_letter.address"),
+               "dead letters go to dead_letter.topic or to dead_letter.address: set one of them");
+    if (*letters->address && !settings_broker(settings, letters->broker))
+        REFUSE(load, validate_place(node, "dead_letter.address"),
+               *letters->broker ? "dead_letter.broker names none of the list 'amqp'"
+                                : "'dead_letter.address' needs its broker in the list 'amqp', or "
+                                  "'dead_letter.broker', which names one of several");
+}
+
 static void check_daemon(struct load *load, const struct node *node,
                          const struct settings *settings)
 {
@@ -486,6 +500,7 @@ void validate_settings(struct load *load, const struct node *daemon, const struc
         check_databases(load, daemon, settings);
         check_clusters(load, daemon, settings);
         check_brokers(load, daemon, settings);
+        check_letters(load, daemon, settings);
     }
     if (pipelines && pipelines->node->count == 0 &&
         (pipelines->node->kind == NODE_LIST || node_is_null(pipelines->node)))

@@ -138,6 +138,8 @@ static enum ods_status open_plugins(struct lane *lane, int *exit_code, struct er
         .pipeline = pipeline, .target_type = lane->target->type, .lane = lane->index};
     if (status == ODS_OK && *lane->settings->dead_letter.topic)
         status = deadletter_kafka_open(&lane->deadletter, lane->settings, &origin, error);
+    if (status == ODS_OK && *lane->settings->dead_letter.address)
+        status = deadletter_amqp_open(&lane->deadletter, lane->settings, &origin, error);
     if (status != ODS_OK)
         return status;
     return open_source(lane, error);

@@ -157,7 +157,9 @@ static enum ods_status before_commit(void *context, struct batch *batch, struct 
         return refuse(lane, batch, reject, "on_error is stop", error);
     if (!lane->deadletter)
         return refuse(lane, batch, reject,
-                      "dead_letter.topic is not set: set it to have such records put aside", error);
+                      "neither dead_letter.topic nor dead_letter.address is set: set one to have "
+                      "such records put aside",
+                      error);
     if (!fuse_take(fuse, most, letters, time_monotonic_us()))
         return refuse(lane, batch, reject,
                       "with it more than dead_letter.max_per_minute would be put aside: see to the "

@@ -35,7 +35,7 @@ class Queue:
         self.sink, self.broker, self.address = sink, broker, prefix
 
     def write(self, database=None, *, table=None, urls=(), amqp=None, input=None, target=None,
-              topics=None, defaults=None, batch=None, conf=None, **settings):
+              topics=None, defaults=None, batch=None, brokers=(), conf=None, **settings):
         table = table or Table()
         ods = ({"name": "ods", "type": "postgres", "dsn": database.dsn, **(target or {})}
                if database else target)
@@ -44,7 +44,7 @@ class Queue:
             {**pipeline(table), "topics": topics or [self.address],
              "defaults": {"key": ["id"], "on_delete": "hard", **(defaults or {})},
              "input": {"type": "amqp", **(input or {})}, **settings},
-            targets=[ods], batch=batch or {}, amqp=[self.broker.settings(*urls, **(amqp or {}))],
+            targets=[ods], batch=batch or {}, amqp=[self.broker.settings(*urls, **(amqp or {})), *brokers],
             http={"listen": f"127.0.0.1:{self.sink.http_port}"}, **(conf or {}))
         return table
 
@@ -232,6 +232,42 @@ def test_a_poison_message_is_a_letter(queue, database, kafka, prefix, how):
     assert json.loads(listed)["letters"] == 3
     assert "neither a string nor binary" in listed or "amqp-sequence" in listed
     assert "no identity" in listed
+
+
+def test_letters_at_an_address(queue, database, tmp_path):
+    """They are messages, acknowledged before what they are about is settled; a broker that does not take
+    them is waited for."""
+    letters = f"{queue.address}-letters"
+    table = queue.write(database, input={"key": "property:key"}, amqp={"user": "ods"},
+                        conf={"dead_letter": {"address": letters}})
+    good = bodies(table, 2)
+    queue.send([text_message(good[0], "a"), text_message("{neither", "poison", why="x", key="k"),
+                text_message(good[1], "b")])
+    daemon = queue.sink.daemon()
+    daemon.await_that(queue.drained, what="all of them settled")
+    daemon.stop()
+    (letter,) = queue.broker.take(letters, 1)
+    assert bytes(letter.body) == b"{neither" and letter.durable
+    said = letter.properties
+    assert said["ods.topic"] == queue.address and said["ods.identity"] == "poison"
+    assert said["ods.stage"] == "decode" and said["why"] == "x" and said["ods.key"] == "k"
+    assert "not JSON" in said["ods.error"] and letter.id.endswith("/poison")
+    assert ids(database) == [0, 1]
+    # Nothing is settled before its letter is safe.
+    other = {**queue.broker.settings(), "name": "other", "password": "wrong"}
+    table = queue.write(database, input={"broker": "broker"}, brokers=[other],
+                        conf={"dead_letter": {"address": letters, "broker": "other"}})
+    queue.send([text_message("{worse", "worse")])
+    daemon = queue.sink.daemon()
+    daemon.await_that(lambda: "dead letters: the address" in daemon.log(), what="it says so")
+    assert queue.left() == 1
+    daemon.stop()
+    table = queue.write(database, conf={"dead_letter": {"address": letters}})
+    daemon = queue.sink.daemon()
+    daemon.await_that(queue.drained, what="it is settled")
+    daemon.stop()
+    (letter,) = queue.broker.take(letters, 1)
+    assert bytes(letter.body) == b"{worse"
 
 
 def test_a_message_that_is_too_large(queue, database, kafka, prefix):

@@ -52,7 +52,7 @@ ARROWS = {
     "sink/mysql": ["sink/mysql/write"],
     "verify": ["core", "settings", "sql", "source/kafka", "sink/postgres/wire",
                "sink/postgres/tables", "sink/postgres/values"],
-    "pipeline": ["core", "settings", "http", "source/kafka", "verify"],
+    "pipeline": ["core", "settings", "http", "source/kafka", "source/amqp", "verify"],
     "cli": ["core", "config", "http", "source/file", "source/kafka", "sink/postgres/read",
             "verify", "pipeline"],
     "main": ["cli"],

@@ -380,6 +380,15 @@ void amqp_connection_flush(struct amqp_connection *connection, int64_t at_most_m
     }
 }
 
+void amqp_connection_drop(struct amqp_connection *connection)
+{
+    if (connection->state == AMQP_WAITING)
+        return;
+    amqp_connection_pump(connection, false);
+    if (connection->state != AMQP_WAITING)
+        lose(connection, "we have ended the connection");
+}
+
 void amqp_connection_close(struct amqp_connection *connection, int64_t at_most_ms)
 {
     int64_t end_us = time_monotonic_us() + at_most_ms * 1000;

@@ -73,6 +73,8 @@ bool amqp_connection_pump(struct amqp_connection *connection, bool hear);
 void amqp_connection_serves(struct amqp_connection *connection);
 /* Sends what waits, and waits for it, for that long at most. */
 void amqp_connection_flush(struct amqp_connection *connection, int64_t at_most_ms);
+/* Ends it as it is; the next turn begins a new one. */
+void amqp_connection_drop(struct amqp_connection *connection);
 /* Says goodbye, as far as that goes within the time. Calls down() for one that is up. */
 void amqp_connection_close(struct amqp_connection *connection, int64_t at_most_ms);
 
