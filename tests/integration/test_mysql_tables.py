@@ -127,6 +127,21 @@ def test_a_column_that_appears(sink, ods):
         (1, 7, "o'x", None), (2, None, "k", Decimal("3.40"))]
 
 
+def test_a_default_outlives_a_change(sink, ods):
+    """Of a text it is an expression, which MySQL shows in its own way."""
+    table = Table(columns={"id": INT, "kind": {**TEXT, "default": "o'x\\"}, "n": {**INT, "default": 7}})
+    fields = table._fields
+    table._fields = lambda: [{**field, "optional": False} for field in fields()]
+    target = ods(table, {"evolve": "widen"})
+    sink.replay([table.create({"id": 1, "kind": "k", "n": 1})])
+    assert types(target)["kind"] == "longtext not null"
+    table._fields = fields
+    table.columns = {**table.columns, "n": {**BIGINT, "default": 7}}
+    sink.replay([table.create({"id": 2, "kind": None, "n": 2**40})])
+    target.execute("insert into items (id) values (3)")
+    assert target.rows(columns="id, kind, n") == [(1, "k", 1), (2, None, 2**40), (3, "o'x\\", 7)]
+
+
 @pytest.mark.parametrize("evolve", ("add", "widen"))
 def test_a_type_that_holds_more(sink, ods, tmp_path, evolve):
     table = Table(columns={"id": INT, "n": INT, "s": {**TEXT, "optional": False}, "day": DATE})
