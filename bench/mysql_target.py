@@ -38,6 +38,7 @@ TABLE = """create table customers (customer_id int primary key, full_name varcha
 COLUMNS = ["customer_id", "full_name", "email", "phone", "date_of_birth", "monthly_income",
            "created_at", "updated_at"]
 BATCH = 10_000
+ESCAPES = {"\\": "\\\\", "\t": "\\t", "\n": "\\n"}
 
 
 def stack_env(folder: Path) -> dict[str, str]:
@@ -108,7 +109,7 @@ def text_of(column: str, value) -> str:
         return time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(value / 1000))
     if column == "updated_at":
         return str(value).replace("T", " ").removesuffix("Z")
-    return str(value)
+    return "".join(ESCAPES.get(character, character) for character in str(value))
 
 
 class Watch:
@@ -203,9 +204,8 @@ def merge(env, folder, program, database, load) -> tuple[float, int]:
     files = []
     for number, (_, rows) in enumerate(load.batches):
         path = folder / f"merge-{number}.tsv"
-        path.write_text("".join("\t".join(
-            text_of(column, row[column]).replace("\\", "\\\\") if row[column] is not None else "\\N"
-            for column in COLUMNS) + "\n" for row in rows))
+        path.write_text("".join("\t".join(text_of(column, row[column]) for column in COLUMNS) + "\n"
+                                for row in rows))
         files.append(path)
     connection = pymysql.connect(
         host="127.0.0.1", port=database.server.port, user="ods", password=database.server.password,

@@ -4,7 +4,7 @@ from lib.mysql_target import Database
 
 from .target import FATAL, OUTAGE, ROW, Fault, Target
 
-TABLES = ("create table items (id int primary key, name varchar(100), amount smallint, "
+TABLES = ("create table items (id int primary key, name mediumtext, amount smallint, "
           "price decimal(10, 2))", "create table events (n int)",
           "create trigger refuses before insert on items for each row if new.name = 'refused' then "
           "signal sqlstate '45000' set message_text = 'refused'; end if")
