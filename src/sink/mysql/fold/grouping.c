@@ -5,6 +5,8 @@
 
 #include "sink/mysql/fold/folding.h"
 
+#define MOST_BEFORE 4 /* changes of its partition among which a create's delete is looked for */
+
 static bool has_absent(const struct value *image, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++)
@@ -100,6 +102,44 @@ static void overlay(struct mysql_cell *cells, const struct mysql_plan *plan,
             cells[plan->target_of[i]] = (struct mysql_cell){&plan->sources[i], &image[i]};
 }
 
+/* A changed key comes as a delete of the old key and a create of the new one. The create of
+ * PostgreSQL's may lack a large value, which the delete's image then has. NULL: there is no such
+ * delete right before it in its partition. */
+static const struct change *old_key_of(const struct batch *batch, uint32_t index)
+{
+    const struct change *change = &batch->changes[index];
+    const struct record *record = &batch->records[change->record];
+    for (uint32_t i = index; i-- > 0 && index - i <= MOST_BEFORE;) {
+        const struct change *old = &batch->changes[i];
+        const struct record *before = &batch->records[old->record];
+        if (before->partition != record->partition || strcmp(before->topic, record->topic) != 0)
+            continue;
+        if (old->op != OP_DELETE)
+            return NULL;
+        if (!old->tombstone && old->before && old->shape == change->shape)
+            return old;
+    }
+    return NULL;
+}
+
+static void inherit(struct mysql_folding *folding, struct mysql_cell *cells, uint32_t index)
+{
+    const struct change *change = &folding->batch->changes[index];
+    const struct mysql_plan *plan = folding->plans[index];
+    if (change->op != OP_CREATE || !has_absent(change->after, change->shape->column_count))
+        return;
+    const struct change *old = old_key_of(folding->batch, index);
+    for (uint32_t i = 0; i < change->shape->column_count; i++) {
+        if (plan->target_of[i] < 0 || change->after[i].kind != VALUE_ABSENT)
+            continue;
+        if (old && old->before[i].kind != VALUE_ABSENT)
+            cells[plan->target_of[i]] =
+                (struct mysql_cell){&plan->sources[i], &old->before[i]};
+        else
+            folding->fold->lost++;
+    }
+}
+
 static void play(struct mysql_folding *folding, struct mysql_row *row, struct mysql_cell *cells,
                  uint32_t index, struct outcome *outcome)
 {
@@ -107,6 +147,7 @@ static void play(struct mysql_folding *folding, struct mysql_row *row, struct my
     const struct change *change = &folding->batch->changes[index];
     if (change->op != OP_DELETE) {
         overlay(cells, plan, change->after);
+        inherit(folding, cells, index);
         outcome->present = true;
         outcome->deleted = false;
         row->stamp = change;
