@@ -140,7 +140,9 @@ static enum ods_status encode_key(struct mysql_folding *folding, const struct my
     if (!image)
         return error_set(why, ODS_REJECT, "the change carries no row");
     folding->encoding->table = plan->settings;
-    for (uint32_t k = 0; k < plan->key_count; k++) {
+    folding->encoding->key = true;
+    enum ods_status status = ODS_OK;
+    for (uint32_t k = 0; status == ODS_OK && k < plan->key_count; k++) {
         const struct mysql_column *target = &plan->table->columns[plan->key_target[k]];
         const struct source_column *source = &plan->sources[plan->key_source[k]];
         const struct value *value = &image[plan->key_source[k]];
@@ -150,13 +152,12 @@ static enum ods_status encode_key(struct mysql_folding *folding, const struct my
         else
             status = mysql_encode(folding->encoding, target, source, value, folding->arena, &key[k],
                                   why);
-        if (status != ODS_OK)
-            return status;
-        if (key[k].form == MYSQL_NULL)
-            return error_set(why, ODS_REJECT, "column \"%s\": the key is NULL or missing",
-                             target->name);
+        if (status == ODS_OK && key[k].form == MYSQL_NULL)
+            status = error_set(why, ODS_REJECT, "column \"%s\": the key is NULL or missing",
+                               target->name);
     }
-    return ODS_OK;
+    folding->encoding->key = false;
+    return status;
 }
 
 /* Texts that a collation may take for equal have the same coarse form. *foreign: only the server

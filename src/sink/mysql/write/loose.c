@@ -97,12 +97,15 @@ static enum ods_status put_match(struct mysql_attempt *attempt, const struct mys
         if (target < 0 || change->before[i].kind == VALUE_ABSENT ||
             lacks_equality(&plan->table->columns[target]))
             continue;
-        enum ods_status status =
-            mysql_encode(&attempt->encoding, &plan->table->columns[target],
-                         &plan->sources[i], &change->before[i], &attempt->sink->scratch, &out, why);
+        const struct mysql_column *column = &plan->table->columns[target];
+        enum ods_status status = ODS_OK;
+        if (change->before[i].kind == VALUE_NULL) /* where the column takes none there is no row */
+            out = (struct mysql_out){.form = MYSQL_NULL};
+        else
+            status = mysql_encode(&attempt->encoding, column, &plan->sources[i], &change->before[i],
+                                  &attempt->sink->scratch, &out, why);
         if (status != ODS_OK)
             return status;
-        const struct mysql_column *column = &plan->table->columns[target];
         buffer_puts(sql, any ? " and " : "");
         buffer_puts(sql, column->collated ? "binary " : "");
         buffer_puts(sql, column->quoted);
