@@ -171,6 +171,9 @@ static enum ods_status report_table(const struct checking *checking,
         : may     ? "will be made with its first record"
                   : "is to be made with its first record, and the user has no right of his own to "
                     "make it (grant create, alter)");
+    if (table && !table->transactional)
+        return error_set(checking->error, ODS_FATAL, "target %s: " MYSQL_NO_TRANSACTIONS,
+                         sink->config.name, table->quoted, table->engine, table->quoted);
     if (table)
         return report_rights(checking, table->quoted, table->columns[0].quoted);
     return missing ? error_set(checking->error, ODS_FATAL,
