@@ -141,10 +141,28 @@ static enum ods_status fold(struct mysql_attempt *attempt)
     return status;
 }
 
+/* `reset` empties only what its group alone has written. */
+static enum ods_status claim_tables(struct mysql_attempt *attempt)
+{
+    struct mysql_sink *sink = attempt->sink;
+    enum ods_status status = ODS_OK;
+    for (const struct mysql_section *section = attempt->fold.sections; section;
+         section = section->next)
+        for (struct mysql_work *work = section->works; status == ODS_OK && work;
+             work = work->next) {
+            struct mysql_table *table = work->table;
+            if (!table->claimed)
+                status = mysql_own_claim(&sink->own, &sink->conn, table->schema, table->name,
+                                         attempt->error);
+            table->claimed |= status == ODS_OK;
+        }
+    return status;
+}
+
 /* --- rows ------------------------------------------------------------------------------------ */
 
-/* Creates that meet rows, as a topic's that is read again, cost a load in vain: the next one is tried
- * later each time. */
+/* Creates that meet rows, as a topic's that is read again, cost a load in vain: the next one is
+ * tried later each time. */
 static bool is_loadable(struct mysql_attempt *attempt, const struct mysql_group *group)
 {
     struct mysql_sink *sink = attempt->sink;
@@ -325,6 +343,8 @@ static enum ods_status attempt_once(struct mysql_attempt *attempt)
     enum ods_status status = mysql_ready(attempt->sink, attempt->error);
     if (status == ODS_OK)
         status = fold(attempt);
+    if (status == ODS_OK)
+        status = claim_tables(attempt);
     return status == ODS_OK ? transact(attempt) : status;
 }
 
