@@ -1,7 +1,7 @@
 /* Writes a batch in one transaction: rows and offsets commit together, or nothing does.
  *
  * Tables are looked at, made and changed before the transaction begins, and by a session of their
- * own: DDL commits whatever transaction its session has. Then the offsets move, by compare-and-swap,
+ * own: DDL commits whatever transaction its session has. Then the offsets move, by compare-and-swap
  * so that a writer which has lost its partition fails before it writes a row and two writers wait
  * for each other at the offset's row; then the rows, then what waited for other rows; then the dead
  * letters are acknowledged, and the commit follows.
@@ -214,6 +214,8 @@ static enum ods_status truncate(struct mysql_attempt *attempt, const struct mysq
     if (sql->failed)
         return error_out_of_memory(attempt->error);
     enum ods_status status = mysql_conn_query(&sink->conn, sql->bytes, sql->length, NULL, &why);
+    if (status == ODS_REJECT && why.fault == FAULT_ORDER) /* rows of another table go first */
+        return mysql_blocked_add(attempt, NULL, 0, work->truncated_by, &why);
     if (status == ODS_REJECT) {
         attempt->next = MYSQL_NEXT_FOLD; /* what came before it counts again */
         status = mysql_change_refuse(attempt, work->truncated_by, &why);

@@ -110,7 +110,7 @@ static enum ods_status put_match(struct mysql_attempt *attempt, const struct mys
         buffer_puts(sql, column->collated ? "binary " : "");
         buffer_puts(sql, column->quoted);
         buffer_puts(sql, " <=> ");
-        mysql_statement_put(sql, column, &out);
+        mysql_statement_put(sql, &out);
         buffer_puts(sql, column->type == MYSQL_IS_BIT ? " + 0" : "");
         any = true;
     }
@@ -153,7 +153,7 @@ static enum ods_status put_update(struct mysql_attempt *attempt, const struct my
         if (status != ODS_OK)
             return status;
         buffer_printf(sql, "%s%s = ", any ? ", " : "", plan->table->columns[i].quoted);
-        mysql_statement_put(sql, &plan->table->columns[i], &out);
+        mysql_statement_put(sql, &out);
         any = true;
     }
     return any ? ODS_OK
