@@ -90,7 +90,7 @@ static enum ods_status mysql_sink_peek(struct sink *sink, struct position *posit
     bool there = false;
     enum ods_status status = mysql_conn_open(&mysql->conn, error);
     if (status == ODS_OK)
-        status = mysql_own_look(&mysql->own, &mysql->conn, &there, error);
+        status = mysql_own_look(&mysql->own, &mysql->conn, MYSQL_OWN_OFFSETS, &there, error);
     if (status == ODS_OK && there)
         return mysql_offsets_read(&mysql->own, &mysql->conn, positions, count, error);
     return status == ODS_OK ? sink_stores_no_offsets(sink, positions, count, error) : status;

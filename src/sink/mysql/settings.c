@@ -15,8 +15,9 @@ static const struct setting rows[] = {
             "client's. Put the password into `${NAME}` or `${file:/path}`. Tables go into "
             "`dbname`, unless the pipeline's `schema` or `target` names another database."},
     {"schema", SETTING_STRING, AT(schema), "", .max = 64, .inherits = "the dsn's `dbname`",
-     .doc = "The database with `ods_sink_offsets`, the table in which the offsets are kept that "
-            "are committed with the rows. It is made if it is missing."},
+     .doc = "The database with ods-sink's own tables: `ods_sink_offsets`, in which the offsets are "
+            "kept that are committed with the rows, and `ods_sink_tables`, which says which group "
+            "writes which table, for `reset`. They are made if they are missing."},
     {"load_data", SETTING_BOOL, AT(load_data), "true",
      .doc = "Load rows of a snapshot, and creates, by `LOAD DATA LOCAL INFILE` where the server "
             "allows it (`local_infile = ON`). Rows that are there already, or that the server "

@@ -29,7 +29,7 @@ static bool is_redacted(const struct mysql_plan *plan, const char *column)
 
 /* What the server says may quote any value of the row, and without a column's name nobody knows
  * whose. */
-static void hide(const struct mysql_plan *plan, struct error *why)
+void mysql_fold_hide(const struct mysql_plan *plan, struct error *why)
 {
     if (!plan || !plan->settings->redact.count || (*why->column && !is_redacted(plan, why->column)))
         return;
@@ -49,7 +49,7 @@ enum ods_status mysql_fold_refuse(struct batch *batch, const struct mysql_plan *
     struct error shown = *why;
     if (batch->changes[change].rejected) /* with another change of its record */
         return ODS_OK;
-    hide(plan, &shown);
+    mysql_fold_hide(plan, &shown);
     shown.index = change;
     if (shown.fault != FAULT_ORDER && shown.fault != FAULT_TABLE)
         shown.fault = FAULT_ROW;
@@ -140,23 +140,23 @@ static enum ods_status encode_key(struct mysql_folding *folding, const struct my
     if (!image)
         return error_set(why, ODS_REJECT, "the change carries no row");
     folding->encoding->table = plan->settings;
-    for (uint32_t k = 0; k < plan->key_count; k++) {
+    folding->encoding->key = true;
+    enum ods_status status = ODS_OK;
+    for (uint32_t k = 0; status == ODS_OK && k < plan->key_count; k++) {
         const struct mysql_column *target = &plan->table->columns[plan->key_target[k]];
         const struct source_column *source = &plan->sources[plan->key_source[k]];
         const struct value *value = &image[plan->key_source[k]];
-        enum ods_status status = ODS_OK;
         if (value->kind == VALUE_ABSENT || value->kind == VALUE_NULL)
             key[k].form = MYSQL_NULL;
         else
             status = mysql_encode(folding->encoding, target, source, value, folding->arena, &key[k],
                                   why);
-        if (status != ODS_OK)
-            return status;
-        if (key[k].form == MYSQL_NULL)
-            return error_set(why, ODS_REJECT, "column \"%s\": the key is NULL or missing",
-                             target->name);
+        if (status == ODS_OK && key[k].form == MYSQL_NULL)
+            status = error_set(why, ODS_REJECT, "column \"%s\": the key is NULL or missing",
+                               target->name);
     }
-    return ODS_OK;
+    folding->encoding->key = false;
+    return status;
 }
 
 /* Texts that a collation may take for equal have the same coarse form. *foreign: only the server

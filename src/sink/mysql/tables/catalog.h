@@ -86,8 +86,9 @@ struct mysql_table {
     char *schema, *name;
     char *quoted; /* `schema`.`name` */
     char *engine;
-    bool transactional; /* its engine rolls back: others are refused */
+    bool transactional; /* its engine rolls back; others are refused: plan.c */
     bool ours;          /* ods-sink made it, from the source that its comment names */
+    bool claimed;       /* the sink's own table has it that this group writes it */
     char *comment;
     struct mysql_column *columns;
     uint32_t column_count;
@@ -97,6 +98,11 @@ struct mysql_table {
     uint32_t unique_count;
     struct mysql_table *next;
 };
+
+/* The table, its engine, the table. */
+#define MYSQL_NO_TRANSACTIONS                                                                      \
+    "table %s has the engine %s, which has no transactions, so that its rows can't be committed "  \
+    "together with the offsets: alter table %s engine=InnoDB"
 
 /* A table's index is found by its name; tables stay where they are until the catalog is cleared. */
 struct mysql_catalog {

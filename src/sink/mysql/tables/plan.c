@@ -317,6 +317,16 @@ static enum ods_status check_source(const struct mysql_plan *plan, struct error 
                      plan->schema, plan->name, (int) length, made, source);
 }
 
+/* Rows of an engine without transactions stay when the transaction is taken back. */
+static enum ods_status check_engine(const struct mysql_plan *plan, struct error *error)
+{
+    const struct mysql_table *table = plan->table;
+    if (!table || table->transactional)
+        return ODS_OK;
+    return error_set(error, ODS_FATAL, MYSQL_NO_TRANSACTIONS, table->quoted, table->engine,
+                     table->quoted);
+}
+
 static enum ods_status resolve_table(struct mysql_plans *plans, struct mysql_plan *plan,
                                      const struct change *change,
                                      const struct mysql_plan_listener *listener, bool *stale,
@@ -324,6 +334,8 @@ static enum ods_status resolve_table(struct mysql_plans *plans, struct mysql_pla
 {
     enum ods_status status = mysql_catalog_find(plans->catalog, plans->conn, plan->schema,
                                                 plan->name, &plan->table, error);
+    if (status == ODS_OK)
+        status = check_engine(plan, error);
     if (status == ODS_OK)
         status = check_source(plan, error);
     if (status == ODS_OK && change->after) {

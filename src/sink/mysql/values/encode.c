@@ -39,7 +39,7 @@ enum ods_status mysql_inexact(struct mysql_encoder *encoder, bool fine, const ch
     enum inexact allowed = encoder->encoding->table->inexact;
     bool rounds = allowed == INEXACT_ROUND || (fine && allowed == INEXACT_NANOSECONDS);
     va_list arguments;
-    if (rounds && !encoder->target->key_position) {
+    if (rounds && !mysql_is_key(encoder)) {
         encoder->encoding->result->values_rounded++;
         return ODS_OK;
     }
@@ -96,6 +96,15 @@ enum ods_status mysql_as_text(struct mysql_encoder *encoder, struct buffer *room
     return status;
 }
 
+/* --- NULL ----------------------------------------------------------------------------------- */
+
+/* The server may take NULL for something else: for now in a timestamp, for the next number in an
+ * auto_increment column. */
+static enum ods_status refuse_null(struct mysql_encoder *encoder)
+{
+    return mysql_refuse(encoder, MYSQL_NO_NULL, "the value is NULL, and the column is NOT NULL");
+}
+
 /* --- zero dates ----------------------------------------------------------------------------- */
 
 /* 0000-00-00, and every date whose month or day is zero. A strict session refuses them. */
@@ -114,10 +123,12 @@ static bool is_zero_date(const struct mysql_column *target, const struct value *
 
 static enum ods_status encode_zero_date(struct mysql_encoder *encoder)
 {
-    if (encoder->encoding->table->zero_dates == ZERO_DATES_REJECT || encoder->target->key_position)
+    if (encoder->encoding->table->zero_dates == ZERO_DATES_REJECT || mysql_is_key(encoder))
         return mysql_refuse(encoder, MYSQL_BAD_TIME,
                             "a date with a zero month or day, which a strict session refuses "
                             "(zero_dates: null makes it NULL, but in a key)");
+    if (!encoder->target->nullable)
+        return refuse_null(encoder);
     encoder->out->form = MYSQL_NULL;
     encoder->encoding->result->zero_dates++;
     return ODS_OK;
@@ -173,7 +184,7 @@ enum ods_status mysql_encode(const struct mysql_encoding *encoding,
                                     .error = error};
     *out = (struct mysql_out){.form = MYSQL_NULL, .bytes = ""};
     if (value->kind == VALUE_NULL)
-        return ODS_OK;
+        return column->nullable ? ODS_OK : refuse_null(&encoder);
     if (value->kind == VALUE_ABSENT)
         return mysql_refuse(&encoder, MYSQL_BAD_VALUE, "the record does not carry its value");
     enum ods_status status = mysql_find_meaning(&encoder, source, &meaning);

@@ -25,6 +25,7 @@ struct mysql_out {
 struct mysql_encoding {
     const struct source_settings *source;
     const struct table_settings *table;
+    bool key; /* the value names its row, whichever unique key of the target that is */
     struct apply_result *result; /* zero_dates, values_rounded, nul_stripped grow */
 };
 

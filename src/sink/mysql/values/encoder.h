@@ -9,6 +9,7 @@
 
 /* MySQL's own numbers for what a strict session answers to such a value. */
 enum mysql_refusal {
+    MYSQL_NO_NULL = 1048,
     MYSQL_OUT_OF_RANGE = 1264,
     MYSQL_TRUNCATED = 1265, /* of enums and sets; digits that would be lost */
     MYSQL_BAD_TIME = 1292,
@@ -27,6 +28,12 @@ struct mysql_encoder {
     struct mysql_out *out;
     struct error *error;
 };
+
+/* Is the value part of the key of its row? Then nothing of it may be lost. */
+static inline bool mysql_is_key(const struct mysql_encoder *encoder)
+{
+    return encoder->encoding->key || encoder->target->key_position > 0;
+}
 
 enum ods_status mysql_refuse(struct mysql_encoder *encoder, enum mysql_refusal code,
                              const char *format, ...) __attribute__((format(printf, 3, 4)));

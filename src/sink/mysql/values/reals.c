@@ -48,7 +48,7 @@ static enum ods_status put_real(struct mysql_encoder *encoder, double real, int 
     struct buffer text;
     buffer_init(&text);
     if (real == 0) {
-        buffer_puts(&text, signbit(real) && !encoder->target->key_position ? "-0e0" : "0");
+        buffer_puts(&text, signbit(real) && !mysql_is_key(encoder) ? "-0e0" : "0");
         return mysql_put_buffer(encoder, MYSQL_NUMBER, &text);
     }
     text_real(&text, real, bits);

@@ -63,7 +63,7 @@ static bool is_nested(const struct column *source, const struct value *value)
 static enum ods_status check_padding(struct mysql_encoder *encoder, const char *text, size_t length)
 {
     const struct mysql_column *target = encoder->target;
-    if (!target->key_position || !target->padded || !length || text[length - 1] != ' ')
+    if (!mysql_is_key(encoder) || !target->padded || !length || text[length - 1] != ' ')
         return ODS_OK;
     return mysql_refuse(encoder, MYSQL_BAD_VALUE,
                         "a key with blanks at its end, which the collation %s does not count",

@@ -295,8 +295,11 @@ static enum ods_status await_answer(struct mysql_conn *conn, struct error *error
         if (conn->alive)
             conn->alive(conn->alive_context);
         int ready = poll(fds, 2, ALIVE_MS);
-        if (ready < 0 && errno != EINTR)
-            return error_set(error, ODS_RETRY, "target %s: poll: %s", conn->name, strerror(errno));
+        if (ready < 0 && errno != EINTR) {
+            error_set(error, ODS_RETRY, "target %s: poll: %s", conn->name, strerror(errno));
+            mysql_conn_close(conn); /* the answer would be taken for that of the next statement */
+            return ODS_RETRY;
+        }
         if (atomic_load(&conn->interrupted))
             return interrupted(conn, error);
         if (ready > 0 && fds[0].revents)

@@ -1,7 +1,7 @@
 /* Writes a batch in one transaction: rows and offsets commit together, or nothing does.
  *
  * Tables are looked at, made and changed before the transaction begins, and by a session of their
- * own: DDL commits whatever transaction its session has. Then the offsets move, by compare-and-swap,
+ * own: DDL commits whatever transaction its session has. Then the offsets move, by compare-and-swap
  * so that a writer which has lost its partition fails before it writes a row and two writers wait
  * for each other at the offset's row; then the rows, then what waited for other rows; then the dead
  * letters are acknowledged, and the commit follows.
@@ -141,10 +141,28 @@ static enum ods_status fold(struct mysql_attempt *attempt)
     return status;
 }
 
+/* `reset` empties only what its group alone has written. */
+static enum ods_status claim_tables(struct mysql_attempt *attempt)
+{
+    struct mysql_sink *sink = attempt->sink;
+    enum ods_status status = ODS_OK;
+    for (const struct mysql_section *section = attempt->fold.sections; section;
+         section = section->next)
+        for (struct mysql_work *work = section->works; status == ODS_OK && work;
+             work = work->next) {
+            struct mysql_table *table = work->table;
+            if (!table->claimed)
+                status = mysql_own_claim(&sink->own, &sink->conn, table->schema, table->name,
+                                         attempt->error);
+            table->claimed |= status == ODS_OK;
+        }
+    return status;
+}
+
 /* --- rows ------------------------------------------------------------------------------------ */
 
-/* Creates that meet rows, as a topic's that is read again, cost a load in vain: the next one is tried
- * later each time. */
+/* Creates that meet rows, as a topic's that is read again, cost a load in vain: the next one is
+ * tried later each time. */
 static bool is_loadable(struct mysql_attempt *attempt, const struct mysql_group *group)
 {
     struct mysql_sink *sink = attempt->sink;
@@ -196,6 +214,8 @@ static enum ods_status truncate(struct mysql_attempt *attempt, const struct mysq
     if (sql->failed)
         return error_out_of_memory(attempt->error);
     enum ods_status status = mysql_conn_query(&sink->conn, sql->bytes, sql->length, NULL, &why);
+    if (status == ODS_REJECT && why.fault == FAULT_ORDER) /* rows of another table go first */
+        return mysql_blocked_add(attempt, NULL, 0, work->truncated_by, &why);
     if (status == ODS_REJECT) {
         attempt->next = MYSQL_NEXT_FOLD; /* what came before it counts again */
         status = mysql_change_refuse(attempt, work->truncated_by, &why);
@@ -325,6 +345,8 @@ static enum ods_status attempt_once(struct mysql_attempt *attempt)
     enum ods_status status = mysql_ready(attempt->sink, attempt->error);
     if (status == ODS_OK)
         status = fold(attempt);
+    if (status == ODS_OK)
+        status = claim_tables(attempt);
     return status == ODS_OK ? transact(attempt) : status;
 }
 

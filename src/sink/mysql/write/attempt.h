@@ -40,11 +40,13 @@ enum mysql_next {
     MYSQL_NEXT_REREAD, /* a table is not as the catalog has it */
 };
 
-/* A row that a unique or foreign key refuses, and that may be right. */
+/* A row, or a truncate, that a unique or foreign key refuses, and that may be right. */
 struct mysql_pending {
-    struct mysql_group *group;
+    struct mysql_group *group; /* NULL: a truncate */
     uint32_t index;  /* of its rows */
     uint32_t change; /* the source's order */
+    bool again;      /* it may go in later in the batch; else what came after it is in its way */
+    bool written;
     struct error why;
 };
 
@@ -85,6 +87,11 @@ enum ods_status mysql_load_rows(struct mysql_attempt *attempt, struct mysql_grou
 /* The changes of a table without a key. */
 enum ods_status mysql_loose_write(struct mysql_attempt *attempt, struct mysql_work *work);
 
+/* A row, or a truncate (group NULL), waits. */
+enum ods_status mysql_blocked_add(struct mysql_attempt *attempt, struct mysql_group *group,
+                                  uint32_t index, uint32_t change, const struct error *why);
+/* May the row be written behind what follows it in the batch? */
+bool mysql_blocked_can_wait(enum mysql_group_kind kind, const struct mysql_row *row);
 /* Tries what is pending again, sorts out rows that hold each other's values, and holds or sets
  * aside what is left. */
 enum ods_status mysql_blocked_settle(struct mysql_attempt *attempt);

@@ -13,6 +13,13 @@ static int in_order(const void *left, const void *right)
     return (a->change > b->change) - (a->change < b->change);
 }
 
+/* A row of a table without a key comes before its own updates and deletes; and a row that is
+ * deleted and then written again must be gone before that. */
+bool mysql_blocked_can_wait(enum mysql_group_kind kind, const struct mysql_row *row)
+{
+    return kind != MYSQL_INSERTS && !(kind == MYSQL_DELETES && row->returns);
+}
+
 /* Tries each pending row once more, in the source's order; those that succeed leave the list. */
 static enum ods_status pass(struct mysql_attempt *attempt, bool *progress)
 {
@@ -22,11 +29,12 @@ static enum ods_status pass(struct mysql_attempt *attempt, bool *progress)
     for (uint32_t i = 0; i < attempt->pending_count; i++) {
         struct mysql_pending *pending = &attempt->pending[i];
         bool in = false;
-        if (status == ODS_OK) {
+        if (status == ODS_OK && pending->again) {
             status = mysql_rows_try(attempt, pending->group, pending->index);
             in = status == ODS_OK;
             if (status == ODS_REJECT) {
                 pending->why = *attempt->error;
+                mysql_fold_hide(pending->group->plan, &pending->why);
                 status = ODS_OK;
             }
         }
@@ -48,8 +56,8 @@ static enum ods_status query(struct mysql_attempt *attempt, MYSQL_RES **rows)
                                           attempt->error);
 }
 
-/* Would it change more than the rows themselves if they left the table for a moment: a trigger, or a
- * foreign key of another table? */
+/* Would it change more than the rows themselves if they left the table for a moment: a trigger, or
+ * a foreign key of another table? */
 static enum ods_status reaches_further(struct mysql_attempt *attempt,
                                        const struct mysql_table *table, bool *further)
 {
@@ -73,27 +81,47 @@ static enum ods_status reaches_further(struct mysql_attempt *attempt,
     return ODS_OK;
 }
 
-/* A column of each unique key that can be NULL, and so gives its value up; false: a key has none. */
-static bool columns_to_clear(const struct mysql_plan *plan, uint64_t *columns)
+static bool is_in_key(const struct mysql_plan *plan, uint32_t column)
 {
-    const struct mysql_table *table = plan->table;
-    for (uint32_t u = 0; u < table->unique_count; u++) {
-        const struct mysql_unique *unique = &table->uniques[u];
-        bool any = false, is_key = true;
-        for (uint32_t i = 0; i < unique->column_count; i++) {
-            bool in_key = false;
-            for (uint32_t k = 0; k < plan->key_count; k++)
-                in_key |= plan->key_target[k] == unique->columns[i];
-            is_key &= in_key;
-            if (any || in_key || !table->columns[unique->columns[i]].nullable)
-                continue;
-            columns[unique->columns[i] / 64] |= UINT64_C(1) << (unique->columns[i] % 64);
-            any = true;
-        }
-        if (!any && !is_key)
-            return false;
+    for (uint32_t k = 0; k < plan->key_count; k++)
+        if (plan->key_target[k] == column)
+            return true;
+    return false;
+}
+
+/* Sees to it that a row which is about to be written lets go of a unique key: by a column that can
+ * be NULL and gets its value then. False: there is none, and the rows change the key's values. */
+static bool clear_unique(const struct mysql_group *group, const struct mysql_unique *unique,
+                         uint64_t *columns)
+{
+    const struct mysql_table *table = group->plan->table;
+    bool stays = unique->column_count > 0;
+    for (uint32_t i = 0; i < unique->column_count; i++) {
+        uint32_t at = unique->columns[i];
+        bool generated = table->columns[at].generated;
+        if (is_in_key(group->plan, at) ||
+            (!generated && !mysql_fold_has(group->columns, at)))
+            continue;
+        stays = false;
+        if (generated || !table->columns[at].nullable)
+            continue;
+        columns[at / 64] |= UINT64_C(1) << (at % 64);
+        return true;
     }
-    return true;
+    return stays;
+}
+
+/* The columns by which the rows let go of all unique keys. */
+static bool columns_to_clear(const struct mysql_group *group, uint64_t *columns)
+{
+    const struct mysql_table *table = group->plan->table;
+    for (uint32_t u = 0; u < table->unique_count; u++)
+        if (!clear_unique(group, &table->uniques[u], columns))
+            return false;
+    for (size_t i = 0; i < mysql_fold_words(table); i++)
+        if (columns[i])
+            return true;
+    return false;
 }
 
 /* Does the row bring all that the table has, so that it can be deleted and made again? */
@@ -138,7 +166,7 @@ static enum ods_status exchange(struct mysql_attempt *attempt, struct mysql_pend
             return error_out_of_memory(attempt->error);
         memset(columns, 0, bytes);
         buffer_reset(sql);
-        if (columns_to_clear(row->plan, columns)) {
+        if (columns_to_clear(group, columns)) {
             put_clearing(sql, row, columns);
         } else if (is_complete(group)) {
             buffer_printf(sql, "delete from %s where ", row->plan->table->quoted);
@@ -162,9 +190,9 @@ static enum ods_status exchange(struct mysql_attempt *attempt, struct mysql_pend
 
 static bool can_be_member(const struct mysql_pending *pending, const struct mysql_table *table)
 {
-    enum mysql_group_kind kind = pending->group->kind;
-    return pending->group->plan->table == table && pending->group->plan->key_count &&
-           (kind == MYSQL_UPSERTS || kind == MYSQL_UPDATES) &&
+    const struct mysql_group *group = pending->group;
+    return group && group->plan->table == table && group->plan->key_count &&
+           (group->kind == MYSQL_UPSERTS || group->kind == MYSQL_UPDATES) &&
            (strcmp(pending->why.code, "1062") == 0 || strcmp(pending->why.code, "1586") == 0);
 }
 
@@ -191,9 +219,9 @@ static enum ods_status untangle(struct mysql_attempt *attempt, const struct mysq
     if (status != ODS_OK || further || count < 2)
         return status;
     for (uint32_t i = 0; i < count; i++)
-        members[i]->group = NULL; /* written */
+        members[i]->written = true;
     for (uint32_t i = 0; i < attempt->pending_count; i++)
-        if (attempt->pending[i].group)
+        if (!attempt->pending[i].written)
             attempt->pending[kept++] = attempt->pending[i];
     attempt->pending_count = kept;
     return ODS_OK;
@@ -215,10 +243,15 @@ static enum ods_status hold_back(struct mysql_attempt *attempt)
 static enum ods_status give_up(struct mysql_attempt *attempt)
 {
     enum ods_status status = ODS_OK;
-    for (uint32_t i = 0; status == ODS_OK && i < attempt->pending_count; i++)
-        status = mysql_rows_refuse(attempt,
-                                   attempt->pending[i].group->rows[attempt->pending[i].index],
-                                   &attempt->pending[i].why);
+    for (uint32_t i = 0; status == ODS_OK && i < attempt->pending_count; i++) {
+        const struct mysql_pending *pending = &attempt->pending[i];
+        if (!pending->group)
+            attempt->next = MYSQL_NEXT_FOLD; /* what came before the truncate counts again */
+        status = pending->group
+                     ? mysql_rows_refuse(attempt, pending->group->rows[pending->index],
+                                         &pending->why)
+                     : mysql_change_refuse(attempt, pending->change, &pending->why);
+    }
     attempt->pending_count = 0;
     return status;
 }

@@ -125,17 +125,18 @@ static enum ods_status report_rights(const struct checking *checking, const char
                      checking->sink->config.name, quoted, missing, missing, quoted);
 }
 
-static enum ods_status report_own(const struct checking *checking)
+static enum ods_status report_own(const struct checking *checking, const char *name,
+                                  const char *column)
 {
     struct mysql_sink *sink = checking->sink;
     const char *schema = *sink->own.schema ? sink->own.schema : sink->conn.database;
     bool there, may = true;
-    enum ods_status status = mysql_own_look(&sink->own, &sink->conn, &there, checking->error);
+    enum ods_status status = mysql_own_look(&sink->own, &sink->conn, name, &there, checking->error);
     if (status == ODS_OK && !there)
         status = may_create(checking, schema, &may);
     if (status != ODS_OK)
         return status;
-    say(checking, "table %s.ods_sink_offsets %s", schema,
+    say(checking, "table %s.%s %s", schema, name,
         there ? "is there"
         : may ? "will be made at the first start"
               : "is missing, and the user has no right of his own to make it (grant create)");
@@ -144,8 +145,9 @@ static enum ods_status report_own(const struct checking *checking)
     struct buffer quoted;
     buffer_init(&quoted);
     mysql_put_name(&quoted, schema);
-    buffer_puts(&quoted, ".`ods_sink_offsets`");
-    status = report_rights(checking, buffer_text(&quoted), "next_offset");
+    buffer_puts(&quoted, ".");
+    mysql_put_name(&quoted, name);
+    status = report_rights(checking, buffer_text(&quoted), column);
     buffer_done(&quoted);
     return status;
 }
@@ -171,6 +173,9 @@ static enum ods_status report_table(const struct checking *checking,
         : may     ? "will be made with its first record"
                   : "is to be made with its first record, and the user has no right of his own to "
                     "make it (grant create, alter)");
+    if (table && !table->transactional)
+        return error_set(checking->error, ODS_FATAL, "target %s: " MYSQL_NO_TRANSACTIONS,
+                         sink->config.name, table->quoted, table->engine, table->quoted);
     if (table)
         return report_rights(checking, table->quoted, table->columns[0].quoted);
     return missing ? error_set(checking->error, ODS_FATAL,
@@ -213,7 +218,9 @@ enum ods_status mysql_check_target(struct mysql_sink *sink,
     if (status == ODS_OK)
         status = report_server(&checking);
     if (status == ODS_OK)
-        status = report_own(&checking);
+        status = report_own(&checking, MYSQL_OWN_OFFSETS, "next_offset");
+    if (status == ODS_OK)
+        status = report_own(&checking, MYSQL_OWN_TABLES, "consumer_group");
     for (size_t i = 0; status == ODS_OK && i < pipeline->table_count; i++)
         status = report_named(&checking, &pipeline->tables[i]);
     return status;

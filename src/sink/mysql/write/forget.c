@@ -29,7 +29,8 @@ static enum ods_status run(struct mysql_sink *sink, MYSQL_RES **rows, struct err
                                                rows, error);
 }
 
-/* The comment of a table that the sink made says so. */
+/* The comment of a table that the sink made says so. Only what this group has brought may go: rows
+ * of others are theirs. */
 static enum ods_status look_at(struct mysql_sink *sink, struct forgotten *table,
                                struct error *error)
 {
@@ -50,14 +51,21 @@ static enum ods_status look_at(struct mysql_sink *sink, struct forgotten *table,
     table->made_here = row && row[0] && strncmp(row[0], "ods-sink", 8) == 0;
     table->bytes = row && row[1] ? strtoll(row[1], NULL, 10) : 0;
     mysql_free_result(rows);
-    return ODS_OK;
+    bool written = false;
+    if (table->there)
+        status = mysql_own_whose(&sink->own, &sink->conn, schema_of(sink, table), table->table,
+                                 &written, table->writers, sizeof table->writers, error);
+    table->untouched = table->there && !table->made_here && !written;
+    return status;
 }
 
 static enum ods_status empty(struct mysql_sink *sink, const struct forgotten *table,
                              struct error *error)
 {
-    if (!table->there || *table->writers)
-        return ODS_OK;
+    enum ods_status status = mysql_own_unclaim(&sink->own, &sink->conn, schema_of(sink, table),
+                                               table->table, error);
+    if (status != ODS_OK || !table->there || table->untouched || *table->writers)
+        return status;
     buffer_reset(&sink->sql);
     buffer_puts(&sink->sql, "delete from ");
     put_table(&sink->sql, sink, table);
@@ -100,7 +108,7 @@ enum ods_status mysql_forget_group(struct mysql_sink *sink, struct forgotten *ta
     *offsets = 0;
     enum ods_status status = mysql_conn_open(&sink->conn, error);
     if (status == ODS_OK)
-        status = mysql_own_look(&sink->own, &sink->conn, &own, error);
+        status = mysql_own_look(&sink->own, &sink->conn, MYSQL_OWN_OFFSETS, &own, error);
     if (status == ODS_OK && own)
         status = mysql_offsets_forget(&sink->own, &sink->conn, false, offsets, error);
     for (size_t i = 0; status == ODS_OK && i < count; i++)

@@ -1,8 +1,8 @@
 /* Rows of a snapshot by LOAD DATA LOCAL, from memory. See attempt.h.
  *
  * LOCAL makes warnings of what would be errors, cuts values and leaves rows out. So the load counts
- * only if every row went in and the server warned of nothing; else it is taken back, and the rows go
- * by statements, which find out what is wrong.
+ * only if every row went in and the server warned of nothing; else it is taken back, and the rows
+ * go by statements, which find out what is wrong.
  */
 #include <string.h>
 

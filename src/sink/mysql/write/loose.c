@@ -97,17 +97,20 @@ static enum ods_status put_match(struct mysql_attempt *attempt, const struct mys
         if (target < 0 || change->before[i].kind == VALUE_ABSENT ||
             lacks_equality(&plan->table->columns[target]))
             continue;
-        enum ods_status status =
-            mysql_encode(&attempt->encoding, &plan->table->columns[target],
-                         &plan->sources[i], &change->before[i], &attempt->sink->scratch, &out, why);
+        const struct mysql_column *column = &plan->table->columns[target];
+        enum ods_status status = ODS_OK;
+        if (change->before[i].kind == VALUE_NULL) /* where the column takes none there is no row */
+            out = (struct mysql_out){.form = MYSQL_NULL};
+        else
+            status = mysql_encode(&attempt->encoding, column, &plan->sources[i], &change->before[i],
+                                  &attempt->sink->scratch, &out, why);
         if (status != ODS_OK)
             return status;
-        const struct mysql_column *column = &plan->table->columns[target];
         buffer_puts(sql, any ? " and " : "");
         buffer_puts(sql, column->collated ? "binary " : "");
         buffer_puts(sql, column->quoted);
         buffer_puts(sql, " <=> ");
-        mysql_statement_put(sql, column, &out);
+        mysql_statement_put(sql, &out);
         buffer_puts(sql, column->type == MYSQL_IS_BIT ? " + 0" : "");
         any = true;
     }
@@ -150,7 +153,7 @@ static enum ods_status put_update(struct mysql_attempt *attempt, const struct my
         if (status != ODS_OK)
             return status;
         buffer_printf(sql, "%s%s = ", any ? ", " : "", plan->table->columns[i].quoted);
-        mysql_statement_put(sql, &plan->table->columns[i], &out);
+        mysql_statement_put(sql, &out);
         any = true;
     }
     return any ? ODS_OK

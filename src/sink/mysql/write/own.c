@@ -4,10 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/utf8.h"
 #include "sql/mysql/offsets_make.h"
 #include "sql/mysql/offsets_read.h"
-
-static const char table_name[] = "ods_sink_offsets";
+#include "sql/mysql/tables_claim.h"
+#include "sql/mysql/tables_forget.h"
+#include "sql/mysql/tables_make.h"
+#include "sql/mysql/tables_whose.h"
 
 static const char *schema_of(const struct mysql_own *own, const struct mysql_conn *conn)
 {
@@ -15,11 +18,11 @@ static const char *schema_of(const struct mysql_own *own, const struct mysql_con
 }
 
 static void put_table(struct buffer *sql, const struct mysql_own *own,
-                      const struct mysql_conn *conn)
+                      const struct mysql_conn *conn, const char *table)
 {
     mysql_put_name(sql, schema_of(own, conn));
     buffer_puts(sql, ".");
-    mysql_put_name(sql, table_name);
+    mysql_put_name(sql, table);
 }
 
 static void put_literal(struct buffer *sql, const char *text)
@@ -27,17 +30,18 @@ static void put_literal(struct buffer *sql, const char *text)
     mysql_put_text(sql, text, strlen(text));
 }
 
-/* A statement of sql/mysql/: its first {} is the table, a second one the group. */
+/* A statement of sql/mysql/: its first {} is the table, the others are the texts. */
 static void put_template(struct buffer *sql, const struct mysql_own *own,
-                         const struct mysql_conn *conn, const char *template)
+                         const struct mysql_conn *conn, const char *table, const char *template,
+                         const char *const *texts)
 {
     const char *place;
     for (int i = 0; (place = strstr(template, "{}")); i++) {
         buffer_add(sql, template, (size_t) (place - template));
         if (i == 0)
-            put_table(sql, own, conn);
+            put_table(sql, own, conn, table);
         else
-            put_literal(sql, own->group);
+            put_literal(sql, texts[i - 1]);
         template = place + 2;
     }
     buffer_puts(sql, template);
@@ -53,10 +57,10 @@ static enum ods_status run(struct mysql_conn *conn, struct buffer *sql, MYSQL_RE
     return status;
 }
 
-/* --- the table ------------------------------------------------------------------------------- */
+/* --- the tables ------------------------------------------------------------------------------ */
 
-enum ods_status mysql_own_look(struct mysql_own *own, struct mysql_conn *conn, bool *there,
-                               struct error *error)
+enum ods_status mysql_own_look(struct mysql_own *own, struct mysql_conn *conn, const char *table,
+                               bool *there, struct error *error)
 {
     struct buffer sql;
     MYSQL_RES *rows;
@@ -70,7 +74,7 @@ enum ods_status mysql_own_look(struct mysql_own *own, struct mysql_conn *conn, b
     buffer_puts(&sql, "select 1 from information_schema.tables where table_schema = ");
     put_literal(&sql, schema_of(own, conn));
     buffer_puts(&sql, " and table_name = ");
-    put_literal(&sql, table_name);
+    put_literal(&sql, table);
     enum ods_status status = run(conn, &sql, &rows, error);
     if (status != ODS_OK)
         return status;
@@ -79,26 +83,86 @@ enum ods_status mysql_own_look(struct mysql_own *own, struct mysql_conn *conn, b
     return ODS_OK;
 }
 
-enum ods_status mysql_own_make(struct mysql_own *own, struct mysql_conn *conn,
-                               struct error *error)
+static enum ods_status make(struct mysql_own *own, struct mysql_conn *conn, const char *table,
+                            const char *template, struct error *error)
 {
     struct buffer sql;
     bool there;
+    enum ods_status status = mysql_own_look(own, conn, table, &there, error);
+    if (status != ODS_OK || there)
+        return status;
+    buffer_init(&sql);
+    put_template(&sql, own, conn, table, template, NULL);
+    status = run(conn, &sql, NULL, error);
+    if (status != ODS_OK)
+        error_prefix(error, "the table %s can't be made: ", table);
+    return status == ODS_REJECT ? ODS_FATAL : status;
+}
+
+enum ods_status mysql_own_make(struct mysql_own *own, struct mysql_conn *conn,
+                               struct error *error)
+{
     if (own->generation == conn->generation)
         return ODS_OK;
-    enum ods_status status = mysql_own_look(own, conn, &there, error);
-    if (status == ODS_OK && !there) {
-        buffer_init(&sql);
-        put_template(&sql, own, conn, sql_mysql_offsets_make);
-        status = run(conn, &sql, NULL, error);
-        if (status != ODS_OK)
-            error_prefix(error, "the table for the offsets can't be made: ");
-        if (status == ODS_REJECT)
-            status = ODS_FATAL;
-    }
+    enum ods_status status = make(own, conn, MYSQL_OWN_OFFSETS, sql_mysql_offsets_make, error);
+    if (status == ODS_OK)
+        status = make(own, conn, MYSQL_OWN_TABLES, sql_mysql_tables_make, error);
     if (status == ODS_OK)
         own->generation = conn->generation;
     return status;
+}
+
+/* --- who writes which table ------------------------------------------------------------------ */
+
+enum ods_status mysql_own_claim(struct mysql_own *own, struct mysql_conn *conn, const char *schema,
+                                const char *table, struct error *error)
+{
+    const char *texts[] = {own->group, schema, schema, table, table};
+    struct buffer sql;
+    buffer_init(&sql);
+    put_template(&sql, own, conn, MYSQL_OWN_TABLES, sql_mysql_tables_claim, texts);
+    enum ods_status status = run(conn, &sql, NULL, error);
+    return status == ODS_REJECT ? ODS_FATAL : status;
+}
+
+enum ods_status mysql_own_whose(struct mysql_own *own, struct mysql_conn *conn, const char *schema,
+                                const char *table, bool *written, char *others, size_t size,
+                                struct error *error)
+{
+    const char *texts[] = {own->group, schema, schema, table, table};
+    struct buffer sql;
+    MYSQL_RES *rows;
+    bool there;
+    *written = false;
+    *others = '\0';
+    enum ods_status status = mysql_own_look(own, conn, MYSQL_OWN_TABLES, &there, error);
+    if (status != ODS_OK || !there)
+        return status;
+    buffer_init(&sql);
+    put_template(&sql, own, conn, MYSQL_OWN_TABLES, sql_mysql_tables_whose, texts);
+    status = run(conn, &sql, &rows, error);
+    if (status != ODS_OK)
+        return status;
+    MYSQL_ROW row = mysql_fetch_row(rows);
+    if (row && row[0])
+        utf8_copy(others, size, row[0], strlen(row[0]));
+    *written = row && strcmp(row[1], "0") != 0;
+    mysql_free_result(rows);
+    return ODS_OK;
+}
+
+enum ods_status mysql_own_unclaim(struct mysql_own *own, struct mysql_conn *conn,
+                                  const char *schema, const char *table, struct error *error)
+{
+    const char *texts[] = {own->group, own->group, schema, schema, table, table};
+    struct buffer sql;
+    bool there;
+    enum ods_status status = mysql_own_look(own, conn, MYSQL_OWN_TABLES, &there, error);
+    if (status != ODS_OK || !there)
+        return status;
+    buffer_init(&sql);
+    put_template(&sql, own, conn, MYSQL_OWN_TABLES, sql_mysql_tables_forget, texts);
+    return run(conn, &sql, NULL, error);
 }
 
 /* --- offsets --------------------------------------------------------------------------------- */
@@ -137,7 +201,7 @@ enum ods_status mysql_offsets_read(struct mysql_own *own, struct mysql_conn *con
     }
     qsort(sorted, count, sizeof *sorted, compare_positions);
     buffer_init(&sql);
-    put_template(&sql, own, conn, sql_mysql_offsets_read);
+    put_template(&sql, own, conn, MYSQL_OWN_OFFSETS, sql_mysql_offsets_read, &own->group);
     enum ods_status status = run(conn, &sql, &rows, error);
     for (MYSQL_ROW row; status == ODS_OK && (row = mysql_fetch_row(rows));)
         take(sorted, count, row);
@@ -171,7 +235,7 @@ static enum ods_status move(struct mysql_own *own, struct mysql_conn *conn,
     bool is_new = claim->from == OFFSET_NONE;
     buffer_init(&sql);
     buffer_puts(&sql, is_new ? "insert into " : "update ");
-    put_table(&sql, own, conn);
+    put_table(&sql, own, conn, MYSQL_OWN_OFFSETS);
     if (is_new)
         buffer_puts(&sql, " (consumer_group, topic, `partition`, next_offset) values (");
     else
@@ -238,9 +302,10 @@ enum ods_status mysql_offsets_forget(struct mysql_own *own, struct mysql_conn *c
     struct buffer sql;
     MYSQL_RES *rows = NULL;
     buffer_init(&sql);
-    put_template(&sql, own, conn,
+    put_template(&sql, own, conn, MYSQL_OWN_OFFSETS,
                  erase ? "delete from {} where consumer_group = {}"
-                       : "select count(*) from {} where consumer_group = {}");
+                       : "select count(*) from {} where consumer_group = {}",
+                 &own->group);
     enum ods_status status = run(conn, &sql, erase ? NULL : &rows, error);
     if (status != ODS_OK || erase)
         return status;

@@ -1,4 +1,5 @@
-/* The table that the sink owns in the target: its stored offsets. */
+/* The tables that the sink owns in the target: its stored offsets, and which group writes which
+ * table. */
 #ifndef MYSQL_OWN_H
 #define MYSQL_OWN_H
 
@@ -7,18 +8,32 @@
 
 #include "sink/mysql/wire/conn.h"
 
+#define MYSQL_OWN_OFFSETS "ods_sink_offsets"
+#define MYSQL_OWN_TABLES  "ods_sink_tables"
+
 struct mysql_own {
     const char *schema; /* the setting; "": the session's database */
     const char *group;
     unsigned generation; /* of the session in which the table was seen; 0: none */
 };
 
-/* Makes the table if it is missing. */
+/* Makes the tables that are missing. */
 enum ods_status mysql_own_make(struct mysql_own *own, struct mysql_conn *conn,
                                struct error *error);
-/* *there: is it? */
-enum ods_status mysql_own_look(struct mysql_own *own, struct mysql_conn *conn, bool *there,
-                               struct error *error);
+/* *there: is one of them? */
+enum ods_status mysql_own_look(struct mysql_own *own, struct mysql_conn *conn, const char *table,
+                               bool *there, struct error *error);
+
+/* The group is about to write this table. Outside of a transaction. */
+enum ods_status mysql_own_claim(struct mysql_own *own, struct mysql_conn *conn, const char *schema,
+                                const char *table, struct error *error);
+/* *written: some group has; `others`: their names but for this group's and its letters', or "". */
+enum ods_status mysql_own_whose(struct mysql_own *own, struct mysql_conn *conn, const char *schema,
+                                const char *table, bool *written, char *others, size_t size,
+                                struct error *error);
+/* The group no longer writes it. */
+enum ods_status mysql_own_unclaim(struct mysql_own *own, struct mysql_conn *conn,
+                                  const char *schema, const char *table, struct error *error);
 
 /* What is stored, OFFSET_NONE where nothing is. */
 enum ods_status mysql_offsets_read(struct mysql_own *own, struct mysql_conn *conn,

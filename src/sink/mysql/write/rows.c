@@ -51,24 +51,21 @@ static uint32_t row_named(const struct error *error)
 /* The guard of the key (statement.c) has found that the row would have met another one. */
 static void see_through_guard(const struct mysql_group *group, struct error *error)
 {
-    const struct mysql_plan *plan = group->plan;
-    if (group->kind != MYSQL_UPSERTS || !is_code(error, "1048"))
+    if (group->kind != MYSQL_UPSERTS || !is_code(error, "1690") ||
+        !strstr(error->text, " + " MYSQL_GUARD ")"))
         return;
-    for (uint32_t k = 0; k < plan->key_count; k++) {
-        if (strcasecmp(error->column, plan->table->columns[plan->key_target[k]].name) != 0)
-            continue;
-        error_set(error, ODS_REJECT,
-                  "table %s: another row has a value of a unique key that this row is to have",
-                  plan->name);
-        snprintf(error->code, sizeof error->code, "1062");
-        *error->column = '\0';
-        error->fault = FAULT_ORDER;
-    }
+    error_set(error, ODS_REJECT,
+              "table %s: another row has a value of a unique key that this row is to have",
+              group->plan->name);
+    snprintf(error->code, sizeof error->code, "1062");
+    *error->column = '\0';
+    error->fault = FAULT_ORDER;
 }
 
 static void explain(const struct mysql_group *group, struct error *error)
 {
-    name_column(error);
+    if (!is_code(error, "1644")) /* whose words are a trigger's */
+        name_column(error);
     see_through_guard(group, error);
 }
 
@@ -79,12 +76,15 @@ enum ods_status mysql_change_refuse(struct mysql_attempt *attempt, uint32_t chan
 {
     const struct mysql_plan *plan = attempt->sink->change_plans[change];
     if (plan && plan->settings->on_trigger_error == ON_TRIGGER_ERROR_STOP && is_code(why, "1644") &&
-        !attempt->batch->guard_time)
+        !attempt->batch->guard_time) {
+        struct error shown = *why;
+        mysql_fold_hide(plan, &shown);
         return error_set(attempt->error, ODS_FATAL,
                          "a trigger of table %s refuses the row, and on_trigger_error is stop: "
                          "mend the trigger, or set on_trigger_error: dead_letter, and start again: "
                          "%.300s",
-                         plan->name, why->text);
+                         plan->name, shown.text);
+    }
     if (mysql_fold_is_part(attempt->batch, change))
         attempt->next = MYSQL_NEXT_FOLD;
     return mysql_fold_refuse(attempt->batch, plan, change, why, attempt->error);
@@ -99,8 +99,8 @@ enum ods_status mysql_rows_refuse(struct mysql_attempt *attempt, struct mysql_ro
     return mysql_change_refuse(attempt, row->last, why);
 }
 
-static enum ods_status add_pending(struct mysql_attempt *attempt, struct mysql_group *group,
-                                   uint32_t index, const struct error *why)
+enum ods_status mysql_blocked_add(struct mysql_attempt *attempt, struct mysql_group *group,
+                                  uint32_t index, uint32_t change, const struct error *why)
 {
     if (attempt->pending_count == attempt->pending_capacity) {
         uint32_t larger = attempt->pending_capacity ? attempt->pending_capacity * 2 : 16;
@@ -112,16 +112,23 @@ static enum ods_status add_pending(struct mysql_attempt *attempt, struct mysql_g
         attempt->pending = moved;
         attempt->pending_capacity = larger;
     }
-    attempt->pending[attempt->pending_count++] =
-        (struct mysql_pending){group, index, group->rows[index]->last, *why};
+    struct mysql_pending *pending = &attempt->pending[attempt->pending_count++];
+    *pending = (struct mysql_pending){
+        .group = group,
+        .index = index,
+        .change = change,
+        .again = group && mysql_blocked_can_wait(group->kind, group->rows[index]),
+        .why = *why};
+    mysql_fold_hide(attempt->sink->change_plans[change], &pending->why);
     return ODS_OK;
 }
 
 static enum ods_status row_refused(struct mysql_attempt *attempt, struct mysql_group *group,
                                    uint32_t index, const struct error *why)
 {
-    return why->fault == FAULT_ORDER ? add_pending(attempt, group, index, why)
-                                     : mysql_rows_refuse(attempt, group->rows[index], why);
+    return why->fault == FAULT_ORDER
+               ? mysql_blocked_add(attempt, group, index, group->rows[index]->last, why)
+               : mysql_rows_refuse(attempt, group->rows[index], why);
 }
 
 /* --- sending --------------------------------------------------------------------------------- */
@@ -132,9 +139,6 @@ static void count(struct mysql_attempt *attempt, const struct mysql_group *group
     struct apply_result *result = attempt->result;
     switch (group->kind) {
     case MYSQL_DELETES:
-        result->deleted += found;
-        result->missing += rows - (found < rows ? found : rows);
-        break;
     case MYSQL_SOFT_DELETES:
         result->deleted += found;
         result->missing += rows - (found < rows ? found : rows);
@@ -171,7 +175,7 @@ static enum ods_status look_at_guard(struct mysql_attempt *attempt, const struct
     buffer_printf(sql, "select 1 from %s where ", plan->table->quoted);
     mysql_statement_key(sql, row);
     buffer_printf(sql, " and %s >= ", column->quoted);
-    mysql_statement_put(sql, column, &out);
+    mysql_statement_put(sql, &out);
     buffer_puts(sql, " for update");
     status = mysql_conn_query(&attempt->sink->conn, sql->bytes, sql->length, &rows, why);
     if (status != ODS_OK)

@@ -64,8 +64,7 @@ enum ods_status mysql_statement_value(struct mysql_attempt *attempt, const struc
                         &attempt->sink->scratch, out, why);
 }
 
-void mysql_statement_put(struct buffer *sql, const struct mysql_column *column,
-                         const struct mysql_out *out)
+void mysql_statement_put(struct buffer *sql, const struct mysql_out *out)
 {
     switch (out->form) {
     case MYSQL_NULL:
@@ -81,7 +80,6 @@ void mysql_statement_put(struct buffer *sql, const struct mysql_column *column,
         mysql_put_bytes(sql, out->bytes, out->length);
         break;
     }
-    (void) column;
 }
 
 void mysql_statement_key(struct buffer *sql, const struct mysql_row *row)
@@ -91,7 +89,7 @@ void mysql_statement_key(struct buffer *sql, const struct mysql_row *row)
         buffer_puts(sql, k ? " and " : "");
         buffer_puts(sql, column->quoted);
         buffer_puts(sql, " = ");
-        mysql_statement_put(sql, column, &row->key[k]);
+        mysql_statement_put(sql, &row->key[k]);
         if (column->type == MYSQL_IS_BIT && row->key[k].form == MYSQL_BYTES)
             buffer_puts(sql, " + 0"); /* else it is compared as a text */
     }
@@ -108,22 +106,19 @@ bool mysql_statement_is_guarded(const struct mysql_plan *plan)
     return primary ? plan->table->unique_count > 0 : keys > 1;
 }
 
-/* "on duplicate key" means any unique key. A row that it meets by another key than its own gets NULL
- * for a column of its key, which the server refuses, so that no other row is written over. */
+/* "on duplicate key" means any unique key. A row that it meets by another key than its own makes
+ * the statement fail, by an exponent that no double has, so that no other row is written over. NULL
+ * would not do: an auto_increment column takes it for 0, and a timestamp for now. */
 static void put_key_guard(struct buffer *sql, const struct mysql_plan *plan)
 {
-    const struct mysql_column *first = NULL;
-    for (uint32_t k = 0; !first && k < plan->key_count; k++)
-        if (!plan->table->columns[plan->key_target[k]].nullable)
-            first = &plan->table->columns[plan->key_target[k]];
-    if (!first)
-        return;
+    const struct mysql_column *first = &plan->table->columns[plan->key_target[0]];
     buffer_printf(sql, "%s = if(", first->quoted);
     for (uint32_t k = 0; k < plan->key_count; k++) {
         const char *name = plan->table->columns[plan->key_target[k]].quoted;
         buffer_printf(sql, "%s%s <=> values(%s)", k ? " and " : "", name, name);
     }
-    buffer_printf(sql, ", values(%s), null)", first->quoted);
+    buffer_printf(sql, " or exp(length(%s) + " MYSQL_GUARD ") > 0, values(%s), null)",
+                  first->quoted, first->quoted);
 }
 
 static void put_tail(struct buffer *sql, const struct mysql_group *group)
@@ -182,7 +177,7 @@ static enum ods_status put_row(struct mysql_attempt *attempt, const struct mysql
             break;
         if (any)
             buffer_puts(sql, ",");
-        mysql_statement_put(sql, &table->columns[i], &out);
+        mysql_statement_put(sql, &out);
         any = true;
     }
     buffer_puts(sql, ")");
@@ -230,7 +225,7 @@ static void put_deletes(struct buffer *sql, const struct mysql_group *group, uin
         const struct mysql_row *row = group->rows[*next];
         if (single) {
             buffer_puts(sql, *next > first ? "," : "");
-            mysql_statement_put(sql, column, &row->key[0]);
+            mysql_statement_put(sql, &row->key[0]);
             if (column->type == MYSQL_IS_BIT)
                 buffer_puts(sql, " + 0");
         } else {
@@ -265,7 +260,7 @@ static enum ods_status put_update(struct mysql_attempt *attempt, const struct my
         if (status != ODS_OK)
             return status;
         buffer_printf(sql, "%s%s = ", any ? ", " : "", plan->table->columns[i].quoted);
-        mysql_statement_put(sql, &plan->table->columns[i], &out);
+        mysql_statement_put(sql, &out);
         any = true;
     }
     buffer_puts(sql, " where ");

@@ -7,8 +7,7 @@
 /* A row's value for a column of its group: from the key, the stamp or the image. */
 enum ods_status mysql_statement_value(struct mysql_attempt *attempt, const struct mysql_row *row,
                                       uint32_t column, struct mysql_out *out, struct error *why);
-void mysql_statement_put(struct buffer *sql, const struct mysql_column *column,
-                         const struct mysql_out *out);
+void mysql_statement_put(struct buffer *sql, const struct mysql_out *out);
 
 /* Rows from `first` on into sink->sql, until it is as large as a statement should be; *next is the
  * first that has no place. ODS_REJECT: the row *next can't be encoded, and is not in it: those
@@ -20,6 +19,9 @@ enum ods_status mysql_statement_rows(struct mysql_attempt *attempt,
 /* "`a` = 1 and `b` = 'x'", of a row's key. */
 void mysql_statement_key(struct buffer *sql, const struct mysql_row *row);
 
+/* In the words of the error by which an upsert answers that it has met another row: see
+ * put_key_guard(). */
+#define MYSQL_GUARD "7091062"
 /* Does the table have a unique key by which an upsert might meet another row than its own? */
 bool mysql_statement_is_guarded(const struct mysql_plan *plan);
 
