@@ -70,7 +70,8 @@ def daemons_of(sink, number):
 
 def prepare(sink, kafka, table, prefix, **settings):
     topic = kafka.create(f"{prefix}-out", PARTITIONS)
-    sink.write(pipeline(table, lanes=2), kafka=True, http={"listen": ""}, targets=[
+    sink.write(pipeline(table, lanes=2), kafka=True, http={"listen": ""}, kafka_properties={
+        "session.timeout.ms": "1000", "heartbeat.interval.ms": "200"}, targets=[
         {"name": "ods", "type": "kafka", "topic": topic, "schemas": False, **settings}])
     return topic
 
@@ -85,7 +86,7 @@ def test_fifty_kills(sink, kafka, table, prefix, report):
     daemons = daemons_of(sink, 2)
     try:
         for _ in range(50):
-            time.sleep(chance.uniform(0.05, 0.9))
+            time.sleep(chance.uniform(0.1, 1.6))
             victim = chance.randrange(2)
             daemons[victim].kill()
             daemons[victim] = sink.daemon()

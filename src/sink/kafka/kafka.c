@@ -101,8 +101,8 @@ static enum ods_status make_cluster(struct kafka_sink *kafka, struct error *erro
         kafka->cluster.bootstrap_servers = kafka->settings->brokers;
     for (size_t i = 0; shared && i < daemon->properties.count; i++) {
         const char *name = daemon->properties.items[i].name;
-        /* Of a member of a group; and client.id is made for the writer. */
-        if (strcmp(name, "group.instance.id") != 0 && strcmp(name, "client.id") != 0)
+        /* Not of a member of a group, nor what the writer sees to. */
+        if (strcmp(name, "group.instance.id") != 0 && !kafka_writer_owns(name))
             all->items[all->count++] = daemon->properties.items[i];
     }
     for (size_t i = 0; i < own->count; i++)

@@ -19,9 +19,9 @@
 #include "source/kafka/kafka_conf.h"
 #include "source/kafka/kafka_fault.h"
 
-#define SLICE_MS      500  /* of a call that waits, between two looks at the interrupt */
-#define READY_MS      5000 /* for a connection, then it is an outage */
-#define MESSAGE_MS INT64_C(30000) /* without transactions: until a record can't be written */
+#define SLICE_MS      500            /* of a call that waits, between two looks at the interrupt */
+#define READY_MS      5000           /* for a connection, then it is an outage */
+#define MESSAGE_MS    INT64_C(30000) /* without transactions: until a record can't be written */
 #define ABORT_MS      5000
 #define SET_BYTES     INT64_C(1000000) /* of a message set, at first */
 #define SET_LEAST     INT64_C(1024)
@@ -137,7 +137,7 @@ static const char *const reserved[] = {
 };
 /* clang-format on */
 
-static bool is_reserved(const char *name)
+bool kafka_writer_owns(const char *name)
 {
     for (size_t i = 0; reserved[i]; i++)
         if (strcmp(reserved[i], name) == 0)
@@ -152,7 +152,7 @@ enum ods_status kafka_writer_check(const struct properties *properties, struct e
 {
     const struct kafka_settings kafka = {.bootstrap_servers = "", .properties = *properties};
     for (size_t i = 0; i < properties->count; i++)
-        if (is_reserved(properties->items[i].name))
+        if (kafka_writer_owns(properties->items[i].name))
             return error_set(error, ODS_FATAL,
                              "properties: \"%s\" is set by the target itself: remove it",
                              properties->items[i].name);

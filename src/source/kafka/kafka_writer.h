@@ -50,6 +50,8 @@ struct kafka_outgoing {
     size_t header_count;
 };
 
+/* Is it a property of librdkafka's that the writer sets by itself? */
+bool kafka_writer_owns(const char *property);
 /* Is the text of these properties one that librdkafka takes, and is none of them the writer's own?
  */
 enum ods_status kafka_writer_check(const struct properties *properties, struct error *error);

@@ -2,8 +2,7 @@
 
 from .file import File
 from .http import Http
-from .kafka import Kafka
 from .postgres import Postgres
 from .stdout import Stdout
 
-TARGETS = {target.name: target for target in (Postgres, File, Http, Kafka, Stdout)}
+TARGETS = {target.name: target for target in (Postgres, File, Http, Stdout)}
