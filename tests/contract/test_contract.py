@@ -23,8 +23,9 @@ from targets.target import FATAL, OUTAGE, ROW, UNAVAILABLE, Items, events_of
 
 PARTITIONS = 2
 SOON = {"session.timeout.ms": "2000", "heartbeat.interval.ms": "300"}  # a dead member is missed
+SOONER = {"session.timeout.ms": "1000", "heartbeat.interval.ms": "200"}
 MIB = 1024 * 1024
-OURSELVES = 30 * MIB  # the program, its libraries, threads, connections
+OURSELVES = 28 * MIB  # the program, its libraries, threads, connections
 
 
 @pytest.fixture(scope="session")
@@ -268,6 +269,7 @@ def status(daemon):
 def test_killed(target, load, tested):
     """Killed in the middle."""
     in_the_middle = 0
+    load.configure(kafka_properties=SOONER)
     daemon = target.daemon()
     for _ in range(size("CONTRACT_KILLS", 2, 12)):
         load.more(150)
@@ -383,7 +385,7 @@ def test_memory(target, load, tested, report):
     load.more(1)
     load.await_all(daemon)
     target.cut()
-    load.more(size("CONTRACT_ROWS", 450, 3000), name="x" * 40_000)
+    load.more(size("CONTRACT_ROWS", 350, 3000), name="x" * 40_000)
     daemon.await_that(lambda: lag(daemon) > 0, what="records wait")
     still = [0, 0]
     daemon.await_that(lambda: is_still(daemon, still), what="it takes no more")
