@@ -392,6 +392,11 @@ static void amqp_look(const struct source *source, struct source_state *state)
                                    .away = !up};
 }
 
+static int64_t amqp_ahead_bytes(const struct source_config *config)
+{
+    return ((const struct amqp_settings *) config->settings)->prefetch_bytes;
+}
+
 const struct source_ops amqp_source_ops = {
     .type = "amqp",
     .summary = "queues of an AMQP 1.0 broker, each message settled when it is committed",
@@ -414,5 +419,6 @@ const struct source_ops amqp_source_ops = {
     .headers = amqp_block_headers,
     .leave = amqp_leave,
     .close = amqp_close,
+    .ahead_bytes = amqp_ahead_bytes,
     .check = amqp_check,
 };

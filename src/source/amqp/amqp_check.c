@@ -16,6 +16,29 @@
 #define ANSWER_US INT64_C(10000000)
 #define POLL_MS   20
 
+/* Does a pipeline before this one read one of its queues? Each would get a part of the messages. */
+static const char *shared_queue(const struct source_config *config, const char **address)
+{
+    const struct amqp_settings *mine = config->settings;
+    const struct settings *daemon = config->daemon;
+    const struct broker_settings *broker = settings_broker(daemon, mine->broker);
+    for (size_t i = 0; i < daemon->pipeline_count && &daemon->pipelines[i] != config->pipeline; i++) {
+        const struct pipeline_settings *other = &daemon->pipelines[i];
+        const struct amqp_settings *theirs = other->input.own;
+        if (strcmp(other->input.type, "amqp") != 0 || *mine->subscription ||
+            *theirs->subscription || settings_broker(daemon, theirs->broker) != broker)
+            continue;
+        for (size_t j = 0; j < config->pipeline->topics.count; j++)
+            for (size_t k = 0; k < other->topics.count; k++)
+                if (amqp_queue_same(mine->address, config->pipeline->topics.items[j],
+                                    theirs->address, other->topics.items[k])) {
+                    *address = config->pipeline->topics.items[j];
+                    return other->name;
+                }
+    }
+    return NULL;
+}
+
 enum ods_status amqp_check_settings(const struct source_config *config, struct error *error)
 {
     const struct amqp_settings *settings = config->settings;
@@ -40,6 +63,12 @@ enum ods_status amqp_check_settings(const struct source_config *config, struct e
                          "pipeline \"%s\": several topics have the one address '%.200s': put "
                          "${topic} into input.address, or make a pipeline of each",
                          pipeline->name, settings->address);
+    const char *topic, *other = shared_queue(config, &topic);
+    if (other)
+        return error_set(error, ODS_FATAL,
+                         "pipeline \"%s\" reads the queue of %s, and so does \"%s\": each would get "
+                         "a part of its messages, in no order",
+                         pipeline->name, topic, other);
     return ODS_OK;
 }
 

@@ -30,6 +30,16 @@ static char *put_topic(const char *text, const char *topic)
     return copy;
 }
 
+bool amqp_queue_same(const char *address, const char *topic, const char *other,
+                     const char *other_topic)
+{
+    char *one = put_topic(address, topic), *two = put_topic(other, other_topic);
+    bool same = one && two && strcmp(one, two) == 0;
+    free(one);
+    free(two);
+    return same;
+}
+
 bool amqp_queue_init(struct amqp_queue *queue, const struct amqp_settings *settings,
                      const char *topic, size_t lane)
 {

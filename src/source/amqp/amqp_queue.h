@@ -41,6 +41,9 @@ struct amqp_queue {
 /* False: memory is out. The address is settings->address with the topic in it. */
 bool amqp_queue_init(struct amqp_queue *queue, const struct amqp_settings *settings,
                      const char *topic, size_t lane);
+/* Are these two, with their topics in them, one address? */
+bool amqp_queue_same(const char *address, const char *topic, const char *other,
+                     const char *other_topic);
 void amqp_queue_done(struct amqp_queue *queue);
 
 void amqp_queue_attach(struct amqp_queue *queue, pn_session_t *session);
