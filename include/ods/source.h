@@ -120,6 +120,10 @@ struct source_ops {
      * they are for monitoring, and sent every few seconds. */
     bool awaits_acks;
 
+    /* What the rows of its settings can't say of a pipeline: ODS_OK, or an error that is shown with
+     * file and line as the configuration is loaded. `settings`, `daemon` and `pipeline` are set;
+     * pipelines before this one are checked already. NULL: nothing. */
+    enum ods_status (*suits)(const struct source_config *config, struct error *error);
     /* ODS_FATAL: it can't work with this configuration. Does not wait for the source's server. Sets
      * source->ops; after a failure *source is NULL. One instance a lane: where a stream can't be
      * shared, lane 0 has its partitions and the others have none. */

@@ -380,8 +380,8 @@ def test_what_check_refuses(queue, database):
             ({"topics": ["^q.*"]}, "name each queue"),
             ({"topics": ["a", "b"], "input": {"address": "q"}}, "${topic}")]:
         queue.write(database, **options)
-        done = queue.sink.check("--connect", expect=None)
-        assert done.returncode != 0 and said in done.stdout + done.stderr
+        done = queue.sink.check(expect=Exit.CONFIG)
+        assert said in done.stdout + done.stderr and "tables.yaml:" in done.stdout + done.stderr
         daemon = queue.sink.daemon()
         assert daemon.process.wait(60) == Exit.CONFIG
         daemon.ended = True
@@ -392,8 +392,8 @@ def test_what_check_refuses(queue, database):
     document["pipelines"].append({**document["pipelines"][0], "name": "again", "topics": ["x"],
                                   "input": {"type": "amqp", "address": queue.address}})
     yaml_of.write_text(yaml.safe_dump(document))
-    done = queue.sink.check("--connect", expect=None)
-    assert done.returncode != 0 and "each would get a part" in done.stdout + done.stderr
+    done = queue.sink.check(expect=Exit.CONFIG)
+    assert "each would get a part" in done.stdout + done.stderr
     for conf, said in [({"urls": ["amqp://me:secret@host"]}, "'urls' expects"),
                        ({"sasl": "external"}, "'certificate'"), ({"key": "k"}, "'certificate'")]:
         queue.write(database, amqp=conf)

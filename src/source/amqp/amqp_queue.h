@@ -52,8 +52,9 @@ void amqp_queue_attach(struct amqp_queue *queue, pn_session_t *session);
 void amqp_queue_lost(struct amqp_queue *queue, int64_t again_ms);
 /* Takes what has come of the link's messages. False: memory is out, the link must be given up. */
 bool amqp_queue_receive(struct amqp_queue *queue);
-/* Grants credit in large steps, before it runs low: as many messages as fit into what may wait. */
-void amqp_queue_grant(struct amqp_queue *queue);
+/* Grants credit in large steps, before it runs low: for as many messages as fit into so many bytes,
+ * its share of what may wait. */
+void amqp_queue_grant(struct amqp_queue *queue, size_t share_bytes);
 
 /* The next one; false: none waits, or the queue is not started. */
 bool amqp_queue_take(struct amqp_queue *queue, struct record *record);
