@@ -271,7 +271,7 @@ def test_rows_of_one_record_do_not_share_its_key(sink, kafka, table, out):
     """Compaction would leave one of them, and a tombstone of one would take all out."""
     flow = {**pipeline(table), "transforms": [{"explode": {"column": "name", "table": "parts"}}]}
     sink.write(flow, kafka=True, targets=target(out.topic))
-    assert 'set key = "columns"' in sink.check("--connect", expect=Exit.CONFIG).stderr
+    assert 'set key = "columns"' in sink.check("--connect", expect=Exit.CONFIG).stdout
     sink.write(flow, kafka=True, targets=target(out.topic, key="columns")).check("--connect")
 
 
