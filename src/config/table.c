@@ -125,15 +125,16 @@ const struct setting_group settings_of_history = {
             "record still needs it."}
 
 static const struct setting table_rows[] = {
-    {"schema", SETTING_STRING, AT(table_settings, schema), "public", .min = 1,
-     .max = 200, .flags = SETTING_PLACES,
-     .doc = "Schema in the target, unless `target` names one; of MySQL the database, where `public` "
-            "stands for that of the `dsn`. `${topic}`, `${db}`, `${schema}` and "
-            "`${table}` stand for what each record says: its topic, and the database, schema and "
-            "table of the source (where the source has only a database or only a schema, `${db}` "
-            "and `${schema}` are the same)."},
-    {"target", SETTING_STRING, AT(table_settings, target), "",
-     .inherits = "the source's name", .max = 400, .flags = SETTING_PLACES,
+    {"schema", SETTING_STRING, AT(table_settings, schema), "public", .min = 1, .max = 200,
+     .flags = SETTING_PLACES,
+     .doc =
+         "Schema in the target, unless `target` names one; of MySQL the database, where `public` "
+         "stands for that of the `dsn`. `${topic}`, `${db}`, `${schema}` and "
+         "`${table}` stand for what each record says: its topic, and the database, schema and "
+         "table of the source (where the source has only a database or only a schema, `${db}` "
+         "and `${schema}` are the same)."},
+    {"target", SETTING_STRING, AT(table_settings, target), "", .inherits = "the source's name",
+     .max = 400, .flags = SETTING_PLACES,
      .doc = "Table in the target, `table` or `schema.table`, with the same `${…}` as `schema`. In "
             "`defaults` only with `${table}` or `${topic}` in it. A target without these two also "
             "allows several source tables to share it, which is refused otherwise; see "
@@ -143,8 +144,7 @@ static const struct setting table_rows[] = {
             "`lower` it (A to Z). Names in this file are not changed. A name longer than "
             "PostgreSQL's 63 bytes is cut, and ends in `_` and eight digits that depend only on "
             "the whole name; two columns or tables that would get the same name are refused."},
-    {"key", SETTING_STRINGS, AT(table_settings, key), .max = 32,
-     .inherits = "the record's own key",
+    {"key", SETTING_STRINGS, AT(table_settings, key), .max = 32, .inherits = "the record's own key",
      .doc = "Source columns that identify a row. If the record's key is a single value (`42`, "
             "`a1`), it is the value of the one column that is named here. If this key has columns "
             "that the record's own key lacks, an update that changes one of them removes the old "
@@ -159,8 +159,7 @@ static const struct setting table_rows[] = {
             "or by pattern (`^…`). They give the table of records that do not name one: tombstones "
             "(records without a value) and flattened rows without `__table`. A record of such a "
             "topic that names another table is a dead letter. A name goes before a pattern."},
-    {"skip", SETTING_BOOL, AT(table_settings, skip), "false",
-     .doc = "Skip this table's records."},
+    {"skip", SETTING_BOOL, AT(table_settings, skip), "false", .doc = "Skip this table's records."},
     {"mode", SETTING_ENUM, AT(table_settings, mode), "auto", .choices = modes,
      .doc = "`upsert`: the target's table has the rows as they are now. `history`: every change is "
             "a row of the append-only table `<table>_cdc`, and nothing else is written. `both`: "
@@ -182,12 +181,12 @@ static const struct setting table_rows[] = {
             "is a dead letter); and the table gets the source's new primary key, if no two rows "
             "have the same. Nothing but a key is ever dropped. Each change is logged and listed in "
             "`ods_sink.schema_history`."},
-    {"on_delete", SETTING_ENUM, AT(table_settings, on_delete), "soft",
-     .choices = on_deletes,
+    {"on_delete", SETTING_ENUM, AT(table_settings, on_delete), "soft", .choices = on_deletes,
      .doc = "`soft`: the row stays, marked `d` in `cdc_operation`. `hard`: the row is deleted. "
             "`ignore`: the row stays as it was."},
     {"on_truncate", SETTING_ENUM, AT(table_settings, on_truncate), "ignore",
-     .choices = on_truncates, .doc = "`apply`: a truncate of the source empties the table too "
+     .choices = on_truncates,
+     .doc = "`apply`: a truncate of the source empties the table too "
             "(with `on_delete: soft` its rows are marked). Only for a topic with one partition: "
             "with several, its order among the rows of the other partitions is not known, so it "
             "goes to the dead letters. Not for a table that several sources share."},
@@ -199,14 +198,13 @@ static const struct setting table_rows[] = {
             "be told, or the key can't be read, it is a dead letter. `ignore`: it is skipped, and "
             "counted in `records_passed_total`. In `defaults` this also holds for tombstones whose "
             "table can't be told."},
-    {"keyless", SETTING_ENUM, AT(table_settings, keyless), "match_before",
-     .choices = keylesses,
+    {"keyless", SETTING_ENUM, AT(table_settings, keyless), "match_before", .choices = keylesses,
      .doc = "What to do with a table without a key. `match_before`: inserts are inserted, and an "
             "update or delete finds its row by the before image, in any partition of the table; if "
             "several rows are equal, it changes one of them. `append`: every change becomes a row. "
             "`reject`: its records are dead letters."},
-    {"on_trigger_error", SETTING_ENUM, AT(table_settings, on_trigger_error),
-     "dead_letter", .choices = on_trigger_errors,
+    {"on_trigger_error", SETTING_ENUM, AT(table_settings, on_trigger_error), "dead_letter",
+     .choices = on_trigger_errors,
      .doc = "What to do with a row for which a trigger, a rule, or another function in the target "
             "(of a check, a default, a domain, a policy) raises an error, whatever its SQLSTATE. "
             "`dead_letter`: its record is a dead letter, and the other rows are applied. `stop`: "
@@ -224,14 +222,12 @@ static const struct setting table_rows[] = {
      .doc = "What to do with a text that holds the character U+0000, which PostgreSQL's text types "
             "can't hold. `reject`: its record is a dead letter. `strip`: the character is left "
             "out, and the metric `nul_stripped_total` counts the value."},
-    {"zero_dates", SETTING_ENUM, AT(table_settings, zero_dates), "null",
-     .choices = zero_dateses,
+    {"zero_dates", SETTING_ENUM, AT(table_settings, zero_dates), "null", .choices = zero_dateses,
      .doc = "What to do with a date of MySQL that has a zero month or day, as 0000-00-00, and came "
             "as text: no date or timestamp column can hold it. `null`: it becomes NULL, and the "
             "metric `zero_dates_total` counts it. `reject`: its record is a dead letter; in a key "
             "it always is."},
-    {"inexact", SETTING_ENUM, AT(table_settings, inexact), "nanoseconds",
-     .choices = inexacts,
+    {"inexact", SETTING_ENUM, AT(table_settings, inexact), "nanoseconds", .choices = inexacts,
      .doc = "What to do with a number or time that has more digits than the target's column, as "
             "1.005 for numeric(5,2) or nanoseconds for timestamp. `reject`: its record is a dead "
             "letter. `nanoseconds`: the same, except that times finer than a microsecond, which no "
@@ -243,12 +239,11 @@ static const struct setting table_rows[] = {
             "unsigned, price: \"decimal(10,2)\", seen: timestamp us, photo: bytes hex }`. The "
             "values are read as such, and a column that ods-sink makes for them gets a matching "
             "type. See [types.md](types.md#source_types)."},
-    {"cdc_operation", SETTING_COLUMN, AT(table_settings, cdc_operation),
-     "cdc_operation", .max = 200,
+    {"cdc_operation", SETTING_COLUMN, AT(table_settings, cdc_operation), "cdc_operation",
+     .max = 200,
      .doc = "Target column for the operation: c, u, d, or r for a snapshot. `off`: none."},
-    {"cdc_timestamp", SETTING_COLUMN, AT(table_settings, cdc_timestamp),
-     "cdc_timestamp", .max = 200,
-     .doc = "Target column for the time of the change at the source. `off`: none."},
+    {"cdc_timestamp", SETTING_COLUMN, AT(table_settings, cdc_timestamp), "cdc_timestamp",
+     .max = 200, .doc = "Target column for the time of the change at the source. `off`: none."},
     {"columns.rename", SETTING_RENAMES, AT(table_settings, renames), .max = 2000,
      .doc = "Source column to target column, as `{ brand: make }`."},
     {"columns.exclude", SETTING_STRINGS, AT(table_settings, exclude), .max = 2000,
