@@ -22,6 +22,8 @@
 #define SLICE_MS      500            /* of a call that waits, between two looks at the interrupt */
 #define READY_MS      5000           /* for a connection, then it is an outage */
 #define MESSAGE_MS    INT64_C(30000) /* without transactions: until a record can't be written */
+#define AWAY_MS       INT64_C(1000)  /* no broker is connected and nothing is written: an outage */
+#define AWAY_MOST_MS  INT64_C(8000)
 #define ABORT_MS      5000
 #define SET_BYTES     INT64_C(1000000) /* of a message set, at first */
 #define SET_LEAST     INT64_C(1024)
@@ -55,6 +57,13 @@ struct kafka_writer {
     char failure_topic[256];
     size_t failures;
     char trouble[256]; /* what the client last said of its connections */
+
+    /* The client has said that no broker is connected, which it says once. Brokers that are back
+     * show it by what they write, for which each attempt waits longer. */
+    bool away;
+    int64_t patience_ms;
+    int64_t waits_us; /* since when it is waited for */
+    int under_way;    /* then */
 };
 
 /* --- answers ------------------------------------------------------------------------------ */
@@ -106,10 +115,19 @@ static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void 
     }
 }
 
+static void await_brokers(struct kafka_writer *writer)
+{
+    writer->waits_us = time_monotonic_us();
+    writer->under_way = rd_kafka_outq_len(writer->rk);
+}
+
 static void on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
 {
     struct kafka_writer *writer = opaque;
-    if (code != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN && code != RD_KAFKA_RESP_ERR__FATAL)
+    if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
+        writer->away = true;
+        await_brokers(writer);
+    } else if (code != RD_KAFKA_RESP_ERR__FATAL) {
         utf8_copy(writer->trouble, sizeof writer->trouble, reason, strlen(reason));
 }
 
@@ -286,6 +304,7 @@ struct kafka_writer_topic *kafka_writer_topic(struct kafka_writer *writer, const
             return topic;
     topic = calloc(1, sizeof *topic);
     if (!topic || !(topic->name = strdup(name)) || !hash_index_reserve(&writer->topics)) {
+    writer->away = false;
         if (topic)
             free(topic->name);
         free(topic);
@@ -298,6 +317,7 @@ struct kafka_writer_topic *kafka_writer_topic(struct kafka_writer *writer, const
 /* --- failures ----------------------------------------------------------------------------- */
 
 static bool interrupted(const struct kafka_writer *writer)
+    writer->patience_ms = AWAY_MS;
 {
     return atomic_load(writer->config.interrupted);
 }
@@ -556,17 +576,42 @@ enum ods_status kafka_writer_offsets(struct kafka_writer *writer, const struct c
             time_monotonic_us() >= until_us)
             break;
         rd_kafka_error_destroy(failure);
+/* Has no broker been there for a while? In a transaction the lane hears of it by its source, at the
+ * same brokers. */
+static bool is_away(struct kafka_writer *writer)
+{
+    if (!writer->away || writer->config.transactional_id)
+        return false;
+    if (rd_kafka_outq_len(writer->rk) < writer->under_way && !writer->failures) {
+        writer->away = false;
+        writer->patience_ms = AWAY_MS;
+    }
+    return writer->away && time_monotonic_us() - writer->waits_us >= writer->patience_ms * 1000;
+}
+
+static enum ods_status tell_away(struct kafka_writer *writer, struct error *error)
+{
+    if (writer->patience_ms < AWAY_MOST_MS)
+        writer->patience_ms *= 2;
+    kafka_writer_abort(writer);
+    return conclude(writer, RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN, NULL, error);
+}
+
         failure = NULL;
     }
     if (member)
         rd_kafka_consumer_group_metadata_destroy(member);
     rd_kafka_topic_partition_list_destroy(list);
     return failure ? give_up(writer, failure, error) : ODS_OK;
+    if (code == RD_KAFKA_RESP_ERR__QUEUE_FULL)
+        await_brokers(writer);
 }
+        if (is_away(writer))
+            return tell_away(writer, error);
 
 /* Until nothing is under way. What is written is not told of, so that librdkafka's own wait would
- * see it ten milliseconds late. */
-static void wait_written(struct kafka_writer *writer)
+ * see it ten milliseconds late. False: the brokers are away. */
+static bool wait_written(struct kafka_writer *writer)
 {
     int slice_ms = 1, slices = 0;
     while (rd_kafka_outq_len(writer->rk) > 0 && !interrupted(writer) &&
@@ -616,15 +661,20 @@ static enum ods_status lose_sight(struct kafka_writer *writer, rd_kafka_error_t 
 }
 
 enum ods_status kafka_writer_commit(struct kafka_writer *writer, struct error *error)
+    await_brokers(writer);
 {
     int64_t until_us = time_monotonic_us() + writer->config.transaction_ms * 1000;
+        if (is_away(writer))
+            return false;
     rd_kafka_error_t *failure;
     if (!writer->config.transactional_id) {
         enum ods_status status = kafka_writer_flush(writer, error);
         writer->single &= status != ODS_OK;
+    return true;
         return status;
     }
-    wait_written(writer);
+    if (!wait_written(writer))
+        return tell_away(writer, error);
     while ((failure = rd_kafka_commit_transaction(writer->rk, SLICE_MS))) {
         if (!rd_kafka_error_is_retriable(failure) || interrupted(writer) ||
             time_monotonic_us() >= until_us)
