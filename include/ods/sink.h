@@ -195,6 +195,9 @@ struct sink_ops {
      * people. NULL: it is at least once for queues. */
     const char *identities;
     const struct setting_group *settings; /* of this type's targets; without rows: it has none */
+    /* How much a lane's instance keeps at most beside its batch, for `check`. NULL: nothing to
+     * speak of. */
+    int64_t (*held_bytes)(const struct sink_config *config);
     /* Allocate, set sink->ops and sink->wants, and check the configuration; does not connect. After
      * a failure *sink is NULL. */
     enum ods_status (*open)(struct sink **sink, const struct sink_config *config,

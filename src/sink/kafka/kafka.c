@@ -58,6 +58,14 @@ static enum guarantee kafka_guarantees(const struct sink_config *config)
                                                                   : AT_LEAST_ONCE;
 }
 
+static int64_t kafka_held_bytes(const struct sink_config *config)
+{
+    const struct kafka_target_settings *settings = config->settings;
+    int64_t writers = kafka_guarantees(config) == EXACT_BY_SOURCE_TRANSACTION ? KAFKA_WRITERS : 1;
+    return writers * kafka_writer_queue_bytes(settings->record_bytes_max) +
+           (int64_t) UNDER_WAY_BYTES;
+}
+
 /* --- opening ------------------------------------------------------------------------------ */
 
 static void kafka_close(struct sink *sink)
@@ -258,6 +266,7 @@ const struct sink_ops kafka_sink = {
     .guarantee = EXACT_BY_SOURCE_TRANSACTION,
     .guarantees = kafka_guarantees,
     .settings = &kafka_target_settings_group,
+    .held_bytes = kafka_held_bytes,
     .open = kafka_open,
     .connect = kafka_connect,
     .resume = sink_stores_no_offsets,

@@ -14,6 +14,8 @@
 #include "source/kafka/kafka_writer.h"
 
 #define KAFKA_HEADERS_MAX 128
+/* Of values that are pointed to until they are written; then it is waited for. */
+#define UNDER_WAY_BYTES ((size_t) 16 * 1024 * 1024)
 
 /* A record that is ready to be sent; its bytes stand in kafka_sink.bytes. */
 struct kafka_piece {

@@ -8,8 +8,6 @@
 
 #include "sink/kafka/kafka_sink.h"
 
-#define UNDER_WAY_BYTES ((size_t) 16 * 1024 * 1024)
-
 /* One row's part of a change. */
 struct part {
     uint32_t change;

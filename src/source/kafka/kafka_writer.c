@@ -181,13 +181,16 @@ enum ods_status kafka_writer_check(const struct properties *properties, struct e
     return ODS_OK;
 }
 
+int64_t kafka_writer_queue_bytes(int64_t record_bytes_max)
+{
+    return 2 * record_bytes_max < QUEUE_BYTES ? QUEUE_BYTES : 2 * record_bytes_max;
+}
+
 static rd_kafka_conf_t *make_conf(struct kafka_writer *writer, struct error *error)
 {
     const struct kafka_writer_config *config = &writer->config;
     char transaction_ms[32], message_ms[32], record_max[32], set_bytes[32], queue_kbytes[32];
-    int64_t queue_bytes = 2 * config->record_bytes_max;
-    if (queue_bytes < QUEUE_BYTES)
-        queue_bytes = QUEUE_BYTES;
+    int64_t queue_bytes = kafka_writer_queue_bytes(config->record_bytes_max);
     snprintf(transaction_ms, sizeof transaction_ms, "%" PRId64, config->transaction_ms);
     /* Records that can't be written are given up before their transaction is. */
     snprintf(message_ms, sizeof message_ms, "%" PRId64,
@@ -199,7 +202,7 @@ static rd_kafka_conf_t *make_conf(struct kafka_writer *writer, struct error *err
     const char *const defaults[] = {
         "client.id", config->client_id,
         "linger.ms", "5", /* commit() and flush() do not wait for it */
-        "queue.buffering.max.messages", "500000",
+        "queue.buffering.max.messages", "100000",
         "topic.metadata.propagation.max.ms", "5000",
         "reconnect.backoff.max.ms", "5000",
         "retry.backoff.ms", "50",

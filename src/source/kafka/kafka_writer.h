@@ -55,6 +55,8 @@ bool kafka_writer_owns(const char *property);
 /* Is the text of these properties one that librdkafka takes, and is none of them the writer's own?
  */
 enum ods_status kafka_writer_check(const struct properties *properties, struct error *error);
+/* How much a writer keeps at most of what is not written yet. */
+int64_t kafka_writer_queue_bytes(int64_t record_bytes_max);
 
 /* The config is copied; what it points to outlives the writer. Does not connect. */
 enum ods_status kafka_writer_open(struct kafka_writer **writer,
