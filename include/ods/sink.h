@@ -195,6 +195,10 @@ struct sink_ops {
      * people. NULL: it is at least once for queues. */
     const char *identities;
     const struct setting_group *settings; /* of this type's targets; without rows: it has none */
+    /* What the rows of its settings can't say of a pipeline that writes to it: ODS_OK, or an error
+     * that is shown with file and line as the configuration is loaded. Of `config` the group is not
+     * known yet. NULL: nothing. */
+    enum ods_status (*suits)(const struct sink_config *config, struct error *error);
     /* How much a lane's instance keeps at most beside its batch, for `check`. NULL: nothing to
      * speak of. */
     int64_t (*held_bytes)(const struct sink_config *config);

@@ -168,6 +168,21 @@ static void resolve(struct load *load, const struct node *node, const struct set
         pipeline->database = settings->databases[0].name;
 }
 
+static void check_suits(struct load *load, const struct node *node,
+                        const struct settings *settings, const struct pipeline_settings *pipeline,
+                        const struct target_settings *target)
+{
+    const struct sink_ops *sink = sink_find(target->type);
+    const struct sink_config config = {.name = target->name,
+                                       .settings = target->own,
+                                       .pipeline = pipeline,
+                                       .daemon = settings};
+    struct error error;
+    error_init(&error);
+    if (sink && sink->suits && config.settings && sink->suits(&config, &error) != ODS_OK)
+        REFUSE(load, validate_place(node, "target"), "%s", error.text);
+}
+
 static void check_target(struct load *load, const struct node *node,
                          const struct settings *settings, const struct pipeline_settings *pipeline)
 {
@@ -178,8 +193,10 @@ static void check_target(struct load *load, const struct node *node,
         return;
     }
     for (size_t i = 0; i < settings->target_count; i++) {
-        if (strcmp(settings->targets[i].name, pipeline->target) == 0)
+        if (strcmp(settings->targets[i].name, pipeline->target) == 0) {
+            check_suits(load, node, settings, pipeline, &settings->targets[i]);
             return;
+        }
         if (count < KNOWN_MAX)
             known[count++] = settings->targets[i].name;
     }

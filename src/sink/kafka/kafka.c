@@ -58,6 +58,29 @@ static enum guarantee kafka_guarantees(const struct sink_config *config)
                                                                   : AT_LEAST_ONCE;
 }
 
+/* Of the source's cluster a name that every change has must not be one that comes back. */
+static enum ods_status check_static_topic(const struct sink_config *config, struct error *error)
+{
+    const struct kafka_target_settings *settings = config->settings;
+    if (!settings->topic || strstr(settings->topic, "{{"))
+        return ODS_OK;
+    return topics_check_own(config, settings->topic, error);
+}
+
+static enum ods_status kafka_suits(const struct sink_config *config, struct error *error)
+{
+    const struct kafka_target_settings *settings = config->settings;
+    if (kafka_guarantees(config) != EXACT_BY_SOURCE_TRANSACTION)
+        return ODS_OK;
+    enum ods_status status = check_static_topic(config, error);
+    if (status != ODS_OK || !*settings->brokers)
+        return status;
+    status = kafka_writer_check(&settings->properties, settings->transaction_ms, error);
+    if (status != ODS_OK)
+        error_prefix(error, "target %s: ", config->name);
+    return status;
+}
+
 static int64_t kafka_held_bytes(const struct sink_config *config)
 {
     const struct kafka_target_settings *settings = config->settings;
@@ -93,6 +116,14 @@ static void kafka_close(struct sink *sink)
     free(kafka);
 }
 
+/* The consumers may wait longer for an answer than a transaction lasts: then it is its time that
+ * counts. */
+static bool outlasts(const struct kafka_sink *kafka, const struct property *property)
+{
+    return kafka->same_cluster && strcmp(property->name, "socket.timeout.ms") == 0 &&
+           strtoll(property->value, NULL, 10) > kafka->settings->transaction_ms;
+}
+
 /* The cluster's own settings: of the daemon's where it is the source's, then the target's. */
 static enum ods_status make_cluster(struct kafka_sink *kafka, struct error *error)
 {
@@ -110,7 +141,8 @@ static enum ods_status make_cluster(struct kafka_sink *kafka, struct error *erro
     for (size_t i = 0; shared && i < daemon->properties.count; i++) {
         const char *name = daemon->properties.items[i].name;
         /* Not of a member of a group, nor what the writer sees to. */
-        if (strcmp(name, "group.instance.id") != 0 && !kafka_writer_owns(name))
+        if (strcmp(name, "group.instance.id") != 0 && !kafka_writer_owns(name) &&
+            !outlasts(kafka, &daemon->properties.items[i]))
             all->items[all->count++] = daemon->properties.items[i];
     }
     for (size_t i = 0; i < own->count; i++)
@@ -266,6 +298,7 @@ const struct sink_ops kafka_sink = {
     .guarantee = EXACT_BY_SOURCE_TRANSACTION,
     .guarantees = kafka_guarantees,
     .settings = &kafka_target_settings_group,
+    .suits = kafka_suits,
     .held_bytes = kafka_held_bytes,
     .open = kafka_open,
     .connect = kafka_connect,

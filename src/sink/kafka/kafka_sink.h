@@ -42,6 +42,8 @@ struct kafka_sink {
     const struct kafka_target_settings *settings;
     struct kafka_settings cluster; /* its properties are the sink's own */
     bool same_cluster;
+    /* Where it is not, by its address: what the brokers have said of it, once they were asked. */
+    enum { BROKERS_NOT_ASKED, BROKERS_OF_SOURCE, BROKERS_OTHERS } brokers;
     struct settings *daemon; /* a copy with that cluster, for questions about it; NULL: none yet */
     struct kafka_writer *writers[KAFKA_WRITERS];
     size_t writer_count, turn;
@@ -80,6 +82,9 @@ static inline struct kafka_writer *kafka_writer_of(const struct kafka_sink *kafk
 }
 
 /* topics.c */
+/* May this topic of the source's cluster be written to? */
+enum ods_status topics_check_own(const struct sink_config *config, const char *name,
+                                 struct error *error);
 /* Where the change goes. ODS_REJECT: no topic can be called so. */
 enum ods_status topics_find(struct kafka_sink *kafka, uint32_t change, struct kafka_topic **topic,
                             struct error *error);

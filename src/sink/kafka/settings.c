@@ -23,7 +23,7 @@ static const struct setting rows[] = {
             "security. The source's cluster has those of `kafka.properties` too."},
     {"topic", SETTING_STRING, AT(topic), .min = 1, .max = 1000, .flags = SETTING_REQUIRED,
      .doc = "Where a change goes, a template: `enriched.{{table}}`. A name that no topic can have "
-            "makes a dead letter, a topic that the pipeline reads stops the lane."},
+            "makes a dead letter; a topic that the pipeline reads is refused, or stops the lane."},
     {"format", SETTING_ENUM, AT(form), "envelope", .choices = forms,
      .doc = "`envelope`: Debezium's, with both images. `flattened`: the row and `__op`, `__db`, "
             "`__schema`, `__table`, `__source_ts_ms`, `__deleted`. `plain`: the row alone, "
@@ -150,5 +150,7 @@ enum ods_status kafka_target_settings_check(const void *own, struct error *error
         return wrong("op_field", "only plain rows have one: set format = \"plain\"", error);
     if (plain && kafka_writes_rows(settings) && !*settings->op_field)
         return wrong("deletes", "a plain row does not say that it is deleted: set op_field", error);
-    return kafka_writer_check(&settings->properties, error);
+    /* With brokers of its own only the pipeline shows whether there are transactions. */
+    return kafka_writer_check(&settings->properties,
+                              *settings->brokers ? 0 : settings->transaction_ms, error);
 }

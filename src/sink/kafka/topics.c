@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <ods/source.h>
+
 #include "core/hash.h"
 #include "sink/kafka/kafka_sink.h"
 #include "source/kafka/kafka_admin.h"
@@ -78,26 +80,76 @@ static bool is_name(const char *name, size_t length)
            length;
 }
 
-static enum ods_status check_name(const struct kafka_sink *kafka, const char *name, size_t length,
+enum ods_status topics_check_own(const struct sink_config *config, const char *name,
+                                 struct error *error)
+{
+    if (pipeline_reads(config->pipeline, name))
+        return error_set(error, ODS_FATAL,
+                         "target %s: the pipeline reads topic \"%s\", to which this would be "
+                         "written: it would go round for ever",
+                         config->name, name);
+    if (strcmp(name, config->daemon->dead_letter.topic) == 0)
+        return error_set(error, ODS_FATAL, "target %s: \"%s\" is dead_letter.topic", config->name,
+                         name);
+    return ODS_OK;
+}
+
+/* Another address may lead to the same brokers, which only they can tell. */
+static enum ods_status ask_brokers(struct kafka_sink *kafka, struct error *error)
+{
+    const struct sink_config *config = &kafka->config;
+    struct kafka_admin *theirs = NULL, *ours = NULL;
+    char one[128], other[128];
+    enum ods_status status = open_admin(kafka, &theirs, error);
+    if (status == ODS_OK)
+        status = kafka_admin_cluster(theirs, one, sizeof one, error);
+    if (status == ODS_OK)
+        status = kafka_admin_open(&ours, config->daemon, config->group, error);
+    if (status == ODS_OK) {
+        kafka_admin_patience(ours, ANSWER_MS);
+        status = kafka_admin_cluster(ours, other, sizeof other, error);
+    }
+    kafka_admin_close(theirs);
+    kafka_admin_close(ours);
+    if (status == ODS_OK)
+        kafka->brokers =
+            *one && strcmp(one, other) == 0 ? BROKERS_OF_SOURCE : BROKERS_OTHERS;
+    return status;
+}
+
+/* Only a name that would be refused is worth the question. */
+static enum ods_status check_elsewhere(struct kafka_sink *kafka, const char *name,
+                                       struct error *error)
+{
+    const struct sink_config *config = &kafka->config;
+    const struct source_ops *source = source_find(config->pipeline->input.type);
+    enum ods_status status = ODS_OK;
+    struct error why;
+    error_init(&why);
+    if (!source || !source->membership || topics_check_own(config, name, &why) == ODS_OK)
+        return ODS_OK;
+    if (kafka->brokers == BROKERS_NOT_ASKED)
+        status = ask_brokers(kafka, error);
+    if (status != ODS_OK)
+        error_prefix(error,
+                     "target %s: topic %s is one of the source's too, is it the same cluster? ",
+                     config->name, name);
+    if (status != ODS_OK || kafka->brokers != BROKERS_OF_SOURCE)
+        return status;
+    *error = why;
+    return ODS_FATAL;
+}
+
+static enum ods_status check_name(struct kafka_sink *kafka, const char *name, size_t length,
                                   struct error *error)
 {
-    const struct settings *daemon = kafka->config.daemon;
     if (strlen(name) != length || !is_name(name, length))
         return error_set(error, ODS_REJECT,
                          "no topic can be called \"%.100s\": a name has 1 to %d of letters, "
                          "digits, \".\", \"_\" and \"-\"",
                          name, NAME_MAX_);
-    if (!kafka->same_cluster)
-        return ODS_OK;
-    if (pipeline_reads(kafka->config.pipeline, name))
-        return error_set(error, ODS_FATAL,
-                         "target %s: the pipeline reads topic \"%s\", to which this would be "
-                         "written: it would go round for ever",
-                         kafka->config.name, name);
-    if (strcmp(name, daemon->dead_letter.topic) == 0)
-        return error_set(error, ODS_FATAL, "target %s: \"%s\" is dead_letter.topic",
-                         kafka->config.name, name);
-    return ODS_OK;
+    return kafka->same_cluster ? topics_check_own(&kafka->config, name, error)
+                               : check_elsewhere(kafka, name, error);
 }
 
 static enum ods_status add_topic(struct kafka_sink *kafka, const char *name, const char *from,

@@ -222,11 +222,10 @@ static void find_entry(const rd_kafka_ConfigResource_t *resource, const char *na
     }
 }
 
-enum ods_status kafka_admin_setting(struct kafka_admin *admin, const char *topic, const char *name,
-                                    char *value, size_t size, struct error *error)
+static enum ods_status ask_setting(struct kafka_admin *admin, rd_kafka_ConfigResource_t *asked,
+                                   const char *question, const char *name, char *value, size_t size,
+                                   struct error *error)
 {
-    static const char question[] = "what a topic's settings are";
-    rd_kafka_ConfigResource_t *asked = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic);
     size_t count;
     *value = '\0';
     rd_kafka_DescribeConfigs(admin->asker.rk, &asked, 1, NULL, admin->answers);
@@ -244,6 +243,70 @@ enum ods_status kafka_admin_setting(struct kafka_admin *admin, const char *topic
         status = unanswered(admin, question, rd_kafka_ConfigResource_error_string(resources[0]),
                             error);
     rd_kafka_event_destroy(event);
+    return status;
+}
+
+enum ods_status kafka_admin_setting(struct kafka_admin *admin, const char *topic, const char *name,
+                                    char *value, size_t size, struct error *error)
+{
+    return ask_setting(admin, rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic),
+                       "what a topic's settings are", name, value, size, error);
+}
+
+enum ods_status kafka_admin_broker_setting(struct kafka_admin *admin, const char *name, char *value,
+                                           size_t size, struct error *error)
+{
+    char id[16];
+    int32_t leader = rd_kafka_controllerid(admin->asker.rk, admin->asker.answer_ms);
+    *value = '\0';
+    if (leader < 0)
+        return unanswered(admin, "which broker leads", "no answer", error);
+    snprintf(id, sizeof id, "%d", (int) leader);
+    return ask_setting(admin, rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_BROKER, id),
+                       "what the brokers' settings are", name, value, size, error);
+}
+
+enum ods_status kafka_admin_cluster(struct kafka_admin *admin, char *id, size_t size,
+                                    struct error *error)
+{
+    const struct rd_kafka_metadata *metadata;
+    /* clusterid() does not ask by itself where nothing has been asked yet. */
+    rd_kafka_resp_err_t code =
+        rd_kafka_metadata(admin->asker.rk, 0, NULL, &metadata, admin->asker.answer_ms);
+    *id = '\0';
+    if (code)
+        return unanswered(admin, "which cluster it is", rd_kafka_err2str(code), error);
+    rd_kafka_metadata_destroy(metadata);
+    char *told = rd_kafka_clusterid(admin->asker.rk, admin->asker.answer_ms);
+    if (told) {
+        snprintf(id, size, "%s", told);
+        rd_kafka_mem_free(admin->asker.rk, told);
+    }
+    return ODS_OK;
+}
+
+enum ods_status kafka_admin_topic(struct kafka_admin *admin, const char *topic, int32_t *partitions,
+                                  struct error *error)
+{
+    const struct rd_kafka_metadata *metadata;
+    char what[320];
+    snprintf(what, sizeof what, "topic %s", topic);
+    rd_kafka_topic_t *handle = rd_kafka_topic_new(admin->asker.rk, topic, NULL);
+    if (!handle)
+        return error_out_of_memory(error);
+    rd_kafka_resp_err_t code =
+        rd_kafka_metadata(admin->asker.rk, 0, handle, &metadata, admin->asker.answer_ms);
+    rd_kafka_topic_destroy(handle);
+    *partitions = -1;
+    if (code)
+        return unanswered(admin, what, rd_kafka_err2str(code), error);
+    enum ods_status status = ODS_OK;
+    code = metadata->topic_cnt ? metadata->topics[0].err : 0;
+    if (!code && metadata->topic_cnt && metadata->topics[0].partition_cnt)
+        *partitions = metadata->topics[0].partition_cnt;
+    else if (code && kafka_fault(code).status == ODS_FATAL)
+        status = kafka_fault_set(error, code, what, NULL);
+    rd_kafka_metadata_destroy(metadata);
     return status;
 }
 
@@ -276,21 +339,42 @@ static enum ods_status topic_answer(struct kafka_admin *admin, const char *quest
     return status;
 }
 
-enum ods_status kafka_admin_create(struct kafka_admin *admin, const char *topic,
-                                   int32_t partitions, int replicas, const char *const *settings,
-                                   struct error *error)
+static enum ods_status create(struct kafka_admin *admin, const char *topic, int32_t partitions,
+                              int replicas, const char *const *settings, bool only_look,
+                              struct error *error)
 {
     char text[256], question[320];
+    rd_kafka_AdminOptions_t *options = NULL;
     rd_kafka_NewTopic_t *new =
         rd_kafka_NewTopic_new(topic, partitions, replicas, text, sizeof text);
     if (!new)
         return error_set(error, ODS_FATAL, "topic %s can't be made: %s", topic, text);
     for (; settings && *settings; settings += 2)
         rd_kafka_NewTopic_set_config(new, settings[0], settings[1]);
-    rd_kafka_CreateTopics(admin->asker.rk, &new, 1, NULL, admin->answers);
+    if (only_look) {
+        options = rd_kafka_AdminOptions_new(admin->asker.rk, RD_KAFKA_ADMIN_OP_CREATETOPICS);
+        rd_kafka_AdminOptions_set_validate_only(options, 1, text, sizeof text);
+    }
+    rd_kafka_CreateTopics(admin->asker.rk, &new, 1, options, admin->answers);
     rd_kafka_NewTopic_destroy(new);
+    if (options)
+        rd_kafka_AdminOptions_destroy(options);
     snprintf(question, sizeof question, "making topic %s", topic);
     return topic_answer(admin, question, RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS, error);
+}
+
+enum ods_status kafka_admin_create(struct kafka_admin *admin, const char *topic,
+                                   int32_t partitions, int replicas, const char *const *settings,
+                                   struct error *error)
+{
+    return create(admin, topic, partitions, replicas, settings, false, error);
+}
+
+enum ods_status kafka_admin_may_create(struct kafka_admin *admin, const char *topic,
+                                       int32_t partitions, int replicas,
+                                       const char *const *settings, struct error *error)
+{
+    return create(admin, topic, partitions, replicas, settings, true, error);
 }
 
 enum ods_status kafka_admin_delete_topic(struct kafka_admin *admin, const char *topic,

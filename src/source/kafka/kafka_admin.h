@@ -51,11 +51,28 @@ enum ods_status kafka_admin_moments(struct kafka_admin *admin, struct kafka_mome
 enum ods_status kafka_admin_setting(struct kafka_admin *admin, const char *topic, const char *name,
                                     char *value, size_t size, struct error *error);
 
+/* The same of the brokers as a whole: of the one that leads them. */
+enum ods_status kafka_admin_broker_setting(struct kafka_admin *admin, const char *name, char *value,
+                                           size_t size, struct error *error);
+
+/* The cluster's own name; "": the brokers do not tell it. */
+enum ods_status kafka_admin_cluster(struct kafka_admin *admin, char *id, size_t size,
+                                    struct error *error);
+
+/* What the brokers say of one topic: its partitions, or -1 where it is not there. ODS_FATAL: it may
+ * not be described. */
+enum ods_status kafka_admin_topic(struct kafka_admin *admin, const char *topic, int32_t *partitions,
+                                  struct error *error);
+
 /* Make a topic; one that is there stays as it is. replicas -1: the brokers' default. Settings are
  * names and values in turn, NULL-terminated. */
 enum ods_status kafka_admin_create(struct kafka_admin *admin, const char *topic,
                                    int32_t partitions, int replicas, const char *const *settings,
                                    struct error *error);
+/* Could it be made? Changes nothing. */
+enum ods_status kafka_admin_may_create(struct kafka_admin *admin, const char *topic,
+                                       int32_t partitions, int replicas,
+                                       const char *const *settings, struct error *error);
 
 /* Delete a topic, or a consumer group without members; one that is not there is fine. */
 enum ods_status kafka_admin_delete_topic(struct kafka_admin *admin, const char *topic,

@@ -129,6 +129,7 @@ static void on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
         await_brokers(writer);
     } else if (code != RD_KAFKA_RESP_ERR__FATAL) {
         utf8_copy(writer->trouble, sizeof writer->trouble, reason, strlen(reason));
+    }
 }
 
 static void forget_answers(struct kafka_writer *writer)
@@ -166,7 +167,50 @@ bool kafka_writer_owns(const char *name)
     return false;
 }
 
-enum ods_status kafka_writer_check(const struct properties *properties, struct error *error)
+static bool is_of_a_connection(const char *name)
+{
+    return strncmp(name, "ssl.", 4) == 0 || strncmp(name, "sasl.", 5) == 0 ||
+           strncmp(name, "security.", 9) == 0 || strncmp(name, "plugin.", 7) == 0;
+}
+
+/* How settings go together is told only as a client is made: one without brokers is. What is of
+ * connections is left out: their files need not be where the configuration is checked. */
+static enum ods_status try_client(const struct properties *properties, int64_t transaction_ms,
+                                  struct error *error)
+{
+    struct properties some = {.items = calloc(properties->count + 1, sizeof *some.items)};
+    struct kafka_settings kafka = {.bootstrap_servers = ""};
+    char text[512], timeout[32];
+    snprintf(timeout, sizeof timeout, "%" PRId64, transaction_ms);
+    const char *const owned[] = {
+        fixed[0], fixed[1], fixed[2], fixed[3], transaction_ms ? "transaction.timeout.ms" : NULL,
+        timeout,  "transactional.id", "none", NULL};
+    if (!some.items)
+        return error_out_of_memory(error);
+    for (size_t i = 0; i < properties->count; i++)
+        if (!is_of_a_connection(properties->items[i].name))
+            some.items[some.count++] = properties->items[i];
+    kafka.properties = some;
+    rd_kafka_conf_t *conf = kafka_conf(&kafka, NULL, owned, error);
+    free(some.items);
+    if (!conf)
+        return ODS_FATAL;
+    rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof text);
+    if (rk) {
+        rd_kafka_destroy(rk);
+        return ODS_OK;
+    }
+    rd_kafka_conf_destroy(conf);
+    if (!transaction_ms)
+        return error_set(error, ODS_FATAL, "properties: %s", text);
+    return error_set(error, ODS_FATAL,
+                     "properties: %s (transaction.timeout.ms is transaction_timeout_ms, %" PRId64
+                     ")",
+                     text, transaction_ms);
+}
+
+enum ods_status kafka_writer_check(const struct properties *properties, int64_t transaction_ms,
+                                   struct error *error)
 {
     const struct kafka_settings kafka = {.bootstrap_servers = "", .properties = *properties};
     for (size_t i = 0; i < properties->count; i++)
@@ -178,7 +222,7 @@ enum ods_status kafka_writer_check(const struct properties *properties, struct e
     if (!conf)
         return ODS_FATAL;
     rd_kafka_conf_destroy(conf);
-    return ODS_OK;
+    return try_client(properties, transaction_ms, error);
 }
 
 int64_t kafka_writer_queue_bytes(int64_t record_bytes_max)
@@ -260,6 +304,7 @@ static void end_client(struct kafka_writer *writer)
         rd_kafka_destroy_flags(writer->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
     }
     writer->rk = NULL;
+    writer->away = false;
     writer->state = WRITER_CLOSED;
 }
 
@@ -272,6 +317,7 @@ enum ods_status kafka_writer_open(struct kafka_writer **out,
         return error_out_of_memory(error);
     writer->config = *config;
     writer->set_bytes = SET_BYTES;
+    writer->patience_ms = AWAY_MS;
     rd_kafka_conf_t *conf = make_conf(writer, error);
     if (!conf) {
         kafka_writer_close(writer);
@@ -307,7 +353,6 @@ struct kafka_writer_topic *kafka_writer_topic(struct kafka_writer *writer, const
             return topic;
     topic = calloc(1, sizeof *topic);
     if (!topic || !(topic->name = strdup(name)) || !hash_index_reserve(&writer->topics)) {
-    writer->away = false;
         if (topic)
             free(topic->name);
         free(topic);
@@ -320,7 +365,6 @@ struct kafka_writer_topic *kafka_writer_topic(struct kafka_writer *writer, const
 /* --- failures ----------------------------------------------------------------------------- */
 
 static bool interrupted(const struct kafka_writer *writer)
-    writer->patience_ms = AWAY_MS;
 {
     return atomic_load(writer->config.interrupted);
 }
@@ -532,13 +576,38 @@ static enum ods_status refuse_all(struct kafka_writer *writer, rd_kafka_resp_err
     return writer->config.transactional_id ? ODS_FENCED : ODS_RETRY;
 }
 
+/* Has no broker been there for a while? In a transaction the lane hears of it by its source, at the
+ * same brokers. */
+static bool is_away(struct kafka_writer *writer)
+{
+    if (!writer->away || writer->config.transactional_id)
+        return false;
+    if (rd_kafka_outq_len(writer->rk) < writer->under_way && !writer->failures) {
+        writer->away = false;
+        writer->patience_ms = AWAY_MS;
+    }
+    return writer->away && time_monotonic_us() - writer->waits_us >= writer->patience_ms * 1000;
+}
+
+static enum ods_status tell_away(struct kafka_writer *writer, struct error *error)
+{
+    if (writer->patience_ms < AWAY_MOST_MS)
+        writer->patience_ms *= 2;
+    kafka_writer_abort(writer);
+    return conclude(writer, RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN, NULL, error);
+}
+
 enum ods_status kafka_writer_send(struct kafka_writer *writer, const struct kafka_outgoing *record,
                                   struct error *error)
 {
     if (!has_handle(writer, record->topic))
         return error_out_of_memory(error);
     rd_kafka_resp_err_t code = produce(writer, record);
+    if (code == RD_KAFKA_RESP_ERR__QUEUE_FULL)
+        await_brokers(writer);
     while (code == RD_KAFKA_RESP_ERR__QUEUE_FULL && !interrupted(writer)) {
+        if (is_away(writer))
+            return tell_away(writer, error);
         rd_kafka_poll(writer->rk, 10);
         code = produce(writer, record);
     }
@@ -579,56 +648,36 @@ enum ods_status kafka_writer_offsets(struct kafka_writer *writer, const struct c
             time_monotonic_us() >= until_us)
             break;
         rd_kafka_error_destroy(failure);
-/* Has no broker been there for a while? In a transaction the lane hears of it by its source, at the
- * same brokers. */
-static bool is_away(struct kafka_writer *writer)
-{
-    if (!writer->away || writer->config.transactional_id)
-        return false;
-    if (rd_kafka_outq_len(writer->rk) < writer->under_way && !writer->failures) {
-        writer->away = false;
-        writer->patience_ms = AWAY_MS;
-    }
-    return writer->away && time_monotonic_us() - writer->waits_us >= writer->patience_ms * 1000;
-}
-
-static enum ods_status tell_away(struct kafka_writer *writer, struct error *error)
-{
-    if (writer->patience_ms < AWAY_MOST_MS)
-        writer->patience_ms *= 2;
-    kafka_writer_abort(writer);
-    return conclude(writer, RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN, NULL, error);
-}
-
         failure = NULL;
     }
     if (member)
         rd_kafka_consumer_group_metadata_destroy(member);
     rd_kafka_topic_partition_list_destroy(list);
     return failure ? give_up(writer, failure, error) : ODS_OK;
-    if (code == RD_KAFKA_RESP_ERR__QUEUE_FULL)
-        await_brokers(writer);
 }
-        if (is_away(writer))
-            return tell_away(writer, error);
 
 /* Until nothing is under way. What is written is not told of, so that librdkafka's own wait would
  * see it ten milliseconds late. False: the brokers are away. */
 static bool wait_written(struct kafka_writer *writer)
 {
     int slice_ms = 1, slices = 0;
+    await_brokers(writer);
     while (rd_kafka_outq_len(writer->rk) > 0 && !interrupted(writer) &&
            !(writer->config.transactional_id && writer->failures)) {
+        if (is_away(writer))
+            return false;
         rd_kafka_flush(writer->rk, slice_ms);
         if (++slices == 50)
             slice_ms = 10;
     }
+    return true;
 }
 
 enum ods_status kafka_writer_flush(struct kafka_writer *writer, struct error *error)
 {
     bool whole = writer->config.transactional_id;
-    wait_written(writer);
+    if (!wait_written(writer))
+        return tell_away(writer, error);
     if (!writer->failures && !interrupted(writer))
         return ODS_OK;
     /* Without a transaction what was not refused is written. */
@@ -664,20 +713,15 @@ static enum ods_status lose_sight(struct kafka_writer *writer, rd_kafka_error_t 
 }
 
 enum ods_status kafka_writer_commit(struct kafka_writer *writer, struct error *error)
-    await_brokers(writer);
 {
     int64_t until_us = time_monotonic_us() + writer->config.transaction_ms * 1000;
-        if (is_away(writer))
-            return false;
     rd_kafka_error_t *failure;
     if (!writer->config.transactional_id) {
         enum ods_status status = kafka_writer_flush(writer, error);
         writer->single &= status != ODS_OK;
-    return true;
         return status;
     }
-    if (!wait_written(writer))
-        return tell_away(writer, error);
+    wait_written(writer);
     while ((failure = rd_kafka_commit_transaction(writer->rk, SLICE_MS))) {
         if (!rd_kafka_error_is_retriable(failure) || interrupted(writer) ||
             time_monotonic_us() >= until_us)

@@ -52,9 +52,10 @@ struct kafka_outgoing {
 
 /* Is it a property of librdkafka's that the writer sets by itself? */
 bool kafka_writer_owns(const char *property);
-/* Is the text of these properties one that librdkafka takes, and is none of them the writer's own?
- */
-enum ods_status kafka_writer_check(const struct properties *properties, struct error *error);
+/* Does librdkafka take these properties, and is none of them the writer's own? transaction_ms 0:
+ * without transactions. Does not connect. */
+enum ods_status kafka_writer_check(const struct properties *properties, int64_t transaction_ms,
+                                   struct error *error);
 /* How much a writer keeps at most of what is not written yet. */
 int64_t kafka_writer_queue_bytes(int64_t record_bytes_max);
 
