@@ -278,15 +278,29 @@ def test_rows_of_one_record_do_not_share_its_key(sink, kafka, table, out):
 def test_it_does_not_go_round(sink, kafka, table):
     sink.write(pipeline(table), kafka=True, targets=target(table.topic))
     kafka.produce([table.create(row(1))])
+    said = sink.check(expect=Exit.CONFIG).stderr
+    assert "go round for ever" in said and "tables.yaml:" in said
+    assert "go round for ever" in sink.run("replay", "-c", sink.conf, sink.file_of(
+        [table.create(row(2))]), expect=Exit.CONFIG).stderr
     daemon = sink.daemon()
-    assert daemon.process.wait(60) == Exit.TARGET and "go round for ever" in daemon.log()
+    assert daemon.process.wait(60) == Exit.CONFIG and "go round for ever" in daemon.log()
+    # A name that a change gives, and another way to the same brokers.
+    brokers = kafka.bootstrap.replace("127.0.0.1", "localhost")
+    for settings in ({"topic": "{{topic}}"}, {"topic": "{{topic}}", "brokers": brokers},
+                     {"topic": table.topic, "brokers": brokers}):
+        sink.write(pipeline(table), kafka=True, targets=target(**settings))
+        sink.check()
+        assert "go round for ever" in sink.replay_fails(
+            [table.create(row(2))], Exit.TARGET).stderr
+    assert "go round for ever" in sink.check("--connect", expect=Exit.TARGET).stdout
+    assert kafka.count(table.topic) == 1
 
 
-def test_a_topic_that_is_missing_is_waited_for(sink, kafka, table, prefix, out):
-    """And named, with what to do; brokers that make topics by themselves do so."""
+def test_brokers_that_make_topics_are_left_to_it(sink, kafka, table, prefix, out):
     sink.write(pipeline(table), kafka=True, targets=target(f"{prefix}-later"))
     found = sink.check("--connect").stdout
-    assert f"topic {prefix}-later is not there" in found and "create_topics" in found
+    assert f"topic {prefix}-later is not there: the brokers create it" in found
+    assert f"{prefix}-later is not there" in sink.check("--connect").stdout, "check has made it"
     assert "the source's own" in found and "exactly once" in found
 
 
@@ -295,10 +309,20 @@ def test_settings_are_checked_where_they_stand(sink, kafka, table):
                              ({"properties": {"acks": "1"}}, "acks"),
                              ({"properties": {"compression.type": "some"}}, "compression.type"),
                              ({"op_field": "op"}, "op_field"), ({"topic": "{{none}}"}, "none"),
-                             ({"headers": {"x": "{{none}}"}}, "x")):
+                             ({"headers": {"x": "{{none}}"}}, "x"),
+                             ({"properties": {"socket.timeout.ms": "20000"}}, "socket.timeout.ms"),
+                             ({"properties": {"max.in.flight": "9"}}, "max.in.flight")):
         sink.write(pipeline(table), kafka=True, targets=[{**target("out")[0], **settings}])
         said = sink.check(expect=Exit.CONFIG).stderr
         assert wanted in said and "ods-sink.conf:" in said, said
+    # The source's servers under an address of their own: a transaction too, as the pipeline shows.
+    sink.write(pipeline(table), kafka=True, targets=target("out", brokers=kafka.bootstrap, properties={
+        "socket.timeout.ms": "20000"}))
+    assert "socket.timeout.ms" in sink.check(expect=Exit.CONFIG).stderr
+    # What the consumers wait is no business of the writer's.
+    sink.write(pipeline(table), kafka=True, kafka_properties={"socket.timeout.ms": "60000"},
+               targets=target(kafka.create(f"{table.topic}-out", 1)))
+    sink.check("--connect")
     sink.write(pipeline(table), kafka=True, kafka_properties={
         "isolation.level": "read_uncommitted"}, targets=target("out"))
     daemon = sink.daemon()

@@ -44,6 +44,7 @@ static enum ods_status partitions_of(struct kafka_sink *kafka, const char *topic
                                       : ODS_OK;
 }
 
+/* from NULL: only whether it could be made; its partitions are the brokers' default then. */
 static enum ods_status create(struct kafka_sink *kafka, const char *name, const char *from,
                               struct error *error)
 {
@@ -57,12 +58,14 @@ static enum ods_status create(struct kafka_sink *kafka, const char *name, const 
         settings[2 * i] = told->items[i].name;
         settings[2 * i + 1] = told->items[i].value;
     }
-    enum ods_status status = partitions_of(kafka, from, &partitions, error);
+    enum ods_status status = from ? partitions_of(kafka, from, &partitions, error) : ODS_OK;
+    if (!from)
+        partitions = kafka->settings->partitions ? (int32_t) kafka->settings->partitions : -1;
     if (status == ODS_OK)
         status = open_admin(kafka, &admin, error);
     if (status == ODS_OK)
-        status = kafka_admin_create(admin, name, partitions, (int) kafka->settings->replicas,
-                                    settings, error);
+        status = (from ? kafka_admin_create : kafka_admin_may_create)(
+            admin, name, partitions, (int) kafka->settings->replicas, settings, error);
     kafka_admin_close(admin);
     free(settings);
     if (status != ODS_OK)
@@ -234,58 +237,107 @@ void topics_forget(struct kafka_sink *kafka)
 
 /* --- check -------------------------------------------------------------------------------- */
 
-struct looking {
-    const char *topic;
-    int32_t partitions; /* -1: it is not there */
+struct checking {
+    struct kafka_sink *kafka;
+    struct kafka_admin *admin;
+    void (*report)(void *context, const char *line);
+    void *context;
 };
 
-static void take_topic(void *context, const char *topic, int32_t partitions)
+static void say(const struct checking *checking, const char *what)
 {
-    struct looking *looking = context;
-    if (strcmp(topic, looking->topic) == 0)
-        looking->partitions = partitions;
+    char line[700];
+    snprintf(line, sizeof line, "target %s: %s", checking->kafka->config.name, what);
+    checking->report(checking->context, line);
 }
 
-static void report_topic(const struct kafka_sink *kafka, const struct looking *looking,
-                         void (*report)(void *context, const char *line), void *context)
+static void take_no_topic(void *context, const char *topic, int32_t partitions)
 {
-    char line[600];
-    const char *name = kafka->config.name;
-    if (strstr(looking->topic, "{{"))
-        snprintf(line, sizeof line, "target %s: topics are named by each change: %s", name,
-                 looking->topic);
-    else if (looking->partitions >= 0)
-        snprintf(line, sizeof line, "target %s: topic %s is there, %d partition%s", name,
-                 looking->topic, (int) looking->partitions, looking->partitions == 1 ? "" : "s");
-    else
-        snprintf(line, sizeof line, "target %s: topic %s is not there, or may not be seen: %s",
-                 name, looking->topic,
-                 kafka->settings->create_topics
-                     ? "it is created with the first change"
-                     : "create it, grant Describe and Write on it, or set create_topics");
-    report(context, line);
+}
+
+static enum ods_status check_brokers(const struct checking *checking, struct error *error)
+{
+    char what[200];
+    int brokers = 0;
+    enum ods_status status =
+        kafka_admin_topics(checking->admin, take_no_topic, NULL, &brokers, error);
+    if (status != ODS_OK)
+        return status;
+    snprintf(what, sizeof what, "Kafka answers: %d broker%s%s", brokers, brokers == 1 ? "" : "s",
+             checking->kafka->same_cluster ? ", the source's own"
+                                           : ", another cluster than the source's");
+    say(checking, what);
+    return ODS_OK;
+}
+
+/* Who makes a topic that is not there? ODS_RETRY: nobody, and the lane waits for it. */
+static enum ods_status check_missing(const struct checking *checking, const char *topic,
+                                     struct error *error)
+{
+    struct kafka_sink *kafka = checking->kafka;
+    char what[400], made[16] = "";
+    struct error why;
+    error_init(&why);
+    bool ours = kafka->settings->create_topics;
+    enum ods_status status = ours ? create(kafka, topic, NULL, error) : ODS_OK;
+    if (status != ODS_OK)
+        return status;
+    /* Who may not ask that hears that it is missing. */
+    if (!ours)
+        kafka_admin_broker_setting(checking->admin, "auto.create.topics.enable", made, sizeof made,
+                                   &why);
+    bool theirs = strcmp(made, "true") == 0;
+    if (!ours && !theirs)
+        return error_set(error, ODS_RETRY,
+                         "topic %s is not there: create it, or set create_topics; the lane waits "
+                         "for it",
+                         topic);
+    snprintf(what, sizeof what, "topic %s is not there: %s with the first change", topic,
+             ours ? "it is created" : "the brokers create it (auto.create.topics.enable)");
+    say(checking, what);
+    return ODS_OK;
+}
+
+static enum ods_status check_topic(const struct checking *checking, struct error *error)
+{
+    struct kafka_sink *kafka = checking->kafka;
+    const char *topic = kafka->settings->topic;
+    int32_t partitions;
+    char what[600];
+    if (strstr(topic, "{{")) {
+        snprintf(what, sizeof what, "topics are named by each change: %.400s", topic);
+        say(checking, what);
+        return ODS_OK;
+    }
+    enum ods_status status = check_name(kafka, topic, strlen(topic), error);
+    /* Not a letter here: every change goes there. */
+    if (status != ODS_OK)
+        return status == ODS_REJECT ? ODS_FATAL : status;
+    status = kafka_admin_topic(checking->admin, topic, &partitions, error);
+    if (status != ODS_OK)
+        return status;
+    if (partitions < 0)
+        return check_missing(checking, topic, error);
+    snprintf(what, sizeof what, "topic %s is there, %d partition%s", topic, (int) partitions,
+             partitions == 1 ? "" : "s");
+    say(checking, what);
+    return ODS_OK;
 }
 
 enum ods_status topics_check(struct kafka_sink *kafka,
                              void (*report)(void *context, const char *line), void *context,
                              struct error *error)
 {
-    struct looking looking = {kafka->settings->topic, -1};
-    struct kafka_admin *admin;
-    char line[600];
-    int brokers = 0;
-    enum ods_status status = open_admin(kafka, &admin, error);
+    struct checking checking = {kafka, NULL, report, context};
+    char target[300];
+    enum ods_status status = open_admin(kafka, &checking.admin, error);
     if (status == ODS_OK)
-        status = kafka_admin_topics(admin, take_topic, &looking, &brokers, error);
-    kafka_admin_close(admin);
-    if (status != ODS_OK) {
-        error_prefix(error, "target %s: ", kafka->config.name);
-        return status;
-    }
-    snprintf(line, sizeof line, "target %s: Kafka answers: %d broker%s%s", kafka->config.name,
-             brokers, brokers == 1 ? "" : "s",
-             kafka->same_cluster ? ", the source's own" : ", another cluster than the source's");
-    report(context, line);
-    report_topic(kafka, &looking, report, context);
-    return ODS_OK;
+        status = check_brokers(&checking, error);
+    if (status == ODS_OK)
+        status = check_topic(&checking, error);
+    kafka_admin_close(checking.admin);
+    snprintf(target, sizeof target, "target %s: ", kafka->config.name);
+    if (status != ODS_OK && strncmp(error->text, target, strlen(target)) != 0)
+        error_prefix(error, "%s", target);
+    return status;
 }
