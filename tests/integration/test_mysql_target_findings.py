@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from lib import maxwell
 from lib.mysql_target import Database, Server
 from lib.records import DATETIME, INT, TEXT, Table, pipeline, row
 from lib.sink import Exit
@@ -244,3 +245,26 @@ def test_a_trigger_shows_no_redacted_value(sink, ods, target):
                 "tables": {"items": {"redact": ["name"]}}}, targets=[target.target()])
     said = sink.replay_fails([table.create({**row(1), "name": "secret-name"})], Exit.TARGET)
     assert "on_trigger_error" in said.stderr and "secret-name" not in said.stderr
+
+
+# --- changed keys ---------------------------------------------------------------------------------
+
+def test_a_changed_key_of_maxwell_in_several_partitions(sink, target, kafka, prefix):
+    """One record in the new key's partition: when it is written another row may have the old key."""
+    table = maxwell.Table(prefix=prefix)
+    letters = kafka.create(f"{table.topic}.letters", 1)
+    kafka.create(table.topic, 2)
+    sink.write({"name": "items", "format": "maxwell", "topics": [table.topic], "target": "ods",
+                "defaults": BARE}, dead_letter={"topic": letters}, kafka=kafka,
+               targets=[target.target()])
+    target.execute("create table items (id int primary key, name varchar(20), amount int)")
+    first, reused = table.insert(row(1)), table.insert(row(2, 5))
+    moved = {**table.update(row(2), row(3)), "partition": 1}
+    kafka.produce([first, reused])
+    daemon = sink.daemon()
+    daemon.await_that(lambda: target.count("items") == 2)
+    kafka.produce([moved])
+    daemon.await_that(lambda: target.offset(table.topic, 1) == 1)
+    daemon.stop()
+    assert target.rows() == [(1, "n1", 0), (2, "n2", 5)]
+    assert kafka.count(letters) == 1
