@@ -6,7 +6,7 @@ import pytest
 
 from lib import maxwell
 from lib.mysql_target import Database, Server
-from lib.records import DATETIME, INT, TEXT, Table, pipeline, row
+from lib.records import DATETIME, DOUBLE, INT, TEXT, Table, pipeline, row
 from lib.sink import Exit
 
 BARE = {"cdc_operation": "off", "cdc_timestamp": "off", "on_delete": "hard"}
@@ -268,3 +268,43 @@ def test_a_changed_key_of_maxwell_in_several_partitions(sink, target, kafka, pre
     daemon.stop()
     assert target.rows() == [(1, "n1", 0), (2, "n2", 5)]
     assert kafka.count(letters) == 1
+
+
+WIDE = {"id": INT, "name": TEXT, "note": TEXT, "bytes": {"type": "bytes"}, "real": DOUBLE}
+FULL = {"name": "n", "note": "kept 'é' 🎉", "bytes": "AAEC/w==", "real": 0.1}
+LEAN = {"name": "m", "note": "__debezium_unavailable_value",
+        "bytes": "X19kZWJleml1bV91bmF2YWlsYWJsZV92YWx1ZQ==", "real": 0.5}
+
+
+def moved(table, old, new, **values):
+    """The two records (and the tombstone) that one update of the key becomes."""
+    at = table._clock_ms + 1000
+    delete = table.change("d", {"id": old}, None, ts_ms=at)
+    tombstone = table.tombstone({"id": old})
+    create = table.change("c", None, {"id": new, **values}, ts_ms=at)
+    delete["headers"] = tombstone["headers"] = ["__debezium.newkey", json.dumps({"id": new})]
+    create["headers"] = ["__debezium.oldkey", json.dumps({"id": old})]
+    table._clock_ms = at
+    return [delete, tombstone, create]
+
+
+@BOTH
+def test_a_changed_key_takes_along_what_the_record_lacks(sink, target):
+    """From the batch, from the table, through two changes; what nobody has any more is counted."""
+    table = Table(columns=WIDE)
+    sink.write({**pipeline(table), "defaults": {"on_delete": "hard"}}, targets=[target.target()])
+    target.execute("create table items (id int primary key, name varchar(20), note varchar(200), "
+                   "bytes varbinary(20), `real` float, cdc_operation char(1), "
+                   "cdc_timestamp timestamp(6) null)")
+
+    def lost(*records):
+        return sink.replay(list(records))["pipelines"][0]["values_lost"]
+
+    assert lost(table.create({"id": 1, **FULL}), *moved(table, 1, 2, **LEAN)) == 0
+    assert lost(*moved(table, 2, 3, **LEAN), *moved(table, 3, 4, **LEAN)) == 0
+    kept = ("m", FULL["note"], b"\x00\x01\x02\xff", 0.5)
+    shown = "id, name, note, bytes, `real`"
+    assert target.rows(columns=shown) == [(4, *kept)]
+    first, tombstone, last = moved(table, 4, 5, **LEAN)
+    assert lost(first, tombstone) == 0 and lost(last) == 2
+    assert target.rows(columns=shown) == [(5, "m", None, None, 0.5)]

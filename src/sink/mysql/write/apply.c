@@ -153,7 +153,8 @@ static enum ods_status fold(struct mysql_attempt *attempt)
         status = refuse_unordered(attempt);
     if (status == ODS_OK)
         status = mysql_fold_batch(&attempt->fold, &sink->scratch, attempt->batch,
-                                  sink->change_plans, &attempt->encoding, attempt->error);
+                                  sink->change_plans, &attempt->encoding, &sink->conn,
+                                  attempt->error);
     if (status == ODS_REJECT)
         attempt->next = MYSQL_NEXT_FOLD;
     return status;
