@@ -15,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).parent / "types"))
 
 from lib.kafka import Kafka  # noqa: E402
 from lib.mysql import Source  # noqa: E402
+from lib.mysql_target import Server  # noqa: E402
 from lib.postgres import create_database, drop_database  # noqa: E402
 from lib.records import Table  # noqa: E402
 from lib.running import Running  # noqa: E402
@@ -133,6 +134,14 @@ def source(stack):
     source = Source(stack)
     yield source
     source.close()
+
+
+@pytest.fixture(scope="session")
+def mysql_server():
+    """A MySQL that is a target."""
+    server = Server("mysql")
+    yield server
+    server.close()
 
 
 @pytest.fixture(scope="session")

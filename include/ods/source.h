@@ -120,6 +120,10 @@ struct source_ops {
      * they are for monitoring, and sent every few seconds. */
     bool awaits_acks;
 
+    /* What the rows of its settings can't say of a pipeline: ODS_OK, or an error that is shown with
+     * file and line as the configuration is loaded. `settings`, `daemon` and `pipeline` are set;
+     * pipelines before this one are checked already. NULL: nothing. */
+    enum ods_status (*suits)(const struct source_config *config, struct error *error);
     /* ODS_FATAL: it can't work with this configuration. Does not wait for the source's server. Sets
      * source->ops; after a failure *source is NULL. One instance a lane: where a stream can't be
      * shared, lane 0 has its partitions and the others have none. */
@@ -196,6 +200,9 @@ struct source_ops {
     void (*leave)(struct source *source);
     void (*close)(struct source *source); /* NULL is fine; all records are released */
 
+    /* How much a lane keeps at most of what has come and is in no batch yet, for `check`. NULL: as
+     * much as Kafka's client. */
+    int64_t (*ahead_bytes)(const struct source_config *config);
     /* For `check --connect`, without an instance: is what the configuration names there? Changes
      * nothing. NULL: there is nothing to look at. */
     enum ods_status (*check)(const struct source_config *config,

@@ -68,7 +68,7 @@ class Topics:
     def __init__(self, bootstrap_servers):
         from confluent_kafka import Producer
         self.producer = Producer({"bootstrap.servers": bootstrap_servers, "linger.ms": 2,
-                                  "enable.idempotence": True})
+                                  "enable.idempotence": True, "message.timeout.ms": 0})
         self.partitions, self.failed = {}, None
 
     def send(self, record, partition=None):

@@ -13,7 +13,8 @@ from . import tables
 from .java_text import json_string
 from .values import read_row
 
-EVENTS = [GtidEvent, QueryEvent, XidEvent, TableMapEvent, WriteRowsEvent, UpdateRowsEvent, DeleteRowsEvent]
+EVENTS = [GtidEvent, QueryEvent, XidEvent, TableMapEvent, WriteRowsEvent, UpdateRowsEvent,
+          DeleteRowsEvent]
 KINDS = {WriteRowsEvent: "insert", UpdateRowsEvent: "update", DeleteRowsEvent: "delete"}
 
 

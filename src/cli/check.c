@@ -126,25 +126,33 @@ static int check_connections(const struct check *check)
 /* --- what the settings come to -------------------------------------------------------------- */
 
 /* What the ceilings add up to. A record that is larger than any of them comes on top, a few times:
- * in librdkafka, in its batch, in libpq. */
-static int64_t most_bytes(const struct settings *settings, int64_t *lanes)
+ * in its source's client, in its batch, in libpq. */
+static int64_t most_bytes(const struct settings *settings, int64_t *lanes, int64_t *ahead)
 {
-    int64_t batch_bytes = settings->batch.per_lane * settings->batch.max_bytes;
-    *lanes = 0;
-    for (size_t i = 0; i < settings->pipeline_count; i++)
-        *lanes += settings->pipelines[i].lanes;
-    /* Twice: what is on its way to PostgreSQL is written out once more. */
-    return *lanes * (2 * batch_bytes + kafka_queue_bytes(&settings->kafka));
+    int64_t batch_bytes = settings->batch.per_lane * settings->batch.max_bytes, bytes = 0;
+    *lanes = *ahead = 0;
+    for (size_t i = 0; i < settings->pipeline_count; i++) {
+        const struct pipeline_settings *pipeline = &settings->pipelines[i];
+        struct source_config config = {0};
+        const struct source_ops *source = worker_source(settings, pipeline, &config);
+        int64_t waiting = source->ahead_bytes ? source->ahead_bytes(&config)
+                                              : kafka_queue_bytes(&settings->kafka);
+        /* Twice: what is on its way to PostgreSQL is written out once more. */
+        bytes += pipeline->lanes * (2 * batch_bytes + waiting);
+        *lanes += pipeline->lanes;
+        *ahead = waiting > *ahead ? waiting : *ahead;
+    }
+    return bytes;
 }
 
 static void print_memory(const struct settings *settings)
 {
-    int64_t lanes, bytes = most_bytes(settings, &lanes);
+    int64_t lanes, ahead, bytes = most_bytes(settings, &lanes, &ahead);
     printf("# %" PRId64 " lane%s take at most %" PRId64 " MiB: for each, %" PRId64
            " batches of %" PRId64 " KiB, twice, and %" PRId64
-           " KiB of records that wait in librdkafka; and what a larger record takes\n",
+           " KiB of records that wait for one; and what a larger record takes\n",
            lanes, lanes == 1 ? "" : "s", (bytes + MIB - 1) / MIB, settings->batch.per_lane,
-           settings->batch.max_bytes / 1024, kafka_queue_bytes(&settings->kafka) / 1024);
+           settings->batch.max_bytes / 1024, ahead / 1024);
 }
 
 struct promise {
@@ -362,7 +370,7 @@ static int check_as_json(struct check *check)
     struct config *config = NULL;
     bool valid = config_load(&config, check->options->config) == ODS_OK;
     int code = valid ? CLI_OK : CLI_CONFIG;
-    int64_t lanes;
+    int64_t lanes, ahead;
     json_t *root = json_pack("{s:b, s:o}", "valid", valid, "findings", describe_findings(config));
     if (valid) {
         json_t *settings = json_object();
@@ -371,7 +379,7 @@ static int check_as_json(struct check *check)
         json_object_set_new(root, "settings", settings);
         json_object_set_new(root, "pipelines", describe_pipelines(check->settings));
         json_object_set_new(root, "most_bytes",
-                            json_integer(most_bytes(check->settings, &lanes)));
+                            json_integer(most_bytes(check->settings, &lanes, &ahead)));
     }
     if (valid) {
         json_t *samples = NULL;

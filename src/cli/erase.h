@@ -21,7 +21,9 @@ struct erased_letter {
 /* A file of dead letters, and what of it is the row's. */
 struct erased_file {
     const char *path;
-    uint64_t count, closed, unreadable; /* lines: of the row; that no key opens; that can't be read */
+    uint64_t count;      /* lines of the row */
+    uint64_t closed;     /* letters that no key opens */
+    uint64_t unreadable; /* lines that can't be read */
 };
 
 enum source_answer { SOURCE_UNKNOWN, SOURCE_HAS_NONE, SOURCE_HAS_ROW };

@@ -1,5 +1,5 @@
-/* Files of dead letters that `replay --dead-letter` wrote: the row's lines are taken out. What stays
- * is written to a file beside it, which then replaces it, so a file is whole at each moment.
+/* Files of dead letters that `replay --dead-letter` wrote: the row's lines are taken out. What
+ * stays is written to a file beside it, which then replaces it, so a file is whole at each moment.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -136,7 +136,8 @@ static FILE *open_file(const char *path, struct stat *as, struct error *error)
     FILE *file = fopen(path, "r");
     if (file && fstat(fileno(file), as) == 0 && S_ISREG(as->st_mode))
         return file;
-    error_set(error, ODS_FATAL, "%s: %s", path, file ? "it is not a regular file" : strerror(errno));
+    error_set(error, ODS_FATAL, "%s: %s", path,
+              file ? "it is not a regular file" : strerror(errno));
     if (file)
         fclose(file);
     return NULL;
@@ -177,8 +178,8 @@ static int replace(const struct lines *lines, const struct stat *before, const c
         now.st_mtim.tv_sec != before->st_mtim.tv_sec ||
         now.st_mtim.tv_nsec != before->st_mtim.tv_nsec) {
         error_set(lines->error, ODS_FATAL,
-                  "%s has changed meanwhile: nothing was taken out of it; when nobody writes it any "
-                  "more, the same command goes on",
+                  "%s has changed meanwhile: nothing was taken out of it; when nobody writes it "
+                  "any more, the same command goes on",
                   path);
         return CLI_NEGATIVE;
     }

@@ -140,8 +140,8 @@ static void add_files(const struct erase *erase, json_t *list)
         if (!file->closed && !file->unreadable)
             continue;
         snprintf(why, sizeof why,
-                 "%" PRIu64 " of its letters are encrypted and no --private-key opens them, %" PRIu64
-                 " lines can't be read: they stay",
+                 "%" PRIu64 " of its letters are encrypted and no --private-key opens them, "
+                 "%" PRIu64 " lines can't be read: they stay",
                  file->closed, file->unreadable);
         add(list, file->path, why);
     }
@@ -247,7 +247,8 @@ void erase_print_json(const struct erase *erase)
     for (size_t i = 0; i < erasing->key_count; i++)
         json_array_append_new(columns, cli_json(erasing->columns[i]));
     cli_print_json(json_pack(
-        "{s:o, s:o, s:o, s:o, s:o, s:b, s:b, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:s, s:o, s:o}",
+        "{s:o, s:o, s:o, s:o, s:o, s:b, s:b, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:s, s:o, "
+        "s:o}",
         "pipeline", cli_json(choice->pipeline->name), "target", cli_json(choice->target->name),
         "schema", cli_json(choice->schema), "table", cli_json(choice->name), "key_columns", columns,
         "erased", (int) erase->erased, "dry_run", (int) erase->dry_run, "rows",

@@ -17,8 +17,8 @@ static int no_such_table(const struct query *query, struct error *error)
               choice->table->skip ? ": tables.yaml leaves it out (skip)"
               : !table_keeps_rows(choice->table)
                   ? ": only its history is kept (mode: history), which --as-of and --history show"
-                                  : ": no record of it has been applied, or its name is another (`ods-sink topics` "
-                                    "lists the tables)");
+                  : ": no record of it has been applied, or its name is another (`ods-sink "
+                    "topics` lists the tables)");
     return CLI_USAGE;
 }
 

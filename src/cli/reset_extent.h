@@ -26,7 +26,8 @@ int extents_of_kafka(struct kafka_tool *tool, const struct extent_query *query,
 /* The same for a file, which is read together with the one that was rotated. */
 int extents_of_file(const struct pipeline_settings *pipeline, const struct extent_query *query,
                     struct extent **extents, size_t *count, struct error *error);
-/* The topics of the pipeline that stand in its file, each once. `take` answers false: out of memory. */
+/* The topics of the pipeline whose records stand in its file. `take` gets one as often as it has
+ * records, and answers false: out of memory. */
 int topics_of_file(const struct pipeline_settings *pipeline,
                    bool (*take)(void *context, const char *topic), void *context,
                    struct error *error);

@@ -292,6 +292,18 @@ static void check_registry(struct load *load, const struct node *node,
                "registry.user and registry.token are two ways to sign in: set one of them");
 }
 
+static void check_source(struct load *load, const struct node *node,
+                         const struct settings *settings, const struct pipeline_settings *pipeline)
+{
+    const struct source_ops *source = source_find(pipeline->input.type);
+    const struct source_config config = {
+        .settings = pipeline->input.own, .daemon = settings, .pipeline = pipeline};
+    struct error error;
+    error_init(&error);
+    if (source && source->suits && config.settings && source->suits(&config, &error) != ODS_OK)
+        REFUSE(load, validate_place(node, "input"), "%s", error.text);
+}
+
 static void check_pipeline(struct load *load, const struct node *node, struct settings *settings,
                            size_t index)
 {
@@ -305,6 +317,7 @@ static void check_pipeline(struct load *load, const struct node *node, struct se
             validate_topic(load, item, item->text, settings->dead_letter.topic);
     }
     check_input(load, validate_place(node, "input"), pipeline->input.type);
+    check_source(load, node, settings, pipeline);
     check_format(load, validate_place(node, "format"), pipeline->format);
     validate_transforms(load, node, pipeline->transforms, pipeline->transform_count);
     check_metadata(load, node, &pipeline->source.metadata);

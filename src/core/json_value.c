@@ -2,23 +2,28 @@
  * PostgreSQL's to_jsonb() writes them, in arrays, structs and maps too. */
 #include "core/json_value.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/text_geometry.h"
 
 void json_quote(struct buffer *out, const char *text, size_t length)
 {
-    buffer_puts(out, "\"");
-    for (size_t i = 0; i < length; i++) {
-        unsigned char byte = (unsigned char) text[i];
-        if (byte == '"' || byte == '\\')
-            buffer_puts(out, "\\");
-        if (byte < 0x20)
-            buffer_printf(out, "\\u%04x", byte);
+    buffer_add(out, "\"", 1);
+    for (size_t start = 0, at = 0; start < length; start = at) {
+        while (at < length && (unsigned char) text[at] >= 0x20 && text[at] != '"' &&
+               text[at] != '\\')
+            at++;
+        buffer_add(out, text + start, at - start);
+        if (at == length)
+            break;
+        if ((unsigned char) text[at] < 0x20)
+            buffer_printf(out, "\\u%04x", (unsigned) (unsigned char) text[at]);
         else
-            buffer_add(out, &text[i], 1);
+            buffer_add(out, (char[]){'\\', text[at]}, 2);
+        at++;
     }
-    buffer_puts(out, "\"");
+    buffer_add(out, "\"", 1);
 }
 
 static bool is_number_type(enum semantic type)
@@ -101,26 +106,41 @@ static void put_moment(struct buffer *out, const char *text, size_t length)
     buffer_puts(out, "\"");
 }
 
+/* Is the text that was appended for the value JSON as it stands? */
+static bool is_plain(const struct column *column, const struct value *value, const char *text,
+                     size_t length)
+{
+    bool number = is_number_type(column->type) || column->type == SEM_UNKNOWN ||
+                  column->type == SEM_JSON;
+    return value->kind == VALUE_BOOL ||
+           (number && value->kind != VALUE_TEXT && length && strchr("-0123456789", text[0]) &&
+            text[length - 1] <= '9');
+}
+
+/* The text is written where it is to stand, and taken out again where it needs quotes. */
 static enum ods_status put_scalar(struct buffer *out, const struct column *column,
                                   const struct value *value, struct error *error)
 {
-    struct buffer text;
-    buffer_init(&text);
-    enum ods_status status = text_value(&text, column, value, error);
-    const char *bytes = buffer_text(&text);
-    bool plain = value->kind == VALUE_BOOL ||
-                 ((is_number_type(column->type) || column->type == SEM_UNKNOWN ||
-                   column->type == SEM_JSON) &&
-                  value->kind != VALUE_TEXT && text.length && strchr("-0123456789", bytes[0]) &&
-                  bytes[text.length - 1] <= '9');
-    if (status == ODS_OK && plain)
-        buffer_add(out, bytes, text.length);
-    else if (status == ODS_OK && is_moment(column->type))
-        put_moment(out, bytes, text.length);
-    else if (status == ODS_OK)
-        json_quote(out, bytes, text.length);
-    out->failed |= text.failed;
-    buffer_done(&text);
+    size_t start = out->length;
+    char few[256], *text = few;
+    enum ods_status status = text_value(out, column, value, error);
+    size_t length = out->length - start;
+    if (status != ODS_OK)
+        out->length = start;
+    if (status != ODS_OK || out->failed ||
+        is_plain(column, value, length ? out->bytes + start : "", length))
+        return status;
+    if (length > sizeof few && !(text = malloc(length)))
+        return error_out_of_memory(error);
+    if (length)
+        memcpy(text, out->bytes + start, length);
+    out->length = start;
+    if (is_moment(column->type))
+        put_moment(out, text, length);
+    else
+        json_quote(out, text, length);
+    if (text != few)
+        free(text);
     return status;
 }
 

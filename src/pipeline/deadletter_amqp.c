@@ -1,10 +1,10 @@
-/* Dead letters at an address of an AMQP 1.0 broker: a message each, durable, with the record's value
- * as its body and all headers as application properties. The record's key, where it has one, is the
- * property "ods.key".
+/* Dead letters at an address of an AMQP 1.0 broker: a message each, durable, with the record's
+ * value as its body and all headers as application properties. The record's key, where it has one,
+ * is the property "ods.key".
  *
- * A letter is delivered when the broker has accepted it. After any failure the connection is closed,
- * and what was not acknowledged is sent again, so a letter may be there twice: its message-id, made of
- * the record's place, is then the same. */
+ * A letter is delivered when the broker has accepted it. After any failure the connection is
+ * closed, and what was not acknowledged is sent again, so a letter may be there twice: its
+ * message-id, made of the record's place, is then the same. */
 #include "pipeline/deadletter.h"
 
 #include <stdio.h>

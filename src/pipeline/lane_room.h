@@ -49,7 +49,7 @@ struct lane {
     struct batch *idle[QUEUE_MAX]; /* empty batches */
     size_t idle_count;
     struct batch *filling;
-    unsigned epoch;   /* how often a batch came back that was not applied */
+    unsigned epoch;   /* how many batches came back that were not applied */
     size_t in_flight; /* batches with the writer, the request not counted */
     bool request_out, greeted;
     bool held;          /* partitions are paused: no batch is free */
@@ -70,7 +70,7 @@ struct lane {
     const struct slot *applying; /* the last batch that was begun */
     int refusal_code; /* exit code of a fatal dead letter, 0: none */
     int64_t patience; /* attempts at a batch with rows that a key refuses; -1: as configured */
-    unsigned lost;       /* epochs before it: batches that follow one that was not applied */
+    unsigned lost;       /* how many batches were not applied: what `epoch` comes to be */
     bool letters_failed; /* the last attempt: for the dead-letter topic, not the target */
 
     /* Shared. */

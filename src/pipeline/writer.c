@@ -337,7 +337,8 @@ static enum ods_status apply(struct lane *lane, struct slot *slot, struct outage
 }
 
 /* A batch that was not applied comes again, and what follows it must not come before it. Where the
- * stored offsets don't see to that, the batches behind it that are on their way are not applied. */
+ * stored offsets don't see to that, a batch is not applied either if the consumer handed it over
+ * before it had all those back that the writer has not applied until now. */
 static bool follows_lost(const struct lane *lane, const struct slot *slot)
 {
     return slot->epoch < lane->lost &&
@@ -346,11 +347,8 @@ static bool follows_lost(const struct lane *lane, const struct slot *slot)
 
 static enum ods_status apply_in_turn(struct lane *lane, struct slot *slot, struct outage *outage)
 {
-    if (follows_lost(lane, slot))
-        return ODS_RETRY;
-    enum ods_status status = apply(lane, slot, outage);
-    if (status != ODS_OK)
-        lane->lost = slot->epoch + 1;
+    enum ods_status status = follows_lost(lane, slot) ? ODS_RETRY : apply(lane, slot, outage);
+    lane->lost += status != ODS_OK;
     return status;
 }
 

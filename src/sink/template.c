@@ -158,6 +158,11 @@ enum ods_status template_compile(struct template *template, const char *text,
     return status;
 }
 
+bool template_is_constant(const struct template *template)
+{
+    return template->count == 1 && template->pieces->place == PLACE_LITERAL;
+}
+
 void template_done(struct template *template)
 {
     free(template->pieces);

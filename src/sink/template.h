@@ -27,6 +27,8 @@ struct template
 enum ods_status template_compile(struct template *template, const char *text,
                                  enum template_form form, struct error *error);
 void template_done(struct template *template);
+/* Is it the same text for every change? */
+bool template_is_constant(const struct template *template);
 
 /* Where a text is filled in. */
 struct template_change {

@@ -1,4 +1,4 @@
-/* Which tables are compared, and what comes of each. See verify.h. */
+/* The run over pipelines and their tables, and what comes of each. See verify.h. */
 #include "verify/verify.h"
 
 #include <stdarg.h>
@@ -9,10 +9,8 @@
 
 #include "core/time.h"
 #include "sink/postgres/tables/settings.h"
-#include "sink/postgres/tables/names.h"
 #include "sink/postgres/wire/own_schema.h"
 #include "sql/postgres/offsets_read.h"
-#include "sql/postgres/table_sources.h"
 #include "verify/candidates.h"
 #include "verify/cutoff.h"
 #include "verify/inspection.h"
@@ -29,26 +27,6 @@ const char *verify_verdict_name(enum verify_verdict verdict)
     return names[verdict];
 }
 
-struct run {
-    const struct verify_options *options;
-    const struct verify_listener *listener;
-    struct verify_state state;
-    const struct pipeline_settings *pipeline;
-    const struct database_settings *database_settings;
-    const struct target_settings *target_settings;
-    struct database *database;
-    struct target target;
-    int tickets[2]; /* of both in options->cutoff */
-    struct arrival arrival;
-    struct catalog catalog;
-    struct plans plans;
-    struct sink_config sink_config;
-    struct candidates candidates;
-    bool *named; /* for each of options->tables: it was found */
-    uint64_t verdicts[4];
-    enum cli_exit channel_code; /* of the channel's call that has failed; CLI_OK: none has */
-};
-
 static void notice(const struct run *run, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
@@ -60,115 +38,6 @@ static void notice(const struct run *run, const char *format, ...)
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
     run->listener->notice(run->listener->context, text);
-}
-
-/* --- candidates ----------------------------------------------------------------------------- */
-
-/* Has the user named this table? By "table" or "schema.table" of the source or the target. */
-static bool is_meant(struct run *run, const char *schema, const char *name,
-                     const char *other_schema, const char *other)
-{
-    bool meant = run->options->table_count == 0;
-    for (size_t i = 0; i < run->options->table_count; i++) {
-        const char *asked = run->options->tables[i], *dot = strrchr(asked, '.');
-        const char *last = dot ? dot + 1 : asked;
-        size_t first = dot ? (size_t) (dot - asked) : 0;
-        bool source = strcmp(last, name) == 0 &&
-                      (!dot || (strlen(schema) == first && strncmp(asked, schema, first) == 0));
-        bool target = other && strcmp(last, other) == 0 &&
-                      (!dot || (strlen(other_schema) == first &&
-                                strncmp(asked, other_schema, first) == 0));
-        if (source || target)
-            run->named[i] = meant = true;
-    }
-    return meant;
-}
-
-/* Do this pipeline's settings put this source table into this table of the target? */
-static bool leads_there(struct run *run, const PGresult *rows, int row)
-{
-    const char *database = PQgetvalue(rows, row, 0), *schema = PQgetvalue(rows, row, 1);
-    const struct shape shape = {.topic = "",
-                                .database = *database ? database : schema,
-                                .schema = *database ? schema : "",
-                                .table = PQgetvalue(rows, row, 2)};
-    const struct table_settings *settings = pipeline_table(run->pipeline, schema, shape.table);
-    char *target_schema = NULL, *target = NULL;
-    struct error ignored;
-    error_init(&ignored);
-    bool open = strstr(settings->target, "${topic}") || strstr(settings->schema, "${topic}");
-    bool leads = table_keeps_rows(settings);
-    if (leads && !open)
-        leads = name_table(settings, &shape, &target_schema, &target, &ignored) == ODS_OK &&
-                strcmp(target_schema, PQgetvalue(rows, row, 3)) == 0 &&
-                strcmp(target, PQgetvalue(rows, row, 4)) == 0;
-    free(target_schema);
-    free(target);
-    return leads;
-}
-
-/* Lists the source tables from which the target has rows. */
-static enum ods_status list_known(struct run *run, struct error *error)
-{
-    PGresult *rows = NULL;
-    bool present;
-    enum ods_status status = own_schema_is_there(&run->target.conn, &present, error);
-    if (status == ODS_OK && present)
-        status = own_query(&run->target.conn, sql_table_sources, 0, NULL, &rows, error);
-    for (int i = 0; status == ODS_OK && rows && i < PQntuples(rows); i++) {
-        const char *schema = PQgetvalue(rows, i, 1), *name = PQgetvalue(rows, i, 2);
-        if (!leads_there(run, rows, i) ||
-            !is_meant(run, schema, name, PQgetvalue(rows, i, 3), PQgetvalue(rows, i, 4)))
-            continue;
-        struct candidate *candidate = candidates_add(&run->candidates, schema, name);
-        if (!candidate)
-            status = error_out_of_memory(error);
-        else
-            candidate->shared = strtol(PQgetvalue(rows, i, 5), NULL, 10) > 1;
-        if (candidate)
-            candidate->known = true;
-    }
-    PQclear(rows);
-    return status;
-}
-
-static enum ods_status add_named(struct run *run, const char *name, bool asked, struct error *error)
-{
-    const char *dot = strrchr(name, '.');
-    char schema[512];
-    if (!dot || (size_t) (dot - name) >= sizeof schema)
-        return ODS_OK;
-    memcpy(schema, name, (size_t) (dot - name));
-    schema[dot - name] = '\0';
-    if (!table_keeps_rows(pipeline_table(run->pipeline, schema, dot + 1)) && !asked)
-        return ODS_OK;
-    struct candidate *candidate = candidates_add(&run->candidates, schema, dot + 1);
-    if (!candidate)
-        return error_out_of_memory(error);
-    candidate->asked |= asked;
-    return ODS_OK;
-}
-
-/* Lists the tables that tables.yaml names, and those that the user has named by the source's full
- * name; the target may have no rows of them. */
-static enum ods_status list_named(struct run *run, struct error *error)
-{
-    enum ods_status status = ODS_OK;
-    for (size_t i = 0; status == ODS_OK && i < run->pipeline->table_count; i++) {
-        const struct table_settings *settings = &run->pipeline->tables[i];
-        const char *dot = strrchr(settings->name, '.');
-        char schema[512];
-        if (settings->pattern || !dot || !table_keeps_rows(settings) ||
-            dot - settings->name > 500)
-            continue;
-        snprintf(schema, sizeof schema, "%.*s", (int) (dot - settings->name), settings->name);
-        if (is_meant(run, schema, dot + 1, NULL, NULL))
-            status = add_named(run, settings->name, false, error);
-    }
-    for (size_t i = 0; status == ODS_OK && i < run->options->table_count; i++)
-        if (!run->named[i])
-            status = add_named(run, run->options->tables[i], true, error);
-    return status;
 }
 
 /* --- one table ------------------------------------------------------------------------------ */
@@ -401,29 +270,6 @@ static bool is_done(struct run *run, struct inspection *inspection)
     return true;
 }
 
-/* Lists the tables whose records the pipeline has read, and those that tables.yaml names. */
-static enum ods_status list_sources(struct run *run, struct candidates *sources,
-                                    struct error *error)
-{
-    const char *group[] = {run->pipeline->group_id};
-    PGresult *rows = NULL;
-    bool good = true;
-    enum ods_status status = own_query(&run->target.conn, sql_offsets_read, 1, group, &rows, error);
-    for (int i = 0; status == ODS_OK && good && rows && i < PQntuples(rows); i++)
-        good = candidates_add_topic(sources, PQgetvalue(rows, i, 0));
-    PQclear(rows);
-    for (size_t i = 0; i < run->pipeline->table_count && good; i++) {
-        const struct table_settings *settings = &run->pipeline->tables[i];
-        const char *dot = settings->pattern ? NULL : strrchr(settings->name, '.');
-        char schema[512];
-        if (!dot || dot - settings->name > 500)
-            continue;
-        snprintf(schema, sizeof schema, "%.*s", (int) (dot - settings->name), settings->name);
-        good = candidates_add(sources, schema, dot + 1);
-    }
-    return status == ODS_OK && !good ? error_out_of_memory(error) : status;
-}
-
 /* The name by which transforms send rows of one table to another. */
 static void name_route(const struct candidate *from, const struct candidate *to, char name[600])
 {
@@ -473,7 +319,7 @@ static enum ods_status routes_to(struct run *run, const struct candidate *to, si
 {
     struct candidates sources = {0};
     bool *lead = NULL;
-    enum ods_status status = list_sources(run, &sources, error);
+    enum ods_status status = candidates_list_sources(run, &sources, error);
     *count = 0;
     if (status == ODS_OK && !(lead = calloc(sources.count + 1, sizeof *lead)))
         status = error_out_of_memory(error);
@@ -618,9 +464,9 @@ static enum ods_status one_pipeline(struct run *run, struct error *error)
         status = without_source(run, error);
     } else {
         if (status == ODS_OK)
-            status = list_known(run, error);
+            status = candidates_list_known(run, error);
         if (status == ODS_OK)
-            status = list_named(run, error);
+            status = candidates_list_named(run, error);
         if (status == ODS_OK && !run->candidates.count)
             notice(run, "pipeline %s: the target has no table of it yet", run->pipeline->name);
         const struct candidates *all = &run->candidates;

@@ -1,7 +1,8 @@
 /* Compares what a pipeline's target has with what its source has. Equal means: what the sink would
  * have written. Unless it is told to repair it only reads, and changes nothing on either side.
  *
- *   verify.c      which tables are compared, and the result of each
+ *   verify.c      goes through the pipelines and their tables, and has the result of each
+ *   candidates.c  which tables of the source may be a pipeline's
  *   comparison.c  what is compared in a table
  *   scan.c        compares ranges of both sides, and finds keys that may differ
  *   keys.c        looks up keys of one side in the other: samples, since, keys sorted differently

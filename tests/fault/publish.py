@@ -16,7 +16,10 @@ from pathlib import Path
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
 
 from chaos.bad import KINDS  # noqa: E402
-from chaos.faults import FAULTS  # noqa: E402
+from chaos.faults import ANY_TARGET, FAULTS  # noqa: E402
+from chaos.file_faults import FILE_FAULTS  # noqa: E402
+from chaos.http_faults import HTTP_FAULTS  # noqa: E402
+from chaos.mysql_faults import MYSQL_FAULTS  # noqa: E402
 from chaos.peer import PEER_FAULTS  # noqa: E402
 import sqlstates  # noqa: E402
 from lib.stack import ROOT  # noqa: E402
@@ -25,7 +28,7 @@ DATA = ROOT / "docs" / "reliability.json"
 PAGE = ROOT / "docs" / "reliability.md"
 BEGIN, END = "<!-- {}: written by tests/fault/publish.py -->", "<!-- {}: end -->"
 KEPT = ("name", "kinds", "seed", "injected", "records", "rows", "in_flight", "recovery_s", "lost", "twice",
-        "rewritten", "wrong", "letters", "letters_lost", "letters_wrong", "letters_twice", "counted", "stuck",
+        "repeats", "rewritten", "wrong", "letters", "letters_lost", "letters_wrong", "letters_twice", "counted", "stuck",
         "seconds")
 
 
@@ -33,7 +36,7 @@ def gather(folder):
     results = {}
     for path in sorted(folder.glob("*.json")):
         found = json.loads(path.read_text())
-        results[found["name"]] = {name: found[name] for name in KEPT}
+        results[found["name"]] = {name: found.get(name, 0) for name in KEPT}
         results[found["name"]]["day"] = datetime.fromtimestamp(
             path.stat().st_mtime, timezone.utc).strftime("%Y-%m-%d")
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
@@ -72,6 +75,27 @@ def ours(data):
                           letters,
                           seconds(found["recovery_s"])]))
     return lines
+
+
+def of_target(name, catalogue, again=False):
+    """The table of a target; again: changes may come again, and are counted."""
+    def table(data):
+        lines = [row(["fault", "injected", "records", "in flight", "lost",
+                      "sent again, the same" if again else "twice", "wrong", "dead letters",
+                      "seconds to recover"]), row(["---", *["---:"] * 8])]
+        entries = [(fault_name, fault.text) for fault_name, fault in catalogue.items()]
+        for fault_name, text in [*entries, ("mixture", "**all of them in a random order**")]:
+            found = data["results"].get(f"{name} {fault_name}")
+            if not found:
+                lines.append(row([text, "not in this run", *[""] * 7]))
+                continue
+            flying = f"{number(found['in_flight']['median'])} ({number(found['in_flight']['most'])})"
+            twice = found["repeats"] if again else found["twice"] + found["rewritten"]
+            lines.append(row([text, found["injected"], number(found["records"]), flying,
+                              found["lost"], number(twice), found["wrong"], number(found["letters"]),
+                              seconds(found["recovery_s"])]))
+        return lines
+    return table
 
 
 def peer(data):
@@ -134,7 +158,10 @@ def codes(_data):
     return sqlstates.table()
 
 
-PARTS = {"measured": head, "faults": ours, "kinds": kinds, "peer": peer, "sqlstates": codes}
+PARTS = {"measured": head, "faults": ours, "mysql": of_target("mysql", MYSQL_FAULTS),
+         "kafka": of_target("kafka", {name: FAULTS[name] for name in ANY_TARGET}),
+         "files": of_target("files", FILE_FAULTS), "http": of_target("http", HTTP_FAULTS, again=True),
+         "kinds": kinds, "peer": peer, "sqlstates": codes}
 
 
 def render(data, page):

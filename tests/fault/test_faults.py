@@ -58,12 +58,17 @@ def run(stack, kafka, database, tmp_path, prefix, report, say):
                f"{result['recovery_s']['median']:.2f} s (at most {result['recovery_s']['most']:.2f})"
                f"; lost {result['lost']}, twice {result['twice']}, wrong {result['wrong']}, "
                f"{result['letters']} dead letters")
-        if WHOLE:
-            RESULTS.mkdir(parents=True, exist_ok=True)
-            (RESULTS / f"{name}.json").write_text(json.dumps(result, indent=1))
+        keep(result)
         return result
 
     return run_it
+
+
+def keep(result):
+    """What a whole run has measured, for publish.py."""
+    if WHOLE:
+        RESULTS.mkdir(parents=True, exist_ok=True)
+        (RESULTS / f"{result['name']}.json").write_text(json.dumps(result, indent=1))
 
 
 def often(fault):

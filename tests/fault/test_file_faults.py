@@ -9,7 +9,7 @@ from chaos.file_faults import FILE_FAULTS
 from chaos.file_world import FileWorld
 from conftest import build
 from lib.size import FULL, size
-from test_faults import SEED, SHARE, WHOLE, assert_exact, often
+from test_faults import SEED, SHARE, WHOLE, assert_exact, keep, often
 
 # In the short run: kills, and what only this target has.
 OWN = [name for name, fault in FILE_FAULTS.items() if fault.text.startswith("files:")]
@@ -29,6 +29,7 @@ def run(stack, kafka, tmp_path, prefix, report):
                f" {result['in_flight']['most']} in flight, recovered in "
                f"{result['recovery_s']['median']:.2f} s; lost {result['lost']}, twice "
                f"{result['twice']}, wrong {result['wrong']}, {result['letters']} dead letters")
+        keep(result)
         assert_exact(result)
         return result
 

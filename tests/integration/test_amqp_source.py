@@ -7,8 +7,11 @@ import threading
 from pathlib import Path
 
 import pytest
+import yaml
 from lib.amqp import Broker, background, symbol, text_message
+from lib.avro import Schemas
 from lib.records import Table, pipeline, row
+from lib.registry import Registry
 from lib.sink import Exit, free_port
 from lib.toxiproxy import Toxiproxy
 from lib.waiting import wait_for
@@ -170,6 +173,59 @@ def test_cut_and_half_open_connections(queue, stack, database):
     assert ids(database) == list(range(count + 10))
 
 
+def updates(table, count):
+    """A row, and changes of it, the last of which makes its amount `count`."""
+    return [table.create(row(1, 0)),
+            *(table.update(row(1, number), row(1, number + 1)) for number in range(count))]
+
+
+def test_an_older_change_never_wins(queue, database):
+    """The connection is cut, and the daemon killed, in the middle of changes of one row."""
+    table = queue.write(database, batch={"max_events": 15})
+    count = 900
+    records = updates(table, count)
+    seen = [0]
+
+    def rises():
+        amount = database.value("select max(amount) from items") if database.exists("items") else None
+        assert (amount or 0) >= seen[0], "the row went back"
+        seen[0] = amount or seen[0]
+        return seen[0]
+
+    sending = background(queue.broker.blast, queue.address, [record["payload"] for record in records])
+    for part in range(1, 4):
+        daemon = queue.sink.daemon()
+        daemon.await_that(lambda: rises() >= count * part // 5, what=f"part {part}")
+        daemon.kill()
+    sending.join()
+    daemon = queue.sink.daemon()
+    daemon.await_that(lambda: rises() >= 0 and queue.drained(), what="all of them settled")
+    daemon.stop()
+    assert rises() == count
+
+
+def test_what_can_not_be_decoded_yet_comes_again_in_order(queue, database):
+    """The registry that has the schemas is away: the messages are handed out again from memory."""
+    schemas = Schemas()
+    registry = Registry(schemas)
+    try:
+        table = queue.write(database, format="debezium-avro", batch={"max_events": 15},
+                            registry={"url": registry.url, "timeout_ms": 1000})
+        messages = [schemas.message(record["payload"], "Value") for record in updates(table, 200)]
+        registry.status = 500
+        queue.broker.blast(queue.address, messages)
+        daemon = queue.sink.daemon()
+        daemon.await_that(lambda: "waits at offset" in daemon.log(), what="it waits")
+        assert queue.left() == len(messages)
+        registry.status = 0
+        daemon.await_that(queue.drained, what="all of them settled")
+        daemon.stop()
+    finally:
+        registry.stop()
+    assert database.execute("select id, amount from items") == [(1, 200)]
+    assert "lost the connection" not in daemon.log()
+
+
 def test_the_target_stands_still(queue, database):
     """Credit ends, memory does not grow, the broker keeps the rest; afterwards all of it comes."""
     table = queue.write(database, input={"prefetch_bytes": 262144}, batch={"max_bytes": 262144},
@@ -324,17 +380,29 @@ def test_what_check_refuses(queue, database):
             ({"topics": ["^q.*"]}, "name each queue"),
             ({"topics": ["a", "b"], "input": {"address": "q"}}, "${topic}")]:
         queue.write(database, **options)
-        done = queue.sink.check("--connect", expect=None)
-        assert done.returncode != 0 and said in done.stdout + done.stderr
+        done = queue.sink.check(expect=Exit.CONFIG)
+        assert said in done.stdout + done.stderr and "tables.yaml:" in done.stdout + done.stderr
         daemon = queue.sink.daemon()
         assert daemon.process.wait(60) == Exit.CONFIG
         daemon.ended = True
         assert said in daemon.log()
+    table = queue.write(database)
+    yaml_of = queue.sink.folder / "tables.yaml"
+    document = yaml.safe_load(yaml_of.read_text())
+    document["pipelines"].append({**document["pipelines"][0], "name": "again", "topics": ["x"],
+                                  "input": {"type": "amqp", "address": queue.address}})
+    yaml_of.write_text(yaml.safe_dump(document))
+    done = queue.sink.check(expect=Exit.CONFIG)
+    assert "each would get a part" in done.stdout + done.stderr
     for conf, said in [({"urls": ["amqp://me:secret@host"]}, "'urls' expects"),
                        ({"sasl": "external"}, "'certificate'"), ({"key": "k"}, "'certificate'")]:
         queue.write(database, amqp=conf)
         done = queue.sink.check(expect=Exit.CONFIG)
         assert said in done.stdout + done.stderr
+    for letters in ({"address": "a", "topic": "b"}, {"address": "a", "broker": "other"}):
+        queue.write(database, conf={"dead_letter": letters})
+        done = queue.sink.check(expect=Exit.CONFIG)
+        assert "dead_letter" in done.stdout + done.stderr
     queue.write(database, input={"identity": "nothing"})
     done = queue.sink.check(expect=Exit.CONFIG)
     assert "'identity' expects" in done.stdout + done.stderr

@@ -250,7 +250,7 @@ def test_a_trigger_shows_no_redacted_value(sink, ods, target):
 # --- changed keys ---------------------------------------------------------------------------------
 
 def test_a_changed_key_of_maxwell_in_several_partitions(sink, target, kafka, prefix):
-    """One record in the new key's partition: when it is written another row may have the old key."""
+    """One record, in the new key's partition: meanwhile another row may have got the old key."""
     table = maxwell.Table(prefix=prefix)
     letters = kafka.create(f"{table.topic}.letters", 1)
     kafka.create(table.topic, 2)

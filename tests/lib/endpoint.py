@@ -22,7 +22,8 @@ class Request:
 
 
 class Endpoint:
-    """answer(request) gives a status, or (status, headers, body); a test may replace it."""
+    """answer(request) gives a status, or (status, headers, body), or None: the request is taken and its
+    connection ends without an answer. A test may replace it."""
 
     def __init__(self, tls=None):
         self.requests, self.answer = [], lambda request: 200
@@ -34,10 +35,18 @@ class Endpoint:
 
             def do_POST(self):
                 length = int(self.headers.get("Content-Length") or 0)
-                request = Request(self, self.rfile.read(length))
+                body = self.rfile.read(length)
+                if len(body) < length:  # the connection has ended in the middle of it
+                    self.close_connection = True
+                    return
+                request = Request(self, body)
                 with endpoint._lock:
                     endpoint.requests.append(request)
                 answer = endpoint.answer(request)
+                if answer is None:
+                    request.ended, request.status = time.monotonic(), 200
+                    self.close_connection = True
+                    return
                 status, headers, body = answer if isinstance(answer, tuple) else (answer, {}, b"")
                 request.ended, request.status = time.monotonic(), status
                 self.send_response(status)
@@ -67,7 +76,7 @@ class Endpoint:
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
 
     def taken(self):
-        """What was answered with success, in the order of arrival."""
+        """What was taken, and answered with success if the answer could be sent, in the order of arrival."""
         return [request for request in self.requests if request.status and request.status < 300]
 
     def close(self):

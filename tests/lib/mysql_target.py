@@ -46,16 +46,17 @@ class Server:
 
     def _make(self, init):
         data = f"--datadir={self.folder / 'data'}"
+        temporary = f"--tmpdir={self.folder}"  # a server that starts empties its own of tables
         user = f"--user={getpass.getuser()}"
         if self.flavour == "mysql":
             home = CACHE / "mysql-8.0.15"
             self._base = [home / "bin/mysqld", *LEAN, f"--basedir={home}", "--mysqlx=OFF",
                           "--default-authentication-plugin=mysql_native_password",
-                          "--disable-log-bin", user, data]
+                          "--disable-log-bin", user, data, temporary]
             command = [*self._base, "--initialize-insecure", f"--init-file={init}"]
             subprocess.run(command, check=True, capture_output=True)
             return
-        self._base = [MARIADB, *LEAN, user, data]
+        self._base = [MARIADB, *LEAN, user, data, temporary]
         subprocess.run(["mariadb-install-db", "--no-defaults", "--auth-root-authentication-method=normal",
                         "--skip-test-db", user, data], check=True, capture_output=True)
         subprocess.run([MARIADB, "--no-defaults", "--bootstrap", user, data], check=True,

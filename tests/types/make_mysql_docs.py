@@ -103,7 +103,7 @@ it."""
 
 
 def code(text, most=40):
-    text = str(text).replace("|", "\\|")
+    text = str(text).replace("|", "\\|").replace("\t", "␉").replace("\n", "␊")
     text = text if len(text) <= most else text[:most - 1] + "…"
     return f"`{text}`"
 

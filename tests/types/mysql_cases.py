@@ -84,6 +84,7 @@ KINDS = {
         TEXT, "a\N{GRINNING FACE}b\N{LATIN SMALL LETTER E WITH ACUTE}",
         "a\N{GRINNING FACE}b\N{LATIN SMALL LETTER E WITH ACUTE}", "longtext",
         **texts("a\N{GRINNING FACE}b\N{LATIN SMALL LETTER E WITH ACUTE}")),
+    "string to be escaped": Kind(TEXT, "\\N\t\n'", "\\N\t\n'", "longtext", **texts("\\N\t\n'")),
     "string of 70": Kind(TEXT, "x" * 70, "x" * 70, "longtext", **texts("x" * 70)),
     "bytes": Kind(t("bytes"), "AQID", r"\x010203", "longblob", raw=b"\1\2\3"),
     "decimal": Kind(decimal(2, 5), "bg==", "1.10", "decimal(5,2)", **number(1.10)),

@@ -15,15 +15,22 @@ import make_mysql_docs
 CLOCK = 1_760_000_000_000
 
 
-def envelope(table, fields, row, offset, connector="mysql"):
+LOADED = 120  # rows of a snapshot, so many that they go by LOAD DATA
+LOADS = [number for number, name in enumerate(KINDS) if name in (
+    "boolean", "int64 of bigint unsigned", "float32", "string to be escaped", "bytes", "decimal",
+    "string with a character beyond the BMP", "time beyond 24 h", "timestamp us", "year", "bits",
+    "json", "set", "geometry", "uuid")]
+
+
+def envelope(table, fields, row, offset, operation="c"):
     topic = f"m.shop.{table}"
     image = {"type": "struct", "fields": fields, "optional": True}
     schema = {"type": "struct", "optional": False, "name": topic + ".Envelope", "fields": [
         {**image, "field": "before"}, {**image, "field": "after"},
         {"type": "struct", "fields": [], "optional": False, "field": "source"},
         {"type": "string", "optional": False, "field": "op"}]}
-    payload = {"before": None, "op": "c", "after": row,
-               "source": {"connector": connector, "name": "m", "ts_ms": CLOCK, "db": "shop",
+    payload = {"before": None, "op": operation, "after": row,
+               "source": {"connector": "mysql", "name": "m", "ts_ms": CLOCK, "db": "shop",
                           "table": table}}
     key = {"schema": {"type": "struct", "fields": fields[:1], "optional": False},
            "payload": {"id": row["id"]}}
@@ -32,15 +39,21 @@ def envelope(table, fields, row, offset, connector="mysql"):
             "payload": json.dumps({"schema": schema, "payload": payload})}
 
 
-def records(number, kind):
-    """A record for each target: its own column has the value, the others are NULL. And one of a
-    table that is to be made."""
+def records(number, name, mariadb):
+    """A record for each target: its own column has the value, the others are NULL. Then rows of a
+    snapshot, with each value that is taken in one row; and one of a table that is to be made."""
+    kind = KINDS[name]
     names = [f"v{place}" for place in range(len(TARGETS))]
     identity = {**INT, "optional": False, "field": "id"}
-    fields = [identity] + [{**kind.schema, "optional": True, "field": name} for name in names]
-    for place, name in enumerate(names):
-        row = {"id": place, **{other: kind.value if other == name else None for other in names}}
+    fields = [identity] + [{**kind.schema, "optional": True, "field": column}
+                           for column in names]
+    for place, own in enumerate(names):
+        row = {"id": place, **{other: kind.value if other == own else None for other in names}}
         yield envelope(f"kind_{number}", fields, row, place)
+    for place in range(LOADED if number in LOADS else 0):
+        row = {"id": place, **{column: kind.value if expected(name, target, mariadb) else None
+                               for column, target in zip(names, TARGETS)}}
+        yield envelope(f"load_{number}", fields, row, place, operation="r")
     fields = [identity, {**kind.schema, "optional": True, "field": "v"}]
     yield envelope(f"made_{number}", fields, {"id": 1, "v": kind.value}, 0)
 
@@ -71,10 +84,11 @@ def outcome(request, tmp_path_factory):
     server = Server(request.param)
     database = Database(server, "ods_types")
     lines = []
-    for number, kind in enumerate(KINDS.values()):
-        database.execute(f"create table kind_{number} (id int primary key, " + ", ".join(
-            f"v{place} {target} null" for place, target in enumerate(TARGETS)) + ")")
-        lines += records(number, kind)
+    columns = ", ".join(f"v{place} {target} null" for place, target in enumerate(TARGETS))
+    for number, name in enumerate(KINDS):
+        for table in ("kind", "load"):
+            database.execute(f"create table {table}_{number} (id int primary key, {columns})")
+        lines += records(number, name, request.param == "mariadb")
     folder = tmp_path_factory.mktemp("mysql-types")
     sink = Setup(folder, build("asan"), NoStack())
     sink.write({"name": "m", "topics": [r"^m\.shop\..*"], "format": "debezium", "target": "ods",
@@ -118,6 +132,19 @@ def test_each_cell(outcome, number, name):
             why = letters.get((f"m.shop.kind_{number}", place), {})
             wrong.append((target, found if place in rows else "refused", wanted or "refused",
                           why.get("error") or why.get("headers")))
+    assert not wrong, wrong
+
+
+@pytest.mark.parametrize("number", LOADS)
+def test_row_of_a_snapshot(outcome, number):
+    flavour, database, letters = outcome
+    name = list(KINDS)[number]
+    columns = ", ".join(shown(target, f"v{place}") for place, target in enumerate(TARGETS))
+    rows = database.execute(f"select distinct {columns} from load_{number}")
+    assert database.count(f"load_{number}") == LOADED and len(rows) == 1
+    wanted = [expected(name, target, flavour == "mariadb") for target in TARGETS]
+    wrong = [(target, found, text) for target, found, text in zip(TARGETS, rows[0], wanted)
+             if not same(target, found, None if text == "NULL" else text)]
     assert not wrong, wrong
 
 

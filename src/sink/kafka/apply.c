@@ -38,13 +38,10 @@ static void count_change(struct apply_result *result, const struct change *chang
 static enum ods_status put_change(void *context, uint32_t index, struct error *error)
 {
     struct sending *sending = context;
-    struct kafka_sink *kafka = sending->kafka;
-    const struct change *change = &kafka->batch->changes[index];
-    if (lines_table(kafka->config.pipeline, change->shape)->skip) {
-        sending->result->skipped++;
-        return ODS_OK;
-    }
-    return pieces_add(kafka, index, error);
+    bool skipped = false;
+    enum ods_status status = pieces_add(sending->kafka, index, &skipped, error);
+    sending->result->skipped += skipped;
+    return status;
 }
 
 static void end_record(void *context, bool good)
@@ -71,7 +68,7 @@ static enum ods_status send_all(struct kafka_sink *kafka, struct apply_result *r
     const struct lines_writer writer = {put_change, end_record, &sending};
     enum ods_status status = lines_each(kafka->batch, &writer, error);
     if (status != ODS_OK || sending.status != ODS_OK)
-        kafka_writer_abort(kafka->writer);
+        kafka_writer_abort(kafka_writer_of(kafka));
     return sending.status != ODS_OK ? sending.status : status;
 }
 
@@ -92,10 +89,10 @@ static enum ods_status add_offsets(struct kafka_sink *kafka, bool *moved, struct
     buffer_reset(&kafka->membership);
     enum ods_status status = hooks->membership(hooks->context, &kafka->membership, error);
     if (status != ODS_OK) {
-        kafka_writer_abort(kafka->writer);
+        kafka_writer_abort(kafka_writer_of(kafka));
         return status;
     }
-    status = kafka_writer_offsets(kafka->writer, batch->claims, batch->claim_count,
+    status = kafka_writer_offsets(kafka_writer_of(kafka), batch->claims, batch->claim_count,
                                   &kafka->membership, error);
     *moved = status == ODS_FENCED;
     return status;
@@ -108,11 +105,11 @@ static enum ods_status deliver_letters(struct kafka_sink *kafka, struct error *e
         return ODS_OK;
     enum ods_status status = ODS_OK;
     if (batch_letters_wait(kafka->batch)) {
-        status = kafka_writer_flush(kafka->writer, error);
+        status = kafka_writer_flush(kafka_writer_of(kafka), error);
         if (status == ODS_OK)
             status = hooks->before_commit(hooks->context, kafka->batch, error);
         if (status != ODS_OK)
-            kafka_writer_abort(kafka->writer);
+            kafka_writer_abort(kafka_writer_of(kafka));
     }
     return status;
 }
@@ -129,7 +126,9 @@ static enum ods_status attempt(struct kafka_sink *kafka, struct apply_result *re
 {
     *result = (struct apply_result){0};
     *moved = false;
-    enum ods_status status = kafka_writer_begin(kafka->writer, error);
+    kafka->turn = (kafka->turn + 1) % kafka->writer_count;
+    arena_reset(&kafka->values, 4 * 1024 * 1024);
+    enum ods_status status = kafka_writer_begin(kafka_writer_of(kafka), error);
     if (status == ODS_OK)
         status = send_all(kafka, result, error);
     if (status == ODS_OK)
@@ -137,7 +136,7 @@ static enum ods_status attempt(struct kafka_sink *kafka, struct apply_result *re
     if (status == ODS_OK)
         status = deliver_letters(kafka, error);
     if (status == ODS_OK)
-        status = kafka_writer_commit(kafka->writer, error);
+        status = kafka_writer_commit(kafka_writer_of(kafka), error);
     return status == ODS_OK ? deliver_late_letters(kafka, error) : status;
 }
 

@@ -174,16 +174,17 @@ static enum ods_status put_value(const struct form *form, const struct form_plan
     return ODS_OK;
 }
 
-/* What Debezium writes for a large value that an update does not carry; NULL: it is left out. */
+/* What Debezium writes for a large value that an update does not carry; NULL: it is left out, since
+ * a plain row has nothing of that kind, or a schema gives the column a type that can't hold it. */
 static const struct buffer *unavailable(const struct form *form, const struct form_plan *plan,
                                         uint32_t at)
 {
-    const char *base = plan->declared ? plan->columns[at].base : NULL;
-    if (!base || plan->columns[at].untyped)
+    const char *base = plan->columns[at].base;
+    if (form->settings->form == KAFKA_PLAIN)
         return NULL;
-    return strcmp(base, "string") == 0  ? &form->unavailable
-           : strcmp(base, "bytes") == 0 ? &form->unavailable_base64
-                                        : NULL;
+    if (!plan->declared || (base && strcmp(base, "string") == 0))
+        return &form->unavailable;
+    return base && strcmp(base, "bytes") == 0 ? &form->unavailable_base64 : NULL;
 }
 
 /* The members of an image, each with a comma before it but the first. */
@@ -269,7 +270,9 @@ static enum ods_status put_envelope(const struct form *form, const struct form_p
 {
     const struct buffer *source = &plan->source;
     buffer_puts(out, "{\"before\":");
-    enum ods_status status = put_image(form, plan, value->before, false, out, error);
+    /* Without a schema both images have the same columns. */
+    bool both = value->before && value->after && !plan->declared;
+    enum ods_status status = put_image(form, plan, value->before, both, out, error);
     buffer_puts(out, ",\"after\":");
     if (status == ODS_OK)
         status = put_image(form, plan, value->after, true, out, error);

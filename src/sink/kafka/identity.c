@@ -36,18 +36,17 @@ static int hold(const char *id)
     return -1;
 }
 
-enum ods_status identity_take(struct kafka_sink *kafka, struct error *error)
+static enum ods_status take(const struct kafka_sink *kafka, struct kafka_identity *identity,
+                            struct error *error)
 {
     const char *told = kafka->settings->transactional_id;
     char host[HOST_NAME_MAX + 1] = "host";
-    if (kafka->identity >= 0)
-        return ODS_OK;
     gethostname(host, sizeof host - 1);
     for (int number = 0; number < NUMBERS_MAX; number++) {
-        snprintf(kafka->transactional_id, sizeof kafka->transactional_id, "ods-sink.%s.%s.%d",
-                 kafka->config.group, *told ? told : host, number);
-        kafka->identity = hold(kafka->transactional_id);
-        if (kafka->identity >= 0)
+        snprintf(identity->id, sizeof identity->id, "ods-sink.%s.%s.%d", kafka->config.group,
+                 *told ? told : host, number);
+        identity->held = hold(identity->id);
+        if (identity->held >= 0)
             return ODS_OK;
         if (errno != EADDRINUSE)
             break;
@@ -56,9 +55,20 @@ enum ods_status identity_take(struct kafka_sink *kafka, struct error *error)
                      kafka->config.name, strerror(errno));
 }
 
+enum ods_status identity_take(struct kafka_sink *kafka, struct error *error)
+{
+    enum ods_status status = ODS_OK;
+    for (size_t i = 0; i < kafka->writer_count && status == ODS_OK; i++)
+        if (kafka->identities[i].held < 0)
+            status = take(kafka, &kafka->identities[i], error);
+    return status;
+}
+
 void identity_give_back(struct kafka_sink *kafka)
 {
-    if (kafka->identity >= 0)
-        close(kafka->identity);
-    kafka->identity = -1;
+    for (size_t i = 0; i < KAFKA_WRITERS; i++) {
+        if (kafka->identities[i].held >= 0)
+            close(kafka->identities[i].held);
+        kafka->identities[i].held = -1;
+    }
 }

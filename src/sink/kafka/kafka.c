@@ -65,7 +65,8 @@ static void kafka_close(struct sink *sink)
     struct kafka_sink *kafka = (struct kafka_sink *) sink;
     if (!kafka)
         return;
-    kafka_writer_close(kafka->writer);
+    for (size_t i = 0; i < kafka->writer_count; i++)
+        kafka_writer_close(kafka->writers[i]);
     identity_give_back(kafka);
     topics_forget(kafka);
     form_done(&kafka->form);
@@ -80,6 +81,7 @@ static void kafka_close(struct sink *sink)
     buffer_done(&kafka->scratch);
     buffer_done(&kafka->added);
     buffer_done(&kafka->membership);
+    arena_done(&kafka->values);
     free(kafka);
 }
 
@@ -99,8 +101,8 @@ static enum ods_status make_cluster(struct kafka_sink *kafka, struct error *erro
         kafka->cluster.bootstrap_servers = kafka->settings->brokers;
     for (size_t i = 0; shared && i < daemon->properties.count; i++) {
         const char *name = daemon->properties.items[i].name;
-        /* Of a member of a group; and client.id is made for the writer. */
-        if (strcmp(name, "group.instance.id") != 0 && strcmp(name, "client.id") != 0)
+        /* Not of a member of a group, nor what the writer sees to. */
+        if (strcmp(name, "group.instance.id") != 0 && !kafka_writer_owns(name))
             all->items[all->count++] = daemon->properties.items[i];
     }
     for (size_t i = 0; i < own->count; i++)
@@ -122,22 +124,30 @@ static enum ods_status check_isolation(const struct kafka_sink *kafka, struct er
         kafka->config.name, level);
 }
 
-static enum ods_status open_writer(struct kafka_sink *kafka, struct error *error)
+static enum ods_status open_writers(struct kafka_sink *kafka, struct error *error)
 {
+    enum ods_status status = ODS_OK;
+    struct kafka_writer_config config = {.kafka = &kafka->cluster,
+                                         .target = kafka->config.name,
+                                         .client_id = kafka->client_id,
+                                         .partitioner =
+                                             kafka_partitioner(kafka->settings, &kafka->partition),
+                                         .transaction_ms = kafka->settings->transaction_ms,
+                                         .record_bytes_max = kafka->settings->record_bytes_max,
+                                         .interrupted = &kafka->interrupted,
+                                         .refused = kafka_refused,
+                                         .context = kafka};
+    size_t count = kafka->same_cluster ? KAFKA_WRITERS : 1;
     snprintf(kafka->client_id, sizeof kafka->client_id, "ods-sink-%.200s",
              kafka->config.pipeline->name);
-    const struct kafka_writer_config config = {
-        .kafka = &kafka->cluster,
-        .target = kafka->config.name,
-        .client_id = kafka->client_id,
-        .transactional_id = kafka->same_cluster ? kafka->transactional_id : NULL,
-        .partitioner = kafka_partitioner(kafka->settings, &kafka->partition),
-        .transaction_ms = kafka->settings->transaction_ms,
-        .record_bytes_max = kafka->settings->record_bytes_max,
-        .interrupted = &kafka->interrupted,
-        .refused = kafka_refused,
-        .context = kafka};
-    return kafka_writer_open(&kafka->writer, &config, error);
+    while (status == ODS_OK && kafka->writer_count < count) {
+        size_t number = kafka->writer_count;
+        if (kafka->same_cluster)
+            config.transactional_id = kafka->identities[number].id;
+        status = kafka_writer_open(&kafka->writers[number], &config, error);
+        kafka->writer_count += status == ODS_OK;
+    }
+    return status;
 }
 
 static enum ods_status compile_all(struct kafka_sink *kafka, struct error *error)
@@ -162,7 +172,9 @@ static enum ods_status kafka_open(struct sink **sink, const struct sink_config *
         return error_out_of_memory(error);
     kafka->config = *config;
     kafka->settings = config->settings;
-    kafka->identity = -1;
+    for (size_t i = 0; i < KAFKA_WRITERS; i++)
+        kafka->identities[i].held = -1;
+    arena_init(&kafka->values);
     kafka->same_cluster = kafka_guarantees(config) == EXACT_BY_SOURCE_TRANSACTION;
     kafka->sink.ops = &kafka_sink;
     kafka->sink.wants.max_wait_ms = kafka->settings->commit_ms;
@@ -175,7 +187,7 @@ static enum ods_status kafka_open(struct sink **sink, const struct sink_config *
     if (status == ODS_OK)
         status = compile_all(kafka, error);
     if (status == ODS_OK)
-        status = open_writer(kafka, error);
+        status = open_writers(kafka, error);
     if (status == ODS_OK)
         *sink = &kafka->sink;
     else
@@ -187,7 +199,9 @@ static enum ods_status kafka_connect(struct sink *sink, struct error *error)
 {
     struct kafka_sink *kafka = (struct kafka_sink *) sink;
     enum ods_status status = kafka->same_cluster ? identity_take(kafka, error) : ODS_OK;
-    return status == ODS_OK ? kafka_writer_ready(kafka->writer, error) : status;
+    for (size_t i = 0; i < kafka->writer_count && status == ODS_OK; i++)
+        status = kafka_writer_ready(kafka->writers[i], error);
+    return status;
 }
 
 static enum ods_status kafka_check(struct sink *sink,

@@ -17,7 +17,7 @@
 
 /* A record that is ready to be sent; its bytes stand in kafka_sink.bytes. */
 struct kafka_piece {
-    struct kafka_writer_topic *topic;
+    const struct kafka_topic *topic;
     int32_t partition;
     uint32_t change;
     bool has_key, has_value;
@@ -25,9 +25,13 @@ struct kafka_piece {
     size_t key, key_length, value, value_length;
 };
 
+/* In transactions a lane's batches take turns among so many writers: brokers still end the last
+ * transaction of one, which would make its next one wait, while another's begins. */
+#define KAFKA_WRITERS 2
+
 struct kafka_topic {
     char *name;
-    struct kafka_writer_topic *topic;
+    struct kafka_writer_topic *topics[KAFKA_WRITERS];
 };
 
 struct kafka_sink {
@@ -37,14 +41,18 @@ struct kafka_sink {
     struct kafka_settings cluster; /* its properties are the sink's own */
     bool same_cluster;
     struct settings *daemon; /* a copy with that cluster, for questions about it; NULL: none yet */
-    struct kafka_writer *writer;
+    struct kafka_writer *writers[KAFKA_WRITERS];
+    size_t writer_count, turn;
     struct form form;
     struct template topic;
     struct template *headers;
     int32_t partition; /* as kafka_partitioner() says */
     atomic_bool interrupted;
-    int identity; /* a socket that holds the transactional id; below 0: none */
-    char transactional_id[400], client_id[256];
+    char client_id[256];
+    struct kafka_identity {
+        int held; /* a socket that holds the id; below 0: none does */
+        char id[400];
+    } identities[KAFKA_WRITERS];
 
     /* Topics by name, and the last one. */
     struct hash_index topics;
@@ -56,12 +64,18 @@ struct kafka_sink {
     struct kafka_piece *pieces; /* of one record */
     size_t piece_count, piece_capacity;
     struct buffer bytes, name, scratch, added, membership;
+    struct arena values;  /* of records that are under way */
     struct error trouble; /* memory was out while a record was set aside */
 };
 
-/* identity.c: takes a transactional id that no other writer on this host has. */
+/* identity.c: takes transactional ids that no other writer on this host has. */
 enum ods_status identity_take(struct kafka_sink *kafka, struct error *error);
 void identity_give_back(struct kafka_sink *kafka);
+
+static inline struct kafka_writer *kafka_writer_of(const struct kafka_sink *kafka)
+{
+    return kafka->writers[kafka->turn];
+}
 
 /* topics.c */
 /* Where the change goes. ODS_REJECT: no topic can be called so. */
@@ -74,7 +88,8 @@ enum ods_status topics_check(struct kafka_sink *kafka,
                              struct error *error);
 
 /* pieces.c: the records that a record's changes become, into kafka->pieces. */
-enum ods_status pieces_add(struct kafka_sink *kafka, uint32_t change, struct error *error);
+enum ods_status pieces_add(struct kafka_sink *kafka, uint32_t change, bool *skipped,
+                           struct error *error);
 enum ods_status pieces_send(struct kafka_sink *kafka, struct error *error);
 
 /* apply.c */

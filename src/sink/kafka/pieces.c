@@ -2,10 +2,13 @@
  * key those of a delete and of a create. All are made before the first is sent, so that a record is
  * sent whole or set aside whole. */
 #include <stdlib.h>
+#include <string.h>
 
 #include <ods/lines.h>
 
 #include "sink/kafka/kafka_sink.h"
+
+#define UNDER_WAY_BYTES ((size_t) 16 * 1024 * 1024)
 
 /* One row's part of a change. */
 struct part {
@@ -55,7 +58,7 @@ static enum ods_status put_key(struct kafka_sink *kafka, const struct part *part
 }
 
 static enum ods_status put_piece(struct kafka_sink *kafka, const struct part *part,
-                                 struct kafka_writer_topic *topic, bool tombstone,
+                                 const struct kafka_topic *topic, bool tombstone,
                                  struct error *error)
 {
     struct kafka_piece *piece = add_piece(kafka);
@@ -78,7 +81,7 @@ static enum ods_status put_piece(struct kafka_sink *kafka, const struct part *pa
 /* A tombstone without a key, or under the key of another row, would say nothing, or the wrong
  * thing. */
 static enum ods_status put_tombstone(struct kafka_sink *kafka, const struct part *part,
-                                     struct kafka_writer_topic *topic, bool has_row,
+                                     const struct kafka_topic *topic, bool has_row,
                                      struct error *error)
 {
     uint32_t count;
@@ -98,7 +101,7 @@ static enum ods_status put_tombstone(struct kafka_sink *kafka, const struct part
 }
 
 static enum ods_status put_part(struct kafka_sink *kafka, const struct part *part,
-                                struct kafka_writer_topic *topic, struct error *error)
+                                const struct kafka_topic *topic, struct error *error)
 {
     const struct kafka_target_settings *settings = kafka->settings;
     bool deletes = part->value.op == OP_DELETE, row = !deletes || kafka_writes_rows(settings);
@@ -128,7 +131,7 @@ static bool changes_key(const struct part *part)
 }
 
 static enum ods_status put_moved(struct kafka_sink *kafka, const struct part *part,
-                                 struct kafka_writer_topic *topic, struct error *error)
+                                 const struct kafka_topic *topic, struct error *error)
 {
     struct part old = *part, new = *part;
     old.value.op = OP_DELETE;
@@ -147,31 +150,7 @@ static enum ods_status check_truncate(const struct kafka_sink *kafka, const stru
     return error_set(error, ODS_REJECT, "rows can't tell of a truncate: set format = \"envelope\"");
 }
 
-enum ods_status pieces_add(struct kafka_sink *kafka, uint32_t index, struct error *error)
-{
-    const struct change *change = &kafka->batch->changes[index];
-    struct kafka_topic *topic = NULL;
-    struct part part = {.change = index,
-                        .value = {.op = change->op,
-                                  .before = change->before,
-                                  .after = change->after,
-                                  .source_us = change->source_us,
-                                  .record_ms = record_of(kafka, index)->timestamp_ms},
-                        .moved = change->moved && change->op == OP_DELETE};
-    enum ods_status status = form_plan(&kafka->form, change->shape, &part.plan, error);
-    if (status == ODS_OK)
-        status = check_truncate(kafka, change, error);
-    if (status == ODS_OK)
-        status = topics_find(kafka, index, &topic, error);
-    if (status != ODS_OK)
-        return status;
-    if (kafka->settings->key == KAFKA_KEY_COLUMNS && changes_key(&part))
-        return put_moved(kafka, &part, topic->topic, error);
-    return put_part(kafka, &part, topic->topic, error);
-}
-
-/* --- sending ------------------------------------------------------------------------------ */
-
+/* What the record brought, and what the settings add. */
 static enum ods_status put_headers(struct kafka_sink *kafka, uint32_t change,
                                    struct header *headers, size_t *count, struct error *error)
 {
@@ -201,30 +180,97 @@ static enum ods_status put_headers(struct kafka_sink *kafka, uint32_t change,
     return ODS_OK;
 }
 
+/* A value that can't stand in a header is its record's fault, which has to be known before anything
+ * of it is sent. */
+static enum ods_status check_headers(struct kafka_sink *kafka, uint32_t change, struct error *error)
+{
+    struct header headers[KAFKA_HEADERS_MAX];
+    size_t count;
+    return kafka->settings->headers.count ? put_headers(kafka, change, headers, &count, error)
+                                          : ODS_OK;
+}
+
+enum ods_status pieces_add(struct kafka_sink *kafka, uint32_t index, bool *skipped,
+                           struct error *error)
+{
+    const struct change *change = &kafka->batch->changes[index];
+    struct kafka_topic *topic = NULL;
+    struct part part = {.change = index,
+                        .value = {.op = change->op,
+                                  .before = change->before,
+                                  .after = change->after,
+                                  .source_us = change->source_us,
+                                  .record_ms = record_of(kafka, index)->timestamp_ms},
+                        .moved = change->moved && change->op == OP_DELETE};
+    enum ods_status status = form_plan(&kafka->form, change->shape, &part.plan, error);
+    if (part.plan && form_table(part.plan)->skip) {
+        *skipped = true;
+        return ODS_OK;
+    }
+    if (status == ODS_OK)
+        status = check_truncate(kafka, change, error);
+    if (status == ODS_OK)
+        status = topics_find(kafka, index, &topic, error);
+    if (status == ODS_OK)
+        status = check_headers(kafka, index, error);
+    if (status != ODS_OK)
+        return status;
+    if (kafka->settings->key == KAFKA_KEY_COLUMNS && changes_key(&part))
+        return put_moved(kafka, &part, topic, error);
+    return put_part(kafka, &part, topic, error);
+}
+
+/* --- sending ------------------------------------------------------------------------------ */
+
+/* What is under way is pointed to, and has a limit of its own. */
+static enum ods_status make_room(struct kafka_sink *kafka, struct error *error)
+{
+    if (kafka->values.used_bytes < UNDER_WAY_BYTES)
+        return ODS_OK;
+    enum ods_status status = kafka_writer_flush(kafka_writer_of(kafka), error);
+    if (status == ODS_OK)
+        arena_reset(&kafka->values, UNDER_WAY_BYTES);
+    return status;
+}
+
+static enum ods_status send_piece(struct kafka_sink *kafka, const struct kafka_piece *piece,
+                                  const struct header *headers, size_t header_count,
+                                  struct error *error)
+{
+    const struct record *record = record_of(kafka, piece->change);
+    const char *bytes = kafka->bytes.bytes;
+    char *value = piece->has_value ? arena_alloc(&kafka->values, piece->value_length) : NULL;
+    if (piece->has_value && !value)
+        return error_out_of_memory(error);
+    if (value)
+        memcpy(value, bytes + piece->value, piece->value_length);
+    const struct kafka_outgoing outgoing = {.topic = piece->topic->topics[kafka->turn],
+                                            .partition = piece->partition,
+                                            .tag = piece->change,
+                                            .key = !piece->has_key  ? NULL
+                                                   : piece->own_key ? record->key
+                                                                    : bytes + piece->key,
+                                            .key_length = piece->own_key ? record->key_length
+                                                                         : piece->key_length,
+                                            .value = value,
+                                            .value_length = piece->value_length,
+                                            .headers = headers,
+                                            .header_count = header_count};
+    return kafka_writer_send(kafka_writer_of(kafka), &outgoing, error);
+}
+
 enum ods_status pieces_send(struct kafka_sink *kafka, struct error *error)
 {
     struct header headers[KAFKA_HEADERS_MAX];
     size_t header_count = 0;
-    enum ods_status status = ODS_OK;
-    const char *bytes = kafka->bytes.bytes;
-    if (kafka->piece_count && (kafka->settings->keep_headers || kafka->settings->headers.count))
-        status = put_headers(kafka, kafka->pieces[0].change, headers, &header_count, error);
+    bool any = kafka->settings->keep_headers || kafka->settings->headers.count;
+    enum ods_status status = make_room(kafka, error);
     for (size_t i = 0; i < kafka->piece_count && status == ODS_OK; i++) {
         const struct kafka_piece *piece = &kafka->pieces[i];
-        const struct record *record = record_of(kafka, piece->change);
-        const struct kafka_outgoing outgoing = {
-            .topic = piece->topic,
-            .partition = piece->partition,
-            .tag = piece->change,
-            .key = !piece->has_key  ? NULL
-                   : piece->own_key ? record->key
-                                    : bytes + piece->key,
-            .key_length = piece->own_key ? record->key_length : piece->key_length,
-            .value = piece->has_value ? bytes + piece->value : NULL,
-            .value_length = piece->value_length,
-            .headers = headers,
-            .header_count = header_count};
-        status = kafka_writer_send(kafka->writer, &outgoing, error);
+        if (any && (!i || piece->change != piece[-1].change))
+            status = put_headers(kafka, piece->change, headers, &header_count, error);
+        if (status == ODS_OK)
+            status = send_piece(kafka, piece, headers, header_count, error);
     }
     return status;
 }

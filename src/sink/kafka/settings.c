@@ -42,7 +42,7 @@ static const struct setting rows[] = {
      .doc = "What a delete becomes: a `tombstone` (no value), by which compaction takes the key "
             "out; a `row` that says so (`op: d`, `__deleted`, `op_field`); `both`, one behind the "
             "other. `auto`: `both` with envelopes, else `tombstone`."},
-    {"op_field", SETTING_COLUMN, AT(op_field), "",
+    {"op_field", SETTING_STRING, AT(op_field), "", .max = 200,
      .doc = "Plain rows: a member that says the operation: `c`, `r`, `u` or `d`."},
     {"keep_headers", SETTING_BOOL, AT(keep_headers), "true",
      .doc = "Send the record's headers on."},

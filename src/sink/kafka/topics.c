@@ -115,9 +115,12 @@ static enum ods_status add_topic(struct kafka_sink *kafka, const char *name, con
     topic = calloc(1, sizeof *topic);
     if (topic)
         topic->name = strdup(name);
-    if (topic && topic->name)
-        topic->topic = kafka_writer_topic(kafka->writer, name);
-    if (!topic || !topic->topic || !hash_index_reserve(&kafka->topics)) {
+    bool made = topic && topic->name;
+    for (size_t i = 0; made && i < kafka->writer_count; i++) {
+        topic->topics[i] = kafka_writer_topic(kafka->writers[i], name);
+        made = topic->topics[i];
+    }
+    if (!made || !hash_index_reserve(&kafka->topics)) {
         free(topic ? topic->name : NULL);
         free(topic);
         return error_out_of_memory(error);
@@ -134,6 +137,10 @@ enum ods_status topics_find(struct kafka_sink *kafka, uint32_t change, struct ka
     struct kafka_topic *topic = kafka->last_topic;
     const struct template_change at = {kafka->batch, change, kafka->config.pipeline,
                                        &kafka->scratch};
+    if (topic && template_is_constant(&kafka->topic)) {
+        *out = topic;
+        return ODS_OK;
+    }
     buffer_reset(name);
     enum ods_status status = template_put(name, &kafka->topic, &at, error);
     if (status != ODS_OK)

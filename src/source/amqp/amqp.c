@@ -169,8 +169,16 @@ static void on_event(void *context, pn_event_t *event)
 
 static void grant(struct amqp_source *amqp)
 {
+    size_t share = (size_t) amqp->settings->prefetch_bytes / amqp->queue_count;
     for (size_t i = 0; i < amqp->queue_count; i++)
-        amqp_queue_grant(&amqp->queues[i]);
+        amqp_queue_grant(&amqp->queues[i], share);
+}
+
+/* Twice what credit is granted for: messages that are larger than usual need not stop it, since a
+ * connection of which nothing is read does not hear the broker's heartbeats either. */
+static size_t most_waiting(const struct amqp_settings *settings)
+{
+    return 2 * (size_t) settings->prefetch_bytes;
 }
 
 static bool has_room(const struct amqp_source *amqp)
@@ -178,7 +186,7 @@ static bool has_room(const struct amqp_source *amqp)
     size_t waiting = 0;
     for (size_t i = 0; i < amqp->queue_count; i++)
         waiting += amqp->queues[i].waiting_bytes;
-    return waiting < (size_t) amqp->settings->prefetch_bytes;
+    return waiting < most_waiting(amqp->settings);
 }
 
 static bool take(struct amqp_source *amqp, struct record *record)
@@ -392,6 +400,11 @@ static void amqp_look(const struct source *source, struct source_state *state)
                                    .away = !up};
 }
 
+static int64_t amqp_ahead_bytes(const struct source_config *config)
+{
+    return (int64_t) most_waiting(config->settings);
+}
+
 const struct source_ops amqp_source_ops = {
     .type = "amqp",
     .summary = "queues of an AMQP 1.0 broker, each message settled when it is committed",
@@ -400,6 +413,7 @@ const struct source_ops amqp_source_ops = {
     .provided = "the broker gives each message to one consumer at a time and delivers what is not "
                 "settled again, before newer messages of the same key",
     .awaits_acks = true,
+    .suits = amqp_check_settings,
     .open = amqp_open,
     .join = amqp_join,
     .next = amqp_next,
@@ -414,5 +428,6 @@ const struct source_ops amqp_source_ops = {
     .headers = amqp_block_headers,
     .leave = amqp_leave,
     .close = amqp_close,
+    .ahead_bytes = amqp_ahead_bytes,
     .check = amqp_check,
 };

@@ -16,6 +16,39 @@
 #define ANSWER_US INT64_C(10000000)
 #define POLL_MS   20
 
+/* A topic of the pipeline's whose queue the other one reads too; NULL: none. */
+static const char *shared_topic(const struct pipeline_settings *pipeline,
+                                const struct pipeline_settings *other)
+{
+    const struct amqp_settings *mine = pipeline->input.own, *theirs = other->input.own;
+    for (size_t i = 0; i < pipeline->topics.count; i++)
+        for (size_t j = 0; j < other->topics.count; j++)
+            if (amqp_queue_same(mine->address, pipeline->topics.items[i], theirs->address,
+                                other->topics.items[j]))
+                return pipeline->topics.items[i];
+    return NULL;
+}
+
+/* Does a pipeline before this one read one of its queues? Each would get a part of the messages. A
+ * subscription of each is a queue of each. */
+static const char *shared_queue(const struct source_config *config, const char **topic)
+{
+    const struct amqp_settings *mine = config->settings, *theirs;
+    const struct settings *daemon = config->daemon;
+    for (size_t i = 0; i < daemon->pipeline_count; i++) {
+        const struct pipeline_settings *other = &daemon->pipelines[i];
+        if (other == config->pipeline)
+            break;
+        theirs = strcmp(other->input.type, "amqp") == 0 ? other->input.own : NULL;
+        if (!theirs || *mine->subscription || *theirs->subscription ||
+            settings_broker(daemon, theirs->broker) != settings_broker(daemon, mine->broker))
+            continue;
+        if ((*topic = shared_topic(config->pipeline, other)))
+            return other->name;
+    }
+    return NULL;
+}
+
 enum ods_status amqp_check_settings(const struct source_config *config, struct error *error)
 {
     const struct amqp_settings *settings = config->settings;
@@ -40,6 +73,12 @@ enum ods_status amqp_check_settings(const struct source_config *config, struct e
                          "pipeline \"%s\": several topics have the one address '%.200s': put "
                          "${topic} into input.address, or make a pipeline of each",
                          pipeline->name, settings->address);
+    const char *topic, *other = shared_queue(config, &topic);
+    if (other)
+        return error_set(error, ODS_FATAL,
+                         "pipeline \"%s\" reads the queue of %s, and so does \"%s\": each would "
+                         "get a part of its messages, in no order",
+                         pipeline->name, topic, other);
     return ODS_OK;
 }
 

@@ -30,6 +30,16 @@ static char *put_topic(const char *text, const char *topic)
     return copy;
 }
 
+bool amqp_queue_same(const char *address, const char *topic, const char *other,
+                     const char *other_topic)
+{
+    char *one = put_topic(address, topic), *two = put_topic(other, other_topic);
+    bool same = one && two && strcmp(one, two) == 0;
+    free(one);
+    free(two);
+    return same;
+}
+
 bool amqp_queue_init(struct amqp_queue *queue, const struct amqp_settings *settings,
                      const char *topic, size_t lane)
 {
@@ -107,16 +117,14 @@ void amqp_queue_attach(struct amqp_queue *queue, pn_session_t *session)
     queue->attached = false;
 }
 
-void amqp_queue_grant(struct amqp_queue *queue)
+void amqp_queue_grant(struct amqp_queue *queue, size_t share_bytes)
 {
-    const struct amqp_settings *settings = queue->settings;
+    size_t credit = (size_t) queue->settings->credit;
     if (!queue->attached || !queue->started)
         return;
-    size_t room = (size_t) settings->prefetch_bytes > queue->waiting_bytes
-                      ? (size_t) settings->prefetch_bytes - queue->waiting_bytes
-                      : 0;
+    size_t room = share_bytes > queue->waiting_bytes ? share_bytes - queue->waiting_bytes : 0;
     size_t fit = room / queue->usual_bytes;
-    int most = fit > (size_t) settings->credit ? (int) settings->credit : (int) fit;
+    int most = (int) (fit > credit ? credit : fit);
     int granted = pn_link_credit(queue->link) - pn_link_queued(queue->link);
     if (most < 1 && !queue->waiting_bytes)
         most = 1; /* it takes them one by one, however large they are */

@@ -41,6 +41,9 @@ struct amqp_queue {
 /* False: memory is out. The address is settings->address with the topic in it. */
 bool amqp_queue_init(struct amqp_queue *queue, const struct amqp_settings *settings,
                      const char *topic, size_t lane);
+/* Are these two, with their topics in them, one address? */
+bool amqp_queue_same(const char *address, const char *topic, const char *other,
+                     const char *other_topic);
 void amqp_queue_done(struct amqp_queue *queue);
 
 void amqp_queue_attach(struct amqp_queue *queue, pn_session_t *session);
@@ -49,8 +52,9 @@ void amqp_queue_attach(struct amqp_queue *queue, pn_session_t *session);
 void amqp_queue_lost(struct amqp_queue *queue, int64_t again_ms);
 /* Takes what has come of the link's messages. False: memory is out, the link must be given up. */
 bool amqp_queue_receive(struct amqp_queue *queue);
-/* Grants credit in large steps, before it runs low: as many messages as fit into what may wait. */
-void amqp_queue_grant(struct amqp_queue *queue);
+/* Grants credit in large steps, before it runs low: for as many messages as fit into so many bytes,
+ * its share of what may wait. */
+void amqp_queue_grant(struct amqp_queue *queue, size_t share_bytes);
 
 /* The next one; false: none waits, or the queue is not started. */
 bool amqp_queue_take(struct amqp_queue *queue, struct record *record);

@@ -1,5 +1,5 @@
-/* Sends messages to an address of a broker and waits until each is accepted. One thread, which waits;
- * amqp_sender_interrupt() alone is for any. */
+/* Sends messages to an address of a broker and waits until each is accepted. One thread, which
+ * waits; amqp_sender_interrupt() alone is for any. */
 #ifndef AMQP_SENDER_H
 #define AMQP_SENDER_H
 

@@ -46,8 +46,8 @@ static const struct setting rows[] = {
     {"prefetch_bytes", SETTING_BYTES, AT(prefetch_bytes), "8388608", .min = 65536,
      .max = 1024 * MIB,
      .doc = "How much may wait in a lane before it is taken into a batch. Credit is granted for as "
-            "many messages as fit, by their usual size; when more than that has come all the same, "
-            "nothing is read."},
+            "many messages as fit, by their usual size, and dealt out to the lane's queues; when "
+            "twice as much has come all the same, nothing is read."},
     {"max_message_bytes", SETTING_BYTES, AT(max_message_bytes), "16777216", .min = 65536,
      .max = 1024 * MIB,
      .doc = "A larger message is a dead letter with its first 64 KiB. The broker is told, too."},

@@ -7,6 +7,7 @@
 
 #include "core/time.h"
 #include "source/kafka/kafka_asker.h"
+#include "source/kafka/kafka_fault.h"
 
 #define AT_ONCE 64 /* partitions read from at a time: each may bring an answer's worth */
 
@@ -265,6 +266,11 @@ static enum ods_status topic_answer(struct kafka_admin *admin, const char *quest
     if (code && code != fine) {
         const char *why = rd_kafka_topic_result_error_string(topics[0]);
         status = unanswered(admin, question, why ? why : rd_kafka_err2str(code), error);
+        if (kafka_fault(code).status == ODS_FATAL) { /* asked again it is the same */
+            status = ODS_FATAL;
+            error->fault = FAULT_CONFIGURATION;
+            snprintf(error->code, sizeof error->code, "%s", rd_kafka_err2name(code));
+        }
     }
     rd_kafka_event_destroy(event);
     return status;

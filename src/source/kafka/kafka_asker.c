@@ -56,6 +56,11 @@ enum ods_status kafka_asker_topics(const struct kafka_asker *asker,
 {
     const struct rd_kafka_metadata *metadata;
     rd_kafka_resp_err_t code = rd_kafka_metadata(asker->rk, 1, NULL, &metadata, asker->answer_ms);
+    if (code == RD_KAFKA_RESP_ERR__TRANSPORT || code == RD_KAFKA_RESP_ERR__TIMED_OUT)
+        return error_set(error, ODS_RETRY,
+                         "Kafka at %s: no broker answers within %d s: does one run there "
+                         "(kafka.bootstrap_servers)?",
+                         asker->servers, asker->answer_ms / 1000);
     if (code)
         return kafka_asker_failed(asker, "which topics are there", rd_kafka_err2str(code), error);
     for (int i = 0; i < metadata->topic_cnt; i++)

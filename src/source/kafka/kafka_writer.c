@@ -19,12 +19,14 @@
 #include "source/kafka/kafka_conf.h"
 #include "source/kafka/kafka_fault.h"
 
-#define SLICE_MS    500  /* of a call that waits, between two looks at the interrupt */
-#define READY_MS    5000 /* for a connection, then it is an outage */
-#define ABORT_MS    5000
-#define SET_BYTES   INT64_C(1000000) /* of a message set, at first */
-#define SET_LEAST   INT64_C(16384)
-#define QUEUE_BYTES (INT64_C(32) * 1024 * 1024) /* that have been sent and not been answered */
+#define SLICE_MS      500            /* of a call that waits, between two looks at the interrupt */
+#define READY_MS      5000           /* for a connection, then it is an outage */
+#define MESSAGE_MS    INT64_C(30000) /* without transactions: until a record can't be written */
+#define ABORT_MS      5000
+#define SET_BYTES     INT64_C(1000000) /* of a message set, at first */
+#define SET_LEAST     INT64_C(1024)
+#define POINTED_BYTES 60000                       /* msg.copy.max.bytes is 65535 */
+#define QUEUE_BYTES   (INT64_C(32) * 1024 * 1024) /* that have been sent and not been answered */
 
 struct kafka_writer_topic {
     char *name;
@@ -130,12 +132,12 @@ static const char *const fixed[] = {
 };
 static const char *const reserved[] = {
     "bootstrap.servers", "client.id", "transactional.id", "transaction.timeout.ms",
-    "message.max.bytes", "batch.size", "batch.num.messages", "partitioner",
+    "message.max.bytes", "message.timeout.ms", "batch.size", "batch.num.messages", "partitioner",
     "queue.buffering.max.kbytes", NULL,
 };
 /* clang-format on */
 
-static bool is_reserved(const char *name)
+bool kafka_writer_owns(const char *name)
 {
     for (size_t i = 0; reserved[i]; i++)
         if (strcmp(reserved[i], name) == 0)
@@ -150,7 +152,7 @@ enum ods_status kafka_writer_check(const struct properties *properties, struct e
 {
     const struct kafka_settings kafka = {.bootstrap_servers = "", .properties = *properties};
     for (size_t i = 0; i < properties->count; i++)
-        if (is_reserved(properties->items[i].name))
+        if (kafka_writer_owns(properties->items[i].name))
             return error_set(error, ODS_FATAL,
                              "properties: \"%s\" is set by the target itself: remove it",
                              properties->items[i].name);
@@ -164,11 +166,14 @@ enum ods_status kafka_writer_check(const struct properties *properties, struct e
 static rd_kafka_conf_t *make_conf(struct kafka_writer *writer, struct error *error)
 {
     const struct kafka_writer_config *config = &writer->config;
-    char transaction_ms[32], record_max[32], set_bytes[32], queue_kbytes[32];
+    char transaction_ms[32], message_ms[32], record_max[32], set_bytes[32], queue_kbytes[32];
     int64_t queue_bytes = 2 * config->record_bytes_max;
     if (queue_bytes < QUEUE_BYTES)
         queue_bytes = QUEUE_BYTES;
     snprintf(transaction_ms, sizeof transaction_ms, "%" PRId64, config->transaction_ms);
+    /* Records that can't be written are given up before their transaction is. */
+    snprintf(message_ms, sizeof message_ms, "%" PRId64,
+             config->transactional_id ? config->transaction_ms * 2 / 3 : MESSAGE_MS);
     snprintf(record_max, sizeof record_max, "%" PRId64, config->record_bytes_max);
     snprintf(set_bytes, sizeof set_bytes, "%" PRId64, writer->set_bytes);
     snprintf(queue_kbytes, sizeof queue_kbytes, "%" PRId64, queue_bytes / 1024);
@@ -180,12 +185,12 @@ static rd_kafka_conf_t *make_conf(struct kafka_writer *writer, struct error *err
         "topic.metadata.propagation.max.ms", "5000",
         "reconnect.backoff.max.ms", "5000",
         "retry.backoff.ms", "50",
-        config->transactional_id ? NULL : "message.timeout.ms", "30000",
         NULL,
     };
     const char *const owned[] = {
         fixed[0], fixed[1], fixed[2], fixed[3], fixed[4], fixed[5], fixed[6], fixed[7],
         "message.max.bytes", record_max,
+        "message.timeout.ms", message_ms,
         "batch.size", set_bytes,
         "batch.num.messages", writer->single ? "1" : "10000",
         "queue.buffering.max.kbytes", queue_kbytes,
@@ -339,6 +344,8 @@ void kafka_writer_abort(struct kafka_writer *writer)
     if (!writer->config.transactional_id) {
         rd_kafka_purge(writer->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
         rd_kafka_flush(writer->rk, SLICE_MS);
+        if (rd_kafka_outq_len(writer->rk))
+            end_client(writer);
         return;
     }
     while (writer->state == WRITER_OPEN) {
@@ -443,19 +450,20 @@ static rd_kafka_resp_err_t produce(struct kafka_writer *writer, const struct kaf
 {
     int32_t partition = record->partition < 0 ? RD_KAFKA_PARTITION_UA : record->partition;
     void *tag = (void *) (uintptr_t) record->tag;
+    /* Small values are copied into their request; large ones a request only points to, also when
+     * it is given up. */
+    int flags = record->value_length < POINTED_BYTES ? 0 : RD_KAFKA_MSG_F_COPY;
     if (!record->header_count)
-        return rd_kafka_produce(record->topic->handle, partition, RD_KAFKA_MSG_F_COPY,
-                                (void *) record->value, record->value_length, record->key,
-                                record->key_length, tag)
+        return rd_kafka_produce(record->topic->handle, partition, flags, (void *) record->value,
+                                record->value_length, record->key, record->key_length, tag)
                    ? rd_kafka_last_error()
                    : RD_KAFKA_RESP_ERR_NO_ERROR;
     rd_kafka_headers_t *headers = make_headers(record);
-    rd_kafka_resp_err_t code =
-        rd_kafka_producev(writer->rk, RD_KAFKA_V_RKT(record->topic->handle),
-                          RD_KAFKA_V_PARTITION(partition), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
-                          RD_KAFKA_V_VALUE((void *) record->value, record->value_length),
-                          RD_KAFKA_V_KEY((void *) record->key, record->key_length),
-                          RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_OPAQUE(tag), RD_KAFKA_V_END);
+    rd_kafka_resp_err_t code = rd_kafka_producev(
+        writer->rk, RD_KAFKA_V_RKT(record->topic->handle), RD_KAFKA_V_PARTITION(partition),
+        RD_KAFKA_V_MSGFLAGS(flags), RD_KAFKA_V_VALUE((void *) record->value, record->value_length),
+        RD_KAFKA_V_KEY((void *) record->key, record->key_length), RD_KAFKA_V_HEADERS(headers),
+        RD_KAFKA_V_OPAQUE(tag), RD_KAFKA_V_END);
     if (code)
         rd_kafka_headers_destroy(headers);
     return code;
@@ -556,12 +564,23 @@ enum ods_status kafka_writer_offsets(struct kafka_writer *writer, const struct c
     return failure ? give_up(writer, failure, error) : ODS_OK;
 }
 
+/* Until nothing is under way. What is written is not told of, so that librdkafka's own wait would
+ * see it ten milliseconds late. */
+static void wait_written(struct kafka_writer *writer)
+{
+    int slice_ms = 1, slices = 0;
+    while (rd_kafka_outq_len(writer->rk) > 0 && !interrupted(writer) &&
+           !(writer->config.transactional_id && writer->failures)) {
+        rd_kafka_flush(writer->rk, slice_ms);
+        if (++slices == 50)
+            slice_ms = 10;
+    }
+}
+
 enum ods_status kafka_writer_flush(struct kafka_writer *writer, struct error *error)
 {
     bool whole = writer->config.transactional_id;
-    while (rd_kafka_outq_len(writer->rk) > 0 && !interrupted(writer) &&
-           !(whole && writer->failures))
-        rd_kafka_flush(writer->rk, SLICE_MS);
+    wait_written(writer);
     if (!writer->failures && !interrupted(writer))
         return ODS_OK;
     /* Without a transaction what was not refused is written. */
@@ -605,6 +624,7 @@ enum ods_status kafka_writer_commit(struct kafka_writer *writer, struct error *e
         writer->single &= status != ODS_OK;
         return status;
     }
+    wait_written(writer);
     while ((failure = rd_kafka_commit_transaction(writer->rk, SLICE_MS))) {
         if (!rd_kafka_error_is_retriable(failure) || interrupted(writer) ||
             time_monotonic_us() >= until_us)

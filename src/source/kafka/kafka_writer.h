@@ -50,6 +50,8 @@ struct kafka_outgoing {
     size_t header_count;
 };
 
+/* Is it a property of librdkafka's that the writer sets by itself? */
+bool kafka_writer_owns(const char *property);
 /* Is the text of these properties one that librdkafka takes, and is none of them the writer's own?
  */
 enum ods_status kafka_writer_check(const struct properties *properties, struct error *error);
@@ -73,7 +75,8 @@ struct kafka_writer_topic *kafka_writer_topic(struct kafka_writer *writer, const
  * is not known: only the source can say what is committed.
  * ODS_RETRY: an outage. ODS_FATAL: rights, settings. */
 enum ods_status kafka_writer_begin(struct kafka_writer *writer, struct error *error);
-/* The bytes are copied. */
+/* The value's bytes are not copied: they live until flush(), commit() or abort(), or until send()
+ * itself fails. */
 enum ods_status kafka_writer_send(struct kafka_writer *writer, const struct kafka_outgoing *record,
                                   struct error *error);
 /* The ends of these claims, as the member that source_ops.membership has told of. */

@@ -2,7 +2,10 @@
 
 from .file import File
 from .http import Http
+from .kafka import Elsewhere, Kafka
+from .mysql import Mariadb, Mysql
 from .postgres import Postgres
 from .stdout import Stdout
 
-TARGETS = {target.name: target for target in (Postgres, File, Http, Stdout)}
+ALL = (Postgres, Mysql, Mariadb, Kafka, Elsewhere, File, Http, Stdout)
+TARGETS = {target.name: target for target in ALL}

@@ -11,7 +11,6 @@ class Http(Target):
     name = "http"
     exact = stores = False
     rights = "the server; what it allows is not asked"
-    repeats = "the same `Idempotency-Key`"
 
     def __init__(self, request):
         super().__init__(request)

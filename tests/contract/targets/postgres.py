@@ -29,7 +29,7 @@ class Blocker:
 class Postgres(Target):
     name = "postgres"
     tables = True
-    rights = "on tables, on the schema, on the sink's own"
+    rights = "on tables"
 
     def __init__(self, request):
         super().__init__(request)

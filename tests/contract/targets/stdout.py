@@ -30,7 +30,6 @@ class Reader(threading.Thread):
 class Stdout(Target):
     name = "stdout"
     exact = stores = False
-    repeats = "the same place"
     waits = "stands"
 
     def __init__(self, request):

@@ -79,9 +79,11 @@ class Target:
     exact = True      # nothing twice, whatever happens; else each repeat has its change's identity
     stores = True     # the offsets from which a lane starts; else the source keeps them
     tables = False    # what stands there are rows; else the changes, in their order
-    repeats = ""      # by what a repeat is known, where it is not exact
     waits = "retry"   # "stands": an outage holds the call up, and no error says so
+    ends = True       # some of its faults end the daemon
     rights = ""       # what `check --connect` was seen to name
+    bootstrap = None  # another way to the broker
+    lacks = Exit.TARGET  # its exit code then
 
     def __init__(self, request):
         """request: of pytest, for its fixtures."""
@@ -89,6 +91,8 @@ class Target:
         self.sink = request.getfixturevalue("sink")
         self.prefix = request.getfixturevalue("prefix")
         self._proxied = None
+        self.others = []  # setups beside the sink's
+        self.load = None  # of a test that has Kafka
 
     # Each target's own.
 
@@ -152,6 +156,14 @@ class Target:
     def heal(self):
         self.toxiproxy.enable(self._proxied)
 
+    def apart(self):
+        """From now on an outage of the target is none of the source."""
+
+    def is_waiting(self, lane, said):
+        """Does the lane's status say so, and for what?"""
+        return lane["state"] == "waiting" and not lane["target_reachable"] and \
+            said in (lane["last_error"] or "")
+
     def faults(self):
         """Some of each kind: Fault."""
         raise NotImplementedError
@@ -162,6 +174,8 @@ class Target:
         raise NotImplementedError
 
     def close(self):
+        for other in self.others:
+            other.close()
         if self._proxied:
             self.toxiproxy.delete(self._proxied)
 
@@ -186,9 +200,9 @@ class Target:
         held = load.nothing_is_wrong()
         if self.stores:
             assert fenced, "nobody was fenced"
-            return "who finds the offsets moved writes nothing"
+            return "fenced"
         assert self.twice() >= len(taken)
-        return f"nobody is fenced: {held}"
+        return f"not fenced: {held}"
 
     def proxied(self, upstream):
         """The address of a way to host:port that cut() interrupts."""

@@ -10,6 +10,7 @@ class Verdict:
 
     lost: int = 0           # rows that are not there, and appended rows that never came
     twice: int = 0          # appended rows too many
+    repeats: int = 0        # changes sent again, as they were, where the guarantee is at least once
     rewritten: int = 0      # rows written oftener than changed; an upsert hides that it was
     wrong: int = 0          # rows that show other values, are there although deleted, or disordered
     letters: int = 0        # distinct dead letters that had to come and came

@@ -493,7 +493,7 @@ def toxic(world, choose, proxy, seconds, *toxics):
     undo()
 
 
-def network(proxy, server_name):
+def network(proxy, server_name, catalogue=FAULTS):
     def latency(world, choose):
         toxic(world, choose, proxy, 2, ("latency", "downstream", {"latency": 300, "jitter": 200}))
 
@@ -531,7 +531,7 @@ def network(proxy, server_name):
             ("cut in the middle of a message", 20, cut_in_the_middle),
             ("slow: 20 KB/s", 10, slow)):
         name = f"{proxy}_{function.__name__}"
-        FAULTS[name] = Fault(name, f"network to {server_name}: {text}", function, whole, "proxy")
+        catalogue[name] = Fault(name, f"network to {server_name}: {text}", function, whole, "proxy")
 
 
 network("postgres", "PostgreSQL")
@@ -558,6 +558,12 @@ def clock_jump(world, choose):
     world.strike()
     set_clock(world.folder, choose.randrange(-86_400, 86_400))
     world.await_progress(100)
+
+
+# Of a target that is no PostgreSQL: what happens to the process, to Kafka and on the way there.
+ANY_TARGET = ("kill_daemon", "restart_daemon", "stopped_process", "scale", "broker_restart",
+              "broker_killed", "letters_refused", "kafka_latency", "kafka_cut", "kafka_half_open",
+              "kafka_answers_lost", "kafka_cut_in_the_middle", "kafka_slow", "clock_jump", "poison")
 
 
 def set_clock(folder, seconds):

@@ -11,12 +11,9 @@ from contextlib import contextmanager
 from lib.sink import Exit
 from lib.waiting import wait_for
 
-from .faults import FAULTS, Fault, assigned, remember
+from .faults import ANY_TARGET, FAULTS, Fault, assigned, remember
 
-SHARED = ("kill_daemon", "restart_daemon", "stopped_process", "scale", "broker_restart",
-          "broker_killed", "letters_refused", "kafka_latency", "kafka_cut", "kafka_half_open",
-          "kafka_answers_lost", "kafka_cut_in_the_middle", "kafka_slow", "clock_jump", "poison")
-FILE_FAULTS = {name: FAULTS[name] for name in SHARED}
+FILE_FAULTS = {name: FAULTS[name] for name in ANY_TARGET}
 
 
 def fault(text, whole, **more):

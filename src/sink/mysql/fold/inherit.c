@@ -19,6 +19,7 @@
 #include "sink/mysql/wire/conn.h"
 
 #define HEADERS_MAX 64
+#define MOST_BEFORE 64 /* changes between the two halves of a changed key */
 
 struct entry {
     uint64_t hash;
@@ -207,6 +208,14 @@ static uint32_t first_of(const struct search *search, uint64_t hash)
     return at;
 }
 
+static void put_image(const struct mysql_plan *plan, const struct value *image,
+                      struct mysql_cell *cells)
+{
+    for (uint32_t i = 0; i < plan->shape->column_count; i++)
+        if (plan->target_of[i] >= 0 && image[i].kind != VALUE_ABSENT)
+            cells[plan->target_of[i]] = (struct mysql_cell){&plan->sources[i], &image[i], NULL};
+}
+
 /* Fills the cells with what the changes of the old key in this batch leave. *erased: one of them
  * deleted the row, so the target's row has nothing to give. *ended: the delete that belongs to this
  * key change is in the batch. */
@@ -233,7 +242,28 @@ static void play_old_row(struct search *search, const struct mysql_plan *plan,
         *erased |= !*ended;
         if (!*ended)
             memset(cells, 0, plan->table->column_count * sizeof *cells);
+        else if (change->before && folding->plans[index] == plan)
+            put_image(plan, change->before, cells);
     }
+}
+
+/* Where no header names the old key: the delete right before the create in its partition, since
+ * only a changed key makes a create that lacks values. NULL: there is none. */
+static const struct change *delete_before(const struct batch *batch, uint32_t index)
+{
+    const struct change *change = &batch->changes[index];
+    const struct record *record = &batch->records[change->record];
+    for (uint32_t i = index; i-- > 0 && index - i <= MOST_BEFORE;) {
+        const struct change *old = &batch->changes[i];
+        const struct record *before = &batch->records[old->record];
+        if (before->partition != record->partition || strcmp(before->topic, record->topic) != 0)
+            continue;
+        if (old->op != OP_DELETE)
+            return NULL;
+        if (!old->tombstone && old->before && old->shape == change->shape)
+            return old;
+    }
+    return NULL;
 }
 
 /* --- in the target --------------------------------------------------------------------------- */
@@ -379,8 +409,11 @@ static enum ods_status inherit(struct search *search, uint32_t index, const stru
     for (uint32_t i = 0; i < plan->shape->column_count; i++)
         if (plan->target_of[i] >= 0 && create->after[i].kind == VALUE_ABSENT)
             missing[count++] = (uint32_t) plan->target_of[i];
-    enum ods_status status = search->index ? ODS_OK : make_index(search);
-    if (status == ODS_OK && count && read_old_key(search, plan, header)) {
+    enum ods_status status = search->index || !header ? ODS_OK : make_index(search);
+    const struct change *old = header ? NULL : delete_before(folding->batch, index);
+    if (old)
+        put_image(plan, old->before, cells);
+    if (status == ODS_OK && count && header && read_old_key(search, plan, header)) {
         play_old_row(search, plan, create, cells, &erased, &ended);
         for (uint32_t i = 0; i < count; i++)
             if (!cells[missing[i]].source)
@@ -415,10 +448,10 @@ enum ods_status mysql_inherit(struct mysql_folding *folding)
         const struct mysql_plan *plan = folding->plans[i];
         struct header header;
         if (change->rejected || !plan || plan->skip || plan->refusal || !plan->table ||
-            !plan->key_count || !mysql_folding_lacks_values(change) ||
-            !old_key_header(batch, change, &header))
+            !plan->key_count || !mysql_folding_lacks_values(change))
             continue;
-        status = inherit(&search, i, &header);
+        bool named = old_key_header(batch, change, &header);
+        status = inherit(&search, i, named ? &header : NULL);
         if (status == ODS_REJECT)
             status = refuse(folding, i);
     }

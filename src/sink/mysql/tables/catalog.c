@@ -388,6 +388,37 @@ enum ods_status mysql_catalog_find(struct mysql_catalog *catalog, struct mysql_c
     return status;
 }
 
+static bool same_column(const struct mysql_column *a, const struct mysql_column *b)
+{
+    return strcmp(a->name, b->name) == 0 && strcmp(a->column_type, b->column_type) == 0 &&
+           a->type == b->type && a->nullable == b->nullable && a->generated == b->generated &&
+           a->has_default == b->has_default && a->key_position == b->key_position &&
+           strcmp(a->collation, b->collation) == 0 && strcmp(a->comment, b->comment) == 0;
+}
+
+static bool same_table(const struct mysql_table *a, const struct mysql_table *b)
+{
+    if (a->column_count != b->column_count || a->unique_count != b->unique_count)
+        return false;
+    for (uint32_t i = 0; i < a->column_count; i++)
+        if (!same_column(&a->columns[i], &b->columns[i]))
+            return false;
+    return strcmp(a->comment, b->comment) == 0;
+}
+
+enum ods_status mysql_catalog_changed(struct mysql_conn *conn, const struct mysql_table *table,
+                                      bool *changed, struct error *error)
+{
+    bool there = false;
+    struct mysql_table *now = new_table(table->schema, table->name);
+    if (!now)
+        return error_out_of_memory(error);
+    enum ods_status status = read_table(now, conn, &there, error);
+    *changed = !there || (status == ODS_OK && !same_table(table, now));
+    free_table(now);
+    return status;
+}
+
 /* --- what a table has ----------------------------------------------------------------------- */
 
 int mysql_table_column(const struct mysql_table *table, const char *name)

@@ -114,6 +114,9 @@ void mysql_catalog_clear(struct mysql_catalog *catalog);
 enum ods_status mysql_catalog_find(struct mysql_catalog *catalog, struct mysql_conn *conn,
                                    const char *schema, const char *name,
                                    struct mysql_table **table, struct error *error);
+/* Is the table another one than it was when it was read? */
+enum ods_status mysql_catalog_changed(struct mysql_conn *conn, const struct mysql_table *table,
+                                      bool *changed, struct error *error);
 /* The catalog no longer has the table, which was changed. Its pointer is freed. */
 void mysql_catalog_forget(struct mysql_catalog *catalog, struct mysql_table *table);
 

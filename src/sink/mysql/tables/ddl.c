@@ -93,6 +93,15 @@ static void put_default(struct buffer *sql, const struct mysql_ddl_change *chang
     buffer_done(&text);
 }
 
+/* MySQL's information_schema has a backslash before each quote and backslash of an expression. */
+static void put_expression(struct buffer *sql, const char *text)
+{
+    for (; *text; text++) {
+        text += *text == '\\' && text[1];
+        buffer_add(sql, text, 1);
+    }
+}
+
 /* A column that is given another type keeps its default only where that is said again. */
 static void put_default_again(struct buffer *sql, const struct mysql_ddl *ddl,
                               const struct mysql_column *there, const char *type)
@@ -101,13 +110,15 @@ static void put_default_again(struct buffer *sql, const struct mysql_ddl *ddl,
     if (!there->default_text)
         return;
     mysql_typed_read(&typed, type);
-    bool large = typed.type == MYSQL_IS_TEXT;
-    buffer_puts(sql, large ? " default (" : " default ");
-    if (ddl->conn->mariadb || there->default_expression)
+    bool whole = typed.type == MYSQL_IS_TEXT || there->default_expression;
+    buffer_puts(sql, whole ? " default (" : " default ");
+    if (there->default_expression)
+        put_expression(sql, there->default_text);
+    else if (ddl->conn->mariadb)
         buffer_puts(sql, there->default_text);
     else
         mysql_put_text(sql, there->default_text, strlen(there->default_text));
-    buffer_puts(sql, large ? ")" : "");
+    buffer_puts(sql, whole ? ")" : "");
 }
 
 /* --- columns -------------------------------------------------------------------------------- */
@@ -376,11 +387,14 @@ static void put_modify(struct buffer *sql, const struct mysql_ddl *ddl,
 {
     const struct mysql_column *there = change->there;
     const char *type = change->kind == MYSQL_DDL_RETYPE ? change->type : type_now(there);
-    bool null = there->nullable || change->relaxes || change->kind == MYSQL_DDL_RELAX;
+    bool any, null = there->nullable || change->relaxes || change->kind == MYSQL_DDL_RELAX;
     buffer_printf(sql, "modify column %s %s", there->quoted, type);
     put_collation_again(sql, there, type);
     buffer_puts(sql, null ? " null" : " not null");
-    put_default_again(sql, ddl, there, type);
+    if (there->default_expression && !there->default_text) /* which MySQL 8.0.15 does not show */
+        put_default(sql, change, &any);
+    else
+        put_default_again(sql, ddl, there, type);
     if (change->kind == MYSQL_DDL_RETYPE)
         put_origin_again(sql, there, type);
     else

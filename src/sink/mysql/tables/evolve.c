@@ -372,6 +372,21 @@ static enum ods_status change_table(struct survey *survey, struct mysql_plans *p
     return status == ODS_OK ? look(survey, error) : status;
 }
 
+/* The table's owner may have added what is missing since it was read. Only then is it read into the
+ * catalog again, which frees the plans of other shapes: they come here too, and each would have the
+ * others come again. */
+static enum ods_status look_again(struct survey *survey, struct mysql_plans *plans, bool *stale,
+                                  struct error *error)
+{
+    bool changed = false;
+    enum ods_status status =
+        mysql_catalog_changed(plans->conn, survey->plan->table, &changed, error);
+    if (status != ODS_OK || !changed)
+        return status;
+    status = mysql_plan_reload(plans, survey->plan, stale, error);
+    return status == ODS_OK ? look(survey, error) : status;
+}
+
 enum ods_status mysql_evolve(struct mysql_plans *plans, struct mysql_plan *plan,
                              const struct change *change,
                              const struct mysql_plan_listener *listener, bool *stale,
@@ -379,12 +394,8 @@ enum ods_status mysql_evolve(struct mysql_plans *plans, struct mysql_plan *plan,
 {
     struct survey survey = {.plan = plan, .change = change};
     enum ods_status status = look(&survey, error);
-    /* The table's owner may have added what is missing since it was read. */
-    if (status == ODS_OK && survey.count && !may_change(plan)) {
-        status = mysql_plan_reload(plans, plan, stale, error);
-        if (status == ODS_OK)
-            status = look(&survey, error);
-    }
+    if (status == ODS_OK && survey.count && !may_change(plan))
+        status = look_again(&survey, plans, stale, error);
     if (status == ODS_OK && survey.count && may_change(plan))
         status = change_table(&survey, plans, listener, stale, error);
     if (status == ODS_OK && survey.count)

@@ -51,6 +51,7 @@ static void set_socket(struct mysql_conn *conn, int socket)
 {
     pthread_mutex_lock(&conn->lock);
     conn->socket = socket;
+    conn->shut = false;
     pthread_mutex_unlock(&conn->lock);
 }
 
@@ -70,8 +71,10 @@ void mysql_conn_interrupt(struct mysql_conn *conn)
     ssize_t written = write(conn->wake_fd, &one, sizeof one);
     (void) written; /* it is readable already */
     pthread_mutex_lock(&conn->lock);
-    if (conn->socket >= 0)
+    if (conn->socket >= 0) {
         shutdown(conn->socket, SHUT_RDWR);
+        conn->shut = true;
+    }
     pthread_mutex_unlock(&conn->lock);
 }
 
@@ -257,9 +260,17 @@ static bool is_old(const struct mysql_conn *conn)
     return limit_ms && time_monotonic_us() - conn->used_us > limit_ms * 500;
 }
 
+static bool is_shut(struct mysql_conn *conn)
+{
+    pthread_mutex_lock(&conn->lock);
+    bool shut = conn->shut;
+    pthread_mutex_unlock(&conn->lock);
+    return shut;
+}
+
 enum ods_status mysql_conn_open(struct mysql_conn *conn, struct error *error)
 {
-    if (conn->mysql && !is_old(conn))
+    if (conn->mysql && !is_old(conn) && !is_shut(conn))
         return ODS_OK;
     mysql_conn_close(conn);
     if (atomic_load(&conn->interrupted))

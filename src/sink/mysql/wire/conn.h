@@ -28,6 +28,7 @@ struct mysql_conn {
     atomic_bool interrupted;
     pthread_mutex_t lock;     /* of the socket, which another thread may shut down */
     int socket;               /* -1: none */
+    bool shut;                /* an interrupt has shut it down: the session is of no use */
     void (*alive)(void *context);
     void *alive_context;
 };

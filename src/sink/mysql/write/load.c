@@ -146,6 +146,7 @@ enum ods_status mysql_load_rows(struct mysql_attempt *attempt, struct mysql_grou
                                 uint32_t first, uint32_t last, bool *done)
 {
     struct mysql_sink *sink = attempt->sink;
+    const struct apply_result before = *attempt->encoding.result;
     bool good = true;
     *done = false;
     buffer_reset(&sink->data);
@@ -154,9 +155,15 @@ enum ods_status mysql_load_rows(struct mysql_attempt *attempt, struct mysql_grou
         good = put_row(attempt, group, group->rows[i]);
         arena_release(&sink->scratch, mark);
     }
-    if (!good)
-        return ODS_OK;
-    put_statement(&sink->sql, group);
-    return sink->sql.failed ? error_out_of_memory(attempt->error)
-                            : send(attempt, last - first, done);
+    enum ods_status status = ODS_OK;
+    if (good) {
+        put_statement(&sink->sql, group);
+        status = sink->sql.failed ? error_out_of_memory(attempt->error)
+                                  : send(attempt, last - first, done);
+    }
+    if (!*done) { /* the statements encode them again */
+        attempt->encoding.result->values_rounded = before.values_rounded;
+        attempt->encoding.result->zero_dates = before.zero_dates;
+    }
+    return status;
 }
