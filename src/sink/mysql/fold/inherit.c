@@ -208,11 +208,14 @@ static uint32_t first_of(const struct search *search, uint64_t hash)
     return at;
 }
 
+/* A delete's image. A large value that is NULL is not left out of a create; so where the image has
+ * NULL it may have the key alone (replica identity default). */
 static void put_image(const struct mysql_plan *plan, const struct value *image,
                       struct mysql_cell *cells)
 {
     for (uint32_t i = 0; i < plan->shape->column_count; i++)
-        if (plan->target_of[i] >= 0 && image[i].kind != VALUE_ABSENT)
+        if (plan->target_of[i] >= 0 && image[i].kind != VALUE_ABSENT &&
+            image[i].kind != VALUE_NULL)
             cells[plan->target_of[i]] = (struct mysql_cell){&plan->sources[i], &image[i], NULL};
 }
 
