@@ -88,25 +88,42 @@ def test_an_insert_does_not_come_after_its_own_delete(ods, target):
 
 
 def test_what_waits_is_written_in_the_end(sink, target, kafka, prefix):
-    """Both of the above, and a truncate that its children's has to come before."""
+    """Rows that are made again, a truncate, and a row without a key: each waits for what another
+    pipeline deletes first."""
     parents, items = families(target, prefix)
-    for table in (parents, items):
+    target.execute("create table kin (id int, index (id))")
+    target.execute("create table heirs (id int primary key, foreign key (id) references kin (id))")
+    kin = Table("kin", columns=PARENTS, key=(), prefix=prefix)
+    heirs = Table("heirs", columns=PARENTS, prefix=prefix)
+    for table in (parents, items, kin, heirs):
         kafka.create(table.topic, 1)
-    sink.write({**pipeline(parents), "topics": [parents.topic, items.topic],
-                "defaults": {**BARE, "on_truncate": "apply"}},
-               kafka=kafka, targets=[target.target()])
+    settings = {"defaults": {**BARE, "on_truncate": "apply", "keyless": "match_before"}}
+    sink.write({**pipeline(parents, "old"), **settings, "topics": [parents.topic, kin.topic]},
+               {**pipeline(items, "young"), **settings, "topics": [items.topic, heirs.topic]},
+               kafka=kafka, targets=[target.target()], retry={"constraint_attempts": 1000})
     target.execute("insert into parents values (1), (2)")
-    target.execute("insert into items values (7, 'n7', 1)")
-    kafka.produce([parents.delete({"id": 1}), parents.create({"id": 1}), items.delete(row(7, 1)),
-                   parents.create({"id": 3})])
-    daemon = sink.daemon()
-    daemon.await_that(lambda: target.rows("parents", "id") == [(1,), (2,), (3,)]
-                      and target.rows() == [] and target.offset(parents.topic) == 3)
-    kafka.produce([items.create(row(8, 3))])
-    daemon.await_that(lambda: target.rows() == [(8, "n8", 3)])
-    kafka.produce([parents.truncate(), parents.create({"id": 4}), items.truncate()])
-    daemon.await_that(lambda: target.rows("parents", "id") == [(4,)] and target.rows() == []
-                      and target.offset(parents.topic) == 5)
+    target.execute("insert into items values (7, 'n7', 1), (8, 'n8', 2)")
+    target.execute("insert into kin values (1), (2)")
+    target.execute("insert into heirs values (1)")
+    daemon = sink.daemon().await_ready()
+    waiting = lambda: daemon.log().count("waits for the row")  # noqa: E731
+
+    def stage(old, young, done):
+        before = waiting()
+        kafka.produce(old)
+        daemon.await_that(lambda: waiting() > before, what="a row that waits")
+        kafka.produce(young)
+        daemon.await_that(done)
+
+    stage([parents.delete({"id": 1}), parents.create({"id": 1}), parents.create({"id": 3})],
+          [items.delete(row(7, 1))],
+          lambda: target.rows("parents", "id") == [(1,), (2,), (3,)]
+          and target.offset(parents.topic) == 3)
+    stage([parents.truncate(), parents.create({"id": 4})], [items.truncate()],
+          lambda: target.rows("parents", "id") == [(4,)] and target.offset(parents.topic) == 5)
+    stage([kin.delete({"id": 1})], [heirs.delete({"id": 1})],
+          lambda: target.rows("kin", "id") == [(2,)] and target.offset(kin.topic) == 1)
+    assert target.rows() == [] and target.rows("heirs", "id") == []
     daemon.stop()
 
 
@@ -308,3 +325,6 @@ def test_a_changed_key_takes_along_what_the_record_lacks(sink, target):
     first, tombstone, last = moved(table, 4, 5, **LEAN)
     assert lost(first, tombstone) == 0 and lost(last) == 2
     assert target.rows(columns=shown) == [(5, "m", None, None, 0.5)]
+    assert lost(table.create({"id": 6, **FULL}), table.delete({"id": 6, **FULL}),  # without headers
+                table.create({"id": 7, **LEAN})) == 0
+    assert target.rows(columns=shown)[1:] == [(7, *kept)]

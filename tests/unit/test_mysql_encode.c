@@ -336,7 +336,8 @@ static void each_value_is_written_right_or_refused(void **state)
         struct table_settings table = {.inexact = one->inexact ? one->inexact
                                                                : INEXACT_NANOSECONDS};
         struct apply_result result = {0};
-        struct mysql_encoding encoding = {&source_settings, &table, &result};
+        struct mysql_encoding encoding = {
+            .source = &source_settings, .table = &table, .result = &result};
         struct source_column source = {
             .column = {.name = "c", .type = one->type, .length = -1, .scale = INT32_MIN},
             .connector = CONNECTOR_MYSQL,
@@ -388,7 +389,8 @@ static void any_bytes_are_written_or_refused(void **state)
         const struct encode_case *one = &cases[(size_t) rand() % COUNT(cases)];
         struct table_settings table = {.inexact = (enum inexact) (rand() % 3)};
         struct apply_result result = {0};
-        struct mysql_encoding encoding = {&source_settings, &table, &result};
+        struct mysql_encoding encoding = {
+            .source = &source_settings, .table = &table, .result = &result};
         struct source_column source = {
             .column = {.name = "c", .length = rand() % 70 - 1, .scale = rand() % 40 - 5},
             .coding = rand() % 3 ? CODING_NONE : (enum coding) (rand() % (CODING_NS + 1)),
@@ -443,7 +445,8 @@ static void large_values(void **state)
         const struct encode_case one = {.target = targets[i]};
         struct table_settings table = {.inexact = INEXACT_ROUND};
         struct apply_result result = {0};
-        struct mysql_encoding encoding = {&source_settings, &table, &result};
+        struct mysql_encoding encoding = {
+            .source = &source_settings, .table = &table, .result = &result};
         struct source_column source = {
             .column = {.name = "c", .type = SEM_STRING, .length = -1, .scale = INT32_MIN}};
         struct value value = {.kind = VALUE_TEXT, .length = (uint32_t) length, .bytes = digits};

@@ -266,7 +266,7 @@ static enum ods_status give_up(struct mysql_attempt *attempt)
     for (uint32_t i = 0; status == ODS_OK && i < attempt->pending_count; i++) {
         const struct mysql_pending *pending = &attempt->pending[i];
         if (!pending->group)
-            attempt->next = MYSQL_NEXT_FOLD; /* what came before the truncate counts again */
+            attempt->next = MYSQL_NEXT_FOLD; /* what came before a truncate counts again */
         status = pending->group
                      ? mysql_rows_refuse(attempt, pending->group->rows[pending->index],
                                          &pending->why)
