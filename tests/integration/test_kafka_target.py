@@ -267,6 +267,14 @@ def test_records_that_no_topic_takes(sink, kafka, out, prefix, tmp_path):
     assert 'can be called \\"no topic\\"' in json.dumps(letter)
 
 
+def test_rows_of_one_record_do_not_share_its_key(sink, kafka, table, out):
+    """Compaction would leave one of them, and a tombstone of one would take all out."""
+    flow = {**pipeline(table), "transforms": [{"explode": {"column": "name", "table": "parts"}}]}
+    sink.write(flow, kafka=True, targets=target(out.topic))
+    assert 'set key = "columns"' in sink.check("--connect", expect=Exit.CONFIG).stdout
+    sink.write(flow, kafka=True, targets=target(out.topic, key="columns")).check("--connect")
+
+
 def test_it_does_not_go_round(sink, kafka, table):
     sink.write(pipeline(table), kafka=True, targets=target(table.topic))
     kafka.produce([table.create(row(1))])

@@ -82,6 +82,7 @@ def outcome(request, tmp_path_factory):
             return dict(os.environ)
 
     server = Server(request.param)
+    request.addfinalizer(server.close)  # also where what follows fails
     database = Database(server, "ods_types")
     lines = []
     columns = ", ".join(f"v{place} {target} null" for place, target in enumerate(TARGETS))
@@ -101,7 +102,6 @@ def outcome(request, tmp_path_factory):
         letters[letter["topic"], letter["offset"]] = letter
     yield request.param, database, letters
     database.close()
-    server.close()
 
 
 def same(target, found, wanted):

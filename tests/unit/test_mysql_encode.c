@@ -293,6 +293,7 @@ static bool read_case(const struct encode_case *one, struct mysql_column *column
     *column = (struct mysql_column){.name = (char *) "c",
                                     .column_type = (char *) (uintptr_t) one->target,
                                     .type = typed.type,
+                                    .nullable = true,
                                     .is_unsigned = typed.is_unsigned,
                                     .length = digits || time ? 0 : typed.length,
                                     .precision = digits || time ? (uint32_t) typed.length : 0,
@@ -337,7 +338,7 @@ static void each_value_is_written_right_or_refused(void **state)
                                                                : INEXACT_NANOSECONDS};
         struct apply_result result = {0};
         struct mysql_encoding encoding = {
-            .source = &source_settings, .table = &table, .result = &result};
+            .source = &source_settings, .table = &table, .result = &result, .key = one->key};
         struct source_column source = {
             .column = {.name = "c", .type = one->type, .length = -1, .scale = INT32_MIN},
             .connector = CONNECTOR_MYSQL,

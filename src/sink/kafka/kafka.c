@@ -124,6 +124,31 @@ static enum ods_status check_isolation(const struct kafka_sink *kafka, struct er
         kafka->config.name, level);
 }
 
+static bool explodes(const struct transform_settings *transforms, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(transforms[i].type, "explode") == 0)
+            return true;
+    return false;
+}
+
+/* The rows of one record would have one key, and compaction would leave one of them. */
+static enum ods_status check_key(const struct kafka_sink *kafka, struct error *error)
+{
+    const struct pipeline_settings *pipeline = kafka->config.pipeline;
+    const struct table_settings *defaults = &pipeline->defaults;
+    bool many = explodes(pipeline->transforms, pipeline->transform_count) ||
+                explodes(defaults->transforms, defaults->transform_count);
+    for (size_t i = 0; i < pipeline->table_count; i++)
+        many |= explodes(pipeline->tables[i].transforms, pipeline->tables[i].transform_count);
+    if (!many || kafka->settings->key != KAFKA_KEY_RECORD)
+        return ODS_OK;
+    return error_set(error, ODS_FATAL,
+                     "target %s: pipeline %s makes several rows of a record (explode), and key = "
+                     "\"record\" gives all of them the record's key: set key = \"columns\"",
+                     kafka->config.name, pipeline->name);
+}
+
 static enum ods_status open_writers(struct kafka_sink *kafka, struct error *error)
 {
     enum ods_status status = ODS_OK;
@@ -182,6 +207,8 @@ static enum ods_status kafka_open(struct sink **sink, const struct sink_config *
     enum ods_status status = make_cluster(kafka, error);
     if (status == ODS_OK)
         status = check_isolation(kafka, error);
+    if (status == ODS_OK)
+        status = check_key(kafka, error);
     if (status == ODS_OK)
         status = form_init(&kafka->form, kafka->settings, config->pipeline, error);
     if (status == ODS_OK)

@@ -74,13 +74,11 @@ class Mysql(Target):
                   lambda: self.only("all"))]
 
     def only(self, rights):
-        """On the tables themselves: all of the database's are taken away."""
-        self.administer("revoke all privileges, grant option from app@'127.0.0.1'",
-                        *(["grant all on contract.* to app@'127.0.0.1'"] if rights == "all" else [
-                            f"grant {rights} on contract.items to app@'127.0.0.1'",
-                            "grant all on contract.events to app@'127.0.0.1'",
-                            "grant all on contract.ods_sink_offsets to app@'127.0.0.1'",
-                            "grant all on contract.ods_sink_tables to app@'127.0.0.1'"]))
+        """On items alone: those on the whole database are taken away."""
+        grants = ["grant all on contract.* to app@'127.0.0.1'"] if rights == "all" else [
+            f"grant {rights if table == 'items' else 'all'} on contract.{table} to app@'127.0.0.1'"
+            for table, in self.database.execute("show tables")]
+        self.administer("revoke all privileges, grant option from app@'127.0.0.1'", *grants)
 
     def without_rights(self):
         self.replay([])  # the sink's own table is made

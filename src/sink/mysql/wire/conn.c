@@ -203,7 +203,8 @@ static enum ods_status set_session(struct mysql_conn *conn, struct error *error)
     snprintf(sql, sizeof sql,
              "set names utf8mb4, session sql_mode = 'STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO,"
              "NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO', session time_zone = '+00:00', "
-             "session lc_messages = 'en_US', session foreign_key_checks = 1, session unique_checks = 1, session autocommit = 1, "
+             "session lc_messages = 'en_US', session foreign_key_checks = 1, session unique_checks "
+             "= 1, session autocommit = 1, "
              "session innodb_lock_wait_timeout = %lld, session lock_wait_timeout = %lld, "
              "session wait_timeout = %lld",
              lock_s ? lock_s : 1073741824, lock_s ? lock_s : 31536000, idle_s ? idle_s : 31536000);
