@@ -10,7 +10,6 @@ from lib.records import DATETIME, DOUBLE, INT, TEXT, Table, pipeline, row
 from lib.sink import Exit
 
 BARE = {"cdc_operation": "off", "cdc_timestamp": "off", "on_delete": "hard"}
-MARIADB = pytest.mark.parametrize("server", ["mariadb"], indirect=True)
 BOTH = pytest.mark.parametrize("server", ["mysql", "mariadb"], indirect=True)
 PARENTS = {"id": INT}
 
@@ -224,13 +223,15 @@ def test_a_key_that_is_not_the_primary_one_loses_nothing(ods, target):
     assert target.rows(columns="name, amount") == [("a", 1)] and len(letters) == 2
 
 
-def test_an_engine_without_transactions_is_refused(sink, ods, target):
+@BOTH
+def test_an_engine_without_transactions_is_refused(sink, ods, target, server):
     table = Table()
+    engine = {"mysql": "MyISAM", "mariadb": "Aria"}[server.flavour]
     ods(table)
     target.execute("create table items (id int primary key, name varchar(20), amount int) "
-                   "engine = MyISAM")
+                   f"engine = {engine}")
     said = sink.replay_fails([table.create(row(1))], Exit.TARGET)
-    assert "MyISAM" in said.stderr and "engine=InnoDB" in said.stderr
+    assert engine in said.stderr and "engine=InnoDB" in said.stderr
     assert target.rows() == []
     sink.write({**pipeline(table), "tables": {"items": BARE}}, targets=[target.target()])
     said = sink.check("--connect", expect=None)
