@@ -228,7 +228,8 @@ def test_what_can_not_be_decoded_yet_comes_again_in_order(queue, database):
 
 def test_the_target_stands_still(queue, database):
     """Credit ends, memory does not grow, the broker keeps the rest; afterwards all of it comes."""
-    table = queue.write(database, input={"prefetch_bytes": 262144}, batch={"max_bytes": 262144},
+    table = queue.write(database, input={"prefetch_bytes": 262144, "max_message_bytes": 262144},
+                        batch={"max_bytes": 262144},
                         conf={"retry": {"initial_ms": 100, "max_ms": 100}})
     daemon = queue.sink.daemon().await_ready()
     queue.send(bodies(table, 1))
@@ -250,6 +251,33 @@ def test_the_target_stands_still(queue, database):
     assert database.count("items") == 401
 
 
+def test_the_target_stands_still_for_longer_than_the_idle_timeout(queue, database):
+    """Small messages, then large ones: more comes than may wait, so the connection is not read as before. It
+    is not taken for dead all the same, and nothing is delivered twice."""
+    table = queue.write(database, input={"prefetch_bytes": 65536, "max_message_bytes": 65536},
+                        batch={"max_bytes": 65536}, amqp={"idle_timeout_ms": 1000},
+                        conf={"retry": {"initial_ms": 100, "max_ms": 100}})
+    daemon = queue.sink.daemon().await_ready()
+    queue.broker.blast(queue.address, bodies(table, 300))
+    daemon.await_that(lambda: queue.drained() and database.count("items") == 300, what="the small ones")
+    large = [json.dumps(pad(body, 40000)) for body in bodies(table, 300, 300)]
+    blocker = database.connect()
+    blocker.autocommit = False
+    with blocker.cursor() as cursor:
+        cursor.execute("lock table items in access exclusive mode")
+        queue.broker.blast(queue.address, large, "large")
+        taken = lambda: queue.broker.ask(queue.address, "DeliveringCount")
+        wait_for(lambda: taken() > 2, 30, "some are taken")
+        threading.Event().wait(4)  # four times the idle time-out
+        assert "lost the connection" not in daemon.log()
+        blocker.rollback()
+    blocker.close()
+    daemon.await_that(queue.drained, what="all of them settled")
+    daemon.stop()
+    assert ids(database) == list(range(600))
+    assert daemon.log().count("connected to") == 1
+
+
 def settled_value(ask):
     """What it answers, if that is the same for longer than a lane waits before it pauses."""
     value = ask()
@@ -257,11 +285,11 @@ def settled_value(ask):
     return value if ask() == value else None
 
 
-def pad(body):
-    """The record with a name of 10,000 bytes."""
+def pad(body, size=10000):
+    """The record with a long name."""
     record = json.loads(body)
     payload = record.get("payload", record)
-    payload["after"]["name"] = "x" * 10000
+    payload["after"]["name"] = "x" * size
     return record
 
 
@@ -406,6 +434,9 @@ def test_what_check_refuses(queue, database):
     queue.write(database, input={"identity": "nothing"})
     done = queue.sink.check(expect=Exit.CONFIG)
     assert "'identity' expects" in done.stdout + done.stderr
+    queue.write(database, input={"prefetch_bytes": 262144})
+    done = queue.sink.check(expect=Exit.CONFIG)
+    assert "tables.yaml:" in done.stdout + done.stderr and "'max_message_bytes'" in done.stdout + done.stderr
 
 
 def test_a_queue_that_is_not_there_yet(queue, stack, database):
