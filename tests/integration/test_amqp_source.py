@@ -5,11 +5,13 @@ import os
 import signal
 import threading
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
 from lib.amqp import Broker, background, symbol, text_message
 from lib.avro import Schemas
+from lib.network import Network
 from lib.records import Table, pipeline, row
 from lib.registry import Registry
 from lib.sink import Exit, free_port
@@ -352,6 +354,35 @@ def test_letters_at_an_address(queue, database, tmp_path):
     daemon.stop()
     (letter,) = queue.broker.take(letters, 1)
     assert bytes(letter.body) == b"{worse"
+
+
+def test_a_letter_long_after_another_one(queue, stack, database):
+    """In between the connection of the letters is dropped by the network, then ended by the server: neither
+    is an outage."""
+    network = Network(urlsplit(stack["ARTEMIS_URL"]).port, "amqp")
+    letters = f"{queue.address}-letters"
+    through = queue.broker.settings(network.url, name="letters", idle_timeout_ms=1000)
+    queue.write(database, input={"broker": "broker"}, brokers=[through],
+                conf={"dead_letter": {"address": letters, "broker": "letters"}})
+    daemon = queue.sink.daemon()
+
+    def send(identity):
+        queue.send([text_message("{neither", identity)])
+        daemon.await_that(queue.drained, what=f"{identity} is a letter")
+
+    try:
+        send("first")
+        network.forget()
+        threading.Event().wait(1)
+        send("idle")
+        network.end()
+        send("ended")
+        daemon.stop()
+    finally:
+        network.close()
+    assert "the address" not in daemon.log()
+    taken = [letter.properties["ods.identity"] for letter in queue.broker.take(letters, 3)]
+    assert taken == ["first", "idle", "ended"]
 
 
 def test_a_message_that_is_too_large(queue, database, kafka, prefix):

@@ -412,6 +412,17 @@ void amqp_connection_drop(struct amqp_connection *connection)
         lose(connection, "we have ended the connection");
 }
 
+void amqp_connection_renew(struct amqp_connection *connection)
+{
+    size_t url = connection->url;
+    if (connection->state == AMQP_UP)
+        pn_connection_close(connection->driver.connection);
+    amqp_connection_drop(connection);
+    connection->url = url;
+    connection->due_us = time_monotonic_us();
+    amqp_connection_serves(connection);
+}
+
 void amqp_connection_close(struct amqp_connection *connection, int64_t at_most_ms)
 {
     int64_t end_us = time_monotonic_us() + at_most_ms * 1000;

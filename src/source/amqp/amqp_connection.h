@@ -80,6 +80,8 @@ void amqp_connection_serves(struct amqp_connection *connection);
 void amqp_connection_flush(struct amqp_connection *connection, int64_t at_most_ms);
 /* Ends it as it is; the next turn begins a new one. */
 void amqp_connection_drop(struct amqp_connection *connection);
+/* Ends it as it is, and begins a new one with the same server at the next turn. */
+void amqp_connection_renew(struct amqp_connection *connection);
 /* Says goodbye, as far as that goes within the time. Calls down() for one that is up. */
 void amqp_connection_close(struct amqp_connection *connection, int64_t at_most_ms);
 
