@@ -30,8 +30,8 @@ static const struct setting rows[] = {
             "`correlation-id`, `property:NAME` (an application property), `annotation:NAME` (a "
             "message annotation), `content` (a digest of a Debezium envelope's source position, "
             "operation and row, which also finds what its sender has sent twice), or `auto`: the "
-            "message-id, and for a message without one its content. A message that has none is a "
-            "dead letter."},
+            "message-id, unless that is a number, which a sender may count anew, and else its "
+            "content. A message that has none is a dead letter."},
     {"key", SETTING_STRING, AT(key), "", .max = 300,
      .doc = "Where a message has the record's key, for formats that need one: `property:NAME`, "
             "`annotation:NAME`, `group-id`, `subject`, `message-id` or `correlation-id`. A message "
