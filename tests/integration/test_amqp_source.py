@@ -5,11 +5,13 @@ import os
 import signal
 import threading
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
 from lib.amqp import Broker, background, symbol, text_message
 from lib.avro import Schemas
+from lib.network import Network
 from lib.records import Table, pipeline, row
 from lib.registry import Registry
 from lib.sink import Exit, free_port
@@ -94,7 +96,8 @@ def test_bodies_and_identities(queue, database):
     text = bodies(table, 9)
     queue.send([
         Message(id="a", body=text[0], durable=True),
-        Message(id=ulong(7), body=text[1].encode(), inferred=True),
+        Message(id=ulong(7), body=text[1].encode(), inferred=True),  # a number may come again
+        Message(id=ulong(7), body=text[8].encode(), inferred=True),
         Message(body=text[2].encode(), inferred=True),  # by its content
         Message(body=text[2].encode(), inferred=True),
         Message(id="a", body=text[3]),  # the same id is the same message
@@ -102,7 +105,7 @@ def test_bodies_and_identities(queue, database):
     ])
     daemon = queue.sink.daemon()
     daemon.await_that(queue.drained, what="all of them settled")
-    assert ids(database) == [0, 1, 2, 4]
+    assert ids(database) == [0, 1, 2, 4, 8]
     daemon.stop()
     table = queue.write(database, input={"identity": "property:no"})
     queue.send([Message(id="x", body=text[5], properties={"no": 1}),
@@ -111,7 +114,7 @@ def test_bodies_and_identities(queue, database):
     daemon = queue.sink.daemon()
     daemon.await_that(queue.drained, what="all of them settled")
     daemon.stop()
-    assert ids(database) == [0, 1, 2, 4, 5, 6]
+    assert ids(database) == [0, 1, 2, 4, 5, 6, 8]
 
 
 def test_several_queues_and_lanes(queue, database):
@@ -228,7 +231,8 @@ def test_what_can_not_be_decoded_yet_comes_again_in_order(queue, database):
 
 def test_the_target_stands_still(queue, database):
     """Credit ends, memory does not grow, the broker keeps the rest; afterwards all of it comes."""
-    table = queue.write(database, input={"prefetch_bytes": 262144}, batch={"max_bytes": 262144},
+    table = queue.write(database, input={"prefetch_bytes": 262144, "max_message_bytes": 262144},
+                        batch={"max_bytes": 262144},
                         conf={"retry": {"initial_ms": 100, "max_ms": 100}})
     daemon = queue.sink.daemon().await_ready()
     queue.send(bodies(table, 1))
@@ -250,6 +254,33 @@ def test_the_target_stands_still(queue, database):
     assert database.count("items") == 401
 
 
+def test_the_target_stands_still_for_longer_than_the_idle_timeout(queue, database):
+    """Small messages, then large ones: more comes than may wait, so the connection is not read as before. It
+    is not taken for dead all the same, and nothing is delivered twice."""
+    table = queue.write(database, input={"prefetch_bytes": 65536, "max_message_bytes": 65536},
+                        batch={"max_bytes": 65536}, amqp={"idle_timeout_ms": 1000},
+                        conf={"retry": {"initial_ms": 100, "max_ms": 100}})
+    daemon = queue.sink.daemon().await_ready()
+    queue.broker.blast(queue.address, bodies(table, 300))
+    daemon.await_that(lambda: queue.drained() and database.count("items") == 300, what="the small ones")
+    large = [json.dumps(pad(body, 40000)) for body in bodies(table, 300, 300)]
+    blocker = database.connect()
+    blocker.autocommit = False
+    with blocker.cursor() as cursor:
+        cursor.execute("lock table items in access exclusive mode")
+        queue.broker.blast(queue.address, large, "large")
+        taken = lambda: queue.broker.ask(queue.address, "DeliveringCount")
+        wait_for(lambda: taken() > 2, 30, "some are taken")
+        threading.Event().wait(4)  # four times the idle time-out
+        assert "lost the connection" not in daemon.log()
+        blocker.rollback()
+    blocker.close()
+    daemon.await_that(queue.drained, what="all of them settled")
+    daemon.stop()
+    assert ids(database) == list(range(600))
+    assert daemon.log().count("connected to") == 1
+
+
 def settled_value(ask):
     """What it answers, if that is the same for longer than a lane waits before it pauses."""
     value = ask()
@@ -257,11 +288,11 @@ def settled_value(ask):
     return value if ask() == value else None
 
 
-def pad(body):
-    """The record with a name of 10,000 bytes."""
+def pad(body, size=10000):
+    """The record with a long name."""
     record = json.loads(body)
     payload = record.get("payload", record)
-    payload["after"]["name"] = "x" * 10000
+    payload["after"]["name"] = "x" * size
     return record
 
 
@@ -324,6 +355,35 @@ def test_letters_at_an_address(queue, database, tmp_path):
     daemon.stop()
     (letter,) = queue.broker.take(letters, 1)
     assert bytes(letter.body) == b"{worse"
+
+
+def test_a_letter_long_after_another_one(queue, stack, database):
+    """In between the connection of the letters is dropped by the network, then ended by the server: neither
+    is an outage."""
+    network = Network(urlsplit(stack["ARTEMIS_URL"]).port, "amqp")
+    letters = f"{queue.address}-letters"
+    through = queue.broker.settings(network.url, name="letters", idle_timeout_ms=1000)
+    queue.write(database, input={"broker": "broker"}, brokers=[through],
+                conf={"dead_letter": {"address": letters, "broker": "letters"}})
+    daemon = queue.sink.daemon()
+
+    def send(identity):
+        queue.send([text_message("{neither", identity)])
+        daemon.await_that(queue.drained, what=f"{identity} is a letter")
+
+    try:
+        send("first")
+        network.forget()
+        threading.Event().wait(1)
+        send("idle")
+        network.end()
+        send("ended")
+        daemon.stop()
+    finally:
+        network.close()
+    assert "the address" not in daemon.log()
+    taken = [letter.properties["ods.identity"] for letter in queue.broker.take(letters, 3)]
+    assert taken == ["first", "idle", "ended"]
 
 
 def test_a_message_that_is_too_large(queue, database, kafka, prefix):
@@ -406,6 +466,9 @@ def test_what_check_refuses(queue, database):
     queue.write(database, input={"identity": "nothing"})
     done = queue.sink.check(expect=Exit.CONFIG)
     assert "'identity' expects" in done.stdout + done.stderr
+    queue.write(database, input={"prefetch_bytes": 262144})
+    done = queue.sink.check(expect=Exit.CONFIG)
+    assert "tables.yaml:" in done.stdout + done.stderr and "'max_message_bytes'" in done.stdout + done.stderr
 
 
 def test_a_queue_that_is_not_there_yet(queue, stack, database):

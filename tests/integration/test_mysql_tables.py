@@ -303,7 +303,8 @@ def test_a_table_is_made_before_its_rows(sink, ods, tmp_path):
                table.create({"id": 2, "name": "b", "amount": 2**40})]
     user = "create user if not exists limited@'127.0.0.1' identified by 'pw'"
     for statement in (user, "grant select, create on ods_test.* to limited@'127.0.0.1'",
-                      "grant all on ods_test.ods_sink_offsets to limited@'127.0.0.1'"):
+                      "grant all on ods_test.ods_sink_offsets to limited@'127.0.0.1'",
+                      "grant all on ods_test.ods_sink_tables to limited@'127.0.0.1'"):
         target.execute(statement)
     port = target.server.port
     limited = f"host=127.0.0.1 port={port} user=limited password=pw dbname=ods_test"

@@ -4,12 +4,12 @@ import json
 
 import pytest
 
+from lib import maxwell
 from lib.mysql_target import Database, Server
-from lib.records import DATETIME, INT, TEXT, Table, pipeline, row
+from lib.records import DATETIME, DOUBLE, INT, TEXT, Table, pipeline, row
 from lib.sink import Exit
 
 BARE = {"cdc_operation": "off", "cdc_timestamp": "off", "on_delete": "hard"}
-MARIADB = pytest.mark.parametrize("server", ["mariadb"], indirect=True)
 BOTH = pytest.mark.parametrize("server", ["mysql", "mariadb"], indirect=True)
 PARENTS = {"id": INT}
 
@@ -87,25 +87,42 @@ def test_an_insert_does_not_come_after_its_own_delete(ods, target):
 
 
 def test_what_waits_is_written_in_the_end(sink, target, kafka, prefix):
-    """Both of the above, and a truncate that its children's has to come before."""
+    """Rows that are made again, a truncate, and a row without a key: each waits for what another
+    pipeline deletes first."""
     parents, items = families(target, prefix)
-    for table in (parents, items):
+    target.execute("create table kin (id int, index (id))")
+    target.execute("create table heirs (id int primary key, foreign key (id) references kin (id))")
+    kin = Table("kin", columns=PARENTS, key=(), prefix=prefix)
+    heirs = Table("heirs", columns=PARENTS, prefix=prefix)
+    for table in (parents, items, kin, heirs):
         kafka.create(table.topic, 1)
-    sink.write({**pipeline(parents), "topics": [parents.topic, items.topic],
-                "defaults": {**BARE, "on_truncate": "apply"}},
-               kafka=kafka, targets=[target.target()])
+    settings = {"defaults": {**BARE, "on_truncate": "apply", "keyless": "match_before"}}
+    sink.write({**pipeline(parents, "old"), **settings, "topics": [parents.topic, kin.topic]},
+               {**pipeline(items, "young"), **settings, "topics": [items.topic, heirs.topic]},
+               kafka=kafka, targets=[target.target()], retry={"constraint_attempts": 1000})
     target.execute("insert into parents values (1), (2)")
-    target.execute("insert into items values (7, 'n7', 1)")
-    kafka.produce([parents.delete({"id": 1}), parents.create({"id": 1}), items.delete(row(7, 1)),
-                   parents.create({"id": 3})])
-    daemon = sink.daemon()
-    daemon.await_that(lambda: target.rows("parents", "id") == [(1,), (2,), (3,)]
-                      and target.rows() == [] and target.offset(parents.topic) == 3)
-    kafka.produce([items.create(row(8, 3))])
-    daemon.await_that(lambda: target.rows() == [(8, "n8", 3)])
-    kafka.produce([parents.truncate(), parents.create({"id": 4}), items.truncate()])
-    daemon.await_that(lambda: target.rows("parents", "id") == [(4,)] and target.rows() == []
-                      and target.offset(parents.topic) == 5)
+    target.execute("insert into items values (7, 'n7', 1), (8, 'n8', 2)")
+    target.execute("insert into kin values (1), (2)")
+    target.execute("insert into heirs values (1)")
+    daemon = sink.daemon().await_ready()
+    waiting = lambda: daemon.log().count("waits for the row")  # noqa: E731
+
+    def stage(old, young, done):
+        before = waiting()
+        kafka.produce(old)
+        daemon.await_that(lambda: waiting() > before, what="a row that waits")
+        kafka.produce(young)
+        daemon.await_that(done)
+
+    stage([parents.delete({"id": 1}), parents.create({"id": 1}), parents.create({"id": 3})],
+          [items.delete(row(7, 1))],
+          lambda: target.rows("parents", "id") == [(1,), (2,), (3,)]
+          and target.offset(parents.topic) == 3)
+    stage([parents.truncate(), parents.create({"id": 4})], [items.truncate()],
+          lambda: target.rows("parents", "id") == [(4,)] and target.offset(parents.topic) == 5)
+    stage([kin.delete({"id": 1})], [heirs.delete({"id": 1})],
+          lambda: target.rows("kin", "id") == [(2,)] and target.offset(kin.topic) == 1)
+    assert target.rows() == [] and target.rows("heirs", "id") == []
     daemon.stop()
 
 
@@ -206,13 +223,15 @@ def test_a_key_that_is_not_the_primary_one_loses_nothing(ods, target):
     assert target.rows(columns="name, amount") == [("a", 1)] and len(letters) == 2
 
 
-def test_an_engine_without_transactions_is_refused(sink, ods, target):
+@BOTH
+def test_an_engine_without_transactions_is_refused(sink, ods, target, server):
     table = Table()
+    engine = {"mysql": "MyISAM", "mariadb": "Aria"}[server.flavour]
     ods(table)
     target.execute("create table items (id int primary key, name varchar(20), amount int) "
-                   "engine = MyISAM")
+                   f"engine = {engine}")
     said = sink.replay_fails([table.create(row(1))], Exit.TARGET)
-    assert "MyISAM" in said.stderr and "engine=InnoDB" in said.stderr
+    assert engine in said.stderr and "engine=InnoDB" in said.stderr
     assert target.rows() == []
     sink.write({**pipeline(table), "tables": {"items": BARE}}, targets=[target.target()])
     said = sink.check("--connect", expect=None)
@@ -244,3 +263,69 @@ def test_a_trigger_shows_no_redacted_value(sink, ods, target):
                 "tables": {"items": {"redact": ["name"]}}}, targets=[target.target()])
     said = sink.replay_fails([table.create({**row(1), "name": "secret-name"})], Exit.TARGET)
     assert "on_trigger_error" in said.stderr and "secret-name" not in said.stderr
+
+
+# --- changed keys ---------------------------------------------------------------------------------
+
+def test_a_changed_key_of_maxwell_in_several_partitions(sink, target, kafka, prefix):
+    """One record, in the new key's partition: meanwhile another row may have got the old key."""
+    table = maxwell.Table(prefix=prefix)
+    letters = kafka.create(f"{table.topic}.letters", 1)
+    kafka.create(table.topic, 2)
+    sink.write({"name": "items", "format": "maxwell", "topics": [table.topic], "target": "ods",
+                "defaults": BARE}, dead_letter={"topic": letters}, kafka=kafka,
+               targets=[target.target()])
+    target.execute("create table items (id int primary key, name varchar(20), amount int)")
+    first, reused = table.insert(row(1)), table.insert(row(2, 5))
+    moved = {**table.update(row(2), row(3)), "partition": 1}
+    kafka.produce([first, reused])
+    daemon = sink.daemon()
+    daemon.await_that(lambda: target.count("items") == 2)
+    kafka.produce([moved])
+    daemon.await_that(lambda: target.offset(table.topic, 1) == 1)
+    daemon.stop()
+    assert target.rows() == [(1, "n1", 0), (2, "n2", 5)]
+    assert kafka.count(letters) == 1
+
+
+WIDE = {"id": INT, "name": TEXT, "note": TEXT, "bytes": {"type": "bytes"}, "real": DOUBLE}
+FULL = {"name": "n", "note": "kept 'é' 🎉", "bytes": "AAEC/w==", "real": 0.1}
+LEAN = {"name": "m", "note": "__debezium_unavailable_value",
+        "bytes": "X19kZWJleml1bV91bmF2YWlsYWJsZV92YWx1ZQ==", "real": 0.5}
+
+
+def moved(table, old, new, **values):
+    """The two records (and the tombstone) that one update of the key becomes."""
+    at = table._clock_ms + 1000
+    delete = table.change("d", {"id": old}, None, ts_ms=at)
+    tombstone = table.tombstone({"id": old})
+    create = table.change("c", None, {"id": new, **values}, ts_ms=at)
+    delete["headers"] = tombstone["headers"] = ["__debezium.newkey", json.dumps({"id": new})]
+    create["headers"] = ["__debezium.oldkey", json.dumps({"id": old})]
+    table._clock_ms = at
+    return [delete, tombstone, create]
+
+
+@BOTH
+def test_a_changed_key_takes_along_what_the_record_lacks(sink, target):
+    """From the batch, from the table, through two changes; what nobody has any more is counted."""
+    table = Table(columns=WIDE)
+    sink.write({**pipeline(table), "defaults": {"on_delete": "hard"}}, targets=[target.target()])
+    target.execute("create table items (id int primary key, name varchar(20), note varchar(200), "
+                   "bytes varbinary(20), `real` float, cdc_operation char(1), "
+                   "cdc_timestamp timestamp(6) null)")
+
+    def lost(*records):
+        return sink.replay(list(records))["pipelines"][0]["values_lost"]
+
+    assert lost(table.create({"id": 1, **FULL}), *moved(table, 1, 2, **LEAN)) == 0
+    assert lost(*moved(table, 2, 3, **LEAN), *moved(table, 3, 4, **LEAN)) == 0
+    kept = ("m", FULL["note"], b"\x00\x01\x02\xff", 0.5)
+    shown = "id, name, note, bytes, `real`"
+    assert target.rows(columns=shown) == [(4, *kept)]
+    first, tombstone, last = moved(table, 4, 5, **LEAN)
+    assert lost(first, tombstone) == 0 and lost(last) == 2
+    assert target.rows(columns=shown) == [(5, "m", None, None, 0.5)]
+    assert lost(table.create({"id": 6, **FULL}), table.delete({"id": 6, **FULL}),  # without headers
+                table.create({"id": 7, **LEAN})) == 0
+    assert target.rows(columns=shown)[1:] == [(7, *kept)]

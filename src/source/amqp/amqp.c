@@ -174,8 +174,8 @@ static void grant(struct amqp_source *amqp)
         amqp_queue_grant(&amqp->queues[i], share);
 }
 
-/* Twice what credit is granted for: messages that are larger than usual need not stop it, since a
- * connection of which nothing is read does not hear the broker's heartbeats either. */
+/* Twice what credit is granted for: messages that are larger than usual need not stop it. Beyond it
+ * only as much is read as keeps the connection. */
 static size_t most_waiting(const struct amqp_settings *settings)
 {
     return 2 * (size_t) settings->prefetch_bytes;
@@ -227,6 +227,8 @@ static int64_t amqp_turn(struct source *source)
     attach_again(amqp);
     if (has_room(amqp))
         amqp_connection_pump(&amqp->connection, true);
+    else
+        amqp_connection_stay(&amqp->connection);
     grant(amqp);
     return amqp_connection_turn(&amqp->connection);
 }

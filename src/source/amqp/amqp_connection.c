@@ -6,6 +6,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,7 @@
 #define BUSY_MS      INT64_C(10)  /* between two looks while something is on its way */
 #define IDLE_MS      INT64_C(500) /* and otherwise, for heartbeats */
 #define FRAME_BYTES  (64 * 1024)
+#define LITTLE_BYTES ((size_t) 1024) /* of a read by which a connection stays alive */
 
 static void close_socket(struct amqp_connection *connection)
 {
@@ -290,14 +292,16 @@ static void send_what_waits(struct amqp_connection *connection)
     }
 }
 
-/* True: something came, even if it is the end. */
-static bool hear(struct amqp_connection *connection)
+/* Reads once, so many bytes at most. True: something came, even if it is the end. */
+static bool hear(struct amqp_connection *connection, size_t most)
 {
     pn_rwbytes_t room = pn_connection_driver_read_buffer(&connection->driver);
     if (!room.size)
         return false;
-    ssize_t got = recv(connection->fd, room.start, room.size, MSG_DONTWAIT);
+    size_t size = room.size < most ? room.size : most;
+    ssize_t got = recv(connection->fd, room.start, size, MSG_DONTWAIT);
     if (got > 0) {
+        connection->heard_us = time_monotonic_us();
         pn_connection_driver_read_done(&connection->driver, (size_t) got);
         return true;
     }
@@ -331,17 +335,36 @@ void amqp_connection_serves(struct amqp_connection *connection)
     backoff_reset(&connection->backoff);
 }
 
-bool amqp_connection_pump(struct amqp_connection *connection, bool listen)
+static bool pump(struct amqp_connection *connection, size_t most)
 {
     if (!drives(connection))
         return false;
     take_events(connection);
-    bool heard = listen && hear(connection);
+    bool heard = most && hear(connection, most);
     take_events(connection);
     send_what_waits(connection);
     take_events(connection);
     look_whether_ended(connection);
     return heard;
+}
+
+bool amqp_connection_pump(struct amqp_connection *connection, bool listen)
+{
+    return pump(connection, listen ? SIZE_MAX : 0);
+}
+
+void amqp_connection_stay(struct amqp_connection *connection)
+{
+    int64_t half_us = connection->broker->idle_timeout_ms * 1000 / 2;
+    if (time_monotonic_us() - connection->heard_us >= half_us)
+        pump(connection, LITTLE_BYTES);
+}
+
+/* How long until the next look at heartbeats: idle_timeout_ms may be short. */
+static int64_t idle_ms(const struct amqp_connection *connection)
+{
+    int64_t quarter_ms = connection->broker->idle_timeout_ms / 4;
+    return quarter_ms < IDLE_MS ? quarter_ms : IDLE_MS;
 }
 
 int64_t amqp_connection_turn(struct amqp_connection *connection)
@@ -364,7 +387,7 @@ int64_t amqp_connection_turn(struct amqp_connection *connection)
         now_us >= connection->due_us)
         lose(connection, "it did not answer within connect_timeout_ms");
     if (connection->state == AMQP_UP)
-        return connection->output_waits ? BUSY_MS : IDLE_MS;
+        return connection->output_waits ? BUSY_MS : idle_ms(connection);
     int64_t left_ms = (connection->due_us - time_monotonic_us()) / 1000;
     return connection->state != AMQP_WAITING ? BUSY_MS : left_ms < 1 ? 1 : left_ms;
 }
@@ -387,6 +410,17 @@ void amqp_connection_drop(struct amqp_connection *connection)
     amqp_connection_pump(connection, false);
     if (connection->state != AMQP_WAITING)
         lose(connection, "we have ended the connection");
+}
+
+void amqp_connection_renew(struct amqp_connection *connection)
+{
+    size_t url = connection->url;
+    if (connection->state == AMQP_UP)
+        pn_connection_close(connection->driver.connection);
+    amqp_connection_drop(connection);
+    connection->url = url;
+    connection->due_us = time_monotonic_us();
+    amqp_connection_serves(connection);
 }
 
 void amqp_connection_close(struct amqp_connection *connection, int64_t at_most_ms)

@@ -50,6 +50,7 @@ struct amqp_connection {
     const struct addrinfo *address;
     int fd; /* -1: none */
     bool output_waits;
+    int64_t heard_us; /* when something was read last */
     char place[320]; /* host:port, or the url where that is not known */
     char host[256];
     bool secure;
@@ -68,6 +69,10 @@ int64_t amqp_connection_turn(struct amqp_connection *connection);
 /* Handles what has come, one read of it, unless `hear` is false; and sends. True: something came.
  */
 bool amqp_connection_pump(struct amqp_connection *connection, bool hear);
+/* In place of pump() while its owner has no room: when half of idle_timeout_ms has passed since
+ * something was read, a little of what has come is. So a server that lives is not taken for dead.
+ */
+void amqp_connection_stay(struct amqp_connection *connection);
 /* It does what it is for: when it is lost, the next try comes soon. (Some brokers accept a
  * connection before they refuse its user.) */
 void amqp_connection_serves(struct amqp_connection *connection);
@@ -75,6 +80,8 @@ void amqp_connection_serves(struct amqp_connection *connection);
 void amqp_connection_flush(struct amqp_connection *connection, int64_t at_most_ms);
 /* Ends it as it is; the next turn begins a new one. */
 void amqp_connection_drop(struct amqp_connection *connection);
+/* Ends it as it is, and begins a new one with the same server at the next turn. */
+void amqp_connection_renew(struct amqp_connection *connection);
 /* Says goodbye, as far as that goes within the time. Calls down() for one that is up. */
 void amqp_connection_close(struct amqp_connection *connection, int64_t at_most_ms);
 

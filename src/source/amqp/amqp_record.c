@@ -94,11 +94,18 @@ static void identify_by_content(struct amqp_block *block)
         block->identity = (struct text){room->bytes, AMQP_IDENTITY_BYTES};
 }
 
+/* Senders that number their messages often begin anew with each session, so that a number says
+ * nothing by itself. */
+static bool is_count(const struct amqp_value *id)
+{
+    return id->kind == AMQP_UINT || id->kind == AMQP_INT;
+}
+
 static void identify(struct amqp_block *block, const struct amqp_message *message,
                      const char *place)
 {
     bool content = strcmp(place, "content") == 0, automatic = strcmp(place, "auto") == 0;
-    if (!content)
+    if (!content && !(automatic && is_count(&message->message_id)))
         block->identity = text_at(message, automatic ? "message-id" : place, &block->texts[0]);
     if (content || (automatic && !block->identity.length))
         identify_by_content(block);

@@ -105,7 +105,8 @@ struct amqp_sender {
     bool attached;
     size_t waiting, refused; /* sent, and not answered; answered by no */
     uint64_t tag;
-    int64_t moved_us; /* the last progress */
+    int64_t moved_us;  /* the last progress */
+    int64_t turned_us; /* the last step */
     atomic_bool interrupted;
     char why[400];
 };
@@ -178,6 +179,7 @@ static void on_event(void *context, pn_event_t *event)
 static bool step(struct amqp_sender *sender)
 {
     struct amqp_connection *connection = &sender->connection;
+    sender->turned_us = time_monotonic_us();
     amqp_connection_turn(connection);
     struct pollfd ready = {.fd = connection->fd, .events = POLLIN};
     if (!amqp_connection_pump(connection, true))
@@ -223,9 +225,29 @@ void amqp_sender_free(struct amqp_sender *sender)
     free(sender);
 }
 
+/* Nobody turns the connection between two letters, so one of them may find it dead: for want of our
+ * heartbeats, or of the broker's. After half the time that either side allows it is made anew. */
+static bool is_stale(const struct amqp_sender *sender)
+{
+    const struct amqp_connection *connection = &sender->connection;
+    int64_t ours_ms = connection->broker->idle_timeout_ms;
+    int64_t theirs_ms = pn_transport_get_remote_idle_timeout(connection->driver.transport);
+    int64_t allowed_ms = theirs_ms && theirs_ms < ours_ms ? theirs_ms : ours_ms;
+    return time_monotonic_us() - sender->turned_us > allowed_ms * 1000 / 2;
+}
+
+static void freshen(struct amqp_sender *sender)
+{
+    while (!sender->waiting && amqp_connection_pump(&sender->connection, true))
+        ; /* also the end, if it came meanwhile */
+    if (sender->connection.state == AMQP_UP && !sender->waiting && is_stale(sender))
+        amqp_connection_renew(&sender->connection);
+}
+
 enum ods_status amqp_sender_send(struct amqp_sender *sender, const struct amqp_draft *draft,
                                  bool *delivered, struct error *error)
 {
+    freshen(sender);
     sender->moved_us = time_monotonic_us();
     sender->why[0] = '\0';
     while (!sender->attached || pn_link_credit(sender->link) < 1)

@@ -30,8 +30,8 @@ static const struct setting rows[] = {
             "`correlation-id`, `property:NAME` (an application property), `annotation:NAME` (a "
             "message annotation), `content` (a digest of a Debezium envelope's source position, "
             "operation and row, which also finds what its sender has sent twice), or `auto`: the "
-            "message-id, and for a message without one its content. A message that has none is a "
-            "dead letter."},
+            "message-id, unless that is a number, which a sender may count anew, and else its "
+            "content. A message that has none is a dead letter."},
     {"key", SETTING_STRING, AT(key), "", .max = 300,
      .doc = "Where a message has the record's key, for formats that need one: `property:NAME`, "
             "`annotation:NAME`, `group-id`, `subject`, `message-id` or `correlation-id`. A message "
@@ -43,11 +43,12 @@ static const struct setting rows[] = {
             "broker does not heed that it comes again, and is dropped. `accepted`: as any other."},
     {"credit", SETTING_INT, AT(credit), "2000", .min = 1, .max = 1000000,
      .doc = "Messages that the broker may send ahead, at most; granted anew when half is used."},
-    {"prefetch_bytes", SETTING_BYTES, AT(prefetch_bytes), "8388608", .min = 65536,
+    {"prefetch_bytes", SETTING_BYTES, AT(prefetch_bytes), "16777216", .min = 65536,
      .max = 1024 * MIB,
      .doc = "How much may wait in a lane before it is taken into a batch. Credit is granted for as "
             "many messages as fit, by their usual size, and dealt out to the lane's queues; when "
-            "twice as much has come all the same, nothing is read."},
+            "twice as much has come all the same, only as much is read as keeps the connection. "
+            "Not less than `max_message_bytes`."},
     {"max_message_bytes", SETTING_BYTES, AT(max_message_bytes), "16777216", .min = 65536,
      .max = 1024 * MIB,
      .doc = "A larger message is a dead letter with its first 64 KiB. The broker is told, too."},
@@ -76,6 +77,12 @@ static enum ods_status check(const void *own, struct error *error)
                          "'key' expects property:NAME, annotation:NAME, group-id, subject, "
                          "message-id or correlation-id, found '%.100s'",
                          settings->key);
+    if (settings->prefetch_bytes < settings->max_message_bytes)
+        return error_set(error, ODS_FATAL,
+                         "'prefetch_bytes' (%lld) is less than 'max_message_bytes' (%lld): raise "
+                         "the one or lower the other, so that the largest message fits",
+                         (long long) settings->prefetch_bytes,
+                         (long long) settings->max_message_bytes);
     if (has_other_places(settings->address) || has_other_places(settings->subscription))
         return error_set(error, ODS_FATAL,
                          "'address' and 'subscription' may hold ${topic} and no other ${…}");

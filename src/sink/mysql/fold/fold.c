@@ -132,7 +132,7 @@ static const struct value *image_of(const struct change *change)
     return change->after ? change->after : change->before;
 }
 
-static enum ods_status encode_key(struct mysql_folding *folding, const struct mysql_plan *plan,
+enum ods_status mysql_folding_key(struct mysql_folding *folding, const struct mysql_plan *plan,
                                   const struct change *change, struct mysql_out *key,
                                   struct error *why)
 {
@@ -247,7 +247,7 @@ static enum ods_status add_keyed(struct mysql_folding *folding, struct mysql_wor
     if (!key)
         return error_out_of_memory(folding->error);
     enum ods_status status =
-        encode_key(folding, plan, &folding->batch->changes[index], key, &why);
+        mysql_folding_key(folding, plan, &folding->batch->changes[index], key, &why);
     if (status == ODS_REJECT)
         return refuse(folding, index, &why);
     if (status != ODS_OK)
@@ -363,13 +363,15 @@ static enum ods_status fold_change(struct mysql_folding *folding, uint32_t index
 
 enum ods_status mysql_fold_batch(struct mysql_fold *fold, struct arena *arena, struct batch *batch,
                                  const struct mysql_plan *const *plans,
-                                 struct mysql_encoding *encoding, struct error *error)
+                                 struct mysql_encoding *encoding, struct mysql_conn *conn,
+                                 struct error *error)
 {
     struct mysql_folding folding = {.fold = fold,
                                     .arena = arena,
                                     .batch = batch,
                                     .plans = plans,
                                     .encoding = encoding,
+                                    .conn = conn,
                                     .error = error};
     *fold = (struct mysql_fold){0};
     buffer_init(&folding.identity);

@@ -17,6 +17,7 @@
 struct mysql_cell {
     const struct source_column *source; /* NULL: the row carries no value */
     const struct value *value;
+    const struct mysql_out *out; /* in place of a value: as the target has it already */
 };
 
 struct mysql_row {
@@ -84,11 +85,13 @@ struct mysql_fold {
     uint64_t folded, skipped, missing, lost;
 };
 
-/* `plans` by change; NULL: passed over. A change that can't be folded is set aside with its record.
+/* `plans` by change; NULL: passed over. `conn` reads the rows from which changed keys take values
+ * along; no transaction is open. A change that can't be folded is set aside with its record.
  * ODS_REJECT: one of several changes of a record was, so the batch has to be folded again. */
 enum ods_status mysql_fold_batch(struct mysql_fold *fold, struct arena *arena, struct batch *batch,
                                  const struct mysql_plan *const *plans,
-                                 struct mysql_encoding *encoding, struct error *error);
+                                 struct mysql_encoding *encoding, struct mysql_conn *conn,
+                                 struct error *error);
 
 /* The row's value for a column of the table; false: it has none. */
 bool mysql_fold_cell(const struct mysql_row *row, uint32_t column, struct mysql_cell *cell);

@@ -5,8 +5,6 @@
 
 #include "sink/mysql/fold/folding.h"
 
-#define MOST_BEFORE 4 /* changes of its partition among which a create's delete is looked for */
-
 static bool has_absent(const struct value *image, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++)
@@ -24,7 +22,7 @@ bool mysql_fold_cell(const struct mysql_row *row, uint32_t column, struct mysql_
     int32_t source = row->plan->source_of[column];
     if (source < 0 || !row->image)
         return false;
-    *cell = (struct mysql_cell){&row->plan->sources[source], &row->image[source]};
+    *cell = (struct mysql_cell){&row->plan->sources[source], &row->image[source], NULL};
     return true;
 }
 
@@ -94,50 +92,24 @@ struct outcome {
     bool deleted; /* soft: the row says 'd' */
 };
 
-static void overlay(struct mysql_cell *cells, const struct mysql_plan *plan,
-                    const struct value *image)
+bool mysql_folding_lacks_values(const struct change *change)
 {
+    return change->op == OP_CREATE && change->after &&
+           has_absent(change->after, change->shape->column_count);
+}
+
+void mysql_folding_overlay(const struct mysql_folding *folding, struct mysql_cell *cells,
+                           uint32_t change)
+{
+    const struct mysql_plan *plan = folding->plans[change];
+    const struct value *image = folding->batch->changes[change].after;
+    const struct mysql_inherited *inherited =
+        folding->inherited ? folding->inherited[change] : NULL;
     for (uint32_t i = 0; i < plan->shape->column_count; i++)
         if (plan->target_of[i] >= 0 && image[i].kind != VALUE_ABSENT)
-            cells[plan->target_of[i]] = (struct mysql_cell){&plan->sources[i], &image[i]};
-}
-
-/* A changed key comes as a delete of the old key and a create of the new one. The create of
- * PostgreSQL's may lack a large value, which the delete's image then has. NULL: there is no such
- * delete right before it in its partition. */
-static const struct change *old_key_of(const struct batch *batch, uint32_t index)
-{
-    const struct change *change = &batch->changes[index];
-    const struct record *record = &batch->records[change->record];
-    for (uint32_t i = index; i-- > 0 && index - i <= MOST_BEFORE;) {
-        const struct change *old = &batch->changes[i];
-        const struct record *before = &batch->records[old->record];
-        if (before->partition != record->partition || strcmp(before->topic, record->topic) != 0)
-            continue;
-        if (old->op != OP_DELETE)
-            return NULL;
-        if (!old->tombstone && old->before && old->shape == change->shape)
-            return old;
-    }
-    return NULL;
-}
-
-static void inherit(struct mysql_folding *folding, struct mysql_cell *cells, uint32_t index)
-{
-    const struct change *change = &folding->batch->changes[index];
-    const struct mysql_plan *plan = folding->plans[index];
-    if (change->op != OP_CREATE || !has_absent(change->after, change->shape->column_count))
-        return;
-    const struct change *old = old_key_of(folding->batch, index);
-    for (uint32_t i = 0; i < change->shape->column_count; i++) {
-        if (plan->target_of[i] < 0 || change->after[i].kind != VALUE_ABSENT)
-            continue;
-        if (old && old->before[i].kind != VALUE_ABSENT)
-            cells[plan->target_of[i]] =
-                (struct mysql_cell){&plan->sources[i], &old->before[i]};
-        else
-            folding->fold->lost++;
-    }
+            cells[plan->target_of[i]] = (struct mysql_cell){&plan->sources[i], &image[i], NULL};
+    for (; inherited; inherited = inherited->next)
+        cells[inherited->target] = inherited->cell;
 }
 
 static void play(struct mysql_folding *folding, struct mysql_row *row, struct mysql_cell *cells,
@@ -146,8 +118,7 @@ static void play(struct mysql_folding *folding, struct mysql_row *row, struct my
     const struct mysql_plan *plan = folding->plans[index];
     const struct change *change = &folding->batch->changes[index];
     if (change->op != OP_DELETE) {
-        overlay(cells, plan, change->after);
-        inherit(folding, cells, index);
+        mysql_folding_overlay(folding, cells, index);
         outcome->present = true;
         outcome->deleted = false;
         row->stamp = change;
@@ -209,6 +180,11 @@ static enum ods_status settle(struct mysql_folding *folding, struct mysql_work *
     if (!chain || !cells || !columns)
         return error_out_of_memory(folding->error);
     memset(cells, 0, bytes);
+    for (uint32_t i = 0; i < row->chain && !folding->inherited && status == ODS_OK; i++)
+        if (mysql_folding_lacks_values(&folding->batch->changes[chain[i]]))
+            status = mysql_inherit(folding);
+    if (status != ODS_OK)
+        return status;
     for (uint32_t i = 0; i < row->chain; i++)
         play(folding, row, cells, chain[i], &outcome);
     row->cells = cells;

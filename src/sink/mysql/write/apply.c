@@ -88,19 +88,32 @@ static enum ods_status find_plans(struct mysql_attempt *attempt, bool *stale)
 }
 
 /* A truncate stands in one partition and means the rows of all: of a topic with several, later rows
- * may have been written already and earlier ones may still come. */
-static enum ods_status refuse_truncates(struct mysql_attempt *attempt)
+ * may have been written already and earlier ones may still come. So it is with a changed key both
+ * halves of which stand in the new key's partition: the old key may be a newer row's by then. */
+static bool is_unordered(const struct batch *batch, const struct change *change,
+                         const struct mysql_plan *plan)
+{
+    if (change->rejected || !plan || plan->skip)
+        return false;
+    if (change->op == OP_TRUNCATE)
+        return plan->settings->on_truncate == ON_TRUNCATE_APPLY;
+    return change->moved && change->shape->scattered && plan->key_count && !batch->guard_time &&
+           plan->settings->on_delete != ON_DELETE_IGNORE;
+}
+
+static enum ods_status refuse_unordered(struct mysql_attempt *attempt)
 {
     struct batch *batch = attempt->batch;
     const struct apply_hooks *hooks = attempt->hooks;
     enum ods_status status = ODS_OK;
+    if (!hooks || !hooks->partitions)
+        return ODS_OK;
     for (uint32_t i = 0; status == ODS_OK && i < batch->change_count; i++) {
         const struct mysql_plan *plan = attempt->sink->change_plans[i];
         const struct change *change = &batch->changes[i];
         int32_t count = 1;
         struct error why;
-        if (change->op != OP_TRUNCATE || change->rejected || !plan || plan->skip ||
-            plan->settings->on_truncate != ON_TRUNCATE_APPLY || !hooks || !hooks->partitions)
+        if (!is_unordered(batch, change, plan))
             continue;
         status = hooks->partitions(hooks->context, batch->records[change->record].topic, &count,
                                    attempt->error);
@@ -108,9 +121,14 @@ static enum ods_status refuse_truncates(struct mysql_attempt *attempt)
             continue;
         error_init(&why);
         error_set(&why, ODS_REJECT,
-                  "table %s: a truncate in one of %d partitions is not ordered against the rows of "
-                  "the others, and is not applied: delete the rows by hand that are older, or give "
-                  "the topic a single partition",
+                  change->op == OP_TRUNCATE
+                      ? "table %s: a truncate in one of %d partitions is not ordered against the "
+                        "rows of the others, and is not applied: delete the rows by hand that are "
+                        "older, or give the topic a single partition"
+                      : "table %s: a row got another key, and in one of %d partitions that is not "
+                        "ordered against the old key's rows, and is not applied: change the row by "
+                        "hand, give the topic a single partition, or write into PostgreSQL, where "
+                        "it is kept which keys have changed",
                   change->shape->table, (int) count);
         status = mysql_fold_refuse(batch, plan, i, &why, attempt->error);
     }
@@ -132,10 +150,11 @@ static enum ods_status fold(struct mysql_attempt *attempt)
         status = find_plans(attempt, &stale);
     while (status == ODS_OK && stale);
     if (status == ODS_OK)
-        status = refuse_truncates(attempt);
+        status = refuse_unordered(attempt);
     if (status == ODS_OK)
         status = mysql_fold_batch(&attempt->fold, &sink->scratch, attempt->batch,
-                                  sink->change_plans, &attempt->encoding, attempt->error);
+                                  sink->change_plans, &attempt->encoding, &sink->conn,
+                                  attempt->error);
     if (status == ODS_REJECT)
         attempt->next = MYSQL_NEXT_FOLD;
     return status;

@@ -40,10 +40,10 @@ enum mysql_next {
     MYSQL_NEXT_REREAD, /* a table is not as the catalog has it */
 };
 
-/* A row, or a truncate, that a unique or foreign key refuses, and that may be right. */
+/* A row or a change that a unique or foreign key refuses, and that may be right. */
 struct mysql_pending {
-    struct mysql_group *group; /* NULL: a truncate */
-    uint32_t index;  /* of its rows */
+    struct mysql_group *group; /* NULL: a truncate, or a change of a table without a key */
+    uint32_t index;            /* of its rows */
     uint32_t change; /* the source's order */
     bool again;      /* it may go in later in the batch; else what came after it is in its way */
     bool written;
@@ -87,7 +87,7 @@ enum ods_status mysql_load_rows(struct mysql_attempt *attempt, struct mysql_grou
 /* The changes of a table without a key. */
 enum ods_status mysql_loose_write(struct mysql_attempt *attempt, struct mysql_work *work);
 
-/* A row, or a truncate (group NULL), waits. */
+/* A row, or what has no group, waits. */
 enum ods_status mysql_blocked_add(struct mysql_attempt *attempt, struct mysql_group *group,
                                   uint32_t index, uint32_t change, const struct error *why);
 /* May the row be written behind what follows it in the batch? */

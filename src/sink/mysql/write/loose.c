@@ -208,7 +208,9 @@ enum ods_status mysql_loose_write(struct mysql_attempt *attempt, struct mysql_wo
         }
         if (change->op != OP_DELETE || loose->plan->settings->on_delete != ON_DELETE_IGNORE)
             status = write_one(attempt, loose, &why);
-        if (status == ODS_REJECT)
+        if (status == ODS_REJECT && why.fault == FAULT_ORDER)
+            status = mysql_blocked_add(attempt, NULL, 0, loose->change, &why);
+        else if (status == ODS_REJECT)
             status = mysql_change_refuse(attempt, loose->change, &why);
         else if (status != ODS_OK)
             *attempt->error = why;

@@ -19,8 +19,8 @@ static bool is_code(const struct error *error, const char *code)
     return strcmp(error->code, code) == 0;
 }
 
-/* "… for column 'x' at row 17", "Column 'x' cannot be null", "Field 'x' doesn't …" and, as MariaDB
- * has it, "… for column `db`.`table`.`x` …": the session's messages are English. */
+/* "… for column 'x' at row 17", "Column 'x' cannot be null", "Field 'x' doesn't …" and, of
+ * MariaDB, "… for column `db`.`table`.`x` …": the session's messages are English. */
 static void name_column(struct error *error)
 {
     static const char *const words[] = {"olumn '", "olumn `", "Field '"};

@@ -60,6 +60,10 @@ enum ods_status mysql_statement_value(struct mysql_attempt *attempt, const struc
         *out = (struct mysql_out){.form = MYSQL_NULL};
         return ODS_OK;
     }
+    if (cell.out) {
+        *out = *cell.out;
+        return ODS_OK;
+    }
     return mysql_encode(&attempt->encoding, &plan->table->columns[column], cell.source, cell.value,
                         &attempt->sink->scratch, out, why);
 }
