@@ -268,14 +268,17 @@ def status(daemon):
 
 def test_killed(target, load, tested):
     """Killed in the middle."""
-    in_the_middle = 0
+    in_the_middle, changes = 0, 150
     load.configure(kafka_properties=SOONER)
     daemon = target.daemon()
-    for _ in range(size("CONTRACT_KILLS", 2, 12)):
-        load.more(150)
+    while in_the_middle < size("CONTRACT_KILLS", 2, 12) and changes < 20_000:
+        load.more(changes)
         load.await_some(daemon)
         daemon.kill()
-        in_the_middle += not load.complete()
+        if load.complete():
+            changes *= 2  # it came too late
+        else:
+            in_the_middle += 1
         daemon = target.daemon()
     load.await_all(daemon)
     daemon.await_ready().stop()
