@@ -333,7 +333,8 @@ def test_without_following(recorded):
 
 
 def test_a_pipe_is_read_and_refused_when_it_would_be_read_again(recorded):
-    """Another writer moves the offsets: the batch is dropped, and can't be had again."""
+    """Another writer moves the offsets into the midst of a batch of ten: it is dropped, and can't be
+    had again. (At the end of all that was read the daemon would rightly go on.)"""
     os.mkfifo(recorded.path)
     recorded.write(batch={"max_events": 10})
     records = ids(200, table=recorded.table)
@@ -342,12 +343,12 @@ def test_a_pipe_is_read_and_refused_when_it_would_be_read_again(recorded):
         writer.write(text(records[:100]))
         writer.flush()
         daemon.await_that(lambda: recorded.committed() == 100, what="a hundred")
-        recorded.sink.replay(records[100:130])
+        recorded.sink.replay(records[100:105])
         with contextlib.suppress(BrokenPipeError):  # it may end before it has read all
             writer.write(text(records[100:150]))
             writer.flush()
         recorded.ends(daemon, "what was read of a pipe is gone", "use a file")
-    assert recorded.changes() == [(0, at, at) for at in range(130)]
+    assert recorded.changes() == [(0, at, at) for at in range(105)]
 
 
 def test_several_lanes_and_a_truncate(recorded, database):

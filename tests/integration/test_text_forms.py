@@ -118,6 +118,9 @@ CLOCK = re.compile(r"\b(now|today|tomorrow|yesterday)\b", re.I)
 ZONE = re.compile(r"(:\d\d(\.\d+)?|\d\d[AP]?M?) ?([+-]\d|Z|z|[A-Z])", re.I)
 
 
+NUMBERS = ("int", "smallint", "bigint", "numeric", "double precision", "real")
+
+
 def is_exact_number(text):
     return re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", text, re.I)
 
@@ -128,7 +131,7 @@ def expected(reader, text, column):
     value, words = cast(reader, text, column)
     if CLOCK.search(text) and base in ("date", "time", "timestamp", "timestamptz", "timetz", "daterange"):
         return None, ""
-    if base in ("int", "smallint", "bigint", "numeric", "double precision", "real"):
+    if base in NUMBERS:
         if text.strip() and is_exact_number(text):  # by the number itself; tested elsewhere
             return None if value is None else (value, None), "number"
     if column == "numeric(5,2)" and cast(reader, text, "numeric")[0]:
@@ -136,7 +139,8 @@ def expected(reader, text, column):
         if value is None or "N" in value or float(number) != float(value):
             return (value, None) if value == number else (None, "")  # more digits than it has
     if value is None:
-        return None, words
+        out_of_range = "is out of range for"  # said by us where the text is plain, else by PostgreSQL
+        return None, out_of_range if base in NUMBERS and out_of_range in words else words
     if base == "timestamp":
         moment = cast(reader, text, "timestamptz")[0]
         value = moment.removesuffix("+00").replace("+00 BC", " BC")

@@ -24,16 +24,18 @@ def fault(text, whole, **more):
     return keep
 
 
-def await_said(world, text, number=0):
-    """A process says this anew."""
+def listen(world, text, number=0):
+    """Waits, when it is called, until a process has said this since now: what it says while it is
+    struck counts, since it does not repeat it soon."""
     daemon = world.member(number).daemon
     before = daemon.log().count(text)
-    world.await_that(lambda: daemon.log().count(text) > before, text)
+    return lambda: world.await_that(lambda: daemon.log().count(text) > before, text)
 
 
 @fault("files: disk full", 5, needs="mount")
 def disk_full(world, choose):
     ballast = world.directory / "ballast"
+    await_said = listen(world, "No space left on device")
     world.strike()
     try:
         with open(ballast, "wb", buffering=0) as file:
@@ -42,7 +44,7 @@ def disk_full(world, choose):
     except OSError:
         pass
     try:
-        await_said(world, "No space left on device")
+        await_said()
         time.sleep(choose.random())
     finally:
         ballast.unlink(missing_ok=True)
@@ -55,9 +57,10 @@ def read_only(world, choose):
                               capture_output=True).returncode == 0
 
     undo = remember(world, lambda: remount("rw"))
+    await_said = listen(world, "Read-only file system")
     world.strike()
     wait_for(lambda: remount("ro"), 30, "nobody writes for a moment", interval_s=0.001)
-    await_said(world, "Read-only file system")
+    await_said()
     undo()
 
 
@@ -74,9 +77,10 @@ def locked(world):
 
 @fault("files: another program locks the folder", 5)
 def folder_locked(world, choose):
+    await_said = listen(world, "holds the folder")
     world.strike()
     with locked(world):
-        await_said(world, "holds the folder")
+        await_said()
 
 
 def refused(world, text, put_back):
@@ -123,7 +127,16 @@ def lines_cut_off(world, choose):
         os.truncate(path, choose.randrange(len(good) or 1))
     if not good:  # begun anew this moment: nothing of it was committed
         return
-    refused(world, "state.json counts", lambda: path.write_bytes(good))
+    daemon = world.member(0).daemon
+    daemon.ended = True
+    world.load.burst()
+    wait_for(lambda: not daemon.running() or world.state()["file"] != state["file"], 60,
+             lambda: f"the process ends, or begins the next file: {daemon.tail()}")
+    if world.state()["file"] != state["file"]:  # which it does not look at any more
+        path.write_bytes(good)
+        daemon.ended = False
+    else:
+        refused(world, "state.json counts", lambda: path.write_bytes(good))
 
 
 @fault("files: stopped (`SIGSTOP`) while it holds the lock, then continued or killed", 10)
@@ -131,10 +144,11 @@ def stopped_with_lock(world, choose):
     """Nobody can take a lock away from a process that lives: the other one waits, and says so."""
     world.start(1)
     world.member(1).daemon.await_that(lambda: assigned(world.member(1)), 60, "an assignment")
+    await_said = listen(world, "holds the folder", 1)
     world.strike()
     holder = world.member(0).daemon
     world.await_that(lambda: stopped_while_locked(world, holder), "stopped with the lock")
-    await_said(world, "holds the folder", 1)
+    await_said()
     if choose.random() < 0.5:
         holder.kill()
         world.start(0)
