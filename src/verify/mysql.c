@@ -8,11 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <libpq-fe.h> /* a dsn has the form of libpq's */
 #include "core/time.h"
+#include "sink/mysql/wire/dsn.h"
 #include "verify/mysql.h"
 
-#define TIMEOUT_S    30
+#define TIMEOUT_S      30
 #define READ_TIMEOUT_S 600
 
 static enum ods_status failed(struct mysql_database *mysql, const char *doing, struct error *error)
@@ -25,38 +25,14 @@ static enum ods_status failed(struct mysql_database *mysql, const char *doing, s
 
 /* --- connecting ----------------------------------------------------------------------------- */
 
-/* mysql://… is parsed like postgresql://…, as both URIs have the same parts. */
-static PQconninfoOption *parse_dsn(const char *dsn)
-{
-    static const char *const schemes[] = {"mysql://", "mariadb://"};
-    char *why = NULL, *text = NULL;
-    for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++) {
-        size_t length = strlen(schemes[i]);
-        if (strncmp(dsn, schemes[i], length) == 0 &&
-            asprintf(&text, "postgresql://%s", dsn + length) < 0)
-            text = NULL;
-    }
-    PQconninfoOption *options = PQconninfoParse(text ? text : dsn, &why);
-    PQfreemem(why); /* not used: it may quote the dsn, with the password */
-    free(text);
-    return options;
-}
-
-static const char *option_named(const PQconninfoOption *options, const char *name)
-{
-    for (; options->keyword; options++)
-        if (strcmp(options->keyword, name) == 0)
-            return options->val && *options->val ? options->val : NULL;
-    return NULL;
-}
-
 static void set_tls(MYSQL *connection, const PQconninfoOption *options)
 {
-    const char *mode = option_named(options, "sslmode");
+    const char *mode = mysql_dsn_option(options, "sslmode");
     my_bool verifies = mode && strncmp(mode, "verify", 6) == 0;
     my_bool enforces = verifies || (mode && strcmp(mode, "require") == 0);
-    mysql_ssl_set(connection, option_named(options, "sslkey"), option_named(options, "sslcert"),
-                  option_named(options, "sslrootcert"), NULL, NULL);
+    mysql_ssl_set(connection, mysql_dsn_option(options, "sslkey"),
+                  mysql_dsn_option(options, "sslcert"), mysql_dsn_option(options, "sslrootcert"),
+                  NULL, NULL);
     mysql_options(connection, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &verifies);
     mysql_options(connection, MYSQL_OPT_SSL_ENFORCE, &enforces);
 }
@@ -85,18 +61,17 @@ static enum ods_status connect_with(struct mysql_database *mysql, const PQconnin
                                     struct error *error)
 {
     unsigned timeout = TIMEOUT_S, read_timeout = READ_TIMEOUT_S;
-    const char *host = option_named(options, "host"), *port = option_named(options, "port");
+    const char *host = mysql_dsn_option(options, "host"), *port = mysql_dsn_option(options, "port");
     bool is_socket = host && *host == '/';
     mysql_options(mysql->connection, MYSQL_OPT_CONNECT_TIMEOUT, &timeout);
     mysql_options(mysql->connection, MYSQL_OPT_READ_TIMEOUT, &read_timeout);
     mysql_options(mysql->connection, MYSQL_OPT_WRITE_TIMEOUT, &timeout);
     mysql_options(mysql->connection, MYSQL_SET_CHARSET_NAME, "utf8mb4");
     set_tls(mysql->connection, options);
-    if (!mysql_real_connect(mysql->connection, is_socket ? NULL : host,
-                            option_named(options, "user"),
-                            option_named(options, "password"), option_named(options, "dbname"),
-                            port ? (unsigned) strtoul(port, NULL, 10) : 0, is_socket ? host : NULL,
-                            0))
+    if (!mysql_real_connect(
+            mysql->connection, is_socket ? NULL : host, mysql_dsn_option(options, "user"),
+            mysql_dsn_option(options, "password"), mysql_dsn_option(options, "dbname"),
+            port ? (unsigned) strtoul(port, NULL, 10) : 0, is_socket ? host : NULL, 0))
         return failed(mysql, "connecting", error);
     return prepare_session(mysql, error);
 }
@@ -107,7 +82,7 @@ static enum ods_status mysql_open(struct database *database, struct error *error
     end_result(mysql);
     if (mysql->connection)
         mysql_close(mysql->connection);
-    PQconninfoOption *options = parse_dsn(database->settings->dsn);
+    PQconninfoOption *options = mysql_dsn_parse(database->settings->dsn);
     if (!options) {
         mysql->connection = NULL;
         return error_set(error, ODS_FATAL,
@@ -116,8 +91,8 @@ static enum ods_status mysql_open(struct database *database, struct error *error
                          database->settings->name);
     }
     mysql->connection = mysql_init(NULL);
-    enum ods_status status = mysql->connection ? connect_with(mysql, options, error)
-                                               : error_out_of_memory(error);
+    enum ods_status status =
+        mysql->connection ? connect_with(mysql, options, error) : error_out_of_memory(error);
     PQconninfoFree(options);
     return status;
 }
@@ -149,7 +124,7 @@ enum ods_status mysql_run(struct database *database, const char *sql, struct err
 }
 
 enum ods_status mysql_next(struct database *database, const struct field **cells,
-                                  struct error *error)
+                           struct error *error)
 {
     struct mysql_database *mysql = mysql_of(database);
     MYSQL_ROW row = mysql_fetch_row(mysql->result);

@@ -50,7 +50,7 @@ ARROWS = {
     "sink/mysql/fold": ["core", "sink/mysql/wire", "sink/mysql/tables", "sink/mysql/values"],
     "sink/mysql/write": ["core", "sql", "sink/mysql/wire", "sink/mysql/fold"],
     "sink/mysql": ["sink/mysql/write"],
-    "verify": ["core", "settings", "sql", "source/kafka", "sink/postgres/wire",
+    "verify": ["core", "settings", "sql", "source/kafka", "sink/mysql/wire", "sink/postgres/wire",
                "sink/postgres/tables", "sink/postgres/values"],
     "pipeline": ["core", "settings", "http", "source/kafka", "source/amqp", "verify"],
     "cli": ["core", "config", "http", "source/file", "source/kafka", "sink/postgres/read",

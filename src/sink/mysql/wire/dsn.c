@@ -5,9 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <libpq-fe.h> /* it parses the dsn */
-
-static PQconninfoOption *parse(const char *dsn)
+PQconninfoOption *mysql_dsn_parse(const char *dsn)
 {
     static const char *const schemes[] = {"mysql://", "mariadb://"};
     char *why = NULL, *text = NULL;
@@ -23,7 +21,7 @@ static PQconninfoOption *parse(const char *dsn)
     return options;
 }
 
-static const char *option(const PQconninfoOption *options, const char *name)
+const char *mysql_dsn_option(const PQconninfoOption *options, const char *name)
 {
     for (; options->keyword; options++)
         if (strcmp(options->keyword, name) == 0)
@@ -35,37 +33,41 @@ static void set_tls(MYSQL *mysql, const PQconninfoOption *options, const char *m
 {
     my_bool verifies = strncmp(mode, "verify", 6) == 0, enforces = strcmp(mode, "disable") != 0;
     if (enforces)
-        mysql_ssl_set(mysql, option(options, "sslkey"), option(options, "sslcert"),
-                      option(options, "sslrootcert"), NULL, NULL);
+        mysql_ssl_set(mysql, mysql_dsn_option(options, "sslkey"),
+                      mysql_dsn_option(options, "sslcert"),
+                      mysql_dsn_option(options, "sslrootcert"), NULL, NULL);
     mysql_options(mysql, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &verifies);
     mysql_options(mysql, MYSQL_OPT_SSL_ENFORCE, &enforces);
 }
 
 static bool connect_by(MYSQL *mysql, const PQconninfoOption *options, unsigned long flags)
 {
-    const char *host = option(options, "host"), *port = option(options, "port");
+    const char *host = mysql_dsn_option(options, "host"), *port = mysql_dsn_option(options, "port");
     bool is_socket = host && *host == '/';
-    return mysql_real_connect(mysql, is_socket ? NULL : host ? host : "127.0.0.1",
-                              option(options, "user"), option(options, "password"),
-                              option(options, "dbname"),
-                              port ? (unsigned) strtoul(port, NULL, 10) : 0,
-                              is_socket ? host : NULL, flags) != NULL;
+    return mysql_real_connect(
+               mysql,
+               is_socket ? NULL
+               : host    ? host
+                         : "127.0.0.1",
+               mysql_dsn_option(options, "user"), mysql_dsn_option(options, "password"),
+               mysql_dsn_option(options, "dbname"), port ? (unsigned) strtoul(port, NULL, 10) : 0,
+               is_socket ? host : NULL, flags) != NULL;
 }
 
 enum ods_status mysql_dsn_connect(MYSQL *mysql, const char *dsn, unsigned long flags, bool *failed,
                                   struct error *error)
 {
-    PQconninfoOption *options = parse(dsn);
+    PQconninfoOption *options = mysql_dsn_parse(dsn);
     *failed = false;
     if (!options)
         return error_set(error, ODS_FATAL,
                          "the dsn can't be read: expected host=… port=… dbname=… user=… "
                          "password=…, or mysql://user@host:port/name");
-    const char *mode = option(options, "sslmode");
+    const char *mode = mysql_dsn_option(options, "sslmode");
     if (!mode || strcmp(mode, "allow") == 0)
         mode = "disable"; /* libmariadb has no way back from a handshake that failed */
     if (strcmp(mode, "prefer") == 0)
-        mode = option(options, "sslrootcert") ? "require" : "disable";
+        mode = mysql_dsn_option(options, "sslrootcert") ? "require" : "disable";
     set_tls(mysql, options, mode);
     *failed = !connect_by(mysql, options, flags);
     PQconninfoFree(options);

@@ -4,9 +4,17 @@
 
 #include <stdbool.h>
 
+#include <libpq-fe.h> /* it parses the dsn */
 #include <mariadb/mysql.h>
 
 #include <ods/status.h>
+
+/* For PQconninfoFree(); a URI that begins with mysql:// or mariadb:// has the parts of one that
+ * begins with postgresql://. NULL: it can't be read, or memory is out; why is not said, since the
+ * words may quote the password. */
+PQconninfoOption *mysql_dsn_parse(const char *dsn);
+/* NULL: it is not set. */
+const char *mysql_dsn_option(const PQconninfoOption *options, const char *name);
 
 /* Connects by the dsn: "host=… port=… user=… password=… dbname=…", or a URI that begins with
  * mysql:// or mariadb://, in libpq's forms of both; sslmode is disable, prefer, require, verify-ca
