@@ -39,7 +39,7 @@ COLUMNS = ("full_name", "email", "phone", "date_of_birth", "monthly_income", "cr
            "updated_at")
 WRONG = 1000
 STANDING = ("--wait", "2", "--settle", "1")
-RATE, SECONDS, WARM_UP = 2000, 20, 3
+RATE, SECONDS, WARM_UP = 2000, 20, 5
 
 # Column: MySQL's type, PostgreSQL's as ods-sink makes it, the value of row n in each, and what makes a
 # row wrong in the target.
@@ -282,10 +282,11 @@ tables = "lag.yaml";
     daemon = subprocess.Popen([program, "run", "-c", conf], stdout=log, stderr=log,
                               env={**os.environ, **env})
     try:
-        time.sleep(WARM_UP)
+        time.sleep(2)
         answer = subprocess.run(
             [ROOT / "build" / "bench" / "latency", "--brokers", env["ODS_STACK_KAFKA_BOOTSTRAP"],
-             "--prefix", prefix, "--wire", "lean", "--rate", str(RATE), "--seconds", str(SECONDS)],
+             "--prefix", prefix, "--wire", "lean", "--rate", str(RATE), "--seconds", str(SECONDS),
+             "--warm-up", str(WARM_UP)],
             env={**os.environ, "LATENCY_DSN": target + " options='-c search_path=lag'"},
             capture_output=True, text=True)
         if answer.returncode:
@@ -302,6 +303,7 @@ tables = "lag.yaml";
 def lag(servers: Servers, program: Path, rows: int, rounds: int, throttle: int) -> dict[str, Any]:
     fill(servers.env, servers.folder, rows)
     runs = []
+    lag_once(servers, program, rows, False, throttle, -1)  # the servers' first: not counted
     for number in range(rounds):
         for verifying in ((False, True) if number % 2 == 0 else (True, False)):
             one = lag_once(servers, program, rows, verifying, throttle, 2 * number + verifying)

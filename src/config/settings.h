@@ -40,6 +40,7 @@ struct database_settings {
     const char *type; /* mysql postgres */
     const char *dsn;  /* holds secrets */
     int64_t throttle;    /* rows a second that are read of it, 0: any number */
+    int64_t busy_share;  /* percent of the time that it is read while changes stream */
     int64_t max_lag;     /* records; a pipeline that is further behind has reading wait. 0: none */
     int64_t check_every_ms; /* between two looks of the daemon at its log, 0: it does not look */
     const char *slot;    /* of the connector, "": the only logical one. postgres */

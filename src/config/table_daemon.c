@@ -42,6 +42,11 @@ static const struct setting database_rows[] = {
     {"throttle", SETTING_INT, AT(database_settings, throttle), "0", .min = 0,
      .max = INT64_C(1000000000),
      .doc = "Rows that `verify` reads of it in a second, at most. 0: any number."},
+    {"busy_share", SETTING_INT, AT(database_settings, busy_share), "25", .min = 1, .max = 100,
+     .doc =
+         "Percent of the time that `verify` reads of it while changes stream into the target "
+         "(20 a second and more, of any pipeline), in small steps, so that they do not wait. 100: "
+         "always at full speed."},
     {"max_lag", SETTING_INT, AT(database_settings, max_lag), "100000", .min = 0,
      .max = INT64_C(1000000000000),
      .doc = "`verify` pauses while its pipeline is more records behind. 0: it does not look."},

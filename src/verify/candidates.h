@@ -28,6 +28,7 @@ struct run {
     struct target target;
     int tickets[2]; /* of both in options->cutoff */
     struct arrival arrival;
+    struct pace pace;
     struct catalog catalog;
     struct plans plans;
     struct sink_config sink_config;

@@ -1,6 +1,7 @@
 /* What all ways of comparing a table share. See inspection.h. */
 #include "verify/inspection.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -149,7 +150,7 @@ enum ods_status inspection_lookup_source(struct inspection *inspection, const st
     return status;
 }
 
-enum ods_status inspection_yield(struct inspection *inspection, struct error *error)
+static enum ods_status wait_for_pipeline(struct inspection *inspection, struct error *error)
 {
     int64_t most = inspection->database_settings->max_lag, records = 0;
     enum ods_status status = ODS_OK;
@@ -168,4 +169,21 @@ enum ods_status inspection_yield(struct inspection *inspection, struct error *er
             usleep(500000);
     } while (status == ODS_OK && records > most && !inspection_stops(inspection));
     return status;
+}
+
+enum ods_status inspection_yield(struct inspection *inspection, struct error *error)
+{
+    enum ods_status status = target_ready(inspection->target, error);
+    if (status == ODS_OK)
+        status = pace_look(inspection->pace, &inspection->target->conn, error);
+    if (status == ODS_OK && pace_rests(inspection->pace) && !inspection->pace->told) {
+        char text[160];
+        snprintf(text, sizeof text,
+                 "changes stream into the target: its rows are read for %d %% of "
+                 "the time (busy_share of the database)",
+                 (int) inspection->database_settings->busy_share);
+        inspection->pace->told = true;
+        inspection->listener->notice(inspection->listener->context, text);
+    }
+    return status == ODS_OK ? wait_for_pipeline(inspection, error) : status;
 }

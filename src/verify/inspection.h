@@ -5,6 +5,7 @@
 
 #include "verify/arrival.h"
 #include "verify/chunk.h"
+#include "verify/pace.h"
 #include "verify/state.h"
 #include "verify/verify.h"
 #include "verify/writers.h"
@@ -43,6 +44,7 @@ struct inspection {
     struct target *target;
     struct source_rows rows;   /* for look-ups too */
     struct arrival *arrival;
+    struct pace *pace;
     struct writers writers;
     struct verify_state *state;
     struct suspect *suspects;
@@ -114,7 +116,8 @@ enum ods_status scan_keys(struct inspection *inspection, struct error *error);
 enum ods_status scan_keyless(struct inspection *inspection, struct error *error);
 enum ods_status scan_counts(struct inspection *inspection, struct error *error);
 
-/* Waits while the pipeline is further behind than the database's max_lag. */
+/* Looks whether changes stream, and waits while the pipeline is further behind than the database's
+ * max_lag. */
 enum ods_status inspection_yield(struct inspection *inspection, struct error *error);
 
 /* Inspects the tables of a pipeline without a source database. */

@@ -21,7 +21,8 @@ struct pages {
     struct chunk source, target;
     struct keys keys;
     struct key_texts last;
-    int64_t began_us;
+    int64_t page_us; /* when the page was begun */
+    int64_t before;  /* source rows that an earlier run has read */
 };
 
 static enum ods_status take_row(void *context, const struct row *row, struct error *error)
@@ -48,18 +49,20 @@ static bool is_since(const struct inspection *inspection)
 static enum ods_status compare_page(struct pages *pages, bool extras, struct error *error)
 {
     struct inspection *inspection = pages->inspection;
-    int64_t rate = inspection->database_settings->throttle;
     if (!chunk_compare(&pages->source, &pages->target, extras, suspect, inspection))
         return error_out_of_memory(error);
     enum ods_status status = ODS_OK;
     if (inspection->suspect_count >= SUSPECTS_MAX)
         status = settle(inspection, error);
     inspection->listener->goes_on(inspection->listener->context, &inspection->result);
-    while (rate && !inspection_stops(inspection) &&
-           time_monotonic_us() <
-               pages->began_us + inspection->result.source_rows * 1000000 / rate)
-        usleep(20000);
-    return status == ODS_OK ? inspection_yield(inspection, error) : status;
+    int64_t due = pace_due(inspection->pace, pages->page_us,
+                           inspection->result.source_rows - pages->before);
+    while (time_monotonic_us() < due && !inspection_stops(inspection))
+        usleep(5000);
+    if (status == ODS_OK)
+        status = inspection_yield(inspection, error);
+    pages->page_us = time_monotonic_us();
+    return status;
 }
 
 /* Stores the place of a phase once everything before it is settled. */
@@ -294,7 +297,7 @@ static enum ods_status all_of_target(struct pages *pages, struct error *error)
 
 enum ods_status scan_keys(struct inspection *inspection, struct error *error)
 {
-    struct pages pages = {.inspection = inspection, .began_us = time_monotonic_us()};
+    struct pages pages = {.inspection = inspection, .page_us = time_monotonic_us()};
     int64_t phase = PHASE_SOURCE;
     enum ods_status status = ODS_OK;
     keys_init(&pages.keys);
@@ -308,6 +311,7 @@ enum ods_status scan_keys(struct inspection *inspection, struct error *error)
     if (!is_sample(inspection) && !is_since(inspection))
         state_place(inspection->state, inspection->result.pipeline, inspection->result.source,
                     &phase, &pages.last, &inspection->result);
+    pages.before = inspection->result.source_rows;
     if (status == ODS_OK && phase == PHASE_SOURCE && !is_since(inspection)) {
         status = is_sample(inspection) ? sample_of_source(&pages, error)
                                        : all_of_source(&pages, error);

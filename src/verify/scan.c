@@ -16,7 +16,6 @@
 #include "verify/cutoff.h"
 #include "verify/inspection.h"
 
-#define PART_ROWS 20000
 #define PARTS     4
 #define SETTLED_US INT64_C(10000000) /* how often rows are settled, so that a run can go on there */
 
@@ -125,23 +124,18 @@ static void copy_key(struct key_texts *to, const struct key_texts *from)
     }
 }
 
-/* Waits when more rows were read than the limit allows for the time since the beginning. */
-static void throttle(const struct scan *scan, int64_t began_us, uint64_t rows)
+static void rest(const struct scan *scan, int64_t due_us)
 {
-    int64_t rate = scan->inspection->database_settings->throttle;
-    if (!rate)
-        return;
-    int64_t due = began_us + (int64_t) (rows * 1000000 / (uint64_t) rate);
-    while (time_monotonic_us() < due && !inspection_stops(scan->inspection) && !scan->stopped)
-        usleep(20000);
+    int64_t left;
+    while ((left = due_us - time_monotonic_us()) > 0 && !inspection_stops(scan->inspection) &&
+           !scan->stopped)
+        usleep((useconds_t) (left < 20000 ? left : 20000));
 }
 
 static enum ods_status read_source(struct scan *scan, struct source_rows *rows, struct part *part,
-                                   struct key_texts *behind, int64_t *began_us, uint64_t *total,
-                                   struct error *error)
+                                   struct key_texts *behind, uint64_t *total, struct error *error)
 {
-    int64_t rate = scan->inspection->database_settings->throttle;
-    int64_t limit = rate && rate < PART_ROWS ? rate : PART_ROWS;
+    int64_t limit = pace_rows(scan->inspection->pace), read_us = time_monotonic_us();
     buffer_reset(&part->from);
     enum ods_status status =
         behind->count ? source_rows_key(rows, behind, &part->from, error) : ODS_OK;
@@ -150,7 +144,8 @@ static enum ods_status read_source(struct scan *scan, struct source_rows *rows, 
     if (status == ODS_OK && !part->is_last)
         copy_key(behind, &part->last);
     *total += part->source_rows;
-    throttle(scan, *began_us, *total);
+    if (status == ODS_OK && !part->is_last)
+        rest(scan, pace_due(scan->inspection->pace, read_us, (int64_t) *total));
     return status;
 }
 
@@ -165,7 +160,6 @@ static void *source_thread(void *context)
     struct target reader = {0};
     struct key_texts behind;
     struct error error;
-    int64_t began_us = time_monotonic_us();
     uint64_t total = 0;
     error_init(&error);
     key_texts_init(&behind);
@@ -183,7 +177,7 @@ static void *source_thread(void *context)
     struct part *part;
     for (bool more = true; more && (part = take_part(scan, &scan->free));) {
         if (status == ODS_OK)
-            status = read_source(scan, &rows, part, &behind, &began_us, &total, &error);
+            status = read_source(scan, &rows, part, &behind, &total, &error);
         part->status = status;
         part->error = error;
         more = status == ODS_OK && !part->is_last;

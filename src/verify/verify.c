@@ -194,6 +194,7 @@ static enum ods_status inspect(struct run *run, struct inspection *inspection, b
                  inspection->comparison.plan->name);
     result->target = target;
     inspection->began_us = time_monotonic_us();
+    pace_begin(&run->pace);
     run->listener->begins(run->listener->context, result);
     if (held_table(&run->arrival.held, inspection->source_table.database,
                    inspection->source_table.schema, inspection->source_table.name, result->why,
@@ -250,6 +251,7 @@ static struct inspection begin_inspection(struct run *run, const char *name)
                                .database = run->database,
                                .target = &run->target,
                                .arrival = &run->arrival,
+                               .pace = &run->pace,
                                .state = &run->state,
                                .channel_code = &run->channel_code,
                                .result = {.pipeline = run->pipeline->name,
@@ -395,6 +397,7 @@ static enum ods_status open_sides(struct run *run, struct error *error)
                                             .group = run->pipeline->group_id};
     plans_init(&run->plans, &run->sink_config, &settings->making, &run->catalog, &run->target.conn);
     arrival_init(&run->arrival, run->options, run->pipeline, &run->target);
+    pace_init(&run->pace, run->database_settings);
     run->tickets[0] = run->tickets[1] = -1;
     if (status == ODS_OK)
         run->tickets[0] = cutoff_add(run->options->cutoff, PQsocket(run->target.conn.pg));

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import pymysql
 import pytest
@@ -372,6 +372,30 @@ def state_rows(folder):
         tables = json.loads(path.read_text())["tables"]
         return max((table["source_rows"] for table in tables.values()), default=0)
     return -1
+
+
+def test_it_reads_less_while_changes_stream(world):
+    rows = ", ".join(f"({5000 + number}, 'row {number}')" for number in range(300))
+    world.source.execute(f"insert into customers (customer_id, full_name) values {rows}")
+    world.await_arrival()
+
+    def applied():
+        return world.database.execute("select sum(next_offset) from ods_sink.offsets")[0][0]
+
+    said = "changes stream into the target: its rows are read for 40 % of the time"
+    try:
+        for busy_share, streams in ((40, True), (100, True), (40, False)):
+            world.configure(throttle=200, busy_share=busy_share)  # so that it takes some seconds
+            with world.changes(rate=500) if streams else nullcontext():
+                before = applied()
+                wait_for(lambda: not streams or applied() > before + 500, 60, "the stream", 0.1)
+                done = subprocess.run(world.command("customers"), text=True, capture_output=True,
+                                      timeout=180, env=world.environment())
+            assert done.returncode == EQUAL, done.stdout + done.stderr
+            assert (said in done.stdout) == (streams and busy_share == 40), done.stdout
+            world.await_arrival()
+    finally:
+        world.configure()
 
 
 def test_modes(world):
