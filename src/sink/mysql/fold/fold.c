@@ -7,15 +7,9 @@
 
 #include "core/hash.h"
 #include "sink/mysql/fold/folding.h"
+#include "sink/rows/aside.h"
 
 /* --- what is set aside ----------------------------------------------------------------------- */
-
-bool mysql_fold_is_part(const struct batch *batch, uint32_t change)
-{
-    const struct change *at = &batch->changes[change];
-    return (change && at[-1].record == at->record) ||
-           (change + 1 < batch->change_count && at[1].record == at->record);
-}
 
 static bool is_redacted(const struct mysql_plan *plan, const char *column)
 {
@@ -47,19 +41,14 @@ enum ods_status mysql_fold_refuse(struct batch *batch, const struct mysql_plan *
                                   uint32_t change, const struct error *why, struct error *error)
 {
     struct error shown = *why;
-    if (batch->changes[change].rejected) /* with another change of its record */
-        return ODS_OK;
     mysql_fold_hide(plan, &shown);
-    shown.index = change;
-    if (shown.fault != FAULT_ORDER && shown.fault != FAULT_TABLE)
-        shown.fault = FAULT_ROW;
-    return batch_set_aside(batch, batch->changes[change].record, "apply", &shown, error);
+    return rows_set_aside(batch, change, &shown, error);
 }
 
 static enum ods_status refuse(struct mysql_folding *folding, uint32_t change,
                               const struct error *why)
 {
-    folding->parted |= mysql_fold_is_part(folding->batch, change);
+    folding->parted |= rows_is_part(folding->batch, change);
     return mysql_fold_refuse(folding->batch, folding->plans[change], change, why, folding->error);
 }
 

@@ -96,9 +96,6 @@ enum ods_status mysql_fold_batch(struct mysql_fold *fold, struct arena *arena, s
 /* The row's value for a column of the table; false: it has none. */
 bool mysql_fold_cell(const struct mysql_row *row, uint32_t column, struct mysql_cell *cell);
 
-/* Is it one of several changes of its record? */
-bool mysql_fold_is_part(const struct batch *batch, uint32_t change);
-
 /* Takes the words out of a reason that may quote a redacted column. */
 void mysql_fold_hide(const struct mysql_plan *plan, struct error *why);
 /* Sets the change's record aside; the reason does not quote a redacted column. */

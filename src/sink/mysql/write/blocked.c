@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "sink/mysql/write/statement.h"
+#include "sink/rows/aside.h"
 
 /* In a chain of rows each takes the value that the next one gives up. */
 #define MOST_PASSES 8
@@ -229,31 +230,10 @@ static enum ods_status untangle(struct mysql_attempt *attempt, const struct mysq
 
 /* --- what is left ---------------------------------------------------------------------------- */
 
-/* A change of a key is a delete and a create. The create takes the values that it does not carry
- * from the row of the old key, so the two stay together. */
-static uint32_t with_its_delete(const struct batch *batch, uint32_t change)
-{
-    const struct record *record = &batch->records[batch->changes[change].record];
-    uint32_t first = change;
-    if (batch->changes[change].op != OP_CREATE)
-        return change;
-    for (uint32_t i = change; i-- > 0;) {
-        const struct record *before = &batch->records[batch->changes[i].record];
-        if (before->partition != record->partition || strcmp(before->topic, record->topic) != 0)
-            continue;
-        if (batch->changes[i].op != OP_DELETE)
-            break;
-        first = i;
-    }
-    return first;
-}
-
 static enum ods_status hold_back(struct mysql_attempt *attempt)
 {
-    struct batch *batch = attempt->batch;
     for (uint32_t i = 0; i < attempt->pending_count; i++)
-        batch_hold(batch,
-                   batch->changes[with_its_delete(batch, attempt->pending[i].change)].record);
+        rows_hold(attempt->batch, attempt->pending[i].change);
     attempt->next = MYSQL_NEXT_HOLD;
     attempt->why = attempt->pending[0].why;
     *attempt->error = attempt->why;

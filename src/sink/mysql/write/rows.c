@@ -11,6 +11,7 @@
 #include <ods/pipeline.h>
 
 #include "sink/mysql/write/statement.h"
+#include "sink/rows/aside.h"
 
 /* --- what an error says ---------------------------------------------------------------------- */
 
@@ -85,7 +86,7 @@ enum ods_status mysql_change_refuse(struct mysql_attempt *attempt, uint32_t chan
                          "%.300s",
                          plan->name, shown.text);
     }
-    if (mysql_fold_is_part(attempt->batch, change))
+    if (rows_is_part(attempt->batch, change))
         attempt->next = MYSQL_NEXT_FOLD;
     return mysql_fold_refuse(attempt->batch, plan, change, why, attempt->error);
 }

@@ -7,32 +7,7 @@
 #include "sink/postgres/fold/folding.h"
 #include "sink/postgres/fold/grouping.h"
 #include "sink/postgres/fold/spelling.h"
-
-bool fold_is_part(const struct batch *batch, uint32_t change)
-{
-    const struct change *at = &batch->changes[change];
-    return (change && at[-1].record == at->record) ||
-           (change + 1 < batch->change_count && at[1].record == at->record);
-}
-
-enum ods_status fold_reject(struct batch *batch, uint32_t change, const struct error *why,
-                            struct error *error)
-{
-    uint32_t record = batch->changes[change].record, first = change;
-    if (batch->changes[change].rejected) /* together with another change of its record */
-        return ODS_OK;
-    struct reject *reject = batch_add_reject(batch, record, "apply", why);
-    if (!reject)
-        return error_out_of_memory(error); /* not marked: it would be passed over in silence */
-    while (first && batch->changes[first - 1].record == record)
-        first--;
-    for (uint32_t i = first; i < batch->change_count && batch->changes[i].record == record; i++)
-        batch->changes[i].rejected = true;
-    reject->error.index = change;
-    if (why->fault != FAULT_ORDER && why->fault != FAULT_TABLE)
-        reject->error.fault = FAULT_ROW; /* whatever code a function in the target has raised */
-    return ODS_OK;
-}
+#include "sink/rows/aside.h"
 
 static bool is_redacted(const struct plan *plan, const char *target_column)
 {
@@ -71,8 +46,8 @@ void fold_hide_redacted_key(const struct plan *plan, struct error *why)
 static enum ods_status reject(struct folding *folding, uint32_t change, struct error *why)
 {
     fold_hide_redacted(folding->plans[change], why);
-    folding->parted |= fold_is_part(folding->batch, change);
-    return fold_reject(folding->batch, change, why, folding->error);
+    folding->parted |= rows_is_part(folding->batch, change);
+    return rows_set_aside(folding->batch, change, why, folding->error);
 }
 
 bool folding_add_row(struct arena *arena, struct row ***rows, uint32_t *count, uint32_t *capacity,

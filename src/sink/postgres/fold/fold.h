@@ -115,12 +115,6 @@ enum ods_status fold_key(struct encoder *encoder, struct buffer *out, const stru
 void fold_hide_redacted(const struct plan *plan, struct error *why);
 /* The same of why a key can't be read, which PostgreSQL says without the column. */
 void fold_hide_redacted_key(const struct plan *plan, struct error *why);
-/* Set a change aside: marks it, and the others of its record, and adds the reject. */
-enum ods_status fold_reject(struct batch *batch, uint32_t change, const struct error *why,
-                            struct error *error);
-
-/* Is it one of several changes of its record? */
-bool fold_is_part(const struct batch *batch, uint32_t change);
 
 /* The row's value for a table column; false: it has none. Not for the cdc columns. */
 bool fold_cell(const struct row *row, uint32_t column, struct cell *cell);

@@ -17,6 +17,7 @@
 #include "core/base64.h"
 #include "core/hash.h"
 #include "sink/postgres/fold/lookup.h"
+#include "sink/rows/aside.h"
 
 #define HEADERS_MAX 64
 
@@ -347,7 +348,7 @@ static enum ods_status refuse(struct search *search, uint32_t index)
     error_init(search->error);
     fold_hide_redacted_key(search->plans[index], &why);
     search->inheritance->of[index] = NULL;
-    return fold_reject(search->batch, index, &why, search->error);
+    return rows_set_aside(search->batch, index, &why, search->error);
 }
 
 static bool lacks_values(const struct search *search, uint32_t index)

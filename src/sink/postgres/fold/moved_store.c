@@ -10,6 +10,7 @@
 #include "sink/postgres/fold/fold.h"
 #include "sink/postgres/fold/lookup.h"
 #include "sink/postgres/wire/own_schema.h"
+#include "sink/rows/aside.h"
 #include "sql/postgres/moved_keys_any.h"
 #include "sql/postgres/moved_keys_lock.h"
 #include "sql/postgres/moved_keys_lock_shared.h"
@@ -200,7 +201,7 @@ static enum ods_status refuse_key(struct sorting *sorting, uint32_t key)
         if (sorting->of_change[i] == key && !sorting->batch->changes[i].rejected) {
             struct error why = said;
             fold_hide_redacted_key(sorting->plans[i], &why);
-            status = fold_reject(sorting->batch, i, &why, sorting->error);
+            status = rows_set_aside(sorting->batch, i, &why, sorting->error);
         }
     return status;
 }

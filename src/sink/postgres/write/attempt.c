@@ -9,6 +9,7 @@
 #include "sink/postgres/tables/history.h"
 #include "sink/postgres/wire/own_schema.h"
 #include "sink/postgres/write/offsets.h"
+#include "sink/rows/aside.h"
 
 /* Bytes of one statement's rows: enough that a statement's fixed cost is small against them, and
  * few enough that their memory does not matter. */
@@ -185,13 +186,13 @@ enum ods_status attempt_refuse(struct attempt *attempt, uint32_t change,
     bool replayed = attempt->batch->guard_time; /* a replayed dead letter, which it then stays */
     if (routine && !replayed && plan && plan->settings->on_trigger_error == ON_TRIGGER_ERROR_STOP)
         return stop_for(attempt, change, why);
-    return fold_reject(attempt->batch, change, why, attempt->error);
+    return rows_set_aside(attempt->batch, change, why, attempt->error);
 }
 
 enum ods_status attempt_reject(struct attempt *attempt, uint32_t change, const struct error *why)
 {
     const bool *tracked = attempt->postgres->moved_keys.tracked;
-    if (fold_is_part(attempt->batch, change) || (tracked && tracked[change]))
+    if (rows_is_part(attempt->batch, change) || (tracked && tracked[change]))
         attempt_demand(attempt, NEXT_FOLD);
     return attempt_refuse(attempt, change, why);
 }

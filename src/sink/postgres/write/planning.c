@@ -6,6 +6,7 @@
 
 #include "sink/postgres/fold/fold.h"
 #include "sink/postgres/tables/origin.h"
+#include "sink/rows/aside.h"
 
 static void notice(void *context, const char *text)
 {
@@ -185,7 +186,7 @@ static enum ods_status refuse_truncates(struct attempt *attempt)
         status = look_at_truncate(attempt, plan, batch->records[batch->changes[i].record].topic,
                                   &why);
         if (status == ODS_OK && why.text[0])
-            status = fold_reject(batch, i, &why, attempt->error);
+            status = rows_set_aside(batch, i, &why, attempt->error);
     }
     return status;
 }
