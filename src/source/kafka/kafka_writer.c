@@ -1,11 +1,5 @@
-/* See kafka_writer.h.
- *
- * A broker refuses all records of a message set for the fault of one. A record that is larger than
- * a message set may be stands in one alone, so where a topic takes less than we send at once, sets
- * are made smaller until the one at fault is alone. What is refused for another reason is sent once
- * more one by one.
- */
-#include "source/kafka/kafka_writer.h"
+/* A writer's client. See kafka_writer.h. */
+#include "source/kafka/kafka_writer_room.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -13,133 +7,12 @@
 #include <string.h>
 
 #include "core/hash.h"
-#include "core/hash_index.h"
 #include "core/time.h"
-#include "core/utf8.h"
 #include "source/kafka/kafka_conf.h"
-#include "source/kafka/kafka_fault.h"
 
-#define SLICE_MS      500            /* of a call that waits, between two looks at the interrupt */
-#define READY_MS      5000           /* for a connection, then it is an outage */
-#define MESSAGE_MS    INT64_C(30000) /* without transactions: until a record can't be written */
-#define AWAY_MS       INT64_C(1000)  /* no broker is connected and nothing is written: an outage */
-#define AWAY_MOST_MS  INT64_C(8000)
-#define ABORT_MS      5000
-#define SET_BYTES     INT64_C(1000000) /* of a message set, at first */
-#define SET_LEAST     INT64_C(1024)
-#define POINTED_BYTES 60000                       /* msg.copy.max.bytes is 65535 */
-#define QUEUE_BYTES   (INT64_C(32) * 1024 * 1024) /* that have been sent and not been answered */
-
-struct kafka_writer_topic {
-    char *name;
-    rd_kafka_topic_t *handle; /* NULL: of a client that is gone, or none yet */
-};
-
-enum writer_state {
-    WRITER_CLOSED, /* no client */
-    WRITER_MADE,   /* its transactional id is not its own yet */
-    WRITER_READY,
-    WRITER_OPEN, /* in a transaction */
-};
-
-struct kafka_writer {
-    struct kafka_writer_config config;
-    rd_kafka_t *rk;
-    enum writer_state state;
-    struct hash_index topics;
-    int64_t set_bytes;
-    bool single;     /* each record in a message set of its own */
-    bool was_single; /* the transaction that is open began so */
-
-    /* What the answers since begin() said. */
-    bool refused, smaller, alone;
-    rd_kafka_resp_err_t failure; /* of the first record that was not written */
-    char failure_topic[256];
-    size_t failures;
-    char trouble[256]; /* what the client last said of its connections */
-
-    /* The client has said that no broker is connected, which it says once. Brokers that are back
-     * show it by what they write, for which each attempt waits longer. */
-    bool away;
-    int64_t patience_ms;
-    int64_t waits_us; /* since when it is waited for */
-    int under_way;    /* then */
-};
-
-/* --- answers ------------------------------------------------------------------------------ */
-
-static void refuse(struct kafka_writer *writer, const rd_kafka_message_t *message)
-{
-    struct error why;
-    char what[400];
-    error_init(&why);
-    snprintf(what, sizeof what, "topic %s", rd_kafka_topic_name(message->rkt));
-    kafka_fault_set(&why, message->err, what,
-                    message->err == RD_KAFKA_RESP_ERR_INVALID_RECORD && !message->key
-                        ? "the brokers refuse a record without key, as compacted topics do"
-                        : NULL);
-    writer->refused = true;
-    writer->config.refused(writer->config.context, (uint32_t) (uintptr_t) message->_private, &why);
-}
-
-/* A record that the brokers do not take: is it the one at fault? */
-static void weigh(struct kafka_writer *writer, const rd_kafka_message_t *message)
-{
-    bool size = message->err == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE ||
-                message->err == RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE;
-    int64_t bytes = (int64_t) message->len + (int64_t) message->key_len;
-    if (writer->was_single || (size ? bytes >= writer->set_bytes : !message->key))
-        refuse(writer, message);
-    else if (size && writer->set_bytes > SET_LEAST)
-        writer->smaller = true;
-    else
-        writer->alone = true;
-}
-
-/* Only called for records that were not written. */
-static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void *opaque)
-{
-    struct kafka_writer *writer = opaque;
-    if (!message->err)
-        return;
-    writer->failures++;
-    if (message->err == RD_KAFKA_RESP_ERR__PURGE_QUEUE ||
-        message->err == RD_KAFKA_RESP_ERR__PURGE_INFLIGHT)
-        return;
-    if (kafka_fault(message->err).status == ODS_REJECT) {
-        weigh(writer, message);
-    } else if (!writer->failure) {
-        writer->failure = message->err;
-        snprintf(writer->failure_topic, sizeof writer->failure_topic, "%s",
-                 rd_kafka_topic_name(message->rkt));
-    }
-}
-
-static void await_brokers(struct kafka_writer *writer)
-{
-    writer->waits_us = time_monotonic_us();
-    writer->under_way = rd_kafka_outq_len(writer->rk);
-}
-
-static void on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
-{
-    struct kafka_writer *writer = opaque;
-    if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
-        writer->away = true;
-        await_brokers(writer);
-    } else if (code != RD_KAFKA_RESP_ERR__FATAL) {
-        utf8_copy(writer->trouble, sizeof writer->trouble, reason, strlen(reason));
-    }
-}
-
-static void forget_answers(struct kafka_writer *writer)
-{
-    writer->refused = writer->smaller = writer->alone = false;
-    writer->failure = RD_KAFKA_RESP_ERR_NO_ERROR;
-    writer->failures = 0;
-}
-
-/* --- the client --------------------------------------------------------------------------- */
+#define READY_MS    5000           /* for a connection, then it is an outage */
+#define MESSAGE_MS  INT64_C(30000) /* without transactions: until a record can't be written */
+#define QUEUE_BYTES (INT64_C(32) * 1024 * 1024) /* that have been sent and not been answered */
 
 /* clang-format off */
 static const char *const fixed[] = {
@@ -275,8 +148,7 @@ static enum ods_status make_client(struct kafka_writer *writer, struct error *er
     if (!conf)
         return ODS_FATAL;
     rd_kafka_conf_set_opaque(conf, writer);
-    rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
-    rd_kafka_conf_set_error_cb(conf, on_error);
+    kafka_answers_take(conf);
     writer->rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof text);
     if (!writer->rk) {
         rd_kafka_conf_destroy(conf);
@@ -288,8 +160,7 @@ static enum ods_status make_client(struct kafka_writer *writer, struct error *er
     return ODS_OK;
 }
 
-/* What is on its way is dropped; a transaction that is open ends when the next client begins. */
-static void end_client(struct kafka_writer *writer)
+void kafka_writer_end(struct kafka_writer *writer)
 {
     for (size_t i = 0; i < writer->topics.slot_count; i++) {
         struct kafka_writer_topic *topic = writer->topics.slots[i].item;
@@ -332,7 +203,7 @@ void kafka_writer_close(struct kafka_writer *writer)
 {
     if (!writer)
         return;
-    end_client(writer);
+    kafka_writer_end(writer);
     for (size_t i = 0; i < writer->topics.slot_count; i++) {
         struct kafka_writer_topic *topic = writer->topics.slots[i].item;
         if (topic)
@@ -362,95 +233,6 @@ struct kafka_writer_topic *kafka_writer_topic(struct kafka_writer *writer, const
     return topic;
 }
 
-/* --- failures ----------------------------------------------------------------------------- */
-
-static bool interrupted(const struct kafka_writer *writer)
-{
-    return atomic_load(writer->config.interrupted);
-}
-
-static enum ods_status say(struct kafka_writer *writer, rd_kafka_resp_err_t code,
-                           const char *reason, struct error *error)
-{
-    char what[400];
-    if (writer->failure && writer->failures) {
-        snprintf(what, sizeof what, "target %s: topic %s", writer->config.target,
-                 writer->failure_topic);
-        return kafka_fault_set(error, writer->failure, what, NULL);
-    }
-    snprintf(what, sizeof what, "target %s", writer->config.target);
-    enum ods_status status = kafka_fault_set(error, code, what, reason);
-    if (status != ODS_RETRY || !*writer->trouble)
-        return status;
-    error_prefix(error, "%s: ", writer->trouble);
-    return status;
-}
-
-/* Nothing is committed: what comes next? Where records were refused, or have to be sent in other
- * message sets, the rest is sent again. */
-static enum ods_status conclude(struct kafka_writer *writer, rd_kafka_resp_err_t code,
-                                const char *reason, struct error *error)
-{
-    bool again = writer->refused || writer->smaller || writer->alone;
-    enum ods_status status = again ? error_set(error, ODS_REJECT, "records were refused")
-                                   : say(writer, code, reason, error);
-    if (writer->smaller)
-        writer->set_bytes = writer->set_bytes / 4 > SET_LEAST ? writer->set_bytes / 4 : SET_LEAST;
-    writer->single |= writer->alone;
-    if (writer->smaller || writer->alone)
-        end_client(writer);
-    forget_answers(writer);
-    return status;
-}
-
-void kafka_writer_abort(struct kafka_writer *writer)
-{
-    int64_t until_us = time_monotonic_us() + ABORT_MS * 1000;
-    if (writer->state == WRITER_CLOSED)
-        return;
-    if (!writer->config.transactional_id) {
-        rd_kafka_purge(writer->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
-        rd_kafka_flush(writer->rk, SLICE_MS);
-        if (rd_kafka_outq_len(writer->rk))
-            end_client(writer);
-        return;
-    }
-    while (writer->state == WRITER_OPEN) {
-        rd_kafka_error_t *failure = rd_kafka_abort_transaction(writer->rk, SLICE_MS);
-        bool more = failure && rd_kafka_error_is_retriable(failure) && !interrupted(writer) &&
-                    time_monotonic_us() < until_us;
-        if (!failure)
-            writer->state = WRITER_READY;
-        else
-            rd_kafka_error_destroy(failure);
-        if (failure && !more)
-            end_client(writer);
-    }
-}
-
-/* A call in a transaction failed. */
-static enum ods_status give_up(struct kafka_writer *writer, rd_kafka_error_t *failure,
-                               struct error *error)
-{
-    char reason[512];
-    rd_kafka_resp_err_t code = rd_kafka_error_code(failure);
-    bool fatal = rd_kafka_error_is_fatal(failure);
-    snprintf(reason, sizeof reason, "%s", rd_kafka_error_string(failure));
-    rd_kafka_error_destroy(failure);
-    if (code == RD_KAFKA_RESP_ERR__FATAL)
-        code = rd_kafka_fatal_error(writer->rk, reason, sizeof reason);
-    if (fatal)
-        end_client(writer);
-    else
-        kafka_writer_abort(writer);
-    enum ods_status status = conclude(writer, code, reason, error);
-    if (fatal && status == ODS_RETRY)
-        status = ODS_FENCED; /* by another producer, or by what this one no longer knows */
-    return status;
-}
-
-/* --- a transaction ------------------------------------------------------------------------ */
-
 enum ods_status kafka_writer_ready(struct kafka_writer *writer, struct error *error)
 {
     int64_t until_us = time_monotonic_us() + READY_MS * 1000;
@@ -467,275 +249,16 @@ enum ods_status kafka_writer_ready(struct kafka_writer *writer, struct error *er
         }
         rd_kafka_poll(writer->rk, 0);
         bool retriable = rd_kafka_error_is_retriable(failure);
-        if (retriable && !interrupted(writer) && time_monotonic_us() < until_us) {
+        if (retriable && !kafka_writer_interrupted(writer) && time_monotonic_us() < until_us) {
             rd_kafka_error_destroy(failure);
             continue;
         }
-        enum ods_status status =
-            say(writer, rd_kafka_error_code(failure), rd_kafka_error_string(failure), error);
+        enum ods_status status = kafka_answers_say(writer, rd_kafka_error_code(failure),
+                                                   rd_kafka_error_string(failure), error);
         rd_kafka_error_destroy(failure);
         if (!retriable)
-            end_client(writer);
+            kafka_writer_end(writer);
         return status == ODS_FATAL ? status : ODS_RETRY;
     }
     return ODS_OK;
-}
-
-enum ods_status kafka_writer_begin(struct kafka_writer *writer, struct error *error)
-{
-    /* After a batch that went one by one, at full speed again. */
-    if (writer->state == WRITER_READY && writer->was_single != writer->single)
-        end_client(writer);
-    enum ods_status status = kafka_writer_ready(writer, error);
-    forget_answers(writer);
-    if (status != ODS_OK || !writer->config.transactional_id)
-        return status;
-    rd_kafka_error_t *failure = rd_kafka_begin_transaction(writer->rk);
-    if (failure)
-        return give_up(writer, failure, error);
-    writer->state = WRITER_OPEN;
-    return ODS_OK;
-}
-
-static bool has_handle(struct kafka_writer *writer, struct kafka_writer_topic *topic)
-{
-    if (!topic->handle)
-        topic->handle = rd_kafka_topic_new(writer->rk, topic->name, NULL);
-    return topic->handle;
-}
-
-static rd_kafka_headers_t *make_headers(const struct kafka_outgoing *record)
-{
-    rd_kafka_headers_t *headers = rd_kafka_headers_new(record->header_count);
-    for (size_t i = 0; i < record->header_count; i++)
-        rd_kafka_header_add(headers, record->headers[i].name, -1, record->headers[i].value,
-                            record->headers[i].value ? (ssize_t) record->headers[i].length : 0);
-    return headers;
-}
-
-static rd_kafka_resp_err_t produce(struct kafka_writer *writer, const struct kafka_outgoing *record)
-{
-    int32_t partition = record->partition < 0 ? RD_KAFKA_PARTITION_UA : record->partition;
-    void *tag = (void *) (uintptr_t) record->tag;
-    /* Small values are copied into their request; large ones a request only points to, also when
-     * it is given up. */
-    int flags = record->value_length < POINTED_BYTES ? 0 : RD_KAFKA_MSG_F_COPY;
-    if (!record->header_count)
-        return rd_kafka_produce(record->topic->handle, partition, flags, (void *) record->value,
-                                record->value_length, record->key, record->key_length, tag)
-                   ? rd_kafka_last_error()
-                   : RD_KAFKA_RESP_ERR_NO_ERROR;
-    rd_kafka_headers_t *headers = make_headers(record);
-    rd_kafka_resp_err_t code = rd_kafka_producev(
-        writer->rk, RD_KAFKA_V_RKT(record->topic->handle), RD_KAFKA_V_PARTITION(partition),
-        RD_KAFKA_V_MSGFLAGS(flags), RD_KAFKA_V_VALUE((void *) record->value, record->value_length),
-        RD_KAFKA_V_KEY((void *) record->key, record->key_length), RD_KAFKA_V_HEADERS(headers),
-        RD_KAFKA_V_OPAQUE(tag), RD_KAFKA_V_END);
-    if (code)
-        rd_kafka_headers_destroy(headers);
-    return code;
-}
-
-/* One that is too large for any broker, as the settings say. */
-static void refuse_here(struct kafka_writer *writer, const struct kafka_outgoing *record,
-                        rd_kafka_resp_err_t code)
-{
-    struct error why;
-    char what[400], reason[200];
-    error_init(&why);
-    snprintf(what, sizeof what, "topic %s", record->topic->name);
-    snprintf(reason, sizeof reason,
-             "a record of %zu bytes is larger than max_record_bytes (%" PRId64 ")",
-             record->key_length + record->value_length, writer->config.record_bytes_max);
-    kafka_fault_set(&why, code, what, code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE ? reason : NULL);
-    writer->config.refused(writer->config.context, record->tag, &why);
-}
-
-/* The client takes no more, for a reason that is known by now. */
-static enum ods_status refuse_all(struct kafka_writer *writer, rd_kafka_resp_err_t code,
-                                  const char *topic, struct error *error)
-{
-    char reason[512];
-    bool fatal = code == RD_KAFKA_RESP_ERR__FATAL;
-    if (fatal)
-        code = rd_kafka_fatal_error(writer->rk, reason, sizeof reason);
-    else
-        snprintf(reason, sizeof reason, "%s", rd_kafka_err2str(code));
-    if (!writer->failure && !fatal) {
-        writer->failure = code;
-        snprintf(writer->failure_topic, sizeof writer->failure_topic, "%s", topic);
-        writer->failures++;
-    }
-    if (fatal)
-        end_client(writer);
-    else
-        kafka_writer_abort(writer);
-    enum ods_status status = conclude(writer, code, reason, error);
-    if (!fatal || status == ODS_FATAL || status == ODS_REJECT)
-        return status;
-    return writer->config.transactional_id ? ODS_FENCED : ODS_RETRY;
-}
-
-/* Has no broker been there for a while? In a transaction the lane hears of it by its source, at the
- * same brokers. */
-static bool is_away(struct kafka_writer *writer)
-{
-    if (!writer->away || writer->config.transactional_id)
-        return false;
-    if (rd_kafka_outq_len(writer->rk) < writer->under_way && !writer->failures) {
-        writer->away = false;
-        writer->patience_ms = AWAY_MS;
-    }
-    return writer->away && time_monotonic_us() - writer->waits_us >= writer->patience_ms * 1000;
-}
-
-static enum ods_status tell_away(struct kafka_writer *writer, struct error *error)
-{
-    if (writer->patience_ms < AWAY_MOST_MS)
-        writer->patience_ms *= 2;
-    kafka_writer_abort(writer);
-    return conclude(writer, RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN, NULL, error);
-}
-
-enum ods_status kafka_writer_send(struct kafka_writer *writer, const struct kafka_outgoing *record,
-                                  struct error *error)
-{
-    if (!has_handle(writer, record->topic))
-        return error_out_of_memory(error);
-    rd_kafka_resp_err_t code = produce(writer, record);
-    if (code == RD_KAFKA_RESP_ERR__QUEUE_FULL)
-        await_brokers(writer);
-    while (code == RD_KAFKA_RESP_ERR__QUEUE_FULL && !interrupted(writer)) {
-        if (is_away(writer))
-            return tell_away(writer, error);
-        rd_kafka_poll(writer->rk, 10);
-        code = produce(writer, record);
-    }
-    if (!code)
-        return ODS_OK;
-    if (kafka_fault(code).status == ODS_REJECT) {
-        refuse_here(writer, record, code);
-        return ODS_OK; /* as if it had not been there */
-    }
-    if (code == RD_KAFKA_RESP_ERR__STATE) { /* the transaction has failed: its end tells why */
-        enum ods_status status = kafka_writer_commit(writer, error);
-        return status == ODS_OK ? ODS_FENCED : status;
-    }
-    return refuse_all(writer, code, record->topic->name, error);
-}
-
-static rd_kafka_topic_partition_list_t *list_claims(const struct claim *claims, size_t count)
-{
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int) count);
-    for (size_t i = 0; i < count; i++)
-        rd_kafka_topic_partition_list_add(list, claims[i].topic, claims[i].partition)->offset =
-            claim_end(&claims[i]);
-    return list;
-}
-
-enum ods_status kafka_writer_offsets(struct kafka_writer *writer, const struct claim *claims,
-                                     size_t count, const struct buffer *membership,
-                                     struct error *error)
-{
-    int64_t until_us = time_monotonic_us() + writer->config.transaction_ms * 1000;
-    rd_kafka_consumer_group_metadata_t *member = NULL;
-    rd_kafka_error_t *failure =
-        rd_kafka_consumer_group_metadata_read(&member, membership->bytes, membership->length);
-    rd_kafka_topic_partition_list_t *list = list_claims(claims, count);
-    while (!failure) {
-        failure = rd_kafka_send_offsets_to_transaction(writer->rk, list, member, 2 * SLICE_MS);
-        if (!failure || !rd_kafka_error_is_retriable(failure) || interrupted(writer) ||
-            time_monotonic_us() >= until_us)
-            break;
-        rd_kafka_error_destroy(failure);
-        failure = NULL;
-    }
-    if (member)
-        rd_kafka_consumer_group_metadata_destroy(member);
-    rd_kafka_topic_partition_list_destroy(list);
-    return failure ? give_up(writer, failure, error) : ODS_OK;
-}
-
-/* Until nothing is under way. What is written is not told of, so that librdkafka's own wait would
- * see it ten milliseconds late. False: the brokers are away. */
-static bool wait_written(struct kafka_writer *writer)
-{
-    int slice_ms = 1, slices = 0;
-    await_brokers(writer);
-    while (rd_kafka_outq_len(writer->rk) > 0 && !interrupted(writer) &&
-           !(writer->config.transactional_id && writer->failures)) {
-        if (is_away(writer))
-            return false;
-        rd_kafka_flush(writer->rk, slice_ms);
-        if (++slices == 50)
-            slice_ms = 10;
-    }
-    return true;
-}
-
-enum ods_status kafka_writer_flush(struct kafka_writer *writer, struct error *error)
-{
-    bool whole = writer->config.transactional_id;
-    if (!wait_written(writer))
-        return tell_away(writer, error);
-    if (!writer->failures && !interrupted(writer))
-        return ODS_OK;
-    /* Without a transaction what was not refused is written. */
-    if (!whole && writer->failures && !writer->failure && !writer->smaller && !writer->alone &&
-        !rd_kafka_outq_len(writer->rk)) {
-        forget_answers(writer);
-        return ODS_OK;
-    }
-    if (!writer->failures) {
-        kafka_writer_abort(writer);
-        return error_set(error, ODS_RETRY, "target %s: interrupted", writer->config.target);
-    }
-    return refuse_all(writer,
-                      rd_kafka_fatal_error(writer->rk, NULL, 0) ? RD_KAFKA_RESP_ERR__FATAL
-                      : writer->failure                         ? writer->failure
-                                                                : RD_KAFKA_RESP_ERR__PURGE_QUEUE,
-                      writer->failure_topic, error);
-}
-
-/* The brokers may have committed it or may not. */
-static enum ods_status lose_sight(struct kafka_writer *writer, rd_kafka_error_t *failure,
-                                  struct error *error)
-{
-    char reason[512];
-    rd_kafka_resp_err_t code = rd_kafka_error_code(failure);
-    snprintf(reason, sizeof reason, "whether the transaction is committed is not known: %s",
-             rd_kafka_error_string(failure));
-    rd_kafka_error_destroy(failure);
-    say(writer, code, reason, error);
-    end_client(writer);
-    forget_answers(writer);
-    return ODS_FENCED;
-}
-
-enum ods_status kafka_writer_commit(struct kafka_writer *writer, struct error *error)
-{
-    int64_t until_us = time_monotonic_us() + writer->config.transaction_ms * 1000;
-    rd_kafka_error_t *failure;
-    if (!writer->config.transactional_id) {
-        enum ods_status status = kafka_writer_flush(writer, error);
-        writer->single &= status != ODS_OK;
-        return status;
-    }
-    wait_written(writer);
-    while ((failure = rd_kafka_commit_transaction(writer->rk, SLICE_MS))) {
-        if (!rd_kafka_error_is_retriable(failure) || interrupted(writer) ||
-            time_monotonic_us() >= until_us)
-            break;
-        rd_kafka_error_destroy(failure);
-    }
-    if (!failure) {
-        writer->state = WRITER_READY;
-        writer->single = false;
-        return ODS_OK;
-    }
-    if (rd_kafka_error_txn_requires_abort(failure))
-        return give_up(writer, failure, error);
-    if (rd_kafka_error_is_retriable(failure))
-        return lose_sight(writer, failure, error);
-    return give_up(writer, failure, error);
 }
