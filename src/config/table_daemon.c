@@ -259,8 +259,8 @@ static const struct setting daemon_rows[] = {
             "number applies again. 0: never."},
     {"http.listen", SETTING_STRING, AT(settings, http.listen), "127.0.0.1:8090",
      .max = 255,
-     .doc = "Address of `/metrics`, `/healthz`, `/readyz` and `/status`, `host:port` or "
-            "`[address]:port`. Empty: off."},
+     .doc = "Address of the [page](page.md) `/`, and of `/metrics`, `/healthz`, `/readyz`, "
+            "`/status` and `/trends`, `host:port` or `[address]:port`. Empty: off."},
     {"connect.url", SETTING_STRING, AT(settings, connect.url), "", .max = 2048,
      .doc = "Kafka Connect's REST, `http://host:port` or `https://…`, for the commands "
             "`connectors`, `setup` and `reset --all`; the daemon asks it where MySQL's connectors "

@@ -1,5 +1,6 @@
-/* Four pages, GET only. The daemon is healthy if no lane is stopped or stuck. An outage of the
- * target or of Kafka is no reason to restart it, so it is then healthy but not ready. */
+/* A page for people and five for programs, GET only. The daemon is healthy if no lane is stopped or
+ * stuck. An outage of the target or of Kafka is no reason to restart it, so it is then healthy but
+ * not ready. */
 #include "pipeline/http.h"
 
 #include <errno.h>
@@ -13,10 +14,12 @@
 
 #include <ods/buffer.h>
 #include "core/time.h"
+#include "page/index.html.h"
 #include "pipeline/guard.h"
 #include "pipeline/json_text.h"
 #include "pipeline/lane.h"
 #include "pipeline/source_guard.h"
+#include "pipeline/trends.h"
 #include "pipeline/verifier.h"
 #include "pipeline/watch.h"
 
@@ -27,6 +30,7 @@ struct http {
     size_t lane_count;
     struct guard *guard; /* NULL: there is none */
     struct source_guard *sources; /* NULL: there is none */
+    struct trends *trends;        /* NULL: there are none */
     struct verifier *const *verifiers;
     size_t verifier_count;
 };
@@ -140,7 +144,8 @@ static json_t *describe_lane(struct lane *lane)
     uint64_t rejected =
         atomic_load(&metrics->rejects_decode) + atomic_load(&metrics->rejects_apply);
     return json_pack(
-        "{s:o, s:o, s:o, s:I, s:s, s:f, s:b, s:b, s:b, s:b, s:I, s:I, s:I, s:o, s:o, s:o, s:o}",
+        "{s:o, s:o, s:o, s:I, s:s, s:f, s:b, s:b, s:b, s:b, s:I, s:I, s:I, s:o, s:o, s:o, s:o, "
+        "s:o}",
         "pipeline", text_of(status.pipeline), "group", text_of(status.group), "target",
         text_of(status.target), "lane", (json_int_t) status.index, "state",
         status.stuck ? "stuck" : lane_state_name(status.state), "state_seconds",
@@ -152,7 +157,7 @@ static json_t *describe_lane(struct lane *lane)
         source_us == INT64_MIN ? json_null() : json_real((double) source_us / 1e6),
         "last_commit_at", applied_us ? json_real((double) applied_us / 1e6) : json_null(),
         "last_error", *status.last_error ? text_of(status.last_error) : json_null(),
-        "partitions", describe_partitions(lane));
+        "recent", lane_recent(lane), "partitions", describe_partitions(lane));
 }
 
 /* What orders hold of a pipeline; its first lane stands for all. */
@@ -177,6 +182,18 @@ static void describe_held(json_t *list, struct lane *lane)
     watch_unlock(watch);
 }
 
+static unsigned write_json(json_t *root, size_t flags, struct buffer *out)
+{
+    char *text = root ? json_dumps(root, flags) : NULL;
+    json_decref(root);
+    if (!text)
+        return MHD_HTTP_INTERNAL_SERVER_ERROR;
+    buffer_puts(out, text);
+    buffer_puts(out, "\n");
+    free(text);
+    return MHD_HTTP_OK;
+}
+
 static unsigned write_status(struct http *http, struct buffer *out)
 {
     json_t *lanes = json_array(), *held = json_array();
@@ -189,21 +206,27 @@ static unsigned write_status(struct http *http, struct buffer *out)
         (double) time_wall_us() / 1e6, "lanes", lanes, "paused", held, "retention",
         guard_describe(http->guard), "sources", source_guard_describe(http->sources), "verify",
         verifiers_describe(http->verifiers, http->verifier_count));
-    char *text = root ? json_dumps(root, JSON_INDENT(2)) : NULL;
-    json_decref(root);
-    if (!text)
-        return MHD_HTTP_INTERNAL_SERVER_ERROR;
-    buffer_puts(out, text);
-    buffer_puts(out, "\n");
-    free(text);
+    return write_json(root, JSON_INDENT(2), out);
+}
+
+static unsigned write_trends(struct http *http, struct buffer *out)
+{
+    return write_json(trends_describe(http->trends), JSON_COMPACT, out);
+}
+
+static unsigned write_page(struct http *http, struct buffer *out)
+{
+    buffer_puts(out, page_index_html);
     return MHD_HTTP_OK;
 }
 
 static const struct page pages[] = {
+    {"/", "text/html; charset=utf-8", write_page},
     {"/metrics", "text/plain; version=0.0.4; charset=utf-8", write_metrics},
     {"/healthz", "text/plain; charset=utf-8", write_health},
     {"/readyz", "text/plain; charset=utf-8", write_ready},
     {"/status", "application/json", write_status},
+    {"/trends", "application/json", write_trends},
 };
 
 static enum MHD_Result answer(void *context, struct MHD_Connection *connection, const char *url,
@@ -229,6 +252,11 @@ static enum MHD_Result answer(void *context, struct MHD_Connection *connection, 
     enum MHD_Result result = MHD_NO;
     if (response) {
         MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
+        MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
+        MHD_add_response_header(response, "Content-Security-Policy",
+                                "default-src 'none'; script-src 'unsafe-inline'; style-src "
+                                "'unsafe-inline'; connect-src 'self'; img-src data:; "
+                                "base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
         result = MHD_queue_response(connection, code, response);
         MHD_destroy_response(response);
     }
@@ -302,6 +330,11 @@ void http_show_guard(struct http *http, struct guard *guard)
 void http_show_sources(struct http *http, struct source_guard *sources)
 {
     http->sources = sources;
+}
+
+void http_show_trends(struct http *http, struct trends *trends)
+{
+    http->trends = trends;
 }
 
 void http_show_verifiers(struct http *http, struct verifier *const *verifiers, size_t count)

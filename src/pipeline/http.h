@@ -1,5 +1,5 @@
-/* The daemon's HTTP server: /metrics, /healthz, /readyz, /status. One internal thread of
- * libmicrohttpd, which only reads what lanes show. */
+/* The daemon's HTTP server: /metrics, /healthz, /readyz, /status, /trends, and the page / that
+ * draws the last two. One internal thread of libmicrohttpd, which only reads what lanes show. */
 #ifndef HTTP_H
 #define HTTP_H
 
@@ -11,6 +11,7 @@ struct http;
 struct lane;
 struct guard;
 struct source_guard;
+struct trends;
 struct verifier;
 
 /* Take the port. address: "host:port", "[v6]:port" or ":port" for every address. */
@@ -24,6 +25,7 @@ void http_show_guard(struct http *http, struct guard *guard);
  * logs. */
 void http_show_verifiers(struct http *http, struct verifier *const *verifiers, size_t count);
 void http_show_sources(struct http *http, struct source_guard *sources);
+void http_show_trends(struct http *http, struct trends *trends); /* before http_start(), too */
 void http_stop(struct http *http); /* NULL is fine */
 
 #endif

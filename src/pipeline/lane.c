@@ -51,7 +51,23 @@ void lane_note_error(struct lane *lane, const char *text)
 {
     pthread_mutex_lock(&lane->mutex);
     utf8_copy(lane->last_error, sizeof lane->last_error, text, strlen(text));
+    recent_note(&lane->recent, false, text);
     pthread_mutex_unlock(&lane->mutex);
+}
+
+void lane_note_letters(struct lane *lane, const char *text)
+{
+    pthread_mutex_lock(&lane->mutex);
+    recent_note(&lane->recent, true, text);
+    pthread_mutex_unlock(&lane->mutex);
+}
+
+json_t *lane_recent(struct lane *lane)
+{
+    pthread_mutex_lock(&lane->mutex);
+    json_t *list = recent_describe(&lane->recent);
+    pthread_mutex_unlock(&lane->mutex);
+    return list;
 }
 
 void lane_fail(struct lane *lane, int exit_code, const struct error *error)
@@ -63,6 +79,7 @@ void lane_fail(struct lane *lane, int exit_code, const struct error *error)
         lane->failure = *error;
         utf8_copy(lane->last_error, sizeof lane->last_error, error->text, strlen(error->text));
     }
+    recent_note(&lane->recent, false, error->text);
     atomic_store(&lane->failed, true);
     pthread_cond_broadcast(&lane->pause);
     pthread_mutex_unlock(&lane->mutex);

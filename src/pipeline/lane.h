@@ -10,6 +10,7 @@
 #ifndef LANE_H
 #define LANE_H
 
+#include <jansson.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -92,6 +93,7 @@ void lane_status(struct lane *lane, struct lane_status *status);
 /* The partitions as of at most a second ago, in the lane's lock; see lane_unlock(). */
 const struct lane_partition *lane_lock_partitions(struct lane *lane, size_t *count);
 void lane_unlock_partitions(struct lane *lane);
+json_t *lane_recent(struct lane *lane); /* what went wrong lately, a list; any thread */
 const struct metrics *lane_metrics(const struct lane *lane);
 
 #endif

@@ -13,6 +13,7 @@
 #include "pipeline/assignment.h"
 #include "pipeline/deadletter.h"
 #include "pipeline/lane.h"
+#include "pipeline/recent.h"
 #include "pipeline/watch.h"
 #include "pipeline/worker.h"
 
@@ -86,6 +87,7 @@ struct lane {
     struct error failure;  /* the first one that stopped the lane */
     int exit_code;
     char last_error[ERROR_TEXT_BYTES];
+    struct recent recent;
     struct lane_partition *shown;
     size_t shown_count, shown_capacity;
 };
@@ -96,7 +98,9 @@ struct lane {
 /* Stops this lane, and with it the daemon. Logs the error; of several the first decides the exit
  * code. Any thread. */
 void lane_fail(struct lane *lane, int exit_code, const struct error *error);
-void lane_note_error(struct lane *lane, const char *text); /* for /status */
+void lane_note_error(struct lane *lane, const char *text);   /* for /status */
+void lane_note_letters(struct lane *lane,
+                       const char *text);                  /* records were set aside; for /status */
 void lane_wake(void *lane);                                /* the consumer, from any thread */
 void lane_wake_writer(struct lane *lane);
 struct slot *lane_slot(struct lane *lane, const struct batch *batch);

@@ -16,7 +16,8 @@
  *         ├ guard thread           guard.c: does Kafka's retention take what waits?
  *         ├ source guard thread    source_guard.c: does the source's log keep what is not read?
  *         ├ verifier threads       verifier.c: is the target as its source? One a pipeline
- *         └ http thread            http.c, metrics.c: what the lanes show
+ *         ├ trends thread          trends.c: what the pipelines did in the last hour
+ *         └ http thread            http.c, metrics.c: what the lanes show; page/: the page at /
  *
  * A lane that fails takes the daemon down, in order: a process that does half of its work and seems
  * well is worse than one that its supervisor restarts.
@@ -33,6 +34,7 @@
 #include "pipeline/http.h"
 #include "pipeline/lane.h"
 #include "pipeline/source_guard.h"
+#include "pipeline/trends.h"
 #include "pipeline/verifier.h"
 #include "pipeline/watch.h"
 #include "pipeline/worker.h"
@@ -54,6 +56,7 @@ struct pipelines {
     struct http *http;
     struct guard *guard;
     struct source_guard *sources;
+    struct trends *trends;
     struct verifier **verifiers;
     size_t verifier_count;
     int finished_fd;
@@ -157,9 +160,12 @@ static enum ods_status start_all(struct pipelines *pipelines, const struct setti
         *exit_code = CLI_INTERNAL;
         http_show_guard(pipelines->http, pipelines->guard);
         http_show_sources(pipelines->http, pipelines->sources);
+        status = trends_start(&pipelines->trends, pipelines->lanes, pipelines->count, error);
+        http_show_trends(pipelines->http, pipelines->trends);
         http_show_verifiers(pipelines->http, pipelines->verifiers, pipelines->verifier_count);
-        status = http_start(pipelines->http, pipelines->lanes, pipelines->count, error);
     }
+    if (status == ODS_OK && pipelines->http)
+        status = http_start(pipelines->http, pipelines->lanes, pipelines->count, error);
     return status;
 }
 
@@ -252,6 +258,7 @@ int pipelines_join(struct pipelines *pipelines)
         return 0;
     /* The server and the guard read the lanes: they go first. */
     http_stop(pipelines->http);
+    trends_stop(pipelines->trends);
     guard_stop(pipelines->guard);
     stop_lookers(pipelines);
     source_guard_join(pipelines->sources);

@@ -206,12 +206,13 @@ static void log_rejects(struct lane *lane, const struct batch *batch)
      */
     const struct reject *reject = batch->rejects;
     const struct record *record = &batch->records[reject->record];
-    log_event(LOG_WARN, LANE_FIELDS(lane),
-              "%u record%s set aside; topic %s partition %d offset "
-              "%lld: %s: %s",
-              batch->reject_count, batch->reject_count == 1 ? "" : "s", record->topic,
-              (int) record->partition, (long long) record->offset, reject->stage,
-              reject->error.text);
+    char text[ERROR_TEXT_BYTES + 400];
+    snprintf(text, sizeof text, "%u record%s set aside; topic %s partition %d offset %lld: %s: %s",
+             batch->reject_count, batch->reject_count == 1 ? "" : "s", record->topic,
+             (int) record->partition, (long long) record->offset, reject->stage,
+             reject->error.text);
+    lane_note_letters(lane, text);
+    log_event(LOG_WARN, LANE_FIELDS(lane), "%s", text);
 }
 
 static void fail(struct lane *lane, struct error *error)
