@@ -1356,3 +1356,114 @@ begin
     end if;
 end
 $body$;
+
+-- Derived tables (docs/derived.md): what the target keeps equal to a query over other tables of it.
+create table if not exists ods_sink.derived (
+    name text primary key,            -- schema.table
+    definition text not null,         -- of the configuration that made it; another one makes it anew
+    bases text not null,              -- which tables these names stand for; another one marks all
+    passes bigint not null default 0, -- that have changed something
+    fresh_at timestamp with time zone, -- at this moment it was exactly its query,
+    offsets jsonb,                    -- and the tables had the effect of exactly what is below these:
+                                      -- {consumer group: {topic: {partition: next_offset}}}
+    problem text                      -- why it is not computed; NULL: it is
+) with (fillfactor = 50);
+
+comment on table ods_sink.derived is 'ods-sink: derived tables, and since when each is its query';
+
+-- Which rows of tables have changed, for each derived table that depends on them. Written in the
+-- transaction that changes the rows, taken by the one that computes the derived table anew.
+create table if not exists ods_sink.derived_marks (
+    derived text not null,
+    source text not null, -- as `depends` calls the table
+    keys text[]           -- for each column of `by` an array of values, all of one length; NULL: any row
+);
+
+alter table ods_sink.derived_marks alter column keys set storage external;
+
+comment on table ods_sink.derived_marks is 'ods-sink: changed rows that derived tables are to follow';
+
+-- Keys that did not fit into a pass.
+create table if not exists ods_sink.derived_todo (
+    id bigint generated always as identity primary key,
+    derived text not null,
+    keys text[] not null, -- for each column of the anchor an array of values
+    count bigint not null
+);
+
+alter table ods_sink.derived_todo alter column keys set storage external;
+create index if not exists derived_todo_next on ods_sink.derived_todo (derived, id);
+
+comment on table ods_sink.derived_todo is 'ods-sink: keys of derived tables that wait for their pass';
+
+-- Keys whose query fails: their rows stay as they were, until a row that they depend on changes.
+create table if not exists ods_sink.derived_errors (
+    derived text not null,
+    key jsonb not null, -- the anchor
+    code text not null, -- SQLSTATE
+    message text not null,
+    since timestamp with time zone not null default clock_timestamp(),
+    tried_at timestamp with time zone not null default clock_timestamp(),
+    primary key (derived, key)
+);
+
+comment on table ods_sink.derived_errors is
+    'ods-sink: keys of derived tables whose query fails, with PostgreSQL''s words';
+
+-- What derived tables with outbox: true have changed, in the order of commits; pipelines that read it
+-- delete what they have sent on. Who appends takes pg_advisory_xact_lock(hashtext('ods_sink.outbox'))
+-- before the first row: then ids are in commit order, and behind an id that is seen no lower one comes.
+create table if not exists ods_sink.outbox (
+    id bigint generated always as identity primary key,
+    name text not null,  -- the derived table as it is configured
+    op text not null check (op in ('c', 'u', 'd', 'e')), -- e: its key can't be computed, see "error"
+    key jsonb not null,  -- of the derived table; of an error its anchor
+    before json,
+    after json,
+    error json,          -- {"code": SQLSTATE, "message": text}
+    at timestamp with time zone not null default clock_timestamp()
+);
+
+create index if not exists outbox_name on ods_sink.outbox (name, id);
+
+comment on table ods_sink.outbox is 'ods-sink: changes of derived tables that are to be sent on';
+
+-- The offsets up to which each derived table is exact.
+create or replace view ods_sink.derived_freshness as
+select d.name as derived, d.fresh_at, g.key as consumer_group, t.key as topic,
+       p.key::integer as partition, p.value::bigint as next_offset
+  from ods_sink.derived d, jsonb_each(d.offsets) as g, jsonb_each(g.value) as t,
+       jsonb_each_text(t.value) as p;
+
+comment on view ods_sink.derived_freshness is 'ods-sink: the offsets up to which derived tables are exact';
+
+-- Marks for whoever writes the table: a trigger for each statement, whose arguments are the derived
+-- table, the table's name in `depends`, and the columns `by`. Texts have one form, whatever the
+-- writer's session says.
+create or replace function ods_sink.derived_mark() returns trigger language plpgsql security definer
+    set search_path = pg_catalog, pg_temp set datestyle = 'ISO, MDY' set intervalstyle = 'postgres'
+    set timezone = 'UTC' set extra_float_digits = 1 set bytea_output = 'hex' as $body$
+declare
+    columns_ text := (select string_agg(quote_ident(c), ', ' order by n)
+                        from unnest(tg_argv[2:]) with ordinality as a (c, n));
+    arrays text := (select string_agg(format('array_agg(c.%I)::text', c), ', ' order by n)
+                      from unnest(tg_argv[2:]) with ordinality as a (c, n));
+    rows_ text := case tg_op
+        when 'INSERT' then format('select %s from new_rows', columns_)
+        when 'DELETE' then format('select %s from old_rows', columns_)
+        else format('select %s from old_rows union all select %s from new_rows', columns_, columns_)
+        end;
+begin
+    if tg_op = 'TRUNCATE' then
+        insert into ods_sink.derived_marks (derived, source) values (tg_argv[0], tg_argv[1]);
+        return null;
+    end if;
+    execute format('insert into ods_sink.derived_marks (derived, source, keys)
+                    select %L, %L, array[%s] from (select distinct * from (%s) r) c
+                    having count(*) > 0', tg_argv[0], tg_argv[1], arrays, rows_);
+    return null;
+end
+$body$;
+
+comment on function ods_sink.derived_mark() is
+    'ods-sink: trigger of tables that derived tables depend on, for other writers';

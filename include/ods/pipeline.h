@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <ods/derived.h>
 #include <ods/setting.h>
 
 #ifdef __cplusplus
@@ -186,6 +187,8 @@ struct pipeline_settings {
     struct table_settings defaults;
     struct table_settings *tables; /* merged over the defaults */
     size_t table_count;
+    const struct derived_settings *derived; /* of all targets: what rows leave marks for */
+    size_t derived_count;
     const char *file; /* for messages: where it stands */
     int line;
 };

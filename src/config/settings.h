@@ -122,6 +122,8 @@ struct settings {
     const char *tables; /* path of tables.yaml, resolved against ods-sink.conf's folder */
     struct pipeline_settings *pipelines;
     size_t pipeline_count;
+    struct derived_settings *derived;
+    size_t derived_count;
 };
 
 const struct target_settings *settings_target(const struct settings *settings, const char *name);

@@ -404,6 +404,10 @@ static const struct setting moves_rows[] = {
      .flags = SETTING_REQUIRED, .count_offset = AT(settings, pipeline_count),
      .of = &settings_of_pipeline,
      .doc = "The pipelines: which topics go to which target."},
+    {"derived", SETTING_OBJECTS, AT(settings, derived), .max = 200,
+     .count_offset = AT(settings, derived_count), .of = &settings_of_derived,
+     .doc = "Tables that the target keeps by itself from those that it has: joins, aggregates and "
+            "extractions."},
 };
 
 const struct setting_group settings_of_moves = {

@@ -15,5 +15,7 @@ extern const struct setting_group settings_of_input;    /* struct input_settings
 extern const struct setting_group settings_of_transform; /* struct transform_settings */
 extern const struct setting_group settings_of_table;    /* struct table_settings */
 extern const struct setting_group settings_of_history;  /* struct history_settings */
+extern const struct setting_group settings_of_derived;  /* struct derived_settings */
+extern const struct setting_group settings_of_derived_source; /* struct derived_source */
 
 #endif

@@ -546,6 +546,7 @@ void validate_settings(struct load *load, const struct node *daemon, const struc
         if (pipelines->node->entries[i].node->kind == NODE_MAP)
             check_pipeline(load, pipelines->node->entries[i].node, settings, i);
     }
+    validate_derived(load, moves, settings);
 }
 
 static bool redacts(const struct pipeline_settings *pipeline)

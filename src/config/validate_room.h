@@ -20,4 +20,7 @@ void validate_transforms(struct load *load, const struct node *node,
 void validate_tables(struct load *load, const struct node *node, struct pipeline_settings *pipeline,
                      const char *dead_letter);
 
+/* validate_derived.c: resolves `derived`, and hands it to the pipelines, whose rows leave marks. */
+void validate_derived(struct load *load, const struct node *moves, struct settings *settings);
+
 #endif

@@ -17,6 +17,7 @@
 #include "page/index.html.h"
 #include "pipeline/guard.h"
 #include "pipeline/json_text.h"
+#include "pipeline/keeper.h"
 #include "pipeline/lane.h"
 #include "pipeline/source_guard.h"
 #include "pipeline/trends.h"
@@ -31,6 +32,8 @@ struct http {
     struct guard *guard; /* NULL: there is none */
     struct source_guard *sources; /* NULL: there is none */
     struct trends *trends;        /* NULL: there are none */
+    struct keeper *const *keepers;
+    size_t keeper_count;
     struct verifier *const *verifiers;
     size_t verifier_count;
 };
@@ -46,6 +49,7 @@ static unsigned write_metrics(struct http *http, struct buffer *out)
     guard_metrics(http->guard, out);
     source_guard_metrics(http->sources, out);
     verifiers_metrics(http->verifiers, http->verifier_count, out);
+    keepers_metrics(http->keepers, http->keeper_count, out);
     return MHD_HTTP_OK;
 }
 
@@ -202,10 +206,11 @@ static unsigned write_status(struct http *http, struct buffer *out)
         describe_held(held, http->lanes[i]);
     }
     json_t *root = json_pack(
-        "{s:s, s:f, s:o, s:o, s:o, s:o, s:o}", "version", ODS_VERSION, "now",
+        "{s:s, s:f, s:o, s:o, s:o, s:o, s:o, s:o}", "version", ODS_VERSION, "now",
         (double) time_wall_us() / 1e6, "lanes", lanes, "paused", held, "retention",
         guard_describe(http->guard), "sources", source_guard_describe(http->sources), "verify",
-        verifiers_describe(http->verifiers, http->verifier_count));
+        verifiers_describe(http->verifiers, http->verifier_count), "derived",
+        keepers_describe(http->keepers, http->keeper_count));
     return write_json(root, JSON_INDENT(2), out);
 }
 
@@ -335,6 +340,12 @@ void http_show_sources(struct http *http, struct source_guard *sources)
 void http_show_trends(struct http *http, struct trends *trends)
 {
     http->trends = trends;
+}
+
+void http_show_keepers(struct http *http, struct keeper *const *keepers, size_t count)
+{
+    http->keepers = keepers;
+    http->keeper_count = count;
 }
 
 void http_show_verifiers(struct http *http, struct verifier *const *verifiers, size_t count)

@@ -17,6 +17,7 @@
  *         ├ source guard thread    source_guard.c: does the source's log keep what is not read?
  *         ├ verifier threads       verifier.c: is the target as its source? One a pipeline
  *         ├ trends thread          trends.c: what the pipelines did in the last hour
+ *         ├ keeper threads         keeper.c: derived tables of a target
  *         └ http thread            http.c, metrics.c: what the lanes show; page/: the page at /
  *
  * A lane that fails takes the daemon down, in order: a process that does half of its work and seems
@@ -32,6 +33,7 @@
 #include "core/log.h"
 #include "pipeline/guard.h"
 #include "pipeline/http.h"
+#include "pipeline/keeper.h"
 #include "pipeline/lane.h"
 #include "pipeline/source_guard.h"
 #include "pipeline/trends.h"
@@ -59,6 +61,8 @@ struct pipelines {
     struct trends *trends;
     struct verifier **verifiers;
     size_t verifier_count;
+    struct keeper **keepers; /* one a target that has derived tables */
+    size_t keeper_count;
     int finished_fd;
 };
 
@@ -139,6 +143,18 @@ static enum ods_status start_verifiers(struct pipelines *pipelines,
     return status;
 }
 
+static enum ods_status start_keepers(struct pipelines *pipelines, const struct settings *settings,
+                                     struct error *error)
+{
+    enum ods_status status = ODS_OK;
+    for (size_t i = 0; i < settings->target_count && status == ODS_OK; i++) {
+        struct keeper **next = &pipelines->keepers[pipelines->keeper_count];
+        status = keeper_start(next, settings, &settings->targets[i], error);
+        pipelines->keeper_count += *next != NULL;
+    }
+    return status;
+}
+
 static enum ods_status start_all(struct pipelines *pipelines, const struct settings *settings,
                                  int *exit_code, struct error *error)
 {
@@ -156,6 +172,8 @@ static enum ods_status start_all(struct pipelines *pipelines, const struct setti
         status = source_guard_start(&pipelines->sources, settings, error);
     if (status == ODS_OK)
         status = start_verifiers(pipelines, settings, error);
+    if (status == ODS_OK)
+        status = start_keepers(pipelines, settings, error);
     if (status == ODS_OK && pipelines->http) {
         *exit_code = CLI_INTERNAL;
         http_show_guard(pipelines->http, pipelines->guard);
@@ -163,6 +181,7 @@ static enum ods_status start_all(struct pipelines *pipelines, const struct setti
         status = trends_start(&pipelines->trends, pipelines->lanes, pipelines->count, error);
         http_show_trends(pipelines->http, pipelines->trends);
         http_show_verifiers(pipelines->http, pipelines->verifiers, pipelines->verifier_count);
+        http_show_keepers(pipelines->http, pipelines->keepers, pipelines->keeper_count);
     }
     if (status == ODS_OK && pipelines->http)
         status = http_start(pipelines->http, pipelines->lanes, pipelines->count, error);
@@ -182,10 +201,11 @@ enum ods_status pipelines_start(struct pipelines **out, const struct settings *s
     pipelines->running = calloc(settings->pipeline_count + 1, sizeof(struct running));
     pipelines->lanes = calloc(pipelines->capacity + 1, sizeof(struct lane *));
     pipelines->verifiers = calloc(settings->pipeline_count + 1, sizeof(struct verifier *));
+    pipelines->keepers = calloc(settings->target_count + 1, sizeof(struct keeper *));
     pipelines->finished_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     enum ods_status status;
     if (!pipelines->running || !pipelines->lanes || !pipelines->verifiers ||
-        pipelines->finished_fd < 0)
+        !pipelines->keepers || pipelines->finished_fd < 0)
         status = error_set(error, ODS_FATAL, "out of memory or file descriptors for the pipelines");
     else
         status = start_all(pipelines, settings, exit_code, error);
@@ -223,6 +243,8 @@ void pipelines_look(struct pipelines *pipelines, struct pipelines_state *state)
     state->looking = !source_guard_ended(pipelines->sources);
     for (size_t i = 0; i < pipelines->verifier_count; i++)
         state->looking |= !verifier_ended(pipelines->verifiers[i]);
+    for (size_t i = 0; i < pipelines->keeper_count; i++)
+        state->looking |= !keeper_ended(pipelines->keepers[i]);
 }
 
 void pipelines_reload(struct pipelines *pipelines, const struct settings *settings)
@@ -236,6 +258,8 @@ static void stop_lookers(struct pipelines *pipelines)
     source_guard_stop(pipelines->sources);
     for (size_t i = 0; i < pipelines->verifier_count; i++)
         verifier_stop(pipelines->verifiers[i]);
+    for (size_t i = 0; i < pipelines->keeper_count; i++)
+        keeper_stop(pipelines->keepers[i]);
 }
 
 void pipelines_stop(struct pipelines *pipelines)
@@ -264,6 +288,8 @@ int pipelines_join(struct pipelines *pipelines)
     source_guard_join(pipelines->sources);
     for (size_t i = 0; i < pipelines->verifier_count; i++)
         verifier_join(pipelines->verifiers[i]);
+    for (size_t i = 0; i < pipelines->keeper_count; i++)
+        keeper_join(pipelines->keepers[i]);
     for (size_t i = 0; i < pipelines->running_count; i++)
         if (pipelines->running[i].shared.helper)
             pipelines->running[i].shared.helper->ops->stop(pipelines->running[i].shared.helper);
@@ -284,6 +310,7 @@ int pipelines_join(struct pipelines *pipelines)
         close(pipelines->finished_fd);
     free(pipelines->lanes);
     free(pipelines->verifiers);
+    free(pipelines->keepers);
     free(pipelines->running);
     free(pipelines);
     return exit_code;

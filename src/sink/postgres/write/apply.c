@@ -33,6 +33,7 @@
 #include "sink/postgres/wire/own_schema.h"
 #include "sink/postgres/write/blocked.h"
 #include "sink/postgres/write/judged.h"
+#include "sink/postgres/write/marks.h"
 #include "sink/postgres/write/offsets.h"
 #include "sink/postgres/write/planning.h"
 #include "sink/postgres/write/steps.h"
@@ -85,6 +86,8 @@ static enum ods_status commit(struct attempt *attempt)
     enum ods_status status = attempt_begin(attempt);
     if (status == ODS_OK)
         status = attempt_resume(attempt);
+    if (status == ODS_OK)
+        status = marks_send_after(attempt);
     if (status == ODS_OK) {
         attempt->commit_sent = true;
         status = attempt_send(attempt, "commit");
@@ -446,6 +449,8 @@ enum ods_status apply_batch(struct postgres *postgres, struct batch *batch,
     bool done;
     error_init(attempt.error);
     enum ods_status status = postgres_ready(postgres, attempt.error);
+    if (status == ODS_OK)
+        status = marks_ready(postgres, attempt.error);
     if (status == ODS_OK)
         status = settle_unknown(&attempt, &done);
     if (status != ODS_OK || done)

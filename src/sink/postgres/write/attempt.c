@@ -8,6 +8,7 @@
 #include "sink/postgres/fold/moved_keys.h"
 #include "sink/postgres/tables/history.h"
 #include "sink/postgres/wire/own_schema.h"
+#include "sink/postgres/write/marks.h"
 #include "sink/postgres/write/offsets.h"
 #include "sink/rows/aside.h"
 
@@ -36,6 +37,17 @@ enum ods_status attempt_send(struct attempt *attempt, const char *sql)
 {
     enum ods_status status = conn_send(&attempt->postgres->conn, sql, attempt->error);
     add_sent(attempt, 1, &status);
+    return status;
+}
+
+enum ods_status attempt_send_own(struct attempt *attempt, const char *sql,
+                                 const struct conn_params *params)
+{
+    enum ods_status status =
+        conn_send_params(&attempt->postgres->conn, sql, params, attempt->error);
+    struct sent *sent = add_sent(attempt, 1, &status);
+    if (sent)
+        sent->ours = true;
     return status;
 }
 
@@ -113,7 +125,7 @@ enum ods_status attempt_resume(struct attempt *attempt)
         if (sent)
             sent->ours = true;
     }
-    return status;
+    return status == ODS_OK ? marks_send_before(attempt) : status;
 }
 
 enum ods_status attempt_mark(struct attempt *attempt, uint32_t step)

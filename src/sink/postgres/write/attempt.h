@@ -134,6 +134,9 @@ static inline bool attempt_folds_again(const struct attempt *attempt)
 
 enum ods_status attempt_begin(struct attempt *attempt);
 enum ods_status attempt_send(struct attempt *attempt, const char *sql);
+/* The same of a statement that writes the sink's own tables alone. */
+enum ods_status attempt_send_own(struct attempt *attempt, const char *sql,
+                                 const struct conn_params *params);
 /* Sends what the transaction needs before the next statement: begin and the move of the offsets, or
  * the return to the savepoint. */
 enum ods_status attempt_resume(struct attempt *attempt);

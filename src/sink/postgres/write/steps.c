@@ -18,6 +18,7 @@
 #include "sink/postgres/write/copy.h"
 #include "sink/postgres/fold/guess.h"
 #include "sink/postgres/write/blocked.h"
+#include "sink/postgres/write/marks.h"
 
 /* The most rows of a step, and from one savepoint to the next. It is small enough to repeat them
  * for one bad row, and large enough that a batch has fewer than the 64 subtransactions for which
@@ -180,8 +181,10 @@ static enum ods_status send_run(struct attempt *attempt, const struct steps *ste
         status = attempt_begin(attempt);
     }
     if (status == ODS_OK && stop == steps->count && is_clean(attempt)) {
-        attempt->commit_sent = true;
-        status = attempt_send(attempt, "commit");
+        status = marks_send_after(attempt);
+        attempt->commit_sent = status == ODS_OK;
+        if (status == ODS_OK)
+            status = attempt_send(attempt, "commit");
     }
     status = attempt_end(attempt, status);
     if (status == ODS_OK && attempt->commit_sent)
