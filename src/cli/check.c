@@ -11,8 +11,10 @@
 #include "cli/cli.h"
 #include "cli/json.h"
 #include "cli/preview.h"
+#include "derived/inspect.h"
 #include "pipeline/recording.h"
 #include "pipeline/worker.h"
+#include "sink/postgres/tables/settings.h"
 #include "source/kafka/kafka.h"
 
 #define MIB INT64_C(1048576)
@@ -108,6 +110,30 @@ static int check_schemas(const struct check *check, const struct pipeline_settin
     return say_status(check, &speaker, status, &error) ? CLI_OK : CLI_SOURCE;
 }
 
+/* A derived table's query, columns and plans. */
+static int check_derived(const struct check *check, const struct derived_settings *derived)
+{
+    const struct target_settings *target = settings_target(check->settings, derived->target);
+    const struct postgres_settings *own = target->own;
+    struct speaker speaker = {target->name, derived->name, check->answers ? json_array() : NULL};
+    struct inspector *inspector = NULL;
+    struct error error;
+    bool early = false;
+    error_init(&error);
+    enum ods_status status =
+        inspector_open(&inspector, target->name, &own->session, check->settings->derived,
+                       check->settings->derived_count, &error);
+    if (status == ODS_OK)
+        status = inspect_plans(inspector, derived, report, &speaker, &early, &error);
+    if (early) {
+        report(&speaker, error.text);
+        report(&speaker, "it will be made when the tables that it depends on are there");
+        status = ODS_OK;
+    }
+    inspector_close(inspector);
+    return say_status(check, &speaker, status, &error) ? CLI_OK : CLI_TARGET;
+}
+
 /* Ask everything even after a failure; the first failure decides the exit code. */
 static int check_connections(const struct check *check)
 {
@@ -119,6 +145,10 @@ static int check_connections(const struct check *check)
         int target = check_target(check, pipeline);
         if (code == CLI_OK)
             code = source != CLI_OK ? source : schemas != CLI_OK ? schemas : target;
+    }
+    for (size_t i = 0; i < check->settings->derived_count; i++) {
+        int derived = check_derived(check, &check->settings->derived[i]);
+        code = code == CLI_OK ? derived : code;
     }
     return code;
 }

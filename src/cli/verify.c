@@ -12,6 +12,7 @@
 #include "cli/interrupt.h"
 #include "cli/json.h"
 #include "cli/signals.h"
+#include "cli/verify_derived.h"
 #include "cli/verify_report.h"
 #include "core/hash.h"
 #include "verify/verify.h"
@@ -19,7 +20,7 @@
 struct verify_arguments {
     const char *config, *source, *pipeline, *report, *state, *connector;
     struct strings tables;
-    bool full, counts, watch, resume, json, repair, delete_extra;
+    bool full, counts, watch, resume, json, repair, delete_extra, derived;
     int64_t sample, since_us, wait_ms, settle_ms, limit, every_ms;
 };
 
@@ -316,6 +317,10 @@ static int check(const struct call *call, const struct verify_arguments *argumen
         return cli_usage(call->name, "--since goes with neither --counts nor --sample");
     if (puts_right(arguments) && arguments->counts)
         return cli_usage(call->name, "--counts finds no single rows, so none can be repaired");
+    if (arguments->derived && (arguments->counts || arguments->sample || arguments->watch ||
+                               arguments->resume || puts_right(arguments)))
+        return cli_usage(call->name, "--derived compares derived tables with their queries, whole "
+                                     "and once, and repairs nothing");
     if (arguments->connector && !arguments->repair)
         return cli_usage(call->name, "--connector is for --repair");
     return CLI_OK;
@@ -329,7 +334,11 @@ static int run(const struct call *call, void *given)
     int code = check(call, arguments);
     if (code == CLI_OK)
         code = cli_load(&config, arguments->config);
-    if (code == CLI_OK) {
+    if (code == CLI_OK && arguments->derived) {
+        interrupt_catch();
+        code = verify_derived(call, config_settings(config), &arguments->tables, arguments->limit,
+                              arguments->json);
+    } else if (code == CLI_OK) {
         interrupt_catch();
         if (!arguments->watch && !arguments->state)
             state = default_state(arguments->config);
@@ -381,6 +390,8 @@ static const struct parameter options[] = {
            "about this many rows of each side of each table, chosen at random", .min = 1,
            .max = 1000000, .either = 1),
     SWITCH(struct verify_arguments, counts, "counts", "only how many rows there are", .either = 1),
+    SWITCH(struct verify_arguments, derived, "derived",
+           "compare derived tables with their queries in place of tables with their source"),
     OPTION(struct verify_arguments, since_us, "since", &argument_moment,
            "only rows that the target got from then on, by its `cdc_timestamp`"),
     OPTION(struct verify_arguments, wait_ms, "wait", &argument_seconds,
@@ -455,6 +466,9 @@ static const struct section sections[] = {
      "comparing these rows once more, and what is not repaired is listed with the reason. The "
      "stream goes on meanwhile. What the connector must have for it is checked first, and stands "
      "in docs/cli/verify.md.\n\n"
+     "`--derived` looks at the target alone: in one snapshot, while everything runs, each derived "
+     "table is held against its query. Keys that wait to be computed, and those that are set aside, "
+     "are left out; anything else that differs is a fault.\n\n"
      "The source databases are named in `databases` of ods-sink.conf; see docs/cli/verify.md for "
      "the rights that they take and for what can't be seen."},
     {0}};

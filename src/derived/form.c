@@ -152,7 +152,8 @@ static enum ods_status take_source(struct kept *kept, struct conn *conn,
 
 /* --- state ------------------------------------------------------------------------------------ */
 
-static void put_state(struct buffer *sql, const struct kept *kept)
+/* own: the sink's own tables are there, and are asked too. */
+static void put_state(struct buffer *sql, const struct kept *kept, bool own)
 {
     buffer_puts(sql, "with named as (select n, to_regclass(n)::oid as r, i from unnest(array[");
     for (size_t i = 0; i < kept->settings->source_count; i++) {
@@ -166,21 +167,22 @@ static void put_state(struct buffer *sql, const struct kept *kept)
                      "a.attrelid = to_regclass(");
     compile_literal(sql, kept->quoted);
     buffer_puts(sql, ")) and a.attnum > 0 and not a.attisdropped), ''), (select "
-                     "string_agg(coalesce(r::text, '-'), ' ' order by i) from named), "
-                     "(select count(*) from ");
-    buffer_printf(sql, "%s.derived_errors where derived = ", kept->own);
+                     "string_agg(coalesce(r::text, '-'), ' ' order by i) from named)");
+    if (!own)
+        return;
+    buffer_printf(sql, ", (select count(*) from %s.derived_errors where derived = ", kept->own);
     compile_literal(sql, kept->name);
     buffer_printf(sql, "), (select count(*) from %s.derived_todo where derived = ", kept->own);
     compile_literal(sql, kept->name);
     buffer_puts(sql, ")");
 }
 
-static enum ods_status ask_state(struct kept *kept, struct conn *conn, PGresult **rows,
+static enum ods_status ask_state(struct kept *kept, struct conn *conn, bool own, PGresult **rows,
                                  struct error *error)
 {
     struct buffer sql;
     buffer_init(&sql);
-    put_state(&sql, kept);
+    put_state(&sql, kept, own);
     enum ods_status status = sql.failed ? error_out_of_memory(error)
                                         : conn_query(conn, buffer_text(&sql), 0, NULL, rows, error);
     buffer_done(&sql);
@@ -191,7 +193,7 @@ enum ods_status form_state(struct kept *kept, struct conn *conn, struct form_sta
                            struct error *error)
 {
     PGresult *rows = NULL;
-    enum ods_status status = ask_state(kept, conn, &rows, error);
+    enum ods_status status = ask_state(kept, conn, true, &rows, error);
     if (status == ODS_OK)
         *state = (struct form_state){
             .same = kept->version && strcmp(PQgetvalue(rows, 0, 0), kept->version) == 0 &&
@@ -205,7 +207,7 @@ enum ods_status form_state(struct kept *kept, struct conn *conn, struct form_sta
 static enum ods_status keep_state(struct kept *kept, struct conn *conn, struct error *error)
 {
     PGresult *rows = NULL;
-    enum ods_status status = ask_state(kept, conn, &rows, error);
+    enum ods_status status = ask_state(kept, conn, false, &rows, error);
     if (status == ODS_OK) {
         free(kept->version);
         free(kept->bases);

@@ -36,7 +36,7 @@ struct refresher_status {
     int64_t todo, errors;
 };
 
-/* Settings outlive it. Only tables whose target is `target` are kept. `hides`: as in struct conn. */
+/* Settings outlive it. Only tables whose target is `target` are kept. `hides`: see struct conn. */
 enum ods_status refresher_open(struct refresher **refresher, const char *target,
                                const struct session_settings *session,
                                const struct pipeline_settings *hides,

@@ -66,7 +66,7 @@ static size_t count_of(const struct settings *settings, const char *target)
     return count;
 }
 
-/* A pipeline into the target that has redacted columns: what the server says then quotes no rows. */
+/* A pipeline into the target that has redacted columns: what the server says quotes no row then. */
 static const struct pipeline_settings *with_redacted(const struct settings *settings,
                                                      const char *target)
 {

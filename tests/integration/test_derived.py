@@ -204,6 +204,8 @@ def test_random_writers(sink, database, tmp_path, report):
         time.sleep(0.3)
         daemons[victim].kill()
         daemons[victim] = setup.start()
+        # In one snapshot, while all is on its way: what differs is marked.
+        sink.run("verify", "-c", sink.conf, "--derived")
         if turn == 2:
             database.execute("alter table orders alter column amount type bigint")
         for writer in writers:

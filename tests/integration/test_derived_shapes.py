@@ -208,3 +208,45 @@ def test_others_tables_are_left_alone(sink, database, tmp_path):
     daemon.await_that(lambda: "ods-sink has not made" in daemon.log())
     assert list(database.columns("order_view")) == ["order_id", "mine"]
     daemon.stop()
+
+
+def test_commands(sink, database, tmp_path):
+    """check --connect: columns, missing indexes, wrong queries; verify --derived."""
+    kept = Kept(sink, database, tmp_path, derived=[foreign(VIEW), foreign(IDLE)])
+    assert "will be made when" in sink.check("--connect").stdout
+    database.execute(SCHEMA.split("create index")[0])
+    done = sink.check("--connect")
+    assert "order_view: derived table public.order_view: order_id integer, customer_id integer, " \
+        "name text, title text, amount integer" in done.stdout
+    for column in ("customer_id", "sku"):
+        assert f'create index concurrently on "public"."orders" ({column})' in done.stdout, done.stdout
+        database.execute(f"create index on orders ({column})")
+    done = sink.check("--connect", "--json")
+    assert "create index" not in done.stdout, done.stdout
+    database.execute("insert into customers values (1, 'a'), (2, 'b'); "
+                     "insert into orders select i, i % 3, 's', i from generate_series(1, 30) i")
+    assert "never computed" in sink.run("verify", "-c", sink.conf, "--derived", expect=6).stderr
+    daemon = kept.start()
+    for one in (VIEW, IDLE):
+        await_equal(daemon, database, one["name"], one["query"])
+    daemon.stop()
+    done = sink.run("verify", "-c", sink.conf, "--derived")
+    assert [row.split() for row in done.stdout.splitlines()[1:]] == [
+        ["order_view", "30", "0", "0", "0", "0", "equal"],
+        ["idle", "3", "0", "0", "0", "0", "equal"]], done.stdout
+    # Somebody writes the table; what waits is left out.
+    database.execute("delete from order_view where order_id = 1; insert into order_view (order_id) "
+                     "values (77); update order_view set name = 'x' where order_id in (2, 4); "
+                     "update customers set name = 'c' where customer_id = 2")
+    done = sink.run("verify", "-c", sink.conf, "--derived", "order_view", "--json",
+                    expect=Exit.NEGATIVE)
+    told, = json.loads(done.stdout)["derived"]
+    # Orders of customer 2 are marked: 2, 5, 8 and so on.
+    assert (told["waiting"], told["missing"], told["extra"], told["changed"]) == (10, 1, 1, 1), told
+    assert {"kind": "changed", "key": {"order_id": 4}} in told["differences"]
+    assert "no such derived table" in sink.run("verify", "-c", sink.conf, "--derived", "nothing",
+                                               expect=Exit.CONFIG).stderr
+    kept.derived[0] = {**kept.derived[0], "query": JOIN.replace("p.title", "p.titel")}
+    kept.write()
+    done = sink.check("--connect", expect=Exit.TARGET)
+    assert 'column p.titel does not exist' in done.stdout

@@ -59,7 +59,7 @@ ARROWS = {
     "pipeline": ["core", "settings", "http", "source/kafka", "source/amqp", "sink/postgres/tables",
                  "verify", "derived"],
     "cli": ["core", "config", "http", "source/file", "source/kafka", "sink/postgres/read",
-            "verify", "pipeline"],
+            "sink/postgres/tables", "verify", "derived", "pipeline"],
     "main": ["cli"],
 }
 

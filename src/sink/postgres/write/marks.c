@@ -1,6 +1,7 @@
 /* See marks.h. A mark is a row of ods_sink.derived_marks: which derived table, of which table it
  * depends on, and for each column of `by` an array of values as text, all of one length; or NULL,
- * for any row. They are only ever inserted here: no lane waits for another, or for who takes them. */
+ * for any row. They are only ever inserted here: no lane waits for another, or for who takes
+ * them. */
 #include "sink/postgres/write/marks.h"
 
 #include <endian.h>
