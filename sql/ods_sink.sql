@@ -153,6 +153,126 @@ $body$;
 comment on function ods_sink.turn_delivered(bigint, bigint) is
     'ods-sink: begin the next part of "delivered", and empty the oldest for it, when it is time';
 
+-- What goes on from here: changes of derived tables with "outbox: true", of tables with "outbox: true",
+-- and whatever a transaction appends by itself. A row is in it if its transaction has committed, and
+-- until what it was sent to has it. Pipelines whose input is of type "outbox" read and delete rows by
+-- their name.
+-- op: c, u, d as in Debezium; e: the row could not be computed, and "error" says why:
+--   {"code": SQLSTATE, "message": text}. A reader makes it a dead letter.
+-- key: of the row, as an object {"order_id": 1}. before, after: the whole row, null where there is none.
+create table if not exists ods_sink.outbox (
+    id bigint generated always as identity primary key,
+    name text not null,
+    op text not null check (op in ('c', 'u', 'd', 'e')),
+    key jsonb not null,
+    before json,
+    after json,
+    error json,
+    at timestamptz not null default clock_timestamp()
+);
+
+create index if not exists outbox_name on ods_sink.outbox (name, id);
+
+comment on table ods_sink.outbox is
+    'ods-sink: what pipelines with an input of type outbox send on, and then delete';
+
+-- Of each table with "outbox: true": what happens to a row becomes one of the outbox, in the same
+-- transaction. An update under another key is the old row's delete and the new one's create, as in
+-- Debezium. Arguments: the name, then the columns of the key; none: the whole row is the key.
+create or replace function ods_sink.outbox_append() returns trigger language plpgsql security definer
+    set search_path = pg_catalog, pg_temp as $body$
+declare
+    old_key jsonb; new_key jsonb;
+begin
+    if tg_op = 'UPDATE' and old *= new then
+        return null;
+    end if;
+    if tg_op <> 'INSERT' then
+        old_key := to_jsonb(old);
+        if tg_nargs > 1 then
+            select jsonb_object_agg(k, old_key -> k) into old_key from unnest(tg_argv[1:]) as a (k);
+        end if;
+    end if;
+    if tg_op <> 'DELETE' then
+        new_key := to_jsonb(new);
+        if tg_nargs > 1 then
+            select jsonb_object_agg(k, new_key -> k) into new_key from unnest(tg_argv[1:]) as a (k);
+        end if;
+    end if;
+    if tg_op = 'UPDATE' and old_key = new_key then
+        insert into ods_sink.outbox (name, op, key, before, after)
+        values (tg_argv[0], 'u', new_key, to_json(old), to_json(new));
+        return null;
+    end if;
+    if tg_op <> 'INSERT' then
+        insert into ods_sink.outbox (name, op, key, before)
+        values (tg_argv[0], 'd', old_key, to_json(old));
+    end if;
+    if tg_op <> 'DELETE' then
+        insert into ods_sink.outbox (name, op, key, after)
+        values (tg_argv[0], 'c', new_key, to_json(new));
+    end if;
+    return null;
+end
+$body$;
+
+comment on function ods_sink.outbox_append() is
+    'ods-sink: what happens to a row goes into the outbox as well';
+
+-- Put that trigger on a table, or take it off. It stays as it is where its arguments are the same.
+create or replace function ods_sink.outbox_follow(relation regclass, arguments text[], follows boolean)
+returns void language plpgsql as $body$
+declare
+    there bytea; wanted bytea;
+begin
+    perform pg_advisory_xact_lock(723549821, relation::oid::integer);
+    select t.tgargs into there from pg_catalog.pg_trigger t
+     where t.tgrelid = relation and t.tgname = 'ods_outbox' and not t.tgisinternal;
+    select string_agg(convert_to(a, getdatabaseencoding()) || '\x00'::bytea, ''::bytea order by n)
+      into wanted from unnest(arguments) with ordinality as u (a, n) where follows;
+    if there is not distinct from wanted then
+        return;
+    end if;
+    if there is not null then
+        execute format('drop trigger ods_outbox on %s', relation);
+    end if;
+    if follows then
+        execute format('create trigger ods_outbox after insert or update or delete on %s '
+                       'for each row execute function ods_sink.outbox_append(%s)', relation,
+                       (select string_agg(quote_literal(a), ', ' order by n)
+                          from unnest(arguments) with ordinality as u (a, n)));
+    end if;
+exception when insufficient_privilege then
+    raise exception '%: grant TRIGGER on % to %, and to take it off ownership is needed', sqlerrm,
+        relation, current_user using errcode = 'invalid_object_definition';
+end
+$body$;
+
+comment on function ods_sink.outbox_follow(regclass, text[], boolean) is
+    'ods-sink: have the changes of a table go into the outbox, or no longer';
+
+-- Readers number the rows of a name as they see them, so that a place is one row's for ever. Below
+-- "settled" all is done with.
+create table if not exists ods_sink.outbox_readers (
+    name text primary key,
+    next_place bigint not null default 0,
+    settled bigint not null default 0
+) with (fillfactor = 50);
+
+comment on table ods_sink.outbox_readers is
+    'ods-sink: how far each name of the outbox is read, and how far what was read is settled';
+
+-- What was read and is not settled: the rows with these ids have the places from "place" on.
+create table if not exists ods_sink.outbox_reads (
+    name text not null,
+    place bigint not null,
+    ids bigint[] not null,
+    primary key (name, place)
+);
+
+comment on table ods_sink.outbox_reads is
+    'ods-sink: rows of the outbox that are on their way, and the places that they have';
+
 -- What the sink changed in the target's tables, and the record that made it do so. Written in the
 -- transaction that makes the change.
 create table if not exists ods_sink.schema_history (

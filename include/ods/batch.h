@@ -86,6 +86,7 @@ struct record {
                              NULL: its offset is as good, or it has none */
     const char *refusal;  /* why the source can't make a record of what it was given: a dead letter
                              says so. NULL: it is one */
+    const char *refused_at; /* of a refusal: the letter's stage, static; NULL: "decode" */
     void *owner; /* what batch->release gets, NULL when nothing is owned */
 };
 
@@ -108,7 +109,7 @@ static inline int64_t claim_end(const struct claim *claim)
 /* A record that can't be decoded or applied, and why: it becomes a dead letter. */
 struct reject {
     uint32_t record;   /* index into records */
-    const char *stage; /* "decode" or "apply", static */
+    const char *stage; /* "decode", "apply" or "derived", static */
     bool delivered;    /* the dead-letter topic has acknowledged it */
     struct error error;
 };

@@ -80,6 +80,7 @@ struct table_settings {
     bool skip;
     enum table_mode mode;
     struct history_settings history;
+    bool outbox; /* what is changed in the target's table goes into its outbox too */
     bool create_tables;
     enum evolve evolve;
     enum on_delete on_delete;

@@ -15,7 +15,9 @@ select a.attname, t.oid, case when d.typtype = 'd' then d.typtypmod else a.attty
          l.collnamespace::pg_catalog.regnamespace, l.collname) end,
        not coalesce(l.collisdeterministic, true), c.relhassubclass or c.relkind = 'f',
        pg_catalog.has_column_privilege(c.oid, a.attnum, 'select'),
-       pg_catalog.concat_ws(' ', c.oid, a.attnum, a.xmin)
+       pg_catalog.concat_ws(' ', c.oid, a.attnum, a.xmin),
+       exists (select from pg_catalog.pg_trigger g where g.tgrelid = c.oid
+               and g.tgname = 'ods_outbox' and not g.tgisinternal)
 from pg_catalog.pg_class c
 join pg_catalog.pg_namespace n on n.oid = c.relnamespace
 join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped

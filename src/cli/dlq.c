@@ -127,7 +127,7 @@ static const struct parameter filters[] = {
     OPTION(struct dlq, filter.offsets, "offsets", &argument_offsets,
            "its offset, or the first and last of several", .also = "offset"),
     OPTION(struct dlq, filter.stage, "stage", &argument_choice,
-           "where it was refused", .choices = "decode|apply"),
+           "where it was refused", .choices = "decode|apply|derived"),
     OPTION(struct dlq, filter.code, "code", &argument_text,
            "the code that the target gave, of PostgreSQL the SQLSTATE", .value = "CODE",
            .also = "sqlstate"),

@@ -121,6 +121,11 @@ static const struct setting table_rows[] = {
      .flags = SETTING_SWITCH, .inherits = "`false`",
      .doc = "Keep every change in an append-only table: `true`, `false`, or a group, see "
             "[history](#history)."},
+    {"outbox", SETTING_BOOL, AT(table_settings, outbox), "false",
+     .doc = "Each change of the target's table is appended to the outbox in its own transaction, "
+            "whoever makes it, under the name `<schema>.<table>` of the target: a trigger does it, "
+            "which is taken off again when this is no longer set. Other pipelines send it on, see "
+            "[outbox.md](outbox.md). Needs a target of type `postgres`."},
     {"create_tables", SETTING_BOOL, AT(table_settings, create_tables), "true",
      .doc = "Create the table when it is missing, from the record's schema."},
     {"evolve", SETTING_ENUM, AT(table_settings, evolve), "add", .choices = evolves,

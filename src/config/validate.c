@@ -183,6 +183,19 @@ static void check_suits(struct load *load, const struct node *node,
         REFUSE(load, validate_place(node, "target"), "%s", error.text);
 }
 
+static void check_outboxes(struct load *load, const struct node *node,
+                           const struct pipeline_settings *pipeline,
+                           const struct target_settings *target)
+{
+    bool any = pipeline->defaults.outbox;
+    for (size_t i = 0; i < pipeline->table_count; i++)
+        any |= pipeline->tables[i].outbox;
+    if (any && strcmp(target->type, "postgres") != 0)
+        REFUSE(load, validate_place(node, "target"),
+               "'outbox: true' of a table needs a target of type postgres; '%s' is of type %s",
+               target->name, target->type);
+}
+
 static void check_target(struct load *load, const struct node *node,
                          const struct settings *settings, const struct pipeline_settings *pipeline)
 {
@@ -195,6 +208,7 @@ static void check_target(struct load *load, const struct node *node,
     for (size_t i = 0; i < settings->target_count; i++) {
         if (strcmp(settings->targets[i].name, pipeline->target) == 0) {
             check_suits(load, node, settings, pipeline, &settings->targets[i]);
+            check_outboxes(load, node, pipeline, &settings->targets[i]);
             return;
         }
         if (count < KNOWN_MAX)

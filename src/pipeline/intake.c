@@ -68,9 +68,11 @@ enum ods_status intake_add(struct batch *batch, struct worker *worker,
     else
         status = worker_decode(worker, batch, index, error);
     if (status == ODS_REJECT) {
+        const char *stage =
+            record->refusal && record->refused_at ? record->refused_at : "decode";
         forget_changes(batch, &before);
         status =
-            batch_add_reject(batch, index, "decode", error) ? ODS_OK : out_of_memory(error, record);
+            batch_add_reject(batch, index, stage, error) ? ODS_OK : out_of_memory(error, record);
     }
     if (status == ODS_OK &&
         !batch_cover(batch, record->topic, record->partition, from, record->offset))

@@ -286,6 +286,7 @@ static enum ods_status read_table(struct conn *conn, const char *schema, const c
     table->made_by_us = begins(table->comment, COMMENT_TABLE);
     table->is_view = PQgetvalue(rows, 0, 16)[0] == 'v';
     table->has_parts = is_true(rows, 0, 21);
+    table->followed = is_true(rows, 0, 24);
     error_init(error);
     status = read_uniques(conn, table, names, error);
     if (status == ODS_OK) {

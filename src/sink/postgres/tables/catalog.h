@@ -91,6 +91,7 @@ struct pg_table {
     char *quoted; /* "schema"."name" */
     bool made_by_us;
     bool is_view;  /* has no unique index; its INSTEAD OF triggers or rules write the rows */
+    bool followed; /* its changes go into the outbox */
     char *comment; /* of the table, "" when it has none */
     uint32_t column_count;
     struct pg_column *columns;

@@ -6,6 +6,7 @@
 
 #include "core/time.h"
 #include "sink/postgres/tables/evolve.h"
+#include "sink/postgres/tables/follow.h"
 #include "sink/postgres/tables/history.h"
 #include "sink/postgres/tables/names.h"
 #include "sink/postgres/tables/origin.h"
@@ -449,6 +450,8 @@ static enum ods_status resolve(struct plans *plans, struct plan *plan, const str
         return history_note(plan, plans->conn, error);
     if (status == ODS_OK && plan->table)
         status = rekey_look(plan, plans->conn, error);
+    if (status == ODS_OK && plan->table && (plan->settings->outbox || plan->table->followed))
+        status = follow_table(plan, plans->conn, error);
     return status;
 }
 
