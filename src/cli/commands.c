@@ -22,6 +22,7 @@ static const struct command *const commands[] = {
     &cli_setup,
     &cli_connectors,
     &cli_import,
+    &cli_xml,
     &cli_decode,    /* records in files */
     &cli_replay,
     &cli_bench,

@@ -37,6 +37,17 @@ AMQP_MESSAGES = [
     b"\0\x53\x76\x45" + b"\0\x53\x78\xc1\x01\0",
 ]
 
+# Samples of XML; fuzz_xml.c takes several, with a zero between them.
+XML = [
+    b'<order currency="EUR"><buyer>A &amp; B</buyer><total>12.50</total><lines><line sku="1" qty="3">'
+    b'<discount>5</discount><discount>2.5</discount></line><line/></lines></order>',
+    b'<p:a xmlns:p="urn:x" xmlns="urn:y" p:b="1"><c xml:lang="en">2026-01-31</c><d/></p:a>\0'
+    b'<p:a xmlns:p="urn:x"><p:c>true</p:c><select/><select/></p:a>',
+    b'<?xml version="1.0" encoding="ISO-8859-1"?><!-- x --><a><![CDATA[<b>]]>\xe9<?p i?></a>',
+    b'<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>', b"<a>" * 70 + b"</a>" * 70,
+    b'<a xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:nil="true"/>\0<a> 1 </a>',
+]
+
 # Heads for fuzz_encode.c: every target with a few meanings and kinds.
 TARGETS, KINDS = 25, {"integer": 3, "number": 5, "text": 6, "bytes": 7, "json": 8}
 VALUES = [
@@ -112,6 +123,8 @@ def main():
         write(corpus / "fuzz_records", name, line.encode("utf-8", "surrogatepass"))
     for number, message in enumerate(AMQP_MESSAGES):
         write(corpus / "fuzz_amqp", str(number), message)
+    for number, document in enumerate(XML):
+        write(corpus / "fuzz_xml", str(number), document)
     for choice, inputs in enumerate(CONVERSIONS):
         for number, text in enumerate(inputs):
             write(corpus / "fuzz_conversions", f"{choice}-{number}", bytes([choice]) + text)

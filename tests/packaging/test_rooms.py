@@ -60,7 +60,8 @@ ARROWS = {
     "derived": ["core", "sink/postgres/wire"],
     "pipeline": ["core", "settings", "http", "source/kafka", "source/amqp", "sink/postgres/tables",
                  "verify", "derived", "page"],
-    "cli": ["core", "config", "http", "source/file", "source/kafka", "sink/postgres/read",
+    "xml": [],
+    "cli": ["core", "config", "http", "xml", "source/file", "source/kafka", "sink/postgres/read",
             "sink/postgres/tables", "verify", "derived", "pipeline"],
     "main": ["cli"],
 }
@@ -91,6 +92,7 @@ LIBRARIES = {
     "proton/ssl.h": ["source/amqp"],
     "proton/terminus.h": ["source/amqp"],
     "proton/transport.h": ["source/amqp"],
+    "expat.h": ["xml"],
     "zlib.h": ["sink/file"],
     "zstd.h": ["sink/file"],
     "lua.h": ["transform"],
