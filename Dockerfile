@@ -12,11 +12,13 @@ COPY CMakeLists.txt CMakePresets.json README.md ./
 COPY cmake cmake
 COPY include include
 COPY src src
+COPY generate generate
+COPY bench/text.c bench/text.h bench/
 COPY sql sql
 COPY docs docs
 COPY config config
 RUN cmake --preset release -DCMAKE_INSTALL_PREFIX=/usr \
-    && cmake --build --preset release --target ods-sink \
+    && cmake --build --preset release --target ods-sink ods-generate \
     && DESTDIR=/out cmake --install build/release --strip
 
 FROM debian:trixie-slim AS connector

@@ -7,6 +7,7 @@ from decimal import Decimal
 
 import pytest
 import yaml
+from lib.generator import Generator
 from lib.records import INT, TEXT, Table, pipeline
 from lib.sink import Exit, write_lines
 
@@ -209,3 +210,24 @@ def test_files_that_are_none(sink):
     path.write_text("no record\n")
     assert "line 1: " in sink.run("xml", "suggest", "--file", path, "--column", "c",
                                   expect=Exit.SOURCE).stderr
+
+
+def test_columns_of_the_generator(sink, database):
+    """Entries for its documents give the rows that it says are in them."""
+    generator = Generator(sink)
+    generator.run("--events", 400, "--no-schema-changes", "--no-hostile")
+    sink.write({"name": "shop", "topics": ["^ora"], "format": "debezium", "target": "ods",
+                "defaults": {"fold": "lower", "on_delete": "hard"}}, database=database)
+    sink.replay(generator.records)
+    generator.truth(database)
+    for column, name, truth in (("DOC", "orders_doc", "order_heads"),
+                                ("DOC", "orders_doc_line", "order_lines"),
+                                ("PROFILE", "customers_profile", "customer_profiles"),
+                                ("SPEC", "products_spec", "product_specs"),
+                                ("MANIFEST", "shipments_manifest_item", "shipment_items")):
+        done = sink.run("xml", "suggest", "-c", sink.conf, "--file", generator.records,
+                        "--column", column)
+        entry = {entry["name"]: entry for entry in yaml.safe_load(done.stdout)["derived"]}[name]
+        assert database.value(f"select count(*) from truth.{truth}") > 5
+        assert database.execute(f"select * from truth.{truth} except all ({entry['query']})") == []
+        assert database.execute(f"({entry['query']}) except all select * from truth.{truth}") == []
