@@ -228,9 +228,11 @@ static void shipment_items(struct text *out, const struct style *style, const st
 /* ---- payments: X7, X8 -------------------------------------------------------------------------
  */
 
+/* Some are when they are made, and mended with the first change: a target that keeps what it had of a
+ * document has nothing to keep. */
 static bool malformed(const struct row *row, uint64_t hash)
 {
-    return !row->hostile && (hash >> 16 & 0xF) == 0;
+    return !row->hostile && row->body == 1 && (hash >> 16 & 7) == 0;
 }
 
 static unsigned advice_count(const struct row *row, uint64_t hash)
