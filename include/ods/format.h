@@ -71,6 +71,7 @@ struct decoder_config {
                                      and only the records themselves inform the decoder */
     const struct registry_settings *registry; /* without a pipeline: where schemas are; NULL: none
                                                  are needed. Outlives the decoder */
+    bool any_language;            /* schemas may be in any language that is read */
     bool want_before;             /* decode the before image even if no sink needs it; else a
                                      change of a table with a key may leave it NULL */
     bool want_position;           /* set change->position where the record tells it */

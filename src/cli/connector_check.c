@@ -197,6 +197,11 @@ static bool is_false(const char *value)
     return value && strcasecmp(value, "false") == 0;
 }
 
+static bool is_true(const char *value)
+{
+    return value && strcasecmp(value, "true") == 0;
+}
+
 /* Kafka's converters write a column's default where the row has NULL, unless they are told
  * not to. */
 static void check_converter(const struct check *check)
@@ -221,6 +226,13 @@ static void check_converter(const struct check *check)
         tell(check, WEIGHT_WRONG, "value.converter.ignore.default.for.nullables", "false",
              "where the row has NULL and the column a default the record has the default, and no "
              "sink can know",
+             "set it to true");
+    if (ends_with(converter, "io.confluent.connect.protobuf.ProtobufConverter") &&
+        !is_true(property(check->config, "value.converter.optional.for.nullables")) &&
+        !is_true(property(check->config, "value.converter.wrapper.for.nullables")))
+        tell(check, WEIGHT_WRONG, "value.converter.optional.for.nullables", "false",
+             "where the row has NULL the record has 0, false or an empty text, and no sink can "
+             "know",
              "set it to true");
 }
 

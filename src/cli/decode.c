@@ -304,8 +304,8 @@ static const struct parameter options[] = {
     OPTION(struct decode_options, format, "format", &argument_text,
            "how the records are written (default: auto, each record tells)", .value = "NAME"),
     OPTION(struct decode_options, registry, "registry", &argument_text,
-           "where the schemas of Avro records are: a registry's URL (`http://host:8081`, or with a "
-           "path), or a JSON file of schemas by id",
+           "where the schemas of Avro and Protobuf records are: a registry's URL "
+           "(`http://host:8081`, or with a path), or a JSON file of schemas by id",
            .value = "URL"),
     SWITCH(struct decode_options, transform, "transform",
            "what the pipeline's transforms make of the changes, before and after side by side"),

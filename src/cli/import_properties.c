@@ -273,6 +273,10 @@ static void take_converter(struct import *import, const char *property, const ch
         free(import->format);
         import->format = strdup("avro");
         import_say(import, property, CARRIED, "format: avro; see its settings");
+    } else if (strstr(value, "ProtobufConverter")) {
+        free(import->format);
+        import->format = strdup("protobuf");
+        import_say(import, property, CARRIED, "format: protobuf; see its settings");
     } else {
         import_say(import, property, LEFT, "ods-sink does not read such records");
     }

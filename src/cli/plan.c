@@ -183,14 +183,14 @@ static void alive(void *context)
         forecast_interrupt(outlook->forecast);
 }
 
-/* Types come from the schema alone, whatever the pipeline's own records carry. Where these are Avro
- * it is read as Connect's schema, of which the same columns come. */
+/* Types come from the schema alone, whatever the pipeline's own records carry. Where these name a
+ * registry's it is read as Connect's schema, of which the same columns come. */
 static void alter_for_schema(struct outlook *outlook)
 {
     const char *format = outlook->pipeline->format;
     outlook->altered = *outlook->pipeline;
-    outlook->plain = strcmp(format, "avro") == 0;
-    if (outlook->plain || strcmp(format, "debezium-avro") == 0 || strcmp(format, "auto") == 0)
+    outlook->plain = strcmp(format, "avro") == 0 || strcmp(format, "protobuf") == 0;
+    if (outlook->plain || strncmp(format, "debezium-", 9) == 0 || strcmp(format, "auto") == 0)
         outlook->altered.format = "debezium";
     outlook->altered.source.shape = SHAPE_AUTO;
     if (!*outlook->altered.source.schema_topic)

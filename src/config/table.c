@@ -281,7 +281,8 @@ static const struct setting pipeline_rows[] = {
      .doc = "The format of the records. `debezium`: Debezium's JSON, in any of its shapes. "
             "`debezium-avro`: the same as Avro, by the schemas of a `registry`. `avro`: plain rows "
             "as Avro, each of which is the newest state of its key; a record without value is a "
-            "delete. `maxwell`: Maxwell's JSON. `json`: plain JSON rows. `auto`: each record tells "
+            "delete. `debezium-protobuf`, `protobuf`: both as Protobuf. "
+            "`maxwell`: Maxwell's JSON. `json`: plain JSON rows. `auto`: each record tells "
             "which of these it is; see [formats.md](formats.md)."},
     {"target", SETTING_STRING, AT(pipeline_settings, target), "",
      .inherits = "the only target", .max = 200, .doc = "Name of a target in `ods-sink.conf`."},

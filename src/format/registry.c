@@ -3,13 +3,15 @@
 
 #include <ods/format.h>
 
-extern const struct format_ops format_debezium, format_debezium_avro, format_avro, format_maxwell,
-    format_json, format_auto;
+extern const struct format_ops format_debezium, format_debezium_avro, format_avro,
+    format_debezium_protobuf, format_protobuf, format_maxwell, format_json, format_auto;
 
 static const struct format_ops *const decoders[] = {
     &format_debezium,
     &format_debezium_avro,
     &format_avro,
+    &format_debezium_protobuf,
+    &format_protobuf,
     &format_maxwell,
     &format_json,
     &format_auto,

@@ -107,8 +107,37 @@ def avro_seeds():
         yield name, len(text).to_bytes(2, "little") + text + b"\2\2a\2\2b\0"
 
 
+PROTO_SCHEMAS = [
+    b'syntax = "proto3"; package a.b; import "google/protobuf/timestamp.proto"; '
+    b'import "google/type/date.proto"; import "google/type/timeofday.proto"; message Row { '
+    b"int32 a = 1; uint64 b = 2; string c = 3; repeated sint32 d = 4; map<string, int64> e = 5; "
+    b"map<int32, bytes> f = 6; google.protobuf.Timestamp g = 7; google.type.Date h = 8; "
+    b"google.type.TimeOfDay i = 9; oneof o { bool j = 10; double k = 11; } E l = 12; "
+    b"N m = 13; repeated N n = 14; enum E { Z = 0; X = -1; } message N { optional float p = 1; } }",
+    b'syntax = "proto2"; message R { required fixed64 a = 1; optional sfixed32 b = 2 [default = 5]; '
+    b'extensions 100 to 200; reserved 7; }',
+    b'syntax = "proto3"; package p.d.t; import "confluent/meta.proto"; '
+    b'import "confluent/type/decimal.proto"; import "google/protobuf/wrappers.proto"; '
+    b"message Envelope { Value before = 1; Value after = 2; Source source = 3; string op = 4; "
+    b"int64 ts_ms = 5; message Value { int32 id = 1; confluent.type.Decimal v = 2 "
+    b'[(confluent.field_meta) = {params: [{key: "scale", value: "2"}]}]; '
+    b"google.protobuf.StringValue s = 3; } message Source { string table = 1; } }",
+]
+PROTO_RECORDS = [
+    b"\0", b"\0\x08\x01\x10\x05\x1a\x01a\x22\x02\x01\x02\x2a\x05\x0a\x01k\x10\x07"
+    b"\x32\x05\x08\x01\x12\x01v\x3a\x04\x08\x01\x10\x02\x42\x07\x08\xe8\x07\x10\x01\x18\x01"
+    b"\x4a\x02\x08\x01\x50\x01\x60\x01\x6a\x05\x0d\0\0\0\x3f\x72\0",
+    b"\0\x09\1\2\3\4\5\6\7\x08\x15\1\2\3\4", b"\0\x12\x13\x08\x05\x12\x08\x0a\x02\x04\xd2\x18\x02"
+    b"\x1a\x03\x0a\x01x\x1a\x03\x0a\x01t\x22\x01c\x28\x07", b"\x04\0\0\x08\x01",
+]
+
+
 def main():
     corpus = pathlib.Path(sys.argv[1])
+    for number, schema in enumerate(PROTO_SCHEMAS):
+        for which, record in enumerate(PROTO_RECORDS):
+            write(corpus / "fuzz_protobuf", f"{number}-{which}",
+                  len(schema).to_bytes(2, "little") + schema + record)
     for name, seed in avro_seeds():
         write(corpus / "fuzz_avro", name, seed)
     for name, line, record in golden_records():

@@ -214,7 +214,8 @@ def test_image_installs_what_the_build_needs():
                 "zlib": ("zlib1g-dev", "zlib1g"), "libzstd": ("libzstd-dev", "libzstd1"),
                 "libqpid-proton": ("libqpid-proton11-dev", "libqpid-proton11"),
                 "expat": ("libexpat1-dev", "libexpat1"),
-                "lua5.4": ("liblua5.4-dev", "liblua5.4-0")}
+                "lua5.4": ("liblua5.4-dev", "liblua5.4-0"),
+                "protobuf": ("libprotobuf-dev", "libprotobuf32t64")}
     assert len(modules) >= 9
     build, final = (" ".join(instructions(stage, "RUN")).split() for stage in ("build", "ods-sink"))
     for module in modules:

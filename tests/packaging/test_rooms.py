@@ -16,8 +16,10 @@ ARROWS = {
     "http": [],
     "format": ["core", "settings"],
     "format/avro": ["core", "format"],
+    "format/protobuf": ["core"],
     "format/schema_registry": ["core", "http"],
-    "format/debezium": ["core", "settings", "format", "format/avro", "format/schema_registry"],
+    "format/debezium": ["core", "settings", "format", "format/avro", "format/protobuf",
+                        "format/schema_registry"],
     "format/maxwell": ["core", "settings", "format"],
     "format/json": ["core"],
     "format/auto": ["core"],
@@ -75,6 +77,13 @@ LIBRARIES = {
                  "transform", "sink/postgres/values",
                  "sink/postgres/fold", "sink/mysql/values", "sink/mysql/fold", "verify"],
     "jansson.h": ["config", "sink", "sink/file", "sink/http", "verify", "derived", "pipeline", "cli"],
+    "google/protobuf/compiler/parser.h": ["format/protobuf"],
+    "google/protobuf/descriptor.h": ["format/protobuf"],
+    "google/protobuf/descriptor.pb.h": ["format/protobuf"],
+    "google/protobuf/io/coded_stream.h": ["format/protobuf"],
+    "google/protobuf/io/tokenizer.h": ["format/protobuf"],
+    "google/protobuf/io/zero_copy_stream_impl_lite.h": ["format/protobuf"],
+    "google/protobuf/unknown_field_set.h": ["format/protobuf"],
     "libconfig.h": ["config"],
     "yaml.h": ["config"],
     "microhttpd.h": ["pipeline"],
@@ -117,7 +126,7 @@ EXCEPTIONS = {}
 def sources():
     """Path below src/, or ods/…: text."""
     for root in (ROOT / "src", ROOT / "include"):
-        for path in sorted(root.rglob("*.[ch]")):
+        for path in sorted([*root.rglob("*.[ch]"), *root.rglob("*.cc")]):
             yield path.relative_to(root).as_posix(), path.read_text()
 
 

@@ -1,10 +1,10 @@
 /* The format of each record is found from its bytes, and the record goes to that format's decoder.
  *
- * Zero is the first byte of Confluent's wire format: behind the schema's id is JSON, or else it is
- * Avro. JSON objects are told apart by their members' names: Debezium's envelopes, flattened rows,
- * CloudEvents, transactions, schema changes and heartbeats; Maxwell's rows and DDL; anything else
- * is a plain row. A record without a value goes to the format that its key tells, else to that of
- * its topic's last row.
+ * Zero is the first byte of Confluent's wire format: behind the schema's id is JSON, or else what
+ * the registry says of the schema, Avro or Protobuf. JSON objects are told apart by their members'
+ * names: Debezium's envelopes, flattened rows, CloudEvents, transactions, schema changes and
+ * heartbeats; Maxwell's rows and DDL; anything else is a plain row. A record without a value goes to
+ * the format that its key tells, else to that of its topic's last row.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -259,13 +259,14 @@ static enum ods_status auto_open(struct decoder **decoder, const struct decoder_
         [KIND_JSON] = &format_json,
         [KIND_AVRO] = &format_debezium_avro,
     };
-    struct decoder_config alone = *config; /* the helper is Avro's */
+    struct decoder_config alone = *config, any = *config; /* the helper is the registry's */
     alone.helper = NULL;
+    any.any_language = true;
     struct auto_decoder *self = calloc(1, sizeof *self);
     enum ods_status status = self ? ODS_OK : error_out_of_memory(error);
     *decoder = NULL;
     for (int i = 0; status == ODS_OK && i < KIND_COUNT; i++)
-        status = formats[i]->open(&self->decoders[i], i == KIND_AVRO ? config : &alone, error);
+        status = formats[i]->open(&self->decoders[i], i == KIND_AVRO ? &any : &alone, error);
     if (status != ODS_OK) {
         auto_close((struct decoder *) self);
         return status;
@@ -300,7 +301,7 @@ static const struct format_helper_ops auto_helper = {.open = helper_open, .check
 
 const struct format_ops format_auto = {
     .name = "auto",
-    .summary = "each record tells: Debezium's JSON or Avro, Maxwell's, plain rows",
+    .summary = "each record tells: Debezium's JSON, Avro or Protobuf, Maxwell's, plain rows",
     .helper = &auto_helper,
     .open = auto_open,
     .decode = auto_decode,

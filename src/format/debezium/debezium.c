@@ -10,7 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-extern const struct format_ops format_debezium, format_debezium_avro, format_avro;
+extern const struct format_ops format_debezium, format_debezium_avro, format_avro,
+    format_debezium_protobuf, format_protobuf;
 
 /* memory that is kept for the next record to observe */
 #define CONTEXT_BYTES_MAX   ((size_t) 1024 * 1024)
@@ -349,6 +350,7 @@ static void debezium_close(struct decoder *decoder)
     schema_topic_close(&self->schema);
     schema_registry_close(self->own);
     buffer_done(&self->json);
+    proto_room_done(&self->proto);
     unavailable_done(&self->unavailable);
     free(self->told);
     metadata_done(&self->metadata);
@@ -410,7 +412,11 @@ static enum ods_status open_avro(struct decoder **decoder, const struct decoder_
     if (status != ODS_OK)
         return status;
     self->decoder.ops = ops;
-    self->plain = ops == &format_avro;
+    self->plain = ops == &format_avro || ops == &format_protobuf;
+    self->languages = config->any_language ? LANGUAGE_AVRO | LANGUAGE_PROTOBUF
+                      : ops == &format_protobuf || ops == &format_debezium_protobuf
+                          ? LANGUAGE_PROTOBUF
+                          : LANGUAGE_AVRO;
     self->registry = schema_registry_of(config->helper);
     if (!self->registry && settings && settings->url && *settings->url)
         status = schema_registry_open(&self->own, settings, error);
@@ -433,6 +439,19 @@ static enum ods_status avro_open(struct decoder **decoder, const struct decoder_
                                  struct error *error)
 {
     return open_avro(decoder, config, &format_avro, error);
+}
+
+static enum ods_status debezium_protobuf_open(struct decoder **decoder,
+                                              const struct decoder_config *config,
+                                              struct error *error)
+{
+    return open_avro(decoder, config, &format_debezium_protobuf, error);
+}
+
+static enum ods_status protobuf_open(struct decoder **decoder, const struct decoder_config *config,
+                                     struct error *error)
+{
+    return open_avro(decoder, config, &format_protobuf, error);
 }
 
 const struct format_ops format_debezium = {
@@ -464,6 +483,30 @@ const struct format_ops format_avro = {
     .summary = "plain rows as Avro, by the schemas of a registry: each is the newest state of its "
                "key",
     .open = avro_open,
+    .decode = debezium_decode,
+    .look_back = DELETES_LOOK_BACK,
+    .observe = debezium_observe,
+    .close = debezium_close,
+    .helper = &schema_registry_ops,
+};
+
+const struct format_ops format_debezium_protobuf = {
+    .name = "debezium-protobuf",
+    .summary = "Debezium change events as Protobuf, by the schemas of a registry: envelopes and "
+               "flattened rows",
+    .open = debezium_protobuf_open,
+    .decode = debezium_decode,
+    .look_back = DELETES_LOOK_BACK,
+    .observe = debezium_observe,
+    .close = debezium_close,
+    .helper = &schema_registry_ops,
+};
+
+const struct format_ops format_protobuf = {
+    .name = "protobuf",
+    .summary = "plain rows as Protobuf, by the schemas of a registry: each is the newest state of "
+               "its key",
+    .open = protobuf_open,
     .decode = debezium_decode,
     .look_back = DELETES_LOOK_BACK,
     .observe = debezium_observe,

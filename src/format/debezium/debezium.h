@@ -19,12 +19,16 @@
 #include "format/debezium/deletes.h"
 #include "format/layout.h"
 #include "format/metadata.h"
+#include "format/protobuf/proto_record.h"
 #include "format/schema_topic.h"
 #include "format/unavailable.h"
 
 #define PLANS_MAX    64 /* a list, one a topic and use */
 #define BINDINGS_MAX 16 /* a plan: tables that share its columns */
 struct avro_plan; /* debezium_avro.h */
+
+#define LANGUAGE_AVRO     1U
+#define LANGUAGE_PROTOBUF 2U
 
 #define SILENT_MAX   16 /* a topic: tables of which one is told that they say no operation */
 
@@ -89,6 +93,7 @@ struct topic {
     const struct table_settings *entry, *rival; /* the entry, and a second one, whose `topics`
                                                    contain it; NULL: none */
     struct deletes deletes;
+    bool forgetful; /* it was told that its Protobuf schema has no NULL */
     /* Tables whose rows do not say their operation and for which a notice was given: one shape of
      * each. */
     const struct shape *silent[SILENT_MAX];
@@ -108,10 +113,12 @@ struct debezium {
     struct unavailable unavailable;
     struct shape_table *shapes;
     struct schema_topic schema;
-    bool avro, plain;                 /* the format is Avro; its records are plain rows */
+    bool avro, plain;   /* records name schemas of a registry; they are plain rows */
+    unsigned languages; /* LANGUAGE_… of these schemas */
     struct schema_registry *registry; /* of Avro */
     struct schema_registry *own;      /* the same, where no helper has it */
     struct buffer json;               /* for what is nested in Avro */
+    struct proto_room proto;
     struct hash_index topics; /* of struct topic, by name */
     struct topic *last_topic;
     struct batch *context; /* observed records are decoded into this batch; NULL: none yet */

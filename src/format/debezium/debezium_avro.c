@@ -65,7 +65,7 @@ enum ods_status avro_read_key(struct reading *reading)
     struct avro_source source = avro_find_source(reading, true);
     if (!source.bytes || source.json)
         return key_read(reading); /* JSON or text beside a value in Avro */
-    struct plan *plan = avro_plan_of(reading, &source.ref, true, &status);
+    struct plan *plan = avro_plan_of(reading, &source, true, &status);
     if (!plan)
         return status;
     struct avro_reader reader = open_reader(reading, source.bytes, source.length);
@@ -307,17 +307,20 @@ static enum ods_status refuse_bytes(struct reading *reading, bool json)
 {
     const struct record *record = reading->record;
     if (!record->value_length)
-        return error_set(reading->error, ODS_REJECT, "the record's value has no bytes, which no "
-                                                     "Avro record of a row has");
+        return error_set(reading->error, ODS_REJECT,
+                         "the record's value has no bytes, which no %s record of a row has",
+                         avro_language(reading));
     unsigned char first = (unsigned char) record->value[0];
     if (json)
         return error_set(reading->error, ODS_REJECT,
                          "a header of the record says that its value is JSON (apicurio.value."
-                         "encoding), expected binary Avro");
+                         "encoding), expected binary %s",
+                         avro_language(reading));
     if (first == 0)
         return error_set(reading->error, ODS_REJECT,
-                         "the record's value begins as Avro does, but names no schema: its magic "
+                         "the record's value begins as %s does, but names no schema: its magic "
                          "byte 0 is followed by %s, and no header has an id",
+                         avro_language(reading),
                          record->value_length < 5 ? "less than four bytes" : "the id 0");
     return error_set(reading->error, ODS_REJECT,
                      "the record's value begins with the byte 0x%02x: expected 0x00 and the id of "
@@ -332,7 +335,7 @@ static void ask_ahead(struct reading *reading)
     enum ods_status ignored;
     struct avro_source source = avro_find_source(reading, false);
     if (source.bytes && !source.json)
-        avro_plan_of(reading, &source.ref, false, &ignored);
+        avro_plan_of(reading, &source, false, &ignored);
     *reading->error = why;
 }
 
@@ -347,6 +350,6 @@ enum ods_status avro_read_record(struct reading *reading)
     struct avro_source source = avro_find_source(reading, false);
     if (!source.bytes || source.json)
         return refuse_bytes(reading, source.json);
-    struct plan *plan = avro_plan_of(reading, &source.ref, false, &status);
+    struct plan *plan = avro_plan_of(reading, &source, false, &status);
     return plan ? read_by(reading, &source, plan) : status;
 }

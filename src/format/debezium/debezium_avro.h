@@ -1,9 +1,11 @@
-/* How the records of one Avro schema are read; shared by debezium_avro*.c only. */
+/* How the records of one Avro schema are read; shared by debezium_avro*.c only. A record in
+ * Protobuf is read by the Avro schema of its message, into whose form it is brought first. */
 #ifndef DEBEZIUM_AVRO_H
 #define DEBEZIUM_AVRO_H
 
 #include "format/avro/avro_row.h"
 #include "format/debezium/debezium.h"
+#include "format/protobuf/proto_record.h"
 
 /* The members of an envelope and of its source that are used. */
 enum avro_member_use {
@@ -37,6 +39,9 @@ struct avro_members {
 
 struct avro_plan {
     struct schema_ref ref;
+    struct proto_root *protobuf; /* NULL: its records are in Avro */
+    uint32_t path[PROTO_PATH_MAX]; /* of a Protobuf schema's message */
+    size_t path_length;
     char *refusal; /* the schema can't be used: why; NULL: it can */
     struct avro_schema schema;
     char *scalar; /* a key that is no record: its type as Connect writes it; else NULL */
@@ -52,11 +57,15 @@ struct avro_source {
     size_t length;
     struct schema_ref ref;
     bool json; /* a header says that they are JSON */
+    struct slice path; /* of a message in Protobuf, where a header has it; NULL: it does not */
 };
 
 struct avro_source avro_find_source(struct reading *reading, bool is_key);
-/* NULL: see *status and the error. */
-struct plan *avro_plan_of(struct reading *reading, const struct schema_ref *ref, bool is_key,
+/* The plan of the source's schema; of one in Protobuf the source moves to the message and the
+ * message into its form in Avro. NULL: see *status and the error. */
+struct plan *avro_plan_of(struct reading *reading, struct avro_source *source, bool is_key,
                           enum ods_status *status);
+/* "Avro", or what else the pipeline's format reads. */
+const char *avro_language(const struct reading *reading);
 
 #endif

@@ -20,18 +20,20 @@ static uint64_t big_endian(const char *bytes, size_t count)
     return number;
 }
 
-/* Confluent's header: 0 and an id, or 1 and a GUID. */
-static bool confluent_ref(const struct header *header, struct schema_ref *ref)
+/* Confluent's header: 0 and an id, or 1 and a GUID, and for Protobuf the indexes of the message. */
+static bool confluent_ref(const struct header *header, struct avro_source *source)
 {
     if (!header->value || !header->length)
         return false;
-    if (header->length == 5 && header->value[0] == 0)
-        *ref = (struct schema_ref){SCHEMA_ID, 0, big_endian(header->value + 1, 4)};
-    else if (header->length == 17 && header->value[0] == 1)
-        *ref = (struct schema_ref){SCHEMA_GUID, big_endian(header->value + 1, 8),
-                                   big_endian(header->value + 9, 8)};
+    size_t length = header->value[0] ? 17 : 5;
+    if (header->length >= 5 && header->value[0] == 0)
+        source->ref = (struct schema_ref){SCHEMA_ID, 0, big_endian(header->value + 1, 4)};
+    else if (header->length >= 17 && header->value[0] == 1)
+        source->ref = (struct schema_ref){SCHEMA_GUID, big_endian(header->value + 1, 8),
+                                          big_endian(header->value + 9, 8)};
     else
         return false;
+    source->path = (struct slice){header->value + length, header->length - length};
     return true;
 }
 
@@ -69,7 +71,7 @@ static bool read_headers(struct reading *reading, bool is_key, struct avro_sourc
         const struct header *header = &headers[i];
         const char *own = apicurio_name(header->name, is_key);
         if (strcmp(header->name, is_key ? "__key_schema_id" : "__value_schema_id") == 0)
-            found |= confluent_ref(header, &source->ref);
+            found |= confluent_ref(header, source);
         else if (strcmp(own, "globalId") == 0)
             found |= apicurio_ref(header, SCHEMA_GLOBAL_ID, &source->ref);
         else if (strcmp(own, "contentId") == 0)
@@ -80,11 +82,18 @@ static bool read_headers(struct reading *reading, bool is_key, struct avro_sourc
     return found;
 }
 
-static uint32_t find_plan(const struct plan_list *list, const struct schema_ref *ref)
+/* `path` NULL: any message of the schema. */
+static uint32_t find_plan(const struct plan_list *list, const struct schema_ref *ref,
+                          const uint32_t *path, size_t path_length)
 {
     uint32_t at = 0;
-    while (at < list->count && !schema_ref_same(&list->items[at]->avro->ref, ref))
-        at++;
+    for (; at < list->count; at++) {
+        const struct avro_plan *plan = list->items[at]->avro;
+        if (schema_ref_same(&plan->ref, ref) &&
+            (!path || (plan->path_length == path_length &&
+                       memcmp(plan->path, path, path_length * sizeof *path) == 0)))
+            break;
+    }
     return at;
 }
 
@@ -98,12 +107,13 @@ struct avro_source avro_find_source(struct reading *reading, bool is_key)
     struct avro_source source = {.bytes = bytes, .length = length}, behind = source;
     bool magic = length >= 5 && bytes[0] == 0;
     if (magic) {
-        behind = (struct avro_source){bytes + 5, length - 5,
-                                      {SCHEMA_ID, 0, big_endian(bytes + 1, 4)}, false};
+        behind = (struct avro_source){.bytes = bytes + 5,
+                                      .length = length - 5,
+                                      .ref = {SCHEMA_ID, 0, big_endian(bytes + 1, 4)}};
         /* Headers are read only where the id is not one of the topic's: what an id in a header
          * stands for may begin with any bytes, but not with those of a schema that is in use
          * here. */
-        if (find_plan(list, &behind.ref) < list->count)
+        if (find_plan(list, &behind.ref, NULL, 0) < list->count)
             return behind;
     }
     if (read_headers(reading, is_key, &source))
@@ -283,14 +293,75 @@ static enum ods_status check_subject(struct reading *reading, const struct schem
                      texts->subject, is_key ? "value" : "key", is_key ? "key" : "value");
 }
 
+/* Nothing in the records tells NULL, and whoever set up the source should know. */
+static void tell_forgetful(const struct reading *reading)
+{
+    char text[512];
+    const struct debezium *self = reading->self;
+    if (!reading->topic || self->plain || !self->notice || reading->topic->forgetful)
+        return;
+    reading->topic->forgetful = true;
+    snprintf(text, sizeof text,
+             "topic %.200s: no column of its Protobuf schema can be NULL: a NULL of the source "
+             "arrives as 0, false or an empty text; set optional.for.nullables=true (or wrapper."
+             "for.nullables=true) at its converter",
+             reading->topic->name);
+    self->notice(self->notice_context, text);
+}
+
+/* The message's Avro schema. */
+static enum ods_status parse_protobuf(struct reading *reading, struct plan *plan,
+                                      const struct schema_texts *texts, bool is_key)
+{
+    struct avro_plan *avro = plan->avro;
+    struct proto_text *files = calloc(texts->count + 1, sizeof *files);
+    struct buffer schema;
+    buffer_init(&schema);
+    avro->protobuf = blocks_alloc(&plan->blocks, sizeof *avro->protobuf);
+    enum ods_status status = files && avro->protobuf ? ODS_OK : no_memory(reading);
+    for (size_t i = 0; status == ODS_OK && i < texts->count; i++)
+        files[i] = (struct proto_text){texts->names[i], texts->items[i].bytes,
+                                       texts->items[i].length};
+    if (status == ODS_OK)
+        status = proto_schema_parse(files, texts->count, avro->path, avro->path_length,
+                                    !reading->self->plain, &plan->blocks, avro->protobuf, &schema,
+                                    reading->error);
+    if (status == ODS_OK) {
+        const struct slice text = {schema.bytes, schema.length};
+        status = avro_schema_parse(&avro->schema, &text, 1, reading->error);
+    }
+    if (status == ODS_OK && avro->protobuf->forgetful && !is_key)
+        tell_forgetful(reading);
+    buffer_done(&schema);
+    free(files);
+    return status;
+}
+
+static enum ods_status check_language(struct reading *reading, const struct schema_texts *texts)
+{
+    const struct debezium *self = reading->self;
+    bool protobuf = texts->type == SCHEMA_PROTOBUF;
+    if (self->languages & (protobuf ? LANGUAGE_PROTOBUF : LANGUAGE_AVRO))
+        return ODS_OK;
+    return error_set(reading->error, ODS_REJECT,
+                     "it is a schema of type %s, and the pipeline's format reads %s (format: "
+                     "%s%s)",
+                     protobuf ? "PROTOBUF" : "AVRO", protobuf ? "AVRO" : "PROTOBUF",
+                     self->plain ? "" : "debezium-", protobuf ? "protobuf" : "avro");
+}
+
 static enum ods_status compile(struct reading *reading, struct plan *plan,
                                const struct schema_texts *texts, bool is_key)
 {
     struct avro_plan *avro = plan->avro;
     struct buffer connect;
     buffer_init(&connect);
-    enum ods_status status = check_subject(reading, texts, is_key);
+    enum ods_status status = check_language(reading, texts);
     if (status == ODS_OK)
+        status = check_subject(reading, texts, is_key);
+    if (status == ODS_OK && texts->type == SCHEMA_PROTOBUF)
+        status = parse_protobuf(reading, plan, texts, is_key);
+    else if (status == ODS_OK)
         status = avro_schema_parse(&avro->schema, texts->items, texts->count, reading->error);
     if (status == ODS_OK)
         status = avro_connect_schema(avro->schema.root, &connect, reading->error);
@@ -339,57 +410,126 @@ static enum ods_status note_refusal(struct reading *reading, struct plan *plan)
     return plan->avro->refusal ? ODS_OK : no_memory(reading);
 }
 
-static struct plan *learn_plan(struct reading *reading, const struct schema_ref *ref, bool is_key,
-                               enum ods_status *status)
+/* A plan of this schema, and of this message where it is in Protobuf. */
+static struct plan *learn_plan(struct reading *reading, const struct schema_ref *ref,
+                               const struct schema_texts *texts, const uint32_t *path,
+                               size_t path_length, bool is_key, enum ods_status *status)
 {
-    struct schema_texts texts;
     struct plan_list *list = is_key ? &reading->topic->avro_keys : &reading->topic->avro_values;
-    if (!reading->self->registry) {
-        *status = error_set(reading->error, ODS_REJECT,
-                            "no schema registry is known that could have the record's schema");
-        return NULL;
-    }
-    *status = schema_registry_get(reading->self->registry, ref, &texts, reading->error);
-    if (*status != ODS_OK)
-        return NULL;
     struct plan *plan = plan_new(reading->self);
     if (!plan || !(plan->avro = calloc(1, sizeof *plan->avro)))
         goto no_memory;
     plan->schema.name = "";
     plan->avro->ref = *ref;
-    *status = compile(reading, plan, &texts, is_key);
+    plan->avro->path_length = path_length;
+    memcpy(plan->avro->path, path, path_length * sizeof *path);
+    *status = compile(reading, plan, texts, is_key);
     if (*status == ODS_REJECT)
         *status = note_refusal(reading, plan);
     if (*status != ODS_OK)
         goto failed;
     if (!plan_add(reading->self, list, plan))
         goto no_memory;
-    schema_texts_done(&texts);
     return plan;
 no_memory:
     *status = no_memory(reading);
 failed:
-    schema_texts_done(&texts);
     plan_free(plan);
     return NULL;
 }
 
-struct plan *avro_plan_of(struct reading *reading, const struct schema_ref *ref, bool is_key,
-                          enum ods_status *status)
+/* The message's indexes, which stand before it or in a header. */
+static size_t take_path(struct avro_source *source, uint32_t path[PROTO_PATH_MAX])
+{
+    if (!source->path.bytes)
+        return proto_path_read(&source->bytes, &source->length, path);
+    return source->path.length
+               ? proto_path_read(&source->path.bytes, &source->path.length, path)
+               : 0;
+}
+
+/* A schema that no record had before, or another message of one. */
+static struct plan *ask_plan(struct reading *reading, struct avro_source *source, bool is_key,
+                             enum ods_status *status)
+{
+    struct schema_texts texts;
+    uint32_t path[PROTO_PATH_MAX] = {0};
+    size_t path_length = 0;
+    struct plan *plan = NULL;
+    if (!reading->self->registry) {
+        *status = error_set(reading->error, ODS_REJECT,
+                            "no schema registry is known that could have the record's schema");
+        return NULL;
+    }
+    *status = schema_registry_get(reading->self->registry, &source->ref, &texts, reading->error);
+    if (*status != ODS_OK)
+        return NULL;
+    if (texts.type == SCHEMA_PROTOBUF && !(path_length = take_path(source, path)))
+        *status = error_set(reading->error, ODS_REJECT,
+                            "the record's %s has a schema in Protobuf, but not the indexes of its "
+                            "message behind the id",
+                            is_key ? "key" : "value");
+    else
+        plan = learn_plan(reading, &source->ref, &texts, path, path_length, is_key, status);
+    schema_texts_done(&texts);
+    return plan;
+}
+
+static struct plan *find_or_ask(struct reading *reading, struct avro_source *source, bool is_key,
+                                enum ods_status *status)
 {
     struct plan_list *list = is_key ? &reading->topic->avro_keys : &reading->topic->avro_values;
-    uint32_t at = find_plan(list, ref);
-    struct plan *plan = NULL;
-    *status = ODS_OK;
-    if (at < list->count) {
-        if (at)
-            plan_to_front(list, at);
-        plan = list->items[0];
-    } else {
-        plan = learn_plan(reading, ref, is_key, status);
+    uint32_t at = find_plan(list, &source->ref, NULL, 0);
+    if (at < list->count && list->items[at]->avro->path_length) {
+        uint32_t path[PROTO_PATH_MAX];
+        struct avro_source behind = *source;
+        size_t length = take_path(&behind, path);
+        at = length ? find_plan(list, &source->ref, path, length) : list->count;
+        if (at < list->count)
+            *source = behind;
     }
-    if (!plan || !plan->avro->refusal)
-        return plan;
-    *status = error_set(reading->error, ODS_REJECT, "%s", plan->avro->refusal);
-    return NULL;
+    if (at == list->count)
+        return ask_plan(reading, source, is_key, status);
+    if (at)
+        plan_to_front(list, at);
+    return list->items[0];
+}
+
+/* Brings the message into its form in Avro. */
+static enum ods_status transcribe(struct reading *reading, const struct plan *plan,
+                                  struct avro_source *source, bool is_key)
+{
+    struct proto_problem problem;
+    struct proto_room *room = &reading->self->proto;
+    char text[SCHEMA_REF_BYTES];
+    if (!proto_record_read(room, plan->avro->protobuf, source->bytes, source->length, &problem)) {
+        if (problem.out_of_memory)
+            return no_memory(reading);
+        return error_set(reading->error, ODS_REJECT,
+                         "the record's %s is not what its schema says (%s, %.100s): %s%.63s%s%s, "
+                         "%zu bytes before its end",
+                         is_key ? "key" : "value", schema_ref_text(&plan->avro->ref, text),
+                         plan->avro->protobuf->message->name, *problem.field ? "column " : "",
+                         problem.field, *problem.field ? ": " : "", problem.what, problem.left);
+    }
+    source->length = room->out.length;
+    source->bytes = arena_strndup(reading->reader.arena, room->out.bytes, room->out.length);
+    return source->bytes ? ODS_OK : no_memory(reading);
+}
+
+const char *avro_language(const struct reading *reading)
+{
+    return reading->self->languages & LANGUAGE_AVRO ? "Avro" : "Protobuf";
+}
+
+struct plan *avro_plan_of(struct reading *reading, struct avro_source *source, bool is_key,
+                          enum ods_status *status)
+{
+    *status = ODS_OK;
+    struct plan *plan = find_or_ask(reading, source, is_key, status);
+    if (plan && plan->avro->refusal)
+        *status = error_set(reading->error, ODS_REJECT, "%s", plan->avro->refusal);
+    else if (plan && plan->avro->protobuf)
+        *status = transcribe(reading, plan, source, is_key);
+    return *status == ODS_OK ? plan : NULL;
 }

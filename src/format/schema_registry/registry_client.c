@@ -42,27 +42,36 @@ const char *schema_ref_text(const struct schema_ref *ref, char *text)
     return text;
 }
 
-bool schema_texts_add(struct schema_texts *texts, const char *bytes, size_t length)
+bool schema_texts_add(struct schema_texts *texts, const char *name, const char *bytes,
+                      size_t length)
 {
     struct slice *items = realloc(texts->items, (texts->count + 1) * sizeof *items);
-    char *copy = malloc(length + 1);
+    char **names = realloc(texts->names, (texts->count + 1) * sizeof *names);
+    char *copy = malloc(length + 1), *own_name = strdup(name);
     if (items)
         texts->items = items;
-    if (!items || !copy) {
+    if (names)
+        texts->names = names;
+    if (!items || !names || !copy || !own_name) {
         free(copy);
+        free(own_name);
         return false;
     }
     memcpy(copy, bytes, length);
+    names[texts->count] = own_name;
     items[texts->count++] = (struct slice){copy, length};
-    texts->bytes += length;
+    texts->bytes += length + strlen(name);
     return true;
 }
 
 void schema_texts_done(struct schema_texts *texts)
 {
-    for (size_t i = 0; i < texts->count; i++)
+    for (size_t i = 0; i < texts->count; i++) {
         free((char *) (uintptr_t) texts->items[i].bytes);
+        free(texts->names[i]);
+    }
     free(texts->items);
+    free(texts->names);
     *texts = (struct schema_texts){0};
 }
 
@@ -263,12 +272,14 @@ static void escape(char *out, size_t size, const char *text)
     out[used] = '\0';
 }
 
-static enum ods_status take_schema(struct fetching *fetching, yyjson_val *object, int depth);
+static enum ods_status take_schema(struct fetching *fetching, yyjson_val *object,
+                                   const char *name, int depth);
 
 static enum ods_status take_reference(struct fetching *fetching, yyjson_val *reference, int depth)
 {
     struct registry_client *client = fetching->client;
     const char *subject = yyjson_get_str(yyjson_obj_get(reference, "subject"));
+    const char *own_name = yyjson_get_str(yyjson_obj_get(reference, "name"));
     int version = yyjson_get_int(yyjson_obj_get(reference, "version"));
     char path[2048], name[1024];
     yyjson_doc *doc = NULL;
@@ -278,7 +289,7 @@ static enum ods_status take_reference(struct fetching *fetching, yyjson_val *ref
                          REFERENCES_MAX);
     if (fetching->file) {
         yyjson_val *found = find_in_file(fetching->file, NULL, subject, version);
-        return found ? take_schema(fetching, found, depth)
+        return found ? take_schema(fetching, found, own_name ? own_name : "", depth)
                      : error_set(fetching->error, ODS_REJECT,
                                  "it refers to version %d of subject %.100s, which the file lacks",
                                  version, subject);
@@ -289,7 +300,7 @@ static enum ods_status take_reference(struct fetching *fetching, yyjson_val *ref
     if (status == ODS_OK)
         status = judge(client, fetching->which, &doc, fetching->unknown, fetching->error);
     if (status == ODS_OK)
-        status = take_schema(fetching, yyjson_doc_get_root(doc), depth);
+        status = take_schema(fetching, yyjson_doc_get_root(doc), own_name ? own_name : "", depth);
     else if (status == ODS_REJECT)
         error_prefix(fetching->error, "version %d of subject %.100s, to which it refers: ", version,
                      subject);
@@ -297,16 +308,26 @@ static enum ods_status take_reference(struct fetching *fetching, yyjson_val *ref
     return status;
 }
 
-static bool has_text(const struct schema_texts *texts, const char *text, size_t length)
+static bool has_text(const struct schema_texts *texts, const char *name, const char *text,
+                     size_t length)
 {
     for (size_t i = 0; i < texts->count; i++)
-        if (texts->items[i].length == length && memcmp(texts->items[i].bytes, text, length) == 0)
+        if (texts->items[i].length == length && memcmp(texts->items[i].bytes, text, length) == 0 &&
+            (texts->type == SCHEMA_AVRO || strcmp(texts->names[i], name) == 0))
             return true;
     return false;
 }
 
+/* False: it is of no language that is read. */
+static bool take_type(const char *name, enum schema_type *type)
+{
+    *type = name && strcmp(name, "PROTOBUF") == 0 ? SCHEMA_PROTOBUF : SCHEMA_AVRO;
+    return !name || !*name || *type == SCHEMA_PROTOBUF || strcmp(name, "AVRO") == 0;
+}
+
 /* {"schema": "…", "schemaType": "AVRO", "references": […]} */
-static enum ods_status take_schema(struct fetching *fetching, yyjson_val *object, int depth)
+static enum ods_status take_schema(struct fetching *fetching, yyjson_val *object,
+                                   const char *name, int depth)
 {
     yyjson_val *schema = yyjson_obj_get(object, "schema"), *reference;
     const char *type = yyjson_get_str(yyjson_obj_get(object, "schemaType"));
@@ -314,9 +335,10 @@ static enum ods_status take_schema(struct fetching *fetching, yyjson_val *object
     if (!yyjson_is_str(schema))
         return error_set(fetching->error, ODS_RETRY, "registry %s: its answer holds no schema",
                          fetching->client->url[fetching->which]);
-    if (type && *type && strcmp(type, "AVRO") != 0)
+    enum schema_type own;
+    if (!take_type(type, depth ? &own : &fetching->texts->type))
         return error_set(fetching->error, ODS_REJECT,
-                         "it is a schema of type %.40s, and the pipeline's format reads AVRO%s",
+                         "it is a schema of type %.40s, expected AVRO or PROTOBUF%s",
                          type,
                          strcmp(type, "JSON") == 0 ? " (JSON Schema: format: debezium or json)"
                                                    : "");
@@ -330,9 +352,9 @@ static enum ods_status take_schema(struct fetching *fetching, yyjson_val *object
             return status;
     }
     /* two schemas may refer to the same third one */
-    if (depth && has_text(fetching->texts, yyjson_get_str(schema), length))
+    if (depth && has_text(fetching->texts, name, yyjson_get_str(schema), length))
         return ODS_OK;
-    return schema_texts_add(fetching->texts, yyjson_get_str(schema), length)
+    return schema_texts_add(fetching->texts, name, yyjson_get_str(schema), length)
                ? ODS_OK
                : error_out_of_memory(fetching->error);
 }
@@ -365,11 +387,14 @@ static enum ods_status fetch_native(struct fetching *fetching, const struct sche
     client->url[fetching->which] = url;
     if (status == ODS_OK)
         status = judge(client, fetching->which, &doc, fetching->unknown, fetching->error);
+    bool is_json = doc != NULL;
     yyjson_doc_free(doc);
     if (status != ODS_OK)
         return status;
     const struct buffer *body = &client->answer.body;
-    return schema_texts_add(fetching->texts, body->bytes ? body->bytes : "", body->length)
+    /* It is the text alone, which is no JSON in Protobuf. */
+    fetching->texts->type = is_json ? SCHEMA_AVRO : SCHEMA_PROTOBUF;
+    return schema_texts_add(fetching->texts, "", body->bytes ? body->bytes : "", body->length)
                ? ODS_OK
                : error_out_of_memory(fetching->error);
 }
@@ -421,7 +446,7 @@ static enum ods_status fetch_from_file(struct fetching *fetching, const struct s
     snprintf(id, sizeof id, "%llu", (unsigned long long) ref->low);
     yyjson_val *found = find_in_file(fetching->file, id, NULL, 0);
     if (found) {
-        status = take_schema(fetching, found, 0);
+        status = take_schema(fetching, found, "", 0);
     } else {
         *fetching->unknown = true;
         status = error_set(fetching->error, ODS_REJECT, "the file %s does not have it", path);
@@ -448,7 +473,7 @@ static enum ods_status fetch_from(struct fetching *fetching, const struct schema
     if (status == ODS_OK)
         status = judge(client, fetching->which, &doc, fetching->unknown, fetching->error);
     if (status == ODS_OK)
-        status = take_schema(fetching, yyjson_doc_get_root(doc), 0);
+        status = take_schema(fetching, yyjson_doc_get_root(doc), "", 0);
     if (status == ODS_OK && ref->kind == SCHEMA_ID)
         fetch_subjects(fetching, ref);
     yyjson_doc_free(doc);

@@ -37,9 +37,14 @@ static inline bool schema_ref_same(const struct schema_ref *a, const struct sche
 #define SCHEMA_REF_BYTES 64
 const char *schema_ref_text(const struct schema_ref *ref, char *text);
 
+/* The languages of schemas that are read here. */
+enum schema_type { SCHEMA_AVRO, SCHEMA_PROTOBUF };
+
 /* A schema and what it refers to, each after what it needs itself; the last is the schema's own. */
 struct schema_texts {
+    enum schema_type type;
     struct slice *items;
+    char **names; /* by which the others refer to an item; "" for the last, or not known */
     size_t count, bytes;
     char subject[128]; /* one of those that it is registered under; "": it is not known */
     bool key_only;     /* all of them are subjects of keys ("…-key") */
@@ -47,7 +52,8 @@ struct schema_texts {
 };
 
 void schema_texts_done(struct schema_texts *texts); /* also for zeroed ones */
-bool schema_texts_add(struct schema_texts *texts, const char *bytes, size_t length);
+bool schema_texts_add(struct schema_texts *texts, const char *name, const char *bytes,
+                      size_t length);
 
 struct registry_client;
 
@@ -60,7 +66,7 @@ void registry_client_close(struct registry_client *client); /* accepts NULL */
 
 /* ODS_OK: here it is. ODS_RETRY: the registry is away, or does not answer as a registry; the
  * error names it. ODS_REJECT: it has answered, and there is no such schema (*unknown), or one that
- * is not Avro or too large. */
+ * is of no language that is read here, or too large. */
 enum ods_status registry_client_fetch(struct registry_client *client, const struct schema_ref *ref,
                                       struct schema_texts *texts, bool *unknown,
                                       struct error *error);

@@ -119,10 +119,11 @@ static struct entry *add(struct schema_registry *registry, const struct schema_r
 
 static bool copy_texts(struct schema_texts *to, const struct schema_texts *from)
 {
-    *to = (struct schema_texts){.key_only = from->key_only, .value_only = from->value_only};
+    *to = (struct schema_texts){
+        .type = from->type, .key_only = from->key_only, .value_only = from->value_only};
     memcpy(to->subject, from->subject, sizeof to->subject);
     for (size_t i = 0; i < from->count; i++) {
-        if (schema_texts_add(to, from->items[i].bytes, from->items[i].length))
+        if (schema_texts_add(to, from->names[i], from->items[i].bytes, from->items[i].length))
             continue;
         schema_texts_done(to);
         return false;

@@ -28,7 +28,7 @@ void schema_registry_close(struct schema_registry *registry); /* accepts NULL */
 
 /* A copy of the schema's texts, the caller's to give back. Any thread.
  * ODS_RETRY: it is not known yet; the error says what is waited for. ODS_REJECT: there is no such
- * schema, or none that is Avro. */
+ * schema, or none in Avro or Protobuf. */
 enum ods_status schema_registry_get(struct schema_registry *registry, const struct schema_ref *ref,
                                     struct schema_texts *texts, struct error *error);
 
