@@ -1469,6 +1469,7 @@ begin
         to_regclass(quote_ident(table_schema_) || '.' || quote_ident(shadow_)),
         columns_, values_, look_);
     if not look_ then
+        perform ods_sink.derived_mark_all(table_schema_, table_name_); -- and with it what was derived
         insert into ods_sink.erasures (erased_by, consumer_group, table_schema, table_name,
                                        key_columns, rows, history_rows, shadow_rows, letters)
         values (by_, consumer_group_, table_schema_, table_name_, columns_, coalesce(rows_, 0),
@@ -1481,6 +1482,7 @@ $body$;
 create table if not exists ods_sink.derived (
     name text primary key,            -- schema.table
     definition text not null,         -- of the configuration that made it; another one makes it anew
+    sources text[] not null,          -- the tables that it depends on, schema.table
     bases text not null,              -- which tables these names stand for; another one marks all
     passes bigint not null default 0, -- that have changed something
     fresh_at timestamp with time zone, -- at this moment it was exactly its query,
@@ -1502,6 +1504,16 @@ create table if not exists ods_sink.derived_marks (
 alter table ods_sink.derived_marks alter column keys set storage external;
 
 comment on table ods_sink.derived_marks is 'ods-sink: changed rows that derived tables are to follow';
+
+-- All rows of those that depend on a table are computed anew: for a change that leaves no marks itself.
+create or replace function ods_sink.derived_mark_all(table_schema_ text, table_name_ text)
+returns void language sql as $body$
+    insert into ods_sink.derived_marks (derived, source)
+    select d.name, '' from ods_sink.derived d where table_schema_ || '.' || table_name_ = any (d.sources)
+$body$;
+
+comment on function ods_sink.derived_mark_all(text, text) is
+    'ods-sink: compute what is derived from a table anew';
 
 -- Keys that did not fit into a pass.
 create table if not exists ods_sink.derived_todo (

@@ -265,6 +265,7 @@ static int print_status(const struct question *question, json_t *status, bool re
     if (!print_lanes(question, status) || !print_paused(question, status) ||
         !status_print_sources(question->terminal, status) ||
         !status_print_verify(question->terminal, status) ||
+        !status_print_derived(question->terminal, status) ||
         (question->options->partitions && !print_partitions(question, status)))
         return CLI_INTERNAL;
     return ready ? CLI_OK : CLI_NEGATIVE;

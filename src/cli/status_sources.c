@@ -183,3 +183,39 @@ bool status_print_verify(const struct terminal *terminal, const json_t *status)
     json_array_foreach(list, i, verify) print_tables(verify);
     return good;
 }
+
+/* --- derived tables --------------------------------------------------------------------------- */
+
+static void add_derived(struct columns *table, const json_t *status, const json_t *derived)
+{
+    const char *state = text_of(derived, "state");
+    columns_add(table, text_of(derived, "table"));
+    columns_add(table, state);
+    columns_paint(table, strcmp(state, "keeps") == 0     ? PAINT_GOOD
+                         : strcmp(state, "stopped") == 0 ? PAINT_BAD
+                                                         : PAINT_WARN);
+    add_ago(table, status, json_object_get(derived, "fresh_at"));
+    columns_number(table, number_of(derived, "rows_made") + number_of(derived, "rows_changed") +
+                              number_of(derived, "rows_removed"));
+    columns_number(table, number_of(derived, "waiting"));
+    columns_number(table, number_of(derived, "errors"));
+}
+
+bool status_print_derived(const struct terminal *terminal, const json_t *status)
+{
+    static const char *const names[] = {"DERIVED", "STATE", "FRESH AGO", "ROWS", "WAITING",
+                                        "ERRORS"};
+    const json_t *list = json_object_get(status, "derived"), *derived;
+    struct columns table;
+    size_t i;
+    if (!json_array_size(list))
+        return true;
+    columns_init(&table, terminal, names, sizeof names / sizeof *names);
+    json_array_foreach(list, i, derived) add_derived(&table, status, derived);
+    putchar('\n');
+    bool good = columns_print(&table);
+    columns_done(&table);
+    json_array_foreach(list, i, derived) if (*text_of(derived, "problem"))
+        terminal_line(stdout, "%s: %s", text_of(derived, "table"), text_of(derived, "problem"));
+    return good;
+}

@@ -1,4 +1,5 @@
-/* What `status` shows of the sources: their logs, and the last comparison with each. */
+/* What `status` shows of the sources: their logs, and the last comparison with each; and of derived
+ * tables. */
 #ifndef STATUS_SOURCES_H
 #define STATUS_SOURCES_H
 
@@ -11,5 +12,6 @@
  * out. */
 bool status_print_sources(const struct terminal *terminal, const json_t *status);
 bool status_print_verify(const struct terminal *terminal, const json_t *status);
+bool status_print_derived(const struct terminal *terminal, const json_t *status);
 
 #endif

@@ -467,8 +467,8 @@ static const struct section sections[] = {
      "stream goes on meanwhile. What the connector must have for it is checked first, and stands "
      "in docs/cli/verify.md.\n\n"
      "`--derived` looks at the target alone: in one snapshot, while everything runs, each derived "
-     "table is held against its query. Keys that wait to be computed, and those that are set aside, "
-     "are left out; anything else that differs is a fault.\n\n"
+     "table is held against its query. Keys that wait to be computed, and those that are set "
+     "aside, are left out; anything else that differs is a fault.\n\n"
      "The source databases are named in `databases` of ods-sink.conf; see docs/cli/verify.md for "
      "the rights that they take and for what can't be seen."},
     {0}};

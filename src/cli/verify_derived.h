@@ -3,7 +3,8 @@
 #define VERIFY_DERIVED_H
 
 #include "cli/command.h"
-#include "config/settings.h"
+
+struct settings;
 
 /* Compares the tables that are named, or all, and prints what differs. An exit code. */
 int verify_derived(const struct call *call, const struct settings *settings,

@@ -274,19 +274,28 @@ static enum ods_status is_known(struct kept *kept, struct conn *conn, bool *know
 /* Notes the definition, and marks all rows. */
 static enum ods_status mark_all(struct kept *kept, struct conn *conn, struct error *error)
 {
-    struct buffer sql;
-    const char *values[] = {kept->name, kept->definition, kept->bases};
+    struct buffer sql, sources;
     buffer_init(&sql);
+    buffer_init(&sources);
+    for (size_t i = 0; i < kept->settings->source_count; i++) {
+        const struct derived_source *source = &kept->settings->sources[i];
+        buffer_printf(&sql, "%s.%s", source->schema, source->table);
+        put_array(&sources, buffer_text(&sql));
+        buffer_reset(&sql);
+    }
+    buffer_puts(&sources, "}");
+    const char *values[] = {kept->name, kept->definition, kept->bases, buffer_text(&sources)};
     buffer_printf(&sql,
-                  "with known as (insert into %s.derived (name, definition, bases) values ($1, $2, "
-                  "$3) on conflict (name) do update set definition = excluded.definition, bases = "
-                  "excluded.bases), old as (delete from %s.derived_todo where derived = $1) insert "
-                  "into %s.derived_marks (derived, source) values ($1, '')",
+                  "with known as (insert into %s.derived (name, definition, bases, sources) values "
+                  "($1, $2, $3, $4) on conflict (name) do update set definition = "
+                  "excluded.definition, bases = excluded.bases, sources = excluded.sources), old "
+                  "as (delete from %s.derived_todo where derived = $1) insert into %s.derived_marks (derived, source) values ($1, '')",
                   kept->own, kept->own, kept->own);
-    enum ods_status status = sql.failed ? error_out_of_memory(error)
-                                        : conn_query(conn, buffer_text(&sql), 3, values, NULL,
-                                                     error);
+    enum ods_status status = sql.failed || sources.failed
+                                 ? error_out_of_memory(error)
+                                 : conn_query(conn, buffer_text(&sql), 4, values, NULL, error);
     buffer_done(&sql);
+    buffer_done(&sources);
     return status;
 }
 

@@ -261,7 +261,9 @@ static enum ods_status compute(struct refresher *refresher, struct charge *charg
     }
     if (status != ODS_OK)
         return status;
-    charge->fresh_us = time_monotonic_us() + FRESH_MS * 1000;
+    /* What is set aside was counted before the pass: it is counted again at once. */
+    bool recount = result.keys && (result.failed || result.errors);
+    charge->fresh_us = recount ? 0 : time_monotonic_us() + FRESH_MS * 1000;
     if (result.reshaped) {
         charge->kept.formed = false;
         *worked = true;

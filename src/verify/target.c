@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "sink/postgres/wire/oids.h"
+#include "sink/postgres/wire/own_schema.h"
+#include "sql/postgres/derived_mark_all.h"
 
 enum ods_status target_open(struct target *target, const char *name,
                             const struct session_settings *settings, struct error *error)
@@ -387,6 +389,20 @@ static void put_delete(struct buffer *sql, const struct comparison *comparison)
     buffer_printf(sql, "%s returning u.n) select n::text from gone", comparison->target_where);
 }
 
+/* What is derived from the table follows. The sink's own schema has marks once a derived table was
+ * configured. */
+static enum ods_status mark_derived(struct target *target, const struct comparison *comparison,
+                                    struct error *error)
+{
+    const struct pg_table *table = comparison->plan->table;
+    const char *values[] = {table->schema, table->name};
+    bool there = false;
+    enum ods_status status = own_table_is_there(&target->conn, "derived_marks", &there, error);
+    return status == ODS_OK && there
+               ? own_query(&target->conn, sql_derived_mark_all, 2, values, NULL, error)
+               : status;
+}
+
 enum ods_status target_delete(struct target *target, const struct comparison *comparison,
                               const struct keys *keys, const char *const *versions, bool *deleted,
                               struct error *error)
@@ -402,6 +418,8 @@ enum ods_status target_delete(struct target *target, const struct comparison *co
         status = conn_script(&target->conn, "begin read write", error);
     if (status == ODS_OK)
         status = ask_by_keys(target, comparison, keys, versions, buffer_text(&sql), &gone, error);
+    if (status == ODS_OK && PQntuples(gone))
+        status = mark_derived(target, comparison, error);
     if (status == ODS_OK)
         status = conn_script(&target->conn, "commit", error);
     for (int i = 0; status == ODS_OK && i < PQntuples(gone); i++) {

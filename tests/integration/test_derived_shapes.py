@@ -4,9 +4,10 @@ refuses, and what commands say."""
 import json
 
 import pytest
+from conftest import ROOT
 from lib.derived import Kept, await_equal, differences, quiet
 from lib.records import INT, TEXT, Table
-from lib.sink import Exit
+from lib.sink import Exit, free_port
 from test_derived import DEPENDS, IDLE, JOIN, RICH, SCHEMA, TOTALS, VIEW, foreign
 
 LINES = {
@@ -22,6 +23,7 @@ PARTS = {
              "passing l.body columns part for ordinality, name text path '.') p "
              "where o.cdc_operation <> 'd'",
     "depends": {"docs": {"by": ["order_id"]}}}
+EXAMPLE = ROOT / "examples" / "derived"
 DEEP = "<a>" * 1000 + "</a>" * 1000
 BOMB = "<!DOCTYPE o [<!ENTITY a 'aaaaaaaaaa'>" + "".join(
     f"<!ENTITY {chr(98 + n)} '{('&' + chr(97 + n) + ';') * 10}'>" for n in range(9)) + \
@@ -250,3 +252,35 @@ def test_commands(sink, database, tmp_path):
     kept.write()
     done = sink.check("--connect", expect=Exit.TARGET)
     assert 'column p.titel does not exist' in done.stdout
+
+
+def test_example(sink, database, tmp_path):
+    """examples/derived as it stands."""
+    port = free_port()
+    env = {"ODS_DSN": database.dsn.replace("${ODS_STACK_POSTGRES_PASSWORD}",
+                                           sink.stack.env["ODS_STACK_POSTGRES_PASSWORD"]),
+           "ODS_PORT": str(port), "ODS_RECORDS": str(EXAMPLE / "records.jsonl")}
+    sink.conf, sink.http_port = EXAMPLE / "ods-sink.conf", port
+    daemon = sink.daemon(env=env)
+    daemon.await_that(lambda: database.count("customer_totals") == 2 and
+                      database.count("order_lines", "qty = 4") == 1 and
+                      database.count("order_view", "name = 'Ada L.' and amount <> 30") == 3)
+    daemon.await_that(lambda: all(quiet(database, name) for name in
+                                  ("order_view", "order_lines", "customer_totals")))
+    assert database.execute("select * from customer_totals order by 1") == [(1, 3, 57), (2, 1, 7)]
+    assert database.execute("select order_id, line, sku, qty from order_lines order by 1, 2") == [
+        (1, 1, "pen", 4), (2, 1, "cup", 2), (3, 1, "map", 1)]
+    assert database.value("select key->>'order_id' from ods_sink.derived_errors") == "4"
+    def row():
+        table = sink.run("status", "-c", sink.conf, env=env).stdout
+        return next(line for line in table.splitlines() if "order_lines" in line).split()
+
+    daemon.await_that(lambda: row()[1] == "keeps" and row()[-2:] == ["0", "1"])
+    done = sink.run("verify", "-c", sink.conf, "--derived", env=env)
+    assert done.stdout.count("equal") == 3
+    # Who is erased goes out of what was derived too.
+    database.execute("delete from ods_sink.outbox; delete from orders where order_id = 2; "
+                     "select ods_sink.derived_mark_all('public', 'orders')")
+    daemon.await_that(lambda: database.count("order_view", "order_id = 2") == 0)
+    assert database.execute("select op, key::text from ods_sink.outbox") == [("d", '{"order_id": 2}')]
+    daemon.stop()
