@@ -1,11 +1,29 @@
-"""scripts/demo history, on the tests' own servers: tables as they were, equal to what MySQL had."""
+"""scripts/demo history, on the tests' own servers, in Avro: tables as they were, equal to what MySQL
+had."""
 
+import json
 import os
 import subprocess
+import urllib.request
 
+import pytest
 from conftest import ROOT
 from lib.sink import free_port
 from lib.size import size
+
+
+@pytest.fixture
+def connect(stack):
+    """Connect, started after the registry's converter was there, which it looks for as it starts."""
+    stack.up("registry")
+    stack.up("postgres", "mysql", "kafka", "connect")
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(f"{stack['CONNECT_URL']}/connector-plugins?connectorsOnly=false") as answer:
+        found = any("AvroConverter" in plugin["class"] for plugin in json.load(answer))
+    if not found:
+        stack.down("connect")
+        stack.up("connect")
+    return stack
 
 
 def test_the_demo_of_histories(connect, source, database, binary, tmp_path, prefix):
