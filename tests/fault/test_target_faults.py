@@ -38,25 +38,33 @@ KINDS = {"http": kind_of("http", HttpWorld, HTTP_FAULTS, ("answer_lost",),
                          rate=driver.RATE // 4),  # each change is a request to a server in Python
          "kafka": kind_of("kafka", KafkaWorld, {name: faults.FAULTS[name] for name in faults.ANY_TARGET},
                           ("stopped_process",), rate=driver.RATE // 2),
-         "mysql": kind_of("mysql", MysqlWorld, MYSQL_FAULTS, ("sessions_killed",),
-                          rate=driver.RATE // 2)}
+         **{flavour: kind_of(flavour, MysqlWorld, MYSQL_FAULTS, ("sessions_killed",),
+                             rate=driver.RATE // 2) for flavour in ("mysql", "mariadb")}}
 
 
 @pytest.fixture(scope="module")
-def mysql_server():
-    server = Server("mysql")
-    yield server
-    server.close()
+def server_of():
+    """A function that gives the server of this flavour, the same each time."""
+    servers = {}
+
+    def get(flavour):
+        if flavour not in servers:
+            servers[flavour] = Server(flavour)
+        return servers[flavour]
+
+    yield get
+    for server in servers.values():
+        server.close()
 
 
 @pytest.fixture
-def run(request, stack, kafka, tmp_path, prefix, report):
+def run(server_of, stack, kafka, tmp_path, prefix, report):
     """A function that runs faults in their order and answers what was measured."""
     def run_it(target, name, schedule, preset="release", **settings):
         program, kind = build(preset), KINDS[target]
         assert program.exists(), f"{program} is not built: scripts/test"
         print(f"{target} {name}: ODS_FAULT_SEED={SEED}")
-        servers = [request.getfixturevalue("mysql_server")] if kind.world is MysqlWorld else []
+        servers = [server_of(target)] if kind.world is MysqlWorld else []
         world = kind.world(*servers, stack, kafka, None, program, tmp_path, prefix, SEED,
                            **{"proxied": False, "rate": kind.rate, **settings})
         result = driver.run(world, f"{target} {name}", schedule)
