@@ -73,11 +73,10 @@ static void set_integer(lua_State *lua, const char *name, int64_t integer)
     lua_setfield(lua, -2, name);
 }
 
-static void push_change(lua_State *lua, const struct call *call)
+void script_push_change(lua_State *lua, const struct batch *batch, const struct change *change)
 {
-    const struct change *change = &call->change;
     const struct shape *shape = change->shape;
-    const struct record *record = &call->batch->records[change->record];
+    const struct record *record = &batch->records[change->record];
     lua_createtable(lua, 0, 14);
     set_text(lua, "op", (char[]){(char) change->op, 0});
     set_text(lua, "table", shape->table);
@@ -358,7 +357,7 @@ static int run(lua_State *lua)
 {
     struct call *call = lua_touserdata(lua, 1);
     lua_rawgeti(lua, LUA_REGISTRYINDEX, call->script->function);
-    push_change(lua, call);
+    script_push_change(lua, call->batch, &call->change);
     lua_call(lua, 1, 1);
     int index = lua_gettop(lua);
     if (lua_isnil(lua, index))
@@ -415,7 +414,7 @@ static enum ods_status script_apply(struct transform *transform, struct batch *b
 /* --- opening -------------------------------------------------------------------------------- */
 
 struct loading {
-    const char *name;
+    const char *name, *wanted;
     const char *bytes;
     size_t length;
     int function;
@@ -438,9 +437,9 @@ static int load(lua_State *lua)
     lua_setupvalue(lua, -3, 1);
     lua_pushvalue(lua, -2);
     lua_call(lua, 0, 0);
-    lua_getfield(lua, -1, "change");
+    lua_getfield(lua, -1, loading->wanted);
     if (!lua_isfunction(lua, -1))
-        return luaL_error(lua, "%s has no function change(c)", loading->name);
+        return luaL_error(lua, "%s has no function %s(c)", loading->name, loading->wanted);
     loading->function = luaL_ref(lua, LUA_REGISTRYINDEX);
     return 0;
 }
@@ -467,6 +466,25 @@ static enum ods_status read_file(const struct transform_config *config, const ch
     return ODS_OK;
 }
 
+enum ods_status script_load(const struct transform_config *config, const char *file,
+                            const char *wanted, int *function, struct error *error)
+{
+    struct buffer bytes;
+    buffer_init(&bytes);
+    const char *slash = strrchr(file, '/');
+    struct loading loading = {.name = slash ? slash + 1 : file, .wanted = wanted};
+    enum ods_status status = read_file(config, file, &bytes, error);
+    loading.bytes = bytes.bytes;
+    loading.length = bytes.length;
+    if (status == ODS_OK)
+        status = script_state(config->shared, error);
+    if (status == ODS_OK && script_run(config->shared, load, &loading, error) != ODS_OK)
+        status = ODS_FATAL;
+    *function = loading.function;
+    buffer_done(&bytes);
+    return status;
+}
+
 static void script_close(struct transform *transform)
 {
     free(transform);
@@ -477,7 +495,6 @@ static enum ods_status script_open(struct transform **transform,
 {
     const struct script_settings *told = config->settings;
     struct script *script = calloc(1, sizeof *script);
-    struct buffer bytes;
     *transform = NULL;
     if (!script)
         return error_out_of_memory(error);
@@ -485,18 +502,7 @@ static enum ods_status script_open(struct transform **transform,
     script->shared = config->shared;
     script->shapes = config->shapes;
     script->rekey = config->told && config->told->rekey;
-    buffer_init(&bytes);
-    const char *slash = strrchr(told->file, '/');
-    struct loading loading = {.name = slash ? slash + 1 : told->file};
-    enum ods_status status = read_file(config, told->file, &bytes, error);
-    loading.bytes = bytes.bytes;
-    loading.length = bytes.length;
-    if (status == ODS_OK)
-        status = script_state(script->shared, error);
-    if (status == ODS_OK && script_run(script->shared, load, &loading, error) != ODS_OK)
-        status = ODS_FATAL;
-    script->function = loading.function;
-    buffer_done(&bytes);
+    enum ods_status status = script_load(config, told->file, "change", &script->function, error);
     if (status == ODS_OK)
         *transform = &script->transform;
     else

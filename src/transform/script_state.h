@@ -55,6 +55,12 @@ void script_push_value(lua_State *lua, const struct column *column, const struct
 enum ods_status script_take_value(lua_State *lua, int index, const struct column *column,
                                   struct arena *arena, struct value *value, struct error *error);
 
+/* The change as a script's function gets it. */
+void script_push_change(lua_State *lua, const struct batch *batch, const struct change *change);
+/* Loads a file, whose function of this name is *function. The state is made if there is none. */
+enum ods_status script_load(const struct transform_config *config, const char *file,
+                            const char *wanted, int *function, struct error *error);
+
 void script_open_rows(lua_State *lua);
 void script_open_decimal(lua_State *lua);
 

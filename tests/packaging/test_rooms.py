@@ -31,7 +31,7 @@ ARROWS = {
     "source/amqp": ["core", "settings"],
     "sink": ["core", "settings"],
     "sink/file": [],
-    "sink/http": ["core", "sink"],
+    "sink/http": ["core", "sink", "transform"],
     "sink/kafka": ["core", "settings", "source/kafka", "sink"],
     "sink/stdout": [],
     "sink/rows": [],

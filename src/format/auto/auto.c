@@ -3,8 +3,8 @@
  * Zero is the first byte of Confluent's wire format: behind the schema's id is JSON, or else what
  * the registry says of the schema, Avro or Protobuf. JSON objects are told apart by their members'
  * names: Debezium's envelopes, flattened rows, CloudEvents, transactions, schema changes and
- * heartbeats; Maxwell's rows and DDL; anything else is a plain row. A record without a value goes to
- * the format that its key tells, else to that of its topic's last row.
+ * heartbeats; Maxwell's rows and DDL; anything else is a plain row. A record without a value goes
+ * to the format that its key tells, else to that of its topic's last row.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -708,7 +708,7 @@ enum ods_status proto_schema_parse(const struct proto_text *texts, size_t count,
                          PROTO_SCHEMA_BYTES_MAX);
     try {
         // what is wrong stands in the error
-        static const pb::LogHandler *const before = pb::SetLogHandler(silent);
+        static pb::LogHandler *const before = pb::SetLogHandler(silent);
         static_cast<void>(before);
         parse(texts, count, path, path_length, connect, blocks, root, avro);
     } catch (const Refusal &refusal) {

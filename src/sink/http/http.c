@@ -48,6 +48,7 @@ static void http_close(struct sink *sink)
     free(http->headers);
     template_done(&http->url);
     template_done(&http->body);
+    script_text_close(http->script);
     authorize_done(http);
     buffer_done(&http->scratch);
     buffer_done(&http->next);
@@ -62,6 +63,9 @@ static enum ods_status compile_all(struct http_sink *http, struct error *error)
     enum ods_status status = template_compile(&http->url, settings->url, TEMPLATE_URL, error);
     if (status == ODS_OK)
         status = template_compile(&http->body, settings->body, form, error);
+    if (status == ODS_OK && (*settings->body_lua || *settings->body_script))
+        status =
+            script_text_open(&http->script, settings->body_lua, settings->body_script, error);
     for (size_t i = 0; status == ODS_OK && i < settings->headers.count; i++)
         status = template_compile(&http->headers[i], settings->headers.items[i].value,
                                   TEMPLATE_HEADER, error);
@@ -103,6 +107,9 @@ static enum ods_status http_open(struct sink **sink, const struct sink_config *c
     http->config = *config;
     http->settings = config->settings;
     http->sink.ops = &http_sink;
+    http->sink.wants_before = *http->settings->body_script ||
+                              strstr(http->settings->body_lua, "before") ||
+                              strstr(http->settings->body, "before");
     snprintf(http->server, sizeof http->server, "%.*s",
              (int) http_server_length(http->settings->url), http->settings->url);
     http->headers = calloc(http->settings->headers.count + 1, sizeof *http->headers);

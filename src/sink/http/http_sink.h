@@ -12,6 +12,7 @@
 
 #include "sink/http/settings.h"
 #include "sink/template.h"
+#include "transform/script_text.h"
 
 #define HTTP_NONE         UINT32_MAX
 #define HTTP_ANSWER_BYTES 200 /* how much of an answer that is not a success is shown */
@@ -43,6 +44,7 @@ struct http_sink {
     const struct http_settings *settings;
     char server[300]; /* scheme and host, for messages */
     struct template url, body;
+    struct script_text *script; /* in place of the body's template; NULL: it is used */
     struct template *headers; /* as many as the settings have */
     CURLM *multi;
     struct http_queue *queues; /* max_in_flight */

@@ -122,7 +122,10 @@ static enum ods_status add_body(struct http_sink *http, struct http_queue *queue
     if (queue->first != HTTP_NONE)
         buffer_puts(&queue->body, settings->join == HTTP_JOIN_ARRAY ? "," : "\n");
     size_t begin = queue->body.length;
-    enum ods_status status = template_put(&queue->body, &http->body, &at, &why);
+    enum ods_status status =
+        http->script ? script_text_put(http->script, &queue->body, http->batch,
+                                       &http->batch->changes[index], &why)
+                     : template_put(&queue->body, &http->body, &at, &why);
     *added = status == ODS_OK;
     if (status == ODS_OK && settings->join == HTTP_JOIN_LINES)
         join_lines(&queue->body, begin);

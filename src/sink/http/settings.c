@@ -22,6 +22,13 @@ static const struct setting rows[] = {
      .doc = "A template. Where `content_type` is JSON a value stands as JSON outside of quotes, "
             "`{ \"total\": {{after.amount}} }`, and as text inside of them, `\"order {{key.id}} is "
             "{{after.status}}\"`. `{{change}}` is all of it, as the `file` target writes it."},
+    {"body_lua", SETTING_STRING, AT(body_lua), "", .max = 65536,
+     .doc = "In place of `body`: an expression in Lua, in the sandbox of the transforms: "
+            "`{ id = after.id, total = number(after.amount) }`. A string is sent as it is, any "
+            "other value as JSON. See [targets.md](targets.md#a-body-in-lua)."},
+    {"body_script", SETTING_STRING, AT(body_script), "", .max = 4096,
+     .doc = "The same: a file of Lua with `function body(c)`, which gets the change as a "
+            "transform's `function change(c)` does. It is read at the start."},
     {"content_type", SETTING_STRING, AT(content_type), "application/json", .min = 1, .max = 200,
      .doc = "JSON if `json` is in it; else values stand in the body as plain text."},
     {"batch.max_changes", SETTING_INT, AT(max_changes), "1", .min = 1, .max = 10000,

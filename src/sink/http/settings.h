@@ -10,6 +10,7 @@ enum http_conflict { HTTP_CONFLICT_LETTER, HTTP_CONFLICT_DONE, HTTP_CONFLICT_RET
 
 struct http_settings {
     const char *url, *method, *delete_method, *body, *content_type; /* url, body: templates */
+    const char *body_lua, *body_script;                             /* "": the template */
     struct properties headers;                                      /* values: templates */
     int64_t max_changes;                                            /* in a request */
     enum http_join join;

@@ -10,6 +10,7 @@
 
 #include "sink/http/settings.h"
 #include "sink/template.h"
+#include "transform/script_text.h"
 
 static enum ods_status wrong(const char *setting, const char *why, struct error *error)
 {
@@ -104,12 +105,31 @@ static enum ods_status check_template(const char *setting, const char *text,
     return status;
 }
 
+static enum ods_status check_script(const struct http_settings *settings, struct error *error)
+{
+    struct script_text *text;
+    bool other = strcmp(settings->body, "{{change}}") != 0;
+    if (!!*settings->body_lua + !!*settings->body_script + other > 1)
+        return wrong("body", "set one of body, body_lua and body_script", error);
+    if (!*settings->body_lua && !*settings->body_script)
+        return ODS_OK;
+    enum ods_status status =
+        script_text_open(&text, settings->body_lua, settings->body_script, error);
+    if (status == ODS_OK)
+        script_text_close(text);
+    else
+        error_prefix(error, *settings->body_lua ? "body_lua: " : "body_script: ");
+    return status;
+}
+
 static enum ods_status check_templates(const struct http_settings *settings, struct error *error)
 {
     enum template_form form = http_settings_json(settings) ? TEMPLATE_JSON : TEMPLATE_TEXT;
     enum ods_status status = check_template("url", settings->url, TEMPLATE_URL, error);
     if (status == ODS_OK)
         status = check_template("body", settings->body, form, error);
+    if (status == ODS_OK)
+        status = check_script(settings, error);
     for (size_t i = 0; status == ODS_OK && i < settings->headers.count; i++) {
         const struct property *header = &settings->headers.items[i];
         if (!*header->name || strpbrk(header->name, ": \t\r\n"))
