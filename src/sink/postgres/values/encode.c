@@ -9,6 +9,7 @@
 #include "core/text_geometry.h"
 #include "core/time.h"
 #include "core/utf8.h"
+#include "sink/postgres/values/encode_plain.h"
 
 #define VALUE_BYTES_MAX   0x3fffffff /* of PostgreSQL's varlena */
 #define MODIFIER_OVERHEAD 4          /* a character type's modifier is its length plus this */
@@ -428,6 +429,9 @@ enum ods_status encode_value(struct encoder *encoder, struct buffer *out,
         encode_put32(out, UINT32_MAX);
         return ODS_OK;
     }
+    if (!source->refusal && !source->literal && !source->coding &&
+        encode_plain(out, target, &source->column, value))
+        return ODS_OK;
     if (source->refusal)
         return encode_refuse(target, "42804", source->refusal, error);
     if (is_zero_date(target, value))
@@ -446,7 +450,8 @@ enum ods_status encode_value(struct encoder *encoder, struct buffer *out,
         status = correct_value(encoder, target, coding, &column, &value, &inferred, error);
     else if (status == ODS_OK && column->type == SEM_UNKNOWN)
         status = infer_value(encoder, target, &column, &value, &inferred, error);
-    if (status == ODS_OK)
+    bool meant = column != &source->column; /* its meaning was found only now */
+    if (status == ODS_OK && !(meant && encode_plain(out, target, column, value)))
         status = encode_as(encoder, out, target, column, value, error);
     if (status == ODS_REJECT && encoder->unreadable) {
         out->length = start;
