@@ -30,7 +30,7 @@ static bool is_binary(const struct group *group)
     return true;
 }
 
-static bool suits(const struct attempt *attempt, const struct group *group, uint32_t rows)
+bool copy_takes(const struct attempt *attempt, const struct group *group, uint32_t rows)
 {
     if (attempt->caution >= CAUTION_CAREFUL ||
         (group->kind != GROUP_INSERT && group->guess != GUESS_NEW))
@@ -191,7 +191,7 @@ static enum ods_status copy(struct attempt *attempt, const struct group *group, 
 enum ods_status copy_rows(struct attempt *attempt, struct group *group, uint32_t first,
                           uint32_t last)
 {
-    if (!suits(attempt, group, last - first))
+    if (!copy_takes(attempt, group, last - first))
         return attempt_rows(attempt, group, first, last);
     enum ods_status status = attempt_settle(attempt);
     uint32_t refused_step = attempt->refused, named = NO_STEP;

@@ -66,6 +66,22 @@ static bool has_other_key(const struct plan *plan, const struct change *change, 
     return false;
 }
 
+/* The plan of one of the two changes before this one, where it is of the same rows: a history's
+ * rows alternate with those of their table. NULL: it is neither's. */
+static const struct plan *plan_before(const struct batch *batch, const struct plan *const *plans,
+                                      uint32_t index)
+{
+    const struct change *change = &batch->changes[index];
+    for (uint32_t back = 1; back <= 2 && back <= index; back++) {
+        const struct change *other = change - back;
+        const struct plan *plan = plans[index - back];
+        if (other->shape == change->shape && plan && (plan->complete || !change->after) &&
+            batch->records[other->record].topic == batch->records[change->record].topic)
+            return plan;
+    }
+    return NULL;
+}
+
 enum ods_status planning_find(struct attempt *attempt)
 {
     struct postgres *postgres = attempt->postgres;
@@ -94,12 +110,9 @@ enum ods_status planning_find(struct attempt *attempt)
                 postgres->change_plans[i] = NULL;
                 continue;
             }
-            if (i && change->shape == batch->changes[i - 1].shape && !changed &&
-                postgres->change_plans[i - 1] &&
-                (postgres->change_plans[i - 1]->complete || !change->after)) {
-                postgres->change_plans[i] = postgres->change_plans[i - 1];
+            if (!changed &&
+                (postgres->change_plans[i] = plan_before(batch, postgres->change_plans, i)))
                 continue;
-            }
             enum ods_status status = find_plan(attempt, &listener, i, &plan, &changed);
             if (status != ODS_OK)
                 return status;

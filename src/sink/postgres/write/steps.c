@@ -20,7 +20,7 @@
 #include "sink/postgres/write/blocked.h"
 #include "sink/postgres/write/marks.h"
 
-/* The most rows of a step, and from one savepoint to the next. It is small enough to repeat them
+/* The most rows of a step that is no COPY, and from one savepoint to the next. It is small enough to repeat them
  * for one bad row, and large enough that a batch has fewer than the 64 subtransactions for which
  * PostgreSQL's snapshots have room. */
 #define STEP_ROWS 2000
@@ -49,7 +49,9 @@ static struct step *add_step(struct attempt *attempt, struct steps *steps)
 static enum ods_status add_rows(struct attempt *attempt, struct steps *steps, struct group *group)
 {
     /* One by one where each try of a bad row may take as long as statement_timeout. */
-    const uint32_t most = attempt->caution == CAUTION_DOUBTFUL ? 1 : STEP_ROWS;
+    const uint32_t most = attempt->caution == CAUTION_DOUBTFUL       ? 1
+                          : copy_takes(attempt, group, group->count) ? COPY_ROWS
+                                                                     : STEP_ROWS;
     for (uint32_t first = 0; first < group->count; first += most) {
         struct step *step = add_step(attempt, steps);
         if (!step)
