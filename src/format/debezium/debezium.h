@@ -225,8 +225,8 @@ struct envelope {
                         flattened rows */
     bool has_others; /* members that no envelope has */
     struct slice op;
-    struct slice source_text, transaction; /* as JSON; NULL: none */
-    struct source_position *position; /* where it is read with the envelope; NULL: it is not */
+    struct slice transaction; /* as JSON; NULL: none */
+    struct source_position *position; /* filled as its source is read; NULL: nobody wants it */
     struct identity source;
     struct value source_ts[3], ts[3]; /* us, ns, ms */
 };
@@ -282,8 +282,14 @@ enum ods_status untyped_read(struct reading *reading, struct json_scan *scan);
 
 /* --- debezium_position.c --- */
 
-/* Sets reading->position from an envelope's source and transaction, or a flattened row's metadata.
- * False: memory is out. */
+/* An empty one in the batch's arena; NULL when memory is out. */
+struct source_position *position_new(struct reading *reading);
+/* Reads one of the members that tell the place in the source's log: lsn, file, pos, row, gtid, txId,
+ * by their number. */
+bool position_read(struct reading *reading, struct json_scan *scan, size_t member,
+                   struct source_position *position);
+/* Sets reading->position from what was read with the envelope's source, and its transaction, or a
+ * flattened row's metadata. False: memory is out. */
 bool position_of_envelope(struct reading *reading, const struct envelope *envelope);
 bool position_of_row(struct reading *reading, const struct value *meta);
 

@@ -222,12 +222,8 @@ static enum ods_status read_envelope(struct reading *reading, struct avro_reader
                                      struct plan *plan)
 {
     struct envelope envelope = {0};
-    if (reading->self->want_position) {
-        envelope.position = arena_alloc(reading->reader.arena, sizeof *envelope.position);
-        if (!envelope.position)
-            return no_memory(reading);
-        *envelope.position = (struct source_position){0};
-    }
+    if (reading->self->want_position && !(envelope.position = position_new(reading)))
+        return no_memory(reading);
     if (!take_members(reading, reader, plan, &plan->avro->envelope, &envelope) || !at_end(reader))
         return reader_error(reading, reader, plan, "value");
     if (!envelope.op.bytes)

@@ -50,6 +50,13 @@ enum member {
     MEMBER_SCHEMA,
     MEMBER_TABLE,
     MEMBER_CONNECTOR,
+    /* The place in the source's log, in the order of position_read(). */
+    MEMBER_LSN,
+    MEMBER_FILE,
+    MEMBER_POS,
+    MEMBER_ROW,
+    MEMBER_GTID,
+    MEMBER_TX_ID,
 };
 
 static enum member find_member(struct slice name)
@@ -63,6 +70,8 @@ static enum member find_member(struct slice name)
         {"op", MEMBER_OP},         {"message", MEMBER_MESSAGE}, {"db", MEMBER_DATABASE},
         {"schema", MEMBER_SCHEMA}, {"table", MEMBER_TABLE},     {"connector", MEMBER_CONNECTOR},
         {"__op", MEMBER_META},     {"__deleted", MEMBER_META},  {"transaction", MEMBER_TRANSACTION},
+        {"lsn", MEMBER_LSN},       {"file", MEMBER_FILE},       {"pos", MEMBER_POS},
+        {"row", MEMBER_ROW},       {"gtid", MEMBER_GTID},       {"txId", MEMBER_TX_ID},
     };
     for (size_t i = 0; i < sizeof members / sizeof *members; i++)
         if (slice_is(name, members[i].name, strlen(members[i].name)))
@@ -120,6 +129,15 @@ static bool read_source_member(struct reading *reading, struct json_scan *scan, 
         return read_text(reading, scan, &envelope->source.table);
     case MEMBER_CONNECTOR:
         return read_text(reading, scan, &envelope->source.connector);
+    case MEMBER_LSN:
+    case MEMBER_FILE:
+    case MEMBER_POS:
+    case MEMBER_ROW:
+    case MEMBER_GTID:
+    case MEMBER_TX_ID:
+        if (envelope->position)
+            return position_read(reading, scan, (size_t) (member - MEMBER_LSN), envelope->position);
+        return json_skip(scan);
     default:
         return json_skip(scan);
     }
@@ -138,15 +156,6 @@ static bool read_source(struct reading *reading, struct json_scan *scan, struct 
             return false;
     }
     return !scan->problem;
-}
-
-static bool read_source_text(struct reading *reading, struct json_scan *scan,
-                             struct envelope *envelope)
-{
-    const char *start = scan->at;
-    bool good = read_source(reading, scan, envelope);
-    envelope->source_text = (struct slice){start, (size_t) (scan->at - start)};
-    return good;
 }
 
 static bool skip_text(struct json_scan *scan, struct slice *text)
@@ -214,7 +223,7 @@ static bool read_member(struct reading *reading, struct json_scan *scan, enum me
     case MEMBER_SOURCE:
         envelope->has_source = first == '{';
         envelope->misfits |= first != '{' && first != 'n';
-        return read_source_text(reading, scan, envelope);
+        return read_source(reading, scan, envelope);
     case MEMBER_OP:
         envelope->has_op = first == '"';
         return read_text(reading, scan, &envelope->op);
@@ -417,6 +426,10 @@ enum envelope_answer envelope_read(struct reading *reading, struct json_scan *sc
     struct envelope envelope = {0};
     bool first = true;
     *status = ODS_REJECT;
+    if (reading->self->want_position && !(envelope.position = position_new(reading))) {
+        *status = no_memory(reading);
+        return ENVELOPE_FAILED;
+    }
     scan->at++;
     for (size_t position = 0; json_next_member(scan, &first); position++) {
         enum member member;

@@ -1,5 +1,5 @@
-/* Where the source has a change: its log's position and its transaction. Read a second time from
- * the record's `source`, and only where somebody wants it, so that others do not pay for it. */
+/* Where the source has a change: its log's position and its transaction. Only where somebody wants
+ * it, so that others do not pay for it. */
 #include "format/debezium/debezium.h"
 
 #include <string.h>
@@ -20,35 +20,17 @@ static bool read_scalar(struct reading *reading, struct json_scan *scan, struct 
     return true;
 }
 
-struct member_place {
-    const char *name;
-    size_t offset;
-};
-
-#define PLACE(member) offsetof(struct source_position, member)
-
-static const struct member_place source_members[] = {
-    {"lsn", PLACE(lsn)},   {"file", PLACE(file)}, {"pos", PLACE(pos)},
-    {"row", PLACE(row)},   {"gtid", PLACE(gtid)}, {"txId", PLACE(transaction)},
-    {NULL, 0},
-};
-static const struct member_place transaction_members[] = {
-    {"id", PLACE(transaction)},
-    {"total_order", PLACE(order)},
-    {NULL, 0},
-};
-
-static const struct member_place *find_place(const struct member_place *places, struct slice name)
+bool position_read(struct reading *reading, struct json_scan *scan, size_t member,
+                   struct source_position *position)
 {
-    for (; places->name; places++)
-        if (slice_is(name, places->name, strlen(places->name)))
-            return places;
-    return NULL;
+    struct value *const places[] = {&position->lsn, &position->file, &position->pos,
+                                    &position->row, &position->gtid, &position->transaction};
+    return read_scalar(reading, scan, places[member]);
 }
 
 /* The text was read before, so it is JSON: what fails now is memory. */
-static bool read_members(struct reading *reading, struct slice text,
-                         const struct member_place *places, struct source_position *position)
+static bool read_transaction(struct reading *reading, struct slice text,
+                             struct source_position *position)
 {
     struct json_scan scan;
     bool first = true;
@@ -60,10 +42,9 @@ static bool read_members(struct reading *reading, struct slice text,
         struct slice name;
         if (!json_name(&scan, reading->reader.arena, &name.bytes, &name.length))
             return false;
-        const struct member_place *place = find_place(places, name);
-        bool good = place ? read_scalar(reading, &scan,
-                                        (struct value *) ((char *) position + place->offset))
-                          : json_skip(&scan);
+        bool good = SLICE_IS(name, "id") ? read_scalar(reading, &scan, &position->transaction)
+                    : SLICE_IS(name, "total_order") ? read_scalar(reading, &scan, &position->order)
+                                                    : json_skip(&scan);
         if (!good)
             return false;
     }
@@ -94,18 +75,20 @@ static void finish(struct reading *reading, struct source_position *position)
     reading->position = position;
 }
 
+struct source_position *position_new(struct reading *reading)
+{
+    struct source_position *position = arena_alloc(reading->reader.arena, sizeof *position);
+    if (position)
+        *position = (struct source_position){0};
+    return position;
+}
+
 bool position_of_envelope(struct reading *reading, const struct envelope *envelope)
 {
-    if (envelope->position) {
-        finish(reading, envelope->position);
-        return true;
-    }
-    struct source_position *position = arena_alloc(reading->reader.arena, sizeof *position);
-    if (!position)
+    struct source_position *position = envelope->position;
+    if (!position && !(position = position_new(reading))) /* of a CloudEvent, which tells none */
         return false;
-    *position = (struct source_position){0};
-    if (!read_members(reading, envelope->source_text, source_members, position) ||
-        !read_members(reading, envelope->transaction, transaction_members, position))
+    if (!read_transaction(reading, envelope->transaction, position))
         return false;
     finish(reading, position);
     return true;
@@ -113,7 +96,7 @@ bool position_of_envelope(struct reading *reading, const struct envelope *envelo
 
 bool position_of_row(struct reading *reading, const struct value *meta)
 {
-    struct source_position *position = arena_alloc(reading->reader.arena, sizeof *position);
+    struct source_position *position = position_new(reading);
     if (!position)
         return false;
     bool named = meta[META_TX_ID].kind > VALUE_NULL;
