@@ -172,18 +172,48 @@ static bool put_groups(struct buffer *out, uint64_t magnitude, int fraction, boo
     return true;
 }
 
+/* Digits, and a point among them, as a decimal that comes as a text has them. */
+static bool parse_decimal(const struct value *value, uint64_t *magnitude, int32_t *scale,
+                          bool *negative)
+{
+    const char *at = value->bytes, *end = at + value->length, *point = NULL;
+    *negative = at < end && *at == '-';
+    at += *negative;
+    if (end - at < 2 || end - at > 15) /* a point alone is none; 15 digits fit MOST_UNSCALED */
+        return false;
+    *magnitude = 0;
+    for (; at < end; at++) {
+        unsigned digit = (unsigned char) *at - '0';
+        if (*at == '.' && !point)
+            point = at;
+        else if (digit <= 9)
+            *magnitude = *magnitude * 10 + digit;
+        else
+            return false;
+    }
+    *scale = point ? (int32_t) (end - point - 1) : 0;
+    *negative &= *magnitude != 0;
+    return true;
+}
+
 static bool put_decimal(struct buffer *out, const struct pg_column *target,
                         const struct column *source, const struct value *value)
 {
     int32_t scale = source->scale;
+    uint64_t magnitude;
     bool negative;
-    if (value->kind != VALUE_BYTES || source->type != SEM_DECIMAL || !value->length ||
-        value->length > 8 || scale < 0 || scale > 12)
+    if (source->type == SEM_STRING && value->kind == VALUE_TEXT) {
+        if (!parse_decimal(value, &magnitude, &scale, &negative))
+            return false;
+    } else if (source->type == SEM_DECIMAL && value->kind == VALUE_BYTES && value->length &&
+               value->length <= 8) {
+        magnitude = magnitude_of(value, &negative);
+    } else {
         return false;
-    uint64_t magnitude = magnitude_of(value, &negative);
+    }
+    if (magnitude >= MOST_UNSCALED || scale < 0 || scale > 12)
+        return false;
     uint16_t shown = (uint16_t) scale;
-    if (magnitude >= MOST_UNSCALED)
-        return false;
     if (target->modifier >= MODIFIER_OVERHEAD) {
         uint32_t packed = (uint32_t) target->modifier - MODIFIER_OVERHEAD;
         int64_t most = packed >> 16 & 0xffff, digits = ((packed & 0x7ff) ^ 1024) - INT64_C(1024);

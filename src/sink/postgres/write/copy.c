@@ -109,6 +109,7 @@ static enum ods_status put_rows(struct attempt *attempt, const struct group *gro
         if (group->rows[i]->aside)
             continue;
         error_init(&why);
+        upsert_look_ahead(group, i, last);
         status = put_row(attempt, group, statement, group->rows[i], data, &why);
         ++*count;
         if (status == ODS_REJECT) {

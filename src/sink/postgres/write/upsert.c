@@ -286,6 +286,23 @@ static enum ods_status encode_row(const struct statement *statement, const struc
     return ODS_OK;
 }
 
+/* So many rows before its turn a row's values are asked for, and the bytes behind them. */
+#define AHEAD_VALUES 8
+#define AHEAD_BYTES  4
+#define LINE_VALUES  4 /* in a line of the cache */
+
+void upsert_look_ahead(const struct group *group, uint32_t at, uint32_t last)
+{
+    if (at + AHEAD_VALUES >= last)
+        return;
+    const struct row *far = group->rows[at + AHEAD_VALUES], *near = group->rows[at + AHEAD_BYTES];
+    for (uint32_t i = 0; far->image && i < far->plan->column_count; i += LINE_VALUES)
+        __builtin_prefetch(&far->image[i]);
+    for (uint32_t i = 0; near->image && i < near->plan->column_count; i++)
+        if (near->image[i].kind >= VALUE_NUMBER)
+            __builtin_prefetch(near->image[i].bytes);
+}
+
 enum ods_status upsert_begin(struct arrays *arrays, const struct statement *statement,
                              struct error *error)
 {
@@ -299,6 +316,7 @@ enum ods_status upsert_encode(const struct group *group, const struct statement 
     for (; *first < last && arrays->bytes < max_bytes; ++*first) {
         if (group->rows[*first]->aside)
             continue;
+        upsert_look_ahead(group, *first, last);
         enum ods_status status = encode_row(statement, group->rows[*first], encoder, arrays, error);
         if (status != ODS_OK)
             return status;

@@ -40,6 +40,9 @@ enum ods_status upsert_begin(struct arrays *arrays, const struct statement *stat
 
 /* Adds rows [*first, last) that are not set aside, up to about max_bytes; *first is then the row
  * where it stopped. ODS_REJECT: row *first can't be encoded; the rows before it are added. */
+/* Asks the processor for what the rows after row `at` will be encoded from: another thread has
+ * written it, so it is in no near cache, and lies all over the batch. */
+void upsert_look_ahead(const struct group *group, uint32_t at, uint32_t last);
 enum ods_status upsert_encode(const struct group *group, const struct statement *statement,
                               struct encoder *encoder, struct arrays *arrays, uint32_t *first,
                               uint32_t last, size_t max_bytes, struct error *error);
