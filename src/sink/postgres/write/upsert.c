@@ -296,11 +296,13 @@ void upsert_look_ahead(const struct group *group, uint32_t at, uint32_t last)
     if (at + AHEAD_VALUES >= last)
         return;
     const struct row *far = group->rows[at + AHEAD_VALUES], *near = group->rows[at + AHEAD_BYTES];
-    for (uint32_t i = 0; far->image && i < far->plan->column_count; i += LINE_VALUES)
+    uint32_t count = far->image ? far->plan->column_count : 0;
+    for (uint32_t i = 0; i < count; i += LINE_VALUES)
         __builtin_prefetch(&far->image[i]);
-    for (uint32_t i = 0; near->image && i < near->plan->column_count; i++)
-        if (near->image[i].kind >= VALUE_NUMBER)
-            __builtin_prefetch(near->image[i].bytes);
+    const struct value *value = near->image, *end = value ? value + near->plan->column_count : NULL;
+    for (; value < end; value++)
+        if (value->kind >= VALUE_NUMBER)
+            __builtin_prefetch(value->bytes);
 }
 
 enum ods_status upsert_begin(struct arrays *arrays, const struct statement *statement,
