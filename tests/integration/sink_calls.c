@@ -4,9 +4,10 @@
  *   sink_calls unsettled CONF RECORDS     the batch has no claim, and whether it was committed is
  *                                         not known
  *   sink_calls slow CONF RECORDS          nothing else happens
+ *   sink_calls together CONF RECORDS      all records are one batch
  *
- * Each record is a batch, applied by one call to the first target. Prints what each call answered,
- * how many rows all of them have sent, and how often the sink said that it is alive.
+ * Else each record is a batch. A batch is applied by one call to the first target. Prints what each
+ * call answered, how many rows all of them have sent, and how often the sink said that it is alive.
  */
 #include <stdio.h>
 #include <string.h>
@@ -45,14 +46,19 @@ static enum ods_status apply_all(struct worker *worker, struct recording *source
     struct apply_result result = {0};
     struct batch *lines = batch_new(), *batch = batch_new();
     enum ods_status status = ODS_OK;
-    bool end = false;
+    bool end = false, together = strcmp(circumstance, "together") == 0;
     int64_t next = OFFSET_NONE;
     while (status == ODS_OK) {
         status = recording_read(source, lines, &end, error);
-        if (status != ODS_OK || end)
+        if (status != ODS_OK || (end && !batch->record_count))
             break;
-        status = intake_add(batch, worker, &lines->records[lines->record_count - 1], next, error);
-        next = lines->records[lines->record_count - 1].offset + 1;
+        if (!end) {
+            struct record *record = &lines->records[lines->record_count - 1];
+            status = intake_add(batch, worker, record, next, error);
+            next = record->offset + 1;
+            if (together)
+                continue;
+        }
         if (status == ODS_OK)
             status = apply(worker->sink, batch, circumstance, &result, error);
         printf("%s ", ods_status_name(status));

@@ -1,8 +1,9 @@
 /* See conn.h.
  *
  * libmariadb's calls block, so a statement is sent, and its answer is waited for here, where an
- * interrupt is seen and the lane is shown to be alive. What blocks inside of the library (the
- * connecting, a LOAD DATA) is ended by an interrupt that shuts the socket down.
+ * interrupt is seen and the lane is shown to be alive; so it is between two pieces of a LOAD DATA.
+ * What blocks inside of the library (the connecting, a piece) is ended by an interrupt that shuts
+ * the socket down.
  */
 #include "sink/mysql/wire/conn.h"
 
@@ -131,9 +132,25 @@ static enum ods_status interrupted(struct mysql_conn *conn, struct error *error)
 
 /* Only what we have in memory is ever sent, whatever file a server asks for. */
 struct infile {
+    struct mysql_conn *conn;
     const char *bytes;
     size_t left;
 };
+
+/* Until the socket is ready. False: interrupted, and the library finds the socket shut down. */
+static bool await_socket(struct mysql_conn *conn, short events)
+{
+    while (!atomic_load(&conn->interrupted)) {
+        struct pollfd fds[] = {{.fd = conn->socket, .events = events},
+                               {.fd = conn->wake_fd, .events = POLLIN}};
+        if (conn->alive)
+            conn->alive(conn->alive_context);
+        int ready = poll(fds, 2, ALIVE_MS);
+        if ((ready < 0 && errno != EINTR) || (ready > 0 && fds[0].revents))
+            return true;
+    }
+    return false;
+}
 
 static int infile_open(void **handle, const char *name, void *context)
 {
@@ -143,19 +160,25 @@ static int infile_open(void **handle, const char *name, void *context)
     return infile->bytes ? 0 : 1;
 }
 
+/* The server takes the bytes as slowly as it gets on with the rows. */
 static int infile_read(void *handle, char *to, unsigned int room)
 {
     struct infile *infile = handle;
     size_t count = infile->left < room ? infile->left : room;
+    if (count && !await_socket(infile->conn, POLLOUT))
+        return -1;
     memcpy(to, infile->bytes, count);
     infile->bytes += count;
     infile->left -= count;
     return (int) count;
 }
 
+/* All bytes are sent, and the library is about to wait for the answer. */
 static void infile_close(void *handle)
 {
-    (void) handle;
+    struct infile *infile = handle;
+    if (infile->bytes)
+        await_socket(infile->conn, POLLIN);
 }
 
 static int infile_error(void *handle, char *text, unsigned int room)
@@ -239,8 +262,8 @@ static enum ods_status establish(struct mysql_conn *conn, struct error *error)
     if (!conn->mysql)
         return error_out_of_memory(error);
     set_options(conn->mysql);
-    enum ods_status status = mysql_dsn_connect(conn->mysql, conn->settings->dsn, CLIENT_FOUND_ROWS,
-                                               &failed, error);
+    enum ods_status status =
+        mysql_dsn_connect(conn->mysql, conn->settings->dsn, CLIENT_FOUND_ROWS, &failed, error);
     if (failed)
         return judge(conn, "", error);
     if (status != ODS_OK) {
@@ -311,8 +334,7 @@ static enum ods_status await_answer(struct mysql_conn *conn, struct error *error
 static enum ods_status take_answer(struct mysql_conn *conn, MYSQL_RES **rows, struct error *error)
 {
     if (mysql_read_query_result(conn->mysql))
-        return atomic_load(&conn->interrupted) ? interrupted(conn, error)
-                                               : judge(conn, "", error);
+        return atomic_load(&conn->interrupted) ? interrupted(conn, error) : judge(conn, "", error);
     MYSQL_RES *result = NULL;
     if (mysql_field_count(conn->mysql)) {
         result = mysql_store_result(conn->mysql);
@@ -356,7 +378,7 @@ enum ods_status mysql_conn_run(struct mysql_conn *conn, const char *sql, MYSQL_R
 enum ods_status mysql_conn_load(struct mysql_conn *conn, const char *sql, const char *bytes,
                                 size_t length, struct error *error)
 {
-    struct infile infile = {bytes, length};
+    struct infile infile = {conn, bytes, length};
     if (!conn->mysql)
         return no_session(conn, error);
     offer(conn, &infile);
