@@ -1,0 +1,70 @@
+//! What a call answers when it is not OK.
+
+use std::fmt;
+
+/// The class decides what the caller does next; the text says what failed, where, why and what to do.
+#[derive(Debug)]
+pub enum Fail {
+    /// An outage: nothing was committed, the same call may succeed later.
+    Retry(String),
+    /// A commit whose answer was lost.
+    Unknown(String),
+    /// Another writer has moved the offsets.
+    Fenced(String),
+    /// Does not get better by itself.
+    Fatal(String),
+    /// One row of the array cannot be applied.
+    Row(i64, String),
+}
+
+pub type Result<T> = std::result::Result<T, Fail>;
+
+impl Fail {
+    /// Puts what was being done in front of the text.
+    pub fn about(self, what: impl fmt::Display) -> Fail {
+        match self {
+            Fail::Retry(s) => Fail::Retry(format!("{what}: {s}")),
+            Fail::Unknown(s) => Fail::Unknown(format!("{what}: {s}")),
+            Fail::Fenced(s) => Fail::Fenced(format!("{what}: {s}")),
+            Fail::Fatal(s) => Fail::Fatal(format!("{what}: {s}")),
+            Fail::Row(n, s) => Fail::Row(n, format!("{what}: {s}")),
+        }
+    }
+
+    pub fn text(&self) -> &str {
+        match self {
+            Fail::Retry(s) | Fail::Unknown(s) | Fail::Fenced(s) | Fail::Fatal(s) | Fail::Row(_, s) => s,
+        }
+    }
+}
+
+impl fmt::Display for Fail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text())
+    }
+}
+
+impl std::error::Error for Fail {}
+
+impl From<arrow_schema::ArrowError> for Fail {
+    fn from(e: arrow_schema::ArrowError) -> Self {
+        Fail::Fatal(e.to_string())
+    }
+}
+
+impl From<parquet::errors::ParquetError> for Fail {
+    fn from(e: parquet::errors::ParquetError) -> Self {
+        // A file that is read piece by piece hands its outages through the Parquet reader.
+        if let parquet::errors::ParquetError::External(inner) = &e
+            && inner.downcast_ref::<std::io::Error>().is_some()
+        {
+            return Fail::Retry(e.to_string());
+        }
+        Fail::Fatal(e.to_string())
+    }
+}
+
+macro_rules! fatal {
+    ($($a:tt)*) => { $crate::answer::Fail::Fatal(format!($($a)*)) };
+}
+pub(crate) use fatal;

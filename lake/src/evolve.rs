@@ -1,0 +1,199 @@
+//! Other columns: added, or widened by writing the files again.
+
+use std::sync::Arc;
+
+use arrow_schema::{Field, Schema, SchemaRef};
+use serde_json::{Value, json};
+
+use crate::answer::{Fail, Result, fatal};
+use crate::commit::added;
+use crate::data::{self, Rows, Wanted, Writer};
+use crate::log::{self, Add};
+use crate::store::Put;
+use crate::table::{self, Table};
+use crate::types;
+
+const ATTEMPTS: usize = 8;
+
+/// How the table's columns must change.
+struct Change {
+    fields: Vec<Arc<Field>>,
+    added: bool,
+    widened: bool,
+}
+
+impl Table {
+    fn change(&self, wanted: &Schema) -> Result<Change> {
+        let mut c =
+            Change { fields: self.state.schema()?.fields().iter().cloned().collect(), added: false, widened: false };
+        for f in &types::normal(wanted.fields())? {
+            let Some(have) = c.fields.iter_mut().find(|h| h.name() == f.name()) else {
+                c.fields.push(Arc::new(f.as_ref().clone().with_nullable(true)));
+                c.added = true;
+                continue;
+            };
+            if types::widens(f.data_type(), have.data_type()) {
+                continue;
+            }
+            if !types::widens(have.data_type(), f.data_type()) {
+                return Err(fatal!(
+                    "column {} of {} is {} and cannot become {} without loss: add a column of another name beside it",
+                    f.name(),
+                    self.store.place(),
+                    types::name(have.data_type()),
+                    types::name(f.data_type())
+                ));
+            }
+            *have = Arc::new(Field::new(f.name(), f.data_type().clone(), have.is_nullable()));
+            c.widened = true;
+        }
+        let fields = c.fields.iter().cloned().collect();
+        types::check_names(&fields).map_err(|e| e.about(format!("the table in {}", self.store.place())))?;
+        Ok(c)
+    }
+
+    pub fn missing_columns(&self, wanted: &Schema) -> Result<bool> {
+        self.change(wanted).map(|c| c.added || c.widened)
+    }
+
+    pub fn evolve(&mut self, wanted: &Schema) -> Result<()> {
+        self.nothing_staged("columns cannot be changed")?;
+        for _ in 0..ATTEMPTS {
+            self.refresh()?;
+            let c = self.change(wanted)?;
+            if !c.added && !c.widened {
+                return Ok(());
+            }
+            let now = log::now_ms();
+            let schema = Arc::new(Schema::new(c.fields.clone()));
+            let mut actions = vec![table::info(if c.widened { "CHANGE COLUMN" } else { "ADD COLUMNS" }, None, now)];
+            actions.extend(self.upgrade(&schema).map(|p| json!({"protocol": p})));
+            let mut metadata = self.state.metadata.clone();
+            metadata["schemaString"] = json!(types::schema_to_delta(&schema)?.to_string());
+            actions.push(json!({"metaData": metadata}));
+            if c.widened {
+                let all: Vec<u32> = self.state.live().map(|(n, _)| n).collect();
+                self.rewrite(&all, &schema, now, &mut actions)?;
+            }
+            if self.publish(&actions)? {
+                return self.reload();
+            }
+        }
+        Err(Fail::Retry(format!(
+            "{ATTEMPTS} other versions of {} came in between: the change is tried again",
+            self.store.place()
+        )))
+    }
+
+    /// The protocol with the feature of timestamps without zone, where these columns need it and it lacks.
+    fn upgrade(&self, schema: &SchemaRef) -> Option<Value> {
+        let have = &self.state.protocol;
+        let list = |k: &str| -> Vec<Value> { have[k].as_array().cloned().unwrap_or_default() };
+        let feature = json!("timestampNtz");
+        let (mut reader, mut writer) = (list("readerFeatures"), list("writerFeatures"));
+        if !types::has_no_zone(schema.fields()) || reader.contains(&feature) {
+            return None;
+        }
+        let old = have["minWriterVersion"].as_i64().unwrap_or(2);
+        if old < 7 {
+            // What the older number stands for is listed by name from version 7 on.
+            let since = [
+                (2, "appendOnly"),
+                (2, "invariants"),
+                (3, "checkConstraints"),
+                (4, "changeDataFeed"),
+                (4, "generatedColumns"),
+            ];
+            writer.extend(since.iter().filter(|(v, _)| old >= *v).map(|(_, f)| json!(f)));
+        }
+        reader.push(feature.clone());
+        writer.push(feature);
+        Some(json!({"minReaderVersion": 3, "minWriterVersion": 7, "readerFeatures": reader, "writerFeatures": writer}))
+    }
+
+    /// Writes the live rows of files into new ones, as columns of `schema`; the actions say so. Answers the names of
+    /// the new files and their rows.
+    pub fn rewrite(
+        &mut self,
+        files: &[u32],
+        schema: &SchemaRef,
+        now: i64,
+        actions: &mut Vec<Value>,
+    ) -> Result<Vec<Add>> {
+        let parts = self.state.partition();
+        let relaxed: Vec<Field> = schema.fields().iter().map(|f| f.as_ref().clone().with_nullable(true)).collect();
+        let out = data::file_schema(&Schema::new(relaxed), &parts);
+        let wanted = Wanted { columns: out.clone(), partition: parts };
+        let mut groups: std::collections::BTreeMap<String, Vec<u32>> = Default::default();
+        for n in files {
+            groups.entry(Value::Object(self.state.file(*n)?.add.values.clone()).to_string()).or_default().push(*n);
+        }
+        let mut adds = vec![];
+        for group in groups.into_values() {
+            let mut w =
+                Writer::new(&*self.store, "part-", out.clone(), &self.set.compression, self.set.target_file_bytes);
+            let mut values = Default::default();
+            let mut sorting = vec![];
+            for n in group {
+                self.state.load_gone(&*self.store, n)?;
+                let f = self.state.file(n)?;
+                let mut first = 0;
+                for batch in Rows::open(&*self.store, &f.add.file()?, &f.add.values, &wanted, None)? {
+                    let batch = batch?;
+                    let rows = batch.num_rows() as u64;
+                    let batch = data::without(batch, first, f.gone.as_deref())?;
+                    first += rows;
+                    if self.set.sort.is_empty() {
+                        w.push(&batch)?;
+                    } else {
+                        sorting.push(batch);
+                    }
+                }
+                values = f.add.values.clone();
+                actions.push(json!({"remove": f.add.remove(now, false)}));
+            }
+            push_sorted(&mut w, &sorting, &self.set.sort)?;
+            adds.extend(w.finish()?.into_iter().map(|f| added(f, values.clone(), now, false)));
+        }
+        actions.extend(adds.iter().map(|a| json!({"add": a.json()})));
+        Ok(adds)
+    }
+
+    /// Puts an entry that moves no offsets. False: another version came first, nothing was done.
+    pub fn publish(&mut self, actions: &[Value]) -> Result<bool> {
+        self.store.settle()?;
+        match self.store.put_new(&log::entry_name(self.state.version + 1), log::lines(actions).into()) {
+            Ok(Put::Done) => Ok(true),
+            Ok(Put::Exists) => {
+                self.conflicts += 1;
+                Ok(false)
+            }
+            // Doing it again finds out.
+            Err(Fail::Unknown(s)) => {
+                self.stale = true;
+                Err(Fail::Retry(s))
+            }
+            Err(e) => Err(e),
+        }
+    }
+}
+
+fn push_sorted(w: &mut Writer, batches: &[arrow_array::RecordBatch], sort: &[String]) -> Result<()> {
+    // A column that parts the table has one value here.
+    let within: Vec<String> =
+        sort.iter().filter(|c| batches.first().is_some_and(|b| b.column_by_name(c).is_some())).cloned().collect();
+    if batches.is_empty() {
+        return Ok(());
+    }
+    let mut rows: Vec<(usize, usize)> =
+        batches.iter().enumerate().flat_map(|(b, batch)| (0..batch.num_rows()).map(move |r| (b, r))).collect();
+    if !within.is_empty() {
+        let order = crate::commit::order(batches, &within)?;
+        rows.sort_by(|a, b| order[a.0].row(a.1).cmp(&order[b.0].row(b.1)));
+    }
+    let all: Vec<&arrow_array::RecordBatch> = batches.iter().collect();
+    for chunk in rows.chunks(data::CHUNK) {
+        w.push(&arrow_select::interleave::interleave_record_batch(&all, chunk)?)?;
+    }
+    Ok(())
+}

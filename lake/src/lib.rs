@@ -1,0 +1,31 @@
+//! The lake engine of ods-sink: tables of Delta Lake, written exactly once.
+//!
+//! `ffi` is what the C program calls; `lake` a place with tables; `table` one of them, with `stage` (rows that
+//! wait), `commit` (one compare-and-swap), `evolve` (columns), `maintain` and `scan`. Below them: `log` (the state of
+//! a table and how entries change it), `checkpoint`, `data` (Parquet), `dv` (deletion vectors), `index` (keys),
+//! `types`, `partition`; and `store`, `s3` (where files are).
+
+mod answer;
+mod checkpoint;
+mod commit;
+mod data;
+mod dv;
+mod evolve;
+mod fault;
+mod ffi;
+mod index;
+mod lake;
+mod log;
+mod maintain;
+mod partition;
+#[cfg(feature = "s3")]
+mod s3;
+mod scan;
+mod settings;
+mod stage;
+mod store;
+mod table;
+mod types;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,203 @@
+//! Maintenance: small files are put together and deleted rows left out, checkpoints are made, what nobody needs goes.
+
+use std::collections::{BTreeMap, HashSet};
+
+use serde_json::{Value, json};
+
+use crate::answer::Result;
+use crate::checkpoint;
+use crate::fault;
+use crate::log::{self, LOG};
+use crate::settings::{Object, parse};
+use crate::store::Store;
+use crate::table::{self, Table};
+
+const MB: u64 = 1 << 20;
+const WEEK_MS: u64 = 7 * 86_400_000;
+
+impl Table {
+    pub fn maintain(&mut self, text: &str) -> Result<String> {
+        let v = parse("the settings of maintenance", text)?;
+        let o = Object::new("the settings of maintenance", &v, &["compact", "checkpoint", "expire", "vacuum"])?;
+        self.nothing_staged("a table is not maintained")?;
+        self.refresh()?;
+        let mut report = json!({"more": false});
+        if let Some(v) = o.get("compact") {
+            self.compact(v, &mut report)?;
+        }
+        if let Some(v) = o.get("checkpoint") {
+            let c = Object::new("\"checkpoint\"", v, &["every"])?;
+            if self.state.version - self.state.checkpoint >= c.number("every")?.unwrap_or(10).max(1) as i64 {
+                self.checkpoint()?;
+                report["checkpoint"] = json!(self.state.version);
+            }
+        }
+        if let Some(v) = o.get("expire") {
+            let e = Object::new("\"expire\"", v, &["retention_ms"])?;
+            let before = log::now_ms() - e.number("retention_ms")?.unwrap_or(30 * 86_400_000) as i64;
+            report["expired"] = json!(expire(&*self.store, before)?);
+        }
+        if let Some(v) = o.get("vacuum") {
+            let o = Object::new("\"vacuum\"", v, &["retention_ms", "dry_run"])?;
+            let before = log::now_ms() - o.number("retention_ms")?.unwrap_or(WEEK_MS) as i64;
+            let (files, bytes) = self.vacuum(before, o.flag("dry_run")?.unwrap_or(false))?;
+            report["vacuumed"] = json!({"files": files, "bytes": bytes});
+        }
+        report["version"] = json!(self.state.version);
+        Ok(report.to_string())
+    }
+
+    fn checkpoint(&mut self) -> Result<()> {
+        fault::step("checkpoint")?;
+        let keep =
+            self.state.property("delta.deletedFileRetentionDuration").and_then(interval_ms).unwrap_or(WEEK_MS as i64);
+        self.state.forget_tombs(log::now_ms() - keep);
+        checkpoint::write(&*self.store, &self.state)?;
+        self.state.checkpoint = self.state.version;
+        Ok(())
+    }
+
+    /// Puts small files together, and rewrites those of which many rows are gone.
+    fn compact(&mut self, v: &Value, report: &mut Value) -> Result<()> {
+        let c = Object::new("\"compact\"", v, &["small_bytes", "deleted_ratio", "max_bytes"])?;
+        let small = c.number("small_bytes")?.unwrap_or(32 * MB) as i64;
+        let ratio = c.ratio("deleted_ratio")?.unwrap_or(0.1);
+        let limit = c.number("max_bytes")?.unwrap_or(512 * MB) as i64;
+        let (chosen, more) = self.choose(small, ratio, limit);
+        report["more"] = json!(more);
+        report["compacted"] = json!({"read_files": 0, "written_files": 0, "rows": 0, "bytes": 0});
+        if chosen.is_empty() {
+            return Ok(());
+        }
+        fault::step("compact")?;
+        let now = log::now_ms();
+        let mut actions = vec![table::info("OPTIMIZE", None, now)];
+        let schema = self.state.schema()?.clone();
+        let adds = self.rewrite(&chosen, &schema, now, &mut actions)?;
+        if !self.publish(&actions)? {
+            // Another version came first: what was written is left to the vacuum.
+            report["more"] = json!(true);
+            return self.refresh();
+        }
+        // The entry is read like one of another writer, by which the index follows.
+        self.refresh()?;
+        let rows: u64 = adds.iter().filter_map(|a| a.rows()).sum();
+        let bytes: i64 = adds.iter().map(|a| a.size).sum();
+        report["compacted"] =
+            json!({"read_files": chosen.len(), "written_files": adds.len(), "rows": rows, "bytes": bytes});
+        Ok(())
+    }
+
+    /// Files to be rewritten, at most so many bytes of them; and whether others wait.
+    fn choose(&self, small: i64, ratio: f64, limit: i64) -> (Vec<u32>, bool) {
+        let mut groups: BTreeMap<String, (Vec<(u32, i64)>, bool)> = BTreeMap::new();
+        for (n, f) in self.state.live() {
+            let gone = f.add.dv.as_ref().map_or(0, |d| d.cardinality);
+            let worn = gone > 0 && gone as f64 > ratio * f.add.rows().unwrap_or(0) as f64;
+            if worn || f.add.size < small {
+                let g = groups.entry(Value::Object(f.add.values.clone()).to_string()).or_default();
+                g.0.push((n, f.add.size));
+                g.1 |= worn;
+            }
+        }
+        let (mut out, mut bytes, mut more) = (vec![], 0, false);
+        for (mut files, worn) in groups.into_values() {
+            // One small file alone gains nothing.
+            if files.len() < 2 && !worn {
+                continue;
+            }
+            files.sort_by_key(|(_, size)| *size);
+            for (i, (n, size)) in files.into_iter().enumerate() {
+                if bytes + size > limit && (i > 1 || !out.is_empty()) {
+                    more = true;
+                    break;
+                }
+                bytes += size;
+                out.push(n);
+            }
+        }
+        (out, more)
+    }
+
+    /// Deletes files that no version since `before` names.
+    fn vacuum(&mut self, before: i64, dry: bool) -> Result<(u64, u64)> {
+        let mut keep: HashSet<String> = HashSet::new();
+        let mut name = |path: &str, dv: Option<&crate::dv::Dv>| -> Result<()> {
+            keep.insert(log::file_of(path)?);
+            if let Some(file) = dv.map(|d| d.file()).transpose()?.flatten() {
+                keep.insert(file);
+            }
+            Ok(())
+        };
+        for (_, f) in self.state.live() {
+            name(&f.add.path, f.add.dv.as_ref())?;
+        }
+        for t in self.state.tombs.iter().filter(|t| t.at_ms >= before) {
+            name(&t.path, t.dv.as_ref())?;
+        }
+        let (mut files, mut bytes) = (0, 0);
+        for e in self.store.list("")? {
+            let hidden = e.name.split('/').any(|p| p.starts_with(['_', '.']));
+            let spare = e.name.ends_with(".tmp") && e.name.rsplit('/').next().is_some_and(|n| n.starts_with('.'));
+            let ours = !hidden || e.name.starts_with("_change_data/") || spare;
+            if !ours || e.modified_ms >= before || keep.contains(&e.name) {
+                continue;
+            }
+            if !dry {
+                fault::step("vacuum")?;
+                self.store.delete(&e.name)?;
+            }
+            files += 1;
+            bytes += e.size;
+        }
+        Ok((files, bytes))
+    }
+}
+
+/// Deletes entries of the log that are older than a checkpoint which itself is older than `before`: every version
+/// since can still be read.
+fn expire(store: &dyn Store, before: i64) -> Result<u64> {
+    let version = |name: &str| name.strip_prefix("_delta_log/")?.get(..20)?.parse::<i64>().ok();
+    let entries = store.list(LOG)?;
+    let floor = entries
+        .iter()
+        .filter(|e| e.name.ends_with(".checkpoint.parquet") && e.modified_ms < before)
+        .filter_map(|e| version(&e.name))
+        .max();
+    let Some(floor) = floor else { return Ok(0) };
+    let mut old: Vec<(i64, &str)> =
+        entries.iter().filter_map(|e| version(&e.name).map(|v| (v, e.name.as_str()))).collect();
+    old.retain(|(v, _)| *v < floor);
+    // The oldest first: what is left is always a piece without gaps.
+    old.sort();
+    old.iter().try_for_each(|(_, name)| store.delete(name))?;
+    Ok(old.len() as u64)
+}
+
+/// "interval 7 days" as milliseconds.
+fn interval_ms(text: &str) -> Option<i64> {
+    let mut words = text.trim().strip_prefix("interval").unwrap_or(text).split_whitespace();
+    let n: i64 = words.next()?.parse().ok()?;
+    let unit = match words.next()?.trim_end_matches('s') {
+        "week" => 7 * 86_400_000,
+        "day" => 86_400_000,
+        "hour" => 3_600_000,
+        "minute" => 60_000,
+        "second" => 1000,
+        "millisecond" => 1,
+        _ => return None,
+    };
+    n.checked_mul(unit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn intervals() {
+        assert_eq!(interval_ms("interval 7 days"), Some(WEEK_MS as i64));
+        assert_eq!(interval_ms("interval 1 hour"), Some(3_600_000));
+        assert_eq!(interval_ms("interval soon"), None);
+    }
+}

@@ -1,0 +1,233 @@
+//! Reading rows and changes, as streams.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use arrow_array::{ArrayRef, Int64Array, RecordBatch, RecordBatchReader, StringArray, TimestampMicrosecondArray};
+use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
+use roaring::RoaringTreemap;
+use serde_json::{Map, Value};
+
+use crate::answer::{Result, fatal};
+use crate::commit::CHANGE;
+use crate::data::{self, Rows, Wanted};
+use crate::log::{self, Add, Tomb};
+use crate::settings::{Object, parse};
+use crate::store::Store;
+use crate::table::Table;
+use crate::types;
+
+const VERSION: &str = "_commit_version";
+const TIME: &str = "_commit_timestamp";
+
+/// A file of which rows are given.
+struct Piece {
+    name: String,
+    values: Map<String, Value>,
+    /// Rows that are left out.
+    without: Option<Arc<RoaringTreemap>>,
+    /// None: all; otherwise these alone.
+    only: Option<RoaringTreemap>,
+    /// The kind of change; None: the file says it itself.
+    kind: Option<&'static str>,
+    version: i64,
+    time_ms: i64,
+}
+
+/// Rows or changes, file by file.
+pub struct Scan {
+    store: Arc<dyn Store>,
+    schema: SchemaRef,
+    wanted: Wanted,
+    changes: bool,
+    pieces: VecDeque<Piece>,
+    versions: VecDeque<i64>,
+    now: Option<(Rows, Piece, u64)>,
+}
+
+impl Table {
+    pub fn scan(&mut self, text: &str) -> Result<Scan> {
+        let v = parse("the settings of a scan", text)?;
+        let o = Object::new("the settings of a scan", &v, &["columns", "version", "changes"])?;
+        self.refresh()?;
+        let other = match o.number("version")? {
+            Some(v) if v as i64 != self.state.version => Some(log::load(&*self.store, Some(v as i64))?),
+            _ => None,
+        };
+        let state = other.as_ref().unwrap_or(&self.state);
+        let mut fields: Vec<Field> =
+            state.schema()?.fields().iter().map(|f| f.as_ref().clone().with_nullable(true)).collect();
+        let columns = o.texts("columns")?;
+        if o.get("columns").is_some() {
+            let find = |n: &String| fields.iter().find(|f| f.name() == n).cloned();
+            fields = columns
+                .iter()
+                .map(|n| find(n).ok_or_else(|| fatal!("the table has no column {n}")))
+                .collect::<Result<_>>()?;
+        }
+        let wanted = Wanted { columns: Arc::new(Schema::new(fields.clone())), partition: state.partition() };
+        let mut scan = Scan {
+            store: self.store.clone(),
+            schema: wanted.columns.clone(),
+            wanted,
+            changes: false,
+            pieces: VecDeque::new(),
+            versions: VecDeque::new(),
+            now: None,
+        };
+        if let Some(c) = o.get("changes") {
+            let c = Object::new("\"changes\"", c, &["from", "to"])?;
+            let from = c.number("from")?.ok_or_else(|| fatal!("\"changes\" lacks \"from\""))? as i64;
+            let to = c.number("to")?.map_or(self.state.version, |v| v as i64).min(self.state.version);
+            fields.push(Field::new(CHANGE, DataType::Utf8, false));
+            fields.push(Field::new(VERSION, DataType::Int64, false));
+            fields.push(Field::new(TIME, types::utc(), true));
+            scan.schema = Arc::new(Schema::new(fields));
+            scan.versions = (from..=to).collect();
+            scan.changes = true;
+            return Ok(scan);
+        }
+        for (_, f) in state.live() {
+            let gone = match (&f.gone, &f.add.dv) {
+                (Some(g), _) => Some(g.clone()),
+                (None, Some(dv)) => Some(Arc::new(dv.load(&*self.store)?)),
+                (None, None) => None,
+            };
+            scan.pieces.push_back(Piece {
+                name: f.add.file()?,
+                values: f.add.values.clone(),
+                without: gone,
+                only: None,
+                kind: None,
+                version: state.version,
+                time_ms: 0,
+            });
+        }
+        Ok(scan)
+    }
+}
+
+impl Scan {
+    /// The files of a version in which its changes stand.
+    fn version(&mut self, version: i64) -> Result<()> {
+        let actions = log::actions(&*self.store, version)?;
+        let info = actions.iter().find(|a| a["commitInfo"].is_object());
+        let time_ms = info.and_then(|i| i["commitInfo"]["timestamp"].as_i64()).unwrap_or(0);
+        let piece = |path: &str, values: &Map<String, Value>, kind| -> Result<Piece> {
+            Ok(Piece {
+                name: log::file_of(path)?,
+                values: values.clone(),
+                without: None,
+                only: None,
+                kind,
+                version,
+                time_ms,
+            })
+        };
+        let cdc: Vec<&Value> = actions.iter().map(|a| &a["cdc"]).filter(|c| c.is_object()).collect();
+        if !cdc.is_empty() {
+            for c in cdc {
+                let values = c["partitionValues"].as_object().cloned().unwrap_or_default();
+                self.pieces.push_back(piece(c["path"].as_str().unwrap_or_default(), &values, None)?);
+            }
+            return Ok(());
+        }
+        let load = |dv: &Option<crate::dv::Dv>| dv.as_ref().map(|d| d.load(&*self.store).map(Arc::new)).transpose();
+        let changed = |kind: &'static str| {
+            actions.iter().map(move |a| &a[kind]).filter(|v| v.is_object() && v["dataChange"] != false)
+        };
+        let adds: Vec<Add> = changed("add").map(Add::read).collect::<Result<_>>()?;
+        let added: HashMap<&str, &Add> = adds.iter().map(|a| (a.path.as_str(), a)).collect();
+        let mut kept: HashMap<String, Tomb> = HashMap::new();
+        let mut pieces = vec![];
+        for r in changed("remove") {
+            let tomb = Tomb::read(r)?;
+            let old = load(&tomb.dv)?;
+            let mut p = piece(&tomb.path, &tomb.values, Some("delete"))?;
+            if let Some(add) = added.get(tomb.path.as_str()) {
+                let new = load(&add.dv)?.as_deref().cloned().unwrap_or_default();
+                p.only = Some(new - old.as_deref().cloned().unwrap_or_default());
+                kept.insert(tomb.path.clone(), tomb);
+            }
+            p.without = old;
+            pieces.push(p);
+        }
+        for a in &adds {
+            let mut p = piece(&a.path, &a.values, Some("insert"))?;
+            p.without = load(&a.dv)?;
+            if let Some(tomb) = kept.get(&a.path) {
+                let old = load(&tomb.dv)?.as_deref().cloned().unwrap_or_default();
+                p.only = Some(old - p.without.as_deref().cloned().unwrap_or_default());
+            }
+            pieces.push(p);
+        }
+        self.pieces.extend(pieces.into_iter().filter(|p| p.only.as_ref().is_none_or(|o| !o.is_empty())));
+        Ok(())
+    }
+
+    fn open(&self, p: &Piece) -> Result<Rows> {
+        let mut wanted = self.wanted.clone();
+        if self.changes && p.kind.is_none() {
+            let mut fields: Vec<Arc<Field>> = wanted.columns.fields().iter().cloned().collect();
+            fields.push(Arc::new(Field::new(CHANGE, DataType::Utf8, true)));
+            wanted.columns = Arc::new(Schema::new(fields));
+        }
+        let selection = p.only.as_ref().map(|rows| data::selection(&rows.iter().map(|r| r as u32).collect::<Vec<_>>()));
+        Rows::open(&*self.store, &p.name, &p.values, &wanted, selection)
+    }
+
+    fn step(&mut self) -> Result<Option<RecordBatch>> {
+        loop {
+            if let Some((rows, piece, first)) = &mut self.now {
+                let Some(batch) = rows.next().transpose()? else {
+                    self.now = None;
+                    continue;
+                };
+                let n = batch.num_rows() as u64;
+                let batch = match piece.only {
+                    Some(_) => batch,
+                    None => data::without(batch, *first, piece.without.as_deref())?,
+                };
+                *first += n;
+                if batch.num_rows() == 0 {
+                    continue;
+                }
+                return if self.changes { marked(&batch, piece, &self.schema).map(Some) } else { Ok(Some(batch)) };
+            }
+            if let Some(piece) = self.pieces.pop_front() {
+                self.now = Some((self.open(&piece)?, piece, 0));
+            } else if let Some(v) = self.versions.pop_front() {
+                self.version(v)?;
+            } else {
+                return Ok(None);
+            }
+        }
+    }
+}
+
+/// The batch with the columns that say what change it was.
+fn marked(batch: &RecordBatch, piece: &Piece, schema: &SchemaRef) -> Result<RecordBatch> {
+    let n = batch.num_rows();
+    let mut columns: Vec<ArrayRef> = batch.columns().to_vec();
+    if let Some(kind) = piece.kind {
+        columns.push(Arc::new(StringArray::from(vec![kind; n])));
+    }
+    columns.push(Arc::new(Int64Array::from(vec![piece.version; n])));
+    let times = TimestampMicrosecondArray::from(vec![piece.time_ms.saturating_mul(1000); n]);
+    columns.push(Arc::new(times.with_timezone("UTC")));
+    Ok(RecordBatch::try_new(schema.clone(), columns)?)
+}
+
+impl Iterator for Scan {
+    type Item = std::result::Result<RecordBatch, ArrowError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.step().map_err(|e| ArrowError::ExternalError(Box::new(e))).transpose()
+    }
+}
+
+impl RecordBatchReader for Scan {
+    fn schema(&self) -> SchemaRef {
+        self.schema.clone()
+    }
+}
