@@ -1542,24 +1542,6 @@ create table if not exists ods_sink.derived_errors (
 comment on table ods_sink.derived_errors is
     'ods-sink: keys of derived tables whose query fails, with PostgreSQL''s words';
 
--- What derived tables with outbox: true have changed, in the order of commits; pipelines that read it
--- delete what they have sent on. Who appends takes pg_advisory_xact_lock(hashtext('ods_sink.outbox'))
--- before the first row: then ids are in commit order, and behind an id that is seen no lower one comes.
-create table if not exists ods_sink.outbox (
-    id bigint generated always as identity primary key,
-    name text not null,  -- the derived table as it is configured
-    op text not null check (op in ('c', 'u', 'd', 'e')), -- e: its key can't be computed, see "error"
-    key jsonb not null,  -- of the derived table; of an error its anchor
-    before json,
-    after json,
-    error json,          -- {"code": SQLSTATE, "message": text}
-    at timestamp with time zone not null default clock_timestamp()
-);
-
-create index if not exists outbox_name on ods_sink.outbox (name, id);
-
-comment on table ods_sink.outbox is 'ods-sink: changes of derived tables that are to be sent on';
-
 -- The offsets up to which each derived table is exact.
 create or replace view ods_sink.derived_freshness as
 select d.name as derived, d.fresh_at, g.key as consumer_group, t.key as topic,

@@ -224,13 +224,12 @@ enum ods_status form_look(struct kept *kept, struct conn *conn, struct error *er
 {
     kept_forget(kept);
     kept->awaits = false;
-    enum ods_status status = ODS_OK;
+    /* First, so that what is altered meanwhile shows as another state later. */
+    enum ods_status status = keep_state(kept, conn, error);
     for (size_t i = 0; status == ODS_OK && i < kept->settings->source_count; i++)
         status = take_source(kept, conn, &kept->sources[i], error);
     if (status == ODS_OK)
         status = describe(kept, conn, error);
-    if (status == ODS_OK)
-        status = keep_state(kept, conn, error);
     return status == ODS_OK ? compile(kept, error) : status;
 }
 
@@ -289,7 +288,8 @@ static enum ods_status mark_all(struct kept *kept, struct conn *conn, struct err
                   "with known as (insert into %s.derived (name, definition, bases, sources) values "
                   "($1, $2, $3, $4) on conflict (name) do update set definition = "
                   "excluded.definition, bases = excluded.bases, sources = excluded.sources), old "
-                  "as (delete from %s.derived_todo where derived = $1) insert into %s.derived_marks (derived, source) values ($1, '')",
+                  "as (delete from %s.derived_todo where derived = $1) insert into "
+                  "%s.derived_marks (derived, source) values ($1, '')",
                   kept->own, kept->own, kept->own);
     enum ods_status status = sql.failed || sources.failed
                                  ? error_out_of_memory(error)
@@ -330,8 +330,8 @@ enum ods_status form(struct kept *kept, struct conn *conn, struct form_change *c
         status = await_writers(kept, conn, error);
     if (status == ODS_OK)
         status = make(kept, conn, known, change, error);
-    if (status == ODS_OK)
-        status = keep_state(kept, conn, error); /* its own columns may be others by now */
+    if (status == ODS_OK && (change->made || change->altered))
+        status = form_look(kept, conn, error); /* its own columns are others by now */
     kept->formed = status == ODS_OK;
     return status;
 }

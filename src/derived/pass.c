@@ -34,10 +34,12 @@ static enum ods_status begin(struct kept *kept, struct conn *conn, struct error 
 
 /* --- keys that fail --------------------------------------------------------------------------- */
 
-/* Is a key to blame, and not the table or the server? */
+/* Is a key to blame, and not the table or the server? What PostgreSQL itself says of a statement's
+ * syntax, names and types holds for all keys. */
 static bool is_of_key(const struct conn *conn, const struct error *why)
 {
-    if (!conn->pg || !*why->code)
+    bool of_statement = strncmp(why->code, "42", 2) == 0 || strncmp(why->code, "0A", 2) == 0;
+    if (!conn->pg || !*why->code || (of_statement && why->origin == ORIGIN_SERVER))
         return false;
     bool timeout = conn->settings->statement_timeout_ms && strcmp(why->code, "57014") == 0;
     return timeout || sqlstate_for_rows(why, false) == ODS_REJECT;
@@ -171,7 +173,7 @@ static enum ods_status compute_part(struct kept *kept, struct conn *conn, const 
     *result = before;
     if (!is_of_key(conn, &why)) {
         *error = why;
-        return status;
+        return status == ODS_REJECT ? ODS_FATAL : status;
     }
     status = conn_script(conn, "rollback to ods_part; release ods_part", error);
     if (status != ODS_OK)
@@ -229,7 +231,8 @@ static enum ods_status take_marks(struct kept *kept, struct conn *conn, PGresult
     enum ods_status status = conn_query(conn, kept->take, 0, NULL, rows, error);
     if (status != ODS_OK && status != ODS_RETRY)
         error_prefix(error, "what marks lead to: ");
-    return status;
+    bool of_value = strncmp(error->code, "22", 2) == 0;
+    return status == ODS_REJECT && !of_value ? ODS_FATAL : status;
 }
 
 static enum ods_status work(struct kept *kept, struct conn *conn, struct pass_result *result,

@@ -14,7 +14,8 @@ struct pass_result {
 };
 
 /* Called by who has the lock of the table. ODS_RETRY: an outage. ODS_FATAL: the query, or a table
- * that it reads, is not as it was: nothing was done. */
+ * that it reads, is not as it was: nothing was done. ODS_REJECT: a value that was marked can't be
+ * read, or is none that `keys` can take: nothing was done. */
 enum ods_status pass(struct kept *kept, struct conn *conn, struct pass_result *result,
                      struct error *error);
 

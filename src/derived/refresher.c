@@ -28,6 +28,7 @@ struct charge {
     int64_t try_us;   /* to look at it again after a failure, */
     int64_t fresh_us; /* and to see whether it is fresh. Monotonic */
     int64_t pause_ms; /* the last one after a failure */
+    bool remarked;    /* all rows were marked, since single marks could not be read */
     bool marked;      /* the last look has found marks, or keys that wait */
     struct refresher_status status; /* guarded by the refresher's mutex */
 };
@@ -254,13 +255,14 @@ static enum ods_status compute(struct refresher *refresher, struct charge *charg
     struct pass_result result;
     int64_t begun_us = time_monotonic_us();
     enum ods_status status = pass(&charge->kept, &refresher->conn, &result, error);
-    if (status == ODS_REJECT) {
+    if (status == ODS_REJECT && !charge->remarked) {
         error_init(error);
-        *worked = true;
+        charge->remarked = *worked = true;
         return mark_all(refresher, charge, error);
     }
     if (status != ODS_OK)
         return status;
+    charge->remarked = false;
     /* What is set aside was counted before the pass: it is counted again at once. */
     bool recount = result.keys && (result.failed || result.errors);
     charge->fresh_us = recount ? 0 : time_monotonic_us() + FRESH_MS * 1000;

@@ -8,6 +8,7 @@ import time
 import pytest
 from lib.derived import LIVE, Kept, add_derived, await_equal, differences, quiet
 from lib.records import INT, TEXT, Table, pipeline
+from lib.sink import write_lines
 from lib.waiting import wait_for
 
 JOIN = ("select o.order_id, o.customer_id, c.name, p.title, o.amount from orders o join customers c "
@@ -286,3 +287,65 @@ def rename_customer(database, daemon, design):
     b.close()
     daemon.await_that(lambda: quiet(database, "order_view"))
     return differences(database, "order_view", JOIN)
+
+
+def test_marks_of_rows(sink, database, tmp_path):
+    """Rows by COPY, keys that PostgreSQL reads from text, several columns in a key, values that a
+    change does not carry, refused rows among good ones, a truncate, a table without a key."""
+    hosts = Table("hosts", {"net": TEXT, "port": INT, "team": TEXT, "note": TEXT},
+                  key=("net", "port"))
+    logs = Table("logs", {"team": TEXT, "n": INT}, key=())
+    database.execute("create table hosts (net inet, port int check (port < 9000), team text, note "
+                     "text, cdc_operation text, cdc_timestamp timestamptz, primary key (net, port)); "
+                     "create table logs (team text, n int, cdc_operation text, cdc_timestamp "
+                     "timestamptz)")
+    teams = {"name": "teams", "key": ["team"],
+             "query": f"select team, count(*) as hosts, min(note) as note from hosts where {LIVE} and "
+                      "team is not null group by team", "depends": {"hosts": {"by": ["team"]}}}
+    nets = {"name": "nets", "key": ["net"],
+            "query": f"select net, count(*) as ports from hosts where {LIVE} group by net",
+            "depends": {"hosts": {"by": ["net"]}}}
+    sums = {"name": "sums", "key": ["team"], "query": "select team, sum(n) as n from logs where team "
+            "is not null group by team", "depends": {"logs": {"by": ["team"]}}}
+    kept = Kept(sink, database, tmp_path, [hosts, logs], [teams, nets, sums],
+                pipeline={"defaults": {"on_truncate": "apply"}, "tables": {"hosts": {"key": ["net", "port"]}}})
+
+    def host(number, port=1, team="a", note="n"):
+        return {"net": f"10.0.0.{number}", "port": port, "team": team, "note": note}
+
+    count = 0
+
+    def tell(*records):
+        nonlocal count
+        count += len(records)
+        kept.append(*records)
+        all_equal(daemon, database, *kept.derived, applied=count)
+
+    daemon = kept.start()
+    all_equal(daemon, database, *kept.derived)
+    daemon.stop()
+    # The same lanes' code, with a place for dead letters.
+    parts = [[hosts.create(host(n % 200, n // 200, f"t{n % 7}")) for n in range(600)],
+             [hosts.create({**host(3), "net": "no address"}), hosts.create(host(4, 9500, "no")),
+              *(logs.create({"team": f"t{n % 3}", "n": n}) for n in range(9))]]
+    for number, part in enumerate(parts):
+        write_lines(tmp_path / f"{number}.jsonl", part)
+        sink.replay(tmp_path / f"{number}.jsonl", dead_letter=tmp_path / "letters.jsonl")
+        assert database.count("ods_sink.derived_marks", "keys is null") == 3 * number
+        assert database.count("ods_sink.derived_marks") >= 2
+    count = 611
+    daemon = kept.start()
+    all_equal(daemon, database, *kept.derived, applied=count)
+    assert database.count("teams") == 7 and database.count("nets") == 200
+    unsent = "__debezium_unavailable_value"
+    tell(hosts.update(host(1, 0, "t1"), host(1, 0, "moved")),
+         hosts.update(host(2, 0, "t2"), host(2, 0, unsent, "longer")),
+         hosts.create(host(5, 77, "late")), hosts.delete(host(6, 0, "t6")),
+         hosts.delete(host(7, 0, "t0")), hosts.create(host(250, 0, "t0")),
+         logs.update({"team": "t0", "n": 0}, {"team": "t9", "n": 5}))
+    assert database.count("teams", "team in ('moved', 'late')") == 2
+    assert database.count("teams", "team = 't2' and note = 'longer'") == 1
+    assert database.value("select sum(n) from sums where team = 't9'") == 5
+    tell(hosts.truncate(), hosts.create(host(9, 9, "alone")))
+    assert database.execute("select team, hosts from teams") == [("alone", 1)]
+    daemon.stop()
