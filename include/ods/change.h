@@ -37,6 +37,7 @@ struct shape {
 struct source_position {
     struct value lsn;                      /* INT: PostgreSQL */
     struct value file, pos, row, gtid;     /* TEXT, INT, INT, TEXT: MySQL's binary log */
+    struct value scn;                      /* INT, or TEXT of digits: Oracle */
     struct value transaction;              /* TEXT or INT: what the source calls it */
     struct value order;                    /* INT: of the change in it */
 };

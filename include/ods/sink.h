@@ -189,6 +189,7 @@ struct sink_ops {
     /* What it makes sure of with this configuration, which is as in open(). NULL: always its
      * best. */
     enum guarantee (*guarantees)(const struct sink_config *config);
+    bool merges; /* it can put changes of several consumers in order, by the source's position */
     bool keeps_history; /* rows of shapes with history_of are the target's to keep */
     /* Set by a target that stores the identities of deliveries with their rows and drops the
      * records that it has, and so is exact for queues too: under which condition, a clause for

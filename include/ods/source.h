@@ -116,6 +116,10 @@ struct source_ops {
      * people that `check` prints behind "provided that". NULL: there is none, so the source itself
      * delivers all that is not acknowledged again, also after a crash. */
     const char *provided;
+    /* Do several consumers share out the deliveries of one partition, in no order? Then the target
+     * keeps the source's position of each key's last change, and passes over what is older.
+     * `settings` and `pipeline` are set. NULL: they never do. */
+    bool (*merges)(const struct source_config *config);
     /* The sender waits for acknowledgements, so one is sent as soon as a batch is committed. False:
      * they are for monitoring, and sent every few seconds. */
     bool awaits_acks;

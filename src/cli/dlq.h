@@ -9,6 +9,7 @@
 #include "cli/cli.h"
 #include "cli/json.h"
 #include "cli/letter.h"
+#include "cli/letter_store.h"
 #include "pipeline/worker.h"
 #include "source/kafka/kafka.h"
 #include "source/kafka/kafka_tool.h"
@@ -54,6 +55,8 @@ struct offset_range {
 /* What a letter is about. */
 struct dlq_record {
     struct record record;
+    void (*release)(void *owner);
+    letter_headers_of *headers;
     bool opened; /* it was encrypted */
     bool taken;  /* its owner is a batch's */
 };
@@ -77,8 +80,7 @@ struct dlq {
     const struct terminal *terminal;
     struct config *loaded;
     const struct settings *settings;
-    const char *topic;
-    struct kafka_tool *tool;
+    struct letter_store store;
     struct route *routes;
     size_t route_count;
     struct arena arena;     /* texts of the letters */
@@ -110,7 +112,7 @@ enum ods_status dlq_read(struct dlq *dlq, bool (*chosen)(const struct dlq *, con
 /* The key under which the target keeps what has become of a letter: as if each were a partition of
  * its own. It names the time too, so that a topic made anew starts afresh. In the arena; NULL when
  * out of memory. */
-const char *dlq_mark_topic(const struct dlq *dlq, struct arena *arena, const struct letter *letter);
+const char *dlq_mark_topic(const char *store, struct arena *arena, const struct letter *letter);
 
 /* The letter's record: the message itself, or what is encrypted in it, which takes its place; the
  * message's owner is freed then. ODS_REJECT: it can't be opened. */

@@ -29,7 +29,7 @@ static const char *text(struct loading *loading, const struct record *record,
                         const char *name, const char *same, size_t most)
 {
     size_t length;
-    const char *value = kafka_header(record, name, &length);
+    const char *value = letter_store_header(&loading->dlq->store, record, name, &length);
     if (!value)
         return "";
     length = length < most ? length : most;
@@ -43,11 +43,12 @@ static const char *text(struct loading *loading, const struct record *record,
     return copy ? copy : "";
 }
 
-static bool number(const struct record *record, const char *name, int64_t *number_)
+static bool number(const struct letter_store *store, const struct record *record,
+                   const char *name, int64_t *number_)
 {
     size_t length;
     char digits[24];
-    const char *value = kafka_header(record, name, &length);
+    const char *value = letter_store_header(store, record, name, &length);
     if (!value || !length || length >= sizeof digits)
         return false;
     memcpy(digits, value, length);
@@ -58,18 +59,20 @@ static bool number(const struct record *record, const char *name, int64_t *numbe
 static void take_identity(struct loading *loading, const struct record *record,
                           struct letter *letter)
 {
-    const char *identity = kafka_header(record, "ods.identity", &letter->identity_length);
+    const char *identity = letter_store_header(&loading->dlq->store, record,
+                                               "ods.identity", &letter->identity_length);
     if (!identity)
         return;
     letter->identity = arena_strndup(&loading->dlq->arena, identity, letter->identity_length);
     loading->out_of_memory |= !letter->identity;
 }
 
-static bool is_wanted(const struct filter *filter, const struct letter *letter,
+static bool is_wanted(const struct dlq *dlq, const struct letter *letter,
                       const struct record *record)
 {
+    const struct filter *filter = &dlq->filter;
     size_t length = 0;
-    const char *reason = kafka_header(record, "ods.error", &length);
+    const char *reason = letter_store_header(&dlq->store, record, "ods.error", &length);
     return (!filter->pipeline || strcmp(filter->pipeline, letter->pipeline) == 0) &&
            (!filter->topic || strcmp(filter->topic, letter->topic) == 0) &&
            (!filter->stage || strcmp(filter->stage, letter->stage) == 0) &&
@@ -123,16 +126,17 @@ static bool take_letter(void *context, const struct record *record)
     struct loading *loading = context;
     struct dlq *dlq = loading->dlq;
     int64_t partition, offset, time_ms = -1;
-    if (letter_erases(record, &offset)) {
+    if (dlq->store.tool && letter_erases(record, &offset)) {
         loading->out_of_memory |= !note_erased(dlq, record->partition, offset);
         goto out;
     }
-    if (!number(record, "ods.partition", &partition) || !number(record, "ods.offset", &offset) ||
+    if (!number(&dlq->store, record, "ods.partition", &partition) ||
+        !number(&dlq->store, record, "ods.offset", &offset) ||
         partition > INT32_MAX) {
         dlq->foreign++;
         goto out;
     }
-    number(record, "ods.timestamp", &time_ms);
+    number(&dlq->store, record, "ods.timestamp", &time_ms);
     struct letter *letter = add_letter(dlq);
     if (!letter) {
         loading->out_of_memory = true;
@@ -156,13 +160,13 @@ static bool take_letter(void *context, const struct record *record)
     if (!*letter->code) /* as earlier versions call it */
         letter->code = text(loading, record, "ods.sqlstate", last ? last->code : NULL, 23);
     take_identity(loading, record, letter);
-    letter->wanted = is_wanted(&dlq->filter, letter, record);
+    letter->wanted = is_wanted(dlq, letter, record);
     if (letter->wanted)
         letter->reason =
             text(loading, record, "ods.error", last ? last->reason : NULL, REASON_BYTES);
     letter->route = find_route(dlq, letter->pipeline);
 out:
-    kafka_release(record->owner);
+    dlq->store.release(record->owner);
     return !loading->out_of_memory;
 }
 
@@ -267,10 +271,10 @@ static bool settle(struct dlq *dlq)
 
 /* --- marks ---------------------------------------------------------------------------------- */
 
-const char *dlq_mark_topic(const struct dlq *dlq, struct arena *arena, const struct letter *letter)
+const char *dlq_mark_topic(const char *store, struct arena *arena, const struct letter *letter)
 {
     char name[320];
-    int length = snprintf(name, sizeof name, "%s@%lld@%lld", dlq->topic, (long long) letter->offset,
+    int length = snprintf(name, sizeof name, "%s@%lld@%lld", store, (long long) letter->offset,
                           (long long) letter->time_ms);
     return arena_strndup(arena, name, (size_t) length);
 }
@@ -296,7 +300,7 @@ static int read_marks(struct dlq *dlq, struct route *route, struct error *error)
             continue;
         letters[count] = letter;
         positions[count].partition = letter->partition;
-        positions[count].topic = dlq_mark_topic(dlq, &dlq->arena, letter);
+        positions[count].topic = dlq_mark_topic(dlq->store.name, &dlq->arena, letter);
         good = positions[count++].topic != NULL;
     }
     if (!good) {
@@ -377,10 +381,12 @@ static enum ods_status read_helpers(struct dlq *dlq, struct error *error)
 int dlq_load(struct dlq *dlq, struct error *error)
 {
     struct loading loading = {.dlq = dlq};
-    dlq->topic = dlq->settings->dead_letter.topic;
-    if (!*dlq->topic) {
-        error_set(error, ODS_FATAL, "%s sets no dead_letter.topic, so there are no dead letters",
-                  dlq->config);
+    const struct dead_letter_settings *places = &dlq->settings->dead_letter;
+    if (!*places->topic && !*places->table) {
+        error_set(error, ODS_FATAL,
+                  "%s sets neither dead_letter.topic nor dead_letter.table, so there are no dead "
+                  "letters%s",
+                  dlq->config, *places->address ? " that it can read" : "");
         return CLI_CONFIG;
     }
     int code = open_routes(dlq, error);
@@ -389,11 +395,10 @@ int dlq_load(struct dlq *dlq, struct error *error)
     if (dlq->filter.pipeline && !find_route(dlq, dlq->filter.pipeline))
         terminal_line(stderr, "ods-sink dlq: note: no pipeline \"%s\" is configured",
                       dlq->filter.pipeline);
-    if (kafka_tool_open(&dlq->tool, dlq->settings, dlq->settings->kafka.group_id, error) !=
-            ODS_OK ||
+    if (letter_store_open(&dlq->store, dlq->settings, error) != ODS_OK ||
         read_helpers(dlq, error) != ODS_OK ||
-        kafka_tool_read(dlq->tool, dlq->topic, NULL, take_letter, &loading, error) != ODS_OK)
-        return CLI_SOURCE;
+        letter_store_read(&dlq->store, NULL, take_letter, &loading, error) != ODS_OK)
+        return dlq->store.letters ? CLI_TARGET : CLI_SOURCE;
     if (loading.out_of_memory || !settle(dlq)) {
         error_set(error, ODS_FATAL, "out of memory after %zu letters", dlq->count);
         return CLI_INTERNAL;
@@ -417,7 +422,7 @@ void dlq_done(struct dlq *dlq)
     free(dlq->erased);
     letter_keys_done(&dlq->keys);
     arena_done(&dlq->arena);
-    kafka_tool_close(dlq->tool);
+    letter_store_close(&dlq->store);
 }
 
 /* --- reading them whole --------------------------------------------------------------------- */
@@ -438,7 +443,7 @@ static bool take_again(void *context, const struct record *record)
         bsearch(&place, dlq->letters, dlq->count, sizeof *dlq->letters, by_place);
     if (letter && rereading->chosen(dlq, letter))
         return rereading->take(rereading->context, letter, record);
-    kafka_release(record->owner);
+    dlq->store.release(record->owner);
     return true;
 }
 
@@ -453,7 +458,7 @@ enum ods_status dlq_read(struct dlq *dlq, bool (*chosen)(const struct dlq *, con
     for (size_t i = 0; i < dlq->count; i++)
         partitions = dlq->letters[i].partition + 1;
     int32_t count = 0;
-    enum ods_status status = kafka_tool_partitions(dlq->tool, dlq->topic, &count, error);
+    enum ods_status status = letter_store_partitions(&dlq->store, &count, error);
     if (status != ODS_OK)
         return status;
     int64_t *froms =
@@ -468,7 +473,7 @@ enum ods_status dlq_read(struct dlq *dlq, bool (*chosen)(const struct dlq *, con
             any = true;
         }
     if (any)
-        status = kafka_tool_read(dlq->tool, dlq->topic, froms, take_again, &rereading, error);
+        status = letter_store_read(&dlq->store, froms, take_again, &rereading, error);
     free(froms);
     return status;
 }
@@ -476,22 +481,25 @@ enum ods_status dlq_read(struct dlq *dlq, bool (*chosen)(const struct dlq *, con
 enum ods_status dlq_open(const struct dlq *dlq, const struct record *message,
                          struct dlq_record *record, struct error *error)
 {
-    *record = (struct dlq_record){.record = *message};
-    if (!letter_is_sealed(message, kafka_headers, NULL))
+    *record = (struct dlq_record){
+        .record = *message, .release = dlq->store.release, .headers = dlq->store.headers};
+    if (!letter_is_sealed(message, dlq->store.headers, NULL))
         return ODS_OK;
     enum ods_status status =
-        letter_open(&dlq->keys, message, kafka_headers, &record->record, error);
+        letter_open(&dlq->keys, message, dlq->store.headers, &record->record, error);
     if (status != ODS_OK)
         return status;
-    kafka_release(message->owner);
+    dlq->store.release(message->owner);
     record->opened = true;
+    record->release = free;
+    record->headers = letter_headers;
     return ODS_OK;
 }
 
 void dlq_record_done(struct dlq_record *record)
 {
     if (!record->taken)
-        (record->opened ? free : kafka_release)(record->record.owner);
+        record->release(record->record.owner);
     record->taken = true;
 }
 
@@ -504,8 +512,8 @@ enum ods_status dlq_decode(struct letter *letter, struct dlq_record *from, struc
     record.offset = letter->record_offset;
     record.timestamp_ms = letter->record_time_ms;
     batch_reset(route->batch);
-    route->batch->release = from->opened ? free : kafka_release;
-    route->batch->headers = from->opened ? letter_headers : kafka_headers;
+    route->batch->release = from->release;
+    route->batch->headers = from->headers;
     enum ods_status status = intake_add(route->batch, &route->worker, &record, OFFSET_NONE, error);
     if (status != ODS_OK)
         return status;

@@ -62,7 +62,7 @@ static enum ods_status apply(struct route *route, struct error *error)
 static bool cover_mark(const struct dlq *dlq, struct batch *batch, const struct letter *letter,
                        bool replay)
 {
-    const char *topic = dlq_mark_topic(dlq, &batch->arena, letter);
+    const char *topic = dlq_mark_topic(dlq->store.name, &batch->arena, letter);
     int64_t upto = letter->mark == OFFSET_NONE ? (replay ? 1 : MARK_SKIPPED) : letter->mark + 1;
     return topic && batch_cover(batch, topic, letter->partition, letter->mark, upto - 1);
 }
@@ -126,7 +126,7 @@ static bool take(void *context, struct letter *letter, const struct record *reco
 {
     struct replaying *replaying = context;
     if (interrupt_came()) {
-        kafka_release(record->owner);
+        replaying->dlq->store.release(record->owner);
         return false;
     }
     replaying->seen++;

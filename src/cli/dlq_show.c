@@ -160,7 +160,7 @@ static void print_json(const struct dlq *dlq, const struct kind *kinds, size_t c
                       (json_int_t) letter->record_offset, "error", cli_json(letter->reason)));
     }
     json_t *root =
-        json_pack("{s:s, s:I, s:I, s:I, s:I, s:o}", "topic", dlq->topic, "letters",
+        json_pack("{s:s, s:I, s:I, s:I, s:I, s:o}", dlq->store.kind, dlq->store.name, "letters",
                   (json_int_t) shown, "handled", (json_int_t) handled, "copies",
                   (json_int_t) dlq->copies, "foreign", (json_int_t) dlq->foreign, "kinds", list);
     cli_print_json(root);
@@ -184,7 +184,7 @@ static void list_places(const struct dlq *dlq)
                    (long long) letter->record_offset);
     }
     if (list)
-        cli_print_json(json_pack("{s:s, s:o}", "topic", dlq->topic, "places", list));
+        cli_print_json(json_pack("{s:s, s:o}", dlq->store.kind, dlq->store.name, "places", list));
 }
 
 int dlq_list(struct dlq *dlq, struct error *error)
@@ -212,7 +212,7 @@ int dlq_list(struct dlq *dlq, struct error *error)
     } else if (good) {
         good = !count || print_kinds(dlq, kinds, count);
         printf("%llu letter%s in %s, %llu handled%s\n", (unsigned long long) shown,
-               shown == 1 ? "" : "s", dlq->topic, (unsigned long long) handled,
+               shown == 1 ? "" : "s", dlq->store.name, (unsigned long long) handled,
                handled && !dlq->all ? " and left out (--all shows them)" : "");
         if (dlq->foreign)
             printf("%llu records there are not letters of ods-sink: they lack the headers "
@@ -241,14 +241,15 @@ static void set_bytes(struct letter_view *view, json_t *object, const char *name
     json_object_set_new(object, encoded ? encoded_name : name, text);
 }
 
-static json_t *describe_headers(struct letter_view *view, const struct record *record)
+static json_t *describe_headers(struct letter_view *view, letter_headers_of *headers_of,
+                                const struct record *record)
 {
     json_t *list = json_array();
-    size_t count = kafka_headers(record, NULL, 0);
+    size_t count = headers_of(record, NULL, 0);
     struct header *headers = calloc(count + 1, sizeof *headers);
     struct letter_view plain = {.hides = false};
     if (headers)
-        kafka_headers(record, headers, count);
+        headers_of(record, headers, count);
     for (size_t i = 0; headers && i < count; i++) {
         json_t *header = json_pack("{s:o}", "name", cli_json(headers[i].name));
         if (letter_hides_header(view, headers[i].name))
@@ -304,8 +305,8 @@ static json_t *describe_letter(const struct dlq *dlq, const struct letter *lette
     struct letter_view plain = {.hides = false};
     buffer_init(&room);
     json_t *object =
-        json_pack("{s:{s:s, s:i, s:I, s:o}, s:s, s:o, s:o, s:o, s:o}", "letter", "topic",
-                  dlq->topic,
+        json_pack("{s:{s:s, s:i, s:I, s:o}, s:s, s:o, s:o, s:o, s:o}", "letter",
+                  dlq->store.kind, dlq->store.name,
                   "partition", (int) letter->partition, "offset", (json_int_t) letter->offset,
                   "time", json_string(moment(&room, letter->time_ms)), "state", dlq_state(letter),
                   "pipeline", cli_json(letter->pipeline), "stage", cli_json(letter->stage),
@@ -331,9 +332,9 @@ static json_t *describe(const struct dlq *dlq, struct letter *letter, const stru
     error_init(&why);
     letter_view_init(&view, letter->route ? letter->route->pipeline : NULL, NULL, NULL, false);
     json_t *object = describe_letter(dlq, letter);
-    json_t *headers = describe_headers(&view, message);
+    json_t *headers = describe_headers(&view, dlq->store.headers, message);
     char id[JWE_KEY_ID_BYTES];
-    bool sealed = letter_is_sealed(message, kafka_headers, id);
+    bool sealed = letter_is_sealed(message, dlq->store.headers, id);
     enum ods_status status = dlq_open(dlq, message, &record, &why);
     json_object_set_new(object, "headers", headers);
     if (sealed)
@@ -416,6 +417,6 @@ int dlq_show(struct dlq *dlq, struct error *error)
     if (showing.shown)
         return CLI_OK;
     error_set(error, ODS_FATAL, "%s holds no such letter; `ods-sink dlq list` says what is there",
-              dlq->topic);
+              dlq->store.name);
     return CLI_NEGATIVE;
 }

@@ -35,8 +35,7 @@ void letter_keys_done(struct letter_keys *keys)
         jwe_key_free(keys->items[--keys->count]);
 }
 
-/* The last header of the name, since those of the record stand before ours. */
-static const char *header(const struct record *letter, letter_headers_of *headers,
+const char *letter_header(const struct record *letter, letter_headers_of *headers,
                           const char *name, size_t *length)
 {
     const char *value = NULL;
@@ -57,7 +56,7 @@ bool letter_is_sealed(const struct record *letter, letter_headers_of *headers,
                       char id[JWE_KEY_ID_BYTES])
 {
     size_t length;
-    const char *value = header(letter, headers, DEADLETTER_KEY_ID, &length);
+    const char *value = letter_header(letter, headers, DEADLETTER_KEY_ID, &length);
     if (value && id) {
         length = length < JWE_KEY_ID_BYTES - 1 ? length : JWE_KEY_ID_BYTES - 1;
         memcpy(id, value, length);
@@ -75,7 +74,7 @@ static bool has(const struct record *letter, letter_headers_of *headers, const c
                 struct slice text)
 {
     size_t length = 0;
-    const char *value = header(letter, headers, name, &length);
+    const char *value = letter_header(letter, headers, name, &length);
     return value && length == text.length && memcmp(value, text.bytes, length) == 0;
 }
 

@@ -25,6 +25,9 @@ void letter_keys_done(struct letter_keys *keys);
 /* As batch.headers: kafka_headers of a letter in Kafka, letter_headers of one in a file. */
 typedef size_t letter_headers_of(const struct record *record, struct header *headers, size_t max);
 letter_headers_of letter_headers;
+/* The last one of that name, since those of the record stand before ours; NULL: there is none. */
+const char *letter_header(const struct record *letter, letter_headers_of *headers,
+                          const char *name, size_t *length);
 
 /* Is the letter's record encrypted? Then *id, if it is asked for, becomes that of its key. */
 bool letter_is_sealed(const struct record *letter, letter_headers_of *headers,

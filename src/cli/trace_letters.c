@@ -203,16 +203,16 @@ int trace_read_letters(struct trace *trace, struct error *error)
 
 int trace_read_marks(struct trace *trace, struct error *error)
 {
-    struct dlq dlq = {.topic = trace->settings->dead_letter.topic};
+    struct arena arena;
     struct position *positions = calloc(trace->letters.count + 1, sizeof *positions);
     char *group = NULL;
     bool good = positions && asprintf(&group, "%s.dlq", trace->choice.pipeline->group_id) >= 0;
-    arena_init(&dlq.arena);
+    arena_init(&arena);
     for (size_t i = 0; good && i < trace->letters.count; i++) {
         const struct trace_letter *letter = &trace->letters.items[i].letter;
         const struct letter named = {.offset = letter->offset, .time_ms = letter->time_ms};
         positions[i].partition = letter->partition;
-        positions[i].topic = dlq_mark_topic(&dlq, &dlq.arena, &named);
+        positions[i].topic = dlq_mark_topic(trace->settings->dead_letter.topic, &arena, &named);
         good = positions[i].topic != NULL;
     }
     enum ods_status status =
@@ -222,6 +222,6 @@ int trace_read_marks(struct trace *trace, struct error *error)
         trace->letters.items[i].letter.mark = positions[i].offset;
     free(positions);
     free(good ? group : NULL);
-    arena_done(&dlq.arena);
+    arena_done(&arena);
     return status == ODS_OK ? CLI_OK : CLI_TARGET;
 }

@@ -154,3 +154,18 @@ const struct target_settings *settings_target(const struct settings *settings, c
     }
     return NULL;
 }
+
+const struct target_settings *settings_postgres(const struct settings *settings, const char *name)
+{
+    const struct target_settings *found = NULL;
+    size_t count = 0;
+    for (size_t i = 0; i < settings->target_count; i++) {
+        const struct target_settings *target = &settings->targets[i];
+        if (strcmp(target->type, "postgres") == 0 && target->own &&
+            (!*name || strcmp(target->name, name) == 0)) {
+            found = target;
+            count++;
+        }
+    }
+    return count == 1 ? found : NULL;
+}

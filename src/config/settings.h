@@ -78,6 +78,8 @@ struct dead_letter_settings {
     const char *topic;      /* "": none; without an address a bad record then stops its lane */
     const char *address;    /* of a broker, in place of the topic; "": none */
     const char *broker;     /* "": the only one there is */
+    const char *table;      /* of a PostgreSQL target, in place of both; "": none */
+    const char *target;     /* "": the only one of type postgres */
     int64_t max_per_minute; /* of a pipeline in this process, 0: any number */
     const char *public_key; /* file; "": letters are not encrypted */
 };
@@ -133,6 +135,8 @@ const struct database_settings *settings_database(const struct settings *setting
                                                   const char *name);
 /* "": the only one there is. NULL: there is none of that name. */
 const struct broker_settings *settings_broker(const struct settings *settings, const char *name);
+/* "": the only target of type postgres. NULL: there is none, or several to choose from. */
+const struct target_settings *settings_postgres(const struct settings *settings, const char *name);
 /* "": the group `connect`, whose url may be empty. NULL: there is no cluster of that name. */
 const struct connect_settings *settings_connect(const struct settings *settings, const char *name);
 

@@ -222,15 +222,23 @@ static const struct setting daemon_rows[] = {
     {"dead_letter.topic", SETTING_STRING, AT(settings, dead_letter.topic), "",
      .max = 249,
      .doc = "The topic for records that can't be decoded or applied. Empty, and without "
-            "`dead_letter.address`: such a record stops its lane."},
+            "`dead_letter.address` and `dead_letter.table`: such a record stops its lane."},
     {"dead_letter.address", SETTING_STRING, AT(settings, dead_letter.address), "", .max = 2048,
      .doc = "In place of the topic, an address of an AMQP broker: each letter is a durable message "
             "with the record's value as its body, its headers and what else is said of it as "
             "application properties, and its key as the property `ods.key`. `ods-sink dlq` reads "
-            "topics only."},
+            "topics and tables only."},
     {"dead_letter.broker", SETTING_STRING, AT(settings, dead_letter.broker), "",
      .inherits = "the only broker that is configured", .max = 200,
      .doc = "Name of a broker in the list `amqp`: the one of `dead_letter.address`."},
+    {"dead_letter.table", SETTING_STRING, AT(settings, dead_letter.table), "", .max = 130,
+     .doc = "In place of both, a table of a PostgreSQL target, `table` (in the target's own "
+            "`schema`) or `schema.table`, which is made when it is missing: each letter is a row, committed "
+            "to the server's disk before the record's offset moves or its message is settled. "
+            "`ods-sink dlq` reads it. Rows are yours to delete."},
+    {"dead_letter.target", SETTING_STRING, AT(settings, dead_letter.target), "",
+     .inherits = "the only target of type postgres", .max = 200,
+     .doc = "Name of a target of type `postgres`: the one of `dead_letter.table`."},
     {"dead_letter.max_per_minute", SETTING_INT,
      AT(settings, dead_letter.max_per_minute), "0", .min = 0, .max = 1000000000,
      .doc = "A limit for safety: a pipeline that would write more dead letters than this within a "

@@ -487,13 +487,33 @@ static void check_brokers(struct load *load, const struct node *node,
     }
 }
 
+static bool table_name_is_good(const char *table)
+{
+    const char *dot = strchr(table, '.');
+    size_t first = dot ? (size_t) (dot - table) : strlen(table);
+    size_t second = dot ? strlen(dot + 1) : 1;
+    return first && first <= 63 && second && second <= 63 && !(dot && strchr(dot + 1, '.'));
+}
+
 static void check_letters(struct load *load, const struct node *node,
                           const struct settings *settings)
 {
     const struct dead_letter_settings *letters = &settings->dead_letter;
-    if (*letters->address && *letters->topic)
-        REFUSE(load, validate_place(node, "dead_letter.address"),
-               "dead letters go to dead_letter.topic or to dead_letter.address: set one of them");
+    if (!!*letters->address + !!*letters->topic + !!*letters->table > 1)
+        REFUSE(load, validate_place(node, *letters->table ? "dead_letter.table"
+                                                          : "dead_letter.address"),
+               "dead letters go to dead_letter.topic, dead_letter.address or dead_letter.table: "
+               "set one of them");
+    if (*letters->table && !table_name_is_good(letters->table))
+        REFUSE(load, validate_place(node, "dead_letter.table"),
+               "'dead_letter.table' expects \"table\" or \"schema.table\", each of 63 bytes at "
+               "most, found '%s'",
+               letters->table);
+    if (*letters->table && !settings_postgres(settings, letters->target))
+        REFUSE(load, validate_place(node, "dead_letter.table"),
+               *letters->target ? "dead_letter.target names no target of type postgres"
+                                : "'dead_letter.table' needs a target of type postgres, or "
+                                  "'dead_letter.target', which names one of several");
     if (*letters->address && !settings_broker(settings, letters->broker))
         REFUSE(load, validate_place(node, "dead_letter.address"),
                *letters->broker ? "dead_letter.broker names none of the list 'amqp'"

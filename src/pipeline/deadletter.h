@@ -1,5 +1,5 @@
-/* Where records go that can't be decoded or applied: a Kafka topic, an AMQP address,
- * or a file for replay.
+/* Where records go that can't be decoded or applied: a Kafka topic, an AMQP address, a table of a
+ * PostgreSQL target, or a file for replay.
  *
  * Entered by one writer thread. A reject is delivered when the broker (or the file system) has
  * acknowledged it; only then may the offset behind it move.
@@ -48,6 +48,10 @@ enum ods_status deadletter_kafka_open(struct deadletter **deadletter,
 enum ods_status deadletter_amqp_open(struct deadletter **deadletter,
                                      const struct settings *settings,
                                      const struct deadletter_origin *origin, struct error *error);
+/* To settings->dead_letter.table of a PostgreSQL target. Connects at the first bad record. */
+enum ods_status deadletter_table_open(struct deadletter **deadletter,
+                                      const struct settings *settings,
+                                      const struct deadletter_origin *origin, struct error *error);
 /* To a file, one JSON object a line as `kcat -J` writes them, readable by replay. Appends.
  * `public_key`: as in deadletter_key_read(). */
 enum ods_status deadletter_file_open(struct deadletter **deadletter, const char *path,

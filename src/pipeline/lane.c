@@ -157,6 +157,8 @@ static enum ods_status open_plugins(struct lane *lane, int *exit_code, struct er
         status = deadletter_kafka_open(&lane->deadletter, lane->settings, &origin, error);
     if (status == ODS_OK && *lane->settings->dead_letter.address)
         status = deadletter_amqp_open(&lane->deadletter, lane->settings, &origin, error);
+    if (status == ODS_OK && *lane->settings->dead_letter.table)
+        status = deadletter_table_open(&lane->deadletter, lane->settings, &origin, error);
     if (status != ODS_OK)
         return status;
     return open_source(lane, error);

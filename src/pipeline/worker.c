@@ -103,6 +103,17 @@ static enum ods_status open_sink(struct worker *worker, const struct worker_opti
     return ops->open(&worker->sink, &config, error);
 }
 
+/* Several consumers' changes are put in order by the positions that records tell. */
+static bool wants_position(const struct worker_options *options)
+{
+    struct source_config config = {0};
+    const struct source_ops *source =
+        options->settings && options->pipeline && options->pipeline->input.type
+            ? worker_source(options->settings, options->pipeline, &config)
+            : NULL;
+    return source && source->merges && config.settings && source->merges(&config);
+}
+
 static enum ods_status open_history(struct worker *worker, const struct worker_options *options,
                                     bool *keeps, bool *want_before, struct error *error)
 {
@@ -138,7 +149,8 @@ enum ods_status worker_open(struct worker *worker, const struct worker_options *
         status = open_sink(worker, options, error);
     want_before |= worker->sink && worker->sink->wants_before;
     if (status == ODS_OK)
-        status = open_decoder(worker, options, want_before, keeps_history, error);
+        status = open_decoder(worker, options, want_before,
+                              keeps_history || wants_position(options), error);
     if (status == ODS_OK)
         return ODS_OK;
     if (options->pipeline)

@@ -157,8 +157,8 @@ static enum ods_status before_commit(void *context, struct batch *batch, struct 
         return refuse(lane, batch, reject, "on_error is stop", error);
     if (!lane->deadletter)
         return refuse(lane, batch, reject,
-                      "neither dead_letter.topic nor dead_letter.address is set: set one to have "
-                      "such records put aside",
+                      "none of dead_letter.topic, dead_letter.address and dead_letter.table is "
+                      "set: set one to have such records put aside",
                       error);
     if (!fuse_take(fuse, most, letters, time_monotonic_us()))
         return refuse(lane, batch, reject,

@@ -40,14 +40,18 @@ class Broker:
 
     def blast(self, address, bodies, identity="id"):
         """Many messages, without waiting for each to be acknowledged."""
+        self.blast_messages(address, (text_message(body, f"{identity}-{number}")
+                                      for number, body in enumerate(bodies)))
+
+    def blast_messages(self, address, messages):
         connection = self.connect()
         try:
             sender = connection.create_sender(address)
             waiting = []
-            for number, body in enumerate(bodies):
+            for message in messages:
                 while sender.link.credit <= 0:
                     connection.container.do_work(0.1)
-                waiting.append(sender.link.send(text_message(body, f"{identity}-{number}")))
+                waiting.append(sender.link.send(message))
                 if len(waiting) >= 2000:
                     self._settled(connection, waiting)
             self._settled(connection, waiting)

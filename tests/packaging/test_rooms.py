@@ -45,6 +45,7 @@ ARROWS = {
                             "sink/postgres/tables", "sink/postgres/values", "sink/postgres/fold"],
     "sink/postgres/outbox": ["core", "settings", "sql", "sink/postgres/wire",
                              "sink/postgres/tables"],
+    "sink/postgres/letters": ["settings", "sql", "sink/postgres/wire", "sink/postgres/tables"],
     "source/outbox": ["core", "settings", "sink/postgres/outbox"],
     "sink/postgres": ["sql", "sink/postgres/wire", "sink/postgres/control", "sink/postgres/tables",
                       "sink/postgres/write"],
@@ -61,10 +62,10 @@ ARROWS = {
                "sink/postgres/tables", "sink/postgres/values"],
     "derived": ["core", "sink/postgres/wire"],
     "pipeline": ["core", "settings", "http", "source/kafka", "source/amqp", "sink/postgres/tables",
-                 "verify", "derived", "page"],
+                 "sink/postgres/letters", "verify", "derived", "page"],
     "xml": [],
     "cli": ["core", "config", "http", "xml", "source/file", "source/kafka", "sink/postgres/read",
-            "sink/postgres/tables", "verify", "derived", "pipeline"],
+            "sink/postgres/letters", "sink/postgres/tables", "verify", "derived", "pipeline"],
     "main": ["cli"],
 }
 

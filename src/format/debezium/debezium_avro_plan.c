@@ -157,6 +157,7 @@ static const struct {
     {"table", USE_TABLE, IN_SOURCE, 0},
     {"connector", USE_CONNECTOR, IN_SOURCE, 0},
     {"lsn", USE_PLACE, IN_SOURCE, offsetof(struct source_position, lsn)},
+    {"scn", USE_PLACE, IN_SOURCE, offsetof(struct source_position, scn)},
     {"file", USE_PLACE, IN_SOURCE, offsetof(struct source_position, file)},
     {"pos", USE_PLACE, IN_SOURCE, offsetof(struct source_position, pos)},
     {"row", USE_PLACE, IN_SOURCE, offsetof(struct source_position, row)},

@@ -57,6 +57,7 @@ enum member {
     MEMBER_ROW,
     MEMBER_GTID,
     MEMBER_TX_ID,
+    MEMBER_SCN,
 };
 
 static enum member find_member(struct slice name)
@@ -72,6 +73,7 @@ static enum member find_member(struct slice name)
         {"__op", MEMBER_META},     {"__deleted", MEMBER_META},  {"transaction", MEMBER_TRANSACTION},
         {"lsn", MEMBER_LSN},       {"file", MEMBER_FILE},       {"pos", MEMBER_POS},
         {"row", MEMBER_ROW},       {"gtid", MEMBER_GTID},       {"txId", MEMBER_TX_ID},
+        {"scn", MEMBER_SCN},
     };
     for (size_t i = 0; i < sizeof members / sizeof *members; i++)
         if (slice_is(name, members[i].name, strlen(members[i].name)))
@@ -135,6 +137,7 @@ static bool read_source_member(struct reading *reading, struct json_scan *scan, 
     case MEMBER_ROW:
     case MEMBER_GTID:
     case MEMBER_TX_ID:
+    case MEMBER_SCN:
         if (envelope->position)
             return position_read(reading, scan, (size_t) (member - MEMBER_LSN), envelope->position);
         return json_skip(scan);

@@ -24,7 +24,8 @@ bool position_read(struct reading *reading, struct json_scan *scan, size_t membe
                    struct source_position *position)
 {
     struct value *const places[] = {&position->lsn, &position->file, &position->pos,
-                                    &position->row, &position->gtid, &position->transaction};
+                                    &position->row, &position->gtid, &position->transaction,
+                                    &position->scn};
     return read_scalar(reading, scan, places[member]);
 }
 

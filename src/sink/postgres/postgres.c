@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <ods/source.h>
+
 #include "sink/postgres/control/control.h"
 #include "sink/postgres/control/shadow.h"
 #include "sink/postgres/write/apply.h"
@@ -21,6 +23,7 @@
 #include "sink/postgres/write/offsets.h"
 #include "sink/postgres/tables/settings.h"
 #include "sink/postgres/wire/own_schema.h"
+#include "sql/postgres/queue_lock.h"
 #include "sql/postgres/server.h"
 
 extern const struct sink_ops postgres_sink;
@@ -51,6 +54,57 @@ static void postgres_close(struct sink *sink)
     free(postgres);
 }
 
+/* --- queues ---------------------------------------------------------------------------------- */
+
+/* Who reads the pipeline's queue, where it is one: `merges`, several processes at once. */
+static bool reads_queue(const struct pipeline_settings *pipeline, bool *merges)
+{
+    const char *type = pipeline->input.type; /* NULL: of a pipeline that no file describes */
+    const struct source_ops *source = type ? source_find(type) : NULL;
+    const struct source_config config = {.settings = pipeline->input.own, .pipeline = pipeline};
+    *merges = source && source->merges && config.settings && source->merges(&config);
+    return source && source->kind == SOURCE_DELIVERIES;
+}
+
+/* A queue with one reader: its session holds a lock for as long as it lasts. ODS_RETRY: another
+ * process has it, and this one waits. */
+static enum ods_status hold_queue(struct postgres *postgres, const char *topic,
+                                  struct error *error)
+{
+    const char *values[] = {postgres->config.group, topic};
+    PGresult *rows = NULL;
+    bool merges, held;
+    if (!reads_queue(postgres->config.pipeline, &merges) || merges ||
+        !strings_contain(&postgres->config.pipeline->topics, topic))
+        return ODS_OK;
+    enum ods_status status =
+        own_query(&postgres->conn, sql_queue_lock, 2, values, &rows, error);
+    held = status == ODS_OK && PQgetvalue(rows, 0, 0)[0] == 't';
+    PQclear(rows);
+    if (status != ODS_OK || held)
+        return status;
+    return error_set(error, ODS_RETRY,
+                     "another process of the group %s reads %s, and input.consumers is one: this "
+                     "one stands by",
+                     postgres->config.group, topic);
+}
+
+/* In a new session those that the batch is of are held again. */
+static enum ods_status hold_queues(struct postgres *postgres, const struct batch *batch,
+                                   struct error *error)
+{
+    enum ods_status status = ODS_OK;
+    if (!batch->delivers || batch->apart || postgres->holds == postgres->conn.generation)
+        return ODS_OK;
+    for (uint32_t i = 0; i < batch->delivery_count && status == ODS_OK; i++)
+        status = hold_queue(postgres, batch->deliveries[i].topic, error);
+    if (status == ODS_OK)
+        postgres->holds = postgres->conn.generation;
+    return status;
+}
+
+/* --- its life -------------------------------------------------------------------------------- */
+
 static enum ods_status postgres_open(struct sink **sink, const struct sink_config *config,
                                      struct error *error)
 {
@@ -68,6 +122,7 @@ static enum ods_status postgres_open(struct sink **sink, const struct sink_confi
     readings_init(&postgres->readings);
     postgres->encoder.readings = &postgres->readings;
     moved_keys_init(&postgres->moved_keys, &postgres->conn, &postgres->encoder, config->group);
+    reads_queue(config->pipeline, &postgres->moved_keys.merges);
     delivered_init(&postgres->delivered, &postgres->conn, config->group, &settings->delivered);
     if (!conn_init(&postgres->conn, config->name, &settings->session)) {
         postgres_close(&postgres->sink);
@@ -91,6 +146,8 @@ static enum ods_status postgres_resume(struct sink *sink, struct position *posit
 {
     struct postgres *postgres = from_sink(sink);
     enum ods_status status = postgres_ready(postgres, error);
+    for (size_t i = 0; i < count && status == ODS_OK; i++)
+        status = hold_queue(postgres, positions[i].topic, error);
     return status == ODS_OK
                ? offsets_read(&postgres->conn, postgres->config.group, positions, count, error)
                : status;
@@ -128,6 +185,8 @@ static enum ods_status postgres_apply(struct sink *sink, struct batch *batch,
 {
     struct apply_result ignored = {0};
     enum ods_status status = look_for_orders(from_sink(sink), batch, error);
+    if (status == ODS_OK)
+        status = hold_queues(from_sink(sink), batch, error);
     return status == ODS_OK
                ? apply_batch(from_sink(sink), batch, hooks, result ? result : &ignored, error)
                : status;
@@ -402,6 +461,7 @@ const struct sink_ops postgres_sink = {
     .summary = "PostgreSQL 12 and later: upsert with ON CONFLICT, offsets in the same transaction",
     .codes = "SQLSTATE",
     .guarantee = EXACT_BY_STORED_OFFSET,
+    .merges = true,
     .keeps_history = true,
     .identities = "a record is delivered again within the target's delivered.keep_ms, and before "
                   "delivered.max_records others",

@@ -402,6 +402,12 @@ static void amqp_look(const struct source *source, struct source_state *state)
                                    .away = !up};
 }
 
+static bool amqp_merges(const struct source_config *config)
+{
+    const struct amqp_settings *settings = config->settings;
+    return settings->consumers == AMQP_MERGED;
+}
+
 static int64_t amqp_ahead_bytes(const struct source_config *config)
 {
     return (int64_t) most_waiting(config->settings);
@@ -414,6 +420,7 @@ const struct source_ops amqp_source_ops = {
     .kind = SOURCE_DELIVERIES,
     .provided = "the broker gives each message to one consumer at a time and delivers what is not "
                 "settled again, before newer messages of the same key",
+    .merges = amqp_merges,
     .awaits_acks = true,
     .suits = amqp_check_settings,
     .open = amqp_open,

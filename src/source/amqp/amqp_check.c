@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include <ods/pipeline.h>
+#include <ods/sink.h>
 
 #include "core/time.h"
 #include "source/amqp/amqp_connection.h"
@@ -73,6 +74,14 @@ enum ods_status amqp_check_settings(const struct source_config *config, struct e
                          "pipeline \"%s\": several topics have the one address '%.200s': put "
                          "${topic} into input.address, or make a pipeline of each",
                          pipeline->name, settings->address);
+    const struct target_settings *target = settings_target(config->daemon, pipeline->target);
+    const struct sink_ops *sink = target ? sink_find(target->type) : NULL;
+    if (settings->consumers == AMQP_MERGED && sink && !sink->merges)
+        return error_set(error, ODS_FATAL,
+                         "pipeline \"%s\": a target of type \"%s\" keeps no positions, so it can't "
+                         "put the changes of several consumers in order: leave input.consumers at "
+                         "one",
+                         pipeline->name, target->type);
     const char *topic, *other = shared_queue(config, &topic);
     if (other)
         return error_set(error, ODS_FATAL,

@@ -8,6 +8,7 @@
 #define AT(member) offsetof(struct amqp_settings, member)
 #define MIB        (INT64_C(1) << 20)
 
+static const char *const consumers[] = {"one", "merged", NULL};
 static const char *const letters[] = {"rejected", "modified", "accepted", NULL};
 
 static const struct setting rows[] = {
@@ -41,6 +42,14 @@ static const struct setting rows[] = {
             "`rejected`: as not fit for anybody, so most brokers move it to their own dead-letter "
             "queue as well. `modified`: as failed and not to be delivered here again; where the "
             "broker does not heed that it comes again, and is dropped. `accepted`: as any other."},
+    {"consumers", SETTING_ENUM, AT(consumers), "one", .choices = consumers,
+     .doc = "`one`: the queue's only reader is a lane of one process; where the target is of type "
+            "`postgres` a second process of the pipeline waits until the first one is gone. "
+            "`merged`: several processes read the queue at once, in whatever order its messages "
+            "are dealt out; the target keeps the source's position of each key's last change "
+            "(`lsn`, `scn`, or binary log) and passes over what is older. A change without "
+            "position is then a dead letter. Needs a target of type `postgres`, a key, and the "
+            "same `group_id`. See [amqp.md](amqp.md#order-and-several-consumers)."},
     {"credit", SETTING_INT, AT(credit), "2000", .min = 1, .max = 1000000,
      .doc = "Messages that the broker may send ahead, at most; granted anew when half is used."},
     {"prefetch_bytes", SETTING_BYTES, AT(prefetch_bytes), "16777216", .min = 65536,

@@ -55,8 +55,8 @@ static void report_dead_letter(const struct reporter *reporter, const struct set
                                const struct rd_kafka_metadata *metadata)
 {
     const char *name = settings->dead_letter.topic;
-    if (*settings->dead_letter.address)
-        return; /* they go to a broker of another kind */
+    if (*settings->dead_letter.address || *settings->dead_letter.table)
+        return; /* they go elsewhere */
     if (!*name) {
         say(reporter, "dead_letter.topic is not set: a bad record will stop its lane");
         return;

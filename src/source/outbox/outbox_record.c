@@ -88,7 +88,8 @@ size_t outbox_block_headers(const struct record *record, struct header *headers,
     const struct outbox_block *block = record->owner;
     const struct header all[] = {{"outbox.name", block->name, strlen(block->name)},
                                  {"outbox.id", block->id, strlen(block->id)}};
-    size_t count = sizeof all / sizeof *all < max ? sizeof all / sizeof *all : max;
-    memcpy(headers, all, count * sizeof *all);
+    size_t count = sizeof all / sizeof *all;
+    for (size_t i = 0; i < count && i < max; i++)
+        headers[i] = all[i];
     return count;
 }

@@ -45,25 +45,10 @@ const struct setting_group outbox_settings_group = {
     .check = check,
 };
 
-static bool is_postgres(const struct target_settings *target)
-{
-    return strcmp(target->type, "postgres") == 0 && target->own;
-}
-
 const struct target_settings *outbox_target(const struct source_config *config)
 {
     const struct outbox_settings *own = config->settings;
-    const struct settings *daemon = config->daemon;
-    const struct target_settings *found = NULL;
-    size_t count = 0;
-    for (size_t i = 0; i < daemon->target_count; i++) {
-        const struct target_settings *target = &daemon->targets[i];
-        if (is_postgres(target) && (!*own->target || strcmp(own->target, target->name) == 0)) {
-            found = target;
-            count++;
-        }
-    }
-    return count == 1 ? found : NULL;
+    return settings_postgres(config->daemon, own->target);
 }
 
 /* A pipeline before this one that reads one of its names too; NULL: none. */

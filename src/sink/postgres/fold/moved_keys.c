@@ -7,13 +7,18 @@
 #include "sink/postgres/fold/fold.h"
 #include "sink/postgres/fold/moved_store.h"
 #include "sink/postgres/wire/own_schema.h"
+#include "sink/rows/aside.h"
 #include "sql/postgres/moved_keys_keep.h"
 #include "sql/postgres/moved_keys_unlock.h"
 
 #define KEEP_BYTES ((size_t) 1 << 20)
 
-static bool is_older(const struct moment *a, const struct moment *b)
+static bool is_older(const struct moved_keys *moved, const struct moment *a,
+                     const struct moment *b)
 {
+    if (moved->merges)
+        return a->record_ms != b->record_ms ? a->record_ms < b->record_ms
+                                            : a->sequence < b->sequence;
     if (a->partition == b->partition && strcmp(a->topic, b->topic) == 0)
         return false; /* it comes after the other one in their partition */
     if (a->record_ms != b->record_ms)
@@ -21,9 +26,48 @@ static bool is_older(const struct moment *a, const struct moment *b)
     return a->sequence && b->sequence && a->sequence < b->sequence;
 }
 
-static struct moment moment_of(const struct batch *batch, const struct change *change)
+/* The number at the end of a binary log's name: mysql-bin.000042. */
+static int64_t file_number(const struct value *file)
+{
+    uint32_t at = file->length;
+    int64_t number = 0, unit = 1;
+    for (; at && file->length - at < 18 && file->bytes[at - 1] >= '0' && file->bytes[at - 1] <= '9';
+         at--, unit *= 10)
+        number += (file->bytes[at - 1] - '0') * unit;
+    return number;
+}
+
+/* False: the change does not say where it was at its source. */
+static bool position_of(const struct change *change, int64_t *first, int64_t *second)
+{
+    const struct source_position *position = change->position;
+    if (!position)
+        return false;
+    *second = position->order.kind == VALUE_INT ? position->order.integer : 0;
+    if (position->lsn.kind == VALUE_INT)
+        *first = position->lsn.integer;
+    else if (position->scn.kind == VALUE_INT)
+        *first = position->scn.integer;
+    else if (position->scn.kind == VALUE_TEXT && position->scn.length)
+        *first = file_number(&position->scn);
+    else if (position->file.kind == VALUE_TEXT && position->pos.kind == VALUE_INT)
+        *first = file_number(&position->file);
+    else
+        return false;
+    if (position->file.kind == VALUE_TEXT && position->pos.kind == VALUE_INT)
+        *second = position->pos.integer << 20 |
+                  (position->row.kind == VALUE_INT ? position->row.integer & 0xfffff : 0);
+    return true;
+}
+
+/* By the record's time and order, or by the source's position: then two numbers of that. */
+static struct moment moment_of(const struct moved_keys *moved, const struct batch *batch,
+                               const struct change *change)
 {
     const struct record *record = &batch->records[change->record];
+    struct moment moment = {.topic = record->topic, .partition = record->partition};
+    if (moved->merges && position_of(change, &moment.record_ms, &moment.sequence))
+        return moment;
     return (struct moment){.topic = record->topic,
                            .partition = record->partition,
                            .record_ms = record->timestamp_ms,
@@ -64,10 +108,13 @@ static bool is_in_question(const struct sorting *sorting, uint32_t index)
 {
     const struct change *change = &sorting->batch->changes[index];
     const struct plan *plan = sorting->plans[index];
-    return change->shape->scattered && !change->rejected && plan && !plan->skip && plan->table &&
-           plan->key_count && change->op != OP_TRUNCATE &&
-           plan->settings->on_delete != ON_DELETE_IGNORE && /* whose old rows stay anyway */
-           sorting->batch->records[change->record].timestamp_ms >= 0;
+    if (change->rejected || !plan || plan->skip || !plan->table || !plan->key_count ||
+        change->op == OP_TRUNCATE || change->shape->history_of)
+        return false;
+    return sorting->moved->merges ||
+           (change->shape->scattered &&
+            plan->settings->on_delete != ON_DELETE_IGNORE && /* whose old rows stay anyway */
+            sorting->batch->records[change->record].timestamp_ms >= 0);
 }
 
 static enum ods_status collect_keys(struct sorting *sorting)
@@ -93,7 +140,7 @@ static enum ods_status collect_keys(struct sorting *sorting)
         if (key == NO_KEY)
             return error_out_of_memory(sorting->error);
         sorting->of_change[i] = key;
-        sorting->keys[key].tracked |= change->moved;
+        sorting->keys[key].tracked |= change->moved || sorting->moved->merges;
     }
     return ODS_OK;
 }
@@ -111,6 +158,34 @@ static void take(struct moving *moving, const struct moment *moment)
     moving->known = true;
 }
 
+/* A tombstone says no more than the delete before it. */
+static bool is_told_before(const struct change *change)
+{
+    int64_t first, second;
+    return change->tombstone && !position_of(change, &first, &second);
+}
+
+/* Changes that can't be put in order become dead letters. */
+static enum ods_status refuse_unplaced(struct sorting *sorting)
+{
+    enum ods_status status = ODS_OK;
+    int64_t first, second;
+    for (uint32_t i = 0; status == ODS_OK && i < sorting->batch->change_count; i++) {
+        const struct change *change = &sorting->batch->changes[i];
+        struct error why;
+        if (!moving_of(sorting, i) || change->rejected || change->tombstone ||
+            position_of(change, &first, &second))
+            continue;
+        error_init(&why);
+        error_set(&why, ODS_REJECT,
+                  "input.consumers is merged, and the record does not say where in the source's "
+                  "log its change stands (lsn, scn, or file and pos)");
+        why.fault = FAULT_ROW;
+        status = rows_set_aside(sorting->batch, i, &why, sorting->error);
+    }
+    return status;
+}
+
 /* Compares each change, in the batch's order, with the newest one of its key so far. */
 static void judge(struct sorting *sorting)
 {
@@ -120,14 +195,19 @@ static void judge(struct sorting *sorting)
         struct moving *moving = moving_of(sorting, i);
         if (!moving || !moving->tracked || change->rejected)
             continue;
-        const struct moment moment = moment_of(sorting->batch, change);
+        const struct moment moment = moment_of(moved, sorting->batch, change);
         moved->tracked[i] = true;
-        moved->outdated[i] = moving->known ? is_older(&moment, &moving->newest)
+        if (moved->merges && is_told_before(change)) {
+            moved->outdated[i] = true;
+            continue;
+        }
+        moved->outdated[i] = moving->known ? is_older(moved, &moment, &moving->newest)
                                            : moving->newer && ends_old_key(change);
         if (moved->outdated[i])
             continue;
         take(moving, &moment);
-        moving->noted |= change->moved || change->op == OP_CREATE || change->op == OP_READ;
+        moving->noted |= change->moved || change->op == OP_CREATE || change->op == OP_READ ||
+                         moved->merges;
     }
 }
 
@@ -148,9 +228,11 @@ static enum ods_status sort_out(struct sorting *sorting, bool kept)
     moved->tracked = flags(sorting);
     if (status == ODS_OK && (!moved->outdated || !moved->tracked))
         status = error_out_of_memory(sorting->error);
+    if (status == ODS_OK && moved->merges)
+        status = refuse_unplaced(sorting);
     if (status == ODS_OK && kept && sorting->count)
         status = moved_store_read(sorting);
-    if (status == ODS_OK)
+    if (status == ODS_OK && !moved->merges)
         status = moved_store_find_newer(sorting);
     if (status != ODS_OK)
         return status;
@@ -191,10 +273,11 @@ enum ods_status moved_keys_sort_out(struct moved_keys *moved, struct batch *batc
 {
     struct sorting sorting = {
         .moved = moved, .batch = batch, .plans = plans, .error = error, .arena = &moved->arena};
-    bool scattered = false, any_moved = false;
+    bool scattered = false, any_moved = moved->merges;
     *outdated = 0;
     for (uint32_t i = 0; i < batch->change_count; i++) {
-        scattered |= batch->changes[i].shape->scattered && plans[i] && plans[i]->key_count;
+        scattered |= (batch->changes[i].shape->scattered || moved->merges) && plans[i] &&
+                     plans[i]->key_count;
         any_moved |= batch->changes[i].moved;
     }
     if (!scattered || batch->apart)
@@ -249,7 +332,8 @@ void moved_keys_release(struct moved_keys *moved)
     if (!locked || !moved->conn->pg)
         return;
     error_init(&ignored);
-    if (conn_script(moved->conn, sql_moved_keys_unlock, &ignored) != ODS_OK) {
+    const char *values[] = {moved->group, moved->alone ? "t" : "f"};
+    if (conn_query(moved->conn, sql_moved_keys_unlock, 2, values, NULL, &ignored) != ODS_OK) {
         conn_close(moved->conn); /* and with it the lock */
         return;
     }

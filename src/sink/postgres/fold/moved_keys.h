@@ -8,6 +8,9 @@
  * source. A change of another partition that is older than what is kept is outdated: it is not
  * applied.
  *
+ * Where several consumers of one queue share out its records (`merges`), every key is such a one,
+ * and changes are compared by their positions at the source, whichever partition they are of.
+ *
  * Lanes take turns: one with a changed key in its batch is alone, until the batch is committed.
  * Entered by the writer thread.
  */
@@ -29,7 +32,10 @@ struct moved_keys {
     struct buffer notes[7];  /* parameters of the statements */
     unsigned generation;     /* of the connection through which the table has been seen */
     int64_t pruned_us;       /* when old moments were deleted, 0: not yet */
+    bool merges;             /* several consumers share the records out: of every key the newest
+                                change is kept, by its position at the source */
     /* Of the batch at hand. */
+    bool alone;     /* the lock is not shared with other lanes */
     bool known;     /* the members below are set */
     bool locked;    /* moved_keys_release() has to give the lock up */
     bool noted;     /* something is to be kept, in the rows' transaction */

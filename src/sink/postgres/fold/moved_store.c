@@ -69,6 +69,7 @@ enum ods_status moved_store_lock(struct sorting *sorting, bool alone)
     enum ods_status status =
         query(sorting, alone ? sql_moved_keys_lock : sql_moved_keys_lock_shared, 1, values, NULL);
     sorting->moved->locked = status == ODS_OK;
+    sorting->moved->alone = alone;
     return status;
 }
 

@@ -36,6 +36,7 @@ struct postgres {
     struct doubt doubt;
     struct watching watching; /* used by the sink that watches for orders */
     unsigned marks_seen;      /* generation of the connection in which marks had their tables */
+    unsigned holds;           /* generation of the connection that holds the locks of its queues */
     unsigned looked;          /* generation of the connection in which orders were looked for */
     const struct plan **change_plans; /* by change */
     size_t change_plan_capacity;

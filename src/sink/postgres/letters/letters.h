@@ -1,0 +1,41 @@
+/* Dead letters in a table of a PostgreSQL target. One thread; letters_interrupt() by any.
+ *
+ * What is put is in the table, on the server's disk, when the call returns ODS_OK.
+ */
+#ifndef LETTERS_H
+#define LETTERS_H
+
+#include <ods/status.h>
+#include "config/settings.h"
+
+struct letters;
+
+struct letter_row {
+    const char *pipeline, *topic, *stage, *code, *error;
+    int32_t partition;
+    int64_t record_offset;
+    const char *letter; /* a line of JSON in UTF-8 */
+};
+
+/* `table`: "table", in the sink's own schema, or "schema.table". NULL: memory or file descriptors
+ * are out. */
+struct letters *letters_new(const struct target_settings *target, const char *table);
+void letters_free(struct letters *letters); /* NULL is fine */
+void letters_interrupt(struct letters *letters);
+void letters_clear_interrupt(struct letters *letters);
+
+/* letters_begin(), any number of letters_put(), letters_commit(). An error ends the transaction.
+ * The table is made when it is missing. */
+enum ods_status letters_begin(struct letters *letters, struct error *error);
+enum ods_status letters_put(struct letters *letters, const struct letter_row *row,
+                            struct error *error);
+enum ods_status letters_commit(struct letters *letters, struct error *error);
+
+/* Letters with an id above `after`, in order; none where there is no table. take() answers false to
+ * end. */
+enum ods_status letters_read(struct letters *letters, int64_t after,
+                             bool (*take)(void *context, int64_t id, int64_t at_ms,
+                                          const char *letter, size_t length),
+                             void *context, struct error *error);
+
+#endif
