@@ -1,6 +1,7 @@
 """The outbox: what transactions leave there goes on to any target, in commit order, and is then gone."""
 
 import json
+import signal
 import threading
 import time
 
@@ -231,6 +232,31 @@ def test_one_reads_and_another_takes_over(outbox, endpoint):
     assert "reads alerts of the outbox" in second.log()
     second.stop()
     assert ids(endpoint.requests) == [1, 2, 3]
+
+
+def test_a_reader_that_stands_still_is_replaced(outbox, databases):
+    """And when it goes on it has lost its place: each row comes once where offsets are stored."""
+    elsewhere = databases()
+    outbox.home["idle_in_transaction_timeout_ms"] = 1000
+    ods = {"name": "ods", "type": "postgres", "dsn": elsewhere.dsn}
+    outbox.write(ods, defaults={"history": True, "key": ["id"]})
+    first = outbox.daemon()
+    outbox.append(*range(10))
+    outbox.await_empty(first)
+    outbox.sink.http_port = free_port()
+    outbox.write(ods, defaults={"history": True, "key": ["id"]})
+    second = outbox.sink.daemon().await_ready()
+    first.signal(signal.SIGSTOP)
+    outbox.append(*range(10, 20))
+    outbox.await_empty(second)
+    first.signal(signal.SIGCONT)
+    outbox.append(*range(20, 30))
+    outbox.await_empty(second)
+    wait_for(lambda: elsewhere.count("alerts_cdc") == 30, 30)
+    first.stop()
+    second.stop()
+    assert elsewhere.count("alerts_cdc") == elsewhere.count("alerts") == 30
+    assert "reads alerts of the outbox" in second.log()
 
 
 def test_an_endpoint_that_is_away_holds_rows_and_memory(outbox, endpoint):
