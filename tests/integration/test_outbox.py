@@ -6,6 +6,7 @@ import threading
 import time
 
 import pytest
+from lib.derived import add_derived
 from lib.endpoint import Endpoint
 from lib.records import Table, pipeline, row
 from lib.sink import Exit, free_port
@@ -333,3 +334,26 @@ def test_other_targets_have_no_outbox(outbox, endpoint):
     outbox.sink.write(pipeline(Table(), target="api", defaults={"outbox": True}),
                       targets=[http(endpoint)])
     assert "needs a target of type postgres" in outbox.sink.check(expect=Exit.CONFIG).stderr
+
+
+def test_alerts_of_a_derived_table(outbox, endpoint):
+    """From a row of one table, joined to another, to a request: only what meets the condition, once."""
+    outbox.database.execute("create table orders (id int primary key, customer int, total int)")
+    outbox.database.execute("create table customers (id int primary key, name text)")
+    outbox.write(http(endpoint), names=["big"], transforms=[{"type": "filter", "lua": "after.total > 100"}])
+    add_derived(outbox.sink, [{
+        "name": "big", "key": ["id"], "outbox": True,
+        "query": "select o.id, o.total, c.name from orders o join customers c on c.id = o.customer",
+        "depends": {"orders": {"by": ["id"], "triggers": True},
+                    "customers": {"by": ["id"], "triggers": True,
+                                  "keys": "select o.id from changed join orders o on o.customer = changed.id"}}}])
+    daemon = outbox.daemon()
+    daemon.await_that(lambda: outbox.database.exists("big"), what="the derived table is made")
+    outbox.database.execute("insert into customers select n, 'c' || n from generate_series(1, 2) n")
+    outbox.database.execute("insert into orders values (1, 1, 50), (2, 1, 500), (3, 2, 900), (4, 7, 900)")
+    daemon.await_that(lambda: sorted(ids(endpoint.requests)) == [2, 3], what="two alerts")
+    outbox.database.execute("insert into customers values (7, 'late')")
+    daemon.await_that(lambda: sorted(ids(endpoint.requests)) == [2, 3, 4], what="that of the late partner")
+    outbox.await_empty(daemon, "big")
+    daemon.stop()
+    assert endpoint.requests[-1].json()["after"] == {"id": 4, "total": 900, "name": "late"}
