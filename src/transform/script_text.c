@@ -149,6 +149,15 @@ static void put_table(lua_State *lua, int index, struct making *making, int dept
     lua_pop(lua, 1);
 }
 
+/* Does it stand for a value that was not sent? */
+static bool is_absent(lua_State *lua, int index)
+{
+    lua_rawgeti(lua, LUA_REGISTRYINDEX, script_shared(lua)->absent);
+    bool same = lua_rawequal(lua, -1, index);
+    lua_pop(lua, 1);
+    return same;
+}
+
 static void put_any(lua_State *lua, int index, struct making *making, int depth)
 {
     if (depth > DEPTH_MAX)
@@ -177,10 +186,12 @@ static void put_any(lua_State *lua, int index, struct making *making, int depth)
     const char *number = luaL_testudata(lua, index, NUMBER);
     if (number)
         buffer_puts(making->out, number);
+    else if (is_absent(lua, index))
+        buffer_puts(making->out, "null");
     else if (script_row_at(lua, index))
         put_row(lua, index, making, depth);
     else
-        luaL_error(lua, "a %s can't stand in JSON", luaL_tolstring(lua, index, NULL));
+        luaL_error(lua, "a %s can't stand in JSON", luaL_typename(lua, index));
 }
 
 /* --- number() and null ---------------------------------------------------------------------- */

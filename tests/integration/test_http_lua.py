@@ -50,6 +50,15 @@ def test_what_an_updated_row_was(sink, endpoint, body):
     assert [request.json() for request in endpoint.requests] == [{"was": None}, {"was": 3}]
 
 
+def test_what_was_not_sent(sink, endpoint):
+    table = Table()
+    sink.write(pipeline(table), targets=target(
+        endpoint, body_lua="{ name = after.name, sent = sent(after, 'name'), row = after }"))
+    sink.replay([table.update(row(1), {**row(1), "name": "__debezium_unavailable_value"})])
+    assert [request.json() for request in endpoint.requests] == [
+        {"name": None, "sent": False, "row": {"id": 1, "amount": 0}}]
+
+
 def test_a_script(sink, endpoint, tmp_path):
     """Functions of its own, a text as it is, and a body for each operation."""
     script = tmp_path / "body.lua"
