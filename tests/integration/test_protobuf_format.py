@@ -12,6 +12,7 @@ from google.protobuf import descriptor_pb2, descriptor_pool, json_format, messag
 from lib.protobuf import Schemas, lengthened, path_bytes, varint
 from lib.records import INT, TEXT, Table, row
 from lib.registry import Registry
+from test_connect_clusters import Cluster
 
 COMMON = """
 syntax = "proto3";
@@ -333,3 +334,16 @@ def test_a_daemon(sink, kafka, database, prefix, nullables):
     assert ("optional.for.nullables" in daemon.log()) == (not nullables)
     daemon.stop()
     registry.stop()
+
+
+def test_a_converter_that_loses_null(sink):
+    """`connectors` says so, where it can be said in time."""
+    cluster = Cluster()
+    converter = {"value.converter": "io.confluent.connect.protobuf.ProtobufConverter"}
+    cluster.add("loses", **converter)
+    cluster.add("keeps", **converter, **{"value.converter.optional.for.nullables": "true"})
+    cluster.add("wraps", **converter, **{"value.converter.wrapper.for.nullables": "true"})
+    told = {name: sink.run("connectors", "status", "--url", cluster.url, name, expect=None).stdout
+            for name in ("loses", "keeps", "wraps")}
+    cluster.server.shutdown()
+    assert [name for name, text in told.items() if "optional.for.nullables" in text] == ["loses"]
