@@ -5,7 +5,8 @@
     make -C bench OUT=DIR/bin && bench/kafka_target.py DIR [PROGRAM]
 
 Prints events a second in and out, from the first record that is committed to the last one, for each
-form of record, the sink's CPU and largest memory; then, at 1,000 changes a second for 20 s, the time
+form of record, the sink's CPU and the broker's and the largest memory; the same of a program that copies
+keys and as many bytes of the values and does nothing else (kafka_floor.c); then, at 1,000 changes a second for 20 s, the time
 from the moment that a record tells as its source's (when it was given to the producer) to its receipt
 by a reader of committed records. The broker, the producer and the reader share the machine.
 """
@@ -31,6 +32,12 @@ from lib.records import Table, row  # noqa: E402
 EVENTS, RATE, SECONDS, PARTITIONS, LANES = 1_500_000, 1_000, 20, 4, 2
 FORMS = {"plain": {"format": "plain", "key": "columns"}, "envelope": {"schemas": False},
          "flattened": {"format": "flattened", "schemas": False}}
+FLOORS = {"floor of plain": 200, "floor of envelope": 1_000_000}  # bytes of a value
+
+
+def cpu_s(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def libconfig(value) -> str:
@@ -99,11 +106,20 @@ class Bench:
         consumer.close()
         return end
 
+    def start(self, name: str, topic: str, out: str) -> tuple[subprocess.Popen, str]:
+        if name in FORMS:
+            conf, group = self.configure(name, topic, out, FORMS[name])
+            return self.run(conf), group
+        group = f"floor-{os.getpid()}-{FLOORS[name]}"
+        return subprocess.Popen([self.folder / "bin" / "kafka_floor", self.brokers, group, topic,
+                                 out, str(LANES), str(FLOORS[name])]), group
+
     def speed(self, name: str, topic: str) -> None:
-        out = self.create(f"out-{name}-{os.getpid()}")
-        conf, group = self.configure(name, topic, out, FORMS[name])
+        out = self.create(f"out-{name.replace(' ', '-')}-{os.getpid()}")
+        broker = int((self.folder / "run" / "kafka.pid").read_text())
         end = self.end_of(topic)
-        sink = self.run(conf)
+        before = cpu_s(broker)
+        sink, group = self.start(name, topic, out)
         first = done = 0
         while not first:
             time.sleep(0.02)
@@ -114,11 +130,13 @@ class Bench:
             time.sleep(0.05)
             done = self.committed(group, topic)
         took = time.monotonic() - begun
+        broker_s = cpu_s(broker) - before
         sink.send_signal(signal.SIGTERM)
         _, _, usage = os.wait4(sink.pid, 0)
         cpu = usage.ru_utime + usage.ru_stime
-        print(f"{name}: {(end - seen) / took:,.0f} events/s, sink CPU {cpu * 1e6 / end:.2f} us an "
-              f"event, peak {usage.ru_maxrss // 1024} MB", flush=True)
+        print(f"{name}: {(end - seen) / took:,.0f} events/s, its CPU {cpu * 1e6 / end:.2f} us an "
+              f"event, the broker's {broker_s * 1e6 / end:.2f} us, peak {usage.ru_maxrss // 1024} "
+              "MB", flush=True)
         self.admin.delete_topics([out])[out].result(30)
 
     def latency(self) -> None:
@@ -178,7 +196,7 @@ def main() -> None:
     bench = Bench(Path(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2
                   else str(ROOT / "build" / "release" / "ods-sink"))
     topic = bench.generate()
-    for name in FORMS:
+    for name in [*FORMS, *FLOORS]:
         bench.speed(name, topic)
     bench.latency()
 

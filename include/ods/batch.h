@@ -170,6 +170,7 @@ struct batch {
     /* Headers of a record, read on demand (dead letters, key changes). Writes up to `max` entries
      * that live as long as the record, returns how many there are. NULL: no headers. */
     size_t (*headers)(const struct record *record, struct header *headers, size_t max);
+    bool headers_read; /* since the reset, by batch_headers(): values may stand in them */
 };
 
 struct batch *batch_new(void); /* NULL when memory is out */
@@ -210,6 +211,15 @@ static inline struct claim *batch_runs(const struct batch *batch, uint32_t *coun
 static inline bool batch_covers(const struct batch *batch)
 {
     return batch->claim_count || batch->delivery_count;
+}
+
+/* For formats and transforms: batch->headers, 0 where it is NULL. Values may point to what it
+ * answers. */
+static inline size_t batch_headers(struct batch *batch, const struct record *record,
+                                   struct header *headers, size_t max)
+{
+    batch->headers_read |= batch->headers != NULL;
+    return batch->headers ? batch->headers(record, headers, max) : 0;
 }
 
 /* Extend the run of topic-partition to cover `offset`; a new one starts at `from`. False when

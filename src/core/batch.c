@@ -70,7 +70,7 @@ void batch_reset(struct batch *batch)
     arena_reset(&batch->arena, ARENA_KEEP_BYTES);
     memset(batch->passed, 0, sizeof batch->passed);
     batch->payload_bytes = 0;
-    batch->commit_unknown = batch->partial = false;
+    batch->commit_unknown = batch->partial = batch->headers_read = false;
     batch->patience = 0;
     batch->guard_time = batch->apart = false;
     batch->opened_us = 0;

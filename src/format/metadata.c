@@ -241,12 +241,12 @@ enum ods_status metadata_read_headers(const struct metadata *metadata, struct ba
                                       struct error *error)
 {
     struct header few[HEADERS_USUAL], *headers = few;
-    size_t count = batch->headers ? batch->headers(record, few, HEADERS_USUAL) : 0;
+    size_t count = batch_headers(batch, record, few, HEADERS_USUAL);
     if (count > HEADERS_USUAL) {
         headers = arena_alloc(&batch->arena, count * sizeof *headers);
         if (!headers)
             return error_out_of_memory(error);
-        count = batch->headers(record, headers, count);
+        count = batch_headers(batch, record, headers, count);
     }
     /* If several have the same name, the last one is the newest. */
     while (count--) {

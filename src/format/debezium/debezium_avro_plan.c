@@ -58,14 +58,13 @@ static bool read_headers(struct reading *reading, bool is_key, struct avro_sourc
 {
     struct batch *batch = reading->batch;
     struct header few[HEADERS_USUAL], *headers = few;
-    size_t count =
-        batch->headers ? batch->headers(reading->record, few, HEADERS_USUAL) : 0;
+    size_t count = batch_headers(batch, reading->record, few, HEADERS_USUAL);
     bool found = false;
     if (count > HEADERS_USUAL) {
         headers = arena_alloc(&batch->arena, count * sizeof *headers);
         if (!headers)
             return false;
-        count = batch->headers(reading->record, headers, count);
+        count = batch_headers(batch, reading->record, headers, count);
     }
     for (size_t i = 0; i < count; i++) {
         const struct header *header = &headers[i];

@@ -7,6 +7,7 @@
 #include <ods/lines.h>
 
 #include "sink/kafka/kafka_sink.h"
+#include "source/kafka/kafka.h"
 
 /* One row's part of a change. */
 struct part {
@@ -148,7 +149,15 @@ static enum ods_status check_truncate(const struct kafka_sink *kafka, const stru
     return error_set(error, ODS_REJECT, "rows can't tell of a truncate: set format = \"envelope\"");
 }
 
-/* What the record brought, and what the settings add. */
+/* Do records of Kafka hand their headers on by themselves? Not where a value may stand in them,
+ * which is there as long as its record. */
+static bool bears_headers(const struct kafka_sink *kafka)
+{
+    const struct batch *batch = kafka->batch;
+    return kafka->settings->keep_headers && batch->headers == kafka_headers && !batch->headers_read;
+}
+
+/* What the record brought, but where it hands it on, and what the settings add. */
 static enum ods_status put_headers(struct kafka_sink *kafka, uint32_t change,
                                    struct header *headers, size_t *count, struct error *error)
 {
@@ -157,7 +166,7 @@ static enum ods_status put_headers(struct kafka_sink *kafka, uint32_t change,
                                        &kafka->scratch};
     const struct batch *batch = kafka->batch;
     size_t room = KAFKA_HEADERS_MAX - told->count, starts[KAFKA_HEADERS_MAX];
-    *count = kafka->settings->keep_headers && batch->headers
+    *count = kafka->settings->keep_headers && batch->headers && !bears_headers(kafka)
                  ? batch->headers(record_of(kafka, change), headers, room)
                  : 0;
     buffer_reset(&kafka->added);
@@ -231,27 +240,42 @@ static enum ods_status make_room(struct kafka_sink *kafka, struct error *error)
     return status;
 }
 
+/* Key and value stay where they are until they are written. *key: of one that the record has not
+ * brought itself. */
+static bool keep(struct kafka_sink *kafka, const struct kafka_piece *piece, char **key,
+                 char **value)
+{
+    const char *bytes = kafka->bytes.bytes;
+    size_t key_bytes = piece->own_key ? 0 : piece->key_length;
+    char *at = arena_alloc(&kafka->values, key_bytes + piece->value_length);
+    *key = at;
+    *value = piece->has_value ? at + key_bytes : NULL;
+    if (at && key_bytes)
+        memcpy(at, bytes + piece->key, key_bytes);
+    if (at && piece->value_length)
+        memcpy(*value, bytes + piece->value, piece->value_length);
+    return at;
+}
+
 static enum ods_status send_piece(struct kafka_sink *kafka, const struct kafka_piece *piece,
                                   const struct header *headers, size_t header_count,
                                   struct error *error)
 {
     const struct record *record = record_of(kafka, piece->change);
-    const char *bytes = kafka->bytes.bytes;
-    char *value = piece->has_value ? arena_alloc(&kafka->values, piece->value_length) : NULL;
-    if (piece->has_value && !value)
+    char *key, *value;
+    if (!keep(kafka, piece, &key, &value))
         return error_out_of_memory(error);
-    if (value)
-        memcpy(value, bytes + piece->value, piece->value_length);
     const struct kafka_outgoing outgoing = {.topic = piece->topic->topics[kafka->turn],
                                             .partition = piece->partition,
                                             .tag = piece->change,
                                             .key = !piece->has_key  ? NULL
                                                    : piece->own_key ? record->key
-                                                                    : bytes + piece->key,
+                                                                    : key,
                                             .key_length = piece->own_key ? record->key_length
                                                                          : piece->key_length,
                                             .value = value,
                                             .value_length = piece->value_length,
+                                            .bearer = bears_headers(kafka) ? record->owner : NULL,
                                             .headers = headers,
                                             .header_count = header_count};
     return kafka_writer_send(kafka_writer_of(kafka), &outgoing, error);
@@ -261,7 +285,8 @@ enum ods_status pieces_send(struct kafka_sink *kafka, struct error *error)
 {
     struct header headers[KAFKA_HEADERS_MAX];
     size_t header_count = 0;
-    bool any = kafka->settings->keep_headers || kafka->settings->headers.count;
+    bool any =
+        (kafka->settings->keep_headers && !bears_headers(kafka)) || kafka->settings->headers.count;
     enum ods_status status = make_room(kafka, error);
     for (size_t i = 0; i < kafka->piece_count && status == ODS_OK; i++) {
         const struct kafka_piece *piece = &kafka->pieces[i];

@@ -17,6 +17,7 @@
 void kafka_writer_abort(struct kafka_writer *writer)
 {
     int64_t until_us = time_monotonic_us() + ABORT_MS * 1000;
+    writer->waiting_count = 0;
     if (writer->state == WRITER_CLOSED)
         return;
     if (!writer->config.transactional_id) {
@@ -85,36 +86,39 @@ static bool has_handle(struct kafka_writer *writer, struct kafka_writer_topic *t
     return topic->handle;
 }
 
+static int32_t partition_of(const struct kafka_outgoing *record)
+{
+    return record->partition < 0 ? RD_KAFKA_PARTITION_UA : record->partition;
+}
+
+/* A list that came with a record is handed on as it is: another one for each record would cost as
+ * much as all else that is done for it. NULL: there are none. */
 static rd_kafka_headers_t *make_headers(const struct kafka_outgoing *record)
 {
-    rd_kafka_headers_t *headers = rd_kafka_headers_new(record->header_count);
+    rd_kafka_headers_t *headers = NULL;
+    if (record->bearer && rd_kafka_message_detach_headers(record->bearer, &headers))
+        headers = NULL;
+    if (!headers && record->header_count)
+        headers = rd_kafka_headers_new(record->header_count);
     for (size_t i = 0; i < record->header_count; i++)
         rd_kafka_header_add(headers, record->headers[i].name, -1, record->headers[i].value,
                             record->headers[i].value ? (ssize_t) record->headers[i].length : 0);
     return headers;
 }
 
-static rd_kafka_resp_err_t produce(struct kafka_writer *writer, const struct kafka_outgoing *record)
+/* The headers are the client's once it has taken the record. */
+static rd_kafka_resp_err_t produce(struct kafka_writer *writer, const struct kafka_outgoing *record,
+                                   rd_kafka_headers_t *headers)
 {
-    int32_t partition = record->partition < 0 ? RD_KAFKA_PARTITION_UA : record->partition;
-    void *tag = (void *) (uintptr_t) record->tag;
     /* Small values are copied into their request; large ones a request only points to, also when
      * it is given up. */
     int flags = record->value_length < POINTED_BYTES ? 0 : RD_KAFKA_MSG_F_COPY;
-    if (!record->header_count)
-        return rd_kafka_produce(record->topic->handle, partition, flags, (void *) record->value,
-                                record->value_length, record->key, record->key_length, tag)
-                   ? rd_kafka_last_error()
-                   : RD_KAFKA_RESP_ERR_NO_ERROR;
-    rd_kafka_headers_t *headers = make_headers(record);
-    rd_kafka_resp_err_t code = rd_kafka_producev(
-        writer->rk, RD_KAFKA_V_RKT(record->topic->handle), RD_KAFKA_V_PARTITION(partition),
-        RD_KAFKA_V_MSGFLAGS(flags), RD_KAFKA_V_VALUE((void *) record->value, record->value_length),
-        RD_KAFKA_V_KEY((void *) record->key, record->key_length), RD_KAFKA_V_HEADERS(headers),
-        RD_KAFKA_V_OPAQUE(tag), RD_KAFKA_V_END);
-    if (code)
-        rd_kafka_headers_destroy(headers);
-    return code;
+    return rd_kafka_producev(writer->rk, RD_KAFKA_V_RKT(record->topic->handle),
+                             RD_KAFKA_V_PARTITION(partition_of(record)), RD_KAFKA_V_MSGFLAGS(flags),
+                             RD_KAFKA_V_VALUE((void *) record->value, record->value_length),
+                             RD_KAFKA_V_KEY((void *) record->key, record->key_length),
+                             RD_KAFKA_V_OPAQUE((void *) (uintptr_t) record->tag),
+                             RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_END);
 }
 
 /* One that is too large for any broker, as the settings say. */
@@ -165,31 +169,130 @@ static enum ods_status tell_away(struct kafka_writer *writer, struct error *erro
     return kafka_answers_conclude(writer, RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN, NULL, error);
 }
 
-enum ods_status kafka_writer_send(struct kafka_writer *writer, const struct kafka_outgoing *record,
-                                  struct error *error)
+/* The client takes no record of the topic. */
+static enum ods_status fail(struct kafka_writer *writer, rd_kafka_resp_err_t code,
+                            const struct kafka_writer_topic *topic, struct error *error)
 {
-    if (!has_handle(writer, record->topic))
-        return error_out_of_memory(error);
-    rd_kafka_resp_err_t code = produce(writer, record);
-    if (code == RD_KAFKA_RESP_ERR__QUEUE_FULL)
-        kafka_answers_await(writer);
-    while (code == RD_KAFKA_RESP_ERR__QUEUE_FULL && !kafka_writer_interrupted(writer)) {
-        if (kafka_answers_away(writer))
-            return tell_away(writer, error);
-        rd_kafka_poll(writer->rk, 10);
-        code = produce(writer, record);
-    }
-    if (!code)
-        return ODS_OK;
-    if (kafka_fault(code).status == ODS_REJECT) {
-        refuse_here(writer, record, code);
-        return ODS_OK; /* as if it had not been there */
-    }
     if (code == RD_KAFKA_RESP_ERR__STATE) { /* the transaction has failed: its end tells why */
+        writer->waiting_count = 0;
         enum ods_status status = kafka_writer_commit(writer, error);
         return status == ODS_OK ? ODS_FENCED : status;
     }
-    return refuse_all(writer, code, record->topic->name, error);
+    return refuse_all(writer, code, topic->name, error);
+}
+
+/* The client's queue is full: its records are waited for, once. ODS_OK: it is to be tried again. */
+static enum ods_status await_room(struct kafka_writer *writer,
+                                  const struct kafka_writer_topic *topic, struct error *error)
+{
+    if (kafka_writer_interrupted(writer))
+        return fail(writer, RD_KAFKA_RESP_ERR__QUEUE_FULL, topic, error);
+    if (kafka_answers_away(writer))
+        return tell_away(writer, error);
+    rd_kafka_poll(writer->rk, 10);
+    return ODS_OK;
+}
+
+static enum ods_status send_alone(struct kafka_writer *writer, const struct kafka_outgoing *record,
+                                  rd_kafka_headers_t *headers, struct error *error)
+{
+    rd_kafka_resp_err_t code = produce(writer, record, headers);
+    enum ods_status status = ODS_OK;
+    if (code == RD_KAFKA_RESP_ERR__QUEUE_FULL)
+        kafka_answers_await(writer);
+    while (status == ODS_OK && code == RD_KAFKA_RESP_ERR__QUEUE_FULL) {
+        status = await_room(writer, record->topic, error);
+        if (status == ODS_OK)
+            code = produce(writer, record, headers);
+    }
+    if (!code)
+        return ODS_OK;
+    if (headers)
+        rd_kafka_headers_destroy(headers);
+    if (status != ODS_OK)
+        return status;
+    if (kafka_fault(code).status != ODS_REJECT)
+        return fail(writer, code, record->topic, error);
+    refuse_here(writer, record, code);
+    return ODS_OK; /* as if it had not been there */
+}
+
+/* Those that were not taken stay, in their order: one for which the queue is too full, and all
+ * behind it. */
+static rd_kafka_resp_err_t produce_waiting(struct kafka_writer *writer)
+{
+    rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR_NO_ERROR;
+    size_t kept = 0, count = writer->waiting_count;
+    if ((size_t) rd_kafka_produce_batch(writer->waiting_topic->handle, writer->waiting_partition, 0,
+                                        writer->waiting, (int) count) == count)
+        count = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (!writer->waiting[i].err)
+            continue;
+        code = code ? code : writer->waiting[i].err;
+        writer->waiting[kept++] = writer->waiting[i];
+    }
+    writer->waiting_count = kept;
+    return code;
+}
+
+/* What send() has gathered. */
+static enum ods_status send_waiting(struct kafka_writer *writer, struct error *error)
+{
+    bool waits = false;
+    while (writer->waiting_count) {
+        rd_kafka_resp_err_t code = produce_waiting(writer);
+        if (!code)
+            break;
+        if (code != RD_KAFKA_RESP_ERR__QUEUE_FULL)
+            return fail(writer, code, writer->waiting_topic, error);
+        if (!waits)
+            kafka_answers_await(writer);
+        waits = true;
+        enum ods_status status = await_room(writer, writer->waiting_topic, error);
+        if (status != ODS_OK)
+            return status;
+    }
+    return ODS_OK;
+}
+
+/* Records without headers go to the client by the hundred, which spares it and us half of what a
+ * call costs. One that may be too large is told apart from the others. */
+static bool can_wait(const struct kafka_writer *writer, const struct kafka_outgoing *record)
+{
+    int64_t bytes = (int64_t) (record->key_length + record->value_length);
+    return bytes < POINTED_BYTES && bytes < writer->config.record_bytes_max / 2;
+}
+
+enum ods_status kafka_writer_send(struct kafka_writer *writer, const struct kafka_outgoing *record,
+                                  struct error *error)
+{
+    int32_t partition = partition_of(record);
+    if (!has_handle(writer, record->topic))
+        return error_out_of_memory(error);
+    rd_kafka_headers_t *headers = make_headers(record);
+    bool waits = !headers && can_wait(writer, record);
+    if (writer->waiting_count &&
+        (!waits || writer->waiting_count == WAITING_MOST ||
+         writer->waiting_topic != record->topic || writer->waiting_partition != partition)) {
+        enum ods_status status = send_waiting(writer, error);
+        if (status != ODS_OK) {
+            if (headers)
+                rd_kafka_headers_destroy(headers);
+            return status;
+        }
+    }
+    if (!waits)
+        return send_alone(writer, record, headers, error);
+    writer->waiting_topic = record->topic;
+    writer->waiting_partition = partition;
+    writer->waiting[writer->waiting_count++] =
+        (rd_kafka_message_t){.payload = (void *) record->value,
+                             .len = record->value_length,
+                             .key = (void *) record->key,
+                             .key_len = record->key_length,
+                             ._private = (void *) (uintptr_t) record->tag};
+    return ODS_OK;
 }
 
 static rd_kafka_topic_partition_list_t *list_claims(const struct claim *claims, size_t count)
@@ -207,6 +310,9 @@ enum ods_status kafka_writer_offsets(struct kafka_writer *writer, const struct c
 {
     int64_t until_us = time_monotonic_us() + writer->config.transaction_ms * 1000;
     rd_kafka_consumer_group_metadata_t *member = NULL;
+    enum ods_status status = send_waiting(writer, error);
+    if (status != ODS_OK)
+        return status;
     rd_kafka_error_t *failure =
         rd_kafka_consumer_group_metadata_read(&member, membership->bytes, membership->length);
     rd_kafka_topic_partition_list_t *list = list_claims(claims, count);
@@ -244,6 +350,9 @@ static bool wait_written(struct kafka_writer *writer)
 enum ods_status kafka_writer_flush(struct kafka_writer *writer, struct error *error)
 {
     bool whole = writer->config.transactional_id;
+    enum ods_status status = send_waiting(writer, error);
+    if (status != ODS_OK)
+        return status;
     if (!wait_written(writer))
         return tell_away(writer, error);
     if (!writer->failures && !kafka_writer_interrupted(writer))
@@ -289,6 +398,9 @@ enum ods_status kafka_writer_commit(struct kafka_writer *writer, struct error *e
         writer->single &= status != ODS_OK;
         return status;
     }
+    enum ods_status status = send_waiting(writer, error);
+    if (status != ODS_OK)
+        return status;
     wait_written(writer);
     while ((failure = rd_kafka_commit_transaction(writer->rk, SLICE_MS))) {
         if (!rd_kafka_error_is_retriable(failure) || kafka_writer_interrupted(writer) ||

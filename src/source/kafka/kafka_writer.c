@@ -175,6 +175,7 @@ void kafka_writer_end(struct kafka_writer *writer)
         rd_kafka_destroy_flags(writer->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
     }
     writer->rk = NULL;
+    writer->waiting_count = 0;
     writer->away = false;
     writer->state = WRITER_CLOSED;
 }

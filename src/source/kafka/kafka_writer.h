@@ -46,7 +46,9 @@ struct kafka_outgoing {
     size_t key_length;
     const char *value; /* NULL: a tombstone */
     size_t value_length;
-    const struct header *headers;
+    void *bearer; /* the owner of a record of the source "kafka" whose headers it takes along; NULL:
+                     none. The record's can be read again, as other bytes. */
+    const struct header *headers; /* which follow */
     size_t header_count;
 };
 
@@ -78,8 +80,8 @@ struct kafka_writer_topic *kafka_writer_topic(struct kafka_writer *writer, const
  * is not known: only the source can say what is committed.
  * ODS_RETRY: an outage. ODS_FATAL: rights, settings. */
 enum ods_status kafka_writer_begin(struct kafka_writer *writer, struct error *error);
-/* The value's bytes are not copied: they live until flush(), commit() or abort(), or until send()
- * itself fails. */
+/* Neither the value's bytes nor the key's are copied: they live until flush(), commit() or abort(),
+ * or until send() itself fails, which may be for a record that was sent before. */
 enum ods_status kafka_writer_send(struct kafka_writer *writer, const struct kafka_outgoing *record,
                                   struct error *error);
 /* The ends of these claims, as the member that source_ops.membership has told of. */

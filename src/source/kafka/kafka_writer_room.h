@@ -8,9 +8,10 @@
 #include "core/hash_index.h"
 #include "source/kafka/kafka_writer.h"
 
-#define SLICE_MS  500              /* of a call that waits, between two looks at the interrupt */
-#define AWAY_MS   INT64_C(1000)    /* no broker is connected and nothing is written: an outage */
-#define SET_BYTES INT64_C(1000000) /* of a message set, at first */
+#define SLICE_MS     500              /* of a call that waits, between two looks at the interrupt */
+#define AWAY_MS      INT64_C(1000)    /* no broker is connected and nothing is written: an outage */
+#define SET_BYTES    INT64_C(1000000) /* of a message set, at first */
+#define WAITING_MOST 200
 
 struct kafka_writer_topic {
     char *name;
@@ -32,6 +33,12 @@ struct kafka_writer {
     int64_t set_bytes;
     bool single;     /* each record in a message set of its own */
     bool was_single; /* the transaction that is open began so */
+
+    /* Records that send() has gathered for one call of the client, of one topic and partition. */
+    rd_kafka_message_t waiting[WAITING_MOST];
+    size_t waiting_count;
+    struct kafka_writer_topic *waiting_topic;
+    int32_t waiting_partition;
 
     /* What the answers since begin() said. */
     bool refused, smaller, alone;
