@@ -14,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parent / "types"))
 
 from lib.kafka import Kafka  # noqa: E402
+from lib.lake import Reader  # noqa: E402
 from lib.mysql import Source  # noqa: E402
 from lib.mysql_target import Server  # noqa: E402
 from lib.postgres import create_database, drop_database  # noqa: E402
@@ -134,6 +135,14 @@ def source(stack):
     source = Source(stack)
     yield source
     source.close()
+
+
+@pytest.fixture(scope="session")
+def lake_reader():
+    """Readers of lake tables, in a process of their own."""
+    reader = Reader()
+    yield reader
+    reader.close()
 
 
 @pytest.fixture(scope="session")

@@ -37,6 +37,8 @@ enum guarantee {
 struct sink_wants {
     int64_t min_events, min_bytes;
     int64_t max_wait_ms; /* since the batch's first record; 0 where none of them is set */
+    bool fills; /* a batch is full when it has min_bytes, where that is more than batch.max_bytes,
+                   and however many records those are; held_bytes() counts it */
 };
 
 /* Embedded as the first member of each sink's own struct. */

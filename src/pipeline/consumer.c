@@ -57,8 +57,11 @@ static void push_filling(struct lane *lane)
 /* One without records is not: it would be waited for, and the source not listened to. */
 static bool is_full(const struct lane *lane, const struct batch *batch)
 {
+    const struct sink_wants *wants = &lane->worker.sink->wants;
     if (!batch_covers(batch))
         return false;
+    if (wants->fills && wants->min_bytes > atomic_load(&lane->limits->max_bytes))
+        return batch_bytes(batch) >= (uint64_t) wants->min_bytes;
     return batch->record_count >= (uint64_t) atomic_load(&lane->limits->max_events) ||
            batch_bytes(batch) >= (uint64_t) atomic_load(&lane->limits->max_bytes);
 }

@@ -1,5 +1,6 @@
 """The targets of the contract suite: a new one is a class in a file of its own, and stands in this list."""
 
+from .delta import Delta
 from .file import File
 from .http import Http
 from .kafka import Elsewhere, Kafka
@@ -7,5 +8,5 @@ from .mysql import Mariadb, Mysql
 from .postgres import Postgres
 from .stdout import Stdout
 
-ALL = (Postgres, Mysql, Mariadb, Kafka, Elsewhere, File, Http, Stdout)
+ALL = (Postgres, Mysql, Mariadb, Kafka, Elsewhere, File, Delta, Http, Stdout)
 TARGETS = {target.name: target for target in ALL}

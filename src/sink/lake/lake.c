@@ -1,0 +1,180 @@
+/* Tables of Delta Lake and Iceberg, over the lake engine (ods/lake.h), which is a library that is
+ * loaded when a lane connects. */
+#include "sink/lake/lake.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "config/settings.h"
+
+extern const struct sink_ops delta_sink, iceberg_sink;
+
+static struct lake_sink *from_sink(struct sink *sink)
+{
+    return (struct lake_sink *) sink;
+}
+
+static void lake_sink_close(struct sink *sink)
+{
+    struct lake_sink *lake = from_sink(sink);
+    if (!lake)
+        return;
+    lake_fold_done(&lake->fold);
+    lake_plans_clear(&lake->plans);
+    arena_done(&lake->scratch);
+    lake_store_close(lake->store);
+    free(lake->change_plans);
+    free(lake);
+}
+
+static enum ods_status open_as(struct sink **sink, const struct sink_config *config,
+                               enum lake_format format, struct error *error)
+{
+    const struct lake_settings *settings = config->settings;
+    struct lake_sink *lake = calloc(1, sizeof *lake);
+    *sink = NULL;
+    if (!lake)
+        return error_out_of_memory(error);
+    lake->config = *config;
+    lake->format = format;
+    lake->sink.ops = format == LAKE_DELTA ? &delta_sink : &iceberg_sink;
+    lake->sink.wants = (struct sink_wants){
+        .min_bytes = settings->commit_bytes, .max_wait_ms = settings->commit_ms, .fills = true};
+    arena_init(&lake->scratch);
+    lake_fold_init(&lake->fold);
+    lake_plans_init(&lake->plans, &lake->config, format);
+    *sink = &lake->sink;
+    return ODS_OK;
+}
+
+static enum ods_status delta_open(struct sink **sink, const struct sink_config *config,
+                                  struct error *error)
+{
+    return open_as(sink, config, LAKE_DELTA, error);
+}
+
+static enum ods_status iceberg_open(struct sink **sink, const struct sink_config *config,
+                                    struct error *error)
+{
+    return open_as(sink, config, LAKE_ICEBERG, error);
+}
+
+static enum ods_status lake_sink_connect(struct sink *sink, struct error *error)
+{
+    struct lake_sink *lake = from_sink(sink);
+    enum ods_status status = lake_enter(lake, error);
+    if (status == ODS_OK)
+        lake_leave(lake);
+    return status;
+}
+
+/* What is stored may have moved on since it was read: other processes had the partitions. */
+static enum ods_status lake_sink_resume(struct sink *sink, struct position *positions, size_t count,
+                                        struct error *error)
+{
+    struct lake_sink *lake = from_sink(sink);
+    enum ods_status status = lake_enter(lake, error);
+    if (status != ODS_OK)
+        return status;
+    struct lake_table *control = lake->store->control;
+    lake_store_forget_offsets(lake->store);
+    status = lake_table_ready(control, error);
+    for (struct position *at = positions; status == ODS_OK && at < positions + count; at++) {
+        at->offset = lake_table_offset(control, at->topic, at->partition);
+        at->stored_us = lake_table_stored_us(control, at->topic, at->partition);
+    }
+    lake_leave(lake);
+    return status;
+}
+
+static enum ods_status lake_sink_apply(struct sink *sink, struct batch *batch,
+                                       const struct apply_hooks *hooks, struct apply_result *result,
+                                       struct error *error)
+{
+    struct apply_result ignored = {0};
+    return lake_apply_batch(from_sink(sink), batch, hooks, result ? result : &ignored, error);
+}
+
+/* --- check ------------------------------------------------------------------------------------ */
+
+static enum ods_status check_folder(const struct lake_sink *lake, struct error *error)
+{
+    const struct lake_settings *settings = lake->config.settings;
+    char above[3072];
+    size_t length = strlen(settings->location);
+    if (*settings->location != '/' || access(settings->location, W_OK | X_OK) == 0)
+        return ODS_OK;
+    memcpy(above, settings->location, length + 1);
+    while (access(above, F_OK) != 0 && strrchr(above, '/') != above)
+        *strrchr(above, '/') = '\0';
+    if (access(above, W_OK | X_OK) == 0)
+        return ODS_OK; /* the folder is made in it */
+    return error_set(error, ODS_FATAL, "target %s: the folder %.500s can't be written: %s",
+                     lake->config.name, settings->location, strerror(errno));
+}
+
+static enum ods_status lake_sink_check(struct sink *sink,
+                                       void (*report)(void *context, const char *line),
+                                       void *context, struct error *error)
+{
+    struct lake_sink *lake = from_sink(sink);
+    const struct lake_settings *settings = lake->config.settings;
+    char line[4096];
+    enum ods_status status = check_folder(lake, error);
+    if (status == ODS_OK && !lake->store)
+        status = lake_store_open(&lake->store, lake->format, &lake->config, error);
+    if (status != ODS_OK)
+        return status;
+    snprintf(line, sizeof line, "target %s: tables in %s, lake engine %s", lake->config.name,
+             settings->location, lake->store->engine.version());
+    report(context, line);
+    return ODS_OK;
+}
+
+/* The library, its threads, and what it writes a file with. */
+#define ENGINE_BYTES (INT64_C(32) * 1024 * 1024)
+
+static int64_t lake_held_bytes(const struct sink_config *config)
+{
+    const struct lake_settings *settings = config->settings;
+    int64_t batches = config->daemon->batch.per_lane;
+    int64_t more = settings->commit_bytes - config->daemon->batch.max_bytes;
+    /* Batches may be larger than batch.max_bytes; one of them is arrays and then a file as well. */
+    return (more > 0 ? 2 * batches * more : 0) + 2 * settings->commit_bytes + ENGINE_BYTES;
+}
+
+static void lake_sink_interrupt(struct sink *sink)
+{
+    atomic_store(&from_sink(sink)->interrupted, true);
+}
+
+static void lake_sink_clear_interrupt(struct sink *sink)
+{
+    atomic_store(&from_sink(sink)->interrupted, false);
+}
+
+#define SHARED_OPS                                                                                 \
+    .guarantee = EXACT_BY_STORED_OFFSET, .keeps_history = true, .held_bytes = lake_held_bytes,     \
+    .connect = lake_sink_connect, .resume = lake_sink_resume, .apply = lake_sink_apply,            \
+    .name_table = lake_name_table, .name_history = lake_name_history, .check = lake_sink_check,    \
+    .interrupt = lake_sink_interrupt, .clear_interrupt = lake_sink_clear_interrupt,                \
+    .close = lake_sink_close
+
+const struct sink_ops delta_sink = {
+    .type = "delta",
+    .summary = "tables of Delta Lake: rows and offsets in one commit, with a change data feed",
+    .settings = &delta_settings_group,
+    .open = delta_open,
+    SHARED_OPS,
+};
+
+const struct sink_ops iceberg_sink = {
+    .type = "iceberg",
+    .summary = "tables of Apache Iceberg: rows and offsets in one snapshot",
+    .settings = &iceberg_settings_group,
+    .open = iceberg_open,
+    SHARED_OPS,
+};

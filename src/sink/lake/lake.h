@@ -1,0 +1,31 @@
+/* A lane's instance of a target of type "delta" or "iceberg". */
+#ifndef LAKE_H
+#define LAKE_H
+
+#include <stdatomic.h>
+
+#include "sink/lake/fold.h"
+
+struct lake_sink {
+    struct sink sink;
+    struct sink_config config;
+    enum lake_format format;
+    struct lake_store *store; /* NULL: it was not connected yet */
+    struct lake_plans plans;
+    struct arena scratch;
+    struct lake_fold fold;
+    const struct lake_plan **change_plans; /* by change of the batch */
+    uint32_t change_plan_capacity;
+    atomic_bool interrupted;
+};
+
+/* Takes the store's mutex, with the engine loaded and the pipeline's own table open. ODS_RETRY: an
+ * outage, or an interrupt while another lane has it. */
+enum ods_status lake_enter(struct lake_sink *lake, struct error *error);
+void lake_leave(struct lake_sink *lake);
+
+enum ods_status lake_apply_batch(struct lake_sink *lake, struct batch *batch,
+                                 const struct apply_hooks *hooks, struct apply_result *result,
+                                 struct error *error);
+
+#endif

@@ -1,0 +1,37 @@
+/* The settings of targets of type "delta" and "iceberg" in ods-sink.conf. */
+#ifndef LAKE_SETTINGS_H
+#define LAKE_SETTINGS_H
+
+#include <ods/setting.h>
+
+enum lake_format { LAKE_DELTA, LAKE_ICEBERG };
+enum lake_compression { LAKE_SNAPPY, LAKE_ZSTD, LAKE_UNCOMPRESSED };
+enum lake_catalog { LAKE_SQLITE, LAKE_POSTGRES, LAKE_REST };
+
+struct lake_settings {
+    const char *location;
+    const char *library; /* "": looked for */
+    int64_t commit_bytes, commit_ms;
+    const char *endpoint, *region, *access_key_id, *secret_access_key, *session_token;
+    bool path_style;
+    int64_t timeout_ms, retries;
+    enum lake_compression compression;
+    int64_t file_bytes;
+    struct properties partition_by, sort_by; /* by table: columns */
+    struct properties properties;            /* of tables that are made */
+    /* Maintenance. */
+    bool maintain;
+    int64_t small_files, small_bytes, deleted_percent, compact_bytes, checkpoint_every;
+    int64_t expire_ms, vacuum_ms;
+    /* delta */
+    bool change_data;
+    /* iceberg */
+    enum lake_catalog catalog;
+    const char *catalog_path, *catalog_dsn, *catalog_uri, *catalog_token, *catalog_warehouse;
+    const char *catalog_name;
+    int64_t format_version;
+};
+
+extern const struct setting_group delta_settings_group, iceberg_settings_group;
+
+#endif

@@ -1,0 +1,246 @@
+/* Stores of the process, and how they are opened. See store.h. */
+#include "sink/lake/store.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* The one list of stores of the process: lanes of a pipeline find each other here. */
+static pthread_mutex_t all_mutex = PTHREAD_MUTEX_INITIALIZER;
+static struct lake_store *all;
+
+/* --- how the engine is told ------------------------------------------------------------------- */
+
+static void put(json_t *object, const char *name, const char *text)
+{
+    if (*text)
+        json_object_set_new(object, name, json_string(text));
+}
+
+static json_t *storage_of(const struct lake_settings *settings)
+{
+    json_t *s3 = json_object();
+    put(s3, "endpoint", settings->endpoint);
+    put(s3, "region", settings->region);
+    if (*settings->endpoint)
+        json_object_set_new(s3, "path_style", json_boolean(settings->path_style));
+    put(s3, "access_key_id", settings->access_key_id);
+    put(s3, "secret_access_key", settings->secret_access_key);
+    put(s3, "session_token", settings->session_token);
+    json_object_set_new(s3, "timeout_ms", json_integer(settings->timeout_ms));
+    json_object_set_new(s3, "retries", json_integer(settings->retries));
+    return s3;
+}
+
+static json_t *catalog_of(const struct lake_settings *settings)
+{
+    static const char *const types[] = {"sqlite", "postgres", "rest"};
+    json_t *catalog =
+        json_pack("{s:s, s:s}", "type", types[settings->catalog], "name", settings->catalog_name);
+    if (settings->catalog == LAKE_SQLITE && !*settings->catalog_path)
+        json_object_set_new(catalog, "path", json_sprintf("%s/catalog.db", settings->location));
+    else
+        put(catalog, "path", settings->catalog_path);
+    put(catalog, "dsn", settings->catalog_dsn);
+    put(catalog, "uri", settings->catalog_uri);
+    put(catalog, "token", settings->catalog_token);
+    put(catalog, "warehouse", settings->catalog_warehouse);
+    return catalog;
+}
+
+/* NULL: memory is out. To be freed. */
+static char *place_of(enum lake_format format, const struct lake_settings *settings)
+{
+    json_t *place = json_pack("{s:s, s:s}", "format", format == LAKE_DELTA ? "delta" : "iceberg",
+                              "location", settings->location);
+    if (strncmp(settings->location, "s3://", 5) == 0)
+        json_object_set_new(place, "s3", storage_of(settings));
+    if (format == LAKE_ICEBERG)
+        json_object_set_new(place, "catalog", catalog_of(settings));
+    char *text = json_dumps(place, JSON_COMPACT);
+    json_decref(place);
+    return text;
+}
+
+static enum ods_status open_lake(struct lake_store *store, struct error *error)
+{
+    const struct lake_settings *settings = store->settings;
+    enum ods_status status = lake_engine_load(&store->engine, settings->library, error);
+    char *place = NULL, *text = NULL;
+    if (status == ODS_OK && !(place = place_of(store->format, settings)))
+        return error_out_of_memory(error);
+    if (status == ODS_OK) {
+        enum ods_lake_answer answer = store->engine.open(place, &store->lake, &text);
+        status = lake_engine_judge(&store->engine, answer, text, error);
+    }
+    free(place);
+    return status;
+}
+
+/* --- stores ----------------------------------------------------------------------------------- */
+
+static void table_free(struct lake_table *table)
+{
+    table->store->engine.close_table(table->handle);
+    for (struct lake_columns *columns = (struct lake_columns *) (uintptr_t) table->columns, *older;
+         columns; columns = older) {
+        older = columns->older;
+        for (uint32_t i = 0; i < columns->count; i++)
+            free(columns->items[i].name);
+        free(columns);
+    }
+    json_decref(table->offsets);
+    free(table->schema);
+    free(table->name);
+    free(table->source);
+    free(table->key);
+    free(table);
+}
+
+static void store_free(struct lake_store *store)
+{
+    for (struct lake_table *table = store->tables, *next; table; table = next) {
+        next = table->next;
+        table_free(table);
+    }
+    if (store->lake)
+        store->engine.close(store->lake);
+    pthread_mutex_destroy(&store->mutex);
+    free(store->group);
+    free(store->target);
+    free(store);
+}
+
+static enum ods_status store_new(struct lake_store **made, enum lake_format format,
+                                 const struct sink_config *config, struct error *error)
+{
+    struct lake_store *store = calloc(1, sizeof *store);
+    if (!store)
+        return error_out_of_memory(error);
+    pthread_mutex_init(&store->mutex, NULL);
+    store->settings = config->settings;
+    store->format = format;
+    store->group = strdup(config->group);
+    store->target = strdup(config->name);
+    enum ods_status status =
+        store->group && store->target ? open_lake(store, error) : error_out_of_memory(error);
+    if (status != ODS_OK) {
+        error_prefix(error, "target %s: ", config->name);
+        store_free(store);
+        return status;
+    }
+    *made = store;
+    return ODS_OK;
+}
+
+enum ods_status lake_store_open(struct lake_store **store, enum lake_format format,
+                                const struct sink_config *config, struct error *error)
+{
+    enum ods_status status = ODS_OK;
+    struct lake_store *found;
+    pthread_mutex_lock(&all_mutex);
+    for (found = all; found; found = found->next)
+        if (found->settings == config->settings && strcmp(found->group, config->group) == 0)
+            break;
+    if (!found) {
+        status = store_new(&found, format, config, error);
+        if (status == ODS_OK) {
+            found->next = all;
+            all = found;
+        }
+    }
+    if (status == ODS_OK)
+        found->users++;
+    pthread_mutex_unlock(&all_mutex);
+    *store = status == ODS_OK ? found : NULL;
+    return status;
+}
+
+void lake_store_close(struct lake_store *store)
+{
+    if (!store)
+        return;
+    pthread_mutex_lock(&all_mutex);
+    bool last = !--store->users;
+    for (struct lake_store **link = &all; last && *link; link = &(*link)->next)
+        if (*link == store) {
+            *link = store->next;
+            break;
+        }
+    pthread_mutex_unlock(&all_mutex);
+    if (last)
+        store_free(store);
+}
+
+struct lake_table *lake_store_table(struct lake_store *store, const char *schema, const char *name)
+{
+    struct lake_table *table;
+    for (table = store->tables; table; table = table->next)
+        if (strcmp(table->schema, schema) == 0 && strcmp(table->name, name) == 0)
+            return table;
+    table = calloc(1, sizeof *table);
+    if (!table)
+        return NULL;
+    table->store = store;
+    table->schema = strdup(schema);
+    table->name = strdup(name);
+    if (!table->schema || !table->name) {
+        table_free(table);
+        return NULL;
+    }
+    table->next = store->tables;
+    store->tables = table;
+    return table;
+}
+
+void lake_store_forget_offsets(struct lake_store *store)
+{
+    for (struct lake_table *table = store->tables; table; table = table->next) {
+        json_decref(table->offsets);
+        table->offsets = NULL;
+    }
+}
+
+/* The group as a folder's name: what none may have becomes _ and, so that names stay apart, its
+ * code. */
+static char *folder_of(const char *group)
+{
+    struct buffer out;
+    buffer_init(&out);
+    for (const char *at = group; *at; at++) {
+        bool plain = (*at >= '0' && *at <= '9') || ((*at | 0x20) >= 'a' && (*at | 0x20) <= 'z') ||
+                     (unsigned char) *at >= 0x80 || strchr("-_", *at) || (*at == '.' && at > group);
+        if (plain)
+            buffer_add(&out, at, 1);
+        else
+            buffer_printf(&out, "_%02x", (unsigned) (unsigned char) *at);
+    }
+    char *folder = strdup(buffer_text(&out));
+    bool failed = out.failed;
+    buffer_done(&out);
+    if (failed) {
+        free(folder);
+        return NULL;
+    }
+    return folder;
+}
+
+enum ods_status lake_store_control(struct lake_store *store, struct error *error)
+{
+    static const char *const names[] = {"note"}, *const formats[] = {"u"};
+    static const struct lake_wanted wanted = {
+        .names = names,
+        .formats = formats,
+        .count = 1,
+        .appends = true,
+        .create = true,
+        .comment = "ods-sink: how far a pipeline's records are applied, in this table's commits"};
+    if (!store->control) {
+        char *folder = folder_of(store->group);
+        store->control = folder ? lake_store_table(store, "_ods_sink", folder) : NULL;
+        free(folder);
+        if (!store->control)
+            return error_out_of_memory(error);
+    }
+    enum ods_status status = lake_table_open(store->control, &wanted, error);
+    return status == ODS_OK ? lake_table_ready(store->control, error) : status;
+}

@@ -1,0 +1,120 @@
+/* What the lanes of a pipeline share in a process: the engine, its open tables and their indexes of
+ * keys, which are too large to have once a lane. The lanes take turns by the store's mutex, which
+ * all functions here but lake_store_open() and lake_store_close() want held.
+ *
+ * A table of its own, <group> in the namespace _ods_sink, has the pipeline's offsets. It is
+ * committed after the tables of a batch, each of which has offsets too: so after a crash a lane
+ * starts at the offset that all tables have reached, and a table that was further passes over what
+ * it has.
+ */
+#ifndef LAKE_STORE_H
+#define LAKE_STORE_H
+
+#include <pthread.h>
+
+#include <jansson.h>
+
+#include <ods/sink.h>
+
+#include "sink/lake/engine.h"
+#include "sink/lake/settings.h"
+#include "sink/lake/types.h"
+
+struct lake_column {
+    char *name;
+    struct lake_typed type;
+    char format[LAKE_FORMAT_BYTES];
+};
+
+/* A table's columns as they are from one change of its schema to the next; plans point to them. */
+struct lake_columns {
+    struct lake_columns *older; /* kept until the store is closed */
+    uint32_t count;
+    struct lake_column items[];
+};
+
+struct lake_table {
+    struct lake_store *store;
+    char *schema, *name;
+    char *source; /* "database.schema.table" whose rows it has; NULL: not known yet */
+    char *key;    /* names of its key's columns, each ended by \n */
+    bool appends; /* a history, or rows without a key: nothing is looked up */
+    bool unkeyed; /* it was opened for a truncate, whose record tells no key */
+    struct ods_lake_table *handle;      /* NULL: it is not open */
+    const struct lake_columns *columns; /* NULL: it is not open */
+    json_t *offsets;                    /* by id, as stored; NULL: to be read */
+    char pending[40];                   /* a commit whose outcome is not known; "": none */
+    int64_t missing, lost;              /* what the engine had counted before the last commit */
+    struct lake_table *next;
+};
+
+struct lake_store {
+    struct lake_store *next; /* of the process */
+    unsigned users;
+    const void *settings; /* by these two it is found */
+    char *group;
+    enum lake_format format;
+    char *target; /* its name, for messages */
+    struct lake_engine engine;
+    struct ods_lake *lake;
+    pthread_mutex_t mutex;
+    struct lake_table *tables;
+    struct lake_table *control;
+};
+
+/* Loads the engine; does no I/O beside that. */
+enum ods_status lake_store_open(struct lake_store **store, enum lake_format format,
+                                const struct sink_config *config, struct error *error);
+void lake_store_close(struct lake_store *store); /* NULL is fine; the last one closes it */
+
+/* The table's place in the store, which need not be open. NULL: memory is out. */
+struct lake_table *lake_store_table(struct lake_store *store, const char *schema, const char *name);
+/* Opens the pipeline's own table; it is made where it is missing. */
+enum ods_status lake_store_control(struct lake_store *store, struct error *error);
+/* All offsets are to be read anew. */
+void lake_store_forget_offsets(struct lake_store *store);
+
+/* --- tables ----------------------------------------------------------------------------------- */
+
+/* A table as a shape would have it. */
+struct lake_wanted {
+    const char *const *names;
+    const char *const *formats;
+    size_t count;
+    const char *const *key; /* names */
+    size_t key_count;
+    bool appends, create;
+    bool unkeyed; /* any key will do */
+    const char *comment;
+};
+
+enum ods_status lake_table_open(struct lake_table *table, const struct lake_wanted *wanted,
+                                struct error *error);
+/* Makes it have these columns, of these types. */
+enum ods_status lake_table_evolve(struct lake_table *table, const struct lake_wanted *wanted,
+                                  struct error *error);
+/* The column's place; -1: there is none. Names that differ in case alone are one. */
+int lake_table_column(const struct lake_columns *columns, const char *name);
+
+/* Where a commit's outcome is not known, finds it out; reads the offsets if they are to be read. */
+enum ods_status lake_table_ready(struct lake_table *table, struct error *error);
+/* OFFSET_NONE: nothing is stored. */
+int64_t lake_table_offset(const struct lake_table *table, const char *topic, int32_t partition);
+int64_t lake_table_stored_us(const struct lake_table *table, const char *topic, int32_t partition);
+
+/* A topic-partition moves with the rows of the next commit. */
+bool lake_table_move(const struct lake_table *table, json_t *expect, json_t *next,
+                     const char *topic, int32_t partition, int64_t upto);
+/* The control table's: also when that was. */
+bool lake_table_stamp(const struct lake_table *table, json_t *next, const char *topic,
+                      int32_t partition, int64_t now_us);
+/* Commits what is staged. After any answer but ODS_OK nothing is staged. */
+enum ods_status lake_table_commit(struct lake_table *table, json_t *expect, json_t *next,
+                                  struct error *error);
+/* What the engine has counted since the last time. */
+void lake_table_count(struct lake_table *table, uint64_t *missing, uint64_t *lost);
+/* Compaction and so on, where it is due. A failure is told by the notice alone: rows don't wait for
+ * it. */
+void lake_table_maintain(struct lake_table *table, const struct apply_hooks *hooks);
+
+#endif

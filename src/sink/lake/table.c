@@ -1,0 +1,452 @@
+/* Tables of a store: what the engine is told of them, their columns, offsets and commits. */
+#include <stdlib.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include <openssl/rand.h>
+
+#include "sink/lake/array.h"
+#include "sink/lake/store.h"
+
+static enum ods_status judge(struct lake_table *table, enum ods_lake_answer answer, char *text,
+                             struct error *error)
+{
+    enum ods_status status = lake_engine_judge(&table->store->engine, answer, text, error);
+    if (status != ODS_OK)
+        error_prefix(error, "target %s, table %s/%s: ", table->store->target, table->schema,
+                     table->name);
+    if (status == ODS_FATAL) { /* the handle may be of no use any more */
+        table->store->engine.close_table(table->handle);
+        table->handle = NULL;
+    }
+    return status;
+}
+
+/* --- opening ---------------------------------------------------------------------------------- */
+
+/* "region, day" as an array. */
+static json_t *columns_listed(const char *text)
+{
+    json_t *list = json_array();
+    while (*text) {
+        size_t blank = strspn(text, ", "), length = strcspn(text + blank, ",");
+        const char *name = text + blank;
+        text = name + length;
+        while (length && name[length - 1] == ' ')
+            length--;
+        if (length)
+            json_array_append_new(list, json_stringn(name, length));
+    }
+    return list;
+}
+
+static const char *of_table(const struct properties *properties, const struct lake_table *table)
+{
+    char whole[1024];
+    const char *found;
+    snprintf(whole, sizeof whole, "%s.%s", table->schema, table->name);
+    found = properties_find(properties, whole);
+    return found ? found : properties_find(properties, table->name);
+}
+
+static json_t *properties_of(const struct lake_store *store)
+{
+    const struct lake_settings *settings = store->settings;
+    json_t *properties = json_object();
+    for (size_t i = 0; i < settings->properties.count; i++)
+        json_object_set_new(properties, settings->properties.items[i].name,
+                            json_string(settings->properties.items[i].value));
+    if (store->format == LAKE_ICEBERG)
+        json_object_set_new(properties, "format-version",
+                            json_sprintf("%d", (int) settings->format_version));
+    return properties;
+}
+
+static char *request_of(const struct lake_table *table, const struct lake_wanted *wanted)
+{
+    static const char *const compressions[] = {"snappy", "zstd", "none"};
+    const struct lake_settings *settings = table->store->settings;
+    const char *parted = of_table(&settings->partition_by, table);
+    const char *sorted = of_table(&settings->sort_by, table);
+    json_t *request = json_pack(
+        "{s:[s], s:s, s:s, s:s, s:b, s:b, s:I, s:s, s:s}", "namespace", table->schema, "name",
+        table->name, "mode", wanted->appends ? "history" : "upsert", "schema", "keep", "create",
+        wanted->create, "change_data", settings->change_data && !wanted->appends,
+        "target_file_bytes", (json_int_t) settings->file_bytes, "compression",
+        compressions[settings->compression], "comment", wanted->comment);
+    json_t *key = json_array();
+    for (size_t i = 0; i < wanted->key_count; i++)
+        json_array_append_new(key, json_string(wanted->key[i]));
+    json_object_set_new(request, "key", key);
+    if (parted)
+        json_object_set_new(request, "partition", columns_listed(parted));
+    if (sorted)
+        json_object_set_new(request, "sort", columns_listed(sorted));
+    json_object_set_new(request, "properties", properties_of(table->store));
+    char *text = json_dumps(request, JSON_COMPACT);
+    json_decref(request);
+    return text;
+}
+
+static bool fill_columns(struct lake_columns *columns, const struct ArrowSchema *schema)
+{
+    for (int64_t i = 0; i < schema->n_children; i++) {
+        struct lake_column *column = &columns->items[i];
+        column->type = lake_type_read(schema->children[i]->format);
+        lake_type_format(&column->type, column->format);
+        column->name = strdup(schema->children[i]->name);
+        if (!column->name)
+            return false;
+        columns->count++;
+    }
+    return true;
+}
+
+static enum ods_status read_columns(struct lake_table *table, struct error *error)
+{
+    struct ArrowSchema schema = {0};
+    char *text = NULL;
+    enum ods_lake_answer answer = table->store->engine.schema(table->handle, &schema, &text);
+    enum ods_status status = judge(table, answer, text, error);
+    if (status != ODS_OK)
+        return status;
+    struct lake_columns *columns =
+        calloc(1, sizeof *columns + (size_t) schema.n_children * sizeof *columns->items);
+    bool good = columns && fill_columns(columns, &schema);
+    schema.release(&schema);
+    if (columns) { /* also where it is incomplete: it is freed with the others */
+        columns->older = (struct lake_columns *) (uintptr_t) table->columns;
+        table->columns = columns;
+    }
+    return good ? ODS_OK : error_out_of_memory(error);
+}
+
+static char *key_of(const struct lake_wanted *wanted)
+{
+    struct buffer out;
+    buffer_init(&out);
+    for (size_t i = 0; i < wanted->key_count; i++)
+        buffer_printf(&out, "%s\n", wanted->key[i]);
+    char *key = strdup(buffer_text(&out));
+    buffer_done(&out);
+    return key;
+}
+
+/* A table's rows are found by one key. */
+static enum ods_status check_key(struct lake_table *table, const struct lake_wanted *wanted,
+                                 struct error *error)
+{
+    char *key = key_of(wanted);
+    if (!key)
+        return error_out_of_memory(error);
+    bool same = strcmp(key, table->key) == 0 && table->appends == wanted->appends;
+    free(key);
+    if (same)
+        return ODS_OK;
+    if (error)
+        error->fault = FAULT_TABLE;
+    return error_set(error, ODS_REJECT,
+                     "table %s/%s is written by another key: name one for all of its records with "
+                     "key: in tables.yaml",
+                     table->schema, table->name);
+}
+
+enum ods_status lake_table_open(struct lake_table *table, const struct lake_wanted *wanted,
+                                struct error *error)
+{
+    struct ArrowSchema schema;
+    char *text = NULL;
+    if (table->handle && (wanted->unkeyed || !table->unkeyed))
+        return wanted->unkeyed ? ODS_OK : check_key(table, wanted, error);
+    table->store->engine.close_table(table->handle);
+    table->handle = NULL;
+    table->unkeyed = wanted->unkeyed;
+    free(table->key);
+    table->key = key_of(wanted);
+    table->appends = wanted->appends;
+    char *request = request_of(table, wanted);
+    if (!table->key || !request ||
+        !lake_schema_export(wanted->formats, wanted->names, wanted->count, &schema)) {
+        free(request);
+        return error_out_of_memory(error);
+    }
+    const struct lake_engine *engine = &table->store->engine;
+    enum ods_lake_answer answer =
+        engine->table(table->store->lake, request, &schema, &table->handle, &text);
+    enum ods_status status = judge(table, answer, text, error);
+    free(request);
+    if (status == ODS_OK && table->handle)
+        status = read_columns(table, error);
+    json_decref(table->offsets);
+    table->offsets = NULL;
+    table->missing = table->lost = 0;
+    table->pending[0] = '\0';
+    if (status != ODS_OK && table->handle) {
+        engine->close_table(table->handle);
+        table->handle = NULL;
+    }
+    return status;
+}
+
+enum ods_status lake_table_evolve(struct lake_table *table, const struct lake_wanted *wanted,
+                                  struct error *error)
+{
+    struct ArrowSchema schema;
+    char *text = NULL;
+    if (!lake_schema_export(wanted->formats, wanted->names, wanted->count, &schema))
+        return error_out_of_memory(error);
+    enum ods_lake_answer answer = table->store->engine.evolve(table->handle, &schema, &text);
+    enum ods_status status = judge(table, answer, text, error);
+    return status == ODS_OK ? read_columns(table, error) : status;
+}
+
+int lake_table_column(const struct lake_columns *columns, const char *name)
+{
+    for (uint32_t i = 0; i < columns->count; i++)
+        if (strcasecmp(columns->items[i].name, name) == 0)
+            return (int) i;
+    return -1;
+}
+
+/* --- offsets ---------------------------------------------------------------------------------- */
+
+#define ID_BYTES 1024
+
+static void name_partition(const struct lake_table *table, char id[ID_BYTES], const char *topic,
+                           int32_t partition, const char *what)
+{
+    snprintf(id, ID_BYTES, "ods:%s:%s:%d%s", table->store->group, topic, (int) partition, what);
+}
+
+static enum ods_status read_offsets(struct lake_table *table, struct error *error)
+{
+    char *text = NULL, *stored = NULL;
+    const struct lake_engine *engine = &table->store->engine;
+    enum ods_lake_answer answer = engine->offsets(table->handle, &stored, &text);
+    enum ods_status status = judge(table, answer, text, error);
+    if (status != ODS_OK)
+        return status;
+    json_t *read = json_loads(stored, 0, NULL);
+    engine->free(stored);
+    table->offsets = json_incref(json_object_get(read, "offsets"));
+    json_decref(read);
+    if (json_is_object(table->offsets))
+        return ODS_OK;
+    json_decref(table->offsets);
+    table->offsets = NULL;
+    return error_out_of_memory(error);
+}
+
+/* ODS_OK: it is known what became of the commit, and nothing is pending. */
+static enum ods_status settle(struct lake_table *table, bool *committed, struct error *error)
+{
+    char *text = NULL;
+    int made = 0;
+    int64_t version;
+    enum ods_lake_answer answer =
+        table->store->engine.resolve(table->handle, table->pending, &made, &version, &text);
+    enum ods_status status = judge(table, answer, text, error);
+    *committed = made;
+    if (status != ODS_RETRY)
+        table->pending[0] = '\0';
+    return status;
+}
+
+enum ods_status lake_table_ready(struct lake_table *table, struct error *error)
+{
+    enum ods_status status = ODS_OK;
+    bool committed;
+    if (table->pending[0]) {
+        status = settle(table, &committed, error);
+        if (status == ODS_RETRY || status == ODS_FATAL)
+            return status;
+        table->store->engine.rollback(table->handle); /* it is staged anew, or it was committed */
+        json_decref(table->offsets);
+        table->offsets = NULL;
+        status = ODS_OK;
+    }
+    return table->offsets ? status : read_offsets(table, error);
+}
+
+static int64_t number_of(const struct lake_table *table, const char *id, int64_t otherwise)
+{
+    const json_t *number = json_object_get(table->offsets, id);
+    return json_is_integer(number) ? json_integer_value(number) : otherwise;
+}
+
+int64_t lake_table_offset(const struct lake_table *table, const char *topic, int32_t partition)
+{
+    char id[ID_BYTES];
+    name_partition(table, id, topic, partition, "");
+    return number_of(table, id, OFFSET_NONE);
+}
+
+int64_t lake_table_stored_us(const struct lake_table *table, const char *topic, int32_t partition)
+{
+    char id[ID_BYTES];
+    name_partition(table, id, topic, partition, "@us");
+    return number_of(table, id, 0);
+}
+
+bool lake_table_move(const struct lake_table *table, json_t *expect, json_t *next,
+                     const char *topic, int32_t partition, int64_t upto)
+{
+    char id[ID_BYTES];
+    int64_t stored = lake_table_offset(table, topic, partition);
+    name_partition(table, id, topic, partition, "");
+    json_t *from = stored == OFFSET_NONE ? json_null() : json_integer(stored);
+    return json_object_set_new(expect, id, from) == 0 &&
+           json_object_set_new(next, id, json_integer(upto)) == 0;
+}
+
+bool lake_table_stamp(const struct lake_table *table, json_t *next, const char *topic,
+                      int32_t partition, int64_t now_us)
+{
+    char id[ID_BYTES];
+    name_partition(table, id, topic, partition, "@us");
+    return json_object_set_new(next, id, json_integer(now_us)) == 0;
+}
+
+/* --- commits ---------------------------------------------------------------------------------- */
+
+static enum ods_status name_commit(char id[40], struct error *error)
+{
+    unsigned char bytes[16];
+    if (RAND_bytes(bytes, sizeof bytes) != 1)
+        return error_set(error, ODS_RETRY, "no random numbers for the name of a commit");
+    for (size_t i = 0; i < sizeof bytes; i++)
+        snprintf(id + 2 * i, 3, "%02x", bytes[i]);
+    return ODS_OK;
+}
+
+#define ATTEMPTS 3
+
+/* As long as it is not known whether the commit took place, it is asked for; where it did not, it
+ * is made again under the same name. */
+static enum ods_status commit(struct lake_table *table, const char *expect, const char *next,
+                              struct error *error)
+{
+    const struct lake_engine *engine = &table->store->engine;
+    char id[40];
+    enum ods_status status = name_commit(id, error);
+    for (int i = 0; status == ODS_OK && i < ATTEMPTS; i++) {
+        char *text = NULL;
+        int64_t version;
+        bool committed = false;
+        enum ods_lake_answer answer =
+            engine->commit(table->handle, expect, next, id, &version, &text);
+        if (answer == ODS_LAKE_UNKNOWN)
+            snprintf(table->pending, sizeof table->pending, "%s", id);
+        status = judge(table, answer, text, error);
+        if (answer != ODS_LAKE_UNKNOWN)
+            return status;
+        status = settle(table, &committed, error);
+        if (status == ODS_OK && committed)
+            return ODS_OK;
+    }
+    return status == ODS_OK ? error_set(error, ODS_RETRY,
+                                        "target %s, table %s/%s: the answers of %d commits "
+                                        "were lost, none of which took place",
+                                        table->store->target, table->schema, table->name, ATTEMPTS)
+                            : status;
+}
+
+enum ods_status lake_table_commit(struct lake_table *table, json_t *expect, json_t *next,
+                                  struct error *error)
+{
+    char *from = json_dumps(expect, JSON_COMPACT), *to = json_dumps(next, JSON_COMPACT);
+    enum ods_status status =
+        from && to ? commit(table, from, to, error) : error_out_of_memory(error);
+    free(from);
+    free(to);
+    if (status == ODS_OK) {
+        json_object_update(table->offsets, next);
+        return ODS_OK;
+    }
+    json_decref(table->offsets);
+    table->offsets = NULL;
+    if (table->handle && !table->pending[0])
+        table->store->engine.rollback(table->handle);
+    return status;
+}
+
+/* --- figures and maintenance ------------------------------------------------------------------ */
+
+static json_t *stats_of(struct lake_table *table)
+{
+    char *text = NULL, *stats = NULL;
+    const struct lake_engine *engine = &table->store->engine;
+    if (engine->stats(table->handle, &stats, &text) != ODS_LAKE_OK) {
+        engine->free(text);
+        return NULL;
+    }
+    json_t *read = json_loads(stats, 0, NULL);
+    engine->free(stats);
+    return read;
+}
+
+static int64_t figure(const json_t *stats, const char *name)
+{
+    return json_integer_value(json_object_get(stats, name));
+}
+
+void lake_table_count(struct lake_table *table, uint64_t *missing, uint64_t *lost)
+{
+    json_t *stats = stats_of(table);
+    int64_t now_missing = figure(stats, "missing"), now_lost = figure(stats, "lost");
+    *missing += now_missing > table->missing ? (uint64_t) (now_missing - table->missing) : 0;
+    *lost += now_lost > table->lost ? (uint64_t) (now_lost - table->lost) : 0;
+    table->missing = now_missing;
+    table->lost = now_lost;
+    json_decref(stats);
+}
+
+static json_t *due(const struct lake_settings *settings, const json_t *stats)
+{
+    json_t *parts = json_object();
+    int64_t rows = figure(stats, "rows"), deleted = figure(stats, "deleted_rows");
+    if (figure(stats, "small_files") >= settings->small_files ||
+        deleted * 100 > rows * settings->deleted_percent)
+        json_object_set_new(parts, "compact",
+                            json_pack("{s:I, s:f, s:I}", "small_bytes",
+                                      (json_int_t) settings->small_bytes, "deleted_ratio",
+                                      (double) settings->deleted_percent / 100, "max_bytes",
+                                      (json_int_t) settings->compact_bytes));
+    if (figure(stats, "versions_since_checkpoint") >= settings->checkpoint_every) {
+        json_object_set_new(parts, "checkpoint", json_pack("{s:i}", "every", 1));
+        json_object_set_new(parts, "expire",
+                            json_pack("{s:I}", "retention_ms", (json_int_t) settings->expire_ms));
+        json_object_set_new(parts, "vacuum",
+                            json_pack("{s:I}", "retention_ms", (json_int_t) settings->vacuum_ms));
+    }
+    return parts;
+}
+
+static void tell(const struct lake_table *table, const struct apply_hooks *hooks, const char *text)
+{
+    char line[1200];
+    if (!hooks || !hooks->notice)
+        return;
+    snprintf(line, sizeof line, "table %s/%s: maintenance: %s", table->schema, table->name, text);
+    hooks->notice(hooks->context, line);
+}
+
+void lake_table_maintain(struct lake_table *table, const struct apply_hooks *hooks)
+{
+    const struct lake_engine *engine = &table->store->engine;
+    const struct lake_settings *settings = table->store->settings;
+    json_t *stats = settings->maintain ? stats_of(table) : NULL;
+    json_t *parts = stats ? due(settings, stats) : NULL;
+    char *request = json_object_size(parts) ? json_dumps(parts, JSON_COMPACT) : NULL;
+    char *report = NULL, *text = NULL;
+    if (request && engine->maintain(table->handle, request, &report, &text) != ODS_LAKE_OK)
+        tell(table, hooks, text ? text : "it failed");
+    else if (report)
+        tell(table, hooks, report);
+    engine->free(report);
+    engine->free(text);
+    free(request);
+    json_decref(parts);
+    json_decref(stats);
+}

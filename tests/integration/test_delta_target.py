@@ -1,0 +1,402 @@
+"""Tables of Delta Lake, read back by DuckDB and delta-rs: after a random load, kills, lost answers,
+compaction and changes of columns."""
+
+import json
+import os
+import random
+
+import pytest
+from lib.lake import WHY_NOT, Missing, engine
+from lib.records import BIGINT, DOUBLE, INT, TEXT, Table, pipeline
+from lib.sink import Exit, read_lines
+from lib.size import size
+
+READERS = ("duckdb", "deltalake")
+HARD = {"on_delete": "hard", "cdc_operation": "off", "cdc_timestamp": "off"}
+
+
+@pytest.fixture
+def lake(sink, tmp_path, lake_reader):
+    if not engine(sink.binary):
+        pytest.skip(WHY_NOT)
+    return Lake(sink, tmp_path / "lake", lake_reader)
+
+
+class Lake:
+    def __init__(self, sink, folder, reader):
+        self.sink, self.folder, self.reader = sink, folder, reader
+
+    def write(self, tables, defaults=None, target=None, batch=None, **settings):
+        """A pipeline of these tables, whose defaults are those given."""
+        named = pipeline(rf"^{tables[0].prefix}\.shop\..*", defaults=defaults or {}, **settings)
+        self.sink.write(named, targets=[{"name": "ods", "type": "delta", "location": str(self.folder),
+                                         "commit_ms": 20, **(target or {})}], batch=batch or {})
+
+    def replay(self, records, env=None, expect=Exit.OK, letters=None):
+        options = ["--dead-letter", letters] if letters else []
+        return self.sink.run("replay", "-c", self.sink.conf, "--wait", 20, *options,
+                             self.sink.file_of(records), env=env, expect=expect)
+
+    def path(self, table="items"):
+        return self.folder / "shop" / table
+
+    def rows(self, columns, table="items", key="id"):
+        """By key; both readers see the same."""
+        try:
+            seen = [sorted(self.reader.rows(self.path(table), columns, reader), key=str) for reader in READERS]
+        except Missing:
+            return {}
+        assert seen[0] == seen[1]
+        rows = {row[key]: row for row in seen[0]}
+        assert len(rows) == len(seen[0]), "a key is there twice"
+        return rows
+
+    def described(self, table="items"):
+        return self.reader.ask("described", self.path(table))
+
+    def changes(self, table="items", first=0):
+        found = self.reader.ask("changes", self.path(table), first=first)
+        return sorted(found, key=lambda row: (row["_commit_version"], row["id"], row["_change_type"]))
+
+
+def row(number, amount=0, name=None):
+    return {"id": number, "name": name or f"n{number}", "amount": amount}
+
+
+# ---- without the engine --------------------------------------------------------------------------
+
+def test_no_engine(sink, tmp_path):
+    """What is missing, where it was looked for and how it is made: told at once, by whoever needs it."""
+    table = Table()
+    sink.write(pipeline(table), targets=[{"name": "ods", "type": "delta", "location": str(tmp_path / "lake"),
+                                          "library": str(tmp_path / "none.so")}])
+    assert "exactly once" in sink.check().stdout
+    said = sink.run("replay", "-c", sink.conf, sink.file_of([table.create(row(1))]), expect=Exit.TARGET).stderr
+    assert "the lake engine can't be loaded" in said and "none.so" in said and "scripts/lake-build" in said
+    assert not (tmp_path / "lake").exists()
+
+
+@pytest.mark.parametrize("settings, says", [
+    ({"location": "lake"}, "whole path"), ({"location": "s3:///x"}, "s3://bucket"),
+    ({"location": "/x", "catalog": {"type": "rest"}}, "catalog.uri"),
+    ({"location": "s3://b/x"}, "catalog.path"),
+    ({"location": "/x", "catalog": {"type": "postgres"}}, "catalog.dsn")])
+def test_settings(sink, settings, says):
+    kind = "iceberg" if settings["location"] == "s3://b/x" or "catalog" in settings else "delta"
+    sink.write(pipeline(Table()), targets=[{"name": "ods", "type": kind, **settings}])
+    done = sink.check(expect=Exit.CONFIG)
+    assert says in done.stdout + done.stderr
+
+
+def test_secrets_are_not_shown(sink, tmp_path):
+    secret = tmp_path / "key"
+    secret.write_text("abracadabra\n")
+    sink.write(pipeline(Table()), targets=[{"name": "ods", "type": "delta", "location": "s3://b/x", "s3": {
+        "access_key_id": "id", "secret_access_key": f"${{file:{secret}}}", "session_token": "hocuspocus"}}])
+    shown = sink.check().stdout
+    assert "abracadabra" not in shown and "hocuspocus" not in shown
+
+
+# ---- rows ----------------------------------------------------------------------------------------
+
+def test_random_load(lake):
+    """Rows as the source has them, by both readers, and a change feed that leads from each version to the
+    next: over updates without all values, deletes, keys of two columns and many batches."""
+    choose = random.Random(int(os.environ.get("ODS_TEST_SEED", "17")))
+    table = Table(columns={"id": INT, "part": TEXT, "name": TEXT, "amount": BIGINT}, key=("id", "part"))
+    lake.write([table], HARD, batch={"max_events": 40})
+    state, records = {}, []
+    for _ in range(600):
+        key = choose.randrange(60), choose.choice("ab")
+        before = state.get(key)
+        if before and choose.random() < 0.3:
+            records.append(table.delete(before))
+            del state[key]
+            continue
+        after = {"id": key[0], "part": key[1], "name": choose.choice([None, "", "é😀", "x" * 50]),
+                 "amount": choose.randrange(-2**62, 2**62)}
+        sent = dict(after)
+        if before and choose.random() < 0.3:
+            sent["name"], after["name"] = "__debezium_unavailable_value", before["name"]
+        records.append(table.update(before, sent) if before else table.create(after))
+        state[key] = after
+    for start in range(0, 600, 200):
+        lake.replay(records[start:start + 200])
+    lake.replay(records[400:])  # which are there
+    for reader in READERS:
+        found = lake.reader.rows(lake.path(), "id, part, name, amount", reader)
+        assert sorted(found, key=str) == sorted(state.values(), key=str), reader
+    follow(lake, state)
+
+
+def follow(lake, state):
+    """The feed's changes, one after the other, from nothing to the rows as they are now."""
+    seen, order = {}, {"update_preimage": 0, "delete": 0, "insert": 1, "update_postimage": 1}
+    found = lake.changes()
+    for change in sorted(found, key=lambda one: (one["_commit_version"], order[one["_change_type"]])):
+        key, kind = (change["id"], change["part"]), change["_change_type"]
+        image = {name: change[name] for name in ("id", "part", "name", "amount")}
+        if order[kind] == 0:
+            assert seen.pop(key) == image, f"{kind} of a row that was not so"
+        else:
+            assert key not in seen
+            seen[key] = image
+    assert seen == state
+    assert {change["_change_type"] for change in found} == order.keys()
+
+
+def test_change_feed(lake):
+    """With a commit a change the feed says what was sent, and nothing else."""
+    table = Table()
+    lake.write([table], HARD, batch={"max_events": 1})
+    lake.replay([table.create(row(1)), table.create(row(2)), table.update(row(1), row(1, 5)),
+                 table.delete(row(2)), table.update(None, row(3, 3)), table.delete(row(9))])
+    assert [(change["_change_type"], change["id"], change["amount"]) for change in lake.changes()] == [
+        ("insert", 1, 0), ("insert", 2, 0), ("update_postimage", 1, 5), ("update_preimage", 1, 0),
+        ("delete", 2, 0), ("insert", 3, 3)]
+
+
+def test_soft_deletes(lake):
+    """The default: rows stay and say so; those that are not there are not made."""
+    table = Table()
+    lake.write([table])
+    lake.replay([table.create(row(1)), table.create(row(2)), table.create(row(3, 7)), table.delete(row(3, 7)),
+                 table.tombstone(row(3))])
+    lake.replay([table.delete(row(1)), table.delete(row(8)), table.update(row(2), row(2, 9))])
+    rows = lake.rows("id, name, amount, cdc_operation, cdc_timestamp")
+    assert {number: (found["name"], found["amount"], found["cdc_operation"]) for number, found in rows.items()} == {
+        1: ("n1", 0, "d"), 2: ("n2", 9, "u"), 3: ("n3", 7, "d")}
+    assert all(found["cdc_timestamp"].startswith("2025-10-09") for found in rows.values())
+
+
+def test_history(lake):
+    """Every change is a row, with its operation, place and times."""
+    table = Table()
+    lake.write([table], {"mode": "history"})
+    records = [table.create(row(1)), table.update(row(1), row(1, 5)), table.delete(row(1, 5))]
+    lake.replay(records)
+    lake.replay(records)
+    found = {reader: sorted(lake.reader.rows(lake.path("items_cdc"), "*", reader), key=lambda one: one["offset"])
+             for reader in READERS}
+    assert found["duckdb"] == found["deltalake"]
+    rows = found["duckdb"]
+    assert [(one["op"], one["id"], one["amount"], one["topic"], one["partition"], one["offset"]) for one in rows] == [
+        ("c", 1, 0, table.topic, 0, 0), ("u", 1, 5, table.topic, 0, 1), ("d", 1, 5, table.topic, 0, 2)]
+    assert all(one["ingested_at"] and one["cdc_timestamp"] and one["binlog_file"] for one in rows)
+    assert not lake.path().exists()
+
+
+def test_truncate(lake):
+    """It empties the table; what comes behind it in the same batch is there."""
+    table = Table()
+    lake.write([table], {**HARD, "on_truncate": "apply"})
+    lake.replay([table.create(row(1)), table.create(row(2))])
+    lake.replay([table.create(row(3)), table.truncate(), table.create(row(2, 4))])
+    assert lake.rows("id, name, amount") == {2: row(2, 4)}
+
+
+def test_letters(lake, tmp_path):
+    """A value that the column does not hold: its record alone is a letter, and what it covered counts."""
+    table = Table(columns={"id": INT, "seen": {"type": "string", "name": "io.debezium.time.ZonedTimestamp"}})
+    lake.write([table], HARD)
+    letters = tmp_path / "letters.jsonl"
+    lake.replay([table.create({"id": 1, "seen": "2025-01-01T00:00:00Z"}), table.create({"id": 2, "seen": "infinity"}),
+                 table.update(None, {"id": 1, "seen": "2025-01-01T00:00:00.1234567Z"}),
+                 table.create({"id": 3, "seen": "1969-12-31T23:59:59.999999+00:00"})], letters=letters)
+    assert {number: found["seen"] for number, found in lake.rows("id, seen").items()} == {
+        1: "2025-01-01 00:00:00+00:00", 3: "1969-12-31 23:59:59.999999+00:00"}
+    assert {letter["offset"] for letter in read_lines(letters)} == {1, 2}
+
+
+def debezium(name, type="string", **parameters):
+    return {"type": type, "name": name, "version": 1, "parameters": parameters}
+
+
+# column: its schema in the record, the value there; the column's type in the table, the value that is read.
+TYPES = {
+    "flag": ({"type": "boolean"}, True, "bool", True),
+    "tiny": ({"type": "int8"}, -128, "int32", -128),
+    "small": ({"type": "int16"}, 32767, "int32", 32767),
+    "big": (BIGINT, -2**63, "int64", -2**63),
+    "real": ({"type": "float"}, 0.5, "float", 0.5),
+    "double": (DOUBLE, 0.1, "double", 0.1),
+    "price": (debezium("org.apache.kafka.connect.data.Decimal", "bytes", scale="2", **{
+        "connect.decimal.precision": "10"}), "AN4=", "decimal128(10, 2)", "2.22"),
+    "huge": (debezium("org.apache.kafka.connect.data.Decimal", "bytes", scale="3", **{
+        "connect.decimal.precision": "60"}), "BfXh", "string", "390.625"),
+    "free": ({"type": "struct", "name": "io.debezium.data.VariableScaleDecimal", "version": 1, "fields": [
+        {"type": "int32", "optional": False, "field": "scale"}, {"type": "bytes", "optional": False, "field": "value"}]},
+        {"scale": 3, "value": "AQ=="}, "string", "0.001"),
+    "bytes": ({"type": "bytes"}, "AP8=", "binary", "00ff"),
+    "day": (debezium("io.debezium.time.Date", "int32"), 19782, "date32[day]", "2024-02-29"),
+    "clock": (debezium("io.debezium.time.MicroTime", "int64"), -3020399000000, "string", "-838:59:59"),
+    "ms": (debezium("io.debezium.time.Timestamp", "int64"), -1, "timestamp[us]", "1969-12-31 23:59:59.999000"),
+    "us": (debezium("io.debezium.time.MicroTimestamp", "int64"), 1, "timestamp[us]", "1970-01-01 00:00:00.000001"),
+    "ns": (debezium("io.debezium.time.NanoTimestamp", "int64"), 1234567, "string", "1970-01-01 00:00:00.001234567"),
+    "moment": (debezium("io.debezium.time.ZonedTimestamp"), "2024-06-01T12:00:00.000001+02:00",
+               "timestamp[us, tz=UTC]", "2024-06-01 10:00:00.000001+00:00"),
+    "zoned": (debezium("io.debezium.time.ZonedTime"), "10:00:00+02:00", "string", "10:00:00+02"),
+    "lapse": (debezium("io.debezium.time.MicroDuration", "int64"), 90061000000, "string", "25:01:01"),
+    "span": (debezium("io.debezium.time.Interval"), "P1Y2M3DT4H5M6.78S", "string", "P1Y2M3DT4H5M6.78S"),
+    "year": (debezium("io.debezium.time.Year", "int32"), 2024, "int32", 2024),
+    "bits": (debezium("io.debezium.data.Bits", "bytes", length="4"), "BQ==", "string", "0101"),
+    "json": (debezium("io.debezium.data.Json"), '{"a": [1, 2.50]}', "string", '{"a": [1, 2.50]}'),
+    "xml": (debezium("io.debezium.data.Xml"), "<a/>", "string", "<a/>"),
+    "uuid": (debezium("io.debezium.data.Uuid"), "0e3a8dc6-55a1-44e0-8e5a-8b7a6a8bd2f0", "string",
+             "0e3a8dc6-55a1-44e0-8e5a-8b7a6a8bd2f0"),
+    "mood": (debezium("io.debezium.data.Enum", allowed="sad,glad"), "glad", "string", "glad"),
+    "tags": (debezium("io.debezium.data.EnumSet", allowed="a,b"), "a,b", "string", "a,b"),
+    "list": ({"type": "array", "items": {"type": "int32", "optional": True}}, [1, None, 3], "string", "[1,null,3]"),
+    "map": ({"type": "map", "keys": TEXT, "values": {"type": "string", "optional": True}}, {"k": "v"}, "string",
+            '{"k": "v"}'),
+}
+
+
+def test_types(lake):
+    """Each kind of value as two readers see it, and NULL."""
+    table = Table(columns={"id": INT, **{name: schema for name, (schema, *_) in TYPES.items()}})
+    lake.write([table], HARD)
+    lake.replay([table.create({"id": 1, **{name: sent for name, (_, sent, *_) in TYPES.items()}}),
+                 table.create({"id": 2})])
+    for reader in READERS:
+        first, second = sorted(lake.reader.rows(lake.path(), "*", reader), key=lambda one: one["id"])
+        assert {name: first[name] for name in TYPES} == {name: read for name, (*_, read) in TYPES.items()}, reader
+        assert {second[name] for name in TYPES} == {None}, reader
+    types = lake.described()["types"]
+    assert {name: types[name] for name in TYPES} == {name: type for name, (_, _, type, _) in TYPES.items()}
+
+
+# ---- columns -------------------------------------------------------------------------------------
+
+def test_columns_change(lake):
+    """A column is added, one is widened, and one that nothing holds both of gets another beside it."""
+    table = Table(columns={"id": INT, "amount": INT})
+    lake.write([table], {**HARD, "evolve": "full"})
+    lake.replay([table.create({"id": 1, "amount": 1})])
+    table.columns = {"id": INT, "amount": BIGINT, "note": TEXT}
+    lake.replay([table.create({"id": 2, "amount": 2**40, "note": "new"})])
+    table.columns = {"id": INT, "amount": TEXT, "note": TEXT}
+    lake.replay([table.create({"id": 3, "amount": "many", "note": None}),
+                 table.update(None, {"id": 1, "amount": "one", "note": "x"})])
+    rows = lake.rows("id, amount, note, amount__v2")
+    assert {number: tuple(found.values())[1:] for number, found in rows.items()} == {
+        1: (1, "x", "one"), 2: (2**40, "new", None), 3: (None, None, "many")}
+
+
+def test_column_added_by_default(lake):
+    table = Table(columns={"id": INT, "amount": INT})
+    lake.write([table], HARD)
+    first = [table.create({"id": 1, "amount": 1})]
+    table.columns = {"id": INT, "amount": INT, "rate": DOUBLE}
+    lake.replay([*first, table.create({"id": 2, "amount": 2, "rate": 0.5})])
+    assert {number: found["rate"] for number, found in lake.rows("id, rate").items()} == {1: None, 2: 0.5}
+    assert lake.described()["types"]["rate"] == "double"
+
+
+# ---- faults --------------------------------------------------------------------------------------
+
+STEPS = ("data", "deletes", "changes", "commit", "committed")
+
+
+def two_tables():
+    """Records of two tables in one batch, in which all steps of a commit occur, and what they come to."""
+    items, others = Table(), Table(name="others")
+    first = [one.create(row(number)) for number in range(20) for one in (items, others)]
+    second = [one.update(None, row(number, 5)) for number in range(5) for one in (items, others)]
+    second += [one.delete(row(number)) for number in range(5, 8) for one in (items, others)]
+    state = {number: row(number, 5 if number < 5 else 0) for number in range(20) if not 5 <= number < 8}
+    return items, others, first, second, state
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_killed_at_each_step(lake, step):
+    """In the first table's commit, the second's, and that of the offsets: what comes again is there once."""
+    items, others, first, second, state = two_tables()
+    lake.write([items, others], HARD)
+    lake.replay(first)
+    for which in (1, 2, 3):
+        fault = {"ODS_LAKE_FAULT": f"kill:{step}:{which}"}
+        done = lake.replay(second, env=fault, expect=None)
+        assert done.returncode in (-9, 0), done.stderr
+    lake.replay(second)
+    for table in ("items", "others"):
+        assert lake.rows("id, name, amount", table) == state
+        kinds = [change["_change_type"] for change in lake.changes(table, first=2)]
+        assert kinds.count("delete") == 3 and kinds.count("update_postimage") == 5, "written twice"
+
+
+@pytest.mark.parametrize("fault", ["lost:commit:1", "lost:commit:2;lost:commit:3", "retry:data:1;retry:commit:1",
+                                   "retry:changes:1;lost:commit:1"])
+def test_lost_answers_and_outages(lake, fault):
+    """Settled by what the table says; the process goes on."""
+    items, others, first, second, state = two_tables()
+    lake.write([items, others], HARD)
+    lake.replay(first)
+    lake.replay(second, env={"ODS_LAKE_FAULT": fault})
+    for table in ("items", "others"):
+        assert lake.rows("id, name, amount", table) == state
+        assert len(lake.changes(table, first=2)) == 3 + 2 * 5, "written twice"
+
+
+def test_compaction(lake):
+    """Small files become one, while records come; the rows and older versions stay."""
+    table = Table()
+    lake.write([table], HARD, batch={"max_events": 5},
+               target={"maintenance": {"small_files": 4, "checkpoint_every": 5}})
+    done = lake.replay([table.create(row(number)) for number in range(100)] +
+                       [table.update(None, row(number, 1)) for number in range(0, 100, 3)])
+    assert "compacted" in done.stderr
+    assert lake.rows("id, amount") == {number: {"id": number, "amount": int(number % 3 == 0)}
+                                       for number in range(100)}
+    described = lake.described()
+    assert described["version"] > 27 and described["files"] < 8
+    kinds = [change["_change_type"] for change in lake.changes()]
+    assert kinds.count("insert") == 100 and kinds.count("update_postimage") == 34 and len(kinds) == 168
+    assert list((lake.path() / "_delta_log").glob("*.checkpoint*"))
+
+
+def test_kills(lake, kafka, table):
+    """kill -9 whenever it pleases: nothing lost, nothing twice. ODS_LAKE_KILLS=100 makes it a hundred."""
+    kills = int(os.environ.get("ODS_LAKE_KILLS", size("LAKE_KILLS", 4, 20)))
+    choose = random.Random(1)
+    lake.write([table], {**HARD, "keyless": "append"}, name="items")
+    lake.sink.write(pipeline(table, defaults=HARD), kafka=True, kafka_properties={
+        "session.timeout.ms": "1000", "heartbeat.interval.ms": "200"},
+        targets=[{"name": "ods", "type": "delta", "location": str(lake.folder), "commit_ms": 30}])
+    state = {}
+    daemon = lake.sink.daemon()
+    for _ in range(kills):
+        records = []
+        for _ in range(150):
+            number, amount = choose.randrange(300), choose.randrange(1000)
+            if number in state and choose.random() < 0.2:
+                records.append(table.delete(state.pop(number)))
+                continue
+            made = number in state
+            before, state[number] = state.get(number), row(number, amount)
+            records.append(table.update(before, state[number]) if made else table.create(state[number]))
+        kafka.produce(records)
+        version = described_version(lake)
+        daemon.await_that(lambda: described_version(lake) != version, 60, "a commit")
+        daemon.kill()
+        daemon = lake.sink.daemon()
+    daemon.await_that(lambda: lake.rows("id, name, amount") == state, 60, "all of it is there")
+    daemon.await_ready().stop()
+
+
+def described_version(lake):
+    try:
+        return lake.described()["version"]
+    except Missing:
+        return None
+
+
+def test_offsets_are_kept_with_the_rows(lake):
+    """A table's own commits say how far it is, so another reader may check it."""
+    table = Table()
+    lake.write([table], HARD)
+    lake.replay([table.create(row(1)), table.create(row(2))])
+    stored = lake.reader.ask("offset", lake.path(), id=f"ods:test.items:{table.topic}:0")
+    assert stored == 2
+    log = sorted((lake.path() / "_delta_log").glob("*.json"))[-1].read_text()
+    assert any("ods.commit" in json.dumps(json.loads(line)) for line in log.splitlines())

@@ -1,0 +1,59 @@
+"""Tables of the lake, as readers see them that others wrote."""
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from lib.stack import ROOT
+
+LIBRARY = "libods_lake.so"
+
+
+def engine(binary):
+    """The lake engine, which is not there where no Rust was; else None."""
+    named = os.environ.get("ODS_LAKE_LIBRARY")
+    place = Path(named) if named else Path(binary).parent / LIBRARY
+    return place if place.exists() else None
+
+
+WHY_NOT = "the lake engine is not built: no Rust 1.95 or later is on the PATH"
+
+
+class Missing(Exception):
+    """A table that is not there yet."""
+
+
+class Reader:
+    """One process for all questions, since to start it takes longer than to read."""
+
+    def __init__(self):
+        python = subprocess.run([ROOT / "scripts" / "lake-readers", "--prepare"], text=True, check=True,
+                                stdout=subprocess.PIPE).stdout.strip()
+        self.process = subprocess.Popen([python, ROOT / "tests" / "support" / "lake_reader.py"], text=True,
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+    def ask(self, word, path, **options):
+        self.process.stdin.write(json.dumps({"word": word, "path": str(path), **options}) + "\n")
+        self.process.stdin.flush()
+        answer = json.loads(self.process.stdout.readline())
+        if "TableNotFound" in answer.get("error", ""):
+            raise Missing(answer["error"])
+        assert "error" not in answer, answer["error"]
+        return answer["answer"]
+
+    def rows(self, path, columns="*", reader="deltalake"):
+        return self.ask(reader, path, columns=columns)
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait(10)
+
+
+def target(folder, **settings):
+    return {"name": "ods", "type": "delta", "location": str(folder), "commit_ms": 50, **settings}
+
+
+def forget(folder):
+    shutil.rmtree(folder, ignore_errors=True)
