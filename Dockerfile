@@ -38,6 +38,7 @@ RUN apt-get update && apt-get install -y --no-install-recommends \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --system --uid 10001 --no-create-home --home-dir /nonexistent ods-sink
 COPY --from=build /out/usr/bin/ods-sink /usr/bin/ods-sink
+COPY --from=build /src/build/release/ods-generate /usr/bin/ods-generate
 COPY --from=build /out/usr/share/ods-sink /usr/share/ods-sink
 USER ods-sink
 # For the health check; config/demo/ods-sink.conf listens here. Mount your own files at /etc/ods-sink.

@@ -67,7 +67,8 @@ static void usage(FILE *out)
         "  --tombstones            a message without value behind each delete\n"
         "  --truth DIR             write what all must be at the end: psql -f truth.sql in DIR, then\n"
         "                          compare.sql, compare_derived.sql\n"
-        "  --sent FILE             write a line for each message: number, table, key, microseconds\n"
+        "  --sent FILE             write a line for each change as it is sent: number, table, row, op,\n"
+        "                          microseconds, the customer of an order\n"
         "  --quiet                 no summary\n",
         out);
 }
@@ -259,8 +260,8 @@ static void note_sent(struct work *work, const struct event *event)
 {
     const struct row *row = event->op == 'd' ? &event->before : &event->after;
     if (work->sent)
-        fprintf(work->sent, "%" PRIu64 "\t%s\t%u\t%c\t%" PRId64 "\n", event->number,
-                event->table->name, row->slot, event->op, now_us());
+        fprintf(work->sent, "%" PRIu64 "\t%s\t%u\t%c\t%" PRId64 "\t%u\n", event->number,
+                event->table->name, row->slot, event->op, now_us(), row->customer);
 }
 
 /* Debezium's header of a changed key: the other half's key. */

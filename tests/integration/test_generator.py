@@ -7,7 +7,7 @@ import yaml
 from conftest import ROOT
 from lib.generator import Generator, pipeline
 
-DERIVED = yaml.safe_load((ROOT / "examples" / "queue" / "derived.yaml").read_text())["derived"]
+DERIVED = yaml.safe_load((ROOT / "examples" / "queue" / "tables.yaml").read_text())["derived"]
 
 
 @pytest.fixture

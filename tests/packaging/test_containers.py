@@ -40,7 +40,8 @@ def test_services_are_those_of_the_whole_way():
     assert usual == {"mysql", "kafka", "connect", "register", "postgres", "ods-sink", "kafka-ui"}
     assert set(SERVICES) - usual == {"postgres-source", "register-postgres", "registry",
                                      "register-avro", "producer-mysql", "consumer-mysql", "maxwell",
-                                     "ods-sink-maxwell"}
+                                     "ods-sink-maxwell", "solace", "solace-queues",
+                                     "queue-postgres", "alerts-api", "ods-sink-queue", "generate"}
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -91,6 +92,9 @@ def test_ports_are_for_this_machine_and_each_once():
 def test_dependencies_have_the_health_that_is_waited_for():
     for service in SERVICES.values():
         for name, how in service.get("depends_on", {}).items():
+            if how == {"condition": "service_completed_successfully"}:
+                assert "healthcheck" not in SERVICES[name] and "restart" not in SERVICES[name]
+                continue
             assert how == {"condition": "service_healthy"}
             assert "healthcheck" in SERVICES[name]
 
@@ -183,6 +187,23 @@ def test_maxwells_way_from_mysql_to_mysql():
             ROOT / f"sql/maxwell/{name}.sql").read_text()
     stages_port = instructions("ods-sink", "EXPOSE")[0]
     assert SERVICES["ods-sink-maxwell"]["ports"][0].endswith(f":{stages_port}")
+
+
+def test_the_way_from_a_queue():
+    """Its addresses are those of examples/queue; each table has a queue."""
+    daemon, database = environment("ods-sink-queue"), environment("queue-postgres")
+    conf = (ROOT / "examples/queue/ods-sink.conf").read_text()
+    assert set(re.findall(r"\$\{(\w+)", conf)) - set(daemon) <= {"ODS_HTTP_LISTEN", "AMQP_LETTERS"}
+    assert f"@queue-postgres:5432/{database['POSTGRES_DB']}" in daemon["ODS_DSN"]
+    shop, alerts = yaml.safe_load((ROOT / "examples/queue/tables.yaml").read_text())["pipelines"]
+    queues = " ".join(SERVICES["solace-queues"]["command"])
+    assert all(f"{topic} " in queues for topic in shop["topics"]) and " ods.letters;" in queues
+    assert alerts["input"]["type"] == "outbox"
+    generate = SERVICES["generate"]
+    assert generate["command"][1] == daemon["AMQP_URL"] and generate["command"][3] == daemon["AMQP_USER"]
+    assert environment("generate")["AMQP_PASSWORD"] == daemon["AMQP_PASSWORD"]
+    assert daemon["ALERTS_URL"].endswith(SERVICES["alerts-api"]["command"][-1].split(":")[1])
+    assert "/usr/bin/ods-generate" in "\n".join(instructions("ods-sink", "COPY"))
 
 
 @pytest.mark.parametrize("name", ["mysql-users.sh", "postgres-source.sh", "maxwell-users.sh"])
