@@ -216,7 +216,7 @@ def test_random_writers(sink, database, tmp_path, report):
         for one in kept:
             await_equal(daemons[victim], database, one["name"], one["query"])
     report(f"{commits} commits")
-    assert commits > 100
+    assert commits > 20
     assert database.value("select count(*) from order_view") > 0
     for daemon in daemons:
         daemon.stop()
