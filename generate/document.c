@@ -228,8 +228,8 @@ static void shipment_items(struct text *out, const struct style *style, const st
 /* ---- payments: X7, X8 -------------------------------------------------------------------------
  */
 
-/* Some are when they are made, and mended with the first change: a target that keeps what it had of a
- * document has nothing to keep. */
+/* Some are when they are made, and mended with the first change: a target that keeps what it had of
+ * a document has nothing to keep. */
 static bool malformed(const struct row *row, uint64_t hash)
 {
     return !row->hostile && row->body == 1 && (hash >> 16 & 7) == 0;

@@ -75,8 +75,8 @@ static void be_late(struct history *history, uint32_t slot)
     history->late[at] = late;
 }
 
-/* The customer of an order. One in fifty is new, and its message late; of one in 500 it never comes.
- */
+/* The customer of an order. One in fifty is new, and its message late; of one in 500 it never
+ * comes. */
 static uint32_t partner(struct history *history)
 {
     uint64_t chance = draw(history, 500);

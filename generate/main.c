@@ -1,5 +1,6 @@
-/* ods-generate: changes of an Oracle-shaped source, as Debezium writes them, into a broker of AMQP 1.0,
- * Kafka or a file; and what all tables must be at the end. `ods-generate --help` has the options. */
+/* ods-generate: changes of an Oracle-shaped source, as Debezium writes them, into a broker of AMQP
+ * 1.0, Kafka or a file; and what all tables must be at the end. `ods-generate --help` has the
+ * options. */
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
@@ -39,11 +40,11 @@ static void usage(FILE *out)
     fputs(
         "Usage: ods-generate --to WHERE [option]...\n"
         "Changes of five tables (orders, customers, products, payments, shipments) as Debezium's\n"
-        "Oracle connector writes them, with XML in all shapes, late and missing partners and schema\n"
-        "changes. The same options give the same changes.\n"
+        "Oracle connector writes them, with XML in all shapes, late and missing partners and\n"
+        "schema changes. The same options give the same changes.\n"
         "\n"
-        "  --to WHERE              amqp://HOST[:PORT], amqps://..., kafka://HOST:PORT, file:PATH (as\n"
-        "                          kcat -J writes records), - for standard output\n"
+        "  --to WHERE              amqp://HOST[:PORT], amqps://..., kafka://HOST:PORT, file:PATH\n"
+        "                          (as kcat -J writes records), - for standard output\n"
         "  --address PATTERN       of AMQP (default: ${topic}, which is PREFIX.SHOP.TABLE)\n"
         "  --user NAME             of AMQP; the password is in AMQP_PASSWORD\n"
         "  --ca FILE               by which the broker's certificate is checked\n"
@@ -58,17 +59,17 @@ static void usage(FILE *out)
         "  --numbers MODE          decimal.handling.mode: precise, string, double\n"
         "  --intervals MODE        interval.handling.mode: numeric, string\n"
         "  --start MS|now          time of the first change (default: 1767225600000)\n"
-        "  --late N                changes by which a customer's message is late at most, 0 for none\n"
-        "                          (default: 1000)\n"
+        "  --late N                changes by which a customer's message is late at most, 0 for\n"
+        "                          none (default: 1000)\n"
         "  --no-schema-changes     the tables stay as they are\n"
         "  --no-hostile            no document of 10 MB, none that is deep, none with entities\n"
         "  --large-bytes N         of the large document (default: 10000000)\n"
         "  --duplicates N          every Nth message is sent twice (default: 0, none)\n"
         "  --tombstones            a message without value behind each delete\n"
-        "  --truth DIR             write what all must be at the end: psql -f truth.sql in DIR, then\n"
-        "                          compare.sql, compare_derived.sql\n"
-        "  --sent FILE             write a line for each change as it is sent: number, table, row, op,\n"
-        "                          microseconds, the customer of an order\n"
+        "  --truth DIR             write what all must be at the end: psql -f truth.sql in DIR,\n"
+        "                          then compare.sql, compare_derived.sql\n"
+        "  --sent FILE             write a line for each change as it is sent: number, table, row,\n"
+        "                          op, microseconds, the customer of an order\n"
         "  --quiet                 no summary\n",
         out);
 }
@@ -237,7 +238,8 @@ static void parse(struct options *options, int argc, char **argv)
         names[i] = (struct option){rows[i].name, rows[i].value ? required_argument : no_argument,
                                    NULL, rows[i].code};
     *options = (struct options){
-        .output = {.address = "${topic}", .user = "", .ca = "", .password = password ? password : ""},
+        .output = {.address = "${topic}", .user = "", .ca = "",
+                   .password = password ? password : ""},
         .wire = {.style = {.large_bytes = 10000000}, .prefix = "ora", .schemas = true,
                  .start_ms = INT64_C(1767225600000)},
         .plan = {.seed = 1, .events = 10000, .schema_changes = true, .hostile = true, .late = 1000},

@@ -12,6 +12,9 @@
 
 enum { ADDRESSES = 16, WINDOW = 512 };
 
+/* No connection with messages on their way is left alone for longer, lest the broker drops it. */
+#define REST_US INT64_C(5000000)
+
 /* Of an address: what was sent and is not known to have arrived, in order. */
 struct stream {
     char address[256];
@@ -27,6 +30,7 @@ struct amqp_output {
     struct broker_settings broker;
     const char *url, *pattern;
     struct stream *streams[ADDRESSES];
+    int64_t flushed_us;
 };
 
 static void name_address(struct stream *stream, const char *pattern)
@@ -96,6 +100,8 @@ static void arrive(struct stream *stream)
     stream->count = 0;
 }
 
+static void amqp_flush(struct output *output, bool wait);
+
 static void amqp_send(struct output *output, const struct outgoing *record)
 {
     struct amqp_output *out = (struct amqp_output *) output;
@@ -103,6 +109,8 @@ static void amqp_send(struct output *output, const struct outgoing *record)
     struct error error;
     if (stream->count == WINDOW)
         arrive(stream);
+    if (now_us() - out->flushed_us > REST_US)
+        amqp_flush(output, true);
     size_t at = stream->count++;
     struct amqp_draft *draft = &stream->drafts[at];
     char sent[24];
@@ -123,6 +131,7 @@ static void amqp_send(struct output *output, const struct outgoing *record)
 static void amqp_flush(struct output *output, bool wait)
 {
     struct amqp_output *out = (struct amqp_output *) output;
+    out->flushed_us = now_us();
     for (int i = 0; i < ADDRESSES && out->streams[i]; i++)
         arrive(out->streams[i]);
 }

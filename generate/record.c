@@ -208,7 +208,8 @@ static void put_times(struct text *out, int64_t ms)
 static void put_source(struct text *out, const struct maker *maker, const struct event *event)
 {
     int64_t ms = event_ms(&maker->wire, event), scn = event_scn(event);
-    text_string(out, "\"source\":{\"version\":\"3.3.1.Final\",\"connector\":\"oracle\",\"name\":\"");
+    text_string(out, "\"source\":{\"version\":\"3.3.1.Final\",\"connector\":\"oracle\","
+                     "\"name\":\"");
     text_string(out, maker->wire.prefix);
     text_string(out, "\",\"ts_ms\":");
     text_integer(out, ms);

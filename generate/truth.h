@@ -20,8 +20,8 @@ enum { ALERT_AMOUNT = 900000 };
 
 void alerts_take(struct alerts *alerts, const struct style *style, const struct event *event);
 
-/* Into the folder: truth.sql, which makes and fills the schema `truth`, its *.copy files, target.sql
- * (the tables as the target has them at first) and compare.sql, compare_derived.sql. */
+/* Into the folder: truth.sql, which makes and fills the schema `truth`, its *.copy files,
+ * target.sql (the tables as the target has them at first) and compare.sql, compare_derived.sql. */
 void truth_write(const char *folder, const struct history *history, const struct style *style,
                  const struct alerts *alerts);
 

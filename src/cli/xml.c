@@ -40,7 +40,8 @@ static void put_notes(struct buffer *out, const struct xml_samples *samples,
                   samples->read == 1 ? "" : "s");
     if (samples->source_column)
         buffer_printf(out, " in %s of %s", samples->source_column, samples->source_table);
-    buffer_printf(out, " (%s %s).\n", file ? "file" : "topic", file ? file : samples->options->topic);
+    buffer_printf(out, " (%s %s).\n", file ? "file" : "topic",
+                  file ? file : samples->options->topic);
     if (samples->refused)
         buffer_printf(out, "# Not looked at: %" PRIu64 ", as %s.\n", samples->refused,
                       samples->refusal);
@@ -131,8 +132,8 @@ static int explain_nothing(const struct xml_samples *samples, struct error *erro
         error_set(error, ODS_FATAL, "none of the %" PRIu64 " records has a column %s",
                   samples->looked_at, samples->options->column);
     else
-        error_set(error, ODS_FATAL, "in %" PRIu64 " records %s is never carried", samples->looked_at,
-                  samples->options->column);
+        error_set(error, ODS_FATAL, "in %" PRIu64 " records %s is never carried",
+                  samples->looked_at, samples->options->column);
     return CLI_NEGATIVE;
 }
 
@@ -179,8 +180,8 @@ static const struct parameter options[] = {
     OPTION(struct xml_options, topic, "topic", &argument_topic,
            "the topic of Kafka whose newest records are looked at; needs `-c`"),
     OPTION(struct xml_options, file, "file", &argument_file,
-           "in its place a file of records, one a line, as `kcat -C -J` writes them (`-` is standard "
-           "input), or one XML document"),
+           "in its place a file of records, one a line, as `kcat -C -J` writes them (`-` is "
+           "standard input), or one XML document"),
     OPTION(struct xml_options, column, "column", &argument_text,
            "the column that has the documents, by the source's name", .value = "NAME"),
     OPTION(struct xml_options, table, "table", &argument_text,

@@ -9,15 +9,16 @@ enum { NAME_BYTES = 63, NUMBER_BYTES = 6 };
 
 /* Those of PostgreSQL 15 that are reserved, or may be names of types and functions only. */
 static const char reserved[] =
-    " all analyse analyze and any array as asc asymmetric authorization binary both case cast check "
-    "collate collation column concurrently constraint create cross current_catalog current_date "
-    "current_role current_schema current_time current_timestamp current_user default deferrable desc "
-    "distinct do else end except false fetch for foreign freeze from full grant group having ilike in "
-    "initially inner intersect into is isnull join lateral leading left like limit localtime "
-    "localtimestamp natural not notnull null offset on only or order outer overlaps placing primary "
-    "references returning right select session_user similar some symmetric system_user table "
-    "tablesample then to trailing true union unique user using variadic verbose when where window "
-    "with ";
+    " all analyse analyze and any array as asc asymmetric authorization binary both case "
+    "cast check collate collation column concurrently constraint create cross "
+    "current_catalog current_date current_role current_schema current_time "
+    "current_timestamp current_user default deferrable desc distinct do else end except "
+    "false fetch for foreign freeze from full grant group having ilike in initially inner "
+    "intersect into is isnull join lateral leading left like limit localtime "
+    "localtimestamp natural not notnull null offset on only or order outer overlaps "
+    "placing primary references returning right select session_user similar some "
+    "symmetric system_user table tablesample then to trailing true union unique user "
+    "using variadic verbose when where window with ";
 
 bool name_is_reserved(const char *name)
 {
@@ -74,8 +75,9 @@ static size_t put_snake(char *out, size_t at, size_t room, const char *name)
     for (size_t i = 0; name[i] && at + 1 < room; i++) {
         char byte = name[i];
         if (is_upper(byte)) {
-            bool begins = i && (is_lower(name[i - 1]) || (is_upper(name[i - 1]) &&
-                                                          name[i + 1] >= 'a' && name[i + 1] <= 'z'));
+            bool next_lower = name[i + 1] >= 'a' && name[i + 1] <= 'z';
+            bool begins =
+                i && (is_lower(name[i - 1]) || (is_upper(name[i - 1]) && next_lower));
             if (begins && at + 2 < room)
                 out[at++] = '_';
             byte = (char) (byte + 'a' - 'A');

@@ -18,7 +18,8 @@ static bool is_word(const char *text, size_t length)
 /* A name in YAML. */
 static void put_scalar(struct buffer *out, const char *text)
 {
-    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.";
+    static const char letters[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.";
     size_t length = strlen(text);
     if (length && strspn(text, letters) == length && !strchr("0123456789.", *text) &&
         !is_word(text, length)) {
