@@ -16,10 +16,10 @@ HARD = {"on_delete": "hard", "cdc_operation": "off", "cdc_timestamp": "off"}
 
 
 @pytest.fixture
-def lake(sink, tmp_path, lake_reader):
+def lake(request, sink, tmp_path):
     if not engine(sink.binary):
         pytest.skip(WHY_NOT)
-    return Lake(sink, tmp_path / "lake", lake_reader)
+    return Lake(sink, tmp_path / "lake", request.getfixturevalue("lake_reader"))
 
 
 class Lake:
@@ -86,6 +86,13 @@ def test_settings(sink, settings, says):
     sink.write(pipeline(Table()), targets=[{"name": "ods", "type": kind, **settings}])
     done = sink.check(expect=Exit.CONFIG)
     assert says in done.stdout + done.stderr
+
+
+def test_looking_makes_nothing(lake):
+    """`check` leaves no file."""
+    lake.write([Table()], HARD)
+    lake.sink.run("check", "-c", lake.sink.conf)
+    assert not lake.path().exists() and not list(lake.folder.glob("_ods_sink/*/_delta_log/*"))
 
 
 def test_secrets_are_not_shown(sink, tmp_path):

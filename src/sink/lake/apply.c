@@ -43,7 +43,7 @@ static enum ods_status take_turn(struct lake_sink *lake, struct error *error)
     }
 }
 
-enum ods_status lake_enter(struct lake_sink *lake, struct error *error)
+enum ods_status lake_enter(struct lake_sink *lake, bool create, struct error *error)
 {
     enum ods_status status = ODS_OK;
     if (!lake->store) {
@@ -54,7 +54,7 @@ enum ods_status lake_enter(struct lake_sink *lake, struct error *error)
         status = take_turn(lake, error);
     if (status != ODS_OK)
         return status;
-    status = lake_store_control(lake->store, error);
+    status = lake_store_control(lake->store, create, error);
     if (status != ODS_OK)
         lake_leave(lake);
     return status;
@@ -299,7 +299,7 @@ enum ods_status lake_apply_batch(struct lake_sink *lake, struct batch *batch,
 {
     struct attempt attempt = {lake, batch, hooks, result, error};
     bool done = false;
-    enum ods_status status = lake_enter(lake, error);
+    enum ods_status status = lake_enter(lake, true, error);
     if (status != ODS_OK)
         return status;
     status = check_offsets(&attempt, &done);

@@ -65,29 +65,41 @@ static enum ods_status iceberg_open(struct sink **sink, const struct sink_config
 static enum ods_status lake_sink_connect(struct sink *sink, struct error *error)
 {
     struct lake_sink *lake = from_sink(sink);
-    enum ods_status status = lake_enter(lake, error);
+    enum ods_status status = lake_enter(lake, true, error);
     if (status == ODS_OK)
         lake_leave(lake);
     return status;
 }
 
 /* What is stored may have moved on since it was read: other processes had the partitions. */
-static enum ods_status lake_sink_resume(struct sink *sink, struct position *positions, size_t count,
-                                        struct error *error)
+static enum ods_status read_positions(struct lake_sink *lake, bool create,
+                                      struct position *positions, size_t count, struct error *error)
 {
-    struct lake_sink *lake = from_sink(sink);
-    enum ods_status status = lake_enter(lake, error);
+    enum ods_status status = lake_enter(lake, create, error);
     if (status != ODS_OK)
         return status;
     struct lake_table *control = lake->store->control;
     lake_store_forget_offsets(lake->store);
-    status = lake_table_ready(control, error);
+    if (control->handle)
+        status = lake_table_ready(control, error);
     for (struct position *at = positions; status == ODS_OK && at < positions + count; at++) {
         at->offset = lake_table_offset(control, at->topic, at->partition);
         at->stored_us = lake_table_stored_us(control, at->topic, at->partition);
     }
     lake_leave(lake);
     return status;
+}
+
+static enum ods_status lake_sink_resume(struct sink *sink, struct position *positions, size_t count,
+                                        struct error *error)
+{
+    return read_positions(from_sink(sink), true, positions, count, error);
+}
+
+static enum ods_status lake_sink_peek(struct sink *sink, struct position *positions, size_t count,
+                                      struct error *error)
+{
+    return read_positions(from_sink(sink), false, positions, count, error);
 }
 
 static enum ods_status lake_sink_apply(struct sink *sink, struct batch *batch,
@@ -124,10 +136,11 @@ static enum ods_status lake_sink_check(struct sink *sink,
     const struct lake_settings *settings = lake->config.settings;
     char line[4096];
     enum ods_status status = check_folder(lake, error);
-    if (status == ODS_OK && !lake->store)
-        status = lake_store_open(&lake->store, lake->format, &lake->config, error);
+    if (status == ODS_OK)
+        status = lake_enter(lake, false, error); /* is the storage there? */
     if (status != ODS_OK)
         return status;
+    lake_leave(lake);
     snprintf(line, sizeof line, "target %s: tables in %s, lake engine %s", lake->config.name,
              settings->location, lake->store->engine.version());
     report(context, line);
@@ -158,10 +171,10 @@ static void lake_sink_clear_interrupt(struct sink *sink)
 
 #define SHARED_OPS                                                                                 \
     .guarantee = EXACT_BY_STORED_OFFSET, .keeps_history = true, .held_bytes = lake_held_bytes,     \
-    .connect = lake_sink_connect, .resume = lake_sink_resume, .apply = lake_sink_apply,            \
-    .name_table = lake_name_table, .name_history = lake_name_history, .check = lake_sink_check,    \
-    .interrupt = lake_sink_interrupt, .clear_interrupt = lake_sink_clear_interrupt,                \
-    .close = lake_sink_close
+    .connect = lake_sink_connect, .resume = lake_sink_resume, .peek = lake_sink_peek,              \
+    .apply = lake_sink_apply, .name_table = lake_name_table, .name_history = lake_name_history,    \
+    .check = lake_sink_check, .interrupt = lake_sink_interrupt,                                    \
+    .clear_interrupt = lake_sink_clear_interrupt, .close = lake_sink_close
 
 const struct sink_ops delta_sink = {
     .type = "delta",

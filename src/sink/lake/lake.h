@@ -19,9 +19,10 @@ struct lake_sink {
     atomic_bool interrupted;
 };
 
-/* Takes the store's mutex, with the engine loaded and the pipeline's own table open. ODS_RETRY: an
- * outage, or an interrupt while another lane has it. */
-enum ods_status lake_enter(struct lake_sink *lake, struct error *error);
+/* Takes the store's mutex, with the engine loaded and the pipeline's own table open; without
+ * `create` it is not made, and has no handle where there is none. ODS_RETRY: an outage, or an
+ * interrupt while another lane has it. */
+enum ods_status lake_enter(struct lake_sink *lake, bool create, struct error *error);
 void lake_leave(struct lake_sink *lake);
 
 enum ods_status lake_apply_batch(struct lake_sink *lake, struct batch *batch,

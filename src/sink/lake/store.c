@@ -224,15 +224,15 @@ static char *folder_of(const char *group)
     return folder;
 }
 
-enum ods_status lake_store_control(struct lake_store *store, struct error *error)
+enum ods_status lake_store_control(struct lake_store *store, bool create, struct error *error)
 {
     static const char *const names[] = {"note"}, *const formats[] = {"u"};
-    static const struct lake_wanted wanted = {
+    const struct lake_wanted wanted = {
         .names = names,
         .formats = formats,
         .count = 1,
         .appends = true,
-        .create = true,
+        .create = create,
         .comment = "ods-sink: how far a pipeline's records are applied, in this table's commits"};
     if (!store->control) {
         char *folder = folder_of(store->group);
@@ -242,5 +242,6 @@ enum ods_status lake_store_control(struct lake_store *store, struct error *error
             return error_out_of_memory(error);
     }
     enum ods_status status = lake_table_open(store->control, &wanted, error);
-    return status == ODS_OK ? lake_table_ready(store->control, error) : status;
+    return status == ODS_OK && store->control->handle ? lake_table_ready(store->control, error)
+                                                      : status;
 }

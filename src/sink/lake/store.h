@@ -69,8 +69,8 @@ void lake_store_close(struct lake_store *store); /* NULL is fine; the last one c
 
 /* The table's place in the store, which need not be open. NULL: memory is out. */
 struct lake_table *lake_store_table(struct lake_store *store, const char *schema, const char *name);
-/* Opens the pipeline's own table; it is made where it is missing. */
-enum ods_status lake_store_control(struct lake_store *store, struct error *error);
+/* Opens the pipeline's own table. With `create` it is made where it is missing. */
+enum ods_status lake_store_control(struct lake_store *store, bool create, struct error *error);
 /* All offsets are to be read anew. */
 void lake_store_forget_offsets(struct lake_store *store);
 
