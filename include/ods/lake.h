@@ -5,15 +5,16 @@
  * when a target of this kind is configured, so that nothing else pays for it. Rows go in by the
  * Arrow C Data Interface (two structs, below), settings and answers as JSON.
  *
- * Every function that answers an enum ods_lake_answer takes `char **error` as its last argument (may
- * be NULL). On any answer but OK it is set to a text that says what failed, where, why and what to do
- * next; the caller frees it with ods_lake_free(). It never holds a credential. On OK it is NULL.
- * Strings are UTF-8 and end in NUL. No function throws, aborts or prints: a panic inside becomes FATAL,
- * and the handle that was in use answers FATAL from then on (close it, open it again).
+ * Every function that answers an enum ods_lake_answer takes `char **error` as its last argument
+ * (may be NULL). On any answer but OK it is set to a text that says what failed, where, why and
+ * what to do next; the caller frees it with ods_lake_free(). It never holds a credential. On OK it
+ * is NULL. Strings are UTF-8 and end in NUL. No function throws, aborts or prints: a panic inside
+ * becomes FATAL, and the handle that was in use answers FATAL from then on (close it, open it
+ * again).
  *
- * Threads: functions of different tables may run at the same time. One table's handle is used by one
- * thread at a time (any thread: put a mutex around a table that several lanes write). An ods_lake may be
- * used by several threads at once. Close tables before their lake.
+ * Threads: functions of different tables may run at the same time. One table's handle is used by
+ * one thread at a time (any thread: put a mutex around a table that several lanes write). An
+ * ods_lake may be used by several threads at once. Close tables before their lake.
  */
 #ifndef ODS_LAKE_H
 #define ODS_LAKE_H
@@ -35,7 +36,7 @@ extern "C" {
 #define ARROW_C_DATA_INTERFACE
 
 #define ARROW_FLAG_DICTIONARY_ORDERED 1
-#define ARROW_FLAG_NULLABLE 2
+#define ARROW_FLAG_NULLABLE           2
 #define ARROW_FLAG_MAP_KEYS_SORTED 4
 
 struct ArrowSchema {
@@ -76,14 +77,14 @@ struct ArrowArrayStream {
 #endif
 
 /*
- * Ownership: every ArrowSchema and ArrowArray that is given to a function is moved into it, whatever it
- * answers: the library calls `release` (once; at once, or for rows that are staged after the commit or the
- * rollback, from the thread that calls then) and sets the struct's `release` to NULL. The struct itself
- * stays the caller's (it may stand on the stack). Buffers need an alignment of 8 bytes (malloc's is enough);
- * those that are not are copied.
+ * Ownership: every ArrowSchema and ArrowArray that is given to a function is moved into it,
+ * whatever it answers: the library calls `release` (once; at once, or for rows that are staged
+ * after the commit or the rollback, from the thread that calls then) and sets the struct's
+ * `release` to NULL. The struct itself stays the caller's (it may stand on the stack). Buffers need
+ * an alignment of 8 bytes (malloc's is enough); those that are not are copied.
  *
- * The outermost schema and array are a struct ("+s", not nullable), one child a column, in any order; columns
- * are found by name. Formats that are accepted for a column, and what they become:
+ * The outermost schema and array are a struct ("+s", not nullable), one child a column, in any
+ * order; columns are found by name. Formats that are accepted for a column, and what they become:
  *
  *   format          Arrow                     Delta                      Iceberg
  *   "b"             boolean                   boolean                    boolean
@@ -100,43 +101,51 @@ struct ArrowArrayStream {
  *   "d:P,S"         decimal128, P <= 38       decimal(P,S)               decimal(P,S)
  *   "+l" "+s"       list, struct of these     array, struct              list, struct
  *
- * Anything else (unsigned integers, seconds, milliseconds, nanoseconds, decimals beyond 38 digits, 64 bit
- * offsets, dictionaries) is refused with FATAL: the sink makes it exact or makes it a letter before. A column
- * of an array must have the table's type for it, or one that the table's can be widened from without loss
- * ("c" into "l"), and it is widened. Columns of the table that an array does not have are null. Columns of an
- * array that the table does not have: FATAL (evolve first).
+ * Anything else (unsigned integers, seconds, milliseconds, nanoseconds, decimals beyond 38 digits,
+ * 64 bit offsets, dictionaries) is refused with FATAL: the sink makes it exact or makes it a letter
+ * before. A column of an array must have the table's type for it, or one that the table's can be
+ * widened from without loss
+ * ("c" into "l"), and it is widened. Columns of the table that an array does not have are null.
+ * Columns of an array that the table does not have: FATAL (evolve first).
  *
- * Names of columns of a Delta table may not contain space , ; { } ( ) newline tab = (the format's rule without
- * column mapping), and two may not differ in case alone: FATAL from ods_lake_table and ods_lake_evolve.
+ * Names of columns of a Delta table may not contain space , ; { } ( ) newline tab = (the format's
+ * rule without column mapping), and two may not differ in case alone: FATAL from ods_lake_table and
+ * ods_lake_evolve.
  */
 
 /* The column of operations of ods_lake_upsert: format "C" (uint8), not nullable. */
 #define ODS_LAKE_OP_COLUMN "_ods_op"
 enum ods_lake_op {
     ODS_LAKE_OP_UPSERT = 0, /* the row of this key becomes this row, or is added */
-    ODS_LAKE_OP_DELETE = 1, /* the row of this key goes; only the key's columns are read; no such row: nothing */
+    ODS_LAKE_OP_DELETE = 1, /* the row of this key goes, if there is one; only the key is read */
     ODS_LAKE_OP_UPDATE = 2  /* as UPSERT; no such row: nothing */
 };
 
 /*
- * Optional column of ods_lake_upsert: format "z" (binary, nullable). Bit i (byte i / 8, bit i % 8, from the
- * lowest) set: of child i of this array (as it stands in the array, every child counted) the value that the table
- * has for this key is kept, and the array's is not looked at. Null or empty: nothing is kept. Where the table
- * (rows staged before included) has no row of the key, the kept values are null (counted in ods_lake_stats: "lost").
+ * Optional column of ods_lake_upsert: format "z" (binary, nullable). Bit i (byte i / 8, bit i % 8,
+ * from the lowest) set: of child i of this array (as it stands in the array, every child counted)
+ * the value that the table has for this key is kept, and the array's is not looked at. Null or
+ * empty: nothing is kept. Where the table (rows staged before included) has no row of the key, the
+ * kept values are null (counted in ods_lake_stats: "lost").
  */
 #define ODS_LAKE_KEEP_COLUMN "_ods_keep"
 
 enum ods_lake_answer {
     ODS_LAKE_OK = 0,
-    ODS_LAKE_RETRY = 1,   /* an outage (storage or catalog away, 429, 5xx, disk full): nothing was committed; what is
-                             staged stays; call again later */
-    ODS_LAKE_UNKNOWN = 2, /* the answer of a commit was lost: ods_lake_resolve() with the same batch id settles it */
-    ODS_LAKE_FENCED = 3,  /* the stored offsets are not those expected: another writer has the partition. What was
-                             staged is dropped. Nothing was written. Read the offsets again */
-    ODS_LAKE_FATAL = 4,   /* does not get better by itself: configuration, a type, a table that is damaged, a feature
-                             of the table that the engine does not know, a wrong call */
-    ODS_LAKE_ROW = 5      /* one row cannot be applied (null where the table allows none): *row says which; nothing of
-                             the array is staged */
+    /* An outage (storage or catalog away, 429, 5xx, disk full): nothing was committed; what is
+     * staged stays; call again later. */
+    ODS_LAKE_RETRY = 1,
+    /* The answer of a commit was lost: ods_lake_resolve() with the same batch id settles it. */
+    ODS_LAKE_UNKNOWN = 2,
+    /* The stored offsets are not those expected: another writer has the partition. What was staged
+     * is dropped, and nothing was written. Read the offsets again. */
+    ODS_LAKE_FENCED = 3,
+    /* Does not get better by itself: configuration, a type, a table that is damaged, a feature of
+     * the table that the engine does not know, a wrong call. */
+    ODS_LAKE_FATAL = 4,
+    /* One row cannot be applied (null where the table allows none): *row says which; nothing of the
+     * array is staged. */
+    ODS_LAKE_ROW = 5
 };
 
 struct ods_lake;       /* where tables live: storage, credentials, catalog */
@@ -150,67 +159,78 @@ const char *ods_lake_version(void);
 void ods_lake_free(char *text);
 
 /*
- * Opens a place for tables. Does no I/O beyond reading settings; storage that is away is found by ods_lake_table.
+ * Opens a place for tables. Does no I/O beyond reading settings; storage that is away is found by
+ * ods_lake_table.
  *
  *   { "format": "delta",                      "delta" (or "iceberg", where built in)
- *     "location": "/var/lib/lake",            a folder (absolute; made when absent), or "s3://bucket/prefix"
+ *     "location": "/var/lib/lake",            a folder (absolute; made when absent), or
+ *                                             "s3://bucket/prefix"
  *     "s3": {                                 only for s3://; everything is optional
  *       "endpoint": "http://127.0.0.1:9000",  default: AWS
  *       "region": "us-east-1",
  *       "path_style": true,                   default true when an endpoint is given
  *       "access_key_id": "…", "secret_access_key": "…", "session_token": "…",
- *                                             absent: from the environment (AWS_ACCESS_KEY_ID …), else the
- *                                             machine's role. Files of credentials are the caller's to read
+ *                                             absent: from the environment (AWS_ACCESS_KEY_ID …),
+ *                                             else the machine's role. Files of credentials are
+ *                                             the caller's to read
  *       "skip_signature": false,
- *       "timeout_ms": 30000, "retries": 2 },  reads and uploads of new names; a commit is never sent twice
+ *       "timeout_ms": 30000, "retries": 2 },  reads and uploads of new names; a commit is never
+ *                                             sent twice
  *     "catalog": { "type": "sqlite", "path": "/var/lib/lake/catalog.db", "name": "ods" }
- *                                             only for "iceberg"; also { "type": "postgres", "dsn": "…" },
- *                                             { "type": "rest", "uri": "…", "token": "…", "warehouse": "…" }
+ *                                             only for "iceberg"; also
+ *                                             { "type": "postgres", "dsn": "…" } and
+ *                                             { "type": "rest", "uri": "…", "token": "…",
+ *                                               "warehouse": "…" }
  *   }
  */
 enum ods_lake_answer ods_lake_open(const char *json, struct ods_lake **lake, char **error);
 void ods_lake_close(struct ods_lake *lake); /* NULL is accepted */
 
 /*
- * Opens a table, or creates it from `schema` (moved in). Reads its state and, for upsert, builds the index of keys
- * (reads the key columns of every file: about 0.4 s of CPU a million rows).
+ * Opens a table, or creates it from `schema` (moved in). Reads its state and, for upsert, builds
+ * the index of keys (reads the key columns of every file: about 0.4 s of CPU a million rows).
  *
- *   { "namespace": ["shop"], "name": "orders",   Delta: the folder <location>/shop/orders; a part is one folder's or
- *                                                namespace's name and may not be empty, ".", ".." or contain "/"
- *     "mode": "upsert",                          "upsert" (needs "key") or "history" (append only)
- *     "key": ["id"],                             columns of the key, in this order; null is a value like others;
- *                                                every type of the table above except float, double, list, struct
- *     "create": true,                            false: of an absent table OK and *table = NULL
- *     "change_data": true,                       creation: the change data feed (Delta), default true for upsert
- *     "partition": ["region"],                   creation: columns whose values part the files (identity)
- *     "sort": ["day"],                           rows of a written or compacted file are in the order of these columns
- *     "comment": "…",                            creation
- *     "properties": { "delta.…": "…" },          creation: properties of the table
- *     "target_file_bytes": 134217728,            a data file is closed when it is about so large
- *     "compression": "snappy",                   "snappy" (default), "zstd" or "none"
- *     "schema": "add" }                          what is done when `schema` has columns that the table lacks:
- *                                                "add" (default; as ods_lake_evolve), "keep" (nothing: `schema` is
- *                                                for creation only) or "refuse" (FATAL)
+ *   { "namespace": ["shop"], "name": "orders",  Delta: the folder <location>/shop/orders; a part is
+ *                                            one folder's or namespace's name and may not be
+ *                                            empty, ".", ".." or contain "/"
+ *     "mode": "upsert",                      "upsert" (needs "key") or "history" (append only)
+ *     "key": ["id"],                         columns of the key, in this order; null is a value
+ *                                            like others; every type of the table above except
+ *                                            float, double, list, struct
+ *     "create": true,                        false: of an absent table OK and *table = NULL
+ *     "change_data": true,                   creation: the change data feed (Delta), default true
+ *                                            for upsert
+ *     "partition": ["region"],               creation: columns whose values part the files
+ *     "sort": ["day"],                       the order of rows in a written or compacted file
+ *     "comment": "…",                        creation
+ *     "properties": { "delta.…": "…" },      creation: properties of the table
+ *     "target_file_bytes": 134217728,        a data file is closed when it is about so large
+ *     "compression": "snappy",               "snappy" (default), "zstd" or "none"
+ *     "schema": "add" }                      when `schema` has columns that the table lacks: "add"
+ *                                            (default; as ods_lake_evolve), "keep" (nothing:
+ *                                            `schema` is for creation only) or "refuse" (FATAL)
  * An existing table may have more columns than `schema`: they are null in what is written.
  */
-enum ods_lake_answer ods_lake_table(struct ods_lake *lake, const char *json, struct ArrowSchema *schema,
-                                    struct ods_lake_table **table, char **error);
-void ods_lake_close_table(struct ods_lake_table *table); /* drops what is staged; NULL is accepted */
+enum ods_lake_answer ods_lake_table(struct ods_lake *lake, const char *json,
+                                    struct ArrowSchema *schema, struct ods_lake_table **table,
+                                    char **error);
+void ods_lake_close_table(
+    struct ods_lake_table *table); /* drops what is staged; NULL is accepted */
 
 /*
  * The offsets stored in the newest version (read from storage now), as JSON to be freed:
  *   { "version": 12, "offsets": { "<id>": 1234, … } }
- * An id is any text that the caller makes up for a topic-partition of a pipeline; Delta keeps it as the appId of a
- * `txn` action, so give it a name of its own: "ods:<pipeline>:<topic>:<partition>". The number is the
- * next offset to be read. Ids of other writers are listed too.
+ * An id is any text that the caller makes up for a topic-partition of a pipeline; Delta keeps it as
+ * the appId of a `txn` action, so give it a name of its own: "ods:<pipeline>:<topic>:<partition>".
+ * The number is the next offset to be read. Ids of other writers are listed too.
  */
 enum ods_lake_answer ods_lake_offsets(struct ods_lake_table *table, char **json, char **error);
 
 /*
- * Stages rows for the next commit; nothing is visible before it. May be called several times; in upsert the last row
- * of a key wins, within an array and between arrays. Rows are held in memory until the commit.
- * append: `mode` history only (upsert finds out by its index whether a key is new, which costs nothing).
- * upsert: `row` (may be NULL) is set with the answer ODS_LAKE_ROW.
+ * Stages rows for the next commit; nothing is visible before it. May be called several times; in
+ * upsert the last row of a key wins, within an array and between arrays. Rows are held in memory
+ * until the commit. append: `mode` history only (upsert finds out by its index whether a key is
+ * new, which costs nothing). upsert: `row` (may be NULL) is set with the answer ODS_LAKE_ROW.
  */
 enum ods_lake_answer ods_lake_append(struct ods_lake_table *table, struct ArrowArray *array,
                                      struct ArrowSchema *schema, char **error);
@@ -220,30 +240,32 @@ enum ods_lake_answer ods_lake_upsert(struct ods_lake_table *table, struct ArrowA
 /*
  * Commits what is staged together with the offsets, as one version of the table.
  *
- *   expect    { "<id>": 1000, "<id2>": null }   what must be stored now (null: nothing); else FENCED
- *   next      { "<id>": 1200, "<id2>": 7 }      what is stored with the rows; ids that are not named stay
- *   batch_id  a text that is unique to this attempt's content (a UUID): the same one for every repetition of
- *             the same commit, another one for any other
+ *   expect    { "<id>": 1000, "<id2>": null }  what must be stored now (null: nothing), or FENCED
+ *   next      { "<id>": 1200, "<id2>": 7 }     what is stored with the rows; others stay
+ *   batch_id  a text that is unique to this attempt's content (a UUID): the same one for every
+ *             repetition of the same commit, another one for any other
  *
- * May be called with nothing staged: then only the offsets move. RETRY and UNKNOWN keep what is staged: RETRY: call
- * again with the same arguments; UNKNOWN: call ods_lake_resolve first. Versions that other writers committed since
- * (compaction, rows of their own) are read, and the positions are found anew: that alone is not FENCED.
- * *version (may be NULL) is set on OK.
+ * May be called with nothing staged: then only the offsets move. RETRY and UNKNOWN keep what is
+ * staged: RETRY: call again with the same arguments; UNKNOWN: call ods_lake_resolve first. Versions
+ * that other writers committed since (compaction, rows of their own) are read, and the positions
+ * are found anew: that alone is not FENCED. *version (may be NULL) is set on OK.
  */
-enum ods_lake_answer ods_lake_commit(struct ods_lake_table *table, const char *expect, const char *next,
-                                     const char *batch_id, int64_t *version, char **error);
+enum ods_lake_answer ods_lake_commit(struct ods_lake_table *table, const char *expect,
+                                     const char *next, const char *batch_id, int64_t *version,
+                                     char **error);
 
 /*
- * Was the commit of this batch id made? Reads the table. OK: *committed is 1 (what was staged is dropped, the index
- * knows the rows; *version set) or 0 (it was not made and what is staged still stands; commit again with the same
- * arguments). RETRY: storage is still away. FENCED: it was not made and another writer moved the offsets.
+ * Was the commit of this batch id made? Reads the table. OK: *committed is 1 (what was staged is
+ * dropped, the index knows the rows; *version set) or 0 (it was not made and what is staged still
+ * stands; commit again with the same arguments). RETRY: storage is still away. FENCED: it was not
+ * made and another writer moved the offsets.
  */
-enum ods_lake_answer ods_lake_resolve(struct ods_lake_table *table, const char *batch_id, int *committed,
-                                      int64_t *version, char **error);
+enum ods_lake_answer ods_lake_resolve(struct ods_lake_table *table, const char *batch_id,
+                                      int *committed, int64_t *version, char **error);
 
 /*
- * Stages that all rows of the table go (upsert only). What was staged before it goes too; what is staged after it is
- * there once they have gone.
+ * Stages that all rows of the table go (upsert only). What was staged before it goes too; what is
+ * staged after it is there once they have gone.
  */
 enum ods_lake_answer ods_lake_truncate(struct ods_lake_table *table, char **error);
 
@@ -251,9 +273,10 @@ enum ods_lake_answer ods_lake_truncate(struct ods_lake_table *table, char **erro
 void ods_lake_rollback(struct ods_lake_table *table);
 
 /*
- * Rows by key. `keys` has the key's columns; *rows (to be released by the caller) gets one row a key, in the same
- * order: all columns of the table and, last, ODS_LAKE_FOUND_COLUMN (format "b"): false where there is no such row.
- * Rows that are staged count. *rows and *rows_schema are filled only on OK.
+ * Rows by key. `keys` has the key's columns; *rows (to be released by the caller) gets one row a
+ * key, in the same order: all columns of the table and, last, ODS_LAKE_FOUND_COLUMN (format "b"):
+ * false where there is no such row. Rows that are staged count. *rows and *rows_schema are filled
+ * only on OK.
  */
 #define ODS_LAKE_FOUND_COLUMN "_ods_found"
 enum ods_lake_answer ods_lake_lookup(struct ods_lake_table *table, struct ArrowArray *keys,
@@ -261,66 +284,76 @@ enum ods_lake_answer ods_lake_lookup(struct ods_lake_table *table, struct ArrowA
                                      struct ArrowSchema *rows_schema, char **error);
 
 /*
- * Makes the table have every column of `schema` (moved in), by name: what is absent is added (nullable, at the end);
- * a column whose type can be widened without loss (integers to larger ones, float to double, decimals to more digits
- * before and after the point, date to timestamp without zone) is widened, which rewrites the table's files; any
- * other difference is FATAL and names the column and both types ("full beside" is the caller's: add a column of another name). Columns
- * that `schema` lacks stay. Nothing may be staged (FATAL). A commit of its own; UNKNOWN is never answered (calling it
- * again is right).
+ * Makes the table have every column of `schema` (moved in), by name: what is absent is added
+ * (nullable, at the end); a column whose type can be widened without loss (integers to larger ones,
+ * float to double, decimals to more digits before and after the point, date to timestamp without
+ * zone) is widened, which rewrites the table's files; any other difference is FATAL and names the
+ * column and both types ("full beside" is the caller's: add a column of another name). Columns that
+ * `schema` lacks stay. Nothing may be staged (FATAL). A commit of its own; UNKNOWN is never
+ * answered (calling it again is right).
  */
-enum ods_lake_answer ods_lake_evolve(struct ods_lake_table *table, struct ArrowSchema *schema, char **error);
+enum ods_lake_answer ods_lake_evolve(struct ods_lake_table *table, struct ArrowSchema *schema,
+                                     char **error);
 
 /*
- * The table's schema as it is now: *schema is filled and released by the caller. Metadata of a column: none.
+ * The table's schema as it is now: *schema is filled and released by the caller. Metadata of a
+ * column: none.
  */
-enum ods_lake_answer ods_lake_schema(struct ods_lake_table *table, struct ArrowSchema *schema, char **error);
+enum ods_lake_answer ods_lake_schema(struct ods_lake_table *table, struct ArrowSchema *schema,
+                                     char **error);
 
 /*
- * Maintenance, exact under load; nothing may be staged (FATAL). Each part is optional and does what is due; *report
- * (may be NULL, else to be freed) is JSON with what was done. Runs as long as it takes, within `max_bytes`.
+ * Maintenance, exact under load; nothing may be staged (FATAL). Each part is optional and does what
+ * is due; *report (may be NULL, else to be freed) is JSON with what was done. Runs as long as it
+ * takes, within `max_bytes`.
  *
- *   { "compact":    { "small_bytes": 33554432,     files below it are put together (two or more)
- *                     "deleted_ratio": 0.1,        files with more deleted rows than this are rewritten
- *                     "max_bytes": 536870912 },    read at most so much in this call (at least one group)
- *     "checkpoint": { "every": 10 },               when so many versions have passed since the last one
- *     "expire":     { "retention_ms": 2592000000 },  log entries before a checkpoint, older than this, are deleted
+ *   { "compact":    { "small_bytes": 33554432,   files below it are put together (two or more)
+ *                     "deleted_ratio": 0.1,      files with more deleted rows are rewritten
+ *                     "max_bytes": 536870912 },  read at most so much (at least one group)
+ *     "checkpoint": { "every": 10 },             when so many versions have passed since the last
+ *     "expire":     { "retention_ms": 2592000000 },
+ *                                                log entries before a checkpoint that are older
  *     "vacuum":     { "retention_ms": 604800000, "dry_run": false } }
- *                                                  files that no version younger than this names, orphans included
- * report: { "version": 40, "compacted": { "read_files": 9, "written_files": 1, "rows": 1000, "bytes": 123456 },
- *           "checkpoint": 40, "expired": 12, "vacuumed": { "files": 3, "bytes": 4567 }, "more": false }
+ *                                                files that no younger version names, and orphans
+ *   report: { "version": 40,
+ *             "compacted": { "read_files": 9, "written_files": 1, "rows": 1000, "bytes": 123456 },
+ *             "checkpoint": 40, "expired": 12, "vacuumed": { "files": 3, "bytes": 4567 },
+ *             "more": false }
  */
-enum ods_lake_answer ods_lake_maintain(struct ods_lake_table *table, const char *json, char **report, char **error);
+enum ods_lake_answer ods_lake_maintain(struct ods_lake_table *table, const char *json,
+                                       char **report, char **error);
 
 /*
  * Reads rows as a stream; *stream is released by the caller, before the table is closed.
  *   { "columns": ["id", "note"],    default: all
  *     "version": 12,                default: the newest (read from storage now)
  *     "changes": { "from": 3, "to": 12 } }
- *                                   instead of rows the changes of these versions (both included; "to" default: newest):
- *                                   the columns and "_change_type" (insert, update_preimage, update_postimage,
- *                                   delete), "_commit_version" ("l"), "_commit_timestamp" ("tsu:UTC")
+ *                                   instead of rows the changes of these versions (both included;
+ *                                   "to" default: newest): the columns and "_change_type" (insert,
+ *                                   update_preimage, update_postimage, delete), "_commit_version"
+ *                                   ("l"), "_commit_timestamp" ("tsu:UTC")
  * Staged rows are not seen.
  */
-enum ods_lake_answer ods_lake_scan(struct ods_lake_table *table, const char *json, struct ArrowArrayStream *stream,
-                                   char **error);
+enum ods_lake_answer ods_lake_scan(struct ods_lake_table *table, const char *json,
+                                   struct ArrowArrayStream *stream, char **error);
 
 /*
  * Figures of the table as the handle knows it (no I/O), JSON to be freed:
- *   { "version": 12, "files": 3, "rows": 1000, "deleted_rows": 12, "bytes": 123456, "small_files": 2,
- *     "index_keys": 1000, "index_bytes": 24000, "staged_rows": 10, "staged_bytes": 4096,
- *     "versions_since_checkpoint": 2, "commits": 9, "conflicts": 0,
- *     "missing": 0, "lost": 0 }     updates and deletes of rows that were not there, and kept values of such rows,
- *                                   since the handle was opened
+ *   { "version": 12, "files": 3, "rows": 1000, "deleted_rows": 12, "bytes": 123456,
+ *     "small_files": 2, "index_keys": 1000, "index_bytes": 24000, "staged_rows": 10,
+ *     "staged_bytes": 4096, "versions_since_checkpoint": 2, "commits": 9, "conflicts": 0,
+ *     "missing": 0, "lost": 0 }
+ * missing, lost: updates and deletes of rows that were not there, and kept values of such rows,
+ * since the handle was opened.
  */
 enum ods_lake_answer ods_lake_stats(struct ods_lake_table *table, char **json, char **error);
 
 /*
- * For tests. ODS_LAKE_FAULT in the environment, read at ods_lake_open: "<what>:<step>:<n>", several with ";".
- *   what   kill (SIGKILL to this process), retry (an outage is answered in place of the step), lost (the step is
- *          done, its answer is lost: only for "commit")
- *   step   data, deletes, changes, commit (before the log entry is put), committed (after it, before the state in
- *          memory), checkpoint, compact, vacuum
- *   n      at the n-th time that this process comes there (from 1)
+ * For tests. ODS_LAKE_FAULT in the environment, read at ods_lake_open: "<what>:<step>:<n>", several
+ * with ";". what   kill (SIGKILL to this process), retry (an outage is answered in place of the
+ * step), lost (the step is done, its answer is lost: only for "commit") step   data, deletes,
+ * changes, commit (before the log entry is put), committed (after it, before the state in memory),
+ * checkpoint, compact, vacuum n      at the n-th time that this process comes there (from 1)
  */
 
 #ifdef __cplusplus
