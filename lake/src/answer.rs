@@ -56,7 +56,7 @@ impl From<parquet::errors::ParquetError> for Fail {
     fn from(e: parquet::errors::ParquetError) -> Self {
         // A file that is read piece by piece hands its outages through the Parquet reader.
         if let parquet::errors::ParquetError::External(inner) = &e
-            && inner.downcast_ref::<std::io::Error>().is_some()
+            && inner.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() != std::io::ErrorKind::UnexpectedEof)
         {
             return Fail::Retry(e.to_string());
         }

@@ -165,6 +165,8 @@ fn less(a: &Value, b: &Value) -> bool {
     }
 }
 
+/// The least and the greatest value. None for floating point, whose NaN some readers take for the greatest value and
+/// Parquet leaves out.
 fn border(s: &Statistics, t: &DataType) -> Option<(Value, Value)> {
     Some(match (s, t) {
         (Statistics::Int32(v), DataType::Date32) => {
@@ -174,8 +176,6 @@ fn border(s: &Statistics, t: &DataType) -> Option<(Value, Value)> {
             (json!(v.min_opt()?), json!(v.max_opt()?))
         }
         (Statistics::Int64(v), DataType::Int64) => (json!(v.min_opt()?), json!(v.max_opt()?)),
-        (Statistics::Float(v), DataType::Float32) => finite(*v.min_opt()? as f64, *v.max_opt()? as f64)?,
-        (Statistics::Double(v), DataType::Float64) => finite(*v.min_opt()?, *v.max_opt()?)?,
         (Statistics::ByteArray(v), DataType::Utf8) if v.min_is_exact() && v.max_is_exact() => {
             let (a, b) = (v.min_opt()?.as_utf8().ok()?, v.max_opt()?.as_utf8().ok()?);
             if a.len() > STATS_TEXT || b.len() > STATS_TEXT {
@@ -191,10 +191,6 @@ fn border(s: &Statistics, t: &DataType) -> Option<(Value, Value)> {
         }
         _ => return None,
     })
-}
-
-fn finite(a: f64, b: f64) -> Option<(Value, Value)> {
-    (a.is_finite() && b.is_finite()).then(|| (json!(a), json!(b)))
 }
 
 /// How rows of a table's file are to be read.

@@ -14,6 +14,8 @@ use crate::table::{self, Table};
 use crate::types;
 
 const ATTEMPTS: usize = 8;
+/// Rows that are sorted at a time, by their size in memory: a larger file has several runs.
+const SORT_BYTES: usize = 256 << 20;
 
 /// How the table's columns must change.
 struct Change {
@@ -133,7 +135,7 @@ impl Table {
             let mut w =
                 Writer::new(&*self.store, "part-", out.clone(), &self.set.compression, self.set.target_file_bytes);
             let mut values = Default::default();
-            let mut sorting = vec![];
+            let (mut sorting, mut held) = (vec![], 0);
             for n in group {
                 self.state.load_gone(&*self.store, n)?;
                 let f = self.state.file(n)?;
@@ -145,8 +147,13 @@ impl Table {
                     first += rows;
                     if self.set.sort.is_empty() {
                         w.push(&batch)?;
-                    } else {
-                        sorting.push(batch);
+                        continue;
+                    }
+                    held += batch.get_array_memory_size();
+                    sorting.push(batch);
+                    if held >= SORT_BYTES {
+                        push_sorted(&mut w, &sorting, &self.set.sort)?;
+                        (sorting, held) = (vec![], 0);
                     }
                 }
                 values = f.add.values.clone();

@@ -154,22 +154,29 @@ impl Table {
         if self.stale {
             return self.reload();
         }
-        let schema = self.state.schema()?.clone();
         loop {
+            let schema = self.state.schema()?.clone();
+            let touched = match log::advance(&*self.store, &mut self.state) {
+                Ok(Step::Newest) => return Ok(()),
+                Ok(Step::Lost) => return self.reload(),
+                Ok(Step::Next(touched)) => touched,
+                Err(e) => {
+                    // An outage comes before the entry is taken; anything else may have left half of it.
+                    self.stale = !matches!(e, Fail::Retry(_));
+                    return Err(e);
+                }
+            };
             // Until the index has followed, the state is not to be used.
             self.stale = true;
-            match log::advance(&*self.store, &mut self.state)? {
-                Step::Newest => break,
-                Step::Lost => return self.reload(),
-                Step::Next(touched) => self.follow(touched)?,
+            if *self.state.schema()? == schema {
+                self.follow(touched)?;
+            } else {
+                self.state.check(!self.set.history)?;
+                self.reindex()?;
+                self.refit()?;
             }
+            self.stale = false;
         }
-        if *self.state.schema()? != schema {
-            self.state.check(!self.set.history)?;
-            self.reindex()?;
-        }
-        self.stale = false;
-        if *self.state.schema()? != schema { self.refit() } else { Ok(()) }
     }
 
     fn follow(&mut self, touched: Vec<Touched>) -> Result<()> {
