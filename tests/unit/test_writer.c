@@ -17,8 +17,9 @@ struct script {
     size_t count;
 };
 
-static enum ods_status apply(struct sink *sink, struct batch *batch, const struct apply_hooks *hooks,
-                             struct apply_result *result, struct error *error)
+static enum ods_status apply(struct sink *sink, struct batch *batch,
+                             const struct apply_hooks *hooks, struct apply_result *result,
+                             struct error *error)
 {
     struct script *script = (struct script *) sink;
     char name = batch->records[0].value[0];

@@ -284,8 +284,8 @@ enum ods_status untyped_read(struct reading *reading, struct json_scan *scan);
 
 /* An empty one in the batch's arena; NULL when memory is out. */
 struct source_position *position_new(struct reading *reading);
-/* Reads one of the members that tell the place in the source's log: lsn, file, pos, row, gtid, txId,
- * by their number. */
+/* Reads one of the members that tell the place in the source's log: lsn, file, pos, row, gtid,
+ * txId, by their number. */
 bool position_read(struct reading *reading, struct json_scan *scan, size_t member,
                    struct source_position *position);
 /* Sets reading->position from what was read with the envelope's source, and its transaction, or a

@@ -1,7 +1,8 @@
 /* The thread of a lane that reads its outboxes, since next() must not wait for the database.
  *
- * It has a session of its own, holds the lock of each name, reads ahead of the lane and deletes what
- * is settled. What is under the mutex is shared with the consumer thread; views are the thread's.
+ * It has a session of its own, holds the lock of each name, reads ahead of the lane and deletes
+ * what is settled. What is under the mutex is shared with the consumer thread; views are the
+ * thread's.
  */
 #ifndef OUTBOX_READER_H
 #define OUTBOX_READER_H

@@ -3,8 +3,8 @@
  *
  * A row's place among those of its name is its offset. It is given once, before the row is handed
  * out, and kept where the row is (sql/postgres/outbox_read.sql): so a target that stores offsets
- * applies each row once, and to all others a row comes again under the same number. A name belongs to the
- * lane whose session holds its lock; a lane that waits for one has no partition of it yet.
+ * applies each row once, and to all others a row comes again under the same number. A name belongs
+ * to the lane whose session holds its lock; a lane that waits for one has no partition of it yet.
  */
 #include <stdio.h>
 #include <stdlib.h>
