@@ -56,14 +56,15 @@ static void postgres_close(struct sink *sink)
 
 /* --- queues ---------------------------------------------------------------------------------- */
 
-/* Who reads the pipeline's queue, where it is one: `merges`, several processes at once. */
+/* Is it one of those sources that have a choice who reads a queue? `merges`: several processes at
+ * once. */
 static bool reads_queue(const struct pipeline_settings *pipeline, bool *merges)
 {
     const char *type = pipeline->input.type; /* NULL: of a pipeline that no file describes */
     const struct source_ops *source = type ? source_find(type) : NULL;
     const struct source_config config = {.settings = pipeline->input.own, .pipeline = pipeline};
     *merges = source && source->merges && config.settings && source->merges(&config);
-    return source && source->kind == SOURCE_DELIVERIES;
+    return source && source->merges;
 }
 
 /* A queue with one reader: its session holds a lock for as long as it lasts. ODS_RETRY: another
