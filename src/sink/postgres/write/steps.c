@@ -20,9 +20,9 @@
 #include "sink/postgres/write/blocked.h"
 #include "sink/postgres/write/marks.h"
 
-/* The most rows of a step that is no COPY, and from one savepoint to the next. It is small enough to
- * repeat them for one bad row, and large enough that a batch has fewer than the 64 subtransactions
- * for which PostgreSQL's snapshots have room. */
+/* The most rows of a step that is no COPY, and from one savepoint to the next. It is small enough
+ * to repeat them for one bad row, and large enough that a batch has fewer than the 64
+ * subtransactions for which PostgreSQL's snapshots have room. */
 #define STEP_ROWS 2000
 
 /* --- from fold to steps --------------------------------------------------------------------- */
