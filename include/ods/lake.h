@@ -1,5 +1,5 @@
 /*
- * The lake engine: tables of Delta Lake (and later Iceberg), written exactly once.
+ * The lake engine: tables of Delta Lake, written exactly once.
  *
  * The engine is a library of its own (libods_lake.so, written in Rust: lake/), loaded with dlopen
  * when a target of this kind is configured, so that nothing else pays for it. Rows go in by the
@@ -86,20 +86,20 @@ struct ArrowArrayStream {
  * The outermost schema and array are a struct ("+s", not nullable), one child a column, in any
  * order; columns are found by name. Formats that are accepted for a column, and what they become:
  *
- *   format          Arrow                     Delta                      Iceberg
- *   "b"             boolean                   boolean                    boolean
- *   "c"  "s"        int8, int16               byte, short                int
- *   "i"  "l"        int32, int64              integer, long              int, long
- *   "f"  "g"        float, double             float, double              float, double
- *   "u"             utf8 (32 bit offsets)     string                     string
- *   "z"             binary (32 bit offsets)   binary                     binary
- *   "tdD"           date32, days              date                       date
- *   "tsu:UTC"       timestamp µs, UTC         timestamp                  timestamptz
- *   "tsu:"          timestamp µs, no zone     timestamp_ntz              timestamp
- *   "ttu"           time64 µs                 refused                    time
- *   "w:16"          fixed size binary         refused                    uuid
- *   "d:P,S"         decimal128, P <= 38       decimal(P,S)               decimal(P,S)
- *   "+l" "+s"       list, struct of these     array, struct              list, struct
+ *   format          Arrow                     Delta
+ *   "b"             boolean                   boolean
+ *   "c"  "s"        int8, int16               byte, short
+ *   "i"  "l"        int32, int64              integer, long
+ *   "f"  "g"        float, double             float, double
+ *   "u"             utf8 (32 bit offsets)     string
+ *   "z"             binary (32 bit offsets)   binary
+ *   "tdD"           date32, days              date
+ *   "tsu:UTC"       timestamp µs, UTC         timestamp
+ *   "tsu:"          timestamp µs, no zone     timestamp_ntz
+ *   "ttu"           time64 µs                 refused
+ *   "w:16"          fixed size binary         refused
+ *   "d:P,S"         decimal128, P <= 38       decimal(P,S)
+ *   "+l" "+s"       list, struct of these     array, struct
  *
  * Anything else (unsigned integers, seconds, milliseconds, nanoseconds, decimals beyond 38 digits,
  * 64 bit offsets, dictionaries) is refused with FATAL: the sink makes it exact or makes it a letter
@@ -162,7 +162,7 @@ void ods_lake_free(char *text);
  * Opens a place for tables. Does no I/O beyond reading settings; storage that is away is found by
  * ods_lake_table.
  *
- *   { "format": "delta",                      "delta" (or "iceberg", where built in)
+ *   { "format": "delta",                      the only one
  *     "location": "/var/lib/lake",            a folder (absolute; made when absent), or
  *                                             "s3://bucket/prefix"
  *     "s3": {                                 only for s3://; everything is optional
@@ -174,13 +174,8 @@ void ods_lake_free(char *text);
  *                                             else the machine's role. Files of credentials are
  *                                             the caller's to read
  *       "skip_signature": false,
- *       "timeout_ms": 30000, "retries": 2 },  reads and uploads of new names; a commit is never
+ *       "timeout_ms": 30000, "retries": 2 }   reads and uploads of new names; a commit is never
  *                                             sent twice
- *     "catalog": { "type": "sqlite", "path": "/var/lib/lake/catalog.db", "name": "ods" }
- *                                             only for "iceberg"; also
- *                                             { "type": "postgres", "dsn": "…" } and
- *                                             { "type": "rest", "uri": "…", "token": "…",
- *                                               "warehouse": "…" }
  *   }
  */
 enum ods_lake_answer ods_lake_open(const char *json, struct ods_lake **lake, char **error);

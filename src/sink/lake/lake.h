@@ -1,4 +1,4 @@
-/* A lane's instance of a target of type "delta" or "iceberg". */
+/* A lane's instance of a target of type "delta". */
 #ifndef LAKE_H
 #define LAKE_H
 
@@ -9,7 +9,6 @@
 struct lake_sink {
     struct sink sink;
     struct sink_config config;
-    enum lake_format format;
     struct lake_store *store; /* NULL: it was not connected yet */
     struct lake_plans plans;
     struct arena scratch;

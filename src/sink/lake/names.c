@@ -1,5 +1,4 @@
-/* Names of tables and columns. A namespace and a table are folders of a Delta table, and parts of
- * an Iceberg table's name. */
+/* Names of tables and columns. A namespace and a table are folders. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

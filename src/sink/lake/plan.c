@@ -15,10 +15,9 @@
 #define REFUSED_US INT64_C(5000000)
 #define MISSING_US INT64_C(1000000)
 
-void lake_plans_init(struct lake_plans *plans, const struct sink_config *config,
-                     enum lake_format format)
+void lake_plans_init(struct lake_plans *plans, const struct sink_config *config)
 {
-    *plans = (struct lake_plans){.config = config, .format = format};
+    *plans = (struct lake_plans){.config = config};
 }
 
 static void plan_free(struct lake_plan *plan)

@@ -29,7 +29,6 @@ struct lake_plan {
 
 struct lake_plans {
     const struct sink_config *config;
-    enum lake_format format;
     struct lake_store *store;
     struct lake_plan **items; /* by the shape's id */
     size_t count;
@@ -37,8 +36,7 @@ struct lake_plans {
         *stale; /* a batch's changes may point to them: kept until lake_plans_sweep() */
 };
 
-void lake_plans_init(struct lake_plans *plans, const struct sink_config *config,
-                     enum lake_format format);
+void lake_plans_init(struct lake_plans *plans, const struct sink_config *config);
 void lake_plans_clear(struct lake_plans *plans);
 void lake_plans_sweep(struct lake_plans *plans);
 

@@ -1,4 +1,4 @@
-/* The settings of targets of type "delta" and "iceberg": what both have, and what only one has. */
+/* The settings of targets of type "delta". */
 #include "sink/lake/settings.h"
 
 #include <string.h>
@@ -9,212 +9,92 @@
 #define AT(member) offsetof(struct lake_settings, member)
 
 static const char *const compressions[] = {"snappy", "zstd", "none", NULL};
-static const char *const catalogs[] = {"sqlite", "postgres", "rest", NULL};
-
-/* Of both formats. */
-#define SHARED_ROWS                                                                                \
-    {"location",                                                                                   \
-     SETTING_STRING,                                                                               \
-     AT(location),                                                                                 \
-     .min = 1,                                                                                     \
-     .max = 3000,                                                                                  \
-     .flags = SETTING_REQUIRED,                                                                    \
-     .doc =                                                                                        \
-         "Where the tables are: a folder by its whole path (made when it is missing), or "         \
-         "`s3://bucket/prefix`. Below it a table stands in `<schema>/<table>`, as `schema` and "   \
-         "`target` in tables.yaml name them; there the default `public` stands for the source's "  \
-         "own schema, or its database."},                                                          \
-        {"library",                                                                                \
-         SETTING_STRING,                                                                           \
-         AT(library),                                                                              \
-         "",                                                                                       \
-         .max = 3000,                                                                              \
-         .inherits = "looked for",                                                                 \
-         .doc = "The lake engine, `libods_lake.so`, by its path. Without it `ODS_LAKE_LIBRARY` "   \
-                "in the "                                                                          \
-                "environment names it, else it is looked for beside the program and in "           \
-                "`../lib/ods-sink`."},                                                             \
-        {"commit_bytes",                                                                           \
-         SETTING_BYTES,                                                                            \
-         AT(commit_bytes),                                                                         \
-         "67108864",                                                                               \
-         .min = 64 * 1024,                                                                         \
-         .max = 1024 * MIB,                                                                        \
-         .doc = "A commit is made when the records that wait for it take this much memory, with "  \
-                "what "                                                                            \
-                "was read of them. Batches grow up to it, whatever `batch.max_events` and "        \
-                "`batch.max_bytes` say."},                                                         \
-        {"commit_ms",                                                                              \
-         SETTING_MS,                                                                               \
-         AT(commit_ms),                                                                            \
-         "10000",                                                                                  \
-         .min = 1,                                                                                 \
-         .max = 3600000,                                                                           \
-         .doc = "Or when the oldest has waited this long. Small values mean fresh tables of many " \
-                "small "                                                                           \
-                "files."},                                                                         \
-        {"s3.endpoint",                                                                            \
-         SETTING_STRING,                                                                           \
-         AT(endpoint),                                                                             \
-         "",                                                                                       \
-         .max = 2000,                                                                              \
-         .inherits = "AWS",                                                                        \
-         .doc = "Of an S3-compatible storage: `http://127.0.0.1:9000`."},                          \
-        {"s3.region",         SETTING_STRING,                                                      \
-         AT(region),          "",                                                                  \
-         .max = 100,          .inherits = "`AWS_REGION` of the environment, else `us-east-1`",     \
-         .doc = "The region."},                                                                    \
-        {"s3.path_style", SETTING_BOOL, AT(path_style), "true",                                    \
-         .doc =                                                                                    \
-             "With an `s3.endpoint`: the bucket is the path's first part, and not the host's."},   \
-        {"s3.access_key_id",                                                                       \
-         SETTING_STRING,                                                                           \
-         AT(access_key_id),                                                                        \
-         "",                                                                                       \
-         .max = 1000,                                                                              \
-         .inherits = "the environment (`AWS_ACCESS_KEY_ID`), else the machine's role",             \
-         .doc = "`${file:/run/secrets/key}` and `${NAME}` keep it out of this file."},             \
-        {"s3.secret_access_key",                                                                   \
-         SETTING_STRING,                                                                           \
-         AT(secret_access_key),                                                                    \
-         "",                                                                                       \
-         .max = 4000,                                                                              \
-         .flags = SETTING_HIDDEN,                                                                  \
-         .inherits = "as `s3.access_key_id`",                                                      \
-         .doc = "Likewise."},                                                                      \
-        {"s3.session_token",                                                                       \
-         SETTING_STRING,                                                                           \
-         AT(session_token),                                                                        \
-         "",                                                                                       \
-         .max = 16000,                                                                             \
-         .flags = SETTING_HIDDEN,                                                                  \
-         .inherits = "as `s3.access_key_id`",                                                      \
-         .doc = "Likewise."},                                                                      \
-        {"s3.timeout_ms",                                                                          \
-         SETTING_MS,                                                                               \
-         AT(timeout_ms),                                                                           \
-         "10000",                                                                                  \
-         .min = 100,                                                                               \
-         .max = 600000,                                                                            \
-         .doc = "How long a request may take."},                                                   \
-        {"s3.retries",                                                                             \
-         SETTING_INT,                                                                              \
-         AT(retries),                                                                              \
-         "2",                                                                                      \
-         .min = 0,                                                                                 \
-         .max = 20,                                                                                \
-         .doc = "How often reads and uploads are tried again at once. A commit is sent once: its " \
-                "outcome is read back where the answer was lost."},                                \
-        {"compression",           SETTING_ENUM,                                                    \
-         AT(compression),         "snappy",                                                        \
-         .choices = compressions, .doc = "Of data files (Parquet)."},                              \
-        {"target_file_bytes",                                                                      \
-         SETTING_BYTES,                                                                            \
-         AT(file_bytes),                                                                           \
-         "134217728",                                                                              \
-         .min = MIB,                                                                               \
-         .max = 4096 * MIB,                                                                        \
-         .doc = "A data file is closed when it is about so large."},                               \
-        {"partition_by", SETTING_PROPERTIES, AT(partition_by), .max = 10000,                       \
-         .doc = "By table of the target (`table` or `schema.table`), the columns whose values "    \
-                "part its "                                                                        \
-                "files: `{ orders = \"region, day\"; }`. It is decided when the table is made."},  \
-        {"sort_by", SETTING_PROPERTIES, AT(sort_by), .max = 10000,                                 \
-         .doc = "By table, the columns in whose order the rows of a file are: readers that ask "   \
-                "for a "                                                                           \
-                "range of them skip most files."},                                                 \
-        {"table_properties", SETTING_PROPERTIES, AT(properties), .max = 200,                       \
-         .doc = "Properties of tables that are made."},                                            \
-        {"maintenance.enabled", SETTING_BOOL, AT(maintain), "true",                                \
-         .doc =                                                                                    \
-             "Compact, write checkpoints, expire and vacuum after commits, where it is due. Of "   \
-             "several processes give it to one."},                                                 \
-        {"maintenance.small_files",                                                                \
-         SETTING_INT,                                                                              \
-         AT(small_files),                                                                          \
-         "16",                                                                                     \
-         .min = 2,                                                                                 \
-         .max = 100000,                                                                            \
-         .doc = "So many small files of a table are put together."},                               \
-        {"maintenance.small_bytes",                                                                \
-         SETTING_BYTES,                                                                            \
-         AT(small_bytes),                                                                          \
-         "33554432",                                                                               \
-         .min = 1024,                                                                              \
-         .max = 1024 * MIB,                                                                        \
-         .doc = "A file below this size is small."},                                               \
-        {"maintenance.deleted_percent",                                                            \
-         SETTING_INT,                                                                              \
-         AT(deleted_percent),                                                                      \
-         "10",                                                                                     \
-         .min = 1,                                                                                 \
-         .max = 100,                                                                               \
-         .doc = "A file is rewritten when more of its rows than this are deleted."},               \
-        {"maintenance.max_bytes",                                                                  \
-         SETTING_BYTES,                                                                            \
-         AT(compact_bytes),                                                                        \
-         "536870912",                                                                              \
-         .min = MIB,                                                                               \
-         .max = 65536 * MIB,                                                                       \
-         .doc = "How much is read at a time; the rest is left for after the next commits."},       \
-        {"maintenance.checkpoint_every",                                                           \
-         SETTING_INT,                                                                              \
-         AT(checkpoint_every),                                                                     \
-         "20",                                                                                     \
-         .min = 1,                                                                                 \
-         .max = 10000,                                                                             \
-         .doc = "After so many commits the log of a Delta table gets a checkpoint, and "           \
-                "it is looked for what may be deleted."},                                          \
-        {"maintenance.expire",                                                                     \
-         SETTING_DURATION,                                                                         \
-         AT(expire_ms),                                                                            \
-         "7d",                                                                                     \
-         .min = 0,                                                                                 \
-         .max = 3650 * DAY,                                                                        \
-         .doc = "Versions (snapshots) older than this may no longer be read. Incremental readers " \
-                "must "                                                                            \
-                "not be further behind."},                                                         \
-    {                                                                                              \
-        "maintenance.vacuum", SETTING_DURATION, AT(vacuum_ms), "7d",                               \
-            .min = 0, .max = 3650 * DAY,                                                           \
-            .doc = "Files that no version names which is younger than this are deleted, and so "   \
-                   "are files "                                                                    \
-                   "of writers that died, once they are that old."                                 \
-    }
 
 static const struct setting delta_rows[] = {
-    SHARED_ROWS,
+    {"location", SETTING_STRING, AT(location), .min = 1, .max = 3000, .flags = SETTING_REQUIRED,
+     .doc = "Where the tables are: a folder by its whole path (made when it is missing), or "
+            "`s3://bucket/prefix`. Below it a table stands in `<schema>/<table>`, as `schema` "
+            "and `target` in tables.yaml name them; there the default `public` stands for the "
+            "source's own schema, or its database."},
+    {"library", SETTING_STRING, AT(library), "", .max = 3000, .inherits = "looked for",
+     .doc = "The lake engine, `libods_lake.so`, by its path. Without it `ODS_LAKE_LIBRARY` in "
+            "the environment names it, else it is looked for beside the program and in "
+            "`../lib/ods-sink`."},
+    {"commit_bytes", SETTING_BYTES, AT(commit_bytes), "67108864", .min = 64 * 1024,
+     .max = 1024 * MIB,
+     .doc = "A commit is made when the records that wait for it take this much memory, with "
+            "what was read of them. Batches grow up to it, whatever `batch.max_events` and "
+            "`batch.max_bytes` say."},
+    {"commit_ms", SETTING_MS, AT(commit_ms), "10000", .min = 1, .max = 3600000,
+     .doc = "Or when the oldest has waited this long. Small values mean fresh tables of many "
+            "small files."},
+    {"s3.endpoint", SETTING_STRING, AT(endpoint), "", .max = 2000, .inherits = "AWS",
+     .doc = "Of an S3-compatible storage: `http://127.0.0.1:9000`."},
+    {"s3.region", SETTING_STRING, AT(region), "", .max = 100,
+     .inherits = "`AWS_REGION` of the environment, else `us-east-1`",
+     .doc = "The region."},
+    {"s3.path_style", SETTING_BOOL, AT(path_style), "true",
+     .doc = "With an `s3.endpoint`: the bucket is the path's first part, and not the host's."},
+    {"s3.access_key_id", SETTING_STRING, AT(access_key_id), "", .max = 1000,
+     .inherits = "the environment (`AWS_ACCESS_KEY_ID`), else the machine's role",
+     .doc = "`${file:/run/secrets/key}` and `${NAME}` keep it out of this file."},
+    {"s3.secret_access_key", SETTING_STRING, AT(secret_access_key), "", .max = 4000,
+     .flags = SETTING_HIDDEN, .inherits = "as `s3.access_key_id`",
+     .doc = "Likewise."},
+    {"s3.session_token", SETTING_STRING, AT(session_token), "", .max = 16000,
+     .flags = SETTING_HIDDEN, .inherits = "as `s3.access_key_id`",
+     .doc = "Likewise."},
+    {"s3.timeout_ms", SETTING_MS, AT(timeout_ms), "10000", .min = 100, .max = 600000,
+     .doc = "How long a request may take."},
+    {"s3.retries", SETTING_INT, AT(retries), "2", .min = 0, .max = 20,
+     .doc = "How often reads and uploads are tried again at once. A commit is sent once: its "
+            "outcome is read back where the answer was lost."},
+    {"compression", SETTING_ENUM, AT(compression), "snappy", .choices = compressions,
+     .doc = "Of data files (Parquet)."},
+    {"target_file_bytes", SETTING_BYTES, AT(file_bytes), "134217728", .min = MIB,
+     .max = 4096 * MIB,
+     .doc = "A data file is closed when it is about so large."},
+    {"partition_by", SETTING_PROPERTIES, AT(partition_by), .max = 10000,
+     .doc = "By table of the target (`table` or `schema.table`), the columns whose values part "
+            "its files: `{ orders = \"region, day\"; }`. It is decided when the table is made."},
+    {"sort_by", SETTING_PROPERTIES, AT(sort_by), .max = 10000,
+     .doc = "By table, the columns in whose order the rows of a file are: readers that ask for "
+            "a range of them skip most files."},
+    {"table_properties", SETTING_PROPERTIES, AT(properties), .max = 200,
+     .doc = "Properties of tables that are made."},
+    {"maintenance.enabled", SETTING_BOOL, AT(maintain), "true",
+     .doc = "Compact, write checkpoints, expire and vacuum after commits, where it is due. Of "
+            "several processes give it to one."},
+    {"maintenance.small_files", SETTING_INT, AT(small_files), "16", .min = 2, .max = 100000,
+     .doc = "So many small files of a table are put together."},
+    {"maintenance.small_bytes", SETTING_BYTES, AT(small_bytes), "33554432", .min = 1024,
+     .max = 1024 * MIB,
+     .doc = "A file below this size is small."},
+    {"maintenance.deleted_percent", SETTING_INT, AT(deleted_percent), "10", .min = 1, .max = 100,
+     .doc = "A file is rewritten when more of its rows than this are deleted."},
+    {"maintenance.max_bytes", SETTING_BYTES, AT(compact_bytes), "536870912", .min = MIB,
+     .max = 65536 * MIB,
+     .doc = "How much is read at a time; the rest is left for after the next commits."},
+    {"maintenance.checkpoint_every", SETTING_INT, AT(checkpoint_every), "20", .min = 1,
+     .max = 10000,
+     .doc = "After so many commits the log of a Delta table gets a checkpoint, and it is looked "
+            "for what may be deleted."},
+    {"maintenance.expire", SETTING_DURATION, AT(expire_ms), "7d", .min = 0, .max = 3650 * DAY,
+     .doc = "Versions (snapshots) older than this may no longer be read. Incremental readers "
+            "must not be further behind."},
+    {"maintenance.vacuum", SETTING_DURATION, AT(vacuum_ms), "7d", .min = 0, .max = 3650 * DAY,
+     .doc = "Files that no version names which is younger than this are deleted, and so are "
+            "files of writers that died, once they are that old."},
     {"change_data", SETTING_BOOL, AT(change_data), "true",
-     .doc = "Tables of rows that are made get a change data feed (`delta.enableChangeDataFeed`): "
-            "each commit says which rows were inserted, updated, from what to what, and deleted. "
-            "Without it commits are several times cheaper."},
+     .doc = "Tables of rows that are made get a change data feed "
+            "(`delta.enableChangeDataFeed`): each commit says which rows were inserted, "
+            "updated, from what to what, and deleted. Without it commits are several times "
+            "cheaper."},
 };
 
-static const struct setting iceberg_rows[] = {
-    SHARED_ROWS,
-    {"catalog.type", SETTING_ENUM, AT(catalog), "sqlite", .choices = catalogs,
-     .doc = "Who keeps what a table's newest metadata are: `sqlite`, a file beside the tables; "
-            "`postgres`, two tables of a database (PyIceberg's and Java's JDBC catalog read them); "
-            "`rest`, a server."},
-    {"catalog.path", SETTING_STRING, AT(catalog_path), "", .max = 3000,
-     .inherits = "`catalog.db` in `location`", .doc = "The file of `sqlite`."},
-    {"catalog.dsn", SETTING_STRING, AT(catalog_dsn), "", .max = 8000, .flags = SETTING_SECRET,
-     .doc = "The database of `postgres`, a URL: `postgres://app:${file:/run/secrets/pg}@db/lake`."},
-    {"catalog.uri", SETTING_STRING, AT(catalog_uri), "", .max = 3000,
-     .doc = "The server of `rest`."},
-    {"catalog.token", SETTING_STRING, AT(catalog_token), "", .max = 16000, .flags = SETTING_HIDDEN,
-     .doc = "Its bearer token."},
-    {"catalog.warehouse", SETTING_STRING, AT(catalog_warehouse), "", .max = 3000,
-     .inherits = "`location`", .doc = "What the catalog calls the place of its tables."},
-    {"catalog.name", SETTING_STRING, AT(catalog_name), "ods", .min = 1, .max = 200,
-     .doc = "The catalog's name in `sqlite` and `postgres`."},
-    {"format_version", SETTING_INT, AT(format_version), "2", .min = 2, .max = 3,
-     .doc = "Of tables that are made. 2: deleted rows are in files of positions, which all readers "
-            "know. 3: in deletion vectors."},
-};
-
-static enum ods_status check_location(const struct lake_settings *settings, struct error *error)
+static enum ods_status check_location(const void *own, struct error *error)
 {
+    const struct lake_settings *settings = own;
     if (*settings->location == '/' || (strncmp(settings->location, "s3://", 5) == 0 &&
                                        settings->location[5] && settings->location[5] != '/'))
         return ODS_OK;
@@ -224,27 +104,6 @@ static enum ods_status check_location(const struct lake_settings *settings, stru
                      settings->location);
 }
 
-static enum ods_status check_delta(const void *own, struct error *error)
-{
-    return check_location(own, error);
-}
-
-static enum ods_status check_iceberg(const void *own, struct error *error)
-{
-    const struct lake_settings *settings = own;
-    if (settings->catalog == LAKE_POSTGRES && !*settings->catalog_dsn)
-        return error_set(error, ODS_FATAL,
-                         "catalog.type is postgres: catalog.dsn names its "
-                         "database");
-    if (settings->catalog == LAKE_REST && !*settings->catalog_uri)
-        return error_set(error, ODS_FATAL, "catalog.type is rest: catalog.uri names its server");
-    if (settings->catalog == LAKE_SQLITE && *settings->location != '/' && !*settings->catalog_path)
-        return error_set(error, ODS_FATAL,
-                         "catalog.type is sqlite, and location is no folder: "
-                         "catalog.path names the file");
-    return check_location(settings, error);
-}
-
 const struct setting_group delta_settings_group = {
     .title = "targets of type `delta`",
     .intro = "Tables of Delta Lake: [lake.md](lake.md) says what they contain and how they are "
@@ -252,15 +111,5 @@ const struct setting_group delta_settings_group = {
              "which is a library of its own.",
     .size = sizeof(struct lake_settings),
     SETTING_ROWS(delta_rows),
-    .check = check_delta,
-};
-
-const struct setting_group iceberg_settings_group = {
-    .title = "targets of type `iceberg`",
-    .intro = "Tables of Apache Iceberg: [lake.md](lake.md) says what they contain and how they are "
-             "read, [types-lake.md](types-lake.md) what becomes of values. Needs the lake engine, "
-             "which is a library of its own.",
-    .size = sizeof(struct lake_settings),
-    SETTING_ROWS(iceberg_rows),
-    .check = check_iceberg,
+    .check = check_location,
 };

@@ -1,12 +1,10 @@
-/* The settings of targets of type "delta" and "iceberg" in ods-sink.conf. */
+/* The settings of targets of type "delta" in ods-sink.conf. */
 #ifndef LAKE_SETTINGS_H
 #define LAKE_SETTINGS_H
 
 #include <ods/setting.h>
 
-enum lake_format { LAKE_DELTA, LAKE_ICEBERG };
 enum lake_compression { LAKE_SNAPPY, LAKE_ZSTD, LAKE_UNCOMPRESSED };
-enum lake_catalog { LAKE_SQLITE, LAKE_POSTGRES, LAKE_REST };
 
 struct lake_settings {
     const char *location;
@@ -23,15 +21,9 @@ struct lake_settings {
     bool maintain;
     int64_t small_files, small_bytes, deleted_percent, compact_bytes, checkpoint_every;
     int64_t expire_ms, vacuum_ms;
-    /* delta */
     bool change_data;
-    /* iceberg */
-    enum lake_catalog catalog;
-    const char *catalog_path, *catalog_dsn, *catalog_uri, *catalog_token, *catalog_warehouse;
-    const char *catalog_name;
-    int64_t format_version;
 };
 
-extern const struct setting_group delta_settings_group, iceberg_settings_group;
+extern const struct setting_group delta_settings_group;
 
 #endif

@@ -31,31 +31,13 @@ static json_t *storage_of(const struct lake_settings *settings)
     return s3;
 }
 
-static json_t *catalog_of(const struct lake_settings *settings)
-{
-    static const char *const types[] = {"sqlite", "postgres", "rest"};
-    json_t *catalog =
-        json_pack("{s:s, s:s}", "type", types[settings->catalog], "name", settings->catalog_name);
-    if (settings->catalog == LAKE_SQLITE && !*settings->catalog_path)
-        json_object_set_new(catalog, "path", json_sprintf("%s/catalog.db", settings->location));
-    else
-        put(catalog, "path", settings->catalog_path);
-    put(catalog, "dsn", settings->catalog_dsn);
-    put(catalog, "uri", settings->catalog_uri);
-    put(catalog, "token", settings->catalog_token);
-    put(catalog, "warehouse", settings->catalog_warehouse);
-    return catalog;
-}
-
 /* NULL: memory is out. To be freed. */
-static char *place_of(enum lake_format format, const struct lake_settings *settings)
+static char *place_of(const struct lake_settings *settings)
 {
-    json_t *place = json_pack("{s:s, s:s}", "format", format == LAKE_DELTA ? "delta" : "iceberg",
-                              "location", settings->location);
+    json_t *place = json_pack("{s:s, s:s}", "format", "delta", "location",
+                              settings->location);
     if (strncmp(settings->location, "s3://", 5) == 0)
         json_object_set_new(place, "s3", storage_of(settings));
-    if (format == LAKE_ICEBERG)
-        json_object_set_new(place, "catalog", catalog_of(settings));
     char *text = json_dumps(place, JSON_COMPACT);
     json_decref(place);
     return text;
@@ -66,7 +48,7 @@ static enum ods_status open_lake(struct lake_store *store, struct error *error)
     const struct lake_settings *settings = store->settings;
     enum ods_status status = lake_engine_load(&store->engine, settings->library, error);
     char *place = NULL, *text = NULL;
-    if (status == ODS_OK && !(place = place_of(store->format, settings)))
+    if (status == ODS_OK && !(place = place_of(settings)))
         return error_out_of_memory(error);
     if (status == ODS_OK) {
         enum ods_lake_answer answer = store->engine.open(place, &store->lake, &text);
@@ -110,15 +92,14 @@ static void store_free(struct lake_store *store)
     free(store);
 }
 
-static enum ods_status store_new(struct lake_store **made, enum lake_format format,
-                                 const struct sink_config *config, struct error *error)
+static enum ods_status store_new(struct lake_store **made, const struct sink_config *config,
+                                 struct error *error)
 {
     struct lake_store *store = calloc(1, sizeof *store);
     if (!store)
         return error_out_of_memory(error);
     pthread_mutex_init(&store->mutex, NULL);
     store->settings = config->settings;
-    store->format = format;
     store->group = strdup(config->group);
     store->target = strdup(config->name);
     enum ods_status status =
@@ -132,8 +113,8 @@ static enum ods_status store_new(struct lake_store **made, enum lake_format form
     return ODS_OK;
 }
 
-enum ods_status lake_store_open(struct lake_store **store, enum lake_format format,
-                                const struct sink_config *config, struct error *error)
+enum ods_status lake_store_open(struct lake_store **store, const struct sink_config *config,
+                                struct error *error)
 {
     enum ods_status status = ODS_OK;
     struct lake_store *found;
@@ -142,7 +123,7 @@ enum ods_status lake_store_open(struct lake_store **store, enum lake_format form
         if (found->settings == config->settings && strcmp(found->group, config->group) == 0)
             break;
     if (!found) {
-        status = store_new(&found, format, config, error);
+        status = store_new(&found, config, error);
         if (status == ODS_OK) {
             found->next = all;
             all = found;

@@ -53,7 +53,6 @@ struct lake_store {
     unsigned users;
     const void *settings; /* by these two it is found */
     char *group;
-    enum lake_format format;
     char *target; /* its name, for messages */
     struct lake_engine engine;
     struct ods_lake *lake;
@@ -63,8 +62,7 @@ struct lake_store {
 };
 
 /* Loads the engine; does no I/O beside that. */
-enum ods_status lake_store_open(struct lake_store **store, enum lake_format format,
-                                const struct sink_config *config, struct error *error);
+enum ods_status lake_store_open(struct lake_store **store, const struct sink_config *config, struct error *error);
 void lake_store_close(struct lake_store *store); /* NULL is fine; the last one closes it */
 
 /* The table's place in the store, which need not be open. NULL: memory is out. */

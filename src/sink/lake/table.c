@@ -57,9 +57,6 @@ static json_t *properties_of(const struct lake_store *store)
     for (size_t i = 0; i < settings->properties.count; i++)
         json_object_set_new(properties, settings->properties.items[i].name,
                             json_string(settings->properties.items[i].value));
-    if (store->format == LAKE_ICEBERG)
-        json_object_set_new(properties, "format-version",
-                            json_sprintf("%d", (int) settings->format_version));
     return properties;
 }
 

@@ -1,4 +1,4 @@
-/* The types of columns of lake tables: Arrow's, which Delta Lake and Iceberg both have. */
+/* The types of columns of lake tables: Arrow's, as Delta Lake has them. */
 #ifndef LAKE_TYPES_H
 #define LAKE_TYPES_H
 
