@@ -259,7 +259,7 @@ enum ods_lake_answer ods_lake_resolve(struct ods_lake_table *table, const char *
                                       int *committed, int64_t *version, char **error);
 
 /*
- * Stages that all rows of the table go (upsert only). What was staged before it goes too; what is
+ * Stages that all rows of the table go. What was staged before it goes too; what is
  * staged after it is there once they have gone.
  */
 enum ods_lake_answer ods_lake_truncate(struct ods_lake_table *table, char **error);

@@ -109,22 +109,32 @@ fn schema() -> Schema {
 
 /// Writes the checkpoint of the state's version.
 pub fn write(store: &dyn Store, state: &State) -> Result<()> {
-    let mut actions = vec![json!({"protocol": state.protocol}), json!({"metaData": state.metadata})];
-    actions
-        .extend(state.txns.iter().map(|(id, (v, at))| json!({"txn": {"appId": id, "version": v, "lastUpdated": at}})));
-    actions.extend(state.domains.values().map(|d| json!({"domainMetadata": d})));
-    actions.extend(state.live().map(|(_, f)| {
+    let head = [json!({"protocol": state.protocol}), json!({"metaData": state.metadata})];
+    let txns = state.txns.iter().map(|(id, (v, at))| json!({"txn": {"appId": id, "version": v, "lastUpdated": at}}));
+    let domains = state.domains.values().map(|d| json!({"domainMetadata": d}));
+    let adds = state.live().map(|(_, f)| {
         let mut add = f.add.json();
         add["dataChange"] = json!(false);
         json!({"add": add})
-    }));
-    actions.extend(state.tombs.iter().map(|t| json!({"remove": t.json(false)})));
-    let size = actions.len();
+    });
+    // A file that was removed and is there again (a restore) is not removed.
+    let gone = state.tombs.iter().filter(|t| {
+        let there = state.by_path.get(&t.path).and_then(|n| state.files[*n as usize].as_ref());
+        !there.is_some_and(|f| f.add.dv == t.dv)
+    });
+    let removes = gone.map(|t| json!({"remove": t.json(false)}));
+    let mut actions = head.into_iter().chain(txns).chain(domains).chain(adds).chain(removes);
+    let mut size = 0;
     let schema = Arc::new(schema());
     let properties = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
     let options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
     let mut w = ArrowWriter::try_new_with_options(vec![], schema.clone(), options)?;
-    for chunk in actions.chunks(8192) {
+    loop {
+        let chunk: Vec<Value> = actions.by_ref().take(8192).collect();
+        if chunk.is_empty() {
+            break;
+        }
+        size += chunk.len();
         let columns: Result<Vec<ArrayRef>> = schema
             .fields()
             .iter()
@@ -192,8 +202,8 @@ fn build(t: &DataType, values: &[Option<&Value>]) -> Result<ArrayRef> {
     })
 }
 
-/// Reads the actions of one file of a checkpoint.
-pub fn read(store: &dyn Store, name: &str) -> Result<Vec<Value>> {
+/// Reads the actions of one file of a checkpoint, some at a time.
+pub fn read(store: &dyn Store, name: &str, mut each: impl FnMut(Vec<Value>) -> Result<()>) -> Result<()> {
     let about = |e: Fail| e.about(format!("the checkpoint {}/{name}", store.place()));
     let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
     let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(store.open(name)?, options)
@@ -204,9 +214,9 @@ pub fn read(store: &dyn Store, name: &str) -> Result<Vec<Value>> {
         (KINDS.contains(&parts[0].as_str()) && !parts.iter().any(|p| p.ends_with("_parsed"))).then_some(i)
     });
     let mask = ProjectionMask::leaves(builder.parquet_schema(), leaves.collect::<Vec<_>>());
-    let mut out = vec![];
     for batch in builder.with_projection(mask).build().map_err(|e| about(e.into()))? {
         let batch = batch.map_err(|e| about(e.into()))?;
+        let mut out = vec![];
         for (f, column) in batch.schema().fields().iter().zip(batch.columns()) {
             for row in (0..batch.num_rows()).filter(|r| column.is_valid(*r)) {
                 let mut m = Map::new();
@@ -214,8 +224,9 @@ pub fn read(store: &dyn Store, name: &str) -> Result<Vec<Value>> {
                 out.push(Value::Object(m));
             }
         }
+        each(out)?;
     }
-    Ok(out)
+    Ok(())
 }
 
 /// A value as JSON; what is null is left out of objects.

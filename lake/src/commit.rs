@@ -186,7 +186,7 @@ impl Table {
                 Staged::Row { batch, row } => {
                     rows.push(Row { batch: *batch, row: *row, key: *key, new: !self.index.has(key) })
                 }
-                Staged::Delete => deleted.push(*key),
+                Staged::Delete { .. } => deleted.push(*key),
             }
         }
         rows.sort_unstable_by_key(|r| (r.batch, r.row));

@@ -236,7 +236,11 @@ impl Rows {
             .map(|(i, _)| i)
             .collect();
         let mask = ProjectionMask::roots(builder.parquet_schema(), roots);
-        let mut builder = builder.with_projection(mask).with_batch_size(CHUNK);
+        // So many rows at a time that they take some 32 MB, however large they are.
+        let rows = builder.metadata().file_metadata().num_rows().max(1);
+        let bytes: i64 = builder.metadata().row_groups().iter().map(|g| g.total_byte_size()).sum();
+        let most = ((32 << 20) / (bytes / rows).max(1)).clamp(1, CHUNK as i64) as usize;
+        let mut builder = builder.with_projection(mask).with_batch_size(most);
         if let Some(s) = selection {
             builder = builder.with_row_selection(s);
         }

@@ -25,10 +25,14 @@ impl Table {
         if let Some(v) = o.get("compact") {
             self.compact(v, &mut report)?;
         }
+        let kept = match o.get("vacuum") {
+            Some(v) => Object::new("\"vacuum\"", v, &["retention_ms", "dry_run"])?.number("retention_ms")?.unwrap_or(WEEK_MS),
+            None => 0,
+        };
         if let Some(v) = o.get("checkpoint") {
             let c = Object::new("\"checkpoint\"", v, &["every"])?;
             if self.state.version - self.state.checkpoint >= c.number("every")?.unwrap_or(10).max(1) as i64 {
-                self.checkpoint()?;
+                self.checkpoint(kept as i64)?;
                 report["checkpoint"] = json!(self.state.version);
             }
         }
@@ -47,10 +51,12 @@ impl Table {
         Ok(report.to_string())
     }
 
-    fn checkpoint(&mut self) -> Result<()> {
+    /// `kept`: for how long vacuum keeps files that were removed.
+    fn checkpoint(&mut self, kept: i64) -> Result<()> {
         fault::step("checkpoint")?;
         let keep =
             self.state.property("delta.deletedFileRetentionDuration").and_then(interval_ms).unwrap_or(WEEK_MS as i64);
+        let keep = keep.max(kept);
         self.state.forget_tombs(log::now_ms() - keep);
         checkpoint::write(&*self.store, &self.state)?;
         self.state.checkpoint = self.state.version;

@@ -13,7 +13,7 @@ use crate::answer::{Fail, Result, fatal};
 use crate::data::{self, Rows};
 use crate::index::{Key, KeyMap, Loc};
 use crate::table::{Staged, Table};
-use crate::types;
+use crate::{partition, types};
 
 pub const OP: &str = "_ods_op";
 pub const KEEP: &str = "_ods_keep";
@@ -119,23 +119,37 @@ impl Table {
             rows = self.keep(rows, &keys, ops.values(), &keep, &places)?;
         }
         self.check_nulls(&rows, |r| ops.value(r) != DELETE)?;
+        self.check_parts(&rows, |r| ops.value(r) != DELETE)?;
         let number = u32::try_from(self.staged.len()).map_err(|_| fatal!("too many arrays are staged"))?;
         for (row, (key, op)) in keys.into_iter().zip(ops.values()).enumerate() {
             if *op != UPSERT && !self.has(&key) {
                 self.missing += 1;
                 continue;
             }
-            let staged = if *op == DELETE { Staged::Delete } else { Staged::Row { batch: number, row: row as u32 } };
+            let (batch, row) = (number, row as u32);
+            let staged = if *op == DELETE { Staged::Delete { batch, row } } else { Staged::Row { batch, row } };
             self.overlay.insert(key, staged);
         }
         self.staged.push(rows);
         Ok(())
     }
 
+    /// Refuses a row whose value in a column of the partition no folder can have.
+    fn check_parts(&self, rows: &RecordBatch, counts: impl Fn(usize) -> bool) -> Result<()> {
+        for name in self.state.partition() {
+            let column =
+                rows.column_by_name(&name).ok_or_else(|| fatal!("the partition's column {name} is missing"))?;
+            for row in (0..column.len()).filter(|r| counts(*r)) {
+                partition::text(column, row).map_err(|e| Fail::Row(row as i64, format!("column {name}: {}", e.text())))?;
+            }
+        }
+        Ok(())
+    }
+
     /// Drops what is staged; all rows of the table go with the next commit.
     pub fn truncate(&mut self) -> Result<()> {
-        if self.set.history {
-            return Err(fatal!("this table is opened for history: no row of it goes"));
+        if self.state.flag("delta.appendOnly") {
+            return Err(fatal!("the table may only be appended to (delta.appendOnly): no row of it goes"));
         }
         self.rollback();
         self.truncated = true;
@@ -151,7 +165,7 @@ impl Table {
     fn has(&self, key: &Key) -> bool {
         match self.overlay.get(key) {
             Some(Staged::Row { .. }) => true,
-            Some(Staged::Delete) => false,
+            Some(Staged::Delete { .. }) => false,
             None => self.stored(key).is_some(),
         }
     }
@@ -201,7 +215,7 @@ impl Table {
                     Some(before) => before.map(|r| (0, r)),
                     None => match self.overlay.get(key) {
                         Some(Staged::Row { batch, row }) => Some((2 + *batch as usize, *row as usize)),
-                        Some(Staged::Delete) => None,
+                        Some(Staged::Delete { .. }) => None,
                         None => {
                             match (self.stored(key), any(row)) {
                                 (Some(l), true) => old.places.get(&l).map(|(b, r)| (fetched + b, *r)),
@@ -281,7 +295,7 @@ impl Table {
             .iter()
             .map(|k| match self.overlay.get(k) {
                 Some(Staged::Row { batch, row }) => (1 + *batch as usize, *row as usize),
-                Some(Staged::Delete) => (0, 0),
+                Some(Staged::Delete { .. }) => (0, 0),
                 None => {
                     let place = self.stored(k).and_then(|l| old.places.get(&l));
                     place.map_or((0, 0), |(b, r)| (fetched + b, *r))

@@ -8,17 +8,17 @@ use serde_json::{Map, Value, json};
 
 use crate::answer::{Fail, Result, fatal};
 use crate::data::{Rows, Wanted};
-use crate::index::{Index, KeyMap, Keys, Loc};
+use crate::index::{Index, Key, KeyMap, Keys, Loc};
 use crate::log::{self, State, Step, Touched};
 use crate::settings::{Columns, TableSettings};
 use crate::store::{Put, Store};
 use crate::{partition, types};
 
-/// What is staged for a key: a row of a staged batch, or that it goes.
+/// What is staged for a key: a row of a staged batch, or that the one with that row's key goes.
 #[derive(Clone, Copy, Debug)]
 pub enum Staged {
     Row { batch: u32, row: u32 },
-    Delete,
+    Delete { batch: u32, row: u32 },
 }
 
 pub struct Table {
@@ -101,8 +101,9 @@ impl Table {
             partition::check(f.data_type()).map_err(|e| e.about(format!("column {name}")))?;
         }
         self.reindex()?;
+        self.refit()?;
         self.stale = false;
-        self.refit()
+        Ok(())
     }
 
     pub fn reindex(&mut self) -> Result<()> {
@@ -168,10 +169,10 @@ impl Table {
             };
             // Until the index has followed, the state is not to be used.
             self.stale = true;
+            self.state.check(!self.set.history)?;
             if *self.state.schema()? == schema {
                 self.follow(touched)?;
             } else {
-                self.state.check(!self.set.history)?;
                 self.reindex()?;
                 self.refit()?;
             }
@@ -202,13 +203,23 @@ impl Table {
         new.into_iter().try_for_each(|n| self.index_file(n))
     }
 
-    /// Staged rows get the columns that the table has now.
+    /// Staged rows get the columns that the table has now, and their keys the hashes of the index.
     fn refit(&mut self) -> Result<()> {
         let columns = self.columns()?;
         for batch in &mut self.staged {
             if batch.schema() != columns {
                 *batch = crate::stage::fit(batch, &columns)?;
             }
+        }
+        if self.keys.is_some() && !self.overlay.is_empty() {
+            let keys = self.staged.iter().map(|b| self.keys_of(b)).collect::<Result<Vec<Vec<Key>>>>()?;
+            self.overlay = std::mem::take(&mut self.overlay)
+                .into_values()
+                .map(|s| {
+                    let (Staged::Row { batch, row } | Staged::Delete { batch, row }) = s;
+                    (keys[batch as usize][row as usize], s)
+                })
+                .collect();
         }
         Ok(())
     }

@@ -31,6 +31,13 @@ static void fill_base(struct suggest_base *base, const struct xml_samples *sampl
         base->key[base->key_count++] = "id";
 }
 
+/* In a comment, which a line's end would end. */
+static void put_plain(struct buffer *out, const char *text)
+{
+    for (; *text; text++)
+        buffer_add(out, (unsigned char) *text < ' ' ? "?" : text, 1);
+}
+
 /* Comments above the entries: what they were made from, and what is not in them. */
 static void put_notes(struct buffer *out, const struct xml_samples *samples,
                       const struct suggested *suggested, const struct outline_node *root)
@@ -38,13 +45,19 @@ static void put_notes(struct buffer *out, const struct xml_samples *samples,
     const char *file = samples->options->file;
     buffer_printf(out, "# From %" PRIu64 " document%s", samples->read,
                   samples->read == 1 ? "" : "s");
-    if (samples->source_column)
-        buffer_printf(out, " in %s of %s", samples->source_column, samples->source_table);
+    if (samples->source_column) {
+        buffer_puts(out, " in ");
+        put_plain(out, samples->source_column);
+        buffer_puts(out, " of ");
+        put_plain(out, samples->source_table);
+    }
     buffer_printf(out, " (%s %s).\n", file ? "file" : "topic",
                   file ? file : samples->options->topic);
-    if (samples->refused)
-        buffer_printf(out, "# Not looked at: %" PRIu64 ", as %s.\n", samples->refused,
-                      samples->refusal);
+    if (samples->refused) {
+        buffer_printf(out, "# Not looked at: %" PRIu64 ", as ", samples->refused);
+        put_plain(out, samples->refusal);
+        buffer_puts(out, ".\n");
+    }
     for (const struct outline_node *node = samples->outline.root.child; node; node = node->next)
         if (node != root)
             buffer_printf(out, "# Documents that are <%s> instead, %" PRIu64 ", give no rows.\n",
@@ -88,7 +101,11 @@ static int print_json(const struct xml_samples *samples, const struct suggested 
         const struct suggested_table *table = &suggested->tables[i];
         json_t *by = json_pack("{s:o}", "by", names_json(table->keys, table->anchors));
         json_t *depends = json_object();
-        json_object_set_new(depends, base->table, by);
+        bool plain = !*base->schema || strcmp(base->schema, "public") == 0;
+        char name[200];
+        snprintf(name, sizeof name, "%s%s%s", plain ? "" : base->schema, plain ? "" : ".",
+                 base->table);
+        json_object_set_new(depends, name, by);
         json_array_append_new(
             entries, json_pack("{s:o, s:o, s:o, s:o, s:o}", "name", cli_json(table->name), "anchor",
                                names_json(table->keys, table->anchors), "key",

@@ -111,6 +111,8 @@ static const char **sorted_names(lua_State *lua, int index, size_t *count)
     for (lua_pushnil(lua); lua_next(lua, index); lua_pop(lua, 1)) {
         if (lua_type(lua, -2) != LUA_TSTRING)
             luaL_error(lua, "a table for JSON is a list, or has names; this one has others");
+        if (strlen(lua_tostring(lua, -2)) != (size_t) lua_rawlen(lua, -2))
+            luaL_error(lua, "a name with a NUL can't stand in JSON");
         ++*count;
     }
     const char **names = lua_newuserdatauv(lua, (*count + 1) * sizeof *names, 0);

@@ -34,7 +34,7 @@ enum ods_status pace_look(struct pace *pace, struct conn *conn, struct error *er
         int64_t moved = llabs(offsets - pace->offsets);
         pace->known = pace->looked_us != 0;
         if (pace->known)
-            pace->busy = moved * 1000000 / (now - pace->looked_us) >= BUSY_RECORDS;
+            pace->busy = moved >= BUSY_RECORDS * (now - pace->looked_us) / 1000000;
         pace->offsets = offsets;
         pace->looked_us = now;
     }

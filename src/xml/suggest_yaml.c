@@ -30,7 +30,10 @@ static void put_scalar(struct buffer *out, const char *text)
     for (; *text; text++) {
         if (*text == '"' || *text == '\\')
             buffer_puts(out, "\\");
-        buffer_add(out, text, 1);
+        if ((unsigned char) *text < ' ') /* a line's end would be folded into a blank */
+            buffer_printf(out, "\\x%02x", (unsigned char) *text);
+        else
+            buffer_add(out, text, 1);
     }
     buffer_puts(out, "\"");
 }

@@ -277,6 +277,18 @@ def test_a_few_bytes_that_say_millions_of_values(binary, tmp_path):
     assert "far more values than it has bytes" in error
 
 
+def option_as_text(text):
+    """A descriptor in base64 with an option that is still a text."""
+    file = descriptor_pb2.FileDescriptorProto(
+        name="a.proto", syntax="proto2", dependency=["google/protobuf/descriptor.proto"])
+    file.message_type.add(name="R").field.add(name="x", number=1, label=1, type=11, type_name=".R")
+    file.extension.add(name="o", number=50000, label=1, type=11, type_name=".R",
+                       extendee=".google.protobuf.FileOptions")
+    option = file.options.uninterpreted_option.add(aggregate_value=text)
+    option.name.add(name_part="o", is_extension=True)
+    return base64.b64encode(file.SerializeToString()).decode()
+
+
 def test_schemas_that_lie(binary, tmp_path):
     head, body = 'syntax = "proto3"; ', " message M { int32 a = 1; }"
     deep = "message A { " * 70 + "int32 a = 1; " + "}" * 70
@@ -292,6 +304,13 @@ def test_schemas_that_lie(binary, tmp_path):
         head + deep: "nested deeper", head + "message M {}" + " " * 1100000: "more than 1048576",
         'syntax = "proto2"; message M { repeated group G = 1 { required int32 a = 1; } }': "a group",
         'syntax = "proto2"; message M { required int32 a = 1; }': "required field",
+        # What the parser sees, and not what another reader of the text would.
+        head + "x " + "{>" * 500000: "nested deeper", head + 'x "\0' + "{" * 500000: "nested deeper",
+        head + 'x "\\\n' + "{" * 500000: "nested deeper",
+        head + f"message {'A' * 500000} {{ "
+        + " ".join(f"int32 a{number} = {number};" for number in range(1, 5000)) + " }":
+            "names of more than 32 MiB",
+        option_as_text("x{" * 300000): "can't be parsed",
         head + braces: "",
     }
     schemas = Schemas()

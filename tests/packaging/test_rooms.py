@@ -83,6 +83,7 @@ LIBRARIES = {
     "google/protobuf/compiler/parser.h": ["format/protobuf"],
     "google/protobuf/descriptor.h": ["format/protobuf"],
     "google/protobuf/descriptor.pb.h": ["format/protobuf"],
+    "google/protobuf/message.h": ["format/protobuf"],
     "google/protobuf/io/coded_stream.h": ["format/protobuf"],
     "google/protobuf/io/tokenizer.h": ["format/protobuf"],
     "google/protobuf/io/zero_copy_stream_impl_lite.h": ["format/protobuf"],

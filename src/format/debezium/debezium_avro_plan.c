@@ -513,7 +513,8 @@ static enum ods_status transcribe(struct reading *reading, const struct plan *pl
                          problem.field, *problem.field ? ": " : "", problem.what, problem.left);
     }
     source->length = room->out.length;
-    source->bytes = arena_strndup(reading->reader.arena, room->out.bytes, room->out.length);
+    source->bytes = arena_strndup(reading->reader.arena, room->out.bytes ? room->out.bytes : "",
+                                  room->out.length);
     return source->bytes ? ODS_OK : no_memory(reading);
 }
 

@@ -121,7 +121,7 @@ static bool take_wire(struct span *from, enum wire_type wire, struct cell *cell)
 
 static struct span span_of(const struct cell *cell)
 {
-    return (struct span){cell->at, cell->at + cell->length};
+    return (struct span){cell->at, cell->length ? cell->at + cell->length : cell->at};
 }
 
 static uint32_t zigzag32(int32_t number)

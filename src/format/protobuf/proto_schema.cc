@@ -13,6 +13,7 @@
 #include <google/protobuf/compiler/parser.h>
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/descriptor.pb.h>
+#include <google/protobuf/message.h>
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/io/tokenizer.h>
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
@@ -82,41 +83,47 @@ class Errors : public pb::io::ErrorCollector, public pb::DescriptorPool::ErrorCo
     }
 };
 
-// Where the comment or the text that begins at `at` ends; `at` itself: neither begins there.
-size_t passed_over(const char *bytes, size_t at, size_t length)
-{
-    const char first = bytes[at], second = at + 1 < length ? bytes[at + 1] : 0;
-    size_t end = at + 2;
-    if (first == '/' && second == '/') {
-        while (end < length && bytes[end] != '\n')
-            end++;
-    } else if (first == '/' && second == '*') {
-        while (end < length && !(bytes[end - 1] == '*' && bytes[end] == '/' && end > at + 2))
-            end++;
-    } else if (first == '"' || first == '\'') {
-        for (end = at + 1; end < length && bytes[end] != first && bytes[end] != '\n'; end++)
-            end += bytes[end] == '\\';
-    } else {
-        return at;
-    }
-    return end;
-}
-
-// libprotobuf's parsers call themselves for what is nested.
+// libprotobuf's parsers call themselves for what is nested. Its own tokenizer tells what they will
+// see; each kind has its count, since a parser that passes a block over heeds one kind alone.
 void check_depth(const char *bytes, size_t length)
 {
-    int depth = 0;
-    for (size_t i = 0; i < length; i++) {
-        i = passed_over(bytes, i, length);
-        if (i >= length)
-            break;
-        if (bytes[i] == '{' || bytes[i] == '[' || bytes[i] == '<')
-            depth++;
-        else if ((bytes[i] == '}' || bytes[i] == ']' || bytes[i] == '>') && depth)
-            depth--;
-        if (depth > kDepthMax)
+    static const char open[] = "{[<", close[] = "}]>";
+    int depth[3] = {0, 0, 0};
+    Errors ignored;
+    pb::io::ArrayInputStream stream(bytes, static_cast<int>(length));
+    pb::io::Tokenizer tokens(&stream, &ignored);
+    while (tokens.Next()) {
+        if (tokens.current().type != pb::io::Tokenizer::TYPE_SYMBOL)
+            continue;
+        const char symbol = tokens.current().text[0];
+        for (int kind = 0; kind < 3; kind++)
+            if (symbol == open[kind])
+                depth[kind]++;
+            else if (symbol == close[kind] && depth[kind])
+                depth[kind]--;
+        if (depth[0] + depth[1] + depth[2] > kDepthMax)
             throw Refusal{"is nested deeper than 64 levels"};
     }
+}
+
+// Options that are still texts, which only a parser's own tree has: their reader has no limit.
+bool has_texts(const pb::Message &message)
+{
+    std::vector<const pb::FieldDescriptor *> fields;
+    const pb::Reflection *look = message.GetReflection();
+    look->ListFields(message, &fields);
+    for (const pb::FieldDescriptor *field : fields) {
+        if (field->name() == "uninterpreted_option")
+            return true;
+        if (field->cpp_type() != pb::FieldDescriptor::CPPTYPE_MESSAGE)
+            continue;
+        if (!field->is_repeated() && has_texts(look->GetMessage(message, field)))
+            return true;
+        for (int i = 0; field->is_repeated() && i < look->FieldSize(message, field); i++)
+            if (has_texts(look->GetRepeatedMessage(message, field, i)))
+                return true;
+    }
+    return false;
 }
 
 // Some producers register the file's descriptor in base64, which some registries give out so.
@@ -128,7 +135,7 @@ bool parse_descriptor(const char *bytes, size_t length, pb::FileDescriptorProto 
     std::string binary(length, '\0');
     return length &&
            base64_decode(bytes, length, reinterpret_cast<unsigned char *>(&binary[0]), &decoded) &&
-           file->ParseFromArray(binary.data(), static_cast<int>(decoded));
+           file->ParseFromArray(binary.data(), static_cast<int>(decoded)) && !has_texts(*file);
 }
 
 pb::FileDescriptorProto parse_text(const std::string &name, const char *bytes, size_t length)
@@ -150,10 +157,56 @@ pb::FileDescriptorProto parse_text(const std::string &name, const char *bytes, s
     return file;
 }
 
+constexpr size_t kNameBytesMax = 32u << 20; // of full names, each of which repeats those above it
+
+size_t name_bytes(const pb::EnumDescriptorProto &type, size_t above)
+{
+    size_t bytes = above + type.name().size();
+    for (const auto &value : type.value())
+        bytes += above + value.name().size();
+    return bytes;
+}
+
+size_t name_bytes(const pb::DescriptorProto &type, size_t above)
+{
+    const size_t own = above + type.name().size() + 1;
+    size_t bytes = own;
+    for (const auto &field : type.field())
+        bytes += own + field.name().size();
+    for (const auto &field : type.extension())
+        bytes += own + field.name().size();
+    for (const auto &one : type.oneof_decl())
+        bytes += own + one.name().size();
+    for (const auto &one : type.enum_type())
+        bytes += name_bytes(one, own);
+    for (const auto &one : type.nested_type())
+        bytes += name_bytes(one, own);
+    return bytes;
+}
+
+// libprotobuf keeps the full name of all that has one.
+void check_names(const pb::FileDescriptorProto &file)
+{
+    const size_t above = file.package().size() + 1;
+    size_t bytes = 0;
+    for (const auto &type : file.message_type())
+        bytes += name_bytes(type, above);
+    for (const auto &type : file.enum_type())
+        bytes += name_bytes(type, above);
+    for (const auto &field : file.extension())
+        bytes += above + field.name().size();
+    for (const auto &service : file.service())
+        for (const auto &method : service.method())
+            bytes += above + service.name().size() + 1 + method.name().size();
+    if (bytes > kNameBytesMax)
+        throw Refusal{"has names of more than 32 MiB, each with those that it is in"};
+}
+
 class Files {
   public:
     const pb::FileDescriptor *add(const pb::FileDescriptorProto &file)
     {
+        check_names(file);
         for (const std::string &import : file.dependency())
             if (!pool_.FindFileByName(import))
                 add_known(import);
@@ -325,7 +378,7 @@ bool is_wrapper(const pb::Descriptor *type)
     for (const char *name : names)
         if (type->full_name() == std::string("google.protobuf.") + name + "Value")
             return type->field_count() == 1 && type->field(0)->number() == 1 &&
-                   !type->field(0)->is_repeated() &&
+                   !type->field(0)->is_repeated() && !type->field(0)->has_presence() &&
                    type->field(0)->cpp_type() != pb::FieldDescriptor::CPPTYPE_MESSAGE &&
                    type->field(0)->cpp_type() != pb::FieldDescriptor::CPPTYPE_ENUM;
     return false;

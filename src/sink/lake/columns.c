@@ -174,6 +174,15 @@ static enum ods_status open_table(struct lake_plan *plan, struct lake_table *tab
                                   struct error *error)
 {
     struct asked asked;
+    for (size_t i = 0; i < wishes->count; i++)
+        for (uint32_t k = 0; k < plan->key_count; k++)
+            if (wishes->items[i].source == (int32_t) plan->key[k] &&
+                (wishes->items[i].type.type == LAKE_FLOAT ||
+                 wishes->items[i].type.type == LAKE_DOUBLE))
+                return error_set(error, ODS_REJECT,
+                                 "table %s/%s: column \"%s\" is a float, which can't be in a key of "
+                                 "the lake: name another key with key: in tables.yaml",
+                                 plan->schema, plan->name, wishes->items[i].name);
     if (!ask(&asked, plan, wishes))
         return error_out_of_memory(error);
     asked.wanted.unkeyed = change->op == OP_TRUNCATE;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #define MIB INT64_C(1048576)
+#define HOUR INT64_C(3600000)
 #define DAY INT64_C(86400000)
 
 #define AT(member) offsetof(struct lake_settings, member)
@@ -79,10 +80,10 @@ static const struct setting delta_rows[] = {
      .max = 10000,
      .doc = "After so many commits the log of a Delta table gets a checkpoint, and it is looked "
             "for what may be deleted."},
-    {"maintenance.expire", SETTING_DURATION, AT(expire_ms), "7d", .min = 0, .max = 3650 * DAY,
+    {"maintenance.expire", SETTING_DURATION, AT(expire_ms), "7d", .min = HOUR, .max = 3650 * DAY,
      .doc = "Versions (snapshots) older than this may no longer be read. Incremental readers "
             "must not be further behind."},
-    {"maintenance.vacuum", SETTING_DURATION, AT(vacuum_ms), "7d", .min = 0, .max = 3650 * DAY,
+    {"maintenance.vacuum", SETTING_DURATION, AT(vacuum_ms), "7d", .min = HOUR, .max = 3650 * DAY,
      .doc = "Files that no version names which is younger than this are deleted, and so are "
             "files of writers that died, once they are that old."},
     {"change_data", SETTING_BOOL, AT(change_data), "true",
