@@ -298,6 +298,34 @@ fn columns_are_added_and_widened() {
 }
 
 #[test]
+fn what_is_staged_follows_a_table_that_others_change() {
+    let folder = Folder::new();
+    let (mut t, mut other) = (folder.table(json!({})), folder.table(json!({})));
+    t.upsert(&batch(&[(0, Some(1), None, Some(1)), (0, Some(2), None, Some(2))])).unwrap();
+    t.commit(&offsets(None), &offsets(Some(1)), "1").unwrap();
+    t.upsert(&batch(&[(0, Some(1), None, Some(10)), (1, Some(2), None, None)])).unwrap();
+    other.evolve(&Schema::new(vec![Field::new("n", DataType::Date32, true)])).unwrap();
+    t.commit(&offsets(Some(1)), &offsets(Some(2)), "2").unwrap();
+    assert_eq!(rows(&mut t, json!({})), [(Some(1), None, Some(10))]);
+    // The index knows the row by the same hash as the rows that come.
+    t.upsert(&batch(&[(0, Some(1), None, Some(11))])).unwrap();
+    t.commit(&offsets(Some(2)), &offsets(Some(3)), "3").unwrap();
+    assert_eq!(rows(&mut t, json!({})), [(Some(1), None, Some(11))]);
+}
+
+#[test]
+fn a_truncate_may_be_the_first_that_is_known_of_a_table() {
+    let folder = Folder::new();
+    let mut t = folder.table(json!({}));
+    t.upsert(&batch(&[(0, Some(1), None, Some(1))])).unwrap();
+    t.commit(&offsets(None), &offsets(Some(1)), "1").unwrap();
+    let mut keyless = folder.table(json!({"mode": "history", "key": []}));
+    keyless.truncate().unwrap();
+    keyless.commit(&offsets(Some(1)), &offsets(Some(2)), "2").unwrap();
+    assert_eq!(rows(&mut t, json!({})), []);
+}
+
+#[test]
 fn values_are_kept_from_the_row_before() {
     let folder = Folder::new();
     let mut t = folder.table(json!({}));
@@ -346,6 +374,6 @@ fn what_cannot_be_written_is_refused_by_name() {
     assert!(t.upsert(&b).unwrap_err().text().contains("operation"));
     assert!(t.append(&b).unwrap_err().text().contains("history"));
     let mut t = folder.table(json!({"name": "p", "partition": ["b"]}));
-    t.upsert(&batch(&[(0, Some(1), Some(""), None)])).unwrap();
-    assert!(t.commit(&offsets(None), &offsets(Some(1)), "1").unwrap_err().text().contains("column b"));
+    let e = t.upsert(&batch(&[(0, Some(1), Some("x"), None), (0, Some(1), Some(""), None)])).unwrap_err();
+    assert!(matches!(e, Fail::Row(1, _)) && e.text().contains("column b"));
 }
