@@ -3,6 +3,9 @@
 -- An administrator who does not grant CREATE on the database runs it once instead, and then:
 --   grant usage on schema ods_sink to <role>;
 --   grant select, insert, update, delete, truncate on all tables in schema ods_sink to <role>;
+-- and, after each run, as they run as their owner, and with them what the tables' types bring along:
+--   alter function ods_sink.outbox_append() owner to <role>;
+--   alter function ods_sink.derived_mark() owner to <role>;
 
 create schema if not exists ods_sink;
 
@@ -37,6 +40,8 @@ create table if not exists ods_sink.moved_keys (
 
 comment on table ods_sink.moved_keys is
     'ods-sink: keys that changed, and the newest change of each; what is older and comes later is void';
+
+create index if not exists moved_keys_noted on ods_sink.moved_keys (consumer_group, noted_at);
 
 -- Records of queues that the target has: what is delivered again is known by it. For each the first 16
 -- bytes of the sha256 of consumer group, source and identity, written in the transaction that writes
@@ -1273,6 +1278,7 @@ begin
     end if;
     if in_place then
         perform ods_sink.shadow_copy(relation, fresh);
+        perform ods_sink.derived_mark_all(table_schema_, table_name_);
     else
         refusal := ods_sink.shadow_refusal(relation);
         if refusal is not null then
@@ -1470,6 +1476,7 @@ begin
         columns_, values_, look_);
     if not look_ then
         perform ods_sink.derived_mark_all(table_schema_, table_name_); -- and with it what was derived
+        perform ods_sink.derived_mark_all(history_schema_, history_name_);
         insert into ods_sink.erasures (erased_by, consumer_group, table_schema, table_name,
                                        key_columns, rows, history_rows, shadow_rows, letters)
         values (by_, consumer_group_, table_schema_, table_name_, columns_, coalesce(rows_, 0),
@@ -1502,6 +1509,7 @@ create table if not exists ods_sink.derived_marks (
 );
 
 alter table ods_sink.derived_marks alter column keys set storage external;
+create index if not exists derived_marks_of on ods_sink.derived_marks (derived);
 
 comment on table ods_sink.derived_marks is 'ods-sink: changed rows that derived tables are to follow';
 

@@ -235,7 +235,8 @@ static const struct setting daemon_rows[] = {
      .doc = "In place of both, a table of a PostgreSQL target, `table` (in the target's own "
             "`schema`) or `schema.table`, which is made when it is missing: each letter is a "
             "row, committed to the server's disk before the record's offset moves or its message "
-            "is settled. `ods-sink dlq` reads it. Rows are yours to delete."},
+            "is settled. `ods-sink dlq` reads it. Rows are yours to delete. It is made by the "
+            "target's role, which needs the right to create it."},
     {"dead_letter.target", SETTING_STRING, AT(settings, dead_letter.target), "",
      .inherits = "the only target of type postgres", .max = 200,
      .doc = "Name of a target of type `postgres`: the one of `dead_letter.table`."},

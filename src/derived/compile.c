@@ -314,11 +314,6 @@ static void put_passed_on_all(struct buffer *sql, const struct kept *kept)
         }
 }
 
-static bool in_key(const struct kept *kept, size_t column)
-{
-    return strings_contain(&kept->settings->key, kept->columns[column].name);
-}
-
 static void put_write(struct buffer *sql, const struct kept *kept)
 {
     const struct strings *key = &kept->settings->key;
@@ -337,8 +332,6 @@ static void put_write(struct buffer *sql, const struct kept *kept)
     buffer_puts(sql, ") do update set ");
     bool any = false;
     for (size_t i = 0; i < kept->column_count; i++) {
-        if (in_key(kept, i) && kept->column_count > key->count)
-            continue;
         buffer_printf(sql, "%s%s = excluded.%s", any ? ", " : "", kept->columns[i].quoted,
                       kept->columns[i].quoted);
         any = true;
@@ -399,6 +392,30 @@ static void put_heal(struct buffer *sql, const struct kept *kept)
     buffer_puts(sql, "))");
 }
 
+/* Nothing of any derived table below waits; circles are refused, so this ends. */
+static void put_below(struct buffer *sql, const struct kept *kept,
+                      const struct derived_settings *derived)
+{
+    for (size_t i = 0; i < derived->source_count; i++) {
+        const struct derived_source *source = &derived->sources[i];
+        if (!source->derived)
+            continue;
+        for (int todo = 0; todo < 2; todo++) {
+            buffer_printf(sql, " and not exists (select from %s.derived_%s t where t.derived = ",
+                          kept->own, todo ? "todo" : "marks");
+            compile_literal(sql, source->schema);
+            buffer_puts(sql, "||'.'||");
+            compile_literal(sql, source->table);
+            buffer_puts(sql, ")");
+        }
+        for (size_t k = 0; k < kept->all_count; k++)
+            if (strcmp(kept->all[k].target, derived->target) == 0 &&
+                strcmp(kept->all[k].schema, source->schema) == 0 &&
+                strcmp(kept->all[k].table, source->table) == 0)
+                put_below(sql, kept, &kept->all[k]);
+    }
+}
+
 /* The table is exact in this snapshot when nothing of it waits, nor of a derived table below it. */
 static void put_finish(struct buffer *sql, const struct kept *kept)
 {
@@ -410,19 +427,7 @@ static void put_finish(struct buffer *sql, const struct kept *kept)
         "then o.offsets else d.offsets end from (select not exists (select from %s.derived_todo t "
         "where t.derived = d2.name)",
         own, own);
-    for (size_t i = 0; i < kept->settings->source_count; i++) {
-        const struct derived_source *source = kept->sources[i].settings;
-        if (!source->derived)
-            continue;
-        for (int todo = 0; todo < 2; todo++) {
-            buffer_printf(sql, " and not exists (select from %s.derived_%s t where t.derived = ",
-                          own, todo ? "todo" : "marks");
-            compile_literal(sql, source->schema);
-            buffer_puts(sql, "||'.'||");
-            compile_literal(sql, source->table);
-            buffer_puts(sql, ")");
-        }
-    }
+    put_below(sql, kept, kept->settings);
     buffer_printf(
         sql,
         " as exact, d2.name from %s.derived d2) x, (select jsonb_object_agg(g, topics) as offsets "

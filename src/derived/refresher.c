@@ -12,6 +12,7 @@
 #include "derived/form.h"
 #include "derived/pass.h"
 #include "sink/postgres/wire/own_schema.h"
+#include "sql/postgres/outbox_idle.h"
 
 #define BUSY_MS    10   /* between two looks for marks while there are some, */
 #define IDLE_MS    100  /* and at most while there are none */
@@ -127,6 +128,13 @@ static enum ods_status ready(struct refresher *refresher, struct error *error)
         status = own_schema_prepare_table(conn, "derived_marks", error);
     if (status == ODS_OK)
         status = conn_script(conn, session, error);
+    /* A session of a machine that is gone ends, and with it the locks by which it was elected. */
+    char limit[24];
+    const char *values[] = {limit};
+    snprintf(limit, sizeof limit, "%lld",
+             (long long) conn->settings->idle_in_transaction_timeout_ms);
+    if (status == ODS_OK && PQserverVersion(conn->pg) >= 140000)
+        status = conn_query(conn, sql_outbox_idle, 1, values, NULL, error);
     if (status == ODS_OK)
         refresher->prepared = conn->generation;
     return status;
@@ -399,6 +407,7 @@ enum ods_status refresher_open(struct refresher **out, const char *target,
         return error_set(error, ODS_FATAL, "out of memory or file descriptors for derived tables");
     }
     refresher->conn.hides = hides;
+    refresher->conn.hides_all = true;
     pthread_mutex_init(&refresher->mutex, NULL);
     refresher->listener = *listener;
     refresher->idle_ms = BUSY_MS;

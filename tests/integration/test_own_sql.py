@@ -11,9 +11,12 @@ STATEMENTS = sorted((ROOT / "sql" / "postgres").glob("*.sql"))
 
 def test_each_can_be_prepared(database):
     database.execute((ROOT / "sql" / "ods_sink.sql").read_text())
+    prepared = 0
     for path in STATEMENTS:
-        database.execute(f"prepare {path.stem} as {path.read_text()}")
-    assert len(database.execute("select name from pg_prepared_statements")) == len(STATEMENTS) > 15
+        definition = path.read_text().split("\n", path.read_text().count("\n--") + 1)[-1].startswith("create")
+        database.execute(("" if definition else f"prepare {path.stem} as ") + path.read_text())
+        prepared += not definition
+    assert len(database.execute("select name from pg_prepared_statements")) == prepared > 15
 
 
 @pytest.mark.parametrize("path", STATEMENTS, ids=lambda path: path.stem)

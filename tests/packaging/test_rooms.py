@@ -61,7 +61,7 @@ ARROWS = {
     "sink/lake": ["core", "settings", "sink", "sink/rows", "sink/mysql/values"],
     "verify": ["core", "settings", "sql", "source/kafka", "sink/mysql/wire", "sink/postgres/wire",
                "sink/postgres/tables", "sink/postgres/values"],
-    "derived": ["core", "sink/postgres/wire"],
+    "derived": ["core", "sql", "sink/postgres/wire"],
     "pipeline": ["core", "settings", "http", "source/kafka", "source/amqp", "sink/postgres/tables",
                  "sink/postgres/letters", "verify", "derived", "page"],
     "xml": [],

@@ -68,8 +68,9 @@ static bool reads_queue(const struct pipeline_settings *pipeline, bool *merges)
 }
 
 /* A queue with one reader: its session holds a lock for as long as it lasts. ODS_RETRY: another
- * process has it, and this one waits. */
-static enum ods_status hold_queue(struct postgres *postgres, const char *topic,
+ * process has it, and this one waits. ODS_FATAL: it `reads`, so that the broker has given it
+ * messages, which go to the other process only when this one ends. */
+static enum ods_status hold_queue(struct postgres *postgres, const char *topic, bool reads,
                                   struct error *error)
 {
     const char *values[] = {postgres->config.group, topic};
@@ -84,10 +85,10 @@ static enum ods_status hold_queue(struct postgres *postgres, const char *topic,
     PQclear(rows);
     if (status != ODS_OK || held)
         return status;
-    return error_set(error, ODS_RETRY,
+    return error_set(error, reads ? ODS_FATAL : ODS_RETRY,
                      "another process of the group %s reads %s, and input.consumers is one: this "
-                     "one stands by",
-                     postgres->config.group, topic);
+                     "one %s",
+                     postgres->config.group, topic, reads ? "ends" : "stands by");
 }
 
 /* In a new session those that the batch is of are held again. */
@@ -98,8 +99,8 @@ static enum ods_status hold_queues(struct postgres *postgres, const struct batch
     if (!batch->delivers || batch->apart || postgres->holds == postgres->conn.generation)
         return ODS_OK;
     for (uint32_t i = 0; i < batch->delivery_count && status == ODS_OK; i++)
-        status = hold_queue(postgres, batch->deliveries[i].topic, error);
-    if (status == ODS_OK)
+        status = hold_queue(postgres, batch->deliveries[i].topic, true, error);
+    if (status == ODS_OK && postgres->config.pipeline->topics.count == 1)
         postgres->holds = postgres->conn.generation;
     return status;
 }
@@ -148,7 +149,7 @@ static enum ods_status postgres_resume(struct sink *sink, struct position *posit
     struct postgres *postgres = from_sink(sink);
     enum ods_status status = postgres_ready(postgres, error);
     for (size_t i = 0; i < count && status == ODS_OK; i++)
-        status = hold_queue(postgres, positions[i].topic, error);
+        status = hold_queue(postgres, positions[i].topic, false, error);
     return status == ODS_OK
                ? offsets_read(&postgres->conn, postgres->config.group, positions, count, error)
                : status;

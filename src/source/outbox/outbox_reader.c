@@ -101,6 +101,8 @@ static enum ods_status hold(struct outbox_reader *reader, struct outbox_name *na
         return status;
     pthread_mutex_lock(&reader->mutex);
     name->held = true;
+    name->next_place = name->view.next_place;
+    name->settled = name->view.settled;
     name->tenure++;
     name->started = false;
     name->cursor = name->view.settled;

@@ -270,7 +270,9 @@ void moved_store_prune(struct moved_keys *moved)
     const char *values[] = {moved->group};
     struct error ignored;
     int64_t now_us = time_monotonic_us();
-    if (moved->pruned_us && now_us - moved->pruned_us < PRUNE_US)
+    /* Where consumers are merged each record keeps its key, and more become old. */
+    int64_t every_us = moved->merges ? PRUNE_US / 60 : PRUNE_US;
+    if (moved->pruned_us && now_us - moved->pruned_us < every_us)
         return;
     moved->pruned_us = now_us;
     error_init(&ignored);

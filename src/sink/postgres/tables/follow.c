@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "sink/postgres/tables/origin.h"
 #include "sink/postgres/wire/own_schema.h"
 #include "sql/postgres/outbox_follow.h"
 
@@ -40,7 +41,12 @@ enum ods_status follow_table(const struct plan *plan, struct conn *conn, struct 
     struct buffer arguments;
     bool follows = plan->settings->outbox;
     /* The shape of a truncate tells no key. */
+    bool shared = false;
     if (conn->rehearsal || (follows && !plan->shape->column_count))
+        return ODS_OK;
+    if (!follows && origin_is_shared(plan, conn, &shared, error) != ODS_OK)
+        return ODS_RETRY;
+    if (shared) /* the pipeline of another source may have it follow */
         return ODS_OK;
     if (follows && plan->table->is_view)
         return error_set(error, ODS_FATAL,

@@ -23,6 +23,7 @@ struct conn {
     /* Whose tables redact columns: what the server says of such a table, or of one that it does not
      * name, is told without words that may quote a row. NULL: nothing is hidden. */
     const struct pipeline_settings *hides;
+    bool hides_all; /* of whatever table: its statements join rows of several */
     PGconn *pg; /* NULL: not connected */
     int interrupt_fd;
     struct rehearsal *rehearsal; /* changes of tables are only tried; NULL: they are made */

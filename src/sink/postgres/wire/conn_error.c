@@ -127,7 +127,7 @@ static bool is_of_server(const char *code)
 static const char *hide(const struct conn *conn, const char *table, const char *code,
                         bool in_routine, const char **detail, const char *primary)
 {
-    if (!conn->hides || !is_redacted(conn->hides, table))
+    if (!conn->hides || !is_redacted(conn->hides, conn->hides_all ? "" : table))
         return primary;
     if (!is_of_server(code) || in_routine)
         *detail = "";

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "sink/postgres/wire/own_schema.h"
+#include "sql/postgres/derived_mark_all.h"
 #include "sql/postgres/forget_history.h"
 #include "sql/postgres/forget_history_writers.h"
 #include "sql/postgres/forget_moved_keys.h"
@@ -110,6 +111,11 @@ static enum ods_status take_out(struct postgres *postgres, const struct forgotte
         buffer_done(&sql);
         if (status != ODS_OK)
             error_prefix(error, "table %s.%s: ", forgotten->schema, forgotten->table);
+        bool marks = false; /* of one that is gone the new one tells */
+        if (status == ODS_OK && !forgotten->made_here)
+            status = own_table_is_there(&postgres->conn, "derived_marks", &marks, error);
+        if (status == ODS_OK && marks)
+            status = own_query(&postgres->conn, sql_derived_mark_all, 2, values, NULL, error);
     }
     if (status == ODS_OK && own_schema)
         status = own_query(&postgres->conn, sql_forget_table, 2, values, NULL, error);

@@ -151,7 +151,7 @@ static void put_rows(struct buffer *sql, const struct postgres *postgres, const 
     for (uint32_t k = 0; k < plan->key_count; k++)
         buffer_printf(sql, "%st.%s = u.k%u", k ? " and " : "",
                       plan->table->columns[plan->key_target[k]].quoted, plan->key_target[k]);
-    buffer_puts(sql, locks && !plan->table->is_view ? " for update of t)" : ")");
+    buffer_puts(sql, locks && !plan->table->is_view ? " for no key update of t)" : ")");
 }
 
 /* Which marks a statement is about. */
