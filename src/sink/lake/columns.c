@@ -180,8 +180,8 @@ static enum ods_status open_table(struct lake_plan *plan, struct lake_table *tab
                 (wishes->items[i].type.type == LAKE_FLOAT ||
                  wishes->items[i].type.type == LAKE_DOUBLE))
                 return error_set(error, ODS_REJECT,
-                                 "table %s/%s: column \"%s\" is a float, which can't be in a key of "
-                                 "the lake: name another key with key: in tables.yaml",
+                                 "table %s/%s: column \"%s\" is a float, which can't be in a key "
+                                 "of the lake: name another key with key: in tables.yaml",
                                  plan->schema, plan->name, wishes->items[i].name);
     if (!ask(&asked, plan, wishes))
         return error_out_of_memory(error);

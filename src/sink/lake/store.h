@@ -62,7 +62,8 @@ struct lake_store {
 };
 
 /* Loads the engine; does no I/O beside that. */
-enum ods_status lake_store_open(struct lake_store **store, const struct sink_config *config, struct error *error);
+enum ods_status lake_store_open(struct lake_store **store, const struct sink_config *config,
+                                struct error *error);
 void lake_store_close(struct lake_store *store); /* NULL is fine; the last one closes it */
 
 /* The table's place in the store, which need not be open. NULL: memory is out. */
