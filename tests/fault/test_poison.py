@@ -70,6 +70,6 @@ def test_what_refused_rows_cost(cost, report):
     assert written == ROWS
     for case, found in costs.items():
         bad = len(CASES[case])
-        most = (1.5 * written, statements + 30, round_trips + 30) if bad == 1 else \
+        most = (2 * written, statements + 30, round_trips + 30) if bad == 1 else \
             (3 * written, statements + 35 * bad, round_trips + 15 * bad)
         assert all(one <= limit for one, limit in zip(found, most)), (case, found, most)

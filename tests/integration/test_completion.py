@@ -126,7 +126,7 @@ def test_offers(setup, shell, line, some, none):
 @pytest.mark.parametrize("shell", ("bash", "fish"))
 def test_values_behind_an_equals_sign(setup, shell):
     offered = offers(shell, setup, "ods-sink dlq list --stage=")
-    assert {offer.rpartition("=")[2] for offer in offered} == {"decode", "apply"}
+    assert {offer.rpartition("=")[2] for offer in offered} == {"decode", "apply", "derived"}
 
 
 @pytest.mark.parametrize("shell", SHELLS)

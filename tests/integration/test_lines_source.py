@@ -144,7 +144,7 @@ def test_a_sender_is_told_what_is_committed(lines):
     daemon = lines.sink.daemon()
     payloads = values([table.create(row(number)) for number in range(4)])
     wait_for(lambda: daemon.running() and lines.folder.joinpath("lines.sock").exists(), 30)
-    with connect(lines.socket) as peer:
+    with connect(lines.socket, patience_s=20) as peer:
         numbers = peer.makefile("rb")
         assert numbers.readline() == b"0\n"
         peer.sendall(f"{payloads[0]}\n{payloads[1]}\n{payloads[2][:20]}".encode())
@@ -153,13 +153,13 @@ def test_a_sender_is_told_what_is_committed(lines):
             told = int(numbers.readline())
         assert (told, lines.committed()) == (2, 2)
     # What was cut off is no line, and is sent again.
-    with connect(lines.socket) as peer:
+    with connect(lines.socket, patience_s=20) as peer:
         numbers = peer.makefile("rb")
         assert numbers.readline() == b"2\n"
         peer.sendall(f"{payloads[2]}\n".encode())
         assert numbers.readline() == b"3\n"
         # Another sender waits until this one is gone.
-        with connect(lines.socket) as other:
+        with connect(lines.socket, patience_s=20) as other:
             peer.shutdown(socket.SHUT_RDWR)
             assert other.makefile("rb").readline() == b"3\n"
     daemon.stop()

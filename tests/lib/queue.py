@@ -4,18 +4,24 @@ connection."""
 import random
 import socket
 import threading
+import time
 
 
-def connect(address):
+def connect(address, patience_s=0):
+    """patience_s: for so long whoever is not listening yet is asked again."""
     local = isinstance(address, str)
-    peer = socket.socket(socket.AF_UNIX if local else socket.AF_INET)
-    peer.settimeout(60)
-    try:
-        peer.connect(address)
-    except OSError:
-        peer.close()
-        raise
-    return peer
+    deadline = time.monotonic() + patience_s
+    while True:
+        peer = socket.socket(socket.AF_UNIX if local else socket.AF_INET)
+        peer.settimeout(60)
+        try:
+            peer.connect(address)
+            return peer
+        except OSError:
+            peer.close()
+            if time.monotonic() >= deadline:
+                raise
+            time.sleep(0.05)
 
 
 class Queue:
