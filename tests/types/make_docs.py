@@ -20,7 +20,8 @@ target's column takes; what no rule knows meets PostgreSQL's own input function.
 wrapped, and nothing rounded but nanoseconds (`inexact`, below): a value that the column can't hold
 exactly makes its record a dead letter that names column and reason.
 
-This page is about PostgreSQL as the target; [types-mysql.md](types-mysql.md) is about MySQL and MariaDB.
+This page is about PostgreSQL as the target; [types-mysql.md](types-mysql.md) is about MySQL and MariaDB,
+[types-lake.md](types-lake.md) about Delta Lake.
 
 ## source_types
 
