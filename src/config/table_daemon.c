@@ -42,7 +42,7 @@ static const struct setting database_rows[] = {
     {"throttle", SETTING_INT, AT(database_settings, throttle), "0", .min = 0,
      .max = INT64_C(1000000000),
      .doc = "Rows that `verify` reads of it in a second, at most. 0: any number."},
-    {"busy_share", SETTING_INT, AT(database_settings, busy_share), "25", .min = 1, .max = 100,
+    {"busy_share", SETTING_INT, AT(database_settings, busy_share), "5", .min = 1, .max = 100,
      .doc =
          "Percent of the time that `verify` reads of it while changes stream into the target "
          "(20 a second and more, of any pipeline), in small steps, so that they do not wait. 100: "

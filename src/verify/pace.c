@@ -9,7 +9,7 @@
 
 #define LOOK_US      INT64_C(1000000)
 #define BUSY_RECORDS 20  /* a second: fewer are no stream */
-#define BUSY_ROWS    500 /* read at once while changes stream: a few milliseconds of work */
+#define BUSY_ROWS    100 /* read at once while changes stream: a millisecond or two of work */
 #define THROTTLED    20  /* so often a second rows are read where their number is bounded */
 
 void pace_init(struct pace *pace, const struct database_settings *settings)
