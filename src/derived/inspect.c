@@ -9,6 +9,7 @@
 #include "derived/compile.h"
 #include "derived/explain.h"
 #include "derived/form.h"
+#include "derived/pass.h"
 #include "sink/postgres/wire/own_schema.h"
 
 #define PART_KEYS 5000
@@ -244,20 +245,6 @@ static enum ods_status compare(struct kept *kept, struct conn *conn,
     return status;
 }
 
-static enum ods_status begin(struct kept *kept, struct conn *conn, struct error *error)
-{
-    struct buffer sql;
-    buffer_init(&sql);
-    buffer_puts(&sql, "begin isolation level repeatable read read only; lock table ");
-    for (size_t i = 0; i < kept->settings->source_count; i++)
-        buffer_printf(&sql, "%s%s", i ? ", " : "", kept->sources[i].quoted);
-    buffer_printf(&sql, ", %s in access share mode", kept->quoted);
-    enum ods_status status = sql.failed ? error_out_of_memory(error)
-                                        : conn_script(conn, buffer_text(&sql), error);
-    buffer_done(&sql);
-    return status;
-}
-
 enum ods_status inspect_rows(struct inspector *inspector, const struct derived_settings *derived,
                              const struct inspect_listener *listener, int64_t limit,
                              struct inspection *inspection, struct error *error)
@@ -275,7 +262,7 @@ enum ods_status inspect_rows(struct inspector *inspector, const struct derived_s
     if (status == ODS_OK)
         status = form_look(&kept, conn, error);
     if (status == ODS_OK)
-        status = begin(&kept, conn, error);
+        status = pass_begin(&kept, conn, true, error);
     if (status == ODS_OK)
         status = count_waiting(&kept, conn, inspection, error);
     if (status == ODS_OK)

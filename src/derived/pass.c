@@ -18,11 +18,13 @@
 #include "derived/compile.h"
 #include "derived/form.h"
 
-static enum ods_status begin(struct kept *kept, struct conn *conn, struct error *error)
+enum ods_status pass_begin(const struct kept *kept, struct conn *conn, bool reads,
+                           struct error *error)
 {
     struct buffer sql;
     buffer_init(&sql);
-    buffer_puts(&sql, "begin isolation level repeatable read; lock table ");
+    buffer_printf(&sql, "begin isolation level repeatable read%s; lock table ",
+                  reads ? " read only" : "");
     for (size_t i = 0; i < kept->settings->source_count; i++)
         buffer_printf(&sql, "%s%s", i ? ", " : "", kept->sources[i].quoted);
     buffer_printf(&sql, ", %s in access share mode", kept->quoted);
@@ -269,7 +271,7 @@ enum ods_status pass(struct kept *kept, struct conn *conn, struct pass_result *r
 {
     *result = (struct pass_result){0};
     error_init(&result->first);
-    enum ods_status status = begin(kept, conn, error);
+    enum ods_status status = pass_begin(kept, conn, false, error);
     if (status == ODS_OK)
         status = work(kept, conn, result, error);
     if (status == ODS_OK && !result->reshaped)

@@ -19,4 +19,9 @@ struct pass_result {
 enum ods_status pass(struct kept *kept, struct conn *conn, struct pass_result *result,
                      struct error *error);
 
+/* Begins a transaction in whose snapshot the tables are as their columns say: an ALTER that
+ * rewrites one waits for its end. `reads`: it writes nothing. */
+enum ods_status pass_begin(const struct kept *kept, struct conn *conn, bool reads,
+                           struct error *error);
+
 #endif
