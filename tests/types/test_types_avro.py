@@ -4,67 +4,21 @@ One replay takes all of them, with the schemas in a file in place of a registry.
 in Avro (a decimal as a number, a text for bytes) has no case here.
 """
 
-import json
-
 import pytest
 
+from by_registry import SHAPES, check, make, replay
 from lib.avro import Schemas
-from test_types import NEEDED, create_extension, records, settings, table_name
-from types_cases import CASES, REJECT
-
-SHAPES = ("envelope", "flattened")
-
-
-def in_avro(schemas, case, index, shape):
-    made = [schemas.record(record) for record in records(case, index, shape)]
-    return None if None in made else made
-
+from types_cases import CASES
 
 SCHEMAS = {shape: Schemas(null_first=shape == "envelope", first=7 + number)
            for number, shape in enumerate(SHAPES)}
-MADE = {(index, shape): made for index, case in enumerate(CASES) for shape in SHAPES
-        if (made := in_avro(SCHEMAS[shape], case, index, shape))}
+MADE = make(SCHEMAS)
 
 
 @pytest.fixture(scope="module")
 def outcome(stack, tmp_path_factory):
-    from conftest import build
-    from lib.postgres import create_database
-    from lib.sink import Setup
-
-    stack.up("postgres")
-    database = create_database(stack, "ods_types_avro")
-    for extension in ("hstore", "ltree", "citext", "isn"):
-        database.execute(f"create extension {extension}")
-    missing = {extension for extension in NEEDED if not create_extension(database, extension)}
-    database.execute("create type types_mood as enum ('sad', 'ok')")
-    database.execute("create domain types_price as numeric(5,2)")
-    wanted = {(index, shape): made for (index, shape), made in MADE.items()
-              if CASES[index].needs not in missing}
-    for index, shape in wanted:
-        database.execute(f"create table {table_name(index, shape)} "
-                         f"(id int primary key, v {CASES[index].target})")
-    folder = tmp_path_factory.mktemp("types-avro")
-    dead = {}
-    for shape in SHAPES:  # each with schemas of its own
-        sink = Setup(folder / shape, build("asan"), stack)
-        (folder / shape).mkdir()
-        tables = {table_name(index, shape): settings(CASES[index]) for index, _ in wanted
-                  if CASES[index].settings}
-        sink.write({"name": "avro", "topics": [r"^types\.public\.case_.*"],
-                    "format": "debezium-avro", "target": "ods",
-                    "registry": {"url": SCHEMAS[shape].save(folder / shape / "schemas.json"),
-                                 "cache": 10000},
-                    "source": {"connector": "postgresql"}, "tables": tables,
-                    "defaults": {"cdc_operation": "off", "cdc_timestamp": "off",
-                                 "on_delete": "hard"}}, database=database)
-        path = folder / f"dead-{shape}.jsonl"
-        sink.replay([record for (_, own), made in wanted.items() if own == shape
-                     for record in made], dead_letter=path)
-        for line in path.read_text().splitlines():
-            record = json.loads(line)
-            dead.setdefault(record["topic"], []).append(record)
-    yield database, dead, missing
+    database, *rest = replay(stack, tmp_path_factory.mktemp("types-avro"), "avro", SCHEMAS, MADE)
+    yield database, *rest
     database.close()
 
 
@@ -75,19 +29,4 @@ def test_most_cases_can_be_said_in_avro():
 @pytest.mark.parametrize("index,shape", list(MADE),
                          ids=[f"{CASES[index].name}-{shape}" for index, shape in MADE])
 def test_value(outcome, index, shape):
-    database, dead, missing = outcome
-    case = CASES[index]
-    if case.needs in missing:
-        pytest.skip(f"this PostgreSQL has no {case.needs}")
-    table = table_name(index, shape)
-    found = dict(database.execute(f"select id, v::text from {table}"))
-    letters = dead.get(f"types.public.{table}", [])
-    if case.expect is REJECT:
-        assert len(letters) == 2, f"rejects: {letters}; rows: {found}"
-        assert found == {1: None, 3: None}
-    elif case.target == "json":  # nested values are not spelled by the source, but by the sink
-        assert not letters, letters
-        assert json.loads(found[1]) == json.loads(found[2]) == json.loads(case.expect)
-    else:
-        assert not letters, letters
-        assert found == {1: case.expect, 2: case.expect, 3: None}
+    check(outcome, index, shape)
