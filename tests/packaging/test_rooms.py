@@ -52,7 +52,7 @@ ARROWS = {
     "sink/postgres/read": ["core", "sql", "sink/postgres/wire", "sink/postgres/tables",
                            "sink/postgres/values", "sink/postgres/fold", "sink/postgres/write"],
     "sink/mysql/wire": ["core", "sql"],
-    "sink/mysql/tables": ["core", "sql", "sink", "sink/mysql/wire"],
+    "sink/mysql/tables": ["core", "sql", "sink", "sink/rows", "sink/mysql/wire"],
     "sink/mysql/values": ["core", "sink", "sink/mysql/tables"],
     "sink/mysql/fold": ["core", "sink/rows", "sink/mysql/wire", "sink/mysql/tables",
                         "sink/mysql/values"],

@@ -11,9 +11,7 @@
 
 #include "core/time.h"
 #include "sink/lake/columns.h"
-
-#define REFUSED_US INT64_C(5000000)
-#define MISSING_US INT64_C(1000000)
+#include "sink/rows/plans.h"
 
 void lake_plans_init(struct lake_plans *plans, const struct sink_config *config)
 {
@@ -225,38 +223,19 @@ static enum ods_status resolve_table(struct lake_plans *plans, struct lake_plan 
     if (plan->table)
         map_columns(plan);
     else
-        plan->look_again_us = time_monotonic_us() + MISSING_US;
+        plan->look_again_us = time_monotonic_us() + ROWS_MISSING_US;
     return status;
 }
 
 /* --- plans ------------------------------------------------------------------------------------ */
 
-static bool make_room(struct lake_plans *plans, uint32_t id)
-{
-    if (id < plans->count)
-        return true;
-    size_t count = id + 16u;
-    struct lake_plan **items = realloc(plans->items, count * sizeof *items);
-    if (!items)
-        return false;
-    memset(items + plans->count, 0, (count - plans->count) * sizeof *items);
-    plans->items = items;
-    plans->count = count;
-    return true;
-}
-
 /* Every change of the shape is a letter, until the table is looked at again. */
 static enum ods_status keep_refusal(struct lake_plan *plan, struct error *error)
 {
-    plan->refusal = malloc(sizeof *plan->refusal);
-    if (!plan->refusal)
-        return error_out_of_memory(error);
-    *plan->refusal = *error;
-    if (plan->refusal->fault == FAULT_NONE)
-        plan->refusal->fault = FAULT_TABLE;
-    plan->look_again_us = time_monotonic_us() + REFUSED_US;
-    error_init(error);
-    return ODS_OK;
+    enum ods_status status = rows_plans_refuse(&plan->refusal, error);
+    if (status == ODS_OK)
+        plan->look_again_us = time_monotonic_us() + ROWS_REFUSED_US;
+    return status;
 }
 
 static enum ods_status make_plan(struct lake_plans *plans, struct lake_plan *plan,
@@ -307,8 +286,10 @@ enum ods_status lake_plan_find(struct lake_plans *plans, const struct change *ch
                                const struct lake_plan **plan, struct error *error)
 {
     uint32_t id = change->shape->id;
-    if (!make_room(plans, id))
+    struct lake_plan **items = rows_plans_room(plans->items, &plans->count, id);
+    if (!items)
         return error_out_of_memory(error);
+    plans->items = items;
     struct lake_plan **place = &plans->items[id];
     if (*place && is_current(*place, change)) {
         *plan = *place;

@@ -10,10 +10,7 @@
 #include "core/time.h"
 #include "sink/mysql/tables/names.h"
 #include "sink/mysql/wire/conn.h"
-
-/* How long a refused table waits until it is looked at again, and a missing one. */
-#define REFUSED_US INT64_C(5000000)
-#define MISSING_US INT64_C(1000000)
+#include "sink/rows/plans.h"
 
 void mysql_plans_init(struct mysql_plans *plans, const struct sink_config *config,
                       struct mysql_catalog *catalog, struct mysql_conn *conn,
@@ -264,32 +261,13 @@ static enum ods_status map_columns(struct mysql_plan *plan, struct error *error)
 
 /* --- plans ------------------------------------------------------------------------------------ */
 
-static bool make_room(struct mysql_plans *plans, uint32_t id)
-{
-    if (id < plans->count)
-        return true;
-    size_t count = id + 16u;
-    struct mysql_plan **items = realloc(plans->items, count * sizeof *items);
-    if (!items)
-        return false;
-    memset(items + plans->count, 0, (count - plans->count) * sizeof *items);
-    plans->items = items;
-    plans->count = count;
-    return true;
-}
-
 /* Every change of the shape is a letter, until the table is looked at again. */
 static enum ods_status keep_refusal(struct mysql_plan *plan, struct error *error)
 {
-    plan->refusal = malloc(sizeof *plan->refusal);
-    if (!plan->refusal)
-        return error_out_of_memory(error);
-    *plan->refusal = *error;
-    if (plan->refusal->fault == FAULT_NONE)
-        plan->refusal->fault = FAULT_TABLE;
-    plan->look_again_us = time_monotonic_us() + REFUSED_US;
-    error_init(error);
-    return ODS_OK;
+    enum ods_status status = rows_plans_refuse(&plan->refusal, error);
+    if (status == ODS_OK)
+        plan->look_again_us = time_monotonic_us() + ROWS_REFUSED_US;
+    return status;
 }
 
 /* A table that was made from one table of a source takes no rows of another one that only has the
@@ -346,7 +324,7 @@ static enum ods_status resolve_table(struct mysql_plans *plans, struct mysql_pla
         return status;
     if (plan->table)
         return map_columns(plan, error);
-    plan->look_again_us = time_monotonic_us() + MISSING_US;
+    plan->look_again_us = time_monotonic_us() + ROWS_MISSING_US;
     if (plan->settings->create_tables)
         return ODS_OK; /* a table that is yet to be made has no such row */
     return error_set(error, ODS_REJECT, "the target has no table %s.%s", plan->schema, plan->name);
@@ -387,8 +365,10 @@ enum ods_status mysql_plan_find(struct mysql_plans *plans, const struct change *
                                 const struct mysql_plan **found, bool *stale, struct error *error)
 {
     const struct shape *shape = change->shape;
-    if (!make_room(plans, shape->id))
+    struct mysql_plan **items = rows_plans_room(plans->items, &plans->count, shape->id);
+    if (!items)
         return error_out_of_memory(error);
+    plans->items = items;
     struct mysql_plan *plan = plans->items[shape->id];
     if (plan && serves(plan, change)) {
         *found = plan;
