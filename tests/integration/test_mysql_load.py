@@ -7,20 +7,13 @@ import subprocess
 import pytest
 from conftest import build
 
-from lib.mysql_target import FLAVOURS, Database, Server
+from lib.mysql_target import Database, server  # noqa: F401 (a fixture)
 from lib.records import Table, pipeline, row
 from lib.sink import assert_clean
 from lib.waiting import wait_for
 
 BARE = {"cdc_operation": "off", "cdc_timestamp": "off", "on_delete": "hard"}
 ROWS = 300  # so many new ones are loaded
-
-
-@pytest.fixture(scope="module", params=FLAVOURS)
-def server(request):
-    server = Server(request.param)
-    yield server
-    server.close()
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-from lib.mysql_target import FLAVOURS, Database, Server
+from lib.mysql_target import Database, server  # noqa: F401 (a fixture)
 from lib.records import Table, pipeline, row
 from lib.sink import Exit
 
@@ -13,13 +13,6 @@ APPEND = {"keyless": "append", **BARE}
 ONE = pytest.mark.parametrize("server", ["mysql"], indirect=True)  # what both have alike
 COUNTED = "create table items (id int, name varchar(20), amount int)"  # without a key: repeats show
 KEYED = "create table items (id int primary key, name varchar(20), amount int)"
-
-
-@pytest.fixture(scope="module", params=FLAVOURS)
-def server(request):
-    server = Server(request.param)
-    yield server
-    server.close()
 
 
 @pytest.fixture

@@ -7,20 +7,13 @@ from decimal import Decimal
 import pytest
 
 from lib.mysql import BIT
-from lib.mysql_target import FLAVOURS, Database, Server
+from lib.mysql_target import Database, server  # noqa: F401 (a fixture)
 from lib.records import BIGINT, DATE, DOUBLE, INT, TEXT, Table, pipeline
 from lib.sink import Exit, Setup
 from lib.stack import ROOT
 from lib.text import by_text, row_text
 
 NAME = {"type": "string", "optional": False}
-
-
-@pytest.fixture(scope="module", params=FLAVOURS)
-def server(request):
-    server = Server(request.param)
-    yield server
-    server.close()
 
 
 @pytest.fixture

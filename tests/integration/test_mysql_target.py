@@ -4,19 +4,12 @@ import json
 
 import pytest
 
-from lib.mysql_target import FLAVOURS, Database, Server
+from lib.mysql_target import Database, server  # noqa: F401 (a fixture)
 from lib.records import INT, SHAPES, TEXT, Table, pipeline, row
 from lib.sink import Exit
 
 MADE = {"create_tables": True, "evolve": "add", "on_delete": "hard"}
 BARE = {"cdc_operation": "off", "cdc_timestamp": "off"}  # of tables that have no such columns
-
-
-@pytest.fixture(scope="module", params=FLAVOURS)
-def server(request):
-    server = Server(request.param)
-    yield server
-    server.close()
 
 
 @pytest.fixture

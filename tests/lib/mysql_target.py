@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 
 import pymysql
+import pytest
 
 from lib.waiting import wait_for
 
@@ -93,6 +94,14 @@ class Server:
     def close(self):
         self.stop(hard=True)
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="module", params=FLAVOURS)
+def server(request):
+    """A server of each flavour, for tests that import this fixture."""
+    server = Server(request.param)
+    yield server
+    server.close()
 
 
 class Database:
