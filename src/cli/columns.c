@@ -130,9 +130,9 @@ static bool fit(const struct columns *columns, struct fitted *fitted, size_t *ga
 
 /* --- printing ------------------------------------------------------------------------------- */
 
-static void put_spaces(size_t count)
+static void put_spaces(const struct columns *columns, size_t count)
 {
-    printf("%*s", (int) count, "");
+    fprintf(columns->terminal->out, "%*s", (int) count, "");
 }
 
 static void print_cell(const struct columns *columns, const struct cell *cell, size_t width,
@@ -148,11 +148,12 @@ static void print_cell(const struct columns *columns, const struct cell *cell, s
         taken = terminal_columns(kept) + 1;
     }
     if (right)
-        put_spaces(width - taken);
-    printf("%s%.*s%s%s", terminal_paint(columns->terminal, cell->paint), (int) bytes, cell->text,
-           cut ? "…" : "", terminal_plain(columns->terminal, cell->paint));
+        put_spaces(columns, width - taken);
+    fprintf(columns->terminal->out, "%s%.*s%s%s", terminal_paint(columns->terminal, cell->paint),
+            (int) bytes, cell->text, cut ? "…" : "",
+            terminal_plain(columns->terminal, cell->paint));
     if (!right && !last)
-        put_spaces(width - taken);
+        put_spaces(columns, width - taken);
 }
 
 static void print_table(const struct columns *columns, const struct fitted *fitted, size_t gap)
@@ -162,9 +163,9 @@ static void print_table(const struct columns *columns, const struct fitted *fitt
         bool last = column + 1 == columns->width;
         print_cell(columns, &columns->cells[i], fitted[column].width, fitted[column].number, last);
         if (last)
-            putchar('\n');
+            putc('\n', columns->terminal->out);
         else
-            put_spaces(gap);
+            put_spaces(columns, gap);
     }
 }
 
@@ -177,11 +178,11 @@ static void print_blocks(const struct columns *columns)
     for (size_t i = columns->width; i < columns->count; i++) {
         size_t column = i % columns->width;
         if (column == 0 && i > columns->width)
-            putchar('\n');
+            putc('\n', columns->terminal->out);
         print_cell(columns, &columns->cells[column], widest, false, false);
-        put_spaces(USUAL_GAP);
+        put_spaces(columns, USUAL_GAP);
         print_cell(columns, &columns->cells[i], columns->cells[i].columns, false, true);
-        putchar('\n');
+        putc('\n', columns->terminal->out);
     }
 }
 

@@ -6,10 +6,9 @@
 #include <string.h>
 
 #include "cli/cli.h"
-#include "cli/columns.h"
 #include "cli/json.h"
-#include "cli/status_sources.h"
-#include "core/time.h"
+#include "cli/status_show.h"
+#include "cli/status_watch.h"
 #include "http/http_client.h"
 
 #define DEFAULT_ADDRESS "127.0.0.1:8090"
@@ -18,7 +17,7 @@
 
 struct status_options {
     const char *config, *url;
-    bool json, health, partitions;
+    bool json, health, partitions, watch;
 };
 
 struct question {
@@ -69,206 +68,16 @@ static bool get(struct http_client *client, const struct question *question, con
     return http_client_get(client, url, answer, error) == ODS_OK;
 }
 
-/* --- the table ------------------------------------------------------------------------------ */
-
-static const char *text_of(const json_t *object, const char *name)
-{
-    const char *text = json_string_value(json_object_get(object, name));
-    return text ? text : "";
-}
-
-static int64_t number_of(const json_t *object, const char *name)
-{
-    const json_t *number = json_object_get(object, name);
-    return json_is_integer(number) ? json_integer_value(number) : -1;
-}
-
-static void add_reachable(struct columns *table, const json_t *lane, const char *name)
-{
-    bool yes = json_is_true(json_object_get(lane, name));
-    columns_add(table, yes ? "yes" : "no");
-    columns_paint(table, yes ? PAINT_NONE : PAINT_BAD);
-}
-
-static enum paint paint_of(const char *state)
-{
-    if (strcmp(state, "stopped") == 0 || strcmp(state, "stuck") == 0)
-        return PAINT_BAD;
-    return strcmp(state, "filling") == 0 || strcmp(state, "applying") == 0 ? PAINT_NONE
-                                                                           : PAINT_WARN;
-}
-
-/* The sum; -1 while one is not known. */
-static int64_t lag_of(const json_t *lane)
-{
-    int64_t sum = 0;
-    size_t i;
-    json_t *partition;
-    json_array_foreach(json_object_get(lane, "partitions"), i, partition)
-    {
-        int64_t lag = number_of(partition, "lag");
-        if (lag < 0)
-            return -1;
-        sum += lag;
-    }
-    return sum;
-}
-
-static void add_seconds_ago(struct columns *table, const json_t *status, const char *name,
-                            const json_t *lane)
-{
-    char text[32] = "never";
-    const json_t *at = json_object_get(lane, name), *now = json_object_get(status, "now");
-    if (json_is_real(at) && json_is_real(now))
-        snprintf(text, sizeof text, "%.1f s ago", json_real_value(now) - json_real_value(at));
-    columns_add(table, text);
-}
-
-/* Records that Kafka's retention has taken before they were applied, or takes within a day. */
-static void print_retention(const json_t *status)
-{
-    size_t i;
-    json_t *one;
-    json_array_foreach(json_object_get(status, "retention"), i, one)
-    {
-        int64_t left = number_of(one, "retention_left_seconds"), lost = number_of(one, "lost");
-        if (lost > 0)
-            terminal_line(stdout,
-                          "pipeline %s: topic %s partition %lld: Kafka's retention has taken %lld "
-                          "offsets from %lld on, which were not applied",
-                          text_of(one, "pipeline"), text_of(one, "topic"),
-                          (long long) number_of(one, "partition"), (long long) lost,
-                          (long long) number_of(one, "applied"));
-        else if (left >= 0 && left < 86400)
-            terminal_line(stdout,
-                          "pipeline %s: topic %s partition %lld: Kafka's retention may take "
-                          "records that wait in %lld min",
-                          text_of(one, "pipeline"), text_of(one, "topic"),
-                          (long long) number_of(one, "partition"), (long long) left / 60);
-    }
-}
-
-static bool print_lanes(const struct question *question, const json_t *status)
-{
-    static const char *const names[] = {"PIPELINE", "LANE",     "STATE", "GROUP",
-                                        "KAFKA",    "TARGET",   "PARTS", "LAG",
-                                        "RECORDS",  "REJECTED", "COMMITTED"};
-    struct columns table;
-    size_t i;
-    json_t *lane;
-    columns_init(&table, question->terminal, names, sizeof names / sizeof *names);
-    json_array_foreach(json_object_get(status, "lanes"), i, lane)
-    {
-        columns_add(&table, text_of(lane, "pipeline"));
-        columns_number(&table, number_of(lane, "lane"));
-        columns_add(&table, text_of(lane, "state"));
-        columns_paint(&table, paint_of(text_of(lane, "state")));
-        columns_add(&table, json_is_true(json_object_get(lane, "joined")) ? "joined" : "joining");
-        add_reachable(&table, lane, "kafka_reachable");
-        add_reachable(&table, lane, "target_reachable");
-        columns_number(&table, (int64_t) json_array_size(json_object_get(lane, "partitions")));
-        columns_number(&table, lag_of(lane));
-        columns_number(&table, number_of(lane, "records"));
-        columns_number(&table, number_of(lane, "rejected"));
-        add_seconds_ago(&table, status, "last_commit_at", lane);
-    }
-    bool good = columns_print(&table);
-    columns_done(&table);
-    json_array_foreach(json_object_get(status, "lanes"), i, lane)
-    {
-        if (*text_of(lane, "last_error"))
-            terminal_line(stdout, "last error of pipeline %s lane %lld: %s",
-                          text_of(lane, "pipeline"), (long long) number_of(lane, "lane"),
-                          text_of(lane, "last_error"));
-    }
-    print_retention(status);
-    return good;
-}
-
-static bool print_partitions(const struct question *question, const json_t *status)
-{
-    static const char *const names[] = {"TOPIC", "PARTITION", "STATE", "APPLIED", "END", "LAG"};
-    struct columns table;
-    size_t i, j;
-    json_t *lane, *partition;
-    columns_init(&table, question->terminal, names, sizeof names / sizeof *names);
-    json_array_foreach(json_object_get(status, "lanes"), i, lane)
-        json_array_foreach(json_object_get(lane, "partitions"), j, partition)
-    {
-        columns_add(&table, text_of(partition, "topic"));
-        columns_number(&table, number_of(partition, "partition"));
-        columns_add(&table, text_of(partition, "state"));
-        columns_number(&table, number_of(partition, "applied"));
-        columns_number(&table, number_of(partition, "end"));
-        columns_number(&table, number_of(partition, "lag"));
-    }
-    putchar('\n');
-    bool good = columns_print(&table);
-    columns_done(&table);
-    return good;
-}
-
-static void add_moment(struct columns *table, const json_t *object, const char *name)
-{
-    struct buffer text;
-    double at = json_number_value(json_object_get(object, name));
-    buffer_init(&text);
-    time_format_timestamp(&text, (int64_t) at * 1000000, false);
-    buffer_puts(&text, " UTC");
-    columns_add(table, buffer_text(&text));
-    buffer_done(&text);
-}
-
-/* What operators have paused, of the whole group. */
-static bool print_paused(const struct question *question, const json_t *status)
-{
-    static const char *const names[] = {"PAUSED", "PIPELINE", "TOPIC",   "STATE",
-                                        "SINCE",  "BY",       "WAITING", "REASON"};
-    const json_t *list = json_object_get(status, "paused");
-    struct columns table;
-    size_t i;
-    json_t *order;
-    if (!json_array_size(list))
-        return true;
-    columns_init(&table, question->terminal, names, sizeof names / sizeof *names);
-    json_array_foreach(list, i, order)
-    {
-        columns_add(&table, text_of(order, "table"));
-        columns_paint(&table, PAINT_WARN);
-        columns_add(&table, text_of(order, "pipeline"));
-        columns_add(&table, text_of(order, "topic"));
-        columns_add(&table, text_of(order, "state"));
-        add_moment(&table, order, "since");
-        columns_add(&table, text_of(order, "by"));
-        columns_number(&table, number_of(order, "backlog"));
-        columns_add(&table, text_of(order, "reason"));
-    }
-    putchar('\n');
-    bool good = columns_print(&table);
-    columns_done(&table);
-    return good;
-}
-
-static int print_status(const struct question *question, json_t *status, bool ready,
-                        const char *why)
+static int print_status(const struct question *question, const struct status_view *view,
+                        json_t *status)
 {
     if (question->options->json) {
-        json_object_set_new(status, "ready", json_boolean(ready));
+        json_object_set_new(status, "ready", json_boolean(view->ready));
         cli_print_json(json_incref(status));
-        return ready ? CLI_OK : CLI_NEGATIVE;
-    }
-    enum paint paint = ready ? PAINT_GOOD : PAINT_BAD;
-    printf("ods-sink %s at %s:%s is %s%s%s\n", text_of(status, "version"), question->host,
-           question->port, terminal_paint(question->terminal, paint),
-           ready ? "ready" : "not ready:", terminal_plain(question->terminal, paint));
-    printf("%s\n", ready ? "" : why);
-    if (!print_lanes(question, status) || !print_paused(question, status) ||
-        !status_print_sources(question->terminal, status) ||
-        !status_print_verify(question->terminal, status) ||
-        !status_print_derived(question->terminal, status) ||
-        (question->options->partitions && !print_partitions(question, status)))
+    } else if (!status_show(question->terminal, view)) {
         return CLI_INTERNAL;
-    return ready ? CLI_OK : CLI_NEGATIVE;
+    }
+    return view->ready ? CLI_OK : CLI_NEGATIVE;
 }
 
 /* Why not is a text of one line or more. */
@@ -298,42 +107,74 @@ static int nobody(const struct question *question, const struct error *error)
     return CLI_SOURCE;
 }
 
+struct conversation {
+    const struct question *question;
+    struct http_client *client;
+    struct http_answer verdict, page;
+};
+
+/* A status_asker: /readyz, and /status as JSON. */
+static bool ask_status(void *context, struct status_view *view, json_t **status,
+                       struct error *error)
+{
+    struct conversation *talk = context;
+    view->host = talk->question->host;
+    view->port = talk->question->port;
+    if (!get(talk->client, talk->question, "/readyz", &talk->verdict, error) ||
+        !get(talk->client, talk->question, "/status", &talk->page, error))
+        return false;
+    view->ready = talk->verdict.code == 200;
+    view->why = buffer_text(&talk->verdict.body);
+    *status = json_loadb(talk->page.body.bytes, talk->page.body.length, 0, NULL);
+    if (json_is_array(json_object_get(*status, "lanes")))
+        return true;
+    json_decref(*status);
+    *status = NULL;
+    error_set(error, ODS_RETRY, "what answers there is not ods-sink");
+    return false;
+}
+
+static int ask_once(struct conversation *talk, struct error *error)
+{
+    const struct status_options *options = talk->question->options;
+    struct status_view view = {.partitions = options->partitions};
+    json_t *status = NULL;
+    if (options->health) {
+        if (!get(talk->client, talk->question, "/healthz", &talk->verdict, error))
+            return nobody(talk->question, error);
+        return print_health(talk->question, talk->verdict.code == 200,
+                            buffer_text(&talk->verdict.body));
+    }
+    if (!ask_status(talk, &view, &status, error))
+        return nobody(talk->question, error);
+    view.status = status;
+    int code = print_status(talk->question, &view, status);
+    json_decref(status);
+    return code;
+}
+
 static int ask(const struct question *question)
 {
     static const struct http_client_options options = {.connect_ms = ANSWER_S * 1000,
                                                        .silence_s = ANSWER_S,
                                                        .max_bytes = ANSWER_BYTES,
                                                        .direct = true};
-    struct http_answer verdict, page;
+    struct conversation talk = {.question = question};
     struct error error;
-    json_t *status = NULL;
-    int code = CLI_SOURCE;
+    int code;
     error_init(&error);
-    http_answer_init(&verdict);
-    http_answer_init(&page);
-    const char *first = question->options->health ? "/healthz" : "/readyz";
-    struct http_client *client = http_client_new(&options, &error);
-    if (!client || !get(client, question, first, &verdict, &error) ||
-        (!question->options->health && !get(client, question, "/status", &page, &error))) {
+    http_answer_init(&talk.verdict);
+    http_answer_init(&talk.page);
+    talk.client = http_client_new(&options, &error);
+    if (!talk.client)
         code = nobody(question, &error);
-        goto out;
-    }
-    if (question->options->health) {
-        code = print_health(question, verdict.code == 200, buffer_text(&verdict.body));
-        goto out;
-    }
-    status = json_loadb(page.body.bytes, page.body.length, 0, NULL);
-    if (!json_is_array(json_object_get(status, "lanes"))) {
-        error_set(&error, ODS_RETRY, "what answers there is not ods-sink");
-        code = nobody(question, &error);
-        goto out;
-    }
-    code = print_status(question, status, verdict.code == 200, buffer_text(&verdict.body));
-out:
-    json_decref(status);
-    http_client_free(client);
-    http_answer_done(&verdict);
-    http_answer_done(&page);
+    else if (question->options->watch)
+        code = status_watch(question->terminal, ask_status, &talk, question->options->partitions);
+    else
+        code = ask_once(&talk, &error);
+    http_client_free(talk.client);
+    http_answer_done(&talk.verdict);
+    http_answer_done(&talk.page);
     return code;
 }
 
@@ -352,7 +193,11 @@ static int run(const struct call *call, void *given)
     } else if (options->url) {
         address = options->url;
     }
-    if (!*address) {
+    if (options->watch && (options->json || options->health || !call->terminal->width)) {
+        code = cli_usage("status", "--watch draws on a terminal%s",
+                         call->terminal->width ? ", without --json and --health"
+                                               : ", and standard output is none");
+    } else if (!*address) {
         fprintf(stderr,
                 "ods-sink status: http.listen is empty in %s, so the daemon can't be "
                 "asked: set it to an address, such as 127.0.0.1:8090\n",
@@ -374,6 +219,8 @@ static const struct parameter options[] = {
     OPTION(struct status_options, url, "url", &argument_text,
            "or its address, as `http://host:port` (default: http://127.0.0.1:8090)",
            .value = "URL", .either = 1),
+    SWITCH(struct status_options, watch, "watch",
+           "on a terminal, again each second and in place, until q or ^C"),
     SWITCH(struct status_options, json, "json", "what `/status` says, with \"ready\""),
     SWITCH(struct status_options, partitions, "partitions", "also each partition with its offsets"),
     SWITCH(struct status_options, health, "health",
@@ -396,8 +243,9 @@ const struct command cli_status = {
     .chapter = "Asking",
     .summary = "ask the running daemon how it is",
     .description =
-        "Asks the daemon once over HTTP, with a time limit, and shows its lanes with their state, "
-        "partitions, lag and last error; then the logs of the sources (how much the connector has "
+        "Asks the daemon once over HTTP, with a time limit, and shows how each pipeline is, in the "
+        "words that the page has too (docs/page.md), and its lanes with their state, partitions, "
+        "lag and last error; then the logs of the sources (how much the connector has "
         "yet to read, how long its place is kept) and what the last comparison with each found.",
     .options = {{.options = options}},
     .exits = exits,

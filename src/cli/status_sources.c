@@ -77,12 +77,13 @@ static void add_source(struct columns *table, const json_t *source, const json_t
     add_duration(table, (double) number_of(log, "left_seconds"));
 }
 
-static void print_why(const json_t *source, const json_t *log)
+static void print_why(const struct terminal *terminal, const json_t *source, const json_t *log)
 {
     if (!json_is_true(json_object_get(source, "reachable")) && *text_of(source, "failure"))
-        terminal_line(stdout, "%s: %s", text_of(source, "database"), text_of(source, "failure"));
+        terminal_line(terminal->out, "%s: %s", text_of(source, "database"),
+                      text_of(source, "failure"));
     else if (*text_of(log, "why"))
-        terminal_line(stdout, "%s: %s", text_of(source, "database"), text_of(log, "why"));
+        terminal_line(terminal->out, "%s: %s", text_of(source, "database"), text_of(log, "why"));
 }
 
 bool status_print_sources(const struct terminal *terminal, const json_t *status)
@@ -102,15 +103,15 @@ bool status_print_sources(const struct terminal *terminal, const json_t *status)
         if (!json_array_size(logs) && json_is_number(json_object_get(source, "looked_at")))
             add_source(&table, source, NULL);
     }
-    putchar('\n');
+    putc('\n', terminal->out);
     bool good = columns_print(&table);
     columns_done(&table);
     json_array_foreach(list, i, source)
     {
         const json_t *logs = json_object_get(source, "logs");
-        json_array_foreach(logs, k, log) print_why(source, log);
+        json_array_foreach(logs, k, log) print_why(terminal, source, log);
         if (!json_array_size(logs))
-            print_why(source, NULL);
+            print_why(terminal, source, NULL);
     }
     return good;
 }
@@ -144,7 +145,7 @@ static void add_verify(struct columns *table, const json_t *status, const json_t
                                                                            : "-");
 }
 
-static void print_tables(const json_t *verify)
+static void print_tables(const struct terminal *terminal, const json_t *verify)
 {
     const json_t *table;
     size_t i;
@@ -153,16 +154,16 @@ static void print_tables(const json_t *verify)
         if (strcmp(text_of(table, "result"), "equal") == 0)
             continue;
         if (strcmp(text_of(table, "result"), "differs") == 0)
-            terminal_line(stdout, "%s: %lld missing, %lld extra, %lld changed",
+            terminal_line(terminal->out, "%s: %lld missing, %lld extra, %lld changed",
                           text_of(table, "table"), (long long) number_of(table, "missing"),
                           (long long) number_of(table, "extra"),
                           (long long) number_of(table, "changed"));
         else
-            terminal_line(stdout, "%s: %s: %s", text_of(table, "table"), text_of(table, "result"),
-                          text_of(table, "why"));
+            terminal_line(terminal->out, "%s: %s: %s", text_of(table, "table"),
+                          text_of(table, "result"), text_of(table, "why"));
     }
     if (*text_of(verify, "failure"))
-        terminal_line(stdout, "verify of pipeline %s was broken off: %s",
+        terminal_line(terminal->out, "verify of pipeline %s was broken off: %s",
                       text_of(verify, "pipeline"), text_of(verify, "failure"));
 }
 
@@ -177,10 +178,10 @@ bool status_print_verify(const struct terminal *terminal, const json_t *status)
         return true;
     columns_init(&table, terminal, names, sizeof names / sizeof *names);
     json_array_foreach(list, i, verify) add_verify(&table, status, verify);
-    putchar('\n');
+    putc('\n', terminal->out);
     bool good = columns_print(&table);
     columns_done(&table);
-    json_array_foreach(list, i, verify) print_tables(verify);
+    json_array_foreach(list, i, verify) print_tables(terminal, verify);
     return good;
 }
 
@@ -212,10 +213,11 @@ bool status_print_derived(const struct terminal *terminal, const json_t *status)
         return true;
     columns_init(&table, terminal, names, sizeof names / sizeof *names);
     json_array_foreach(list, i, derived) add_derived(&table, status, derived);
-    putchar('\n');
+    putc('\n', terminal->out);
     bool good = columns_print(&table);
     columns_done(&table);
     json_array_foreach(list, i, derived) if (*text_of(derived, "problem"))
-        terminal_line(stdout, "%s: %s", text_of(derived, "table"), text_of(derived, "problem"));
+        terminal_line(terminal->out, "%s: %s", text_of(derived, "table"),
+                      text_of(derived, "problem"));
     return good;
 }

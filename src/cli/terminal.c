@@ -14,6 +14,7 @@
 
 #define PROGRESS_US     200000
 #define USUAL_WIDTH     80
+#define USUAL_HEIGHT    24
 #define NARROWEST_WIDTH 20
 
 static size_t width_of(int fd)
@@ -28,6 +29,16 @@ static size_t width_of(int fd)
     return width < NARROWEST_WIDTH ? NARROWEST_WIDTH : (size_t) width;
 }
 
+bool terminal_size(size_t *width, size_t *height)
+{
+    struct winsize size;
+    *width = width_of(STDOUT_FILENO);
+    *height = USUAL_HEIGHT;
+    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_row > 0)
+        *height = size.ws_row;
+    return isatty(STDOUT_FILENO);
+}
+
 static bool takes_color(void)
 {
     const char *none = getenv("NO_COLOR"), *term = getenv("TERM");
@@ -38,6 +49,7 @@ void terminal_init(struct terminal *terminal, const char *color)
 {
     bool is_terminal = isatty(STDOUT_FILENO);
     *terminal = (struct terminal){
+        .out = stdout,
         .width = is_terminal ? width_of(STDOUT_FILENO) : 0,
         .progress = isatty(STDERR_FILENO),
         .color = strcmp(color, "always") == 0 ||

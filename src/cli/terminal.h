@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 struct terminal {
+    FILE *out;     /* where tables go: standard output, or what is to come there */
     size_t width;  /* of standard output in characters; 0: it is not a terminal, nothing is cut */
     bool color;    /* on standard output */
     bool progress; /* standard error is a terminal */
@@ -15,6 +16,9 @@ struct terminal {
 
 /* `color`: always, never, or auto: on a terminal, unless NO_COLOR is set or TERM is dumb. */
 void terminal_init(struct terminal *terminal, const char *color);
+
+/* Standard output's size as it is now; false: it is no terminal. */
+bool terminal_size(size_t *width, size_t *height);
 
 enum paint { PAINT_NONE, PAINT_HEAD, PAINT_GOOD, PAINT_WARN, PAINT_BAD, PAINT_DIM };
 

@@ -468,6 +468,39 @@ static void show_partitions(struct lane *lane)
     pthread_mutex_unlock(&lane->mutex);
 }
 
+static void note_since(atomic_int_fast64_t *since_us, bool is_so, int64_t now_us)
+{
+    if (!is_so || !atomic_load(since_us))
+        atomic_store(since_us, is_so ? now_us : 0);
+}
+
+/* Since when the source is away, and records are put off. */
+static void show_waits(struct lane *lane)
+{
+    struct source_state source;
+    int64_t now_us = time_monotonic_us();
+    bool waits = false;
+    lane->source->ops->look(lane->source, &source);
+    for (size_t i = 0; i < lane->assignment.count; i++) {
+        const struct partition *partition = lane->assignment.items[i];
+        waits |= partition->waits_at >= 0 && partition->position <= partition->waits_at &&
+                 now_us - partition->waits_since_us >= PUT_OFF_US;
+    }
+    note_since(&lane->source_away_us, source.away, time_wall_us());
+    note_since(&lane->put_off_us, waits, time_wall_us());
+}
+
+/* One line for a rebalance, by whichever lane comes to it first. */
+static void tell_moves(struct lane *lane, int64_t now_us)
+{
+    const char *const fields[] = {"pipeline", lane->pipeline->name, NULL};
+    struct buffer text;
+    buffer_init(&text);
+    if (moves_take(&lane->shared->moves, now_us, &text))
+        log_event(LOG_INFO, fields, "rebalance: %s", buffer_text(&text));
+    buffer_done(&text);
+}
+
 static void tick(struct lane *lane)
 {
     int64_t now_us = time_monotonic_us();
@@ -481,6 +514,8 @@ static void tick(struct lane *lane)
         rebalance_ack(lane, 0);
     }
     show_partitions(lane);
+    show_waits(lane);
+    tell_moves(lane, now_us);
 }
 
 static void doze(struct lane *lane, int64_t at_most_ms)

@@ -15,6 +15,7 @@
 #include <ods/buffer.h>
 #include "core/time.h"
 #include "page/index.html.h"
+#include "pipeline/condition.h"
 #include "pipeline/guard.h"
 #include "pipeline/json_text.h"
 #include "pipeline/keeper.h"
@@ -141,18 +142,19 @@ static json_t *describe_partitions(struct lane *lane)
 static json_t *describe_lane(struct lane *lane)
 {
     struct lane_status status;
+    struct condition condition;
     const struct metrics *metrics = lane_metrics(lane);
     lane_status(lane, &status);
     int64_t source_us = atomic_load(&metrics->source_us);
     int64_t applied_us = atomic_load(&metrics->applied_us);
     uint64_t rejected =
         atomic_load(&metrics->rejects_decode) + atomic_load(&metrics->rejects_apply);
-    return json_pack(
+    json_t *object = json_pack(
         "{s:o, s:o, s:o, s:I, s:s, s:f, s:b, s:b, s:b, s:b, s:I, s:I, s:I, s:o, s:o, s:o, s:o, "
         "s:o}",
         "pipeline", text_of(status.pipeline), "group", text_of(status.group), "target",
-        text_of(status.target), "lane", (json_int_t) status.index, "state",
-        status.stuck ? "stuck" : lane_state_name(status.state), "state_seconds",
+        text_of(status.target), "lane", (json_int_t) status.index, "writer",
+        lane_state_name(status.state), "state_seconds",
         (double) status.state_us / 1e6, "joined", status.joined, "kafka_reachable",
         !status.source_away, "target_reachable", status.target_ready, "dead_letters_reachable",
         status.letters_ready, "records", (json_int_t) atomic_load(&metrics->records), "changes",
@@ -162,6 +164,10 @@ static json_t *describe_lane(struct lane *lane)
         "last_commit_at", applied_us ? json_real((double) applied_us / 1e6) : json_null(),
         "last_error", *status.last_error ? text_of(status.last_error) : json_null(),
         "recent", lane_recent(lane), "partitions", describe_partitions(lane));
+    condition_of_lane(&condition, lane);
+    if (object)
+        condition_describe(&condition, object);
+    return object;
 }
 
 /* What orders hold of a pipeline; its first lane stands for all. */
@@ -206,9 +212,11 @@ static unsigned write_status(struct http *http, struct buffer *out)
         describe_held(held, http->lanes[i]);
     }
     json_t *root = json_pack(
-        "{s:s, s:f, s:o, s:o, s:o, s:o, s:o, s:o}", "version", ODS_VERSION, "now",
-        (double) time_wall_us() / 1e6, "lanes", lanes, "paused", held, "retention",
-        guard_describe(http->guard), "sources", source_guard_describe(http->sources), "verify",
+        "{s:s, s:f, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "version", ODS_VERSION, "now",
+        (double) time_wall_us() / 1e6, "pipelines",
+        conditions_describe(http->lanes, http->lane_count, http->trends), "lanes", lanes,
+        "paused", held, "retention", guard_describe(http->guard), "sources",
+        source_guard_describe(http->sources), "verify",
         verifiers_describe(http->verifiers, http->verifier_count), "derived",
         keepers_describe(http->keepers, http->keeper_count));
     return write_json(root, JSON_INDENT(2), out);

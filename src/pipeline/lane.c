@@ -335,7 +335,7 @@ const char *lane_state_name(enum lane_state state)
 {
     static const char *const names[] = {
         [LANE_JOINING] = "joining", [LANE_WITHOUT_TOPICS] = "waiting for topics",
-        [LANE_IDLE] = "filling",    [LANE_APPLYING] = "applying",
+        [LANE_IDLE] = "idle",    [LANE_APPLYING] = "applying",
         [LANE_WAITING] = "waiting", [LANE_STOPPED] = "stopped"};
     return names[state];
 }
@@ -367,6 +367,9 @@ void lane_status(struct lane *lane, struct lane_status *status)
         .target_ready = atomic_load(&lane->target_ready),
         .letters_ready = atomic_load(&lane->letters_ready),
         .stuck = is_stuck(lane),
+        .source_away_us = atomic_load(&lane->source_away_us),
+        .outage_us = atomic_load(&lane->outage_us),
+        .put_off_us = atomic_load(&lane->put_off_us),
         .state_us = time_monotonic_us() - atomic_load(&lane->writer_since_us),
     };
     if (atomic_load(&lane->ended) || atomic_load(&lane->failed))

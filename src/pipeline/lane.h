@@ -20,6 +20,7 @@
 #include "config/settings.h"
 #include "pipeline/fuse.h"
 #include "pipeline/metrics.h"
+#include "pipeline/moves.h"
 
 /* Settings that a reload may change while lanes run. */
 struct lane_limits {
@@ -42,6 +43,7 @@ struct lane_shared {
     int finished_fd;              /* an eventfd, written to when a lane ends by itself */
     atomic_bool led;              /* a lane has had its answer from the group */
     struct fuse fuse;             /* of its dead letters */
+    struct moves moves;           /* of its partitions */
     atomic_uint_fast64_t told[64]; /* hashes of the decoders' notices that are logged; 0: free */
 };
 
@@ -85,6 +87,7 @@ struct lane_status {
     size_t index;
     enum lane_state state;
     bool joined, without_topics, source_away, target_ready, letters_ready, stuck;
+    int64_t source_away_us, outage_us, put_off_us; /* wall clock: since when; 0: it is not so */
     int64_t state_us; /* for how long the writer is at what it does */
     int exit_code;    /* of its failure, 0: none */
     char last_error[ERROR_TEXT_BYTES];

@@ -80,6 +80,7 @@ struct lane {
     atomic_int writer_state; /* enum lane_state: IDLE, APPLYING, WAITING, STOPPED */
     atomic_int_fast64_t consumer_beat_us, writer_beat_us;
     atomic_int_fast64_t writer_since_us; /* in this state */
+    atomic_int_fast64_t source_away_us, outage_us, put_off_us; /* wall clock; 0: it is not so */
     struct metrics metrics;
 
     pthread_mutex_t mutex; /* guards what follows */

@@ -49,11 +49,22 @@ static void add(atomic_uint_fast64_t *counter, uint64_t by)
 
 /* How long the batch's oldest change took from the source. Rows of snapshots are left out, since
  * they are as old as the table. */
+/* Rows of a snapshot that ended long ago are no part of this one. */
+static void note_snapshot(struct metrics *metrics, int64_t now_us, uint64_t reads)
+{
+    if (now_us - atomic_load(&metrics->snapshot_us) > SNAPSHOT_OVER_US)
+        atomic_store(&metrics->snapshot_rows, 0);
+    atomic_fetch_add(&metrics->snapshot_rows, reads);
+    atomic_store(&metrics->snapshot_us, now_us);
+}
+
 static void note_latency(struct metrics *metrics, const struct batch *batch)
 {
     int64_t now_us = time_wall_us(), newest_us = INT64_MIN, oldest_us = INT64_MAX;
+    uint64_t reads = 0;
     for (uint32_t i = 0; i < batch->change_count; i++) {
         const struct change *change = &batch->changes[i];
+        reads += change->op == OP_READ;
         if (change->source_us == INT64_MIN)
             continue;
         if (change->source_us > newest_us)
@@ -62,6 +73,8 @@ static void note_latency(struct metrics *metrics, const struct batch *batch)
             oldest_us = change->source_us;
     }
     atomic_store(&metrics->applied_us, now_us);
+    if (reads)
+        note_snapshot(metrics, now_us, reads);
     if (newest_us != INT64_MIN)
         atomic_store(&metrics->source_us, newest_us);
     if (oldest_us != INT64_MAX)

@@ -11,6 +11,7 @@
 #include <ods/buffer.h>
 
 #define HISTOGRAM_MAX 16
+#define SNAPSHOT_OVER_US INT64_C(600000000) /* without a row of it */
 
 struct histogram {
     atomic_uint_fast64_t buckets[HISTOGRAM_MAX + 1]; /* not cumulative; the last one is +Inf */
@@ -36,6 +37,8 @@ struct metrics {
     atomic_uint_fast64_t statements; /* prepared in the target's session now */
     atomic_int_fast64_t source_us;  /* source's time of the newest change applied, or INT64_MIN */
     atomic_int_fast64_t applied_us; /* wall clock of the last commit, or 0 */
+    atomic_uint_fast64_t snapshot_rows; /* read, not streamed, since a snapshot began */
+    atomic_int_fast64_t snapshot_us;    /* wall clock of the last commit that had such; 0: none */
     struct histogram batch_records, apply_seconds, latency_seconds;
 };
 

@@ -103,6 +103,7 @@ static enum ods_status start_pipeline(struct pipelines *pipelines, const struct 
     running->lanes = &pipelines->lanes[pipelines->count];
     pipelines->running_count++;
     fuse_init(&shared->fuse);
+    moves_init(&shared->moves);
     enum ods_status status = worker_open_helper(&shared->helper, &running->origin, error);
     if (status == ODS_OK)
         status = watch_open(&shared->watch, &running->origin, error);
@@ -305,6 +306,7 @@ int pipelines_join(struct pipelines *pipelines)
         worker_close_helper(pipelines->running[i].shared.helper);
         watch_close(pipelines->running[i].shared.watch);
         fuse_done(&pipelines->running[i].shared.fuse);
+        moves_done(&pipelines->running[i].shared.moves);
     }
     if (pipelines->finished_fd >= 0)
         close(pipelines->finished_fd);

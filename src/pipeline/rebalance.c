@@ -21,11 +21,20 @@
 #define ACK_WAIT_MS  500
 #define LATER_US        INT64_C(200000)
 
+/* For the log. What a lane gives up because it ends is no rebalance. */
+static void note_moves(struct lane *lane, enum move_kind kind, const struct place *places,
+                       size_t count)
+{
+    if (!atomic_load(&lane->stop) && !atomic_load(&lane->abandon))
+        moves_add(&lane->shared->moves, kind, lane->index, places, count, time_monotonic_us());
+}
+
 void rebalance_assigned(void *context, const struct place *places, size_t count)
 {
     struct lane *lane = context;
     atomic_fetch_add(&lane->metrics.rebalances, 1);
     atomic_store(&lane->shared->led, true);
+    note_moves(lane, MOVE_ASSIGNED, places, count);
     for (size_t i = 0; i < count; i++)
         if (!assignment_add(&lane->assignment, places[i].topic, places[i].partition)) {
             struct error error;
@@ -107,6 +116,7 @@ void rebalance_revoked(void *context, const struct place *places, size_t count, 
 {
     struct lane *lane = context;
     atomic_fetch_add(&lane->metrics.rebalances, 1);
+    note_moves(lane, lost ? MOVE_LOST : MOVE_REVOKED, places, count);
     if (filling_covers(lane, places, count))
         consumer_discard_filling(lane);
     if (!lost)

@@ -13,6 +13,7 @@
 
 #define STEP_MS 10000
 #define SAMPLES 360
+#define MINUTE  6
 
 /* What happened in one step. */
 struct sample {
@@ -199,6 +200,28 @@ void trends_stop(struct trends *trends)
     pthread_mutex_destroy(&trends->mutex);
     free(trends->courses);
     free(trends);
+}
+
+bool trends_lag_before(struct trends *trends, const char *pipeline, double *lag,
+                       double *seconds_ago)
+{
+    bool known = false;
+    pthread_mutex_lock(&trends->mutex);
+    for (size_t i = 0; i < trends->count; i++) {
+        const struct course *course = &trends->courses[i];
+        size_t back = course->count < MINUTE ? course->count : MINUTE;
+        if (strcmp(course->pipeline, pipeline) != 0)
+            continue;
+        for (; back && !known; back--) {
+            size_t place = (course->next + SAMPLES - back) % SAMPLES;
+            known = course->samples[place].lag >= 0;
+            *lag = course->samples[place].lag;
+            *seconds_ago = (double) (time_wall_us() - trends->sampled_us) / 1e6 +
+                           (double) (back - 1) * STEP_MS / 1000;
+        }
+    }
+    pthread_mutex_unlock(&trends->mutex);
+    return known && *seconds_ago > 1;
 }
 
 /* --- telling -------------------------------------------------------------------------------- */

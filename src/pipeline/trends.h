@@ -5,6 +5,7 @@
 #define TRENDS_H
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #include <ods/status.h>
@@ -16,6 +17,9 @@ struct lane;
 enum ods_status trends_start(struct trends **trends, struct lane *const *lanes, size_t count,
                              struct error *error);
 void trends_stop(struct trends *trends);       /* NULL is fine */
+/* How many records the pipeline was behind up to a minute ago, and when. False: nobody knows. */
+bool trends_lag_before(struct trends *trends, const char *pipeline, double *lag,
+                       double *seconds_ago);
 json_t *trends_describe(struct trends *trends); /* any thread; NULL: an empty list */
 
 #endif

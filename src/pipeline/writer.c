@@ -60,6 +60,7 @@ static bool begin_outage(struct lane *lane, struct outage *outage)
     if (outage->since_us)
         return false;
     outage->since_us = time_monotonic_us();
+    atomic_store(&lane->outage_us, time_wall_us());
     outage->rare = (struct rare){0};
     backoff_init(&outage->backoff, atomic_load(&lane->limits->retry_initial_ms),
                  atomic_load(&lane->limits->retry_max_ms));
@@ -120,6 +121,7 @@ static void end_outage(struct lane *lane, struct outage *outage)
     log_event(LOG_INFO, LANE_FIELDS(lane), "goes on after %lld ms",
               (long long) ((time_monotonic_us() - outage->since_us) / 1000));
     outage->since_us = 0;
+    atomic_store(&lane->outage_us, 0);
 }
 
 /* The lane stops instead of writing a dead letter. */

@@ -43,6 +43,7 @@ def test_ends_though_partitions_come_while_it_leaves(sink, database, kafka, pref
     table = Table(prefix=prefix)
     kafka.create(table.topic, 16)
     sink.write(pipeline(table), database=database, kafka=True, lanes=4,
+               log={"level": "debug"},
                kafka_properties={"heartbeat.interval.ms": "100", "debug": "cgrp"})
     environment = failing_kafka(tmp_path, ODS_LATE_MS=1200, ODS_SLOW_END_MS=60)
     came = 0

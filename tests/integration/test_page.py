@@ -72,6 +72,7 @@ def test_what_it_says(sink, database, kafka, table, tmp_path):
 
     kafka.produce([table.create(row(number)) for number in range(20000)])
     daemon.await_that(lambda: database.count("items") == 20000, what="the rows")
+    daemon.await_that(lambda: daemon_status(daemon)["pipelines"][0]["state"] == "caught up", what="its lag")
     shown = Shown(tmp_path, daemon, language="de")
     assert "caught up" in shown.text and "20.000" in shown.text, shown.text  # as Germans write it
     assert "1 partition" in shown.text

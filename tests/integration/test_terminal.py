@@ -21,7 +21,7 @@ def daemon():
               "partitions": [{"topic": f"shop.{name}." + "t" * 70, "partition": 0, "lag": 7,
                               "applied": 1, "end": 8, "state": "active"}]}
              for number, (name, state) in enumerate(zip(
-                 NAMES, ["filling", "stopped", "waiting", "applying"], strict=True))]
+                 NAMES, ["caught up", "stopped", "waiting", "behind"], strict=True))]
     pages = {"/status": json.dumps({"version": "1", "now": 1000.5, "lanes": lanes}),
              "/readyz": "ready\n", "/healthz": "ok\n"}
 
@@ -74,7 +74,7 @@ def test_columns_stand_below_each_other(binary, daemon):
     head = next(line for line in lines if line.startswith("PIPELINE"))
     rows = lines[lines.index(head) + 1:lines.index(head) + 5]
     place = head.index("STATE")
-    for row, state in zip(rows, ["filling", "stopped", "waiting", "applying"], strict=True):
+    for row, state in zip(rows, ["caught up", "stopped", "waiting", "behind"], strict=True):
         assert width(row[:row.index(state)]) == place, lines
 
 

@@ -58,10 +58,11 @@ static void is_back(struct kafka_source *source)
     log_event(LOG_INFO, LOG_FIELDS(source), "Kafka answers again");
 }
 
+/* The lanes of a pipeline tell of a rebalance together; this is one lane's part of it. */
 static void log_rebalance(struct kafka_source *source, const char *what,
                           const rd_kafka_topic_partition_list_t *partitions)
 {
-    log_event(LOG_INFO, LOG_FIELDS(source), "%d partition%s %s", partitions->cnt,
+    log_event(LOG_DEBUG, LOG_FIELDS(source), "%d partition%s %s", partitions->cnt,
               partitions->cnt == 1 ? "" : "s", what);
     for (int i = 0; i < partitions->cnt; i++)
         log_event(LOG_DEBUG, LOG_FIELDS(source), "%s: %s [%d]", what, partitions->elems[i].topic,

@@ -1,0 +1,221 @@
+/* See status_show.h. */
+#include "cli/status_show.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/columns.h"
+#include "cli/status_sources.h"
+#include "core/time.h"
+
+static const char *text_of(const json_t *object, const char *name)
+{
+    const char *text = json_string_value(json_object_get(object, name));
+    return text ? text : "";
+}
+
+static int64_t number_of(const json_t *object, const char *name)
+{
+    const json_t *number = json_object_get(object, name);
+    return json_is_integer(number) ? json_integer_value(number) : -1;
+}
+
+static void add_reachable(struct columns *table, const json_t *lane, const char *name)
+{
+    bool yes = json_is_true(json_object_get(lane, name));
+    columns_add(table, yes ? "yes" : "no");
+    columns_paint(table, yes ? PAINT_NONE : PAINT_BAD);
+}
+
+static enum paint paint_of(const char *level)
+{
+    return strcmp(level, "bad") == 0    ? PAINT_BAD
+           : strcmp(level, "warn") == 0 ? PAINT_WARN
+                                        : PAINT_NONE;
+}
+
+/* The sum; -1 while one is not known. */
+static int64_t lag_of(const json_t *lane)
+{
+    int64_t sum = 0;
+    size_t i;
+    json_t *partition;
+    json_array_foreach(json_object_get(lane, "partitions"), i, partition)
+    {
+        int64_t lag = number_of(partition, "lag");
+        if (lag < 0)
+            return -1;
+        sum += lag;
+    }
+    return sum;
+}
+
+static void add_seconds_ago(struct columns *table, const json_t *status, const char *name,
+                            const json_t *lane)
+{
+    char text[32] = "never";
+    const json_t *at = json_object_get(lane, name), *now = json_object_get(status, "now");
+    if (json_is_real(at) && json_is_real(now))
+        snprintf(text, sizeof text, "%.1f s ago", json_real_value(now) - json_real_value(at));
+    columns_add(table, text);
+}
+
+/* Records that Kafka's retention has taken before they were applied, or takes within a day. */
+static void print_retention(const struct terminal *terminal, const json_t *status)
+{
+    size_t i;
+    json_t *one;
+    json_array_foreach(json_object_get(status, "retention"), i, one)
+    {
+        int64_t left = number_of(one, "retention_left_seconds"), lost = number_of(one, "lost");
+        if (lost > 0)
+            terminal_line(terminal->out,
+                          "pipeline %s: topic %s partition %lld: Kafka's retention has taken %lld "
+                          "offsets from %lld on, which were not applied",
+                          text_of(one, "pipeline"), text_of(one, "topic"),
+                          (long long) number_of(one, "partition"), (long long) lost,
+                          (long long) number_of(one, "applied"));
+        else if (left >= 0 && left < 86400)
+            terminal_line(terminal->out,
+                          "pipeline %s: topic %s partition %lld: Kafka's retention may take "
+                          "records that wait in %lld min",
+                          text_of(one, "pipeline"), text_of(one, "topic"),
+                          (long long) number_of(one, "partition"), (long long) left / 60);
+    }
+}
+
+static bool print_lanes(const struct terminal *terminal, const json_t *status)
+{
+    static const char *const names[] = {"PIPELINE", "LANE",     "STATE",    "GROUP",
+                                        "KAFKA",    "TARGET",   "PARTS",    "LAG",
+                                        "RECORDS",  "REJECTED", "COMMITTED"};
+    struct columns table;
+    size_t i;
+    json_t *lane;
+    columns_init(&table, terminal, names, sizeof names / sizeof *names);
+    json_array_foreach(json_object_get(status, "lanes"), i, lane)
+    {
+        columns_add(&table, text_of(lane, "pipeline"));
+        columns_number(&table, number_of(lane, "lane"));
+        columns_add(&table, text_of(lane, "state"));
+        columns_paint(&table, paint_of(text_of(lane, "level")));
+        columns_add(&table, json_is_true(json_object_get(lane, "joined")) ? "joined" : "joining");
+        add_reachable(&table, lane, "kafka_reachable");
+        add_reachable(&table, lane, "target_reachable");
+        columns_number(&table, (int64_t) json_array_size(json_object_get(lane, "partitions")));
+        columns_number(&table, lag_of(lane));
+        columns_number(&table, number_of(lane, "records"));
+        columns_number(&table, number_of(lane, "rejected"));
+        add_seconds_ago(&table, status, "last_commit_at", lane);
+    }
+    bool good = columns_print(&table);
+    columns_done(&table);
+    json_array_foreach(json_object_get(status, "lanes"), i, lane)
+    {
+        if (*text_of(lane, "last_error"))
+            terminal_line(terminal->out, "last error of pipeline %s lane %lld: %s",
+                          text_of(lane, "pipeline"), (long long) number_of(lane, "lane"),
+                          text_of(lane, "last_error"));
+    }
+    print_retention(terminal, status);
+    return good;
+}
+
+static bool print_partitions(const struct terminal *terminal, const json_t *status)
+{
+    static const char *const names[] = {"TOPIC", "PARTITION", "STATE", "APPLIED", "END", "LAG"};
+    struct columns table;
+    size_t i, j;
+    json_t *lane, *partition;
+    columns_init(&table, terminal, names, sizeof names / sizeof *names);
+    json_array_foreach(json_object_get(status, "lanes"), i, lane)
+        json_array_foreach(json_object_get(lane, "partitions"), j, partition)
+    {
+        columns_add(&table, text_of(partition, "topic"));
+        columns_number(&table, number_of(partition, "partition"));
+        columns_add(&table, text_of(partition, "state"));
+        columns_number(&table, number_of(partition, "applied"));
+        columns_number(&table, number_of(partition, "end"));
+        columns_number(&table, number_of(partition, "lag"));
+    }
+    putc('\n', terminal->out);
+    bool good = columns_print(&table);
+    columns_done(&table);
+    return good;
+}
+
+static void add_moment(struct columns *table, const json_t *object, const char *name)
+{
+    struct buffer text;
+    double at = json_number_value(json_object_get(object, name));
+    buffer_init(&text);
+    time_format_timestamp(&text, (int64_t) at * 1000000, false);
+    buffer_puts(&text, " UTC");
+    columns_add(table, buffer_text(&text));
+    buffer_done(&text);
+}
+
+/* What operators have paused, of the whole group. */
+static bool print_paused(const struct terminal *terminal, const json_t *status)
+{
+    static const char *const names[] = {"PAUSED", "PIPELINE", "TOPIC",   "STATE",
+                                        "SINCE",  "BY",       "WAITING", "REASON"};
+    const json_t *list = json_object_get(status, "paused");
+    struct columns table;
+    size_t i;
+    json_t *order;
+    if (!json_array_size(list))
+        return true;
+    columns_init(&table, terminal, names, sizeof names / sizeof *names);
+    json_array_foreach(list, i, order)
+    {
+        columns_add(&table, text_of(order, "table"));
+        columns_paint(&table, PAINT_WARN);
+        columns_add(&table, text_of(order, "pipeline"));
+        columns_add(&table, text_of(order, "topic"));
+        columns_add(&table, text_of(order, "state"));
+        add_moment(&table, order, "since");
+        columns_add(&table, text_of(order, "by"));
+        columns_number(&table, number_of(order, "backlog"));
+        columns_add(&table, text_of(order, "reason"));
+    }
+    putc('\n', terminal->out);
+    bool good = columns_print(&table);
+    columns_done(&table);
+    return good;
+}
+
+/* A line for each pipeline: its state by a shape and by the daemon's words. */
+static void print_pipelines(const struct terminal *terminal, const json_t *status)
+{
+    size_t i;
+    json_t *pipeline;
+    json_array_foreach(json_object_get(status, "pipelines"), i, pipeline)
+    {
+        const char *level = text_of(pipeline, "level");
+        enum paint paint = strcmp(level, "good") == 0 ? PAINT_GOOD : paint_of(level);
+        const char *shape = paint == PAINT_GOOD ? "●" : paint == PAINT_WARN ? "▲" : "■";
+        fputs(terminal_paint(terminal, paint), terminal->out);
+        fprintf(terminal->out, "%s", shape);
+        fputs(terminal_plain(terminal, paint), terminal->out);
+        terminal_line(terminal->out, " %s: %s", text_of(pipeline, "pipeline"),
+                      text_of(pipeline, "says"));
+    }
+}
+
+bool status_show(const struct terminal *terminal, const struct status_view *view)
+{
+    const json_t *status = view->status;
+    enum paint paint = view->ready ? PAINT_GOOD : PAINT_BAD;
+    fprintf(terminal->out, "ods-sink %s at %s:%s is %s%s%s\n", text_of(status, "version"),
+            view->host, view->port, terminal_paint(terminal, paint),
+            view->ready ? "ready" : "not ready:", terminal_plain(terminal, paint));
+    fprintf(terminal->out, "%s\n", view->ready ? "" : view->why);
+    print_pipelines(terminal, status);
+    if (json_array_size(json_object_get(status, "pipelines")))
+        putc('\n', terminal->out);
+    return print_lanes(terminal, status) && print_paused(terminal, status) &&
+           status_print_sources(terminal, status) && status_print_verify(terminal, status) &&
+           status_print_derived(terminal, status) &&
+           (!view->partitions || print_partitions(terminal, status));
+}

@@ -1,0 +1,168 @@
+"""How a pipeline is, in the same words in /status, in `ods-sink status` and on a terminal that watches."""
+
+import fcntl
+import json
+import os
+import re
+import select
+import struct
+import termios
+import time
+
+from lib.postgres import administer
+from lib.records import Table, pipeline, row
+from lib.sink import Exit
+from lib.terminal import Terminal, width
+from lib.waiting import wait_for
+
+
+def status_of(daemon):
+    code, body = daemon.get("/status")
+    assert code == 200, daemon.tail()
+    return json.loads(body)
+
+
+def told(daemon):
+    """The only pipeline's state, level and sentence."""
+    assert daemon.running(), daemon.tail()
+    one, = status_of(daemon)["pipelines"]
+    return one["state"], one["level"], one["says"]
+
+
+def terminate(stack, database):
+    administer(stack, f"select pg_terminate_backend(pid) from pg_stat_activity "
+                      f"where datname = '{database.name}' and application_name = 'ods-sink'")
+
+
+def test_words(sink, database, kafka, prefix, stack):
+    items, orders = Table(prefix=prefix), Table("orders", prefix=prefix)
+    for table in (items, orders):
+        kafka.create(table.topic, 2)
+    sink.write(pipeline(f"^{prefix}\\.shop\\..*", name="shop", group_id=f"{prefix}-group"),
+               database=database, kafka=True, lanes=2)
+    daemon = sink.daemon().await_ready()
+
+    # Nothing to do is "caught up", of the pipeline and of each lane.
+    daemon.await_that(lambda: told(daemon) == ("caught up", "good", "caught up"), what="caught up")
+    daemon.await_that(lambda: {lane["state"] for lane in status_of(daemon)["lanes"]} == {"caught up"})
+    said = sink.run("status", "-c", sink.conf).stdout
+    assert "● shop: caught up\n" in said and "filling" not in said
+
+    # A rebalance is one line that says what moved.
+    daemon.await_that(lambda: "rebalance: " in daemon.log(), what="the line")
+    lines = [line for line in daemon.log().splitlines() if "assigned" in line or "revoked" in line]
+    assert all("rebalance: " in line and "pipeline=shop" in line for line in lines), lines
+    assert re.search(r"\d partitions assigned: lane \d " + re.escape(items.topic) + r" [01]", lines[0]), lines
+
+    # Rows that are read, not streamed, are a snapshot.
+    kafka.produce([items.read(row(number), partition=number % 2) for number in range(500)])
+    daemon.await_that(lambda: told(daemon)[0] == "snapshot" and database.count("items") == 500, what="a snapshot")
+    assert re.fullmatch(r"snapshot: 500 rows so far(, .*)?", told(daemon)[2])
+
+    # Held by an order: by whom, since when, why.
+    sink.run("pause", "items", "-c", sink.conf, "--reason", "an index is built")
+    daemon.await_that(lambda: "paused" in told(daemon)[2], what="the order")
+    state, level, says = told(daemon)
+    assert level == "warn" and state != "paused" and f"; {items.topic} is paused by " in says
+    assert re.search(r"@\S+ since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC \(\d+ s\): an index is built$", says), says
+    sink.run("pause", "orders", "-c", sink.conf, "--reason", "so is another")
+    daemon.await_that(lambda: told(daemon)[0] == "paused", what="all of it")
+    assert told(daemon)[2].startswith(f"{items.topic} is paused by ") and told(daemon)[2].endswith("; so is 1 more")
+    for name in ("items", "orders"):
+        sink.run("resume", name, "-c", sink.conf)
+    daemon.await_that(lambda: told(daemon)[2] == "caught up", what="the end of both")
+
+    # An outage: of what, since when, why.
+    administer(stack, f"alter database {database.name} allow_connections false")
+    terminate(stack, database)
+    kafka.produce([items.create(row(1000))])
+    daemon.await_that(lambda: "not currently accepting connections" in told(daemon)[2], what="the outage")
+    state, level, says = told(daemon)
+    assert level == "bad" and re.match(r"waits for its target \S+ since \S+ \S+ UTC \(\d+ s\): \S",
+                                       says), says
+    since, = {one["since"] for one in status_of(daemon)["pipelines"]}
+    assert abs(time.time() - since) < 120
+    bad = sink.run("status", "-c", sink.conf, expect=Exit.NEGATIVE).stdout
+    assert "■ shop: waits for its target" in bad
+    administer(stack, f"alter database {database.name} allow_connections true")
+    daemon.await_that(lambda: told(daemon)[2] == "caught up", what="the end of it")
+    told_of = daemon.log().count("rebalance: ")
+    daemon.stop()
+    assert daemon.log().count("rebalance: ") == told_of, "what ends gives up its partitions silently"
+
+
+def test_time_left(sink, database, kafka, table, stack):
+    """Behind and becoming less: how long yet."""
+    slow = {**pipeline(table), "name": "items"}
+    sink.write(slow, database=database, kafka=True, batch={"max_events": 20, "per_lane": 2})
+    daemon = sink.daemon().await_ready()
+    kafka.produce([table.create(row(0))])
+    daemon.await_that(lambda: database.count("items") == 1, what="the table")
+    database.execute("create function slowly() returns trigger language plpgsql as "
+                     "$$ begin perform pg_sleep(0.005); return null; end $$")
+    database.execute("create trigger slowly after insert on items for each row execute function slowly()")
+    kafka.produce([table.create(row(number)) for number in range(1, 12000)])
+    daemon.await_that(lambda: told(daemon)[0] == "catching up", what="what waits")
+    daemon.await_that(lambda: re.fullmatch(r"catching up: \d+ records behind, about \d+ \S+ yet",
+                                           told(daemon)[2]), what="how long yet")
+    one, = status_of(daemon)["pipelines"]
+    assert 1 < one["seconds_left"] < 600 and one["lag"] > 1000
+    database.execute("drop trigger slowly on items")
+    daemon.await_that(lambda: told(daemon)[0] == "caught up", what="the end")
+    daemon.stop()
+
+
+class Screen:
+    """What stands on a terminal, of the few sequences that --watch uses."""
+
+    def __init__(self, terminal):
+        self.terminal = terminal
+
+    def frames(self):
+        begun = self.terminal.text.split("\033[?2026h\033[H")[1:]
+        return [frame.split("\033[J\033[?2026l")[0] for frame in begun if "\033[J\033[?2026l" in frame]
+
+    def rows(self):
+        return [re.sub(r"\033\[[0-9;]*[mK]", "", line) for line in self.frames()[-1].replace("\r", "").split("\n")]
+
+    def await_that(self, condition):
+        def look():
+            seen = len(self.terminal.text)
+            self.terminal.read(until="\033[?2026l") if not seen else self.more()
+            return self.frames() and condition(self.rows())
+        wait_for(look, what="a frame")
+
+    def more(self):
+        assert self.terminal.process.poll() is None, self.terminal.text[-3000:]
+        if select.select([self.terminal._master], [], [], 0.2)[0]:
+            self.terminal.text += os.read(self.terminal._master, 65536).decode(errors="replace")
+
+    def resize(self, columns, rows):
+        fcntl.ioctl(self.terminal._master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+
+def test_watch(sink, database, kafka, table, binary):
+    sink.write(pipeline(table), database=database, kafka=True, lanes=2)
+    daemon = sink.daemon().await_ready()
+    daemon.await_that(lambda: told(daemon)[0] == "caught up", what="caught up")
+    terminal = Terminal([binary, "status", "--url", f"127.0.0.1:{daemon.setup.http_port}", "--watch"], columns=120, rows=30)
+    screen = Screen(terminal)
+    screen.await_that(lambda rows: "● items: caught up" in rows)
+    assert all(width(row) <= 120 for row in screen.rows()) and "q ends" in screen.rows()[-1]
+    kafka.produce([table.create(row(number)) for number in range(10)])
+    screen.await_that(lambda rows: any(re.search(r" 10 +0 +\d", row) for row in rows))
+    screen.resize(50, 8)
+    screen.await_that(lambda rows: len(rows) <= 8 and all(width(row) <= 50 for row in rows)
+                      and "rows more than fit" in rows[-1])
+    screen.resize(120, 30)
+    screen.await_that(lambda rows: "● items: caught up" in rows and "rows more" not in rows[-1])
+    daemon.stop()
+    screen.await_that(lambda rows: any("■ nobody answers at" in row for row in rows)
+                      and "● items: caught up" in rows)
+    terminal.write("q")
+    text, code = terminal.wait()
+    assert code == 0 and text.endswith("\033[?25h\033[?1049l"), "the terminal is as it was"
+    assert text.count("\033[2J") == 1, "the screen is not emptied between two frames: it would flicker"
+    assert "needs" not in text
+    piped = sink.run("status", "-c", sink.conf, "--watch", expect=Exit.USAGE)
+    assert "draws on a terminal" in piped.stderr
