@@ -211,6 +211,7 @@ static int run(const struct call *call, void *given)
     mallopt(M_TRIM_THRESHOLD, 32 << 20);
     /* From that line on a signal ends the daemon in its own way. */
     enum ods_status status = signals_open(&daemon.signal_fd, &error);
+    log_open_journal(LOG_JOURNAL);
     log_info("ods-sink %s starts with %s", ODS_VERSION, daemon.path);
     if (status == ODS_OK &&
         pipelines_start(&daemon.pipelines, settings, &code, &error) == ODS_OK) {

@@ -190,9 +190,17 @@ bool status_print_verify(const struct terminal *terminal, const json_t *status)
 static void add_derived(struct columns *table, const json_t *status, const json_t *derived)
 {
     const char *state = text_of(derived, "state");
+    int64_t errors = number_of(derived, "errors");
+    char says[128];
+    if (errors > 0)
+        snprintf(says, sizeof says, "%s, but %lld key%s fail%s", state, (long long) errors,
+                 errors == 1 ? "" : "s", errors == 1 ? "s" : "");
+    else
+        snprintf(says, sizeof says, "%s", state);
     columns_add(table, text_of(derived, "table"));
-    columns_add(table, state);
-    columns_paint(table, strcmp(state, "keeps") == 0     ? PAINT_GOOD
+    columns_add(table, says);
+    columns_paint(table, errors > 0                      ? PAINT_WARN
+                         : strcmp(state, "keeps") == 0   ? PAINT_GOOD
                          : strcmp(state, "stopped") == 0 ? PAINT_BAD
                                                          : PAINT_WARN);
     add_ago(table, status, json_object_get(derived, "fresh_at"));

@@ -5,7 +5,7 @@
 
 /* In the order of their enums in settings.h. */
 static const char *const log_levels[] = {"error", "warn", "info", "debug", NULL};
-static const char *const log_formats[] = {"text", "json", NULL};
+static const char *const log_formats[] = {"text", "json", "otel", NULL};
 static const char *const resets[] = {"earliest", "latest", "error", NULL};
 static const char *const gone_policies[] = {"stop", "earliest", "latest", NULL};
 static const char *const recreated_policies[] = {"stop", "earliest", "ignore", NULL};
@@ -301,7 +301,9 @@ static const struct setting daemon_rows[] = {
      .choices = log_levels, .flags = SETTING_RELOAD, .doc = "The lowest level that is logged."},
     {"log.format", SETTING_ENUM, AT(settings, log.format), "text",
      .choices = log_formats, .flags = SETTING_RELOAD,
-     .doc = "Each event is one line on standard error: `text` for people, or a JSON object."},
+     .doc = "Each event is one line on standard error: `text` for people, a JSON object, or one "
+            "with the names of OpenTelemetry's data model. As `text` it goes to systemd's journal "
+            "with its fields. See [logs.md](logs.md)."},
     {"shutdown_timeout_ms", SETTING_MS, AT(settings, shutdown_timeout_ms), "10000",
      .min = 0, .max = 3600000, .flags = SETTING_RELOAD,
      .doc = "How long the daemon waits for batches in progress when it stops. What is not finished "

@@ -2,10 +2,15 @@
  * of several threads never mix. Levels and format may change while running (reload). */
 #include "core/log.h"
 
+#include <ctype.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -14,8 +19,15 @@
 
 static atomic_int current_level = LOG_INFO;
 static atomic_int current_format = LOG_TEXT;
+static int journal = -1; /* a socket; -1: standard error is a stream of lines */
 
 static const char *const level_names[] = {"error", "warn", "info", "debug"};
+
+/* What others call the levels. */
+static const struct {
+    const char *otel;
+    int otel_number, syslog;
+} levels[] = {{"ERROR", 17, 3}, {"WARN", 13, 4}, {"INFO", 9, 6}, {"DEBUG", 5, 7}};
 
 void log_configure(const struct log_settings *settings)
 {
@@ -97,13 +109,97 @@ static void format_json(struct buffer *line, enum log_level level, const char *c
     buffer_puts(line, "}");
 }
 
+/* By the names of OpenTelemetry's data model for logs. */
+static void format_otel(struct buffer *line, enum log_level level, const char *const *fields,
+                        const char *message)
+{
+    buffer_puts(line, "{\"Timestamp\":\"");
+    put_time(line);
+    buffer_printf(line,
+                  "\",\"SeverityText\":\"%s\",\"SeverityNumber\":%d,\"Body\":", levels[level].otel,
+                  levels[level].otel_number);
+    put_json(line, message);
+    buffer_puts(line, ",\"Attributes\":{");
+    for (size_t i = 0; fields && fields[i] && fields[i + 1]; i += 2) {
+        buffer_printf(line, "%s\"ods_sink.%s\":", i ? "," : "", fields[i]);
+        put_json(line, fields[i + 1]);
+    }
+    buffer_printf(line,
+                  "},\"Resource\":{\"service.name\":\"ods-sink\",\"service.version\":\"%s\"}}",
+                  ODS_VERSION);
+}
+
+/* --- the journal ---------------------------------------------------------------------------- */
+
+/* systemd.exec(5): the device and inode of the stream that it has made standard error. */
+static bool stderr_is_journal(void)
+{
+    const char *stream = getenv("JOURNAL_STREAM");
+    unsigned long long device, inode;
+    struct stat status;
+    return stream && sscanf(stream, "%llu:%llu", &device, &inode) == 2 &&
+           fstat(STDERR_FILENO, &status) == 0 && status.st_dev == device && status.st_ino == inode;
+}
+
+bool log_open_journal(const char *path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    if (journal >= 0 || !stderr_is_journal() || strlen(path) >= sizeof address.sun_path)
+        return false;
+    memcpy(address.sun_path, path, strlen(path) + 1);
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd >= 0 && connect(fd, (const struct sockaddr *) &address, sizeof address) != 0) {
+        close(fd);
+        fd = -1;
+    }
+    journal = fd;
+    return journal >= 0;
+}
+
+/* False: it has to be a line. */
+static bool send_to_journal(enum log_level level, const char *const *fields, const char *message)
+{
+    struct buffer entry;
+    buffer_init(&entry);
+    buffer_printf(&entry,
+                  "PRIORITY=%d\nSYSLOG_IDENTIFIER=ods-sink\nMESSAGE=", levels[level].syslog);
+    put_text(&entry, message);
+    buffer_puts(&entry, "\n");
+    for (; fields && fields[0] && fields[1]; fields += 2) {
+        buffer_puts(&entry, "ODS_");
+        for (const char *letter = fields[0]; *letter; letter++)
+            buffer_printf(&entry, "%c", toupper((unsigned char) *letter));
+        buffer_puts(&entry, "=");
+        put_text(&entry, fields[1]);
+        buffer_puts(&entry, "\n");
+    }
+    bool sent = !entry.failed &&
+                send(journal, entry.bytes, entry.length, MSG_NOSIGNAL) == (ssize_t) entry.length;
+    buffer_done(&entry);
+    return sent;
+}
+
+static void write_line(enum log_level level, const char *const *fields, const char *message)
+{
+    struct buffer line;
+    int format = current_format;
+    buffer_init(&line);
+    (format == LOG_JSON   ? format_json
+     : format == LOG_OTEL ? format_otel
+                          : format_text)(&line, level, fields, message);
+    buffer_puts(&line, "\n");
+    /* A failed write to standard error can't be reported anywhere. */
+    ssize_t written = write(STDERR_FILENO, line.bytes, line.length);
+    (void) written;
+    buffer_done(&line);
+}
+
 void log_event(enum log_level level, const char *const *fields, const char *format, ...)
 {
     if (!log_enabled(level))
         return;
-    struct buffer message, line;
+    struct buffer message;
     buffer_init(&message);
-    buffer_init(&line);
     va_list arguments, again;
     va_start(arguments, format);
     va_copy(again, arguments);
@@ -114,12 +210,8 @@ void log_event(enum log_level level, const char *const *fields, const char *form
         message.length = (size_t) length;
     }
     va_end(again);
-    (current_format == LOG_JSON ? format_json : format_text)(&line, level, fields,
-                                                             buffer_text(&message));
-    buffer_puts(&line, "\n");
-    /* A failed write to standard error can't be reported anywhere. */
-    ssize_t written = write(STDERR_FILENO, line.bytes, line.length);
-    (void) written;
-    buffer_done(&line);
+    if (journal < 0 || current_format != LOG_TEXT ||
+        !send_to_journal(level, fields, buffer_text(&message)))
+        write_line(level, fields, buffer_text(&message));
     buffer_done(&message);
 }

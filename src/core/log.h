@@ -1,4 +1,5 @@
-/* The log: one line an event on standard error, as text or JSON. The only mutable global.
+/* The log: one line an event on standard error, as text or JSON. Text goes to systemd's journal
+ * with its fields where standard error is that. The only mutable global.
  *
  * Only main.c, cli/ and pipeline/ log above debug. Thread-safe. Never pass secrets.
  */
@@ -8,7 +9,7 @@
 #include <stdbool.h>
 
 enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
-enum log_format { LOG_TEXT, LOG_JSON };
+enum log_format { LOG_TEXT, LOG_JSON, LOG_OTEL };
 
 struct log_settings {
     enum log_level level;
@@ -16,6 +17,13 @@ struct log_settings {
 };
 
 void log_configure(const struct log_settings *settings);
+
+#define LOG_JOURNAL "/run/systemd/journal/socket"
+/* Where systemd has connected standard error to the journal, text goes there by this socket from
+ * now on, each field as one of the journal's. False: it has not, or the journal does not listen.
+ * Before there are threads. */
+bool log_open_journal(const char *socket);
+
 bool log_enabled(enum log_level level);
 
 /* Fields: NULL-terminated pairs of name and text, then the message is formatted.

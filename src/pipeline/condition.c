@@ -13,6 +13,7 @@
 #include "pipeline/watch.h"
 
 #define FEW_RECORDS    1000              /* so many wait in a lane that keeps up */
+#define ANSWER_US      INT64_C(10000000) /* a batch seldom takes longer */
 #define READ_LATELY_US INT64_C(10000000) /* a snapshot whose last rows are older is over */
 
 static void say(struct condition *condition, const char *format, ...)
@@ -129,6 +130,10 @@ static bool is_kept_up(struct condition *condition, const struct lane_status *st
     } else if (status->state == LANE_WAITING) {
         judge(condition, "waiting", CONDITION_WARN);
         say(condition, "waits for other rows%s%s", *why ? ": " : "", why);
+    } else if (status->state == LANE_APPLYING && status->state_us > ANSWER_US) {
+        judge(condition, "waiting", CONDITION_WARN);
+        say(condition, "waits for an answer of its target %s", status->target);
+        say_since(condition, time_wall_us() - status->state_us);
     } else if (status->without_topics) {
         judge(condition, "waiting for topics", CONDITION_WARN);
         say(condition, "waits for topics: none matches yet");

@@ -24,15 +24,43 @@ def test_each_rule_as_promtool_tries_it():
         assert done.returncode == 0, done.stdout + done.stderr
         fired = {alert["alertname"] for one in yaml.safe_load(test.read_text())["tests"]
                  for alert in one["alert_rule_test"] if alert["exp_alerts"]}
-        assert fired == {rule["alert"] for rule in rules(path)}
+        assert fired == {rule["alert"] for rule in rules(path) if "alert" in rule}
 
 
 def test_metrics_and_words_are_there():
-    names = set(re.findall(r'"((?:source|verify|partition|retention|records)[a-z_]*)"', "".join(
-        path.read_text() for path in (ROOT / "src" / "pipeline").glob("*.c"))))
+    source = "".join(path.read_text() for folder in ("pipeline", "sink")
+                     for path in (ROOT / "src" / folder).rglob("*.[ch]"))
+    source += (ROOT / "include" / "ods" / "sink.h").read_text()
+    names = set(re.findall(r'"([a-z_]+)"', source))
+    headings = {line[4:].strip().lower() for line in
+                (ROOT / "docs" / "runbook.md").read_text().splitlines() if line.startswith("### ")}
     for path in RULES:
         for rule in rules(path):
-            for metric in re.findall(r"ods_sink_(\w+)", rule["expr"]):
-                assert metric in names or metric.removeprefix("partition_") in names, metric
-            assert {"summary", "description", "runbook"} <= set(rule["annotations"])
+            for metric in re.findall(r"(?<!:)\bods_sink_(\w+)", rule["expr"]):
+                bare = re.sub(r"_(bucket|sum|count)$", "", metric)
+                assert {metric, bare, metric.removeprefix("partition_")} & names, metric
+            if "record" in rule:
+                continue
+            assert {"summary", "description", "runbook_url"} <= set(rule["annotations"])
+            page, anchor = rule["annotations"]["runbook_url"].split("#")
+            assert page == "docs/runbook.md" and anchor == rule["alert"].lower() and anchor in headings
             assert rule["labels"]["severity"] in ("warning", "critical")
+    assert headings == {rule["alert"].lower() for path in RULES for rule in rules(path) if "alert" in rule}
+
+
+def test_routes():
+    """Who is told of what, as amtool reads alertmanager.yml."""
+    path = FOLDER / "alertmanager.yml"
+    done = subprocess.run(["amtool", "check-config", path], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    alerts = [rule for one in RULES for rule in rules(one) if "alert" in rule]
+    severities = {rule["labels"]["severity"]: rule["alert"] for rule in alerts}
+    expected = {"critical": "on-call", "warning": "team"}
+    assert severities.keys() == expected.keys()
+    for severity, alert in severities.items():
+        for labels, receiver in (((f"alertname={alert}",), expected[severity]), (("alertname=Other",), "team")):
+            done = subprocess.run(["amtool", "config", "routes", "test", f"--config.file={path}",
+                                   f"severity={severity}", *labels], capture_output=True, text=True)
+            assert done.stdout.strip() == receiver, (labels, done.stdout, done.stderr)
+    named = set(re.findall(r"OdsSink[A-Za-z]+(?=[|\"])", path.read_text()))
+    assert named - {"OdsSinkFreshnessBurns"} <= {rule["alert"] for rule in alerts}

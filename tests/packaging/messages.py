@@ -1,0 +1,66 @@
+"""The texts that the daemon's sources have for messages: what docs/logs.md and docs/runbook.md are held against."""
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+LITERALS = re.compile(r'\s*((?:"(?:[^"\\]|\\.)*"\s*(?:PRI[a-zA-Z]\d+\s*)?)+)')
+# Where the daemon's threads hand a text on to be logged: the function, and how many arguments stand before the text.
+LOGGERS = [(r"log_event", 2), (r"log_(?:error|warn|info)", 0), (r"tell", None), (r"say", None)]
+
+
+def calls(text, name):
+    """The arguments of each call, split at commas of the outermost level."""
+    for found in re.finditer(rf"(?<![\w.>]){name}\(", text):
+        depth, start, quoted, parts, i = 1, found.end(), False, [], found.end()
+        while depth and i < len(text):
+            letter = text[i]
+            if quoted:
+                i += letter == "\\"
+                quoted = letter != '"'
+            elif letter == '"':
+                quoted = True
+            elif letter in "({[":
+                depth += 1
+            elif letter in ")}]":
+                depth -= 1
+            if not quoted and (letter == "," and depth == 1 or not depth):
+                parts.append(text[start:i].strip())
+                start = i + 1
+            i += 1
+        yield parts
+
+
+def text_of(argument):
+    """A format as it reads, … for what is filled in; None where it is no literal."""
+    found = LITERALS.fullmatch(argument)
+    if not found:
+        return None
+    text = "".join(re.findall(r'"((?:[^"\\]|\\.)*)"', found[1]))
+    text = re.sub(r"%(?!%)[-+ #0-9.*]*(?:ll|l|z|j|h)?[a-zA-Z]?", "…", text).replace("%%", "%")
+    return text.replace('\\"', '"').replace("\\n", " ").strip()
+
+
+def matches(entry, message):
+    """Is the message of the family that an entry names? The entry's … stand for anything."""
+    pattern = ".*".join(re.escape(part) for part in entry.split("…"))
+    return re.fullmatch(pattern, message, re.S) is not None
+
+
+def logged():
+    """(file, text) of each message above debug that a daemon logs."""
+    for path in sorted((ROOT / "src").rglob("*.c")):
+        where = path.relative_to(ROOT).as_posix()
+        if where.startswith("src/core/") or (where.startswith("src/cli/") and where != "src/cli/run.c"):
+            continue
+        source = path.read_text(encoding="utf-8")
+        for name, before in LOGGERS:
+            if before is None and not re.search(r"keeper|verifier|source_guard|refresher|source_show", where):
+                continue
+            for parts in calls(source, name):
+                if any("LOG_DEBUG" in part for part in parts[:1]):
+                    continue
+                texts = [text_of(part) for part in (parts[before:before + 1] if before is not None else parts)]
+                for text in texts:
+                    if text and re.search(r"[a-z]{2}", text):
+                        yield where, text
