@@ -22,6 +22,7 @@ from chaos.http_faults import HTTP_FAULTS  # noqa: E402
 from chaos.mysql_faults import MYSQL_FAULTS  # noqa: E402
 from chaos.peer import PEER_FAULTS  # noqa: E402
 import sqlstates  # noqa: E402
+from chaos.queue_faults import QUEUE_FAULTS  # noqa: E402
 from lib.stack import ROOT  # noqa: E402
 
 DATA = ROOT / "docs" / "reliability.json"
@@ -29,14 +30,17 @@ PAGE = ROOT / "docs" / "reliability.md"
 BEGIN, END = "<!-- {}: written by tests/fault/publish.py -->", "<!-- {}: end -->"
 KEPT = ("name", "kinds", "seed", "injected", "records", "rows", "in_flight", "recovery_s", "lost", "twice",
         "repeats", "rewritten", "wrong", "letters", "letters_lost", "letters_wrong", "letters_twice", "counted", "stuck",
-        "seconds")
+        "seconds", "faults", "again")
+
+QUEUE_ONLY = ("faults", "again")
 
 
 def gather(folder):
     results = {}
     for path in sorted(folder.glob("*.json")):
         found = json.loads(path.read_text())
-        results[found["name"]] = {name: found.get(name, 0) for name in KEPT}
+        results[found["name"]] = {name: found.get(name, 0) for name in KEPT
+                                  if name in found or name not in QUEUE_ONLY}
         results[found["name"]]["day"] = datetime.fromtimestamp(
             path.stat().st_mtime, timezone.utc).strftime("%Y-%m-%d")
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
@@ -96,6 +100,20 @@ def of_target(name, catalogue, again=False):
                               seconds(found["recovery_s"])]))
         return lines
     return table
+
+
+def queue(data):
+    """All faults on one load, so that rows and messages are those of the whole run."""
+    found = data["results"].get("queue")
+    if not found:
+        return ["Not in this run."]
+    kinds = found["faults"]
+    return [row(["fault", "injected", "seconds until rows come again"]), row(["---", "---:", "---:"]),
+            *(row([text, kinds[name]["injected"], seconds(kinds[name])])
+              for name, (_, text) in QUEUE_FAULTS.items() if name in kinds),
+            "", f"{number(found['records'])} messages, {number(found['again'])} of them sent again, "
+            f"{number(found['rows'])} joined rows compared at the end: {found['lost']} lost, "
+            f"{found['twice']} twice, {found['wrong']} wrong or stale."]
 
 
 def peer(data):
@@ -161,7 +179,7 @@ def codes(_data):
 PARTS = {"measured": head, "faults": ours, "mysql": of_target("mysql", MYSQL_FAULTS),
          "kafka": of_target("kafka", {name: FAULTS[name] for name in ANY_TARGET}),
          "files": of_target("files", FILE_FAULTS), "http": of_target("http", HTTP_FAULTS, again=True),
-         "kinds": kinds, "peer": peer, "sqlstates": codes}
+         "queue": queue, "kinds": kinds, "peer": peer, "sqlstates": codes}
 
 
 def render(data, page):

@@ -1,41 +1,68 @@
-"""Queues under faults: the daemon is killed, connections and servers go away, the broker's standby takes
-over, messages come again and again. Nothing is lost, nothing counts twice, and no row goes back.
+"""Queues under faults, and joins of their tables: the daemon is killed, connections and servers go away,
+the broker's standby takes over, messages come again and again. Nothing is lost, nothing counts twice, no row
+goes back, and no joined row is stale.
 
-ODS_FAULT_SEED repeats a run's choices, ODS_TEST_AMQP_FAULTS says how many faults it has.
+ODS_FAULT_SEED repeats a run's choices, ODS_TEST_AMQP_FAULTS says how many kills it has; a whole run, of which
+docs/reliability.md tells, has a hundred (`scripts/test --faults`).
 """
 
 import json
 import os
 import random
 import signal
+import statistics
 import threading
 import time
 
+import psycopg2
 import pytest
 
+from chaos.queue_faults import QUEUE_FAULTS
+from chaos.world import listens
 from conftest import build
 from lib.amqp import Broker, text_message
-from lib.records import Table, row
+from lib.derived import add_derived, quiet
+from lib.records import INT, TEXT, Table, row
 from lib.sink import free_port
 from lib.size import size
+from lib.stack import ROOT
 from lib.toxiproxy import Toxiproxy
 from lib.waiting import wait_for
 
 SEED = int(os.environ.get("ODS_FAULT_SEED") or random.randrange(10**9))
-FAULTS = size("AMQP_FAULTS", 6, 100)
-KEYS = 20
+WHOLE = os.environ.get("ODS_FAULTS") == "whole"
+KILLS = size("AMQP_FAULTS", 3, 100)
+KEYS, PEOPLE = 20, 7
+
+# A row belongs to a person by a value that each of its changes changes.
+DERIVED = [
+    {"name": "item_view", "key": ["id"],
+     "query": "select i.id, i.amount, p.id as person, p.name from items i join people p on p.id = i.amount % 7",
+     "depends": {"items": {"by": ["id"]},
+                 "people": {"by": ["id"], "keys": "select i.id from changed c join items i on i.amount % 7 = c.id"}}},
+    {"name": "per_person", "key": ["person"],
+     "query": "select person, count(*) as items, sum(amount) as amount from item_view group by person",
+     "depends": {"item_view": {"by": ["person"]}}},
+    {"name": "alone", "key": ["id"],
+     "query": "select i.id from items i where not exists (select from people p where p.id = i.amount % 7)",
+     "depends": {"items": {"by": ["id"]},
+                 "people": {"by": ["id"], "keys": "select i.id from changed c join items i on i.amount % 7 = c.id"}}},
+]
 
 
 class Producer(threading.Thread):
-    """Sends until it is told to end: to one queue new rows, to another changes of a few. A message whose
-    answer has not come is sent again under its id, and so are others, at random."""
+    """Sends until it is told to end: to one queue new rows, to another changes of a few, to a third people
+    who come, change and go. A message whose answer has not come is sent again under its id, and so are
+    others, at random."""
 
     def __init__(self, world, choose):
         super().__init__(daemon=True)
         self.world, self.choose = world, choose
         self.appended, self.amounts, self.sent, self.again = 0, [0] * KEYS, [], 0
         self.stopping, self.failed = threading.Event(), None
+        self.people, self.versions = {}, 0
         self.plain, self.keyed = Table("lines", key=()), Table("items")
+        self.who = Table("people", {"id": INT, "name": TEXT})
 
     def run(self):
         try:
@@ -58,17 +85,42 @@ class Producer(threading.Thread):
             self.amounts[key] += 1
             messages.append((self.world.keyed, f"u-{key}-{before}", self.keyed.update(
                 row(key, before), row(key, before + 1))["payload"]))
+        messages += [self.person() for _ in range(3)]
         storm = self.choose.sample(self.sent[-600:], min(len(self.sent), self.choose.choice([0, 2, 40])))
         self.again += len(storm)
         self.sent += messages
         return messages + storm
+
+    def person(self):
+        number = self.choose.randrange(PEOPLE)
+        self.versions += 1
+        old, new = self.people.get(number), {"id": number, "name": f"v{self.versions}"}
+        if old is None:
+            record = self.who.create(new)
+        elif self.choose.random() < 0.3:
+            record, new = self.who.delete(old), None
+        else:
+            record = self.who.update(old, new)
+        self.people[number] = new
+        return self.world.who, f"w-{self.versions}", record["payload"]
+
+    def joined(self):
+        """What the tables that are derived must have."""
+        rows = [(number, amount, amount % 7) for number, amount in enumerate(self.amounts)]
+        view = [(*one, self.people[one[2]]["name"]) for one in rows if self.people.get(one[2])]
+        sums = {}
+        for _, amount, person, _ in view:
+            count, total = sums.get(person, (0, 0))
+            sums[person] = count + 1, total + amount
+        return {"item_view": view, "per_person": [(who, *sums[who]) for who in sorted(sums)],
+                "alone": [(number,) for number, _, person in rows if not self.people.get(person)]}
 
     def send(self, messages):
         """Until a broker has acknowledged all of them."""
         while True:
             try:
                 broker = self.world.broker()
-                for queue in (self.world.plain, self.world.keyed):
+                for queue in self.world.queues:
                     broker.blast_messages(queue, [text_message(body, identity) for name, identity, body
                                                   in messages if name == queue])
                 return
@@ -81,7 +133,8 @@ class Producer(threading.Thread):
 class World:
     def __init__(self, stack, sink, database, prefix, choose):
         self.stack, self.sink, self.database, self.choose = stack, sink, database, choose
-        self.plain, self.keyed = f"{prefix}-plain", f"{prefix}-keyed"
+        self.queues = self.plain, self.keyed, self.who = [
+            f"{prefix}-{name}" for name in ("plain", "keyed", "who")]
         self.toxiproxy = Toxiproxy(stack)
         self.standby = False
         self.deadline = time.monotonic() + 600
@@ -97,12 +150,13 @@ class World:
         through = f"amqp://127.0.0.1:{self.stack['ARTEMIS_PROXY_PORT']}"
         self.sink.http_port = free_port()
         self.sink.write(
-            {"name": "queues", "topics": [self.plain, self.keyed], "format": "debezium", "target": "ods",
+            {"name": "queues", "topics": self.queues, "format": "debezium", "target": "ods",
              "lanes": 2, "input": {"type": "amqp"}, "defaults": {"on_delete": "hard"},
-             "tables": {"lines": {"key": []}, "items": {"key": ["id"]}}},
+             "tables": {"lines": {"key": []}, "items": {"key": ["id"]}, "people": {"key": ["id"]}}},
             targets=[{"name": "ods", "type": "postgres", "dsn": self.database.dsn}],
             amqp=[Broker(self.stack).settings(through, self.stack["STANDBY_URL"], idle_timeout_ms=2000)],
             batch={"max_events": 25}, http={"listen": f"127.0.0.1:{self.sink.http_port}"})
+        add_derived(self.sink, DERIVED)
 
     # The faults.
 
@@ -129,6 +183,13 @@ class World:
     def end_sessions(self):
         self.database.execute("select pg_terminate_backend(pid) from pg_stat_activity where "
                               "datname = current_database() and pid <> pg_backend_pid()")
+
+    def restart_postgres(self):
+        self.database.close()
+        os.kill(self.stack.pid("postgres"), signal.SIGQUIT)
+        port = int(self.stack["POSTGRES_PORT"])
+        wait_for(lambda: not listens(port), 60, "PostgreSQL has let go of its port")
+        self.stack.run("up", "postgres")
 
     def fail_over(self):
         """The broker that serves is killed, and the other one takes over its queues."""
@@ -157,16 +218,29 @@ class World:
                 self.seen[key] = amount
         return True
 
+    def nothing_stale(self):
+        """In one snapshot, while all is on its way: what differs from the queries is marked."""
+        if all(self.database.exists(one["name"]) for one in DERIVED):
+            told = self.sink.run("verify", "-c", self.sink.conf, "--derived", "--json", expect=None)
+            assert told.returncode == 0, told.stdout + told.stderr
+
+    def recovered(self, before):
+        try:
+            return self.rows_rise() and self.database.count("lines") > before + 30
+        except psycopg2.OperationalError:
+            return False  # it starts again
+
     def drained(self):
         self.rows_rise()
-        return self.broker().count(self.plain) == 0 and self.broker().count(self.keyed) == 0
+        return all(self.broker().count(queue) == 0 for queue in self.queues) and \
+            all(quiet(self.database, one["name"]) for one in DERIVED)
 
 
 @pytest.fixture
 def world(stack, databases, tmp_path, prefix):
     from lib.sink import Setup
     stack.up("postgres", "artemis", "standby", "toxiproxy")
-    program = build("asan") if build("asan").exists() else build("release")
+    program = build("asan") if build("asan").exists() and not WHOLE else build("release")
     sink = Setup(tmp_path, program, stack)
     made = World(stack, sink, databases(), prefix, random.Random(f"amqp {SEED}"))
     yield made
@@ -175,13 +249,24 @@ def world(stack, databases, tmp_path, prefix):
         stack.down("artemis", "standby")
 
 
+def schedule_of(choose):
+    """Each kind of fault once at least."""
+    kinds = [name for name, (share, _) in QUEUE_FAULTS.items()
+             for _ in range(KILLS if name == "kill_daemon" else max(1, round(KILLS * share / 100)))]
+    choose.shuffle(kinds)
+    return kinds
+
+
+def keep(result):
+    if WHOLE:
+        folder = ROOT / "build" / "faults"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "queue.json").write_text(json.dumps(result, indent=1))
+
+
 def test_kills_storms_and_failover(world, report):
     choose = random.Random(f"amqp faults {SEED}")
-    kinds = ["kill_daemon"] * 3 + ["cut"] * 2 + ["stop_daemon", "freeze_daemon", "end_sessions"]
-    schedule = choose.choices(kinds, k=FAULTS - 1)
-    schedule[FAULTS // 2:FAULTS // 2] = ["fail_over"]
-    if FAULTS >= 50:
-        schedule[::20] = ["fail_over"] * len(schedule[::20])
+    schedule, took = schedule_of(choose), {}
     world.write()
     producer = Producer(world, random.Random(f"amqp load {SEED}"))
     world.daemon = world.sink.daemon()
@@ -190,17 +275,27 @@ def test_kills_storms_and_failover(world, report):
     for fault in schedule:
         before = world.database.count("lines")
         getattr(world, fault)()
-        wait_for(lambda: world.rows_rise() and world.database.count("lines") > before + 30, 90,
+        ended = time.monotonic()
+        wait_for(lambda: world.recovered(before), 90,
                  lambda: f"ODS_FAULT_SEED={SEED}: no more rows after {fault}\n{world.daemon.tail()}")
+        took.setdefault(fault, []).append(time.monotonic() - ended)
+        world.nothing_stale()
         assert not producer.failed, producer.failed
     producer.stopping.set()
     producer.join(120)
     assert not producer.is_alive() and not producer.failed, producer.failed
     world.daemon.await_that(world.drained, 120, f"all is settled (ODS_FAULT_SEED={SEED})")
     world.daemon.stop()
-    text = f"ODS_FAULT_SEED={SEED}: {json.dumps({kind: schedule.count(kind) for kind in sorted(set(schedule))})}"
+    text = f"ODS_FAULT_SEED={SEED}: {json.dumps({kind: len(times) for kind, times in sorted(took.items())})}"
     lines = world.database.execute("select count(*), count(distinct id), max(id) from lines")[0]
     assert lines == (producer.appended, producer.appended, producer.appended - 1), text
     assert world.database.execute("select id, amount from items order by id") == list(enumerate(producer.amounts)), text
-    report(f"{text}, {producer.appended + sum(producer.amounts)} messages and {producer.again} of them "
-           "again; lost 0, twice 0, back 0")
+    for name, rows in producer.joined().items():
+        assert world.database.execute(f"select * from {name} order by 1") == rows, (text, name)
+    messages = KEYS + producer.appended + sum(producer.amounts) + producer.versions
+    keep({"name": "queue", "seed": SEED, "injected": len(schedule), "records": messages,
+          "again": producer.again, "rows": sum(map(len, producer.joined().values())),
+          "faults": {kind: {"injected": len(times), "median": round(statistics.median(times), 2),
+                            "most": round(max(times), 2)} for kind, times in took.items()}})
+    report(f"{text}, {messages} messages and {producer.again} of them again; lost 0, twice 0, back 0, "
+           "stale 0")

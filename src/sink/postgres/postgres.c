@@ -67,6 +67,15 @@ static bool reads_queue(const struct pipeline_settings *pipeline, bool *merges)
     return source && source->merges;
 }
 
+/* What was acknowledged can't be had again of such a source, so a commit that a crash of the server
+ * takes back would be lost: they wait for its disk, whatever the target's settings say. */
+static bool source_forgets(const struct pipeline_settings *pipeline)
+{
+    const char *type = pipeline->input.type;
+    const struct source_ops *source = type ? source_find(type) : NULL;
+    return source && source->kind != SOURCE_OFFSETS;
+}
+
 /* A queue with one reader: its session holds a lock for as long as it lasts. ODS_RETRY: another
  * process has it, and this one waits. ODS_FATAL: it `reads`, so that the broker has given it
  * messages, which go to the other process only when this one ends. */
@@ -126,7 +135,9 @@ static enum ods_status postgres_open(struct sink **sink, const struct sink_confi
     moved_keys_init(&postgres->moved_keys, &postgres->conn, &postgres->encoder, config->group);
     reads_queue(config->pipeline, &postgres->moved_keys.merges);
     delivered_init(&postgres->delivered, &postgres->conn, config->group, &settings->delivered);
-    if (!conn_init(&postgres->conn, config->name, &settings->session)) {
+    postgres->session = settings->session;
+    postgres->session.synchronous_commit |= source_forgets(config->pipeline);
+    if (!conn_init(&postgres->conn, config->name, &postgres->session)) {
         postgres_close(&postgres->sink);
         return error_set(error, ODS_RETRY, "target %s: no file descriptor left",
                          config->name);

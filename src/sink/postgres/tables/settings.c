@@ -16,7 +16,9 @@ static const struct setting rows[] = {
     {"synchronous_commit", SETTING_BOOL, AT(session.synchronous_commit),
      "false",
      .doc = "Wait for each commit to reach the target's disk. Not needed for exactness: after a "
-            "crash of the target rows and offsets go back together and the records come again."},
+            "crash of the target rows and offsets go back together and the records come again. "
+            "Inputs of type `amqp`, `messages`, `lines` and `outbox` can't give again what the "
+            "target has, so their commits always wait."},
     {"statement_timeout_ms", SETTING_MS, AT(session.statement_timeout_ms),
      "0", .min = 0, .max = INT32_MAX,
      .doc = "PostgreSQL's statement_timeout, for all but the statements that make and change "

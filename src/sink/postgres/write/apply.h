@@ -20,6 +20,7 @@ struct doubt {
 struct postgres {
     struct sink sink;
     struct sink_config config;
+    struct session_settings session; /* of conn: the target's, as the source wants them */
     struct conn conn;
     unsigned generation; /* of the connection through which catalog and plans were read */
     struct catalog catalog;
