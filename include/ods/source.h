@@ -128,6 +128,9 @@ struct source_ops {
      * file and line as the configuration is loaded. `settings`, `daemon` and `pipeline` are set;
      * pipelines before this one are checked already. NULL: nothing. */
     enum ods_status (*suits)(const struct source_config *config, struct error *error);
+    /* Of settings that suit: is there something that is hardly meant? `why` then says what, and
+     * what to do, and is shown as a warning with file and line. NULL: there never is. */
+    bool (*doubts)(const struct source_config *config, struct error *why);
     /* ODS_FATAL: it can't work with this configuration. Does not wait for the source's server. Sets
      * source->ops; after a failure *source is NULL. One instance a lane: where a stream can't be
      * shared, lane 0 has its partitions and the others have none. */

@@ -333,6 +333,9 @@ static void check_source(struct load *load, const struct node *node,
     error_init(&error);
     if (source && source->suits && config.settings && source->suits(&config, &error) != ODS_OK)
         REFUSE(load, validate_place(node, "input"), "%s", error.text);
+    else if (source && source->doubts && config.settings && source->doubts(&config, &error))
+        findings_warn(load->findings, validate_place(node, "input")->source,
+                      validate_place(node, "input")->line, "%s", error.text);
 }
 
 static void check_pipeline(struct load *load, const struct node *node, struct settings *settings,

@@ -471,6 +471,24 @@ def test_what_check_refuses(queue, database):
     assert "tables.yaml:" in done.stdout + done.stderr and "'max_message_bytes'" in done.stdout + done.stderr
 
 
+def test_what_check_doubts(queue, database):
+    """Warnings: rows without a key, messages without an identity."""
+    def warned(**options):
+        queue.write(database, **options)
+        return queue.sink.check().stderr
+
+    assert "tables.yaml:" not in warned(table=Table())
+    assert "tables.yaml:" not in warned(defaults={"key": []}, input={"key": "property:key"})
+    assert "tables.yaml:" not in warned(defaults={"key": [], "keyless": "append"})
+    said = warned(defaults={"key": []})
+    assert "tables.yaml:" in said and "'key' of the defaults or a table" in said, said
+    assert "'key' of table items" in warned(defaults={"key": []}, tables={"items": {"key": []}})
+    said = warned(format="json")
+    assert "tables.yaml:" in said and "without a message-id" in said, said
+    assert "so each one becomes a dead letter" in warned(format="json", input={"identity": "content"})
+    assert "tables.yaml:" not in warned(format="json", input={"identity": "message-id"})
+
+
 def test_a_queue_that_is_not_there_yet(queue, stack, database):
     """Nobody may read it: the daemon says so and asks again."""
     table = queue.write(database, amqp={"sasl": "anonymous"})

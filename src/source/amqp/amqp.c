@@ -423,6 +423,7 @@ const struct source_ops amqp_source_ops = {
     .merges = amqp_merges,
     .awaits_acks = true,
     .suits = amqp_check_settings,
+    .doubts = amqp_doubts_settings,
     .open = amqp_open,
     .join = amqp_join,
     .next = amqp_next,

@@ -91,6 +91,49 @@ enum ods_status amqp_check_settings(const struct source_config *config, struct e
     return ODS_OK;
 }
 
+/* A table of the pipeline's that has no key by configuration; "": all of those that are not named;
+ * NULL: none. What is said to have none (`keyless`) is meant. */
+static const char *table_without_key(const struct pipeline_settings *pipeline)
+{
+    if (!pipeline->defaults.key.count && !pipeline->table_count &&
+        pipeline->defaults.keyless == KEYLESS_MATCH_BEFORE)
+        return "";
+    for (size_t i = 0; i < pipeline->table_count; i++)
+        if (!pipeline->tables[i].key.count && !pipeline->tables[i].skip &&
+            pipeline->tables[i].keyless == KEYLESS_MATCH_BEFORE)
+            return pipeline->tables[i].name;
+    return NULL;
+}
+
+bool amqp_doubts_settings(const struct source_config *config, struct error *why)
+{
+    const struct amqp_settings *settings = config->settings;
+    const struct pipeline_settings *pipeline = config->pipeline;
+    const struct target_settings *target = settings_target(config->daemon, pipeline->target);
+    const struct sink_ops *sink = target ? sink_find(target->type) : NULL;
+    const char *table = *settings->key ? NULL : table_without_key(pipeline);
+    const char *format = pipeline->format;
+    bool envelopes = strcmp(format, "debezium") == 0 || strcmp(format, "auto") == 0;
+    bool of_content = strcmp(settings->identity, "content") == 0;
+    if (!envelopes && (of_content || strcmp(settings->identity, "auto") == 0)) {
+        error_set(why, ODS_REJECT,
+                  "a message of format %s has no identity in its content, so each one%s becomes a "
+                  "dead letter: set input.identity to where messages have an id of their own "
+                  "(message-id, property:NAME)",
+                  format, of_content ? "" : " without a message-id, or with a number for it,");
+        return true;
+    }
+    if (!table)
+        return false;
+    error_set(why, ODS_REJECT,
+              "a message of a queue has no key of its own, and neither input.key (property:NAME) "
+              "nor 'key' of %s%s says what tells rows apart: they are those of a table without a "
+              "key%s",
+              *table ? "table " : "the defaults or a table", table,
+              sink && !sink->identities ? ", and this target appends what is delivered again" : "");
+    return true;
+}
+
 /* --- what it says of itself ------------------------------------------------------------------- */
 
 /* A member of the map by which a broker presents itself, "" where it has none. */
