@@ -38,3 +38,5 @@ install(CODE "
   file(WRITE \"${CMAKE_CURRENT_BINARY_DIR}/ods-sink.service\" \"\${unit}\")
 ")
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/ods-sink.service DESTINATION lib/systemd/system)
+# The user that it runs as: systemd-sysusers makes it; a package does so by itself.
+install(FILES config/systemd/sysusers.conf RENAME ods-sink.conf DESTINATION lib/sysusers.d)

@@ -84,7 +84,7 @@ def test_unit_is_what_systemd_understands(installed, tmp_path):
 
 
 def test_unit_is_hardened():
-    done = subprocess.run(["systemd-analyze", "security", "--offline=yes", "--threshold=20", UNIT],
+    done = subprocess.run(["systemd-analyze", "security", "--offline=yes", "--threshold=15", UNIT],
                           capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr
 

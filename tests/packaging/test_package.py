@@ -1,0 +1,94 @@
+"""The package for Debian: what its scripts and papers say, at once; building it twice, and a new system that it is
+installed in, upgraded in and purged from, with ODS_TEST_FULL (minutes)."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+
+import pytest
+from conftest import ROOT, build
+
+DEBIAN = ROOT / "packaging/debian"
+VERSION = re.search(r"VERSION (\S+) ", (ROOT / "CMakeLists.txt").read_text()).group(1)
+full = pytest.mark.skipif(not os.environ.get("ODS_TEST_FULL"), reason="minutes: ODS_TEST_FULL=1")
+
+
+@pytest.mark.parametrize("name", ["postinst", "prerm", "postrm"])
+def test_maintainer_scripts_are_shell_and_end_at_errors(name):
+    script = DEBIAN / name
+    assert script.stat().st_mode & 0o777 == 0o755
+    assert subprocess.run(["sh", "-n", script]).returncode == 0
+    assert "\nset -e\n" in script.read_text()
+
+
+def test_nothing_is_started_that_did_not_run():
+    text = (DEBIAN / "postinst").read_text()
+    words = re.findall(r"(?:deb-systemd-invoke|systemctl)\s+(?:--\S+\s+)*(\S+)", text)
+    assert set(words) == {"daemon-reload", "try-restart"}
+    assert 'if [ -n "$2" ] && [ -d /run/systemd/system ]' in text, "only in an upgrade"
+    # `enable` keeps what an administrator has enabled: deb-systemd-helper was asked whether.
+    assert text.index("was-enabled") < text.index("deb-systemd-helper enable")
+
+
+def test_what_may_be_edited_is_a_conffile():
+    listed = (DEBIAN / "conffiles").read_text().split()
+    assert listed == ["/etc/ods-sink/ods-sink.conf", "/etc/ods-sink/tables.yaml"]
+    cmake = (ROOT / "cmake/package.cmake").read_text()
+    for path in listed:
+        assert f"RENAME {path.rpartition('/')[2]} DESTINATION /etc/ods-sink" in cmake
+
+
+def test_the_newest_entry_of_the_changelog_is_this_version():
+    entries = re.findall(r"^ods-sink \((\S+)\) ", (DEBIAN / "changelog").read_text(), re.MULTILINE)
+    assert entries[0] == VERSION
+    assert entries == sorted(entries, key=lambda text: [int(part) for part in text.split(".")],
+                             reverse=True)
+
+
+def test_bill_of_materials(tmp_path):
+    """Each library that the program loads, once, with a version; the same bytes each time."""
+    texts = []
+    for name in ("one", "two"):
+        file = tmp_path / name
+        subprocess.run([ROOT / "scripts/sbom", "--version", VERSION, "--output", file,
+                        "--bundled", "libyyjson.so.0", build("release")], check=True,
+                       env={**os.environ, "SOURCE_DATE_EPOCH": "1764241200"})
+        texts.append(file.read_text())
+    assert texts[0] == texts[1]
+    bill = json.loads(texts[0])
+    assert bill["spdxVersion"] == "SPDX-2.3" and bill["creationInfo"]["created"] == "2025-11-27T11:00:00Z"
+    names = [package["name"] for package in bill["packages"]]
+    assert names[0] == "ods-sink" and len(set(names)) == len(names)
+    assert {"librdkafka1", "libpq5", "libyyjson0", "libcurl4"} <= {
+        name.removesuffix("t64") for name in names}
+    assert all(package["versionInfo"] for package in bill["packages"])
+    identifiers = {package["SPDXID"] for package in bill["packages"]} | {"SPDXRef-DOCUMENT"}
+    kinds = {}
+    for relation in bill["relationships"]:
+        assert {relation["spdxElementId"], relation["relatedSpdxElement"]} <= identifiers
+        kinds.setdefault(relation["relationshipType"], []).append(relation["relatedSpdxElement"])
+    assert kinds["CONTAINS"] == ["SPDXRef-Package-libyyjson0"]
+    assert len(kinds["DEPENDS_ON"]) == len(names) - 2 and len(kinds["DESCRIBES"]) == 1
+
+
+@full
+@pytest.mark.timeout(5400)
+def test_a_new_system(tmp_path):
+    """Two builds in two folders have one hash; then docs/install.md in a system that is made for it."""
+    missing = [tool for tool in ("debootstrap", "lintian", "dpkg-shlibdeps") if not shutil.which(tool)]
+    if missing or os.geteuid():
+        pytest.skip(f"needs root and {missing}")
+    packages = []
+    for name in ("first", "second"):
+        clone = tmp_path / name / "src"
+        subprocess.run(["git", "clone", "-q", ROOT, clone], check=True)
+        done = subprocess.run([clone / "scripts/package", tmp_path / name / "out"], check=True,
+                              capture_output=True, text=True, env={**os.environ, "CCACHE_DISABLE": "1"})
+        packages.append(done.stdout.splitlines()[-1])
+        shutil.rmtree(clone)
+    first, second = (open(path, "rb").read() for path in packages)
+    assert first == second
+    done = subprocess.run([ROOT / "scripts/fresh-install", packages[0]], capture_output=True, text=True)
+    assert done.returncode == 0 and "all held" in done.stdout, done.stdout + done.stderr
