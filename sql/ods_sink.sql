@@ -974,6 +974,34 @@ create table if not exists ods_sink.verify_runs (
 comment on table ods_sink.verify_runs is
     'ods-sink: when each group''s target was compared with its source, and the last report';
 
+-- What the rules of tables.yaml (quality) found, one row a run, rule and table. No values of rows are in
+-- it. The process that checks holds an advisory lock of this table's number and the group's hash.
+create table if not exists ods_sink.quality (
+    consumer_group text not null,
+    pipeline text not null,
+    rule text not null,
+    validator text not null,    -- the rule's check
+    source_table text not null, -- "schema.table" as the source calls it, or "table"
+    target_table text not null, -- "schema.table"; '' where the target has none
+    began_at timestamp with time zone not null, -- the run
+    in_flight boolean not null, -- of records on their way, since this process wrote the last such row
+    by_daemon boolean not null,
+    worker text not null,       -- the process
+    state text not null,        -- pass, fail, unknown
+    measured numeric,           -- rows that break the rule; of other checks what was measured
+    looked_at bigint,           -- rows
+    expected text,
+    seconds double precision,   -- what it cost: how long it took
+    why text,
+    facts text,                 -- what the next run compares with
+    of_hour timestamp with time zone -- of a volume: which hour was counted
+);
+
+create index if not exists quality_of_group
+    on ods_sink.quality (consumer_group, rule, target_table, began_at);
+
+comment on table ods_sink.quality is 'ods-sink: what rules about the data found (quality: in tables.yaml)';
+
 -- The processes of a group, each as long as the session lasts in which it watches for orders.
 create table if not exists ods_sink.control_members (
     consumer_group text not null,

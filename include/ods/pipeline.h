@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include <ods/derived.h>
+#include <ods/quality.h>
 #include <ods/setting.h>
 
 #ifdef __cplusplus
@@ -101,6 +102,8 @@ struct table_settings {
     struct properties source_types; /* by column, as source_type_parse() reads them */
     struct transform_settings *transforms; /* of this table, behind the pipeline's */
     size_t transform_count;
+    struct quality_rule *quality; /* of this table, behind the pipeline's */
+    size_t quality_count;
 };
 
 /* A record that can't be decoded or applied. */
@@ -181,6 +184,7 @@ struct pipeline_settings {
     int64_t lanes;        /* resolved */
     enum on_error on_error;
     struct verify_settings verify;
+    struct quality_settings quality;
     struct source_settings source;
     struct registry_settings registry; /* resolved */
     struct transform_settings *transforms; /* in the order in which they are applied */

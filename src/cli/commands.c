@@ -8,6 +8,7 @@ static const struct command *const commands[] = {
     &cli_query,
     &cli_trace,
     &cli_verify,
+    &cli_quality,
     &cli_topics,
     &cli_dlq,       /* putting right */
     &cli_reset,

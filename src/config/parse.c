@@ -22,14 +22,18 @@ static void parse_map(struct load *load, const struct setting_group *group, cons
 
 static void default_object(struct load *load, const struct setting_group *group, void *object);
 
-/* Where a transform stands, for its messages. */
+/* Where a transform or a rule stands, for its messages. */
 static void parse_place(const struct setting_group *group, const struct node *node, void *item)
 {
     struct transform_settings *transform = item;
-    if (group != &settings_of_transform)
-        return;
-    transform->file = node->source->name;
-    transform->line = node->line;
+    struct quality_rule *rule = item;
+    if (group == &settings_of_transform) {
+        transform->file = node->source->name;
+        transform->line = node->line;
+    } else if (group == &settings_of_quality_rule) {
+        rule->file = node->source->name;
+        rule->line = node->line;
+    }
 }
 
 static void parse_objects(struct load *load, const struct setting_group *group,

@@ -95,6 +95,7 @@ void config_reference(FILE *out)
         &settings_of_broker,
         &settings_of_moves,    &settings_of_pipeline, &settings_of_input,
         &settings_of_transform, &settings_of_table, &settings_of_history,
+        &settings_of_quality,  &settings_of_quality_rule,
         &settings_of_derived,  &settings_of_derived_source,
     };
     for (size_t i = 0; i < sizeof groups / sizeof *groups; i++) {

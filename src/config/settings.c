@@ -169,3 +169,51 @@ const struct target_settings *settings_postgres(const struct settings *settings,
     }
     return count == 1 ? found : NULL;
 }
+
+/* --- quality --------------------------------------------------------------------------------- */
+
+const char *const quality_checks[] = {"not_null",  "range",     "set",       "pattern",
+                                      "schema",    "unique",    "reference", "row_count",
+                                      "checksum",  "lag",       "freshness", "volume",
+                                      NULL};
+_Static_assert(sizeof quality_checks / sizeof *quality_checks - 1 == QUALITY_CHECKS,
+               "a name for each check");
+
+static bool concerns(const struct quality_rule *rule, const char *schema, const char *table)
+{
+    for (size_t i = 0; i < rule->tables.count; i++)
+        if (strcmp(rule->tables.items[i], table) == 0 ||
+            table_name_is_qualified(rule->tables.items[i], schema, table))
+            return true;
+    return !rule->tables.count;
+}
+
+const struct quality_rule *quality_rule_next(const struct pipeline_settings *pipeline,
+                                             const char *schema, const char *table,
+                                             const struct table_settings *entry, size_t *at)
+{
+    size_t shared = pipeline->quality.rule_count;
+    while (*at < shared) {
+        const struct quality_rule *rule = &pipeline->quality.rules[(*at)++];
+        if (concerns(rule, schema, table))
+            return rule;
+    }
+    return *at < shared + entry->quality_count ? &entry->quality[(*at)++ - shared] : NULL;
+}
+
+static bool any_rule(const struct quality_rule *rules, size_t count, bool in_flight)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!in_flight || rules[i].on_fail != ON_FAIL_NONE)
+            return true;
+    return false;
+}
+
+bool quality_any(const struct pipeline_settings *pipeline, bool in_flight)
+{
+    bool any = any_rule(pipeline->quality.rules, pipeline->quality.rule_count, in_flight) ||
+               any_rule(pipeline->defaults.quality, pipeline->defaults.quality_count, in_flight);
+    for (size_t i = 0; !any && i < pipeline->table_count; i++)
+        any = any_rule(pipeline->tables[i].quality, pipeline->tables[i].quality_count, in_flight);
+    return any;
+}

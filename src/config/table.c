@@ -215,6 +215,10 @@ static const struct setting table_rows[] = {
      .count_offset = AT(table_settings, transform_count), .of = &settings_of_transform,
      .doc = "Transforms of this table's changes, behind those of the pipeline, in this order. The "
             "list of an entry takes the place of that of the defaults."},
+    {"quality", SETTING_OBJECTS, AT(table_settings, quality), .max = 100,
+     .count_offset = AT(table_settings, quality_count), .of = &settings_of_quality_rule,
+     .doc = "Rules for this table's rows and for the table, beside those of the pipeline. The "
+            "list of an entry takes the place of that of the defaults."},
 };
 
 const struct setting_group settings_of_table = {
@@ -319,6 +323,8 @@ static const struct setting pipeline_rows[] = {
             "chosen at random. `counts`: only how many rows there are."},
     {"verify.sample", SETTING_INT, AT(pipeline_settings, verify.sample), "10000", .min = 1,
      .max = 1000000, .doc = "Rows of each table, with `mode: sample`."},
+    {"quality", SETTING_OBJECT, AT(pipeline_settings, quality), .of = &settings_of_quality,
+     .doc = "What has to hold of the data, see [quality](#quality)."},
     {"source.connector", SETTING_CHOICE, AT(pipeline_settings, source.connector),
      "", .inherits = "as the record says", .choices = connectors,
      .doc = "The Debezium connector, for records that do not name it (flattened rows without "

@@ -14,6 +14,8 @@ extern const struct setting_group settings_of_pipeline; /* struct pipeline_setti
 extern const struct setting_group settings_of_input;    /* struct input_settings */
 extern const struct setting_group settings_of_transform; /* struct transform_settings */
 extern const struct setting_group settings_of_table;    /* struct table_settings */
+extern const struct setting_group settings_of_quality;  /* struct quality_settings */
+extern const struct setting_group settings_of_quality_rule; /* struct quality_rule */
 extern const struct setting_group settings_of_history;  /* struct history_settings */
 extern const struct setting_group settings_of_derived;  /* struct derived_settings */
 extern const struct setting_group settings_of_derived_source; /* struct derived_source */

@@ -376,6 +376,7 @@ static void check_pipeline(struct load *load, const struct node *node, struct se
                    other->name, pipeline->name, pipeline->group_id);
     }
     validate_tables(load, node, pipeline, settings->dead_letter.topic);
+    validate_quality(load, node, settings, pipeline);
 }
 
 static bool port_is_good(const char *port)

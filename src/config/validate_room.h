@@ -16,6 +16,10 @@ void validate_topic(struct load *load, const struct node *node, const char *topi
 void validate_transforms(struct load *load, const struct node *node,
                          const struct transform_settings *transforms, size_t count);
 
+/* validate_quality.c: the rules of a pipeline and of its tables; gives them names. */
+void validate_quality(struct load *load, const struct node *node, const struct settings *settings,
+                      struct pipeline_settings *pipeline);
+
 /* validate_tables.c: `defaults` and `tables` of a pipeline. */
 void validate_tables(struct load *load, const struct node *node, struct pipeline_settings *pipeline,
                      const char *dead_letter);

@@ -5,6 +5,7 @@
 
 #include "core/time.h"
 #include "pipeline/history.h"
+#include "quality/flow.h"
 
 const struct source_ops *worker_source(const struct settings *settings,
                                        const struct pipeline_settings *pipeline,
@@ -145,6 +146,9 @@ enum ods_status worker_open(struct worker *worker, const struct worker_options *
                                       &want_before, error);
     if (status == ODS_OK && options->settings && options->pipeline)
         status = open_history(worker, options, &keeps_history, &want_before, error);
+    if (status == ODS_OK && options->pipeline)
+        status = quality_flow_open(&worker->quality, options->pipeline, worker->shapes,
+                                   options->quality, error);
     if (status == ODS_OK && options->settings)
         status = open_sink(worker, options, error);
     want_before |= worker->sink && worker->sink->wants_before;
@@ -164,6 +168,7 @@ void worker_close(struct worker *worker)
     if (worker->decoder)
         worker->decoder->ops->close(worker->decoder);
     transform_chain_close(worker->transforms);
+    quality_flow_close(worker->quality);
     history_free(worker->history);
     if (worker->sink)
         worker->sink->ops->close(worker->sink);
@@ -178,6 +183,8 @@ enum ods_status worker_decode(struct worker *worker, struct batch *batch, uint32
     enum ods_status status = worker->decoder->ops->decode(worker->decoder, batch, record, error);
     if (status == ODS_OK && worker->transforms)
         status = transform_chain_apply(worker->transforms, batch, first, error);
+    if (status == ODS_OK && worker->quality)
+        status = quality_flow_apply(worker->quality, batch, first, error);
     if (status == ODS_OK && worker->history && batch->change_count > first)
         status = history_keep(worker->history, batch, first, error);
     return status;

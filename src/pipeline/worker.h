@@ -13,6 +13,8 @@
 #include "config/settings.h"
 #include "core/backoff.h"
 
+struct quality_counts; /* quality/counts.h */
+
 struct worker_options {
     const struct settings *settings;          /* NULL: no target */
     const struct pipeline_settings *pipeline; /* NULL: the format by itself, nothing configured */
@@ -21,6 +23,7 @@ struct worker_options {
     const char *group;                        /* of the stored offsets; NULL: the pipeline's */
     struct format_helper *helper;             /* as in struct decoder_config */
     bool want_before;
+    struct quality_counts *quality; /* what rules of lanes count together; NULL: nobody asks */
     /* Something that somebody should know once; NULL: nobody asks. */
     void (*notice)(void *context, const char *text);
     void *context;
@@ -32,6 +35,7 @@ struct worker {
     struct shape_table *shapes;
     struct decoder *decoder;
     struct transform_chain *transforms; /* NULL: there are none */
+    struct quality_flow *quality; /* NULL: no rule looks at records on their way */
     struct history *history; /* NULL: no table keeps one */
     struct sink *sink; /* NULL: there is no target */
     enum guarantee guarantee; /* the sink's */

@@ -30,6 +30,7 @@ RULES = [
     # Moments and durations.
     (r"\d{4}-\d\d-\d\d([T ])\d\d:\d\d:\d\d(\.\d+)?", r"2026-01-31\g<1>12:00:00"),
     (r"\d+\.\d s ago", "0.5 s ago"),
+    (r"\b(\d+ ms|\d+\.\d s)(?= {2,}|$)", "2 ms"),
     (r'"(\w*seconds|now|since|\w+_at)": \d+(\.\d+)?', r'"\1": 0.5'),
     (r'(_ms": |ods\.timestamp = )\d{10,}', r"\g<1>1769860800000"),
     (r"held for \d+\.\d s", "held for 0.1 s"),

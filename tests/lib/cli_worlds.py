@@ -89,6 +89,18 @@ def shop_left_out(sink, fixtures, page):
     shop(sink, fixtures, page, tables={"orders": {"skip": True}})
 
 
+def shop_rules(sink, fixtures, page):
+    """With rules about the data, of which the note of an order breaks one."""
+    shop(sink, fixtures, page, tables={
+        "customers": {"quality": [
+            {"check": "not_null", "columns": ["name"], "on_fail": "letter"},
+            {"check": "unique", "columns": ["name"]}]},
+        "orders": {"quality": [
+            {"check": "reference", "columns": ["customer"], "references": "customers(id)"},
+            {"name": "notes", "check": "set", "columns": ["note"], "values": ["gift", "urgent"]},
+            {"check": "lag", "max": "1000"}]}})
+
+
 def placed(record, place):
     value = json.loads(record["payload"])
     value.get("payload", value)["source"].update(file=place[0], pos=place[1])
@@ -158,5 +170,5 @@ def connect(sink, fixtures, page):
 
 
 WORLDS = {"files": files, "shop": shop, "shop-running": shop_running,
-          "shop-left-out": shop_left_out, "shop-mysql": shop_mysql, "jdbc": jdbc,
+          "shop-left-out": shop_left_out, "shop-rules": shop_rules, "shop-mysql": shop_mysql, "jdbc": jdbc,
           "connect": connect}

@@ -11,6 +11,7 @@
 #include "sql/postgres/forget_moved_keys.h"
 #include "sql/postgres/forget_offsets.h"
 #include "sql/postgres/forget_orders.h"
+#include "sql/postgres/forget_quality.h"
 #include "sql/postgres/forget_shadows.h"
 #include "sql/postgres/forget_table.h"
 #include "sql/postgres/forget_topics.h"
@@ -149,6 +150,8 @@ static enum ods_status take_out_all(struct postgres *postgres, const struct forg
         status = take_out_own(conn, "shadows", sql_forget_shadows, *group, error);
     if (status == ODS_OK && own_schema)
         status = take_out_own(conn, "verify_runs", sql_forget_verify_runs, *group, error);
+    if (status == ODS_OK && own_schema)
+        status = take_out_own(conn, "quality", sql_forget_quality, *group, error);
     for (size_t i = 0; status == ODS_OK && i < count; i++)
         status = take_out(postgres, &tables[i], own_schema, error);
     if (status == ODS_OK)

@@ -1,0 +1,13 @@
+-- The last results of each rule and table, the newest first, as JSON. $1: consumer group, $2: how
+-- many of each.
+select json_build_object('pipeline', q.pipeline, 'rule', q.rule, 'check', q.validator,
+         'table', q.source_table, 'target', q.target_table,
+         'at', to_char(q.began_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
+         'in_flight', q.in_flight, 'by_daemon', q.by_daemon, 'worker', q.worker, 'state', q.state,
+         'measured', q.measured, 'rows', q.looked_at, 'expected', q.expected,
+         'seconds', q.seconds, 'why', q.why)
+  from (select *, row_number() over (partition by pipeline, rule, source_table, target_table, in_flight
+                                     order by began_at desc) as place
+          from ods_sink.quality where consumer_group = $1) q
+ where q.place <= $2::integer
+ order by q.source_table, q.target_table, q.rule, q.in_flight, q.began_at desc;
