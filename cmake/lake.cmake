@@ -1,6 +1,6 @@
 # The lake engine (lake/, in Rust): libods_lake.so beside the program, which loads it when a target asks for
 # it. scripts/lake-build keeps what was built in the user's cache. Without Rust everything else is built.
-option(ODS_LAKE "build the lake engine, for targets of type delta, where Rust is" ON)
+option(ODS_LAKE "build the lake engine, for targets of type delta and iceberg, where Rust is" ON)
 if(ODS_LAKE)
   execute_process(COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/scripts/lake-build --check
                   RESULT_VARIABLE ODS_LAKE_MISSING ERROR_VARIABLE ODS_LAKE_WHY)
@@ -9,7 +9,7 @@ if(ODS_LAKE)
     message(STATUS "${ODS_LAKE_WHY}")
   else()
     set(ODS_LAKE_LIBRARY ${CMAKE_CURRENT_BINARY_DIR}/libods_lake.so)
-    file(GLOB ODS_LAKE_SOURCES CONFIGURE_DEPENDS lake/src/*.rs)
+    file(GLOB_RECURSE ODS_LAKE_SOURCES CONFIGURE_DEPENDS lake/src/*.rs lake/src/*.sql)
     add_custom_command(
       OUTPUT ${ODS_LAKE_LIBRARY}
       COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/scripts/lake-build ${ODS_LAKE_LIBRARY}

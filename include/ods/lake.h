@@ -1,5 +1,5 @@
 /*
- * The lake engine: tables of Delta Lake, written exactly once.
+ * The lake engine: tables of Delta Lake and Iceberg, written exactly once.
  *
  * The engine is a library of its own (libods_lake.so, written in Rust: lake/), loaded with dlopen
  * when a target of this kind is configured, so that nothing else pays for it. Rows go in by the
@@ -151,7 +151,7 @@ enum ods_lake_answer {
 struct ods_lake;       /* where tables live: storage, credentials, catalog */
 struct ods_lake_table; /* one table: its version, its index of keys, rows that are staged */
 
-/* ABI of the library, and its version as text ("0.1.0 (delta, s3)"; static). */
+/* ABI of the library, and its version as text ("0.1.0 (delta, iceberg, s3)"; static). */
 int ods_lake_abi(void);
 const char *ods_lake_version(void);
 
@@ -162,9 +162,13 @@ void ods_lake_free(char *text);
  * Opens a place for tables. Does no I/O beyond reading settings; storage that is away is found by
  * ods_lake_table.
  *
- *   { "format": "delta",                      the only one
+ *   { "format": "delta",                      or "iceberg" (version 2 of the format)
  *     "location": "/var/lib/lake",            a folder (absolute; made when absent), or
  *                                             "s3://bucket/prefix"
+ *     "catalog": {                            only for iceberg
+ *       "uri": "postgresql://u@h/d",          or "sqlite:///file"; default: catalog.sqlite in the
+ *                                             location, where that is a folder
+ *       "name": "ods" },                      within its database
  *     "s3": {                                 only for s3://; everything is optional
  *       "endpoint": "http://127.0.0.1:9000",  default: AWS
  *       "region": "us-east-1",
@@ -195,7 +199,8 @@ void ods_lake_close(struct ods_lake *lake); /* NULL is accepted */
  *     "create": true,                        false: of an absent table OK and *table = NULL
  *     "change_data": true,                   creation: the change data feed (Delta), default true
  *                                            for upsert
- *     "partition": ["region"],               creation: columns whose values part the files
+ *     "partition": ["region"],               creation: columns whose values part the files; of
+ *                                            Iceberg also "day(at)", "bucket(16, id)" and so on
  *     "sort": ["day"],                       the order of rows in a written or compacted file
  *     "comment": "…",                        creation
  *     "properties": { "delta.…": "…" },      creation: properties of the table
@@ -216,7 +221,8 @@ void ods_lake_close_table(
  * The offsets stored in the newest version (read from storage now), as JSON to be freed:
  *   { "version": 12, "offsets": { "<id>": 1234, … } }
  * An id is any text that the caller makes up for a topic-partition of a pipeline; Delta keeps it as
- * the appId of a `txn` action, so give it a name of its own: "ods:<pipeline>:<topic>:<partition>".
+ * the appId of a `txn` action, Iceberg has all in the table property "ods.offsets"; so give it a
+ * name of its own: "ods:<pipeline>:<topic>:<partition>". Iceberg's versions are sequence numbers.
  * The number is the next offset to be read. Ids of other writers are listed too.
  */
 enum ods_lake_answer ods_lake_offsets(struct ods_lake_table *table, char **json, char **error);
@@ -282,7 +288,9 @@ enum ods_lake_answer ods_lake_lookup(struct ods_lake_table *table, struct ArrowA
  * Makes the table have every column of `schema` (moved in), by name: what is absent is added
  * (nullable, at the end); a column whose type can be widened without loss (integers to larger ones,
  * float to double, decimals to more digits before and after the point, date to timestamp without
- * zone) is widened, which rewrites the table's files; any other difference is FATAL and names the
+ * zone) is widened, which rewrites the table's files; of Iceberg only as the format promotes types
+ * (int to long, float to double, decimals to more digits before the point), and no file is
+ * rewritten; any other difference is FATAL and names the
  * column and both types ("full beside" is the caller's: add a column of another name). Columns that
  * `schema` lacks stay. Nothing may be staged (FATAL). A commit of its own; UNKNOWN is never
  * answered (calling it again is right).
@@ -306,8 +314,9 @@ enum ods_lake_answer ods_lake_schema(struct ods_lake_table *table, struct ArrowS
  *                     "deleted_ratio": 0.1,      files with more deleted rows are rewritten
  *                     "max_bytes": 536870912 },  read at most so much (at least one group)
  *     "checkpoint": { "every": 10 },             when so many versions have passed since the last
- *     "expire":     { "retention_ms": 2592000000 },
- *                                                log entries before a checkpoint that are older
+ *     "expire":     { "retention_ms": 2592000000, "snapshots": 1000 },
+ *                                                log entries before a checkpoint that are older;
+ *                                                snapshots that are, or are beyond so many
  *     "vacuum":     { "retention_ms": 604800000, "dry_run": false } }
  *                                                files that no younger version names, and orphans
  *   report: { "version": 40,

@@ -19,7 +19,7 @@ use roaring::RoaringTreemap;
 use serde_json::{Map, Value, json};
 
 use crate::answer::{Fail, Result, fatal};
-use crate::data::{self, Rows, Writer};
+use crate::data::{self, Rows, Writer, Written};
 use crate::dv::DvFile;
 use crate::index::{Key, Loc};
 use crate::log::{self, Add};
@@ -32,15 +32,17 @@ const ATTEMPTS: usize = 8;
 pub const CHANGE: &str = "_change_type";
 
 /// A row to be written: its batch, its place there, and its key (none in history).
-struct Row {
-    batch: u32,
-    row: u32,
-    key: Key,
+pub struct Row {
+    pub batch: u32,
+    pub row: u32,
+    pub key: Key,
     new: bool,
 }
 
 /// Rows that go: file → (row, whether another row of the key comes).
-type Going = BTreeMap<u32, Vec<(u32, bool)>>;
+pub type Going = BTreeMap<u32, Vec<(u32, bool)>>;
+/// Rows that were written: key, file's name, place in it.
+pub type Places = Vec<(Key, String, u32)>;
 /// The values of the partition's columns, in their order.
 type Values = Vec<Option<String>>;
 
@@ -49,11 +51,14 @@ struct Plan {
     actions: Vec<Value>,
     gone: Vec<(u32, RoaringTreemap)>,
     deleted: Vec<Key>,
-    written: Vec<(Key, String, u32)>,
+    written: Places,
 }
 
 impl Table {
     pub fn commit(&mut self, expect: &Map<String, Value>, next: &Map<String, Value>, batch: &str) -> Result<i64> {
+        if self.iceberg.is_some() {
+            return self.commit_iceberg(expect, next, batch);
+        }
         for _ in 0..ATTEMPTS {
             self.refresh()?;
             if let Some(version) = self.state.batch(batch) {
@@ -109,7 +114,7 @@ impl Table {
     }
 
     /// The stored offsets are those expected, or another writer has the partition.
-    fn fence(&self, expect: &Map<String, Value>) -> Result<()> {
+    pub fn fence(&self, expect: &Map<String, Value>) -> Result<()> {
         for (id, v) in expect {
             let have = self.state.txns.get(id).map(|(v, _)| *v);
             let want = match v {
@@ -158,7 +163,7 @@ impl Table {
     }
 
     /// What is staged, against what the table has.
-    fn effect(&self) -> (Vec<Row>, Going, Vec<Key>) {
+    pub fn effect(&self) -> (Vec<Row>, Going, Vec<Key>) {
         let (mut rows, mut going, mut deleted) = (vec![], Going::new(), vec![]);
         if self.set.history {
             for (b, batch) in self.staged.iter().enumerate() {
@@ -232,29 +237,41 @@ impl Table {
         self.state.partition().into_iter().zip(values).map(|(c, v)| (c, json!(v))).collect()
     }
 
-    fn write_rows(&self, rows: &[Row], now: i64, actions: &mut Vec<Value>) -> Result<Vec<(Key, String, u32)>> {
+    fn write_rows(&self, rows: &[Row], now: i64, actions: &mut Vec<Value>) -> Result<Places> {
         let parts = self.state.partition();
         let schema = data::file_schema(&*self.columns()?, &parts);
         let mut places = vec![];
         for (values, group) in self.groups(rows)? {
-            let mut w =
-                Writer::new(&*self.store, "part-", schema.clone(), &self.set.compression, self.set.target_file_bytes);
-            let mut spots: Vec<(Key, usize, u32)> = Vec::with_capacity(if self.set.history { 0 } else { group.len() });
-            for chunk in group.chunks(data::CHUNK) {
-                let batch = self.take_rows(chunk, &schema)?;
-                let mut at = 0;
-                for p in w.push(&batch)? {
-                    if !self.set.history {
-                        spots.extend((0..p.rows).map(|i| (chunk[at + i].key, p.file, p.first + i as u32)));
-                    }
-                    at += p.rows;
-                }
-            }
-            let files = w.finish()?;
-            places.extend(spots.into_iter().map(|(key, file, row)| (key, files[file].name.clone(), row)));
+            let (files, spots) = self.write_group(&group, &schema)?;
+            places.extend(spots);
             actions.extend(files.into_iter().map(|f| json!({"add": added(f, self.values(&values), now, true).json()})));
         }
         Ok(places)
+    }
+
+    /// Where the data files of rows are put, and how their names begin.
+    pub fn prefix(&self) -> &'static str {
+        if self.iceberg.is_some() { "data/" } else { "part-" }
+    }
+
+    /// Writes rows of one partition; answers the files, and where in them each row is.
+    pub fn write_group(&self, group: &[&Row], schema: &SchemaRef) -> Result<(Vec<Written>, Places)> {
+        let (codec, target) = (&self.set.compression, self.set.target_file_bytes);
+        let mut w = Writer::new(&*self.store, self.prefix(), schema.clone(), codec, target);
+        let mut spots: Vec<(Key, usize, u32)> = Vec::with_capacity(if self.set.history { 0 } else { group.len() });
+        for chunk in group.chunks(data::CHUNK) {
+            let batch = self.take_rows(chunk, schema)?;
+            let mut at = 0;
+            for p in w.push(&batch)? {
+                if !self.set.history {
+                    spots.extend((0..p.rows).map(|i| (chunk[at + i].key, p.file, p.first + i as u32)));
+                }
+                at += p.rows;
+            }
+        }
+        let files = w.finish()?;
+        let places = spots.into_iter().map(|(key, file, row)| (key, files[file].name.clone(), row)).collect();
+        Ok((files, places))
     }
 
     /// Staged rows with the columns that a data file has.

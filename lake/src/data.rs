@@ -232,7 +232,9 @@ impl Rows {
             .fields()
             .iter()
             .enumerate()
-            .filter(|(_, f)| wanted.columns.field_with_name(f.name()).is_ok() && !wanted.partition.contains(f.name()))
+            .filter(|(_, f)| {
+                wanted.columns.fields().iter().any(|w| is_same(w, f)) && !wanted.partition.contains(f.name())
+            })
             .map(|(i, _)| i)
             .collect();
         let mask = ProjectionMask::roots(builder.parquet_schema(), roots);
@@ -261,8 +263,8 @@ impl Rows {
                         .map_err(|e| e.about(format!("column {}", f.name())))?;
                     return Ok(arrow_select::take::take(&one, &UInt32Array::from(vec![0; n]), None)?);
                 }
-                match batch.column_by_name(f.name()) {
-                    Some(c) => types::fit(c, f),
+                match batch.schema().fields().iter().position(|g| is_same(f, g)) {
+                    Some(i) => types::fit(batch.column(i), f),
                     None => Ok(new_null_array(f.data_type(), n)),
                 }
             })
@@ -283,6 +285,15 @@ impl Iterator for Rows {
             e => fatal!("the file is damaged or of a kind that this engine does not read: {e}"),
         });
         Some(fitted.and_then(|b| self.fit(&b)).map_err(|e| e.about(&self.name)))
+    }
+}
+
+/// Whether a file's column is that of the table: by their ids where both have one, else by their names.
+fn is_same(table: &Field, file: &Field) -> bool {
+    let id = |f: &Field| f.metadata().get(parquet::arrow::PARQUET_FIELD_ID_META_KEY).cloned();
+    match (id(table), id(file)) {
+        (Some(a), Some(b)) => a == b,
+        _ => table.name() == file.name(),
     }
 }
 

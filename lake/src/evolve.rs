@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use arrow_schema::{Field, Schema, SchemaRef};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::answer::{Fail, Result, fatal};
 use crate::commit::added;
-use crate::data::{self, Rows, Wanted, Writer};
+use crate::data::{self, Rows, Wanted, Writer, Written};
 use crate::log::{self, Add};
 use crate::store::Put;
 use crate::table::{self, Table};
@@ -55,11 +55,17 @@ impl Table {
     }
 
     pub fn missing_columns(&self, wanted: &Schema) -> Result<bool> {
+        if self.iceberg.is_some() {
+            return self.lacks_iceberg(wanted);
+        }
         self.change(wanted).map(|c| c.added || c.widened)
     }
 
     pub fn evolve(&mut self, wanted: &Schema) -> Result<()> {
         self.nothing_staged("columns cannot be changed")?;
+        if self.iceberg.is_some() {
+            return self.evolve_iceberg(wanted);
+        }
         for _ in 0..ATTEMPTS {
             self.refresh()?;
             let c = self.change(wanted)?;
@@ -122,6 +128,17 @@ impl Table {
         now: i64,
         actions: &mut Vec<Value>,
     ) -> Result<Vec<Add>> {
+        let written = self.rewrite_files(files, schema)?;
+        for n in files {
+            actions.push(json!({"remove": self.state.file(*n)?.add.remove(now, false)}));
+        }
+        let adds: Vec<Add> = written.into_iter().map(|(values, f)| added(f, values, now, false)).collect();
+        actions.extend(adds.iter().map(|a| json!({"add": a.json()})));
+        Ok(adds)
+    }
+
+    /// Writes the live rows of files into new ones; answers these with the values of their partition.
+    pub fn rewrite_files(&mut self, files: &[u32], schema: &SchemaRef) -> Result<Vec<(Map<String, Value>, Written)>> {
         let parts = self.state.partition();
         let relaxed: Vec<Field> = schema.fields().iter().map(|f| f.as_ref().clone().with_nullable(true)).collect();
         let out = data::file_schema(&Schema::new(relaxed), &parts);
@@ -130,10 +147,15 @@ impl Table {
         for n in files {
             groups.entry(Value::Object(self.state.file(*n)?.add.values.clone()).to_string()).or_default().push(*n);
         }
-        let mut adds = vec![];
+        let mut out_files = vec![];
         for group in groups.into_values() {
-            let mut w =
-                Writer::new(&*self.store, "part-", out.clone(), &self.set.compression, self.set.target_file_bytes);
+            let mut w = Writer::new(
+                &*self.store,
+                self.prefix(),
+                out.clone(),
+                &self.set.compression,
+                self.set.target_file_bytes,
+            );
             let mut values = Default::default();
             let (mut sorting, mut held) = (vec![], 0);
             for n in group {
@@ -157,13 +179,11 @@ impl Table {
                     }
                 }
                 values = f.add.values.clone();
-                actions.push(json!({"remove": f.add.remove(now, false)}));
             }
             push_sorted(&mut w, &sorting, &self.set.sort)?;
-            adds.extend(w.finish()?.into_iter().map(|f| added(f, values.clone(), now, false)));
+            out_files.extend(w.finish()?.into_iter().map(|f| (values.clone(), f)));
         }
-        actions.extend(adds.iter().map(|a| json!({"add": a.json()})));
-        Ok(adds)
+        Ok(out_files)
     }
 
     /// Puts an entry that moves no offsets. False: another version came first, nothing was done.

@@ -158,9 +158,9 @@ pub extern "C" fn ods_lake_abi() -> c_int {
 #[unsafe(no_mangle)]
 pub extern "C" fn ods_lake_version() -> *const c_char {
     const TEXT: &str = if cfg!(feature = "s3") {
-        concat!(env!("CARGO_PKG_VERSION"), " (delta, s3)\0")
+        concat!(env!("CARGO_PKG_VERSION"), " (delta, iceberg, s3)\0")
     } else {
-        concat!(env!("CARGO_PKG_VERSION"), " (delta)\0")
+        concat!(env!("CARGO_PKG_VERSION"), " (delta, iceberg)\0")
     };
     TEXT.as_ptr().cast()
 }

@@ -1,9 +1,9 @@
-//! The lake engine of ods-sink: tables of Delta Lake, written exactly once.
+//! The lake engine of ods-sink: tables of Delta Lake and Iceberg, written exactly once.
 //!
 //! `ffi` is what the C program calls; `lake` a place with tables; `table` one of them, with `stage` (rows that
 //! wait), `commit` (one compare-and-swap), `evolve` (columns), `maintain` and `scan`. Below them: `log` (the state of
 //! a table and how entries change it), `checkpoint`, `data` (Parquet), `dv` (deletion vectors), `index` (keys),
-//! `types`, `partition`; and `store`, `s3` (where files are).
+//! `types`, `partition`; `iceberg` is what tables of that format have of their own; and `store`, `s3` (where files are).
 
 mod answer;
 mod checkpoint;
@@ -13,6 +13,7 @@ mod dv;
 mod evolve;
 mod fault;
 mod ffi;
+mod iceberg;
 mod index;
 mod lake;
 mod log;

@@ -163,6 +163,15 @@ pub struct DataFile {
     pub gone: Option<Arc<RoaringTreemap>>,
 }
 
+impl DataFile {
+    pub fn gone_rows(&self) -> u64 {
+        match (&self.add.dv, &self.gone) {
+            (Some(dv), _) => dv.cardinality.max(0) as u64,
+            (None, gone) => gone.as_ref().map_or(0, |g| g.len()),
+        }
+    }
+}
+
 /// What an entry of the log did to the data files; numbers are places in `State::files`.
 pub enum Touched {
     New(u32),

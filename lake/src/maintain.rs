@@ -26,17 +26,25 @@ impl Table {
             self.compact(v, &mut report)?;
         }
         let kept = match o.get("vacuum") {
-            Some(v) => Object::new("\"vacuum\"", v, &["retention_ms", "dry_run"])?.number("retention_ms")?.unwrap_or(WEEK_MS),
+            Some(v) => {
+                Object::new("\"vacuum\"", v, &["retention_ms", "dry_run"])?.number("retention_ms")?.unwrap_or(WEEK_MS)
+            }
             None => 0,
         };
-        if let Some(v) = o.get("checkpoint") {
+        if let Some(v) = o.get("checkpoint")
+            && self.iceberg.is_none()
+        {
             let c = Object::new("\"checkpoint\"", v, &["every"])?;
             if self.state.version - self.state.checkpoint >= c.number("every")?.unwrap_or(10).max(1) as i64 {
                 self.checkpoint(kept as i64)?;
                 report["checkpoint"] = json!(self.state.version);
             }
         }
-        if let Some(v) = o.get("expire") {
+        if let Some(v) = o.get("expire")
+            && self.iceberg.is_some()
+        {
+            self.expire_iceberg(v, &mut report)?;
+        } else if let Some(v) = o.get("expire") {
             let e = Object::new("\"expire\"", v, &["retention_ms"])?;
             let before = log::now_ms() - e.number("retention_ms")?.unwrap_or(30 * 86_400_000) as i64;
             report["expired"] = json!(expire(&*self.store, before)?);
@@ -72,6 +80,9 @@ impl Table {
         let (chosen, more) = self.choose(small, ratio, limit);
         report["more"] = json!(more);
         report["compacted"] = json!({"read_files": 0, "written_files": 0, "rows": 0, "bytes": 0});
+        if self.iceberg.is_some() {
+            return self.compact_iceberg(&chosen, report);
+        }
         if chosen.is_empty() {
             return Ok(());
         }
@@ -98,7 +109,7 @@ impl Table {
     fn choose(&self, small: i64, ratio: f64, limit: i64) -> (Vec<u32>, bool) {
         let mut groups: BTreeMap<String, (Vec<(u32, i64)>, bool)> = BTreeMap::new();
         for (n, f) in self.state.live() {
-            let gone = f.add.dv.as_ref().map_or(0, |d| d.cardinality);
+            let gone = f.gone_rows();
             let worn = gone > 0 && gone as f64 > ratio * f.add.rows().unwrap_or(0) as f64;
             if worn || f.add.size < small {
                 let g = groups.entry(Value::Object(f.add.values.clone()).to_string()).or_default();
@@ -127,6 +138,9 @@ impl Table {
 
     /// Deletes files that no version since `before` names.
     fn vacuum(&mut self, before: i64, dry: bool) -> Result<(u64, u64)> {
+        if self.iceberg.is_some() {
+            return self.vacuum_iceberg(before, dry);
+        }
         let mut keep: HashSet<String> = HashSet::new();
         let mut name = |path: &str, dv: Option<&crate::dv::Dv>| -> Result<()> {
             keep.insert(log::file_of(path)?);

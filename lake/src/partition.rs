@@ -98,12 +98,17 @@ fn civil(days: i64) -> (i64, u32, u32) {
     (yoe + era * 400 + i64::from(m <= 2), m, d)
 }
 
+pub fn year_month(days: i64) -> (i64, u32) {
+    let (y, m, _) = civil(days);
+    (y, m)
+}
+
 pub fn date(days: i32) -> Option<String> {
     let (y, m, d) = civil(days as i64);
     (1..=9999).contains(&y).then(|| format!("{y:04}-{m:02}-{d:02}"))
 }
 
-fn days(s: &str) -> Option<i32> {
+pub fn days(s: &str) -> Option<i32> {
     let mut parts = s.get(..10)?.splitn(3, '-').map(|p| p.parse::<i64>().ok());
     let (y, m, d) = (parts.next()??, parts.next()??, parts.next()??);
     if !(1..=12).contains(&m) || !(1..=31).contains(&d) {
@@ -125,6 +130,13 @@ pub fn time_ms(ms: i64) -> Option<String> {
     Some(format!("{date}T{h:02}:{m:02}:{s:02}.{ms:03}"))
 }
 
+/// The milliseconds of what `time_ms` made.
+pub fn parse_ms(s: &str) -> Option<i64> {
+    let n = |from: usize, to: usize| s.get(from..to)?.parse::<i64>().ok();
+    let day = i64::from(days(s)?) * 86_400_000;
+    Some(day + n(11, 13)? * 3_600_000 + n(14, 16)? * 60_000 + n(17, 19)? * 1000 + n(20, 23)?)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -143,6 +155,7 @@ mod tests {
         }
         assert_eq!(date(2932897), None);
         assert_eq!(time_ms(-1).as_deref(), Some("1969-12-31T23:59:59.999"));
+        assert_eq!(parse_ms("1969-12-31T23:59:59.999Z"), Some(-1));
     }
 
     #[test]

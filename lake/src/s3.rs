@@ -31,6 +31,7 @@ fn wait<T>(f: impl Future<Output = T>) -> Result<T> {
     }
 }
 
+#[derive(Clone)]
 pub struct Bucket {
     /// Reads, and uploads of names that nobody else uses, are tried again.
     many: Arc<AmazonS3>,
@@ -96,6 +97,20 @@ impl Bucket {
             name: name.clone(),
             prefix: parts.collect(),
         })
+    }
+
+    /// A folder of the same bucket by its whole location.
+    pub fn at(&self, location: &str) -> Result<S3> {
+        let prefix = location.strip_prefix("s3://").and_then(|l| l.strip_prefix(self.name.as_str()));
+        match prefix.and_then(|p| p.strip_prefix('/')) {
+            Some(p) => Ok(S3 {
+                many: self.many.clone(),
+                once: self.once.clone(),
+                place: location.into(),
+                prefix: p.trim_end_matches('/').into(),
+            }),
+            None => Err(fatal!("the table is in {location}, which is not in the bucket {} of the target", self.name)),
+        }
     }
 
     pub fn table(&self, parts: &[String]) -> S3 {

@@ -51,6 +51,7 @@ impl Table {
         let o = Object::new("the settings of a scan", &v, &["columns", "version", "changes"])?;
         self.refresh()?;
         let other = match o.number("version")? {
+            Some(v) if v as i64 != self.state.version && self.iceberg.is_some() => Some(self.iceberg_at(v as i64)?),
             Some(v) if v as i64 != self.state.version => Some(log::load(&*self.store, Some(v as i64))?),
             _ => None,
         };
@@ -75,6 +76,9 @@ impl Table {
             versions: VecDeque::new(),
             now: None,
         };
+        if o.get("changes").is_some() && self.iceberg.is_some() {
+            return Err(fatal!("changes are not read from tables of Iceberg: the mode history keeps them as rows"));
+        }
         if let Some(c) = o.get("changes") {
             let c = Object::new("\"changes\"", c, &["from", "to"])?;
             let from = c.number("from")?.ok_or_else(|| fatal!("\"changes\" lacks \"from\""))? as i64;

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use crate::answer::{Fail, Result, fatal};
 use crate::data::{Rows, Wanted};
+use crate::iceberg::state::Iceberg;
 use crate::index::{Index, Key, KeyMap, Keys, Loc};
 use crate::log::{self, State, Step, Touched};
 use crate::settings::{Columns, TableSettings};
@@ -25,6 +26,8 @@ pub struct Table {
     pub store: Arc<dyn Store>,
     pub set: TableSettings,
     pub state: State,
+    /// A table of Iceberg has its state from there, and its commits go there; None: of Delta Lake.
+    pub iceberg: Option<Box<Iceberg>>,
     pub keys: Option<Keys>,
     pub index: Index,
     /// Staged batches, each with all columns of the table.
@@ -50,10 +53,21 @@ impl Table {
             }
             create(&*store, &set, schema)?;
         }
+        Table::start(store, set, None, schema)
+    }
+
+    /// Reads a table that is there.
+    pub fn start(
+        store: Arc<dyn Store>,
+        set: TableSettings,
+        iceberg: Option<Box<Iceberg>>,
+        schema: &Schema,
+    ) -> Result<Option<Table>> {
         let mut table = Table {
             store,
             set,
             state: State::default(),
+            iceberg,
             keys: None,
             index: Index::default(),
             staged: vec![],
@@ -92,6 +106,13 @@ impl Table {
     /// Reads the newest version whole.
     pub fn reload(&mut self) -> Result<()> {
         self.stale = true;
+        if self.iceberg.is_some() {
+            self.load_iceberg()?;
+            self.reindex()?;
+            self.refit()?;
+            self.stale = false;
+            return Ok(());
+        }
         self.state = log::load(&*self.store, None)?;
         self.state.check(!self.set.history).map_err(|e| e.about(format!("the table in {}", self.store.place())))?;
         for name in self.state.partition() {
@@ -116,7 +137,7 @@ impl Table {
         let kinds: Vec<DataType> = fields.iter().map(|f| f.data_type().clone()).collect();
         self.keys = Some(Keys::new(&kinds).map_err(|e| e.about(format!("the key of {}", self.store.place())))?);
         let live: Vec<u32> = self.state.live().map(|(n, _)| n).collect();
-        let rows: u64 = self.state.live().map(|(_, f)| live_rows(&f.add)).sum();
+        let rows: u64 = self.state.live().map(|(_, f)| live_rows(f)).sum();
         self.index.reserve(rows as usize);
         live.into_iter().try_for_each(|n| self.index_file(n))
     }
@@ -155,6 +176,9 @@ impl Table {
         if self.stale {
             return self.reload();
         }
+        if self.iceberg.is_some() {
+            return self.refresh_iceberg();
+        }
         loop {
             let schema = self.state.schema()?.clone();
             let touched = match log::advance(&*self.store, &mut self.state) {
@@ -180,7 +204,7 @@ impl Table {
         }
     }
 
-    fn follow(&mut self, touched: Vec<Touched>) -> Result<()> {
+    pub fn follow(&mut self, touched: Vec<Touched>) -> Result<()> {
         if self.set.history {
             return Ok(());
         }
@@ -204,7 +228,7 @@ impl Table {
     }
 
     /// Staged rows get the columns that the table has now, and their keys the hashes of the index.
-    fn refit(&mut self) -> Result<()> {
+    pub fn refit(&mut self) -> Result<()> {
         let columns = self.columns()?;
         for batch in &mut self.staged {
             if batch.schema() != columns {
@@ -233,14 +257,16 @@ impl Table {
     }
 
     pub fn stats(&self) -> String {
-        let (mut files, mut rows, mut gone, mut bytes, mut small) = (0u64, 0u64, 0i64, 0i64, 0u64);
+        let (mut files, mut rows, mut gone, mut bytes, mut small) = (0u64, 0u64, 0u64, 0i64, 0u64);
         for (_, f) in self.state.live() {
             files += 1;
-            rows += live_rows(&f.add);
-            gone += f.add.dv.as_ref().map_or(0, |d| d.cardinality);
+            rows += live_rows(f);
+            gone += f.gone_rows();
             bytes += f.add.size;
             small += u64::from((f.add.size as usize) < self.set.target_file_bytes / 4);
         }
+        // Files of deletes are small, and are put together likewise.
+        small += self.iceberg.as_ref().map_or(0, |i| i.deletes.len() as u64);
         let staged_rows =
             if self.set.history { self.staged.iter().map(RecordBatch::num_rows).sum() } else { self.overlay.len() };
         let staged_bytes: usize = self.staged.iter().map(RecordBatch::get_array_memory_size).sum();
@@ -270,9 +296,8 @@ impl Table {
 }
 
 /// Rows of a file that are still part of the table, as the log has it.
-pub fn live_rows(add: &log::Add) -> u64 {
-    let gone = add.dv.as_ref().map_or(0, |d| d.cardinality.max(0) as u64);
-    add.rows().unwrap_or(0).saturating_sub(gone)
+pub fn live_rows(f: &log::DataFile) -> u64 {
+    f.add.rows().unwrap_or(0).saturating_sub(f.gone_rows())
 }
 
 /// The protocol that a table needs: the oldest that has what is used, so that many readers can follow.

@@ -16,28 +16,32 @@ use crate::lake::Lake;
 use crate::table::Table;
 
 type Model = BTreeMap<(Option<i64>, Option<String>), Option<i32>>;
-type Op = (u8, Option<i64>, Option<&'static str>, Option<i32>);
+pub type Op = (u8, Option<i64>, Option<&'static str>, Option<i32>);
 
-struct Folder(PathBuf);
+pub struct Folder(pub PathBuf, &'static str);
 
 impl Folder {
     fn new() -> Folder {
+        Folder::of("delta")
+    }
+
+    pub fn of(format: &'static str) -> Folder {
         let path = std::env::temp_dir().join(format!("ods-lake-{}", uuid::Uuid::new_v4()));
-        Folder(path)
+        Folder(path, format)
     }
 
-    fn lake(&self) -> Lake {
-        Lake::open(&json!({"location": self.0.to_str().unwrap()}).to_string()).unwrap()
+    pub fn lake(&self) -> Lake {
+        Lake::open(&json!({"location": self.0.to_str().unwrap(), "format": self.1}).to_string()).unwrap()
     }
 
-    fn table(&self, more: Value) -> Table {
-        let mut set = json!({"name": "t", "key": ["a", "b"], "target_file_bytes": 4000});
+    pub fn table(&self, more: Value) -> Table {
+        let mut set = json!({"namespace": ["n"], "name": "t", "key": ["a", "b"], "target_file_bytes": 4000});
         set.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         self.lake().table(&set.to_string(), &schema()).unwrap().unwrap()
     }
 
     fn entry(&self, version: i64) -> PathBuf {
-        self.0.join("t").join(crate::log::entry_name(version))
+        self.0.join("n/t").join(crate::log::entry_name(version))
     }
 }
 
@@ -59,12 +63,12 @@ impl Random {
     }
 }
 
-fn schema() -> Schema {
+pub fn schema() -> Schema {
     let f = |n: &str, t| Field::new(n, t, true);
     Schema::new(vec![f("a", DataType::Int64), f("b", DataType::Utf8), f("v", DataType::Int32)])
 }
 
-fn batch(ops: &[Op]) -> RecordBatch {
+pub fn batch(ops: &[Op]) -> RecordBatch {
     let columns: Vec<(&str, ArrayRef)> = vec![
         ("_ods_op", Arc::new(UInt8Array::from_iter_values(ops.iter().map(|o| o.0)))),
         ("a", Arc::new(ops.iter().map(|o| o.1).collect::<Int64Array>())),
@@ -74,7 +78,7 @@ fn batch(ops: &[Op]) -> RecordBatch {
     RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(n, a)| (n, a, n != "_ods_op"))).unwrap()
 }
 
-fn rows(t: &mut Table, how: Value) -> Vec<(Option<i64>, Option<String>, Option<i32>)> {
+pub fn rows(t: &mut Table, how: Value) -> Vec<(Option<i64>, Option<String>, Option<i32>)> {
     let mut out = vec![];
     for b in t.scan(&how.to_string()).unwrap() {
         let b = b.unwrap();
@@ -90,7 +94,7 @@ fn model_rows(m: &Model) -> Vec<(Option<i64>, Option<String>, Option<i32>)> {
     m.iter().map(|((a, b), v)| (*a, b.clone(), *v)).collect()
 }
 
-fn offsets(n: Option<i64>) -> Map<String, Value> {
+pub fn offsets(n: Option<i64>) -> Map<String, Value> {
     Map::from_iter([("p".to_string(), json!(n))])
 }
 
@@ -120,6 +124,11 @@ fn load(r: &mut Random, m: &Model) -> (Vec<Op>, Model) {
 
 #[test]
 fn a_table_is_its_model_whatever_stops_it() {
+    is_its_model("delta");
+    is_its_model("iceberg");
+}
+
+fn is_its_model(format: &'static str) {
     const STOPS: [&str; 10] = [
         "stop:data:1",
         "stop:deletes:1",
@@ -133,7 +142,7 @@ fn a_table_is_its_model_whatever_stops_it() {
         "",
     ];
     for seed in 1..=3u64 {
-        let folder = Folder::new();
+        let folder = Folder::of(format);
         let mut r = Random(seed * 0x9E37_79B9);
         let more = if seed == 3 { json!({"partition": ["a"], "sort": ["v"]}) } else { json!({}) };
         let (mut m, mut at, mut n) = (Model::new(), None, 0i64);
@@ -172,7 +181,7 @@ fn a_table_is_its_model_whatever_stops_it() {
                 }
             }
             fault::set("");
-            assert_eq!(rows(&mut t, json!({})), model_rows(&m), "seed {seed}, step {n}");
+            assert_eq!(rows(&mut t, json!({})), model_rows(&m), "{format}, seed {seed}, step {n}");
             assert_eq!(t.index.len(), m.len());
         }
         let mut fresh = folder.table(more);
@@ -183,7 +192,11 @@ fn a_table_is_its_model_whatever_stops_it() {
 
 #[test]
 fn a_zombie_writes_nothing_and_a_batch_is_committed_once() {
-    let folder = Folder::new();
+    ["delta", "iceberg"].into_iter().for_each(fences_zombies);
+}
+
+fn fences_zombies(format: &'static str) {
+    let folder = Folder::of(format);
     let (mut owner, mut zombie) = (folder.table(json!({})), folder.table(json!({})));
     zombie.upsert(&batch(&[(0, Some(1), None, Some(666))])).unwrap();
     owner.upsert(&batch(&[(0, Some(1), None, Some(1))])).unwrap();
@@ -299,7 +312,11 @@ fn columns_are_added_and_widened() {
 
 #[test]
 fn what_is_staged_follows_a_table_that_others_change() {
-    let folder = Folder::new();
+    ["delta", "iceberg"].into_iter().for_each(follows_others);
+}
+
+fn follows_others(format: &'static str) {
+    let folder = Folder::of(format);
     let (mut t, mut other) = (folder.table(json!({})), folder.table(json!({})));
     t.upsert(&batch(&[(0, Some(1), None, Some(1)), (0, Some(2), None, Some(2))])).unwrap();
     t.commit(&offsets(None), &offsets(Some(1)), "1").unwrap();
@@ -315,7 +332,11 @@ fn what_is_staged_follows_a_table_that_others_change() {
 
 #[test]
 fn a_truncate_may_be_the_first_that_is_known_of_a_table() {
-    let folder = Folder::new();
+    ["delta", "iceberg"].into_iter().for_each(truncates_at_once);
+}
+
+fn truncates_at_once(format: &'static str) {
+    let folder = Folder::of(format);
     let mut t = folder.table(json!({}));
     t.upsert(&batch(&[(0, Some(1), None, Some(1))])).unwrap();
     t.commit(&offsets(None), &offsets(Some(1)), "1").unwrap();
@@ -327,7 +348,11 @@ fn a_truncate_may_be_the_first_that_is_known_of_a_table() {
 
 #[test]
 fn values_are_kept_from_the_row_before() {
-    let folder = Folder::new();
+    ["delta", "iceberg"].into_iter().for_each(keeps_values);
+}
+
+fn keeps_values(format: &'static str) {
+    let folder = Folder::of(format);
     let mut t = folder.table(json!({}));
     let keep = |ops: &[Op], bits: &[Option<&[u8]>]| {
         let b = batch(ops);

@@ -4,7 +4,7 @@
 #include <ods/sink.h>
 
 extern const struct sink_ops postgres_sink, mysql_sink, file_sink, http_sink, kafka_sink,
-    delta_sink, stdout_sink;
+    delta_sink, iceberg_sink, stdout_sink;
 
 static const struct sink_ops *const sinks[] = {
     &postgres_sink,
@@ -13,6 +13,7 @@ static const struct sink_ops *const sinks[] = {
     &http_sink,
     &kafka_sink,
     &delta_sink,
+    &iceberg_sink,
     &stdout_sink,
     NULL,
 };

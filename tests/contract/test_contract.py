@@ -1,7 +1,7 @@
 """What every target keeps to: each property is one test, which runs on each of them.
 
 A target's part is a class in targets/. At its end a test says what held, in the words of its cell of the
-matrix; where the guarantee is at least once that is what it promises then. Nothing is skipped but delta
+matrix; where the guarantee is at least once that is what it promises then. Nothing is skipped but delta and iceberg
 where the lake engine is not built, since no Rust is there.
 """
 

@@ -38,7 +38,7 @@ class Reader:
         self.process.stdin.write(json.dumps({"word": word, "path": str(path), **options}) + "\n")
         self.process.stdin.flush()
         answer = json.loads(self.process.stdout.readline())
-        if "TableNotFound" in answer.get("error", ""):
+        if any(why in answer.get("error", "") for why in ("TableNotFound", "NoSuchTable")):
             raise Missing(answer["error"])
         assert "error" not in answer, answer["error"]
         return answer["answer"]

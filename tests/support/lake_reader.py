@@ -59,8 +59,68 @@ def offset(path, id):
     return table(path).transaction_version(id)
 
 
+# ---- Iceberg -------------------------------------------------------------------------------------
+
+def of_catalog(path, metadata=None):
+    """The table in the folder <location>/<namespace>/<name>, or the one of these metadata."""
+    from pyiceberg.catalog.sql import SqlCatalog  # takes long to load
+    from pyiceberg.table import StaticTable
+    location, namespace, name = path.rsplit("/", 2)
+    if metadata:
+        return StaticTable.from_metadata(metadata)
+    if not os.path.exists(f"{location}/catalog.sqlite"):
+        raise LookupError("NoSuchTable: the catalog is not there yet")
+    if location not in CATALOGS:
+        CATALOGS[location] = SqlCatalog("ods", uri=f"sqlite:///{location}/catalog.sqlite")
+    return CATALOGS[location].load_table((namespace, name))
+
+
+CATALOGS = {}
+
+
+def of_pyiceberg(path, columns="*", version=None, metadata=None):
+    opened = of_catalog(path, metadata)
+    fields = ("*",) if columns == "*" else tuple(name.strip() for name in columns.split(","))
+    snapshot = next((s.snapshot_id for s in opened.snapshots() if s.sequence_number == version), None)
+    return records(opened.scan(selected_fields=fields, snapshot_id=snapshot).to_arrow())
+
+
+def of_duckdb_iceberg(path, columns="*", metadata=None):
+    if "iceberg" not in LOADED:
+        for name in ("avro", "iceberg"):
+            found = glob.glob(EXTENSIONS.replace("_delta", f"_{name}") + f"/*/{name}.duckdb_extension")
+            database.execute(f"load '{found[0]}'")
+        LOADED.add("iceberg")
+    found = database.execute(
+        f"select {columns} from iceberg_scan('{metadata or of_catalog(path).metadata_location}')")
+    names = [column[0] for column in found.description]
+    return [dict(zip(names, values)) for values in found.fetchall()]
+
+
+LOADED = set()
+
+
+def iceberg_described(path, metadata=None):
+    opened = of_catalog(path, metadata)
+    files = [task.file for task in opened.scan().plan_files()]
+    return {"version": opened.metadata.last_sequence_number, "files": len(files),
+            "snapshots": [{"operation": s.summary.operation.value, "sequence": s.sequence_number,
+                           **s.summary.additional_properties} for s in opened.snapshots()],
+            "deletes": len({delete.file_path for task in opened.scan().plan_files() for delete in task.delete_files}),
+            "properties": dict(opened.properties),
+            "partitions": [str(field.transform) for field in opened.spec().fields],
+            "types": {field.name: str(field.field_type) for field in opened.schema().fields}}
+
+
+def iceberg_append(path, rows):
+    """Another writer's rows."""
+    opened = of_catalog(path)
+    opened.append(pyarrow.Table.from_pylist(rows, schema=opened.schema().as_arrow()))
+
+
 WORDS = {"duckdb": of_duckdb, "deltalake": of_deltalake, "changes": changes, "described": described,
-         "offset": offset}
+         "offset": offset, "pyiceberg": of_pyiceberg, "duckdb_iceberg": of_duckdb_iceberg,
+         "iceberg_described": iceberg_described, "iceberg_append": iceberg_append}
 
 for line in sys.stdin:
     asked = json.loads(line)

@@ -47,7 +47,7 @@ enum ods_status lake_enter(struct lake_sink *lake, bool create, struct error *er
 {
     enum ods_status status = ODS_OK;
     if (!lake->store) {
-        status = lake_store_open(&lake->store, &lake->config, error);
+        status = lake_store_open(&lake->store, &lake->config, lake->sink.ops->type, error);
         lake->plans.store = lake->store;
     }
     if (status == ODS_OK)

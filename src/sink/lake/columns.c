@@ -248,6 +248,9 @@ static bool compare(const struct lake_plan *plan, const struct lake_table *table
         }
         enum lake_widening widening =
             lake_type_widen(&table->columns->items[at].type, &wish->type, &wider);
+        if (widening == LAKE_WIDER && table->store->iceberg &&
+            !lake_type_promotes(&table->columns->items[at].type, &wider))
+            widening = LAKE_OTHERWISE;
         if (widening == LAKE_WIDER && evolve >= EVOLVE_WIDEN)
             good = add_change(changes, table->columns->items[at].name, &wider, widened);
         if (widening == LAKE_OTHERWISE && evolve == EVOLVE_FULL) {

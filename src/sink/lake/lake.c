@@ -1,4 +1,4 @@
-/* Tables of Delta Lake, over the lake engine (ods/lake.h), which is a library that is
+/* Tables of Delta Lake and Iceberg, over the lake engine (ods/lake.h), which is a library that is
  * loaded when a lane connects. */
 #include "sink/lake/lake.h"
 
@@ -10,7 +10,7 @@
 
 #include "config/settings.h"
 
-extern const struct sink_ops delta_sink;
+extern const struct sink_ops delta_sink, iceberg_sink;
 
 static struct lake_sink *from_sink(struct sink *sink)
 {
@@ -30,8 +30,8 @@ static void lake_sink_close(struct sink *sink)
     free(lake);
 }
 
-static enum ods_status lake_sink_open(struct sink **sink, const struct sink_config *config,
-                                      struct error *error)
+static enum ods_status open_as(const struct sink_ops *ops, struct sink **sink,
+                               const struct sink_config *config, struct error *error)
 {
     const struct lake_settings *settings = config->settings;
     struct lake_sink *lake = calloc(1, sizeof *lake);
@@ -39,7 +39,7 @@ static enum ods_status lake_sink_open(struct sink **sink, const struct sink_conf
     if (!lake)
         return error_out_of_memory(error);
     lake->config = *config;
-    lake->sink.ops = &delta_sink;
+    lake->sink.ops = ops;
     lake->sink.wants = (struct sink_wants){
         .min_bytes = settings->commit_bytes, .max_wait_ms = settings->commit_ms, .fills = true};
     arena_init(&lake->scratch);
@@ -47,6 +47,18 @@ static enum ods_status lake_sink_open(struct sink **sink, const struct sink_conf
     lake_plans_init(&lake->plans, &lake->config);
     *sink = &lake->sink;
     return ODS_OK;
+}
+
+static enum ods_status delta_open(struct sink **sink, const struct sink_config *config,
+                                  struct error *error)
+{
+    return open_as(&delta_sink, sink, config, error);
+}
+
+static enum ods_status iceberg_open(struct sink **sink, const struct sink_config *config,
+                                    struct error *error)
+{
+    return open_as(&iceberg_sink, sink, config, error);
 }
 
 static enum ods_status lake_sink_connect(struct sink *sink, struct error *error)
@@ -156,22 +168,25 @@ static void lake_sink_clear_interrupt(struct sink *sink)
     atomic_store(&from_sink(sink)->interrupted, false);
 }
 
+#define LAKE_SINK                                                                                  \
+    .guarantee = EXACT_BY_STORED_OFFSET, .keeps_history = true, .held_bytes = lake_held_bytes,     \
+    .connect = lake_sink_connect, .resume = lake_sink_resume, .peek = lake_sink_peek,              \
+    .apply = lake_sink_apply, .name_table = lake_name_table, .name_history = lake_name_history,    \
+    .check = lake_sink_check, .interrupt = lake_sink_interrupt,                                    \
+    .clear_interrupt = lake_sink_clear_interrupt, .close = lake_sink_close
+
 const struct sink_ops delta_sink = {
     .type = "delta",
     .summary = "tables of Delta Lake: rows and offsets in one commit, with a change data feed",
     .settings = &delta_settings_group,
-    .guarantee = EXACT_BY_STORED_OFFSET,
-    .keeps_history = true,
-    .held_bytes = lake_held_bytes,
-    .open = lake_sink_open,
-    .connect = lake_sink_connect,
-    .resume = lake_sink_resume,
-    .peek = lake_sink_peek,
-    .apply = lake_sink_apply,
-    .name_table = lake_name_table,
-    .name_history = lake_name_history,
-    .check = lake_sink_check,
-    .interrupt = lake_sink_interrupt,
-    .clear_interrupt = lake_sink_clear_interrupt,
-    .close = lake_sink_close,
+    .open = delta_open,
+    LAKE_SINK,
+};
+
+const struct sink_ops iceberg_sink = {
+    .type = "iceberg",
+    .summary = "tables of Apache Iceberg: rows and offsets in one snapshot, with position deletes",
+    .settings = &iceberg_settings_group,
+    .open = iceberg_open,
+    LAKE_SINK,
 };

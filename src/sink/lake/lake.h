@@ -1,4 +1,4 @@
-/* A lane's instance of a target of type "delta". */
+/* A lane's instance of a target of type "delta" or "iceberg". */
 #ifndef LAKE_H
 #define LAKE_H
 

@@ -1,4 +1,4 @@
-/* The settings of targets of type "delta". */
+/* The settings of targets of type "delta" and "iceberg". */
 #include "sink/lake/settings.h"
 
 #include <string.h>
@@ -11,7 +11,22 @@
 
 static const char *const compressions[] = {"snappy", "zstd", "none", NULL};
 
-static const struct setting delta_rows[] = {
+/* Those of iceberg alone, of both, and of delta alone: each type's are one piece of them. */
+#define OF_ICEBERG 3
+#define OF_DELTA   1
+
+static const struct setting rows[] = {
+    {"catalog.uri", SETTING_STRING, AT(catalog_uri), "", .max = 4000, .flags = SETTING_SECRET,
+     .inherits = "`catalog.sqlite` in the `location`, where that is a folder",
+     .doc = "The catalog, which says what a table is now: `postgresql://user@host/database` "
+            "(tables `iceberg_tables` and `iceberg_namespace_properties`, made where they are "
+            "missing) or `sqlite:///path/catalog.sqlite`, as PyIceberg and Java's JDBC catalog "
+            "have them."},
+    {"catalog.name", SETTING_STRING, AT(catalog_name), "ods", .min = 1, .max = 200,
+     .doc = "The catalog's name within its database; readers name it too."},
+    {"maintenance.snapshots", SETTING_INT, AT(snapshots), "1000", .min = 1, .max = 100000,
+     .doc = "Not more snapshots of a table are kept, however young, since each commit writes the "
+            "list of them anew."},
     {"location", SETTING_STRING, AT(location), .min = 1, .max = 3000, .flags = SETTING_REQUIRED,
      .doc = "Where the tables are: a folder by its whole path (made when it is missing), or "
             "`s3://bucket/prefix`. Below it a table stands in `<schema>/<table>`, as `schema` "
@@ -57,7 +72,9 @@ static const struct setting delta_rows[] = {
      .doc = "A data file is closed when it is about so large."},
     {"partition_by", SETTING_PROPERTIES, AT(partition_by), .max = 10000,
      .doc = "By table of the target (`table` or `schema.table`), the columns whose values part "
-            "its files: `{ orders = \"region, day\"; }`. It is decided when the table is made."},
+            "its files: `{ orders = \"region, day\"; }`; of Iceberg also `year`, `month`, `day` "
+            "and `hour(column)`, `bucket(16, column)`, `truncate(4, column)`. It is decided when "
+            "the table is made."},
     {"sort_by", SETTING_PROPERTIES, AT(sort_by), .max = 10000,
      .doc = "By table, the columns in whose order the rows of a file are: readers that ask for "
             "a range of them skip most files."},
@@ -78,8 +95,8 @@ static const struct setting delta_rows[] = {
      .doc = "How much is read at a time; the rest is left for after the next commits."},
     {"maintenance.checkpoint_every", SETTING_INT, AT(checkpoint_every), "20", .min = 1,
      .max = 10000,
-     .doc = "After so many commits the log of a Delta table gets a checkpoint, and it is looked "
-            "for what may be deleted."},
+     .doc = "After so many commits the log of a Delta table gets a checkpoint, and of a table of "
+            "either format it is looked for what may be deleted."},
     {"maintenance.expire", SETTING_DURATION, AT(expire_ms), "7d", .min = HOUR, .max = 3650 * DAY,
      .doc = "Versions (snapshots) older than this may no longer be read. Incremental readers "
             "must not be further behind."},
@@ -111,6 +128,36 @@ const struct setting_group delta_settings_group = {
              "read, [types-lake.md](types-lake.md) what becomes of values. Needs the lake engine, "
              "which is a library of its own.",
     .size = sizeof(struct lake_settings),
-    SETTING_ROWS(delta_rows),
+    .rows = rows + OF_ICEBERG,
+    .count = sizeof rows / sizeof *rows - OF_ICEBERG,
     .check = check_location,
+};
+
+static enum ods_status check_iceberg(const void *own, struct error *error)
+{
+    static const char *const schemes[] = {"postgresql://", "postgres://", "sqlite:///"};
+    const struct lake_settings *settings = own;
+    const char *uri = settings->catalog_uri;
+    bool known = !*uri && *settings->location == '/';
+    for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++)
+        known |= strncmp(uri, schemes[i], strlen(schemes[i])) == 0;
+    enum ods_status status = check_location(own, error);
+    if (status != ODS_OK || known)
+        return status;
+    return error_set(error, ODS_FATAL,
+                     *uri ? "catalog.uri: postgresql://user@host/database or "
+                            "sqlite:///path/catalog.sqlite"
+                          : "catalog.uri: tables in S3 need one: postgresql://user@host/database "
+                            "or sqlite:///path/catalog.sqlite");
+}
+
+const struct setting_group iceberg_settings_group = {
+    .title = "targets of type `iceberg`",
+    .intro = "Tables of Apache Iceberg, version 2 of the format: [lake.md](lake.md) says what they "
+             "contain and how they are read, [types-lake.md](types-lake.md) what becomes of "
+             "values. Needs the lake engine, which is a library of its own.",
+    .size = sizeof(struct lake_settings),
+    .rows = rows,
+    .count = sizeof rows / sizeof *rows - OF_DELTA,
+    .check = check_iceberg,
 };

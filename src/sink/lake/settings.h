@@ -1,4 +1,4 @@
-/* The settings of targets of type "delta" in ods-sink.conf. */
+/* The settings of targets of type "delta" and "iceberg" in ods-sink.conf. */
 #ifndef LAKE_SETTINGS_H
 #define LAKE_SETTINGS_H
 
@@ -21,9 +21,12 @@ struct lake_settings {
     bool maintain;
     int64_t small_files, small_bytes, deleted_percent, compact_bytes, checkpoint_every;
     int64_t expire_ms, vacuum_ms;
-    bool change_data;
+    bool change_data; /* of delta alone */
+    /* Of iceberg alone. */
+    const char *catalog_uri, *catalog_name;
+    int64_t snapshots;
 };
 
-extern const struct setting_group delta_settings_group;
+extern const struct setting_group delta_settings_group, iceberg_settings_group;
 
 #endif

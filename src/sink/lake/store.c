@@ -32,10 +32,14 @@ static json_t *storage_of(const struct lake_settings *settings)
 }
 
 /* NULL: memory is out. To be freed. */
-static char *place_of(const struct lake_settings *settings)
+static char *place_of(const struct lake_settings *settings, bool iceberg)
 {
-    json_t *place = json_pack("{s:s, s:s}", "format", "delta", "location",
+    json_t *place = json_pack("{s:s, s:s}", "format", iceberg ? "iceberg" : "delta", "location",
                               settings->location);
+    if (iceberg)
+        json_object_set_new(place, "catalog",
+                            json_pack("{s:s, s:s}", "uri", settings->catalog_uri, "name",
+                                      settings->catalog_name));
     if (strncmp(settings->location, "s3://", 5) == 0)
         json_object_set_new(place, "s3", storage_of(settings));
     char *text = json_dumps(place, JSON_COMPACT);
@@ -48,7 +52,7 @@ static enum ods_status open_lake(struct lake_store *store, struct error *error)
     const struct lake_settings *settings = store->settings;
     enum ods_status status = lake_engine_load(&store->engine, settings->library, error);
     char *place = NULL, *text = NULL;
-    if (status == ODS_OK && !(place = place_of(settings)))
+    if (status == ODS_OK && !(place = place_of(settings, store->iceberg)))
         return error_out_of_memory(error);
     if (status == ODS_OK) {
         enum ods_lake_answer answer = store->engine.open(place, &store->lake, &text);
@@ -93,13 +97,14 @@ static void store_free(struct lake_store *store)
 }
 
 static enum ods_status store_new(struct lake_store **made, const struct sink_config *config,
-                                 struct error *error)
+                                 const char *format, struct error *error)
 {
     struct lake_store *store = calloc(1, sizeof *store);
     if (!store)
         return error_out_of_memory(error);
     pthread_mutex_init(&store->mutex, NULL);
     store->settings = config->settings;
+    store->iceberg = strcmp(format, "iceberg") == 0;
     store->group = strdup(config->group);
     store->target = strdup(config->name);
     enum ods_status status =
@@ -114,7 +119,7 @@ static enum ods_status store_new(struct lake_store **made, const struct sink_con
 }
 
 enum ods_status lake_store_open(struct lake_store **store, const struct sink_config *config,
-                                struct error *error)
+                                const char *format, struct error *error)
 {
     enum ods_status status = ODS_OK;
     struct lake_store *found;
@@ -123,7 +128,7 @@ enum ods_status lake_store_open(struct lake_store **store, const struct sink_con
         if (found->settings == config->settings && strcmp(found->group, config->group) == 0)
             break;
     if (!found) {
-        status = store_new(&found, config, error);
+        status = store_new(&found, config, format, error);
         if (status == ODS_OK) {
             found->next = all;
             all = found;

@@ -54,6 +54,7 @@ struct lake_store {
     const void *settings; /* by these two it is found */
     char *group;
     char *target; /* its name, for messages */
+    bool iceberg; /* else its tables are of Delta Lake */
     struct lake_engine engine;
     struct ods_lake *lake;
     pthread_mutex_t mutex;
@@ -61,9 +62,9 @@ struct lake_store {
     struct lake_table *control;
 };
 
-/* Loads the engine; does no I/O beside that. */
+/* Loads the engine; does no I/O beside that. `format`: "delta" or "iceberg". */
 enum ods_status lake_store_open(struct lake_store **store, const struct sink_config *config,
-                                struct error *error);
+                                const char *format, struct error *error);
 void lake_store_close(struct lake_store *store); /* NULL is fine; the last one closes it */
 
 /* The table's place in the store, which need not be open. NULL: memory is out. */

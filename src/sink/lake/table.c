@@ -25,13 +25,16 @@ static enum ods_status judge(struct lake_table *table, enum ods_lake_answer answ
 
 /* --- opening ---------------------------------------------------------------------------------- */
 
-/* "region, day" as an array. */
+/* "region, bucket(16, id)" as an array. */
 static json_t *columns_listed(const char *text)
 {
     json_t *list = json_array();
     while (*text) {
-        size_t blank = strspn(text, ", "), length = strcspn(text + blank, ",");
-        const char *name = text + blank;
+        const char *name = text + strspn(text, ", ");
+        size_t length = strcspn(name, ",("); /* a comma in parentheses parts nothing */
+        if (name[length] == '(')
+            length += strcspn(name + length, ")");
+        length += strcspn(name + length, ",");
         text = name + length;
         while (length && name[length - 1] == ' ')
             length--;
@@ -399,8 +402,12 @@ void lake_table_count(struct lake_table *table, uint64_t *missing, uint64_t *los
     json_decref(stats);
 }
 
-static json_t *due(const struct lake_settings *settings, const json_t *stats)
+/* The pipeline's own table is read for its newest snapshot alone. */
+#define OWN_SNAPSHOTS 20
+
+static json_t *due(const struct lake_table *table, const json_t *stats)
 {
+    const struct lake_settings *settings = table->store->settings;
     json_t *parts = json_object();
     int64_t rows = figure(stats, "rows"), deleted = figure(stats, "deleted_rows");
     if (figure(stats, "small_files") >= settings->small_files ||
@@ -414,6 +421,10 @@ static json_t *due(const struct lake_settings *settings, const json_t *stats)
         json_object_set_new(parts, "checkpoint", json_pack("{s:i}", "every", 1));
         json_object_set_new(parts, "expire",
                             json_pack("{s:I}", "retention_ms", (json_int_t) settings->expire_ms));
+        if (table->store->iceberg)
+            json_object_set_new(json_object_get(parts, "expire"), "snapshots",
+                                json_integer(table == table->store->control ? OWN_SNAPSHOTS
+                                                                            : settings->snapshots));
         json_object_set_new(parts, "vacuum",
                             json_pack("{s:I}", "retention_ms", (json_int_t) settings->vacuum_ms));
     }
@@ -434,7 +445,7 @@ void lake_table_maintain(struct lake_table *table, const struct apply_hooks *hoo
     const struct lake_engine *engine = &table->store->engine;
     const struct lake_settings *settings = table->store->settings;
     json_t *stats = settings->maintain ? stats_of(table) : NULL;
-    json_t *parts = stats ? due(settings, stats) : NULL;
+    json_t *parts = stats ? due(table, stats) : NULL;
     char *request = json_object_size(parts) ? json_dumps(parts, JSON_COMPACT) : NULL;
     char *report = NULL, *text = NULL;
     if (request && engine->maintain(table->handle, request, &report, &text) != ODS_LAKE_OK)

@@ -263,6 +263,14 @@ static bool can_become(const struct lake_typed *have, const struct lake_typed *w
     }
 }
 
+bool lake_type_promotes(const struct lake_typed *have, const struct lake_typed *wider)
+{
+    return (have->type == LAKE_INT32 && wider->type == LAKE_INT64) ||
+           (have->type == LAKE_FLOAT && wider->type == LAKE_DOUBLE) ||
+           (have->type == LAKE_DECIMAL && wider->type == LAKE_DECIMAL &&
+            have->scale == wider->scale);
+}
+
 enum lake_widening lake_type_widen(const struct lake_typed *have, const struct lake_typed *wanted,
                                    struct lake_typed *wider)
 {

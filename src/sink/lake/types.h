@@ -50,6 +50,8 @@ enum lake_widening {
     LAKE_OTHERWISE,
 };
 
+/* Whether Iceberg lets a column become the wider type. */
+bool lake_type_promotes(const struct lake_typed *have, const struct lake_typed *wider);
 enum lake_widening lake_type_widen(const struct lake_typed *have, const struct lake_typed *wanted,
                                    struct lake_typed *wider);
 

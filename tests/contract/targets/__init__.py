@@ -3,10 +3,11 @@
 from .delta import Delta
 from .file import File
 from .http import Http
+from .iceberg import Iceberg
 from .kafka import Elsewhere, Kafka
 from .mysql import Mariadb, Mysql
 from .postgres import Postgres
 from .stdout import Stdout
 
-ALL = (Postgres, Mysql, Mariadb, Kafka, Elsewhere, File, Delta, Http, Stdout)
+ALL = (Postgres, Mysql, Mariadb, Kafka, Elsewhere, File, Delta, Iceberg, Http, Stdout)
 TARGETS = {target.name: target for target in ALL}

@@ -44,10 +44,12 @@ class Delta(Target):
         events = self.events()
         return len(events) - len(set(events))
 
+    def version(self, name):
+        return self.reader.ask("described", self.table(name))["version"]
+
     def marks(self):
         """An event that is written once more is there twice; a commit that is made once more is another version."""
-        marks = {("version", name, self.reader.ask("described", self.table(name))["version"])
-                 for name in ("items", "events") if self.table(name).exists()}
+        marks = {("version", name, self.version(name)) for name in ("items", "events") if self.table(name).exists()}
         for name, columns in (("items", "id, name, amount"), ("events", "n")):
             for row, count in Counter(self.read(name, columns)).items():
                 marks |= {(name, row, which) for which in range(count)}

@@ -1,0 +1,172 @@
+//! Maintenance of Iceberg: small files and deletes are folded into new files, snapshots expire, what nobody names goes.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use roaring::RoaringTreemap;
+use serde_json::{Value, json};
+
+use crate::answer::{Fail, Result, fatal};
+use crate::fault;
+use crate::iceberg::catalog::inside;
+use crate::iceberg::commit::Change;
+use crate::iceberg::manifest::{EXISTING, Entry, POSITIONS};
+use crate::iceberg::{MAINTAINED, metadata, state};
+use crate::log;
+use crate::settings::Object;
+use crate::store::Store;
+use crate::table::Table;
+
+/// So many delete files are put together even where no data file is rewritten.
+const DELETE_FILES: usize = 16;
+const DAY_MS: u64 = 86_400_000;
+
+impl Table {
+    /// Rewrites the chosen files, puts the deletes of all others together, and all manifests too.
+    pub fn compact_iceberg(&mut self, chosen: &[u32], report: &mut Value) -> Result<()> {
+        let spare = self.ice()?.all(POSITIONS).count();
+        if chosen.is_empty() && spare < DELETE_FILES {
+            return Ok(());
+        }
+        fault::step("compact")?;
+        let next = self.next()?;
+        let columns = self.state.schema()?.clone();
+        let by_name = self.ice()?.by_name()?;
+        let entry =
+            |name: &str| -> Result<&Entry> { by_name.get(name).ok_or_else(|| fatal!("{name} is in no manifest")) };
+        let mut sources: HashMap<String, Entry> = HashMap::new();
+        let mut change = Change { operation: "replace", ..Change::default() };
+        let mut rewritten = HashSet::new();
+        for n in chosen {
+            let add = &self.state.file(*n)?.add;
+            let e = entry(&add.file()?)?;
+            sources.insert(Value::Object(add.values.clone()).to_string(), e.clone());
+            change.data.push(next.deleted(e));
+            rewritten.insert(e.file.path.clone());
+        }
+        let written = self.rewrite_files(chosen, &columns)?;
+        let (mut files, mut rows, mut bytes) = (0, 0, 0);
+        for (values, w) in &written {
+            let from = sources
+                .get(&Value::Object(values.clone()).to_string())
+                .ok_or_else(|| fatal!("a file was written for no partition"))?;
+            let file = self.data_file(w, from.file.partition.clone())?;
+            (files, rows, bytes) = (files + 1, rows + file.rows, bytes + file.bytes);
+            change.data.push(next.added(from.spec, file));
+        }
+        let mut positions: BTreeMap<u32, RoaringTreemap> = BTreeMap::new();
+        for (n, f) in self.state.live() {
+            let e = entry(&f.add.file()?)?;
+            if rewritten.contains(&e.file.path) {
+                continue;
+            }
+            change.data.push(Entry { status: EXISTING, ..e.clone() });
+            if let Some(gone) = f.gone.as_deref().filter(|g| !g.is_empty()) {
+                positions.insert(n, gone.clone());
+            }
+        }
+        change.deletes.extend(self.ice()?.all(POSITIONS).map(|e| next.deleted(e)));
+        change.deletes.extend(self.write_positions(&positions, next)?);
+        let draft = self.draft(change, next)?;
+        // What was deleted is known: the new files have the same positions.
+        let deletes = draft.deletes.clone();
+        let was =
+            self.with_iceberg(|ice, _, _| Ok(std::mem::replace(&mut ice.deletes, deletes.into_iter().collect())))?;
+        match self.publish_iceberg(draft, true, |_| Ok(())) {
+            Ok(true) => {}
+            other => {
+                self.with_iceberg(|ice, _, _| {
+                    ice.deletes = was;
+                    Ok(())
+                })?;
+                other.map_err(|e| match e {
+                    Fail::Unknown(s) => {
+                        self.stale = true;
+                        Fail::Retry(s)
+                    }
+                    e => e,
+                })?;
+                // Others came first: what was written is left to the vacuum.
+                report["more"] = json!(true);
+                return self.refresh();
+            }
+        }
+        report["compacted"] = json!({"read_files": chosen.len(), "written_files": files, "rows": rows, "bytes": bytes});
+        Ok(())
+    }
+
+    /// Forgets snapshots that are older than `age`, and those beyond the newest `most`; says when it was.
+    pub fn expire_iceberg(&mut self, v: &Value, report: &mut Value) -> Result<()> {
+        let o = Object::new("\"expire\"", v, &["retention_ms", "snapshots"])?;
+        let before = log::now_ms() - o.number("retention_ms")?.unwrap_or(DAY_MS) as i64;
+        let most = o.number("snapshots")?.unwrap_or(1000).max(1) as usize;
+        let v = &self.ice()?.loaded.metadata;
+        let refs: HashSet<i64> =
+            v["refs"].as_object().into_iter().flatten().filter_map(|(_, r)| r["snapshot-id"].as_i64()).collect();
+        let mut by_age: Vec<(i64, i64)> = metadata::snapshots(v)
+            .iter()
+            .filter_map(|s| Some((s["timestamp-ms"].as_i64()?, s["snapshot-id"].as_i64()?)))
+            .collect();
+        by_age.reverse();
+        let gone: Vec<i64> = by_age
+            .iter()
+            .enumerate()
+            .filter(|(i, (at, id))| (*i >= most || *at < before) && !refs.contains(id))
+            .map(|(_, (_, id))| *id)
+            .collect();
+        let mut updates =
+            vec![json!({"action": "set-properties", "updates": {MAINTAINED: self.state.version.to_string()}})];
+        if !gone.is_empty() {
+            updates.push(json!({"action": "remove-snapshots", "snapshot-ids": gone}));
+        }
+        let done = self.publish_only(updates)?;
+        report["expired"] = json!(if done { gone.len() } else { 0 });
+        Ok(())
+    }
+
+    /// Deletes files of the table's folder that no snapshot names and that are older than `before`.
+    pub fn vacuum_iceberg(&mut self, before: i64, dry: bool) -> Result<(u64, u64)> {
+        self.refresh()?;
+        let ice = self.ice()?;
+        let v = &ice.loaded.metadata;
+        let mut keep: HashSet<String> = HashSet::new();
+        let mut name = |path: &str| -> Result<()> {
+            keep.insert(inside(&ice.root, path)?);
+            Ok(())
+        };
+        name(&ice.loaded.location)?;
+        for l in v["metadata-log"].as_array().into_iter().flatten() {
+            name(l["metadata-file"].as_str().unwrap_or_default())?;
+        }
+        for s in ["statistics", "partition-statistics"].iter().flat_map(|l| v[*l].as_array().into_iter().flatten()) {
+            name(s["statistics-path"].as_str().unwrap_or_default())?;
+        }
+        let mut known = ice.entries.clone();
+        for s in metadata::snapshots(v) {
+            name(s["manifest-list"].as_str().unwrap_or_default())?;
+            let (manifests, entries) = state::read_snapshot(&*self.store, &ice.root, s, &known)?;
+            manifests.iter().try_for_each(|m| name(&m.path))?;
+            for e in entries.values().flat_map(|l| l.iter()) {
+                name(&e.file.path)?;
+            }
+            known.extend(entries);
+        }
+        remove(&*self.store, &keep, before, dry)
+    }
+}
+
+fn remove(store: &dyn Store, keep: &HashSet<String>, before: i64, dry: bool) -> Result<(u64, u64)> {
+    let (mut files, mut bytes) = (0, 0);
+    for e in store.list("")? {
+        let ours = e.name.starts_with("data/") || e.name.starts_with("metadata/");
+        if !ours || e.modified_ms >= before || keep.contains(&e.name) || e.name.ends_with("version-hint.text") {
+            continue;
+        }
+        if !dry {
+            fault::step("vacuum")?;
+            store.delete(&e.name)?;
+        }
+        files += 1;
+        bytes += e.size;
+    }
+    Ok((files, bytes))
+}

@@ -1,0 +1,61 @@
+//! Tables of Apache Iceberg, version 2 of the format: what differs from Delta Lake (`table`, `commit` and so on, with
+//! which it shares rows, index and data files).
+//!
+//! `catalog` says which metadata a table has and exchanges them (`sql` with `sqlite` and `pq`); `metadata` and
+//! `manifest` (in `avro`) are the format's files, `schema` and `spec` its types and partitions. `state` reads a table,
+//! `commit` makes a snapshot of what is staged and of the offsets, `evolve` and `maintain` do what their names say.
+
+pub mod avro;
+pub mod catalog;
+mod commit;
+mod evolve;
+mod maintain;
+pub mod manifest;
+pub mod metadata;
+mod pq;
+pub mod schema;
+pub mod spec;
+mod sql;
+mod sqlite;
+pub mod state;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use crate::answer::{Result, fatal};
+use crate::settings::Object;
+use catalog::Catalog;
+
+/// The table property that has all offsets, and the one of a snapshot's summary that has those that it moved.
+pub const OFFSETS: &str = "ods.offsets";
+/// At which version the table was last maintained.
+pub const MAINTAINED: &str = "ods.maintained";
+
+/// The catalog that the settings name; `folder` is where tables are, when that is a folder of this machine.
+pub fn catalog(v: Option<&Value>, folder: Option<&std::path::Path>) -> Result<Arc<dyn Catalog>> {
+    let none = json!({});
+    let o = Object::new("\"catalog\"", v.unwrap_or(&none), &["uri", "name"])?;
+    let name = o.text("name")?.unwrap_or("ods").to_string();
+    let uri = match (o.text("uri")?.filter(|u| !u.is_empty()), folder) {
+        (Some(uri), _) => uri.to_string(),
+        (None, Some(folder)) => format!("sqlite://{}", folder.join("catalog.sqlite").display()),
+        (None, None) => {
+            return Err(fatal!(
+                "tables in S3 need a catalog: name one with catalog.uri (postgresql://… or sqlite:///file)"
+            ));
+        }
+    };
+    if let Some(path) = uri.strip_prefix("sqlite://") {
+        let path = format!("/{}", path.trim_start_matches('/'));
+        let file = std::path::PathBuf::from(&path);
+        return Ok(Arc::new(sql::Sql::new(&name, Some(file), Box::new(move || sqlite::Sqlite::open(&path)))));
+    }
+    if uri.starts_with("postgresql://") || uri.starts_with("postgres://") {
+        return Ok(Arc::new(sql::Sql::new(&name, None, Box::new(move || pq::Pq::open(&uri)))));
+    }
+    let scheme = uri.split(':').next().unwrap_or_default();
+    Err(fatal!("catalog.uri begins with \"{scheme}:\"; known are postgresql:// and sqlite://"))
+}

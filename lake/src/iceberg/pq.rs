@@ -1,0 +1,167 @@
+//! PostgreSQL, by its own client library.
+
+use std::ffi::{CStr, CString, c_char, c_int, c_uint, c_void};
+use std::ptr;
+
+use crate::answer::{Fail, Result, fatal};
+use crate::iceberg::sql::{Answer, Connection, Library};
+
+type Conn = c_void;
+type Res = c_void;
+
+#[derive(Clone, Copy)]
+struct Calls {
+    connect: unsafe extern "C" fn(*const *const c_char, *const *const c_char, c_int) -> *mut Conn,
+    status: unsafe extern "C" fn(*const Conn) -> c_int,
+    message: unsafe extern "C" fn(*const Conn) -> *const c_char,
+    finish: unsafe extern "C" fn(*mut Conn),
+    exec: unsafe extern "C" fn(
+        *mut Conn,
+        *const c_char,
+        c_int,
+        *const c_uint,
+        *const *const c_char,
+        *const c_int,
+        *const c_int,
+        c_int,
+    ) -> *mut Res,
+    result: unsafe extern "C" fn(*const Res) -> c_int,
+    field: unsafe extern "C" fn(*const Res, c_int) -> *const c_char,
+    clear: unsafe extern "C" fn(*mut Res),
+    rows: unsafe extern "C" fn(*const Res) -> c_int,
+    columns: unsafe extern "C" fn(*const Res) -> c_int,
+    value: unsafe extern "C" fn(*const Res, c_int, c_int) -> *const c_char,
+    is_null: unsafe extern "C" fn(*const Res, c_int, c_int) -> c_int,
+    changed: unsafe extern "C" fn(*mut Res) -> *const c_char,
+}
+
+const COMMAND_OK: c_int = 1;
+const TUPLES_OK: c_int = 2;
+const SQLSTATE: c_int = 'C' as c_int;
+const PRIMARY: c_int = 'M' as c_int;
+
+fn calls() -> Result<Calls> {
+    let l = Library::open("libpq.so.5", "PostgreSQL")?;
+    // SAFETY: these are the types that libpq-fe.h gives these functions.
+    unsafe {
+        Ok(Calls {
+            connect: l.get("PQconnectdbParams")?,
+            status: l.get("PQstatus")?,
+            message: l.get("PQerrorMessage")?,
+            finish: l.get("PQfinish")?,
+            exec: l.get("PQexecParams")?,
+            result: l.get("PQresultStatus")?,
+            field: l.get("PQresultErrorField")?,
+            clear: l.get("PQclear")?,
+            rows: l.get("PQntuples")?,
+            columns: l.get("PQnfields")?,
+            value: l.get("PQgetvalue")?,
+            is_null: l.get("PQgetisnull")?,
+            changed: l.get("PQcmdTuples")?,
+        })
+    }
+}
+
+/// # Safety
+/// `p` is NULL or a string that ends in NUL.
+unsafe fn text(p: *const c_char) -> String {
+    if p.is_null() {
+        return String::new();
+    }
+    // SAFETY: the caller's promise.
+    unsafe { CStr::from_ptr(p) }.to_string_lossy().trim().to_string()
+}
+
+pub struct Pq {
+    calls: Calls,
+    conn: *mut Conn,
+}
+
+// SAFETY: one thread at a time has the connection.
+unsafe impl Send for Pq {}
+
+impl Pq {
+    /// `uri` may have a password; what is said of errors does not.
+    pub fn open(uri: &str) -> Result<Box<dyn Connection>> {
+        let calls = calls()?;
+        let given = CString::new(uri).map_err(|_| fatal!("the catalog's address has a NUL in it"))?;
+        let names = [c"connect_timeout", c"tcp_user_timeout", c"fallback_application_name", c"dbname"];
+        let values: [&CStr; 4] = [c"10", c"30000", c"ods-sink", &given];
+        let mut n: Vec<*const c_char> = names.iter().map(|s| s.as_ptr()).collect();
+        let mut v: Vec<*const c_char> = values.iter().map(|s| s.as_ptr()).collect();
+        n.push(ptr::null());
+        v.push(ptr::null());
+        // SAFETY: both lists end in NULL and live until the call returns.
+        let conn = unsafe { (calls.connect)(n.as_ptr(), v.as_ptr(), 1) };
+        let c = Pq { calls, conn };
+        if conn.is_null() || unsafe { (calls.status)(conn) } != 0 {
+            return Err(Fail::Retry(format!("cannot connect to the catalog: {}", c.said())));
+        }
+        Ok(Box::new(c))
+    }
+
+    fn said(&self) -> String {
+        // SAFETY: libpq's text lives until the next call; of NULL it says that too.
+        unsafe { text((self.calls.message)(self.conn)) }
+    }
+
+    /// # Safety
+    /// `r` is NULL or an answer that is not cleared.
+    unsafe fn answer(&self, r: *mut Res) -> Result<Answer> {
+        let c = &self.calls;
+        // SAFETY: the caller's promise; texts live as long as the answer.
+        unsafe {
+            match (c.result)(r) {
+                COMMAND_OK | TUPLES_OK => {}
+                _ => {
+                    let (state, why) = (text((c.field)(r, SQLSTATE)), text((c.field)(r, PRIMARY)));
+                    let said = format!("the catalog in PostgreSQL: {}", if why.is_empty() { self.said() } else { why });
+                    return Err(match state.get(..2) {
+                        // The server said that it did not: it is busy, or it goes away.
+                        Some("40" | "53" | "55") => Fail::Retry(said),
+                        None | Some("08" | "57" | "58" | "XX") => Fail::Unknown(said),
+                        Some(_) => Fail::Fatal(format!("{said} ({state})")),
+                    });
+                }
+            }
+            let cell = |row, i| {
+                ((c.is_null)(r, row, i) == 0)
+                    .then(|| CStr::from_ptr((c.value)(r, row, i)).to_string_lossy().into_owned())
+            };
+            let rows = (0..(c.rows)(r)).map(|row| (0..(c.columns)(r)).map(|i| cell(row, i)).collect()).collect();
+            Ok(Answer { rows, changed: text((c.changed)(r)).parse().unwrap_or(0) })
+        }
+    }
+}
+
+impl Connection for Pq {
+    fn run(&mut self, sql: &str, values: &[&str]) -> Result<Answer> {
+        let sql = CString::new(sql).map_err(|_| fatal!("a statement has a NUL in it"))?;
+        let values: std::result::Result<Vec<CString>, _> = values.iter().map(|v| CString::new(*v)).collect();
+        let values = values.map_err(|_| fatal!("a name has a NUL in it"))?;
+        let given: Vec<*const c_char> = values.iter().map(|v| v.as_ptr()).collect();
+        // SAFETY: the strings live until the call returns; the answer is cleared once.
+        unsafe {
+            let r = (self.calls.exec)(
+                self.conn,
+                sql.as_ptr(),
+                given.len() as c_int,
+                ptr::null(),
+                given.as_ptr(),
+                ptr::null(),
+                ptr::null(),
+                0,
+            );
+            let done = self.answer(r);
+            (self.calls.clear)(r);
+            done
+        }
+    }
+}
+
+impl Drop for Pq {
+    fn drop(&mut self) {
+        // SAFETY: it is not used again; NULL is accepted.
+        unsafe { (self.calls.finish)(self.conn) };
+    }
+}

@@ -1,0 +1,349 @@
+"""Tables of Iceberg, read back by DuckDB and PyIceberg: after a random load, kills, lost answers,
+compaction, changes of columns and rows of others."""
+
+import json
+import os
+import random
+import threading
+
+import pytest
+from lib.lake import WHY_NOT, Missing, engine
+from lib.records import BIGINT, INT, TEXT, Table, pipeline
+from lib.sink import Exit, read_lines
+from lib.size import size
+
+from test_delta_target import HARD, TYPES, row, two_tables
+
+READERS = ("pyiceberg", "duckdb_iceberg")
+
+
+@pytest.fixture
+def lake(request, sink, tmp_path):
+    if not engine(sink.binary):
+        pytest.skip(WHY_NOT)
+    return Lake(sink, tmp_path / "lake", request.getfixturevalue("lake_reader"))
+
+
+class Lake:
+    def __init__(self, sink, folder, reader):
+        self.sink, self.folder, self.reader = sink, folder, reader
+        self.metadata = None  # of a table: where its metadata are, if not in the folder's own catalog
+
+    def target(self, **settings):
+        return {"name": "ods", "type": "iceberg", "location": str(self.folder), "commit_ms": 20, **settings}
+
+    def write(self, tables, defaults=None, target=None, batch=None, **settings):
+        named = pipeline(rf"^{tables[0].prefix}\.shop\..*", defaults=defaults or {}, **settings)
+        self.sink.write(named, targets=[self.target(**(target or {}))], batch=batch or {})
+
+    def replay(self, records, env=None, expect=Exit.OK, letters=None):
+        options = ["--dead-letter", letters] if letters else []
+        return self.sink.run("replay", "-c", self.sink.conf, "--wait", 20, *options,
+                             self.sink.file_of(records), env=env, expect=expect)
+
+    def path(self, table="items"):
+        return self.folder / "shop" / table
+
+    def ask(self, word, table="items", **options):
+        where = {"metadata": self.metadata(table)} if self.metadata else {}
+        return self.reader.ask(word, self.path(table), **where, **options)
+
+    def seen(self, columns, table="items"):
+        """Both readers see the same."""
+        seen = [sorted(self.ask(reader, table, columns=columns), key=str) for reader in READERS]
+        assert seen[0] == seen[1]
+        return seen[0]
+
+    def rows(self, columns, table="items", key="id"):
+        try:
+            seen = self.seen(columns, table)
+        except Missing:
+            return {}
+        rows = {row[key]: row for row in seen}
+        assert len(rows) == len(seen), "a key is there twice"
+        return rows
+
+    def described(self, table="items"):
+        return self.ask("iceberg_described", table)
+
+    def commits(self, table="items"):
+        """Names of commits, none of which is there twice."""
+        names = [s["ods.commit"] for s in self.described(table)["snapshots"] if "ods.commit" in s]
+        assert len(names) == len(set(names))
+        return names
+
+
+# ---- settings ------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("settings, says", [
+    ({"location": "lake"}, "whole path"), ({"location": "s3://b/x"}, "catalog.uri"),
+    ({"location": "/x", "catalog": {"uri": "mysql://x/y"}}, "catalog.uri")])
+def test_settings(sink, settings, says):
+    sink.write(pipeline(Table()), targets=[{"name": "ods", "type": "iceberg", **settings}])
+    done = sink.check(expect=Exit.CONFIG)
+    assert says in done.stdout + done.stderr
+
+
+def test_looking_makes_nothing_and_tells_no_secret(lake):
+    lake.write([Table()], HARD)
+    lake.sink.run("check", "-c", lake.sink.conf)
+    assert not lake.folder.exists()
+    lake.write([Table()], HARD, target={"catalog": {"uri": "postgresql://u:abracadabra@h/d"}})
+    assert "abracadabra" not in lake.sink.check().stdout
+
+
+# ---- rows ----------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("parts", ["", "part, bucket(3, id)"])
+def test_random_load(lake, parts):
+    """Rows as the source has them, by both readers: over updates without all values, deletes, keys of two
+    columns and many batches, with compaction between."""
+    choose = random.Random(int(os.environ.get("ODS_TEST_SEED", "17")))
+    table = Table(columns={"id": INT, "part": TEXT, "name": TEXT, "amount": BIGINT}, key=("id", "part"))
+    lake.write([table], HARD, batch={"max_events": 40}, target={
+        "partition_by": {"items": parts} if parts else {}, "maintenance": {"small_files": 12, "checkpoint_every": 9}})
+    state, records = {}, []
+    for _ in range(600):
+        key = choose.randrange(60), choose.choice("ab")
+        before = state.get(key)
+        if before and choose.random() < 0.3:
+            records.append(table.delete(before))
+            del state[key]
+            continue
+        after = {"id": key[0], "part": key[1], "name": choose.choice([None, "", "é😀", "x" * 50]),
+                 "amount": choose.randrange(-2**62, 2**62)}
+        sent = dict(after)
+        if before and choose.random() < 0.3:
+            sent["name"], after["name"] = "__debezium_unavailable_value", before["name"]
+        records.append(table.update(before, sent) if before else table.create(after))
+        state[key] = after
+    for start in range(0, 600, 200):
+        lake.replay(records[start:start + 200])
+    lake.replay(records[400:])  # which are there
+    assert lake.seen("id, part, name, amount") == sorted(state.values(), key=str)
+    described = lake.described()
+    assert described["partitions"] == (["identity", "bucket[3]"] if parts else [])
+    assert "replace" in {s["operation"] for s in described["snapshots"]}, "it was compacted"
+
+
+def test_snapshots(lake):
+    """A snapshot's rows are one append; older snapshots are read as they were; offsets stand beside the rows."""
+    table = Table()
+    lake.write([table], HARD, target={"maintenance": {"enabled": False}})
+    lake.replay([table.create(row(1)), table.create(row(2))])
+    lake.replay([table.update(row(1), row(1, 5)), table.delete(row(2)), table.create(row(3))])
+    described = lake.described()
+    assert [s["operation"] for s in described["snapshots"]] == ["append", "overwrite"]
+    offset = f"ods:test.items:{table.topic}:0"
+    assert json.loads(described["properties"]["ods.offsets"])[offset] == 5
+    assert json.loads(described["snapshots"][0]["ods.offsets"]) == {offset: 2}
+    assert lake.rows("id, amount") == {1: {"id": 1, "amount": 5}, 3: {"id": 3, "amount": 0}}
+    assert len(lake.ask("pyiceberg", columns="id, amount", version=1)) == 2
+    assert {reader["total-equality-deletes"] for reader in described["snapshots"]} == {"0"}
+
+
+def test_soft_deletes(lake):
+    table = Table()
+    lake.write([table])
+    lake.replay([table.create(row(1)), table.create(row(2)), table.create(row(3, 7)), table.delete(row(3, 7))])
+    lake.replay([table.delete(row(1)), table.delete(row(8)), table.update(row(2), row(2, 9))])
+    rows = lake.rows("id, name, amount, cdc_operation")
+    assert {number: (found["amount"], found["cdc_operation"]) for number, found in rows.items()} == {
+        1: (0, "d"), 2: (9, "u"), 3: (7, "d")}
+
+
+def test_history(lake):
+    """Every change is a row, and every commit an append, which incremental readers can follow."""
+    table = Table()
+    lake.write([table], {"mode": "history"})
+    records = [table.create(row(1)), table.update(row(1), row(1, 5)), table.delete(row(1, 5))]
+    lake.replay(records)
+    lake.replay(records)
+    rows = sorted(lake.seen("*", "items_cdc"), key=lambda one: one["offset"])
+    assert [(one["op"], one["id"], one["amount"], one["offset"]) for one in rows] == [
+        ("c", 1, 0, 0), ("u", 1, 5, 1), ("d", 1, 5, 2)]
+    assert {s["operation"] for s in lake.described("items_cdc")["snapshots"]} == {"append"}
+
+
+def test_truncate(lake):
+    table = Table()
+    lake.write([table], {**HARD, "on_truncate": "apply"})
+    lake.replay([table.create(row(1)), table.create(row(2))])
+    lake.replay([table.create(row(3)), table.truncate(), table.create(row(2, 4))])
+    assert lake.rows("id, name, amount") == {2: row(2, 4)}
+
+
+def test_types(lake):
+    """Each kind of value as two readers see it, and NULL: what a Delta table has, in the format's words."""
+    words = {"bool": "boolean", "int32": "int", "int64": "long", "date32[day]": "date",
+             "timestamp[us]": "timestamp", "timestamp[us, tz=UTC]": "timestamptz"}
+    table = Table(columns={"id": INT, **{name: schema for name, (schema, *_) in TYPES.items()}})
+    lake.write([table], HARD)
+    lake.replay([table.create({"id": 1, **{name: sent for name, (_, sent, *_) in TYPES.items()}}),
+                 table.create({"id": 2})])
+    for reader in READERS:
+        first, second = sorted(lake.ask(reader, columns="*"), key=lambda one: one["id"])
+        assert {name: first[name] for name in TYPES} == {name: read for name, (*_, read) in TYPES.items()}, reader
+        assert {second[name] for name in TYPES} == {None}, reader
+    types = lake.described()["types"]
+    assert {name: types[name] for name in TYPES} == {
+        name: words.get(type, type.replace("decimal128", "decimal")) for name, (_, _, type, _) in TYPES.items()}
+
+
+# ---- columns -------------------------------------------------------------------------------------
+
+def test_columns_change(lake, tmp_path):
+    """A column is added, one is promoted, and one that the format can't promote gets another beside it."""
+    table = Table(columns={"id": INT, "amount": INT})
+    lake.write([table], {**HARD, "evolve": "full"})
+    lake.replay([table.create({"id": 1, "amount": 1})])
+    files = sorted(lake.path().glob("data/*"))
+    table.columns = {"id": INT, "amount": BIGINT, "note": TEXT}
+    lake.replay([table.create({"id": 2, "amount": 2**40, "note": "new"})])
+    table.columns = {"id": INT, "amount": TEXT, "note": TEXT}
+    lake.replay([table.create({"id": 3, "amount": "many", "note": None}),
+                 table.update(None, {"id": 1, "amount": "one", "note": "x"})])
+    rows = lake.rows("id, amount, note, amount__v2")
+    assert {number: tuple(found.values())[1:] for number, found in rows.items()} == {
+        1: (1, "x", "one"), 2: (2**40, "new", None), 3: (None, None, "many")}
+    assert set(files) <= set(lake.path().glob("data/*")), "no file was written again"
+
+
+# ---- faults --------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("step", ("data", "deletes", "commit", "committed"))
+def test_killed_at_each_step(lake, step):
+    """In the first table's commit, the second's, and that of the offsets: what comes again is there once."""
+    items, others, first, second, state = two_tables()
+    lake.write([items, others], HARD)
+    lake.replay(first)
+    for which in (1, 2, 3):
+        done = lake.replay(second, env={"ODS_LAKE_FAULT": f"kill:{step}:{which}"}, expect=None)
+        assert done.returncode in (-9, 0), done.stderr
+    lake.replay(second)
+    for table in ("items", "others"):
+        assert lake.rows("id, name, amount", table) == state
+        assert len(lake.commits(table)) == 2, "written twice"
+
+
+@pytest.mark.parametrize("fault", ["lost:commit:1", "lost:commit:2;lost:commit:3", "retry:data:1;retry:commit:1",
+                                   "retry:deletes:1;lost:commit:1"])
+def test_lost_answers_and_outages(lake, fault):
+    """Settled by what the table says; the process goes on."""
+    items, others, first, second, state = two_tables()
+    lake.write([items, others], HARD)
+    lake.replay(first)
+    lake.replay(second, env={"ODS_LAKE_FAULT": fault})
+    for table in ("items", "others"):
+        assert lake.rows("id, name, amount", table) == state
+        assert len(lake.commits(table)) == 2, "written twice"
+
+
+def test_compaction(lake):
+    """Small files and deletes become one file, while records come; then files that nobody needs go."""
+    table = Table()
+    lake.write([table], HARD, batch={"max_events": 5},
+               target={"maintenance": {"small_files": 4, "checkpoint_every": 5, "snapshots": 8}})
+    done = lake.replay([table.create(row(number)) for number in range(100)] +
+                       [table.update(None, row(number, 1)) for number in range(0, 100, 3)])
+    assert "compacted" in done.stderr
+    assert lake.rows("id, amount") == {number: {"id": number, "amount": int(number % 3 == 0)}
+                                       for number in range(100)}
+    described = lake.described()
+    assert described["version"] > 27 and described["files"] < 8 and len(described["snapshots"]) <= 8 + 5
+
+
+def test_a_foreign_writer(lake):
+    """Rows that PyIceberg appends between two commits are found by their keys like others."""
+    table = Table(columns={"id": INT, "amount": BIGINT})
+    lake.write([table], HARD)
+    lake.replay([table.create({"id": 1, "amount": 1})])
+    lake.ask("iceberg_append", rows=[{"id": 7, "amount": 70}, {"id": 8, "amount": 80}])
+    lake.replay([table.update(None, {"id": 7, "amount": 71}), table.delete({"id": 8, "amount": 80})])
+    assert lake.rows("id, amount") == {1: {"id": 1, "amount": 1}, 7: {"id": 7, "amount": 71}}
+
+
+def test_foreign_commits_while_it_writes(lake):
+    """Who was faster is read and taken into account: a compare-and-swap that fails is no outage."""
+    table = Table(columns={"id": INT, "amount": BIGINT})
+    lake.write([table], HARD, batch={"max_events": 2})
+    lake.replay([table.create({"id": 1, "amount": 0})])
+    foreign, stop = [], threading.Event()
+
+    def append():
+        while not stop.is_set() and len(foreign) < 20:
+            number = 1000 + len(foreign)
+            try:
+                lake.ask("iceberg_append", rows=[{"id": number, "amount": number}])
+            except AssertionError as error:
+                assert "CommitFailed" in str(error), error
+                continue
+            foreign.append(number)
+
+    writer = threading.Thread(target=append)
+    writer.start()
+    lake.replay([table.update(None, {"id": number % 10, "amount": number}) for number in range(200)])
+    stop.set()
+    writer.join()
+    assert foreign and lake.rows("id, amount") == {
+        **{number: {"id": number, "amount": 190 + number} for number in range(10)},
+        **{number: {"id": number, "amount": number} for number in foreign}}
+
+
+def test_letters(lake, tmp_path):
+    table = Table(columns={"id": INT, "seen": {"type": "string", "name": "io.debezium.time.ZonedTimestamp"}})
+    lake.write([table], HARD)
+    letters = tmp_path / "letters.jsonl"
+    lake.replay([table.create({"id": 1, "seen": "2025-01-01T00:00:00Z"}), table.create({"id": 2, "seen": "infinity"})],
+                letters=letters)
+    assert list(lake.rows("id, seen")) == [1]
+    assert {letter["offset"] for letter in read_lines(letters)} == {1}
+
+
+def test_catalog_in_postgres(lake, database, stack):
+    """The catalog in the user's PostgreSQL: the same tables, and answers that are lost."""
+    items, others, first, second, state = two_tables()
+    lake.write([items, others], HARD, target={"catalog": {
+        "uri": f"postgresql://ods:${{ODS_STACK_POSTGRES_PASSWORD}}@127.0.0.1:{stack['POSTGRES_PORT']}/{database.name}"}})
+    lake.metadata = lambda table: database.value(
+        "select metadata_location from iceberg_tables where table_namespace = 'shop' and table_name = %s", table)
+    lake.replay(first)
+    lake.replay(second, env={"ODS_LAKE_FAULT": "lost:commit:1;retry:commit:2"})
+    for table in ("items", "others"):
+        assert lake.rows("id, name, amount", table) == state
+    assert not (lake.folder / "catalog.sqlite").exists()
+
+
+def test_kills(lake, kafka, table):
+    """kill -9 whenever it pleases: nothing lost, nothing twice. ODS_LAKE_KILLS=100 makes it a hundred."""
+    kills = int(os.environ.get("ODS_LAKE_KILLS", size("LAKE_KILLS", 4, 20)))
+    choose = random.Random(1)
+    lake.sink.write(pipeline(table, defaults=HARD), kafka=True, kafka_properties={
+        "session.timeout.ms": "1000", "heartbeat.interval.ms": "200"}, targets=[lake.target(commit_ms=30)])
+    state = {}
+    daemon = lake.sink.daemon()
+    for _ in range(kills):
+        records = []
+        for _ in range(150):
+            number, amount = choose.randrange(300), choose.randrange(1000)
+            if number in state and choose.random() < 0.2:
+                records.append(table.delete(state.pop(number)))
+                continue
+            made = number in state
+            before, state[number] = state.get(number), row(number, amount)
+            records.append(table.update(before, state[number]) if made else table.create(state[number]))
+        kafka.produce(records)
+        version = described_version(lake)
+        daemon.await_that(lambda: described_version(lake) != version, 60, "a commit")
+        daemon.kill()
+        daemon = lake.sink.daemon()
+    daemon.await_that(lambda: lake.rows("id, name, amount") == state, 60, "all of it is there")
+    lake.commits()
+    daemon.await_ready().stop()
+
+
+def described_version(lake):
+    try:
+        return lake.described()["version"]
+    except Missing:
+        return None
