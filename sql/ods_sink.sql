@@ -20,6 +20,10 @@ create table if not exists ods_sink.offsets (
     primary key (consumer_group, topic, partition)
 ) with (fillfactor = 50);
 
+-- The source's time up to which the target has what the partition carries, as far as its records tell;
+-- null: they have not told yet.
+alter table ods_sink.offsets add column if not exists complete_to timestamp with time zone;
+
 comment on table ods_sink.offsets is
     'ods-sink: where each topic-partition stands; the rows below are in the tables';
 
@@ -872,26 +876,35 @@ $body$;
 comment on function ods_sink.claim_table(text, text, text, text, text, boolean) is
     'ods-sink: enter a source of a table; answers with the source that has it already';
 
--- Move offsets from where the writer believes them to be (compare) to where its batch ends (swap).
--- A from of -1 says that none is stored yet. Whoever believes wrongly has lost the partition to
--- another writer: the exception rolls its whole batch back.
+-- Move offsets from where the writer believes them to be (compare) to where its batch ends (swap), and
+-- with them the times up to which the partitions are complete (-infinity: the batch does not tell; one
+-- that goes back forgets it). A from of -1 says that none is stored yet. Whoever believes wrongly has
+-- lost the partition to another writer: the exception rolls its whole batch back.
 create or replace function ods_sink.advance(
-    consumer_group_ text, topics text[], partitions integer[], froms bigint[], uptos bigint[])
+    consumer_group_ text, topics text[], partitions integer[], froms bigint[], uptos bigint[],
+    times timestamp with time zone[])
 returns void language plpgsql as $body$
 declare
     moved bigint;
     begun bigint;
 begin
     update ods_sink.offsets o
-       set next_offset = b.upto, updated_at = clock_timestamp()
-      from unnest(topics, partitions, froms, uptos) as b (topic, partition, from_, upto)
+       set next_offset = b.upto, updated_at = clock_timestamp(),
+           complete_to = case when b.upto >= b.from_
+                              then nullif(greatest(o.complete_to, b.time_), '-infinity') end
+      from unnest(topics, partitions, froms, uptos, times) as b (topic, partition, from_, upto, time_)
      where o.consumer_group = consumer_group_ and o.topic = b.topic
        and o.partition = b.partition and o.next_offset = b.from_;
     get diagnostics moved = row_count;
     if moved < cardinality(topics) then
-        insert into ods_sink.offsets (consumer_group, topic, partition, next_offset)
-        select consumer_group_, b.topic, b.partition, b.upto
-          from unnest(topics, partitions, froms, uptos) as b (topic, partition, from_, upto)
+        insert into ods_sink.offsets (consumer_group, topic, partition, next_offset, complete_to)
+        select consumer_group_, b.topic, b.partition, b.upto,
+               greatest(nullif(b.time_, '-infinity'),
+                        (select s.complete_to from ods_sink.silent_partitions s
+                          where s.consumer_group = consumer_group_ and s.topic = b.topic
+                            and s.partition = b.partition))
+          from unnest(topics, partitions, froms, uptos, times)
+            as b (topic, partition, from_, upto, time_)
          where b.from_ = -1
             on conflict do nothing;
         get diagnostics begun = row_count;
@@ -904,8 +917,20 @@ begin
 end
 $body$;
 
-comment on function ods_sink.advance(text, text[], integer[], bigint[], bigint[]) is
+comment on function ods_sink.advance(text, text[], integer[], bigint[], bigint[],
+                                     timestamp with time zone[]) is
     'ods-sink: compare-and-swap of stored offsets; SQLSTATE OS001 when another writer moved them';
+
+-- The same for daemons of earlier versions, which do not tell of times.
+create or replace function ods_sink.advance(
+    consumer_group_ text, topics text[], partitions integer[], froms bigint[], uptos bigint[])
+returns void language sql as $body$
+    select ods_sink.advance(consumer_group_, topics, partitions, froms, uptos,
+        array_fill('-infinity'::timestamp with time zone, array[cardinality(topics)]))
+$body$;
+
+comment on function ods_sink.advance(text, text[], integer[], bigint[], bigint[]) is
+    'ods-sink: compare-and-swap of stored offsets, for earlier versions';
 
 -- Which topics of a group carry which tables, as far as it has moved some of them.
 create table if not exists ods_sink.topic_tables (
@@ -923,6 +948,146 @@ create table if not exists ods_sink.topic_tables (
 
 comment on table ods_sink.topic_tables is
     'ods-sink: which topics carry which tables, as far as they have been moved';
+
+-- Partitions that a process of the group has and of which no offset is stored: nothing was in them yet.
+create table if not exists ods_sink.silent_partitions (
+    consumer_group text not null,
+    topic text not null,
+    partition integer not null,
+    complete_to timestamp with time zone, -- as in offsets
+    primary key (consumer_group, topic, partition)
+) with (fillfactor = 50);
+
+comment on table ods_sink.silent_partitions is
+    'ods-sink: partitions in which nothing was yet, and up to when that is known';
+
+-- Of partitions that were seen at their ends, where nothing is left to apply: they are complete up to
+-- the heartbeat of their connector that was known before, since it sends in the order of its source.
+-- offsets_: where that is, -1: it was not seen at its end. connectors and times: what the call before
+-- answered. Answers the heartbeats as they are now. It waits for no
+-- writer: a partition that one has in hand is left for the next time.
+create or replace function ods_sink.freshen(
+    consumer_group_ text, topics text[], partitions integer[], offsets_ bigint[],
+    connectors text[], times timestamp with time zone[])
+returns table (connector text, beat_at timestamp with time zone) language plpgsql as $body$
+begin
+    insert into ods_sink.silent_partitions as s (consumer_group, topic, partition)
+    select consumer_group_, b.topic, b.partition
+      from unnest(topics, partitions, offsets_) as b (topic, partition, offset_)
+     where not exists (select from ods_sink.silent_partitions k where k.consumer_group =
+                       consumer_group_ and k.topic = b.topic and k.partition = b.partition)
+       and not exists (select from ods_sink.offsets o where o.consumer_group = consumer_group_
+                       and o.topic = b.topic and o.partition = b.partition)
+        on conflict do nothing;
+    with due as (
+        select o.topic, o.partition, max(c.time_) as time_
+          from unnest(topics, partitions, offsets_) as b (topic, partition, offset_)
+          join unnest(connectors, times) as c (name_, time_) on starts_with(b.topic, c.name_ || '.')
+          join ods_sink.offsets o on o.consumer_group = consumer_group_ and o.topic = b.topic
+               and o.partition = b.partition and o.next_offset = b.offset_
+         where o.complete_to is null or o.complete_to < c.time_
+         group by o.topic, o.partition),
+    locked as (
+        select o.topic, o.partition, o.next_offset, d.time_
+          from ods_sink.offsets o join due d using (topic, partition)
+         where o.consumer_group = consumer_group_ for no key update of o skip locked)
+    update ods_sink.offsets o set complete_to = l.time_
+      from locked l, unnest(topics, partitions, offsets_) as b (topic, partition, offset_)
+     where o.consumer_group = consumer_group_ and o.topic = l.topic and o.partition = l.partition
+       and b.topic = l.topic and b.partition = l.partition and o.next_offset = b.offset_
+       and (o.complete_to is null or o.complete_to < l.time_);
+    update ods_sink.silent_partitions s set complete_to = c.time_
+      from unnest(topics, partitions, offsets_) as b (topic, partition, offset_)
+      join unnest(connectors, times) as c (name_, time_) on starts_with(b.topic, c.name_ || '.')
+     where s.consumer_group = consumer_group_ and s.topic = b.topic and s.partition = b.partition
+       and b.offset_ >= 0 and (s.complete_to is null or s.complete_to < c.time_);
+    -- A connector that is behind its source sends heartbeats all the same. As long as what it sends is
+    -- old, the newest of that is what it has come to.
+    return query
+    with beats as (
+        select substr(o.topic, length('__debezium-heartbeat.') + 1) as name_,
+               max(o.complete_to) as time_, max(o.updated_at) - max(o.complete_to) as age
+          from ods_sink.offsets o
+         where o.consumer_group = consumer_group_ and o.complete_to is not null
+           and starts_with(o.topic, '__debezium-heartbeat.') group by 1)
+    select h.name_, least(h.time_, (
+               select case when max(o.updated_at) - max(o.complete_to) > h.age + interval '10 seconds'
+                           then max(o.complete_to) end
+                 from ods_sink.offsets o
+                where o.consumer_group = consumer_group_ and starts_with(o.topic, h.name_ || '.')
+                  and o.updated_at > clock_timestamp() - interval '1 minute'))
+      from beats h;
+end
+$body$;
+
+comment on function ods_sink.freshen(text, text[], integer[], bigint[], text[],
+                                     timestamp with time zone[]) is
+    'ods-sink: idle partitions are complete up to the heartbeat of their connector';
+
+-- Up to when each table is complete: every change that its source committed until then is in it, or is a
+-- dead letter. For whom it is: grant usage on schema ods_sink and select on this view.
+create or replace view ods_sink.freshness as
+with tables_ as (
+    select distinct t.consumer_group, t.table_schema, t.table_name, t.topic
+      from ods_sink.topic_tables t),
+partitions_ as (
+    select o.consumer_group, o.topic, o.partition, o.next_offset, o.complete_to, o.updated_at
+      from ods_sink.offsets o
+    union all
+    select s.consumer_group, s.topic, s.partition, null, s.complete_to, null
+      from ods_sink.silent_partitions s
+     where not exists (select from ods_sink.offsets o where (o.consumer_group, o.topic, o.partition) =
+                                                            (s.consumer_group, s.topic, s.partition)))
+select t.table_schema, t.table_name, t.consumer_group,
+       case when bool_and(p.complete_to is not null) then min(p.complete_to) end as complete_to,
+       max(p.updated_at) as applied_at,
+       jsonb_object_agg(p.topic || '/' || p.partition, p.next_offset order by p.topic, p.partition)
+           as offsets
+  from tables_ t join partitions_ p using (consumer_group, topic)
+ group by t.table_schema, t.table_name, t.consumer_group;
+
+comment on view ods_sink.freshness is
+    'ods-sink: the source''s time and the offsets up to which each table is complete';
+
+-- Wait until a table ("orders" or "shop.orders") is complete up to a time of its source. True: it is;
+-- false: it was not when the time was up.
+create or replace function ods_sink.wait_until(
+    table_ text, time_ timestamp with time zone, timeout_ interval default '1 minute')
+returns boolean language plpgsql as $body$
+declare
+    relation regclass := to_regclass(table_);
+    until_ timestamp with time zone := clock_timestamp() + timeout_;
+    pause float8 := 0.02;
+    complete_ boolean;
+begin
+    if relation is null then
+        raise exception 'there is no table %', table_ using errcode = '42P01';
+    end if;
+    if time_ is null or timeout_ is null then
+        raise exception 'the time and the timeout must not be null' using errcode = '22004';
+    end if;
+    if current_setting('transaction_isolation') not in ('read committed', 'read uncommitted') then
+        raise exception 'in a transaction of isolation level % nothing new would ever be seen',
+            current_setting('transaction_isolation') using errcode = '25001',
+            hint = 'Wait before the transaction begins.';
+    end if;
+    loop
+        select bool_and(coalesce(f.complete_to >= time_, false)) into complete_
+          from ods_sink.freshness f join pg_catalog.pg_class c on c.relname = f.table_name
+          join pg_catalog.pg_namespace n on n.oid = c.relnamespace and n.nspname = f.table_schema
+         where c.oid = relation;
+        if complete_ or clock_timestamp() >= until_ then
+            return coalesce(complete_, false);
+        end if;
+        perform pg_catalog.pg_sleep(greatest(0, least(pause,
+            extract(epoch from until_ - clock_timestamp())::float8)));
+        pause := least(pause * 1.5, 0.5);
+    end loop;
+end
+$body$;
+
+comment on function ods_sink.wait_until(text, timestamp with time zone, interval) is
+    'ods-sink: wait until a table is complete up to a time of its source; false: it was not in time';
 
 -- The last order about each topic of a group (ods-sink pause, resume …). Every process of the group
 -- looks about once a second for orders whose number is new, and obeys.

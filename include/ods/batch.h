@@ -96,6 +96,8 @@ struct claim {
     int32_t partition;
     int64_t from; /* the offset the target must hold for this batch to apply, or OFFSET_NONE */
     int64_t upto; /* what it holds afterwards: last record's offset + 1 */
+    int64_t complete_us; /* the source's time up to which the partition is complete with these
+                            records, microseconds since 1970 UTC; 0: they do not tell */
     bool holds;   /* the sink's next transaction stops before held_from */
     int64_t held_from;
 };
@@ -149,6 +151,8 @@ struct batch {
 
     uint64_t passed[PASS_COUNT];
     size_t payload_bytes; /* keys and values of the records */
+    int64_t beat_us;      /* a format's: the record that it passes is a heartbeat, by which all
+                             before that time of the source was sent; 0: it is none */
     bool delivers;        /* its records are deliveries; set by who fills it, like release */
     bool probes;          /* its rows are none: somebody asks what transforms make of the columns,
                              so conditions on rows hold */
@@ -226,6 +230,9 @@ static inline size_t batch_headers(struct batch *batch, const struct record *rec
  * memory is out. Topic pointers are interned: compared by pointer first, then by text. */
 bool batch_cover(struct batch *batch, const char *topic, int32_t partition, int64_t from,
                  int64_t offset);
+/* The same; the run, which is good until the next one is added. NULL when memory is out. */
+struct claim *batch_cover_run(struct batch *batch, const char *topic, int32_t partition,
+                              int64_t from, int64_t offset);
 
 /* For sinks: this record, and those that follow it in its partition, wait for a later transaction.
  */

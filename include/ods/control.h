@@ -20,6 +20,7 @@ extern "C" {
 #endif
 
 struct sink;
+struct position; /* ods/sink.h */
 
 enum order_state {
     ORDER_RUNNING, /* as if there were no order */
@@ -105,6 +106,11 @@ struct control_ops {
      * not. *failed: some of it could not be done and is tried again at the next call; the error
      * says what. NULL: there is nothing. */
     enum ods_status (*tend)(struct sink *sink, bool *failed, struct error *error);
+    /* The same, every few seconds: partitions of the process that were seen at their ends since the
+     * call before, each with that offset, and with OFFSET_NONE those that were not. NULL: the
+     * target does not keep up to when tables are complete. */
+    enum ods_status (*freshen)(struct sink *sink, const struct position *places, size_t count,
+                               struct error *error);
     /* For processes, about once a second: connect if need be, tell what `self` has confirmed, and
      * read the orders into *orders if there are new ones. The process counts as one of the group's
      * for as long as the sink stays connected. */

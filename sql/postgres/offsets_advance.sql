@@ -1,3 +1,3 @@
 -- Move offsets by compare-and-swap; OS001 where one is elsewhere.
--- $1: consumer group, then lists: $2 topics, $3 partitions, $4 from, $5 to.
-select ods_sink.advance($1, $2, $3, $4, $5);
+-- $1: consumer group, then lists: $2 topics, $3 partitions, $4 from, $5 to, $6 times of completeness.
+select ods_sink.advance($1, $2, $3, $4, $5, $6);

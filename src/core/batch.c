@@ -73,7 +73,7 @@ void batch_reset(struct batch *batch)
     batch->commit_unknown = batch->partial = batch->headers_read = false;
     batch->patience = 0;
     batch->guard_time = batch->apart = false;
-    batch->opened_us = 0;
+    batch->opened_us = batch->beat_us = 0;
 }
 
 bool batch_is_empty(const struct batch *batch)
@@ -156,8 +156,8 @@ void batch_drop(struct batch *batch, const bool *there)
     batch->reject_count = kept;
 }
 
-bool batch_cover(struct batch *batch, const char *topic, int32_t partition, int64_t from,
-                 int64_t offset)
+struct claim *batch_cover_run(struct batch *batch, const char *topic, int32_t partition,
+                              int64_t from, int64_t offset)
 {
     uint32_t count;
     struct claim *runs = batch_runs(batch, &count);
@@ -167,7 +167,7 @@ bool batch_cover(struct batch *batch, const char *topic, int32_t partition, int6
         if (claim->partition == partition &&
             (claim->topic == topic || strcmp(claim->topic, topic) == 0)) {
             claim->upto = offset + 1;
-            return true;
+            return claim;
         }
     }
     struct claim *claim =
@@ -176,10 +176,16 @@ bool batch_cover(struct batch *batch, const char *topic, int32_t partition, int6
                         : append(&batch->claims, &batch->claim_count, &batch->claim_capacity,
                                  sizeof *batch->claims);
     if (!claim)
-        return false;
+        return NULL;
     *claim =
         (struct claim){.topic = topic, .partition = partition, .from = from, .upto = offset + 1};
-    return true;
+    return claim;
+}
+
+bool batch_cover(struct batch *batch, const char *topic, int32_t partition, int64_t from,
+                 int64_t offset)
+{
+    return batch_cover_run(batch, topic, partition, from, offset) != NULL;
 }
 
 static struct claim *claim_of(const struct batch *batch, const struct record *record)

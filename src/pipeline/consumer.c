@@ -35,6 +35,21 @@ static struct partition *partition_of(struct lane *lane, const struct claim *cla
     return assignment_find(&lane->assignment, claim->topic, claim->partition);
 }
 
+static int64_t known_end(struct lane *lane, const struct partition *partition)
+{
+    const struct source_ops *source = lane->source->ops;
+    if (!source->known_end)
+        return -1;
+    return source->known_end(lane->source, partition->topic, partition->number);
+}
+
+/* Where the partition goes on, another change of that time may follow. */
+static void bound_time(struct lane *lane, struct claim *run, const struct partition *partition)
+{
+    if (run->complete_us && run->upto < known_end(lane, partition))
+        run->complete_us--;
+}
+
 static void push_filling(struct lane *lane)
 {
     struct batch *batch = lane->filling;
@@ -42,11 +57,13 @@ static void push_filling(struct lane *lane)
     lane->filling = NULL;
     lane->in_flight++;
     uint32_t count;
-    const struct claim *runs = batch_runs(batch, &count);
+    struct claim *runs = batch_runs(batch, &count);
     for (uint32_t i = 0; i < count; i++) {
         struct partition *partition = partition_of(lane, &runs[i]);
-        if (partition)
-            partition->in_flight++;
+        if (!partition)
+            continue;
+        partition->in_flight++;
+        bound_time(lane, &runs[i], partition);
     }
     slot->outcome = ODS_OK;
     slot->epoch = lane->epoch;
@@ -293,14 +310,6 @@ static void take_up(struct lane *lane)
             lane->assignment.items[i]->not_before_us = 0;
 }
 
-static int64_t known_end(struct lane *lane, const struct partition *partition)
-{
-    const struct source_ops *source = lane->source->ops;
-    if (!source->known_end)
-        return -1;
-    return source->known_end(lane->source, partition->topic, partition->number);
-}
-
 /* A record below the position is applied already, but the decoder may need it for the records after
  * it, which wait until it has understood it. If the partition ends below the position, the position
  * does not belong to it. */
@@ -465,6 +474,7 @@ static void show_partitions(struct lane *lane)
                         &shown->high);
     }
     lane->shown_count = count;
+    lane->shown_us = time_monotonic_us();
     pthread_mutex_unlock(&lane->mutex);
 }
 

@@ -34,6 +34,7 @@ static struct before look(const struct batch *batch)
 static void forget_changes(struct batch *batch, const struct before *before)
 {
     batch->change_count = before->changes;
+    batch->beat_us = 0;
     memcpy(batch->passed, before->passed, sizeof before->passed);
     arena_release(&batch->arena, before->arena);
 }
@@ -45,6 +46,19 @@ static void forget_record(struct batch *batch, const struct before *before)
     batch->record_count = before->records;
     batch->reject_count = before->rejects;
     batch->payload_bytes = before->payload_bytes;
+}
+
+/* Notes up to when the partition is complete with the record. Rows of snapshots are not of a time
+ * before which all is there. */
+static void note_time(struct batch *batch, struct claim *run, const struct before *before)
+{
+    int64_t newest_us = batch->beat_us;
+    for (uint32_t i = before->changes; i < batch->change_count; i++)
+        if (batch->changes[i].op != OP_READ && batch->changes[i].source_us > newest_us)
+            newest_us = batch->changes[i].source_us;
+    if (newest_us > run->complete_us)
+        run->complete_us = newest_us;
+    batch->beat_us = 0;
 }
 
 enum ods_status intake_add(struct batch *batch, struct worker *worker,
@@ -74,10 +88,13 @@ enum ods_status intake_add(struct batch *batch, struct worker *worker,
         status =
             batch_add_reject(batch, index, stage, error) ? ODS_OK : out_of_memory(error, record);
     }
-    if (status == ODS_OK &&
-        !batch_cover(batch, record->topic, record->partition, from, record->offset))
+    struct claim *run = status == ODS_OK ? batch_cover_run(batch, record->topic, record->partition,
+                                                           from, record->offset)
+                                         : NULL;
+    if (status == ODS_OK && !run)
         status = out_of_memory(error, record);
     if (status == ODS_OK) {
+        note_time(batch, run, &before);
         if (!batch->opened_us)
             batch->opened_us = time_monotonic_us();
         return ODS_OK;

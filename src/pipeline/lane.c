@@ -389,6 +389,11 @@ const struct lane_partition *lane_lock_partitions(struct lane *lane, size_t *cou
     return lane->shown;
 }
 
+int64_t lane_shown_us(const struct lane *lane)
+{
+    return lane->shown_us;
+}
+
 void lane_unlock_partitions(struct lane *lane)
 {
     pthread_mutex_unlock(&lane->mutex);

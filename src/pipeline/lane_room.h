@@ -90,6 +90,7 @@ struct lane {
     char last_error[ERROR_TEXT_BYTES];
     struct recent recent;
     struct lane_partition *shown;
+    int64_t shown_us; /* when they were so */
     size_t shown_count, shown_capacity;
 };
 

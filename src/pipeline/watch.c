@@ -12,6 +12,7 @@
 #include "core/rare.h"
 #include "core/time.h"
 #include "pipeline/history.h"
+#include "pipeline/idle.h"
 
 #define LOOK_MS    1000 /* between two looks for orders */
 #define HURRY_MS   200  /* as long as none could be read, and no lane begins */
@@ -42,7 +43,8 @@ struct watch {
     struct topic_reader *reader; /* NULL: nothing is held */
     int64_t next_measure_us;
     int64_t tend_us;
-    struct rare away, unmeasured, untended;
+    struct idle idle;
+    struct rare away, unmeasured, untended, unfresh;
 
     pthread_mutex_t mutex; /* guards what follows */
     pthread_cond_t changed;
@@ -214,6 +216,20 @@ static void tend(struct watch *watch)
         say(watch, true, error.text);
 }
 
+/* Tables that are idle are complete up to a time that moves on. */
+static void freshen(struct watch *watch)
+{
+    struct error error;
+    uint64_t held_back;
+    error_init(&error);
+    enum ods_status status =
+        idle_keep(&watch->idle, watch->sink, watch->lanes, watch->lane_count, &error);
+    if (status == ODS_OK || atomic_load(&watch->stop) || !rare_due(&watch->unfresh, &held_back))
+        return;
+    error_prefix(&error, "up to when idle tables are complete can't be kept: ");
+    say(watch, true, error.text);
+}
+
 static void look(struct watch *watch)
 {
     struct error error;
@@ -228,6 +244,7 @@ static void look(struct watch *watch)
     }
     watch->away = (struct rare){0};
     tend(watch);
+    freshen(watch);
     if (watch->known.number != watch_number(watch))
         publish(watch);
 }
@@ -420,6 +437,7 @@ void watch_close(struct watch *watch)
         return;
     watch_stop(watch);
     close_reader(watch);
+    idle_done(&watch->idle);
     if (watch->sink)
         watch->sink->ops->close(watch->sink);
     orders_done(&watch->known);

@@ -265,6 +265,7 @@ static enum ods_status read_record(struct reading *reading)
         return no_memory(reading);
     if (reading->topic->heartbeat) {
         reading->pass = PASS_HEARTBEAT;
+        reading->batch->beat_us = heartbeat_us(record);
         return ODS_OK;
     }
     if (reading->self->avro)

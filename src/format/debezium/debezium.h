@@ -353,4 +353,7 @@ enum ods_status no_memory(struct reading *reading);
 /* The source's time in microseconds, given in one of three units; INT64_MIN if there is none. */
 int64_t source_time(const struct value *us, const struct value *ns, const struct value *ms);
 
+/* The time in a heartbeat, microseconds since 1970 UTC; 0: it has none. */
+int64_t heartbeat_us(const struct record *record);
+
 #endif

@@ -49,6 +49,7 @@ static void postgres_close(struct sink *sink)
     delivered_done(&postgres->delivered);
     for (size_t i = 0; i < sizeof postgres->offsets / sizeof *postgres->offsets; i++)
         buffer_done(&postgres->offsets[i]);
+    beats_done(&postgres->beats);
     free(postgres->change_plans);
     conn_done(&postgres->conn);
     free(postgres);
@@ -294,8 +295,19 @@ static enum ods_status postgres_tend(struct sink *sink, bool *failed, struct err
     return status == ODS_OK ? history_keep_up(&postgres->conn, failed, error) : status;
 }
 
+static enum ods_status postgres_freshen(struct sink *sink, const struct position *places,
+                                        size_t count, struct error *error)
+{
+    struct postgres *postgres = from_sink(sink);
+    enum ods_status status = postgres_ready(postgres, error);
+    return status == ODS_OK ? freshness_keep(&postgres->beats, &postgres->conn,
+                                             postgres->config.group, places, count, error)
+                            : status;
+}
+
 static const struct control_ops control_ops = {
     .tend = postgres_tend,
+    .freshen = postgres_freshen,
     .watch = postgres_watch,
     .order = postgres_order,
     .orders = postgres_orders,

@@ -4,9 +4,11 @@
 
 #include <ods/sink.h>
 #include "sink/postgres/control/control.h"
+#include "sink/postgres/control/freshness.h"
 #include "sink/postgres/fold/delivered.h"
 #include "sink/postgres/fold/moved_keys.h"
 #include "sink/postgres/write/loose.h"
+#include "sink/postgres/write/offsets.h"
 #include "sink/postgres/write/upsert.h"
 
 /* An outage that only statements with rows have met, each time the same; see apply.c. */
@@ -31,11 +33,12 @@ struct postgres {
     struct arena scratch; /* memory of one attempt */
     struct arrays arrays;
     struct loose_statement loose;
-    struct buffer offsets[5];
+    struct buffer offsets[OFFSETS_PARAMS];
     struct moved_keys moved_keys;
     struct delivered delivered;
     struct doubt doubt;
-    struct watching watching; /* used by the sink that watches for orders */
+    struct watching watching; /* used by the sink that watches for orders, */
+    struct beats beats;       /* as is this */
     unsigned marks_seen;      /* generation of the connection in which marks had their tables */
     unsigned holds;           /* generation of the connection that holds the locks of its queues */
     unsigned looked;          /* generation of the connection in which orders were looked for */

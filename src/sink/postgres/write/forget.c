@@ -13,6 +13,7 @@
 #include "sql/postgres/forget_orders.h"
 #include "sql/postgres/forget_quality.h"
 #include "sql/postgres/forget_shadows.h"
+#include "sql/postgres/forget_silent.h"
 #include "sql/postgres/forget_table.h"
 #include "sql/postgres/forget_topics.h"
 #include "sql/postgres/forget_touched.h"
@@ -148,6 +149,8 @@ static enum ods_status take_out_all(struct postgres *postgres, const struct forg
         status = take_out_own(conn, "table_control", sql_forget_orders, *group, error);
     if (status == ODS_OK && own_schema)
         status = take_out_own(conn, "shadows", sql_forget_shadows, *group, error);
+    if (status == ODS_OK && own_schema)
+        status = take_out_own(conn, "silent_partitions", sql_forget_silent, *group, error);
     if (status == ODS_OK && own_schema)
         status = take_out_own(conn, "verify_runs", sql_forget_verify_runs, *group, error);
     if (status == ODS_OK && own_schema)

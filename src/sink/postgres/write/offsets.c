@@ -22,11 +22,20 @@ static bool moves(const struct claim *claim)
     return !claim->holds || claim->held_from != claim->from;
 }
 
-enum ods_status offsets_send(struct conn *conn, const char *group, const struct batch *batch,
-                             struct buffer scratch[5], struct error *error)
+/* As PostgreSQL has it, microseconds since 2000; "-infinity" where it is not known: of a claim that
+ * is held in its middle the first part does not tell. */
+static int64_t complete_to(const struct claim *claim)
 {
-    static const Oid types[] = {OID_TEXT, OID_TEXT_ARRAY, OID_INT4_ARRAY, OID_INT8_ARRAY,
-                                OID_INT8_ARRAY};
+    const int64_t epoch_us = POSTGRES_EPOCH_DAYS * INT64_C(86400000000);
+    return claim->holds || !claim->complete_us ? INT64_MIN : claim->complete_us - epoch_us;
+}
+
+enum ods_status offsets_send(struct conn *conn, const char *group, const struct batch *batch,
+                             struct buffer scratch[OFFSETS_PARAMS], struct error *error)
+{
+    static const Oid types[OFFSETS_PARAMS] = {OID_TEXT,       OID_TEXT_ARRAY, OID_INT4_ARRAY,
+                                              OID_INT8_ARRAY, OID_INT8_ARRAY,
+                                              OID_TIMESTAMPTZ_ARRAY};
     uint32_t count = 0;
     for (uint32_t i = 0; i < batch->claim_count; i++)
         count += moves(&batch->claims[i]);
@@ -36,6 +45,7 @@ enum ods_status offsets_send(struct conn *conn, const char *group, const struct 
     encode_array_begin(&scratch[2], OID_INT4, count);
     encode_array_begin(&scratch[3], OID_INT8, count);
     encode_array_begin(&scratch[4], OID_INT8, count);
+    encode_array_begin(&scratch[5], OID_TIMESTAMPTZ, count);
     for (uint32_t i = 0; i < batch->claim_count; i++) {
         const struct claim *claim = &batch->claims[i];
         if (!moves(claim))
@@ -44,8 +54,9 @@ enum ods_status offsets_send(struct conn *conn, const char *group, const struct 
         encode_put_int4(&scratch[2], claim->partition);
         encode_put_int8(&scratch[3], claim->from);
         encode_put_int8(&scratch[4], claim_end(claim));
+        encode_put_int8(&scratch[5], complete_to(claim));
     }
-    return own_send_params(conn, sql_offsets_advance, types, scratch, 5, error);
+    return own_send_params(conn, sql_offsets_advance, types, scratch, OFFSETS_PARAMS, error);
 }
 
 /* --- reading back --------------------------------------------------------------------------- */

@@ -14,9 +14,12 @@ enum ods_status offsets_read(struct conn *conn, const char *group, struct positi
 enum ods_status offsets_peek(struct conn *conn, const char *group, struct position *positions,
                              size_t count, struct error *error);
 
-/* Puts the move of the offsets of all claims of a batch into the pipeline. Scratch is reused. */
+enum { OFFSETS_PARAMS = 6 };
+
+/* Puts the move of the offsets of all claims of a batch into the pipeline, and with it the times up
+ * to which their partitions are complete. Scratch is reused. */
 enum ods_status offsets_send(struct conn *conn, const char *group, const struct batch *batch,
-                             struct buffer scratch[5], struct error *error);
+                             struct buffer scratch[OFFSETS_PARAMS], struct error *error);
 
 /* Ends sessions of the same role that lock stored offsets, or the lock for which others wait, and
  * have done nothing for longer than the target's idle_in_transaction_timeout_ms. */
