@@ -64,3 +64,19 @@ def logged():
                 for text in texts:
                     if text and re.search(r"[a-z]{2}", text):
                         yield where, text
+
+
+# What a running daemon meets. Commands explain their own errors on the spot.
+DAEMON = ("pipeline", "source", "sink", "format", "derived", "verify", "transform", "core", "http")
+
+
+def errors():
+    """(file, status, text) of each error that a daemon's sources make."""
+    for path in sorted((ROOT / "src").rglob("*.c")):
+        where = path.relative_to(ROOT / "src")
+        if where.parts[0] not in DAEMON:
+            continue
+        for parts in calls(path.read_text(encoding="utf-8"), "error_set"):
+            text = text_of(parts[2]) if len(parts) > 2 else None
+            if text and parts[1] in ("ODS_FATAL", "ODS_RETRY", "ODS_FENCED"):
+                yield where.as_posix(), parts[1], text

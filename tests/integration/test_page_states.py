@@ -1,0 +1,166 @@
+"""The page in every state, at every width, drawn by Debian's Chromium from the answers of a daemon that is played: nothing
+is wider than a phone, and what axe-core finds (AXE_CORE names its axe.min.js, `npm pack axe-core` brings it) is nothing.
+PAGE_SHOTS=DIR keeps the pictures."""
+
+import html
+import json
+import math
+import os
+import re
+import shutil
+import subprocess
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+from conftest import ROOT
+
+PAGE = (ROOT / "src" / "pipeline" / "page" / "index.html").read_text(encoding="utf-8")
+SHOTS, AXE = os.environ.get("PAGE_SHOTS"), os.environ.get("AXE_CORE")
+QUIET = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+         "--disable-background-networking", "--disable-component-update", "--disable-sync",
+         "--hide-scrollbars", "--virtual-time-budget=6000"]
+# What is measured, and axe's answer, end up in an attribute of the document.
+MEASURE = """<script>setTimeout(async () => {
+  const wide = document.documentElement.scrollWidth - document.documentElement.clientWidth;
+  let found = [];
+  if (window.axe) found = (await axe.run(document)).violations.map(one => one.id + ': ' +
+    one.nodes.map(node => node.html.slice(0, 120)).join(' | '));
+  document.documentElement.dataset.measured = JSON.stringify({wide, found});
+}, 3000)</script>"""
+
+
+def lane(pipeline, number, state="caught up", level="good", says=None, lag=0, tables=6, **others):
+    now = time.time()
+    return {"pipeline": pipeline, "group": pipeline, "target": "ods", "lane": number, "writer": "idle", "state": state,
+            "level": level, "says": says or state, "since": None, "seconds_left": None, "state_seconds": 4.2,
+            "joined": True, "kafka_reachable": True, "target_reachable": True, "dead_letters_reachable": True,
+            "records": 1234567, "changes": 1234560, "rejected": 0, "last_change_at": now - 0.4,
+            "last_commit_at": now - 0.2, "last_error": None, "recent": [],
+            "partitions": [{"topic": f"shop.store.a_table_with_a_long_name_{table:03d}", "partition": 0, "state": "active",
+                            "applied": 120000 + table, "position": 120000 + table, "end": 120000 + table + lag,
+                            "lag": lag} for table in range(number, tables, 2)], **others}
+
+
+def status(*pipelines, **others):
+    lanes = [one for lanes in pipelines for one in lanes]
+    told = [{"pipeline": lanes[0]["pipeline"], "lag": sum(part["lag"] for one in lanes for part in one["partitions"]),
+             **{name: lanes[0][name] for name in ("state", "level", "says", "since", "seconds_left")}} for lanes in pipelines]
+    return {"version": "0.1.0", "now": time.time(), "pipelines": told, "lanes": lanes, "paused": [], "retention": [],
+            "sources": [], "verify": [], "derived": [], **others}
+
+
+def note(text, letter=False, times=1):
+    now = time.time()
+    return {"kind": "letter" if letter else "error", "first_at": now - 90, "last_at": now - 5, "times": times, "text": text}
+
+
+def states():
+    now = time.time()
+    shop, crm = [lane("shop", n) for n in range(2)], [lane("crm", 0)]
+    yield "idle", status(shop, crm)
+    behind = {"state": "catching up", "level": "warn", "lag": 42000,
+              "says": "catching up: 252000 records behind, about 4 min yet"}
+    derived = [{"target": "ods", "table": "public.order_view", "state": "keeps", "problem": None, "fresh_at": now - 1,
+                "waiting": 12, "errors": 0}, {"target": "ods", "table": "public.totals", "state": "keeps",
+                                             "problem": None, "fresh_at": now - 1, "waiting": 0, "errors": 2}]
+    sources = [{"pipeline": "shop", "database": "shop", "reachable": True, "failure": None, "logs": [
+        {"slot": "ods_shop", "state": "ok", "why": None, "retained_bytes": 18_300_000, "left_seconds": None}]},
+        {"pipeline": "crm", "database": "crm", "reachable": True, "failure": None, "logs": [
+            {"slot": "ods_crm", "state": "inactive", "why": "nobody has read it for 19 min", "retained_bytes": 41_700_000_000,
+             "left_seconds": 12300}]}]
+    verify = [{"pipeline": "shop", "running": False, "failure": None, "next_at": now + 3600, "last": {
+        "result": "equal", "missing": 0, "extra": 0, "changed": 0, "source_rows": 1234567, "ended_at": now - 600}},
+        {"pipeline": "crm", "running": False, "failure": None, "next_at": now + 900, "last": {
+            "result": "differs", "missing": 1, "extra": 0, "changed": 4, "source_rows": 52000, "ended_at": now - 60}}]
+    paused = [{"pipeline": "crm", "topic": "crm.public.people", "table": "people", "state": "paused", "since": now - 7200,
+               "by": "ada@ops-1", "reason": "an index is built", "backlog": 5120}]
+    yield "loaded", status([lane("shop", n, **behind) for n in range(2)], crm, derived=derived, sources=sources,
+                           verify=verify, paused=paused)
+    why = ('target ods: connection to server at "10.1.2.3", port 5432 failed: Connection refused Is the server running on '
+           'that host and accepting TCP/IP connections?')
+    down = {"state": "waiting", "level": "bad", "says": f"waits for its target ods since 2026-11-27 10:12:03 UTC (3 min): {why}"}
+    yield "down", status([lane("shop", n, **down, lag=90, last_error=why, recent=[note(why, times=14)]) for n in range(2)], crm)
+    letter = ("1 record set aside; topic shop.store.orders partition 0 offset 4711: apply: column \"amount\": 123456789.123 "
+              "does not fit numeric(8,2)")
+    yield "poison", status([lane("shop", 0, rejected=3, recent=[note(letter, letter=True, times=3)])], crm)
+    yield "tables", status([lane("shop", n, tables=500, **{**behind, "lag": 504}) for n in range(2)])
+
+
+def course(hill):
+    return [round(1800 + 700 * math.sin(n / 40) + 90 * math.sin(n * 1.7), 1) if hill else 0.0 for n in range(360)]
+
+
+def trends():
+    return {"step_seconds": 10, "samples": 360, "newest_at": time.time(), "pipelines": [
+        {"pipeline": name, "changes_per_second": course(hill), "latency_p50_seconds": [0.021 + n % 7 / 900 for n in range(360)],
+         "latency_p99_seconds": [0.058 + n % 11 / 300 for n in range(360)],
+         "lag_records": [max(0, 900 - 9 * abs(n - 200)) * hill for n in range(360)]} for name, hill in (("shop", 1), ("crm", 0))]}
+
+
+@pytest.fixture(scope="module")
+def played():
+    """Answers what `played.pages` says."""
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            text = self.server.pages.get(self.path.split("?")[0])
+            self.send_response(200 if text else 404)
+            self.send_header("Content-Type", "text/html; charset=utf-8" if self.path in ("/", "/page") else "application/json")
+            self.end_headers()
+            self.wfile.write((text or "").encode())
+
+        def log_message(self, *_):
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    axe = f"<script>{open(AXE, encoding='utf-8').read()}</script>" if AXE else ""
+    server.pages = {"/": PAGE + axe + MEASURE, "/trends": json.dumps(trends())}
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+def chromium(folder, server, *arguments, language="en"):
+    program = shutil.which("chromium")
+    assert program, "scripts/setup installs Debian's chromium"
+    return subprocess.run([program, *QUIET, f"--user-data-dir={folder}/chromium", f"--accept-lang={language}", *arguments,
+                           f"http://127.0.0.1:{server.server_port}/"],
+                          capture_output=True, text=True, timeout=120, check=True).stdout
+
+
+# A phone of 320 px: Chromium's window is not narrower than 500, so the page is put into a frame.
+FRAME = '<!doctype html><title>…</title><iframe src="/page" width="320" height="1800" style="border:0"></iframe>' \
+        "<script>setInterval(() => { " \
+        "document.documentElement.dataset.measured = " \
+        "document.querySelector('iframe').contentDocument.documentElement.dataset.measured }, 100)</script>"
+
+
+def measured_of(drawn):
+    return json.loads(html.unescape(re.search(r'data-measured="(.*?)"', drawn)[1]))
+
+
+@pytest.mark.parametrize("name, said", list(states()), ids=[name for name, _ in states()])
+def test_state(played, tmp_path, name, said):
+    played.pages["/status"] = json.dumps(said)
+    drawn = chromium(tmp_path, played, "--dump-dom")
+    measured = measured_of(drawn)
+    assert measured["found"] == [] and measured["wide"] <= 0, measured
+    for one in said["pipelines"]:
+        shown = html.unescape(re.sub(r"<[^>]*>", "", drawn))
+        assert all(part in shown for part in one["says"].split("): ")), one
+    whole = played.pages["/"]
+    try:
+        played.pages.update({"/": FRAME, "/page": whole})
+        narrow = chromium(tmp_path, played, "--dump-dom", language="de")
+        if SHOTS:
+            chromium(tmp_path, played, f"--screenshot={SHOTS}/state-{name}-320.png", "--window-size=500,1850", language="de")
+    finally:
+        played.pages["/"] = whole
+    measured = measured_of(narrow)
+    assert measured["found"] == [] and measured["wide"] <= 0, measured
+    if SHOTS:
+        chromium(tmp_path, played, f"--screenshot={SHOTS}/state-{name}.png", "--window-size=1280,1000")
+        chromium(tmp_path, played, f"--screenshot={SHOTS}/state-{name}-dark.png", "--window-size=1280,1000",
+                 "--blink-settings=preferredColorScheme=0", language="de")
