@@ -3,7 +3,8 @@
 the queues of ActiveMQ Artemis (or topics of Kafka), then the release build reads them to their ends. The
 join at moments that the target called fresh is compared with one computed from the streams' beginnings.
 
-    bench/queues.py [--events N] [--from amqp|kafka] [--lanes N] [--points N] [--schemas] [--alone]
+    bench/queues.py [--events N] [--from amqp|kafka] [--lanes N] [--points N] [--schemas] [--small]
+                    [--alone]
 """
 
 import argparse
@@ -88,7 +89,8 @@ def write(options, sink, database, stack, broker):
     example = yaml.safe_load((ROOT / "examples" / "queue" / "tables.yaml").read_text())
     shop = {"name": "shop", "topics": TOPICS, "format": "debezium", "target": "ods", "lanes": options.lanes,
             "defaults": {"fold": "lower", "on_delete": "hard"},
-            "input": {"type": "amqp", "key": "property:key"},
+            "input": {"type": "amqp", "key": "property:key",
+                      **({"prefetch_bytes": 4 << 20, "max_message_bytes": 4 << 20} if options.small else {})},
             "tables": {"ORDERS": {"source_types": {"ORDERED_AT": "timestamp us"}},
                        "PAYMENTS": {"source_types": {"BOOKED": "timestamp ns"}}}}
     if options.source == "kafka":
@@ -96,6 +98,7 @@ def write(options, sink, database, stack, broker):
     sink.http_port = free_port()
     sink.write(shop, kafka=options.source == "kafka",
                targets=[{"name": "ods", "type": "postgres", "dsn": database.dsn}],
+               batch={"max_bytes": 4 << 20} if options.small else {},
                **({} if options.source == "kafka" else {"amqp": [broker.settings()]}),
                http={"listen": f"127.0.0.1:{sink.http_port}"})
     if not options.alone:
@@ -189,6 +192,7 @@ def main():
     options.add_argument("--lanes", type=int, default=2)
     options.add_argument("--points", type=int, default=20)
     options.add_argument("--schemas", action="store_true", help="a schema in each message")
+    options.add_argument("--small", action="store_true", help="batches, and what is read ahead, of 4 MiB")
     options.add_argument("--alone", action="store_true", help="without the join")
     options = options.parse_args()
     stack = Stack()

@@ -1,6 +1,6 @@
-/* The row's dead letters, and a tombstone for each: a record without value, with the letter's key,
- * in its partition, whose header names its offset. Commands pass over letters that are erased so;
- * where the topic is compacted, Kafka takes the letter away.
+/* The row's dead letters. Those of a table are deleted; of a topic each has a tombstone: a record
+ * without value, with the letter's key, in its partition, whose header names its offset. Commands
+ * pass over letters that are erased so; where the topic is compacted, Kafka takes the letter away.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -10,6 +10,7 @@
 #include "cli/erase.h"
 #include "cli/interrupt.h"
 #include "pipeline/deadletter.h"
+#include "sink/postgres/letters/letters.h"
 #include "source/kafka/kafka.h"
 #include "source/kafka/kafka_producer.h"
 
@@ -53,11 +54,12 @@ static void drop(struct erase *erase, int32_t partition, int64_t offset)
         }
 }
 
-static bool number(const struct record *letter, const char *name, int64_t *number_)
+static bool number(const struct trace *trace, const struct record *letter, const char *name,
+                   int64_t *number_)
 {
     size_t length;
     char digits[24];
-    const char *value = kafka_header(letter, name, &length);
+    const char *value = letter_store_header(&trace->store, letter, name, &length);
     if (!value || !length || length >= sizeof digits)
         return false;
     memcpy(digits, value, length);
@@ -77,15 +79,15 @@ static enum ods_status take_letter(struct erase *erase, const struct record *let
     int64_t offset;
     int32_t partition = letter->partition;
     int64_t stands = letter->offset;
-    if (letter_erases(letter, &offset))
+    if (trace->store.tool && letter_erases(letter, &offset))
         drop(erase, partition, offset);
-    if (place == SIZE_MAX || !number(letter, "ods.offset", &entry.offset)) {
-        kafka_release(letter->owner);
+    if (place == SIZE_MAX || !number(trace, letter, "ods.offset", &entry.offset)) {
+        trace->store.release(letter->owner);
         return ODS_OK;
     }
-    number(letter, "ods.timestamp", &entry.time_ms);
+    number(trace, letter, "ods.timestamp", &entry.time_ms);
     if (!keep(erase, letter)) {
-        kafka_release(letter->owner);
+        trace->store.release(letter->owner);
         return error_out_of_memory(error);
     }
     enum ods_status status =
@@ -110,17 +112,30 @@ int erase_find_letters(struct erase *erase, struct error *error)
 {
     struct trace *trace = &erase->trace;
     struct search search = {.erase = erase, .error = error};
-    const char *topic = trace->settings->dead_letter.topic;
     int32_t partitions = 0;
-    if (!*topic)
+    if (!trace->store.name)
         return CLI_OK;
-    enum ods_status status = kafka_tool_partitions(trace->tool, topic, &partitions, error);
+    enum ods_status status = letter_store_partitions(&trace->store, &partitions, error);
     if (status == ODS_OK && partitions)
-        status = kafka_tool_read(trace->tool, topic, NULL, take, &search, error);
+        status = letter_store_read(&trace->store, NULL, take, &search, error);
     erase->unreadable = trace->unreadable;
     if (search.status != ODS_OK)
         return CLI_TARGET;
-    return status == ODS_OK ? CLI_OK : CLI_SOURCE;
+    return status == ODS_OK ? CLI_OK : trace->store.tool ? CLI_SOURCE : CLI_TARGET;
+}
+
+/* --- of a table ------------------------------------------------------------------------------- */
+
+static int erase_rows(struct erase *erase, struct error *error)
+{
+    int64_t *ids = calloc(erase->letter_count, sizeof *ids);
+    for (size_t i = 0; ids && i < erase->letter_count; i++)
+        ids[i] = erase->letters[i].offset;
+    enum ods_status status = ids ? letters_erase(erase->trace.store.letters, ids,
+                                                 erase->letter_count, error)
+                                 : error_out_of_memory(error);
+    free(ids);
+    return status == ODS_OK ? CLI_OK : CLI_TARGET;
 }
 
 /* --- tombstones ------------------------------------------------------------------------------ */
@@ -179,6 +194,8 @@ int erase_letters(struct erase *erase, struct error *error)
                                                  .context = &sending};
     if (!erase->letter_count)
         return CLI_OK;
+    if (erase->trace.store.letters)
+        return erase_rows(erase, error);
     if (kafka_producer_open(&producer, &config, error) != ODS_OK)
         return CLI_SOURCE;
     for (size_t i = 0; i < erase->letter_count && !sending.failure; i++)

@@ -84,13 +84,14 @@ static void add_topics(const struct erase *erase, struct kafka_admin *admin, jso
 
 static void add_letters(const struct erase *erase, struct kafka_admin *admin, json_t *list)
 {
-    const char *topic = erase->trace.settings->dead_letter.topic;
+    const struct letter_store *store = &erase->trace.store;
+    const char *topic = store->name;
     char what[300], keeps[160], why[NOTE_BYTES];
     bool compacted;
-    if (!*topic)
+    if (!topic)
         return;
-    snprintf(what, sizeof what, "dead-letter topic %s", topic);
-    if (erase->letter_count) {
+    snprintf(what, sizeof what, "dead-letter %s %s", store->kind, topic);
+    if (erase->letter_count && store->tool) {
         describe_topic(admin, topic, keeps, sizeof keeps, &compacted);
         snprintf(why, sizeof why,
                  compacted
@@ -100,7 +101,7 @@ static void add_letters(const struct erase *erase, struct kafka_admin *admin, js
         add(list, what, why);
     }
     if (erase->closed) {
-        snprintf(why, sizeof why, "%" PRIu64 " encrypted letters of these topics can't be looked "
+        snprintf(why, sizeof why, "%" PRIu64 " encrypted letters can't be looked "
                                   "through: --private-key gives the key that opens them",
                  erase->closed);
         add(list, what, why);
@@ -208,8 +209,8 @@ void erase_print_plan(const struct erase *erase)
              erasing->history_rows);
     add_line(&table, "rows of the table that is made anew", erasing->schema, "",
              erasing->shadow_rows);
-    if (*erase->trace.settings->dead_letter.topic)
-        add_line(&table, "dead letters", "", erase->trace.settings->dead_letter.topic,
+    if (erase->trace.store.name)
+        add_line(&table, "dead letters", "", erase->trace.store.name,
                  (int64_t) erase->letter_count);
     for (i = 0; i < erase->file_names.count; i++)
         add_line(&table, "dead letters", "", erase->files[i].path,

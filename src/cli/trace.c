@@ -262,6 +262,8 @@ int trace_open(struct trace *trace, struct error *error)
     if (code == CLI_OK)
         code = choice_topics_find(&trace->topics, &trace->choice, trace->reader, trace->tool,
                                  error);
+    if (code == CLI_OK)
+        code = trace_open_letters(trace, error);
     return code == CLI_OK ? list_places(trace, error) : code;
 }
 
@@ -310,6 +312,8 @@ void trace_done(struct trace *trace)
     batch_free(trace->key_batch);
     worker_close(&trace->worker);
     worker_close_helper(trace->helper);
+    if (!trace->store.tool)
+        letter_store_close(&trace->store);
     kafka_tool_close(trace->tool);
     keyed_row_close(trace->row);
     free(trace->key_text);

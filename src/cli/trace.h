@@ -9,7 +9,7 @@
 typedef struct json_t json_t;
 
 #include "cli/cli.h"
-#include "cli/letter.h"
+#include "cli/letter_store.h"
 #include "cli/row_key.h"
 #include "cli/table_choice.h"
 #include "pipeline/worker.h"
@@ -124,7 +124,8 @@ struct trace {
     struct trace_entries letters;
     struct trace_skip *skips;
     size_t skip_count;
-    int64_t *letters_upto; /* by partition of the dead-letter topic */
+    struct letter_store store; /* of dead letters; without a name: there are none */
+    int64_t *letters_upto;     /* by partition of the dead-letter topic; of a table: its ids */
     int32_t letter_partitions;
     uint64_t scanned, unreadable; /* records; those of other rows that can't be read */
     uint64_t closed;              /* letters of these topics that no key opens */
@@ -167,6 +168,8 @@ size_t trace_letter_place(const struct trace *trace, const struct record *letter
 enum ods_status trace_look_letter(struct trace *trace, const struct record *letter, size_t place,
                                   struct trace_entry *entry, bool *found, bool *closed,
                                   struct error *error);
+/* Finds out where letters are. A cli_exit, as those below. */
+int trace_open_letters(struct trace *trace, struct error *error);
 /* Letters that came since the last call. */
 int trace_read_letters(struct trace *trace, struct error *error);
 /* What has become of them. Inside of a reader's transaction. */

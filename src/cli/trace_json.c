@@ -40,8 +40,8 @@ static json_t *letter_json(const struct trace *trace, const struct trace_entry *
     const struct trace_letter *letter = &entry->letter;
     if (!entry->has_letter)
         return json_null();
-    return json_pack("{s:s, s:i, s:I, s:s, s:o, s:o, s:o}", "topic",
-                     trace->settings->dead_letter.topic, "partition", (int) letter->partition,
+    return json_pack("{s:s, s:i, s:I, s:s, s:o, s:o, s:o}", trace->store.kind,
+                     trace->store.name, "partition", (int) letter->partition,
                      "offset", (json_int_t) letter->offset, "state",
                      letter->mark == OFFSET_NONE    ? "waiting"
                      : letter->mark == MARK_SKIPPED ? "skipped"

@@ -19,40 +19,43 @@ struct lettering {
     uint64_t read;
 };
 
-static char *text(const struct record *record, const char *name, size_t most)
+static char *text(const struct trace *trace, const struct record *record, const char *name,
+                  size_t most)
 {
     size_t length = 0;
-    const char *value = kafka_header(record, name, &length);
+    const char *value = letter_store_header(&trace->store, record, name, &length);
     length = length < most ? length : most;
     while (value && length == most && length && ((unsigned char) value[length] & 0xc0) == 0x80)
         length--; /* not within a character */
     return value ? strndup(value, length) : strdup("");
 }
 
-static bool number(const struct record *record, const char *name, int64_t *number_)
+static bool number(const struct trace *trace, const struct record *record, const char *name,
+                   int64_t *number_)
 {
-    char *digits = text(record, name, 24);
+    char *digits = text(trace, record, name, 24);
     bool good = digits && cli_parse_number(digits, INT64_MAX, number_);
     free(digits);
     return good;
 }
 
-static bool is_text(const struct record *record, const char *name, const char *wanted)
+static bool is_text(const struct trace *trace, const struct record *record, const char *name,
+                    const char *wanted)
 {
     size_t length = 0;
-    const char *value = kafka_header(record, name, &length);
+    const char *value = letter_store_header(&trace->store, record, name, &length);
     return value && length == strlen(wanted) && memcmp(value, wanted, length) == 0;
 }
 
 size_t trace_letter_place(const struct trace *trace, const struct record *record)
 {
     int64_t partition;
-    if (!is_text(record, "ods.pipeline", trace->choice.pipeline->name) ||
-        !number(record, "ods.partition", &partition))
+    if (!is_text(trace, record, "ods.pipeline", trace->choice.pipeline->name) ||
+        !number(trace, record, "ods.partition", &partition))
         return SIZE_MAX;
     for (size_t i = 0; i < trace->place_count; i++)
         if (trace->places[i].partition == partition &&
-            is_text(record, "ods.topic", trace->places[i].topic))
+            is_text(trace, record, "ods.topic", trace->places[i].topic))
             return i;
     return SIZE_MAX;
 }
@@ -86,16 +89,17 @@ enum ods_status trace_look_letter(struct trace *trace, const struct record *lett
     uint32_t change;
     enum ods_status status = ODS_OK;
     *found = *closed = false;
-    if (letter_is_sealed(letter, kafka_headers, NULL)) {
+    trace->opened = trace->store.letters != NULL;
+    if (letter_is_sealed(letter, trace->store.headers, NULL)) {
         error_init(&why);
-        status = letter_open(&trace->keys, letter, kafka_headers, &record, &why);
-        kafka_release(letter->owner);
+        status = letter_open(&trace->keys, letter, trace->store.headers, &record, &why);
+        trace->store.release(letter->owner);
         *closed = status == ODS_REJECT;
         if (status != ODS_OK && !*closed)
             *error = why;
+        trace->opened = status == ODS_OK;
         if (status != ODS_OK)
             return *closed ? ODS_OK : status;
-        trace->opened = true;
     }
     record.topic = trace->places[place].topic;
     record.partition = trace->places[place].partition;
@@ -122,20 +126,20 @@ static enum ods_status take_letter(struct lettering *lettering, const struct rec
     struct trace_entry entry = {.place = trace_letter_place(trace, letter), .has_letter = true};
     bool found;
     int64_t erased;
-    if (letter_erases(letter, &erased))
+    if (trace->store.tool && letter_erases(letter, &erased))
         forget(trace, letter->partition, erased);
-    if (entry.place == SIZE_MAX || !number(letter, "ods.offset", &entry.offset)) {
-        kafka_release(letter->owner);
+    if (entry.place == SIZE_MAX || !number(trace, letter, "ods.offset", &entry.offset)) {
+        trace->store.release(letter->owner);
         return ODS_OK;
     }
     entry.time_ms = -1;
-    number(letter, "ods.timestamp", &entry.time_ms);
+    number(trace, letter, "ods.timestamp", &entry.time_ms);
     entry.letter = (struct trace_letter){.partition = letter->partition,
                                          .offset = letter->offset,
                                          .time_ms = letter->timestamp_ms,
-                                         .stage = text(letter, "ods.stage", 32),
-                                         .code = text(letter, "ods.code", 23),
-                                         .reason = text(letter, "ods.error", REASON_BYTES),
+                                         .stage = text(trace, letter, "ods.stage", 32),
+                                         .code = text(trace, letter, "ods.code", 23),
+                                         .reason = text(trace, letter, "ods.error", REASON_BYTES),
                                          .mark = OFFSET_NONE};
     enum ods_status status = trace_look_letter(trace, letter, entry.place, &entry, &found,
                                                &entry.closed, lettering->error);
@@ -153,17 +157,17 @@ static enum ods_status take_letter(struct lettering *lettering, const struct rec
 static bool take(void *context, const struct record *record)
 {
     struct lettering *lettering = context;
-    progress_show(&lettering->trace->progress, "reading %s: %" PRIu64 " letters", record->topic,
-                  ++lettering->read);
+    progress_show(&lettering->trace->progress, "reading %s: %" PRIu64 " letters",
+                  lettering->trace->store.name, ++lettering->read);
     lettering->trace->letters_upto[record->partition] = record->offset + 1;
     lettering->status = take_letter(lettering, record);
-    return lettering->status == ODS_OK;
+    return lettering->status == ODS_OK && !interrupt_came();
 }
 
 static enum ods_status read_topic(struct trace *trace, struct lettering *lettering,
                                   struct error *error)
 {
-    const char *topic = trace->settings->dead_letter.topic;
+    const char *topic = trace->store.name;
     struct kafka_span *spans = calloc((size_t) trace->letter_partitions + 1, sizeof *spans);
     if (!spans)
         return error_out_of_memory(error);
@@ -174,31 +178,47 @@ static enum ods_status read_topic(struct trace *trace, struct lettering *letteri
         kafka_tool_read_spans(trace->tool, topic, spans, (size_t) trace->letter_partitions, take,
                               interrupt_came, lettering, error);
     free(spans);
-    progress_done(&trace->progress);
     return status;
+}
+
+int trace_open_letters(struct trace *trace, struct error *error)
+{
+    const struct dead_letter_settings *own = &trace->settings->dead_letter;
+    if (*own->table)
+        return letter_store_open(&trace->store, trace->settings, error) == ODS_OK ? CLI_OK
+                                                                                  : CLI_CONFIG;
+    if (*own->topic)
+        trace->store = (struct letter_store){.name = own->topic,
+                                             .kind = "topic",
+                                             .headers = kafka_headers,
+                                             .release = kafka_release,
+                                             .tool = trace->tool};
+    return CLI_OK;
 }
 
 int trace_read_letters(struct trace *trace, struct error *error)
 {
     struct lettering lettering = {.trace = trace, .error = error};
-    const char *topic = trace->settings->dead_letter.topic;
     enum ods_status status = ODS_OK;
     uint64_t unreadable = trace->unreadable;
-    if (!*topic)
+    if (!trace->store.name)
         return CLI_OK;
     if (!trace->letters_upto) {
-        status = kafka_tool_partitions(trace->tool, topic, &trace->letter_partitions, error);
+        status = letter_store_partitions(&trace->store, &trace->letter_partitions, error);
         trace->letters_upto =
             calloc((size_t) trace->letter_partitions + 1, sizeof *trace->letters_upto);
     }
     if (status == ODS_OK && !trace->letters_upto)
         status = error_out_of_memory(error);
     if (status == ODS_OK)
-        status = read_topic(trace, &lettering, error);
+        status = trace->store.tool ? read_topic(trace, &lettering, error)
+                                   : letter_store_read(&trace->store, trace->letters_upto, take,
+                                                       &lettering, error);
+    progress_done(&trace->progress);
     trace->unreadable = unreadable; /* they are in the topics too */
     if (lettering.status != ODS_OK)
         return CLI_TARGET;
-    return status == ODS_OK ? CLI_OK : CLI_SOURCE;
+    return status == ODS_OK ? CLI_OK : trace->store.tool ? CLI_SOURCE : CLI_TARGET;
 }
 
 int trace_read_marks(struct trace *trace, struct error *error)
@@ -212,7 +232,7 @@ int trace_read_marks(struct trace *trace, struct error *error)
         const struct trace_letter *letter = &trace->letters.items[i].letter;
         const struct letter named = {.offset = letter->offset, .time_ms = letter->time_ms};
         positions[i].partition = letter->partition;
-        positions[i].topic = dlq_mark_topic(trace->settings->dead_letter.topic, &arena, &named);
+        positions[i].topic = dlq_mark_topic(trace->store.name, &arena, &named);
         good = positions[i].topic != NULL;
     }
     enum ods_status status =

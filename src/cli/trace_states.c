@@ -159,7 +159,7 @@ static void note(const struct trace *trace, struct trace_entry *entry, int64_t l
     const struct trace_skip *skip = trace_skip_of(trace, entry->place, entry->offset);
     if (entry->has_letter && letter->stage)
         set_note(entry, "dead letter %s:%d:%" PRId64 " (%s%s%s): %s%s",
-                 trace->settings->dead_letter.topic, (int) letter->partition, letter->offset,
+                 trace->store.name, (int) letter->partition, letter->offset,
                  letter->stage, *letter->code ? " " : "", letter->code, letter->reason,
                  entry->from_letter ? "; its record is not in what was read of the topic" : "");
     else if (entry->state == TRACE_PASSED && skip)

@@ -8,6 +8,7 @@
 #include "sink/postgres/tables/settings.h"
 #include "sink/postgres/wire/own_schema.h"
 #include "sink/postgres/wire/quote.h"
+#include "sql/postgres/letters_erase.h"
 #include "sql/postgres/letters_make.h"
 #include "sql/postgres/letters_put.h"
 #include "sql/postgres/letters_read.h"
@@ -169,5 +170,22 @@ enum ods_status letters_read(struct letters *letters, int64_t after,
         }
         PQclear(rows);
     }
+    return status;
+}
+
+enum ods_status letters_erase(struct letters *letters, const int64_t *ids, size_t count,
+                              struct error *error)
+{
+    struct buffer list;
+    buffer_init(&list);
+    for (size_t i = 0; i < count; i++)
+        buffer_printf(&list, "%s%lld", i ? "," : "{", (long long) ids[i]);
+    buffer_puts(&list, count ? "}" : "{}");
+    enum ods_status status =
+        list.failed ? error_out_of_memory(error) : conn_open(&letters->conn, error);
+    const char *values[] = {buffer_text(&list)};
+    if (status == ODS_OK)
+        status = query(letters, sql_letters_erase, 1, values, NULL, error);
+    buffer_done(&list);
     return status;
 }

@@ -38,4 +38,8 @@ enum ods_status letters_read(struct letters *letters, int64_t after,
                                           const char *letter, size_t length),
                              void *context, struct error *error);
 
+/* Those with these ids are gone, from the server's disk too, when the call returns ODS_OK. */
+enum ods_status letters_erase(struct letters *letters, const int64_t *ids, size_t count,
+                              struct error *error);
+
 #endif
