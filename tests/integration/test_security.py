@@ -12,7 +12,8 @@ from conftest import build
 from lib.kafka import Kafka
 from lib.postgres import Database
 from lib.records import Table, pipeline
-from lib.secure import MECHANISMS, PASSWORD, USER, Certificates, SecureKafka, SecurePostgres
+from lib.secure import (MECHANISMS, PASSWORD, USER, Certificates, Login, SecureKafka,
+                        SecurePostgres)
 from lib.sink import Exit, Setup, assert_clean
 from lib.size import size
 
@@ -162,6 +163,55 @@ def test_stops_while_kafka_refuses(sink, broker, certificates, database, table):
         daemon.stop()
 
 
+@pytest.fixture
+def login():
+    server = Login()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+def bearer(certificates, login, secret=PASSWORD):
+    return {"security.protocol": "SASL_SSL", "sasl.mechanism": "OAUTHBEARER",
+            "ssl.ca.location": str(certificates.path("ca.crt")), "sasl.oauthbearer.method": "oidc",
+            "sasl.oauthbearer.client.id": "ods-sink", "sasl.oauthbearer.client.secret": secret,
+            "sasl.oauthbearer.token.endpoint.url": login.url}
+
+
+def test_tokens_are_renewed(sink, broker, certificates, login, database, table, secured):
+    """OAUTHBEARER: a server gives tokens for client and secret, and again before they end."""
+    daemon = start(sink, table, broker, "sasl", bearer(certificates, login), database)
+    daemon.await_that(lambda: database.count("items") == 5, what="the rows")
+    before = login.given
+    daemon.await_that(lambda: login.given > before, what="another token")
+    secured.produce([table.create({"id": 5, "name": "n", "amount": 1})])
+    daemon.await_that(lambda: database.count("items") == 6, what="a row by it")
+    assert_no_secret(daemon, PASSWORD)
+    daemon.stop()
+    done = sink.check("--connect")
+    assert "Kafka answers" in done.stdout and PASSWORD not in done.stdout + done.stderr
+
+
+def test_no_token_for_a_wrong_secret(sink, broker, certificates, login, database, table):
+    daemon = start(sink, table, broker, "sasl", bearer(certificates, login, WRONG), database)
+    daemon.await_that(lambda: "invalid_client" in daemon.log(), what="what the server says")
+    assert daemon.get("/readyz")[0] == 503 and daemon.get("/healthz")[0] == 200
+    assert_no_secret(daemon, WRONG)
+    daemon.stop()
+    assert login.refused and not login.given
+
+
+@pytest.mark.parametrize("lacking", ["client.id", "client.secret", "token.endpoint.url"])
+def test_what_a_token_needs(sink, broker, certificates, login, lacking):
+    properties = bearer(certificates, login)
+    del properties[f"sasl.oauthbearer.{lacking}"]
+    configure(sink, "t", broker, "sasl", properties,
+              targets=[{"name": "ods", "type": "stdout"}])
+    done = sink.run("run", "-c", sink.conf, expect=Exit.CONFIG)
+    assert f'set "sasl.oauthbearer.{lacking}" too' in done.stderr
+    assert PASSWORD not in done.stderr
+
+
 def dsn(server, certificates, host="127.0.0.1", authority="ca", password=PASSWORD, mode="verify-full"):
     root = f"sslrootcert={certificates.path(authority + '.crt')}" if mode != "disable" else ""
     return (f"host={host} port={server.port} dbname=postgres user={USER} password={password} "
@@ -211,6 +261,43 @@ def test_postgresql_refuses(sink, kafka, server, certificates, prefix, case, wor
     done = sink.check("--connect", expect=5)
     assert word in done.stdout + done.stderr
     assert WRONG not in done.stdout + done.stderr
+
+
+def test_a_new_password_of_postgresql(sink, kafka, server, certificates, prefix, tmp_path):
+    """In the file that passfile= names: it counts at the next connection, without a restart."""
+    table = Table(f"rotated_{prefix.split('-')[0]}", prefix=prefix)
+    kafka.create(table.topic, 1)
+    passwords = tmp_path / "pgpass"
+
+    def put(password):
+        passwords.write_text(f"127.0.0.1:{server.port}:*:rotated:{password}\n")
+        passwords.chmod(0o600)
+        execute(f"alter role rotated password '{password}'")
+
+    def execute(statement):
+        with server.connect() as connection, connection.cursor() as cursor:
+            cursor.execute(statement)
+            return cursor.fetchall() if cursor.description else []
+
+    def rows():
+        there = execute(f"select to_regclass('{table.name}') is not null")[0][0]
+        return execute(f"select count(*) from {table.name}")[0][0] if there else 0
+
+    execute("create role rotated login superuser")
+    put("first-one")
+    good = (f"host=127.0.0.1 port={server.port} dbname=postgres user=rotated sslmode=verify-full "
+            f"sslrootcert={certificates.path('ca.crt')} passfile={passwords}")
+    sink.write(pipeline(table), kafka=True, targets=target(good))
+    kafka.produce([table.create({"id": 1, "name": "n", "amount": 1})])
+    daemon = sink.daemon()
+    daemon.await_that(lambda: rows() == 1, what="the row")
+    put("second-one")
+    execute("select pg_terminate_backend(pid) from pg_stat_activity where usename = 'rotated'")
+    kafka.produce([table.create({"id": 2, "name": "n", "amount": 1})])
+    daemon.await_that(lambda: rows() == 2, what="a row by the new password")
+    assert_no_secret(daemon, "first-one", "second-one")
+    daemon.stop()
+    execute("drop owned by rotated cascade; drop role rotated")
 
 
 def test_secrets_in_files_that_others_read(sink, kafka):

@@ -1,11 +1,16 @@
 """A broker and a PostgreSQL server that want encryption and passwords, with certificates of their
 own, beside the stack that every other test shares."""
 
+import base64
+import json
 import os
 import shutil
 import signal
 import subprocess
 import tempfile
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import psycopg2
@@ -115,7 +120,8 @@ ssl.truststore.location={certificates.path('ca.crt')}
 listener.name.tls.ssl.client.auth=required
 listener.name.elsewhere.ssl.keystore.type=PEM
 listener.name.elsewhere.ssl.keystore.location={certificates.path('elsewhere.pem')}
-listener.name.sasl.sasl.enabled.mechanisms={','.join(MECHANISMS)}
+listener.name.sasl.sasl.enabled.mechanisms={','.join(MECHANISMS)},OAUTHBEARER
+listener.name.sasl.oauthbearer.sasl.jaas.config={login}.oauthbearer.OAuthBearerLoginModule required;
 listener.name.sasl.plain.sasl.jaas.config={login}.plain.PlainLoginModule required \
 user_{USER}="{PASSWORD}";
 {scram}"""
@@ -189,3 +195,48 @@ class SecurePostgres:
         self.process.wait(30)
         self.log.close()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+TOKEN_LIFE_S = 5
+
+
+def part(content):
+    return base64.urlsafe_b64encode(json.dumps(content).encode()).rstrip(b"=").decode()
+
+
+def token():
+    """One that the broker takes without a signature, as it does unless told otherwise."""
+    now = int(time.time())
+    return f"{part({'alg': 'none'})}.{part({'sub': 'app', 'iat': now, 'exp': now + TOKEN_LIFE_S})}."
+
+
+class Login(ThreadingHTTPServer):
+    """Gives tokens to who knows the secret."""
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Answer)
+        self.given = self.refused = 0
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.server_port}/token"
+
+
+class Answer(BaseHTTPRequestHandler):
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        wanted = base64.b64encode(f"ods-sink:{PASSWORD}".encode()).decode()
+        good = self.headers["Authorization"] == f"Basic {wanted}"
+        self.server.given += good
+        self.server.refused += not good
+        body = json.dumps({"access_token": token(), "token_type": "Bearer", "expires_in": TOKEN_LIFE_S}
+                          if good else {"error": "invalid_client"}).encode()
+        self.send_response(200 if good else 401)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass

@@ -28,8 +28,9 @@ def test_nothing_is_started_that_did_not_run():
     words = re.findall(r"(?:deb-systemd-invoke|systemctl)\s+(?:--\S+\s+)*(\S+)", text)
     assert set(words) == {"daemon-reload", "try-restart"}
     assert 'if [ -n "$2" ] && [ -d /run/systemd/system ]' in text, "only in an upgrade"
-    # `enable` keeps what an administrator has enabled: deb-systemd-helper was asked whether.
-    assert text.index("was-enabled") < text.index("deb-systemd-helper enable")
+    # `enable` keeps what an administrator has enabled, of a unit that was there before.
+    assert (text.index("if deb-systemd-helper debian-installed") < text.index("was-enabled")
+            < text.index("deb-systemd-helper enable"))
 
 
 def test_what_may_be_edited_is_a_conffile():

@@ -180,7 +180,7 @@ static enum ods_status kafka_open(struct source **out, const struct source_confi
     rd_kafka_conf_set_opaque(conf, source);
     rd_kafka_conf_set_error_cb(conf, on_error);
     rd_kafka_conf_set_rebalance_cb(conf, on_rebalance);
-    source->rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof text);
+    source->rk = kafka_client_new(RD_KAFKA_CONSUMER, conf, text, sizeof text);
     if (!source->rk) {
         error_set(error, ODS_FATAL, "can't make a Kafka consumer: %s", text);
         goto out;

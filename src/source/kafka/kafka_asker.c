@@ -28,7 +28,7 @@ enum ods_status kafka_asker_init(struct kafka_asker *asker, const struct setting
         (struct kafka_asker){.servers = settings->kafka.bootstrap_servers, .answer_ms = ANSWER_MS};
     if (!conf)
         return ODS_FATAL;
-    asker->rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof text);
+    asker->rk = kafka_client_new(RD_KAFKA_CONSUMER, conf, text, sizeof text);
     if (!asker->rk) {
         rd_kafka_conf_destroy(conf);
         return error_set(error, ODS_FATAL, "can't make a Kafka client: %s", text);

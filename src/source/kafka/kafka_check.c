@@ -127,7 +127,7 @@ enum ods_status kafka_check(const struct source_config *config,
         goto out;
     rd_kafka_conf_set_opaque(conf, trouble);
     rd_kafka_conf_set_error_cb(conf, on_error);
-    rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof text);
+    rk = kafka_client_new(RD_KAFKA_CONSUMER, conf, text, sizeof text);
     if (!rk) {
         error_set(error, ODS_FATAL, "can't make a Kafka client: %s", text);
         goto out;

@@ -2,6 +2,7 @@
  * what ods-sink depends on. Any thread; no state. */
 #include "source/kafka/kafka_conf.h"
 #include "source/kafka/kafka.h"
+#include "source/kafka/kafka_oauth.h"
 #include "source/kafka/kafka_workarounds.h"
 
 #include <stdio.h>
@@ -68,16 +69,25 @@ rd_kafka_conf_t *kafka_conf(const struct kafka_settings *kafka, const char *cons
                       property->name);
             goto refused;
         }
-        if (!conf_set(conf, property->name, property->value, error))
+        if (!kafka_oauth_takes(kafka, property->name) &&
+            !conf_set(conf, property->name, property->value, error))
             goto refused;
     }
-    if (!conf_set_all(conf, owned, error))
+    if (!conf_set_all(conf, owned, error) || kafka_oauth_conf(kafka, conf, error) != ODS_OK)
         goto refused;
     rd_kafka_conf_set_log_cb(conf, on_log);
     return conf;
 refused:
     rd_kafka_conf_destroy(conf);
     return NULL;
+}
+
+rd_kafka_t *kafka_client_new(rd_kafka_type_t type, rd_kafka_conf_t *conf, char *why, size_t size)
+{
+    rd_kafka_t *rk = rd_kafka_new(type, conf, why, size);
+    if (rk)
+        kafka_oauth_begin(rk);
+    return rk;
 }
 
 /* clang-format off */

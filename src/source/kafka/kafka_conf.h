@@ -14,6 +14,9 @@
 rd_kafka_conf_t *kafka_conf(const struct kafka_settings *kafka, const char *const *defaults,
                             const char *const *owned, struct error *error);
 
+/* rd_kafka_new(), with tokens that are asked for where the configuration says so. */
+rd_kafka_t *kafka_client_new(rd_kafka_type_t type, rd_kafka_conf_t *conf, char *why, size_t size);
+
 /* Time between two looks for topics; not above 0: once there are some, no more. */
 int64_t kafka_look_ms(const struct kafka_settings *kafka);
 

@@ -86,7 +86,7 @@ enum ods_status kafka_producer_open(struct kafka_producer **out,
     rd_kafka_conf_set_opaque(conf, producer);
     rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
     rd_kafka_conf_set_error_cb(conf, on_error);
-    producer->rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof text);
+    producer->rk = kafka_client_new(RD_KAFKA_PRODUCER, conf, text, sizeof text);
     if (!producer->rk) {
         rd_kafka_conf_destroy(conf);
         error_set(error, ODS_FATAL, "can't make a Kafka producer: %s", text);

@@ -68,7 +68,7 @@ static enum ods_status try_client(const struct properties *properties, int64_t t
     free(some.items);
     if (!conf)
         return ODS_FATAL;
-    rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof text);
+    rd_kafka_t *rk = kafka_client_new(RD_KAFKA_PRODUCER, conf, text, sizeof text);
     if (rk) {
         rd_kafka_destroy(rk);
         return ODS_OK;
@@ -149,7 +149,7 @@ static enum ods_status make_client(struct kafka_writer *writer, struct error *er
         return ODS_FATAL;
     rd_kafka_conf_set_opaque(conf, writer);
     kafka_answers_take(conf);
-    writer->rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof text);
+    writer->rk = kafka_client_new(RD_KAFKA_PRODUCER, conf, text, sizeof text);
     if (!writer->rk) {
         rd_kafka_conf_destroy(conf);
         return error_set(error, ODS_FATAL, "target %s: can't make a Kafka producer: %s",
