@@ -192,7 +192,8 @@ void ods_lake_close(struct ods_lake *lake); /* NULL is accepted */
  *   { "namespace": ["shop"], "name": "orders",  Delta: the folder <location>/shop/orders; a part is
  *                                            one folder's or namespace's name and may not be
  *                                            empty, ".", ".." or contain "/"
- *     "mode": "upsert",                      "upsert" (needs "key") or "history" (append only)
+ *     "mode": "upsert",                      "upsert" (needs "key"), "history" (append only) or
+ *                                          "read" (nothing is created or written)
  *     "key": ["id"],                         columns of the key, in this order; null is a value
  *                                            like others; every type of the table above except
  *                                            float, double, list, struct
@@ -340,6 +341,38 @@ enum ods_lake_answer ods_lake_maintain(struct ods_lake_table *table, const char 
  */
 enum ods_lake_answer ods_lake_scan(struct ods_lake_table *table, const char *json,
                                    struct ArrowArrayStream *stream, char **error);
+
+/*
+ * Versions of the table that can still be read, the oldest first, as a JSON array to be freed.
+ *   { "from": 3, "to": 12, "limit": 50 }   everything is optional; "since_ms": versions committed
+ *                                          since then, in place of "from"; "limit": the newest;
+ *                                          "all": true: FATAL where one has expired
+ *   [ { "version": 12, "time_ms": 1795777200000, "operation": "MERGE", "engine": "…",
+ *       "rows": { "inserted": 3, "updated": 2, "deleted": 1 },   null: its files are gone
+ *       "files_added": 1, "bytes_added": 4096, "files_removed": 0, "bytes_removed": 0,
+ *       "offsets": { "<topic>:<partition>": 1200 } } ]   the next ones to be read
+ * Only the log is read where the commit says how many rows it changed, as those of ods-sink do.
+ */
+enum ods_lake_answer ods_lake_versions(struct ods_lake_table *table, const char *json,
+                                       char **versions, char **error);
+
+/*
+ * The changes of versions, as lines of JSON: the columns and those that ods_lake_scan adds, and
+ * "_commit_offsets" as in ods_lake_versions. Within a version rows as they were come before rows as
+ * they are. Decimals are texts, bytes base64, times ISO 8601.
+ *   { "from": 3, "to": 12,                    both included; "since_ms" in place of "from";
+ *                                             neither: those that come after the newest
+ *     "types": ["insert", "delete"], "columns": ["id"] }   default: all
+ * *from and *to are the versions that are read: *from > *to where there is none yet; the next call
+ * begins at *to + 1. FATAL where a version has expired. ods_lake_next_lines hands out up to 1,000
+ * lines, to be freed, or NULL at the end. The table may be closed before its lines.
+ */
+struct ods_lake_lines;
+enum ods_lake_answer ods_lake_changes(struct ods_lake_table *table, const char *json,
+                                      struct ods_lake_lines **lines, int64_t *from, int64_t *to,
+                                      char **error);
+enum ods_lake_answer ods_lake_next_lines(struct ods_lake_lines *lines, char **text, char **error);
+void ods_lake_close_lines(struct ods_lake_lines *lines); /* NULL is accepted */
 
 /*
  * Figures of the table as the handle knows it (no I/O), JSON to be freed:

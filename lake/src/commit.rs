@@ -143,6 +143,9 @@ impl Table {
             (false, false) => "MERGE",
         };
         let mut actions = vec![table::info(operation, Some(batch), now)];
+        if !self.truncated {
+            actions[0]["commitInfo"]["operationMetrics"] = metrics(&rows, &going);
+        }
         for (id, v) in next {
             let v = v.as_i64().ok_or_else(|| fatal!("the offset of {id} must be a whole number"))?;
             actions.push(json!({"txn": {"appId": id, "version": v, "lastUpdated": now}}));
@@ -430,6 +433,14 @@ impl Table {
         }
         Ok(())
     }
+}
+
+/// Rows that a commit inserts, updates and deletes, as Spark calls them in the history of a table.
+fn metrics(rows: &[Row], going: &Going) -> Value {
+    let new = rows.iter().filter(|r| r.new).count();
+    let deleted = going.values().flatten().filter(|(_, comes)| !comes).count();
+    json!({"numTargetRowsInserted": new.to_string(), "numTargetRowsUpdated": (rows.len() - new).to_string(),
+        "numTargetRowsDeleted": deleted.to_string()})
 }
 
 /// The add of a file that was written.

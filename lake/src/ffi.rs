@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 
 use crate::answer::{Fail, Result, fatal};
 use crate::lake::Lake;
+use crate::lines::Lines;
 use crate::table::Table;
 
 const ABI: c_int = 1;
@@ -432,6 +433,68 @@ pub unsafe extern "C" fn ods_lake_scan(
             ptr::write(stream, FFI_ArrowArrayStream::new(Box::new(scan)));
             Ok(())
         })
+    }
+}
+
+/// # Safety
+/// See `ods_lake_open`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ods_lake_versions(
+    table: *mut Handle,
+    json: *const c_char,
+    versions: *mut *mut c_char,
+    error: *mut *mut c_char,
+) -> c_int {
+    unsafe {
+        with(table, error, |h| {
+            *versions = give(h.table.versions(text("JSON", json)?)?);
+            Ok(())
+        })
+    }
+}
+
+/// # Safety
+/// See `ods_lake_open`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ods_lake_changes(
+    table: *mut Handle,
+    json: *const c_char,
+    lines: *mut *mut Lines,
+    from: *mut i64,
+    to: *mut i64,
+    error: *mut *mut c_char,
+) -> c_int {
+    unsafe {
+        with(table, error, |h| {
+            let (found, first, last) = h.table.changes(text("JSON", json)?)?;
+            *lines = Box::into_raw(Box::new(found));
+            (*from, *to) = (first, last);
+            Ok(())
+        })
+    }
+}
+
+/// # Safety
+/// See `ods_lake_open`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ods_lake_next_lines(
+    lines: *mut Lines,
+    text: *mut *mut c_char,
+    error: *mut *mut c_char,
+) -> c_int {
+    answer(error, || {
+        let lines = unsafe { lines.as_mut() }.ok_or_else(|| fatal!("no lines are given"))?;
+        unsafe { *text = lines.more()?.map_or(ptr::null_mut(), give) };
+        Ok(())
+    })
+}
+
+/// # Safety
+/// See `ods_lake_open`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ods_lake_close_lines(lines: *mut Lines) {
+    if !lines.is_null() {
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(unsafe { Box::from_raw(lines) })));
     }
 }
 

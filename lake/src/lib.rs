@@ -1,8 +1,8 @@
 //! The lake engine of ods-sink: tables of Delta Lake and Iceberg, written exactly once.
 //!
 //! `ffi` is what the C program calls; `lake` a place with tables; `table` one of them, with `stage` (rows that
-//! wait), `commit` (one compare-and-swap), `evolve` (columns), `maintain` and `scan`. Below them: `log` (the state of
-//! a table and how entries change it), `checkpoint`, `data` (Parquet), `dv` (deletion vectors), `index` (keys),
+//! wait), `commit` (one compare-and-swap), `evolve` (columns), `maintain`, `scan`, `follow` (versions, changes) and
+//! `lines` (as JSON). Below them: `log` (the state of a table and how entries change it), `checkpoint`, `data` (Parquet), `dv` (deletion vectors), `index` (keys),
 //! `types`, `partition`; `iceberg` is what tables of that format have of their own; and `store`, `s3` (where files are).
 
 mod answer;
@@ -13,9 +13,11 @@ mod dv;
 mod evolve;
 mod fault;
 mod ffi;
+mod follow;
 mod iceberg;
 mod index;
 mod lake;
+mod lines;
 mod log;
 mod maintain;
 mod partition;

@@ -200,6 +200,9 @@ pub struct State {
     pub checkpoint: i64,
 }
 
+/// Features of tables that readers have to know.
+const READ: [&str; 4] = ["deletionVectors", "timestampNtz", "vacuumProtocolCheck", "appendOnly"];
+
 impl State {
     pub fn schema(&self) -> Result<&SchemaRef> {
         self.schema.as_ref().ok_or_else(|| fatal!("the table has no schema"))
@@ -332,6 +335,24 @@ impl State {
         self.tombs.retain(|t| t.at_ms >= before_ms);
     }
 
+    /// Whether this engine may read the table; the error names what is in the way.
+    pub fn check_readable(&self) -> Result<()> {
+        let reader = self.protocol["minReaderVersion"].as_i64().unwrap_or(1);
+        let features = self.protocol["readerFeatures"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        if reader > 3 {
+            return Err(fatal!("the table's protocol ({reader} for readers) is newer than this engine's (3)"));
+        }
+        if let Some(f) = features.into_iter().find(|f| !READ.contains(f)) {
+            return Err(fatal!("the table has the feature {f}, which this engine does not know"));
+        }
+        if matches!(self.property("delta.columnMapping.mode"), Some("name" | "id")) {
+            return Err(fatal!(
+                "the table maps its columns' names (delta.columnMapping.mode), which this engine does not do"
+            ));
+        }
+        Ok(())
+    }
+
     /// Whether this engine may read and write the table; the error names what is in the way.
     pub fn check(&self, upsert: bool) -> Result<()> {
         let reader = self.protocol["minReaderVersion"].as_i64().unwrap_or(1);
@@ -339,7 +360,6 @@ impl State {
         if reader > 3 || writer > 7 {
             return Err(fatal!("the table's protocol ({reader}, {writer}) is newer than this engine's (3, 7)"));
         }
-        const READ: [&str; 4] = ["deletionVectors", "timestampNtz", "vacuumProtocolCheck", "appendOnly"];
         const WRITE: [&str; 9] = [
             "deletionVectors",
             "timestampNtz",
@@ -444,6 +464,11 @@ fn multipart(rest: &str) -> Option<usize> {
     let (n, total) = rest.strip_prefix(".checkpoint.")?.strip_suffix(".parquet")?.split_once('.')?;
     n.parse::<usize>().ok()?;
     total.parse().ok()
+}
+
+/// The versions whose entries are there, in order.
+pub fn entries(store: &dyn Store) -> Result<Vec<i64>> {
+    Ok(names(store)?.entries)
 }
 
 /// Whether there is a table.

@@ -3,7 +3,10 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, Int64Array, RecordBatch, RecordBatchReader, StringArray, TimestampMicrosecondArray};
+use arrow_array::cast::AsArray;
+use arrow_array::{
+    ArrayRef, BooleanArray, Int64Array, RecordBatch, RecordBatchReader, StringArray, TimestampMicrosecondArray,
+};
 use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
 use roaring::RoaringTreemap;
 use serde_json::{Map, Value};
@@ -11,6 +14,7 @@ use serde_json::{Map, Value};
 use crate::answer::{Result, fatal};
 use crate::commit::CHANGE;
 use crate::data::{self, Rows, Wanted};
+use crate::follow::{self, KINDS};
 use crate::log::{self, Add, Tomb};
 use crate::settings::{Object, parse};
 use crate::store::Store;
@@ -43,13 +47,22 @@ pub struct Scan {
     pieces: VecDeque<Piece>,
     versions: VecDeque<i64>,
     now: Option<(Rows, Piece, u64)>,
+    /// Kinds of changes that are given; empty: all.
+    kinds: Vec<String>,
+    /// Of the version whose changes are being given.
+    pub offsets: Option<Value>,
 }
 
 impl Table {
     pub fn scan(&mut self, text: &str) -> Result<Scan> {
+        self.refresh()?;
+        self.scan_known(text)
+    }
+
+    /// As `scan`, up to the version that is known.
+    pub fn scan_known(&mut self, text: &str) -> Result<Scan> {
         let v = parse("the settings of a scan", text)?;
         let o = Object::new("the settings of a scan", &v, &["columns", "version", "changes"])?;
-        self.refresh()?;
         let other = match o.number("version")? {
             Some(v) if v as i64 != self.state.version && self.iceberg.is_some() => Some(self.iceberg_at(v as i64)?),
             Some(v) if v as i64 != self.state.version => Some(log::load(&*self.store, Some(v as i64))?),
@@ -75,12 +88,18 @@ impl Table {
             pieces: VecDeque::new(),
             versions: VecDeque::new(),
             now: None,
+            kinds: vec![],
+            offsets: None,
         };
         if o.get("changes").is_some() && self.iceberg.is_some() {
             return Err(fatal!("changes are not read from tables of Iceberg: the mode history keeps them as rows"));
         }
         if let Some(c) = o.get("changes") {
-            let c = Object::new("\"changes\"", c, &["from", "to"])?;
+            let c = Object::new("\"changes\"", c, &["from", "to", "types"])?;
+            scan.kinds = c.texts("types")?;
+            if let Some(k) = scan.kinds.iter().find(|k| !KINDS.contains(&k.as_str())) {
+                return Err(fatal!("there are no changes of the kind {k}; known are {}", KINDS.join(", ")));
+            }
             let from = c.number("from")?.ok_or_else(|| fatal!("\"changes\" lacks \"from\""))? as i64;
             let to = c.number("to")?.map_or(self.state.version, |v| v as i64).min(self.state.version);
             fields.push(Field::new(CHANGE, DataType::Utf8, false));
@@ -115,8 +134,8 @@ impl Scan {
     /// The files of a version in which its changes stand.
     fn version(&mut self, version: i64) -> Result<()> {
         let actions = log::actions(&*self.store, version)?;
-        let info = actions.iter().find(|a| a["commitInfo"].is_object());
-        let time_ms = info.and_then(|i| i["commitInfo"]["timestamp"].as_i64()).unwrap_or(0);
+        let time_ms = follow::time_ms(&actions);
+        self.offsets = Some(Value::Object(follow::offsets(&actions)));
         let piece = |path: &str, values: &Map<String, Value>, kind| -> Result<Piece> {
             Ok(Piece {
                 name: log::file_of(path)?,
@@ -180,7 +199,7 @@ impl Scan {
         Rows::open(&*self.store, &p.name, &p.values, &wanted, selection)
     }
 
-    fn step(&mut self) -> Result<Option<RecordBatch>> {
+    pub fn step(&mut self) -> Result<Option<RecordBatch>> {
         loop {
             if let Some((rows, piece, first)) = &mut self.now {
                 let Some(batch) = rows.next().transpose()? else {
@@ -196,7 +215,13 @@ impl Scan {
                 if batch.num_rows() == 0 {
                     continue;
                 }
-                return if self.changes { marked(&batch, piece, &self.schema).map(Some) } else { Ok(Some(batch)) };
+                if !self.changes {
+                    return Ok(Some(batch));
+                }
+                let batch = of_kinds(marked(&batch, piece, &self.schema)?, &self.kinds)?;
+                if batch.num_rows() > 0 {
+                    return Ok(Some(batch));
+                }
             }
             if let Some(piece) = self.pieces.pop_front() {
                 self.now = Some((self.open(&piece)?, piece, 0));
@@ -220,6 +245,13 @@ fn marked(batch: &RecordBatch, piece: &Piece, schema: &SchemaRef) -> Result<Reco
     let times = TimestampMicrosecondArray::from(vec![piece.time_ms.saturating_mul(1000); n]);
     columns.push(Arc::new(times.with_timezone("UTC")));
     Ok(RecordBatch::try_new(schema.clone(), columns)?)
+}
+
+fn of_kinds(batch: RecordBatch, kinds: &[String]) -> Result<RecordBatch> {
+    let Some(column) = batch.column_by_name(CHANGE).filter(|_| !kinds.is_empty()) else { return Ok(batch) };
+    let keep: BooleanArray =
+        column.as_string::<i32>().iter().map(|kind| kind.map(|kind| kinds.iter().any(|k| k == kind))).collect();
+    Ok(arrow_select::filter::filter_record_batch(&batch, &keep)?)
 }
 
 impl Iterator for Scan {

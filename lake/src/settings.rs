@@ -74,6 +74,8 @@ pub enum Columns {
 pub struct TableSettings {
     pub parts: Vec<String>,
     pub history: bool,
+    /// Nothing is written.
+    pub read: bool,
     pub key: Vec<String>,
     pub create: bool,
     pub change_data: bool,
@@ -111,10 +113,11 @@ impl TableSettings {
         if let Some(p) = parts.iter().find(|p| p.is_empty() || *p == "." || *p == ".." || p.contains(['/', '\0'])) {
             return Err(fatal!("\"{p}\" cannot be the name of a table or namespace: it would not be one folder"));
         }
-        let history = match o.text("mode")?.unwrap_or("upsert") {
-            "upsert" => false,
-            "history" => true,
-            m => return Err(fatal!("\"mode\" is \"{m}\"; known are upsert and history")),
+        let (history, read) = match o.text("mode")?.unwrap_or("upsert") {
+            "upsert" => (false, false),
+            "history" => (true, false),
+            "read" => (true, true),
+            m => return Err(fatal!("\"mode\" is \"{m}\"; known are upsert, history and read")),
         };
         let key = o.texts("key")?;
         if !history && key.is_empty() {
@@ -130,8 +133,9 @@ impl TableSettings {
         }
         Ok(TableSettings {
             history,
+            read,
             key,
-            create: o.flag("create")?.unwrap_or(true),
+            create: o.flag("create")?.unwrap_or(true) && !read,
             change_data: o.flag("change_data")?.unwrap_or(!history),
             partition: o.texts("partition")?,
             sort: o.texts("sort")?,
@@ -140,6 +144,7 @@ impl TableSettings {
             target_file_bytes: o.number("target_file_bytes")?.unwrap_or(128 << 20).max(1) as usize,
             compression: compression.into(),
             columns: match o.text("schema")?.unwrap_or("add") {
+                _ if read => Columns::Keep,
                 "add" => Columns::Add,
                 "keep" => Columns::Keep,
                 "refuse" => Columns::Refuse,

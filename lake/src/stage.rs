@@ -54,8 +54,8 @@ fn nulls(columns: &SchemaRef) -> Result<RecordBatch> {
 
 impl Table {
     pub fn append(&mut self, batch: &RecordBatch) -> Result<()> {
-        if !self.set.history {
-            return Err(fatal!("rows are appended in the mode history only: this table is opened for upsert"));
+        if !self.set.history || self.set.read {
+            return Err(fatal!("rows are appended in the mode history only: this table is opened for another"));
         }
         let batch = fit(batch, &self.columns()?)?;
         if let Err(Fail::Row(n, e)) = self.check_nulls(&batch, |_| true) {

@@ -114,7 +114,7 @@ impl Table {
             return Ok(());
         }
         self.state = log::load(&*self.store, None)?;
-        self.state.check(!self.set.history).map_err(|e| e.about(format!("the table in {}", self.store.place())))?;
+        self.check().map_err(|e| e.about(format!("the table in {}", self.store.place())))?;
         for name in self.state.partition() {
             let schema = self.state.schema()?;
             let f =
@@ -125,6 +125,11 @@ impl Table {
         self.refit()?;
         self.stale = false;
         Ok(())
+    }
+
+    /// What the table is opened for may be done with it.
+    fn check(&self) -> Result<()> {
+        if self.set.read { self.state.check_readable() } else { self.state.check(!self.set.history) }
     }
 
     pub fn reindex(&mut self) -> Result<()> {
@@ -193,7 +198,7 @@ impl Table {
             };
             // Until the index has followed, the state is not to be used.
             self.stale = true;
-            self.state.check(!self.set.history)?;
+            self.check()?;
             if *self.state.schema()? == schema {
                 self.follow(touched)?;
             } else {

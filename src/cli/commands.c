@@ -10,6 +10,8 @@ static const struct command *const commands[] = {
     &cli_verify,
     &cli_quality,
     &cli_topics,
+    &cli_changes,   /* of tables of a lake */
+    &cli_versions,
     &cli_dlq,       /* putting right */
     &cli_reset,
     &cli_erase,

@@ -8,8 +8,10 @@ run; what it started is ended by Setup.close().
 import json
 
 import pymysql
+import pytest
 
 from lib.connect import Connect
+from lib.lake import WHY_NOT, engine
 from lib.postgres import Database
 from lib.records import TEXT, INT, Table, pipeline
 from lib.sink import write_lines
@@ -169,6 +171,17 @@ def connect(sink, fixtures, page):
     (sink.folder / "shop.json").write_text(json.dumps(connector, indent=2))
 
 
+def lake(sink, fixtures, page):
+    """Tables of Delta Lake, to which the records were applied one by one."""
+    if not engine(sink.binary):
+        pytest.skip(WHY_NOT)
+    shop = pipeline("", name="shop", topics=[table().topic for table in (customers, orders)],
+                    defaults={"on_delete": "hard", "cdc_operation": "off", "cdc_timestamp": "off"})
+    sink.write(shop, targets=[{"name": "ods", "type": "delta", "location": str(sink.folder / "lake")}],
+               lanes=1, batch={"max_events": 1})
+    sink.run("replay", "-c", sink.conf, sink.file_of(records()))
+
+
 WORLDS = {"files": files, "shop": shop, "shop-running": shop_running,
           "shop-left-out": shop_left_out, "shop-rules": shop_rules, "shop-mysql": shop_mysql, "jdbc": jdbc,
-          "connect": connect}
+          "connect": connect, "lake": lake}

@@ -68,7 +68,7 @@ ARROWS = {
                  "sink/postgres/letters", "verify", "derived", "quality", "page"],
     "xml": [],
     "cli": ["core", "config", "http", "xml", "source/file", "source/kafka", "sink/postgres/read",
-            "sink/postgres/letters", "sink/postgres/tables", "verify", "derived", "quality",
+            "sink/postgres/letters", "sink/postgres/tables", "sink/lake", "verify", "derived", "quality",
             "pipeline"],
     "main": ["cli"],
 }

@@ -23,7 +23,11 @@
     FUNCTION(evolve)                                                                               \
     FUNCTION(schema)                                                                               \
     FUNCTION(maintain)                                                                             \
-    FUNCTION(stats)
+    FUNCTION(stats)                                                                                \
+    FUNCTION(versions)                                                                             \
+    FUNCTION(changes)                                                                              \
+    FUNCTION(next_lines)                                                                           \
+    FUNCTION(close_lines)
 
 #define LAKE_MEMBER(name) __typeof__(ods_lake_##name) *name;
 struct lake_engine {

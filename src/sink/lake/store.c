@@ -16,7 +16,7 @@ static void put(json_t *object, const char *name, const char *text)
         json_object_set_new(object, name, json_string(text));
 }
 
-static json_t *storage_of(const struct lake_settings *settings)
+json_t *lake_storage_of(const struct lake_settings *settings)
 {
     json_t *s3 = json_object();
     put(s3, "endpoint", settings->endpoint);
@@ -41,7 +41,7 @@ static char *place_of(const struct lake_settings *settings, bool iceberg)
                             json_pack("{s:s, s:s}", "uri", settings->catalog_uri, "name",
                                       settings->catalog_name));
     if (strncmp(settings->location, "s3://", 5) == 0)
-        json_object_set_new(place, "s3", storage_of(settings));
+        json_object_set_new(place, "s3", lake_storage_of(settings));
     char *text = json_dumps(place, JSON_COMPACT);
     json_decref(place);
     return text;

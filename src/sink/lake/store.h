@@ -62,6 +62,9 @@ struct lake_store {
     struct lake_table *control;
 };
 
+/* The settings of S3, as the engine takes them. It is the caller's. */
+json_t *lake_storage_of(const struct lake_settings *settings);
+
 /* Loads the engine; does no I/O beside that. `format`: "delta" or "iceberg". */
 enum ods_status lake_store_open(struct lake_store **store, const struct sink_config *config,
                                 const char *format, struct error *error);

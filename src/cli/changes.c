@@ -1,0 +1,250 @@
+/* ods-sink changes: what changed in a table of a lake between two of its versions. */
+#include "cli/changes.h"
+
+#include <string.h>
+#include <time.h>
+
+#include "cli/interrupt.h"
+
+struct reading {
+    const struct call *call;
+    const struct changes_options *options;
+    struct lake_place place;
+    struct changes_printer printer;
+    json_t *types; /* NULL: all */
+    bool as_json;
+    bool away; /* an outage was told */
+};
+
+/* --- what is asked for ------------------------------------------------------------------------ */
+
+static bool is_kind(const char *kind)
+{
+    static const char *const kinds[] = {"insert", "update_preimage", "update_postimage", "delete"};
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if (strcmp(kind, kinds[i]) == 0)
+            return true;
+    return false;
+}
+
+/* "insert,delete" */
+static int read_types(struct reading *reading)
+{
+    const char *at = reading->options->types;
+    if (!at)
+        return CLI_OK;
+    reading->types = json_array();
+    for (size_t length; *at; at += length + (at[length] == ',')) {
+        char kind[32];
+        length = strcspn(at, ",");
+        snprintf(kind, sizeof kind, "%.*s", (int) (length < 31 ? length : 31), at);
+        if (!is_kind(kind))
+            return cli_usage(reading->call->name,
+                             "--types has insert, update_preimage, update_postimage and delete, "
+                             "with commas between them, and not \"%s\"", kind);
+        json_array_append_new(reading->types, json_string(kind));
+    }
+    return CLI_OK;
+}
+
+static int check(const struct call *call, const struct changes_options *options)
+{
+    bool ranged = options->range.from >= 0 || options->range.since_us != INT64_MIN;
+    if (!ranged && !options->follow)
+        return cli_usage(call->name, "from where? --from-version, --since, or --follow for what "
+                                     "comes from now on");
+    if (options->follow && (options->summary || options->range.upto >= 0))
+        return cli_usage(call->name, "--follow has no end: it takes no --summary or --to-version");
+    if (options->summary && options->types)
+        return cli_usage(call->name, "--summary counts all types of changes");
+    return CLI_OK;
+}
+
+/* --- changes ---------------------------------------------------------------------------------- */
+
+static int print_changes(struct reading *reading, struct error *error)
+{
+    const char *lines = NULL;
+    enum ods_status status;
+    while ((status = lake_reader_next(reading->place.reader, &lines, error)) == ODS_OK && lines &&
+           !interrupt_came()) {
+        if (reading->as_json)
+            fputs(lines, stdout);
+        else
+            changes_print(&reading->printer, lines);
+        if (ferror(stdout))
+            return CLI_INTERNAL;
+    }
+    if (!reading->as_json && !changes_print_rest(&reading->printer))
+        return CLI_INTERNAL;
+    fflush(stdout);
+    return status == ODS_OK ? CLI_OK : CLI_TARGET;
+}
+
+/* Reads the versions once; *next: where to go on. */
+static int read_once(struct reading *reading, struct lake_range *range, struct error *error)
+{
+    int64_t from, upto;
+    json_t *which = lake_range_json(range);
+    if (reading->types)
+        json_object_set(which, "types", reading->types);
+    enum ods_status status =
+        lake_reader_changes(reading->place.reader, which, &from, &upto, error);
+    json_decref(which);
+    if (status != ODS_OK)
+        return CLI_TARGET;
+    int code = from <= upto ? print_changes(reading, error) : CLI_OK;
+    range->from = upto + 1 > from ? upto + 1 : from;
+    range->since_us = INT64_MIN;
+    return code;
+}
+
+static void pause_for(int64_t ms)
+{
+    struct timespec wait = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
+    nanosleep(&wait, NULL); /* ^C ends it */
+}
+
+/* What the storage does not say now it says later; nothing of a version was printed twice, since an
+ * outage within one ends the command. */
+static int follow(struct reading *reading, struct lake_range *range, struct error *error)
+{
+    int code = CLI_OK;
+    while (!interrupt_came() && (code == CLI_OK || error->fault == FAULT_OUTAGE)) {
+        int64_t before = range->from;
+        if (code != CLI_OK && !reading->away)
+            fprintf(stderr, "ods-sink changes: %s; it is tried again\n", error->text);
+        reading->away = code != CLI_OK;
+        pause_for(reading->options->every_ms);
+        code = interrupt_came() ? CLI_OK : read_once(reading, range, error);
+        if (code != CLI_OK && range->from != before)
+            break;
+    }
+    return code;
+}
+
+static int summarize(struct reading *reading, struct error *error)
+{
+    json_t *versions = NULL, *which = lake_range_json(&reading->options->range);
+    json_object_set_new(which, "all", json_true());
+    enum ods_status status =
+        lake_reader_versions(reading->place.reader, which, &versions, error);
+    json_decref(which);
+    if (status != ODS_OK)
+        return CLI_TARGET;
+    bool good =
+        changes_summary(reading->call, reading->place.path, versions, reading->as_json);
+    json_decref(versions);
+    return good ? CLI_OK : CLI_INTERNAL;
+}
+
+static int run(const struct call *call, void *given)
+{
+    const struct changes_options *options = given;
+    struct lake_range range = options->range;
+    struct error error;
+    struct reading reading = {
+        .call = call,
+        .options = options,
+        .printer = {.terminal = call->terminal, .version = -1, .last = -1},
+        .as_json = options->json || strcmp(options->format, "json") == 0};
+    error_init(&error);
+    int code = check(call, options);
+    if (code == CLI_OK)
+        code = read_types(&reading);
+    if (code == CLI_OK)
+        code = lake_place_open(&reading.place, call, &range);
+    if (code == CLI_OK) {
+        interrupt_catch();
+        code = options->summary ? summarize(&reading, &error) : read_once(&reading, &range, &error);
+        if (code == CLI_OK && options->follow)
+            code = follow(&reading, &range, &error);
+        if (code == CLI_TARGET)
+            lake_place_failed(call, &error);
+    }
+    if (interrupt_came())
+        code = interrupt_code();
+    json_decref(reading.types);
+    lake_place_close(&reading.place);
+    return cli_finish(code);
+}
+
+/* --- the table ------------------------------------------------------------------------------ */
+
+static const struct changes_options defaults = {
+    .range = {LAKE_RANGE_DEFAULTS}, .format = "table", .every_ms = 300};
+
+static const struct parameter options[] = {
+    LAKE_CONFIG(struct changes_options),
+    OPTION(struct changes_options, range.from, "from-version", &argument_number,
+           "the changes of this version and of those after it", .either = 1),
+    OPTION(struct changes_options, range.since_us, "since", &argument_moment,
+           "of the versions committed since then: 2026-01-31T12:00:00Z, or 90s, 15m, 2h, 3d ago",
+           .either = 1),
+    OPTION(struct changes_options, range.upto, "to-version", &argument_number,
+           "up to this version (default: the newest)"),
+    SWITCH(struct changes_options, follow, "follow",
+           "go on with each version that is committed; without a beginning, from now on",
+           .letter = 'f'),
+    OPTION(struct changes_options, types, "types", &argument_text,
+           "only these: insert, update_preimage, update_postimage, delete", .value = "TYPE,…"),
+    SWITCH(struct changes_options, summary, "summary",
+           "what the changes come to, in place of them: commits, rows, files, offsets"),
+    OPTION(struct changes_options, format, "format", &argument_choice,
+           "how changes are printed (default: table)", .choices = "table|json"),
+    SWITCH(struct changes_options, json, "json", "for programs: as `--format json`"),
+    {0}};
+
+static const struct parameter operands[] = {
+    OPERAND(struct changes_options, range.place, "TABLE", &argument_text, LAKE_PLACE_DOC,
+            .flags = PARAMETER_REQUIRED),
+    {0}};
+
+static const struct exit_meaning exits[] = {
+    EXIT_IS_CONFIG,
+    {CLI_TARGET, "The table can't be read, or a version has expired."},
+    {CLI_INTERRUPTED, "^C ended it."},
+    {0}};
+
+static const struct example examples[] = {
+    {"ods-sink changes delta:///var/lib/lake/shop/orders --from-version 12",
+     "What changed in version 12 and since."},
+    {"ods-sink changes -c ods-sink.conf delta://s3://lake/shop/orders --follow --format json",
+     "Each change from now on, as a line of JSON."},
+    {"ods-sink changes delta:///var/lib/lake/shop/orders --since 1d --types insert,delete",
+     "Rows that came and went in the last day."},
+    {"ods-sink changes delta:///var/lib/lake/shop/orders --since 1d --summary",
+     "How much it was."},
+    {0}};
+
+static const struct section sections[] = {
+    {"JSON",
+     "A change is a line: the table's columns, `_change_type` (insert, update_preimage, "
+     "update_postimage, delete), `_commit_version`, `_commit_timestamp` and `_commit_offsets` "
+     "(`topic:partition`, the next offset after those that the commit has). Decimals are texts "
+     "with all their digits, binary values base64, times ISO 8601, with Z where they have a zone. "
+     "Within a version rows as they were come first: applied in order the lines lead from one "
+     "version to the next. To resume, go on with the version after the last one."},
+    {0}};
+
+const struct command cli_changes = {
+    .name = "changes",
+    .summary = "show what changed in a table of Delta Lake between two versions",
+    .description =
+        "Reads the table's change data feed, or, where it has none, finds the changes from the "
+        "files that each version adds and takes out. Compaction changes nothing and is passed "
+        "over. Any table of Delta Lake will do, whoever wrote it.\n\n"
+        "Only the log and the files of the versions asked for are read. A version whose log has "
+        "expired is an error, and never left out. `--follow` looks a few times a second; while "
+        "the storage is away it waits.\n\n"
+        "The storage is that of the configuration's target, or, without one, the environment's: "
+        "`AWS_ENDPOINT_URL`, `AWS_ACCESS_KEY_ID` and so on.",
+    .options = {{.options = options}},
+    .operands = operands,
+    .exits = exits,
+    .examples = examples,
+    .sections = sections,
+    .options_size = sizeof(struct changes_options),
+    .defaults = &defaults,
+    .run = run,
+};

@@ -1,0 +1,33 @@
+/* Reads one table of a lake: its versions and the changes between them. One thread; nothing is
+ * written. */
+#ifndef LAKE_READER_H
+#define LAKE_READER_H
+
+#include <jansson.h>
+#include <stdint.h>
+
+#include <ods/status.h>
+
+#include "sink/lake/settings.h"
+
+struct lake_reader;
+
+/* Opens the table at `place`, a folder by its whole path or s3://bucket/…. `settings`: of a target,
+ * for its credentials and its engine; NULL: S3 is that of the environment (AWS_ENDPOINT_URL …).
+ * ODS_REJECT: there is no table. */
+enum ods_status lake_reader_open(struct lake_reader **reader, const char *place,
+                                 const struct lake_settings *settings, struct error *error);
+void lake_reader_close(struct lake_reader *reader); /* NULL is fine */
+
+/* Which versions: as ods_lake_versions() and ods_lake_changes() (ods/lake.h) take them. ODS_RETRY:
+ * an outage, the same call may come again. */
+enum ods_status lake_reader_versions(struct lake_reader *reader, const json_t *which,
+                                     json_t **versions, struct error *error);
+/* Begins with the changes of the versions *from to *upto; what an earlier call began ends. */
+enum ods_status lake_reader_changes(struct lake_reader *reader, const json_t *which, int64_t *from,
+                                    int64_t *upto, struct error *error);
+/* Some of them, each a line of JSON, until the next call; NULL: there are no more. */
+enum ods_status lake_reader_next(struct lake_reader *reader, const char **lines,
+                                 struct error *error);
+
+#endif
