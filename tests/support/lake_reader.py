@@ -36,8 +36,8 @@ def of_duckdb(path, columns="*", **options):
     return [dict(zip(names, values)) for values in found.fetchall()]
 
 
-def of_deltalake(path, columns="*", version=None):
-    opened = DeltaTable(path, version=version)
+def of_deltalake(path, columns="*", version=None, storage=None):
+    opened = DeltaTable(path, version=version, storage_options=storage)
     return records(pyarrow.table(QueryBuilder().register("t", opened).execute(f"select {columns} from t")
                                  .read_all()))
 

@@ -1,0 +1,97 @@
+"""Tables of Delta Lake in a storage that speaks as S3 does: killed at each step of a commit, answers
+lost, and read by delta-rs and by `changes`."""
+
+import json
+from collections import Counter
+
+import pytest
+from lib.lake import WHY_NOT, engine
+from lib.records import Table, pipeline
+from lib.s3 import KEYS, Storage
+from lib.sink import Exit, write_lines
+from test_delta_target import HARD, STEPS, row, two_tables
+
+
+@pytest.fixture(scope="module")
+def storage(tmp_path_factory):
+    made = Storage(tmp_path_factory.mktemp("s3") / "log")
+    made.ask("PUT", "lake")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def bucket(request, sink):
+    if not engine(sink.binary):
+        pytest.skip(WHY_NOT)
+    return Bucket(sink, request.getfixturevalue("storage"), request.getfixturevalue("lake_reader"),
+                  request.node.name)
+
+
+class Bucket:
+    def __init__(self, sink, storage, reader, prefix):
+        self.sink, self.storage, self.reader, self.prefix = sink, storage, reader, prefix
+
+    def write(self, *tables, batch=None, **target):
+        named = pipeline(rf"^{tables[0].prefix}\.shop\..*", defaults=HARD)
+        s3 = {"endpoint": self.storage.url, "access_key_id": KEYS["AWS_ACCESS_KEY_ID"],
+              "secret_access_key": KEYS["AWS_SECRET_ACCESS_KEY"], "retries": 0, "timeout_ms": 5000}
+        self.sink.write(named, targets=[{"name": "ods", "type": "delta", "commit_ms": 20, "s3": s3,
+                                         "location": f"s3://lake/{self.prefix}", **target}], batch=batch or {})
+
+    def replay(self, records, env=None, expect=Exit.OK):
+        return self.sink.run("replay", "-c", self.sink.conf, "--wait", 20, self.sink.file_of(records),
+                             env=env, expect=expect)
+
+    def place(self, table="items"):
+        return f"s3://lake/{self.prefix}/shop/{table}"
+
+    def rows(self, table="items"):
+        found = self.reader.ask("deltalake", self.place(table), columns="id, name, amount",
+                                storage=self.storage.options)
+        rows = {one["id"]: one for one in found}
+        assert len(rows) == len(found), "a key is there twice"
+        return rows
+
+    def changes(self, *options, table="items"):
+        """By the configuration, and by the environment: the same."""
+        place = f"delta://{self.place(table)}"
+        done = self.sink.run("changes", "-c", self.sink.conf, place, "--json", *options)
+        again = self.sink.run("changes", place, "--json", *options, env=self.storage.options)
+        assert done.stdout == again.stdout
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def test_killed_and_lost_in_s3(bucket):
+    """In each of the commits of a batch, at each step; then answers are lost: rows and changes are there once."""
+    items, others, first, second, state = two_tables()
+    bucket.write(items, others)
+    bucket.replay(first)
+    for step in STEPS:
+        done = bucket.replay(second, env={"ODS_LAKE_FAULT": f"kill:{step}:2"}, expect=None)
+        assert done.returncode in (-9, 0), done.stderr
+    bucket.replay(second, env={"ODS_LAKE_FAULT": "lost:commit:1"})
+    for table in ("items", "others"):
+        assert bucket.rows(table) == state
+        kinds = Counter(one["_change_type"] for one in bucket.changes("--from-version", "2", table=table))
+        assert kinds == {"delete": 3, "update_preimage": 5, "update_postimage": 5}, "written twice"
+
+
+def test_compaction_in_s3(bucket):
+    table = Table()
+    bucket.write(table, batch={"max_events": 5}, maintenance={"small_files": 4, "checkpoint_every": 5})
+    done = bucket.replay([table.create(row(number)) for number in range(40)])
+    assert "compacted" in done.stderr
+    assert bucket.rows() == {number: row(number) for number in range(40)}
+    listed = bucket.sink.run("versions", "-c", bucket.sink.conf, f"delta://{bucket.place()}").stdout
+    assert "OPTIMIZE" in listed
+    assert len(bucket.changes("--from-version", "0")) == 40
+
+
+def test_no_bucket(bucket):
+    table = Table()
+    bucket.write(table, location="s3://none/x")
+    records = bucket.sink.folder / "one.jsonl"
+    write_lines(records, [table.create(row(1))])
+    said = bucket.sink.run("replay", "-c", bucket.sink.conf, records, expect=Exit.TARGET).stderr
+    assert "is the bucket there?" in said and KEYS["AWS_SECRET_ACCESS_KEY"] not in said
