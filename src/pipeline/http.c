@@ -17,6 +17,7 @@
 #include "page/index.html.h"
 #include "pipeline/condition.h"
 #include "pipeline/guard.h"
+#include "pipeline/inspector.h"
 #include "pipeline/json_text.h"
 #include "pipeline/keeper.h"
 #include "pipeline/lane.h"
@@ -33,6 +34,8 @@ struct http {
     struct guard *guard; /* NULL: there is none */
     struct source_guard *sources; /* NULL: there is none */
     struct trends *trends;        /* NULL: there are none */
+    struct inspector *const *inspectors;
+    size_t inspector_count;
     struct keeper *const *keepers;
     size_t keeper_count;
     struct verifier *const *verifiers;
@@ -50,6 +53,7 @@ static unsigned write_metrics(struct http *http, struct buffer *out)
     guard_metrics(http->guard, out);
     source_guard_metrics(http->sources, out);
     verifiers_metrics(http->verifiers, http->verifier_count, out);
+    inspectors_metrics(http->inspectors, http->inspector_count, out);
     keepers_metrics(http->keepers, http->keeper_count, out);
     return MHD_HTTP_OK;
 }
@@ -212,12 +216,13 @@ static unsigned write_status(struct http *http, struct buffer *out)
         describe_held(held, http->lanes[i]);
     }
     json_t *root = json_pack(
-        "{s:s, s:f, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "version", ODS_VERSION, "now",
+        "{s:s, s:f, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "version", ODS_VERSION, "now",
         (double) time_wall_us() / 1e6, "pipelines",
         conditions_describe(http->lanes, http->lane_count, http->trends), "lanes", lanes,
         "paused", held, "retention", guard_describe(http->guard), "sources",
         source_guard_describe(http->sources), "verify",
-        verifiers_describe(http->verifiers, http->verifier_count), "derived",
+        verifiers_describe(http->verifiers, http->verifier_count), "quality",
+        inspectors_describe(http->inspectors, http->inspector_count), "derived",
         keepers_describe(http->keepers, http->keeper_count));
     return write_json(root, JSON_INDENT(2), out);
 }
@@ -348,6 +353,12 @@ void http_show_sources(struct http *http, struct source_guard *sources)
 void http_show_trends(struct http *http, struct trends *trends)
 {
     http->trends = trends;
+}
+
+void http_show_inspectors(struct http *http, struct inspector *const *inspectors, size_t count)
+{
+    http->inspectors = inspectors;
+    http->inspector_count = count;
 }
 
 void http_show_keepers(struct http *http, struct keeper *const *keepers, size_t count)

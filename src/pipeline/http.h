@@ -13,6 +13,7 @@ struct guard;
 struct source_guard;
 struct trends;
 struct keeper;
+struct inspector;
 struct verifier;
 
 /* Take the port. address: "host:port", "[v6]:port" or ":port" for every address. */
@@ -24,6 +25,7 @@ enum ods_status http_start(struct http *http, struct lane *const *lanes, size_t 
 void http_show_guard(struct http *http, struct guard *guard);
 /* Before http_start(), too: what compares targets with sources, and what looks at the sources'
  * logs. */
+void http_show_inspectors(struct http *http, struct inspector *const *inspectors, size_t count);
 void http_show_keepers(struct http *http, struct keeper *const *keepers, size_t count);
 void http_show_verifiers(struct http *http, struct verifier *const *verifiers, size_t count);
 void http_show_sources(struct http *http, struct source_guard *sources);

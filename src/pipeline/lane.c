@@ -146,6 +146,7 @@ static enum ods_status open_plugins(struct lane *lane, int *exit_code, struct er
     const struct worker_options options = {.settings = lane->settings,
                                            .pipeline = pipeline,
                                            .helper = lane->shared->helper,
+                                           .quality = &lane->shared->quality,
                                            .notice = decoder_notice,
                                            .context = lane,
                                            .alive = writer_is_alive,

@@ -21,6 +21,7 @@
 #include "pipeline/fuse.h"
 #include "pipeline/metrics.h"
 #include "pipeline/moves.h"
+#include "quality/counts.h"
 
 /* Settings that a reload may change while lanes run. */
 struct lane_limits {
@@ -44,6 +45,7 @@ struct lane_shared {
     atomic_bool led;              /* a lane has had its answer from the group */
     struct fuse fuse;             /* of its dead letters */
     struct moves moves;           /* of its partitions */
+    struct quality_counts quality; /* what rules found of records on their way */
     atomic_uint_fast64_t told[64]; /* hashes of the decoders' notices that are logged; 0: free */
 };
 

@@ -16,6 +16,7 @@
  *         ├ guard thread           guard.c: does Kafka's retention take what waits?
  *         ├ source guard thread    source_guard.c: does the source's log keep what is not read?
  *         ├ verifier threads       verifier.c: is the target as its source? One a pipeline
+ *         ├ inspector threads      inspector.c: do the rules about the data hold? One a pipeline
  *         ├ trends thread          trends.c: what the pipelines did in the last hour
  *         ├ keeper threads         keeper.c: derived tables of a target
  *         └ http thread            http.c, metrics.c: what the lanes show; page/: the page at /
@@ -33,6 +34,7 @@
 #include "core/log.h"
 #include "pipeline/guard.h"
 #include "pipeline/http.h"
+#include "pipeline/inspector.h"
 #include "pipeline/keeper.h"
 #include "pipeline/lane.h"
 #include "pipeline/source_guard.h"
@@ -61,6 +63,8 @@ struct pipelines {
     struct trends *trends;
     struct verifier **verifiers;
     size_t verifier_count;
+    struct inspector **inspectors;
+    size_t inspector_count;
     struct keeper **keepers; /* one a target that has derived tables */
     size_t keeper_count;
     int finished_fd;
@@ -104,6 +108,7 @@ static enum ods_status start_pipeline(struct pipelines *pipelines, const struct 
     pipelines->running_count++;
     fuse_init(&shared->fuse);
     moves_init(&shared->moves);
+    quality_counts_init(&shared->quality);
     enum ods_status status = worker_open_helper(&shared->helper, &running->origin, error);
     if (status == ODS_OK)
         status = watch_open(&shared->watch, &running->origin, error);
@@ -144,6 +149,19 @@ static enum ods_status start_verifiers(struct pipelines *pipelines,
     return status;
 }
 
+static enum ods_status start_inspectors(struct pipelines *pipelines,
+                                        const struct settings *settings, struct error *error)
+{
+    enum ods_status status = ODS_OK;
+    for (size_t i = 0; i < settings->pipeline_count && status == ODS_OK; i++) {
+        struct inspector **next = &pipelines->inspectors[pipelines->inspector_count];
+        status = inspector_start(next, settings, &settings->pipelines[i],
+                                 &pipelines->running[i].shared.quality, error);
+        pipelines->inspector_count += *next != NULL;
+    }
+    return status;
+}
+
 static enum ods_status start_keepers(struct pipelines *pipelines, const struct settings *settings,
                                      struct error *error)
 {
@@ -174,6 +192,8 @@ static enum ods_status start_all(struct pipelines *pipelines, const struct setti
     if (status == ODS_OK)
         status = start_verifiers(pipelines, settings, error);
     if (status == ODS_OK)
+        status = start_inspectors(pipelines, settings, error);
+    if (status == ODS_OK)
         status = start_keepers(pipelines, settings, error);
     if (status == ODS_OK && pipelines->http) {
         *exit_code = CLI_INTERNAL;
@@ -182,6 +202,7 @@ static enum ods_status start_all(struct pipelines *pipelines, const struct setti
         status = trends_start(&pipelines->trends, pipelines->lanes, pipelines->count, error);
         http_show_trends(pipelines->http, pipelines->trends);
         http_show_verifiers(pipelines->http, pipelines->verifiers, pipelines->verifier_count);
+        http_show_inspectors(pipelines->http, pipelines->inspectors, pipelines->inspector_count);
         http_show_keepers(pipelines->http, pipelines->keepers, pipelines->keeper_count);
     }
     if (status == ODS_OK && pipelines->http)
@@ -202,11 +223,12 @@ enum ods_status pipelines_start(struct pipelines **out, const struct settings *s
     pipelines->running = calloc(settings->pipeline_count + 1, sizeof(struct running));
     pipelines->lanes = calloc(pipelines->capacity + 1, sizeof(struct lane *));
     pipelines->verifiers = calloc(settings->pipeline_count + 1, sizeof(struct verifier *));
+    pipelines->inspectors = calloc(settings->pipeline_count + 1, sizeof(struct inspector *));
     pipelines->keepers = calloc(settings->target_count + 1, sizeof(struct keeper *));
     pipelines->finished_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     enum ods_status status;
     if (!pipelines->running || !pipelines->lanes || !pipelines->verifiers ||
-        !pipelines->keepers || pipelines->finished_fd < 0)
+        !pipelines->inspectors || !pipelines->keepers || pipelines->finished_fd < 0)
         status = error_set(error, ODS_FATAL, "out of memory or file descriptors for the pipelines");
     else
         status = start_all(pipelines, settings, exit_code, error);
@@ -244,6 +266,8 @@ void pipelines_look(struct pipelines *pipelines, struct pipelines_state *state)
     state->looking = !source_guard_ended(pipelines->sources);
     for (size_t i = 0; i < pipelines->verifier_count; i++)
         state->looking |= !verifier_ended(pipelines->verifiers[i]);
+    for (size_t i = 0; i < pipelines->inspector_count; i++)
+        state->looking |= !inspector_ended(pipelines->inspectors[i]);
     for (size_t i = 0; i < pipelines->keeper_count; i++)
         state->looking |= !keeper_ended(pipelines->keepers[i]);
 }
@@ -259,6 +283,8 @@ static void stop_lookers(struct pipelines *pipelines)
     source_guard_stop(pipelines->sources);
     for (size_t i = 0; i < pipelines->verifier_count; i++)
         verifier_stop(pipelines->verifiers[i]);
+    for (size_t i = 0; i < pipelines->inspector_count; i++)
+        inspector_stop(pipelines->inspectors[i]);
     for (size_t i = 0; i < pipelines->keeper_count; i++)
         keeper_stop(pipelines->keepers[i]);
 }
@@ -289,6 +315,8 @@ int pipelines_join(struct pipelines *pipelines)
     source_guard_join(pipelines->sources);
     for (size_t i = 0; i < pipelines->verifier_count; i++)
         verifier_join(pipelines->verifiers[i]);
+    for (size_t i = 0; i < pipelines->inspector_count; i++)
+        inspector_join(pipelines->inspectors[i]);
     for (size_t i = 0; i < pipelines->keeper_count; i++)
         keeper_join(pipelines->keepers[i]);
     for (size_t i = 0; i < pipelines->running_count; i++)
@@ -307,11 +335,13 @@ int pipelines_join(struct pipelines *pipelines)
         watch_close(pipelines->running[i].shared.watch);
         fuse_done(&pipelines->running[i].shared.fuse);
         moves_done(&pipelines->running[i].shared.moves);
+        quality_counts_done(&pipelines->running[i].shared.quality);
     }
     if (pipelines->finished_fd >= 0)
         close(pipelines->finished_fd);
     free(pipelines->lanes);
     free(pipelines->verifiers);
+    free(pipelines->inspectors);
     free(pipelines->keepers);
     free(pipelines->running);
     free(pipelines);

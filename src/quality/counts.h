@@ -16,6 +16,7 @@ struct quality_count {
     char *table; /* "schema.table" of the source, or "table" */
     atomic_uint_fast64_t looked_at, broken;
     atomic_uint_fast64_t timed, timed_ns; /* one change in 64: how long the rule took */
+    uint64_t kept_looked_at, kept_broken; /* what of them is in the target; its keeper's alone */
 };
 
 struct quality_counts {

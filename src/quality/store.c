@@ -8,10 +8,10 @@
 #include "core/time.h"
 #include "sink/postgres/tables/settings.h"
 #include "sink/postgres/wire/own_schema.h"
-#include "sql/postgres/quality_due.h"
 #include "sql/postgres/quality_facts.h"
 #include "sql/postgres/quality_hours.h"
 #include "sql/postgres/quality_lock.h"
+#include "sql/postgres/quality_moments.h"
 #include "sql/postgres/quality_prune.h"
 #include "sql/postgres/quality_put.h"
 #include "sql/postgres/quality_read.h"
@@ -105,18 +105,17 @@ static int64_t number(const PGresult *rows, int column)
     return PQntuples(rows) ? strtoll(PQgetvalue(rows, 0, column), NULL, 10) : 0;
 }
 
-enum ods_status quality_store_due(struct quality_store *store, int64_t *due_us, int64_t *now_us,
-                                  struct error *error)
+enum ods_status quality_store_moments(struct quality_store *store, struct quality_moments *moments,
+                                      struct error *error)
 {
     PGresult *rows = NULL;
     enum ods_status status = prepare(store, error);
     if (status == ODS_OK)
-        status = ask(store, sql_quality_due, 0, NULL, &rows, error);
-    if (status == ODS_OK) {
-        bool never = PQgetisnull(rows, 0, 0);
-        *now_us = number(rows, 1);
-        *due_us = never ? *now_us : number(rows, 0) + store->pipeline->quality.every_ms * 1000;
-    }
+        status = ask(store, sql_quality_moments, 0, NULL, &rows, error);
+    if (status == ODS_OK)
+        *moments = (struct quality_moments){.began_us = number(rows, 0),
+                                            .newest_us = number(rows, 1),
+                                            .now_us = number(rows, 2)};
     PQclear(rows);
     return status;
 }

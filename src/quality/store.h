@@ -21,9 +21,14 @@ void quality_store_interrupt(struct quality_store *store);
 
 /* All of these connect if need be; the table is made with the first that writes. */
 
-/* *due_us: when the daemon's next run is due, and now, by the target's clock. */
-enum ods_status quality_store_due(struct quality_store *store, int64_t *due_us, int64_t *now_us,
-                                  struct error *error);
+/* By the target's clock, in microseconds; 0: never. */
+struct quality_moments {
+    int64_t began_us;  /* the daemons' last run */
+    int64_t newest_us; /* whatever was kept last */
+    int64_t now_us;
+};
+enum ods_status quality_store_moments(struct quality_store *store, struct quality_moments *moments,
+                                      struct error *error);
 enum ods_status quality_store_take(struct quality_store *store, bool *taken, struct error *error);
 void quality_store_leave(struct quality_store *store);
 

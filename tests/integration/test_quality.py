@@ -4,15 +4,18 @@ what it found reaches history, report and exit code."""
 import json
 import os
 import re
+import secrets
 import shutil
 import subprocess
 from datetime import datetime, timedelta, timezone
 
 import pytest
+import yaml
+from conftest import ROOT
 from lib.faulty import PLANTED, RULES, pipeline, world
 from lib.maxwell import letters_of
 from lib.records import INT, TEXT, Table, row
-from lib.sink import Exit
+from lib.sink import Exit, free_port
 
 ROWS = int(os.environ.get("ODS_QUALITY_ROWS", 4000))
 CANT_TELL = 6  # an exit code
@@ -225,6 +228,35 @@ def test_the_page(sink, database, planted, tmp_path):
         shutil.copy(page, f"{shots}/quality.html")
 
 
+def rules_of_the_page():
+    """docs/quality.md: the rules below the headings of its checks, by table."""
+    text = (ROOT / "docs" / "quality.md").read_text().split("## Checks")[1].split("## In flight")[0]
+    rules = {}
+    for heading, block in re.findall(r"### (\w+)\n.*?```yaml\n(.*?)```", text, re.S):
+        for table, some in yaml.safe_load(block).items():
+            assert {rule["check"] for rule in some} == {heading}
+            rules.setdefault(table, []).extend(some)
+    return rules
+
+
+def test_the_examples_of_the_page(sink, database):
+    rules = rules_of_the_page()
+    checks = {rule["check"] for some in rules.values() for rule in some}
+    assert checks == {"not_null", "range", "set", "pattern", "schema", "unique", "reference",
+                      "row_count", "checksum", "lag", "freshness", "volume"}
+    sink.write(pipeline(rules), database=database)
+    tables, made, _ = world(ROWS)
+    now_ms = int(datetime.now(timezone.utc).timestamp() * 1000)
+    good = [tables[table].create(fresh(table, number), ts_ms=now_ms) for table in made
+            for number in range(20)]
+    sink.replay(good)
+    away = ("checksum", "lag")  # they ask the source and Kafka, which this test has not
+    for one in [rule for some in rules.values() for rule in some if rule["check"] not in away]:
+        name = "_".join([one["check"], *one.get("columns", [])])
+        result = quality(sink, "run", "--rule", name)
+        assert [each["state"] for each in result["rules"]] == ["pass"], name
+
+
 WRONG = {
     "columns missing": ({"check": "range", "min": "1"}, "'columns' is missing here"),
     "a bound missing": ({"check": "range", "columns": ["a"]}, "needs 'min' or 'max'"),
@@ -250,3 +282,81 @@ def test_rules_that_are_wrong_are_refused_with_their_line(sink, database):
     sink.write({"name": "p", "topics": ["t"], "quality": {"rules": [twice]},
                 "tables": {"x": {"quality": [twice]}}}, database=database)
     assert "two rules of a table are named 'not_null_a'" in sink.check(expect=Exit.CONFIG).stderr
+
+
+def shown(daemon, name, rule):
+    """The metric's value for the rule, None if it has none."""
+    for line in daemon.get("/metrics")[1].splitlines():
+        if line.startswith(f"ods_sink_{name}{{") and f'rule="{rule}"' in line:
+            return float(line.rpartition(" ")[2])
+    return None
+
+
+def test_the_daemon_checks_by_itself_while_rows_come(sink, kafka, database):
+    """Under load: what was planted is found and nothing else; history, metrics, status and the report
+    say so; of two processes one checks; what is mended is mended everywhere."""
+    prefix = f"q{secrets.token_hex(3)}"
+    tables, made, spoiled = world(ROWS, 2, prefix)
+    for table in tables.values():
+        kafka.create(table.topic, 1)
+    rules = {table: [{**rule, **({"on_fail": "pass"} if rule["check"] in FLYING else {})}
+                     for rule in some] for table, some in RULES.items()}
+    stream = {**pipeline(rules, prefix, every="1s", settle="1s", rules=[
+        {"check": "lag", "max": "0"}, {"check": "row_count", "min": "1"}]), "lanes": 2}
+    daemons = []
+    for _ in range(2):
+        sink.http_port = free_port()
+        sink.write(stream, kafka=True, database=database)
+        daemons.append((sink.daemon(), sink.http_port))
+        daemons[-1][0].await_ready()
+    (first, sink.http_port), (second, _) = daemons
+    kafka.produce([tables["customers"].create(one) for one in made["customers"]])
+    kafka.produce([tables["orders"].create(one) for one in made["orders"][:100]])
+    rest = made["orders"][100:]
+    for start in range(0, len(rest), 400):  # orders come, customers change, while rules are checked
+        kafka.produce([tables["orders"].create(one) for one in rest[start:start + 400]])
+        kafka.produce([tables["customers"].update(one, one) for one in made["customers"][:50]])
+    first.await_that(lambda: database.count("orders") == len(made["orders"]), what="all orders")
+    begun = database.value("select clock_timestamp()")
+    count = ("select count(*) from (select from ods_sink.quality where by_daemon and not in_flight "
+             "and began_at > %s group by began_at) as r")
+    first.await_that(lambda: database.value(count, begun) >= 3, what="three runs")
+    results = database.execute(
+        "select rule, state, measured::int from ods_sink.quality where by_daemon and not in_flight "
+        "and began_at > %s and began_at < (select max(began_at) from ods_sink.quality "
+        "where not in_flight)", begun)
+    for rule, state, measured in results:
+        if rule in PLANTED:
+            assert (state, measured) == ("fail", PLANTED[rule])
+        elif rule.startswith("lag"):
+            assert state == "pass" and measured == 0
+    assert {rule for rule, _, _ in results} == {*PLANTED, "lag", "row_count"}
+    # One process at a time: nothing was checked twice in a run.
+    assert not database.execute("select 1 from ods_sink.quality where not in_flight "
+                                "group by began_at, rule, source_table having count(*) > 1")
+    first.await_that(lambda: all(shown(first, "quality_measured", rule) == number
+                                 for rule, number in PLANTED.items()), what="metrics")
+    assert shown(first, "quality_broken", "set_status") == 1
+    assert shown(first, "quality_broken", "lag") == 0
+    assert shown(first, "quality_check_seconds", "set_status") > 0
+    status = json.loads(first.get("/status")[1])["quality"][0]
+    assert status["counts"] == {"pass": 4, "fail": 10, "unknown": 0} and status["next_at"]
+    assert {one["rule"] for one in status["broken"]} == set(PLANTED)
+    report = quality(sink, "report", expect=Exit.NEGATIVE)
+    flown = [one for one in report["rules"] if one["in_flight"]]
+    assert {one["rule"] for one in flown} == {name for name in PLANTED if name.startswith(FLYING)}
+    # Put right at the source, the alarm is over.
+    mended = [tables[table].update(made[table][place], fresh(table, place))
+              for table, some in spoiled.items() for place in some]
+    kafka.produce(mended)
+    first.await_that(lambda: all(shown(first, "quality_broken", rule) == 0 for rule in PLANTED),
+                     what="nothing is broken")
+    total = database.execute("select rule, sum(measured)::int from ods_sink.quality where in_flight "
+                             "group by rule")
+    assert {rule: number for rule, number in total if number} == {
+        rule: number for rule, number in PLANTED.items() if rule.startswith(FLYING)}
+    # The other process goes on when the first has ended.
+    first.stop()
+    begun = database.value("select clock_timestamp()")
+    second.await_that(lambda: database.value(count, begun) >= 2, what="the second process's runs")
+    second.stop()

@@ -53,7 +53,7 @@ def order(n, customers):
             "status": ["new", "paid", "sent"][n % 3]}
 
 
-def world(rows, seed=1):
+def world(rows, seed=1, prefix="src"):
     """(the two tables, their rows, the rule that each spoiled row breaks by table and id)."""
     chance = random.Random(seed)
     made = {"customers": [customer(n) for n in range(rows // 2)],
@@ -66,11 +66,12 @@ def world(rows, seed=1):
         for place, name in zip(chance.sample(range(1, rows // 2, 2), len(names)), names):
             made[table][place] = SPOIL[name](made[table][place], place)
             spoiled[table][place] = name
-    tables = {"customers": Table("customers", CUSTOMER), "orders": Table("orders", ORDER)}
+    tables = {"customers": Table("customers", CUSTOMER, prefix=prefix),
+              "orders": Table("orders", ORDER, prefix=prefix)}
     return tables, made, spoiled
 
 
-def pipeline(rules=RULES, **quality):
-    return {"name": "shop", "topics": ["src.shop.customers", "src.shop.orders"], "lanes": 1,
+def pipeline(of_tables=RULES, prefix="src", **quality):
+    return {"name": "shop", "topics": [f"{prefix}.shop.customers", f"{prefix}.shop.orders"], "lanes": 1,
             "quality": {"settle": "0s", **quality},
-            "tables": {table: {"quality": some} for table, some in rules.items()}}
+            "tables": {table: {"quality": some} for table, some in of_tables.items()}}

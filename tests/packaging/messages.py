@@ -55,7 +55,7 @@ def logged():
             continue
         source = path.read_text(encoding="utf-8")
         for name, before in LOGGERS:
-            if before is None and not re.search(r"keeper|verifier|source_guard|refresher|source_show", where):
+            if before is None and not re.search(r"keeper|verifier|inspector|source_guard|refresher|source_show", where):
                 continue
             for parts in calls(source, name):
                 if any("LOG_DEBUG" in part for part in parts[:1]):

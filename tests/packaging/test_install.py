@@ -26,6 +26,7 @@ def installed(tmp_path_factory):
     "usr/share/doc/ods-sink/examples/tables.yaml.example", "usr/share/doc/ods-sink/configuration.md",
     "usr/share/ods-sink/sql/ods_sink.sql", "usr/share/ods-sink/sql/mks_finance/ods.sql",
     "usr/share/ods-sink/connectors/mks_finance.json",
+    "usr/share/ods-sink/observability/quality.rules.yaml",
     "usr/share/ods-sink/observability/sources.rules.yaml",
     "usr/share/man/man1/ods-sink-status.1", "usr/share/bash-completion/completions/ods-sink",
     "usr/share/zsh/site-functions/_ods-sink", "usr/share/fish/vendor_completions.d/ods-sink.fish",
