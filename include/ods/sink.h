@@ -108,8 +108,9 @@ struct position {
 #define APPLY_MEMBER(member, ...) uint64_t member;
 struct apply_result {
     APPLY_COUNTS(APPLY_MEMBER)
-    uint64_t statements; /* not a count of this apply: how many statements are prepared in the
-                            session now */
+    /* Not counts of this apply: how many statements are prepared in the session now, and how many
+     * connections the sink has made. 0: nobody counts. */
+    uint64_t statements, connections;
 };
 #undef APPLY_MEMBER
 

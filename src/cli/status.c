@@ -24,14 +24,18 @@ struct question {
     const struct status_options *options;
     const struct terminal *terminal;
     char host[256], port[16];
+    bool tls;
+    const struct http_settings *http; /* NULL: no configuration is given */
 };
 
 /* "host:port", "[address]:port" or such with http:// before and a path after it. An address that
  * stands for all of the machine's becomes its own. */
 static bool parse_address(struct question *question, const char *text)
 {
-    if (strncmp(text, "http://", 7) == 0)
-        text += 7;
+    question->tls = strncmp(text, "https://", 8) == 0 ||
+                    (question->http && *question->http->certificate);
+    if (strncmp(text, "http://", 7) == 0 || strncmp(text, "https://", 8) == 0)
+        text = strchr(text, '/') + 2;
     size_t length = strcspn(text, "/");
     const char *colon = memrchr(text, ':', length);
     if (!colon)
@@ -63,8 +67,8 @@ static bool get(struct http_client *client, const struct question *question, con
 {
     char url[sizeof question->host + sizeof question->port + 64];
     bool address = strchr(question->host, ':') != NULL;
-    snprintf(url, sizeof url, "http://%s%s%s:%s%s", address ? "[" : "", question->host,
-             address ? "]" : "", question->port, path);
+    snprintf(url, sizeof url, "http%s://%s%s%s:%s%s", question->tls ? "s" : "",
+             address ? "[" : "", question->host, address ? "]" : "", question->port, path);
     return http_client_get(client, url, answer, error) == ODS_OK;
 }
 
@@ -125,6 +129,10 @@ static bool ask_status(void *context, struct status_view *view, json_t **status,
         return false;
     view->ready = talk->verdict.code == 200;
     view->why = buffer_text(&talk->verdict.body);
+    if (talk->page.code == 401) {
+        error_set(error, ODS_FATAL, "it wants http.token: -c FILE has it, or ODS_SINK_HTTP_TOKEN");
+        return false;
+    }
     *status = json_loadb(talk->page.body.bytes, talk->page.body.length, 0, NULL);
     if (json_is_array(json_object_get(*status, "lanes")))
         return true;
@@ -155,10 +163,16 @@ static int ask_once(struct conversation *talk, struct error *error)
 
 static int ask(const struct question *question)
 {
-    static const struct http_client_options options = {.connect_ms = ANSWER_S * 1000,
-                                                       .silence_s = ANSWER_S,
-                                                       .max_bytes = ANSWER_BYTES,
-                                                       .direct = true};
+    const struct http_settings *http = question->http;
+    const char *token = http ? http->token : getenv("ODS_SINK_HTTP_TOKEN");
+    const bool pins = http && *http->certificate;
+    const struct http_client_options options = {.connect_ms = ANSWER_S * 1000,
+                                                .silence_s = ANSWER_S,
+                                                .max_bytes = ANSWER_BYTES,
+                                                .ca_file = pins ? http->certificate : NULL,
+                                                .any_host = pins,
+                                                .token = token && *token ? token : NULL,
+                                                .direct = true};
     struct conversation talk = {.question = question};
     struct error error;
     int code;
@@ -189,7 +203,8 @@ static int run(const struct call *call, void *given)
         code = cli_load(&config, options->config);
         if (code != CLI_OK)
             goto out;
-        address = config_settings(config)->http.listen;
+        question.http = &config_settings(config)->http;
+        address = question.http->listen;
     } else if (options->url) {
         address = options->url;
     }
@@ -204,7 +219,9 @@ static int run(const struct call *call, void *given)
                 options->config);
         code = CLI_CONFIG;
     } else if (!parse_address(&question, address)) {
-        code = cli_usage("status", "\"%s\" is not an address: expected http://host:port", address);
+        code = cli_usage("status", "\"%s\" is not an address: expected http://host:port "
+                         "or https://host:port",
+                         address);
     } else {
         code = ask(&question);
     }
@@ -217,7 +234,7 @@ static const struct parameter options[] = {
     OPTION(struct status_options, config, "config", &argument_file,
            "where the daemon listens: its `http.listen`", .either = 1, .letter = 'c'),
     OPTION(struct status_options, url, "url", &argument_text,
-           "or its address, as `http://host:port` (default: http://127.0.0.1:8090)",
+           "or its address, as `http://host:port` or `https://…` (default: http://127.0.0.1:8090)",
            .value = "URL", .either = 1),
     SWITCH(struct status_options, watch, "watch",
            "on a terminal, again each second and in place, until q or ^C"),

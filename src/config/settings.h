@@ -91,7 +91,10 @@ struct retry_settings {
 };
 
 struct http_settings {
-    const char *listen; /* "127.0.0.1:8090"; "": off */
+    const char *listen;            /* "127.0.0.1:8090"; "": off */
+    const char *certificate, *key; /* files; "": no TLS */
+    const char *token;             /* for all but health; "": nobody is asked */
+    const char *health_listen;     /* health alone, without TLS; "": there is none */
 };
 
 struct connect_settings { /* Kafka Connect's REST */

@@ -270,6 +270,20 @@ static const struct setting daemon_rows[] = {
      .max = 255,
      .doc = "Address of the [page](page.md) `/`, and of `/metrics`, `/healthz`, `/readyz`, "
             "`/status` and `/trends`, `host:port` or `[address]:port`. Empty: off."},
+    {"http.certificate", SETTING_STRING, AT(settings, http.certificate), "", .max = 4096,
+     .doc = "A file with the server's certificate and those between it and its authority (PEM): "
+            "then there is TLS alone at `http.listen`. Read at the start. Empty: plain HTTP."},
+    {"http.key", SETTING_STRING, AT(settings, http.key), "", .max = 4096,
+     .doc = "The file of the key to `http.certificate` (PEM, not encrypted)."},
+    {"http.token", SETTING_STRING, AT(settings, http.token), "", .max = 1024,
+     .doc = "Who asks for anything but `/healthz` and `/readyz` has to bring it: `Authorization: "
+            "Bearer TOKEN`, or, as browsers do, as the password of any user. Best as `${NAME}` or "
+            "`${file:/path}`. Never printed. Without it `/readyz` says which lane is not ready and "
+            "why, but not in the target's or Kafka's own words. Empty: nobody is asked. See "
+            "[http.md](http.md)."},
+    {"http.health_listen", SETTING_STRING, AT(settings, http.health_listen), "", .max = 255,
+     .doc = "One more address, plain HTTP, with `/healthz` and `/readyz` alone: for probes that "
+            "know neither certificate nor token. Empty: none."},
     {"connect.url", SETTING_STRING, AT(settings, connect.url), "", .max = 2048,
      .doc = "Kafka Connect's REST, `http://host:port` or `https://…`, for the commands "
             "`connectors`, `setup` and `reset --all`; the daemon asks it where MySQL's connectors "

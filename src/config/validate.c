@@ -525,6 +525,21 @@ static void check_letters(struct load *load, const struct node *node,
                                   "'dead_letter.broker', which names one of several");
 }
 
+static void check_http(struct load *load, const struct node *node,
+                       const struct http_settings *http)
+{
+    if (*http->health_listen && !listen_is_good(http->health_listen))
+        REFUSE(load, validate_place(node, "http.health_listen"),
+               "'http.health_listen' expects host:port, [address]:port or nothing, found \"%s\"",
+               http->health_listen);
+    if (!*http->certificate != !*http->key)
+        REFUSE(load, validate_place(node, *http->key ? "http.key" : "http.certificate"),
+               "'http.certificate' and 'http.key' go together: set both, or neither");
+    if (!*http->listen && (*http->certificate || *http->token))
+        REFUSE(load, validate_place(node, "http.listen"),
+               "'http.certificate' and 'http.token' are for http.listen, which is empty");
+}
+
 static void check_daemon(struct load *load, const struct node *node,
                          const struct settings *settings)
 {
@@ -533,6 +548,7 @@ static void check_daemon(struct load *load, const struct node *node,
         REFUSE(load, validate_place(node, "http.listen"),
                "'http.listen' expects host:port, [address]:port or nothing, found \"%s\"",
                settings->http.listen);
+    check_http(load, node, &settings->http);
     check_connect(load, node, "connect.", &settings->connect);
     check_registry(load, node, &settings->registry);
     if (settings->retry.initial_ms > settings->retry.max_ms)

@@ -83,6 +83,8 @@ static CURLcode set_identity(struct http_client *client, const struct http_clien
     CURLcode code = curl_easy_setopt(curl, CURLOPT_USERAGENT, "ods-sink/" ODS_VERSION);
     if (!code && options->ca_file)
         code = curl_easy_setopt(curl, CURLOPT_CAINFO, options->ca_file);
+    if (code == CURLE_OK && options->any_host)
+        code = curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 0L);
     if (!code && options->certificate)
         code = curl_easy_setopt(curl, CURLOPT_SSLCERT, options->certificate);
     if (!code && options->key)

@@ -20,6 +20,8 @@ struct http_client_options {
     unsigned silence_s;          /* without a byte; default 5 s */
     unsigned total_ms;           /* for the whole answer; default 60 s */
     size_t max_bytes;            /* of the body; default 16 MiB */
+    bool any_host;               /* the host's name need not be in the certificate: ca_file is the
+                                    server's own */
     bool direct;                 /* past the proxy that the environment names */
     const atomic_bool *stop;     /* once true, a question ends within a second or so; outlives the
                                     client */

@@ -67,6 +67,8 @@ static void push_filling(struct lane *lane)
     }
     slot->outcome = ODS_OK;
     slot->epoch = lane->epoch;
+    slot->bytes = batch_bytes(batch);
+    atomic_fetch_add(&lane->metrics.in_flight_bytes, slot->bytes);
     atomic_store(&slot->abandoned, false);
     queue_push(lane->queue, batch);
 }
@@ -210,6 +212,7 @@ void consumer_take_back(struct lane *lane, struct batch *batch)
         return;
     }
     lane->in_flight--;
+    atomic_fetch_sub(&lane->metrics.in_flight_bytes, slot->bytes);
     settle_runs(lane, batch, slot->outcome);
     if (slot->outcome == ODS_OK)
         reject_letters(lane, batch);
@@ -408,12 +411,8 @@ static bool get_batch(struct lane *lane)
 }
 
 /* Take what is there, up to a turn's worth. True: there is nothing more to take now. */
-static bool fill(struct lane *lane)
+static bool take_turn(struct lane *lane)
 {
-    if (!get_batch(lane)) {
-        starve(lane);
-        return true;
-    }
     for (unsigned taken = 0; taken < TURN_MESSAGES; taken++) {
         if (lane->filling && is_full(lane, lane->filling))
             break;
@@ -423,6 +422,19 @@ static bool fill(struct lane *lane)
             break;
     }
     return false;
+}
+
+static bool fill(struct lane *lane)
+{
+    if (!get_batch(lane)) {
+        starve(lane);
+        return true;
+    }
+    int64_t began_us = time_monotonic_us();
+    bool drained = take_turn(lane);
+    atomic_fetch_add_explicit(&lane->metrics.decode_us,
+                              (uint64_t) (time_monotonic_us() - began_us), memory_order_relaxed);
+    return drained;
 }
 
 static const char *const state_names[] = {

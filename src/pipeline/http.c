@@ -17,6 +17,7 @@
 #include "page/index.html.h"
 #include "pipeline/condition.h"
 #include "pipeline/guard.h"
+#include "pipeline/http_access.h"
 #include "pipeline/inspector.h"
 #include "pipeline/json_text.h"
 #include "pipeline/keeper.h"
@@ -27,8 +28,10 @@
 #include "pipeline/watch.h"
 
 struct http {
-    struct MHD_Daemon *daemon; /* NULL until http_start() */
-    int fd;                    /* ours until then */
+    const struct http_settings *settings;
+    struct MHD_Daemon *daemon, *health; /* NULL until http_start() */
+    int fd, health_fd;                  /* ours until then; -1: none */
+    struct buffer certificate, key;
     struct lane *const *lanes;
     size_t lane_count;
     struct guard *guard; /* NULL: there is none */
@@ -42,9 +45,14 @@ struct http {
     size_t verifier_count;
 };
 
+/* The version of docs/status.schema.json. */
+#define STATUS_SCHEMA 1
+
 struct page {
     const char *path, *type;
     unsigned (*write)(struct http *http, struct buffer *out); /* answers the HTTP status */
+    /* For who may not see more: health, in our own words alone. NULL: nothing. */
+    unsigned (*write_open)(struct http *http, struct buffer *out);
 };
 
 static unsigned write_metrics(struct http *http, struct buffer *out)
@@ -58,7 +66,7 @@ static unsigned write_metrics(struct http *http, struct buffer *out)
     return MHD_HTTP_OK;
 }
 
-static unsigned write_health(struct http *http, struct buffer *out)
+static unsigned put_health(struct http *http, struct buffer *out, bool tells)
 {
     unsigned code = MHD_HTTP_OK;
     for (size_t i = 0; i < http->lane_count; i++) {
@@ -67,12 +75,23 @@ static unsigned write_health(struct http *http, struct buffer *out)
         if (status.state != LANE_STOPPED && !status.stuck)
             continue;
         code = MHD_HTTP_SERVICE_UNAVAILABLE;
-        buffer_printf(out, "pipeline %s lane %zu is %s: %s\n", status.pipeline, status.index,
-                      status.stuck ? "stuck" : "stopped", status.last_error);
+        buffer_printf(out, "pipeline %s lane %zu is %s%s%s\n", status.pipeline, status.index,
+                      status.stuck ? "stuck" : "stopped", tells ? ": " : "",
+                      tells ? status.last_error : "");
     }
     if (code == MHD_HTTP_OK)
         buffer_puts(out, "ok\n");
     return code;
+}
+
+static unsigned write_health(struct http *http, struct buffer *out)
+{
+    return put_health(http, out, true);
+}
+
+static unsigned write_open_health(struct http *http, struct buffer *out)
+{
+    return put_health(http, out, false);
 }
 
 /* NULL: it is ready. */
@@ -92,7 +111,7 @@ static const char *why_not_ready(const struct lane_status *status)
 }
 
 /* A lane that would work if there were a topic is ready: its daemon may well be there first. */
-static unsigned write_ready(struct http *http, struct buffer *out)
+static unsigned put_ready(struct http *http, struct buffer *out, bool tells)
 {
     unsigned code = MHD_HTTP_OK;
     struct buffer remarks;
@@ -104,7 +123,8 @@ static unsigned write_ready(struct http *http, struct buffer *out)
         if (reason) {
             code = MHD_HTTP_SERVICE_UNAVAILABLE;
             buffer_printf(out, "pipeline %s lane %zu %s%s%s\n", status.pipeline, status.index,
-                          reason, *status.last_error ? ": " : "", status.last_error);
+                          reason, tells && *status.last_error ? ": " : "",
+                          tells ? status.last_error : "");
         } else if (status.without_topics) {
             buffer_printf(&remarks, "pipeline %s lane %zu waits for topics: none matches yet\n",
                           status.pipeline, status.index);
@@ -116,6 +136,16 @@ static unsigned write_ready(struct http *http, struct buffer *out)
     }
     buffer_done(&remarks);
     return code;
+}
+
+static unsigned write_ready(struct http *http, struct buffer *out)
+{
+    return put_ready(http, out, true);
+}
+
+static unsigned write_open_ready(struct http *http, struct buffer *out)
+{
+    return put_ready(http, out, false);
 }
 
 static json_t *known(int64_t number)
@@ -216,8 +246,8 @@ static unsigned write_status(struct http *http, struct buffer *out)
         describe_held(held, http->lanes[i]);
     }
     json_t *root = json_pack(
-        "{s:s, s:f, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "version", ODS_VERSION, "now",
-        (double) time_wall_us() / 1e6, "pipelines",
+        "{s:i, s:s, s:f, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "schema", STATUS_SCHEMA,
+        "version", ODS_VERSION, "now", (double) time_wall_us() / 1e6, "pipelines",
         conditions_describe(http->lanes, http->lane_count, http->trends), "lanes", lanes,
         "paused", held, "retention", guard_describe(http->guard), "sources",
         source_guard_describe(http->sources), "verify",
@@ -239,34 +269,19 @@ static unsigned write_page(struct http *http, struct buffer *out)
 }
 
 static const struct page pages[] = {
-    {"/", "text/html; charset=utf-8", write_page},
-    {"/metrics", "text/plain; version=0.0.4; charset=utf-8", write_metrics},
-    {"/healthz", "text/plain; charset=utf-8", write_health},
-    {"/readyz", "text/plain; charset=utf-8", write_ready},
-    {"/status", "application/json", write_status},
-    {"/trends", "application/json", write_trends},
+    {"/", "text/html; charset=utf-8", write_page, NULL},
+    {"/metrics", "text/plain; version=0.0.4; charset=utf-8", write_metrics, NULL},
+    {"/healthz", "text/plain; charset=utf-8", write_health, write_open_health},
+    {"/readyz", "text/plain; charset=utf-8", write_ready, write_open_ready},
+    {"/status", "application/json", write_status, NULL},
+    {"/trends", "application/json", write_trends, NULL},
 };
 
-static enum MHD_Result answer(void *context, struct MHD_Connection *connection, const char *url,
-                              const char *method, const char *version, const char *upload,
-                              size_t *upload_size, void **state)
+static enum MHD_Result reply(struct MHD_Connection *connection, unsigned code, const char *type,
+                             struct buffer *body)
 {
-    struct buffer body;
-    unsigned code = MHD_HTTP_NOT_FOUND;
-    const char *type = "text/plain; charset=utf-8";
-    bool reading = strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0;
-    buffer_init(&body);
-    for (size_t i = 0; reading && i < sizeof pages / sizeof *pages; i++)
-        if (strcmp(url, pages[i].path) == 0) {
-            type = pages[i].type;
-            code = pages[i].write(context, &body);
-        }
-    if (!reading)
-        code = MHD_HTTP_METHOD_NOT_ALLOWED;
-    if (body.failed)
-        code = MHD_HTTP_INTERNAL_SERVER_ERROR;
     struct MHD_Response *response =
-        MHD_create_response_from_buffer(body.length, body.bytes, MHD_RESPMEM_MUST_COPY);
+        MHD_create_response_from_buffer(body->length, body->bytes, MHD_RESPMEM_MUST_COPY);
     enum MHD_Result result = MHD_NO;
     if (response) {
         MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
@@ -275,15 +290,69 @@ static enum MHD_Result answer(void *context, struct MHD_Connection *connection, 
                                 "default-src 'none'; script-src 'unsafe-inline'; style-src "
                                 "'unsafe-inline'; connect-src 'self'; img-src data:; "
                                 "base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
+        if (code == MHD_HTTP_UNAUTHORIZED)
+            MHD_add_response_header(response, MHD_HTTP_HEADER_WWW_AUTHENTICATE,
+                                    "Basic realm=\"ods-sink: the token is the password\", "
+                                    "charset=\"UTF-8\"");
         result = MHD_queue_response(connection, code, response);
         MHD_destroy_response(response);
     }
+    return result;
+}
+
+static unsigned write_for(struct http *http, const struct page *page, bool granted, bool health,
+                          struct buffer *body)
+{
+    if (page->write_open && (health || !granted))
+        return page->write_open(http, body);
+    if (health)
+        return MHD_HTTP_NOT_FOUND;
+    if (!granted) {
+        buffer_puts(body, "a token is needed: Authorization: Bearer TOKEN (http.token)\n");
+        return MHD_HTTP_UNAUTHORIZED;
+    }
+    return page->write(http, body);
+}
+
+static enum MHD_Result serve(struct http *http, struct MHD_Connection *connection, const char *url,
+                             const char *method, bool health)
+{
+    struct buffer body;
+    unsigned code = MHD_HTTP_NOT_FOUND;
+    const char *type = "text/plain; charset=utf-8";
+    bool reading = strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0;
+    bool granted = http_access_granted(connection, http->settings->token);
+    buffer_init(&body);
+    for (size_t i = 0; reading && i < sizeof pages / sizeof *pages; i++)
+        if (strcmp(url, pages[i].path) == 0) {
+            code = write_for(http, &pages[i], granted, health, &body);
+            type = code == MHD_HTTP_UNAUTHORIZED ? type : pages[i].type;
+        }
+    if (!reading)
+        code = MHD_HTTP_METHOD_NOT_ALLOWED;
+    if (body.failed)
+        code = MHD_HTTP_INTERNAL_SERVER_ERROR;
+    enum MHD_Result result = reply(connection, code, type, &body);
     buffer_done(&body);
     return result;
 }
 
+static enum MHD_Result answer(void *context, struct MHD_Connection *connection, const char *url,
+                              const char *method, const char *version, const char *upload,
+                              size_t *upload_size, void **state)
+{
+    return serve(context, connection, url, method, false);
+}
+
+static enum MHD_Result answer_health(void *context, struct MHD_Connection *connection,
+                                     const char *url, const char *method, const char *version,
+                                     const char *upload, size_t *upload_size, void **state)
+{
+    return serve(context, connection, url, method, true);
+}
+
 /* A listening socket for the address; -1 with the error filled. */
-static int open_socket(const char *address, struct error *error)
+static int open_socket(const char *setting, const char *address, struct error *error)
 {
     char host[256];
     const char *colon = strrchr(address, ':');
@@ -292,7 +361,8 @@ static int open_socket(const char *address, struct error *error)
     int fd = -1;
     size_t length = colon ? (size_t) (colon - address) : 0;
     if (!colon || length >= sizeof host) {
-        error_set(error, ODS_FATAL, "http.listen \"%s\": expected address:port", address);
+        error_set(error, ODS_FATAL, "%s \"%s\": expected address:port", setting,
+                  address);
         return -1;
     }
     memcpy(host, address, length);
@@ -303,7 +373,7 @@ static int open_socket(const char *address, struct error *error)
     }
     int code = getaddrinfo(*host ? host : NULL, colon + 1, &hints, &found);
     if (code) {
-        error_set(error, ODS_FATAL, "http.listen \"%s\": %s", address, gai_strerror(code));
+        error_set(error, ODS_FATAL, "%s \"%s\": %s", setting, address, gai_strerror(code));
         return -1;
     }
     for (struct addrinfo *at = found; at && fd < 0; at = at->ai_next) {
@@ -319,25 +389,48 @@ static int open_socket(const char *address, struct error *error)
         }
     }
     if (fd < 0)
-        error_set(error, ODS_FATAL, "http.listen \"%s\": %s%s", address, strerror(errno),
+        error_set(error, ODS_FATAL, "%s \"%s\": %s%s", setting, address, strerror(errno),
                   errno == EADDRINUSE ? ": another program (another ods-sink?) has this port" : "");
     freeaddrinfo(found);
     return fd;
 }
 
-enum ods_status http_open(struct http **out, const char *address, struct error *error)
+static enum ods_status read_files(struct http *http, struct error *error)
+{
+    const struct http_settings *settings = http->settings;
+    if (!*settings->certificate)
+        return ODS_OK;
+    if (MHD_is_feature_supported(MHD_FEATURE_TLS) != MHD_YES)
+        return error_set(error, ODS_FATAL, "http.certificate: this libmicrohttpd has no TLS");
+    enum ods_status status =
+        http_access_read(&http->certificate, "http.certificate", settings->certificate, error);
+    return status == ODS_OK ? http_access_read(&http->key, "http.key", settings->key, error)
+                            : status;
+}
+
+enum ods_status http_open(struct http **out, const struct http_settings *settings,
+                          struct error *error)
 {
     struct http *http = calloc(1, sizeof *http);
     *out = NULL;
     if (!http)
         return error_set(error, ODS_FATAL, "out of memory for the HTTP server");
-    http->fd = open_socket(address, error);
-    if (http->fd < 0) {
-        free(http);
-        return ODS_FATAL;
+    http->settings = settings;
+    http->fd = http->health_fd = -1;
+    enum ods_status status = read_files(http, error);
+    if (status == ODS_OK && *settings->listen) {
+        http->fd = open_socket("http.listen", settings->listen, error);
+        status = http->fd < 0 ? ODS_FATAL : ODS_OK;
     }
-    *out = http;
-    return ODS_OK;
+    if (status == ODS_OK && *settings->health_listen) {
+        http->health_fd = open_socket("http.health_listen", settings->health_listen, error);
+        status = http->health_fd < 0 ? ODS_FATAL : ODS_OK;
+    }
+    if (status != ODS_OK)
+        http_stop(http);
+    else
+        *out = http;
+    return status;
 }
 
 void http_show_guard(struct http *http, struct guard *guard)
@@ -373,18 +466,36 @@ void http_show_verifiers(struct http *http, struct verifier *const *verifiers, s
     http->verifier_count = count;
 }
 
+static struct MHD_Daemon *start_server(struct http *http, int *fd, bool health)
+{
+    const bool tls = !health && http->certificate.length;
+    const struct MHD_OptionItem files[] = {
+        {MHD_OPTION_HTTPS_MEM_CERT, 0, (void *) (uintptr_t) buffer_text(&http->certificate)},
+        {MHD_OPTION_HTTPS_MEM_KEY, 0, (void *) (uintptr_t) buffer_text(&http->key)},
+        {MHD_OPTION_END, 0, NULL}};
+    const struct MHD_OptionItem none[] = {{MHD_OPTION_END, 0, NULL}};
+    struct MHD_Daemon *daemon = MHD_start_daemon(
+        MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_AUTO | (tls ? MHD_USE_TLS : 0), 0, NULL, NULL,
+        health ? answer_health : answer, http, MHD_OPTION_LISTEN_SOCKET, *fd,
+        MHD_OPTION_CONNECTION_LIMIT, 32u, MHD_OPTION_CONNECTION_TIMEOUT, 10u, MHD_OPTION_ARRAY,
+        tls ? files : none, MHD_OPTION_END);
+    if (daemon)
+        *fd = -1; /* the server's now */
+    return daemon;
+}
+
 enum ods_status http_start(struct http *http, struct lane *const *lanes, size_t count,
                            struct error *error)
 {
     http->lanes = lanes;
     http->lane_count = count;
-    http->daemon =
-        MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_AUTO, 0, NULL, NULL, answer,
-                         http, MHD_OPTION_LISTEN_SOCKET, http->fd, MHD_OPTION_CONNECTION_LIMIT, 32u,
-                         MHD_OPTION_CONNECTION_TIMEOUT, 10u, MHD_OPTION_END);
-    if (!http->daemon)
-        return error_set(error, ODS_FATAL, "the HTTP server does not start");
-    http->fd = -1; /* the server's now */
+    if (http->fd >= 0 && !(http->daemon = start_server(http, &http->fd, false)))
+        return error_set(error, ODS_FATAL, "the HTTP server does not start%s",
+                         http->certificate.length
+                             ? ": do http.certificate and http.key belong together?"
+                             : "");
+    if (http->health_fd >= 0 && !(http->health = start_server(http, &http->health_fd, true)))
+        return error_set(error, ODS_FATAL, "the HTTP server for health does not start");
     return ODS_OK;
 }
 
@@ -394,7 +505,15 @@ void http_stop(struct http *http)
         return;
     if (http->daemon)
         MHD_stop_daemon(http->daemon);
+    if (http->health)
+        MHD_stop_daemon(http->health);
     if (http->fd >= 0)
         close(http->fd);
+    if (http->health_fd >= 0)
+        close(http->health_fd);
+    if (http->key.bytes)
+        explicit_bzero(http->key.bytes, http->key.length);
+    buffer_done(&http->certificate);
+    buffer_done(&http->key);
     free(http);
 }

@@ -8,6 +8,7 @@
 #include <ods/status.h>
 
 struct http;
+struct http_settings; /* config/settings.h */
 struct lane;
 struct guard;
 struct source_guard;
@@ -16,8 +17,9 @@ struct keeper;
 struct inspector;
 struct verifier;
 
-/* Take the port. address: "host:port", "[v6]:port" or ":port" for every address. */
-enum ods_status http_open(struct http **http, const char *address, struct error *error);
+/* Take the ports, and read the files for TLS. The settings outlive it. */
+enum ods_status http_open(struct http **http, const struct http_settings *settings,
+                          struct error *error);
 /* Answer. The lanes must outlive it. */
 enum ods_status http_start(struct http *http, struct lane *const *lanes, size_t count,
                            struct error *error);

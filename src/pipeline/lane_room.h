@@ -21,6 +21,7 @@
 struct slot {
     struct batch *batch;
     bool is_request;         /* no records: the offsets of `asked` are wanted */
+    size_t bytes;            /* that it held when it was handed over */
     unsigned epoch;          /* the lane's when it was handed over */
     enum ods_status outcome; /* OK, FENCED (drop, ask again), RETRY (abandoned), FATAL */
     atomic_bool abandoned;   /* set by the consumer: the writer must end its work on the batch

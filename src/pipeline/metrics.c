@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "core/time.h"
@@ -47,8 +48,6 @@ static void add(atomic_uint_fast64_t *counter, uint64_t by)
         atomic_fetch_add_explicit(counter, by, memory_order_relaxed);
 }
 
-/* How long the batch's oldest change took from the source. Rows of snapshots are left out, since
- * they are as old as the table. */
 /* Rows of a snapshot that ended long ago are no part of this one. */
 static void note_snapshot(struct metrics *metrics, int64_t now_us, uint64_t reads)
 {
@@ -58,6 +57,20 @@ static void note_snapshot(struct metrics *metrics, int64_t now_us, uint64_t read
     atomic_store(&metrics->snapshot_us, now_us);
 }
 
+/* How long the batch's oldest record took from Kafka, as far as its time is that of the append. */
+static void note_append(struct metrics *metrics, const struct batch *batch, int64_t now_us)
+{
+    int64_t oldest_ms = INT64_MAX;
+    for (uint32_t i = 0; i < batch->record_count; i++)
+        if (batch->records[i].timestamp_ms > 0 && batch->records[i].timestamp_ms < oldest_ms)
+            oldest_ms = batch->records[i].timestamp_ms;
+    if (oldest_ms != INT64_MAX)
+        histogram_add(&metrics->append_latency_seconds, &histogram_seconds,
+                      now_us - oldest_ms * 1000);
+}
+
+/* How long the batch's oldest change took from the source. Rows of snapshots are left out, since
+ * they are as old as the table. */
 static void note_latency(struct metrics *metrics, const struct batch *batch)
 {
     int64_t now_us = time_wall_us(), newest_us = INT64_MIN, oldest_us = INT64_MAX;
@@ -79,12 +92,15 @@ static void note_latency(struct metrics *metrics, const struct batch *batch)
         atomic_store(&metrics->source_us, newest_us);
     if (oldest_us != INT64_MAX)
         histogram_add(&metrics->latency_seconds, &histogram_seconds, now_us - oldest_us);
+    note_append(metrics, batch, now_us);
 }
 
 void metrics_rows(struct metrics *metrics, const struct apply_result *result)
 {
     struct apply_result counts = *result;
     atomic_store(&metrics->statements, result->statements);
+    if (result->connections)
+        atomic_store(&metrics->connections, result->connections);
     for (size_t i = 0; i < APPLY_COUNT_KINDS; i++)
         add(&metrics->applied[i], *apply_count(&counts, i));
 }
@@ -282,16 +298,46 @@ static void write_states(struct buffer *out, size_t count, const struct lane_sta
     }
 }
 
-static void write_statements(struct buffer *out, struct lane *const *lanes, size_t count,
-                             const struct lane_status *statuses)
+/* A number of each lane by itself, which lies at this offset; `unit` of it are shown as 1. */
+static void write_number(struct buffer *out, const char *name, const char *labels, size_t offset,
+                         double unit, struct lane *const *lanes, size_t count,
+                         const struct lane_status *statuses)
 {
-    write_head(out, "prepared_statements", "gauge",
-               "Statements that the lane keeps prepared in its session of the target");
     for (size_t i = 0; i < count; i++) {
-        buffer_puts(out, "ods_sink_prepared_statements{");
+        const char *base = (const char *) lane_metrics(lanes[i]);
+        const atomic_uint_fast64_t *value = (const void *) (base + offset);
+        buffer_printf(out, "ods_sink_%s{", name);
         write_labels(out, &statuses[i]);
-        buffer_printf(out, "} %" PRIu64 "\n",
-                      (uint64_t) atomic_load(&lane_metrics(lanes[i])->statements));
+        buffer_printf(out, "%s} %.15g\n", labels,
+                      (double) atomic_load_explicit(value, memory_order_relaxed) / unit);
+    }
+}
+
+static void write_numbers(struct buffer *out, struct lane *const *lanes, size_t count,
+                          const struct lane_status *statuses)
+{
+    static const struct number_row {
+        const char *name, *type, *help, *labels;
+        size_t offset;
+        double unit;
+    } rows[] = {
+        {"prepared_statements", "gauge",
+         "Statements that the lane keeps prepared in its session of the target", "",
+         offsetof(struct metrics, statements), 1},
+        {"decode_seconds_total", "counter",
+         "Time in which the lane took records from its source and decoded them", "",
+         offsetof(struct metrics, decode_us), 1e6},
+        {"target_connections_total", "counter",
+         "Connections that the lane has made to its target: the first one, and one after each "
+         "that was lost",
+         "", offsetof(struct metrics, connections), 1},
+        {"memory_bytes", "gauge", "Memory that the lane holds, by what it is for",
+         ",pool=\"batches_in_flight\"", offsetof(struct metrics, in_flight_bytes), 1},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        write_head(out, rows[i].name, rows[i].type, rows[i].help);
+        write_number(out, rows[i].name, rows[i].labels, rows[i].offset, rows[i].unit, lanes, count,
+                     statuses);
     }
 }
 
@@ -394,19 +440,27 @@ static void write_orders(struct buffer *out, struct lane *const *lanes, size_t c
     }
 }
 
+static void write_process_value(struct buffer *out, const char *name, const char *type,
+                                const char *help, double value)
+{
+    buffer_printf(out, "# HELP process_%s %s\n# TYPE process_%s %s\nprocess_%s %.15g\n", name, help,
+                  name, type, name, value);
+}
+
 static void write_process(struct buffer *out)
 {
     long pages = 0;
-    FILE *file = fopen("/proc/self/statm", "r");
-    if (!file)
-        return;
-    if (fscanf(file, "%*d %ld", &pages) == 1)
-        buffer_printf(out,
-                      "# HELP process_resident_memory_bytes Memory in use\n"
-                      "# TYPE process_resident_memory_bytes gauge\n"
-                      "process_resident_memory_bytes %ld\n",
-                      pages * sysconf(_SC_PAGESIZE));
-    fclose(file);
+    struct timespec used;
+    FILE *file = fopen("/proc/self/statm", "re");
+    if (file && fscanf(file, "%*d %ld", &pages) == 1)
+        write_process_value(out, "resident_memory_bytes", "gauge", "Memory in use",
+                            (double) pages * (double) sysconf(_SC_PAGESIZE));
+    if (file)
+        fclose(file);
+    if (clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used) == 0)
+        write_process_value(out, "cpu_seconds_total", "counter",
+                            "Time of processors, of all threads",
+                            (double) used.tv_sec + (double) used.tv_nsec / 1e9);
 }
 
 void metrics_write(struct buffer *out, struct lane *const *lanes, size_t count)
@@ -429,8 +483,13 @@ void metrics_write(struct buffer *out, struct lane *const *lanes, size_t count)
                     "oldest change of each batch; snapshots left out",
                     &histogram_seconds, offsetof(struct metrics, latency_seconds), lanes, count,
                     statuses);
+    write_histogram(out, "append_latency_seconds",
+                    "From the append to Kafka to the target's commit, for the oldest record of "
+                    "each batch",
+                    &histogram_seconds, offsetof(struct metrics, append_latency_seconds), lanes,
+                    count, statuses);
     write_states(out, count, statuses);
-    write_statements(out, lanes, count, statuses);
+    write_numbers(out, lanes, count, statuses);
     write_times(out, lanes, count, statuses);
     write_partitions(out, lanes, count, statuses);
     write_head(out, "paused_topics", "gauge",

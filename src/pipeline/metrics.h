@@ -39,7 +39,10 @@ struct metrics {
     atomic_int_fast64_t applied_us; /* wall clock of the last commit, or 0 */
     atomic_uint_fast64_t snapshot_rows; /* read, not streamed, since a snapshot began */
     atomic_int_fast64_t snapshot_us;    /* wall clock of the last commit that had such; 0: none */
-    struct histogram batch_records, apply_seconds, latency_seconds;
+    atomic_uint_fast64_t decode_us;       /* in which records were taken and decoded */
+    atomic_uint_fast64_t connections;     /* that the lane has made to its target */
+    atomic_uint_fast64_t in_flight_bytes; /* of batches that the writer has */
+    struct histogram batch_records, apply_seconds, latency_seconds, append_latency_seconds;
 };
 
 void metrics_init(struct metrics *metrics);

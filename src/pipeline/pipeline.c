@@ -179,8 +179,8 @@ static enum ods_status start_all(struct pipelines *pipelines, const struct setti
 {
     enum ods_status status = ODS_OK;
     *exit_code = CLI_CONFIG;
-    if (*settings->http.listen)
-        status = http_open(&pipelines->http, settings->http.listen, error);
+    if (*settings->http.listen || *settings->http.health_listen)
+        status = http_open(&pipelines->http, &settings->http, error);
     for (size_t i = 0; i < settings->pipeline_count && status == ODS_OK; i++)
         status = start_pipeline(pipelines, settings, &settings->pipelines[i],
                                 &pipelines->running[i], exit_code, error);

@@ -468,6 +468,7 @@ enum ods_status apply_batch(struct postgres *postgres, struct batch *batch,
     if (status == ODS_OK && batch->delivers)
         delivered_turn(&postgres->delivered, hooks ? hooks->notice : NULL,
                        hooks ? hooks->context : NULL);
+    result->connections = postgres->conn.generation;
     result->statements = postgres->conn.pg ? postgres->conn.statements.known : 0;
     postgres->asks = postgres->readings.index.count > 0;
     weigh(&attempt, status);

@@ -1,0 +1,155 @@
+"""Who may ask the daemon what: TLS, the token, health beside it; and the schema of /status."""
+
+import base64
+import copy
+import json
+import ssl
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import jsonschema
+import pytest
+from lib.records import pipeline, row
+from lib.secure import Certificates
+from lib.sink import Exit, free_port
+
+SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "status.schema.json").read_text())
+TOKEN = "a-token-that-nobody-guesses"
+
+
+def closed(schema):
+    """The same schema, in which nothing may be that it does not describe."""
+    schema = copy.deepcopy(schema)
+
+    def close(part):
+        if isinstance(part, dict):
+            if "properties" in part:
+                part["additionalProperties"] = False
+            for value in part.values():
+                close(value)
+    close(schema)
+    return schema
+
+
+def assert_described(daemon, headers=None):
+    status = json.loads(daemon.get("/status")[1])
+    jsonschema.validate(status, SCHEMA)
+    jsonschema.validate(status, closed(SCHEMA))
+    assert status["schema"] == 1
+    return status
+
+
+def ask(url, authority=None, authorization=None):
+    context = ssl.create_default_context(cafile=authority) if authority else None
+    handlers = [urllib.request.ProxyHandler({})]
+    if context:
+        handlers.append(urllib.request.HTTPSHandler(context=context))
+    request = urllib.request.Request(url)
+    if authorization:
+        request.add_header("Authorization", authorization)
+    try:
+        with urllib.request.build_opener(*handlers).open(request, timeout=10) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+def basic(password):
+    return "Basic " + base64.b64encode(f"who:{password}".encode()).decode()
+
+
+def test_what_status_says_is_described(sink, database, kafka, table):
+    """In several states: at work, with a dead letter, held, and the target away."""
+    sink.write(pipeline(table), database=database, kafka=True,
+               dead_letter={"table": "letters"}, lanes=2)
+    kafka.produce([table.create(row(1)), table.record(table.create(row(2))["key"], "no JSON")])
+    daemon = sink.daemon().await_ready()
+    daemon.await_that(lambda: database.exists("items") and database.count("items") == 1)
+    daemon.await_that(lambda: assert_described(daemon)["lanes"][0]["recent"] or
+                      assert_described(daemon)["lanes"][1]["recent"])
+    sink.run("pause", "-c", sink.conf, "items", "--reason", "a test")
+    daemon.await_that(lambda: assert_described(daemon)["paused"])
+    daemon.stop()
+    away = [{"name": "ods", "type": "postgres",
+             "dsn": f"host=127.0.0.1 port={free_port()} dbname=nowhere connect_timeout=1"}]
+    sink.write(pipeline(table), targets=away, kafka=True)
+    daemon = sink.daemon()
+    daemon.await_that(lambda: daemon.get("/readyz")[0] == 503)
+    daemon.await_that(lambda: "waits for its target" in daemon.get("/readyz")[1])
+    assert assert_described(daemon)["pipelines"][0]["level"] != "good"
+    daemon.kill()
+
+
+def test_tls_and_token(sink, database, kafka, table, tmp_path):
+    certificates = Certificates(tmp_path)
+    health = free_port()
+    certificate, key, authority = (certificates.path(name) for name in
+                                   ("server.crt", "server.key", "ca.crt"))
+    away = [{"name": "ods", "type": "postgres",
+             "dsn": f"host=127.0.0.1 port={free_port()} dbname=nowhere connect_timeout=1"}]
+    sink.write(pipeline(table), targets=away, kafka=True,
+               http={"certificate": str(certificate), "key": str(key), "token": TOKEN,
+                     "health_listen": f"127.0.0.1:{health}"})
+    shown = sink.check()
+    assert TOKEN not in shown.stdout + shown.stderr
+    daemon = sink.daemon()
+    base, aside = f"https://127.0.0.1:{sink.http_port}", f"http://127.0.0.1:{health}"
+
+    def at(url, *arguments):
+        try:
+            return ask(url, *arguments)
+        except (urllib.error.URLError, ConnectionError):
+            return 0, ""
+
+    daemon.await_that(lambda: at(base + "/healthz", authority)[0] == 200)
+    for path in ["/", "/status", "/metrics", "/trends"]:
+        code, body = ask(base + path, authority)
+        assert code == 401 and TOKEN not in body
+        assert ask(base + path, authority, "Bearer " + TOKEN)[0] == 200
+        assert ask(base + path, authority, basic(TOKEN))[0] == 200
+        assert ask(aside + path)[0] == 404, "health alone"
+    for wrong in ["Bearer " + TOKEN[:-1], f"Bearer {TOKEN}x", "Bearer ", "Bearer", "Basic !!", basic(""),
+                  "Negotiate x"]:
+        assert ask(base + "/status", authority, wrong)[0] == 401, wrong
+    with pytest.raises(urllib.error.URLError, match="(?i)certificate"):
+        ask(base + "/healthz")
+    with pytest.raises((urllib.error.URLError, ConnectionError)):
+        ask(base.replace("https", "http") + "/healthz")
+
+    # Ready or not is told to anybody, what the target has said is not.
+    daemon.await_that(lambda: "waits for its target: " in
+                      ask(base + "/readyz", authority, "Bearer " + TOKEN)[1])
+    for url in (aside, base):
+        code, body = ask(url + "/readyz", authority)
+        assert code == 503 and "waits for its target\n" in body
+    assert ask(aside + "/healthz") == (200, "ok\n")
+
+    assert "waiting" in sink.run("status", "-c", sink.conf, expect=Exit.NEGATIVE).stdout
+    url = f"127.0.0.1:{sink.http_port}"
+    said = sink.run("status", "--url", f"https://{url}", expect=Exit.SOURCE).stderr
+    assert "certificate" in said.lower(), "it is not of the system's authorities"
+    daemon.kill()
+
+
+def test_a_token_without_tls(sink, database, kafka, table):
+    sink.write(pipeline(table), database=database, kafka=True, http={"token": TOKEN})
+    daemon = sink.daemon().await_ready()
+    assert daemon.get("/status")[0] == 401
+    url = f"http://127.0.0.1:{sink.http_port}"
+    said = sink.run("status", "--url", url, expect=Exit.SOURCE).stderr
+    assert "http.token" in said
+    sink.run("status", "--url", url, env={"ODS_SINK_HTTP_TOKEN": TOKEN})
+    daemon.stop()
+
+
+@pytest.mark.parametrize("http, says", [
+    ({"certificate": "/c.pem"}, "go together"),
+    ({"key": "/k.pem"}, "go together"),
+    ({"health_listen": "nonsense"}, "http.health_listen"),
+    ({"listen": "", "token": TOKEN}, "http.listen, which is empty"),
+])
+def test_what_is_refused(sink, database, table, http, says):
+    sink.write(pipeline(table), database=database, http={"listen": "127.0.0.1:0", **http})
+    refused = sink.check(expect=Exit.CONFIG)
+    assert says in refused.stdout + refused.stderr

@@ -1,0 +1,59 @@
+"""/metrics: what promtool thinks of it, and docs/metrics.md, which is written from it."""
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+from lib.records import pipeline, row
+
+PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
+HEAD = """# Metrics
+
+What `/metrics` has, in Prometheus' text format ([http.md](http.md) says who may ask). This page is written from
+a running daemon's own answer. Labels are `pipeline` and `lane`, `topic` and `partition` of what is of a partition, and
+words of which there are few (`stage`, `reason`, `action`, `state`, `pool`): nothing that comes out of a record.
+What looks at sources, compares, or keeps derived tables, and what transforms and rules count, adds its own,
+which the pages about them name.
+
+| metric | type | what it is |
+|---|---|---|
+"""
+
+
+def heads(text):
+    """{name: (type, help)}"""
+    helps = dict(re.findall(r"^# HELP (\S+) (.*)$", text, re.M))
+    types = dict(re.findall(r"^# TYPE (\S+) (.*)$", text, re.M))
+    assert list(helps) == list(types)
+    return {name: (types[name], helps[name]) for name in types}
+
+
+def page_of(found):
+    lines = [f"| `{name}` | {kind} | {text} |" for name, (kind, text) in found.items()]
+    return HEAD + "\n".join(lines) + "\n"
+
+
+def test_metrics_are_as_prometheus_wants_them(sink, database, kafka, table):
+    sink.write(pipeline(table), database=database, kafka=True, dead_letter={"table": "letters"})
+    kafka.produce([table.create(row(1)), table.record(table.create(row(2))["key"], "no JSON")])
+    daemon = sink.daemon().await_ready()
+    daemon.await_that(lambda: database.exists("items") and database.count("items") == 1)
+    daemon.await_that(lambda: daemon.metric("ods_sink_records_rejected_total"))
+    daemon.await_that(lambda: "ods_sink_partition_lag_records{" in daemon.get("/metrics")[1])
+    for name in ("decode_seconds_total", "target_connections_total", "record_bytes_total",
+                 "latency_seconds_count", "append_latency_seconds_count"):
+        assert daemon.metric(f"ods_sink_{name}") > 0, name
+    daemon.await_that(lambda: daemon.metric("ods_sink_memory_bytes") == 0, what="nothing in flight")
+    text = daemon.get("/metrics")[1]
+    found = heads(text)
+    assert all(kind in ("counter", "gauge", "histogram") for kind, _ in found.values())
+    for name, (kind, _) in found.items():
+        assert (kind == "counter") == name.endswith("_total"), name
+    told = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True,
+                          text=True, check=False)
+    assert told.returncode == 0 and not told.stderr + told.stdout, told.stderr + told.stdout
+    if os.environ.get("ODS_DOCS_REGENERATE"):
+        PAGE.write_text(page_of(found))
+    assert PAGE.read_text() == page_of(found), "ODS_DOCS_REGENERATE=1 writes it anew"
+    daemon.stop()
