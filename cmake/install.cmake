@@ -27,7 +27,7 @@ install(FILES ${ODS_REFERENCE}/fish RENAME ods-sink.fish
 file(GLOB ODS_EXAMPLES CONFIGURE_DEPENDS config/*.example)
 install(FILES ${ODS_EXAMPLES} DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples)
 install(FILES README.md DESTINATION ${CMAKE_INSTALL_DOCDIR} OPTIONAL)
-install(FILES docs/configuration.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
+install(FILES docs/configuration.md docs/runbook.md docs/logs.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(DIRECTORY config/connectors config/observability sql DESTINATION ${ODS_DATA_DIR})
 
 # The unit names the binary by its whole path, which is known only now: --prefix may have changed it.
