@@ -387,7 +387,7 @@ static bool find_member(struct reading *reading, struct json_scan *scan, const c
  * read as an envelope. */
 static bool is_of_mongodb(struct reading *reading, struct json_scan scan)
 {
-    struct slice connector;
+    struct slice connector = {NULL, 0};
     return find_member(reading, &scan, "source") && find_member(reading, &scan, "connector") &&
            json_peek(&scan) == '"' &&
            json_string(&scan, reading->reader.arena, &connector.bytes, &connector.length) &&

@@ -126,7 +126,7 @@ static struct span span_of(const struct cell *cell)
 
 static uint32_t zigzag32(int32_t number)
 {
-    return (uint32_t) number << 1 ^ (uint32_t) (number >> 31);
+    return (uint32_t) number << 1 ^ -(uint32_t) (number < 0);
 }
 
 static void put_number(struct buffer *out, uint64_t zigzag)
@@ -141,7 +141,7 @@ static void put_number(struct buffer *out, uint64_t zigzag)
 
 static void put_long(struct buffer *out, int64_t number)
 {
-    put_number(out, (uint64_t) number << 1 ^ (uint64_t) (number >> 63));
+    put_number(out, (uint64_t) number << 1 ^ -(uint64_t) (number < 0));
 }
 
 static void put_bytes(struct buffer *out, const void *bytes, size_t length)

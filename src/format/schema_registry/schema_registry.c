@@ -258,7 +258,7 @@ static enum ods_status ask(struct schema_registry *registry, struct entry *entry
 {
     struct schema_ref ref = entry->ref;
     struct schema_texts texts;
-    bool unknown, empty = false;
+    bool unknown = false, empty = false;
     enum ods_status status = ODS_OK;
     pthread_mutex_unlock(&registry->lock);
     if (!registry->client)

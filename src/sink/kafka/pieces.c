@@ -178,11 +178,10 @@ static enum ods_status put_headers(struct kafka_sink *kafka, uint32_t change,
     }
     for (size_t i = 0; i < told->count; i++) {
         size_t end = i + 1 < told->count ? starts[i + 1] : kafka->added.length;
+        const char *added = kafka->added.bytes;
         headers[(*count)++] = (struct header){.name = told->items[i].name,
-                                              .value = kafka->added.bytes + starts[i],
+                                              .value = added ? added + starts[i] : "",
                                               .length = end - starts[i]};
-        if (!kafka->added.bytes)
-            headers[*count - 1].value = "";
     }
     return ODS_OK;
 }

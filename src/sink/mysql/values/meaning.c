@@ -110,10 +110,11 @@ static enum ods_status try_undo(struct mysql_encoder *encoder, struct mysql_sens
 {
     const char *text = room->value.bytes;
     size_t length = room->value.length, count = 0;
-    char *bytes = arena_alloc(encoder->arena, 2 * length + 8), *url = bytes + length + 4;
+    char *bytes = arena_alloc(encoder->arena, 2 * length + 8);
     if (!bytes)
         return error_out_of_memory(encoder->error);
     if (coding == CODING_BASE64URL) {
+        char *url = bytes + length + 4;
         length = from_url_alphabet(text, length, url);
         text = url;
     }
