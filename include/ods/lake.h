@@ -332,11 +332,12 @@ enum ods_lake_answer ods_lake_maintain(struct ods_lake_table *table, const char 
  * Reads rows as a stream; *stream is released by the caller, before the table is closed.
  *   { "columns": ["id", "note"],    default: all
  *     "version": 12,                default: the newest (read from storage now)
- *     "changes": { "from": 3, "to": 12 } }
+ *     "changes": { "from": 3, "to": 12, "types": ["insert"] } }
  *                                   instead of rows the changes of these versions (both included;
- *                                   "to" default: newest): the columns and "_change_type" (insert,
- *                                   update_preimage, update_postimage, delete), "_commit_version"
- *                                   ("l"), "_commit_timestamp" ("tsu:UTC")
+ *                                   "to" default: newest; "types" default: all): the columns and
+ *                                   "_change_type" (insert, update_preimage, update_postimage,
+ *                                   delete), "_commit_version" ("l"), "_commit_timestamp"
+ *                                   ("tsu:UTC")
  * Staged rows are not seen.
  */
 enum ods_lake_answer ods_lake_scan(struct ods_lake_table *table, const char *json,

@@ -13,7 +13,8 @@ struct reading {
     struct changes_printer printer;
     json_t *types; /* NULL: all */
     bool as_json;
-    bool away; /* an outage was told */
+    bool away;    /* an outage was told */
+    bool printed; /* something of the versions that are being read */
 };
 
 /* --- what is asked for ------------------------------------------------------------------------ */
@@ -68,6 +69,7 @@ static int print_changes(struct reading *reading, struct error *error)
     enum ods_status status;
     while ((status = lake_reader_next(reading->place.reader, &lines, error)) == ODS_OK && lines &&
            !interrupt_came()) {
+        reading->printed = true;
         if (reading->as_json)
             fputs(lines, stdout);
         else
@@ -81,7 +83,7 @@ static int print_changes(struct reading *reading, struct error *error)
     return status == ODS_OK ? CLI_OK : CLI_TARGET;
 }
 
-/* Reads the versions once; *next: where to go on. */
+/* Reads the versions once; the range then begins behind what was read. */
 static int read_once(struct reading *reading, struct lake_range *range, struct error *error)
 {
     int64_t from, upto;
@@ -93,8 +95,9 @@ static int read_once(struct reading *reading, struct lake_range *range, struct e
     json_decref(which);
     if (status != ODS_OK)
         return CLI_TARGET;
+    reading->printed = false;
     int code = from <= upto ? print_changes(reading, error) : CLI_OK;
-    range->from = upto + 1 > from ? upto + 1 : from;
+    range->from = code != CLI_OK ? from : upto + 1 > from ? upto + 1 : from;
     range->since_us = INT64_MIN;
     return code;
 }
@@ -105,20 +108,19 @@ static void pause_for(int64_t ms)
     nanosleep(&wait, NULL); /* ^C ends it */
 }
 
-/* What the storage does not say now it says later; nothing of a version was printed twice, since an
- * outage within one ends the command. */
+/* What the storage does not say now it says later. Nothing is printed twice: an outage in the midst
+ * of changes ends the command. */
 static int follow(struct reading *reading, struct lake_range *range, struct error *error)
 {
     int code = CLI_OK;
-    while (!interrupt_came() && (code == CLI_OK || error->fault == FAULT_OUTAGE)) {
-        int64_t before = range->from;
+    while (!interrupt_came() &&
+           (code == CLI_OK || (error->fault == FAULT_OUTAGE && !reading->printed))) {
         if (code != CLI_OK && !reading->away)
             fprintf(stderr, "ods-sink changes: %s; it is tried again\n", error->text);
         reading->away = code != CLI_OK;
         pause_for(reading->options->every_ms);
+        reading->printed = false;
         code = interrupt_came() ? CLI_OK : read_once(reading, range, error);
-        if (code != CLI_OK && range->from != before)
-            break;
     }
     return code;
 }

@@ -1,11 +1,11 @@
 /* Changes of a table of a lake as tables for people. See changes.h. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "cli/changes.h"
 #include "cli/columns.h"
 
 #define ROWS 500 /* a table has at most so many, since its widths are those of its rows */
-#define WIDTH 1024
 
 static void head_of(struct changes_printer *printer, const json_t *row)
 {
@@ -25,9 +25,15 @@ static void head_of(struct changes_printer *printer, const json_t *row)
     buffer_done(&offsets);
 }
 
+/* What the head says, and the first column. */
 static bool is_shown(const char *name)
 {
-    return strncmp(name, "_commit_", 8) != 0;
+    static const char *const others[] = {"_change_type", "_commit_version", "_commit_timestamp",
+                                         "_commit_offsets"};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        if (strcmp(name, others[i]) == 0)
+            return false;
+    return true;
 }
 
 static void add(struct columns *table, const json_t *value)
@@ -55,21 +61,12 @@ static void add_kind(struct columns *table, const char *kind)
                                                                  : PAINT_DIM);
 }
 
-static void print_rows(struct changes_printer *printer)
+/* Rows of one version: all have the same columns. */
+static void print_table(struct changes_printer *printer, const char *const *names, size_t width)
 {
-    const char *names[WIDTH] = {"change"}, *name;
-    const json_t *first = json_array_get(printer->rows, 0), *value;
-    size_t width = 1, i;
     struct columns table;
     json_t *row;
-    if (!first)
-        return;
-    json_object_foreach((json_t *) (uintptr_t) first, name, value)
-        if (is_shown(name) && strcmp(name, "_change_type") != 0 && width < WIDTH)
-            names[width++] = name;
-    if (printer->last != printer->version)
-        head_of(printer, first);
-    printer->last = printer->version;
+    size_t i;
     columns_init(&table, printer->terminal, names, width);
     json_array_foreach(printer->rows, i, row) {
         const char *kind = json_string_value(json_object_get(row, "_change_type"));
@@ -79,6 +76,28 @@ static void print_rows(struct changes_printer *printer)
     }
     printer->failed |= !columns_print(&table);
     columns_done(&table);
+}
+
+static void print_rows(struct changes_printer *printer)
+{
+    const json_t *first = json_array_get(printer->rows, 0), *value;
+    const char **names, *name;
+    size_t width = 1;
+    if (!first)
+        return;
+    names = calloc(json_object_size(first) + 1, sizeof *names);
+    if (names) {
+        names[0] = "change";
+        json_object_foreach((json_t *) (uintptr_t) first, name, value)
+            if (is_shown(name))
+                names[width++] = name;
+        if (printer->last != printer->version)
+            head_of(printer, first);
+        printer->last = printer->version;
+        print_table(printer, names, width);
+    }
+    printer->failed |= !names;
+    free(names);
     json_array_clear(printer->rows);
 }
 

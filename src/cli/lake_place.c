@@ -67,6 +67,10 @@ int lake_place_open(struct lake_place *place, const struct call *call,
     const struct lake_settings *settings = NULL;
     struct error error;
     error_init(&error);
+    if (strncmp(range->place, "iceberg://", strlen("iceberg://")) == 0)
+        return cli_usage(call->name, "tables of Iceberg are not read by it, those of Delta Lake "
+                                     "are: with `mode: history` an Iceberg table has each change "
+                                     "as a row");
     if (strncmp(range->place, DELTA, strlen(DELTA)) != 0)
         return cli_usage(call->name, "%s is no place of a table: write it as delta:///folder/table "
                                      "or delta://s3://bucket/folder/table", range->place);

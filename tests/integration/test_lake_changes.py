@@ -183,6 +183,7 @@ def test_what_is_not_there(lake, tmp_path):
     none = run("changes", f"delta://{tmp_path}/none", "--from-version", "0", expect=Exit.TARGET).stderr
     assert "there is no table of Delta Lake" in none and not (tmp_path / "none").exists()
     for options in (["changes", "/x/y", "--follow"], ["changes", "delta:///x/y"], ["versions", "delta://"],
+                    ["changes", "iceberg:///x/y", "--from-version", "1"],
                     ["changes", "delta:///x/y", "--from-version", "1", "--types", "inserts"],
                     ["versions", "-c", lake.sink.conf, "delta:///elsewhere/t"]):
         run(*options, expect=Exit.USAGE)
