@@ -385,6 +385,15 @@ def test_kills(lake, kafka, table):
         daemon = lake.sink.daemon()
     daemon.await_that(lambda: lake.rows("id, name, amount") == state, 60, "all of it is there")
     daemon.await_ready().stop()
+    said = lake.sink.run("changes", f"delta://{lake.path()}", "--from-version", "0", "--json").stdout
+    seen = {}
+    for change in map(json.loads, said.splitlines()):
+        image = {name: change[name] for name in ("id", "name", "amount")}
+        if change["_change_type"] in ("update_preimage", "delete"):
+            assert seen.pop(change["id"]) == image, change
+        else:
+            assert seen.setdefault(change["id"], image) is image, change
+    assert seen == state, "the changes lead to other rows"
 
 
 def described_version(lake):
