@@ -109,7 +109,7 @@ def placed(record, place):
     return {**record, "payload": json.dumps(value)}
 
 
-def shop_mysql(sink, fixtures, page):
+def shop_mysql(sink, fixtures, page, tables=None):
     """The same, and the source that the records come from: the database store in MySQL."""
     stack = sink.stack.up("mysql")
     root = pymysql.connect(unix_socket=stack["MYSQL_SOCKET"], user="root", autocommit=True)
@@ -125,7 +125,7 @@ def shop_mysql(sink, fixtures, page):
         cursor.execute("show master status")
         place = cursor.fetchone()[:2]
     root.close()
-    shop(sink, fixtures, page, place=place, databases=[
+    shop(sink, fixtures, page, place=place, tables=tables, databases=[
         {"name": "store", "type": "mysql",
          "dsn": f"host=127.0.0.1 port={stack['MYSQL_PORT']} dbname=store user=debezium "
                 "password=${ODS_STACK_MYSQL_DEBEZIUM_PASSWORD}"}])
