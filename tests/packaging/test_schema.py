@@ -22,7 +22,8 @@ def schema():
 EXAMPLE = yaml.safe_load((ROOT / "config" / "tables.yaml.example").read_text())
 
 
-@pytest.mark.parametrize("path", sorted(ROOT.glob("config/**/*tables.yaml*")), ids=str)
+@pytest.mark.parametrize("path", sorted([*ROOT.glob("config/**/*tables.yaml*"),
+                                         *ROOT.glob("examples/*/tables.yaml")]), ids=str)
 def test_examples_are_valid(schema, path):
     assert list(schema.iter_errors(yaml.safe_load(path.read_text()))) == []
 
