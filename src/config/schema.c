@@ -10,6 +10,7 @@
 #include "config/table.h"
 
 static json_t *schema_of_group(const struct setting_group *group, bool may_require);
+static json_t *schema_of_entry(const struct setting_group *group);
 
 /* A text with ${…} may be given instead of any number, boolean or word. */
 static json_t *or_substituted(json_t *schema)
@@ -67,7 +68,7 @@ static json_t *schema_of_value(const struct setting *row)
                    ? or_substituted(json_pack("{s:[{s:s},o]}", "anyOf", "type", "boolean", inner))
                    : inner;
     case SETTING_OBJECTS:
-        inner = schema_of_group(row->of, true);
+        inner = schema_of_entry(row->of);
         return json_pack("{s:s,s:o}", "type", "array", "items", inner);
     case SETTING_NAMED:
         inner = schema_of_group(row->of, false);
@@ -120,13 +121,9 @@ static json_t *place_of(json_t *root, const char *name, const char **leaf)
 static void put_rows(json_t *root, const struct setting_group *group, bool may_require)
 {
     SETTINGS_EACH (row, group) {
-        const char *leaf = row->name, *name;
-        const struct setting_group *own;
-        if (row->type == SETTING_PLUGIN) {
-            for (size_t i = 0; (own = row->plugins(i, &name)); i++)
-                put_rows(root, own, false);
+        const char *leaf = row->name;
+        if (row->type == SETTING_PLUGIN)
             continue;
-        }
         json_t *at = place_of(root, row->name, &leaf), *schema = schema_of_value(row);
         /* A map's entries are named by their keys. */
         if (strcmp(row->name, "name") == 0 && !may_require) {
@@ -143,12 +140,70 @@ static void put_rows(json_t *root, const struct setting_group *group, bool may_r
     }
 }
 
+static json_t *empty_object(void)
+{
+    return json_pack("{s:[s,s],s:b,s:{},s:[]}", "type", "object", "null", "additionalProperties",
+                     0, "properties", "required");
+}
+
+static const struct setting *plugin_row(const struct setting_group *group)
+{
+    SETTINGS_EACH (row, group)
+        if (row->type == SETTING_PLUGIN)
+            return row;
+    return NULL;
+}
+
+/* With the settings of all plug-ins that it may have. */
 static json_t *schema_of_group(const struct setting_group *group, bool may_require)
 {
-    json_t *root = json_pack("{s:[s,s],s:b,s:{},s:[]}", "type", "object", "null",
-                             "additionalProperties", 0, "properties", "required");
+    json_t *root = empty_object();
+    const struct setting *plugin = plugin_row(group);
+    const struct setting_group *own;
+    const char *name;
+    for (size_t i = 0; plugin && (own = plugin->plugins(i, &name)); i++)
+        put_rows(root, own, false);
     put_rows(root, group, may_require);
     return root;
+}
+
+/* `{ type: filter, op: [c] }`, or shorter `{ filter: { op: [c] } }` (shorthand.h). */
+static json_t *schema_of_plugin(const struct setting_group *group, const char *type,
+                                const struct setting_group *own, const char *name, bool shorter)
+{
+    json_t *root = empty_object(), *properties = json_object_get(root, "properties");
+    json_t *required = json_object_get(root, "required");
+    put_rows(root, own, !shorter);
+    put_rows(root, group, false);
+    json_object_set_new(root, "type", json_string("object"));
+    if (!shorter) {
+        json_object_set_new(properties, type, json_pack("{s:s}", "const", name));
+        json_array_append_new(required, json_string(type));
+        return root;
+    }
+    json_t *value = json_pack("[o]", schema_of_group(own, true));
+    if (own->count)
+        json_array_append_new(value, schema_of_value(&own->rows[0]));
+    json_object_del(properties, type);
+    json_object_set_new(properties, name, json_pack("{s:o}", "anyOf", value));
+    json_array_append_new(required, json_string(name));
+    return root;
+}
+
+/* An entry of a list: of one plug-in where it has one. */
+static json_t *schema_of_entry(const struct setting_group *group)
+{
+    const struct setting *plugin = plugin_row(group);
+    if (!plugin)
+        return schema_of_group(group, true);
+    json_t *forms = json_array();
+    const struct setting_group *own;
+    const char *name;
+    for (size_t i = 0; (own = plugin->plugins(i, &name)); i++)
+        for (int shorter = 0; shorter < 2; shorter++)
+            json_array_append_new(forms,
+                                  schema_of_plugin(group, plugin->name, own, name, shorter));
+    return json_pack("{s:o}", "anyOf", forms);
 }
 
 bool config_schema(FILE *out)

@@ -53,3 +53,13 @@ def test_values_from_elsewhere_are_valid(schema):
     document = copy.deepcopy(EXAMPLE)
     document["pipelines"][0].update(lanes="${LANES:-2}", on_error="${POLICY}")
     assert list(schema.iter_errors(document)) == []
+
+
+@pytest.mark.parametrize("transform,good", [
+    ({"filter": {"op": ["c"]}}, True), ({"type": "filter", "op": ["c"]}, True), ({"drop": ["a"]}, True),
+    ({"mask": {"columns": {"a": None}}}, True), ({"fliter": {"op": ["c"]}}, False),
+    ({"filter": {"opp": ["c"]}}, False), ({"type": "filter", "opp": ["c"]}, False),
+    ({"type": "drop", "op": ["c"]}, False)], ids=str)
+def test_transforms_are_of_one_kind(schema, transform, good):
+    pipeline = {**EXAMPLE["pipelines"][0], "transforms": [transform]}
+    assert not list(schema.iter_errors({"pipelines": [pipeline]})) == good
