@@ -980,13 +980,13 @@ begin
                        and o.topic = b.topic and o.partition = b.partition)
         on conflict do nothing;
     with due as (
-        select o.topic, o.partition, max(c.time_) as time_
+        select o.topic, o.partition, min(c.time_) as time_
           from unnest(topics, partitions, offsets_) as b (topic, partition, offset_)
           join unnest(connectors, times) as c (name_, time_) on starts_with(b.topic, c.name_ || '.')
           join ods_sink.offsets o on o.consumer_group = consumer_group_ and o.topic = b.topic
                and o.partition = b.partition and o.next_offset = b.offset_
-         where o.complete_to is null or o.complete_to < c.time_
-         group by o.topic, o.partition),
+         group by o.topic, o.partition, o.complete_to
+        having o.complete_to is null or o.complete_to < min(c.time_)),
     locked as (
         select o.topic, o.partition, o.next_offset, d.time_
           from ods_sink.offsets o join due d using (topic, partition)
@@ -996,11 +996,14 @@ begin
      where o.consumer_group = consumer_group_ and o.topic = l.topic and o.partition = l.partition
        and b.topic = l.topic and b.partition = l.partition and o.next_offset = b.offset_
        and (o.complete_to is null or o.complete_to < l.time_);
-    update ods_sink.silent_partitions s set complete_to = c.time_
-      from unnest(topics, partitions, offsets_) as b (topic, partition, offset_)
-      join unnest(connectors, times) as c (name_, time_) on starts_with(b.topic, c.name_ || '.')
+    update ods_sink.silent_partitions s set complete_to = b.time_
+      from (select d.topic, d.partition, d.offset_, min(c.time_) as time_
+              from unnest(topics, partitions, offsets_) as d (topic, partition, offset_)
+              join unnest(connectors, times) as c (name_, time_)
+                on starts_with(d.topic, c.name_ || '.')
+             group by d.topic, d.partition, d.offset_) b
      where s.consumer_group = consumer_group_ and s.topic = b.topic and s.partition = b.partition
-       and b.offset_ >= 0 and (s.complete_to is null or s.complete_to < c.time_);
+       and b.offset_ >= 0 and (s.complete_to is null or s.complete_to < b.time_);
     -- A connector that is behind its source sends heartbeats all the same. As long as what it sends is
     -- old, the newest of that is what it has come to.
     return query

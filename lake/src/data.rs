@@ -196,10 +196,9 @@ fn border(s: &Statistics, t: &DataType) -> Option<(Value, Value)> {
 /// How rows of a table's file are to be read.
 #[derive(Clone)]
 pub struct Wanted {
-    /// The columns to be given, with the table's types; those that the file lacks are null.
+    /// The columns to be given, with the table's types; those that the file lacks are null, and those of its
+    /// partition have the values that its entry in the log has.
     pub columns: SchemaRef,
-    /// Columns whose values stand in the log and not in the file.
-    pub partition: Vec<String>,
 }
 
 pub struct Rows {
@@ -233,7 +232,7 @@ impl Rows {
             .iter()
             .enumerate()
             .filter(|(_, f)| {
-                wanted.columns.fields().iter().any(|w| is_same(w, f)) && !wanted.partition.contains(f.name())
+                wanted.columns.fields().iter().any(|w| is_same(w, f)) && !values.contains_key(f.name())
             })
             .map(|(i, _)| i)
             .collect();
@@ -258,7 +257,8 @@ impl Rows {
             .fields()
             .iter()
             .map(|f| {
-                if self.wanted.partition.contains(f.name()) {
+                // By the file's own entry: the table may have been parted otherwise then.
+                if self.values.contains_key(f.name()) {
                     let one = partition::parse(f.data_type(), self.values.get(f.name()).and_then(Value::as_str))
                         .map_err(|e| e.about(format!("column {}", f.name())))?;
                     return Ok(arrow_select::take::take(&one, &UInt32Array::from(vec![0; n]), None)?);

@@ -142,7 +142,7 @@ impl Table {
         let parts = self.state.partition();
         let relaxed: Vec<Field> = schema.fields().iter().map(|f| f.as_ref().clone().with_nullable(true)).collect();
         let out = data::file_schema(&Schema::new(relaxed), &parts);
-        let wanted = Wanted { columns: out.clone(), partition: parts };
+        let wanted = Wanted { columns: out.clone() };
         let mut groups: std::collections::BTreeMap<String, Vec<u32>> = Default::default();
         for n in files {
             groups.entry(Value::Object(self.state.file(*n)?.add.values.clone()).to_string()).or_default().push(*n);

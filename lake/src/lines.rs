@@ -135,11 +135,11 @@ fn value(out: &mut String, a: &ArrayRef, at: usize) -> Result<()> {
         Int64 => number!(Int64Type),
         Float32 => {
             let v = a.as_primitive::<Float32Type>().value(at);
-            float(out, v.into(), v);
+            float(out, v.into(), format_args!("{v:?}"));
         }
         Float64 => {
             let v = a.as_primitive::<Float64Type>().value(at);
-            float(out, v, v);
+            float(out, v, format_args!("{v:?}"));
         }
         Decimal128(_, _) => string(out, &a.as_primitive::<Decimal128Type>().value_as_string(at)),
         Utf8 => string(out, a.as_string::<i32>().value(at)),

@@ -34,6 +34,8 @@ struct Piece {
     only: Option<RoaringTreemap>,
     /// The kind of change; None: the file says it itself.
     kind: Option<&'static str>,
+    /// Of a file that says it itself: rows as they were (true) or as they are; None: all.
+    before: Option<bool>,
     version: i64,
     time_ms: i64,
 }
@@ -79,7 +81,7 @@ impl Table {
                 .map(|n| find(n).ok_or_else(|| fatal!("the table has no column {n}")))
                 .collect::<Result<_>>()?;
         }
-        let wanted = Wanted { columns: Arc::new(Schema::new(fields.clone())), partition: state.partition() };
+        let wanted = Wanted { columns: Arc::new(Schema::new(fields.clone())) };
         let mut scan = Scan {
             store: self.store.clone(),
             schema: wanted.columns.clone(),
@@ -122,6 +124,7 @@ impl Table {
                 without: gone,
                 only: None,
                 kind: None,
+                before: None,
                 version: state.version,
                 time_ms: 0,
             });
@@ -143,15 +146,21 @@ impl Scan {
                 without: None,
                 only: None,
                 kind,
+                before: None,
                 version,
                 time_ms,
             })
         };
         let cdc: Vec<&Value> = actions.iter().map(|a| &a["cdc"]).filter(|c| c.is_object()).collect();
         if !cdc.is_empty() {
-            for c in cdc {
-                let values = c["partitionValues"].as_object().cloned().unwrap_or_default();
-                self.pieces.push_back(piece(c["path"].as_str().unwrap_or_default(), &values, None)?);
+            // Over all files: a row may have gone from one partition to another.
+            for before in [true, false] {
+                for c in &cdc {
+                    let values = c["partitionValues"].as_object().cloned().unwrap_or_default();
+                    let mut p = piece(c["path"].as_str().unwrap_or_default(), &values, None)?;
+                    p.before = Some(before);
+                    self.pieces.push_back(p);
+                }
             }
             return Ok(());
         }
@@ -218,7 +227,12 @@ impl Scan {
                 if !self.changes {
                     return Ok(Some(batch));
                 }
-                let batch = of_kinds(marked(&batch, piece, &self.schema)?, &self.kinds)?;
+                let half: &[&str] = match piece.before {
+                    None => &[],
+                    Some(true) => &["update_preimage", "delete"],
+                    Some(false) => &["insert", "update_postimage"],
+                };
+                let batch = of_kinds(of_kinds(marked(&batch, piece, &self.schema)?, half)?, &self.kinds)?;
                 if batch.num_rows() > 0 {
                     return Ok(Some(batch));
                 }
@@ -247,10 +261,10 @@ fn marked(batch: &RecordBatch, piece: &Piece, schema: &SchemaRef) -> Result<Reco
     Ok(RecordBatch::try_new(schema.clone(), columns)?)
 }
 
-fn of_kinds(batch: RecordBatch, kinds: &[String]) -> Result<RecordBatch> {
+fn of_kinds<K: AsRef<str>>(batch: RecordBatch, kinds: &[K]) -> Result<RecordBatch> {
     let Some(column) = batch.column_by_name(CHANGE).filter(|_| !kinds.is_empty()) else { return Ok(batch) };
     let keep: BooleanArray =
-        column.as_string::<i32>().iter().map(|kind| kind.map(|kind| kinds.iter().any(|k| k == kind))).collect();
+        column.as_string::<i32>().iter().map(|kind| kind.map(|kind| kinds.iter().any(|k| k.as_ref() == kind))).collect();
     Ok(arrow_select::filter::filter_record_batch(&batch, &keep)?)
 }
 

@@ -100,7 +100,7 @@ impl Table {
     }
 
     pub fn wanted(&self, columns: SchemaRef) -> Wanted {
-        Wanted { columns, partition: self.state.partition() }
+        Wanted { columns }
     }
 
     /// Reads the newest version whole.

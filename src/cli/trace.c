@@ -15,6 +15,7 @@
 
 #include "cli/interrupt.h"
 #include "core/log.h"
+#include "quality/flow.h"
 #include "source/kafka/kafka.h"
 
 /* --- opening ---------------------------------------------------------------------------------- */
@@ -49,6 +50,7 @@ static int open_worker(struct trace *trace, struct error *error)
                                            .want_before = true};
     if (worker_open(&trace->worker, &options, error) != ODS_OK)
         return CLI_CONFIG;
+    quality_flow_be_lenient(trace->worker.quality);
     trace->batch = batch_new();
     trace->key_batch = batch_new();
     if (!trace->batch || !trace->key_batch) {

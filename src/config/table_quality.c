@@ -45,7 +45,7 @@ static const struct setting rule_rows[] = {
      .doc = "Of `freshness`: how old the newest change of the table may be."},
     {"allow", SETTING_INT, AT(quality_rule, allow), "0", .max = INT64_C(1000000000000),
      .doc = "How many rows of a table may break the rule, where rows are counted."},
-    {"weeks", SETTING_INT, AT(quality_rule, weeks), "4", .min = 1, .max = 52,
+    {"weeks", SETTING_INT, AT(quality_rule, weeks), "4", .min = 2, .max = 52,
      .doc = "Of `volume`: with how many weeks before an hour is compared."},
     {"tolerance", SETTING_INT, AT(quality_rule, tolerance), "50", .min = 1, .max = 10000,
      .doc = "Of `volume`: by how many percent of the median the hour may be off."},

@@ -160,7 +160,7 @@ static void judge_lag(struct condition *condition, const struct extent *extent, 
     } else if (lag <= 0) {
         judge(condition, "caught up", CONDITION_GOOD);
         say(condition, "caught up");
-        condition->seconds_left = 0;
+        condition->seconds_left = lag < 0 ? -1 : 0;
         return;
     } else if (lag <= FEW_RECORDS) {
         judge(condition, "keeps up", CONDITION_GOOD);

@@ -46,7 +46,8 @@ static int64_t known_end(struct lane *lane, const struct partition *partition)
 /* Where the partition goes on, another change of that time may follow. */
 static void bound_time(struct lane *lane, struct claim *run, const struct partition *partition)
 {
-    if (run->complete_us && run->upto < known_end(lane, partition))
+    int64_t end = known_end(lane, partition);
+    if (run->complete_us && (end < 0 || run->upto < end))
         run->complete_us--;
 }
 
@@ -486,7 +487,8 @@ static void show_partitions(struct lane *lane)
                         &shown->high);
     }
     lane->shown_count = count;
-    lane->shown_us = time_monotonic_us();
+    if (!lane->held && time_monotonic_us() - lane->released_us >= INT64_C(2000000))
+        lane->shown_us = time_monotonic_us(); /* a fetch has told of the ends since */
     pthread_mutex_unlock(&lane->mutex);
 }
 

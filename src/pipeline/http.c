@@ -472,6 +472,8 @@ static struct MHD_Daemon *start_server(struct http *http, int *fd, bool health)
     const struct MHD_OptionItem files[] = {
         {MHD_OPTION_HTTPS_MEM_CERT, 0, (void *) (uintptr_t) buffer_text(&http->certificate)},
         {MHD_OPTION_HTTPS_MEM_KEY, 0, (void *) (uintptr_t) buffer_text(&http->key)},
+        {MHD_OPTION_HTTPS_PRIORITIES, 0,
+         (void *) (uintptr_t) "NORMAL:-VERS-TLS1.0:-VERS-TLS1.1"},
         {MHD_OPTION_END, 0, NULL}};
     const struct MHD_OptionItem none[] = {{MHD_OPTION_END, 0, NULL}};
     struct MHD_Daemon *daemon = MHD_start_daemon(

@@ -96,6 +96,12 @@ static enum ods_status check(struct inspector *inspector, size_t *matched, struc
     return status;
 }
 
+static int64_t pause_ms(const struct inspector *inspector)
+{
+    int64_t every_ms = inspector->pipeline->quality.every_ms;
+    return every_ms < PAUSE_MS ? every_ms : PAUSE_MS;
+}
+
 /* *again_ms: when to try again, where nothing was found that the next run could be due by. */
 static void run(struct inspector *inspector, int64_t now_us, int64_t *again_ms)
 {
@@ -114,17 +120,19 @@ static void run(struct inspector *inspector, int64_t now_us, int64_t *again_ms)
     if (status != ODS_OK) {
         if (rare_due(&inspector->failing, &held_back))
             say(inspector, LOG_WARN, "broken off, to be tried again: %.900s", error.text);
-        *again_ms = inspector->pipeline->quality.every_ms < PAUSE_MS
-                        ? inspector->pipeline->quality.every_ms
-                        : PAUSE_MS;
+        inspector->unfinished = true;
+        *again_ms = pause_ms(inspector);
         return;
     }
     inspector->failing = (struct rare){0};
+    inspector->unfinished = false;
     const size_t *results = inspector->results;
     if (matched)
         say(inspector, LOG_INFO, "%zu rules hold, %zu are broken, of %zu it can't be told; %.1f s",
             results[QUALITY_PASSES], results[QUALITY_FAILS], results[QUALITY_UNKNOWN],
             (double) (time_monotonic_us() - began_us) / 1e6);
+    else /* no rule is for the target's tables */
+        *again_ms = pause_ms(inspector);
 }
 
 /* --- what lanes count ------------------------------------------------------------------------- */
@@ -185,6 +193,8 @@ static int64_t due_us(const struct inspector *inspector, const struct quality_mo
 {
     int64_t every_ms = inspector->pipeline->quality.every_ms;
     int64_t first_ms = every_ms < FIRST_MS ? every_ms : FIRST_MS;
+    if (inspector->unfinished)
+        return 0;
     if (!moments->began_us)
         return inspector->started_us + first_ms * 1000;
     return moments->began_us + every_ms * 1000;
@@ -196,7 +206,8 @@ static enum ods_status refresh(struct inspector *inspector, const struct quality
 {
     json_t *last = NULL;
     enum ods_status status = ODS_OK;
-    bool news = moments->newest_us != inspector->newest_us;
+    bool news = moments->newest_us != inspector->newest_us ||
+                moments->newest_rows != inspector->newest_rows;
     if (news)
         status = quality_store_read(inspector->store, 1, &last, error);
     pthread_mutex_lock(&inspector->mutex);
@@ -205,6 +216,7 @@ static enum ods_status refresh(struct inspector *inspector, const struct quality
         json_decref(inspector->last);
         inspector->last = last;
         inspector->newest_us = moments->newest_us;
+        inspector->newest_rows = moments->newest_rows;
     }
     pthread_mutex_unlock(&inspector->mutex);
     return status;
@@ -220,7 +232,9 @@ static enum ods_status look_and_run(struct inspector *inspector, struct quality_
     if (status == ODS_OK && taken && due_us(inspector, moments) <= moments->now_us)
         run(inspector, moments->now_us, again_ms);
     quality_store_leave(inspector->store);
-    return status == ODS_OK ? quality_store_moments(inspector->store, moments, error) : status;
+    return status == ODS_OK && !stops(inspector)
+               ? quality_store_moments(inspector->store, moments, error)
+               : status;
 }
 
 /* When to look again, in milliseconds. */
@@ -236,7 +250,7 @@ static int64_t look(struct inspector *inspector)
         status = look_and_run(inspector, &moments, &again_ms, &error);
     if (status == ODS_OK && !stops(inspector))
         status = keep_counts(inspector, moments.now_us, &error);
-    if (status == ODS_OK)
+    if (status == ODS_OK && !stops(inspector))
         status = refresh(inspector, &moments, &error);
     if (status != ODS_OK) {
         if (!stops(inspector) && rare_due(&inspector->away, &held_back))

@@ -26,6 +26,8 @@ struct inspector {
     struct rare away, failing;
     int64_t started_us;          /* wall clock */
     int64_t newest_us;           /* of the results that are shown */
+    int64_t newest_rows;         /* how many results that moment has: a run adds them one by one */
+    bool unfinished;             /* the last run was broken off */
     int64_t told_us;             /* monotonic: when the lanes' counts were kept last */
     struct quality_run_id id;    /* of the current run */
     size_t results[3];           /* of it, by quality_state */

@@ -35,6 +35,7 @@ struct quality_flow {
     struct flight **flights; /* by the shape's id */
     size_t flight_count;
     uint64_t changes;
+    bool lenient; /* no rule refuses a record */
     struct buffer text;
 };
 
@@ -80,6 +81,12 @@ void quality_flow_close(struct quality_flow *flow)
     quality_counts_done(&flow->own);
     buffer_done(&flow->text);
     free(flow);
+}
+
+void quality_flow_be_lenient(struct quality_flow *flow)
+{
+    if (flow)
+        flow->lenient = true;
 }
 
 /* --- what is asked of a shape ----------------------------------------------------------------- */
@@ -297,7 +304,7 @@ static enum ods_status ask(struct quality_flow *flow, const struct change *chang
     *broken = true;
     if (rule->on_fail == ON_FAIL_MARK)
         add_mark(marks, rule);
-    if (rule->on_fail != ON_FAIL_LETTER)
+    if (rule->on_fail != ON_FAIL_LETTER || flow->lenient)
         return ODS_OK;
     char words[128];
     snprintf(words, sizeof words, "%s%s", rule->check == QUALITY_SCHEMA ? "" : " ", why);

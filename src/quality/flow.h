@@ -18,6 +18,8 @@ enum ods_status quality_flow_open(struct quality_flow **flow,
                                   struct shape_table *shapes, struct quality_counts *counts,
                                   struct error *error);
 void quality_flow_close(struct quality_flow *flow); /* accepts NULL */
+/* No rule makes a letter: for who looks at records that are letters. Accepts NULL. */
+void quality_flow_be_lenient(struct quality_flow *flow);
 
 /* Looks at the record's changes from `first` on. ODS_REJECT: one breaks a rule whose `on_fail` is
  * `letter`; the error names it. Unless ODS_OK the changes from `first` on are gone. */

@@ -181,8 +181,10 @@ enum ods_status quality_run(const struct quality_options *options,
         return error_set(error, ODS_RETRY, "out of memory or file descriptors for quality");
     checking.conn.hides = options->pipeline;
     enum ods_status status = checking_ready(&checking, error);
+    int ticket = status == ODS_OK ? cutoff_add(options->cutoff, PQsocket(checking.conn.pg)) : -1;
     if (status == ODS_OK)
         status = quality_tables_find(&checking, error);
+    cutoff_drop(options->cutoff, ticket);
     for (size_t i = 0; status == ODS_OK && i < checking.tables.count; i++)
         if (is_wanted(options, &checking.tables.items[i]))
             status = check_table(&checking, &checking.tables.items[i], listener, matched, error);

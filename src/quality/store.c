@@ -1,6 +1,7 @@
 /* See store.h and sql/ods_sink.sql. */
 #include "quality/store.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -115,7 +116,8 @@ enum ods_status quality_store_moments(struct quality_store *store, struct qualit
     if (status == ODS_OK)
         *moments = (struct quality_moments){.began_us = number(rows, 0),
                                             .newest_us = number(rows, 1),
-                                            .now_us = number(rows, 2)};
+                                            .now_us = number(rows, 2),
+                                            .newest_rows = number(rows, 3)};
     PQclear(rows);
     return status;
 }
@@ -166,7 +168,7 @@ static char *pack(const struct quality_store *store, const struct quality_run_id
         quality_checks[result->rule->check], "source_table", result->source, "target_table",
         result->target, "began_at", buffer_text(&at), "in_flight", id->in_flight, "by_daemon",
         id->by_daemon, "worker", id->worker, "state", quality_state_name(result->state),
-        "measured", result->has_measured ? json_real(result->measured) : json_null(), "looked_at",
+        "measured", result->has_measured && isfinite(result->measured) ? json_real(result->measured) : json_null(), "looked_at",
         result->looked_at >= 0 ? json_integer(result->looked_at) : json_null(), "expected",
         text_or_null(result->expected), "seconds", result->seconds, "why",
         text_or_null(result->why), "facts",

@@ -26,6 +26,7 @@ struct quality_moments {
     int64_t began_us;  /* the daemons' last run */
     int64_t newest_us; /* whatever was kept last */
     int64_t now_us;
+    int64_t newest_rows; /* of the newest moment */
 };
 enum ods_status quality_store_moments(struct quality_store *store, struct quality_moments *moments,
                                       struct error *error);

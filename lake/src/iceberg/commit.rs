@@ -138,8 +138,13 @@ impl Table {
         fault::step("committed").map_err(|e| Fail::Unknown(e.text().into()))?;
         // It is in the table, whatever happens here: then it is loaded anew.
         self.stale = true;
+        let truncated = self.truncated;
         self.with_iceberg(|ice, _, _| {
             ice.entries.extend(draft.entries.into_iter().map(|(path, e)| (path, Arc::new(e))));
+            if truncated {
+                // They went with their files: the state need not be read anew.
+                ice.deletes.clear();
+            }
             ice.deletes.extend(draft.deletes);
             Ok(())
         })?;

@@ -100,7 +100,8 @@ impl Manifest {
             sequence: n(515),
             min_sequence: n(516),
             snapshot: n(503),
-            files: [n(504), n(505), n(506)],
+            // Absent (version 1 of the format): there may be some.
+            files: [v.at(504).int().unwrap_or(1), v.at(505).int().unwrap_or(1), n(506)],
             rows: [n(512), n(513), n(514)],
             partitions: v.at(507).clone(),
             key: v.at(519).clone(),

@@ -109,7 +109,7 @@ fn apply_one(v: &mut Value, update: &Value) -> Result<()> {
         }
         "set-snapshot-ref" => {
             let id = &update["snapshot-id"];
-            object(v, "refs").insert("main".into(), json!({"snapshot-id": id, "type": "branch"}));
+            object(v, "refs").entry("main").or_insert_with(|| json!({"type": "branch"}))["snapshot-id"] = id.clone();
             v["current-snapshot-id"] = id.clone();
             let at = by(v, "snapshots", "snapshot-id", id).map(|s| s["timestamp-ms"].clone());
             push(v, "snapshot-log", json!({"snapshot-id": id, "timestamp-ms": at}));

@@ -72,6 +72,21 @@ unsafe fn text(p: *const c_char) -> String {
     unsafe { CStr::from_ptr(p) }.to_string_lossy().trim().to_string()
 }
 
+/// The text without what the address has as a password: libpq repeats what it cannot read of an address.
+fn hidden(mut said: String, uri: &str) -> String {
+    let rest = uri.split_once("://").map_or(uri, |(_, r)| r);
+    let user = rest.rsplit_once('@').map_or("", |(u, _)| u);
+    let query = rest.split_once('?').map_or("", |(_, q)| q);
+    let given = user.split_once(':').map(|(_, p)| p);
+    let secrets = given.into_iter().chain(query.split('&').filter_map(|p| p.strip_prefix("password=")));
+    for s in secrets {
+        for part in std::iter::once(s).chain(s.split(['@', '/', ':', '?', '#', '&'])).filter(|p| p.len() > 1) {
+            said = said.replace(part, "…");
+        }
+    }
+    said
+}
+
 pub struct Pq {
     calls: Calls,
     conn: *mut Conn,
@@ -85,8 +100,11 @@ impl Pq {
     pub fn open(uri: &str) -> Result<Box<dyn Connection>> {
         let calls = calls()?;
         let given = CString::new(uri).map_err(|_| fatal!("the catalog's address has a NUL in it"))?;
-        let names = [c"connect_timeout", c"tcp_user_timeout", c"fallback_application_name", c"dbname"];
-        let values: [&CStr; 4] = [c"10", c"30000", c"ods-sink", &given];
+        let names = [
+            c"connect_timeout", c"tcp_user_timeout", c"keepalives_idle", c"keepalives_interval", c"keepalives_count",
+            c"client_encoding", c"fallback_application_name", c"dbname",
+        ];
+        let values: [&CStr; 8] = [c"10", c"30000", c"20", c"5", c"4", c"UTF8", c"ods-sink", &given];
         let mut n: Vec<*const c_char> = names.iter().map(|s| s.as_ptr()).collect();
         let mut v: Vec<*const c_char> = values.iter().map(|s| s.as_ptr()).collect();
         n.push(ptr::null());
@@ -95,7 +113,7 @@ impl Pq {
         let conn = unsafe { (calls.connect)(n.as_ptr(), v.as_ptr(), 1) };
         let c = Pq { calls, conn };
         if conn.is_null() || unsafe { (calls.status)(conn) } != 0 {
-            return Err(Fail::Retry(format!("cannot connect to the catalog: {}", c.said())));
+            return Err(Fail::Retry(format!("cannot connect to the catalog: {}", hidden(c.said(), uri))));
         }
         Ok(Box::new(c))
     }
@@ -118,7 +136,8 @@ impl Pq {
                     let said = format!("the catalog in PostgreSQL: {}", if why.is_empty() { self.said() } else { why });
                     return Err(match state.get(..2) {
                         // The server said that it did not: it is busy, or it goes away.
-                        Some("40" | "53" | "55") => Fail::Retry(said),
+                        _ if state == "40003" => Fail::Unknown(said),
+                        Some("25" | "40" | "53" | "55") => Fail::Retry(said),
                         None | Some("08" | "57" | "58" | "XX") => Fail::Unknown(said),
                         Some(_) => Fail::Fatal(format!("{said} ({state})")),
                     });

@@ -81,7 +81,7 @@ impl Sql {
         self.seen.store(true, Ordering::Relaxed);
         match self.read(FIND, &[&self.name, &at.namespace.join("."), &at.name]) {
             // A catalog that is new.
-            Err(Fail::Fatal(s)) if s.contains("iceberg_tables") => Ok(None),
+            Err(Fail::Fatal(s)) if s.contains("(42P01)") || s.contains("no such table: iceberg_tables") => Ok(None),
             done => Ok(done?.rows.into_iter().next().and_then(|r| r.into_iter().next()).flatten()),
         }
     }
@@ -116,14 +116,25 @@ impl Catalog for Sql {
         store.put(&name, metadata.to_string().into())?;
         store.settle()?;
         let namespace = at.namespace.join(".");
-        let retry = |e| match e {
+        let retry = |e: Fail| match e {
             Fail::Unknown(s) => Fail::Retry(s),
             e => e,
         };
-        self.run(TABLES, &[]).map_err(retry)?;
-        self.run(NAMESPACES, &[]).map_err(retry)?;
-        self.run(NAMESPACE, &[&self.name, &namespace]).map_err(retry)?;
-        let done = self.run(INSERT, &[&self.name, &namespace, &at.name, &location]).map_err(retry)?;
+        let insert = || -> Result<Answer> {
+            self.run(NAMESPACE, &[&self.name, &namespace]).map_err(retry)?;
+            self.run(INSERT, &[&self.name, &namespace, &at.name, &location]).map_err(retry)
+        };
+        let done = match insert() {
+            // The catalog's own tables are made where they are missing: that takes a right which the insert does not.
+            Err(Fail::Fatal(_)) => {
+                for sql in [TABLES, NAMESPACES] {
+                    // Of two that make them at once one is refused.
+                    self.run(sql, &[]).or_else(|_| self.run(sql, &[])).map_err(retry)?;
+                }
+                insert()?
+            }
+            done => done?,
+        };
         if done.changed == 0 {
             store.delete(&name)?;
         }
@@ -140,7 +151,7 @@ impl Catalog for Sql {
         crate::fault::step("commit")?;
         let done = self.run(SWAP, &[&location, &was.location, &self.name, &at.namespace.join("."), &at.name])?;
         if done.changed != 1 {
-            store.delete(&name)?;
+            let _ = store.delete(&name); // else the vacuum does
             return Ok(None);
         }
         for old in forgotten {

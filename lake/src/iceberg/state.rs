@@ -143,6 +143,7 @@ impl Iceberg {
     ) -> Result<Followed> {
         let v = &loaded.metadata;
         metadata::check(v)?;
+        let was = if self.deletes.is_empty() { -1 } else { state.version };
         let (manifests, entries) = match (own, metadata::current(v)) {
             (Some(m), _) => {
                 let live = m.iter().filter_map(|m| self.entries.get_key_value(&m.path));
@@ -157,8 +158,10 @@ impl Iceberg {
         state.schema = Some(schema::from_iceberg(metadata::schema(v)?)?);
         state.version = metadata::sequence(v);
         state.checkpoint = metadata::property(v, MAINTAINED).and_then(|n| n.parse().ok()).unwrap_or(0);
-        let offsets: Map<String, Value> =
-            metadata::property(v, OFFSETS).and_then(|t| serde_json::from_str(t).ok()).unwrap_or_default();
+        let offsets: Map<String, Value> = match metadata::property(v, OFFSETS) {
+            Some(t) => serde_json::from_str(t).map_err(|e| fatal!("the property {OFFSETS} cannot be read: {e}"))?,
+            None => Map::new(),
+        };
         state.txns = offsets.into_iter().filter_map(|(id, n)| Some((id, (n.as_i64()?, None)))).collect();
         state.batches = metadata::ancestors(v)
             .into_iter()
@@ -170,7 +173,9 @@ impl Iceberg {
             .collect();
         self.loaded = loaded;
         let mut touched = self.follow_files(state)?;
-        let anew = self.follow_deletes(store, state, &mut touched, upsert)?;
+        // A file older than what was known came back: deletes of it may be among those that were taken.
+        let back = touched.iter().any(|t| matches!(t, Touched::New(n) if self.sequences[*n as usize] <= was));
+        let anew = self.follow_deletes(store, state, &mut touched, upsert)? || back;
         Ok(Followed { touched, anew })
     }
 
@@ -241,7 +246,7 @@ impl Iceberg {
     /// The rows that a delete file takes out, by data file.
     fn positions(&self, store: &dyn Store, e: &Entry, state: &State) -> Result<BTreeMap<u32, RoaringTreemap>> {
         let name = inside(&self.root, &e.file.path)?;
-        let wanted = Wanted { columns: positions_schema(), partition: vec![] };
+        let wanted = Wanted { columns: positions_schema() };
         let mut out: BTreeMap<u32, RoaringTreemap> = BTreeMap::new();
         let mut last: Option<(String, Option<u32>)> = None;
         for batch in Rows::open(store, &name, &Map::new(), &wanted, None)? {
@@ -283,6 +288,12 @@ pub fn open(
         }
         let root = normal(&format!("{}/{}", location.trim_end_matches('/'), set.parts.join("/")));
         let store = stores(&root)?;
+        if store.list("metadata")?.iter().any(|e| e.name.ends_with(".avro")) {
+            return Err(fatal!(
+                "{root} has snapshots of a table that this catalog does not have (it is another catalog's, or was dropped): \
+                 name that catalog, register the table, remove the folder, or take another location"
+            ));
+        }
         catalog.create(&at, fresh(&set, columns, &root)?, &*store)?;
         found = catalog.load(&at, None, &*stores)?;
     }
@@ -380,9 +391,14 @@ impl Table {
         let known = (!all).then_some(ice.loaded.location.as_str());
         match ice.catalog.load(&ice.at, known, &*ice.stores)? {
             Load::Same => Ok(None),
-            Load::New(l) if l.metadata["table-uuid"] == ice.loaded.metadata["table-uuid"] => Ok(Some(l)),
+            Load::New(l)
+                if l.metadata["table-uuid"] == ice.loaded.metadata["table-uuid"]
+                    && normal(l.metadata["location"].as_str().unwrap_or_default()) == ice.root =>
+            {
+                Ok(Some(l))
+            }
             Load::New(_) | Load::None => Err(fatal!(
-                "the table in {} was dropped, or dropped and made anew: it is opened again",
+                "the table in {} was dropped, moved, or dropped and made anew: restart the program, which opens it anew",
                 self.store.place()
             )),
         }
@@ -415,7 +431,9 @@ impl Table {
             ));
         };
         metadata["current-snapshot-id"] = id;
-        metadata["current-schema-id"] = schema;
+        if !schema.is_null() {
+            metadata["current-schema-id"] = schema;
+        }
         let mut old = Iceberg {
             catalog: ice.catalog.clone(),
             at: ice.at.clone(),

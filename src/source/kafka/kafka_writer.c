@@ -43,7 +43,8 @@ bool kafka_writer_owns(const char *name)
 static bool is_of_a_connection(const char *name)
 {
     return strncmp(name, "ssl.", 4) == 0 || strncmp(name, "sasl.", 5) == 0 ||
-           strncmp(name, "security.", 9) == 0 || strncmp(name, "plugin.", 7) == 0;
+           strncmp(name, "security.", 9) == 0 || strncmp(name, "plugin.", 7) == 0 ||
+           strncmp(name, "https.", 6) == 0;
 }
 
 /* How settings go together is told only as a client is made: one without brokers is. What is of
