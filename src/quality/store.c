@@ -150,6 +150,13 @@ void quality_store_leave(struct quality_store *store)
 
 /* --- results ---------------------------------------------------------------------------------- */
 
+/* JSON has no infinity, which a freshness may be. */
+static json_t *number_or_null(const struct quality_result *result)
+{
+    return result->has_measured && isfinite(result->measured) ? json_real(result->measured)
+                                                              : json_null();
+}
+
 static json_t *text_or_null(const char *text)
 {
     json_t *string = *text ? json_string(text) : json_null();
@@ -168,7 +175,7 @@ static char *pack(const struct quality_store *store, const struct quality_run_id
         quality_checks[result->rule->check], "source_table", result->source, "target_table",
         result->target, "began_at", buffer_text(&at), "in_flight", id->in_flight, "by_daemon",
         id->by_daemon, "worker", id->worker, "state", quality_state_name(result->state),
-        "measured", result->has_measured && isfinite(result->measured) ? json_real(result->measured) : json_null(), "looked_at",
+        "measured", number_or_null(result), "looked_at",
         result->looked_at >= 0 ? json_integer(result->looked_at) : json_null(), "expected",
         text_or_null(result->expected), "seconds", result->seconds, "why",
         text_or_null(result->why), "facts",

@@ -281,7 +281,7 @@ def test_an_older_schema_gets_what_it_lacks(shop):
     one.await_that(shop.has_all)
     one.stop()
     shop.database.execute("drop table ods_sink.table_control, ods_sink.control_members, "
-                          "ods_sink.control_history, ods_sink.topic_tables")
+                          "ods_sink.control_history, ods_sink.topic_tables cascade")
     shop.database.execute("drop function ods_sink.order_topics")
     one = shop.sink.daemon().await_ready()
     shop.send()
