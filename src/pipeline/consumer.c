@@ -487,8 +487,7 @@ static void show_partitions(struct lane *lane)
                         &shown->high);
     }
     lane->shown_count = count;
-    if (!lane->held && time_monotonic_us() - lane->released_us >= INT64_C(2000000))
-        lane->shown_us = time_monotonic_us(); /* a fetch has told of the ends since */
+    lane->shown_us = time_monotonic_us();
     pthread_mutex_unlock(&lane->mutex);
 }
 

@@ -26,14 +26,17 @@ static bool at_end(const struct lane_partition *partition)
 }
 
 /* Partitions of which something is stored and that are not at their ends need no telling. What a
- * lane showed before the last call's answer was long enough ago says nothing. */
+ * lane showed before the last call's answer was long enough ago says nothing, and neither does what
+ * it showed soon after its partitions were held: the ends that it knows are those of before. */
 static bool add_lane(struct idle *idle, struct lane *lane)
 {
     struct lane_status status;
     size_t count;
     lane_status(lane, &status);
     const struct lane_partition *partition = lane_lock_partitions(lane, &count);
-    bool counts = !status.source_away && lane_shown_us(lane) >= idle->looked_us + FETCH_US;
+    int64_t since_us = lane_released_us(lane);
+    since_us = since_us > idle->looked_us ? since_us : idle->looked_us;
+    bool counts = !status.source_away && lane_shown_us(lane) >= since_us + FETCH_US;
     if (idle->capacity < idle->count + count) {
         struct position *larger =
             realloc(idle->places, (idle->count + count) * sizeof *larger);

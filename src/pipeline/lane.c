@@ -395,6 +395,11 @@ int64_t lane_shown_us(const struct lane *lane)
     return lane->shown_us;
 }
 
+int64_t lane_released_us(const struct lane *lane)
+{
+    return atomic_load(&lane->released_us);
+}
+
 void lane_unlock_partitions(struct lane *lane)
 {
     pthread_mutex_unlock(&lane->mutex);

@@ -98,6 +98,8 @@ void lane_status(struct lane *lane, struct lane_status *status);
 /* The partitions as of at most a second ago, in the lane's lock; see lane_unlock(). */
 const struct lane_partition *lane_lock_partitions(struct lane *lane, size_t *count);
 int64_t lane_shown_us(const struct lane *lane); /* when they were so; with the lock */
+/* Since when they go on after they were held, 0: they never were; any thread. */
+int64_t lane_released_us(const struct lane *lane);
 void lane_unlock_partitions(struct lane *lane);
 json_t *lane_recent(struct lane *lane); /* what went wrong lately, a list; any thread */
 const struct metrics *lane_metrics(const struct lane *lane);

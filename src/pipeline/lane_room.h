@@ -55,7 +55,7 @@ struct lane {
     size_t in_flight; /* batches with the writer, the request not counted */
     bool request_out, greeted;
     bool held;          /* partitions are paused: no batch is free */
-    int64_t released_us; /* monotonic: when they last went on */
+    atomic_int_fast64_t released_us; /* monotonic: when they last went on */
     int64_t starved_us; /* since when no batch is free, 0: one is */
     int64_t next_tick_us, next_ack_us;
     int64_t join_at_us; /* 0: has been done */

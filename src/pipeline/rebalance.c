@@ -189,7 +189,7 @@ void rebalance_hold(struct lane *lane, bool hold)
     size_t count;
     if (!hold) {
         lane->held = false;
-        lane->released_us = time_monotonic_us();
+        atomic_store(&lane->released_us, time_monotonic_us());
         return; /* rebalance_locate() starts them again */
     }
     struct place *places = list_due(lane, PARTITION_ACTIVE, &count);
