@@ -5,7 +5,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "core/time.h"
 
 #define DELTA "delta://"
 
@@ -110,17 +109,7 @@ json_t *lake_range_json(const struct lake_range *range)
 
 const char *lake_moment(int64_t ms, char *text, size_t size)
 {
-    struct buffer out;
-    if (ms <= 0)
-        return "-";
-    buffer_init(&out);
-    time_format_timestamp(&out, ms / 1000 * 1000000, false);
-    snprintf(text, size, "%sZ", buffer_text(&out));
-    buffer_done(&out);
-    char *blank = strchr(text, ' ');
-    if (blank)
-        *blank = 'T';
-    return text;
+    return terminal_moment(ms > 0 ? ms : -1, text, size);
 }
 
 const char *lake_offsets(const json_t *offsets, struct buffer *out)

@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+#include "cli/json.h"
+
 #define DEPTH_MAX 32
 
 struct translation {
@@ -26,12 +28,6 @@ static json_t *fail(struct translation *to, const char *problem)
 static json_t *typed(const char *type)
 {
     return json_pack("{s:s, s:b}", "type", type, "optional", 0);
-}
-
-static const char *text_of(const json_t *object, const char *name)
-{
-    const char *text = json_string_value(json_object_get(object, name));
-    return text ? text : "";
 }
 
 static json_t *primitive(const char *name)
@@ -68,7 +64,7 @@ static void name_logical(json_t *out, const json_t *avro)
         {"uuid", "io.debezium.data.Uuid"},
         {"decimal", "org.apache.kafka.connect.data.Decimal"},
     };
-    const char *logical = text_of(avro, "logicalType");
+    const char *logical = text_in(avro, "logicalType");
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (strcmp(names[i][0], logical) == 0)
             json_object_set_new(out, "name", json_string(names[i][1]));
@@ -87,7 +83,7 @@ static void name_logical(json_t *out, const json_t *avro)
 /* What Connect's converter wrote beside the type. */
 static json_t *annotate(json_t *out, const json_t *avro)
 {
-    const char *type = text_of(avro, "connect.type"), *name = text_of(avro, "connect.name");
+    const char *type = text_in(avro, "connect.type"), *name = text_in(avro, "connect.name");
     json_t *parameters = json_object_get(avro, "connect.parameters");
     json_t *version = json_object_get(avro, "connect.version");
     if (!out)
@@ -110,7 +106,7 @@ static json_t *annotate(json_t *out, const json_t *avro)
 
 static json_t *record(struct translation *to, const json_t *avro, const char *namespace, int depth)
 {
-    const char *name = text_of(avro, "name"), *own = text_of(avro, "namespace");
+    const char *name = text_in(avro, "name"), *own = text_in(avro, "namespace");
     const json_t *fields = json_object_get(avro, "fields"), *field;
     char full[512];
     size_t i;

@@ -7,11 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *text_of(const json_t *object, const char *name)
-{
-    const char *text = json_string_value(json_object_get(object, name));
-    return text ? text : "";
-}
+#include "cli/json.h"
 
 /* The record goes to the pipeline; both texts are freed. */
 static enum ods_status take_record(struct outlook *outlook, const char *topic, char *key,
@@ -46,7 +42,7 @@ static char *dump(json_t *value) /* takes it over */
 /* The least that a field may hold. */
 static json_t *least(const json_t *field)
 {
-    const char *type = text_of(field, "type");
+    const char *type = text_in(field, "type");
     if (json_is_true(json_object_get(field, "optional")))
         return json_null();
     if (strncmp(type, "int", 3) == 0)
@@ -79,7 +75,7 @@ static void set_connector(struct place_of *place, const char *connector)
 
 static void find_place(struct place_of *place, const struct outlook *outlook, const json_t *schema)
 {
-    const char *topic = text_of(schema, "topic"), *last = strrchr(topic, '.');
+    const char *topic = text_in(schema, "topic"), *last = strrchr(topic, '.');
     const char *before = last;
     char connector[64] = "";
     *place = (struct place_of){0};
@@ -88,7 +84,7 @@ static void find_place(struct place_of *place, const struct outlook *outlook, co
     snprintf(place->table, sizeof place->table, "%s", last ? last + 1 : topic);
     if (last && before > topic)
         snprintf(place->middle, sizeof place->middle, "%.*s", (int) (last - before), before);
-    sscanf(text_of(schema, "connector"), "io.debezium.connector.%60[a-z0-9].Source", connector);
+    sscanf(text_in(schema, "connector"), "io.debezium.connector.%60[a-z0-9].Source", connector);
     set_connector(place, *connector ? connector : outlook->pipeline->source.connector);
 }
 
@@ -119,7 +115,7 @@ static json_t *columns_of(const json_t *row)
     size_t i;
     json_array_foreach(json_object_get(row, "fields"), i, field)
     {
-        if (strncmp(text_of(field, "field"), "__", 2) != 0)
+        if (strncmp(text_in(field, "field"), "__", 2) != 0)
             json_array_append(fields, field);
     }
     json_object_set_new(copy, "fields", fields);
@@ -132,7 +128,7 @@ static char *envelope(const struct place_of *place, const json_t *row)
     size_t i;
     json_array_foreach(json_object_get(row, "fields"), i, field)
     {
-        json_object_set_new(after, text_of(field, "field"), least(field));
+        json_object_set_new(after, text_in(field, "field"), least(field));
     }
     json_t *schema = json_pack(
         "{s:s, s:b, s:s, s:[o, o, o, {s:s, s:b, s:s}]}", "type", "struct", "optional", 0, "name",
@@ -152,7 +148,7 @@ static char *plain(const json_t *row)
     size_t i;
     json_array_foreach(json_object_get(row, "fields"), i, field)
     {
-        json_object_set_new(payload, text_of(field, "field"), least(field));
+        json_object_set_new(payload, text_in(field, "field"), least(field));
     }
     json_object_set_new(payload, "__op", json_string("c"));
     json_array_append_new(json_object_get(schema, "fields"),
@@ -167,7 +163,7 @@ static char *key_of(json_t *fields) /* takes them over; NULL: there are none */
     size_t i;
     json_array_foreach(fields, i, field)
     {
-        json_object_set_new(payload, text_of(field, "field"), least(field));
+        json_object_set_new(payload, text_in(field, "field"), least(field));
     }
     if (!json_array_size(fields)) {
         json_decref(payload);
@@ -193,7 +189,7 @@ static enum ods_status key_fields(const struct schema_files *files, struct outlo
     *out = json_array();
     json_array_foreach(files->keys, i, one)
     {
-        if (strcmp(text_of(one, "topic"), topic) != 0)
+        if (strcmp(text_in(one, "topic"), topic) != 0)
             continue;
         json_decref(*out);
         *out = json_deep_copy(json_object_get(json_object_get(one, "schema"), "fields"));
@@ -202,7 +198,7 @@ static enum ods_status key_fields(const struct schema_files *files, struct outlo
     const char **columns = calloc(count + 1, sizeof *columns);
     bool *key = calloc(count + 1, sizeof *key), there = false;
     for (i = 0; columns && i < count; i++)
-        columns[i] = text_of(json_array_get(list, i), "field");
+        columns[i] = text_in(json_array_get(list, i), "field");
     enum ods_status status =
         columns && key ? forecast_key(outlook->forecast, &names, columns, count, key, &there, error)
                        : error_out_of_memory(error);
@@ -222,7 +218,7 @@ static enum ods_status key_fields(const struct schema_files *files, struct outlo
 static enum ods_status take_row(const struct schema_files *files, struct outlook *outlook,
                                 const json_t *schema, struct error *error)
 {
-    const char *topic = text_of(schema, "topic");
+    const char *topic = text_in(schema, "topic");
     struct place_of place;
     json_t *fields = NULL, *row = columns_of(json_object_get(schema, "schema"));
     find_place(&place, outlook, schema);
@@ -263,7 +259,7 @@ static json_t *empty_row(const json_t *columns, const json_t *keys, json_t **key
     *key = json_object();
     json_array_foreach(columns, i, column)
     {
-        json_object_set_new(row, text_of(column, "name"), json_null());
+        json_object_set_new(row, text_in(column, "name"), json_null());
     }
     json_array_foreach(keys, i, name)
     {
@@ -316,7 +312,7 @@ static enum ods_status take_table(struct outlook *outlook, const char *topic,
 static bool find_topic(const struct outlook *outlook, const json_t *change,
                        const struct place_of *place, char *topic, size_t size)
 {
-    const char *prefix = text_of(json_object_get(change, "source"), "name");
+    const char *prefix = text_in(json_object_get(change, "source"), "name");
     snprintf(topic, size, "%s%s%s%s%s", prefix, *prefix ? "." : "", place->middle,
              *place->middle ? "." : "", place->table);
     if (pipeline_reads(outlook->pipeline, topic))
@@ -339,11 +335,11 @@ static enum ods_status take_change(const json_t *change, struct outlook *outlook
     size_t i;
     enum ods_status status = take_record(outlook, outlook->pipeline->source.schema_topic, NULL,
                                          json_dumps(change, JSON_COMPACT), error);
-    set_connector(&place, text_of(json_object_get(change, "source"), "connector"));
+    set_connector(&place, text_in(json_object_get(change, "source"), "connector"));
     if (status == ODS_OK && json_is_object(def)) {
         json_t *columns = json_object_get(def, "columns");
-        snprintf(place.middle, sizeof place.middle, "%s", text_of(def, "database"));
-        snprintf(place.table, sizeof place.table, "%s", text_of(def, "table"));
+        snprintf(place.middle, sizeof place.middle, "%s", text_in(def, "database"));
+        snprintf(place.table, sizeof place.table, "%s", text_in(def, "table"));
         snprintf(topic, sizeof topic, "%s",
                  given                             ? given
                  : outlook->pipeline->topics.count ? outlook->pipeline->topics.items[0]
@@ -357,7 +353,7 @@ static enum ods_status take_change(const json_t *change, struct outlook *outlook
         const json_t *table = json_object_get(one, "table");
         if (status != ODS_OK || !json_is_object(table))
             continue;
-        split_id(text_of(one, "id"), &place);
+        split_id(text_in(one, "id"), &place);
         if (given)
             snprintf(topic, sizeof topic, "%s", given);
         else if (!find_topic(outlook, change, &place, topic, sizeof topic))
@@ -382,7 +378,7 @@ enum ods_status schema_files_take(const struct schema_files *files, struct outlo
     }
     json_array_foreach(files->rows, i, one)
     {
-        if (status != ODS_OK || !pipeline_reads(outlook->pipeline, text_of(one, "topic")))
+        if (status != ODS_OK || !pipeline_reads(outlook->pipeline, text_in(one, "topic")))
             continue;
         *any = true;
         if (strcmp(outlook->pipeline->format, "debezium") != 0) {

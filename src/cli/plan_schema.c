@@ -7,13 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FILE_BYTES_MAX (64 * 1024 * 1024)
+#include "cli/json.h"
 
-static const char *text_of(const json_t *object, const char *name)
-{
-    const char *text = json_string_value(json_object_get(object, name));
-    return text ? text : "";
-}
+#define FILE_BYTES_MAX (64 * 1024 * 1024)
 
 /* --- files ------------------------------------------------------------------------------------ */
 
@@ -47,7 +43,7 @@ static const json_t *field_named(const json_t *schema, const char *name)
     size_t i;
     json_array_foreach(json_object_get(schema, "fields"), i, field)
     {
-        if (strcmp(text_of(field, "field"), name) == 0)
+        if (strcmp(text_in(field, "field"), name) == 0)
             return field;
     }
     return NULL;
@@ -59,7 +55,7 @@ static int add_schema(const struct reading_schema *reading, const json_t *schema
 {
     const json_t *after = field_named(schema, "after");
     const json_t *row = after && field_named(schema, "op") ? after : schema;
-    char *name = strdup(subject ? subject : text_of(schema, "name"));
+    char *name = strdup(subject ? subject : text_in(schema, "name"));
     if (!name) {
         error_out_of_memory(reading->error);
         return CLI_INTERNAL;
@@ -69,7 +65,7 @@ static int add_schema(const struct reading_schema *reading, const json_t *schema
         cut_suffix(name, ".Value");
     json_t *one =
         json_pack("{s:O, s:s, s:s}", "schema", row, "topic", reading->topic ? reading->topic : name,
-                  "connector", text_of(field_named(schema, "source"), "name"));
+                  "connector", text_in(field_named(schema, "source"), "name"));
     free(name);
     json_array_append_new(key ? reading->files->keys : reading->files->rows, one);
     return CLI_OK;
@@ -104,7 +100,7 @@ static int add_document(const struct reading_schema *reading, const json_t *docu
 {
     const json_t *schema = json_object_get(document, "schema");
     const json_t *payload = json_object_get(document, "payload");
-    const char *type = text_of(document, "type"), *registered = text_of(document, "schemaType");
+    const char *type = text_in(document, "type"), *registered = text_in(document, "schemaType");
     if (depth > 4)
         return wrong(reading, "schemas within schemas");
     if (json_is_object(payload) && !json_is_object(json_object_get(payload, "after")) &&
@@ -118,7 +114,7 @@ static int add_document(const struct reading_schema *reading, const json_t *docu
     if (*registered && strcmp(registered, "AVRO") != 0)
         return wrong(reading, "a registry's schema that is not Avro");
     if (json_is_string(schema)) {
-        const char *own = text_of(document, "subject");
+        const char *own = text_in(document, "subject");
         return add_text(reading, json_string_value(schema), *own ? own : subject, depth + 1);
     }
     if (json_is_object(schema)) /* a record with its schema */

@@ -3,11 +3,7 @@
 
 #include <stdlib.h>
 
-static const char *text_of(const json_t *object, const char *name)
-{
-    const char *text = json_string_value(json_object_get(object, name));
-    return text ? text : "";
-}
+#include "cli/json.h"
 
 static void list(const char *head, const json_t *names)
 {
@@ -31,7 +27,7 @@ static void print_effect(const struct terminal *terminal, const json_t *statemen
         puts("     it is new: nobody waits");
         return;
     }
-    printf("     %s on it until the transaction ends", text_of(statement, "lock"));
+    printf("     %s on it until the transaction ends", text_in(statement, "lock"));
     list(", and locks on ", json_object_get(statement, "also_locks"));
     printf("; %s%s%s", terminal_paint(terminal, rewrites ? PAINT_BAD : PAINT_GOOD),
            rewrites ? "the table is rewritten" : "the table is not rewritten",
@@ -48,7 +44,7 @@ static void print_table(const json_t *statement)
     json_int_t rows = json_integer_value(json_object_get(statement, "rows"));
     terminal_line(stdout, "%" JSON_INTEGER_FORMAT ". %s",
                   json_integer_value(json_object_get(statement, "transaction")),
-                  text_of(statement, "table"));
+                  text_in(statement, "table"));
     if (json_is_true(json_object_get(statement, "new")))
         return;
     printf("     %s now", terminal_bytes(json_integer_value(json_object_get(statement, "bytes")),
@@ -71,14 +67,14 @@ static void print_statements(const struct terminal *terminal, const json_t *stat
             print_table(statement);
         transaction = number;
         fputs(terminal_paint(terminal, PAINT_HEAD), stdout);
-        terminal_line(stdout, "   %s;", text_of(statement, "sql"));
+        terminal_line(stdout, "   %s;", text_in(statement, "sql"));
         fputs(terminal_plain(terminal, PAINT_HEAD), stdout);
         print_effect(terminal, statement);
         if (json_is_object(cause))
             terminal_line(
                 stdout,
                 "     for topic %s partition %" JSON_INTEGER_FORMAT " offset %" JSON_INTEGER_FORMAT,
-                text_of(cause, "topic"), json_integer_value(json_object_get(cause, "partition")),
+                text_in(cause, "topic"), json_integer_value(json_object_get(cause, "partition")),
                 json_integer_value(json_object_get(cause, "offset")));
     }
 }
@@ -92,18 +88,18 @@ static void print_pipeline(const struct terminal *terminal, const json_t *pipeli
     size_t tables = json_array_size(json_object_get(pipeline, "tables"));
     terminal_line(stdout,
                   "pipeline %s, target %s: %" JSON_INTEGER_FORMAT " record%s of %zu table%s",
-                  text_of(pipeline, "pipeline"), text_of(pipeline, "target"), records,
+                  text_in(pipeline, "pipeline"), text_in(pipeline, "target"), records,
                   records == 1 ? "" : "s", tables, tables == 1 ? "" : "s");
     print_statements(terminal, statements);
     json_array_foreach(refused, i, one)
     {
-        const char *column = text_of(one, "column");
+        const char *column = text_in(one, "column");
         bool stops = json_is_true(json_object_get(one, "stops"));
         printf("%s%s%s ", terminal_paint(terminal, PAINT_BAD),
                stops ? "the pipeline would stop:" : "would be refused:",
                terminal_plain(terminal, PAINT_BAD));
-        terminal_line(stdout, "%s%s%s: %s", text_of(one, "source_table"), *column ? "." : "",
-                      column, text_of(one, "reason"));
+        terminal_line(stdout, "%s%s%s: %s", text_in(one, "source_table"), *column ? "." : "",
+                      column, text_in(one, "reason"));
     }
     json_array_foreach(json_object_get(pipeline, "notes"), i, one)
         terminal_line(stdout, "note: %s", json_string_value(one));

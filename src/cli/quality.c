@@ -110,17 +110,11 @@ static void paint_state(struct columns *table, const char *state)
                                                       : PAINT_WARN);
 }
 
-static const char *text_of(const json_t *row, const char *name)
-{
-    const char *text = json_string_value(json_object_get(row, name));
-    return text ? text : "";
-}
-
 static void put_keys(struct buffer *why, const json_t *row)
 {
     size_t i;
     const json_t *keys = json_object_get(row, "keys"), *key;
-    buffer_puts(why, text_of(row, "why"));
+    buffer_puts(why, text_in(row, "why"));
     json_array_foreach(keys, i, key)
         buffer_printf(why, "%s%s", i ? "; " : ": ", json_string_value(key));
 }
@@ -139,16 +133,16 @@ static bool print_rows(const struct terminal *terminal, const json_t *rows)
         struct buffer why;
         buffer_init(&why);
         put_keys(&why, row);
-        columns_add(&table, text_of(row, "table"));
+        columns_add(&table, text_in(row, "table"));
         if (json_is_true(json_object_get(row, "in_flight"))) {
-            snprintf(text, sizeof text, "%.40s (in flight)", text_of(row, "rule"));
+            snprintf(text, sizeof text, "%.40s (in flight)", text_in(row, "rule"));
             columns_add(&table, text);
         } else {
-            columns_add(&table, text_of(row, "rule"));
+            columns_add(&table, text_in(row, "rule"));
         }
-        paint_state(&table, text_of(row, "state"));
+        paint_state(&table, text_in(row, "state"));
         columns_add(&table, quality_measured(row, text, sizeof text));
-        columns_add(&table, text_of(row, "expected"));
+        columns_add(&table, text_in(row, "expected"));
         columns_add(&table, quality_cost(row, text, sizeof text));
         columns_add(&table, buffer_text(&why));
         buffer_done(&why);
@@ -293,15 +287,15 @@ static void add_last(json_t *rule, const json_t *report, const char *pipeline,
     json_t *row;
     json_array_foreach(json_object_get(report, "rules"), i, row)
     {
-        const char *of = text_of(row, "table"), *dot = strrchr(of, '.');
-        bool same = strcmp(text_of(row, "pipeline"), pipeline) == 0 &&
-                    strcmp(text_of(row, "rule"), told->name) == 0 &&
+        const char *of = text_in(row, "table"), *dot = strrchr(of, '.');
+        bool same = strcmp(text_in(row, "pipeline"), pipeline) == 0 &&
+                    strcmp(text_in(row, "rule"), told->name) == 0 &&
                     !json_is_true(json_object_get(row, "in_flight")) &&
                     (!table || *table == '^' || strcmp(of, table) == 0 ||
                      (dot && strcmp(dot + 1, table) == 0));
         if (!same)
             continue;
-        const char *state = text_of(row, "state");
+        const char *state = text_in(row, "state");
         if (!worst || strcmp(state, "fail") == 0 || strcmp(worst, "pass") == 0)
             worst = state;
         seconds += json_number_value(json_object_get(row, "seconds"));
@@ -354,15 +348,15 @@ static bool print_list(const struct terminal *terminal, const json_t *list)
     {
         char cost[64];
         bool known = json_is_string(json_object_get(row, "state"));
-        columns_add(&table, text_of(row, "pipeline"));
+        columns_add(&table, text_in(row, "pipeline"));
         put_names(&table, json_object_get(row, "tables"));
-        columns_add(&table, text_of(row, "rule"));
-        columns_add(&table, text_of(row, "check"));
+        columns_add(&table, text_in(row, "rule"));
+        columns_add(&table, text_in(row, "check"));
         put_names(&table, json_object_get(row, "columns"));
-        columns_add(&table, text_of(row, "on_fail"));
+        columns_add(&table, text_in(row, "on_fail"));
         columns_add(&table, json_is_true(json_object_get(row, "scheduled")) ? "yes" : "no");
         if (known)
-            paint_state(&table, text_of(row, "state"));
+            paint_state(&table, text_in(row, "state"));
         else
             columns_add(&table, "never");
         columns_add(&table, known ? quality_cost(row, cost, sizeof cost) : "");
@@ -422,7 +416,7 @@ static int work_report(const struct call *call, const struct quality_arguments *
         return code;
     const json_t *rules = json_object_get(report, "rules");
     char verdict[16];
-    snprintf(verdict, sizeof verdict, "%s", text_of(report, "verdict"));
+    snprintf(verdict, sizeof verdict, "%s", text_in(report, "verdict"));
     if (arguments->html && !quality_page(report, arguments->html)) {
         error_set(error, ODS_FATAL, "%s can't be written: %s", arguments->html, strerror(errno));
         code = CLI_INTERNAL;

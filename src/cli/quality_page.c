@@ -4,8 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/html.h"
+#include "cli/json.h"
 #include "cli/quality.h"
-#include "cli/terminal.h"
 
 #define PLOT_WIDTH  240
 #define PLOT_HEIGHT 36
@@ -36,38 +37,9 @@ static const char style[] =
     "polyline{fill:none;stroke:var(--cost);stroke-width:1.5}circle{fill:var(--cost)}"
     "line{stroke:var(--line)}.key{color:var(--dim);font-size:.85rem;margin-top:2rem}";
 
-static void put(FILE *page, const char *words)
-{
-    char *visible = terminal_visible(words, strlen(words));
-    for (const char *at = visible ? visible : ""; *at; at++)
-        switch (*at) {
-        case '&':
-            fputs("&amp;", page);
-            break;
-        case '<':
-            fputs("&lt;", page);
-            break;
-        case '>':
-            fputs("&gt;", page);
-            break;
-        case '"':
-            fputs("&quot;", page);
-            break;
-        default:
-            fputc(*at, page);
-        }
-    free(visible);
-}
-
-static const char *text_of(const json_t *row, const char *name)
-{
-    const char *text = json_string_value(json_object_get(row, name));
-    return text ? text : "";
-}
-
 static void put_text(FILE *page, const json_t *row, const char *name)
 {
-    put(page, text_of(row, name));
+    html_put(page, text_in(row, name));
 }
 
 static double number_of(const json_t *row, const char *name)
@@ -89,7 +61,7 @@ static void put_moment(FILE *page, const char *at) /* 2026-01-31T12:00:00Z */
 {
     char text[40];
     snprintf(text, sizeof text, "%.10s %.8s UTC", at, strlen(at) > 11 ? at + 11 : "");
-    put(page, text);
+    html_put(page, text);
 }
 
 static double step_of(size_t count)
@@ -114,13 +86,13 @@ static void put_bars(FILE *page, const json_t *rule)
         double share = most > 0 ? number_of(run, "measured") / most : 0;
         double height = 4 + share * (PLOT_HEIGHT - 8);
         char measured[64];
-        json_t *named = json_pack("{s:s, s:O}", "check", text_of(rule, "check"), "measured",
+        json_t *named = json_pack("{s:s, s:O}", "check", text_in(rule, "check"), "measured",
                                   json_object_get(run, "measured"));
         fprintf(page, "<rect class=%s x=%.1f y=%.1f width=%.1f height=%.1f rx=1><title>",
-                text_of(run, "state"), (double) i * step, PLOT_HEIGHT - 1 - height,
+                text_in(run, "state"), (double) i * step, PLOT_HEIGHT - 1 - height,
                 step > 3 ? step - 2 : step, height);
-        put_moment(page, text_of(run, "at"));
-        fprintf(page, ": %s, %s</title></rect>", text_of(run, "state"),
+        put_moment(page, text_in(run, "at"));
+        fprintf(page, ": %s, %s</title></rect>", text_in(run, "state"),
                 quality_measured(named, measured, sizeof measured));
         json_decref(named);
     }
@@ -153,9 +125,9 @@ static void put_rule(FILE *page, const json_t *rule)
     fputs("<tr><td>", page);
     put_text(page, rule, "rule");
     fprintf(page, "<small>%s%s</small></td><td class=\"state %s\">%s</td><td class=n>",
-            text_of(rule, "check"), flies ? ", in flight" : "", text_of(rule, "state"),
-            text_of(rule, "state"));
-    put(page, quality_measured(rule, text, sizeof text));
+            text_in(rule, "check"), flies ? ", in flight" : "", text_in(rule, "state"),
+            text_in(rule, "state"));
+    html_put(page, quality_measured(rule, text, sizeof text));
     if (json_is_integer(json_object_get(rule, "rows")))
         fprintf(page, "<small>of %.0f</small>", number_of(rule, "rows"));
     fputs("</td><td>", page);
@@ -174,7 +146,7 @@ static void put_table_head(FILE *page, const json_t *rule)
     fputs("<h2>", page);
     put_text(page, rule, "table");
     fputs(" <span>→ ", page);
-    put(page, *text_of(rule, "target") ? text_of(rule, "target") : "not in the target");
+    html_put(page, *text_in(rule, "target") ? text_in(rule, "target") : "not in the target");
     fputs(" · pipeline ", page);
     put_text(page, rule, "pipeline");
     fputs("</span></h2>\n<div class=wide><table><colgroup><col style=\"width:15%\">"
@@ -187,9 +159,9 @@ static void put_table_head(FILE *page, const json_t *rule)
 
 static bool same_table(const json_t *one, const json_t *other)
 {
-    return other && strcmp(text_of(one, "pipeline"), text_of(other, "pipeline")) == 0 &&
-           strcmp(text_of(one, "table"), text_of(other, "table")) == 0 &&
-           strcmp(text_of(one, "target"), text_of(other, "target")) == 0;
+    return other && strcmp(text_in(one, "pipeline"), text_in(other, "pipeline")) == 0 &&
+           strcmp(text_in(one, "table"), text_in(other, "table")) == 0 &&
+           strcmp(text_in(one, "target"), text_in(other, "target")) == 0;
 }
 
 static void put_rules(FILE *page, const json_t *rules)
@@ -217,7 +189,7 @@ static void put_tile(FILE *page, const json_t *report, const char *state, const 
 
 bool quality_page(const json_t *report, const char *path)
 {
-    const char *verdict = text_of(report, "verdict");
+    const char *verdict = text_in(report, "verdict");
     const char *words = strcmp(verdict, "pass") == 0   ? "all rules hold"
                         : strcmp(verdict, "fail") == 0 ? "rules are broken"
                         : strcmp(verdict, "none") == 0 ? "nothing was checked yet"
@@ -230,7 +202,7 @@ bool quality_page(const json_t *report, const char *path)
             "content=\"width=device-width\"><title>Data quality: %s</title>\n<style>%s</style>\n"
             "<h1>Data quality: <span class=%s>%s</span></h1>\n<p class=when>",
             words, style, verdict, words);
-    put_moment(page, text_of(report, "generated_at"));
+    put_moment(page, text_in(report, "generated_at"));
     fputs("</p>\n<div class=tiles>", page);
     put_tile(page, report, "fail", "broken");
     put_tile(page, report, "unknown", "can't be told");

@@ -5,20 +5,9 @@
 #include <string.h>
 
 #include "cli/columns.h"
+#include "cli/json.h"
 #include "cli/status_sources.h"
 #include "core/time.h"
-
-static const char *text_of(const json_t *object, const char *name)
-{
-    const char *text = json_string_value(json_object_get(object, name));
-    return text ? text : "";
-}
-
-static int64_t number_of(const json_t *object, const char *name)
-{
-    const json_t *number = json_object_get(object, name);
-    return json_is_integer(number) ? json_integer_value(number) : -1;
-}
 
 static void add_reachable(struct columns *table, const json_t *lane, const char *name)
 {
@@ -42,7 +31,7 @@ static int64_t lag_of(const json_t *lane)
     json_t *partition;
     json_array_foreach(json_object_get(lane, "partitions"), i, partition)
     {
-        int64_t lag = number_of(partition, "lag");
+        int64_t lag = number_in(partition, "lag");
         if (lag < 0)
             return -1;
         sum += lag;
@@ -67,20 +56,20 @@ static void print_retention(const struct terminal *terminal, const json_t *statu
     json_t *one;
     json_array_foreach(json_object_get(status, "retention"), i, one)
     {
-        int64_t left = number_of(one, "retention_left_seconds"), lost = number_of(one, "lost");
+        int64_t left = number_in(one, "retention_left_seconds"), lost = number_in(one, "lost");
         if (lost > 0)
             terminal_line(terminal->out,
                           "pipeline %s: topic %s partition %lld: Kafka's retention has taken %lld "
                           "offsets from %lld on, which were not applied",
-                          text_of(one, "pipeline"), text_of(one, "topic"),
-                          (long long) number_of(one, "partition"), (long long) lost,
-                          (long long) number_of(one, "applied"));
+                          text_in(one, "pipeline"), text_in(one, "topic"),
+                          (long long) number_in(one, "partition"), (long long) lost,
+                          (long long) number_in(one, "applied"));
         else if (left >= 0 && left < 86400)
             terminal_line(terminal->out,
                           "pipeline %s: topic %s partition %lld: Kafka's retention may take "
                           "records that wait in %lld min",
-                          text_of(one, "pipeline"), text_of(one, "topic"),
-                          (long long) number_of(one, "partition"), (long long) left / 60);
+                          text_in(one, "pipeline"), text_in(one, "topic"),
+                          (long long) number_in(one, "partition"), (long long) left / 60);
     }
 }
 
@@ -95,27 +84,27 @@ static bool print_lanes(const struct terminal *terminal, const json_t *status)
     columns_init(&table, terminal, names, sizeof names / sizeof *names);
     json_array_foreach(json_object_get(status, "lanes"), i, lane)
     {
-        columns_add(&table, text_of(lane, "pipeline"));
-        columns_number(&table, number_of(lane, "lane"));
-        columns_add(&table, text_of(lane, "state"));
-        columns_paint(&table, paint_of(text_of(lane, "level")));
+        columns_add(&table, text_in(lane, "pipeline"));
+        columns_number(&table, number_in(lane, "lane"));
+        columns_add(&table, text_in(lane, "state"));
+        columns_paint(&table, paint_of(text_in(lane, "level")));
         columns_add(&table, json_is_true(json_object_get(lane, "joined")) ? "joined" : "joining");
         add_reachable(&table, lane, "kafka_reachable");
         add_reachable(&table, lane, "target_reachable");
         columns_number(&table, (int64_t) json_array_size(json_object_get(lane, "partitions")));
         columns_number(&table, lag_of(lane));
-        columns_number(&table, number_of(lane, "records"));
-        columns_number(&table, number_of(lane, "rejected"));
+        columns_number(&table, number_in(lane, "records"));
+        columns_number(&table, number_in(lane, "rejected"));
         add_seconds_ago(&table, status, "last_commit_at", lane);
     }
     bool good = columns_print(&table);
     columns_done(&table);
     json_array_foreach(json_object_get(status, "lanes"), i, lane)
     {
-        if (*text_of(lane, "last_error"))
+        if (*text_in(lane, "last_error"))
             terminal_line(terminal->out, "last error of pipeline %s lane %lld: %s",
-                          text_of(lane, "pipeline"), (long long) number_of(lane, "lane"),
-                          text_of(lane, "last_error"));
+                          text_in(lane, "pipeline"), (long long) number_in(lane, "lane"),
+                          text_in(lane, "last_error"));
     }
     print_retention(terminal, status);
     return good;
@@ -131,12 +120,12 @@ static bool print_partitions(const struct terminal *terminal, const json_t *stat
     json_array_foreach(json_object_get(status, "lanes"), i, lane)
         json_array_foreach(json_object_get(lane, "partitions"), j, partition)
     {
-        columns_add(&table, text_of(partition, "topic"));
-        columns_number(&table, number_of(partition, "partition"));
-        columns_add(&table, text_of(partition, "state"));
-        columns_number(&table, number_of(partition, "applied"));
-        columns_number(&table, number_of(partition, "end"));
-        columns_number(&table, number_of(partition, "lag"));
+        columns_add(&table, text_in(partition, "topic"));
+        columns_number(&table, number_in(partition, "partition"));
+        columns_add(&table, text_in(partition, "state"));
+        columns_number(&table, number_in(partition, "applied"));
+        columns_number(&table, number_in(partition, "end"));
+        columns_number(&table, number_in(partition, "lag"));
     }
     putc('\n', terminal->out);
     bool good = columns_print(&table);
@@ -169,15 +158,15 @@ static bool print_paused(const struct terminal *terminal, const json_t *status)
     columns_init(&table, terminal, names, sizeof names / sizeof *names);
     json_array_foreach(list, i, order)
     {
-        columns_add(&table, text_of(order, "table"));
+        columns_add(&table, text_in(order, "table"));
         columns_paint(&table, PAINT_WARN);
-        columns_add(&table, text_of(order, "pipeline"));
-        columns_add(&table, text_of(order, "topic"));
-        columns_add(&table, text_of(order, "state"));
+        columns_add(&table, text_in(order, "pipeline"));
+        columns_add(&table, text_in(order, "topic"));
+        columns_add(&table, text_in(order, "state"));
         add_moment(&table, order, "since");
-        columns_add(&table, text_of(order, "by"));
-        columns_number(&table, number_of(order, "backlog"));
-        columns_add(&table, text_of(order, "reason"));
+        columns_add(&table, text_in(order, "by"));
+        columns_number(&table, number_in(order, "backlog"));
+        columns_add(&table, text_in(order, "reason"));
     }
     putc('\n', terminal->out);
     bool good = columns_print(&table);
@@ -192,14 +181,14 @@ static void print_pipelines(const struct terminal *terminal, const json_t *statu
     json_t *pipeline;
     json_array_foreach(json_object_get(status, "pipelines"), i, pipeline)
     {
-        const char *level = text_of(pipeline, "level");
+        const char *level = text_in(pipeline, "level");
         enum paint paint = strcmp(level, "good") == 0 ? PAINT_GOOD : paint_of(level);
         const char *shape = paint == PAINT_GOOD ? "●" : paint == PAINT_WARN ? "▲" : "■";
         fputs(terminal_paint(terminal, paint), terminal->out);
         fprintf(terminal->out, "%s", shape);
         fputs(terminal_plain(terminal, paint), terminal->out);
-        terminal_line(terminal->out, " %s: %s", text_of(pipeline, "pipeline"),
-                      text_of(pipeline, "says"));
+        terminal_line(terminal->out, " %s: %s", text_in(pipeline, "pipeline"),
+                      text_in(pipeline, "says"));
     }
 }
 
@@ -207,7 +196,7 @@ bool status_show(const struct terminal *terminal, const struct status_view *view
 {
     const json_t *status = view->status;
     enum paint paint = view->ready ? PAINT_GOOD : PAINT_BAD;
-    fprintf(terminal->out, "ods-sink %s at %s:%s is %s%s%s\n", text_of(status, "version"),
+    fprintf(terminal->out, "ods-sink %s at %s:%s is %s%s%s\n", text_in(status, "version"),
             view->host, view->port, terminal_paint(terminal, paint),
             view->ready ? "ready" : "not ready:", terminal_plain(terminal, paint));
     fprintf(terminal->out, "%s\n", view->ready ? "" : view->why);

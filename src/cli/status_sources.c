@@ -5,23 +5,12 @@
 #include <string.h>
 
 #include "cli/columns.h"
-
-static const char *text_of(const json_t *object, const char *name)
-{
-    const char *text = json_string_value(json_object_get(object, name));
-    return text ? text : "";
-}
-
-static int64_t number_of(const json_t *object, const char *name)
-{
-    const json_t *number = json_object_get(object, name);
-    return json_is_integer(number) ? json_integer_value(number) : -1;
-}
+#include "cli/json.h"
 
 static void add_bytes(struct columns *table, const json_t *object, const char *name)
 {
     static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
-    double bytes = (double) number_of(object, name);
+    double bytes = (double) number_in(object, name);
     size_t unit = 0;
     char text[32];
     for (; bytes >= 1024 && unit < 4; unit++)
@@ -64,26 +53,26 @@ static enum paint paint_of_state(const char *state)
 static void add_source(struct columns *table, const json_t *source, const json_t *log)
 {
     const char *state = json_is_true(json_object_get(source, "reachable"))
-                            ? text_of(log, "state")
+                            ? text_in(log, "state")
                             : "away";
-    const char *place = text_of(json_object_get(log, "connector"), "file");
-    columns_add(table, text_of(source, "database"));
-    columns_add(table, text_of(source, "pipeline"));
-    columns_add(table, *text_of(log, "slot") ? text_of(log, "slot") : *place ? place : "-");
+    const char *place = text_in(json_object_get(log, "connector"), "file");
+    columns_add(table, text_in(source, "database"));
+    columns_add(table, text_in(source, "pipeline"));
+    columns_add(table, *text_in(log, "slot") ? text_in(log, "slot") : *place ? place : "-");
     columns_add(table, state);
     columns_paint(table, paint_of_state(state));
     add_bytes(table, log, "retained_bytes");
     add_bytes(table, log, "unread_bytes");
-    add_duration(table, (double) number_of(log, "left_seconds"));
+    add_duration(table, (double) number_in(log, "left_seconds"));
 }
 
 static void print_why(const struct terminal *terminal, const json_t *source, const json_t *log)
 {
-    if (!json_is_true(json_object_get(source, "reachable")) && *text_of(source, "failure"))
-        terminal_line(terminal->out, "%s: %s", text_of(source, "database"),
-                      text_of(source, "failure"));
-    else if (*text_of(log, "why"))
-        terminal_line(terminal->out, "%s: %s", text_of(source, "database"), text_of(log, "why"));
+    if (!json_is_true(json_object_get(source, "reachable")) && *text_in(source, "failure"))
+        terminal_line(terminal->out, "%s: %s", text_in(source, "database"),
+                      text_in(source, "failure"));
+    else if (*text_in(log, "why"))
+        terminal_line(terminal->out, "%s: %s", text_in(source, "database"), text_in(log, "why"));
 }
 
 bool status_print_sources(const struct terminal *terminal, const json_t *status)
@@ -120,7 +109,7 @@ bool status_print_sources(const struct terminal *terminal, const json_t *status)
 
 static void add_result(struct columns *table, const json_t *verify)
 {
-    const char *result = text_of(json_object_get(verify, "last"), "result");
+    const char *result = text_in(json_object_get(verify, "last"), "result");
     columns_add(table, *result ? result : "-");
     columns_paint(table, strcmp(result, "equal") == 0     ? PAINT_GOOD
                          : strcmp(result, "differs") == 0 ? PAINT_BAD
@@ -131,17 +120,17 @@ static void add_result(struct columns *table, const json_t *verify)
 static void add_verify(struct columns *table, const json_t *status, const json_t *verify)
 {
     const json_t *last = json_object_get(verify, "last");
-    columns_add(table, text_of(verify, "pipeline"));
+    columns_add(table, text_in(verify, "pipeline"));
     add_result(table, verify);
     add_ago(table, status, json_object_get(last, "ended_at"));
     columns_number(table, (int64_t) json_array_size(json_object_get(last, "tables")));
-    columns_number(table, json_is_object(last) ? number_of(last, "source_rows") : 0);
-    columns_number(table, json_is_object(last) ? number_of(last, "missing") : 0);
-    columns_number(table, json_is_object(last) ? number_of(last, "extra") : 0);
-    columns_number(table, json_is_object(last) ? number_of(last, "changed") : 0);
-    columns_add(table, *text_of(verify, "failure")                         ? "broken off"
+    columns_number(table, json_is_object(last) ? number_in(last, "source_rows") : 0);
+    columns_number(table, json_is_object(last) ? number_in(last, "missing") : 0);
+    columns_number(table, json_is_object(last) ? number_in(last, "extra") : 0);
+    columns_number(table, json_is_object(last) ? number_in(last, "changed") : 0);
+    columns_add(table, *text_in(verify, "failure")                         ? "broken off"
                        : json_is_true(json_object_get(verify, "running")) ? "here"
-                       : *text_of(verify, "worker")                        ? "elsewhere"
+                       : *text_in(verify, "worker")                        ? "elsewhere"
                                                                            : "-");
 }
 
@@ -151,20 +140,20 @@ static void print_tables(const struct terminal *terminal, const json_t *verify)
     size_t i;
     json_array_foreach(json_object_get(json_object_get(verify, "last"), "tables"), i, table)
     {
-        if (strcmp(text_of(table, "result"), "equal") == 0)
+        if (strcmp(text_in(table, "result"), "equal") == 0)
             continue;
-        if (strcmp(text_of(table, "result"), "differs") == 0)
+        if (strcmp(text_in(table, "result"), "differs") == 0)
             terminal_line(terminal->out, "%s: %lld missing, %lld extra, %lld changed",
-                          text_of(table, "table"), (long long) number_of(table, "missing"),
-                          (long long) number_of(table, "extra"),
-                          (long long) number_of(table, "changed"));
+                          text_in(table, "table"), (long long) number_in(table, "missing"),
+                          (long long) number_in(table, "extra"),
+                          (long long) number_in(table, "changed"));
         else
-            terminal_line(terminal->out, "%s: %s: %s", text_of(table, "table"),
-                          text_of(table, "result"), text_of(table, "why"));
+            terminal_line(terminal->out, "%s: %s: %s", text_in(table, "table"),
+                          text_in(table, "result"), text_in(table, "why"));
     }
-    if (*text_of(verify, "failure"))
+    if (*text_in(verify, "failure"))
         terminal_line(terminal->out, "verify of pipeline %s was broken off: %s",
-                      text_of(verify, "pipeline"), text_of(verify, "failure"));
+                      text_in(verify, "pipeline"), text_in(verify, "failure"));
 }
 
 bool status_print_verify(const struct terminal *terminal, const json_t *status)
@@ -189,25 +178,25 @@ bool status_print_verify(const struct terminal *terminal, const json_t *status)
 
 static void add_derived(struct columns *table, const json_t *status, const json_t *derived)
 {
-    const char *state = text_of(derived, "state");
-    int64_t errors = number_of(derived, "errors");
+    const char *state = text_in(derived, "state");
+    int64_t errors = number_in(derived, "errors");
     char says[128];
     if (errors > 0)
         snprintf(says, sizeof says, "%s, but %lld key%s fail%s", state, (long long) errors,
                  errors == 1 ? "" : "s", errors == 1 ? "s" : "");
     else
         snprintf(says, sizeof says, "%s", state);
-    columns_add(table, text_of(derived, "table"));
+    columns_add(table, text_in(derived, "table"));
     columns_add(table, says);
     columns_paint(table, errors > 0                      ? PAINT_WARN
                          : strcmp(state, "keeps") == 0   ? PAINT_GOOD
                          : strcmp(state, "stopped") == 0 ? PAINT_BAD
                                                          : PAINT_WARN);
     add_ago(table, status, json_object_get(derived, "fresh_at"));
-    columns_number(table, number_of(derived, "rows_made") + number_of(derived, "rows_changed") +
-                              number_of(derived, "rows_removed"));
-    columns_number(table, number_of(derived, "waiting"));
-    columns_number(table, number_of(derived, "errors"));
+    columns_number(table, number_in(derived, "rows_made") + number_in(derived, "rows_changed") +
+                              number_in(derived, "rows_removed"));
+    columns_number(table, number_in(derived, "waiting"));
+    columns_number(table, number_in(derived, "errors"));
 }
 
 bool status_print_derived(const struct terminal *terminal, const json_t *status)
@@ -224,8 +213,8 @@ bool status_print_derived(const struct terminal *terminal, const json_t *status)
     putc('\n', terminal->out);
     bool good = columns_print(&table);
     columns_done(&table);
-    json_array_foreach(list, i, derived) if (*text_of(derived, "problem"))
-        terminal_line(terminal->out, "%s: %s", text_of(derived, "table"),
-                      text_of(derived, "problem"));
+    json_array_foreach(list, i, derived) if (*text_in(derived, "problem"))
+        terminal_line(terminal->out, "%s: %s", text_in(derived, "table"),
+                      text_in(derived, "problem"));
     return good;
 }

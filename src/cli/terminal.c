@@ -9,6 +9,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <ods/buffer.h>
 #include "core/time.h"
 #include "core/utf8.h"
 
@@ -238,6 +239,21 @@ void progress_done(struct progress *progress)
     if (progress->shown_us)
         fputs("\r\033[K", stderr);
     progress->shown_us = 0;
+}
+
+const char *terminal_moment(int64_t ms, char *text, size_t size)
+{
+    struct buffer out;
+    if (ms < 0)
+        return "-";
+    buffer_init(&out);
+    time_format_timestamp(&out, ms / 1000 * 1000000, false);
+    snprintf(text, size, "%sZ", buffer_text(&out));
+    buffer_done(&out);
+    char *blank = strchr(text, ' ');
+    if (blank)
+        *blank = 'T';
+    return text;
 }
 
 const char *terminal_bytes(int64_t bytes, char *text, size_t size)

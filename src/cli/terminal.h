@@ -34,6 +34,9 @@ char *terminal_visible(const char *text, size_t length);
 /* A line of it, with what records, servers and files say. */
 void terminal_line(FILE *out, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* 2026-01-31T12:00:00Z of milliseconds since 1970; "-" below 0. */
+const char *terminal_moment(int64_t ms, char *text, size_t size);
+
 /* 512 bytes, 7.5 MB, 12 GB. */
 const char *terminal_bytes(int64_t bytes, char *text, size_t size);
 

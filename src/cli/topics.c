@@ -7,7 +7,6 @@
 #include "cli/columns.h"
 #include "cli/feeds.h"
 #include "core/log.h"
-#include "core/time.h"
 
 struct topics_options {
     const char *config, *pipeline;
@@ -41,21 +40,6 @@ static const char *duration(int64_t ms, char *text, size_t size)
                  units[i].unit);
         break;
     }
-    return text;
-}
-
-static const char *moment(int64_t ms, char *text, size_t size)
-{
-    struct buffer out;
-    if (ms < 0)
-        return "-";
-    buffer_init(&out);
-    time_format_timestamp(&out, ms / 1000 * 1000000, false);
-    snprintf(text, size, "%sZ", buffer_text(&out));
-    buffer_done(&out);
-    char *blank = strchr(text, ' ');
-    if (blank)
-        *blank = 'T';
     return text;
 }
 
@@ -99,7 +83,7 @@ static bool print_feeds(const struct topics *topics)
         add_bytes(&table, feed_bytes(feed));
         add_lag(&table, feed_lag(feed), feed_lost(feed));
         columns_add(&table, duration(feed_behind_ms(&topics->feeds, feed), text, sizeof text));
-        columns_add(&table, moment(feed_newest_ms(feed), text, sizeof text));
+        columns_add(&table, terminal_moment(feed_newest_ms(feed), text, sizeof text));
         columns_add(&table, feed->pipeline->name);
         columns_add(&table, feed->skipped  ? "skipped"
                             : feed->table ? feed->table
@@ -241,7 +225,7 @@ static json_t *number_or_null(int64_t number)
 static json_t *moment_or_null(int64_t ms)
 {
     char text[64];
-    return ms < 0 ? json_null() : json_string(moment(ms, text, sizeof text));
+    return ms < 0 ? json_null() : json_string(terminal_moment(ms, text, sizeof text));
 }
 
 static json_t *text_or_null(const char *text)

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "cli/html.h"
 #include "cli/json.h"
 #include "cli/terminal.h"
 
@@ -133,41 +134,13 @@ void verify_report_end(struct verify_report *report, enum cli_exit code, const c
 
 /* --- the page ------------------------------------------------------------------------------- */
 
-static void put(FILE *page, const char *words)
-{
-    for (; *words; words++)
-        switch (*words) {
-        case '&':
-            fputs("&amp;", page);
-            break;
-        case '<':
-            fputs("&lt;", page);
-            break;
-        case '>':
-            fputs("&gt;", page);
-            break;
-        case '"':
-            fputs("&quot;", page);
-            break;
-        default:
-            fputc(*words, page);
-        }
-}
-
-static void put_visible(FILE *page, const char *words)
-{
-    char *visible = terminal_visible(words, strlen(words));
-    put(page, visible ? visible : "");
-    free(visible);
-}
-
 /* A member as a cell: a text, or a number. */
 static void put_cell(FILE *page, const json_t *object, const char *name)
 {
     const json_t *value = json_object_get(object, name);
     fprintf(page, json_is_number(value) ? "<td class=n>" : "<td>");
     if (json_is_string(value))
-        put_visible(page, json_string_value(value));
+        html_put(page, json_string_value(value));
     else if (json_is_integer(value))
         fprintf(page, "%lld", (long long) json_integer_value(value));
     else if (json_is_real(value))
@@ -182,9 +155,9 @@ static void put_key(FILE *page, const json_t *key)
     fputs("<td>", page);
     json_object_foreach((json_t *) (uintptr_t) key, name, value)
     {
-        put_visible(page, name);
+        html_put(page, name);
         fputs("=", page);
-        put_visible(page, json_string_value(value));
+        html_put(page, json_string_value(value));
         fputs("<br>", page);
     }
     fputs("</td>", page);
@@ -198,17 +171,17 @@ static void put_columns(FILE *page, const json_t *difference)
     json_array_foreach(json_object_get(difference, "columns"), i, column)
     {
         fputs("<b>", page);
-        put_visible(page, json_string_value(json_object_get(column, "column")));
+        html_put(page, json_string_value(json_object_get(column, "column")));
         fputs("</b>: source <q>", page);
-        put_visible(page, json_string_value(json_object_get(column, "source")));
+        html_put(page, json_string_value(json_object_get(column, "source")));
         fputs("</q>, target <q>", page);
-        put_visible(page, json_string_value(json_object_get(column, "target")));
+        html_put(page, json_string_value(json_object_get(column, "target")));
         fputs("</q><br>", page);
     }
     const char *refused = json_string_value(json_object_get(difference, "refused"));
     if (refused) {
         fputs("the sink would not write it: ", page);
-        put_visible(page, refused);
+        html_put(page, refused);
     }
     fputs("</td>", page);
 }
@@ -223,7 +196,7 @@ static void put_differences(FILE *page, const json_t *table)
     if (!json_array_size(list))
         return;
     fputs("<h2>", page);
-    put_visible(page, json_string_value(json_object_get(table, "table")));
+    html_put(page, json_string_value(json_object_get(table, "table")));
     fputs("</h2>\n<table><tr><th>difference<th>key<th>columns<th>operation<th>written<th>topic"
           "<th>partition<th>offset<th>outcome</tr>\n",
           page);
@@ -280,18 +253,18 @@ bool verify_report_html(const struct verify_report *report, const char *path)
             "body{font:15px sans-serif;margin:2em}table{border-collapse:collapse}"
             "td,th{border:1px solid #bbb;padding:.3em .6em;text-align:left;vertical-align:top}"
             "td.n{text-align:right}</style>\n<h1>ods-sink verify: ");
-    put(page, json_string_value(json_object_get(report->root, "verdict")));
+    html_put(page, json_string_value(json_object_get(report->root, "verdict")));
     fprintf(page, "</h1>\n<p>%s</p>\n", now);
     const char *error = json_string_value(json_object_get(report->root, "error"));
     if (error) {
         fputs("<p>", page);
-        put_visible(page, error);
+        html_put(page, error);
         fputs("</p>\n", page);
     }
     json_array_foreach(report->notices, i, notice)
     {
         fputs("<p>", page);
-        put_visible(page, json_string_value(notice));
+        html_put(page, json_string_value(notice));
         fputs("</p>\n", page);
     }
     put_tables(page, report);

@@ -192,8 +192,7 @@ enum ods_status quality_ask_freshness(struct checking *checking,
                   "select extract(epoch from pg_catalog.clock_timestamp() - "
                   "pg_catalog.max(t.%s)::pg_catalog.timestamptz) from %s as t",
                   column->quoted, table->found->quoted);
-    status = sql.failed ? error_out_of_memory(error)
-                        : conn_query(&checking->conn, buffer_text(&sql), 0, NULL, &rows, error);
+    status = quality_query(checking, &sql, 0, NULL, &rows, error);
     buffer_done(&sql);
     if (status == ODS_OK && PQgetisnull(rows, 0, 0)) {
         status = error_set(error, ODS_REJECT, "no row of the table has a time");
@@ -228,8 +227,7 @@ static enum ods_status count_hour(struct checking *checking, const struct qualit
                   "group by h.hour",
                   column->quoted, table->found->quoted, column->quoted, column->cast,
                   column->quoted, column->cast);
-    status = sql.failed ? error_out_of_memory(error)
-                        : conn_query(&checking->conn, buffer_text(&sql), 0, NULL, &rows, error);
+    status = quality_query(checking, &sql, 0, NULL, &rows, error);
     buffer_done(&sql);
     if (status == ODS_OK) {
         result->has_measured = true;

@@ -41,6 +41,10 @@ enum ods_status quality_column(const struct quality_table *table, const char *na
 /* Appends the condition that leaves out rows that are marked as deleted, of the table `alias`. */
 void quality_put_live(const struct quality_table *table, const char *alias, struct buffer *sql);
 
+/* statement.c. Asks the target; the buffer may have failed. */
+enum ods_status quality_query(struct checking *checking, struct buffer *sql, int count,
+                              const char *const *values, PGresult **rows, struct error *error);
+
 /* Each of these fills state, measured, rows and words of the result. ODS_REJECT: the rule can't be
  * asked of this table, the error says why; others are failures of the target. */
 enum ods_status quality_ask_rows(struct checking *checking, const struct quality_table *table,

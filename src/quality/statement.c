@@ -219,8 +219,8 @@ static enum ods_status put_rows(struct checking *checking, const struct quality_
     return status;
 }
 
-static enum ods_status query(struct checking *checking, struct buffer *sql, int count,
-                             const char *const *values, PGresult **rows, struct error *error)
+enum ods_status quality_query(struct checking *checking, struct buffer *sql, int count,
+                              const char *const *values, PGresult **rows, struct error *error)
 {
     if (sql->failed)
         return error_out_of_memory(error);
@@ -240,7 +240,7 @@ static enum ods_status count_rows(struct checking *checking, const struct qualit
     buffer_printf(&sql, ") from %s as t where ", table->found->quoted);
     quality_put_live(table, "t", &sql);
     if (status == ODS_OK)
-        status = query(checking, &sql, 0, NULL, &rows, error);
+        status = quality_query(checking, &sql, 0, NULL, &rows, error);
     if (status == ODS_OK) {
         result->looked_at = strtoll(PQgetvalue(rows, 0, 0), NULL, 10);
         result->measured = strtod(PQgetvalue(rows, 0, 1), NULL);
@@ -279,7 +279,7 @@ static enum ods_status look_again(struct checking *checking, struct buffer *from
                   buffer_text(from));
     const char *values[] = {buffer_text(&list)};
     sql.failed |= from->failed || list.failed;
-    enum ods_status status = query(checking, &sql, 1, values, rows, error);
+    enum ods_status status = quality_query(checking, &sql, 1, values, rows, error);
     buffer_done(&list);
     buffer_done(&sql);
     return status;
@@ -299,7 +299,7 @@ static enum ods_status ask_twice(struct checking *checking, const struct quality
                   AGAIN_MAX + 1);
     sql.failed |= from.failed;
     if (status == ODS_OK)
-        status = query(checking, &sql, 0, NULL, &rows, error);
+        status = quality_query(checking, &sql, 0, NULL, &rows, error);
     int found = status == ODS_OK ? PQntuples(rows) : 0;
     if (found > 0 && found <= AGAIN_MAX && quality_pause(checking, told->settle_ms)) {
         status = look_again(checking, &from, rows, &again, error);
@@ -308,7 +308,7 @@ static enum ods_status ask_twice(struct checking *checking, const struct quality
     if (status == ODS_OK && found > AGAIN_MAX) {
         buffer_reset(&sql);
         buffer_printf(&sql, "select pg_catalog.count(*) from (%s) as w", buffer_text(&from));
-        status = query(checking, &sql, 0, NULL, &again, error);
+        status = quality_query(checking, &sql, 0, NULL, &again, error);
         result->measured = status == ODS_OK ? strtod(PQgetvalue(again, 0, 0), NULL) : 0;
     } else {
         result->measured = found;
@@ -331,7 +331,7 @@ static enum ods_status find_keys(struct checking *checking, const struct quality
     enum ods_status status = put_rows(checking, table, result->rule, &sql, error);
     buffer_printf(&sql, " limit %d", SHOWN_MAX);
     if (status == ODS_OK)
-        status = query(checking, &sql, 0, NULL, &rows, error);
+        status = quality_query(checking, &sql, 0, NULL, &rows, error);
     if (status == ODS_OK)
         keep_keys(result, rows);
     PQclear(rows);
