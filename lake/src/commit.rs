@@ -55,19 +55,25 @@ struct Plan {
 }
 
 impl Table {
+    /// Looks at the table as it is now: the version in which the batch already stands, if it does. An error where
+    /// the stored offsets are others than expected.
+    pub fn committed_before(&mut self, expect: &Map<String, Value>, batch: &str) -> Result<Option<i64>> {
+        self.refresh()?;
+        let version = self.state.batch(batch);
+        let fenced = if version.is_none() { self.fence(expect) } else { Ok(()) };
+        if version.is_some() || fenced.is_err() {
+            self.rollback();
+        }
+        fenced.map(|()| version)
+    }
+
     pub fn commit(&mut self, expect: &Map<String, Value>, next: &Map<String, Value>, batch: &str) -> Result<i64> {
         if self.iceberg.is_some() {
             return self.commit_iceberg(expect, next, batch);
         }
         for _ in 0..ATTEMPTS {
-            self.refresh()?;
-            if let Some(version) = self.state.batch(batch) {
-                self.rollback();
+            if let Some(version) = self.committed_before(expect, batch)? {
                 return Ok(version);
-            }
-            if let Err(e) = self.fence(expect) {
-                self.rollback();
-                return Err(e);
             }
             let plan = self.plan(next, batch)?;
             let version = self.state.version + 1;

@@ -94,14 +94,8 @@ impl Table {
         batch: &str,
     ) -> Result<i64> {
         for _ in 0..ATTEMPTS {
-            self.refresh()?;
-            if let Some(version) = self.state.batch(batch) {
-                self.rollback();
+            if let Some(version) = self.committed_before(expect, batch)? {
                 return Ok(version);
-            }
-            if let Err(e) = self.fence(expect) {
-                self.rollback();
-                return Err(e);
             }
             let plan = self.plan_iceberg(next, batch)?;
             let then = |t: &mut Table| t.take_rows_of(plan.gone, &plan.deleted, plan.written);
