@@ -28,11 +28,12 @@ def demo(stack, database, binary, tmp_path, prefix, monkeypatch):
                         "ODS_STACK_POSTGRES_URL": url, "ODS_DEMO_GROUP": prefix,
                         "ODS_HTTP_LISTEN": f"127.0.0.1:{free_port()}"}.items():
         monkeypatch.setenv(name, value)
+    monkeypatch.syspath_prepend(ROOT / "scripts")
     loader = importlib.machinery.SourceFileLoader("demo_maxwell", str(ROOT / "scripts/demo-maxwell"))
     module = importlib.util.module_from_spec(importlib.util.spec_from_loader("demo_maxwell", loader))
     loader.exec_module(module)
     yield module
-    root = module.mysql(unix_socket=stack["MYSQL_SOCKET"], user="root", password="")
+    root = module.mysql(None, unix_socket=stack["MYSQL_SOCKET"], user="root", password="")
     for statement in ("drop database if exists app_producer", "drop database if exists app_consumer",
                       "set global binlog_row_metadata = MINIMAL",
                       "set global log_bin_trust_function_creators = 0"):
@@ -62,7 +63,7 @@ def faults_of(stack, demo):
 
     def end_sessions(_):
         """Those of the MySQL target, in the middle of a statement; the demo's own one is idle."""
-        root = demo.mysql(unix_socket=stack["MYSQL_SOCKET"], user="root", password="")
+        root = demo.mysql(None, unix_socket=stack["MYSQL_SOCKET"], user="root", password="")
 
         def busy():
             return demo.ask(root, "select id from information_schema.processlist where "
