@@ -28,21 +28,12 @@ from lib.amqp import Broker  # noqa: E402
 from lib.derived import add_derived, quiet  # noqa: E402
 from lib.kafka import Kafka  # noqa: E402
 from lib.postgres import create_database  # noqa: E402
-from lib.prefix import ROWS, check_points, records_of  # noqa: E402
+from lib.prefix import POINTS, ROWS, check_points, records_of  # noqa: E402
 from lib.sink import Setup, free_port  # noqa: E402
 from lib.stack import Stack  # noqa: E402
 
 TABLES = ("CUSTOMERS", "PRODUCTS", "ORDERS", "PAYMENTS", "SHIPMENTS")
 TOPICS = [f"ora.SHOP.{table}" for table in TABLES]
-# At each moment that is published as fresh: how much of each queue the rows are of. A queue has no
-# offsets; what it counts stands in the same snapshot.
-POINTS = """
-create table points (fresh_at timestamptz, counts jsonb);
-create function note_point() returns trigger language plpgsql as $body$ begin
-    insert into points select new.fresh_at, (select jsonb_object_agg(source, kept) from
-        ods_sink.delivered_sources); return null; end $body$;
-create trigger note_point after update on ods_sink.derived for each row
-    when (new.fresh_at is distinct from old.fresh_at) execute function note_point()"""
 
 
 class Points(threading.Thread):

@@ -23,14 +23,18 @@ def lake(request, sink, tmp_path):
 
 
 class Lake:
+    kind, readers = "delta", READERS
+
     def __init__(self, sink, folder, reader):
         self.sink, self.folder, self.reader = sink, folder, reader
+
+    def target(self, **settings):
+        return {"name": "ods", "type": self.kind, "location": str(self.folder), "commit_ms": 20, **settings}
 
     def write(self, tables, defaults=None, target=None, batch=None, **settings):
         """A pipeline of these tables, whose defaults are those given."""
         named = pipeline(rf"^{tables[0].prefix}\.shop\..*", defaults=defaults or {}, **settings)
-        self.sink.write(named, targets=[{"name": "ods", "type": "delta", "location": str(self.folder),
-                                         "commit_ms": 20, **(target or {})}], batch=batch or {})
+        self.sink.write(named, targets=[self.target(**(target or {}))], batch=batch or {})
 
     def replay(self, records, env=None, expect=Exit.OK, letters=None):
         options = ["--dead-letter", letters] if letters else []
@@ -40,19 +44,27 @@ class Lake:
     def path(self, table="items"):
         return self.folder / "shop" / table
 
+    def ask(self, word, table="items", **options):
+        return self.reader.ask(word, self.path(table), **options)
+
+    def seen(self, columns, table="items"):
+        """Both readers see the same."""
+        seen = [sorted(self.ask(reader, table, columns=columns), key=str) for reader in self.readers]
+        assert seen[0] == seen[1]
+        return seen[0]
+
     def rows(self, columns, table="items", key="id"):
-        """By key; both readers see the same."""
+        """By key."""
         try:
-            seen = [sorted(self.reader.rows(self.path(table), columns, reader), key=str) for reader in READERS]
+            seen = self.seen(columns, table)
         except Missing:
             return {}
-        assert seen[0] == seen[1]
-        rows = {row[key]: row for row in seen[0]}
-        assert len(rows) == len(seen[0]), "a key is there twice"
+        rows = {row[key]: row for row in seen}
+        assert len(rows) == len(seen), "a key is there twice"
         return rows
 
     def described(self, table="items"):
-        return self.reader.ask("described", self.path(table))
+        return self.ask("described", table)
 
     def changes(self, table="items", first=0):
         found = self.reader.ask("changes", self.path(table), first=first)
@@ -102,12 +114,13 @@ def test_secrets_are_not_shown(sink, tmp_path):
 
 # ---- rows ----------------------------------------------------------------------------------------
 
-def test_random_load(lake):
-    """Rows as the source has them, by both readers, and a change feed that leads from each version to the
-    next: over updates without all values, deletes, keys of two columns and many batches."""
+def parted_table():
+    return Table(columns={"id": INT, "part": TEXT, "name": TEXT, "amount": BIGINT}, key=("id", "part"))
+
+
+def random_changes(table):
+    """600 records, and the rows they lead to: updates without all values, deletes, keys of two columns."""
     choose = random.Random(int(os.environ.get("ODS_TEST_SEED", "17")))
-    table = Table(columns={"id": INT, "part": TEXT, "name": TEXT, "amount": BIGINT}, key=("id", "part"))
-    lake.write([table], HARD, batch={"max_events": 40})
     state, records = {}, []
     for _ in range(600):
         key = choose.randrange(60), choose.choice("ab")
@@ -123,12 +136,19 @@ def test_random_load(lake):
             sent["name"], after["name"] = "__debezium_unavailable_value", before["name"]
         records.append(table.update(before, sent) if before else table.create(after))
         state[key] = after
+    return records, state
+
+
+def test_random_load(lake):
+    """Rows as the source has them, by both readers, and a change feed that leads from each version to the
+    next: over updates without all values, deletes, keys of two columns and many batches."""
+    table = parted_table()
+    lake.write([table], HARD, batch={"max_events": 40})
+    records, state = random_changes(table)
     for start in range(0, 600, 200):
         lake.replay(records[start:start + 200])
     lake.replay(records[400:])  # which are there
-    for reader in READERS:
-        found = lake.reader.rows(lake.path(), "id, part, name, amount", reader)
-        assert sorted(found, key=str) == sorted(state.values(), key=str), reader
+    assert lake.seen("id, part, name, amount") == sorted(state.values(), key=str)
     follow(lake, state)
 
 

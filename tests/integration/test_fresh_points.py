@@ -10,7 +10,7 @@ import pytest
 from lib.amqp import Broker
 from lib.derived import Kept, add_derived, await_equal
 from lib.generator import Generator, pipeline
-from lib.prefix import JOINED, ROWS, check_points, records_of
+from lib.prefix import JOINED, POINTS, ROWS, check_points, records_of
 from lib.sink import free_port
 from lib.waiting import wait_for
 
@@ -23,14 +23,6 @@ VIEW = {"name": "order_view", "key": ["order_id"],
                                   "keys": "select o.order_id from changed join orders o using (customer_id)"},
                     "products": {"by": ["sku"], "keys": "select o.order_id from changed join orders o using (sku)"}}}
 COMMON = {"defaults": {"fold": "lower", "on_delete": "hard", "evolve": "full"}}
-# Each moment is noted by the transaction that publishes it: what a queue has given is counted in its snapshot.
-POINTS = """
-create table points (fresh_at timestamptz, counts jsonb);
-create function note_point() returns trigger language plpgsql as $body$ begin
-    insert into points select new.fresh_at, (select jsonb_object_agg(source, kept) from
-        ods_sink.delivered_sources); return null; end $body$;
-create trigger note_point after update on ods_sink.derived for each row
-    when (new.fresh_at is distinct from old.fresh_at) execute function note_point()"""
 BY_OFFSETS = ("select fresh_at, jsonb_object_agg(topic, next_offset)::text from ods_sink.derived_freshness "
               "where derived = 'public.order_view' group by 1")
 BY_COUNTS = ("select fresh_at, p.counts::text from ods_sink.derived d join points p using (fresh_at) "

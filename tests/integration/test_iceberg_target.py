@@ -12,9 +12,8 @@ from lib.records import BIGINT, INT, TEXT, Table, pipeline
 from lib.sink import Exit, read_lines
 from lib.size import size
 
-from test_delta_target import HARD, TYPES, row, two_tables
-
-READERS = ("pyiceberg", "duckdb_iceberg")
+from test_delta_target import HARD, TYPES, parted_table, random_changes, row, two_tables
+from test_delta_target import Lake as DeltaLake
 
 
 @pytest.fixture
@@ -24,44 +23,16 @@ def lake(request, sink, tmp_path):
     return Lake(sink, tmp_path / "lake", request.getfixturevalue("lake_reader"))
 
 
-class Lake:
-    def __init__(self, sink, folder, reader):
-        self.sink, self.folder, self.reader = sink, folder, reader
+class Lake(DeltaLake):
+    kind, readers = "iceberg", ("pyiceberg", "duckdb_iceberg")
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
         self.metadata = None  # of a table: where its metadata are, if not in the folder's own catalog
-
-    def target(self, **settings):
-        return {"name": "ods", "type": "iceberg", "location": str(self.folder), "commit_ms": 20, **settings}
-
-    def write(self, tables, defaults=None, target=None, batch=None, **settings):
-        named = pipeline(rf"^{tables[0].prefix}\.shop\..*", defaults=defaults or {}, **settings)
-        self.sink.write(named, targets=[self.target(**(target or {}))], batch=batch or {})
-
-    def replay(self, records, env=None, expect=Exit.OK, letters=None):
-        options = ["--dead-letter", letters] if letters else []
-        return self.sink.run("replay", "-c", self.sink.conf, "--wait", 20, *options,
-                             self.sink.file_of(records), env=env, expect=expect)
-
-    def path(self, table="items"):
-        return self.folder / "shop" / table
 
     def ask(self, word, table="items", **options):
         where = {"metadata": self.metadata(table)} if self.metadata else {}
-        return self.reader.ask(word, self.path(table), **where, **options)
-
-    def seen(self, columns, table="items"):
-        """Both readers see the same."""
-        seen = [sorted(self.ask(reader, table, columns=columns), key=str) for reader in READERS]
-        assert seen[0] == seen[1]
-        return seen[0]
-
-    def rows(self, columns, table="items", key="id"):
-        try:
-            seen = self.seen(columns, table)
-        except Missing:
-            return {}
-        rows = {row[key]: row for row in seen}
-        assert len(rows) == len(seen), "a key is there twice"
-        return rows
+        return super().ask(word, table, **where, **options)
 
     def described(self, table="items"):
         return self.ask("iceberg_described", table)
@@ -98,25 +69,10 @@ def test_looking_makes_nothing_and_tells_no_secret(lake):
 def test_random_load(lake, parts):
     """Rows as the source has them, by both readers: over updates without all values, deletes, keys of two
     columns and many batches, with compaction between."""
-    choose = random.Random(int(os.environ.get("ODS_TEST_SEED", "17")))
-    table = Table(columns={"id": INT, "part": TEXT, "name": TEXT, "amount": BIGINT}, key=("id", "part"))
+    table = parted_table()
     lake.write([table], HARD, batch={"max_events": 40}, target={
         "partition_by": {"items": parts} if parts else {}, "maintenance": {"small_files": 12, "checkpoint_every": 9}})
-    state, records = {}, []
-    for _ in range(600):
-        key = choose.randrange(60), choose.choice("ab")
-        before = state.get(key)
-        if before and choose.random() < 0.3:
-            records.append(table.delete(before))
-            del state[key]
-            continue
-        after = {"id": key[0], "part": key[1], "name": choose.choice([None, "", "é😀", "x" * 50]),
-                 "amount": choose.randrange(-2**62, 2**62)}
-        sent = dict(after)
-        if before and choose.random() < 0.3:
-            sent["name"], after["name"] = "__debezium_unavailable_value", before["name"]
-        records.append(table.update(before, sent) if before else table.create(after))
-        state[key] = after
+    records, state = random_changes(table)
     for start in range(0, 600, 200):
         lake.replay(records[start:start + 200])
     lake.replay(records[400:])  # which are there
@@ -181,7 +137,7 @@ def test_types(lake):
     lake.write([table], HARD)
     lake.replay([table.create({"id": 1, **{name: sent for name, (_, sent, *_) in TYPES.items()}}),
                  table.create({"id": 2})])
-    for reader in READERS:
+    for reader in lake.readers:
         first, second = sorted(lake.ask(reader, columns="*"), key=lambda one: one["id"])
         assert {name: first[name] for name in TYPES} == {name: read for name, (*_, read) in TYPES.items()}, reader
         assert {second[name] for name in TYPES} == {None}, reader

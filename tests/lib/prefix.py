@@ -9,6 +9,15 @@ JOINED = ("ora.SHOP.ORDERS", "ora.SHOP.CUSTOMERS", "ora.SHOP.PRODUCTS")
 # The table's rows as Joined.rows() has them.
 ROWS = ("select order_id, customer_id, name, email, sku, (price * 100)::bigint, (amount * 100)::bigint, "
         "status from order_view")
+# At each moment that is published as fresh: how much of each queue the rows are of. A queue has no
+# offsets; what it counts stands in the same snapshot.
+POINTS = """
+create table points (fresh_at timestamptz, counts jsonb);
+create function note_point() returns trigger language plpgsql as $body$ begin
+    insert into points select new.fresh_at, (select jsonb_object_agg(source, kept) from
+        ods_sink.delivered_sources); return null; end $body$;
+create trigger note_point after update on ods_sink.derived for each row
+    when (new.fresh_at is distinct from old.fresh_at) execute function note_point()"""
 
 
 def records_of(lines):

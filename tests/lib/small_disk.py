@@ -3,6 +3,17 @@
 import subprocess
 
 
+def fill(ballast):
+    """Writes a file until its disk is full."""
+    with open(ballast, "wb") as file:
+        try:
+            while True:
+                file.write(b"\0" * 65536)
+                file.flush()
+        except OSError:
+            pass
+
+
 class SmallDisk:
     """A file system of its own in memory. OSError: this machine lets nobody mount one."""
 
@@ -19,13 +30,7 @@ class SmallDisk:
         subprocess.run(["chown", "postgres:", self.data], check=True)
 
     def fill(self):
-        with open(self.place / "ballast", "wb") as file:
-            try:
-                while True:
-                    file.write(b"\0" * 65536)
-                    file.flush()
-            except OSError:
-                pass
+        fill(self.place / "ballast")
 
     def clear(self):
         (self.place / "ballast").unlink(missing_ok=True)

@@ -12,6 +12,7 @@ from pathlib import Path
 import psycopg2
 from confluent_kafka.admin import AdminClient, ConfigResource
 
+from lib.small_disk import fill
 from lib.stack import ROOT
 from lib.waiting import wait_for
 
@@ -335,13 +336,7 @@ def disk_full(world, choose):
     place = tablespace(world)
     ballast = place / "ballast"
     world.strike()
-    with open(ballast, "wb") as file:
-        try:
-            while True:
-                file.write(b"\0" * 65536)
-                file.flush()
-        except OSError:
-            pass
+    fill(ballast)
     try:
         before = refusals(world)
         wait_for(lambda: refusals(world) > before, 60, "the server refuses to extend a table")
