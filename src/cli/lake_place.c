@@ -5,7 +5,6 @@
 #include <string.h>
 #include <unistd.h>
 
-
 #define DELTA "delta://"
 
 /* NULL: the text names no table, or memory is out. */
