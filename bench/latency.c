@@ -7,7 +7,9 @@
  * the way into the broker (reported apart as `append`) and up to one poll (`poll_gap`), so it is
  * never too small. `after_append` begins when the producer has heard that the record is stored,
  * and is never too large but for the poll: the truth lies between. The DSN comes in
- * $LATENCY_DSN, for it may hold a password.
+ * $LATENCY_DSN, for it may hold a password. --linger MS: how long the producer gathers records
+ * before it sends them, 0 unless said. --samples FILE keeps each latency, for those who change
+ * something while it runs: a line each, when it was sent (us of CLOCK_MONOTONIC) and its us.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -31,7 +33,7 @@ struct lane {
 };
 
 struct work {
-    const char *brokers, *prefix;
+    const char *brokers, *prefix, *samples, *linger;
     enum wire wire;
     int rate, seconds, warm_up, drain;
     struct table table;
@@ -134,7 +136,7 @@ static void open_producer(struct work *work)
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     set(conf, "bootstrap.servers", work->brokers);
     set(conf, "compression.type", "lz4");
-    set(conf, "linger.ms", "0");
+    set(conf, "linger.ms", work->linger);
     rd_kafka_conf_set_dr_msg_cb(conf, delivered);
     work->producer = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof(text));
     if (!work->producer)
@@ -253,6 +255,22 @@ static void quantiles(const char *name, int64_t *values, size_t count)
            quantile_ms(values, count, 1));
 }
 
+static void write_samples(const struct work *work)
+{
+    FILE *file = fopen(work->samples, "w");
+    if (!file)
+        die("cannot write %s: %s", work->samples, strerror(errno));
+    for (int p = 0; p < PARTITIONS; p++) {
+        const struct lane *lane = &work->lanes[p];
+        for (int i = 0; i < lane->seen; i++)
+            if (lane->sent_us[i] >= work->first_us)
+                fprintf(file, "%lld %lld\n", (long long) lane->sent_us[i],
+                        (long long) (lane->seen_us[i] - lane->sent_us[i]));
+    }
+    if (fclose(file) != 0)
+        die("cannot write %s: %s", work->samples, strerror(errno));
+}
+
 /* A row that never came counts with the time until the watch ended: a lower bound, and `missing`
  * says so. */
 static void report(struct work *work)
@@ -328,9 +346,10 @@ int main(int argc, char **argv)
     static const struct option known[] = {{"brokers", 1, NULL, 'b'}, {"prefix", 1, NULL, 'p'},
                                           {"wire", 1, NULL, 'w'},    {"rate", 1, NULL, 'r'},
                                           {"seconds", 1, NULL, 's'}, {"warm-up", 1, NULL, 'W'},
-                                          {"drain", 1, NULL, 'd'},   {0}};
+                                          {"drain", 1, NULL, 'd'},   {"samples", 1, NULL, 'S'},
+                                          {"linger", 1, NULL, 'L'},  {0}};
     struct work work = {
-        .prefix = "latency", .rate = 1000, .seconds = 10, .warm_up = 2, .drain = 30};
+        .prefix = "latency", .linger = "0", .rate = 1000, .seconds = 10, .warm_up = 2, .drain = 30};
     for (int letter; (letter = getopt_long(argc, argv, "", known, NULL)) != -1;) {
         if (letter == 'b')
             work.brokers = optarg;
@@ -346,6 +365,10 @@ int main(int argc, char **argv)
             work.warm_up = atoi(optarg);
         else if (letter == 'd')
             work.drain = atoi(optarg);
+        else if (letter == 'L')
+            work.linger = optarg;
+        else if (letter == 'S')
+            work.samples = optarg;
         else if (letter == '?')
             return 2;
     }
@@ -359,6 +382,8 @@ int main(int argc, char **argv)
     watch(&work);
     pthread_join(thread, NULL);
     report(&work);
+    if (work.samples)
+        write_samples(&work);
     close_work(&work);
     return 0;
 }

@@ -9,7 +9,7 @@ speed  the benchmark's customers, equal, then with 1,000 rows changed in the tar
        memory of each, in turns
 blind  a column of each family of types: how many of 100 equal rows are called different, and whether a
        planted difference is found
-lag    2,000 changes a second through a daemon while it compares, and while it does not, in turns
+lag    2,000 changes a second through a daemon while it compares, and while it stands still, in turns
 
 reladiff is installed into a virtual environment in ~/.cache/ods-sink. --publish writes the section
 of docs/performance.md. The programs are build/release/ods-sink and bench's latency.
@@ -18,8 +18,10 @@ of docs/performance.md. The programs are build/release/ods-sink and bench's late
 from __future__ import annotations
 
 import argparse
+import bisect
 import json
 import os
+import random
 import resource
 import signal
 import subprocess
@@ -39,7 +41,9 @@ COLUMNS = ("full_name", "email", "phone", "date_of_birth", "monthly_income", "cr
            "updated_at")
 WRONG = 1000
 STANDING = ("--wait", "2", "--settle", "1")
-RATE, SECONDS, WARM_UP = 2000, 20, 5
+RATE, WARM_UP = 2000, 5
+LINGER = 5  # ms, as of a producer that sends what a source's log gave it; each record alone fills the broker
+TURN, SETTLE = 4, 0.3  # s: verify runs or stands still so long; what of it is not counted
 
 # Column: MySQL's type, PostgreSQL's as ods-sink makes it, the value of row n in each, and what makes a
 # row wrong in the target.
@@ -246,71 +250,116 @@ def there(servers: Servers) -> bool:
 
 # ---- lag -----------------------------------------------------------------------------------------
 
-def lag_once(servers: Servers, program: Path, rows: int, verifying: bool, throttle: int,
-             number: int) -> dict[str, Any]:
-    env, folder = servers.env, servers.folder
-    prefix = f"lag{os.getpid()}n{number}"
-    topic = f"{prefix}.mks_finance_dw.customers"
-    made = folder / "latency"
-    admin = AdminClient({"bootstrap.servers": env["ODS_STACK_KAFKA_BOOTSTRAP"]})
-    admin.create_topics([NewTopic(topic, 4, 1)])[topic].result(30)
-    subprocess.run([ROOT / "build" / "bench" / "generate", "--events", "1", "--out", made], check=True,
-                   stdout=subprocess.DEVNULL)
-    ods = postgres(env, "bench_verify")
-    with ods.cursor() as cursor:
-        cursor.execute("drop schema if exists lag cascade; create schema lag; set search_path to lag")
-        cursor.execute((made / "target.sql").read_text())
-        cursor.execute("reset search_path; checkpoint")
-    conf = folder / "conf" / "lag.conf"
+def lag_configuration(servers: Servers, prefix: str, topic: str, throttle: int) -> tuple[Path, Path]:
+    """Of the daemon through which changes stream, and of verify."""
+    env, folder = servers.env, servers.folder / "conf"
     target = (f"host={env['ODS_STACK_POSTGRES_SOCKET_DIR']} port={env['ODS_STACK_POSTGRES_PORT']} "
               "dbname=bench_verify user=postgres")
-    conf.write_text(f"""
+    pipelines = {
+        "lag": f"{{name: lag, topics: ['{topic}'], database: '', lanes: 2, defaults: {{schema: lag, "
+               "on_delete: hard, cdc_operation: off, cdc_timestamp: off}}",
+        "lag_verify": f"{{name: bench, topics: ['{prefix}.none'], database: shop, "
+                      "tables: {kinds: {skip: true}}}"}
+    for name, text in pipelines.items():
+        (folder / f"{name}.yaml").write_text(f"pipelines: [{text}]\n")
+        (folder / f"{name}.conf").write_text(f"""
 kafka = {{ bootstrap_servers = "{env['ODS_STACK_KAFKA_BOOTSTRAP']}"; group_id = "{prefix}"; }};
 targets = ( {{ name = "ods"; type = "postgres"; dsn = "{target}"; }} );
 databases = ( {{ name = "shop"; type = "mysql"; throttle = {throttle};
   dsn = "host={env['ODS_STACK_MYSQL_SOCKET']} user=root dbname=bench_verify"; }} );
 http = {{ listen = ""; }};
-tables = "lag.yaml";
+tables = "{name}.yaml";
 """)
-    verify = "verify: {every: 1s}, " if verifying else ""
-    (folder / "conf" / "lag.yaml").write_text(
-        f"pipelines: [{{name: lag, topics: ['{topic}'], database: '', defaults: {{schema: lag, "
-        "on_delete: hard, cdc_operation: off, cdc_timestamp: off}, lanes: 2},\n"
-        f"  {{name: bench, topics: ['{prefix}.none'], database: shop, {verify}lanes: 1,\n"
-        "   tables: {kinds: {skip: true}}}]\n")
-    log = open(folder / "lag.log", "w", encoding="utf-8")
-    daemon = subprocess.Popen([program, "run", "-c", conf], stdout=log, stderr=log,
-                              env={**os.environ, **env})
-    try:
-        time.sleep(2)
-        answer = subprocess.run(
-            [ROOT / "build" / "bench" / "latency", "--brokers", env["ODS_STACK_KAFKA_BOOTSTRAP"],
-             "--prefix", prefix, "--wire", "lean", "--rate", str(RATE), "--seconds", str(SECONDS),
-             "--warm-up", str(WARM_UP)],
-            env={**os.environ, "LATENCY_DSN": target + " options='-c search_path=lag'"},
-            capture_output=True, text=True)
-        if answer.returncode:
-            raise SystemExit(answer.stderr)
-    finally:
-        daemon.send_signal(signal.SIGTERM)
-        daemon.wait(30)
-    told = (folder / "lag.log").read_text()
-    ms = json.loads(answer.stdout)["latency_ms"]
-    return {"verifying": verifying, "throttle": throttle, "runs": told.count("tables are equal"),
-            **{key: ms[key] for key in ("p50", "p99", "p999")}}
+    return folder / "lag.conf", folder / "lag_verify.conf"
 
 
-def lag(servers: Servers, program: Path, rows: int, rounds: int, throttle: int) -> dict[str, Any]:
+def prepare_lag(servers: Servers, topic: str) -> str:
+    """The topic and the table; answers the table's DSN."""
+    env, made = servers.env, servers.folder / "latency"
+    admin = AdminClient({"bootstrap.servers": env["ODS_STACK_KAFKA_BOOTSTRAP"]})
+    admin.create_topics([NewTopic(topic, 4, 1)])[topic].result(30)
+    subprocess.run([ROOT / "build" / "bench" / "generate", "--events", "1", "--out", made], check=True,
+                   stdout=subprocess.DEVNULL)
+    with postgres(env, "bench_verify").cursor() as cursor:
+        cursor.execute("drop schema if exists lag cascade; create schema lag; set search_path to lag")
+        cursor.execute((made / "target.sql").read_text())
+        cursor.execute("reset search_path; checkpoint")
+    return (f"host={env['ODS_STACK_POSTGRES_SOCKET_DIR']} port={env['ODS_STACK_POSTGRES_PORT']} "
+            "dbname=bench_verify user=postgres options='-c search_path=lag'")
+
+
+def alternate(verifier: subprocess.Popen[Any], pairs: int) -> list[tuple[bool, float, float]]:
+    """verify stands still and goes on in turns, in an order by chance: (does it run, from, until)."""
+    choose, spans = random.Random(1), []
+    for _ in range(pairs):
+        for running in choose.sample((False, True), 2):
+            if verifier.poll() is not None:
+                raise SystemExit("verify ended: see lag.log")
+            verifier.send_signal(signal.SIGCONT if running else signal.SIGSTOP)
+            began = time.monotonic()
+            time.sleep(TURN)
+            spans.append((running, began + SETTLE, began + TURN))
+    verifier.send_signal(signal.SIGCONT)
+    return spans
+
+
+def quantile(values: list[int], part: float) -> float:
+    return sorted(values)[int(part * len(values))] / 1000
+
+
+def of_turns(samples: Path, spans: list[tuple[bool, float, float]]) -> list[dict[str, Any]]:
+    found = sorted(tuple(map(int, line.split())) for line in samples.read_text().splitlines())
+    turns = []
+    for running, begin, end in spans:
+        inside = found[bisect.bisect(found, (int(begin * 1e6), 0)):bisect.bisect(found, (int(end * 1e6), 0))]
+        turns.append({"verifying": running, "us": [latency for _, latency in inside]})
+    return turns
+
+
+def lag(servers: Servers, program: Path, rows: int, pairs: int, throttle: int) -> dict[str, Any]:
+    """One stream through one daemon, so that both are measured on the same state of all servers: runs
+    of their own differ among themselves by more than what is looked for."""
     fill(servers.env, servers.folder, rows)
-    runs = []
-    lag_once(servers, program, rows, False, throttle, -1)  # the servers' first: not counted
-    for number in range(rounds):
-        for verifying in ((False, True) if number % 2 == 0 else (True, False)):
-            one = lag_once(servers, program, rows, verifying, throttle, 2 * number + verifying)
-            print(f"  {'with' if verifying else 'without':<8} p50 {one['p50']:.2f} p99 {one['p99']:.2f} "
-                  f"p99.9 {one['p999']:.2f} ms", flush=True)
-            runs.append(one)
-    return {"rate": RATE, "seconds": SECONDS, "rows": rows, "throttle": throttle, "runs": runs}
+    prefix = f"lag{os.getpid()}"
+    topic = f"{prefix}.mks_finance_dw.customers"
+    dsn, samples = prepare_lag(servers, topic), servers.folder / "lag.samples"
+    streaming, comparing = lag_configuration(servers, prefix, topic, throttle)
+    env = {**os.environ, **servers.env, "LATENCY_DSN": dsn}
+    children = []
+    with open(servers.folder / "lag.log", "w", encoding="utf-8") as log:
+        def start(*command: Any, **more: Any) -> subprocess.Popen[Any]:
+            children.append(subprocess.Popen(command, stderr=log, env=env, **{"stdout": log, **more}))
+            return children[-1]
+
+        try:
+            start(program, "run", "-c", streaming)
+            time.sleep(2)
+            producer = start(ROOT / "build" / "bench" / "latency", "--brokers",
+                             servers.env["ODS_STACK_KAFKA_BOOTSTRAP"], "--prefix", prefix, "--wire", "lean",
+                             "--rate", str(RATE), "--seconds", str(2 * pairs * TURN), "--warm-up",
+                             str(WARM_UP), "--linger", str(LINGER), "--samples", samples)
+            time.sleep(WARM_UP)
+            verifier = start(program, "verify", "-c", comparing, "customers")
+            time.sleep(WARM_UP)  # it looks for a second whether changes stream, and slows down
+            spans = alternate(verifier, pairs)
+            if producer.wait():
+                raise SystemExit("latency failed: see lag.log")
+        finally:
+            for child in reversed(children):
+                child.send_signal(signal.SIGCONT)
+                child.terminate()
+                child.wait(60)
+    turns = of_turns(samples, spans)
+    result: dict[str, Any] = {"rate": RATE, "seconds": TURN, "rows": rows, "throttle": throttle, "turns": len(turns)}
+    for name, running in (("without", False), ("with", True)):
+        mine = [turn["us"] for turn in turns if turn["verifying"] == running and turn["us"]]
+        pooled = [us for turn in mine for us in turn]
+        result[name] = {"p50": quantile(pooled, 0.5), "p99": quantile(pooled, 0.99),
+                        "p999": quantile(pooled, 0.999),
+                        "median_p99": median(quantile(turn, 0.99) for turn in mine)}
+        print(f"  {name:<8} " + ", ".join(f"{key} {ms:.2f}" for key, ms in result[name].items()) + " ms",
+              flush=True)
+    return result
 
 
 # ---- telling -------------------------------------------------------------------------------------
@@ -351,14 +400,13 @@ def blind_table(found: dict[str, Any]) -> list[str]:
 
 def lag_table(found: dict[str, Any]) -> list[str]:
     throttle = f"`throttle = {found['throttle']}`" if found["throttle"] else "without `throttle`"
-    lines = [f"{found['rate']:,} creates a second for {found['seconds']} s through one daemon, 2 lanes; with "
-             f"it, its verifier compares {found['rows']:,} rows again and again, {throttle}. Medians of "
-             f"{len(found['runs']) // 2} pairs in turns, ms.", "", "| | p50 | p99 | p99.9 |",
-             "|---|---:|---:|---:|"]
-    for verifying in (False, True):
-        runs = [run for run in found["runs"] if run["verifying"] == verifying]
-        lines.append(f"| {'with' if verifying else 'without'} verify | " + " | ".join(
-            f"{middle(runs, key):.2f}" for key in ("p50", "p99", "p999")) + " |")
+    lines = [f"{found['rate']:,} creates a second through one daemon, 2 lanes, while verify compares "
+             f"{found['rows']:,} rows at its default pace, {throttle}: for {found['seconds']} s it runs, for "
+             f"{found['seconds']} s it is stopped, {found['turns']} turns in an order by chance. ms:", "",
+             "| | p50 | p99 | p99.9 | median of the turns' p99 |", "|---|---:|---:|---:|---:|"]
+    for name in ("without", "with"):
+        lines.append(f"| {name} verify | " + " | ".join(
+            f"{found[name][key]:.2f}" for key in ("p50", "p99", "p999", "median_p99")) + " |")
     return lines
 
 
@@ -380,7 +428,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--rows", type=int, default=1_000_000)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=3, help="pairs of turns in the part lag: ten a round")
     parser.add_argument("--throttle", type=int, default=0, help="rows a second, in the part lag")
     parser.add_argument("--parts", default="speed,blind,lag")
     parser.add_argument("--program", type=Path, default=ROOT / "build" / "release" / "ods-sink")
@@ -401,7 +449,7 @@ def main() -> None:
             data["blind"] = blind(servers, arguments.program)
         elif part == "lag":
             subprocess.run(["make", "-s", "-C", ROOT / "bench", f"OUT={ROOT}/build/bench"], check=True)
-            data["lag"] = lag(servers, arguments.program, arguments.rows, arguments.rounds,
+            data["lag"] = lag(servers, arguments.program, arguments.rows, 10 * arguments.rounds,
                               arguments.throttle)
         if arguments.json:
             arguments.json.write_text(json.dumps(data, indent=1) + "\n")

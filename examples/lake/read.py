@@ -30,7 +30,7 @@ def duckdb(table, columns):
 
 def pyiceberg(table, columns):
     from pyiceberg.catalog.sql import SqlCatalog
-    catalog = SqlCatalog("ods", uri=os.environ["CATALOG_URI"], **{
+    catalog = SqlCatalog("ods", uri=os.environ["CATALOG_URI"], init_catalog_tables="false", **{
         "s3.endpoint": os.environ["AWS_ENDPOINT_URL"], "s3.region": os.environ["AWS_REGION"],
         "s3.access-key-id": os.environ["AWS_ACCESS_KEY_ID"],
         "s3.secret-access-key": os.environ["AWS_SECRET_ACCESS_KEY"]})

@@ -181,8 +181,7 @@ class World:
             time.sleep(0.2)
 
     def end_sessions(self):
-        self.database.execute("select pg_terminate_backend(pid) from pg_stat_activity where "
-                              "datname = current_database() and pid <> pg_backend_pid()")
+        self.database.end_sessions()
 
     def restart_postgres(self):
         self.database.close()

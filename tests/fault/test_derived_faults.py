@@ -146,7 +146,8 @@ class Harness:
         time.sleep(0.2)
         self.database.execute(
             "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and "
-            "application_name = '' and pid <> pg_backend_pid() order by random() limit 1")
+            "usename = current_user and application_name = '' and pid <> pg_backend_pid() "
+            "order by random() limit 1")
         victim = self.choose.randrange(2)
         self.daemons[victim].kill()
         self.daemons[victim] = self.kept.start()

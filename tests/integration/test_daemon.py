@@ -174,8 +174,7 @@ def test_connections_cut_during_load(sink, database, kafka, table):
     daemon = start(sink, database, table, batch={"max_events": 100})
     for _ in range(30):
         before = database.count("items")
-        database.execute("select pg_terminate_backend(pid) from pg_stat_activity "
-                         "where datname = current_database() and pid <> pg_backend_pid()")
+        database.end_sessions()
         daemon.await_that(lambda: database.count("items") > before or before == 20000,
                           what="more rows after a cut")
     await_rows(daemon, database, 20000)

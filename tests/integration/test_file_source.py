@@ -146,8 +146,7 @@ def test_a_growing_file_into_postgres(recorded, database):
     for part in range(1, 4):
         daemon = recorded.sink.daemon()
         daemon.await_that(lambda: applied() >= 350 * part, what=f"part {part}")
-        database.execute("select pg_terminate_backend(pid) from pg_stat_activity where "
-                         "datname = current_database() and pid <> pg_backend_pid()")
+        database.end_sessions()
         daemon.kill()
     writer.join()
     daemon = recorded.sink.daemon()

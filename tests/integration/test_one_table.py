@@ -304,8 +304,7 @@ def test_a_process_that_missed_the_order_writes_nothing(shop):
     waiting = ("select pid from pg_stat_activity where datname = current_database() "
                "and wait_event_type = 'Lock'")
     wait_for(lambda: shop.database.execute(waiting), what="the batch waits")
-    shop.database.execute("select pg_terminate_backend(pid) from pg_stat_activity where datname = "
-                          "current_database() and application_name = 'ods-sink'")
+    shop.database.end_sessions("application_name = 'ods-sink'")
     shop.database.execute("select * from ods_sink.order_topics(%s, %s, '{running}', 'paused', "
                           "'items', 'pause', '', 'r', 'me')", shop.group, [shop.topic("items")])
     blocker.close()

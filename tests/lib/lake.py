@@ -38,7 +38,8 @@ class Reader:
         self.process.stdin.write(json.dumps({"word": word, "path": str(path), **options}) + "\n")
         self.process.stdin.flush()
         answer = json.loads(self.process.stdout.readline())
-        if any(why in answer.get("error", "") for why in ("TableNotFound", "NoSuchTable")):
+        if any(why in answer.get("error", "")
+               for why in ("TableNotFound", "NoSuchTable", "no such table: iceberg_tables")):
             raise Missing(answer["error"])
         assert "error" not in answer, answer["error"]
         return answer["answer"]

@@ -53,6 +53,13 @@ class Database:
     def value(self, sql, *parameters):
         return self.execute(sql, *parameters)[0][0]
 
+    def end_sessions(self, which="true"):
+        """Of the same user, so not those of PostgreSQL's own workers (autovacuum), which only a
+        superuser may end."""
+        self.execute(f"select pg_terminate_backend(pid) from pg_stat_activity where {which} and "
+                     "datname = current_database() and usename = current_user and "
+                     "pid <> pg_backend_pid()")
+
     def exists(self, table):
         return self.value("select to_regclass(%s) is not null", table)
 

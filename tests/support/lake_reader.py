@@ -71,7 +71,9 @@ def of_catalog(path, metadata=None):
     if not os.path.exists(f"{location}/catalog.sqlite"):
         raise LookupError("NoSuchTable: the catalog is not there yet")
     if location not in CATALOGS:
-        CATALOGS[location] = SqlCatalog("ods", uri=f"sqlite:///{location}/catalog.sqlite")
+        # Its tables are the sink's to make: PyIceberg's own making fails beside another's.
+        CATALOGS[location] = SqlCatalog("ods", uri=f"sqlite:///{location}/catalog.sqlite",
+                                        init_catalog_tables="false")
     return CATALOGS[location].load_table((namespace, name))
 
 
