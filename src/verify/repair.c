@@ -14,6 +14,7 @@
 #include "verify/inspection.h"
 
 #define PAUSE_US 300000
+#define SENT_MS  10000 /* what a connector says to have sent may reach its topic after that word */
 
 const char *verify_outcome_name(enum verify_outcome outcome)
 {
@@ -146,11 +147,11 @@ static enum ods_status ask_all(struct inspection *inspection, size_t *asked, str
     return status;
 }
 
-/* Waits until the rows are there: until none of them differs at a glance, or for as long as their
- * number does not fall. */
-static enum ods_status watch(struct inspection *inspection, struct error *error)
+/* Waits until the rows are there: until none of them differs at a glance, or their number has not
+ * fallen for so long. */
+static enum ods_status watch(struct inspection *inspection, int64_t wait_ms, struct error *error)
 {
-    int64_t wait_us = inspection->options->wait_ms * 1000;
+    int64_t wait_us = wait_ms * 1000;
     int64_t until = time_monotonic_us() + wait_us;
     size_t different, least = SIZE_MAX;
     enum ods_status status = ODS_OK;
@@ -279,11 +280,12 @@ enum ods_status repair(struct inspection *inspection, struct error *error)
         status = suspect_all(inspection, error);
     if (status == ODS_OK && asked && !inspection_stops(inspection))
         status = answer_of(inspection, channel->await(channel->context, &sent, error));
-    if (status == ODS_OK && asked && !sent) {
-        if (*error->text)
-            inspection->listener->notice(inspection->listener->context, error->text);
+    if (status == ODS_OK && asked && !sent && *error->text)
+        inspection->listener->notice(inspection->listener->context, error->text);
+    if (status == ODS_OK && asked) {
+        int64_t wait_ms = inspection->options->wait_ms;
         error_init(error);
-        status = watch(inspection, error);
+        status = watch(inspection, sent && wait_ms > SENT_MS ? SENT_MS : wait_ms, error);
     }
     if (status == ODS_OK)
         status = settle(inspection, error);
