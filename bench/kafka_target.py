@@ -14,12 +14,13 @@ by a reader of committed records. The broker, the producer and the reader share 
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
-import threading
 import time
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 from confluent_kafka import Consumer, Producer, TopicPartition
@@ -146,37 +147,33 @@ class Bench:
         conf, _ = self.configure("late", table.topic, out, {"schemas": False})
         sink = self.run(conf)
         time.sleep(5)  # joined, before the clock of the records begins
-        reader = Reader(self.brokers, out, RATE * SECONDS)
-        reader.start()
-        time.sleep(2)
-        fill(self.brokers, table, RATE * SECONDS, RATE)
-        reader.join()
+        # In a process of its own: beside the producer's thread each would wait for the other's GIL.
+        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+            ages = pool.submit(read, self.brokers, out, RATE * SECONDS)
+            time.sleep(2)
+            fill(self.brokers, table, RATE * SECONDS, RATE)
+            times = sorted(ages.result())
         sink.send_signal(signal.SIGTERM)
         os.wait4(sink.pid, 0)
-        times = sorted(reader.times)
         p50, p99 = (times[int(len(times) * part)] for part in (0.5, 0.99))
         print(f"{RATE}/s: {len(times)} records, p50 {p50:.0f} ms, p99 {p99:.0f} ms, longest "
               f"{times[-1]:.0f} ms", flush=True)
 
 
-class Reader(threading.Thread):
-    """Reads committed records, and how old they are."""
-
-    def __init__(self, brokers: str, topic: str, count: int):
-        super().__init__()
-        self.count, self.times = count, []
-        self.consumer = Consumer({
-            "bootstrap.servers": brokers, "group.id": "bench-late", "enable.auto.commit": False,
-            "isolation.level": "read_committed", "fetch.wait.max.ms": 10})
-        self.consumer.assign([TopicPartition(topic, number, 0) for number in range(PARTITIONS)])
-
-    def run(self) -> None:
-        while len(self.times) < self.count:
-            for message in self.consumer.consume(500, 0.005):
-                if not message.error():
-                    payload = json.loads(message.value())
-                    self.times.append(time.time() * 1000 - payload["source"]["ts_ms"])
-        self.consumer.close()
+def read(brokers: str, topic: str, count: int) -> list[float]:
+    """Reads so many committed records: how old each was, in ms."""
+    times: list[float] = []
+    consumer = Consumer({"bootstrap.servers": brokers, "group.id": "bench-late",
+                         "enable.auto.commit": False, "isolation.level": "read_committed",
+                         "fetch.wait.max.ms": 10})
+    consumer.assign([TopicPartition(topic, number, 0) for number in range(PARTITIONS)])
+    while len(times) < count:
+        for message in consumer.consume(500, 0.005):
+            if not message.error():
+                payload = json.loads(message.value())
+                times.append(time.time() * 1000 - payload["source"]["ts_ms"])
+    consumer.close()
+    return times
 
 
 def fill(brokers: str, table: Table, count: int, rate: int) -> None:
