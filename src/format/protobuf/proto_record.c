@@ -1,12 +1,11 @@
-/* See proto_record.h. The fields of a message stand in any order, and may be missing or repeated: a
- * first pass notes where each is, in cells, a second one writes them in the schema's order. */
+/* See proto_record.h. A first pass notes where each value of a message is, in cells, a second one
+ * writes them in the schema's order. */
 #include "format/protobuf/proto_record.h"
 
-#include <assert.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "core/time.h"
+#include "format/protobuf/proto_cells.h"
 
 /* What a record may amount to in Avro: fields that are not there take a byte each. */
 #define OUT_BYTES_MIN ((size_t) 1024 * 1024)
@@ -16,113 +15,13 @@
 #define SECONDS_MIN INT64_C(-62135596800) /* 0001-01-01, as of google.protobuf.Timestamp */
 #define SECONDS_MAX INT64_C(253402300799) /* 9999-12-31 */
 
-enum wire_type { WIRE_VARINT, WIRE_64, WIRE_BYTES, WIRE_START, WIRE_END, WIRE_32 };
-
-struct span {
-    const unsigned char *at, *end;
-};
-
-/* A field's value: a number, or bytes (several packed numbers too). Of a repeated field each has
- * the place of the next. */
-struct cell {
-    union {
-        uint64_t number;
-        const unsigned char *at;
-    };
-    uint32_t length;
-    uint32_t next; /* 0: there is none */
-    uint32_t last; /* of the first one: the place of the last */
-    uint8_t wire;  /* enum wire_type */
-    bool there;
-};
-
-static_assert(sizeof(struct cell) == 24, "there is one for each value of a record");
-
-struct transcript {
-    struct proto_room *room;
-    struct proto_problem *problem;
-    const unsigned char *end;
-    size_t most; /* bytes in Avro */
-};
-
 void proto_room_done(struct proto_room *room)
 {
     buffer_done(&room->out);
     buffer_done(&room->cells);
 }
 
-/* --- bytes --- */
-
-static bool fail(struct transcript *to, const char *what, const struct proto_field *field,
-                 const unsigned char *at)
-{
-    *to->problem = (struct proto_problem){
-        what, field ? field->name : "", at ? (size_t) (to->end - at) : 0, false};
-    return false;
-}
-
-static bool no_memory(struct transcript *to)
-{
-    fail(to, "memory is out", NULL, NULL);
-    to->problem->out_of_memory = true;
-    return false;
-}
-
-static bool take_varint(struct span *from, uint64_t *number)
-{
-    *number = 0;
-    for (unsigned shift = 0; shift < 64 && from->at < from->end; shift += 7) {
-        unsigned char byte = *from->at++;
-        if (shift == 63 && byte > 1)
-            return false;
-        *number |= (uint64_t) (byte & 0x7f) << shift;
-        if (byte < 0x80)
-            return true;
-    }
-    return false;
-}
-
-static bool take_fixed(struct span *from, size_t count, uint64_t *number)
-{
-    if ((size_t) (from->end - from->at) < count)
-        return false;
-    *number = 0;
-    for (size_t i = 0; i < count; i++)
-        *number |= (uint64_t) from->at[i] << (8 * i);
-    from->at += count;
-    return true;
-}
-
-/* A value of this wire type. False: the bytes end before, or it is a group. */
-static bool take_wire(struct span *from, enum wire_type wire, struct cell *cell)
-{
-    uint64_t length;
-    cell->wire = (uint8_t) wire;
-    switch (wire) {
-    case WIRE_VARINT:
-        return take_varint(from, &cell->number);
-    case WIRE_64:
-        return take_fixed(from, 8, &cell->number);
-    case WIRE_32:
-        return take_fixed(from, 4, &cell->number);
-    case WIRE_BYTES:
-        if (!take_varint(from, &length) || length > (uint64_t) (from->end - from->at))
-            return false;
-        cell->at = from->at;
-        cell->length = (uint32_t) length;
-        from->at += length;
-        return true;
-    case WIRE_START:
-    case WIRE_END:
-        break;
-    }
-    return false;
-}
-
-static struct span span_of(const struct cell *cell)
-{
-    return (struct span){cell->at, cell->length ? cell->at + cell->length : cell->at};
-}
+/* --- Avro's bytes --- */
 
 static uint32_t zigzag32(int32_t number)
 {
@@ -150,121 +49,6 @@ static void put_bytes(struct buffer *out, const void *bytes, size_t length)
     buffer_add(out, bytes, length);
 }
 
-/* --- the fields of a message --- */
-
-static const struct proto_field *field_of(const struct proto_message *message, uint64_t number,
-                                          uint32_t *hint)
-{
-    uint32_t low = 0, high = message->count;
-    if (*hint < message->count && message->fields[message->by_number[*hint]].number == number)
-        return &message->fields[message->by_number[(*hint)++]];
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        const struct proto_field *field = &message->fields[message->by_number[middle]];
-        if (field->number == number) {
-            *hint = field->repeated ? middle : middle + 1;
-            return field;
-        }
-        if (field->number < number)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return NULL;
-}
-
-static enum wire_type wire_of(const struct proto_field *field)
-{
-    switch ((enum proto_kind) field->kind) {
-    case PROTO_FIXED32:
-    case PROTO_SFIXED32:
-    case PROTO_FLOAT:
-        return WIRE_32;
-    case PROTO_FIXED64:
-    case PROTO_SFIXED64:
-    case PROTO_DOUBLE:
-        return WIRE_64;
-    default:
-        return field->kind >= PROTO_STRING && field->kind != PROTO_ENUM ? WIRE_BYTES : WIRE_VARINT;
-    }
-}
-
-static struct cell *cell_at(const struct transcript *to, size_t place)
-{
-    return (struct cell *) (void *) to->room->cells.bytes + place;
-}
-
-static bool add_cells(struct transcript *to, size_t count, size_t *place)
-{
-    struct buffer *cells = &to->room->cells;
-    *place = cells->length / sizeof(struct cell);
-    if (*place + count > UINT32_MAX)
-        return fail(to, "more values than can be counted", NULL, NULL);
-    char *new = buffer_take(cells, count * sizeof(struct cell));
-    if (!new)
-        return no_memory(to);
-    memset(new, 0, count * sizeof(struct cell));
-    return true;
-}
-
-/* Notes a value behind those that the field has already. Of a field that has one the last counts,
- * but messages would have to be merged. */
-static bool note_cell(struct transcript *to, const struct proto_field *field, size_t place,
-                      const struct cell *value)
-{
-    struct cell *first = cell_at(to, place);
-    if (!field->repeated && first->there && field->kind >= PROTO_MESSAGE)
-        return fail(to, "a message that stands there twice", field, value->at);
-    if (!field->repeated || !first->there) {
-        *first = *value;
-        first->there = true;
-        first->next = first->last = 0;
-        return true;
-    }
-    size_t next;
-    if (!add_cells(to, 1, &next))
-        return false;
-    *cell_at(to, next) = *value;
-    first = cell_at(to, place);
-    cell_at(to, first->last ? first->last : place)->next = (uint32_t) next;
-    first->last = (uint32_t) next;
-    return true;
-}
-
-/* The numbers of a repeated field may be packed into bytes. */
-static bool fits(const struct proto_field *field, const struct cell *value)
-{
-    enum wire_type wire = wire_of(field);
-    return value->wire == wire || (field->repeated && value->wire == WIRE_BYTES);
-}
-
-/* The fields of a message, whose cells are at *place, in the schema's order. */
-static bool note_fields(struct transcript *to, const struct proto_message *message,
-                        struct span body, size_t *place)
-{
-    uint32_t hint = 0;
-    if (!add_cells(to, message->count, place))
-        return false;
-    while (body.at < body.end) {
-        struct cell value = {0};
-        uint64_t tag;
-        const unsigned char *start = body.at;
-        if (!take_varint(&body, &tag) || tag >> 3 == 0 || tag >> 3 > 536870911)
-            return fail(to, "a tag that is none", NULL, start);
-        const struct proto_field *field = field_of(message, tag >> 3, &hint);
-        if (!field)
-            return fail(to, "a field that its schema does not have", NULL, start);
-        if ((tag & 7) > WIRE_32 || !take_wire(&body, (enum wire_type)(tag & 7), &value))
-            return fail(to, "a value that ends beyond its message, or whose wire type is not read",
-                        field, start);
-        if (!fits(field, &value))
-            return fail(to, "a value of another wire type", field, start);
-        if (!note_cell(to, field, *place + (size_t) (field - message->fields), &value))
-            return false;
-    }
-    return true;
-}
-
 /* --- special messages --- */
 
 /* The numbers of a message of a few fields, one and all; bytes in *bytes. */
@@ -273,13 +57,13 @@ static bool read_parts(struct transcript *to, const struct proto_field *field, s
 {
     const struct proto_message *message = field->message;
     size_t mark = to->room->cells.length, place;
-    if (!note_fields(to, message, body, &place))
+    if (!proto_note_fields(to, message, body, &place))
         return false;
     for (uint32_t i = 0; i < message->count; i++) {
         const struct proto_field *part = &message->fields[i];
-        const struct cell *cell = cell_at(to, place + i);
+        const struct cell *cell = proto_cell_at(to, place + i);
         if (part->kind == PROTO_BYTES)
-            *bytes = span_of(cell);
+            *bytes = proto_span_of(cell);
         else
             parts[part->number - 1] = (int64_t) cell->number;
     }
@@ -296,10 +80,10 @@ static bool put_moment(struct transcript *to, const struct proto_field *field, s
         return false;
     int64_t seconds = parts[0], nanos = parts[1];
     if (seconds < SECONDS_MIN || seconds > SECONDS_MAX || nanos < 0 || nanos > 999999999)
-        return fail(to, "a moment that is not between the years 1 and 9999", field, body.at);
+        return proto_fail(to, "a moment that is not between the years 1 and 9999", field, body.at);
     if (field->kind == PROTO_MOMENT_MS) {
         if (nanos % 1000000)
-            return fail(to, "a moment that is not of milliseconds", field, body.at);
+            return proto_fail(to, "a moment that is not of milliseconds", field, body.at);
         put_long(&to->room->out, seconds * 1000 + nanos / 1000000);
         return true;
     }
@@ -325,7 +109,7 @@ static bool put_date(struct transcript *to, const struct proto_field *field, str
     bool leap = year % 4 == 0 && (year % 100 || year % 400 == 0);
     if (year < 1 || year > 9999 || month < 1 || month > 12 || day < 1 || day > days[month - 1] ||
         (month == 2 && day == 29 && !leap))
-        return fail(to, "a date that no calendar has, or that is not whole", field, body.at);
+        return proto_fail(to, "a date that no calendar has, or that is not whole", field, body.at);
     put_long(&to->room->out, time_days(year, (int) month, (int) day));
     return true;
 }
@@ -338,11 +122,11 @@ static bool put_clock(struct transcript *to, const struct proto_field *field, st
         return false;
     if (parts[0] < 0 || parts[0] > 23 || parts[1] < 0 || parts[1] > 59 || parts[2] < 0 ||
         parts[2] > 59 || parts[3] < 0 || parts[3] > 999999999)
-        return fail(to, "a time that no clock shows", field, body.at);
+        return proto_fail(to, "a time that no clock shows", field, body.at);
     int64_t seconds = parts[0] * 3600 + parts[1] * 60 + parts[2];
     bool whole = field->kind == PROTO_CLOCK_MS;
     if (whole && parts[3] % 1000000)
-        return fail(to, "a time that is not of milliseconds", field, body.at);
+        return proto_fail(to, "a time that is not of milliseconds", field, body.at);
     put_long(&to->room->out, whole ? seconds * 1000 + parts[3] / 1000000
                                    : seconds * 1000000000 + parts[3]);
     return true;
@@ -355,7 +139,7 @@ static bool put_decimal(struct transcript *to, const struct proto_field *field, 
     if (!read_parts(to, field, body, parts, &bytes))
         return false;
     if (parts[2] != field->scale)
-        return fail(to, "a decimal of another scale than its column's", field, body.at);
+        return proto_fail(to, "a decimal of another scale than its column's", field, body.at);
     bool none = bytes.at == bytes.end;
     put_bytes(&to->room->out, none ? "" : (const char *) bytes.at,
               none ? 1 : (size_t) (bytes.end - bytes.at)); /* no bytes are 0, as one of 0 */
@@ -381,7 +165,7 @@ static bool put_symbol(struct transcript *to, const struct proto_field *field,
             high = middle;
     }
     if (low == symbols->count || symbols->symbols[low].number != number)
-        return fail(to, "a number that its enum does not have", field, NULL);
+        return proto_fail(to, "a number that its enum does not have", field, NULL);
     put_long(&to->room->out, symbols->symbols[low].index);
     return true;
 }
@@ -431,7 +215,7 @@ static bool put_integer(struct transcript *to, const struct proto_field *field,
         put_long(out, plain);
         return true;
     }
-    return fail(to, "a number that its type can't have", field, NULL);
+    return proto_fail(to, "a number that its type can't have", field, NULL);
 }
 
 /* A value that is not there has a zeroed cell, and is its type's default. */
@@ -458,17 +242,17 @@ static bool put_value(struct transcript *to, const struct proto_field *field,
         return put_symbol(to, field, cell);
     case PROTO_MESSAGE:
     case PROTO_WRAPPER:
-        return put_message(to, field->message, span_of(cell));
+        return put_message(to, field->message, proto_span_of(cell));
     case PROTO_MOMENT:
     case PROTO_MOMENT_MS:
-        return put_moment(to, field, span_of(cell));
+        return put_moment(to, field, proto_span_of(cell));
     case PROTO_DATE:
-        return put_date(to, field, span_of(cell));
+        return put_date(to, field, proto_span_of(cell));
     case PROTO_CLOCK_NS:
     case PROTO_CLOCK_MS:
-        return put_clock(to, field, span_of(cell));
+        return put_clock(to, field, proto_span_of(cell));
     case PROTO_DECIMAL:
-        return put_decimal(to, field, span_of(cell));
+        return put_decimal(to, field, proto_span_of(cell));
     default:
         return put_integer(to, field, cell);
     }
@@ -480,10 +264,10 @@ static bool put_pair(struct transcript *to, const struct proto_field *field,
 {
     size_t place, mark = to->room->cells.length;
     const struct proto_message *pair = field->message;
-    if (!note_fields(to, pair, span_of(cell), &place))
+    if (!proto_note_fields(to, pair, proto_span_of(cell), &place))
         return false;
     for (uint32_t i = 0; i < pair->count; i++) {
-        struct cell part = *cell_at(to, place + i);
+        struct cell part = *proto_cell_at(to, place + i);
         if (!put_value(to, &pair->fields[i], &part))
             return false;
     }
@@ -494,12 +278,13 @@ static bool put_pair(struct transcript *to, const struct proto_field *field,
 static bool put_packed(struct transcript *to, const struct proto_field *field,
                        const struct cell *item)
 {
-    struct span packed = span_of(item);
+    struct span packed = proto_span_of(item);
     while (packed.at < packed.end) {
         struct cell one = {0};
         const unsigned char *start = packed.at;
-        if (!take_wire(&packed, wire_of(field), &one))
-            return fail(to, "packed values of which the last one ends in its middle", field, start);
+        if (!proto_take_wire(&packed, proto_wire_of(field), &one))
+            return proto_fail(to, "packed values of which the last one ends in its middle", field,
+                              start);
         put_long(&to->room->out, 1);
         if (!put_value(to, field, &one))
             return false;
@@ -510,7 +295,7 @@ static bool put_packed(struct transcript *to, const struct proto_field *field,
 static bool put_item(struct transcript *to, const struct proto_field *field,
                      const struct cell *item)
 {
-    if (item->wire != wire_of(field))
+    if (item->wire != proto_wire_of(field))
         return put_packed(to, field, item);
     put_long(&to->room->out, 1);
     return field->map ? put_pair(to, field, item) : put_value(to, field, item);
@@ -524,7 +309,7 @@ static bool put_items(struct transcript *to, const struct proto_field *field, st
             return false;
         more = item.next != 0;
         if (more)
-            item = *cell_at(to, item.next);
+            item = *proto_cell_at(to, item.next);
     }
     put_long(&to->room->out, 0);
     return true;
@@ -535,7 +320,7 @@ static bool put_field(struct transcript *to, const struct proto_field *field, st
     if (field->repeated)
         return put_items(to, field, cell);
     if (field->required && !cell.there)
-        return fail(to, "a required field that is not there", field, NULL);
+        return proto_fail(to, "a required field that is not there", field, NULL);
     if (field->nullable)
         put_long(&to->room->out, cell.there);
     return (field->nullable && !cell.there) || put_value(to, field, &cell);
@@ -545,13 +330,13 @@ static bool put_message(struct transcript *to, const struct proto_message *messa
                         struct span body)
 {
     size_t place, mark = to->room->cells.length;
-    if (!note_fields(to, message, body, &place))
+    if (!proto_note_fields(to, message, body, &place))
         return false;
     for (uint32_t i = 0; i < message->count; i++) {
-        if (!put_field(to, &message->fields[i], *cell_at(to, place + i)))
+        if (!put_field(to, &message->fields[i], *proto_cell_at(to, place + i)))
             return false;
         if (to->room->out.length > to->most)
-            return fail(to, "it says far more values than it has bytes", &message->fields[i],
+            return proto_fail(to, "it says far more values than it has bytes", &message->fields[i],
                         body.at);
     }
     to->room->cells.length = mark; /* cells are copied before they are used: they may move */
@@ -580,19 +365,19 @@ bool proto_record_read(struct proto_room *room, const struct proto_root *root, c
     start_buffer(&room->cells);
     if (!put_message(&to, root->message, (struct span){at, at + length}))
         return false;
-    return !room->out.failed || no_memory(&to);
+    return !room->out.failed || proto_no_memory(&to);
 }
 
 size_t proto_path_read(const char **bytes, size_t *length, uint32_t path[PROTO_PATH_MAX])
 {
     struct span from = {(const unsigned char *) *bytes, (const unsigned char *) *bytes + *length};
     uint64_t count, index;
-    if (!take_varint(&from, &count) || count & 1 || count / 2 > PROTO_PATH_MAX)
+    if (!proto_take_varint(&from, &count) || count & 1 || count / 2 > PROTO_PATH_MAX)
         return 0;
     count /= 2; /* both are zigzag */
     path[0] = 0;
     for (uint64_t i = 0; i < count; i++) {
-        if (!take_varint(&from, &index) || index & 1 || index / 2 > INT32_MAX)
+        if (!proto_take_varint(&from, &index) || index & 1 || index / 2 > INT32_MAX)
             return 0;
         path[i] = (uint32_t) (index / 2);
     }
