@@ -184,6 +184,8 @@ bool batch_is_empty(const struct batch *batch); /* no record */
 
 /* Bytes held by this batch: payloads, arena and arrays. */
 size_t batch_bytes(const struct batch *batch);
+/* Memory that it keeps, also when it is empty. */
+size_t batch_kept_bytes(const struct batch *batch);
 
 /* Append a zeroed one; each answers NULL when memory is out. The pointer is good until the next
  * append. */

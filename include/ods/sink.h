@@ -13,6 +13,7 @@
 
 #include <ods/batch.h>
 #include <ods/buffer.h>
+#include <ods/number.h>
 #include <ods/setting.h>
 
 #ifdef __cplusplus
@@ -133,6 +134,15 @@ static inline uint64_t *apply_count(struct apply_result *result, size_t number)
 /* Each count by so much more. */
 void apply_result_add(struct apply_result *result, const struct apply_result *more);
 
+/* What an apply is at. */
+enum apply_phase {
+    APPLY_PREPARE, /* nothing is written yet: rows are looked up, folded, planned */
+    APPLY_WRITE,   /* rows are encoded and sent */
+    APPLY_LETTERS, /* before_commit(), which tells so itself */
+    APPLY_COMMIT,  /* all is sent: the target does the rest of its work and commits */
+    APPLY_PHASES
+};
+
 /* Each member but the context may be NULL, and so may the hooks as a whole (`reset` has none): then
  * nobody takes the rejects, and the transaction is committed as it is. */
 struct apply_hooks {
@@ -153,8 +163,17 @@ struct apply_hooks {
      * lane's. Asked anew for each attempt. ODS_RETRY: it is no member now, or has lost the batch.
      * NULL: the records are not those of a lane, and no offset is to be committed. */
     enum ods_status (*membership)(void *context, struct buffer *out, struct error *error);
+    /* The sink tells what it is at, as often as that changes; an apply begins with APPLY_WRITE. For
+     * metrics and traces. */
+    void (*phase)(void *context, enum apply_phase phase);
     void *context;
 };
+
+static inline void apply_hooks_phase(const struct apply_hooks *hooks, enum apply_phase phase)
+{
+    if (hooks && hooks->phase)
+        hooks->phase(hooks->context, phase);
+}
 
 /* A table that is to be taken out. */
 struct forgotten {
@@ -267,6 +286,11 @@ struct sink_ops {
      */
     enum ods_status (*erase)(struct sink *sink, struct erasing *erasing, bool look,
                              struct error *error);
+    /* What it shows of itself in /metrics, and the values, in the order of the rows; any thread.
+     * NULL: nothing. */
+    const struct number *numbers;
+    void (*tell)(const struct sink *sink, double *values);
+
     /* For `check --connect`: looks at rights, tables and version, and changes nothing. Each finding
      * is passed to `report`, without the pipeline's name. NULL: there is nothing to look at. */
     enum ods_status (*check)(struct sink *sink, void (*report)(void *context, const char *line),

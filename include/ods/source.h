@@ -18,6 +18,7 @@
 #define ODS_SOURCE_H
 
 #include <ods/batch.h>
+#include <ods/number.h>
 #include <ods/buffer.h>
 #include <ods/setting.h>
 
@@ -198,6 +199,11 @@ struct source_ops {
     void (*refresh)(struct source *source);
     /* Sets the whole state. Any thread, so what it reads is atomic. */
     void (*look)(const struct source *source, struct source_state *state);
+
+    /* What it shows of itself in /metrics, and the values, in the order of the rows, as they were
+     * when it last looked; any thread. NULL: nothing. */
+    const struct number *numbers;
+    void (*tell)(const struct source *source, double *values);
 
     /* For the batches of its records, see struct batch. Any thread. headers NULL: it has none. */
     void (*release)(void *owner);

@@ -97,6 +97,12 @@ struct http_settings {
     const char *health_listen;     /* health alone, without TLS; "": there is none */
 };
 
+struct tracing_settings { /* spans to an OpenTelemetry collector */
+    const char *endpoint; /* "": there are none */
+    const char *token, *ca, *certificate, *key, *service_name;
+    int64_t queue, timeout_ms;
+};
+
 struct connect_settings { /* Kafka Connect's REST */
     const char *name;       /* of one of several clusters; NULL: it is the group `connect` */
     const char *url;        /* "": commands about connectors have nobody to ask */
@@ -119,6 +125,7 @@ struct settings {
     struct retry_settings retry;
     struct log_settings log;
     struct http_settings http;
+    struct tracing_settings tracing;
     struct connect_settings connect;
     struct connect_settings *connect_clusters; /* beside it */
     size_t connect_cluster_count;

@@ -284,6 +284,29 @@ static const struct setting daemon_rows[] = {
     {"http.health_listen", SETTING_STRING, AT(settings, http.health_listen), "", .max = 255,
      .doc = "One more address, plain HTTP, with `/healthz` and `/readyz` alone: for probes that "
             "know neither certificate nor token. Empty: none."},
+    {"tracing.endpoint", SETTING_STRING, AT(settings, tracing.endpoint), "", .max = 2048,
+     .doc = "An OpenTelemetry collector that takes OTLP over HTTP, `http://host:4318` or "
+            "`https://…`; without a path its `/v1/traces`. It is sent the spans of records whose "
+            "header `traceparent` says that they are sampled. Empty: no spans. See "
+            "[tracing.md](tracing.md)."},
+    {"tracing.token", SETTING_STRING, AT(settings, tracing.token), "", .max = 10000,
+     .doc = "`Authorization: Bearer TOKEN` for it, best as `${NAME}` or `${file:/path}`. Never "
+            "printed. Empty: none."},
+    {"tracing.ca", SETTING_STRING, AT(settings, tracing.ca), "",
+     .inherits = "the system's authorities", .max = 4096,
+     .doc = "File of the certificates (PEM) by which an `https://` collector is known."},
+    {"tracing.certificate", SETTING_STRING, AT(settings, tracing.certificate), "", .max = 4096,
+     .doc = "File of our own certificate (PEM), for a collector that asks for one."},
+    {"tracing.key", SETTING_STRING, AT(settings, tracing.key), "", .max = 4096,
+     .doc = "File of the key to `tracing.certificate` (PEM)."},
+    {"tracing.service_name", SETTING_STRING, AT(settings, tracing.service_name), "ods-sink",
+     .min = 1, .max = 200, .doc = "The attribute `service.name` of the spans."},
+    {"tracing.queue", SETTING_INT, AT(settings, tracing.queue), "2048", .min = 16, .max = 1000000,
+     .doc = "How many records' spans wait for the collector at most, at about 450 bytes each, and "
+            "how many of a batch have any. Those of others are dropped and counted; no lane "
+            "waits."},
+    {"tracing.timeout_ms", SETTING_MS, AT(settings, tracing.timeout_ms), "10000", .min = 100,
+     .max = 600000, .doc = "How long one answer of the collector may take."},
     {"connect.url", SETTING_STRING, AT(settings, connect.url), "", .max = 2048,
      .doc = "Kafka Connect's REST, `http://host:port` or `https://…`, for the commands "
             "`connectors`, `setup` and `reset --all`; the daemon asks it where MySQL's connectors "

@@ -540,6 +540,19 @@ static void check_http(struct load *load, const struct node *node,
                "'http.certificate' and 'http.token' are for http.listen, which is empty");
 }
 
+static void check_tracing(struct load *load, const struct node *node,
+                          const struct tracing_settings *tracing)
+{
+    if (*tracing->endpoint &&
+        (!urls_are(tracing->endpoint, false) || strpbrk(tracing->endpoint, ",?#")))
+        REFUSE(load, validate_place(node, "tracing.endpoint"),
+               "'tracing.endpoint' expects http://host:port or https://host:port, and perhaps a "
+               "path; what signs in stands in tracing.token");
+    if (!*tracing->certificate != !*tracing->key)
+        REFUSE(load, validate_place(node, *tracing->key ? "tracing.key" : "tracing.certificate"),
+               "'tracing.certificate' and 'tracing.key' go together: set both, or neither");
+}
+
 static void check_daemon(struct load *load, const struct node *node,
                          const struct settings *settings)
 {
@@ -549,6 +562,7 @@ static void check_daemon(struct load *load, const struct node *node,
                "'http.listen' expects host:port, [address]:port or nothing, found \"%s\"",
                settings->http.listen);
     check_http(load, node, &settings->http);
+    check_tracing(load, node, &settings->tracing);
     check_connect(load, node, "connect.", &settings->connect);
     check_registry(load, node, &settings->registry);
     if (settings->retry.initial_ms > settings->retry.max_ms)

@@ -89,6 +89,13 @@ size_t batch_bytes(const struct batch *batch)
            batch->reject_count * sizeof *batch->rejects;
 }
 
+size_t batch_kept_bytes(const struct batch *batch)
+{
+    return batch->arena.reserved_bytes + batch->record_capacity * sizeof *batch->records +
+           batch->change_capacity * sizeof *batch->changes +
+           batch->reject_capacity * sizeof *batch->rejects;
+}
+
 /* The next slot of a growing array, zeroed; NULL when memory is out. */
 static void *append(void *items, uint32_t *count, uint32_t *capacity, size_t size)
 {

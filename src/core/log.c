@@ -119,13 +119,24 @@ static void format_otel(struct buffer *line, enum log_level level, const char *c
                   "\",\"SeverityText\":\"%s\",\"SeverityNumber\":%d,\"Body\":", levels[level].otel,
                   levels[level].otel_number);
     put_json(line, message);
+    const char *trace = NULL, *comma = "";
     buffer_puts(line, ",\"Attributes\":{");
     for (size_t i = 0; fields && fields[i] && fields[i + 1]; i += 2) {
-        buffer_printf(line, "%s\"ods_sink.%s\":", i ? "," : "", fields[i]);
+        if (strcmp(fields[i], "trace_id") == 0) {
+            trace = fields[i + 1];
+            continue;
+        }
+        buffer_printf(line, "%s\"ods_sink.%s\":", comma, fields[i]);
         put_json(line, fields[i + 1]);
+        comma = ",";
+    }
+    buffer_puts(line, "}");
+    if (trace) {
+        buffer_puts(line, ",\"TraceId\":");
+        put_json(line, trace);
     }
     buffer_printf(line,
-                  "},\"Resource\":{\"service.name\":\"ods-sink\",\"service.version\":\"%s\"}}",
+                  ",\"Resource\":{\"service.name\":\"ods-sink\",\"service.version\":\"%s\"}}",
                   ODS_VERSION);
 }
 

@@ -137,6 +137,7 @@ void consumer_discard_filling(struct lane *lane)
         if (partition)
             rebalance_restart(lane, partition);
     }
+    traces_reset(&lane_slot(lane, batch)->traces);
     batch_reset(batch);
 }
 
@@ -219,6 +220,7 @@ void consumer_take_back(struct lane *lane, struct batch *batch)
         reject_letters(lane, batch);
     else
         restart_runs(lane, batch, slot->outcome == ODS_FENCED);
+    traces_reset(&slot->traces);
     batch_reset(batch);
     lane->idle[lane->idle_count++] = batch;
     assignment_sweep(&lane->assignment);
@@ -279,9 +281,11 @@ static void take_event(struct lane *lane, enum source_event event, const struct 
 /* Something that the decoder needs is missing: the record, and those after it in its partition, are
  * read again when the format's helper has news, or after a second. Other partitions go on, and the
  * lane stays in its group. */
-static void put_off(struct lane *lane, struct partition *partition, int64_t offset,
+static void put_off(struct lane *lane, struct partition *partition, const struct record *record,
                     const struct error *error)
 {
+    struct traceparent parent;
+    int64_t offset = record->offset;
     uint64_t held_back;
     int64_t now_us = time_monotonic_us();
     if (partition->waits_at != offset)
@@ -290,9 +294,12 @@ static void put_off(struct lane *lane, struct partition *partition, int64_t offs
     /* What the helper only has to fetch comes within moments, and is nothing to be told of. */
     if (now_us - partition->waits_since_us >= PUT_OFF_US) {
         lane_note_error(lane, error->text);
-        if (rare_due(&lane->putting_off, &held_back))
-            log_event(LOG_WARN, LANE_FIELDS(lane), "topic %s partition %d waits at offset %lld: %s",
-                      partition->topic, (int) partition->number, (long long) offset, error->text);
+        if (rare_due(&lane->putting_off, &held_back)) {
+            traceparent_of(&parent, lane->source->ops->headers, record);
+            log_event(LOG_WARN, RECORD_FIELDS(lane, parent.trace),
+                      "topic %s partition %d waits at offset %lld: %s", partition->topic,
+                      (int) partition->number, (long long) offset, error->text);
+        }
     }
     atomic_fetch_add(&lane->metrics.put_off, 1);
     rebalance_pause(lane, partition);
@@ -327,12 +334,14 @@ static void take_context(struct lane *lane, struct partition *partition,
     if (high >= 0 && high < partition->position)
         gaps_out_of_sight(lane, partition);
     else if (decoder->ops->observe(decoder, record, error) != ODS_OK)
-        put_off(lane, partition, record->offset, error);
+        put_off(lane, partition, record, error);
 }
 
 /* True: the record is in the batch. */
 static bool take_record(struct lane *lane, struct record *record, struct error *error)
 {
+    struct tracer *tracer = lane->shared->tracer;
+    int64_t taken_us = tracer ? time_wall_us() : 0;
     struct partition *partition =
         assignment_find(&lane->assignment, record->topic, record->partition);
     if (!partition || partition->state != PARTITION_ACTIVE)
@@ -347,9 +356,12 @@ static bool take_record(struct lane *lane, struct record *record, struct error *
         if (partition->chain == OFFSET_NONE)
             partition->begun = record->offset;
         partition->chain = partition->position = partition->decoded = record->offset + 1;
+        if (tracer)
+            traces_note(&lane_slot(lane, lane->filling)->traces, tracer_limit(tracer),
+                        lane->filling, taken_us);
         return true;
     case ODS_RETRY:
-        put_off(lane, partition, record->offset, error);
+        put_off(lane, partition, record, error);
         return false;
     default:
         lane_fail(lane, CLI_INTERNAL, error);
@@ -513,6 +525,15 @@ static void show_waits(struct lane *lane)
     note_since(&lane->put_off_us, waits, time_wall_us());
 }
 
+static void show_memory(struct lane *lane)
+{
+    size_t idle_bytes = 0;
+    for (size_t i = 0; i < lane->idle_count; i++)
+        idle_bytes += batch_kept_bytes(lane->idle[i]);
+    atomic_store(&lane->metrics.idle_bytes, idle_bytes);
+    atomic_store(&lane->metrics.filling_bytes, lane->filling ? batch_bytes(lane->filling) : 0);
+}
+
 /* One line for a rebalance, by whichever lane comes to it first. */
 static void tell_moves(struct lane *lane, int64_t now_us)
 {
@@ -538,6 +559,7 @@ static void tick(struct lane *lane)
     }
     show_partitions(lane);
     show_waits(lane);
+    show_memory(lane);
     tell_moves(lane, now_us);
 }
 

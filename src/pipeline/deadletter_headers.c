@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include <ods/sink.h>
+#include "core/traceparent.h"
 #include "core/utf8.h"
 #include "pipeline/deadletter.h"
 
@@ -93,6 +94,15 @@ static void add_code(const struct writer *writer, const struct reject *reject,
     add_given(writer, name, reject->error.code);
 }
 
+/* Also of a letter that is encrypted: it names no more than the record's place does. */
+static void add_trace(const struct writer *writer, const struct batch *batch,
+                      const struct record *record)
+{
+    struct traceparent parent;
+    if (traceparent_of(&parent, batch->headers, record))
+        add_text(writer, "ods.trace_id", parent.trace);
+}
+
 static void add_ours(const struct writer *writer, const struct batch *batch,
                      const struct reject *reject, const struct deadletter_origin *origin)
 {
@@ -110,6 +120,7 @@ static void add_ours(const struct writer *writer, const struct batch *batch,
     add_code(writer, reject, origin);
     add_given(writer, "ods.column", reject->error.column);
     add_given(writer, "ods.constraint", reject->error.constraint);
+    add_trace(writer, batch, record);
 }
 
 static void add_connects(const struct writer *writer, const struct batch *batch,

@@ -16,6 +16,7 @@
 #include "core/time.h"
 #include "page/index.html.h"
 #include "pipeline/condition.h"
+#include "pipeline/exposition.h"
 #include "pipeline/guard.h"
 #include "pipeline/http_access.h"
 #include "pipeline/inspector.h"
@@ -23,6 +24,7 @@
 #include "pipeline/keeper.h"
 #include "pipeline/lane.h"
 #include "pipeline/source_guard.h"
+#include "pipeline/tracer.h"
 #include "pipeline/trends.h"
 #include "pipeline/verifier.h"
 #include "pipeline/watch.h"
@@ -37,12 +39,14 @@ struct http {
     struct guard *guard; /* NULL: there is none */
     struct source_guard *sources; /* NULL: there is none */
     struct trends *trends;        /* NULL: there are none */
+    struct tracer *tracer;        /* NULL: there is none */
     struct inspector *const *inspectors;
     size_t inspector_count;
     struct keeper *const *keepers;
     size_t keeper_count;
     struct verifier *const *verifiers;
     size_t verifier_count;
+    bool openmetrics; /* the answer that is being written, by the one thread that answers */
 };
 
 /* The version of docs/status.schema.json. */
@@ -55,14 +59,30 @@ struct page {
     unsigned (*write_open)(struct http *http, struct buffer *out);
 };
 
-static unsigned write_metrics(struct http *http, struct buffer *out)
+static void put_metrics(struct http *http, struct buffer *out)
 {
-    metrics_write(out, http->lanes, http->lane_count);
+    metrics_write(out, http->lanes, http->lane_count, http->openmetrics);
     guard_metrics(http->guard, out);
     source_guard_metrics(http->sources, out);
     verifiers_metrics(http->verifiers, http->verifier_count, out);
     inspectors_metrics(http->inspectors, http->inspector_count, out);
     keepers_metrics(http->keepers, http->keeper_count, out);
+    tracer_metrics(http->tracer, out);
+}
+
+static unsigned write_metrics(struct http *http, struct buffer *out)
+{
+    struct buffer text;
+    if (!http->openmetrics) {
+        put_metrics(http, out);
+        return MHD_HTTP_OK;
+    }
+    buffer_init(&text);
+    put_metrics(http, &text);
+    if (!text.failed)
+        exposition_openmetrics(out, &text);
+    out->failed |= text.failed;
+    buffer_done(&text);
     return MHD_HTTP_OK;
 }
 
@@ -270,7 +290,7 @@ static unsigned write_page(struct http *http, struct buffer *out)
 
 static const struct page pages[] = {
     {"/", "text/html; charset=utf-8", write_page, NULL},
-    {"/metrics", "text/plain; version=0.0.4; charset=utf-8", write_metrics, NULL},
+    {"/metrics", EXPOSITION_TEXT, write_metrics, NULL},
     {"/healthz", "text/plain; charset=utf-8", write_health, write_open_health},
     {"/readyz", "text/plain; charset=utf-8", write_ready, write_open_ready},
     {"/status", "application/json", write_status, NULL},
@@ -321,12 +341,16 @@ static enum MHD_Result serve(struct http *http, struct MHD_Connection *connectio
     unsigned code = MHD_HTTP_NOT_FOUND;
     const char *type = "text/plain; charset=utf-8";
     bool reading = strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0;
+    http->openmetrics = !health && exposition_is_openmetrics(MHD_lookup_connection_value(
+                                       connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_ACCEPT));
     bool granted = http_access_granted(connection, http->settings->token);
     buffer_init(&body);
     for (size_t i = 0; reading && i < sizeof pages / sizeof *pages; i++)
         if (strcmp(url, pages[i].path) == 0) {
             code = write_for(http, &pages[i], granted, health, &body);
             type = code == MHD_HTTP_UNAUTHORIZED ? type : pages[i].type;
+            if (code == MHD_HTTP_OK && pages[i].write == write_metrics && http->openmetrics)
+                type = EXPOSITION_OPENMETRICS;
         }
     if (!reading)
         code = MHD_HTTP_METHOD_NOT_ALLOWED;
@@ -446,6 +470,11 @@ void http_show_sources(struct http *http, struct source_guard *sources)
 void http_show_trends(struct http *http, struct trends *trends)
 {
     http->trends = trends;
+}
+
+void http_show_tracer(struct http *http, struct tracer *tracer)
+{
+    http->tracer = tracer;
 }
 
 void http_show_inspectors(struct http *http, struct inspector *const *inspectors, size_t count)

@@ -13,6 +13,7 @@ struct lane;
 struct guard;
 struct source_guard;
 struct trends;
+struct tracer;
 struct keeper;
 struct inspector;
 struct verifier;
@@ -32,6 +33,7 @@ void http_show_keepers(struct http *http, struct keeper *const *keepers, size_t 
 void http_show_verifiers(struct http *http, struct verifier *const *verifiers, size_t count);
 void http_show_sources(struct http *http, struct source_guard *sources);
 void http_show_trends(struct http *http, struct trends *trends); /* before http_start(), too */
+void http_show_tracer(struct http *http, struct tracer *tracer);
 void http_stop(struct http *http); /* NULL is fine */
 
 #endif

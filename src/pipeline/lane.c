@@ -72,6 +72,11 @@ json_t *lane_recent(struct lane *lane)
 
 void lane_fail(struct lane *lane, int exit_code, const struct error *error)
 {
+    lane_fail_for(lane, exit_code, error, "");
+}
+
+void lane_fail_for(struct lane *lane, int exit_code, const struct error *error, const char *trace)
+{
     pthread_mutex_lock(&lane->mutex);
     bool first = !lane->exit_code;
     if (first) {
@@ -83,7 +88,7 @@ void lane_fail(struct lane *lane, int exit_code, const struct error *error)
     atomic_store(&lane->failed, true);
     pthread_cond_broadcast(&lane->pause);
     pthread_mutex_unlock(&lane->mutex);
-    log_event(LOG_ERROR, LANE_FIELDS(lane), "%s%s", first ? "stopped: " : "", error->text);
+    log_event(LOG_ERROR, RECORD_FIELDS(lane, trace), "%s%s", first ? "stopped: " : "", error->text);
     lane_wake(lane);
 }
 
@@ -240,8 +245,10 @@ enum ods_status lane_start(struct lane **out, const struct settings *settings,
     lane->target = settings_target(settings, pipeline->target);
     lane->shared = shared;
     lane->limits = shared->limits;
+    lane->counting = (struct table_counting){.counts = &shared->tables, .lane = index};
     lane->index = index;
     lane->patience = -1;
+    lane->phase = APPLY_PHASES;
     snprintf(lane->index_text, sizeof lane->index_text, "%zu", index);
     if (lane->wake_fd < 0)
         status = error_set(error, ODS_FATAL, "eventfd: out of file descriptors");
@@ -281,6 +288,27 @@ struct watch *lane_watch(const struct lane *lane)
     return lane->shared->watch;
 }
 
+const struct number *lane_source_numbers(const struct lane *lane, double *values)
+{
+    const struct source_ops *ops = lane->source->ops;
+    if (ops->numbers)
+        ops->tell(lane->source, values);
+    return ops->numbers;
+}
+
+const struct number *lane_target_numbers(const struct lane *lane, double *values)
+{
+    const struct sink *sink = lane->worker.sink;
+    if (sink->ops->numbers)
+        sink->ops->tell(sink, values);
+    return sink->ops->numbers;
+}
+
+struct table_counts *lane_tables(const struct lane *lane)
+{
+    return &lane->shared->tables;
+}
+
 void lane_stop(struct lane *lane)
 {
     atomic_store(&lane->stop, true);
@@ -314,13 +342,16 @@ int lane_join(struct lane *lane)
     if (lane->writer_runs)
         pthread_join(lane->writer, NULL);
     int exit_code = lane->exit_code;
-    for (size_t i = 0; i < lane->slot_count; i++)
+    for (size_t i = 0; i < lane->slot_count; i++) {
         batch_free(lane->slots[i].batch);
+        traces_done(&lane->slots[i].traces);
+    }
     if (lane->source)
         lane->source->ops->close(lane->source);
     worker_close(&lane->worker);
     deadletter_close(lane->deadletter);
     queue_free(lane->queue);
+    table_counting_done(&lane->counting);
     assignment_done(&lane->assignment);
     if (lane->wake_fd >= 0)
         close(lane->wake_fd);

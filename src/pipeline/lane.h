@@ -21,6 +21,7 @@
 #include "pipeline/fuse.h"
 #include "pipeline/metrics.h"
 #include "pipeline/moves.h"
+#include "pipeline/table_counts.h"
 #include "quality/counts.h"
 
 /* Settings that a reload may change while lanes run. */
@@ -34,17 +35,20 @@ void lane_limits_set(struct lane_limits *limits, const struct settings *settings
 struct lane;
 struct format_helper;
 struct watch;
+struct tracer;
 
 /* What the lanes of a pipeline have in common. */
 struct lane_shared {
     const struct lane_limits *limits;
     struct format_helper *helper; /* of the format, NULL: there is none */
     atomic_uint helped;           /* how often it had news */
+    struct tracer *tracer;        /* NULL: no spans are wanted */
     struct watch *watch;          /* for orders about single tables, NULL: the target keeps none */
     int finished_fd;              /* an eventfd, written to when a lane ends by itself */
     atomic_bool led;              /* a lane has had its answer from the group */
     struct fuse fuse;             /* of its dead letters */
     struct moves moves;           /* of its partitions */
+    struct table_counts tables;   /* what was applied of each */
     struct quality_counts quality; /* what rules found of records on their way */
     atomic_uint_fast64_t told[64]; /* hashes of the decoders' notices that are logged; 0: free */
 };
@@ -95,6 +99,11 @@ struct lane_status {
     char last_error[ERROR_TEXT_BYTES];
 };
 void lane_status(struct lane *lane, struct lane_status *status);
+/* What its source and its target show of themselves: the rows, NULL where there are none, and up to
+ * NUMBER_ROWS_MAX values in their order. */
+const struct number *lane_source_numbers(const struct lane *lane, double *values);
+const struct number *lane_target_numbers(const struct lane *lane, double *values);
+struct table_counts *lane_tables(const struct lane *lane); /* its pipeline's */
 /* The partitions as of at most a second ago, in the lane's lock; see lane_unlock(). */
 const struct lane_partition *lane_lock_partitions(struct lane *lane, size_t *count);
 int64_t lane_shown_us(const struct lane *lane); /* when they were so; with the lock */

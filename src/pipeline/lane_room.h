@@ -14,6 +14,7 @@
 #include "pipeline/deadletter.h"
 #include "pipeline/lane.h"
 #include "pipeline/recent.h"
+#include "pipeline/tracer.h"
 #include "pipeline/watch.h"
 #include "pipeline/worker.h"
 
@@ -23,6 +24,7 @@ struct slot {
     bool is_request;         /* no records: the offsets of `asked` are wanted */
     size_t bytes;            /* that it held when it was handed over */
     unsigned epoch;          /* the lane's when it was handed over */
+    struct traces traces;    /* of its records; none without a tracer */
     enum ods_status outcome; /* OK, FENCED (drop, ask again), RETRY (abandoned), FATAL */
     atomic_bool abandoned;   /* set by the consumer: the writer must end its work on the batch
                                 soon */
@@ -69,9 +71,14 @@ struct lane {
     size_t asked_count, asked_capacity;
 
     /* The writer thread's. */
+    struct table_counting counting;
     struct deadletter *deadletter;
     const struct slot *applying; /* the last batch that was begun */
-    int refusal_code; /* exit code of a fatal dead letter, 0: none */
+    int refusal_code; /* exit code of a fatal dead letter, 0: none, */
+    char refused_trace[33]; /* and its trace, "": none */
+    enum apply_phase phase; /* of the attempt, APPLY_PHASES: none runs */
+    int64_t phase_us, commit_us; /* since when, and, by the wall clock, since when it commits;
+                                    0: it does not */
     int64_t patience; /* attempts at a batch with rows that a key refuses; -1: as configured */
     unsigned lost;       /* how many batches were not applied: what `epoch` comes to be */
     bool letters_failed; /* the last attempt: for the dead-letter topic, not the target */
@@ -99,9 +106,16 @@ struct lane {
 #define LANE_FIELDS(lane)                                                                          \
     ((const char *const[]){"pipeline", (lane)->pipeline->name, "lane", (lane)->index_text, NULL})
 
+/* The same about a record of this trace; "": it has none. */
+#define RECORD_FIELDS(lane, trace)                                                                 \
+    ((const char *const[]){"pipeline", (lane)->pipeline->name, "lane", (lane)->index_text,         \
+                           *(trace) ? "trace_id" : NULL, (trace), NULL})
+
 /* Stops this lane, and with it the daemon. Logs the error; of several the first decides the exit
  * code. Any thread. */
 void lane_fail(struct lane *lane, int exit_code, const struct error *error);
+/* The same for a record of this trace; "": it has none. */
+void lane_fail_for(struct lane *lane, int exit_code, const struct error *error, const char *trace);
 void lane_note_error(struct lane *lane, const char *text);   /* for /status */
 void lane_note_letters(struct lane *lane,
                        const char *text);                  /* records were set aside; for /status */

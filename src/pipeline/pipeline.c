@@ -17,6 +17,7 @@
  *         ├ source guard thread    source_guard.c: does the source's log keep what is not read?
  *         ├ verifier threads       verifier.c: is the target as its source? One a pipeline
  *         ├ inspector threads      inspector.c: do the rules about the data hold? One a pipeline
+ *         ├ tracer thread      tracer.c: spans to an OpenTelemetry collector
  *         ├ trends thread          trends.c: what the pipelines did in the last hour
  *         ├ keeper threads         keeper.c: derived tables of a target
  *         └ http thread            http.c, metrics.c: what the lanes show; page/: the page at /
@@ -38,6 +39,7 @@
 #include "pipeline/keeper.h"
 #include "pipeline/lane.h"
 #include "pipeline/source_guard.h"
+#include "pipeline/tracer.h"
 #include "pipeline/trends.h"
 #include "pipeline/verifier.h"
 #include "pipeline/watch.h"
@@ -61,6 +63,7 @@ struct pipelines {
     struct guard *guard;
     struct source_guard *sources;
     struct trends *trends;
+    struct tracer *tracer;
     struct verifier **verifiers;
     size_t verifier_count;
     struct inspector **inspectors;
@@ -108,12 +111,14 @@ static enum ods_status start_pipeline(struct pipelines *pipelines, const struct 
     pipelines->running_count++;
     fuse_init(&shared->fuse);
     moves_init(&shared->moves);
+    table_counts_init(&shared->tables, pipeline->name, (size_t) pipeline->lanes);
     quality_counts_init(&shared->quality);
     enum ods_status status = worker_open_helper(&shared->helper, &running->origin, error);
     if (status == ODS_OK)
         status = watch_open(&shared->watch, &running->origin, error);
     shared->limits = &pipelines->limits;
     shared->finished_fd = pipelines->finished_fd;
+    shared->tracer = pipelines->tracer;
     for (size_t i = 0; status == ODS_OK && i < (size_t) pipeline->lanes; i++) {
         struct lane *lane;
         status = lane_start(&lane, settings, pipeline, shared, i, exit_code, error);
@@ -181,6 +186,8 @@ static enum ods_status start_all(struct pipelines *pipelines, const struct setti
     *exit_code = CLI_CONFIG;
     if (*settings->http.listen || *settings->http.health_listen)
         status = http_open(&pipelines->http, &settings->http, error);
+    if (status == ODS_OK)
+        status = tracer_start(&pipelines->tracer, settings, error);
     for (size_t i = 0; i < settings->pipeline_count && status == ODS_OK; i++)
         status = start_pipeline(pipelines, settings, &settings->pipelines[i],
                                 &pipelines->running[i], exit_code, error);
@@ -201,6 +208,7 @@ static enum ods_status start_all(struct pipelines *pipelines, const struct setti
         http_show_sources(pipelines->http, pipelines->sources);
         status = trends_start(&pipelines->trends, pipelines->lanes, pipelines->count, error);
         http_show_trends(pipelines->http, pipelines->trends);
+        http_show_tracer(pipelines->http, pipelines->tracer);
         http_show_verifiers(pipelines->http, pipelines->verifiers, pipelines->verifier_count);
         http_show_inspectors(pipelines->http, pipelines->inspectors, pipelines->inspector_count);
         http_show_keepers(pipelines->http, pipelines->keepers, pipelines->keeper_count);
@@ -329,12 +337,14 @@ int pipelines_join(struct pipelines *pipelines)
         if (!exit_code)
             exit_code = code;
     }
+    tracer_stop(pipelines->tracer); /* behind the lanes, whose last spans it sends */
     /* The lanes' decoders read what these know. */
     for (size_t i = 0; i < pipelines->running_count; i++) {
         worker_close_helper(pipelines->running[i].shared.helper);
         watch_close(pipelines->running[i].shared.watch);
         fuse_done(&pipelines->running[i].shared.fuse);
         moves_done(&pipelines->running[i].shared.moves);
+        table_counts_done(&pipelines->running[i].shared.tables);
         quality_counts_done(&pipelines->running[i].shared.quality);
     }
     if (pipelines->finished_fd >= 0)

@@ -10,6 +10,7 @@
 #include "core/exit.h"
 #include "core/log.h"
 #include "core/time.h"
+#include "core/traceparent.h"
 #include "pipeline/lane_room.h"
 
 /* An outage, from its first failure to the next success. */
@@ -89,7 +90,8 @@ static bool wait_out(struct lane *lane, const struct slot *slot, struct outage *
     int64_t most_ms = atomic_load(&lane->limits->retry_max_elapsed_ms);
     if (given_up(lane, slot) || atomic_load(&lane->stop))
         return false;
-    atomic_fetch_add(&lane->metrics.retries, 1);
+    atomic_fetch_add(&lane->metrics.retries[lane->letters_failed ? RETRY_LETTERS : RETRY_OUTAGE],
+                     1);
     atomic_store(&lane->target_ready, lane->letters_failed);
     atomic_store(&lane->letters_ready, !lane->letters_failed);
     lane_note_error(lane, error->text);
@@ -124,12 +126,36 @@ static void end_outage(struct lane *lane, struct outage *outage)
     atomic_store(&lane->outage_us, 0);
 }
 
+/* --- phases --------------------------------------------------------------------------------- */
+
+/* The time of the phase so far counts, and this one begins; APPLY_PHASES: none does. */
+static void begin_phase(struct lane *lane, enum apply_phase phase)
+{
+    int64_t now_us = time_monotonic_us();
+    if (lane->phase < APPLY_PHASES)
+        metrics_phase(&lane->metrics, lane->phase, now_us - lane->phase_us);
+    lane->phase = phase;
+    lane->phase_us = now_us;
+    if (phase == APPLY_COMMIT)
+        lane->commit_us = time_wall_us();
+}
+
+static void note_phase(void *context, enum apply_phase phase)
+{
+    begin_phase(context, phase);
+}
+
+/* --- letters -------------------------------------------------------------------------------- */
+
 /* The lane stops instead of writing a dead letter. */
 static enum ods_status refuse(struct lane *lane, const struct batch *batch,
                               const struct reject *reject, const char *why, struct error *error)
 {
     const struct record *record = &batch->records[reject->record];
+    struct traceparent parent;
     lane->refusal_code = CLI_NEGATIVE;
+    traceparent_of(&parent, batch->headers, record);
+    memcpy(lane->refused_trace, parent.trace, sizeof lane->refused_trace);
     return error_set(error, ODS_FATAL,
                      "topic %s partition %d offset %lld can't be applied (%s: %s), and %s",
                      record->topic, (int) record->partition, (long long) record->offset,
@@ -167,7 +193,10 @@ static enum ods_status before_commit(void *context, struct batch *batch, struct 
                       "with it more than dead_letter.max_per_minute would be put aside: see to the "
                       "cause, or raise the limit, and start again",
                       error);
+    enum apply_phase phase = lane->phase;
+    begin_phase(lane, APPLY_LETTERS);
     enum ods_status status = lane->deadletter->ops->deliver(lane->deadletter, batch, error);
+    begin_phase(lane, phase);
     lane->letters_failed = status == ODS_RETRY;
     fuse_give_back(fuse, count_letters(batch, &reject));
     if (status == ODS_FATAL)
@@ -208,19 +237,21 @@ static void log_rejects(struct lane *lane, const struct batch *batch)
      */
     const struct reject *reject = batch->rejects;
     const struct record *record = &batch->records[reject->record];
+    struct traceparent parent;
     char text[ERROR_TEXT_BYTES + 400];
+    traceparent_of(&parent, batch->headers, record);
     snprintf(text, sizeof text, "%u record%s set aside; topic %s partition %d offset %lld: %s: %s",
              batch->reject_count, batch->reject_count == 1 ? "" : "s", record->topic,
              (int) record->partition, (long long) record->offset, reject->stage,
              reject->error.text);
     lane_note_letters(lane, text);
-    log_event(LOG_WARN, LANE_FIELDS(lane), "%s", text);
+    log_event(LOG_WARN, RECORD_FIELDS(lane, parent.trace), "%s", text);
 }
 
 static void fail(struct lane *lane, struct error *error)
 {
     int code = lane->refusal_code ? lane->refusal_code : CLI_TARGET;
-    lane_fail(lane, code, error);
+    lane_fail_for(lane, code, error, lane->refused_trace);
 }
 
 /* How often the next batch with such rows is tried: if waiting did not help, a stream of them must
@@ -246,7 +277,7 @@ static void wait_for_partner(struct lane *lane, const struct slot *slot, struct 
 {
     if (!backoff->attempts)
         log_event(LOG_INFO, LANE_FIELDS(lane), "%s", error->text);
-    atomic_fetch_add(&lane->metrics.retries, 1);
+    atomic_fetch_add(&lane->metrics.retries[RETRY_ORDER], 1);
     lane_note_error(lane, error->text);
     set_state(lane, LANE_WAITING);
     pause_for(lane, slot, backoff_next_ms(backoff));
@@ -259,7 +290,7 @@ struct attempts {
     struct outage *outage;
     struct backoff partner;
     int64_t patience; /* what the batch had left before this attempt */
-    int64_t started_us;
+    int64_t started_us, begun_us; /* the last one; the first one, by the wall clock */
 };
 
 static void begin_attempt(struct attempts *attempts)
@@ -268,6 +299,10 @@ static void begin_attempt(struct attempts *attempts)
     attempts->lane->letters_failed = false;
     set_state(attempts->lane, LANE_APPLYING);
     attempts->started_us = time_monotonic_us();
+    if (!attempts->begun_us)
+        attempts->begun_us = time_wall_us();
+    attempts->lane->commit_us = 0;
+    begin_phase(attempts->lane, APPLY_WRITE);
 }
 
 /* False: no more attempts. */
@@ -276,6 +311,7 @@ static bool wait_more(void *context, struct error *error)
     struct attempts *attempts = context;
     struct lane *lane = attempts->lane;
     struct slot *slot = attempts->slot;
+    begin_phase(lane, APPLY_PHASES);
     if (slot->batch->patience == attempts->patience) {
         if (!wait_out(lane, slot, attempts->outage, error))
             return false;
@@ -291,6 +327,19 @@ static bool wait_more(void *context, struct error *error)
     return true;
 }
 
+static void trace(const struct attempts *attempts)
+{
+    struct lane *lane = attempts->lane;
+    struct slot *slot = attempts->slot;
+    const struct tracer_batch batch = {.pipeline = lane->pipeline,
+                                       .lane = lane->index,
+                                       .batch = slot->batch,
+                                       .begun_us = attempts->begun_us,
+                                       .commit_us = lane->commit_us,
+                                       .done_us = time_wall_us()};
+    tracer_take(lane->shared->tracer, &slot->traces, &batch);
+}
+
 static enum ods_status apply(struct lane *lane, struct slot *slot, struct outage *outage)
 {
     const struct apply_hooks hooks = {.notice = notice,
@@ -298,6 +347,7 @@ static enum ods_status apply(struct lane *lane, struct slot *slot, struct outage
                                       .partitions = partitions,
                                       .membership =
                                           lane->source->ops->membership ? membership : NULL,
+                                      .phase = note_phase,
                                       .context = lane};
     struct attempts attempts = {.lane = lane, .slot = slot, .outage = outage};
     struct apply_result result;
@@ -315,13 +365,17 @@ static enum ods_status apply(struct lane *lane, struct slot *slot, struct outage
     begin_attempt(&attempts);
     enum ods_status status = worker_apply(&lane->worker, slot->batch, &hooks, &result, wait_more,
                                           &attempts, &error);
+    begin_phase(lane, APPLY_PHASES);
 
     metrics_rows(&lane->metrics, &result);
     if (status == ODS_OK)
         learn_patience(lane, slot->batch, patience);
     if (status == ODS_OK) {
         end_outage(lane, outage);
+        table_counting_add(&lane->counting, slot->batch);
         metrics_applied(&lane->metrics, slot->batch, time_monotonic_us() - attempts.started_us);
+        if (lane->shared->tracer)
+            trace(&attempts);
         if (slot->batch->reject_count)
             log_rejects(lane, slot->batch);
     } else if (status == ODS_FENCED) {

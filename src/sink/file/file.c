@@ -190,6 +190,7 @@ static enum ods_status commit(struct file_sink *file, struct batch *batch,
     for (uint32_t i = 0; status == ODS_OK && i < batch->claim_count; i++)
         if (!folder_put_offset(file, &batch->claims[i]))
             status = error_out_of_memory(error);
+    apply_hooks_phase(hooks, APPLY_COMMIT);
     return status == ODS_OK ? folder_write_state(file, error) : status;
 }
 

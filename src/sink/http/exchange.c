@@ -114,13 +114,26 @@ static void refuse(struct http_sink *http, struct http_queue *queue, struct fail
         fail(failure, status, &error);
 }
 
+static void count(struct http_sink *http, enum verdict verdict)
+{
+    static const enum http_number numbers[] = {[VERDICT_DONE] = HTTP_NUMBER_SUCCESS,
+                                               [VERDICT_LETTER] = HTTP_NUMBER_REFUSED,
+                                               [VERDICT_AGAIN] = HTTP_NUMBER_AGAIN,
+                                               [VERDICT_STOP] = HTTP_NUMBER_STOP};
+    atomic_fetch_add_explicit(&http->numbers[numbers[verdict]], 1, memory_order_relaxed);
+    if (verdict != VERDICT_STOP)
+        atomic_store(&http->numbers[HTTP_NUMBER_PROBING], verdict == VERDICT_AGAIN);
+}
+
 static void finish(struct http_sink *http, struct http_queue *queue, CURLcode code,
                    struct failure *failure)
 {
     struct error why;
     curl_multi_remove_handle(http->multi, queue->easy);
     http->in_flight--;
-    switch (answer_judge(http, queue, code, &why)) {
+    enum verdict verdict = answer_judge(http, queue, code, &why);
+    count(http, verdict);
+    switch (verdict) {
     case VERDICT_DONE:
         http->probing = false;
         request_answered(http, queue);

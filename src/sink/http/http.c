@@ -273,6 +273,27 @@ static void http_clear_interrupt(struct sink *sink)
     atomic_store(&((struct http_sink *) sink)->interrupted, false);
 }
 
+static const struct number http_number_rows[HTTP_NUMBERS + 1] = {
+    [HTTP_NUMBER_SUCCESS] = {"http_requests_total", "counter",
+                             "Requests of the target of type http, by what came of them: success, "
+                             "refused for good, to be sent again, a fault that stops",
+                             ",outcome=\"success\""},
+    [HTTP_NUMBER_REFUSED] = {NULL, NULL, NULL, ",outcome=\"refused\""},
+    [HTTP_NUMBER_AGAIN] = {NULL, NULL, NULL, ",outcome=\"again\""},
+    [HTTP_NUMBER_STOP] = {NULL, NULL, NULL, ",outcome=\"stop\""},
+    [HTTP_NUMBER_PROBING] = {"http_circuit_open", "gauge",
+                             "1 while the last request of the target of type http failed, so that "
+                             "one at a time is tried",
+                             ""},
+};
+
+static void http_tell(const struct sink *sink, double *values)
+{
+    const struct http_sink *http = (const struct http_sink *) sink;
+    for (size_t i = 0; i < HTTP_NUMBERS; i++)
+        values[i] = (double) atomic_load_explicit(&http->numbers[i], memory_order_relaxed);
+}
+
 const struct sink_ops http_sink = {
     .type = "http",
     .summary = "changes as HTTP requests: webhooks and REST interfaces",
@@ -284,6 +305,8 @@ const struct sink_ops http_sink = {
     .resume = sink_stores_no_offsets,
     .apply = http_apply,
     .check = http_check,
+    .numbers = http_number_rows,
+    .tell = http_tell,
     .interrupt = http_interrupt,
     .clear_interrupt = http_clear_interrupt,
     .close = http_close,

@@ -38,6 +38,16 @@ struct http_token {
     int64_t changed_us; /* the file's time */
 };
 
+/* What the target has done, in the order of http_number_rows; any thread reads. */
+enum http_number {
+    HTTP_NUMBER_SUCCESS,
+    HTTP_NUMBER_REFUSED, /* becomes a letter, or each change is tried alone */
+    HTTP_NUMBER_AGAIN,
+    HTTP_NUMBER_STOP,
+    HTTP_NUMBER_PROBING, /* 1: the circuit is open, one request at a time tries the server */
+    HTTP_NUMBERS
+};
+
 struct http_sink {
     struct sink sink;
     struct sink_config config;
@@ -55,6 +65,7 @@ struct http_sink {
     int64_t not_before_us;       /* monotonic; the server asked for it */
     bool probing;                /* the last request failed: one at a time until one succeeds */
     atomic_bool interrupted;
+    atomic_uint_fast64_t numbers[HTTP_NUMBERS];
 
     /* Of the current batch. It may come again after a failure: what was answered is not sent
      * again. */

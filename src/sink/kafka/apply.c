@@ -135,6 +135,7 @@ static enum ods_status attempt(struct kafka_sink *kafka, struct apply_result *re
         status = add_offsets(kafka, moved, error);
     if (status == ODS_OK)
         status = deliver_letters(kafka, error);
+    apply_hooks_phase(kafka->hooks, APPLY_COMMIT);
     if (status == ODS_OK)
         status = kafka_writer_commit(kafka_writer_of(kafka), error);
     return status == ODS_OK ? deliver_late_letters(kafka, error) : status;

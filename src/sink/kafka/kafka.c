@@ -291,6 +291,14 @@ static void kafka_clear_interrupt(struct sink *sink)
     atomic_store(&((struct kafka_sink *) sink)->interrupted, false);
 }
 
+static void kafka_tell(const struct sink *sink, double *values)
+{
+    const struct kafka_sink *kafka = (const struct kafka_sink *) sink;
+    memset(values, 0, KAFKA_STATISTICS * sizeof *values);
+    for (size_t i = 0; i < kafka->writer_count; i++)
+        kafka_writer_tell(kafka->writers[i], values);
+}
+
 const struct sink_ops kafka_sink = {
     .type = "kafka",
     .summary = "changes as records of Kafka topics",
@@ -305,6 +313,8 @@ const struct sink_ops kafka_sink = {
     .resume = sink_stores_no_offsets,
     .apply = kafka_apply,
     .check = kafka_check,
+    .numbers = kafka_target_statistic_rows,
+    .tell = kafka_tell,
     .interrupt = kafka_interrupt,
     .clear_interrupt = kafka_clear_interrupt,
     .close = kafka_close,

@@ -11,6 +11,7 @@
 #include "sink/kafka/form.h"
 #include "sink/kafka/settings.h"
 #include "sink/template.h"
+#include "source/kafka/kafka_statistics.h"
 #include "source/kafka/kafka_writer.h"
 
 #define KAFKA_HEADERS_MAX 128

@@ -50,6 +50,14 @@ static void on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
                   reason, rd_kafka_err2name(code), (unsigned long long) held_back);
 }
 
+/* Served from the consumer's poll. */
+static int on_statistics(rd_kafka_t *rk, char *json, size_t length, void *opaque)
+{
+    struct kafka_source *source = opaque;
+    kafka_statistics_take(&source->statistics, json, length);
+    return 0; /* librdkafka frees it */
+}
+
 static void is_back(struct kafka_source *source)
 {
     if (!atomic_exchange(&source->away, false))
@@ -180,6 +188,7 @@ static enum ods_status kafka_open(struct source **out, const struct source_confi
     rd_kafka_conf_set_opaque(conf, source);
     rd_kafka_conf_set_error_cb(conf, on_error);
     rd_kafka_conf_set_rebalance_cb(conf, on_rebalance);
+    rd_kafka_conf_set_stats_cb(conf, on_statistics);
     source->rk = kafka_client_new(RD_KAFKA_CONSUMER, conf, text, sizeof text);
     if (!source->rk) {
         error_set(error, ODS_FATAL, "can't make a Kafka consumer: %s", text);
@@ -356,6 +365,11 @@ static void kafka_housekeep(struct source *base)
     }
 }
 
+static void kafka_tell(const struct source *base, double *values)
+{
+    kafka_statistics_tell(&((const struct kafka_source *) base)->statistics, values);
+}
+
 static void kafka_refresh(struct source *base)
 {
     ((struct kafka_source *) base)->next_look_us = 0;
@@ -390,6 +404,8 @@ const struct source_ops kafka_source_ops = {
     .housekeep = kafka_housekeep,
     .refresh = kafka_refresh,
     .look = kafka_look,
+    .numbers = kafka_statistic_rows,
+    .tell = kafka_tell,
     .release = kafka_release,
     .headers = kafka_headers,
     .leave = kafka_leave,

@@ -89,8 +89,21 @@ void kafka_answers_forget(struct kafka_writer *writer)
     writer->failures = 0;
 }
 
+static int on_statistics(rd_kafka_t *rk, char *json, size_t length, void *opaque)
+{
+    struct kafka_writer *writer = opaque;
+    kafka_statistics_take(&writer->statistics, json, length);
+    return 0; /* librdkafka frees it */
+}
+
+void kafka_writer_tell(const struct kafka_writer *writer, double *values)
+{
+    kafka_statistics_add(&writer->statistics, values);
+}
+
 void kafka_answers_take(rd_kafka_conf_t *conf)
 {
+    rd_kafka_conf_set_stats_cb(conf, on_statistics);
     rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
     rd_kafka_conf_set_error_cb(conf, on_error);
 }

@@ -107,6 +107,7 @@ static const char *const consumer_defaults[] = {
     "fetch.wait.max.ms", "100",
     "fetch.error.backoff.ms", "100",
     "reconnect.backoff.max.ms", "5000",
+    "statistics.interval.ms", "15000", /* for /metrics; 0: none */
     NULL,
 };
 /* clang-format on */

@@ -10,6 +10,7 @@
 
 #include "core/rare.h"
 #include "source/kafka/kafka.h"
+#include "source/kafka/kafka_statistics.h"
 #include "source/kafka/kafka_topics.h"
 #include "source/kafka/kafka_workarounds.h"
 
@@ -33,6 +34,7 @@ struct kafka_source {
     bool closing;       /* kafka_leave() has come to the consumer itself */
     bool must_leak;     /* left without ever having been assigned anything: not closed */
     atomic_bool joined, away, without_topics;
+    struct kafka_statistics statistics;
     struct rare trouble, missing_topic;
     atomic_bool in_doubt; /* a connection broke: are there brokers at all? */
     int64_t next_probe_us, next_look_us, next_prod_us;

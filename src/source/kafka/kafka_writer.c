@@ -124,6 +124,7 @@ static rd_kafka_conf_t *make_conf(struct kafka_writer *writer, struct error *err
         "topic.metadata.propagation.max.ms", "5000",
         "reconnect.backoff.max.ms", "5000",
         "retry.backoff.ms", "50",
+        "statistics.interval.ms", "15000", /* for /metrics */
         NULL,
     };
     const char *const owned[] = {

@@ -67,6 +67,9 @@ enum ods_status kafka_writer_open(struct kafka_writer **writer,
 /* NULL is fine. A transaction that is open is left to the next writer of its id. */
 void kafka_writer_close(struct kafka_writer *writer);
 
+/* Adds what its client tells of itself, in the order of kafka_target_statistic_rows. Any thread. */
+void kafka_writer_tell(const struct kafka_writer *writer, double *values);
+
 /* Connects where that is needed. With transactions: ends what an earlier writer of this id has
  * left, and keeps that one from writing. */
 enum ods_status kafka_writer_ready(struct kafka_writer *writer, struct error *error);

@@ -6,6 +6,7 @@
 #include <librdkafka/rdkafka.h>
 
 #include "core/hash_index.h"
+#include "source/kafka/kafka_statistics.h"
 #include "source/kafka/kafka_writer.h"
 
 #define SLICE_MS     500              /* of a call that waits, between two looks at the interrupt */
@@ -29,6 +30,7 @@ struct kafka_writer {
     struct kafka_writer_config config;
     rd_kafka_t *rk;
     enum writer_state state;
+    struct kafka_statistics statistics;
     struct hash_index topics;
     int64_t set_bytes;
     bool single;     /* each record in a message set of its own */

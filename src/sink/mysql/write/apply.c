@@ -333,6 +333,7 @@ static enum ods_status deliver_letters(struct mysql_attempt *attempt)
 static enum ods_status transact(struct mysql_attempt *attempt)
 {
     struct mysql_sink *sink = attempt->sink;
+    apply_hooks_phase(attempt->hooks, APPLY_WRITE);
     enum ods_status status = mysql_conn_run(&sink->conn, "start transaction", NULL, attempt->error);
     if (status == ODS_OK)
         status = mysql_offsets_move(&sink->own, &sink->conn, attempt->batch, attempt->error);
@@ -343,6 +344,7 @@ static enum ods_status transact(struct mysql_attempt *attempt)
     if (status != ODS_OK)
         return status;
     attempt->commit_sent = true;
+    apply_hooks_phase(attempt->hooks, APPLY_COMMIT);
     status = mysql_conn_run(&sink->conn, "commit", NULL, attempt->error);
     return status == ODS_REJECT ? ODS_FATAL : status;
 }

@@ -91,6 +91,7 @@ static enum ods_status commit(struct attempt *attempt)
     if (status == ODS_OK) {
         attempt->commit_sent = true;
         status = attempt_send(attempt, "commit");
+        apply_hooks_phase(attempt->hooks, APPLY_COMMIT);
     }
     return attempt_end(attempt, status);
 }
@@ -98,6 +99,7 @@ static enum ods_status commit(struct attempt *attempt)
 /* The steps commit by themselves unless rows were refused or wait. */
 static enum ods_status run_transaction(struct attempt *attempt)
 {
+    apply_hooks_phase(attempt->hooks, APPLY_WRITE);
     attempt->transaction = TRANSACTION_NONE;
     attempt->marked = attempt->mark_sent = attempt->commit_sent = false;
     attempt->divided = attempt->caution >= CAUTION_CAREFUL;
@@ -146,6 +148,7 @@ static enum ods_status fold_attempt(struct attempt *attempt)
     attempt->fold = (struct fold){0}; /* it was in that memory */
     struct inheritance inheritance = {0};
     uint32_t had_rejects = attempt->batch->reject_count;
+    apply_hooks_phase(attempt->hooks, APPLY_PREPARE);
     enum ods_status status =
         delivered_sort_out(&postgres->delivered, attempt->batch, attempt->error);
     if (status == ODS_OK)

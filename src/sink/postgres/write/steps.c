@@ -187,6 +187,7 @@ static enum ods_status send_run(struct attempt *attempt, const struct steps *ste
         attempt->commit_sent = status == ODS_OK;
         if (status == ODS_OK)
             status = attempt_send(attempt, "commit");
+        apply_hooks_phase(attempt->hooks, APPLY_COMMIT);
     }
     status = attempt_end(attempt, status);
     if (status == ODS_OK && attempt->commit_sent)

@@ -1,0 +1,60 @@
+/* Changes that a target has applied, of each table of a pipeline and by operation. A lane's writer
+ * thread adds to numbers of its own; whoever shows them adds the lanes up. Tables are at most
+ * TABLE_COUNTS_MAX: those beyond are counted together. */
+#ifndef TABLE_COUNTS_H
+#define TABLE_COUNTS_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <ods/batch.h>
+#include <ods/buffer.h>
+#include <ods/shape.h>
+
+#define TABLE_COUNTS_MAX 20000
+
+enum table_operation {
+    TABLE_CREATE,
+    TABLE_READ,
+    TABLE_UPDATE,
+    TABLE_DELETE,
+    TABLE_TRUNCATE,
+    TABLE_OPERATIONS
+};
+
+struct table_lane_count {
+    atomic_uint_fast64_t changes[TABLE_OPERATIONS];
+};
+
+struct table_count {
+    _Atomic(struct table_count *) next; /* in the order of first sight */
+    struct table_count *same_hash;
+    char *name;   /* "schema.table" of the source, or "table" */
+    char *labels; /* pipeline="…",table="…", as Prometheus wants it */
+    struct table_lane_count *lanes; /* one a lane */
+};
+
+struct table_counts { /* of a pipeline */
+    pthread_mutex_t mutex; /* guards what is added to the list and the index */
+    _Atomic(struct table_count *) first;
+    struct table_count *last, *index[4096];
+    const char *pipeline;
+    size_t lanes, count;
+};
+
+/* A lane's: which count is a shape's, by the shape's id. */
+struct table_counting {
+    struct table_counts *counts;
+    size_t lane, capacity;
+    struct table_lane_count **by_shape;
+};
+
+void table_counts_init(struct table_counts *counts, const char *pipeline, size_t lanes);
+void table_counts_done(struct table_counts *counts);
+void table_counting_done(struct table_counting *counting);
+/* All changes of the batch that became no letter. */
+void table_counting_add(struct table_counting *counting, const struct batch *batch);
+
+#endif
