@@ -1,4 +1,5 @@
-# ods-sink in a container, and (target connector) the script that registers its Debezium connector.
+# ods-sink in a container, without (target ods-sink) and with the lake engine, and (target connector) the
+# script that registers its Debezium connector.
 
 FROM debian:trixie-slim AS build
 RUN apt-get update && apt-get install -y --no-install-recommends \
@@ -20,6 +21,12 @@ COPY config config
 RUN cmake --preset release -DCMAKE_INSTALL_PREFIX=/usr \
     && cmake --build --preset release --target ods-sink ods-generate \
     && DESTDIR=/out cmake --install build/release --strip
+
+# The lake engine, for targets of type delta and iceberg: some 20 minutes, the first time.
+FROM rust:1.95-slim-trixie AS lake
+WORKDIR /src
+COPY lake lake
+RUN cargo build --release --locked --manifest-path lake/Cargo.toml
 
 FROM debian:trixie-slim AS connector
 RUN apt-get update && apt-get install -y --no-install-recommends bash ca-certificates curl jq \
@@ -49,3 +56,10 @@ HEALTHCHECK --interval=10s --timeout=3s --start-period=10s --retries=3 \
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["/usr/bin/ods-sink"]
 CMD ["run", "-c", "/etc/ods-sink/ods-sink.conf"]
+
+# With the lake engine: what `docker build .` makes. Everything else runs without it, by --target ods-sink.
+FROM ods-sink AS ods-sink-lake
+USER root
+RUN apt-get update && apt-get install -y --no-install-recommends libsqlite3-0 && rm -rf /var/lib/apt/lists/*
+COPY --from=lake /src/lake/target/release/libods_lake.so /usr/lib/ods-sink/libods_lake.so
+USER ods-sink

@@ -42,6 +42,7 @@ def test_services_are_those_of_the_whole_way():
                                      "register-avro", "producer-mysql", "consumer-mysql", "maxwell",
                                      "ods-sink-maxwell", "solace", "solace-queues",
                                      "queue-postgres", "alerts-api", "ods-sink-queue", "generate",
+                                     "minio", "minio-bucket", "ods-sink-lake",
                                      "prometheus", "alertmanager", "grafana", "loki", "alloy"}
 
 
@@ -207,12 +208,34 @@ def test_the_way_from_a_queue():
     assert "/usr/bin/ods-generate" in "\n".join(instructions("ods-sink", "COPY"))
 
 
+def test_the_way_into_a_lake():
+    """The bucket is the one of config/lake, and the image has the engine, where the program looks for it."""
+    daemon, minio = environment("ods-sink-lake"), environment("minio")
+    conf = (ROOT / "config/lake/ods-sink.conf").read_text()
+    assert set(re.findall(r"\$\{(\w+)\}", conf)) <= set(daemon)
+    assert (daemon["AWS_ACCESS_KEY_ID"], daemon["AWS_SECRET_ACCESS_KEY"]) == (
+        minio["MINIO_ROOT_USER"], minio["MINIO_ROOT_PASSWORD"])
+    assert daemon["ODS_LAKE_CATALOG"] == environment("ods-sink")["ODS_STACK_POSTGRES_URL"]
+    bucket = SERVICES["minio-bucket"]["command"][-1].removeprefix("lake/")
+    assert set(re.findall(r"s3://(\w+)/", conf)) == {bucket}
+    tables = yaml.safe_load((ROOT / "config/lake/tables.yaml").read_text())
+    prefix = CONNECTOR["config"]["topic.prefix"]
+    assert all(pipeline["topics"] == [rf"^{prefix}\.mks_finance_dw\..*"] for pipeline in tables["pipelines"])
+    assert SERVICES["ods-sink-lake"]["build"]["target"] == "ods-sink-lake"
+    assert stages()["ods-sink-lake"][0] == "FROM ods-sink AS ods-sink-lake"
+    assert instructions("ods-sink-lake", "COPY") == [
+        "--from=lake /src/lake/target/release/libods_lake.so /usr/lib/ods-sink/libods_lake.so"]
+    assert instructions("ods-sink-lake", "USER")[-1] == "ods-sink"
+    wanted = re.search(r'rust-version = "([\d.]+)"', (ROOT / "lake/Cargo.toml").read_text()).group(1)
+    assert stages()["lake"][0].startswith(f"FROM rust:{wanted}-")
+
+
 @pytest.mark.parametrize("name", ["mysql-users.sh", "postgres-source.sh", "maxwell-users.sh"])
 def test_scripts_for_databases_may_be_run(name):
     assert (ROOT / "config/compose" / name).stat().st_mode & 0o111
 
 
-@pytest.mark.parametrize("stage", ["build", "connector"])
+@pytest.mark.parametrize("stage", ["build", "lake", "connector"])
 def test_copied_paths_exist(stage):
     for line in instructions(stage, "COPY"):
         for path in line.split()[:-1]:
