@@ -265,7 +265,8 @@ static bool settle(struct dlq *dlq)
             dlq->letters[kept++] = *letter;
     }
     dlq->count = kept;
-    qsort(dlq->letters, dlq->count, sizeof *dlq->letters, by_place);
+    if (dlq->count)
+        qsort(dlq->letters, dlq->count, sizeof *dlq->letters, by_place);
     return true;
 }
 

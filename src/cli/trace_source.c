@@ -151,7 +151,11 @@ int trace_read_source(struct trace *trace, struct error *error)
             sourcing.database, name_of(trace, "schema", trace->choice.qualifier),
             name_of(trace, "table", trace->choice.source), &sourcing.table, &found, error);
     if (status == ODS_OK && !found)
-        trace->source_why = "the source database has no such table, or it may not be read";
+        trace->source_why =
+            *name_of(trace, "schema", trace->choice.qualifier)
+                ? "the source database has no such table, or it may not be read"
+                : "no record of the row says in which database or schema its table is: name the "
+                  "table with it, as in shop.orders";
     else if (status == ODS_OK && put_query(&sourcing))
         status = read_row(&sourcing, error);
     source_table_done(&sourcing.table);
