@@ -4,6 +4,9 @@
  * First SIGTERM or SIGINT: what is in flight is finished, within shutdown_timeout_ms. What is not
  * by three quarters of that time is given up, which is safe: it is read again. A second one ends
  * the process at once, which is as safe.
+ *
+ * Passwords and certificates that are replaced in their files: the lanes end in the same way, and
+ * others start with what the files have now. The process stays.
  */
 #include <malloc.h>
 #include <poll.h>
@@ -21,6 +24,8 @@
 #include "pipeline/signals.h"
 #include "source/kafka/kafka.h"
 
+#define FILES_LOOK_US 5000000
+
 struct run_options {
     const char *config;
     const char *level; /* kept across reloads; NULL: as configured */
@@ -35,6 +40,12 @@ struct daemon {
     int signal_fd;
     int64_t shutdown_timeout_ms;
     int64_t stopping_us; /* when it began, 0: running */
+    struct config *renewed; /* what the lanes run by when these have ended; NULL: they run on */
+    int64_t renewing_us;
+    /* The stamps of the files that the configuration names: as they were when it was read, or last
+     * looked at in vain; and at the last look. */
+    uint64_t files, files_seen;
+    int64_t next_look_us;
     bool abandoned;
     unsigned signals;                 /* SIGTERM and SIGINT so far */
     size_t shown_joined, shown_ready; /* last told to systemd */
@@ -85,6 +96,18 @@ static void log_restart_needed(const struct config *old, const struct config *ne
     free(text);
 }
 
+/* The lanes end, and start anew by this configuration, which is the daemon's from here on. */
+static void renew(struct daemon *daemon, struct config *config)
+{
+    log_info("passwords or certificates in files have changed: starting all pipelines anew with "
+             "them");
+    config_free(daemon->renewed);
+    daemon->renewed = config;
+    daemon->files = config_files_loaded(config);
+    daemon->renewing_us = time_monotonic_us();
+    pipelines_stop(daemon->pipelines);
+}
+
 static void reload(struct daemon *daemon)
 {
     struct config *new = NULL;
@@ -99,10 +122,38 @@ static void reload(struct daemon *daemon)
         pipelines_reload(daemon->pipelines, settings);
         daemon->shutdown_timeout_ms = settings->shutdown_timeout_ms;
         log_info("reloaded %s", daemon->path);
-        log_restart_needed(daemon->config, new);
+        if (config_files_loaded(new) != daemon->files && !daemon->stopping_us) {
+            renew(daemon, new);
+            new = NULL;
+        } else {
+            log_restart_needed(daemon->config, new);
+        }
     }
     config_free(new);
     notify_send("READY=1");
+}
+
+/* Once what was replaced has been the same for two looks, since a key follows its certificate. */
+static void look_at_files(struct daemon *daemon, int64_t now_us)
+{
+    if (daemon->stopping_us || daemon->renewed || now_us < daemon->next_look_us)
+        return;
+    daemon->next_look_us = now_us + FILES_LOOK_US;
+    uint64_t seen = config_files_now(daemon->config), before = daemon->files_seen;
+    daemon->files_seen = seen;
+    if (!seen || seen == daemon->files || seen != before)
+        return;
+    struct config *new = NULL;
+    daemon->files = seen;
+    if (config_load(&new, daemon->path) == ODS_OK) {
+        renew(daemon, new);
+        return;
+    }
+    log_findings(new);
+    log_error("passwords or certificates in files have changed, but %s is not valid: going on as "
+              "before",
+              daemon->path);
+    config_free(new);
 }
 
 static void begin_stop(struct daemon *daemon, const char *why)
@@ -145,9 +196,10 @@ static void tell_systemd(struct daemon *daemon, const struct pipelines_state *st
 /* True while there is something to wait for. */
 static bool keep_deadlines(struct daemon *daemon)
 {
-    if (!daemon->stopping_us)
+    int64_t began_us = daemon->stopping_us ? daemon->stopping_us : daemon->renewing_us;
+    if (!began_us)
         return true;
-    int64_t elapsed_ms = (time_monotonic_us() - daemon->stopping_us) / 1000;
+    int64_t elapsed_ms = (time_monotonic_us() - began_us) / 1000;
     if (!daemon->abandoned && elapsed_ms >= daemon->shutdown_timeout_ms * 3 / 4) {
         daemon->abandoned = true;
         log_warn("not done after %lld ms: giving up what is in flight; it will be read again",
@@ -155,6 +207,30 @@ static bool keep_deadlines(struct daemon *daemon)
         pipelines_abandon(daemon->pipelines);
     }
     return elapsed_ms < daemon->shutdown_timeout_ms;
+}
+
+/* The lanes have ended. A failure's exit code, else 0. */
+static int start_anew(struct daemon *daemon)
+{
+    struct error error;
+    error_init(&error);
+    int code = pipelines_join(daemon->pipelines);
+    daemon->pipelines = NULL;
+    if (code)
+        return code;
+    const struct settings *settings = config_settings(daemon->renewed);
+    configure_log(daemon, settings);
+    daemon->shutdown_timeout_ms = settings->shutdown_timeout_ms;
+    if (!kafka_left_running()) /* whose threads may read it */
+        config_free(daemon->config);
+    daemon->config = daemon->renewed;
+    daemon->renewed = NULL;
+    daemon->renewing_us = 0;
+    daemon->abandoned = false;
+    if (pipelines_start(&daemon->pipelines, settings, &code, &error) == ODS_OK)
+        return 0;
+    log_error("%s", error.text);
+    return code;
 }
 
 static int watch(struct daemon *daemon)
@@ -168,22 +244,30 @@ static int watch(struct daemon *daemon)
         timeout_ms = watchdog_us < 3000 ? 1 : (int) (watchdog_us / 3000);
     notify_send("READY=1");
     for (;;) {
-        poll(fds, 2, daemon->stopping_us ? 50 : timeout_ms);
+        poll(fds, 2, daemon->stopping_us || daemon->renewed ? 50 : timeout_ms);
         take_signals(daemon);
         pipelines_look(daemon->pipelines, &state);
-        if (state.ended == state.lanes && !state.looking)
-            break;
-        if (state.ended)
+        if (state.ended == state.lanes && !state.looking) {
+            if (!daemon->renewed || daemon->stopping_us)
+                break;
+            int code = start_anew(daemon);
+            if (code)
+                return code;
+            fds[1].fd = pipelines_fd(daemon->pipelines);
+            continue;
+        }
+        if (state.failed || (state.ended && !daemon->renewed))
             begin_stop(daemon, "a lane has stopped");
         tell_systemd(daemon, &state);
         int64_t now_us = time_monotonic_us();
+        look_at_files(daemon, now_us);
         if (watchdog_us && !state.stuck && now_us >= next_ping_us) {
             notify_send("WATCHDOG=1");
             next_ping_us = now_us + watchdog_us / 3;
         }
         if (!keep_deadlines(daemon)) {
             log_warn("still not done: ending; nothing is lost");
-            _exit(state.failed ? state.failed : CLI_OK);
+            _exit(state.failed ? state.failed : daemon->stopping_us ? CLI_OK : CLI_INTERNAL);
         }
     }
     return pipelines_join(daemon->pipelines);
@@ -201,6 +285,7 @@ static int run(const struct call *call, void *given)
     const struct settings *settings = config_settings(daemon.config);
     configure_log(&daemon, settings);
     daemon.shutdown_timeout_ms = settings->shutdown_timeout_ms;
+    daemon.files = daemon.files_seen = config_files_loaded(daemon.config);
     code = CLI_INTERNAL;
     /* Messages are freed by other threads than those that allocate them: with an arena a thread, as
      * by default, what is free in one is of no use to the others and memory doubles. */
@@ -224,6 +309,7 @@ out:
     if (daemon.signal_fd >= 0)
         close(daemon.signal_fd);
     config_free(daemon.config);
+    config_free(daemon.renewed);
     if (kafka_left_running()) {
         fflush(NULL);
         _exit(code);
@@ -258,7 +344,10 @@ static const struct section sections[] = {
      "second one exits at once; what was not committed comes again.\n\n"
      "SIGHUP\n"
      "  Read the configuration again, and take over logging, batch ceilings, retries and the "
-     "shutdown timeout. The log names the settings that have changed and wait for a restart."},
+     "shutdown timeout. The log names the settings that have changed and wait for a restart. Where "
+     "a file was replaced that values come from (`${file:...}`) or that holds a certificate or "
+     "key, all pipelines end and start anew by both files, in the same process. That also happens "
+     "by itself, some seconds after the file was replaced."},
     {0}};
 
 const struct command cli_run = {

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "config/config_file.h"
+#include "config/named_files.h"
 #include "config/node.h"
 #include "config/parse.h"
 #include "config/table_pattern.h"
@@ -14,6 +15,7 @@ struct config {
     struct pool pool; /* the settings' strings and lists */
     struct settings settings;
     struct findings findings;
+    struct named_file *files;
     bool loaded;
 };
 
@@ -31,7 +33,8 @@ static struct config *start(struct config **config, struct load *load)
     *config = calloc(1, sizeof(**config));
     if (!*config)
         return NULL;
-    *load = (struct load){.keep = &(*config)->pool, .findings = &(*config)->findings};
+    *load = (struct load){.keep = &(*config)->pool, .findings = &(*config)->findings,
+                           .files = &(*config)->files};
     return *config;
 }
 
@@ -97,6 +100,7 @@ enum ods_status config_load(struct config **config, const char *path)
     if (!open_input(&load, &daemon, &daemon_file, path, CONFIG_MAX_BYTES, NULL, 0))
         goto out;
     const struct node *node = read_daemon(&load, settings, &daemon);
+    named_files_collect(&load, node);
     const char *resolved =
         node ? config_file_resolve(load.keep, daemon.source.folder, settings->tables) : NULL;
     if (!resolved) /* the file was not read, so it does not name the other one */
@@ -149,6 +153,16 @@ const struct finding *config_findings(const struct config *config, size_t *count
     }
     *count = config->findings.count;
     return config->findings.items;
+}
+
+uint64_t config_files_loaded(const struct config *config)
+{
+    return named_files_loaded(config->files);
+}
+
+uint64_t config_files_now(const struct config *config)
+{
+    return named_files_now(config->files);
 }
 
 void config_free(struct config *config)

@@ -2,6 +2,7 @@
 #ifndef CONFIG_H
 #define CONFIG_H
 
+#include <stdint.h>
 #include <stdio.h>
 
 #include <ods/status.h>
@@ -31,6 +32,12 @@ enum ods_status config_parse(struct config **config, const struct config_text *d
 const struct settings *config_settings(const struct config *config); /* NULL when it did not load */
 const struct finding *config_findings(const struct config *config, size_t *count);
 void config_free(struct config *config); /* NULL is fine; secrets are wiped */
+
+/* Another number once a file was written that values come from (${file:…}) or that holds a
+ * certificate or key which ods-sink.conf names. As the files were while the configuration was read,
+ * and as they are now; 0: one is not there. */
+uint64_t config_files_loaded(const struct config *config);
+uint64_t config_files_now(const struct config *config);
 
 /* Writes the settings that differ and need a restart to `out`, one a line. Returns how many. */
 size_t config_compare(const struct config *old, const struct config *new, FILE *out);

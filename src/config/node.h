@@ -9,6 +9,8 @@
 #include "config/finding.h"
 #include "config/pool.h"
 
+struct named_file;
+
 enum node_kind { NODE_SCALAR, NODE_LIST, NODE_MAP };
 
 enum node_style {
@@ -45,6 +47,7 @@ struct load {
     struct pool scratch; /* freed at the end of the load */
     struct pool *keep;   /* what the settings point to */
     struct findings *findings;
+    struct named_file **files; /* what values come from, or settings name */
     unsigned sources;
 };
 

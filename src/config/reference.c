@@ -44,7 +44,12 @@ static const char head[] =
     "\n"
     "SIGHUP reads both files again. Settings marked *reload* take effect at once; if any other "
     "has changed, the log names each, and it waits for a restart. A configuration with errors "
-    "changes nothing.\n";
+    "changes nothing.\n"
+    "\n"
+    "A file that values come from by `${file:…}`, or that a setting of ods-sink.conf names as "
+    "certificate, key or authority, may be replaced while the daemon runs: some seconds later, "
+    "or at once by SIGHUP, all pipelines end as at SIGTERM and start anew by both files, in the "
+    "same process. See [security.md](security.md#rotation).\n";
 
 static void print_default(FILE *out, const struct setting *row)
 {

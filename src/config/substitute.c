@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "config/config_file.h"
+#include "config/named_files.h"
 
 #define SUBSTITUTE_FILE_MAX_BYTES (64 * 1024)
 #define SUBSTITUTE_MAX_BYTES (1024 * 1024)
@@ -77,6 +78,7 @@ static const char *from_file(struct load *load, const struct config_source *sour
         findings_error(load->findings, source, line, "${file:} names no file");
         return "";
     }
+    named_files_add(load, resolved);
     const char *why = config_file_read(&file, resolved, SUBSTITUTE_FILE_MAX_BYTES);
     if (why) {
         findings_error(load->findings, source, line, "cannot read ${file:%s}: %s", path, why);

@@ -286,6 +286,34 @@ static void test_includes_and_secret_files(void **state)
     folder_remove(&folder);
 }
 
+/* What values come from, and what settings name, is known; and when it is another one. */
+static void test_files_that_are_replaced(void **state)
+{
+    struct folder folder;
+    struct config *config = NULL;
+    folder_make(&folder);
+    folder_write(&folder, "ods-sink.conf", 0600,
+                 "targets = ( { name = \"ods\"; type = \"postgres\";\n"
+                 "  dsn = \"password=${file:password}\"; } );\n"
+                 "kafka = { properties = { \"ssl.ca.location\" = \"ca.pem\"; }; };\n");
+    folder_write(&folder, "tables.yaml", 0644, small_tables);
+    folder_write(&folder, "ca.pem", 0644, "an authority\n");
+    folder_write(&folder, "password", 0600, "one\n");
+    assert_int_equal(config_load(&config, folder_path(&folder, "ods-sink.conf")), ODS_OK);
+    uint64_t loaded = config_files_loaded(config), before = config_files_now(config);
+    assert_int_equal(before, loaded);
+    folder_write(&folder, "password", 0600, "another\n");
+    uint64_t after = config_files_now(config);
+    assert_int_not_equal(after, loaded);
+    folder_write(&folder, "ca.pem", 0644, "another authority\n");
+    assert_int_not_equal(config_files_now(config), after);
+    assert_int_equal(config_files_loaded(config), loaded);
+    unlink(folder_path(&folder, "ca.pem"));
+    assert_int_equal(config_files_now(config), 0);
+    config_free(config);
+    folder_remove(&folder);
+}
+
 static void test_readable_passwords_warn(void **state)
 {
     static const struct {
@@ -619,6 +647,7 @@ int main(void)
         cmocka_unit_test(test_valid_files),
         cmocka_unit_test(test_invalid_files),
         cmocka_unit_test(test_includes_and_secret_files),
+        cmocka_unit_test(test_files_that_are_replaced),
         cmocka_unit_test(test_readable_passwords_warn),
         cmocka_unit_test(test_missing_files),
         cmocka_unit_test(test_include_of_itself),

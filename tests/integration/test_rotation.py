@@ -1,0 +1,238 @@
+"""Passwords and certificates that are replaced in their files while the daemon runs: the same process goes on
+with the new ones, by itself or at once by SIGHUP, and each row is there once."""
+
+import json
+import os
+import signal
+import ssl
+import subprocess
+
+import pytest
+from lib.avro import Schemas
+from lib.endpoint import Endpoint
+from lib.kafka import Kafka
+from lib.postgres import administer
+from lib.records import Table, pipeline, row
+from lib.registry import Registry, basic
+from lib.secure import PASSWORD, USER, Certificates, SecureKafka
+from lib.sink import free_port
+from lib.waiting import wait_for
+from test_http import ask
+
+ANEW = "starting all pipelines anew"
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory):
+    return Certificates(tmp_path_factory.mktemp("certificates"))
+
+
+def replace(path, text):
+    """As those who rotate do: a new file in the place of the old one."""
+    new = path.with_name(f".{path.name}.new")
+    new.write_text(text)
+    new.chmod(0o600)
+    os.replace(new, path)
+
+
+def anew(daemon, times):
+    daemon.await_that(lambda: daemon.log().count(ANEW) == times, 60, "the pipelines start anew")
+
+
+class Recorded:
+    """A table whose records come from a file, one after the other."""
+
+    def __init__(self, sink, folder, **target):
+        self.sink, self.path, self.table = sink, folder / "records.jsonl", Table()
+        self.count = 0
+        self.pipeline = {**pipeline(self.table), "input": {"type": "file", "path": str(self.path)},
+                         **target}
+        self.send()
+
+    def send(self):
+        self.count += 1
+        with open(self.path, "a") as file:
+            file.write(json.dumps(self.table.create(row(self.count))) + "\n")
+
+
+def peer(port):
+    """The certificate that a server shows, as PEM."""
+    try:
+        return ssl.get_server_certificate(("127.0.0.1", port))
+    except OSError:
+        return ""
+
+
+def test_postgresql_and_the_page(sink, stack, database, certificates, tmp_path):
+    """By themselves: a role's password, certificate and key of the page, its token."""
+    role = f"rotating_{database.name}"
+    administer(stack, f"create role {role} login password 'the-first-one' in role ods; "
+               f"alter role {role} set role ods")
+    password, token, certificate, key = (tmp_path / name for name in
+                                         ("password", "token", "page.crt", "page.key"))
+
+    def put(word, name):
+        replace(password, f"{word}\n")
+        replace(token, f"token of {word}\n")
+        replace(key, certificates.path(f"{name}.key").read_text())
+        replace(certificate, certificates.path(f"{name}.crt").read_text())
+
+    put("the-first-one", "server")
+    port, recorded = free_port(), Recorded(sink, tmp_path)
+    dsn = (f"host=127.0.0.1 port={stack['POSTGRES_PORT']} dbname={database.name} user={role} "
+           f"password=${{file:{password}}}")
+    sink.write(recorded.pipeline, targets=[{"name": "ods", "type": "postgres", "dsn": dsn}],
+               http={"listen": f"127.0.0.1:{port}", "certificate": str(certificate), "key": str(key),
+                     "token": f"${{file:{token}}}"})
+    daemon = sink.daemon()
+    try:
+        daemon.await_that(lambda: database.exists("items") and database.count("items") == 1)
+        assert peer(port) == certificates.path("server.crt").read_text()
+        # Nobody has to have anything open that still works: sessions are ended, then rows come.
+        administer(stack, f"alter role {role} password 'the-second-one'")
+        administer(stack, f"select pg_terminate_backend(pid) from pg_stat_activity where usename = '{role}'")
+        recorded.send()
+        certificates.certificate("other", "ca", "IP:127.0.0.1,DNS:localhost")
+        put("the-second-one", "other")
+        daemon.await_that(lambda: database.count("items") == 2, 90, "a row by the new password")
+        anew(daemon, 1)
+        wait_for(lambda: peer(port) == certificates.path("other.crt").read_text(), 30,
+                 "the new certificate")
+        url, authority = f"https://localhost:{port}/status", certificates.path("ca.crt")
+        assert ask(url, authority, "Bearer token of the-second-one")[0] == 200
+        assert ask(url, authority, "Bearer token of the-first-one")[0] == 401
+        # What is not valid changes nothing, and does not end what works.
+        password.unlink()
+        daemon.signal(signal.SIGHUP)
+        daemon.await_that(lambda: "is not valid: going on" in daemon.log())
+        recorded.send()
+        daemon.await_that(lambda: database.count("items") == 3)
+        assert "the-second-one" not in daemon.log() and daemon.log().count(ANEW) == 1
+        daemon.stop()
+    finally:
+        daemon.kill()
+        administer(stack, f"drop role {role}")
+
+
+def test_http_target(sink, tmp_path):
+    """At once by SIGHUP. What waited for the new token comes by it."""
+    token, endpoint = tmp_path / "token", Endpoint()
+    wanted = ["Bearer one"]
+    endpoint.answer = lambda request: 200 if request.headers.get("Authorization") == wanted[0] else 401
+    replace(token, "one\n")
+    recorded = Recorded(sink, tmp_path)
+    sink.write(recorded.pipeline, targets=[{"name": "ods", "type": "http", "url": endpoint.url,
+                                            "token": f"${{file:{token}}}"}])
+    daemon = sink.daemon()
+    try:
+        daemon.await_that(lambda: len(endpoint.taken()) == 1)
+        wanted[0] = "Bearer two"
+        recorded.send()
+        daemon.await_that(lambda: any(request.status == 401 for request in endpoint.requests))
+        replace(token, "two\n")
+        daemon.signal(signal.SIGHUP)
+        daemon.await_that(lambda: len({request.identity for request in endpoint.taken()}) == 2, 60)
+        anew(daemon, 1)
+        daemon.stop()
+    finally:
+        endpoint.close()
+
+
+def test_registry(sink, kafka, database, prefix, tmp_path):
+    schemas, password = Schemas(), tmp_path / "password"
+    registry = Registry(schemas)
+    try:
+        tables = [Table(name, prefix=prefix) for name in ("items", "others")]
+        for table in tables:
+            kafka.create(table.topic, 1)
+        replace(password, "one\n")
+        registry.authorization = basic("u", "one")
+        sink.write({**pipeline(f"^{prefix}.*"), "format": "debezium-avro"}, kafka=True,
+                   database=database, registry={"url": registry.url, "user": "u",
+                                                "password": f"${{file:{password}}}"})
+        kafka.produce([schemas.record(tables[0].create(row(1)))])
+        daemon = sink.daemon()
+        daemon.await_that(lambda: database.count("items") == 1)
+        registry.authorization = basic("u", "two")
+        replace(password, "two\n")
+        daemon.signal(signal.SIGHUP)
+        anew(daemon, 1)
+        kafka.produce([schemas.record(tables[1].create(row(1)))])
+        daemon.await_that(lambda: database.count("others") == 1, 60, "a schema by the new password")
+        daemon.stop()
+    finally:
+        registry.stop()
+
+
+def test_kafka(sink, stack, kafka, database, prefix, certificates, tmp_path):
+    """A password that is another one with SCRAM, and then an authority and a client's certificate."""
+    broker = SecureKafka(certificates, stack["KAFKA_LIBS"])
+    try:
+        own = Kafka({"KAFKA_BOOTSTRAP": broker.bootstrap, "KAFKA_LIBS": stack["KAFKA_LIBS"]})
+        table, password = Table(prefix=prefix), tmp_path / "password"
+        own.create(table.topic, 1)
+        authority, certificate, key = (tmp_path / name for name in ("ca.crt", "client.crt", "client.key"))
+
+        def put(name, word, vouching="ca"):
+            replace(authority, certificates.path(f"{vouching}.crt").read_text())
+            replace(certificate, certificates.path(f"{name}.crt").read_text())
+            replace(key, certificates.path(f"{name}.key").read_text())
+            replace(password, f"{word}\n")
+
+        def configure(listener, properties):
+            sink.write(pipeline(table), database=database, kafka=True, shutdown_timeout_ms=4000,
+                       bootstrap=f"127.0.0.1:{broker.ports[listener]}",
+                       kafka_properties={"ssl.ca.location": str(authority), **properties})
+
+        put("client", PASSWORD)
+        configure("sasl", {"security.protocol": "SASL_SSL", "sasl.mechanism": "SCRAM-SHA-256",
+                           "sasl.username": USER, "sasl.password": f"${{file:{password}}}"})
+        daemon = sink.daemon()
+        own.produce([table.create(row(1))])
+        daemon.await_that(lambda: database.count("items") == 1)
+        subprocess.run([*broker.java, "kafka.admin.ConfigCommand", "--bootstrap-server", broker.bootstrap,
+                        "--alter", "--entity-type", "users", "--entity-name", USER, "--add-config",
+                        "SCRAM-SHA-256=[password=another-one]"], check=True, capture_output=True)
+        put("client", "another-one")
+        daemon.signal(signal.SIGHUP)
+        anew(daemon, 1)
+        own.produce([table.create(row(2))])
+        daemon.await_that(lambda: database.count("items") == 2, 60, "a record by the new password")
+        daemon.stop()
+
+        # A stranger's authority is taken, so nothing comes; then the right one again.
+        configure("tls", {"security.protocol": "SSL", "ssl.certificate.location": str(certificate),
+                          "ssl.key.location": str(key)})
+        daemon = sink.daemon()
+        own.produce([table.create(row(3))])
+        daemon.await_that(lambda: database.count("items") == 3)
+        put("client", PASSWORD, vouching="stranger")
+        daemon.signal(signal.SIGHUP)
+        anew(daemon, 1)
+        daemon.await_that(lambda: "certificate verify failed" in daemon.log(), 60, "the stranger's")
+        certificates.certificate("renewed", "ca", "DNS:client.test")
+        put("renewed", PASSWORD)
+        daemon.signal(signal.SIGHUP)
+        anew(daemon, 2)
+        own.produce([table.create(row(4))])
+        daemon.await_that(lambda: database.count("items") == 4, 60, "a record by the new certificate")
+        daemon.stop()
+    finally:
+        broker.close()
+
+
+def test_what_is_read_only_once_is_no_reason(sink, database, tmp_path):
+    """A SIGHUP without a new file leaves the lanes as they are."""
+    password = tmp_path / "unused"
+    replace(password, "x")
+    recorded = Recorded(sink, tmp_path)
+    sink.write(recorded.pipeline, database=database)
+    daemon = sink.daemon()
+    daemon.await_that(lambda: database.exists("items") and database.count("items") == 1)
+    replace(password, "y")
+    daemon.signal(signal.SIGHUP)
+    daemon.await_that(lambda: "reloaded" in daemon.log())
+    recorded.send()
+    daemon.await_that(lambda: database.count("items") == 2)
+    assert ANEW not in daemon.log()
+    daemon.stop()
