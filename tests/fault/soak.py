@@ -1,18 +1,20 @@
 """A steady load for a long time, a fault now and then, and what the process has grown by.
 
-soak.py [--minutes N] [--rate STEPS] [--every SECONDS] [--binary FILE] [--out FILE]
+soak.py [--minutes N] [--rate STEPS] [--every SECONDS] [--binary FILE] [--out FILE] [--publish]
 
 Samples the process's resident memory, file descriptors and threads, the plans that its sessions keep
-in the server (a prepared statement is one), those backends' memory, and the lag. Fails when one of
-them has grown from the first third to the last, or when a row is not as it must be.
+in the server (a prepared statement is one), those backends' memory, and the lag; each scrape of
+/metrics is kept whole. After each fault the load is held, and every row compared. Fails when
+something has grown (soak_report.grown), or when a row is not as it must be at any of these times.
 """
 
 import argparse
+import gzip
+import itertools
 import json
 import os
 import random
 import re
-import statistics
 import sys
 import tempfile
 import time
@@ -20,47 +22,61 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
 
-from chaos.compare import compare  # noqa: E402
+from chaos.compare import Verdict, compare, compare_keyed  # noqa: E402
 from chaos.driver import finish  # noqa: E402
 from chaos.faults import FAULTS  # noqa: E402
 from chaos.world import World  # noqa: E402
 from lib.kafka import Kafka  # noqa: E402
 from lib.postgres import create_database  # noqa: E402
 from lib.stack import ROOT, Stack  # noqa: E402
+from soak_report import MEASURES, grew, grown, publish, warm_up  # noqa: E402
 
 # Those that the process survives: what it grows by is what matters here.
 DISTURBANCES = ("terminate_backend", "postgres_cut", "kafka_cut", "lock_timeout", "scale",
                 "postgres_answers_lost", "read_only", "cancel_backend", "letters_refused",
                 "kafka_cut_in_the_middle", "postgres_restart")
-# What may come on top of the first third's median: a share of it, and so many.
-MEASURES = {"rss_mb": (0.15, 4), "descriptors": (0, 8), "threads": (0, 3), "plans": (0.1, 6),
-            "backend_mb": (0.15, 4), "lag_records": (1.0, 1000)}
 
 
 def proc(pid, name):
     return Path(f"/proc/{pid}/{name}").read_text()
 
 
-def sample(world, began):
+def metrics(page):
+    """Name with labels -> value, of a page of /metrics."""
+    return {name: float(value) for name, _, value in (line.rpartition(" ") for line in page.splitlines())
+            if name and not name.startswith("#")}
+
+
+def sample(world, began, scrapes):
     """None while the server is away or starts."""
-    pid = world.member(0).daemon.pid
-    applied = world.applied()
-    if applied is None:
+    daemon = world.member(0).daemon
+    applied, (code, page) = world.applied(), daemon.get("/metrics")
+    if applied is None or code != 200:
         return None
+    scraped = metrics(page)
     backends = world.observer.query("select pid from pg_stat_activity where usename = 'ods' and "
                                     "datname = %s", world.database.name)
     plans = plans_of(world, [backend for backend, in backends])
     private = sum(int(kb) for backend, in backends
-                  for kb in re.findall(r"^Private_\w+:\s+(\d+)", proc(backend, "smaps_rollup"), re.M))
-    status = proc(pid, "status")
-    return {
+                  for kb in re.findall(r"^Private_\w+:\s+(\d+)", smaps(backend), re.M))
+    found = {
         "second": round(time.monotonic() - began),
-        "rss_mb": round(int(re.search(r"VmRSS:\s+(\d+)", status).group(1)) / 1024, 1),
-        "descriptors": len(os.listdir(f"/proc/{pid}/fd")),
-        "threads": int(re.search(r"Threads:\s+(\d+)", status).group(1)),
-        "plans": plans, "backend_mb": round(private / 1024, 1),
+        "rss_mb": round(scraped["process_resident_memory_bytes"] / 2**20, 1),
+        "descriptors": len(os.listdir(f"/proc/{daemon.pid}/fd")),
+        "threads": int(re.search(r"Threads:\s+(\d+)", proc(daemon.pid, "status")).group(1)),
+        "plans": plans, "backend_mb": round(private / 1024, 1), "applied": applied,
         "lag_records": max(world.load.acknowledged - applied, 0), "records": world.load.acknowledged,
     }
+    scrapes.append({"second": found["second"], "metrics": scraped})
+    return found
+
+
+def smaps(pid):
+    """Nothing of a session that has ended meanwhile."""
+    try:
+        return proc(pid, "smaps_rollup")
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
 
 
 def plans_of(world, backends):
@@ -77,15 +93,29 @@ def plans_of(world, backends):
     return len(re.findall(r"level: \d+; CachedPlanSource:", text))
 
 
-def grown(samples):
-    """The measures whose last third lies above what the first one allows."""
-    third = max(len(samples) // 3, 1)
-    found = {}
-    for name, (share, room) in MEASURES.items():
-        first = statistics.median(one[name] for one in samples[:third])
-        last = statistics.median(one[name] for one in samples[-third:])
-        found[name] = {"first": first, "last": last, "allowed": round(first * (1 + share) + room, 1)}
-    return found
+class Watch:
+    """Compares while the load goes on: every row that has a key, and of appended ones those that have come
+    since the last time, each once. The load is held for as long as that takes."""
+
+    def __init__(self):
+        self.seen, self.last = 0, 0  # numbers that the load has appended; the newest row that was looked at
+
+    def look(self, world):
+        with world.load.held():
+            world.await_applied(world.load.reached(), "all that was sent")
+            verdict = Verdict()
+            compare_keyed(verdict, world.workload, world.observer.query)
+            new = dict(itertools.islice(world.workload.appended.items(), self.seen, None))
+            rows = world.observer.query("select n, text, seq from events where seq > %s", self.last)
+            came = [(number, text) for number, text, _ in rows]
+            for number, text in set(came) ^ {(number, text) for number, (text, _) in new.items()}:
+                verdict.add("wrong" if number not in new else "lost", f"events {number} {text[:40]!r}")
+            if len(came) != len(set(came)):
+                verdict.add("twice", "events")
+            self.seen += len(new)
+            self.last = max((seq for *_, seq in rows), default=self.last)
+            verdict.rows += len(rows)
+        return verdict
 
 
 def show(samples, growth):
@@ -96,45 +126,56 @@ def show(samples, growth):
         print("  ".join(f"{one[name]:>12}" for name in names))
     for name, found in growth.items():
         verdict = "GREW" if found["last"] > found["allowed"] else "ok"
-        print(f"{name:>12}: {found['first']} in the first third, {found['last']} in the last, "
+        print(f"{name:>12}: {found['first']} at first, {found['last']} at last, "
               f"up to {found['allowed']} allowed: {verdict}")
+    print(f"{'':>12}  resident memory by {growth['rss_mb']['percent']:+.3f} % (Theil-Sen)")
 
 
-def soak(world, minutes, every):
+def strike(world, choose):
+    fault = FAULTS[choose.choice(DISTURBANCES)]
+    fault.inject(world, choose)
+    world.await_applied(world.load.reached(), f"recovered from {fault.name}")
+    return fault.name
+
+
+def soak(world, minutes, every, calm_s=60):
+    """Samples, scrapes, faults, what each comparison found, and the last one of all."""
     choose = random.Random(f"soak {world.seed}")
-    samples, done = [], []
+    samples, scrapes, done, verified, watch = [], [], [], [], Watch()
     world.prepare()
     world.start(0)
     world.load.start()
     world.await_progress(500)
     began = time.monotonic()
-    until, warm = began + minutes * 60, began + min(60, minutes * 12)
-    next_fault = warm + every
+    until, next_fault = began + minutes * 60, began + min(calm_s, minutes * 12) + every
     while time.monotonic() < until:
         time.sleep(2)
         if not world.member(0).running():
             raise AssertionError(f"the daemon ended:\n{world.member(0).daemon.tail()}")
         if time.monotonic() > next_fault:
-            fault = FAULTS[choose.choice(DISTURBANCES)]
-            fault.inject(world, choose)
-            world.await_applied(world.load.reached(), f"recovered from {fault.name}")
-            done.append(fault.name)
+            second = round(time.monotonic() - began)
+            done.append({"second": second, "fault": strike(world, choose)})
+            verdict = watch.look(world)
+            verified.append({"second": second, "rows": verdict.rows, "exact": verdict.exact})
+            assert verdict.exact, f"after {done[-1]}: {verdict.examples}"
             next_fault = time.monotonic() + every
-        elif time.monotonic() > warm and (one := sample(world, began)):
+        elif one := sample(world, began, scrapes):
             samples.append(one)
     finish(world, stuck="")
     verdict = compare(world.workload, world.observer.query, world.kafka.read(world.letter_topic))
-    return samples, done, verdict
+    verified.append({"second": round(time.monotonic() - began), "rows": verdict.rows, "exact": verdict.exact})
+    return samples, scrapes, done, verified, verdict
 
 
 def main():
     parser = argparse.ArgumentParser(usage="scripts/soak [--minutes N] [--rate STEPS] "
-                                           "[--every SECONDS] [--binary FILE] [--out FILE]")
+                                           "[--every SECONDS] [--binary FILE] [--out FILE] [--publish]")
     parser.add_argument("--minutes", type=float, default=10)
-    parser.add_argument("--rate", type=int, default=500, help="steps of the load a second")
+    parser.add_argument("--rate", type=int, default=2000, help="steps of the load a second")
     parser.add_argument("--every", type=float, default=30, help="seconds between two faults")
     parser.add_argument("--binary", type=Path, default=ROOT / "build" / "release" / "ods-sink")
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "soak.json")
+    parser.add_argument("--publish", action="store_true", help="write docs/soak.* and the page's section")
     options = parser.parse_args()
     seed = int(os.environ.get("ODS_FAULT_SEED") or random.randrange(10**9))
     print(f"soak: {options.minutes:g} minutes, {options.rate} steps a second, a fault every "
@@ -147,21 +188,27 @@ def main():
             world = World(stack, Kafka(stack), create_database(stack, "soak"), options.binary,
                           Path(folder), "soak", seed, proxied=True, rate=options.rate)
             try:
-                samples, done, verdict = soak(world, options.minutes, options.every)
+                samples, scrapes, done, verified, verdict = soak(world, options.minutes, options.every)
             finally:
                 world.close()
     finally:
         stack.close()
-    growth = grown(samples)
+    warm_s = warm_up(options.minutes)
+    growth = grown([one for one in samples if one["second"] >= warm_s] or samples)
     show(samples, growth)
-    print(f"{len(done)} faults, {verdict.rows} rows compared: {verdict.lost} lost, "
+    print(f"{len(done)} faults, {len(verified)} comparisons, {verdict.rows} rows at the end: {verdict.lost} lost, "
           f"{verdict.twice + verdict.rewritten} twice, {verdict.wrong} wrong; {verdict.letters} dead letters, "
           f"{verdict.letters_lost} lost, {verdict.letters_wrong} wrong")
     options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text(json.dumps({"seed": seed, "faults": done, "growth": growth,
-                                       "samples": samples, "exact": verdict.exact}, indent=1))
-    bad = [name for name, found in growth.items() if found["last"] > found["allowed"]]
-    return 0 if verdict.exact and not bad else 1
+    data = {"day": time.strftime("%Y-%m-%d", time.gmtime()), "seed": seed, "warm_s": warm_s,
+            "records": world.load.acknowledged, "faults": done, "verified": verified, "growth": growth,
+            "exact": verdict.exact and all(one["exact"] for one in verified), "samples": samples}
+    options.out.write_text(json.dumps(data, indent=1))
+    with gzip.open(options.out.with_suffix(".metrics.jsonl.gz"), "wt") as file:
+        file.writelines(json.dumps(one) + "\n" for one in scrapes)
+    if options.publish:
+        publish(data)
+    return 0 if data["exact"] and not grew(growth) else 1
 
 
 if __name__ == "__main__":

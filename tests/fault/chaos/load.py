@@ -3,6 +3,7 @@
 import queue
 import threading
 import time
+from contextlib import contextmanager
 
 from confluent_kafka import Producer
 
@@ -28,6 +29,7 @@ class Load(threading.Thread):
         self._wanted = queue.SimpleQueue()
         self._burst = threading.Event()
         self._ending = threading.Event()
+        self._hold, self._holding = threading.Event(), threading.Event()
         self._producer = Producer({
             "bootstrap.servers": bootstrap, "enable.idempotence": True, "linger.ms": 5,
             "message.timeout.ms": 0, "reconnect.backoff.max.ms": 500, "compression.type": "lz4",
@@ -48,6 +50,8 @@ class Load(threading.Thread):
         try:
             began, steps = time.monotonic(), 0
             while not self._ending.is_set():
+                if self._hold.is_set():
+                    self._stand_still()
                 due = int((time.monotonic() - began) * self.rate)
                 # Behind by more than a second, it does not catch up: the machine is busy.
                 steps = max(steps, due - self.rate)
@@ -65,6 +69,24 @@ class Load(threading.Thread):
                 self._ending.wait(self.GUST_S)
         except Exception as error:  # noqa: BLE001: told by finish()
             self.failures.append(error)
+
+    def _stand_still(self):
+        self._producer.flush()
+        self._holding.set()
+        while self._hold.is_set() and not self._ending.is_set():
+            time.sleep(0.01)
+        self._holding.clear()
+
+    @contextmanager
+    def held(self):
+        """Nothing is sent meanwhile, and Kafka has all that was."""
+        self._hold.set()
+        try:
+            while not self._holding.wait(0.1):
+                assert self.is_alive(), self.failures[:3]
+            yield
+        finally:
+            self._hold.clear()
 
     def burst(self):
         """A second's worth at once, so that a fault strikes while there is work."""
