@@ -35,7 +35,8 @@ install(FILES config/tables.yaml.example RENAME tables.yaml DESTINATION /etc/ods
 install(FILES packaging/debian/copyright DESTINATION ${CMAKE_INSTALL_DOCDIR})
 # All pages, beside the README that names them.
 install(DIRECTORY docs DESTINATION ${CMAKE_INSTALL_DOCDIR} FILES_MATCHING PATTERN "*.md")
-install(FILES SECURITY.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
+install(FILES SECURITY.md CHANGELOG.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
+install(DIRECTORY examples DESTINATION ${CMAKE_INSTALL_DOCDIR})
 
 set(ODS_PACKED ${CMAKE_CURRENT_BINARY_DIR}/packed)
 add_custom_command(
