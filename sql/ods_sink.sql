@@ -1167,6 +1167,8 @@ create table if not exists ods_sink.quality (
 
 create index if not exists quality_of_group
     on ods_sink.quality (consumer_group, rule, target_table, began_at);
+create index if not exists quality_of_rule
+    on ods_sink.quality (consumer_group, rule, target_table, source_table, in_flight, pipeline, began_at);
 create index if not exists quality_by_time on ods_sink.quality (consumer_group, began_at);
 
 comment on table ods_sink.quality is 'ods-sink: what rules about the data found (quality: in tables.yaml)';

@@ -19,6 +19,7 @@
 #ifndef ODS_LAKE_H
 #define ODS_LAKE_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #ifdef __cplusplus
@@ -337,7 +338,7 @@ enum ods_lake_answer ods_lake_maintain(struct ods_lake_table *table, const char 
  *                                   "to" default: newest; "types" default: all): the columns and
  *                                   "_change_type" (insert, update_preimage, update_postimage,
  *                                   delete), "_commit_version" ("l"), "_commit_timestamp"
- *                                   ("tsu:UTC")
+ *                                   ("tsu:UTC"); of Iceberg "_commit_snapshot" ("l")
  * Staged rows are not seen.
  */
 enum ods_lake_answer ods_lake_scan(struct ods_lake_table *table, const char *json,
@@ -346,23 +347,27 @@ enum ods_lake_answer ods_lake_scan(struct ods_lake_table *table, const char *jso
 /*
  * Versions of the table that can still be read, the oldest first, as a JSON array to be freed.
  *   { "from": 3, "to": 12, "limit": 50 }   everything is optional; "since_ms": versions committed
- *                                          since then, in place of "from"; "limit": the newest;
- *                                          "all": true: FATAL where one has expired
+ *                                          since then, in place of "from"; "from_snapshot" and
+ *                                          "to_snapshot" (Iceberg): by their ids; "limit": the
+ *                                          newest; "all": true: FATAL where one has expired
  *   [ { "version": 12, "time_ms": 1795777200000, "operation": "MERGE", "engine": "…",
  *       "rows": { "inserted": 3, "updated": 2, "deleted": 1 },   null: its files are gone
  *       "files_added": 1, "bytes_added": 4096, "files_removed": 0, "bytes_removed": 0,
  *       "offsets": { "<topic>:<partition>": 1200 } } ]   the next ones to be read
  * Only the log is read where the commit says how many rows it changed, as those of ods-sink do.
+ * Versions of Iceberg are the sequence numbers of the snapshots that led to the newest; they have
+ * "snapshot", the id, too.
  */
 enum ods_lake_answer ods_lake_versions(struct ods_lake_table *table, const char *json,
                                        char **versions, char **error);
 
 /*
  * The changes of versions, as lines of JSON: the columns and those that ods_lake_scan adds, and
- * "_commit_offsets" as in ods_lake_versions. Within a version rows as they were come before rows as
- * they are. Decimals are texts, bytes base64, times ISO 8601.
+ * "_commit_offsets" as in ods_lake_versions; of Iceberg "_commit_snapshot", an id. Within a version
+ * rows as they were come before rows as they are. Decimals are texts, bytes base64, times ISO 8601.
  *   { "from": 3, "to": 12,                    both included; "since_ms" in place of "from";
- *                                             neither: those that come after the newest
+ *                                             neither: those that come after the newest;
+ *                                             "from_snapshot", "to_snapshot" as above
  *     "types": ["insert", "delete"], "columns": ["id"] }   default: all
  * *from and *to are the versions that are read: *from > *to where there is none yet; the next call
  * begins at *to + 1. FATAL where a version has expired. ods_lake_next_lines hands out up to 1,000
@@ -374,6 +379,41 @@ enum ods_lake_answer ods_lake_changes(struct ods_lake_table *table, const char *
                                       char **error);
 enum ods_lake_answer ods_lake_next_lines(struct ods_lake_lines *lines, char **text, char **error);
 void ods_lake_close_lines(struct ods_lake_lines *lines); /* NULL is accepted */
+
+/*
+ * The same changes as a stream of Arrow's IPC format, "_commit_offsets" a map. *arrow is NULL: the
+ * stream begins; else it goes on with these versions (FATAL where the table has other columns by
+ * now; on an error it stays as it was). ods_lake_next_arrow hands out some bytes, which stay until
+ * the next call, or none at the end: before further versions go on, or the caller writes
+ * ODS_LAKE_ARROW_END.
+ */
+#define ODS_LAKE_ARROW_END "\xff\xff\xff\xff\0\0\0" /* with its NUL: 8 bytes */
+struct ods_lake_arrow;
+enum ods_lake_answer ods_lake_arrow(struct ods_lake_table *table, const char *json,
+                                    struct ods_lake_arrow **arrow, int64_t *from, int64_t *to,
+                                    char **error);
+enum ods_lake_answer ods_lake_next_arrow(struct ods_lake_arrow *arrow, const uint8_t **bytes,
+                                         size_t *size, char **error);
+void ods_lake_close_arrow(struct ods_lake_arrow *arrow); /* NULL is accepted */
+
+/*
+ * Compares rows of a source with the table's, by the hash of the key and the hash of the row. Both
+ * are gone through once for each of `slices` parts of the keys, and all of that twice: only what
+ * differs both times, with the same row on either side, counts.
+ *   { "key": ["id"], "columns": ["id", "note"],     that are compared; the key's among them
+ *     "deleted": { "column": "op", "is": "d" },     rows of the table that are left out
+ *     "slices": 1, "limit": 1000 }                  differences that are named
+ * ods_lake_compare begins; ods_lake_compare_rows takes all rows of the source, those of other parts
+ * are passed over; ods_lake_compared reads the table: *json is NULL while the rows for the next
+ * part are to come, else (to be freed) what a look has found:
+ *   { "source_rows": 10, "target_rows": 9, "counts": { "missing": 1, "extra": 0, "changed": 0 },
+ *     "open": 0,                                    differences that may be on their way
+ *     "differences": [ { "kind": "missing", "key": { "id": 7 } } ] }
+ */
+enum ods_lake_answer ods_lake_compare(struct ods_lake_table *table, const char *json, char **error);
+enum ods_lake_answer ods_lake_compare_rows(struct ods_lake_table *table, struct ArrowArray *array,
+                                           struct ArrowSchema *schema, char **error);
+enum ods_lake_answer ods_lake_compared(struct ods_lake_table *table, char **json, char **error);
 
 /*
  * Figures of the table as the handle knows it (no I/O), JSON to be freed:

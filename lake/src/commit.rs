@@ -441,12 +441,17 @@ impl Table {
     }
 }
 
-/// Rows that a commit inserts, updates and deletes, as Spark calls them in the history of a table.
-fn metrics(rows: &[Row], going: &Going) -> Value {
+/// How many rows a commit inserts, updates and deletes.
+pub fn figures(rows: &[Row], going: &Going) -> [usize; 3] {
     let new = rows.iter().filter(|r| r.new).count();
     let deleted = going.values().flatten().filter(|(_, comes)| !comes).count();
-    json!({"numTargetRowsInserted": new.to_string(), "numTargetRowsUpdated": (rows.len() - new).to_string(),
-        "numTargetRowsDeleted": deleted.to_string()})
+    [new, rows.len() - new, deleted]
+}
+
+/// As Spark calls them in the history of a table.
+fn metrics(rows: &[Row], going: &Going) -> Value {
+    let [inserted, updated, deleted] = figures(rows, going).map(|n| n.to_string());
+    json!({"numTargetRowsInserted": inserted, "numTargetRowsUpdated": updated, "numTargetRowsDeleted": deleted})
 }
 
 /// The add of a file that was written.

@@ -11,6 +11,8 @@ use arrow_schema::{DataType, Schema};
 use serde_json::{Map, Value};
 
 use crate::answer::{Fail, Result, fatal};
+use crate::arrow::Stream;
+use crate::compare::Compare;
 use crate::lake::Lake;
 use crate::lines::Lines;
 use crate::table::Table;
@@ -25,6 +27,7 @@ pub struct Handle {
     expected: Option<Map<String, Value>>,
     /// A panic left the table in a state that nobody knows.
     broken: bool,
+    compare: Option<Compare>,
 }
 
 fn text_of(panic: Box<dyn std::any::Any + Send>) -> String {
@@ -210,7 +213,7 @@ pub unsafe extern "C" fn ods_lake_table(
     answer(error, || {
         let lake = unsafe { lake.as_ref() }.ok_or_else(|| fatal!("no lake is given"))?;
         let opened = lake.table(unsafe { text("JSON", json) }?, &schema(columns)?)?;
-        let handle = opened.map(|table| Box::new(Handle { table, expected: None, broken: false }));
+        let handle = opened.map(|table| Box::new(Handle { table, expected: None, broken: false, compare: None }));
         unsafe { *table = handle.map_or(ptr::null_mut(), Box::into_raw) };
         Ok(())
     })
@@ -495,6 +498,107 @@ pub unsafe extern "C" fn ods_lake_next_lines(
 pub unsafe extern "C" fn ods_lake_close_lines(lines: *mut Lines) {
     if !lines.is_null() {
         let _ = catch_unwind(AssertUnwindSafe(|| drop(unsafe { Box::from_raw(lines) })));
+    }
+}
+
+/// # Safety
+/// See `ods_lake_open`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ods_lake_arrow(
+    table: *mut Handle,
+    json: *const c_char,
+    arrow: *mut *mut Stream,
+    from: *mut i64,
+    to: *mut i64,
+    error: *mut *mut c_char,
+) -> c_int {
+    unsafe {
+        with(table, error, |h| {
+            let (scan, first, last) = h.table.changes_scan(text("JSON", json)?)?;
+            match (*arrow).as_mut() {
+                Some(stream) => stream.go_on(scan, first, last)?,
+                None => *arrow = Box::into_raw(Box::new(Stream::new(scan)?)),
+            }
+            (*from, *to) = (first, last);
+            Ok(())
+        })
+    }
+}
+
+/// # Safety
+/// See `ods_lake_open`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ods_lake_next_arrow(
+    arrow: *mut Stream,
+    bytes: *mut *const u8,
+    size: *mut usize,
+    error: *mut *mut c_char,
+) -> c_int {
+    answer(error, || {
+        let stream = unsafe { arrow.as_mut() }.ok_or_else(|| fatal!("no stream is given"))?;
+        let next = stream.more()?;
+        unsafe { (*bytes, *size) = (next.as_ptr(), next.len()) };
+        Ok(())
+    })
+}
+
+/// # Safety
+/// See `ods_lake_open`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ods_lake_close_arrow(arrow: *mut Stream) {
+    if !arrow.is_null() {
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(unsafe { Box::from_raw(arrow) })));
+    }
+}
+
+/// # Safety
+/// See `ods_lake_open`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ods_lake_compare(
+    table: *mut Handle,
+    json: *const c_char,
+    error: *mut *mut c_char,
+) -> c_int {
+    unsafe {
+        with(table, error, |h| {
+            h.compare = Some(Compare::new(&h.table, text("JSON", json)?)?);
+            Ok(())
+        })
+    }
+}
+
+/// # Safety
+/// See `ods_lake_open`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ods_lake_compare_rows(
+    table: *mut Handle,
+    array: *mut FFI_ArrowArray,
+    columns: *mut FFI_ArrowSchema,
+    error: *mut *mut c_char,
+) -> c_int {
+    unsafe {
+        let (a, s) = (move_array(array), move_schema(columns));
+        with(table, error, |h| {
+            let c = h.compare.as_mut().ok_or_else(|| fatal!("nothing is being compared"))?;
+            c.rows(&batch(a, s)?)
+        })
+    }
+}
+
+/// # Safety
+/// See `ods_lake_open`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ods_lake_compared(
+    table: *mut Handle,
+    json: *mut *mut c_char,
+    error: *mut *mut c_char,
+) -> c_int {
+    unsafe {
+        with(table, error, |h| {
+            let c = h.compare.as_mut().ok_or_else(|| fatal!("nothing is being compared"))?;
+            *json = h.table.compare(c)?.map_or(ptr::null_mut(), |v| give(v.to_string()));
+            Ok(())
+        })
     }
 }
 

@@ -8,6 +8,7 @@ use crate::answer::{Fail, Result, fatal};
 use crate::commit::CHANGE;
 use crate::lines::Lines;
 use crate::log::{self, Add, Tomb};
+use crate::scan::Scan;
 use crate::settings::{Object, parse};
 use crate::table::Table;
 
@@ -17,9 +18,14 @@ const OURS: &str = "ods:";
 
 /// The offsets that a version stores: "topic:partition" → the next one to be read.
 pub fn offsets(actions: &[Value]) -> Map<String, Value> {
+    let txns = actions.iter().map(|a| &a["txn"]).filter(|t| t.is_object());
+    named(txns.map(|t| (t["appId"].as_str().unwrap_or_default().to_string(), t["version"].clone())))
+}
+
+/// Offsets by "topic:partition" in place of their ids.
+pub fn named(ids: impl IntoIterator<Item = (String, Value)>) -> Map<String, Value> {
     let mut out = Map::new();
-    for t in actions.iter().map(|a| &a["txn"]).filter(|t| t.is_object()) {
-        let id = t["appId"].as_str().unwrap_or_default();
+    for (id, offset) in ids {
         // When a position was stored is no offset.
         if id.starts_with(OURS) && id.ends_with("@us") {
             continue;
@@ -27,10 +33,10 @@ pub fn offsets(actions: &[Value]) -> Map<String, Value> {
         let mut parts = id.strip_prefix(OURS).unwrap_or_default().rsplitn(3, ':');
         let name = match (parts.next(), parts.next(), parts.next()) {
             (Some(partition), Some(topic), Some(_)) => format!("{topic}:{partition}"),
-            _ => id.to_string(),
+            _ => id.clone(),
         };
-        let name = if out.contains_key(&name) { id.to_string() } else { name };
-        out.insert(name, t["version"].clone());
+        let name = if out.contains_key(&name) { id } else { name };
+        out.insert(name, offset);
     }
     out
 }
@@ -46,6 +52,12 @@ impl Table {
     /// can still be read; the answer's first is the older end. `changes` must have all of them, a list need not.
     fn range(&mut self, o: &Object, all: bool) -> Result<(i64, i64)> {
         self.refresh()?;
+        if self.iceberg.is_some() {
+            return self.range_iceberg(o, all);
+        }
+        if o.get("from_snapshot").is_some() || o.get("to_snapshot").is_some() {
+            return Err(fatal!("{} is a table of Delta Lake, which has versions and no snapshots", self.store.place()));
+        }
         let newest = self.state.version;
         let to = o.number("to")?.map_or(newest, |v| v as i64).min(newest);
         let oldest = |t: &Table| -> Result<i64> { Ok(log::entries(&*t.store)?.first().copied().unwrap_or(newest)) };
@@ -85,8 +97,12 @@ impl Table {
     /// A JSON array: each version's time, operation, figures and offsets.
     pub fn versions(&mut self, text: &str) -> Result<String> {
         let v = parse("the settings of versions", text)?;
-        let o = Object::new("the settings of versions", &v, &["from", "to", "since_ms", "limit", "all"])?;
+        let known = ["from", "to", "from_snapshot", "to_snapshot", "since_ms", "limit", "all"];
+        let o = Object::new("the settings of versions", &v, &known)?;
         let (from, to) = self.range(&o, o.flag("all")?.unwrap_or(false))?;
+        if self.iceberg.is_some() {
+            return Ok(Value::Array(self.versions_iceberg(from, to)?).to_string());
+        }
         let list: Result<Vec<Value>> = (from..=to).map(|v| self.version(v)).collect();
         Ok(Value::Array(list?).to_string())
     }
@@ -144,32 +160,43 @@ impl Table {
         let changes = actions.iter().any(|a| {
             a["cdc"].is_object() || ["add", "remove"].iter().any(|k| a[*k].is_object() && a[*k]["dataChange"] != false)
         });
+        let count = if changes { self.count_changes(version)? } else { [0; KINDS.len()] };
+        Ok(json!({"inserted": count[0], "updated": count[2], "deleted": count[3]}))
+    }
+
+    /// How many changes of each kind a version has.
+    pub fn count_changes(&mut self, version: i64) -> Result<[i64; KINDS.len()]> {
         let mut count = [0i64; KINDS.len()];
-        if changes {
-            let how = json!({"columns": [], "changes": {"from": version, "to": version}});
-            let mut scan = self.scan_known(&how.to_string())?;
-            while let Some(batch) = scan.step()? {
-                let kinds = batch.column_by_name(CHANGE).ok_or_else(|| fatal!("changes without {CHANGE}"))?;
-                let kinds = arrow_array::cast::AsArray::as_string::<i32>(kinds);
-                for kind in kinds.iter().flatten() {
-                    if let Some(i) = KINDS.iter().position(|k| *k == kind) {
-                        count[i] += 1;
-                    }
+        let how = json!({"columns": [], "changes": {"from": version, "to": version}});
+        let mut scan = self.scan_known(&how.to_string())?;
+        while let Some(batch) = scan.step()? {
+            let kinds = batch.column_by_name(CHANGE).ok_or_else(|| fatal!("changes without {CHANGE}"))?;
+            let kinds = arrow_array::cast::AsArray::as_string::<i32>(kinds);
+            for kind in kinds.iter().flatten() {
+                if let Some(i) = KINDS.iter().position(|k| *k == kind) {
+                    count[i] += 1;
                 }
             }
         }
-        Ok(json!({"inserted": count[0], "updated": count[2], "deleted": count[3]}))
+        Ok(count)
     }
 
     /// The changes of the versions from … to as lines; there may be none.
     pub fn changes(&mut self, text: &str) -> Result<(Lines, i64, i64)> {
+        let (scan, from, to) = self.changes_scan(text)?;
+        Ok((Lines::new(scan), from, to))
+    }
+
+    /// The changes of the versions from … to.
+    pub fn changes_scan(&mut self, text: &str) -> Result<(Scan, i64, i64)> {
         let v = parse("the settings of changes", text)?;
-        let o = Object::new("the settings of changes", &v, &["from", "to", "since_ms", "types", "columns"])?;
+        let known = ["from", "to", "from_snapshot", "to_snapshot", "since_ms", "types", "columns"];
+        let o = Object::new("the settings of changes", &v, &known)?;
         let (from, to) = self.range(&o, true)?;
         let mut how = json!({"changes": {"from": from, "to": to, "types": o.texts("types")?}});
         if let Some(columns) = o.get("columns") {
             how["columns"] = columns.clone();
         }
-        Ok((Lines::new(self.scan_known(&how.to_string())?), from, to))
+        Ok((self.scan_known(&how.to_string())?, from, to))
     }
 }

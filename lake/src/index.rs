@@ -17,6 +17,13 @@ use crate::answer::{Result, fatal};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Key(u64, u64);
 
+impl Key {
+    /// Which of so many parts of all keys it is in.
+    pub fn slice(&self, slices: u64) -> u64 {
+        self.1 % slices
+    }
+}
+
 impl std::hash::Hash for Key {
     fn hash<H: Hasher>(&self, state: &mut H) {
         state.write_u64(self.0);
@@ -61,6 +68,11 @@ impl Keys {
                 return Err(fatal!("a column of type {} cannot be in a key", crate::types::name(t)));
             }
         }
+        Keys::of_rows(types)
+    }
+
+    /// Of whole rows: every type will do but maps.
+    pub fn of_rows(types: &[DataType]) -> Result<Keys> {
         let rows = RowConverter::new(types.iter().cloned().map(SortField::new).collect())?;
         Ok(Keys { rows, secret: uuid::Uuid::new_v4().into_bytes() })
     }

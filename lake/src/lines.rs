@@ -104,6 +104,13 @@ fn moment(out: &mut String, us: i64, zone: &str) {
     };
 }
 
+/// One value.
+pub fn json_of(a: &ArrayRef, at: usize) -> Result<Value> {
+    let mut text = String::new();
+    value(&mut text, a, at)?;
+    serde_json::from_str(&text).map_err(|e| fatal!("a value as JSON: {e}"))
+}
+
 fn list(out: &mut String, items: &ArrayRef) -> Result<()> {
     out.push('[');
     for i in 0..items.len() {
@@ -151,6 +158,17 @@ fn value(out: &mut String, a: &ArrayRef, at: usize) -> Result<()> {
         Date32 => {
             let d = a.as_primitive::<Date32Type>().value(at);
             string(out, &partition::date(d).unwrap_or_else(|| format!("{d} d")));
+        }
+        Time64(_) => {
+            let us = a.as_primitive::<Time64MicrosecondType>().value(at);
+            let (s, us) = (us / 1_000_000, us % 1_000_000);
+            let part = if us > 0 { format!(".{us:06}") } else { String::new() };
+            let _ = write!(out, "\"{:02}:{:02}:{:02}{part}\"", s / 3600, s / 60 % 60, s % 60);
+        }
+        FixedSizeBinary(_) => {
+            out.push('"');
+            base64(out, a.as_fixed_size_binary().value(at));
+            out.push('"');
         }
         Timestamp(_, zone) => {
             let zone = if zone.is_some() { "Z" } else { "" };

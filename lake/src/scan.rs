@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::{
-    ArrayRef, BooleanArray, Int64Array, RecordBatch, RecordBatchReader, StringArray, TimestampMicrosecondArray,
+    Array, ArrayRef, BooleanArray, Int64Array, RecordBatch, RecordBatchReader, StringArray, TimestampMicrosecondArray,
 };
 use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
 use roaring::RoaringTreemap;
@@ -15,6 +15,8 @@ use crate::answer::{Result, fatal};
 use crate::commit::CHANGE;
 use crate::data::{self, Rows, Wanted};
 use crate::follow::{self, KINDS};
+use crate::iceberg::follow::Source;
+use crate::iceberg::pair::By;
 use crate::log::{self, Add, Tomb};
 use crate::settings::{Object, parse};
 use crate::store::Store;
@@ -23,21 +25,44 @@ use crate::types;
 
 const VERSION: &str = "_commit_version";
 const TIME: &str = "_commit_timestamp";
+const SNAPSHOT: &str = "_commit_snapshot";
 
 /// A file of which rows are given.
-struct Piece {
-    name: String,
-    values: Map<String, Value>,
+pub struct Piece {
+    pub name: String,
+    pub values: Map<String, Value>,
     /// Rows that are left out.
-    without: Option<Arc<RoaringTreemap>>,
+    pub without: Option<Arc<RoaringTreemap>>,
     /// None: all; otherwise these alone.
-    only: Option<RoaringTreemap>,
+    pub only: Option<RoaringTreemap>,
     /// The kind of change; None: the file says it itself.
-    kind: Option<&'static str>,
+    pub kind: Option<&'static str>,
     /// Of a file that says it itself: rows as they were (true) or as they are; None: all.
-    before: Option<bool>,
-    version: i64,
-    time_ms: i64,
+    pub before: Option<bool>,
+    /// The kind is another where the other side of the version has the row's key.
+    pub by: Option<By>,
+    pub version: i64,
+    /// Of Iceberg.
+    pub snapshot: Option<i64>,
+    pub time_ms: i64,
+}
+
+impl Piece {
+    pub fn open(&self, store: &dyn Store, wanted: &Wanted) -> Result<Rows> {
+        let selection =
+            self.only.as_ref().map(|rows| data::selection(&rows.iter().map(|r| r as u32).collect::<Vec<_>>()));
+        Rows::open(store, &self.name, &self.values, wanted, selection)
+    }
+
+    /// The rows of a batch that are not left out; `first` is the batch's first row in its file.
+    pub fn left(&self, batch: RecordBatch, first: &mut u64) -> Result<RecordBatch> {
+        let from = *first;
+        *first += batch.num_rows() as u64;
+        match self.only {
+            Some(_) => Ok(batch),
+            None => data::without(batch, from, self.without.as_deref()),
+        }
+    }
 }
 
 /// Rows or changes, file by file.
@@ -48,6 +73,8 @@ pub struct Scan {
     changes: bool,
     pieces: VecDeque<Piece>,
     versions: VecDeque<i64>,
+    /// Of a table of Iceberg, whose versions are snapshots.
+    source: Option<Source>,
     now: Option<(Rows, Piece, u64)>,
     /// Kinds of changes that are given; empty: all.
     kinds: Vec<String>,
@@ -66,8 +93,14 @@ impl Table {
         let v = parse("the settings of a scan", text)?;
         let o = Object::new("the settings of a scan", &v, &["columns", "version", "changes"])?;
         let other = match o.number("version")? {
-            Some(v) if v as i64 != self.state.version && self.iceberg.is_some() => Some(self.iceberg_at(v as i64)?),
+            Some(v) if self.iceberg.is_some() && (self.set.read || v as i64 != self.state.version) => {
+                Some(self.iceberg_at(Some(v as i64))?)
+            }
             Some(v) if v as i64 != self.state.version => Some(log::load(&*self.store, Some(v as i64))?),
+            // What is only read knows its schema, and not its files.
+            None if self.iceberg.is_some() && self.set.read && o.get("changes").is_none() => {
+                Some(self.iceberg_at(None)?)
+            }
             _ => None,
         };
         let state = other.as_ref().unwrap_or(&self.state);
@@ -89,13 +122,11 @@ impl Table {
             changes: false,
             pieces: VecDeque::new(),
             versions: VecDeque::new(),
+            source: None,
             now: None,
             kinds: vec![],
             offsets: None,
         };
-        if o.get("changes").is_some() && self.iceberg.is_some() {
-            return Err(fatal!("changes are not read from tables of Iceberg: the mode history keeps them as rows"));
-        }
         if let Some(c) = o.get("changes") {
             let c = Object::new("\"changes\"", c, &["from", "to", "types"])?;
             scan.kinds = c.texts("types")?;
@@ -107,8 +138,14 @@ impl Table {
             fields.push(Field::new(CHANGE, DataType::Utf8, false));
             fields.push(Field::new(VERSION, DataType::Int64, false));
             fields.push(Field::new(TIME, types::utc(), true));
-            scan.schema = Arc::new(Schema::new(fields));
             scan.versions = (from..=to).collect();
+            if self.iceberg.is_some() {
+                fields.push(Field::new(SNAPSHOT, DataType::Int64, false));
+                let source = self.source()?;
+                scan.versions = source.versions(from, to).collect();
+                scan.source = Some(source);
+            }
+            scan.schema = Arc::new(Schema::new(fields));
             scan.changes = true;
             return Ok(scan);
         }
@@ -125,6 +162,8 @@ impl Table {
                 only: None,
                 kind: None,
                 before: None,
+                by: None,
+                snapshot: None,
                 version: state.version,
                 time_ms: 0,
             });
@@ -136,6 +175,12 @@ impl Table {
 impl Scan {
     /// The files of a version in which its changes stand.
     fn version(&mut self, version: i64) -> Result<()> {
+        if let Some(source) = &self.source {
+            let found = source.find(&*self.store, version, &self.wanted)?;
+            self.offsets = Some(Value::Object(found.offsets));
+            self.pieces.extend(found.pieces);
+            return Ok(());
+        }
         let actions = log::actions(&*self.store, version)?;
         let time_ms = follow::time_ms(&actions);
         self.offsets = Some(Value::Object(follow::offsets(&actions)));
@@ -147,7 +192,9 @@ impl Scan {
                 only: None,
                 kind,
                 before: None,
+                by: None,
                 version,
+                snapshot: None,
                 time_ms,
             })
         };
@@ -204,8 +251,10 @@ impl Scan {
             fields.push(Arc::new(Field::new(CHANGE, DataType::Utf8, true)));
             wanted.columns = Arc::new(Schema::new(fields));
         }
-        let selection = p.only.as_ref().map(|rows| data::selection(&rows.iter().map(|r| r as u32).collect::<Vec<_>>()));
-        Rows::open(&*self.store, &p.name, &p.values, &wanted, selection)
+        if let Some(by) = &p.by {
+            wanted.columns = by.columns.clone();
+        }
+        p.open(&*self.store, &wanted)
     }
 
     pub fn step(&mut self) -> Result<Option<RecordBatch>> {
@@ -215,12 +264,7 @@ impl Scan {
                     self.now = None;
                     continue;
                 };
-                let n = batch.num_rows() as u64;
-                let batch = match piece.only {
-                    Some(_) => batch,
-                    None => data::without(batch, *first, piece.without.as_deref())?,
-                };
-                *first += n;
+                let batch = piece.left(batch, first)?;
                 if batch.num_rows() == 0 {
                     continue;
                 }
@@ -232,7 +276,7 @@ impl Scan {
                     Some(true) => &["update_preimage", "delete"],
                     Some(false) => &["insert", "update_postimage"],
                 };
-                let batch = of_kinds(of_kinds(marked(&batch, piece, &self.schema)?, half)?, &self.kinds)?;
+                let batch = of_kinds(of_kinds(marked(batch, piece, &self.schema)?, half)?, &self.kinds)?;
                 if batch.num_rows() > 0 {
                     return Ok(Some(batch));
                 }
@@ -249,15 +293,25 @@ impl Scan {
 }
 
 /// The batch with the columns that say what change it was.
-fn marked(batch: &RecordBatch, piece: &Piece, schema: &SchemaRef) -> Result<RecordBatch> {
-    let n = batch.num_rows();
+fn marked(batch: RecordBatch, piece: &Piece, schema: &SchemaRef) -> Result<RecordBatch> {
+    let mut n = batch.num_rows();
     let mut columns: Vec<ArrayRef> = batch.columns().to_vec();
-    if let Some(kind) = piece.kind {
-        columns.push(Arc::new(StringArray::from(vec![kind; n])));
+    match (piece.kind, &piece.by) {
+        (Some(kind), Some(by)) => {
+            let (batch, kinds) = by.kinds(batch, kind)?;
+            n = kinds.len();
+            columns = batch.columns().to_vec();
+            columns.push(Arc::new(kinds));
+        }
+        (Some(kind), None) => columns.push(Arc::new(StringArray::from(vec![kind; n]))),
+        (None, _) => {}
     }
     columns.push(Arc::new(Int64Array::from(vec![piece.version; n])));
     let times = TimestampMicrosecondArray::from(vec![piece.time_ms.saturating_mul(1000); n]);
     columns.push(Arc::new(times.with_timezone("UTC")));
+    if let Some(id) = piece.snapshot {
+        columns.push(Arc::new(Int64Array::from(vec![id; n])));
+    }
     Ok(RecordBatch::try_new(schema.clone(), columns)?)
 }
 

@@ -4,6 +4,8 @@
 
 #include "cli/lake_place.h"
 
+enum changes_form { CHANGES_TABLE, CHANGES_JSON, CHANGES_ARROW };
+
 struct changes_options {
     struct lake_range range;
     const char *types, *format;
@@ -24,6 +26,11 @@ struct changes_printer {
 void changes_print(struct changes_printer *printer, const char *lines);
 /* What is still held; false: memory ran out. */
 bool changes_print_rest(struct changes_printer *printer);
+
+/* Writes the bytes of a stream of Arrow that the reader has now, and the stream's end. A cli_exit;
+ * CLI_TARGET: the error says why. */
+int changes_arrow(struct lake_reader *reader, bool *printed, struct error *error);
+void changes_arrow_end(void);
 
 /* The summary of these versions. `path`: the table's. */
 bool changes_summary(const struct call *call, const char *path, const json_t *versions,

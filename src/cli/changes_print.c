@@ -17,6 +17,9 @@ static void head_of(struct changes_printer *printer, const json_t *row)
         buffer_puts(&text, "\n");
     buffer_printf(&text, "%sversion %lld%s", terminal_paint(printer->terminal, PAINT_HEAD),
                   (long long) printer->version, terminal_plain(printer->terminal, PAINT_HEAD));
+    if (json_object_get(row, "_commit_snapshot"))
+        buffer_printf(&text, "  snapshot %lld",
+                      (long long) json_integer_value(json_object_get(row, "_commit_snapshot")));
     buffer_printf(&text, "  %s  ", time ? time : "-");
     fputs(buffer_text(&text), stdout);
     terminal_line(stdout, "%s", lake_offsets(json_object_get(row, "_commit_offsets"), &offsets));
@@ -29,7 +32,7 @@ static void head_of(struct changes_printer *printer, const json_t *row)
 static bool is_shown(const char *name)
 {
     static const char *const others[] = {"_change_type", "_commit_version", "_commit_timestamp",
-                                         "_commit_offsets"};
+                                         "_commit_offsets", "_commit_snapshot"};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         if (strcmp(name, others[i]) == 0)
             return false;

@@ -19,6 +19,7 @@
 
 #include "cli/confirm.h"
 #include "cli/interrupt.h"
+#include "cli/lake_instead.h"
 #include "core/log.h"
 #include "core/time.h"
 #include "pipeline/worker.h"
@@ -84,8 +85,8 @@ static int open_target(struct erase *erase, struct error *error)
     const struct sink_ops *ops =
         worker_target(trace->settings, trace->choice.pipeline, &config);
     if (!ops->erase) {
-        error_set(error, ODS_FATAL, "target \"%s\" is of type %s, in which no rows can be erased",
-                  trace->choice.target->name, ops->type);
+        error_set(error, ODS_FATAL, "target \"%s\" is of type %s, in which no rows can be erased%s",
+                  trace->choice.target->name, ops->type, lake_instead(ops->type, LAKE_READS));
         return CLI_USAGE;
     }
     return ops->open(&erase->sink, &config, error) == ODS_OK ? CLI_OK : CLI_CONFIG;

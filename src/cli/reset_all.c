@@ -16,6 +16,7 @@
 #include "cli/feeds.h"
 #include "cli/interrupt.h"
 #include "cli/json.h"
+#include "cli/lake_instead.h"
 #include "cli/reset_extent.h"
 #include "pipeline/worker.h"
 #include "source/kafka/kafka_admin.h"
@@ -285,8 +286,8 @@ static int look_at_target(struct reset *reset, struct error *error)
     struct sink_config config;
     const struct sink_ops *ops = worker_target(reset->settings, reset->pipeline, &config);
     if (!ops->forget) {
-        error_set(error, ODS_FATAL, "a target of type %s can't be emptied by this command",
-                  ops->type);
+        error_set(error, ODS_FATAL, "a target of type %s can't be emptied by this command%s",
+                  ops->type, lake_instead(ops->type, LAKE_EMPTIES));
         return CLI_CONFIG;
     }
     if (ops->open(&reset->sink, &config, error) != ODS_OK)

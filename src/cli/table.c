@@ -13,6 +13,7 @@
 #include <ods/pipeline.h>
 
 #include "cli/json.h"
+#include "cli/lake_instead.h"
 #include "cli/terminal.h"
 #include "core/log.h"
 #include "pipeline/worker.h"
@@ -180,8 +181,9 @@ static int connect_to(struct table *table, struct error *error)
     if (!ops->control) {
         error_set(error, ODS_FATAL,
                   "pipeline \"%s\": target \"%s\", of type %s, keeps no orders about single "
-                  "tables, so this is not supported there",
-                  table->pipeline->name, config.name, ops->type);
+                  "tables, so this is not supported there%s",
+                  table->pipeline->name, config.name, ops->type,
+                  lake_instead(ops->type, LAKE_ORDERS));
         return CLI_NEGATIVE;
     }
     if (ops->open(&table->sink, &config, error) != ODS_OK)

@@ -8,6 +8,7 @@
 #include <ods/change.h>
 #include <ods/sink.h>
 #include "cli/interrupt.h"
+#include "cli/lake_instead.h"
 #include "core/exit.h"
 
 #define LOOK_MS    10000
@@ -238,9 +239,10 @@ static int refuse_none(const struct choosing *choosing, const char *pipeline, st
     if (choosing->other)
         error_set(error, ODS_FATAL,
                   "\"%s\" is a table of pipeline \"%s\", whose target \"%s\" is of type \"%s\": "
-                  "only targets of type \"postgres\" can be read",
+                  "only targets of type \"postgres\" can be read%s",
                   choosing->text, choosing->other->name, choosing->other->target,
-                  target_of(choosing, choosing->other)->type);
+                  target_of(choosing, choosing->other)->type,
+                  lake_instead(target_of(choosing, choosing->other)->type, LAKE_READS));
     else if (pipeline)
         error_set(error, ODS_FATAL, "there is no pipeline \"%s\" that could move a table \"%s\"",
                   pipeline, choosing->text);

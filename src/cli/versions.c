@@ -50,19 +50,27 @@ static void add_both(struct columns *table, const json_t *version, const char *a
 
 static bool print_table(const struct call *call, const json_t *versions)
 {
-    static const char *const names[] = {"version", "time",  "operation", "inserted", "updated",
-                                        "deleted", "files", "size",      "offsets"};
+    static const char *const all[] = {"version",  "snapshot", "time",  "operation", "inserted",
+                                      "updated",  "deleted",  "files", "size",      "offsets"};
+    const char *names[sizeof all / sizeof *all];
+    bool snapshots = json_object_get(json_array_get(versions, 0), "snapshot");
+    size_t count = 0;
     struct columns table;
     struct buffer text;
     char moment[64];
     size_t i;
     const json_t *version;
     buffer_init(&text);
-    columns_init(&table, call->terminal, names, sizeof names / sizeof *names);
+    for (size_t k = 0; k < sizeof all / sizeof *all; k++)
+        if (k != 1 || snapshots)
+            names[count++] = all[k];
+    columns_init(&table, call->terminal, names, count);
     json_array_foreach((json_t *) (uintptr_t) versions, i, version) {
         const json_t *rows = json_object_get(version, "rows");
         const char *operation = json_string_value(json_object_get(version, "operation"));
         add_figure(&table, version, "version");
+        if (snapshots)
+            add_figure(&table, version, "snapshot");
         columns_add(&table, lake_moment(json_integer_value(json_object_get(version, "time_ms")),
                                         moment, sizeof moment));
         columns_add(&table, operation ? operation : "?");
@@ -86,13 +94,10 @@ static int run(const struct call *call, void *given)
     json_t *versions = NULL;
     struct error error;
     error_init(&error);
-    if (options->range.from >= 0 && options->range.since_us != INT64_MIN)
-        return cli_usage(call->name, "--from-version and --since exclude each other");
     int code = lake_place_open(&place, call, &options->range);
     if (code == CLI_OK) {
         json_t *which = lake_range_json(&options->range);
-        bool ranged = options->range.from >= 0 || options->range.since_us != INT64_MIN;
-        if (options->limit || !ranged)
+        if (options->limit || !lake_range_begins(&options->range))
             json_object_set_new(which, "limit", json_integer(options->limit ? options->limit : 50));
         if (lake_reader_versions(place.reader, which, &versions, &error) != ODS_OK)
             code = lake_place_failed(call, &error);
@@ -113,11 +118,13 @@ static const struct parameter options[] = {
     LAKE_CONFIG(struct versions_options),
     OPTION(struct versions_options, range.from, "from-version", &argument_number,
            "from this version on", .either = 1),
+    LAKE_FROM_SNAPSHOT(struct versions_options, "from this snapshot on"),
     OPTION(struct versions_options, range.since_us, "since", &argument_moment,
            "those committed since then: 2026-01-31T12:00:00Z, or 90s, 15m, 2h, 3d ago",
            .either = 1),
     OPTION(struct versions_options, range.upto, "to-version", &argument_number,
-           "up to this one (default: the newest)"),
+           "up to this one (default: the newest)", .either = 2),
+    LAKE_TO_SNAPSHOT(struct versions_options),
     OPTION(struct versions_options, limit, "limit", &argument_number,
            "the newest so many of them (default: 50, or all that the other options name)",
            .min = 1, .max = 1000000),
@@ -134,18 +141,21 @@ static const struct exit_meaning exits[] = {
 
 static const struct example examples[] = {
     {"ods-sink versions delta:///var/lib/lake/shop/orders", "The newest 50."},
+    {"ods-sink versions iceberg:///var/lib/ice/shop/orders --limit 5", "The newest 5 snapshots."},
     {"ods-sink versions -c ods-sink.conf delta://s3://lake/shop/orders --since 2h --json",
      "Those of the last two hours, each as a line of JSON."},
     {0}};
 
 const struct command cli_versions = {
     .name = "versions",
-    .summary = "list the versions of a table of Delta Lake",
+    .summary = "list the versions of a table of Delta Lake or Iceberg",
     .description =
         "Each version that can still be read, the oldest first: when it was committed and by which "
         "operation, rows inserted, updated and deleted, files and bytes that came and went, and "
         "the Kafka offsets that were stored with it (`topic:partition`, the next one to be "
         "read).\n\n"
+        "Of Iceberg each snapshot that led to the newest one: its version is its sequence number, "
+        "beside its id.\n\n"
         "Only the table's log is read; of commits that do not say how many rows they changed, "
         "their change data too. The storage is that of the configuration's target, or, without "
         "one, the environment's: `AWS_ENDPOINT_URL`, `AWS_ACCESS_KEY_ID` and so on.",

@@ -244,6 +244,19 @@ enum ods_status quality_store_hours(struct quality_store *store, const struct qu
     return status;
 }
 
+/* Was it of a table that the target did not have, whose entry tables.yaml has no more? */
+static bool is_of_no_entry(const struct pipeline_settings *pipeline, const json_t *row)
+{
+    const char *target = json_string_value(json_object_get(row, "target"));
+    const char *table = json_string_value(json_object_get(row, "table"));
+    if (!target || *target || !table || json_is_true(json_object_get(row, "in_flight")))
+        return false;
+    for (size_t i = 0; i < pipeline->table_count; i++)
+        if (strcmp(pipeline->tables[i].name, table) == 0)
+            return false;
+    return true;
+}
+
 enum ods_status quality_store_read(struct quality_store *store, int64_t each, json_t **list,
                                    struct error *error)
 {
@@ -263,8 +276,9 @@ enum ods_status quality_store_read(struct quality_store *store, int64_t each, js
     *list = json_array();
     for (int i = 0; rows && i < PQntuples(rows); i++) {
         json_t *row = json_loads(PQgetvalue(rows, i, 0), 0, NULL);
-        if (row)
-            json_array_append_new(*list, row);
+        if (row && !is_of_no_entry(store->pipeline, row))
+            json_array_append(*list, row);
+        json_decref(row);
     }
     PQclear(rows);
     return ODS_OK;

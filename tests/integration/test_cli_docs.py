@@ -27,6 +27,9 @@ RULES = [
     (r"\bods_\d+\b", "ods"),
     (r"PostgreSQL \d+\.\d+ \([^)]*\)", "PostgreSQL 15"),
     (r"\b\d+ topics", "3 topics"),
+    # Snapshots of Iceberg.
+    (r'(snapshot"?[ :]|--from-snapshot )\d{10,}', r"\g<1>4213679020482531747"),
+    (r"(?m)^( *\d+ {2,})\d{12,}(?=  2\d{3}-)", r"\g<1>4213679020482531747"),
     # Moments and durations.
     (r"\d{4}-\d\d-\d\d([T ])\d\d:\d\d:\d\d(\.\d+)?", r"2026-01-31\g<1>12:00:00"),
     (r"\d+\.\d s ago", "0.5 s ago"),

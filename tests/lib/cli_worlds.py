@@ -172,14 +172,15 @@ def connect(sink, fixtures, page):
 
 
 def lake(sink, fixtures, page):
-    """Tables of Delta Lake, to which the records were applied one by one."""
+    """Tables of Delta Lake and, in `ice`, of Iceberg, to which the records were applied one by one."""
     if not engine(sink.binary):
         pytest.skip(WHY_NOT)
     shop = pipeline("", name="shop", topics=[table().topic for table in (customers, orders)],
                     defaults={"on_delete": "hard", "cdc_operation": "off", "cdc_timestamp": "off"})
-    sink.write(shop, targets=[{"name": "ods", "type": "delta", "location": str(sink.folder / "lake")}],
-               lanes=1, batch={"max_events": 1})
-    sink.run("replay", "-c", sink.conf, sink.file_of(records()))
+    for kind, folder in (("iceberg", "ice"), ("delta", "lake")):
+        sink.write(shop, targets=[{"name": "ods", "type": kind, "location": str(sink.folder / folder)}],
+                   lanes=1, batch={"max_events": 1})
+        sink.run("replay", "-c", sink.conf, sink.file_of(records()))
 
 
 WORLDS = {"files": files, "shop": shop, "shop-running": shop_running,

@@ -120,9 +120,40 @@ def iceberg_append(path, rows):
     opened.append(pyarrow.Table.from_pylist(rows, schema=opened.schema().as_arrow()))
 
 
+def iceberg_overwrite(path, rows, where):
+    """Another writer's way to change rows: files are written again without those that go."""
+    opened = of_catalog(path)
+    opened.overwrite(pyarrow.Table.from_pylist(rows, schema=opened.schema().as_arrow()), where)
+
+
+def iceberg_snapshots(path):
+    return [s.snapshot_id for s in of_catalog(path).snapshots()]
+
+
+def arrow(path):
+    """A stream of Arrow's IPC format in a file."""
+    with pyarrow.ipc.open_stream(path) as stream:
+        read = stream.read_all()
+    read.validate(full=True)
+    return {"rows": records(read), "types": {field.name: str(field.type) for field in read.schema}}
+
+
+def arrow_bytes(path, text):
+    """The ids in a stream that may have been broken off."""
+    stream, ids = pyarrow.ipc.open_stream(bytes.fromhex(text)), []
+    try:
+        for batch in stream:
+            ids += batch.column("id").to_pylist()
+    except pyarrow.ArrowInvalid:
+        pass
+    return ids
+
+
 WORDS = {"duckdb": of_duckdb, "deltalake": of_deltalake, "changes": changes, "described": described,
          "offset": offset, "pyiceberg": of_pyiceberg, "duckdb_iceberg": of_duckdb_iceberg,
-         "iceberg_described": iceberg_described, "iceberg_append": iceberg_append}
+         "iceberg_described": iceberg_described, "iceberg_append": iceberg_append,
+         "iceberg_overwrite": iceberg_overwrite, "iceberg_snapshots": iceberg_snapshots,
+         "arrow": arrow, "arrow_bytes": arrow_bytes}
 
 for line in sys.stdin:
     asked = json.loads(line)

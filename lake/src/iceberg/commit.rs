@@ -11,14 +11,14 @@ use roaring::RoaringTreemap;
 use serde_json::{Map, Value, json};
 
 use crate::answer::{Fail, Result, fatal};
-use crate::commit::{Going, Places, Row};
+use crate::commit::{Going, Places, Row, figures};
 use crate::data::{self, Writer, Written};
 use crate::fault;
 use crate::iceberg::avro::Av;
 use crate::iceberg::manifest::{self, ADDED, About, DATA, DELETED, DataFile, Entry, Manifest, POSITIONS};
+use crate::iceberg::positions::{self, PATH, POSITION};
 use crate::iceberg::spec::{self, Part};
-use crate::iceberg::state::{PATH, POSITION, positions_schema};
-use crate::iceberg::{OFFSETS, metadata, schema};
+use crate::iceberg::{KEY, OFFSETS, ROWS, metadata, schema};
 use crate::index::{Key, Loc};
 use crate::log::{self, BATCH};
 use crate::partition;
@@ -208,6 +208,14 @@ impl Table {
             _ => "overwrite",
         };
         change.summary = self.summary(moved, batch, added, &going)?;
+        if !self.set.history {
+            change.summary.insert(KEY.into(), json!(json!(self.set.key).to_string()));
+        }
+        if !self.truncated {
+            let [inserted, updated, deleted] = figures(&rows, &going);
+            let rows = json!({"inserted": inserted, "updated": updated, "deleted": deleted});
+            change.summary.insert(ROWS.into(), json!(rows.to_string()));
+        }
         let mut offsets: BTreeMap<&str, i64> = self.state.txns.iter().map(|(id, (n, _))| (id.as_str(), *n)).collect();
         for (id, n) in moved {
             offsets.insert(id, n.as_i64().ok_or_else(|| fatal!("the offset of {id} must be a whole number"))?);
@@ -309,7 +317,7 @@ impl Table {
         let mut out = vec![];
         for (e, mut files) in groups.into_values() {
             files.sort_by(|a, b| a.0.cmp(&b.0));
-            let columns = positions_schema();
+            let columns = positions::columns();
             let mut w = Writer::new(&*self.store, "data/deletes-", columns.clone(), &self.set.compression, usize::MAX);
             let mut all = files.iter().flat_map(|(path, rows)| rows.iter().map(move |r| (path.as_str(), r as i64)));
             loop {
@@ -367,6 +375,14 @@ impl Table {
             let all = if content == DATA { &change.data } else { &change.deletes };
             all.iter().filter(|e| e.status == status).count()
         };
+        let size = |status: i64| -> i64 {
+            change.data.iter().chain(&change.deletes).filter(|e| e.status == status).map(|e| e.file.bytes).sum()
+        };
+        for (name, n) in [("added-files-size", size(ADDED)), ("removed-files-size", size(DELETED))] {
+            if n > 0 {
+                summary.insert(name.into(), json!(n.to_string()));
+            }
+        }
         for (name, n) in [
             ("added-data-files", number(DATA, ADDED)),
             ("deleted-data-files", number(DATA, DELETED)),

@@ -3,15 +3,19 @@
 //!
 //! `catalog` says which metadata a table has and exchanges them (`sql` with `sqlite` and `pq`); `metadata` and
 //! `manifest` (in `avro`) are the format's files, `schema` and `spec` its types and partitions. `state` reads a table,
-//! `commit` makes a snapshot of what is staged and of the offsets, `evolve` and `maintain` do what their names say.
+//! `commit` makes a snapshot of what is staged and of the offsets, `follow` finds what a snapshot changed, `evolve` and
+//! `maintain` do what their names say.
 
 pub mod avro;
 pub mod catalog;
 mod commit;
 mod evolve;
+pub mod follow;
 mod maintain;
 pub mod manifest;
 pub mod metadata;
+pub mod pair;
+pub mod positions;
 mod pq;
 pub mod schema;
 pub mod spec;
@@ -31,6 +35,9 @@ use catalog::Catalog;
 
 /// The table property that has all offsets, and the one of a snapshot's summary that has those that it moved.
 pub const OFFSETS: &str = "ods.offsets";
+/// In a snapshot's summary: the columns that name a row, and how many rows were inserted, updated and deleted.
+pub const KEY: &str = "ods.key";
+pub const ROWS: &str = "ods.rows";
 /// At which version the table was last maintained.
 pub const MAINTAINED: &str = "ods.maintained";
 

@@ -3,17 +3,14 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use arrow_array::cast::AsArray;
-use arrow_array::types::Int64Type;
-use arrow_schema::{DataType, Field, Fields, Schema, SchemaRef};
+use arrow_schema::{DataType, Fields, Schema};
 use roaring::RoaringTreemap;
 use serde_json::{Map, Value, json};
 
 use crate::answer::{Result, fatal};
-use crate::data::{Rows, Wanted};
 use crate::iceberg::catalog::{Catalog, Ident, Load, Loaded, inside, normal};
 use crate::iceberg::manifest::{self, DATA, DELETED, Entry, Manifest, POSITIONS};
-use crate::iceberg::{MAINTAINED, OFFSETS, metadata, schema, spec};
+use crate::iceberg::{MAINTAINED, OFFSETS, metadata, positions, schema, spec};
 use crate::index::Keys;
 use crate::log::{Add, BATCH, DataFile, State, Touched};
 use crate::settings::TableSettings;
@@ -22,9 +19,6 @@ use crate::table::Table;
 use crate::types;
 
 const BATCHES: usize = 256;
-/// The columns of a file of position deletes.
-pub const PATH: i64 = 2_147_483_546;
-pub const POSITION: i64 = 2_147_483_545;
 
 /// Opens the folder of a table by its location.
 pub type Stores = Arc<dyn Fn(&str) -> Result<Arc<dyn Store>> + Send + Sync>;
@@ -45,13 +39,8 @@ pub struct Iceberg {
     pub deletes: HashSet<String>,
     /// By the number of a data file, the sequence number from which on deletes are of it.
     sequences: Vec<i64>,
-}
-
-pub fn positions_schema() -> SchemaRef {
-    Arc::new(Schema::new(vec![
-        schema::with_id(Field::new("file_path", DataType::Utf8, false), PATH),
-        schema::with_id(Field::new("pos", DataType::Int64, false), POSITION),
-    ]))
+    /// Which files it has is not read: a reader of changes needs those of single snapshots alone.
+    lazy: bool,
 }
 
 fn escaped(name: &str) -> String {
@@ -145,6 +134,7 @@ impl Iceberg {
         metadata::check(v)?;
         let was = if self.deletes.is_empty() { -1 } else { state.version };
         let (manifests, entries) = match (own, metadata::current(v)) {
+            _ if self.lazy => (vec![], Entries::new()),
             (Some(m), _) => {
                 let live = m.iter().filter_map(|m| self.entries.get_key_value(&m.path));
                 let entries = live.map(|(k, e)| (k.clone(), e.clone())).collect();
@@ -245,23 +235,11 @@ impl Iceberg {
 
     /// The rows that a delete file takes out, by data file.
     fn positions(&self, store: &dyn Store, e: &Entry, state: &State) -> Result<BTreeMap<u32, RoaringTreemap>> {
-        let name = inside(&self.root, &e.file.path)?;
-        let wanted = Wanted { columns: positions_schema() };
-        let mut out: BTreeMap<u32, RoaringTreemap> = BTreeMap::new();
-        let mut last: Option<(String, Option<u32>)> = None;
-        for batch in Rows::open(store, &name, &Map::new(), &wanted, None)? {
-            let batch = batch?;
-            let (paths, rows) = (batch.column(0).as_string::<i32>(), batch.column(1).as_primitive::<Int64Type>());
-            for i in 0..batch.num_rows() {
-                let path = paths.value(i);
-                if last.as_ref().is_none_or(|(p, _)| p != path) {
-                    let n = state.by_path.get(&escaped(&inside(&self.root, path)?)).copied();
-                    let n = n.filter(|n| self.sequences.get(*n as usize).is_some_and(|s| *s <= e.sequence));
-                    last = Some((path.into(), n));
-                }
-                if let Some((_, Some(n))) = last {
-                    out.entry(n).or_default().insert(rows.value(i) as u64);
-                }
+        let mut out = BTreeMap::new();
+        for (name, rows) in positions::read(store, &self.root, e)? {
+            let n = state.by_path.get(&escaped(&name)).copied();
+            if let Some(n) = n.filter(|n| self.sequences.get(*n as usize).is_some_and(|s| *s <= e.sequence)) {
+                out.insert(n, rows);
             }
         }
         Ok(out)
@@ -312,6 +290,7 @@ pub fn open(
         entries: Entries::new(),
         deletes: HashSet::new(),
         sequences: vec![],
+        lazy: set.read,
     };
     Table::start(store, set, Some(Box::new(ice)), columns)
 }
@@ -419,20 +398,22 @@ impl Table {
         .map_err(|e| e.about(format!("the table in {}", self.store.place())))
     }
 
-    /// The state of an older snapshot, by its sequence number.
-    pub fn iceberg_at(&self, version: i64) -> Result<State> {
+    /// The state of an older snapshot, by its sequence number; None: of the newest that is known.
+    pub fn iceberg_at(&self, version: Option<i64>) -> Result<State> {
         let ice = self.ice()?;
         let mut metadata = ice.loaded.metadata.clone();
-        let s = metadata::snapshots(&metadata).iter().find(|s| s["sequence-number"] == version);
-        let Some((id, schema)) = s.map(|s| (s["snapshot-id"].clone(), s["schema-id"].clone())) else {
-            return Err(fatal!(
-                "the snapshot {version} of {} is no longer there: it has expired, or it never was",
-                ice.root
-            ));
-        };
-        metadata["current-snapshot-id"] = id;
-        if !schema.is_null() {
-            metadata["current-schema-id"] = schema;
+        if let Some(version) = version {
+            let s = metadata::snapshots(&metadata).iter().find(|s| s["sequence-number"] == version);
+            let Some((id, schema)) = s.map(|s| (s["snapshot-id"].clone(), s["schema-id"].clone())) else {
+                return Err(fatal!(
+                    "the snapshot {version} of {} is no longer there: it has expired, or it never was",
+                    ice.root
+                ));
+            };
+            metadata["current-snapshot-id"] = id;
+            if !schema.is_null() {
+                metadata["current-schema-id"] = schema;
+            }
         }
         let mut old = Iceberg {
             catalog: ice.catalog.clone(),
@@ -444,6 +425,7 @@ impl Table {
             entries: Entries::new(),
             deletes: HashSet::new(),
             sequences: vec![],
+            lazy: false,
         };
         let mut state = State::default();
         let loaded = Loaded { location: ice.loaded.location.clone(), metadata };

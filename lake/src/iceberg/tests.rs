@@ -6,8 +6,10 @@ use arrow_schema::{DataType, Field, Schema};
 use serde_json::json;
 
 use crate::answer::Fail;
+use crate::compare::Compare;
 use crate::iceberg::manifest::{DATA, POSITIONS};
 use crate::iceberg::metadata;
+use crate::table::Table;
 use crate::tests::{Folder, batch, offsets, rows};
 
 #[test]
@@ -80,4 +82,87 @@ fn what_the_format_or_the_catalog_refuses_is_told() {
     let none = json!({"namespace": ["n"], "name": "t", "key": ["a"], "create": false});
     assert!(folder.lake().table(&none.to_string(), &crate::tests::schema()).unwrap().is_none());
     assert!(!folder.0.exists(), "looking makes nothing");
+}
+
+/// The changes of a version: kind, key, value.
+fn changes(t: &mut Table, from: i64) -> Vec<(String, i64, Option<i64>)> {
+    let (mut lines, ..) = t.changes(&json!({"from": from, "to": from}).to_string()).unwrap();
+    let mut out = vec![];
+    while let Some(text) = lines.more().unwrap() {
+        for line in text.lines() {
+            let v: serde_json::Value = serde_json::from_str(line).unwrap();
+            assert_eq!(v["_commit_version"], from);
+            out.push((v["_change_type"].as_str().unwrap().into(), v["a"].as_i64().unwrap(), v["v"].as_i64()));
+        }
+    }
+    out
+}
+
+#[test]
+fn a_snapshot_says_what_it_changed() {
+    for partition in [json!([]), json!(["bucket(2, a)"])] {
+        let folder = Folder::of("iceberg");
+        let mut t = folder.table(json!({"partition": partition}));
+        let row = |a, v| (0, Some(a), Some("x"), Some(v));
+        let commit = |t: &mut Table, n: i64| {
+            t.commit(&offsets((n > 1).then_some(n - 1)), &offsets(Some(n)), &n.to_string()).unwrap();
+        };
+        t.upsert(&batch(&[row(1, 10), row(2, 20)])).unwrap();
+        commit(&mut t, 1);
+        t.upsert(&batch(&[row(1, 11), row(3, 30), (1, Some(2), Some("x"), None)])).unwrap();
+        commit(&mut t, 2);
+        t.truncate().unwrap();
+        t.upsert(&batch(&[row(3, 31)])).unwrap();
+        commit(&mut t, 3);
+        let how = json!({"compact": {"small_bytes": 1_000_000}});
+        t.maintain(&how.to_string()).unwrap();
+        let mut reader = folder.table(json!({"mode": "read"}));
+        assert!(reader.ice().unwrap().manifests.is_empty(), "no file is read to begin with");
+        let sorted = |mut list: Vec<_>| {
+            list.sort();
+            list
+        };
+        let of = |kind: &str, a, v| (kind.to_string(), a, Some(v));
+        assert_eq!(sorted(changes(&mut reader, 1)), [of("insert", 1, 10), of("insert", 2, 20)]);
+        let second = changes(&mut reader, 2);
+        let (old, new) = second.split_at(2);
+        assert_eq!(sorted(old.to_vec()), [of("delete", 2, 20), of("update_preimage", 1, 10)]);
+        assert_eq!(sorted(new.to_vec()), [of("insert", 3, 30), of("update_postimage", 1, 11)]);
+        let third = changes(&mut reader, 3);
+        assert_eq!(sorted(third), [of("delete", 1, 11), of("update_postimage", 3, 31), of("update_preimage", 3, 30)]);
+        assert_eq!(rows(&mut reader, json!({})), rows(&mut t, json!({})));
+    }
+}
+
+#[test]
+fn rows_of_a_source_are_compared_in_slices_and_twice() {
+    for format in ["iceberg", "delta"] {
+        let folder = Folder::of(format);
+        let mut t = folder.table(json!({}));
+        let row = |a, v| (0, Some(a), Some("x"), Some(v));
+        t.upsert(&batch(&[row(1, 10), row(2, 20), row(3, 30), row(4, 40)])).unwrap();
+        t.commit(&offsets(None), &offsets(Some(1)), "1").unwrap();
+        let how = json!({"key": ["a", "b"], "columns": ["a", "b", "v"], "slices": 3});
+        let mut c = Compare::new(&t, &how.to_string()).unwrap();
+        let source = batch(&[row(1, 10), row(2, 21), row(4, 40), row(5, 50)]);
+        let look = |t: &mut Table, c: &mut Compare| {
+            loop {
+                c.rows(&source).unwrap();
+                if let Some(found) = t.compare(c).unwrap() {
+                    return found;
+                }
+            }
+        };
+        let first = look(&mut t, &mut c);
+        assert_eq!(first["open"], 3, "{first}");
+        assert_eq!((&first["source_rows"], &first["target_rows"]), (&json!(4), &json!(4)));
+        // One of them came in between.
+        t.upsert(&batch(&[row(5, 50)])).unwrap();
+        t.commit(&offsets(Some(1)), &offsets(Some(2)), "2").unwrap();
+        let second = look(&mut t, &mut c);
+        assert_eq!(second["counts"], json!({"missing": 0, "extra": 1, "changed": 1}), "{second}");
+        let told = second["differences"].as_array().unwrap();
+        assert!(told.contains(&json!({"kind": "extra", "key": {"a": 3, "b": "x"}})), "{second}");
+        assert!(told.contains(&json!({"kind": "changed", "key": {"a": 2, "b": "x"}})), "{second}");
+    }
 }

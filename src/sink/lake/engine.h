@@ -27,7 +27,13 @@
     FUNCTION(versions)                                                                             \
     FUNCTION(changes)                                                                              \
     FUNCTION(next_lines)                                                                           \
-    FUNCTION(close_lines)
+    FUNCTION(close_lines)                                                                          \
+    FUNCTION(arrow)                                                                                \
+    FUNCTION(next_arrow)                                                                           \
+    FUNCTION(close_arrow)                                                                          \
+    FUNCTION(compare)                                                                              \
+    FUNCTION(compare_rows)                                                                         \
+    FUNCTION(compared)
 
 #define LAKE_MEMBER(name) __typeof__(ods_lake_##name) *name;
 struct lake_engine {

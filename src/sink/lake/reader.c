@@ -13,6 +13,7 @@ struct lake_reader {
     struct ods_lake_table *table;
     struct ods_lake_lines *lines;
     char *text; /* the lines handed out */
+    struct ods_lake_arrow *arrow;
 };
 
 /* --- opening ---------------------------------------------------------------------------------- */
@@ -43,55 +44,93 @@ static char *lake_of(const char *place, size_t length, const struct lake_setting
     return text;
 }
 
-static enum ods_status open_table(struct lake_reader *reader, const char *place, const char *name,
+/* The table's name is the last part of `table`, its namespace those before. NULL: memory is out. */
+static char *request_of(const char *table)
+{
+    json_t *request = json_pack("{s:s}", "mode", "read"), *parts = json_array();
+    const char *slash;
+    for (; (slash = strchr(table, '/')); table = slash + 1)
+        json_array_append_new(parts, json_stringn(table, (size_t) (slash - table)));
+    if (json_array_size(parts))
+        json_object_set(request, "namespace", parts);
+    json_object_set_new(request, "name", json_string(table));
+    char *text = json_dumps(request, JSON_COMPACT);
+    json_decref(parts);
+    json_decref(request);
+    return text;
+}
+
+static enum ods_status open_table(struct lake_reader *reader, const char *lake, const char *request,
                                   struct error *error)
 {
     const struct lake_engine *engine = &reader->engine;
     struct ArrowSchema none;
     char *text = NULL;
-    json_t *request = json_pack("{s:s, s:s}", "mode", "read", "name", name);
-    char *json = json_dumps(request, JSON_COMPACT);
-    json_decref(request);
-    if (!json || !lake_schema_export(NULL, NULL, 0, &none)) {
-        free(json);
+    enum ods_status status =
+        lake_engine_judge(engine, engine->open(lake, &reader->lake, &text), text, error);
+    if (status != ODS_OK)
+        return status;
+    if (!lake_schema_export(NULL, NULL, 0, &none))
         return error_out_of_memory(error);
-    }
+    text = NULL;
     enum ods_lake_answer answer =
-        engine->table(reader->lake, json, &none, &reader->table, &text);
-    free(json);
-    enum ods_status status = lake_engine_judge(engine, answer, text, error);
-    if (status == ODS_OK && !reader->table)
-        return error_set(error, ODS_REJECT, "there is no table of Delta Lake in %.1000s", place);
+        engine->table(reader->lake, request, &none, &reader->table, &text);
+    return lake_engine_judge(engine, answer, text, error);
+}
+
+/* Both texts are freed. *made stays NULL where there is no table, too. */
+static enum ods_status open_reader(struct lake_reader **made, char *lake, char *request,
+                                   const struct lake_settings *settings, struct error *error)
+{
+    struct lake_reader *reader = lake && request ? calloc(1, sizeof *reader) : NULL;
+    *made = NULL;
+    enum ods_status status =
+        reader ? lake_engine_load(&reader->engine, settings ? settings->library : "", error)
+               : error_out_of_memory(error);
+    if (status == ODS_OK)
+        status = open_table(reader, lake, request, error);
+    if (status == ODS_OK && reader->table)
+        *made = reader;
+    else
+        lake_reader_close(reader);
+    free(lake);
+    free(request);
     return status;
 }
 
 enum ods_status lake_reader_open(struct lake_reader **made, const char *place,
                                  const struct lake_settings *settings, struct error *error)
 {
-    struct lake_reader *reader = calloc(1, sizeof *reader);
     const char *slash = strrchr(place, '/');
-    char *text = NULL;
-    *made = NULL;
-    if (!reader)
-        return error_out_of_memory(error);
     enum ods_status status =
-        lake_engine_load(&reader->engine, settings ? settings->library : "", error);
-    if (status == ODS_OK) {
-        char *json = lake_of(place, (size_t) (slash - place), settings);
-        status = json ? lake_engine_judge(&reader->engine,
-                                          reader->engine.open(json, &reader->lake, &text), text,
-                                          error)
-                      : error_out_of_memory(error);
-        free(json);
-    }
-    if (status == ODS_OK)
-        status = open_table(reader, place, slash + 1, error);
-    if (status != ODS_OK) {
-        lake_reader_close(reader);
-        return status;
-    }
-    *made = reader;
-    return ODS_OK;
+        open_reader(made, lake_of(place, (size_t) (slash - place), settings), request_of(slash + 1),
+                    settings, error);
+    if (status == ODS_OK && !*made)
+        return error_set(error, ODS_REJECT, "there is no table of Delta Lake in %.1000s", place);
+    return status;
+}
+
+/* The lake whose catalog is in its folder. NULL: memory is out. */
+static char *folder_of(const char *location)
+{
+    json_t *lake = json_pack("{s:s, s:s}", "format", "iceberg", "location", location);
+    char *text = json_dumps(lake, JSON_COMPACT);
+    json_decref(lake);
+    return text;
+}
+
+enum ods_status lake_reader_open_iceberg(struct lake_reader **made, const char *location,
+                                         const char *table, const struct lake_settings *settings,
+                                         struct error *error)
+{
+    enum ods_status status =
+        open_reader(made, settings ? lake_place_of(settings, true) : folder_of(location),
+                    request_of(table), settings, error);
+    if (status == ODS_OK && !*made)
+        return error_set(error, ODS_REJECT,
+                         "the catalog of the tables in %.1000s has no table %.500s", location,
+                         table);
+    return status;
 }
 
 static void end_lines(struct lake_reader *reader)
@@ -109,6 +148,8 @@ void lake_reader_close(struct lake_reader *reader)
     if (!reader)
         return;
     end_lines(reader);
+    if (reader->arrow)
+        reader->engine.close_arrow(reader->arrow);
     if (reader->table)
         reader->engine.close_table(reader->table);
     if (reader->lake)
@@ -158,5 +199,25 @@ enum ods_status lake_reader_next(struct lake_reader *reader, const char **lines,
     enum ods_lake_answer answer =
         reader->engine.next_lines(reader->lines, &reader->text, &text);
     *lines = reader->text;
+    return lake_engine_judge(&reader->engine, answer, text, error);
+}
+
+enum ods_status lake_reader_arrow(struct lake_reader *reader, const json_t *which, int64_t *from,
+                                  int64_t *upto, struct error *error)
+{
+    char *json = json_dumps(which, JSON_COMPACT), *text = NULL;
+    if (!json)
+        return error_out_of_memory(error);
+    enum ods_lake_answer answer =
+        reader->engine.arrow(reader->table, json, &reader->arrow, from, upto, &text);
+    free(json);
+    return lake_engine_judge(&reader->engine, answer, text, error);
+}
+
+enum ods_status lake_reader_next_arrow(struct lake_reader *reader, const uint8_t **bytes,
+                                       size_t *size, struct error *error)
+{
+    char *text = NULL;
+    enum ods_lake_answer answer = reader->engine.next_arrow(reader->arrow, bytes, size, &text);
     return lake_engine_judge(&reader->engine, answer, text, error);
 }

@@ -17,6 +17,11 @@ struct lake_reader;
  * ODS_REJECT: there is no table. */
 enum ods_status lake_reader_open(struct lake_reader **reader, const char *place,
                                  const struct lake_settings *settings, struct error *error);
+/* Opens the table `table` ("shop/orders") of Iceberg by its catalog: the settings' one, or without
+ * them catalog.sqlite in the folder `location`. */
+enum ods_status lake_reader_open_iceberg(struct lake_reader **reader, const char *location,
+                                         const char *table, const struct lake_settings *settings,
+                                         struct error *error);
 void lake_reader_close(struct lake_reader *reader); /* NULL is fine */
 
 /* Which versions: as ods_lake_versions() and ods_lake_changes() (ods/lake.h) take them. ODS_RETRY:
@@ -29,5 +34,12 @@ enum ods_status lake_reader_changes(struct lake_reader *reader, const json_t *wh
 /* Some of them, each a line of JSON, until the next call; NULL: there are no more. */
 enum ods_status lake_reader_next(struct lake_reader *reader, const char **lines,
                                  struct error *error);
+
+/* The same changes as a stream of Arrow's IPC format; further calls go on with it. Some of its
+ * bytes until the next call; none: there are no more of these versions. */
+enum ods_status lake_reader_arrow(struct lake_reader *reader, const json_t *which, int64_t *from,
+                                  int64_t *upto, struct error *error);
+enum ods_status lake_reader_next_arrow(struct lake_reader *reader, const uint8_t **bytes,
+                                       size_t *size, struct error *error);
 
 #endif

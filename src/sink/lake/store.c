@@ -31,8 +31,7 @@ json_t *lake_storage_of(const struct lake_settings *settings)
     return s3;
 }
 
-/* NULL: memory is out. To be freed. */
-static char *place_of(const struct lake_settings *settings, bool iceberg)
+char *lake_place_of(const struct lake_settings *settings, bool iceberg)
 {
     json_t *place = json_pack("{s:s, s:s}", "format", iceberg ? "iceberg" : "delta", "location",
                               settings->location);
@@ -52,7 +51,7 @@ static enum ods_status open_lake(struct lake_store *store, struct error *error)
     const struct lake_settings *settings = store->settings;
     enum ods_status status = lake_engine_load(&store->engine, settings->library, error);
     char *place = NULL, *text = NULL;
-    if (status == ODS_OK && !(place = place_of(settings, store->iceberg)))
+    if (status == ODS_OK && !(place = lake_place_of(settings, store->iceberg)))
         return error_out_of_memory(error);
     if (status == ODS_OK) {
         enum ods_lake_answer answer = store->engine.open(place, &store->lake, &text);

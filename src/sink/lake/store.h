@@ -64,6 +64,8 @@ struct lake_store {
 
 /* The settings of S3, as the engine takes them. It is the caller's. */
 json_t *lake_storage_of(const struct lake_settings *settings);
+/* The place of the tables, as the engine takes it. To be freed; NULL: memory is out. */
+char *lake_place_of(const struct lake_settings *settings, bool iceberg);
 
 /* Loads the engine; does no I/O beside that. `format`: "delta" or "iceberg". */
 enum ods_status lake_store_open(struct lake_store **store, const struct sink_config *config,
