@@ -414,6 +414,9 @@ enum ods_lake_answer ods_lake_compare(struct ods_lake_table *table, const char *
 enum ods_lake_answer ods_lake_compare_rows(struct ods_lake_table *table, struct ArrowArray *array,
                                            struct ArrowSchema *schema, char **error);
 enum ods_lake_answer ods_lake_compared(struct ods_lake_table *table, char **json, char **error);
+/* How many rows the table has, by the same settings. */
+enum ods_lake_answer ods_lake_count(struct ods_lake_table *table, const char *json, int64_t *count,
+                                    char **error);
 
 /*
  * Figures of the table as the handle knows it (no I/O), JSON to be freed:

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::{ArrayRef, RecordBatch};
+use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use serde_json::{Map, Value, json};
 
@@ -78,22 +78,15 @@ fn types_of(fields: &[Arc<Field>]) -> Vec<DataType> {
 impl Compare {
     pub fn new(table: &Table, text: &str) -> Result<Compare> {
         let v = parse("the settings of a comparison", text)?;
-        let o = Object::new("the settings of a comparison", &v, &["key", "columns", "deleted", "slices", "limit"])?;
+        let o = Object::new("the settings of a comparison", &v, &KNOWN)?;
         let (all, key) = (table.columns()?, o.texts("key")?);
         let fields = named(&all, &o.texts("columns")?)?;
-        let deleted = match o.object("deleted")? {
-            Some(d) => {
-                let text = |n: &str| d.get(n).and_then(Value::as_str).unwrap_or_default().to_string();
-                Some((text("column"), text("is")))
-            }
-            None => None,
-        };
         Ok(Compare {
             keys: Keys::new(&types_of(&named(&all, &key)?))?,
             rows: Keys::of_rows(&types_of(&fields))?,
             columns: Arc::new(Schema::new(fields)),
             key,
-            deleted,
+            deleted: mark(&o)?,
             slices: o.number("slices")?.unwrap_or(1).max(1),
             slice: 0,
             limit: o.number("limit")?.unwrap_or(1000) as usize,
@@ -159,16 +152,9 @@ impl Compare {
 
     fn target_rows(&mut self, batch: &RecordBatch) -> Result<()> {
         let (keys, rows) = self.hashes(batch)?;
-        let marks = match &self.deleted {
-            Some((column, text)) => {
-                let marks = batch.column_by_name(column).and_then(|c| c.as_string_opt::<i32>().cloned());
-                marks.map(|m| (m, text.clone()))
-            }
-            None => None,
-        };
+        let is_gone = marked(batch, &self.deleted);
         for (i, (key, row)) in keys.into_iter().zip(rows).enumerate() {
-            let is_gone = marks.as_ref().is_some_and(|(m, text)| !arrow_array::Array::is_null(m, i) && m.value(i) == text);
-            if is_gone || key.slice(self.slices) != self.slice {
+            if is_gone(i) || key.slice(self.slices) != self.slice {
                 continue;
             }
             self.target += 1;
@@ -225,7 +211,37 @@ impl Compare {
     }
 }
 
+const KNOWN: [&str; 5] = ["key", "columns", "deleted", "slices", "limit"];
+
+/// The column and the text that mark a row as deleted.
+fn mark(o: &Object) -> Result<Option<(String, String)>> {
+    let text = |d: &Map<String, Value>, n: &str| d.get(n).and_then(Value::as_str).unwrap_or_default().to_string();
+    Ok(o.object("deleted")?.map(|d| (text(d, "column"), text(d, "is"))))
+}
+
+/// Which rows have the mark.
+fn marked(batch: &RecordBatch, mark: &Option<(String, String)>) -> impl Fn(usize) -> bool + use<> {
+    let found = mark
+        .as_ref()
+        .and_then(|(column, text)| Some((batch.column_by_name(column)?.as_string_opt::<i32>()?.clone(), text.clone())));
+    move |i| found.as_ref().is_some_and(|(m, text)| !m.is_null(i) && m.value(i) == text)
+}
+
 impl Table {
+    /// Rows without those that are marked as deleted.
+    pub fn count_rows(&mut self, text: &str) -> Result<u64> {
+        let v = parse("the settings of a comparison", text)?;
+        let mark = mark(&Object::new("the settings of a comparison", &v, &KNOWN)?)?;
+        let columns: Vec<&String> = mark.iter().map(|(column, _)| column).collect();
+        let mut scan = self.scan(&json!({"columns": columns}).to_string())?;
+        let mut count = 0;
+        while let Some(batch) = scan.step()? {
+            let is_gone = marked(&batch, &mark);
+            count += (0..batch.num_rows()).filter(|i| !is_gone(*i)).count() as u64;
+        }
+        Ok(count)
+    }
+
     /// The rows of the slice are complete: those of the table, as it is now. None: another slice follows.
     pub fn compare(&mut self, c: &mut Compare) -> Result<Option<Value>> {
         let mut columns: Vec<String> = c.columns.fields().iter().map(|f| f.name().clone()).collect();

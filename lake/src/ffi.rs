@@ -605,6 +605,23 @@ pub unsafe extern "C" fn ods_lake_compared(
 /// # Safety
 /// See `ods_lake_open`.
 #[unsafe(no_mangle)]
+pub unsafe extern "C" fn ods_lake_count(
+    table: *mut Handle,
+    json: *const c_char,
+    count: *mut i64,
+    error: *mut *mut c_char,
+) -> c_int {
+    unsafe {
+        with(table, error, |h| {
+            *count = h.table.count_rows(text("JSON", json)?)? as i64;
+            Ok(())
+        })
+    }
+}
+
+/// # Safety
+/// See `ods_lake_open`.
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn ods_lake_stats(table: *mut Handle, json: *mut *mut c_char, error: *mut *mut c_char) -> c_int {
     unsafe {
         with(table, error, |h| {

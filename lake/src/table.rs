@@ -270,6 +270,9 @@ impl Table {
             bytes += f.add.size;
             small += u64::from((f.add.size as usize) < self.set.target_file_bytes / 4);
         }
+        if let Some(ice) = self.iceberg.as_ref().filter(|_| self.set.read) {
+            rows = ice.rows();
+        }
         // Files of deletes are small, and are put together likewise.
         small += self.iceberg.as_ref().map_or(0, |i| i.deletes.len() as u64);
         let staged_rows =

@@ -469,6 +469,8 @@ static const struct section sections[] = {
      "`--derived` looks at the target alone: in one snapshot, while everything runs, each derived "
      "table is held against its query. Keys that wait to be computed, and those that are set "
      "aside, are left out; anything else that differs is a fault.\n\n"
+     "Tables of a lake (targets of type delta and iceberg) are compared whole, or by `--counts`: "
+     "both sides are read, and read again where something differs.\n\n"
      "The source databases are named in `databases` of ods-sink.conf; see docs/cli/verify.md for "
      "the rights that they take and for what can't be seen."},
     {0}};

@@ -163,6 +163,20 @@ enum ods_status candidates_list_named(struct run *run, struct error *error)
     return status;
 }
 
+enum ods_status candidates_list_topic(struct run *run, const char *topic, struct error *error)
+{
+    struct candidates one = {0};
+    bool good = add_topic(&one, topic);
+    for (size_t i = 0; good && i < one.count; i++) {
+        const char *schema = one.items[i].schema, *name = one.items[i].name;
+        if (table_keeps_rows(pipeline_table(run->pipeline, schema, name)) &&
+            is_meant(run, schema, name, NULL, NULL))
+            good = candidates_add(&run->candidates, schema, name);
+    }
+    candidates_done(&one);
+    return good ? ODS_OK : error_out_of_memory(error);
+}
+
 enum ods_status candidates_list_sources(struct run *run, struct candidates *sources,
                                         struct error *error)
 {

@@ -46,6 +46,8 @@ enum ods_status candidates_list_known(struct run *run, struct error *error);
 /* Lists the tables that tables.yaml names, and those that the user has named by the source's full
  * name; the target may have no rows of them. */
 enum ods_status candidates_list_named(struct run *run, struct error *error);
+/* Lists the table whose topic "<prefix>.<schema>.<table>" it is, if the user has it in mind. */
+enum ods_status candidates_list_topic(struct run *run, const char *topic, struct error *error);
 /* Lists the tables whose records the pipeline has read, and those that tables.yaml names. */
 enum ods_status candidates_list_sources(struct run *run, struct candidates *sources,
                                         struct error *error);

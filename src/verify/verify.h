@@ -11,6 +11,7 @@
  *                 looks at all of them once more
  *   writers.c     finds the record that wrote a row last at its topic's end
  *   keyless.c     tables without a key
+ *   lake.c        targets that are a lake
  *   alone.c       what can be found out without the source
  *   arrival.c     whether what the source had has reached the target
  *   held.c        which tables operators hold: those are not compared

@@ -60,7 +60,7 @@ ARROWS = {
     "sink/mysql": ["sink/mysql/write"],
     "sink/lake": ["core", "settings", "sink", "sink/rows", "sink/mysql/values"],
     "verify": ["core", "settings", "sql", "source/kafka", "sink/mysql/wire", "sink/postgres/wire",
-               "sink/postgres/tables", "sink/postgres/values"],
+               "sink/postgres/tables", "sink/postgres/values", "sink/lake"],
     "derived": ["core", "sql", "sink/postgres/wire"],
     "quality": ["core", "settings", "sql", "transform", "source/kafka", "sink/postgres/wire",
                 "sink/postgres/tables", "verify"],

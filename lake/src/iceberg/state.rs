@@ -86,6 +86,13 @@ impl Iceberg {
         self.all(DATA).map(|e| Ok((inside(&self.root, &e.file.path)?, e.clone()))).collect()
     }
 
+    /// As the newest snapshot says.
+    pub fn rows(&self) -> u64 {
+        let summary = metadata::current(&self.loaded.metadata).map(|s| &s["summary"]);
+        let n = |name: &str| summary.and_then(|s| s[name].as_str()?.parse::<u64>().ok()).unwrap_or(0);
+        n("total-records").saturating_sub(n("total-position-deletes"))
+    }
+
     pub fn forget(&mut self) {
         self.manifests.clear();
         self.entries.clear();

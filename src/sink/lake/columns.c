@@ -199,8 +199,7 @@ static enum ods_status open_table(struct lake_plan *plan, struct lake_table *tab
 
 /* --- what is to be changed -------------------------------------------------------------------- */
 
-/* The column that a wish goes into is the newest of <name>, <name>__v2, <name>__v3 … */
-static int newest_column(const struct lake_columns *columns, const char *name, unsigned *version)
+int lake_column_newest(const struct lake_columns *columns, const char *name, unsigned *version)
 {
     char later[300];
     int found = lake_table_column(columns, name);
@@ -239,7 +238,7 @@ static bool compare(const struct lake_plan *plan, const struct lake_table *table
         struct lake_typed wider;
         unsigned version;
         char later[300];
-        int at = newest_column(table->columns, wish->name, &version);
+        int at = lake_column_newest(table->columns, wish->name, &version);
         if (wish->type.type == LAKE_OTHER)
             continue;
         if (at < 0) {
@@ -298,7 +297,7 @@ static enum ods_status map(struct lake_plan *plan, const struct lake_table *tabl
         plan->source_of[i] = -1;
     for (size_t i = 0; i < wishes->count; i++) {
         unsigned version;
-        int at = newest_column(columns, wishes->items[i].name, &version);
+        int at = lake_column_newest(columns, wishes->items[i].name, &version);
         if (at >= 0 && wishes->items[i].source >= 0)
             plan->source_of[at] = wishes->items[i].source;
     }

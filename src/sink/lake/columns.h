@@ -11,4 +11,7 @@ enum ods_status lake_columns_follow(struct lake_plan *plan, struct lake_table *t
                                     const struct change *change, const struct apply_hooks *hooks,
                                     struct apply_result *result, struct error *error);
 
+/* The column into which values of this name go: the newest of <name>, <name>__v2 … -1: none. */
+int lake_column_newest(const struct lake_columns *columns, const char *name, unsigned *version);
+
 #endif

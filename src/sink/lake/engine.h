@@ -33,7 +33,8 @@
     FUNCTION(close_arrow)                                                                          \
     FUNCTION(compare)                                                                              \
     FUNCTION(compare_rows)                                                                         \
-    FUNCTION(compared)
+    FUNCTION(compared)                                                                             \
+    FUNCTION(count)
 
 #define LAKE_MEMBER(name) __typeof__(ods_lake_##name) *name;
 struct lake_engine {

@@ -18,7 +18,7 @@ void lake_plans_init(struct lake_plans *plans, const struct sink_config *config)
     *plans = (struct lake_plans){.config = config};
 }
 
-static void plan_free(struct lake_plan *plan)
+void lake_plan_free(struct lake_plan *plan)
 {
     if (!plan)
         return;
@@ -39,7 +39,7 @@ void lake_plans_sweep(struct lake_plans *plans)
 {
     for (struct lake_plan *plan = plans->stale, *next; plan; plan = next) {
         next = plan->next;
-        plan_free(plan);
+        lake_plan_free(plan);
     }
     plans->stale = NULL;
 }
@@ -48,7 +48,7 @@ void lake_plans_clear(struct lake_plans *plans)
 {
     lake_plans_sweep(plans);
     for (size_t i = 0; i < plans->count; i++)
-        plan_free(plans->items[i]);
+        lake_plan_free(plans->items[i]);
     free(plans->items);
     plans->items = NULL;
     plans->count = 0;
@@ -307,8 +307,30 @@ enum ods_status lake_plan_find(struct lake_plans *plans, const struct change *ch
     *plan = *place;
     if (status == ODS_OK)
         return ODS_OK;
-    plan_free(*place);
+    lake_plan_free(*place);
     *place = NULL;
     *plan = NULL;
+    return status;
+}
+
+enum ods_status lake_plan_names(const struct sink_config *config, const struct shape *shape,
+                                struct lake_plan **made, struct error *error)
+{
+    const struct lake_plans plans = {.config = config};
+    struct lake_plan *plan = calloc(1, sizeof *plan);
+    *made = NULL;
+    if (!plan)
+        return error_out_of_memory(error);
+    plan->shape = shape;
+    plan->settings = lines_table(config->pipeline, shape);
+    enum ods_status status = resolve_names(plan, error);
+    if (status == ODS_OK)
+        status = resolve_columns(&plans, plan, error);
+    if (status == ODS_OK)
+        status = resolve_key(plan, error);
+    if (status == ODS_OK)
+        *made = plan;
+    else
+        lake_plan_free(plan);
     return status;
 }

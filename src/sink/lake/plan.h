@@ -46,6 +46,12 @@ enum ods_status lake_plan_find(struct lake_plans *plans, const struct change *ch
                                const struct apply_hooks *hooks, struct apply_result *result,
                                const struct lake_plan **plan, struct error *error);
 
+/* Names, columns and key of a shape's rows alone, of no table; for lake_plan_free(). ODS_REJECT: no
+ * row of the shape can be written. */
+enum ods_status lake_plan_names(const struct sink_config *config, const struct shape *shape,
+                                struct lake_plan **plan, struct error *error);
+void lake_plan_free(struct lake_plan *plan); /* NULL is fine */
+
 enum ods_status lake_name_table(const struct table_settings *settings, const struct shape *shape,
                                 char **schema, char **table, struct error *error);
 enum ods_status lake_name_history(const struct table_settings *settings, const struct shape *shape,

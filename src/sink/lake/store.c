@@ -63,8 +63,10 @@ static enum ods_status open_lake(struct lake_store *store, struct error *error)
 
 /* --- stores ----------------------------------------------------------------------------------- */
 
-static void table_free(struct lake_table *table)
+void lake_table_free(struct lake_table *table)
 {
+    if (!table)
+        return;
     table->store->engine.close_table(table->handle);
     for (struct lake_columns *columns = (struct lake_columns *) (uintptr_t) table->columns, *older;
          columns; columns = older) {
@@ -85,7 +87,7 @@ static void store_free(struct lake_store *store)
 {
     for (struct lake_table *table = store->tables, *next; table; table = next) {
         next = table->next;
-        table_free(table);
+        lake_table_free(table);
     }
     if (store->lake)
         store->engine.close(store->lake);
@@ -169,7 +171,7 @@ struct lake_table *lake_store_table(struct lake_store *store, const char *schema
     table->schema = strdup(schema);
     table->name = strdup(name);
     if (!table->schema || !table->name) {
-        table_free(table);
+        lake_table_free(table);
         return NULL;
     }
     table->next = store->tables;

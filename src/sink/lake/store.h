@@ -98,6 +98,9 @@ enum ods_status lake_table_open(struct lake_table *table, const struct lake_want
 /* Makes it have these columns, of these types. */
 enum ods_status lake_table_evolve(struct lake_table *table, const struct lake_wanted *wanted,
                                   struct error *error);
+/* Reads its columns from the handle; those that it had stay until it is freed. */
+enum ods_status lake_table_columns(struct lake_table *table, struct error *error);
+void lake_table_free(struct lake_table *table); /* of no store's list; NULL is fine */
 /* The column's place; -1: there is none. Names that differ in case alone are one. */
 int lake_table_column(const struct lake_columns *columns, const char *name);
 

@@ -103,7 +103,7 @@ static bool fill_columns(struct lake_columns *columns, const struct ArrowSchema 
     return true;
 }
 
-static enum ods_status read_columns(struct lake_table *table, struct error *error)
+enum ods_status lake_table_columns(struct lake_table *table, struct error *error)
 {
     struct ArrowSchema schema = {0};
     char *text = NULL;
@@ -177,7 +177,7 @@ enum ods_status lake_table_open(struct lake_table *table, const struct lake_want
     enum ods_status status = judge(table, answer, text, error);
     free(request);
     if (status == ODS_OK && table->handle)
-        status = read_columns(table, error);
+        status = lake_table_columns(table, error);
     json_decref(table->offsets);
     table->offsets = NULL;
     table->missing = table->lost = 0;
@@ -198,7 +198,7 @@ enum ods_status lake_table_evolve(struct lake_table *table, const struct lake_wa
         return error_out_of_memory(error);
     enum ods_lake_answer answer = table->store->engine.evolve(table->handle, &schema, &text);
     enum ods_status status = judge(table, answer, text, error);
-    return status == ODS_OK ? read_columns(table, error) : status;
+    return status == ODS_OK ? lake_table_columns(table, error) : status;
 }
 
 int lake_table_column(const struct lake_columns *columns, const char *name)

@@ -1,0 +1,111 @@
+"""`ods-sink verify` of a pipeline into a lake: what is missing, extra and changed is named, what is on its
+way counts only once it has arrived, and nothing else is told."""
+
+import json
+import threading
+
+import pytest
+from lib.lake import WHY_NOT, engine, target
+from lib.records import BIGINT, INT, TEXT, Table, pipeline
+from lib.sink import Exit
+
+CANT_TELL = 6  # an exit code
+COLUMNS = {"id": INT, "name": TEXT, "amount": BIGINT}
+
+
+def row(number, amount=0):
+    return {"id": number, "name": None if number % 7 == 0 else f"né{number}", "amount": amount * 10**12}
+
+
+class World:
+    """A table of a source, PostgreSQL, and a lake."""
+
+    def __init__(self, sink, kafka, database, prefix, kind, folder, **defaults):
+        self.sink, self.kafka, self.database = sink, kafka, database
+        self.table = Table(columns=COLUMNS, database="public", prefix=prefix)
+        kafka.create(self.table.topic, 1)
+        database.execute("create table items (id int primary key, name text, amount bigint)")
+        named = pipeline(self.table, database="shop", defaults=defaults)
+        sink.write(named, kafka=True, targets=[{**target(folder / "lake"), "type": kind}], databases=[
+            {"name": "shop", "type": "postgres", "dsn": database.dsn}])
+        self.daemon = sink.daemon().await_ready()
+
+    def put(self, *rows):
+        """Into the source alone."""
+        for one in rows:
+            self.database.execute("insert into items values (%s, %s, %s) on conflict (id) do update "
+                                  "set name = excluded.name, amount = excluded.amount", *one.values())
+
+    def send(self, *rows):
+        self.kafka.produce([self.table.create(one) for one in rows])
+
+    def await_applied(self):
+        self.daemon.await_that(lambda: self.verify("--counts")[1]["verdict"] == "equal", 60, "all is applied")
+
+    def verify(self, *options):
+        done = self.sink.run("verify", "-c", self.sink.conf, "--json", *options, expect=None,
+                             env={"XDG_STATE_HOME": str(self.sink.folder)})
+        return done.returncode, json.loads(done.stdout)
+
+
+@pytest.fixture
+def world(sink, kafka, database, prefix, tmp_path):
+    if not engine(sink.binary):
+        pytest.skip(WHY_NOT)
+    return lambda kind, **defaults: World(sink, kafka, database, prefix, kind, tmp_path, **defaults)
+
+
+@pytest.mark.parametrize("kind, delete", [("delta", "hard"), ("iceberg", "soft")])
+def test_what_differs_is_named(world, kind, delete):
+    world = world(kind, on_delete=delete)
+    rows = [row(number) for number in range(1, 41)]
+    world.put(*rows)
+    world.send(*rows, row(99))
+    world.kafka.produce([world.table.delete(row(99))])
+    world.await_applied()
+    code, told = world.verify()
+    assert code == Exit.OK and told["verdict"] == "equal", told
+    table, = told["tables"]
+    assert (table["table"], table["target"], table["source_rows"], table["target_rows"]) == (
+        "public.items", "public.items", 40, 40)
+    world.database.execute("delete from items where id in (3, 4)")
+    world.put({**row(5), "name": None}, row(6, 1), row(77))
+    code, told = world.verify()
+    table, = told["tables"]
+    assert code == Exit.NEGATIVE and (table["missing"], table["extra"], table["changed"]) == (1, 2, 2), told
+    assert sorted((one["kind"], one["key"]["id"]) for one in table["differences"]) == [
+        ("changed", "5"), ("changed", "6"), ("extra", "3"), ("extra", "4"), ("missing", "77")]
+    code, told = world.verify("--counts")
+    assert code == Exit.NEGATIVE and told["tables"][0]["extra"] == 1, told
+    for options in (("--since", "1h"), ("--sample", "10")):
+        code, told = world.verify(*options)
+        assert code == CANT_TELL and "compared whole" in told["tables"][0]["why"], told
+    world.daemon.stop()
+
+
+def test_what_is_on_its_way(world):
+    """Rows come while it compares: none of them is told."""
+    world = world("delta", on_delete="hard")
+    stop = threading.Event()
+
+    def load():
+        number = 0
+        while not stop.is_set():
+            number += 1
+            some = [row(number % 50, number + at) for at in range(3)]
+            for one in some:
+                world.put(one)
+                world.send(one)
+
+    writer = threading.Thread(target=load)
+    writer.start()
+    try:
+        for _ in range(3):
+            code, told = world.verify("--wait", "20")
+            counts = [sum(table[kind] for table in told["tables"]) for kind in ("missing", "extra", "changed")]
+            assert code in (Exit.OK, CANT_TELL) and counts == [0, 0, 0], told
+    finally:
+        stop.set()
+        writer.join()
+    world.daemon.await_that(lambda: world.verify()[0] == Exit.OK, 60, "equal")
+    world.daemon.stop()
