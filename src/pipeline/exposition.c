@@ -6,43 +6,74 @@
 
 /* --- what a scraper wants ------------------------------------------------------------------- */
 
-/* The weight of one media range, [at, end). */
-static double weight_of(const char *at, const char *end)
+static const char *const types[] = {
+    [EXPOSE_TEXT] = "text/plain; version=0.0.4; charset=utf-8",
+    [EXPOSE_OPENMETRICS] = "application/openmetrics-text; version=1.0.0; charset=utf-8",
+    [EXPOSE_PROTOBUF] = "application/vnd.google.protobuf; "
+                        "proto=io.prometheus.client.MetricFamily; encoding=delimited",
+};
+
+const char *exposition_type(enum exposition form)
 {
-    for (; at < end; at++)
-        if (*at == ';') {
-            do
-                at++;
-            while (at < end && (*at == ' ' || *at == '\t'));
-            if (end - at > 2 && strncasecmp(at, "q=", 2) == 0)
-                return strtod(at + 2, NULL);
-            at--;
-        }
-    return 1;
+    return types[form];
 }
 
-static bool names(const char *at, const char *end, const char *type)
+/* The value of a media range's parameter, [at, end); NULL: it has none of this name. */
+static const char *parameter(const char *at, const char *end, const char *name)
 {
-    size_t length = strlen(type);
-    return (size_t) (end - at) >= length && strncasecmp(at, type, length) == 0 &&
-           (at + length == end || strchr("; \t", at[length]));
+    size_t length = strlen(name);
+    for (; at < end; at++) {
+        if (*at != ';')
+            continue;
+        while (at + 1 < end && (at[1] == ' ' || at[1] == '\t'))
+            at++;
+        if ((size_t) (end - at) > length + 1 && strncasecmp(at + 1, name, length) == 0 &&
+            at[length + 1] == '=')
+            return at + length + 2;
+    }
+    return NULL;
 }
 
-bool exposition_is_openmetrics(const char *accept)
+static bool is(const char *at, const char *end, const char *word)
 {
-    double openmetrics = 0, text = 0;
+    size_t length = strlen(word);
+    return at && (size_t) (end - at) >= length && strncasecmp(at, word, length) == 0 &&
+           (at + length == end || strchr(";, \t", at[length]));
+}
+
+/* False: none of ours. */
+static bool form_of(const char *at, const char *end, enum exposition *form)
+{
+    *form = EXPOSE_TEXT;
+    if (is(at, end, "application/openmetrics-text"))
+        *form = EXPOSE_OPENMETRICS;
+    else if (is(at, end, "application/vnd.google.protobuf") &&
+             is(parameter(at, end, "proto"), end, "io.prometheus.client.MetricFamily") &&
+             is(parameter(at, end, "encoding"), end, "delimited"))
+        *form = EXPOSE_PROTOBUF;
+    else
+        return is(at, end, "text/plain");
+    return true;
+}
+
+enum exposition exposition_of(const char *accept)
+{
+    double weights[3] = {0};
     for (const char *at = accept; at && *at;) {
         while (*at == ' ' || *at == '\t' || *at == ',')
             at++;
-        const char *end = at + strcspn(at, ",");
-        double weight = weight_of(at, end);
-        if (names(at, end, "application/openmetrics-text"))
-            openmetrics = weight > openmetrics ? weight : openmetrics;
-        else if (names(at, end, "text/plain"))
-            text = weight > text ? weight : text;
+        const char *end = at + strcspn(at, ","), *q = parameter(at, end, "q");
+        double weight = q ? strtod(q, NULL) : 1;
+        enum exposition form;
+        if (form_of(at, end, &form) && weight > weights[form])
+            weights[form] = weight;
         at = end;
     }
-    return openmetrics > 0 && openmetrics >= text;
+    enum exposition best = EXPOSE_TEXT;
+    for (enum exposition form = EXPOSE_OPENMETRICS; form <= EXPOSE_PROTOBUF; form++)
+        if (weights[form] > 0 && weights[form] >= weights[best])
+            best = form;
+    return best;
 }
 
 /* --- OpenMetrics ---------------------------------------------------------------------------- */
@@ -77,7 +108,7 @@ static void put_head(struct buffer *out, const char *line, const char *end)
     buffer_puts(out, "\n");
 }
 
-void exposition_openmetrics(struct buffer *out, const struct buffer *text)
+static void finish_openmetrics(struct buffer *out, const struct buffer *text)
 {
     const char *at = text->bytes, *end = at + text->length, *samples = at;
     while (at < end) {
@@ -92,4 +123,12 @@ void exposition_openmetrics(struct buffer *out, const struct buffer *text)
     }
     buffer_add(out, samples, (size_t) (end - samples));
     buffer_puts(out, "# EOF\n");
+}
+
+void exposition_finish(struct buffer *out, const struct buffer *text, enum exposition form)
+{
+    if (form == EXPOSE_PROTOBUF)
+        exposition_protobuf(out, text);
+    else
+        finish_openmetrics(out, text);
 }

@@ -46,7 +46,7 @@ struct http {
     size_t keeper_count;
     struct verifier *const *verifiers;
     size_t verifier_count;
-    bool openmetrics; /* the answer that is being written, by the one thread that answers */
+    enum exposition form; /* of metrics; of the answer that the one thread writes now */
 };
 
 /* The version of docs/status.schema.json. */
@@ -61,7 +61,7 @@ struct page {
 
 static void put_metrics(struct http *http, struct buffer *out)
 {
-    metrics_write(out, http->lanes, http->lane_count, http->openmetrics);
+    metrics_write(out, http->lanes, http->lane_count, http->form);
     guard_metrics(http->guard, out);
     source_guard_metrics(http->sources, out);
     verifiers_metrics(http->verifiers, http->verifier_count, out);
@@ -73,14 +73,14 @@ static void put_metrics(struct http *http, struct buffer *out)
 static unsigned write_metrics(struct http *http, struct buffer *out)
 {
     struct buffer text;
-    if (!http->openmetrics) {
+    if (http->form == EXPOSE_TEXT) {
         put_metrics(http, out);
         return MHD_HTTP_OK;
     }
     buffer_init(&text);
     put_metrics(http, &text);
     if (!text.failed)
-        exposition_openmetrics(out, &text);
+        exposition_finish(out, &text, http->form);
     out->failed |= text.failed;
     buffer_done(&text);
     return MHD_HTTP_OK;
@@ -290,7 +290,7 @@ static unsigned write_page(struct http *http, struct buffer *out)
 
 static const struct page pages[] = {
     {"/", "text/html; charset=utf-8", write_page, NULL},
-    {"/metrics", EXPOSITION_TEXT, write_metrics, NULL},
+    {"/metrics", "text/plain; charset=utf-8", write_metrics, NULL},
     {"/healthz", "text/plain; charset=utf-8", write_health, write_open_health},
     {"/readyz", "text/plain; charset=utf-8", write_ready, write_open_ready},
     {"/status", "application/json", write_status, NULL},
@@ -341,16 +341,16 @@ static enum MHD_Result serve(struct http *http, struct MHD_Connection *connectio
     unsigned code = MHD_HTTP_NOT_FOUND;
     const char *type = "text/plain; charset=utf-8";
     bool reading = strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0;
-    http->openmetrics = !health && exposition_is_openmetrics(MHD_lookup_connection_value(
-                                       connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_ACCEPT));
+    http->form = exposition_of(
+        MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_ACCEPT));
     bool granted = http_access_granted(connection, http->settings->token);
     buffer_init(&body);
     for (size_t i = 0; reading && i < sizeof pages / sizeof *pages; i++)
         if (strcmp(url, pages[i].path) == 0) {
             code = write_for(http, &pages[i], granted, health, &body);
             type = code == MHD_HTTP_UNAUTHORIZED ? type : pages[i].type;
-            if (code == MHD_HTTP_OK && pages[i].write == write_metrics && http->openmetrics)
-                type = EXPOSITION_OPENMETRICS;
+            if (code == MHD_HTTP_OK && pages[i].write == write_metrics)
+                type = exposition_type(http->form);
         }
     if (!reading)
         code = MHD_HTTP_METHOD_NOT_ALLOWED;

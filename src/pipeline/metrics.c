@@ -1,6 +1,7 @@
 /* Counting. */
 #include "pipeline/metrics.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "core/time.h"
@@ -27,10 +28,26 @@ static size_t bucket_of(const struct histogram_bounds *bounds, int64_t value)
     return bucket;
 }
 
+/* A batch has few values, so a logarithm each is no matter. */
+static void add_native(struct histogram *histogram, const struct histogram_bounds *bounds,
+                       int64_t value)
+{
+    if (value <= 0) {
+        atomic_fetch_add_explicit(&histogram->zero, 1, memory_order_relaxed);
+        return;
+    }
+    double place = ceil(log2((double) value / bounds->unit) * (1 << NATIVE_SCHEMA));
+    size_t index = place <= NATIVE_FIRST  ? 0
+                   : place >= NATIVE_LAST ? NATIVE_COUNT - 1
+                                          : (size_t) ((int) place - NATIVE_FIRST);
+    atomic_fetch_add_explicit(&histogram->native[index], 1, memory_order_relaxed);
+}
+
 void histogram_add(struct histogram *histogram, const struct histogram_bounds *bounds,
                    int64_t value)
 {
     size_t bucket = bucket_of(bounds, value);
+    add_native(histogram, bounds, value);
     atomic_fetch_add_explicit(&histogram->buckets[bucket], 1, memory_order_relaxed);
     if (value > 0)
         atomic_fetch_add_explicit(&histogram->sum, (uint64_t) value, memory_order_relaxed);

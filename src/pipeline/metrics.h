@@ -10,13 +10,21 @@
 #include <ods/sink.h>
 #include <ods/buffer.h>
 #include "pipeline/exemplar.h"
+#include "pipeline/exposition.h"
 
 #define HISTOGRAM_MAX 16
+/* A native histogram's buckets, of schema 3: number i ends at 2^(i/8). What is beyond both ends
+ * counts in the outermost. */
+#define NATIVE_SCHEMA 3
+#define NATIVE_FIRST  (-112) /* 61 microseconds */
+#define NATIVE_LAST   136    /* 131,072 */
+#define NATIVE_COUNT  (NATIVE_LAST - NATIVE_FIRST + 1)
 #define SNAPSHOT_OVER_US INT64_C(600000000) /* without a row of it */
 
 struct histogram {
     atomic_uint_fast64_t buckets[HISTOGRAM_MAX + 1]; /* not cumulative; the last one is +Inf */
     atomic_uint_fast64_t sum;                        /* in the bounds' own unit */
+    atomic_uint_fast64_t native[NATIVE_COUNT], zero; /* zero: of values that are not above 0 */
     struct exemplar_cell exemplars[HISTOGRAM_MAX + 1];
 };
 
@@ -65,9 +73,9 @@ void metrics_rows(struct metrics *metrics, const struct apply_result *result);
 void metrics_applied(struct metrics *metrics, const struct batch *batch, int64_t took_us);
 
 struct lane;
-/* The whole page in Prometheus' text format, or with the samples as OpenMetrics has them, which are
- * more in histograms. */
-void metrics_write(struct buffer *out, struct lane *const *lanes, size_t count, bool openmetrics);
+/* The whole page, as text from which exposition_finish() makes the form. */
+void metrics_write(struct buffer *out, struct lane *const *lanes, size_t count,
+                   enum exposition form);
 /* More, behind it: the head of a metric, then its values; labels are names and texts in turns, NULL
  * at the end. */
 void metrics_head(struct buffer *out, const char *name, const char *type, const char *help);

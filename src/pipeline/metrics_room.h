@@ -10,7 +10,7 @@
 /* What is being written. */
 struct page {
     struct buffer *out;
-    bool openmetrics;
+    enum exposition form;
     struct lane *const *lanes;
     size_t count;
     const struct lane_status *statuses;

@@ -231,18 +231,31 @@ static void put_bound(const struct page *page, double bound)
 {
     char text[32];
     snprintf(text, sizeof text, "%g", bound);
-    bool plain = page->openmetrics && !strpbrk(text, ".e");
+    bool plain = page->form != EXPOSE_TEXT && !strpbrk(text, ".e");
     buffer_printf(page->out, ",le=\"%s%s\"} ", text, plain ? ".0" : "");
 }
 
 static void put_exemplar(const struct page *page, const struct exemplar_cell *cell, double unit)
 {
     struct exemplar exemplar;
-    if (page->openmetrics && exemplar_read(cell, &exemplar))
+    if (page->form != EXPOSE_TEXT && exemplar_read(cell, &exemplar))
         buffer_printf(page->out,
                       " # {trace_id=\"%016" PRIx64 "%016" PRIx64 "\"} %.6f %.3f", exemplar.trace[0],
                       exemplar.trace[1], (double) exemplar.value / unit,
                       (double) exemplar.at_us / 1e6);
+    buffer_puts(page->out, "\n");
+}
+
+/* For exposition_protobuf.c, which reads it again. */
+static void put_native(const struct page *page, const struct histogram *histogram)
+{
+    buffer_printf(page->out, EXPOSITION_NATIVE " %d %" PRIu64, NATIVE_SCHEMA,
+                  (uint64_t) atomic_load_explicit(&histogram->zero, memory_order_relaxed));
+    for (int i = 0; i < NATIVE_COUNT; i++) {
+        uint64_t count = atomic_load_explicit(&histogram->native[i], memory_order_relaxed);
+        if (count)
+            buffer_printf(page->out, " %d:%" PRIu64, NATIVE_FIRST + i, count);
+    }
     buffer_puts(page->out, "\n");
 }
 
@@ -270,6 +283,8 @@ static void write_lane_histogram(const struct page *page, const char *name, size
                       bounds->unit);
     snprintf(full, sizeof full, "%s_count", name);
     put_lane(page, lane, full, "", sum);
+    if (page->form == EXPOSE_PROTOBUF)
+        put_native(page, histogram);
 }
 
 static void write_histograms(const struct page *page)
@@ -388,7 +403,8 @@ static void write_page(const struct page *page)
     write_process(page->out);
 }
 
-void metrics_write(struct buffer *out, struct lane *const *lanes, size_t count, bool openmetrics)
+void metrics_write(struct buffer *out, struct lane *const *lanes, size_t count,
+                   enum exposition form)
 {
     struct lane_status statuses[count ? count : 1];
     struct buffer labels[count ? count : 1];
@@ -400,7 +416,7 @@ void metrics_write(struct buffer *out, struct lane *const *lanes, size_t count, 
         out->failed |= labels[i].failed;
     }
     const struct page page = {.out = out,
-                              .openmetrics = openmetrics,
+                              .form = form,
                               .lanes = lanes,
                               .count = count,
                               .statuses = statuses,

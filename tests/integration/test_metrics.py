@@ -15,6 +15,9 @@ a running daemon's own answer. Labels are `pipeline` and `lane`, `topic` and `pa
 words of which there are few (`stage`, `reason`, `fault`, `phase`, `op`, `action`, `state`, `pool`): nothing that comes out of a record but the
 names of tables, of which each pipeline counts 20,000 at most and the rest as `(others)`.
 Where a scraper prefers OpenMetrics, as Prometheus does by itself, it gets that, with exemplars ([tracing.md](tracing.md)).
+Where it prefers Prometheus' protobuf messages, as Prometheus does with native histograms switched on, histograms have native
+buckets too, of schema 3 (9 % wide, from 61 µs to 36 hours). Prometheus then keeps the native ones alone unless
+`scrape_classic_histograms` is true, which our rules and dashboards want.
 What begins with `kafka_` is librdkafka's, a bounded choice of its statistics, every `statistics.interval.ms` (15 s;
 `kafka.properties` may say otherwise, 0: none); targets of type `kafka` have the same as `kafka_target_…`, those of type
 `http` have `http_requests_total` and `http_circuit_open`. Spans are counted where `tracing.endpoint` is set, in

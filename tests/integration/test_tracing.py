@@ -1,13 +1,17 @@
 """A record's trace: in its dead letter, in the log, as an exemplar, and as spans at a collector."""
 
 import json
+import os
+import subprocess
 import time
 import urllib.request
 
 import pytest
+import yaml
 from lib.endpoint import Endpoint
 from lib.otlp import spans_of
 from lib.records import pipeline, row
+from lib.sink import free_port
 from lib.waiting import wait_for
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
@@ -150,3 +154,33 @@ def test_its_token_is_not_printed(sink, database, table):
     sink.write(pipeline(table), database=database, tracing={"endpoint": "http://127.0.0.1:1", "token": "t0k3n"})
     done = sink.check()
     assert "t0k3n" not in done.stdout + done.stderr
+
+
+@pytest.mark.skipif("ODS_TEST_COLLECTOR" not in os.environ, reason="the program of tests/support/collector: "
+                    "go mod tidy && go build, then ODS_TEST_COLLECTOR=its path")
+def test_opentelemetrys_own_collector_takes_them(sink, database, kafka, table, tmp_path):
+    port, log = free_port(), tmp_path / "collector.log"
+    (tmp_path / "collector.yaml").write_text(yaml.safe_dump({
+        "receivers": {"otlp": {"protocols": {"http": {"endpoint": f"127.0.0.1:{port}"}}}},
+        "exporters": {"debug": {"verbosity": "detailed"}},
+        "service": {"telemetry": {"metrics": {"level": "none"}},
+                    "pipelines": {"traces": {"receivers": ["otlp"], "exporters": ["debug"]}}}}))
+    with log.open("wb") as out:
+        collector = subprocess.Popen([os.environ["ODS_TEST_COLLECTOR"], f"--config=file:{tmp_path}/collector.yaml"],
+                                     stdout=out, stderr=out)
+    try:
+        wait_for(lambda: "Everything is ready" in log.read_text(), what="the collector")
+        sink.write(pipeline(table), database=database, kafka=True, dead_letter={"table": "letters"},
+                   tracing={"endpoint": f"http://127.0.0.1:{port}"})
+        kafka.produce([traced(table.create(row(1)), 1), traced(table.record("{}", "no JSON"), 2)])
+        daemon = sink.daemon().await_ready()
+        daemon.await_that(lambda: log.read_text().count("Parent ID") == 10, what=log.read_text)
+        said = log.read_text()
+        for text in (TRACE(1), TRACE(2), f"process {table.topic}", "service.name: Str(ods-sink)", "Kind           : Consumer",
+                     "Status code    : Error", "set aside: decode", "messaging.kafka.offset: Int(1)"):
+            assert text in said, said
+        daemon.await_that(lambda: daemon.metric("ods_sink_spans_total") == 10, what="all taken")
+        daemon.stop()
+    finally:
+        collector.terminate()
+        collector.wait()

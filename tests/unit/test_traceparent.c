@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <cmocka.h>
 
@@ -83,17 +84,29 @@ static void an_exemplar_is_the_newest(void **state)
 
 static void a_scraper_gets_what_it_prefers(void **state)
 {
-    assert_true(exposition_is_openmetrics("application/openmetrics-text"));
-    assert_true(exposition_is_openmetrics(
-        "application/openmetrics-text;version=1.0.0;q=0.75,"
-        "application/openmetrics-text; version=0.0.1; q=0.5, text/plain;version=0.0.4;q=0.2"));
-    assert_false(exposition_is_openmetrics(
-        "text/plain;version=0.0.4;q=0.6,application/openmetrics-text;version=1.0.0;q=0.4"));
-    assert_false(exposition_is_openmetrics("application/openmetrics-text;q=0"));
-    assert_false(exposition_is_openmetrics("text/html,*/*;q=0.8"));
-    assert_false(exposition_is_openmetrics("application/openmetrics-textual"));
-    assert_false(exposition_is_openmetrics(";;,,;q=;q"));
-    assert_false(exposition_is_openmetrics(NULL));
+    static const char protobuf[] = "application/vnd.google.protobuf;"
+                                   "proto=io.prometheus.client.MetricFamily;encoding=delimited";
+    char text[300];
+    assert_int_equal(exposition_of("application/openmetrics-text"), EXPOSE_OPENMETRICS);
+    assert_int_equal(
+        exposition_of("application/openmetrics-text;version=1.0.0;q=0.75,application/"
+                      "openmetrics-text; version=0.0.1; q=0.5, text/plain;version=0.0.4;q=0.2"),
+        EXPOSE_OPENMETRICS);
+    assert_int_equal(exposition_of("text/plain;version=0.0.4;q=0.6,application/openmetrics-text;"
+                                   "version=1.0.0;q=0.4"),
+                     EXPOSE_TEXT);
+    assert_int_equal(exposition_of(protobuf), EXPOSE_PROTOBUF);
+    snprintf(text, sizeof text, "%s,application/openmetrics-text;q=0.8,text/plain;q=0.5", protobuf);
+    assert_int_equal(exposition_of(text), EXPOSE_PROTOBUF);
+    snprintf(text, sizeof text, "%s;q=0.7,application/openmetrics-text;q=0.8", protobuf);
+    assert_int_equal(exposition_of(text), EXPOSE_OPENMETRICS);
+    assert_int_equal(exposition_of("application/vnd.google.protobuf;proto=x;encoding=delimited"),
+                     EXPOSE_TEXT);
+    assert_int_equal(exposition_of("application/openmetrics-text;q=0"), EXPOSE_TEXT);
+    assert_int_equal(exposition_of("text/html,*/*;q=0.8"), EXPOSE_TEXT);
+    assert_int_equal(exposition_of("application/openmetrics-textual"), EXPOSE_TEXT);
+    assert_int_equal(exposition_of(";;,,;q=;q"), EXPOSE_TEXT);
+    assert_int_equal(exposition_of(NULL), EXPOSE_TEXT);
 }
 
 static void heads_of_openmetrics(void **state)
@@ -104,11 +117,38 @@ static void heads_of_openmetrics(void **state)
     buffer_puts(&text, "# HELP ods_sink_info The version\n# TYPE ods_sink_info gauge\n"
                        "ods_sink_info{version=\"1\"} 1\n# HELP ods_sink_x_total A \"b\"\n"
                        "# TYPE ods_sink_x_total counter\nods_sink_x_total{a=\"# b\"} 2\n");
-    exposition_openmetrics(&out, &text);
+    exposition_finish(&out, &text, EXPOSE_OPENMETRICS);
     assert_string_equal(buffer_text(&out),
                         "# HELP ods_sink The version\n# TYPE ods_sink info\n"
                         "ods_sink_info{version=\"1\"} 1\n# HELP ods_sink_x A \\\"b\\\"\n"
                         "# TYPE ods_sink_x counter\nods_sink_x_total{a=\"# b\"} 2\n# EOF\n");
+    buffer_done(&text);
+    buffer_done(&out);
+}
+
+/* The bytes are those of io.prometheus.client.MetricFamily. */
+static void protobuf_of_a_native_histogram(void **state)
+{
+    static const char expected[] =
+        "\x08\x0a\x01g\x12\x01h\x18\x01" /* a family without a metric */
+        "\x59\x0a\x01x\x12\x01h\x18\x04\x22\x4f"
+        "\x0a\x06\x0a\x01p\x12\x01\"" /* the label */
+        "\x3a\x45\x1a\x0b\x08\x01\x11\x00\x00\x00\x00\x00\x00\xf0\x3f"
+        "\x1a\x0b\x08\x04\x11\x00\x00\x00\x00\x00\x00\xf0\x7f"
+        "\x11\x00\x00\x00\x00\x00\x00\x00\x40\x08\x04"
+        "\x28\x06\x31\x00\x00\x00\x00\x00\x00\xf0\x37\x38\x01"
+        "\x62\x04\x08\x03\x10\x02\x62\x04\x08\x04\x10\x01"
+        "\x6a\x03\x02\x00\x00\x08\x04";
+    struct buffer text, out;
+    buffer_init(&text);
+    buffer_init(&out);
+    buffer_puts(&text, "# HELP g h\n# TYPE g gauge\n# HELP x h\n# TYPE x histogram\n"
+                       "x_bucket{p=\"\\\"\",le=\"1.0\"} 1\nx_bucket{p=\"\\\"\",le=\"+Inf\"} 4\n"
+                       "x_sum{p=\"\\\"\"} 2\nx_count{p=\"\\\"\"} 4\n"
+                       "#native 3 1 -2:1 -1:1 2:1\n");
+    exposition_finish(&out, &text, EXPOSE_PROTOBUF);
+    assert_int_equal(out.length, sizeof expected - 1);
+    assert_memory_equal(out.bytes, expected, sizeof expected - 1);
     buffer_done(&text);
     buffer_done(&out);
 }
@@ -149,6 +189,7 @@ int main(void)
         cmocka_unit_test(an_exemplar_is_the_newest),
         cmocka_unit_test(a_scraper_gets_what_it_prefers),
         cmocka_unit_test(heads_of_openmetrics),
+        cmocka_unit_test(protobuf_of_a_native_histogram),
         cmocka_unit_test(statistics_are_added_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

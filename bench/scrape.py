@@ -1,0 +1,140 @@
+#!/usr/bin/python3
+"""What /metrics costs: its time and size with many tables, each with a topic of its own, and the latency of a lane
+with and without somebody who scrapes it, in turns.
+
+    bench/scrape.py [--tables N] [--windows N] [--seconds S] [--rate R] [--every S]
+"""
+
+import argparse
+import os
+import statistics
+import sys
+import tempfile
+import threading
+import time
+import urllib.request
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "tests"))
+
+from confluent_kafka.admin import AdminClient, NewTopic  # noqa: E402
+from lib.kafka import Kafka  # noqa: E402
+from lib.postgres import create_database  # noqa: E402
+from lib.records import BIGINT, INT, TEXT, Table  # noqa: E402
+from lib.sink import Setup  # noqa: E402
+from lib.stack import Stack  # noqa: E402
+
+COLUMNS = {"id": INT, "name": TEXT, "sent_us": BIGINT}
+OPENMETRICS = "application/openmetrics-text;version=1.0.0,text/plain;q=0.5"
+
+
+def scrape(sink, accept="*/*"):
+    """(milliseconds, bytes)"""
+    request = urllib.request.Request(f"http://127.0.0.1:{sink.http_port}/metrics", headers={"Accept": accept})
+    began = time.monotonic()
+    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=30) as answer:
+        body = answer.read()
+    return (time.monotonic() - began) * 1000, len(body)
+
+
+def create_topics(stack, tables):
+    admin = AdminClient({"bootstrap.servers": stack["KAFKA_BOOTSTRAP"]})
+    for first in range(0, len(tables), 500):
+        for made in admin.create_topics([NewTopic(table.topic, 1, 1) for table in tables[first:first + 500]],
+                                        operation_timeout=120, request_timeout=180).values():
+            made.result()
+
+
+class Load(threading.Thread):
+    """So many rows a second into the first table."""
+
+    def __init__(self, kafka, table, rate):
+        super().__init__(daemon=True)
+        self.kafka, self.table, self.rate, self.over, self.next = kafka, table, rate, threading.Event(), 1000
+
+    def run(self):
+        due = time.monotonic()
+        while not self.over.is_set():
+            for _ in range(max(1, self.rate // 100)):
+                row = {"id": self.next, "name": "x", "sent_us": time.time_ns() // 1000}
+                self.next += 1
+                self.kafka._send(self.table.create(row), [])
+            due += 0.01
+            time.sleep(max(0, due - time.monotonic()))
+
+
+class Scraper(threading.Thread):
+    def __init__(self, sink, every):
+        super().__init__(daemon=True)
+        self.sink, self.every, self.over = sink, every, threading.Event()
+
+    def run(self):
+        while not self.over.wait(self.every):
+            scrape(self.sink, OPENMETRICS)
+
+
+def window(database, table, seconds):
+    """p50 and p99 of the milliseconds from the record's making to its row's writing."""
+    first = database.value(f"select coalesce(max(id), 0) from {table}")
+    time.sleep(seconds)
+    return database.execute(
+        f"select percentile_cont(0.5) within group (order by ms), percentile_cont(0.99) within group (order by ms) from "
+        f"(select extract(epoch from applied) * 1e3 - sent_us / 1e3 as ms from {table} where id > {first}) late")[0]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--tables", type=int, default=10000)
+    parser.add_argument("--windows", type=int, default=6, help="of each kind")
+    parser.add_argument("--seconds", type=float, default=10)
+    parser.add_argument("--rate", type=int, default=1000)
+    parser.add_argument("--every", type=float, default=1, help="seconds between two scrapes")
+    options = parser.parse_args()
+    os.environ.setdefault("ODS_TEST_FULL", "1")
+    stack = Stack()
+    folder = Path(tempfile.mkdtemp(prefix="ods-scrape-"))
+    try:
+        prefix = f"scrape{os.getpid()}"
+        tables = [Table(f"table_{number:05}", COLUMNS, database="public", prefix=prefix)
+                  for number in range(options.tables)]
+        create_topics(stack, tables)
+        kafka, database = Kafka(stack), create_database(stack, prefix)
+        database.execute("create schema public2; create table table_00000 (id int primary key, name text, "
+                         "sent_us bigint, applied timestamptz default clock_timestamp())")
+        sink = Setup(folder, ROOT / "build" / "release" / "ods-sink", stack)
+        sink.write({"name": "shop", "topics": [f"^{prefix}.*"], "defaults": {"create_tables": True, "schema": "public"}},
+                   database=database, kafka=True)
+        row = {"id": 1, "name": "x", "sent_us": 0}
+        kafka.produce([table.read(row) for table in tables])
+        kafka.produce([table.update(row, row) for table in tables])
+        daemon = sink.daemon().await_ready(120)
+        daemon.await_that(lambda: (daemon.metric("ods_sink_changes_total") or 0) >= 2 * options.tables, 1800, "all")
+        for accept in ("*/*", OPENMETRICS):
+            told = [scrape(sink, accept) for _ in range(21)][1:]
+            print(f"{options.tables} tables, {accept.split(';')[0]}: {statistics.median(ms for ms, _ in told):.1f} ms "
+                  f"(at most {max(ms for ms, _ in told):.1f}), {told[-1][1] / 1e6:.2f} MB; "
+                  f"{daemon.peak_rss_bytes() / 1e6:.0f} MB of memory at most", flush=True)
+        load = Load(kafka, tables[0], options.rate)
+        load.start()
+        window(database, "table_00000", 5)
+        found = {False: [], True: []}
+        for turn in range(2 * options.windows):
+            scraper = Scraper(sink, options.every)
+            if turn % 2:
+                scraper.start()
+            found[bool(turn % 2)].append(window(database, "table_00000", options.seconds))
+            scraper.over.set()
+        for scraped, windows in found.items():
+            print(f"{options.rate} rows a second, {'scraped every %g s' % options.every if scraped else 'not scraped'}: "
+                  f"p50 {statistics.median(p50 for p50, _ in windows):.1f} ms, "
+                  f"p99 {statistics.median(p99 for _, p99 in windows):.1f} ms "
+                  f"({', '.join('%.1f' % p99 for _, p99 in windows)})", flush=True)
+        load.over.set()
+        daemon.stop()
+    finally:
+        stack.close()
+
+
+if __name__ == "__main__":
+    main()
