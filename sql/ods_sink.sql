@@ -1187,6 +1187,32 @@ create table if not exists ods_sink.control_members (
 comment on table ods_sink.control_members is
     'ods-sink: the processes that watch for orders, and the last one that each of them obeys';
 
+-- The same processes as they tell each other how they are, every few seconds; one that ends in order
+-- takes its row away, and an hour after its last beat the others do.
+create table if not exists ods_sink.members (
+    consumer_group text not null,
+    member text not null,
+    pipeline text not null,
+    host text not null,
+    process_id bigint not null, -- as the host, or its container, counts
+    version text not null,
+    address text not null,      -- where its page is; '': nowhere
+    lanes integer not null,
+    state text not null,        -- as /status says it
+    level text not null,        -- good, warn, bad
+    says text not null,
+    partitions integer not null,
+    assigned text not null,     -- "topic 0-3, 5; topic …"
+    lag bigint,                 -- records that wait; NULL: not known
+    rate double precision not null, -- changes a second, since the beat before
+    started_at timestamp with time zone not null,
+    beat_at timestamp with time zone not null,
+    primary key (consumer_group, member)
+) with (fillfactor = 50);
+
+comment on table ods_sink.members is
+    'ods-sink: the processes of each group, how they are, and when each of them said so last';
+
 -- Give an order about some topics. The number that every process is to confirm; or why it is refused:
 -- one of the topics is not in one of the states that the order is meant for.
 create or replace function ods_sink.order_topics(

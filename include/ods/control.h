@@ -63,6 +63,26 @@ struct control_members {
     size_t count;
 };
 
+/* A process of a group as its operators see it; texts that are longer are cut. */
+struct fleet_member {
+    char name[128]; /* as in struct control_member */
+    char pipeline[128], host[64], version[32];
+    char address[320]; /* of its page; "": it has none */
+    char state[32], level[8], says[640];
+    char assigned[2048]; /* "topic 0-3, 5; topic …" */
+    int64_t process;
+    int32_t lanes, partitions;
+    int64_t lag; /* -1: not known */
+    double rate; /* changes a second */
+    int64_t started_us, beat_us;
+    double silent_s; /* since its last beat, by the target's clock */
+};
+
+struct fleet_members {
+    struct fleet_member *items;
+    size_t count;
+};
+
 /* What is ordered. */
 struct control_request {
     struct strings topics;
@@ -116,6 +136,14 @@ struct control_ops {
      * for as long as the sink stays connected. */
     enum ods_status (*watch)(struct sink *sink, const struct control_member *self,
                              struct orders *orders, struct error *error);
+
+    /* For processes, every few seconds, behind watch(): the target keeps how `self` is; *all are
+     * the group's processes that told so within the last hour, self among them; free(all->items).
+     * ODS_FATAL, ODS_REJECT: a right is missing. NULL: the target keeps nothing of it. */
+    enum ods_status (*beat)(struct sink *sink, const struct fleet_member *self,
+                            struct fleet_members *all, struct error *error);
+    /* It ends; where the target is not connected nothing is done. NULL as beat(). */
+    enum ods_status (*part)(struct sink *sink, const char *name, struct error *error);
 
     /* For operators, once connected. ODS_REJECT: a topic is in another state, error says in which.
      * *number is what each process is to confirm. */

@@ -6,6 +6,7 @@
 
 #include "cli/columns.h"
 #include "cli/json.h"
+#include "cli/status_fleet.h"
 #include "cli/status_sources.h"
 #include "core/time.h"
 
@@ -203,7 +204,8 @@ bool status_show(const struct terminal *terminal, const struct status_view *view
     print_pipelines(terminal, status);
     if (json_array_size(json_object_get(status, "pipelines")))
         putc('\n', terminal->out);
-    return print_lanes(terminal, status) && print_paused(terminal, status) &&
+    return print_lanes(terminal, status) && status_print_fleet(terminal, status) &&
+           print_paused(terminal, status) &&
            status_print_sources(terminal, status) && status_print_verify(terminal, status) &&
            status_print_derived(terminal, status) &&
            (!view->partitions || print_partitions(terminal, status));

@@ -288,12 +288,17 @@ void condition_of_pipeline(struct condition *condition, struct lane *const *lane
 
 /* --- telling -------------------------------------------------------------------------------- */
 
+const char *condition_level_name(enum condition_level level)
+{
+    static const char *const names[] = {
+        [CONDITION_GOOD] = "good", [CONDITION_WARN] = "warn", [CONDITION_BAD] = "bad"};
+    return names[level];
+}
+
 void condition_describe(const struct condition *condition, json_t *object)
 {
-    static const char *const levels[] = {
-        [CONDITION_GOOD] = "good", [CONDITION_WARN] = "warn", [CONDITION_BAD] = "bad"};
     json_object_set_new(object, "state", json_string(condition->state));
-    json_object_set_new(object, "level", json_string(levels[condition->level]));
+    json_object_set_new(object, "level", json_string(condition_level_name(condition->level)));
     json_object_set_new(object, "says", text_of(condition->says));
     json_object_set_new(object, "since",
                         condition->since_us > 0 ? json_real((double) condition->since_us / 1e6)

@@ -16,6 +16,8 @@ enum condition_level {
     CONDITION_BAD,  /* nothing is applied */
 };
 
+const char *condition_level_name(enum condition_level level);
+
 struct condition {
     const char *state; /* one of few words; docs/page.md lists them */
     enum condition_level level;

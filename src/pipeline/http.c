@@ -17,6 +17,7 @@
 #include "page/index.html.h"
 #include "pipeline/condition.h"
 #include "pipeline/exposition.h"
+#include "pipeline/fleet.h"
 #include "pipeline/guard.h"
 #include "pipeline/http_access.h"
 #include "pipeline/inspector.h"
@@ -68,6 +69,7 @@ static void put_metrics(struct http *http, struct buffer *out)
     inspectors_metrics(http->inspectors, http->inspector_count, out);
     keepers_metrics(http->keepers, http->keeper_count, out);
     tracer_metrics(http->tracer, out);
+    fleets_metrics(http->lanes, http->lane_count, out);
 }
 
 static unsigned write_metrics(struct http *http, struct buffer *out)
@@ -266,14 +268,15 @@ static unsigned write_status(struct http *http, struct buffer *out)
         describe_held(held, http->lanes[i]);
     }
     json_t *root = json_pack(
-        "{s:i, s:s, s:f, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "schema", STATUS_SCHEMA,
+        "{s:i, s:s, s:f, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "schema", STATUS_SCHEMA,
         "version", ODS_VERSION, "now", (double) time_wall_us() / 1e6, "pipelines",
         conditions_describe(http->lanes, http->lane_count, http->trends), "lanes", lanes,
         "paused", held, "retention", guard_describe(http->guard), "sources",
         source_guard_describe(http->sources), "verify",
         verifiers_describe(http->verifiers, http->verifier_count), "quality",
         inspectors_describe(http->inspectors, http->inspector_count), "derived",
-        keepers_describe(http->keepers, http->keeper_count));
+        keepers_describe(http->keepers, http->keeper_count), "fleet",
+        fleets_describe(http->lanes, http->lane_count));
     return write_json(root, JSON_INDENT(2), out);
 }
 

@@ -11,6 +11,7 @@
 #include "core/exit.h"
 #include "core/rare.h"
 #include "core/time.h"
+#include "pipeline/fleet.h"
 #include "pipeline/history.h"
 #include "pipeline/idle.h"
 
@@ -44,7 +45,8 @@ struct watch {
     int64_t next_measure_us;
     int64_t tend_us;
     struct idle idle;
-    struct rare away, unmeasured, untended, unfresh;
+    struct fleet fleet;
+    struct rare away, unmeasured, untended, unfresh, alone;
 
     pthread_mutex_t mutex; /* guards what follows */
     pthread_cond_t changed;
@@ -93,6 +95,11 @@ bool watch_place(struct watch *watch, const char *topic, int32_t partition, int6
     }
     pthread_mutex_unlock(&watch->mutex);
     return found;
+}
+
+struct fleet *watch_fleet(struct watch *watch)
+{
+    return watch->sink->ops->control->beat ? &watch->fleet : NULL;
 }
 
 const struct watch_held *watch_lock(struct watch *watch, size_t *count)
@@ -230,6 +237,21 @@ static void freshen(struct watch *watch)
     say(watch, true, error.text);
 }
 
+/* Without the others' rows nothing is wrong but what the page shows of them. */
+static void meet(struct watch *watch)
+{
+    struct error error;
+    uint64_t held_back;
+    error_init(&error);
+    enum ods_status status = fleet_keep(&watch->fleet, watch->sink, watch->origin,
+                                        watch->self.name, watch->lanes, watch->lane_count, &error);
+    if (status == ODS_OK || atomic_load(&watch->stop) ||
+        (status == ODS_RETRY && !rare_due(&watch->alone, &held_back)))
+        return;
+    error_prefix(&error, "the group's processes do not learn of each other: ");
+    say(watch, true, error.text);
+}
+
 static void look(struct watch *watch)
 {
     struct error error;
@@ -238,6 +260,7 @@ static void look(struct watch *watch)
     enum ods_status status =
         watch->sink->ops->control->watch(watch->sink, &watch->self, &watch->known, &error);
     if (status != ODS_OK) {
+        fleet_away(&watch->fleet, &error);
         if (!atomic_load(&watch->stop))
             complain(watch, status, &error);
         return;
@@ -245,6 +268,7 @@ static void look(struct watch *watch)
     watch->away = (struct rare){0};
     tend(watch);
     freshen(watch);
+    meet(watch);
     if (watch->known.number != watch_number(watch))
         publish(watch);
 }
@@ -371,6 +395,7 @@ static void *watch_main(void *context)
         measure(watch);
         doze(watch);
     }
+    fleet_leave(&watch->fleet, watch->sink);
     return NULL;
 }
 
@@ -392,6 +417,7 @@ enum ods_status watch_open(struct watch **out, const struct worker_origin *origi
     pthread_mutex_init(&watch->mutex, NULL);
     pthread_cond_init(&watch->changed, &monotonic);
     pthread_condattr_destroy(&monotonic);
+    fleet_init(&watch->fleet);
     watch->origin = origin;
     atomic_store(&watch->number, -1);
     watch->known.number = -1;
@@ -424,10 +450,15 @@ void watch_stop(struct watch *watch)
 {
     if (!watch || !watch->runs)
         return;
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec++; /* in which it takes its leave of the target, if that answers */
     atomic_store(&watch->stop, true);
-    watch->sink->ops->interrupt(watch->sink);
     watch_wake(watch);
-    pthread_join(watch->thread, NULL);
+    if (pthread_timedjoin_np(watch->thread, NULL, &until)) {
+        watch->sink->ops->interrupt(watch->sink);
+        pthread_join(watch->thread, NULL);
+    }
     watch->runs = false;
 }
 
@@ -438,6 +469,7 @@ void watch_close(struct watch *watch)
     watch_stop(watch);
     close_reader(watch);
     idle_done(&watch->idle);
+    fleet_done(&watch->fleet);
     if (watch->sink)
         watch->sink->ops->close(watch->sink);
     orders_done(&watch->known);

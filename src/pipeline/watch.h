@@ -13,6 +13,7 @@
 #include "pipeline/lane.h"
 #include "pipeline/worker.h"
 
+struct fleet;
 struct watch;
 
 /* *watch NULL: the target keeps no orders. The origin outlives it. */
@@ -35,6 +36,9 @@ void watch_wake(struct watch *watch); /* a lane obeys */
  * */
 bool watch_place(struct watch *watch, const char *topic, int32_t partition, int64_t *stored,
                  int64_t *end);
+
+/* The group's processes, as they told the target. NULL: the target keeps nothing of it. */
+struct fleet *watch_fleet(struct watch *watch);
 
 /* What is held, with the records that wait in all of the topic's partitions, whoever has them. */
 struct watch_held {

@@ -51,6 +51,16 @@ def status(*pipelines, **others):
             "sources": [], "verify": [], "derived": [], **others}
 
 
+def processes(*members):
+    now = time.time()
+    return [{"pipeline": "shop", "group": "shop", "problem": None, "read_at": now - 1, "members": [
+        {"member": f"{host}, process {number}, 0a1b2c", "self": host == "ods-1", "host": host, "process": number,
+         "version": "0.1.0", "address": f"http://{host}:8090/", "lanes": 2, "state": state, "level": level, "says": says,
+         "partitions": 3, "assigned": "shop.store.a_table_with_a_long_name_000 0; shop.store.a_table_with_a_long_name_001 0-1",
+         "lag": 42000, "changes_per_second": 1843.7, "started_at": now - 86400, "beat_at": now - 3}
+        for host, number, state, level, says in members]}]
+
+
 def note(text, letter=False, times=1):
     now = time.time()
     return {"kind": "letter" if letter else "error", "first_at": now - 90, "last_at": now - 5, "times": times, "text": text}
@@ -76,8 +86,12 @@ def states():
             "result": "differs", "missing": 1, "extra": 0, "changed": 4, "source_rows": 52000, "ended_at": now - 60}}]
     paused = [{"pipeline": "crm", "topic": "crm.public.people", "table": "people", "state": "paused", "since": now - 7200,
                "by": "ada@ops-1", "reason": "an index is built", "backlog": 5120}]
+    fleet = processes(
+        ("ods-1", 4711, "catching up", "warn", behind["says"]), ("ods-2.example.org", 815, "caught up", "good", "caught up"),
+        ("ods-3", 12, "silent", "warn", "silent for 95 s: it ended without leaving, or does not reach the target; its source "
+         "gives its partitions to the others"))
     yield "loaded", status([lane("shop", n, **behind) for n in range(2)], crm, derived=derived, sources=sources,
-                           verify=verify, paused=paused)
+                           verify=verify, paused=paused, fleet=fleet)
     why = ('target ods: connection to server at "10.1.2.3", port 5432 failed: Connection refused Is the server running on '
            'that host and accepting TCP/IP connections?')
     down = {"state": "waiting", "level": "bad", "says": f"waits for its target ods since 2026-11-27 10:12:03 UTC (3 min): {why}"}

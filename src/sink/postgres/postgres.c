@@ -13,6 +13,7 @@
 #include <ods/source.h>
 
 #include "sink/postgres/control/control.h"
+#include "sink/postgres/control/fleet.h"
 #include "sink/postgres/control/shadow.h"
 #include "sink/postgres/write/apply.h"
 #include "sink/postgres/write/erase.h"
@@ -305,9 +306,29 @@ static enum ods_status postgres_freshen(struct sink *sink, const struct position
                             : status;
 }
 
+static enum ods_status postgres_beat(struct sink *sink, const struct fleet_member *self,
+                                     struct fleet_members *all, struct error *error)
+{
+    struct postgres *postgres = from_sink(sink);
+    enum ods_status status = postgres_ready(postgres, error);
+    return status == ODS_OK ? fleet_beat(&postgres->watching, &postgres->conn,
+                                         postgres->config.group, self, all, error)
+                            : status;
+}
+
+static enum ods_status postgres_part(struct sink *sink, const char *name, struct error *error)
+{
+    struct postgres *postgres = from_sink(sink);
+    return postgres->conn.pg
+               ? fleet_part(&postgres->conn, postgres->config.group, name, error)
+               : ODS_OK;
+}
+
 static const struct control_ops control_ops = {
     .tend = postgres_tend,
     .freshen = postgres_freshen,
+    .beat = postgres_beat,
+    .part = postgres_part,
     .watch = postgres_watch,
     .order = postgres_order,
     .orders = postgres_orders,

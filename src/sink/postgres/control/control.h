@@ -12,6 +12,7 @@
 struct watching {
     unsigned generation; /* of the connection in which the process is registered, 0: none */
     int64_t confirmed;
+    bool fleet; /* the table is there in which it tells how it is */
 };
 
 /* Writes texts as the text of an array. The caller frees it with buffer_done(). */
