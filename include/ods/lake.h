@@ -146,7 +146,9 @@ enum ods_lake_answer {
     ODS_LAKE_FATAL = 4,
     /* One row cannot be applied (null where the table allows none): *row says which; nothing of the
      * array is staged. */
-    ODS_LAKE_ROW = 5
+    ODS_LAKE_ROW = 5,
+    /* Of ods_lake_feed and ods_lake_next_events: the version's log or a file of it was deleted. */
+    ODS_LAKE_GONE = 6
 };
 
 struct ods_lake;       /* where tables live: storage, credentials, catalog */
@@ -430,11 +432,34 @@ enum ods_lake_answer ods_lake_count(struct ods_lake_table *table, const char *js
 enum ods_lake_answer ods_lake_stats(struct ods_lake_table *table, char **json, char **error);
 
 /*
+ * The changes of one version as events, in an order of their own that is always the same.
+ *   { "version": 12,             none: only *about is asked for
+ *     "snapshot": true,          the rows of the version in place of its changes
+ *     "skip": 100,               so many events are passed over
+ *     "key": ["id"],             default: the key that the table was made with by ods-sink, which
+ *                                its property "ods.key" has; none: events have no key
+ *     "topic": "shop.orders", "schema": "shop", "table": "orders" }   names in the events
+ * *about is JSON, to be freed: { "version": 13, "key": ["id"] }, the newest version and the key.
+ * *feed is NULL where the version is not there yet. The table may be closed before its feed.
+ *
+ * ods_lake_next_events hands out some lines, to be freed, or NULL at the end: the event's number in
+ * its version, its key (may be empty) and its value, with tabs between. Key and value are JSON as
+ * Debezium's converter writes it, with schemas. An old and a new row of a key are one update; rows
+ * of a file that was only written anew are none.
+ */
+struct ods_lake_feed;
+enum ods_lake_answer ods_lake_feed(struct ods_lake_table *table, const char *json,
+                                   struct ods_lake_feed **feed, char **about, char **error);
+enum ods_lake_answer ods_lake_next_events(struct ods_lake_feed *feed, char **text, char **error);
+void ods_lake_close_feed(struct ods_lake_feed *feed); /* NULL is accepted */
+
+/*
  * For tests. ODS_LAKE_FAULT in the environment, read at ods_lake_open: "<what>:<step>:<n>", several
  * with ";". what   kill (SIGKILL to this process), retry (an outage is answered in place of the
  * step), lost (the step is done, its answer is lost: only for "commit") step   data, deletes,
  * changes, commit (before the log entry is put), committed (after it, before the state in memory),
  * checkpoint, compact, vacuum n      at the n-th time that this process comes there (from 1)
+ * ODS_LAKE_HELD: how many bytes of old rows ods_lake_feed holds at once, which decides its order.
  */
 
 #ifdef __cplusplus

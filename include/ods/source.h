@@ -184,6 +184,11 @@ struct source_ops {
     /* The offset that will be written next, if it is known without asking the server; -1: it is
      * not. NULL: it never is. */
     int64_t (*known_end)(struct source *source, const char *topic, int32_t partition);
+    /* How far behind one is who has applied all below `from` where `upto` is written next. NULL: so
+     * many records as offsets lie between. */
+    int64_t (*distance)(int64_t from, int64_t upto);
+    /* Of a SOURCE_GAP: sets what is gone and what to do about it. NULL: the offsets say it. */
+    void (*explain)(struct source *source, const char *topic, struct error *error);
 
     /* Called in every turn of the lane, several times a second, before it sleeps or pauses: for the
      * source's own periodic work. Returns how many milliseconds the lane may sleep at most. NULL:

@@ -13,6 +13,8 @@ pub enum Fail {
     Fenced(String),
     /// Does not get better by itself.
     Fatal(String),
+    /// What is asked for has been deleted: the log of a version has expired, or a file of it is gone.
+    Gone(String),
     /// One row of the array cannot be applied.
     Row(i64, String),
 }
@@ -27,13 +29,14 @@ impl Fail {
             Fail::Unknown(s) => Fail::Unknown(format!("{what}: {s}")),
             Fail::Fenced(s) => Fail::Fenced(format!("{what}: {s}")),
             Fail::Fatal(s) => Fail::Fatal(format!("{what}: {s}")),
+            Fail::Gone(s) => Fail::Gone(format!("{what}: {s}")),
             Fail::Row(n, s) => Fail::Row(n, format!("{what}: {s}")),
         }
     }
 
     pub fn text(&self) -> &str {
         match self {
-            Fail::Retry(s) | Fail::Unknown(s) | Fail::Fenced(s) | Fail::Fatal(s) | Fail::Row(_, s) => s,
+            Fail::Retry(s) | Fail::Unknown(s) | Fail::Fenced(s) | Fail::Fatal(s) | Fail::Gone(s) | Fail::Row(_, s) => s,
         }
     }
 }

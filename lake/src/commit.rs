@@ -30,6 +30,8 @@ use crate::{fault, partition};
 /// Versions of other writers that a commit gives way to before it answers an outage.
 const ATTEMPTS: usize = 8;
 pub const CHANGE: &str = "_change_type";
+/// The property of a table that names the columns of its key, as a JSON array.
+pub const KEY: &str = "ods.key";
 
 /// A row to be written: its batch, its place there, and its key (none in history).
 pub struct Row {

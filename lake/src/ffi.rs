@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 use crate::answer::{Fail, Result, fatal};
 use crate::arrow::Stream;
 use crate::compare::Compare;
+use crate::feed::Feed;
 use crate::lake::Lake;
 use crate::lines::Lines;
 use crate::table::Table;
@@ -62,7 +63,7 @@ fn answer(error: *mut *mut c_char, f: impl FnOnce() -> Result<()>) -> c_int {
         Some(Fail::Retry(_)) => 1,
         Some(Fail::Unknown(_)) => 2,
         Some(Fail::Fenced(_)) => 3,
-        Some(Fail::Fatal(_)) => 4,
+        Some(Fail::Fatal(_) | Fail::Gone(_)) => 4,
         Some(Fail::Row(_, _)) => 5,
     }
 }
@@ -436,6 +437,63 @@ pub unsafe extern "C" fn ods_lake_scan(
             ptr::write(stream, FFI_ArrowArrayStream::new(Box::new(scan)));
             Ok(())
         })
+    }
+}
+
+/// The answer of a call that may ask for what was deleted.
+fn or_gone(code: c_int, gone: bool) -> c_int {
+    if gone { 6 } else { code }
+}
+
+/// # Safety
+/// See `ods_lake_open`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ods_lake_feed(
+    table: *mut Handle,
+    json: *const c_char,
+    feed: *mut *mut Feed,
+    about: *mut *mut c_char,
+    error: *mut *mut c_char,
+) -> c_int {
+    let mut gone = false;
+    let code = unsafe {
+        with(table, error, |h| {
+            let found = h.table.feed(text("JSON", json)?);
+            gone = matches!(found, Err(Fail::Gone(_)));
+            let (known, changes) = found?;
+            *about = give(known);
+            *feed = changes.map_or(ptr::null_mut(), |f| Box::into_raw(Box::new(f)));
+            Ok(())
+        })
+    };
+    or_gone(code, gone)
+}
+
+/// # Safety
+/// See `ods_lake_open`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ods_lake_next_events(
+    feed: *mut Feed,
+    text: *mut *mut c_char,
+    error: *mut *mut c_char,
+) -> c_int {
+    let mut gone = false;
+    let code = answer(error, || {
+        let feed = unsafe { feed.as_mut() }.ok_or_else(|| fatal!("no feed is given"))?;
+        let found = feed.more();
+        gone = matches!(found, Err(Fail::Gone(_)));
+        unsafe { *text = found?.map_or(ptr::null_mut(), give) };
+        Ok(())
+    });
+    or_gone(code, gone)
+}
+
+/// # Safety
+/// See `ods_lake_open`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ods_lake_close_feed(feed: *mut Feed) {
+    if !feed.is_null() {
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(unsafe { Box::from_raw(feed) })));
     }
 }
 

@@ -14,6 +14,7 @@ mod data;
 mod dv;
 mod evolve;
 mod fault;
+mod feed;
 mod ffi;
 mod follow;
 mod iceberg;

@@ -72,11 +72,11 @@ fn row(out: &mut String, batch: &RecordBatch, at: usize, offsets: &Option<Value>
     Ok(())
 }
 
-fn string(out: &mut String, text: &str) {
+pub fn string(out: &mut String, text: &str) {
     out.push_str(&Value::String(text.into()).to_string());
 }
 
-fn base64(out: &mut String, bytes: &[u8]) {
+pub fn base64(out: &mut String, bytes: &[u8]) {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     for chunk in bytes.chunks(3) {
         let n = chunk.iter().fold(0u32, |n, b| n << 8 | u32::from(*b)) << (8 * (3 - chunk.len()));
@@ -123,7 +123,7 @@ fn list(out: &mut String, items: &ArrayRef) -> Result<()> {
     Ok(())
 }
 
-fn value(out: &mut String, a: &ArrayRef, at: usize) -> Result<()> {
+pub fn value(out: &mut String, a: &ArrayRef, at: usize) -> Result<()> {
     use DataType::*;
     macro_rules! number {
         ($t:ty) => {{

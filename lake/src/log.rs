@@ -505,10 +505,10 @@ pub fn load(store: &dyn Store, version: Option<i64>) -> Result<State> {
                 ));
             }
             if version.is_some() {
-                return Err(fatal!(
+                return Err(Fail::Gone(format!(
                     "version {wanted} of {} is no longer there: its log has expired, or it was never written",
                     store.place()
-                ));
+                )));
             }
             return Err(missing(&format!("{}/{}", store.place(), entry_name(next))));
         };
@@ -569,10 +569,10 @@ pub fn now_ms() -> i64 {
 pub fn actions(store: &dyn Store, version: i64) -> Result<Vec<Value>> {
     let name = entry_name(version);
     let entry = store.get(&name)?.ok_or_else(|| {
-        fatal!(
+        Fail::Gone(format!(
             "version {version} of {} is no longer there: its log has expired, or it was never written",
             store.place()
-        )
+        ))
     })?;
     let lines = entry.split(|b| *b == b'\n').filter(|l| !l.trim_ascii().is_empty());
     lines.map(|l| serde_json::from_slice(l).map_err(|e| Fail::Fatal(format!("{name}: {e}")))).collect()

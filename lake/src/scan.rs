@@ -257,6 +257,19 @@ impl Scan {
         p.open(&*self.store, &wanted)
     }
 
+    /// Files in the order of their names, which is the same however the log was read.
+    pub fn in_order(mut self) -> Scan {
+        self.pieces.make_contiguous().sort_by(|a, b| a.name.cmp(&b.name));
+        self
+    }
+
+    /// May the file have rows of a kind that is given?
+    fn wants(&self, piece: &Piece) -> bool {
+        let before = piece.before.or(piece.kind.map(|k| k == "delete"));
+        let is_before = |k: &String| k == "delete" || k == "update_preimage";
+        self.kinds.is_empty() || before.is_none_or(|b| self.kinds.iter().any(|k| is_before(k) == b))
+    }
+
     pub fn step(&mut self) -> Result<Option<RecordBatch>> {
         loop {
             if let Some((rows, piece, first)) = &mut self.now {
@@ -282,6 +295,9 @@ impl Scan {
                 }
             }
             if let Some(piece) = self.pieces.pop_front() {
+                if !self.wants(&piece) {
+                    continue;
+                }
                 self.now = Some((self.open(&piece)?, piece, 0));
             } else if let Some(v) = self.versions.pop_front() {
                 self.version(v)?;

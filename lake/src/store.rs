@@ -13,7 +13,7 @@ use bytes::Bytes;
 use parquet::errors::ParquetError;
 use parquet::file::reader::{ChunkReader, Length};
 
-use crate::answer::{Fail, Result, fatal};
+use crate::answer::{Fail, Result};
 
 pub struct Entry {
     pub name: String,
@@ -308,8 +308,8 @@ impl Store for Local {
 
 /// The log names a file that is not there.
 pub fn missing(path: &str) -> Fail {
-    fatal!(
+    Fail::Gone(format!(
         "{path} is missing although the table names it: somebody deleted it, or a vacuum with too short a retention; \
          restore the file, or drop the table and load it anew"
-    )
+    ))
 }

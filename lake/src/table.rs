@@ -359,6 +359,9 @@ fn create(store: &dyn Store, set: &TableSettings, schema: &Schema) -> Result<()>
     if set.change_data {
         config.insert("delta.enableChangeDataFeed".into(), json!("true"));
     }
+    if !set.key.is_empty() {
+        config.insert(crate::commit::KEY.into(), json!(json!(set.key).to_string()));
+    }
     config.extend(set.properties.clone());
     let now = log::now_ms();
     let schema = types::schema_to_delta(&Schema::new(fields.clone()))?;

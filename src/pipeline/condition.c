@@ -79,10 +79,8 @@ static void measure(struct lane *lane, struct extent *extent)
     extent->partitions += count;
     for (; count; count--, partition++) {
         extent->paused += strcmp(partition->state, "paused") == 0;
-        if (partition->high < 0 || partition->applied < 0)
-            continue;
-        int64_t lag = partition->high - partition->applied;
-        extent->lag = (extent->lag < 0 ? 0 : extent->lag) + (lag > 0 ? lag : 0);
+        if (partition->lag >= 0)
+            extent->lag = (extent->lag < 0 ? 0 : extent->lag) + partition->lag;
     }
     lane_unlock_partitions(lane);
 }

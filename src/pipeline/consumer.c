@@ -466,6 +466,16 @@ static void show_deliveries(const struct partition *partition, struct lane_parti
     shown->applied = partition->applied == OFFSET_NONE ? partition->begun : partition->applied;
 }
 
+static int64_t lag_of(const struct lane *lane, const struct lane_partition *shown)
+{
+    const struct source_ops *source = lane->source->ops;
+    if (shown->high < 0 || shown->applied < 0)
+        return -1;
+    if (source->distance)
+        return source->distance(shown->applied, shown->high);
+    return shown->high < shown->applied ? 0 : shown->high - shown->applied;
+}
+
 static void show_partitions(struct lane *lane)
 {
     size_t count = 0;
@@ -497,6 +507,7 @@ static void show_partitions(struct lane *lane)
         if (partition->state == PARTITION_PAUSED)
             watch_place(lane->shared->watch, partition->topic, partition->number, &shown->applied,
                         &shown->high);
+        shown->lag = lag_of(lane, shown);
     }
     lane->shown_count = count;
     lane->shown_us = time_monotonic_us();

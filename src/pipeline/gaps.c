@@ -80,6 +80,8 @@ void gaps_out_of_range(struct lane *lane, struct partition *partition)
               "the topic was deleted and made anew",
               partition->topic, (int) partition->number, (long long) partition->position,
               (long long) low, (long long) high);
+    if (lane->source->ops->explain)
+        lane->source->ops->explain(lane->source, partition->topic, &error);
     decide(lane, partition, lane->settings->kafka.on_offset_gone, "on_offset_gone", high, &error);
 }
 

@@ -181,15 +181,13 @@ static json_t *describe_partitions(struct lane *lane)
     json_t *list = json_array();
     const struct lane_partition *partition = lane_lock_partitions(lane, &count);
     for (; count; count--, partition++) {
-        int64_t lag = partition->high < 0 || partition->applied < 0 ? -1
-                      : partition->high < partition->applied        ? 0
-                                                             : partition->high - partition->applied;
         json_array_append_new(list, json_pack("{s:o, s:i, s:s, s:o, s:o, s:o, s:o}", "topic",
                                               text_of(partition->topic), "partition",
                                               (int) partition->number, "state", partition->state,
                                               "applied", known(partition->applied), "position",
                                               known(partition->position), "end",
-                                              known(partition->high), "lag", known(lag)));
+                                              known(partition->high), "lag",
+                                              known(partition->lag)));
     }
     lane_unlock_partitions(lane);
     return list;

@@ -86,6 +86,7 @@ struct lane_partition {
     int32_t number;
     const char *state;
     int64_t applied, position, high; /* -1: unknown */
+    int64_t lag;                     /* records, or what the source counts in; -1: unknown */
 };
 
 struct lane_status {

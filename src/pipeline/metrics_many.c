@@ -151,11 +151,9 @@ static void write_partitions_of(const struct page *page, const struct shown *sho
 {
     for (size_t i = 0; i < shown->count; i++) {
         const struct lane_partition *partition = &shown->items[i];
-        int64_t value = partition->applied;
-        if (partition->applied < 0 || (lag && partition->high < 0))
+        int64_t value = lag ? partition->lag : partition->applied;
+        if (value < 0)
             continue;
-        if (lag)
-            value = partition->high < value ? 0 : partition->high - value;
         metrics_partition(page->out, lag ? "lag_records" : "offset", pipeline, partition->topic,
                           partition->number, value);
     }
@@ -172,7 +170,8 @@ void metrics_write_partitions(const struct page *page)
         write_partitions_of(page, &shown[i], page->statuses[i].pipeline, false);
     metrics_partition_head(
         page->out, "lag_records",
-        "Records of the partition that Kafka has and the target lacks, as the last fetch knew");
+        "Records of the partition that Kafka has and the target lacks, as the last fetch knew; of "
+        "an input of type delta versions of its table");
     for (size_t i = 0; shown && i < page->count; i++) {
         write_partitions_of(page, &shown[i], page->statuses[i].pipeline, true);
         free(shown[i].items);

@@ -68,10 +68,10 @@ static float lag_of(const struct trends *trends, const struct course *course)
         struct lane *lane = trends->lanes[course->first + i];
         const struct lane_partition *partition = lane_lock_partitions(lane, &count);
         for (; count; count--, partition++) {
-            if (partition->high < 0 || partition->applied < 0)
+            if (partition->lag < 0)
                 continue;
             known = true;
-            lag += partition->high > partition->applied ? partition->high - partition->applied : 0;
+            lag += partition->lag;
         }
         lane_unlock_partitions(lane);
     }

@@ -4,7 +4,7 @@
 #include <ods/source.h>
 
 extern const struct source_ops kafka_source_ops, lines_source_ops, file_source_ops,
-    messages_source_ops, amqp_source_ops, outbox_source_ops;
+    messages_source_ops, amqp_source_ops, outbox_source_ops, delta_source_ops;
 
 static const struct source_ops *const sources[] = {
     &kafka_source_ops,
@@ -13,6 +13,7 @@ static const struct source_ops *const sources[] = {
     &file_source_ops,
     &amqp_source_ops,
     &outbox_source_ops,
+    &delta_source_ops,
     NULL,
 };
 

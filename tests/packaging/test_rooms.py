@@ -59,6 +59,7 @@ ARROWS = {
     "sink/mysql/write": ["core", "sql", "sink/rows", "sink/mysql/wire", "sink/mysql/fold"],
     "sink/mysql": ["sink/mysql/write"],
     "sink/lake": ["core", "settings", "sink", "sink/rows", "sink/mysql/values"],
+    "source/lake": ["core", "settings", "sink/lake"],
     "verify": ["core", "settings", "sql", "source/kafka", "sink/mysql/wire", "sink/postgres/wire",
                "sink/postgres/tables", "sink/postgres/values", "sink/lake"],
     "derived": ["core", "sql", "sink/postgres/wire"],

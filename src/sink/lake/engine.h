@@ -24,6 +24,9 @@
     FUNCTION(schema)                                                                               \
     FUNCTION(maintain)                                                                             \
     FUNCTION(stats)                                                                                \
+    FUNCTION(feed)                                                                                 \
+    FUNCTION(next_events)                                                                          \
+    FUNCTION(close_feed)                                                                           \
     FUNCTION(versions)                                                                             \
     FUNCTION(changes)                                                                              \
     FUNCTION(next_lines)                                                                           \

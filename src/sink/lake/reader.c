@@ -12,6 +12,7 @@ struct lake_reader {
     struct ods_lake *lake;
     struct ods_lake_table *table;
     struct ods_lake_lines *lines;
+    struct ods_lake_feed *feed;
     char *text; /* the lines handed out */
     struct ods_lake_arrow *arrow;
 };
@@ -139,8 +140,11 @@ static void end_lines(struct lake_reader *reader)
         reader->engine.free(reader->text);
     if (reader->lines)
         reader->engine.close_lines(reader->lines);
+    if (reader->feed)
+        reader->engine.close_feed(reader->feed);
     reader->text = NULL;
     reader->lines = NULL;
+    reader->feed = NULL;
 }
 
 void lake_reader_close(struct lake_reader *reader)
@@ -155,6 +159,69 @@ void lake_reader_close(struct lake_reader *reader)
     if (reader->lake)
         reader->engine.close(reader->lake);
     free(reader);
+}
+
+/* --- events ----------------------------------------------------------------------------------- */
+
+/* What was deleted is its caller's to decide about. */
+static enum ods_status judge_events(struct lake_reader *reader, enum ods_lake_answer answer,
+                                    char *text, struct error *error)
+{
+    if (answer != ODS_LAKE_GONE)
+        return lake_engine_judge(&reader->engine, answer, text, error);
+    error_set(error, ODS_REJECT, "%s", text ? text : "the version is gone");
+    reader->engine.free(text);
+    return ODS_REJECT;
+}
+
+static char *query_text(const struct lake_feed_query *query)
+{
+    json_t *json = json_pack("{s:b, s:I, s:s, s:s, s:s}", "snapshot", query->snapshot, "skip",
+                             (json_int_t) query->skip, "topic", query->topic, "schema",
+                             query->schema, "table", query->table);
+    json_t *key = json_array();
+    for (size_t i = 0; query->key && i < query->key->count; i++)
+        json_array_append_new(key, json_string(query->key->items[i]));
+    if (query->version >= 0)
+        json_object_set_new(json, "version", json_integer(query->version));
+    json_object_set_new(json, "key", key);
+    char *text = json_dumps(json, JSON_COMPACT);
+    json_decref(json);
+    return text;
+}
+
+enum ods_status lake_reader_feed(struct lake_reader *reader, const struct lake_feed_query *query,
+                                 struct lake_feed_about *about, struct error *error)
+{
+    char *json = query_text(query), *known = NULL, *text = NULL;
+    *about = (struct lake_feed_about){.newest = -1};
+    end_lines(reader);
+    if (!json)
+        return error_out_of_memory(error);
+    enum ods_lake_answer answer =
+        reader->engine.feed(reader->table, json, &reader->feed, &known, &text);
+    free(json);
+    enum ods_status status = judge_events(reader, answer, text, error);
+    if (status != ODS_OK)
+        return status;
+    json_t *found = json_loads(known, 0, NULL);
+    reader->engine.free(known);
+    about->newest = json_integer_value(json_object_get(found, "version"));
+    about->keys = json_array_size(json_object_get(found, "key"));
+    about->begun = reader->feed != NULL;
+    json_decref(found);
+    return found ? ODS_OK : error_out_of_memory(error);
+}
+
+enum ods_status lake_reader_events(struct lake_reader *reader, const char **lines,
+                                   struct error *error)
+{
+    char *text = NULL;
+    reader->engine.free(reader->text);
+    reader->text = NULL;
+    enum ods_lake_answer answer = reader->engine.next_events(reader->feed, &reader->text, &text);
+    *lines = reader->text;
+    return judge_events(reader, answer, text, error);
 }
 
 /* --- reading ---------------------------------------------------------------------------------- */

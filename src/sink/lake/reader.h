@@ -6,6 +6,7 @@
 #include <jansson.h>
 #include <stdint.h>
 
+#include <ods/setting.h>
 #include <ods/status.h>
 
 #include "sink/lake/settings.h"
@@ -23,6 +24,28 @@ enum ods_status lake_reader_open_iceberg(struct lake_reader **reader, const char
                                          const char *table, const struct lake_settings *settings,
                                          struct error *error);
 void lake_reader_close(struct lake_reader *reader); /* NULL is fine */
+
+/* Which events: as ods_lake_feed() (ods/lake.h) takes them. */
+struct lake_feed_query {
+    int64_t version; /* -1: only what is known of the table is asked for */
+    bool snapshot;
+    int64_t skip;
+    const struct strings *key; /* none: the table's own */
+    const char *topic, *schema, *table;
+};
+
+struct lake_feed_about {
+    int64_t newest;
+    size_t keys; /* columns of the key that holds */
+    bool begun;  /* the version is there: lake_reader_events() has its events */
+};
+
+/* ODS_REJECT: the version was deleted, or a file of it. ODS_RETRY: an outage. */
+enum ods_status lake_reader_feed(struct lake_reader *reader, const struct lake_feed_query *query,
+                                 struct lake_feed_about *about, struct error *error);
+/* Some of its events, each a line, until the next call; NULL: there are no more. */
+enum ods_status lake_reader_events(struct lake_reader *reader, const char **lines,
+                                   struct error *error);
 
 /* Which versions: as ods_lake_versions() and ods_lake_changes() (ods/lake.h) take them. ODS_RETRY:
  * an outage, the same call may come again. */

@@ -1,0 +1,120 @@
+/* Settings of the source `delta`. */
+#include "source/lake/feed_settings.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <ods/pipeline.h>
+#include "config/settings.h"
+#include "sink/lake/settings.h"
+
+#define AT(member) offsetof(struct feed_settings, member)
+#define MIB        (INT64_C(1) << 20)
+
+static const struct setting rows[] = {
+    {"location", SETTING_STRING, AT(location), "", .max = 3000,
+     .inherits = "the location of `target`",
+     .doc = "Where the tables are: a folder by its whole path, or `s3://bucket/prefix`. A topic "
+            "`shop.orders` is the table in `<location>/shop/orders`."},
+    {"target", SETTING_STRING, AT(target), "", .inherits = "none", .max = 200,
+     .doc = "Name of a target of type `delta` in `ods-sink.conf`, whose `s3` and `library` are "
+            "used, and whose `location` where none is given. Without it the storage is the "
+            "environment's: `AWS_ENDPOINT_URL`, `AWS_ACCESS_KEY_ID` and so on."},
+    {"start", SETTING_STRING, AT(start), "snapshot", .min = 1, .max = 20,
+     .doc = "Where a table begins that the pipeline's target knows no position of: `snapshot`, "
+            "its rows as they are, and then what changes; `latest`, what changes from now on; or "
+            "a version's number, with the changes of this version and of those after it."},
+    {"poll_ms", SETTING_MS, AT(poll_ms), "300", .min = 10, .max = 3600000,
+     .doc = "How long between two looks for a new version, each of which is one request to the "
+            "storage and table."},
+    {"prefetch_bytes", SETTING_BYTES, AT(prefetch_bytes), "8388608", .min = 65536,
+     .max = 1024 * MIB, .doc = "How much a lane reads ahead of its batches, about."},
+};
+
+int64_t feed_start_version(const struct feed_settings *settings)
+{
+    char *end;
+    long long version = strtoll(settings->start, &end, 10);
+    return *settings->start >= '0' && *settings->start <= '9' && !*end && version < 900000000
+               ? version
+               : -1;
+}
+
+static enum ods_status check(const void *own, struct error *error)
+{
+    const struct feed_settings *settings = own;
+    const char *place = settings->location;
+    bool bucket = strncmp(place, "s3://", 5) == 0 && place[5] && place[5] != '/';
+    if (!*place && !*settings->target)
+        return error_set(error, ODS_FATAL,
+                         "neither 'location' nor 'target' is there: where are the tables?");
+    if (*place && *place != '/' && !bucket)
+        return error_set(error, ODS_FATAL,
+                         "'location' is a folder by its whole path (/var/lib/lake) or "
+                         "s3://bucket/prefix, and not \"%.80s\"",
+                         place);
+    if (strcmp(settings->start, "snapshot") != 0 && strcmp(settings->start, "latest") != 0 &&
+        feed_start_version(settings) < 0)
+        return error_set(error, ODS_FATAL,
+                         "'start' is snapshot, latest or a version's number, and not \"%s\"",
+                         settings->start);
+    return ODS_OK;
+}
+
+const struct setting_group feed_settings_group = {
+    .title = "input of type `delta`",
+    .intro = "The changes of tables of Delta Lake, whoever writes them. Each of the pipeline's "
+             "`topics` names a table and is read by one lane; its records are envelopes as "
+             "Debezium writes them (`format: debezium`). A table's key is the `key` that "
+             "tables.yaml gives it, else the one that it was made with where ods-sink made it. An "
+             "offset is the version, and in its last ten digits the row within it, from 5000000000 "
+             "on that of a snapshot. See [lake.md](lake.md#a-table-of-the-lake-as-a-source).",
+    .size = sizeof(struct feed_settings),
+    SETTING_ROWS(rows),
+    .check = check,
+};
+
+static const struct target_settings *target_of(const struct source_config *config)
+{
+    const struct feed_settings *own = config->settings;
+    const struct target_settings *target =
+        *own->target ? settings_target(config->daemon, own->target) : NULL;
+    return target && strcmp(target->type, "delta") == 0 ? target : NULL;
+}
+
+const struct lake_settings *feed_lake(const struct source_config *config)
+{
+    const struct target_settings *target = target_of(config);
+    return target ? target->own : NULL;
+}
+
+const char *feed_location(const struct source_config *config)
+{
+    const struct feed_settings *own = config->settings;
+    return *own->location ? own->location : feed_lake(config)->location;
+}
+
+/* A topic is the names of folders with dots between; none may be empty. */
+static bool is_table(const char *topic)
+{
+    return *topic != '^' && *topic != '.' && !strchr(topic, '/') && !strstr(topic, "..") &&
+           topic[strlen(topic) - 1] != '.';
+}
+
+enum ods_status feed_check_settings(const struct source_config *config, struct error *error)
+{
+    const struct feed_settings *own = config->settings;
+    const struct pipeline_settings *pipeline = config->pipeline;
+    if (*own->target && !target_of(config))
+        return error_set(error, ODS_FATAL,
+                         "pipeline \"%s\": input.target \"%s\" is no target of type delta in "
+                         "ods-sink.conf",
+                         pipeline->name, own->target);
+    for (size_t i = 0; i < pipeline->topics.count; i++)
+        if (!is_table(pipeline->topics.items[i]))
+            return error_set(error, ODS_FATAL,
+                             "pipeline \"%s\": the topic '%.200s' is no table's name: name each "
+                             "table by its folders below the location, as shop.orders",
+                             pipeline->name, pipeline->topics.items[i]);
+    return ODS_OK;
+}
