@@ -24,6 +24,10 @@ create table if not exists ods_sink.offsets (
 -- null: they have not told yet.
 alter table ods_sink.offsets add column if not exists complete_to timestamp with time zone;
 
+-- The Kafka cluster whose offsets these are, by its id; null: it is not known. Another cluster's mean
+-- nothing here, whatever its topics are called.
+alter table ods_sink.offsets add column if not exists cluster_id text;
+
 comment on table ods_sink.offsets is
     'ods-sink: where each topic-partition stands; the rows below are in the tables';
 
@@ -882,7 +886,7 @@ comment on function ods_sink.claim_table(text, text, text, text, text, boolean) 
 -- lost the partition to another writer: the exception rolls its whole batch back.
 create or replace function ods_sink.advance(
     consumer_group_ text, topics text[], partitions integer[], froms bigint[], uptos bigint[],
-    times timestamp with time zone[])
+    times timestamp with time zone[], cluster_ text)
 returns void language plpgsql as $body$
 declare
     moved bigint;
@@ -891,14 +895,18 @@ begin
     update ods_sink.offsets o
        set next_offset = b.upto, updated_at = clock_timestamp(),
            complete_to = case when b.upto >= b.from_
-                              then nullif(greatest(o.complete_to, b.time_), '-infinity') end
+                              then nullif(greatest(o.complete_to, b.time_), '-infinity') end,
+           cluster_id = case cluster_ when '' then o.cluster_id when '-' then null
+                                      else cluster_ end
       from unnest(topics, partitions, froms, uptos, times) as b (topic, partition, from_, upto, time_)
      where o.consumer_group = consumer_group_ and o.topic = b.topic
        and o.partition = b.partition and o.next_offset = b.from_;
     get diagnostics moved = row_count;
     if moved < cardinality(topics) then
-        insert into ods_sink.offsets (consumer_group, topic, partition, next_offset, complete_to)
+        insert into ods_sink.offsets (consumer_group, topic, partition, next_offset, cluster_id,
+                                      complete_to)
         select consumer_group_, b.topic, b.partition, b.upto,
+               case when cluster_ not in ('', '-') then cluster_ end,
                greatest(nullif(b.time_, '-infinity'),
                         (select s.complete_to from ods_sink.silent_partitions s
                           where s.consumer_group = consumer_group_ and s.topic = b.topic
@@ -918,10 +926,22 @@ end
 $body$;
 
 comment on function ods_sink.advance(text, text[], integer[], bigint[], bigint[],
-                                     timestamp with time zone[]) is
+                                     timestamp with time zone[], text) is
     'ods-sink: compare-and-swap of stored offsets; SQLSTATE OS001 when another writer moved them';
 
--- The same for daemons of earlier versions, which do not tell of times.
+-- The same for daemons of earlier versions, which do not tell of clusters.
+create or replace function ods_sink.advance(
+    consumer_group_ text, topics text[], partitions integer[], froms bigint[], uptos bigint[],
+    times timestamp with time zone[])
+returns void language sql as $body$
+    select ods_sink.advance(consumer_group_, topics, partitions, froms, uptos, times, '')
+$body$;
+
+comment on function ods_sink.advance(text, text[], integer[], bigint[], bigint[],
+                                     timestamp with time zone[]) is
+    'ods-sink: compare-and-swap of stored offsets, for earlier versions';
+
+-- Nor of times.
 create or replace function ods_sink.advance(
     consumer_group_ text, topics text[], partitions integer[], froms bigint[], uptos bigint[])
 returns void language sql as $body$

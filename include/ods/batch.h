@@ -131,6 +131,9 @@ enum pass_reason {
 
 const char *pass_reason_name(enum pass_reason reason);
 
+#define CLUSTER_BYTES     64 /* a longer id is cut */
+#define CLUSTER_FORGOTTEN "-"
+
 struct batch {
     struct arena arena;
 
@@ -168,6 +171,9 @@ struct batch {
     bool commit_unknown;  /* the connection was lost during a commit: the stored offset tells
                              whether it took place */
     int64_t opened_us;    /* monotonic, when its first record came; 0 when empty */
+    /* Which servers the records are of, for the target to store beside the offsets, where it does;
+     * "": not known; CLUSTER_FORGOTTEN: nor what the target has stored of that. Not reset. */
+    char cluster[CLUSTER_BYTES];
 
     /* Frees what a record owns; set by the source. */
     void (*release)(void *owner);

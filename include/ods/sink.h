@@ -67,6 +67,7 @@ struct position {
     int32_t partition;
     int64_t offset;    /* next record to apply, or OFFSET_NONE */
     int64_t stored_us; /* when it was stored, by the target's clock; 0 when that is not known */
+    char cluster[CLUSTER_BYTES]; /* of which servers the offset is; "": not known */
 };
 
 /* Counts of one apply. Each line is a member, its name in JSON, its metric and the metric's help
@@ -233,9 +234,9 @@ struct sink_ops {
      * it is called again after a pause. Only called before resume(): after an outage apply()
      * connects by itself. */
     enum ods_status (*connect)(struct sink *sink, struct error *error);
-    /* Set offset and stored_us of each position to what is stored, OFFSET_NONE and 0 where nothing
-     * is. A target that is not EXACT_BY_STORED_OFFSET stores no offsets and says so of all: the
-     * lane then starts from what the source has acknowledged, else from its beginning. */
+    /* Set offset, stored_us and, where it is kept, cluster of each position to what is stored;
+     * OFFSET_NONE, 0 and "" where nothing is. One that is not EXACT_BY_STORED_OFFSET says so of
+     * all: the lane then starts from what the source has acknowledged, else from its beginning. */
     enum ods_status (*resume)(struct sink *sink, struct position *positions, size_t count,
                               struct error *error);
     /* As resume(), but creates nothing in the target. NULL: resume() creates nothing either. */

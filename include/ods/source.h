@@ -37,8 +37,14 @@ struct place {
     const char *topic;
     int32_t partition;
     int64_t offset;
-    bool failed; /* set by the call: it failed for this place */
+    int64_t first; /* of an acknowledgement alone: the record with which the target began */
+    bool failed;   /* set by the call: it failed for this place */
 };
+
+/* In place of the record with which the target began: */
+#define FIRST_UNTOLD  INT64_C(-1) /* nobody says so: another program has acknowledged, or a target
+                                     that stores no offsets was written to */
+#define FIRST_UNKNOWN INT64_C(-2) /* the target stores offsets, and it is not known which it was */
 
 /* What a source's offsets are. */
 enum source_kind {
@@ -157,6 +163,7 @@ struct source_ops {
     /* Deliver nothing of these partitions until they are started again. */
     void (*pause)(struct source *source, const struct place *places, size_t count);
     /* Everything below these offsets is committed in the target; of deliveries: is to be settled.
+     * A source that has acked() keeps `first` with them, unless it is FIRST_UNTOLD.
      * Called again until `acknowledged` was called for it. wait_ms 0: send, and do not wait for the
      * answer. Failures are logged at debug level. Deliveries that the source can't settle any more,
      * since their connection is gone, count as acknowledged: they come again. */
@@ -166,8 +173,9 @@ struct source_ops {
      * difference. */
     void (*reject)(struct source *source, const struct place *place);
 
-    /* Sets each place to the last acknowledged offset, below 0 if there is none. NULL: the source
-     * stores none, and a partition without an offset in the target starts at its beginning. */
+    /* Sets each place to the last acknowledged offset, below 0 if there is none, and `first` to
+     * what was kept with it, or FIRST_UNTOLD. NULL: the source stores none, and a partition without
+     * an offset in the target starts at its beginning. */
     enum ods_status (*acked)(struct source *source, struct place *places, size_t count,
                              struct error *error);
     /* The first offset of a partition and the one that will be written next. NULL if the source has
@@ -178,6 +186,9 @@ struct source_ops {
      * record that is not older, below 0 if there is none. NULL: records have no times. */
     enum ods_status (*offsets_at)(struct source *source, struct place *places, size_t count,
                                   struct error *error);
+    /* By what name the servers whose offsets these are call themselves, made anew they have another
+     * one; "": it is not known, or not now. Does not wait. NULL: they have none. */
+    void (*cluster)(struct source *source, char name[CLUSTER_BYTES]);
     /* How many partitions the topic has. Any thread. NULL: one. */
     enum ods_status (*partitions)(struct source *source, const char *topic, int32_t *count,
                                   struct error *error);

@@ -8,5 +8,5 @@ select to_regclass(format('%I.offsets', $1::text)) is not null and
        (select count(*) = 6 from pg_catalog.pg_proc p
         join pg_catalog.pg_namespace n on n.oid = p.pronamespace
         where n.nspname = $1 and (p.proname, p.pronargs) in
-              (('advance', 6), ('claim_table', 6), ('order_topics', 9), ('shadow_exchange', 10),
+              (('advance', 7), ('claim_table', 6), ('order_topics', 9), ('shadow_exchange', 10),
                ('freshen', 6), ('wait_until', 3)));

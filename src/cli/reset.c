@@ -195,17 +195,20 @@ static int read_stored(struct reset *reset, struct error *error)
     return status == ODS_OK ? CLI_OK : CLI_TARGET;
 }
 
-/* A batch without records: only its offsets move. */
+/* A batch without records: only its offsets move. An offset that stays is written too where it may
+ * be another cluster's, since it is this one's from now on. */
 static int move_stored(struct reset *reset, struct error *error)
 {
     struct apply_result result = {0};
     struct batch *batch = batch_new();
     bool good = batch != NULL;
     for (size_t i = 0; good && i < reset->count; i++)
-        if (reset->news[i] != reset->positions[i].offset)
+        if (reset->news[i] != reset->positions[i].offset || *reset->positions[i].cluster)
             good = batch_cover(batch, reset->topic, reset->positions[i].partition,
                                reset->positions[i].offset, reset->news[i] - 1);
     enum ods_status status = good ? ODS_OK : error_set(error, ODS_FATAL, "out of memory");
+    if (good)
+        snprintf(batch->cluster, sizeof batch->cluster, "%s", CLUSTER_FORGOTTEN);
     if (good && batch->claim_count)
         status = reset->sink->ops->apply(reset->sink, batch, NULL, &result, error);
     batch_free(batch);
@@ -214,16 +217,34 @@ static int move_stored(struct reset *reset, struct error *error)
     return status == ODS_OK ? CLI_OK : status == ODS_FENCED ? CLI_NEGATIVE : CLI_TARGET;
 }
 
+/* With which record the target begins from now on. */
+static int64_t first_of(const struct reset *reset, size_t number, const struct place *acked)
+{
+    int64_t new = reset->news[number];
+    if (reset->sink->ops->guarantee != EXACT_BY_STORED_OFFSET)
+        return FIRST_UNTOLD;
+    if (reset->positions[number].offset == OFFSET_NONE || acked->first > new)
+        return new;
+    return acked->offset < 0 || acked->first < 0 ? FIRST_UNKNOWN : acked->first;
+}
+
 static int move_committed(struct reset *reset, struct error *error)
 {
+    enum ods_status status = ODS_OK;
     struct place *places = calloc(reset->count, sizeof *places);
     for (size_t i = 0; places && i < reset->count; i++)
         places[i] = (struct place){.topic = reset->topic,
-                                   .partition = reset->positions[i].partition,
-                                   .offset = reset->news[i]};
-    enum ods_status status = places
-                                 ? kafka_tool_commit(reset->tool, places, reset->count, error)
-                                 : error_set(error, ODS_FATAL, "out of memory");
+                                   .partition = reset->positions[i].partition};
+    if (!places)
+        status = error_out_of_memory(error);
+    if (status == ODS_OK)
+        status = kafka_tool_acked(reset->tool, places, reset->count, error);
+    for (size_t i = 0; status == ODS_OK && i < reset->count; i++) {
+        places[i].first = first_of(reset, i, &places[i]);
+        places[i].offset = reset->news[i];
+    }
+    if (status == ODS_OK)
+        status = kafka_tool_commit(reset->tool, places, reset->count, error);
     free(places);
     if (status == ODS_OK)
         return CLI_OK;

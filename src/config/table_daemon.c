@@ -165,7 +165,10 @@ static const struct setting daemon_rows[] = {
             "another name everything is read again."},
     {"kafka.auto_offset_reset", SETTING_CHOICE, AT(settings, kafka.auto_offset_reset),
      "earliest", .choices = resets,
-     .doc = "Where a partition starts if neither the target nor the group has an offset for it."},
+     .doc = "Where a partition starts if neither the target nor the group has an offset for it. If "
+            "only the group has one, another program's is where it goes on, and one of ods-sink's "
+            "own is not: the target has lost what it had, so it begins again where it first began "
+            "(Kafka keeps that beside the offset)."},
     {"kafka.on_offset_gone", SETTING_CHOICE, AT(settings, kafka.on_offset_gone),
      "stop", .choices = gone_policies,
      .doc = "What to do if Kafka has no record at the next offset: retention has deleted records "
@@ -177,9 +180,10 @@ static const struct setting daemon_rows[] = {
      AT(settings, kafka.on_topic_recreated), "stop", .choices = recreated_policies,
      .doc = "What to do if a record below the stored offset is more than a minute younger than the "
             "time at which that offset was stored: the topic has been deleted and recreated since, "
-            "so the offset does not belong to its records. `stop`, `earliest`: as in "
-            "`on_offset_gone`. `ignore`: this is not checked (if the producers' clocks are "
-            "wrong)."},
+            "so the offset does not belong to its records. Or if the offset is another Kafka "
+            "cluster's, by its id, where the target keeps that (PostgreSQL). `stop`, `earliest`: "
+            "as in `on_offset_gone`. `ignore`: this is not checked (if the producers' clocks are "
+            "wrong, or the cluster has the same offsets under another id)."},
     {"kafka.retention_check_ms", SETTING_MS, AT(settings, kafka.retention_check_ms), "60000",
      .min = 0, .max = 3600000,
      .doc = "How often the daemon looks, while records wait, whether Kafka's retention is about to "

@@ -105,6 +105,7 @@ static void start_over(struct partition *partition)
     partition->stored = partition->chain = partition->applied = OFFSET_NONE;
     partition->position = POSITION_BEGINNING;
     partition->stored_us = partition->begun = 0;
+    partition->cluster = NULL;
     partition->looks_back = true;
     partition->put_off = false;
     partition->waits_at = -1;
@@ -132,6 +133,7 @@ struct partition *assignment_add(struct assignment *assignment, const char *topi
     }
     start_over(partition);
     partition->acked = partition->decoded = OFFSET_NONE;
+    partition->first = FIRST_UNTOLD;
     partition->fences = 0;
     partition->not_before_us = 0;
     return partition;

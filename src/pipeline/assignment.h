@@ -28,11 +28,15 @@ struct partition {
     enum partition_state state;
     int64_t stored;     /* the target's offset when last asked, or OFFSET_NONE */
     int64_t stored_us;  /* when it was stored; 0: not known, or it needs no more looking at */
+    const char *cluster; /* whose offset the stored one is, interned; NULL: not known, or it is
+                            looked at */
     int64_t chain;      /* what the target holds when all batches before are in, or OFFSET_NONE */
     int64_t position;   /* next record to take, or POSITION_BEGINNING */
     int64_t applied;    /* what the target holds for certain, or OFFSET_NONE */
     int64_t begun;      /* of deliveries: the first one since the last start */
     int64_t acked;      /* what the source has taken as acknowledged, or OFFSET_NONE */
+    int64_t first;      /* the record with which the target began; FIRST_UNTOLD: the source has not
+                           been asked yet; FIRST_UNKNOWN */
     int64_t decoded;    /* the decoder knows what stands before it, or OFFSET_NONE */
     bool looks_back;    /* the decoder is to see the records before `position` first */
     unsigned in_flight; /* batches with the writer that cover it */
@@ -62,7 +66,7 @@ struct partition *assignment_add(struct assignment *assignment, const char *topi
 void assignment_sweep(struct assignment *assignment);
 /* Back to ASKING unless GONE: what was taken but not applied will be read again. */
 void partition_restart(struct partition *partition);
-/* The topic's one pointer, made at first sight; NULL when memory is out. */
+/* The topic's, or another name's, one pointer, made at first sight; NULL when memory is out. */
 const char *assignment_intern(struct assignment *assignment, const char *topic);
 
 #endif

@@ -55,6 +55,8 @@ static void push_filling(struct lane *lane)
 {
     struct batch *batch = lane->filling;
     struct slot *slot = lane_slot(lane, batch);
+    if (!gaps_same_cluster(lane, batch))
+        return;
     lane->filling = NULL;
     lane->in_flight++;
     uint32_t count;
@@ -236,6 +238,8 @@ bool consumer_pass(struct lane *lane, struct partition *partition, int64_t offse
         return false;
     if (!batch->opened_us)
         batch->opened_us = time_monotonic_us();
+    if (partition->chain == OFFSET_NONE && partition->first < 0)
+        partition->first = offset;
     partition->chain = partition->position = offset;
     return true;
 }
@@ -258,7 +262,7 @@ static void end_reached(struct lane *lane, struct partition *partition, int64_t 
         end == partition->chain)
         return;
     if (end == 0 && partition->chain == OFFSET_NONE)
-        partition->position = partition->applied =
+        partition->position = partition->applied = partition->first =
             0; /* empty from the beginning: nothing to keep */
     else
         consumer_pass(lane, partition, end);
@@ -355,6 +359,8 @@ static bool take_record(struct lane *lane, struct record *record, struct error *
     case ODS_OK:
         if (partition->chain == OFFSET_NONE)
             partition->begun = record->offset;
+        if (partition->chain == OFFSET_NONE && partition->first < 0)
+            partition->first = record->offset;
         partition->chain = partition->position = partition->decoded = record->offset + 1;
         if (tracer)
             traces_note(&lane_slot(lane, lane->filling)->traces, tracer_limit(tracer),

@@ -8,7 +8,8 @@
  * A topic that was recreated is recognised if it is shorter than the stored offset. If it is as
  * long or longer, times are compared: a record below the offset can't have been written after the
  * offset was stored. Not recognised is a topic whose new records have old times, or that had as
- * many records again within a minute.
+ * many records again within a minute, unless its whole cluster was made anew: clusters have ids,
+ * and targets may keep them.
  */
 #include "core/exit.h"
 #include "pipeline/lane_room.h"
@@ -50,11 +51,70 @@ static void decide(struct lane *lane, struct partition *partition, const char *p
         partition->position = POSITION_BEGINNING;
     partition->state = PARTITION_SEEKING;
     partition->stored_us = 0;
+    partition->first = FIRST_UNKNOWN; /* it may be a record of a topic that is gone */
     atomic_fetch_add(&lane->metrics.offset_gaps, 1);
     lane_note_error(lane, error->text);
     log_event(LOG_ERROR, LANE_FIELDS(lane), "%s; goes on at the %s record there is (kafka.%s)",
               error->text, latest ? "end, behind the newest" : "oldest", setting);
 }
+
+/* --- clusters ------------------------------------------------------------------------------- */
+
+/* Another cluster has other records under the same names and offsets. */
+static void look_at_clusters(struct lane *lane)
+{
+    struct error error;
+    char name[CLUSTER_BYTES] = "";
+    if (lane->source->ops->cluster)
+        lane->source->ops->cluster(lane->source, name);
+    for (size_t i = 0; *name && i < lane->assignment.count; i++) {
+        struct partition *partition = lane->assignment.items[i];
+        if (partition->state != PARTITION_LOCATING || !partition->cluster ||
+            strcmp(partition->cluster, name) == 0)
+            continue;
+        error_init(&error);
+        error_set(&error, ODS_FATAL,
+                  "topic %s partition %d: the target's offset %lld is of the Kafka cluster \"%s\", "
+                  "and the one that kafka.bootstrap_servers leads to is \"%s\": it was made anew, "
+                  "or is another one",
+                  partition->topic, (int) partition->number, (long long) partition->stored,
+                  partition->cluster, name);
+        partition->cluster = NULL;
+        decide(lane, partition, lane->settings->kafka.on_topic_recreated, "on_topic_recreated", -1,
+               &error);
+    }
+}
+
+/* True: the cluster has become another one under the lane. */
+static bool cluster_changed(struct lane *lane)
+{
+    char name[CLUSTER_BYTES];
+    if (!lane->source->ops->cluster)
+        return false;
+    lane->source->ops->cluster(lane->source, name);
+    bool changed = *lane->cluster && *name && strcmp(lane->cluster, name) != 0;
+    if (*name)
+        memcpy(lane->cluster, name, sizeof lane->cluster);
+    return changed;
+}
+
+static void restart_all(struct lane *lane)
+{
+    consumer_discard_filling(lane);
+    for (size_t i = 0; i < lane->assignment.count; i++)
+        rebalance_restart(lane, lane->assignment.items[i]);
+}
+
+bool gaps_same_cluster(struct lane *lane, struct batch *batch)
+{
+    bool changed = cluster_changed(lane);
+    memcpy(batch->cluster, lane->cluster, sizeof batch->cluster);
+    if (changed)
+        restart_all(lane);
+    return !changed;
+}
+
+/* --- records that are not there -------------------------------------------------------------- */
 
 void gaps_out_of_sight(struct lane *lane, struct partition *partition)
 {
@@ -68,6 +128,10 @@ void gaps_out_of_range(struct lane *lane, struct partition *partition)
     struct error error;
     int64_t low = -1, high = -1;
     error_init(&error);
+    if (cluster_changed(lane)) {
+        restart_all(lane);
+        return;
+    }
     /* Nothing says where to start: retention moved the beginning on, it is looked for again. */
     if (partition->position == POSITION_BEGINNING) {
         partition->state = PARTITION_SEEKING;
@@ -85,6 +149,8 @@ void gaps_out_of_range(struct lane *lane, struct partition *partition)
     decide(lane, partition, lane->settings->kafka.on_offset_gone, "on_offset_gone", high, &error);
 }
 
+/* --- times ----------------------------------------------------------------------------------- */
+
 static void recreated(struct lane *lane, struct partition *partition, int64_t offset)
 {
     struct error error;
@@ -98,7 +164,7 @@ static void recreated(struct lane *lane, struct partition *partition, int64_t of
            &error);
 }
 
-/* As list_due() of rebalance.c; the offset is a time. */
+/* As rebalance_due(); the offset is a time. */
 static struct place *list_unseen(struct lane *lane, size_t *count)
 {
     struct place *places = NULL;
@@ -128,6 +194,7 @@ void gaps_look(struct lane *lane)
     if (strcmp(lane->settings->kafka.on_topic_recreated, "ignore") == 0 ||
         !lane->source->ops->offsets_at)
         return;
+    look_at_clusters(lane);
     struct place *places = list_unseen(lane, &count);
     if (!places)
         return;

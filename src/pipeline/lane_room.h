@@ -53,6 +53,7 @@ struct lane {
     struct batch *idle[QUEUE_MAX]; /* empty batches */
     size_t idle_count;
     struct batch *filling;
+    char cluster[CLUSTER_BYTES]; /* the source's, as last seen */
     unsigned epoch;   /* how many batches came back that were not applied */
     size_t in_flight; /* batches with the writer, the request not counted */
     bool request_out, greeted;
@@ -141,11 +142,21 @@ void rebalance_ask(struct lane *lane);    /* send the request for partitions tha
 void rebalance_answer(struct lane *lane); /* the request is back */
 void rebalance_locate(struct lane *lane); /* start partitions whose offset is known */
 void rebalance_hold(struct lane *lane, bool hold);
+/* The partitions in this state that are due; NULL: none, or memory is out. The caller frees the
+ * list. */
+struct place *rebalance_due(struct lane *lane, enum partition_state state, size_t *count);
+bool rebalance_target_acks(const struct lane *lane); /* the lane itself acknowledges nothing */
 /* Abandons every batch that the writer has. If it commits one nevertheless, that is harmless: the
  * next owner starts at the target's offset, or is fenced and asks again. */
 void rebalance_abandon(struct lane *lane);
 void rebalance_ack(struct lane *lane, int wait_ms); /* what is applied, to the source */
 int64_t rebalance_due_ms(const struct lane *lane, int64_t limit_ms); /* until something is to do */
+
+/* locate.c, consumer thread */
+/* Find where partitions in state LOCATING start. */
+void locate_partitions(struct lane *lane);
+/* What is kept with an acknowledgement: struct place has it. */
+int64_t locate_first(const struct lane *lane, const struct partition *partition);
 
 /* obey.c, consumer thread */
 /* Hold the partitions that orders hold, let the others go on, and say so when that is so. */
@@ -161,6 +172,10 @@ void gaps_look(struct lane *lane);
 /* The partition was started before its position, and Kafka does not reach from there to it: it is
  * started at the position itself, so that Kafka says what is to be said of that. */
 void gaps_out_of_sight(struct lane *lane, struct partition *partition);
+/* Tells the batch that is filled of which cluster its records are. False: the cluster has become
+ * another one under the lane; the batch is dropped, and all partitions begin anew, since positions
+ * in the one before mean nothing. */
+bool gaps_same_cluster(struct lane *lane, struct batch *batch);
 /* To be called when Kafka has no record at the partition's next offset. */
 void gaps_out_of_range(struct lane *lane, struct partition *partition);
 

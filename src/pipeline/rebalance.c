@@ -1,5 +1,5 @@
-/* Partitions that are assigned and revoked, and where each starts. Consumer thread; the two
- * callbacks run inside the source's next() or leave().
+/* Partitions that are assigned and revoked, and started where locate.c says. Consumer thread; the
+ * two callbacks run inside the source's next() or leave().
  *
  * A new partition goes ASKING → ASKED → LOCATING → SEEKING → ACTIVE. The question for the target's
  * offsets travels through the same queue as the batches, so its answer always counts what was
@@ -147,9 +147,7 @@ static int64_t start_of(const struct lane *lane, const struct partition *partiti
     return partition->position > back ? partition->position - back : 0;
 }
 
-/* The partitions in this state that are due; NULL: none, or memory is out. The caller frees the
- * list. */
-static struct place *list_due(struct lane *lane, enum partition_state state, size_t *count)
+struct place *rebalance_due(struct lane *lane, enum partition_state state, size_t *count)
 {
     int64_t now_us = time_monotonic_us();
     struct place *places = NULL;
@@ -192,7 +190,7 @@ void rebalance_hold(struct lane *lane, bool hold)
         atomic_store(&lane->released_us, time_monotonic_us());
         return; /* rebalance_locate() starts them again */
     }
-    struct place *places = list_due(lane, PARTITION_ACTIVE, &count);
+    struct place *places = rebalance_due(lane, PARTITION_ACTIVE, &count);
     for (size_t i = 0; i < count; i++)
         partition_of(lane, &places[i])->state = PARTITION_SEEKING;
     if (count)
@@ -252,100 +250,17 @@ void rebalance_answer(struct lane *lane)
             continue;
         partition->stored = partition->chain = partition->applied = answer->offset;
         partition->stored_us = answer->offset == OFFSET_NONE ? 0 : answer->stored_us;
+        partition->cluster = answer->offset == OFFSET_NONE || !*answer->cluster
+                                 ? NULL
+                                 : assignment_intern(&lane->assignment, answer->cluster);
     }
 }
 
 /* Where the target commits the offsets in its transactions, the lane acknowledges nothing: what it
  * would say could come behind a newer transaction's. */
-static bool target_acks(const struct lane *lane)
+bool rebalance_target_acks(const struct lane *lane)
 {
     return lane->worker.guarantee == EXACT_BY_SOURCE_TRANSACTION;
-}
-
-/* Before there is any transaction. False: it is not acknowledged yet. */
-static bool ack_first(struct lane *lane, const struct partition *partition)
-{
-    const struct place place = {.topic = partition->topic,
-                                .partition = partition->number,
-                                .offset = partition->applied};
-    lane->source->ops->ack(lane->source, &place, 1, ACK_WAIT_MS);
-    return partition->acked == partition->applied;
-}
-
-/* Neither the target nor the group knows the partition. */
-static void locate_by_policy(struct lane *lane, struct partition *partition)
-{
-    struct error error;
-    const char *policy = lane->settings->kafka.auto_offset_reset;
-    int64_t low, high;
-    error_init(&error);
-    const struct source_ops *source = lane->source->ops;
-    if (strcmp(policy, "earliest") == 0 || !source->acked) {
-        partition->position = POSITION_BEGINNING;
-    } else if (strcmp(policy, "latest") == 0) {
-        if (source->ends(lane->source, partition->topic, partition->number, &low, &high, &error) !=
-            ODS_OK) {
-            lane_note_error(lane, error.text);
-            partition->not_before_us = time_monotonic_us() + LATER_US;
-            return;
-        }
-        /* Committed at once: after a crash before the first batch, "latest" is still this one. */
-        partition->position = partition->applied = high;
-        if (target_acks(lane) && !ack_first(lane, partition)) {
-            partition->not_before_us = time_monotonic_us() + LATER_US;
-            return;
-        }
-    } else {
-        error_set(&error, ODS_FATAL,
-                  "topic %s partition %d: neither the target nor the group \"%s\" holds an offset, "
-                  "and kafka.auto_offset_reset is \"error\": set it to \"earliest\" or \"latest\"",
-                  partition->topic, (int) partition->number, lane->pipeline->group_id);
-        lane_fail(lane, CLI_SOURCE, &error);
-        return;
-    }
-    partition->state = PARTITION_SEEKING;
-}
-
-/* For partitions that the target does not know: the offset that the source has acknowledged, or the
- * policy. */
-static void locate_unknown(struct lane *lane, struct place *places, size_t count)
-{
-    struct error error;
-    enum ods_status status = ODS_OK;
-    error_init(&error);
-    if (lane->source->ops->acked)
-        status = lane->source->ops->acked(lane->source, places, count, &error);
-    if (status != ODS_OK)
-        lane_note_error(lane, error.text);
-    for (size_t i = 0; i < count; i++) {
-        struct partition *partition = partition_of(lane, &places[i]);
-        if (status != ODS_OK) {
-            partition->not_before_us = time_monotonic_us() + LATER_US;
-        } else if (lane->source->ops->acked && places[i].offset >= 0) {
-            partition->position = places[i].offset;
-            partition->state = PARTITION_SEEKING;
-        } else {
-            locate_by_policy(lane, partition);
-        }
-    }
-}
-
-static void locate(struct lane *lane)
-{
-    size_t count, unknown = 0;
-    gaps_look(lane);
-    struct place *places = list_due(lane, PARTITION_LOCATING, &count);
-    for (size_t i = 0; i < count; i++) {
-        struct partition *partition = partition_of(lane, &places[i]);
-        partition->position = partition->stored;
-        if (partition->stored != OFFSET_NONE)
-            partition->state = PARTITION_SEEKING;
-        else
-            places[unknown++] = places[i];
-    }
-    if (unknown)
-        locate_unknown(lane, places, unknown);
-    free(places);
 }
 
 void rebalance_locate(struct lane *lane)
@@ -353,8 +268,8 @@ void rebalance_locate(struct lane *lane)
     struct error error;
     size_t count = 0;
     error_init(&error);
-    locate(lane);
-    struct place *places = lane->held ? NULL : list_due(lane, PARTITION_SEEKING, &count);
+    locate_partitions(lane);
+    struct place *places = lane->held ? NULL : rebalance_due(lane, PARTITION_SEEKING, &count);
     if (!places)
         return;
     enum ods_status status = lane->source->ops->start(lane->source, places, count, &error);
@@ -389,7 +304,7 @@ void rebalance_ack(struct lane *lane, int wait_ms)
 {
     struct place *places = NULL;
     size_t count = 0;
-    if (target_acks(lane))
+    if (rebalance_target_acks(lane))
         return;
     for (size_t i = 0; i < lane->assignment.count; i++) {
         struct partition *partition = lane->assignment.items[i];
@@ -405,7 +320,8 @@ void rebalance_ack(struct lane *lane, int wait_ms)
             return; /* said with the next one */
         places[count++] = (struct place){.topic = partition->topic,
                                          .partition = partition->number,
-                                         .offset = partition->applied};
+                                         .offset = partition->applied,
+                                         .first = locate_first(lane, partition)};
     }
     if (places)
         lane->source->ops->ack(lane->source, places, count, wait_ms);

@@ -6,7 +6,7 @@ import subprocess
 import tempfile
 
 from confluent_kafka import Consumer, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic
+from confluent_kafka.admin import AdminClient, ConfigResource, NewPartitions, NewTopic
 
 from lib.waiting import wait_for
 
@@ -39,6 +39,13 @@ class Kafka:
 
     def topics(self):
         return set(self._admin.list_topics(timeout=20).topics)
+
+    def add_partitions(self, topic, partitions):
+        """Until there are so many; and wait until who asks is told of them."""
+        self._admin.create_partitions([NewPartitions(topic, partitions)])[topic].result(30)
+        wait_for(lambda: len(self._admin.list_topics(topic, timeout=20).topics[topic].partitions)
+                 == partitions, what="the new partitions")
+        self._producer = self._make_producer()  # the one that is there knows of the old ones
 
     def alter(self, topic, **config):
         resource = ConfigResource("topic", topic, set_config={
@@ -125,6 +132,15 @@ class Kafka:
                                                            timeout=20)
                 total += high - low
             return total
+        finally:
+            consumer.close()
+
+    def commit(self, group, topic, offsets):
+        """As another program's consumer of that group does, for partitions from 0 on."""
+        consumer = Consumer({"bootstrap.servers": self.bootstrap, "group.id": group})
+        try:
+            consumer.commit(offsets=[TopicPartition(topic, number, offset)
+                                     for number, offset in enumerate(offsets)], asynchronous=False)
         finally:
             consumer.close()
 

@@ -400,6 +400,7 @@ const struct source_ops kafka_source_ops = {
     .offsets_at = kafka_offsets_at,
     .partitions = kafka_partitions,
     .known_end = kafka_known_end,
+    .cluster = kafka_cluster,
     .turn = kafka_turn,
     .housekeep = kafka_housekeep,
     .refresh = kafka_refresh,

@@ -11,6 +11,7 @@
 #define SERVE_US            INT64_C(20000) /* what waits already is served in it */
 #define LOOK_US             INT64_C(3000000) /* between two looks while there are no topics */
 #define LOOK_TIMEOUT_MS     1000
+#define TELL_TIMES          3
 
 static bool same_topics(const rd_kafka_topic_partition_list_t *one,
                         const rd_kafka_topic_partition_list_t *other)
@@ -55,6 +56,17 @@ static void tell_what_is_missing(struct kafka_source *source,
                       "there is no topic %s yet; it is picked up when it appears", name);
 }
 
+/* Have topics more partitions than before? librdkafka compares what it has learned of them with what
+ * the group shares whenever it is given a subscription, the same one too; where a rebalance is under
+ * way then it may not, so it is given it three times. */
+static bool has_grown(struct kafka_source *source, int partitions)
+{
+    if (partitions != source->partitions)
+        source->tell_again = source->partitions ? TELL_TIMES : 0;
+    source->partitions = partitions;
+    return source->tell_again && source->tell_again--;
+}
+
 /* librdkafka could expand patterns by itself, whenever its metadata is refreshed. But in 2.0 a
  * topic that comes while partitions are being given back makes the member join anew with half of
  * that undone, and from then on it ignores its group: neither that the others rebalance nor that it
@@ -62,10 +74,11 @@ static void tell_what_is_missing(struct kafka_source *source,
  * no other news of topics may come in meanwhile. */
 void kafka_look_for_topics(struct kafka_source *source, int64_t now_us)
 {
+    int partitions;
     if (now_us < source->giving_until_us)
         return;
-    rd_kafka_topic_partition_list_t *found =
-        kafka_topics_look(source->topics, source->rk, source->subscribed, LOOK_TIMEOUT_MS);
+    rd_kafka_topic_partition_list_t *found = kafka_topics_look(
+        source->topics, source->rk, source->subscribed, &partitions, LOOK_TIMEOUT_MS);
     bool any = found && found->cnt;
     source->next_look_us = !any && source->look_us > LOOK_US ? now_us + LOOK_US
                            : any && source->look_us <= 0     ? INT64_MAX
@@ -75,6 +88,8 @@ void kafka_look_for_topics(struct kafka_source *source, int64_t now_us)
     rd_kafka_topic_partition_list_sort(found, NULL, NULL);
     tell_what_is_missing(source, found);
     if (any && !same_topics(source->subscribed, found))
+        subscribe(source, found);
+    else if (any && has_grown(source, partitions))
         subscribe(source, found);
     else
         rd_kafka_topic_partition_list_destroy(found);

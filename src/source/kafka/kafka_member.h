@@ -28,6 +28,8 @@ struct kafka_source {
     rd_kafka_topic_partition_list_t *subscribed; /* NULL: none yet */
     int64_t look_us;                             /* between two looks for topics */
     int64_t giving_until_us;                     /* partitions are being taken away */
+    int partitions;     /* of the topics that are subscribed to, as of the last look; 0: not known */
+    int tell_again;     /* so often the subscription is to be given once more */
     bool may_join;      /* kafka_join() was called */
     bool was_assigned;  /* at least once */
     bool is_static;     /* group.instance.id is set */
@@ -66,6 +68,7 @@ enum ods_status kafka_offsets_at(struct source *source, struct place *places, si
 enum ods_status kafka_partitions(struct source *source, const char *topic, int32_t *count,
                                  struct error *error);
 int64_t kafka_known_end(struct source *source, const char *topic, int32_t partition);
+void kafka_cluster(struct source *source, char name[CLUSTER_BYTES]);
 void kafka_take_commits(struct kafka_source *source); /* answers that have come */
 
 /* kafka_membership.c */

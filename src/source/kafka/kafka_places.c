@@ -2,6 +2,7 @@
  * answer. */
 #include "source/kafka/kafka_member.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "core/log.h"
@@ -64,7 +65,7 @@ enum ods_status kafka_acked(struct source *base, struct place *places, size_t co
     for (int i = 0; !code && i < list->cnt; i++)
         code = list->elems[i].err;
     if (!code)
-        kafka_answers(list, places);
+        kafka_committed(list, places);
     rd_kafka_topic_partition_list_destroy(list);
     if (code)
         return error_set(error, ODS_RETRY, "can't read the group's offsets: %s",
@@ -128,6 +129,15 @@ int64_t kafka_known_end(struct source *base, const char *topic, int32_t partitio
     return high;
 }
 
+void kafka_cluster(struct source *base, char name[CLUSTER_BYTES])
+{
+    struct kafka_source *source = (struct kafka_source *) base;
+    char *id = rd_kafka_clusterid(source->rk, 0);
+    snprintf(name, CLUSTER_BYTES, "%s", id ? id : "");
+    if (id)
+        rd_kafka_mem_free(source->rk, id);
+}
+
 /* If memory is out `acknowledged` is not called, and the offsets are acknowledged again later. */
 static void tell_acknowledged(struct kafka_source *source,
                               const rd_kafka_topic_partition_list_t *list)
@@ -173,7 +183,7 @@ static void commit(struct kafka_source *source, const rd_kafka_topic_partition_l
 void kafka_ack(struct source *base, const struct place *places, size_t count, int wait_ms)
 {
     struct kafka_source *source = (struct kafka_source *) base;
-    rd_kafka_topic_partition_list_t *list = kafka_list(places, count);
+    rd_kafka_topic_partition_list_t *list = kafka_commits(places, count);
     commit(source, list, wait_ms);
     rd_kafka_topic_partition_list_destroy(list);
 }

@@ -1,6 +1,7 @@
 /* See kafka_record.h. */
 #include "source/kafka/kafka_record.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,6 +16,50 @@ rd_kafka_topic_partition_list_t *kafka_list(const struct place *places, size_t c
         rd_kafka_topic_partition_list_add(list, places[i].topic, places[i].partition)->offset =
             places[i].offset;
     return list;
+}
+
+/* Beside an offset of the group a text can be kept, by which our own are told from others'. */
+#define FIRST_TEXT "ods-sink first="
+#define FIRST_NONE "unknown"
+
+rd_kafka_topic_partition_list_t *kafka_commits(const struct place *places, size_t count)
+{
+    rd_kafka_topic_partition_list_t *list = kafka_list(places, count);
+    for (int i = 0; i < list->cnt; i++) {
+        char text[64];
+        int64_t first = places[i].first;
+        if (first == FIRST_UNTOLD)
+            continue;
+        if (first == FIRST_UNKNOWN)
+            snprintf(text, sizeof text, FIRST_TEXT FIRST_NONE);
+        else
+            snprintf(text, sizeof text, FIRST_TEXT "%lld", (long long) first);
+        list->elems[i].metadata = strdup(text);
+        list->elems[i].metadata_size = list->elems[i].metadata ? strlen(text) : 0;
+    }
+    return list;
+}
+
+static int64_t first_of(const rd_kafka_topic_partition_t *entry)
+{
+    char text[64];
+    char *end;
+    const size_t length = strlen(FIRST_TEXT);
+    if (!entry->metadata || entry->metadata_size >= sizeof text)
+        return FIRST_UNTOLD;
+    memcpy(text, entry->metadata, entry->metadata_size);
+    text[entry->metadata_size] = '\0';
+    if (strncmp(text, FIRST_TEXT, length) != 0)
+        return FIRST_UNTOLD;
+    long long first = strtoll(text + length, &end, 10);
+    return end == text + length || *end || first < 0 ? FIRST_UNKNOWN : first;
+}
+
+void kafka_committed(const rd_kafka_topic_partition_list_t *list, struct place *places)
+{
+    kafka_answers(list, places);
+    for (int i = 0; i < list->cnt; i++)
+        places[i].first = first_of(&list->elems[i]);
 }
 
 static bool is_of(const rd_kafka_topic_partition_t *entry, const struct place *place)

@@ -25,6 +25,10 @@ static inline void kafka_record(rd_kafka_message_t *message, struct record *reco
 
 /* The caller's to destroy. */
 rd_kafka_topic_partition_list_t *kafka_list(const struct place *places, size_t count);
+/* The same for offsets of the group: `first` goes with them, in a text that Kafka keeps. */
+rd_kafka_topic_partition_list_t *kafka_commits(const struct place *places, size_t count);
+/* As kafka_answers(), of the group's offsets: with `first`. */
+void kafka_committed(const rd_kafka_topic_partition_list_t *list, struct place *places);
 /* The list's offsets and failures into the places that it was made of. */
 void kafka_answers(const rd_kafka_topic_partition_list_t *list, struct place *places);
 /* NULL when memory is out; the names are the list's. Freed by free(). */

@@ -391,10 +391,24 @@ enum ods_status kafka_tool_members(struct kafka_tool *tool, int *count, char *fi
                 : ODS_OK;
 }
 
+enum ods_status kafka_tool_acked(struct kafka_tool *tool, struct place *places, size_t count,
+                                 struct error *error)
+{
+    rd_kafka_topic_partition_list_t *list = kafka_list(places, count);
+    rd_kafka_resp_err_t code = rd_kafka_committed(tool->asker.rk, list, tool->asker.answer_ms);
+    for (int i = 0; !code && i < list->cnt; i++)
+        code = list->elems[i].err;
+    if (!code)
+        kafka_committed(list, places);
+    rd_kafka_topic_partition_list_destroy(list);
+    return code ? unanswered(tool, "what are the group's offsets", rd_kafka_err2str(code), error)
+                : ODS_OK;
+}
+
 enum ods_status kafka_tool_commit(struct kafka_tool *tool, const struct place *places, size_t count,
                                   struct error *error)
 {
-    rd_kafka_topic_partition_list_t *list = kafka_list(places, count);
+    rd_kafka_topic_partition_list_t *list = kafka_commits(places, count);
     rd_kafka_resp_err_t code = rd_kafka_commit(tool->asker.rk, list, 0);
     rd_kafka_topic_partition_list_destroy(list);
     return code ? unanswered(tool, "committing offsets to the group", rd_kafka_err2str(code), error)

@@ -70,7 +70,10 @@ enum ods_status kafka_tool_offset_at(struct kafka_tool *tool, const char *topic,
 /* How many members the group has, and who the first of them is. */
 enum ods_status kafka_tool_members(struct kafka_tool *tool, int *count, char *first, size_t size,
                                    struct error *error);
-/* The group's committed offsets become these; the group must have no members. */
+/* The group's committed offsets, as source_ops.acked. */
+enum ods_status kafka_tool_acked(struct kafka_tool *tool, struct place *places, size_t count,
+                                 struct error *error);
+/* The group's committed offsets become these, each with `first`; the group must have no members. */
 enum ods_status kafka_tool_commit(struct kafka_tool *tool, const struct place *places, size_t count,
                                   struct error *error);
 

@@ -120,6 +120,17 @@ static bool contains(rd_kafka_topic_partition_list_t *list, const char *topic)
     return list && rd_kafka_topic_partition_list_find(list, topic, RD_KAFKA_PARTITION_UA);
 }
 
+/* How many partitions the known topics have, as far as the metadata tells. */
+static int count_partitions(const struct rd_kafka_metadata *metadata,
+                            rd_kafka_topic_partition_list_t *known)
+{
+    int count = 0;
+    for (int i = 0; i < metadata->topic_cnt; i++)
+        if (contains(known, metadata->topics[i].topic))
+            count += metadata->topics[i].partition_cnt;
+    return count;
+}
+
 static void take(const struct kafka_topics *topics, const struct rd_kafka_metadata *metadata,
                  rd_kafka_topic_partition_list_t *known, rd_kafka_topic_partition_list_t *found)
 {
@@ -136,7 +147,7 @@ static void take(const struct kafka_topics *topics, const struct rd_kafka_metada
 /* Asks for the metadata of one topic, or of all. */
 static bool ask_for(const struct kafka_topics *topics, rd_kafka_t *rk, const char *name,
                     rd_kafka_topic_partition_list_t *known, rd_kafka_topic_partition_list_t *found,
-                    int timeout_ms)
+                    int *partitions, int timeout_ms)
 {
     const struct rd_kafka_metadata *metadata;
     rd_kafka_topic_t *topic = name ? rd_kafka_topic_new(rk, name, NULL) : NULL;
@@ -148,23 +159,40 @@ static bool ask_for(const struct kafka_topics *topics, rd_kafka_t *rk, const cha
     if (!answered)
         return false;
     take(topics, metadata, known, found);
+    *partitions += count_partitions(metadata, known);
+    rd_kafka_metadata_destroy(metadata);
+    return true;
+}
+
+/* Of the topics that the client has to do with, in one question. */
+static bool ask_for_partitions(rd_kafka_t *rk, rd_kafka_topic_partition_list_t *known,
+                               int *partitions, int timeout_ms)
+{
+    const struct rd_kafka_metadata *metadata;
+    if (!known || !known->cnt)
+        return true;
+    if (rd_kafka_metadata(rk, 0, NULL, &metadata, timeout_ms))
+        return false;
+    *partitions = count_partitions(metadata, known);
     rd_kafka_metadata_destroy(metadata);
     return true;
 }
 
 /* Names alone: only what is missing is asked for, one by one, since a cluster may have thousands of
- * other topics. librdkafka itself notices when one goes. */
+ * other topics. librdkafka itself notices when one goes, and within minutes when one has more
+ * partitions. */
 static bool ask_for_names(const struct kafka_topics *topics, rd_kafka_t *rk,
                           rd_kafka_topic_partition_list_t *known,
-                          rd_kafka_topic_partition_list_t *found, int timeout_ms)
+                          rd_kafka_topic_partition_list_t *found, int *partitions, int timeout_ms)
 {
-    bool answered = true;
+    bool answered = ask_for_partitions(rk, known, partitions, timeout_ms);
+    int none = 0;
     for (size_t i = 0; answered && i < topics->wanted.count; i++) {
         const char *name = topics->wanted.items[i].name;
         if (contains(known, name) && !contains(found, name))
             rd_kafka_topic_partition_list_add(found, name, RD_KAFKA_PARTITION_UA);
         else if (!contains(found, name))
-            answered = ask_for(topics, rk, name, NULL, found, timeout_ms);
+            answered = ask_for(topics, rk, name, NULL, found, &none, timeout_ms);
     }
     return answered;
 }
@@ -172,13 +200,14 @@ static bool ask_for_names(const struct kafka_topics *topics, rd_kafka_t *rk,
 rd_kafka_topic_partition_list_t *kafka_topics_look(const struct kafka_topics *topics,
                                                    rd_kafka_t *rk,
                                                    rd_kafka_topic_partition_list_t *known,
-                                                   int timeout_ms)
+                                                   int *partitions, int timeout_ms)
 {
+    *partitions = 0;
     size_t missing = topics->wanted.count - (size_t) (known ? known->cnt : 0);
     rd_kafka_topic_partition_list_t *found = rd_kafka_topic_partition_list_new(8);
     if (topics->by_regex || missing > MANY_NAMES
-            ? ask_for(topics, rk, NULL, known, found, timeout_ms)
-            : ask_for_names(topics, rk, known, found, timeout_ms))
+            ? ask_for(topics, rk, NULL, known, found, partitions, timeout_ms)
+            : ask_for_names(topics, rk, known, found, partitions, timeout_ms))
         return found;
     rd_kafka_topic_partition_list_destroy(found);
     return NULL;

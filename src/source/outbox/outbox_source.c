@@ -182,8 +182,10 @@ static enum ods_status outbox_acked(struct source *source, struct place *places,
 {
     struct outbox_source *outbox = (struct outbox_source *) source;
     pthread_mutex_lock(&outbox->reader.mutex);
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         places[i].offset = name_of(outbox, &places[i])->wanted;
+        places[i].first = FIRST_UNTOLD;
+    }
     pthread_mutex_unlock(&outbox->reader.mutex);
     return ODS_OK;
 }

@@ -86,7 +86,7 @@ class Member:
         self.setup.write(
             world.pipeline(),
             targets=[{"name": "ods", **world.target(number)}],
-            kafka=True, kafka_properties=KAFKA, lanes=2,
+            kafka=True, kafka_properties=world.properties(number), lanes=2,
             bootstrap=world.stack["KAFKA_PROXY_BOOTSTRAP"] if world.proxied else None,
             batch={"max_events": 500}, dead_letter={"topic": world.letter_topic})
 
@@ -138,6 +138,10 @@ class World:
 
     def pipeline(self):
         return load_pipeline(self.prefix, group_id=self.group)
+
+    def properties(self, number):
+        """Of a member's Kafka client."""
+        return KAFKA
 
     # Processes.
 

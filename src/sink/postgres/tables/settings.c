@@ -10,7 +10,8 @@ static const struct setting rows[] = {
      .flags = SETTING_REQUIRED | SETTING_SECRET,
      .doc = "Any libpq connection string, keywords or URI. Empty: libpq's environment variables "
             "and defaults. Put the password into `${NAME}`, `${file:/path}` or libpq's "
-            "`passfile`."},
+            "`passfile`. Several hosts are tried in their order, each for `connect_timeout` (10 "
+            "seconds unless set), and `target_session_attrs` is then `read-write` unless set."},
     {"schema", SETTING_STRING, AT(session.schema), "ods_sink", .min = 1,
      .max = 63, .doc = "The schema in the target that holds what ods-sink owns: its offsets."},
     {"synchronous_commit", SETTING_BOOL, AT(session.synchronous_commit),

@@ -12,10 +12,8 @@
 
 #include "core/time.h"
 #include "core/utf8.h"
-#include "sql/postgres/session_settings.h"
 
-#define CONNECT_TIMEOUT_MS 10000
-#define ALIVE_MS           1000
+#define ALIVE_MS 1000
 
 bool conn_init(struct conn *conn, const char *name, const struct session_settings *settings)
 {
@@ -38,6 +36,7 @@ void conn_close(struct conn *conn)
 {
     PQfinish(conn->pg);
     conn->pg = NULL;
+    conn->read_only = false;
     conn->queued = conn->parts = 0;
 }
 
@@ -65,9 +64,7 @@ static enum ods_status lost(struct conn *conn, struct error *error)
     return status;
 }
 
-/* Waits for the socket. ODS_RETRY: interrupted, or the deadline (0: none) has passed. */
-static enum ods_status wait_socket(struct conn *conn, short events, int64_t deadline_us,
-                                   struct error *error)
+enum ods_status conn_wait(struct conn *conn, short events, int64_t deadline_us, struct error *error)
 {
     for (;;) {
         struct pollfd fds[] = {
@@ -80,8 +77,7 @@ static enum ods_status wait_socket(struct conn *conn, short events, int64_t dead
         if (deadline_us) {
             int64_t left = (deadline_us - time_monotonic_us()) / 1000;
             if (left <= 0)
-                return error_set(error, ODS_RETRY, "target %s: no answer within %d s",
-                                 conn->name, CONNECT_TIMEOUT_MS / 1000);
+                return error_set(error, ODS_RETRY, "target %s: no answer in time", conn->name);
             timeout = left < ALIVE_MS ? (int) left : ALIVE_MS;
         }
         int ready = poll(fds, 2, timeout);
@@ -97,85 +93,6 @@ static enum ods_status wait_socket(struct conn *conn, short events, int64_t dead
     }
 }
 
-static enum ods_status establish(struct conn *conn, struct error *error)
-{
-    int64_t deadline = time_monotonic_us() + CONNECT_TIMEOUT_MS * INT64_C(1000);
-    PostgresPollingStatusType state = PGRES_POLLING_WRITING;
-    while (state != PGRES_POLLING_OK) {
-        enum ods_status status =
-            wait_socket(conn, state == PGRES_POLLING_READING ? POLLIN : POLLOUT, deadline, error);
-        if (status != ODS_OK)
-            return status;
-        state = PQconnectPoll(conn->pg);
-        if (state == PGRES_POLLING_FAILED)
-            return conn_error(conn, NULL, error);
-    }
-    return ODS_OK;
-}
-
-/* libpq prints notices on standard error, beside the log. They are dropped: what matters comes as
- * an error. */
-static void ignore_notice(void *context, const PGresult *notice)
-{
-    (void) context;
-    (void) notice;
-}
-
-static enum ods_status prepare_session(struct conn *conn, struct error *error)
-{
-    const struct session_settings *settings = conn->settings;
-    char statement[24], lock[24], idle[24];
-    snprintf(statement, sizeof statement, "%lld", (long long) settings->statement_timeout_ms);
-    snprintf(lock, sizeof lock, "%lld", (long long) settings->lock_timeout_ms);
-    snprintf(idle, sizeof idle, "%lld", (long long) settings->idle_in_transaction_timeout_ms);
-    const char *values[] = {settings->synchronous_commit ? "on" : "off", statement, lock, idle};
-    return conn_query(conn, sql_session_settings, 4, values, NULL, error);
-}
-
-static bool dsn_is_valid(const char *dsn, struct error *error)
-{
-    char *why = NULL;
-    PQconninfoOption *options = PQconninfoParse(dsn, &why);
-    PQconninfoFree(options);
-    /* libpq's message is not used: it may quote the dsn, with the password. */
-    if (!options)
-        error_set(error, ODS_FATAL, "the dsn is not a libpq connection string or URI");
-    PQfreemem(why);
-    return options != NULL;
-}
-
-enum ods_status conn_open(struct conn *conn, struct error *error)
-{
-    if (conn->pg && PQstatus(conn->pg) == CONNECTION_OK)
-        return ODS_OK;
-    conn_close(conn);
-    if (!dsn_is_valid(conn->settings->dsn, error))
-        return ODS_FATAL;
-    const char *names[] = {"fallback_application_name",
-                           "keepalives_idle",
-                           "keepalives_interval",
-                           "tcp_user_timeout",
-                           "client_encoding",
-                           "dbname",
-                           NULL};
-    const char *values[] = {"ods-sink", "30", "10", "60000", "UTF8", conn->settings->dsn, NULL};
-    conn->pg = PQconnectStartParams(names, values, 1);
-    if (!conn->pg)
-        return error_set(error, ODS_RETRY, "target %s: out of memory", conn->name);
-    enum ods_status status = PQstatus(conn->pg) == CONNECTION_BAD ? conn_error(conn, NULL, error)
-                                                                  : establish(conn, error);
-    if (status == ODS_OK && PQsetnonblocking(conn->pg, 1) != 0)
-        status = conn_error(conn, NULL, error);
-    if (status == ODS_OK) {
-        conn->generation++;
-        PQsetNoticeReceiver(conn->pg, ignore_notice, NULL);
-        status = prepare_session(conn, error);
-    }
-    if (status != ODS_OK)
-        conn_close(conn);
-    return status;
-}
-
 /* Sends what libpq has buffered, and reads what arrives meanwhile, until a result is complete. */
 static enum ods_status wait_result(struct conn *conn, struct error *error)
 {
@@ -185,7 +102,7 @@ static enum ods_status wait_result(struct conn *conn, struct error *error)
             return lost(conn, error);
         if (!PQisBusy(conn->pg))
             return ODS_OK;
-        enum ods_status status = wait_socket(conn, unsent ? POLLIN | POLLOUT : POLLIN, 0, error);
+        enum ods_status status = conn_wait(conn, unsent ? POLLIN | POLLOUT : POLLIN, 0, error);
         if (status != ODS_OK) {
             conn_close(conn); /* the server's state is unknown: start afresh */
             return status;
@@ -292,7 +209,7 @@ static enum ods_status drain(struct conn *conn, struct error *error)
             return lost(conn, error);
         if (!unsent)
             return ODS_OK;
-        enum ods_status status = wait_socket(conn, POLLIN | POLLOUT, 0, error);
+        enum ods_status status = conn_wait(conn, POLLIN | POLLOUT, 0, error);
         if (status != ODS_OK) {
             conn_close(conn);
             return status;
@@ -491,7 +408,7 @@ enum ods_status conn_copy_row(struct conn *conn, char **row, size_t *length, str
             return collect(conn, NULL, error);
         if (got < 0)
             return lost(conn, error);
-        enum ods_status status = wait_socket(conn, POLLIN, 0, error);
+        enum ods_status status = conn_wait(conn, POLLIN, 0, error);
         if (status != ODS_OK) {
             conn_close(conn);
             return status;

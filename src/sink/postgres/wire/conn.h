@@ -25,6 +25,8 @@ struct conn {
     const struct pipeline_settings *hides;
     bool hides_all; /* of whatever table: its statements join rows of several */
     PGconn *pg; /* NULL: not connected */
+    bool read_only; /* the server has refused to write: it may be a standby by now, and conn_open()
+                       looks for the one that is not */
     int interrupt_fd;
     struct rehearsal *rehearsal; /* changes of tables are only tried; NULL: they are made */
     void (*alive)(void *context); /* called while the server is waited for, or NULL */
@@ -48,8 +50,10 @@ struct conn_params {
 bool conn_init(struct conn *conn, const char *name, const struct session_settings *settings);
 void conn_done(struct conn *conn);
 
-/* Connects, unless it is connected. ODS_RETRY: the server is away or refuses. ODS_FATAL: waiting
- * does not help, as with a dsn that can't be parsed. */
+/* Connects, unless it is connected to a server that writes. Of several hosts the first that answers
+ * in its time and can write, unless the dsn says otherwise (target_session_attrs). ODS_RETRY: the
+ * server is away or refuses. ODS_FATAL: waiting does not help, as with a dsn that can't be parsed.
+ */
 enum ods_status conn_open(struct conn *conn, struct error *error);
 void conn_close(struct conn *conn);
 /* Called by any thread: ends the present wait, or the next one when nothing waits now. */
@@ -109,6 +113,11 @@ enum ods_status conn_copy_begin(struct conn *conn, const char *sql, struct error
 enum ods_status conn_copy_put(struct conn *conn, const char *bytes, size_t length,
                               struct error *error);
 enum ods_status conn_copy_end(struct conn *conn, bool whole, struct error *error);
+
+/* For conn_open() too: waits for the socket. ODS_RETRY: interrupted, or the deadline (0: none) has
+ * passed. */
+enum ods_status conn_wait(struct conn *conn, short events, int64_t deadline_us,
+                          struct error *error);
 
 /* Fills the error from a failed result, or, when `result` is NULL, from the connection. */
 enum ods_status conn_error(struct conn *conn, const PGresult *result, struct error *error);

@@ -165,7 +165,9 @@ enum ods_status conn_error(struct conn *conn, const PGresult *result, struct err
 {
     conn->copy_line = copy_line(result);
     bool lost = !conn->pg || PQstatus(conn->pg) == CONNECTION_BAD;
-    enum ods_status status = sqlstate_status(field(result, PG_DIAG_SQLSTATE));
+    const char *code = field(result, PG_DIAG_SQLSTATE);
+    enum ods_status status = sqlstate_status(code);
+    conn->read_only |= strcmp(code, "25006") == 0;
     if (lost)
         status = ODS_RETRY;
     if (error)

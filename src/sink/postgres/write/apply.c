@@ -51,7 +51,8 @@ static void forget_catalog(struct postgres *postgres)
 
 enum ods_status postgres_ready(struct postgres *postgres, struct error *error)
 {
-    bool fresh = !postgres->conn.pg || PQstatus(postgres->conn.pg) != CONNECTION_OK;
+    bool fresh = !postgres->conn.pg || PQstatus(postgres->conn.pg) != CONNECTION_OK ||
+                 postgres->conn.read_only;
     enum ods_status status = conn_open(&postgres->conn, error);
     if (status == ODS_OK && fresh) {
         forget_catalog(postgres); /* tables may have changed while there was no connection */

@@ -35,12 +35,14 @@ enum ods_status offsets_send(struct conn *conn, const char *group, const struct 
 {
     static const Oid types[OFFSETS_PARAMS] = {OID_TEXT,       OID_TEXT_ARRAY, OID_INT4_ARRAY,
                                               OID_INT8_ARRAY, OID_INT8_ARRAY,
-                                              OID_TIMESTAMPTZ_ARRAY};
+                                              OID_TIMESTAMPTZ_ARRAY, OID_TEXT};
     uint32_t count = 0;
     for (uint32_t i = 0; i < batch->claim_count; i++)
         count += moves(&batch->claims[i]);
     buffer_reset(&scratch[0]);
     buffer_puts(&scratch[0], group);
+    buffer_reset(&scratch[6]);
+    buffer_puts(&scratch[6], batch->cluster);
     encode_array_begin(&scratch[1], OID_TEXT, count);
     encode_array_begin(&scratch[2], OID_INT4, count);
     encode_array_begin(&scratch[3], OID_INT8, count);
@@ -79,6 +81,13 @@ static struct position *find(struct position **sorted, size_t count, const char 
     return found ? *found : NULL;
 }
 
+static void forget(struct position *position)
+{
+    position->offset = OFFSET_NONE;
+    position->stored_us = 0;
+    position->cluster[0] = '\0';
+}
+
 enum ods_status offsets_read(struct conn *conn, const char *group, struct position *positions,
                              size_t count, struct error *error)
 {
@@ -89,8 +98,7 @@ enum ods_status offsets_read(struct conn *conn, const char *group, struct positi
         return error_set(error, ODS_RETRY, "out of memory");
     enum ods_status status = own_query(conn, sql_offsets_read, 1, values, &rows, error);
     for (size_t i = 0; i < count; i++) {
-        positions[i].offset = OFFSET_NONE;
-        positions[i].stored_us = 0;
+        forget(&positions[i]);
         sorted[i] = &positions[i];
     }
     qsort(sorted, count, sizeof *sorted, compare_positions);
@@ -101,6 +109,7 @@ enum ods_status offsets_read(struct conn *conn, const char *group, struct positi
             continue;
         position->offset = strtoll(PQgetvalue(rows, row, 2), NULL, 10);
         position->stored_us = strtoll(PQgetvalue(rows, row, 3), NULL, 10);
+        snprintf(position->cluster, sizeof position->cluster, "%s", PQgetvalue(rows, row, 4));
     }
     PQclear(rows);
     free(sorted);
@@ -114,10 +123,8 @@ enum ods_status offsets_peek(struct conn *conn, const char *group, struct positi
     enum ods_status status = own_table_is_there(conn, "offsets", &there, error);
     if (status == ODS_OK && there)
         return offsets_read(conn, group, positions, count, error);
-    for (size_t i = 0; i < count; i++) {
-        positions[i].offset = OFFSET_NONE;
-        positions[i].stored_us = 0;
-    }
+    for (size_t i = 0; i < count; i++)
+        forget(&positions[i]);
     return status;
 }
 

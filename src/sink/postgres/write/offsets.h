@@ -14,10 +14,10 @@ enum ods_status offsets_read(struct conn *conn, const char *group, struct positi
 enum ods_status offsets_peek(struct conn *conn, const char *group, struct position *positions,
                              size_t count, struct error *error);
 
-enum { OFFSETS_PARAMS = 6 };
+enum { OFFSETS_PARAMS = 7 };
 
 /* Puts the move of the offsets of all claims of a batch into the pipeline, and with it the times up
- * to which their partitions are complete. Scratch is reused. */
+ * to which their partitions are complete, and their cluster. Scratch is reused. */
 enum ods_status offsets_send(struct conn *conn, const char *group, const struct batch *batch,
                              struct buffer scratch[OFFSETS_PARAMS], struct error *error);
 
