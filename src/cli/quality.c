@@ -75,7 +75,7 @@ static enum ods_status ends(void *context, const struct quality_result *result,
                   result->looked_at >= 0 ? json_integer(result->looked_at) : json_null(),
                   "expected", cli_json(result->expected), "seconds", result->seconds, "why",
                   *result->why ? cli_json(result->why) : json_null(), "keys", list_keys(result)));
-    return running->arguments->unkept
+    return running->arguments->unkept || !running->store
                ? ODS_OK
                : quality_store_put(running->store, &running->id, result, error);
 }
@@ -84,7 +84,9 @@ static int run_pipeline(const struct settings *settings, const struct pipeline_s
                         struct running_rules *running, size_t *matched, struct error *error)
 {
     size_t count = 0;
-    enum ods_status status = quality_store_open(&running->store, settings, pipeline, error);
+    bool lake = quality_is_of_lake(settings, pipeline);
+    enum ods_status status =
+        lake ? ODS_OK : quality_store_open(&running->store, settings, pipeline, error);
     const struct quality_options options = {.settings = settings,
                                             .pipeline = pipeline,
                                             .tables = running->arguments->tables.items,
@@ -94,10 +96,11 @@ static int run_pipeline(const struct settings *settings, const struct pipeline_s
                                             .stops = interrupted};
     const struct quality_listener listener = {begins, ends, running};
     if (status == ODS_OK)
-        status = quality_run(&options, &listener, &count, error);
-    if (status == ODS_OK && count && !running->arguments->unkept)
+        status = (lake ? quality_run_lake : quality_run)(&options, &listener, &count, error);
+    if (status == ODS_OK && count && running->store && !running->arguments->unkept)
         status = quality_store_prune(running->store, error);
     quality_store_close(running->store);
+    running->store = NULL;
     *matched += count;
     return status == ODS_OK ? CLI_OK : CLI_TARGET;
 }
@@ -202,7 +205,8 @@ static int nothing_matches(const struct settings *settings,
               : arguments->tables.count || arguments->rule || arguments->pipeline
                   ? "no rule of tables.yaml is for these tables, or has this name: `ods-sink "
                     "quality list` shows them"
-                  : "no table that has rules is in a target of type postgres yet");
+                  : "no table that has rules is in a target of type postgres, delta or iceberg "
+                    "yet");
     return CLI_USAGE;
 }
 
@@ -214,7 +218,8 @@ static int run_rules(const struct call *call, struct running_rules *running,
     int code = CLI_OK;
     for (size_t i = 0; code == CLI_OK && i < settings->pipeline_count; i++) {
         const struct pipeline_settings *pipeline = &settings->pipelines[i];
-        if (quality_is_kept(settings, pipeline) && !interrupt_came() &&
+        bool has = quality_is_kept(settings, pipeline) || quality_is_of_lake(settings, pipeline);
+        if (has && !interrupt_came() &&
             (!arguments->pipeline || strcmp(arguments->pipeline, pipeline->name) == 0))
             code = run_pipeline(settings, pipeline, running, &matched, error);
     }

@@ -29,6 +29,8 @@ bool quality_page(const json_t *report, const char *path);
 
 /* Has the pipeline rules, and a target that keeps what they find? */
 bool quality_is_kept(const struct settings *settings, const struct pipeline_settings *pipeline);
+/* Has it rules, and a target that is a lake, where nothing is kept? */
+bool quality_is_of_lake(const struct settings *settings, const struct pipeline_settings *pipeline);
 /* Does some table of the pipeline have a rule of this name? NULL: none has. */
 const struct quality_rule *quality_rule_named(const struct pipeline_settings *pipeline,
                                               const char *name);

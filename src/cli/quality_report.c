@@ -5,11 +5,18 @@
 
 #include "cli/quality.h"
 #include "quality/store.h"
+#include "verify/verify.h"
 
 bool quality_is_kept(const struct settings *settings, const struct pipeline_settings *pipeline)
 {
     const struct target_settings *target = settings_target(settings, pipeline->target);
     return quality_any(pipeline, false) && target && strcmp(target->type, "postgres") == 0;
+}
+
+bool quality_is_of_lake(const struct settings *settings, const struct pipeline_settings *pipeline)
+{
+    const struct target_settings *target = settings_target(settings, pipeline->target);
+    return quality_any(pipeline, false) && target && verify_is_lake(target->type);
 }
 
 static const struct quality_rule *find(const struct quality_rule *rules, size_t count,

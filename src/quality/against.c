@@ -91,7 +91,9 @@ enum ods_status quality_ask_verify(struct checking *checking, const struct quali
 {
     bool by_counts = result->rule->check == QUALITY_ROW_COUNT;
     struct compared_table compared = {.checking = checking};
-    const char *tables[] = {result->target};
+    bool lake = verify_is_lake(
+        settings_target(checking->options->settings, checking->options->pipeline->target)->type);
+    const char *tables[] = {lake ? result->source : result->target};
     const struct verify_keeper keeper = {NULL, keep, NULL};
     const struct verify_options options = {.settings = checking->options->settings,
                                            .pipeline = checking->options->pipeline->name,

@@ -1,11 +1,13 @@
-/* Checks rules against the tables of a pipeline's target, which is of type postgres. It only reads;
- * what the last runs found comes from the store, and who listens keeps the results there.
+/* Checks rules against the tables of a pipeline's target, which is of type postgres; in a lake, row
+ * counts and checksums. It only reads; what the last runs found comes from the store, and who
+ * listens keeps the results there.
  *
  *   run.c         goes through tables and rules
  *   tables.c      which tables of the target are the pipeline's
  *   statement.c   what is asked of the target about rows
  *   measure.c     what is measured of a table: its columns, its age, its rows of an hour
  *   against.c     the source and Kafka: row counts, checksums, lag
+ *   lake.c        tables of a lake: counts and checksums
  *   store.c       results in the target, and whose turn it is
  *   flow.c        rules about records on their way; judge.c: about one value
  *
@@ -47,5 +49,11 @@ struct quality_listener {
 enum ods_status quality_run(const struct quality_options *options,
                             const struct quality_listener *listener, size_t *matched,
                             struct error *error);
+
+/* The same of a pipeline whose target is a lake (verify_is_lake()): its tables are those that
+ * verify finds, and nothing is kept. */
+enum ods_status quality_run_lake(const struct quality_options *options,
+                                 const struct quality_listener *listener, size_t *matched,
+                                 struct error *error);
 
 #endif

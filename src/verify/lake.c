@@ -496,6 +496,12 @@ enum ods_status verify_lake(struct run *run, struct error *error)
                                     error);
     if (status == ODS_OK)
         status = find_tables(&lake, error);
+    if (status == ODS_OK && !run->candidates.count) {
+        char text[300];
+        snprintf(text, sizeof text, "pipeline %.200s: the target has no table of it yet",
+                 run->pipeline->name);
+        run->listener->notice(run->listener->context, text);
+    }
     for (size_t i = 0; status == ODS_OK && i < run->candidates.count &&
                        !verify_stops(run->options); i++)
         status = one_table(&lake, &run->candidates.items[i], error);

@@ -4,8 +4,6 @@
 
 #include "verify/candidates.h"
 
-bool verify_is_lake(const char *type); /* of a target */
-
 /* Compares the tables of run->pipeline with those of its database. */
 enum ods_status verify_lake(struct run *run, struct error *error);
 

@@ -457,8 +457,7 @@ static enum ods_status one_pipeline(struct run *run, struct error *error)
     const struct settings *settings = run->options->settings;
     run->target_settings = settings_target(settings, run->pipeline->target);
     run->database_settings = settings_database(settings, run->pipeline->database);
-    if (verify_is_lake(run->target_settings->type) && run->database_settings &&
-        !run->options->keeper)
+    if (verify_is_lake(run->target_settings->type) && run->database_settings)
         return verify_lake(run, error);
     if (strcmp(run->target_settings->type, "postgres") != 0) {
         notice(run, "pipeline %s: a target of type %s can't be compared", run->pipeline->name,

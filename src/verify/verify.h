@@ -140,6 +140,8 @@ struct verify_listener {
     void *context;
 };
 
+bool verify_is_lake(const char *type); /* of a target */
+
 /* CLI_OK: everything is equal, or was repaired. CLI_NEGATIVE: something differs. CLI_CANT_TELL:
  * no difference is certain, but something could not be compared. Any other: the error says what has
  * failed. */

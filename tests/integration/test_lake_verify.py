@@ -40,7 +40,11 @@ class World:
         self.kafka.produce([self.table.create(one) for one in rows])
 
     def await_applied(self):
-        self.daemon.await_that(lambda: self.verify("--counts")[1]["verdict"] == "equal", 60, "all is applied")
+        def equal():
+            told = self.verify("--counts")[1]
+            return told["verdict"] == "equal" and told["tables"]
+
+        self.daemon.await_that(equal, 60, "all is applied")
 
     def verify(self, *options):
         done = self.sink.run("verify", "-c", self.sink.conf, "--json", *options, expect=None,
@@ -57,7 +61,8 @@ def world(sink, kafka, database, prefix, tmp_path):
 
 @pytest.mark.parametrize("kind, delete", [("delta", "hard"), ("iceberg", "soft")])
 def test_what_differs_is_named(world, kind, delete):
-    world = world(kind, on_delete=delete)
+    rules = [{"check": "row_count"}, {"check": "checksum"}, {"check": "row_count", "name": "some", "max": "39"}]
+    world = world(kind, on_delete=delete, quality=rules)
     rows = [row(number) for number in range(1, 41)]
     world.put(*rows)
     world.send(*rows, row(99))
@@ -77,6 +82,10 @@ def test_what_differs_is_named(world, kind, delete):
         ("changed", "5"), ("changed", "6"), ("extra", "3"), ("extra", "4"), ("missing", "77")]
     code, told = world.verify("--counts")
     assert code == Exit.NEGATIVE and told["tables"][0]["extra"] == 1, told
+    told = json.loads(world.sink.run("quality", "run", "-c", world.sink.conf, "--json", expect=Exit.NEGATIVE).stdout)
+    assert {one["rule"]: (one["state"], one["measured"]) for one in told["rules"]} == {
+        "row_count": ("fail", 1), "checksum": ("fail", 5), "some": ("fail", 40)}, told
+    assert "1 rows are missing, 2 extra, 2 changed" in {one["rule"]: one["why"] for one in told["rules"]}["checksum"]
     for options in (("--since", "1h"), ("--sample", "10")):
         code, told = world.verify(*options)
         assert code == CANT_TELL and "compared whole" in told["tables"][0]["why"], told
@@ -107,5 +116,6 @@ def test_what_is_on_its_way(world):
     finally:
         stop.set()
         writer.join()
-    world.daemon.await_that(lambda: world.verify()[0] == Exit.OK, 60, "equal")
+    world.await_applied()
+    assert world.verify()[0] == Exit.OK
     world.daemon.stop()
