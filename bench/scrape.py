@@ -79,8 +79,9 @@ def window(database, table, seconds):
     first = database.value(f"select coalesce(max(id), 0) from {table}")
     time.sleep(seconds)
     return database.execute(
-        f"select percentile_cont(0.5) within group (order by ms), percentile_cont(0.99) within group (order by ms) from "
-        f"(select extract(epoch from applied) * 1e3 - sent_us / 1e3 as ms from {table} where id > {first}) late")[0]
+        f"select percentile_cont(0.5) within group (order by ms), percentile_cont(0.99) within group (order by ms) "
+        f"from (select extract(epoch from applied) * 1e3 - sent_us / 1e3 as ms from {table} where id > {first}) as late"
+        )[0]
 
 
 def main():
@@ -92,7 +93,7 @@ def main():
     parser.add_argument("--every", type=float, default=1, help="seconds between two scrapes")
     options = parser.parse_args()
     os.environ.setdefault("ODS_TEST_FULL", "1")
-    stack = Stack()
+    stack = Stack().up("postgres", "kafka")
     folder = Path(tempfile.mkdtemp(prefix="ods-scrape-"))
     try:
         prefix = f"scrape{os.getpid()}"
@@ -100,11 +101,12 @@ def main():
                   for number in range(options.tables)]
         create_topics(stack, tables)
         kafka, database = Kafka(stack), create_database(stack, prefix)
-        database.execute("create schema public2; create table table_00000 (id int primary key, name text, "
-                         "sent_us bigint, applied timestamptz default clock_timestamp())")
+        database.execute("create table table_00000 (id int primary key, name text, sent_us bigint, "
+                         "applied timestamptz default clock_timestamp(), cdc_operation text, "
+                         "cdc_timestamp timestamptz)")
         sink = Setup(folder, ROOT / "build" / "release" / "ods-sink", stack)
-        sink.write({"name": "shop", "topics": [f"^{prefix}.*"], "defaults": {"create_tables": True, "schema": "public"}},
-                   database=database, kafka=True)
+        sink.write({"name": "shop", "topics": [f"^{prefix}.*"], "format": "debezium", "target": "ods",
+                    "defaults": {"create_tables": True, "schema": "public"}}, database=database, kafka=True)
         row = {"id": 1, "name": "x", "sent_us": 0}
         kafka.produce([table.read(row) for table in tables])
         kafka.produce([table.update(row, row) for table in tables])
@@ -126,7 +128,8 @@ def main():
             found[bool(turn % 2)].append(window(database, "table_00000", options.seconds))
             scraper.over.set()
         for scraped, windows in found.items():
-            print(f"{options.rate} rows a second, {'scraped every %g s' % options.every if scraped else 'not scraped'}: "
+            how = f"scraped every {options.every:g} s" if scraped else "not scraped"
+            print(f"{options.rate} rows a second, {how}: "
                   f"p50 {statistics.median(p50 for p50, _ in windows):.1f} ms, "
                   f"p99 {statistics.median(p99 for _, p99 in windows):.1f} ms "
                   f"({', '.join('%.1f' % p99 for _, p99 in windows)})", flush=True)
