@@ -24,6 +24,7 @@ from lib.postgres import create_database  # noqa: E402
 from lib.records import BIGINT, INT, TEXT, Table  # noqa: E402
 from lib.sink import Setup  # noqa: E402
 from lib.stack import Stack  # noqa: E402
+from lib.waiting import wait_for  # noqa: E402
 
 COLUMNS = {"id": INT, "name": TEXT, "sent_us": BIGINT}
 OPENMETRICS = "application/openmetrics-text;version=1.0.0,text/plain;q=0.5"
@@ -44,6 +45,10 @@ def create_topics(stack, tables):
         for made in admin.create_topics([NewTopic(table.topic, 1, 1) for table in tables[first:first + 500]],
                                         operation_timeout=120, request_timeout=180).values():
             made.result()
+    names = {table.topic for table in tables}
+    wait_for(lambda: names <= {name for name, topic in admin.list_topics(timeout=60).topics.items()
+                               if topic.partitions and all(one.leader >= 0 for one in topic.partitions.values())},
+             300, "topics")
 
 
 class Load(threading.Thread):
@@ -104,6 +109,9 @@ def main():
         database.execute("create table table_00000 (id int primary key, name text, sent_us bigint, "
                          "applied timestamptz default clock_timestamp(), cdc_operation text, "
                          "cdc_timestamp timestamptz)")
+        database.execute(f"do $$ begin for number in 1..{options.tables - 1} loop execute format('create table %I "
+                         "(like table_00000 including all)', 'table_' || lpad(number::text, 5, '0')); commit; end loop; "
+                         "end $$")
         sink = Setup(folder, ROOT / "build" / "release" / "ods-sink", stack)
         sink.write({"name": "shop", "topics": [f"^{prefix}.*"], "format": "debezium", "target": "ods",
                     "defaults": {"create_tables": True, "schema": "public"}}, database=database, kafka=True)

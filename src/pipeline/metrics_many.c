@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/time.h"
 #include "pipeline/watch.h"
 
 /* --- tables --------------------------------------------------------------------------------- */
@@ -159,6 +160,24 @@ static void write_partitions_of(const struct page *page, const struct shown *sho
     }
 }
 
+static bool waits(const struct shown *shown)
+{
+    bool any = false;
+    for (size_t i = 0; i < shown->count; i++)
+        any |= shown->items[i].applied >= 0 && shown->items[i].high > shown->items[i].applied;
+    return any;
+}
+
+static void write_lag_of(const struct page *page, size_t lane, const struct shown *shown)
+{
+    int64_t source_us = atomic_load(&lane_metrics(page->lanes[lane])->source_us);
+    double seconds = (double) (time_wall_us() - source_us) / 1e6;
+    if (source_us == INT64_MIN)
+        return;
+    metrics_begin(page, lane, "lag_seconds", "");
+    buffer_printf(page->out, "%.3f\n", waits(shown) && seconds > 0 ? seconds : 0);
+}
+
 void metrics_write_partitions(const struct page *page)
 {
     struct shown *shown = calloc(page->count + 1, sizeof *shown);
@@ -172,8 +191,13 @@ void metrics_write_partitions(const struct page *page)
         page->out, "lag_records",
         "Records of the partition that Kafka has and the target lacks, as the last fetch knew; of "
         "an input of type delta versions of its table");
-    for (size_t i = 0; shown && i < page->count; i++) {
+    for (size_t i = 0; shown && i < page->count; i++)
         write_partitions_of(page, &shown[i], page->statuses[i].pipeline, true);
+    metrics_head(page->out, "lag_seconds", "gauge",
+                 "Age of the newest change that the target has, while records of the lane's "
+                 "partitions wait; 0 while none does");
+    for (size_t i = 0; shown && i < page->count; i++) {
+        write_lag_of(page, i, &shown[i]);
         free(shown[i].items);
         buffer_done(&shown[i].topics);
     }

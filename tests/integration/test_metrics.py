@@ -56,6 +56,7 @@ def test_metrics_are_as_prometheus_wants_them(sink, database, kafka, table):
         assert daemon.metric(f"ods_sink_{name}") > 0, name
     daemon.await_that(lambda: re.search(r"_memory_bytes\{.*in_flight\"} 0\n", daemon.get("/metrics")[1]),
                       what="nothing in flight")
+    daemon.await_that(lambda: daemon.metric("ods_sink_lag_seconds") == 0, what="nothing waits")
     text = daemon.get("/metrics")[1]
     found = heads(text)
     assert all(kind in ("counter", "gauge", "histogram") for kind, _ in found.values())
