@@ -169,7 +169,7 @@ static bool unescape(struct json_scan *scan, char *out, size_t *written)
     char code = scan->at[1];
     if (code == 'u') {
         scan->at += 2;
-        uint32_t point;
+        uint32_t point = 0;
         if (!unicode_escape(scan, &point))
             return false;
         *written = utf8_encode(out, point);

@@ -109,7 +109,7 @@ enum ods_status kafka_partitions(struct source *base, const char *topic, int32_t
     rd_kafka_resp_err_t code =
         handle ? rd_kafka_metadata(source->rk, 0, handle, &metadata, CALL_TIMEOUT_MS)
                : rd_kafka_last_error();
-    *count = !code && metadata->topic_cnt == 1 ? metadata->topics[0].partition_cnt : 0;
+    *count = !code && metadata && metadata->topic_cnt == 1 ? metadata->topics[0].partition_cnt : 0;
     if (metadata)
         rd_kafka_metadata_destroy(metadata);
     if (handle)
