@@ -103,7 +103,7 @@ create or replace function ods_sink.deliver(
     consumer_group_ text, source_ text, slot_ bigint, keys bytea[])
 returns void language plpgsql as $body$
 declare
-    written bigint := 0;
+    early boolean := true;
 begin
     perform pg_advisory_xact_lock_shared(723549820, s.tableoid::integer)
        from ods_sink.delivered_slot s;
@@ -113,15 +113,17 @@ begin
             on conflict (consumer_group, source) do update
            set kept = excluded.kept + case when s.slot = excluded.slot then s.kept else 0 end,
                slot = excluded.slot, updated_at = clock_timestamp();
-        insert into ods_sink.delivered (key, slot, consumer_group, source)
-        select k.key, slot_ % 4, consumer_group_, source_ from unnest(keys) as k (key)
-         order by k.key
-            on conflict do nothing;
-        get diagnostics written = row_count;
+        begin -- not "on conflict", which costs a third more
+            insert into ods_sink.delivered (key, slot, consumer_group, source)
+            select k.key, slot_ % 4, consumer_group_, source_ from unnest(keys) as k (key)
+             order by k.key;
+            early := false;
+        exception when unique_violation then
+            null;
+        end;
     end if;
-    if written < cardinality(keys) then
-        raise exception '% of % records of % were applied by another writer meanwhile',
-            cardinality(keys) - written, cardinality(keys), source_
+    if early then
+        raise exception 'records of % were applied by another writer meanwhile', source_
             using errcode = 'OS002';
     end if;
 end
