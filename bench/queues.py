@@ -2,9 +2,11 @@
 """Messages a second into PostgreSQL with the join of examples/queue kept beside them: ods-generate fills
 the queues of ActiveMQ Artemis (or topics of Kafka), then the release build reads them to their ends. The
 join at moments that the target called fresh is compared with one computed from the streams' beginnings.
+What is measured begins after the first messages, so that the broker's code is compiled, as that of a
+broker that has run for a while; what it spends on compiling even so is told by itself.
 
-    bench/queues.py [--events N] [--from amqp|kafka] [--lanes N] [--points N] [--schemas] [--small]
-                    [--alone]
+    bench/queues.py [--events N] [--warm N] [--from amqp|kafka] [--lanes N] [--points N] [--schemas]
+                    [--small] [--alone]
 """
 
 import argparse
@@ -20,7 +22,6 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 os.environ.setdefault("ODS_TEST_FULL", "1")  # PostgreSQL's own settings: what is committed is on the disk
-os.environ.setdefault("ODS_STACK_ARTEMIS_SYNC", "false")
 os.environ.setdefault("ODS_STACK_ARTEMIS_JAVA", "-Xms1g -Xmx4g -XX:+UseParallelGC")
 
 import yaml  # noqa: E402
@@ -96,21 +97,35 @@ def write(options, sink, database, stack, broker):
         add_derived(sink, [{**example["derived"][0], "outbox": False}])
 
 
-def cpu_seconds(pid):
-    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+def cpu_seconds(process):
+    fields = (Path("/proc") / str(process) / "stat").read_text().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def cpu_of_compilers(pid):
+    """Of the threads of a Java process that make machine code; one that has ended is left out."""
+    seconds = 0
+    for task in (Path("/proc") / str(pid) / "task").iterdir():
+        try:
+            if "CompilerThre" in (task / "comm").read_text():
+                seconds += cpu_seconds(task.relative_to("/proc"))
+        except (FileNotFoundError, ProcessLookupError):
+            pass
+    return seconds
 
 
 def cpu_of(stack, daemon, server, database):
     """Of each process. Of PostgreSQL's, the one that keeps the join holds its lock."""
-    used = {"ods-sink": cpu_seconds(daemon.pid), "broker": cpu_seconds(stack.pid(server))}
+    broker, compilers = cpu_seconds(stack.pid(server)), cpu_of_compilers(stack.pid(server))
+    used = {"ods-sink": cpu_seconds(daemon.pid), "broker": broker - compilers,
+            "broker, compiling": compilers}
     for pid, keeps in database.execute(
             "select pid, exists (select from pg_locks l where l.pid = a.pid and classid = 723549822) from "
             "pg_stat_activity a where pid <> pg_backend_pid() and (datname = current_database() or datname "
             "is null)"):
         name = "PostgreSQL, the join" if keeps else "PostgreSQL, rows and disk"
         used[name] = used.get(name, 0) + cpu_seconds(pid)
-    return {name: round(seconds, 2) for name, seconds in used.items()}
+    return used
 
 
 def run(options, stack):
@@ -134,8 +149,6 @@ def run(options, stack):
 
 
 def measure(options, stack, sink, database, server):
-    broker_before = cpu_seconds(stack.pid(server))
-    began = time.monotonic()
     daemon = sink.daemon()
     if options.source == "amqp":
         applied = lambda: database.value("select sum(kept) from ods_sink.delivered_sources")  # noqa: E731
@@ -147,20 +160,27 @@ def measure(options, stack, sink, database, server):
         daemon.await_that(lambda: database.exists("ods_sink.derived"))
         database.execute(POINTS)
         points.start()
+    daemon.await_that(lambda: (applied() or 0) >= options.warm, 600, "the first are applied")
+    began, first = time.monotonic(), applied()
+    before = cpu_of(stack, daemon, server, database)
     daemon.await_that(lambda: (applied() or 0) >= options.events, 1200, "all applied")
     rows_s = time.monotonic() - began
     if not options.alone:
         daemon.await_that(lambda: quiet(database, "order_view"), 600, "the join")
     took = time.monotonic() - began
-    used = cpu_of(stack, daemon, server, database)
-    used["broker"] = round(used["broker"] - broker_before, 2)
+    measured = options.events - int(first)
+    used = {name: seconds - before.get(name, 0)
+            for name, seconds in cpu_of(stack, daemon, server, database).items()}
     peak = daemon.peak_rss_bytes()
     points.done.set()
     daemon.stop()
     print(json.dumps({
-        "source": options.source, "events": options.events, "seconds": round(took, 2),
-        "rows_seconds": round(rows_s, 2), "messages_per_second": round(options.events / took),
-        "cpu_seconds": used, "peak_mb": round(peak / 1e6, 1)}), flush=True)
+        "source": options.source, "events": options.events, "measured": measured,
+        "seconds": round(took, 2), "rows_seconds": round(rows_s, 2),
+        "messages_per_second": round(measured / took),
+        "cpu_us_a_message": {name: round(seconds * 1e6 / measured, 1)
+                             for name, seconds in used.items()},
+        "peak_mb": round(peak / 1e6, 1)}), flush=True)
     if points.ident:
         points.join()
         compare(options, sink.folder, points.points)
@@ -180,6 +200,7 @@ def compare(options, folder, points):
 def main():
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--events", type=int, default=1000000)
+    options.add_argument("--warm", type=int, default=0, help="messages before it is measured")
     options.add_argument("--from", dest="source", choices=("amqp", "kafka"), default="amqp")
     options.add_argument("--lanes", type=int, default=2)
     options.add_argument("--points", type=int, default=20)

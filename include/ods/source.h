@@ -232,6 +232,9 @@ struct source_ops {
     /* How much a lane keeps at most of what has come and is in no batch yet, for `check`. NULL: as
      * much as Kafka's client. */
     int64_t (*ahead_bytes)(const struct source_config *config);
+    /* A batch is full when it has so many bytes, where batch.max_bytes is not less. NULL: by that
+     * alone. */
+    int64_t (*batch_bytes)(const struct source_config *config);
     /* For `check --connect`, without an instance: is what the configuration names there? Changes
      * nothing. NULL: there is nothing to look at. */
     enum ods_status (*check)(const struct source_config *config,

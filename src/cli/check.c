@@ -157,14 +157,14 @@ static int check_connections(const struct check *check)
 
 struct memory {
     int64_t lanes;
-    int64_t ahead, held; /* of a lane, the largest */
+    int64_t batch, ahead, held; /* of a lane, the largest */
 };
 
 /* What the ceilings add up to. A record that is larger than any of them comes on top, a few times:
  * in its source's client, in its batch, in libpq. */
 static int64_t most_bytes(const struct settings *settings, struct memory *most)
 {
-    int64_t batch_bytes = settings->batch.per_lane * settings->batch.max_bytes, bytes = 0;
+    int64_t bytes = 0;
     *most = (struct memory){0};
     for (size_t i = 0; i < settings->pipeline_count; i++) {
         const struct pipeline_settings *pipeline = &settings->pipelines[i];
@@ -172,12 +172,14 @@ static int64_t most_bytes(const struct settings *settings, struct memory *most)
         const struct source_ops *source = worker_source(settings, pipeline, &config);
         int64_t waiting = source->ahead_bytes ? source->ahead_bytes(&config)
                                               : kafka_queue_bytes(&settings->kafka);
+        int64_t batch = worker_batch_bytes(settings, pipeline, settings->batch.max_bytes);
         struct sink_config told;
         const struct sink_ops *sink = worker_target(settings, pipeline, &told);
         int64_t held = sink->held_bytes ? sink->held_bytes(&told) : 0;
         /* Twice: what is on its way to PostgreSQL is written out once more. */
-        bytes += pipeline->lanes * (2 * batch_bytes + waiting + held);
+        bytes += pipeline->lanes * (2 * settings->batch.per_lane * batch + waiting + held);
         most->lanes += pipeline->lanes;
+        most->batch = batch > most->batch ? batch : most->batch;
         most->ahead = waiting > most->ahead ? waiting : most->ahead;
         most->held = held > most->held ? held : most->held;
     }
@@ -197,7 +199,7 @@ static void print_memory(const struct settings *settings)
            " batches of %" PRId64 " KiB, twice, and %" PRId64
            " KiB of records that wait for one%s; and what a larger record takes\n",
            most.lanes, most.lanes == 1 ? "" : "s", (bytes + MIB - 1) / MIB,
-           settings->batch.per_lane, settings->batch.max_bytes / 1024, most.ahead / 1024, held);
+           settings->batch.per_lane, most.batch / 1024, most.ahead / 1024, held);
 }
 
 struct promise {

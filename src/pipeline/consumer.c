@@ -80,12 +80,14 @@ static void push_filling(struct lane *lane)
 static bool is_full(const struct lane *lane, const struct batch *batch)
 {
     const struct sink_wants *wants = &lane->worker.sink->wants;
+    int64_t most = atomic_load(&lane->limits->max_bytes);
     if (!batch_covers(batch))
         return false;
-    if (wants->fills && wants->min_bytes > atomic_load(&lane->limits->max_bytes))
+    if (wants->fills && wants->min_bytes > most)
         return batch_bytes(batch) >= (uint64_t) wants->min_bytes;
     return batch->record_count >= (uint64_t) atomic_load(&lane->limits->max_events) ||
-           batch_bytes(batch) >= (uint64_t) atomic_load(&lane->limits->max_bytes);
+           batch_bytes(batch) >=
+               (uint64_t) worker_batch_bytes(lane->settings, lane->pipeline, most);
 }
 
 static int64_t age_ms(const struct batch *batch)

@@ -18,6 +18,15 @@ const struct source_ops *worker_source(const struct settings *settings,
     return ops;
 }
 
+int64_t worker_batch_bytes(const struct settings *settings,
+                           const struct pipeline_settings *pipeline, int64_t most)
+{
+    struct source_config config = {0};
+    const struct source_ops *ops = worker_source(settings, pipeline, &config);
+    int64_t own = ops->batch_bytes ? ops->batch_bytes(&config) : most;
+    return own < most ? own : most;
+}
+
 const struct sink_ops *worker_target(const struct settings *settings,
                                      const struct pipeline_settings *pipeline,
                                      struct sink_config *config)

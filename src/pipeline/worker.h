@@ -54,6 +54,9 @@ struct worker_origin {
 const struct source_ops *worker_source(const struct settings *settings,
                                        const struct pipeline_settings *pipeline,
                                        struct source_config *config);
+/* With how many bytes a batch of the pipeline is full, if batch.max_bytes is `most`. */
+int64_t worker_batch_bytes(const struct settings *settings,
+                           const struct pipeline_settings *pipeline, int64_t most);
 /* The pipeline's target, and what it is opened with; NULL: there is none of a known type. */
 const struct sink_ops *worker_target(const struct settings *settings,
                                      const struct pipeline_settings *pipeline,

@@ -25,6 +25,9 @@
 #define AGAIN_MS   INT64_C(1000) /* before a link is asked for again that was refused */
 #define GOODBYE_MS INT64_C(1000)
 
+#define BATCHES_AHEAD 4 /* prefetch_bytes in batches */
+#define BATCH_LEAST   (INT64_C(1) << 20)
+
 struct amqp_source {
     struct source base;
     struct source_events events;
@@ -413,6 +416,14 @@ static int64_t amqp_ahead_bytes(const struct source_config *config)
     return (int64_t) most_waiting(config->settings);
 }
 
+/* Messages are not settled while a batch has them, and wait beside it. */
+static int64_t amqp_batch_bytes(const struct source_config *config)
+{
+    const struct amqp_settings *settings = config->settings;
+    int64_t bytes = settings->prefetch_bytes / BATCHES_AHEAD;
+    return bytes > BATCH_LEAST ? bytes : BATCH_LEAST;
+}
+
 const struct source_ops amqp_source_ops = {
     .type = "amqp",
     .summary = "queues of an AMQP 1.0 broker, each message settled when it is committed",
@@ -439,5 +450,6 @@ const struct source_ops amqp_source_ops = {
     .leave = amqp_leave,
     .close = amqp_close,
     .ahead_bytes = amqp_ahead_bytes,
+    .batch_bytes = amqp_batch_bytes,
     .check = amqp_check,
 };

@@ -57,7 +57,8 @@ static const struct setting rows[] = {
      .doc = "How much may wait in a lane before it is taken into a batch. Credit is granted for as "
             "many messages as fit, by their usual size, and dealt out to the lane's queues; when "
             "twice as much has come all the same, only as much is read as keeps the connection. "
-            "Not less than `max_message_bytes`."},
+            "Not less than `max_message_bytes`. A batch is full with a quarter of it, or 1 MiB "
+            "if that is more, where `batch.max_bytes` is not less."},
     {"max_message_bytes", SETTING_BYTES, AT(max_message_bytes), "16777216", .min = 65536,
      .max = 1024 * MIB,
      .doc = "A larger message is a dead letter with its first 64 KiB. The broker is told, too."},
