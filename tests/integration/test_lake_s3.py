@@ -88,6 +88,22 @@ def test_compaction_in_s3(bucket):
     assert len(bucket.changes("--from-version", "0")) == 40
 
 
+def test_iceberg_in_s3(bucket):
+    """Changes between snapshots, with the catalog elsewhere: by the configuration."""
+    table = Table()
+    catalog = f"sqlite://{bucket.sink.folder}/catalog.sqlite"
+    bucket.write(table, type="iceberg", catalog={"uri": catalog}, maintenance={"enabled": False})
+    bucket.replay([table.create(row(1)), table.create(row(2))])
+    bucket.replay([table.update(row(1), row(1, 5)), table.delete(row(2))])
+    for place in (f"iceberg://{bucket.place()}", "iceberg://shop.items"):
+        done = bucket.sink.run("changes", "-c", bucket.sink.conf, place, "--from-version", "2", "--json")
+        found = [json.loads(line) for line in done.stdout.splitlines()]
+        assert Counter((one["_change_type"], one["id"], one["amount"]) for one in found) == Counter(
+            [("delete", 2, 0), ("update_preimage", 1, 0), ("update_postimage", 1, 5)])
+    said = bucket.sink.run("changes", f"iceberg://{bucket.place()}", "--from-version", "2", expect=Exit.USAGE).stderr
+    assert "-c names the configuration" in said
+
+
 def test_no_bucket(bucket):
     table = Table()
     bucket.write(table, location="s3://none/x")
