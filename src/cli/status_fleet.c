@@ -40,17 +40,18 @@ bool status_print_fleet(const struct terminal *terminal, const json_t *status)
                                         "LAG",     "CHANGES/S", "VERSION", "SAID SO"};
     const json_t *list = json_object_get(status, "fleet"), *fleet, *member;
     struct columns table;
-    size_t i, k, members = 0;
+    bool others = false;
+    size_t i, k;
     columns_init(&table, terminal, names, sizeof names / sizeof *names);
     json_array_foreach(list, i, fleet)
         json_array_foreach(json_object_get(fleet, "members"), k, member)
     {
         add_member(&table, status, fleet, member);
-        members++;
+        others |= !json_is_true(json_object_get(member, "self"));
     }
-    if (members)
+    if (others) /* of itself the lanes say more */
         putc('\n', terminal->out);
-    bool good = !members || columns_print(&table);
+    bool good = !others || columns_print(&table);
     columns_done(&table);
     json_array_foreach(list, i, fleet) if (*text_in(fleet, "problem"))
         terminal_line(terminal->out, "processes of group %s are not known: %s",

@@ -162,16 +162,14 @@ static void put_rate(struct fleet *fleet, struct lane *const *lanes, size_t coun
     fleet->changes_us = now_us;
 }
 
-static bool look(struct fleet *fleet, struct lane *const *lanes, size_t count)
+static bool look(struct fleet *fleet, const struct condition *condition,
+                 struct lane *const *lanes, size_t count)
 {
     struct fleet_member *self = &fleet->self;
-    struct condition condition;
-    condition_of_pipeline(&condition, lanes, count, NULL);
-    snprintf(self->state, sizeof self->state, "%s", condition.state);
-    snprintf(self->level, sizeof self->level, "%s", condition_level_name(condition.level));
-    self->says[utf8_copy(self->says, sizeof self->says - 1, condition.says,
-                         strlen(condition.says))] = '\0';
-    self->lag = condition.lag;
+    snprintf(self->state, sizeof self->state, "%s", condition->state);
+    snprintf(self->level, sizeof self->level, "%s", condition_level_name(condition->level));
+    utf8_copy(self->says, sizeof self->says, condition->says, strlen(condition->says));
+    self->lag = condition->lag;
     put_rate(fleet, lanes, count);
     return collect(self, lanes, count);
 }
@@ -201,13 +199,17 @@ enum ods_status fleet_keep(struct fleet *fleet, struct sink *sink,
 {
     const struct control_ops *control = sink->ops->control;
     struct fleet_members all = {0};
+    struct condition condition;
     int64_t now_us = time_monotonic_us();
-    if (!control->beat || !count || now_us < fleet->due_us)
+    if (!control->beat || !count || (fleet->refused && now_us < fleet->due_us))
+        return ODS_OK;
+    condition_of_pipeline(&condition, lanes, count, NULL);
+    if (now_us < fleet->due_us && strcmp(condition.state, fleet->self.state) == 0)
         return ODS_OK;
     fleet->due_us = now_us + BEAT_US;
     if (!*fleet->self.name)
         begin(&fleet->self, origin, name, count);
-    if (!look(fleet, lanes, count))
+    if (!look(fleet, &condition, lanes, count))
         return error_out_of_memory(error);
     enum ods_status status = control->beat(sink, &fleet->self, &all, error);
     if (status == ODS_OK) {

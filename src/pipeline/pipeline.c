@@ -331,6 +331,8 @@ int pipelines_join(struct pipelines *pipelines)
         if (pipelines->running[i].shared.helper)
             pipelines->running[i].shared.helper->ops->stop(pipelines->running[i].shared.helper);
     for (size_t i = 0; i < pipelines->running_count; i++)
+        watch_leave(pipelines->running[i].shared.watch);
+    for (size_t i = 0; i < pipelines->running_count; i++)
         watch_stop(pipelines->running[i].shared.watch);
     for (size_t i = 0; i < pipelines->count; i++) {
         int code = lane_join(pipelines->lanes[i]);

@@ -20,6 +20,7 @@
 #define MEASURE_US INT64_C(2000000)  /* between two looks at what waits */
 #define TEND_US    INT64_C(10000000) /* between two looks after the target's own */
 #define AWAY_US    INT64_C(15000000) /* after one that was not answered */
+#define LEAVE_S    1 /* in which it takes its leave of the target, if that answers */
 
 /* A partition of a topic that is held. */
 struct place_held {
@@ -35,6 +36,7 @@ struct watch {
     size_t lane_count;
     pthread_t thread;
     bool runs;
+    struct timespec leave_until; /* once `stop` is set */
     atomic_bool stop;
     atomic_int_fast64_t number;
 
@@ -446,16 +448,21 @@ enum ods_status watch_start(struct watch *watch, struct lane *const *lanes, size
     return code ? error_set(error, ODS_FATAL, "can't start a thread: %s", strerror(code)) : ODS_OK;
 }
 
+void watch_leave(struct watch *watch)
+{
+    if (!watch || !watch->runs || atomic_exchange(&watch->stop, true))
+        return;
+    clock_gettime(CLOCK_REALTIME, &watch->leave_until);
+    watch->leave_until.tv_sec += LEAVE_S;
+    watch_wake(watch);
+}
+
 void watch_stop(struct watch *watch)
 {
     if (!watch || !watch->runs)
         return;
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec++; /* in which it takes its leave of the target, if that answers */
-    atomic_store(&watch->stop, true);
-    watch_wake(watch);
-    if (pthread_timedjoin_np(watch->thread, NULL, &until)) {
+    watch_leave(watch);
+    if (pthread_timedjoin_np(watch->thread, NULL, &watch->leave_until)) {
         watch->sink->ops->interrupt(watch->sink);
         pthread_join(watch->thread, NULL);
     }

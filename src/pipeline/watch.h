@@ -22,7 +22,8 @@ enum ods_status watch_open(struct watch **watch, const struct worker_origin *ori
 /* Behind the lanes, which outlive it. */
 enum ods_status watch_start(struct watch *watch, struct lane *const *lanes, size_t count,
                             struct error *error);
-void watch_stop(struct watch *watch);  /* the thread; NULL is fine */
+void watch_leave(struct watch *watch); /* the thread is to end; returns at once; NULL is fine */
+void watch_stop(struct watch *watch);  /* it has ended; NULL is fine */
 void watch_close(struct watch *watch); /* NULL is fine */
 
 /* Any thread, from here on. */

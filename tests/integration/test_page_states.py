@@ -56,9 +56,9 @@ def processes(*members):
     return [{"pipeline": "shop", "group": "shop", "problem": None, "read_at": now - 1, "members": [
         {"member": f"{host}, process {number}, 0a1b2c", "self": host == "ods-1", "host": host, "process": number,
          "version": "0.1.0", "address": f"http://{host}:8090/", "lanes": 2, "state": state, "level": level, "says": says,
-         "partitions": 3, "assigned": "shop.store.a_table_with_a_long_name_000 0; shop.store.a_table_with_a_long_name_001 0-1",
-         "lag": 42000, "changes_per_second": 1843.7, "started_at": now - 86400, "beat_at": now - 3}
-        for host, number, state, level, says in members]}]
+         "partitions": 3, "assigned": f"shop.store.a_table_with_a_long_name_{number % 7:03d} 0; shop.store.orders 0-1",
+         "lag": lag, "changes_per_second": lag / 22, "started_at": now - 86400, "beat_at": now - silent}
+        for host, number, state, level, says, lag, silent in members]}]
 
 
 def note(text, letter=False, times=1):
@@ -87,9 +87,11 @@ def states():
     paused = [{"pipeline": "crm", "topic": "crm.public.people", "table": "people", "state": "paused", "since": now - 7200,
                "by": "ada@ops-1", "reason": "an index is built", "backlog": 5120}]
     fleet = processes(
-        ("ods-1", 4711, "catching up", "warn", behind["says"]), ("ods-2.example.org", 815, "caught up", "good", "caught up"),
-        ("ods-3", 12, "silent", "warn", "silent for 95 s: it ended without leaving, or does not reach the target; its source "
-         "gives its partitions to the others"))
+        ("ods-1", 4711, "catching up", "warn", behind["says"], 42000, 3),
+        ("ods-2.example.org", 815, "caught up", "good", "caught up", 0, 1),
+        ("ods-3", 12, "silent", "warn", "silent for 95 s: it ended without leaving, or does not reach the target; its "
+         "source gives its partitions to the others", 0, 95))
+    verify.append({**verify[0], "pipeline": "hr", "last": {**verify[0]["last"], "result": "can't tell"}})
     yield "loaded", status([lane("shop", n, **behind) for n in range(2)], crm, derived=derived, sources=sources,
                            verify=verify, paused=paused, fleet=fleet)
     why = ('target ods: connection to server at "10.1.2.3", port 5432 failed: Connection refused Is the server running on '
@@ -164,6 +166,11 @@ def test_state(played, tmp_path, name, said):
     for one in said["pipelines"]:
         shown = html.unescape(re.sub(r"<[^>]*>", "", drawn))
         assert all(part in shown for part in one["says"].split("): ")), one
+    for process in (process for fleet in said.get("fleet", ()) for process in fleet["members"]):
+        assert f"{process['host']}, process {process['process']}" in shown and process["says"] in shown, process
+    if said["verify"]:
+        found = re.findall(r'<td[^>]*data-name="(?:result|state)"[^>]*><span class="state (\w+)">.*?</span>(.*?)</span>', drawn)
+        assert {("good", "equal"), ("bad", "differs"), ("warn", "can't tell"), ("good", "ok")} <= set(found), found
     whole = played.pages["/"]
     try:
         played.pages.update({"/": FRAME, "/page": whole})
