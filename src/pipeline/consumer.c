@@ -85,9 +85,10 @@ static bool is_full(const struct lane *lane, const struct batch *batch)
         return false;
     if (wants->fills && wants->min_bytes > most)
         return batch_bytes(batch) >= (uint64_t) wants->min_bytes;
+    if (most > lane->batch_bytes)
+        most = lane->batch_bytes;
     return batch->record_count >= (uint64_t) atomic_load(&lane->limits->max_events) ||
-           batch_bytes(batch) >=
-               (uint64_t) worker_batch_bytes(lane->settings, lane->pipeline, most);
+           batch_bytes(batch) >= (uint64_t) most;
 }
 
 static int64_t age_ms(const struct batch *batch)

@@ -245,6 +245,7 @@ enum ods_status lane_start(struct lane **out, const struct settings *settings,
     lane->target = settings_target(settings, pipeline->target);
     lane->shared = shared;
     lane->limits = shared->limits;
+    lane->batch_bytes = worker_batch_bytes(settings, pipeline, INT64_MAX);
     lane->counting = (struct table_counting){.counts = &shared->tables, .lane = index};
     lane->index = index;
     lane->patience = -1;

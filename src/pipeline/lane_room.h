@@ -53,6 +53,7 @@ struct lane {
     struct batch *idle[QUEUE_MAX]; /* empty batches */
     size_t idle_count;
     struct batch *filling;
+    int64_t batch_bytes; /* with which the source has a batch be full, if it may have as many */
     char cluster[CLUSTER_BYTES]; /* the source's, as last seen */
     unsigned epoch;   /* how many batches came back that were not applied */
     size_t in_flight; /* batches with the writer, the request not counted */
