@@ -170,8 +170,13 @@ void ods_lake_free(char *text);
  *                                             "s3://bucket/prefix"
  *     "catalog": {                            only for iceberg
  *       "uri": "postgresql://u@h/d",          or "sqlite:///file"; default: catalog.sqlite in the
- *                                             location, where that is a folder
- *       "name": "ods" },                      within its database
+ *                                             location, where that is a folder; "https://h/path" is
+ *                                             a REST catalog's, without "/v1"
+ *       "name": "ods",                        within its database
+ *       "warehouse": "…", "prefix": "…",      of REST catalogs, like all below
+ *       "token": "…",                         or "credential": "id:secret", for which a token is
+ *       "oauth2_uri": "…", "scope": "catalog",  asked there (default: <uri>/v1/oauth/tokens)
+ *       "timeout_ms": 30000 },
  *     "s3": {                                 only for s3://; everything is optional
  *       "endpoint": "http://127.0.0.1:9000",  default: AWS
  *       "region": "us-east-1",
@@ -210,6 +215,9 @@ void ods_lake_close(struct ods_lake *lake); /* NULL is accepted */
  *     "properties": { "delta.…": "…" },      creation: properties of the table
  *     "target_file_bytes": 134217728,        a data file is closed when it is about so large
  *     "compression": "snappy",               "snappy" (default), "zstd" or "none"
+ *     "index_folder": "/var/tmp",            the index's memory is files of this folder, nameless,
+ *                                            which the kernel may write out; absent: ordinary
+ *                                            memory
  *     "schema": "add" }                      when `schema` has columns that the table lacks: "add"
  *                                            (default; as ods_lake_evolve), "keep" (nothing:
  *                                            `schema` is for creation only) or "refuse" (FATAL)
@@ -423,9 +431,9 @@ enum ods_lake_answer ods_lake_count(struct ods_lake_table *table, const char *js
 /*
  * Figures of the table as the handle knows it (no I/O), JSON to be freed:
  *   { "version": 12, "files": 3, "rows": 1000, "deleted_rows": 12, "bytes": 123456,
- *     "small_files": 2, "index_keys": 1000, "index_bytes": 24000, "staged_rows": 10,
- *     "staged_bytes": 4096, "versions_since_checkpoint": 2, "commits": 9, "conflicts": 0,
- *     "missing": 0, "lost": 0 }
+ *     "small_files": 2, "index_keys": 1000, "index_bytes": 24000, "index_mapped": 0,
+ *     "staged_rows": 10, "staged_bytes": 4096, "versions_since_checkpoint": 2, "commits": 9,
+ *     "conflicts": 0, "missing": 0, "lost": 0 }
  * missing, lost: updates and deletes of rows that were not there, and kept values of such rows,
  * since the handle was opened.
  */
@@ -455,8 +463,9 @@ void ods_lake_close_feed(struct ods_lake_feed *feed); /* NULL is accepted */
 
 /*
  * For tests. ODS_LAKE_FAULT in the environment, read at ods_lake_open: "<what>:<step>:<n>", several
- * with ";". what   kill (SIGKILL to this process), retry (an outage is answered in place of the
- * step), lost (the step is done, its answer is lost: only for "commit") step   data, deletes,
+ * with ";". what   kill (SIGKILL to this process), wait (it stands still for 1.5 s), retry (an
+ * outage is answered in place of the step), lost (the step is done, its answer is lost: only for
+ * "commit") step   data, deletes,
  * changes, commit (before the log entry is put), committed (after it, before the state in memory),
  * checkpoint, compact, vacuum n      at the n-th time that this process comes there (from 1)
  * ODS_LAKE_HELD: how many bytes of old rows ods_lake_feed holds at once, which decides its order.

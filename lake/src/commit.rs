@@ -426,7 +426,7 @@ impl Table {
             }
         }
         if self.truncated {
-            self.index = Default::default();
+            self.index.clear();
         }
         plan.deleted.iter().for_each(|k| self.index.remove(k));
         let mut last: Option<(String, u32)> = None;

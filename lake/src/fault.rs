@@ -4,6 +4,9 @@ use std::sync::Mutex;
 
 use crate::answer::{Fail, Result};
 
+/// How long a process stands still where a test asks for it.
+const WAIT: std::time::Duration = std::time::Duration::from_millis(1500);
+
 struct Fault {
     what: String,
     step: String,
@@ -56,11 +59,14 @@ pub fn due(what: &str, step: &str) -> bool {
     })
 }
 
-/// A step is about to be done: the process is killed, or an outage is answered, where a test asks for it.
+/// A step is about to be done: the process is killed, stands still, or an outage is answered, where a test asks for it.
 pub fn step(name: &str) -> Result<()> {
     if due("kill", name) {
         // SAFETY: kill() with the own process id has no memory effects that matter afterwards.
         unsafe { libc::kill(libc::getpid(), libc::SIGKILL) };
+    }
+    if due("wait", name) {
+        std::thread::sleep(WAIT);
     }
     if due("stop", name) {
         return Err(Fail::Fatal(format!("stopped at {name} on purpose")));

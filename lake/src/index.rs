@@ -12,6 +12,7 @@ use hashbrown::HashMap;
 use siphasher::sip128::{Hasher128, SipHasher13};
 
 use crate::answer::{Result, fatal};
+use crate::mapped::Mapped;
 
 /// The hash of a key.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -94,12 +95,26 @@ impl Keys {
 
 #[derive(Default)]
 pub struct Index {
-    map: KeyMap<Loc>,
+    map: HashMap<Key, Loc, BuildHasherDefault<Taken>, Mapped>,
     /// Further rows of keys that the table has more than once (rows of other writers).
     more: KeyMap<Vec<Loc>>,
 }
 
 impl Index {
+    /// One whose memory the kernel may write out.
+    pub fn new(memory: Mapped) -> Index {
+        Index { map: HashMap::with_hasher_in(BuildHasherDefault::default(), memory), more: KeyMap::default() }
+    }
+
+    pub fn clear(&mut self) {
+        *self = Index::new(self.map.allocator().clone());
+    }
+
+    /// Of `bytes` those that are in files.
+    pub fn mapped(&self) -> usize {
+        self.map.allocator().bytes()
+    }
+
     pub fn reserve(&mut self, n: usize) {
         self.map.reserve(n);
     }

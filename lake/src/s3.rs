@@ -3,8 +3,7 @@
 //! A commit is a put with `If-None-Match: *`. It is sent once: whether one was made whose answer is lost is read from
 //! the log, by its batch id.
 
-use std::future::Future;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,22 +13,12 @@ use object_store::{ClientOptions, Error, ObjectStore, ObjectStoreExt, PutMode, P
 use serde_json::{Value, json};
 
 use crate::answer::{Fail, Result, fatal};
+use crate::net::wait;
 use crate::settings::Object;
 use crate::store::{Entry, Input, Put, Store, missing};
 
 /// Parts of an upload that is larger than this.
 const PART: usize = 16 << 20;
-
-fn wait<T>(f: impl Future<Output = T>) -> Result<T> {
-    static RUNTIME: OnceLock<std::io::Result<tokio::runtime::Runtime>> = OnceLock::new();
-    let made = RUNTIME.get_or_init(|| {
-        tokio::runtime::Builder::new_multi_thread().worker_threads(2).thread_name("ods-lake").enable_all().build()
-    });
-    match made {
-        Ok(r) => Ok(r.block_on(f)),
-        Err(e) => Err(fatal!("cannot start threads: {e}")),
-    }
-}
 
 #[derive(Clone)]
 pub struct Bucket {

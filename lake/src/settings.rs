@@ -86,6 +86,8 @@ pub struct TableSettings {
     pub target_file_bytes: usize,
     pub compression: String,
     pub columns: Columns,
+    /// Where the index of keys has its memory; None: it is ordinary memory.
+    pub index_folder: Option<String>,
 }
 
 impl TableSettings {
@@ -105,6 +107,7 @@ impl TableSettings {
             "target_file_bytes",
             "compression",
             "schema",
+            "index_folder",
         ];
         let o = Object::new("the table's settings", &v, &known)?;
         let name = o.text("name")?.ok_or_else(|| fatal!("the table's settings lack \"name\""))?;
@@ -150,6 +153,7 @@ impl TableSettings {
                 "refuse" => Columns::Refuse,
                 s => return Err(fatal!("\"schema\" is \"{s}\"; known are add, keep and refuse")),
             },
+            index_folder: o.text("index_folder")?.map(str::to_string),
             parts,
         })
     }

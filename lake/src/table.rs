@@ -11,6 +11,7 @@ use crate::data::{Rows, Wanted};
 use crate::iceberg::state::Iceberg;
 use crate::index::{Index, Key, KeyMap, Keys, Loc};
 use crate::log::{self, State, Step, Touched};
+use crate::mapped::Mapped;
 use crate::settings::{Columns, TableSettings};
 use crate::store::{Put, Store};
 use crate::{partition, types};
@@ -63,13 +64,14 @@ impl Table {
         iceberg: Option<Box<Iceberg>>,
         schema: &Schema,
     ) -> Result<Option<Table>> {
+        let index = Index::new(Mapped::new(set.index_folder.as_deref().map(std::path::Path::new))?);
         let mut table = Table {
             store,
             set,
             state: State::default(),
             iceberg,
             keys: None,
-            index: Index::default(),
+            index,
             staged: vec![],
             overlay: KeyMap::default(),
             truncated: false,
@@ -133,7 +135,7 @@ impl Table {
     }
 
     pub fn reindex(&mut self) -> Result<()> {
-        self.index = Index::default();
+        self.index.clear();
         self.keys = None;
         if self.set.history {
             return Ok(());
@@ -280,7 +282,7 @@ impl Table {
         let staged_bytes: usize = self.staged.iter().map(RecordBatch::get_array_memory_size).sum();
         json!({
             "version": self.state.version, "files": files, "rows": rows, "deleted_rows": gone, "bytes": bytes,
-            "small_files": small, "index_keys": self.index.len(), "index_bytes": self.index.bytes(),
+            "small_files": small, "index_keys": self.index.len(), "index_bytes": self.index.bytes(), "index_mapped": self.index.mapped(),
             "staged_rows": staged_rows, "staged_bytes": staged_bytes + self.overlay.allocation_size(),
             "versions_since_checkpoint": self.state.version - self.state.checkpoint,
             "commits": self.commits, "conflicts": self.conflicts,

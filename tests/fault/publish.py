@@ -116,6 +116,29 @@ def queue(data):
             f"{found['twice']} twice, {found['wrong']} wrong or stale."]
 
 
+LAKE_FAULTS = {
+    "kill": "`kill -9` of the daemon", "killed within a commit": "`kill -9` at a step of a commit",
+    "lost answer": "the answer of a commit lost", "409": "commits refused by 409", "429": "commits refused by 429",
+    "5xx": "commits refused by 500, 502, 503", "5xx, and it was made": "500 and 503, although the commit was made",
+    "half an upload": "a data file's upload cut off in the middle",
+    "expired snapshots": "all versions but the newest expired by others, meanwhile",
+    "concurrent compaction": "compacted by another process after each of its commits, meanwhile",
+    "a foreign writer": "rows appended by delta-rs or PyIceberg, meanwhile",
+    "a zombie": "stands still before its commit while another process applies the same records and more"}
+
+
+def lakes(data):
+    lines = [row(["fault", "table", "injected", "records", "lost", "twice", "wrong"]),
+             row(["---", "---", *["---:"] * 5])]
+    for name, text in LAKE_FAULTS.items():
+        for kind, its in (("delta", "Delta Lake"), ("iceberg", "Iceberg")):
+            found = data["results"].get(f"lake {kind} {name}")
+            figures = [found["injected"], number(found["records"]), found["lost"], found["twice"], found["wrong"]] \
+                if found else ["not in this run", *[""] * 4]
+            lines.append(row([text, its, *figures]))
+    return lines
+
+
 def peer(data):
     lines = [row(["fault", "", "injected", "records", "rows lost", "appended twice", "written again",
                   "rows wrong", "seconds to recover", "remarks"]),
@@ -179,7 +202,7 @@ def codes(_data):
 PARTS = {"measured": head, "faults": ours, "mysql": of_target("mysql", MYSQL_FAULTS),
          "kafka": of_target("kafka", {name: FAULTS[name] for name in ANY_TARGET}),
          "files": of_target("files", FILE_FAULTS), "http": of_target("http", HTTP_FAULTS, again=True),
-         "queue": queue, "kinds": kinds, "peer": peer, "sqlstates": codes}
+         "queue": queue, "lakes": lakes, "kinds": kinds, "peer": peer, "sqlstates": codes}
 
 
 def render(data, page):

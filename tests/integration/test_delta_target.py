@@ -6,7 +6,7 @@ import os
 import random
 
 import pytest
-from lib.lake import WHY_NOT, Missing, engine
+from lib.lake import WHY_NOT, Missing, engine, keep
 from lib.records import BIGINT, DOUBLE, INT, TEXT, Table, pipeline
 from lib.sink import Exit, read_lines
 from lib.size import size
@@ -414,6 +414,7 @@ def test_kills(lake, kafka, table):
         else:
             assert seen.setdefault(change["id"], image) is image, change
     assert seen == state, "the changes lead to other rows"
+    keep("delta", "kill", 1, kills, 150 * kills, len(state))
 
 
 def described_version(lake):

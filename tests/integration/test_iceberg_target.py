@@ -7,7 +7,7 @@ import random
 import threading
 
 import pytest
-from lib.lake import WHY_NOT, Missing, engine
+from lib.lake import WHY_NOT, Missing, engine, keep
 from lib.records import BIGINT, INT, TEXT, Table, pipeline
 from lib.sink import Exit, read_lines
 from lib.size import size
@@ -296,6 +296,7 @@ def test_kills(lake, kafka, table):
     daemon.await_that(lambda: lake.rows("id, name, amount") == state, 60, "all of it is there")
     lake.commits()
     daemon.await_ready().stop()
+    keep("iceberg", "kill", 1, kills, 150 * kills, len(state))
 
 
 def described_version(lake):

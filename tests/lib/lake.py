@@ -52,6 +52,16 @@ class Reader:
         self.process.wait(10)
 
 
+def keep(kind, fault, seed, injected, records, rows, lost=0, twice=0, wrong=0):
+    """What a long run has measured, for tests/fault/publish.py."""
+    if os.environ.get("ODS_FAULTS") == "whole" or {"ODS_LAKE_FAULTS", "ODS_LAKE_KILLS"} & os.environ.keys():
+        folder, name = ROOT / "build" / "faults", f"lake {kind} {fault}"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{name}.json").write_text(json.dumps({
+            "name": name, "seed": seed, "injected": injected, "records": records, "rows": rows, "lost": lost,
+            "twice": twice, "wrong": wrong, "rewritten": 0, "letters": 0, "stuck": ""}, indent=1))
+
+
 def target(folder, **settings):
     return {"name": "ods", "type": "delta", "location": str(folder), "commit_ms": 50, **settings}
 

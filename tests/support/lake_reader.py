@@ -8,7 +8,7 @@ import sys
 
 import duckdb
 import pyarrow
-from deltalake import DeltaTable, QueryBuilder
+from deltalake import DeltaTable, QueryBuilder, write_deltalake
 
 EXTENSIONS = f"{os.path.dirname(os.path.dirname(duckdb.__file__))}/duckdb_extension_delta/extensions"
 database = duckdb.connect()
@@ -59,42 +59,66 @@ def offset(path, id):
     return table(path).transaction_version(id)
 
 
+def delta_append(path, rows):
+    """Another writer's rows."""
+    opened = DeltaTable(path)
+    write_deltalake(opened, pyarrow.Table.from_pylist(rows, schema=pyarrow.schema(opened.schema().to_arrow())),
+                    mode="append")
+
+
+def delta_expire(path):
+    """The log is forgotten up to a checkpoint of the newest version."""
+    opened = DeltaTable(path)
+    opened.create_checkpoint()
+    for entry in glob.glob(f"{path}/_delta_log/*.json"):
+        name = os.path.basename(entry).partition(".")[0]
+        if name.isdigit() and int(name) <= opened.version():
+            os.unlink(entry)
+
+
 # ---- Iceberg -------------------------------------------------------------------------------------
 
-def of_catalog(path, metadata=None):
-    """The table in the folder <location>/<namespace>/<name>, or the one of these metadata."""
+def of_catalog(path, metadata=None, catalog=None, storage=None, rest=None):
+    """The table in the folder <location>/<namespace>/<name>, or the one of these metadata. `catalog` is an SQLite
+    file, `rest` the address of a REST catalog; `storage`, where the tables are in a bucket, is as delta-rs has it."""
     from pyiceberg.catalog.sql import SqlCatalog  # takes long to load
     from pyiceberg.table import StaticTable
     location, namespace, name = path.rsplit("/", 2)
     if metadata:
         return StaticTable.from_metadata(metadata)
-    if not os.path.exists(f"{location}/catalog.sqlite"):
+    if rest:
+        from pyiceberg.catalog.rest import RestCatalog
+        return RestCatalog("ods", uri=rest).load_table((namespace, name))
+    catalog = catalog or f"{location}/catalog.sqlite"
+    if not os.path.exists(catalog):
         raise LookupError("NoSuchTable: the catalog is not there yet")
-    if location not in CATALOGS:
+    if catalog not in CATALOGS:
         # Its tables are the sink's to make: PyIceberg's own making fails beside another's.
-        CATALOGS[location] = SqlCatalog("ods", uri=f"sqlite:///{location}/catalog.sqlite",
-                                        init_catalog_tables="false")
-    return CATALOGS[location].load_table((namespace, name))
+        names = {"s3.endpoint": "AWS_ENDPOINT_URL", "s3.access-key-id": "AWS_ACCESS_KEY_ID",
+                 "s3.secret-access-key": "AWS_SECRET_ACCESS_KEY", "s3.region": "AWS_REGION"}
+        CATALOGS[catalog] = SqlCatalog("ods", uri=f"sqlite:///{catalog}", init_catalog_tables="false", **{
+            name: storage[its] for name, its in names.items() if storage})
+    return CATALOGS[catalog].load_table((namespace, name))
 
 
 CATALOGS = {}
 
 
-def of_pyiceberg(path, columns="*", version=None, metadata=None):
-    opened = of_catalog(path, metadata)
+def of_pyiceberg(path, columns="*", version=None, **place):
+    opened = of_catalog(path, **place)
     fields = ("*",) if columns == "*" else tuple(name.strip() for name in columns.split(","))
     snapshot = next((s.snapshot_id for s in opened.snapshots() if s.sequence_number == version), None)
     return records(opened.scan(selected_fields=fields, snapshot_id=snapshot).to_arrow())
 
 
-def of_duckdb_iceberg(path, columns="*", metadata=None):
+def of_duckdb_iceberg(path, columns="*", **place):
     if "iceberg" not in LOADED:
         for name in ("avro", "iceberg"):
             found = glob.glob(EXTENSIONS.replace("_delta", f"_{name}") + f"/*/{name}.duckdb_extension")
             database.execute(f"load '{found[0]}'")
         LOADED.add("iceberg")
     found = database.execute(
-        f"select {columns} from iceberg_scan('{metadata or of_catalog(path).metadata_location}')")
+        f"select {columns} from iceberg_scan('{place.get('metadata') or of_catalog(path, **place).metadata_location}')")
     names = [column[0] for column in found.description]
     return [dict(zip(names, values)) for values in found.fetchall()]
 
@@ -102,8 +126,8 @@ def of_duckdb_iceberg(path, columns="*", metadata=None):
 LOADED = set()
 
 
-def iceberg_described(path, metadata=None):
-    opened = of_catalog(path, metadata)
+def iceberg_described(path, **place):
+    opened = of_catalog(path, **place)
     files = [task.file for task in opened.scan().plan_files()]
     return {"version": opened.metadata.last_sequence_number, "files": len(files),
             "snapshots": [{"operation": s.summary.operation.value, "sequence": s.sequence_number,
@@ -149,11 +173,18 @@ def arrow_bytes(path, text):
     return ids
 
 
+def iceberg_expire(path):
+    """All snapshots but the newest."""
+    from datetime import datetime, timedelta
+    of_catalog(path).maintenance.expire_snapshots().older_than(datetime.now() + timedelta(days=1)).commit()
+
+
 WORDS = {"duckdb": of_duckdb, "deltalake": of_deltalake, "changes": changes, "described": described,
          "offset": offset, "pyiceberg": of_pyiceberg, "duckdb_iceberg": of_duckdb_iceberg,
          "iceberg_described": iceberg_described, "iceberg_append": iceberg_append,
          "iceberg_overwrite": iceberg_overwrite, "iceberg_snapshots": iceberg_snapshots,
-         "arrow": arrow, "arrow_bytes": arrow_bytes}
+         "arrow": arrow, "arrow_bytes": arrow_bytes, "iceberg_expire": iceberg_expire,
+         "delta_append": delta_append, "delta_expire": delta_expire}
 
 for line in sys.stdin:
     asked = json.loads(line)

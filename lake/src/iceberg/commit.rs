@@ -132,6 +132,15 @@ impl Table {
         fault::step("committed").map_err(|e| Fail::Unknown(e.text().into()))?;
         // It is in the table, whatever happens here: then it is loaded anew.
         self.stale = true;
+        let set = draft.updates.iter().find(|u| u["action"] == "set-snapshot-ref");
+        let ours = set
+            .map(|u| &u["snapshot-id"])
+            .or(metadata::current(&self.ice()?.loaded.metadata).map(|s| &s["snapshot-id"]));
+        if ours != metadata::current(&loaded.metadata).map(|s| &s["snapshot-id"]) {
+            // Others came behind it before the catalog answered: the next use reads all of it, as after an error here.
+            let _ = self.reload();
+            return Ok(true);
+        }
         let truncated = self.truncated;
         self.with_iceberg(|ice, _, _| {
             ice.entries.extend(draft.entries.into_iter().map(|(path, e)| (path, Arc::new(e))));
@@ -155,7 +164,7 @@ impl Table {
             }
         }
         if self.truncated {
-            self.index = Default::default();
+            self.index.clear();
         }
         deleted.iter().for_each(|k| self.index.remove(k));
         for (key, name, row) in written {

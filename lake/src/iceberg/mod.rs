@@ -1,7 +1,7 @@
 //! Tables of Apache Iceberg, version 2 of the format: what differs from Delta Lake (`table`, `commit` and so on, with
 //! which it shares rows, index and data files).
 //!
-//! `catalog` says which metadata a table has and exchanges them (`sql` with `sqlite` and `pq`); `metadata` and
+//! `catalog` says which metadata a table has and exchanges them (`sql` with `sqlite` and `pq`, and `rest`); `metadata` and
 //! `manifest` (in `avro`) are the format's files, `schema` and `spec` its types and partitions. `state` reads a table,
 //! `commit` makes a snapshot of what is staged and of the offsets, `follow` finds what a snapshot changed, `evolve` and
 //! `maintain` do what their names say.
@@ -17,6 +17,8 @@ pub mod metadata;
 pub mod pair;
 pub mod positions;
 mod pq;
+#[cfg(feature = "s3")]
+mod rest;
 pub mod schema;
 pub mod spec;
 mod sql;
@@ -44,14 +46,15 @@ pub const MAINTAINED: &str = "ods.maintained";
 /// The catalog that the settings name; `folder` is where tables are, when that is a folder of this machine.
 pub fn catalog(v: Option<&Value>, folder: Option<&std::path::Path>) -> Result<Arc<dyn Catalog>> {
     let none = json!({});
-    let o = Object::new("\"catalog\"", v.unwrap_or(&none), &["uri", "name"])?;
+    let known = ["uri", "name", "warehouse", "prefix", "token", "credential", "oauth2_uri", "scope", "timeout_ms"];
+    let o = Object::new("\"catalog\"", v.unwrap_or(&none), &known)?;
     let name = o.text("name")?.unwrap_or("ods").to_string();
     let uri = match (o.text("uri")?.filter(|u| !u.is_empty()), folder) {
         (Some(uri), _) => uri.to_string(),
         (None, Some(folder)) => format!("sqlite://{}", folder.join("catalog.sqlite").display()),
         (None, None) => {
             return Err(fatal!(
-                "tables in S3 need a catalog: name one with catalog.uri (postgresql://… or sqlite:///file)"
+                "tables in S3 need a catalog: name one with catalog.uri (postgresql://…, sqlite:///file or, of a REST catalog, https://…)"
             ));
         }
     };
@@ -63,6 +66,10 @@ pub fn catalog(v: Option<&Value>, folder: Option<&std::path::Path>) -> Result<Ar
     if uri.starts_with("postgresql://") || uri.starts_with("postgres://") {
         return Ok(Arc::new(sql::Sql::new(&name, None, Box::new(move || pq::Pq::open(&uri)))));
     }
+    #[cfg(feature = "s3")]
+    if uri.starts_with("http://") || uri.starts_with("https://") {
+        return Ok(Arc::new(rest::Rest::open(&uri, &o)?));
+    }
     let scheme = uri.split(':').next().unwrap_or_default();
-    Err(fatal!("catalog.uri begins with \"{scheme}:\"; known are postgresql:// and sqlite://"))
+    Err(fatal!("catalog.uri begins with \"{scheme}:\"; known are postgresql://, sqlite://, http:// and https://"))
 }

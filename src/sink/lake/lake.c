@@ -10,6 +10,8 @@
 
 #include "config/settings.h"
 
+#define LEAST_SHARE (INT64_C(64) * 1024)
+
 extern const struct sink_ops delta_sink, iceberg_sink;
 
 static struct lake_sink *from_sink(struct sink *sink)
@@ -30,6 +32,15 @@ static void lake_sink_close(struct sink *sink)
     free(lake);
 }
 
+/* What a lane's batch grows to: all lanes of the process share what may wait for a commit. */
+static int64_t commit_share(const struct sink_config *config)
+{
+    const struct lake_settings *settings = config->settings;
+    int64_t lanes = config->pipeline->lanes > 0 ? config->pipeline->lanes : 1;
+    int64_t share = settings->commit_bytes / lanes;
+    return share > LEAST_SHARE ? share : LEAST_SHARE;
+}
+
 static enum ods_status open_as(const struct sink_ops *ops, struct sink **sink,
                                const struct sink_config *config, struct error *error)
 {
@@ -41,7 +52,7 @@ static enum ods_status open_as(const struct sink_ops *ops, struct sink **sink,
     lake->config = *config;
     lake->sink.ops = ops;
     lake->sink.wants = (struct sink_wants){
-        .min_bytes = settings->commit_bytes, .max_wait_ms = settings->commit_ms, .fills = true};
+        .min_bytes = commit_share(config), .max_wait_ms = settings->commit_ms, .fills = true};
     arena_init(&lake->scratch);
     lake_fold_init(&lake->fold);
     lake_plans_init(&lake->plans, &lake->config);
@@ -151,11 +162,10 @@ static enum ods_status lake_sink_check(struct sink *sink,
 
 static int64_t lake_held_bytes(const struct sink_config *config)
 {
-    const struct lake_settings *settings = config->settings;
-    int64_t batches = config->daemon->batch.per_lane;
-    int64_t more = settings->commit_bytes - config->daemon->batch.max_bytes;
+    int64_t batches = config->daemon->batch.per_lane, share = commit_share(config);
+    int64_t more = share - config->daemon->batch.max_bytes;
     /* Batches may be larger than batch.max_bytes; one of them is arrays and then a file as well. */
-    return (more > 0 ? 2 * batches * more : 0) + 2 * settings->commit_bytes + ENGINE_BYTES;
+    return (more > 0 ? 2 * batches * more : 0) + 2 * share + ENGINE_BYTES;
 }
 
 static void lake_sink_interrupt(struct sink *sink)

@@ -12,7 +12,7 @@
 static const char *const compressions[] = {"snappy", "zstd", "none", NULL};
 
 /* Those of iceberg alone, of both, and of delta alone: each type's are one piece of them. */
-#define OF_ICEBERG 3
+#define OF_ICEBERG 10
 #define OF_DELTA   1
 
 static const struct setting rows[] = {
@@ -21,9 +21,29 @@ static const struct setting rows[] = {
      .doc = "The catalog, which says what a table is now: `postgresql://user@host/database` "
             "(tables `iceberg_tables` and `iceberg_namespace_properties`, made where they are "
             "missing) or `sqlite:///path/catalog.sqlite`, as PyIceberg and Java's JDBC catalog "
-            "have them."},
+            "have them; or a server of the Iceberg REST catalog, `https://host/path`, without "
+            "`/v1`."},
     {"catalog.name", SETTING_STRING, AT(catalog_name), "ods", .min = 1, .max = 200,
      .doc = "The catalog's name within its database; readers name it too."},
+    {"catalog.warehouse", SETTING_STRING, AT(warehouse), "", .max = 2000,
+     .doc = "Of a REST catalog: the warehouse, which it is asked for."},
+    {"catalog.prefix", SETTING_STRING, AT(catalog_prefix), "", .max = 1000,
+     .inherits = "as the server says",
+     .doc = "Of a REST catalog: what stands in its paths behind `/v1/`."},
+    {"catalog.token", SETTING_STRING, AT(catalog_token), "", .max = 16000,
+     .flags = SETTING_HIDDEN,
+     .doc = "Of a REST catalog: a bearer token."},
+    {"catalog.credential", SETTING_STRING, AT(catalog_credential), "", .max = 16000,
+     .flags = SETTING_HIDDEN,
+     .doc = "Of a REST catalog: `id:secret`, for which a token is asked by OAuth2 "
+            "(`client_credentials`), and anew before it expires."},
+    {"catalog.oauth2_uri", SETTING_STRING, AT(oauth2_uri), "", .max = 4000,
+     .inherits = "`v1/oauth/tokens` of the catalog",
+     .doc = "Where the token is asked for."},
+    {"catalog.scope", SETTING_STRING, AT(oauth2_scope), "catalog", .max = 2000,
+     .doc = "The scope that it is asked for with."},
+    {"catalog.timeout_ms", SETTING_MS, AT(catalog_timeout_ms), "10000", .min = 100, .max = 600000,
+     .doc = "How long a request to a REST catalog may take."},
     {"maintenance.snapshots", SETTING_INT, AT(snapshots), "1000", .min = 1, .max = 100000,
      .doc = "Not more snapshots of a table are kept, however young, since each commit writes the "
             "list of them anew."},
@@ -39,7 +59,8 @@ static const struct setting rows[] = {
     {"commit_bytes", SETTING_BYTES, AT(commit_bytes), "67108864", .min = 64 * 1024,
      .max = 1024 * MIB,
      .doc = "A commit is made when the records that wait for it take this much memory, with "
-            "what was read of them. Batches grow up to it, whatever `batch.max_events` and "
+            "what was read of them. A pipeline's lanes in a process share it: of two each commits "
+            "at the half. Batches grow up to that, whatever `batch.max_events` and "
             "`batch.max_bytes` say."},
     {"commit_ms", SETTING_MS, AT(commit_ms), "10000", .min = 1, .max = 3600000,
      .doc = "Or when the oldest has waited this long. Small values mean fresh tables of many "
@@ -103,6 +124,12 @@ static const struct setting rows[] = {
     {"maintenance.vacuum", SETTING_DURATION, AT(vacuum_ms), "7d", .min = HOUR, .max = 3650 * DAY,
      .doc = "Files that no version names which is younger than this are deleted, and so are "
             "files of writers that died, once they are that old."},
+    {"index_folder", SETTING_STRING, AT(index_folder), "", .max = 3000,
+     .inherits = "ordinary memory",
+     .doc = "Where the indexes of keys (about 50 bytes a key) have their memory: in files of this "
+            "folder, which the system writes out when memory is short, and which nobody sees. For "
+            "tables whose index does not fit, on a fast disk. Space is taken when a table is "
+            "opened, and given back with the process."},
     {"change_data", SETTING_BOOL, AT(change_data), "true",
      .doc = "Tables of rows that are made get a change data feed "
             "(`delta.enableChangeDataFeed`): each commit says which rows were inserted, "
@@ -135,20 +162,25 @@ const struct setting_group delta_settings_group = {
 
 static enum ods_status check_iceberg(const void *own, struct error *error)
 {
-    static const char *const schemes[] = {"postgresql://", "postgres://", "sqlite:///"};
+    static const char *const schemes[] = {"postgresql://", "postgres://", "sqlite:///", "https://",
+                                          "http://"};
     const struct lake_settings *settings = own;
     const char *uri = settings->catalog_uri;
     bool known = !*uri && *settings->location == '/';
     for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++)
         known |= strncmp(uri, schemes[i], strlen(schemes[i])) == 0;
     enum ods_status status = check_location(own, error);
+    if (status == ODS_OK && *settings->catalog_token && *settings->catalog_credential)
+        return error_set(error, ODS_FATAL,
+                         "catalog.token and catalog.credential: only one may be set");
     if (status != ODS_OK || known)
         return status;
     return error_set(error, ODS_FATAL,
-                     *uri ? "catalog.uri: postgresql://user@host/database or "
-                            "sqlite:///path/catalog.sqlite"
-                          : "catalog.uri: tables in S3 need one: postgresql://user@host/database "
-                            "or sqlite:///path/catalog.sqlite");
+                     *uri ? "catalog.uri: postgresql://user@host/database, "
+                            "sqlite:///path/catalog.sqlite or, of a REST catalog, https://host/path"
+                          : "catalog.uri: tables in S3 need one: postgresql://user@host/database, "
+                            "sqlite:///path/catalog.sqlite or, of a REST catalog, "
+                            "https://host/path");
 }
 
 const struct setting_group iceberg_settings_group = {

@@ -21,9 +21,14 @@ struct lake_settings {
     bool maintain;
     int64_t small_files, small_bytes, deleted_percent, compact_bytes, checkpoint_every;
     int64_t expire_ms, vacuum_ms;
-    bool change_data; /* of delta alone */
+    const char *index_folder; /* "": in memory */
+    bool change_data;         /* of delta alone */
     /* Of iceberg alone. */
     const char *catalog_uri, *catalog_name;
+    /* Of a REST catalog. */
+    const char *warehouse, *catalog_prefix, *catalog_token, *catalog_credential;
+    const char *oauth2_uri, *oauth2_scope;
+    int64_t catalog_timeout_ms;
     int64_t snapshots;
 };
 

@@ -31,14 +31,27 @@ json_t *lake_storage_of(const struct lake_settings *settings)
     return s3;
 }
 
+json_t *lake_catalog_of(const struct lake_settings *settings)
+{
+    json_t *catalog = json_object();
+    put(catalog, "uri", settings->catalog_uri);
+    put(catalog, "name", settings->catalog_name);
+    put(catalog, "warehouse", settings->warehouse);
+    put(catalog, "prefix", settings->catalog_prefix);
+    put(catalog, "token", settings->catalog_token);
+    put(catalog, "credential", settings->catalog_credential);
+    put(catalog, "oauth2_uri", settings->oauth2_uri);
+    put(catalog, "scope", settings->oauth2_scope);
+    json_object_set_new(catalog, "timeout_ms", json_integer(settings->catalog_timeout_ms));
+    return catalog;
+}
+
 char *lake_place_of(const struct lake_settings *settings, bool iceberg)
 {
     json_t *place = json_pack("{s:s, s:s}", "format", iceberg ? "iceberg" : "delta", "location",
                               settings->location);
     if (iceberg)
-        json_object_set_new(place, "catalog",
-                            json_pack("{s:s, s:s}", "uri", settings->catalog_uri, "name",
-                                      settings->catalog_name));
+        json_object_set_new(place, "catalog", lake_catalog_of(settings));
     if (strncmp(settings->location, "s3://", 5) == 0)
         json_object_set_new(place, "s3", lake_storage_of(settings));
     char *text = json_dumps(place, JSON_COMPACT);

@@ -67,6 +67,9 @@ json_t *lake_storage_of(const struct lake_settings *settings);
 /* The place of the tables, as the engine takes it. To be freed; NULL: memory is out. */
 char *lake_place_of(const struct lake_settings *settings, bool iceberg);
 
+/* Those of a catalog of Iceberg, likewise. */
+json_t *lake_catalog_of(const struct lake_settings *settings);
+
 /* Loads the engine; does no I/O beside that. `format`: "delta" or "iceberg". */
 enum ods_status lake_store_open(struct lake_store **store, const struct sink_config *config,
                                 const char *format, struct error *error);

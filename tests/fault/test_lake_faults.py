@@ -1,0 +1,339 @@
+"""Tables of Delta Lake and Iceberg under faults of storage, catalog and other writers: each row is what it must
+be, and each change stands in the history once.
+
+A fault comes upon a process that applies a file of changes in small commits; it strikes once or twice, or
+twenty with ODS_LAKE_FAULTS=20, as with `scripts/test --full`. What is read back is read by delta-rs and PyIceberg.
+"""
+
+import os
+import random
+import re
+import subprocess
+import threading
+import time
+
+import pytest
+from lib.faulty_http import Proxy
+from lib.lake import WHY_NOT, Missing, engine, keep
+from lib.records import Table, pipeline, row
+from lib.rest_catalog import RestCatalog
+from lib.s3 import KEYS, Storage
+from lib.sink import Exit, Setup, write_lines
+from lib.size import size
+from test_faults import SEED
+
+TIMES = int(os.environ.get("ODS_LAKE_FAULTS", size("LAKE_FAULTS", 1, 20)))
+# Of these a turn is a process or two.
+TURNS = int(os.environ.get("ODS_LAKE_FAULTS", size("LAKE_TURNS", 1, 20)))
+LONG = TIMES > 1
+KINDS = ("delta", "iceberg")
+long_alone = pytest.mark.skipif(not LONG, reason="of the long runs: a test of the format's own has a part of it")
+
+
+@pytest.fixture(scope="module")
+def storage(tmp_path_factory):
+    made = Storage(tmp_path_factory.mktemp("s3") / "log")
+    made.ask("PUT", "lake")
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def catalog(tmp_path_factory):
+    made = RestCatalog(tmp_path_factory.mktemp("catalog"))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def world(request, sink, tmp_path, prefix, report):
+    if not engine(sink.binary):
+        pytest.skip(WHY_NOT)
+    made = World(request, sink, tmp_path, prefix, report)
+    yield made
+    made.close()
+
+
+class World:
+    """One table with its rows and its history, in a folder, in a bucket or by a REST catalog."""
+
+    def __init__(self, request, sink, folder, prefix, report):
+        self.request, self.sink, self.folder, self.report = request, sink, folder, report
+        self.reader = request.getfixturevalue("lake_reader")
+        self.table = Table(prefix=prefix)
+        self.space = f"s{prefix}".replace("-", "_").replace(".", "_")
+        self.choose, self.state, self.sent = random.Random(f"{SEED} {prefix}"), {}, []
+        self.kind = self.proxy = self.catalog = self.storage = None
+
+    def close(self):
+        if self.proxy:
+            self.proxy.close()
+
+    # ---- settings
+
+    def at(self, kind, where="folder", batch=3, **target):
+        """where: folder; bucket; rest, a catalog whose tables are in the folder."""
+        self.kind = kind
+        settings = {"name": "ods", "type": kind, "location": str(self.folder / "lake"), "commit_ms": 20, **target}
+        if where == "bucket":
+            self.storage = self.request.getfixturevalue("storage")
+            self.proxy = Proxy(self.storage.port)
+            settings |= {"location": f"s3://lake/{self.space}", "s3": {
+                "endpoint": self.proxy.url, "access_key_id": KEYS["AWS_ACCESS_KEY_ID"],
+                "secret_access_key": KEYS["AWS_SECRET_ACCESS_KEY"], "retries": 0, "timeout_ms": 5000}}
+            if kind == "iceberg":
+                settings["catalog"] = {"uri": f"sqlite://{self.folder}/catalog.sqlite"}
+        if where == "rest":
+            self.catalog = self.request.getfixturevalue("catalog")
+            self.proxy = Proxy(self.catalog.port)
+            settings["catalog"] = {"uri": self.proxy.url, "timeout_ms": 5000}
+        self.settings = settings
+        self.write(self.sink, settings, batch)
+        return self
+
+    def write(self, sink, settings, batch, topic=None, group=None):
+        named = pipeline(topic or self.table.topic, name=group or self.space, defaults={
+            "mode": "both", "schema": self.space, "on_delete": "hard", "cdc_operation": "off", "cdc_timestamp": "off"})
+        sink.write(named, targets=[settings], batch={"max_events": batch})
+
+    # ---- changes
+
+    def changes(self, count, keys=40):
+        """So many records, and what they lead to."""
+        made = []
+        for _ in range(count):
+            number, amount = self.choose.randrange(keys), self.choose.randrange(10**6)
+            before = self.state.get(number)
+            if before and self.choose.random() < 0.2:
+                made.append(self.table.delete(self.state.pop(number)))
+                continue
+            self.state[number] = row(number, amount)
+            made.append(self.table.update(before, self.state[number]) if before
+                        else self.table.create(self.state[number]))
+        self.sent += made
+        path = self.folder / f"records-{len(self.sent)}.jsonl"
+        write_lines(path, self.sent)  # what is there is passed over, by its offset
+        return path
+
+    def replay(self, path, env=None, expect=Exit.OK):
+        return self.sink.run("replay", "-c", self.sink.conf, "--wait", 60, path, env=env, expect=expect)
+
+    def start(self, path, env=None):
+        return subprocess.Popen(
+            [self.sink.binary, "replay", "-c", self.sink.conf, "--wait", "60", path], text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**self.sink.stack.environment(), **(env or {})})
+
+    # ---- what is there
+
+    def metadata(self, name):
+        if self.catalog:
+            found = self.catalog.table(self.space, name)
+            return found and found["metadata-location"]
+        return None
+
+    def rows(self, name, columns):
+        place = f"s3://lake/{self.space}/{self.space}/{name}" if self.storage else \
+            str(self.folder / "lake" / self.space / name)
+        options = {}
+        if self.kind == "delta":
+            options = {"storage": self.storage.options} if self.storage else {}
+        elif self.catalog:
+            options = {"metadata": self.metadata(name)}
+        elif self.storage:
+            options = {"catalog": f"{self.folder}/catalog.sqlite", "storage": self.storage.options}
+        try:
+            return self.reader.ask("deltalake" if self.kind == "delta" else "pyiceberg", place, columns=columns, **options)
+        except Missing:
+            return []
+
+    def foreign(self, what, **options):
+        """Something is done to the table by the format's own library. False: another one was faster."""
+        place = str(self.folder / "lake" / self.space / "items")
+        try:
+            self.reader.ask(f"{self.kind}_{what}", place, **options)
+        except AssertionError as error:
+            assert "Commit" in str(error) or "concurrent" in str(error).lower(), error
+            return False
+        return True
+
+    def compare(self):
+        """Rows that are lost, twice or wrong, those of the history included."""
+        seen = self.rows("items", "id, name, amount")
+        found = {one["id"]: one for one in seen}
+        columns = '"offset", topic' if self.kind == "delta" else "offset, topic"
+        history = [one["offset"] for one in self.rows("items_cdc", columns) if one["topic"] == self.table.topic]
+        wanted = set(range(len(self.sent)))
+        return {"lost": len(self.state.keys() - found.keys()) + len(wanted - set(history)),
+                "twice": len(seen) - len(found) + len(history) - len(set(history)),
+                "wrong": len(found.keys() - self.state.keys()) + len(set(history) - wanted) +
+                sum(found[key] != self.state[key] for key in found.keys() & self.state.keys())}
+
+    def judge(self, fault, injected, least=None):
+        result = self.compare()
+        self.report(f"ODS_FAULT_SEED={SEED}: {self.kind}, {injected} × {fault}, {len(self.sent)} records; "
+                    f"{', '.join(f'{name} {count}' for name, count in result.items())}")
+        keep(self.kind, fault, SEED, injected, len(self.sent), len(self.state), **result)
+        assert result == {"lost": 0, "twice": 0, "wrong": 0}
+        assert injected >= (TIMES if least is None else least), "the fault came too seldom"
+
+
+# ---- requests that fail ----------------------------------------------------------------------------
+
+def is_commit(kind):
+    """Of Delta Lake the next entry of a log; of a REST catalog the exchange of a table's metadata."""
+    if kind == "delta":
+        return lambda method, path: method == "PUT" and re.search(r"/_delta_log/\d{20}\.json$", path)
+    return lambda method, path: method == "POST" and re.search(r"/tables/[^/?]+$", path)
+
+
+def is_upload(method, path):
+    return method == "PUT" and path.endswith(".parquet")
+
+
+REQUESTS = {"lost answer": ("lost",), "5xx, and it was made": (("done", 500), ("done", 503)), "409": (409,),
+            "429": (429,), "5xx": (500, 503, 502)}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_answers_of_commits(world, kind):
+    """Lost; refused by 409, 429 and 5xx; refused although made: all upon one table, one after the other."""
+    world.at(kind, "bucket" if kind == "delta" else "rest", maintenance={"enabled": False})
+    for name, what in list(REQUESTS.items())[:None if LONG else 2]:
+        made = [world.proxy.fault(is_commit(kind), one, every=3, times=-(-TIMES // len(what))) for one in what]
+        # Three commits a batch, of which each third fails, and comes again.
+        world.replay(world.changes(3 * (TIMES + 2)))
+        world.judge(name, sum(each.injected for each in made), least=TIMES)
+        world.proxy.faults.clear()
+
+
+@pytest.mark.parametrize("kind", ["iceberg", pytest.param("delta", marks=long_alone)])
+def test_half_an_upload(world, kind):
+    world.at(kind, "bucket", maintenance={"enabled": False})
+    fault = world.proxy.fault(is_upload, "half", every=3, times=TIMES)
+    world.replay(world.changes(6 * TIMES + 12))
+    world.judge("half an upload", fault.injected)
+
+
+# ---- processes -------------------------------------------------------------------------------------
+
+STEPS = ("data", "deletes", "commit", "committed")
+
+
+@long_alone
+@pytest.mark.parametrize("kind", KINDS)
+def test_killed_within_a_commit(world, kind):
+    world.at(kind, maintenance={"small_files": 4, "checkpoint_every": 5})
+    killed = 0
+    for turn in range(TURNS * 2):
+        path = world.changes(12)
+        step = f"kill:{STEPS[turn % len(STEPS)]}:{world.choose.randrange(1, 6)}"
+        killed += world.replay(path, env={"ODS_LAKE_FAULT": step}, expect=None).returncode == -9
+    world.replay(world.changes(6))
+    world.judge("killed within a commit", killed, least=TURNS)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_zombie(world, kind):
+    """A process stands still before it commits; another one applies the same records and more; it goes on."""
+    world.at(kind, maintenance={"enabled": False})
+    fenced = 0
+    for _ in range(TURNS):
+        path = world.changes(12)
+        zombie = world.start(path, env={"ODS_LAKE_FAULT": f"wait:commit:{world.choose.randrange(2, 10)}"})
+        time.sleep(world.choose.random() / 2)
+        other = world.replay(world.changes(6), expect=None)
+        _, said = zombie.communicate(timeout=120)
+        # Who comes second says so and ends, and has written nothing.
+        for code, text in ((zombie.returncode, said), (other.returncode, other.stderr)):
+            assert code == Exit.OK or "another writer moves the same offsets" in text, text
+            fenced += code != Exit.OK
+        world.replay(world.changes(3))
+    world.judge("a zombie", fenced, least=TURNS // 2)
+
+
+# ---- others at the same table ----------------------------------------------------------------------
+
+@pytest.fixture
+def second_sink(tmp_path, binary, stack):
+    made = Setup(tmp_path / "second", binary, stack)
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_compacted_meanwhile(world, kind, second_sink):
+    """Another process writes other keys into the same tables, and compacts them after each of its commits."""
+    world.at(kind, maintenance={"enabled": False}, batch=2)
+    world.replay(world.changes(6))
+    others = Table(prefix=f"{world.table.prefix}o")
+    often = {"enabled": True, "small_files": 2, "deleted_percent": 1, "checkpoint_every": 3}
+    settings = {**world.settings, "maintenance": {**often, "snapshots": 20} if kind == "iceberg" else often}
+    world.write(second_sink, settings, 2, topic=others.topic, group=f"{world.space}o")
+    rows = [row(1000 + number, number) for number in range(max(12, 2 * TIMES))]
+    file, said = second_sink.file_of([others.create(each) for each in rows]), []
+
+    def apply():
+        said.append(second_sink.run("replay", "-c", second_sink.conf, "--wait", 60, file, timeout_s=300).stderr)
+
+    meanwhile(world, apply)
+    world.state |= {each["id"]: each for each in rows}
+    world.judge("concurrent compaction", said[0].count("compacted"))
+
+
+def meanwhile(world, work):
+    """Changes come for as long as the other one works."""
+    failed = []
+
+    def guarded():
+        try:
+            work()
+        except BaseException as error:  # pylint: disable=broad-except
+            failed.append(error)
+
+    thread = threading.Thread(target=guarded)
+    thread.start()
+    while thread.is_alive():
+        world.replay(world.changes(12))
+    thread.join()
+    if failed:
+        raise failed[0]
+
+
+@pytest.mark.parametrize("kind", ["delta", pytest.param("iceberg", marks=long_alone)])
+def test_a_foreign_writer(world, kind):
+    """Rows that the format's own library appends are found by their keys, and nobody's commit is lost."""
+    world.at(kind, maintenance={"enabled": False}, batch=2)
+    world.replay(world.changes(6))
+    rows = []
+
+    def append():
+        while len(rows) < TIMES:
+            each = row(1000 + len(rows), len(rows))
+            if world.foreign("append", rows=[each]):
+                rows.append(each)
+
+    meanwhile(world, append)
+    world.state |= {each["id"]: each for each in rows}
+    # Then they change as others do.
+    changed = [world.table.update(None, row(each["id"], 7)) for each in rows]
+    world.sent += changed
+    world.state |= {each["id"]: row(each["id"], 7) for each in rows}
+    world.replay(world.changes(3))
+    world.judge("a foreign writer", len(rows))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_expired_meanwhile(world, kind):
+    """All versions but the newest expire by others' hands, while answers are lost: who is behind reads anew."""
+    world.at(kind, maintenance={"enabled": False}, batch=2)
+    world.replay(world.changes(6))
+    expired = 0
+
+    def expire():
+        nonlocal expired
+        while expired < TIMES:
+            expired += world.foreign("expire")
+
+    meanwhile(world, expire)
+    world.replay(world.changes(12), env={"ODS_LAKE_FAULT": "lost:commit:2;lost:commit:5"})
+    world.judge("expired snapshots", expired)
