@@ -288,8 +288,8 @@ def test_kills(lake, kafka, table):
             made = number in state
             before, state[number] = state.get(number), row(number, amount)
             records.append(table.update(before, state[number]) if made else table.create(state[number]))
-        kafka.produce(records)
         version = described_version(lake)
+        kafka.produce(records)
         daemon.await_that(lambda: described_version(lake) != version, 60, "a commit")
         daemon.kill()
         daemon = lake.sink.daemon()
