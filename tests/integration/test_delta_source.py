@@ -77,7 +77,7 @@ class Feed:
         return self.database.execute(f'select op, "offset" from {table}_cdc order by "offset"')
 
     def await_rows(self, daemon, expected, table="items", columns=COLUMNS):
-        daemon.await_that(lambda: self.rows(table, columns) == expected, 30, "the table's rows")
+        daemon.await_that(lambda: self.rows(table, columns) == expected, 60, "the table's rows")
 
     def lag(self, daemon):
         code, body = daemon.get("/status")
@@ -93,7 +93,7 @@ def events_of(changes):
 def given_up(feed):
     """What a daemon says that stops."""
     daemon = feed.sink.daemon()
-    assert daemon.process.wait(30) == Exit.SOURCE
+    assert daemon.process.wait(60) == Exit.SOURCE
     daemon.ended = True
     return daemon.log()
 
@@ -108,6 +108,7 @@ def test_rows_then_changes(feed):
     feed.lake.write([table], HARD, batch={"max_events": 2})
     feed.lake.replay([table.create(row(number)) for number in range(5)])
     said = feed.write().sink.check("--connect").stdout
+    assert "provided that the tables' versions are kept" in said
     assert "the table in" in said and "is at version 3" in said
     daemon = feed.sink.daemon()
     feed.await_rows(daemon, {number: row(number) for number in range(5)})
@@ -152,7 +153,7 @@ def test_killed_at_any_moment(feed):
         feed.lake.replay(records)
         daemon = daemon or feed.sink.daemon()
         if turn < kills:
-            wait_for(lambda: stored(feed.database) > applied, 30)
+            wait_for(lambda: stored(feed.database) > applied, 60)
             applied = stored(feed.database)
             daemon.kill()
             daemon = feed.sink.daemon()
@@ -198,11 +199,11 @@ def test_written_by_delta_rs(feed, writer):
         assert feed.database.execute(f"select {columns} from {name} where id = 10") == [
             ("12345678.90", "NaN", "1969-12-31", True, "1901-01-01 00:00:00", True, True, VALUES["tags"], -5, True,
              "later")]
-        assert feed.database.value(f"select price from {name} where id = 2") == round(-0.01, 2) or \
-            str(feed.database.value(f"select price from {name} where id = 2")) == "-0.01"
-        # 7 rows, then: one that is merged and one that is new; updated; a key that is another; deleted; later.
+        assert str(feed.database.value(f"select price from {name} where id = 2")) == "-0.01"
+        # 7 rows, one merged, one new, one updated, a key that is another (the feed says of it that it is an update,
+        # without it it is a new row), one deleted, one later.
         kinds = Counter(op for op, _ in feed.history(name))
-        assert kinds == {"c": 10, "u": 2, "d": 2} or kinds == {"c": 9, "u": 3, "d": 2}, (name, kinds)
+        assert kinds == ({"c": 9, "u": 3, "d": 2} if name == "items" else {"c": 10, "u": 2, "d": 2}), (name, kinds)
     daemon.await_that(lambda: feed.lag(daemon) == [0, 0], what="nothing is left")
     daemon.stop()
 

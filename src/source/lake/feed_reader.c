@@ -308,6 +308,7 @@ static enum ods_status serve(struct feed_reader *reader, struct feed_table *tabl
         status = ODS_OK;
         table->reading = -1;
     } else if (status == ODS_OK) {
+        table->away = false;
         *more |= table->look_us < time_monotonic_us();
     }
     return status;
@@ -341,21 +342,21 @@ static void say_failed(struct feed_reader *reader, const struct feed_table *tabl
 static bool work(struct feed_reader *reader)
 {
     struct error error;
-    bool more = false, up = true;
+    bool more = false, away = false;
     for (size_t i = 0; i < reader->count; i++) {
         struct feed_table *table = &reader->tables[i];
         error_init(&error);
         enum ods_status status = serve(reader, table, &more, &error);
         if (status == ODS_RETRY) {
-            up = false;
+            table->away = true;
             say_away(reader, table, &error);
         } else if (status != ODS_OK) {
             say_failed(reader, table, &error);
             table->look_us = INT64_MAX;
         }
+        away |= table->away;
     }
-    if (up || !more)
-        atomic_store(&reader->up, up);
+    atomic_store(&reader->up, !away);
     return more;
 }
 
@@ -426,11 +427,12 @@ static bool init_table(struct feed_reader *reader, struct feed_table *table, con
                                  .told_end = -1};
     table->last = &table->first;
     error_init(&table->gone);
-    table->path = malloc(length + strlen(topic) + 2);
+    size_t room = length + strlen(topic) + 2;
+    table->path = malloc(room);
     table->schema = strndup(topic, dot ? (size_t) (dot - topic) : 0);
     if (!table->path || !table->schema)
         return false;
-    sprintf(table->path, "%.*s/%s", (int) length, location, topic);
+    snprintf(table->path, room, "%.*s/%s", (int) length, location, topic);
     for (char *at = table->path + length; *at; at++)
         *at = *at == '.' ? '/' : *at;
     const char *inner = strrchr(table->schema, '.');

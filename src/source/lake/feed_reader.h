@@ -41,6 +41,7 @@ struct feed_table {
     int64_t look_us;   /* when it is looked at next */
     int64_t reading;   /* the next event of what is being read; below 0: nothing is */
     unsigned read_epoch;
+    bool away;         /* the storage did not answer when it was asked last */
     bool keyless;      /* it was told that there is no key */
     /* Under the mutex. */
     bool started, missing, told_missing;
