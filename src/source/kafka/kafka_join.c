@@ -56,9 +56,9 @@ static void tell_what_is_missing(struct kafka_source *source,
                       "there is no topic %s yet; it is picked up when it appears", name);
 }
 
-/* Have topics more partitions than before? librdkafka compares what it has learned of them with what
- * the group shares whenever it is given a subscription, the same one too; where a rebalance is under
- * way then it may not, so it is given it three times. */
+/* Have topics more partitions than before? librdkafka compares what it has learned of them with
+ * what the group shares whenever it is given a subscription, the same one too; where a rebalance is
+ * under way then it may not, so it is given it three times. */
 static bool has_grown(struct kafka_source *source, int partitions)
 {
     if (partitions != source->partitions)

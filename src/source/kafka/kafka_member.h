@@ -28,7 +28,7 @@ struct kafka_source {
     rd_kafka_topic_partition_list_t *subscribed; /* NULL: none yet */
     int64_t look_us;                             /* between two looks for topics */
     int64_t giving_until_us;                     /* partitions are being taken away */
-    int partitions;     /* of the topics that are subscribed to, as of the last look; 0: not known */
+    int partitions;     /* of the topics subscribed to, as of the last look; 0: not known */
     int tell_again;     /* so often the subscription is to be given once more */
     bool may_join;      /* kafka_join() was called */
     bool was_assigned;  /* at least once */
