@@ -15,7 +15,8 @@ from pathlib import Path
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
 
 from chaos import driver  # noqa: E402
-from chaos.world import KAFKA, LOCK_TIMEOUT_MS, Observer, World  # noqa: E402
+from chaos.world import (KAFKA, LOCK_TIMEOUT_MS, PATIENCE_S, SESSION_TIMEOUT_MS,  # noqa: E402
+                         Observer, World)
 from lib.brokers import Brokers  # noqa: E402
 from lib.kafka import Kafka  # noqa: E402
 from lib.postgres import create_database  # noqa: E402
@@ -210,13 +211,23 @@ def recovery(world, began=None):
 # --- daemons --------------------------------------------------------------------------------------
 
 
+def partitions_of(member):
+    lanes = json.loads(member.daemon.get("/status")[1] or '{"lanes": []}')["lanes"]
+    return sum(len(lane["partitions"]) for lane in lanes)
+
+
 @drill("daemons", "three daemons share the topics, one is killed (kill -9), the others take over")
 def daemons(run):
     def kill(world):
+        world.member(1).daemon.await_that(lambda: partitions_of(world.member(1)), what="its share")
         world.collect(world.member(1))
+        share = partitions_of(world.member(1))
         world.strike()
+        began = time.monotonic()
         world.member(1).daemon.kill()
-        return [recovery(world)]
+        time.sleep(0.5)  # so that all of its partitions have something that is new
+        return [recovery(world, began), f"it had {share} of {sum(world.workload.topics.values())} "
+                f"partitions; a member is missed after {SESSION_TIMEOUT_MS / 1000:.0f} s"]
 
     return under_load(HaWorld(run, "daemons"), kill, members=3)
 
@@ -434,7 +445,8 @@ class Small:
     def stopped(self, daemon, words):
         """How long until it ended by itself, and said so."""
         began = time.monotonic()
-        assert daemon.process.wait(120) == Exit.SOURCE and words in daemon.log(), daemon.tail()
+        wait_for(lambda: not daemon.running(), PATIENCE_S, daemon.tail)
+        assert daemon.process.returncode == Exit.SOURCE and words in daemon.log(), daemon.tail()
         return time.monotonic() - began
 
     def go_on(self, kafka, where, numbers):

@@ -232,8 +232,11 @@ class Disk:
             self._do("fsfreeze", "-u", self.place)
 
     def back_to_picture(self):
-        self._do("umount", self.place)
+        wait_for(self._unmounted, 60, "nobody is in the file system any more", interval_s=0.1)
         self._mount(self.folder / "picture")
+
+    def _unmounted(self):
+        return not subprocess.run(["umount", str(self.place)], capture_output=True).returncode
 
     def close(self):
         subprocess.run(["umount", "-l", str(self.place)], capture_output=True)
