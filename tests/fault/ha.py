@@ -352,7 +352,7 @@ def broker_slow(run):
     for broker in run.brokers.brokers:
         broker.proxy = proxies.create(f"broker-{broker.number}", f"127.0.0.1:{broker.proxied}")
     for broker in run.brokers.brokers:
-        broker.stop()
+        broker.kill()
     run.brokers.start()
 
     def slow(world):
