@@ -178,7 +178,7 @@ void kafka_leave(struct source *base)
      * never had one (the answer to its join may come any moment) leaves without being closed. */
     if (!kafka_closes_while_joining()) {
         poll_until(source, is_settled, ASSIGNMENT_WAIT_US);
-        source->must_leak = source->subscribed && !source->was_assigned;
+        source->must_leak |= source->subscribed && !source->was_assigned;
     }
     if (source->subscribed)
         leave_group(source);

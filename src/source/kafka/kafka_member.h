@@ -34,7 +34,9 @@ struct kafka_source {
     bool was_assigned;  /* at least once */
     bool is_static;     /* group.instance.id is set */
     bool closing;       /* kafka_leave() has come to the consumer itself */
-    bool must_leak;     /* left without ever having been assigned anything: not closed */
+    char cluster[CLUSTER_BYTES]; /* its id, as of the last look; "": not known */
+    bool must_leak; /* left without ever having been assigned anything, or another cluster has come
+                       under the same name: not closed */
     atomic_bool joined, away, without_topics;
     struct kafka_statistics statistics;
     struct rare trouble, missing_topic;

@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/log.h"
 #include "source/kafka/kafka_record.h"
@@ -136,6 +137,10 @@ void kafka_cluster(struct source *base, char name[CLUSTER_BYTES])
     snprintf(name, CLUSTER_BYTES, "%s", id ? id : "");
     if (id)
         rd_kafka_mem_free(source->rk, id);
+    if (*name && *source->cluster && strcmp(name, source->cluster) != 0)
+        source->must_leak = true;
+    if (*name)
+        memcpy(source->cluster, name, CLUSTER_BYTES);
 }
 
 /* If memory is out `acknowledged` is not called, and the offsets are acknowledged again later. */

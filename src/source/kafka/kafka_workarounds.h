@@ -9,8 +9,10 @@
  *   makes a member deaf to its group                                   topics itself
  *   a consumer that is closed with an assignment   seen in 2.0         leave_group() ends
  *   waiting for its callback may never end                             the rebalance first
+ *   one whose cluster was made anew under it       seen in 2.0         kafka_cluster() has it not
+ *   may never end                                                      be closed
  *
- * The last three stay with every version: where they are not needed they cost nothing, and
+ * The last four stay with every version: where they are not needed they cost nothing, and
  * librdkafka's own patterns could not leave the dead letters out, nor say which topics are missing.
  */
 #ifndef KAFKA_WORKAROUNDS_H
