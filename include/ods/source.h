@@ -187,7 +187,8 @@ struct source_ops {
     enum ods_status (*offsets_at)(struct source *source, struct place *places, size_t count,
                                   struct error *error);
     /* By what name the servers whose offsets these are call themselves, made anew they have another
-     * one; "": it is not known, or not now. Does not wait. NULL: they have none. */
+     * one; "": it is not known, or not now. Waits for an answer where a connection has broken since
+     * the last call. NULL: they have none. */
     void (*cluster)(struct source *source, char name[CLUSTER_BYTES]);
     /* How many partitions the topic has. Any thread. NULL: one. */
     enum ods_status (*partitions)(struct source *source, const char *topic, int32_t *count,

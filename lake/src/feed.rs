@@ -14,7 +14,7 @@ use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_schema::{DataType, Field, Fields, TimeUnit};
 use serde_json::{Map, Value, json};
 
-use crate::answer::{Result, fatal};
+use crate::answer::{Fail, Result, fatal};
 use crate::commit::{CHANGE, KEY};
 use crate::follow::{self, KINDS};
 use crate::lines;
@@ -39,7 +39,7 @@ const AFTER: [&str; 2] = [KINDS[0], KINDS[2]];
 
 enum Side {
     /// With the keys of the rows as they are.
-    Before(Option<Scan>),
+    Before(Option<Box<Scan>>),
     After,
 }
 
@@ -141,13 +141,24 @@ impl Table {
             let first = scan.step()?.ok_or_else(|| fatal!("the changes of version {version} are other ones by now"))?;
             let mut text = String::new();
             for at in 0..first.num_rows() {
-                feed.form.row(&mut text, &first, at)?;
+                // A column that was added later is null here, and must not count: the order would be another.
+                let is_there = |n: &&String| first.column_by_name(n).is_some_and(|c| !c.is_null(at));
+                let there = feed.form.columns.iter().map(|f| f.name()).filter(is_there);
+                Form::object(&mut text, &Form::of(&first, there)?, at)?;
             }
-            feed.passes = (1 + count.saturating_mul(text.len() as u64 / first.num_rows() as u64) / held()) as u32;
+            let mut keys = 0u64;
+            let mut scan = self.changes_of(version, &AFTER, Some(&[]))?;
+            while let Some(batch) = scan.step()? {
+                keys += batch.num_rows() as u64;
+            }
+            // Beside the old rows, the hashes of the new ones' keys, of about 16 bytes each.
+            let old = count.saturating_mul(text.len() as u64 / first.num_rows() as u64);
+            feed.passes = (1 + old.saturating_add(keys.saturating_mul(16)) / held()).min(u32::MAX.into()) as u32;
         }
         for pass in 0..feed.passes {
             if count > 0 {
-                let keys = if key.is_empty() { None } else { Some(self.changes_of(version, &AFTER, Some(&key))?) };
+                let ask = !key.is_empty();
+                let keys = ask.then(|| self.changes_of(version, &AFTER, Some(&key)).map(Box::new)).transpose()?;
                 let scan = self.changes_of(version, &BEFORE, None)?;
                 feed.parts.push_back(Part { pass, side: Side::Before(keys), scan });
             }
@@ -159,7 +170,12 @@ impl Table {
 
     fn form(&mut self, o: &Object, version: i64, key: Vec<String>, snapshot: bool) -> Result<Form> {
         let time_ms = match self.iceberg {
-            None => log::actions(&*self.store, version).map_or(0, |actions| follow::time_ms(&actions)),
+            None => match log::actions(&*self.store, version) {
+                Ok(actions) => follow::time_ms(&actions),
+                // A version's rows can be there longer than its entry.
+                Err(Fail::Gone(_)) => 0,
+                Err(e) => return Err(e),
+            },
             Some(_) => {
                 let found = self.versions(&json!({"from": version, "to": version}).to_string())?;
                 serde_json::from_str::<Value>(&found).ok().and_then(|v| v[0]["time_ms"].as_i64()).unwrap_or(0)

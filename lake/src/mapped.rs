@@ -69,7 +69,10 @@ impl Folder {
                     file,
                     0,
                 ),
-                _ => libc::MAP_FAILED,
+                why => {
+                    *libc::__errno_location() = why;
+                    libc::MAP_FAILED
+                }
             };
             libc::close(file);
             at

@@ -108,8 +108,9 @@ static int print_changes(struct reading *reading, struct error *error)
 
 static int print_arrow(struct reading *reading, struct error *error)
 {
-    reading->started = true;
-    return changes_arrow(reading->place.reader, &reading->printed, error);
+    int code = changes_arrow(reading->place.reader, &reading->printed, error);
+    reading->started |= reading->printed;
+    return code;
 }
 
 /* Reads the versions once; the range then begins behind what was read. */

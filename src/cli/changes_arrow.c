@@ -10,9 +10,9 @@ int changes_arrow(struct lake_reader *reader, bool *printed, struct error *error
 {
     const uint8_t *bytes;
     size_t size = 0;
-    enum ods_status status;
-    while ((status = lake_reader_next_arrow(reader, &bytes, &size, error)) == ODS_OK && size &&
-           !interrupt_came()) {
+    enum ods_status status = ODS_OK;
+    while (!interrupt_came() &&
+           (status = lake_reader_next_arrow(reader, &bytes, &size, error)) == ODS_OK && size) {
         *printed = true;
         if (fwrite(bytes, 1, size, stdout) != size)
             return CLI_INTERNAL;

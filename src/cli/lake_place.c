@@ -146,7 +146,7 @@ static int open_iceberg(struct lake_place *place, const struct call *call,
         if (!settings)
             return cli_usage(call->name, "no target of type iceberg in %s has its tables above %s",
                              range->config, place->path);
-        for (length = strlen(settings->location); settings->location[length - 1] == '/';)
+        for (length = strlen(settings->location); length && settings->location[length - 1] == '/';)
             length--;
     } else if (!(length = lake_above(place->path))) {
         return cli_usage(call->name, "no folder above %s has a catalog.sqlite: where the catalog "

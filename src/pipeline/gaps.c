@@ -85,14 +85,15 @@ static void look_at_clusters(struct lane *lane)
     }
 }
 
-/* True: the cluster has become another one under the lane. */
+/* True: the cluster has become another one under the lane, or it can't be told whether it has: what
+ * was taken is read again, then. */
 static bool cluster_changed(struct lane *lane)
 {
     char name[CLUSTER_BYTES];
     if (!lane->source->ops->cluster)
         return false;
     lane->source->ops->cluster(lane->source, name);
-    bool changed = *lane->cluster && *name && strcmp(lane->cluster, name) != 0;
+    bool changed = *lane->cluster && strcmp(lane->cluster, name) != 0;
     if (*name)
         memcpy(lane->cluster, name, sizeof lane->cluster);
     return changed;

@@ -95,10 +95,9 @@ static enum ods_status wait_for(struct lake_run *lake, bool *arrived, struct err
 {
     const struct verify_options *options = lake->run->options;
     const struct lake_settings *settings = lake->config.settings;
-    int64_t began_us = time_monotonic_us(), least_us = PAUSE_MS * 1000;
+    int64_t began_us = time_monotonic_us();
+    int64_t least_us = (PAUSE_MS + settings->commit_ms) * 1000;
     enum ods_status status = ODS_OK;
-    if (strcmp(lake->run->pipeline->input.type, "kafka") == 0)
-        least_us += settings->commit_ms * 1000;
     for (*arrived = false; status == ODS_OK && !verify_stops(options);) {
         struct timespec nap = {0, POLL_MS * 1000000};
         int64_t passed_us = time_monotonic_us() - began_us;

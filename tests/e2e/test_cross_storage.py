@@ -8,6 +8,7 @@ from lib.waiting import wait_for
 from test_examples import connector, shell  # noqa: F401: fixtures
 
 TABLE, NAME = "cross_orders", "cross_storage"
+pytestmark = pytest.mark.timeout(900)
 
 
 def test_cross_storage(shell, postgres_source, kafka, sink, connector, tmp_path, request):  # noqa: F811

@@ -5,8 +5,11 @@ and shards, scripts/demo the others.)
 A block ```sh is run; a block ```sh stack starts servers, which stand ready here."""
 
 import json
+import os
 import re
+import signal
 import subprocess
+from contextlib import suppress
 
 import pytest
 from conftest import ROOT
@@ -17,6 +20,7 @@ from lib.waiting import wait_for
 
 EXAMPLES = ROOT / "examples"
 FINANCE = ("customers", "credit_applications", "vehicle_ownership")
+pytestmark = pytest.mark.timeout(900)
 
 
 class Shell:
@@ -33,7 +37,12 @@ class Shell:
         self.env["PATH"] = f"{sink.binary.parent}:{self.env['PATH']}"
         self.process = subprocess.Popen(
             ["bash", "-euo", "pipefail", "-s"], stdin=subprocess.PIPE, stdout=open(self.log, "wb"),
-            stderr=subprocess.STDOUT, cwd=ROOT, env=self.env, text=True)
+            stderr=subprocess.STDOUT, cwd=ROOT, env=self.env, text=True, start_new_session=True)
+        # The first ends all with the tests, also if these are killed; the second if a command fails.
+        self.process.stdin.write(
+            f"(while kill -0 {os.getpid()} 2>/dev/null; do sleep 1; done; kill -9 -- -$$) "
+            "</dev/null >/dev/null 2>&1 &\n"
+            "trap 'kill -9 $! 2>/dev/null || :' EXIT\n")
         text = (EXAMPLES / name / "README.md").read_text()
         self.blocks = re.findall(r"^```sh\n(.*?)^```", text, re.M | re.S)
         self.ran = 0
@@ -78,10 +87,14 @@ class Shell:
         self.run("kill $!; wait $!")
 
     def close(self):
-        if self.process.poll() is None:
-            self.process.stdin.write("kill -9 $! 2>/dev/null\n")
-        self.process.stdin.close()
-        self.process.wait(60)
+        """The shell and all that it started, whatever they are doing."""
+        with suppress(BrokenPipeError):
+            self.process.stdin.close()
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(20)
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
 
 
 @pytest.fixture
@@ -116,6 +129,8 @@ def commands_of_scripts():
 
 
 def test_mks_finance(shell, connect, kafka, source, connector):
+    for table in reversed(FINANCE):  # other tests have these names with other columns
+        source.execute(f"drop table if exists {table}")
     source.script((ROOT / "sql" / "mks_finance" / "source.sql").read_text())
     for table in FINANCE:
         source.execute(f"delete from {table}")

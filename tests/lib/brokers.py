@@ -108,9 +108,15 @@ class Brokers:
         for broker in self.brokers:
             shutil.rmtree(broker.folder / "data", ignore_errors=True)
             broker.format(cluster_id)
-        for broker in self.brokers:
-            broker.start()
-        self.await_all()
+        try:
+            for broker in self.brokers:
+                broker.start()
+            self.await_all()
+        except BaseException:
+            for broker in self.brokers:
+                if broker.running():
+                    broker.kill()
+            raise
         return self
 
     @property

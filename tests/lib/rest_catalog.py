@@ -17,11 +17,16 @@ class RestCatalog:
         self.url = f"http://127.0.0.1:{self.port}"
         with open(self.log, "a") as log:
             self.process = subprocess.Popen(
-                [ROOT / "scripts" / "lake-catalog", str(self.port), folder], stdout=log, stderr=log)
+                ["setpriv", "--pdeathsig", "KILL", ROOT / "scripts" / "lake-catalog", str(self.port),
+                 folder], stdout=log, stderr=log)
         until = time.monotonic() + 120
-        while not self.answers():
-            assert self.process.poll() is None and time.monotonic() < until, self.log.read_text()
-            time.sleep(0.1)
+        try:
+            while not self.answers():
+                assert self.process.poll() is None and time.monotonic() < until, self.log.read_text()
+                time.sleep(0.1)
+        except BaseException:
+            self.close()
+            raise
 
     def answers(self):
         try:

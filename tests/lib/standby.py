@@ -70,7 +70,11 @@ class Server:
             [*as_owner(), str(self.programs / "postgres"), "-D", str(self.data), "-p", str(self.port),
              "-c", f"unix_socket_directories={self.folder}"], stdout=self.log,
             stderr=subprocess.STDOUT, cwd="/")
-        wait_for(self._answers, 60, f"PostgreSQL in {self.folder}", interval_s=0.05)
+        try:
+            wait_for(self._answers, 60, f"PostgreSQL in {self.folder}", interval_s=0.05)
+        except BaseException:
+            self.kill()
+            raise
         return self
 
     def _answers(self):

@@ -73,6 +73,13 @@ fn encoded(text: &str) -> String {
     text.bytes().map(|b| if plain(&b) { (b as char).to_string() } else { format!("%{b:02X}") }).collect()
 }
 
+/// Without the user and the password that it may have.
+fn shown(uri: &str) -> String {
+    let Some((scheme, rest)) = uri.split_once("://") else { return uri.into() };
+    let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    format!("{scheme}://{}{path}", host.rsplit('@').next().unwrap_or(host))
+}
+
 fn form(pairs: &[(&str, &str)]) -> String {
     pairs.iter().map(|(k, v)| format!("{k}={}", encoded(v))).collect::<Vec<_>>().join("&")
 }
@@ -88,7 +95,7 @@ fn namespace_of(at: &Ident) -> String {
 fn loaded(reply: Reply) -> Option<Loaded> {
     let Value::Object(mut body) = reply.body else { return None };
     let metadata = body.remove("metadata").filter(Value::is_object)?;
-    let location = match body["metadata-location"].as_str() {
+    let location = match body.get("metadata-location").and_then(Value::as_str) {
         Some(l) => l.to_string(),
         // A server need not name a file: then what changes with each commit stands for it.
         None => format!(
@@ -156,7 +163,7 @@ impl Rest {
         match answer {
             Ok((status, text)) => Ok(Reply { status, body: serde_json::from_str(&text).unwrap_or(Value::Null), text }),
             Err(e) => {
-                let not_sent = e.is_connect() || e.is_builder();
+                let (not_made, not_sent) = (e.is_builder(), e.is_connect());
                 let e = e.without_url();
                 let mut why = e.to_string();
                 // The causes say more than the error: refused, timed out, a certificate.
@@ -165,14 +172,18 @@ impl Rest {
                     why = format!("{why}: {s}");
                     source = s.source();
                 }
-                let text = format!("the catalog {} does not answer: {why}", self.uri);
-                Err(if not_sent { Fail::Retry(text) } else { Fail::Unknown(text) })
+                let text = format!("the catalog {} does not answer: {why}", shown(&self.uri));
+                Err(match (not_made, not_sent) {
+                    (true, _) => Fail::Fatal(format!("{text}; look at catalog.uri and catalog.token")),
+                    (_, true) => Fail::Retry(text),
+                    _ => Fail::Unknown(text),
+                })
             }
         }
     }
 
     fn fail(&self, what: &str, r: &Reply) -> Fail {
-        let text = format!("the catalog {} refuses {what}: {}", self.uri, r.why());
+        let text = format!("the catalog {} refuses {what}: {}", shown(&self.uri), r.why());
         match r.status {
             408 | 425 | 429 | 500.. => Fail::Retry(text),
             401 | 403 | 419 => {
@@ -201,7 +212,7 @@ impl Rest {
         let r = self.send(Method::POST, at, None, Some(body)).map_err(again)?;
         let given = r.body["access_token"].as_str().filter(|_| r.is_ok());
         let Some(t) = given.map(str::to_string) else {
-            let text = format!("{at} gives no token for catalog.credential: {}", r.why());
+            let text = format!("{} gives no token for catalog.credential: {}", shown(at), r.why());
             return Err(if r.status == 429 || r.status >= 500 { Fail::Retry(text) } else { Fail::Fatal(text) });
         };
         let life = r.body["expires_in"].as_u64().unwrap_or(LIFE_S);
@@ -260,7 +271,7 @@ impl Rest {
         match r.status {
             404 => Ok(None),
             200 => {
-                let why = || Fail::Retry(format!("the catalog {} does not tell the table's metadata", self.uri));
+                let why = || Fail::Retry(format!("the catalog {} does not tell the table's metadata", shown(&self.uri)));
                 loaded(r).map(Some).ok_or_else(why)
             }
             _ => Err(self.fail(&format!("to load {}.{}", at.namespace.join("."), at.name), &r)),
@@ -336,7 +347,7 @@ impl Catalog for Rest {
         match r.status {
             200..300 => match loaded(r) {
                 Some(l) => Ok(Some(l)),
-                None => Err(Fail::Unknown(format!("{why}: the catalog {} tells no metadata", self.uri))),
+                None => Err(Fail::Unknown(format!("{why}: the catalog {} tells no metadata", shown(&self.uri)))),
             },
             409 => Ok(None),
             500.. => Err(Fail::Unknown(format!("{why}: {}", r.why()))),
@@ -362,6 +373,22 @@ mod tests {
         let at = Ident { namespace: vec!["a b".into(), "c".into()], name: "t/é.x".into() };
         assert_eq!(table_of(&at), "namespaces/a%20b%1Fc/tables/t%2F%C3%A9.x");
         assert_eq!(form(&[("a", "b c&d"), ("e", "f")]), "a=b%20c%26d&e=f");
+    }
+
+    #[test]
+    fn passwords_are_not_shown() {
+        assert_eq!(shown("https://u:p@w@h:8181/c"), "https://h:8181/c");
+        assert_eq!(shown("http://h"), "http://h");
+    }
+
+    #[test]
+    fn tables_without_a_named_file() {
+        let reply = |body: Value| Reply { status: 200, text: String::new(), body };
+        let metadata = json!({"location": "s3://b/t/", "last-sequence-number": 3, "last-updated-ms": 7});
+        let l = loaded(reply(json!({"metadata": metadata}))).unwrap();
+        assert_eq!(l.location, "s3://b/t/metadata/3-7");
+        assert_eq!(loaded(reply(json!({"metadata": metadata, "metadata-location": "f"}))).unwrap().location, "f");
+        assert!(loaded(reply(json!({"config": {}}))).is_none());
     }
 
     #[test]

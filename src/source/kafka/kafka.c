@@ -38,6 +38,7 @@ static void on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
     uint64_t held_back;
     if (code == RD_KAFKA_RESP_ERR__FATAL)
         return; /* also comes as a message, where it stops the lane */
+    source->cluster_in_doubt = true;
     if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN || code == RD_KAFKA_RESP_ERR__AUTHENTICATION ||
         code == RD_KAFKA_RESP_ERR__SSL)
         atomic_store(&source->away, true);

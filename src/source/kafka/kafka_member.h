@@ -35,6 +35,7 @@ struct kafka_source {
     bool is_static;     /* group.instance.id is set */
     bool closing;       /* kafka_leave() has come to the consumer itself */
     char cluster[CLUSTER_BYTES]; /* its id, as of the last look; "": not known */
+    bool cluster_in_doubt;       /* a connection broke: what answers now may be another one */
     bool must_leak; /* left without ever having been assigned anything, or another cluster has come
                        under the same name: not closed */
     atomic_bool joined, away, without_topics;

@@ -130,10 +130,24 @@ int64_t kafka_known_end(struct source *base, const char *topic, int32_t partitio
     return high;
 }
 
+/* The client learns of another cluster's id when it asks for metadata, and may have fetched records
+ * from it before. */
+static bool ask_whose(struct kafka_source *source)
+{
+    const struct rd_kafka_metadata *metadata = NULL;
+    if (!source->cluster_in_doubt)
+        return true;
+    if (rd_kafka_metadata(source->rk, 0, NULL, &metadata, CALL_TIMEOUT_MS))
+        return false;
+    rd_kafka_metadata_destroy(metadata);
+    source->cluster_in_doubt = false;
+    return true;
+}
+
 void kafka_cluster(struct source *base, char name[CLUSTER_BYTES])
 {
     struct kafka_source *source = (struct kafka_source *) base;
-    char *id = rd_kafka_clusterid(source->rk, 0);
+    char *id = ask_whose(source) ? rd_kafka_clusterid(source->rk, 0) : NULL;
     snprintf(name, CLUSTER_BYTES, "%s", id ? id : "");
     if (id)
         rd_kafka_mem_free(source->rk, id);
