@@ -106,8 +106,8 @@ def plot(data):
     body = "".join(panel(number, name, title, samples, faults, end)
                    for number, (name, title) in enumerate(PANELS))
     minutes = "".join(
-        f'<text x="{LEFT + share * (WIDE - LEFT - 20):.1f}" y="{high - 16}" text-anchor="middle">'
-        f'{end * share / 60:.4g} min</text>' for share in (0, 0.25, 0.5, 0.75, 1))
+        f'<text x="{LEFT + share * (WIDE - LEFT - 20):.1f}" y="{high - 16}" text-anchor="end">'
+        f'{end * share / 60:.3g} min</text>' for share in (0.25, 0.5, 0.75, 1))
     return (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDE} {high}" width="{WIDE}" height="{high}" '
             'role="img" aria-label="Memory, throughput, lag, descriptors and threads over a soak">\n'
             '<style>text{font:11px sans-serif;fill:#222}.t{font-weight:bold}.g{stroke:#ddd}'
