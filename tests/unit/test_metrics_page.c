@@ -66,7 +66,8 @@ static void begin(struct stage *stage)
     for (size_t i = 0; i < TABLES; i++) {
         snprintf(stage->topics[i], sizeof *stage->topics, "store.public.table_%05zu", i);
         lane->shown[i] = (struct lane_partition){
-            .topic = stage->topics[i], .applied = 123456, .position = 123456, .high = 123460};
+            .topic = stage->topics[i], .applied = 123456, .position = 123456, .high = 123460,
+            .lag = 4};
         stage->shapes[i] = (struct shape){.id = (uint32_t) i,
                                           .database = "",
                                           .schema = "public",
