@@ -164,7 +164,7 @@ static bool waits(const struct shown *shown)
 {
     bool any = false;
     for (size_t i = 0; i < shown->count; i++)
-        any |= shown->items[i].applied >= 0 && shown->items[i].high > shown->items[i].applied;
+        any |= shown->items[i].lag > 0;
     return any;
 }
 
