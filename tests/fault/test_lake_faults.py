@@ -26,7 +26,7 @@ TIMES = int(os.environ.get("ODS_LAKE_FAULTS", size("LAKE_FAULTS", 1, 20)))
 # Of these a turn is a process or two.
 TURNS = int(os.environ.get("ODS_LAKE_FAULTS", size("LAKE_TURNS", 1, 20)))
 LONG = TIMES > 1
-pytestmark = pytest.mark.timeout(3600 if LONG else 300)
+pytestmark = pytest.mark.timeout(3600 if LONG else 900)  # the first one downloads a catalog
 KINDS = ("delta", "iceberg")
 long_alone = pytest.mark.skipif(not LONG, reason="of the long runs: a test of the format's own has a part of it")
 
