@@ -292,6 +292,10 @@ struct sink_ops {
     const struct number *numbers;
     void (*tell)(const struct sink *sink, double *values);
 
+    /* Called by the writer thread every few seconds while there is nothing to apply, for what a
+     * client library wants done even then. Does not wait. NULL: nothing is to be done. */
+    void (*rest)(struct sink *sink);
+
     /* For `check --connect`: looks at rights, tables and version, and changes nothing. Each finding
      * is passed to `report`, without the pipeline's name. NULL: there is nothing to look at. */
     enum ods_status (*check)(struct sink *sink, void (*report)(void *context, const char *line),

@@ -209,15 +209,8 @@ static bool keep_deadlines(struct daemon *daemon)
     return elapsed_ms < daemon->shutdown_timeout_ms;
 }
 
-/* The lanes have ended. A failure's exit code, else 0. */
-static int start_anew(struct daemon *daemon)
+static void take_renewed(struct daemon *daemon)
 {
-    struct error error;
-    error_init(&error);
-    int code = pipelines_join(daemon->pipelines);
-    daemon->pipelines = NULL;
-    if (code)
-        return code;
     const struct settings *settings = config_settings(daemon->renewed);
     configure_log(daemon, settings);
     daemon->shutdown_timeout_ms = settings->shutdown_timeout_ms;
@@ -225,12 +218,57 @@ static int start_anew(struct daemon *daemon)
         config_free(daemon->config);
     daemon->config = daemon->renewed;
     daemon->renewed = NULL;
+}
+
+/* There are no lanes: waits some seconds, then takes what the files have now. False: a signal says
+ * that it is to end. */
+static bool wait_for_files(struct daemon *daemon)
+{
+    struct pollfd fd = {.fd = daemon->signal_fd, .events = POLLIN};
+    int number;
+    notify_send("WATCHDOG=1");
+    poll(&fd, 1, (int) (FILES_LOOK_US / 1000));
+    while ((number = signals_take(daemon->signal_fd)))
+        if (number != SIGHUP)
+            return false;
+    struct config *new = NULL;
+    if (config_load(&new, daemon->path) == ODS_OK) {
+        daemon->files = daemon->files_seen = config_files_loaded(new);
+        daemon->renewed = new;
+        take_renewed(daemon);
+    } else {
+        log_findings(new);
+        config_free(new);
+    }
+    return true;
+}
+
+/* The lanes have ended. A failure's exit code, else 0; *told: a signal came meanwhile. */
+static int start_anew(struct daemon *daemon, bool *told)
+{
+    struct error error;
+    int code = pipelines_join(daemon->pipelines);
+    daemon->pipelines = NULL;
+    if (code)
+        return code;
+    take_renewed(daemon);
     daemon->renewing_us = 0;
     daemon->abandoned = false;
-    if (pipelines_start(&daemon->pipelines, settings, &code, &error) == ODS_OK)
-        return 0;
-    log_error("%s", error.text);
-    return code;
+    error_init(&error);
+    while (pipelines_start(&daemon->pipelines, config_settings(daemon->config), &code, &error) !=
+           ODS_OK) {
+        daemon->pipelines = NULL;
+        log_error("%s; it ran before passwords or certificates in files have changed: tried again "
+                  "with what they have in %d s",
+                  error.text, (int) (FILES_LOOK_US / 1000000));
+        notify_send("STATUS=can't go on with the passwords and certificates in files: %s",
+                    error.text);
+        *told = !wait_for_files(daemon);
+        if (*told)
+            return CLI_OK;
+        error_init(&error);
+    }
+    return CLI_OK;
 }
 
 static int watch(struct daemon *daemon)
@@ -250,8 +288,9 @@ static int watch(struct daemon *daemon)
         if (state.ended == state.lanes && !state.looking) {
             if (!daemon->renewed || daemon->stopping_us)
                 break;
-            int code = start_anew(daemon);
-            if (code)
+            bool told = false;
+            int code = start_anew(daemon, &told);
+            if (code || told)
                 return code;
             fds[1].fd = pipelines_fd(daemon->pipelines);
             continue;

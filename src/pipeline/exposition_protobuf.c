@@ -98,8 +98,9 @@ static void put_label(struct buffer *out, struct buffer *scratch, const struct t
     struct buffer plain;
     buffer_init(&plain);
     for (const char *at = value->at; at < value->end; at++) {
-        at += *at == '\\' && at + 1 < value->end;
-        buffer_add(&plain, at, 1);
+        bool escaped = *at == '\\' && at + 1 < value->end;
+        at += escaped;
+        buffer_add(&plain, escaped && *at == 'n' ? "\n" : at, 1);
     }
     put_bytes(scratch, 1, name->at, (size_t) (name->end - name->at));
     put_bytes(scratch, 2, plain.bytes, plain.length);

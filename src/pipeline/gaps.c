@@ -60,18 +60,39 @@ static void decide(struct lane *lane, struct partition *partition, const char *p
 
 /* --- clusters ------------------------------------------------------------------------------- */
 
-/* Another cluster has other records under the same names and offsets. */
+static bool any_is_located(const struct lane *lane)
+{
+    int64_t now_us = time_monotonic_us();
+    for (size_t i = 0; i < lane->assignment.count; i++) {
+        const struct partition *partition = lane->assignment.items[i];
+        if (partition->state == PARTITION_LOCATING && partition->not_before_us <= now_us)
+            return true;
+    }
+    return false;
+}
+
+/* Another cluster has other records under the same names and offsets. What is fetched from here on
+ * is of this one, so a lane that gets no record for hours knows even so that it has changed. */
 static void look_at_clusters(struct lane *lane)
 {
     struct error error;
     char name[CLUSTER_BYTES] = "";
-    if (lane->source->ops->cluster)
-        lane->source->ops->cluster(lane->source, name);
-    for (size_t i = 0; *name && i < lane->assignment.count; i++) {
+    if (!lane->source->ops->cluster || !any_is_located(lane))
+        return;
+    lane->source->ops->cluster(lane->source, name);
+    if (!*lane->cluster)
+        memcpy(lane->cluster, name, sizeof lane->cluster);
+    for (size_t i = 0; i < lane->assignment.count; i++) {
         struct partition *partition = lane->assignment.items[i];
         if (partition->state != PARTITION_LOCATING || !partition->cluster ||
             strcmp(partition->cluster, name) == 0)
             continue;
+        if (!*name) {
+            lane_note_error(lane, "the Kafka cluster does not say its id, with which those of the "
+                                  "target's offsets are compared: asked again");
+            partition->not_before_us = time_monotonic_us() + LATER_US;
+            continue;
+        }
         error_init(&error);
         error_set(&error, ODS_FATAL,
                   "topic %s partition %d: the target's offset %lld is of the Kafka cluster \"%s\", "

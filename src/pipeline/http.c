@@ -47,7 +47,7 @@ struct http {
     size_t keeper_count;
     struct verifier *const *verifiers;
     size_t verifier_count;
-    enum exposition form; /* of metrics; of the answer that the one thread writes now */
+    enum exposition form; /* of metrics: of the answer that the one thread which has them writes now */
 };
 
 /* The version of docs/status.schema.json. */
@@ -342,8 +342,9 @@ static enum MHD_Result serve(struct http *http, struct MHD_Connection *connectio
     unsigned code = MHD_HTTP_NOT_FOUND;
     const char *type = "text/plain; charset=utf-8";
     bool reading = strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0;
-    http->form = exposition_of(
-        MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_ACCEPT));
+    if (!health) /* the other listener has a thread of its own, and no metrics */
+        http->form = exposition_of(
+            MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_ACCEPT));
     bool granted = http_access_granted(connection, http->settings->token);
     buffer_init(&body);
     for (size_t i = 0; reading && i < sizeof pages / sizeof *pages; i++)

@@ -308,7 +308,9 @@ void rebalance_ack(struct lane *lane, int wait_ms)
         return;
     for (size_t i = 0; i < lane->assignment.count; i++) {
         struct partition *partition = lane->assignment.items[i];
-        if (partition->state == PARTITION_GONE || partition->applied == OFFSET_NONE)
+        /* One that is being located has nothing new, and `first` is not known yet. */
+        if (partition->state == PARTITION_GONE || partition->state == PARTITION_LOCATING ||
+            partition->applied == OFFSET_NONE)
             continue;
         /* The last acknowledgement is always sent: the answer to an earlier one may not have come.
          */

@@ -45,10 +45,11 @@ void table_counting_done(struct table_counting *counting)
 static char *name_of(const struct shape *shape)
 {
     const char *schema = *shape->schema ? shape->schema : shape->database;
-    size_t size = strlen(schema) + strlen(shape->table) + 2;
+    const char *kind = shape->history_of ? " (history)" : "";
+    size_t size = strlen(schema) + strlen(shape->table) + strlen(kind) + 2;
     char *name = malloc(size);
     if (name)
-        snprintf(name, size, "%s%s%s", schema, *schema ? "." : "", shape->table);
+        snprintf(name, size, "%s%s%s%s", schema, *schema ? "." : "", shape->table, kind);
     return name;
 }
 

@@ -13,6 +13,9 @@
 #include "core/traceparent.h"
 #include "pipeline/lane_room.h"
 
+/* How often a target without work is called all the same (sink_ops.rest). */
+#define REST_MS INT64_C(5000)
+
 /* An outage, from its first failure to the next success. */
 struct outage {
     struct backoff backoff;
@@ -446,7 +449,11 @@ void *writer_main(void *context)
     struct outage outage = {0};
     struct batch *batch;
     bool closed;
-    while ((batch = queue_pop(lane->queue, -1, &closed)) || !closed) {
+    struct sink *sink = lane->worker.sink;
+    int64_t wait_ms = sink->ops->rest ? REST_MS : -1;
+    while ((batch = queue_pop(lane->queue, wait_ms, &closed)) || !closed) {
+        if (!batch && sink->ops->rest)
+            sink->ops->rest(sink);
         if (!batch)
             continue;
         struct slot *slot = lane_slot(lane, batch);

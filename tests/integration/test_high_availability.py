@@ -225,7 +225,8 @@ def test_failover(sink, stack, kafka, table, synchronous):
 
 def test_another_cluster_under_the_same_names(sink, database, stack):
     """Made anew at the same address, and with more records than before when it is seen: under a daemon
-    that runs, and before one starts."""
+    that has had no record since it started, and before one starts. (Under one that has applied some:
+    scripts/ha cluster-anew.)"""
     stack.up("kafka")
     proxies, brokers = Toxiproxy(stack), Brokers(stack["KAFKA_LIBS"])
     broker = brokers.brokers[0]
@@ -246,6 +247,8 @@ def test_another_cluster_under_the_same_names(sink, database, stack):
         daemon.await_that(lambda: database.count("items") == 10, what="the first cluster's")
         known = database.value("select cluster_id from ods_sink.offsets")
         assert known
+        daemon.stop()
+        daemon = sink.daemon().await_ready()
         proxies.enable("anew", False)
         broker.kill()
         anew(100, 25)

@@ -4,6 +4,7 @@ import base64
 import copy
 import json
 import ssl
+import threading
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -124,6 +125,30 @@ def test_tls_and_token(sink, database, kafka, table, tmp_path):
         code, body = ask(url + "/readyz", authority)
         assert code == 503 and "waits for its target\n" in body
     assert ask(aside + "/healthz") == (200, "ok\n")
+
+    # A probe on the one does not change what form the other's answer has.
+    done, wanted = threading.Event(), "application/openmetrics-text; version=1.0.0"
+
+    def probe():
+        while not done.is_set():
+            ask(aside + "/healthz")
+
+    scraper = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(
+        context=ssl.create_default_context(cafile=authority)))
+    probes = [threading.Thread(target=probe) for _ in range(3)]
+    for thread in probes:
+        thread.start()
+    try:
+        for _ in range(150):
+            request = urllib.request.Request(base + "/metrics", headers={
+                "Authorization": "Bearer " + TOKEN, "Accept": wanted})
+            with scraper.open(request, timeout=30) as answer:
+                assert answer.headers["Content-Type"].startswith(wanted)
+                assert answer.read().endswith(b"# EOF\n")
+    finally:
+        done.set()
+        for thread in probes:
+            thread.join()
 
     assert "waiting" in sink.run("status", "-c", sink.conf, expect=Exit.NEGATIVE).stdout
     url = f"127.0.0.1:{sink.http_port}"

@@ -2,9 +2,11 @@
 one."""
 
 import json
+import time
 
 import pytest
 
+from conftest import build
 from lib.committed import read_committed
 from lib.records import INT, TEXT, Table, pipeline, row
 from lib.sink import Exit, read_lines
@@ -67,6 +69,22 @@ def test_envelopes_exactly_once(sink, kafka, table, out):
     daemon = sink.daemon().await_ready()
     kafka.produce([table.create(row(100))])
     daemon.await_that(lambda: len(out.read()) == 64, what="one more")
+    daemon.stop()
+
+
+def test_an_idle_target_does_not_grow(sink, kafka, table, out):
+    """The client's statistics, here every 4 ms, are taken while there is nothing to send. The release build:
+    AddressSanitizer keeps what is freed."""
+    sink.binary = build("release")
+    sink.write(pipeline(table), kafka=True,
+               targets=target(out.topic, properties={"statistics.interval.ms": "4"}))
+    kafka.produce([table.create(row(1))])
+    daemon = sink.daemon().await_ready()
+    daemon.await_that(lambda: len(out.read()) == 1)
+    time.sleep(6)  # what it holds between two looks is there
+    before = daemon.metric("process_resident_memory_bytes")
+    time.sleep(20)
+    assert daemon.metric("process_resident_memory_bytes") - before < 24 << 20
     daemon.stop()
 
 

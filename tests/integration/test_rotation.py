@@ -114,6 +114,35 @@ def test_postgresql_and_the_page(sink, stack, database, certificates, tmp_path):
         administer(stack, f"drop role {role}")
 
 
+def test_a_certificate_without_its_key_is_waited_for(sink, database, certificates, tmp_path):
+    """Nothing can go on with such a pair: the daemon says so and looks again until the key is there."""
+    certificate, key, port = tmp_path / "page.crt", tmp_path / "page.key", free_port()
+    certificates.certificate("later", "ca", "IP:127.0.0.1,DNS:localhost")
+    for path, name in ((certificate, "server.crt"), (key, "server.key")):
+        replace(path, certificates.path(name).read_text())
+    recorded = Recorded(sink, tmp_path)
+    sink.write(recorded.pipeline, database=database,
+               http={"listen": f"127.0.0.1:{port}", "certificate": str(certificate), "key": str(key)})
+    daemon = sink.daemon()
+    try:
+        daemon.await_that(lambda: database.exists("items") and database.count("items") == 1)
+        replace(certificate, certificates.path("later.crt").read_text())
+        daemon.signal(signal.SIGHUP)
+        daemon.await_that(lambda: daemon.log().count("tried again with what they have") >= 2, 60)
+        replace(key, certificates.path("later.key").read_text())
+        wait_for(lambda: peer(port) == certificates.path("later.crt").read_text(), 60,
+                 "the new certificate")
+        recorded.send()
+        daemon.await_that(lambda: database.count("items") == 2)
+        replace(certificate, certificates.path("server.crt").read_text())
+        daemon.signal(signal.SIGHUP)
+        said = daemon.log().count("tried again with what they have")
+        daemon.await_that(lambda: daemon.log().count("tried again with what they have") > said, 60)
+        daemon.stop()  # a signal ends it while it waits
+    finally:
+        daemon.kill()
+
+
 def test_http_target(sink, tmp_path):
     """At once by SIGHUP. What waited for the new token comes by it."""
     token, endpoint = tmp_path / "token", Endpoint()

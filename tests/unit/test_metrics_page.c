@@ -127,6 +127,32 @@ static void a_page_of_ten_thousand_tables_is_below_five_megabytes(void **state)
     end(&stage);
 }
 
+static void rows_of_a_history_are_counted_by_themselves(void **state)
+{
+    struct table_counts counts;
+    struct table_counting counting = {.counts = &counts};
+    struct batch *batch = batch_new();
+    char name[] = "a";
+    struct shape source = {.id = 0, .database = "d", .schema = "", .table = name};
+    struct shape history = source;
+    history.id = 1;
+    history.history_of = &source;
+    table_counts_init(&counts, "p", 1);
+    *batch_add_change(batch) = (struct change){.op = OP_UPDATE, .shape = &source};
+    *batch_add_change(batch) = (struct change){.op = OP_CREATE, .shape = &history};
+    table_counting_add(&counting, batch);
+    const struct table_count *rows = atomic_load(&counts.first);
+    const struct table_count *versions = atomic_load(&rows->next);
+    assert_string_equal(rows->labels, "pipeline=\"p\",table=\"d.a\"");
+    assert_int_equal(atomic_load(&rows->lanes[0].changes[TABLE_CREATE]), 0);
+    assert_int_equal(atomic_load(&rows->lanes[0].changes[TABLE_UPDATE]), 1);
+    assert_string_equal(versions->labels, "pipeline=\"p\",table=\"d.a (history)\"");
+    assert_int_equal(atomic_load(&versions->lanes[0].changes[TABLE_CREATE]), 1);
+    table_counting_done(&counting);
+    table_counts_done(&counts);
+    batch_free(batch);
+}
+
 static void tables_beyond_the_limit_are_counted_together(void **state)
 {
     struct table_counts counts;
@@ -160,6 +186,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_page_of_ten_thousand_tables_is_below_five_megabytes),
+        cmocka_unit_test(rows_of_a_history_are_counted_by_themselves),
         cmocka_unit_test(tables_beyond_the_limit_are_counted_together),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

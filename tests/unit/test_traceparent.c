@@ -153,6 +153,20 @@ static void protobuf_of_a_native_histogram(void **state)
     buffer_done(&out);
 }
 
+/* A label's escapes are the text form's alone. */
+static void protobuf_of_an_escaped_label(void **state)
+{
+    static const char label[] = "\x0a\x01p\x12\x05" "a\nb\\n";
+    struct buffer text, out;
+    buffer_init(&text);
+    buffer_init(&out);
+    buffer_puts(&text, "# HELP g h\n# TYPE g gauge\ng{p=\"a\\nb\\\\n\"} 1\n");
+    exposition_finish(&out, &text, EXPOSE_PROTOBUF);
+    assert_non_null(memmem(out.bytes, out.length, label, sizeof label - 1));
+    buffer_done(&text);
+    buffer_done(&out);
+}
+
 static void statistics_are_added_up(void **state)
 {
     static const char json[] =
@@ -190,6 +204,7 @@ int main(void)
         cmocka_unit_test(a_scraper_gets_what_it_prefers),
         cmocka_unit_test(heads_of_openmetrics),
         cmocka_unit_test(protobuf_of_a_native_histogram),
+        cmocka_unit_test(protobuf_of_an_escaped_label),
         cmocka_unit_test(statistics_are_added_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

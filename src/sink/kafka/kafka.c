@@ -299,6 +299,14 @@ static void kafka_tell(const struct sink *sink, double *values)
         kafka_writer_tell(kafka->writers[i], values);
 }
 
+/* The client's statistics pile up until somebody takes them. */
+static void kafka_rest(struct sink *sink)
+{
+    struct kafka_sink *kafka = (struct kafka_sink *) sink;
+    for (size_t i = 0; i < kafka->writer_count; i++)
+        kafka_writer_rest(kafka->writers[i]);
+}
+
 const struct sink_ops kafka_sink = {
     .type = "kafka",
     .summary = "changes as records of Kafka topics",
@@ -315,6 +323,7 @@ const struct sink_ops kafka_sink = {
     .check = kafka_check,
     .numbers = kafka_target_statistic_rows,
     .tell = kafka_tell,
+    .rest = kafka_rest,
     .interrupt = kafka_interrupt,
     .clear_interrupt = kafka_clear_interrupt,
     .close = kafka_close,

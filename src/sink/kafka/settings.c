@@ -65,9 +65,10 @@ static const struct setting rows[] = {
     {"transaction_timeout_ms", SETTING_MS, AT(transaction_ms), "15000", .min = 1000, .max = 900000,
      .doc = "After which brokers end a transaction whose writer is gone. Readers of committed "
             "records wait for it; a lane that starts again on the same host ends it at once."},
-    {"commit_interval_ms", SETTING_MS, AT(commit_ms), "0", .min = 0, .max = 60000,
-     .doc = "How long a batch waits for more records before it is sent and committed. 0: it goes "
-            "as soon as the one before it is committed."},
+    {"commit_interval_ms", SETTING_MS, AT(commit_ms), "10", .min = 0, .max = 60000,
+     .doc = "How long a batch waits for more records before it is sent and committed. At 0 it "
+            "goes as soon as the one before it is committed: many small transactions, which "
+            "cost the broker more than their records do."},
     {"max_record_bytes", SETTING_BYTES, AT(record_bytes_max), "1048576", .min = 1000,
      .max = 100 * 1024 * 1024,
      .doc = "A larger record is a dead letter, and so is one that its topic does not take "

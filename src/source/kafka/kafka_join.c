@@ -61,9 +61,10 @@ static void tell_what_is_missing(struct kafka_source *source,
  * under way then it may not, so it is given it three times. */
 static bool has_grown(struct kafka_source *source, int partitions)
 {
-    if (partitions != source->partitions)
+    if (partitions && partitions != source->partitions) {
         source->tell_again = source->partitions ? TELL_TIMES : 0;
-    source->partitions = partitions;
+        source->partitions = partitions;
+    }
     return source->tell_again && source->tell_again--;
 }
 

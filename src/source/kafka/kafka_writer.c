@@ -217,6 +217,12 @@ void kafka_writer_close(struct kafka_writer *writer)
     free(writer);
 }
 
+void kafka_writer_rest(struct kafka_writer *writer)
+{
+    if (writer->rk)
+        rd_kafka_poll(writer->rk, 0);
+}
+
 struct kafka_writer_topic *kafka_writer_topic(struct kafka_writer *writer, const char *name)
 {
     struct kafka_writer_topic *topic;

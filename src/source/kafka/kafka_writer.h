@@ -70,6 +70,9 @@ void kafka_writer_close(struct kafka_writer *writer);
 /* Adds what its client tells of itself, in the order of kafka_target_statistic_rows. Any thread. */
 void kafka_writer_tell(const struct kafka_writer *writer, double *values);
 
+/* Takes what the client has to tell while nothing is sent: statistics, which pile up else. */
+void kafka_writer_rest(struct kafka_writer *writer);
+
 /* Connects where that is needed. With transactions: ends what an earlier writer of this id has
  * left, and keeps that one from writing. */
 enum ods_status kafka_writer_ready(struct kafka_writer *writer, struct error *error);
