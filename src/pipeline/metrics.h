@@ -1,5 +1,5 @@
 /* What a lane counts. Written by the lane's two threads, read by the HTTP thread: plain atomics, no
- * lock. Counters only grow; the names that Prometheus sees stand in metrics.c. */
+ * lock. Counters only grow; the names that Prometheus sees stand in metrics_show.c. */
 #ifndef METRICS_H
 #define METRICS_H
 

@@ -98,6 +98,9 @@ def outputs(sink, databases, kafka, prefix, request):
                       what="seven letters and a row")
     said = {path: daemon.get(path)[1] for path in ("/status", "/metrics", "/", "/healthz")}
     status = sink.run("status", "--json", "--url", f"http://127.0.0.1:{sink.http_port}", expect=None)
+    # What processes tell each other stands in the target until they end.
+    daemon.await_that(lambda: database.count("ods_sink.members") == 1, what="a beat")
+    said["members"] = str(database.execute("select * from ods_sink.members"))
     daemon.stop()
     said["log"] = daemon.log()
     said["status"] = status.stdout + status.stderr
@@ -150,6 +153,7 @@ PLAIN, SEALED, SHOWN = (REDACTED, False), (REDACTED, True), ([], False)
 @pytest.mark.parametrize("outputs", [PLAIN, SEALED], ids=["plain", "encrypted"], indirect=True)
 def test_no_secret_leaves(outputs):
     assert found_in(outputs) == []
+    assert "items" in outputs["members"]
     assert "[redacted]" in outputs["trace 8"] + outputs["query json"] and \
         "[redacted]" in outputs["report"]
     assert "23505" in outputs["dlq list"] and "items_email_key" in outputs["dlq list --json"]
