@@ -37,11 +37,15 @@ static void look_at_partitions(struct lane *lane)
     }
 }
 
+/* What an order holds may be about to be located anew instead of paused, where the cluster has
+ * become another one meanwhile: its batches are under way all the same. */
 static bool in_flight(const struct lane *lane)
 {
     for (size_t i = 0; i < lane->assignment.count; i++) {
         const struct partition *partition = lane->assignment.items[i];
-        if (partition->state == PARTITION_PAUSED && partition->in_flight)
+        if (partition->in_flight && partition->state != PARTITION_GONE &&
+            (partition->state == PARTITION_PAUSED ||
+             watch_holds(lane->shared->watch, partition->topic)))
             return true;
     }
     return false;
