@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import random
+import subprocess
 import sys
 import tempfile
 import threading
@@ -19,7 +20,7 @@ from chaos.world import (KAFKA, LOCK_TIMEOUT_MS, PATIENCE_S, SESSION_TIMEOUT_MS,
                          Observer, World)
 from lib.brokers import Brokers  # noqa: E402
 from lib.kafka import Kafka  # noqa: E402
-from lib.postgres import create_database  # noqa: E402
+from lib.postgres import administer, create_database  # noqa: E402
 from lib.records import Table, pipeline, row  # noqa: E402
 from lib.sink import Exit, Setup  # noqa: E402
 from lib.stack import ROOT, Stack  # noqa: E402
@@ -140,8 +141,8 @@ class Ages(threading.Thread):
 class Run:
     """What the drills of one call share."""
 
-    def __init__(self, binary, rate, seed):
-        self.binary, self.rate, self.seed = binary, rate, seed
+    def __init__(self, binary, previous, rate, seed):
+        self.binary, self.previous, self.rate, self.seed = binary, previous, rate, seed
         self.stack, self.ends = Stack(), ExitStack()
         self.ends.callback(self.stack.close)
         self.folder = Path(self.ends.enter_context(tempfile.TemporaryDirectory()))
@@ -211,17 +212,18 @@ def recovery(world, began=None):
 # --- daemons --------------------------------------------------------------------------------------
 
 
-def partitions_of(member):
-    lanes = json.loads(member.daemon.get("/status")[1] or '{"lanes": []}')["lanes"]
-    return sum(len(lane["partitions"]) for lane in lanes)
+def partitions_of(daemon, state=None):
+    """How many it has; of this state."""
+    lanes = json.loads(daemon.get("/status")[1] or '{"lanes": []}')["lanes"]
+    return sum(state in (None, one["state"]) for lane in lanes for one in lane["partitions"])
 
 
 @drill("daemons", "three daemons share the topics, one is killed (kill -9), the others take over")
 def daemons(run):
     def kill(world):
-        world.member(1).daemon.await_that(lambda: partitions_of(world.member(1)), what="its share")
+        world.member(1).daemon.await_that(lambda: partitions_of(world.member(1).daemon), what="its share")
         world.collect(world.member(1))
-        share = partitions_of(world.member(1))
+        share = partitions_of(world.member(1).daemon)
         world.strike()
         began = time.monotonic()
         world.member(1).daemon.kill()
@@ -324,6 +326,101 @@ def power_loss(run):
         return under_load(world, lose)
 
 
+# --- backups, copies, versions --------------------------------------------------------------------
+
+
+class Dump:
+    """A backup of a database as it is at one moment."""
+
+    def __init__(self, run, name):
+        self.run, self.file = run, run.folder / f"{name}-{run.number()}.dump"
+        self._call("pg_dump", "--format=custom", f"--file={self.file}", name)
+
+    def _call(self, program, *arguments):
+        stack = self.run.stack
+        subprocess.run([Path(self.run.programs()) / program, "--host", stack["POSTGRES_SOCKET_DIR"], "--port",
+                        stack["POSTGRES_PORT"], "--username", "postgres", *arguments], check=True)
+
+    def restore(self, name):
+        administer(self.run.stack, f"drop database if exists {name} with (force)")
+        administer(self.run.stack, f"create database {name} owner ods")
+        self._call("pg_restore", "--exit-on-error", f"--dbname={name}", str(self.file))
+
+
+@drill("restore", "pg_dump under load; seconds later the daemon is stopped, the database is dropped and restored")
+def restore(run):
+    def go_back(world):
+        dump = Dump(run, world.database.name)
+        world.await_progress(2000)
+        time.sleep(6)  # Kafka's group is told of what the backup has not
+        world.strike()
+        world.stop(0)
+        before, began = world.applied(), time.monotonic()
+        world.observer.close()
+        dump.restore(world.database.name)
+        restored, after = time.monotonic(), world.applied()
+        world.start(0)
+        took = recovery(world, restored)
+        return [took, f"{before - after} records went back and came again; the restore itself took "
+                f"{restored - began:.1f} s"]
+
+    return under_load(HaWorld(run, "restore"), go_back)
+
+
+@drill("copy", "a backup is restored beside, and another pipeline takes it up by its offsets; readers move")
+def copy(run):
+    def move(world):
+        old = (world.database, world.observer)
+        dump = Dump(run, world.database.name)
+        world.await_progress(2000)
+        copied = create_database(run.stack, f"ha_{run.number()}")
+        began = time.monotonic()
+        dump.restore(copied.name)
+        places = copied.execute("select topic, partition, next_offset from ods_sink.offsets "
+                                "where consumer_group = %s", world.group)
+        world.group, world.database = f"{world.group}-copy", copied
+        new = world.member(1)
+        for topic, partition, offset in places:
+            new.setup.run("reset", "-c", new.setup.conf, "--pipeline", "load", "--topic", topic,
+                          "--partition", partition, "--to", offset)
+        for topic in set(world.workload.topics) - {topic for topic, _, _ in places}:
+            new.setup.run("reset", "-c", new.setup.conf, "--pipeline", "load", "--topic", topic, "--to", "earliest")
+        world.observer = Observer(world.stack, copied.name)
+        world.start(1)
+        took = recovery(world, began)
+        world.stop(0)
+        old[0].close()
+        old[1].close()
+        return [took, f"{len(places)} offsets were given; the old target was fed until the new one was as far"]
+
+    return under_load(HaWorld(run, "copy"), move)
+
+
+@drill("versions", "two daemons of an earlier version (--previous) become this one, the earlier one again, and "
+       "this one again, one after the other, on one schema")
+def versions(run):
+    world = HaWorld(run, "versions")
+    world.binary = run.previous
+
+    def replace(world):
+        ages = Ages(world)
+        ages.start()
+        began = time.monotonic()
+        for binary in (run.binary, run.previous, run.binary):
+            for number in range(2):
+                world.stop(number)
+                world.member(number).setup.binary = binary
+                world.start(number)
+                world.member(number).daemon.await_ready()
+                time.sleep(1)
+            world.await_progress(1000)
+        took = recovery(world)
+        ages.finish()
+        return [took, f"the oldest record waited {ages.most(began):.1f} s at most"]
+
+    return under_load(world, replace, members=2)
+
+
 # --- Kafka ----------------------------------------------------------------------------------------
 
 
@@ -368,6 +465,33 @@ def broker_slow(run):
         return [took, f"the oldest record waited {ages.most(began, struck):.1f} s at most meanwhile"]
 
     return under_load(HaWorld(run, "broker-slow", proxied=True), slow)
+
+
+@drill("broker-stopped", "three brokers, three copies; one is frozen (SIGSTOP) for 30 seconds, its "
+       "connections stay open", brokers=3)
+def broker_stopped(run):
+    def freeze(world):
+        ages = Ages(world)
+        ages.start()
+        frozen = run.brokers.brokers[1]
+        world.hangover.append(frozen.thaw)
+        leads = sum(leader == frozen.number for topic in world.workload.topics
+                    for leader, _, _ in run.brokers.partitions(topic).values())
+        world.strike()
+        began = time.monotonic()
+        frozen.freeze()
+        took = recovery(world, began)
+        time.sleep(max(0.0, began + 30 - time.monotonic()))
+        meanwhile = ages.most(began)
+        frozen.thaw()
+        thawed = time.monotonic()
+        run.brokers.await_all()
+        world.await_progress(3000)
+        ages.finish()
+        return [took, f"it led {leads} partitions; the oldest record waited {meanwhile:.1f} s at most meanwhile, "
+                f"{ages.most(thawed):.1f} s behind it"]
+
+    return under_load(HaWorld(run, "broker-stopped"), freeze)
 
 
 @drill("reassigned", "three brokers, two copies; each partition moves to other brokers", brokers=3)
@@ -420,6 +544,20 @@ def more_partitions(run):
     return under_load(HaWorld(run, "more-partitions"), add)
 
 
+# What the target of a Small drill has before it begins: how often each row was written stands beside it.
+COUNTED = """
+create table items (id integer primary key, name text, amount integer, cdc_operation text,
+                    cdc_timestamp timestamp with time zone);
+create table written (id integer primary key, times integer not null);
+create function count_written() returns trigger language plpgsql as $$ begin
+    insert into written values (new.id, 1)
+        on conflict (id) do update set times = written.times + 1;
+    return null; end $$;
+create trigger count_written after insert or update on items
+    for each row execute function count_written();
+"""
+
+
 class Small:
     """One table and a daemon, for drills at whose end the daemon stops by itself."""
 
@@ -429,6 +567,7 @@ class Small:
         self.kafka.create(self.table.topic, 1)
         run.stack.up("postgres")
         self.database = create_database(run.stack, f"ha_{run.number()}")
+        self.database.execute(COUNTED)
         self.setup = Setup(run.folder / name, run.binary, run.view())
         self.setup.write(pipeline(self.table), database=self.database, kafka=True,
                          kafka_properties=KAFKA)
@@ -458,21 +597,27 @@ class Small:
         daemon.stop()
 
     def result(self, took, remarks):
+        """Each row was created once, so what was written oftener came twice."""
         found = {number for number, in self.database.execute("select id from items")}
+        times = dict(self.database.execute("select id, times from written"))
         self.setup.close()
         self.database.close()
-        return {"records": len(self.ids), "lost": len(self.ids - found), "twice": 0, "rewritten": 0,
+        return {"records": len(self.ids), "lost": len(self.ids - found),
+                "rewritten": sum(times.values()) - len(times),
                 "wrong": len(found - self.ids), "recovery_s": {"most": round(took, 2)},
                 "remarks": remarks}
 
 
-@drill("cluster-anew", "the Kafka cluster is made anew under the same names, and refilled at once",
-       brokers=1)
-def cluster_anew(run):
-    small = Small(run, "cluster-anew")
+def made_anew(run, name, idle):
+    """idle: the daemon that meets the new cluster has been handed no record since its start."""
+    small = Small(run, name)
     small.produce(small.kafka, range(1000))
     daemon = small.setup.daemon()
     daemon.await_that(small.has_all, what="the first cluster's")
+    if idle:
+        daemon.stop()
+        daemon = small.setup.daemon().await_ready()
+        daemon.await_that(lambda: partitions_of(daemon, "active") == 1, what="the partition is read")
     run.brokers.brokers[0].kill()
     run.brokers.start()
     kafka = run.kafka()
@@ -483,6 +628,17 @@ def cluster_anew(run):
     small.go_on(kafka, "earliest", range(7000, 7010))
     return small.result(took, "the daemon stopped and said so; all of both clusters after "
                               "`reset --to earliest`")
+
+
+@drill("cluster-anew", "the Kafka cluster is made anew under the same names, and refilled at once",
+       brokers=1)
+def cluster_anew(run):
+    return made_anew(run, "cluster-anew", idle=False)
+
+
+@drill("cluster-anew-idle", "the same under a daemon that got no record since its start", brokers=1)
+def cluster_anew_idle(run):
+    return made_anew(run, "cluster-anew-idle", idle=True)
 
 
 @drill("unclean-election", "three brokers; one that lacks the newest records becomes the leader",
@@ -528,6 +684,7 @@ def lost_offset(run):
                       == [1000], what="the group has committed")
     small.database.execute("delete from ods_sink.offsets")
     small.database.execute("delete from items")
+    small.database.execute("delete from written")
     began = time.monotonic()
     small.produce(small.kafka, range(1000, 1010))
     daemon.await_that(small.has_all, what="everything")
@@ -545,7 +702,7 @@ def is_exact(result):
 
 
 def line(name, result):
-    twice = result["twice"] + result["rewritten"]
+    twice = result.get("twice", 0) + result["rewritten"]
     return (f"| {DRILLS[name].what} | `scripts/ha {name}` | {result['records']:,} | {result['lost']} | "
             f"{twice} | {result['wrong']} | {result['recovery_s']['most']:.1f} | "
             f"{result['remarks']} |")
@@ -562,9 +719,10 @@ def perform(run, name):
 
 
 def main():
-    parser = argparse.ArgumentParser(usage="scripts/ha [--binary FILE] [--rate STEPS] [--out FILE] "
-                                           "DRILL…|all|list")
+    parser = argparse.ArgumentParser(usage="scripts/ha [--binary FILE] [--previous FILE] [--rate STEPS] "
+                                           "[--out FILE] DRILL…|all|list")
     parser.add_argument("--binary", type=Path, default=ROOT / "build" / "release" / "ods-sink")
+    parser.add_argument("--previous", type=Path, help="the program of an earlier version")
     parser.add_argument("--rate", type=int, default=500, help="steps of the load a second")
     parser.add_argument("--out", type=Path)
     parser.add_argument("drills", nargs="+", choices=[*DRILLS, "all", "list"], metavar="DRILL")
@@ -574,10 +732,15 @@ def main():
             print(f"{name:22} {chosen.what}")
         return 0
     names = list(DRILLS) if "all" in options.drills else options.drills
+    if not options.previous and "versions" in names:
+        if "all" not in options.drills:
+            parser.error("versions needs --previous FILE")
+        names.remove("versions")
+        print("ha: versions is left out: it needs --previous FILE", flush=True)
     seed = int(os.environ.get("ODS_FAULT_SEED") or random.randrange(10**9))
     print(f"ha: {options.rate} steps a second, ODS_FAULT_SEED={seed}", flush=True)
     results = {}
-    run = Run(options.binary, options.rate, seed)
+    run = Run(options.binary, options.previous, options.rate, seed)
     try:
         for name in names:
             results[name] = perform(run, name)

@@ -3,6 +3,7 @@
 import base64
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from pathlib import Path
@@ -52,6 +53,13 @@ class Broker:
     def stop(self):
         self.process.terminate()
         self.process.wait(60)
+
+    def freeze(self):
+        """It answers nobody, and its connections stay open: as with a disk that hangs."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self):
+        self.process.send_signal(signal.SIGCONT)
 
     def format(self, cluster_id):
         proxy = self.proxy or f"127.0.0.1:{self.proxied}"
