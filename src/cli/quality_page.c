@@ -31,11 +31,21 @@ static const char style[] =
     "th{color:var(--dim);font-weight:500;font-size:.85rem;white-space:nowrap}"
     "td.n,th.n{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}"
     "td small,td.why{color:var(--dim)}td small{display:block}"
-    ".state{font-weight:600}.pass{color:var(--good)}.fail{color:var(--bad)}"
-    ".unknown,.none{color:var(--unsure)}svg{display:block}rect.pass{fill:var(--good)}"
+    ".state{font-weight:600;white-space:nowrap}.pass{color:var(--good)}.fail{color:var(--bad)}"
+    ".unknown,.none{color:var(--unsure)}svg{display:block}td.cost,th.cost{text-align:right}"
+    "td.cost svg{margin-left:auto}rect.pass{fill:var(--good)}"
     "rect.fail{fill:var(--bad)}rect.unknown{fill:var(--unsure)}"
     "polyline{fill:none;stroke:var(--cost);stroke-width:1.5}circle{fill:var(--cost)}"
-    "line{stroke:var(--line)}.key{color:var(--dim);font-size:.85rem;margin-top:2rem}";
+    "line{stroke:var(--line)}.key{color:var(--dim);font-size:.85rem;margin-top:2rem}"
+    /* On a narrow screen a rule is a block: its name and result, what was expected and measured,
+     * the plots, and why. */
+    "@media(max-width:820px){body{padding:1.2rem 1rem 3rem}.tiles{gap:.6rem}.tile{flex:1;"
+    "min-width:0;padding:.5rem .8rem}table,tbody{display:block;min-width:0}"
+    "tr:first-child{display:none}"
+    "tr{display:grid;grid-template-columns:1fr auto;gap:.15rem 1rem;padding:.7rem 0;"
+    "border-bottom:1px solid var(--line)}td{border:0;padding:0}td.state{text-align:right}"
+    "td:nth-child(3){order:1}td:nth-child(n+5){order:2}td.why{grid-column:1/-1}"
+    "td.why:empty{display:none}}";
 
 static void put_text(FILE *page, const json_t *row, const char *name)
 {
@@ -70,11 +80,13 @@ static double step_of(size_t count)
     return step > BAR_MOST ? BAR_MOST : step;
 }
 
-/* A bar a run, as high as what was measured, of the colour of its state. */
+/* A bar a run, as high as what was measured, of the colour of its state. The newest is at the right
+ * edge, so that those of several rules stand below each other. */
 static void put_bars(FILE *page, const json_t *rule)
 {
     const json_t *runs = json_object_get(rule, "runs");
     double most = most_of(runs, "measured"), step = step_of(json_array_size(runs));
+    double first = PLOT_WIDTH - step * (double) json_array_size(runs);
     size_t i;
     json_t *run;
     fprintf(page, "<svg width=%d height=%d role=img aria-label=\"last runs\">", PLOT_WIDTH,
@@ -86,10 +98,11 @@ static void put_bars(FILE *page, const json_t *rule)
         double share = most > 0 ? number_of(run, "measured") / most : 0;
         double height = 4 + share * (PLOT_HEIGHT - 8);
         char measured[64];
-        json_t *named = json_pack("{s:s, s:O}", "check", text_in(rule, "check"), "measured",
-                                  json_object_get(run, "measured"));
+        json_t *named = json_pack("{s:s, s:O, s:O}", "check", text_in(rule, "check"), "measured",
+                                  json_object_get(run, "measured"), "in_flight",
+                                  json_object_get(rule, "in_flight"));
         fprintf(page, "<rect class=%s x=%.1f y=%.1f width=%.1f height=%.1f rx=1><title>",
-                text_in(run, "state"), (double) i * step, PLOT_HEIGHT - 1 - height,
+                text_in(run, "state"), first + (double) i * step, PLOT_HEIGHT - 1 - height,
                 step > 3 ? step - 2 : step, height);
         put_moment(page, text_in(run, "at"));
         fprintf(page, ": %s, %s</title></rect>", text_in(run, "state"),
@@ -104,6 +117,7 @@ static void put_costs(FILE *page, const json_t *rule)
 {
     const json_t *runs = json_object_get(rule, "runs");
     double most = most_of(runs, "seconds"), step = step_of(json_array_size(runs)) / 2;
+    double first = PLOT_WIDTH / 2.0 - step * (double) (json_array_size(runs) - 1);
     double height = PLOT_HEIGHT - 6, x = 0, y = 0;
     size_t i;
     json_t *run;
@@ -111,7 +125,7 @@ static void put_costs(FILE *page, const json_t *rule)
             PLOT_WIDTH / 2 + 6, PLOT_HEIGHT);
     json_array_foreach(runs, i, run)
     {
-        x = 3 + (double) i * step;
+        x = 3 + first + (double) i * step;
         y = 3 + height - (most > 0 ? number_of(run, "seconds") / most : 0) * height;
         fprintf(page, "%.1f,%.1f ", x, y);
     }
@@ -124,9 +138,10 @@ static void put_rule(FILE *page, const json_t *rule)
     bool flies = json_is_true(json_object_get(rule, "in_flight"));
     fputs("<tr><td>", page);
     put_text(page, rule, "rule");
-    fprintf(page, "<small>%s%s</small></td><td class=\"state %s\">%s</td><td class=n>",
-            text_in(rule, "check"), flies ? ", in flight" : "", text_in(rule, "state"),
-            text_in(rule, "state"));
+    bool named = strcmp(text_in(rule, "rule"), text_in(rule, "check")) == 0; /* after its check */
+    fprintf(page, "<small>%s%s%s</small></td><td class=\"state %s\">%s</td><td class=n>",
+            named ? "" : text_in(rule, "check"), !named && flies ? ", " : "",
+            flies ? "in flight" : "", text_in(rule, "state"), text_in(rule, "state"));
     html_put(page, quality_measured(rule, text, sizeof text));
     if (json_is_integer(json_object_get(rule, "rows")))
         fprintf(page, "<small>of %.0f</small>", number_of(rule, "rows"));
@@ -134,7 +149,7 @@ static void put_rule(FILE *page, const json_t *rule)
     put_text(page, rule, "expected");
     fputs("</td><td>", page);
     put_bars(page, rule);
-    fputs("</td><td>", page);
+    fputs("</td><td class=cost>", page);
     put_costs(page, rule);
     fprintf(page, "<small>%s</small></td><td class=why>", quality_cost(rule, text, sizeof text));
     put_text(page, rule, "why");
@@ -146,13 +161,16 @@ static void put_table_head(FILE *page, const json_t *rule)
     fputs("<h2>", page);
     put_text(page, rule, "table");
     fputs(" <span>→ ", page);
-    html_put(page, *text_in(rule, "target") ? text_in(rule, "target") : "not in the target");
+    html_put(page, *text_in(rule, "target")                         ? text_in(rule, "target")
+                   : json_is_true(json_object_get(rule, "in_flight")) ? "changes on their way"
+                                                                     : "not in the target");
     fputs(" · pipeline ", page);
     put_text(page, rule, "pipeline");
     fputs("</span></h2>\n<div class=wide><table><colgroup><col style=\"width:15%\">"
           "<col style=\"width:6%\"><col style=\"width:9%\"><col style=\"width:13%\">"
           "<col style=\"width:262px\"><col style=\"width:148px\"><col></colgroup>"
-          "<tr><th>rule<th>result<th class=n>measured<th>expected<th>last runs<th>cost<th>why"
+          "<tr><th>rule<th>result<th class=n>measured<th>expected<th>last runs<th class=cost>cost"
+          "<th>why"
           "</tr>\n",
           page);
 }

@@ -57,7 +57,9 @@ const char *quality_measured(const json_t *row, char *text, size_t size)
 {
     const json_t *measured = json_object_get(row, "measured");
     const char *check = json_string_value(json_object_get(row, "check"));
+    bool flies = json_is_true(json_object_get(row, "in_flight"));
     const char *unit = !check                             ? ""
+                       : flies                            ? " changes"
                        : strcmp(check, "freshness") == 0 ? " s"
                        : strcmp(check, "lag") == 0       ? " records"
                                                          : " rows";

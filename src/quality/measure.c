@@ -257,7 +257,8 @@ enum ods_status quality_ask_volume(struct checking *checking, const struct quali
     if (weeks < 2) {
         snprintf(result->expected, sizeof result->expected, "not known yet");
         snprintf(result->why, sizeof result->why,
-                 "of the weeks before %lld have this hour, and 2 are needed", (long long) weeks);
+                 "%lld of the weeks before have counted this hour, and 2 are needed",
+                 (long long) weeks);
         return ODS_OK;
     }
     snprintf(result->expected, sizeof result->expected, "%.0f, give or take %.0f", median, room);
