@@ -1,5 +1,8 @@
 """Rules about the data: each finds what was planted and nothing else, on its way and in the table, and
-what it found reaches history, report and exit code."""
+what it found reaches history, report and exit code.
+
+ODS_QUALITY_ROWS is how many rows the hundred faults are in, ODS_QUALITY_SEED where they are, ODS_QUALITY_FIGURES
+a folder for what rules took."""
 
 import json
 import os
@@ -19,29 +22,40 @@ from lib.records import INT, TEXT, Table, row
 from lib.sink import Exit, free_port
 
 ROWS = int(os.environ.get("ODS_QUALITY_ROWS", 4000))
+SEED = int(os.environ.get("ODS_QUALITY_SEED", 1))
+PATIENCE_S = 60 + ROWS / 2000
 CANT_TELL = 6  # an exit code
 FLYING = ("not_null", "range", "set", "pattern")
 
 
 def quality(sink, *arguments, expect=Exit.OK):
-    done = sink.run("quality", arguments[0], "-c", sink.conf, "--json", *arguments[1:], expect=expect)
+    done = sink.run("quality", arguments[0], "-c", sink.conf, "--json", *arguments[1:], expect=expect,
+                    timeout_s=120 + PATIENCE_S)
     return json.loads(done.stdout)
+
+
+def keep(name, result):
+    folder = os.environ.get("ODS_QUALITY_FIGURES")
+    if folder:
+        os.makedirs(folder, exist_ok=True)
+        with open(f"{folder}/{name}-{SEED}.json", "w") as file:
+            json.dump(result, file, indent=1)
 
 
 def found(result):
     return {one["rule"]: one["measured"] for one in result["rules"]}
 
 
-def records(seed=1):
-    tables, made, spoiled = world(ROWS, seed)
-    return [tables[table].create(one) for table in made for one in made[table]], made, spoiled
+def records():
+    tables, made, spoiled = world(ROWS, SEED)
+    return (tables[table].create(one) for table in made for one in made[table]), made, spoiled
 
 
 @pytest.fixture
 def planted(sink, database):
     some, made, spoiled = records()
     sink.write(pipeline(), database=database)
-    sink.replay(some)
+    sink.replay(some, timeout_s=120 + PATIENCE_S)
     return made, spoiled
 
 
@@ -49,6 +63,7 @@ def test_each_rule_finds_what_was_planted_and_nothing_else_twice(sink, database,
     made, spoiled = planted
     for turn in range(2):
         result = quality(sink, "run", expect=Exit.NEGATIVE)
+        keep(f"table-{turn}", result)
         assert found(result) == PLANTED
         assert {one["state"] for one in result["rules"]} == {"fail"} and result["counts"]["fail"] == 10
         for one in result["rules"]:
@@ -94,7 +109,7 @@ def test_on_their_way_rows_are_counted_marked_or_set_aside(sink, database, tmp_p
             for some in rules.values() for rule in some}
     some, made, spoiled = records()
     sink.write(pipeline(rules), database=database)
-    sink.replay(some, dead_letter=tmp_path / "letters")
+    sink.replay(some, dead_letter=tmp_path / "letters", timeout_s=120 + PATIENCE_S)
     errors = []
     for letter in letters_of(tmp_path / "letters"):
         notes = letter["headers"]
@@ -310,13 +325,13 @@ def test_the_daemon_checks_by_itself_while_rows_come(sink, kafka, database):
     """Under load: what was planted is found and nothing else; history, metrics, status and the report
     say so; of two processes one checks; what is mended is mended everywhere."""
     prefix = f"q{secrets.token_hex(3)}"
-    tables, made, spoiled = world(ROWS, 2, prefix)
+    tables, made, spoiled = world(ROWS, SEED + 1, prefix)
     for table in tables.values():
         kafka.create(table.topic, 1)
     rules = {table: [{**rule, **({"on_fail": "pass"} if rule["check"] in FLYING else {})}
                      for rule in some] for table, some in RULES.items()}
     stream = {**pipeline(rules, prefix, every="1s", settle="0s", rules=[
-        {"check": "lag", "max": "1000"}, {"check": "row_count", "min": "1"}]), "lanes": 2}
+        {"check": "lag", "max": str(max(1000, ROWS // 100))}, {"check": "row_count", "min": "1"}]), "lanes": 2}
     daemons = []
     for _ in range(2):
         sink.http_port = free_port()
@@ -324,14 +339,14 @@ def test_the_daemon_checks_by_itself_while_rows_come(sink, kafka, database):
         daemons.append((sink.daemon(), sink.http_port))
         daemons[-1][0].await_ready()
     (first, sink.http_port), (second, _) = daemons
-    kafka.produce([tables["customers"].create(one) for one in made["customers"]])
+    kafka.produce(tables["customers"].create(one) for one in made["customers"])
     kafka.produce([tables["orders"].create(one) for one in made["orders"][:100]])
-    rest = made["orders"][100:]
-    for start in range(0, len(rest), 400):  # orders come, customers change, while rules are checked
-        kafka.produce([tables["orders"].create(one) for one in rest[start:start + 400]])
+    rest, some = made["orders"][100:], max(400, ROWS // 1000)
+    for start in range(0, len(rest), some):  # orders come, customers change, while rules are checked
+        kafka.produce([tables["orders"].create(one) for one in rest[start:start + some]])
         kafka.produce([tables["customers"].update(one, one) for one in made["customers"][:50]])
     first.await_that(lambda: all(database.count(table) == len(made[table]) for table in made),
-                     what="all rows")
+                     PATIENCE_S, "all rows")
 
     def goes_on():
         kafka.produce([tables["customers"].update(one, one) for one in made["customers"][:50]])
@@ -340,7 +355,10 @@ def test_the_daemon_checks_by_itself_while_rows_come(sink, kafka, database):
     begun = database.value("select clock_timestamp()")
     count = ("select count(*) from (select from ods_sink.quality where by_daemon and not in_flight "
              "and began_at > %s group by began_at) as r")
-    first.await_that(goes_on, what="three runs")
+    first.await_that(goes_on, PATIENCE_S, "three runs")
+    keep("load", [[rule, state, measured, seconds] for rule, state, measured, seconds in database.execute(
+        "select rule, state, measured::int, seconds from ods_sink.quality where by_daemon and not in_flight "
+        "order by began_at, rule")])
     results = database.execute(
         "select rule, state, measured::int from ods_sink.quality where by_daemon and not in_flight "
         "and began_at > %s and began_at < (select max(began_at) from ods_sink.quality "
@@ -355,7 +373,7 @@ def test_the_daemon_checks_by_itself_while_rows_come(sink, kafka, database):
     assert not database.execute("select 1 from ods_sink.quality where not in_flight "
                                 "group by began_at, rule, source_table having count(*) > 1")
     first.await_that(lambda: all(shown(first, "quality_measured", rule) == number
-                                 for rule, number in PLANTED.items()), what="metrics")
+                                 for rule, number in PLANTED.items()), PATIENCE_S, "metrics")
     assert shown(first, "quality_broken", "set_status") == 1
     assert shown(first, "quality_broken", "lag") == 0
     assert shown(first, "quality_check_seconds", "set_status") > 0
@@ -370,7 +388,7 @@ def test_the_daemon_checks_by_itself_while_rows_come(sink, kafka, database):
               for table, some in spoiled.items() for place in some]
     kafka.produce(mended)
     first.await_that(lambda: all(shown(first, "quality_broken", rule) == 0 for rule in PLANTED),
-                     what="nothing is broken")
+                     PATIENCE_S, "nothing is broken")
     total = database.execute("select rule, sum(measured)::int from ods_sink.quality where in_flight "
                              "group by rule")
     assert {rule: number for rule, number in total if number} == {
@@ -378,5 +396,5 @@ def test_the_daemon_checks_by_itself_while_rows_come(sink, kafka, database):
     # The other process goes on when the first has ended.
     first.stop()
     begun = database.value("select clock_timestamp()")
-    second.await_that(lambda: database.value(count, begun) >= 2, what="the second process's runs")
+    second.await_that(lambda: database.value(count, begun) >= 2, PATIENCE_S, "the second process's runs")
     second.stop()

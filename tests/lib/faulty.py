@@ -53,8 +53,10 @@ def order(n, customers):
             "status": ["new", "paid", "sent"][n % 3]}
 
 
-def world(rows, seed=1, prefix="src"):
-    """(the two tables, their rows, the rule that each spoiled row breaks by table and id)."""
+def world(rows, seed=1, prefix="src", database="shop"):
+    """(the two tables, their rows, the rule that each spoiled row breaks by table and id). Records of very many
+    rows have no schemas, which are all the same."""
+    schemas = rows < 100_000
     chance = random.Random(seed)
     made = {"customers": [customer(n) for n in range(rows // 2)],
             "orders": [order(n, rows // 2) for n in range(rows // 2)]}
@@ -66,12 +68,13 @@ def world(rows, seed=1, prefix="src"):
         for place, name in zip(chance.sample(range(1, rows // 2, 2), len(names)), names):
             made[table][place] = SPOIL[name](made[table][place], place)
             spoiled[table][place] = name
-    tables = {"customers": Table("customers", CUSTOMER, prefix=prefix),
-              "orders": Table("orders", ORDER, prefix=prefix)}
+    tables = {name: Table(name, columns, prefix=prefix, database=database, schemas=schemas)
+              for name, columns in (("customers", CUSTOMER), ("orders", ORDER))}
     return tables, made, spoiled
 
 
-def pipeline(of_tables=RULES, prefix="src", **quality):
-    return {"name": "shop", "topics": [f"{prefix}.shop.customers", f"{prefix}.shop.orders"], "lanes": 1,
+def pipeline(of_tables=RULES, prefix="src", database="shop", **quality):
+    topics = [f"{prefix}.{database}.{table}" for table in ("customers", "orders")]
+    return {"name": "shop", "topics": topics, "lanes": 1,
             "quality": {"settle": "0s", **quality},
             "tables": {table: {"quality": some} for table, some in of_tables.items()}}
