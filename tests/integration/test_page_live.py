@@ -1,0 +1,151 @@
+"""The page of a running daemon, by Playwright in Debian's Chromium, through what happens to it: nothing to do, a
+load, a poisoned record, PostgreSQL away and back, 500 tables. In each of them it is as wide as the
+window from 1,280 px down to a phone's 320, light and dark, asks nobody but its daemon, can be walked
+through by keyboard, and axe-core finds nothing. PAGE_SHOTS=DIR keeps the pictures."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from confluent_kafka.admin import NewTopic
+from conftest import ROOT
+from lib.records import Table, pipeline, row
+from lib.toxiproxy import Toxiproxy
+
+SHOTS = os.environ.get("PAGE_SHOTS")
+TABLES = 500
+
+
+@pytest.fixture(scope="module")
+def browser():
+    done = subprocess.run([ROOT / "scripts" / "page-tools", "--prepare"], capture_output=True, text=True)
+    if done.returncode:
+        pytest.skip(done.stderr.strip())
+    [packages] = Path(done.stdout.strip()).parents[1].glob("lib/python3*/site-packages")
+    sys.path.append(str(packages))
+    from playwright.sync_api import sync_playwright
+    program = shutil.which("chromium")
+    assert program, "scripts/setup installs Debian's chromium"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+class View:
+    """A window on the page, which notes what it asks for and what goes wrong in it."""
+
+    def __init__(self, browser, url, width, language, scheme):
+        self.context = browser.new_context(viewport={"width": width, "height": 900}, locale=language,
+                                           color_scheme=scheme)
+        self.page, self.asked, self.wrong = self.context.new_page(), [], []
+        self.page.on("request", lambda request: self.asked.append(request.url))
+        self.page.on("pageerror", lambda error: self.wrong.append(str(error)))
+        self.page.goto(url)
+        self.name, self.url = f"{width}-{scheme}", url
+
+    def await_text(self, text, where="body"):
+        self.page.locator(where).get_by_text(text).first.wait_for(timeout=30000)
+
+    def text(self, where="body"):
+        return self.page.inner_text(where)
+
+    def check(self, state):
+        from axe_playwright_python.sync_playwright import Axe
+        found = Axe().run(self.page)
+        assert found.violations_count == 0, f"{state}, {self.name}: {found.generate_report()}"
+        assert self.page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, (state, self.name)
+        assert not self.wrong and all(url.startswith(self.url) for url in self.asked), (self.wrong, self.asked)
+        if SHOTS:
+            self.page.screenshot(path=f"{SHOTS}/live-{state}-{self.name}.png", full_page=state != "tables")
+
+    def walk(self):
+        """By the tabulator key, to each thing that can be used; where one stands can be seen."""
+        wanted = self.page.evaluate("[...document.querySelectorAll('a[href], button, summary, input, select, "
+                                    "[tabindex]')].filter(one => one.tabIndex >= 0 && "
+                                    "one.checkVisibility()).length")
+        for place in range(wanted):
+            self.page.keyboard.press("Tab")
+            seen = self.page.evaluate("(() => { const at = document.activeElement, style = getComputedStyle(at); "
+                                      "return at !== document.body && style.outlineStyle !== 'none'; })()")
+            assert seen, f"place {place} of {wanted}"
+        return wanted
+
+
+class Views:
+    def __init__(self, browser, sink):
+        url = f"http://127.0.0.1:{sink.http_port}/"
+        self.all = [View(browser, url, *how) for how in ((1280, "en-US", "light"), (1280, "de-DE", "dark"),
+                                                         (320, "de-DE", "light"))]
+        self.first, self.german, self.phone = self.all
+
+    def check(self, state, text, where="body"):
+        for view in self.all:
+            view.page.reload()
+            view.await_text(text, where)
+            view.check(state)
+
+    def close(self):
+        for view in self.all:
+            view.context.close()
+
+
+def test_through_what_happens(sink, database, kafka, table, stack, browser):
+    proxies = Toxiproxy(stack)
+    way = f"page-{database.name}"
+    port = proxies.create(way, f"127.0.0.1:{stack['POSTGRES_PORT']}").rpartition(":")[2]
+    target = {"name": "ods", "type": "postgres", "dsn": f"{database.dsn} host=127.0.0.1 port={port}"}
+    sink.write({**pipeline(table), "name": "items"}, kafka=True, targets=[target],
+               dead_letter={"topic": f"letters-{table.topic}"})
+    daemon = sink.daemon().await_ready()
+    views = Views(browser, sink)
+    try:
+        views.check("idle", "caught up")
+        assert "Lately wrong" not in views.first.text()
+
+        kafka.produce([table.create(row(number)) for number in range(20000)])
+        daemon.await_that(lambda: database.count("items") == 20000, what="the rows")
+        views.check("loaded", "items")
+        views.first.await_text("20,000")
+        views.german.await_text("20.000")
+        views.first.page.locator("#pipelines svg").first.wait_for(timeout=30000)
+
+        kafka.produce([dict(table.create(row(1)), payload="<b>no JSON</b>")])
+        views.check("poison", "set aside", "#s-recent")
+        recent = views.first.text("#s-recent")
+        assert "ods-sink dlq list" in recent and table.topic in recent
+        assert views.first.page.locator("#s-recent b").count() == 0, "texts of records are no HTML"
+        views.first.walk()
+
+        proxies.enable(way, False)
+        kafka.produce([table.create(row(20000))])
+        views.check("away", "waits for its target", "#pipelines")
+        overall = views.first.page.locator("#overall")
+        assert overall.get_attribute("aria-live") == "polite" and "waits for its target" in overall.inner_text()
+        proxies.enable(way)
+        for view in views.all:  # by itself, without a reload
+            view.await_text("caught up", "#pipelines")
+        assert database.count("items") == 20001
+        daemon.stop()
+    finally:
+        views.close()
+        proxies.delete(way)
+
+
+def test_many_tables(sink, database, kafka, prefix, browser):
+    tables = [Table(f"items_{number:03d}", prefix=prefix) for number in range(TABLES)]
+    for made in kafka._admin.create_topics([NewTopic(table.topic, 1, 1) for table in tables]).values():
+        made.result(120)
+    sink.write({**pipeline(f"^{prefix}.*"), "name": "many"}, database=database, kafka=True)
+    daemon = sink.daemon()
+    views = Views(browser, sink)
+    try:
+        kafka.produce([table.create(row(number)) for table in tables[:20] for number in range(50)])
+        daemon.await_that(lambda: daemon.metric("ods_sink_changes_total") == 1000, 120, "the rows")
+        views.check("tables", f"{TABLES} partitions")
+        daemon.stop()
+    finally:
+        views.close()
