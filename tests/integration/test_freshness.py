@@ -110,16 +110,22 @@ def test_a_connector_that_is_behind(sink, database, kafka, table, prefix):
 
 
 def test_an_older_schema_is_upgraded(sink, database, table):
-    """Offsets of a version that did not keep the time; its function for moving them stays."""
+    """Offsets of a version that kept neither the time nor the cluster; the functions by which earlier
+    versions move them stay."""
     sink.write(pipeline(table), database=database)
     sink.replay([table.create(row(1))])
     database.execute("drop view ods_sink.freshness; drop table ods_sink.silent_partitions; "
                      "drop function ods_sink.wait_until, ods_sink.freshen; "
                      "drop function ods_sink.advance(text, text[], int[], bigint[], bigint[], "
-                     "timestamptz[]); alter table ods_sink.offsets drop column complete_to")
+                     "timestamptz[]); drop function ods_sink.advance(text, text[], int[], bigint[], bigint[], "
+                     "timestamptz[], text); alter table ods_sink.offsets drop column complete_to, "
+                     "drop column cluster_id")
     sink.replay([table.create(row(1)), table.create(row(2), ts_ms=1_760_000_070_000)])
     assert database.value(VIEW, "items") == 1_760_000_070_000
     group, topic = database.execute("select consumer_group, topic from ods_sink.offsets")[0]
     database.execute("select ods_sink.advance(%s, array[%s], array[0], array[next_offset], "
                      "array[next_offset + 1]) from ods_sink.offsets", group, topic)
     assert database.value(VIEW, "items") == 1_760_000_070_000
+    database.execute("select ods_sink.advance(%s, array[%s], array[0], array[next_offset], "
+                     "array[next_offset + 1], array['2026-01-01'::timestamptz]) from ods_sink.offsets", group, topic)
+    assert database.value("select next_offset from ods_sink.offsets") == 5  # three records, and two moves
