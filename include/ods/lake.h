@@ -165,7 +165,7 @@ void ods_lake_free(char *text);
  * Opens a place for tables. Does no I/O beyond reading settings; storage that is away is found by
  * ods_lake_table.
  *
- *   { "format": "delta",                      or "iceberg" (version 2 of the format)
+ *   { "format": "delta",                      or "iceberg" (versions 2 and 3 of the format)
  *     "location": "/var/lib/lake",            a folder (absolute; made when absent), or
  *                                             "s3://bucket/prefix"
  *     "catalog": {                            only for iceberg
@@ -215,6 +215,7 @@ void ods_lake_close(struct ods_lake *lake); /* NULL is accepted */
  *     "properties": { "delta.…": "…" },      creation: properties of the table
  *     "target_file_bytes": 134217728,        a data file is closed when it is about so large
  *     "compression": "snappy",               "snappy" (default), "zstd" or "none"
+ *     "format_version": 2,                   creation, of Iceberg: 2 (default) or 3
  *     "index_folder": "/var/tmp",            the index's memory is files of this folder, nameless,
  *                                            which the kernel may write out; absent: ordinary
  *                                            memory

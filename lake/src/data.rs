@@ -9,14 +9,16 @@ use parquet::arrow::arrow_reader::{
     ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection,
 };
 use parquet::arrow::arrow_writer::{ArrowWriter, ArrowWriterOptions};
-use parquet::basic::{Compression, ZstdLevel};
+use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::metadata::ParquetMetaData;
 use parquet::file::properties::WriterProperties;
 use parquet::file::statistics::Statistics;
+use parquet::schema::types::ColumnPath;
 use roaring::RoaringTreemap;
 use serde_json::{Map, Value, json};
 
 use crate::answer::{Fail, Result, fatal};
+use crate::iceberg::lineage;
 use crate::partition;
 use crate::store::Store;
 use crate::types;
@@ -54,11 +56,18 @@ pub struct Writer<'a> {
 impl<'a> Writer<'a> {
     /// `prefix` is the folder and the beginning of the names ("part-").
     pub fn new(store: &'a dyn Store, prefix: &str, schema: SchemaRef, compression: &str, target: usize) -> Writer<'a> {
-        let properties = WriterProperties::builder()
+        let mut properties = WriterProperties::builder()
             .set_compression(codec(compression))
             .set_data_page_row_count_limit(PAGE_ROWS)
-            .set_created_by(format!("ods-sink {}", env!("CARGO_PKG_VERSION")))
-            .build();
+            .set_created_by(format!("ods-sink {}", env!("CARGO_PKG_VERSION")));
+        // Ids of rows follow one another.
+        for f in schema.fields().iter().filter(|f| crate::iceberg::schema::id_of(f) == Some(lineage::ROW)) {
+            let column = ColumnPath::new(vec![f.name().clone()]);
+            properties = properties
+                .set_column_dictionary_enabled(column.clone(), false)
+                .set_column_encoding(column, Encoding::DELTA_BINARY_PACKED);
+        }
+        let properties = properties.build();
         Writer { store, prefix: prefix.into(), schema, properties, target, now: None, done: vec![] }
     }
 

@@ -1,4 +1,5 @@
-//! Deletion vectors: which rows of a data file are gone.
+//! Deletion vectors: which rows of a data file are gone. Delta Lake and Iceberg have them as the same bytes, and in
+//! different files.
 //!
 //! https://github.com/delta-io/delta/blob/master/PROTOCOL.md#deletion-vector-format
 
@@ -68,14 +69,35 @@ impl Dv {
         let at = self.offset.unwrap_or(0).max(0) as usize;
         let size = self.size.max(0) as usize;
         let damaged = || fatal!("the deletion vector {file} at {at} is damaged");
-        let part = raw.get(at..at + size + 8).ok_or_else(damaged)?;
-        let body = &part[4..4 + size];
-        let stored = (&part[..4], &part[4 + size..]);
-        if stored.0 != (size as u32).to_be_bytes() || stored.1 != crc32fast::hash(body).to_be_bytes() {
-            return Err(damaged());
-        }
-        parse(body)
+        let part = at.checked_add(size).and_then(|end| raw.get(at..end.checked_add(8)?)).ok_or_else(damaged)?;
+        decode(part).map_err(|e| e.about(format!("{file} at {at}")))
     }
+}
+
+/// Length, the vector, and its CRC-32: what stands in a file of either format.
+pub fn encode(rows: &RoaringTreemap) -> Result<Vec<u8>> {
+    let mut out = vec![0; 4];
+    out.extend(MAGIC.to_le_bytes());
+    rows.serialize_into(&mut out).map_err(|e| fatal!("cannot write a deletion vector: {e}"))?;
+    let size = u32::try_from(out.len() - 4).map_err(|_| fatal!("a deletion vector is too large"))?;
+    out[..4].copy_from_slice(&size.to_be_bytes());
+    let sum = crc32fast::hash(&out[4..]);
+    out.extend(sum.to_be_bytes());
+    Ok(out)
+}
+
+/// As `encode` has written it: neither more bytes nor fewer.
+pub fn decode(raw: &[u8]) -> Result<RoaringTreemap> {
+    let damaged = |what: &str| fatal!("a deletion vector is damaged: {what}");
+    let (size, rest) = raw.split_first_chunk::<4>().ok_or_else(|| damaged("it has no length"))?;
+    let (body, sum) = rest.split_last_chunk::<4>().ok_or_else(|| damaged("it has no checksum"))?;
+    if u32::from_be_bytes(*size) as usize != body.len() {
+        return Err(damaged("its length is another"));
+    }
+    if u32::from_be_bytes(*sum) != crc32fast::hash(body) {
+        return Err(damaged("its checksum is another"));
+    }
+    parse(body)
 }
 
 fn parse(body: &[u8]) -> Result<RoaringTreemap> {
@@ -101,18 +123,15 @@ impl DvFile {
     }
 
     pub fn add(&mut self, rows: &RoaringTreemap) -> Result<Dv> {
-        let mut body = MAGIC.to_le_bytes().to_vec();
-        rows.serialize_into(&mut body).map_err(|e| fatal!("cannot write a deletion vector: {e}"))?;
+        let blob = encode(rows)?;
         let dv = Dv {
             storage: "u".into(),
             path: z85(self.id.as_bytes()),
             offset: Some(self.bytes.len() as i64),
-            size: body.len() as i64,
+            size: blob.len() as i64 - 8,
             cardinality: rows.len() as i64,
         };
-        self.bytes.extend((body.len() as u32).to_be_bytes());
-        self.bytes.extend(&body);
-        self.bytes.extend(crc32fast::hash(&body).to_be_bytes());
+        self.bytes.extend(blob);
         Ok(dv)
     }
 
@@ -157,6 +176,29 @@ mod tests {
         assert_eq!(z85(&[0x86, 0x4F, 0xD2, 0x6F, 0xB5, 0x59, 0xF7, 0x5B]), "HelloWorld");
         assert_eq!(unz85("HelloWorld").unwrap(), [0x86, 0x4F, 0xD2, 0x6F, 0xB5, 0x59, 0xF7, 0x5B]);
         assert!(unz85("Hello\"orld").is_err());
+    }
+
+    #[test]
+    fn what_is_encoded_is_decoded_and_damage_is_seen() {
+        let some: RoaringTreemap = (0..5000u64).filter(|n| n % 3 == 0).chain([1 << 32, u64::MAX]).collect();
+        for rows in [RoaringTreemap::new(), [7u64].into_iter().collect(), (0..100_000u64).collect(), some] {
+            let raw = encode(&rows).unwrap();
+            assert_eq!(decode(&raw).unwrap(), rows);
+            assert_eq!(raw[4..8], [0xD1, 0xD3, 0x39, 0x64]);
+            assert_eq!(raw[..4], (raw.len() as u32 - 8).to_be_bytes());
+            for n in (0..raw.len()).step_by(1 + raw.len() / 100) {
+                let mut bad = raw.clone();
+                bad[n] ^= 0x10;
+                assert!(decode(&bad).is_err(), "byte {n} of {}", raw.len());
+                assert!(decode(&raw[..n]).is_err(), "cut off at {n}");
+            }
+        }
+        // Of one row, written out: length, magic, one bitmap, its key, and the bitmap itself in the portable form.
+        let mut one = vec![0, 0, 0, 34, 0xD1, 0xD3, 0x39, 0x64];
+        one.extend([1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+        one.extend([0x3A, 0x30, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 16, 0, 0, 0, 7, 0]);
+        one.extend(crc32fast::hash(&one[4..]).to_be_bytes());
+        assert_eq!(encode(&[7u64].into_iter().collect()).unwrap(), one);
     }
 
     #[test]

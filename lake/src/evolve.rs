@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use arrow_array::RecordBatch;
 use arrow_schema::{Field, Schema, SchemaRef};
 use serde_json::{Map, Value, json};
 
@@ -139,6 +140,16 @@ impl Table {
 
     /// Writes the live rows of files into new ones; answers these with the values of their partition.
     pub fn rewrite_files(&mut self, files: &[u32], schema: &SchemaRef) -> Result<Vec<(Map<String, Value>, Written)>> {
+        self.rewrite_files_with(files, schema, &|_, _, batch| Ok(batch))
+    }
+
+    /// `fill` is given each batch with the number of its file and the batch's first row in that.
+    pub fn rewrite_files_with(
+        &mut self,
+        files: &[u32],
+        schema: &SchemaRef,
+        fill: &dyn Fn(u32, u64, RecordBatch) -> Result<RecordBatch>,
+    ) -> Result<Vec<(Map<String, Value>, Written)>> {
         let parts = self.state.partition();
         let relaxed: Vec<Field> = schema.fields().iter().map(|f| f.as_ref().clone().with_nullable(true)).collect();
         let out = data::file_schema(&Schema::new(relaxed), &parts);
@@ -163,7 +174,7 @@ impl Table {
                 let f = self.state.file(n)?;
                 let mut first = 0;
                 for batch in Rows::open(&*self.store, &f.add.file()?, &f.add.values, &wanted, None)? {
-                    let batch = batch?;
+                    let batch = fill(n, first, batch?)?;
                     let rows = batch.num_rows() as u64;
                     let batch = data::without(batch, first, f.gone.as_deref())?;
                     first += rows;
@@ -205,7 +216,7 @@ impl Table {
     }
 }
 
-fn push_sorted(w: &mut Writer, batches: &[arrow_array::RecordBatch], sort: &[String]) -> Result<()> {
+fn push_sorted(w: &mut Writer, batches: &[RecordBatch], sort: &[String]) -> Result<()> {
     // A column that parts the table has one value here.
     let within: Vec<String> =
         sort.iter().filter(|c| batches.first().is_some_and(|b| b.column_by_name(c).is_some())).cloned().collect();
@@ -218,7 +229,7 @@ fn push_sorted(w: &mut Writer, batches: &[arrow_array::RecordBatch], sort: &[Str
         let order = crate::commit::order(batches, &within)?;
         rows.sort_by(|a, b| order[a.0].row(a.1).cmp(&order[b.0].row(b.1)));
     }
-    let all: Vec<&arrow_array::RecordBatch> = batches.iter().collect();
+    let all: Vec<&RecordBatch> = batches.iter().collect();
     for chunk in rows.chunks(data::CHUNK) {
         w.push(&arrow_select::interleave::interleave_record_batch(&all, chunk)?)?;
     }

@@ -85,6 +85,8 @@ pub struct TableSettings {
     pub properties: Map<String, Value>,
     pub target_file_bytes: usize,
     pub compression: String,
+    /// Of Iceberg's format, for a table that is made.
+    pub format_version: u64,
     pub columns: Columns,
     /// Where the index of keys has its memory; None: it is ordinary memory.
     pub index_folder: Option<String>,
@@ -108,6 +110,7 @@ impl TableSettings {
             "compression",
             "schema",
             "index_folder",
+            "format_version",
         ];
         let o = Object::new("the table's settings", &v, &known)?;
         let name = o.text("name")?.ok_or_else(|| fatal!("the table's settings lack \"name\""))?;
@@ -130,6 +133,10 @@ impl TableSettings {
         if !["snappy", "zstd", "none"].contains(&compression) {
             return Err(fatal!("\"compression\" is \"{compression}\"; known are snappy, zstd and none"));
         }
+        let format_version = o.number("format_version")?.unwrap_or(2);
+        if ![2, 3].contains(&format_version) {
+            return Err(fatal!("\"format_version\" is {format_version}; known are 2 and 3"));
+        }
         let properties = o.object("properties")?.cloned().unwrap_or_default();
         if let Some((k, _)) = properties.iter().find(|(_, v)| !v.is_string()) {
             return Err(fatal!("the property \"{k}\" of table {name} must be a text"));
@@ -146,6 +153,7 @@ impl TableSettings {
             properties,
             target_file_bytes: o.number("target_file_bytes")?.unwrap_or(128 << 20).max(1) as usize,
             compression: compression.into(),
+            format_version,
             columns: match o.text("schema")?.unwrap_or("add") {
                 _ if read => Columns::Keep,
                 "add" => Columns::Add,

@@ -275,8 +275,8 @@ impl Table {
         if let Some(ice) = self.iceberg.as_ref().filter(|_| self.set.read) {
             rows = ice.rows();
         }
-        // Files of deletes are small, and are put together likewise.
-        small += self.iceberg.as_ref().map_or(0, |i| i.deletes.len() as u64);
+        // Files of deletes are small, and are put together likewise; but deletion vectors, of which each is of one file.
+        small += self.iceberg.as_ref().map_or(0, |i| i.deletes.values().filter(|of| of.is_none()).count() as u64);
         let staged_rows =
             if self.set.history { self.staged.iter().map(RecordBatch::num_rows).sum() } else { self.overlay.len() };
         let staged_bytes: usize = self.staged.iter().map(RecordBatch::get_array_memory_size).sum();

@@ -30,12 +30,17 @@ impl Folder {
         Folder(path, format)
     }
 
+    /// "iceberg 3" is version 3 of that format.
     pub fn lake(&self) -> Lake {
-        Lake::open(&json!({"location": self.0.to_str().unwrap(), "format": self.1}).to_string()).unwrap()
+        let format = self.1.split(' ').next();
+        Lake::open(&json!({"location": self.0.to_str().unwrap(), "format": format}).to_string()).unwrap()
     }
 
     pub fn table(&self, more: Value) -> Table {
         let mut set = json!({"namespace": ["n"], "name": "t", "key": ["a", "b"], "target_file_bytes": 4000});
+        if self.1.ends_with('3') {
+            set["format_version"] = json!(3);
+        }
         set.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         self.lake().table(&set.to_string(), &schema()).unwrap().unwrap()
     }
@@ -126,6 +131,7 @@ fn load(r: &mut Random, m: &Model) -> (Vec<Op>, Model) {
 fn a_table_is_its_model_whatever_stops_it() {
     is_its_model("delta");
     is_its_model("iceberg");
+    is_its_model("iceberg 3");
 }
 
 fn is_its_model(format: &'static str) {
@@ -183,6 +189,9 @@ fn is_its_model(format: &'static str) {
             fault::set("");
             assert_eq!(rows(&mut t, json!({})), model_rows(&m), "{format}, seed {seed}, step {n}");
             assert_eq!(t.index.len(), m.len());
+            if format == "iceberg 3" {
+                crate::iceberg::tests::is_version_3(&t);
+            }
         }
         let mut fresh = folder.table(more);
         assert_eq!(rows(&mut fresh, json!({})), model_rows(&m));
@@ -192,7 +201,7 @@ fn is_its_model(format: &'static str) {
 
 #[test]
 fn a_zombie_writes_nothing_and_a_batch_is_committed_once() {
-    ["delta", "iceberg"].into_iter().for_each(fences_zombies);
+    ["delta", "iceberg", "iceberg 3"].into_iter().for_each(fences_zombies);
 }
 
 fn fences_zombies(format: &'static str) {
@@ -312,7 +321,7 @@ fn columns_are_added_and_widened() {
 
 #[test]
 fn what_is_staged_follows_a_table_that_others_change() {
-    ["delta", "iceberg"].into_iter().for_each(follows_others);
+    ["delta", "iceberg", "iceberg 3"].into_iter().for_each(follows_others);
 }
 
 fn follows_others(format: &'static str) {
@@ -332,7 +341,7 @@ fn follows_others(format: &'static str) {
 
 #[test]
 fn a_truncate_may_be_the_first_that_is_known_of_a_table() {
-    ["delta", "iceberg"].into_iter().for_each(truncates_at_once);
+    ["delta", "iceberg", "iceberg 3"].into_iter().for_each(truncates_at_once);
 }
 
 fn truncates_at_once(format: &'static str) {
@@ -348,7 +357,7 @@ fn truncates_at_once(format: &'static str) {
 
 #[test]
 fn values_are_kept_from_the_row_before() {
-    ["delta", "iceberg"].into_iter().for_each(keeps_values);
+    ["delta", "iceberg", "iceberg 3"].into_iter().for_each(keeps_values);
 }
 
 fn keeps_values(format: &'static str) {

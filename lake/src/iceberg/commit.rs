@@ -1,22 +1,21 @@
-//! A commit of Iceberg: new rows in data files, rows that go by their positions, and the offsets, as one snapshot.
+//! A commit of Iceberg: new rows in data files, rows that go by their positions (of version 3 of the format by deletion
+//! vectors), and the offsets, as one snapshot.
 //!
 //! Everything is written under new names, which nobody sees; the exchange of the metadata in the catalog is the commit.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use arrow_array::{Int64Array, RecordBatch, StringArray};
 use arrow_schema::{DataType, Schema};
 use roaring::RoaringTreemap;
 use serde_json::{Map, Value, json};
 
 use crate::answer::{Fail, Result, fatal};
-use crate::commit::{Going, Places, Row, figures};
-use crate::data::{self, Writer, Written};
+use crate::commit::{Places, Row, figures};
+use crate::data::Written;
 use crate::fault;
 use crate::iceberg::avro::Av;
 use crate::iceberg::manifest::{self, ADDED, About, DATA, DELETED, DataFile, Entry, Manifest, POSITIONS};
-use crate::iceberg::positions::{self, PATH, POSITION};
 use crate::iceberg::spec::{self, Part};
 use crate::iceberg::{KEY, OFFSETS, ROWS, metadata, schema};
 use crate::index::{Key, Loc};
@@ -27,13 +26,15 @@ use crate::table::Table;
 const ATTEMPTS: usize = 8;
 
 /// A snapshot that is written, and not yet part of the table.
+#[derive(Default)]
 pub struct Draft {
     pub updates: Vec<Value>,
     pub manifests: Vec<Manifest>,
     /// The live entries of manifests that are new.
     pub entries: Vec<(String, Vec<Entry>)>,
-    /// Delete files that are new.
-    pub deletes: Vec<String>,
+    /// Delete files that are new, as the state has them, and those that went.
+    pub deletes: Vec<(String, Option<String>)>,
+    pub folded: Vec<String>,
 }
 
 struct Plan {
@@ -72,6 +73,7 @@ impl Next {
             sequence: self.sequence,
             file_sequence: self.sequence,
             spec,
+            first_row: None,
             file: Arc::new(file),
         }
     }
@@ -81,8 +83,6 @@ impl Next {
     }
 }
 
-/// Rows that go from the file of a path.
-type Gone<'a> = (String, &'a RoaringTreemap);
 /// Rows of one partition.
 type Group<'a> = (Av, Vec<&'a Row>);
 
@@ -141,13 +141,10 @@ impl Table {
             let _ = self.reload();
             return Ok(true);
         }
-        let truncated = self.truncated;
         self.with_iceberg(|ice, _, _| {
             ice.entries.extend(draft.entries.into_iter().map(|(path, e)| (path, Arc::new(e))));
-            if truncated {
-                // They went with their files: the state need not be read anew.
-                ice.deletes.clear();
-            }
+            // What they said is known, or went with their files: the state need not be read anew.
+            draft.folded.iter().for_each(|id| drop(ice.deletes.remove(id)));
             ice.deletes.extend(draft.deletes);
             Ok(())
         })?;
@@ -191,7 +188,9 @@ impl Table {
     fn plan_iceberg(&mut self, moved: &Map<String, Value>, batch: &str) -> Result<Plan> {
         let next = self.next()?;
         let (rows, going, deleted) = self.effect();
-        let mut change = Change { kept: self.ice()?.manifests.clone(), ..Change::default() };
+        // Manifests of which nothing is left are named by the snapshot that has emptied them, and by no other.
+        let kept = self.ice()?.manifests.iter().filter(|m| m.is_alive()).cloned().collect();
+        let mut change = Change { kept, ..Change::default() };
         if self.truncated {
             let ice = self.ice()?;
             change.data = ice.all(DATA).map(|e| next.deleted(e)).collect();
@@ -210,13 +209,21 @@ impl Table {
             gone.push((*n, self.state.file(*n)?.gone.as_deref().cloned().unwrap_or_default() | &fresh));
             positions.insert(*n, fresh);
         }
-        change.deletes.extend(self.write_positions(&positions, next)?);
+        let deletes = match self.has_vectors()? {
+            true => self.write_new_vectors(&gone, next, &mut change.kept)?,
+            false => self.write_positions(&positions, next)?,
+        };
+        change.deletes.extend(deletes);
         change.operation = match (self.truncated, going.is_empty(), added) {
             (false, true, _) => "append",
             (_, _, 0) => "delete",
             _ => "overwrite",
         };
-        change.summary = self.summary(moved, batch, added, &going)?;
+        change.summary.insert(BATCH.into(), json!(batch));
+        change.summary.insert(OFFSETS.into(), json!(Value::Object(moved.clone()).to_string()));
+        if added > 0 {
+            change.summary.insert("added-records".into(), json!(added.to_string()));
+        }
         if !self.set.history {
             change.summary.insert(KEY.into(), json!(json!(self.set.key).to_string()));
         }
@@ -232,26 +239,6 @@ impl Table {
         change.properties.insert(OFFSETS.into(), json!(json!(offsets).to_string()));
         let draft = self.draft(change, next)?;
         Ok(Plan { draft, gone, deleted, written })
-    }
-
-    fn summary(
-        &self,
-        moved: &Map<String, Value>,
-        batch: &str,
-        added: i64,
-        going: &Going,
-    ) -> Result<Map<String, Value>> {
-        let mut s = Map::new();
-        s.insert(BATCH.into(), json!(batch));
-        s.insert(OFFSETS.into(), json!(Value::Object(moved.clone()).to_string()));
-        if added > 0 {
-            s.insert("added-records".into(), json!(added.to_string()));
-        }
-        let gone: usize = going.values().map(Vec::len).sum();
-        if gone > 0 {
-            s.insert("added-position-deletes".into(), json!(gone.to_string()));
-        }
-        Ok(s)
     }
 
     /// Rows by the values of the partition.
@@ -309,100 +296,38 @@ impl Table {
         })
     }
 
-    /// Writes positions of rows that go, a file a partition.
-    pub fn write_positions(&self, positions: &BTreeMap<u32, RoaringTreemap>, next: Next) -> Result<Vec<Entry>> {
-        if positions.is_empty() {
-            return Ok(vec![]);
-        }
-        let ice = self.ice()?;
-        let by_name = ice.by_name()?;
-        let mut groups: BTreeMap<String, (Entry, Vec<Gone>)> = BTreeMap::new();
-        for (n, rows) in positions {
-            let name = self.state.file(*n)?.add.file()?;
-            let e = by_name.get(&name).ok_or_else(|| fatal!("{name} is in no manifest"))?;
-            let id = format!("{} {:?}", e.spec, e.file.partition);
-            groups.entry(id).or_insert_with(|| (e.clone(), vec![])).1.push((e.file.path.clone(), rows));
-        }
-        let mut out = vec![];
-        for (e, mut files) in groups.into_values() {
-            files.sort_by(|a, b| a.0.cmp(&b.0));
-            let columns = positions::columns();
-            let mut w = Writer::new(&*self.store, "data/deletes-", columns.clone(), &self.set.compression, usize::MAX);
-            let mut all = files.iter().flat_map(|(path, rows)| rows.iter().map(move |r| (path.as_str(), r as i64)));
-            loop {
-                let part: Vec<(&str, i64)> = all.by_ref().take(data::CHUNK).collect();
-                if part.is_empty() {
-                    break;
-                }
-                let paths = StringArray::from_iter_values(part.iter().map(|(p, _)| *p));
-                let rows = Int64Array::from_iter_values(part.iter().map(|(_, r)| *r));
-                w.push(&RecordBatch::try_new(columns.clone(), vec![Arc::new(paths), Arc::new(rows)])?)?;
-            }
-            let count: u64 = files.iter().map(|(_, rows)| rows.len()).sum();
-            let pair =
-                |id: i64, key: i32, b: &[u8]| Av::Record(vec![(key, Av::Int(id)), (key + 1, Av::Bytes(b.to_vec()))]);
-            let edge = |key: i32, path: &str, row: u64| {
-                Av::List(vec![pair(PATH, key, path.as_bytes()), pair(POSITION, key, &(row as i64).to_le_bytes())])
-            };
-            let (low, high) =
-                (files.iter().filter_map(|f| f.1.min()).min(), files.iter().filter_map(|f| f.1.max()).max());
-            let mut rest = vec![];
-            if let (Some(first), Some(last), Some(low), Some(high)) = (files.first(), files.last(), low, high) {
-                rest = vec![(125, edge(126, &first.0, low)), (128, edge(129, &last.0, high))];
-            }
-            if let [(path, _)] = files.as_slice() {
-                rest.push((143, Av::Text(path.clone())));
-            }
-            for f in w.finish()? {
-                let file = DataFile {
-                    content: POSITIONS,
-                    path: format!("{}/{}", ice.root, f.name),
-                    format: "PARQUET".into(),
-                    partition: e.file.partition.clone(),
-                    rows: count as i64,
-                    bytes: f.size,
-                    rest: rest.clone(),
-                };
-                out.push(next.added(e.spec, file));
-            }
-        }
-        Ok(out)
-    }
-
     /// Writes the manifests and the list of a snapshot, which nobody sees yet.
     pub fn draft(&self, change: Change, next: Next) -> Result<Draft> {
         let ice = self.ice()?;
         let v = &ice.loaded.metadata;
         let parent = metadata::current(v).and_then(|s| s["snapshot-id"].as_i64());
         let unique = uuid::Uuid::new_v4();
-        let mut draft = Draft { updates: vec![], manifests: change.kept, entries: vec![], deletes: vec![] };
+        let mut draft = Draft { manifests: change.kept, ..Draft::default() };
+        // Of version 3: ids of rows. A table that was of version 2 has manifests without.
+        let first_row = metadata::next_row(v);
+        let mut next_row = first_row;
+        for m in &mut draft.manifests {
+            if let Some(next) = &mut next_row
+                && m.give_rows(next)
+                && let Some(known) = ice.entries.get(&m.path)
+            {
+                let mut entries = known.to_vec();
+                manifest::inherit(&mut entries, m.first_row);
+                draft.entries.push((m.path.clone(), entries));
+            }
+        }
         let mut summary = change.summary;
         summary.insert("operation".into(), json!(change.operation));
         summary.insert("engine-name".into(), json!("ods-sink"));
         summary.insert("engine-version".into(), json!(env!("CARGO_PKG_VERSION")));
-        let number = |content: i64, status: i64| {
-            let all = if content == DATA { &change.data } else { &change.deletes };
-            all.iter().filter(|e| e.status == status).count()
-        };
-        let size = |status: i64| -> i64 {
-            change.data.iter().chain(&change.deletes).filter(|e| e.status == status).map(|e| e.file.bytes).sum()
-        };
-        for (name, n) in [("added-files-size", size(ADDED)), ("removed-files-size", size(DELETED))] {
-            if n > 0 {
-                summary.insert(name.into(), json!(n.to_string()));
+        figures_of(&change.data, &change.deletes, &mut summary);
+        for e in &change.deletes {
+            match e.status {
+                ADDED => draft.deletes.push((e.file.id(), ice.vector_of(e))),
+                DELETED => draft.folded.push(e.file.id()),
+                _ => {}
             }
         }
-        for (name, n) in [
-            ("added-data-files", number(DATA, ADDED)),
-            ("deleted-data-files", number(DATA, DELETED)),
-            ("added-delete-files", number(POSITIONS, ADDED)),
-            ("removed-delete-files", number(POSITIONS, DELETED)),
-        ] {
-            if n > 0 {
-                summary.insert(name.into(), json!(n.to_string()));
-            }
-        }
-        draft.deletes = change.deletes.iter().filter(|e| e.status == ADDED).map(|e| e.file.path.clone()).collect();
         let mut lists: BTreeMap<(i64, i64), Vec<Entry>> = BTreeMap::new();
         for (content, entries) in [(0, change.data), (1, change.deletes)] {
             for e in entries {
@@ -411,21 +336,26 @@ impl Table {
         }
         let about = |spec: i64| -> Result<About> {
             let (schema, spec) = (metadata::schema(v)?, metadata::spec(v, spec)?);
-            Ok(About { snapshot: next.id, parent, sequence: next.sequence, schema, spec })
+            let version = metadata::version(v);
+            Ok(About { version, snapshot: next.id, parent, sequence: next.sequence, schema, spec })
         };
         for (i, ((content, spec), entries)) in lists.into_iter().enumerate() {
             let name = format!("metadata/{unique}-m{i}.avro");
             let parts = self.parts(spec)?;
             let path = format!("{}/{name}", ice.root);
-            let (m, raw) = manifest::write(&entries, content, &parts, path, &about(spec)?)?;
+            let (mut m, raw) = manifest::write(&entries, content, &parts, path, &about(spec)?)?;
             self.store.put(&name, raw.into())?;
-            let live = entries.into_iter().filter(|e| e.status != DELETED).collect();
+            let mut live: Vec<Entry> = entries.into_iter().filter(|e| e.status != DELETED).collect();
+            if content == DATA {
+                m.first_row = next_row;
+                next_row = manifest::inherit(&mut live, next_row);
+            }
             draft.entries.push((m.path.clone(), live));
             draft.manifests.push(m);
         }
         self.totals(&draft, &mut summary);
         let name = format!("metadata/snap-{}-0-{unique}.avro", next.id);
-        self.store.put(&name, manifest::write_list(&draft.manifests, &about(self.spec()?)?)?.into())?;
+        self.store.put(&name, manifest::write_list(&draft.manifests, &about(self.spec()?)?, first_row)?.into())?;
         let before = v["last-updated-ms"].as_i64().unwrap_or(0);
         let mut snapshot = json!({
             "snapshot-id": next.id, "sequence-number": next.sequence, "timestamp-ms": log::now_ms().max(before),
@@ -433,6 +363,10 @@ impl Table {
         });
         if let Some(p) = parent {
             snapshot["parent-snapshot-id"] = json!(p);
+        }
+        if let (Some(first), Some(next)) = (first_row, next_row) {
+            snapshot["first-row-id"] = json!(first);
+            snapshot["added-rows"] = json!(next - first);
         }
         if !change.properties.is_empty() {
             draft.updates.push(json!({"action": "set-properties", "updates": change.properties}));
@@ -472,6 +406,28 @@ impl Table {
         ] {
             summary.insert(name.into(), json!(n.to_string()));
         }
+    }
+}
+
+/// What came and what went, for a snapshot's summary.
+fn figures_of(data: &[Entry], deletes: &[Entry], summary: &mut Map<String, Value>) {
+    let sum = |of: &dyn Fn(&Entry) -> i64| data.iter().chain(deletes).map(of).sum::<i64>();
+    let mut say = |name: &str, status: i64, of: &dyn Fn(&Entry) -> i64| {
+        let n = sum(&|e| if e.status == status { of(e) } else { 0 });
+        if n > 0 {
+            summary.insert(name.into(), json!(n.to_string()));
+        }
+    };
+    let is_data = |e: &Entry| i64::from(e.file.content == DATA);
+    let is_delete = |e: &Entry| i64::from(e.file.content != DATA);
+    let is_vector = |e: &Entry| i64::from(e.file.is_vector());
+    let positions = |e: &Entry| if e.file.content == POSITIONS { e.file.rows } else { 0 };
+    for (status, word, of_data) in [(ADDED, "added", "added-data-files"), (DELETED, "removed", "deleted-data-files")] {
+        say(&format!("{word}-files-size"), status, &|e| e.file.bytes);
+        say(of_data, status, &is_data);
+        say(&format!("{word}-delete-files"), status, &is_delete);
+        say(&format!("{word}-dvs"), status, &is_vector);
+        say(&format!("{word}-position-deletes"), status, &positions);
     }
 }
 

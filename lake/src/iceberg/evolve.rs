@@ -50,7 +50,7 @@ impl Table {
         new["fields"] = json!(list);
         let ids = v["schemas"].as_array().into_iter().flatten().filter_map(|s| s["schema-id"].as_i64());
         new["schema-id"] = json!(ids.max().unwrap_or(0) + 1);
-        state::check_names(schema::from_iceberg(&new)?.fields())?;
+        state::check_names(schema::from_iceberg(&new)?.fields(), metadata::version(v))?;
         Ok(Some((new, last)))
     }
 
@@ -78,7 +78,7 @@ impl Table {
 
     /// Exchanges the metadata for some that have the same snapshot. False: others were faster.
     pub fn publish_only(&mut self, updates: Vec<Value>) -> Result<bool> {
-        let draft = Draft { updates, manifests: self.ice()?.manifests.clone(), entries: vec![], deletes: vec![] };
+        let draft = Draft { updates, manifests: self.ice()?.manifests.clone(), ..Draft::default() };
         self.publish_iceberg(draft, true, |_| Ok(())).map_err(|e| match e {
             // Doing it again finds out.
             Fail::Unknown(s) => Fail::Retry(s),

@@ -1,10 +1,10 @@
 //! Following a table of Iceberg: its snapshots, and the changes of each.
 //!
 //! A snapshot's own manifests name the files that came and went with it, and no others are read: rows of new data files
-//! came, rows that new files of position deletes name went. Where both have one key it was an update. Snapshots that
+//! came, rows that new files of position deletes name went (of deletion vectors those that the ones before lack). Where both have one key it was an update. Snapshots that
 //! replace files (compaction) change nothing.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow_schema::SchemaRef;
@@ -246,15 +246,24 @@ impl Came {
         Ok(came)
     }
 
-    /// Rows that earlier snapshots took out, by the names of data files.
-    fn gone_before(&self, store: &dyn Store, root: &str) -> Result<HashMap<String, RoaringTreemap>> {
+    /// Rows that earlier snapshots took out of these data files, by their names.
+    fn gone_before(
+        &self,
+        store: &dyn Store,
+        root: &str,
+        of: &HashSet<String>,
+    ) -> Result<HashMap<String, RoaringTreemap>> {
+        let of_others = |e: &Entry| {
+            let one = e.file.referenced().and_then(|path| inside(root, path).ok());
+            one.is_some_and(|name| !of.contains(&name))
+        };
         let mut files: Vec<Entry> = self.folded.iter().chain(&self.kept).cloned().collect();
         for m in self.older.iter().filter(|m| m.content != DATA && m.is_alive()) {
             let live = manifest::read(&get(store, root, &m.path)?, m).map_err(|e| e.about(&m.path))?;
             files.extend(live.into_iter().filter(|e| e.status != DELETED));
         }
         let mut gone: HashMap<String, RoaringTreemap> = HashMap::new();
-        for e in &files {
+        for e in files.iter().filter(|e| !of_others(e)) {
             check(e)?;
             for (name, rows) in positions::read(store, root, e)? {
                 *gone.entry(name).or_default() |= rows;
@@ -271,7 +280,7 @@ fn check(e: &Entry) -> Result<()> {
             e.file.path
         ));
     }
-    if e.file.format != "PARQUET" {
+    if e.file.format != "PARQUET" && !e.file.is_vector() {
         return Err(fatal!("{} is a file of {}, of which this engine reads Parquet alone", e.file.path, e.file.format));
     }
     Ok(())
@@ -326,11 +335,17 @@ impl Source {
                 *going.entry(name).or_default() |= rows;
             }
         }
-        // Our own deletes name rows that are there; others may name some that are gone already.
-        let known = s["summary"][BATCH].is_string() && came.removed.is_empty();
+        // Our own files of positions name rows that are there; others may name some that are gone already, and a vector
+        // has all that are gone.
+        let vectors = came.deletes.iter().any(|e| e.file.is_vector());
+        let known = s["summary"][BATCH].is_string() && came.removed.is_empty() && !vectors;
         let before = match going.is_empty() && came.removed.is_empty() || known {
             true => HashMap::new(),
-            false => came.gone_before(store, &self.root)?,
+            false => {
+                let removed = came.removed.iter().map(|e| inside(&self.root, &e.file.path));
+                let of = going.keys().cloned().map(Ok).chain(removed).collect::<Result<HashSet<String>>>()?;
+                came.gone_before(store, &self.root, &of)?
+            }
         };
         let (mut old, mut new) = (vec![], vec![]);
         for e in &came.removed {

@@ -9,6 +9,7 @@ use crate::answer::{Fail, Result, fatal};
 use crate::fault;
 use crate::iceberg::catalog::inside;
 use crate::iceberg::commit::Change;
+use crate::iceberg::lineage::{self, Origin};
 use crate::iceberg::manifest::{EXISTING, Entry, POSITIONS};
 use crate::iceberg::{MAINTAINED, metadata, state};
 use crate::log;
@@ -27,30 +28,39 @@ impl Table {
         if self.ice()?.all(POSITIONS).any(|e| e.file.is_equality()) {
             return Ok(());
         }
-        let spare = self.ice()?.all(POSITIONS).count();
-        let parts: HashSet<String> =
-            self.ice()?.all(POSITIONS).map(|e| format!("{} {:?}", e.spec, e.file.partition)).collect();
+        // Deletion vectors are one a file anyway.
+        let ice = self.ice()?;
+        let several = || ice.all(POSITIONS).filter(|e| !e.file.is_vector());
+        let spare = several().count();
+        let parts: HashSet<String> = several().map(|e| format!("{} {:?}", e.spec, e.file.partition)).collect();
         // One a partition is as few as there can be.
         if chosen.is_empty() && spare < DELETE_FILES + parts.len() {
             return Ok(());
         }
         fault::step("compact")?;
         let next = self.next()?;
+        let vectors = self.has_vectors()?;
         let columns = self.state.schema()?.clone();
+        let columns = if vectors { lineage::with_lineage(&columns) } else { columns };
         let by_name = self.ice()?.by_name()?;
         let entry =
             |name: &str| -> Result<&Entry> { by_name.get(name).ok_or_else(|| fatal!("{name} is in no manifest")) };
         let mut sources: HashMap<String, Entry> = HashMap::new();
         let mut change = Change { operation: "replace", ..Change::default() };
-        let mut rewritten = HashSet::new();
+        let (mut rewritten, mut origins) = (HashSet::new(), HashMap::new());
         for n in chosen {
             let add = &self.state.file(*n)?.add;
             let e = entry(&add.file()?)?;
             sources.insert(Value::Object(add.values.clone()).to_string(), e.clone());
             change.data.push(next.deleted(e));
             rewritten.insert(e.file.path.clone());
+            origins.insert(*n, Origin::of(e));
         }
-        let written = self.rewrite_files(chosen, &columns)?;
+        // Rows that move keep their ids.
+        let written = self.rewrite_files_with(chosen, &columns, &|n, first, batch| match origins.get(&n) {
+            Some(origin) if vectors => origin.fill(batch, first),
+            _ => Ok(batch),
+        })?;
         let (mut files, mut rows, mut bytes) = (0, 0, 0);
         for (values, w) in &written {
             let from = sources
@@ -71,31 +81,24 @@ impl Table {
                 positions.insert(n, gone.clone());
             }
         }
-        change.deletes.extend(self.ice()?.all(POSITIONS).map(|e| next.deleted(e)));
-        change.deletes.extend(self.write_positions(&positions, next)?);
+        if vectors {
+            change.deletes = self.fold_vectors(&positions, next)?;
+        } else {
+            change.deletes.extend(self.ice()?.all(POSITIONS).map(|e| next.deleted(e)));
+            change.deletes.extend(self.write_positions(&positions, next)?);
+        }
         let draft = self.draft(change, next)?;
-        // What was deleted is known: the new files have the same positions.
-        let deletes = draft.deletes.clone();
-        let was =
-            self.with_iceberg(|ice, _, _| Ok(std::mem::replace(&mut ice.deletes, deletes.into_iter().collect())))?;
-        match self.publish_iceberg(draft, true, |_| Ok(())) {
-            Ok(true) => {}
-            other => {
-                self.with_iceberg(|ice, _, _| {
-                    ice.deletes = was;
-                    Ok(())
-                })?;
-                other.map_err(|e| match e {
-                    Fail::Unknown(s) => {
-                        self.stale = true;
-                        Fail::Retry(s)
-                    }
-                    e => e,
-                })?;
-                // Others came first: what was written is left to the vacuum.
-                report["more"] = json!(true);
-                return self.refresh();
+        let done = self.publish_iceberg(draft, true, |_| Ok(())).map_err(|e| match e {
+            Fail::Unknown(s) => {
+                self.stale = true;
+                Fail::Retry(s)
             }
+            e => e,
+        })?;
+        if !done {
+            // Others came first: what was written is left to the vacuum.
+            report["more"] = json!(true);
+            return self.refresh();
         }
         report["compacted"] = json!({"read_files": chosen.len(), "written_files": files, "rows": rows, "bytes": bytes});
         Ok(())

@@ -1,4 +1,4 @@
-//! Manifests, which list files, and manifest lists, which list those: version 2 of the format.
+//! Manifests, which list files, and manifest lists, which list those: versions 2 and 3 of the format.
 //!
 //! https://iceberg.apache.org/spec/#manifests. Numbers are the ids that the specification gives the fields.
 
@@ -17,6 +17,13 @@ pub const EXISTING: i64 = 0;
 pub const ADDED: i64 = 1;
 pub const DELETED: i64 = 2;
 
+pub const PUFFIN: &str = "PUFFIN";
+/// Of a data file: the id of its first row. Of a delete file: its data file, and the place in a Puffin file.
+const FIRST_ROW: i32 = 142;
+pub const REFERENCED: i32 = 143;
+pub const OFFSET: i32 = 144;
+pub const SIZE: i32 = 145;
+
 /// A data or delete file.
 #[derive(Clone, Debug)]
 pub struct DataFile {
@@ -33,7 +40,7 @@ pub struct DataFile {
 impl DataFile {
     fn read(v: &Av) -> Result<DataFile> {
         let Av::Record(fields) = v else { return Err(fatal!("an entry without a file")) };
-        let own = [134, 100, 101, 102, 103, 104];
+        let own = [134, 100, 101, 102, 103, 104, FIRST_ROW];
         Ok(DataFile {
             content: v.at(134).int().unwrap_or(DATA),
             path: v.at(100).text().ok_or_else(|| fatal!("a file without a path"))?.into(),
@@ -45,8 +52,9 @@ impl DataFile {
         })
     }
 
-    fn avro(&self) -> Av {
+    fn avro(&self, first_row: Option<i64>) -> Av {
         let mut all = vec![
+            (FIRST_ROW, first_row.map_or(Av::Null, Av::Int)),
             (134, Av::Int(self.content)),
             (100, Av::Text(self.path.clone())),
             (101, Av::Text(self.format.clone())),
@@ -61,6 +69,34 @@ impl DataFile {
     pub fn is_equality(&self) -> bool {
         self.content == EQUALITY
     }
+
+    /// A deletion vector in a Puffin file, which is of one data file.
+    pub fn is_vector(&self) -> bool {
+        self.content == POSITIONS && self.format == PUFFIN
+    }
+
+    fn other(&self, id: i32) -> &Av {
+        self.rest.iter().find(|(i, _)| *i == id).map_or(&Av::Null, |(_, v)| v)
+    }
+
+    /// The one data file whose rows a delete file takes out; None: it may be of several.
+    pub fn referenced(&self) -> Option<&str> {
+        self.other(REFERENCED).text()
+    }
+
+    /// Where in its file a deletion vector stands, and how long it is.
+    pub fn place(&self) -> Option<(usize, usize)> {
+        let n = |id| self.other(id).int().and_then(|n| usize::try_from(n).ok());
+        Some((n(OFFSET)?, n(SIZE)?))
+    }
+
+    /// What tells it from other delete files: a Puffin file may have several vectors.
+    pub fn id(&self) -> String {
+        match self.place() {
+            Some((at, _)) if self.is_vector() => format!("{}#{at}", self.path),
+            _ => self.path.clone(),
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -70,6 +106,8 @@ pub struct Entry {
     pub sequence: i64,
     pub file_sequence: i64,
     pub spec: i64,
+    /// Of data files of version 3: the id of the first row. None: it is given when the snapshot is made.
+    pub first_row: Option<i64>,
     pub file: Arc<DataFile>,
 }
 
@@ -87,6 +125,8 @@ pub struct Manifest {
     rows: [i64; 3],
     partitions: Av,
     key: Av,
+    /// Of version 3: the id of the first row of those data files that have none of their own.
+    pub first_row: Option<i64>,
 }
 
 impl Manifest {
@@ -105,6 +145,7 @@ impl Manifest {
             rows: [n(512), n(513), n(514)],
             partitions: v.at(507).clone(),
             key: v.at(519).clone(),
+            first_row: v.at(520).int(),
         })
     }
 
@@ -126,12 +167,23 @@ impl Manifest {
             (514, n(self.rows[2])),
             (507, self.partitions.clone()),
             (519, self.key.clone()),
+            (520, self.first_row.map_or(Av::Null, Av::Int)),
         ])
     }
 
     /// Whether it has files that are part of the table.
     pub fn is_alive(&self) -> bool {
         self.files[0] + self.files[1] > 0
+    }
+
+    /// Gives rows that have no ids theirs, from `next` on: at most so many as the manifest has. Not those of deletes.
+    pub fn give_rows(&mut self, next: &mut i64) -> bool {
+        if self.content != DATA || self.first_row.is_some() {
+            return false;
+        }
+        self.first_row = Some(*next);
+        *next += self.rows[0] + self.rows[1];
+        true
     }
 }
 
@@ -149,9 +201,9 @@ fn pairs(name: &str, id: i32, key: i32, value: Value) -> Value {
     optional(name, id, json!({"type": "array", "items": record, "logicalType": "map"}))
 }
 
-fn entry_schema(parts: &[Part]) -> Result<Value> {
+fn entry_schema(parts: &[Part], version: i64) -> Result<Value> {
     let partition: Vec<Value> = parts.iter().map(Part::avro).collect::<Result<_>>()?;
-    let file = json!({"type": "record", "name": "r2", "fields": [
+    let mut fields = vec![
         field("content", 134, json!("int")),
         field("file_path", 100, json!("string")),
         field("file_format", 101, json!("string")),
@@ -168,8 +220,16 @@ fn entry_schema(parts: &[Part]) -> Result<Value> {
         optional("split_offsets", 132, json!({"type": "array", "items": "long", "element-id": 133})),
         optional("equality_ids", 135, json!({"type": "array", "items": "int", "element-id": 136})),
         optional("sort_order_id", 140, json!("int")),
-        optional("referenced_data_file", 143, json!("string")),
-    ]});
+    ];
+    if version >= 3 {
+        fields.push(optional("first_row_id", FIRST_ROW, json!("long")));
+    }
+    fields.push(optional("referenced_data_file", REFERENCED, json!("string")));
+    if version >= 3 {
+        fields.push(optional("content_offset", OFFSET, json!("long")));
+        fields.push(optional("content_size_in_bytes", SIZE, json!("long")));
+    }
+    let file = json!({"type": "record", "name": "r2", "fields": fields});
     Ok(json!({"type": "record", "name": "manifest_entry", "fields": [
         field("status", 0, json!("int")),
         optional("snapshot_id", 1, json!("long")),
@@ -179,14 +239,14 @@ fn entry_schema(parts: &[Part]) -> Result<Value> {
     ]}))
 }
 
-fn list_schema() -> Value {
+fn list_schema(version: i64) -> Value {
     let summary = json!({"type": "record", "name": "r508", "fields": [
         field("contains_null", 509, json!("boolean")),
         optional("contains_nan", 518, json!("boolean")),
         optional("lower_bound", 510, json!("bytes")),
         optional("upper_bound", 511, json!("bytes")),
     ]});
-    json!({"type": "record", "name": "manifest_file", "fields": [
+    let mut fields = vec![
         field("manifest_path", 500, json!("string")),
         field("manifest_length", 501, json!("long")),
         field("partition_spec_id", 502, json!("int")),
@@ -202,13 +262,18 @@ fn list_schema() -> Value {
         field("deleted_rows_count", 514, json!("long")),
         optional("partitions", 507, json!({"type": "array", "items": summary, "element-id": 508})),
         optional("key_metadata", 519, json!("bytes")),
-    ]})
+    ];
+    if version >= 3 {
+        fields.push(optional("first_row_id", 520, json!("long")));
+    }
+    json!({"type": "record", "name": "manifest_file", "fields": fields})
 }
 
 /// The entries of a manifest.
 pub fn read(raw: &[u8], m: &Manifest) -> Result<Vec<Entry>> {
     let file = avro::read(raw)?;
-    file.rows
+    let entries: Result<Vec<Entry>> = file
+        .rows
         .iter()
         .map(|v| {
             let status = v.at(0).int().unwrap_or(ADDED);
@@ -219,10 +284,26 @@ pub fn read(raw: &[u8], m: &Manifest) -> Result<Vec<Entry>> {
                 sequence,
                 file_sequence: v.at(4).int().unwrap_or(sequence),
                 spec: m.spec,
+                first_row: v.at(2).at(FIRST_ROW).int(),
                 file: Arc::new(DataFile::read(v.at(2))?),
             })
         })
-        .collect()
+        .collect();
+    let mut entries = entries?;
+    if m.content == DATA {
+        inherit(&mut entries, m.first_row);
+    }
+    Ok(entries)
+}
+
+/// Gives data files without an id of their first row those from `first` on, in their order; answers what comes next.
+pub fn inherit(entries: &mut [Entry], first: Option<i64>) -> Option<i64> {
+    let mut next = first?;
+    for e in entries.iter_mut().filter(|e| e.status != DELETED && e.first_row.is_none()) {
+        e.first_row = Some(next);
+        next += e.file.rows;
+    }
+    Some(next)
 }
 
 pub fn read_list(raw: &[u8]) -> Result<Vec<Manifest>> {
@@ -231,6 +312,8 @@ pub fn read_list(raw: &[u8]) -> Result<Vec<Manifest>> {
 
 /// What the manifests of a snapshot have in common.
 pub struct About<'a> {
+    /// Of the format.
+    pub version: i64,
     pub snapshot: i64,
     pub parent: Option<i64>,
     pub sequence: i64,
@@ -277,6 +360,7 @@ pub fn write(
         rows: [0; 3],
         partitions: summaries(entries, parts),
         key: Av::Null,
+        first_row: None,
     };
     let mut rows = vec![];
     for e in entries {
@@ -297,7 +381,8 @@ pub fn write(
             (1, Av::Int(e.snapshot)),
             (3, given(e.sequence)),
             (4, given(e.file_sequence)),
-            (2, e.file.avro()),
+            // Likewise rows that are added get their ids from the manifest list.
+            (2, e.file.avro(e.first_row.filter(|_| e.status != ADDED))),
         ]));
     }
     let meta = [
@@ -305,21 +390,25 @@ pub fn write(
         ("schema-id", about.schema["schema-id"].to_string()),
         ("partition-spec", about.spec["fields"].to_string()),
         ("partition-spec-id", m.spec.to_string()),
-        ("format-version", "2".into()),
+        ("format-version", about.version.to_string()),
         ("content", if content == DATA { "data".into() } else { "deletes".into() }),
     ];
-    let raw = avro::file(&entry_schema(parts)?, &meta, &rows)?;
+    let raw = avro::file(&entry_schema(parts, about.version)?, &meta, &rows)?;
     m.length = raw.len() as i64;
     Ok((m, raw))
 }
 
-pub fn write_list(manifests: &[Manifest], about: &About) -> Result<Vec<u8>> {
-    let meta = [
+/// `first_row`: of version 3, the id from which on the snapshot's new rows have theirs.
+pub fn write_list(manifests: &[Manifest], about: &About, first_row: Option<i64>) -> Result<Vec<u8>> {
+    let mut meta = vec![
         ("snapshot-id", about.snapshot.to_string()),
         ("parent-snapshot-id", about.parent.map_or("null".into(), |p| p.to_string())),
         ("sequence-number", about.sequence.to_string()),
-        ("format-version", "2".into()),
+        ("format-version", about.version.to_string()),
     ];
+    if let Some(n) = first_row {
+        meta.push(("first-row-id", n.to_string()));
+    }
     let rows: Vec<Av> = manifests.iter().map(Manifest::avro).collect();
-    avro::file(&list_schema(), &meta, &rows)
+    avro::file(&list_schema(about.version), &meta, &rows)
 }

@@ -36,6 +36,16 @@ pub fn property<'a>(v: &'a Value, name: &str) -> Option<&'a str> {
     v["properties"][name].as_str()
 }
 
+/// Of the format.
+pub fn version(v: &Value) -> i64 {
+    v["format-version"].as_i64().unwrap_or(0)
+}
+
+/// Of version 3: the id that the next row gets. None: rows have no ids.
+pub fn next_row(v: &Value) -> Option<i64> {
+    (version(v) >= 3).then(|| v["next-row-id"].as_i64().unwrap_or(0))
+}
+
 pub fn sequence(v: &Value) -> i64 {
     v["last-sequence-number"].as_i64().unwrap_or(0)
 }
@@ -51,7 +61,7 @@ pub fn ancestors(v: &Value) -> Vec<&Value> {
     out
 }
 
-/// Metadata of a table that is made.
+/// Metadata of a table that is made, of version 2 of the format.
 pub fn new(location: &str, schema: Value, last_column: i64, spec: Value, order: Value, properties: Value) -> Value {
     let parts = spec["fields"].as_array().map_or(0, Vec::len) as i64;
     json!({
@@ -63,6 +73,13 @@ pub fn new(location: &str, schema: Value, last_column: i64, spec: Value, order: 
         "current-snapshot-id": null, "refs": {}, "snapshots": [], "statistics": [], "partition-statistics": [],
         "snapshot-log": [], "metadata-log": []
     })
+}
+
+/// Version 3 of one of version 2.
+pub fn raise(mut v: Value) -> Value {
+    v["format-version"] = json!(3);
+    v["next-row-id"] = json!(0);
+    v
 }
 
 fn push(v: &mut Value, list: &str, item: Value) {
@@ -105,6 +122,12 @@ fn apply_one(v: &mut Value, update: &Value) -> Result<()> {
         "add-snapshot" => {
             let s = &update["snapshot"];
             v["last-sequence-number"] = s["sequence-number"].clone();
+            if let Some(next) = next_row(v) {
+                let first = s["first-row-id"].as_i64().filter(|first| *first >= next);
+                let end = first.and_then(|first| first.checked_add(s["added-rows"].as_i64().filter(|n| *n >= 0)?));
+                let end = end.ok_or_else(|| fatal!("a snapshot gives its rows ids that others have, or none"))?;
+                v["next-row-id"] = json!(end);
+            }
             push(v, "snapshots", s.clone());
         }
         "set-snapshot-ref" => {
@@ -153,17 +176,35 @@ pub fn apply(v: &Value, old: &str, updates: &[Value]) -> Result<(Value, Vec<Stri
 /// Whether this engine may write the table; the error names what is in the way.
 pub fn check(v: &Value) -> Result<()> {
     match v["format-version"].as_i64() {
-        Some(2) => Ok(()),
+        Some(2 | 3) => Ok(()),
         Some(1) => Err(fatal!(
             "the table is of version 1 of the format, which has no deletes: raise it to 2 (the property format-version)"
         )),
-        n => Err(fatal!("the table is of version {} of the format; this engine writes version 2", n.unwrap_or(0))),
+        n => {
+            Err(fatal!("the table is of version {} of the format; this engine writes versions 2 and 3", n.unwrap_or(0)))
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ids_of_rows_are_given_once() {
+        let one = json!({"spec-id": 0, "fields": []});
+        let v = raise(new("file:///t", json!({"schema-id": 0}), 1, one, json!({"order-id": 0}), json!({})));
+        let add = |v: &Value, more: Value| {
+            let mut s = json!({"snapshot-id": 1, "sequence-number": 1, "timestamp-ms": 1});
+            s.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            apply(v, "m", &[json!({"action": "add-snapshot", "snapshot": s})]).map(|(v, _)| v)
+        };
+        let v = add(&v, json!({"first-row-id": 0, "added-rows": 7})).unwrap();
+        assert_eq!(next_row(&v), Some(7));
+        assert!(add(&v, json!({"first-row-id": 6, "added-rows": 1})).is_err());
+        assert!(add(&v, json!({})).is_err());
+        assert_eq!(next_row(&add(&v, json!({"first-row-id": 7, "added-rows": 0})).unwrap()), Some(7));
+    }
 
     #[test]
     fn snapshots_come_and_go() {

@@ -1,8 +1,9 @@
-//! Tables of Apache Iceberg, version 2 of the format: what differs from Delta Lake (`table`, `commit` and so on, with
+//! Tables of Apache Iceberg, versions 2 and 3 of the format: what differs from Delta Lake (`table`, `commit` and so on, with
 //! which it shares rows, index and data files).
 //!
 //! `catalog` says which metadata a table has and exchanges them (`sql` with `sqlite` and `pq`, and `rest`); `metadata` and
-//! `manifest` (in `avro`) are the format's files, `schema` and `spec` its types and partitions. `state` reads a table,
+//! `manifest` (in `avro`) are the format's files, `schema` and `spec` its types and partitions; `positions` and, of version
+//! 3, `vectors` (in `puffin`) are what takes rows out, and `lineage` has the ids of its rows. `state` reads a table,
 //! `commit` makes a snapshot of what is staged and of the offsets, `follow` finds what a snapshot changed, `evolve` and
 //! `maintain` do what their names say.
 
@@ -11,12 +12,14 @@ pub mod catalog;
 mod commit;
 mod evolve;
 pub mod follow;
+pub mod lineage;
 mod maintain;
 pub mod manifest;
 pub mod metadata;
 pub mod pair;
 pub mod positions;
 mod pq;
+mod puffin;
 #[cfg(feature = "s3")]
 mod rest;
 pub mod schema;
@@ -25,7 +28,8 @@ mod sql;
 mod sqlite;
 pub mod state;
 #[cfg(test)]
-mod tests;
+pub mod tests;
+mod vectors;
 
 use std::sync::Arc;
 

@@ -101,6 +101,12 @@ fn fields(v: &Value) -> Result<Fields> {
             let name = f["name"].as_str().ok_or_else(|| fatal!("a column without a name"))?;
             let id = f["id"].as_i64().ok_or_else(|| fatal!("the column {name} has no id"))?;
             let t = from_type(&f["type"]).map_err(|e| e.about(format!("column {name}")))?;
+            // Of version 3: what files have that lack the column, where this engine would read null.
+            if f.get("initial-default").is_some_and(|v| !v.is_null()) {
+                return Err(fatal!(
+                    "the column {name} has a default (initial-default), which this engine does not read"
+                ));
+            }
             Ok(with_id(Field::new(name, t, !f["required"].as_bool().unwrap_or(false)), id))
         })
         .collect();
@@ -148,6 +154,17 @@ mod tests {
         let list = json!({"type": "list", "element-id": 7, "element": "int", "element-required": true});
         let DataType::List(f) = from_type(&list).unwrap() else { panic!() };
         assert_eq!((id_of(&f), f.is_nullable()), (Some(7), false));
+    }
+
+    #[test]
+    fn defaults_of_version_3_are_not_read_as_null() {
+        let of = |more: Value| {
+            let mut f = json!({"id": 1, "name": "a", "required": false, "type": "int"});
+            f.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            from_iceberg(&json!({"type": "struct", "fields": [f]}))
+        };
+        assert!(of(json!({"initial-default": null, "write-default": 5})).is_ok());
+        assert!(of(json!({"initial-default": 5})).unwrap_err().text().contains("column a"));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use crate::answer::{Result, fatal};
 use crate::iceberg::catalog::{Catalog, Ident, Load, Loaded, inside, normal};
 use crate::iceberg::manifest::{self, DATA, DELETED, Entry, Manifest, POSITIONS};
-use crate::iceberg::{MAINTAINED, OFFSETS, metadata, positions, schema, spec};
+use crate::iceberg::{MAINTAINED, OFFSETS, lineage, metadata, positions, schema, spec};
 use crate::index::Keys;
 use crate::log::{Add, BATCH, DataFile, State, Touched};
 use crate::settings::TableSettings;
@@ -35,8 +35,8 @@ pub struct Iceberg {
     pub loaded: Loaded,
     pub manifests: Vec<Manifest>,
     pub entries: Entries,
-    /// Delete files whose positions the state has.
-    pub deletes: HashSet<String>,
+    /// Delete files whose positions the state has, by their `id`; of a deletion vector with its data file's name.
+    pub deletes: HashMap<String, Option<String>>,
     /// By the number of a data file, the sequence number from which on deletes are of it.
     sequences: Vec<i64>,
     /// Which files it has is not read: a reader of changes needs those of single snapshots alone.
@@ -211,11 +211,17 @@ impl Iceberg {
         touched: &mut Vec<Touched>,
         upsert: bool,
     ) -> Result<bool> {
-        let now: HashSet<String> = self.all(POSITIONS).map(|e| e.file.path.clone()).collect();
-        if !self.deletes.is_subset(&now) {
+        let now: HashSet<String> = self.all(POSITIONS).map(|e| e.file.id()).collect();
+        let went = self.deletes.iter().filter(|(id, _)| !now.contains(*id));
+        if went.clone().any(|(_, of)| of.is_none()) {
             return Ok(true);
         }
-        let fresh: Vec<Entry> = self.all(POSITIONS).filter(|e| !self.deletes.contains(&e.file.path)).cloned().collect();
+        // Files whose vectors went: each must have one that takes its place.
+        let mut replaced: HashSet<u32> =
+            went.filter_map(|(_, of)| state.by_path.get(&escaped(of.as_deref()?)).copied()).collect();
+        self.deletes.retain(|id, _| now.contains(id));
+        let fresh: Vec<Entry> =
+            self.all(POSITIONS).filter(|e| !self.deletes.contains_key(&e.file.id())).cloned().collect();
         for e in fresh {
             if e.file.is_equality() {
                 if upsert {
@@ -230,14 +236,17 @@ impl Iceberg {
             for (n, rows) in self.positions(store, &e, state)? {
                 if let Some(Some(f)) = state.files.get_mut(n as usize) {
                     let mut gone = f.gone.as_deref().cloned().unwrap_or_default();
+                    if e.file.is_vector() && replaced.remove(&n) && !gone.is_subset(&rows) {
+                        return Ok(true);
+                    }
                     gone |= rows;
                     f.gone = Some(Arc::new(gone));
                     touched.push(Touched::Rows(n));
                 }
             }
-            self.deletes.insert(e.file.path.clone());
+            self.deletes.insert(e.file.id(), self.vector_of(&e));
         }
-        Ok(false)
+        Ok(!replaced.is_empty())
     }
 
     /// The rows that a delete file takes out, by data file.
@@ -295,7 +304,7 @@ pub fn open(
         loaded,
         manifests: vec![],
         entries: Entries::new(),
-        deletes: HashSet::new(),
+        deletes: HashMap::new(),
         sequences: vec![],
         lazy: set.read,
     };
@@ -308,7 +317,7 @@ fn fresh(set: &TableSettings, columns: &Schema, root: &str) -> Result<Value> {
     if fields.is_empty() {
         return Err(fatal!("a table without columns cannot be created in {root}"));
     }
-    check_names(&fields)?;
+    check_names(&fields, set.format_version as i64)?;
     for name in set.key.iter().chain(&set.sort) {
         if fields.find(name).is_none() {
             return Err(fatal!("the schema for {root} has no column {name}"));
@@ -344,11 +353,15 @@ fn fresh(set: &TableSettings, columns: &Schema, root: &str) -> Result<Value> {
         properties.insert("comment".into(), json!(c));
     }
     properties.extend(set.properties.clone());
-    Ok(metadata::new(root, made, fields.len() as i64, parts, order, Value::Object(properties)))
+    let v = metadata::new(root, made, fields.len() as i64, parts, order, Value::Object(properties));
+    Ok(if set.format_version == 3 { metadata::raise(v) } else { v })
 }
 
-/// Two names that differ in case alone are one for several readers.
-pub fn check_names(fields: &Fields) -> Result<()> {
+/// Two names that differ in case alone are one for several readers. `version` is that of the format.
+pub fn check_names(fields: &Fields, version: i64) -> Result<()> {
+    if version >= 3 {
+        lineage::check_names(fields)?;
+    }
     let mut seen = HashSet::new();
     match fields.iter().find(|f| f.name().is_empty() || !seen.insert(f.name().to_lowercase())) {
         None => Ok(()),
@@ -430,7 +443,7 @@ impl Table {
             loaded: Loaded { location: ice.loaded.location.clone(), metadata: Value::Null },
             manifests: vec![],
             entries: Entries::new(),
-            deletes: HashSet::new(),
+            deletes: HashMap::new(),
             sequences: vec![],
             lazy: false,
         };
