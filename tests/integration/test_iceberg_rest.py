@@ -53,14 +53,15 @@ class Rest(Lake):
         return self.reader.ask(word, self.path(table), rest=self.server.url, **options)
 
 
-def test_made_changed_and_compacted(lake):
+@pytest.mark.parametrize("version", (2, 3))
+def test_made_changed_and_compacted(lake, version):
     """Parted; columns added and promoted; small files and deletes folded in, snapshots expired; exactly what the
     source has."""
     lake.catalog = {"credential": "id:hocuspocus", "warehouse": "any"}
     table = Table(columns={"id": INT, "amount": INT})
     maintenance = {"small_files": 4, "checkpoint_every": 3, "snapshots": 6}
     parts = {"items": "bucket(2, id)"}
-    lake.write([table], {**HARD, "evolve": "full"}, batch={"max_events": 4}, target={"partition_by": parts, "maintenance": maintenance})
+    lake.write([table], {**HARD, "evolve": "full"}, batch={"max_events": 4}, target={"partition_by": parts, "maintenance": maintenance, "format_version": version})
     lake.replay([table.create({"id": number, "amount": 1}) for number in range(20)])
     table.columns = {"id": INT, "amount": BIGINT, "note": TEXT}
     said = lake.replay([table.update(None, {"id": number, "amount": 2**40 + number, "note": "n"})
@@ -72,6 +73,7 @@ def test_made_changed_and_compacted(lake):
     assert lake.rows("id, amount, note") == wanted
     described = lake.described()
     assert described["partitions"] == ["bucket[2]"] and len(described["snapshots"]) <= 6 + 3
+    assert described["format"] == version
     lake.commits()
     asked = [authorization for _, path, authorization in lake.proxy.seen if "/tables" in path]
     assert asked and all(each and each.startswith("Bearer ") and "hocuspocus" not in each for each in asked)

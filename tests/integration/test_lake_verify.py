@@ -25,7 +25,8 @@ class World:
         kafka.create(self.table.topic, 1)
         database.execute("create table items (id int primary key, name text, amount bigint)")
         named = pipeline(self.table, database="shop", defaults=defaults)
-        sink.write(named, kafka=True, targets=[{**target(folder / "lake"), "type": kind}], databases=[
+        more = {"iceberg 3": {"type": "iceberg", "format_version": 3}}.get(kind, {"type": kind})
+        sink.write(named, kafka=True, targets=[{**target(folder / "lake"), **more}], databases=[
             {"name": "shop", "type": "postgres", "dsn": database.dsn}])
         self.daemon = sink.daemon().await_ready()
 
@@ -58,7 +59,7 @@ def world(sink, kafka, database, prefix, tmp_path):
     return lambda kind, **defaults: World(sink, kafka, database, prefix, kind, tmp_path, **defaults)
 
 
-@pytest.mark.parametrize("kind, delete", [("delta", "hard"), ("iceberg", "soft")])
+@pytest.mark.parametrize("kind, delete", [("delta", "hard"), ("iceberg", "soft"), ("iceberg 3", "hard")])
 def test_what_differs_is_named(world, kind, delete):
     rules = [{"check": "row_count"}, {"check": "checksum"}, {"check": "row_count", "name": "some", "max": "39"}]
     world = world(kind, on_delete=delete, quality=rules)

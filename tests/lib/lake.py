@@ -49,7 +49,7 @@ class Reader:
 
     def close(self):
         self.process.stdin.close()
-        self.process.wait(10)
+        self.process.wait(60)
 
 
 def keep(kind, fault, seed, injected, records, rows, lost=0, twice=0, wrong=0):

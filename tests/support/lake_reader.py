@@ -111,12 +111,16 @@ def of_pyiceberg(path, columns="*", version=None, **place):
     return records(opened.scan(selected_fields=fields, snapshot_id=snapshot).to_arrow())
 
 
-def of_duckdb_iceberg(path, columns="*", **place):
+def load_iceberg():
     if "iceberg" not in LOADED:
         for name in ("avro", "iceberg"):
             found = glob.glob(EXTENSIONS.replace("_delta", f"_{name}") + f"/*/{name}.duckdb_extension")
             database.execute(f"load '{found[0]}'")
         LOADED.add("iceberg")
+
+
+def of_duckdb_iceberg(path, columns="*", **place):
+    load_iceberg()
     found = database.execute(
         f"select {columns} from iceberg_scan('{place.get('metadata') or of_catalog(path, **place).metadata_location}')")
     names = [column[0] for column in found.description]
@@ -128,14 +132,49 @@ LOADED = set()
 
 def iceberg_described(path, **place):
     opened = of_catalog(path, **place)
-    files = [task.file for task in opened.scan().plan_files()]
-    return {"version": opened.metadata.last_sequence_number, "files": len(files),
+    tasks = list(opened.scan().plan_files())
+    files = [task.file for task in tasks]
+    return {"format": opened.metadata.format_version,
+            "vectors": [sum(delete.file_format == "PUFFIN" for delete in task.delete_files) for task in tasks],
+            "version": opened.metadata.last_sequence_number, "files": len(files),
             "snapshots": [{"operation": s.summary.operation.value, "sequence": s.sequence_number,
                            **s.summary.additional_properties} for s in opened.snapshots()],
-            "deletes": len({delete.file_path for task in opened.scan().plan_files() for delete in task.delete_files}),
+            "deletes": len({delete.file_path for task in tasks for delete in task.delete_files}),
             "properties": dict(opened.properties),
             "partitions": [str(field.transform) for field in opened.spec().fields],
             "types": {field.name: str(field.field_type) for field in opened.schema().fields}}
+
+
+def iceberg_vectors(path, **place):
+    """Deletion vectors of the newest snapshot, as the manifests and the Puffin files have them."""
+    from pyiceberg.table.deletion_vector import deletion_vectors_from_puffin_file
+    from pyiceberg.table.puffin import PuffinFile
+    opened, found = of_catalog(path, **place), []
+    load_iceberg()
+    for manifest in opened.current_snapshot().manifests(opened.io):
+        if manifest.content.name != "DELETES":
+            continue
+        for status, delete in database.execute(f"select status, data_file from read_avro('{manifest.manifest_path}')"
+                                               ).fetchall():
+            if status == 2:
+                continue  # it is gone
+            with opened.io.new_input(delete["file_path"]).open() as file:
+                puffin = PuffinFile(file.read())
+            blob, = puffin.footer.blobs
+            vector, = deletion_vectors_from_puffin_file(puffin)
+            found.append({"of": delete["referenced_data_file"], "rows": delete["record_count"],
+                          "place": [delete["content_offset"], delete["content_size_in_bytes"]],
+                          "offset": blob.offset, "length": blob.length, "type": blob.type,
+                          "snapshot": blob.snapshot_id, "sequence": blob.sequence_number,
+                          "properties": blob.properties, "positions": vector.to_vector().to_pylist()})
+    return found
+
+
+def iceberg_row_ids(path, **place):
+    """Which ids of rows the snapshots have taken, the oldest first."""
+    opened = of_catalog(path, **place)
+    return {"next": opened.metadata.next_row_id, "first": [s.first_row_id for s in opened.snapshots()],
+            "added": [s.added_rows for s in opened.snapshots()]}
 
 
 def iceberg_append(path, rows):
@@ -183,6 +222,7 @@ WORDS = {"duckdb": of_duckdb, "deltalake": of_deltalake, "changes": changes, "de
          "offset": offset, "pyiceberg": of_pyiceberg, "duckdb_iceberg": of_duckdb_iceberg,
          "iceberg_described": iceberg_described, "iceberg_append": iceberg_append,
          "iceberg_overwrite": iceberg_overwrite, "iceberg_snapshots": iceberg_snapshots,
+         "iceberg_vectors": iceberg_vectors, "iceberg_row_ids": iceberg_row_ids,
          "arrow": arrow, "arrow_bytes": arrow_bytes, "iceberg_expire": iceberg_expire,
          "delta_append": delta_append, "delta_expire": delta_expire}
 

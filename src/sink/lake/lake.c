@@ -151,8 +151,11 @@ static enum ods_status lake_sink_check(struct sink *sink,
     if (status != ODS_OK)
         return status;
     lake_leave(lake);
-    snprintf(line, sizeof line, "target %s: tables in %s, lake engine %s", lake->config.name,
-             settings->location, lake->store->engine.version());
+    bool third = lake->store->iceberg && settings->format_version == 3;
+    snprintf(line, sizeof line, "target %s: tables in %s%s, lake engine %s", lake->config.name,
+             settings->location,
+             third ? ", new ones of version 3 of the format (others keep theirs)" : "",
+             lake->store->engine.version());
     report(context, line);
     return ODS_OK;
 }

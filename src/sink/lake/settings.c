@@ -12,7 +12,7 @@
 static const char *const compressions[] = {"snappy", "zstd", "none", NULL};
 
 /* Those of iceberg alone, of both, and of delta alone: each type's are one piece of them. */
-#define OF_ICEBERG 10
+#define OF_ICEBERG 11
 #define OF_DELTA   1
 
 static const struct setting rows[] = {
@@ -47,6 +47,10 @@ static const struct setting rows[] = {
     {"maintenance.snapshots", SETTING_INT, AT(snapshots), "1000", .min = 1, .max = 100000,
      .doc = "Not more snapshots of a table are kept, however young, since each commit writes the "
             "list of them anew."},
+    {"format_version", SETTING_INT, AT(format_version), "2", .min = 2, .max = 3,
+     .doc = "Of Iceberg's format, for tables that are made: 2 has files of position deletes, which "
+            "every reader knows, and 3 has deletion vectors, one a data file, and ids of rows. A "
+            "table that is there stays of the version that it has."},
     {"location", SETTING_STRING, AT(location), .min = 1, .max = 3000, .flags = SETTING_REQUIRED,
      .doc = "Where the tables are: a folder by its whole path (made when it is missing), or "
             "`s3://bucket/prefix`. Below it a table stands in `<schema>/<table>`, as `schema` "
@@ -185,8 +189,8 @@ static enum ods_status check_iceberg(const void *own, struct error *error)
 
 const struct setting_group iceberg_settings_group = {
     .title = "targets of type `iceberg`",
-    .intro = "Tables of Apache Iceberg, version 2 of the format: [lake.md](lake.md) says what they "
-             "contain and how they are read, [types-lake.md](types-lake.md) what becomes of "
+    .intro = "Tables of Apache Iceberg, version 2 or 3 of the format: [lake.md](lake.md) says what "
+             "they contain and how they are read, [types-lake.md](types-lake.md) what becomes of "
              "values. Needs the lake engine, which is a library of its own.",
     .size = sizeof(struct lake_settings),
     .rows = rows,

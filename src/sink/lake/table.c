@@ -84,6 +84,8 @@ static char *request_of(const struct lake_table *table, const struct lake_wanted
     if (sorted)
         json_object_set_new(request, "sort", columns_listed(sorted));
     json_object_set_new(request, "properties", properties_of(table->store));
+    if (table->store->iceberg)
+        json_object_set_new(request, "format_version", json_integer(settings->format_version));
     if (*settings->index_folder)
         json_object_set_new(request, "index_folder", json_string(settings->index_folder));
     char *text = json_dumps(request, JSON_COMPACT);
