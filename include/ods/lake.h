@@ -446,9 +446,12 @@ enum ods_lake_answer ods_lake_stats(struct ods_lake_table *table, char **json, c
  *     "snapshot": true,          the rows of the version in place of its changes
  *     "skip": 100,               so many events are passed over
  *     "key": ["id"],             default: the key that the table was made with by ods-sink, which
- *                                its property "ods.key" has; none: events have no key
+ *                                its property "ods.key" has, of Iceberg its snapshots, else its
+ *                                identifier fields; none: events have no key
  *     "topic": "shop.orders", "schema": "shop", "table": "orders" }   names in the events
- * *about is JSON, to be freed: { "version": 13, "key": ["id"] }, the newest version and the key.
+ * *about is JSON, to be freed: { "version": 13, "key": ["id"] }, the newest version and the key. Of
+ * Iceberg a version is the sequence number of a snapshot; a number that none of those has that led
+ * to the newest one has no changes.
  * *feed is NULL where the version is not there yet. The table may be closed before its feed.
  *
  * ods_lake_next_events hands out some lines, to be freed, or NULL at the end: the event's number in

@@ -10,7 +10,7 @@ use std::fmt::Write;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::*;
-use arrow_array::{Array, ArrayRef, RecordBatch};
+use arrow_array::{Array, ArrayRef, RecordBatch, RecordBatchReader};
 use arrow_schema::{DataType, Field, Fields, TimeUnit};
 use serde_json::{Map, Value, json};
 
@@ -75,10 +75,18 @@ struct Form {
 }
 
 impl Table {
+    /// The columns that name a row, as the table itself says.
+    fn own_key(&self) -> Result<Vec<String>> {
+        if self.iceberg.is_some() {
+            return self.key_iceberg();
+        }
+        let text = self.state.property(KEY);
+        Ok(text.and_then(|t| serde_json::from_str(t).ok()).unwrap_or_default())
+    }
+
     /// The columns that name a row, as asked for or as the table itself says.
     fn named_key(&self, asked: Vec<String>) -> Result<Vec<String>> {
-        let own = self.state.property(KEY).and_then(|t| serde_json::from_str::<Vec<String>>(t).ok());
-        let (key, whose) = if asked.is_empty() { (own.unwrap_or_default(), KEY) } else { (asked, "the configuration") };
+        let (key, whose) = if asked.is_empty() { (self.own_key()?, KEY) } else { (asked, "the configuration") };
         let schema = self.state.schema()?;
         match key.iter().find(|k| schema.field_with_name(k).is_err()) {
             Some(k) => Err(fatal!("the table in {} has no column {k}, which {whose} has in its key", self.store.place())),
@@ -92,15 +100,22 @@ impl Table {
         let known = ["version", "snapshot", "skip", "key", "topic", "schema", "table"];
         let o = Object::new("the settings of a feed", &v, &known)?;
         self.refresh()?;
-        let newest = self.state.version;
+        let newest = if self.iceberg.is_some() { self.newest_snapshot()? } else { self.state.version };
         let key = self.named_key(o.texts("key")?)?;
         let about = json!({"version": newest, "key": key}).to_string();
         let Some(version) = o.number("version")?.map(|v| v as i64).filter(|v| *v <= newest) else {
             return Ok((about, None));
         };
         let snapshot = o.flag("snapshot")?.unwrap_or(false);
+        // A table of Iceberg has no snapshot before its first rows.
+        let rows = match snapshot && !(version == 0 && self.iceberg.is_some()) {
+            true => Some(self.scan_known(&json!({"version": version}).to_string())?.in_order()),
+            false => None,
+        };
+        // An older version may have had fewer columns.
+        let columns = rows.as_ref().map_or(self.columns()?, |scan| scan.schema());
         let mut feed = Feed {
-            form: self.form(&o, version, key, snapshot)?,
+            form: self.form(&o, version, key, snapshot, columns.fields().clone())?,
             passes: 1,
             parts: VecDeque::new(),
             now: None,
@@ -113,9 +128,11 @@ impl Table {
             snapshot,
         };
         if snapshot {
-            let scan = self.scan_known(&json!({"version": version}).to_string())?.in_order();
-            feed.parts.push_back(Part { pass: 0, side: Side::After, scan });
+            feed.parts.extend(rows.map(|scan| Part { pass: 0, side: Side::After, scan }));
         } else {
+            if self.iceberg.is_some() {
+                self.check_version(version)?;
+            }
             self.passes(&mut feed, version)?;
         }
         Ok((about, Some(feed)))
@@ -168,7 +185,7 @@ impl Table {
         Ok(())
     }
 
-    fn form(&mut self, o: &Object, version: i64, key: Vec<String>, snapshot: bool) -> Result<Form> {
+    fn form(&self, o: &Object, version: i64, key: Vec<String>, snapshot: bool, columns: Fields) -> Result<Form> {
         let time_ms = match self.iceberg {
             None => match log::actions(&*self.store, version) {
                 Ok(actions) => follow::time_ms(&actions),
@@ -176,12 +193,8 @@ impl Table {
                 Err(Fail::Gone(_)) => 0,
                 Err(e) => return Err(e),
             },
-            Some(_) => {
-                let found = self.versions(&json!({"from": version, "to": version}).to_string())?;
-                serde_json::from_str::<Value>(&found).ok().and_then(|v| v[0]["time_ms"].as_i64()).unwrap_or(0)
-            }
+            Some(_) => self.time_of(version)?,
         };
-        let columns = self.columns()?.fields().clone();
         let topic = o.text("topic")?.unwrap_or("table");
         let (schema, table) = (o.text("schema")?.unwrap_or(""), o.text("table")?.unwrap_or(topic));
         let row = |name: &str| {

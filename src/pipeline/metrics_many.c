@@ -191,7 +191,7 @@ void metrics_write_partitions(const struct page *page)
     metrics_partition_head(
         page->out, "lag_records",
         "Records of the partition that Kafka has and the target lacks, as the last fetch knew; of "
-        "an input of type delta versions of its table");
+        "an input of type delta or iceberg versions of its table");
     for (size_t i = 0; shown && i < page->count; i++)
         write_partitions_of(page, &shown[i], page->statuses[i].pipeline, true);
     metrics_head(page->out, "lag_seconds", "gauge",

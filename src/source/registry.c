@@ -4,7 +4,8 @@
 #include <ods/source.h>
 
 extern const struct source_ops kafka_source_ops, lines_source_ops, file_source_ops,
-    messages_source_ops, amqp_source_ops, outbox_source_ops, delta_source_ops;
+    messages_source_ops, amqp_source_ops, outbox_source_ops, delta_source_ops,
+    iceberg_source_ops;
 
 static const struct source_ops *const sources[] = {
     &kafka_source_ops,
@@ -14,6 +15,7 @@ static const struct source_ops *const sources[] = {
     &amqp_source_ops,
     &outbox_source_ops,
     &delta_source_ops,
+    &iceberg_source_ops,
     NULL,
 };
 

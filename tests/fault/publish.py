@@ -124,7 +124,8 @@ LAKE_FAULTS = {
     "expired snapshots": "all versions but the newest expired by others, meanwhile",
     "concurrent compaction": "compacted by another process after each of its commits, meanwhile",
     "a foreign writer": "rows appended by delta-rs or PyIceberg, meanwhile",
-    "a zombie": "stands still before its commit while another process applies the same records and more"}
+    "a zombie": "stands still before its commit while another process applies the same records and more",
+    "killed while it is read": "`kill -9` of a daemon that brings the table's changes into PostgreSQL"}
 
 
 def lakes(data):

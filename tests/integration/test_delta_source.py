@@ -1,5 +1,5 @@
-"""A table of Delta Lake as a source: its rows and its changes reach PostgreSQL once each, whoever writes it,
-under kills, compaction and changes of its columns."""
+"""A table of Delta Lake or Iceberg as a source: its rows and its changes reach PostgreSQL once each, whoever
+writes it, under kills, compaction and changes of its columns."""
 
 import json
 import os
@@ -8,15 +8,17 @@ import subprocess
 from collections import Counter
 
 import pytest
-from lib.lake import WHY_NOT, Reader, engine
-from lib.records import TEXT, Table
+from lib.lake import WHY_NOT, Reader, engine, keep
+from lib.records import BIGINT, INT, TEXT, Table
 from lib.s3 import KEYS, Storage
 from lib.sink import Exit, Setup, free_port
 from lib.size import size
 from lib.stack import ROOT
 from lib.waiting import wait_for
 from test_delta_target import HARD, Lake, row
+from test_iceberg_target import Lake as IcebergLake
 
+LAKES = {"delta": Lake, "iceberg": IcebergLake}
 COLUMNS = ["id", "name", "amount"]
 
 
@@ -44,8 +46,13 @@ def feed(request, sink, tmp_path, stack, database):
     if not engine(sink.binary):
         pytest.skip(WHY_NOT)
     other = Setup(tmp_path / "writes", sink.binary, stack)
-    yield Feed(sink, Lake(other, tmp_path / "lake", request.getfixturevalue("lake_reader")), database)
+    kind = LAKES[getattr(request, "param", "delta")]
+    yield Feed(sink, kind(other, tmp_path / "lake", request.getfixturevalue("lake_reader")), database)
     other.close()
+
+
+of_both = pytest.mark.parametrize("feed", sorted(LAKES), indirect=True)
+of_iceberg = pytest.mark.parametrize("feed", ["iceberg"], indirect=True)
 
 
 class Feed:
@@ -54,14 +61,14 @@ class Feed:
     def __init__(self, sink, lake, database):
         self.sink, self.lake, self.database = sink, lake, database
 
-    def write(self, *topics, targets=(), start="snapshot", inputs=None, on_gone="stop", **settings):
+    def write(self, *topics, targets=(), start="snapshot", inputs=None, on_gone="stop", batch=None, **settings):
         self.sink.http_port = self.sink.http_port or free_port()
         location = {} if inputs and "target" in inputs else {"location": str(self.lake.folder)}
         pipe = {"name": "feed", "topics": list(topics or ("shop.items",)), "format": "debezium", "target": "ods",
-                "input": {"type": "delta", "poll_ms": 50, "start": start, **location, **(inputs or {})},
+                "input": {"type": self.lake.kind, "poll_ms": 50, "start": start, **location, **(inputs or {})},
                 "defaults": {"mode": "both", "history": {"images": "both"}, "create_tables": True, "evolve": "full", **HARD}, **settings}
         self.sink.write(pipe, targets=[{"name": "ods", "type": "postgres", "dsn": self.database.dsn}, *targets],
-                        http={"listen": f"127.0.0.1:{self.sink.http_port}"})
+                        http={"listen": f"127.0.0.1:{self.sink.http_port}"}, batch=batch or {})
         conf = self.sink.conf.read_text()
         assert "kafka = {" in conf
         self.sink.conf.write_text(conf.replace("kafka = {", f'kafka = {{ on_offset_gone = "{on_gone}";'))
@@ -102,13 +109,15 @@ def stored(database):
     return max(database.offsets().values(), default=0)
 
 
+@of_both
 def test_rows_then_changes(feed):
     """A snapshot, then each change as it is committed; an update is one event with both rows."""
     table = Table()
     feed.lake.write([table], HARD, batch={"max_events": 2})
     feed.lake.replay([table.create(row(number)) for number in range(5)])
     said = feed.write().sink.check("--connect").stdout
-    assert "provided that the tables' versions are kept" in said
+    kept = {"delta": "versions", "iceberg": "snapshots"}[feed.lake.kind]
+    assert f"provided that the tables' {kept} are kept" in said
     assert "the table in" in said and "is at version 3" in said
     daemon = feed.sink.daemon()
     feed.await_rows(daemon, {number: row(number) for number in range(5)})
@@ -127,13 +136,15 @@ def test_rows_then_changes(feed):
     assert stored(feed.database) == (max(offset for _, offset in found) // 10**10 + 1) * 10**10
 
 
+@of_both
 def test_killed_at_any_moment(feed):
     """kill -9 of the reading daemon while the table is written, compacted and given a column: rows are those of
     the table, and no change is there twice. ODS_FEED_KILLS=50 makes it fifty."""
-    kills = int(os.environ.get("ODS_FEED_KILLS", size("FEED_KILLS", 4, 20)))
+    kills = int(os.environ.get("ODS_FEED_KILLS", size("FEED_KILLS", 3, 20)))
     choose, table, state = random.Random(18), Table(), {}
+    whole = {"snapshots": 100000} if feed.lake.kind == "iceberg" else {}  # so that all changes can be read at the end
     feed.lake.write([table], {**HARD, "evolve": "full"}, batch={"max_events": 40},
-                    target={"maintenance": {"small_files": 4, "checkpoint_every": 5}})
+                    target={"maintenance": {"small_files": 4, "checkpoint_every": 5, **whole}})
     feed.write(start="0", inputs={"poll_ms": 10, "prefetch_bytes": 65536})
     daemon, applied = None, 0
     for turn in range(kills + 1):
@@ -161,11 +172,13 @@ def test_killed_at_any_moment(feed):
     feed.await_rows(daemon, {number: {"note": None, **one} for number, one in state.items()}, columns=columns)
     daemon.await_that(lambda: feed.lag(daemon) == [0], what="nothing is left")
     daemon.stop()
-    said = feed.lake.sink.run("changes", f"delta://{feed.lake.path()}", "--from-version", "0", "--json").stdout
+    place = f"{feed.lake.kind}://{feed.lake.path()}"
+    said = feed.lake.sink.run("changes", place, "--from-version", "0", "--json").stdout
     sent = events_of(map(json.loads, said.splitlines()))
     found = feed.history()
     assert len({offset for _, offset in found}) == len(found), "a change is there twice"
     assert Counter(op for op, _ in found) == sent
+    keep(feed.lake.kind, "killed while it is read", 18, kills, sum(sent.values()), len(state))
 
 
 VALUES = {"price": "12345678.90", "share": "nan", "day": "1969-12-31", "at": "2026-01-31T12:00:00.000001+00:00",
@@ -224,6 +237,7 @@ def test_more_old_rows_than_fit(feed, writer):
     assert Counter(op for op, _ in found) == {"c": 3000, "u": 2900, "d": 50}
 
 
+@of_both
 def test_where_to_start(feed):
     table = Table()
     feed.lake.write([table], HARD, batch={"max_events": 1})
@@ -284,10 +298,82 @@ def test_a_file_that_is_gone(feed):
     daemon.stop()
 
 
+def test_columns_that_came_during_the_snapshot(feed):
+    """A daemon that was killed within a snapshot goes on with it, with the columns that the version had."""
+    table = Table()
+    rows = {number: row(number, name="n" * 500) for number in range(2000)}
+    feed.lake.write([table], {**HARD, "evolve": "full"})
+    feed.lake.replay([table.create(one) for one in rows.values()])
+    feed.write(inputs={"prefetch_bytes": 65536}, batch={"max_events": 20})
+    daemon = feed.sink.daemon()
+    wait_for(lambda: stored(feed.database), 60, interval_s=0.001)
+    daemon.kill()
+    begun = stored(feed.database)
+    table.columns = {**table.columns, "note": TEXT}
+    feed.lake.replay([table.create({**row(5000), "note": "x"})])
+    daemon = feed.sink.daemon()
+    expected = {number: {**one, "note": None} for number, one in rows.items()}
+    expected[5000] = {**row(5000), "note": "x"}
+    daemon.await_that(lambda: "note" in feed.database.columns("items"), what="the column")
+    feed.await_rows(daemon, expected, columns=[*COLUMNS, "note"])
+    daemon.stop()
+    assert begun % 10**10 >= 5 * 10**9, "it was killed within the snapshot"
+    found = feed.history()
+    assert len({offset for _, offset in found}) == len(found) == 2001
+
+
+@of_iceberg
+def test_snapshots_that_are_gone(feed):
+    """Those that have expired are told, and nothing is passed over; one that was left behind is told likewise."""
+    table = Table()
+    still = {"maintenance": {"enabled": False}}
+    feed.lake.write([table], HARD, batch={"max_events": 1}, target=still)
+    feed.lake.replay([table.create(row(0))])
+    daemon = feed.write().sink.daemon()
+    feed.await_rows(daemon, {0: row(0)})
+    daemon.await_that(lambda: feed.lag(daemon) == [0], what="nothing is left")
+    daemon.stop()
+    feed.lake.write([table], HARD, batch={"max_events": 1}, target={
+        "maintenance": {"small_files": 3, "checkpoint_every": 2, "snapshots": 2}})
+    feed.lake.replay([table.create(row(number)) for number in range(1, 8)])
+    said = given_up(feed)
+    assert "version 2 of" in said and "has expired" in said and "begin anew with a snapshot" in said
+    assert feed.rows() == {0: row(0)}
+    feed.sink.run("reset", "-c", feed.sink.conf, "--topic", "shop.items", "--to", "earliest", "--yes")
+    daemon = feed.sink.daemon()
+    rows = {number: row(number) for number in range(8)}
+    feed.await_rows(daemon, rows)
+    daemon.await_that(lambda: feed.lag(daemon) == [0], what="nothing is left")
+    feed.lake.ask("iceberg_set_back")
+    daemon.await_that(lambda: "was made anew, or set back" in daemon.log(), what="it was set back")
+    assert daemon.process.wait(60) == Exit.SOURCE
+    daemon.ended = True
+    assert feed.rows() == rows
+
+
+@of_iceberg
+def test_written_by_pyiceberg(feed):
+    """Rows that others append, and files that they write anew: only what changed is told."""
+    table = Table(columns={"id": INT, "amount": BIGINT})
+    feed.lake.write([table], HARD)
+    feed.lake.replay([table.create({"id": number, "amount": number}) for number in range(1, 5)])
+    daemon = feed.write(start="0").sink.daemon()
+    feed.lake.replay([table.update(None, {"id": 2, "amount": 20})])
+    feed.lake.ask("iceberg_append", rows=[{"id": 7, "amount": 70}])
+    feed.lake.ask("iceberg_overwrite", rows=[{"id": 3, "amount": 33}], where="id = 3 or id = 4")
+    expected = {number: {"id": number, "amount": amount} for number, amount in ((1, 1), (2, 20), (3, 33), (7, 70))}
+    feed.await_rows(daemon, expected, columns=["id", "amount"])
+    daemon.await_that(lambda: feed.lag(daemon) == [0], what="nothing is left")
+    daemon.stop()
+    # PyIceberg makes two snapshots of an overwrite: rows that go, and rows that come.
+    assert Counter(op for op, _ in feed.history()) == {"c": 6, "u": 1, "d": 2}
+
+
+@of_both
 def test_a_table_that_comes_later(feed):
     """And one without a key, of which rows are added alone."""
     daemon = feed.write("shop.items", "shop.late", defaults={"keyless": "append", "on_delete": "hard"}).sink.daemon()
-    daemon.await_that(lambda: "there is no table of Delta Lake in" in daemon.log(), what="it is missing")
+    daemon.await_that(lambda: "there is no table of " in daemon.log(), what="it is missing")
     table = Table()
     feed.lake.write([table], HARD)
     feed.lake.replay([table.create(row(1))])
@@ -295,14 +381,40 @@ def test_a_table_that_comes_later(feed):
     daemon.stop()
 
 
-@pytest.mark.parametrize("inputs, says", [
-    ({"location": "lake"}, "'location' is a folder by its whole path"),
-    ({"start": "first"}, "'start' is snapshot, latest or a version's number"),
-    ({"target": "ods"}, "is no target of type delta"),
-])
+@pytest.mark.parametrize("feed, inputs, says", [
+    ("delta", {"location": "lake"}, "'location' is a folder by its whole path"),
+    ("delta", {"start": "first"}, "'start' is snapshot, latest or a version's number"),
+    ("delta", {"target": "ods"}, "is no target of type delta"),
+    ("iceberg", {"location": "s3://b/x"}, "'target' names the catalog"),
+    ("iceberg", {"location": "/x", "target": "ods"}, "either 'location'"),
+    ("iceberg", {"target": "ods"}, "is no target of type iceberg"),
+], indirect=["feed"])
 def test_settings(feed, inputs, says):
     feed.write(inputs=inputs)
     assert says in feed.sink.check(expect=Exit.CONFIG).stderr
+
+
+@of_iceberg
+def test_a_table_without_a_namespace(feed):
+    feed.write("items")
+    assert "names no table of Iceberg" in feed.sink.check(expect=Exit.CONFIG).stderr
+
+
+@of_iceberg
+def test_by_a_target(feed, stack):
+    """The catalog is the target's, in PostgreSQL."""
+    table = Table()
+    uri = (f"postgresql://ods:${{ODS_STACK_POSTGRES_PASSWORD}}@127.0.0.1:{stack['POSTGRES_PORT']}/"
+           f"{feed.database.name}")
+    catalog = {"catalog": {"uri": uri}}
+    feed.lake.write([table], HARD, target=catalog)
+    feed.lake.replay([table.create(row(1))])
+    feed.write(inputs={"target": "lake"}, targets=[feed.lake.target(name="lake", **catalog)])
+    daemon = feed.sink.daemon()
+    feed.await_rows(daemon, {1: row(1)})
+    feed.lake.replay([table.update(row(1), row(1, 7))])
+    feed.await_rows(daemon, {1: row(1, 7)})
+    daemon.stop()
 
 
 def test_from_a_bucket(feed, tmp_path):

@@ -54,7 +54,7 @@ class Reader:
 
 def keep(kind, fault, seed, injected, records, rows, lost=0, twice=0, wrong=0):
     """What a long run has measured, for tests/fault/publish.py."""
-    if os.environ.get("ODS_FAULTS") == "whole" or {"ODS_LAKE_FAULTS", "ODS_LAKE_KILLS"} & os.environ.keys():
+    if os.environ.get("ODS_FAULTS") == "whole" or {"ODS_LAKE_FAULTS", "ODS_LAKE_KILLS", "ODS_FEED_KILLS"} & os.environ.keys():
         folder, name = ROOT / "build" / "faults", f"lake {kind} {fault}"
         folder.mkdir(parents=True, exist_ok=True)
         (folder / f"{name}.json").write_text(json.dumps({

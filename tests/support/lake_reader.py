@@ -189,6 +189,13 @@ def iceberg_overwrite(path, rows, where):
     opened.overwrite(pyarrow.Table.from_pylist(rows, schema=opened.schema().as_arrow()), where)
 
 
+def iceberg_set_back(path):
+    """To the oldest snapshot that is left."""
+    table = of_catalog(path)
+    oldest = min(table.snapshots(), key=lambda one: one.sequence_number)
+    table.manage_snapshots().rollback_to_snapshot(oldest.snapshot_id).commit()
+
+
 def iceberg_snapshots(path):
     return [s.snapshot_id for s in of_catalog(path).snapshots()]
 
@@ -222,8 +229,9 @@ WORDS = {"duckdb": of_duckdb, "deltalake": of_deltalake, "changes": changes, "de
          "offset": offset, "pyiceberg": of_pyiceberg, "duckdb_iceberg": of_duckdb_iceberg,
          "iceberg_described": iceberg_described, "iceberg_append": iceberg_append,
          "iceberg_overwrite": iceberg_overwrite, "iceberg_snapshots": iceberg_snapshots,
-         "iceberg_vectors": iceberg_vectors, "iceberg_row_ids": iceberg_row_ids,
-         "arrow": arrow, "arrow_bytes": arrow_bytes, "iceberg_expire": iceberg_expire,
+          "iceberg_vectors": iceberg_vectors, "iceberg_row_ids": iceberg_row_ids,
+          "iceberg_set_back": iceberg_set_back,
+          "arrow": arrow, "arrow_bytes": arrow_bytes, "iceberg_expire": iceberg_expire,
          "delta_append": delta_append, "delta_expire": delta_expire}
 
 for line in sys.stdin:

@@ -24,6 +24,10 @@ use crate::settings::Object;
 use crate::store::{Store, missing};
 use crate::table::Table;
 
+fn expired(version: i64, root: &str, oldest: i64) -> Fail {
+    Fail::Gone(format!("version {version} of {root} has expired: the oldest that is left is {oldest}"))
+}
+
 fn sequence(s: &Value) -> i64 {
     s["sequence-number"].as_i64().unwrap_or(0)
 }
@@ -103,10 +107,36 @@ impl Table {
             return Ok((within.get(within.len().saturating_sub(limit)).copied().unwrap_or(to + 1), to));
         }
         if !whole && from < oldest {
-            return Err(fatal!("version {from} of {} has expired: the oldest that is left is {oldest}", ice.root));
+            return Err(expired(from, &ice.root, oldest));
         }
         self.check_line(from - 1, &line)?;
         Ok((from, to))
+    }
+
+    /// The newest version whose rows the table has; those of branches are not its.
+    pub fn newest_snapshot(&self) -> Result<i64> {
+        Ok(metadata::current(&self.ice()?.loaded.metadata).map_or(0, sequence))
+    }
+
+    /// Can the changes of the version be told, and do they follow upon those of the one before?
+    pub fn check_version(&self, version: i64) -> Result<()> {
+        let line = self.snapshots()?;
+        match line.first() {
+            Some(s) if version < sequence(s) && s["parent-snapshot-id"].as_i64().is_some_and(|p| p >= 0) => {
+                Err(expired(version, &self.ice()?.root, sequence(s)))
+            }
+            _ => self.check_line(version - 1, &line),
+        }
+    }
+
+    /// When the version was committed; 0: nobody knows.
+    pub fn time_of(&self, version: i64) -> Result<i64> {
+        Ok(self.snapshots()?.into_iter().find(|s| sequence(s) == version).map_or(0, time_ms))
+    }
+
+    /// The columns that name a row.
+    pub fn key_iceberg(&self) -> Result<Vec<String>> {
+        Ok(self.source()?.key)
     }
 
     /// A version that was left behind led to other rows than those that what follows here begins with.
@@ -116,11 +146,11 @@ impl Table {
         let log = v["snapshot-log"].as_array().map(Vec::as_slice).unwrap_or_default();
         let was = log.iter().filter_map(|l| of(&l["snapshot-id"])).any(|s| sequence(s) == version);
         if was && !line.iter().any(|s| sequence(s) == version) {
-            return Err(fatal!(
+            return Err(Fail::Gone(format!(
                 "the table in {} was set back to a snapshot before version {version}, so what followed does not begin there: \
                  read the table anew, and go on with the versions that `versions` lists",
                 self.ice()?.root
-            ));
+            )));
         }
         Ok(())
     }

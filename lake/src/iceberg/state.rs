@@ -7,7 +7,7 @@ use arrow_schema::{DataType, Fields, Schema};
 use roaring::RoaringTreemap;
 use serde_json::{Map, Value, json};
 
-use crate::answer::{Result, fatal};
+use crate::answer::{Fail, Result, fatal};
 use crate::iceberg::catalog::{Catalog, Ident, Load, Loaded, inside, normal};
 use crate::iceberg::manifest::{self, DATA, DELETED, Entry, Manifest, POSITIONS};
 use crate::iceberg::{MAINTAINED, OFFSETS, lineage, metadata, positions, schema, spec};
@@ -425,10 +425,10 @@ impl Table {
         if let Some(version) = version {
             let s = metadata::snapshots(&metadata).iter().find(|s| s["sequence-number"] == version);
             let Some((id, schema)) = s.map(|s| (s["snapshot-id"].clone(), s["schema-id"].clone())) else {
-                return Err(fatal!(
+                return Err(Fail::Gone(format!(
                     "the snapshot {version} of {} is no longer there: it has expired, or it never was",
                     ice.root
-                ));
+                )));
             };
             metadata["current-snapshot-id"] = id;
             if !schema.is_null() {

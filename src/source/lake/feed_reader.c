@@ -84,16 +84,31 @@ static void note_missing(struct feed_reader *reader, struct feed_table *table, b
     pthread_mutex_unlock(&reader->mutex);
     if (tell)
         log_event(LOG_INFO, LOG_FIELDS(reader),
-                  "topic %s: there is no table of Delta Lake in %s yet; it is read when it "
-                  "appears",
-                  table->place.topic, table->path);
+                  "topic %s: there is no table of %s in %s yet; it is read when it appears",
+                  table->place.topic, feed_format(reader->config), table->path);
+}
+
+/* ODS_REJECT: it is not there. */
+static enum ods_status open_reader(const struct feed_reader *reader,
+                                   const struct feed_table *table, struct lake_reader **made,
+                                   struct error *error)
+{
+    const struct lake_settings *lake = feed_lake(reader->config);
+    if (!feed_is_iceberg(reader->config))
+        return lake_reader_open(made, table->path, lake, error);
+    char *location = strndup(table->path, table->location);
+    enum ods_status status =
+        location ? lake_reader_open_iceberg(made, location, table->path + table->location + 1,
+                                            lake, error)
+                 : error_out_of_memory(error);
+    free(location);
+    return status;
 }
 
 static enum ods_status open_table(struct feed_reader *reader, struct feed_table *table,
                                   struct error *error)
 {
-    enum ods_status status =
-        lake_reader_open(&table->reader, table->path, feed_lake(reader->config), error);
+    enum ods_status status = open_reader(reader, table, &table->reader, error);
     note_missing(reader, table, status == ODS_REJECT);
     if (status != ODS_REJECT)
         return status;
@@ -174,7 +189,7 @@ static enum ods_status check_order(const struct feed_table *table, int64_t curso
         return ODS_OK;
     return error_set(error, ODS_REJECT,
                      "the newest version of the table in %s is %lld, and what comes next is "
-                     "version %lld: the table was made anew",
+                     "version %lld: the table was made anew, or set back",
                      table->path, (long long) newest, (long long) (cursor / FEED_VERSION));
 }
 
@@ -401,8 +416,7 @@ enum ods_status feed_look(const struct feed_reader *reader, const struct feed_ta
 {
     struct lake_reader *opened = NULL;
     const struct lake_feed_query query = query_of(table, -1);
-    enum ods_status status =
-        lake_reader_open(&opened, table->path, feed_lake(reader->config), error);
+    enum ods_status status = open_reader(reader, table, &opened, error);
     if (status == ODS_OK)
         status = lake_reader_feed(opened, &query, about, error);
     lake_reader_close(opened);
@@ -419,6 +433,7 @@ static bool init_table(struct feed_reader *reader, struct feed_table *table, con
     while (length > 1 && location[length - 1] == '/')
         length--;
     *table = (struct feed_table){.place = {.topic = topic},
+                                 .location = length,
                                  .name = dot ? dot + 1 : topic,
                                  .reading = -1,
                                  .cursor = FEED_BEGIN,

@@ -32,7 +32,8 @@ struct feed_block {
 
 struct feed_table {
     struct place place;
-    char *path;       /* of the table */
+    char *path;       /* of the table; of Iceberg behind the location, its name in the catalog */
+    size_t location;  /* so much of it */
     char *schema;     /* names in the events */
     const char *name;
     const struct strings *key; /* by the configuration; empty: the table's own */

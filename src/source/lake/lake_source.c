@@ -1,4 +1,4 @@
-/* Changes of tables of Delta Lake. source_ops say what each function answers.
+/* Changes of tables of Delta Lake and Iceberg. source_ops say what each function answers.
  *
  * A table is a topic with one partition. Its position is kept by the target, so nobody has to be
  * told what is committed. What a version has changed is always read in the same order, so that a
@@ -11,7 +11,7 @@
 #include <ods/pipeline.h>
 #include "source/lake/feed_reader.h"
 
-struct delta_source {
+struct lake_source {
     struct source base;
     struct source_config config;
     struct feed_reader reader;
@@ -19,13 +19,13 @@ struct delta_source {
     bool failed;
 };
 
-extern const struct source_ops delta_source_ops;
+extern const struct source_ops delta_source_ops, iceberg_source_ops;
 
-static struct feed_table *table_of(struct delta_source *delta, const char *topic)
+static struct feed_table *table_of(struct lake_source *lake, const char *topic)
 {
-    for (size_t i = 0; i < delta->reader.count; i++)
-        if (strcmp(delta->reader.tables[i].place.topic, topic) == 0)
-            return &delta->reader.tables[i];
+    for (size_t i = 0; i < lake->reader.count; i++)
+        if (strcmp(lake->reader.tables[i].place.topic, topic) == 0)
+            return &lake->reader.tables[i];
     return NULL;
 }
 
@@ -63,7 +63,7 @@ static enum source_event take(struct feed_reader *reader, struct feed_table *tab
 }
 
 /* Is it gone what it is to begin with? To begin once more would not help. */
-static bool is_refused(const struct delta_source *delta, const struct feed_table *table,
+static bool is_refused(const struct lake_source *lake, const struct feed_table *table,
                        struct error *error)
 {
     if (!table->fresh)
@@ -71,26 +71,26 @@ static bool is_refused(const struct delta_source *delta, const struct feed_table
     error_set(error, ODS_FATAL,
               "topic %s can't begin where input.start has it (%s): %s; `ods-sink versions` lists "
               "the versions that there are, and snapshot begins with the newest one",
-              table->place.topic, delta->reader.settings->start, table->gone.text);
+              table->place.topic, lake->reader.settings->start, table->gone.text);
     return true;
 }
 
-static enum source_event delta_next(struct source *source, struct record *record,
-                                    struct error *error)
+static enum source_event lake_next(struct source *source, struct record *record,
+                                   struct error *error)
 {
-    struct delta_source *delta = (struct delta_source *) source;
-    struct feed_reader *reader = &delta->reader;
+    struct lake_source *lake = (struct lake_source *) source;
+    struct feed_reader *reader = &lake->reader;
     enum source_event event = SOURCE_NOTHING;
-    if (delta->failed) {
+    if (lake->failed) {
         error_set(error, ODS_FATAL, "there is no thread to read the tables with");
         return SOURCE_FAILED;
     }
     pthread_mutex_lock(&reader->mutex);
     for (size_t i = 0; i < reader->count && event == SOURCE_NOTHING; i++) {
-        delta->turn = (delta->turn + 1) % reader->count;
-        struct feed_table *table = &reader->tables[delta->turn];
+        lake->turn = (lake->turn + 1) % reader->count;
+        struct feed_table *table = &reader->tables[lake->turn];
         event = take(reader, table, record);
-        if (event == SOURCE_GAP && is_refused(delta, table, error))
+        if (event == SOURCE_GAP && is_refused(lake, table, error))
             event = SOURCE_FAILED;
     }
     if (event == SOURCE_NOTHING && reader->has_failed) {
@@ -104,14 +104,14 @@ static enum source_event delta_next(struct source *source, struct record *record
 /* --- where to read ---------------------------------------------------------------------------- */
 
 /* At 0 and before it there is nothing that was applied. */
-static enum ods_status delta_start(struct source *source, struct place *places, size_t count,
-                                   struct error *error)
+static enum ods_status lake_start(struct source *source, struct place *places, size_t count,
+                                  struct error *error)
 {
-    struct delta_source *delta = (struct delta_source *) source;
-    struct feed_reader *reader = &delta->reader;
+    struct lake_source *lake = (struct lake_source *) source;
+    struct feed_reader *reader = &lake->reader;
     pthread_mutex_lock(&reader->mutex);
     for (size_t i = 0; i < count; i++) {
-        struct feed_table *table = table_of(delta, places[i].topic);
+        struct feed_table *table = table_of(lake, places[i].topic);
         int64_t from = places[i].offset > 0 ? places[i].offset
                        : table->anew        ? FEED_ANEW
                                             : FEED_BEGIN;
@@ -131,132 +131,132 @@ static enum ods_status delta_start(struct source *source, struct place *places, 
     return ODS_OK;
 }
 
-static void delta_pause(struct source *source, const struct place *places, size_t count)
+static void lake_pause(struct source *source, const struct place *places, size_t count)
 {
-    struct delta_source *delta = (struct delta_source *) source;
-    pthread_mutex_lock(&delta->reader.mutex);
+    struct lake_source *lake = (struct lake_source *) source;
+    pthread_mutex_lock(&lake->reader.mutex);
     for (size_t i = 0; i < count; i++)
-        table_of(delta, places[i].topic)->started = false;
-    pthread_mutex_unlock(&delta->reader.mutex);
+        table_of(lake, places[i].topic)->started = false;
+    pthread_mutex_unlock(&lake->reader.mutex);
 }
 
-static void delta_ack(struct source *source, const struct place *places, size_t count, int wait_ms)
+static void lake_ack(struct source *source, const struct place *places, size_t count, int wait_ms)
 {
-    const struct delta_source *delta = (const struct delta_source *) source;
-    delta->config.events.acknowledged(delta->config.events.context, places, count);
+    const struct lake_source *lake = (const struct lake_source *) source;
+    lake->config.events.acknowledged(lake->config.events.context, places, count);
 }
 
-static int64_t end_of(struct delta_source *delta, const char *topic)
+static int64_t end_of(struct lake_source *lake, const char *topic)
 {
-    const struct feed_table *table = table_of(delta, topic);
-    pthread_mutex_lock(&delta->reader.mutex);
+    const struct feed_table *table = table_of(lake, topic);
+    pthread_mutex_lock(&lake->reader.mutex);
     int64_t newest = table->newest;
-    pthread_mutex_unlock(&delta->reader.mutex);
+    pthread_mutex_unlock(&lake->reader.mutex);
     return newest < 0 ? -1 : (newest + 1) * FEED_VERSION;
 }
 
-static int64_t delta_known_end(struct source *source, const char *topic, int32_t partition)
+static int64_t lake_known_end(struct source *source, const char *topic, int32_t partition)
 {
-    return end_of((struct delta_source *) source, topic);
+    return end_of((struct lake_source *) source, topic);
 }
 
-static enum ods_status delta_ends(struct source *source, const char *topic, int32_t partition,
-                                  int64_t *low, int64_t *high, struct error *error)
+static enum ods_status lake_ends(struct source *source, const char *topic, int32_t partition,
+                                 int64_t *low, int64_t *high, struct error *error)
 {
     *low = 0;
-    *high = end_of((struct delta_source *) source, topic);
+    *high = end_of((struct lake_source *) source, topic);
     return ODS_OK;
 }
 
 /* Versions that are not applied whole. */
-static int64_t delta_distance(int64_t from, int64_t upto)
+static int64_t lake_distance(int64_t from, int64_t upto)
 {
     int64_t versions = upto / FEED_VERSION - from / FEED_VERSION;
     return versions > 0 ? versions : 0;
 }
 
-static void delta_explain(struct source *source, const char *topic, struct error *error)
+static void lake_explain(struct source *source, const char *topic, struct error *error)
 {
-    struct delta_source *delta = (struct delta_source *) source;
-    const struct feed_table *table = table_of(delta, topic);
-    pthread_mutex_lock(&delta->reader.mutex);
+    struct lake_source *lake = (struct lake_source *) source;
+    const struct feed_table *table = table_of(lake, topic);
+    pthread_mutex_lock(&lake->reader.mutex);
     error_set(error, ODS_FATAL,
               "topic %s: changes that are not applied yet can't be read any more: %s. What is left "
               "is to begin anew with a snapshot, to which `earliest` leads; rows that were deleted "
               "meanwhile stay in the target, so empty its table before",
               topic, table->gone.text);
-    pthread_mutex_unlock(&delta->reader.mutex);
+    pthread_mutex_unlock(&lake->reader.mutex);
 }
 
 /* --- opening and closing ---------------------------------------------------------------------- */
 
-static void delta_close(struct source *source)
+static void lake_close(struct source *source)
 {
-    struct delta_source *delta = (struct delta_source *) source;
-    if (!delta)
+    struct lake_source *lake = (struct lake_source *) source;
+    if (!lake)
         return;
-    feed_reader_done(&delta->reader);
-    free(delta);
+    feed_reader_done(&lake->reader);
+    free(lake);
 }
 
-static enum ods_status delta_open(struct source **source, const struct source_config *config,
-                                  struct error *error)
+static enum ods_status lake_open(struct source **source, const struct source_config *config,
+                                 struct error *error)
 {
     enum ods_status status = feed_check_settings(config, error);
-    struct delta_source *delta = status == ODS_OK ? calloc(1, sizeof *delta) : NULL;
+    struct lake_source *lake = status == ODS_OK ? calloc(1, sizeof *lake) : NULL;
     *source = NULL;
     if (status != ODS_OK)
         return status;
-    if (!delta)
+    if (!lake)
         return error_set(error, ODS_FATAL, "out of memory for a source");
-    delta->base.ops = &delta_source_ops;
-    delta->config = *config;
-    if (feed_reader_init(&delta->reader, &delta->config)) {
-        *source = &delta->base;
+    lake->base.ops = feed_is_iceberg(config) ? &iceberg_source_ops : &delta_source_ops;
+    lake->config = *config;
+    if (feed_reader_init(&lake->reader, &lake->config)) {
+        *source = &lake->base;
         return ODS_OK;
     }
-    delta_close(&delta->base);
+    lake_close(&lake->base);
     return error_set(error, ODS_FATAL, "out of memory for a source");
 }
 
-static void delta_join(struct source *source)
+static void lake_join(struct source *source)
 {
-    struct delta_source *delta = (struct delta_source *) source;
-    const struct source_events *events = &delta->config.events;
-    for (size_t i = 0; i < delta->reader.count; i++)
-        events->assigned(events->context, &delta->reader.tables[i].place, 1);
-    delta->failed = !feed_reader_start(&delta->reader);
+    struct lake_source *lake = (struct lake_source *) source;
+    const struct source_events *events = &lake->config.events;
+    for (size_t i = 0; i < lake->reader.count; i++)
+        events->assigned(events->context, &lake->reader.tables[i].place, 1);
+    lake->failed = !feed_reader_start(&lake->reader);
 }
 
-static void delta_leave(struct source *source)
+static void lake_leave(struct source *source)
 {
-    struct delta_source *delta = (struct delta_source *) source;
-    const struct source_events *events = &delta->config.events;
-    for (size_t i = 0; i < delta->reader.count; i++)
-        events->revoked(events->context, &delta->reader.tables[i].place, 1, false);
-    feed_reader_stop(&delta->reader);
+    struct lake_source *lake = (struct lake_source *) source;
+    const struct source_events *events = &lake->config.events;
+    for (size_t i = 0; i < lake->reader.count; i++)
+        events->revoked(events->context, &lake->reader.tables[i].place, 1, false);
+    feed_reader_stop(&lake->reader);
 }
 
 /* An end that the lane could not take is told again. */
-static void delta_housekeep(struct source *source)
+static void lake_housekeep(struct source *source)
 {
-    struct delta_source *delta = (struct delta_source *) source;
-    for (size_t i = 0; i < delta->reader.count; i++)
-        delta->reader.tables[i].told_end = -1;
+    struct lake_source *lake = (struct lake_source *) source;
+    for (size_t i = 0; i < lake->reader.count; i++)
+        lake->reader.tables[i].told_end = -1;
 }
 
-static void delta_look(const struct source *source, struct source_state *state)
+static void lake_look(const struct source *source, struct source_state *state)
 {
-    struct delta_source *delta = (struct delta_source *) (uintptr_t) source;
-    bool missing = false, up = atomic_load(&delta->reader.up);
-    pthread_mutex_lock(&delta->reader.mutex);
-    for (size_t i = 0; i < delta->reader.count; i++)
-        missing |= delta->reader.tables[i].missing;
-    pthread_mutex_unlock(&delta->reader.mutex);
+    struct lake_source *lake = (struct lake_source *) (uintptr_t) source;
+    bool missing = false, up = atomic_load(&lake->reader.up);
+    pthread_mutex_lock(&lake->reader.mutex);
+    for (size_t i = 0; i < lake->reader.count; i++)
+        missing |= lake->reader.tables[i].missing;
+    pthread_mutex_unlock(&lake->reader.mutex);
     *state = (struct source_state){.joined = up, .away = !up, .without_topics = missing};
 }
 
-static int64_t delta_ahead_bytes(const struct source_config *config)
+static int64_t lake_ahead_bytes(const struct source_config *config)
 {
     const struct feed_settings *settings = config->settings;
     return settings->prefetch_bytes;
@@ -284,9 +284,9 @@ static enum ods_status check_table(const struct feed_reader *reader, const struc
     return status == ODS_REJECT ? ODS_OK : status;
 }
 
-static enum ods_status delta_check(const struct source_config *config,
-                                   void (*report)(void *context, const char *line), void *context,
-                                   struct error *error)
+static enum ods_status lake_check(const struct source_config *config,
+                                  void (*report)(void *context, const char *line), void *context,
+                                  struct error *error)
 {
     struct feed_reader reader;
     struct source_config whole = *config;
@@ -306,28 +306,25 @@ static enum ods_status delta_check(const struct source_config *config,
     return status;
 }
 
+#define LAKE_SOURCE                                                                                \
+    .kind = SOURCE_OFFSETS, .suits = feed_check_settings, .open = lake_open, .join = lake_join,    \
+    .next = lake_next, .start = lake_start, .pause = lake_pause, .ack = lake_ack,                  \
+    .ends = lake_ends, .known_end = lake_known_end, .distance = lake_distance,                     \
+    .explain = lake_explain, .housekeep = lake_housekeep, .look = lake_look, .release = free,      \
+    .leave = lake_leave, .close = lake_close, .ahead_bytes = lake_ahead_bytes, .check = lake_check
+
 const struct source_ops delta_source_ops = {
     .type = "delta",
     .summary = "the changes of tables of Delta Lake, from a snapshot or a version on",
-    .settings = &feed_settings_group,
-    .kind = SOURCE_OFFSETS,
+    .settings = &feed_delta_settings,
     .provided = "the tables' versions are kept (their log, their files) until they are applied",
-    .suits = feed_check_settings,
-    .open = delta_open,
-    .join = delta_join,
-    .next = delta_next,
-    .start = delta_start,
-    .pause = delta_pause,
-    .ack = delta_ack,
-    .ends = delta_ends,
-    .known_end = delta_known_end,
-    .distance = delta_distance,
-    .explain = delta_explain,
-    .housekeep = delta_housekeep,
-    .look = delta_look,
-    .release = free,
-    .leave = delta_leave,
-    .close = delta_close,
-    .ahead_bytes = delta_ahead_bytes,
-    .check = delta_check,
+    LAKE_SOURCE,
+};
+
+const struct source_ops iceberg_source_ops = {
+    .type = "iceberg",
+    .summary = "the changes of tables of Iceberg, from their rows or a version on",
+    .settings = &feed_iceberg_settings,
+    .provided = "the tables' snapshots are kept (with their files) until they are applied",
+    LAKE_SOURCE,
 };
