@@ -6,8 +6,10 @@ import json
 import random
 import subprocess
 from collections import Counter
+from datetime import datetime, timezone
 
 import pytest
+from lib.lake_changes import Sent, applied, same_as_sent
 from lib.records import BIGINT, INT, TEXT, Table
 from lib.sink import Exit
 from lib.terminal import Terminal
@@ -15,8 +17,6 @@ from lib.terminal import Terminal
 from test_delta_target import HARD, STEPS, row, two_tables
 from test_delta_target import Lake as DeltaLake
 from test_iceberg_target import lake  # noqa: F401: a fixture
-from test_lake_changes import ORDER, applied
-
 
 STILL = {"maintenance": {"enabled": False}}
 
@@ -35,72 +35,6 @@ def changes(lake, *options, table="items"):
 
 def versions(lake, *options, table="items"):
     return lines(lake.sink.run("versions", place(lake, table), "--json", *options).stdout)
-
-
-def image(change):
-    return {name: value for name, value in change.items() if not name.startswith("_")}
-
-
-class Sent:
-    """Records of one topic as they were sent, and what each part of them comes to."""
-
-    def __init__(self, table):
-        self.table, self.effects, self.state, self.records = table, [], {}, []
-
-    def put(self, row):
-        before = self.state.get(row["id"])
-        self.records.append(self.table.update(before, row) if before else self.table.create(row))
-        self.state[row["id"]] = row
-        self.effects.append((row["id"], row))
-
-    def take(self, number):
-        self.records.append(self.table.delete(self.state.pop(number)))
-        self.effects.append((number, None))
-
-    def file(self):
-        """What was not handed out yet."""
-        records, self.records = self.records, []
-        return records
-
-    def changes(self, state, first, last):
-        """What the records from `first` on and before `last` do to these rows, which are changed."""
-        before = {}
-        for number, row in self.effects[first:last]:
-            before.setdefault(number, state.get(number))
-            state.pop(number, None)
-            if row:
-                state[number] = row
-        kinds = {(True, True): ("update_preimage", "update_postimage"), (True, False): ("delete", None),
-                 (False, True): (None, "insert"), (False, False): (None, None)}
-        found = []
-        for number, was in before.items():
-            for kind, row in zip(kinds[was is not None, number in state], (was, state.get(number))):
-                if kind:
-                    found.append((kind, *sorted(row.items())))
-        return found
-
-
-def same_as_sent(found, listed, sent):
-    """Each version's changes are the effect of the records between its offset and the one before."""
-    place, state, at = f"{sent.table.topic}:0", {}, 0
-    for version in listed:
-        mine = [change for change in found if change["_commit_version"] == version["version"]]
-        assert {change["_commit_snapshot"] for change in mine} <= {version["snapshot"]}
-        if version["operation"] == "replace":
-            assert not mine
-            continue
-        assert all(change["_commit_offsets"] == version["offsets"] for change in mine)
-        expected = Counter(sent.changes(state, at, version["offsets"][place]))
-        assert Counter((change["_change_type"], *sorted((name, value) for name, value in image(change).items()
-                                                        if value is not None or name != "note"))
-                       for change in mine) == expected
-        order = [ORDER[change["_change_type"]] for change in mine]
-        assert order == sorted(order), "rows as they were come first"
-        kinds = Counter(kind for kind, *_ in expected.elements())
-        assert version["rows"] == {"inserted": kinds["insert"], "updated": kinds["update_postimage"],
-                                   "deleted": kinds["delete"]}
-        at = version["offsets"][place]
-    assert at == len(sent.effects), "all of them are there"
 
 
 def test_what_was_sent(lake):
@@ -263,6 +197,28 @@ def test_follow(lake):
     assert Counter(one["_change_type"] for one in found) == {
         "update_preimage": 5, "update_postimage": 5, "delete": 3}
     assert {one["_commit_version"] for one in found} == {2}
+
+
+@pytest.mark.parametrize("kind", ("delta", "iceberg"))
+def test_live_within_a_second(lake, kind, tmp_path):
+    """From a commit's own time until its change is printed: of seven commits the fourth slowest."""
+    lake = lake if kind == "iceberg" else DeltaLake(lake.sink, tmp_path / "delta", lake.reader)
+    table, waits = Table(), []
+    lake.write([table], HARD, target=STILL)
+    lake.replay([table.create(row(0))])
+    command = [lake.sink.binary, "changes", place(lake), "--from-version", "2", "--follow", "--json"]
+    program = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        for number in range(1, 8):
+            lake.replay([table.create(row(number))])
+            change = json.loads(program.stdout.readline())
+            committed = datetime.fromisoformat(change["_commit_timestamp"].replace("Z", "+00:00"))
+            waits.append((datetime.now(timezone.utc) - committed).total_seconds())
+            assert change["id"] == number and change["_commit_version"] == number + 1
+    finally:
+        program.kill()
+        program.communicate()
+    assert 0 < sorted(waits)[3] < 1, waits
 
 
 def test_catalog_in_postgres(lake, database, stack):

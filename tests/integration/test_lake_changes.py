@@ -7,11 +7,10 @@ import shutil
 import subprocess
 from collections import Counter
 
+from lib.lake_changes import Sent, applied, same_as_sent
 from lib.records import BIGINT, INT, TEXT, Table
 from lib.sink import Exit
 from test_delta_target import HARD, STEPS, lake, row, two_tables  # noqa: F401: a fixture
-
-ORDER = {"update_preimage": 0, "delete": 0, "insert": 1, "update_postimage": 1}
 
 
 def place(lake, table="items"):
@@ -35,20 +34,6 @@ def counted(rows, *columns):
 def same_as_delta_rs(lake, found, table="items"):
     columns = ("_commit_version", "_change_type", "id", "name", "amount")
     assert counted(found, *columns) == counted(lake.changes(table), *columns)
-
-
-def applied(found, state=None):
-    """Rows as the changes leave them; each row as it was must have been so."""
-    state = dict(state or {})
-    for change in found:
-        image = {name: value for name, value in change.items() if not name.startswith("_")}
-        if ORDER[change["_change_type"]] == 0:
-            before = state.pop(image["id"])
-            assert all(image[name] == value for name, value in before.items()), change
-        else:
-            assert image["id"] not in state, change
-            state[image["id"]] = image
-    return state
 
 
 def test_what_was_sent(lake):
@@ -84,34 +69,32 @@ def test_what_was_sent(lake):
 
 
 def test_kills_compaction_and_columns(lake):
-    """Killed at each step of a commit, compacted, and with a column added in the middle: the changes are
-    those of delta-rs, lead to the rows, and are the same read in parts."""
+    """Killed at each step of a commit, compacted, and with a column added in the middle: the changes of each version
+    are those that were sent, one by one, and those of delta-rs, lead to the rows, and are the same read in parts."""
     choose = random.Random(18)
     table = Table()
+    sent = Sent(table)
     lake.write([table], {**HARD, "evolve": "full"}, batch={"max_events": 20},
                target={"maintenance": {"small_files": 4, "checkpoint_every": 5}})
-    state = {}
     for turn, step in enumerate(STEPS):
         if turn == 2:
             table.columns = {**table.columns, "note": TEXT}
-        records = []
         for _ in range(60):
-            number, before = choose.randrange(40), None
-            before = state.pop(number, None)
-            if before and choose.random() < 0.3:
-                records.append(table.delete(before))
+            number = choose.randrange(40)
+            if number in sent.state and choose.random() < 0.3:
+                sent.take(number)
                 continue
-            state[number] = row(number, choose.randrange(1000))
-            if turn >= 2:
-                state[number]["note"] = choose.choice([None, "x"])
-            records.append(table.update(before, state[number]) if before else table.create(state[number]))
+            sent.put({**row(number, choose.randrange(1000)),
+                      **({"note": "x"} if turn >= 2 and choose.random() < 0.5 else {})})
+        records = sent.file()
         lake.replay(records, env={"ODS_LAKE_FAULT": f"kill:{step}:2"}, expect=None)
         lake.replay(records)
     found = changes(lake, "--from-version", "0")
+    same_as_sent(found, versions(lake, "--from-version", "0"), sent)
     same_as_delta_rs(lake, found)
     rows = applied(found)
     assert {number: {**one, "note": one.get("note")} for number, one in rows.items()} == {
-        number: {"note": None, **one} for number, one in state.items()}
+        number: {"note": None, **one} for number, one in sent.state.items()}
     newest = versions(lake)[-1]["version"]
     middle = newest // 2
     assert changes(lake, "--from-version", "0", "--to-version", str(middle)) + changes(

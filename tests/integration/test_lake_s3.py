@@ -5,6 +5,7 @@ import json
 from collections import Counter
 
 import pytest
+from lib.faulty_http import Proxy
 from lib.lake import WHY_NOT, engine
 from lib.records import Table, pipeline
 from lib.s3 import KEYS, Storage
@@ -32,9 +33,9 @@ class Bucket:
     def __init__(self, sink, storage, reader, prefix):
         self.sink, self.storage, self.reader, self.prefix = sink, storage, reader, prefix
 
-    def write(self, *tables, batch=None, **target):
+    def write(self, *tables, batch=None, endpoint=None, **target):
         named = pipeline(rf"^{tables[0].prefix}\.shop\..*", defaults=HARD)
-        s3 = {"endpoint": self.storage.url, "access_key_id": KEYS["AWS_ACCESS_KEY_ID"],
+        s3 = {"endpoint": endpoint or self.storage.url, "access_key_id": KEYS["AWS_ACCESS_KEY_ID"],
               "secret_access_key": KEYS["AWS_SECRET_ACCESS_KEY"], "retries": 0, "timeout_ms": 5000}
         self.sink.write(named, targets=[{"name": "ods", "type": "delta", "commit_ms": 20, "s3": s3,
                                          "location": f"s3://lake/{self.prefix}", **target}], batch=batch or {})
@@ -75,6 +76,36 @@ def test_killed_and_lost_in_s3(bucket):
         assert bucket.rows(table) == state
         kinds = Counter(one["_change_type"] for one in bucket.changes("--from-version", "2", table=table))
         assert kinds == {"delete": 3, "update_preimage": 5, "update_postimage": 5}, "written twice"
+
+
+@pytest.mark.parametrize("kind", ["delta", "iceberg"])
+def test_what_is_asked_of_the_storage(bucket, kind, tmp_path):
+    """Counted: the changes of the newest version take as many requests, and only its own file of rows, whether
+    there are 2 versions before it or 12."""
+    proxy = Proxy(bucket.storage.port)
+    asked = []
+    try:
+        for number, before in enumerate((2, 12)):
+            table = Table(name=f"t{before}")
+            target = {"type": kind, "location": f"s3://lake/{kind}{number}", "maintenance": {"enabled": False}}
+            if kind == "iceberg":
+                target["catalog"] = {"uri": f"sqlite://{tmp_path}/catalog{number}.sqlite"}
+            bucket.write(table, batch={"max_events": 1}, endpoint=proxy.url, **target)
+            bucket.replay([table.create(row(one)) for one in range(before)])
+            bucket.replay([table.create(row(77))])
+            newest = before + 1
+            proxy.seen.clear()
+            place = f"{kind}://s3://lake/{kind}{number}/shop/t{before}"
+            done = bucket.sink.run("changes", "-c", bucket.sink.conf, place, "--from-version", newest, "--json")
+            change, = [json.loads(line) for line in done.stdout.splitlines()]
+            assert change["id"] == 77 and change["_commit_version"] == newest
+            seen = [(method, path.partition("?")[0]) for method, path, _ in proxy.seen]
+            assert len({path for _, path in seen if path.endswith(".parquet")}) == 1, seen
+            asked.append(len(seen))
+    finally:
+        proxy.close()
+    # A log that is longer may have to be read through to its newest checkpoint.
+    assert asked[0] == asked[1] if kind == "iceberg" else asked[1] <= asked[0] + 10, asked
 
 
 def test_compaction_in_s3(bucket):
