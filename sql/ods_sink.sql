@@ -53,15 +53,20 @@ create index if not exists moved_keys_noted on ods_sink.moved_keys (consumer_gro
 
 -- Records of queues that the target has: what is delivered again is known by it. For each the first 16
 -- bytes of the sha256 of consumer group, source and identity, written in the transaction that writes
--- its rows. Four slots take turns, and the oldest is truncated for the next: nothing is deleted row by
--- row, and what is to be kept is never moved.
+-- its rows. Where an identity ends in a number ("ID:1f0c:1:1:1-4711"), 512 numbers have a row: the same of
+-- what stands before the number, the number divided by 512 (8 bytes), and a bit for each remainder. Four
+-- slots take turns, and the oldest is truncated for the next: nothing is deleted row by row, and what is to
+-- be kept is never moved.
 create table if not exists ods_sink.delivered (
     key bytea not null,
     slot smallint not null,
     consumer_group text not null,
     source text not null,
+    bits bit(512), -- NULL: the row is of one record
     primary key (key, slot)
 ) partition by list (slot);
+
+alter table ods_sink.delivered add column if not exists bits bit(512);
 
 create table if not exists ods_sink.delivered_0 partition of ods_sink.delivered for values in (0);
 create table if not exists ods_sink.delivered_1 partition of ods_sink.delivered for values in (1);
@@ -89,38 +94,66 @@ create table if not exists ods_sink.delivered_sources (
     slot bigint not null,
     kept bigint not null,
     updated_at timestamp with time zone not null default clock_timestamp(),
+    counted_since bigint, -- the slot in which numbers of it were first kept as bits; NULL: an earlier
+                          -- version has kept records of it since
     primary key (consumer_group, source)
 ) with (fillfactor = 50);
+
+alter table ods_sink.delivered_sources add column if not exists counted_since bigint;
 
 comment on table ods_sink.delivered_sources is
     'ods-sink: how many records each queue has in the newest part of "delivered" that it wrote to';
 
--- Keep these records, which the writer has not found in any slot while slot_ was written. Whoever looked
--- too early (another writer has committed one of them since, or the slots have turned) gets SQLSTATE
--- OS002, and looks again. Of two writers of one record at once the second waits for the first at its
--- key; all that are on their way write to one slot, since a turn waits for them.
+-- Keep these records, which the writer has not found in any slot while slot_ was written: those that have a
+-- key, and bits of chunks. Whoever looked too early (another writer has committed one of them since, or the
+-- slots have turned) gets SQLSTATE OS002, and looks again. Of two writers of one record at once the second
+-- waits for the first at its queue's row; all that are on their way write to one slot, since a turn waits
+-- for them. former: the chunks' records as an earlier version kept them, where the writer has seen that
+-- one did: such records are in the last four slots only.
 create or replace function ods_sink.deliver(
-    consumer_group_ text, source_ text, slot_ bigint, keys bytea[])
+    consumer_group_ text, source_ text, slot_ bigint, count_ bigint, keys bytea[], chunks bytea[],
+    bits_ bit[], former bytea[])
 returns void language plpgsql as $body$
 declare
     early boolean := true;
+    since bigint;
+    written bigint;
 begin
     perform pg_advisory_xact_lock_shared(723549820, s.tableoid::integer)
        from ods_sink.delivered_slot s;
     if exists (select from ods_sink.delivered_slot s where s.slot = slot_) then
-        insert into ods_sink.delivered_sources as s (consumer_group, source, slot, kept)
-        values (consumer_group_, source_, slot_, cardinality(keys))
+        insert into ods_sink.delivered_sources as s (consumer_group, source, slot, kept, counted_since)
+        values (consumer_group_, source_, slot_, count_, slot_ - 4)
             on conflict (consumer_group, source) do update
            set kept = excluded.kept + case when s.slot = excluded.slot then s.kept else 0 end,
-               slot = excluded.slot, updated_at = clock_timestamp();
-        begin -- not "on conflict", which costs a third more
-            insert into ods_sink.delivered (key, slot, consumer_group, source)
-            select k.key, slot_ % 4, consumer_group_, source_ from unnest(keys) as k (key)
-             order by k.key;
-            early := false;
-        exception when unique_violation then
-            null;
-        end;
+               slot = excluded.slot, updated_at = clock_timestamp()
+        returning s.counted_since into since;
+        early := cardinality(chunks) > 0 and coalesce(since + 4 > slot_, true) and
+                 (cardinality(former) = 0 or
+                  exists (select from unnest(former) as k (key)
+                            join ods_sink.delivered d on d.key = k.key));
+        if since is null then
+            update ods_sink.delivered_sources s set counted_since = slot_
+             where s.consumer_group = consumer_group_ and s.source = source_;
+        end if;
+        if cardinality(keys) > 0 then
+            begin -- not "on conflict", which costs a third more
+                insert into ods_sink.delivered (key, slot, consumer_group, source)
+                select k.key, slot_ % 4, consumer_group_, source_ from unnest(keys) as k (key)
+                 order by k.key;
+            exception when unique_violation then
+                early := true;
+            end;
+        end if;
+        if cardinality(chunks) > 0 then
+            insert into ods_sink.delivered as d (key, slot, consumer_group, source, bits)
+            select c.key, slot_ % 4, consumer_group_, source_, c.bits
+              from unnest(chunks, bits_) as c (key, bits) order by c.key
+                on conflict (key, slot) do update set bits = d.bits | excluded.bits
+             where (d.bits & excluded.bits) = 0::bit(512);
+            get diagnostics written = row_count;
+            early := early or written < cardinality(chunks);
+        end if;
     end if;
     if early then
         raise exception 'records of % were applied by another writer meanwhile', source_
@@ -129,8 +162,23 @@ begin
 end
 $body$;
 
-comment on function ods_sink.deliver(text, text, bigint, bytea[]) is
+comment on function
+    ods_sink.deliver(text, text, bigint, bigint, bytea[], bytea[], bit[], bytea[]) is
     'ods-sink: keep records as delivered; SQLSTATE OS002 when one of them is there already';
+
+-- As earlier versions call it, which know all records by their keys.
+create or replace function ods_sink.deliver(
+    consumer_group_ text, source_ text, slot_ bigint, keys bytea[])
+returns void language plpgsql as $body$
+begin
+    perform ods_sink.deliver(consumer_group_, source_, slot_, cardinality(keys), keys, '{}', '{}', '{}');
+    update ods_sink.delivered_sources s set counted_since = null
+     where s.consumer_group = consumer_group_ and s.source = source_;
+end
+$body$;
+
+comment on function ods_sink.deliver(text, text, bigint, bytea[]) is
+    'ods-sink: the call of earlier versions';
 
 -- Let the oldest slot go when the one that is written has taken a third of the time or a quarter of
 -- the number that are to be kept. Waits for no more than a moment: there is a next time. Answers the

@@ -86,7 +86,7 @@ def test_each_operation(queue, database):
     daemon.await_that(queue.drained, what="all of them settled")
     daemon.stop()
     assert database.execute("select id, amount from items order by id") == [(1, 20), (3, 0), (4, 0)]
-    assert database.count("ods_sink.delivered") == len(messages)
+    assert database.delivered() == len(messages)
     assert database.offsets() == {}
 
 
@@ -144,7 +144,7 @@ def test_killed_again_and_again(queue, database):
     daemon.await_that(queue.drained, what="all of them settled")
     daemon.stop()
     assert ids(database) == list(range(count))
-    assert database.count("ods_sink.delivered") == count
+    assert database.delivered() == count
 
 
 def test_cut_and_half_open_connections(queue, stack, database):

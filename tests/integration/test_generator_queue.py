@@ -39,4 +39,4 @@ def test_from_the_generator_to_tables(sink, broker, database, prefix):
     found = generator.differences(database)
     assert len(found) == 6 and all(not missing and not wrong
                                    for _, missing, wrong in found.values()), found
-    assert database.count("ods_sink.delivered") == 1000
+    assert database.delivered() == 1000

@@ -1,5 +1,6 @@
 """The messages source and deliveries that come again: what is applied is known by its identity."""
 
+import hashlib
 import json
 import os
 import signal
@@ -61,13 +62,14 @@ class Setup:
         return found
 
 
-def test_each_message_once_though_killed_and_redelivered(queue, database):
+@pytest.mark.parametrize("prefix", ["m", "m-"])  # by keys, and by numbers
+def test_each_message_once_though_killed_and_redelivered(queue, database, prefix):
     """A table without a key shows what is written twice. The queue holds each message twice, sends all
     that is unsettled after each end, in any order, and cuts its connections."""
     table = queue.write(database=database, table=Table(key=()), batch={"max_events": 40},
                         defaults={"key": []})
     count = 1500
-    sender = Queue(queue.socket, messages([table.create(row(number)) for number in range(count)]),
+    sender = Queue(queue.socket, messages([table.create(row(number)) for number in range(count)], prefix),
                    shuffled=True, twice=True, cut=700)
     for part in range(1, 5):
         daemon = queue.sink.daemon()
@@ -78,7 +80,7 @@ def test_each_message_once_though_killed_and_redelivered(queue, database):
     daemon.stop()
     assert sender.connections >= 5
     assert database.value("select array_agg(id order by id) from items") == list(range(count))
-    assert database.count("ods_sink.delivered") == count
+    assert database.delivered() == count
     assert database.offsets() == {}
 
 
@@ -100,8 +102,8 @@ def test_each_message_once_in_files(queue):
     assert {line["identity"] for line in queue.changes()} == {f"m{number}" for number in range(count)}
 
 
-@pytest.mark.parametrize("target", ["postgres", "file"])
-def test_two_daemons_that_are_sent_the_same(queue, database, target, tmp_path):
+@pytest.mark.parametrize("target, prefix", [("postgres", "m"), ("postgres", "m-"), ("file", "m")])
+def test_two_daemons_that_are_sent_the_same(queue, database, target, prefix, tmp_path):
     """As a frozen process and its successor: both take the same messages at the same time, while the
     oldest identities are let go again and again."""
     count = 1200
@@ -120,7 +122,7 @@ def test_two_daemons_that_are_sent_the_same(queue, database, target, tmp_path):
     queue.sink.conf = there
     second = queue.sink.daemon()
     queue.sink.conf = mine
-    stream = messages([table.create(row(number)) for number in range(count)])
+    stream = messages([table.create(row(number)) for number in range(count)], prefix)
     for daemon in (first, second):
         daemon.await_that(lambda: os.path.exists(other) and os.path.exists(queue.socket), what="sockets")
     senders = [Queue(queue.socket, stream, cut=500), Queue(other, stream, cut=300, shuffled=True)]
@@ -283,15 +285,16 @@ def test_what_waits_for_a_partner_comes_again(queue, database):
     assert database.value("select array_agg(id order by id) from seen") == [0, 1, 2, 3]
 
 
-def test_identities_are_kept_within_a_bound(queue, database):
+@pytest.mark.parametrize("prefix", ["m", "m-"])
+def test_identities_are_kept_within_a_bound(queue, database, prefix):
     """The oldest go by truncating their slot, the newest are known."""
     table = queue.write(database=database, target={"delivered": {"max_records": 1000}},
                         batch={"max_events": 50})
     daemon = queue.sink.daemon()
-    stream = messages([table.create(row(number)) for number in range(3000)])
+    stream = messages([table.create(row(number)) for number in range(3000)], prefix)
     sender = Queue(queue.socket, stream)
     daemon.await_that(sender.done, what="all of them settled")
-    kept = database.count("ods_sink.delivered")
+    kept = database.delivered()
     assert 700 <= kept <= 1100
     assert "raise delivered.max_records" in daemon.log()
     last = [f"{identity}\t{text}" for identity, text in stream[-500:]]
@@ -316,17 +319,23 @@ def test_identities_are_kept_within_a_bound_in_files(queue):
     assert len(files) == 2 and sum(file.stat().st_size for file in files) <= 1100 * 16
 
 
-def test_writers_of_one_record_wait_for_each_other(database):
+DELIVER = "select ods_sink.deliver('g', 'q', %s, 1, array[%s]::bytea[], '{}', '{}', '{}')"
+COUNTED = ("select ods_sink.deliver('g', 'q', %s, 1, '{}', array['chunk'::bytea], "
+           "array[%s::bit(512)], '{}')")
+
+
+@pytest.mark.parametrize("deliver, x, y, z", [
+    (DELIVER, b"x" * 16, b"y" * 16, b"z" * 16), (COUNTED, 1, 2, 4)])
+def test_writers_of_one_record_wait_for_each_other(database, deliver, x, y, z):
     """ods_sink.deliver() by itself: what another transaction has, or is about to have, is refused."""
     database.execute((ROOT / "sql" / "ods_sink.sql").read_text())
-    deliver = "select ods_sink.deliver('g', 'q', %s, array[%s::bytea])"
     one, two = database.connect(), database.connect()
     one.autocommit = False
     with one.cursor() as first, two.cursor() as second:
-        first.execute(deliver, (0, b"x" * 16))
+        first.execute(deliver, (0, x))
         second.execute("set lock_timeout = '10s'; set statement_timeout = '20s'")
         done = []
-        waiting = threading.Thread(target=lambda: done.append(refusal(second, deliver, (0, b"x" * 16))))
+        waiting = threading.Thread(target=lambda: done.append(refusal(second, deliver, (0, x))))
         waiting.start()
         # A turn would let the two write into different slots: it waits, and gives up for now.
         assert refusal(database.connect().cursor(), "select ods_sink.turn_delivered(0, 9)") == "55P03"
@@ -338,14 +347,64 @@ def test_writers_of_one_record_wait_for_each_other(database):
         # Who looked before a turn has not looked into what was written since.
         database.execute("select ods_sink.turn_delivered(0, 9)")
         assert database.value("select slot from ods_sink.delivered_slot") == 1
-        assert refusal(second, deliver, (0, b"y" * 16)) == "OS002"
-        assert refusal(second, deliver, (1, b"y" * 16)) is None
+        assert refusal(second, deliver, (0, y)) == "OS002"
+        assert refusal(second, deliver, (1, y)) is None
         # One that was rolled back is free.
-        first.execute(deliver, (1, b"z" * 16))
+        first.execute(deliver, (1, z))
         one.rollback()
-        assert refusal(second, deliver, (1, b"z" * 16)) is None
+        assert refusal(second, deliver, (1, z)) is None
+        assert refusal(second, deliver, (1, y)) == "OS002"
+    assert database.delivered() == 3
     one.close()
     two.close()
+
+
+def test_records_that_an_earlier_version_kept(queue, database):
+    """It knew all identities by their digests; what it has applied is dropped, also where it is still
+    running and writes between a look and the commit."""
+    database.execute((ROOT / "sql" / "ods_sink.sql").read_text())
+    table = queue.write(database=database)
+    group = f"{queue.sink.group}.items"
+    lines = [f"m-{number}\t{table.create(row(number))['payload']}" for number in range(8)]
+
+    def earlier(numbers):
+        keys = [digest(f"m-{number}") for number in numbers]
+        slot = database.value("select slot from ods_sink.delivered_slot")
+        database.execute("select ods_sink.deliver(%s, %s, %s, %s::bytea[])",
+                         group, table.topic, slot, keys)
+
+    def digest(identity):
+        parts = [part.encode() for part in (group, table.topic)]
+        text = b"".join(len(part).to_bytes(4, "big") + part for part in parts) + identity.encode()
+        return hashlib.sha256(text).digest()[:16]
+
+    earlier([0, 1])
+    daemon = queue.sink.daemon()
+    await_socket(queue, daemon)
+    exchange(queue.socket, lines[:3], "3")
+    assert database.execute("select id from items") == [(2,)]
+    earlier([3, 4])
+    exchange(queue.socket, lines[:6], "6")
+    assert database.execute("select id from items order by id") == [(2,), (5,)]
+    # Four turns later all that it has kept is gone, and is asked for no more.
+    former = ("select bool_or(coalesce(q.counted_since + 4 > s.slot, true)) "
+              "from ods_sink.delivered_sources q, ods_sink.delivered_slot s")
+    assert database.value(former)
+    for _ in range(4):
+        database.execute("select ods_sink.turn_delivered(0, 9)")
+    assert not database.value(former)
+    exchange(queue.socket, lines[6:], "2")
+    daemon.stop()
+    assert database.value("select array_agg(id order by id) from items") == [2, 5, 6, 7]
+    # Who has looked before the earlier version wrote is refused.
+    earlier([9])
+    refused = ("select ods_sink.deliver(%s, %s, 4, 1, '{}', array[%s::bytea], array[1::bit(512)], "
+               "array[%s]::bytea[])")
+    at = (group, table.topic, b"chunk")
+    with database.connect().cursor() as cursor:
+        assert refusal(cursor, refused.replace("array[%s]::bytea[]", "'{}'"), at) == "OS002"
+        assert refusal(cursor, refused, (*at, digest("m-9"))) == "OS002"
+        assert refusal(cursor, refused, (*at, digest("m-8"))) is None
 
 
 def refusal(cursor, sql, parameters=None):
@@ -363,13 +422,15 @@ def test_an_older_schema_gets_what_it_lacks(queue, database):
     database.execute(old)
     database.execute("""
         drop table ods_sink.delivered, ods_sink.delivered_slot, ods_sink.delivered_sources;
-        drop function ods_sink.deliver; drop function ods_sink.turn_delivered""")
+        drop function ods_sink.deliver(text, text, bigint, bytea[]);
+        drop function ods_sink.deliver(text, text, bigint, bigint, bytea[], bytea[], bit[], bytea[]);
+        drop function ods_sink.turn_delivered""")
     table = queue.write(database=database)
     daemon = queue.sink.daemon()
     sender = Queue(queue.socket, messages([table.create(row(1))]))
     daemon.await_that(sender.done, what="it is settled")
     daemon.stop()
-    assert database.count("ods_sink.delivered") == 1
+    assert database.delivered() == 1
 
 
 def test_keyed_messages_and_tombstones(queue, database):

@@ -100,6 +100,11 @@ class Database:
         return {tuple(row[:3]): row[3] for row in self.execute(
             "select consumer_group, topic, partition, next_offset from ods_sink.offsets")}
 
+    def delivered(self):
+        """How many records of queues it knows when they are delivered again."""
+        return self.value("select count(*) filter (where bits is null) + coalesce(sum(length(replace("
+                          "bits::text, '0', ''))), 0) from ods_sink.delivered")
+
     def close(self):
         if self._connection is not None:
             self._connection.close()

@@ -10,10 +10,9 @@
 
 #include <ods/batch.h>
 #include <ods/buffer.h>
+#include "sink/postgres/fold/counted.h"
 #include "sink/postgres/tables/settings.h"
 #include "sink/postgres/wire/conn.h"
-
-#define DELIVERED_KEY_BYTES 16
 
 /* Of a lane. */
 struct delivered {
@@ -21,17 +20,19 @@ struct delivered {
     const char *group; /* consumer group */
     const struct delivered_settings *settings;
     struct arena arena;       /* what is known of one batch */
-    struct buffer params[4];  /* of the statements */
-    struct buffer identified; /* what a key is the digest of */
+    struct buffer params[8];  /* of the statements */
+    struct counted counted;   /* by what records are kept */
     unsigned generation;      /* of the connection through which the table has been seen */
     int64_t turned_us;        /* when a turn of the slots was last thought of */
     uint64_t kept;            /* records since then */
     bool told;                /* that the number comes before the time, or why there is no turn */
     /* Of the batch at hand. */
     bool known;   /* what follows has been found out */
-    int64_t slot; /* that was written then */
-    unsigned char (*keys)[DELIVERED_KEY_BYTES]; /* by record */
-    bool *there;                                /* by record: it is in the target, or comes twice */
+    int64_t slot; /* that was written at the first look; -1: none */
+    bool former;  /* an earlier version has kept records of its queues, all by their keys */
+    unsigned char (*keys)[COUNTED_DIGEST_BYTES]; /* by record; of those that count if `former` */
+    struct counted_place *places;                /* by record */
+    bool *there; /* by record: it is in the target, or comes twice */
 };
 
 void delivered_init(struct delivered *delivered, struct conn *conn, const char *group,

@@ -59,14 +59,20 @@ enum ods_status own_query(struct conn *conn, const char *sql, int count, const c
     return status;
 }
 
-enum ods_status own_schema_is_there(struct conn *conn, bool *present, struct error *error)
+static enum ods_status ask(struct conn *conn, const char *is_there, bool *present,
+                           struct error *error)
 {
     const char *values[] = {conn->settings->schema};
     PGresult *result = NULL;
-    enum ods_status status = conn_query(conn, sql_own_schema_is_there, 1, values, &result, error);
+    enum ods_status status = conn_query(conn, is_there, 1, values, &result, error);
     *present = status == ODS_OK && PQgetvalue(result, 0, 0)[0] == 't';
     PQclear(result);
     return status;
+}
+
+enum ods_status own_schema_is_there(struct conn *conn, bool *present, struct error *error)
+{
+    return ask(conn, sql_own_schema_is_there, present, error);
 }
 
 static enum ods_status make(struct conn *conn, struct error *error)
@@ -93,11 +99,16 @@ static enum ods_status make(struct conn *conn, struct error *error)
     return status;
 }
 
-enum ods_status own_schema_prepare(struct conn *conn, struct error *error)
+enum ods_status own_schema_prepare_for(struct conn *conn, const char *is_there, struct error *error)
 {
     bool present;
-    enum ods_status status = own_schema_is_there(conn, &present, error);
+    enum ods_status status = ask(conn, is_there, &present, error);
     return status != ODS_OK || present ? status : make(conn, error);
+}
+
+enum ods_status own_schema_prepare(struct conn *conn, struct error *error)
+{
+    return own_schema_prepare_for(conn, sql_own_schema_is_there, error);
 }
 
 enum ods_status own_table_is_there(struct conn *conn, const char *table, bool *there,

@@ -17,6 +17,9 @@ enum ods_status own_table_is_there(struct conn *conn, const char *table, bool *t
                                    struct error *error);
 /* As own_schema_prepare(), for a table of it that not every pipeline needs. */
 enum ods_status own_schema_prepare_table(struct conn *conn, const char *table, struct error *error);
+/* The same for more than a table: `is_there` asks of the schema $1 whether all of it is there. */
+enum ods_status own_schema_prepare_for(struct conn *conn, const char *is_there,
+                                       struct error *error);
 
 /* Adds to the refusal of a statement on the sink's own tables (42501) who has to grant what. */
 void own_schema_explain(const struct conn *conn, struct error *error);
@@ -26,7 +29,7 @@ enum ods_status own_query(struct conn *conn, const char *sql, int count, const c
                           PGresult **result, struct error *error);
 /* The same with up to OWN_PARAMS parameters of these types in binary form; the second function
  * sends it into a pipeline. */
-#define OWN_PARAMS 7
+#define OWN_PARAMS 8
 enum ods_status own_query_params(struct conn *conn, const char *sql, const Oid *types,
                                  const struct buffer *values, int count, PGresult **result,
                                  struct error *error);
