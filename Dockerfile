@@ -5,7 +5,7 @@ FROM debian:trixie-slim AS build
 RUN apt-get update && apt-get install -y --no-install-recommends \
         gcc g++ libc6-dev cmake ninja-build pkg-config \
         liblua5.4-dev librdkafka-dev libpq-dev libyyjson-dev libjansson-dev libyaml-dev libconfig-dev \
-        libmicrohttpd-dev libcurl4-openssl-dev libssl-dev libmariadb-dev zlib1g-dev libzstd-dev \
+        libmicrohttpd-dev libgnutls28-dev libcurl4-openssl-dev libssl-dev libmariadb-dev zlib1g-dev libzstd-dev \
         libqpid-proton11-dev libexpat1-dev libprotobuf-dev libprotoc-dev \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
@@ -40,7 +40,7 @@ ENTRYPOINT ["/opt/ods-sink/scripts/connector"]
 FROM debian:trixie-slim AS ods-sink
 RUN apt-get update && apt-get install -y --no-install-recommends \
         liblua5.4-0 librdkafka1 libpq5 libyyjson0 libjansson4 libyaml-0-2 libconfig11 libmicrohttpd12t64 \
-        libcurl4t64 libssl3t64 libmariadb3 zlib1g libzstd1 libqpid-proton11 libexpat1 \
+        libgnutls30t64 libcurl4t64 libssl3t64 libmariadb3 zlib1g libzstd1 libqpid-proton11 libexpat1 \
         libprotobuf32t64 ca-certificates curl \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --system --uid 10001 --no-create-home --home-dir /nonexistent ods-sink

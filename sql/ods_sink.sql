@@ -1195,6 +1195,26 @@ create table if not exists ods_sink.control_history (
 comment on table ods_sink.control_history is
     'ods-sink: orders about single tables, who gave them and why';
 
+-- What people did by the page, by HTTP or by a command, and what was answered. Written before it is
+-- done; without an answer it was not done to its end, or the process that did it has ended.
+create table if not exists ods_sink.audit (
+    id bigint generated always as identity primary key,
+    at timestamp with time zone not null default clock_timestamp(),
+    who text not null,        -- the operator of http.operators, or user@host of a command
+    origin text not null,     -- the address that asked over HTTP; 'command'
+    action text not null,
+    consumer_group text not null,
+    pipeline text not null,
+    table_name text not null, -- as the one who asked calls it; '': it is about the pipeline
+    topics text[] not null,
+    reason text not null,
+    answer text,
+    answered_at timestamp with time zone
+);
+
+comment on table ods_sink.audit is
+    'ods-sink: what people did, who, when, from where, why and with which answer';
+
 -- When the processes of a group compared the target with its source, and what came of it last. The one
 -- that does it holds an advisory lock of this table's number and the group's hash.
 create table if not exists ods_sink.verify_runs (

@@ -93,6 +93,15 @@ struct control_request {
     const char *reason, *by;
 };
 
+/* What somebody is about to do, for the target's audit. */
+struct audit {
+    const char *who, *origin; /* the operator or user; the address, or "command" */
+    const char *action, *pipeline;
+    const char *table;             /* "": it is about the pipeline */
+    const struct strings *topics;
+    const char *reason;
+};
+
 /* Which table a topic carries, as far as the group has moved rows of it. */
 struct topic_table {
     char *topic;
@@ -105,6 +114,9 @@ struct topic_tables {
     size_t count;
 };
 void topic_tables_done(struct topic_tables *tables);
+/* Is the row's table called so: "table", "schema.table", "database.table", "database.schema.table",
+ * by the source's names or the target's? */
+bool topic_table_is(const struct topic_table *table, const char *name);
 
 /* A table that is made anew beside the one that is read, which it takes the place of then. */
 struct shadow {
@@ -158,6 +170,12 @@ struct control_ops {
                               struct error *error);
     enum ods_status (*tables)(struct sink *sink, struct topic_tables *tables,
                               struct error *error);
+
+    /* Keep that something is about to be done: *id is the row's, for the answer that follows. */
+    enum ods_status (*audit_begin)(struct sink *sink, const struct audit *audit, int64_t *id,
+                                   struct error *error);
+    enum ods_status (*audit_end)(struct sink *sink, int64_t id, const char *answer,
+                                 struct error *error);
 
     /* Begin a shadow (*begun), or go on with one that is there. Rows get into it as into any table.
      * ODS_REJECT: it could not take the table's place, error says why. */

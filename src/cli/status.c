@@ -17,6 +17,7 @@
 
 struct status_options {
     const char *config, *url;
+    const char *certificate, *key; /* our own */
     bool json, health, partitions, watch;
 };
 
@@ -133,6 +134,13 @@ static bool ask_status(void *context, struct status_view *view, json_t **status,
         error_set(error, ODS_FATAL, "it wants http.token: -c FILE has it, or ODS_SINK_HTTP_TOKEN");
         return false;
     }
+    if (talk->page.code == 403) {
+        error_set(error, ODS_FATAL,
+                  "it wants a certificate (http.client_ca): --certificate and --key; it says: %.*s",
+                  (int) strcspn(buffer_text(&talk->page.body), "\n"),
+                  buffer_text(&talk->page.body));
+        return false;
+    }
     *status = json_loadb(talk->page.body.bytes, talk->page.body.length, 0, NULL);
     if (json_is_array(json_object_get(*status, "lanes")))
         return true;
@@ -171,6 +179,8 @@ static int ask(const struct question *question)
                                                 .max_bytes = ANSWER_BYTES,
                                                 .ca_file = pins ? http->certificate : NULL,
                                                 .any_host = pins,
+                                                .certificate = question->options->certificate,
+                                                .key = question->options->key,
                                                 .token = token && *token ? token : NULL,
                                                 .direct = true};
     struct conversation talk = {.question = question};
@@ -236,6 +246,9 @@ static const struct parameter options[] = {
     OPTION(struct status_options, url, "url", &argument_text,
            "or its address, as `http://host:port` or `https://…` (default: http://127.0.0.1:8090)",
            .value = "URL", .either = 1),
+    OPTION(struct status_options, certificate, "certificate", &argument_file,
+           "our own (PEM), where the daemon has `http.client_ca`"),
+    OPTION(struct status_options, key, "key", &argument_file, "the key to it (PEM)"),
     SWITCH(struct status_options, watch, "watch",
            "on a terminal, again each second and in place, until q or ^C"),
     SWITCH(struct status_options, json, "json", "what `/status` says, with \"ready\""),

@@ -21,25 +21,6 @@
 
 /* --- does a topic carry it? ------------------------------------------------------------------ */
 
-static bool is_either(const char *name, const char *before, const char *table)
-{
-    size_t length = strlen(before);
-    if (strcmp(name, table) == 0)
-        return true;
-    return length && strncmp(name, before, length) == 0 && name[length] == '.' &&
-           strcmp(name + length + 1, table) == 0;
-}
-
-/* "table", "schema.table", "database.table" or "database.schema.table". */
-static bool is_known_as(const struct topic_table *row, const char *name)
-{
-    char both[600];
-    snprintf(both, sizeof both, "%s.%s", row->database, row->schema);
-    return is_either(name, row->schema, row->table) || is_either(name, row->database, row->table) ||
-           is_either(name, both, row->table) ||
-           is_either(name, row->target_schema, row->target_table);
-}
-
 /* Topics have "_" for what they can't have. */
 static bool ends_in(const char *topic, const char *name)
 {
@@ -68,7 +49,7 @@ static bool is_noted(const struct table *table, const char *topic)
 {
     for (size_t i = 0; i < table->known.count; i++)
         if (strcmp(table->known.items[i].topic, topic) == 0 &&
-            is_known_as(&table->known.items[i], table->options->name))
+            topic_table_is(&table->known.items[i], table->options->name))
             return true;
     return false;
 }
@@ -124,7 +105,7 @@ static int tell_apart(struct table *table, struct error *error)
         for (size_t k = 0; k < table->known.count; k++) {
             const struct topic_table *row = &table->known.items[k];
             if (strcmp(row->topic, topic) != 0 ||
-                (!is_known_as(row, table->options->name) &&
+                (!topic_table_is(row, table->options->name) &&
                  strcmp(topic, table->options->name) != 0))
                 continue;
             snprintf(target, sizeof target, "%s.%s", row->target_schema, row->target_table);
@@ -164,7 +145,7 @@ static void find_others(struct table *table)
         char target[sizeof table->target];
         size_t length = strlen(table->others);
         snprintf(target, sizeof target, "%s.%s", row->target_schema, row->target_table);
-        if (!is_topic(table, row->topic) || is_known_as(row, table->options->name) ||
+        if (!is_topic(table, row->topic) || topic_table_is(row, table->options->name) ||
             strcmp(target, table->target) == 0 || strstr(table->others, target))
             continue;
         snprintf(table->others + length, sizeof table->others - length, "%s%s", length ? ", " : "",

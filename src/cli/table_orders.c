@@ -16,6 +16,41 @@ static int code_of(enum ods_status status)
     return status == ODS_OK ? CLI_OK : status == ODS_REJECT ? CLI_NEGATIVE : CLI_TARGET;
 }
 
+/* The history of orders has it too, so that an order is given even where the audit can't be kept:
+ * by a role without the right, in a schema that an older version made. 0 then. */
+static int64_t begin_audit(struct table *table, const struct table_order *order)
+{
+    const struct audit audit = {.who = table->by,
+                                .origin = "command",
+                                .action = order->action,
+                                .pipeline = table->pipeline->name,
+                                .table = table->options->name,
+                                .topics = &table->names,
+                                .reason = order->reason ? order->reason : ""};
+    struct error error;
+    int64_t id = 0;
+    error_init(&error);
+    if (table->sink->ops->control->audit_begin(table->sink, &audit, &id, &error) == ODS_OK)
+        return id;
+    terminal_line(stderr, "ods-sink %s: it is not in the audit: %s", table->call->name, error.text);
+    return 0;
+}
+
+static void end_audit(struct table *table, int64_t id, enum ods_status status, int64_t number,
+                      const struct error *why)
+{
+    char answer[ERROR_TEXT_BYTES + 40];
+    struct error ignored;
+    error_init(&ignored);
+    if (status == ODS_OK)
+        snprintf(answer, sizeof answer, "order %lld", (long long) number);
+    else
+        snprintf(answer, sizeof answer, "%s: %s", status == ODS_REJECT ? "refused" : "failed",
+                 why->text);
+    if (id)
+        table->sink->ops->control->audit_end(table->sink, id, answer, &ignored);
+}
+
 int table_give(struct table *table, const struct table_order *order, int64_t *number,
                struct error *error)
 {
@@ -30,7 +65,11 @@ int table_give(struct table *table, const struct table_order *order, int64_t *nu
         .details = order->details ? order->details : "",
         .reason = order->reason ? order->reason : "",
         .by = table->by};
-    return code_of(table->sink->ops->control->order(table->sink, &request, number, error));
+    int64_t audit = begin_audit(table, order);
+    enum ods_status status =
+        table->sink->ops->control->order(table->sink, &request, number, error);
+    end_audit(table, audit, status, status == ODS_OK ? *number : 0, error);
+    return code_of(status);
 }
 
 int table_look(struct table *table, struct orders *orders, struct error *error)

@@ -99,6 +99,7 @@ enum ods_status config_load(struct config **config, const char *path)
     struct settings *settings = &(*config)->settings;
     if (!open_input(&load, &daemon, &daemon_file, path, CONFIG_MAX_BYTES, NULL, 0))
         goto out;
+    settings->file = daemon.source.name;
     const struct node *node = read_daemon(&load, settings, &daemon);
     named_files_collect(&load, node);
     const char *resolved =

@@ -55,7 +55,7 @@ void named_files_add(struct load *load, const char *path)
 /* Kafka's properties end in .location; ours have short names. */
 static bool names_a_file(const char *key)
 {
-    static const char *const names[] = {"ca", "certificate", "key", "public_key"};
+    static const char *const names[] = {"ca", "client_ca", "certificate", "key", "public_key"};
     static const char *const ends[] = {".location", ".keytab"};
     size_t length = strlen(key);
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)

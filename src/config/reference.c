@@ -97,7 +97,7 @@ void config_reference(FILE *out)
     fputs(head, out);
     static const struct setting_group *const groups[] = {
         &settings_of_daemon,   &settings_of_target, &settings_of_database, &settings_of_connect,
-        &settings_of_broker,
+        &settings_of_broker,   &settings_of_operator,
         &settings_of_moves,    &settings_of_pipeline, &settings_of_input,
         &settings_of_transform, &settings_of_table, &settings_of_history,
         &settings_of_quality,  &settings_of_quality_rule,

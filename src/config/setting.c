@@ -95,6 +95,10 @@ const char *setting_expects(const struct setting *row, bool markdown, char *buff
 {
     switch (row->type) {
     case SETTING_STRING:
+        if (row->min > 1 && !markdown) {
+            snprintf(buffer, size, "a string of at least %" PRId64 " bytes", row->min);
+            return buffer;
+        }
         if (row->min > 0 && !markdown)
             return "a string that is not empty";
         return markdown ? "string" : "a string";

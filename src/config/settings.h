@@ -90,11 +90,18 @@ struct retry_settings {
     int64_t constraint_attempts; /* of a batch with rows that a key of the target refuses */
 };
 
+struct operator_settings { /* who may act, and not only look */
+    const char *name, *token;
+};
+
 struct http_settings {
     const char *listen;            /* "127.0.0.1:8090"; "": off */
     const char *certificate, *key; /* files; "": no TLS */
+    const char *client_ca; /* file: who has a certificate of these needs no token; "": none */
     const char *token;             /* for all but health; "": nobody is asked */
     const char *health_listen;     /* health alone, without TLS; "": there is none */
+    struct operator_settings *operators;
+    size_t operator_count; /* 0: nobody may act */
 };
 
 struct tracing_settings { /* spans to an OpenTelemetry collector */
@@ -112,6 +119,7 @@ struct connect_settings { /* Kafka Connect's REST */
 };
 
 struct settings {
+    const char *file; /* ods-sink.conf, as it was named; NULL: read from memory */
     struct kafka_settings kafka;
     struct target_settings *targets;
     size_t target_count;

@@ -9,6 +9,7 @@ extern const struct setting_group settings_of_target;   /* struct target_setting
 extern const struct setting_group settings_of_database; /* struct database_settings */
 extern const struct setting_group settings_of_broker;   /* struct broker_settings */
 extern const struct setting_group settings_of_connect;  /* struct connect_settings */
+extern const struct setting_group settings_of_operator; /* struct operator_settings */
 extern const struct setting_group settings_of_moves;    /* tables.yaml: struct settings too */
 extern const struct setting_group settings_of_pipeline; /* struct pipeline_settings */
 extern const struct setting_group settings_of_input;    /* struct input_settings */

@@ -155,6 +155,24 @@ const struct setting_group settings_of_broker = {
     SETTING_ROWS(broker_rows),
 };
 
+static const struct setting operator_rows[] = {
+    {"name", SETTING_STRING, AT(operator_settings, name), .min = 1, .max = 100,
+     .flags = SETTING_REQUIRED, .doc = "What the audit calls them (`ods_sink.audit`)."},
+    {"token", SETTING_STRING, AT(operator_settings, token), .min = 16, .max = 1024,
+     .flags = SETTING_REQUIRED,
+     .doc = "What they bring, 16 characters at least: `Authorization: Bearer TOKEN`. Best as "
+            "`${file:/path}`. Never printed."},
+};
+
+const struct setting_group settings_of_operator = {
+    .title = "http.operators: one entry",
+    .intro = "What each group in the list `http.operators` may hold: somebody who may pause and "
+             "resume tables, replay letters and begin a comparison, from the [page](page.md) or by "
+             "[HTTP](http.md#actions).",
+    .size = sizeof(struct operator_settings),
+    SETTING_ROWS(operator_rows),
+};
+
 static const struct setting daemon_rows[] = {
     {"kafka.bootstrap_servers", SETTING_STRING, AT(settings, kafka.bootstrap_servers),
      "localhost:9092", .min = 1, .max = 65536,
@@ -279,6 +297,11 @@ static const struct setting daemon_rows[] = {
             "then there is TLS alone at `http.listen`. Read at the start. Empty: plain HTTP."},
     {"http.key", SETTING_STRING, AT(settings, http.key), "", .max = 4096,
      .doc = "The file of the key to `http.certificate` (PEM, not encrypted)."},
+    {"http.client_ca", SETTING_STRING, AT(settings, http.client_ca), "", .max = 4096,
+     .doc = "A file with the certificates (PEM) of authorities that vouch for clients: who asks "
+            "for anything but `/healthz` and `/readyz` has to show a certificate of theirs, or to "
+            "bring `http.token`, where that is set. Needs `http.certificate`. Empty: no "
+            "certificate is asked for. See [http.md](http.md#certificates-of-clients)."},
     {"http.token", SETTING_STRING, AT(settings, http.token), "", .max = 1024,
      .doc = "Who asks for anything but `/healthz` and `/readyz` has to bring it: `Authorization: "
             "Bearer TOKEN`, or, as browsers do, as the password of any user. Best as `${NAME}` or "
@@ -288,6 +311,10 @@ static const struct setting daemon_rows[] = {
     {"http.health_listen", SETTING_STRING, AT(settings, http.health_listen), "", .max = 255,
      .doc = "One more address, plain HTTP, with `/healthz` and `/readyz` alone: for probes that "
             "know neither certificate nor token. Empty: none."},
+    {"http.operators", SETTING_OBJECTS, AT(settings, http.operators), .max = 100,
+     .count_offset = AT(settings, http.operator_count), .of = &settings_of_operator,
+     .doc = "Who may do something from the page, or by `POST /actions/…`. None: the daemon only "
+            "shows. See [http.md](http.md#actions)."},
     {"tracing.endpoint", SETTING_STRING, AT(settings, tracing.endpoint), "", .max = 2048,
      .doc = "An OpenTelemetry collector that takes OTLP over HTTP, `http://host:4318` or "
             "`https://…`; without a path its `/v1/traces`. It is sent the spans of records whose "

@@ -379,21 +379,11 @@ static void check_pipeline(struct load *load, const struct node *node, struct se
     validate_quality(load, node, settings, pipeline);
 }
 
-static bool port_is_good(const char *port)
+bool validate_port(const char *port)
 {
     char *end;
     long number = strtol(port, &end, 10);
     return *port >= '0' && *port <= '9' && !*end && number >= 0 && number <= 65535;
-}
-
-static bool listen_is_good(const char *listen)
-{
-    const char *colon = strrchr(listen, ':');
-    if (!colon || colon == listen || !port_is_good(colon + 1))
-        return false;
-    if (*listen == '[')
-        return colon[-1] == ']' && colon > listen + 2;
-    return memchr(listen, ':', (size_t) (colon - listen)) == NULL;
 }
 
 static void check_databases(struct load *load, const struct node *node,
@@ -450,7 +440,7 @@ static bool broker_url_is_good(const char *url)
     if (!*host || !end || end == host || strpbrk(host, "@/ ,"))
         return false;
     end += *end == ']';
-    return !*end || (*end == ':' && port_is_good(end + 1));
+    return !*end || (*end == ':' && validate_port(end + 1));
 }
 
 static void check_broker(struct load *load, const struct node *node,
@@ -525,21 +515,6 @@ static void check_letters(struct load *load, const struct node *node,
                                   "'dead_letter.broker', which names one of several");
 }
 
-static void check_http(struct load *load, const struct node *node,
-                       const struct http_settings *http)
-{
-    if (*http->health_listen && !listen_is_good(http->health_listen))
-        REFUSE(load, validate_place(node, "http.health_listen"),
-               "'http.health_listen' expects host:port, [address]:port or nothing, found \"%s\"",
-               http->health_listen);
-    if (!*http->certificate != !*http->key)
-        REFUSE(load, validate_place(node, *http->key ? "http.key" : "http.certificate"),
-               "'http.certificate' and 'http.key' go together: set both, or neither");
-    if (!*http->listen && (*http->certificate || *http->token))
-        REFUSE(load, validate_place(node, "http.listen"),
-               "'http.certificate' and 'http.token' are for http.listen, which is empty");
-}
-
 static void check_tracing(struct load *load, const struct node *node,
                           const struct tracing_settings *tracing)
 {
@@ -557,11 +532,7 @@ static void check_daemon(struct load *load, const struct node *node,
                          const struct settings *settings)
 {
     const struct entry *targets = node_find(node, "targets");
-    if (*settings->http.listen && !listen_is_good(settings->http.listen))
-        REFUSE(load, validate_place(node, "http.listen"),
-               "'http.listen' expects host:port, [address]:port or nothing, found \"%s\"",
-               settings->http.listen);
-    check_http(load, node, &settings->http);
+    validate_http(load, node, &settings->http);
     check_tracing(load, node, &settings->tracing);
     check_connect(load, node, "connect.", &settings->connect);
     check_registry(load, node, &settings->registry);

@@ -13,8 +13,12 @@ const struct node *validate_place(const struct node *group, const char *name);
 /* Topic names and patterns; patterns are compiled as librdkafka compiles them. */
 void validate_topic(struct load *load, const struct node *node, const char *topic,
                     const char *dead_letter);
+bool validate_port(const char *port); /* digits, at most 65535 */
 void validate_transforms(struct load *load, const struct node *node,
                          const struct transform_settings *transforms, size_t count);
+
+/* validate_http.c: the group `http` of ods-sink.conf. */
+void validate_http(struct load *load, const struct node *node, const struct http_settings *http);
 
 /* validate_quality.c: the rules of a pipeline and of its tables; gives them names. */
 void validate_quality(struct load *load, const struct node *node, const struct settings *settings,

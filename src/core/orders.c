@@ -1,4 +1,5 @@
 /* Lists of orders. See ods/control.h. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -76,4 +77,22 @@ void topic_tables_done(struct topic_tables *tables)
     }
     free(tables->items);
     *tables = (struct topic_tables){0};
+}
+
+static bool is_either(const char *name, const char *before, const char *table)
+{
+    size_t length = strlen(before);
+    if (strcmp(name, table) == 0)
+        return true;
+    return length && strncmp(name, before, length) == 0 && name[length] == '.' &&
+           strcmp(name + length + 1, table) == 0;
+}
+
+bool topic_table_is(const struct topic_table *row, const char *name)
+{
+    char both[600];
+    snprintf(both, sizeof both, "%s.%s", row->database, row->schema);
+    return is_either(name, row->schema, row->table) || is_either(name, row->database, row->table) ||
+           is_either(name, both, row->table) ||
+           is_either(name, row->target_schema, row->target_table);
 }

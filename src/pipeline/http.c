@@ -1,6 +1,6 @@
-/* A page for people and five for programs, GET only. The daemon is healthy if no lane is stopped or
- * stuck. An outage of the target or of Kafka is no reason to restart it, so it is then healthy but
- * not ready. */
+/* A page for people and five for programs, GET only; what operators POST is in http_actions.c. The
+ * daemon is healthy if no lane is stopped or stuck. An outage of the target or of Kafka is no
+ * reason to restart it, so it is then healthy but not ready. */
 #include "pipeline/http.h"
 
 #include <errno.h>
@@ -15,11 +15,14 @@
 #include <ods/buffer.h>
 #include "core/time.h"
 #include "page/index.html.h"
+#include "pipeline/actions.h"
 #include "pipeline/condition.h"
 #include "pipeline/exposition.h"
 #include "pipeline/fleet.h"
 #include "pipeline/guard.h"
 #include "pipeline/http_access.h"
+#include "pipeline/http_actions.h"
+#include "pipeline/http_reply.h"
 #include "pipeline/inspector.h"
 #include "pipeline/json_text.h"
 #include "pipeline/keeper.h"
@@ -34,7 +37,7 @@ struct http {
     const struct http_settings *settings;
     struct MHD_Daemon *daemon, *health; /* NULL until http_start() */
     int fd, health_fd;                  /* ours until then; -1: none */
-    struct buffer certificate, key;
+    struct buffer certificate, key, client_ca;
     struct lane *const *lanes;
     size_t lane_count;
     struct guard *guard; /* NULL: there is none */
@@ -47,11 +50,17 @@ struct http {
     size_t keeper_count;
     struct verifier *const *verifiers;
     size_t verifier_count;
+<<<<<<< HEAD
     enum exposition form; /* of metrics: of the answer that the one thread which has them writes now */
+=======
+    struct http_actions actions;
+    enum exposition form; /* of metrics; of the answer that the one thread writes now */
+>>>>>>> d897932 (Operators act from the page and by HTTP; clients may show certificates)
 };
 
 /* The version of docs/status.schema.json. */
 #define STATUS_SCHEMA 1
+#define CHALLENGE     "Basic realm=\"ods-sink: the token is the password\", charset=\"UTF-8\""
 
 struct page {
     const char *path, *type;
@@ -70,6 +79,7 @@ static void put_metrics(struct http *http, struct buffer *out)
     keepers_metrics(http->keepers, http->keeper_count, out);
     tracer_metrics(http->tracer, out);
     fleets_metrics(http->lanes, http->lane_count, out);
+    actions_metrics(http->actions.actions, out);
 }
 
 static unsigned write_metrics(struct http *http, struct buffer *out)
@@ -266,8 +276,9 @@ static unsigned write_status(struct http *http, struct buffer *out)
         describe_held(held, http->lanes[i]);
     }
     json_t *root = json_pack(
-        "{s:i, s:s, s:f, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "schema", STATUS_SCHEMA,
-        "version", ODS_VERSION, "now", (double) time_wall_us() / 1e6, "pipelines",
+        "{s:i, s:s, s:f, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "schema",
+        STATUS_SCHEMA, "version", ODS_VERSION, "now", (double) time_wall_us() / 1e6, "actions",
+        http->actions.actions != NULL, "pipelines",
         conditions_describe(http->lanes, http->lane_count, http->trends), "lanes", lanes,
         "paused", held, "retention", guard_describe(http->guard), "sources",
         source_guard_describe(http->sources), "verify",
@@ -291,66 +302,72 @@ static unsigned write_page(struct http *http, struct buffer *out)
 
 static const struct page pages[] = {
     {"/", "text/html; charset=utf-8", write_page, NULL},
-    {"/metrics", "text/plain; charset=utf-8", write_metrics, NULL},
-    {"/healthz", "text/plain; charset=utf-8", write_health, write_open_health},
-    {"/readyz", "text/plain; charset=utf-8", write_ready, write_open_ready},
-    {"/status", "application/json", write_status, NULL},
-    {"/trends", "application/json", write_trends, NULL},
+    {"/metrics", TYPE_TEXT, write_metrics, NULL},
+    {"/healthz", TYPE_TEXT, write_health, write_open_health},
+    {"/readyz", TYPE_TEXT, write_ready, write_open_ready},
+    {"/status", TYPE_JSON, write_status, NULL},
+    {"/trends", TYPE_JSON, write_trends, NULL},
 };
 
-static enum MHD_Result reply(struct MHD_Connection *connection, unsigned code, const char *type,
-                             struct buffer *body)
+/* Who may see more than health; *why is filled where that needs a certificate. */
+static bool may_see(const struct http *http, struct MHD_Connection *connection, struct error *why)
 {
-    struct MHD_Response *response =
-        MHD_create_response_from_buffer(body->length, body->bytes, MHD_RESPMEM_MUST_COPY);
-    enum MHD_Result result = MHD_NO;
-    if (response) {
-        MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
-        MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
-        MHD_add_response_header(response, "Content-Security-Policy",
-                                "default-src 'none'; script-src 'unsafe-inline'; style-src "
-                                "'unsafe-inline'; connect-src 'self'; img-src data:; "
-                                "base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
-        if (code == MHD_HTTP_UNAUTHORIZED)
-            MHD_add_response_header(response, MHD_HTTP_HEADER_WWW_AUTHENTICATE,
-                                    "Basic realm=\"ods-sink: the token is the password\", "
-                                    "charset=\"UTF-8\"");
-        result = MHD_queue_response(connection, code, response);
-        MHD_destroy_response(response);
-    }
-    return result;
+    const struct http_settings *settings = http->settings;
+    if (!*settings->token && !*settings->client_ca)
+        return true;
+    return http_access_has_token(connection, settings->token) ||
+           (*settings->client_ca && http_access_certified(connection, why));
 }
 
-static unsigned write_for(struct http *http, const struct page *page, bool granted, bool health,
-                          struct buffer *body)
+static unsigned deny(const struct http *http, const struct error *why, struct buffer *body)
 {
-    if (page->write_open && (health || !granted))
+    const struct http_settings *settings = http->settings;
+    if (*settings->client_ca)
+        buffer_printf(body, "a client's certificate is needed (http.client_ca)%s; %s\n",
+                      *settings->token ? ", or the token: Authorization: Bearer TOKEN (http.token)"
+                                       : "",
+                      why->text);
+    else
+        buffer_puts(body, "a token is needed: Authorization: Bearer TOKEN (http.token)\n");
+    return *settings->token ? MHD_HTTP_UNAUTHORIZED : MHD_HTTP_FORBIDDEN;
+}
+
+/* `why` it is not granted; NULL: it is. */
+static unsigned write_for(struct http *http, const struct page *page, const struct error *why,
+                          bool health, struct buffer *body)
+{
+    if (page->write_open && (health || why))
         return page->write_open(http, body);
     if (health)
         return MHD_HTTP_NOT_FOUND;
-    if (!granted) {
-        buffer_puts(body, "a token is needed: Authorization: Bearer TOKEN (http.token)\n");
-        return MHD_HTTP_UNAUTHORIZED;
-    }
-    return page->write(http, body);
+    return why ? deny(http, why, body) : page->write(http, body);
 }
 
 static enum MHD_Result serve(struct http *http, struct MHD_Connection *connection, const char *url,
                              const char *method, bool health)
 {
     struct buffer body;
+    struct error why;
     unsigned code = MHD_HTTP_NOT_FOUND;
-    const char *type = "text/plain; charset=utf-8";
+    const char *type = TYPE_TEXT;
     bool reading = strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0;
+<<<<<<< HEAD
     if (!health) /* the other listener has a thread of its own, and no metrics */
         http->form = exposition_of(
             MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_ACCEPT));
     bool granted = http_access_granted(connection, http->settings->token);
+=======
+    http->form = exposition_of(
+        MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_ACCEPT));
+    error_init(&why);
+    bool granted = may_see(http, connection, &why);
+>>>>>>> d897932 (Operators act from the page and by HTTP; clients may show certificates)
     buffer_init(&body);
     for (size_t i = 0; reading && i < sizeof pages / sizeof *pages; i++)
         if (strcmp(url, pages[i].path) == 0) {
-            code = write_for(http, &pages[i], granted, health, &body);
-            type = code == MHD_HTTP_UNAUTHORIZED ? type : pages[i].type;
+            code = write_for(http, &pages[i], granted ? NULL : &why, health, &body);
+            bool denied = code == MHD_HTTP_UNAUTHORIZED || code == MHD_HTTP_FORBIDDEN;
+            type = denied ? type : pages[i].type;
             if (code == MHD_HTTP_OK && pages[i].write == write_metrics)
                 type = exposition_type(http->form);
         }
@@ -358,7 +375,7 @@ static enum MHD_Result serve(struct http *http, struct MHD_Connection *connectio
         code = MHD_HTTP_METHOD_NOT_ALLOWED;
     if (body.failed)
         code = MHD_HTTP_INTERNAL_SERVER_ERROR;
-    enum MHD_Result result = reply(connection, code, type, &body);
+    enum MHD_Result result = http_reply(connection, code, type, &body, CHALLENGE);
     buffer_done(&body);
     return result;
 }
@@ -367,7 +384,17 @@ static enum MHD_Result answer(void *context, struct MHD_Connection *connection, 
                               const char *method, const char *version, const char *upload,
                               size_t *upload_size, void **state)
 {
-    return serve(context, connection, url, method, false);
+    struct http *http = context;
+    if (*state || http_actions_meant(url))
+        return http_actions_answer(&http->actions, connection, url, method, upload, upload_size,
+                                   state);
+    return serve(http, connection, url, method, false);
+}
+
+static void completed(void *context, struct MHD_Connection *connection, void **state,
+                      enum MHD_RequestTerminationCode code)
+{
+    http_actions_completed(state);
 }
 
 static enum MHD_Result answer_health(void *context, struct MHD_Connection *connection,
@@ -430,8 +457,11 @@ static enum ods_status read_files(struct http *http, struct error *error)
         return error_set(error, ODS_FATAL, "http.certificate: this libmicrohttpd has no TLS");
     enum ods_status status =
         http_access_read(&http->certificate, "http.certificate", settings->certificate, error);
-    return status == ODS_OK ? http_access_read(&http->key, "http.key", settings->key, error)
-                            : status;
+    if (status == ODS_OK)
+        status = http_access_read(&http->key, "http.key", settings->key, error);
+    if (status == ODS_OK && *settings->client_ca)
+        status = http_access_read(&http->client_ca, "http.client_ca", settings->client_ca, error);
+    return status;
 }
 
 enum ods_status http_open(struct http **out, const struct http_settings *settings,
@@ -442,6 +472,7 @@ enum ods_status http_open(struct http **out, const struct http_settings *setting
     if (!http)
         return error_set(error, ODS_FATAL, "out of memory for the HTTP server");
     http->settings = settings;
+    http->actions.settings = settings;
     http->fd = http->health_fd = -1;
     enum ods_status status = read_files(http, error);
     if (status == ODS_OK && *settings->listen) {
@@ -491,6 +522,11 @@ void http_show_keepers(struct http *http, struct keeper *const *keepers, size_t 
     http->keeper_count = count;
 }
 
+void http_allow_actions(struct http *http, struct actions *actions)
+{
+    http->actions.actions = actions;
+}
+
 void http_show_verifiers(struct http *http, struct verifier *const *verifiers, size_t count)
 {
     http->verifiers = verifiers;
@@ -505,11 +541,15 @@ static struct MHD_Daemon *start_server(struct http *http, int *fd, bool health)
         {MHD_OPTION_HTTPS_MEM_KEY, 0, (void *) (uintptr_t) buffer_text(&http->key)},
         {MHD_OPTION_HTTPS_PRIORITIES, 0,
          (void *) (uintptr_t) "NORMAL:-VERS-TLS1.0:-VERS-TLS1.1"},
+        {http->client_ca.length ? MHD_OPTION_HTTPS_MEM_TRUST : MHD_OPTION_END, 0,
+         (void *) (uintptr_t) buffer_text(&http->client_ca)},
         {MHD_OPTION_END, 0, NULL}};
     const struct MHD_OptionItem none[] = {{MHD_OPTION_END, 0, NULL}};
     struct MHD_Daemon *daemon = MHD_start_daemon(
-        MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_AUTO | (tls ? MHD_USE_TLS : 0), 0, NULL, NULL,
-        health ? answer_health : answer, http, MHD_OPTION_LISTEN_SOCKET, *fd,
+        MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_AUTO | MHD_ALLOW_SUSPEND_RESUME |
+            (tls ? MHD_USE_TLS : 0),
+        0, NULL, NULL, health ? answer_health : answer, http, MHD_OPTION_NOTIFY_COMPLETED,
+        completed, NULL, MHD_OPTION_LISTEN_SOCKET, *fd,
         MHD_OPTION_CONNECTION_LIMIT, 32u, MHD_OPTION_CONNECTION_TIMEOUT, 10u, MHD_OPTION_ARRAY,
         tls ? files : none, MHD_OPTION_END);
     if (daemon)
@@ -525,7 +565,8 @@ enum ods_status http_start(struct http *http, struct lane *const *lanes, size_t 
     if (http->fd >= 0 && !(http->daemon = start_server(http, &http->fd, false)))
         return error_set(error, ODS_FATAL, "the HTTP server does not start%s",
                          http->certificate.length
-                             ? ": do http.certificate and http.key belong together?"
+                             ? ": do http.certificate and http.key belong together, and is "
+                               "http.client_ca, where it is set, of certificates?"
                              : "");
     if (http->health_fd >= 0 && !(http->health = start_server(http, &http->health_fd, true)))
         return error_set(error, ODS_FATAL, "the HTTP server for health does not start");
@@ -548,5 +589,6 @@ void http_stop(struct http *http)
         explicit_bzero(http->key.bytes, http->key.length);
     buffer_done(&http->certificate);
     buffer_done(&http->key);
+    buffer_done(&http->client_ca);
     free(http);
 }

@@ -1,5 +1,6 @@
 /* The daemon's HTTP server: /metrics, /healthz, /readyz, /status, /trends, and the page / that
- * draws the last two. One internal thread of libmicrohttpd, which only reads what lanes show. */
+ * draws the last two; and what operators ask for under /actions/. One internal thread of
+ * libmicrohttpd, which only reads what lanes show: an action has a thread of its own. */
 #ifndef HTTP_H
 #define HTTP_H
 
@@ -12,6 +13,7 @@ struct http_settings; /* config/settings.h */
 struct lane;
 struct guard;
 struct source_guard;
+struct actions;
 struct trends;
 struct tracer;
 struct keeper;
@@ -34,6 +36,9 @@ void http_show_verifiers(struct http *http, struct verifier *const *verifiers, s
 void http_show_sources(struct http *http, struct source_guard *sources);
 void http_show_trends(struct http *http, struct trends *trends); /* before http_start(), too */
 void http_show_tracer(struct http *http, struct tracer *tracer);
+/* Before http_start(), too: what operators may do; NULL: nothing. It is stopped before the server
+ * is, and closed behind it. */
+void http_allow_actions(struct http *http, struct actions *actions);
 void http_stop(struct http *http); /* NULL is fine */
 
 #endif

@@ -20,7 +20,8 @@
  *         ├ tracer thread      tracer.c: spans to an OpenTelemetry collector
  *         ├ trends thread          trends.c: what the pipelines did in the last hour
  *         ├ keeper threads         keeper.c: derived tables of a target
- *         └ http thread            http.c, metrics.c: what the lanes show; page/: the page at /
+ *         ├ http thread            http.c, metrics.c: what the lanes show; page/: the page at /
+ *         └ action threads         actions.c: what operators ask for by HTTP, one an action
  *
  * A lane that fails takes the daemon down, in order: a process that does half of its work and seems
  * well is worse than one that its supervisor restarts.
@@ -33,6 +34,7 @@
 
 #include "core/exit.h"
 #include "core/log.h"
+#include "pipeline/actions.h"
 #include "pipeline/guard.h"
 #include "pipeline/http.h"
 #include "pipeline/inspector.h"
@@ -60,6 +62,7 @@ struct pipelines {
     struct lane **lanes;
     size_t count, capacity;
     struct http *http;
+    struct actions *actions; /* NULL: there are no operators */
     struct guard *guard;
     struct source_guard *sources;
     struct trends *trends;
@@ -212,6 +215,11 @@ static enum ods_status start_all(struct pipelines *pipelines, const struct setti
         http_show_verifiers(pipelines->http, pipelines->verifiers, pipelines->verifier_count);
         http_show_inspectors(pipelines->http, pipelines->inspectors, pipelines->inspector_count);
         http_show_keepers(pipelines->http, pipelines->keepers, pipelines->keeper_count);
+        if (status == ODS_OK)
+            status = actions_open(&pipelines->actions, settings, pipelines->lanes,
+                                  pipelines->count, pipelines->verifiers,
+                                  pipelines->verifier_count, error);
+        http_allow_actions(pipelines->http, pipelines->actions);
     }
     if (status == ODS_OK && pipelines->http)
         status = http_start(pipelines->http, pipelines->lanes, pipelines->count, error);
@@ -316,7 +324,9 @@ int pipelines_join(struct pipelines *pipelines)
     if (!pipelines)
         return 0;
     /* The server and the guard read the lanes: they go first. */
+    actions_stop(pipelines->actions);
     http_stop(pipelines->http);
+    actions_close(pipelines->actions);
     trends_stop(pipelines->trends);
     guard_stop(pipelines->guard);
     stop_lookers(pipelines);

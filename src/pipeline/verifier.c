@@ -41,6 +41,11 @@ static int64_t due_us(const struct verifier *verifier, const struct turn_record 
     return regular > least ? regular : least;
 }
 
+static bool is_due(const struct verifier *verifier, const struct turn_record *record)
+{
+    return verifier->hurries || due_us(verifier, record) <= record->now_us;
+}
+
 static bool is_at_end(struct lane *lane, bool *any)
 {
     struct lane_status status;
@@ -272,14 +277,17 @@ static int64_t look(struct verifier *verifier)
     enum ods_status status = turn_look(verifier->turn, &record, &error);
     if (status == ODS_OK)
         show(verifier, &record);
-    if (status == ODS_OK && waits_for_rows(verifier, &record))
+    verifier->hurries |= atomic_exchange(&verifier->hurry, false);
+    if (status == ODS_OK && !verifier->hurries && waits_for_rows(verifier, &record))
         return ROWS_MS;
-    if (status == ODS_OK && due_us(verifier, &record) <= record.now_us) {
+    if (status == ODS_OK && is_due(verifier, &record)) {
         status = turn_take(verifier->turn, &taken, &error);
         if (status == ODS_OK && taken) /* another one may have ended in between */
             status = turn_look(verifier->turn, &record, &error);
-        if (status == ODS_OK && taken && due_us(verifier, &record) <= record.now_us)
+        if (status == ODS_OK && taken && is_due(verifier, &record))
             run(verifier);
+        if (status == ODS_OK) /* else another process compares now */
+            verifier->hurries = false;
         turn_leave(verifier->turn);
         if (status == ODS_OK && taken)
             status = turn_look(verifier->turn, &record, &error);
@@ -302,7 +310,7 @@ static void doze(struct verifier *verifier, int64_t ms)
 {
     struct timespec until = time_deadline(ms);
     pthread_mutex_lock(&verifier->mutex);
-    while (!atomic_load(&verifier->stop))
+    while (!atomic_load(&verifier->stop) && !atomic_load(&verifier->hurry))
         if (pthread_cond_timedwait(&verifier->wakes, &verifier->mutex, &until))
             break;
     pthread_mutex_unlock(&verifier->mutex);
@@ -377,6 +385,34 @@ void verifier_stop(struct verifier *verifier)
     pthread_mutex_lock(&verifier->mutex);
     pthread_cond_signal(&verifier->wakes);
     pthread_mutex_unlock(&verifier->mutex);
+}
+
+static enum ods_status hurry(struct verifier *verifier, bool look, struct error *error)
+{
+    enum ods_status status = ODS_OK;
+    pthread_mutex_lock(&verifier->mutex);
+    if (verifier->runs || (verifier->began_us && !verifier->failed_us))
+        status = error_set(error, ODS_REJECT, "a comparison runs already, in %s%s%s",
+                           verifier->runs || !verifier->worker ? "this process"
+                                                               : verifier->worker,
+                           *verifier->table ? ": " : "", verifier->table);
+    else if (!look)
+        atomic_store(&verifier->hurry, true);
+    pthread_cond_signal(&verifier->wakes);
+    pthread_mutex_unlock(&verifier->mutex);
+    return status;
+}
+
+enum ods_status verifiers_hurry(struct verifier *const *verifiers, size_t count,
+                                const char *pipeline, bool look, struct error *error)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(verifiers[i]->pipeline->name, pipeline) == 0)
+            return hurry(verifiers[i], look, error);
+    return error_set(error, ODS_REJECT,
+                     "pipeline %s has no comparisons that the daemon could begin: it needs verify: "
+                     "{ every: … } in tables.yaml; ods-sink verify compares without it",
+                     pipeline);
 }
 
 bool verifier_ended(const struct verifier *verifier)

@@ -27,6 +27,11 @@ void verifier_stop(struct verifier *verifier);
 bool verifier_ended(const struct verifier *verifier);
 void verifier_join(struct verifier *verifier); /* and frees it */
 
+/* Any thread. Compare what a pipeline has at once, whatever its schedule says; `look`: only say
+ * whether that can be. ODS_REJECT: it has no schedule, or a comparison runs; the error says so. */
+enum ods_status verifiers_hurry(struct verifier *const *verifiers, size_t count,
+                                const char *pipeline, bool look, struct error *error);
+
 /* Any thread. */
 void verifiers_metrics(struct verifier *const *verifiers, size_t count, struct buffer *out);
 json_t *verifiers_describe(struct verifier *const *verifiers, size_t count); /* a list */

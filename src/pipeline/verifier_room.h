@@ -18,11 +18,13 @@ struct verifier {
     char self[128]; /* this process */
     pthread_t thread;
     atomic_bool stop, ended;
+    atomic_bool hurry; /* somebody wants a comparison now */
     struct cutoff cutoff;
 
     /* The thread's. */
     struct turn *turn;
     struct rare away, failing;
+    bool hurries; /* the next run is due at once: until it has run, or another process runs one */
     int64_t began_waiting_us; /* for the first records to be applied */
     struct run_report report; /* of the current run */
 

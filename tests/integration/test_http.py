@@ -3,8 +3,13 @@
 import base64
 import copy
 import json
+import re
 import ssl
+<<<<<<< HEAD
 import threading
+=======
+import subprocess
+>>>>>>> d897932 (Operators act from the page and by HTTP; clients may show certificates)
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -41,8 +46,11 @@ def assert_described(daemon, headers=None):
     return status
 
 
-def ask(url, authority=None, authorization=None):
+def ask(url, authority=None, authorization=None, certificate=None):
+    """certificate: a path of both it and its key."""
     context = ssl.create_default_context(cafile=authority) if authority else None
+    if certificate:
+        context.load_cert_chain(certificate)
     handlers = [urllib.request.ProxyHandler({})]
     if context:
         handlers.append(urllib.request.HTTPSHandler(context=context))
@@ -157,6 +165,61 @@ def test_tls_and_token(sink, database, kafka, table, tmp_path):
     daemon.kill()
 
 
+def test_certificates_of_clients(sink, database, kafka, table, tmp_path):
+    """Without one, with one of another authority, of another purpose, too old: told why not. The authority's file is
+    replaced while the daemon runs."""
+    certificates = Certificates(tmp_path)
+    certificates.certificate("alien", "stranger", "DNS:client.test")
+    certificates.certificate("serves", "ca", "DNS:client.test\nextendedKeyUsage=serverAuth")
+    certificates.certificate("asks", "ca", "DNS:client.test\nextendedKeyUsage=clientAuth")
+    authority, clients = certificates.path("ca.crt"), tmp_path / "clients.crt"
+    clients.write_text(authority.read_text())
+    files = {"certificate": str(certificates.path("server.crt")), "key": str(certificates.path("server.key")),
+             "client_ca": str(clients)}
+    sink.write(pipeline(table), database=database, kafka=True, http=files)
+    daemon = sink.daemon()
+    base = f"https://127.0.0.1:{sink.http_port}"
+
+    def status(name=None, authorization=None, path="/status"):
+        try:
+            return ask(base + path, authority, authorization, certificates.path(f"{name}.pem") if name else None)
+        except OSError:
+            return 0, ""
+
+    daemon.await_that(lambda: status(path="/readyz")[0] == 200, what="ready, which anybody may see")
+    for path in ("/", "/status", "/metrics", "/trends"):
+        code, body = status(path=path)
+        assert code == 403 and "http.client_ca" in body and "it has shown none" in body
+        assert status("client", path=path)[0] == 200 and status("asks", path=path)[0] == 200
+    for name, why in (("alien", "(?i)issuer"), ("serves", "(?i)purpose")):
+        code, body = status(name)
+        assert code == 403 and re.search(why, body), body
+    curl = ["curl", "-s", "-o", tmp_path / "said", "-w", "%{http_code}", "--cacert", authority, base + "/status"]
+    shown = ["--cert", certificates.path("client.crt"), "--key", certificates.path("client.key")]
+    for more, code in (([], "403"), (shown, "200")):
+        assert subprocess.run([*curl, *more], capture_output=True, text=True, check=True).stdout == code
+    said = sink.run("status", "-c", sink.conf, expect=Exit.SOURCE).stderr
+    assert "--certificate" in said and "it has shown none" in said
+    sink.run("status", "-c", sink.conf, "--certificate", certificates.path("client.crt"), "--key",
+             certificates.path("client.key"))
+    # Another authority, by itself.
+    new = tmp_path / "clients.new"
+    new.write_text(certificates.path("stranger.crt").read_text())
+    new.replace(clients)
+    daemon.await_that(lambda: status("alien")[0] == 200, 60, "the stranger's is good now")
+    assert status("client")[0] == 403
+    daemon.stop()
+
+    # Beside a token one of both will do.
+    sink.write(pipeline(table), database=database, kafka=True, http={**files, "token": TOKEN})
+    daemon = sink.daemon()
+    daemon.await_that(lambda: status(path="/readyz")[0] == 200)
+    assert status("alien")[0] == 200 and status(authorization="Bearer " + TOKEN)[0] == 200
+    code, body = status("client")
+    assert code == 401 and "http.client_ca" in body and "http.token" in body
+    daemon.stop()
+
+
 def test_a_token_without_tls(sink, database, kafka, table):
     sink.write(pipeline(table), database=database, kafka=True, http={"token": TOKEN})
     daemon = sink.daemon().await_ready()
@@ -173,6 +236,8 @@ def test_a_token_without_tls(sink, database, kafka, table):
     ({"key": "/k.pem"}, "go together"),
     ({"health_listen": "nonsense"}, "http.health_listen"),
     ({"listen": "", "token": TOKEN}, "http.listen, which is empty"),
+    ({"client_ca": "/c.pem"}, "'http.client_ca' is for TLS"),
+    ({"listen": "", "operators": [{"name": "a", "token": TOKEN}]}, "http.listen, which is empty"),
 ])
 def test_what_is_refused(sink, database, table, http, says):
     sink.write(pipeline(table), database=database, http={"listen": "127.0.0.1:0", **http})

@@ -92,6 +92,8 @@ def states():
         ("ods-3", 12, "silent", "warn", "silent for 95 s: it ended without leaving, or does not reach the target; its "
          "source gives its partitions to the others", 0, 95))
     verify.append({**verify[0], "pipeline": "hr", "last": {**verify[0]["last"], "result": "can't tell"}})
+    yield "operated", status([lane("shop", n) for n in range(2)], crm, sources=sources, verify=verify, paused=paused, fleet=fleet,
+                             actions=True)
     yield "loaded", status([lane("shop", n, **behind) for n in range(2)], crm, derived=derived, sources=sources,
                            verify=verify, paused=paused, fleet=fleet)
     why = ('target ods: connection to server at "10.1.2.3", port 5432 failed: Connection refused Is the server running on '

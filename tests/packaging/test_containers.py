@@ -253,6 +253,7 @@ def test_image_installs_what_the_build_needs():
                 "libconfig": ("libconfig-dev", "libconfig11"),
                 "yaml-0.1": ("libyaml-dev", "libyaml-0-2"),
                 "libmicrohttpd": ("libmicrohttpd-dev", "libmicrohttpd12t64"),
+                "gnutls": ("libgnutls28-dev", "libgnutls30t64"),
                 "libcurl": ("libcurl4-openssl-dev", "libcurl4t64"),
                 "libcrypto": ("libssl-dev", "libssl3t64"),
                 "libmariadb": ("libmariadb-dev", "libmariadb3"),

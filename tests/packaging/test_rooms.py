@@ -95,6 +95,8 @@ LIBRARIES = {
     "libconfig.h": ["config"],
     "yaml.h": ["config"],
     "microhttpd.h": ["pipeline"],
+    "gnutls/gnutls.h": ["pipeline"],
+    "gnutls/x509.h": ["pipeline"],
     "curl/curl.h": ["http", "sink/http"],
     "openssl/hmac.h": ["sink/http", "source/amqp"],
     "proton/condition.h": ["source/amqp"],

@@ -12,6 +12,7 @@
 
 #include <ods/source.h>
 
+#include "sink/postgres/control/audit.h"
 #include "sink/postgres/control/control.h"
 #include "sink/postgres/control/fleet.h"
 #include "sink/postgres/control/shadow.h"
@@ -254,6 +255,19 @@ static enum ods_status postgres_tables(struct sink *sink, struct topic_tables *t
     return control_tables(&postgres->conn, postgres->config.group, tables, error);
 }
 
+static enum ods_status postgres_audit_begin(struct sink *sink, const struct audit *audit,
+                                            int64_t *id, struct error *error)
+{
+    struct postgres *postgres = from_sink(sink);
+    return audit_begin(&postgres->conn, postgres->config.group, audit, id, error);
+}
+
+static enum ods_status postgres_audit_end(struct sink *sink, int64_t id, const char *answer,
+                                          struct error *error)
+{
+    return audit_end(&from_sink(sink)->conn, id, answer, error);
+}
+
 static enum ods_status postgres_shadow_make(struct sink *sink, struct shadow *shadow, bool *begun,
                                             struct error *error)
 {
@@ -335,6 +349,8 @@ static const struct control_ops control_ops = {
     .members = postgres_members,
     .settle = postgres_settle,
     .tables = postgres_tables,
+    .audit_begin = postgres_audit_begin,
+    .audit_end = postgres_audit_end,
     .shadow_make = postgres_shadow_make,
     .shadow_count = postgres_shadow_count,
     .shadow_keep = postgres_shadow_keep,
