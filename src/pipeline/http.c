@@ -50,12 +50,8 @@ struct http {
     size_t keeper_count;
     struct verifier *const *verifiers;
     size_t verifier_count;
-<<<<<<< HEAD
-    enum exposition form; /* of metrics: of the answer that the one thread which has them writes now */
-=======
     struct http_actions actions;
-    enum exposition form; /* of metrics; of the answer that the one thread writes now */
->>>>>>> d897932 (Operators act from the page and by HTTP; clients may show certificates)
+    enum exposition form; /* of metrics, of what the one thread that has them writes now */
 };
 
 /* The version of docs/status.schema.json. */
@@ -351,17 +347,11 @@ static enum MHD_Result serve(struct http *http, struct MHD_Connection *connectio
     unsigned code = MHD_HTTP_NOT_FOUND;
     const char *type = TYPE_TEXT;
     bool reading = strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0;
-<<<<<<< HEAD
     if (!health) /* the other listener has a thread of its own, and no metrics */
         http->form = exposition_of(
             MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_ACCEPT));
-    bool granted = http_access_granted(connection, http->settings->token);
-=======
-    http->form = exposition_of(
-        MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_ACCEPT));
     error_init(&why);
     bool granted = may_see(http, connection, &why);
->>>>>>> d897932 (Operators act from the page and by HTTP; clients may show certificates)
     buffer_init(&body);
     for (size_t i = 0; reading && i < sizeof pages / sizeof *pages; i++)
         if (strcmp(url, pages[i].path) == 0) {

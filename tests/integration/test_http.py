@@ -5,11 +5,8 @@ import copy
 import json
 import re
 import ssl
-<<<<<<< HEAD
-import threading
-=======
 import subprocess
->>>>>>> d897932 (Operators act from the page and by HTTP; clients may show certificates)
+import threading
 import urllib.error
 import urllib.request
 from pathlib import Path
