@@ -154,8 +154,12 @@ static bool find_action(const char *url, enum action *action)
 
 static const char *bearer(struct MHD_Connection *connection)
 {
+    static const char scheme[] = "Bearer ";
+    const size_t length = sizeof scheme - 1;
     const char *text = header(connection, MHD_HTTP_HEADER_AUTHORIZATION);
-    return strncasecmp(text, "Bearer ", 7) == 0 ? text + 7 + strspn(text + 7, " ") : "";
+    if (strlen(text) < length || strncasecmp(text, scheme, length) != 0)
+        return "";
+    return text + length + strspn(text + length, " ");
 }
 
 /* The HTTP status of a refusal, whose words are put into `why`; 0: an operator asks. */
