@@ -4,6 +4,7 @@ have been at a moment of which is known how many records of each stream it had t
 import base64
 import itertools
 import json
+import re
 
 JOINED = ("ora.SHOP.ORDERS", "ora.SHOP.CUSTOMERS", "ora.SHOP.PRODUCTS")
 # The table's rows as Joined.rows() has them.
@@ -18,6 +19,20 @@ create function note_point() returns trigger language plpgsql as $body$ begin
         ods_sink.delivered_sources); return null; end $body$;
 create trigger note_point after update on ods_sink.derived for each row
     when (new.fresh_at is distinct from old.fresh_at) execute function note_point()"""
+
+
+NUMBERS = (0, 1, 5, 6)  # of its columns
+ESCAPES = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
+
+
+def copied_rows(copied):
+    """What `copy (ROWS) to stdout` gave, as the rows of a query: so whoever looks while all is busy leaves
+    the reading for later."""
+    for line in copied.decode().split("\n")[:-1]:
+        fields = [None if field == "\\N" else re.sub(r"\\(.)", lambda at: ESCAPES.get(at[1], at[1]), field)
+                  for field in line.split("\t")]
+        yield tuple(int(field) if at in NUMBERS and field is not None else field
+                    for at, field in enumerate(fields))
 
 
 def records_of(lines):
