@@ -2,6 +2,7 @@
 #include "core/decimal.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define BILLION_SQUARED UINT64_C(1000000000000000000) /* 18 digits a limb */
 #define LIMB_DIGITS     18
@@ -208,4 +209,115 @@ bool decimal_from_text(struct buffer *out, const char *text, size_t length)
     bool ok = place_point(out, negative, digits + skip, count - skip, scale);
     free(digits);
     return ok;
+}
+
+/* --- to bytes ----------------------------------------------------------------------------- */
+
+/* limbs times 10^9 plus what is added; the lowest comes first. */
+static void shift_in(uint32_t *limbs, size_t *count, uint32_t factor, uint32_t added)
+{
+    uint64_t carry = added;
+    for (size_t i = 0; i < *count; i++) {
+        carry += (uint64_t) limbs[i] * factor;
+        limbs[i] = (uint32_t) carry;
+        carry >>= 32;
+    }
+    if (carry)
+        limbs[(*count)++] = (uint32_t) carry;
+}
+
+static size_t limbs_of(const char *digits, size_t count, uint32_t *limbs)
+{
+    size_t used = 0;
+    for (size_t at = 0; at < count;) {
+        uint32_t factor = 1, part = 0;
+        for (; at < count && factor < 1000000000; at++, factor *= 10)
+            part = part * 10 + (uint32_t) (digits[at] - '0');
+        shift_in(limbs, &used, factor, part);
+    }
+    return used;
+}
+
+/* Two's complement, without bytes that only repeat the sign. */
+static void put_limbs(struct buffer *out, const uint32_t *limbs, size_t count, bool negative)
+{
+    size_t length = 4 * count + 1, skip = 0;
+    unsigned char *at = (unsigned char *) buffer_take(out, length);
+    unsigned carry = negative;
+    if (!at)
+        return;
+    for (size_t i = 0; i < length; i++) {
+        unsigned byte = i / 4 < count ? limbs[i / 4] >> (8 * (i % 4)) & 0xff : 0;
+        byte = (negative ? byte ^ 0xff : byte) + carry;
+        carry = byte >> 8;
+        at[length - 1 - i] = (unsigned char) byte;
+    }
+    while (skip + 1 < length && ((at[skip] == 0 && !(at[skip + 1] & 0x80)) ||
+                                 (at[skip] == 0xff && at[skip + 1] & 0x80)))
+        skip++;
+    memmove(at, at + skip, length - skip);
+    out->length -= skip;
+}
+
+static bool put_digits(struct buffer *out, const char *digits, size_t count, bool negative)
+{
+    uint32_t *limbs = malloc((count / 9 + 2) * sizeof *limbs);
+    if (limbs)
+        put_limbs(out, limbs, limbs_of(digits, count, limbs), negative);
+    else
+        out->failed = true;
+    free(limbs);
+    return true;
+}
+
+bool decimal_to_bytes(struct buffer *out, const char *text, size_t length, int32_t scale)
+{
+    struct buffer plain;
+    bool good = false;
+    buffer_init(&plain);
+    if (!decimal_from_text(&plain, text, length) || plain.failed || scale < -DECIMAL_SCALE_MAX ||
+        scale > DECIMAL_SCALE_MAX) {
+        out->failed |= plain.failed;
+        good = plain.failed;
+        goto out;
+    }
+    bool negative = *plain.bytes == '-';
+    char *digits = plain.bytes + negative, *point = memchr(digits, '.', plain.length - negative);
+    size_t count = plain.length - negative;
+    size_t behind = point ? count - (size_t) (point - digits) - 1 : 0;
+    if (point) {
+        memmove(point, point + 1, behind);
+        count--;
+    }
+    int64_t more = (int64_t) scale - (int64_t) behind; /* digits that are to be added */
+    for (; more < 0 && count && digits[count - 1] == '0'; more++)
+        count--;
+    if (more < 0 && count)
+        goto out;
+    if (more > 0) {
+        plain.length = negative + count;
+        char *zeros = buffer_take(&plain, (size_t) more);
+        if (zeros)
+            memset(zeros, '0', (size_t) more);
+        digits = plain.bytes + negative;
+        count += zeros ? (size_t) more : 0;
+        out->failed |= !zeros;
+    }
+    good = put_digits(out, digits, count, negative);
+out:
+    buffer_done(&plain);
+    return good;
+}
+
+bool decimal_within(struct buffer *scratch, const void *bytes, size_t length, int32_t most)
+{
+    size_t start = scratch->length;
+    /* 10^n has more than 3.32 n bits. */
+    if ((int64_t) length * 8 - 1 <= (int64_t) most * 332 / 100)
+        return true;
+    bool good = decimal_from_bytes(scratch, bytes, length, 0);
+    if (good && !scratch->failed)
+        good = (int64_t) (scratch->length - start) - (scratch->bytes[start] == '-') <= most;
+    scratch->length = start;
+    return good;
 }

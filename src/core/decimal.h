@@ -20,4 +20,13 @@ bool decimal_from_bytes(struct buffer *out, const void *bytes, size_t length, in
  * the fraction kept. False: malformed, or more digits than numeric has. */
 bool decimal_from_text(struct buffer *out, const char *text, size_t length);
 
+/* Append the shortest big-endian two's complement bytes of a decimal literal times 10^scale, which
+ * decimal_from_bytes() reads. False: malformed, or it has other digits than zeros behind the last
+ * one that the scale has. */
+bool decimal_to_bytes(struct buffer *out, const char *text, size_t length, int32_t scale);
+
+/* Has the number of these two's complement bytes so many digits or fewer? What `scratch` holds
+ * stays; it has failed where memory is out. */
+bool decimal_within(struct buffer *scratch, const void *bytes, size_t length, int32_t most);
+
 #endif

@@ -131,6 +131,71 @@ static void literals_lose_their_exponent_only(void **state)
     buffer_done(&out);
 }
 
+/* --- and back ------------------------------------------------------------------------------- */
+
+static void literals_become_the_bytes_of_their_digits(void **test)
+{
+    static const struct {
+        const char *literal;
+        int32_t scale;
+        const char *bytes;
+        size_t length;
+    } cases[] = {{"0", 0, "\0", 1},           {"-0.00", 2, "\0", 1},     {"1", 0, "\1", 1},
+                 {"-1", 0, "\xff", 1},        {"127", 0, "\x7f", 1},     {"128", 0, "\0\x80", 2},
+                 {"-128", 0, "\x80", 1},      {"-129", 0, "\xff\x7f", 2}, {"1.5", 2, "\0\x96", 2},
+                 {"1.500", 1, "\x0f", 1},     {"1200", -2, "\x0c", 1},   {"1E3", 0, "\3\xe8", 2},
+                 {"-2147483648", 0, "\x80\0\0\0", 4},
+                 {"4294967296", 0, "\1\0\0\0\0", 5}};
+    struct buffer out;
+    buffer_init(&out);
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        buffer_reset(&out);
+        assert_true(decimal_to_bytes(&out, cases[i].literal, strlen(cases[i].literal),
+                                     cases[i].scale));
+        assert_int_equal(out.length, cases[i].length);
+        assert_memory_equal(out.bytes, cases[i].bytes, out.length);
+    }
+    assert_false(decimal_to_bytes(&out, "1.55", 4, 1));
+    assert_false(decimal_to_bytes(&out, "1210", 4, -2));
+    assert_false(decimal_to_bytes(&out, "NaN", 3, 0));
+    buffer_done(&out);
+}
+
+static void bytes_come_back_as_they_were(void **test)
+{
+    struct buffer text, bytes;
+    uint64_t state = 88172645463325252u;
+    buffer_init(&text);
+    buffer_init(&bytes);
+    for (int i = 0; i < 3000; i++) {
+        unsigned char wrote[60];
+        size_t length = 1 + (size_t) i % sizeof wrote, digits;
+        for (size_t k = 0; k < length; k++) {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            wrote[k] = (unsigned char) state;
+        }
+        if (length > 1 && (wrote[0] == 0 || wrote[0] == 0xff))
+            wrote[0] = 0x55; /* nothing repeats the sign */
+        int32_t scale = i % 70 - 5;
+        buffer_reset(&text);
+        buffer_reset(&bytes);
+        assert_true(decimal_from_bytes(&text, wrote, length, scale));
+        assert_true(decimal_to_bytes(&bytes, text.bytes, text.length, scale));
+        assert_int_equal(bytes.length, length);
+        assert_memory_equal(bytes.bytes, wrote, length);
+        buffer_reset(&text);
+        assert_true(decimal_from_bytes(&text, wrote, length, 0));
+        digits = text.length - (*text.bytes == '-');
+        assert_true(decimal_within(&bytes, wrote, length, (int32_t) digits));
+        assert_false(decimal_within(&bytes, wrote, length, (int32_t) digits - 1));
+        assert_int_equal(bytes.length, length);
+    }
+    buffer_done(&text);
+    buffer_done(&bytes);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -138,6 +203,8 @@ int main(void)
         cmocka_unit_test(thousands_of_digits_are_exact),
         cmocka_unit_test(what_numeric_does_not_hold_is_refused),
         cmocka_unit_test(literals_lose_their_exponent_only),
+        cmocka_unit_test(literals_become_the_bytes_of_their_digits),
+        cmocka_unit_test(bytes_come_back_as_they_were),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
