@@ -164,3 +164,25 @@ maven_copy() {
         dependency:copy-dependencies "-DoutputDirectory=$out" || return 1
     rm -f "$pom"
 }
+
+# python_with NAME WHEEL… prints the Python of a folder of the cache that has these wheels of PyPI, and
+# installs them first if they are not there. Nothing of the system changes, and what is there is used
+# without a network. A NAME stands for its wheels: others get another one.
+python_with() {
+    local name=$1 venv=$ODS_CACHE/$1 log=$ODS_CACHE/log/$1.log
+    shift
+    mkdir -p "$ODS_CACHE/log"
+    (
+        flock 8
+        [ -e "$venv/complete" ] || {
+            rm -rf "$venv"
+            /usr/bin/python3 -m venv "$venv" &&
+                "$venv/bin/pip" install --quiet --disable-pip-version-check "$@" && : >"$venv/complete"
+        } >>"$log" 2>&1 || {
+            tail_log "$log"
+            die "what $name needs could not be installed" \
+                "check that pip reaches its index, and that python3-venv is installed (scripts/setup)"
+        }
+    ) 8>"$ODS_CACHE/$name.lock" || exit 1
+    say "$venv/bin/python"
+}

@@ -6,13 +6,13 @@ from confluent_kafka import Consumer, KafkaError, TopicPartition
 
 
 class Record:
-    """A record of a topic, its value as text."""
+    """A record of a topic, its value as text, or with `raw` as bytes."""
 
-    def __init__(self, message):
+    def __init__(self, message, raw=False):
         self.topic, self.partition, self.offset = (message.topic(), message.partition(),
                                                    message.offset())
-        self.key = text_of(message.key())
-        self.value = text_of(message.value())
+        self.key = message.key() if raw else text_of(message.key())
+        self.value = message.value() if raw else text_of(message.value())
         self.headers = {name: text_of(value) for name, value in message.headers() or []}
 
     def json(self):
@@ -26,7 +26,8 @@ def text_of(value):
     return None if value is None else value.decode()
 
 
-def read_committed(bootstrap, topic, properties=None, isolation="read_committed"):
+def read_committed(bootstrap, topic, properties=None, isolation="read_committed",
+                   raw=False):
     """All that a topic holds for such a reader now, in the order of each partition; none while it is
     not there."""
     consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "committed-reader",
@@ -43,7 +44,7 @@ def read_committed(bootstrap, topic, properties=None, isolation="read_committed"
             message = consumer.poll(20)
             assert message is not None, f"{topic} does not end"
             if not message.error():
-                records.append(Record(message))
+                records.append(Record(message, raw))
             elif message.error().code() == KafkaError._PARTITION_EOF:
                 ended.add(message.partition())
             else:
