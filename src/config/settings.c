@@ -1,6 +1,7 @@
 /* Look-ups in settings. A library of its own, since the decoders use it, and the rest of this room
  * uses the decoders' registry. */
 #include "config/settings.h"
+#include "config/settings_registry.h"
 
 #include <regex.h>
 #include <stdio.h>
@@ -216,4 +217,40 @@ bool quality_any(const struct pipeline_settings *pipeline, bool in_flight)
     for (size_t i = 0; !any && i < pipeline->table_count; i++)
         any = any_rule(pipeline->tables[i].quality, pipeline->tables[i].quality_count, in_flight);
     return any;
+}
+
+bool settings_urls_are(const char *urls, bool files)
+{
+    while (*urls) {
+        size_t length = strcspn(urls, ",");
+        const char *host = strncmp(urls, "http://", 7) == 0    ? urls + 7
+                           : strncmp(urls, "https://", 8) == 0 ? urls + 8
+                                                               : NULL;
+        bool file = files && strncmp(urls, "file:///", 8) == 0;
+        if (!file && (!host || host >= urls + length || *host == '/' || memchr(urls, '@', length) ||
+                      memchr(urls, ' ', length)))
+            return false;
+        urls += length + (urls[length] == ',');
+    }
+    return true;
+}
+
+const char *settings_registry_fault(const struct registry_settings *registry, bool files,
+                                    const char **setting)
+{
+    *setting = "registry.url";
+    if (!settings_urls_are(registry->url, files))
+        return files ? "'registry.url' expects http://host:port/path, https://… or file:///path, "
+                       "or several separated by commas; user and password stand in registry.user "
+                       "and registry.password"
+                     : "'registry.url' expects http://host:port/path or https://…, or several "
+                       "separated by commas; user and password stand in registry.user and "
+                       "registry.password";
+    *setting = "registry.client_key";
+    if (*registry->client_key && !*registry->client_cert)
+        return "'registry.client_key' is the key to registry.client_cert, which is not set";
+    *setting = "registry.token";
+    if (*registry->user && *registry->token)
+        return "registry.user and registry.token are two ways to sign in: set one of them";
+    return NULL;
 }

@@ -11,6 +11,7 @@
 #include <ods/source.h>
 #include <ods/transform.h>
 
+#include "config/settings_registry.h"
 #include "config/table_pattern.h"
 #include "core/added_field.h"
 #include "core/jwe.h"
@@ -287,40 +288,13 @@ static void check_metadata(struct load *load, const struct node *node,
                "'source.metadata.add_fields'");
 }
 
-/* Each of the list is http://… or https://…, without a user, which has settings of its own; or,
- * where it may be, a file. */
-static bool urls_are(const char *urls, bool files)
-{
-    while (*urls) {
-        size_t length = strcspn(urls, ",");
-        const char *host = strncmp(urls, "http://", 7) == 0    ? urls + 7
-                           : strncmp(urls, "https://", 8) == 0 ? urls + 8
-                                                               : NULL;
-        bool file = files && strncmp(urls, "file:///", 8) == 0;
-        if (!file && (!host || host >= urls + length || *host == '/' || memchr(urls, '@', length) ||
-                      memchr(urls, ' ', length)))
-            return false;
-        urls += length + (urls[length] == ',');
-    }
-    return true;
-}
-
 /* A registry that a pipeline names itself, or the one that all share. */
 static void check_registry(struct load *load, const struct node *node,
                            const struct registry_settings *registry)
 {
-    if (!urls_are(registry->url, true))
-        REFUSE(
-            load, validate_place(node, "registry.url"),
-            "'registry.url' expects http://host:port/path, https://… or file:///path, or several "
-            "separated by commas; user and password stand in registry.user and "
-            "registry.password");
-    if (*registry->client_key && !*registry->client_cert)
-        REFUSE(load, validate_place(node, "registry.client_key"),
-               "'registry.client_key' is the key to registry.client_cert, which is not set");
-    if (*registry->user && *registry->token)
-        REFUSE(load, validate_place(node, "registry.token"),
-               "registry.user and registry.token are two ways to sign in: set one of them");
+    const char *setting, *fault = settings_registry_fault(registry, true, &setting);
+    if (fault)
+        REFUSE(load, validate_place(node, setting), "%s", fault);
 }
 
 static void check_source(struct load *load, const struct node *node,
@@ -405,7 +379,7 @@ static void check_connect(struct load *load, const struct node *node, const char
     char url[32], key[32];
     snprintf(url, sizeof url, "%surl", prefix);
     snprintf(key, sizeof key, "%skey", prefix);
-    if (!urls_are(connect->url, false))
+    if (!settings_urls_are(connect->url, false))
         REFUSE(load, validate_place(node, url),
                "'%s' expects http://host:port or https://host:port, or several separated by "
                "commas; user and password stand in %suser and %spassword",
@@ -519,7 +493,7 @@ static void check_tracing(struct load *load, const struct node *node,
                           const struct tracing_settings *tracing)
 {
     if (*tracing->endpoint &&
-        (!urls_are(tracing->endpoint, false) || strpbrk(tracing->endpoint, ",?#")))
+        (!settings_urls_are(tracing->endpoint, false) || strpbrk(tracing->endpoint, ",?#")))
         REFUSE(load, validate_place(node, "tracing.endpoint"),
                "'tracing.endpoint' expects http://host:port or https://host:port, and perhaps a "
                "path; what signs in stands in tracing.token");

@@ -27,6 +27,29 @@ class Handler(BaseHTTPRequestHandler):
             return self.answer(404, {"error_code": 40403, "message": "Schema not found"})
         return self.answer(200, found)
 
+    def do_POST(self):
+        """A schema is registered, or looked for."""
+        registry = self.server.registry
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        parts = self.path.strip("/").split("/")
+        subject, versions = unquote(parts[1]), len(parts) > 2
+        registry.told.append((subject, versions))
+        if registry.delay_s:
+            time.sleep(registry.delay_s)
+        refusal = registry.refusals.get(subject) or (registry.status and (registry.status, 50001))
+        wanted = registry.authorization
+        if wanted and self.headers.get("Authorization") != wanted:
+            refusal = 401, 40101
+        if refusal:
+            status, code = refusal
+            return self.answer(status, {"error_code": code, "message": "not\nthis one"})
+        known = registry.subjects.setdefault(subject, [])
+        if not versions and body["schema"] not in known:
+            return self.answer(404, {"error_code": 40403, "message": "Schema not found"})
+        if body["schema"] not in known:
+            known.append(body["schema"])
+        return self.answer(200, {"id": registry.schemas.add(body["schema"])})
+
     def answer(self, status, body):
         data = json.dumps(body).encode()
         self.send_response(status)
@@ -40,12 +63,15 @@ class Handler(BaseHTTPRequestHandler):
 
 
 class Registry:
-    """`status`: answer this instead; `delay_s`: after this time; `authorization`: what is asked."""
+    """`status`: answer this instead; `delay_s`: after this time; `authorization`: what is asked.
+    `refusals`: (status, code) by subject, of schemas that come; `subjects`: those that it has, by name;
+    `told`: (subject, was it to be registered) of each that came."""
 
     def __init__(self, schemas, port=0, certificate=None):
         self.schemas = schemas
         self.status, self.delay_s, self.authorization = 0, 0, None
-        self.asked = []
+        self.asked, self.told = [], []
+        self.refusals, self.subjects = {}, {}
         self.certificate = certificate
         self.port = port
         self.server = None

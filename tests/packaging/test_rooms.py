@@ -11,7 +11,7 @@ from conftest import ROOT
 ARROWS = {
     "ods": [],
     "core": [],
-    "settings": ["core"],  # config/settings.h and .c: the structs, without what reads files
+    "settings": ["core"],  # config/settings*: the structs, without what reads files
     "config": ["core", "settings"],
     "http": [],
     "format": ["core", "settings"],
@@ -32,7 +32,8 @@ ARROWS = {
     "sink": ["core", "settings"],
     "sink/file": [],
     "sink/http": ["core", "sink", "transform"],
-    "sink/kafka": ["core", "settings", "source/kafka", "sink"],
+    "sink/kafka": ["core", "settings", "format/avro", "format/schema_registry", "source/kafka",
+                   "sink"],
     "sink/stdout": [],
     "sink/rows": [],
     "sink/postgres/wire": ["core", "sql"],
@@ -142,7 +143,7 @@ def sources():
 
 def room(path):
     """The longest listed folder that it stands in."""
-    if re.fullmatch(r"config/settings\.[ch]", path):
+    if re.fullmatch(r"config/settings(_registry)?\.[ch]", path):
         return "settings"
     if path == "main.c":
         return "main"

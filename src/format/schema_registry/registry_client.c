@@ -1,6 +1,4 @@
 /* Questions to a registry, over HTTP or out of a file. See registry_client.h. */
-#include "format/schema_registry/registry_client.h"
-
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,22 +6,12 @@
 
 #include <yyjson.h>
 
-#include "http/http_client.h"
+#include "format/schema_registry/registry_client_room.h"
 
-#define URLS_MAX       16
 #define REFERENCES_MAX 200
 #define ANSWER_MAX     ((size_t) 8 * 1024 * 1024)
 #define CHUNK_MAX ((size_t) 256 * 1024) /* an answer that is too large ends this close to it */
 #define TEXTS_MAX      ((size_t) 4 * 1024 * 1024)
-
-struct registry_client {
-    const struct registry_settings *settings;
-    char *urls; /* their memory */
-    const char *url[URLS_MAX];
-    struct http_client *http[URLS_MAX]; /* NULL: it is a file */
-    size_t count, first;                /* the one that answered last is asked first */
-    struct http_answer answer;
-};
 
 /* --- texts --- */
 
@@ -127,7 +115,8 @@ enum ods_status registry_client_open(struct registry_client **out,
     client->settings = settings;
     http_answer_init(&client->answer);
     char *rest = client->urls, *url;
-    while (status == ODS_OK && (url = strtok_r(rest, ", ", &rest)) && client->count < URLS_MAX)
+    while (status == ODS_OK && (url = strtok_r(rest, ", ", &rest)) &&
+           client->count < REGISTRY_URLS_MAX)
         status = open_url(client, url, stop, error);
     if (status == ODS_OK && !client->count)
         status = error_set(error, ODS_FATAL, "no registry is configured (registry.url)");
@@ -158,15 +147,17 @@ struct said {
     yyjson_doc *doc;
 };
 
-static enum ods_status ask(struct registry_client *client, size_t which, const char *path,
-                           struct error *error)
+enum ods_status registry_ask(struct registry_client *client, size_t which, const char *path,
+                             const struct buffer *body, struct error *error)
 {
     char url[4096];
     int length = snprintf(url, sizeof url, "%s%s", client->url[which], path);
     if (length < 0 || (size_t) length >= sizeof url)
         return error_set(error, ODS_REJECT, "the subject's name is too long");
     enum ods_status status =
-        http_client_get(client->http[which], url, &client->answer, error);
+        body ? http_client_post(client->http[which], url, REGISTRY_JSON, body->bytes, body->length,
+                                &client->answer, error)
+             : http_client_get(client->http[which], url, &client->answer, error);
     if (status == ODS_FATAL && client->answer.body.length > ANSWER_MAX - CHUNK_MAX)
         return error_set(error, ODS_REJECT, "its schema is larger than %zu bytes", ANSWER_MAX);
     if (status != ODS_OK)
@@ -174,15 +165,20 @@ static enum ods_status ask(struct registry_client *client, size_t which, const c
     return status == ODS_OK ? ODS_OK : ODS_RETRY;
 }
 
-/* Confluent's code, as 40403 "schema not found"; 0: there is none. */
-static long error_code(yyjson_doc *doc)
+static enum ods_status ask(struct registry_client *client, size_t which, const char *path,
+                           struct error *error)
+{
+    return registry_ask(client, which, path, NULL, error);
+}
+
+long registry_error_code(yyjson_doc *doc)
 {
     return (long) yyjson_get_sint(yyjson_obj_get(yyjson_doc_get_root(doc), "error_code"));
 }
 
-static bool is_unknown(yyjson_doc *doc)
+bool registry_says_unknown(yyjson_doc *doc)
 {
-    long code = error_code(doc);
+    long code = registry_error_code(doc);
     const char *name = yyjson_get_str(yyjson_obj_get(yyjson_doc_get_root(doc), "name"));
     if (code >= 40400 && code < 40500)
         return true;
@@ -199,17 +195,23 @@ static enum ods_status judge(struct registry_client *client, size_t which, yyjso
     *doc = yyjson_read(answer->body.bytes ? answer->body.bytes : "", answer->body.length, 0);
     if (answer->code == 200)
         return ODS_OK;
-    if (answer->code == 404 && is_unknown(*doc)) {
+    if (answer->code == 404 && registry_says_unknown(*doc)) {
         *unknown = true;
         return error_set(error, ODS_REJECT, "the registry %s does not know it (%ld)",
-                         client->url[which], error_code(*doc));
+                         client->url[which], registry_error_code(*doc));
     }
-    const char *hint = answer->code == 401 || answer->code == 403
+    return registry_no_answer(client, which, error);
+}
+
+enum ods_status registry_no_answer(const struct registry_client *client, size_t which,
+                                   struct error *error)
+{
+    long code = client->answer.code;
+    const char *hint = code == 401 || code == 403
                            ? " (registry.user, registry.password, registry.token)"
-                       : answer->code == 404 ? " (is registry.url that of the API?)"
-                                             : "";
-    return error_set(error, ODS_RETRY, "registry %s: HTTP %ld%s", client->url[which], answer->code,
-                     hint);
+                       : code == 404 ? " (is registry.url that of the API?)"
+                                     : "";
+    return error_set(error, ODS_RETRY, "registry %s: HTTP %ld%s", client->url[which], code, hint);
 }
 
 /* --- a file in place of a registry --- */
@@ -253,7 +255,7 @@ struct fetching {
     unsigned references;
 };
 
-static void escape(char *out, size_t size, const char *text)
+void registry_escape(char *out, size_t size, const char *text)
 {
     static const char hex[] = "0123456789ABCDEF";
     size_t used = 0;
@@ -294,7 +296,7 @@ static enum ods_status take_reference(struct fetching *fetching, yyjson_val *ref
                                  "it refers to version %d of subject %.100s, which the file lacks",
                                  version, subject);
     }
-    escape(name, sizeof name, subject);
+    registry_escape(name, sizeof name, subject);
     snprintf(path, sizeof path, "/subjects/%s/versions/%d", name, version);
     enum ods_status status = ask(client, fetching->which, path, fetching->error);
     if (status == ODS_OK)

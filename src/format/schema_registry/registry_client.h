@@ -1,9 +1,10 @@
-/* Asks a schema registry for one schema, and for those that it refers to.
+/* Asks a schema registry for one schema, and for those that it refers to, or for the id of one.
  *
  * Protocol: Confluent's Schema Registry API (/schemas/ids, /schemas/guids, /subjects), which
  * Apicurio's /apis/ccompat/v7, Karapace and Redpanda have too; for ids that are Apicurio's own, its
  * /apis/registry/v2. In place of a registry there may be a file: {"<id>": {"schema": "…",
- * "references": […]}, …}. It waits for its answers, so a lane never enters it. One thread.
+ * "references": […]}, …}. It waits for its answers, so a lane's consumer never enters it. One
+ * thread.
  */
 #ifndef REGISTRY_CLIENT_H
 #define REGISTRY_CLIENT_H
@@ -70,6 +71,13 @@ void registry_client_close(struct registry_client *client); /* accepts NULL */
 enum ods_status registry_client_fetch(struct registry_client *client, const struct schema_ref *ref,
                                       struct schema_texts *texts, bool *unknown,
                                       struct error *error);
+
+/* The id of an Avro schema under a subject: it is registered where it is not there yet, or without
+ * `registers` only looked for. ODS_RETRY: the registry is away, or may not be written to now.
+ * ODS_REJECT: it refuses the schema, or does not have it (*unknown). */
+enum ods_status registry_client_register(struct registry_client *client, const char *subject,
+                                         struct slice schema, bool registers, uint32_t *id,
+                                         bool *unknown, struct error *error);
 
 /* Has the registry no schema at all, as one that is about to be restored? */
 bool registry_client_is_empty(struct registry_client *client);

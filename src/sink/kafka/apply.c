@@ -128,7 +128,9 @@ static enum ods_status attempt(struct kafka_sink *kafka, struct apply_result *re
     *moved = false;
     kafka->turn = (kafka->turn + 1) % kafka->writer_count;
     arena_reset(&kafka->values, 4 * 1024 * 1024);
-    enum ods_status status = kafka_writer_begin(kafka_writer_of(kafka), error);
+    enum ods_status status = subjects_prepare(kafka, error);
+    if (status == ODS_OK)
+        status = kafka_writer_begin(kafka_writer_of(kafka), error);
     if (status == ODS_OK)
         status = send_all(kafka, result, error);
     if (status == ODS_OK)

@@ -23,6 +23,7 @@ enum ods_status form_init(struct form *form, const struct kafka_target_settings 
     *form = (struct form){.settings = settings, .pipeline = pipeline};
     if (!placeholder || !*placeholder || strncmp(placeholder, "hex:", 4) == 0)
         placeholder = PLACEHOLDER;
+    form->placeholder = placeholder;
     size_t length = strlen(placeholder);
     json_quote(&form->unavailable, placeholder, length);
     buffer_puts(&form->unavailable_base64, "\"");
@@ -230,6 +231,8 @@ enum ods_status form_put_key(const struct form *form, const struct form_plan *pl
                              const struct value *row, struct buffer *out, struct error *error)
 {
     const struct shape *shape = plan->shape;
+    if (plan->avro)
+        return form_avro_put_key(form, plan, row, out, error);
     if (plan->declared)
         buffer_add(out, plan->key_schema.bytes, plan->key_schema.length);
     buffer_puts(out, "{");
@@ -336,6 +339,8 @@ enum ods_status form_put_value(struct form *form, const struct form_plan *plan,
 {
     struct form_plan *own = form->plans[plan->shape->id];
     enum ods_status status;
+    if (plan->avro)
+        return form_avro_put_value(form, plan, value, out, error);
     if (own->declared) {
         bool changed = redeclare(own, value->before);
         changed |= redeclare(own, value->after);

@@ -1,4 +1,5 @@
 /* Plans: what a shape decides of its records, written out once. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -6,6 +7,7 @@
 #include <ods/lines.h>
 #include <ods/shape.h>
 
+#include "format/avro/avro_write.h"
 #include "sink/kafka/connect_type.h"
 #include "sink/kafka/form_room.h"
 
@@ -19,6 +21,7 @@ static void plan_free(struct form_plan *plan)
     buffer_done(&plan->value_schema);
     buffer_done(&plan->key_schema);
     buffer_done(&plan->source);
+    form_avro_free(plan->avro);
     free(plan->columns);
     free(plan->key);
     free(plan);
@@ -75,8 +78,8 @@ static bool find_key(struct form_plan *plan)
 static void declare(struct form_plan *plan, const struct kafka_target_settings *settings)
 {
     const struct shape *shape = plan->shape;
-    plan->declared =
-        settings->schemas && settings->form != KAFKA_PLAIN && shape->typed && !shape->literal;
+    plan->declared = settings->schemas && settings->form != KAFKA_PLAIN && shape->typed &&
+                     !shape->literal && settings->encoding == KAFKA_JSON;
     for (uint32_t i = 0; i < shape->column_count; i++) {
         const struct column *column = &shape->columns[i];
         if (!plan->columns[i].token)
@@ -92,7 +95,7 @@ const char *form_shown_name(const struct form_plan *plan, uint32_t column)
     return lines_column(plan->table, plan->shape->columns[column].name);
 }
 
-static void put_row_fields(struct buffer *out, const struct form_plan *plan)
+static bool put_row_fields(struct buffer *out, const struct form_plan *plan)
 {
     bool any = false;
     for (uint32_t i = 0; i < plan->shape->column_count; i++) {
@@ -103,6 +106,7 @@ static void put_row_fields(struct buffer *out, const struct form_plan *plan)
                           form_shown_name(plan, i));
         any = true;
     }
+    return any;
 }
 
 /* Debezium's names of a table's schemas: <server>.<database or schema>.<table>.<what> */
@@ -153,7 +157,8 @@ static void put_envelope_schema(struct buffer *out, const struct form *form,
                                 const struct form_plan *plan)
 {
     static const char *const images[] = {"before", "after"};
-    buffer_puts(out, "{\"schema\":{\"type\":\"struct\",\"fields\":[");
+    const char *connector = plan->shape->connector;
+    buffer_puts(out, "{\"type\":\"struct\",\"fields\":[");
     for (size_t i = 0; i < 2; i++) {
         buffer_puts(out, "{\"type\":\"struct\",\"fields\":[");
         put_row_fields(out, plan);
@@ -163,38 +168,76 @@ static void put_envelope_schema(struct buffer *out, const struct form *form,
     }
     buffer_puts(out, "{\"type\":\"struct\",\"fields\":[");
     put_fields(out, source_fields, true);
-    buffer_puts(out, "],\"optional\":false,\"field\":\"source\"}");
+    buffer_puts(out, "],\"optional\":false,");
+    /* Records in Avro have names. */
+    if (form->settings->encoding == KAFKA_AVRO)
+        buffer_printf(out, "\"name\":\"io.debezium.connector.%s%sSource\",",
+                      avro_name_is_good(connector) ? connector : "",
+                      avro_name_is_good(connector) ? "." : "");
+    buffer_puts(out, "\"field\":\"source\"}");
     put_fields(out, envelope_fields, false);
     buffer_puts(out, "],\"optional\":false");
     put_schema_name(out, form, plan, "Envelope");
-    buffer_puts(out, ",\"version\":2},\"payload\":");
+    buffer_puts(out, ",\"version\":2}");
 }
 
-static void put_flattened_schema(struct buffer *out, const struct form *form,
-                                 const struct form_plan *plan)
-{
-    buffer_puts(out, "{\"schema\":{\"type\":\"struct\",\"fields\":[");
-    put_row_fields(out, plan);
-    put_fields(out, flattened_fields, false);
-    buffer_puts(out, "],\"optional\":false");
-    put_schema_name(out, form, plan, "Value");
-    buffer_puts(out, "},\"payload\":");
-}
-
-static void put_key_schema(struct buffer *out, const struct form *form,
+/* Flattened and plain rows. */
+static void put_row_schema(struct buffer *out, const struct form *form,
                            const struct form_plan *plan)
 {
-    buffer_puts(out, "{\"schema\":{\"type\":\"struct\",\"fields\":[");
+    const char *op_field = form->settings->op_field;
+    buffer_puts(out, "{\"type\":\"struct\",\"fields\":[");
+    bool any = put_row_fields(out, plan);
+    if (form->settings->form == KAFKA_FLATTENED) {
+        put_fields(out, flattened_fields, !any);
+    } else if (*op_field) {
+        buffer_printf(out, "%s{\"type\":\"string\",\"optional\":false,\"field\":", any ? "," : "");
+        json_quote(out, op_field, strlen(op_field));
+        buffer_puts(out, "}");
+    }
+    buffer_puts(out, "],\"optional\":false");
+    put_schema_name(out, form, plan, "Value");
+    buffer_puts(out, "}");
+}
+
+void form_put_value_schema(struct buffer *out, const struct form *form,
+                           const struct form_plan *plan)
+{
+    if (form->settings->form == KAFKA_ENVELOPE)
+        put_envelope_schema(out, form, plan);
+    else
+        put_row_schema(out, form, plan);
+}
+
+/* A key in Avro bears its schema's id, by which its bytes and their hash change: so no more stands
+ * in that schema than what its values are. */
+static struct column bare_column(const struct form *form, const struct column *column)
+{
+    struct column bare = *column;
+    if (form->settings->encoding != KAFKA_AVRO)
+        return bare;
+    bare.source_type = bare.default_json = bare.allowed = NULL;
+    if (bare.type != SEM_DECIMAL && bare.type != SEM_BITS) {
+        bare.length = -1;
+        bare.scale = INT32_MIN;
+    }
+    return bare;
+}
+
+void form_put_key_schema(struct buffer *out, const struct form *form,
+                         const struct form_plan *plan)
+{
+    buffer_puts(out, "{\"type\":\"struct\",\"fields\":[");
     for (uint32_t i = 0; !plan->missing && i < plan->key_count; i++) {
         uint32_t at = plan->key[i];
         const char *name = form_shown_name(plan, at);
+        const struct column column = bare_column(form, &plan->shape->columns[at]);
         buffer_puts(out, i ? "," : "");
-        connect_put_field(out, &plan->shape->columns[at], form_base(plan, at),
-                          name ? name : plan->shape->columns[at].name);
+        connect_put_field(out, &column, form_base(plan, at), name ? name : column.name);
     }
     buffer_puts(out, "],\"optional\":false");
     put_schema_name(out, form, plan, "Key");
-    buffer_puts(out, "},\"payload\":");
+    buffer_puts(out, "}");
 }
 
 bool form_write_schemas(const struct form *form, struct form_plan *plan)
@@ -203,11 +246,12 @@ bool form_write_schemas(const struct form *form, struct form_plan *plan)
     buffer_reset(&plan->key_schema);
     if (!plan->declared)
         return true;
-    if (form->settings->form == KAFKA_ENVELOPE)
-        put_envelope_schema(&plan->value_schema, form, plan);
-    else
-        put_flattened_schema(&plan->value_schema, form, plan);
-    put_key_schema(&plan->key_schema, form, plan);
+    buffer_puts(&plan->value_schema, "{\"schema\":");
+    form_put_value_schema(&plan->value_schema, form, plan);
+    buffer_puts(&plan->value_schema, ",\"payload\":");
+    buffer_puts(&plan->key_schema, "{\"schema\":");
+    form_put_key_schema(&plan->key_schema, form, plan);
+    buffer_puts(&plan->key_schema, ",\"payload\":");
     return !plan->value_schema.failed && !plan->key_schema.failed;
 }
 
@@ -238,7 +282,8 @@ static bool write_source(const struct form *form, struct form_plan *plan)
     return !out->failed;
 }
 
-static struct form_plan *make_plan(const struct form *form, const struct shape *shape)
+static struct form_plan *make_plan(const struct form *form, const struct shape *shape,
+                                   struct error *error)
 {
     struct form_plan *plan = calloc(1, sizeof *plan);
     if (!plan)
@@ -254,13 +299,14 @@ static struct form_plan *make_plan(const struct form *form, const struct shape *
     for (uint32_t i = 0; *form->settings->op_field && i < shape->column_count; i++)
         plan->has_op_field |= plan->columns[i].token &&
                               strcmp(form_shown_name(plan, i), form->settings->op_field) == 0;
-    if (!write_source(form, plan) || !form_write_schemas(form, plan)) {
+    if (!write_source(form, plan) || !form_write_schemas(form, plan) ||
+        form_avro_plan(form, plan, error) == ODS_RETRY) {
         plan_free(plan);
         return NULL;
     }
     plan->bytes = sizeof *plan + plan->tokens.capacity + plan->value_schema.capacity +
                   plan->key_schema.capacity + plan->source.capacity +
-                  shape->column_count * sizeof *plan->columns;
+                  shape->column_count * sizeof *plan->columns + form_avro_bytes(plan->avro);
     return plan;
 }
 
@@ -283,12 +329,12 @@ static bool make_room(struct form *form, size_t id)
 static enum ods_status check_plan(const struct form *form, const struct form_plan *plan,
                                   struct error *error)
 {
-    if (form->settings->key == KAFKA_KEY_COLUMNS && plan->missing)
+    if (!kafka_keeps_key(form->settings) && plan->missing)
         return error_set(error, ODS_REJECT, "key column %s is not in the row", plan->missing);
     if (plan->has_op_field)
         return error_set(error, ODS_REJECT, "the row has a column %s, as op_field is called",
                          form->settings->op_field);
-    return ODS_OK;
+    return form_avro_refusal(plan, error);
 }
 
 enum ods_status form_plan(struct form *form, const struct shape *shape,
@@ -300,13 +346,26 @@ enum ods_status form_plan(struct form *form, const struct shape *shape,
     if (!*slot) {
         if (form->bytes > PLANS_BYTES_MAX)
             form_forget_plans(form);
-        *slot = make_plan(form, shape);
+        *slot = make_plan(form, shape, error);
         if (!*slot)
             return error_out_of_memory(error);
         form->bytes += (*slot)->bytes;
     }
     *plan = *slot;
     return check_plan(form, *slot, error);
+}
+
+const char *form_table_name(const struct form_plan *plan, char *room, size_t size)
+{
+    const struct shape *shape = plan->shape;
+    const char *space = *shape->schema ? shape->schema : shape->database;
+    snprintf(room, size, "%.200s%s%.200s", space, *space ? "." : "", shape->table);
+    return room;
+}
+
+bool form_has_columns(const struct form_plan *plan)
+{
+    return plan->shape->column_count > 0;
 }
 
 const struct table_settings *form_table(const struct form_plan *plan)

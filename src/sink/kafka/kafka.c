@@ -70,6 +70,12 @@ static enum ods_status check_static_topic(const struct sink_config *config, stru
 static enum ods_status kafka_suits(const struct sink_config *config, struct error *error)
 {
     const struct kafka_target_settings *settings = config->settings;
+    const char *registry = subjects_registry(config)->url;
+    if (settings->encoding == KAFKA_AVRO && (!*registry || strstr(registry, "file://")))
+        return error_set(error, ODS_FATAL,
+                         "target %s: encoding = \"avro\" needs a schema registry%s: set registry = "
+                         "{ url = \"http://…\"; }; there, or beside the targets",
+                         config->name, *registry ? ", and a file keeps no schemas" : "");
     if (kafka_guarantees(config) != EXACT_BY_SOURCE_TRANSACTION)
         return ODS_OK;
     enum ods_status status = check_static_topic(config, error);
@@ -100,6 +106,7 @@ static void kafka_close(struct sink *sink)
         kafka_writer_close(kafka->writers[i]);
     identity_give_back(kafka);
     topics_forget(kafka);
+    subjects_done(&kafka->subjects);
     form_done(&kafka->form);
     template_done(&kafka->topic);
     for (size_t i = 0; kafka->headers && i < kafka->settings->headers.count; i++)
@@ -181,7 +188,7 @@ static enum ods_status check_key(const struct kafka_sink *kafka, struct error *e
                 explodes(defaults->transforms, defaults->transform_count);
     for (size_t i = 0; i < pipeline->table_count; i++)
         many |= explodes(pipeline->tables[i].transforms, pipeline->tables[i].transform_count);
-    if (!many || kafka->settings->key != KAFKA_KEY_RECORD)
+    if (!many || !kafka_keeps_key(kafka->settings))
         return ODS_OK;
     return error_set(error, ODS_FATAL,
                      "target %s: pipeline %s makes several rows of a record (explode), and key = "
@@ -252,6 +259,8 @@ static enum ods_status kafka_open(struct sink **sink, const struct sink_config *
     if (status == ODS_OK)
         status = form_init(&kafka->form, kafka->settings, config->pipeline, error);
     if (status == ODS_OK)
+        status = subjects_open(kafka, error);
+    if (status == ODS_OK)
         status = compile_all(kafka, error);
     if (status == ODS_OK)
         status = open_writers(kafka, error);
@@ -277,6 +286,8 @@ static enum ods_status kafka_check(struct sink *sink,
 {
     struct kafka_sink *kafka = (struct kafka_sink *) sink;
     enum ods_status status = topics_check(kafka, report, context, error);
+    if (status == ODS_OK)
+        status = subjects_check(kafka, report, context, error);
     /* With the right to the transactional id, an id of its own. */
     return status == ODS_OK ? kafka_connect(sink, error) : status;
 }

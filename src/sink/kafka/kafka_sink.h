@@ -8,6 +8,7 @@
 
 #include "config/settings.h"
 #include "core/hash_index.h"
+#include "format/schema_registry/registry_client.h"
 #include "sink/kafka/form.h"
 #include "sink/kafka/settings.h"
 #include "sink/template.h"
@@ -37,6 +38,14 @@ struct kafka_topic {
     struct kafka_writer_topic *topics[KAFKA_WRITERS];
 };
 
+/* Schemas and their ids, as the registry has them. */
+struct subjects {
+    struct registry_client *client; /* NULL: nothing is written in Avro */
+    struct hash_index known;        /* by subject and schema */
+    size_t bytes;
+    struct buffer name;
+};
+
 struct kafka_sink {
     struct sink sink;
     struct sink_config config;
@@ -49,6 +58,7 @@ struct kafka_sink {
     struct kafka_writer *writers[KAFKA_WRITERS];
     size_t writer_count, turn;
     struct form form;
+    struct subjects subjects;
     struct template topic;
     struct template *headers;
     int32_t partition; /* as kafka_partitioner() says */
@@ -94,6 +104,23 @@ void topics_forget(struct kafka_sink *kafka);
 enum ods_status topics_check(struct kafka_sink *kafka,
                              void (*report)(void *context, const char *line), void *context,
                              struct error *error);
+
+/* subjects.c */
+/* The registry that keeps the target's schemas. */
+const struct registry_settings *subjects_registry(const struct sink_config *config);
+enum ods_status subjects_open(struct kafka_sink *kafka, struct error *error);
+void subjects_done(struct subjects *subjects);
+/* In Avro: the schemas of the batch's changes, as far as they are not known yet. ODS_RETRY: the
+ * registry is away, or a schema is not there and may not be registered. */
+enum ods_status subjects_prepare(struct kafka_sink *kafka, struct error *error);
+/* In Avro: append to kafka->bytes what stands before a key or a value, the zero byte and the id of
+ * its schema. ODS_REJECT: the registry refuses that. ODS_RETRY as above. */
+enum ods_status subjects_put_id(struct kafka_sink *kafka, const struct form_plan *plan,
+                                const struct kafka_topic *topic, bool key, struct error *error);
+/* For `check --connect`. */
+enum ods_status subjects_check(struct kafka_sink *kafka,
+                               void (*report)(void *context, const char *line), void *context,
+                               struct error *error);
 
 /* pieces.c: the records that a record's changes become, into kafka->pieces. */
 enum ods_status pieces_add(struct kafka_sink *kafka, uint32_t change, bool *skipped,

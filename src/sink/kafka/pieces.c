@@ -43,7 +43,7 @@ static enum ods_status put_key(struct kafka_sink *kafka, const struct part *part
     const struct value *row = part->value.after ? part->value.after : part->value.before;
     uint32_t count;
     form_key(part->plan, &count);
-    if (kafka->settings->key == KAFKA_KEY_RECORD) {
+    if (kafka_keeps_key(kafka->settings)) {
         piece->own_key = piece->has_key = record_of(kafka, part->change)->key != NULL;
         return ODS_OK;
     }
@@ -51,7 +51,9 @@ static enum ods_status put_key(struct kafka_sink *kafka, const struct part *part
         return ODS_OK;
     piece->has_key = true;
     piece->key = kafka->bytes.length;
-    enum ods_status status = form_put_key(&kafka->form, part->plan, row, &kafka->bytes, error);
+    enum ods_status status = subjects_put_id(kafka, part->plan, piece->topic, true, error);
+    if (status == ODS_OK)
+        status = form_put_key(&kafka->form, part->plan, row, &kafka->bytes, error);
     piece->key_length = kafka->bytes.length - piece->key;
     return status;
 }
@@ -72,7 +74,9 @@ static enum ods_status put_piece(struct kafka_sink *kafka, const struct part *pa
         return status;
     piece->has_value = true;
     piece->value = kafka->bytes.length;
-    status = form_put_value(&kafka->form, part->plan, &part->value, &kafka->bytes, error);
+    status = subjects_put_id(kafka, part->plan, topic, false, error);
+    if (status == ODS_OK)
+        status = form_put_value(&kafka->form, part->plan, &part->value, &kafka->bytes, error);
     piece->value_length = kafka->bytes.length - piece->value;
     return status;
 }
@@ -85,7 +89,7 @@ static enum ods_status put_tombstone(struct kafka_sink *kafka, const struct part
 {
     uint32_t count;
     form_key(part->plan, &count);
-    bool named = kafka->settings->key == KAFKA_KEY_RECORD
+    bool named = kafka_keeps_key(kafka->settings)
                      ? record_of(kafka, part->change)->key && !part->moved
                      : count > 0;
     if (named)
@@ -105,6 +109,14 @@ static enum ods_status put_part(struct kafka_sink *kafka, const struct part *par
     const struct kafka_target_settings *settings = kafka->settings;
     bool deletes = part->value.op == OP_DELETE, row = !deletes || kafka_writes_rows(settings);
     enum ods_status status = ODS_OK;
+    /* A record in Avro has all columns of its table, so a key alone makes none. */
+    if (row && settings->encoding == KAFKA_AVRO && kafka->batch->changes[part->change].tombstone) {
+        row = false;
+        if (!kafka_writes_tombstones(settings))
+            return error_set(error, ODS_REJECT,
+                             "the record tells a deleted row's key alone, and a row in Avro has "
+                             "all columns: set deletes = \"both\" or \"tombstone\"");
+    }
     if (row)
         status = put_piece(kafka, part, topic, false, error);
     if (status == ODS_OK && deletes && kafka_writes_tombstones(settings))
@@ -221,7 +233,7 @@ enum ods_status pieces_add(struct kafka_sink *kafka, uint32_t index, bool *skipp
         status = check_headers(kafka, index, error);
     if (status != ODS_OK)
         return status;
-    if (kafka->settings->key == KAFKA_KEY_COLUMNS && changes_key(&part))
+    if (!kafka_keeps_key(kafka->settings) && changes_key(&part))
         return put_moved(kafka, &part, topic, error);
     return put_part(kafka, &part, topic, error);
 }

@@ -4,13 +4,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config/settings_registry.h"
 #include "sink/template.h"
 #include "source/kafka/kafka_writer.h"
 
 #define AT(member) offsetof(struct kafka_target_settings, member)
 
 static const char *const forms[] = {"envelope", "flattened", "plain", NULL};
-static const char *const keys[] = {"record", "columns", NULL};
+static const char *const encodings[] = {"json", "avro", NULL};
+static const char *const keys[] = {"auto", "record", "columns", NULL};
+static const char *const subjects[] = {"topic", "record", "topic_record", NULL};
 static const char *const deletes[] = {"auto", "tombstone", "row", "both", NULL};
 
 static const struct setting rows[] = {
@@ -28,12 +31,28 @@ static const struct setting rows[] = {
      .doc = "`envelope`: Debezium's, with both images. `flattened`: the row and `__op`, `__db`, "
             "`__schema`, `__table`, `__source_ts_ms`, `__deleted`. `plain`: the row alone, "
             "numbers as numbers with all their digits and moments as ISO 8601."},
+    {"encoding", SETTING_ENUM, AT(encoding), "json", .choices = encodings,
+     .doc = "`json`, or `avro`: values, and keys of columns, as Avro with a schema of a registry, "
+            "whose id stands behind a zero byte. Plain rows have Avro's own logical types too."},
+    REGISTRY_ACCESS_ROWS(kafka_target_settings,
+                         .inherits = "`registry` of ods-sink.conf, all of it",
+                         "With `encoding = \"avro\"`: the registry that keeps the schemas, its "
+                         "Confluent API, as `http://host:8081`, or of Apicurio "
+                         "`http://host:8080/apis/ccompat/v7`. Several are separated by commas."),
+    {"register_schemas", SETTING_BOOL, AT(register_schemas), "true",
+     .doc = "With `avro`: register a schema that its subject does not have. Otherwise the lane "
+            "waits until somebody else has registered it."},
+    {"subject", SETTING_ENUM, AT(subject), "topic", .choices = subjects,
+     .doc = "With `avro`: what schemas are registered under. `topic`: the topic and `-key` or "
+            "`-value`. `record`: the schema's full name. `topic_record`: the topic, `-` and that "
+            "name. A topic of several tables needs one of the latter."},
     {"schemas", SETTING_BOOL, AT(schemas), "true",
-     .doc = "Put Kafka Connect's `schema` around envelopes and flattened rows, and around keys of "
-            "columns, where the record came with types."},
-    {"key", SETTING_ENUM, AT(key), "record", .choices = keys,
+     .doc = "With `json`: put Kafka Connect's `schema` around envelopes and flattened rows, and "
+            "around keys of columns, where the record came with types."},
+    {"key", SETTING_ENUM, AT(key), "auto", .choices = keys,
      .doc = "`record`: the bytes as they came. `columns`: an object of the table's `key` in "
-            "tables.yaml, else of the record's key columns."},
+            "tables.yaml, else of the record's key columns. `auto`: `columns` with `avro`, else "
+            "`record`."},
     {"partition", SETTING_STRING, AT(partition), "murmur2", .min = 1, .max = 20,
      .doc = "`murmur2`: by the key's hash, as Java's clients and Kafka Connect do (records without "
             "key at random). `consistent`: as librdkafka's do (CRC32). `same`: the number that "
@@ -88,6 +107,12 @@ const struct setting_group kafka_target_settings_group = {
     .check = kafka_target_settings_check,
 };
 
+bool kafka_keeps_key(const struct kafka_target_settings *settings)
+{
+    return settings->key == KAFKA_KEY_RECORD ||
+           (settings->key == KAFKA_KEY_AUTO && settings->encoding == KAFKA_JSON);
+}
+
 bool kafka_writes_rows(const struct kafka_target_settings *settings)
 {
     return settings->deletes == KAFKA_DELETES_AUTO ? settings->form == KAFKA_ENVELOPE
@@ -134,6 +159,19 @@ static enum ods_status check_template(const char *setting, const char *text, str
     return status;
 }
 
+static enum ods_status check_registry(const struct kafka_target_settings *settings,
+                                      struct error *error)
+{
+    const char *setting, *fault = settings_registry_fault(&settings->registry, false, &setting);
+    if (fault)
+        return error_set(error, ODS_FATAL, "%s", fault);
+    if (*settings->registry.url && settings->encoding != KAFKA_AVRO)
+        return wrong("registry", "JSON needs none: set encoding = \"avro\"", error);
+    if (!settings->schemas && settings->encoding == KAFKA_AVRO)
+        return wrong("schemas", "a record in Avro is nothing without its schema", error);
+    return ODS_OK;
+}
+
 enum ods_status kafka_target_settings_check(const void *own, struct error *error)
 {
     const struct kafka_target_settings *settings = own;
@@ -143,6 +181,8 @@ enum ods_status kafka_target_settings_check(const void *own, struct error *error
     for (size_t i = 0; status == ODS_OK && i < settings->headers.count; i++)
         status = check_template(settings->headers.items[i].name, settings->headers.items[i].value,
                                 error);
+    if (status == ODS_OK)
+        status = check_registry(settings, error);
     if (status != ODS_OK)
         return status;
     if (!kafka_partitioner(settings, &partition))

@@ -2,10 +2,15 @@
 #ifndef KAFKA_SINK_SETTINGS_H
 #define KAFKA_SINK_SETTINGS_H
 
+#include <ods/pipeline.h>
 #include <ods/setting.h>
 
 enum kafka_form { KAFKA_ENVELOPE, KAFKA_FLATTENED, KAFKA_PLAIN };
-enum kafka_key { KAFKA_KEY_RECORD, KAFKA_KEY_COLUMNS };
+enum kafka_encoding { KAFKA_JSON, KAFKA_AVRO };
+/* auto: columns in Avro, else record. */
+enum kafka_key { KAFKA_KEY_AUTO, KAFKA_KEY_RECORD, KAFKA_KEY_COLUMNS };
+/* What a schema is registered under. */
+enum kafka_subject { KAFKA_SUBJECT_TOPIC, KAFKA_SUBJECT_RECORD, KAFKA_SUBJECT_TOPIC_RECORD };
 /* What a delete becomes; auto: both as an envelope, else a tombstone. */
 enum kafka_deletes {
     KAFKA_DELETES_AUTO,
@@ -22,6 +27,10 @@ struct kafka_target_settings {
     struct properties properties;
     const char *topic; /* a template */
     enum kafka_form form;
+    enum kafka_encoding encoding;
+    struct registry_settings registry; /* of Avro; no url: that of the daemon */
+    bool register_schemas;
+    enum kafka_subject subject;
     bool schemas;
     enum kafka_key key;
     const char *partition; /* murmur2, consistent, same, or a number */
@@ -42,6 +51,8 @@ extern const struct setting_group kafka_target_settings_group;
 /* What the rows can't say. */
 enum ods_status kafka_target_settings_check(const void *own, struct error *error);
 
+/* Is the key the record's own, as it came? */
+bool kafka_keeps_key(const struct kafka_target_settings *settings);
 bool kafka_writes_rows(const struct kafka_target_settings *settings); /* for deletes */
 bool kafka_writes_tombstones(const struct kafka_target_settings *settings);
 /* librdkafka's name of the partitioner, and the partition that goes before it: a number,
