@@ -5,6 +5,7 @@ import itertools
 import os
 import re
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -14,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parent / "types"))
 
 from lib.kafka import Kafka  # noqa: E402
-from lib.lake import Reader  # noqa: E402
+from lib.lake import Reader, engine  # noqa: E402
 from lib.mysql import Source  # noqa: E402
 from lib.mysql_target import Server  # noqa: E402
 from lib.postgres import create_database, drop_database  # noqa: E402
@@ -33,6 +34,17 @@ def pytest_configure(config):
 
 def pytest_report_header(config):
     return [f"ods-sink: {build('release')} and, for integration, {build('asan')}"]
+
+
+def pytest_collection_finish(session):
+    """What tests download is there before the first of them begins, whose time-out is not for that. It is in the
+    cache where scripts/setup has run."""
+    modules = {item.module for item in session.items}
+    if session.config.option.collectonly or not engine(os.environ.get("ODS_SINK_BINARY") or build("asan")):
+        return
+    for name, script in (("WHY_NOT", "lake-readers"), ("RestCatalog", "lake-catalog")):
+        if any(name in vars(module) for module in modules):
+            subprocess.run([ROOT / "scripts" / script, "--prepare"], stdout=subprocess.DEVNULL, check=False)
 
 
 def build(preset):

@@ -13,8 +13,6 @@ from lib.sink import Exit
 from test_delta_target import HARD, row
 from test_iceberg_target import Lake
 
-pytestmark = pytest.mark.timeout(900)  # the first one downloads the catalog
-
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):

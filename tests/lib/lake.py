@@ -49,7 +49,11 @@ class Reader:
 
     def close(self):
         self.process.stdin.close()
-        self.process.wait(60)
+        try:
+            self.process.wait(60)
+        except subprocess.TimeoutExpired:  # of a machine that has much to do: nothing of it is needed any more
+            self.process.kill()
+            self.process.wait()
 
 
 def keep(kind, fault, seed, injected, records, rows, lost=0, twice=0, wrong=0):
