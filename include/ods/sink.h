@@ -182,6 +182,7 @@ struct forgotten {
     /* What it is now: */
     bool there;
     bool made_here; /* the sink made it, so it goes; else it is emptied */
+    bool keeps_versions; /* it is emptied, whoever made it, and older versions stay for a while */
     bool untouched; /* somebody else made it, and no pipeline has written it: it stays */
     char writers[256]; /* other groups that write it, so that it stays; or "" */
     int64_t bytes;
@@ -201,6 +202,7 @@ struct erasing {
     /* What was erased, or with `look` is there; -1: there is no such table. */
     int64_t behind; /* records that are not applied yet: above 0 nothing was erased */
     int64_t rows, history_rows, shadow_rows;
+    char kept[400]; /* where the target itself has it still, and until when; "": nowhere */
 };
 
 /* What is not said to be NULL at times must be there; tests/unit/test_plugins.c looks. */
@@ -277,9 +279,9 @@ struct sink_ops {
     enum ods_status (*name_history)(const struct table_settings *settings,
                                     const struct shape *shape, char **schema, char **table,
                                     struct error *error);
-    /* Delete the group's stored offsets and these tables in one transaction; *offsets is how many
-     * offsets there are. With `look` nothing is changed, and the tables are described. NULL: the
-     * target can't do it. */
+    /* Delete the group's stored offsets and these tables in one transaction, or the offsets first;
+     * *offsets is how many offsets there are. With `look` nothing is changed, and the tables are
+     * described. NULL: the target can't do it. */
     enum ods_status (*forget)(struct sink *sink, struct forgotten *tables, size_t count, bool look,
                               int64_t *offsets, struct error *error);
     /* Erase a row in one transaction, during which no batch of the group is applied, and keep that

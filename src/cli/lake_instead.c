@@ -12,10 +12,6 @@ static const char *const texts[] = {
         "; to hold one table of a lake, give it a pipeline of its own and stop that. To make one "
         "anew, stop its pipeline, give that another group and `location` or `schema`, and let "
         "readers change to the new table once it has caught up (docs/lake.md)",
-    [LAKE_EMPTIES] = "; the tables of a lake are their folders (and rows of iceberg_tables in the "
-                     "catalog): stop every daemon, remove those of the pipeline and "
-                     "_ods_sink/<group>, which has its offsets, and it starts from the beginning "
-                     "(docs/lake.md)",
 };
 
 const char *lake_instead(const char *type, enum lake_act act)

@@ -16,7 +16,6 @@
 #include "cli/feeds.h"
 #include "cli/interrupt.h"
 #include "cli/json.h"
-#include "cli/lake_instead.h"
 #include "cli/reset_extent.h"
 #include "pipeline/worker.h"
 #include "source/kafka/kafka_admin.h"
@@ -286,8 +285,8 @@ static int look_at_target(struct reset *reset, struct error *error)
     struct sink_config config;
     const struct sink_ops *ops = worker_target(reset->settings, reset->pipeline, &config);
     if (!ops->forget) {
-        error_set(error, ODS_FATAL, "a target of type %s can't be emptied by this command%s",
-                  ops->type, lake_instead(ops->type, LAKE_EMPTIES));
+        error_set(error, ODS_FATAL, "a target of type %s can't be emptied by this command",
+                  ops->type);
         return CLI_CONFIG;
     }
     if (ops->open(&reset->sink, &config, error) != ODS_OK)
@@ -383,7 +382,9 @@ static void print_plan(const struct reset *reset)
             terminal_line(stdout, "  table %s (%lld KB): %s", reset->table_names[2 * i],
                           (long long) (reset->tables[i].bytes + 1023) / 1024,
                           reset->tables[i].made_here ? "dropped, since ods-sink made it"
-                                                     : "emptied, since somebody else made it");
+                          : reset->tables[i].keeps_versions
+                              ? "emptied; its older versions have the rows until they expire"
+                              : "emptied, since somebody else made it");
     if (reset->letters)
         terminal_line(stdout,
                       "  the dead letters, topic %s: all of them, also those of other daemons",

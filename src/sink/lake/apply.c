@@ -85,11 +85,51 @@ static enum ods_status check_offsets(const struct attempt *attempt, bool *done)
             stands = stored;
         }
     }
+    *done &= moved != NULL;
     if (*done || !moved)
         return ODS_OK;
     return error_set(attempt->error, ODS_FENCED,
                      "topic %s partition %d: the stored offset is %lld, not %lld", moved->topic,
                      (int) moved->partition, (long long) stands, (long long) moved->from);
+}
+
+/* The first record of a claim, where it stands before what is stored: the source's offsets begin
+ * anew. -1: it does not. */
+static int64_t first_behind(const struct batch *batch, const struct claim *claim)
+{
+    for (uint32_t i = 0; i < batch->record_count; i++) {
+        const struct record *record = &batch->records[i];
+        if (record->partition == claim->partition &&
+            (record->topic == claim->topic || strcmp(record->topic, claim->topic) == 0))
+            return record->offset < claim->from ? record->offset : -1;
+    }
+    return -1;
+}
+
+/* Offsets that go back do so by a commit of their own, before the rows: a table then knows that
+ * what it has stored does not tell what it has of these records (offsets.c). */
+static enum ods_status set_back(struct attempt *attempt)
+{
+    struct lake_table *control = attempt->lake->store->control;
+    const struct batch *batch = attempt->batch;
+    json_t *expect = json_object(), *next = json_object();
+    bool good = expect && next;
+    int64_t now_us = time_wall_us();
+    for (uint32_t i = 0; good && i < batch->claim_count; i++) {
+        const struct claim *claim = &batch->claims[i];
+        int64_t first = first_behind(batch, claim);
+        if (first < 0 && claim_end(claim) < claim->from)
+            first = claim_end(claim);
+        if (first >= 0)
+            good = lake_table_move(control, expect, next, claim->topic, claim->partition, first) &&
+                   lake_table_read_again(control, next, claim->topic, claim->partition, now_us);
+    }
+    enum ods_status status = good ? ODS_OK : error_out_of_memory(attempt->error);
+    if (status == ODS_OK && json_object_size(next))
+        status = lake_table_commit(control, expect, next, attempt->error);
+    json_decref(expect);
+    json_decref(next);
+    return status;
 }
 
 /* --- rows ------------------------------------------------------------------------------------- */
@@ -235,7 +275,8 @@ static enum ods_status commit_table(struct attempt *attempt, struct lake_work *w
     attempt->result->folded += work->folded;
     attempt->result->truncated += work->truncated;
     if (!work->appends)
-        lake_table_count(work->table, &attempt->result->missing, &attempt->result->values_lost);
+        lake_table_count(work->table, attempt->hooks, &attempt->result->missing,
+                         &attempt->result->values_lost);
     work->length = 0;
     return ODS_OK;
 }
@@ -303,6 +344,8 @@ enum ods_status lake_apply_batch(struct lake_sink *lake, struct batch *batch,
     if (status != ODS_OK)
         return status;
     status = check_offsets(&attempt, &done);
+    if (status == ODS_OK && !done)
+        status = set_back(&attempt);
     if (status == ODS_OK && !done)
         do
             status = write(&attempt);

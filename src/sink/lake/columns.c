@@ -324,8 +324,10 @@ enum ods_status lake_columns_follow(struct lake_plan *plan, struct lake_table *t
         status = evolve(plan, table, &wishes, hooks, result, error);
     if (status == ODS_OK && table->handle)
         status = map(plan, table, &wishes, error);
-    if (status == ODS_OK && table->handle && !was_open)
-        tell(hooks, table, plan->appends ? "opened to append" : "opened by its key", "");
+    if (status == ODS_OK && table->handle && !was_open && plan->appends)
+        tell(hooks, table, "opened to append", "");
+    else if (status == ODS_OK && table->handle && !was_open)
+        lake_table_opened(table, hooks);
     wishes_done(&wishes);
     return status;
 }

@@ -194,15 +194,6 @@ static uint32_t claim_of(const struct batch *batch, const struct record *record)
     return NONE;
 }
 
-/* Does the table have the record's changes, from a batch whose other tables were not written? */
-static bool is_there(struct lake_fold *fold, const struct lake_work *work,
-                     const struct record *record)
-{
-    int64_t stored = lake_table_offset(work->table, record->topic, record->partition);
-    (void) fold;
-    return stored != OFFSET_NONE && record->offset < stored;
-}
-
 /* A delete from a table that is not there. */
 static enum ods_status fold_nowhere(struct lake_fold *fold, uint32_t index)
 {
@@ -288,8 +279,14 @@ static enum ods_status fold_change(struct lake_fold *fold, uint32_t index)
                          ? fold->claims[index - 1]
                          : claim_of(fold->batch, record);
     fold->claims[index] = claim;
-    if (is_there(fold, work, record))
+    enum lake_has has = lake_table_has(work->table, record);
+    if (has == LAKE_HAS)
         return ODS_OK;
+    if (has == LAKE_HAS_ANOTHER)
+        return refuse_with(fold, index,
+                           "it is appended to, and has another record of this topic, partition "
+                           "and offset, from before the topic was made anew: give it another name "
+                           "(target:; of a history history.name)");
     work->moves[claim == NONE ? fold->batch->claim_count : claim] = true;
     if (change->op == OP_TRUNCATE && plan->settings->on_truncate == ON_TRUNCATE_APPLY)
         return truncate(fold, work, index);

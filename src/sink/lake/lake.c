@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "config/settings.h"
+#include "sink/lake/forget.h"
 
 #define LEAST_SHARE (INT64_C(64) * 1024)
 
@@ -120,6 +121,12 @@ static enum ods_status lake_sink_apply(struct sink *sink, struct batch *batch,
     return lake_apply_batch(from_sink(sink), batch, hooks, result ? result : &ignored, error);
 }
 
+static enum ods_status lake_sink_forget(struct sink *sink, struct forgotten *tables, size_t count,
+                                        bool look, int64_t *offsets, struct error *error)
+{
+    return lake_forget(from_sink(sink), tables, count, look, offsets, error);
+}
+
 /* --- check ------------------------------------------------------------------------------------ */
 
 static enum ods_status check_folder(const struct lake_sink *lake, struct error *error)
@@ -185,7 +192,7 @@ static void lake_sink_clear_interrupt(struct sink *sink)
     .guarantee = EXACT_BY_STORED_OFFSET, .keeps_history = true, .held_bytes = lake_held_bytes,     \
     .connect = lake_sink_connect, .resume = lake_sink_resume, .peek = lake_sink_peek,              \
     .apply = lake_sink_apply, .name_table = lake_name_table, .name_history = lake_name_history,    \
-    .check = lake_sink_check, .interrupt = lake_sink_interrupt,                                    \
+    .forget = lake_sink_forget, .check = lake_sink_check, .interrupt = lake_sink_interrupt,        \
     .clear_interrupt = lake_sink_clear_interrupt, .close = lake_sink_close
 
 const struct sink_ops delta_sink = {

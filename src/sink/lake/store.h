@@ -45,6 +45,7 @@ struct lake_table {
     json_t *offsets;                    /* by id, as stored; NULL: to be read */
     char pending[40];                   /* a commit whose outcome is not known; "": none */
     int64_t missing, lost;              /* what the engine had counted before the last commit */
+    int64_t indexed;                    /* how often the index of keys had been read by then */
     struct lake_table *next;
 };
 
@@ -98,6 +99,8 @@ struct lake_wanted {
 
 enum ods_status lake_table_open(struct lake_table *table, const struct lake_wanted *wanted,
                                 struct error *error);
+/* Opens it, if it is there, as one that is only appended to: there is no index of its keys. */
+enum ods_status lake_table_find(struct lake_table *table, struct error *error);
 /* Makes it have these columns, of these types. */
 enum ods_status lake_table_evolve(struct lake_table *table, const struct lake_wanted *wanted,
                                   struct error *error);
@@ -109,23 +112,53 @@ int lake_table_column(const struct lake_columns *columns, const char *name);
 
 /* Where a commit's outcome is not known, finds it out; reads the offsets if they are to be read. */
 enum ods_status lake_table_ready(struct lake_table *table, struct error *error);
+/* --- offsets.c: as they were read --- */
+
 /* OFFSET_NONE: nothing is stored. */
 int64_t lake_table_offset(const struct lake_table *table, const char *topic, int32_t partition);
 int64_t lake_table_stored_us(const struct lake_table *table, const char *topic, int32_t partition);
 
+enum lake_has {
+    LAKE_HAS_NOT,
+    LAKE_HAS,        /* the record's changes are in the table */
+    LAKE_HAS_ANOTHER /* the place of the record is that of an older one, of a topic that is gone */
+};
+enum lake_has lake_table_has(const struct lake_table *table, const struct record *record);
+
 /* A topic-partition moves with the rows of the next commit. */
 bool lake_table_move(const struct lake_table *table, json_t *expect, json_t *next,
                      const char *topic, int32_t partition, int64_t upto);
-/* The control table's: also when that was. */
+/* The control table's: also when that was, */
 bool lake_table_stamp(const struct lake_table *table, json_t *next, const char *topic,
                       int32_t partition, int64_t now_us);
+/* and that it is read again from there. */
+bool lake_table_read_again(const struct lake_table *control, json_t *next, const char *topic,
+                           int32_t partition, int64_t now_us);
+
+/* How many offsets of the group the table has. */
+int64_t lake_table_offsets_count(const struct lake_table *table);
+/* The other groups that have offsets in it. False: no pipeline ever had one. */
+bool lake_table_writers(const struct lake_table *table, char *others, size_t size);
+/* The group's offsets are none; `again_us`: the control table's, since when all is read again. */
+bool lake_table_forget(const struct lake_table *table, json_t *expect, json_t *next,
+                       int64_t again_us);
+
+/* --- table.c again --- */
+
 /* Commits what is staged. After any answer but ODS_OK nothing is staged. */
 enum ods_status lake_table_commit(struct lake_table *table, json_t *expect, json_t *next,
                                   struct error *error);
-/* What the engine has counted since the last time. */
-void lake_table_count(struct lake_table *table, uint64_t *missing, uint64_t *lost);
+/* Tells of a table that was opened by its key. */
+void lake_table_opened(struct lake_table *table, const struct apply_hooks *hooks);
+/* What the engine has counted since the last time; an index that was made anew is told. */
+void lake_table_count(struct lake_table *table, const struct apply_hooks *hooks, uint64_t *missing,
+                      uint64_t *lost);
+/* The engine's figures; NULL: it has none to give. */
+json_t *lake_table_stats(struct lake_table *table);
 /* Compaction and so on, where it is due. A failure is told by the notice alone: rows don't wait for
  * it. */
 void lake_table_maintain(struct lake_table *table, const struct apply_hooks *hooks);
+/* What is too old goes now, unless others see to that (maintenance.enabled). */
+enum ods_status lake_table_expire(struct lake_table *table, struct error *error);
 
 #endif

@@ -1,4 +1,4 @@
-/* Tables of a store: what the engine is told of them, their columns, offsets and commits. */
+/* Tables of a store: what the engine is told of them, their columns and commits. */
 #include <stdlib.h>
 #include <stdio.h>
 #include <string.h>
@@ -193,6 +193,18 @@ enum ods_status lake_table_open(struct lake_table *table, const struct lake_want
     return status;
 }
 
+enum ods_status lake_table_find(struct lake_table *table, struct error *error)
+{
+    static const char *const names[] = {"note"}, *const formats[] = {"u"}; /* nothing is made */
+    const struct lake_wanted wanted = {.names = names,
+                                       .formats = formats,
+                                       .count = 1,
+                                       .appends = true,
+                                       .unkeyed = true,
+                                       .comment = ""};
+    return lake_table_open(table, &wanted, error);
+}
+
 enum ods_status lake_table_evolve(struct lake_table *table, const struct lake_wanted *wanted,
                                   struct error *error)
 {
@@ -214,14 +226,6 @@ int lake_table_column(const struct lake_columns *columns, const char *name)
 }
 
 /* --- offsets ---------------------------------------------------------------------------------- */
-
-#define ID_BYTES 1024
-
-static void name_partition(const struct lake_table *table, char id[ID_BYTES], const char *topic,
-                           int32_t partition, const char *what)
-{
-    snprintf(id, ID_BYTES, "ods:%s:%s:%d%s", table->store->group, topic, (int) partition, what);
-}
 
 static enum ods_status read_offsets(struct lake_table *table, struct error *error)
 {
@@ -271,45 +275,6 @@ enum ods_status lake_table_ready(struct lake_table *table, struct error *error)
         status = ODS_OK;
     }
     return table->offsets ? status : read_offsets(table, error);
-}
-
-static int64_t number_of(const struct lake_table *table, const char *id, int64_t otherwise)
-{
-    const json_t *number = json_object_get(table->offsets, id);
-    return json_is_integer(number) ? json_integer_value(number) : otherwise;
-}
-
-int64_t lake_table_offset(const struct lake_table *table, const char *topic, int32_t partition)
-{
-    char id[ID_BYTES];
-    name_partition(table, id, topic, partition, "");
-    return number_of(table, id, OFFSET_NONE);
-}
-
-int64_t lake_table_stored_us(const struct lake_table *table, const char *topic, int32_t partition)
-{
-    char id[ID_BYTES];
-    name_partition(table, id, topic, partition, "@us");
-    return number_of(table, id, 0);
-}
-
-bool lake_table_move(const struct lake_table *table, json_t *expect, json_t *next,
-                     const char *topic, int32_t partition, int64_t upto)
-{
-    char id[ID_BYTES];
-    int64_t stored = lake_table_offset(table, topic, partition);
-    name_partition(table, id, topic, partition, "");
-    json_t *from = stored == OFFSET_NONE ? json_null() : json_integer(stored);
-    return json_object_set_new(expect, id, from) == 0 &&
-           json_object_set_new(next, id, json_integer(upto)) == 0;
-}
-
-bool lake_table_stamp(const struct lake_table *table, json_t *next, const char *topic,
-                      int32_t partition, int64_t now_us)
-{
-    char id[ID_BYTES];
-    name_partition(table, id, topic, partition, "@us");
-    return json_object_set_new(next, id, json_integer(now_us)) == 0;
 }
 
 /* --- commits ---------------------------------------------------------------------------------- */
@@ -377,7 +342,7 @@ enum ods_status lake_table_commit(struct lake_table *table, json_t *expect, json
 
 /* --- figures and maintenance ------------------------------------------------------------------ */
 
-static json_t *stats_of(struct lake_table *table)
+json_t *lake_table_stats(struct lake_table *table)
 {
     char *text = NULL, *stats = NULL;
     const struct lake_engine *engine = &table->store->engine;
@@ -395,19 +360,69 @@ static int64_t figure(const json_t *stats, const char *name)
     return json_integer_value(json_object_get(stats, name));
 }
 
-void lake_table_count(struct lake_table *table, uint64_t *missing, uint64_t *lost)
+static void tell(const struct lake_table *table, const struct apply_hooks *hooks, const char *what,
+                 const char *text)
 {
-    json_t *stats = stats_of(table);
+    char line[1200];
+    if (!hooks || !hooks->notice)
+        return;
+    snprintf(line, sizeof line, "table %s/%s: %s: %s", table->schema, table->name, what, text);
+    hooks->notice(hooks->context, line);
+}
+
+static void tell_index(struct lake_table *table, const json_t *stats,
+                       const struct apply_hooks *hooks, const char *what)
+{
+    char text[200];
+    int64_t mapped = figure(stats, "index_mapped");
+    int length = snprintf(text, sizeof text, "%lld keys, %.1f MB",
+                          (long long) figure(stats, "index_keys"),
+                          (double) figure(stats, "index_bytes") / 1048576);
+    if (mapped)
+        snprintf(text + length, sizeof text - (size_t) length,
+                 ", of which %.1f MB are files of index_folder", (double) mapped / 1048576);
+    table->indexed = figure(stats, "indexed");
+    tell(table, hooks, what, text);
+}
+
+void lake_table_opened(struct lake_table *table, const struct apply_hooks *hooks)
+{
+    json_t *stats = lake_table_stats(table);
+    tell_index(table, stats, hooks, "opened by its key");
+    json_decref(stats);
+}
+
+void lake_table_count(struct lake_table *table, const struct apply_hooks *hooks, uint64_t *missing,
+                      uint64_t *lost)
+{
+    json_t *stats = lake_table_stats(table);
     int64_t now_missing = figure(stats, "missing"), now_lost = figure(stats, "lost");
     *missing += now_missing > table->missing ? (uint64_t) (now_missing - table->missing) : 0;
     *lost += now_lost > table->lost ? (uint64_t) (now_lost - table->lost) : 0;
     table->missing = now_missing;
     table->lost = now_lost;
+    if (figure(stats, "indexed") > table->indexed)
+        tell_index(table, stats, hooks, "its index of keys was read anew");
     json_decref(stats);
 }
 
 /* The pipeline's own table is read for its newest snapshot alone. */
 #define OWN_SNAPSHOTS 20
+
+/* What is too old goes. */
+static void put_expiry(const struct lake_table *table, json_t *parts)
+{
+    const struct lake_settings *settings = table->store->settings;
+    json_object_set_new(parts, "checkpoint", json_pack("{s:i}", "every", 1));
+    json_object_set_new(parts, "expire",
+                        json_pack("{s:I}", "retention_ms", (json_int_t) settings->expire_ms));
+    if (table->store->iceberg)
+        json_object_set_new(json_object_get(parts, "expire"), "snapshots",
+                            json_integer(table == table->store->control ? OWN_SNAPSHOTS
+                                                                        : settings->snapshots));
+    json_object_set_new(parts, "vacuum",
+                        json_pack("{s:I}", "retention_ms", (json_int_t) settings->vacuum_ms));
+}
 
 static json_t *due(const struct lake_table *table, const json_t *stats)
 {
@@ -421,44 +436,46 @@ static json_t *due(const struct lake_table *table, const json_t *stats)
                                       (json_int_t) settings->small_bytes, "deleted_ratio",
                                       (double) settings->deleted_percent / 100, "max_bytes",
                                       (json_int_t) settings->compact_bytes));
-    if (figure(stats, "versions_since_checkpoint") >= settings->checkpoint_every) {
-        json_object_set_new(parts, "checkpoint", json_pack("{s:i}", "every", 1));
-        json_object_set_new(parts, "expire",
-                            json_pack("{s:I}", "retention_ms", (json_int_t) settings->expire_ms));
-        if (table->store->iceberg)
-            json_object_set_new(json_object_get(parts, "expire"), "snapshots",
-                                json_integer(table == table->store->control ? OWN_SNAPSHOTS
-                                                                            : settings->snapshots));
-        json_object_set_new(parts, "vacuum",
-                            json_pack("{s:I}", "retention_ms", (json_int_t) settings->vacuum_ms));
-    }
+    if (figure(stats, "versions_since_checkpoint") >= settings->checkpoint_every)
+        put_expiry(table, parts);
     return parts;
-}
-
-static void tell(const struct lake_table *table, const struct apply_hooks *hooks, const char *text)
-{
-    char line[1200];
-    if (!hooks || !hooks->notice)
-        return;
-    snprintf(line, sizeof line, "table %s/%s: maintenance: %s", table->schema, table->name, text);
-    hooks->notice(hooks->context, line);
 }
 
 void lake_table_maintain(struct lake_table *table, const struct apply_hooks *hooks)
 {
     const struct lake_engine *engine = &table->store->engine;
     const struct lake_settings *settings = table->store->settings;
-    json_t *stats = settings->maintain ? stats_of(table) : NULL;
+    json_t *stats = settings->maintain ? lake_table_stats(table) : NULL;
     json_t *parts = stats ? due(table, stats) : NULL;
     char *request = json_object_size(parts) ? json_dumps(parts, JSON_COMPACT) : NULL;
     char *report = NULL, *text = NULL;
     if (request && engine->maintain(table->handle, request, &report, &text) != ODS_LAKE_OK)
-        tell(table, hooks, text ? text : "it failed");
+        tell(table, hooks, "maintenance", text ? text : "it failed");
     else if (report)
-        tell(table, hooks, report);
+        tell(table, hooks, "maintenance", report);
     engine->free(report);
     engine->free(text);
     free(request);
     json_decref(parts);
     json_decref(stats);
+}
+
+enum ods_status lake_table_expire(struct lake_table *table, struct error *error)
+{
+    const struct lake_engine *engine = &table->store->engine;
+    const struct lake_settings *settings = table->store->settings;
+    char *report = NULL, *text = NULL;
+    if (!settings->maintain)
+        return ODS_OK;
+    json_t *parts = json_object();
+    put_expiry(table, parts);
+    char *request = json_dumps(parts, JSON_COMPACT);
+    json_decref(parts);
+    if (!request)
+        return error_out_of_memory(error);
+    enum ods_lake_answer answer = engine->maintain(table->handle, request, &report, &text);
+    enum ods_status status = judge(table, answer, text, error);
+    engine->free(report);
+    free(request);
+    return status;
 }

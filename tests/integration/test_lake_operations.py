@@ -1,0 +1,195 @@
+"""`reset` and `reset --all` of pipelines into a lake, and a topic that was made anew: what the tables
+have then, as programs read it that others wrote."""
+
+import json
+import random
+
+import pytest
+from lib.lake import WHY_NOT, engine
+from lib.records import Table, pipeline
+from lib.sink import Exit, write_lines
+from test_delta_target import Lake as Delta
+from test_delta_target import HARD, row
+from test_iceberg_target import Lake as Iceberg
+
+KINDS = {"delta": Delta, "iceberg": Iceberg}
+
+
+@pytest.fixture(params=KINDS)
+def lake(request, sink, tmp_path):
+    if not engine(sink.binary):
+        pytest.skip(WHY_NOT)
+    return KINDS[request.param](sink, tmp_path / "lake", request.getfixturevalue("lake_reader"))
+
+
+class File:
+    """A pipeline into the lake whose records stand in a file, so that no Kafka is asked."""
+
+    def __init__(self, lake, *tables, group=None, **defaults):
+        self.lake, self.sink = lake, lake.sink
+        self.path = lake.sink.folder / "in.jsonl"
+        topics = [rf"^{tables[0].prefix}\.shop\..*"]
+        settings = {"defaults": {**HARD, "mode": "both", **defaults}, "input": {
+            "type": "file", "path": str(self.path)}}
+        named = {**pipeline(tables[0], name=group or "items"), "topics": topics, **settings}
+        self.sink.write(named, targets=[lake.target(maintenance={"enabled": False})], batch={"max_events": 3})
+
+    def apply(self, records, **options):
+        write_lines(self.path, records)
+        return self.sink.run("replay", "-c", self.sink.conf, "--wait", 20, *options.pop("more", []), self.path,
+                             **options)
+
+    def reset(self, *arguments, expect=Exit.OK, env=None):
+        done = self.sink.run("reset", "-c", self.sink.conf, "--json", *arguments, expect=expect, env=env)
+        return json.loads(done.stdout) if done.stdout else done.stderr
+
+
+def plain(lake):
+    """The reader that is of the format's own makers."""
+    return "deltalake" if lake.kind == "delta" else "pyiceberg"
+
+
+def amounts(lake, table="items"):
+    return {number: found["amount"] for number, found in lake.rows("id, amount", table).items()}
+
+
+def offsets(lake, table="items_cdc"):
+    """Of the history, in order."""
+    name = '"offset"' if lake.kind == "delta" else "offset"
+    return sorted(found["offset"] for found in lake.ask(plain(lake), table, columns=name))
+
+
+def versions(lake, table="items"):
+    return lake.described(table)["version"]
+
+
+# ---- reset ---------------------------------------------------------------------------------------
+
+def test_records_that_come_again(lake):
+    """Rows are written over, whatever the table has stored; its history has each record once."""
+    table = Table()
+    file = File(lake, table)
+    records = [table.create(row(1, 1)), table.create(row(2, 1)), table.update(row(2, 1), row(2, 2)),
+               table.create(row(3, 1)), table.delete(row(3, 1))]
+    file.apply(records)
+    assert amounts(lake) == {1: 1, 2: 2} and offsets(lake) == [0, 1, 2, 3, 4]
+    again = Table()
+    other = [again.create(row(1, 11)), again.create(row(2, 11)), again.update(row(2, 11), row(2, 12)),
+             again.create(row(3, 11)), again.delete(row(3, 11))]
+    file.apply(other)
+    assert amounts(lake) == {1: 1, 2: 2}, "they are there"
+    before = versions(lake)
+    moved = file.reset("--topic", table.topic, "--to", "1")["partitions"]
+    assert moved == [{"partition": 0, "old": 5, "new": 1}]
+    assert versions(lake) == before, "the pipeline's own table has it"
+    file.apply([*other, again.create(row(4, 11))])
+    assert amounts(lake) == {1: 1, 2: 12, 4: 11}
+    file.reset("--topic", table.topic, "--to", "earliest")
+    file.apply([*other, again.create(row(4, 12)), again.create(row(5, 12))])
+    assert amounts(lake) == {1: 11, 2: 12, 4: 12, 5: 12}
+    assert offsets(lake) == list(range(8))
+    said = json.loads(lake.sink.run("versions", f"{lake.kind}://{lake.path()}", "--json").stdout.splitlines()[-1])
+    assert list(said["offsets"]) == [f"{table.topic}:0"], "moments are no offsets"
+
+
+def test_forwards(lake):
+    table = Table()
+    file = File(lake, table)
+    records = [table.create(row(number, 1)) for number in range(6)]
+    file.apply(records[:2])
+    write_lines(file.path, records)
+    file.reset("--topic", table.topic, "--to", "4")
+    file.apply(records)
+    assert set(amounts(lake)) == {0, 1, 4, 5}
+
+
+def test_a_place_that_another_record_has(lake):
+    """Of a topic that was made anew: a record is a letter whose place in the history has an older one."""
+    table = Table()
+    file = File(lake, table)
+    file.apply([table.create(row(1, 1)), table.create(row(2, 1))])
+    anew = Table()
+    anew._clock_ms = 4_000_000_000_000  # later than this test runs
+    records = [anew.create(row(7, 7)), anew.create(row(8, 8)), anew.create(row(9, 9))]
+    file.reset("--topic", table.topic, "--to", "earliest")
+    letters = lake.sink.folder / "letters.jsonl"
+    file.apply(records, more=["--dead-letter", letters], expect=None)
+    assert len(letters.read_text().splitlines()) == 2 and "made anew" in letters.read_text()
+    assert amounts(lake) == {1: 1, 2: 1, 9: 9} and offsets(lake) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("count", [3, 10, 12])
+def test_a_topic_made_anew_is_read_by_policy(lake, kafka, table, count):
+    """Shorter than what is stored, as long and longer: its records are rows, though the table has stored more."""
+    lake.sink.write(pipeline(table, defaults=HARD), kafka=True, targets=[lake.target()])
+    text = lake.sink.conf.read_text()
+    lake.sink.conf.write_text(text.replace(
+        "kafka = { ", 'kafka = { on_offset_gone = "earliest"; on_topic_recreated = "earliest"; ', 1))
+    kafka.produce([table.create(row(number)) for number in range(10)])
+    daemon = lake.sink.daemon()
+    daemon.await_that(lambda: len(amounts(lake)) == 10, 60, "rows")
+    daemon.stop()
+    kafka.delete(table.topic)
+    kafka.create(table.topic, 1)
+    table._offsets.clear()
+    table._clock_ms = 4_000_000_000_000
+    kafka.produce([table.create(row(100 + number)) for number in range(count)])
+    daemon = lake.sink.daemon()
+    wanted = {*range(10), *range(100, 100 + count)}
+    daemon.await_that(lambda: set(amounts(lake)) == wanted, 60, lambda: amounts(lake))
+    kafka.produce([table.create(row(200))])
+    daemon.await_that(lambda: set(amounts(lake)) == {*wanted, 200}, 60, lambda: amounts(lake))
+    daemon.stop()
+
+
+# ---- reset --all ---------------------------------------------------------------------------------
+
+def filled(lake):
+    tables = [Table(), Table("others")]
+    file = File(lake, *tables)
+    records = [table.create(row(number, 1)) for number in range(7) for table in tables]
+    file.apply(records)
+    return file, records
+
+
+def test_all_begins_anew(lake):
+    file, records = filled(lake)
+    plan = file.reset("--all", "--dry-run")
+    assert plan["offsets"] == 2 and not plan["changed"]
+    names = {f"shop.{name}{more}" for name in ("items", "others") for more in ("", "_cdc")}
+    assert {table["table"]: table["what"] for table in plan["tables"]} == dict.fromkeys(names, "emptied")
+    assert len(amounts(lake)) == 7
+    said = lake.sink.run("reset", "-c", lake.sink.conf, "--all", "--dry-run").stdout
+    assert "emptied; its older versions" in said
+    before = versions(lake)
+    assert file.reset("--all", "--yes")["changed"]
+    assert amounts(lake) == {} == amounts(lake, "others") and offsets(lake) == []
+    assert len(lake.ask(plain(lake), version=before)) == 7
+    assert file.reset("--all", "--dry-run")["offsets"] == 0
+    file.apply(records)
+    assert len(amounts(lake)) == 7 == len(amounts(lake, "others"))
+    assert sorted(offsets(lake)) == list(range(7))
+
+
+def test_what_another_pipeline_writes_stays(lake):
+    file, _ = filled(lake)
+    more = Table(prefix="more")
+    other = File(lake, more, group="other")
+    other.apply([more.create(row(100, 1))])
+    kept = {one["what"]: one["why"] for one in other.reset("--all", "--yes")["kept"]}
+    assert "items writes it too" in kept["shop.items"]
+    assert len(amounts(lake)) == 8
+
+
+@pytest.mark.parametrize("nth", [1, 2, 3])
+def test_all_killed_between_its_commits(lake, nth):
+    """It goes on, and a pipeline that is started before that loses nothing."""
+    file, records = filled(lake)
+    file.reset("--all", "--yes", env={"ODS_LAKE_FAULT": f"kill:commit:{nth}"}, expect=-9)
+    if random.Random(f"{lake.kind} {nth}").random() < 0.5:
+        file.apply(records)
+        assert len(amounts(lake)) == 7 and sorted(offsets(lake)) == list(range(7))
+    file.reset("--all", "--yes")
+    assert amounts(lake) == {} and offsets(lake) == []
+    file.apply(records)
+    assert len(amounts(lake)) == 7 and sorted(offsets(lake)) == list(range(7))
