@@ -16,10 +16,13 @@ CLOCK = 1_760_000_000_000
 
 
 LOADED = 120  # rows of a snapshot, so many that they go by LOAD DATA
+REPLACED = 820  # updates, of which one batch of two has so many that they go by LOAD DATA … REPLACE
 LOADS = [number for number, name in enumerate(KINDS) if name in (
     "boolean", "int64 of bigint unsigned", "float32", "string to be escaped", "bytes", "decimal",
     "string with a character beyond the BMP", "time beyond 24 h", "timestamp us", "year", "bits",
     "json", "set", "geometry", "uuid")]
+REPLACES = [number for number, name in enumerate(KINDS) if name in (
+    "string to be escaped", "bytes", "time beyond 24 h", "bits", "json")]
 
 
 def envelope(table, fields, row, offset, operation="c"):
@@ -41,7 +44,8 @@ def envelope(table, fields, row, offset, operation="c"):
 
 def records(number, name, mariadb):
     """A record for each target: its own column has the value, the others are NULL. Then rows of a
-    snapshot, with each value that is taken in one row; and one of a table that is to be made."""
+    snapshot, and updates, with each value that is taken in one row; and one of a table that is to be
+    made."""
     kind = KINDS[name]
     names = [f"v{place}" for place in range(len(TARGETS))]
     identity = {**INT, "optional": False, "field": "id"}
@@ -50,10 +54,12 @@ def records(number, name, mariadb):
     for place, own in enumerate(names):
         row = {"id": place, **{other: kind.value if other == own else None for other in names}}
         yield envelope(f"kind_{number}", fields, row, place)
-    for place in range(LOADED if number in LOADS else 0):
-        row = {"id": place, **{column: kind.value if expected(name, target, mariadb) else None
-                               for column, target in zip(names, TARGETS)}}
-        yield envelope(f"load_{number}", fields, row, place, operation="r")
+    taken = {column: kind.value if expected(name, target, mariadb) else None
+             for column, target in zip(names, TARGETS)}
+    for table, operation, count in [("load", "r", LOADED if number in LOADS else 0),
+                                    ("replace", "u", REPLACED if number in REPLACES else 0)]:
+        for place in range(count):
+            yield envelope(f"{table}_{number}", fields, {"id": place, **taken}, place, operation)
     fields = [identity, {**kind.schema, "optional": True, "field": "v"}]
     yield envelope(f"made_{number}", fields, {"id": 1, "v": kind.value}, 0)
 
@@ -87,9 +93,13 @@ def outcome(request, tmp_path_factory):
     lines = []
     columns = ", ".join(f"v{place} {target} null" for place, target in enumerate(TARGETS))
     for number, name in enumerate(KINDS):
-        for table in ("kind", "load"):
+        for table in ("kind", "load", "replace"):
             database.execute(f"create table {table}_{number} (id int primary key, {columns})")
+        database.execute(f"insert into replace_{number} (id) values "
+                         f"{', '.join(f'({place})' for place in range(0, REPLACED, 2))}")
         lines += records(number, name, request.param == "mariadb")
+    database.execute("set global log_output = 'TABLE'")
+    database.execute("set global general_log = 1")
     folder = tmp_path_factory.mktemp("mysql-types")
     sink = Setup(folder, build("asan"), NoStack())
     sink.write({"name": "m", "topics": [r"^m\.shop\..*"], "format": "debezium", "target": "ods",
@@ -135,13 +145,21 @@ def test_each_cell(outcome, number, name):
     assert not wrong, wrong
 
 
-@pytest.mark.parametrize("number", LOADS)
-def test_row_of_a_snapshot(outcome, number):
+def loads(database, table):
+    return database.count("mysql`.`general_log", "argument like "
+                          f"'load data%replace into table `ods_types`.`{table}` %'")
+
+
+@pytest.mark.parametrize("table,count,number", [
+    *(("load", LOADED, number) for number in LOADS),
+    *(("replace", REPLACED, number) for number in REPLACES)])
+def test_row_of_a_load(outcome, table, count, number):
     flavour, database, letters = outcome
     name = list(KINDS)[number]
     columns = ", ".join(shown(target, f"v{place}") for place, target in enumerate(TARGETS))
-    rows = database.execute(f"select distinct {columns} from load_{number}")
-    assert database.count(f"load_{number}") == LOADED and len(rows) == 1
+    rows = database.execute(f"select distinct {columns} from {table}_{number}")
+    assert database.count(f"{table}_{number}") == count and len(rows) == 1
+    assert bool(loads(database, f"{table}_{number}")) == (table == "replace")
     wanted = [expected(name, target, flavour == "mariadb") for target in TARGETS]
     wrong = [(target, found, text) for target, found, text in zip(TARGETS, rows[0], wanted)
              if not same(target, found, None if text == "NULL" else text)]

@@ -19,10 +19,11 @@ static const struct setting rows[] = {
             "kept that are committed with the rows, and `ods_sink_tables`, which says which group "
             "writes which table, for `reset`. They are made if they are missing."},
     {"load_data", SETTING_BOOL, AT(load_data), "true",
-     .doc = "Load rows of a snapshot, and creates, by `LOAD DATA LOCAL INFILE` where the server "
-            "allows it (`local_infile = ON`). Rows that are there already, or that the server "
-            "would change, go by statements all the same. No file is read, whatever the server "
-            "asks for."},
+     .doc = "Write many rows of a table by `LOAD DATA LOCAL INFILE` where the server allows it "
+            "(`local_infile = ON`): rows of a snapshot and creates as they are, and others with "
+            "`REPLACE` where that does what an upsert does ([docs/targets.md](targets.md#mysql) "
+            "says where). Rows that the server would change go by statements all the same. No "
+            "file is read, whatever the server asks for."},
     {"lock_timeout_ms", SETTING_MS, AT(session.lock_timeout_ms), "10000", .min = 0,
      .max = INT64_C(1000) * 31536000,
      .doc = "`innodb_lock_wait_timeout` and `lock_wait_timeout`, in whole seconds; a batch that "

@@ -46,6 +46,7 @@ static void free_table(struct mysql_table *table)
     free(table->quoted);
     free(table->engine);
     free(table->comment);
+    free(table->replacing.definition);
     free(table);
 }
 

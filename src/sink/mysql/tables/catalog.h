@@ -82,6 +82,15 @@ struct mysql_unique {
     uint32_t column_count;
 };
 
+/* May rows go into a table by REPLACE? See write/replace.c. */
+struct mysql_replacing {
+    bool may;
+    int64_t asked_us;     /* when that was found out; 0: it was not */
+    bool indexed;         /* there is an index beside the primary key */
+    char *definition;     /* the table's at that time, on the heap */
+    unsigned transaction; /* the one in which it was seen to be still so */
+};
+
 struct mysql_table {
     char *schema, *name;
     char *quoted; /* `schema`.`name` */
@@ -96,6 +105,7 @@ struct mysql_table {
     uint32_t *key;      /* indexes into columns, in key order */
     struct mysql_unique *uniques;
     uint32_t unique_count;
+    struct mysql_replacing replacing;
     struct mysql_table *next;
 };
 

@@ -16,12 +16,10 @@
 #include <ods/pipeline.h>
 
 #include "core/time.h"
+#include "sink/mysql/write/replace.h"
 #include "sink/mysql/write/statement.h"
 
 #define SCRATCH_KEEP_BYTES ((size_t) 8 * 1024 * 1024)
-#define LOAD_MIN_ROWS      100
-#define LOAD_MOST_ROWS     20000
-#define MOST_DOUBLINGS     6
 #define MOST_DEADLOCKS     5
 #define READ_AGAIN_US      INT64_C(1000000)
 
@@ -180,42 +178,6 @@ static enum ods_status claim_tables(struct mysql_attempt *attempt)
 
 /* --- rows ------------------------------------------------------------------------------------ */
 
-/* Creates that meet rows, as a topic's that is read again, cost a load in vain: the next one is
- * tried later each time. */
-static bool is_loadable(struct mysql_attempt *attempt, const struct mysql_group *group)
-{
-    struct mysql_sink *sink = attempt->sink;
-    if (group->kind != MYSQL_UPSERTS || !group->fresh || group->count < LOAD_MIN_ROWS ||
-        !sink->settings->load_data || !sink->conn.local_infile || attempt->batch->guard_time)
-        return false;
-    if (!sink->load_waits)
-        return true;
-    sink->load_waits--;
-    return false;
-}
-
-/* Rows that are said to be new: what a load does not take as it is goes by statements, and so does
- * what follows it in the batch. */
-static enum ods_status write_fresh(struct mysql_attempt *attempt, struct mysql_group *group)
-{
-    uint32_t first = 0;
-    bool done = true;
-    enum ods_status status = ODS_OK;
-    while (status == ODS_OK && done && first < group->count) {
-        uint32_t left = group->count - first;
-        uint32_t last = first + (left < LOAD_MOST_ROWS ? left : LOAD_MOST_ROWS);
-        status = mysql_load_rows(attempt, group, first, last, &done);
-        if (status == ODS_OK && done)
-            first = last;
-    }
-    struct mysql_sink *sink = attempt->sink;
-    sink->load_failures = done ? 0 : sink->load_failures + 1;
-    sink->load_waits =
-        done ? 0 : 1u << (sink->load_failures < MOST_DOUBLINGS ? sink->load_failures
-                                                               : MOST_DOUBLINGS);
-    return status == ODS_OK ? mysql_rows_write(attempt, group, first, group->count) : status;
-}
-
 static enum ods_status truncate(struct mysql_attempt *attempt, const struct mysql_work *work)
 {
     struct mysql_sink *sink = attempt->sink;
@@ -248,15 +210,22 @@ static enum ods_status truncate(struct mysql_attempt *attempt, const struct mysq
     return status;
 }
 
+static enum ods_status write_group(struct mysql_attempt *attempt, struct mysql_group *group)
+{
+    uint32_t first;
+    enum ods_status status = mysql_load_group(attempt, group, &first);
+    return status == ODS_OK ? mysql_rows_write(attempt, group, first, group->count) : status;
+}
+
 static enum ods_status write_work(struct mysql_attempt *attempt, struct mysql_work *work)
 {
     enum ods_status status = work->truncate ? truncate(attempt, work) : ODS_OK;
+    if (status == ODS_OK)
+        status = mysql_replace_join(attempt, work->groups[MYSQL_UPSERTS]);
     for (int kind = 0; kind < MYSQL_GROUP_KINDS; kind++)
         for (struct mysql_group *group = work->groups[kind]; status == ODS_OK && group;
              group = group->next)
-            status = is_loadable(attempt, group)
-                         ? write_fresh(attempt, group)
-                         : mysql_rows_write(attempt, group, 0, group->count);
+            status = write_group(attempt, group);
     return status == ODS_OK ? mysql_loose_write(attempt, work) : status;
 }
 
@@ -334,6 +303,7 @@ static enum ods_status transact(struct mysql_attempt *attempt)
 {
     struct mysql_sink *sink = attempt->sink;
     apply_hooks_phase(attempt->hooks, APPLY_WRITE);
+    sink->transaction++;
     enum ods_status status = mysql_conn_run(&sink->conn, "start transaction", NULL, attempt->error);
     if (status == ODS_OK)
         status = mysql_offsets_move(&sink->own, &sink->conn, attempt->batch, attempt->error);

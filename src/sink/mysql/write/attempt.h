@@ -12,6 +12,12 @@ struct mysql_settings {
     bool load_data;
 };
 
+/* Loads that the server did not take as they were, in a row, and how many groups go by statements
+ * until it is tried again. */
+struct mysql_patience {
+    unsigned failures, waits;
+};
+
 /* The sink of one lane; entered by its writer thread. */
 struct mysql_sink {
     struct sink sink;
@@ -26,8 +32,8 @@ struct mysql_sink {
     int64_t read_us;      /* when it was begun to be read */
     struct arena scratch; /* memory of one attempt */
     struct buffer sql, tail, data;
-    unsigned load_failures; /* loads that the server did not take as they were, in a row, */
-    unsigned load_waits;    /* and how many groups go by statements until it is tried again */
+    struct mysql_patience new_loads, replacing_loads;
+    unsigned transaction; /* grows with each; 0: there was none */
     const struct mysql_plan **change_plans; /* by change */
     size_t change_plan_capacity;
 };
@@ -80,9 +86,13 @@ enum ods_status mysql_rows_refuse(struct mysql_attempt *attempt, struct mysql_ro
 enum ods_status mysql_change_refuse(struct mysql_attempt *attempt, uint32_t change,
                                     const struct error *why);
 
-/* Fresh rows by LOAD DATA. *done: they are written; else nothing is. */
-enum ods_status mysql_load_rows(struct mysql_attempt *attempt, struct mysql_group *group,
-                                uint32_t first, uint32_t last, bool *done);
+/* Rows of a group by LOAD DATA, as many as may go so and the server takes as they are: *first is
+ * behind them, and those from there on are not written. */
+enum ods_status mysql_load_group(struct mysql_attempt *attempt, struct mysql_group *group,
+                                 uint32_t *first);
+
+/* Are so many upserts worth a load that replaces, and does the server take loads? */
+bool mysql_load_may_replace(const struct mysql_attempt *attempt, uint32_t rows);
 
 /* The changes of a table without a key. */
 enum ods_status mysql_loose_write(struct mysql_attempt *attempt, struct mysql_work *work);

@@ -125,16 +125,6 @@ static bool columns_to_clear(const struct mysql_group *group, uint64_t *columns)
     return false;
 }
 
-/* Does the row bring all that the table has, so that it can be deleted and made again? */
-static bool is_complete(const struct mysql_group *group)
-{
-    const struct mysql_table *table = group->plan->table;
-    for (uint32_t i = 0; i < table->column_count; i++)
-        if (!mysql_fold_has(group->columns, i) && !table->columns[i].generated)
-            return false;
-    return group->kind == MYSQL_UPSERTS;
-}
-
 static void put_clearing(struct buffer *sql, const struct mysql_row *row, const uint64_t *columns)
 {
     const struct mysql_table *table = row->plan->table;
@@ -169,7 +159,7 @@ static enum ods_status exchange(struct mysql_attempt *attempt, struct mysql_pend
         buffer_reset(sql);
         if (columns_to_clear(group, columns)) {
             put_clearing(sql, row, columns);
-        } else if (is_complete(group)) {
+        } else if (mysql_statement_is_complete(group)) {
             buffer_printf(sql, "delete from %s where ", row->plan->table->quoted);
             mysql_statement_key(sql, row);
         } else {

@@ -51,7 +51,7 @@ static enum ods_status report_server(const struct checking *checking)
                          "target %s is read-only, as a replica is: it can't be written",
                          checking->sink->config.name);
     if (checking->sink->settings->load_data && !conn->local_infile)
-        say(checking, "LOAD DATA LOCAL is off there (local_infile), so snapshots go by statements");
+        say(checking, "LOAD DATA LOCAL is off there (local_infile), so all rows go by statements");
     return ODS_OK;
 }
 

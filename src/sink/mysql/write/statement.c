@@ -110,6 +110,15 @@ bool mysql_statement_is_guarded(const struct mysql_plan *plan)
     return primary ? plan->table->unique_count > 0 : keys > 1;
 }
 
+bool mysql_statement_is_complete(const struct mysql_group *group)
+{
+    const struct mysql_table *table = group->plan->table;
+    for (uint32_t i = 0; i < table->column_count; i++)
+        if (!mysql_fold_has(group->columns, i) && !table->columns[i].generated)
+            return false;
+    return group->kind == MYSQL_UPSERTS;
+}
+
 /* "on duplicate key" means any unique key. A row that it meets by another key than its own makes
  * the statement fail, by an exponent that no double has, so that no other row is written over. NULL
  * would not do: an auto_increment column takes it for 0, and a timestamp for now. */

@@ -24,5 +24,7 @@ void mysql_statement_key(struct buffer *sql, const struct mysql_row *row);
 #define MYSQL_GUARD "7091062"
 /* Does the table have a unique key by which an upsert might meet another row than its own? */
 bool mysql_statement_is_guarded(const struct mysql_plan *plan);
+/* Do the rows bring all that the table has, so that they can be deleted and made again? */
+bool mysql_statement_is_complete(const struct mysql_group *group);
 
 #endif
