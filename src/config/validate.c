@@ -519,7 +519,7 @@ static void check_daemon(struct load *load, const struct node *node,
                settings->dead_letter.topic);
     if (targets && targets->node->kind == NODE_LIST && targets->node->count == 0)
         REFUSE(load, targets->node, "'targets' is empty: expected at least one target");
-    for (size_t i = 0; i < settings->target_count; i++) {
+    for (size_t i = 0; targets && i < settings->target_count; i++) {
         const struct node *target = targets->node->entries[i].node;
         const char *name = settings->targets[i].name;
         if (*settings->targets[i].type)
@@ -548,7 +548,7 @@ void validate_settings(struct load *load, const struct node *daemon, const struc
     if (pipelines && pipelines->node->count == 0 &&
         (pipelines->node->kind == NODE_LIST || node_is_null(pipelines->node)))
         REFUSE(load, pipelines->node, "'pipelines' is empty: expected at least one pipeline");
-    for (size_t i = 0; i < settings->pipeline_count; i++) {
+    for (size_t i = 0; pipelines && i < settings->pipeline_count; i++) {
         struct pipeline_settings *pipeline = &settings->pipelines[i];
         resolve(load, pipelines->node->entries[i].node, settings, pipeline);
         if (!pipeline->file || !pipeline->group_id) {

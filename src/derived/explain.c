@@ -160,6 +160,7 @@ static enum ods_status explain_source(const struct kept *kept, struct conn *conn
     enum ods_status status = sql.failed
                                  ? error_out_of_memory(error)
                                  : explain(finder, conn, buffer_text(&sql), by->count, error);
+    finder->what = ""; /* the text ends here */
     if (status != ODS_OK && status != ODS_RETRY)
         error_prefix(error, "`keys`: ");
     buffer_done(&sql);

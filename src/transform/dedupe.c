@@ -88,7 +88,8 @@ static bool changes_nothing(const struct dedupe *dedupe, const struct change *ch
 static struct part *part_of(struct dedupe *dedupe, const struct record *record)
 {
     struct part *part = dedupe->parts;
-    while (part && (part->partition != record->partition || strcmp(part->topic, record->topic)))
+    while (part && (part->partition != record->partition ||
+                    strcmp(part->topic, record->topic) != 0))
         part = part->next;
     if (part)
         return part;
