@@ -298,6 +298,18 @@ enum ods_lake_answer ods_lake_lookup(struct ods_lake_table *table, struct ArrowA
                                      struct ArrowSchema *rows_schema, char **error);
 
 /*
+ * Takes out every row that has one of these keys, in a commit of its own that moves no offsets: the
+ * files that have such rows are written anew without them, so that the newest version has nothing
+ * of them left (older ones have it until they expire and are vacuumed). The columns of `keys` are
+ * the key, whatever the table's own is; types as in a key. For any mode but "read"; nothing may be
+ * staged (FATAL). *rows is how many there are; with `look` they stay. UNKNOWN is never answered
+ * (calling it again is right).
+ */
+enum ods_lake_answer ods_lake_erase(struct ods_lake_table *table, struct ArrowArray *keys,
+                                    struct ArrowSchema *keys_schema, int look, int64_t *rows,
+                                    char **error);
+
+/*
  * Makes the table have every column of `schema` (moved in), by name: what is absent is added
  * (nullable, at the end); a column whose type can be widened without loss (integers to larger ones,
  * float to double, decimals to more digits before and after the point, date to timestamp without
@@ -434,9 +446,9 @@ enum ods_lake_answer ods_lake_count(struct ods_lake_table *table, const char *js
  *   { "version": 12, "files": 3, "rows": 1000, "deleted_rows": 12, "bytes": 123456,
  *     "small_files": 2, "index_keys": 1000, "index_bytes": 24000, "index_mapped": 0,
  *     "staged_rows": 10, "staged_bytes": 4096, "versions_since_checkpoint": 2, "commits": 9,
- *     "conflicts": 0, "missing": 0, "lost": 0 }
+ *     "conflicts": 0, "missing": 0, "lost": 0, "indexed": 1 }
  * missing, lost: updates and deletes of rows that were not there, and kept values of such rows,
- * since the handle was opened.
+ * since the handle was opened. indexed: how often the index of keys was read from the files.
  */
 enum ods_lake_answer ods_lake_stats(struct ods_lake_table *table, char **json, char **error);
 

@@ -359,7 +359,7 @@ impl Table {
     }
 
     /// The change data: rows as they were, rows as they are.
-    fn write_changes(&self, rows: &[Row], going: &Going, actions: &mut Vec<Value>) -> Result<()> {
+    pub fn write_changes(&self, rows: &[Row], going: &Going, actions: &mut Vec<Value>) -> Result<()> {
         let parts = self.state.partition();
         let columns = self.columns()?;
         let schema = data::file_schema(&columns, &parts);
@@ -451,7 +451,7 @@ pub fn figures(rows: &[Row], going: &Going) -> [usize; 3] {
 }
 
 /// As Spark calls them in the history of a table.
-fn metrics(rows: &[Row], going: &Going) -> Value {
+pub fn metrics(rows: &[Row], going: &Going) -> Value {
     let [inserted, updated, deleted] = figures(rows, going).map(|n| n.to_string());
     json!({"numTargetRowsInserted": inserted, "numTargetRowsUpdated": updated, "numTargetRowsDeleted": deleted})
 }

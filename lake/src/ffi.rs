@@ -374,6 +374,26 @@ pub unsafe extern "C" fn ods_lake_lookup(
 /// # Safety
 /// See `ods_lake_open`.
 #[unsafe(no_mangle)]
+pub unsafe extern "C" fn ods_lake_erase(
+    table: *mut Handle,
+    keys: *mut FFI_ArrowArray,
+    keys_schema: *mut FFI_ArrowSchema,
+    look: c_int,
+    rows: *mut i64,
+    error: *mut *mut c_char,
+) -> c_int {
+    unsafe {
+        let (a, s) = (move_array(keys), move_schema(keys_schema));
+        with(table, error, |h| {
+            *rows = h.table.erase(&batch(a, s)?, look != 0)? as i64;
+            Ok(())
+        })
+    }
+}
+
+/// # Safety
+/// See `ods_lake_open`.
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn ods_lake_evolve(
     table: *mut Handle,
     columns: *mut FFI_ArrowSchema,

@@ -1,7 +1,7 @@
 //! The lake engine of ods-sink: tables of Delta Lake and Iceberg, written exactly once.
 //!
 //! `ffi` is what the C program calls; `lake` a place with tables; `table` one of them, with `stage` (rows that
-//! wait), `commit` (one compare-and-swap), `evolve` (columns), `maintain`, `scan`, `follow` (versions, changes),
+//! wait), `commit` (one compare-and-swap), `evolve` (columns), `erase`, `maintain`, `scan`, `follow` (versions, changes),
 //! `lines` (as JSON), `arrow` (as a stream of Arrow) and `compare` (with rows of a source). Below them: `log` (the state of a table and how entries change it), `checkpoint`, `data` (Parquet), `dv` (deletion vectors), `index` (keys; `mapped`: memory that may be written out),
 //! `types`, `partition`; `iceberg` is what tables of that format have of their own; `store`, `s3` (where files are) and `net`.
 
@@ -12,6 +12,7 @@ mod commit;
 mod compare;
 mod data;
 mod dv;
+mod erase;
 mod evolve;
 mod fault;
 mod feed;

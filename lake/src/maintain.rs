@@ -81,7 +81,7 @@ impl Table {
         report["more"] = json!(more);
         report["compacted"] = json!({"read_files": 0, "written_files": 0, "rows": 0, "bytes": 0});
         if self.iceberg.is_some() {
-            return self.compact_iceberg(&chosen, report);
+            return self.compact_iceberg(&chosen, "replace", report);
         }
         if chosen.is_empty() {
             return Ok(());

@@ -43,6 +43,8 @@ pub struct Table {
     /// Updates and deletes of rows that were not there, and kept values of such rows, which became null.
     pub missing: u64,
     pub lost: u64,
+    /// How often the index was read from the table's files.
+    pub indexed: u64,
 }
 
 impl Table {
@@ -80,6 +82,7 @@ impl Table {
             conflicts: 0,
             missing: 0,
             lost: 0,
+            indexed: 0,
         };
         table.reload()?;
         if table.set.columns != Columns::Keep && table.missing_columns(schema)? {
@@ -140,6 +143,7 @@ impl Table {
         if self.set.history {
             return Ok(());
         }
+        self.indexed += 1;
         let fields = self.key_fields()?;
         let kinds: Vec<DataType> = fields.iter().map(|f| f.data_type().clone()).collect();
         self.keys = Some(Keys::new(&kinds).map_err(|e| e.about(format!("the key of {}", self.store.place())))?);
@@ -286,7 +290,7 @@ impl Table {
             "staged_rows": staged_rows, "staged_bytes": staged_bytes + self.overlay.allocation_size(),
             "versions_since_checkpoint": self.state.version - self.state.checkpoint,
             "commits": self.commits, "conflicts": self.conflicts,
-            "missing": self.missing, "lost": self.lost,
+            "missing": self.missing, "lost": self.lost, "indexed": self.indexed,
         })
         .to_string()
     }

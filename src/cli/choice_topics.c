@@ -122,7 +122,8 @@ int choice_topics_find(struct choice_topics *topics, const struct table_choice *
     struct finding_topics finding = {.topics = topics, .choice = choice};
     *topics = (struct choice_topics){0};
     enum ods_status status =
-        reader_sources(reader, choice->schema, choice->name, add_source, &finding, error);
+        reader ? reader_sources(reader, choice->schema, choice->name, add_source, &finding, error)
+               : ODS_OK;
     int code = status == ODS_OK ? CLI_OK : CLI_TARGET;
     if (!finding.ends.count || *choice->qualifier)
         add_end(&finding, choice->qualifier, choice->source);

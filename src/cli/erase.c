@@ -19,7 +19,6 @@
 
 #include "cli/confirm.h"
 #include "cli/interrupt.h"
-#include "cli/lake_instead.h"
 #include "core/log.h"
 #include "core/time.h"
 #include "pipeline/worker.h"
@@ -34,43 +33,74 @@ static const char *key_column(const struct trace *trace, const char *name)
     for (size_t i = 0; !name && trace->table && i < trace->table->column_count; i++)
         if (trace->table->columns[i].key)
             return trace->table->columns[i].name;
+    if (!name && !trace->reader && trace->choice.table->key.count == 1)
+        name = trace->choice.table->key.items[0]; /* as tables.yaml has it */
     if (name && (!trace->table || !read_column(trace->table, name)))
         renamed = properties_find(&trace->choice.table->renames, name);
     return renamed ? renamed : name;
+}
+
+/* Where the row's changes are: PostgreSQL knows the table's history, others name it. */
+static int name_history(struct erase *erase, const char **schema, const char **name,
+                        struct error *error)
+{
+    const struct table_choice *choice = &erase->trace.choice;
+    bool kept = false;
+    if (!erase->trace.reader) {
+        const struct shape shape = {.topic = "",
+                                    .database = choice->qualifier,
+                                    .schema = choice->qualifier,
+                                    .table = choice->source};
+        if (erase->sink->ops->name_history(choice->table, &shape, &erase->history_schema,
+                                           &erase->history, error) != ODS_OK)
+            return CLI_CONFIG;
+        *schema = erase->history_schema;
+        *name = erase->history;
+        return CLI_OK;
+    }
+    if (asprintf(&erase->history, "%s_cdc", choice->name) < 0) {
+        erase->history = NULL;
+        error_out_of_memory(error);
+        return CLI_INTERNAL;
+    }
+    if (reader_history(erase->trace.reader, choice->schema, choice->name, &erase->past, &kept,
+                       error) != ODS_OK)
+        return CLI_TARGET;
+    *schema = kept ? erase->past.schema : choice->schema;
+    *name = kept ? erase->past.name : erase->history;
+    return CLI_OK;
 }
 
 static int name_rows(struct erase *erase, struct error *error)
 {
     const struct trace *trace = &erase->trace;
     size_t count = trace->key.count;
+    const char *history_schema = NULL, *history = NULL;
     erase->columns = calloc(count + 1, sizeof *erase->columns);
     erase->values = calloc(count + 1, sizeof *erase->values);
-    if (!erase->columns || !erase->values ||
-        asprintf(&erase->history, "%s_cdc", trace->choice.name) < 0) {
-        erase->history = NULL;
+    if (!erase->columns || !erase->values) {
         error_out_of_memory(error);
         return CLI_INTERNAL;
     }
-    bool kept = false;
-    if (reader_history(trace->reader, trace->choice.schema, trace->choice.name, &erase->past, &kept,
-                       error) != ODS_OK)
-        return CLI_TARGET;
+    int code = name_history(erase, &history_schema, &history, error);
+    if (code != CLI_OK)
+        return code;
     for (size_t i = 0; i < count; i++) {
         erase->columns[i] = key_column(trace, trace->key.items[i].name);
         erase->values[i] = trace->key.items[i].value;
         if (!erase->columns[i]) {
             error_set(error, ODS_REJECT,
-                      "%s.%s is not there, so the key's column has to be named: --key COLUMN=VALUE",
-                      trace->choice.schema, trace->choice.name);
+                      "%s.%s %s, so the key's column has to be named: --key COLUMN=VALUE",
+                      trace->choice.schema, trace->choice.name,
+                      trace->reader ? "is not there" : "is a lake's, whose key is not asked for");
             return CLI_USAGE;
         }
     }
     cli_operator(erase->by, sizeof erase->by);
     erase->erasing = (struct erasing){.schema = trace->choice.schema,
                                       .table = trace->choice.name,
-                                      .history_schema =
-                                          kept ? erase->past.schema : trace->choice.schema,
-                                      .history_table = kept ? erase->past.name : erase->history,
+                                      .history_schema = history_schema,
+                                      .history_table = history,
                                       .columns = erase->columns,
                                       .values = erase->values,
                                       .key_count = count,
@@ -85,8 +115,8 @@ static int open_target(struct erase *erase, struct error *error)
     const struct sink_ops *ops =
         worker_target(trace->settings, trace->choice.pipeline, &config);
     if (!ops->erase) {
-        error_set(error, ODS_FATAL, "target \"%s\" is of type %s, in which no rows can be erased%s",
-                  trace->choice.target->name, ops->type, lake_instead(ops->type, LAKE_READS));
+        error_set(error, ODS_FATAL, "target \"%s\" is of type %s, in which no rows can be erased",
+                  trace->choice.target->name, ops->type);
         return CLI_USAGE;
     }
     return ops->open(&erase->sink, &config, error) == ODS_OK ? CLI_OK : CLI_CONFIG;
@@ -259,6 +289,7 @@ static void done(struct erase *erase)
     free(erase->columns);
     free(erase->values);
     free(erase->history);
+    free(erase->history_schema);
     read_history_done(&erase->past);
     free(erase->reached);
     trace_done(&erase->trace);
@@ -288,7 +319,8 @@ static int run(const struct call *call, void *options)
 
 /* --- the table ------------------------------------------------------------------------------ */
 
-static const struct erase defaults = {.trace = {.timeout_ms = 30000}, .wait_ms = 30000};
+static const struct erase defaults = {.trace = {.timeout_ms = 30000, .to_erase = true},
+                                      .wait_ms = 30000};
 
 static const struct parameter options[] = {
     OPTION(struct erase, trace.config, "config", &argument_file, "ods-sink.conf", .letter = 'c',
@@ -345,14 +377,18 @@ const struct command cli_erase = {
         "names are written anew without the row's lines, and take the old ones' places whole; a "
         "file that has changed meanwhile stays as it is. What is found is shown first, with what "
         "can't be reached. A row of "
-        "`ods_sink.erasures` keeps when, by whom and how many, without the key.\n\n"
+        "`ods_sink.erasures` keeps when, by whom and how many, without the key; of a lake it is a "
+        "row of the pipeline's own table, `_ods_sink/<group>`.\n\n"
         "Delete the row in the source first. Where `databases` names it, the command asks there "
         "and refuses while it has the row, since its next change would bring the row back; it also "
         "refuses while records that are in the topics now are not applied. The daemon may run: the "
         "rows go in one transaction, during which no batch of the pipeline is applied. A change of "
         "that key that comes later makes the row again, as does a `reset`, `resync` or `replay` "
         "that reads the topic's old records.\n\n"
-        "Works on targets of type `postgres`.",
+        "In a lake the files that have the row are written anew without it, a commit a table; "
+        "older versions have it until they expire (`maintenance.expire`, `maintenance.vacuum`). "
+        "There the key's columns are named, unless tables.yaml names one.\n\n"
+        "Works on targets of type `postgres`, `delta` and `iceberg`.",
     .options = {{.options = options}},
     .operands = operands,
     .exits = exits,

@@ -40,6 +40,7 @@ struct erase {
     const char **columns, **values; /* of the key, in the target */
     struct read_history past;
     char *history; /* by name, where the target knows of none */
+    char *history_schema;
     struct position *reached;
     char by[200];
     enum source_answer source;

@@ -169,6 +169,8 @@ static json_t *not_reached(const struct erase *erase)
     add_topics(erase, admin, list);
     add_letters(erase, admin, list);
     add_others(erase, list);
+    if (*erase->erasing.kept)
+        add(list, "the target itself", erase->erasing.kept);
     add(list, "copies of the target", "backups, archived WAL, replicas of other kinds, views that "
                                       "keep rows, and what was exported from it");
     add_files(erase, list);

@@ -337,6 +337,11 @@ static int run(const struct call *call, void *given)
     if (options->connector && !options->snapshot)
         return cli_usage(call->name, "--connector is for --snapshot");
     int code = table_open(&resync.table, call, &options->table, &error);
+    if (code == CLI_NEGATIVE && options->snapshot && !options->cancel) {
+        code = resync_rows(&resync, options->connector, &error);
+        table_failed(&resync.table, code, &error);
+        goto out;
+    }
     if (code == CLI_OK)
         code = check_topics(&resync, &error);
     if (code == CLI_OK && !name_shadow(&resync, options->snapshot)) {
@@ -360,6 +365,7 @@ static int run(const struct call *call, void *given)
                               "resync goes on there (--cancel forgets it)");
     else
         table_failed(&resync.table, code, &error);
+out:
     resync_close(&resync);
     table_close(&resync.table);
     return cli_finish(code);
@@ -437,6 +443,10 @@ const struct command cli_resync = {
         "docs/cli/verify.md; besides, it must tell when it is done (notification.enabled.channels "
         "with sink, and notification.sink.topic.name). Rows that are marked deleted are taken over "
         "from the old table.\n\n"
+        "A target of type `delta` or `iceberg` keeps no orders, and no tables are exchanged there: "
+        "with `--snapshot` the rows that the connector sends are applied in place by the daemon, "
+        "which must run. What was missing or wrong is right then; rows that the source does not "
+        "have stay (`verify` names them, `erase` takes one out).\n\n"
         "It may be stopped at any time, and goes on from there when it is called again. `status` "
         "shows a table that a killed one has left held; `resync` or `resume` lets it go on.",
     .options = {{.options = options}},

@@ -47,10 +47,21 @@ int resync_start_at_ends(struct resync *resync, struct error *error);
 
 /* Which connector can be asked for all rows, and does it tell when it is done? `name` may be
  * NULL. */
+int resync_choose_connector(struct resync *resync, const struct pipeline_settings *pipeline,
+                            const char *name, const char *schema, const char *table,
+                            struct error *error);
+/* That of the table which is made anew, which must not be paused. */
 int resync_find_connector(struct resync *resync, const char *name, struct error *error);
 /* Asks for all rows, and reads until they are in the new table. */
 int resync_take_snapshot(struct resync *resync, struct error *error);
 /* Rows that are marked deleted, which no snapshot brings, from the old table. */
 int resync_keep_deleted(struct resync *resync, struct error *error);
+
+/* --- resync_rows.c --- */
+
+/* Of a target that keeps no orders: all rows are asked for, and the group applies them in place.
+ * `error` has why the table can't be exchanged, which is left there with CLI_NEGATIVE where this
+ * can't be done either. */
+int resync_rows(struct resync *resync, const char *connector, struct error *error);
 
 #endif

@@ -40,18 +40,17 @@ static int refuse_paused(struct resync *resync, struct error *error)
     return code;
 }
 
-int resync_find_connector(struct resync *resync, const char *name, struct error *error)
+int resync_choose_connector(struct resync *resync, const struct pipeline_settings *pipeline,
+                            const char *name, const char *schema, const char *table,
+                            struct error *error)
 {
-    const struct table *table = &resync->table;
-    const struct topic_table *from = table->goes_to;
-    resync->signals = (struct signals){.settings = table->settings,
+    resync->signals = (struct signals){.settings = resync->table.settings,
                                        .wanted = name,
                                        .wait_ms = WAIT_MS,
                                        .stops = interrupt_came,
                                        .shows = show,
                                        .context = resync};
-    int code = signals_choose(&resync->signals, table->pipeline,
-                              *from->schema ? from->schema : from->database, from->table, error);
+    int code = signals_choose(&resync->signals, pipeline, schema, table, error);
     if (code == CLI_OK && !resync->signals.connector.notifications) {
         error_set(error, ODS_FATAL,
                   "connector %s does not tell when a snapshot is over: ods-sink connectors apply "
@@ -60,6 +59,15 @@ int resync_find_connector(struct resync *resync, const char *name, struct error 
                   resync->signals.connector.name);
         code = CLI_CONFIG;
     }
+    return code;
+}
+
+int resync_find_connector(struct resync *resync, const char *name, struct error *error)
+{
+    const struct topic_table *from = resync->table.goes_to;
+    int code = resync_choose_connector(resync, resync->table.pipeline, name,
+                                       *from->schema ? from->schema : from->database, from->table,
+                                       error);
     return code == CLI_OK ? refuse_paused(resync, error) : code;
 }
 

@@ -10,6 +10,7 @@
 #include "cli/interrupt.h"
 #include "cli/lake_instead.h"
 #include "core/exit.h"
+#include "sink/postgres/read/row.h"
 
 #define LOOK_MS    10000
 #define LISTED_MAX 8
@@ -24,6 +25,7 @@ struct choosing {
     const char *table;
     struct table_choice *items;
     size_t count;
+    bool to_erase; /* tables of any target will do that can erase a row */
     const struct pipeline_settings *other; /* has the table, and a target that can't be read */
     bool failed;
 };
@@ -84,6 +86,16 @@ static bool is_target(const struct choosing *choosing, const char *schema, const
            (!*choosing->qualifier || strcmp(schema, choosing->qualifier) == 0);
 }
 
+static bool is_postgres(const struct target_settings *target)
+{
+    return strcmp(target->type, "postgres") == 0;
+}
+
+static bool will_do(const struct choosing *choosing, const struct target_settings *target)
+{
+    return is_postgres(target) || (choosing->to_erase && sink_find(target->type)->erase);
+}
+
 /* A table of the source; as its target's when only that may be meant. */
 static void consider(struct choosing *choosing, const struct pipeline_settings *pipeline,
                      const struct table_settings *table, const char *qualifier,
@@ -95,7 +107,10 @@ static void consider(struct choosing *choosing, const struct pipeline_settings *
     char *schema = NULL, *name = NULL;
     struct error ignored; /* a name that depends on what only a record says */
     error_init(&ignored);
-    if (!target || reader_names(table, &shape, &schema, &name, &ignored) != ODS_OK)
+    row_namer *names = target && will_do(choosing, target) && !is_postgres(target)
+                           ? sink_find(target->type)->name_table
+                           : reader_names;
+    if (!target || names(table, &shape, &schema, &name, &ignored) != ODS_OK)
         return;
     if (!by_target || is_target(choosing, schema, name)) {
         struct table_choice candidate = {
@@ -109,7 +124,7 @@ static void consider(struct choosing *choosing, const struct pipeline_settings *
             .name = name,
             .certainty = table == &pipeline->defaults ? BY_DEFAULT : BY_ENTRY};
         struct table_choice *known = find(choosing, pipeline, schema, name);
-        if (strcmp(target->type, "postgres") != 0)
+        if (!will_do(choosing, target))
             choosing->other = pipeline;
         else if (!known)
             add(choosing, &candidate);
@@ -193,6 +208,8 @@ static bool is_there(const struct choosing *choosing, const struct table_choice 
     const struct read_table *table = NULL;
     struct error ignored; /* whoever asks the target next gets the error */
     error_init(&ignored);
+    if (!is_postgres(choice->target))
+        return false;
     if (table_reader_open(&reader, choice, LOOK_MS, &ignored) == CLI_OK)
         reader_table(reader, choice->schema, choice->name, &table, &ignored);
     bool there = table != NULL;
@@ -252,11 +269,12 @@ static int refuse_none(const struct choosing *choosing, const char *pipeline, st
     return CLI_USAGE;
 }
 
-int table_choose(struct table_choice *choice, const struct settings *settings, const char *text,
-                 const char *pipeline, bool any_pipeline, struct error *error)
+static int choose(struct table_choice *choice, const struct settings *settings, const char *text,
+                  const char *pipeline, bool any_pipeline, bool to_erase, struct error *error)
 {
     const char *dot = strrchr(text, '.');
     struct choosing choosing = {.settings = settings,
+                                .to_erase = to_erase,
                                 .text = text,
                                 .table = dot ? dot + 1 : text,
                                 .qualifier = strndup(text, dot ? (size_t) (dot - text) : 0)};
@@ -287,6 +305,18 @@ int table_choose(struct table_choice *choice, const struct settings *settings, c
     free(choosing.items);
     free(choosing.qualifier);
     return code;
+}
+
+int table_choose(struct table_choice *choice, const struct settings *settings, const char *text,
+                 const char *pipeline, bool any_pipeline, struct error *error)
+{
+    return choose(choice, settings, text, pipeline, any_pipeline, false, error);
+}
+
+int table_choose_to_erase(struct table_choice *choice, const struct settings *settings,
+                          const char *text, const char *pipeline, struct error *error)
+{
+    return choose(choice, settings, text, pipeline, false, true, error);
 }
 
 /* --- its target ------------------------------------------------------------------------------- */

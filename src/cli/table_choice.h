@@ -20,6 +20,9 @@ struct table_choice {
  * CLI_USAGE: none or several are meant, the error lists them. */
 int table_choose(struct table_choice *choice, const struct settings *settings, const char *text,
                  const char *pipeline, bool any_pipeline, struct error *error);
+/* Of any target that can erase a row, and not only of those that can be read. */
+int table_choose_to_erase(struct table_choice *choice, const struct settings *settings,
+                          const char *text, const char *pipeline, struct error *error);
 void table_choice_done(struct table_choice *choice);
 
 /* Connect to the choice's target. A cli_exit. */
@@ -43,7 +46,8 @@ struct choice_topics {
 int choice_check_source(const struct table_choice *choice, struct error *error);
 
 struct kafka_tool;
-/* By the table's own `topics`, else by the names of topics, else all. A cli_exit. */
+/* By the table's own `topics`, else by the names of topics, else all. `reader`: NULL where the
+ * target is none that is read. A cli_exit. */
 int choice_topics_find(struct choice_topics *topics, const struct table_choice *choice,
                       struct reader *reader, struct kafka_tool *tool, struct error *error);
 void choice_topics_done(struct choice_topics *topics);

@@ -20,10 +20,22 @@
 
 /* --- opening ---------------------------------------------------------------------------------- */
 
+static enum ods_status open_key(struct trace *trace, struct error *error)
+{
+    const struct table_choice *choice = &trace->choice;
+    return trace->reader
+               ? keyed_row_open(&trace->row, trace->reader, choice->schema, choice->name,
+                                trace->key.items, trace->key.count, error)
+               : keyed_row_open_texts(&trace->row, choice->pipeline,
+                                      sink_find(choice->target->type)->name_table, choice->schema,
+                                      choice->name, trace->key.items, trace->key.count, error);
+}
+
 static int open_row(struct trace *trace, struct error *error)
 {
     const struct table_choice *choice = &trace->choice;
-    if (reader_table(trace->reader, choice->schema, choice->name, &trace->table, error) != ODS_OK)
+    if (trace->reader && reader_table(trace->reader, choice->schema, choice->name, &trace->table,
+                                      error) != ODS_OK)
         return CLI_TARGET;
     int code = row_key_parse(&trace->key, &trace->given_key, choice, trace->table, error);
     if (code != CLI_OK)
@@ -33,9 +45,7 @@ static int open_row(struct trace *trace, struct error *error)
         error_out_of_memory(error);
         return CLI_INTERNAL;
     }
-    enum ods_status status =
-        keyed_row_open(&trace->row, trace->reader, choice->schema, choice->name,
-                       trace->key.items, trace->key.count, error);
+    enum ods_status status = open_key(trace, error);
     return status == ODS_OK ? CLI_OK : status == ODS_REJECT ? CLI_USAGE : CLI_TARGET;
 }
 
@@ -248,11 +258,14 @@ int trace_open(struct trace *trace, struct error *error)
 {
     int code = letter_keys_read(&trace->keys, &trace->key_files, error);
     if (code == CLI_OK)
-        code = table_choose(&trace->choice, trace->settings, trace->text, trace->pipeline, false,
-                            error);
+        code = trace->to_erase
+                   ? table_choose_to_erase(&trace->choice, trace->settings, trace->text,
+                                           trace->pipeline, error)
+                   : table_choose(&trace->choice, trace->settings, trace->text, trace->pipeline,
+                                  false, error);
     if (code == CLI_OK)
         code = choice_check_source(&trace->choice, error);
-    if (code == CLI_OK)
+    if (code == CLI_OK && strcmp(trace->choice.target->type, "postgres") == 0)
         code = table_reader_open(&trace->reader, &trace->choice, trace->timeout_ms, error);
     if (code == CLI_OK)
         code = open_row(trace, error);

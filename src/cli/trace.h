@@ -93,12 +93,14 @@ struct trace {
     int64_t timeout_ms;
     bool json;
 
+    bool to_erase; /* a row of any target that can erase one */
+
     const struct terminal *terminal;
     struct progress progress;
     struct config *loaded;
     const struct settings *settings;
     struct table_choice choice;
-    struct reader *reader;
+    struct reader *reader;          /* NULL: the target is none that is read */
     const struct read_table *table; /* NULL: not there */
     struct row_key key;
     char *key_text;

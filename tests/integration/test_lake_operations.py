@@ -1,4 +1,4 @@
-"""`reset` and `reset --all` of pipelines into a lake, and a topic that was made anew: what the tables
+"""`reset`, `reset --all` and `erase` of pipelines into a lake, and a topic that was made anew: what the tables
 have then, as programs read it that others wrote."""
 
 import json
@@ -6,13 +6,14 @@ import random
 
 import pytest
 from lib.lake import WHY_NOT, engine
-from lib.records import Table, pipeline
+from lib.records import INT, TEXT, Table, pipeline
 from lib.sink import Exit, write_lines
 from test_delta_target import Lake as Delta
 from test_delta_target import HARD, row
 from test_iceberg_target import Lake as Iceberg
 
 KINDS = {"delta": Delta, "iceberg": Iceberg}
+SECRET = "zq7 Somebody"
 
 
 @pytest.fixture(params=KINDS)
@@ -193,3 +194,71 @@ def test_all_killed_between_its_commits(lake, nth):
     assert amounts(lake) == {} and offsets(lake) == []
     file.apply(records)
     assert len(amounts(lake)) == 7 and sorted(offsets(lake)) == list(range(7))
+
+
+# ---- erase ---------------------------------------------------------------------------------------
+
+def holds(lake, table="items"):
+    """Does a file of the newest version have the name in its bytes?"""
+    return any(SECRET.encode() in open(path, "rb").read() for path in lake.ask("files", table))
+
+
+def test_erase(lake, kafka, table, prefix):
+    """One row goes from its table and its history, out of the files of the newest version, while the daemon
+    runs; what was done is told without the key."""
+    letters = kafka.create(f"{prefix}.letters", 1)
+    lake.sink.write(pipeline(table, defaults={"mode": "both", "on_delete": "soft", "evolve": "none"}), kafka=True,
+                    dead_letter={"topic": letters}, targets=[lake.target(
+                        compression="none", maintenance={"enabled": False})])
+    kafka.produce([table.create(row(number, 1, SECRET if number == 1 else None)) for number in range(5)])
+    kafka.produce([table.update(row(1, 1, SECRET), row(1, 2, SECRET)), table.delete(row(1, 2, SECRET)),
+                   table.update(row(2, 1), row(2, 2))])
+    other = Table(prefix=prefix, columns={"id": INT, "name": TEXT, "amount": TEXT})
+    kafka.produce([other.create({"id": 1, "name": SECRET, "amount": "no number"})])
+    daemon = lake.sink.daemon()
+    daemon.await_that(lambda: kafka.count(letters) == 1, 60, "a letter")
+    daemon.await_that(lambda: amounts(lake).get(2) == 2, 60, "rows")
+    assert holds(lake) and holds(lake, "items_cdc")
+
+    def erase(*options, name="shop.items", expect=Exit.OK):
+        done = lake.sink.run("erase", "-c", lake.sink.conf, name, *options, expect=expect)
+        assert SECRET not in done.stdout + done.stderr
+        return done
+
+    plan = json.loads(erase("--key", "id=1", "--dry-run", "--json").stdout)
+    assert (plan["rows"], plan["history_rows"], plan["erased"]) == (1, 3, False)
+    reasons = {one["what"]: one["why"] for one in plan["not_reached"]}
+    assert "maintenance.enabled is false" in reasons["the target itself"]
+    assert "column has to be named" in erase("--key", "1", expect=Exit.USAGE).stderr
+    assert "schema.table" in erase("--key", "id=1", "--yes", name="nowhere.items", expect=Exit.TARGET).stderr
+    assert "no column" in erase("--key", "nothing=1", "--yes", expect=Exit.TARGET).stderr
+    assert holds(lake)
+    told = json.loads(erase("--key", "id=1", "--yes", "--json").stdout)
+    assert (told["rows"], told["history_rows"], told["letters"], told["erased"]) == (1, 3, 1, True)
+    assert set(amounts(lake)) == {0, 2, 3, 4} and not holds(lake) and not holds(lake, "items_cdc")
+    assert len(offsets(lake)) == 5
+    notes = [json.loads(found["note"]) for found in lake.reader.ask(
+        plain(lake), next(lake.folder.glob("_ods_sink/*")), columns="note")]
+    assert [(note["erased"], note["rows"], note["history_rows"]) for note in notes] == [("items", 1, 3)]
+    assert json.loads(erase("--key", "id=1", "--yes", "--json").stdout)["rows"] == 0
+    if lake.kind == "delta":
+        assert [change["id"] for change in lake.changes() if change["_change_type"] == "delete"] == [1]
+
+    kafka.produce([table.update(row(2, 2), row(2, 3)), table.create(row(9, 9))])  # and the daemon goes on
+    daemon.await_that(lambda: amounts(lake) == {0: 1, 2: 3, 3: 1, 4: 1, 9: 9}, 60, lambda: amounts(lake))
+    daemon.stop()
+
+
+def test_erase_waits_for_what_is_not_applied(lake, kafka, table):
+    lake.sink.write(pipeline(table, defaults=HARD), kafka=True, targets=[lake.target()])
+    kafka.produce([table.create(row(1))])
+    daemon = lake.sink.daemon()
+    daemon.await_that(lambda: amounts(lake) == {1: 0}, 60, "a row")
+    daemon.stop()
+    kafka.produce([table.update(row(1), row(1, 5))])
+    refused = lake.sink.run("erase", "-c", lake.sink.conf, "shop.items", "--key", "id=1", "--yes", "--wait", "0",
+                            expect=Exit.NEGATIVE)
+    assert "1 records of the table's topics are not applied yet" in refused.stderr
+    assert amounts(lake) == {1: 0}
+    lake.sink.run("erase", "-c", lake.sink.conf, "shop.items", "--key", "id=1", "--yes", "--force")
+    assert amounts(lake) == {}

@@ -55,6 +55,13 @@ def described(path):
             "types": {field.name: str(field.type) for field in pyarrow.schema(opened.schema().to_arrow())}}
 
 
+def files(path, **place):
+    """The data files of the newest version."""
+    if os.path.isdir(f"{path}/_delta_log"):
+        return [uri.removeprefix("file://") for uri in table(path).file_uris()]
+    return [task.file.file_path.removeprefix("file://") for task in of_catalog(path, **place).scan().plan_files()]
+
+
 def offset(path, id):
     return table(path).transaction_version(id)
 
@@ -226,7 +233,7 @@ def iceberg_expire(path):
 
 
 WORDS = {"duckdb": of_duckdb, "deltalake": of_deltalake, "changes": changes, "described": described,
-         "offset": offset, "pyiceberg": of_pyiceberg, "duckdb_iceberg": of_duckdb_iceberg,
+         "offset": offset, "files": files, "pyiceberg": of_pyiceberg, "duckdb_iceberg": of_duckdb_iceberg,
          "iceberg_described": iceberg_described, "iceberg_append": iceberg_append,
          "iceberg_overwrite": iceberg_overwrite, "iceberg_snapshots": iceberg_snapshots,
           "iceberg_vectors": iceberg_vectors, "iceberg_row_ids": iceberg_row_ids,

@@ -22,8 +22,9 @@ const DELETE_FILES: usize = 16;
 const DAY_MS: u64 = 86_400_000;
 
 impl Table {
-    /// Rewrites the chosen files, puts the deletes of all others together, and all manifests too.
-    pub fn compact_iceberg(&mut self, chosen: &[u32], report: &mut Value) -> Result<()> {
+    /// Rewrites the chosen files, puts the deletes of all others together, and all manifests too. `operation`: as the
+    /// snapshot calls it.
+    pub fn compact_iceberg(&mut self, chosen: &[u32], operation: &'static str, report: &mut Value) -> Result<()> {
         // Equality deletes of others cannot be folded in: their rows would come back.
         if self.ice()?.all(POSITIONS).any(|e| e.file.is_equality()) {
             return Ok(());
@@ -46,7 +47,7 @@ impl Table {
         let entry =
             |name: &str| -> Result<&Entry> { by_name.get(name).ok_or_else(|| fatal!("{name} is in no manifest")) };
         let mut sources: HashMap<String, Entry> = HashMap::new();
-        let mut change = Change { operation: "replace", ..Change::default() };
+        let mut change = Change { operation, ..Change::default() };
         let (mut rewritten, mut origins) = (HashSet::new(), HashMap::new());
         for n in chosen {
             let add = &self.state.file(*n)?.add;

@@ -20,6 +20,7 @@
     FUNCTION(resolve)                                                                              \
     FUNCTION(truncate)                                                                             \
     FUNCTION(rollback)                                                                             \
+    FUNCTION(erase)                                                                                \
     FUNCTION(evolve)                                                                               \
     FUNCTION(schema)                                                                               \
     FUNCTION(maintain)                                                                             \

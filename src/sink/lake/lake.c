@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "config/settings.h"
+#include "sink/lake/erase.h"
 #include "sink/lake/forget.h"
 
 #define LEAST_SHARE (INT64_C(64) * 1024)
@@ -127,6 +128,12 @@ static enum ods_status lake_sink_forget(struct sink *sink, struct forgotten *tab
     return lake_forget(from_sink(sink), tables, count, look, offsets, error);
 }
 
+static enum ods_status lake_sink_erase(struct sink *sink, struct erasing *erasing, bool look,
+                                       struct error *error)
+{
+    return lake_erase(from_sink(sink), erasing, look, error);
+}
+
 /* --- check ------------------------------------------------------------------------------------ */
 
 static enum ods_status check_folder(const struct lake_sink *lake, struct error *error)
@@ -192,8 +199,9 @@ static void lake_sink_clear_interrupt(struct sink *sink)
     .guarantee = EXACT_BY_STORED_OFFSET, .keeps_history = true, .held_bytes = lake_held_bytes,     \
     .connect = lake_sink_connect, .resume = lake_sink_resume, .peek = lake_sink_peek,              \
     .apply = lake_sink_apply, .name_table = lake_name_table, .name_history = lake_name_history,    \
-    .forget = lake_sink_forget, .check = lake_sink_check, .interrupt = lake_sink_interrupt,        \
-    .clear_interrupt = lake_sink_clear_interrupt, .close = lake_sink_close
+    .forget = lake_sink_forget, .erase = lake_sink_erase, .check = lake_sink_check,                \
+    .interrupt = lake_sink_interrupt, .clear_interrupt = lake_sink_clear_interrupt,                \
+    .close = lake_sink_close
 
 const struct sink_ops delta_sink = {
     .type = "delta",

@@ -151,22 +151,38 @@ static enum ods_status read_key(struct keyed_row *row, struct error *error)
     return status == ODS_OK && key && found < key->count ? refuse_key(row, error) : status;
 }
 
+enum ods_status keyed_row_open_texts(struct keyed_row **out,
+                                     const struct pipeline_settings *pipeline, row_namer *names,
+                                     const char *schema, const char *name,
+                                     const struct key_text *key, size_t count,
+                                     struct error *error)
+{
+    struct keyed_row *row = *out = calloc(1, sizeof *row);
+    if (!row)
+        return error_out_of_memory(error);
+    row->pipeline = pipeline;
+    row->names = names;
+    row->schema = strdup(schema);
+    row->name = strdup(name);
+    if (row->schema && row->name && copy_key(row, key, count))
+        return ODS_OK;
+    keyed_row_close(row);
+    *out = NULL;
+    return error_out_of_memory(error);
+}
+
 enum ods_status keyed_row_open(struct keyed_row **out, struct reader *reader, const char *schema,
                                const char *name, const struct key_text *key, size_t count,
                                struct error *error)
 {
-    struct keyed_row *row = calloc(1, sizeof *row);
+    struct keyed_row *row;
+    enum ods_status status = keyed_row_open_texts(&row, reader->config.pipeline, reader_names,
+                                                  schema, name, key, count, error);
     *out = NULL;
-    if (!row)
-        return error_out_of_memory(error);
+    if (status != ODS_OK)
+        return status;
     row->reader = reader;
-    row->schema = strdup(schema);
-    row->name = strdup(name);
-    enum ods_status status = row->schema && row->name && copy_key(row, key, count)
-                                 ? ODS_OK
-                                 : error_out_of_memory(error);
-    if (status == ODS_OK)
-        status = catalog_find(&reader->catalog, &reader->conn, schema, name, &row->table, error);
+    status = catalog_find(&reader->catalog, &reader->conn, schema, name, &row->table, error);
     if (status == ODS_OK && row->table)
         status = read_key(row, error);
     if (status == ODS_OK)
@@ -193,7 +209,7 @@ static const char *qualifier(const struct shape *shape)
 static const struct table_settings *settings_of(const struct keyed_row *row,
                                                 const struct shape *shape)
 {
-    return pipeline_table(row->reader->config.pipeline, qualifier(shape), shape->table);
+    return pipeline_table(row->pipeline, qualifier(shape), shape->table);
 }
 
 /* Does the configuration put the shape's rows into this row's table? A shape that it leaves out
@@ -216,7 +232,7 @@ static enum ods_status is_ours(struct keyed_row *row, const struct shape *shape,
         struct error ignored; /* an invalid name: no table has it */
         error_init(&ignored);
         bool named =
-            reader_names(settings_of(row, shape), shape, &schema, &name, &ignored) == ODS_OK;
+            row->names(settings_of(row, shape), shape, &schema, &name, &ignored) == ODS_OK;
         bool same = named && strcmp(schema, row->schema) == 0 && strcmp(name, row->name) == 0;
         known->whose = same ? SHAPE_OURS : SHAPE_OTHER;
         free(schema);
@@ -445,7 +461,8 @@ enum ods_status keyed_row_match(struct keyed_row *row, const struct batch *batch
         *match = ROW_ALL;
         return ODS_OK;
     }
-    status = row_plan(row, what->shape, &plan, error);
+    if (row->reader)
+        status = row_plan(row, what->shape, &plan, error);
     if (status != ODS_OK)
         return status;
     status = row->known[what->shape->id].keyed ? match_key(row, batch, change, plan, &same, error)
@@ -459,6 +476,8 @@ enum ods_status keyed_row_place(struct keyed_row *row, const struct shape *shape
 {
     const struct plan *plan = NULL;
     *place = VALUE_WRITTEN;
+    if (!row->reader)
+        return ODS_OK;
     enum ods_status status = row_plan(row, shape, &plan, error);
     if (status != ODS_OK || plan->skip)
         return status;

@@ -20,6 +20,16 @@ struct key_text {
 enum ods_status keyed_row_open(struct keyed_row **row, struct reader *reader, const char *schema,
                                const char *name, const struct key_text *key, size_t count,
                                struct error *error);
+/* What a target calls a source's table. */
+typedef enum ods_status row_namer(const struct table_settings *settings, const struct shape *source,
+                                  char **schema, char **name, struct error *error);
+/* A row of a table that is not of PostgreSQL: changes are matched by the texts of their keys, and
+ * none of the functions for expecting and looking may be called. */
+enum ods_status keyed_row_open_texts(struct keyed_row **row,
+                                     const struct pipeline_settings *pipeline, row_namer *names,
+                                     const char *schema, const char *name,
+                                     const struct key_text *key, size_t count,
+                                     struct error *error);
 void keyed_row_close(struct keyed_row *row); /* NULL is fine */
 
 /* The key's value for a column of the source, as PostgreSQL writes it if the table exists. NULL:

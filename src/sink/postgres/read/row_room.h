@@ -21,7 +21,9 @@ struct known_shape {
 };
 
 struct keyed_row {
-    struct reader *reader;
+    struct reader *reader; /* NULL: its table is not of PostgreSQL, and its key is texts */
+    const struct pipeline_settings *pipeline;
+    row_namer *names;
     char *schema, *name;
     struct pg_table *table; /* NULL: it does not exist */
     struct key_value *values;
