@@ -36,8 +36,8 @@ static void write_table(const struct page *page, const struct table_counts *coun
 void metrics_write_tables(const struct page *page)
 {
     metrics_head(page->out, "table_changes_total", "counter",
-                 "Changes applied, by the source's table and operation (those that occurred); rows of a "
-                 "table's history by themselves, as creates of \"TABLE (history)\"");
+                 "Changes applied, by the source's table and operation (those that occurred); "
+                 "rows of a table's history by themselves, as creates of \"TABLE (history)\"");
     for (size_t i = 0; i < page->count; i++) {
         struct table_counts *counts = lane_tables(page->lanes[i]);
         if (page->statuses[i].index)
