@@ -25,6 +25,8 @@
 #include "source/kafka/kafka.h"
 
 #define FILES_LOOK_US 5000000
+#define TRIM_US       INT64_C(60000000)
+#define TRIM_BYTES    ((size_t) 16 << 20)
 
 struct run_options {
     const char *config;
@@ -45,7 +47,7 @@ struct daemon {
     /* The stamps of the files that the configuration names: as they were when it was read, or last
      * looked at in vain; and at the last look. */
     uint64_t files, files_seen;
-    int64_t next_look_us;
+    int64_t next_look_us, next_trim_us;
     bool abandoned;
     unsigned signals;                 /* SIGTERM and SIGINT so far */
     size_t shown_joined, shown_ready; /* last told to systemd */
@@ -154,6 +156,16 @@ static void look_at_files(struct daemon *daemon, int64_t now_us)
               "before",
               daemon->path);
     config_free(new);
+}
+
+/* What a backlog took is free when it is worked off, but in pages between others. */
+static void give_memory_back(struct daemon *daemon, int64_t now_us)
+{
+    if (now_us < daemon->next_trim_us)
+        return;
+    daemon->next_trim_us = now_us + TRIM_US;
+    if (mallinfo2().fordblks > TRIM_BYTES)
+        malloc_trim(0);
 }
 
 static void begin_stop(struct daemon *daemon, const char *why)
@@ -300,6 +312,7 @@ static int watch(struct daemon *daemon)
         tell_systemd(daemon, &state);
         int64_t now_us = time_monotonic_us();
         look_at_files(daemon, now_us);
+        give_memory_back(daemon, now_us);
         if (watchdog_us && !state.stuck && now_us >= next_ping_us) {
             notify_send("WATCHDOG=1");
             next_ping_us = now_us + watchdog_us / 3;
