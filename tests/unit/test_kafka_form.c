@@ -243,6 +243,8 @@ static const char *any_json(enum semantic type)
         return any() % 2 ? "[\"a\",null,\"\\\"\"]" : "[]";
     case SEM_MAP:
         return "{\"k\":\"v\",\"n\":null}";
+    case SEM_GEOMETRY:
+        return "{\"wkb\":\"AQEAAAA=\",\"srid\":4326,\"extensions\":null}";
     default:
         return "{\"wkb\":\"AQEAAAA=\",\"srid\":4326}";
     }

@@ -173,6 +173,7 @@ static const char *name_record(struct making *making, yyjson_val *schema, bool *
 /* --- types --- */
 
 static bool put_type(struct making *making, yyjson_val *schema, int depth);
+static bool put_bare(struct making *making, yyjson_val *schema, int depth);
 
 static void put_version(struct buffer *out, yyjson_val *schema)
 {
@@ -345,12 +346,18 @@ static bool put_record(struct making *making, yyjson_val *schema, int depth)
     return true;
 }
 
+/* An element may be null whatever is said of it, as those of a database's arrays may; but for the
+ * types that have a name, as vectors. */
 static bool put_within(struct making *making, yyjson_val *schema, bool map, int depth)
 {
+    yyjson_val *within = yyjson_obj_get(schema, map ? "values" : "items");
+    bool optional = !*text_of(schema, "name");
     buffer_puts(making->out,
                 map ? "{\"type\":\"map\",\"values\":" : "{\"type\":\"array\",\"items\":");
-    if (!put_type(making, yyjson_obj_get(schema, map ? "values" : "items"), depth + 1))
+    buffer_puts(making->out, optional ? "[\"null\"," : "");
+    if (!(optional ? put_bare : put_type)(making, within, depth + 1))
         return false;
+    buffer_puts(making->out, optional ? "]" : "");
     put_annotations(making, schema);
     buffer_puts(making->out, "}");
     return true;

@@ -126,6 +126,18 @@ static bool put_boolean(struct writing *writing, yyjson_val *value)
     return true;
 }
 
+/* Members that are null say nothing that would be lost. */
+static size_t count_told(yyjson_val *object)
+{
+    size_t index, max, count = 0;
+    yyjson_val *key, *value;
+    yyjson_obj_foreach(object, index, max, key, value)
+    {
+        count += !yyjson_is_null(value);
+    }
+    return count;
+}
+
 static bool put_record(struct writing *writing, const struct avro_type *type, yyjson_val *value)
 {
     size_t found = 0;
@@ -133,11 +145,11 @@ static bool put_record(struct writing *writing, const struct avro_type *type, yy
         return wrong(writing, "a member is no object");
     for (uint32_t i = 0; i < type->count; i++) {
         yyjson_val *member = yyjson_obj_get(value, type->fields[i].name);
-        found += member != NULL;
+        found += member && !yyjson_is_null(member);
         if (!put(writing, type->fields[i].type, member))
             return false;
     }
-    return found == yyjson_obj_size(value) ||
+    return found == count_told(value) ||
            wrong(writing, "an object has members that its schema does not have");
 }
 

@@ -57,7 +57,9 @@ static const struct connect_type {
                    "\"srid\"}]"},
     [SEM_GEOMETRY] = {"struct", DEBEZIUM "data.geometry.Geometry",
                       "\"fields\":[{\"type\":\"bytes\",\"optional\":false,\"field\":\"wkb\"},"
-                      "{\"type\":\"int32\",\"optional\":true,\"field\":\"srid\"}]"},
+                      "{\"type\":\"int32\",\"optional\":true,\"field\":\"srid\"},{\"type\":\"map\","
+                      "\"keys\":{\"type\":\"string\",\"optional\":false},\"values\":{\"type\":"
+                      "\"string\",\"optional\":false},\"optional\":true,\"field\":\"extensions\"}]"},
     [SEM_GEOGRAPHY] = {"struct", DEBEZIUM "data.geometry.Geography",
                        "\"fields\":[{\"type\":\"bytes\",\"optional\":false,\"field\":\"wkb\"},"
                        "{\"type\":\"int32\",\"optional\":true,\"field\":\"srid\"}]"},
