@@ -20,6 +20,7 @@ from lib.rest_catalog import RestCatalog
 from lib.s3 import KEYS, Storage
 from lib.sink import Exit, Setup, write_lines
 from lib.size import size
+from lib.waiting import wait_for
 from test_faults import SEED
 
 TIMES = int(os.environ.get("ODS_LAKE_FAULTS", size("LAKE_FAULTS", 1, 20)))
@@ -284,8 +285,9 @@ def test_compacted_meanwhile(world, kind, second_sink):
     world.judge("concurrent compaction", said[0].count("compacted"))
 
 
-def meanwhile(world, work):
-    """Changes come for as long as the other one works."""
+def meanwhile(world, work, done=None):
+    """Changes come for as long as the other one works. `done` counts what it has done: it gets its turn after each
+    of ours, since a library that needs seconds for a commit would never be the first."""
     failed = []
 
     def guarded():
@@ -297,7 +299,10 @@ def meanwhile(world, work):
     thread = threading.Thread(target=guarded)
     thread.start()
     while thread.is_alive():
+        before = done() if done else 0
         world.replay(world.changes(12))
+        if done:
+            wait_for(lambda: done() > before or not thread.is_alive(), 300, "the other one's turn")
     thread.join()
     if failed:
         raise failed[0]
@@ -316,7 +321,7 @@ def test_a_foreign_writer(world, kind):
             if world.foreign("append", rows=[each]):
                 rows.append(each)
 
-    meanwhile(world, append)
+    meanwhile(world, append, done=lambda: len(rows))
     world.state |= {each["id"]: each for each in rows}
     # Then they change as others do.
     changed = [world.table.update(None, row(each["id"], 7)) for each in rows]
