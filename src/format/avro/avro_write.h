@@ -8,7 +8,7 @@
 
 static inline void avro_put_long(struct buffer *out, int64_t number)
 {
-    uint64_t bits = (uint64_t) number << 1 ^ (uint64_t) (number >> 63);
+    uint64_t bits = (uint64_t) number << 1 ^ (number < 0 ? UINT64_MAX : 0);
     char bytes[10];
     size_t length = 0;
     for (; bits > 0x7f; bits >>= 7)
