@@ -136,11 +136,12 @@ begin
             update ods_sink.delivered_sources s set counted_since = slot_
              where s.consumer_group = consumer_group_ and s.source = source_;
         end if;
-        if cardinality(keys) > 0 then
+        -- former too: daemons of an earlier version may run still, which know these records by nothing else
+        if cardinality(keys) + cardinality(former) > 0 then
             begin -- not "on conflict", which costs a third more
                 insert into ods_sink.delivered (key, slot, consumer_group, source)
-                select k.key, slot_ % 4, consumer_group_, source_ from unnest(keys) as k (key)
-                 order by k.key;
+                select k.key, slot_ % 4, consumer_group_, source_
+                  from unnest(keys || former) as k (key) order by k.key;
             exception when unique_violation then
                 early := true;
             end;

@@ -8,7 +8,7 @@ use arrow_schema::{DataType, Field, Schema};
 use serde_json::{Value, json};
 
 use crate::answer::{Fail, Result, fatal};
-use crate::commit::{Going, added, metrics};
+use crate::commit::{Going, KEY, added, metrics};
 use crate::data::{Rows, Wanted};
 use crate::fault;
 use crate::iceberg::manifest::POSITIONS;
@@ -28,7 +28,7 @@ impl Table {
             self.refresh()?;
             let going = self.rows_by_key(keys)?;
             let rows = going.values().map(Vec::len).sum::<usize>() as u64;
-            if look || rows == 0 {
+            if look || going.is_empty() {
                 return Ok(rows);
             }
             // What goes is in the state before it is committed: whatever comes of it, all is read anew.
@@ -45,6 +45,7 @@ impl Table {
         )))
     }
 
+    /// The rows of these keys by their files; a file without one has only such that are gone already.
     fn rows_by_key(&mut self, keys: &RecordBatch) -> Result<Going> {
         let columns = self.columns()?;
         let names = keys.schema();
@@ -66,8 +67,12 @@ impl Table {
             let mut row = 0u32;
             for batch in Rows::open(&*self.store, &f.add.file()?, &f.add.values, &columns, None)? {
                 for key in hasher.of(batch?.columns())? {
-                    if wanted.contains_key(&key) && !f.gone.as_ref().is_some_and(|g| g.contains(row as u64)) {
-                        going.entry(n).or_default().push((row, false));
+                    if wanted.contains_key(&key) {
+                        // Also of a row that is gone: its values stand in the file until that is written anew.
+                        let rows = going.entry(n).or_default();
+                        if !f.gone.as_ref().is_some_and(|g| g.contains(row as u64)) {
+                            rows.push((row, false));
+                        }
                     }
                     row = row.checked_add(1).ok_or_else(|| fatal!("{} has too many rows", f.add.path))?;
                 }
@@ -95,18 +100,22 @@ impl Table {
         let mut actions = vec![table::info("DELETE", None, now)];
         actions[0]["commitInfo"]["operationMetrics"] = metrics(&[], going);
         // Readers of changes hear of these rows, and of no other of their files.
-        if self.state.flag("delta.enableChangeDataFeed") {
-            self.write_changes(&[], going, &mut actions)?;
+        let told: Going = going.iter().filter(|(_, rows)| !rows.is_empty()).map(|(n, rows)| (*n, rows.clone())).collect();
+        let feed = self.state.flag("delta.enableChangeDataFeed");
+        if feed && !told.is_empty() {
+            self.write_changes(&[], &told, &mut actions)?;
         }
+        // Without a feed they take whole files: by a key equal rows cancel out, without one they would come twice.
+        let changes = !told.is_empty() && (feed || self.state.property(KEY).is_some());
         let schema = self.state.schema()?.clone();
         let files: Vec<u32> = going.keys().copied().collect();
         self.leave_out(going);
         fault::step("data")?;
         for (values, f) in self.rewrite_files(&files, &schema)? {
-            actions.push(json!({"add": added(f, values, now, true).json()}));
+            actions.push(json!({"add": added(f, values, now, changes).json()}));
         }
         for n in files {
-            actions.push(json!({"remove": self.state.file(n)?.add.remove(now, true)}));
+            actions.push(json!({"remove": self.state.file(n)?.add.remove(now, changes)}));
         }
         fault::step("commit")?;
         self.publish(&actions)
@@ -120,7 +129,8 @@ impl Table {
         }
         self.leave_out(going);
         let mut report: Value = json!({});
-        self.compact_iceberg(&going.keys().copied().collect::<Vec<u32>>(), "overwrite", &mut report)?;
+        let operation = if going.values().all(Vec::is_empty) { "replace" } else { "overwrite" };
+        self.compact_iceberg(&going.keys().copied().collect::<Vec<u32>>(), operation, &mut report)?;
         Ok(report["more"] != true)
     }
 }

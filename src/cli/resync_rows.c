@@ -122,9 +122,12 @@ static int read_ends(struct sending *sending, int64_t sign, struct error *error)
 static int64_t behind(const struct sending *sending)
 {
     int64_t behind = 0;
-    for (size_t i = 0; i < sending->count; i++)
-        if (sending->places[i].offset < sending->ends[i])
-            behind += sending->ends[i] - sending->places[i].offset;
+    for (size_t i = 0; i < sending->count; i++) {
+        /* Of a partition that never had a record nothing is stored. */
+        int64_t applied = sending->places[i].offset > 0 ? sending->places[i].offset : 0;
+        if (applied < sending->ends[i])
+            behind += sending->ends[i] - applied;
+    }
     return behind;
 }
 
@@ -171,6 +174,7 @@ static int send(struct sending *sending, const char *connector, struct error *er
         return interrupt_code();
     if (code == CLI_OK && !sent)
         return CLI_SOURCE;
+    usleep(PAUSE_US); /* what was sent before may reach its partition a moment later */
     return code == CLI_OK ? read_ends(sending, 1, error) : code;
 }
 

@@ -116,6 +116,8 @@ static void end_audit(struct job *job, int64_t id, enum action_result result,
     log_event(LOG_INFO, fields, "%s by operator %s from %s: %.900s",
               action_name(job->request->action), job->request->who, job->request->origin,
               buffer_text(&answer));
+    if (job->sink->ops->clear_interrupt)
+        job->sink->ops->clear_interrupt(job->sink); /* it was for what is over now */
     if (job->sink->ops->control->audit_end(job->sink, id, buffer_text(&answer), &error) != ODS_OK)
         log_event(LOG_WARN, fields, "the audit has no answer in its row %lld: %.900s",
                   (long long) id, error.text);

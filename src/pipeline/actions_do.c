@@ -307,6 +307,19 @@ static void arguments_done(struct arguments *arguments)
     buffer_done(&arguments->config);
 }
 
+/* Of what it has written no more than CHILD_BYTES are kept: the list is cut, the numbers stand
+ * before it. */
+static void cut_list(struct buffer *out)
+{
+    const char *text = buffer_text(out), *at = NULL;
+    if (out->length >= CHILD_BYTES && !(at = strstr(text, "\"refusals\"")))
+        at = strstr(text, "\"kinds\"");
+    if (!at)
+        return;
+    out->length = (size_t) (at - text);
+    buffer_puts(out, "\"cut\": true}");
+}
+
 /* Runs it; its answer is in job->details. */
 static enum action_result run_dlq(struct job *job, const char *verb, const char *wait,
                                   struct error *error)
@@ -323,6 +336,7 @@ static enum action_result run_dlq(struct job *job, const char *verb, const char 
     arguments_init(&arguments, job, verb, wait);
     enum ods_status status =
         child_run(&job->child, arguments.list, &code, &out, &said, error);
+    cut_list(&out);
     json_decref(job->details);
     job->details = status == ODS_OK ? json_loadb(buffer_text(&out), out.length, 0, NULL) : NULL;
     bool whole = status == ODS_OK && (code == CLI_OK || code == CLI_NEGATIVE) && job->details;

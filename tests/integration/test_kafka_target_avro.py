@@ -201,6 +201,14 @@ def test_what_is_not_carried(sink, kafka, registry, out, prefix):
     sink.replay([record], dead_letter=letters)
     (letter,) = read_lines(letters)
     assert "column more" in json.dumps(letter) and "does not carry" in json.dumps(letter)
+    totals = Table("totals", prefix=prefix, columns={"id": INT, "name": TEXT, "total": {
+        "type": "bytes", "optional": True, "name": "org.apache.kafka.connect.data.Decimal",
+        "parameters": {"scale": "2", "connect.decimal.precision": "60"}}})
+    sink.write(pipeline(totals), kafka=True, targets=target(out.topic, registry, subject="topic_record"))
+    letters.unlink()
+    sink.replay([totals.update({"id": 1}, {"id": 1, "name": "x", "total": encoded})], dead_letter=letters)
+    (letter,) = read_lines(letters)  # its bytes would be a number
+    assert "column total" in json.dumps(letter) and "does not carry" in json.dumps(letter)
 
 
 def test_a_tombstone_alone_is_one(sink, kafka, registry, out, prefix):

@@ -261,7 +261,7 @@ static const char *any_number(void)
 /* In Avro there is no field that is left out: what says so has to be a value of the type. */
 static bool may_be_absent(const struct world *world, const struct sample *sample)
 {
-    return !in_avro(world) || sample->kind == VALUE_TEXT || sample->kind == VALUE_BYTES ||
+    return !in_avro(world) || sample->kind == VALUE_TEXT || sample->type == SEM_BYTES ||
            sample->type == SEM_ARRAY || sample->type == SEM_MAP;
 }
 

@@ -11,7 +11,7 @@ use crate::iceberg::catalog::inside;
 use crate::iceberg::commit::Change;
 use crate::iceberg::lineage::{self, Origin};
 use crate::iceberg::manifest::{EXISTING, Entry, POSITIONS};
-use crate::iceberg::{MAINTAINED, metadata, state};
+use crate::iceberg::{KEY, MAINTAINED, metadata, state};
 use crate::log;
 use crate::settings::Object;
 use crate::store::Store;
@@ -48,6 +48,11 @@ impl Table {
             |name: &str| -> Result<&Entry> { by_name.get(name).ok_or_else(|| fatal!("{name} is in no manifest")) };
         let mut sources: HashMap<String, Entry> = HashMap::new();
         let mut change = Change { operation, ..Change::default() };
+        // Readers of changes look for the key in the snapshots, of which this one may be the only one that is left.
+        let key = self.key_iceberg()?;
+        if !key.is_empty() {
+            change.summary.insert(KEY.into(), json!(json!(key).to_string()));
+        }
         let (mut rewritten, mut origins) = (HashSet::new(), HashMap::new());
         for n in chosen {
             let add = &self.state.file(*n)?.add;

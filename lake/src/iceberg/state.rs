@@ -55,6 +55,12 @@ pub fn read_snapshot(store: &dyn Store, root: &str, s: &Value, known: &Entries) 
     let mut entries = Entries::new();
     for m in manifests.iter().filter(|m| m.is_alive()) {
         let live = match known.get(&m.path) {
+            // Since they were read the table became one of version 3, whose list gives its rows ids.
+            Some(live) if m.content == 0 && m.first_row.is_some() && live.iter().any(|e| e.first_row.is_none()) => {
+                let mut live = live.to_vec();
+                manifest::inherit(&mut live, m.first_row);
+                Arc::new(live)
+            }
             Some(live) => live.clone(),
             None => {
                 let mut all = manifest::read(&get(&m.path)?, m).map_err(|e| e.about(&m.path))?;

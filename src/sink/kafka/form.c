@@ -185,7 +185,9 @@ static const struct buffer *unavailable(const struct form *form, const struct fo
         return NULL;
     if (!plan->declared || (base && strcmp(base, "string") == 0))
         return &form->unavailable;
-    return base && strcmp(base, "bytes") == 0 ? &form->unavailable_base64 : NULL;
+    /* Bytes that are a number would be read as one. */
+    bool is_bytes = base && strcmp(base, "bytes") == 0;
+    return is_bytes && plan->shape->columns[at].type == SEM_BYTES ? &form->unavailable_base64 : NULL;
 }
 
 /* The members of an image, each with a comma before it but the first. */

@@ -86,7 +86,9 @@ static enum ods_status put_decimal(const struct cell *cell)
         length = (size_t) snprintf(digits, sizeof digits, "%lld", (long long) value->integer);
         text = digits;
     }
-    if (value->kind == VALUE_BYTES) {
+    if (value->kind == VALUE_BYTES && !length) {
+        status = refuse(cell, "the value is no decimal: it has no bytes");
+    } else if (value->kind == VALUE_BYTES) {
         buffer_add(&bytes, text, length);
     } else if (value->kind != VALUE_INT && value->kind != VALUE_NUMBER &&
                value->kind != VALUE_TEXT) {
@@ -238,7 +240,9 @@ static enum ods_status put_absent(const struct cell *cell, bool optional, bool w
     size_t start = out->length;
     if (optional)
         avro_put_long(out, 1);
-    if (put_placeholder(out, cell->form->placeholder, cell->type))
+    /* Bytes that are a number would be read as one. */
+    bool number = cell->column->type == SEM_DECIMAL || cell->column->type == SEM_BITS;
+    if (!number && put_placeholder(out, cell->form->placeholder, cell->type))
         return ODS_OK;
     out->length = start;
     if (whole || !optional)

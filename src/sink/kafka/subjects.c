@@ -222,7 +222,8 @@ static enum ods_status prepare(struct kafka_sink *kafka, uint32_t index, struct 
         return status;
     const struct form_schema *key = form_schema(plan, true), *value = form_schema(plan, false);
     bool keyed = key->text.length && change->op != OP_TRUNCATE;
-    if ((key->topic || !keyed) && (value->topic || change->tombstone))
+    bool known = (key->topic || !keyed) && (value->topic || change->tombstone);
+    if (known && template_is_constant(&kafka->topic))
         return ODS_OK;
     status = topics_find(kafka, index, &topic, error);
     if (status == ODS_OK && keyed)

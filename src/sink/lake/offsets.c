@@ -135,7 +135,7 @@ static bool is_own(const struct lake_table *table, const char *id)
 {
     const char *group = table->store->group;
     size_t length = strlen(group);
-    return is_offset(id) && strncmp(id + 4, group, length) == 0 && id[4 + length] == ':';
+    return group_of(id) == length && strncmp(id + 4, group, length) == 0;
 }
 
 int64_t lake_table_offsets_count(const struct lake_table *table)
