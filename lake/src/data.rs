@@ -240,9 +240,7 @@ impl Rows {
             .fields()
             .iter()
             .enumerate()
-            .filter(|(_, f)| {
-                wanted.columns.fields().iter().any(|w| is_same(w, f)) && !values.contains_key(f.name())
-            })
+            .filter(|(_, f)| wanted.columns.fields().iter().any(|w| is_same(w, f)) && !values.contains_key(f.name()))
             .map(|(i, _)| i)
             .collect();
         let mask = ProjectionMask::roots(builder.parquet_schema(), roots);

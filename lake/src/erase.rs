@@ -100,7 +100,8 @@ impl Table {
         let mut actions = vec![table::info("DELETE", None, now)];
         actions[0]["commitInfo"]["operationMetrics"] = metrics(&[], going);
         // Readers of changes hear of these rows, and of no other of their files.
-        let told: Going = going.iter().filter(|(_, rows)| !rows.is_empty()).map(|(n, rows)| (*n, rows.clone())).collect();
+        let told: Going =
+            going.iter().filter(|(_, rows)| !rows.is_empty()).map(|(n, rows)| (*n, rows.clone())).collect();
         let feed = self.state.flag("delta.enableChangeDataFeed");
         if feed && !told.is_empty() {
             self.write_changes(&[], &told, &mut actions)?;
@@ -173,6 +174,27 @@ mod tests {
     #[test]
     fn rows_go_by_a_key_of_any_columns() {
         ["delta", "iceberg"].into_iter().for_each(erases);
+    }
+
+    /// A row that was deleted before stands in its file until that is written anew, and older images do.
+    #[test]
+    fn what_is_gone_already_goes_from_the_files_too() {
+        for format in ["delta", "iceberg"] {
+            let folder = Folder::of(format);
+            let mut t = folder.table(json!({}));
+            t.upsert(&batch(&[(0, Some(1), Some("x"), Some(1)), (0, Some(2), None, Some(2))])).unwrap();
+            t.commit(&offsets(None), &offsets(Some(1)), "1").unwrap();
+            t.upsert(&batch(&[(1, Some(1), Some("x"), None)])).unwrap();
+            t.commit(&offsets(Some(1)), &offsets(Some(2)), "2").unwrap();
+            let stand = |t: &Table| t.state.live().map(|(_, f)| f.add.rows().unwrap_or(0)).sum::<u64>();
+            assert_eq!(stand(&t), 2);
+
+            let mut other = folder.table(json!({"mode": "history", "key": []}));
+            assert_eq!(other.erase(&keys(&[Some(1)]), false).unwrap(), 0, "no row is there");
+            other.refresh().unwrap();
+            assert_eq!(stand(&other), 1, "but its values were");
+            assert_eq!(rows(&mut other, json!({})), [(Some(2), None, Some(2))]);
+        }
     }
 
     #[test]

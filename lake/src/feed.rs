@@ -89,7 +89,9 @@ impl Table {
         let (key, whose) = if asked.is_empty() { (self.own_key()?, KEY) } else { (asked, "the configuration") };
         let schema = self.state.schema()?;
         match key.iter().find(|k| schema.field_with_name(k).is_err()) {
-            Some(k) => Err(fatal!("the table in {} has no column {k}, which {whose} has in its key", self.store.place())),
+            Some(k) => {
+                Err(fatal!("the table in {} has no column {k}, which {whose} has in its key", self.store.place()))
+            }
             None => Ok(key),
         }
     }
@@ -208,10 +210,8 @@ impl Table {
                                           text("snapshot"), long("ts_ms")]});
         let envelope = json!({"type": "struct", "optional": false, "name": format!("{topic}.Envelope"),
             "fields": [row("before"), row("after"), source, text("op"), long("ts_ms")]});
-        let named: Vec<Value> =
-            key.iter().filter_map(|k| columns.find(k)).map(|(_, f)| connect(f)).collect();
-        let key_schema =
-            json!({"type": "struct", "optional": false, "name": format!("{topic}.Key"), "fields": named});
+        let named: Vec<Value> = key.iter().filter_map(|k| columns.find(k)).map(|(_, f)| connect(f)).collect();
+        let key_schema = json!({"type": "struct", "optional": false, "name": format!("{topic}.Key"), "fields": named});
         let source = json!({"connector": "postgresql", "name": "lake", "schema": schema, "table": table,
                             "snapshot": if snapshot { "true" } else { "false" }, "ts_ms": time_ms});
         Ok(Form {

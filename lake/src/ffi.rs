@@ -632,11 +632,7 @@ pub unsafe extern "C" fn ods_lake_close_arrow(arrow: *mut Stream) {
 /// # Safety
 /// See `ods_lake_open`.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn ods_lake_compare(
-    table: *mut Handle,
-    json: *const c_char,
-    error: *mut *mut c_char,
-) -> c_int {
+pub unsafe extern "C" fn ods_lake_compare(table: *mut Handle, json: *const c_char, error: *mut *mut c_char) -> c_int {
     unsafe {
         with(table, error, |h| {
             h.compare = Some(Compare::new(&h.table, text("JSON", json)?)?);

@@ -489,9 +489,7 @@ pub fn load(store: &dyn Store, version: Option<i64>) -> Result<State> {
     let mut state = State { version: -1, checkpoint: -1, ..State::default() };
     if let Some((v, parts)) = names.checkpoints.range(..=wanted).next_back() {
         for part in parts {
-            checkpoint::read(store, part, |actions| {
-                state.apply(*v, &actions).map(|_| ()).map_err(|e| e.about(part))
-            })?;
+            checkpoint::read(store, part, |actions| state.apply(*v, &actions).map(|_| ()).map_err(|e| e.about(part)))?;
         }
         (state.version, state.checkpoint) = (*v, *v);
     }

@@ -333,8 +333,11 @@ fn marked(batch: RecordBatch, piece: &Piece, schema: &SchemaRef) -> Result<Recor
 
 fn of_kinds<K: AsRef<str>>(batch: RecordBatch, kinds: &[K]) -> Result<RecordBatch> {
     let Some(column) = batch.column_by_name(CHANGE).filter(|_| !kinds.is_empty()) else { return Ok(batch) };
-    let keep: BooleanArray =
-        column.as_string::<i32>().iter().map(|kind| kind.map(|kind| kinds.iter().any(|k| k.as_ref() == kind))).collect();
+    let keep: BooleanArray = column
+        .as_string::<i32>()
+        .iter()
+        .map(|kind| kind.map(|kind| kinds.iter().any(|k| k.as_ref() == kind)))
+        .collect();
     Ok(arrow_select::filter::filter_record_batch(&batch, &keep)?)
 }
 

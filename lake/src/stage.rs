@@ -140,7 +140,8 @@ impl Table {
             let column =
                 rows.column_by_name(&name).ok_or_else(|| fatal!("the partition's column {name} is missing"))?;
             for row in (0..column.len()).filter(|r| counts(*r)) {
-                partition::text(column, row).map_err(|e| Fail::Row(row as i64, format!("column {name}: {}", e.text())))?;
+                partition::text(column, row)
+                    .map_err(|e| Fail::Row(row as i64, format!("column {name}: {}", e.text())))?;
             }
         }
         Ok(())

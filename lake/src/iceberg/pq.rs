@@ -101,8 +101,14 @@ impl Pq {
         let calls = calls()?;
         let given = CString::new(uri).map_err(|_| fatal!("the catalog's address has a NUL in it"))?;
         let names = [
-            c"connect_timeout", c"tcp_user_timeout", c"keepalives_idle", c"keepalives_interval", c"keepalives_count",
-            c"client_encoding", c"fallback_application_name", c"dbname",
+            c"connect_timeout",
+            c"tcp_user_timeout",
+            c"keepalives_idle",
+            c"keepalives_interval",
+            c"keepalives_count",
+            c"client_encoding",
+            c"fallback_application_name",
+            c"dbname",
         ];
         let values: [&CStr; 8] = [c"10", c"30000", c"20", c"5", c"4", c"UTF8", c"ods-sink", &given];
         let mut n: Vec<*const c_char> = names.iter().map(|s| s.as_ptr()).collect();

@@ -271,7 +271,8 @@ impl Rest {
         match r.status {
             404 => Ok(None),
             200 => {
-                let why = || Fail::Retry(format!("the catalog {} does not tell the table's metadata", shown(&self.uri)));
+                let why =
+                    || Fail::Retry(format!("the catalog {} does not tell the table's metadata", shown(&self.uri)));
                 loaded(r).map(Some).ok_or_else(why)
             }
             _ => Err(self.fail(&format!("to load {}.{}", at.namespace.join("."), at.name), &r)),
