@@ -75,7 +75,7 @@ enum ods_status conn_wait(struct conn *conn, short events, int64_t deadline_us, 
         if (conn->alive)
             conn->alive(conn->alive_context);
         if (deadline_us) {
-            int64_t left = (deadline_us - time_monotonic_us()) / 1000;
+            int64_t left = (deadline_us - time_monotonic_us() + 999) / 1000;
             if (left <= 0)
                 return error_set(error, ODS_RETRY, "target %s: no answer in time", conn->name);
             timeout = left < ALIVE_MS ? (int) left : ALIVE_MS;
