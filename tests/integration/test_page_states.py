@@ -168,8 +168,11 @@ def test_state(played, tmp_path, name, said):
     for one in said["pipelines"]:
         shown = html.unescape(re.sub(r"<[^>]*>", "", drawn))
         assert all(part in shown for part in one["says"].split("): ")), one
-    for process in (process for fleet in said.get("fleet", ()) for process in fleet["members"]):
-        assert f"{process['host']}, process {process['process']}" in shown and process["says"] in shown, process
+    says = {one["pipeline"]: one["says"] for one in said["pipelines"]}
+    for fleet in said.get("fleet", ()):
+        for process in fleet["members"]:  # its own is as it is now
+            words = says[fleet["pipeline"]] if process["self"] else process["says"]
+            assert f"{process['host']}, process {process['process']}" in shown and words in shown, process
     if said["verify"]:
         found = re.findall(r'<td[^>]*data-name="(?:result|state)"[^>]*><span class="state (\w+)">.*?</span>(.*?)</span>', drawn)
         assert {("good", "equal"), ("bad", "differs"), ("warn", "can't tell"), ("good", "ok")} <= set(found), found

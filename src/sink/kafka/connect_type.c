@@ -59,7 +59,8 @@ static const struct connect_type {
                       "\"fields\":[{\"type\":\"bytes\",\"optional\":false,\"field\":\"wkb\"},"
                       "{\"type\":\"int32\",\"optional\":true,\"field\":\"srid\"},{\"type\":\"map\","
                       "\"keys\":{\"type\":\"string\",\"optional\":false},\"values\":{\"type\":"
-                      "\"string\",\"optional\":false},\"optional\":true,\"field\":\"extensions\"}]"},
+                      "\"string\",\"optional\":false},\"optional\":true,"
+                      "\"field\":\"extensions\"}]"},
     [SEM_GEOGRAPHY] = {"struct", DEBEZIUM "data.geometry.Geography",
                        "\"fields\":[{\"type\":\"bytes\",\"optional\":false,\"field\":\"wkb\"},"
                        "{\"type\":\"int32\",\"optional\":true,\"field\":\"srid\"}]"},

@@ -186,8 +186,9 @@ static const struct buffer *unavailable(const struct form *form, const struct fo
     if (!plan->declared || (base && strcmp(base, "string") == 0))
         return &form->unavailable;
     /* Bytes that are a number would be read as one. */
-    bool is_bytes = base && strcmp(base, "bytes") == 0;
-    return is_bytes && plan->shape->columns[at].type == SEM_BYTES ? &form->unavailable_base64 : NULL;
+    bool no_number = base && strcmp(base, "bytes") == 0;
+    no_number = no_number && plan->shape->columns[at].type == SEM_BYTES;
+    return no_number ? &form->unavailable_base64 : NULL;
 }
 
 /* The members of an image, each with a comma before it but the first. */
