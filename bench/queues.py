@@ -182,7 +182,7 @@ def measure(options, stack, sink, database, server, name):
     if not options.alone:
         daemon.await_that(lambda: quiet(database, "order_view"), 600, "the join")
     took = time.monotonic() - began
-    measured = options.events - int(first)
+    measured = options.events - int(first or 0)
     used = {name: seconds - before.get(name, 0)
             for name, seconds in cpu_of(stack, daemon, server, database, points).items()}
     peak = daemon.peak_rss_bytes()
