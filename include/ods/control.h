@@ -63,6 +63,10 @@ struct control_members {
     size_t count;
 };
 
+/* One that has not confirmed the order yet; NULL: all have. */
+const struct control_member *control_members_late(const struct control_members *members,
+                                                  int64_t number);
+
 /* A process of a group as its operators see it; texts that are longer are cut. */
 struct fleet_member {
     char name[128]; /* as in struct control_member */

@@ -88,15 +88,6 @@ int table_look(struct table *table, struct orders *orders, struct error *error)
 
 /* --- waiting --------------------------------------------------------------------------------- */
 
-/* Who has not confirmed; NULL: all have. */
-static const struct control_member *slowest(const struct control_members *members, int64_t number)
-{
-    for (size_t i = 0; i < members->count; i++)
-        if (members->items[i].confirmed < number)
-            return &members->items[i];
-    return NULL;
-}
-
 static enum ods_status ask_members(struct table *table, struct error *error)
 {
     free(table->obeying.items);
@@ -112,7 +103,7 @@ int table_await(struct table *table, int64_t number, struct error *error)
         enum ods_status status = ask_members(table, error);
         if (status != ODS_OK)
             return CLI_TARGET;
-        const struct control_member *late = slowest(&table->obeying, number);
+        const struct control_member *late = control_members_late(&table->obeying, number);
         if (!late)
             break;
         bool given_up = interrupt_came();

@@ -64,6 +64,15 @@ const struct order *orders_find(const struct orders *orders, const char *topic)
     return bsearch(topic, orders->items, orders->count, sizeof *orders->items, compare);
 }
 
+const struct control_member *control_members_late(const struct control_members *members,
+                                                  int64_t number)
+{
+    for (size_t i = 0; i < members->count; i++)
+        if (members->items[i].confirmed < number)
+            return &members->items[i];
+    return NULL;
+}
+
 void topic_tables_done(struct topic_tables *tables)
 {
     for (size_t i = 0; i < tables->count; i++) {

@@ -216,11 +216,9 @@ static enum ods_status obeyed(struct job *job, int64_t number, size_t *members, 
     for (;;) {
         struct control_members all = {0};
         enum ods_status status = control->members(job->sink, &all, error);
-        *late = '\0';
+        const struct control_member *one = control_members_late(&all, number);
+        snprintf(late, size, "%s", one ? one->name : "");
         *members = all.count;
-        for (size_t i = 0; status == ODS_OK && i < all.count; i++)
-            if (all.items[i].confirmed < number)
-                snprintf(late, size, "%s", all.items[i].name);
         free(all.items);
         if (status != ODS_OK)
             return status;

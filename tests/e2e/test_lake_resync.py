@@ -4,9 +4,7 @@ is right in the end; what the source does not have is named by verify, and erase
 import json
 
 import pytest
-from conftest import ROOT
-from lib.connect import Connect
-from lib.kafka import Kafka
+from lib.connect import Connect, follow_postgres
 from lib.lake import WHY_NOT, engine
 from lib.postgres import Database
 from lib.sink import Exit
@@ -21,28 +19,15 @@ def world(request, stack, postgres_source, sink, prefix, tmp_path):
         pytest.skip(WHY_NOT)
     source = Database(stack, stack["POSTGRES_SOURCE_DATABASE"], "POSTGRES_SOURCE")
     source.execute("drop table if exists stock; create table stock (id int primary key, v int); "
-                   f"insert into stock select n, n from generate_series(1, {ROWS}) n; "
-                   "drop table if exists beat; create table beat (id int primary key, at timestamptz); "
-                   "grant all on beat to debezium")
-    kafka = Kafka(stack)
-    kafka.create(f"{prefix}-signal", 1)
-    slot = prefix.replace("-", "_")
-    stack.connector("register", ROOT / "config" / "connectors" / "pg_finance.json", f"name={prefix}",
-                    f"topic.prefix={prefix}", f"slot.name={slot}", "heartbeat.interval.ms=300",
-                    "heartbeat.action.query=insert into beat values (1, now()) on conflict (id) "
-                    "do update set at = now()",
-                    "signal.poll.interval.ms=300", "table.include.list=public.stock,public.beat")
+                   f"insert into stock select n, n from generate_series(1, {ROWS}) n")
+    slot = follow_postgres(stack, source, prefix, "public.stock")
     source_of = {"source": {"connector": "postgresql"}, "database": "shop", "defaults": {"on_delete": "hard"}}
     sink.write(*({"name": kind, "topics": [f"{prefix}.public.stock"], "format": "debezium", "target": kind,
                   **source_of} for kind in KINDS),
                targets=[{"name": kind, "type": kind, "location": str(tmp_path / kind), "commit_ms": 50}
                         for kind in KINDS],
                kafka=True, connect={"url": stack["CONNECT_URL"]},
-               databases=[{"name": "shop", "type": "postgres", "slot": slot,
-                           "dsn": f"host=127.0.0.1 port={stack['POSTGRES_SOURCE_PORT']} "
-                                  f"dbname={stack['POSTGRES_SOURCE_DATABASE']} "
-                                  f"user={stack['POSTGRES_SOURCE_USER']} "
-                                  "password=${ODS_STACK_POSTGRES_SOURCE_PASSWORD}"}])
+               databases=[{"name": "shop", "type": "postgres", "slot": slot, "dsn": source.dsn}])
     made = World(source, sink, request.getfixturevalue("lake_reader"), tmp_path)
     daemon = sink.daemon()
     daemon.await_that(lambda: all(len(made.rows(kind)) == ROWS for kind in KINDS), 120, "the snapshot")

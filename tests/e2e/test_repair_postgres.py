@@ -4,9 +4,7 @@ signals by Kafka. Keys of every kind, and resync --snapshot."""
 import json
 
 import pytest
-from conftest import ROOT
-from lib.connect import Connect
-from lib.kafka import Kafka
+from lib.connect import Connect, follow_postgres
 from lib.postgres import Database
 from test_repair import found
 
@@ -32,26 +30,12 @@ def world(stack, postgres_source, sink, database, prefix):
         source.execute(f"drop table if exists {table}; create table {table} ({columns})")
         for number, row in enumerate(rows):
             source.execute(f"insert into {table} values ({', '.join(['%s'] * len(row))}, %s)", *row, number)
-    # Where other databases of the server write, the connector's slot follows by its own changes alone.
-    source.execute("drop table if exists beat; create table beat (id int primary key, at timestamptz); "
-                   "grant all on beat to debezium")
-    kafka = Kafka(stack)
-    kafka.create(f"{prefix}-signal", 1)
-    slot = prefix.replace("-", "_")
-    stack.connector("register", ROOT / "config" / "connectors" / "pg_finance.json", f"name={prefix}",
-                    f"topic.prefix={prefix}", f"slot.name={slot}", "heartbeat.interval.ms=300",
-                    "heartbeat.action.query=insert into beat values (1, now()) on conflict (id) "
-                    "do update set at = now()",
-                    "signal.poll.interval.ms=300", "table.include.list=public.k_.*,public.beat")
+    slot = follow_postgres(stack, source, prefix, "public.k_.*")
     sink.write({"name": "finance", "topics": [f"^{prefix}(\\..*)?$"], "format": "debezium", "target": "ods",
                 "source": {"connector": "postgresql"}, "defaults": {"on_delete": "hard"}},
                database=database, kafka=True, connect={"url": stack["CONNECT_URL"]},
                dead_letter={"topic": f"letters-{prefix}"},
-               databases=[{"name": "shop", "type": "postgres", "slot": slot,
-                           "dsn": f"host=127.0.0.1 port={stack['POSTGRES_SOURCE_PORT']} "
-                                  f"dbname={stack['POSTGRES_SOURCE_DATABASE']} "
-                                  f"user={stack['POSTGRES_SOURCE_USER']} "
-                                  "password=${ODS_STACK_POSTGRES_SOURCE_PASSWORD}"}])
+               databases=[{"name": "shop", "type": "postgres", "slot": slot, "dsn": source.dsn}])
     daemon = sink.daemon()
     daemon.await_that(lambda: all(database.exists(table) and database.count(table) == len(rows)
                                   for table, (_, rows) in KEYS.items()), 120, "the snapshot")

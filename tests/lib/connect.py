@@ -5,6 +5,9 @@ import time
 import urllib.error
 import urllib.request
 
+from lib.kafka import Kafka
+from lib.stack import ROOT
+
 
 class Connect:
     def __init__(self, url):
@@ -36,3 +39,19 @@ class Connect:
                     raise RuntimeError(f"Kafka Connect: {error.code} {error.read()!r}") from error
                 time.sleep(0.2)
         raise RuntimeError(f"Kafka Connect does not answer {method} {path}")
+
+
+def follow_postgres(stack, source, prefix, tables):
+    """Registers the connector of PostgreSQL as it is shipped, for these of the source's tables; the name of its
+    slot. It takes signals from its topic. Where other databases of the server write, the slot follows by the
+    connector's own changes alone: it writes to the table `beat`."""
+    source.execute("drop table if exists beat; create table beat (id int primary key, at timestamptz); "
+                   "grant all on beat to debezium")
+    Kafka(stack).create(f"{prefix}-signal", 1)
+    slot = prefix.replace("-", "_")
+    stack.connector("register", ROOT / "config" / "connectors" / "pg_finance.json", f"name={prefix}",
+                    f"topic.prefix={prefix}", f"slot.name={slot}", "heartbeat.interval.ms=300",
+                    "heartbeat.action.query=insert into beat values (1, now()) on conflict (id) "
+                    "do update set at = now()",
+                    "signal.poll.interval.ms=300", f"table.include.list={tables},public.beat")
+    return slot

@@ -21,8 +21,8 @@ class Database:
     def dsn(self):
         """For the sink: it substitutes the password itself."""
         stack = self.stack
-        return (f"host=127.0.0.1 port={stack['POSTGRES_PORT']} dbname={self.name} user=ods "
-                "password=${ODS_STACK_POSTGRES_PASSWORD}")
+        return (f"host=127.0.0.1 port={stack['POSTGRES_PORT']} dbname={self.name} "
+                f"user={stack[f'{self.owner}_USER']} password=${{ODS_STACK_{self.owner}_PASSWORD}}")
 
     def connect(self):
         connection = psycopg2.connect(

@@ -12,6 +12,7 @@
 #include <ods/json.h>
 
 #include "core/base64.h"
+#include "sink/kafka/connect_type.h"
 #include "sink/kafka/form_room.h"
 
 #define PLACEHOLDER "__debezium_unavailable_value"
@@ -185,10 +186,7 @@ static const struct buffer *unavailable(const struct form *form, const struct fo
         return NULL;
     if (!plan->declared || (base && strcmp(base, "string") == 0))
         return &form->unavailable;
-    /* Bytes that are a number would be read as one. */
-    bool no_number = base && strcmp(base, "bytes") == 0;
-    no_number = no_number && plan->shape->columns[at].type == SEM_BYTES;
-    return no_number ? &form->unavailable_base64 : NULL;
+    return connect_is_bytes(&plan->shape->columns[at]) ? &form->unavailable_base64 : NULL;
 }
 
 /* The members of an image, each with a comma before it but the first. */

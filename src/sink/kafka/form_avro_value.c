@@ -240,8 +240,7 @@ static enum ods_status put_absent(const struct cell *cell, bool optional, bool w
     size_t start = out->length;
     if (optional)
         avro_put_long(out, 1);
-    /* Bytes that are a number would be read as one. */
-    bool number = cell->column->type == SEM_DECIMAL || cell->column->type == SEM_BITS;
+    bool number = cell->type->kind == AVRO_BYTES && !connect_is_bytes(cell->column);
     if (!number && put_placeholder(out, cell->form->placeholder, cell->type))
         return ODS_OK;
     out->length = start;

@@ -106,30 +106,51 @@ static int64_t first_behind(const struct batch *batch, const struct claim *claim
     return -1;
 }
 
+/* What is in a commit beside rows. */
+struct moves {
+    json_t *expect, *next;
+    bool good; /* memory was there */
+};
+
+static struct moves moves_begin(void)
+{
+    struct moves moves = {.expect = json_object(), .next = json_object()};
+    moves.good = moves.expect && moves.next;
+    return moves;
+}
+
+/* Commits what is staged with them; without rows and offsets there is nothing to commit. */
+static enum ods_status moves_commit(struct moves *moves, struct lake_table *table, bool rows,
+                                    struct error *error)
+{
+    enum ods_status status = moves->good ? ODS_OK : error_out_of_memory(error);
+    if (status == ODS_OK && (rows || json_object_size(moves->next)))
+        status = lake_table_commit(table, moves->expect, moves->next, error);
+    json_decref(moves->expect);
+    json_decref(moves->next);
+    return status;
+}
+
 /* Offsets that go back do so by a commit of their own, before the rows: a table then knows that
  * what it has stored does not tell what it has of these records (offsets.c). */
 static enum ods_status set_back(struct attempt *attempt)
 {
     struct lake_table *control = attempt->lake->store->control;
     const struct batch *batch = attempt->batch;
-    json_t *expect = json_object(), *next = json_object();
-    bool good = expect && next;
+    struct moves moves = moves_begin();
     int64_t now_us = time_wall_us();
-    for (uint32_t i = 0; good && i < batch->claim_count; i++) {
+    for (uint32_t i = 0; moves.good && i < batch->claim_count; i++) {
         const struct claim *claim = &batch->claims[i];
         int64_t first = first_behind(batch, claim);
         if (first < 0 && claim_end(claim) < claim->from)
             first = claim_end(claim);
         if (first >= 0)
-            good = lake_table_move(control, expect, next, claim->topic, claim->partition, first) &&
-                   lake_table_read_again(control, next, claim->topic, claim->partition, now_us);
+            moves.good = lake_table_move(control, moves.expect, moves.next, claim->topic,
+                                         claim->partition, first) &&
+                         lake_table_read_again(control, moves.next, claim->topic, claim->partition,
+                                               now_us);
     }
-    enum ods_status status = good ? ODS_OK : error_out_of_memory(attempt->error);
-    if (status == ODS_OK && json_object_size(next))
-        status = lake_table_commit(control, expect, next, attempt->error);
-    json_decref(expect);
-    json_decref(next);
-    return status;
+    return moves_commit(&moves, control, false, attempt->error);
 }
 
 /* --- rows ------------------------------------------------------------------------------------- */
@@ -253,21 +274,14 @@ static enum ods_status stage(struct attempt *attempt, struct lake_work *work)
 static enum ods_status commit_table(struct attempt *attempt, struct lake_work *work)
 {
     const struct batch *batch = attempt->batch;
-    json_t *expect = json_object(), *next = json_object();
-    bool good = expect && next;
-    enum ods_status status = ODS_OK;
-    for (uint32_t i = 0; good && i < batch->claim_count; i++) {
+    struct moves moves = moves_begin();
+    for (uint32_t i = 0; moves.good && i < batch->claim_count; i++) {
         const struct claim *claim = &batch->claims[i];
         if (work->moves[i])
-            good = lake_table_move(work->table, expect, next, claim->topic, claim->partition,
-                                   claim_end(claim));
+            moves.good = lake_table_move(work->table, moves.expect, moves.next, claim->topic,
+                                         claim->partition, claim_end(claim));
     }
-    if (!good)
-        status = error_out_of_memory(attempt->error);
-    if (status == ODS_OK && (work->length || json_object_size(next)))
-        status = lake_table_commit(work->table, expect, next, attempt->error);
-    json_decref(expect);
-    json_decref(next);
+    enum ods_status status = moves_commit(&moves, work->table, work->length, attempt->error);
     if (status != ODS_OK)
         return status;
     attempt->result->upserted += work->upserted;
@@ -285,21 +299,15 @@ static enum ods_status commit_control(struct attempt *attempt)
 {
     struct lake_table *control = attempt->lake->store->control;
     const struct batch *batch = attempt->batch;
-    json_t *expect = json_object(), *next = json_object();
-    bool good = expect && next;
+    struct moves moves = moves_begin();
     int64_t now_us = time_wall_us();
-    for (uint32_t i = 0; good && i < batch->claim_count; i++) {
+    for (uint32_t i = 0; moves.good && i < batch->claim_count; i++) {
         const struct claim *claim = &batch->claims[i];
-        good = lake_table_move(control, expect, next, claim->topic, claim->partition,
-                               claim_end(claim)) &&
-               lake_table_stamp(control, next, claim->topic, claim->partition, now_us);
+        moves.good = lake_table_move(control, moves.expect, moves.next, claim->topic,
+                                     claim->partition, claim_end(claim)) &&
+                     lake_table_stamp(control, moves.next, claim->topic, claim->partition, now_us);
     }
-    enum ods_status status = good ? ODS_OK : error_out_of_memory(attempt->error);
-    if (status == ODS_OK && batch->claim_count)
-        status = lake_table_commit(control, expect, next, attempt->error);
-    json_decref(expect);
-    json_decref(next);
-    return status;
+    return moves_commit(&moves, control, false, attempt->error);
 }
 
 /* ODS_REJECT: a record was set aside after others were staged, so all of it is folded anew. */

@@ -158,17 +158,6 @@ static bool ask(struct asked *asked, const struct lake_plan *plan, const struct 
     return true;
 }
 
-static void tell(const struct apply_hooks *hooks, const struct lake_table *table, const char *what,
-                 const char *column)
-{
-    char line[1200];
-    if (!hooks || !hooks->notice)
-        return;
-    snprintf(line, sizeof line, "table %s/%s: %s%s%s", table->schema, table->name, what,
-             *column ? " " : "", column);
-    hooks->notice(hooks->context, line);
-}
-
 static enum ods_status open_table(struct lake_plan *plan, struct lake_table *table,
                                   const struct wishes *wishes, const struct change *change,
                                   struct error *error)
@@ -276,7 +265,7 @@ static enum ods_status evolve(struct lake_plan *plan, struct lake_table *table,
         asked_done(&asked);
     }
     for (size_t i = 0; status == ODS_OK && i < changes.count; i++)
-        tell(hooks, table, "added or widened the column", changes.items[i].name);
+        lake_table_tell(table, hooks, "added or widened the column %s", changes.items[i].name);
     if (status == ODS_OK) {
         result->columns_added += added;
         result->columns_changed += widened;
@@ -325,7 +314,7 @@ enum ods_status lake_columns_follow(struct lake_plan *plan, struct lake_table *t
     if (status == ODS_OK && table->handle)
         status = map(plan, table, &wishes, error);
     if (status == ODS_OK && table->handle && !was_open && plan->appends)
-        tell(hooks, table, "opened to append", "");
+        lake_table_tell(table, hooks, "opened to append");
     else if (status == ODS_OK && table->handle && !was_open)
         lake_table_opened(table, hooks);
     wishes_done(&wishes);

@@ -203,9 +203,7 @@ enum ods_status lake_erase(struct lake_sink *lake, struct erasing *erasing, bool
     if (status != ODS_OK)
         return status;
     struct lake_table *control = lake->store->control;
-    lake_store_forget_offsets(lake->store);
-    if (control->handle)
-        status = lake_table_ready(control, error);
+    status = lake_store_read_anew(lake->store, error);
     erasing->behind = status == ODS_OK ? behind(control, erasing) : 0;
     look |= erasing->behind > 0;
     erasing->shadow_rows = erasing->history_rows = -1;

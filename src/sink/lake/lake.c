@@ -83,7 +83,6 @@ static enum ods_status lake_sink_connect(struct sink *sink, struct error *error)
     return status;
 }
 
-/* What is stored may have moved on since it was read: other processes had the partitions. */
 static enum ods_status read_positions(struct lake_sink *lake, bool create,
                                       struct position *positions, size_t count, struct error *error)
 {
@@ -91,9 +90,7 @@ static enum ods_status read_positions(struct lake_sink *lake, bool create,
     if (status != ODS_OK)
         return status;
     struct lake_table *control = lake->store->control;
-    lake_store_forget_offsets(lake->store);
-    if (control->handle)
-        status = lake_table_ready(control, error);
+    status = lake_store_read_anew(lake->store, error);
     for (struct position *at = positions; status == ODS_OK && at < positions + count; at++) {
         at->offset = lake_table_offset(control, at->topic, at->partition);
         at->stored_us = lake_table_stored_us(control, at->topic, at->partition);

@@ -200,6 +200,12 @@ void lake_store_forget_offsets(struct lake_store *store)
     }
 }
 
+enum ods_status lake_store_read_anew(struct lake_store *store, struct error *error)
+{
+    lake_store_forget_offsets(store);
+    return store->control->handle ? lake_table_ready(store->control, error) : ODS_OK;
+}
+
 /* The group as a folder's name: what none may have becomes _ and, so that names stay apart, its
  * code. */
 static char *folder_of(const char *group)

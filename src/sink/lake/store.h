@@ -82,6 +82,8 @@ struct lake_table *lake_store_table(struct lake_store *store, const char *schema
 enum ods_status lake_store_control(struct lake_store *store, bool create, struct error *error);
 /* All offsets are to be read anew. */
 void lake_store_forget_offsets(struct lake_store *store);
+/* Those of the pipeline's own table are, if it is there: other processes may have moved them. */
+enum ods_status lake_store_read_anew(struct lake_store *store, struct error *error);
 
 /* --- tables ----------------------------------------------------------------------------------- */
 
@@ -148,6 +150,9 @@ bool lake_table_forget(const struct lake_table *table, json_t *expect, json_t *n
 /* Commits what is staged. After any answer but ODS_OK nothing is staged. */
 enum ods_status lake_table_commit(struct lake_table *table, json_t *expect, json_t *next,
                                   struct error *error);
+/* A notice about the table. */
+void lake_table_tell(const struct lake_table *table, const struct apply_hooks *hooks,
+                     const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* Tells of a table that was opened by its key. */
 void lake_table_opened(struct lake_table *table, const struct apply_hooks *hooks);
 /* What the engine has counted since the last time; an index that was made anew is told. */

@@ -1,4 +1,5 @@
 /* Tables of a store: what the engine is told of them, their columns and commits. */
+#include <stdarg.h>
 #include <stdlib.h>
 #include <stdio.h>
 #include <string.h>
@@ -360,13 +361,17 @@ static int64_t figure(const json_t *stats, const char *name)
     return json_integer_value(json_object_get(stats, name));
 }
 
-static void tell(const struct lake_table *table, const struct apply_hooks *hooks, const char *what,
-                 const char *text)
+void lake_table_tell(const struct lake_table *table, const struct apply_hooks *hooks,
+                     const char *format, ...)
 {
     char line[1200];
+    va_list arguments;
     if (!hooks || !hooks->notice)
         return;
-    snprintf(line, sizeof line, "table %s/%s: %s: %s", table->schema, table->name, what, text);
+    int length = snprintf(line, sizeof line, "table %.300s/%.300s: ", table->schema, table->name);
+    va_start(arguments, format);
+    vsnprintf(line + length, sizeof line - (size_t) length, format, arguments);
+    va_end(arguments);
     hooks->notice(hooks->context, line);
 }
 
@@ -382,7 +387,7 @@ static void tell_index(struct lake_table *table, const json_t *stats,
         snprintf(text + length, sizeof text - (size_t) length,
                  ", of which %.1f MB are files of index_folder", (double) mapped / 1048576);
     table->indexed = figure(stats, "indexed");
-    tell(table, hooks, what, text);
+    lake_table_tell(table, hooks, "%s: %s", what, text);
 }
 
 void lake_table_opened(struct lake_table *table, const struct apply_hooks *hooks)
@@ -450,9 +455,9 @@ void lake_table_maintain(struct lake_table *table, const struct apply_hooks *hoo
     char *request = json_object_size(parts) ? json_dumps(parts, JSON_COMPACT) : NULL;
     char *report = NULL, *text = NULL;
     if (request && engine->maintain(table->handle, request, &report, &text) != ODS_LAKE_OK)
-        tell(table, hooks, "maintenance", text ? text : "it failed");
+        lake_table_tell(table, hooks, "maintenance: %s", text ? text : "it failed");
     else if (report)
-        tell(table, hooks, "maintenance", report);
+        lake_table_tell(table, hooks, "maintenance: %s", report);
     engine->free(report);
     engine->free(text);
     free(request);

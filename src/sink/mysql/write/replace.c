@@ -48,18 +48,26 @@ static enum ods_status passed_over(const struct mysql_attempt *attempt, enum ods
     return ODS_OK;
 }
 
-/* *text: a column of the first row, on the heap; NULL: there is no row. Frees the statement, which
- * is not in sink->sql: a load's may be there. */
-static enum ods_status read_text(struct mysql_attempt *attempt, struct buffer *sql, unsigned column,
-                                 char **text)
+/* *rows: NULL where the server does not tell. Frees the statement, which is not in sink->sql: a
+ * load's may be there. */
+static enum ods_status query(struct mysql_attempt *attempt, struct buffer *sql, MYSQL_RES **rows)
 {
-    MYSQL_RES *rows = NULL;
-    *text = NULL;
+    *rows = NULL;
     enum ods_status status =
         sql->failed ? error_out_of_memory(attempt->error)
                     : passed_over(attempt, mysql_conn_query(&attempt->sink->conn, sql->bytes,
-                                                            sql->length, &rows, attempt->error));
+                                                            sql->length, rows, attempt->error));
     buffer_done(sql);
+    return status;
+}
+
+/* *text: a column of the first row, on the heap; NULL: there is no row. */
+static enum ods_status read_text(struct mysql_attempt *attempt, struct buffer *sql, unsigned column,
+                                 char **text)
+{
+    MYSQL_RES *rows;
+    *text = NULL;
+    enum ods_status status = query(attempt, sql, &rows);
     MYSQL_ROW row = rows ? mysql_fetch_row(rows) : NULL;
     if (row && column < mysql_num_fields(rows) && row[column]) {
         *text = strdup(row[column]);
@@ -69,17 +77,19 @@ static enum ods_status read_text(struct mysql_attempt *attempt, struct buffer *s
     return status;
 }
 
-/* *is: the column of the first row is 1; false as well where the server does not tell. */
-static enum ods_status is_one(struct mysql_attempt *attempt, const char *template,
-                              const char *const *texts, unsigned column, bool *is)
+/* Which columns of the first row are 1; none where the server does not tell. */
+static enum ods_status read_flags(struct mysql_attempt *attempt, const char *template,
+                                  const char *const *texts, bool *flags, unsigned count)
 {
     struct buffer sql;
-    char *text;
+    MYSQL_RES *rows;
     buffer_init(&sql);
     mysql_put_statement(&sql, template, texts);
-    enum ods_status status = read_text(attempt, &sql, column, &text);
-    *is = text && strcmp(text, "1") == 0;
-    free(text);
+    enum ods_status status = query(attempt, &sql, &rows);
+    MYSQL_ROW row = rows ? mysql_fetch_row(rows) : NULL;
+    for (unsigned i = 0; i < count; i++)
+        flags[i] = row && i < mysql_num_fields(rows) && row[i] && strcmp(row[i], "1") == 0;
+    mysql_free_result(rows);
     return status;
 }
 
@@ -106,7 +116,7 @@ static enum ods_status has_no_trigger(struct mysql_attempt *attempt,
                                       const struct mysql_table *table, bool *has_none)
 {
     const char *texts[] = {table->schema, table->name};
-    return is_one(attempt, sql_mysql_no_triggers, texts, 0, has_none);
+    return read_flags(attempt, sql_mysql_no_triggers, texts, has_none, 1);
 }
 
 static enum ods_status ask(struct mysql_attempt *attempt, struct mysql_table *table)
@@ -115,8 +125,8 @@ static enum ods_status ask(struct mysql_attempt *attempt, struct mysql_table *ta
     const char *texts[] = {table->schema, table->name, table->schema,
                            table->name,   table->schema, table->name};
     const char *rights[] = {table->schema, table->schema, table->schema, table->name};
-    bool changed = true, plain = false, lonely = false, seen = false;
-    bool unwatched = false;
+    bool changed = true, seen = false, unwatched = false;
+    bool is[2] = {false, false}; /* an ordinary table; one whose only index is its key's */
     free(replacing->definition);
     *replacing = (struct mysql_replacing){.asked_us = time_monotonic_us()};
     enum ods_status status = read_definition(attempt, table, &replacing->definition);
@@ -124,14 +134,12 @@ static enum ods_status ask(struct mysql_attempt *attempt, struct mysql_table *ta
         status = passed_over(attempt, mysql_catalog_changed(&attempt->sink->conn, table, &changed,
                                                             attempt->error));
     if (status == ODS_OK && !changed)
-        status = is_one(attempt, sql_mysql_replaceable, texts, 0, &plain);
-    if (status == ODS_OK && plain)
-        status = is_one(attempt, sql_mysql_replaceable, texts, 1, &lonely);
-    if (status == ODS_OK && plain)
-        status = is_one(attempt, sql_mysql_sees_triggers, rights, 0, &seen);
+        status = read_flags(attempt, sql_mysql_replaceable, texts, is, 2);
+    if (status == ODS_OK && is[0])
+        status = read_flags(attempt, sql_mysql_sees_triggers, rights, &seen, 1);
     if (status == ODS_OK && seen)
         status = has_no_trigger(attempt, table, &unwatched);
-    replacing->indexed = !lonely;
+    replacing->indexed = !is[1];
     replacing->may = unwatched;
     return status;
 }
