@@ -5,6 +5,7 @@ import json
 
 import pytest
 from lib.connect import Connect, follow_postgres
+from lib.kafka import Kafka
 from lib.lake import WHY_NOT, engine
 from lib.postgres import Database
 from lib.sink import Exit
@@ -20,6 +21,7 @@ def world(request, stack, postgres_source, sink, prefix, tmp_path):
     source = Database(stack, stack["POSTGRES_SOURCE_DATABASE"], "POSTGRES_SOURCE")
     source.execute("drop table if exists stock; create table stock (id int primary key, v int); "
                    f"insert into stock select n, n from generate_series(1, {ROWS}) n")
+    Kafka(stack).create(f"{prefix}.public.stock", 2 * ROWS)  # so that there are partitions without a record
     slot = follow_postgres(stack, source, prefix, "public.stock")
     source_of = {"source": {"connector": "postgresql"}, "database": "shop", "defaults": {"on_delete": "hard"}}
     sink.write(*({"name": kind, "topics": [f"{prefix}.public.stock"], "format": "debezium", "target": kind,

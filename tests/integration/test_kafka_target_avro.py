@@ -249,12 +249,13 @@ def test_values_that_do_not_fit_are_letters(sink, kafka, registry, out, prefix):
     sink.write(pipeline(table), kafka=True, targets=target(out.topic, registry))
     sink.replay([table.create({**good, "small": 40000}), table.create({**good, "id": 3_000_000_000}),
                  table.create({**good, "price": "JxA="}), table.create({**good, "flag": "yes"}),
-                 table.create({**good, "small": "text"}), table.create(good)], dead_letter=letters)
+                 table.create({**good, "small": "text"}), table.create({**good, "price": ""}),
+                 table.create(good)], dead_letter=letters)
     assert [value["after"]["id"] for _, value in out.read()] == [1]
     texts = {letter["offset"]: json.dumps(letter) for letter in read_lines(letters)}
-    assert len(texts) == 5
+    assert len(texts) == 6
     for offset, wanted in enumerate(("column small", "id", "digits than its precision", "column flag",
-                                     "column small")):
+                                     "column small", "column price")):
         assert wanted in texts[offset], texts[offset]
 
 

@@ -386,6 +386,8 @@ def test_records_that_an_earlier_version_kept(queue, database):
     earlier([3, 4])
     exchange(queue.socket, lines[:6], "6")
     assert database.execute("select id from items order by id") == [(2,), (5,)]
+    kept = "select count(*) from ods_sink.delivered where key = %s"
+    assert database.value(kept, digest("m-5")) == 1, "it may run still, and be given this one again"
     # Four turns later all that it has kept is gone, and is asked for no more.
     former = ("select bool_or(coalesce(q.counted_since + 4 > s.slot, true)) "
               "from ods_sink.delivered_sources q, ods_sink.delivered_slot s")
@@ -396,6 +398,7 @@ def test_records_that_an_earlier_version_kept(queue, database):
     exchange(queue.socket, lines[6:], "2")
     daemon.stop()
     assert database.value("select array_agg(id order by id) from items") == [2, 5, 6, 7]
+    assert database.value(kept, digest("m-7")) == 0, "nobody looks for it by that"
     # Who has looked before the earlier version wrote is refused.
     earlier([9])
     refused = ("select ods_sink.deliver(%s, %s, 4, 1, '{}', array[%s::bytea], array[1::bit(512)], "

@@ -262,6 +262,10 @@ fn compaction_folds_deletes_and_manifests_into_one() {
         assert!(ice.all(DATA).count() <= 6);
         let left = t.store.list("metadata").unwrap().len();
         assert!(left < 12 * 4, "{left} files of metadata are left");
+        let key = t.key_iceberg().unwrap();
+        t.maintain(&json!({"expire": {"retention_ms": 86_400_000, "snapshots": 1}}).to_string()).unwrap();
+        assert_eq!(metadata::snapshots(&t.ice().unwrap().loaded.metadata).len(), 1, "that of the compaction");
+        assert_eq!((key.is_empty(), t.key_iceberg().unwrap()), (false, key));
         t.upsert(&batch(&[(0, Some(3), Some("x"), Some(77))])).unwrap();
         t.commit(&offsets(Some(12)), &offsets(Some(13)), "x").unwrap();
         assert_eq!(rows(&mut t, json!({})).len(), before.len());
