@@ -6,7 +6,7 @@ import json
 import pytest
 from lib.connect import Connect, follow_postgres
 from lib.kafka import Kafka
-from lib.lake import WHY_NOT, engine
+from lib.lake import WHY_NOT, Missing, engine
 from lib.postgres import Database
 from lib.sink import Exit
 
@@ -48,10 +48,11 @@ class World:
         return self.folder / kind / "public" / "stock"
 
     def rows(self, kind):
-        if not self.path(kind).exists():
-            return {}
         word = "deltalake" if kind == "delta" else "pyiceberg"
-        return {row["id"]: row["v"] for row in self.reader.ask(word, self.path(kind), columns="id, v")}
+        try:
+            return {row["id"]: row["v"] for row in self.reader.ask(word, self.path(kind), columns="id, v")}
+        except Missing:  # it is not made yet
+            return {}
 
     def run(self, command, kind, *arguments, expect=Exit.OK):
         done = self.sink.run(command, "-c", self.sink.conf, "--json", "--pipeline", kind, *arguments, expect=expect,
