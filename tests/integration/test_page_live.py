@@ -149,3 +149,43 @@ def test_many_tables(sink, database, kafka, prefix, browser):
         daemon.stop()
     finally:
         views.close()
+
+
+def test_what_was_agreed_to_is_what_is_done(sink, database, kafka, prefix, browser):
+    """The answer about one topic says nothing of another that was chosen while it was on its way."""
+    tables = [Table(name, prefix=prefix) for name in ("items", "others")]
+    for table in tables:
+        kafka.create(table.topic, 1)
+    token = "a-token-that-nobody-guesses"
+    sink.write({**pipeline(f"^{prefix}.*"), "name": "items"}, database=database, kafka=True,
+               http={"operators": [{"name": "ada", "token": token}]})
+    daemon = sink.daemon().await_ready()
+    kafka.produce([table.create(row(1)) for table in tables])
+    daemon.await_that(lambda: all(database.exists(table.name) and database.count(table.name) == 1
+                                  for table in tables), what="rows")
+    views = Views(browser, sink)
+    try:
+        for view in views.all:
+            view.page.get_by_role("button", name="Pause a table…").click()
+            view.check("dialog")
+        page, held = views.first.page, []
+        page.route("**/actions/pause", lambda route: held.append(route))
+        page.get_by_label("Your operator’s token").fill(token)
+        page.get_by_label("Its topic").select_option(tables[0].topic)
+        page.get_by_label("Why, for whoever finds it paused").fill("an index is built")
+        go = page.locator("#ask-go")
+        go.click()
+        daemon.await_that(lambda: page.evaluate("1") and len(held) == 1, what="the question")
+        page.get_by_label("Its topic").select_option(tables[1].topic)
+        held[0].continue_()
+        page.locator("#ask-says").filter(has_text="Looking").wait_for(state="detached")
+        assert (page.inner_text("#ask-says"), page.inner_text("#ask-go")) == ("", "What will happen?")
+        page.unroute("**/actions/pause")
+        go.click()
+        views.first.await_text(f"public.others (topic {tables[1].topic}) will be held", "#ask-says")
+        go.click()
+        views.first.await_text(f"public.others (topic {tables[1].topic}) is paused", "#done")
+        views.first.check("done")
+        daemon.stop()
+    finally:
+        views.close()
