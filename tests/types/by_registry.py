@@ -29,7 +29,7 @@ def replay(stack, folder, name, schemas, made):
     from lib.sink import Setup
 
     stack.up("postgres")
-    database = create_database(stack, f"ods_types_{name}")
+    database = create_database(stack, f"ods_{folder.name}".replace("-", "_"))
     for extension in ("hstore", "ltree", "citext", "isn"):
         database.execute(f"create extension {extension}")
     missing = {extension for extension in NEEDED if not create_extension(database, extension)}
