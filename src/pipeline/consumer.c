@@ -51,11 +51,12 @@ static void bound_time(struct lane *lane, struct claim *run, const struct partit
         run->complete_us--;
 }
 
-static void push_filling(struct lane *lane)
+/* can_wait: it may as well go in a later turn. */
+static void push_filling(struct lane *lane, bool can_wait)
 {
     struct batch *batch = lane->filling;
     struct slot *slot = lane_slot(lane, batch);
-    if (!gaps_same_cluster(lane, batch))
+    if (!gaps_same_cluster(lane, batch, can_wait))
         return;
     lane->filling = NULL;
     lane->in_flight++;
@@ -117,7 +118,7 @@ static int64_t max_wait_ms(const struct lane *lane)
 
 void consumer_push(struct lane *lane)
 {
-    push_filling(lane);
+    push_filling(lane, false);
 }
 
 void consumer_hand_over(struct lane *lane)
@@ -125,9 +126,10 @@ void consumer_hand_over(struct lane *lane)
     struct batch *batch = lane->filling;
     if (!batch || !batch_covers(batch))
         return;
-    if ((queue_writer_idle(lane->queue) && is_wanted(lane, batch)) || is_full(lane, batch) ||
+    bool full = is_full(lane, batch);
+    if (full || (queue_writer_idle(lane->queue) && is_wanted(lane, batch)) ||
         (lane->idle_count && age_ms(batch) >= max_wait_ms(lane)))
-        push_filling(lane);
+        push_filling(lane, !full);
 }
 
 void consumer_discard_filling(struct lane *lane)
@@ -646,7 +648,7 @@ static void finish(struct lane *lane)
     if (atomic_load(&lane->failed) || atomic_load(&lane->abandon))
         consumer_discard_filling(lane);
     else if (lane->filling && batch_covers(lane->filling))
-        push_filling(lane);
+        push_filling(lane, false);
     lane_wake_writer(lane);
     while (lane->in_flight || lane->request_out) {
         atomic_store(&lane->consumer_beat_us, time_monotonic_us());

@@ -24,6 +24,7 @@
 
 #define CLOCK_SKEW_US INT64_C(60000000) /* how far the clocks of producers and target may differ */
 #define LATER_US      INT64_C(500000)
+#define CLUSTER_ASKS  3 /* of which cluster a batch is, before what it has is read again */
 
 /* The policy for the partition, which is to go on at POSITION_BEGINNING or at `high`. */
 static void decide(struct lane *lane, struct partition *partition, const char *policy,
@@ -106,18 +107,23 @@ static void look_at_clusters(struct lane *lane)
     }
 }
 
-/* True: the cluster has become another one under the lane, or it can't be told whether it has: what
- * was taken is read again, then. */
-static bool cluster_changed(struct lane *lane)
+enum cluster_is {
+    CLUSTER_SAME,
+    CLUSTER_UNTOLD, /* whether it still is the one that was seen before */
+    CLUSTER_ANOTHER,
+};
+
+static enum cluster_is look_at_cluster(struct lane *lane)
 {
     char name[CLUSTER_BYTES];
     if (!lane->source->ops->cluster)
-        return false;
+        return CLUSTER_SAME;
     lane->source->ops->cluster(lane->source, name);
-    bool changed = *lane->cluster && strcmp(lane->cluster, name) != 0;
-    if (*name)
-        memcpy(lane->cluster, name, sizeof lane->cluster);
-    return changed;
+    if (!*name)
+        return *lane->cluster ? CLUSTER_UNTOLD : CLUSTER_SAME;
+    bool another = *lane->cluster && strcmp(lane->cluster, name) != 0;
+    memcpy(lane->cluster, name, sizeof lane->cluster);
+    return another ? CLUSTER_ANOTHER : CLUSTER_SAME;
 }
 
 static void restart_all(struct lane *lane)
@@ -127,13 +133,18 @@ static void restart_all(struct lane *lane)
         rebalance_restart(lane, lane->assignment.items[i]);
 }
 
-bool gaps_same_cluster(struct lane *lane, struct batch *batch)
+/* One of several brokers that does not answer is as good as there for a while, and may be the one
+ * that is asked: the next question goes to another. */
+bool gaps_same_cluster(struct lane *lane, struct batch *batch, bool can_wait)
 {
-    bool changed = cluster_changed(lane);
+    enum cluster_is now = look_at_cluster(lane);
+    if (now == CLUSTER_UNTOLD && can_wait && ++lane->untold < CLUSTER_ASKS)
+        return false;
+    lane->untold = 0;
     memcpy(batch->cluster, lane->cluster, sizeof batch->cluster);
-    if (changed)
+    if (now != CLUSTER_SAME)
         restart_all(lane);
-    return !changed;
+    return now == CLUSTER_SAME;
 }
 
 /* --- records that are not there -------------------------------------------------------------- */
@@ -150,7 +161,7 @@ void gaps_out_of_range(struct lane *lane, struct partition *partition)
     struct error error;
     int64_t low = -1, high = -1;
     error_init(&error);
-    if (cluster_changed(lane)) {
+    if (look_at_cluster(lane) != CLUSTER_SAME) {
         restart_all(lane);
         return;
     }

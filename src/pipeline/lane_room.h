@@ -55,6 +55,7 @@ struct lane {
     struct batch *filling;
     int64_t batch_bytes; /* with which the source has a batch be full, if it may have as many */
     char cluster[CLUSTER_BYTES]; /* the source's, as last seen */
+    unsigned untold;             /* how often in a row the source has not said it */
     unsigned epoch;   /* how many batches came back that were not applied */
     size_t in_flight; /* batches with the writer, the request not counted */
     bool request_out, greeted;
@@ -175,8 +176,9 @@ void gaps_look(struct lane *lane);
 void gaps_out_of_sight(struct lane *lane, struct partition *partition);
 /* Tells the batch that is filled of which cluster its records are. False: the cluster has become
  * another one under the lane; the batch is dropped, and all partitions begin anew, since positions
- * in the one before mean nothing. */
-bool gaps_same_cluster(struct lane *lane, struct batch *batch);
+ * in the one before mean nothing. So it is where the source does not say what its cluster is, but
+ * not at once if `can_wait`: then the batch stays, to be asked about again. */
+bool gaps_same_cluster(struct lane *lane, struct batch *batch, bool can_wait);
 /* To be called when Kafka has no record at the partition's next offset. */
 void gaps_out_of_range(struct lane *lane, struct partition *partition);
 

@@ -27,8 +27,14 @@ static enum ods_status offsets_at(struct source *source, struct place *places, s
     return ODS_FATAL;
 }
 
-static const struct source_ops source_ops = {
-    .type = "played", .cluster = cluster, .offsets_at = offsets_at};
+static void pause_partitions(struct source *source, const struct place *places, size_t count)
+{
+}
+
+static const struct source_ops source_ops = {.type = "played",
+                                             .cluster = cluster,
+                                             .offsets_at = offsets_at,
+                                             .pause = pause_partitions};
 
 struct stage {
     struct lane lane;
@@ -104,12 +110,44 @@ static void the_cluster_is_asked_while_partitions_are_located_alone(void **state
     end(&stage);
 }
 
+/* One broker of several that hangs must not cost what the others have sent. */
+static void a_batch_waits_while_the_cluster_has_no_name(void **state)
+{
+    static struct stage stage;
+    struct batch *batch = batch_new();
+    assert_non_null(batch);
+    begin(&stage, NULL);
+    says = "one";
+    assert_true(gaps_same_cluster(&stage.lane, batch, true));
+    assert_string_equal(batch->cluster, "one");
+    stage.partition->state = PARTITION_ACTIVE;
+    says = "";
+    assert_false(gaps_same_cluster(&stage.lane, batch, true));
+    assert_false(gaps_same_cluster(&stage.lane, batch, true));
+    assert_int_equal(stage.partition->state, PARTITION_ACTIVE);
+    says = "one";
+    assert_true(gaps_same_cluster(&stage.lane, batch, true));
+    says = "";
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(stage.partition->state, PARTITION_ACTIVE);
+        assert_false(gaps_same_cluster(&stage.lane, batch, true));
+    }
+    assert_int_not_equal(stage.partition->state, PARTITION_ACTIVE);
+    /* What must go at once is read again at once. */
+    stage.partition->state = PARTITION_ACTIVE;
+    assert_false(gaps_same_cluster(&stage.lane, batch, false));
+    assert_int_not_equal(stage.partition->state, PARTITION_ACTIVE);
+    batch_free(batch);
+    end(&stage);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_lane_knows_its_cluster_once_partitions_are_located),
         cmocka_unit_test(nothing_begins_while_the_cluster_has_no_name),
         cmocka_unit_test(the_cluster_is_asked_while_partitions_are_located_alone),
+        cmocka_unit_test(a_batch_waits_while_the_cluster_has_no_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

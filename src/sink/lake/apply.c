@@ -271,16 +271,22 @@ static enum ods_status stage(struct attempt *attempt, struct lake_work *work)
 
 /* --- commits ---------------------------------------------------------------------------------- */
 
+static bool move(struct moves *moves, const struct lake_table *table, const struct claim *claim,
+                 int64_t now_us)
+{
+    return lake_table_move(table, moves->expect, moves->next, claim->topic, claim->partition,
+                           claim_end(claim)) &&
+           lake_table_stamp(table, moves->next, claim->topic, claim->partition, now_us);
+}
+
 static enum ods_status commit_table(struct attempt *attempt, struct lake_work *work)
 {
     const struct batch *batch = attempt->batch;
     struct moves moves = moves_begin();
-    for (uint32_t i = 0; moves.good && i < batch->claim_count; i++) {
-        const struct claim *claim = &batch->claims[i];
+    int64_t now_us = time_wall_us();
+    for (uint32_t i = 0; moves.good && i < batch->claim_count; i++)
         if (work->moves[i])
-            moves.good = lake_table_move(work->table, moves.expect, moves.next, claim->topic,
-                                         claim->partition, claim_end(claim));
-    }
+            moves.good = move(&moves, work->table, &batch->claims[i], now_us);
     enum ods_status status = moves_commit(&moves, work->table, work->length, attempt->error);
     if (status != ODS_OK)
         return status;
@@ -301,12 +307,8 @@ static enum ods_status commit_control(struct attempt *attempt)
     const struct batch *batch = attempt->batch;
     struct moves moves = moves_begin();
     int64_t now_us = time_wall_us();
-    for (uint32_t i = 0; moves.good && i < batch->claim_count; i++) {
-        const struct claim *claim = &batch->claims[i];
-        moves.good = lake_table_move(control, moves.expect, moves.next, claim->topic,
-                                     claim->partition, claim_end(claim)) &&
-                     lake_table_stamp(control, moves.next, claim->topic, claim->partition, now_us);
-    }
+    for (uint32_t i = 0; moves.good && i < batch->claim_count; i++)
+        moves.good = move(&moves, control, &batch->claims[i], now_us);
     return moves_commit(&moves, control, false, attempt->error);
 }
 

@@ -1,9 +1,11 @@
 /* How far a table's rows are those of a pipeline's partitions: numbers in its commits, by ids.
  *
  *   ods:<group>:<topic>:<partition>             the next offset
- *   ods:<group>:<topic>:<partition>@us          when that was stored (the pipeline's own table)
+ *   ods:<group>:<topic>:<partition>@us          when that was stored
  *   ods:<group>:<topic>:<partition>@again@us    since when the partition is read again
- *   ods:<group>:<topic>:<partition>@until@us    when the offset before that had been stored
+ *   ods:<group>:<topic>:<partition>@until@us    when the offset before that had been stored, in the
+ *                                               pipeline's own table: for tables without @us, as
+ *                                               versions before this one have written them
  *
  * A partition is read again where its offset is set back: by `reset`, or because its topic was made
  * anew. One commit of the pipeline's own table does that. What a table of rows has stored before
@@ -63,7 +65,9 @@ enum lake_has lake_table_has(const struct lake_table *table, const struct record
         return LAKE_HAS;
     if (!table->appends)
         return LAKE_HAS_NOT;
-    int64_t until = number_of(control, record->topic, record->partition, UNTIL, 0);
+    int64_t until = lake_table_stored_us(table, record->topic, record->partition);
+    if (!until)
+        until = number_of(control, record->topic, record->partition, UNTIL, 0);
     return until && record->timestamp_ms > (until + CLOCK_SKEW_US) / 1000 ? LAKE_HAS_ANOTHER
                                                                            : LAKE_HAS;
 }
@@ -166,10 +170,16 @@ bool lake_table_writers(const struct lake_table *table, char *others, size_t siz
     return any;
 }
 
+static bool put_at(json_t *next, const char *partition, const char *what, int64_t number)
+{
+    char id[ID_BYTES];
+    snprintf(id, sizeof id, "%s%s", partition, what);
+    return put(next, id, number);
+}
+
 bool lake_table_forget(const struct lake_table *table, json_t *expect, json_t *next,
                        int64_t again_us)
 {
-    char again[ID_BYTES];
     const char *id;
     json_t *number;
     bool good = true;
@@ -178,9 +188,8 @@ bool lake_table_forget(const struct lake_table *table, json_t *expect, json_t *n
         if (!is_own(table, id))
             continue;
         good &= expect_stored(table, expect, id) && put(next, id, OFFSET_NONE);
-        snprintf(again, sizeof again, "%s%s", id, AGAIN);
         if (again_us)
-            good &= put(next, again, again_us);
+            good &= put_at(next, id, AGAIN, again_us) && put_at(next, id, UNTIL, again_us);
     }
     return good;
 }

@@ -130,10 +130,10 @@ enum lake_has lake_table_has(const struct lake_table *table, const struct record
 /* A topic-partition moves with the rows of the next commit. */
 bool lake_table_move(const struct lake_table *table, json_t *expect, json_t *next,
                      const char *topic, int32_t partition, int64_t upto);
-/* The control table's: also when that was, */
+/* Also when that was; */
 bool lake_table_stamp(const struct lake_table *table, json_t *next, const char *topic,
                       int32_t partition, int64_t now_us);
-/* and that it is read again from there. */
+/* the control table's: that it is read again from there. */
 bool lake_table_read_again(const struct lake_table *control, json_t *next, const char *topic,
                            int32_t partition, int64_t now_us);
 
