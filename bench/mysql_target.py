@@ -1,21 +1,23 @@
 #!/usr/bin/python3
-"""The mysql target beside Debezium's JDBC sink, in its MySQL dialect, and beside a client that does
-nothing but load the same changes by LOAD DATA into a temporary table and merge them.
+"""The mysql target beside Debezium's JDBC sink, in its MySQL dialect, and beside a client that loads
+the same changes by LOAD DATA into a temporary table and merges them: out of the same topic, and
+out of files that are made beforehand, so that it does nothing else.
 
     scripts/stack fetch jdbc
     scripts/stack --dir DIR --free-ports up kafka connect
     make -C bench OUT=DIR/bin && bench/mysql_target.py DIR [PROGRAM] [--events N] [--flavour mariadb]
 
 Each gets the same topic and an empty table in turn, two rounds. The time runs from the first row in the
-table to the last (the JDBC sink and ods-sink start at their own pace); of the client, whose
-files are made beforehand, from the first load to the last commit: it neither reads Kafka nor
-decodes. Prints changes a second, the server's CPU, the ratios of the medians, and the largest memory.
+table to the last (each starts at its own pace); of the client with files, from the first load to
+the last commit: it neither reads Kafka nor decodes. Prints changes a second, the server's CPU, the ratios
+of the medians, and the largest memory.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import os
 import signal
 import statistics
@@ -26,6 +28,7 @@ import urllib.request
 from pathlib import Path
 
 import pymysql
+from confluent_kafka import Consumer
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "bench")]
@@ -77,6 +80,7 @@ class Load:
         lean[lean.index("envelope")] = "lean"
         (place / "lines").mkdir(parents=True, exist_ok=True)
         subprocess.run(lean, check=True, stdout=subprocess.DEVNULL)
+        self.changes = 0
         self.rows: dict[int, dict] = {}
         self.batches: list[tuple[list[int], list[dict]]] = []
         self._read(place / "lines" / "lines.jsonl")
@@ -88,6 +92,7 @@ class Load:
             for number, line in enumerate(lines, 1):
                 record = json.loads(line)
                 if record.get("payload") is not None:
+                    self.changes += 1
                     change = json.loads(record["payload"])
                     row = change["after"]
                     batch[(row or change["before"])["customer_id"]] = row
@@ -204,40 +209,96 @@ def jdbc(env, folder, program, database, load) -> tuple[float, int]:
         rest(env, "DELETE", f"/connectors/{name}")
 
 
-def merge(env, folder, program, database, load) -> tuple[float, int]:
-    """Its files are made before the clock starts: it has no decoding to do."""
-    files = []
-    for number, (_, rows) in enumerate(load.batches):
-        path = folder / f"merge-{number}.tsv"
+def place_of(database: Database) -> tuple[int, str, str]:
+    return database.server.port, database.server.password, database.name
+
+
+class Client:
+    """Loads rows into a temporary table and merges them: a transaction a batch."""
+
+    def __init__(self, port: int, password: str, name: str):
+        self.connection = pymysql.connect(
+            host="127.0.0.1", port=port, user="ods", password=password, database=name,
+            charset="utf8mb4", local_infile=True, init_command="set time_zone = '+00:00'")
+        self.cursor = self.connection.cursor()
+        self.cursor.execute(TABLE.replace("create table customers", "create temporary table staged"))
+        self.names = ", ".join(COLUMNS)
+        self.sets = ", ".join(f"{name} = values({name})" for name in COLUMNS[1:])
+
+    @staticmethod
+    def write(path: Path, rows: list[dict]) -> None:
         path.write_text("".join("\t".join(text_of(column, row[column]) for column in COLUMNS) + "\n"
                                 for row in rows))
-        files.append(path)
-    connection = pymysql.connect(
-        host="127.0.0.1", port=database.server.port, user="ods", password=database.server.password,
-        database=database.name, charset="utf8mb4", local_infile=True,
-        init_command="set time_zone = '+00:00'")
-    cursor = connection.cursor()
-    cursor.execute(TABLE.replace("create table customers", "create temporary table staged"))
-    names = ", ".join(COLUMNS)
-    sets = ", ".join(f"{name} = values({name})" for name in COLUMNS[1:])
+
+    def merge(self, path: Path, gone: list[int], any_rows: bool) -> None:
+        self.cursor.execute("delete from staged")
+        if gone:
+            self.cursor.execute("delete from customers where customer_id in "
+                                f"({', '.join(map(str, gone))})")
+        if any_rows:
+            self.cursor.execute(f"load data local infile '{path}' into table staged "
+                                f"character set utf8mb4 ({self.names})")
+            self.cursor.execute(f"insert into customers ({self.names}) select {self.names} from staged "
+                                f"on duplicate key update {self.sets}")
+        self.connection.commit()
+
+
+def merge(env, folder, program, database, load) -> tuple[float, int]:
+    """Its files are made before the clock starts: it has no decoding to do."""
+    files = [folder / f"merge-{number}.tsv" for number in range(len(load.batches))]
+    for path, (_, rows) in zip(files, load.batches):
+        Client.write(path, rows)
+    client = Client(*place_of(database))
     began = time.monotonic()
     for path, (gone, rows) in zip(files, load.batches):
-        cursor.execute("delete from staged")
-        if gone:
-            cursor.execute("delete from customers where customer_id in "
-                           f"({', '.join(map(str, gone))})")
-        if rows:
-            cursor.execute(f"load data local infile '{path}' into table staged "
-                           f"character set utf8mb4 ({names})")
-            cursor.execute(f"insert into customers ({names}) select {names} from staged "
-                           f"on duplicate key update {sets}")
-        connection.commit()
+        client.merge(path, gone, bool(rows))
     took = time.monotonic() - began
-    connection.close()
+    client.connection.close()
     for path in files:
         path.unlink()
     assert database.count("customers") == len(load.rows)
     return took, peak_mb(os.getpid())
+
+
+def follow(bootstrap: str, topic: str, left: int, path: Path, place: tuple[int, str, str]) -> None:
+    """The same client where it does the whole of the job: a process that reads the topic, with librdkafka,
+    takes the last state of each key of 10,000 records, and keeps its place in the group after the merge."""
+    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": f"bench-{time.time_ns()}",
+                         "auto.offset.reset": "earliest", "enable.auto.commit": False})
+    consumer.subscribe([topic])
+    client = Client(*place)
+    while left > 0:
+        batch: dict[int, dict | None] = {}
+        messages = consumer.consume(BATCH, 0.5)
+        for message in messages:
+            if message.value() is None:  # the tombstone behind a delete, which is no change
+                continue
+            change = json.loads(message.value())["payload"]
+            row = change["after"]
+            batch[(row or change["before"])["customer_id"]] = row
+            left -= 1
+        rows = [row for row in batch.values() if row is not None]
+        Client.write(path, rows)
+        client.merge(path, [key for key, row in batch.items() if row is None], bool(rows))
+        if messages:
+            consumer.commit(asynchronous=False)
+    time.sleep(2)  # its memory is looked at
+    consumer.close()
+
+
+def read_and_merge(env, folder, program, database, load) -> tuple[float, int]:
+    child = multiprocessing.get_context("spawn").Process(target=follow, args=(
+        env["KAFKA_BOOTSTRAP"], load.topic, load.changes, folder / "follow.tsv", place_of(database)))
+    child.start()
+
+    def check():
+        if child.exitcode is not None:
+            raise SystemExit("the client that reads the topic has ended")
+    try:
+        return Watch(database, load).run(check), peak_mb(child.pid)
+    finally:
+        child.join(60)
+        child.kill()
 
 
 def main() -> None:
@@ -253,8 +314,8 @@ def main() -> None:
     env = stack_env(options.folder)
     load = Load(env, options.folder, options.events)
     server = Server(options.flavour)
-    contenders = {"ods-sink, 2 lanes": ods_sink, "LOAD DATA and merge": merge,
-                  "JDBC sink, tuned": jdbc}
+    contenders = {"ods-sink, 2 lanes": ods_sink, "the topic, LOAD DATA": read_and_merge,
+                  "LOAD DATA and merge": merge, "JDBC sink, tuned": jdbc}
     if options.without_jdbc:
         del contenders["JDBC sink, tuned"]
     rates: dict[str, list[float]] = {name: [] for name in contenders}

@@ -25,8 +25,9 @@
 #include "source/kafka/kafka.h"
 
 #define FILES_LOOK_US 5000000
-#define TRIM_US       INT64_C(60000000)
-#define TRIM_BYTES    ((size_t) 16 << 20)
+#define TRIM_US       INT64_C(10000000)
+#define TRIM_BYTES    ((size_t) 4 << 20)
+#define TRIM_REST     1000 /* times as long as it took */
 
 struct run_options {
     const char *config;
@@ -158,14 +159,16 @@ static void look_at_files(struct daemon *daemon, int64_t now_us)
     config_free(new);
 }
 
-/* What a backlog took is free when it is worked off, but in pages between others. */
+/* What a backlog took is free when it is worked off, but in pages between others. Whoever allocates
+ * meanwhile waits, so a heap in which it takes long is looked through the less often. */
 static void give_memory_back(struct daemon *daemon, int64_t now_us)
 {
     if (now_us < daemon->next_trim_us)
         return;
-    daemon->next_trim_us = now_us + TRIM_US;
+    int64_t began_us = time_monotonic_us();
     if (mallinfo2().fordblks > TRIM_BYTES)
         malloc_trim(0);
+    daemon->next_trim_us = now_us + TRIM_US + TRIM_REST * (time_monotonic_us() - began_us);
 }
 
 static void begin_stop(struct daemon *daemon, const char *why)
