@@ -4,6 +4,7 @@ import base64
 import json
 import subprocess
 import tempfile
+import uuid
 
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, NewPartitions, NewTopic
@@ -75,11 +76,21 @@ class Kafka:
         the time as well where the record has no `produced_ms`."""
         failures = []
         for record in records:
-            self._send(record, failures)
+            self._send(self._producer, record, failures)
         left = self._producer.flush(60)
         assert not left and not failures, f"{left} records not sent, {failures[:3]}"
 
-    def _send(self, record, failures):
+    def produce_at_once(self, records):
+        """The same in a transaction: whoever reads one finds all that follow it there already."""
+        failures, producer = [], self.transactions(f"at-once-{uuid.uuid4()}")
+        producer.begin_transaction()
+        for record in records:
+            self._send(producer, record, failures)
+        producer.commit_transaction(60)
+        assert not failures, failures[:3]
+
+    @staticmethod
+    def _send(producer, record, failures):
         def delivered(error, _message):
             if error:
                 failures.append(error)
@@ -88,7 +99,7 @@ class Kafka:
         time = {"timestamp": record["produced_ms"]} if "produced_ms" in record else {}
         while True:
             try:
-                self._producer.produce(
+                producer.produce(
                     record["topic"], partition=record["partition"],
                     key=bytes_of(record, "key", "key_b64"),
                     value=bytes_of(record, "payload", "value_b64"),
@@ -96,8 +107,8 @@ class Kafka:
                     **time)
                 break
             except BufferError:
-                self._producer.poll(0.1)
-        self._producer.poll(0)
+                producer.poll(0.1)
+        producer.poll(0)
 
     def read(self, topic):
         """All messages that a topic holds now."""

@@ -108,16 +108,22 @@ void kafka_answers_take(rd_kafka_conf_t *conf)
     rd_kafka_conf_set_error_cb(conf, on_error);
 }
 
-/* In a transaction the lane hears of it by its source, at the same brokers. */
+/* In a transaction the lane hears of it by its source, at the same brokers. What is under way are
+ * records and what the client has to tell. Less of it may mean that brokers are back, so one waits
+ * anew; but only that the last record is written says so. */
 bool kafka_answers_away(struct kafka_writer *writer)
 {
     if (!writer->away || writer->config.transactional_id)
         return false;
-    if (rd_kafka_outq_len(writer->rk) < writer->under_way && !writer->failures) {
-        writer->away = false;
-        writer->patience_ms = AWAY_MS;
-    }
-    return writer->away && time_monotonic_us() - writer->waits_us >= writer->patience_ms * 1000;
+    if (rd_kafka_outq_len(writer->rk) < writer->under_way && !writer->failures)
+        kafka_answers_await(writer);
+    return time_monotonic_us() - writer->waits_us >= writer->patience_ms * 1000;
+}
+
+void kafka_answers_written(struct kafka_writer *writer)
+{
+    writer->away = false;
+    writer->patience_ms = AWAY_MS;
 }
 
 /* --- failures ----------------------------------------------------------------------------- */

@@ -344,6 +344,8 @@ static bool wait_written(struct kafka_writer *writer)
         if (++slices == 50)
             slice_ms = 10;
     }
+    if (!writer->failures && !kafka_writer_interrupted(writer))
+        kafka_answers_written(writer);
     return true;
 }
 

@@ -54,7 +54,7 @@ struct kafka_writer {
     bool away;
     int64_t patience_ms;
     int64_t waits_us; /* since when it is waited for */
-    int under_way;    /* then */
+    int under_way;    /* then, or when it had become less */
 };
 
 static inline bool kafka_writer_interrupted(const struct kafka_writer *writer)
@@ -73,6 +73,8 @@ void kafka_answers_forget(struct kafka_writer *writer);
 void kafka_answers_await(struct kafka_writer *writer);
 /* Has no broker been there for a while? */
 bool kafka_answers_away(struct kafka_writer *writer);
+/* All records are: the brokers are there. */
+void kafka_answers_written(struct kafka_writer *writer);
 /* Why something failed: the first record that was not written tells it best. */
 enum ods_status kafka_answers_say(struct kafka_writer *writer, rd_kafka_resp_err_t code,
                                   const char *reason, struct error *error);

@@ -193,7 +193,8 @@ class Target:
         load.await_all(daemon)
         taken = load.make(40)
         self.replay(taken)
-        load.kafka.produce(taken + load.make(40))
+        # At once, so that Kafka is never short of what the target has.
+        load.kafka.produce_at_once(taken + load.make(40))
         load.await_all(daemon)
         fenced = daemon.metric("ods_sink_batches_fenced_total")
         daemon.stop()
