@@ -40,6 +40,8 @@ struct sink_wants {
     int64_t max_wait_ms; /* since the batch's first record; 0 where none of them is set */
     bool fills; /* a batch is full when it has min_bytes, where that is more than batch.max_bytes,
                    and however many records those are; held_bytes() counts it */
+    size_t batches; /* of a lane at most, 0: as many as batch.per_lane says. With one the lane takes
+                       no record while that is written */
 };
 
 /* Embedded as the first member of each sink's own struct. */

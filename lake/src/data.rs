@@ -1,8 +1,10 @@
 //! Data files: rows to Parquet, with the statistics that readers skip files by, and back.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions, UInt32Array, new_null_array};
+use arrow_row::{RowConverter, SortField};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
@@ -27,6 +29,10 @@ use crate::types;
 pub const CHUNK: usize = 16_384;
 /// A page holds so many rows, so that single rows can be read without the whole column.
 const PAGE_ROWS: usize = 20_000;
+/// A group of rows is in memory beside the file that it goes into, until it is whole.
+const GROUP_ROWS: usize = 262_144;
+/// So many rows tell whether a column's values repeat.
+const SAMPLE: usize = 1_024;
 /// Texts longer than this are not put into statistics.
 const STATS_TEXT: usize = 64;
 
@@ -47,7 +53,7 @@ pub struct Writer<'a> {
     store: &'a dyn Store,
     prefix: String,
     schema: SchemaRef,
-    properties: WriterProperties,
+    compression: Compression,
     target: usize,
     now: Option<(ArrowWriter<Vec<u8>>, usize)>,
     done: Vec<Written>,
@@ -56,19 +62,31 @@ pub struct Writer<'a> {
 impl<'a> Writer<'a> {
     /// `prefix` is the folder and the beginning of the names ("part-").
     pub fn new(store: &'a dyn Store, prefix: &str, schema: SchemaRef, compression: &str, target: usize) -> Writer<'a> {
+        let compression = codec(compression);
+        Writer { store, prefix: prefix.into(), schema, compression, target, now: None, done: vec![] }
+    }
+
+    /// Of a file that begins with these rows. A dictionary of values of which each is another one costs its
+    /// writer a third of the time, and saves nothing.
+    fn properties(&self, first: &RecordBatch) -> Result<WriterProperties> {
         let mut properties = WriterProperties::builder()
-            .set_compression(codec(compression))
+            .set_compression(self.compression)
+            .set_max_row_group_row_count(Some(GROUP_ROWS))
             .set_data_page_row_count_limit(PAGE_ROWS)
             .set_created_by(format!("ods-sink {}", env!("CARGO_PKG_VERSION")));
-        // Ids of rows follow one another.
-        for f in schema.fields().iter().filter(|f| crate::iceberg::schema::id_of(f) == Some(lineage::ROW)) {
-            let column = ColumnPath::new(vec![f.name().clone()]);
-            properties = properties
-                .set_column_dictionary_enabled(column.clone(), false)
-                .set_column_encoding(column, Encoding::DELTA_BINARY_PACKED);
+        let sample = first.slice(0, SAMPLE.min(first.num_rows()));
+        for (field, values) in self.schema.fields().iter().zip(sample.columns()) {
+            let column = ColumnPath::new(vec![field.name().clone()]);
+            // Ids of rows follow one another.
+            if crate::iceberg::schema::id_of(field) == Some(lineage::ROW) {
+                properties = properties
+                    .set_column_dictionary_enabled(column.clone(), false)
+                    .set_column_encoding(column, Encoding::DELTA_BINARY_PACKED);
+            } else if !field.data_type().is_nested() && differ(values)? {
+                properties = properties.set_column_dictionary_enabled(column, false);
+            }
         }
-        let properties = properties.build();
-        Writer { store, prefix: prefix.into(), schema, properties, target, now: None, done: vec![] }
+        Ok(properties.build())
     }
 
     pub fn push(&mut self, batch: &RecordBatch) -> Result<Vec<Placed>> {
@@ -80,7 +98,7 @@ impl<'a> Writer<'a> {
             let file = self.done.len();
             if self.now.is_none() {
                 let options =
-                    ArrowWriterOptions::new().with_properties(self.properties.clone()).with_skip_arrow_metadata(true);
+                    ArrowWriterOptions::new().with_properties(self.properties(&part)?).with_skip_arrow_metadata(true);
                 self.now = Some((ArrowWriter::try_new_with_options(vec![], self.schema.clone(), options)?, 0));
             }
             if let Some((w, rows)) = &mut self.now {
@@ -111,6 +129,14 @@ impl<'a> Writer<'a> {
         self.close_file()?;
         Ok(self.done)
     }
+}
+
+/// Is most of what stands there another value than any before?
+fn differ(values: &ArrayRef) -> Result<bool> {
+    let converter = RowConverter::new(vec![SortField::new(values.data_type().clone())])?;
+    let rows = converter.convert_columns(std::slice::from_ref(values))?;
+    let different: HashSet<&[u8]> = (0..rows.num_rows()).map(|r| rows.row(r).data()).collect();
+    Ok(different.len() * 2 > rows.num_rows())
 }
 
 pub fn codec(name: &str) -> Compression {

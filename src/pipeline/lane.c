@@ -130,6 +130,7 @@ static void writer_is_alive(void *context)
 static enum ods_status open_source(struct lane *lane, struct error *error)
 {
     struct source_config config = {.lane = lane->index,
+                                   .keeps = lane->worker.sink->wants.fills,
                                    .wake_fd = lane->wake_fd,
                                    .events = {rebalance_assigned, rebalance_revoked,
                                               rebalance_acknowledged, lane}};
@@ -170,11 +171,18 @@ static enum ods_status open_plugins(struct lane *lane, int *exit_code, struct er
     return open_source(lane, error);
 }
 
-/* The pool: per_lane batches, and one more that carries requests for offsets to the writer. */
+/* How many batches the lane owns. */
+static size_t batch_count(const struct lane *lane)
+{
+    size_t configured = (size_t) lane->settings->batch.per_lane;
+    size_t most = lane->worker.sink->wants.batches;
+    return most && most < configured ? most : configured < BATCHES_MAX ? configured : BATCHES_MAX;
+}
+
+/* The pool, and one more batch that carries requests for offsets to the writer. */
 static enum ods_status make_batches(struct lane *lane, struct error *error)
 {
-    int64_t wanted = lane->settings->batch.per_lane;
-    size_t count = (size_t) (wanted < 2 ? 2 : wanted > BATCHES_MAX ? BATCHES_MAX : wanted);
+    size_t count = batch_count(lane);
     for (size_t i = 0; i <= count; i++) {
         struct batch *batch = batch_new();
         if (!batch)
@@ -254,13 +262,13 @@ enum ods_status lane_start(struct lane **out, const struct settings *settings,
     if (lane->wake_fd < 0)
         status = error_set(error, ODS_FATAL, "eventfd: out of file descriptors");
     else
-        status = make_batches(lane, error);
-    if (status == ODS_OK)
         status = open_plugins(lane, exit_code, error);
     if (status == ODS_OK) {
         *exit_code = CLI_INTERNAL;
-        status = start_threads(lane, error);
+        status = make_batches(lane, error);
     }
+    if (status == ODS_OK)
+        status = start_threads(lane, error);
     if (status != ODS_OK) {
         lane_join(lane);
         return status;

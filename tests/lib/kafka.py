@@ -20,7 +20,8 @@ class Kafka:
         self._producer = self._make_producer()
 
     def _make_producer(self):
-        return Producer({"bootstrap.servers": self.bootstrap, "linger.ms": 5,
+        """Idempotent: else a partition that is not made yet takes what is sent again after what came then."""
+        return Producer({"bootstrap.servers": self.bootstrap, "linger.ms": 5, "enable.idempotence": True,
                          "message.max.bytes": 100_000_000, "partitioner": "murmur2_random"})
 
     def create(self, topic, partitions=4, **config):

@@ -34,12 +34,23 @@ static void lake_sink_close(struct sink *sink)
     free(lake);
 }
 
+static int64_t lanes_of(const struct sink_config *config)
+{
+    return config->pipeline->lanes > 0 ? config->pipeline->lanes : 1;
+}
+
+/* Lanes take turns to commit: while one does, another fills its batch, so that each needs one
+ * alone. A single lane has two. */
+static size_t batches_of(const struct sink_config *config)
+{
+    return lanes_of(config) > 1 ? 1 : 2;
+}
+
 /* What a lane's batch grows to: all lanes of the process share what may wait for a commit. */
 static int64_t commit_share(const struct sink_config *config)
 {
     const struct lake_settings *settings = config->settings;
-    int64_t lanes = config->pipeline->lanes > 0 ? config->pipeline->lanes : 1;
-    int64_t share = settings->commit_bytes / lanes;
+    int64_t share = settings->commit_bytes / (lanes_of(config) * (int64_t) batches_of(config));
     return share > LEAST_SHARE ? share : LEAST_SHARE;
 }
 
@@ -54,7 +65,8 @@ static enum ods_status open_as(const struct sink_ops *ops, struct sink **sink,
     lake->config = *config;
     lake->sink.ops = ops;
     lake->sink.wants = (struct sink_wants){
-        .min_bytes = commit_share(config), .max_wait_ms = settings->commit_ms, .fills = true};
+        .min_bytes = commit_share(config), .max_wait_ms = settings->commit_ms, .fills = true,
+        .batches = batches_of(config)};
     arena_init(&lake->scratch);
     lake_fold_init(&lake->fold);
     lake_plans_init(&lake->plans, &lake->config);
@@ -176,7 +188,7 @@ static enum ods_status lake_sink_check(struct sink *sink,
 
 static int64_t lake_held_bytes(const struct sink_config *config)
 {
-    int64_t batches = config->daemon->batch.per_lane, share = commit_share(config);
+    int64_t batches = (int64_t) batches_of(config), share = commit_share(config);
     int64_t more = share - config->daemon->batch.max_bytes;
     /* Batches may be larger than batch.max_bytes; one of them is arrays and then a file as well. */
     return (more > 0 ? 2 * batches * more : 0) + 2 * share + ENGINE_BYTES;

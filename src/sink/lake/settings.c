@@ -64,7 +64,8 @@ static const struct setting rows[] = {
      .max = 1024 * MIB,
      .doc = "A commit is made when the records that wait for it take this much memory, with "
             "what was read of them. A pipeline's lanes in a process share it: of two each commits "
-            "at the half. Batches grow up to that, whatever `batch.max_events` and "
+            "at the half, and so does one that is alone, which fills a batch while it writes "
+            "another. Batches grow up to that, whatever `batch.max_events` and "
             "`batch.max_bytes` say."},
     {"commit_ms", SETTING_MS, AT(commit_ms), "10000", .min = 1, .max = 3600000,
      .doc = "Or when the oldest has waited this long. Small values mean fresh tables of many "
