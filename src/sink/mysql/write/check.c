@@ -8,7 +8,7 @@
 
 #include <ods/pipeline.h>
 
-#include "sql/mysql/may_create.h"
+#include "sql/mysql/right_of_own.h"
 #include "sql/mysql/server.h"
 
 struct checking {
@@ -55,16 +55,17 @@ static enum ods_status report_server(const struct checking *checking)
     return ODS_OK;
 }
 
-/* *may: the user has the right by himself; a role may give it as well, which is not seen here. */
-static enum ods_status may_create(const struct checking *checking, const char *schema, bool *may)
+/* Of a right that no EXPLAIN asks for. A grant to a role is not seen here. */
+enum right { RIGHT_IS_THERE, RIGHT_IS_OF_A_ROLE_OR_MISSING, RIGHT_IS_MISSING };
+
+static enum ods_status look_for(const struct checking *checking, const char *right,
+                                const char *schema, const char *name, enum right *found)
 {
+    const char *texts[] = {right, right, schema, right, schema, name};
     struct buffer sql;
     MYSQL_RES *rows;
-    const char *place = strstr(sql_mysql_may_create, "{}");
     buffer_init(&sql);
-    buffer_add(&sql, sql_mysql_may_create, (size_t) (place - sql_mysql_may_create));
-    mysql_put_text(&sql, schema, strlen(schema));
-    buffer_puts(&sql, place + 2);
+    mysql_put_statement(&sql, sql_mysql_right_of_own, texts);
     enum ods_status status =
         sql.failed ? error_out_of_memory(checking->error)
                    : mysql_conn_query(&checking->sink->conn, sql.bytes, sql.length, &rows,
@@ -72,41 +73,75 @@ static enum ods_status may_create(const struct checking *checking, const char *s
     buffer_done(&sql);
     if (status != ODS_OK)
         return status;
-    *may = mysql_num_rows(rows) > 0;
+    MYSQL_ROW row = mysql_fetch_row(rows);
+    bool own = row && row[0] && *row[0] == '1', role = row && row[1] && *row[1] == '1';
     mysql_free_result(rows);
+    *found = own ? RIGHT_IS_THERE : role ? RIGHT_IS_OF_A_ROLE_OR_MISSING : RIGHT_IS_MISSING;
     return ODS_OK;
 }
 
-/* EXPLAIN wants the rights of its statement and does nothing. */
+static enum ods_status lacks(const struct checking *checking, const char *table,
+                             const char *rights)
+{
+    return error_set(checking->error, ODS_FATAL,
+                     "target %s: table %s: the user lacks %s: grant %s on %s to the user",
+                     checking->sink->config.name, table, rights, rights, table);
+}
+
+/* The rights (NULL-terminated) on a table that is not there yet, and ALTER on one that follows its
+ * source. */
+static enum ods_status report_granted(const struct checking *checking, const char *const *rights,
+                                      const char *schema, const char *name)
+{
+    enum right found = RIGHT_IS_THERE;
+    enum ods_status status = ODS_OK;
+    char missing[64] = "", hidden[64] = "";
+    for (; status == ODS_OK && *rights; rights++) {
+        status = look_for(checking, *rights, schema, name, &found);
+        char *list = found == RIGHT_IS_MISSING ? missing : hidden;
+        if (status == ODS_OK && found != RIGHT_IS_THERE)
+            snprintf(list + strlen(list), 64 - strlen(list), "%s%s", *list ? ", " : "", *rights);
+    }
+    if (status == ODS_OK && *hidden)
+        say(checking, "table %s.%s: the user has %s by no grant of his own; whether a role of his "
+                      "has that is not seen here",
+            schema, name, hidden);
+    if (status != ODS_OK || !*missing)
+        return status;
+    struct buffer quoted;
+    buffer_init(&quoted);
+    mysql_put_name(&quoted, schema);
+    buffer_puts(&quoted, ".");
+    mysql_put_name(&quoted, name);
+    status = lacks(checking, buffer_text(&quoted), missing);
+    buffer_done(&quoted);
+    return status;
+}
+
+/* EXPLAIN wants the rights of its statement and does nothing. Each statement wants one right. */
 static enum ods_status report_rights(const struct checking *checking, const char *quoted,
-                                     const char *column)
+                                     const char *column, bool deletes)
 {
     static const struct {
         const char *right, *sql;
     } probes[] = {
         {"SELECT", "select 1 from %s limit 0"},
-        {"INSERT", "explain insert into %s (%s) select %s from %s where false"},
-        {"UPDATE", "explain update %s set %s = %s where false"},
+        {"INSERT", "explain insert into %s (%s) values (null)"},
+        {"UPDATE", "explain update %s set %s = null where false"},
         {"DELETE", "explain delete from %s where false"},
     };
     struct mysql_conn *conn = &checking->sink->conn;
     char missing[64] = "";
-    for (size_t i = 0; i < sizeof probes / sizeof *probes; i++) {
+    for (size_t i = 0; i < sizeof probes / sizeof *probes - !deletes; i++) {
         struct buffer sql;
         struct error why;
         MYSQL_RES *rows = NULL;
         buffer_init(&sql);
         error_init(&why);
-        switch (i) {
-        case 1:
-            buffer_printf(&sql, probes[i].sql, quoted, column, column, quoted);
-            break;
-        case 2:
-            buffer_printf(&sql, probes[i].sql, quoted, column, column);
-            break;
-        default:
+        if (i == 1 || i == 2)
+            buffer_printf(&sql, probes[i].sql, quoted, column);
+        else
             buffer_printf(&sql, probes[i].sql, quoted);
-        }
         enum ods_status status = mysql_conn_query(conn, sql.bytes, sql.length, &rows, &why);
         mysql_free_result(rows);
         buffer_done(&sql);
@@ -118,36 +153,29 @@ static enum ods_status report_rights(const struct checking *checking, const char
             return status;
         }
     }
-    if (!*missing)
-        return ODS_OK;
-    return error_set(checking->error, ODS_FATAL,
-                     "target %s: table %s: the user lacks %s: grant %s on %s to the user",
-                     checking->sink->config.name, quoted, missing, missing, quoted);
+    return *missing ? lacks(checking, quoted, missing) : ODS_OK;
 }
 
 static enum ods_status report_own(const struct checking *checking, const char *name,
                                   const char *column)
 {
+    static const char *const rights[] = {"CREATE", "SELECT", "INSERT", "UPDATE", NULL};
     struct mysql_sink *sink = checking->sink;
     const char *schema = *sink->own.schema ? sink->own.schema : sink->conn.database;
-    bool there, may = true;
+    bool there;
     enum ods_status status = mysql_own_look(&sink->own, &sink->conn, name, &there, checking->error);
-    if (status == ODS_OK && !there)
-        status = may_create(checking, schema, &may);
     if (status != ODS_OK)
         return status;
     say(checking, "table %s.%s %s", schema, name,
-        there ? "is there"
-        : may ? "will be made at the first start"
-              : "is missing, and the user has no right of his own to make it (grant create)");
+        there ? "is there" : "will be made at the first start");
     if (!there)
-        return ODS_OK;
+        return report_granted(checking, rights, schema, name);
     struct buffer quoted;
     buffer_init(&quoted);
     mysql_put_name(&quoted, schema);
     buffer_puts(&quoted, ".");
     mysql_put_name(&quoted, name);
-    status = report_rights(checking, buffer_text(&quoted), column);
+    status = report_rights(checking, buffer_text(&quoted), column, false);
     buffer_done(&quoted);
     return status;
 }
@@ -158,30 +186,32 @@ static enum ods_status report_table(const struct checking *checking,
 {
     struct mysql_sink *sink = checking->sink;
     struct mysql_table *table = NULL;
-    bool may = true;
     const char *where = *schema ? schema : sink->conn.database;
     enum ods_status status = mysql_catalog_find(&sink->catalog, &sink->conn, where, name, &table,
                                                 checking->error);
-    if (status == ODS_OK && !table && settings->create_tables)
-        status = may_create(checking, where, &may);
     if (status != ODS_OK)
         return status;
-    bool missing = !table && !settings->create_tables;
+    bool made = !table && settings->create_tables;
     say(checking, "table %s.%s %s", where, name,
-        table     ? "is there"
-        : missing ? "is missing"
-        : may     ? "will be made with its first record"
-                  : "is to be made with its first record, and the user has no right of his own to "
-                    "make it (grant create, alter)");
+        table  ? "is there"
+        : made ? "will be made with its first record"
+               : "is missing");
+    if (!table && !made)
+        return error_set(checking->error, ODS_FATAL,
+                         "target %s: table %s.%s is missing, and create_tables is false",
+                         sink->config.name, where, name);
     if (table && !table->transactional)
         return error_set(checking->error, ODS_FATAL, "target %s: " MYSQL_NO_TRANSACTIONS,
                          sink->config.name, table->quoted, table->engine, table->quoted);
-    if (table)
-        return report_rights(checking, table->quoted, table->columns[0].quoted);
-    return missing ? error_set(checking->error, ODS_FATAL,
-                               "target %s: table %s.%s is missing, and create_tables is false",
-                               sink->config.name, where, name)
-                   : ODS_OK;
+    const char *change = settings->evolve != EVOLVE_NONE ? "ALTER" : NULL;
+    const char *const to_make[] = {"CREATE", "SELECT", "INSERT", "UPDATE", "DELETE", change, NULL};
+    const char *const to_follow[] = {change, NULL};
+    if (!table)
+        return report_granted(checking, to_make, where, name);
+    status = report_rights(checking, table->quoted, table->columns[0].quoted, true);
+    /* Only a table that the sink has made follows its source. */
+    return status == ODS_OK && table->ours ? report_granted(checking, to_follow, where, name)
+                                           : status;
 }
 
 /* A table that tables.yaml names. A name that depends on the record can't be checked here. */
@@ -208,20 +238,39 @@ static enum ods_status report_named(const struct checking *checking,
     return status == ODS_REJECT ? ODS_FATAL : status;
 }
 
+/* The first finding is the error, any other one a line. False: an outage, after which nothing can
+ * be asked. */
+static bool take(const struct checking *checking, enum ods_status finding, struct error *first,
+                 enum ods_status *status)
+{
+    if (finding != ODS_OK && *status == ODS_OK) {
+        *first = *checking->error;
+        *status = finding;
+    } else if (finding != ODS_OK) {
+        checking->report(checking->context, checking->error->text);
+    }
+    error_init(checking->error);
+    return finding != ODS_RETRY;
+}
+
 enum ods_status mysql_check_target(struct mysql_sink *sink,
                                    void (*report)(void *context, const char *line), void *context,
                                    struct error *error)
 {
-    const struct checking checking = {sink, report, context, error};
+    struct error found;
+    struct checking checking = {sink, report, context, error};
     const struct pipeline_settings *pipeline = sink->config.pipeline;
     enum ods_status status = mysql_conn_open(&sink->conn, error);
     if (status == ODS_OK)
         status = report_server(&checking);
-    if (status == ODS_OK)
-        status = report_own(&checking, MYSQL_OWN_OFFSETS, "next_offset");
-    if (status == ODS_OK)
-        status = report_own(&checking, MYSQL_OWN_TABLES, "consumer_group");
-    for (size_t i = 0; status == ODS_OK && i < pipeline->table_count; i++)
-        status = report_named(&checking, &pipeline->tables[i]);
+    if (status != ODS_OK)
+        return status;
+    error_init(&found);
+    checking.error = &found;
+    bool answers =
+        take(&checking, report_own(&checking, MYSQL_OWN_OFFSETS, "next_offset"), error, &status) &&
+        take(&checking, report_own(&checking, MYSQL_OWN_TABLES, "consumer_group"), error, &status);
+    for (size_t i = 0; answers && i < pipeline->table_count; i++)
+        answers = take(&checking, report_named(&checking, &pipeline->tables[i]), error, &status);
     return status;
 }

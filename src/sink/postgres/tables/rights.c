@@ -72,15 +72,17 @@ enum ods_status rights_to_create(struct conn *conn, const char *target, const ch
         return status;
     bool there = !PQgetisnull(rows, 0, 0);
     bool may = PQgetvalue(rows, 0, there ? 0 : 1)[0] == 't';
+    char missing[32];
+    snprintf(missing, sizeof missing, "%s", PQgetvalue(rows, 0, 2));
     PQclear(rows);
     if (may)
         return ODS_OK;
     snprintf(error->code, sizeof error->code, "42501");
     if (there)
         return error_set(error, ODS_FATAL,
-                         "target %s: the user may not make a table in schema %s: grant create on "
+                         "target %s: the user may not make a table in schema %s: grant %s on "
                          "the schema, or make the table",
-                         target, schema);
+                         target, schema, missing);
     return error_set(error, ODS_FATAL,
                      "target %s: schema %s is missing and the user may not make it: grant create "
                      "on the database, or make the schema",
