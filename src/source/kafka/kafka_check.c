@@ -1,6 +1,7 @@
 /* Is what the configuration names there? Needs no group. */
 #include "source/kafka/kafka.h"
 #include "source/kafka/kafka_conf.h"
+#include "source/kafka/kafka_rights.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -43,7 +44,9 @@ static int report_topics(const struct reporter *reporter, const struct settings 
             topic->partition_cnt, topic->partition_cnt == 1 ? "" : "s");
     }
     if (!matches)
-        say(reporter, "pipeline %s: no topic matches yet; they are picked up when they appear",
+        say(reporter,
+            "pipeline %s: no topic that the user may see (Describe) matches yet; they are picked "
+            "up when they appear",
             pipeline->name);
     else if (pipeline->lanes > partitions)
         say(reporter, "pipeline %s: %lld lanes for %d partitions: some will have nothing to do",
@@ -117,9 +120,16 @@ enum ods_status kafka_check(const struct source_config *config,
     enum ods_status status = ODS_FATAL;
     const struct reporter reporter = {report, context};
     const struct rd_kafka_metadata *metadata = NULL;
-    const char *const owned[] = {"group.id", pipeline->group_id,         "enable.auto.commit",
-                                 "false",    "allow.auto.create.topics", "false",
-                                 NULL};
+    /* clang-format off */
+    const char *const owned[] = {
+        "group.id", pipeline->group_id,
+        "enable.auto.commit", "false",
+        "allow.auto.create.topics", "false",
+        "enable.partition.eof", "true",
+        "fetch.wait.max.ms", "10",
+        NULL,
+    };
+    /* clang-format on */
     char text[512], trouble[TROUBLE_BYTES] = "";
     rd_kafka_t *rk = NULL;
     rd_kafka_conf_t *conf = kafka_conf(&settings->kafka, NULL, owned, error);
@@ -143,7 +153,7 @@ enum ods_status kafka_check(const struct source_config *config,
     report_topics(&reporter, settings, pipeline, metadata);
     report_schema_topic(&reporter, pipeline, metadata);
     report_dead_letter(&reporter, settings, metadata);
-    status = ODS_OK;
+    status = kafka_rights_check(rk, settings, pipeline, metadata, report, context, error);
 out:
     if (metadata)
         rd_kafka_metadata_destroy(metadata);

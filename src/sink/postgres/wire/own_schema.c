@@ -67,6 +67,8 @@ static enum ods_status ask(struct conn *conn, const char *is_there, bool *presen
     enum ods_status status = conn_query(conn, is_there, 1, values, &result, error);
     *present = status == ODS_OK && PQgetvalue(result, 0, 0)[0] == 't';
     PQclear(result);
+    if (status != ODS_OK) /* a schema that may not be used can't even be asked for */
+        own_schema_explain(conn, error);
     return status;
 }
 
