@@ -40,17 +40,17 @@ class Load(threading.Thread):
         assert not self.failure, self.failure
 
 
-def amounts(kafka, topic):
-    """The numbers that a reader of committed records sees, by partition and key."""
+def rows_of(kafka, topic):
+    """What a reader of committed records sees: (partition, row) of each."""
+    return [(record.partition, json.loads(record.value)["after"])
+            for record in read_committed(kafka.bootstrap, topic)]
+
+
+def check_once(rows, count):
+    """Their amounts are numbered, and each stands there once, in the order of its key."""
     seen = {}
-    for record in read_committed(kafka.bootstrap, topic):
-        after = json.loads(record.value)["after"]
-        seen.setdefault((record.partition, after["id"]), []).append(after["amount"])
-    return seen
-
-
-def check_once(kafka, topic, count):
-    seen = amounts(kafka, topic)
+    for partition, after in rows:
+        seen.setdefault((partition, after["id"]), []).append(after["amount"])
     numbers = sorted(number for each in seen.values() for number in each)
     twice = [number for number, other in zip(numbers, numbers[1:]) if number == other]
     assert not twice, f"{len(twice)} records are there twice, {twice[:5]}"
@@ -60,7 +60,7 @@ def check_once(kafka, topic, count):
 
 
 def count_of(kafka, topic):
-    return sum(len(each) for each in amounts(kafka, topic).values())
+    return len(rows_of(kafka, topic))
 
 
 def daemons_of(sink, number):
@@ -95,7 +95,7 @@ def test_fifty_kills(sink, kafka, table, prefix, report):
     wait_for(lambda: count_of(kafka, topic) >= load.count, 120, lambda: daemons[0].tail())
     for daemon in daemons:
         daemon.stop()
-    check_once(kafka, topic, load.count)
+    check_once(rows_of(kafka, topic), load.count)
     read = len(read_committed(kafka.bootstrap, topic, isolation="read_uncommitted"))
     report(f"{load.count} records through 50 kills, each once; {read - load.count} in transactions "
            f"that were taken back (seed {seed})")
@@ -120,7 +120,7 @@ def test_a_zombie_commits_nothing(sink, kafka, table, prefix, report):
     wait_for(lambda: count_of(kafka, topic) >= load.count, 120, lambda: daemons[0].tail())
     for daemon in daemons:
         daemon.stop()
-    check_once(kafka, topic, load.count)
+    check_once(rows_of(kafka, topic), load.count)
     report(f"{load.count} records around 6 stops of 4.5 s, each once")
 
 
@@ -140,7 +140,7 @@ def test_members_come_and_go(sink, kafka, table, prefix):
         load.end()
     wait_for(lambda: count_of(kafka, topic) >= load.count, 120, lambda: daemons[0].tail())
     daemons[0].stop()
-    check_once(kafka, topic, load.count)
+    check_once(rows_of(kafka, topic), load.count)
 
 
 def test_brokers_away(sink, kafka, table, prefix, stack):
@@ -158,4 +158,4 @@ def test_brokers_away(sink, kafka, table, prefix, stack):
         stack.run("up", "kafka")
     wait_for(lambda: count_of(kafka, topic) >= sent, 120, daemon.tail)
     daemon.stop()
-    check_once(kafka, topic, sent)
+    check_once(rows_of(kafka, topic), sent)

@@ -1,5 +1,5 @@
 """Targets beside PostgreSQL and files under the same load and faults; see test_faults.py. MySQL and Kafka (at
-the source's own cluster) have each change once. HTTP is at least once: no change is lost, what must be sent
+the source's own cluster, in JSON and in Avro) have each change once. HTTP is at least once: no change is lost, what must be sent
 again has the same Idempotency-Key and the same bytes, and the changes of a key come in their order.
 """
 
@@ -11,6 +11,8 @@ import pytest
 from chaos import driver, faults
 from chaos.http_faults import HTTP_FAULTS
 from chaos.http_world import HttpWorld
+from chaos.kafka_avro_faults import KAFKA_AVRO_FAULTS
+from chaos.kafka_avro_world import KafkaAvroWorld
 from chaos.kafka_world import KafkaWorld
 from chaos.mysql_faults import MYSQL_FAULTS
 from chaos.mysql_world import MysqlWorld
@@ -38,6 +40,8 @@ KINDS = {"http": kind_of("http", HttpWorld, HTTP_FAULTS, ("answer_lost",),
                          rate=driver.RATE // 4),  # each change is a request to a server in Python
          "kafka": kind_of("kafka", KafkaWorld, {name: faults.FAULTS[name] for name in faults.ANY_TARGET},
                           ("stopped_process",), rate=driver.RATE // 2),
+         "kafka-avro": kind_of("kafka-avro", KafkaAvroWorld, KAFKA_AVRO_FAULTS,
+                               ("killed_while_registering",), rate=driver.RATE // 2),
          **{flavour: kind_of(flavour, MysqlWorld, MYSQL_FAULTS, ("sessions_killed",),
                              rate=driver.RATE // 2) for flavour in ("mysql", "mariadb")}}
 

@@ -5,6 +5,7 @@ import base64
 import json
 import ssl
 import subprocess
+import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -36,7 +37,8 @@ class Handler(BaseHTTPRequestHandler):
         registry.told.append((subject, versions))
         if registry.delay_s:
             time.sleep(registry.delay_s)
-        refusal = registry.refusals.get(subject) or (registry.status and (registry.status, 50001))
+        refusal = registry.refusals.get(subject) or registry.refuses(subject, body["schema"]) or \
+            (registry.status and (registry.status, 50001))
         wanted = registry.authorization
         if wanted and self.headers.get("Authorization") != wanted:
             refusal = 401, 40101
@@ -48,7 +50,10 @@ class Handler(BaseHTTPRequestHandler):
             return self.answer(404, {"error_code": 40403, "message": "Schema not found"})
         if body["schema"] not in known:
             known.append(body["schema"])
-        return self.answer(200, {"id": registry.schemas.add(body["schema"])})
+        number = registry.schemas.add(body["schema"])
+        if not registry.answers(subject):
+            return None
+        return self.answer(200, {"id": number})
 
     def answer(self, status, body):
         data = json.dumps(body).encode()
@@ -62,24 +67,39 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request, client_address):
+        """Who has asked may be gone."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
+
+
 class Registry:
     """`status`: answer this instead; `delay_s`: after this time; `authorization`: what is asked.
-    `refusals`: (status, code) by subject, of schemas that come; `subjects`: those that it has, by name;
-    `told`: (subject, was it to be registered) of each that came."""
+    `refusals`: (status, code) by subject, of schemas that come; `refuses`: a function of subject and schema
+    that answers the same; `answers`: a function of the subject, of whose schema the registry has taken note,
+    that is False where nobody is to hear of it; `subjects`: those that it has, by name; `told`: (subject, was
+    it to be registered) of each that came."""
 
     def __init__(self, schemas, port=0, certificate=None):
         self.schemas = schemas
         self.status, self.delay_s, self.authorization = 0, 0, None
         self.asked, self.told = [], []
         self.refusals, self.subjects = {}, {}
+        self.refuses = lambda subject, schema: None
+        self.answers = lambda subject: True
         self.certificate = certificate
         self.port = port
         self.server = None
         self.start()
 
     def start(self):
-        self.server = ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
-        self.server.daemon_threads = True
+        """Again after stop(), at the same address."""
+        if self.server:
+            return
+        self.server = Server(("127.0.0.1", self.port), Handler)
         self.server.registry = self
         self.port = self.server.server_address[1]
         if self.certificate:

@@ -42,16 +42,25 @@ class Kafka(Target):
     def marks(self):
         return {(record.partition, record.offset, str(record.headers)) for record in self.read()}
 
+    def key_of(self, record):
+        return json.loads(record.key)["payload"]
+
+    def row_of(self, record):
+        return record.json()
+
     def change_of(self, record):
         topic, partition, offset = record.headers[PLACE].split()
-        key = json.loads(record.key)["payload"]["id"] if record.key else None
-        after = record.json() if record.value else None
+        key = self.key_of(record)["id"] if record.key else None
+        after = self.row_of(record) if record.value else None
         shown = after and {name: after[name] for name in (*SHOWN, "n") if name in after}
         return Change((topic, int(partition), int(offset)), record.headers["op"], key, shown,
                       record.headers[PLACE])
 
     def cut(self):
         """The source is away too."""
+        self.cut_brokers()
+
+    def cut_brokers(self):
         self.toxiproxy.enable("kafka", False)
 
     def heal(self):
@@ -70,7 +79,7 @@ class Kafka(Target):
     def faults(self):
         refused, says = self.refused()
         return [Fault("MSG_SIZE_TOO_LARGE", ROW, says, row={"id": 5, "amount": 5, **refused}),
-                Fault("no broker answers", OUTAGE, "target ods", self.cut, self.heal),
+                Fault("no broker answers", OUTAGE, "target ods", self.cut_brokers, self.heal),
                 Fault("the topic is one that the pipeline reads", FATAL, "the pipeline reads topic",
                       lambda: self.writes_to(f"{self.prefix}.shop.items"),
                       lambda: self.writes_to(self.out))]

@@ -72,6 +72,7 @@ class Fault:
     begin: object = field(default=lambda: None)
     end: object = field(default=lambda: None)
     row: dict = field(default_factory=lambda: {"id": 5, "name": "n5", "amount": 5})
+    columns: dict = field(default_factory=dict)  # of the row's table, where they are other ones
 
 
 class Target:
@@ -79,6 +80,7 @@ class Target:
     exact = True      # nothing twice, whatever happens; else each repeat has its change's identity
     stores = True     # the offsets from which a lane starts; else the source keeps them
     tables = False    # what stands there are rows; else the changes, in their order
+    absent = "not sent"  # what a change does not carry, where there are no tables
     waits = "retry"   # "stands": an outage holds the call up, and no error says so
     ends = True       # some of its faults end the daemon
     rights = ""       # what `check --connect` was seen to name

@@ -23,10 +23,15 @@ class KafkaWorld(SentWorld):
                 "headers": {PLACE: "{{topic}} {{partition}} {{offset}}", "op": "{{op}}",
                             "table": "{{table}}"}}
 
-    def received(self):
+    def read(self):
+        """Each record and its row."""
         for record in read_committed(self.kafka.bootstrap, self.topic):
+            yield record, record.json() if record.value else None
+
+    def received(self):
+        for record, row in self.read():
             topic, partition, offset = record.headers[PLACE].split()
-            image = plain(record.json()) if record.value else None
+            image = row and plain(row)
             told = record.headers["op"], record.headers["table"], image
             yield Received((topic, int(partition)), int(offset), told, record.key,
                            record.headers[PLACE], (record.key, record.value))
