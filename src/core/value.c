@@ -69,6 +69,8 @@ bool value_same(const struct value *a, const struct value *b)
         return false;
     if (a->kind <= VALUE_NULL)
         return true;
+    if (a->kind == VALUE_DOUBLE)
+        return memcmp(&a->real, &b->real, sizeof a->real) == 0;
     if (a->kind <= VALUE_INT)
         return a->integer == b->integer;
     return a->length == b->length && memcmp(a->bytes, b->bytes, a->length) == 0;
