@@ -245,6 +245,34 @@ def test_a_key_that_changes_takes_the_old_one_out(sink, kafka, out, prefix):
     assert seen == {"n1": ["c", "d", None], "other": ["c"]}
 
 
+def test_a_key_without_a_type_is_the_same_whatever_came_before(sink, out, prefix):
+    """Its column is declared by its value: in a process's first record as in later ones, behind a text as
+    behind a number."""
+    table = Table(prefix=prefix)
+    short, long = row(1), {**row(2), "name": "longer"}
+    part = {"type": "set", "rekey": True, "columns": {"part": {"lua": "#after.name == 2 and 7 or 'x'"}}}
+    sink.write({**pipeline(table), "transforms": [part], "tables": {"items": {"key": ["id", "part"]}}},
+               kafka=True, targets=target(out.topic, partition="0", key="columns", deletes="tombstone"))
+    sink.replay([table.create(short), table.create(long), table.delete(short)])
+    sink.replay([table.delete(long), table.create(short)])
+    keys = [json.loads(record.key) for record in out.read()]
+    assert [key["payload"] for key in keys] == [{"id": 1, "part": 7}, {"id": 2, "part": "x"}, {"id": 1, "part": 7},
+                                                {"id": 2, "part": "x"}, {"id": 1, "part": 7}]
+    assert keys[0] == keys[2] == keys[4] and keys[1] == keys[3]
+    assert [key["schema"]["fields"][1]["type"] for key in keys[:2]] == ["int64", "string"]
+
+
+def test_a_truncate_has_no_key(sink, out, prefix):
+    """Whatever the key of the table's rows is."""
+    table = Table(prefix=prefix)
+    for schemas in (True, False):
+        sink.write({**pipeline(table), "tables": {"items": {"key": ["id"]}}}, kafka=True, targets=target(
+            out.topic, partition="0", key="columns", schemas=schemas))
+        sink.replay([table.truncate()])
+    told = [(record.key, json.loads(record.value)) for record in out.read()]
+    assert [(key, value.get("payload", value)["op"]) for key, value in told] == [(None, "t"), (None, "t")]
+
+
 def test_letters(sink, kafka, table, out):
     """What the brokers or the settings refuse is set aside, its neighbours are written, in transactions
     and in others; a topic that takes less than is sent at once is no fault of a row."""

@@ -94,6 +94,15 @@ def test_envelopes(sink, kafka, registry, out, prefix):
     assert len(registry.told) == 3
 
 
+def test_a_truncate_of_a_table_whose_key_is_told(sink, kafka, registry, out, prefix):
+    table = Table(prefix=prefix)
+    sink.write({**pipeline(table), "tables": {"items": {"key": ["id"]}}}, kafka=True,
+               targets=target(out.topic, registry, partition="0"))
+    sink.replay([table.create(row(1)), table.truncate()])
+    (_, created), (key, truncated) = out.read()
+    assert created["op"] == "c" and key is None and truncated["op"] == "t"
+
+
 def exact(prefix):
     """A table of what is hard to write exactly."""
     time = "io.debezium.time."

@@ -163,13 +163,14 @@ static bool redeclare(struct form_plan *plan, const struct value *values)
     return changed;
 }
 
+/* base: as which the column is declared, where it is. */
 static enum ods_status put_value(const struct form *form, const struct form_plan *plan, uint32_t at,
-                                 const struct value *value, struct buffer *out, struct error *error)
+                                 const char *base, const struct value *value, struct buffer *out,
+                                 struct error *error)
 {
-    const struct form_column *column = &plan->columns[at];
     if (form->settings->form == KAFKA_PLAIN)
         return json_value(out, &plan->shape->columns[at], value, error);
-    if (plan->declared && column->untyped && *form_base(plan, at) == 's')
+    if (plan->declared && plan->columns[at].untyped && *base == 's')
         put_as_text(out, value);
     else
         put_wire(out, value);
@@ -206,7 +207,7 @@ static enum ods_status put_members(const struct form *form, const struct form_pl
         if (stands)
             buffer_add(out, stands->bytes, stands->length);
         else
-            status = put_value(form, plan, i, &values[i], out, error);
+            status = put_value(form, plan, i, form_base(plan, i), &values[i], out, error);
         if (status != ODS_OK)
             return status;
     }
@@ -228,14 +229,33 @@ static enum ods_status put_image(const struct form *form, const struct form_plan
     return status;
 }
 
+/* In a key a column without a type is declared as this value of it is, whatever came before: a row
+ * has the same key always. False: memory is out. */
+static bool declare_key(const struct form *form, struct form_plan *plan, const struct value *row)
+{
+    bool changed = false;
+    for (uint32_t i = 0; i < plan->key_count; i++) {
+        struct form_column *column = &plan->columns[plan->key[i]];
+        const char *base = base_of_value(&row[plan->key[i]]);
+        if (!column->untyped || strcmp(form_key_base(plan, plan->key[i]), base) == 0)
+            continue;
+        column->key_base = base;
+        changed = true;
+    }
+    return !changed || form_write_key_schema(form, plan);
+}
+
 enum ods_status form_put_key(const struct form *form, const struct form_plan *plan,
                              const struct value *row, struct buffer *out, struct error *error)
 {
     const struct shape *shape = plan->shape;
     if (plan->avro)
         return form_avro_put_key(form, plan, row, out, error);
-    if (plan->declared)
+    if (plan->declared) {
+        if (row && !declare_key(form, form->plans[shape->id], row))
+            return error_out_of_memory(error);
         buffer_add(out, plan->key_schema.bytes, plan->key_schema.length);
+    }
     buffer_puts(out, "{");
     for (uint32_t i = 0; i < plan->key_count; i++) {
         uint32_t at = plan->key[i];
@@ -247,7 +267,8 @@ enum ods_status form_put_key(const struct form *form, const struct form_plan *pl
         name = name ? name : shape->columns[at].name;
         json_quote(out, name, strlen(name));
         buffer_puts(out, ":");
-        enum ods_status status = put_value(form, plan, at, &row[at], out, error);
+        enum ods_status status =
+            put_value(form, plan, at, form_key_base(plan, at), &row[at], out, error);
         if (status != ODS_OK)
             return status;
     }

@@ -233,26 +233,33 @@ void form_put_key_schema(struct buffer *out, const struct form *form,
         const char *name = form_shown_name(plan, at);
         const struct column column = bare_column(form, &plan->shape->columns[at]);
         buffer_puts(out, i ? "," : "");
-        connect_put_field(out, &column, form_base(plan, at), name ? name : column.name);
+        connect_put_field(out, &column, form_key_base(plan, at), name ? name : column.name);
     }
     buffer_puts(out, "],\"optional\":false");
     put_schema_name(out, form, plan, "Key");
     buffer_puts(out, "}");
 }
 
+bool form_write_key_schema(const struct form *form, struct form_plan *plan)
+{
+    buffer_reset(&plan->key_schema);
+    if (!plan->declared)
+        return true;
+    buffer_puts(&plan->key_schema, "{\"schema\":");
+    form_put_key_schema(&plan->key_schema, form, plan);
+    buffer_puts(&plan->key_schema, ",\"payload\":");
+    return !plan->key_schema.failed;
+}
+
 bool form_write_schemas(const struct form *form, struct form_plan *plan)
 {
     buffer_reset(&plan->value_schema);
-    buffer_reset(&plan->key_schema);
     if (!plan->declared)
         return true;
     buffer_puts(&plan->value_schema, "{\"schema\":");
     form_put_value_schema(&plan->value_schema, form, plan);
     buffer_puts(&plan->value_schema, ",\"payload\":");
-    buffer_puts(&plan->key_schema, "{\"schema\":");
-    form_put_key_schema(&plan->key_schema, form, plan);
-    buffer_puts(&plan->key_schema, ",\"payload\":");
-    return !plan->value_schema.failed && !plan->key_schema.failed;
+    return !plan->value_schema.failed;
 }
 
 static void put_text(struct buffer *out, const char *name, const char *text)
@@ -300,7 +307,7 @@ static struct form_plan *make_plan(const struct form *form, const struct shape *
         plan->has_op_field |= plan->columns[i].token &&
                               strcmp(form_shown_name(plan, i), form->settings->op_field) == 0;
     if (!write_source(form, plan) || !form_write_schemas(form, plan) ||
-        form_avro_plan(form, plan, error) == ODS_RETRY) {
+        !form_write_key_schema(form, plan) || form_avro_plan(form, plan, error) == ODS_RETRY) {
         plan_free(plan);
         return NULL;
     }
@@ -329,7 +336,8 @@ static bool make_room(struct form *form, size_t id)
 static enum ods_status check_plan(const struct form *form, const struct form_plan *plan,
                                   struct error *error)
 {
-    if (!kafka_keeps_key(form->settings) && plan->missing)
+    /* A truncate has no row, and no key. */
+    if (!kafka_keeps_key(form->settings) && plan->missing && form_has_columns(plan))
         return error_set(error, ODS_REJECT, "key column %s is not in the row", plan->missing);
     if (plan->has_op_field)
         return error_set(error, ODS_REJECT, "the row has a column %s, as op_field is called",

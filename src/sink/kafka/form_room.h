@@ -7,8 +7,9 @@
 struct form_column {
     const char *token; /* ,"name": on the plan's buffer; NULL: left out */
     size_t token_length;
-    const char *base; /* as declared; NULL: no schema */
-    bool untyped;     /* declared by its values: as a text once two of them differ */
+    const char *base;     /* as declared; NULL: no schema */
+    const char *key_base; /* in keys: without a type as the last one's value was; NULL: none yet */
+    bool untyped;         /* declared by its values: as a text once two of them differ */
 };
 
 struct form_plan {
@@ -32,10 +33,17 @@ static inline const char *form_base(const struct form_plan *plan, uint32_t colum
     return plan->columns[column].base ? plan->columns[column].base : "string";
 }
 
+static inline const char *form_key_base(const struct form_plan *plan, uint32_t column)
+{
+    const struct form_column *at = &plan->columns[column];
+    return !at->untyped ? form_base(plan, column) : at->key_base ? at->key_base : "string";
+}
+
 /* form_plan.c */
 const char *form_shown_name(const struct form_plan *plan, uint32_t column);
 /* Written out anew when a column is declared otherwise. False: memory is out. */
 bool form_write_schemas(const struct form *form, struct form_plan *plan);
+bool form_write_key_schema(const struct form *form, struct form_plan *plan);
 void form_forget_plans(struct form *form);
 /* The schemas of the plan's rows as Kafka Connect describes them, bare. */
 void form_put_value_schema(struct buffer *out, const struct form *form,
