@@ -370,6 +370,14 @@ def test_a_registry_that_is_away_is_an_outage(waiting, registry):
     waiting.daemon.stop()
 
 
+def test_an_answer_may_take_as_long_as_the_settings_say(sink, kafka, table, registry, out):
+    settings = target(out.topic, registry)
+    settings[0]["registry"]["timeout_ms"] = 30_000
+    sink.write(pipeline(table), kafka=True, targets=settings)
+    registry.delay_s = 8
+    assert f"registry {registry.url} answers" in sink.check("--connect").stdout
+
+
 @pytest.mark.parametrize("code, error", [(409, 409), (422, 42201)])
 def test_a_schema_that_is_refused_makes_letters(waiting, registry, code, error):
     registry.refusals[waiting.subject(1)] = code, error

@@ -86,6 +86,8 @@ static enum ods_status open_url(struct registry_client *client, char *url, const
                                                 .password = given(settings->password),
                                                 .token = given(settings->token),
                                                 .total_ms = (unsigned) settings->timeout_ms,
+                                                .silence_s =
+                                                    (unsigned) (settings->timeout_ms / 1000 + 1),
                                                 .max_bytes = ANSWER_MAX,
                                                 .stop = stop};
     size_t length = strlen(url);
