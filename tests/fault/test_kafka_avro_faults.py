@@ -131,7 +131,7 @@ def subject_of(world):
 
 def test_killed_while_a_schema_is_being_registered(world, load, registry, report):
     """Before the registry has taken note of it and behind that; the next process asks again, and gets its id."""
-    kills = size("AVRO_KILLS", 4, 40)
+    kills = size("AVRO_KILLS", 2, 40)
     for turn in range(kills):
         came, killed = threading.Event(), threading.Event()
 

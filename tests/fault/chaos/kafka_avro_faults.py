@@ -88,24 +88,22 @@ def registry_answers_lost(world, choose):
         time.sleep(choose.random())
 
 
-@fault("`kill -9` of the daemon while a schema is being registered, three times", 10)
+@fault("`kill -9` of the daemon while a schema is being registered", 30)
 def killed_while_registering(world, choose):
     """Before the registry has taken note of it, or behind that."""
-    for _ in range(3):
-        came, killed = threading.Event(), threading.Event()
+    came, killed = threading.Event(), threading.Event()
 
-        def stands_still(*_):
-            came.set()
-            killed.wait(60)
+    def stands_still(*_):
+        came.set()
+        killed.wait(60)
 
-        world.strike()
-        late = choose.random() < 0.5
-        with set_for_now(world, **({"answers": stands_still} if late else {"refuses": stands_still})):
-            try:
-                begin_anew(world)
-                world.await_that(came.is_set, "a schema is being registered")
-                kill(world)
-            finally:
-                killed.set()
-        world.start(0)
-        world.await_progress()
+    world.strike()
+    late = choose.random() < 0.5
+    with set_for_now(world, **({"answers": stands_still} if late else {"refuses": stands_still})):
+        try:
+            begin_anew(world)
+            world.await_that(came.is_set, "a schema is being registered")
+            kill(world)
+        finally:
+            killed.set()
+    world.start(0)
