@@ -29,13 +29,9 @@ static const char *text(struct loading *loading, const struct record *record,
                         const char *name, const char *same, size_t most)
 {
     size_t length;
-    const char *value = letter_store_header(&loading->dlq->store, record, name, &length);
+    const char *value = letter_store_text(&loading->dlq->store, record, name, most, &length);
     if (!value)
         return "";
-    length = length < most ? length : most;
-    while (most == REASON_BYTES && length && length == most &&
-           ((unsigned char) value[length] & 0xc0) == 0x80)
-        length--; /* not within a character */
     if (same && strlen(same) == length && memcmp(same, value, length) == 0)
         return same;
     const char *copy = arena_strndup(&loading->dlq->arena, value, length);

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "core/utf8.h"
 #include "sink/postgres/letters/letters.h"
 #include "source/file/file_line.h"
 #include "source/kafka/kafka.h"
@@ -36,6 +37,15 @@ const char *letter_store_header(const struct letter_store *store, const struct r
 {
     return store->tool ? kafka_header(letter, name, length)
                        : letter_header(letter, store->headers, name, length);
+}
+
+const char *letter_store_text(const struct letter_store *store, const struct record *letter,
+                              const char *name, size_t most, size_t *length)
+{
+    const char *value = letter_store_header(store, letter, name, length);
+    if (value && *length > most)
+        *length = utf8_cut(value, most);
+    return value;
 }
 
 enum ods_status letter_store_partitions(struct letter_store *store, int32_t *count,

@@ -24,6 +24,10 @@ void letter_store_close(struct letter_store *store);
 /* The last header of that name; NULL: there is none. */
 const char *letter_store_header(const struct letter_store *store, const struct record *letter,
                                 const char *name, size_t *length);
+/* The same, of a header with a text: of a longer one its first `most` bytes, without a part of a
+ * character. */
+const char *letter_store_text(const struct letter_store *store, const struct record *letter,
+                              const char *name, size_t most, size_t *length);
 enum ods_status letter_store_partitions(struct letter_store *store, int32_t *count,
                                         struct error *error);
 /* As kafka_tool_read(): take() owns the record's owner, which store->release() frees. */

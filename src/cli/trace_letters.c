@@ -23,10 +23,7 @@ static char *text(const struct trace *trace, const struct record *record, const 
                   size_t most)
 {
     size_t length = 0;
-    const char *value = letter_store_header(&trace->store, record, name, &length);
-    length = length < most ? length : most;
-    while (value && length == most && length && ((unsigned char) value[length] & 0xc0) == 0x80)
-        length--; /* not within a character */
+    const char *value = letter_store_text(&trace->store, record, name, most, &length);
     return value ? strndup(value, length) : strdup("");
 }
 

@@ -269,6 +269,16 @@ def test_letters_of_one_record_count_once(sink, rejected, kafka, letters):
     assert listed(sink)["letters"] == 1
 
 
+def test_a_long_reason_is_cut_between_two_characters(sink, rejected, kafka, letters):
+    letter = kafka.read(letters)[0]
+    headers = dict(letter.headers()) | {"ods.offset": b"77",
+                                        "ods.error": ("x" * 198 + "\u20ac" * 9).encode()}
+    kafka.produce([{"topic": letters, "partition": 0, "key": letter.key(),
+                    "payload": letter.value(),
+                    "headers": [part for header in headers.items() for part in header]}])
+    assert "x" * 198 in [kind["example"]["error"] for kind in listed(sink)["kinds"]]
+
+
 def rejected_events(sink, rejected, kafka, table, letters, count):
     """A table without a key, where a second insert would be a second row. All are refused, and would
     not be any more."""
