@@ -308,7 +308,8 @@ static void send_event(struct work *work, const struct event *event)
     if (options->duplicates && event->number % options->duplicates == 0)
         transmit(work, &record);
     if (event->op == 'd' && options->tombstones) {
-        strcat(id, "-t");
+        size_t length = strlen(id);
+        snprintf(id + length, sizeof id - length, "-t");
         record.value = record.header = NULL;
         record.value_length = 0;
         transmit(work, &record);

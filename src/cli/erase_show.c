@@ -258,7 +258,7 @@ void erase_print_json(const struct erase *erase)
         count_json(erasing->rows), "history_rows", count_json(erasing->history_rows),
         "shadow_rows", count_json(erasing->shadow_rows), "letters",
         (json_int_t) erase->letter_count, "letters_encrypted", (json_int_t) erase->closed,
-        "letters_unreadable", (json_int_t) (erase->mentions + erase->unreadable),
+        "letters_unreadable", (json_int_t) erase->mentions + (json_int_t) erase->unreadable,
         "letters_mentioning", (json_int_t) erase->mentions, "not_applied",
         (json_int_t) erasing->behind, "source", answers[erase->source], "files", files,
         "not_reached", not_reached(erase)));

@@ -354,7 +354,7 @@ static void take_consumer(struct import *import, const char *property, const cha
         import_say(import, property, DIFFERS, "batches fill while the writer works; "
                                               "batch.max_events is their ceiling");
     } else if (strncmp(name, "ssl.", 4) == 0 &&
-               strcmp(name, "ssl.endpoint.identification.algorithm")) {
+               strcmp(name, "ssl.endpoint.identification.algorithm") != 0) {
         import_say(import, property, LEFT,
                    "librdkafka wants PEM files: ssl.ca.location, ssl.certificate.location and "
                    "ssl.key.location in kafka.properties");

@@ -1,6 +1,7 @@
 /* A table of a lake by its place. See lake_place.h. */
 #include "cli/lake_place.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -25,9 +26,9 @@ static char *path_of(const char *text)
     buffer_done(&path);
     for (length = whole ? strlen(whole) : 0; length > 1 && whole[length - 1] == '/'; length--)
         whole[length - 1] = '\0';
-    const char *name = whole ? strrchr(whole, '/') + 1 : "";
+    const char *slash = whole ? strrchr(whole, '/') : NULL;
     bool bucket = whole && strncmp(whole, "s3://", 5) == 0;
-    if (*name && *text && (!bucket || strchr(whole + 5, '/')))
+    if (slash && slash[1] && *text && (!bucket || strchr(whole + 5, '/')))
         return whole;
     free(whole);
     return NULL;
@@ -107,7 +108,6 @@ static int open_named(struct lake_place *place, const struct call *call,
                       const struct lake_range *range, const char *name)
 {
     struct error error;
-    char *slash;
     error_init(&error);
     if (!place->config)
         return cli_usage(call->name, "%s is a name in a catalog: -c names the configuration whose "
@@ -121,11 +121,12 @@ static int open_named(struct lake_place *place, const struct call *call,
     place->path = strdup(name);
     if (!place->path)
         return CLI_INTERNAL;
-    slash = strchr(place->path, '.');
-    *slash = '/';
+    char *dot = strchr(place->path, '.');
+    assert(dot); /* open_iceberg() */
+    *dot = '/';
     enum ods_status status = lake_reader_open_iceberg(&place->reader, settings->location,
                                                       place->path, settings, &error);
-    *slash = '.';
+    *dot = '.';
     return status == ODS_OK ? CLI_OK : lake_place_failed(call, &error);
 }
 

@@ -337,7 +337,7 @@ static int read_on(struct resync *resync, struct topic_reader *reader, const cha
             left--;
         }
         progress_show(&resync->progress, "%s: %llu records read, %lld left", topic,
-                      (unsigned long long) (resync->records + resync->batch->record_count),
+                      (unsigned long long) resync->records + resync->batch->record_count,
                       (long long) resync_behind(resync));
     }
     return code;

@@ -122,9 +122,10 @@ int row_key_parse(struct row_key *key, const struct strings *given,
     char *at = key->texts = malloc(length + 1);
     bool good = at != NULL;
     for (size_t i = 0; good && i < given->count; i++) {
-        strcpy(at, given->items[i]);
+        size_t size = strlen(given->items[i]) + 1;
+        memcpy(at, given->items[i], size);
         good = parse_text(&parsing, at);
-        at += strlen(given->items[i]) + 1;
+        at += size;
     }
     if (good)
         return check(&parsing);

@@ -318,8 +318,9 @@ static enum ods_status put_element(const struct taking *taking, enum change_op o
 /* Those that have not changed too: the target may not have them. */
 static enum ods_status put_rows(const struct taking *taking)
 {
-    yyjson_val *array = taking->new ? yyjson_doc_get_root(taking->new) : NULL;
-    yyjson_arr_iter elements = yyjson_arr_iter_with(array);
+    if (!taking->new)
+        return ODS_OK; /* a null has no rows */
+    yyjson_arr_iter elements = yyjson_arr_iter_with(yyjson_doc_get_root(taking->new));
     enum ods_status status = ODS_OK;
     for (size_t i = 0; status == ODS_OK && i < taking->has; i++) {
         enum change_op op = taking->change.op == OP_READ       ? OP_READ

@@ -214,10 +214,11 @@ static const struct shape *routed_shape(struct route *route, const struct shape 
     }
     to.table = table + place->dot + 1;
     const struct shape *made = shape_intern(route->shapes, &to);
-    struct routed *known = made ? malloc(sizeof *known + strlen(table) + 1) : NULL;
+    size_t size = strlen(table) + 1;
+    struct routed *known = made ? malloc(sizeof *known + size) : NULL;
     if (!known)
         return NULL;
-    strcpy(known->table, table);
+    memcpy(known->table, table, size);
     known->dot = place->dot;
     known->shape = made;
     known->next = *at;
@@ -352,9 +353,9 @@ static enum ods_status probe_change(struct route *route, struct batch *batch, ui
     *kept = route->targets || (!asked && route->settings->otherwise == OTHERWISE_KEEP);
     for (size_t i = 0; asked && !*kept && i < route->count; i++)
         *kept = fits(route->rules[i].place, asked);
-    if (!*kept || !asked || route->targets || strlen(asked) >= NAME_BYTES)
+    if (!*kept || !asked || route->targets || strlen(asked) >= sizeof place.table)
         return ODS_OK;
-    strcpy(place.table, asked);
+    snprintf(place.table, sizeof place.table, "%s", asked);
     if (strchr(asked, '.'))
         place.dot = (int) (strchr(asked, '.') - asked);
     return move(route, &batch->changes[index], &place, error);

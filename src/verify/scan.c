@@ -272,8 +272,8 @@ static enum ods_status take_done(struct scan *scan, struct part *part, struct er
 static enum ods_status run(struct scan *scan, struct error *error)
 {
     enum ods_status status = ODS_OK;
-    for (bool more = true; more;) {
-        struct part *part = take_part(scan, &scan->done);
+    struct part *part;
+    for (bool more = true; more && (part = take_part(scan, &scan->done));) {
         status = part->status;
         if (status != ODS_OK)
             *error = part->error;

@@ -78,7 +78,7 @@ static enum ods_status read_slots(struct source_logs *logs, struct database *dat
 {
     const char *slot = database->settings->slot;
     const struct field *cells;
-    struct source_place end;
+    struct source_place end = {0};
     struct buffer sql;
     buffer_init(&sql);
     buffer_puts(&sql, slots);
@@ -205,7 +205,7 @@ static enum ods_status read_files(struct source_logs *logs, struct database *dat
                                   const struct source_place *place, struct error *error)
 {
     struct source_log *log = add(logs);
-    struct source_place end;
+    struct source_place end = {0};
     if (!log)
         return error_out_of_memory(error);
     log->place = *place;

@@ -180,10 +180,11 @@ static struct topic *find_topic(struct auto_decoder *self, const char *name)
     for (struct topic *topic = self->topics; topic; topic = topic->next)
         if (strcmp(topic->name, name) == 0)
             return topic;
-    struct topic *topic = malloc(sizeof *topic + strlen(name) + 1);
+    size_t size = strlen(name) + 1;
+    struct topic *topic = malloc(sizeof *topic + size);
     if (!topic)
         return NULL;
-    strcpy(topic->name, name);
+    memcpy(topic->name, name, size);
     topic->last = KIND_COUNT;
     topic->next = self->topics;
     self->topics = topic;

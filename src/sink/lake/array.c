@@ -143,12 +143,12 @@ static void release_schema(struct ArrowSchema *schema)
 static bool fill_schema(struct ArrowSchema *schema, const char *format, const char *name,
                         int64_t flags)
 {
-    size_t length = strlen(format) + 1;
-    char *text = malloc(length + strlen(name) + 1);
+    size_t length = strlen(format) + 1, size = strlen(name) + 1;
+    char *text = malloc(length + size);
     if (!text)
         return false;
     memcpy(text, format, length);
-    strcpy(text + length, name);
+    memcpy(text + length, name, size);
     *schema = (struct ArrowSchema){.format = text,
                                    .name = text + length,
                                    .flags = flags,

@@ -7,6 +7,7 @@
  * forgotten here and comes again from the broker, under higher numbers and with the same
  * identities.
  */
+#include <assert.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,12 +53,15 @@ extern const struct source_ops amqp_source_ops;
         "pipeline", (source)->pipeline->name, "broker", (source)->broker->name, NULL               \
     }
 
+/* Of a place that this source has given. */
 static struct amqp_queue *queue_of(struct amqp_source *amqp, const struct place *place)
 {
-    for (size_t i = 0; i < amqp->queue_count; i++)
+    struct amqp_queue *queue = NULL;
+    for (size_t i = 0; !queue && i < amqp->queue_count; i++)
         if (strcmp(amqp->queues[i].place.topic, place->topic) == 0)
-            return &amqp->queues[i];
-    return NULL;
+            queue = &amqp->queues[i];
+    assert(queue);
+    return queue;
 }
 
 static void show_links(struct amqp_source *amqp)

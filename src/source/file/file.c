@@ -11,6 +11,7 @@
  *
  * A file that was rotated is read until everything in it is committed, as until then its lines may
  * be wanted again. Only the first lane reads. */
+#include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -67,11 +68,16 @@ static const struct setting_group settings_group = {
 
 /* --- where to read --- */
 
+/* Of a place that this source has given. */
 static struct file_partition *partition_of(struct file_source *file, const struct place *place)
 {
     struct slice name = {place->topic, strlen(place->topic)};
     const struct file_topic *topic = file_topic_find(&file->partitions, name);
-    return topic ? file_partition_find(&file->partitions, topic, place->partition) : NULL;
+    assert(topic);
+    struct file_partition *partition =
+        file_partition_find(&file->partitions, topic, place->partition);
+    assert(partition);
+    return partition;
 }
 
 /* Goes back in the file to the lines of a partition that are wanted again. */

@@ -1,6 +1,7 @@
 /* Settings of the sources `delta` and `iceberg`. */
 #include "source/lake/feed_settings.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -152,7 +153,11 @@ const struct lake_settings *feed_lake(const struct source_config *config)
 const char *feed_location(const struct source_config *config)
 {
     const struct feed_settings *own = config->settings;
-    return *own->location ? own->location : feed_lake(config)->location;
+    if (*own->location)
+        return own->location;
+    const struct lake_settings *lake = feed_lake(config);
+    assert(lake); /* feed_check_settings() */
+    return lake->location;
 }
 
 /* A topic is the names of folders with dots between; none may be empty. */

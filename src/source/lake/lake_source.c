@@ -4,6 +4,7 @@
  * told what is committed. What a version has changed is always read in the same order, so that a
  * position names the same change for ever.
  */
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,12 +22,15 @@ struct lake_source {
 
 extern const struct source_ops delta_source_ops, iceberg_source_ops;
 
+/* Of a topic that this source reads. */
 static struct feed_table *table_of(struct lake_source *lake, const char *topic)
 {
-    for (size_t i = 0; i < lake->reader.count; i++)
+    struct feed_table *table = NULL;
+    for (size_t i = 0; !table && i < lake->reader.count; i++)
         if (strcmp(lake->reader.tables[i].place.topic, topic) == 0)
-            return &lake->reader.tables[i];
-    return NULL;
+            table = &lake->reader.tables[i];
+    assert(table);
+    return table;
 }
 
 /* --- taking ----------------------------------------------------------------------------------- */

@@ -26,10 +26,11 @@ static socklen_t parse_address(const char *listen, union address *address)
 {
     char host[16] = "", *end = "";
     const char *colon = strrchr(listen, ':');
+    size_t length = strlen(listen);
     memset(address, 0, sizeof *address);
-    if (*listen == '/' && strlen(listen) < sizeof address->path.sun_path) {
+    if (*listen == '/' && length < sizeof address->path.sun_path) {
         address->path.sun_family = AF_UNIX;
-        strcpy(address->path.sun_path, listen);
+        memcpy(address->path.sun_path, listen, length);
         return sizeof address->path;
     }
     if (colon && (size_t) (colon - listen) < sizeof host)

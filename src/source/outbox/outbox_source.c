@@ -6,6 +6,7 @@
  * applies each row once, and to all others a row comes again under the same number. A name belongs
  * to the lane whose session holds its lock; a lane that waits for one has no partition of it yet.
  */
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,12 +26,15 @@ struct outbox_source {
 
 extern const struct source_ops outbox_source_ops;
 
+/* Of a place that this source has given. */
 static struct outbox_name *name_of(struct outbox_source *outbox, const struct place *place)
 {
-    for (size_t i = 0; i < outbox->reader.name_count; i++)
+    struct outbox_name *name = NULL;
+    for (size_t i = 0; !name && i < outbox->reader.name_count; i++)
         if (strcmp(outbox->reader.names[i].place.topic, place->topic) == 0)
-            return &outbox->reader.names[i];
-    return NULL;
+            name = &outbox->reader.names[i];
+    assert(name);
+    return name;
 }
 
 /* --- whose it is ------------------------------------------------------------------------------ */
@@ -294,7 +298,7 @@ static enum ods_status outbox_check(const struct source_config *config,
         report(context, line);
     }
     for (size_t i = 0; there && status == ODS_OK && i < topics->count; i++) {
-        int64_t count;
+        int64_t count = 0;
         status = outbox_waiting(outbox, topics->items[i], 10000, &count, error);
         snprintf(line, sizeof line, "target %s: outbox %.200s: %s%lld row%s wait%s", target->name,
                  topics->items[i], count < 10000 ? "" : "at least ", (long long) count,

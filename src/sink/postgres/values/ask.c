@@ -10,9 +10,19 @@
 
 #define ASKED_AT_ONCE  500u
 
+/* A date keeps the time of day that its text has, and the column then refuses it. */
+static const char date_as_written[] =
+    "case when isfinite(v::date) and v::date > date '4000-01-01 BC' and "
+    "v::date < date '290000-01-01' and v::timestamptz <> v::date "
+    "then v::timestamptz::timestamp::text else v::date::text end";
+/* So does a time its zone. */
+static const char time_as_written[] =
+    "case when v::pg_catalog.time is null or extract(timezone from v::timetz) = 0 "
+    "then v::pg_catalog.time::text else v::timetz::text end";
+
 /* Expressions that turn a text into the type's value, as PostgreSQL writes it by the session's
  * settings: ISO, MDY, UTC. The column's own input function comes first, so that a refusal is in its
- * words. A date keeps the time of day that its text has, and the column then refuses it. */
+ * words. */
 static const char *const expressions[READING_KINDS] = {
     [READING_BOOL] = "v::pg_catalog.bool::text",
     [READING_INT2] = "v::pg_catalog.int2::text",
@@ -22,12 +32,8 @@ static const char *const expressions[READING_KINDS] = {
     [READING_FLOAT8] = "v::pg_catalog.float8::text",
     [READING_NUMERIC] = "v::pg_catalog.numeric::text",
     [READING_UUID] = "v::pg_catalog.uuid::text",
-    [READING_DATE] = "case when isfinite(v::date) and v::date > date '4000-01-01 BC' and "
-                     "v::date < date '290000-01-01' and v::timestamptz <> v::date "
-                     "then v::timestamptz::timestamp::text else v::date::text end",
-    [READING_TIME] = "case when v::pg_catalog.time is null or extract(timezone from v::timetz) = 0 "
-                     "then v::pg_catalog.time::text "
-                     "else v::timetz::text end",
+    [READING_DATE] = date_as_written,
+    [READING_TIME] = time_as_written,
     [READING_TIMESTAMP] =
         "case when v::pg_catalog.timestamp is not null then v::timestamptz::text end",
     [READING_LOCAL_TIMESTAMP] = "v::pg_catalog.timestamp::text",
