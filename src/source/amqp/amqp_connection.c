@@ -1,6 +1,7 @@
 /* A connection to a broker. See amqp_connection.h. */
 #include "source/amqp/amqp_connection.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -206,6 +207,7 @@ static void end_connecting(struct amqp_connection *connection)
         open_driver(connection);
         return;
     }
+    assert(connection->address); /* as long as it is connecting */
     close_socket(connection);
     connection->address = connection->address->ai_next;
     if (connection->address)

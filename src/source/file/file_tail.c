@@ -1,6 +1,7 @@
 /* Lines of a growing file. See file_tail.h. */
 #include "source/file/file_tail.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -168,6 +169,7 @@ static void make_room(struct file_tail *tail)
     size_t drop = tail->at < spare ? tail->at : spare;
     if (!drop)
         return;
+    assert(in->bytes);
     memmove(in->bytes, in->bytes + drop, in->length - drop);
     in->length -= drop;
     tail->at -= drop;
@@ -264,9 +266,8 @@ enum tail_answer tail_peek(struct file_tail *tail, struct slice *text, struct ta
     for (;;) {
         const char *from = in->bytes ? in->bytes + tail->at : NULL;
         size_t rest = in->length - tail->at;
-        const char *end = in->length == tail->looked
-                              ? NULL
-                              : memchr(in->bytes + tail->looked, '\n', in->length - tail->looked);
+        const char *end =
+            in->bytes ? memchr(in->bytes + tail->looked, '\n', in->length - tail->looked) : NULL;
         *place = (struct tail_place){tail->base + (int64_t) tail->at, tail->line};
         *text = (struct slice){from, end ? (size_t) (end - from) : rest};
         if (text->length > (size_t) tail->max_line_bytes)

@@ -32,12 +32,13 @@ static bool add(struct patterns *patterns, const char *text, size_t length)
     if (!larger)
         return false;
     patterns->items = larger;
-    struct pattern pattern = {.name = strndup(text, length)};
-    if (!pattern.name)
+    struct pattern *pattern = &larger[patterns->count];
+    *pattern = (struct pattern){.name = strndup(text, length)};
+    if (!pattern->name)
         return false;
-    pattern.is_regex = *pattern.name == '^' &&
-                       regcomp(&pattern.regex, pattern.name, REG_EXTENDED | REG_NOSUB) == 0;
-    patterns->items[patterns->count++] = pattern;
+    pattern->is_regex = *pattern->name == '^' &&
+                        regcomp(&pattern->regex, pattern->name, REG_EXTENDED | REG_NOSUB) == 0;
+    patterns->count++;
     return true;
 }
 

@@ -123,7 +123,7 @@ ssize_t peer_send(struct peer *peer, const char *text, size_t length)
 static bool receive(struct peer *peer)
 {
     struct buffer *in = &peer->in;
-    if (peer->at)
+    if (in->bytes && peer->at)
         memmove(in->bytes, in->bytes + peer->at, in->length - peer->at);
     in->length -= peer->at;
     peer->looked -= peer->at;
