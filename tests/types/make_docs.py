@@ -21,7 +21,7 @@ wrapped, and nothing rounded but nanoseconds (`inexact`, below): a value that th
 exactly makes its record a dead letter that names column and reason.
 
 This page is about PostgreSQL as the target; [types-mysql.md](types-mysql.md) is about MySQL and MariaDB,
-[types-lake.md](types-lake.md) about Delta Lake.
+[types-lake.md](types-lake.md) about Delta Lake and Iceberg.
 
 ## source_types
 
@@ -329,12 +329,12 @@ Each entry is a test: the value as the record has it, and the text that PostgreS
 became of it. *With schema* stands for the envelope and the flattened row, *without* for the envelope
 alone, where the target's column tells what a value means. *Takes it* are the types of columns for
 which this page has a value. The last column is what SINK made of the envelopes with schema on
-DATE, cases with settings of ods-sink left out (`tests/types/run_jdbc.py`); *stopped* is a task
+JDBC_DATE, cases with settings of ods-sink left out (`tests/types/run_jdbc.py`); *stopped* is a task
 that ended at the record.
 
 | source type | column made for it | takes it | with schema | without | refused | JDBC sink |
 |---|---|---|---|---|---|---|
-""".replace("SINK", "the " + JDBC["sink"]).replace("DATE", JDBC["date"])
+""".replace("SINK", "the " + JDBC["sink"]).replace("JDBC_DATE", JDBC["date"])
 
 
 def code(text):
