@@ -195,10 +195,10 @@ static void print_memory(const struct settings *settings)
         snprintf(held, sizeof held, ", %" PRId64 " KiB of records that the target holds until "
                                     "they are written",
                  most.held / 1024);
-    printf("# %" PRId64 " lane%s take at most %" PRId64 " MiB: for each, %" PRId64
+    printf("# %" PRId64 " lane%s at most %" PRId64 " MiB: for each, %" PRId64
            " batches of %" PRId64 " KiB, twice, and %" PRId64
            " KiB of records that wait for one%s; and what a larger record takes\n",
-           most.lanes, most.lanes == 1 ? "" : "s", (bytes + MIB - 1) / MIB,
+           most.lanes, most.lanes == 1 ? " takes" : "s take", (bytes + MIB - 1) / MIB,
            settings->batch.per_lane, most.batch / 1024, most.ahead / 1024, held);
 }
 

@@ -51,6 +51,35 @@ static void print_alternatives(const struct command *parent)
         fprintf(stderr, "%s%s", at == parent->commands ? "" : at[1] ? ", " : " or ", (*at)->name);
 }
 
+/* Commands of other programs, and what does it here: by its letters "restart" would be "reset". */
+static const char *const elsewhere[][2] = {
+    {"compare", "ods-sink verify"},
+    {"diff", "ods-sink verify"},
+    {"health", "ods-sink status"},
+    {"init", "ods-sink setup"},
+    {"lag", "ods-sink topics"},
+    {"metrics", "ods-sink status"},
+    {"reload", "systemctl reload ods-sink"},
+    {"repair", "ods-sink verify --repair"},
+    {"restart", "systemctl restart ods-sink"},
+    {"skip", "ods-sink skip-until"},
+    {"start", "ods-sink run"},
+    {"stop", "systemctl stop ods-sink"},
+    {"tables", "ods-sink topics"},
+    {"unpause", "ods-sink resume"},
+    {"validate", "ods-sink check"},
+    {"version", "ods-sink --version"},
+};
+
+/* NULL: no such word is known. */
+static const char *name_elsewhere(const char *name)
+{
+    for (size_t i = 0; i < sizeof elsewhere / sizeof *elsewhere; i++)
+        if (strcmp(name, elsewhere[i][0]) == 0)
+            return elsewhere[i][1];
+    return NULL;
+}
+
 int command_unknown(const struct command *parent, const char *parent_name, const char *name)
 {
     const char *names[MOST_PARAMETERS];
@@ -59,9 +88,12 @@ int command_unknown(const struct command *parent, const char *parent_name, const
         if (!(*at)->hidden)
             names[count++] = (*at)->name;
     const char *near = name_nearest(name, names, count);
+    const char *here = *parent_name ? NULL : name_elsewhere(name);
     fprintf(stderr, "ods-sink%s%s: unknown command '%s'", *parent_name ? " " : "", parent_name,
             name);
-    if (near)
+    if (here)
+        fprintf(stderr, ": here it is %s\n", here);
+    else if (near)
         fprintf(stderr, "; did you mean '%s'?\n", near);
     else
         fprintf(stderr, "; see ods-sink %s%s\n", *parent_name ? "help " : "--help", parent_name);

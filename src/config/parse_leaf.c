@@ -26,7 +26,7 @@ void parse_refuse(struct load *load, const struct setting *row, const struct nod
                    row->name, setting_expects(row, false, expected, sizeof(expected)),
                    (row->flags & (SETTING_SECRET | SETTING_HIDDEN) || secret_name(row->name)) &&
                            node->kind == NODE_SCALAR
-                       ? "something else"
+                       ? "another value"
                        : node_describe(node, found, sizeof(found)),
                    hint);
 }

@@ -15,7 +15,7 @@ bool secret_name(const char *name)
                                         "jaas",     "oauthbearer.config"};
     for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++) {
         if (strcasestr(name, words[i]))
-            return strcasestr(name, "endpoint.url") == NULL;
+            return !strcasestr(name, "endpoint.url") && strcmp(name, "token_file") != 0;
     }
     return false;
 }

@@ -234,8 +234,8 @@ const struct setting_group settings_of_table = {
 
 static const struct setting input_rows[] = {
     {"type", SETTING_STRING, AT(input_settings, type), "kafka", .min = 1, .max = 200,
-     .doc = "The type of the source: `kafka`, whose settings are in `ods-sink.conf`, `lines` or "
-            "`file`, whose settings are below."},
+     .doc = "The type of the source: `kafka`, whose settings are in `ods-sink.conf`, or one of "
+            "those whose settings are below."},
     {"type", SETTING_PLUGIN, AT(input_settings, own), .plugins = source_groups},
 };
 
@@ -306,9 +306,9 @@ static const struct setting pipeline_rows[] = {
      .inherits = "`lanes` of ods-sink.conf", .min = 1, .max = 64, .doc = "Lanes of this pipeline."},
     {"on_error", SETTING_ENUM, AT(pipeline_settings, on_error), "dead_letter",
      .choices = on_errors,
-     .doc = "What to do with a record that can't be decoded or applied. `dead_letter`: it goes to "
-            "`dead_letter.topic`, and the others are applied. `stop`: its lane stops, and so does "
-            "the daemon; it can go on once the cause is removed."},
+     .doc = "What to do with a record that can't be decoded or applied. `dead_letter`: it goes "
+            "where `dead_letter` says, and the others are applied. `stop`: its lane stops, and so "
+            "does the daemon; it can go on once the cause is removed."},
     {"verify.every", SETTING_DURATION, AT(pipeline_settings, verify.every_ms), .inherits = "never",
      .min = 1000, .max = 365 * DAY_MS,
      .doc = "The daemon compares the target with the source, as `ods-sink verify` does, so long "

@@ -218,7 +218,7 @@ static const struct setting daemon_rows[] = {
     {"targets", SETTING_OBJECTS, AT(settings, targets), .max = 1000,
      .flags = SETTING_REQUIRED, .count_offset = AT(settings, target_count),
      .of = &settings_of_target,
-     .doc = "The databases that pipelines write to."},
+     .doc = "What pipelines write to: databases, lakes, topics, files, HTTP servers."},
     {"databases", SETTING_OBJECTS, AT(settings, databases), .max = 1000,
      .count_offset = AT(settings, database_count), .of = &settings_of_database,
      .doc = "The source databases, for `verify` and for a look at their logs."},
@@ -294,7 +294,7 @@ static const struct setting daemon_rows[] = {
             "`/status` and `/trends`, `host:port` or `[address]:port`. Empty: off."},
     {"http.certificate", SETTING_STRING, AT(settings, http.certificate), "", .max = 4096,
      .doc = "A file with the server's certificate and those between it and its authority (PEM): "
-            "then there is TLS alone at `http.listen`. Read at the start. Empty: plain HTTP."},
+            "then there is TLS alone at `http.listen`. Empty: plain HTTP."},
     {"http.key", SETTING_STRING, AT(settings, http.key), "", .max = 4096,
      .doc = "The file of the key to `http.certificate` (PEM, not encrypted)."},
     {"http.client_ca", SETTING_STRING, AT(settings, http.client_ca), "", .max = 4096,

@@ -1,4 +1,4 @@
-/* What both tables of settings need. */
+/* What the tables of settings need. */
 #ifndef TABLE_ROOM_H
 #define TABLE_ROOM_H
 
@@ -13,8 +13,8 @@
 /* The rows of a registry that schemas are read from, in tables.yaml and in ods-sink.conf. */
 #define REGISTRY_ROWS(type)                                                                        \
     REGISTRY_ACCESS_ROWS(type, REGISTRY_INHERITS,                                                  \
-                         "The schema registry of the Avro formats: its Confluent API, as "         \
-                         "`http://host:8081`, or of Apicurio "                                     \
+                         "The schema registry of the Avro and Protobuf formats: its Confluent "    \
+                         "API, as `http://host:8081`, or of Apicurio "                             \
                          "`http://host:8080/apis/ccompat/v7`. Several are separated by commas: "   \
                          "the first that answers is asked. `file:///path` names a JSON file in "   \
                          "its place: `{\"<id>\": {\"schema\": \"…\"}, …}`."),                      \

@@ -15,6 +15,7 @@
 #include "config/table_pattern.h"
 #include "core/added_field.h"
 #include "core/jwe.h"
+#include "core/pattern.h"
 
 #define TOPIC_MAX_BYTES 249
 
@@ -39,6 +40,11 @@ void validate_topic(struct load *load, const struct node *node, const char *topi
     char why[256];
     bool loops = *dead_letter && strcmp(topic, dead_letter) == 0;
     if (*topic == '^') {
+        const char *stray = pattern_stray(topic);
+        if (stray) {
+            REFUSE(load, node, "pattern '%.200s' %s", topic, stray);
+            return;
+        }
         const char *excess = pattern_excess(topic);
         int code = excess ? 0 : regcomp(&regex, topic, REG_EXTENDED | REG_NOSUB);
         if (excess || code) {
@@ -184,16 +190,24 @@ static void check_suits(struct load *load, const struct node *node,
         REFUSE(load, validate_place(node, "target"), "%s", error.text);
 }
 
-static void check_outboxes(struct load *load, const struct node *node,
-                           const struct pipeline_settings *pipeline,
-                           const struct target_settings *target)
+/* What tables ask of the target that not every type of target has. */
+static void check_abilities(struct load *load, const struct node *node,
+                            const struct pipeline_settings *pipeline,
+                            const struct target_settings *target)
 {
-    bool any = pipeline->defaults.outbox;
-    for (size_t i = 0; i < pipeline->table_count; i++)
-        any |= pipeline->tables[i].outbox;
-    if (any && strcmp(target->type, "postgres") != 0)
+    const struct sink_ops *sink = sink_find(target->type);
+    bool outbox = pipeline->defaults.outbox, history = table_keeps_history(&pipeline->defaults);
+    for (size_t i = 0; i < pipeline->table_count; i++) {
+        outbox |= pipeline->tables[i].outbox;
+        history |= table_keeps_history(&pipeline->tables[i]);
+    }
+    if (outbox && strcmp(target->type, "postgres") != 0)
         REFUSE(load, validate_place(node, "target"),
                "'outbox: true' of a table needs a target of type postgres; '%s' is of type %s",
+               target->name, target->type);
+    if (history && sink && !sink->keeps_history)
+        REFUSE(load, validate_place(node, "target"),
+               "target '%s' is of type %s, which keeps no history: leave history and mode out",
                target->name, target->type);
 }
 
@@ -209,7 +223,7 @@ static void check_target(struct load *load, const struct node *node,
     for (size_t i = 0; i < settings->target_count; i++) {
         if (strcmp(settings->targets[i].name, pipeline->target) == 0) {
             check_suits(load, node, settings, pipeline, &settings->targets[i]);
-            check_outboxes(load, node, pipeline, &settings->targets[i]);
+            check_abilities(load, node, pipeline, &settings->targets[i]);
             return;
         }
         if (count < KNOWN_MAX)
@@ -404,57 +418,6 @@ static void check_clusters(struct load *load, const struct node *node,
     }
 }
 
-/* amqp://host, amqps://host:port, [address]:port. */
-static bool broker_url_is_good(const char *url)
-{
-    const char *host = strncmp(url, "amqp://", 7) == 0    ? url + 7
-                       : strncmp(url, "amqps://", 8) == 0 ? url + 8
-                                                          : "";
-    const char *end = *host == '[' ? strchr(host, ']') : strchrnul(host, ':');
-    if (!*host || !end || end == host || strpbrk(host, "@/ ,"))
-        return false;
-    end += *end == ']';
-    return !*end || (*end == ':' && validate_port(end + 1));
-}
-
-static void check_broker(struct load *load, const struct node *node,
-                         const struct broker_settings *broker)
-{
-    for (size_t i = 0; i < broker->urls.count; i++)
-        if (!broker_url_is_good(broker->urls.items[i]))
-            REFUSE(load, validate_place(node, "urls"),
-                   "'urls' expects amqp://host:port or amqps://host:port without user and path, "
-                   "which have settings of their own");
-    if (node_find(node, "urls") && !broker->urls.count)
-        REFUSE(load, validate_place(node, "urls"), "'urls' is empty: expected at least one server");
-    if (*broker->key && !*broker->certificate)
-        REFUSE(load, validate_place(node, "key"),
-               "'key' is the key to 'certificate', which is not set");
-    bool named = broker->sasl == BROKER_SASL_PLAIN || broker->sasl == BROKER_SASL_SCRAM_256 ||
-                 broker->sasl == BROKER_SASL_SCRAM_512;
-    if (named && !*broker->user)
-        REFUSE(load, validate_place(node, "sasl"),
-               "this way to sign in needs 'user' and 'password'");
-    if (broker->sasl == BROKER_SASL_EXTERNAL && !*broker->certificate)
-        REFUSE(load, validate_place(node, "sasl"),
-               "'external' signs in by 'certificate', which is not set");
-}
-
-static void check_brokers(struct load *load, const struct node *node,
-                          const struct settings *settings)
-{
-    const struct entry *brokers = node_find(node, "amqp");
-    for (size_t i = 0; i < settings->broker_count; i++) {
-        const struct node *one = brokers->node->entries[i].node;
-        check_broker(load, one, &settings->brokers[i]);
-        for (size_t j = 0; j < i; j++)
-            if (strcmp(settings->brokers[i].name, settings->brokers[j].name) == 0)
-                REFUSE(load, validate_place(one, "name"),
-                       "two brokers are named '%s', the first in line %d",
-                       settings->brokers[i].name, brokers->node->entries[j].line);
-    }
-}
-
 static bool table_name_is_good(const char *table)
 {
     const char *dot = strchr(table, '.');
@@ -542,7 +505,7 @@ void validate_settings(struct load *load, const struct node *daemon, const struc
     if (daemon) {
         check_databases(load, daemon, settings);
         check_clusters(load, daemon, settings);
-        check_brokers(load, daemon, settings);
+        validate_brokers(load, daemon, settings);
         check_letters(load, daemon, settings);
     }
     if (pipelines && pipelines->node->count == 0 &&

@@ -7,6 +7,7 @@
 #include <ods/quality.h>
 
 #include "config/validate_room.h"
+#include "core/pattern.h"
 
 #define BIT(check) (1u << (check))
 #define OF_COLUMNS                                                                                 \
@@ -79,7 +80,10 @@ static void check_rule(struct load *load, const struct node *node, struct qualit
     regex_t regex;
     check_uses(load, node, rule);
     if (rule->check == QUALITY_PATTERN && *rule->pattern) {
-        if (regcomp(&regex, rule->pattern, REG_EXTENDED | REG_NOSUB))
+        const char *stray = pattern_stray(rule->pattern);
+        if (stray)
+            REFUSE(load, validate_place(node, "pattern"), "'%.200s' %s", rule->pattern, stray);
+        else if (regcomp(&regex, rule->pattern, REG_EXTENDED | REG_NOSUB))
             REFUSE(load, validate_place(node, "pattern"),
                    "'%.200s' is not a POSIX extended regular expression", rule->pattern);
         else

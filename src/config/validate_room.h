@@ -20,6 +20,9 @@ void validate_transforms(struct load *load, const struct node *node,
 /* validate_http.c: the group `http` of ods-sink.conf. */
 void validate_http(struct load *load, const struct node *node, const struct http_settings *http);
 
+/* validate_amqp.c: the list `amqp` of ods-sink.conf. */
+void validate_brokers(struct load *load, const struct node *node, const struct settings *settings);
+
 /* validate_quality.c: the rules of a pipeline and of its tables; gives them names. */
 void validate_quality(struct load *load, const struct node *node, const struct settings *settings,
                       struct pipeline_settings *pipeline);

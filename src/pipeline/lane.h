@@ -105,7 +105,8 @@ void lane_status(struct lane *lane, struct lane_status *status);
 const struct number *lane_source_numbers(const struct lane *lane, double *values);
 const struct number *lane_target_numbers(const struct lane *lane, double *values);
 struct table_counts *lane_tables(const struct lane *lane); /* its pipeline's */
-/* The partitions as of at most a second ago, in the lane's lock; see lane_unlock(). */
+/* The partitions as of at most a second ago, in the lane's lock; see
+ * lane_unlock_partitions(). */
 const struct lane_partition *lane_lock_partitions(struct lane *lane, size_t *count);
 int64_t lane_shown_us(const struct lane *lane); /* when they were so; with the lock */
 /* Since when they go on after they were held, 0: they never were; any thread. */

@@ -1,5 +1,5 @@
-/* What the files of a lane share: lane.c, consumer.c, rebalance.c, gaps.c, obey.c, writer.c.
- * Nobody else includes it. */
+/* What the files of a lane share: lane.c, consumer.c, rebalance.c, locate.c, gaps.c, obey.c,
+ * writer.c. Nobody else includes it. */
 #ifndef LANE_ROOM_H
 #define LANE_ROOM_H
 

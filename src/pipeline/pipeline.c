@@ -17,7 +17,7 @@
  *         ├ source guard thread    source_guard.c: does the source's log keep what is not read?
  *         ├ verifier threads       verifier.c: is the target as its source? One a pipeline
  *         ├ inspector threads      inspector.c: do the rules about the data hold? One a pipeline
- *         ├ tracer thread      tracer.c: spans to an OpenTelemetry collector
+ *         ├ tracer thread          tracer.c: spans to an OpenTelemetry collector
  *         ├ trends thread          trends.c: what the pipelines did in the last hour
  *         ├ keeper threads         keeper.c: derived tables of a target
  *         ├ http thread            http.c, metrics.c: what the lanes show; page/: the page at /

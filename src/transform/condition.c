@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/pattern.h"
 #include "transform/words.h"
 
 enum word { WORD_IS, WORD_NOT, WORD_MATCHES, WORD_NULL, WORD_GT, WORD_GE, WORD_LT, WORD_LE };
@@ -36,6 +37,10 @@ static enum ods_status open_test(struct test *test, struct error *error)
     if (test->word >= WORD_MATCHES && !one)
         return error_set(error, ODS_FATAL, "column %s: %s expects one value", term->column,
                          term->word);
+    const char *stray = test->word == WORD_MATCHES ? pattern_stray(term->values.items[0]) : NULL;
+    if (stray)
+        return error_set(error, ODS_FATAL, "column %s: '%.200s' %s", term->column,
+                         term->values.items[0], stray);
     if (test->word == WORD_MATCHES &&
         regcomp(&test->regex, term->values.items[0], REG_EXTENDED | REG_NOSUB) != 0)
         return error_set(error, ODS_FATAL, "column %s: '%.200s' is not a regular expression",

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/pattern.h"
 #include "transform/rewrite.h"
 #include "transform/rows.h"
 #include "transform/words.h"
@@ -442,6 +443,9 @@ static enum ods_status read_rules(struct route *route, struct error *error)
         struct rule *rule = &route->rules[route->count];
         rule->value = list->items[route->count].name;
         rule->place = list->items[route->count].value;
+        const char *stray = *rule->value == '^' ? pattern_stray(rule->value) : NULL;
+        if (stray)
+            return error_set(error, ODS_FATAL, "'%.200s' %s", rule->value, stray);
         if (*rule->value == '^' &&
             regcomp(&rule->regex, rule->value, REG_EXTENDED) != 0)
             return error_set(error, ODS_FATAL, "'%.200s' is not a regular expression", rule->value);

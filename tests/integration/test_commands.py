@@ -1,9 +1,10 @@
 """Exit codes, and what the other commands say."""
 
 import json
+import re
 
 import pytest
-from conftest import GOLDEN
+from conftest import GOLDEN, ROOT
 from lib.records import Table, pipeline
 from lib.sink import Exit, free_port
 
@@ -21,6 +22,20 @@ GOOD = {"id": 1, "name": "one", "amount": 1}
 def test_command_line(sink, arguments, code):
     done = sink.run(*arguments, expect=code)
     assert done.stdout or done.stderr
+
+
+def test_commands_of_other_programs(sink):
+    """Each is told what does it here, which is there."""
+    table = (ROOT / "src/cli/command_line.c").read_text().partition("elsewhere[][2]")[2].partition("};")[0]
+    words = re.findall(r'\{"([a-z]+)", "([^"]+)"\}', table)
+    assert len(words) > 10
+    for word, here in words:
+        assert f"unknown command '{word}': here it is {here}\n" in sink.run(word, expect=Exit.USAGE).stderr
+        program, *arguments = here.split()
+        if program == "ods-sink":
+            sink.run(*arguments, *([] if arguments == ["--version"] else ["--help"]), expect=Exit.OK)
+        else:
+            assert here in (f"systemctl {verb} ods-sink" for verb in ("reload", "restart", "stop"))
 
 
 @pytest.mark.parametrize("conf, word", [

@@ -286,6 +286,21 @@ def test_wrong_settings_are_said(sink, endpoint, settings, says):
     assert says in done.stderr and "ods-sink.conf:" in done.stderr
 
 
+def test_where_tokens_come_from_is_no_password(sink, endpoint, tmp_path):
+    """A path and a URL are shown, and draw no warning; a password in the URL is hidden, and does."""
+    (tmp_path / "token").write_text("t")
+    secret = {"client_id": "ods", "client_secret": "${SECRET}"}
+    for settings, shown, warned in (
+            ({"token_file": str(tmp_path / "token")}, str(tmp_path / "token"), False),
+            ({"oauth2": {**secret, "token_url": "http://x.test/t"}}, "http://x.test/t", False),
+            ({"oauth2": {**secret, "token_url": "http://u:hushed@x.test/t"}}, "u:***@x.test/t", True)):
+        sink.write(pipeline("t"), targets=target(endpoint, **settings))
+        sink.conf.chmod(0o644)
+        done = sink.run("check", "-c", sink.conf, env={"SECRET": "of both"}, expect=Exit.OK)
+        assert shown in done.stdout and ("holds a password" in done.stderr) == warned, done.stderr
+        assert "hushed" not in done.stdout + done.stderr and "of both" not in done.stdout + done.stderr
+
+
 def test_check_tells_the_guarantee_and_the_server(sink, endpoint):
     sink.write(pipeline("t"), targets=target(endpoint, "/secret/path"))
     said = sink.check("--connect", expect=None).stdout

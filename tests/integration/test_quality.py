@@ -293,6 +293,7 @@ WRONG = {
                          "'min' is not for the check 'set'"),
     "no regular expression": ({"check": "pattern", "columns": ["a"], "pattern": "("},
                               "not a POSIX extended regular expression"),
+    "no digits": ({"check": "pattern", "columns": ["a"], "pattern": r"^\d+$"}, "the letter d: write [0-9]"),
     "too few columns": ({"check": "reference", "columns": ["a", "b"], "references": "t(id)"},
                         "'references' expects a table with as many columns"),
     "no record breaks it": ({"check": "unique", "columns": ["a"], "on_fail": "letter"},

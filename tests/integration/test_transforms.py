@@ -94,6 +94,8 @@ def test_transforms_run_in_order(sink, database):
     ({"filtr": {"op": ["c"]}}, "unknown transform 'filtr'; did you mean 'filter'?"),
     ({"set": {"a": {"lau": "1"}}}, "did you mean 'lua'?"),
     ({"filter": {"lua": "after.a >"}}, "transform filter: lua:1:"),
+    ({"filter": {"where": {"a": {"matches": r"^\d+$"}}}}, "the letter d: write [0-9]"),
+    ({"route": {"column": "a", "to": {r"^x[\w]": "b"}}}, "in [brackets], where it stands for itself"),
 ])
 def test_mistakes_are_found(sink, database, transform, finding):
     sink.write(pipeline("t", transforms=[transform]), database=database)

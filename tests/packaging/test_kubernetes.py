@@ -139,7 +139,7 @@ def test_the_daemon_takes_its_configuration_and_has_the_time_and_memory_for_it(t
     assert 'group.instance.id"' in said or "ods-sink-0" in said
     shutdown_ms = int(re.search(r"^shutdown_timeout_ms = (\d+)", said, re.MULTILINE).group(1))
     assert pod["terminationGracePeriodSeconds"] * 1000 >= 1.5 * shutdown_ms
-    ceiling = int(re.search(r"take at most (\d+) MiB", said).group(1))
+    ceiling = int(re.search(r"takes? at most (\d+) MiB", said).group(1))
     limit = int(container["resources"]["limits"]["memory"].removesuffix("Mi"))
     assert limit >= 2 * ceiling + 40, "what a larger record takes, and the process itself"
     port = int(re.search(r'http.listen = "?[\d.]+:(\d+)', said).group(1))

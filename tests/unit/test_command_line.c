@@ -154,6 +154,8 @@ static void test_what_is_refused_says_why(void **state)
         {"one --config= f", "--config is the name of a file, not \"\""},
         {"two", "unknown command 'two'"},
         {"oen", "did you mean 'one'?"},
+        {"restart", "unknown command 'restart': here it is systemctl restart ods-sink"},
+        {"outer restart", "outer: unknown command 'restart'; see"},
         {"outer", "expected one"},
         {"outer tow", "outer: unknown command 'tow'"},
         {"outer --json", "expected one, not --json"},

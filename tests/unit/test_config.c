@@ -210,7 +210,7 @@ static void test_valid_files(void **state)
 
 static void test_invalid_files(void **state)
 {
-    run_folder("invalid", false, 35);
+    run_folder("invalid", false, 40);
 }
 
 /* --- real files --- */
@@ -616,6 +616,8 @@ static void test_redaction(void **state)
     assert_false(secret_name("ssl.certificate.pem"));
     assert_false(secret_name("sasl.oauthbearer.token.endpoint.url"));
     assert_false(secret_name("client.id"));
+    assert_true(secret_name("token"));
+    assert_false(secret_name("token_file"));
 }
 
 static void test_name_distance(void **state)

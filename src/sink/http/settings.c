@@ -59,7 +59,7 @@ static const struct setting rows[] = {
     {"token_file", SETTING_STRING, AT(token_file), "", .max = 4000,
      .doc = "A file with a bearer token, read again when it has changed and when the server "
             "answers 401."},
-    {"oauth2.token_url", SETTING_STRING, AT(token_url), "", .max = 8000,
+    {"oauth2.token_url", SETTING_STRING, AT(token_url), "", .max = 8000, .flags = SETTING_SECRET,
      .doc =
          "Client credentials (OAuth 2.0, RFC 6749 section 4.4): where tokens are asked for, when "
          "the last one is about to expire and when the server answers 401."},

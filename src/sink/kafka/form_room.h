@@ -1,4 +1,5 @@
-/* What form.c, form_plan.c and form_avro.c share: a shape's plan. Nobody else includes it. */
+/* What form.c, form_plan.c, form_avro.c and form_avro_value.c share: a shape's plan. Nobody else
+ * includes it. */
 #ifndef KAFKA_FORM_ROOM_H
 #define KAFKA_FORM_ROOM_H
 

@@ -52,8 +52,8 @@ struct lake_engine {
 enum ods_status lake_engine_load(struct lake_engine *engine, const char *named,
                                  struct error *error);
 
-/* What an answer means to a lane: LAKE_OK ODS_OK, and so on. The text is moved into the error and
- * freed. ODS_LAKE_UNKNOWN and ODS_LAKE_ROW are the caller's to tell apart before. */
+/* What an answer means to a lane: ODS_LAKE_OK is ODS_OK, and so on. The text is moved into the
+ * error and freed. ODS_LAKE_UNKNOWN and ODS_LAKE_ROW are the caller's to tell apart before. */
 enum ods_status lake_engine_judge(const struct lake_engine *engine, enum ods_lake_answer answer,
                                   char *text, struct error *error);
 

@@ -61,7 +61,7 @@ static const struct setting_group settings_group = {
         "file that was cut short stop the lane, with file and line. Where a file begins behind the "
         "offset that is next, `kafka.on_offset_gone` decides: what lies between may stand in a "
         "file that was rotated and is named nowhere; `ods-sink replay` applies it. Of several "
-        "`lanes` one works. Dead letters go to Kafka all the same.",
+        "`lanes` one works. Dead letters go where `dead_letter` says.",
     .size = sizeof(struct file_settings),
     SETTING_ROWS(rows),
 };

@@ -59,7 +59,8 @@ static const struct setting_group settings_group = {
              "more of them are committed in the target. Until then it keeps them, and when the "
              "connection ends it connects again. Then each line is applied exactly once where the "
              "target's guarantee is exact. A sender that goes on elsewhere has its lines taken for "
-             "others. Of several `lanes` one works. Dead letters go to Kafka all the same.",
+             "others. Of several `lanes` one works. Dead letters go where "
+             "`dead_letter` says.",
     .size = sizeof(struct lines_settings),
     SETTING_ROWS(rows),
 };

@@ -65,8 +65,8 @@ static const struct setting_group settings_group = {
         "When the connection ends it connects again and sends what was not settled once more, "
         "before newer lines of the same keys. The target drops what it has already by the "
         "identities, for as long and as many as it keeps: see `delivered` in its settings. A line "
-        "without identity is a dead letter. Of several `lanes` one works. Dead letters go to Kafka "
-        "all the same.",
+        "without identity is a dead letter. Of several `lanes` one works. Dead letters go where "
+        "`dead_letter` says.",
     .size = sizeof(struct messages_settings),
     SETTING_ROWS(rows),
 };
