@@ -136,7 +136,7 @@ def test_the_daemon_takes_its_configuration_and_has_the_time_and_memory_for_it(t
     said = configured(tmp_path)
     pod = documents()["StatefulSet"]["spec"]["template"]["spec"]
     container = pod["containers"][0]
-    assert 'group.instance.id"' in said or "ods-sink-0" in said
+    assert '"group.instance.id" = "ods-sink-0"' in said
     shutdown_ms = int(re.search(r"^shutdown_timeout_ms = (\d+)", said, re.MULTILINE).group(1))
     assert pod["terminationGracePeriodSeconds"] * 1000 >= 1.5 * shutdown_ms
     ceiling = int(re.search(r"takes? at most (\d+) MiB", said).group(1))
