@@ -9,7 +9,6 @@
  * bounds the memory and is the back-pressure.
  */
 #include <poll.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #include "core/exit.h"
@@ -27,7 +26,6 @@
 #define FOLLOW_US    INT64_C(300000)
 #define TURN_WAIT_MS INT64_C(10) /* for join_in_turn() */
 #define STARVED_US   INT64_C(1000000)
-#define PUT_OFF_US   INT64_C(1000000) /* before a record is decoded again */
 
 /* NULL: it is not this lane's. */
 static struct partition *partition_of(struct lane *lane, const struct claim *claim)
@@ -35,7 +33,7 @@ static struct partition *partition_of(struct lane *lane, const struct claim *cla
     return assignment_find(&lane->assignment, claim->topic, claim->partition);
 }
 
-static int64_t known_end(struct lane *lane, const struct partition *partition)
+int64_t consumer_known_end(struct lane *lane, const struct partition *partition)
 {
     const struct source_ops *source = lane->source->ops;
     if (!source->known_end)
@@ -46,7 +44,7 @@ static int64_t known_end(struct lane *lane, const struct partition *partition)
 /* Where the partition goes on, another change of that time may follow. */
 static void bound_time(struct lane *lane, struct claim *run, const struct partition *partition)
 {
-    int64_t end = known_end(lane, partition);
+    int64_t end = consumer_known_end(lane, partition);
     if (run->complete_us && (end < 0 || run->upto < end))
         run->complete_us--;
 }
@@ -337,7 +335,7 @@ static void take_context(struct lane *lane, struct partition *partition,
                          const struct record *record, struct error *error)
 {
     struct decoder *decoder = lane->worker.decoder;
-    int64_t high = known_end(lane, partition);
+    int64_t high = consumer_known_end(lane, partition);
     if (!looks_back(lane, partition))
         return;
     if (high >= 0 && high < partition->position)
@@ -461,101 +459,6 @@ static bool fill(struct lane *lane)
     return drained;
 }
 
-static const char *const state_names[] = {
-    [PARTITION_ASKING] = "asking",     [PARTITION_ASKED] = "asking",
-    [PARTITION_LOCATING] = "locating", [PARTITION_SEEKING] = "seeking",
-    [PARTITION_ACTIVE] = "active",     [PARTITION_PAUSED] = "paused",
-    [PARTITION_GONE] = "gone",
-};
-
-/* Of a queue it is known how many deliveries have been taken, and how many of those are
- * committed. */
-static void show_deliveries(const struct partition *partition, struct lane_partition *shown)
-{
-    int64_t taken = partition->position < 0 ? 0 : partition->position;
-    shown->position = shown->high = taken;
-    shown->applied = partition->applied == OFFSET_NONE ? partition->begun : partition->applied;
-}
-
-static int64_t lag_of(const struct lane *lane, const struct lane_partition *shown)
-{
-    const struct source_ops *source = lane->source->ops;
-    if (shown->high < 0 || shown->applied < 0)
-        return -1;
-    if (source->distance)
-        return source->distance(shown->applied, shown->high);
-    return shown->high < shown->applied ? 0 : shown->high - shown->applied;
-}
-
-static void show_partitions(struct lane *lane)
-{
-    size_t count = 0;
-    pthread_mutex_lock(&lane->mutex);
-    if (lane->shown_capacity < lane->assignment.count) {
-        struct lane_partition *larger =
-            realloc(lane->shown, lane->assignment.count * sizeof *larger);
-        if (larger) {
-            lane->shown = larger;
-            lane->shown_capacity = lane->assignment.count;
-        }
-    }
-    for (size_t i = 0; i < lane->assignment.count && count < lane->shown_capacity; i++) {
-        const struct partition *partition = lane->assignment.items[i];
-        if (partition->state == PARTITION_GONE)
-            continue;
-        struct lane_partition *shown = &lane->shown[count++];
-        *shown = (struct lane_partition){
-            .topic = partition->topic,
-            .number = partition->number,
-            .state = state_names[partition->state],
-            .applied = partition->applied,
-            .position = partition->position < 0 ? -1 : partition->position,
-            .high = known_end(lane, partition),
-        };
-        if (lane->source->ops->kind == SOURCE_DELIVERIES)
-            show_deliveries(partition, shown);
-        /* Nothing comes of it that would tell. */
-        if (partition->state == PARTITION_PAUSED)
-            watch_place(lane->shared->watch, partition->topic, partition->number, &shown->applied,
-                        &shown->high);
-        shown->lag = lag_of(lane, shown);
-    }
-    lane->shown_count = count;
-    lane->shown_us = time_monotonic_us();
-    pthread_mutex_unlock(&lane->mutex);
-}
-
-static void note_since(atomic_int_fast64_t *since_us, bool is_so, int64_t now_us)
-{
-    if (!is_so || !atomic_load(since_us))
-        atomic_store(since_us, is_so ? now_us : 0);
-}
-
-/* Since when the source is away, and records are put off. */
-static void show_waits(struct lane *lane)
-{
-    struct source_state source;
-    int64_t now_us = time_monotonic_us();
-    bool waits = false;
-    lane->source->ops->look(lane->source, &source);
-    for (size_t i = 0; i < lane->assignment.count; i++) {
-        const struct partition *partition = lane->assignment.items[i];
-        waits |= partition->waits_at >= 0 && partition->position <= partition->waits_at &&
-                 now_us - partition->waits_since_us >= PUT_OFF_US;
-    }
-    note_since(&lane->source_away_us, source.away, time_wall_us());
-    note_since(&lane->put_off_us, waits, time_wall_us());
-}
-
-static void show_memory(struct lane *lane)
-{
-    size_t idle_bytes = 0;
-    for (size_t i = 0; i < lane->idle_count; i++)
-        idle_bytes += batch_kept_bytes(lane->idle[i]);
-    atomic_store(&lane->metrics.idle_bytes, idle_bytes);
-    atomic_store(&lane->metrics.filling_bytes, lane->filling ? batch_bytes(lane->filling) : 0);
-}
-
 /* One line for a rebalance, by whichever lane comes to it first. */
 static void tell_moves(struct lane *lane, int64_t now_us)
 {
@@ -579,9 +482,7 @@ static void tick(struct lane *lane)
         lane->next_ack_us = now_us + ACK_US;
         rebalance_ack(lane, 0);
     }
-    show_partitions(lane);
-    show_waits(lane);
-    show_memory(lane);
+    shown_renew(lane);
     tell_moves(lane, now_us);
 }
 

@@ -1,5 +1,5 @@
-/* What the files of a lane share: lane.c, consumer.c, rebalance.c, locate.c, gaps.c, obey.c,
- * writer.c. Nobody else includes it. */
+/* What the files of a lane share: lane.c, consumer.c, shown.c, rebalance.c, locate.c, gaps.c,
+ * obey.c, writer.c. Nobody else includes it. */
 #ifndef LANE_ROOM_H
 #define LANE_ROOM_H
 
@@ -17,6 +17,8 @@
 #include "pipeline/tracer.h"
 #include "pipeline/watch.h"
 #include "pipeline/worker.h"
+
+#define PUT_OFF_US INT64_C(1000000) /* before a record is decoded again */
 
 /* What travels with a batch. The consumer's while it fills it, the writer's while it has it. */
 struct slot {
@@ -133,6 +135,10 @@ void consumer_hand_over(struct lane *lane);
 void consumer_push(struct lane *lane); /* the batch being filled, which has a claim, at once */
 /* Drop the batch being filled; its partitions start again at the target's offset. */
 void consumer_discard_filling(struct lane *lane);
+/* Behind the newest record that the source knows of; below 0: it does not say. */
+int64_t consumer_known_end(struct lane *lane, const struct partition *partition);
+
+void shown_renew(struct lane *lane); /* shown.c, consumer thread */
 
 /* rebalance.c, consumer thread */
 void rebalance_assigned(void *lane, const struct place *places, size_t count);
