@@ -64,7 +64,7 @@ class Load(threading.Thread):
             for _ in range(max(1, self.rate // 100)):
                 row = {"id": self.next, "name": "x", "sent_us": time.time_ns() // 1000}
                 self.next += 1
-                self.kafka._send(self.table.create(row), [])
+                self.kafka.produce_soon(self.table.create(row))
             due += 0.01
             time.sleep(max(0, due - time.monotonic()))
 
@@ -104,7 +104,9 @@ def main():
         prefix = f"scrape{os.getpid()}"
         tables = [Table(f"table_{number:05}", COLUMNS, database="public", prefix=prefix)
                   for number in range(options.tables)]
+        began = time.monotonic()
         create_topics(stack, tables)
+        print(f"{options.tables} topics are made: {time.monotonic() - began:.0f} s", flush=True)
         kafka, database = Kafka(stack), create_database(stack, prefix)
         database.execute("create table table_00000 (id int primary key, name text, sent_us bigint, "
                          "applied timestamptz default clock_timestamp(), cdc_operation text, "
@@ -120,6 +122,7 @@ def main():
         kafka.produce([table.update(row, row) for table in tables])
         daemon = sink.daemon().await_ready(120)
         daemon.await_that(lambda: (daemon.metric("ods_sink_changes_total") or 0) >= 2 * options.tables, 1800, "all")
+        print(f"all tables have rows: {time.monotonic() - began:.0f} s", flush=True)
         for accept in ("*/*", OPENMETRICS):
             told = [scrape(sink, accept) for _ in range(21)][1:]
             print(f"{options.tables} tables, {accept.split(';')[0]}: {statistics.median(ms for ms, _ in told):.1f} ms "

@@ -83,6 +83,11 @@ static void check_rule(struct load *load, const struct node *node, struct qualit
         const char *stray = pattern_stray(rule->pattern);
         if (stray)
             REFUSE(load, validate_place(node, "pattern"), "'%.200s' %s", rule->pattern, stray);
+        else if (pattern_has_edge(rule->pattern))
+            REFUSE(load, validate_place(node, "pattern"),
+                   "'%.200s' has \\b or \\B, the edge of a word on a record's way and something else "
+                   "to PostgreSQL: say what stands there, as (^|[^A-Za-z])",
+                   rule->pattern);
         else if (regcomp(&regex, rule->pattern, REG_EXTENDED | REG_NOSUB))
             REFUSE(load, validate_place(node, "pattern"),
                    "'%.200s' is not a POSIX extended regular expression", rule->pattern);

@@ -1,7 +1,6 @@
 /* See pattern.h. */
 #include "core/pattern.h"
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -23,6 +22,14 @@ static const char *pass_bracket(const char *at, bool *stray)
         at = close ? close + 2 : at + 1 + (at[0] == '\\' && at[1] == '\\');
     }
     return *at ? at + 1 : at;
+}
+
+bool pattern_has_edge(const char *pattern)
+{
+    for (const char *at = strchr(pattern, '\\'); at && at[1]; at = strchr(at + 2, '\\'))
+        if (at[1] == 'b' || at[1] == 'B')
+            return true;
+    return false;
 }
 
 const char *pattern_stray(const char *pattern)

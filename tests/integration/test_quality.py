@@ -294,6 +294,7 @@ WRONG = {
     "no regular expression": ({"check": "pattern", "columns": ["a"], "pattern": "("},
                               "not a POSIX extended regular expression"),
     "no digits": ({"check": "pattern", "columns": ["a"], "pattern": r"^\d+$"}, "the letter d: write [0-9]"),
+    "edges of words": ({"check": "pattern", "columns": ["a"], "pattern": r"\bone\b"}, "something else to PostgreSQL"),
     "too few columns": ({"check": "reference", "columns": ["a", "b"], "references": "t(id)"},
                         "'references' expects a table with as many columns"),
     "no record breaks it": ({"check": "unique", "columns": ["a"], "on_fail": "letter"},

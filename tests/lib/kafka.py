@@ -81,6 +81,10 @@ class Kafka:
         left = self._producer.flush(60)
         assert not left and not failures, f"{left} records not sent, {failures[:3]}"
 
+    def produce_soon(self, record):
+        """Without waiting for the answer, nor looking at it."""
+        self._send(self._producer, record, [])
+
     def produce_at_once(self, records):
         """The same in a transaction: whoever reads one finds all that follow it there already."""
         failures, producer = [], self.transactions(f"at-once-{uuid.uuid4()}")

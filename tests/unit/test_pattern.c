@@ -72,9 +72,18 @@ static void others_mean_what_they_say(void **state)
     assert_null(pattern_stray("[a"));
 }
 
+static void edges_of_words(void **state)
+{
+    assert_true(pattern_has_edge("\\bone"));
+    assert_true(pattern_has_edge("^a\\.\\Bc"));
+    assert_false(pattern_has_edge("^a\\\\b"));
+    assert_false(pattern_has_edge("^b\\wB\\"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(edges_of_words),
         cmocka_unit_test(strays_are_refused),
         cmocka_unit_test(others_mean_what_they_say),
     };
