@@ -85,8 +85,8 @@ static void check_rule(struct load *load, const struct node *node, struct qualit
             REFUSE(load, validate_place(node, "pattern"), "'%.200s' %s", rule->pattern, stray);
         else if (pattern_has_edge(rule->pattern))
             REFUSE(load, validate_place(node, "pattern"),
-                   "'%.200s' has \\b or \\B, the edge of a word on a record's way and something else "
-                   "to PostgreSQL: say what stands there, as (^|[^A-Za-z])",
+                   "'%.200s' has \\b or \\B, the edge of a word on a record's way and "
+                   "something else to PostgreSQL: say what stands there, as (^|[^A-Za-z])",
                    rule->pattern);
         else if (regcomp(&regex, rule->pattern, REG_EXTENDED | REG_NOSUB))
             REFUSE(load, validate_place(node, "pattern"),

@@ -8,7 +8,7 @@
  * is the letter d to it, and "[\w]" a backslash or a w. Put behind "pattern …"; NULL: nothing. */
 const char *pattern_stray(const char *pattern);
 
-/* Has it \b or \B, the edge of a word to POSIX' extensions here and something else to PostgreSQL? */
+/* Has it \b or \B, the edge of a word to regcomp() here and something else to PostgreSQL? */
 bool pattern_has_edge(const char *pattern);
 
 #endif
