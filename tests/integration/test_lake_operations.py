@@ -148,6 +148,25 @@ def test_a_topic_made_anew_is_read_by_policy(lake, kafka, table):
     daemon.stop()
 
 
+def test_a_letter_has_what_its_record_had(lake, kafka, table, prefix):
+    """Records are copied out of what was fetched, since they wait long for a commit: headers, a key, no key, no value."""
+    letters, said = kafka.create(f"{prefix}-letters", 1), [("trace", b"one"), ("trace", b""), ("other", b"two")]
+    lake.sink.write(pipeline(table, defaults=HARD), kafka=True, dead_letter={"topic": letters},
+                    targets=[lake.target(commit_ms=200)])
+    bad = {"topic": table.topic, "partition": 0, "payload": "not JSON"}
+    kafka.produce([table.create(row(1)), {**bad, "key": "a key", "headers": [each for pair in said for each in pair]},
+                   table.tombstone(row(7)), {**bad, "key": None}, table.create(row(2))])
+    daemon = lake.sink.daemon()
+    daemon.await_that(lambda: kafka.count(letters) == 2 and set(amounts(lake)) == {1, 2}, 60, lambda: amounts(lake))
+    with_all, bare = kafka.read(letters)
+    assert with_all.key() == b"a key" and bare.key() is None
+    assert with_all.value() == bare.value() == b"not JSON"
+    ours = ("ods.", "__connect.")
+    assert [each for each in with_all.headers() if not each[0].startswith(ours)] == said
+    assert not [each for each in bare.headers() if not each[0].startswith(ours)]
+    daemon.stop()
+
+
 # ---- reset --all ---------------------------------------------------------------------------------
 
 def filled(lake):
