@@ -63,6 +63,14 @@ const char *semantic_name(enum semantic type)
     return name ? name : "unknown";
 }
 
+/* By their bits: a NaN is the same as itself, and -0 is another value than 0. */
+static uint64_t bits_of(double real)
+{
+    uint64_t bits;
+    memcpy(&bits, &real, sizeof bits);
+    return bits;
+}
+
 bool value_same(const struct value *a, const struct value *b)
 {
     if (a->kind != b->kind)
@@ -70,7 +78,7 @@ bool value_same(const struct value *a, const struct value *b)
     if (a->kind <= VALUE_NULL)
         return true;
     if (a->kind == VALUE_DOUBLE)
-        return memcmp(&a->real, &b->real, sizeof a->real) == 0;
+        return bits_of(a->real) == bits_of(b->real);
     if (a->kind <= VALUE_INT)
         return a->integer == b->integer;
     return a->length == b->length && memcmp(a->bytes, b->bytes, a->length) == 0;
