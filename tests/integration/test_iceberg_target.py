@@ -92,7 +92,8 @@ def test_snapshots(lake):
     assert [s["operation"] for s in described["snapshots"]] == ["append", "overwrite"]
     offset = f"ods:test.items:{table.topic}:0"
     assert json.loads(described["properties"]["ods.offsets"])[offset] == 5
-    assert json.loads(described["snapshots"][0]["ods.offsets"]) == {offset: 2}
+    first = json.loads(described["snapshots"][0]["ods.offsets"])
+    assert first.pop(f"{offset}@us") > 0 and first == {offset: 2}, "and when it was stored"
     assert lake.rows("id, amount") == {1: {"id": 1, "amount": 5}, 3: {"id": 3, "amount": 0}}
     assert len(lake.ask("pyiceberg", columns="id, amount", version=1)) == 2
     assert {reader["total-equality-deletes"] for reader in described["snapshots"]} == {"0"}

@@ -242,7 +242,8 @@ def test_erase(lake, kafka, table, prefix):
     daemon = lake.sink.daemon()
     daemon.await_that(lambda: kafka.count(letters) == 1, 60, "a letter")
     daemon.await_that(lambda: amounts(lake).get(2) == 2, 60, "rows")
-    assert holds(lake) and holds(lake, "items_cdc")
+    # Of a batch's tables one is committed after the other.
+    daemon.await_that(lambda: holds(lake) and holds(lake, "items_cdc"), 60, "the name in both")
 
     def erase(*options, name="shop.items", expect=Exit.OK):
         done = lake.sink.run("erase", "-c", lake.sink.conf, name, *options, expect=expect)

@@ -192,7 +192,8 @@ def table_paused(world, choose):
     goal = {place: end for place, end in world.load.reached().items() if place[0] != topic}
     world.await_applied(goal, "the other tables go on")
     time.sleep(choose.random())
-    assert offsets_of(world, topic) == before, "a table that is paused is written"
+    after = offsets_of(world, topic)
+    assert after == before, f"a table that is paused is written: {before} became {after}\n{world.member(0).daemon.tail()}"
     command(world, "resume", topic)
 
 
