@@ -17,10 +17,11 @@
 #include "core/time.h"
 #include "verify/inspection.h"
 
-#define LOOKS_MAX    10
-#define LOOKS_WRONG  2
-#define LOOKS_BUSY   2
-#define TRACES       6 /* columns about the last write, after the target's texts: target_lookup() */
+#define LOOKS_MAX     10
+#define LOOKS_WRONG   2
+#define LOOKS_BUSY    2
+#define FIRST_WAIT_MS 500 /* then twice as long each time */
+#define TRACES        6 /* columns about the last write, after the target's texts: target_lookup() */
 
 /* A row as one look has found it. */
 struct image {
@@ -39,6 +40,7 @@ struct look {
     struct hash_index index;
     struct image *source, *target, *again; /* by suspect */
     struct image *before;                  /* the target's rows at the look before */
+    struct image *early;                   /* the target's rows while it is waited for */
     struct image *into;
     uint32_t texts; /* how many texts each row has: the source's or the target's */
     enum sight *sights;
@@ -304,18 +306,45 @@ static void leave_open(struct look *look, const char *why)
     snprintf(inspection->result.why, sizeof inspection->result.why, "%s", why);
 }
 
+/* A row that has become right meanwhile is, wherever the pipeline may be. */
+static enum ods_status see_arrived(struct look *look, size_t *left, struct error *error)
+{
+    enum ods_status status = read_images(look, look->early, false, error);
+    if (status == ODS_OK)
+        status = read_images(look, look->again, true, error);
+    *left = 0;
+    for (size_t i = 0; status == ODS_OK && i < look->count; i++) {
+        const struct image *target = &look->early[i];
+        if (look->sights[i] == SIGHT_OPEN &&
+            (same(look, &look->source[i], target) || same(look, &look->again[i], target)))
+            look->sights[i] = SIGHT_EQUAL;
+        *left += look->sights[i] == SIGHT_OPEN;
+    }
+    return status;
+}
+
+/* Waits, and looks now and then whether there is anything left to wait for: of a connector with
+ * nothing to send nobody knows how far it is, until it says so. */
 static enum ods_status wait_passed(struct look *look, const struct source_place *place,
-                                   bool *passed, struct error *error)
+                                   bool *passed, size_t *left, struct error *error)
 {
     struct inspection *inspection = look->inspection;
     int64_t wait_ms = inspection->options->wait_ms, settle_ms = inspection->options->settle_ms;
+    enum ods_status status = ODS_OK;
     if (settle_ms && settle_ms < wait_ms)
         wait_ms = settle_ms;
-    enum ods_status status =
-        arrival_wait(inspection->arrival, inspection->database, &inspection->source_table, place,
-                     wait_ms, passed, error);
-    if (status == ODS_OK && !*passed)
-        *passed = has_lasted(look);
+    for (int64_t step_ms = FIRST_WAIT_MS;; step_ms *= 2) {
+        int64_t now_ms = step_ms < wait_ms ? step_ms : wait_ms;
+        status = arrival_wait(inspection->arrival, inspection->database,
+                              &inspection->source_table, place, now_ms, passed, error);
+        wait_ms -= now_ms;
+        if (status != ODS_OK || *passed)
+            return status;
+        status = see_arrived(look, left, error);
+        if (status != ODS_OK || !*left || wait_ms <= 0 || inspection_stops(inspection))
+            break;
+    }
+    *passed = has_lasted(look);
     return status;
 }
 
@@ -349,7 +378,9 @@ static enum ods_status look_again(struct look *look, struct error *error)
         if (status == ODS_OK)
             status = inspection->database->ops->place(inspection->database, &place, error);
         if (status == ODS_OK)
-            status = wait_passed(look, &place, &passed, error);
+            status = wait_passed(look, &place, &passed, &open, error);
+        if (status == ODS_OK && !open)
+            break;
         if (status == ODS_OK && !passed) {
             leave_open(look, inspection_stops(inspection) ? "interrupted"
                                                           : inspection->arrival->why);
@@ -376,11 +407,12 @@ static bool look_init(struct look *look, struct inspection *inspection, size_t f
     look->target = calloc(count, sizeof *look->target);
     look->again = calloc(count, sizeof *look->again);
     look->before = calloc(count, sizeof *look->before);
+    look->early = calloc(count, sizeof *look->early);
     look->busy = calloc(count, sizeof *look->busy);
     look->sights = calloc(count, sizeof *look->sights);
     look->wrong = calloc(count, sizeof *look->wrong);
-    bool good = look->source && look->target && look->again && look->before && look->sights &&
-                look->wrong && look->busy;
+    bool good = look->source && look->target && look->again && look->before && look->early &&
+                look->sights && look->wrong && look->busy;
     for (size_t i = 0; good && i < count; i++) {
         good = hash_index_reserve(&look->index);
         if (good)
@@ -395,7 +427,9 @@ static void look_done(struct look *look)
     forget_all(look, look->target);
     forget_all(look, look->again);
     forget_all(look, look->before);
+    forget_all(look, look->early);
     free(look->before);
+    free(look->early);
     free(look->busy);
     free(look->source);
     free(look->target);

@@ -2,6 +2,8 @@
 written is compared, and what can't be is said."""
 
 import json
+import threading
+import time
 
 import pytest
 
@@ -93,3 +95,25 @@ def test_rows_of_an_array_are_not_compared_and_that_is_said(sink, moved):
     assert found["shop.orders"][0] == "equal"
     verdict, _, why = found["shop.order_lines"]
     assert verdict == "not compared" and "explode" in why
+
+
+def test_a_row_that_becomes_right_is_right_however_far_the_pipeline_is(sink, moved, kafka, prefix):
+    """Nobody may be able to tell how far it is, as with a connector that has nothing to send: what comes while that is
+    waited for is seen."""
+    source, target = moved([])
+    kafka.produce([Table("orders", COLUMNS, database="shop", prefix=prefix).update(ROWS[0], ROWS[0])])  # nobody reads it
+    source.execute("delete from shop.orders where id = 1")
+    source.execute("update shop.orders set note = 'late' where id = 2")
+    late = threading.Timer(1, lambda: target.execute("delete from orders where id = 1; "
+                                                     "update orders set note = 'late' where id = 2"))
+    late.start()
+    began = time.monotonic()
+    done = sink.run("verify", "-c", sink.conf, "--json", "--wait", "60", expect=EQUAL,
+                    env={"XDG_STATE_HOME": str(sink.folder)})
+    late.join()
+    assert json.loads(done.stdout)["tables"][0]["verdict"] == "equal"
+    assert time.monotonic() - began < 50, "it waits for what does not come"
+    target.execute("delete from orders where id = 3")
+    done = sink.run("verify", "-c", sink.conf, "--json", "--wait", "2", expect=CANT_TELL,
+                    env={"XDG_STATE_HOME": str(sink.folder)})
+    assert json.loads(done.stdout)["tables"][0]["unsettled"] == 1
