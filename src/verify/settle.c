@@ -21,7 +21,8 @@
 #define LOOKS_WRONG   2
 #define LOOKS_BUSY    2
 #define FIRST_WAIT_MS 500 /* then twice as long each time */
-#define TRACES        6 /* columns about the last write, after the target's texts: target_lookup() */
+/* columns about the last write, after the target's texts: target_lookup() */
+#define TRACES        6
 
 /* A row as one look has found it. */
 struct image {
