@@ -66,8 +66,8 @@ impl<'a> Writer<'a> {
         Writer { store, prefix: prefix.into(), schema, compression, target, now: None, done: vec![] }
     }
 
-    /// Of a file that begins with these rows. A dictionary of values of which each is another one costs its
-    /// writer a third of the time, and saves nothing.
+    /// Of a file that begins with these rows. A dictionary of values of which each is another one takes time
+    /// to make, and saves nothing.
     fn properties(&self, first: &RecordBatch) -> Result<WriterProperties> {
         let mut properties = WriterProperties::builder()
             .set_compression(self.compression)
