@@ -50,3 +50,13 @@ const char *pattern_stray(const char *pattern)
                    "write 0-9 for \\d, A-Za-z0-9_ for \\w, [:space:] for \\s"
                  : NULL;
 }
+
+enum ods_status pattern_compile(const char *pattern, int flags, regex_t *regex, struct error *error)
+{
+    const char *stray = pattern_stray(pattern);
+    if (stray)
+        return error_set(error, ODS_FATAL, "'%.200s' %s", pattern, stray);
+    if (regcomp(regex, pattern, REG_EXTENDED | flags) != 0)
+        return error_set(error, ODS_FATAL, "'%.200s' is not a regular expression", pattern);
+    return ODS_OK;
+}

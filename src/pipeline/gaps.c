@@ -113,7 +113,7 @@ enum cluster_is {
     CLUSTER_ANOTHER,
 };
 
-static enum cluster_is look_at_cluster(struct lane *lane)
+static enum cluster_is ask_cluster(struct lane *lane)
 {
     char name[CLUSTER_BYTES];
     if (!lane->source->ops->cluster)
@@ -137,7 +137,7 @@ static void restart_all(struct lane *lane)
  * that is asked: the next question goes to another. */
 bool gaps_same_cluster(struct lane *lane, struct batch *batch, bool can_wait)
 {
-    enum cluster_is now = look_at_cluster(lane);
+    enum cluster_is now = ask_cluster(lane);
     if (now == CLUSTER_UNTOLD && can_wait && ++lane->untold < CLUSTER_ASKS)
         return false;
     lane->untold = 0;
@@ -161,7 +161,7 @@ void gaps_out_of_range(struct lane *lane, struct partition *partition)
     struct error error;
     int64_t low = -1, high = -1;
     error_init(&error);
-    if (look_at_cluster(lane) != CLUSTER_SAME) {
+    if (ask_cluster(lane) != CLUSTER_SAME) {
         restart_all(lane);
         return;
     }

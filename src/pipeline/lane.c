@@ -174,9 +174,11 @@ static enum ods_status open_plugins(struct lane *lane, int *exit_code, struct er
 /* How many batches the lane owns. */
 static size_t batch_count(const struct lane *lane)
 {
-    size_t configured = (size_t) lane->settings->batch.per_lane;
+    size_t count = (size_t) lane->settings->batch.per_lane;
     size_t most = lane->worker.sink->wants.batches;
-    return most && most < configured ? most : configured < BATCHES_MAX ? configured : BATCHES_MAX;
+    if (!most || most > BATCHES_MAX)
+        most = BATCHES_MAX;
+    return count < most ? count : most;
 }
 
 /* The pool, and one more batch that carries requests for offsets to the writer. */

@@ -37,16 +37,14 @@ static enum ods_status open_test(struct test *test, struct error *error)
     if (test->word >= WORD_MATCHES && !one)
         return error_set(error, ODS_FATAL, "column %s: %s expects one value", term->column,
                          term->word);
-    const char *stray = test->word == WORD_MATCHES ? pattern_stray(term->values.items[0]) : NULL;
-    if (stray)
-        return error_set(error, ODS_FATAL, "column %s: '%.200s' %s", term->column,
-                         term->values.items[0], stray);
-    if (test->word == WORD_MATCHES &&
-        regcomp(&test->regex, term->values.items[0], REG_EXTENDED | REG_NOSUB) != 0)
-        return error_set(error, ODS_FATAL, "column %s: '%.200s' is not a regular expression",
-                         term->column, term->values.items[0]);
-    test->compiled = test->word == WORD_MATCHES;
-    return ODS_OK;
+    if (test->word != WORD_MATCHES)
+        return ODS_OK;
+    enum ods_status status =
+        pattern_compile(term->values.items[0], REG_NOSUB, &test->regex, error);
+    if (status != ODS_OK)
+        error_prefix(error, "column %s: ", term->column);
+    test->compiled = status == ODS_OK;
+    return status;
 }
 
 enum ods_status condition_open(struct condition **condition, const struct terms *terms,

@@ -443,13 +443,12 @@ static enum ods_status read_rules(struct route *route, struct error *error)
         struct rule *rule = &route->rules[route->count];
         rule->value = list->items[route->count].name;
         rule->place = list->items[route->count].value;
-        const char *stray = *rule->value == '^' ? pattern_stray(rule->value) : NULL;
-        if (stray)
-            return error_set(error, ODS_FATAL, "'%.200s' %s", rule->value, stray);
-        if (*rule->value == '^' &&
-            regcomp(&rule->regex, rule->value, REG_EXTENDED) != 0)
-            return error_set(error, ODS_FATAL, "'%.200s' is not a regular expression", rule->value);
-        rule->pattern = *rule->value == '^';
+        if (*rule->value != '^')
+            continue;
+        enum ods_status status = pattern_compile(rule->value, 0, &rule->regex, error);
+        if (status != ODS_OK)
+            return status;
+        rule->pattern = true;
     }
     return ODS_OK;
 }

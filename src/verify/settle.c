@@ -235,11 +235,13 @@ static bool tell(struct look *look, size_t number)
 
 /* --- looking -------------------------------------------------------------------------------- */
 
-/* Is this a row that only the target has, where that is not a difference? */
-static bool is_allowed(const struct look *look, size_t i)
+/* Is the target's row as the source's, or one that only the target has, where that is not a
+ * difference? */
+static bool is_right(const struct look *look, const struct image *source,
+                     const struct image *target)
 {
-    return !look->inspection->comparison.extras && !look->source[i].present &&
-           look->target[i].present;
+    return same(look, source, target) ||
+           (!look->inspection->comparison.extras && !source->present && target->present);
 }
 
 /* Do the same columns of the row change on both sides, and are the others equal? */
@@ -264,7 +266,7 @@ static enum ods_status judge(struct look *look, bool twice, size_t *left, struct
     for (size_t i = 0; i < look->count; i++) {
         if (look->sights[i] != SIGHT_OPEN)
             continue;
-        if (same(look, &look->source[i], &look->target[i]) || is_allowed(look, i) ||
+        if (is_right(look, &look->source[i], &look->target[i]) ||
             (twice && same(look, &look->again[i], &look->target[i])))
             look->sights[i] = SIGHT_EQUAL;
         else if (twice && same(look, &look->source[i], &look->again[i]))
@@ -316,8 +318,8 @@ static enum ods_status see_arrived(struct look *look, size_t *left, struct error
     *left = 0;
     for (size_t i = 0; status == ODS_OK && i < look->count; i++) {
         const struct image *target = &look->early[i];
-        if (look->sights[i] == SIGHT_OPEN &&
-            (same(look, &look->source[i], target) || same(look, &look->again[i], target)))
+        if (look->sights[i] == SIGHT_OPEN && (is_right(look, &look->source[i], target) ||
+                                              same(look, &look->again[i], target)))
             look->sights[i] = SIGHT_EQUAL;
         *left += look->sights[i] == SIGHT_OPEN;
     }
@@ -446,7 +448,7 @@ static enum ods_status glance(struct look *look, size_t *different, struct error
     if (status == ODS_OK)
         status = read_images(look, look->target, false, error);
     for (size_t i = 0; status == ODS_OK && i < look->count; i++)
-        *different += !same(look, &look->source[i], &look->target[i]) && !is_allowed(look, i);
+        *different += !is_right(look, &look->source[i], &look->target[i]);
     return status;
 }
 
