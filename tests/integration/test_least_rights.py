@@ -1,7 +1,6 @@
 """A user who has the rights of docs/security.md and no other, in Kafka and in a PostgreSQL of tables that are
 there, is enough; and without any one of them it is said which lacks."""
 
-import psycopg2
 import pytest
 from lib.committed import read_committed
 from lib.kafka import Kafka
@@ -232,11 +231,4 @@ def test_writing_at_another_cluster(sink, kafka, broker, secured, certificates, 
 
 
 def orders_of(stack, database):
-    connection = psycopg2.connect(host=stack["POSTGRES_SOCKET_DIR"], port=stack["POSTGRES_PORT"],
-                                  user="postgres", dbname=database.name)
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute("select id from orders")
-            return cursor.fetchall()
-    finally:
-        connection.close()
+    return administer(stack, "select id from orders", database.name)

@@ -70,17 +70,9 @@ def test_a_role_that_makes_its_tables(sink, stack, database, roles):
 
 
 def ids(stack, database):
-    connection = psycopg2.connect(host=stack["POSTGRES_SOCKET_DIR"], port=stack["POSTGRES_PORT"],
-                                  user="postgres", dbname=database.name)
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute("select to_regclass('public.items') is not null")
-            if not cursor.fetchone()[0]:
-                return None
-            cursor.execute("select id from items order by 1")
-            return [each for each, in cursor.fetchall()]
-    finally:
-        connection.close()
+    """None: there is no table yet."""
+    there = administer(stack, "select to_regclass('public.items') is not null", database.name)[0][0]
+    return [each for each, in administer(stack, "select id from items order by 1", database.name)] if there else None
 
 
 def test_who_asks_how_fresh_a_table_is(sink, stack, database, roles):

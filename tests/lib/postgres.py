@@ -123,13 +123,14 @@ def quote(name):
 
 
 def administer(stack, sql, database="postgres"):
-    """As superuser, over the socket."""
+    """As superuser, over the socket. The rows, where it answers with some."""
     connection = psycopg2.connect(host=stack["POSTGRES_SOCKET_DIR"], port=stack["POSTGRES_PORT"],
                                   user="postgres", dbname=database)
     connection.autocommit = True
     try:
         with connection.cursor() as cursor:
             cursor.execute(sql)
+            return cursor.fetchall() if cursor.description else None
     finally:
         connection.close()
 
