@@ -345,6 +345,15 @@ static void XMLCALL on_entity(void *context, const char *name, int parameter, co
     refuse(context, ODS_REJECT, "it declares entities, which are not looked at");
 }
 
+static unsigned long long current_line(XML_Parser parser)
+{
+#if XML_MAJOR_VERSION > 2 || XML_MINOR_VERSION >= 9 /* which calls the other one deprecated */
+    return XML_GetCurrentLineNumber64(parser);
+#else
+    return XML_GetCurrentLineNumber(parser);
+#endif
+}
+
 static void parse(struct reading *reading, const char *bytes, size_t length)
 {
     reading->parser = XML_ParserCreateNS(reading->text ? "UTF-8" : NULL, SEPARATOR);
@@ -363,9 +372,8 @@ static void parse(struct reading *reading, const char *bytes, size_t length)
         reading->status =
             code == XML_ERROR_NO_MEMORY
                 ? error_set(reading->error, ODS_FATAL, "out of memory")
-                : error_set(reading->error, ODS_REJECT, "it is not well-formed: line %lu: %s",
-                            (unsigned long) XML_GetCurrentLineNumber(reading->parser),
-                            XML_ErrorString(code));
+                : error_set(reading->error, ODS_REJECT, "it is not well-formed: line %llu: %s",
+                            current_line(reading->parser), XML_ErrorString(code));
     }
     XML_ParserFree(reading->parser);
 }
