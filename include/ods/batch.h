@@ -175,6 +175,10 @@ struct batch {
      * "": not known; CLUSTER_FORGOTTEN: nor what the target has stored of that. Not reset. */
     char cluster[CLUSTER_BYTES];
 
+    /* Memory up to this, of what its last use took, is kept for the next one, which will need it
+     * again: a target's batches that fill. Not reset. */
+    size_t keep_bytes;
+
     /* Frees what a record owns; set by the source. */
     void (*release)(void *owner);
     /* Headers of a record, read on demand (dead letters, key changes). Writes up to `max` entries

@@ -93,7 +93,6 @@ struct source_config {
     /* NULL only for the type "file", in commands: all that stands in it, as it stands. */
     const struct pipeline_settings *pipeline;
     size_t lane;
-    bool keeps;  /* many records wait for long: what they came in should be gone before them */
     int wake_fd; /* an eventfd: write 1 to it when next() has something again; or use poll_fd() */
     struct source_events events;
 };

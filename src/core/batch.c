@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Memory that a batch keeps for its next use; what only a rare giant record needed is freed. */
+/* Memory that any batch keeps for its next use; what only a rare giant record needed is freed. */
 #define ARENA_KEEP_BYTES ((size_t) 8 * 1024 * 1024)
 #define ARRAY_KEEP_BYTES ((size_t) 4 * 1024 * 1024)
 
@@ -43,17 +43,28 @@ void batch_free(struct batch *batch)
     free(batch);
 }
 
-/* `items` points to the array's pointer, whatever its type: copied as bytes, never aliased. */
-static void trim(void *items, uint32_t *capacity, size_t size)
+/* What a use took is kept for the next one up to keep_bytes, and else no more than `least`. */
+static size_t most_kept(const struct batch *batch, size_t used, size_t least)
+{
+    size_t kept = used < batch->keep_bytes ? used : batch->keep_bytes;
+    return kept > least ? kept : least;
+}
+
+/* Empties an array; `items` points to its pointer, whatever its type: copied as bytes, never
+ * aliased. */
+static void empty(const struct batch *batch, void *items, uint32_t *count, uint32_t *capacity,
+                  size_t size)
 {
     void *array;
     memcpy(&array, items, sizeof array);
-    if (*capacity * size > ARRAY_KEEP_BYTES) {
+    /* It grows by doubling. */
+    if (*capacity * size > most_kept(batch, 2 * *count * size, ARRAY_KEEP_BYTES)) {
         free(array);
         array = NULL;
         memcpy(items, &array, sizeof array);
         *capacity = 0;
     }
+    *count = 0;
 }
 
 void batch_reset(struct batch *batch)
@@ -62,12 +73,14 @@ void batch_reset(struct batch *batch)
         for (uint32_t i = 0; i < batch->record_count; i++)
             if (batch->records[i].owner)
                 batch->release(batch->records[i].owner);
-    batch->record_count = batch->change_count = 0;
-    batch->claim_count = batch->delivery_count = batch->reject_count = 0;
-    trim(&batch->records, &batch->record_capacity, sizeof *batch->records);
-    trim(&batch->changes, &batch->change_capacity, sizeof *batch->changes);
-    trim(&batch->rejects, &batch->reject_capacity, sizeof *batch->rejects);
-    arena_reset(&batch->arena, ARENA_KEEP_BYTES);
+    empty(batch, &batch->records, &batch->record_count, &batch->record_capacity,
+          sizeof *batch->records);
+    empty(batch, &batch->changes, &batch->change_count, &batch->change_capacity,
+          sizeof *batch->changes);
+    empty(batch, &batch->rejects, &batch->reject_count, &batch->reject_capacity,
+          sizeof *batch->rejects);
+    batch->claim_count = batch->delivery_count = 0;
+    arena_reset(&batch->arena, most_kept(batch, batch->arena.used_bytes, ARENA_KEEP_BYTES));
     memset(batch->passed, 0, sizeof batch->passed);
     batch->payload_bytes = 0;
     batch->commit_unknown = batch->partial = batch->headers_read = false;

@@ -130,7 +130,6 @@ static void writer_is_alive(void *context)
 static enum ods_status open_source(struct lane *lane, struct error *error)
 {
     struct source_config config = {.lane = lane->index,
-                                   .keeps = lane->worker.sink->wants.fills,
                                    .wake_fd = lane->wake_fd,
                                    .events = {rebalance_assigned, rebalance_revoked,
                                               rebalance_acknowledged, lane}};
@@ -184,11 +183,14 @@ static size_t batch_count(const struct lane *lane)
 /* The pool, and one more batch that carries requests for offsets to the writer. */
 static enum ods_status make_batches(struct lane *lane, struct error *error)
 {
+    const struct sink_wants *wants = &lane->worker.sink->wants;
     size_t count = batch_count(lane);
     for (size_t i = 0; i <= count; i++) {
         struct batch *batch = batch_new();
         if (!batch)
             return error_set(error, ODS_FATAL, "out of memory for batches");
+        if (wants->fills && wants->min_bytes > 0)
+            batch->keep_bytes = (size_t) wants->min_bytes;
         lane->slots[lane->slot_count].batch = batch;
         lane->slots[lane->slot_count++].is_request = i == count;
         if (i < count)

@@ -92,6 +92,33 @@ static void batch_reset_releases_every_record_once(void **state)
     assert_int_equal(released, 1000);
 }
 
+/* Uses a batch: so many records, and so much of its arena. */
+static void fill(struct batch *batch, size_t records, size_t bytes)
+{
+    for (size_t i = 0; i < records; i++)
+        assert_non_null(batch_add_record(batch));
+    for (size_t i = 0; i < bytes; i += 1024)
+        assert_non_null(arena_alloc(&batch->arena, 1024));
+    batch_reset(batch);
+}
+
+static void batch_keeps_what_it_will_need_again(void **state)
+{
+    const size_t mib = 1024 * 1024;
+    struct batch *batch = batch_new();
+    assert_non_null(batch);
+    fill(batch, 100000, 20 * mib);
+    assert_true(batch_kept_bytes(batch) <= 8 * mib);
+    batch->keep_bytes = 32 * mib;
+    fill(batch, 100000, 20 * mib);
+    assert_true(batch_kept_bytes(batch) >= 20 * mib + 100000 * sizeof(struct record));
+    fill(batch, 100000, 60 * mib); /* more than may be kept */
+    assert_true(batch->arena.reserved_bytes <= 32 * mib);
+    fill(batch, 10, 1024); /* it has become quiet */
+    assert_true(batch_kept_bytes(batch) <= 8 * mib);
+    batch_free(batch);
+}
+
 static void batch_covers_claims_by_partition(void **state)
 {
     struct batch *batch = batch_new();
@@ -173,6 +200,7 @@ int main(void)
         cmocka_unit_test(arena_reuses_its_chunks),
         cmocka_unit_test(arena_refuses_the_impossible),
         cmocka_unit_test(batch_reset_releases_every_record_once),
+        cmocka_unit_test(batch_keeps_what_it_will_need_again),
         cmocka_unit_test(batch_covers_claims_by_partition),
         cmocka_unit_test(batch_rejects_keep_their_error),
         cmocka_unit_test(error_prefix_cuts_the_tail_not_the_head),

@@ -243,6 +243,10 @@ static void arrays(void **state)
     assert_int_equal(array.length, 20);
     assert_int_equal(array.n_children, 3);
     assert_int_equal(array.children[0]->null_count, 7);
+    const unsigned char *there = array.children[0]->buffers[0];
+    for (int row = 0; row < 20; row++)
+        assert_int_equal(there[row / 8] >> row % 8 & 1, row % 3 != 1);
+    assert_null(array.children[2]->buffers[0]); /* none is NULL */
     const int32_t *offsets = array.children[0]->buffers[1];
     const unsigned char *bits = array.children[1]->buffers[1];
     const int32_t *numbers = array.children[2]->buffers[1];

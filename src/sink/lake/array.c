@@ -14,9 +14,19 @@ static bool has_lengths(const struct lake_array *array)
 void lake_array_init(struct lake_array *array, const struct lake_typed *type, const char *format)
 {
     *array = (struct lake_array){.type = *type, .format = format};
+    if (!has_lengths(array) && type->type != LAKE_BOOLEAN)
+        array->width = (uint32_t) lake_type_width(type->type);
     buffer_init(&array->data);
     buffer_init(&array->offsets);
     buffer_init(&array->validity);
+}
+
+void lake_array_reserve(struct lake_array *array, size_t values)
+{
+    if (has_lengths(array))
+        buffer_grow(&array->offsets, (values + 1) * sizeof(int32_t));
+    else
+        buffer_grow(&array->data, array->width ? values * array->width : values / 8 + 1);
 }
 
 void lake_array_done(struct lake_array *array)
@@ -61,11 +71,39 @@ static void put_end(struct lake_array *array)
     buffer_add(&array->offsets, &end, sizeof end);
 }
 
+/* All values so far are there. */
+static void begin_validity(struct lake_array *array)
+{
+    size_t bytes = ((size_t) array->length + 7) / 8;
+    char *bits = buffer_take(&array->validity, bytes);
+    if (!bits)
+        return;
+    memset(bits, 0xff, bytes);
+    if (array->length % 8)
+        bits[bytes - 1] = (char) ((1 << array->length % 8) - 1);
+}
+
+/* While no value is NULL there are no bits that say so. */
 static void count_value(struct lake_array *array, bool valid)
 {
-    put_bit(&array->validity, array->length, valid);
+    if (!valid && !array->validity.length)
+        begin_validity(array);
+    if (!valid || array->validity.length)
+        put_bit(&array->validity, array->length, valid);
     array->nulls += !valid;
     array->length++;
+}
+
+/* Of the widths that are frequent a copy is one instruction. */
+static void put_fixed(struct lake_array *array, const void *value)
+{
+    char *at = buffer_take(&array->data, array->width);
+    if (at && array->width == 8)
+        memcpy(at, value, 8);
+    else if (at && array->width == 4)
+        memcpy(at, value, 4);
+    else if (at)
+        memcpy(at, value, array->width);
 }
 
 void lake_array_null(struct lake_array *array)
@@ -76,7 +114,7 @@ void lake_array_null(struct lake_array *array)
     else if (array->type.type == LAKE_BOOLEAN)
         put_bit(&array->data, array->length, false);
     else
-        buffer_add(&array->data, zeros, lake_type_width(array->type.type));
+        put_fixed(array, zeros);
     count_value(array, false);
 }
 
@@ -88,7 +126,7 @@ void lake_array_bit(struct lake_array *array, bool bit)
 
 void lake_array_fixed(struct lake_array *array, const void *value)
 {
-    buffer_add(&array->data, value, lake_type_width(array->type.type));
+    put_fixed(array, value);
     count_value(array, true);
 }
 
@@ -110,9 +148,11 @@ void lake_array_cut(struct lake_array *array, int64_t length)
 {
     if (array->length <= length || lake_array_failed(array))
         return;
-    array->nulls -= !get_bit(&array->validity, length);
     array->length = length;
-    clear_bits(&array->validity, length);
+    if (array->validity.length) {
+        array->nulls -= !get_bit(&array->validity, length);
+        clear_bits(&array->validity, length);
+    }
     if (array->type.type == LAKE_BOOLEAN) {
         clear_bits(&array->data, length);
     } else if (has_lengths(array)) {
@@ -121,7 +161,7 @@ void lake_array_cut(struct lake_array *array, int64_t length)
         array->data.length = (size_t) end;
         array->offsets.length = ((size_t) length + 1) * sizeof end;
     } else {
-        array->data.length = (size_t) length * lake_type_width(array->type.type);
+        array->data.length = (size_t) length * array->width;
     }
 }
 
@@ -215,7 +255,7 @@ static struct ArrowArray *reserve_child(struct lake_array *array)
     int32_t zero = 0;
     if (has_lengths(array) && !array->offsets.length)
         buffer_add(&array->offsets, &zero, sizeof zero);
-    if (!has_memory(&array->data) || !has_memory(&array->validity) ||
+    if (!has_memory(&array->data) || (array->nulls && !has_memory(&array->validity)) ||
         (has_lengths(array) && !array->offsets.length))
         return NULL;
     struct ArrowArray *child = calloc(1, sizeof *child);

@@ -14,12 +14,15 @@ struct lake_array {
     const char *format;     /* of the C Data Interface; outlives the array */
     struct buffer data;     /* values of one width; bits of booleans; bytes of texts and binaries */
     struct buffer offsets;  /* of texts and binaries: where each begins, and where the last ends */
-    struct buffer validity; /* a bit each: it is no NULL */
+    struct buffer validity; /* a bit each: it is no NULL; empty: none is */
     int64_t length, nulls;
+    uint32_t width; /* of a value in bytes; 0: texts, binaries and booleans */
 };
 
 void lake_array_init(struct lake_array *array, const struct lake_typed *type, const char *format);
 void lake_array_done(struct lake_array *array);
+/* Room for so many values, of texts and binaries without their bytes. */
+void lake_array_reserve(struct lake_array *array, size_t values);
 /* Memory ran out in one of the calls below, or the texts have more bytes than 32 bits count. */
 bool lake_array_failed(const struct lake_array *array);
 

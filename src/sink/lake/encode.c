@@ -124,6 +124,30 @@ static enum ods_status encode(struct lake_encoder *encoder)
     }
 }
 
+/* A text into a column of texts and an integer into one of integers stay what they are, whether the
+ * record's schema says so or nothing does. False: it is another value, or is out of range. */
+static bool put_plain(const struct source_column *source, const struct value *value,
+                      struct lake_array *array)
+{
+    enum semantic type = source->column.type;
+    bool known = type != SEM_UNKNOWN;
+    if (source->literal || source->coding)
+        return false;
+    if (value->kind == VALUE_TEXT && array->type.type == LAKE_STRING &&
+        (!known || type == SEM_STRING)) {
+        lake_array_bytes(array, value->bytes, value->length);
+        return true;
+    }
+    if (value->kind != VALUE_INT || (known && (type < SEM_INT8 || type > SEM_INT64)))
+        return false;
+    if (array->type.type == LAKE_INT64 ||
+        (array->type.type == LAKE_INT32 && value->integer == (int32_t) value->integer)) {
+        lake_array_fixed(array, &value->integer); /* little-endian */
+        return true;
+    }
+    return false;
+}
+
 enum ods_status lake_encode(struct lake_encoding *encoding, const char *name, bool key,
                             const struct source_column *source, const struct value *value,
                             struct lake_array *array, struct error *error)
@@ -141,6 +165,8 @@ enum ods_status lake_encode(struct lake_encoding *encoding, const char *name, bo
         lake_array_null(array);
         return ODS_OK;
     }
+    if (put_plain(source, value, array))
+        return ODS_OK;
     if (value->kind == VALUE_ABSENT)
         return lake_refuse(&encoder, "the record does not carry its value");
     if (source->literal || source->coding || source->column.type == SEM_UNKNOWN)

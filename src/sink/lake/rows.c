@@ -217,6 +217,8 @@ static bool make_arrays(struct lake_fold *fold, struct lake_work *work)
         lake_array_init(&work->arrays[count - 2], &byte, "C");
         lake_array_init(&work->arrays[count - 1], &bytes, "z");
     }
+    for (uint32_t i = 0; i < count; i++)
+        lake_array_reserve(&work->arrays[i], work->row_count);
     work->array_count = count;
     return true;
 }

@@ -182,7 +182,6 @@ static enum ods_status kafka_open(struct source **out, const struct source_confi
     source->base.ops = &kafka_source_ops;
     source->events = config->events;
     source->pipeline = pipeline;
-    source->keeps = config->keeps;
     source->is_static = properties_find(&settings->kafka.properties, "group.instance.id") != NULL;
     source->look_us = kafka_look_ms(&settings->kafka) * 1000;
     snprintf(source->lane, sizeof source->lane, "%zu", config->lane);
@@ -304,8 +303,6 @@ static enum source_event kafka_next(struct source *base, struct record *record,
         else
             kafka_record(message, record);
     }
-    if (event == SOURCE_RECORD && source->keeps)
-        kafka_record_keep(record);
     return event;
 }
 

@@ -32,7 +32,6 @@ struct kafka_source {
     int tell_again;     /* so often the subscription is to be given once more */
     bool may_join;      /* kafka_join() was called */
     bool was_assigned;  /* at least once */
-    bool keeps;         /* records are copied out of what was fetched */
     bool is_static;     /* group.instance.id is set */
     bool closing;       /* kafka_leave() has come to the consumer itself */
     char cluster[CLUSTER_BYTES]; /* its id, as of the last look; "": not known */

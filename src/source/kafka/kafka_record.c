@@ -86,79 +86,17 @@ struct place *kafka_places(const rd_kafka_topic_partition_list_t *list)
     return places;
 }
 
-/* --- owners ----------------------------------------------------------------------------------- */
-
-/* The owner of a record that was copied. Its address stands in record->owner with KEPT added, which
- * no message's has: both come from malloc(). */
-struct kept {
-    rd_kafka_headers_t *headers; /* NULL: none */
-    char bytes[];                /* the topic's name, key and value */
-};
-#define KEPT 1
-
-static struct kept *kept_of(void *owner)
-{
-    return (uintptr_t) owner & KEPT ? (struct kept *) ((char *) owner - KEPT) : NULL;
-}
-
-rd_kafka_headers_t *kafka_take_headers(void *owner)
-{
-    rd_kafka_headers_t *headers = NULL;
-    struct kept *kept = kept_of(owner);
-    if (!kept)
-        return rd_kafka_message_detach_headers(owner, &headers) ? NULL : headers;
-    headers = kept->headers;
-    kept->headers = NULL;
-    return headers;
-}
-
-void kafka_record_keep(struct record *record)
-{
-    rd_kafka_message_t *message = record->owner;
-    size_t topic_size = strlen(record->topic) + 1;
-    size_t key_length = record->key ? record->key_length : 0;
-    size_t value_length = record->value ? record->value_length : 0;
-    struct kept *kept = malloc(sizeof *kept + topic_size + key_length + value_length);
-    if (!kept)
-        return;
-    char *at = kept->bytes;
-    kept->headers = kafka_take_headers(message);
-    record->topic = memcpy(at, record->topic, topic_size);
-    at += topic_size;
-    if (record->key)
-        record->key = memcpy(at, record->key, key_length);
-    at += key_length;
-    if (record->value)
-        record->value = memcpy(at, record->value, value_length);
-    record->owner = (char *) kept + KEPT;
-    rd_kafka_message_destroy(message);
-}
+/* --- what a record owns ------------------------------------------------------------------------ */
 
 void kafka_release(void *owner)
 {
-    struct kept *kept = kept_of(owner);
-    if (!kept) {
-        rd_kafka_message_destroy(owner);
-        return;
-    }
-    if (kept->headers)
-        rd_kafka_headers_destroy(kept->headers);
-    free(kept);
-}
-
-static rd_kafka_headers_t *headers_of(void *owner)
-{
-    rd_kafka_headers_t *list;
-    const struct kept *kept = kept_of(owner);
-    if (kept)
-        return kept->headers;
-    return rd_kafka_message_headers(owner, &list) ? NULL : list;
+    rd_kafka_message_destroy(owner);
 }
 
 size_t kafka_headers(const struct record *record, struct header *headers, size_t max)
 {
-    rd_kafka_headers_t *list = headers_of(record->owner);
-    if (!list)
+    rd_kafka_headers_t *list;
+    if (rd_kafka_message_headers(record->owner, &list))
         return 0;
     size_t count = rd_kafka_header_cnt(list);
     for (size_t i = 0; i < count && i < max; i++) {
@@ -171,9 +109,10 @@ size_t kafka_headers(const struct record *record, struct header *headers, size_t
 
 const char *kafka_header(const struct record *record, const char *name, size_t *length)
 {
-    rd_kafka_headers_t *list = headers_of(record->owner);
+    rd_kafka_headers_t *list;
     const void *value;
-    if (!list || rd_kafka_header_get_last(list, name, &value, length))
+    if (rd_kafka_message_headers(record->owner, &list) ||
+        rd_kafka_header_get_last(list, name, &value, length))
         return NULL;
     return value;
 }

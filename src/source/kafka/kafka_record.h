@@ -23,13 +23,6 @@ static inline void kafka_record(rd_kafka_message_t *message, struct record *reco
     };
 }
 
-/* Of a record that waits for long: its bytes are copied and the message destroyed, and with it what
- * librdkafka has fetched and unpacked, which is several times as large and goes with the last
- * message of it alone. Where memory is out for that, the record stays as it is. */
-void kafka_record_keep(struct record *record);
-/* The headers of a record by its owner, which has none from then on. NULL: it had none. */
-rd_kafka_headers_t *kafka_take_headers(void *owner);
-
 /* The caller's to destroy. */
 rd_kafka_topic_partition_list_t *kafka_list(const struct place *places, size_t count);
 /* The same for offsets of the group: `first` goes with them, in a text that Kafka keeps. */

@@ -7,7 +7,6 @@
 
 #include "core/time.h"
 #include "source/kafka/kafka_fault.h"
-#include "source/kafka/kafka_record.h"
 
 #define AWAY_MOST_MS  INT64_C(8000)
 #define ABORT_MS      5000
@@ -96,7 +95,9 @@ static int32_t partition_of(const struct kafka_outgoing *record)
  * much as all else that is done for it. NULL: there are none. */
 static rd_kafka_headers_t *make_headers(const struct kafka_outgoing *record)
 {
-    rd_kafka_headers_t *headers = record->bearer ? kafka_take_headers(record->bearer) : NULL;
+    rd_kafka_headers_t *headers = NULL;
+    if (record->bearer && rd_kafka_message_detach_headers(record->bearer, &headers))
+        headers = NULL;
     if (!headers && record->header_count)
         headers = rd_kafka_headers_new(record->header_count);
     for (size_t i = 0; i < record->header_count; i++)
