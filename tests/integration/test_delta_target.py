@@ -1,6 +1,7 @@
 """Tables of Delta Lake, read back by DuckDB and delta-rs: after a random load, kills, lost answers,
 compaction and changes of columns."""
 
+import base64
 import json
 import os
 import random
@@ -139,11 +140,13 @@ def random_changes(table):
     return records, state
 
 
-def test_random_load(lake):
+@pytest.mark.parametrize("files", [{}, {"partition_by": {"items": "part"}, "sort_by": {"items": "amount"}}],
+                         ids=["plain", "parted and sorted"])
+def test_random_load(lake, files):
     """Rows as the source has them, by both readers, and a change feed that leads from each version to the
     next: over updates without all values, deletes, keys of two columns and many batches."""
     table = parted_table()
-    lake.write([table], HARD, batch={"max_events": 40})
+    lake.write([table], HARD, batch={"max_events": 40}, target=files)
     records, state = random_changes(table)
     for start in range(0, 600, 200):
         lake.replay(records[start:start + 200])
@@ -231,8 +234,40 @@ def test_letters(lake, tmp_path):
     assert {letter["offset"] for letter in read_lines(letters)} == {1, 2}
 
 
+def sorted_files(lake):
+    """Rows stand in the order of sort_by within a file, also once files were put together."""
+    table = Table()
+    lake.write([table], HARD, target={"sort_by": {"items": "amount"}, "maintenance": {"small_files": 3}})
+    for start in range(0, 60, 20):
+        lake.replay([table.create(row(number, number * 37 % 101)) for number in range(start, start + 20)])
+    assert len(lake.ask("files")) == 1, "they were put together"
+    amounts = [found["amount"] for found in lake.ask(lake.readers[0], columns="amount")]
+    assert len(amounts) == 60 and amounts == sorted(amounts)
+
+
+def test_sorted_files(lake):
+    sorted_files(lake)
+
+
 def debezium(name, type="string", **parameters):
     return {"type": type, "name": name, "version": 1, "parameters": parameters}
+
+
+def decimal(precision, scale=0):
+    return debezium("org.apache.kafka.connect.data.Decimal", "bytes", scale=str(scale), **{
+        "connect.decimal.precision": str(precision)})
+
+
+def unscaled(number):
+    """The value of a decimal in a record."""
+    if number is None:
+        return None
+    return base64.b64encode(number.to_bytes(number.bit_length() // 8 + 1, "big", signed=True)).decode()
+
+
+def structure(name, **fields):
+    return {"type": "struct", "name": name, "version": 1,
+            "fields": [{**schema, "optional": True, "field": field} for field, schema in fields.items()]}
 
 
 # column: its schema in the record, the value there; the column's type in the table, the value that is read.
@@ -272,6 +307,23 @@ TYPES = {
     "list": ({"type": "array", "items": {"type": "int32", "optional": True}}, [1, None, 3], "string", "[1,null,3]"),
     "map": ({"type": "map", "keys": TEXT, "values": {"type": "string", "optional": True}}, {"k": "v"}, "string",
             '{"k": "v"}'),
+    "unsigned": (decimal(20), "AP//////////", "decimal128(20, 0)", str(2**64 - 1)),
+    "most": (decimal(38), "SztMqFqGxHoJiiI//////w==", "decimal128(38, 0)", str(10**38 - 1)),
+    "least": (decimal(38), "tMSzV6V5O4X2dd3AAAAAAQ==", "decimal128(38, 0)", str(1 - 10**38)),
+    "clock_ms": (debezium("io.debezium.time.Time", "int32"), 86399999, "string", "23:59:59.999"),
+    "clock_ns": (debezium("io.debezium.time.NanoTime", "int64"), 1, "string", "00:00:00.000000001"),
+    "iso_day": (debezium("io.debezium.time.IsoDate"), "2024-02-29Z", "date32[day]", "2024-02-29"),
+    "iso_clock": (debezium("io.debezium.time.IsoTime"), "10:00:00.5Z", "string", "10:00:00.5"),
+    "iso_moment": (debezium("io.debezium.time.IsoTimestamp"), "2024-02-29T10:00:00.000001Z", "timestamp[us]",
+                   "2024-02-29 10:00:00.000001"),
+    "lapse_ns": (debezium("io.debezium.time.NanoDuration", "int64"), 1500, "string", "00:00:00.0000015"),
+    "tree": (debezium("io.debezium.data.Ltree"), "a.b", "string", "a.b"),
+    "words": (debezium("io.debezium.data.Tsvector"), "'a':1", "string", "'a':1"),
+    "point": (structure("io.debezium.data.geometry.Point", x=DOUBLE, y=DOUBLE, wkb={"type": "bytes"}, srid=INT),
+              {"x": 1.5, "y": -2.0, "wkb": None, "srid": None}, "string", "(1.5,-2)"),
+    "struct": (structure("a.pair", a=INT, b=TEXT), {"a": 1, "b": "x"}, "string", '{"a": 1, "b": "x"}'),
+    "vector": ({"type": "array", "name": "io.debezium.data.FloatVector", "items": {"type": "float"}}, [0.5, 1], "string", "[0.5, 1]"),
+    "prices": ({"type": "array", "items": decimal(10, 2)}, ["AN4=", None], "string", "[2.22,null]"),
 }
 
 

@@ -12,7 +12,8 @@ from lib.records import BIGINT, INT, TEXT, Table, pipeline
 from lib.sink import Exit, read_lines
 from lib.size import size
 
-from test_delta_target import HARD, TYPES, parted_table, random_changes, row, two_tables
+from test_delta_target import (HARD, TYPES, decimal, parted_table, random_changes, row, sorted_files, two_tables,
+                               unscaled)
 from test_delta_target import Lake as DeltaLake
 
 
@@ -80,6 +81,30 @@ def test_random_load(lake, parts):
     described = lake.described()
     assert described["partitions"] == (["identity", "bucket[3]"] if parts else [])
     assert "replace" in {s["operation"] for s in described["snapshots"]}, "it was compacted"
+
+
+@pytest.mark.parametrize("parts", ["number, bucket(4, number)", "bucket(3, code), truncate(1, code)", "price"])
+def test_parted_by_decimals_and_binaries(lake, parts):
+    """bigint unsigned is a decimal of the format. Readers find a row by the values of its partition."""
+    table = Table(columns={"id": INT, "number": decimal(20), "code": {"type": "bytes"}, "price": decimal(6, 2)})
+    lake.write([table], HARD, batch={"max_events": 3}, target={
+        "partition_by": {"items": parts}, "maintenance": {"small_files": 4, "checkpoint_every": 9}})
+    numbers = [0, 1, 255, 2**63, 2**64 - 1, None]
+    rows = [{"id": i, "number": unscaled(number), "code": None if number is None else unscaled(number),
+             "price": None if i == 5 else unscaled(1420 - 1000 * i)} for i, number in enumerate(numbers)]
+    lake.replay([table.create(row) for row in rows])
+    lake.replay([table.update(rows[3], {**rows[3], "number": rows[1]["number"]}), table.delete(rows[0])])
+    assert {row["id"]: row["number"] for row in lake.seen("id, number")} == {
+        1: "1", 2: "255", 3: "1", 4: str(2**64 - 1), 5: None}
+    assert {row["id"]: row["price"] for row in lake.seen("id, price")} == {
+        1: "4.20", 2: "-5.80", 3: "-15.80", 4: "-25.80", 5: None}
+    found = lake.ask("pyiceberg", columns="id", where=f"number = {2**64 - 1}")
+    assert [row["id"] for row in found] == [4]
+    assert [row["id"] for row in lake.ask("pyiceberg", columns="id", where="price = -15.80")] == [3]
+
+
+def test_sorted_files(lake):
+    sorted_files(lake)
 
 
 def test_snapshots(lake):

@@ -111,11 +111,11 @@ def of_catalog(path, metadata=None, catalog=None, storage=None, rest=None):
 CATALOGS = {}
 
 
-def of_pyiceberg(path, columns="*", version=None, **place):
+def of_pyiceberg(path, columns="*", version=None, where=None, **place):
     opened = of_catalog(path, **place)
     fields = ("*",) if columns == "*" else tuple(name.strip() for name in columns.split(","))
     snapshot = next((s.snapshot_id for s in opened.snapshots() if s.sequence_number == version), None)
-    return records(opened.scan(selected_fields=fields, snapshot_id=snapshot).to_arrow())
+    return records(opened.scan(where or "true", selected_fields=fields, snapshot_id=snapshot).to_arrow())
 
 
 def load_iceberg():

@@ -41,6 +41,19 @@ impl Av {
     }
 }
 
+/// An unscaled decimal in as few bytes as hold it, the first one first.
+pub fn least(n: i128) -> Vec<u8> {
+    let bytes = n.to_be_bytes();
+    let spare = |i: &usize| (bytes[*i] == 0 && bytes[i + 1] < 0x80) || (bytes[*i] == 0xff && bytes[i + 1] >= 0x80);
+    bytes[(0..15).take_while(spare).count()..].to_vec()
+}
+
+/// The decimal that at most 16 such bytes are.
+pub fn signed(bytes: &[u8]) -> i128 {
+    let sign = if bytes.first().is_some_and(|b| *b >= 0x80) { -1 } else { 0 };
+    bytes.iter().fold(sign, |n, b| n << 8 | i128::from(*b))
+}
+
 #[derive(Clone, Debug)]
 enum Kind {
     Null,
@@ -51,6 +64,8 @@ enum Kind {
     Bytes,
     Text,
     Fixed(usize),
+    /// A fixed of so many bytes; its value has as few as hold it.
+    Decimal(usize),
     List(Box<Kind>),
     Map(Box<Kind>),
     Union(Vec<Kind>),
@@ -74,7 +89,9 @@ fn kind(v: &Value, names: &mut HashMap<String, Kind>) -> Result<Kind> {
         Some("array") => Kind::List(Box::new(kind(&v["items"], names)?)),
         Some("map") => Kind::Map(Box::new(kind(&v["values"], names)?)),
         Some("fixed") => {
-            let k = Kind::Fixed(v["size"].as_u64().unwrap_or(0) as usize);
+            let size = v["size"].as_u64().unwrap_or(0) as usize;
+            let decimal = v["logicalType"] == "decimal" && size <= 16;
+            let k = if decimal { Kind::Decimal(size) } else { Kind::Fixed(size) };
             names.insert(v["name"].as_str().unwrap_or_default().into(), k.clone());
             k
         }
@@ -167,6 +184,7 @@ impl<'a> In<'a> {
             Kind::Bytes => Av::Bytes(self.bytes()?.to_vec()),
             Kind::Text => Av::Text(self.text()?),
             Kind::Fixed(n) => Av::Bytes(self.take(*n)?.to_vec()),
+            Kind::Decimal(n) => Av::Bytes(least(signed(self.take(*n)?))),
             Kind::List(k) => {
                 let mut out = vec![];
                 self.blocks(|i| {
@@ -219,6 +237,7 @@ fn write(out: &mut Vec<u8>, k: &Kind, v: &Av) -> Result<()> {
         (Kind::Bytes, Av::Bytes(b)) => put(out, b),
         (Kind::Text, Av::Text(s)) => put(out, s.as_bytes()),
         (Kind::Fixed(n), Av::Bytes(b)) if b.len() == *n => out.extend_from_slice(b),
+        (Kind::Decimal(n), Av::Bytes(b)) if b.len() <= *n => out.extend_from_slice(&signed(b).to_be_bytes()[16 - *n..]),
         (Kind::List(k), Av::List(items)) => {
             if !items.is_empty() {
                 long(out, items.len() as i64);

@@ -328,12 +328,7 @@ fn summaries(entries: &[Entry], parts: &[Part]) -> Av {
     let one = |p: &Part| {
         let values: Vec<&Av> = entries.iter().map(|e| e.file.partition.at(p.id)).collect();
         let mut set: Vec<&Av> = values.iter().copied().filter(|v| **v != Av::Null).collect();
-        set.sort_by(|a, b| match (a, b) {
-            (Av::Int(a), Av::Int(b)) => a.cmp(b),
-            (Av::Text(a), Av::Text(b)) => a.cmp(b),
-            (Av::Bool(a), Av::Bool(b)) => a.cmp(b),
-            _ => std::cmp::Ordering::Equal,
-        });
+        set.sort_by(|a, b| p.order(a, b));
         let bytes = |v: Option<&&Av>| v.and_then(|v| p.bytes(v)).map_or(Av::Null, Av::Bytes);
         Av::Record(vec![(509, Av::Bool(set.len() < values.len())), (510, bytes(set.first())), (511, bytes(set.last()))])
     };

@@ -1,5 +1,7 @@
 //! How a table is parted: its partition spec, and the values that a row has for it.
 
+use std::cmp::Ordering;
+
 use arrow_array::cast::AsArray;
 use arrow_array::types::*;
 use arrow_array::{Array, ArrayRef};
@@ -7,7 +9,7 @@ use arrow_schema::{DataType, Schema, TimeUnit};
 use serde_json::{Value, json};
 
 use crate::answer::{Result, fatal};
-use crate::iceberg::avro::Av;
+use crate::iceberg::avro::{Av, least, signed};
 use crate::iceberg::schema;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -63,11 +65,13 @@ impl Transform {
         let time = matches!(t, Timestamp(TimeUnit::Microsecond, _));
         match self {
             Transform::Void => true,
-            Transform::Identity => matches!(t, Boolean | Int32 | Int64 | Utf8 | Date32) || time,
+            Transform::Identity => {
+                matches!(t, Boolean | Int32 | Int64 | Utf8 | Binary | Date32 | Decimal128(_, _)) || time
+            }
             Transform::Year | Transform::Month | Transform::Day => time || *t == Date32,
             Transform::Hour => time,
-            Transform::Bucket(_) => matches!(t, Int32 | Int64 | Utf8 | Binary | Date32) || time,
-            Transform::Truncate(_) => matches!(t, Int32 | Int64 | Utf8),
+            Transform::Bucket(_) => matches!(t, Int32 | Int64 | Utf8 | Binary | Date32 | Decimal128(_, _)) || time,
+            Transform::Truncate(_) => matches!(t, Int32 | Int64 | Utf8 | Binary),
         }
     }
 }
@@ -156,6 +160,12 @@ impl Part {
                 json!({"type": "long", "logicalType": "timestamp-micros", "adjust-to-utc": true})
             }
             (_, Some("string")) => json!("string"),
+            (_, Some("binary")) => json!("bytes"),
+            (_, Some(t)) if t.starts_with("decimal(") => {
+                let (precision, scale) = decimal(t).ok_or_else(|| fatal!("{t} is no type of a column"))?;
+                json!({"type": "fixed", "size": width(precision), "logicalType": "decimal", "precision": precision,
+                       "scale": scale, "name": format!("decimal_{precision}_{scale}_{}", self.id)})
+            }
             _ => {
                 return Err(fatal!(
                     "the table is parted by a column of type {}, which this engine does not write",
@@ -178,8 +188,25 @@ impl Part {
             Av::Int(n) if self.is_long() => n.to_le_bytes().to_vec(),
             Av::Int(n) => (*n as i32).to_le_bytes().to_vec(),
             Av::Text(s) => s.as_bytes().to_vec(),
+            Av::Bytes(b) => b.clone(),
             _ => return None,
         })
+    }
+
+    fn is_decimal(&self) -> bool {
+        self.source.as_str().is_some_and(|t| t.starts_with("decimal("))
+    }
+
+    /// Which of two values is the smaller one.
+    pub fn order(&self, a: &Av, b: &Av) -> Ordering {
+        match (a, b) {
+            (Av::Int(a), Av::Int(b)) => a.cmp(b),
+            (Av::Text(a), Av::Text(b)) => a.cmp(b),
+            (Av::Bool(a), Av::Bool(b)) => a.cmp(b),
+            (Av::Bytes(a), Av::Bytes(b)) if self.is_decimal() => signed(a).cmp(&signed(b)),
+            (Av::Bytes(a), Av::Bytes(b)) => a.cmp(b),
+            _ => Ordering::Equal,
+        }
     }
 
     /// The value of a row.
@@ -196,6 +223,7 @@ impl Part {
             Timestamp(TimeUnit::Microsecond, _) => Av::Int(a.as_primitive::<TimestampMicrosecondType>().value(row)),
             Utf8 => Av::Text(a.as_string::<i32>().value(row).into()),
             Binary => Av::Bytes(a.as_binary::<i32>().value(row).to_vec()),
+            Decimal128(_, _) => Av::Bytes(least(a.as_primitive::<Decimal128Type>().value(row))),
             t => return Err(fatal!("a column of type {t} cannot part a table")),
         };
         let days = |n: i64| if *a.data_type() == Date32 { n } else { n.div_euclid(DAY_US) };
@@ -215,9 +243,21 @@ impl Part {
             }
             (Transform::Truncate(w), Av::Int(n)) => Av::Int(n.saturating_sub(n.rem_euclid(i64::from(w)))),
             (Transform::Truncate(w), Av::Text(s)) => Av::Text(s.chars().take(w as usize).collect()),
+            (Transform::Truncate(w), Av::Bytes(b)) => Av::Bytes(b.into_iter().take(w as usize).collect()),
             (_, v) => v,
         })
     }
+}
+
+/// Precision and scale of "decimal(20, 0)".
+fn decimal(t: &str) -> Option<(u8, i8)> {
+    let (precision, scale) = t.strip_prefix("decimal(")?.strip_suffix(')')?.split_once(',')?;
+    Some((precision.trim().parse().ok()?, scale.trim().parse().ok()?))
+}
+
+/// Bytes that hold each decimal of so many digits.
+fn width(precision: u8) -> usize {
+    (1..16).find(|n| 10i128.pow(precision.into()) <= 1 << (8 * n - 1)).unwrap_or(16)
 }
 
 /// Months since 1970 of a day number.
@@ -264,7 +304,7 @@ fn murmur3(data: &[u8]) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use arrow_array::{Date32Array, Int64Array, StringArray, TimestampMicrosecondArray};
+    use arrow_array::{Date32Array, Decimal128Array, Int64Array, StringArray, TimestampMicrosecondArray};
     use std::sync::Arc;
 
     fn part(transform: Transform) -> Part {
@@ -291,6 +331,30 @@ mod tests {
         let s: ArrayRef = Arc::new(StringArray::from(vec!["iceberg"]));
         assert_eq!(part(Transform::Truncate(3)).value(&s, 0).unwrap(), Av::Text("ice".into()));
         assert_eq!(part(Transform::Bucket(100)).value(&s, 0).unwrap(), Av::Int(89));
+    }
+
+    #[test]
+    fn decimals_and_binaries() {
+        assert_eq!(murmur3(&least(1420)), (-500754589i32) as u32); // 14.20
+        assert_eq!(least(0), [0]);
+        assert_eq!(least(-1), [0xff]);
+        assert_eq!(least(128), [0, 128]);
+        assert_eq!(least(-129), [0xff, 0x7f]);
+        assert_eq!([1, 2, 3, 18, 19, 20, 38].map(width), [1, 1, 2, 8, 9, 9, 16]);
+        for n in [0, 1, -1, 127, 128, -128, -129, 10i128.pow(38) - 1, 1 - 10i128.pow(38)] {
+            assert_eq!((signed(&least(n)), signed(&n.to_be_bytes())), (n, n));
+        }
+        let numbers = Decimal128Array::from(vec![-2, 300]).with_precision_and_scale(20, 0).unwrap();
+        let numbers: ArrayRef = Arc::new(numbers);
+        let own = Part { source: json!("decimal(20, 0)"), ..part(Transform::Identity) };
+        let (a, b) = (own.value(&numbers, 0).unwrap(), own.value(&numbers, 1).unwrap());
+        assert_eq!(a, Av::Bytes(vec![0xfe]));
+        assert_eq!((own.order(&a, &b), own.bytes(&a)), (Ordering::Less, Some(vec![0xfe])));
+        assert_eq!(own.avro().unwrap()["type"][1]["size"], 9);
+        let bytes: ArrayRef = Arc::new(arrow_array::BinaryArray::from(vec![&[1u8, 2, 3][..]]));
+        let cut = Part { source: json!("binary"), ..part(Transform::Truncate(2)) };
+        let v = cut.value(&bytes, 0).unwrap();
+        assert_eq!((v.clone(), cut.bytes(&v)), (Av::Bytes(vec![1, 2]), Some(vec![1, 2])));
     }
 
     #[test]
