@@ -27,7 +27,7 @@ extern "C" {
 #endif
 
 /* ods_lake_abi() answers this; another number: the library and the program are not of one build. */
-#define ODS_LAKE_ABI 1
+#define ODS_LAKE_ABI 2
 
 /* ------------------------------------------------------------------------------------------------
  * The Arrow C Data Interface, as its specification has it
@@ -244,10 +244,10 @@ enum ods_lake_answer ods_lake_offsets(struct ods_lake_table *table, char **json,
  * Stages rows for the next commit; nothing is visible before it. May be called several times; in
  * upsert the last row of a key wins, within an array and between arrays. Rows are held in memory
  * until the commit. append: `mode` history only (upsert finds out by its index whether a key is
- * new, which costs nothing). upsert: `row` (may be NULL) is set with the answer ODS_LAKE_ROW.
+ * new, which costs nothing). `row` (may be NULL) is set with the answer ODS_LAKE_ROW.
  */
 enum ods_lake_answer ods_lake_append(struct ods_lake_table *table, struct ArrowArray *array,
-                                     struct ArrowSchema *schema, char **error);
+                                     struct ArrowSchema *schema, int64_t *row, char **error);
 enum ods_lake_answer ods_lake_upsert(struct ods_lake_table *table, struct ArrowArray *array,
                                      struct ArrowSchema *schema, int64_t *row, char **error);
 

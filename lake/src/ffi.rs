@@ -18,7 +18,7 @@ use crate::lake::Lake;
 use crate::lines::Lines;
 use crate::table::Table;
 
-const ABI: c_int = 1;
+const ABI: c_int = 2;
 const OK: c_int = 0;
 
 /// A table and what belongs to its use from C.
@@ -245,6 +245,18 @@ pub unsafe extern "C" fn ods_lake_offsets(
     }
 }
 
+/// Sets the caller's `row` to the one that is refused.
+///
+/// # Safety
+/// `row` is NULL or points to a number of the caller's.
+unsafe fn tell_row(staged: Result<()>, row: *mut i64) -> Result<()> {
+    if let (Err(Fail::Row(n, _)), false) = (&staged, row.is_null()) {
+        // SAFETY: the caller's promise.
+        unsafe { *row = *n };
+    }
+    staged
+}
+
 /// # Safety
 /// See `ods_lake_open`.
 #[unsafe(no_mangle)]
@@ -252,11 +264,12 @@ pub unsafe extern "C" fn ods_lake_append(
     table: *mut Handle,
     array: *mut FFI_ArrowArray,
     columns: *mut FFI_ArrowSchema,
+    row: *mut i64,
     error: *mut *mut c_char,
 ) -> c_int {
     unsafe {
         let (a, s) = (move_array(array), move_schema(columns));
-        with(table, error, |h| h.table.append(&batch(a, s)?))
+        with(table, error, |h| tell_row(h.table.append(&batch(a, s)?), row))
     }
 }
 
@@ -272,13 +285,7 @@ pub unsafe extern "C" fn ods_lake_upsert(
 ) -> c_int {
     unsafe {
         let (a, s) = (move_array(array), move_schema(columns));
-        with(table, error, |h| {
-            let r = h.table.upsert(&batch(a, s)?);
-            if let (Err(Fail::Row(n, _)), false) = (&r, row.is_null()) {
-                *row = *n;
-            }
-            r
-        })
+        with(table, error, |h| tell_row(h.table.upsert(&batch(a, s)?), row))
     }
 }
 

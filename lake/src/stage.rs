@@ -58,9 +58,8 @@ impl Table {
             return Err(fatal!("rows are appended in the mode history only: this table is opened for another"));
         }
         let batch = fit(batch, &self.columns()?)?;
-        if let Err(Fail::Row(n, e)) = self.check_nulls(&batch, |_| true) {
-            return Err(fatal!("row {n}: {e}"));
-        }
+        self.check_nulls(&batch, |_| true)?;
+        self.check_parts(&batch, |_| true)?;
         self.staged.push(batch);
         Ok(())
     }

@@ -234,6 +234,20 @@ def test_letters(lake, tmp_path):
     assert {letter["offset"] for letter in read_lines(letters)} == {1, 2}
 
 
+@pytest.mark.parametrize("mode", ["history", "upsert"])
+def test_a_value_that_parts_no_table(lake, tmp_path, mode):
+    """An empty text, which Delta Lake reads as NULL where it parts a table: a letter, also of rows that are appended."""
+    table = Table(columns={"id": INT, "region": TEXT})
+    name = "items_cdc" if mode == "history" else "items"
+    lake.write([table], {**({} if mode == "history" else HARD), "mode": mode},
+               target={"partition_by": {name: "region"}})
+    letters = tmp_path / "letters.jsonl"
+    lake.replay([table.create({"id": 1, "region": "a"}), table.create({"id": 2, "region": ""}),
+                 table.create({"id": 3, "region": None})], letters=letters)
+    assert {row["id"]: row["region"] for row in lake.seen("id, region", name)} == {1: "a", 3: None}
+    assert [(letter["offset"], "empty text" in str(letter)) for letter in read_lines(letters)] == [(1, True)]
+
+
 def sorted_files(lake):
     """Rows stand in the order of sort_by within a file, also once files were put together."""
     table = Table()

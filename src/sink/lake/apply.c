@@ -254,7 +254,7 @@ static enum ods_status stage(struct attempt *attempt, struct lake_work *work)
     if (!lake_array_export(work->arrays, work->names, work->array_count, &array, &schema))
         return error_out_of_memory(attempt->error);
     enum ods_lake_answer answer = work->appends
-                                      ? engine->append(handle, &array, &schema, &text)
+                                      ? engine->append(handle, &array, &schema, &row, &text)
                                       : engine->upsert(handle, &array, &schema, &row, &text);
     status = lake_engine_judge(engine, answer, text, attempt->error);
     if (status == ODS_REJECT && row >= 0 && row < work->length) {

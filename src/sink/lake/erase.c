@@ -158,7 +158,7 @@ static enum ods_status keep_note(struct lake_table *control, const char *note, s
     lake_array_done(&column);
     if (!good)
         return error_out_of_memory(error);
-    enum ods_lake_answer answer = engine->append(control->handle, &array, &schema, &text);
+    enum ods_lake_answer answer = engine->append(control->handle, &array, &schema, NULL, &text);
     enum ods_status status = lake_engine_judge(engine, answer, text, error);
     json_t *none = json_object();
     if (status == ODS_OK)
