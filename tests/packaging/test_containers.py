@@ -298,6 +298,8 @@ def test_observability_is_whole():
                 assert (ROOT / volume.split(":")[0]).exists(), volume
     prometheus = yaml.safe_load((folder / "prometheus.yml").read_text())
     named = [target for job in prometheus["scrape_configs"] for one in job["static_configs"] for target in one["targets"]]
+    daemons = {name for job in prometheus["scrape_configs"] for one in job["dns_sd_configs"] for name in one["names"]}
+    assert daemons | {"ods-sink"} == {name for name in SERVICES if name.startswith("ods-sink")}
     named += prometheus["alerting"]["alertmanagers"][0]["static_configs"][0]["targets"]
     sources = yaml.safe_load((folder / "grafana/provisioning/datasources/ods-sink.yaml").read_text())["datasources"]
     named += [source["url"].removeprefix("http://") for source in sources]
