@@ -4,7 +4,10 @@ compaction, changes of columns and rows of others."""
 import json
 import os
 import random
+import sqlite3
 import threading
+import time
+from contextlib import closing
 
 import pytest
 from lib.lake import WHY_NOT, Missing, engine, keep
@@ -294,6 +297,65 @@ def test_catalog_in_postgres(lake, database, stack):
     for table in ("items", "others"):
         assert lake.rows("id, name, amount", table) == state
     assert not (lake.folder / "catalog.sqlite").exists()
+
+
+class Meanwhile(threading.Thread):
+    """Does something again and again while a block runs; counts how often it did."""
+
+    def __init__(self, what, every=0.05):
+        super().__init__(daemon=True)
+        self.what, self.every, self.over, self.count = what, every, threading.Event(), 0
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self.over.set()
+        self.join()
+
+    def run(self):
+        while not self.over.wait(self.every):
+            self.count += self.what()
+
+
+def test_a_catalog_in_postgres_that_breaks_off(lake, database, stack):
+    """Its sessions are ended in the middle of whatever they do: an outage, or an answer that is lost."""
+    table = parted_table()
+    lake.write([table], HARD, batch={"max_events": 6}, target={"catalog": {
+        "uri": f"postgresql://ods:${{ODS_STACK_POSTGRES_PASSWORD}}@127.0.0.1:{stack['POSTGRES_PORT']}/{database.name}"}})
+    lake.metadata = lambda name: database.value(
+        "select metadata_location from iceberg_tables where table_namespace = 'shop' and table_name = %s", name)
+    records, state = random_changes(table)
+    ends = (f"select count(pg_terminate_backend(pid)) from pg_stat_activity where datname = '{database.name}' "
+            "and application_name = 'ods-sink'")
+    with Meanwhile(lambda: database.value(ends), 0.7) as broken:
+        while broken.count < 5:
+            said = lake.replay(records).stderr
+    assert not [line for line in said.splitlines() if line.startswith("FATAL")], "libpq prints nothing by itself"
+    assert lake.seen("id, part, name, amount") == sorted(state.values(), key=str)
+    lake.commits()
+
+
+def test_a_catalog_in_sqlite_that_is_locked(lake):
+    """Somebody else holds the file now and then: commits wait for it."""
+    table = parted_table()
+    lake.write([table], HARD, batch={"max_events": 12})
+    records, state = random_changes(table)
+    lake.replay(records[:20])
+
+    def hold():
+        with closing(sqlite3.connect(lake.folder / "catalog.sqlite", timeout=30, isolation_level=None)) as catalog:
+            catalog.execute("begin exclusive")
+            time.sleep(0.3)
+            catalog.execute("rollback")
+        return 1
+
+    with Meanwhile(hold, 0.2) as held:
+        lake.replay(records)
+    assert held.count >= 3, "the fault came too seldom"
+    assert lake.seen("id, part, name, amount") == sorted(state.values(), key=str)
+    lake.commits()
 
 
 def test_kills(lake, kafka, table):

@@ -8,6 +8,10 @@ use crate::iceberg::sql::{Answer, Connection, Library};
 
 type Conn = c_void;
 type Res = c_void;
+type Receiver = unsafe extern "C" fn(*mut c_void, *const Res);
+
+/// What libpq would print to standard error, beside the answer that says the same.
+unsafe extern "C" fn say_nothing(_: *mut c_void, _: *const Res) {}
 
 #[derive(Clone, Copy)]
 struct Calls {
@@ -15,6 +19,7 @@ struct Calls {
     status: unsafe extern "C" fn(*const Conn) -> c_int,
     message: unsafe extern "C" fn(*const Conn) -> *const c_char,
     finish: unsafe extern "C" fn(*mut Conn),
+    notices: unsafe extern "C" fn(*mut Conn, Receiver, *mut c_void) -> Option<Receiver>,
     exec: unsafe extern "C" fn(
         *mut Conn,
         *const c_char,
@@ -49,6 +54,7 @@ fn calls() -> Result<Calls> {
             status: l.get("PQstatus")?,
             message: l.get("PQerrorMessage")?,
             finish: l.get("PQfinish")?,
+            notices: l.get("PQsetNoticeReceiver")?,
             exec: l.get("PQexecParams")?,
             result: l.get("PQresultStatus")?,
             field: l.get("PQresultErrorField")?,
@@ -121,6 +127,8 @@ impl Pq {
         if conn.is_null() || unsafe { (calls.status)(conn) } != 0 {
             return Err(Fail::Retry(format!("cannot connect to the catalog: {}", hidden(c.said(), uri))));
         }
+        // SAFETY: the connection is there, and the function asks for nothing.
+        unsafe { (calls.notices)(conn, say_nothing, ptr::null_mut()) };
         Ok(Box::new(c))
     }
 

@@ -86,7 +86,7 @@ struct place *kafka_places(const rd_kafka_topic_partition_list_t *list)
     return places;
 }
 
-/* --- what a record owns ------------------------------------------------------------------------ */
+/* --- what a record owns ----------------------------------------------------------------------- */
 
 void kafka_release(void *owner)
 {
