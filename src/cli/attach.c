@@ -22,11 +22,6 @@ struct attach_options {
     struct table_options table;
 };
 
-struct attach {
-    struct table table; /* first */
-    int64_t *lows;
-};
-
 static bool is_noted(const struct table *table, const struct topic_table **row)
 {
     for (size_t i = 0; i < table->known.count; i++)
@@ -87,32 +82,31 @@ static int order(struct table *table, enum order_state state, int64_t *number, s
     return table_give(table, &order, number, error);
 }
 
-static int move(struct attach *attach, struct error *error)
+/* lows: where it was moved to, for whoever called to free. */
+static int move(struct table *table, int64_t **lows, struct error *error)
 {
-    struct table *table = &attach->table;
     int code = table_measure(table, error);
     if (code != CLI_OK)
         return code;
-    attach->lows = calloc(table->count + 1, sizeof *attach->lows);
-    if (!attach->lows) {
+    *lows = calloc(table->count + 1, sizeof **lows);
+    if (!*lows) {
         error_out_of_memory(error);
         return CLI_INTERNAL;
     }
-    memcpy(attach->lows, table->lows, table->count * sizeof *attach->lows);
-    return table_move(table, attach->lows, error);
+    memcpy(*lows, table->lows, table->count * sizeof **lows);
+    return table_move(table, *lows, error);
 }
 
 /* Somebody reads it: an offset has moved. Where there is nothing to read nothing tells. */
-static int await_reader(struct attach *attach, struct error *error)
+static int await_reader(struct table *table, const int64_t *lows, struct error *error)
 {
-    struct table *table = &attach->table;
     int64_t until_us = time_monotonic_us() + table->options->wait_ms * 1000;
     while (table->obeying.count && table_backlog(table)) {
         int code = table_measure(table, error);
         if (code != CLI_OK)
             return code;
         for (size_t i = 0; i < table->count; i++)
-            if (table->positions[i].offset > attach->lows[i])
+            if (table->positions[i].offset > lows[i])
                 return CLI_OK;
         if (interrupt_came() || time_monotonic_us() >= until_us) {
             error_set(error, ODS_RETRY,
@@ -125,9 +119,8 @@ static int await_reader(struct attach *attach, struct error *error)
     return CLI_OK;
 }
 
-static int carry_out(struct attach *attach, struct error *error)
+static int carry_out(struct table *table, int64_t **lows, struct error *error)
 {
-    struct table *table = &attach->table;
     struct error ignored;
     int64_t number;
     int code = check(table, error);
@@ -139,7 +132,7 @@ static int carry_out(struct attach *attach, struct error *error)
         return code;
     code = table_await(table, number, error);
     if (code == CLI_OK)
-        code = move(attach, error);
+        code = move(table, lows, error);
     error_init(&ignored);
     int after = order(table, ORDER_RUNNING, &number, code == CLI_OK ? error : &ignored);
     if (code == CLI_OK)
@@ -148,7 +141,7 @@ static int carry_out(struct attach *attach, struct error *error)
         code = table_await(table, number, error);
     if (code == CLI_OK)
         code = table_measure(table, error);
-    return code == CLI_OK ? await_reader(attach, error) : code;
+    return code == CLI_OK ? await_reader(table, *lows, error) : code;
 }
 
 static void print(const struct table *table)
@@ -171,16 +164,17 @@ static void print(const struct table *table)
 static int run(const struct call *call, void *given)
 {
     const struct attach_options *options = given;
-    struct attach attach = {0};
+    struct table table = {0};
+    int64_t *lows = NULL;
     struct error error;
-    int code = table_open(&attach.table, call, &options->table, &error);
+    int code = table_open(&table, call, &options->table, &error);
     if (code == CLI_OK)
-        code = carry_out(&attach, &error);
+        code = carry_out(&table, &lows, &error);
     if (code == CLI_OK)
-        print(&attach.table);
-    table_failed(&attach.table, code, &error);
-    free(attach.lows);
-    table_close(&attach.table);
+        print(&table);
+    table_failed(&table, code, &error);
+    free(lows);
+    table_close(&table);
     return cli_finish(code);
 }
 

@@ -89,7 +89,7 @@ int bench_transforms(const char *config_path, const char *name, const char *path
         !settings ? NULL : name ? settings_pipeline(settings, name) : &settings->pipelines[0];
     if (settings && !pipeline)
         code = cli_usage("bench", "there is no pipeline '%s'", name);
-    if (code == CLI_OK) {
+    if (pipeline) {
         enum ods_status status =
             store ? bench_load(path, store, &file, &error) : error_out_of_memory(&error);
         if (status == ODS_OK)

@@ -7,6 +7,7 @@
  */
 #include "cli/command_line.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -347,9 +348,13 @@ static int check_whole(const struct parsing *parsing)
 /* Does --help stand anywhere before "--"? Then help is printed, even if other words are wrong. */
 static bool asks_for_help(int argc, char **argv)
 {
-    for (int i = 0; i < argc && strcmp(argv[i], "--") != 0; i++)
+    for (int i = 0; i < argc; i++) {
+        assert(argv[i]);
+        if (strcmp(argv[i], "--") == 0)
+            break;
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
             return true;
+    }
     return false;
 }
 

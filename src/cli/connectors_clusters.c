@@ -79,14 +79,14 @@ int connectors_find_clusters(struct connectors *connectors, struct connect_setti
 {
     const struct connectors_options *options = connectors->options;
     int code = CLI_OK;
-    if (connectors->settings)
+    if (connectors->settings) {
         code = connectors_clusters(connectors, options->cluster, error);
-    else if (!(connectors->clusters = calloc(1, sizeof(void *)))) {
+        if (code == CLI_OK && connectors->cluster_count)
+            *single = *connectors->clusters[0];
+    } else if (!(connectors->clusters = calloc(1, sizeof(void *)))) {
         error_out_of_memory(error);
         code = CLI_INTERNAL;
     }
-    if (code == CLI_OK && connectors->cluster_count)
-        *single = *connectors->clusters[0];
     if (code == CLI_OK && (options->url || !connectors->cluster_count)) {
         if (options->url)
             single->url = options->url;
