@@ -1,5 +1,6 @@
 /* `decode --transform`: what a pipeline's transforms make of records, before and after side by
  * side. From a file, or from a topic as its records come (--watch). Reads only; joins no group. */
+#include <assert.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -228,11 +229,13 @@ static int watch_topic(struct show *show, struct error *error)
         error_set(error, ODS_FATAL, "topic %s is read by no pipeline", show->options->watch);
         return CLI_USAGE;
     }
+    assert(preview->pipeline); /* as of each that open_previews() counts */
     enum ods_status status =
         kafka_tool_open(&tool, show->settings, preview->pipeline->group_id, error);
     if (status == ODS_OK)
         status = follow(show, tool, error);
     struct topic_reader *reader = tool ? kafka_tool_reader(tool) : NULL;
+    assert(status != ODS_OK || reader);
     preview->batch->headers = kafka_headers;
     while (status == ODS_OK && !is_done(show)) {
         struct record record = {0};

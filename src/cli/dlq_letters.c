@@ -6,6 +6,7 @@
  * and a "topic" for each letter. So a mark moves in the transaction that writes the row and by
  * compare-and-swap, like every offset: two replays at once can't both apply.
  */
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -84,9 +85,11 @@ static bool is_wanted(const struct dlq *dlq, const struct letter *letter,
 
 static struct route *find_route(struct dlq *dlq, const char *pipeline)
 {
-    for (size_t i = 0; i < dlq->route_count; i++)
+    for (size_t i = 0; i < dlq->route_count; i++) {
+        assert(dlq->routes[i].pipeline);
         if (strcmp(dlq->routes[i].pipeline->name, pipeline) == 0)
             return &dlq->routes[i];
+    }
     return NULL;
 }
 

@@ -4,6 +4,7 @@
  * decides on empty copies. Nothing is changed, no offset moves, and no member joins the group. */
 #include "cli/plan.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -307,6 +308,7 @@ static int code_of(enum ods_status status)
 
 static bool wants(const struct outlook *outlook, const char *topic)
 {
+    assert(outlook->pipeline); /* as of each that open_all() counts */
     const char *schema_topic = outlook->pipeline->source.schema_topic;
     return outlook->forecast && (pipeline_reads(outlook->pipeline, topic) ||
                                  (!outlook->helper && strcmp(schema_topic, topic) == 0));
@@ -458,6 +460,7 @@ static int take_schemas(struct plan_run *plan, struct error *error)
 /* True: there is something to do, or something would be refused. */
 static bool describe(const struct outlook *outlook, json_t *pipelines)
 {
+    assert(outlook->pipeline);
     size_t count = json_array_size(outlook->statements) + json_array_size(outlook->refused);
     json_array_append_new(
         pipelines,
