@@ -1,5 +1,6 @@
 /* From options to a statement. Names are quoted, values are parameters; --where alone is the user's
  * own SQL, which a read-only transaction runs. See query.h. */
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -67,6 +68,7 @@ static void put_key(const struct query *query, struct conditions *conditions)
         for (size_t k = 0; !column && k < query->table->column_count; k++)
             if (query->table->columns[k].key)
                 column = &query->table->columns[k];
+        assert(column); /* row_key_parse() refuses what the table has not */
         put_and(conditions);
         statement->values[statement->count++] = item->value;
         buffer_printf(&statement->sql, "%s = $%d::%s", column->quoted, statement->count,

@@ -4,6 +4,7 @@
  * one ended. A pipeline that reads something else than Kafka has neither connector nor group. */
 #include "cli/reset_all.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -251,6 +252,7 @@ static void tell_kept_tables(struct reset *reset)
 /* Without a group in Kafka the target knows which daemons run, if it keeps orders. */
 static int refuse_daemons(const struct reset *reset, struct error *error)
 {
+    assert(reset->sink); /* look_at_target() comes first */
     const struct control_ops *control = reset->sink->ops->control;
     struct control_members members = {0};
     if (!control)
@@ -333,6 +335,7 @@ static int look(struct reset *reset, struct error *error)
     int code = find_pipeline(reset);
     if (code != CLI_OK)
         return code;
+    assert(reset->pipeline);
     if (!is_of_kafka(reset))
         code = list_topics(reset, error);
     else if (feeds_load(&reset->feeds, reset->settings, NULL, complain, NULL, error) != ODS_OK)

@@ -1,6 +1,7 @@
 /* See reset_extent.h. */
 #include "cli/reset_extent.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -90,6 +91,7 @@ static struct extent *find(struct reading_file *reading, const struct record *re
 static bool take(struct reading_file *reading, const struct record *record)
 {
     const struct extent_query *query = reading->query;
+    assert(query || reading->take);
     if (!query)
         return !pipeline_reads(reading->pipeline, record->topic) ||
                reading->take(reading->context, record->topic);

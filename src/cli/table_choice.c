@@ -21,7 +21,7 @@ enum certainty { BY_DEFAULT = 1, BY_ENTRY };
 struct choosing {
     const struct settings *settings;
     const char *text;
-    char *qualifier; /* what stands before the last dot, "" */
+    const char *qualifier; /* what stands before the last dot, "" */
     const char *table;
     struct table_choice *items;
     size_t count;
@@ -74,9 +74,10 @@ static void add(struct choosing *choosing, const struct table_choice *candidate)
     choice->name = strdup(candidate->name);
     if (choice->qualifier && choice->source && choice->schema && choice->name)
         choosing->count++;
-    else
+    else {
         table_choice_done(choice);
-    choosing->failed |= choosing->count == 0;
+        choosing->failed = true;
+    }
 }
 
 /* Is this how the target calls it? */
@@ -273,14 +274,15 @@ static int choose(struct table_choice *choice, const struct settings *settings, 
                   const char *pipeline, bool any_pipeline, bool to_erase, struct error *error)
 {
     const char *dot = strrchr(text, '.');
+    char *qualifier = strndup(text, dot ? (size_t) (dot - text) : 0);
     struct choosing choosing = {.settings = settings,
                                 .to_erase = to_erase,
                                 .text = text,
                                 .table = dot ? dot + 1 : text,
-                                .qualifier = strndup(text, dot ? (size_t) (dot - text) : 0)};
+                                .qualifier = qualifier};
     int code = CLI_OK;
     *choice = (struct table_choice){0};
-    for (size_t i = 0; choosing.qualifier && i < settings->pipeline_count; i++)
+    for (size_t i = 0; qualifier && i < settings->pipeline_count; i++)
         if (!pipeline || strcmp(settings->pipelines[i].name, pipeline) == 0)
             consider_pipeline(&choosing, &settings->pipelines[i]);
     if (choosing.count > 1)
@@ -289,7 +291,7 @@ static int choose(struct table_choice *choice, const struct settings *settings, 
         keep(&choosing, has_topic);
     if (choosing.count && !is_settled(&choosing, any_pipeline))
         keep(&choosing, is_there);
-    if (!choosing.qualifier || choosing.failed) {
+    if (!qualifier || choosing.failed) {
         error_out_of_memory(error);
         code = CLI_INTERNAL;
     } else if (!choosing.count) {
@@ -303,7 +305,7 @@ static int choose(struct table_choice *choice, const struct settings *settings, 
     for (size_t i = 0; i < choosing.count; i++)
         table_choice_done(&choosing.items[i]);
     free(choosing.items);
-    free(choosing.qualifier);
+    free(qualifier);
     return code;
 }
 

@@ -141,7 +141,7 @@ static size_t escape(char *out, uint32_t point)
 char *terminal_visible(const char *text, size_t length)
 {
     /* An escape is at most six bytes for one: \u202e has three of its own. */
-    char *out = malloc(length * 6 + 16), *at = out;
+    char *out = calloc(length + 3, 6), *at = out;
     if (!out)
         return NULL;
     for (size_t i = 0; i < length;) {
