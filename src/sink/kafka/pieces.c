@@ -259,13 +259,15 @@ static bool keep(struct kafka_sink *kafka, const struct kafka_piece *piece, char
     const char *bytes = kafka->bytes.bytes;
     size_t key_bytes = piece->own_key ? 0 : piece->key_length;
     char *at = arena_alloc(&kafka->values, key_bytes + piece->value_length);
+    if (!at)
+        return false;
     *key = at;
     *value = piece->has_value ? at + key_bytes : NULL;
-    if (at && key_bytes)
+    if (key_bytes)
         memcpy(at, bytes + piece->key, key_bytes);
-    if (at && piece->value_length)
-        memcpy(*value, bytes + piece->value, piece->value_length);
-    return at;
+    if (piece->value_length)
+        memcpy(at + key_bytes, bytes + piece->value, piece->value_length);
+    return true;
 }
 
 static enum ods_status send_piece(struct kafka_sink *kafka, const struct kafka_piece *piece,
