@@ -1,4 +1,5 @@
 /* PostgreSQL as a source. See database.h. Rows come by COPY as text. */
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -278,9 +279,11 @@ static enum ods_status read_key(struct postgres_database *postgres, const char *
     PGresult *rows = NULL;
     enum ods_status status = conn_query(&postgres->conn, sql_source_key, 2, names, &rows, error);
     for (int i = 0; status == ODS_OK && i < PQntuples(rows); i++)
-        for (uint32_t k = 0; k < table->column_count; k++)
+        for (uint32_t k = 0; k < table->column_count; k++) {
+            assert(table->columns[k].name);
             if (strcmp(table->columns[k].name, PQgetvalue(rows, i, 0)) == 0)
                 table->key[table->key_count++] = k;
+        }
     PQclear(rows);
     return status;
 }

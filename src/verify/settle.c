@@ -91,7 +91,7 @@ static enum ods_status take_image(void *context, const struct row *row, struct e
     size_t length = texts_length(row->texts, look->texts);
     image->present = true;
     image->columns = malloc((comparison->count + 1) * sizeof *image->columns);
-    image->texts = malloc(length);
+    image->texts = malloc(length + 1);
     image->refusal = row->refusal ? strdup(row->refusal) : NULL;
     if (!image->columns || !image->texts || (row->refusal && !image->refusal))
         return error_out_of_memory(error);

@@ -4,6 +4,7 @@
  * schema that Kafka Connect has for it, and read as that of a JSON record is. */
 #include "format/debezium/debezium_avro.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -319,9 +320,11 @@ static enum ods_status parse_protobuf(struct reading *reading, struct plan *plan
     buffer_init(&schema);
     avro->protobuf = blocks_alloc(&plan->blocks, sizeof *avro->protobuf);
     enum ods_status status = files && avro->protobuf ? ODS_OK : no_memory(reading);
-    for (size_t i = 0; status == ODS_OK && i < texts->count; i++)
+    for (size_t i = 0; status == ODS_OK && i < texts->count; i++) {
+        assert(files);
         files[i] = (struct proto_text){texts->names[i], texts->items[i].bytes,
                                        texts->items[i].length};
+    }
     if (status == ODS_OK)
         status = proto_schema_parse(files, texts->count, avro->path, avro->path_length,
                                     !reading->self->plain, &plan->blocks, avro->protobuf, &schema,

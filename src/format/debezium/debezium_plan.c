@@ -1,6 +1,7 @@
 /* What the decoder keeps for a topic: compiled schemas, layouts, tables. */
 #include "format/debezium/debezium.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -123,6 +124,7 @@ bool plan_add(struct debezium *self, struct plan_list *list, struct plan *plan)
         return false;
     if (list->count == PLANS_MAX) {
         struct plan *oldest = list->items[--list->count];
+        assert(oldest);
         self->plan_bytes -= plan_size(oldest);
         plan_free(oldest);
     }

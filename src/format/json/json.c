@@ -8,6 +8,7 @@
  */
 #include "format/json/json.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -183,6 +184,7 @@ static enum ods_status join_key(struct reading *reading)
         struct slice name = {told->items[i], strlen(told->items[i])};
         int at = json_members_find(&key, name.bytes, name.length);
         struct value value = {.kind = VALUE_ABSENT};
+        assert(at < 0 || key.values);
         if (at >= 0)
             value = key.values[at];
         else if (told->count == 1)

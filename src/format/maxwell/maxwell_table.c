@@ -1,6 +1,7 @@
 /* What the decoder remembers of a table: the members that its rows have, and their shape. */
 #include "format/maxwell/maxwell.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -103,6 +104,7 @@ static struct maxwell_rows *to_front(struct maxwell_table *table, struct maxwell
 static void drop_last(struct maxwell *self, struct maxwell_table *table)
 {
     struct maxwell_rows **link = &table->rows;
+    assert(*link);
     while ((*link)->next)
         link = &(*link)->next;
     self->bytes -= rows_size(*link);
@@ -249,8 +251,10 @@ enum ods_status maxwell_bind(struct maxwell_reading *reading, const struct maxwe
     uint32_t count = rows->layout.column_count;
     struct column *columns = arena_alloc(arena, count * sizeof *columns);
     uint32_t *indexes = arena_alloc(arena, key->count * sizeof *indexes);
-    enum ods_status status = columns && indexes ? ODS_OK : maxwell_no_memory(reading);
-    if (status == ODS_OK && count)
+    enum ods_status status = ODS_OK;
+    if (!columns || !indexes)
+        return maxwell_no_memory(reading);
+    if (count)
         memcpy(columns, rows->layout.columns, count * sizeof *columns);
     for (uint32_t i = 0; status == ODS_OK && i < key->count; i++) {
         int found = find_column(&rows->layout, key->names[i].bytes, key->names[i].length);
