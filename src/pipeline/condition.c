@@ -69,7 +69,7 @@ static void say_since(struct condition *condition, int64_t since_us)
 
 struct extent {
     size_t partitions, paused;
-    int64_t lag; /* -1: not known of any */
+    int64_t lag; /* of those that are not paused; -1: not known of any */
 };
 
 static void measure(struct lane *lane, struct extent *extent)
@@ -78,8 +78,8 @@ static void measure(struct lane *lane, struct extent *extent)
     const struct lane_partition *partition = lane_lock_partitions(lane, &count);
     extent->partitions += count;
     for (; count; count--, partition++) {
-        extent->paused += strcmp(partition->state, "paused") == 0;
-        if (partition->lag >= 0)
+        extent->paused += partition->paused;
+        if (!partition->paused && partition->lag >= 0)
             extent->lag = (extent->lag < 0 ? 0 : extent->lag) + partition->lag;
     }
     lane_unlock_partitions(lane);
@@ -231,17 +231,20 @@ static void say_held(struct condition *condition, struct lane *lane, bool all)
     watch_unlock(watch);
 }
 
-/* How long until nothing waits, by what the last minute took off. False: it does not shrink. */
-static bool foresee(struct condition *condition, const char *pipeline, int64_t lag,
-                    struct trends *trends)
+/* How long until nothing waits, by what the last minute took off. False: it does not shrink.
+ * Nobody knows it yet where other partitions were paused then: what waits in those that go on
+ * again was there before. */
+static bool foresee(struct condition *condition, const char *pipeline,
+                    const struct extent *extent, struct trends *trends)
 {
-    double before, seconds;
-    if (!trends || lag <= 0 || !trends_lag_before(trends, pipeline, &before, &seconds))
-        return true; /* nobody knows yet */
-    double gone = (before - (double) lag) / seconds;
+    struct trend_lag before;
+    if (!trends || extent->lag <= 0 || !trends_lag_before(trends, pipeline, &before) ||
+        before.paused != extent->paused)
+        return true;
+    double gone = (before.records - (double) extent->lag) / before.seconds_ago;
     if (gone <= 0)
         return false;
-    condition->seconds_left = (double) lag / gone;
+    condition->seconds_left = (double) extent->lag / gone;
     return true;
 }
 
@@ -270,7 +273,7 @@ void condition_of_pipeline(struct condition *condition, struct lane *const *lane
         *condition = worst;
         condition->lag = extent.lag;
     } else if (!all) {
-        bool shrinks = foresee(condition, first.pipeline, extent.lag, trends);
+        bool shrinks = foresee(condition, first.pipeline, &extent, trends);
         judge_lag(condition, &extent, rows, shrinks);
         if (!extent.partitions) {
             judge(condition, "spare", CONDITION_GOOD);

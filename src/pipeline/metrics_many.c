@@ -154,7 +154,7 @@ static void write_partitions_of(const struct page *page, const struct shown *sho
     for (size_t i = 0; i < shown->count; i++) {
         const struct lane_partition *partition = &shown->items[i];
         int64_t value = lag ? partition->lag : partition->applied;
-        if (value < 0)
+        if (value < 0 || (lag && partition->paused))
             continue;
         metrics_partition(page->out, lag ? "lag_records" : "offset", pipeline, partition->topic,
                           partition->number, value);
@@ -165,7 +165,7 @@ static bool waits(const struct shown *shown)
 {
     bool any = false;
     for (size_t i = 0; i < shown->count; i++)
-        any |= shown->items[i].lag > 0;
+        any |= !shown->items[i].paused && shown->items[i].lag > 0;
     return any;
 }
 
@@ -191,12 +191,13 @@ void metrics_write_partitions(const struct page *page)
     metrics_partition_head(
         page->out, "lag_records",
         "Records of the partition that Kafka has and the target lacks, as the last fetch knew; of "
-        "an input of type delta or iceberg versions of its table");
+        "an input of type delta or iceberg versions of its table. Not of a partition that an order "
+        "holds: those are in paused_backlog_records");
     for (size_t i = 0; shown && i < page->count; i++)
         write_partitions_of(page, &shown[i], page->statuses[i].pipeline, true);
     metrics_head(page->out, "lag_seconds", "gauge",
                  "Age of the newest change that the target has, while records of the lane's "
-                 "partitions wait; 0 while none does");
+                 "partitions wait that no order holds; 0 while none does");
     for (size_t i = 0; shown && i < page->count; i++) {
         write_lag_of(page, i, &shown[i]);
         free(shown[i].items);

@@ -52,6 +52,7 @@ static void show_partitions(struct lane *lane)
             .topic = partition->topic,
             .number = partition->number,
             .state = state_names[partition->state],
+            .paused = partition->state == PARTITION_PAUSED,
             .applied = partition->applied,
             .position = partition->position < 0 ? -1 : partition->position,
             .high = consumer_known_end(lane, partition),
@@ -59,7 +60,7 @@ static void show_partitions(struct lane *lane)
         if (lane->source->ops->kind == SOURCE_DELIVERIES)
             show_deliveries(partition, shown);
         /* Nothing comes of it that would tell. */
-        if (partition->state == PARTITION_PAUSED)
+        if (shown->paused)
             watch_place(lane->shared->watch, partition->topic, partition->number, &shown->applied,
                         &shown->high);
         shown->lag = lag_of(lane, shown);

@@ -19,7 +19,8 @@
 struct sample {
     float changes;      /* a second */
     float p50_s, p99_s; /* of the batches' oldest changes; negative: there were none */
-    float lag;          /* records; negative: not known */
+    float lag;          /* records in partitions that are not paused; negative: not known */
+    uint32_t paused;    /* partitions */
 };
 
 /* The counters of a pipeline's lanes, added up. */
@@ -59,7 +60,7 @@ static void add_up(const struct trends *trends, const struct course *course, str
     }
 }
 
-static float lag_of(const struct trends *trends, const struct course *course)
+static float lag_of(const struct trends *trends, const struct course *course, uint32_t *paused)
 {
     int64_t lag = 0;
     bool known = false;
@@ -68,7 +69,8 @@ static float lag_of(const struct trends *trends, const struct course *course)
         struct lane *lane = trends->lanes[course->first + i];
         const struct lane_partition *partition = lane_lock_partitions(lane, &count);
         for (; count; count--, partition++) {
-            if (partition->lag < 0)
+            *paused += partition->paused;
+            if (partition->paused || partition->lag < 0)
                 continue;
             known = true;
             lag += partition->lag;
@@ -107,8 +109,8 @@ static void take_sample(struct trends *trends, struct course *course, double sec
         .changes = (float) ((double) (now.changes - course->before.changes) / seconds),
         .p50_s = quantile(&now, &course->before, 0.5),
         .p99_s = quantile(&now, &course->before, 0.99),
-        .lag = lag_of(trends, course),
     };
+    sample.lag = lag_of(trends, course, &sample.paused);
     pthread_mutex_lock(&trends->mutex);
     course->samples[course->next] = sample;
     course->next = (course->next + 1) % SAMPLES;
@@ -202,8 +204,7 @@ void trends_stop(struct trends *trends)
     free(trends);
 }
 
-bool trends_lag_before(struct trends *trends, const char *pipeline, double *lag,
-                       double *seconds_ago)
+bool trends_lag_before(struct trends *trends, const char *pipeline, struct trend_lag *before)
 {
     bool known = false;
     pthread_mutex_lock(&trends->mutex);
@@ -214,14 +215,18 @@ bool trends_lag_before(struct trends *trends, const char *pipeline, double *lag,
             continue;
         for (; back && !known; back--) {
             size_t place = (course->next + SAMPLES - back) % SAMPLES;
-            known = course->samples[place].lag >= 0;
-            *lag = course->samples[place].lag;
-            *seconds_ago = (double) (time_wall_us() - trends->sampled_us) / 1e6 +
-                           (double) (back - 1) * STEP_MS / 1000;
+            const struct sample *sample = &course->samples[place];
+            known = sample->lag >= 0;
+            *before = (struct trend_lag){
+                .records = sample->lag,
+                .paused = sample->paused,
+                .seconds_ago = (double) (time_wall_us() - trends->sampled_us) / 1e6 +
+                               (double) (back - 1) * STEP_MS / 1000,
+            };
         }
     }
     pthread_mutex_unlock(&trends->mutex);
-    return known && *seconds_ago > 1;
+    return known && before->seconds_ago > 1;
 }
 
 /* --- telling -------------------------------------------------------------------------------- */

@@ -17,9 +17,14 @@ struct lane;
 enum ods_status trends_start(struct trends **trends, struct lane *const *lanes, size_t count,
                              struct error *error);
 void trends_stop(struct trends *trends);       /* NULL is fine */
-/* How many records the pipeline was behind up to a minute ago, and when. False: nobody knows. */
-bool trends_lag_before(struct trends *trends, const char *pipeline, double *lag,
-                       double *seconds_ago);
+/* How far a pipeline was behind. */
+struct trend_lag {
+    double records; /* in partitions that were not paused */
+    size_t paused;  /* partitions */
+    double seconds_ago;
+};
+/* As it was up to a minute ago. False: nobody knows. */
+bool trends_lag_before(struct trends *trends, const char *pipeline, struct trend_lag *before);
 json_t *trends_describe(struct trends *trends); /* any thread; NULL: an empty list */
 
 #endif

@@ -29,6 +29,11 @@ def told(daemon):
     return one["state"], one["level"], one["says"]
 
 
+def waiting(daemon, topic):
+    partitions = [one for lane in status_of(daemon)["lanes"] for one in lane["partitions"]]
+    return sum(one["lag"] or 0 for one in partitions if one["topic"] == topic)
+
+
 def terminate(stack, database):
     administer(stack, f"select pg_terminate_backend(pid) from pg_stat_activity "
                       f"where datname = '{database.name}' and application_name = 'ods-sink'")
@@ -59,12 +64,25 @@ def test_words(sink, database, kafka, prefix, stack):
     daemon.await_that(lambda: told(daemon)[0] == "snapshot" and database.count("items") == 500, what="a snapshot")
     assert re.fullmatch(r"snapshot: 500 rows so far(, .*)?", told(daemon)[2])
 
-    # Held by an order: by whom, since when, why.
+    daemon.await_that(lambda: told(daemon)[0] == "caught up", what="the snapshot's end")
+
+    # Held by an order: by whom, since when, why. What waits in it is nobody's lag.
     sink.run("pause", "items", "-c", sink.conf, "--reason", "an index is built")
     daemon.await_that(lambda: "paused" in told(daemon)[2], what="the order")
     state, level, says = told(daemon)
     assert level == "warn" and state != "paused" and f"; {items.topic} is paused by " in says
     assert re.search(r"@\S+ since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC \(\d+ s\): an index is built$", says), says
+    kafka.produce([items.create(row(10_000 + number), partition=number % 2) for number in range(3000)])
+    daemon.await_that(lambda: waiting(daemon, items.topic) == 3000, what="a backlog")
+    state, level, says = told(daemon)
+    assert (state, level) == ("caught up", "warn") and says.startswith("caught up; "), says
+    one, = status_of(daemon)["pipelines"]
+    assert (one["seconds_left"], one["lag"]) == (0, 0)
+    said = daemon.get("/metrics")[1]
+    assert f'lag_records{{pipeline="shop",topic="{items.topic}"' not in said
+    assert f'lag_records{{pipeline="shop",topic="{orders.topic}"' in said
+    assert daemon.metric("ods_sink_lag_seconds") == 0
+    daemon.await_that(lambda: daemon.metric("ods_sink_paused_backlog_records") == 3000, what="the whole backlog")
     sink.run("pause", "orders", "-c", sink.conf, "--reason", "so is another")
     daemon.await_that(lambda: told(daemon)[0] == "paused", what="all of it")
     assert told(daemon)[2].startswith(f"{items.topic} is paused by ") and told(daemon)[2].endswith("; so is 1 more")
