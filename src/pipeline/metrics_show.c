@@ -8,6 +8,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/time.h"
+
 /* --- numbers and labels --------------------------------------------------------------------- */
 
 static void put_unsigned(struct buffer *out, uint64_t value)
@@ -369,6 +371,32 @@ static void write_process_value(struct buffer *out, const char *name, const char
                   name, type, name, value);
 }
 
+/* When the kernel began the process, by the wall clock of the first time that it is asked: a clock
+ * that is set later is no restart. 0: nobody knows. */
+static int64_t started_us(void)
+{
+    static atomic_int_fast64_t kept_us;
+    char line[1024];
+    const char *rest = NULL;
+    unsigned long long ticks;
+    struct timespec up;
+    if (atomic_load(&kept_us))
+        return atomic_load(&kept_us);
+    FILE *file = fopen("/proc/self/stat", "re");
+    if (file && fgets(line, sizeof line, file))
+        rest = strrchr(line, ')'); /* the program's name may have anything in it */
+    if (file)
+        fclose(file);
+    if (!rest || clock_gettime(CLOCK_BOOTTIME, &up) != 0 ||
+        sscanf(rest, ") %*c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s "
+                     "%*s %llu", &ticks) != 1)
+        return 0;
+    int64_t up_us = (int64_t) up.tv_sec * 1000000 + up.tv_nsec / 1000;
+    int64_t began_us = (int64_t) (ticks * 1000000 / (unsigned long long) sysconf(_SC_CLK_TCK));
+    atomic_store(&kept_us, time_wall_us() - up_us + began_us);
+    return atomic_load(&kept_us);
+}
+
 static void write_process(struct buffer *out)
 {
     long pages = 0;
@@ -383,6 +411,9 @@ static void write_process(struct buffer *out)
         write_process_value(out, "cpu_seconds_total", "counter",
                             "Time of processors, of all threads",
                             (double) used.tv_sec + (double) used.tv_nsec / 1e9);
+    if (started_us())
+        write_process_value(out, "start_time_seconds", "gauge", "When the process began",
+                            (double) started_us() / 1e6);
 }
 
 static void write_page(const struct page *page)

@@ -3,6 +3,7 @@
 import os
 import re
 import subprocess
+import time
 from pathlib import Path
 
 from lib.records import pipeline, row
@@ -47,6 +48,7 @@ def page_of(found):
 def test_metrics_are_as_prometheus_wants_them(sink, database, kafka, table):
     sink.write(pipeline(table), database=database, kafka=True, dead_letter={"table": "letters"})
     kafka.produce([table.create(row(1)), table.record(table.create(row(2))["key"], "no JSON")])
+    began = time.time()
     daemon = sink.daemon().await_ready()
     daemon.await_that(lambda: database.exists("items") and database.count("items") == 1)
     daemon.await_that(lambda: daemon.metric("ods_sink_records_rejected_total"))
@@ -57,6 +59,8 @@ def test_metrics_are_as_prometheus_wants_them(sink, database, kafka, table):
     daemon.await_that(lambda: re.search(r"_memory_bytes\{.*in_flight\"} 0\n", daemon.get("/metrics")[1]),
                       what="nothing in flight")
     daemon.await_that(lambda: daemon.metric("ods_sink_lag_seconds") == 0, what="nothing waits")
+    started = daemon.metric("process_start_time_seconds")
+    assert began - 1 < started < time.time() and daemon.metric("process_start_time_seconds") == started
     text = daemon.get("/metrics")[1]
     found = heads(text)
     assert all(kind in ("counter", "gauge", "histogram") for kind, _ in found.values())
