@@ -124,6 +124,16 @@ def test_connector_finds_all_its_placeholders(service, file):
     assert set(re.findall(r"\$\{(\w+)\}", text)) <= set(environment(service))
 
 
+def prometheus_flags():
+    return dict(flag.removeprefix("--").split("=", 1) for flag in SERVICES["prometheus"]["command"])
+
+
+def test_prometheus_keeps_exemplars_and_what_it_has():
+    flags, places = prometheus_flags(), [one.split(":")[1] for one in SERVICES["prometheus"]["volumes"]]
+    assert "exemplar-storage" in flags["enable-feature"].split(",")
+    assert {flags["config.file"], flags["storage.tsdb.path"]} <= set(places)
+
+
 def test_daemon_finds_all_its_variables():
     conf = (ROOT / "config/demo/ods-sink.conf").read_text()
     wanted = set(re.findall(r"\$\{(\w+)\}", conf))
