@@ -27,18 +27,40 @@ def test_each_rule_as_promtool_tries_it():
         assert fired == {rule["alert"] for rule in rules(path) if "alert" in rule}
 
 
-def test_metrics_and_words_are_there():
-    source = "".join(path.read_text() for folder in ("pipeline", "sink")
+def exported():
+    """Words of the sources that may be names of metrics."""
+    source = "".join(path.read_text() for folder in ("pipeline", "sink", "source")
                      for path in (ROOT / "src" / folder).rglob("*.[ch]"))
     source += (ROOT / "include" / "ods" / "sink.h").read_text()
-    names = set(re.findall(r'"([a-z_]+)"', source))
+    return set(re.findall(r'"([a-z0-9_]+)"', source))
+
+
+def asked(expression):
+    """Our metrics of an expression, each as the sources may spell it: Prometheus itself has no objection to a name
+    that there is not."""
+    for metric in re.findall(r"(?<![:\w])(?:ods_sink|process)_(\w+)", expression):
+        yield {metric, re.sub(r"_(bucket|sum|count)$", "", metric), *(metric.removeprefix(one) for one in ("partition_", "kafka_"))}
+
+
+def test_panels_ask_for_metrics_that_there_are():
+    """Those too of which a daemon has nothing to show unless something is configured or happens."""
+    names, boards = exported(), yaml.safe_load((FOLDER / "dashboards.yaml").read_text())
+    panels = [panel for board in boards for row in board["rows"] for panel in row["panels"]]
+    assert any(panel.get("sometimes") for panel in panels)
+    for panel in panels:
+        for expression in panel["queries"].values():
+            metrics = list(asked(expression))
+            assert metrics and all(metric & names for metric in metrics), (panel["title"], expression)
+
+
+def test_metrics_and_words_are_there():
+    names = exported()
     headings = {line[4:].strip().lower() for line in
                 (ROOT / "docs" / "runbook.md").read_text().splitlines() if line.startswith("### ")}
     for path in RULES:
         for rule in rules(path):
-            for metric in re.findall(r"(?<!:)\bods_sink_(\w+)", rule["expr"]):
-                bare = re.sub(r"_(bucket|sum|count)$", "", metric)
-                assert {metric, bare, metric.removeprefix("partition_")} & names, metric
+            for metric in asked(rule["expr"]):
+                assert metric & names, metric
             if "record" in rule:
                 continue
             assert {"summary", "description", "runbook_url"} <= set(rule["annotations"])
