@@ -65,7 +65,7 @@ def test_metrics_and_words_are_there():
                 continue
             assert {"summary", "description", "runbook_url"} <= set(rule["annotations"])
             page, anchor = rule["annotations"]["runbook_url"].split("#")
-            assert page == "docs/runbook.md" and anchor == rule["alert"].lower() and anchor in headings
+            assert page == "{{ $externalLabels.runbooks }}docs/runbook.md" and anchor == rule["alert"].lower() and anchor in headings
             assert rule["labels"]["severity"] in ("warning", "critical")
     assert headings == {rule["alert"].lower() for path in RULES for rule in rules(path) if "alert" in rule}
 

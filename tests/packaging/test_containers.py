@@ -131,6 +131,10 @@ def prometheus_flags():
 def test_prometheus_keeps_exemplars_and_what_it_has():
     flags, places = prometheus_flags(), [one.split(":")[1] for one in SERVICES["prometheus"]["volumes"]]
     assert "exemplar-storage" in flags["enable-feature"].split(",")
+    conf = yaml.safe_load((ROOT / "config/observability/prometheus.yml").read_text())
+    variable = re.fullmatch(r"\$\{(\w+)\}", conf["global"]["external_labels"]["runbooks"])[1]
+    assert variable in environment("prometheus") and "expand-external-labels" in flags["enable-feature"].split(",")
+    assert {"action": "labeldrop", "regex": "runbooks"} in conf["alerting"]["alert_relabel_configs"]
     assert {flags["config.file"], flags["storage.tsdb.path"]} <= set(places)
 
 
