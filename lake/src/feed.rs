@@ -22,6 +22,7 @@ use crate::log;
 use crate::scan::Scan;
 use crate::settings::{Object, parse};
 use crate::table::Table;
+use crate::types;
 
 /// Rows that one answer has at most, and about so many bytes.
 const ROWS: usize = 1000;
@@ -449,16 +450,8 @@ fn value(out: &mut String, a: &ArrayRef, at: usize) -> Result<()> {
             let _ = write!(out, "{}", a.as_primitive::<TimestampMicrosecondType>().value(at));
         }
         DataType::Decimal128(_, _) => {
-            let bytes = a.as_primitive::<Decimal128Type>().value(at).to_be_bytes();
-            // The fewest bytes that keep the sign.
-            let spare = |i: &usize| match bytes[*i] {
-                0 => bytes[*i + 1] < 0x80,
-                0xff => bytes[*i + 1] >= 0x80,
-                _ => false,
-            };
-            let from = (0..bytes.len() - 1).find(|i| !spare(i)).unwrap_or(bytes.len() - 1);
             out.push('"');
-            lines::base64(out, &bytes[from..]);
+            lines::base64(out, &types::least(a.as_primitive::<Decimal128Type>().value(at)));
             out.push('"');
         }
         DataType::List(_) => {

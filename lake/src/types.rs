@@ -335,6 +335,19 @@ pub fn fit(a: &ArrayRef, f: &Field) -> Result<ArrayRef> {
     widen(a, f.data_type()).map_err(|e: Fail| e.about(format!("column {}", f.name())))
 }
 
+/// An unscaled decimal in as few bytes as hold it, the first one first.
+pub fn least(n: i128) -> Vec<u8> {
+    let bytes = n.to_be_bytes();
+    let spare = |i: &usize| (bytes[*i] == 0 && bytes[i + 1] < 0x80) || (bytes[*i] == 0xff && bytes[i + 1] >= 0x80);
+    bytes[(0..15).take_while(spare).count()..].to_vec()
+}
+
+/// The decimal that at most 16 such bytes are.
+pub fn signed(bytes: &[u8]) -> i128 {
+    let sign = if bytes.first().is_some_and(|b| *b >= 0x80) { -1 } else { 0 };
+    bytes.iter().fold(sign, |n, b| n << 8 | i128::from(*b))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -58,7 +58,7 @@ static void empty(const struct batch *batch, void *items, uint32_t *count, uint3
     void *array;
     memcpy(&array, items, sizeof array);
     /* It grows by doubling. */
-    if (*capacity * size > most_kept(batch, 2 * *count * size, ARRAY_KEEP_BYTES)) {
+    if (*capacity * size > most_kept(batch, *count * size * 2, ARRAY_KEEP_BYTES)) {
         free(array);
         array = NULL;
         memcpy(items, &array, sizeof array);

@@ -285,13 +285,18 @@ def test_letters(lake, tmp_path):
     assert {letter["offset"] for letter in read_lines(letters)} == {1}
 
 
+def catalog_in_postgres(lake, database, stack):
+    """The target's settings; readers find the tables there too."""
+    lake.metadata = lambda table: database.value(
+        "select metadata_location from iceberg_tables where table_namespace = 'shop' and table_name = %s", table)
+    return {"catalog": {
+        "uri": f"postgresql://ods:${{ODS_STACK_POSTGRES_PASSWORD}}@127.0.0.1:{stack['POSTGRES_PORT']}/{database.name}"}}
+
+
 def test_catalog_in_postgres(lake, database, stack):
     """The catalog in the user's PostgreSQL: the same tables, and answers that are lost."""
     items, others, first, second, state = two_tables()
-    lake.write([items, others], HARD, target={"catalog": {
-        "uri": f"postgresql://ods:${{ODS_STACK_POSTGRES_PASSWORD}}@127.0.0.1:{stack['POSTGRES_PORT']}/{database.name}"}})
-    lake.metadata = lambda table: database.value(
-        "select metadata_location from iceberg_tables where table_namespace = 'shop' and table_name = %s", table)
+    lake.write([items, others], HARD, target=catalog_in_postgres(lake, database, stack))
     lake.replay(first)
     lake.replay(second, env={"ODS_LAKE_FAULT": "lost:commit:1;retry:commit:2"})
     for table in ("items", "others"):
@@ -322,10 +327,7 @@ class Meanwhile(threading.Thread):
 def test_a_catalog_in_postgres_that_breaks_off(lake, database, stack):
     """Its sessions are ended in the middle of whatever they do: an outage, or an answer that is lost."""
     table = parted_table()
-    lake.write([table], HARD, batch={"max_events": 6}, target={"catalog": {
-        "uri": f"postgresql://ods:${{ODS_STACK_POSTGRES_PASSWORD}}@127.0.0.1:{stack['POSTGRES_PORT']}/{database.name}"}})
-    lake.metadata = lambda name: database.value(
-        "select metadata_location from iceberg_tables where table_namespace = 'shop' and table_name = %s", name)
+    lake.write([table], HARD, batch={"max_events": 6}, target=catalog_in_postgres(lake, database, stack))
     records, state = random_changes(table)
     ends = (f"select count(pg_terminate_backend(pid)) from pg_stat_activity where datname = '{database.name}' "
             "and application_name = 'ods-sink'")

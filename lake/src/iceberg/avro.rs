@@ -8,6 +8,7 @@ use std::io::{Read, Write};
 use serde_json::Value;
 
 use crate::answer::{Result, fatal};
+use crate::types::{least, signed};
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum Av {
@@ -39,19 +40,6 @@ impl Av {
     pub fn text(&self) -> Option<&str> {
         if let Av::Text(s) = self { Some(s) } else { None }
     }
-}
-
-/// An unscaled decimal in as few bytes as hold it, the first one first.
-pub fn least(n: i128) -> Vec<u8> {
-    let bytes = n.to_be_bytes();
-    let spare = |i: &usize| (bytes[*i] == 0 && bytes[i + 1] < 0x80) || (bytes[*i] == 0xff && bytes[i + 1] >= 0x80);
-    bytes[(0..15).take_while(spare).count()..].to_vec()
-}
-
-/// The decimal that at most 16 such bytes are.
-pub fn signed(bytes: &[u8]) -> i128 {
-    let sign = if bytes.first().is_some_and(|b| *b >= 0x80) { -1 } else { 0 };
-    bytes.iter().fold(sign, |n, b| n << 8 | i128::from(*b))
 }
 
 #[derive(Clone, Debug)]

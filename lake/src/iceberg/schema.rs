@@ -47,7 +47,7 @@ pub fn name(t: &DataType) -> String {
     to_iceberg(t).ok().and_then(|v| v.as_str().map(str::to_string)).unwrap_or_else(|| t.to_string())
 }
 
-fn from_type(v: &Value) -> Result<DataType> {
+pub fn from_type(v: &Value) -> Result<DataType> {
     if let Some(s) = v.as_str() {
         let inside = |a: &str, z: char| s.strip_prefix(a).and_then(|s| s.strip_suffix(z));
         return Ok(match s {

@@ -9,8 +9,9 @@ use arrow_schema::{DataType, Schema, TimeUnit};
 use serde_json::{Value, json};
 
 use crate::answer::{Result, fatal};
-use crate::iceberg::avro::{Av, least, signed};
+use crate::iceberg::avro::Av;
 use crate::iceberg::schema;
+use crate::types::{least, signed};
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Transform {
@@ -161,17 +162,18 @@ impl Part {
             }
             (_, Some("string")) => json!("string"),
             (_, Some("binary")) => json!("bytes"),
-            (_, Some(t)) if t.starts_with("decimal(") => {
-                let (precision, scale) = decimal(t).ok_or_else(|| fatal!("{t} is no type of a column"))?;
-                json!({"type": "fixed", "size": width(precision), "logicalType": "decimal", "precision": precision,
-                       "scale": scale, "name": format!("decimal_{precision}_{scale}_{}", self.id)})
-            }
-            _ => {
-                return Err(fatal!(
-                    "the table is parted by a column of type {}, which this engine does not write",
-                    self.source
-                ));
-            }
+            _ => match self.decimal() {
+                Some((precision, scale)) => {
+                    json!({"type": "fixed", "size": width(precision), "logicalType": "decimal", "precision": precision,
+                           "scale": scale, "name": format!("decimal_{precision}_{scale}_{}", self.id)})
+                }
+                None => {
+                    return Err(fatal!(
+                        "the table is parted by a column of type {}, which this engine does not write",
+                        self.source
+                    ));
+                }
+            },
         };
         Ok(json!({"name": avro_name(&self.name), "type": ["null", t], "default": null, "field-id": self.id}))
     }
@@ -193,8 +195,12 @@ impl Part {
         })
     }
 
-    fn is_decimal(&self) -> bool {
-        self.source.as_str().is_some_and(|t| t.starts_with("decimal("))
+    /// Precision and scale of the column, if it is one of decimals.
+    fn decimal(&self) -> Option<(u8, i8)> {
+        match schema::from_type(&self.source) {
+            Ok(DataType::Decimal128(precision, scale)) => Some((precision, scale)),
+            _ => None,
+        }
     }
 
     /// Which of two values is the smaller one.
@@ -203,7 +209,7 @@ impl Part {
             (Av::Int(a), Av::Int(b)) => a.cmp(b),
             (Av::Text(a), Av::Text(b)) => a.cmp(b),
             (Av::Bool(a), Av::Bool(b)) => a.cmp(b),
-            (Av::Bytes(a), Av::Bytes(b)) if self.is_decimal() => signed(a).cmp(&signed(b)),
+            (Av::Bytes(a), Av::Bytes(b)) if self.decimal().is_some() => signed(a).cmp(&signed(b)),
             (Av::Bytes(a), Av::Bytes(b)) => a.cmp(b),
             _ => Ordering::Equal,
         }
@@ -247,12 +253,6 @@ impl Part {
             (_, v) => v,
         })
     }
-}
-
-/// Precision and scale of "decimal(20, 0)".
-fn decimal(t: &str) -> Option<(u8, i8)> {
-    let (precision, scale) = t.strip_prefix("decimal(")?.strip_suffix(')')?.split_once(',')?;
-    Some((precision.trim().parse().ok()?, scale.trim().parse().ok()?))
 }
 
 /// Bytes that hold each decimal of so many digits.
