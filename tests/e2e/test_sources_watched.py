@@ -184,8 +184,12 @@ def test_it_compares(world):
     assert "secret" not in one.get("/status")[1] + two.get("/status")[1] + one.log() + two.log()
     assert any("table mks_finance_dw.parts: 1 rows are missing, 0 extra, 1 changed" in d.log()
                for d in (one, two))
-    said = world.command("status", expect=None)
-    assert "mks_finance_dw.parts: 1 missing, 0 extra, 1 changed" in said and "differs" in said
+    # The process that is asked hears of another one's run through the target, within seconds.
+    def told():
+        said = world.command("status", expect=None)
+        return "mks_finance_dw.parts: 1 missing, 0 extra, 1 changed" in said and "differs" in said
+
+    wait_for(told, 60, lambda: world.command("status", expect=None))
     # Never two at a time: each run is ended by the one that began it.
     for pipeline in ("mysql", "pg"):
         running = {daemon.setup.folder.name for daemon in (one, two)
@@ -252,6 +256,9 @@ def test_logs_that_wait(world):
     daemon = world.daemon(0)
     daemon.await_that(lambda: [log_of(daemon, pipeline).get("state") for pipeline in ("mysql", "pg")]
                       == ["ok", "ok"], 60, lambda: json.dumps(page(daemon).get("sources"), indent=1))
+    # Records tell the connector's place as well, until Connect has answered.
+    daemon.await_that(lambda: log_of(daemon, "mysql").get("connector_from") == "connect", 60,
+                      lambda: json.dumps(page(daemon).get("sources"), indent=1))
     slot, binlog = log_of(daemon, "pg"), log_of(daemon, "mysql")
     assert (slot["slot"], slot["active"]) == (world.slot, True)
     assert binlog["oldest"] <= binlog["connector"]["file"] <= binlog["newest"]
