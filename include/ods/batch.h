@@ -100,6 +100,8 @@ struct claim {
                             records, microseconds since 1970 UTC; 0: they do not tell */
     bool holds;   /* the sink's next transaction stops before held_from */
     int64_t held_from;
+    int64_t arrived; /* for records below it nothing is still to come from other partitions of the
+                        topic: batch_await() */
 };
 
 /* Where the run ends after the next transaction. */
@@ -167,6 +169,8 @@ struct batch {
     int64_t patience;     /* how often the sink may still answer ODS_RETRY for rows that a unique
                              or foreign key refuses, before it rejects them; the sink counts it
                              down */
+    bool can_await;       /* who hands it over can give a record again later; set by it */
+    uint32_t awaiting;    /* 1 + the record that batch_await() was called for last; 0: none */
     bool partial;         /* some of the records are applied already, or held */
     bool commit_unknown;  /* the connection was lost during a commit: the stored offset tells
                              whether it took place */
@@ -246,6 +250,12 @@ bool batch_cover(struct batch *batch, const char *topic, int32_t partition, int6
 struct claim *batch_cover_run(struct batch *batch, const char *topic, int32_t partition,
                               int64_t from, int64_t offset);
 
+/* For sinks, before they have written anything of the batch: the record needs what another
+ * partition of its topic may still bring. ODS_OK: it brings nothing more, or nobody would give the
+ * record again. ODS_RETRY, which the sink answers: who handed the batch over takes it back, and
+ * gives the record again when that may have come. */
+enum ods_status batch_await(struct batch *batch, uint32_t record, const char *what,
+                            struct error *error);
 /* For sinks: this record, and those that follow it in its partition, wait for a later transaction.
  */
 void batch_hold(struct batch *batch, uint32_t record);

@@ -85,7 +85,8 @@ void batch_reset(struct batch *batch)
     batch->payload_bytes = 0;
     batch->commit_unknown = batch->partial = batch->headers_read = false;
     batch->patience = 0;
-    batch->guard_time = batch->apart = false;
+    batch->guard_time = batch->apart = batch->can_await = false;
+    batch->awaiting = 0;
     batch->opened_us = batch->beat_us = 0;
 }
 
@@ -219,6 +220,18 @@ static struct claim *claim_of(const struct batch *batch, const struct record *re
             return claim;
     }
     return NULL;
+}
+
+enum ods_status batch_await(struct batch *batch, uint32_t record, const char *what,
+                            struct error *error)
+{
+    const struct record *at = &batch->records[record];
+    const struct claim *claim = claim_of(batch, at);
+    if (!batch->can_await || !claim || at->offset < claim->arrived)
+        return ODS_OK;
+    batch->awaiting = record + 1;
+    return error_set(error, ODS_RETRY, "topic %s partition %d offset %lld needs %s", at->topic,
+                     (int) at->partition, (long long) at->offset, what);
 }
 
 void batch_hold(struct batch *batch, uint32_t record)

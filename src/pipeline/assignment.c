@@ -136,6 +136,7 @@ struct partition *assignment_add(struct assignment *assignment, const char *topi
     partition->first = FIRST_UNTOLD;
     partition->fences = 0;
     partition->not_before_us = 0;
+    partition->awaits_at = -1;
     return partition;
 }
 

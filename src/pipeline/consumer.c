@@ -179,6 +179,22 @@ static void restart_runs(struct lane *lane, const struct batch *batch, bool fenc
         consumer_discard_filling(lane);
 }
 
+/* The record of the batch that has to wait, and with it what follows in its partition. */
+static void note_awaiting(struct lane *lane, const struct batch *batch)
+{
+    const struct record *record = &batch->records[batch->awaiting - 1];
+    struct partition *partition =
+        assignment_find(&lane->assignment, record->topic, record->partition);
+    int64_t now_us = time_monotonic_us();
+    if (!partition)
+        return;
+    if (partition->awaits_at != record->offset)
+        partition->awaits_since_us = now_us;
+    atomic_fetch_add(&lane->metrics.put_off, 1);
+    partition->awaits_at = record->offset;
+    partition->awaits_until_us = now_us + AWAIT_US;
+}
+
 static void settle_runs(struct lane *lane, const struct batch *batch, enum ods_status outcome)
 {
     uint32_t count;
@@ -221,6 +237,8 @@ void consumer_take_back(struct lane *lane, struct batch *batch)
     lane->in_flight--;
     atomic_fetch_sub(&lane->metrics.in_flight_bytes, slot->bytes);
     settle_runs(lane, batch, slot->outcome);
+    if (batch->awaiting && slot->outcome == ODS_RETRY)
+        note_awaiting(lane, batch);
     if (slot->outcome == ODS_OK)
         reject_letters(lane, batch);
     else
@@ -285,18 +303,16 @@ static void take_event(struct lane *lane, enum source_event event, const struct 
         gaps_out_of_range(lane, partition);
 }
 
-/* Something that the decoder needs is missing: the record, and those after it in its partition, are
- * read again when the format's helper has news, or after a second. Other partitions go on, and the
- * lane stays in its group. */
-static void put_off(struct lane *lane, struct partition *partition, const struct record *record,
-                    const struct error *error)
+/* The record, and those after it in its partition, are read again later. Other partitions go on,
+ * and the lane stays in its group. */
+static void read_later(struct lane *lane, struct partition *partition, const struct record *record,
+                       int64_t since_us, int64_t until_us, const struct error *error)
 {
     struct traceparent parent;
     int64_t offset = record->offset;
     uint64_t held_back;
     int64_t now_us = time_monotonic_us();
-    if (partition->waits_at != offset)
-        partition->waits_since_us = now_us;
+    partition->waits_since_us = since_us;
     partition->waits_at = offset;
     /* What the helper only has to fetch comes within moments, and is nothing to be told of. */
     if (now_us - partition->waits_since_us >= PUT_OFF_US) {
@@ -308,12 +324,38 @@ static void put_off(struct lane *lane, struct partition *partition, const struct
                       (int) partition->number, (long long) offset, error->text);
         }
     }
-    atomic_fetch_add(&lane->metrics.put_off, 1);
     rebalance_pause(lane, partition);
     partition->state = PARTITION_SEEKING;
     partition->decoded = OFFSET_NONE; /* it has begun with the record that comes again */
-    partition->not_before_us = now_us + PUT_OFF_US;
+    partition->not_before_us = until_us;
+}
+
+/* Something that the decoder needs is missing: the record is read again when the format's helper
+ * has news, or after a second. */
+static void put_off(struct lane *lane, struct partition *partition, const struct record *record,
+                    const struct error *error)
+{
+    int64_t now_us = time_monotonic_us();
+    bool again = partition->waits_at == record->offset;
+    read_later(lane, partition, record, again ? partition->waits_since_us : now_us,
+               now_us + PUT_OFF_US, error);
+    atomic_fetch_add(&lane->metrics.put_off, 1);
     partition->put_off = true;
+}
+
+/* Must the record wait for what another partition brings? */
+static bool awaits(struct lane *lane, struct partition *partition, const struct record *record)
+{
+    struct error error;
+    if (record->offset != partition->awaits_at || time_monotonic_us() >= partition->awaits_until_us)
+        return false;
+    error_init(&error);
+    error_set(&error, ODS_RETRY,
+              "it changes a key and needs the row that had the old one, of which another partition "
+              "may still bring changes");
+    read_later(lane, partition, record, partition->awaits_since_us, partition->awaits_until_us,
+               &error);
+    return true;
 }
 
 /* News of the helper that came while a record was being put off are seen in the next turn. */
@@ -358,6 +400,8 @@ static bool take_record(struct lane *lane, struct record *record, struct error *
         take_context(lane, partition, record, error);
         return false;
     }
+    if (awaits(lane, partition, record))
+        return false;
     switch (intake_add(lane->filling, &lane->worker, record, partition->chain, error)) {
     case ODS_OK:
         if (partition->chain == OFFSET_NONE)

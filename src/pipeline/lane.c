@@ -361,6 +361,7 @@ int lane_join(struct lane *lane)
     }
     if (lane->source)
         lane->source->ops->close(lane->source);
+    arrivals_done(&lane->arrivals);
     worker_close(&lane->worker);
     deadletter_close(lane->deadletter);
     queue_free(lane->queue);

@@ -10,6 +10,7 @@
 #include "core/backoff.h"
 #include "core/queue.h"
 #include "core/rare.h"
+#include "pipeline/arrivals.h"
 #include "pipeline/assignment.h"
 #include "pipeline/deadletter.h"
 #include "pipeline/lane.h"
@@ -19,6 +20,7 @@
 #include "pipeline/worker.h"
 
 #define PUT_OFF_US INT64_C(1000000) /* before a record is decoded again */
+#define AWAIT_US   INT64_C(100000)  /* likewise one that needs what another partition brings */
 
 /* What travels with a batch. The consumer's while it fills it, the writer's while it has it. */
 struct slot {
@@ -86,6 +88,8 @@ struct lane {
                                     0: it does not */
     int64_t patience; /* attempts at a batch with rows that a key refuses; -1: as configured */
     unsigned lost;       /* how many batches were not applied: what `epoch` comes to be */
+    unsigned given_back; /* what it came to be with the last one of which a record has to wait */
+    struct arrivals arrivals;
     bool letters_failed; /* the last attempt: for the dead-letter topic, not the target */
 
     /* Shared. */

@@ -141,8 +141,8 @@ static const struct counter_row counter_rows[] = {
     ROW(SAME, ",fault=\"letters\"", NULL, retries[RETRY_LETTERS]),
     ROW(SAME, ",fault=\"order\"", NULL, retries[RETRY_ORDER]),
     ROW("records_put_off_total", "",
-        "Times that a record was put off, since the schema topic could not be read yet or memory "
-        "was out",
+        "Times that a record was put off, since the schema topic could not be read yet, memory was "
+        "out, or the row that had its old key was still to come from another partition",
         put_off),
     ROW("offset_gaps_total", "",
         "Times that a partition went on elsewhere, since Kafka had no record at the next offset or "

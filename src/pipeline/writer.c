@@ -299,6 +299,7 @@ struct attempts {
 static void begin_attempt(struct attempts *attempts)
 {
     attempts->patience = attempts->slot->batch->patience;
+    attempts->slot->batch->awaiting = 0;
     attempts->lane->letters_failed = false;
     set_state(attempts->lane, LANE_APPLYING);
     attempts->started_us = time_monotonic_us();
@@ -315,6 +316,8 @@ static bool wait_more(void *context, struct error *error)
     struct lane *lane = attempts->lane;
     struct slot *slot = attempts->slot;
     begin_phase(lane, APPLY_PHASES);
+    if (slot->batch->awaiting)
+        return false;
     if (slot->batch->patience == attempts->patience) {
         if (!wait_out(lane, slot, attempts->outage, error))
             return false;
@@ -343,6 +346,22 @@ static void trace(const struct attempts *attempts)
     tracer_take(lane->shared->tracer, &slot->traces, &batch);
 }
 
+/* Can a record be given again that needs what another partition brings? */
+static bool can_await(const struct lane *lane, const struct batch *batch)
+{
+    const struct source_ops *source = lane->source->ops;
+    return source->kind == SOURCE_OFFSETS && source->partitions && source->ends &&
+           lane->worker.sink->ops->guarantee == EXACT_BY_STORED_OFFSET && !batch->delivers;
+}
+
+/* The batch goes back, and comes again without what has to wait. */
+static void give_back(struct lane *lane, const struct slot *slot, const struct error *error)
+{
+    arrivals_await(&lane->arrivals, lane->source, slot->batch);
+    lane_note_error(lane, error->text);
+    lane->given_back = lane->lost + 1;
+}
+
 static enum ods_status apply(struct lane *lane, struct slot *slot, struct outage *outage)
 {
     const struct apply_hooks hooks = {.notice = notice,
@@ -361,10 +380,12 @@ static enum ods_status apply(struct lane *lane, struct slot *slot, struct outage
     backoff_init(&attempts.partner, atomic_load(&lane->limits->retry_initial_ms),
                  atomic_load(&lane->limits->retry_max_ms));
     slot->batch->patience = patience;
+    slot->batch->can_await = can_await(lane, slot->batch);
     lane->applying = slot;
     begin(lane);
     if (given_up(lane, slot))
         return ODS_RETRY;
+    arrivals_tell(&lane->arrivals, lane->worker.sink, slot->batch);
     begin_attempt(&attempts);
     enum ods_status status = worker_apply(&lane->worker, slot->batch, &hooks, &result, wait_more,
                                           &attempts, &error);
@@ -387,6 +408,9 @@ static enum ods_status apply(struct lane *lane, struct slot *slot, struct outage
         lane_note_error(lane, error.text);
         log_event(LOG_WARN, LANE_FIELDS(lane), "drops a batch, its offsets moved meanwhile: %s",
                   error.text);
+    } else if (status == ODS_RETRY && slot->batch->awaiting) {
+        end_outage(lane, outage);
+        give_back(lane, slot, &error);
     } else if (status == ODS_RETRY) {
         atomic_fetch_add(&lane->metrics.abandoned, 1);
     } else {
@@ -398,11 +422,14 @@ static enum ods_status apply(struct lane *lane, struct slot *slot, struct outage
 
 /* A batch that was not applied comes again, and what follows it must not come before it. Where the
  * stored offsets don't see to that, a batch is not applied either if the consumer handed it over
- * before it had all those back that the writer has not applied until now. */
+ * before it had all those back that the writer has not applied until now. (They do see to it, but
+ * as to a fault, which it is none where a record has to wait.) */
 static bool follows_lost(const struct lane *lane, const struct slot *slot)
 {
-    return slot->epoch < lane->lost &&
-           (slot->batch->delivers || lane->worker.sink->ops->guarantee != EXACT_BY_STORED_OFFSET);
+    return slot->epoch < lane->given_back ||
+           (slot->epoch < lane->lost &&
+            (slot->batch->delivers ||
+             lane->worker.sink->ops->guarantee != EXACT_BY_STORED_OFFSET));
 }
 
 static enum ods_status apply_in_turn(struct lane *lane, struct slot *slot, struct outage *outage)

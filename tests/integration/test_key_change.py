@@ -168,3 +168,98 @@ def test_an_update_leaves_what_was_not_sent(sink, database, placeholder, setting
                  table.update({"id": 2}, {"id": 2, "note": "c", **gone})])
     assert (row(database, 1), row(database, 2)) == (SHOWN, LOST)
     assert database.execute("select note from items order by id") == [("b",), ("c",)]
+
+
+# --- while the old key's partition is behind ------------------------------------------------------
+
+
+def put_off(daemon):
+    return daemon.metric("ods_sink_records_put_off_total")
+
+
+@pytest.mark.parametrize("there", ["nothing", "an earlier version"])
+def test_a_create_waits_for_the_row_of_its_old_key(sink, database, kafka, prefix, there):
+    """It is read by another lane, whose next batch a lock in the target holds up."""
+    table = items()
+    table.topic = kafka.create(f"{prefix}-items", 2)
+    defaults = {"on_delete": "soft"}
+    sink.write({**pipeline(f"^{prefix}-items$", defaults=defaults), "lanes": 2}, database=database,
+               kafka=True)
+    daemon = sink.daemon()
+
+    def produce(partition, records):
+        kafka.produce([{**record, "partition": partition} for record in records])
+
+    produce(1, [table.create({"id": 7, "note": "held", **BIG})])
+    if there == "an earlier version":
+        produce(1, [table.create({"id": 1, "note": "a", **BIG, "big": "not this"})])
+    produce(0, [table.create({"id": 8, "note": "a", **BIG})])
+    daemon.await_that(lambda: database.exists("items") and
+                      database.count("items") == (3 if there == "an earlier version" else 2))
+    holder = database.connect()
+    holder.autocommit = False
+    with holder, holder.cursor() as cursor:
+        cursor.execute("select from items where id = 7 for update")
+        produce(1, [table.update({"id": 7}, {"id": 7, "note": "b", **GONE})])
+        if there == "an earlier version":
+            produce(1, [table.update({"id": 1}, {"id": 1, "note": "b", **BIG})])
+        else:
+            produce(1, [table.create({"id": 1, "note": "a", **BIG})])
+        delete, tombstone, create = key_change(table, 1, 2, {"note": "c", **GONE})
+        produce(1, [delete, tombstone])
+        produce(0, [table.update({"id": 8}, {"id": 8, "note": "before", **GONE}), create,
+                    table.update({"id": 8}, {"id": 8, "note": "behind", **GONE})])
+        daemon.await_that(lambda: put_off(daemon) > 3)
+        # What stands before it in its partition is applied.
+        daemon.await_that(lambda: database.value("select note from items where id = 8") == "before")
+        assert row(database, 2) is None
+    holder.close()
+    daemon.await_that(lambda: database.value("select note from items where id = 8") == "behind")
+    assert row(database, 2) == SHOWN
+    assert daemon.metric("ods_sink_values_lost_total") == 0
+    assert daemon.metric("ods_sink_batches_fenced_total") == 0
+    daemon.stop()
+
+
+def test_what_never_comes_is_not_waited_for(sink, database, kafka, prefix):
+    """All that the topic had is there: the row of the old key was never in it."""
+    table = items()
+    table.topic = kafka.create(f"{prefix}-items", 2)
+    sink.write(pipeline(f"^{prefix}-items$"), database=database, kafka=True)
+    *_, create = key_change(table, 1, 2, {"note": "c", **GONE})
+    *_, second = key_change(table, 3, 4, {"note": "c", **GONE})
+    other = table.create({"id": 5, "note": "a", **BIG})
+    kafka.produce([{**create, "partition": 0}, {**second, "partition": 0},
+                   {**other, "partition": 1}])
+    daemon = sink.daemon()
+    daemon.await_that(lambda: database.exists("items") and database.count("items") == 3)
+    assert row(database, 2) == row(database, 4) == LOST
+    assert daemon.metric("ods_sink_values_lost_total") == 8
+    assert put_off(daemon) >= 1
+    daemon.stop()
+
+
+def test_behind_many_others_in_one_lane(sink, database, kafka, prefix):
+    """A lane reads both partitions, that of the old key far behind."""
+    table = items()
+    table.topic = kafka.create(f"{prefix}-items", 2)
+    old, new, changed = [], [], 200
+    for number in range(changed):
+        old.append(table.create({"id": number, "note": "a", **BIG, "big": "not this"}))
+    for number in range(changed):
+        old.append(table.update({"id": number}, {"id": number, "note": "b", **BIG}))
+        delete, tombstone, create = key_change(table, number, 1000 + number, {"note": "c", **GONE})
+        old += [delete, tombstone]
+        new.append(create)
+    kafka.produce_at_once([*({**record, "partition": 0} for record in new),
+                           *({**record, "partition": 1} for record in old)])
+    sink.write(pipeline(f"^{prefix}-items$", defaults={"on_delete": "soft"}), database=database,
+               kafka=True, batch={"max_events": 50},
+               kafka_properties={"max.partition.fetch.bytes": "20000"})
+    daemon = sink.daemon()
+    daemon.await_that(lambda: database.exists("items") and
+                      database.count("items", "id >= 1000") ==
+                      database.count("items", "cdc_operation = 'd'") == changed)
+    assert {row(database, 1000 + number) for number in range(changed)} == {SHOWN}
+    assert daemon.metric("ods_sink_values_lost_total") == 0
+    daemon.stop()

@@ -307,6 +307,29 @@ def moved(table, old, new, **values):
 
 
 @BOTH
+def test_a_create_waits_for_the_row_of_its_old_key(sink, target, kafka, prefix):
+    """It comes behind it, from another partition."""
+    table = Table(columns=WIDE)
+    table.topic = kafka.create(f"{prefix}-items", 2)
+    sink.write({**pipeline(f"^{prefix}-items$", defaults={"on_delete": "soft"}), "lanes": 2},
+               targets=[target.target()], kafka=True)
+    target.execute("create table items (id int primary key, name varchar(20), note varchar(200), "
+                   "bytes varbinary(20), `real` float, cdc_operation char(1), "
+                   "cdc_timestamp timestamp(6) null)")
+    daemon = sink.daemon()
+    first = table.create({"id": 1, **FULL})
+    delete, tombstone, create = moved(table, 1, 2, **LEAN)
+    kafka.produce([{**create, "partition": 0}])
+    daemon.await_that(lambda: (daemon.metric("ods_sink_records_put_off_total") or 0) > 0)
+    kafka.produce([{**record, "partition": 1} for record in (first, delete, tombstone)])
+    daemon.await_that(lambda: target.count("items") == 2)
+    kept = ("m", FULL["note"], b"\x00\x01\x02\xff", 0.5)
+    daemon.await_that(lambda: (2, *kept) in target.rows(columns="id, name, note, bytes, `real`"))
+    assert daemon.metric("ods_sink_values_lost_total") == 0
+    daemon.stop()
+
+
+@BOTH
 def test_a_changed_key_takes_along_what_the_record_lacks(sink, target):
     """From the batch, from the table, through two changes; what nobody has any more is counted."""
     table = Table(columns=WIDE)

@@ -4,8 +4,10 @@
  * lack values that the source has not sent. Its header __debezium.oldkey names the row that it was.
  * The last values of that row are those of the changes of its key in this batch, up to the delete
  * that is the other half of the key change, and before them the target's row, which is read before
- * the batch's transaction begins. A row of that key which is younger than the key change is another
- * one; where that can't be told the value is given up, which means NULL, and counted.
+ * the batch's transaction begins. Where neither shows that the row has come to its end, what made
+ * it so may still be in the old key's partition: the create is given back, to come again later
+ * (batch_await()). A row of that key which is younger than the key change is another one; where
+ * that can't be told the value is given up, which means NULL, and counted.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -333,6 +335,29 @@ static bool is_the_old_one(const MYSQL_ROW row, const struct change *create, boo
     return time < create->source_us || (deleted && time == create->source_us);
 }
 
+static enum ods_status await_old_row(struct search *search, const struct change *create)
+{
+    return batch_await(search->folding->batch, create->record,
+                       "the row that had its old key, and a change of that may still be to come "
+                       "from another partition",
+                       search->folding->error);
+}
+
+/* May changes of the row still be to come, by what the target has of it? With hard deletes the row
+ * is gone when the last one has come; so the one that is there is taken at once. */
+static bool may_change(const MYSQL_ROW row, const struct mysql_plan *plan,
+                       const struct change *create)
+{
+    if (!row)
+        return true;
+    if (plan->settings->on_delete != ON_DELETE_SOFT || plan->operation_column < 0 || !row[0] ||
+        create->source_us == INT64_MIN)
+        return false;
+    int64_t time = strtoll(row[0], NULL, 10);
+    bool deleted = row[1] && strcmp(row[1], "d") == 0;
+    return deleted ? time < create->source_us : time <= create->source_us;
+}
+
 static bool take(struct search *search, const struct mysql_column *column, const char *bytes,
                  size_t length, struct mysql_cell *cell)
 {
@@ -367,6 +392,8 @@ static enum ods_status read_old_row(struct search *search, const struct mysql_pl
     MYSQL_ROW row = mysql_fetch_row(rows);
     const unsigned long *lengths = row ? mysql_fetch_lengths(rows) : NULL;
     bool usable = row && mysql_num_rows(rows) == 1 && is_the_old_one(row, create, ended);
+    if (!ended && may_change(row, plan, create))
+        status = await_old_row(search, create);
     for (uint32_t i = 0; usable && status == ODS_OK && i < count; i++)
         if (!take(search, &plan->table->columns[wanted[i]], row[i + 2], lengths[i + 2],
                   &cells[wanted[i]]))
@@ -421,8 +448,10 @@ static enum ods_status inherit(struct search *search, uint32_t index, const stru
         for (uint32_t i = 0; i < count; i++)
             if (!cells[missing[i]].source)
                 unknown[wanted++] = missing[i];
-        if (wanted && !erased)
+        if (!erased && (wanted || !ended))
             status = read_old_row(search, plan, create, ended, cells, unknown, wanted);
+        else if (!ended)
+            status = await_old_row(search, create);
     }
     return status == ODS_OK ? keep(folding, index, cells, missing, count) : status;
 }

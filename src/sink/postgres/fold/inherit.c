@@ -3,8 +3,10 @@
  * The header __debezium.oldkey of a create names the row it was. Its last values are those of the
  * changes of that key in this batch, up to the delete that is the other half of the key change (in
  * whatever order the two came: their keys differ, and so may their partitions), and before them the
- * target's row. A row of that key which is younger than the key change is another one; where that
- * can't be told the value is given up, which means NULL, and counted.
+ * target's row. Where neither shows that the row has come to its end, what made it so may still be
+ * in the old key's partition: the create is given back, to come again later (batch_await()). A row
+ * of that key which is younger than the key change is another one; where that can't be told the
+ * value is given up, which means NULL, and counted.
  */
 #include "sink/postgres/fold/inherit.h"
 
@@ -266,12 +268,36 @@ static bool is_the_old_one(const PGresult *rows, const struct change *create, bo
     return time < create->source_us || (deleted && time == create->source_us);
 }
 
+static enum ods_status await_old_row(struct search *search, const struct change *create)
+{
+    return batch_await(search->batch, create->record,
+                       "the row that had its old key, and a change of that may still be to come "
+                       "from another partition",
+                       search->error);
+}
+
+/* May changes of the row still be to come, by what the target has of it? With hard deletes the row
+ * is gone when the last one has come; so the one that is there is taken at once. */
+static bool may_change(const PGresult *rows, const struct plan *plan, const struct change *create)
+{
+    if (PQntuples(rows) == 0)
+        return true;
+    if (plan->settings->on_delete != ON_DELETE_SOFT || plan->operation_column < 0 ||
+        PQgetisnull(rows, 0, 0) || create->source_us == INT64_MIN)
+        return false;
+    int64_t time = strtoll(PQgetvalue(rows, 0, 0), NULL, 10);
+    bool deleted = strcmp(PQgetvalue(rows, 0, 1), "d") == 0;
+    return deleted ? time < create->source_us : time <= create->source_us;
+}
+
 static enum ods_status read_old_row(struct search *search, const struct plan *plan,
                                     const struct change *create, bool ended, struct cell *cells,
                                     const uint32_t *wanted, uint32_t count)
 {
     PGresult *rows = NULL;
     enum ods_status status = query_old_row(search, plan, wanted, count, &rows);
+    if (status == ODS_OK && !ended && may_change(rows, plan, create))
+        status = await_old_row(search, create);
     bool usable = status == ODS_OK && is_the_old_one(rows, create, ended);
     for (uint32_t i = 0; usable && status == ODS_OK && i < count; i++) {
         int field = (int) i + 2;
@@ -334,8 +360,10 @@ static enum ods_status inherit(struct search *search, uint32_t index, const stru
         for (uint32_t i = 0; i < count; i++)
             if (!cells[missing[i]].column)
                 unknown[wanted++] = missing[i];
-        if (wanted && !erased)
+        if (!erased && (wanted || !ended))
             status = read_old_row(search, plan, create, ended, cells, unknown, wanted);
+        else if (!ended)
+            status = await_old_row(search, create);
     }
     return status == ODS_OK ? keep(search, index, cells, missing, count) : status;
 }
