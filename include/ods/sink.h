@@ -296,8 +296,8 @@ struct sink_ops {
     const struct number *numbers;
     void (*tell)(const struct sink *sink, double *values);
 
-    /* Called by the writer thread every few seconds while there is nothing to apply, for what a
-     * client library wants done even then. Does not wait. NULL: nothing is to be done. */
+    /* Called by the writer thread every few seconds while there is nothing to apply, for what is to
+     * be done even then. Takes no longer than a batch. NULL: nothing is to be done. */
     void (*rest)(struct sink *sink);
 
     /* For `check --connect`: looks at rights, tables and version, and changes nothing. Each finding

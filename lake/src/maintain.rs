@@ -46,7 +46,10 @@ impl Table {
             self.expire_iceberg(v, &mut report)?;
         } else if let Some(v) = o.get("expire") {
             let e = Object::new("\"expire\"", v, &["retention_ms"])?;
-            let before = log::now_ms() - e.number("retention_ms")?.unwrap_or(30 * 86_400_000) as i64;
+            let ours = e.number("retention_ms")?.unwrap_or(30 * 86_400_000) as i64;
+            // Readers rely upon what the table says of itself.
+            let its = self.state.property("delta.logRetentionDuration").and_then(interval_ms).unwrap_or(0);
+            let before = log::now_ms() - ours.max(its);
             report["expired"] = json!(expire(&*self.store, before)?);
         }
         if let Some(v) = o.get("vacuum") {
@@ -213,6 +216,25 @@ fn interval_ms(text: &str) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tests::{Folder, batch, offsets};
+
+    #[test]
+    fn a_log_is_kept_as_long_as_the_table_says() {
+        for (properties, kept) in
+            [(json!({}), false), (json!({"delta.logRetentionDuration": "interval 30 days"}), true)]
+        {
+            let folder = Folder::new();
+            let mut t = folder.table(json!({"properties": properties}));
+            for n in 0..3i64 {
+                t.upsert(&batch(&[(0, Some(n), Some("x"), Some(1))])).unwrap();
+                t.commit(&offsets((n > 0).then_some(n)), &offsets(Some(n + 1)), &n.to_string()).unwrap();
+            }
+            t.maintain(&json!({"checkpoint": {"every": 1}}).to_string()).unwrap();
+            std::thread::sleep(std::time::Duration::from_millis(20));
+            t.maintain(&json!({"expire": {"retention_ms": 0}}).to_string()).unwrap();
+            assert_eq!(folder.entry(1).exists(), kept, "{properties}");
+        }
+    }
 
     #[test]
     fn intervals() {

@@ -21,7 +21,7 @@ pub type Op = (u8, Option<i64>, Option<&'static str>, Option<i32>);
 pub struct Folder(pub PathBuf, &'static str);
 
 impl Folder {
-    fn new() -> Folder {
+    pub fn new() -> Folder {
         Folder::of("delta")
     }
 
@@ -45,7 +45,7 @@ impl Folder {
         self.lake().table(&set.to_string(), &schema()).unwrap().unwrap()
     }
 
-    fn entry(&self, version: i64) -> PathBuf {
+    pub fn entry(&self, version: i64) -> PathBuf {
         self.0.join("n/t").join(crate::log::entry_name(version))
     }
 }

@@ -334,7 +334,7 @@ def test_snapshots_that_are_gone(feed):
     daemon.await_that(lambda: feed.lag(daemon) == [0], what="nothing is left")
     daemon.stop()
     feed.lake.write([table], HARD, batch={"max_events": 1}, target={
-        "maintenance": {"small_files": 3, "checkpoint_every": 2, "snapshots": 2}})
+        "maintenance": {"small_files": 3, "checkpoint_every": 2, "snapshots": 2, "keep_for": "0s"}})
     feed.lake.replay([table.create(row(number)) for number in range(1, 8)])
     said = given_up(feed)
     assert "version 2 of" in said and "has expired" in said and "begin anew with a snapshot" in said

@@ -5,6 +5,7 @@ import base64
 import json
 import os
 import random
+import time
 
 import pytest
 from lib.lake import WHY_NOT, Missing, engine, keep
@@ -442,6 +443,35 @@ def test_compaction(lake):
     kinds = [change["_change_type"] for change in lake.changes()]
     assert kinds.count("insert") == 100 and kinds.count("update_postimage") == 34 and len(kinds) == 168
     assert list((lake.path() / "_delta_log").glob("*.checkpoint*"))
+
+
+def test_a_table_without_rows_has_its_turn(lake, kafka, table):
+    """By the clock, with what is not due after a commit; and it is not written where there is nothing to do."""
+    maintenance = {"checkpoint_every": 10000, "every": "1s"}
+    if lake.kind == "iceberg":
+        maintenance |= {"snapshots": 2, "keep_for": "0s"}
+    lake.sink.write(pipeline(table, defaults=HARD), kafka=True,
+                    targets=[lake.target(maintenance=maintenance)])
+    daemon = lake.sink.daemon()
+    for commit in range(4):
+        kafka.produce([table.create(row(number)) for number in range(10 * commit, 10 * commit + 10)])
+        daemon.await_that(lambda rows=10 * commit + 10: daemon.metric("ods_sink_lake_rows") == rows)
+
+    def maintained():
+        if lake.kind == "delta":
+            return bool(list((lake.path(table.name) / "_delta_log").glob("*.checkpoint*")))
+        return len(lake.described(table.name)["snapshots"]) == 2
+
+    daemon.await_that(lambda: maintained() and "maintenance:" in daemon.log())
+    assert daemon.metric("ods_sink_lake_rows") == daemon.metric("ods_sink_lake_index_keys") == 40
+    assert daemon.metric("ods_sink_lake_commits_total") >= 4 and daemon.metric("ods_sink_lake_files") > 1
+    files = sorted(path.name for path in lake.path(table.name).rglob("*") if path.is_file())
+    turns = daemon.log().count("maintenance:")
+    time.sleep(12)  # two more
+    assert sorted(path.name for path in lake.path(table.name).rglob("*") if path.is_file()) == files
+    assert daemon.log().count("maintenance:") == turns
+    assert len(lake.rows("id", table.name)) == 40
+    daemon.stop()
 
 
 def test_kills(lake, kafka, table):

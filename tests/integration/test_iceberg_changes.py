@@ -131,7 +131,7 @@ def test_expired(lake):
     """Versions that are gone are told, and never left out."""
     table = Table()
     lake.write([table], HARD, batch={"max_events": 1}, target={
-        "maintenance": {"small_files": 3, "checkpoint_every": 2, "snapshots": 2}})
+        "maintenance": {"small_files": 3, "checkpoint_every": 2, "snapshots": 2, "keep_for": "0s"}})
     lake.replay([table.create(row(number)) for number in range(8)])
     left = versions(lake)
     assert left[0]["version"] > 1

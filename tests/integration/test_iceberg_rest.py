@@ -57,7 +57,7 @@ def test_made_changed_and_compacted(lake, version):
     source has."""
     lake.catalog = {"credential": "id:hocuspocus", "warehouse": "any"}
     table = Table(columns={"id": INT, "amount": INT})
-    maintenance = {"small_files": 4, "checkpoint_every": 3, "snapshots": 6}
+    maintenance = {"small_files": 4, "checkpoint_every": 3, "snapshots": 6, "keep_for": "0s"}
     parts = {"items": "bucket(2, id)"}
     lake.write([table], {**HARD, "evolve": "full"}, batch={"max_events": 4}, target={"partition_by": parts, "maintenance": maintenance, "format_version": version})
     lake.replay([table.create({"id": number, "amount": 1}) for number in range(20)])

@@ -15,8 +15,8 @@ from lib.records import BIGINT, INT, TEXT, Table, pipeline
 from lib.sink import Exit, read_lines
 from lib.size import size
 
-from test_delta_target import (HARD, TYPES, decimal, parted_table, random_changes, row, sorted_files, two_tables,
-                               unscaled)
+from test_delta_target import (HARD, TYPES, decimal, parted_table, random_changes, row, sorted_files,
+                               test_a_table_without_rows_has_its_turn, two_tables, unscaled)
 from test_delta_target import Lake as DeltaLake
 
 
@@ -228,7 +228,7 @@ def test_compaction(lake):
     """Small files and deletes become one file, while records come; then files that nobody needs go."""
     table = Table()
     lake.write([table], HARD, batch={"max_events": 5},
-               target={"maintenance": {"small_files": 4, "checkpoint_every": 5, "snapshots": 8}})
+               target={"maintenance": {"small_files": 4, "checkpoint_every": 5, "snapshots": 8, "keep_for": "0s"}})
     done = lake.replay([table.create(row(number)) for number in range(100)] +
                        [table.update(None, row(number, 1)) for number in range(0, 100, 3)])
     assert "compacted" in done.stderr

@@ -20,6 +20,8 @@ use crate::table::Table;
 /// So many delete files are put together even where no data file is rewritten.
 const DELETE_FILES: usize = 16;
 const DAY_MS: u64 = 86_400_000;
+/// So many of the newest snapshots stay, says the table.
+const LEAST: &str = "history.expire.min-snapshots-to-keep";
 
 impl Table {
     /// Rewrites the chosen files, puts the deletes of all others together, and all manifests too. `operation`: as the
@@ -110,12 +112,16 @@ impl Table {
         Ok(())
     }
 
-    /// Forgets snapshots that are older than `age`, and those beyond the newest `most`; says when it was.
+    /// Forgets snapshots that are older than `retention_ms`, and those beyond the newest `snapshots`; says when it was.
+    /// None goes that is younger than `keep_ms` or among the newest which the table itself wants kept.
     pub fn expire_iceberg(&mut self, v: &Value, report: &mut Value) -> Result<()> {
-        let o = Object::new("\"expire\"", v, &["retention_ms", "snapshots"])?;
-        let before = log::now_ms() - o.number("retention_ms")?.unwrap_or(DAY_MS) as i64;
+        let o = Object::new("\"expire\"", v, &["retention_ms", "snapshots", "keep_ms"])?;
+        let now = log::now_ms();
+        let floor = now - o.number("keep_ms")?.unwrap_or(0) as i64;
+        let before = floor.min(now - o.number("retention_ms")?.unwrap_or(DAY_MS) as i64);
         let most = o.number("snapshots")?.unwrap_or(1000).max(1) as usize;
         let v = &self.ice()?.loaded.metadata;
+        let least = metadata::property(v, LEAST).and_then(|n| n.trim().parse().ok()).unwrap_or(0usize);
         let refs: HashSet<i64> =
             v["refs"].as_object().into_iter().flatten().filter_map(|(_, r)| r["snapshot-id"].as_i64()).collect();
         let mut by_age: Vec<(i64, i64)> = metadata::snapshots(v)
@@ -126,9 +132,13 @@ impl Table {
         let gone: Vec<i64> = by_age
             .iter()
             .enumerate()
-            .filter(|(i, (at, id))| (*i >= most || *at < before) && !refs.contains(id))
+            .filter(|(i, (at, id))| *i >= least && (*at < before || (*i >= most && *at < floor)) && !refs.contains(id))
             .map(|(_, (_, id))| *id)
             .collect();
+        report["expired"] = json!(0);
+        if gone.is_empty() && self.state.checkpoint == self.state.version {
+            return Ok(());
+        }
         let mut updates =
             vec![json!({"action": "set-properties", "updates": {MAINTAINED: self.state.version.to_string()}})];
         if !gone.is_empty() {

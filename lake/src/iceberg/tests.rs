@@ -273,6 +273,50 @@ fn compaction_folds_deletes_and_manifests_into_one() {
 }
 
 #[test]
+fn snapshots_stay_that_readers_need() {
+    let of_table = json!({"properties": {"history.expire.min-snapshots-to-keep": "3"}});
+    for (more, keep_ms, left) in [(json!({}), 0, 1), (json!({}), 3_600_000, 6), (of_table, 0, 3)] {
+        let folder = Folder::of("iceberg");
+        let mut t = folder.table(more);
+        (1..=6).for_each(|n| put(&mut t, n, n..n + 1));
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        // By count and by age.
+        for how in [json!({"snapshots": 1}), json!({"retention_ms": 0})] {
+            let mut how = how;
+            how["keep_ms"] = json!(keep_ms);
+            t.maintain(&json!({"expire": how}).to_string()).unwrap();
+            assert_eq!(metadata::snapshots(&t.ice().unwrap().loaded.metadata).len(), left, "{how}");
+        }
+    }
+}
+
+/// What a commit costs by how many snapshots there are: `cargo test --release -- --ignored --nocapture figures`.
+#[test]
+#[ignore = "measures"]
+fn figures_of_many_snapshots() {
+    let folder = Folder::of("iceberg");
+    let mut t = folder.table(json!({}));
+    let mut begun = std::time::Instant::now();
+    for n in 1..=2000 {
+        put(&mut t, n, 0..1);
+        // As it is kept: no more files than a table in use has.
+        if n % 16 == 0 {
+            t.maintain(&json!({"compact": {"small_bytes": 1_000_000}}).to_string()).unwrap();
+        }
+        if n % 250 == 0 {
+            let v = &t.ice().unwrap().loaded;
+            let bytes = v.metadata.to_string().len();
+            println!(
+                "{} snapshots, {bytes} bytes, {:?} a commit",
+                metadata::snapshots(&v.metadata).len(),
+                begun.elapsed() / 250
+            );
+            begun = std::time::Instant::now();
+        }
+    }
+}
+
+#[test]
 fn what_the_format_or_the_catalog_refuses_is_told() {
     let folder = Folder::of("iceberg");
     let open = |set| match folder.lake().table(&serde_json::Value::to_string(&set), &crate::tests::schema()) {

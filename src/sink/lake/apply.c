@@ -54,6 +54,10 @@ enum ods_status lake_enter(struct lake_sink *lake, bool create, struct error *er
         status = take_turn(lake, error);
     if (status != ODS_OK)
         return status;
+    if (!lake->store->teller) {
+        lake->store->teller = lake;
+        atomic_store(&lake->told, lake->store);
+    }
     status = lake_store_control(lake->store, create, error);
     if (status != ODS_OK)
         lake_leave(lake);
@@ -294,6 +298,7 @@ static enum ods_status commit_table(struct attempt *attempt, struct lake_work *w
     attempt->result->deleted += work->deleted;
     attempt->result->folded += work->folded;
     attempt->result->truncated += work->truncated;
+    atomic_fetch_add(&attempt->lake->commits, 1);
     if (!work->appends)
         lake_table_count(work->table, attempt->hooks, &attempt->result->missing,
                          &attempt->result->values_lost);
@@ -367,6 +372,13 @@ enum ods_status lake_apply_batch(struct lake_sink *lake, struct batch *batch,
         lake_table_maintain(work->table, hooks);
     if (status == ODS_OK && !done)
         lake_table_maintain(lake->store->control, NULL);
+    if (status == ODS_OK && !done)
+        lake_store_maintain_next(lake->store, hooks);
+    if (hooks) {
+        lake->store->hooks =
+            (struct apply_hooks){.notice = hooks->notice, .context = hooks->context};
+        lake->store->heard = lake;
+    }
     lake_leave(lake);
     return status;
 }

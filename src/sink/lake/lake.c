@@ -29,6 +29,12 @@ static void lake_sink_close(struct sink *sink)
     lake_fold_done(&lake->fold);
     lake_plans_clear(&lake->plans);
     arena_done(&lake->scratch);
+    if (lake->store) {
+        pthread_mutex_lock(&lake->store->mutex);
+        if (lake->store->heard == lake)
+            lake->store->hooks = (struct apply_hooks){0};
+        pthread_mutex_unlock(&lake->store->mutex);
+    }
     lake_store_close(lake->store);
     free(lake->change_plans);
     free(lake);
@@ -131,6 +137,17 @@ static enum ods_status lake_sink_apply(struct sink *sink, struct batch *batch,
     return lake_apply_batch(from_sink(sink), batch, hooks, result ? result : &ignored, error);
 }
 
+static void lake_sink_rest(struct sink *sink)
+{
+    struct lake_sink *lake = from_sink(sink);
+    struct error ignored;
+    error_init(&ignored);
+    if (!lake->store || lake_enter(lake, false, &ignored) != ODS_OK)
+        return;
+    lake_store_maintain_next(lake->store, &lake->store->hooks);
+    lake_leave(lake);
+}
+
 static enum ods_status lake_sink_forget(struct sink *sink, struct forgotten *tables, size_t count,
                                         bool look, int64_t *offsets, struct error *error)
 {
@@ -194,6 +211,55 @@ static int64_t lake_held_bytes(const struct sink_config *config)
     return (more > 0 ? 2 * batches * more : 0) + 2 * share + ENGINE_BYTES;
 }
 
+/* --- /metrics --------------------------------------------------------------------------------- */
+
+enum {
+    NUMBER_COMMITS,
+    NUMBER_MAINTAINED,
+    NUMBER_UNMAINTAINED,
+    NUMBER_FIGURES,
+    NUMBERS = NUMBER_FIGURES + LAKE_FIGURES
+};
+
+static const struct number lake_number_rows[NUMBERS + 1] = {
+    [NUMBER_COMMITS] = {"lake_commits_total", "counter",
+                        "Commits of tables of a lake, those of the pipeline's own table left out",
+                        ""},
+    [NUMBER_MAINTAINED] = {"lake_maintenance_total", "counter",
+                           "Times that the maintenance of a table of a lake changed something, or "
+                           "failed",
+                           ",outcome=\"success\""},
+    [NUMBER_UNMAINTAINED] = {NULL, NULL, NULL, ",outcome=\"failure\""},
+    [NUMBER_FIGURES + LAKE_FIGURE_FILES] = {"lake_files", "gauge",
+                                            "Data files of the open tables of a lake", ""},
+    [NUMBER_FIGURES + LAKE_FIGURE_SMALL_FILES] = {"lake_small_files", "gauge",
+                                                  "Of these, the small ones, and files of deletes",
+                                                  ""},
+    [NUMBER_FIGURES + LAKE_FIGURE_ROWS] = {"lake_rows", "gauge",
+                                           "Rows of the open tables of a lake", ""},
+    [NUMBER_FIGURES + LAKE_FIGURE_DELETED_ROWS] = {"lake_deleted_rows", "gauge",
+                                                   "Rows in their files that are deleted", ""},
+    [NUMBER_FIGURES + LAKE_FIGURE_BYTES] = {"lake_file_bytes", "gauge",
+                                            "Size of their data files", ""},
+    [NUMBER_FIGURES + LAKE_FIGURE_INDEX_KEYS] = {"lake_index_keys", "gauge",
+                                                 "Keys in the indexes of the open tables of a lake",
+                                                 ""},
+    [NUMBER_FIGURES + LAKE_FIGURE_INDEX_BYTES] = {"lake_index_bytes", "gauge",
+                                                  "Memory of these indexes", ""},
+};
+
+/* What the lanes of a pipeline share, one of them tells. */
+static void lake_sink_tell(const struct sink *sink, double *values)
+{
+    const struct lake_sink *lake = (const struct lake_sink *) sink;
+    const struct lake_store *store = atomic_load(&lake->told);
+    values[NUMBER_COMMITS] = (double) atomic_load(&lake->commits);
+    values[NUMBER_MAINTAINED] = store ? (double) atomic_load(&store->maintained) : 0;
+    values[NUMBER_UNMAINTAINED] = store ? (double) atomic_load(&store->unmaintained) : 0;
+    for (int i = 0; i < LAKE_FIGURES; i++)
+        values[NUMBER_FIGURES + i] = store ? (double) atomic_load(&store->figures[i]) : 0;
+}
+
 static void lake_sink_interrupt(struct sink *sink)
 {
     atomic_store(&from_sink(sink)->interrupted, true);
@@ -207,8 +273,10 @@ static void lake_sink_clear_interrupt(struct sink *sink)
 #define LAKE_SINK                                                                                  \
     .guarantee = EXACT_BY_STORED_OFFSET, .keeps_history = true, .held_bytes = lake_held_bytes,     \
     .connect = lake_sink_connect, .resume = lake_sink_resume, .peek = lake_sink_peek,              \
-    .apply = lake_sink_apply, .name_table = lake_name_table, .name_history = lake_name_history,    \
+    .apply = lake_sink_apply, .rest = lake_sink_rest, .name_table = lake_name_table,               \
+    .name_history = lake_name_history,                                                             \
     .forget = lake_sink_forget, .erase = lake_sink_erase, .check = lake_sink_check,                \
+    .numbers = lake_number_rows, .tell = lake_sink_tell,                                           \
     .interrupt = lake_sink_interrupt, .clear_interrupt = lake_sink_clear_interrupt,                \
     .close = lake_sink_close
 

@@ -16,6 +16,8 @@ struct lake_sink {
     const struct lake_plan **change_plans; /* by change of the batch */
     uint32_t change_plan_capacity;
     atomic_bool interrupted;
+    atomic_int_fast64_t commits; /* of tables */
+    struct lake_store *_Atomic told; /* of which it tells; NULL: another one does, or it has none */
 };
 
 /* Takes the store's mutex, with the engine loaded and the pipeline's own table open; without

@@ -12,7 +12,7 @@
 static const char *const compressions[] = {"snappy", "zstd", "none", NULL};
 
 /* Those of iceberg alone, of both, and of delta alone: each type's are one piece of them. */
-#define OF_ICEBERG 11
+#define OF_ICEBERG 12
 #define OF_DELTA   1
 
 static const struct setting rows[] = {
@@ -45,8 +45,12 @@ static const struct setting rows[] = {
     {"catalog.timeout_ms", SETTING_MS, AT(catalog_timeout_ms), "10000", .min = 100, .max = 600000,
      .doc = "How long a request to a REST catalog may take."},
     {"maintenance.snapshots", SETTING_INT, AT(snapshots), "1000", .min = 1, .max = 100000,
-     .doc = "Not more snapshots of a table are kept, however young, since each commit writes the "
-            "list of them anew."},
+     .doc = "Not more snapshots of a table are kept beyond those of `maintenance.keep_for`, since "
+            "each commit writes the list of them anew. The table's own "
+            "`history.expire.min-snapshots-to-keep` is kept too."},
+    {"maintenance.keep_for", SETTING_DURATION, AT(keep_ms), "1h", .min = 0, .max = 3650 * DAY,
+     .doc = "No snapshot younger than this goes, however many there are: readers of changes may "
+            "be behind that far. lake.md says what many of them cost."},
     {"format_version", SETTING_INT, AT(format_version), "2", .min = 2, .max = 3,
      .doc = "Of Iceberg's format, for tables that are made: 2 has files of position deletes, which "
             "every reader knows, and 3 has deletion vectors, one a data file, and ids of rows. A "
@@ -109,6 +113,10 @@ static const struct setting rows[] = {
     {"maintenance.enabled", SETTING_BOOL, AT(maintain), "true",
      .doc = "Compact, write checkpoints, expire and vacuum after commits, where it is due. Of "
             "several processes give it to one."},
+    {"maintenance.every", SETTING_DURATION, AT(every_ms), "1h", .min = 0, .max = 3650 * DAY,
+     .doc = "How often each table has its turn, also one that gets no rows: what is too old "
+            "goes, and what waits for it is put together. One table at a time, for the first time "
+            "a minute after it was opened. 0: after commits only."},
     {"maintenance.small_files", SETTING_INT, AT(small_files), "16", .min = 2, .max = 100000,
      .doc = "So many small files of a table are put together."},
     {"maintenance.small_bytes", SETTING_BYTES, AT(small_bytes), "33554432", .min = 1024,
@@ -125,7 +133,8 @@ static const struct setting rows[] = {
             "either format it is looked for what may be deleted."},
     {"maintenance.expire", SETTING_DURATION, AT(expire_ms), "7d", .min = HOUR, .max = 3650 * DAY,
      .doc = "Versions (snapshots) older than this may no longer be read. Incremental readers "
-            "must not be further behind."},
+            "must not be further behind. Where a Delta table's `delta.logRetentionDuration` is "
+            "longer, that counts."},
     {"maintenance.vacuum", SETTING_DURATION, AT(vacuum_ms), "7d", .min = HOUR, .max = 3650 * DAY,
      .doc = "Files that no version names which is younger than this are deleted, and so are "
             "files of writers that died, once they are that old."},

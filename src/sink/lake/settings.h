@@ -29,7 +29,8 @@ struct lake_settings {
     const char *warehouse, *catalog_prefix, *catalog_token, *catalog_credential;
     const char *oauth2_uri, *oauth2_scope;
     int64_t catalog_timeout_ms;
-    int64_t snapshots, format_version;
+    int64_t snapshots, keep_ms, format_version;
+    int64_t every_ms;
 };
 
 extern const struct setting_group delta_settings_group, iceberg_settings_group;

@@ -11,6 +11,7 @@
 #define LAKE_STORE_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include <jansson.h>
 
@@ -19,6 +20,18 @@
 #include "sink/lake/engine.h"
 #include "sink/lake/settings.h"
 #include "sink/lake/types.h"
+
+/* What the open tables are, added up. */
+enum lake_figure {
+    LAKE_FIGURE_FILES,
+    LAKE_FIGURE_SMALL_FILES,
+    LAKE_FIGURE_ROWS,
+    LAKE_FIGURE_DELETED_ROWS,
+    LAKE_FIGURE_BYTES,
+    LAKE_FIGURE_INDEX_KEYS,
+    LAKE_FIGURE_INDEX_BYTES,
+    LAKE_FIGURES
+};
 
 struct lake_column {
     char *name;
@@ -46,6 +59,8 @@ struct lake_table {
     char pending[40];                   /* a commit whose outcome is not known; "": none */
     int64_t missing, lost;              /* what the engine had counted before the last commit */
     int64_t indexed;                    /* how often the index of keys had been read by then */
+    int64_t maintained_us;              /* monotonic: when it had its turn; 0: not yet */
+    int64_t figures[LAKE_FIGURES];      /* as they were last told */
     struct lake_table *next;
 };
 
@@ -61,6 +76,11 @@ struct lake_store {
     pthread_mutex_t mutex;
     struct lake_table *tables;
     struct lake_table *control;
+    atomic_int_fast64_t figures[LAKE_FIGURES]; /* of all tables; any thread reads them */
+    atomic_int_fast64_t maintained, unmaintained; /* how often that changed a table, and failed */
+    struct apply_hooks hooks; /* notices of the last batch, of whichever user that was; */
+    const void *heard;        /* it takes them along */
+    const void *teller;       /* the one of its users that tells of what they share */
 };
 
 /* The settings of S3, as the engine takes them. It is the caller's. */
@@ -160,9 +180,19 @@ void lake_table_count(struct lake_table *table, const struct apply_hooks *hooks,
                       uint64_t *lost);
 /* The engine's figures; NULL: it has none to give. */
 json_t *lake_table_stats(struct lake_table *table);
+/* What the engine's answer is, with the table's name before the text, which is freed. ODS_FATAL:
+ * the table is closed. */
+enum ods_status lake_table_judge(struct lake_table *table, enum ods_lake_answer answer, char *text,
+                                 struct error *error);
+
+/* --- maintain.c ------------------------------------------------------------------------------- */
+
 /* Compaction and so on, where it is due. A failure is told by the notice alone: rows don't wait for
  * it. */
 void lake_table_maintain(struct lake_table *table, const struct apply_hooks *hooks);
+/* The same of one table that is due by the clock (maintenance.every), if there is one: also tables
+ * that get no rows let go of what is too old. */
+void lake_store_maintain_next(struct lake_store *store, const struct apply_hooks *hooks);
 /* What is too old goes now, unless others see to that (maintenance.enabled). */
 enum ods_status lake_table_expire(struct lake_table *table, struct error *error);
 

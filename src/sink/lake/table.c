@@ -10,8 +10,8 @@
 #include "sink/lake/array.h"
 #include "sink/lake/store.h"
 
-static enum ods_status judge(struct lake_table *table, enum ods_lake_answer answer, char *text,
-                             struct error *error)
+enum ods_status lake_table_judge(struct lake_table *table, enum ods_lake_answer answer, char *text,
+                                 struct error *error)
 {
     enum ods_status status = lake_engine_judge(&table->store->engine, answer, text, error);
     if (status != ODS_OK)
@@ -113,7 +113,7 @@ enum ods_status lake_table_columns(struct lake_table *table, struct error *error
     struct ArrowSchema schema = {0};
     char *text = NULL;
     enum ods_lake_answer answer = table->store->engine.schema(table->handle, &schema, &text);
-    enum ods_status status = judge(table, answer, text, error);
+    enum ods_status status = lake_table_judge(table, answer, text, error);
     if (status != ODS_OK)
         return status;
     struct lake_columns *columns =
@@ -179,7 +179,7 @@ enum ods_status lake_table_open(struct lake_table *table, const struct lake_want
     const struct lake_engine *engine = &table->store->engine;
     enum ods_lake_answer answer =
         engine->table(table->store->lake, request, &schema, &table->handle, &text);
-    enum ods_status status = judge(table, answer, text, error);
+    enum ods_status status = lake_table_judge(table, answer, text, error);
     free(request);
     if (status == ODS_OK && table->handle)
         status = lake_table_columns(table, error);
@@ -214,7 +214,7 @@ enum ods_status lake_table_evolve(struct lake_table *table, const struct lake_wa
     if (!lake_schema_export(wanted->formats, wanted->names, wanted->count, &schema))
         return error_out_of_memory(error);
     enum ods_lake_answer answer = table->store->engine.evolve(table->handle, &schema, &text);
-    enum ods_status status = judge(table, answer, text, error);
+    enum ods_status status = lake_table_judge(table, answer, text, error);
     return status == ODS_OK ? lake_table_columns(table, error) : status;
 }
 
@@ -233,7 +233,7 @@ static enum ods_status read_offsets(struct lake_table *table, struct error *erro
     char *text = NULL, *stored = NULL;
     const struct lake_engine *engine = &table->store->engine;
     enum ods_lake_answer answer = engine->offsets(table->handle, &stored, &text);
-    enum ods_status status = judge(table, answer, text, error);
+    enum ods_status status = lake_table_judge(table, answer, text, error);
     if (status != ODS_OK)
         return status;
     json_t *read = json_loads(stored, 0, NULL);
@@ -255,7 +255,7 @@ static enum ods_status settle(struct lake_table *table, bool *committed, struct 
     int64_t version;
     enum ods_lake_answer answer =
         table->store->engine.resolve(table->handle, table->pending, &made, &version, &text);
-    enum ods_status status = judge(table, answer, text, error);
+    enum ods_status status = lake_table_judge(table, answer, text, error);
     *committed = made;
     if (status != ODS_RETRY)
         table->pending[0] = '\0';
@@ -308,7 +308,7 @@ static enum ods_status commit(struct lake_table *table, const char *expect, cons
             engine->commit(table->handle, expect, next, id, &version, &text);
         if (answer == ODS_LAKE_UNKNOWN)
             snprintf(table->pending, sizeof table->pending, "%s", id);
-        status = judge(table, answer, text, error);
+        status = lake_table_judge(table, answer, text, error);
         if (answer != ODS_LAKE_UNKNOWN)
             return status;
         status = settle(table, &committed, error);
@@ -341,7 +341,30 @@ enum ods_status lake_table_commit(struct lake_table *table, json_t *expect, json
     return status;
 }
 
-/* --- figures and maintenance ------------------------------------------------------------------ */
+/* --- figures ---------------------------------------------------------------------------------- */
+
+static int64_t figure(const json_t *stats, const char *name)
+{
+    return json_integer_value(json_object_get(stats, name));
+}
+
+static void note_figures(struct lake_table *table, const json_t *stats)
+{
+    static const char *const names[LAKE_FIGURES] = {
+        [LAKE_FIGURE_FILES] = "files",
+        [LAKE_FIGURE_SMALL_FILES] = "small_files",
+        [LAKE_FIGURE_ROWS] = "rows",
+        [LAKE_FIGURE_DELETED_ROWS] = "deleted_rows",
+        [LAKE_FIGURE_BYTES] = "bytes",
+        [LAKE_FIGURE_INDEX_KEYS] = "index_keys",
+        [LAKE_FIGURE_INDEX_BYTES] = "index_bytes",
+    };
+    for (int i = 0; table != table->store->control && i < LAKE_FIGURES; i++) {
+        int64_t now = figure(stats, names[i]);
+        atomic_fetch_add(&table->store->figures[i], now - table->figures[i]);
+        table->figures[i] = now;
+    }
+}
 
 json_t *lake_table_stats(struct lake_table *table)
 {
@@ -353,12 +376,8 @@ json_t *lake_table_stats(struct lake_table *table)
     }
     json_t *read = json_loads(stats, 0, NULL);
     engine->free(stats);
+    note_figures(table, read);
     return read;
-}
-
-static int64_t figure(const json_t *stats, const char *name)
-{
-    return json_integer_value(json_object_get(stats, name));
 }
 
 void lake_table_tell(const struct lake_table *table, const struct apply_hooks *hooks,
@@ -409,78 +428,4 @@ void lake_table_count(struct lake_table *table, const struct apply_hooks *hooks,
     if (figure(stats, "indexed") > table->indexed)
         tell_index(table, stats, hooks, "its index of keys was read anew");
     json_decref(stats);
-}
-
-/* The pipeline's own table is read for its newest snapshot alone. */
-#define OWN_SNAPSHOTS 20
-
-/* What is too old goes. */
-static void put_expiry(const struct lake_table *table, json_t *parts)
-{
-    const struct lake_settings *settings = table->store->settings;
-    json_object_set_new(parts, "checkpoint", json_pack("{s:i}", "every", 1));
-    json_object_set_new(parts, "expire",
-                        json_pack("{s:I}", "retention_ms", (json_int_t) settings->expire_ms));
-    if (table->store->iceberg)
-        json_object_set_new(json_object_get(parts, "expire"), "snapshots",
-                            json_integer(table == table->store->control ? OWN_SNAPSHOTS
-                                                                        : settings->snapshots));
-    json_object_set_new(parts, "vacuum",
-                        json_pack("{s:I}", "retention_ms", (json_int_t) settings->vacuum_ms));
-}
-
-static json_t *due(const struct lake_table *table, const json_t *stats)
-{
-    const struct lake_settings *settings = table->store->settings;
-    json_t *parts = json_object();
-    int64_t rows = figure(stats, "rows"), deleted = figure(stats, "deleted_rows");
-    if (figure(stats, "small_files") >= settings->small_files ||
-        deleted * 100 > rows * settings->deleted_percent)
-        json_object_set_new(parts, "compact",
-                            json_pack("{s:I, s:f, s:I}", "small_bytes",
-                                      (json_int_t) settings->small_bytes, "deleted_ratio",
-                                      (double) settings->deleted_percent / 100, "max_bytes",
-                                      (json_int_t) settings->compact_bytes));
-    if (figure(stats, "versions_since_checkpoint") >= settings->checkpoint_every)
-        put_expiry(table, parts);
-    return parts;
-}
-
-void lake_table_maintain(struct lake_table *table, const struct apply_hooks *hooks)
-{
-    const struct lake_engine *engine = &table->store->engine;
-    const struct lake_settings *settings = table->store->settings;
-    json_t *stats = settings->maintain ? lake_table_stats(table) : NULL;
-    json_t *parts = stats ? due(table, stats) : NULL;
-    char *request = json_object_size(parts) ? json_dumps(parts, JSON_COMPACT) : NULL;
-    char *report = NULL, *text = NULL;
-    if (request && engine->maintain(table->handle, request, &report, &text) != ODS_LAKE_OK)
-        lake_table_tell(table, hooks, "maintenance: %s", text ? text : "it failed");
-    else if (report)
-        lake_table_tell(table, hooks, "maintenance: %s", report);
-    engine->free(report);
-    engine->free(text);
-    free(request);
-    json_decref(parts);
-    json_decref(stats);
-}
-
-enum ods_status lake_table_expire(struct lake_table *table, struct error *error)
-{
-    const struct lake_engine *engine = &table->store->engine;
-    const struct lake_settings *settings = table->store->settings;
-    char *report = NULL, *text = NULL;
-    if (!settings->maintain)
-        return ODS_OK;
-    json_t *parts = json_object();
-    put_expiry(table, parts);
-    char *request = json_dumps(parts, JSON_COMPACT);
-    json_decref(parts);
-    if (!request)
-        return error_out_of_memory(error);
-    enum ods_lake_answer answer = engine->maintain(table->handle, request, &report, &text);
-    enum ods_status status = judge(table, answer, text, error);
-    engine->free(report);
-    free(request);
-    return status;
 }

@@ -1,0 +1,143 @@
+/* Maintenance: after commits, where there is enough to do, and of each table from time to time. */
+#include <stdlib.h>
+
+#include "core/time.h"
+#include "sink/lake/lake.h"
+#include "sink/lake/store.h"
+
+/* The pipeline's own table is read for its newest snapshot alone. */
+#define OWN_SNAPSHOTS 20
+/* After a table was opened, when those that a batch needs are at work. */
+#define FIRST_US INT64_C(60000000)
+
+static int64_t figure(const json_t *stats, const char *name)
+{
+    return json_integer_value(json_object_get(stats, name));
+}
+
+/* What is too old goes. */
+static void put_expiry(const struct lake_table *table, json_t *parts)
+{
+    const struct lake_settings *settings = table->store->settings;
+    json_object_set_new(parts, "checkpoint", json_pack("{s:i}", "every", 1));
+    json_object_set_new(parts, "expire",
+                        json_pack("{s:I}", "retention_ms", (json_int_t) settings->expire_ms));
+    if (table->store->iceberg) {
+        bool own = table == table->store->control;
+        json_t *expire = json_object_get(parts, "expire");
+        json_object_set_new(expire, "snapshots",
+                            json_integer(own ? OWN_SNAPSHOTS : settings->snapshots));
+        json_object_set_new(expire, "keep_ms", json_integer(own ? 0 : settings->keep_ms));
+    }
+    json_object_set_new(parts, "vacuum",
+                        json_pack("{s:I}", "retention_ms", (json_int_t) settings->vacuum_ms));
+}
+
+static json_t *due(const struct lake_table *table, const json_t *stats, bool its_turn)
+{
+    const struct lake_settings *settings = table->store->settings;
+    json_t *parts = json_object();
+    int64_t rows = figure(stats, "rows"), deleted = figure(stats, "deleted_rows");
+    if (figure(stats, "small_files") >= settings->small_files ||
+        deleted * 100 > rows * settings->deleted_percent)
+        json_object_set_new(parts, "compact",
+                            json_pack("{s:I, s:f, s:I}", "small_bytes",
+                                      (json_int_t) settings->small_bytes, "deleted_ratio",
+                                      (double) settings->deleted_percent / 100, "max_bytes",
+                                      (json_int_t) settings->compact_bytes));
+    if (its_turn || figure(stats, "versions_since_checkpoint") >= settings->checkpoint_every)
+        put_expiry(table, parts);
+    return parts;
+}
+
+/* Has the maintenance changed anything? */
+static bool is_news(const char *report)
+{
+    json_t *read = json_loads(report, 0, NULL);
+    bool news = figure(json_object_get(read, "compacted"), "read_files") > 0 ||
+                figure(read, "expired") > 0 || figure(read, "checkpoint") > 0 ||
+                figure(json_object_get(read, "vacuumed"), "files") > 0;
+    json_decref(read);
+    return news;
+}
+
+static void maintain(struct lake_table *table, bool its_turn, const struct apply_hooks *hooks)
+{
+    const struct lake_engine *engine = &table->store->engine;
+    const struct lake_settings *settings = table->store->settings;
+    json_t *stats = settings->maintain ? lake_table_stats(table) : NULL;
+    json_t *parts = stats ? due(table, stats, its_turn) : NULL;
+    char *request = json_object_size(parts) ? json_dumps(parts, JSON_COMPACT) : NULL;
+    char *report = NULL, *text = NULL;
+    bool failed = request &&
+                  engine->maintain(table->handle, request, &report, &text) != ODS_LAKE_OK;
+    bool news = !failed && report && is_news(report);
+    if (failed)
+        lake_table_tell(table, hooks, "maintenance: %s", text ? text : "it failed");
+    else if (report && (!its_turn || news))
+        lake_table_tell(table, hooks, "maintenance: %s", report);
+    atomic_fetch_add(&table->store->maintained, news);
+    atomic_fetch_add(&table->store->unmaintained, failed);
+    if (news)
+        json_decref(lake_table_stats(table)); /* the figures as they are now */
+    if (request && json_object_get(parts, "expire"))
+        table->maintained_us = time_monotonic_us();
+    engine->free(report);
+    engine->free(text);
+    free(request);
+    json_decref(parts);
+    json_decref(stats);
+}
+
+void lake_table_maintain(struct lake_table *table, const struct apply_hooks *hooks)
+{
+    maintain(table, false, hooks);
+}
+
+/* Is there something of which nobody knows yet whether it was committed? */
+static bool is_quiet(const struct lake_table *table)
+{
+    return table->handle && !*table->pending;
+}
+
+void lake_store_maintain_next(struct lake_store *store, const struct apply_hooks *hooks)
+{
+    const struct lake_settings *settings = store->settings;
+    int64_t now_us = time_monotonic_us(), every_us = settings->every_ms * 1000;
+    struct lake_table *next = NULL;
+    if (!settings->maintain || !every_us)
+        return;
+    for (struct lake_table *table = store->tables; table; table = table->next) {
+        if (!is_quiet(table))
+            continue;
+        if (!table->maintained_us)
+            table->maintained_us = now_us - (every_us > FIRST_US ? every_us - FIRST_US : 0);
+        if (now_us - table->maintained_us >= every_us &&
+            (!next || table->maintained_us < next->maintained_us))
+            next = table;
+    }
+    if (!next)
+        return;
+    maintain(next, true, next == store->control ? NULL : hooks);
+    next->maintained_us = now_us; /* also where it failed: not at once again */
+}
+
+enum ods_status lake_table_expire(struct lake_table *table, struct error *error)
+{
+    const struct lake_engine *engine = &table->store->engine;
+    const struct lake_settings *settings = table->store->settings;
+    char *report = NULL, *text = NULL;
+    if (!settings->maintain)
+        return ODS_OK;
+    json_t *parts = json_object();
+    put_expiry(table, parts);
+    char *request = json_dumps(parts, JSON_COMPACT);
+    json_decref(parts);
+    if (!request)
+        return error_out_of_memory(error);
+    enum ods_lake_answer answer = engine->maintain(table->handle, request, &report, &text);
+    enum ods_status status = lake_table_judge(table, answer, text, error);
+    engine->free(report);
+    free(request);
+    return status;
+}
