@@ -1,6 +1,7 @@
 /* What there are many of: tables, partitions, topics; and what sources and targets tell. */
 #include "pipeline/metrics_room.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -143,6 +144,7 @@ static void copy_partitions(struct lane *lane, struct shown *shown)
     if (shown->topics.failed)
         shown->count = 0;
     for (size_t i = 0; i < shown->count; i++) {
+        assert(shown->items && topic);
         shown->items[i].topic = topic;
         topic += strlen(topic) + 1;
     }

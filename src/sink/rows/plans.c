@@ -9,10 +9,10 @@ void *rows_plans_room(void *items, size_t *count, size_t id)
     if (id < *count)
         return items;
     size_t larger = id + 16u;
-    char *moved = realloc(items, larger * sizeof(void *));
+    void **moved = realloc(items, larger * sizeof *moved);
     if (!moved)
         return NULL;
-    memset(moved + *count * sizeof(void *), 0, (larger - *count) * sizeof(void *));
+    memset(moved + *count, 0, (larger - *count) * sizeof *moved);
     *count = larger;
     return moved;
 }

@@ -4,6 +4,7 @@
  * them. */
 #include "sink/postgres/write/marks.h"
 
+#include <assert.h>
 #include <endian.h>
 #include <stdlib.h>
 #include <string.h>
@@ -231,6 +232,7 @@ static enum ods_status keys_send(struct keys *keys, struct attempt *attempt, enu
     uint32_t count = htobe32(keys->count);
     if (!keys->count)
         return ODS_OK;
+    assert(plan);
     buffer_init(&sql);
     bool any = put_marks(&sql, attempt->postgres, plan, moment), failed = sql.failed;
     for (uint32_t k = 0; k < plan->key_count; k++) {

@@ -13,6 +13,7 @@
  */
 #include "sink/postgres/write/steps.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "sink/postgres/write/copy.h"
@@ -369,6 +370,7 @@ static enum ods_status settle_step(struct attempt *attempt, struct steps *steps,
         again->postponed = true;
         return ODS_OK;
     }
+    assert(step.group);
     /* No guess that the row exists: one would have to wait whether the update finds it. */
     if (step.group->guess == GUESS_THERE && !(step.group = without_guess(attempt, step.group)))
         return ODS_RETRY;

@@ -1,4 +1,5 @@
 /* Statements over arrays. See upsert.h. */
+#include <assert.h>
 #include <endian.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -94,7 +95,8 @@ static struct statement *compile(const struct group *group, enum guard guard)
     statement->keeps = plan->shape->history_of;
     statement->kept_operation = plan->kept_operation;
     statement->kept_time = plan->kept_time;
-    statement->columns = malloc(bytes);
+    assert(bytes || !table->column_count);
+    statement->columns = malloc(bytes + 1);
     statement->parameters = calloc(table->column_count, sizeof *statement->parameters);
     statement->types = calloc(table->column_count, sizeof *statement->types);
     /* Put into the lists first, so that one place frees it whatever fails. */
