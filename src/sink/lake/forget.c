@@ -72,10 +72,10 @@ enum ods_status lake_forget(struct lake_sink *lake, struct forgotten *tables, si
                             bool look, int64_t *offsets, struct error *error)
 {
     struct lake_table **found = calloc(count + 1, sizeof *found);
-    enum ods_status status = found ? ODS_OK : error_out_of_memory(error);
     *offsets = 0;
-    if (status == ODS_OK)
-        status = lake_enter(lake, false, error);
+    if (!found)
+        return error_out_of_memory(error);
+    enum ods_status status = lake_enter(lake, false, error);
     if (status != ODS_OK) {
         free(found);
         return status;

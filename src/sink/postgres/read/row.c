@@ -1,6 +1,7 @@
 /* A row's key, and whether a change concerns the row. See row.h. */
 #include "sink/postgres/read/row_room.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -253,6 +254,7 @@ enum ods_status row_plan(struct keyed_row *row, const struct shape *shape,
             error_init(error); /* the table has no such key: no change of it can be applied */
             status = ODS_OK;
         } else if (status == ODS_OK) {
+            assert(found);
             known->keyed = found->table && found->key_count;
         }
         if (status != ODS_OK)
@@ -425,6 +427,7 @@ static enum ods_status match_key(struct keyed_row *row, const struct batch *batc
     struct encoder *encoder = &row->reader->encoder;
     const struct change *what = &batch->changes[change];
     enum ods_status status = ODS_RETRY;
+    assert(plan);
     readings_reset(&row->reader->readings);
     for (int attempt = 0; attempt < 2 && status == ODS_RETRY; attempt++) {
         error_init(error);

@@ -1,6 +1,7 @@
 /* What changes should have made of a row, and what it is. See row.h. */
 #include "sink/postgres/read/row_room.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -294,10 +295,12 @@ enum ods_status keyed_row_look(struct keyed_row *row, const struct table_setting
     free(looking.types);
     free(looking.values);
     free(looking.lengths);
-    for (size_t i = 0; status == ODS_OK && i < look->count; i++)
+    for (size_t i = 0; status == ODS_OK && i < look->count; i++) {
+        assert(look->cells[i].column);
         if (settings->on_delete == ON_DELETE_SOFT &&
             strcmp(look->cells[i].column, settings->cdc_operation) == 0)
             look->soft_deleted = look->cells[i].value && strcmp(look->cells[i].value, "d") == 0;
+    }
     return status;
 }
 

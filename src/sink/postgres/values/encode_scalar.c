@@ -33,8 +33,10 @@ static enum ods_status to_integer(struct encoder *encoder, const struct pg_colum
     }
     if (source->type == SEM_BITS && value->kind == VALUE_BYTES) {
         uint64_t bits;
-        if (!bits_to_integer(value, &bits) || bits > INT64_MAX)
-            return encode_refuse(target, "22003", "the bit string does not fit an integer", error);
+        if (!bits_to_integer(value, &bits) || bits > INT64_MAX) {
+            encode_refuse(target, "22003", "the bit string does not fit an integer", error);
+            return ODS_REJECT; /* what it answers, which an analyzer of this file can't know */
+        }
         *integer = (int64_t) bits;
         return ODS_OK;
     }
