@@ -4,14 +4,10 @@ window from 1,280 px down to a phone's 320, light and dark, asks nobody but its 
 through by keyboard, and axe-core finds nothing. PAGE_SHOTS=DIR keeps the pictures."""
 
 import os
-import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 from confluent_kafka.admin import NewTopic
-from conftest import ROOT
+from lib.page import launch, prepare
 from lib.records import Table, pipeline, row
 from lib.toxiproxy import Toxiproxy
 
@@ -21,16 +17,10 @@ TABLES = 500
 
 @pytest.fixture(scope="module")
 def browser():
-    done = subprocess.run([ROOT / "scripts" / "page-tools", "--prepare"], capture_output=True, text=True)
-    if done.returncode:
-        pytest.skip(done.stderr.strip())
-    [packages] = Path(done.stdout.strip()).parents[1].glob("lib/python3*/site-packages")
-    sys.path.append(str(packages))
+    prepare()
     from playwright.sync_api import sync_playwright
-    program = shutil.which("chromium")
-    assert program, "scripts/setup installs Debian's chromium"
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        browser = launch(playwright)
         yield browser
         browser.close()
 

@@ -15,6 +15,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 from conftest import ROOT
+from lib.page import launch, prepare
 
 PAGE = (ROOT / "src" / "pipeline" / "page" / "index.html").read_text(encoding="utf-8")
 SHOTS, AXE = os.environ.get("PAGE_SHOTS"), os.environ.get("AXE_CORE")
@@ -190,3 +191,38 @@ def test_state(played, tmp_path, name, said):
         chromium(tmp_path, played, f"--screenshot={SHOTS}/state-{name}.png", "--window-size=1280,1000")
         chromium(tmp_path, played, f"--screenshot={SHOTS}/state-{name}-dark.png", "--window-size=1280,1000",
                  "--blink-settings=preferredColorScheme=0", language="de")
+
+
+def test_what_is_used_stays_while_it_is_drawn_anew(played):
+    """A link that has the focus, a table that is walked by keys, an open list: each is the same node after it has been drawn
+    again, also where its row has moved."""
+    prepare()
+    from playwright.sync_api import sync_playwright
+    said = dict(states())["loaded"]
+    played.pages["/status"] = json.dumps(said)
+    members = said["fleet"][0]["members"]
+
+    def drawn_anew(page, lag):
+        members.reverse()
+        members[0].update(level="bad", state="waiting", says=f"waits for {lag}")
+        members[1].update(lag=lag)
+        played.pages["/status"] = json.dumps(said)
+        page.locator("#fleet").get_by_text(f"{lag:,}").first.wait_for(timeout=20000)
+
+    with sync_playwright() as playwright:
+        browser = launch(playwright)
+        page = browser.new_page(locale="en-US", viewport={"width": 400, "height": 900})
+        page.goto(f"http://127.0.0.1:{played.server_port}/")
+        page.locator("#fleet a").first.wait_for()
+        page.locator("#all summary").click()
+        for number, place in enumerate(("#fleet a", "#fleet .scroll", "#partitions .scroll", "#all summary")):
+            page.evaluate("place => { window.used = document.querySelector(place); used.focus(); }", place)
+            for turn in range(2):
+                drawn_anew(page, 71000 + 100 * number + turn)
+                assert page.evaluate("document.activeElement === used"), f"{place}: {page.evaluate('document.activeElement.outerHTML.slice(0, 99)')}"
+        assert page.locator("#all").get_attribute("open") is not None
+        assert page.locator("#fleet tbody tr").count() == len(members)
+        words = page.locator("#fleet tbody tr").all_inner_texts()
+        assert all(sum(one["host"] + "," in text and one["says"] in text for text in words) == 1
+                   for one in members if not one["self"]), words
+        browser.close()
