@@ -28,6 +28,7 @@
 #include "pipeline/keeper.h"
 #include "pipeline/lane.h"
 #include "pipeline/source_guard.h"
+#include "pipeline/tables_show.h"
 #include "pipeline/tracer.h"
 #include "pipeline/trends.h"
 #include "pipeline/verifier.h"
@@ -271,12 +272,14 @@ static unsigned write_status(struct http *http, struct buffer *out)
         json_array_append_new(lanes, describe_lane(http->lanes[i]));
         describe_held(held, http->lanes[i]);
     }
+    size_t total;
+    json_t *tables = tables_describe(http->lanes, http->lane_count, lanes, &total);
     json_t *root = json_pack(
-        "{s:i, s:s, s:f, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "schema",
+        "{s:i, s:s, s:f, s:b, s:o, s:o, s:o, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "schema",
         STATUS_SCHEMA, "version", ODS_VERSION, "now", (double) time_wall_us() / 1e6, "actions",
         http->actions.actions != NULL, "pipelines",
         conditions_describe(http->lanes, http->lane_count, http->trends), "lanes", lanes,
-        "paused", held, "retention", guard_describe(http->guard), "sources",
+        "tables", tables, "tables_total", (json_int_t) total, "paused", held, "retention", guard_describe(http->guard), "sources",
         source_guard_describe(http->sources), "verify",
         verifiers_describe(http->verifiers, http->verifier_count), "quality",
         inspectors_describe(http->inspectors, http->inspector_count), "derived",

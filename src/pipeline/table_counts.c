@@ -21,6 +21,7 @@ static void free_count(struct table_count *count)
     if (!count)
         return;
     free(count->name);
+    free(count->topic);
     free(count->labels);
     free(count->lanes);
     free(count);
@@ -53,7 +54,9 @@ static char *name_of(const struct shape *shape)
     return name;
 }
 
-static struct table_count *new_count(const struct table_counts *counts, const char *name)
+/* `topic` is NULL where several tables count together. */
+static struct table_count *new_count(const struct table_counts *counts, const char *name,
+                                     const char *topic)
 {
     struct table_count *count = calloc(1, sizeof *count);
     struct buffer labels;
@@ -64,25 +67,29 @@ static struct table_count *new_count(const struct table_counts *counts, const ch
     buffer_puts(&labels, ",");
     metrics_label(&labels, "table", name);
     count->name = strdup(name);
+    count->topic = topic ? strdup(topic) : NULL;
+    atomic_init(&count->rate, -1);
     count->labels = labels.failed ? NULL : strdup(buffer_text(&labels));
     count->lanes = calloc(counts->lanes, sizeof *count->lanes);
     buffer_done(&labels);
-    if (count->name && count->labels && count->lanes)
+    for (size_t i = 0; count->lanes && i < counts->lanes; i++)
+        atomic_init(&count->lanes[i].newest_us, INT64_MIN);
+    if (count->name && count->labels && count->lanes && (count->topic || !topic))
         return count;
     free_count(count);
     return NULL;
 }
 
 /* In the mutex. NULL: memory is out. */
-static struct table_count *find(struct table_counts *counts, const char *name)
+static struct table_count *find(struct table_counts *counts, const char *name, const char *topic)
 {
     struct table_count **bucket = &counts->index[hash_bytes(name, strlen(name), 0) % BUCKETS];
     for (struct table_count *count = *bucket; count; count = count->same_hash)
         if (strcmp(count->name, name) == 0)
             return count;
     if (counts->count >= TABLE_COUNTS_MAX && strcmp(name, OTHERS) != 0)
-        return find(counts, OTHERS);
-    struct table_count *count = new_count(counts, name);
+        return find(counts, OTHERS, NULL);
+    struct table_count *count = new_count(counts, name, topic);
     if (!count)
         return NULL;
     count->same_hash = *bucket;
@@ -94,14 +101,14 @@ static struct table_count *find(struct table_counts *counts, const char *name)
 }
 
 static struct table_lane_count *count_of(struct table_counting *counting,
-                                         const struct shape *shape)
+                                         const struct shape *shape, const char *topic)
 {
     struct table_counts *counts = counting->counts;
     char *name = name_of(shape);
     if (!name)
         return NULL;
     pthread_mutex_lock(&counts->mutex);
-    struct table_count *count = find(counts, name);
+    struct table_count *count = find(counts, name, topic);
     pthread_mutex_unlock(&counts->mutex);
     free(name);
     return count ? &count->lanes[counting->lane] : NULL;
@@ -109,7 +116,7 @@ static struct table_lane_count *count_of(struct table_counting *counting,
 
 /* NULL: memory is out. */
 static struct table_lane_count *first_of_shape(struct table_counting *counting,
-                                               const struct shape *shape)
+                                               const struct shape *shape, const char *topic)
 {
     if (shape->id >= counting->capacity) {
         size_t larger = counting->capacity ? counting->capacity * 2 : 64;
@@ -123,7 +130,7 @@ static struct table_lane_count *first_of_shape(struct table_counting *counting,
         counting->by_shape = moved;
         counting->capacity = larger;
     }
-    return counting->by_shape[shape->id] = count_of(counting, shape);
+    return counting->by_shape[shape->id] = count_of(counting, shape, topic);
 }
 
 /* --- counting ------------------------------------------------------------------------------- */
@@ -155,12 +162,45 @@ void table_counting_add(struct table_counting *counting, const struct batch *bat
         struct table_lane_count *count =
             shape->id < counting->capacity ? counting->by_shape[shape->id] : NULL;
         if (!count)
-            count = first_of_shape(counting, shape);
+            count = first_of_shape(counting, shape, batch->records[change->record].topic);
         if (!count)
             continue;
         /* There is one thread that writes it. */
         atomic_uint_fast64_t *changes = &count->changes[operation_of(change)];
         atomic_store_explicit(changes, atomic_load_explicit(changes, memory_order_relaxed) + 1,
                               memory_order_relaxed);
+        if (change->source_us > atomic_load_explicit(&count->newest_us, memory_order_relaxed))
+            atomic_store_explicit(&count->newest_us, change->source_us, memory_order_relaxed);
+    }
+}
+
+/* --- showing -------------------------------------------------------------------------------- */
+
+uint64_t table_count_changes(const struct table_counts *counts, const struct table_count *count)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < counts->lanes; i++)
+        for (size_t k = 0; k < TABLE_OPERATIONS; k++)
+            sum += atomic_load_explicit(&count->lanes[i].changes[k], memory_order_relaxed);
+    return sum;
+}
+
+int64_t table_count_newest_us(const struct table_counts *counts, const struct table_count *count)
+{
+    int64_t newest_us = INT64_MIN;
+    for (size_t i = 0; i < counts->lanes; i++) {
+        int64_t one = atomic_load_explicit(&count->lanes[i].newest_us, memory_order_relaxed);
+        newest_us = one > newest_us ? one : newest_us;
+    }
+    return newest_us;
+}
+
+void table_counts_sample(struct table_counts *counts, double seconds)
+{
+    for (struct table_count *count = atomic_load(&counts->first); count;
+         count = atomic_load(&count->next)) {
+        uint64_t changes = table_count_changes(counts, count);
+        atomic_store(&count->rate, (double) (changes - count->sampled) / seconds);
+        count->sampled = changes;
     }
 }

@@ -26,14 +26,18 @@ enum table_operation {
 
 struct table_lane_count {
     atomic_uint_fast64_t changes[TABLE_OPERATIONS];
+    atomic_int_fast64_t newest_us; /* the source's time of its newest change; INT64_MIN: none */
 };
 
 struct table_count {
     _Atomic(struct table_count *) next; /* in the order of first sight */
     struct table_count *same_hash;
     char *name;   /* "schema.table" of the source, or "table" */
+    char *topic;  /* of the first record that brought it; NULL: several tables count here */
     char *labels; /* pipeline="…",table="…", as Prometheus wants it */
     struct table_lane_count *lanes; /* one a lane */
+    uint64_t sampled;               /* of who samples: its changes by then */
+    _Atomic(double) rate;           /* changes a second of late; negative: not known yet */
 };
 
 struct table_counts { /* of a pipeline */
@@ -56,5 +60,11 @@ void table_counts_done(struct table_counts *counts);
 void table_counting_done(struct table_counting *counting);
 /* All changes of the batch that became no letter. */
 void table_counting_add(struct table_counting *counting, const struct batch *batch);
+
+/* The lanes' numbers added up; any thread. */
+uint64_t table_count_changes(const struct table_counts *counts, const struct table_count *count);
+int64_t table_count_newest_us(const struct table_counts *counts, const struct table_count *count);
+/* The rate of each table is from now on that of these seconds; one thread. */
+void table_counts_sample(struct table_counts *counts, double seconds);
 
 #endif

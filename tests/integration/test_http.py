@@ -76,6 +76,10 @@ def test_what_status_says_is_described(sink, database, kafka, table):
                       assert_described(daemon)["lanes"][1]["recent"])
     sink.run("pause", "-c", sink.conf, "items", "--reason", "a test")
     daemon.await_that(lambda: assert_described(daemon)["paused"])
+    daemon.await_that(lambda: [(one["table"], one["topic"], one["state"], one["changes"]) for one in
+                               assert_described(daemon)["tables"]] == [("shop.items", table.topic, "paused", 1)],
+                      what=lambda: daemon.get("/status")[1])
+    assert assert_described(daemon)["tables_total"] == 1
     daemon.stop()
     away = [{"name": "ods", "type": "postgres",
              "dsn": f"host=127.0.0.1 port={free_port()} dbname=nowhere connect_timeout=1"}]

@@ -3,6 +3,7 @@ load, a poisoned record, PostgreSQL away and back, 500 tables. In each of them i
 window from 1,280 px down to a phone's 320, light and dark, asks nobody but its daemon, can be walked
 through by keyboard, and axe-core finds nothing. PAGE_SHOTS=DIR keeps the pictures."""
 
+import json
 import os
 
 import pytest
@@ -136,6 +137,18 @@ def test_many_tables(sink, database, kafka, prefix, browser):
         kafka.produce([table.create(row(number)) for table in tables[:20] for number in range(50)])
         daemon.await_that(lambda: daemon.metric("ods_sink_changes_total") == 1000, 120, "the rows")
         views.check("tables", f"{TABLES} partitions")
+        views.check("tables", f"{TABLES} tables")
+        page = views.first.page
+        page.locator("#each summary").click()
+        rows = page.locator("#tables tbody tr")
+        rows.first.wait_for()
+        assert rows.count() == 200 and f"{TABLES - 200} more" in views.first.text("#tables")
+        status = json.loads(daemon.get("/status")[1])
+        assert status["tables_total"] == len(status["tables"]) == TABLES
+        known = {one["table"]: one for one in status["tables"] if one["table"]}
+        assert {name: one["changes"] for name, one in known.items()} == {f"{one.database}.{one.name}": 50 for one in tables[:20]}
+        assert all((one["lag_records"], one["state"]) == (0, "caught up") and one["last_change_at"] for one in known.values()), known
+        views.first.check("tables-open")
         daemon.stop()
     finally:
         views.close()
