@@ -98,7 +98,9 @@ def states():
     verify = [{"pipeline": "shop", "running": False, "failure": None, "next_at": now + 3600, "last": {
         "result": "equal", "missing": 0, "extra": 0, "changed": 0, "source_rows": 1234567, "ended_at": now - 600}},
         {"pipeline": "crm", "running": False, "failure": None, "next_at": now + 900, "last": {
-            "result": "differs", "missing": 1, "extra": 0, "changed": 4, "source_rows": 52000, "ended_at": now - 60}}]
+            "result": "differs", "missing": 1, "extra": 0, "changed": 4, "source_rows": 52000, "ended_at": now - 60, "tables": [
+                {"table": "public.people", "result": "equal", "missing": 0, "extra": 0, "changed": 0, "why": ""},
+                {"table": "public.Sales orders", "result": "differs", "missing": 1, "extra": 0, "changed": 4, "why": ""}]}}]
     paused = [{"pipeline": "crm", "topic": "crm.public.people", "table": "people", "state": "paused", "since": now - 7200,
                "by": "ada@ops-1", "reason": "an index is built", "backlog": 5120}]
     fleet = processes(
@@ -196,6 +198,8 @@ def test_state(played, tmp_path, name, said):
         assert rows[0] == "store.a_table_with_a_long_name_000" and len(rows) == min(total, 200), rows
     assert all(f"Lane {one['lane']}: " in shown and f"writer {one['writer']}" in shown for one in said["lanes"])
     if said["verify"]:
+        assert "ods-sink verify -c ods-sink.conf --pipeline crm 'public.Sales orders'" in shown
+        assert '>public.people<' not in drawn
         found = re.findall(r'<td[^>]*data-name="(?:result|state)"[^>]*><span class="state (\w+)">.*?</span>(.*?)</span>', drawn)
         assert {("good", "equal"), ("bad", "differs"), ("warn", "can't tell"), ("good", "ok")} <= set(found), found
     whole = played.pages["/"]
