@@ -52,6 +52,7 @@ struct http {
     struct verifier *const *verifiers;
     size_t verifier_count;
     struct http_actions actions;
+    char *file;           /* ods-sink.conf, from the root; NULL: not known */
     enum exposition form; /* of metrics, of what the one thread that has them writes now */
 };
 
@@ -275,12 +276,13 @@ static unsigned write_status(struct http *http, struct buffer *out)
     size_t total;
     json_t *tables = tables_describe(http->lanes, http->lane_count, lanes, &total);
     json_t *root = json_pack(
-        "{s:i, s:s, s:f, s:b, s:o, s:o, s:o, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "schema",
-        STATUS_SCHEMA, "version", ODS_VERSION, "now", (double) time_wall_us() / 1e6, "actions",
+        "{s:i, s:s, s:f, s:o, s:b, s:o, s:o, s:o, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+        "schema", STATUS_SCHEMA, "version", ODS_VERSION, "now", (double) time_wall_us() / 1e6,
+        "configuration", http->file ? text_of(http->file) : json_null(), "actions",
         http->actions.actions != NULL, "pipelines",
         conditions_describe(http->lanes, http->lane_count, http->trends), "lanes", lanes,
-        "tables", tables, "tables_total", (json_int_t) total, "paused", held, "retention", guard_describe(http->guard), "sources",
-        source_guard_describe(http->sources), "verify",
+        "tables", tables, "tables_total", (json_int_t) total, "paused", held, "retention",
+        guard_describe(http->guard), "sources", source_guard_describe(http->sources), "verify",
         verifiers_describe(http->verifiers, http->verifier_count), "quality",
         inspectors_describe(http->inspectors, http->inspector_count), "derived",
         keepers_describe(http->keepers, http->keeper_count), "fleet",
@@ -498,6 +500,11 @@ void http_show_trends(struct http *http, struct trends *trends)
     http->trends = trends;
 }
 
+void http_show_file(struct http *http, const char *file)
+{
+    http->file = file ? realpath(file, NULL) : NULL;
+}
+
 void http_show_tracer(struct http *http, struct tracer *tracer)
 {
     http->tracer = tracer;
@@ -583,5 +590,6 @@ void http_stop(struct http *http)
     buffer_done(&http->certificate);
     buffer_done(&http->key);
     buffer_done(&http->client_ca);
+    free(http->file);
     free(http);
 }

@@ -35,6 +35,8 @@ void http_show_keepers(struct http *http, struct keeper *const *keepers, size_t 
 void http_show_verifiers(struct http *http, struct verifier *const *verifiers, size_t count);
 void http_show_sources(struct http *http, struct source_guard *sources);
 void http_show_trends(struct http *http, struct trends *trends); /* before http_start(), too */
+/* Before http_start(), too: ods-sink.conf, as it was named; NULL: there is none. */
+void http_show_file(struct http *http, const char *file);
 void http_show_tracer(struct http *http, struct tracer *tracer);
 /* Before http_start(), too: what operators may do; NULL: nothing. It is stopped before the server
  * is, and closed behind it. */

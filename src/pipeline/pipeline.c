@@ -211,6 +211,7 @@ static enum ods_status start_all(struct pipelines *pipelines, const struct setti
         http_show_sources(pipelines->http, pipelines->sources);
         status = trends_start(&pipelines->trends, pipelines->lanes, pipelines->count, error);
         http_show_trends(pipelines->http, pipelines->trends);
+        http_show_file(pipelines->http, settings->file);
         http_show_tracer(pipelines->http, pipelines->tracer);
         http_show_verifiers(pipelines->http, pipelines->verifiers, pipelines->verifier_count);
         http_show_inspectors(pipelines->http, pipelines->inspectors, pipelines->inspector_count);

@@ -80,6 +80,7 @@ def test_what_status_says_is_described(sink, database, kafka, table):
                                assert_described(daemon)["tables"]] == [("shop.items", table.topic, "paused", 1)],
                       what=lambda: daemon.get("/status")[1])
     assert assert_described(daemon)["tables_total"] == 1
+    assert assert_described(daemon)["configuration"] == str(Path(sink.conf).resolve())
     daemon.stop()
     away = [{"name": "ods", "type": "postgres",
              "dsn": f"host=127.0.0.1 port={free_port()} dbname=nowhere connect_timeout=1"}]

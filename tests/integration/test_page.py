@@ -90,6 +90,9 @@ def test_what_it_says(sink, database, kafka, table, tmp_path):
     shown = Shown(tmp_path, daemon)
     recent = shown.section("recent")
     assert "set aside" in recent and "ods-sink dlq list" in recent and table.topic in recent
+    [command] = set(re.findall(rf"ods-sink dlq show -c (\S+) ({re.escape(table.topic)}:\d+:\d+)", recent))
+    assert command[0] == str(Path(sink.conf).resolve())
+    assert poison in sink.run("dlq", "show", "-c", *command).stdout
     assert "<b>" not in re.sub(r"<script>.*?</script>", "", shown.dom, flags=re.S)
     shoot(tmp_path, daemon, "poison")
     daemon.stop()

@@ -53,7 +53,7 @@ def status(*pipelines, **others):
     lanes = [one for lanes in pipelines for one in lanes]
     told = [{"pipeline": lanes[0]["pipeline"], "lag": sum(part["lag"] for one in lanes for part in one["partitions"]),
              **{name: lanes[0][name] for name in ("state", "level", "says", "since", "seconds_left")}} for lanes in pipelines]
-    return {"version": "0.1.0", "now": time.time(), "pipelines": told, "lanes": lanes, "paused": [], "retention": [],
+    return {"version": "0.1.0", "now": time.time(), "configuration": "/etc/ods-sink/the shop.conf", "pipelines": told, "lanes": lanes, "paused": [], "retention": [],
             "sources": [], "verify": [], "derived": [], "tables": [], "tables_total": 0, **others}
 
 
@@ -197,8 +197,10 @@ def test_state(played, tmp_path, name, said):
         rows = re.findall(r'<td data-name="table">(.*?)</td>', drawn[drawn.index('id="tables"'):])
         assert rows[0] == "store.a_table_with_a_long_name_000" and len(rows) == min(total, 200), rows
     assert all(f"Lane {one['lane']}: " in shown and f"writer {one['writer']}" in shown for one in said["lanes"])
+    if name == "poison":
+        assert "ods-sink dlq show -c '/etc/ods-sink/the shop.conf' shop.store.orders:0:4711" in shown
     if said["verify"]:
-        assert "ods-sink verify -c ods-sink.conf --pipeline crm 'public.Sales orders'" in shown
+        assert "ods-sink verify -c '/etc/ods-sink/the shop.conf' --pipeline crm 'public.Sales orders'" in shown
         assert '>public.people<' not in drawn
         found = re.findall(r'<td[^>]*data-name="(?:result|state)"[^>]*><span class="state (\w+)">.*?</span>(.*?)</span>', drawn)
         assert {("good", "equal"), ("bad", "differs"), ("warn", "can't tell"), ("good", "ok")} <= set(found), found
