@@ -13,11 +13,13 @@ import threading
 import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
+import jsonschema
 import pytest
 from conftest import ROOT
 from lib.page import launch, prepare
 
 PAGE = (ROOT / "src" / "pipeline" / "page" / "index.html").read_text(encoding="utf-8")
+SCHEMA = json.loads((ROOT / "docs" / "status.schema.json").read_text(encoding="utf-8"))
 SHOTS, AXE = os.environ.get("PAGE_SHOTS"), os.environ.get("AXE_CORE")
 QUIET = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
          "--disable-background-networking", "--disable-component-update", "--disable-sync",
@@ -53,7 +55,8 @@ def status(*pipelines, **others):
     lanes = [one for lanes in pipelines for one in lanes]
     told = [{"pipeline": lanes[0]["pipeline"], "lag": sum(part["lag"] for one in lanes for part in one["partitions"]),
              **{name: lanes[0][name] for name in ("state", "level", "says", "since", "seconds_left")}} for lanes in pipelines]
-    return {"version": "0.1.0", "now": time.time(), "configuration": "/etc/ods-sink/the shop.conf", "pipelines": told, "lanes": lanes, "paused": [], "retention": [],
+    return {"schema": 1, "version": "0.1.0", "actions": False, "quality": [], "fleet": [],
+            "now": time.time(), "configuration": "/etc/ods-sink/the shop.conf", "pipelines": told, "lanes": lanes, "paused": [], "retention": [],
             "sources": [], "verify": [], "derived": [], "tables": [], "tables_total": 0, **others}
 
 
@@ -87,17 +90,18 @@ def states():
     yield "idle", status(shop, crm)
     behind = {"state": "catching up", "level": "warn", "lag": 42000,
               "says": "catching up: 252000 records behind, about 4 min yet"}
-    derived = [{"target": "ods", "table": "public.order_view", "state": "keeps", "problem": None, "fresh_at": now - 1,
-                "waiting": 12, "errors": 0}, {"target": "ods", "table": "public.totals", "state": "keeps",
+    passed = {name: 12 for name in ("passes", "keys", "rows_made", "rows_changed", "rows_removed")}
+    derived = [{**passed, "target": "ods", "table": "public.order_view", "state": "keeps", "problem": None, "fresh_at": now - 1,
+                "waiting": 12, "errors": 0}, {**passed, "target": "ods", "table": "public.totals", "state": "keeps",
                                              "problem": None, "fresh_at": now - 1, "waiting": 0, "errors": 2}]
-    sources = [{"pipeline": "shop", "database": "shop", "reachable": True, "failure": None, "logs": [
+    sources = [{"pipeline": "shop", "database": "shop", "type": "postgres", "looked_at": now - 9, "reachable": True, "failure": None, "logs": [
         {"slot": "ods_shop", "state": "ok", "why": None, "retained_bytes": 18_300_000, "left_seconds": None}]},
-        {"pipeline": "crm", "database": "crm", "reachable": True, "failure": None, "logs": [
+        {"pipeline": "crm", "database": "crm", "type": "postgres", "looked_at": now - 9, "reachable": True, "failure": None, "logs": [
             {"slot": "ods_crm", "state": "inactive", "why": "nobody has read it for 19 min", "retained_bytes": 41_700_000_000,
              "left_seconds": 12300}]}]
-    verify = [{"pipeline": "shop", "running": False, "failure": None, "next_at": now + 3600, "last": {
+    verify = [{"pipeline": "shop", "mode": "full", "running": False, "failure": None, "next_at": now + 3600, "last": {
         "result": "equal", "missing": 0, "extra": 0, "changed": 0, "source_rows": 1234567, "ended_at": now - 600}},
-        {"pipeline": "crm", "running": False, "failure": None, "next_at": now + 900, "last": {
+        {"pipeline": "crm", "mode": "full", "running": False, "failure": None, "next_at": now + 900, "last": {
             "result": "differs", "missing": 1, "extra": 0, "changed": 4, "source_rows": 52000, "ended_at": now - 60, "tables": [
                 {"table": "public.people", "result": "equal", "missing": 0, "extra": 0, "changed": 0, "why": ""},
                 {"table": "public.Sales orders", "result": "differs", "missing": 1, "extra": 0, "changed": 4, "why": ""}]}}]
@@ -178,6 +182,7 @@ def measured_of(drawn):
 
 @pytest.mark.parametrize("name, said", list(states()), ids=[name for name, _ in states()])
 def test_state(played, tmp_path, name, said):
+    jsonschema.validate(said, SCHEMA)
     played.pages["/status"] = json.dumps(said)
     drawn = chromium(tmp_path, played, "--dump-dom")
     measured = measured_of(drawn)
@@ -246,7 +251,8 @@ def test_what_is_used_stays_while_it_is_drawn_anew(played):
             page.evaluate("place => { window.used = document.querySelector(place); used.focus(); }", place)
             for turn in range(2):
                 drawn_anew(page, 71000 + 100 * number + turn)
-                assert page.evaluate("document.activeElement === used"), f"{place}: {page.evaluate('document.activeElement.outerHTML.slice(0, 99)')}"
+                assert page.evaluate("document.activeElement === used"), \
+                    f"{place}: {page.evaluate('document.activeElement.outerHTML.slice(0, 99)')}"
         assert page.locator("#all").get_attribute("open") is not None
         assert page.locator("#fleet tbody tr").count() == len(members)
         words = page.locator("#fleet tbody tr").all_inner_texts()
