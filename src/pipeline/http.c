@@ -27,6 +27,7 @@
 #include "pipeline/json_text.h"
 #include "pipeline/keeper.h"
 #include "pipeline/lane.h"
+#include "pipeline/lanes_show.h"
 #include "pipeline/source_guard.h"
 #include "pipeline/tables_show.h"
 #include "pipeline/tracer.h"
@@ -183,55 +184,6 @@ static json_t *known(int64_t number)
     return number < 0 ? json_null() : json_integer(number);
 }
 
-static json_t *describe_partitions(struct lane *lane)
-{
-    size_t count;
-    json_t *list = json_array();
-    const struct lane_partition *partition = lane_lock_partitions(lane, &count);
-    for (; count; count--, partition++) {
-        json_array_append_new(list, json_pack("{s:o, s:i, s:s, s:o, s:o, s:o, s:o}", "topic",
-                                              text_of(partition->topic), "partition",
-                                              (int) partition->number, "state", partition->state,
-                                              "applied", known(partition->applied), "position",
-                                              known(partition->position), "end",
-                                              known(partition->high), "lag",
-                                              known(partition->lag)));
-    }
-    lane_unlock_partitions(lane);
-    return list;
-}
-
-static json_t *describe_lane(struct lane *lane)
-{
-    struct lane_status status;
-    struct condition condition;
-    const struct metrics *metrics = lane_metrics(lane);
-    lane_status(lane, &status);
-    int64_t source_us = atomic_load(&metrics->source_us);
-    int64_t applied_us = atomic_load(&metrics->applied_us);
-    uint64_t rejected =
-        atomic_load(&metrics->rejects_decode) + atomic_load(&metrics->rejects_apply);
-    json_t *object = json_pack(
-        "{s:o, s:o, s:o, s:I, s:s, s:f, s:b, s:b, s:b, s:b, s:I, s:I, s:I, s:o, s:o, s:o, s:o, "
-        "s:o}",
-        "pipeline", text_of(status.pipeline), "group", text_of(status.group), "target",
-        text_of(status.target), "lane", (json_int_t) status.index, "writer",
-        lane_state_name(status.state), "state_seconds",
-        (double) status.state_us / 1e6, "joined", status.joined, "kafka_reachable",
-        !status.source_away, "target_reachable", status.target_ready, "dead_letters_reachable",
-        status.letters_ready, "records", (json_int_t) atomic_load(&metrics->records), "changes",
-        (json_int_t) atomic_load(&metrics->changes), "rejected", (json_int_t) rejected,
-        "last_change_at",
-        source_us == INT64_MIN ? json_null() : json_real((double) source_us / 1e6),
-        "last_commit_at", applied_us ? json_real((double) applied_us / 1e6) : json_null(),
-        "last_error", *status.last_error ? text_of(status.last_error) : json_null(),
-        "recent", lane_recent(lane), "partitions", describe_partitions(lane));
-    condition_of_lane(&condition, lane);
-    if (object)
-        condition_describe(&condition, object);
-    return object;
-}
-
 /* What orders hold of a pipeline; its first lane stands for all. */
 static void describe_held(json_t *list, struct lane *lane)
 {
@@ -266,28 +218,38 @@ static unsigned write_json(json_t *root, size_t flags, struct buffer *out)
     return MHD_HTTP_OK;
 }
 
-static unsigned write_status(struct http *http, struct buffer *out)
+/* What is told beside lanes and tables. */
+static json_t *describe_status(struct http *http)
 {
-    json_t *lanes = json_array(), *held = json_array();
-    for (size_t i = 0; i < http->lane_count; i++) {
-        json_array_append_new(lanes, describe_lane(http->lanes[i]));
+    json_t *held = json_array();
+    for (size_t i = 0; i < http->lane_count; i++)
         describe_held(held, http->lanes[i]);
-    }
-    size_t total;
-    json_t *tables = tables_describe(http->lanes, http->lane_count, lanes, &total);
-    json_t *root = json_pack(
-        "{s:i, s:s, s:f, s:o, s:b, s:o, s:o, s:o, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
-        "schema", STATUS_SCHEMA, "version", ODS_VERSION, "now", (double) time_wall_us() / 1e6,
+    return json_pack(
+        "{s:i, s:s, s:f, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "schema",
+        STATUS_SCHEMA, "version", ODS_VERSION, "now", (double) time_wall_us() / 1e6,
         "configuration", http->file ? text_of(http->file) : json_null(), "actions",
         http->actions.actions != NULL, "pipelines",
-        conditions_describe(http->lanes, http->lane_count, http->trends), "lanes", lanes,
-        "tables", tables, "tables_total", (json_int_t) total, "paused", held, "retention",
-        guard_describe(http->guard), "sources", source_guard_describe(http->sources), "verify",
-        verifiers_describe(http->verifiers, http->verifier_count), "quality",
+        conditions_describe(http->lanes, http->lane_count, http->trends), "paused", held,
+        "retention", guard_describe(http->guard), "sources", source_guard_describe(http->sources),
+        "verify", verifiers_describe(http->verifiers, http->verifier_count), "quality",
         inspectors_describe(http->inspectors, http->inspector_count), "derived",
         keepers_describe(http->keepers, http->keeper_count), "fleet",
         fleets_describe(http->lanes, http->lane_count));
-    return write_json(root, JSON_INDENT(2), out);
+}
+
+static unsigned write_status(struct http *http, struct buffer *out)
+{
+    struct lanes_shown lanes;
+    size_t total = 0;
+    bool good = lanes_look(&lanes, http->lanes, http->lane_count) &&
+                json_put_open(out, describe_status(http));
+    buffer_puts(out, ",\n  \"lanes\": ");
+    good = good && lanes_write(&lanes, out);
+    buffer_puts(out, ",\n  \"tables\": ");
+    good = good && tables_write(&lanes, out, &total);
+    buffer_printf(out, ",\n  \"tables_total\": %zu\n}\n", total);
+    lanes_shown_done(&lanes);
+    return good ? MHD_HTTP_OK : MHD_HTTP_INTERNAL_SERVER_ERROR;
 }
 
 static unsigned write_trends(struct http *http, struct buffer *out)

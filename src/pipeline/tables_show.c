@@ -2,18 +2,21 @@
  * with it the topic of that; a topic that brought none yet stands by itself. */
 #include "pipeline/tables_show.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include <ods/buffer.h>
 #include "pipeline/json_text.h"
 #include "pipeline/lane.h"
+#include "pipeline/lanes_show.h"
 #include "pipeline/table_counts.h"
 
 #define KEEPS_UP 1000 /* records, as of a pipeline */
 
 /* A topic of a pipeline: the partitions of it that its lanes have. */
 struct topic_lag {
-    const char *topic; /* in the description */
+    const char *topic; /* of the lanes as they are shown */
     int64_t lag;       /* -1: not known */
     bool paused, has_table;
 };
@@ -22,7 +25,7 @@ struct row {
     const char *pipeline;
     const struct table_count *table; /* NULL: none is known of the topic */
     const char *topic;               /* NULL: not known */
-    const struct topic_lag *place;       /* NULL: other processes have it */
+    const struct topic_lag *place;   /* NULL: other processes have it */
     uint64_t changes;
     int64_t newest_us;
 };
@@ -74,36 +77,21 @@ static size_t merge(struct topic_lag *places, size_t count)
     return kept;
 }
 
-static bool is_of(const json_t *lane, const char *pipeline)
-{
-    const char *name = json_string_value(json_object_get(lane, "pipeline"));
-    return name && strcmp(name, pipeline) == 0;
-}
-
 /* NULL: memory is out. */
-static struct topic_lag *find_topics(const json_t *described, const char *pipeline,
+static struct topic_lag *find_topics(const struct lanes_shown *shown, size_t first, size_t next,
                                      size_t *count)
 {
-    size_t i, k, capacity = 1;
-    const json_t *lane, *one;
-    json_array_foreach(described, i, lane)
-        capacity += json_array_size(json_object_get(lane, "partitions"));
+    size_t capacity = 1;
+    for (size_t i = first; i < next; i++)
+        capacity += shown->places[i].count;
     struct topic_lag *places = calloc(capacity, sizeof *places);
     *count = 0;
-    json_array_foreach(described, i, lane) {
-        if (!places || !is_of(lane, pipeline))
-            continue;
-        json_array_foreach(json_object_get(lane, "partitions"), k, one) {
-            const json_t *lag = json_object_get(one, "lag");
-            const char *topic = json_string_value(json_object_get(one, "topic"));
-            const char *state = json_string_value(json_object_get(one, "state"));
-            if (topic && state)
-                places[(*count)++] =
-                    (struct topic_lag){.topic = topic,
-                                   .lag = json_is_integer(lag) ? json_integer_value(lag) : -1,
-                                   .paused = strcmp(state, "paused") == 0};
+    for (size_t i = first; i < next && places; i++)
+        for (size_t k = 0; k < shown->places[i].count; k++) {
+            const struct lane_partition *one = &shown->places[i].items[k];
+            places[(*count)++] = (struct topic_lag){
+                .topic = one->topic, .lag = one->lag, .paused = one->paused};
         }
-    }
     if (places && *count) {
         qsort(places, *count, sizeof *places, by_topic);
         *count = merge(places, *count);
@@ -128,10 +116,13 @@ static void add_table(struct list *list, const struct table_counts *counts,
     add(list, &row);
 }
 
-static void add_pipeline(struct list *list, struct table_counts *counts, const json_t *described)
+/* Its lanes are those from `first` on to `next`. */
+static void add_pipeline(struct list *list, const struct lanes_shown *shown, size_t first,
+                         size_t next)
 {
     size_t count;
-    struct topic_lag *places = find_topics(described, counts->pipeline, &count);
+    struct table_counts *counts = lane_tables(shown->lanes[first]);
+    struct topic_lag *places = find_topics(shown, first, next, &count);
     if (!places) {
         list->failed = true;
         return;
@@ -179,44 +170,65 @@ static const char *state_of(const struct row *row)
     return row->place->lag == 0 ? "caught up" : row->place->lag <= KEEPS_UP ? "keeps up" : "behind";
 }
 
-static json_t *describe(const struct row *row)
+static void put_row(struct buffer *out, const struct row *row)
 {
     double rate = row->table ? atomic_load(&row->table->rate) : 0;
-    return json_pack(
-        "{s:o, s:o, s:o, s:s, s:o, s:I, s:o, s:o}", "pipeline", text_of(row->pipeline), "table",
-        row->table ? text_of(row->table->name) : json_null(), "topic",
-        row->topic ? text_of(row->topic) : json_null(), "state", state_of(row), "lag_records",
-        lag_of(row) < 0 ? json_null() : json_integer(lag_of(row)), "changes",
-        (json_int_t) row->changes, "changes_per_second", rate < 0 ? json_null() : json_real(rate),
-        "last_change_at",
-        row->newest_us == INT64_MIN ? json_null() : json_real((double) row->newest_us / 1e6));
+    buffer_puts(out, "{\"pipeline\": ");
+    json_put_text(out, row->pipeline);
+    buffer_puts(out, ", \"table\": ");
+    json_put_text(out, row->table ? row->table->name : NULL);
+    buffer_puts(out, ", \"topic\": ");
+    json_put_text(out, row->topic);
+    buffer_puts(out, ", \"state\": ");
+    json_put_text(out, state_of(row));
+    buffer_puts(out, ", \"lag_records\": ");
+    if (lag_of(row) < 0)
+        buffer_puts(out, "null");
+    else
+        json_put_number(out, lag_of(row), 0);
+    buffer_puts(out, ", \"changes\": ");
+    json_put_number(out, (int64_t) row->changes, 0);
+    buffer_puts(out, ", \"changes_per_second\": ");
+    if (rate < 0)
+        buffer_puts(out, "null");
+    else
+        json_put_number(out, llround(rate * 1e3), 3);
+    buffer_puts(out, ", \"last_change_at\": ");
+    if (row->newest_us == INT64_MIN)
+        buffer_puts(out, "null");
+    else
+        json_put_number(out, row->newest_us, 6);
+    buffer_puts(out, "}");
 }
 
-json_t *tables_describe(struct lane *const *lanes, size_t count, const json_t *described,
-                        size_t *total)
+static void put_rows(struct buffer *out, const struct list *list)
 {
-    struct list list = {.places = calloc(count + 1, sizeof(struct topic_lag *))};
-    json_t *out = json_array();
-    const struct table_counts *last = NULL;
+    buffer_puts(out, "[");
+    for (size_t i = 0; i < list->count && i < TABLES_SHOWN_MAX; i++) {
+        buffer_puts(out, i ? ",\n    " : "\n    ");
+        put_row(out, &list->rows[i]);
+    }
+    buffer_puts(out, "]");
+}
+
+bool tables_write(const struct lanes_shown *shown, struct buffer *out, size_t *total)
+{
+    struct list list = {.places = calloc(shown->count + 1, sizeof(struct topic_lag *))};
     list.failed = !list.places;
-    for (size_t i = 0; i < count && !list.failed; i++) {
-        struct table_counts *counts = lane_tables(lanes[i]); /* a pipeline's lanes are neighbours */
-        if (counts != last)
-            add_pipeline(&list, counts, described);
-        last = counts;
+    for (size_t first = 0, next; first < shown->count && !list.failed; first = next) {
+        const struct table_counts *counts = lane_tables(shown->lanes[first]);
+        for (next = first + 1; next < shown->count; next++)
+            if (lane_tables(shown->lanes[next]) != counts) /* a pipeline's lanes are neighbours */
+                break;
+        add_pipeline(&list, shown, first, next);
     }
     if (list.count)
         qsort(list.rows, list.count, sizeof *list.rows, by_lag);
     *total = list.count;
-    for (size_t i = 0; i < list.count && i < TABLES_SHOWN_MAX; i++)
-        json_array_append_new(out, describe(&list.rows[i]));
+    put_rows(out, &list);
     for (size_t i = 0; i < list.place_count; i++)
         free(list.places[i]);
     free(list.places);
     free(list.rows);
-    if (list.failed) {
-        json_decref(out);
-        return NULL;
-    }
-    return out;
+    return !list.failed;
 }

@@ -2,17 +2,17 @@
 #ifndef TABLES_SHOW_H
 #define TABLES_SHOW_H
 
-#include <jansson.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #define TABLES_SHOWN_MAX 1000
 
-struct lane;
+struct buffer;
+struct lanes_shown;
 
-/* Those that are furthest behind first, TABLES_SHOWN_MAX at most; *total: how many there are.
- * `described` are the lanes as they are shown beside it, from which the lag is; so no lane is
- * asked. NULL when memory is out. */
-json_t *tables_describe(struct lane *const *lanes, size_t count, const json_t *described,
-                        size_t *total);
+/* A list, those that are furthest behind first, TABLES_SHOWN_MAX at most; *total: how many there
+ * are. The lag is of the lanes as they are shown beside it, so no lane is asked. False: memory is
+ * out. */
+bool tables_write(const struct lanes_shown *shown, struct buffer *out, size_t *total);
 
 #endif
