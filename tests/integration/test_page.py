@@ -5,7 +5,6 @@ import html
 import json
 import os
 import re
-import shutil
 import subprocess
 import threading
 import urllib.error
@@ -15,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT
+from lib.page import chromium_program
 from lib.records import Table, pipeline, row
 from lib.waiting import wait_for
 
@@ -26,10 +26,8 @@ QUIET = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "-
 
 
 def chromium(folder, daemon, *arguments, language="en", port=None):
-    program = shutil.which("chromium")
-    assert program, "scripts/setup installs Debian's chromium"
     url = f"http://127.0.0.1:{port or daemon.setup.http_port}/"
-    return subprocess.run([program, *QUIET, f"--user-data-dir={folder / 'chromium'}",
+    return subprocess.run([chromium_program(), *QUIET, f"--user-data-dir={folder / 'chromium'}",
                            f"--accept-lang={language}", *arguments, url],
                           capture_output=True, text=True, timeout=120, check=True).stdout
 

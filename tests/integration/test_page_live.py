@@ -8,7 +8,7 @@ import os
 
 import pytest
 from confluent_kafka.admin import NewTopic
-from lib.page import launch, prepare
+from lib.page import launch, packages
 from lib.records import Table, pipeline, row
 from lib.toxiproxy import Toxiproxy
 
@@ -18,7 +18,7 @@ TABLES = 500
 
 @pytest.fixture(scope="module")
 def browser():
-    prepare()
+    packages()
     from playwright.sync_api import sync_playwright
     with sync_playwright() as playwright:
         browser = launch(playwright)

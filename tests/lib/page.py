@@ -1,4 +1,5 @@
-"""What looks at the daemon's page: Playwright, which drives Debian's Chromium, and axe-core, as scripts/page-tools prepares them."""
+"""What looks at the daemon's page: Playwright, which drives Debian's Chromium, and axe-core, as scripts/page-tools prepares them.
+Where they can't be had (no Chromium, no index of Python's packages) the tests that need them are skipped, and say why."""
 
 import shutil
 import subprocess
@@ -6,20 +7,37 @@ import sys
 from functools import lru_cache
 from pathlib import Path
 
+import pytest
 from conftest import ROOT
 
 
 @lru_cache
-def prepare():
-    """The folder of the packages; from then on they can be imported. What can't be prepared fails a test: it would show nothing."""
-    done = subprocess.run([ROOT / "scripts" / "page-tools", "--prepare"], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr.strip()
-    [packages] = Path(done.stdout.strip()).parents[1].glob("lib/python3*/site-packages")
-    sys.path.append(str(packages))
-    return packages
+def _prepared():
+    return subprocess.run([ROOT / "scripts" / "page-tools", "--prepare"], capture_output=True, text=True)
+
+
+@lru_cache
+def packages():
+    """Their folder; from then on they can be imported."""
+    done = _prepared()
+    if done.returncode:
+        pytest.skip(done.stderr.strip())
+    [folder] = Path(done.stdout.strip()).parents[1].glob("lib/python3*/site-packages")
+    sys.path.append(str(folder))
+    return folder
+
+
+def axe_script():
+    """axe-core, which finds what a screen reader or a keyboard can't use."""
+    return (packages() / "axe_playwright_python" / "axe.min.js").read_text(encoding="utf-8")
+
+
+def chromium_program():
+    program = shutil.which("chromium")
+    if not program:
+        pytest.skip("there is no chromium: scripts/setup installs Debian's")
+    return program
 
 
 def launch(playwright):
-    program = shutil.which("chromium")
-    assert program, "scripts/setup installs Debian's chromium"
-    return playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+    return playwright.chromium.launch(executable_path=chromium_program(), args=["--no-sandbox"])
