@@ -1,5 +1,6 @@
 """The alert rules for Prometheus: each fires when it should, and asks for metrics that there are."""
 
+import os
 import re
 import subprocess
 
@@ -18,11 +19,12 @@ def rules(path):
 def test_each_rule_as_promtool_tries_it():
     assert RULES
     for path in RULES:
-        test = path.with_suffix("").with_suffix(".rules.test.yaml")
-        done = subprocess.run(["promtool", "test", "rules", test.name], cwd=FOLDER, text=True,
-                              capture_output=True)
+        tests = sorted(FOLDER.glob(f"{path.stem}.*test.yaml"))
+        # Go collects garbage less often: it is small, and collecting it a quarter of the work.
+        done = subprocess.run(["promtool", "test", "rules", *[test.name for test in tests]], cwd=FOLDER, text=True,
+                              capture_output=True, env={**os.environ, "GOGC": "800"})
         assert done.returncode == 0, done.stdout + done.stderr
-        fired = {alert["alertname"] for one in yaml.safe_load(test.read_text())["tests"]
+        fired = {alert["alertname"] for test in tests for one in yaml.safe_load(test.read_text())["tests"]
                  for alert in one["alert_rule_test"] if alert["exp_alerts"]}
         assert fired == {rule["alert"] for rule in rules(path) if "alert" in rule}
 
