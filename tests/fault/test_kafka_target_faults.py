@@ -10,10 +10,13 @@ import time
 
 from lib.committed import read_committed
 from lib.records import Table, pipeline, row
+from lib.size import size
 from lib.waiting import wait_for
 
 PARTITIONS = 4
 KEYS = 40
+AT_ONCE = size("AT_ONCE", 8, 20)  # changes, each hundredth of a second
+KILLS, STOPS = size("KAFKA_KILLS", 12, 50), size("KAFKA_STOPS", 2, 6)
 
 
 class Load(threading.Thread):
@@ -27,7 +30,7 @@ class Load(threading.Thread):
     def run(self):
         try:
             while not self.over.wait(0.01):
-                rows = [row(number % KEYS, number) for number in range(self.count, self.count + 20)]
+                rows = [row(number % KEYS, number) for number in range(self.count, self.count + AT_ONCE)]
                 self.kafka.produce([self.table.create(each, partition=each["id"] % PARTITIONS)
                                     for each in rows])
                 self.count += len(rows)
@@ -76,7 +79,7 @@ def prepare(sink, kafka, table, prefix, **settings):
     return topic
 
 
-def test_fifty_kills(sink, kafka, table, prefix, report):
+def test_many_kills(sink, kafka, table, prefix, report):
     """Two processes of a group, of which one after the other is killed at any moment."""
     topic = prepare(sink, kafka, table, prefix)
     load = Load(kafka, table)
@@ -85,7 +88,7 @@ def test_fifty_kills(sink, kafka, table, prefix, report):
     chance = random.Random(seed)
     daemons = daemons_of(sink, 2)
     try:
-        for _ in range(50):
+        for _ in range(KILLS):
             time.sleep(chance.uniform(0.1, 1.6))
             victim = chance.randrange(2)
             daemons[victim].kill()
@@ -97,7 +100,7 @@ def test_fifty_kills(sink, kafka, table, prefix, report):
         daemon.stop()
     check_once(rows_of(kafka, topic), load.count)
     read = len(read_committed(kafka.bootstrap, topic, isolation="read_uncommitted"))
-    report(f"{load.count} records through 50 kills, each once; {read - load.count} in transactions "
+    report(f"{load.count} records through {KILLS} kills, each once; {read - load.count} in transactions "
            f"that were taken back (seed {seed})")
 
 
@@ -109,7 +112,7 @@ def test_a_zombie_commits_nothing(sink, kafka, table, prefix, report):
     load.start()
     daemons = daemons_of(sink, 2)
     try:
-        for turn in range(6):
+        for turn in range(STOPS):
             time.sleep(1.5)
             stopped = daemons[turn % 2]
             os.kill(stopped.pid, signal.SIGSTOP)
@@ -121,7 +124,7 @@ def test_a_zombie_commits_nothing(sink, kafka, table, prefix, report):
     for daemon in daemons:
         daemon.stop()
     check_once(rows_of(kafka, topic), load.count)
-    report(f"{load.count} records around 6 stops of 4.5 s, each once")
+    report(f"{load.count} records around {STOPS} stops of 4.5 s, each once")
 
 
 def test_members_come_and_go(sink, kafka, table, prefix):
@@ -131,7 +134,7 @@ def test_members_come_and_go(sink, kafka, table, prefix):
     load.start()
     daemons = daemons_of(sink, 1)
     try:
-        for _ in range(4):
+        for _ in range(size("KAFKA_MEMBERS", 2, 4)):
             time.sleep(1)
             daemons += daemons_of(sink, 1)
             time.sleep(1)
@@ -148,7 +151,7 @@ def test_brokers_away(sink, kafka, table, prefix, stack):
     topic = prepare(sink, kafka, table, prefix)
     daemon = sink.daemon()
     sent = 0
-    for _ in range(3):
+    for _ in range(size("BROKER_KILLS", 2, 3)):
         rows = [row(number % KEYS, number) for number in range(sent, sent + 3000)]
         kafka.produce([table.create(each, partition=each["id"] % PARTITIONS) for each in rows])
         sent += len(rows)
