@@ -21,7 +21,7 @@ from lib.size import size
 from lib.waiting import wait_for
 
 SEED = int(os.environ.get("ODS_FAULT_SEED") or random.randrange(10**9))
-TURNS = size("DERIVED_TURNS", 3, 12)
+TURNS = size("DERIVED_TURNS", 2, 12)
 RIGHT, NEW_ONLY, BY_WRITER = "old and new values", "new values only", "expanded by the writer"
 CUSTOMERS, ORDERS = 20, 2000
 

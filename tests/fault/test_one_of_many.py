@@ -7,7 +7,8 @@ from lib.records import Table, pipeline, row
 from lib.size import size
 
 TABLES = 50
-ROUNDS = size("PAUSE_ROUNDS", 20, 60)  # with it paused, and as many without
+RECORDS = size("PAUSE_RECORDS", 4, 10)  # of each table and round
+ROUNDS = size("PAUSE_ROUNDS", 8, 60)  # with it paused, and as many without
 
 
 def test_one_of_many_is_paused(sink, kafka, database, prefix, report):
@@ -22,7 +23,7 @@ def test_one_of_many_is_paused(sink, kafka, database, prefix, report):
         """How long it takes until what was sent stands in these tables."""
         records = []
         for number, table in enumerate(tables):
-            for _ in range(10):
+            for _ in range(RECORDS):
                 records.append(table.create(row(sent[number])))
                 sent[number] += 1
         kafka.produce(records)
@@ -35,7 +36,7 @@ def test_one_of_many_is_paused(sink, kafka, database, prefix, report):
         daemon.await_that(there, what="the others are up to date")
         return time.monotonic() - began
 
-    for _ in range(5):
+    for _ in range(3):
         a_round(range(TABLES))  # tables are made
     fenced = daemon.metric("ods_sink_batches_fenced_total")
     others = range(1, TABLES)
@@ -51,7 +52,7 @@ def test_one_of_many_is_paused(sink, kafka, database, prefix, report):
             (sent[number], sent[number])]
     assert daemon.metric("ods_sink_batches_fenced_total") == fenced
     assert daemon.metric("ods_sink_batches_abandoned_total") == 0
-    report(f"{ROUNDS} rounds of {TABLES * 10} records: the other tables were up to date after "
+    report(f"{ROUNDS} rounds of {TABLES * RECORDS} records: the other tables were up to date after "
            f"{statistics.median(before) * 1000:.0f} ms (median), with one paused after "
            f"{statistics.median(paused) * 1000:.0f} ms; at most {max(before) * 1000:.0f} and "
            f"{max(paused) * 1000:.0f}")
