@@ -21,12 +21,12 @@ WHOLE = os.environ.get("ODS_FAULTS") == "whole"
 SEED = int(os.environ.get("ODS_FAULT_SEED") or random.randrange(10**9))
 RESULTS = ROOT / "build" / "faults"
 # By themselves in the short run too: the daemon's own death, and what the mixture cannot have.
-SHORT = {"kill_daemon": size("KILLS", 5, 15), "stopped_in_pipeline": 1, "stopped_holding_locks": 1,
-         "clock_jump": size("JUMPS", 1, 3), "poison": 1, "table_paused": size("PAUSES", 2, 5),
+SHORT = {"kill_daemon": size("KILLS", 3, 15), "stopped_in_pipeline": 1, "stopped_holding_locks": 1,
+         "clock_jump": size("JUMPS", 1, 3), "poison": 1, "table_paused": size("PAUSES", 1, 5),
          "table_resynced": 1}
 SHARE = float(os.environ.get("ODS_FAULT_SHARE") or 1)
 # Of a short mixture each run has other faults.
-MIXTURE = int(200 * SHARE) if WHOLE else size("MIXTURE", 15, len(FAULTS))
+MIXTURE = int(200 * SHARE) if WHOLE else size("MIXTURE", 8, len(FAULTS))
 
 
 @pytest.fixture

@@ -9,10 +9,12 @@ import statistics
 import time
 from dataclasses import asdict
 
+from lib.size import size
+
 from . import faults as catalogue
 from .world import Stuck, World
 
-RATE = 800  # steps a second: about 1.2 records each
+RATE = size("FAULT_RATE", 400, 800)  # steps a second: about 1.2 records each
 
 
 def run(world, name, schedule, say=print, between_s=(0.1, 0.8)):
