@@ -14,8 +14,8 @@ from lib.text import differences
 from lib.waiting import wait_for
 from pg_workload import TABLES, Column, Workload, quote, source_script, target_script
 
-SNAPSHOT_ROWS = 40  # of each table
-STEPS = size("STEPS", 250, 500)
+SNAPSHOT_ROWS = size("SNAPSHOT_ROWS", 20, 40)  # of each table
+STEPS = size("STEPS", 120, 500)
 CONNECTOR = ROOT / "config" / "connectors" / "pg_finance.json"
 FLAT = ["transforms=unwrap",
         "transforms.unwrap.type=io.debezium.transforms.ExtractNewRecordState",

@@ -5,9 +5,10 @@ import os
 import subprocess
 
 from pg_workload import TABLES, Workload, quote
-from test_postgres_source import SNAPSHOT_ROWS, world  # noqa: F401
+from test_postgres_source import world  # noqa: F401
 
 EQUAL, DIFFERS = 0, 1
+SNAPSHOT_ROWS = 40  # of each table: each row is made wrong in one column
 
 
 def configure(world, **table):
