@@ -11,8 +11,8 @@ from lib.size import size
 from lib.text import assert_same_rows, differences
 from workload import EVERY_TYPE, PAIRS, TABLES, Workload
 
-SNAPSHOT_ROWS = 300  # of each table
-STEPS = size("STEPS", 1000, 2500)
+SNAPSHOT_ROWS = size("SNAPSHOT_ROWS", 60, 300)  # of each table
+STEPS = size("STEPS", 300, 2500)
 
 
 class World:
@@ -57,8 +57,8 @@ class World:
         """A row written last has arrived, so what a connector sent before it has as well, within
         each partition; with the rows equal nothing else can be on its way."""
         marker = f"marker {time.time_ns()}"
-        for number in range(64):
-            self.source.execute("replace into pairs values (%s, %s, 1)", (-number - 1, marker[:20]))
+        self.source.execute("replace into pairs values " + ", ".join(
+            f"({-number - 1}, '{marker[:20]}', 1)" for number in range(64)))
         self.daemon.await_that(
             lambda: self.database.count("pairs", f"b = '{marker[:20]}'") == 64, 90, "the markers")
 
