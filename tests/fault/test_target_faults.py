@@ -26,7 +26,7 @@ from test_faults import SEED, SHARE, WHOLE, assert_exact, keep, often
 class Kind:
     world: object
     faults: dict
-    always: tuple  # in each short run, beside two of its own and a kill
+    always: tuple  # in each short run, beside one of its own and a kill
     rate: int = driver.RATE
     own: list = field(default_factory=list)  # what only this target has
 
@@ -37,13 +37,18 @@ def kind_of(name, world, catalogue, always, rate=driver.RATE):
 
 
 KINDS = {"http": kind_of("http", HttpWorld, HTTP_FAULTS, ("answer_lost",),
-                         rate=driver.RATE // 4),  # each change is a request to a server in Python
+                         rate=200),  # each change is a request to a server in Python
          "kafka": kind_of("kafka", KafkaWorld, {name: faults.FAULTS[name] for name in faults.ANY_TARGET},
                           ("stopped_process",), rate=driver.RATE // 2),
          "kafka-avro": kind_of("kafka-avro", KafkaAvroWorld, KAFKA_AVRO_FAULTS,
                                ("killed_while_registering",), rate=driver.RATE // 2),
          **{flavour: kind_of(flavour, MysqlWorld, MYSQL_FAULTS, ("sessions_killed",),
                              rate=driver.RATE // 2) for flavour in ("mysql", "mariadb")}}
+
+
+# Of those that are written by the same code a short run has one, each run another one.
+ALIKE = [("mysql", "mariadb"), ("kafka", "kafka-avro")]
+LEFT_OUT = [] if FULL else [random.Random(f"{SEED} {pair}").choice(pair) for pair in ALIKE]
 
 
 @pytest.fixture(scope="module")
@@ -87,12 +92,14 @@ def run(server_of, stack, kafka, tmp_path, prefix, report):
 @pytest.mark.skipif(WHOLE, reason="of the short run")
 @pytest.mark.parametrize("target", KINDS)
 def test_some_faults_under_the_sanitizers(run, target):
+    if target in LEFT_OUT:
+        pytest.skip("its like has its turn in this run (ODS_FAULT_SEED)")
     kind, choose = KINDS[target], random.Random(f"{target} {SEED}")
-    names = [*kind.always, *choose.sample(kind.own, size("TARGET_FAULTS", 2, len(kind.own)))]
+    names = [*kind.always, *choose.sample(kind.own, size("TARGET_FAULTS", 1, len(kind.own)))]
     names += ["kill_daemon"] * size("TARGET_KILLS", 1, 15)
     choose.shuffle(names)
     result = run(target, "short", [kind.faults[name] for name in names], preset="asan",
-                 rate=kind.rate // 2)
+                 rate=max(kind.rate // 2, 100))
     assert result["repeats"] or target != "http"
 
 
