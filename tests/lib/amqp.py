@@ -2,8 +2,9 @@
 
 import json
 import threading
+from contextlib import suppress
 
-from proton import Delivery, Message, symbol
+from proton import Delivery, Message, ProtonException, symbol
 from proton.utils import BlockingConnection
 
 MANAGEMENT = "activemq.management"
@@ -16,6 +17,7 @@ class Broker:
         self.stack = stack
         self.url = url or stack["ARTEMIS_URL"]
         self.user, self.password = stack["ARTEMIS_USER"], stack["ARTEMIS_PASSWORD"]
+        self._lock, self._management = threading.Lock(), None
 
     def connect(self, timeout=30):
         return BlockingConnection(self.url, timeout=timeout, user=self.user, password=self.password,
@@ -68,18 +70,34 @@ class Broker:
 
     def ask(self, queue, attribute):
         """An attribute of a queue, by the broker's management; None: there is no such queue."""
-        connection = self.connect()
+        with self._lock:
+            kept = self._management is not None
+            try:
+                return self._ask(queue, attribute)
+            except ProtonException:
+                if not kept:
+                    raise
+            return self._ask(queue, attribute)  # the one that was kept was closed meanwhile
+
+    def _ask(self, queue, attribute):
+        """Tests ask again and again: on one connection."""
+        if self._management is None:
+            connection = self.connect()
+            self._management = (connection, connection.create_receiver(None, dynamic=True),
+                                connection.create_sender(MANAGEMENT))
+        connection, receiver, sender = self._management
         try:
-            receiver = connection.create_receiver(None, dynamic=True)
-            sender = connection.create_sender(MANAGEMENT)
             sender.send(Message(reply_to=receiver.link.remote_source.address, body="[]", properties={
                 "_AMQ_ResourceName": f"queue.{queue}", "_AMQ_Attribute": attribute}))
             answer = receiver.receive(timeout=20)
             receiver.accept()
-            good = answer.properties.get("_AMQ_OperationSucceeded")
-            return json.loads(answer.body)[0] if good else None
-        finally:
-            connection.close()
+        except ProtonException:
+            self._management = None
+            with suppress(ProtonException):
+                connection.close()
+            raise
+        good = answer.properties.get("_AMQ_OperationSucceeded")
+        return json.loads(answer.body)[0] if good else None
 
     def count(self, queue):
         """Messages that are in it, also those that are with a consumer."""
