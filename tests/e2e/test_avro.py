@@ -2,24 +2,32 @@
 PostgreSQL. A random workload, then every row against every row; the registry stopped in its middle,
 and the daemon killed."""
 
+import json
 import os
 import random
+import urllib.request
 
 import pytest
-from lib.size import size
+from lib.size import FULL, size
 from test_workload import SNAPSHOT_ROWS, World, world  # noqa: F401: a fixture
 from workload import TABLES, Workload
 
-STEPS = size("STEPS", 200, 2500)
+STEPS = size("STEPS", 150, 2500)
+RUNS = [("mks_finance-avro.json", "hard"), ("mks_finance-avro-flat.json", "soft")]
 
 
 @pytest.fixture
 def connect(stack):
     """Connect finds the converter if it was there as Connect started."""
     stack.up("registry")
-    stack.up("postgres", "mysql", "kafka")
-    stack.down("connect")
-    return stack.up("connect")
+    stack.up("postgres", "mysql", "kafka", "connect")
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(f"{stack['CONNECT_URL']}/connector-plugins?connectorsOnly=false") as answer:
+        found = any("AvroConverter" in plugin["class"] for plugin in json.load(answer))
+    if not found:
+        stack.down("connect")
+        stack.up("connect")
+    return stack
 
 
 class AvroWorld(World):
@@ -41,8 +49,8 @@ def drop_defaults(source):
         source.execute(f"alter table {table} alter column `{column}` drop default")
 
 
-@pytest.mark.parametrize("file, on_delete", [("mks_finance-avro.json", "hard"),
-                                             ("mks_finance-avro-flat.json", "soft")])
+# Both in a long run: how a flattened record is read does not depend on what it is written in.
+@pytest.mark.parametrize("file, on_delete", RUNS if FULL else RUNS[:1])
 def test_random_workload_in_avro(stack, world, report, file, on_delete):  # noqa: F811
     world.__class__ = AvroWorld
     seed = int(os.environ.get("ODS_TEST_SEED", random.randrange(10**9)))

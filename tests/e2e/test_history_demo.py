@@ -1,32 +1,16 @@
 """scripts/demo history, on the tests' own servers, in Avro: tables as they were, equal to what MySQL
 had."""
 
-import json
 import os
 import subprocess
-import urllib.request
 
-import pytest
 from conftest import ROOT
 from lib.sink import free_port
 from lib.size import size
+from test_avro import connect  # noqa: F401: a fixture
 
 
-@pytest.fixture
-def connect(stack):
-    """Connect, started after the registry's converter was there, which it looks for as it starts."""
-    stack.up("registry")
-    stack.up("postgres", "mysql", "kafka", "connect")
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(f"{stack['CONNECT_URL']}/connector-plugins?connectorsOnly=false") as answer:
-        found = any("AvroConverter" in plugin["class"] for plugin in json.load(answer))
-    if not found:
-        stack.down("connect")
-        stack.up("connect")
-    return stack
-
-
-def test_the_demo_of_histories(connect, source, database, binary, tmp_path, prefix):
+def test_the_demo_of_histories(connect, source, database, binary, tmp_path, prefix):  # noqa: F811
     url = database.dsn.replace("${ODS_STACK_POSTGRES_PASSWORD}", connect["POSTGRES_PASSWORD"])
     environment = {**connect.environment(), "ODS_DEMO_BINARY": str(binary),
                    "ODS_STACK_DIR": str(connect.folder),
