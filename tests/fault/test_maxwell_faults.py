@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import pytest
 from conftest import ROOT
 from lib.sink import free_port
-from lib.size import size
+from lib.size import FULL, size
 from lib.waiting import wait_for
 
 SEED = int(os.environ.get("ODS_FAULT_SEED", time.time()))
@@ -32,6 +32,9 @@ def demo(stack, database, binary, tmp_path, prefix, monkeypatch):
     loader = importlib.machinery.SourceFileLoader("demo_maxwell", str(ROOT / "scripts/demo-maxwell"))
     module = importlib.util.module_from_spec(importlib.util.spec_from_loader("demo_maxwell", loader))
     loader.exec_module(module)
+    if not FULL:
+        module.FIRST_ROWS = 300
+        monkeypatch.setattr(module.Source, "change", slower(module.Source.change))
     yield module
     root = module.mysql(None, unix_socket=stack["MYSQL_SOCKET"], user="root", password="")
     for statement in ("drop database if exists app_producer", "drop database if exists app_consumer",
@@ -39,6 +42,15 @@ def demo(stack, database, binary, tmp_path, prefix, monkeypatch):
                       "set global log_bin_trust_function_creators = 0"):
         module.ask(root, statement)
     root.close()
+
+
+def slower(change):
+    """About a hundred transactions a second, also while a server starts, instead of all that MySQL takes."""
+    def paced(source):
+        change(source)
+        time.sleep(0.01)
+
+    return paced
 
 
 def faults_of(stack, demo):
