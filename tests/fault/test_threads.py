@@ -10,9 +10,10 @@ import threading
 from conftest import build
 from lib.records import Table, pipeline
 from lib.sink import Setup
+from lib.size import size
 from lib.stack import ROOT
 
-EVENTS = 8_000
+EVENTS = size("THREAD_EVENTS", 4_000, 8_000)
 PARTITIONS = 4
 BAD = range(0, EVENTS, 400)  # amounts that the table refuses
 LEFT_OUT = range(200, EVENTS, 400)
