@@ -1,5 +1,5 @@
 """The page of a running daemon, by Playwright in Debian's Chromium, through what happens to it: nothing to do, a
-load, a poisoned record, PostgreSQL away and back, 500 tables. In each of them it is as wide as the
+load, a poisoned record, PostgreSQL away and back, hundreds of tables. In each of them it is as wide as the
 window from 1,280 px down to a phone's 320, light and dark, asks nobody but its daemon, can be walked
 through by keyboard, and axe-core finds nothing. PAGE_SHOTS=DIR keeps the pictures."""
 
@@ -10,10 +10,11 @@ import pytest
 from confluent_kafka.admin import NewTopic
 from lib.page import launch, packages
 from lib.records import Table, pipeline, row
+from lib.size import size
 from lib.toxiproxy import Toxiproxy
 
 SHOTS = os.environ.get("PAGE_SHOTS")
-TABLES = 500
+TABLES = size("PAGE_TABLES", 200, 500)
 
 
 @pytest.fixture(scope="module")
