@@ -88,11 +88,13 @@ static void end(struct stage *stage)
     free(stage->shapes);
 }
 
+/* Without strstr(), which under AddressSanitizer first reads to the end of the text: here 5 MB for
+ * each of 50,000 lines. */
 static size_t count(const char *text, const char *what)
 {
-    size_t found = 0;
-    for (const char *at = text; (at = strstr(at, what)); at++)
-        found++;
+    size_t found = 0, length = strlen(what);
+    for (const char *at = text; *at; at++)
+        found += *at == *what && strncmp(at, what, length) == 0;
     return found;
 }
 
