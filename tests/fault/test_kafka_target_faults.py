@@ -71,9 +71,9 @@ def daemons_of(sink, number):
     return [sink.daemon() for _ in range(number)]
 
 
-def prepare(sink, kafka, table, prefix, **settings):
+def prepare(sink, kafka, table, prefix, batch=None, **settings):
     topic = kafka.create(f"{prefix}-out", PARTITIONS)
-    sink.write(pipeline(table, lanes=2), kafka=True, http={"listen": ""}, kafka_properties={
+    sink.write(pipeline(table, lanes=2), kafka=True, http={"listen": ""}, batch=batch or {}, kafka_properties={
         "session.timeout.ms": "1000", "heartbeat.interval.ms": "200"}, targets=[
         {"name": "ods", "type": "kafka", "topic": topic, "schemas": False, **settings}])
     return topic
@@ -146,19 +146,20 @@ def test_members_come_and_go(sink, kafka, table, prefix):
     check_once(rows_of(kafka, topic), load.count)
 
 
-def test_brokers_away(sink, kafka, table, prefix, stack):
-    """Kafka is ended and begun again in the middle of transactions."""
-    topic = prepare(sink, kafka, table, prefix)
+def test_brokers_away(sink, kafka, table, prefix, stack, report):
+    """Kafka is ended and begun again in the middle of transactions, of which there are many."""
+    topic = prepare(sink, kafka, table, prefix, batch={"max_events": 50})
     daemon = sink.daemon()
-    sent = 0
-    for _ in range(size("BROKER_KILLS", 2, 3)):
+    sent, at = 0, []
+    for _ in range(size("BROKER_KILLS", 1, 3)):
         rows = [row(number % KEYS, number) for number in range(sent, sent + 3000)]
         kafka.produce([table.create(each, partition=each["id"] % PARTITIONS) for each in rows])
-        sent += len(rows)
-        time.sleep(0.1)
+        at.append(wait_for(lambda: max(count_of(kafka, topic) - sent, 0), 60, daemon.tail))
         os.kill(stack.pid("kafka"), signal.SIGKILL)
+        sent += len(rows)
         time.sleep(1)
         stack.run("up", "kafka")
     wait_for(lambda: count_of(kafka, topic) >= sent, 120, daemon.tail)
     daemon.stop()
     check_once(rows_of(kafka, topic), sent)
+    report(f"killed when {at} of 3000 records were seen each time")
