@@ -1,5 +1,7 @@
 """MySQL and MariaDB as targets: servers of the tests' own, and what is in their tables."""
 
+import atexit
+import functools
 import getpass
 import os
 import shutil
@@ -29,40 +31,60 @@ def free_port():
         return probe.getsockname()[1]
 
 
+PASSWORD = "s3cret-of-ods"
+USERS = (f"create user ods@'127.0.0.1' identified by '{PASSWORD}';\n"
+         "grant all on *.* to ods@'127.0.0.1' with grant option;\n")
+
+
+def folder_of(flavour):
+    return Path(tempfile.mkdtemp(prefix=f"ods-test-{os.getpid()}-{flavour}-"))
+
+
+def command_of(flavour, folder):
+    """A server of what is in this folder."""
+    user, data = f"--user={getpass.getuser()}", f"--datadir={folder / 'data'}"
+    temporary = f"--tmpdir={folder}"  # a server that starts empties its own of tables
+    if flavour == "mariadb":
+        return [MARIADB, *LEAN, user, data, temporary]
+    home = CACHE / "mysql-8.0.15"
+    return [home / "bin/mysqld", *LEAN, f"--basedir={home}", "--mysqlx=OFF",
+            "--default-authentication-plugin=mysql_native_password", "--disable-log-bin", user, data, temporary]
+
+
+@functools.cache
+def data_of(flavour):
+    """A data directory with the user in it, of which each server has a copy: to make one takes a busy machine
+    half a minute."""
+    folder = folder_of(flavour)
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    data, init = folder / "data", folder / "users.sql"
+    init.write_text(USERS)
+    if flavour == "mysql":
+        subprocess.run([*command_of(flavour, folder), "--initialize-insecure", f"--init-file={init}"],
+                       check=True, capture_output=True)
+        (data / "auto.cnf").unlink(missing_ok=True)  # the server's name among servers
+        return data
+    own = [f"--user={getpass.getuser()}", f"--datadir={data}"]
+    subprocess.run(["mariadb-install-db", "--no-defaults", "--auth-root-authentication-method=normal",
+                    "--skip-test-db", *own], check=True, capture_output=True)
+    subprocess.run([MARIADB, "--no-defaults", "--bootstrap", *own], check=True, text=True, capture_output=True,
+                   input="use mysql;\nflush privileges;\n" + USERS)
+    return data
+
+
 class Server:
     """A server in a folder of its own, on a free port; its user `ods` may do anything."""
 
-    password = "s3cret-of-ods"
+    password = PASSWORD
 
     def __init__(self, flavour, *options):
         self.flavour, self.options = flavour, list(options)
-        self.folder = Path(tempfile.mkdtemp(prefix=f"ods-test-{os.getpid()}-{flavour}-"))
+        self.folder = folder_of(flavour)
         self.port, self.process = free_port(), None
         self.socket = self.folder / "s"
-        init = self.folder / "users.sql"
-        init.write_text(f"create user ods@'127.0.0.1' identified by '{self.password}';\n"
-                        "grant all on *.* to ods@'127.0.0.1' with grant option;\n")
-        self._make(init)
+        subprocess.run(["cp", "-a", "--sparse=always", data_of(flavour), self.folder / "data"], check=True)
+        self._base = command_of(flavour, self.folder)
         self.start()
-
-    def _make(self, init):
-        data = f"--datadir={self.folder / 'data'}"
-        temporary = f"--tmpdir={self.folder}"  # a server that starts empties its own of tables
-        user = f"--user={getpass.getuser()}"
-        if self.flavour == "mysql":
-            home = CACHE / "mysql-8.0.15"
-            self._base = [home / "bin/mysqld", *LEAN, f"--basedir={home}", "--mysqlx=OFF",
-                          "--default-authentication-plugin=mysql_native_password",
-                          "--disable-log-bin", user, data, temporary]
-            command = [*self._base, "--initialize-insecure", f"--init-file={init}"]
-            subprocess.run(command, check=True, capture_output=True)
-            return
-        self._base = [MARIADB, *LEAN, user, data, temporary]
-        subprocess.run(["mariadb-install-db", "--no-defaults", "--auth-root-authentication-method=normal",
-                        "--skip-test-db", user, data], check=True, capture_output=True)
-        subprocess.run([MARIADB, "--no-defaults", "--bootstrap", user, data], check=True,
-                       input="use mysql;\nflush privileges;\n" + init.read_text(), text=True,
-                       capture_output=True)
 
     def start(self, *options):
         log = open(self.folder / "log", "ab")
