@@ -79,7 +79,8 @@ enum {
     SETTING_SECRET = 4,   /* a connection string: passwords in it are hidden; of terms: values of
                              `hmac` are */
     SETTING_PLACES = 8,   /* may hold ${topic}, ${db}, ${schema}, ${table} for each record's own */
-    SETTING_HIDDEN = 16,  /* a string that is a secret as a whole */
+    SETTING_HIDDEN = 16,  /* a string that is a secret as a whole; with SETTING_SECRET a URL that
+                             may be one, of which its host alone is shown */
     SETTING_SWITCH = 32,  /* an OBJECT whose struct begins with a bool: `true` and `false` may be
                              written in its place, and a group sets it to true */
 };

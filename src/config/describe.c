@@ -143,6 +143,17 @@ static void put_terms(struct buffer *out, const struct terms *terms, const struc
     buffer_puts(out, "}");
 }
 
+/* Of a URL no more than where it leads, and without who signs in. NULL: memory is out. */
+static const char *host_alone(const char *url, struct pool *pool)
+{
+    const char *authority = strstr(url, "://");
+    size_t scheme = authority ? (size_t) (authority + 3 - url) : 0;
+    size_t length = scheme + strcspn(url + scheme, "/?#{");
+    if (!authority || memchr(url, '@', length))
+        return SECRET_MASK;
+    return url[length] ? pool_printf(pool, "%.*s/%s", (int) length, url, SECRET_MASK) : url;
+}
+
 static void put_value(struct buffer *out, const struct setting *row, const void *object,
                       enum form form, struct pool *pool)
 {
@@ -154,7 +165,9 @@ static void put_value(struct buffer *out, const struct setting *row, const void 
     case SETTING_CHOICE:
     case SETTING_COLUMN:
         text = *(const char *const *) value;
-        if (form != FORM_EXACT && row->flags & SETTING_SECRET)
+        if (form != FORM_EXACT && row->flags & SETTING_SECRET && row->flags & SETTING_HIDDEN)
+            text = host_alone(text, pool);
+        else if (form != FORM_EXACT && row->flags & SETTING_SECRET)
             text = secret_redact_dsn(pool, text, NULL);
         else if (form != FORM_EXACT && *text &&
                  (row->flags & SETTING_HIDDEN || secret_name(row->name)))

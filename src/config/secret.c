@@ -11,8 +11,11 @@
 
 bool secret_name(const char *name)
 {
-    static const char *const words[] = {"password", "secret", "passwd", "token", "key.pem",
-                                        "jaas",     "oauthbearer.config"};
+    static const char *const words[] = {
+        "password", "secret",        "passwd", "token",      "key.pem",   "jaas",
+        "oauthbearer.config",        "authorization",        "credential", "cookie",
+        "api-key",  "api_key",       "apikey", "passphrase",
+    };
     for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++) {
         if (strcasestr(name, words[i]))
             return !strcasestr(name, "endpoint.url") && strcmp(name, "token_file") != 0;

@@ -616,6 +616,8 @@ static void test_redaction(void **state)
     assert_false(secret_name("ssl.certificate.pem"));
     assert_false(secret_name("sasl.oauthbearer.token.endpoint.url"));
     assert_false(secret_name("client.id"));
+    assert_true(secret_name("Authorization"));
+    assert_true(secret_name("X-Api-Key"));
     assert_true(secret_name("token"));
     assert_false(secret_name("token_file"));
 }

@@ -7,7 +7,8 @@ static const char *const joins[] = {"array", "lines", NULL};
 static const char *const conflicts[] = {"letter", "done", "retry", NULL};
 
 static const struct setting rows[] = {
-    {"url", SETTING_STRING, AT(url), .min = 8, .max = 8000, .flags = SETTING_REQUIRED,
+    {"url", SETTING_STRING, AT(url), .min = 8, .max = 8000,
+     .flags = SETTING_REQUIRED | SETTING_SECRET | SETTING_HIDDEN,
      .doc = "Where a change is sent, a template: `https://example.com/orders/{{key.id}}`. Values "
             "are percent-encoded; one that is NULL or not there makes a dead letter. The part "
             "before the path has no `{{`. A URL that is itself a secret comes from "
