@@ -10,6 +10,7 @@
 
 #include "cli/cli.h"
 #include "cli/json.h"
+#include "cli/settings_json.h"
 #include "cli/preview.h"
 #include "derived/inspect.h"
 #include "pipeline/recording.h"
@@ -250,12 +251,6 @@ static json_t *describe_pipelines(const struct settings *settings)
     return list;
 }
 
-static void take_setting(void *context, const char *path, const char *json)
-{
-    json_t *value = json_loads(json, JSON_DECODE_ANY, NULL);
-    json_object_set_new(context, path, value ? value : cli_json(json));
-}
-
 static json_t *describe_findings(const struct config *config)
 {
     size_t count;
@@ -420,10 +415,8 @@ static int check_as_json(struct check *check)
     struct memory most;
     json_t *root = json_pack("{s:b, s:o}", "valid", valid, "findings", describe_findings(config));
     if (valid) {
-        json_t *settings = json_object();
         check->settings = config_settings(config);
-        config_each(config, take_setting, settings);
-        json_object_set_new(root, "settings", settings);
+        json_object_set_new(root, "settings", settings_json(config, NULL));
         json_object_set_new(root, "pipelines", describe_pipelines(check->settings));
         json_object_set_new(root, "most_bytes",
                             json_integer(most_bytes(check->settings, &most)));

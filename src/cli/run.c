@@ -17,6 +17,8 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "cli/json.h"
+#include "cli/settings_json.h"
 #include "core/log.h"
 #include "core/time.h"
 #include "pipeline/notify.h"
@@ -111,6 +113,18 @@ static void renew(struct daemon *daemon, struct config *config)
     pipelines_stop(daemon->pipelines);
 }
 
+/* What the daemon runs by, for /configuration: its text is made here, since the settings of a
+ * reload (NULL: there was none) are gone when it is done. */
+static void show_configuration(struct daemon *daemon, const struct config *reloaded)
+{
+    json_t *settings = settings_json(daemon->config, reloaded);
+    if (settings && daemon->level)
+        json_object_set_new(settings, "log.level", cli_json(daemon->level));
+    json_t *root = json_pack("{s:o}", "settings", settings);
+    pipelines_show_configuration(daemon->pipelines, root ? json_dumps(root, JSON_INDENT(2)) : NULL);
+    json_decref(root);
+}
+
 static void reload(struct daemon *daemon)
 {
     struct config *new = NULL;
@@ -129,6 +143,7 @@ static void reload(struct daemon *daemon)
             renew(daemon, new);
             new = NULL;
         } else {
+            show_configuration(daemon, new);
             log_restart_needed(daemon->config, new);
         }
     }
@@ -296,6 +311,7 @@ static int watch(struct daemon *daemon)
     if (watchdog_us && watchdog_us / 3000 < timeout_ms)
         timeout_ms = watchdog_us < 3000 ? 1 : (int) (watchdog_us / 3000);
     notify_send("READY=1");
+    show_configuration(daemon, NULL);
     for (;;) {
         poll(fds, 2, daemon->stopping_us || daemon->renewed ? 50 : timeout_ms);
         take_signals(daemon);
@@ -308,6 +324,7 @@ static int watch(struct daemon *daemon)
             if (code || told)
                 return code;
             fds[1].fd = pipelines_fd(daemon->pipelines);
+            show_configuration(daemon, NULL);
             continue;
         }
         if (state.failed || (state.ended && !daemon->renewed))

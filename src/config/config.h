@@ -45,9 +45,10 @@ size_t config_compare(const struct config *old, const struct config *new, FILE *
 /* Every setting with the value that is in effect, one a line, secrets as ***. */
 void config_print(const struct config *config, FILE *out);
 
-/* The same for a program: each setting's path and its value as JSON. False: memory ran out, and not
- * all came. The configuration has loaded. */
-bool config_each(const struct config *config,
+/* The same for a program: each setting's path and its value as JSON. `reloaded` is what was read
+ * since, of which counts what a reload may change; NULL: nothing was. False: memory ran out, and
+ * not all came. Both have loaded. */
+bool config_each(const struct config *config, const struct config *reloaded,
                  void (*each)(void *context, const char *path, const char *json), void *context);
 
 /* The generated reference of all settings, as Markdown. */

@@ -296,14 +296,25 @@ void config_print(const struct config *config, FILE *out)
     listing_done(&listing);
 }
 
-bool config_each(const struct config *config,
+/* The line that is in effect: settings that a reload may change are few. */
+static const struct line *in_effect(const struct line *line, const struct listing *reloaded)
+{
+    for (size_t i = 0; i < reloaded->count && line->reload; i++)
+        if (strcmp(reloaded->lines[i].path, line->path) == 0)
+            return &reloaded->lines[i];
+    return line;
+}
+
+bool config_each(const struct config *config, const struct config *reloaded,
                  void (*each)(void *context, const char *path, const char *json), void *context)
 {
-    struct listing listing;
-    bool whole = list_settings(&listing, config_settings(config));
+    struct listing listing, renewed = {0};
+    bool whole = list_settings(&listing, config_settings(config)) &&
+                 (!reloaded || list_settings(&renewed, config_settings(reloaded)));
     for (size_t i = 0; i < listing.count; i++)
-        each(context, listing.lines[i].path, listing.lines[i].json);
+        each(context, listing.lines[i].path, in_effect(&listing.lines[i], &renewed)->json);
     listing_done(&listing);
+    listing_done(&renewed);
     return whole;
 }
 

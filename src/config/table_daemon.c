@@ -291,7 +291,8 @@ static const struct setting daemon_rows[] = {
     {"http.listen", SETTING_STRING, AT(settings, http.listen), "127.0.0.1:8090",
      .max = 255,
      .doc = "Address of the [page](page.md) `/`, and of `/metrics`, `/healthz`, `/readyz`, "
-            "`/status` and `/trends`, `host:port` or `[address]:port`. Empty: off."},
+            "`/status`, `/trends` and `/configuration`, `host:port` or `[address]:port`. Empty: "
+            "off."},
     {"http.certificate", SETTING_STRING, AT(settings, http.certificate), "", .max = 4096,
      .doc = "A file with the server's certificate and those between it and its authority (PEM): "
             "then there is TLS alone at `http.listen`. Empty: plain HTTP."},

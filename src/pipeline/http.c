@@ -1,4 +1,4 @@
-/* A page for people and five for programs, GET only; what operators POST is in http_actions.c. The
+/* A page for people and six for programs, GET only; what operators POST is in http_actions.c. The
  * daemon is healthy if no lane is stopped or stuck. An outage of the target or of Kafka is no
  * reason to restart it, so it is then healthy but not ready. */
 #include "pipeline/http.h"
@@ -7,6 +7,7 @@
 #include <jansson.h>
 #include <microhttpd.h>
 #include <netdb.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -54,6 +55,8 @@ struct http {
     size_t verifier_count;
     struct http_actions actions;
     char *file;           /* ods-sink.conf, from the root; NULL: not known */
+    pthread_mutex_t mutex;
+    char *configuration; /* JSON, in the mutex; NULL: not known */
     enum exposition form; /* of metrics, of what the one thread that has them writes now */
 };
 
@@ -257,6 +260,16 @@ static unsigned write_trends(struct http *http, struct buffer *out)
     return write_json(trends_describe(http->trends), JSON_COMPACT, out);
 }
 
+static unsigned write_configuration(struct http *http, struct buffer *out)
+{
+    pthread_mutex_lock(&http->mutex);
+    bool known = http->configuration != NULL;
+    buffer_puts(out, known ? http->configuration : "{\"settings\": null}");
+    pthread_mutex_unlock(&http->mutex);
+    buffer_puts(out, "\n");
+    return known ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE;
+}
+
 static unsigned write_page(struct http *http, struct buffer *out)
 {
     buffer_puts(out, page_index_html);
@@ -270,6 +283,7 @@ static const struct page pages[] = {
     {"/readyz", TYPE_TEXT, write_ready, write_open_ready},
     {"/status", TYPE_JSON, write_status, NULL},
     {"/trends", TYPE_JSON, write_trends, NULL},
+    {"/configuration", TYPE_JSON, write_configuration, NULL},
 };
 
 /* Who may see more than health; *why is filled where that needs a certificate. */
@@ -431,6 +445,7 @@ enum ods_status http_open(struct http **out, const struct http_settings *setting
     http->settings = settings;
     http->actions.settings = settings;
     http->fd = http->health_fd = -1;
+    pthread_mutex_init(&http->mutex, NULL);
     enum ods_status status = read_files(http, error);
     if (status == ODS_OK && *settings->listen) {
         http->fd = open_socket("http.listen", settings->listen, error);
@@ -465,6 +480,15 @@ void http_show_trends(struct http *http, struct trends *trends)
 void http_show_file(struct http *http, const char *file)
 {
     http->file = file ? realpath(file, NULL) : NULL;
+}
+
+void http_show_configuration(struct http *http, char *json)
+{
+    pthread_mutex_lock(&http->mutex);
+    char *old = http->configuration;
+    http->configuration = json;
+    pthread_mutex_unlock(&http->mutex);
+    free(old);
 }
 
 void http_show_tracer(struct http *http, struct tracer *tracer)
@@ -552,6 +576,8 @@ void http_stop(struct http *http)
     buffer_done(&http->certificate);
     buffer_done(&http->key);
     buffer_done(&http->client_ca);
+    pthread_mutex_destroy(&http->mutex);
+    free(http->configuration);
     free(http->file);
     free(http);
 }

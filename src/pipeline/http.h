@@ -1,5 +1,5 @@
-/* The daemon's HTTP server: /metrics, /healthz, /readyz, /status, /trends, and the page / that
- * draws the last two; and what operators ask for under /actions/. One internal thread of
+/* The daemon's HTTP server: /metrics, /healthz, /readyz, /status, /trends, /configuration, and
+ * the page / that draws the last three; and what operators ask for under /actions/. One internal thread of
  * libmicrohttpd, which only reads what lanes show: an action has a thread of its own. */
 #ifndef HTTP_H
 #define HTTP_H
@@ -37,6 +37,9 @@ void http_show_sources(struct http *http, struct source_guard *sources);
 void http_show_trends(struct http *http, struct trends *trends); /* before http_start(), too */
 /* Before http_start(), too: ods-sink.conf, as it was named; NULL: there is none. */
 void http_show_file(struct http *http, const char *file);
+/* At any time: what /configuration answers, JSON without secrets, which is taken; NULL: it is not
+ * known. */
+void http_show_configuration(struct http *http, char *json);
 void http_show_tracer(struct http *http, struct tracer *tracer);
 /* Before http_start(), too: what operators may do; NULL: nothing. It is stopped before the server
  * is, and closed behind it. */

@@ -294,6 +294,14 @@ void pipelines_reload(struct pipelines *pipelines, const struct settings *settin
     lane_limits_set(&pipelines->limits, settings);
 }
 
+void pipelines_show_configuration(struct pipelines *pipelines, char *json)
+{
+    if (pipelines->http)
+        http_show_configuration(pipelines->http, json);
+    else
+        free(json);
+}
+
 /* Those that ask servers which may not answer. */
 static void stop_lookers(struct pipelines *pipelines)
 {

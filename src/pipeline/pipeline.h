@@ -27,6 +27,8 @@ int pipelines_fd(const struct pipelines *pipelines); /* readable when a lane has
 void pipelines_look(struct pipelines *pipelines, struct pipelines_state *state);
 /* Take over what can change while running: batch ceilings and retry. */
 void pipelines_reload(struct pipelines *pipelines, const struct settings *settings);
+/* What /configuration answers from now on: JSON, which is taken; NULL: it is not known. */
+void pipelines_show_configuration(struct pipelines *pipelines, char *json);
 void pipelines_stop(struct pipelines *pipelines);    /* finish what is in flight */
 void pipelines_abandon(struct pipelines *pipelines); /* end at once */
 /* Wait for all and free. The exit code of the first lane that failed, 0 without one. */

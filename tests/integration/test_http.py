@@ -114,7 +114,8 @@ def test_tls_and_token(sink, database, kafka, table, tmp_path):
             return 0, ""
 
     daemon.await_that(lambda: at(base + "/healthz", authority)[0] == 200)
-    for path in ["/", "/status", "/metrics", "/trends"]:
+    daemon.await_that(lambda: at(base + "/configuration", authority, "Bearer " + TOKEN)[0] == 200)
+    for path in ["/", "/status", "/metrics", "/trends", "/configuration"]:
         code, body = ask(base + path, authority)
         assert code == 401 and TOKEN not in body
         assert ask(base + path, authority, "Bearer " + TOKEN)[0] == 200

@@ -5,6 +5,7 @@ through by keyboard, and axe-core finds nothing. PAGE_SHOTS=DIR keeps the pictur
 
 import json
 import os
+import signal
 
 import pytest
 from confluent_kafka.admin import NewTopic
@@ -158,6 +159,49 @@ def test_many_tables(sink, database, kafka, prefix, browser):
         daemon.stop()
     finally:
         views.close()
+
+
+def test_what_it_runs_by_is_shown_without_secrets(sink, database, kafka, table, browser):
+    """Behind the token of the rest; after a reload what a reload may change is as it is now, the rest as the lanes have it."""
+    secret = "a-secret-that-nobody-guesses"
+    hidden = [{"name": "hook", "type": "http", "url": f"https://127.0.0.1:1/{secret}/x",
+               "headers": {"Authorization": f"Bearer {secret}"}}]
+    settings = {"database": None, "kafka": True, "kafka_properties": {"ssl.key.password": secret},
+                "http": {"token": secret, "operators": [{"name": "ada", "token": f"{secret}-of-ada"}]},
+                "targets": [{"name": "ods", "type": "postgres", "dsn": f"{database.dsn} password={secret}"}, *hidden]}
+    sink.write({**pipeline(table), "target": "ods"}, batch={"max_events": 777}, lanes=1, **settings)
+    assert secret not in sink.check().stdout
+    daemon = sink.daemon()
+    daemon.await_that(lambda: daemon.get("/configuration")[0] == 401, what="its page, while the target refuses that password")
+    context = browser.new_context(http_credentials={"username": "any", "password": secret}, locale="de-DE",
+                                  viewport={"width": 320, "height": 900})
+    try:
+        page = context.new_page()
+
+        def shown():
+            page.goto(f"http://127.0.0.1:{sink.http_port}/")
+            page.locator("#settings summary").click()
+            page.locator("#configuration tbody tr").first.wait_for()
+            return dict(row.split("\n", 1) for row in page.evaluate(
+                "[...document.querySelectorAll('#configuration tbody tr')].map(row => "
+                "[...row.cells].map(cell => cell.textContent).join('\\n'))"))
+
+        first = shown()
+        assert (first["batch.max_events"], first["lanes"], first["http.token"]) == ("777", "1", '"***"')
+        assert "password=***" in first["targets[ods].dsn"] and first["targets[hook].url"] == '"https://127.0.0.1:1/***"', first
+        assert secret not in page.content()
+        assert daemon.get("/configuration")[0] == 401
+        from axe_playwright_python.sync_playwright import Axe
+        found = Axe().run(page)
+        assert found.violations_count == 0, found.generate_report()
+        sink.write({**pipeline(table), "target": "ods"}, batch={"max_events": 778}, lanes=2, **settings)
+        daemon.signal(signal.SIGHUP)
+        daemon.await_that(lambda: "reloaded" in daemon.log(), what="the reload")
+        daemon.await_that(lambda: shown()["batch.max_events"] == "778", what="what was reloaded")
+        assert shown()["lanes"] == "1"
+        daemon.stop()
+    finally:
+        context.close()
 
 
 def test_what_was_agreed_to_is_what_is_done(sink, database, kafka, prefix, browser):

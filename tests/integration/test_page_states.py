@@ -37,6 +37,10 @@ setTimeout(async () => {
 }, 3000)</script>"""
 
 
+CONFIGURATION = {"lanes": 2, "kafka.properties": {"sasl.password": "***"}, "kafka.topics_that_are_not_there": None,
+                 "targets[ods].dsn": "host=10.1.2.3 password=***", "pipelines[shop].tables": [], "pipelines[shop].evolve": "<b>add</b>"}
+
+
 def lane(pipeline, number, state="caught up", level="good", says=None, lag=0, tables=6, **others):
     now = time.time()
     return {"pipeline": pipeline, "group": pipeline, "target": "ods", "lane": number, "writer": "idle", "state": state,
@@ -152,7 +156,8 @@ def played():
 
     chromium_program()
     server = HTTPServer(("127.0.0.1", 0), Handler)
-    server.pages = {"/": f"{PAGE}<script>{axe_script()}</script>{MEASURE}", "/trends": json.dumps(trends())}
+    server.pages = {"/": f"{PAGE}<script>{axe_script()}</script>{MEASURE}", "/trends": json.dumps(trends()),
+                    "/configuration": json.dumps({"settings": CONFIGURATION})}
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield server
     server.shutdown()
@@ -201,6 +206,9 @@ def test_state(played, tmp_path, name, said):
         rows = re.findall(r'<td data-name="table">(.*?)</td>', drawn[drawn.index('id="tables"'):])
         assert rows[0] == "store.a_table_with_a_long_name_000" and len(rows) == min(total, 200), rows
     assert all(f"Lane {one['lane']}: " in shown and f"writer {one['writer']}" in shown for one in said["lanes"])
+    rows = re.findall(r'<td data-name="setting" class="text"><code>(.*?)</code></td><td[^>]*><code>(.*?)</code>', re.sub(
+        r'class="text" data-name="(\w+)"', r'data-name="\1" class="text"', drawn))
+    assert {name: json.loads(html.unescape(value)) for name, value in rows} == CONFIGURATION, rows
     if name == "poison":
         assert "ods-sink dlq show -c '/etc/ods-sink/the shop.conf' shop.store.orders:0:4711" in shown
     if said["verify"]:
