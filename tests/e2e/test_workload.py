@@ -65,11 +65,11 @@ class World:
 
 @pytest.fixture
 def world(stack, connect, kafka, source, sink, database, prefix):
+    for table in TABLES:  # another test may have changed them
+        source.execute(f"drop table if exists {table}")
     source.script((ROOT / "sql" / "mks_finance" / "source.sql").read_text())
     source.execute(EVERY_TYPE)
     source.execute(PAIRS)
-    for table in TABLES:
-        source.execute(f"delete from {table}")
     yield World(stack, source, sink, database, prefix)
     stack.connector("delete", "--offsets", f"name={prefix}")
 
