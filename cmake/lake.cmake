@@ -16,6 +16,7 @@ if(ODS_LAKE)
       DEPENDS ${ODS_LAKE_SOURCES} lake/Cargo.toml lake/Cargo.lock
       COMMENT "Lake engine" USES_TERMINAL VERBATIM)
     add_custom_target(ods_lake ALL DEPENDS ${ODS_LAKE_LIBRARY})
+    add_dependencies(programs ods_lake)
     install(FILES ${ODS_LAKE_LIBRARY} DESTINATION lib/ods-sink OPTIONAL)
     if(ODS_TESTS)
       add_test(NAME lake_engine COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/scripts/lake-build --test)
