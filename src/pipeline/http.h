@@ -1,6 +1,6 @@
 /* The daemon's HTTP server: /metrics, /healthz, /readyz, /status, /trends, /configuration, and
- * the page / that draws the last three; and what operators ask for under /actions/. One internal thread of
- * libmicrohttpd, which only reads what lanes show: an action has a thread of its own. */
+ * the page / that draws the last three; and what operators ask for under /actions/. One internal
+ * thread of libmicrohttpd, which only reads what lanes show: an action has a thread of its own. */
 #ifndef HTTP_H
 #define HTTP_H
 

@@ -1,4 +1,5 @@
-/* JSON that is written as it comes: any text is valid JSON of valid UTF-8, numbers have their point. */
+/* JSON that is written as it comes: any text is valid JSON of valid UTF-8, numbers have their
+ * point. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
