@@ -174,9 +174,9 @@ static bool waits(const struct shown *shown)
 static void write_lag_of(const struct page *page, size_t lane, const struct shown *shown)
 {
     int64_t source_us = atomic_load(&lane_metrics(page->lanes[lane])->source_us);
-    double seconds = (double) (time_wall_us() - source_us) / 1e6;
     if (source_us == INT64_MIN)
         return;
+    double seconds = (double) (time_wall_us() - source_us) / 1e6;
     metrics_begin(page, lane, "lag_seconds", "");
     buffer_printf(page->out, "%.3f\n", waits(shown) && seconds > 0 ? seconds : 0);
 }
