@@ -36,9 +36,17 @@ struct stage {
     struct shape *shapes;
 };
 
-static void apply(struct stage *stage, enum change_op op)
+/* Its changes are that record's. */
+static struct batch *batch_of_a_record(void)
 {
     struct batch *batch = batch_new();
+    *batch_add_record(batch) = (struct record){.topic = "t"};
+    return batch;
+}
+
+static void apply(struct stage *stage, enum change_op op)
+{
+    struct batch *batch = batch_of_a_record();
     for (size_t i = 0; i < TABLES; i++)
         *batch_add_change(batch) = (struct change){
             .op = op, .shape = &stage->shapes[i], .source_us = INT64_MIN};
@@ -133,7 +141,7 @@ static void rows_of_a_history_are_counted_by_themselves(void **state)
 {
     struct table_counts counts;
     struct table_counting counting = {.counts = &counts};
-    struct batch *batch = batch_new();
+    struct batch *batch = batch_of_a_record();
     char name[] = "a";
     struct shape source = {.id = 0, .database = "d", .schema = "", .table = name};
     struct shape history = source;
@@ -159,7 +167,7 @@ static void tables_beyond_the_limit_are_counted_together(void **state)
 {
     struct table_counts counts;
     struct table_counting counting = {.counts = &counts};
-    struct batch *batch = batch_new();
+    struct batch *batch = batch_of_a_record();
     char names[3][16] = {"a", "b", "c"};
     struct shape shapes[3];
     table_counts_init(&counts, "p", 1);
