@@ -250,7 +250,7 @@ bool batch_cover(struct batch *batch, const char *topic, int32_t partition, int6
 struct claim *batch_cover_run(struct batch *batch, const char *topic, int32_t partition,
                               int64_t from, int64_t offset);
 
-/* For sinks, before they have written anything of the batch: the record needs what another
+/* For sinks, before they write what they are at of the batch: the record needs what another
  * partition of its topic may still bring. ODS_OK: it brings nothing more, or nobody would give the
  * record again. ODS_RETRY, which the sink answers: who handed the batch over takes it back, and
  * gives the record again when that may have come. */

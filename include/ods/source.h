@@ -130,6 +130,10 @@ struct source_ops {
     /* The sender waits for acknowledgements, so one is sent as soon as a batch is committed. False:
      * they are for monitoring, and sent every few seconds. */
     bool awaits_acks;
+    /* Its partitions are read by themselves: a record may come long before what was written before
+     * it to another partition of the topic. Then ends(), offsets_at() and partitions() are there,
+     * for any thread. */
+    bool parted;
 
     /* What the rows of its settings can't say of a pipeline: ODS_OK, or an error that is shown with
      * file and line as the configuration is loaded. `settings`, `daemon` and `pipeline` are set;
@@ -178,8 +182,8 @@ struct source_ops {
      * an offset in the target starts at its beginning. */
     enum ods_status (*acked)(struct source *source, struct place *places, size_t count,
                              struct error *error);
-    /* The first offset of a partition and the one that will be written next. Any thread. NULL if
-     * the source has neither gaps nor acked(). */
+    /* The first offset of a partition and the one that will be written next. NULL if the
+     * source has neither gaps nor acked(). */
     enum ods_status (*ends)(struct source *source, const char *topic, int32_t partition,
                             int64_t *low, int64_t *high, struct error *error);
     /* Each place's offset holds a time in milliseconds; it is replaced by the offset of the first

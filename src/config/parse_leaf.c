@@ -328,6 +328,8 @@ static void parse_secret_warning(struct load *load, const struct setting *row,
     bool literal = false;
     if (node->kind != NODE_SCALAR || !node->source->readable_by_others)
         return;
+    if ((row->flags & SETTING_SECRET) && (row->flags & SETTING_HIDDEN))
+        return; /* an address, which may have what is not shown, and need not */
     if (row->flags & SETTING_SECRET)
         secret_redact_dsn(&load->scratch, node->raw, &literal);
     else

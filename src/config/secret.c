@@ -14,7 +14,8 @@ bool secret_name(const char *name)
     static const char *const words[] = {
         "password", "secret",        "passwd", "token",      "key.pem",   "jaas",
         "oauthbearer.config",        "authorization",        "credential", "cookie",
-        "api-key",  "api_key",       "apikey", "passphrase",
+        "api-key",  "api_key",       "apikey", "passphrase", "authentication", "x-auth",
+        "functions-key",             "subscription-key",     "auth-key",
     };
     for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++) {
         if (strcasestr(name, words[i]))

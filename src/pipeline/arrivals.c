@@ -6,22 +6,32 @@
 
 #include "core/time.h"
 
-#define SENT_MS INT64_C(1000) /* within which all that is sent together has come */
+#define SENT_MS   INT64_C(1000)    /* within which all that is sent together has come */
+#define CIRCLE_US INT64_C(2000000) /* until two of one millisecond are taken for a circle */
 
+/* What a partition must have brought: below this, all that is older than the record, and all that
+ * is not younger. */
+struct needed {
+    int64_t older, not_younger;
+};
+
+/* A partition's record that waits. */
 struct arrival {
     char *topic;
     int32_t partition;
-    int64_t from_ms;   /* what the topic has is looked at from this time on */
-    int64_t *ends;     /* by partition; 0 for one that has no record. NULL: not looked yet */
-    int32_t end_count;
-    bool all_there;
+    int64_t offset, timestamp_ms; /* the record */
+    int64_t from_ms;              /* it is looked from this time on, by the wall clock */
+    int64_t looked_us;            /* monotonic: when it was */
+    struct needed *needed;        /* by partition; NULL: not looked yet */
+    int32_t needed_count;
+    int64_t arrived; /* those below it need wait no more; 0: none */
 };
 
 void arrivals_done(struct arrivals *arrivals)
 {
     for (size_t i = 0; i < arrivals->count; i++) {
         free(arrivals->items[i].topic);
-        free(arrivals->items[i].ends);
+        free(arrivals->items[i].needed);
     }
     free(arrivals->items);
     *arrivals = (struct arrivals){0};
@@ -55,35 +65,65 @@ static struct arrival *add(struct arrivals *arrivals, const char *topic, int32_t
     return arrival;
 }
 
-/* False: not now. */
-static bool look(struct arrival *arrival, struct source *source)
+/* `places` as offsets_at() wants them: of the topic's partitions, at this time. */
+static bool ask(struct arrival *arrival, struct source *source, int64_t timestamp_ms,
+                struct place *places, size_t count)
 {
-    int32_t count = 0;
     struct error ignored;
-    int64_t low, high, *ends = NULL;
     error_init(&ignored);
-    bool good =
-        source->ops->partitions(source, arrival->topic, &count, &ignored) == ODS_OK &&
-        (ends = calloc((size_t) count, sizeof *ends));
-    for (int32_t i = 0; good && i < count; i++) {
-        good = source->ops->ends(source, arrival->topic, i, &low, &high, &ignored) == ODS_OK;
-        ends[i] = good && high > low ? high : 0;
-    }
-    if (!good) {
-        free(ends);
+    for (size_t i = 0; i < count; i++)
+        places[i] = (struct place){
+            .topic = arrival->topic, .partition = (int32_t) i, .offset = timestamp_ms};
+    if (source->ops->offsets_at(source, places, count, &ignored) != ODS_OK)
         return false;
+    for (size_t i = 0; i < count; i++) {
+        int64_t low, high;
+        if (places[i].offset >= 0)
+            continue;
+        if (source->ops->ends(source, arrival->topic, (int32_t) i, &low, &high, &ignored) != ODS_OK)
+            return false;
+        places[i].offset = high > low ? high : 0;
     }
-    free(arrival->ends);
-    arrival->ends = ends;
-    arrival->end_count = count;
     return true;
 }
 
-static int64_t own_end(const struct arrival *arrival)
+/* Nothing is kept where not all is told; it is asked again with the next batch. */
+static void look(struct arrival *arrival, struct source *source)
 {
-    return arrival->ends && arrival->partition < arrival->end_count
-               ? arrival->ends[arrival->partition]
-               : 0;
+    int32_t count = 0;
+    struct error ignored;
+    error_init(&ignored);
+    if (source->ops->partitions(source, arrival->topic, &count, &ignored) != ODS_OK)
+        return;
+    struct needed *needed = calloc((size_t) count, sizeof *needed);
+    struct place *places = calloc((size_t) count, sizeof *places);
+    bool good = needed && places &&
+                ask(arrival, source, arrival->timestamp_ms, places, (size_t) count);
+    for (int32_t i = 0; good && i < count; i++)
+        needed[i].older = places[i].offset;
+    good = good && ask(arrival, source, arrival->timestamp_ms + 1, places, (size_t) count);
+    for (int32_t i = 0; good && i < count; i++)
+        needed[i].not_younger = places[i].offset;
+    free(places);
+    if (!good) {
+        free(needed);
+        return;
+    }
+    arrival->needed = needed;
+    arrival->needed_count = count;
+    arrival->looked_us = time_monotonic_us();
+}
+
+static void begin(struct arrival *arrival, const struct record *record, int64_t now_ms)
+{
+    bool known = record->timestamp_ms >= 0 && record->timestamp_ms < now_ms;
+    free(arrival->needed);
+    arrival->needed = NULL;
+    if (record->offset < arrival->arrived) /* it is of a topic that was made anew */
+        arrival->arrived = 0;
+    arrival->offset = record->offset;
+    arrival->timestamp_ms = record->timestamp_ms;
+    arrival->from_ms = (known ? record->timestamp_ms : now_ms) + SENT_MS;
 }
 
 void arrivals_await(struct arrivals *arrivals, struct source *source, const struct batch *batch)
@@ -91,39 +131,51 @@ void arrivals_await(struct arrivals *arrivals, struct source *source, const stru
     const struct record *record = &batch->records[batch->awaiting - 1];
     struct arrival *arrival = find(arrivals, record->topic, record->partition);
     int64_t now_ms = time_wall_us() / 1000;
-    if (!arrival)
+    bool new = !arrival;
+    if (new)
         arrival = add(arrivals, record->topic, record->partition);
     if (!arrival)
         return;
-    if (record->offset >= own_end(arrival) && (arrival->all_there || !arrival->from_ms)) {
-        bool known = record->timestamp_ms >= 0 && record->timestamp_ms < now_ms;
-        arrival->from_ms = (known ? record->timestamp_ms : now_ms) + SENT_MS;
-        arrival->all_there = false;
-        free(arrival->ends);
-        arrival->ends = NULL;
+    bool other = new || arrival->offset != record->offset ||
+                 arrival->timestamp_ms != record->timestamp_ms;
+    bool covered = !new && arrival->arrived == arrival->offset + 1 && record->timestamp_ms >= 0 &&
+                   record->offset > arrival->offset &&
+                   record->timestamp_ms <= arrival->timestamp_ms;
+    if (covered) { /* what it needs is no younger than what has come */
+        arrival->offset = record->offset;
+        arrival->arrived = record->offset + 1;
+        return;
     }
-    if (!arrival->ends && now_ms >= arrival->from_ms)
+    if (other)
+        begin(arrival, record, now_ms);
+    if (!arrival->needed && now_ms >= arrival->from_ms)
         look(arrival, source);
 }
 
-/* Has the target all that the topic had? The partition's own records can't be among what its
- * records wait for. */
+/* Has the partition brought what is needed of it? */
+static bool has_come(const struct arrival *arrival, int32_t partition, int64_t offset)
+{
+    const struct needed *needed = &arrival->needed[partition];
+    bool circle = time_monotonic_us() - arrival->looked_us >= CIRCLE_US;
+    bool less = circle && partition > arrival->partition;
+    int64_t upto = less ? needed->older : needed->not_younger;
+    return partition == arrival->partition || upto <= 0 || offset >= upto;
+}
+
 static bool is_all_there(const struct arrival *arrival, struct sink *sink)
 {
     struct error ignored;
-    bool all = true;
-    size_t count = (size_t) arrival->end_count;
+    size_t count = (size_t) arrival->needed_count;
     struct position *positions = calloc(count, sizeof *positions);
     error_init(&ignored);
     if (!positions)
         return false;
     for (size_t i = 0; i < count; i++)
         positions[i] = (struct position){.topic = arrival->topic, .partition = (int32_t) i};
-    all = sink->ops->connect(sink, &ignored) == ODS_OK &&
-          sink->ops->resume(sink, positions, count, &ignored) == ODS_OK;
+    bool all = sink->ops->connect(sink, &ignored) == ODS_OK &&
+               sink->ops->resume(sink, positions, count, &ignored) == ODS_OK;
     for (size_t i = 0; all && i < count; i++)
-        all = positions[i].partition == arrival->partition || !arrival->ends[i] ||
-              positions[i].offset >= arrival->ends[i];
+        all = has_come(arrival, (int32_t) i, positions[i].offset);
     free(positions);
     return all;
 }
@@ -133,11 +185,13 @@ void arrivals_tell(struct arrivals *arrivals, struct sink *sink, struct batch *b
     for (uint32_t i = 0; arrivals->count && i < batch->claim_count; i++) {
         struct claim *claim = &batch->claims[i];
         struct arrival *arrival = find(arrivals, claim->topic, claim->partition);
-        if (!arrival || !arrival->ends)
+        if (!arrival)
             continue;
-        if (!arrival->all_there)
-            arrival->all_there = is_all_there(arrival, sink);
-        if (arrival->all_there)
-            claim->arrived = own_end(arrival);
+        if (claim->from > arrival->offset) /* past it */
+            arrival->arrived = 0;
+        else if (arrival->needed && arrival->offset < claim->upto &&
+                 arrival->arrived <= arrival->offset && is_all_there(arrival, sink))
+            arrival->arrived = arrival->offset + 1;
+        claim->arrived = arrival->arrived;
     }
 }

@@ -1,10 +1,11 @@
 /* Records that wait for what another partition of their topic is still to bring (batch_await()):
- * until when? All that the topic had when the first of them was met must be in the target. Those
- * that the partition had by then need wait for nothing more.
+ * until when? What a record needs was written before it. So it waits until the target has all
+ * records of the topic's other partitions that are not younger than it, by Kafka's times.
  *
- * What belongs together is sent to several partitions one after the other, and the first may be
- * seen before the last is there. So what the topic has is looked at when the record is a second
- * old.
+ * Two records of one millisecond in two partitions would wait for each other. Of such a one only
+ * what is older is waited for after a while, in partitions behind the record's own: in that order
+ * there is no circle. And what was sent before a record may be there after it, so it is looked at
+ * what there is when the record is a second old.
  *
  * Writer thread.
  */

@@ -46,7 +46,8 @@ struct partition {
     int64_t waits_since_us;
     bool put_off;          /* unless the format's helper has news */
     int64_t awaits_at;     /* the offset of the record that the target can't take yet; -1: none */
-    int64_t awaits_since_us, awaits_until_us;
+    int64_t awaits_since_us, awaits_us; /* since when, and for how long this time */
+    int64_t awaits_until_us;            /* 0: it has not come again yet */
 };
 
 struct assignment {

@@ -179,20 +179,35 @@ static void restart_runs(struct lane *lane, const struct batch *batch, bool fenc
         consumer_discard_filling(lane);
 }
 
+/* Is there a partition of which a record has to wait? */
+static void look_awaiting(struct lane *lane)
+{
+    bool any = false;
+    for (size_t i = 0; i < lane->assignment.count; i++) {
+        const struct partition *partition = lane->assignment.items[i];
+        any |= partition->awaits_at >= 0 && partition->state != PARTITION_GONE;
+    }
+    atomic_store(&lane->awaiting, any);
+}
+
 /* The record of the batch that has to wait, and with it what follows in its partition. */
 static void note_awaiting(struct lane *lane, const struct batch *batch)
 {
     const struct record *record = &batch->records[batch->awaiting - 1];
     struct partition *partition =
         assignment_find(&lane->assignment, record->topic, record->partition);
-    int64_t now_us = time_monotonic_us();
     if (!partition)
         return;
-    if (partition->awaits_at != record->offset)
-        partition->awaits_since_us = now_us;
-    atomic_fetch_add(&lane->metrics.put_off, 1);
+    bool again = partition->awaits_at == record->offset;
+    if (!again)
+        partition->awaits_since_us = time_monotonic_us();
+    partition->awaits_us = again ? 2 * partition->awaits_us : AWAIT_US;
+    if (partition->awaits_us > AWAIT_MOST)
+        partition->awaits_us = AWAIT_MOST;
     partition->awaits_at = record->offset;
-    partition->awaits_until_us = now_us + AWAIT_US;
+    partition->awaits_until_us = 0;
+    atomic_fetch_add(&lane->metrics.put_off, 1);
+    look_awaiting(lane);
 }
 
 static void settle_runs(struct lane *lane, const struct batch *batch, enum ods_status outcome)
@@ -208,8 +223,12 @@ static void settle_runs(struct lane *lane, const struct batch *batch, enum ods_s
         if (outcome == ODS_OK && partition->state != PARTITION_GONE) {
             partition->applied = claim->upto;
             partition->fences = 0;
+            if (partition->awaits_at >= 0 && partition->awaits_at < claim->upto)
+                partition->awaits_at = -1;
         }
     }
+    if (atomic_load(&lane->awaiting))
+        look_awaiting(lane);
 }
 
 /* Their letters are acknowledged, and the batch is committed: the source is told which they are
@@ -343,11 +362,17 @@ static void put_off(struct lane *lane, struct partition *partition, const struct
     partition->put_off = true;
 }
 
-/* Must the record wait for what another partition brings? */
+/* Must the record wait for what another partition brings? When it comes again it does, so that a
+ * batch without it goes before. */
 static bool awaits(struct lane *lane, struct partition *partition, const struct record *record)
 {
     struct error error;
-    if (record->offset != partition->awaits_at || time_monotonic_us() >= partition->awaits_until_us)
+    int64_t now_us = time_monotonic_us();
+    if (record->offset != partition->awaits_at)
+        return false;
+    if (!partition->awaits_until_us)
+        partition->awaits_until_us = now_us + partition->awaits_us;
+    if (now_us >= partition->awaits_until_us)
         return false;
     error_init(&error);
     error_set(&error, ODS_RETRY,

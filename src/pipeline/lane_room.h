@@ -20,7 +20,8 @@
 #include "pipeline/worker.h"
 
 #define PUT_OFF_US INT64_C(1000000) /* before a record is decoded again */
-#define AWAIT_US   INT64_C(100000)  /* likewise one that needs what another partition brings */
+#define AWAIT_US   INT64_C(100000)  /* likewise one that needs what another partition brings, */
+#define AWAIT_MOST INT64_C(1000000) /* at first, and at most */
 
 /* What travels with a batch. The consumer's while it fills it, the writer's while it has it. */
 struct slot {
@@ -95,6 +96,7 @@ struct lane {
     /* Shared. */
     atomic_bool stop, abandon, failed, ended, target_ready, letters_ready;
     atomic_int_fast64_t obeyed; /* number of the last order that is obeyed */
+    atomic_bool awaiting; /* a record of a partition has to wait (`awaits_at`) */
     atomic_int writer_state; /* enum lane_state: IDLE, APPLYING, WAITING, STOPPED */
     atomic_int_fast64_t consumer_beat_us, writer_beat_us;
     atomic_int_fast64_t writer_since_us; /* in this state */

@@ -293,6 +293,7 @@ struct attempts {
     struct outage *outage;
     struct backoff partner;
     int64_t patience; /* what the batch had left before this attempt */
+    bool in_vain;     /* the row that it waits for may be one that waits in this lane */
     int64_t started_us, begun_us; /* the last one; the first one, by the wall clock */
 };
 
@@ -326,6 +327,9 @@ static bool wait_more(void *context, struct error *error)
         if (given_up(lane, slot) || atomic_load(&lane->stop))
             return false;
         wait_for_partner(lane, slot, &attempts->partner, error);
+        attempts->in_vain = atomic_load(&lane->awaiting);
+        if (attempts->in_vain)
+            return false;
     }
     if (given_up(lane, slot))
         return false;
@@ -349,16 +353,15 @@ static void trace(const struct attempts *attempts)
 /* Can a record be given again that needs what another partition brings? */
 static bool can_await(const struct lane *lane, const struct batch *batch)
 {
-    const struct source_ops *source = lane->source->ops;
-    return source->kind == SOURCE_OFFSETS && source->partitions && source->ends &&
-           lane->worker.sink->ops->guarantee == EXACT_BY_STORED_OFFSET && !batch->delivers;
+    return lane->source->ops->parted && !batch->delivers &&
+           lane->worker.sink->ops->guarantee == EXACT_BY_STORED_OFFSET;
 }
 
 /* The batch goes back, and comes again without what has to wait. */
-static void give_back(struct lane *lane, const struct slot *slot, const struct error *error)
+static void give_back(struct lane *lane, const struct slot *slot)
 {
-    arrivals_await(&lane->arrivals, lane->source, slot->batch);
-    lane_note_error(lane, error->text);
+    if (slot->batch->awaiting)
+        arrivals_await(&lane->arrivals, lane->source, slot->batch);
     lane->given_back = lane->lost + 1;
 }
 
@@ -408,9 +411,9 @@ static enum ods_status apply(struct lane *lane, struct slot *slot, struct outage
         lane_note_error(lane, error.text);
         log_event(LOG_WARN, LANE_FIELDS(lane), "drops a batch, its offsets moved meanwhile: %s",
                   error.text);
-    } else if (status == ODS_RETRY && slot->batch->awaiting) {
+    } else if (status == ODS_RETRY && (slot->batch->awaiting || attempts.in_vain)) {
         end_outage(lane, outage);
-        give_back(lane, slot, &error);
+        give_back(lane, slot);
     } else if (status == ODS_RETRY) {
         atomic_fetch_add(&lane->metrics.abandoned, 1);
     } else {
@@ -434,8 +437,11 @@ static bool follows_lost(const struct lane *lane, const struct slot *slot)
 
 static enum ods_status apply_in_turn(struct lane *lane, struct slot *slot, struct outage *outage)
 {
-    enum ods_status status = follows_lost(lane, slot) ? ODS_RETRY : apply(lane, slot, outage);
+    bool follows = follows_lost(lane, slot);
+    enum ods_status status = follows ? ODS_RETRY : apply(lane, slot, outage);
     lane->lost += status != ODS_OK;
+    if (follows && slot->epoch < lane->given_back)
+        lane->given_back = lane->lost; /* what goes on behind it is given back too */
     return status;
 }
 

@@ -4,6 +4,7 @@ carries the placeholder, and the row under the old key has the value."""
 import base64
 import itertools
 import json
+import time
 
 import pytest
 
@@ -221,16 +222,20 @@ def test_a_create_waits_for_the_row_of_its_old_key(sink, database, kafka, prefix
     daemon.stop()
 
 
-def test_what_never_comes_is_not_waited_for(sink, database, kafka, prefix):
-    """All that the topic had is there: the row of the old key was never in it."""
+@pytest.mark.parametrize("partition", [0, 1])
+def test_what_never_comes_is_not_waited_for(sink, database, kafka, prefix, partition):
+    """All that is older is there: the row of the old key was never in the topic. Nor do two of one moment, of two
+    partitions, wait for each other."""
     table = items()
     table.topic = kafka.create(f"{prefix}-items", 2)
     sink.write(pipeline(f"^{prefix}-items$"), database=database, kafka=True)
     *_, create = key_change(table, 1, 2, {"note": "c", **GONE})
     *_, second = key_change(table, 3, 4, {"note": "c", **GONE})
     other = table.create({"id": 5, "note": "a", **BIG})
-    kafka.produce([{**create, "partition": 0}, {**second, "partition": 0},
-                   {**other, "partition": 1}])
+    now = int(time.time() * 1000)
+    kafka.produce([{**create, "partition": 0, "produced_ms": now},
+                   {**second, "partition": partition, "produced_ms": now},
+                   {**other, "partition": 1, "produced_ms": now}])
     daemon = sink.daemon()
     daemon.await_that(lambda: database.exists("items") and database.count("items") == 3)
     assert row(database, 2) == row(database, 4) == LOST

@@ -232,10 +232,11 @@ the year 0000 is 1900; an enum's `''` of a bad value is NULL.
   `nul: strip`.
 - A key change of a row with a value that the source did not send (TOAST) takes it from the row under
   the old key: from its changes in the same batch, or from the target, where it stands until its
-  delete is applied, and after that with `on_delete: soft`. Where the old key's partition may still
-  bring the row (or, with `on_delete: soft`, changes of it), the record waits for that, and what
-  follows in its own partition (`records_put_off_total`). Where no such row is left, or a younger one
-  has its key, the value is NULL and counted in `values_lost_total`. It is never the placeholder.
+  delete is applied, and after that with `on_delete: soft`. With that, where the old key's partition may
+  still bring the row or changes of it, the record waits for them, and what follows in its own
+  partition (`records_put_off_total`); without, the row is taken as it is then. Where no such row is
+  there, or a younger one has its key, the value is NULL and counted in `values_lost_total`. It is
+  never the placeholder.
 - An update with an unchanged TOAST value, of a row that the table does not have, makes the row with
   the column's default there, or NULL.
 - An array without schema has the elements of the target's column: units and scales as above.

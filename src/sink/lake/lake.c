@@ -33,6 +33,8 @@ static void lake_sink_close(struct sink *sink)
         pthread_mutex_lock(&lake->store->mutex);
         if (lake->store->heard == lake)
             lake->store->hooks = (struct apply_hooks){0};
+        if (lake->store->teller == lake)
+            lake->store->teller = NULL;
         pthread_mutex_unlock(&lake->store->mutex);
     }
     lake_store_close(lake->store);

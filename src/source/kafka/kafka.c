@@ -390,6 +390,7 @@ const struct source_ops kafka_source_ops = {
     .type = "kafka",
     .summary = "topics of a Kafka cluster, shared among the lanes of a consumer group",
     .kind = SOURCE_OFFSETS,
+    .parted = true,
     .open = kafka_open,
     .join = kafka_join,
     .next = kafka_next,

@@ -223,10 +223,11 @@ static void put_image(const struct mysql_plan *plan, const struct value *image,
 
 /* Fills the cells with what the changes of the old key in this batch leave. *erased: one of them
  * deleted the row, so the target's row has nothing to give. *ended: the delete that belongs to this
- * key change is in the batch. */
+ * key change is in the batch. *passed: a younger change of that key is, so no older one is still to
+ * come. */
 static void play_old_row(struct search *search, const struct mysql_plan *plan,
                          const struct change *create, struct mysql_cell *cells, bool *erased,
-                         bool *ended)
+                         bool *ended, bool *passed)
 {
     struct mysql_folding *folding = search->folding;
     uint64_t hash = hash_of(plan->table, &search->key);
@@ -237,8 +238,10 @@ static void play_old_row(struct search *search, const struct mysql_plan *plan,
         if (!is_old_row(search, plan, index))
             continue;
         bool known = change->source_us != INT64_MIN && create->source_us != INT64_MIN;
-        if (known && change->source_us > create->source_us)
+        if (known && change->source_us > create->source_us) {
+            *passed = true;
             return;
+        }
         if (change->after) {
             mysql_folding_overlay(folding, cells, index);
             continue;
@@ -343,15 +346,17 @@ static enum ods_status await_old_row(struct search *search, const struct change 
                        search->folding->error);
 }
 
-/* May changes of the row still be to come, by what the target has of it? With hard deletes the row
- * is gone when the last one has come; so the one that is there is taken at once. */
+/* May changes of the row still be to come, by what the target has of it? Where rows are not marked
+ * as deleted nobody can tell: the row that is there is taken, and one that is not there is gone. */
 static bool may_change(const MYSQL_ROW row, const struct mysql_plan *plan,
                        const struct change *create)
 {
+    if (plan->settings->on_delete != ON_DELETE_SOFT || plan->operation_column < 0 ||
+        plan->timestamp_column < 0 || create->source_us == INT64_MIN)
+        return false;
     if (!row)
         return true;
-    if (plan->settings->on_delete != ON_DELETE_SOFT || plan->operation_column < 0 || !row[0] ||
-        create->source_us == INT64_MIN)
+    if (!row[0])
         return false;
     int64_t time = strtoll(row[0], NULL, 10);
     bool deleted = row[1] && strcmp(row[1], "d") == 0;
@@ -376,7 +381,7 @@ static bool take(struct search *search, const struct mysql_column *column, const
 }
 
 static enum ods_status read_old_row(struct search *search, const struct mysql_plan *plan,
-                                    const struct change *create, bool ended,
+                                    const struct change *create, bool ended, bool passed,
                                     struct mysql_cell *cells, const uint32_t *wanted,
                                     uint32_t count)
 {
@@ -392,7 +397,7 @@ static enum ods_status read_old_row(struct search *search, const struct mysql_pl
     MYSQL_ROW row = mysql_fetch_row(rows);
     const unsigned long *lengths = row ? mysql_fetch_lengths(rows) : NULL;
     bool usable = row && mysql_num_rows(rows) == 1 && is_the_old_one(row, create, ended);
-    if (!ended && may_change(row, plan, create))
+    if (!ended && !passed && may_change(row, plan, create))
         status = await_old_row(search, create);
     for (uint32_t i = 0; usable && status == ODS_OK && i < count; i++)
         if (!take(search, &plan->table->columns[wanted[i]], row[i + 2], lengths[i + 2],
@@ -431,7 +436,7 @@ static enum ods_status inherit(struct search *search, uint32_t index, const stru
     uint32_t columns = plan->table->column_count, count = 0, wanted = 0;
     struct mysql_cell *cells = arena_alloc(folding->arena, columns * sizeof *cells);
     uint32_t *missing = arena_alloc(folding->arena, 2 * columns * sizeof *missing);
-    bool erased = false, ended = false;
+    bool erased = false, ended = false, passed = false;
     if (!cells || !missing)
         return error_out_of_memory(folding->error);
     uint32_t *unknown = missing + columns;
@@ -444,14 +449,12 @@ static enum ods_status inherit(struct search *search, uint32_t index, const stru
     if (old)
         put_image(plan, old->before, cells);
     if (status == ODS_OK && count && header && read_old_key(search, plan, header)) {
-        play_old_row(search, plan, create, cells, &erased, &ended);
+        play_old_row(search, plan, create, cells, &erased, &ended, &passed);
         for (uint32_t i = 0; i < count; i++)
             if (!cells[missing[i]].source)
                 unknown[wanted++] = missing[i];
-        if (!erased && (wanted || !ended))
-            status = read_old_row(search, plan, create, ended, cells, unknown, wanted);
-        else if (!ended)
-            status = await_old_row(search, create);
+        if (!erased && (wanted || !(ended || passed)))
+            status = read_old_row(search, plan, create, ended, passed, cells, unknown, wanted);
     }
     return status == ODS_OK ? keep(folding, index, cells, missing, count) : status;
 }

@@ -172,9 +172,11 @@ static bool is_old_row(struct search *search, const struct plan *plan, uint32_t 
 
 /* Fills the cells, by table column, with what the changes of the old key in this batch leave.
  * *erased: one of them deleted the row, so the target's row has nothing to give. *ended: the delete
- * that belongs to this key change is in the batch. */
+ * that belongs to this key change is in the batch. *passed: a younger change of that key is, so no
+ * older one is still to come. */
 static void play_old_row(struct search *search, const struct plan *plan,
-                         const struct change *create, struct cell *cells, bool *erased, bool *ended)
+                         const struct change *create, struct cell *cells, bool *erased, bool *ended,
+                         bool *passed)
 {
     uint64_t hash = hash_of(plan->table, &search->key);
     uint32_t at = 0, end = search->index_count;
@@ -192,8 +194,10 @@ static void play_old_row(struct search *search, const struct plan *plan,
         if (!is_old_row(search, plan, index))
             continue;
         bool known = change->source_us != INT64_MIN && create->source_us != INT64_MIN;
-        if (known && change->source_us > create->source_us)
+        if (known && change->source_us > create->source_us) {
+            *passed = true;
             return;
+        }
         if (!change->after) {
             *ended = known && change->source_us == create->source_us;
             *erased |= !*ended;
@@ -276,14 +280,16 @@ static enum ods_status await_old_row(struct search *search, const struct change 
                        search->error);
 }
 
-/* May changes of the row still be to come, by what the target has of it? With hard deletes the row
- * is gone when the last one has come; so the one that is there is taken at once. */
+/* May changes of the row still be to come, by what the target has of it? Where rows are not marked
+ * as deleted nobody can tell: the row that is there is taken, and one that is not there is gone. */
 static bool may_change(const PGresult *rows, const struct plan *plan, const struct change *create)
 {
+    if (plan->settings->on_delete != ON_DELETE_SOFT || plan->operation_column < 0 ||
+        plan->timestamp_column < 0 || create->source_us == INT64_MIN)
+        return false;
     if (PQntuples(rows) == 0)
         return true;
-    if (plan->settings->on_delete != ON_DELETE_SOFT || plan->operation_column < 0 ||
-        PQgetisnull(rows, 0, 0) || create->source_us == INT64_MIN)
+    if (PQgetisnull(rows, 0, 0))
         return false;
     int64_t time = strtoll(PQgetvalue(rows, 0, 0), NULL, 10);
     bool deleted = strcmp(PQgetvalue(rows, 0, 1), "d") == 0;
@@ -291,12 +297,12 @@ static bool may_change(const PGresult *rows, const struct plan *plan, const stru
 }
 
 static enum ods_status read_old_row(struct search *search, const struct plan *plan,
-                                    const struct change *create, bool ended, struct cell *cells,
-                                    const uint32_t *wanted, uint32_t count)
+                                    const struct change *create, bool ended, bool passed,
+                                    struct cell *cells, const uint32_t *wanted, uint32_t count)
 {
     PGresult *rows = NULL;
     enum ods_status status = query_old_row(search, plan, wanted, count, &rows);
-    if (status == ODS_OK && !ended && may_change(rows, plan, create))
+    if (status == ODS_OK && !ended && !passed && may_change(rows, plan, create))
         status = await_old_row(search, create);
     bool usable = status == ODS_OK && is_the_old_one(rows, create, ended);
     for (uint32_t i = 0; usable && status == ODS_OK && i < count; i++) {
@@ -354,16 +360,14 @@ static enum ods_status inherit(struct search *search, uint32_t index, const stru
         if (plan->target_of[i] >= 0 && create->after[i].kind == VALUE_ABSENT)
             missing[count++] = (uint32_t) plan->target_of[i];
     enum ods_status status = search->index ? ODS_OK : make_index(search);
-    bool erased = false, ended = false;
+    bool erased = false, ended = false, passed = false;
     if (status == ODS_OK && count && encode_old_key(search, plan, header)) {
-        play_old_row(search, plan, create, cells, &erased, &ended);
+        play_old_row(search, plan, create, cells, &erased, &ended, &passed);
         for (uint32_t i = 0; i < count; i++)
             if (!cells[missing[i]].column)
                 unknown[wanted++] = missing[i];
-        if (!erased && (wanted || !ended))
-            status = read_old_row(search, plan, create, ended, cells, unknown, wanted);
-        else if (!ended)
-            status = await_old_row(search, create);
+        if (!erased && (wanted || !(ended || passed)))
+            status = read_old_row(search, plan, create, ended, passed, cells, unknown, wanted);
     }
     return status == ODS_OK ? keep(search, index, cells, missing, count) : status;
 }

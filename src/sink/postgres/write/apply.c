@@ -398,7 +398,8 @@ static enum ods_status attempt_all(struct attempt *attempt)
     bool waits;
     *attempt->result = (struct apply_result){0};
     enum ods_status status = attempt_until_done(attempt, &waits, &why);
-    bool waiting = waits && status == ODS_RETRY && attempt->postgres->conn.pg;
+    bool waiting = waits && status == ODS_RETRY && attempt->postgres->conn.pg &&
+                   !attempt->batch->awaiting;
     if (status != ODS_OK && !waiting)
         forget_rows(attempt->result);
     apply_result_add(attempt->result, &before); /* rows that earlier parts have committed */
