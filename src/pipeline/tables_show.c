@@ -86,13 +86,15 @@ static struct topic_lag *find_topics(const struct lanes_shown *shown, size_t fir
         capacity += shown->places[i].count;
     struct topic_lag *places = calloc(capacity, sizeof *places);
     *count = 0;
-    for (size_t i = first; i < next && places; i++)
+    if (!places)
+        return NULL;
+    for (size_t i = first; i < next; i++)
         for (size_t k = 0; k < shown->places[i].count; k++) {
             const struct lane_partition *one = &shown->places[i].items[k];
             places[(*count)++] = (struct topic_lag){
                 .topic = one->topic, .lag = one->lag, .paused = one->paused};
         }
-    if (places && *count) {
+    if (*count) {
         qsort(places, *count, sizeof *places, by_topic);
         *count = merge(places, *count);
     }

@@ -115,7 +115,7 @@ def test_more_columns_than_a_table_has(sink, database, kafka, prefix):
 
 
 def test_thousands_of_tables(sink, database, kafka, prefix, report):
-    """All in one topic. What is kept of each is small; the metrics have none of them."""
+    """All in one topic. What is kept of each is small, and so is its line in the metrics."""
     count = size("TABLES", 100, 1000)
     patience_s = max(300, count // 10)
     tables = [Table(f"t{number}", prefix=prefix) for number in range(count)]
@@ -136,6 +136,6 @@ def test_thousands_of_tables(sink, database, kafka, prefix, report):
     daemon.await_that(lambda: stored(database) == 2 * count, patience_s, "two rows in each")
     peak = daemon.peak_rss_bytes()
     report(f"{count} tables: peak {first // MIB}, then {peak // MIB} MiB; /metrics {page} bytes")
-    assert page < 20_000 + count * 150
+    assert page < 24_000 + count * 150
     assert peak < ceiling(sink) + OURSELVES + count * 40_000
     daemon.stop()
