@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from xdist.scheduler import LoadFileScheduling
 
-from lib.stack import PREFIX, ROOT
+from lib.stack import MEMORY, PREFIX, ROOT
 
 GRACE_S = int(os.environ.get("ODS_TEST_GRACE_S", 60))
 # Long ones go first, so that the workers end at about the same time. What is named here is one unit:
@@ -132,9 +132,10 @@ def kill_all_of(folder):
 
 def end_stacks_of_the_gone():
     """Servers whose process could not end them itself."""
-    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*-*"):
+    for folder in [*Path(tempfile.gettempdir()).glob(f"{PREFIX}*-*"), *MEMORY.glob(f"{PREFIX}*-*")]:
         owner = folder.name.removeprefix(PREFIX).split("-")[0]
         if owner.isdecimal() and "python" not in command_line(owner):
-            subprocess.run([ROOT / "scripts" / "stack", "--dir", folder, "reset"],
-                           capture_output=True, timeout=120, check=False)
+            if folder.parent != MEMORY:  # what its server has there is removed after it
+                subprocess.run([ROOT / "scripts" / "stack", "--dir", folder, "reset"],
+                               capture_output=True, timeout=120, check=False)
             shutil.rmtree(folder, ignore_errors=True)
