@@ -65,6 +65,12 @@ void assignment_done(struct assignment *assignment);
 struct partition *assignment_find(struct assignment *assignment, const char *topic, int32_t number);
 /* In state ASKING, whether new or back again. NULL when memory is out. */
 struct partition *assignment_add(struct assignment *assignment, const char *topic, int32_t number);
+/* Does a record of it have to wait? (`awaits_at`: not one that an order has passed over since.) */
+static inline bool partition_awaits(const struct partition *partition)
+{
+    return partition->awaits_at >= 0 && partition->applied <= partition->awaits_at &&
+           partition->state != PARTITION_GONE;
+}
 /* Forget those that are GONE and not in flight. */
 void assignment_sweep(struct assignment *assignment);
 /* Back to ASKING unless GONE: what was taken but not applied will be read again. */

@@ -183,10 +183,8 @@ static void restart_runs(struct lane *lane, const struct batch *batch, bool fenc
 static void look_awaiting(struct lane *lane)
 {
     bool any = false;
-    for (size_t i = 0; i < lane->assignment.count; i++) {
-        const struct partition *partition = lane->assignment.items[i];
-        any |= partition->awaits_at >= 0 && partition->state != PARTITION_GONE;
-    }
+    for (size_t i = 0; i < lane->assignment.count; i++)
+        any |= partition_awaits(lane->assignment.items[i]);
     atomic_store(&lane->awaiting, any);
 }
 

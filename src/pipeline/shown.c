@@ -87,7 +87,8 @@ static void show_waits(struct lane *lane)
         const struct partition *partition = lane->assignment.items[i];
         waits |= partition->waits_at >= 0 && partition->position <= partition->waits_at &&
                  now_us - partition->waits_since_us >= PUT_OFF_US;
-        waits |= partition->awaits_at >= 0 && now_us - partition->awaits_since_us >= PUT_OFF_US;
+        waits |= partition_awaits(partition) &&
+                 now_us - partition->awaits_since_us >= PUT_OFF_US;
     }
     note_since(&lane->source_away_us, source.away, time_wall_us());
     note_since(&lane->put_off_us, waits, time_wall_us());

@@ -21,7 +21,9 @@ buckets too, of schema 3 (9 % wide, from 61 µs to 36 hours). Prometheus then ke
 `scrape_classic_histograms` is true, which our rules and dashboards want.
 What begins with `kafka_` is librdkafka's, a bounded choice of its statistics, every `statistics.interval.ms` (15 s;
 `kafka.properties` may say otherwise, 0: none); targets of type `kafka` have the same as `kafka_target_…`, those of type
-`http` have `http_requests_total` and `http_circuit_open`. Spans are counted where `tracing.endpoint` is set, in
+`http` have `http_requests_total` and `http_circuit_open`, lakes `lake_commits_total`, `lake_maintenance_total`, and of their open
+tables `lake_files`, `lake_small_files`, `lake_rows`, `lake_deleted_rows`, `lake_file_bytes`, `lake_index_keys` and
+`lake_index_bytes`. Spans are counted where `tracing.endpoint` is set, in
 `spans_total` and `spans_waiting_records`. PostgreSQL works on rows that were sent while it is asked to commit, in one
 round trip: the phase `commit` has that time.
 What looks at sources, compares, or keeps derived tables, and what transforms and rules count, adds its own,

@@ -86,6 +86,8 @@ class Endpoint:
 
 def tls_of(certificates, client_authority=None):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.num_tickets = 0  # no session is resumed: each connection is shown the certificate of then
+    context.options |= ssl.OP_NO_TICKET
     context.load_cert_chain(certificates.path("server.crt"), certificates.path("server.key"))
     if client_authority:
         context.verify_mode = ssl.CERT_REQUIRED
