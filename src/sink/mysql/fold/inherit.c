@@ -19,6 +19,7 @@
 #include "core/hash.h"
 #include "sink/mysql/fold/folding.h"
 #include "sink/mysql/wire/conn.h"
+#include "sink/rows/old_row.h"
 
 #define HEADERS_MAX 64
 #define MOST_BEFORE 64 /* changes between the two halves of a changed key */
@@ -325,42 +326,11 @@ static void put_query(struct search *search, const struct mysql_plan *plan, cons
         put_key_column(sql, plan, k, &search->old.key[k]);
 }
 
-/* Is the target's row the one that the key change has moved, and not one that took its key since?
- */
-static bool is_the_old_one(const MYSQL_ROW row, const struct change *create, bool ended)
+/* Does the table keep rows that are deleted, with the time of that? */
+static bool marks_deletes(const struct mysql_plan *plan)
 {
-    if (ended)
-        return true;
-    if (!row[0] || create->source_us == INT64_MIN)
-        return false;
-    int64_t time = strtoll(row[0], NULL, 10);
-    bool deleted = row[1] && strcmp(row[1], "d") == 0;
-    return time < create->source_us || (deleted && time == create->source_us);
-}
-
-static enum ods_status await_old_row(struct search *search, const struct change *create)
-{
-    return batch_await(search->folding->batch, create->record,
-                       "the row that had its old key, and a change of that may still be to come "
-                       "from another partition",
-                       search->folding->error);
-}
-
-/* May changes of the row still be to come, by what the target has of it? Where rows are not marked
- * as deleted nobody can tell: the row that is there is taken, and one that is not there is gone. */
-static bool may_change(const MYSQL_ROW row, const struct mysql_plan *plan,
-                       const struct change *create)
-{
-    if (plan->settings->on_delete != ON_DELETE_SOFT || plan->operation_column < 0 ||
-        plan->timestamp_column < 0 || create->source_us == INT64_MIN)
-        return false;
-    if (!row)
-        return true;
-    if (!row[0])
-        return false;
-    int64_t time = strtoll(row[0], NULL, 10);
-    bool deleted = row[1] && strcmp(row[1], "d") == 0;
-    return deleted ? time < create->source_us : time <= create->source_us;
+    return plan->settings->on_delete == ON_DELETE_SOFT && plan->operation_column >= 0 &&
+           plan->timestamp_column >= 0;
 }
 
 static bool take(struct search *search, const struct mysql_column *column, const char *bytes,
@@ -396,9 +366,10 @@ static enum ods_status read_old_row(struct search *search, const struct mysql_pl
         return status;
     MYSQL_ROW row = mysql_fetch_row(rows);
     const unsigned long *lengths = row ? mysql_fetch_lengths(rows) : NULL;
-    bool usable = row && mysql_num_rows(rows) == 1 && is_the_old_one(row, create, ended);
-    if (!ended && !passed && may_change(row, plan, create))
-        status = await_old_row(search, create);
+    const struct old_row old = row ? old_row_read(row[0], row[1]) : (struct old_row){0};
+    bool usable = mysql_num_rows(rows) == 1 && old_row_moved(&old, create, ended);
+    if (!ended && !passed)
+        status = old_row_await(&old, marks_deletes(plan), folding->batch, create, folding->error);
     for (uint32_t i = 0; usable && status == ODS_OK && i < count; i++)
         if (!take(search, &plan->table->columns[wanted[i]], row[i + 2], lengths[i + 2],
                   &cells[wanted[i]]))

@@ -20,6 +20,7 @@
 #include "core/hash.h"
 #include "sink/postgres/fold/lookup.h"
 #include "sink/rows/aside.h"
+#include "sink/rows/old_row.h"
 
 #define HEADERS_MAX 64
 
@@ -257,43 +258,16 @@ static enum ods_status query_old_row(struct search *search, const struct plan *p
     return conn_query_params(search->conn, buffer_text(&search->sql), &params, rows, search->error);
 }
 
-/* Is the target's row the one that the key change has moved, and not one that took its key since?
- */
-static bool is_the_old_one(const PGresult *rows, const struct change *create, bool ended)
+static const char *text_of(const PGresult *rows, int field)
 {
-    if (PQntuples(rows) != 1)
-        return false;
-    if (ended)
-        return true;
-    if (PQgetisnull(rows, 0, 0) || create->source_us == INT64_MIN)
-        return false;
-    int64_t time = strtoll(PQgetvalue(rows, 0, 0), NULL, 10);
-    bool deleted = strcmp(PQgetvalue(rows, 0, 1), "d") == 0;
-    return time < create->source_us || (deleted && time == create->source_us);
+    return PQgetisnull(rows, 0, field) ? NULL : PQgetvalue(rows, 0, field);
 }
 
-static enum ods_status await_old_row(struct search *search, const struct change *create)
+/* Does the table keep rows that are deleted, with the time of that? */
+static bool marks_deletes(const struct plan *plan)
 {
-    return batch_await(search->batch, create->record,
-                       "the row that had its old key, and a change of that may still be to come "
-                       "from another partition",
-                       search->error);
-}
-
-/* May changes of the row still be to come, by what the target has of it? Where rows are not marked
- * as deleted nobody can tell: the row that is there is taken, and one that is not there is gone. */
-static bool may_change(const PGresult *rows, const struct plan *plan, const struct change *create)
-{
-    if (plan->settings->on_delete != ON_DELETE_SOFT || plan->operation_column < 0 ||
-        plan->timestamp_column < 0 || create->source_us == INT64_MIN)
-        return false;
-    if (PQntuples(rows) == 0)
-        return true;
-    if (PQgetisnull(rows, 0, 0))
-        return false;
-    int64_t time = strtoll(PQgetvalue(rows, 0, 0), NULL, 10);
-    bool deleted = strcmp(PQgetvalue(rows, 0, 1), "d") == 0;
-    return deleted ? time < create->source_us : time <= create->source_us;
+    return plan->settings->on_delete == ON_DELETE_SOFT && plan->operation_column >= 0 &&
+           plan->timestamp_column >= 0;
 }
 
 static enum ods_status read_old_row(struct search *search, const struct plan *plan,
@@ -302,9 +276,13 @@ static enum ods_status read_old_row(struct search *search, const struct plan *pl
 {
     PGresult *rows = NULL;
     enum ods_status status = query_old_row(search, plan, wanted, count, &rows);
-    if (status == ODS_OK && !ended && !passed && may_change(rows, plan, create))
-        status = await_old_row(search, create);
-    bool usable = status == ODS_OK && is_the_old_one(rows, create, ended);
+    struct old_row row = {0};
+    if (status == ODS_OK && PQntuples(rows) > 0)
+        row = old_row_read(text_of(rows, 0), text_of(rows, 1));
+    if (status == ODS_OK && !ended && !passed)
+        status =
+            old_row_await(&row, marks_deletes(plan), search->batch, create, search->error);
+    bool usable = status == ODS_OK && PQntuples(rows) == 1 && old_row_moved(&row, create, ended);
     for (uint32_t i = 0; usable && status == ODS_OK && i < count; i++) {
         int field = (int) i + 2;
         size_t length = (size_t) PQgetlength(rows, 0, field);
