@@ -7,6 +7,7 @@
  */
 #include <string.h>
 
+#include <ods/json.h>
 #include <openssl/crypto.h>
 #include <openssl/sha.h>
 
@@ -20,17 +21,7 @@ static void put_string(struct buffer *out, const char *bytes, size_t length)
         buffer_puts(out, "null");
         return;
     }
-    buffer_puts(out, "\"");
-    for (size_t i = 0; i < length; i++) {
-        unsigned char byte = (unsigned char) bytes[i];
-        if (byte == '"' || byte == '\\')
-            buffer_printf(out, "\\%c", byte);
-        else if (byte < 0x20)
-            buffer_printf(out, "\\u%04x", byte);
-        else
-            buffer_add(out, &byte, 1);
-    }
-    buffer_puts(out, "\"");
+    json_quote(out, bytes, length);
 }
 
 static void put_bytes(struct buffer *out, const char *name, const char *base64_name,

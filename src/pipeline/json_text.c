@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include <ods/buffer.h>
+#include <ods/json.h>
 #include "core/utf8.h"
 
 /* jansson takes nothing but UTF-8. */
@@ -18,23 +19,6 @@ json_t *text_of(const char *text)
     return string ? string : json_null();
 }
 
-static void put_valid(struct buffer *out, const char *text, size_t length)
-{
-    size_t from = 0;
-    for (size_t i = 0; i < length; i++) {
-        unsigned char one = (unsigned char) text[i];
-        if (one >= ' ' && one != '"' && one != '\\')
-            continue;
-        buffer_add(out, text + from, i - from);
-        if (one < ' ')
-            buffer_printf(out, "\\u%04x", one);
-        else
-            buffer_add(out, (const char[]){'\\', (char) one}, 2);
-        from = i + 1;
-    }
-    buffer_add(out, text + from, length - from);
-}
-
 void json_put_text(struct buffer *out, const char *text)
 {
     if (!text) {
@@ -42,17 +26,15 @@ void json_put_text(struct buffer *out, const char *text)
         return;
     }
     size_t length = strlen(text);
-    buffer_puts(out, "\"");
     if (utf8_valid(text, length)) {
-        put_valid(out, text, length);
-    } else {
-        char *copy = malloc(3 * length + 1);
-        if (copy)
-            put_valid(out, copy, utf8_copy(copy, 3 * length + 1, text, length));
-        out->failed |= !copy;
-        free(copy);
+        json_quote(out, text, length);
+        return;
     }
-    buffer_puts(out, "\"");
+    char *copy = malloc(3 * length + 1);
+    if (copy)
+        json_quote(out, copy, utf8_copy(copy, 3 * length + 1, text, length));
+    out->failed |= !copy;
+    free(copy);
 }
 
 void json_put_number(struct buffer *out, int64_t number, unsigned digits)

@@ -1,6 +1,6 @@
-/* Lanes and their partitions as `/status` shows them. Partitions may be thousands, so they are
- * copied first, in the lane's lock for no longer than that takes, and written without a tree of
- * JSON. */
+/* Lanes and their partitions as `/status` and `/metrics` show them. Partitions may be thousands, so
+ * they are copied first, in the lane's lock for no longer than that takes, and written without a
+ * tree of JSON. */
 #ifndef LANES_SHOW_H
 #define LANES_SHOW_H
 

@@ -1,12 +1,12 @@
 /* What there are many of: tables, partitions, topics; and what sources and targets tell. */
 #include "pipeline/metrics_room.h"
 
-#include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/time.h"
+#include "pipeline/lanes_show.h"
 #include "pipeline/watch.h"
 
 /* --- tables --------------------------------------------------------------------------------- */
@@ -121,36 +121,7 @@ void metrics_partition(struct buffer *out, const char *name, const char *pipelin
     buffer_puts(out, "\n");
 }
 
-/* Partitions as a lane shows them, copied so that the lane does not wait while they are written. */
-struct shown {
-    struct lane_partition *items;
-    size_t count;
-    struct buffer topics; /* their texts, one behind the other, terminated */
-};
-
-static void copy_partitions(struct lane *lane, struct shown *shown)
-{
-    size_t count;
-    buffer_init(&shown->topics);
-    const struct lane_partition *partitions = lane_lock_partitions(lane, &count);
-    shown->items = calloc(count + 1, sizeof *shown->items);
-    for (shown->count = 0; shown->items && shown->count < count; shown->count++) {
-        const char *topic = partitions[shown->count].topic;
-        shown->items[shown->count] = partitions[shown->count];
-        buffer_add(&shown->topics, topic, strlen(topic) + 1);
-    }
-    lane_unlock_partitions(lane);
-    const char *topic = shown->topics.bytes;
-    if (shown->topics.failed)
-        shown->count = 0;
-    for (size_t i = 0; i < shown->count; i++) {
-        assert(shown->items && topic);
-        shown->items[i].topic = topic;
-        topic += strlen(topic) + 1;
-    }
-}
-
-static void write_partitions_of(const struct page *page, const struct shown *shown,
+static void write_partitions_of(const struct page *page, const struct lane_places *shown,
                                 const char *pipeline, bool lag)
 {
     for (size_t i = 0; i < shown->count; i++) {
@@ -163,7 +134,7 @@ static void write_partitions_of(const struct page *page, const struct shown *sho
     }
 }
 
-static bool waits(const struct shown *shown)
+static bool waits(const struct lane_places *shown)
 {
     bool any = false;
     for (size_t i = 0; i < shown->count; i++)
@@ -171,7 +142,7 @@ static bool waits(const struct shown *shown)
     return any;
 }
 
-static void write_lag_of(const struct page *page, size_t lane, const struct shown *shown)
+static void write_lag_of(const struct page *page, size_t lane, const struct lane_places *shown)
 {
     int64_t source_us = atomic_load(&lane_metrics(page->lanes[lane])->source_us);
     if (source_us == INT64_MIN)
@@ -183,29 +154,25 @@ static void write_lag_of(const struct page *page, size_t lane, const struct show
 
 void metrics_write_partitions(const struct page *page)
 {
-    struct shown *shown = calloc(page->count + 1, sizeof *shown);
-    for (size_t i = 0; shown && i < page->count; i++)
-        copy_partitions(page->lanes[i], &shown[i]);
+    struct lanes_shown shown;
+    size_t count = lanes_look(&shown, page->lanes, page->count) ? page->count : 0;
     metrics_partition_head(page->out, "offset",
                            "Next record of the partition that the target lacks");
-    for (size_t i = 0; shown && i < page->count; i++)
-        write_partitions_of(page, &shown[i], page->statuses[i].pipeline, false);
+    for (size_t i = 0; i < count; i++)
+        write_partitions_of(page, &shown.places[i], page->statuses[i].pipeline, false);
     metrics_partition_head(
         page->out, "lag_records",
         "Records of the partition that Kafka has and the target lacks, as the last fetch knew; of "
         "an input of type delta or iceberg versions of its table. Not of a partition that an order "
         "holds: those are in paused_backlog_records");
-    for (size_t i = 0; shown && i < page->count; i++)
-        write_partitions_of(page, &shown[i], page->statuses[i].pipeline, true);
+    for (size_t i = 0; i < count; i++)
+        write_partitions_of(page, &shown.places[i], page->statuses[i].pipeline, true);
     metrics_head(page->out, "lag_seconds", "gauge",
                  "Age of the newest change that the target has, while records of the lane's "
                  "partitions wait that no order holds; 0 while none does");
-    for (size_t i = 0; shown && i < page->count; i++) {
-        write_lag_of(page, i, &shown[i]);
-        free(shown[i].items);
-        buffer_done(&shown[i].topics);
-    }
-    free(shown);
+    for (size_t i = 0; i < count; i++)
+        write_lag_of(page, i, &shown.places[i]);
+    lanes_shown_done(&shown);
 }
 
 /* --- orders --------------------------------------------------------------------------------- */

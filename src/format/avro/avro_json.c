@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <ods/json.h>
+
 #include "core/base64.h"
 #include "core/text_nested.h"
 #include "core/utf8.h"
@@ -135,21 +137,7 @@ static bool put_text(struct avro_scan *scan, struct buffer *out, const char *tex
 {
     if (!utf8_valid(text, length))
         return avro_fail(scan, "a string that is not UTF-8");
-    buffer_puts(out, "\"");
-    size_t start = 0;
-    for (size_t i = 0; i < length; i++) {
-        unsigned char byte = (unsigned char) text[i];
-        if (byte >= 0x20 && byte != '"' && byte != '\\')
-            continue;
-        buffer_add(out, text + start, i - start);
-        start = i + 1;
-        if (byte == '"' || byte == '\\')
-            buffer_printf(out, "\\%c", byte);
-        else
-            buffer_printf(out, "\\u%04x", byte);
-    }
-    buffer_add(out, text + start, length - start);
-    buffer_puts(out, "\"");
+    json_quote(out, text, length);
     return true;
 }
 
