@@ -182,8 +182,8 @@ struct source_ops {
      * an offset in the target starts at its beginning. */
     enum ods_status (*acked)(struct source *source, struct place *places, size_t count,
                              struct error *error);
-    /* The first offset of a partition and the one that will be written next. NULL if the
-     * source has neither gaps nor acked(). */
+    /* The first offset of a partition and the one that will be written next. NULL if the source has
+     * neither gaps nor acked(). */
     enum ods_status (*ends)(struct source *source, const char *topic, int32_t partition,
                             int64_t *low, int64_t *high, struct error *error);
     /* Each place's offset holds a time in milliseconds; it is replaced by the offset of the first

@@ -19,7 +19,7 @@ struct needed {
 struct arrival {
     char *topic;
     int32_t partition;
-    int64_t offset, timestamp_ms; /* the record */
+    int64_t offset, timestamp_ms; /* the record; -1: none yet, its time is not known */
     int64_t from_ms;              /* it is looked from this time on, by the wall clock */
     int64_t looked_us;            /* monotonic: when it was */
     struct needed *needed;        /* by partition; NULL: not looked yet */
@@ -61,11 +61,12 @@ static struct arrival *add(struct arrivals *arrivals, const char *topic, int32_t
     if (!name)
         return NULL;
     struct arrival *arrival = &arrivals->items[arrivals->count++];
-    *arrival = (struct arrival){.topic = name, .partition = partition};
+    *arrival = (struct arrival){.topic = name, .partition = partition, .offset = -1};
     return arrival;
 }
 
-/* `places` as offsets_at() wants them: of the topic's partitions, at this time. */
+/* Of each partition the first record that is not older; its end where there is none, or where the
+ * time is not known (below 0). */
 static bool ask(struct arrival *arrival, struct source *source, int64_t timestamp_ms,
                 struct place *places, size_t count)
 {
@@ -74,7 +75,8 @@ static bool ask(struct arrival *arrival, struct source *source, int64_t timestam
     for (size_t i = 0; i < count; i++)
         places[i] = (struct place){
             .topic = arrival->topic, .partition = (int32_t) i, .offset = timestamp_ms};
-    if (source->ops->offsets_at(source, places, count, &ignored) != ODS_OK)
+    if (timestamp_ms >= 0 &&
+        source->ops->offsets_at(source, places, count, &ignored) != ODS_OK)
         return false;
     for (size_t i = 0; i < count; i++) {
         int64_t low, high;
@@ -91,17 +93,17 @@ static bool ask(struct arrival *arrival, struct source *source, int64_t timestam
 static void look(struct arrival *arrival, struct source *source)
 {
     int32_t count = 0;
+    int64_t older_ms = arrival->timestamp_ms, younger_ms = older_ms < 0 ? older_ms : older_ms + 1;
     struct error ignored;
     error_init(&ignored);
     if (source->ops->partitions(source, arrival->topic, &count, &ignored) != ODS_OK)
         return;
     struct needed *needed = calloc((size_t) count, sizeof *needed);
     struct place *places = calloc((size_t) count, sizeof *places);
-    bool good = needed && places &&
-                ask(arrival, source, arrival->timestamp_ms, places, (size_t) count);
+    bool good = needed && places && ask(arrival, source, older_ms, places, (size_t) count);
     for (int32_t i = 0; good && i < count; i++)
         needed[i].older = places[i].offset;
-    good = good && ask(arrival, source, arrival->timestamp_ms + 1, places, (size_t) count);
+    good = good && ask(arrival, source, younger_ms, places, (size_t) count);
     for (int32_t i = 0; good && i < count; i++)
         needed[i].not_younger = places[i].offset;
     free(places);
@@ -126,27 +128,29 @@ static void begin(struct arrival *arrival, const struct record *record, int64_t 
     arrival->from_ms = (known ? record->timestamp_ms : now_ms) + SENT_MS;
 }
 
+/* What the record needs is no younger than what has come for the one before it. */
+static bool is_covered(const struct arrival *arrival, const struct record *record)
+{
+    return arrival->offset >= 0 && arrival->arrived > arrival->offset &&
+           record->offset > arrival->offset && record->timestamp_ms >= 0 &&
+           record->timestamp_ms <= arrival->timestamp_ms;
+}
+
 void arrivals_await(struct arrivals *arrivals, struct source *source, const struct batch *batch)
 {
     const struct record *record = &batch->records[batch->awaiting - 1];
     struct arrival *arrival = find(arrivals, record->topic, record->partition);
     int64_t now_ms = time_wall_us() / 1000;
-    bool new = !arrival;
-    if (new)
+    if (!arrival)
         arrival = add(arrivals, record->topic, record->partition);
     if (!arrival)
         return;
-    bool other = new || arrival->offset != record->offset ||
-                 arrival->timestamp_ms != record->timestamp_ms;
-    bool covered = !new && arrival->arrived == arrival->offset + 1 && record->timestamp_ms >= 0 &&
-                   record->offset > arrival->offset &&
-                   record->timestamp_ms <= arrival->timestamp_ms;
-    if (covered) { /* what it needs is no younger than what has come */
+    if (is_covered(arrival, record)) {
         arrival->offset = record->offset;
         arrival->arrived = record->offset + 1;
         return;
     }
-    if (other)
+    if (arrival->offset != record->offset || arrival->timestamp_ms != record->timestamp_ms)
         begin(arrival, record, now_ms);
     if (!arrival->needed && now_ms >= arrival->from_ms)
         look(arrival, source);

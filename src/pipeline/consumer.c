@@ -179,35 +179,6 @@ static void restart_runs(struct lane *lane, const struct batch *batch, bool fenc
         consumer_discard_filling(lane);
 }
 
-/* Is there a partition of which a record has to wait? */
-static void look_awaiting(struct lane *lane)
-{
-    bool any = false;
-    for (size_t i = 0; i < lane->assignment.count; i++)
-        any |= partition_awaits(lane->assignment.items[i]);
-    atomic_store(&lane->awaiting, any);
-}
-
-/* The record of the batch that has to wait, and with it what follows in its partition. */
-static void note_awaiting(struct lane *lane, const struct batch *batch)
-{
-    const struct record *record = &batch->records[batch->awaiting - 1];
-    struct partition *partition =
-        assignment_find(&lane->assignment, record->topic, record->partition);
-    if (!partition)
-        return;
-    bool again = partition->awaits_at == record->offset;
-    if (!again)
-        partition->awaits_since_us = time_monotonic_us();
-    partition->awaits_us = again ? 2 * partition->awaits_us : AWAIT_US;
-    if (partition->awaits_us > AWAIT_MOST)
-        partition->awaits_us = AWAIT_MOST;
-    partition->awaits_at = record->offset;
-    partition->awaits_until_us = 0;
-    atomic_fetch_add(&lane->metrics.put_off, 1);
-    look_awaiting(lane);
-}
-
 static void settle_runs(struct lane *lane, const struct batch *batch, enum ods_status outcome)
 {
     uint32_t count;
@@ -226,7 +197,7 @@ static void settle_runs(struct lane *lane, const struct batch *batch, enum ods_s
         }
     }
     if (atomic_load(&lane->awaiting))
-        look_awaiting(lane);
+        later_look(lane);
 }
 
 /* Their letters are acknowledged, and the batch is committed: the source is told which they are
@@ -255,7 +226,7 @@ void consumer_take_back(struct lane *lane, struct batch *batch)
     atomic_fetch_sub(&lane->metrics.in_flight_bytes, slot->bytes);
     settle_runs(lane, batch, slot->outcome);
     if (batch->awaiting && slot->outcome == ODS_RETRY)
-        note_awaiting(lane, batch);
+        later_note(lane, batch);
     if (slot->outcome == ODS_OK)
         reject_letters(lane, batch);
     else
@@ -320,79 +291,6 @@ static void take_event(struct lane *lane, enum source_event event, const struct 
         gaps_out_of_range(lane, partition);
 }
 
-/* The record, and those after it in its partition, are read again later. Other partitions go on,
- * and the lane stays in its group. */
-static void read_later(struct lane *lane, struct partition *partition, const struct record *record,
-                       int64_t since_us, int64_t until_us, const struct error *error)
-{
-    struct traceparent parent;
-    int64_t offset = record->offset;
-    uint64_t held_back;
-    int64_t now_us = time_monotonic_us();
-    partition->waits_since_us = since_us;
-    partition->waits_at = offset;
-    /* What the helper only has to fetch comes within moments, and is nothing to be told of. */
-    if (now_us - partition->waits_since_us >= PUT_OFF_US) {
-        lane_note_error(lane, error->text);
-        if (rare_due(&lane->putting_off, &held_back)) {
-            traceparent_of(&parent, lane->source->ops->headers, record);
-            log_event(LOG_WARN, RECORD_FIELDS(lane, parent.trace),
-                      "topic %s partition %d waits at offset %lld: %s", partition->topic,
-                      (int) partition->number, (long long) offset, error->text);
-        }
-    }
-    rebalance_pause(lane, partition);
-    partition->state = PARTITION_SEEKING;
-    partition->decoded = OFFSET_NONE; /* it has begun with the record that comes again */
-    partition->not_before_us = until_us;
-}
-
-/* Something that the decoder needs is missing: the record is read again when the format's helper
- * has news, or after a second. */
-static void put_off(struct lane *lane, struct partition *partition, const struct record *record,
-                    const struct error *error)
-{
-    int64_t now_us = time_monotonic_us();
-    bool again = partition->waits_at == record->offset;
-    read_later(lane, partition, record, again ? partition->waits_since_us : now_us,
-               now_us + PUT_OFF_US, error);
-    atomic_fetch_add(&lane->metrics.put_off, 1);
-    partition->put_off = true;
-}
-
-/* Must the record wait for what another partition brings? When it comes again it does, so that a
- * batch without it goes before. */
-static bool awaits(struct lane *lane, struct partition *partition, const struct record *record)
-{
-    struct error error;
-    int64_t now_us = time_monotonic_us();
-    if (record->offset != partition->awaits_at)
-        return false;
-    if (!partition->awaits_until_us)
-        partition->awaits_until_us = now_us + partition->awaits_us;
-    if (now_us >= partition->awaits_until_us)
-        return false;
-    error_init(&error);
-    error_set(&error, ODS_RETRY,
-              "it changes a key and needs the row that had the old one, of which another partition "
-              "may still bring changes");
-    read_later(lane, partition, record, partition->awaits_since_us, partition->awaits_until_us,
-               &error);
-    return true;
-}
-
-/* News of the helper that came while a record was being put off are seen in the next turn. */
-static void take_up(struct lane *lane)
-{
-    unsigned helped = atomic_load(&lane->shared->helped);
-    if (helped == lane->helped)
-        return;
-    lane->helped = helped;
-    for (size_t i = 0; i < lane->assignment.count; i++)
-        if (lane->assignment.items[i]->put_off)
-            lane->assignment.items[i]->not_before_us = 0;
-}
-
 /* A record below the position is applied already, but the decoder may need it for the records after
  * it, which wait until it has understood it. If the partition ends below the position, the position
  * does not belong to it. */
@@ -406,7 +304,7 @@ static void take_context(struct lane *lane, struct partition *partition,
     if (high >= 0 && high < partition->position)
         gaps_out_of_sight(lane, partition);
     else if (decoder->ops->observe(decoder, record, error) != ODS_OK)
-        put_off(lane, partition, record, error);
+        later_put_off(lane, partition, record, error);
 }
 
 /* True: the record is in the batch. */
@@ -423,7 +321,7 @@ static bool take_record(struct lane *lane, struct record *record, struct error *
         take_context(lane, partition, record, error);
         return false;
     }
-    if (awaits(lane, partition, record))
+    if (record->offset == partition->awaits_at && later_awaits(lane, partition, record))
         return false;
     switch (intake_add(lane->filling, &lane->worker, record, partition->chain, error)) {
     case ODS_OK:
@@ -437,7 +335,7 @@ static bool take_record(struct lane *lane, struct record *record, struct error *
                         lane->filling, taken_us);
         return true;
     case ODS_RETRY:
-        put_off(lane, partition, record, error);
+        later_put_off(lane, partition, record, error);
         return false;
     default:
         lane_fail(lane, CLI_INTERNAL, error);
@@ -596,7 +494,7 @@ static void turn(struct lane *lane)
     while ((batch = queue_take_done(lane->queue, 0)))
         consumer_take_back(lane, batch);
     join_in_turn(lane);
-    take_up(lane);
+    later_take_up(lane);
     obey_orders(lane);
     rebalance_ask(lane);
     rebalance_locate(lane);

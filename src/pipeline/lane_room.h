@@ -1,5 +1,5 @@
-/* What the files of a lane share: lane.c, consumer.c, shown.c, rebalance.c, locate.c, gaps.c,
- * obey.c, writer.c. Nobody else includes it. */
+/* What the files of a lane share: lane.c, consumer.c, later.c, shown.c, rebalance.c, locate.c,
+ * gaps.c, obey.c, writer.c. Nobody else includes it. */
 #ifndef LANE_ROOM_H
 #define LANE_ROOM_H
 
@@ -165,6 +165,21 @@ bool rebalance_target_acks(const struct lane *lane); /* the lane itself acknowle
 void rebalance_abandon(struct lane *lane);
 void rebalance_ack(struct lane *lane, int wait_ms); /* what is applied, to the source */
 int64_t rebalance_due_ms(const struct lane *lane, int64_t limit_ms); /* until something is to do */
+
+/* later.c, consumer thread */
+/* Something that the decoder needs is missing: the record is read again when the format's helper
+ * has news, or after a second. */
+void later_put_off(struct lane *lane, struct partition *partition, const struct record *record,
+                   const struct error *error);
+/* News of the helper that came while a record was being put off are seen in the next turn. */
+void later_take_up(struct lane *lane);
+/* A batch was given back for a record that needs what another partition brings. */
+void later_note(struct lane *lane, const struct batch *batch);
+/* Must the record, the partition's `awaits_at`, wait for that still? When it comes again it does,
+ * so that a batch without it goes before. */
+bool later_awaits(struct lane *lane, struct partition *partition, const struct record *record);
+/* Is there a partition of which a record has to wait? For lane->awaiting. */
+void later_look(struct lane *lane);
 
 /* locate.c, consumer thread */
 /* Find where partitions in state LOCATING start. */

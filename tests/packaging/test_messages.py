@@ -45,7 +45,7 @@ def test_fields():
 # The kinds of errors: a heading of the runbook, where such errors come from, and what they say. The first that fits.
 KINDS = [
     ("Out of memory, threads or descriptors", "", r"out of memory|no thread|can't start (a|the) thread|descriptor|signalfd|OpenSSL can't|libcurl"),
-    ("A record waits for another partition", "core/batch|pipeline/consumer", r"needs (…|the row)"),
+    ("A record waits for another partition", "core/batch|pipeline/later", r"needs (…|the row)"),
     ("The HTTP port can't be had", "pipeline/http", ""),
     ("A key for letters can't be used", "core/jwe", ""),
     ("Kafka Connect does not answer", "pipeline/connector_place", ""),
