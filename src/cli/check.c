@@ -10,8 +10,8 @@
 
 #include "cli/cli.h"
 #include "cli/json.h"
-#include "cli/settings_json.h"
 #include "cli/preview.h"
+#include "cli/settings_json.h"
 #include "derived/inspect.h"
 #include "pipeline/recording.h"
 #include "pipeline/worker.h"

@@ -117,6 +117,8 @@ static void renew(struct daemon *daemon, struct config *config)
  * reload (NULL: there was none) are gone when it is done. */
 static void show_configuration(struct daemon *daemon, const struct config *reloaded)
 {
+    if (!*config_settings(daemon->config)->http.listen)
+        return; /* nobody can ask for it */
     json_t *settings = settings_json(daemon->config, reloaded);
     if (settings && daemon->level)
         json_object_set_new(settings, "log.level", cli_json(daemon->level));

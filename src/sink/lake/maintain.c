@@ -10,11 +10,6 @@
 /* After a table was opened, when those that a batch needs are at work. */
 #define FIRST_US INT64_C(60000000)
 
-static int64_t figure(const json_t *stats, const char *name)
-{
-    return json_integer_value(json_object_get(stats, name));
-}
-
 /* What is too old goes. */
 static void put_expiry(const struct lake_table *table, json_t *parts)
 {
@@ -37,15 +32,15 @@ static json_t *due(const struct lake_table *table, const json_t *stats, bool its
 {
     const struct lake_settings *settings = table->store->settings;
     json_t *parts = json_object();
-    int64_t rows = figure(stats, "rows"), deleted = figure(stats, "deleted_rows");
-    if (figure(stats, "small_files") >= settings->small_files ||
+    int64_t rows = lake_stat(stats, "rows"), deleted = lake_stat(stats, "deleted_rows");
+    if (lake_stat(stats, "small_files") >= settings->small_files ||
         deleted * 100 > rows * settings->deleted_percent)
         json_object_set_new(parts, "compact",
                             json_pack("{s:I, s:f, s:I}", "small_bytes",
                                       (json_int_t) settings->small_bytes, "deleted_ratio",
                                       (double) settings->deleted_percent / 100, "max_bytes",
                                       (json_int_t) settings->compact_bytes));
-    if (its_turn || figure(stats, "versions_since_checkpoint") >= settings->checkpoint_every)
+    if (its_turn || lake_stat(stats, "versions_since_checkpoint") >= settings->checkpoint_every)
         put_expiry(table, parts);
     return parts;
 }
@@ -54,9 +49,9 @@ static json_t *due(const struct lake_table *table, const json_t *stats, bool its
 static bool is_news(const char *report)
 {
     json_t *read = json_loads(report, 0, NULL);
-    bool news = figure(json_object_get(read, "compacted"), "read_files") > 0 ||
-                figure(read, "expired") > 0 || figure(read, "checkpoint") > 0 ||
-                figure(json_object_get(read, "vacuumed"), "files") > 0;
+    bool news = lake_stat(json_object_get(read, "compacted"), "read_files") > 0 ||
+                lake_stat(read, "expired") > 0 || lake_stat(read, "checkpoint") > 0 ||
+                lake_stat(json_object_get(read, "vacuumed"), "files") > 0;
     json_decref(read);
     return news;
 }
@@ -80,7 +75,7 @@ static void maintain(struct lake_table *table, bool its_turn, const struct apply
     atomic_fetch_add(&table->store->unmaintained, failed);
     if (news)
         json_decref(lake_table_stats(table)); /* the figures as they are now */
-    if (request && json_object_get(parts, "expire"))
+    if (its_turn || json_object_get(parts, "expire")) /* also where it failed: not at once again */
         table->maintained_us = time_monotonic_us();
     engine->free(report);
     engine->free(text);
@@ -116,10 +111,8 @@ void lake_store_maintain_next(struct lake_store *store, const struct apply_hooks
             (!next || table->maintained_us < next->maintained_us))
             next = table;
     }
-    if (!next)
-        return;
-    maintain(next, true, next == store->control ? NULL : hooks);
-    next->maintained_us = now_us; /* also where it failed: not at once again */
+    if (next)
+        maintain(next, true, next == store->control ? NULL : hooks);
 }
 
 enum ods_status lake_table_expire(struct lake_table *table, struct error *error)

@@ -180,6 +180,7 @@ void lake_table_count(struct lake_table *table, const struct apply_hooks *hooks,
                       uint64_t *lost);
 /* The engine's figures; NULL: it has none to give. */
 json_t *lake_table_stats(struct lake_table *table);
+int64_t lake_stat(const json_t *stats, const char *name); /* 0: it is not among them */
 /* What the engine's answer is, with the table's name before the text, which is freed. ODS_FATAL:
  * the table is closed. */
 enum ods_status lake_table_judge(struct lake_table *table, enum ods_lake_answer answer, char *text,

@@ -343,7 +343,7 @@ enum ods_status lake_table_commit(struct lake_table *table, json_t *expect, json
 
 /* --- figures ---------------------------------------------------------------------------------- */
 
-static int64_t figure(const json_t *stats, const char *name)
+int64_t lake_stat(const json_t *stats, const char *name)
 {
     return json_integer_value(json_object_get(stats, name));
 }
@@ -360,7 +360,7 @@ static void note_figures(struct lake_table *table, const json_t *stats)
         [LAKE_FIGURE_INDEX_BYTES] = "index_bytes",
     };
     for (int i = 0; table != table->store->control && i < LAKE_FIGURES; i++) {
-        int64_t now = figure(stats, names[i]);
+        int64_t now = lake_stat(stats, names[i]);
         atomic_fetch_add(&table->store->figures[i], now - table->figures[i]);
         table->figures[i] = now;
     }
@@ -398,14 +398,14 @@ static void tell_index(struct lake_table *table, const json_t *stats,
                        const struct apply_hooks *hooks, const char *what)
 {
     char text[200];
-    int64_t mapped = figure(stats, "index_mapped");
+    int64_t mapped = lake_stat(stats, "index_mapped");
     int length = snprintf(text, sizeof text, "%lld keys, %.1f MB",
-                          (long long) figure(stats, "index_keys"),
-                          (double) figure(stats, "index_bytes") / 1048576);
+                          (long long) lake_stat(stats, "index_keys"),
+                          (double) lake_stat(stats, "index_bytes") / 1048576);
     if (mapped)
         snprintf(text + length, sizeof text - (size_t) length,
                  ", of which %.1f MB are files of index_folder", (double) mapped / 1048576);
-    table->indexed = figure(stats, "indexed");
+    table->indexed = lake_stat(stats, "indexed");
     lake_table_tell(table, hooks, "%s: %s", what, text);
 }
 
@@ -420,12 +420,12 @@ void lake_table_count(struct lake_table *table, const struct apply_hooks *hooks,
                       uint64_t *lost)
 {
     json_t *stats = lake_table_stats(table);
-    int64_t now_missing = figure(stats, "missing"), now_lost = figure(stats, "lost");
+    int64_t now_missing = lake_stat(stats, "missing"), now_lost = lake_stat(stats, "lost");
     *missing += now_missing > table->missing ? (uint64_t) (now_missing - table->missing) : 0;
     *lost += now_lost > table->lost ? (uint64_t) (now_lost - table->lost) : 0;
     table->missing = now_missing;
     table->lost = now_lost;
-    if (figure(stats, "indexed") > table->indexed)
+    if (lake_stat(stats, "indexed") > table->indexed)
         tell_index(table, stats, hooks, "its index of keys was read anew");
     json_decref(stats);
 }
