@@ -334,6 +334,8 @@ int signals_choose(struct signals *signals, const struct pipeline_settings *pipe
 void signals_close(struct signals *signals)
 {
     forget(signals);
+    free(signals->condition);
+    signals->condition = NULL;
     connect_close(signals->connect);
     kafka_tool_close(signals->tool);
     kafka_producer_close(signals->producer);

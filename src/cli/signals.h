@@ -1,6 +1,7 @@
 /* Asking a connector of Debezium to send rows of a table again, while it streams: its incremental
  * snapshot, asked for by a signal. signals.c finds the connector, and what it lacks;
- * signals_send.c sends, and waits. One thread. Functions return a cli_exit; where it is not CLI_OK
+ * signals_send.c sends, and waits; signals_again.c asks once more where the connector lost a
+ * snapshot. One thread. Functions return a cli_exit; where it is not CLI_OK
  * the error says why. */
 #ifndef SIGNALS_H
 #define SIGNALS_H
@@ -43,6 +44,9 @@ struct signals {
     int64_t *heard;      /* by partition of the notifications' topic: read up to there */
     int32_t heard_count;
     unsigned asked;      /* how many signals were sent */
+    char *condition;     /* of the last one; NULL: all rows */
+    unsigned again;      /* how often the connector was asked for the same once more */
+    int64_t looked_us;   /* when its state was looked at last */
     char id[96];         /* of the last one */
     int64_t begun_ms, over_ms; /* when it began with that, and had sent all; 0: not yet */
 };
@@ -63,9 +67,20 @@ void signals_close(struct signals *signals); /* also for one that was never used
 size_t signals_room(const struct signals *signals);
 /* condition NULL: all rows. */
 int signals_ask(struct signals *signals, const char *condition, struct error *error);
-/* Reads what the connector tells, without waiting. *over: all that was asked for is sent. */
+/* Reads what the connector tells, without waiting. *over: all that was asked for is sent. A snapshot
+ * that the connector lost is asked for once more, a few times, and a task that failed in it is
+ * restarted. */
 int signals_hear(struct signals *signals, bool *over, bool *news, struct error *error);
 /* Waits until *sent; with *sent false and CLI_OK nobody knows, and the error may have a reason. */
 int signals_await(struct signals *signals, bool *sent, struct error *error);
+
+/* --- between the files --- */
+
+/* Sends what was asked for last, as a signal of its own. */
+int signals_send(struct signals *signals, struct error *error);
+/* `status` is that with which the connector ended the scan of a table, other than well. */
+int signals_lost(struct signals *signals, const char *status, struct error *error);
+/* Looks now and then whether the connector still runs; *news: it had to be restarted. */
+int signals_look(struct signals *signals, bool *news, struct error *error);
 
 #endif

@@ -130,7 +130,7 @@ struct hearing {
     char trouble[200];
 };
 
-/* A snapshot whose condition the source refuses is over, and has sent nothing. */
+/* A snapshot whose condition the source refuses, or whose query failed, has sent nothing. */
 static void note_status(struct hearing *hearing, const json_t *told)
 {
     const json_t *more = json_object_get(told, "additional_data");
@@ -205,12 +205,10 @@ int signals_hear(struct signals *signals, bool *over, bool *news, struct error *
                         take_notification, &hearing, error) != ODS_OK)
         return CLI_SOURCE;
     *news = hearing.news;
+    if (*hearing.trouble)
+        return signals_lost(signals, hearing.trouble, error);
     *over = signals->begun_ms && signals->over_ms > signals->begun_ms;
-    if (!*hearing.trouble)
-        return CLI_OK;
-    error_set(error, ODS_FATAL, "connector %s could not send the rows of %s: %s; its log says why",
-              signals->connector.name, signals->connector.collection, hearing.trouble);
-    return CLI_SOURCE;
+    return *over ? CLI_OK : signals_look(signals, news, error);
 }
 
 /* --- both ----------------------------------------------------------------------------------- */
@@ -218,12 +216,24 @@ int signals_hear(struct signals *signals, bool *over, bool *news, struct error *
 int signals_ask(struct signals *signals, const char *condition, struct error *error)
 {
     int code = note_ends(signals, error);
-    if (code != CLI_OK)
-        return code;
+    free(signals->condition);
+    signals->condition = condition ? strdup(condition) : NULL;
+    signals->again = 0;
+    signals->looked_us = time_monotonic_us();
+    if (code == CLI_OK && condition && !signals->condition) {
+        error_out_of_memory(error);
+        code = CLI_INTERNAL;
+    }
+    return code == CLI_OK ? signals_send(signals, error) : code;
+}
+
+int signals_send(struct signals *signals, struct error *error)
+{
+    int code = CLI_OK;
     snprintf(signals->id, sizeof signals->id, "ods-sink-%" PRId64 "-%d-%u", time_wall_us(),
              (int) getpid(), signals->asked++);
     signals->begun_ms = signals->over_ms = 0;
-    json_t *signal = compose(signals, condition);
+    json_t *signal = compose(signals, signals->condition);
     char *text = signal ? json_dumps(signal, JSON_COMPACT) : NULL;
     if (!text) {
         error_set(error, ODS_FATAL, "a signal can't be written: a key of %s is not UTF-8",

@@ -2,10 +2,12 @@
 signals by Kafka. Keys of every kind, and resync --snapshot."""
 
 import json
+import subprocess
 
 import pytest
 from lib.connect import Connect, follow_postgres
-from lib.postgres import Database
+from lib.postgres import Database, administer
+from lib.waiting import wait_for
 from test_repair import found
 
 KEYS = {
@@ -69,3 +71,32 @@ def test_keys_of_every_kind(world):
     told = json.loads(sink.run("resync", "-c", sink.conf, "k_text", "--snapshot", "--json").stdout)
     assert told["rows"] == 4 and told["rows_before"] == 5
     verify(expect=0)
+
+
+@pytest.mark.parametrize("breaks", ["pg_cancel_backend", "pg_terminate_backend"])
+def test_a_snapshot_that_the_connector_loses(world, stack, breaks):
+    """Its query fails, as it may by itself where the signal's thread and the streaming one meet on their
+    connection; or the connection is gone, which the task may not survive. It is asked once more."""
+    source, database, sink = world
+
+    def waiting():
+        return administer(stack, "select pid, query_start from pg_stat_activity where usename = 'debezium' and "
+                                   "wait_event_type = 'Lock' and query like '%k_text%' limit 1")
+
+    database.execute("delete from k_text where v = 1")
+    holder = source.connect()
+    holder.autocommit = False
+    holder.cursor().execute("lock table k_text in access exclusive mode")
+    resync = subprocess.Popen([sink.binary, "resync", "-c", str(sink.conf), "k_text", "--snapshot", "--json"],
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=stack.environment())
+    try:
+        query = wait_for(waiting, 60, "the connector's query")[0]
+        administer(stack, f"select {breaks}({query[0]})")
+        wait_for(lambda: query not in waiting(), 60, "the query's end")
+    finally:
+        holder.rollback()
+        holder.close()
+        told, why = resync.communicate(timeout=120)
+    assert resync.returncode == 0, why
+    assert json.loads(told)["rows"] == 4
+    sink.run("verify", "-c", sink.conf, "k_text", env={"XDG_STATE_HOME": str(sink.folder / "state")})
