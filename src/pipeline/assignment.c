@@ -108,7 +108,7 @@ static void start_over(struct partition *partition)
     partition->cluster = NULL;
     partition->looks_back = true;
     partition->put_off = false;
-    partition->waits_at = -1;
+    partition->waits_at = partition->end = -1;
 }
 
 struct partition *assignment_add(struct assignment *assignment, const char *topic, int32_t number)
@@ -134,6 +134,7 @@ struct partition *assignment_add(struct assignment *assignment, const char *topi
     start_over(partition);
     partition->acked = partition->decoded = OFFSET_NONE;
     partition->first = FIRST_UNTOLD;
+    partition->high = -1;
     partition->fences = 0;
     partition->not_before_us = 0;
     partition->awaits_at = -1;

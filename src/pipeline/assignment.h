@@ -48,6 +48,8 @@ struct partition {
     int64_t awaits_at;     /* the offset of the record that the target can't take yet; -1: none */
     int64_t awaits_since_us, awaits_us; /* since when, and for how long this time */
     int64_t awaits_until_us;            /* 0: it has not come again yet */
+    int64_t end;           /* where the source said last that there is no more; -1: it has not */
+    int64_t high;          /* the end of it as shown; -1: not known */
 };
 
 struct assignment {

@@ -33,9 +33,16 @@ static struct partition *partition_of(struct lane *lane, const struct claim *cla
     return assignment_find(&lane->assignment, claim->topic, claim->partition);
 }
 
+bool consumer_is_at_end(const struct lane *lane, const struct partition *partition)
+{
+    return partition->end >= 0 && partition->end == partition->position && !lane->starved_us;
+}
+
 int64_t consumer_known_end(struct lane *lane, const struct partition *partition)
 {
     const struct source_ops *source = lane->source->ops;
+    if (consumer_is_at_end(lane, partition))
+        return partition->end;
     if (!source->known_end)
         return -1;
     return source->known_end(lane->source, partition->topic, partition->number);
@@ -283,6 +290,8 @@ static void take_event(struct lane *lane, enum source_event event, const struct 
         assignment_find(&lane->assignment, record->topic, record->partition);
     if (!partition)
         return;
+    if (event == SOURCE_END && partition->state == PARTITION_ACTIVE)
+        partition->end = record->offset;
     if (event == SOURCE_END)
         end_reached(lane, partition, record->offset);
     else if (partition->state == PARTITION_ACTIVE && looks_back(lane, partition))

@@ -86,6 +86,7 @@ struct lane_partition {
     int32_t number;
     const char *state;
     bool paused;                     /* by an order: what waits in it is no work of the lane's */
+    bool starts; /* it is not yet delivered */
     int64_t applied, position, high; /* -1: unknown */
     int64_t lag;                     /* records, or what the source counts in; -1: unknown */
 };
@@ -96,6 +97,8 @@ struct lane_status {
     enum lane_state state;
     bool joined, without_topics, source_away, target_ready, letters_ready, stuck;
     int64_t source_away_us, outage_us, put_off_us; /* wall clock: since when; 0: it is not so */
+    int64_t joining_us;    /* likewise: the group has not said which partitions are its own */
+    const char *hindrance; /* why most likely; NULL: not known */
     int64_t state_us; /* for how long the writer is at what it does */
     int exit_code;    /* of its failure, 0: none */
     char last_error[ERROR_TEXT_BYTES];

@@ -22,6 +22,9 @@
 #define PUT_OFF_US INT64_C(1000000) /* before a record is decoded again */
 #define AWAIT_US   INT64_C(100000)  /* likewise one that needs what another partition brings, */
 #define AWAIT_MOST INT64_C(1000000) /* at first, and at most */
+/* Partitions that one question to the source is about. The lane waits for the answer, and with
+ * thousands in one question there may be none in time, then or ever. */
+#define DUE_AT_ONCE 256
 
 /* What travels with a batch. The consumer's while it fills it, the writer's while it has it. */
 struct slot {
@@ -68,6 +71,7 @@ struct lane {
     atomic_int_fast64_t released_us; /* monotonic: when they last went on */
     int64_t starved_us; /* since when no batch is free, 0: one is */
     int64_t next_tick_us, next_ack_us;
+    size_t next_end; /* the partition whose end is asked for first the next time */
     int64_t join_at_us; /* 0: has been done */
     struct rare putting_off;
     unsigned helped; /* the value of shared->helped when the put-off records were last tried */
@@ -141,6 +145,8 @@ void consumer_hand_over(struct lane *lane);
 void consumer_push(struct lane *lane); /* the batch being filled, which has a claim, at once */
 /* Drop the batch being filled; its partitions start again at the target's offset. */
 void consumer_discard_filling(struct lane *lane);
+/* The source has said that there is no more, and has brought nothing since though it may. */
+bool consumer_is_at_end(const struct lane *lane, const struct partition *partition);
 /* Behind the newest record that the source knows of; below 0: it does not say. */
 int64_t consumer_known_end(struct lane *lane, const struct partition *partition);
 
@@ -156,9 +162,10 @@ void rebalance_ask(struct lane *lane);    /* send the request for partitions tha
 void rebalance_answer(struct lane *lane); /* the request is back */
 void rebalance_locate(struct lane *lane); /* start partitions whose offset is known */
 void rebalance_hold(struct lane *lane, bool hold);
-/* The partitions in this state that are due; NULL: none, or memory is out. The caller frees the
- * list. */
-struct place *rebalance_due(struct lane *lane, enum partition_state state, size_t *count);
+/* Up to `most` partitions in this state that are due; NULL: none, or memory is out. The caller
+ * frees the list. */
+struct place *rebalance_due(struct lane *lane, enum partition_state state, size_t most,
+                            size_t *count);
 bool rebalance_target_acks(const struct lane *lane); /* the lane itself acknowledges nothing */
 /* Abandons every batch that the writer has. If it commits one nevertheless, that is harmless: the
  * next owner starts at the target's offset, or is fenced and asks again. */

@@ -152,7 +152,7 @@ void locate_partitions(struct lane *lane)
 {
     size_t count, asked = 0;
     gaps_look(lane);
-    struct place *places = rebalance_due(lane, PARTITION_LOCATING, &count);
+    struct place *places = rebalance_due(lane, PARTITION_LOCATING, DUE_AT_ONCE, &count);
     bool asks = target_stores(lane) && lane->source->ops->acked;
     for (size_t i = 0; i < count; i++) {
         struct partition *partition = partition_of(lane, &places[i]);

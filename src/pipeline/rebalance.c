@@ -147,12 +147,13 @@ static int64_t start_of(const struct lane *lane, const struct partition *partiti
     return partition->position > back ? partition->position - back : 0;
 }
 
-struct place *rebalance_due(struct lane *lane, enum partition_state state, size_t *count)
+struct place *rebalance_due(struct lane *lane, enum partition_state state, size_t most,
+                            size_t *count)
 {
     int64_t now_us = time_monotonic_us();
     struct place *places = NULL;
     *count = 0;
-    for (size_t i = 0; i < lane->assignment.count; i++) {
+    for (size_t i = 0; i < lane->assignment.count && *count < most; i++) {
         const struct partition *partition = lane->assignment.items[i];
         if (partition->state != state || partition->not_before_us > now_us)
             continue;
@@ -190,7 +191,7 @@ void rebalance_hold(struct lane *lane, bool hold)
         atomic_store(&lane->released_us, time_monotonic_us());
         return; /* rebalance_locate() starts them again */
     }
-    struct place *places = rebalance_due(lane, PARTITION_ACTIVE, &count);
+    struct place *places = rebalance_due(lane, PARTITION_ACTIVE, SIZE_MAX, &count);
     for (size_t i = 0; i < count; i++)
         partition_of(lane, &places[i])->state = PARTITION_SEEKING;
     if (count)
@@ -269,7 +270,8 @@ void rebalance_locate(struct lane *lane)
     size_t count = 0;
     error_init(&error);
     locate_partitions(lane);
-    struct place *places = lane->held ? NULL : rebalance_due(lane, PARTITION_SEEKING, &count);
+    struct place *places = lane->held ? NULL : 
+        rebalance_due(lane, PARTITION_SEEKING, DUE_AT_ONCE, &count);
     if (!places)
         return;
     enum ods_status status = lane->source->ops->start(lane->source, places, count, &error);

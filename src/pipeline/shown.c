@@ -5,6 +5,9 @@
 #include "core/time.h"
 #include "pipeline/lane_room.h"
 
+#define ENDS_US      INT64_C(10000)
+#define ENDS_BETWEEN 16 /* ends that are asked for between two looks at the clock */
+
 static const char *const state_names[] = {
     [PARTITION_ASKING] = "asking",     [PARTITION_ASKED] = "asking",
     [PARTITION_LOCATING] = "locating", [PARTITION_SEEKING] = "seeking",
@@ -31,6 +34,30 @@ static int64_t lag_of(const struct lane *lane, const struct lane_partition *show
     return shown->high < shown->applied ? 0 : shown->high - shown->applied;
 }
 
+/* The source may have to search for a partition among all of them, as Kafka's client has: with
+ * thousands that would take longer than the second after which it is due again. Those that are at
+ * their end need not be asked for; of the others as many are as there is time for, in turns. */
+static void renew_ends(struct lane *lane)
+{
+    const struct assignment *assignment = &lane->assignment;
+    int64_t until_us = time_monotonic_us() + ENDS_US;
+    size_t first = lane->next_end, asked = 0;
+    for (size_t i = 0; i < assignment->count; i++) {
+        size_t at = (first + i) % assignment->count;
+        struct partition *partition = assignment->items[at];
+        bool late = asked && asked % ENDS_BETWEEN == 0 && time_monotonic_us() > until_us;
+        if (consumer_is_at_end(lane, partition)) {
+            partition->high = partition->end;
+        } else if (!late) {
+            partition->high = consumer_known_end(lane, partition);
+            lane->next_end = at + 1;
+            asked++;
+        } else if (partition->high >= 0 && partition->high < partition->position) {
+            partition->high = partition->position;
+        }
+    }
+}
+
 static void show_partitions(struct lane *lane)
 {
     size_t count = 0;
@@ -53,9 +80,10 @@ static void show_partitions(struct lane *lane)
             .number = partition->number,
             .state = state_names[partition->state],
             .paused = partition->state == PARTITION_PAUSED,
+            .starts = partition->state <= PARTITION_SEEKING,
             .applied = partition->applied,
             .position = partition->position < 0 ? -1 : partition->position,
-            .high = consumer_known_end(lane, partition),
+            .high = partition->high,
         };
         if (lane->source->ops->kind == SOURCE_DELIVERIES)
             show_deliveries(partition, shown);
@@ -105,6 +133,7 @@ static void show_memory(struct lane *lane)
 
 void shown_renew(struct lane *lane)
 {
+    renew_ends(lane);
     show_partitions(lane);
     show_waits(lane);
     show_memory(lane);

@@ -6,6 +6,7 @@
 #define NUDGE_BYTES      262144 /* taken since fetching was last asked for */
 #define NUDGE_BACKLOG    100    /* messages that must have waited, for an empty queue to count */
 #define NUDGE_TIMEOUT_MS 1      /* the request wakes the thread; its answer is of no use */
+#define NUDGE_PARTITIONS 64     /* among so many each broker leads one, or nearly each */
 #define START_US         INT64_C(1100000) /* as long as a broker's thread may sleep */
 #define START_NUDGE_US   INT64_C(20000)
 
@@ -68,9 +69,15 @@ void kafka_nudge_now(struct kafka_nudge *nudge, rd_kafka_t *rk, rd_kafka_queue_t
     rd_kafka_topic_partition_list_t *partitions;
     if (rd_kafka_assignment(rk, &partitions))
         return;
-    for (int i = 0; i < partitions->cnt; i++)
-        partitions->elems[i].offset = RD_KAFKA_OFFSET_END;
-    if (partitions->cnt)
-        rd_kafka_offsets_for_times(rk, partitions, NUDGE_TIMEOUT_MS);
+    rd_kafka_topic_partition_list_t *asked =
+        rd_kafka_topic_partition_list_new(NUDGE_PARTITIONS + 1);
+    int step = partitions->cnt / NUDGE_PARTITIONS + 1;
+    for (int i = 0; i < partitions->cnt; i += step)
+        rd_kafka_topic_partition_list_add(asked, partitions->elems[i].topic,
+                                          partitions->elems[i].partition)
+            ->offset = RD_KAFKA_OFFSET_END;
+    if (asked->cnt)
+        rd_kafka_offsets_for_times(rk, asked, NUDGE_TIMEOUT_MS);
+    rd_kafka_topic_partition_list_destroy(asked);
     rd_kafka_topic_partition_list_destroy(partitions);
 }
