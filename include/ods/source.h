@@ -104,6 +104,9 @@ struct source_state {
     bool without_topics; /* it answers, but has none of the pipeline's topics */
     bool away;
     bool ended; /* there will be nothing more */
+    int64_t joining_us; /* wall clock: since when its group has not said which partitions it has; 0:
+                           it has */
+    const char *hindrance; /* why most likely, and what to do; NULL: not known */
 };
 
 /* Embedded as the first member of each source's own struct. */

@@ -69,7 +69,8 @@ static void say_since(struct condition *condition, int64_t since_us)
 
 struct extent {
     size_t partitions, paused;
-    int64_t lag; /* of those that are not paused; -1: not known of any */
+    size_t starting; /* where they start is not settled, or the source not told */
+    int64_t lag;     /* of those that are not paused; -1: not known of any */
 };
 
 static void measure(struct lane *lane, struct extent *extent)
@@ -79,6 +80,7 @@ static void measure(struct lane *lane, struct extent *extent)
     extent->partitions += count;
     for (; count; count--, partition++) {
         extent->paused += partition->paused;
+        extent->starting += partition->starts;
         if (!partition->paused && partition->lag >= 0)
             extent->lag = (extent->lag < 0 ? 0 : extent->lag) + partition->lag;
     }
@@ -135,12 +137,29 @@ static bool is_kept_up(struct condition *condition, const struct lane_status *st
     } else if (status->without_topics) {
         judge(condition, "waiting for topics", CONDITION_WARN);
         say(condition, "waits for topics: none matches yet");
-    } else if (!status->joined || !status->target_ready) {
+    } else if (!status->joined || status->joining_us) {
         judge(condition, "joining", CONDITION_WARN);
-        say(condition, "%s", status->joined ? "connects to its target" : "is joining its group");
+        say(condition, "is joining its group");
+        say_since(condition, status->joining_us);
+        say(condition, "%s%s", status->hindrance ? ": " : "",
+            status->hindrance ? status->hindrance : "");
+    } else if (!status->target_ready) {
+        judge(condition, "joining", CONDITION_WARN);
+        say(condition, "connects to its target");
     } else {
         return false;
     }
+    return true;
+}
+
+/* What has not started has no lag yet that would be known. */
+static bool judge_start(struct condition *condition, const struct extent *extent)
+{
+    if (!extent->starting || extent->lag > 0)
+        return false;
+    judge(condition, "joining", CONDITION_WARN);
+    say(condition, "finds out where its partitions start: %zu of %zu have started",
+        extent->partitions - extent->starting, extent->partitions);
     return true;
 }
 
@@ -196,7 +215,7 @@ void condition_of_lane(struct condition *condition, struct lane *lane)
     } else if (extent.paused == extent.partitions) {
         judge(condition, "paused", CONDITION_WARN);
         say(condition, "paused");
-    } else {
+    } else if (!judge_start(condition, &extent)) {
         judge_lag(condition, &extent, reads(lane), true);
     }
 }
@@ -274,7 +293,8 @@ void condition_of_pipeline(struct condition *condition, struct lane *const *lane
         condition->lag = extent.lag;
     } else if (!all) {
         bool shrinks = foresee(condition, first.pipeline, &extent, trends);
-        judge_lag(condition, &extent, rows, shrinks);
+        if (!judge_start(condition, &extent))
+            judge_lag(condition, &extent, rows, shrinks);
         if (!extent.partitions) {
             judge(condition, "spare", CONDITION_GOOD);
             say(condition, "has no partition: other processes have them");

@@ -410,6 +410,8 @@ void lane_status(struct lane *lane, struct lane_status *status)
         .joined = source.joined,
         .without_topics = source.without_topics,
         .source_away = source.away,
+        .joining_us = source.joining_us,
+        .hindrance = source.hindrance,
         .target_ready = atomic_load(&lane->target_ready),
         .letters_ready = atomic_load(&lane->letters_ready),
         .stuck = is_stuck(lane),

@@ -90,6 +90,9 @@ class Setup:
             merged["kafka"]["properties"] = {
                 "reconnect.backoff.max.ms": "500", "topic.metadata.refresh.interval.ms": "500",
                 "session.timeout.ms": "3000", "heartbeat.interval.ms": "500", **(kafka_properties or {})}
+            for name in [name for name, value in merged["kafka"]["properties"].items()
+                         if value is None]:
+                del merged["kafka"]["properties"][name]  # the program's own
             merged["http"] = {"listen": f"127.0.0.1:{self.http_port}"}
         for name, value in settings.items():
             if isinstance(value, dict):

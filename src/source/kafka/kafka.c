@@ -138,8 +138,7 @@ static void on_assign(struct kafka_source *source, rd_kafka_topic_partition_list
     assign_paused(source, partitions);
     source->was_assigned = true;
     source->giving_until_us = 0;
-    atomic_store(&source->joined, true);
-    atomic_store(&source->without_topics, false);
+    kafka_has_joined(source);
     is_back(source);
     log_rebalance(source, "assigned", partitions);
     tell_assigned(source, partitions);
@@ -154,11 +153,64 @@ static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code,
         return;
     }
     bool lost = rd_kafka_assignment_lost(rk);
+    if (lost)
+        kafka_is_joining(source);
     source->giving_until_us = time_monotonic_us() + GIVING_US;
     if (partitions->cnt)
         log_rebalance(source, lost ? "lost" : "revoked", partitions);
     tell_revoked(source, partitions, lost);
     log_failure(source, rd_kafka_incremental_unassign(rk, partitions));
+}
+
+/* One for so many partitions; NULL with the error filled. */
+static rd_kafka_t *client_new(struct kafka_source *source, int partitions, struct error *error)
+{
+    char text[512];
+    rd_kafka_conf_t *conf = kafka_consumer_conf(source->settings, source->pipeline, source->index,
+                                                partitions, error);
+    if (!conf)
+        return NULL;
+    rd_kafka_conf_set_opaque(conf, source);
+    rd_kafka_conf_set_error_cb(conf, on_error);
+    rd_kafka_conf_set_rebalance_cb(conf, on_rebalance);
+    rd_kafka_conf_set_stats_cb(conf, on_statistics);
+    rd_kafka_t *rk = kafka_client_new(RD_KAFKA_CONSUMER, conf, text, sizeof text);
+    if (rk)
+        return rk;
+    error_set(error, ODS_FATAL, "can't make a Kafka consumer: %s", text);
+    rd_kafka_conf_destroy(conf);
+    return NULL;
+}
+
+static void listen_to(struct kafka_source *source, rd_kafka_t *rk)
+{
+    static const uint64_t one = 1;
+    source->rk = rk;
+    rd_kafka_poll_set_consumer(rk);
+    source->queue = rd_kafka_queue_get_consumer(rk);
+    source->commits = rd_kafka_queue_new(rk);
+    rd_kafka_queue_io_event_enable(source->queue, source->wake_fd, &one, sizeof one);
+}
+
+static void drop_queues(struct kafka_source *source)
+{
+    if (source->queue)
+        rd_kafka_queue_destroy(source->queue);
+    if (source->commits)
+        rd_kafka_queue_destroy(source->commits);
+    source->queue = source->commits = NULL;
+}
+
+bool kafka_fit(struct kafka_source *source, int partitions, struct error *error)
+{
+    rd_kafka_t *old = source->rk, *fitting = client_new(source, partitions, error);
+    if (!fitting)
+        return false;
+    drop_queues(source);
+    rd_kafka_destroy(old);
+    listen_to(source, fitting);
+    source->look_us = kafka_look_ms(&source->settings->kafka, partitions) * 1000;
+    return true;
 }
 
 static void kafka_close(struct source *base);
@@ -169,41 +221,30 @@ static enum ods_status kafka_open(struct source **out, const struct source_confi
     const struct settings *settings = config->settings;
     const struct pipeline_settings *pipeline = config->pipeline;
     enum ods_status status = ODS_FATAL;
-    char text[512];
-    static const uint64_t one = 1;
+    rd_kafka_t *rk;
     struct kafka_source *source = calloc(1, sizeof *source);
-    rd_kafka_conf_t *conf = kafka_consumer_conf(settings, pipeline, config->lane, error);
     if (source)
         source->topics = kafka_topics_new(settings, pipeline);
     if (!source || !source->topics)
         error_set(error, ODS_FATAL, "out of memory for a consumer");
-    if (!source || !source->topics || !conf)
+    if (!source || !source->topics)
         goto out;
     source->base.ops = &kafka_source_ops;
     source->events = config->events;
+    source->settings = settings;
     source->pipeline = pipeline;
+    source->index = config->lane;
+    source->wake_fd = config->wake_fd;
     source->is_static = properties_find(&settings->kafka.properties, "group.instance.id") != NULL;
-    source->look_us = kafka_look_ms(&settings->kafka) * 1000;
+    source->look_us = kafka_look_ms(&settings->kafka, 0) * 1000;
     snprintf(source->lane, sizeof source->lane, "%zu", config->lane);
     kafka_nudge_init(&source->nudge);
-    rd_kafka_conf_set_opaque(conf, source);
-    rd_kafka_conf_set_error_cb(conf, on_error);
-    rd_kafka_conf_set_rebalance_cb(conf, on_rebalance);
-    rd_kafka_conf_set_stats_cb(conf, on_statistics);
-    source->rk = kafka_client_new(RD_KAFKA_CONSUMER, conf, text, sizeof text);
-    if (!source->rk) {
-        error_set(error, ODS_FATAL, "can't make a Kafka consumer: %s", text);
+    rk = client_new(source, 0, error);
+    if (!rk)
         goto out;
-    }
-    conf = NULL;
-    rd_kafka_poll_set_consumer(source->rk);
-    source->queue = rd_kafka_queue_get_consumer(source->rk);
-    source->commits = rd_kafka_queue_new(source->rk);
-    rd_kafka_queue_io_event_enable(source->queue, config->wake_fd, &one, sizeof one);
+    listen_to(source, rk);
     status = ODS_OK;
 out:
-    if (conf)
-        rd_kafka_conf_destroy(conf);
     if (status != ODS_OK) {
         kafka_close(source ? &source->base : NULL);
         source = NULL;
@@ -217,10 +258,7 @@ static void kafka_close(struct source *base)
     struct kafka_source *source = (struct kafka_source *) base;
     if (!source)
         return;
-    if (source->queue)
-        rd_kafka_queue_destroy(source->queue);
-    if (source->commits)
-        rd_kafka_queue_destroy(source->commits);
+    drop_queues(source);
     if (source->subscribed)
         rd_kafka_topic_partition_list_destroy(source->subscribed);
     if (source->rk && source->must_leak) {
@@ -311,7 +349,9 @@ static void kafka_look(const struct source *base, struct source_state *state)
     const struct kafka_source *source = (const struct kafka_source *) base;
     *state = (struct source_state){.joined = atomic_load(&source->joined),
                                    .without_topics = atomic_load(&source->without_topics),
-                                   .away = atomic_load(&source->away)};
+                                   .away = atomic_load(&source->away),
+                                   .joining_us = atomic_load(&source->joining_us),
+                                   .hindrance = atomic_load(&source->hindrance)};
 }
 
 /* librdkafka's main thread looks at its clock when something wakes it, else once a second, so that
@@ -323,7 +363,8 @@ static void prod(struct kafka_source *source)
     if (now_us < source->next_prod_us)
         return;
     source->next_prod_us = now_us + PROD_US;
-    kafka_is_member(source);
+    if (!kafka_is_member(source) && source->was_assigned)
+        kafka_is_joining(source); /* expelled, with partitions or without */
 }
 
 static int64_t kafka_turn(struct source *base)
@@ -353,10 +394,7 @@ static void kafka_housekeep(struct source *base)
     struct kafka_source *source = (struct kafka_source *) base;
     int64_t now_us = time_monotonic_us();
     kafka_take_commits(source);
-    if (!atomic_load(&source->joined) && kafka_is_member(source)) {
-        atomic_store(&source->joined, true);
-        atomic_store(&source->without_topics, false);
-    }
+    kafka_watch_joining(source);
     if (source->may_join && !atomic_load(&source->away) && now_us >= source->next_look_us)
         kafka_look_for_topics(source, now_us);
     if (now_us >= source->next_probe_us &&

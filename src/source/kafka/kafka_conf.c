@@ -11,6 +11,8 @@
 
 #include "core/log.h"
 
+#define POLL_INTERVAL_MS INT64_C(300000) /* librdkafka's own max.poll.interval.ms */
+
 static bool is_secret(const char *property)
 {
     return strstr(property, "password") || strstr(property, "secret") || strstr(property, "key") ||
@@ -121,9 +123,61 @@ static int64_t number_of(const struct kafka_settings *kafka, const char *name)
     return value ? strtoll(value, NULL, 10) : 0;
 }
 
-int64_t kafka_look_ms(const struct kafka_settings *kafka)
+/* In librdkafka, sharing partitions out costs the square of their number, and the member that does
+ * it sends no heartbeat meanwhile: one whose session is over by then is expelled before the others
+ * have their answer, and so on for ever. What else it does at these intervals costs the square of
+ * it too. So with many partitions the defaults grow with their number. */
+#define MANY_PARTITIONS 1000
+
+/* clang-format off */
+static const struct stretch {
+    const char *name;
+    int64_t ms; /* so much is added for each partition */
+} stretches[] = {
+    {"session.timeout.ms", 6},
+    {"statistics.interval.ms", 15},
+    {"topic.metadata.refresh.interval.ms", 10},
+};
+/* clang-format on */
+
+bool kafka_are_many(int partitions)
 {
-    return number_of(kafka, "topic.metadata.refresh.interval.ms");
+    return partitions > MANY_PARTITIONS;
+}
+
+/* As the user says, or the default for so many partitions. */
+static int64_t stretched(const struct kafka_settings *kafka, const char *name, int partitions)
+{
+    int64_t ms = number_of(kafka, name);
+    if (!kafka_are_many(partitions) || properties_find(&kafka->properties, name))
+        return ms;
+    for (size_t i = 0; i < sizeof stretches / sizeof *stretches; i++)
+        if (strcmp(stretches[i].name, name) == 0)
+            ms += stretches[i].ms * partitions;
+    return ms;
+}
+
+int64_t kafka_look_ms(const struct kafka_settings *kafka, int partitions)
+{
+    return stretched(kafka, "topic.metadata.refresh.interval.ms", partitions);
+}
+
+/* A session may not be longer than the time that a member has to answer a rebalance. */
+int64_t kafka_session_ms(const struct kafka_settings *kafka, int partitions)
+{
+    const char *poll = properties_find(&kafka->properties, "max.poll.interval.ms");
+    int64_t most_ms = poll ? strtoll(poll, NULL, 10) : POLL_INTERVAL_MS;
+    int64_t ms = stretched(kafka, "session.timeout.ms", partitions);
+    int64_t own_ms = number_of(kafka, "session.timeout.ms");
+    return ms <= most_ms ? ms : most_ms > own_ms ? most_ms : own_ms;
+}
+
+static bool conf_number(rd_kafka_conf_t *conf, const char *name, int64_t value,
+                        struct error *error)
+{
+    char text[24];
+    snprintf(text, sizeof text, "%lld", (long long) value);
+    return conf_set(conf, name, text, error);
 }
 
 int64_t kafka_queue_bytes(const struct kafka_settings *kafka)
@@ -134,7 +188,7 @@ int64_t kafka_queue_bytes(const struct kafka_settings *kafka)
 
 rd_kafka_conf_t *kafka_consumer_conf(const struct settings *settings,
                                      const struct pipeline_settings *pipeline, size_t lane,
-                                     struct error *error)
+                                     int partitions, struct error *error)
 {
     /* clang-format off */
     const char *const owned[] = {
@@ -169,6 +223,12 @@ rd_kafka_conf_t *kafka_consumer_conf(const struct settings *settings,
     if (good && kafka_wakes_itself() &&
         !properties_find(&settings->kafka.properties, "fetch.queue.backoff.ms"))
         good = conf_set(conf, "fetch.queue.backoff.ms", "5", error);
+    if (good && kafka_are_many(partitions))
+        good = conf_number(conf, "session.timeout.ms",
+                           kafka_session_ms(&settings->kafka, partitions), error) &&
+               conf_number(conf, "statistics.interval.ms",
+                           stretched(&settings->kafka, "statistics.interval.ms", partitions),
+                           error);
     /* The lane looks for topics by itself: see kafka_topics.c. */
     if (good)
         good = conf_set(conf, "topic.metadata.refresh.interval.ms", "300000", error);

@@ -5,6 +5,7 @@
 
 #include "core/log.h"
 #include "core/time.h"
+#include "source/kafka/kafka_conf.h"
 
 #define ASSIGNMENT_WAIT_US  INT64_C(4000000)
 #define UNSUBSCRIBE_WAIT_US INT64_C(1000000)
@@ -24,6 +25,46 @@ static bool same_topics(const rd_kafka_topic_partition_list_t *one,
     return true;
 }
 
+void kafka_is_joining(struct kafka_source *source)
+{
+    if (!atomic_load(&source->joining_us))
+        atomic_store(&source->joining_us, time_wall_us());
+}
+
+void kafka_has_joined(struct kafka_source *source)
+{
+    atomic_store(&source->joined, true);
+    atomic_store(&source->without_topics, false);
+    atomic_store(&source->joining_us, 0);
+    atomic_store(&source->hindrance, NULL);
+    source->unsettled = (struct rare){0};
+}
+
+/* Nobody tells a member what its group waits for; so what is said is what is most likely. */
+void kafka_watch_joining(struct kafka_source *source)
+{
+    const struct kafka_settings *kafka = &source->settings->kafka;
+    int64_t session_ms = kafka_session_ms(kafka, source->partitions);
+    int64_t since_us = atomic_load(&source->joining_us);
+    int64_t waited_ms = since_us ? (time_wall_us() - since_us) / 1000 : 0;
+    uint64_t held_back;
+    if (waited_ms < session_ms || atomic_load(&source->away))
+        return;
+    const char *why =
+        kafka_are_many(source->partitions)
+            ? "one member of a group shares its partitions out, and is expelled when that takes "
+              "longer than its session, as with many partitions and little processor time; raise "
+              "session.timeout.ms, or have fewer partitions in one pipeline"
+            : "a group waits for each member that does not answer until its session or its "
+              "max.poll.interval.ms is over; look for one that hangs";
+    atomic_store(&source->hindrance, why);
+    if (rare_due(&source->unsettled, &held_back))
+        log_event(LOG_WARN, LOG_FIELDS(source),
+                  "no answer from group %s, which has %d partitions to share out, for %lld s: %s",
+                  source->pipeline->group_id, source->partitions, (long long) waited_ms / 1000,
+                  why);
+}
+
 /* Takes the list. */
 static void subscribe(struct kafka_source *source, rd_kafka_topic_partition_list_t *found)
 {
@@ -35,7 +76,27 @@ static void subscribe(struct kafka_source *source, rd_kafka_topic_partition_list
     }
     if (source->subscribed)
         rd_kafka_topic_partition_list_destroy(source->subscribed);
+    else
+        kafka_is_joining(source);
     source->subscribed = found;
+}
+
+/* The first time: what the client is made for depends on how many partitions there are. */
+static void fit(struct kafka_source *source, int partitions)
+{
+    struct error error;
+    error_init(&error);
+    source->partitions = partitions;
+    if (!kafka_are_many(partitions))
+        return;
+    if (kafka_fit(source, partitions, &error))
+        log_event(LOG_INFO, LOG_FIELDS(source),
+                  "%d partitions to share out: a session of %lld s, a look for topics every %lld s",
+                  partitions,
+                  (long long) kafka_session_ms(&source->settings->kafka, partitions) / 1000,
+                  (long long) source->look_us / 1000000);
+    else
+        log_event(LOG_WARN, LOG_FIELDS(source), "%s", error.text);
 }
 
 static void tell_what_is_missing(struct kafka_source *source,
@@ -81,6 +142,8 @@ void kafka_look_for_topics(struct kafka_source *source, int64_t now_us)
     rd_kafka_topic_partition_list_t *found = kafka_topics_look(
         source->topics, source->rk, source->subscribed, &partitions, LOOK_TIMEOUT_MS);
     bool any = found && found->cnt;
+    if (any && !source->subscribed)
+        fit(source, partitions);
     source->next_look_us = !any && source->look_us > LOOK_US ? now_us + LOOK_US
                            : any && source->look_us <= 0     ? INT64_MAX
                                                              : now_us + source->look_us;

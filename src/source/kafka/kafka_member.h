@@ -21,8 +21,11 @@ struct kafka_source {
     rd_kafka_queue_t *commits; /* answers to those that nobody waits for */
     bool commit_out;           /* one is not answered yet */
     struct source_events events;
+    const struct settings *settings;
     const struct pipeline_settings *pipeline;
+    size_t index;
     char lane[24];
+    int wake_fd;
     struct kafka_nudge nudge;
     struct kafka_topics *topics;
     rd_kafka_topic_partition_list_t *subscribed; /* NULL: none yet */
@@ -43,6 +46,10 @@ struct kafka_source {
     struct rare trouble, missing_topic;
     atomic_bool in_doubt; /* a connection broke: are there brokers at all? */
     int64_t next_probe_us, next_look_us, next_prod_us;
+    atomic_int_fast64_t joining_us; /* wall clock: since when its group owes it an answer; 0: it
+                                       does not */
+    _Atomic(const char *) hindrance; /* what most likely keeps the answer back; NULL: not known */
+    struct rare unsettled;
 };
 
 #define LOG_FIELDS(source)                                                                         \
@@ -51,10 +58,18 @@ struct kafka_source {
 /* kafka.c: partitions that can't be sought are assigned anew, and paused. */
 void kafka_assign_again(struct kafka_source *source, rd_kafka_topic_partition_list_t *partitions);
 
+/* Anew, for so many partitions; before it has subscribed to anything. False: the error is set, and
+ * the client is the old one. */
+bool kafka_fit(struct kafka_source *source, int partitions, struct error *error);
+
 /* kafka_join.c */
 void kafka_join(struct source *source);
 void kafka_leave(struct source *source);
 bool kafka_is_member(const struct kafka_source *source);
+/* Its group is to answer, from now on; it has answered. */
+void kafka_is_joining(struct kafka_source *source);
+void kafka_has_joined(struct kafka_source *source);
+void kafka_watch_joining(struct kafka_source *source); /* says it when that takes long */
 void kafka_look_for_topics(struct kafka_source *source, int64_t now_us);
 
 /* kafka_places.c; those of struct source_ops */

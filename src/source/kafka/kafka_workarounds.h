@@ -11,8 +11,11 @@
  *   waiting for its callback may never end                             the rebalance first
  *   one whose cluster was made anew under it       seen in 2.0         kafka_cluster() has it not
  *   may never end                                                      be closed
+ *   sharing partitions out and looking one up      seen in 2.0         kafka_conf.c: a long session,
+ *   takes as long as there are many, and no                            lane_room.h: DUE_AT_ONCE,
+ *   heartbeat is sent meanwhile                                        shown.c: renew_ends()
  *
- * The last four stay with every version: where they are not needed they cost nothing, and
+ * The last five stay with every version: where they are not needed they cost nothing, and
  * librdkafka's own patterns could not leave the dead letters out, nor say which topics are missing.
  */
 #ifndef KAFKA_WORKAROUNDS_H
