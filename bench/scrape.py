@@ -1,8 +1,8 @@
 #!/usr/bin/python3
-"""What /metrics costs: its time and size with many tables, each with a topic of its own, and the latency of a lane
-with and without somebody who scrapes it, in turns.
+"""What /metrics costs: its time and size with many tables, each with a topic of its own, that of /status, /trends and
+the page too, and the latency of a lane with and without somebody who scrapes it, in turns.
 
-    bench/scrape.py [--tables N] [--windows N] [--seconds S] [--rate R] [--every S]
+    bench/scrape.py [--tables N] [--windows N] [--seconds S] [--rate R] [--every S] [--settle S]
 """
 
 import argparse
@@ -27,12 +27,18 @@ from lib.stack import Stack  # noqa: E402
 from lib.waiting import wait_for  # noqa: E402
 
 COLUMNS = {"id": INT, "name": TEXT, "sent_us": BIGINT}
+# What the broker needs that has thousands of topics.
+JAVA = "-Xms2g -Xmx2g -XX:+UseParallelGC"
+# The program's own, in place of the tests'.
+PROPERTIES = {"session.timeout.ms": None, "heartbeat.interval.ms": None, "reconnect.backoff.max.ms": None,
+              "topic.metadata.refresh.interval.ms": None}
+HTTP_THREAD = "MHD-single"
 OPENMETRICS = "application/openmetrics-text;version=1.0.0,text/plain;q=0.5"
 
 
-def scrape(sink, accept="*/*"):
+def scrape(sink, accept="*/*", path="/metrics"):
     """(milliseconds, bytes)"""
-    request = urllib.request.Request(f"http://127.0.0.1:{sink.http_port}/metrics", headers={"Accept": accept})
+    request = urllib.request.Request(f"http://127.0.0.1:{sink.http_port}{path}", headers={"Accept": accept})
     began = time.monotonic()
     with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=30) as answer:
         body = answer.read()
@@ -49,6 +55,28 @@ def create_topics(stack, tables):
     wait_for(lambda: names <= {name for name, topic in admin.list_topics(timeout=60).topics.items()
                                if topic.partitions and all(one.leader >= 0 for one in topic.partitions.values())},
              300, "topics")
+
+
+def produce(kafka, records):
+    """In portions, each within the time that one has."""
+    for first in range(0, len(records), 2000):
+        kafka.produce(records[first:first + 2000])
+
+
+def answering_ms(daemon):
+    """CPU so far of the thread that answers, which is all that a scrape costs the daemon; 0: not told."""
+    return sum(int((task / "schedstat").read_text().split()[0]) / 1e6
+               for task in Path(f"/proc/{daemon.pid}/task").iterdir()
+               if (task / "comm").read_text().strip() == HTTP_THREAD)
+
+
+def tell(what, sink, daemon, path, accept="*/*"):
+    scrape(sink, accept, path)
+    before = answering_ms(daemon)
+    told = [scrape(sink, accept, path) for _ in range(20)]
+    cpu_ms = (answering_ms(daemon) - before) / len(told)
+    print(f"{what}: {statistics.median(ms for ms, _ in told):.1f} ms (at most {max(ms for ms, _ in told):.1f}), "
+          f"{cpu_ms:.1f} ms of CPU, {told[-1][1] / 1e6:.3f} MB", flush=True)
 
 
 class Load(threading.Thread):
@@ -95,9 +123,11 @@ def main():
     parser.add_argument("--windows", type=int, default=6, help="of each kind")
     parser.add_argument("--seconds", type=float, default=10)
     parser.add_argument("--rate", type=int, default=1000)
+    parser.add_argument("--settle", type=float, default=20, help="seconds before anything is measured")
     parser.add_argument("--every", type=float, default=1, help="seconds between two scrapes")
     options = parser.parse_args()
     os.environ.setdefault("ODS_TEST_FULL", "1")
+    os.environ.setdefault("ODS_STACK_KAFKA_JAVA", JAVA)
     stack = Stack().up("postgres", "kafka")
     folder = Path(tempfile.mkdtemp(prefix="ods-scrape-"))
     try:
@@ -111,23 +141,31 @@ def main():
         database.execute("create table table_00000 (id int primary key, name text, sent_us bigint, "
                          "applied timestamptz default clock_timestamp(), cdc_operation text, "
                          "cdc_timestamp timestamptz)")
-        database.execute(f"do $$ begin for number in 1..{options.tables - 1} loop execute format('create table %I "
-                         "(like table_00000 including all)', 'table_' || lpad(number::text, 5, '0')); commit; end loop; "
+        database.execute("do $$ begin perform set_config('synchronous_commit', 'off', false); "
+                         f"for number in 1..{options.tables - 1} loop execute format('create table %I "
+                         "(like table_00000 including all)', 'table_' || lpad(number::text, 5, '0')); "
+                         "if number % 50 = 0 then commit; end if; end loop; "
                          "end $$")
         sink = Setup(folder, ROOT / "build" / "release" / "ods-sink", stack)
         sink.write({"name": "shop", "topics": [f"^{prefix}.*"], "format": "debezium", "target": "ods",
-                    "defaults": {"create_tables": True, "schema": "public"}}, database=database, kafka=True)
+                    "defaults": {"create_tables": True, "schema": "public"}}, database=database, kafka=True,
+                   kafka_properties=PROPERTIES)
         row = {"id": 1, "name": "x", "sent_us": 0}
-        kafka.produce([table.read(row) for table in tables])
-        kafka.produce([table.update(row, row) for table in tables])
-        daemon = sink.daemon().await_ready(120)
+        produce(kafka, [table.read(row) for table in tables])
+        produce(kafka, [table.update(row, row) for table in tables])
+        began = time.monotonic()
+        daemon = sink.daemon().await_ready(600)
+        print(f"its lanes have joined their group: {time.monotonic() - began:.0f} s", flush=True)
         daemon.await_that(lambda: (daemon.metric("ods_sink_changes_total") or 0) >= 2 * options.tables, 1800, "all")
         print(f"all tables have rows: {time.monotonic() - began:.0f} s", flush=True)
+        wait_for(lambda: "finds out where" not in daemon.get("/status")[1], 600, "all partitions have started")
+        print(f"all partitions have started: {time.monotonic() - began:.0f} s", flush=True)
+        time.sleep(options.settle)
         for accept in ("*/*", OPENMETRICS):
-            told = [scrape(sink, accept) for _ in range(21)][1:]
-            print(f"{options.tables} tables, {accept.split(';')[0]}: {statistics.median(ms for ms, _ in told):.1f} ms "
-                  f"(at most {max(ms for ms, _ in told):.1f}), {told[-1][1] / 1e6:.2f} MB; "
-                  f"{daemon.peak_rss_bytes() / 1e6:.0f} MB of memory at most", flush=True)
+            tell(f"{options.tables} tables, /metrics, {accept.split(';')[0]}", sink, daemon, "/metrics", accept)
+        for path in ("/status", "/trends", "/"):
+            tell(f"{options.tables} tables, {path}", sink, daemon, path)
+        print(f"memory at most: {daemon.peak_rss_bytes() / 1e6:.0f} MB", flush=True)
         load = Load(kafka, tables[0], options.rate)
         load.start()
         window(database, "table_00000", 5)
@@ -145,6 +183,8 @@ def main():
                   f"p99 {statistics.median(p99 for _, p99 in windows):.1f} ms "
                   f"({', '.join('%.1f' % p99 for _, p99 in windows)})", flush=True)
         load.over.set()
+        load.join()
+        kafka.produce([])
         daemon.stop()
     finally:
         stack.close()
