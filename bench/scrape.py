@@ -59,8 +59,8 @@ def create_topics(stack, tables):
 
 def produce(kafka, records):
     """In portions, each within the time that one has."""
-    for first in range(0, len(records), 2000):
-        kafka.produce(records[first:first + 2000])
+    for first in range(0, len(records), 500):
+        kafka.produce(records[first:first + 500])
 
 
 def answering_ms(daemon):

@@ -11,7 +11,7 @@
  *   waiting for its callback may never end                             the rebalance first
  *   one whose cluster was made anew under it       seen in 2.0         kafka_cluster() has it not
  *   may never end                                                      be closed
- *   sharing partitions out and looking one up      seen in 2.0         kafka_conf.c: a long session,
+ *   sharing partitions out and looking one up      seen in 2.0         kafka_conf.c: long sessions,
  *   takes as long as there are many, and no                            lane_room.h: DUE_AT_ONCE,
  *   heartbeat is sent meanwhile                                        shown.c: renew_ends()
  *
