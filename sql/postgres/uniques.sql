@@ -1,8 +1,8 @@
 -- The columns of a table's unique indexes that ON CONFLICT can use, the primary key's first.
--- $1: schema, $2: name. Read by src/sink/postgres/tables/catalog.c, by place.
+-- Constraints have an index by their table, none by theirs. $1: schema, $2: name. Read by src/sink/postgres/tables/catalog.c, by place.
 select i.indexrelid, a.attname, i.indisprimary,
        (select pg_catalog.quote_ident(k.conname) from pg_catalog.pg_constraint k
-        where k.conindid = i.indexrelid and k.contype in ('p', 'u') limit 1),
+        where k.conrelid = i.indrelid and k.conindid = i.indexrelid and k.contype in ('p', 'u') limit 1),
        pg_catalog.format('%I.%I', n.nspname, x.relname)
 from pg_catalog.pg_class c
 join pg_catalog.pg_namespace n on n.oid = c.relnamespace

@@ -19,16 +19,17 @@ void kafka_pause(struct source *base, const struct place *places, size_t count)
     rd_kafka_topic_partition_list_destroy(list);
 }
 
-/* Those that were sought go on, the others are assigned anew. */
+/* Those that were sought go on, the others are assigned anew, unless they are being sought yet. */
 static void resume_good(struct kafka_source *source,
                         const rd_kafka_topic_partition_list_t *partitions)
 {
     rd_kafka_topic_partition_list_t *good = rd_kafka_topic_partition_list_new(partitions->cnt);
     rd_kafka_topic_partition_list_t *bad = rd_kafka_topic_partition_list_new(1);
     for (int i = 0; i < partitions->cnt; i++)
-        rd_kafka_topic_partition_list_add(partitions->elems[i].err ? bad : good,
-                                          partitions->elems[i].topic,
-                                          partitions->elems[i].partition);
+        if (partitions->elems[i].err != RD_KAFKA_RESP_ERR__IN_PROGRESS)
+            rd_kafka_topic_partition_list_add(partitions->elems[i].err ? bad : good,
+                                              partitions->elems[i].topic,
+                                              partitions->elems[i].partition);
     rd_kafka_resume_partitions(source->rk, good);
     if (bad->cnt)
         kafka_assign_again(source, bad);
@@ -45,14 +46,16 @@ enum ods_status kafka_start(struct source *base, struct place *places, size_t co
     /* Paused first, so that the seek alone decides where fetching goes on. */
     rd_kafka_pause_partitions(source->rk, list);
     rd_kafka_error_t *failure = rd_kafka_seek_partitions(source->rk, list, CALL_TIMEOUT_MS);
-    if (failure) {
+    bool late = failure && rd_kafka_error_code(failure) == RD_KAFKA_RESP_ERR__TIMED_OUT;
+    if (failure && !late) {
         status = error_set(error, ODS_RETRY, "seek: %s", rd_kafka_error_string(failure));
-        rd_kafka_error_destroy(failure);
-    } else {
+    } else { /* of some there may be no answer yet */
         kafka_answers(list, places);
         resume_good(source, list);
         kafka_nudge_starting(&source->nudge);
     }
+    if (failure)
+        rd_kafka_error_destroy(failure);
     rd_kafka_topic_partition_list_destroy(list);
     return status;
 }
