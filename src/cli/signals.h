@@ -67,9 +67,9 @@ void signals_close(struct signals *signals); /* also for one that was never used
 size_t signals_room(const struct signals *signals);
 /* condition NULL: all rows. */
 int signals_ask(struct signals *signals, const char *condition, struct error *error);
-/* Reads what the connector tells, without waiting. *over: all that was asked for is sent. A snapshot
- * that the connector lost is asked for once more, a few times, and a task that failed in it is
- * restarted. */
+/* Reads what the connector tells, without waiting. *over: all that was asked for is sent. A
+ * snapshot that the connector lost is asked for once more, a few times, and a task that failed in
+ * it is restarted. */
 int signals_hear(struct signals *signals, bool *over, bool *news, struct error *error);
 /* Waits until *sent; with *sent false and CLI_OK nobody knows, and the error may have a reason. */
 int signals_await(struct signals *signals, bool *sent, struct error *error);

@@ -80,7 +80,7 @@ static int restart(struct signals *signals, const char *cause, struct error *err
     return CLI_SOURCE;
 }
 
-/* Only a task that fell over the snapshot is restarted: of another failure its owner should know. */
+/* Only a task that fell over the snapshot is restarted: another failure its owner should know. */
 static int revive(struct signals *signals, const char *trace, struct error *error)
 {
     const char *name = signals->connector.name;

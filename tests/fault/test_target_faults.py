@@ -18,7 +18,7 @@ from chaos.mysql_faults import MYSQL_FAULTS
 from chaos.mysql_world import MysqlWorld
 from conftest import build
 from lib.mysql_target import Server
-from lib.size import FULL, size
+from lib.size import FULL, left_out, size
 from test_faults import SEED, SHARE, WHOLE, assert_exact, keep, often
 
 
@@ -46,9 +46,7 @@ KINDS = {"http": kind_of("http", HttpWorld, HTTP_FAULTS, ("answer_lost",),
                              rate=driver.RATE // 2) for flavour in ("mysql", "mariadb")}}
 
 
-# Of those that are written by the same code a short run has one, each run another one.
-ALIKE = [("mysql", "mariadb"), ("kafka", "kafka-avro")]
-LEFT_OUT = [] if FULL else [random.Random(f"{SEED} {pair}").choice(pair) for pair in ALIKE]
+LEFT_OUT = left_out(SEED, ("mysql", "mariadb"), ("kafka", "kafka-avro"))
 
 
 @pytest.fixture(scope="module")
