@@ -116,6 +116,7 @@ struct connect_settings { /* Kafka Connect's REST */
     const char *user, *password;
     const char *ca, *certificate, *key; /* files; "": none */
     int64_t timeout_ms;
+    int64_t check_every_ms; /* between two questions of the daemon, 0: it does not ask */
 };
 
 struct settings {

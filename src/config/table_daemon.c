@@ -87,6 +87,8 @@ static const struct setting connect_rows[] = {
      .doc = "File of the key to `certificate` (PEM)."},
     {"timeout_ms", SETTING_MS, AT(connect_settings, timeout_ms), "60000", .min = 100,
      .max = 3600000, .doc = "How long one answer may take."},
+    {"check_every", SETTING_DURATION, AT(connect_settings, check_every_ms), "1m", .min = 100,
+     .max = DAY_MS, .doc = "As `connect.check_every`."},
 };
 
 const struct setting_group settings_of_connect = {
@@ -360,6 +362,10 @@ static const struct setting daemon_rows[] = {
      .max = 3600000,
      .doc = "How long one answer may take. To check a configuration Connect asks the source "
             "database, which may take long."},
+    {"connect.check_every", SETTING_DURATION, AT(settings, connect.check_every_ms), "1m",
+     .min = 100, .max = DAY_MS,
+     .doc = "How often the daemon asks how the connectors and their tasks are, for the metrics "
+            "`connector_…` and the log. `0`: never."},
     {"connect_clusters", SETTING_OBJECTS, AT(settings, connect_clusters), .max = 1000,
      .count_offset = AT(settings, connect_cluster_count), .of = &settings_of_connect,
      .doc = "More clusters of Kafka Connect, for the same commands."},

@@ -4,57 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <jansson.h>
-
-#include "http/http_client.h"
-
-#define ANSWER_MS 5000
-
-struct connect_client {
-    struct http_client *client;
-    struct http_answer answer;
-    char url[512]; /* of one worker */
-};
-
-static const char *or_null(const char *text)
-{
-    return *text ? text : NULL;
-}
-
-/* The answer's JSON, which the caller gives back; NULL with the error filled. */
-static json_t *get(struct connect_client *connect, const char *path, struct error *error)
-{
-    char url[1024];
-    snprintf(url, sizeof url, "%s%s", connect->url, path);
-    enum ods_status status = http_client_get(connect->client, url, &connect->answer, error);
-    if (status == ODS_OK && connect->answer.code != 200)
-        status = error_set(error, ODS_RETRY, "HTTP code %ld", connect->answer.code);
-    json_t *root = status == ODS_OK ? json_loadb(connect->answer.body.bytes,
-                                                 connect->answer.body.length, 0, NULL)
-                                    : NULL;
-    if (status == ODS_OK && !root)
-        error_set(error, ODS_FATAL, "what answers is no Kafka Connect");
-    if (!root)
-        error_prefix(error, "Kafka Connect at %s: ", connect->url);
-    return root;
-}
-
-/* The workers of a cluster are separated by commas: the first that answers is asked. */
-static json_t *get_connectors(struct connect_client *connect, const char *urls, struct error *error)
-{
-    json_t *root = NULL;
-    while (!root && *urls) {
-        size_t length = strcspn(urls, ","), blank = strspn(urls, " ");
-        snprintf(connect->url, sizeof connect->url, "%.*s",
-                 blank < length ? (int) (length - blank) : 0, urls + blank);
-        for (size_t end = strlen(connect->url);
-             end && (connect->url[end - 1] == '/' || connect->url[end - 1] == ' ');)
-            connect->url[--end] = '\0';
-        root = get(connect, "/connectors?expand=info", error);
-        urls += length + (urls[length] == ',');
-    }
-    return root;
-}
+#include "pipeline/connect_rest.h"
 
 static bool feeds(const struct arrival *arrival, const json_t *config)
 {
@@ -104,11 +54,10 @@ static void take_offsets(const json_t *answer, struct source_place *earliest)
     }
 }
 
-static enum ods_status ask(struct connect_client *connect, const char *urls,
-                           const struct arrival *arrival, struct source_place *place,
-                           struct error *error)
+static enum ods_status ask(struct connect_rest *rest, const struct arrival *arrival,
+                           struct source_place *place, struct error *error)
 {
-    json_t *connectors = get_connectors(connect, urls, error), *entry;
+    json_t *connectors = connect_rest_connectors(rest, "info", error), *entry;
     const char *name;
     bool failed = !connectors;
     json_object_foreach(connectors, name, entry)
@@ -117,7 +66,7 @@ static enum ods_status ask(struct connect_client *connect, const char *urls,
         if (failed || !feeds(arrival, json_object_get(json_object_get(entry, "info"), "config")))
             continue;
         put_name(path, sizeof path, name);
-        json_t *offsets = get(connect, path, error);
+        json_t *offsets = connect_rest_get(rest, path, error);
         failed = !offsets;
         take_offsets(offsets, place);
         json_decref(offsets);
@@ -127,24 +76,14 @@ static enum ods_status ask(struct connect_client *connect, const char *urls,
 }
 
 enum ods_status connector_place(const struct connect_settings *settings,
-                                const struct arrival *arrival, struct source_place *place,
-                                struct error *error)
+                                const struct arrival *arrival, const atomic_bool *stop,
+                                struct source_place *place, struct error *error)
 {
-    const struct http_client_options options = {.ca_file = or_null(settings->ca),
-                                                .certificate = or_null(settings->certificate),
-                                                .key = or_null(settings->key),
-                                                .user = or_null(settings->user),
-                                                .password = settings->password,
-                                                .connect_ms = ANSWER_MS,
-                                                .total_ms = ANSWER_MS,
-                                                .direct = true};
-    struct connect_client connect = {.client = http_client_new(&options, error)};
+    struct connect_rest rest;
     *place = (struct source_place){0};
-    if (!connect.client)
-        return ODS_RETRY;
-    http_answer_init(&connect.answer);
-    enum ods_status status = ask(&connect, settings->url, arrival, place, error);
-    http_answer_done(&connect.answer);
-    http_client_free(connect.client);
+    enum ods_status status = connect_rest_open(&rest, settings, stop, error);
+    if (status == ODS_OK)
+        status = ask(&rest, arrival, place, error);
+    connect_rest_close(&rest);
     return status;
 }

@@ -155,7 +155,7 @@ static enum ods_status find_place(struct source_guard *guard, struct guarded_sou
     if (status != ODS_OK || !*connect->url || atomic_load(&guard->stop))
         return status;
     error_init(&unasked);
-    if (connector_place(connect, &source->arrival, &place, &unasked) != ODS_OK) {
+    if (connector_place(connect, &source->arrival, &guard->stop, &place, &unasked) != ODS_OK) {
         if (rare_due(&source->unasked, &held_back))
             say(source, LOG_WARN, unasked.text);
     } else if (place.known) {
@@ -253,7 +253,7 @@ static void look(struct source_guard *guard, struct guarded_source *source)
 
 static int64_t look_at_all(struct source_guard *guard)
 {
-    int64_t next_us = INT64_MAX;
+    int64_t next_us = connector_watch_look(guard->connectors);
     for (size_t i = 0; i < guard->count && !atomic_load(&guard->stop); i++) {
         struct guarded_source *source = &guard->sources[i];
         if (time_monotonic_us() >= source->next_us) {
@@ -290,6 +290,7 @@ static void release(struct source_guard *guard)
         free(guard->sources[i].logs);
     }
     free(guard->sources);
+    connector_watch_free(guard->connectors);
     cutoff_done(&guard->cutoff);
     pthread_cond_destroy(&guard->wakes);
     pthread_mutex_destroy(&guard->mutex);
@@ -334,9 +335,11 @@ enum ods_status source_guard_start(struct source_guard **out, const struct setti
     pthread_cond_init(&guard->wakes, &monotonic);
     pthread_condattr_destroy(&monotonic);
     list_sources(guard);
-    if (!guard->count) {
+    enum ods_status status =
+        connector_watch_new(&guard->connectors, settings, &guard->stop, error);
+    if (status != ODS_OK || (!guard->count && !guard->connectors)) {
         release(guard);
-        return ODS_OK;
+        return status;
     }
     int code = pthread_create(&guard->thread, NULL, source_guard_main, guard);
     if (code) {

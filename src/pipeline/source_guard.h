@@ -1,7 +1,7 @@
 /* The guard of sources: a thread that looks now and then at the log of each pipeline's source, and
  * how much of it waits for the connector. A connector that stands still looks like a quiet source
  * from here, while the source's disk fills or its log loses the connector's place. It opens a
- * session for each look, which only reads. */
+ * session for each look, which only reads. Kafka Connect it asks how its connectors are. */
 #ifndef SOURCE_GUARD_H
 #define SOURCE_GUARD_H
 
@@ -14,7 +14,8 @@
 
 struct source_guard;
 
-/* *guard is NULL where no pipeline has a database to look at. The settings outlive it. */
+/* *guard is NULL where no pipeline has a database to look at, and there is no Connect to ask. The
+ * settings outlive it. */
 enum ods_status source_guard_start(struct source_guard **guard, const struct settings *settings,
                                    struct error *error);
 /* Ends a look; returns at once. All of these accept NULL. */

@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 
 #include "core/rare.h"
+#include "pipeline/connector_watch.h"
 #include "verify/arrival.h"
 #include "verify/cutoff.h"
 #include "verify/source_log.h"
@@ -50,6 +51,7 @@ struct source_guard {
     struct cutoff cutoff;
     struct guarded_source *sources;
     size_t count;
+    struct connector_watch *connectors; /* NULL: there is no Connect to ask */
     pthread_t thread;
     atomic_bool stop, ended;
     pthread_mutex_t mutex;

@@ -103,6 +103,7 @@ void source_guard_metrics(struct source_guard *guard, struct buffer *out)
             put_source(out, &guard->sources[i], gauge);
     }
     pthread_mutex_unlock(&guard->mutex);
+    connector_watch_metrics(guard->connectors, out);
 }
 
 /* --- /status --------------------------------------------------------------------------------- */

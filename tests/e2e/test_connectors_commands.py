@@ -3,6 +3,7 @@
 import base64
 import http.server
 import json
+import re
 import ssl
 import threading
 import urllib.request
@@ -92,8 +93,15 @@ def test_what_connect_refuses_changes_nothing(connectors):
     assert connectors.name not in connectors.run("list").stdout
 
 
+def states(daemon, kind, name):
+    """By state: {"running": 1}, those of which there is none left out."""
+    found = re.findall(rf'^ods_sink_connector_{kind}{{cluster="",connector="{name}",state="(\w+)"}} (\d+)$',
+                       daemon.get("/metrics")[1], re.M)
+    return {state: int(count) for state, count in found if count != "0"}
+
+
 def test_a_failed_task_and_its_cause(connectors, postgres_source):
-    """Connect itself calls such a connector RUNNING."""
+    """Connect itself calls such a connector RUNNING; the daemon's metrics and log tell of its task."""
     done = connectors.apply("publication.name=late", expect=Exit.NEGATIVE)
     assert "The publication that the connector is to read is not there" in done.stdout
     found = connectors.status(expect=Exit.NEGATIVE)
@@ -103,6 +111,11 @@ def test_a_failed_task_and_its_cause(connectors, postgres_source):
     assert task["failure"]["advice"]
     rest = connectors.rest.call("GET", f"/connectors/{connectors.name}/status")
     assert rest["connector"]["state"] == "RUNNING"
+    connectors.write(url=postgres_source["CONNECT_URL"], check_every="100ms")
+    daemon, name = connectors.sink.daemon(), connectors.name
+    daemon.await_that(lambda: states(daemon, "tasks", name) == {"failed": 1}, 30, daemon.tail)
+    assert states(daemon, "state", name) == {"running": 1}
+    assert daemon.log().count(f"connector {name}: 1 of its 1 tasks have failed") == 1
 
     said = connectors.run("restart", connectors.name, expect=Exit.NEGATIVE).stdout
     assert "did not help" in said
@@ -110,6 +123,11 @@ def test_a_failed_task_and_its_cause(connectors, postgres_source):
     said = connectors.run("restart", connectors.name).stdout
     assert "the restart helped" in said
     assert connectors.status()["state"] == "running"
+    daemon.await_that(lambda: states(daemon, "tasks", name) == {"running": 1}, 30, daemon.tail)
+    connectors.rest.insist("PUT", f"/connectors/{name}/stop")
+    daemon.await_that(lambda: (states(daemon, "state", name), states(daemon, "tasks", name)) ==
+                      ({"stopped": 1}, {}), 30, daemon.tail)
+    daemon.stop()
 
 
 def test_settings_that_make_trouble(connectors):

@@ -189,3 +189,39 @@ def test_reset_all_leaves_a_connector_that_feeds_two_pipelines(sink, database, k
     assert {"what": "shared", "why": "a connector that feeds other pipelines too"} in plan["kept"]
     assert reset("--yes")["changed"]
     assert set(eu.connectors) == {"shared"} and set(us.connectors) == {"elsewhere"}
+
+
+def test_the_daemon_tells_how_connectors_are(sink, database, kafka, clusters):
+    """Of each cluster, of 500 connectors by name; what it heard last where one is away."""
+    eu, us = clusters
+    eu.add("shop")
+    eu.add('odd "name"')
+    for number in range(503):
+        us.add(f"c{number}")
+        us.connectors[f"c{number}"]["state"] = "FAILED" if number >= 501 else "RUNNING"
+    both = [{**one, "check_every": "100ms"} for one in named(eu, us)]
+    sink.write(pipeline(Table()), database=database, kafka=True, connect_clusters=both)
+    daemon = sink.daemon()
+
+    def value(kind, cluster, connector, state):
+        start = f'ods_sink_connector_{kind}{{cluster="{cluster}",connector="{connector}",state="{state}"}} '
+        found = [line for line in daemon.get("/metrics")[1].splitlines() if line.startswith(start)]
+        return int(found[0].rsplit(" ", 1)[1]) if found else None
+
+    def reached(cluster):
+        return daemon.get("/metrics")[1].count(f'ods_sink_connect_reachable{{cluster="{cluster}"}} 1\n')
+
+    daemon.await_that(lambda: reached("eu") and reached("us"), 30, "both answered")
+    assert (value("tasks", "eu", "shop", "running"), value("tasks", "eu", "shop", "failed")) == (1, 0)
+    assert value("state", "eu", 'odd \\"name\\"', "running") == 1
+    assert (value("tasks", "us", "(others)", "running"), value("tasks", "us", "(others)", "failed")) == (1, 2)
+    assert value("state", "us", "c499", "running") == 1 and value("state", "us", "c500", "running") is None
+    eu.connectors["shop"]["state"] = "FAILED"
+    daemon.await_that(lambda: value("state", "eu", "shop", "failed"), 30, "it failed")
+    eu.server.shutdown()
+    eu.server.server_close()
+    daemon.await_that(lambda: not reached("eu"), 30, "it is away")
+    assert value("state", "eu", "shop", "failed") == 1 and reached("us")
+    assert daemon.log().count("connector shop has failed") == 1
+    assert daemon.log().count(f"connectors: Kafka Connect at {eu.url}: ") == 1
+    daemon.stop()

@@ -48,7 +48,7 @@ KINDS = [
     ("A record waits for another partition", "core/batch|pipeline/later", r"needs (…|the row)"),
     ("The HTTP port can't be had", "pipeline/http", ""),
     ("A key for letters can't be used", "core/jwe", ""),
-    ("Kafka Connect does not answer", "pipeline/connector_place", ""),
+    ("Kafka Connect does not answer", "pipeline/connect(_rest|or_)", ""),
     ("An HTTP server answers wrongly", "http/", ""),
     ("Dead letters have no place", "pipeline/(deadletter|actions_do)", ""),
     ("Out of memory, threads or descriptors", "pipeline/child", ""),
