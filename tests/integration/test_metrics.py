@@ -1,4 +1,4 @@
-"""/metrics: what promtool thinks of it, and docs/metrics.md, which is written from it."""
+"""/metrics: what promtool thinks of it, and docs/metrics.md, which is written from it and from the sources."""
 
 import os
 import re
@@ -6,6 +6,7 @@ import subprocess
 import time
 from pathlib import Path
 
+from lib.metric_names import exported
 from lib.records import pipeline, row
 
 PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
@@ -20,18 +21,30 @@ Where it prefers Prometheus' protobuf messages, as Prometheus does with native h
 buckets too, of schema 3 (9 % wide, from 61 µs to 36 hours). Prometheus then keeps the native ones alone unless
 `scrape_classic_histograms` is true, which our rules and dashboards want.
 What begins with `kafka_` is librdkafka's, a bounded choice of its statistics, every `statistics.interval.ms` (15 s;
-`kafka.properties` may say otherwise, 0: none); targets of type `kafka` have the same as `kafka_target_…`, those of type
-`http` have `http_requests_total` and `http_circuit_open`, lakes `lake_commits_total`, `lake_maintenance_total`, and of their open
-tables `lake_files`, `lake_small_files`, `lake_rows`, `lake_deleted_rows`, `lake_file_bytes`, `lake_index_keys` and
-`lake_index_bytes`. Spans are counted where `tracing.endpoint` is set, in
-`spans_total` and `spans_waiting_records`. PostgreSQL works on rows that were sent while it is asked to commit, in one
+`kafka.properties` may say otherwise, 0: none). PostgreSQL works on rows that were sent while it is asked to commit, in one
 round trip: the phase `commit` has that time.
-What looks at sources, compares, or keeps derived tables, and what transforms and rules count, adds its own,
-which the pages about them name.
+
+## Of every daemon
 
 | metric | type | what it is |
 |---|---|---|
 """
+# What is there where something is configured: how its metrics begin, the heading, what is said of them.
+SOMETIMES = [
+    (("source_",), "The sources' logs", "Where a pipeline's `database` is one of `databases`; labels `pipeline`, "
+     "`database`, and `slot`, which is empty of a binary log ([source-guard.md](source-guard.md))."),
+    (("connect_", "connector_"), "Connectors", "Where `connect.url` or `connect_clusters` is set; labels `cluster`, "
+     "`connector`, `state` ([source-guard.md](source-guard.md#connectors))."),
+    (("verify_",), "Comparisons", "Of pipelines that have `verify`; the last comparison may be another process's "
+     "([cli/verify.md](cli/verify.md#in-the-daemon))."),
+    (("quality_",), "Rules of the data", "Of pipelines that have rules; labels `pipeline`, `table`, `rule` ([quality.md](quality.md))."),
+    (("derived_",), "Derived tables", "Labels `target` and `table` ([derived.md](derived.md))."),
+    (("lake_",), "Targets of type delta and iceberg", "Of the lane's own tables ([lake.md](lake.md))."),
+    (("http_",), "Targets of type http", "[http.md](http.md) is about the daemon's own server; this is about requests that it makes."),
+    (("kafka_target_",), "Targets of type kafka", "The producer's, as `kafka_…` above are the consumer's."),
+    (("spans_",), "Traces", "Where `tracing.endpoint` is set ([tracing.md](tracing.md))."),
+    (("actions_",), "Actions over HTTP", "Where operators are named ([http.md](http.md#actions))."),
+]
 
 
 def heads(text):
@@ -42,9 +55,20 @@ def heads(text):
     return {name: (types[name], helps[name]) for name in types}
 
 
+def lines_of(found):
+    return "\n".join(f"| `{name}` | {kind} | {text} |" for name, (kind, text) in found.items()) + "\n"
+
+
 def page_of(found):
-    lines = [f"| `{name}` | {kind} | {text} |" for name, (kind, text) in found.items()]
-    return HEAD + "\n".join(lines) + "\n"
+    rest = {name: (kind, text) for name, (kind, text, _) in exported().items() if name not in found}
+    page = HEAD + lines_of(found)
+    for beginnings, title, said in SOMETIMES:
+        begins = tuple(f"ods_sink_{one}" for one in beginnings)
+        own = {name: rest.pop(name) for name in list(rest) if name.startswith(begins)}
+        assert own, title
+        page += f"\n## {title}\n\n{said}\n\n| metric | type | what it is |\n|---|---|---|\n{lines_of(own)}"
+    assert not rest, "SOMETIMES says when they are there"
+    return page
 
 
 def test_metrics_are_as_prometheus_wants_them(sink, database, kafka, table):
@@ -68,6 +92,10 @@ def test_metrics_are_as_prometheus_wants_them(sink, database, kafka, table):
     assert all(kind in ("counter", "gauge", "histogram") for kind, _ in found.values())
     for name, (kind, _) in found.items():
         assert (kind == "counter") == name.endswith("_total"), name
+    sources = exported()
+    for name, (kind, said) in found.items():  # so what tests/lib/metric_names.py reads is what is shown
+        if name.startswith("ods_sink_") and name != "ods_sink_info":
+            assert sources[name][:2] == (kind, said)
     told = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True,
                           text=True, check=False)
     assert told.returncode == 0 and not told.stderr + told.stdout, told.stderr + told.stdout

@@ -6,6 +6,7 @@ import subprocess
 
 import yaml
 from conftest import ROOT
+from lib import metric_names
 
 FOLDER = ROOT / "config" / "observability"
 RULES = [path for path in sorted(FOLDER.glob("*.rules.yaml"))
@@ -35,6 +36,14 @@ def exported():
                      for path in (ROOT / "src" / folder).rglob("*.[ch]"))
     source += (ROOT / "include" / "ods" / "sink.h").read_text()
     return set(re.findall(r'"([a-z0-9_]+)"', source))
+
+
+def test_each_metric_is_on_the_page():
+    """What a daemon may export, whatever it is that has to be configured for it."""
+    page = (ROOT / "docs" / "metrics.md").read_text()
+    missing = [f"{name} ({file})" for name, (kind, said, file) in metric_names.exported().items()
+               if f"| `{name}` | {kind} | {said} |" not in page]
+    assert not missing, f"{missing}: ODS_DOCS_REGENERATE=1 tests/integration/test_metrics.py writes docs/metrics.md anew"
 
 
 def asked(expression):
