@@ -14,7 +14,7 @@ def test_every_fault_is_noticed_and_ends():
     done = subprocess.run([ROOT / "scripts" / "drill"], capture_output=True, text=True, timeout=1200,
                           env={**os.environ, "ODS_DRILL_BINARY": str(build("release"))})
     assert done.returncode == 0, done.stdout + done.stderr[-6000:]
-    for fault in ("stalled", "poison", "connector", "lag", "derived", "verify"):
+    for fault in ("stalled", "poison", "connector", "task", "slot", "lag", "derived", "verify", "postgres"):
         assert f"\n{fault}: " in f"\n{done.stdout}", done.stdout
 
 
