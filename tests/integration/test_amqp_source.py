@@ -14,6 +14,8 @@ from lib.avro import Schemas
 from lib.network import Network
 from lib.records import Table, pipeline, row
 from lib.registry import Registry
+from lib.rotation import anew, replace
+from lib.secure import run
 from lib.sink import Exit, free_port
 from lib.toxiproxy import Toxiproxy
 from lib.waiting import wait_for
@@ -435,6 +437,50 @@ def test_tls_and_ways_to_sign_in(queue, stack, database):
         failed = queue.sink.check("--connect", expect=Exit.SOURCE)
         assert said in failed.stdout + failed.stderr, failed.stdout[-600:]
         assert "wrong" not in failed.stdout + failed.stderr
+
+
+def test_a_password_and_a_certificate_are_replaced(queue, stack, database, tmp_path):
+    """A user of the broker's files, who signs in by either way; the files are the broker's at once."""
+    etc, tls = stack.folder / "conf/artemis", Path(stack["ARTEMIS_CA"]).parent
+    kept = {name: (etc / f"{name}.properties").read_text() for name in ("users", "roles", "certificates")}
+    secret, certificate, key = (tmp_path / name for name in ("secret", "own.crt", "own.key"))
+
+    def want(word, name):
+        for file, line in (("users", f"turning = {word}"), ("certificates", f"turning = CN={name}")):
+            replace(etc / f"{file}.properties", f"{kept[file]}{line}\n")
+
+    def put(word, name):
+        run("openssl", "req", "-newkey", "rsa:2048", "-nodes", "-subj", f"/CN={name}", "-keyout", tmp_path / "new.key",
+            "-out", tmp_path / "request")
+        run("openssl", "x509", "-req", "-in", tmp_path / "request", "-CA", tls / "ca.pem", "-CAkey", tls / "ca.key",
+            "-CAcreateserial", "-days", "2", "-out", tmp_path / "new.crt")
+        replace(key, (tmp_path / "new.key").read_text())
+        replace(certificate, (tmp_path / "new.crt").read_text())
+        replace(secret, f"{word}\n")
+
+    ways = {stack["ARTEMIS_URL"]: {"user": "turning", "password": f"${{file:{secret}}}"},
+            stack["ARTEMIS_TLS_URL"]: {"user": "", "password": "", "ca": stack["ARTEMIS_CA"],
+                                       "certificate": str(certificate), "key": str(key)}}
+    replace(etc / "roles.properties", "ods = ods,turning\n")
+    try:
+        for number, (url, own) in enumerate(ways.items()):
+            words = f"one-{number}", f"two-{number}"
+            want(words[0], words[0])
+            put(words[0], words[0])
+            table = queue.write(database, urls=[url], amqp={**own, "connect_timeout_ms": 15000})
+            queue.broker.send(queue.address, [text_message(bodies(table, 1, 2 * number)[0], f"a{number}")])
+            daemon = queue.sink.daemon()
+            daemon.await_that(lambda: len(ids(database) or []) == 2 * number + 1, what="by the first")
+            want(words[1], words[1])
+            put(words[1], words[1])
+            daemon.signal(signal.SIGHUP)
+            anew(daemon, 1)
+            queue.broker.send(queue.address, [text_message(bodies(table, 1, 2 * number + 1)[0], f"b{number}")])
+            daemon.await_that(lambda: len(ids(database)) == 2 * number + 2, what="by the second")
+            daemon.stop()
+    finally:
+        for name, text in kept.items():
+            replace(etc / f"{name}.properties", text)
 
 
 def test_what_check_refuses(queue, database):

@@ -6,6 +6,8 @@ import pytest
 
 from lib.mysql_target import Database, server  # noqa: F401 (a fixture)
 from lib.records import Table, pipeline, row
+from lib.rotation import ANEW, Recorded, anew, replace
+from lib.secure import Certificates
 from lib.sink import Exit
 
 BARE = {"cdc_operation": "off", "cdc_timestamp": "off", "on_delete": "hard"}
@@ -222,3 +224,53 @@ def test_reset_forgets_what_the_group_has_brought(sink, target, kafka, table):
     sink.run("reset", "-c", sink.conf, "--all", "--yes")
     assert target.offset(table.topic) is None
     assert target.execute("show tables like 'items'") == ()
+
+
+@ONE
+def test_a_password_and_a_certificate_are_replaced(sink, target, server, tmp_path):
+    """The password is taken at once by SIGHUP. The dsn names certificates to the client library, which reads them
+    for each connection: nothing has to be told."""
+    user, own = "rotating@'127.0.0.1'", Certificates(tmp_path)
+    password, certificate, key = (tmp_path / name for name in ("password", "own.crt", "own.key"))
+
+    def put(name):
+        replace(key, own.path(f"{name}.key").read_text())
+        replace(certificate, own.path(f"{name}.crt").read_text())
+
+    def want(word, name):
+        target.execute(f"alter user {user} identified by '{word}' require subject '/CN={name}'")
+        for session in target.execute("show processlist"):
+            if session[1] == "rotating":
+                target.execute(f"kill {session[0]}")
+
+    server.stop()
+    server.start(*(f"--ssl-{name}={own.path(file)}" for name, file in
+                   (("ca", "ca.crt"), ("cert", "server.crt"), ("key", "server.key"))))
+    own.certificate("renewed", "ca", "DNS:client.test")
+    target.execute(f"create user {user} identified by 'one' require subject '/CN=client'")
+    target.execute(f"grant all on {target.name}.* to {user}")
+    try:
+        put("client")
+        replace(password, "one\n")
+        recorded = Recorded(sink, tmp_path)
+        dsn = (f"host=127.0.0.1 port={server.port} user=rotating password=${{file:{password}}} dbname={target.name} "
+               f"sslmode=verify-full sslrootcert={own.path('ca.crt')} sslcert={certificate} sslkey={key}")
+        sink.write({**recorded.pipeline, "defaults": {"key": ["id"], **BARE}},
+                   targets=[{"name": "ods", "type": "mysql", "dsn": dsn}])
+        target.execute(KEYED)
+        daemon = sink.daemon()
+        daemon.await_that(lambda: target.count("items") == 1)
+        for word, name in (("two", "client"), ("two", "renewed")):
+            want(word, name)
+            recorded.send()
+            daemon.await_that(lambda: "Access denied" in daemon.log())
+            if word not in password.read_text():
+                replace(password, f"{word}\n")
+                daemon.signal(signal.SIGHUP)
+                anew(daemon, 1)
+            put(name)
+            daemon.await_that(lambda: target.count("items") == recorded.count, what=f"a row by {word}, {name}")
+        assert daemon.log().count(ANEW) == 1
+        daemon.stop()
+    finally:
+        target.execute(f"drop user {user}")

@@ -1,8 +1,6 @@
 """Passwords and certificates that are replaced in their files while the daemon runs: the same process goes on
 with the new ones, by itself or at once by SIGHUP, and each row is there once."""
 
-import json
-import os
 import signal
 import ssl
 import subprocess
@@ -14,45 +12,16 @@ from lib.kafka import Kafka
 from lib.postgres import administer
 from lib.records import Table, pipeline, row
 from lib.registry import Registry, basic
+from lib.rotation import ANEW, Recorded, anew, replace
 from lib.secure import PASSWORD, USER, Certificates, SecureKafka
 from lib.sink import free_port
 from lib.waiting import wait_for
 from test_http import ask
 
-ANEW = "starting all pipelines anew"
-
 
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory):
     return Certificates(tmp_path_factory.mktemp("certificates"))
-
-
-def replace(path, text):
-    """As those who rotate do: a new file in the place of the old one."""
-    new = path.with_name(f".{path.name}.new")
-    new.write_text(text)
-    new.chmod(0o600)
-    os.replace(new, path)
-
-
-def anew(daemon, times):
-    daemon.await_that(lambda: daemon.log().count(ANEW) == times, 60, "the pipelines start anew")
-
-
-class Recorded:
-    """A table whose records come from a file, one after the other."""
-
-    def __init__(self, sink, folder, **target):
-        self.sink, self.path, self.table = sink, folder / "records.jsonl", Table()
-        self.count = 0
-        self.pipeline = {**pipeline(self.table), "input": {"type": "file", "path": str(self.path)},
-                         **target}
-        self.send()
-
-    def send(self):
-        self.count += 1
-        with open(self.path, "a") as file:
-            file.write(json.dumps(self.table.create(row(self.count))) + "\n")
 
 
 def peer(port):
