@@ -7,8 +7,9 @@ import subprocess
 
 import pytest
 from lib.avro import Schemas
-from lib.endpoint import Endpoint
+from lib.endpoint import Endpoint, tls_of
 from lib.kafka import Kafka
+from lib.otlp import spans_of
 from lib.postgres import administer
 from lib.records import Table, pipeline, row
 from lib.registry import Registry, basic
@@ -217,6 +218,62 @@ def test_kafka(sink, stack, kafka, database, prefix, certificates, tmp_path):
         daemon.stop()
     finally:
         broker.close()
+
+
+def test_connect_and_the_collector_of_traces(sink, kafka, database, table, certificates, tmp_path):
+    """Each wants a password or token, and a client's certificate: another one of both, at once. The database whose
+    connector Connect is asked about is away, as it is none of this."""
+    certificates.certificate("renewed", "ca", "DNS:client.test")
+    connect, collector = (Endpoint(tls_of(certificates, "ca")) for _ in range(2))
+    secret, certificate, key = (tmp_path / name for name in ("secret", "own.crt", "own.key"))
+    wanted = {}
+
+    def put(word, name):
+        replace(secret, f"{word}\n")
+        replace(certificate, certificates.path(f"{name}.crt").read_text())
+        replace(key, certificates.path(f"{name}.key").read_text())
+
+    def want(word, name):
+        wanted.update({connect: (basic("u", word), name), collector: (f"Bearer {word}", name)})
+
+    def answers(server, body):
+        def answer(request):
+            known = (request.headers.get("Authorization"), request.peer) == wanted[server]
+            return (200, {}, body) if known else 403
+        return answer
+
+    def told():
+        return {span.trace for request in collector.taken() for span in spans_of(request.body)[1]}
+
+    def send(number):
+        record = table.create(row(number))
+        kafka.produce([{**record, "headers": ["traceparent", f"00-{number:032x}-{number:016x}-01"]}])
+        return f"{number:032x}"
+
+    try:
+        connect.answer, collector.answer = answers(connect, b"{}"), answers(collector, b"{}")
+        want("one", "client")
+        put("one", "client")
+        own = {"ca": str(certificates.path("ca.crt")), "certificate": str(certificate), "key": str(key)}
+        sink.write({**pipeline(table), "database": "shop"}, database=database, kafka=True, lanes=1,
+                   databases=[{"name": "shop", "type": "mysql", "check_every": "100ms",
+                               "dsn": "host=127.0.0.1 port=1 dbname=shop user=reader"}],
+                   connect={"url": connect.url, "user": "u", "password": f"${{file:{secret}}}", **own},
+                   tracing={"endpoint": collector.url, "token": f"${{file:{secret}}}", **own})
+        daemon = sink.daemon()
+        first = send(1)
+        daemon.await_that(lambda: connect.taken() and first in told(), what="both take the first ones")
+        want("two", "renewed")
+        daemon.await_that(lambda: connect.requests[-1].status == 403, what="Connect takes no more")
+        put("two", "renewed")
+        daemon.signal(signal.SIGHUP)
+        anew(daemon, 1)
+        before, second = len(connect.taken()), send(2)
+        daemon.await_that(lambda: len(connect.taken()) > before and second in told(), what="both take the others")
+        daemon.stop()
+    finally:
+        connect.close()
+        collector.close()
 
 
 def test_what_is_read_only_once_is_no_reason(sink, database, tmp_path):

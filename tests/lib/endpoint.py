@@ -7,11 +7,19 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
+def common_name(connection):
+    """Of the certificate that the client has shown; None: it has shown none."""
+    shown = connection.getpeercert() if isinstance(connection, ssl.SSLSocket) else None
+    return next((value for part in (shown or {}).get("subject", ()) for name, value in part
+                 if name == "commonName"), None)
+
+
 class Request:
     def __init__(self, handler, body):
         self.method, self.path, self.body = handler.command, handler.path, body
         self.headers = dict(handler.headers.items())
         self.began, self.ended, self.status = time.monotonic(), None, None
+        self.peer = common_name(handler.connection)
 
     def json(self):
         return json.loads(self.body)
