@@ -1,12 +1,14 @@
 """Users of MySQL and MariaDB who have the rights of docs/security.md and no other: one that writes tables that are
 there, one that makes them, and one that compares; and what is said without each right."""
 
+import json
+
 import pymysql
 import pytest
 from lib.mysql_target import FLAVOURS, Database, Server
 from lib.records import BIGINT, INT, TEXT, Table, pipeline, row
 from lib.rights import block, grants
-from lib.sink import Exit
+from lib.sink import Exit, free_port
 
 PASSWORD = "us3r-secret"
 TABLES = ("customers", "orders")
@@ -19,7 +21,7 @@ def server(request):
     if request.param == "mysql":
         yield request.getfixturevalue("mysql_server")
         return
-    server = Server(request.param)
+    server = Server(request.param, "--log-bin=binlog")
     yield server
     server.close()
 
@@ -197,3 +199,35 @@ def test_who_compares(sink, stack, source, kafka, database, prefix):
     execute("drop user verify@'%'")
     execute("drop database shop_rights")
     root.close()
+
+
+@pytest.mark.parametrize("server", ["mariadb"], indirect=True)  # the session's MySQL keeps no binary log
+def test_who_looks_at_the_binary_log(sink, target, tmp_path):
+    name = "ods_sink_guard@'127.0.0.1'"
+    lines = [line.replace("ods_sink_guard;", f"{name};")
+             for line in block("Sources, to look at their logs", number=1)]
+    target.execute(f"drop user if exists {name}")
+    for line in lines:
+        target.execute(line.replace(f"create user {name}", f"create user {name} identified by '{PASSWORD}'"))
+    sink.http_port = free_port()
+    path = sink.file_of([Table().create(row(1))])
+    sink.write({**pipeline(Table(), database="shop"), "input": {"type": "file", "path": str(path)}},
+               targets=[{"name": "ods", "type": "stdout"}], http={"listen": f"127.0.0.1:{sink.http_port}"},
+               databases=[{"name": "shop", "type": "mysql", "check_every": "100ms",
+                           "dsn": f"host=127.0.0.1 port={target.server.port} user=ods_sink_guard "
+                                  f"password={PASSWORD}"}])
+    sink.conf.chmod(0o600)
+    daemon = sink.daemon()
+
+    def looked():
+        return (json.loads(daemon.get("/status")[1] or "{}").get("sources") or [{}])[0]
+
+    daemon.await_that(lambda: looked().get("reachable"), what=looked)
+    assert looked()["logs"][0]["newest"].startswith("binlog."), looked()
+    (right, on), = grants(lines)
+    target.execute(f"revoke {right} on {on} from {name}")
+    daemon.await_that(lambda: "denied" in (looked()["failure"] or ""), what=looked)
+    target.execute(f"grant {right} on {on} to {name}")
+    daemon.await_that(lambda: looked()["reachable"], what=looked)
+    daemon.stop()
+    target.execute(f"drop user {name}")

@@ -1,12 +1,16 @@
 """Roles of PostgreSQL that have the rights of docs/security.md and no other: one that makes its tables, one
 that reads, one that compares; and what is said without each right."""
 
+import json
+import re
+
 import psycopg2
 import pytest
+from lib.lake import WHY_NOT, engine
 from lib.postgres import administer
 from lib.records import BIGINT, INT, TEXT, Table, pipeline, row
 from lib.rights import block, grants
-from lib.sink import Exit
+from lib.sink import Exit, free_port
 
 PASSWORD = "r0le-secret"
 
@@ -140,3 +144,88 @@ def test_who_compares(sink, stack, databases, kafka, roles, prefix):
     assert len(rights) == 3
     target.execute("delete from items where id = 2")  # what differs is looked at again, by the same rights
     assert "missing shop.items: id=2" in verified(Exit.NEGATIVE)
+
+
+def test_who_looks_at_the_source(sink, stack, databases, roles):
+    """What comes is of a file: the database is asked for its slots alone."""
+    target, source = databases(), databases()
+    role, rights = roles(source, "Sources, to look at their logs", "ods_sink_guard",
+                         {"database shop ": f"database {source.name} "})
+    port, path = free_port(), sink.file_of([Table().create(row(1))])
+    sink.write({**pipeline(Table(), database="shop"), "input": {"type": "file", "path": str(path)}}, database=target,
+               databases=[{"name": "shop", "type": "postgres", "check_every": "100ms",
+                           "dsn": dsn(stack, source, role)}], http={"listen": f"127.0.0.1:{port}"})
+    sink.http_port = port
+    daemon = sink.daemon()
+
+    def looked():
+        return (json.loads(daemon.get("/status")[1] or "{}").get("sources") or [{}])[0]
+
+    daemon.await_that(lambda: looked().get("reachable"), what=looked)
+    for right, on in rights:
+        administer(stack, f"revoke {right} on {on} from {role}", source.name)
+        daemon.await_that(lambda: "permission denied for database" in (looked()["failure"] or ""), what=looked)
+        administer(stack, f"grant {right} on {on} to {role}", source.name)
+    daemon.await_that(lambda: looked()["reachable"], what=looked)
+    assert len(rights) == 1
+    daemon.stop()
+
+
+def test_a_catalog_of_the_lake(sink, stack, database, roles, tmp_path):
+    """One whose tables the role makes, then the same ones when they are another role's."""
+    if not engine(sink.binary):
+        pytest.skip(WHY_NOT)
+    role, rights = roles(database, "Iceberg's catalog in PostgreSQL", "ods_sink_lake",
+                         {"database catalog ": f"database {database.name} "})
+    uri = f"postgresql://{role}:{PASSWORD}@127.0.0.1:{stack['POSTGRES_PORT']}/{database.name}"
+    asked = 0
+
+    def replayed():
+        """What a table that is new says, None: it is in the catalog."""
+        nonlocal asked
+        asked += 1
+        table = Table(f"items_{asked}")
+        sink.write(pipeline(table), targets=[
+            {"name": "ods", "type": "iceberg", "location": str(tmp_path / "lake"), "catalog": {"uri": uri}}])
+        sink.conf.chmod(0o600)
+        done = sink.run("replay", "-c", sink.conf, sink.file_of([table.create(row(1))]), expect=None)
+        return done.stdout + done.stderr if done.returncode else None
+
+    def each_is_wanted(rights):
+        for right, on in rights:
+            administer(stack, f"revoke {right} on {on} from {role}", database.name)
+            said = replayed()
+            assert said and re.search("permission denied for|no schema has been selected", said), (right, on, said)
+            administer(stack, f"grant {right} on {on} to {role}", database.name)
+
+    each_is_wanted(rights)
+    assert len(rights) == 3 and replayed() is None
+    administer(stack, f"revoke create on schema public from {role}; alter table iceberg_tables owner to postgres; "
+               "alter table iceberg_namespace_properties owner to postgres", database.name)
+    lines = [line.replace("ods_sink_lake", role) for line in block("Iceberg's catalog in PostgreSQL", number=1)]
+    administer(stack, "\n".join(lines), database.name)
+    assert replayed() is None
+    assert len(grants(lines)) == 4
+    each_is_wanted(grants(lines))
+
+
+def test_who_only_looks(sink, stack, database, roles):
+    tables = [Table("customers"), Table("orders")]
+    sink.write(pipeline("^src\\..*"), database=database)
+    sink.replay([table.create(row(1)) for table in tables])
+    role, rights = roles(database, "Commands that look, of who may change nothing", "ods_sink_viewer",
+                         {"database ods ": f"database {database.name} "})
+    sink.write(pipeline("^src\\..*"), targets=[{"name": "ods", "type": "postgres", "dsn": dsn(stack, database, role)}])
+    sink.conf.chmod(0o600)
+
+    def query(table, expect=Exit.OK):
+        done = sink.run("query", "-c", sink.conf, table, "--json", expect=expect)
+        return done.stdout + done.stderr
+
+    for name in ("customers", "orders"):
+        assert '"n1"' in query(name)
+    for right, on in rights:
+        administer(stack, f"revoke {right} on {on} from {role}", database.name)
+        assert "permission denied" in query("customers", None), (right, on)
+        administer(stack, f"grant {right} on {on} to {role}", database.name)
+    assert len(rights) == 3
