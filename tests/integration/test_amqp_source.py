@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import threading
 from pathlib import Path
@@ -14,6 +15,7 @@ from lib.avro import Schemas
 from lib.network import Network
 from lib.records import Table, pipeline, row
 from lib.registry import Registry
+from lib.rights import block
 from lib.rotation import anew, replace
 from lib.secure import run
 from lib.sink import Exit, free_port
@@ -481,6 +483,46 @@ def test_a_password_and_a_certificate_are_replaced(queue, stack, database, tmp_p
     finally:
         for name, text in kept.items():
             replace(etc / f"{name}.properties", text)
+
+
+def test_the_least_rights(queue, stack, database):
+    """A user who has the rights of docs/security.md and no other; and what is said without each."""
+    etc, letters = stack.folder / "conf/artemis", f"{queue.address}-letters"
+    kept = {name: (etc / name).read_text() for name in ("broker.xml", "users.properties", "roles.properties")}
+    text = "\n".join(block("AMQP, reading queues", "xml"))
+    text = text.replace("shop.orders", queue.address).replace("ods.letters", letters)
+
+    def allow(text):
+        replace(etc / "broker.xml", kept["broker.xml"].replace("</security-settings>", f"{text}</security-settings>"))
+
+    def check(word, code):
+        done = queue.sink.check("--connect", expect=None)
+        return done.returncode == code and word in done.stdout + done.stderr
+
+    queue.broker.send(letters, ["the first"])  # both addresses are there
+    queue.broker.take(letters, 1)
+    table = queue.write(database, amqp={"user": "reader", "password": "reads"},
+                        conf={"dead_letter": {"address": letters}})
+    queue.send([text_message(bodies(table, 1)[0], "a"), text_message("{neither", "poison")])
+    replace(etc / "users.properties", kept["users.properties"] + "reader = reads\n")
+    replace(etc / "roles.properties", kept["roles.properties"] + "ods-sink = reader\n")
+    try:
+        wanted = re.findall(r".*<permission .*", text)
+        assert len(wanted) == 2
+        allow(text.replace(wanted[0], ""))
+        wait_for(lambda: check("does not let it be read", Exit.SOURCE), 30, "who may not consume", interval_s=0.3)
+        allow(text.replace(wanted[1], ""))
+        wait_for(lambda: check("can be read", Exit.OK), 30, "who may consume", interval_s=0.3)
+        daemon = queue.sink.daemon()
+        daemon.await_that(lambda: "dead letters: the address" in daemon.log(), what="who may not send")
+        assert queue.left() > 0
+        allow(text)
+        daemon.await_that(queue.drained, what="the letter is sent")
+        assert ids(database) == [0]
+        daemon.stop()
+    finally:
+        for name, content in kept.items():
+            replace(etc / name, content)
 
 
 def test_what_check_refuses(queue, database):
