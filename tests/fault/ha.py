@@ -15,9 +15,9 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
 
-from chaos import driver  # noqa: E402
+from chaos import bad, driver  # noqa: E402
 from chaos.world import (KAFKA, LOCK_TIMEOUT_MS, PATIENCE_S, SESSION_TIMEOUT_MS,  # noqa: E402
-                         Observer, World)
+                         Observer, World, load_pipeline)
 from lib.brokers import Brokers  # noqa: E402
 from lib.kafka import Kafka  # noqa: E402
 from lib.postgres import administer, create_database  # noqa: E402
@@ -542,6 +542,72 @@ def more_partitions(run):
         return [took, f"{new} partitions of one of them are read"]
 
     return under_load(HaWorld(run, "more-partitions"), add)
+
+
+class Moving(HaWorld):
+    """Its topics are those of a list of prefixes: of one connector, and of the one that follows it."""
+
+    def __init__(self, run, name):
+        self.prefixes = [f"ha-{name}"]
+        super().__init__(run, name)
+
+    def pipeline(self):
+        topics = [topic for prefix in self.prefixes for topic in load_pipeline(prefix)["topics"]]
+        return {**super().pipeline(), "topics": topics}
+
+    def read(self, prefixes):
+        """These from now on: a restart."""
+        self.prefixes = prefixes
+        self.stop(0)
+        self.member(0).configure()
+        self.start(0)
+        self.member(0).daemon.await_ready()
+
+    def move(self, prefix):
+        workload = self.workload
+        for table in [one for one in vars(workload).values() if isinstance(one, Table)]:
+            partitions = workload.partitions[table.topic]
+            table.move_to(prefix)
+            workload.partitions[table.topic] = partitions
+            self.kafka.create(table.topic, partitions)
+
+    def snapshot(self):
+        """All rows of tables with a key, as the source has them by now: some have changed while no connector ran.
+        A table without a key would get its rows a second time."""
+        workload = self.workload
+        for name in ("items", "orders", "documents"):
+            table, rows = getattr(workload, name), workload.rows[name]
+            for number, (key, kept) in enumerate(list(rows.items())):
+                row = kept[0] if name == "items" else kept
+                if kept == bad.TAKEN or name == "items" and kept[1] == "d":
+                    continue
+                if number % 10 == 0:
+                    row = {**row, "version" if name == "documents" else "amount": -number}
+                rows[key] = (row, "r") if name == "items" else row
+                workload.changes[name, key] += 1
+                yield table.read(row, **workload.place(name, key))
+
+
+@drill("new-topics", "another connector writes to topics of other names: the load stops, LAG 0, both names are read, a "
+       "snapshot comes, then the old names are taken out")
+def new_topics(run):
+    def move(world):
+        old, new = world.prefixes[0], f"{world.prefixes[0]}-anew"
+        with world.load.held():
+            began = time.monotonic()
+            world.await_applied(world.load.reached(), "LAG 0")
+            world.move(new)
+            world.read([old, new])
+            both = time.monotonic() - began
+            rows = list(world.snapshot())
+            world.load.send(rows)
+        took = recovery(world, began)
+        world.await_progress(2000)
+        world.read([new])
+        world.await_progress(1000)
+        return [took, f"{both:.1f} s of it until both were read; a snapshot of {len(rows)} rows was merged"]
+
+    return under_load(Moving(run, "new-topics"), move)
 
 
 # What the target of a Small drill has before it begins: how often each row was written stands beside it.

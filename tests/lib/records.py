@@ -40,6 +40,11 @@ class Table:
         self._clock_ms = 1_760_000_000_000
         self._schema_text = None
 
+    def move_to(self, prefix):
+        """Its records are in another topic from now on, as another connector writes them."""
+        self.prefix, self.topic = prefix, f"{prefix}.{self.database}.{self.name}"
+        self._offsets, self._schema_text = {}, None
+
     # What happens to rows.
 
     def create(self, row, **place):

@@ -82,7 +82,12 @@ class Member:
     def __init__(self, world, number):
         self.setup = Setup(world.folder / f"member-{number}", world.binary, world.stack)
         self.setup.folder.mkdir(parents=True, exist_ok=True)
-        self.daemon = None
+        self.world, self.number, self.daemon = world, number, None
+        self.configure()
+
+    def configure(self):
+        """What the world says now; counts at the next start."""
+        world, number = self.world, self.number
         self.setup.write(
             world.pipeline(),
             targets=[{"name": "ods", **world.target(number)}],
