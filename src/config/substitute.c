@@ -44,6 +44,15 @@ static bool name_is_good(const char *name, size_t length)
     return length > 0;
 }
 
+/* Who writes a place wrong means no variable, whose names are in capitals by custom. */
+static const char *places_told(const char *inside)
+{
+    return strpbrk(inside, "abcdefghijklmnopqrstuvwxyz")
+               ? ". What each record says is ${topic}, ${db}, ${schema} and ${table}, in 'schema' "
+                 "and 'target' of tables"
+               : "";
+}
+
 static const char *from_environment(struct load *load, const struct config_source *source, int line,
                                     const char *inside)
 {
@@ -52,8 +61,8 @@ static const char *from_environment(struct load *load, const struct config_sourc
     if (!name_is_good(inside, length) || (fallback && strncmp(fallback, ":-", 2) != 0)) {
         findings_error(load->findings, source, line,
                        "cannot substitute ${%s}: expected ${NAME}, ${NAME:-default} or "
-                       "${file:/path}; write $$ for a dollar sign",
-                       inside);
+                       "${file:/path}; write $$ for a dollar sign%s",
+                       inside, places_told(inside));
         return "";
     }
     char *name = pool_strndup(&load->scratch, inside, length);
@@ -64,8 +73,8 @@ static const char *from_environment(struct load *load, const struct config_sourc
         return value;
     findings_error(load->findings, source, line,
                    "environment variable '%s' is not set; set it, or give a default with "
-                   "${%s:-default}",
-                   name, name);
+                   "${%s:-default}%s",
+                   name, name, places_told(name));
     return "";
 }
 

@@ -5,6 +5,7 @@ import base64
 import json
 import os
 import random
+import re
 import time
 
 import pytest
@@ -262,6 +263,36 @@ def sorted_files(lake):
 
 def test_sorted_files(lake):
     sorted_files(lake)
+
+
+def names_by_template(lake):
+    """Of namespaces, tables and histories; two databases' tables of one name stay apart."""
+    shop, other = Table(), Table(database="depot")
+    lake.write([shop], {**HARD, "mode": "both", "schema": "${db}_lake", "target": "${schema}_${table}",
+                        "history": {"name": "log.${topic}"}}, topics=[r"^src\..*"])
+    lake.replay([shop.create(row(1)), other.create(row(1, 5)), other.create(row(2)), other.delete(row(2))])
+    found = {}
+    for name in ("shop_lake/shop_items", "depot_lake/depot_items", "log/src.shop.items", "log/src.depot.items"):
+        seen = [sorted((one["id"], one["amount"]) for one in lake.reader.rows(lake.folder / name, "id, amount", reader))
+                for reader in lake.readers]
+        assert seen[0] == seen[1]
+        found[name] = seen[0]
+    assert found == {"shop_lake/shop_items": [(1, 0)], "depot_lake/depot_items": [(1, 5)],
+                     "log/src.shop.items": [(1, 0)], "log/src.depot.items": [(1, 5), (2, 0), (2, 0)]}
+    assert {place.name for place in lake.folder.iterdir() if place.is_dir()} == {
+        "shop_lake", "depot_lake", "log", "_ods_sink"}
+
+
+def test_names_by_template(lake):
+    names_by_template(lake)
+
+
+def test_a_template_with_a_name_that_is_none(sink, tmp_path):
+    sink.write(pipeline(Table(), defaults={"target": "${tabel}"}),
+               targets=[{"name": "ods", "type": "delta", "location": str(tmp_path / "lake")}])
+    said = sink.check(expect=Exit.CONFIG)
+    line, = (line for line in (said.stdout + said.stderr).splitlines() if "'tabel'" in line)
+    assert re.search(r"tables\.yaml:\d+: ", line) and "${topic}, ${db}, ${schema} and ${table}" in line
 
 
 def debezium(name, type="string", **parameters):

@@ -15,8 +15,8 @@ from lib.records import BIGINT, INT, TEXT, Table, pipeline
 from lib.sink import Exit, read_lines
 from lib.size import size
 
-from test_delta_target import (HARD, TYPES, decimal, parted_table, random_changes, row, sorted_files,
-                               test_a_table_without_rows_has_its_turn, two_tables, unscaled)
+from test_delta_target import (HARD, TYPES, decimal, names_by_template, parted_table, random_changes, row,
+                               sorted_files, test_a_table_without_rows_has_its_turn, two_tables, unscaled)
 from test_delta_target import Lake as DeltaLake
 
 
@@ -108,6 +108,10 @@ def test_parted_by_decimals_and_binaries(lake, parts):
 
 def test_sorted_files(lake):
     sorted_files(lake)
+
+
+def test_names_by_template(lake):
+    names_by_template(lake)
 
 
 def test_snapshots(lake):
