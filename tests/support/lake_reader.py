@@ -42,6 +42,32 @@ def of_deltalake(path, columns="*", version=None, storage=None):
                                  .read_all()))
 
 
+def plainest(column):
+    """Numbers of days and microseconds, since Python's own dates end with the year 9999."""
+    kind = column.type
+    if pyarrow.types.is_date32(kind):
+        return column.cast(pyarrow.int32()).to_pylist()
+    return column.cast(pyarrow.int64()).to_pylist() if pyarrow.types.is_timestamp(kind) else column.to_pylist()
+
+
+def values(path, reader, **place):
+    """Type and values of each column, rows in the order of `id`."""
+    if reader == "deltalake":
+        found = pyarrow.table(QueryBuilder().register("t", DeltaTable(path)).execute("select * from t").read_all())
+    elif reader == "pyiceberg":
+        found = of_catalog(path, **place).scan().to_arrow()
+    elif reader == "duckdb_iceberg":
+        load_iceberg()
+        found = database.execute(f"select * from iceberg_scan('{of_catalog(path, **place).metadata_location}')"
+                                 ).to_arrow_table()
+    else:
+        found = database.execute(f"select * from delta_scan('{path}')").to_arrow_table()
+    read = {name: (str(column.type), plainest(column)) for name, column in zip(found.column_names, found.columns)}
+    order = sorted(range(found.num_rows), key=read["id"][1].__getitem__)
+    return {name: {"type": kind.removeprefix("large_").removesuffix("_view"), "values": [values[at] for at in order]}
+            for name, (kind, values) in read.items()}
+
+
 def changes(path, first=0, last=None):
     """Of the change data feed."""
     return records(pyarrow.table(table(path).load_cdf(starting_version=first, ending_version=last).read_all()))
@@ -239,7 +265,7 @@ WORDS = {"duckdb": of_duckdb, "deltalake": of_deltalake, "changes": changes, "de
           "iceberg_vectors": iceberg_vectors, "iceberg_row_ids": iceberg_row_ids,
           "iceberg_set_back": iceberg_set_back,
           "arrow": arrow, "arrow_bytes": arrow_bytes, "iceberg_expire": iceberg_expire,
-         "delta_append": delta_append, "delta_expire": delta_expire}
+         "values": values, "delta_append": delta_append, "delta_expire": delta_expire}
 
 for line in sys.stdin:
     asked = json.loads(line)
