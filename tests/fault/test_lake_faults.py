@@ -15,6 +15,7 @@ import time
 import pytest
 from lib.faulty_http import Proxy
 from lib.lake import WHY_NOT, Missing, engine, keep
+from lib.lake_changes import Sent, feed_as_sent
 from lib.records import Table, pipeline, row
 from lib.rest_catalog import RestCatalog
 from lib.s3 import KEYS, Storage
@@ -65,6 +66,7 @@ class World:
         self.table = Table(prefix=prefix)
         self.space = f"s{prefix}".replace("-", "_").replace(".", "_")
         self.choose, self.state, self.sent = random.Random(f"{SEED} {prefix}"), {}, []
+        self.effects = []  # of what was sent, a row or none
         self.kind = self.proxy = self.catalog = self.storage = None
 
     def close(self):
@@ -108,10 +110,12 @@ class World:
             before = self.state.get(number)
             if before and self.choose.random() < 0.2:
                 made.append(self.table.delete(self.state.pop(number)))
+                self.effects.append((number, None))
                 continue
             self.state[number] = row(number, amount)
             made.append(self.table.update(before, self.state[number]) if before
                         else self.table.create(self.state[number]))
+            self.effects.append((number, self.state[number]))
         self.sent += made
         path = self.folder / f"records-{len(self.sent)}.jsonl"
         write_lines(path, self.sent)  # what is there is passed over, by its offset
@@ -182,6 +186,12 @@ class World:
         offsets = [sorted(one["offset"] for one in self.rows("items_cdc", *how)) for how in (('"offset"', reader), (own,))]
         assert offsets[0] == offsets[1]
 
+    def compare_feed(self):
+        """What delta-rs reads of the change data feed is what was sent, a version as the other."""
+        sent, place = Sent(self.table), self.folder / "lake" / self.space / "items"
+        sent.effects = self.effects
+        feed_as_sent(self.reader.ask("changes", place), place / "_delta_log", sent)
+
     def judge(self, fault, injected, least=None):
         result = self.compare()
         self.report(f"ODS_FAULT_SEED={SEED}: {self.kind}, {injected} × {fault}, {len(self.sent)} records; "
@@ -231,20 +241,22 @@ def test_half_an_upload(world, kind):
 
 # ---- processes -------------------------------------------------------------------------------------
 
-STEPS = ("data", "deletes", "commit", "committed")
+STEPS = ("data", "deletes", "changes", "commit", "committed")
 
 
 @long_alone
 @pytest.mark.parametrize("kind", KINDS)
 def test_killed_within_a_commit(world, kind):
     world.at(kind, maintenance={"small_files": 4, "checkpoint_every": 5})
-    killed = 0
+    steps, killed = [step for step in STEPS if kind == "delta" or step != "changes"], 0
     for turn in range(TURNS * 2):
         path = world.changes(12)
-        step = f"kill:{STEPS[turn % len(STEPS)]}:{world.choose.randrange(1, 6)}"
+        step = f"kill:{steps[turn % len(steps)]}:{world.choose.randrange(1, 6)}"
         killed += world.replay(path, env={"ODS_LAKE_FAULT": step}, expect=None).returncode == -9
     world.replay(world.changes(6))
     world.judge("killed within a commit", killed, least=TURNS)
+    if kind == "delta":
+        world.compare_feed()
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -1,5 +1,6 @@
 """What was sent to a table of the lake, and what its changes say of it."""
 
+import json
 from collections import Counter
 
 ORDER = {"update_preimage": 0, "delete": 0, "insert": 1, "update_postimage": 1}
@@ -83,3 +84,18 @@ def same_as_sent(found, listed, sent):
                                    "deleted": kinds["delete"]}
         at = version["offsets"][place]
     assert at == len(sent.effects), "all of them are there"
+
+
+def feed_as_sent(found, log, sent):
+    """The change data feed of a table of Delta Lake, as a reader that others wrote has it: each version's changes are the
+    effect of the records between its offset, which its entry in the log has, and the one before."""
+    versions, state, at = {}, {}, 0
+    for change in found:
+        versions.setdefault(change["_commit_version"], []).append((change["_change_type"], *sorted(image(change).items())))
+    for entry in sorted(log.glob("?" * 20 + ".json")):
+        moved = [action["txn"]["version"] for action in map(json.loads, entry.read_text().splitlines())
+                 if action.get("txn", {}).get("appId", "").endswith(f":{sent.table.topic}:0")]
+        upto = moved[0] if moved else at  # it was made, compacted, or got a column
+        assert Counter(versions.pop(int(entry.stem), [])) == Counter(sent.changes(state, at, upto)), entry.name
+        at = upto
+    assert not versions and at == len(sent.effects), "all of them are there"
