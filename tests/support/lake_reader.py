@@ -99,6 +99,18 @@ def delta_append(path, rows):
                     mode="append")
 
 
+def delta_overwrite(path, rows):
+    """Another writer's rows in place of all that are there."""
+    opened = DeltaTable(path)
+    write_deltalake(opened, pyarrow.Table.from_pylist(rows, schema=pyarrow.schema(opened.schema().to_arrow())),
+                    mode="overwrite")
+
+
+def delta_optimize(path):
+    """False: there was nothing to put together."""
+    return DeltaTable(path).optimize.compact()["numFilesRemoved"] > 0
+
+
 def delta_expire(path):
     """The log is forgotten up to a checkpoint of the newest version."""
     opened = DeltaTable(path)
@@ -216,7 +228,7 @@ def iceberg_append(path, rows):
     opened.append(pyarrow.Table.from_pylist(rows, schema=opened.schema().as_arrow()))
 
 
-def iceberg_overwrite(path, rows, where):
+def iceberg_overwrite(path, rows, where="true"):
     """Another writer's way to change rows: files are written again without those that go."""
     opened = of_catalog(path)
     opened.overwrite(pyarrow.Table.from_pylist(rows, schema=opened.schema().as_arrow()), where)
@@ -265,7 +277,8 @@ WORDS = {"duckdb": of_duckdb, "deltalake": of_deltalake, "changes": changes, "de
           "iceberg_vectors": iceberg_vectors, "iceberg_row_ids": iceberg_row_ids,
           "iceberg_set_back": iceberg_set_back,
           "arrow": arrow, "arrow_bytes": arrow_bytes, "iceberg_expire": iceberg_expire,
-         "values": values, "delta_append": delta_append, "delta_expire": delta_expire}
+         "values": values, "delta_append": delta_append, "delta_overwrite": delta_overwrite, "delta_optimize": delta_optimize,
+         "delta_expire": delta_expire}
 
 for line in sys.stdin:
     asked = json.loads(line)
