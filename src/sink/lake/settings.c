@@ -50,7 +50,7 @@ static const struct setting rows[] = {
             "`history.expire.min-snapshots-to-keep` is kept too."},
     {"maintenance.keep_for", SETTING_DURATION, AT(keep_ms), "1h", .min = 0, .max = 3650 * DAY,
      .doc = "No snapshot younger than this goes, however many there are: readers of changes may "
-            "be behind that far. lake.md says what many of them cost."},
+            "be behind that far."},
     {"format_version", SETTING_INT, AT(format_version), "2", .min = 2, .max = 3,
      .doc = "Of Iceberg's format, for tables that are made: 2 has files of position deletes, which "
             "every reader knows, and 3 has deletion vectors, one a data file, and ids of rows. A "
