@@ -93,7 +93,8 @@ def test_no_engine(sink, tmp_path):
 
 
 @pytest.mark.parametrize("settings, says", [
-    ({"location": "lake"}, "whole path"), ({"location": "s3:///x"}, "s3://bucket")])
+    ({"location": "lake"}, "whole path"), ({"location": "s3:///x"}, "s3://bucket"),
+    ({"location": "/x", "partition_by": {"items": "region, day(created)"}}, "transforms are Iceberg's")])
 def test_settings(sink, settings, says):
     sink.write(pipeline(Table()), targets=[{"name": "ods", "type": "delta", **settings}])
     done = sink.check(expect=Exit.CONFIG)

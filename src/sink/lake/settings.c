@@ -163,6 +163,21 @@ static enum ods_status check_location(const void *own, struct error *error)
                      settings->location);
 }
 
+/* A table of Delta Lake is parted by columns alone. */
+static enum ods_status check_delta(const void *own, struct error *error)
+{
+    const struct lake_settings *settings = own;
+    const struct properties *parted = &settings->partition_by;
+    for (size_t i = 0; i < parted->count; i++)
+        if (strchr(parted->items[i].value, '('))
+            return error_set(error, ODS_FATAL,
+                             "partition_by: %.200s = \"%.200s\": transforms are Iceberg's; tables "
+                             "of Delta Lake are parted by columns as they are: name one that the "
+                             "source has, or that a transform of tables.yaml makes",
+                             parted->items[i].name, parted->items[i].value);
+    return check_location(own, error);
+}
+
 const struct setting_group delta_settings_group = {
     .title = "targets of type `delta`",
     .intro = "Tables of Delta Lake: [lake.md](lake.md) says what they contain and how they are "
@@ -171,7 +186,7 @@ const struct setting_group delta_settings_group = {
     .size = sizeof(struct lake_settings),
     .rows = rows + OF_ICEBERG,
     .count = sizeof rows / sizeof *rows - OF_ICEBERG,
-    .check = check_location,
+    .check = check_delta,
 };
 
 static enum ods_status check_iceberg(const void *own, struct error *error)
