@@ -3,7 +3,7 @@
 #ifndef CONNECTOR_H
 #define CONNECTOR_H
 
-#include "cli/connect.h"
+#include "connect/connect.h"
 
 /* What a connector is with its tasks: Connect calls a connector RUNNING whose tasks have failed. */
 enum connector_state {

@@ -40,7 +40,7 @@ enum ods_status connectors_ask(struct connectors *connectors,
                                const struct connect_settings *cluster, struct error *error)
 {
     connect_close(connectors->connect);
-    return connect_open(&connectors->connect, cluster, error);
+    return connect_open(&connectors->connect, cluster, NULL, error);
 }
 
 int connectors_reach(struct connectors *connectors, const char *name, struct error *error)

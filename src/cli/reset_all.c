@@ -193,7 +193,7 @@ static int list_connectors(struct reset *reset, struct error *error)
              "connect.url is not set, nor has the pipeline a cluster (connect)");
         return CLI_OK;
     }
-    if (connect_open(&reset->connect, cluster, error) != ODS_OK ||
+    if (connect_open(&reset->connect, cluster, NULL, error) != ODS_OK ||
         connect_ask(reset->connect, "GET", "/connectors?expand=info", NULL, &all, error) != ODS_OK)
         return CLI_SOURCE;
     bool good = true;

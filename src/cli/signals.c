@@ -312,7 +312,7 @@ int signals_choose(struct signals *signals, const struct pipeline_settings *pipe
         return CLI_CONFIG;
     }
     if (!signals->connect &&
-        connect_open(&signals->connect, &signals->settings->connect, error) != ODS_OK)
+        connect_open(&signals->connect, &signals->settings->connect, NULL, error) != ODS_OK)
         return CLI_CONFIG;
     if (connect_ask(signals->connect, "GET", "/connectors?expand=info&expand=status", NULL, &all,
                     error) != ODS_OK)

@@ -6,7 +6,7 @@
 #ifndef SIGNALS_H
 #define SIGNALS_H
 
-#include "cli/connect.h"
+#include "connect/connect.h"
 #include "config/config.h"
 #include "core/exit.h"
 #include "verify/database.h"

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "pipeline/connect_rest.h"
+#include "connect/connect.h"
 
 static bool feeds(const struct arrival *arrival, const json_t *config)
 {
@@ -19,19 +19,6 @@ static bool feeds(const struct arrival *arrival, const json_t *config)
             return true;
     }
     return false;
-}
-
-/* A connector's name as a part of a path. */
-static void put_name(char *path, size_t size, const char *name)
-{
-    size_t length = (size_t) snprintf(path, size, "/connectors/");
-    for (; *name && length + 16 < size; name++) {
-        bool plain = strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.",
-                            *name) != NULL;
-        length += (size_t) snprintf(path + length, size - length, plain ? "%c" : "%%%02X",
-                                    plain ? *name : (unsigned char) *name);
-    }
-    snprintf(path + length, size - length, "/offsets");
 }
 
 static void take_offsets(const json_t *answer, struct source_place *earliest)
@@ -54,36 +41,40 @@ static void take_offsets(const json_t *answer, struct source_place *earliest)
     }
 }
 
-static enum ods_status ask(struct connect_rest *rest, const struct arrival *arrival,
+static enum ods_status ask(struct connect *connect, const struct arrival *arrival,
                            struct source_place *place, struct error *error)
 {
-    json_t *connectors = connect_rest_connectors(rest, "info", error), *entry;
+    json_t *connectors = NULL, *entry;
     const char *name;
-    bool failed = !connectors;
+    struct buffer path;
+    buffer_init(&path);
+    enum ods_status status = connect_ask(connect, "GET", "/connectors?expand=info", NULL,
+                                         &connectors, error);
     json_object_foreach(connectors, name, entry)
     {
-        char path[512];
-        if (failed || !feeds(arrival, json_object_get(json_object_get(entry, "info"), "config")))
+        json_t *offsets = NULL;
+        if (status != ODS_OK ||
+            !feeds(arrival, json_object_get(json_object_get(entry, "info"), "config")))
             continue;
-        put_name(path, sizeof path, name);
-        json_t *offsets = connect_rest_get(rest, path, error);
-        failed = !offsets;
+        status = connect_ask(connect, "GET", connect_path(&path, name, "/offsets"), NULL, &offsets,
+                             error);
         take_offsets(offsets, place);
         json_decref(offsets);
     }
     json_decref(connectors);
-    return failed ? ODS_RETRY : ODS_OK;
+    buffer_done(&path);
+    return status;
 }
 
 enum ods_status connector_place(const struct connect_settings *settings,
                                 const struct arrival *arrival, const atomic_bool *stop,
                                 struct source_place *place, struct error *error)
 {
-    struct connect_rest rest;
+    struct connect *connect;
     *place = (struct source_place){0};
-    enum ods_status status = connect_rest_open(&rest, settings, stop, error);
+    enum ods_status status = connect_open(&connect, settings, stop, error);
     if (status == ODS_OK)
-        status = ask(&rest, arrival, place, error);
-    connect_rest_close(&rest);
-    return status;
+        status = ask(connect, arrival, place, error);
+    connect_close(connect);
+    return status == ODS_OK ? ODS_OK : ODS_RETRY;
 }

@@ -5,10 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "connect/connect.h"
 #include "core/log.h"
 #include "core/rare.h"
 #include "core/time.h"
-#include "pipeline/connect_rest.h"
 #include "pipeline/metrics.h"
 
 /* Connectors that have labels of their own; those beyond are counted together. */
@@ -135,13 +135,15 @@ static void tell(const struct cluster *cluster, const struct watched_connector *
     }
 }
 
+/* NULL with the error filled. */
 static json_t *ask(const struct connector_watch *watch, const struct cluster *cluster,
                    struct error *error)
 {
-    struct connect_rest rest;
-    enum ods_status status = connect_rest_open(&rest, cluster->settings, watch->stop, error);
-    json_t *answer = status == ODS_OK ? connect_rest_connectors(&rest, "status", error) : NULL;
-    connect_rest_close(&rest);
+    struct connect *connect;
+    json_t *answer = NULL;
+    if (connect_open(&connect, cluster->settings, watch->stop, error) == ODS_OK)
+        connect_ask(connect, "GET", "/connectors?expand=status", NULL, &answer, error);
+    connect_close(connect);
     return answer;
 }
 

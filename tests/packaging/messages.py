@@ -67,7 +67,7 @@ def logged():
 
 
 # What a running daemon meets. Commands explain their own errors on the spot.
-DAEMON = ("pipeline", "source", "sink", "format", "derived", "verify", "transform", "core", "http")
+DAEMON = ("pipeline", "connect", "source", "sink", "format", "derived", "verify", "transform", "core", "http")
 
 
 def errors():

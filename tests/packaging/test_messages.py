@@ -53,7 +53,7 @@ KINDS = [
     ("A file or folder can't be read or written", "pipeline/http|transform/|sink/file/file\\.c|sink/lake/lake|format/",
      r"can't be (opened|read|written)|nothing in PEM|registry file"),
     ("A key for letters can't be used", "core/jwe", r"can't read|passphrase|holds no|neither|RSA key"),
-    ("Kafka Connect does not answer", "pipeline/connect(_rest|or_)", r"HTTP code|what answers"),
+    ("Kafka Connect does not answer", "connect/", r"what answers|address of Kafka Connect"),
     ("What answers is another server, or one in trouble", "http/|format/|sink/http/authorize",
      r"what answers|its answer|HTTP (code )?…|does not speak HTTP|answers …"),
     ("Something is larger than its limit", "http/|format/|source/", r"longer than|larger than|more than|more schemas|too long"),

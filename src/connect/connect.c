@@ -1,6 +1,6 @@
 /* Kafka Connect's REST interface. Its answers and codes: "REST API" in Apache Kafka's
  * documentation of Connect. */
-#include "cli/connect.h"
+#include "connect/connect.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,22 +12,25 @@
 
 #define REBALANCE_US INT64_C(60000000)
 #define PAUSE_US     200000
+#define DAEMON_MS    5000
 
 struct connect {
     struct http_client *client;
     struct http_answer answer;
     char *urls; /* each terminated, the last by an empty one */
     const char *url; /* the one that is asked */
+    int64_t rebalance_us; /* how long a rebalance of the workers is waited for */
 };
 
-/* Separated by commas, without the slashes at their ends. */
+/* Separated by commas, without blanks, and without the slashes at their ends. */
 static char *split_urls(const char *text)
 {
     size_t length = strlen(text);
     char *urls = calloc(1, length + 2), *to = urls;
     while (urls && *text) {
+        text += strspn(text, " ");
         size_t one = strcspn(text, ","), kept = one;
-        while (kept && text[kept - 1] == '/')
+        while (kept && (text[kept - 1] == '/' || text[kept - 1] == ' '))
             kept--;
         memcpy(to, text, kept);
         to += kept + 1;
@@ -42,8 +45,9 @@ static const char *or_null(const char *text)
 }
 
 enum ods_status connect_open(struct connect **out, const struct connect_settings *settings,
-                             struct error *error)
+                             const atomic_bool *stop, struct error *error)
 {
+    const unsigned total_ms = stop ? DAEMON_MS : (unsigned) settings->timeout_ms;
     *out = NULL;
     if (!*settings->url)
         return error_set(error, ODS_FATAL,
@@ -55,9 +59,10 @@ enum ods_status connect_open(struct connect **out, const struct connect_settings
         .key = or_null(settings->key),
         .user = or_null(settings->user),
         .password = settings->password,
-        .silence_s = (unsigned) (settings->timeout_ms / 1000 + 1),
-        .total_ms = (unsigned) settings->timeout_ms,
+        .silence_s = total_ms / 1000 + 1,
+        .total_ms = total_ms,
         .direct = true,
+        .stop = stop,
     };
     struct connect *connect = calloc(1, sizeof *connect);
     if (!connect)
@@ -65,6 +70,7 @@ enum ods_status connect_open(struct connect **out, const struct connect_settings
     http_answer_init(&connect->answer);
     connect->url = connect->urls = split_urls(settings->url);
     connect->client = http_client_new(&options, error);
+    connect->rebalance_us = stop ? 0 : REBALANCE_US;
     if (connect->urls && connect->client) {
         *out = connect;
         return ODS_OK;
@@ -147,7 +153,7 @@ static enum ods_status read_answer(struct connect *connect, json_t **answer, str
 enum ods_status connect_ask(struct connect *connect, const char *method, const char *path,
                             const json_t *body, json_t **answer, struct error *error)
 {
-    int64_t until = time_monotonic_us() + REBALANCE_US;
+    int64_t until = time_monotonic_us() + connect->rebalance_us;
     char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
     enum ods_status status = ODS_OK;
     if (answer)

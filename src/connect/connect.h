@@ -1,24 +1,27 @@
-/* Kafka Connect's REST, for commands. One thread; each call waits for its answer, bounded by
- * connect.timeout_ms. */
+/* Kafka Connect's REST, for commands and for the daemon. One thread; each call waits for its
+ * answer, bounded by connect.timeout_ms. */
 #ifndef CONNECT_H
 #define CONNECT_H
 
 #include <jansson.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 
 #include <ods/buffer.h>
 #include <ods/status.h>
-#include "config/config.h"
+#include "config/settings.h"
 
 struct connect;
 
-/* ODS_FATAL: connect.url is not set. Sends no request yet. The settings outlive it. */
+/* ODS_FATAL: connect.url is not set. Sends no request yet. The settings outlive it.
+ * `stop` is the daemon's, which asks again by itself, so that it waits for no answer longer than
+ * 5 s, nor beyond `stop`; NULL for a command. */
 enum ods_status connect_open(struct connect **connect, const struct connect_settings *settings,
-                             struct error *error);
+                             const atomic_bool *stop, struct error *error);
 void connect_close(struct connect *connect); /* accepts NULL */
 
 /* Ask `path`, with a body unless it is NULL. *answer (may be NULL) is the caller's: the body,
- * JSON's null where there is none. While the workers rebalance (409) it is asked again,
+ * JSON's null where there is none. While the workers rebalance (409) a command asks again,
  * for up to a minute.
  *   ODS_RETRY   nobody answers
  *   ODS_REJECT  Connect refuses: its own words, and its HTTP code in error->code
