@@ -19,6 +19,7 @@
 
 static atomic_int current_level = LOG_INFO;
 static atomic_int current_format = LOG_TEXT;
+static _Thread_local uint64_t repeats; /* that the thread's next line has to tell of */
 static int journal = -1; /* a socket; -1: standard error is a stream of lines */
 
 static const char *const level_names[] = {"error", "warn", "info", "debug"};
@@ -205,8 +206,22 @@ static void write_line(enum log_level level, const char *const *fields, const ch
     buffer_done(&line);
 }
 
+void log_repeats(uint64_t count)
+{
+    repeats = count;
+}
+
+/* What stands at the end of the thread's next line. */
+static uint64_t take_repeats(void)
+{
+    uint64_t count = repeats;
+    repeats = 0;
+    return count;
+}
+
 void log_event(enum log_level level, const char *const *fields, const char *format, ...)
 {
+    uint64_t more = take_repeats();
     if (!log_enabled(level))
         return;
     struct buffer message;
@@ -221,6 +236,9 @@ void log_event(enum log_level level, const char *const *fields, const char *form
         message.length = (size_t) length;
     }
     va_end(again);
+    if (more)
+        buffer_printf(&message, " (%llu more like it since the last line)",
+                      (unsigned long long) more);
     if (journal < 0 || current_format != LOG_TEXT ||
         !send_to_journal(level, fields, buffer_text(&message)))
         write_line(level, fields, buffer_text(&message));

@@ -7,6 +7,7 @@
 #define LOG_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 enum log_format { LOG_TEXT, LOG_JSON, LOG_OTEL };
@@ -30,6 +31,10 @@ bool log_enabled(enum log_level level);
  * log_event(LOG_WARN, (const char *[]) {"pipeline", name, "lane", "0", NULL}, "waiting: %s", …) */
 void log_event(enum log_level level, const char *const *fields, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* The next line of this thread ends with how many more there were, where `count` is not 0. For
+ * core/rare.c. */
+void log_repeats(uint64_t count);
 
 #define log_error(...) log_event(LOG_ERROR, NULL, __VA_ARGS__)
 #define log_warn(...)  log_event(LOG_WARN, NULL, __VA_ARGS__)

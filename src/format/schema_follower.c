@@ -55,8 +55,7 @@ say(const struct follower *follower, bool warning, const char *format, ...)
 
 static void say_trouble(struct follower *follower, const struct error *error)
 {
-    uint64_t held_back;
-    if (rare_due(&follower->rare, &held_back))
+    if (rare_due(&follower->rare))
         say(follower, true, "schema topic %s: %s; trying again", follower->topic, error->text);
 }
 

@@ -152,7 +152,6 @@ static void look(struct connector_watch *watch, struct cluster *cluster)
 {
     struct error error;
     size_t count = 0;
-    uint64_t held_back;
     error_init(&error);
     json_t *answer = ask(watch, cluster, &error);
     struct watched_connector *now = answer ? take_all(answer, &count) : NULL, *old = NULL;
@@ -162,7 +161,7 @@ static void look(struct connector_watch *watch, struct cluster *cluster)
         error_out_of_memory(&error);
     if (now)
         tell(cluster, now, count);
-    else if (!atomic_load(watch->stop) && rare_due(&cluster->away, &held_back))
+    else if (!atomic_load(watch->stop) && rare_due(&cluster->away))
         log_warn("connectors: %s", error.text);
     pthread_mutex_lock(&watch->mutex);
     cluster->asked = true;

@@ -106,7 +106,6 @@ static int64_t pause_ms(const struct inspector *inspector)
 static void run(struct inspector *inspector, int64_t now_us, int64_t *again_ms)
 {
     struct error error;
-    uint64_t held_back;
     size_t matched = 0;
     int64_t began_us = time_monotonic_us();
     error_init(&error);
@@ -118,7 +117,7 @@ static void run(struct inspector *inspector, int64_t now_us, int64_t *again_ms)
     if (stops(inspector))
         return;
     if (status != ODS_OK) {
-        if (rare_due(&inspector->failing, &held_back))
+        if (rare_due(&inspector->failing))
             say(inspector, LOG_WARN, "broken off, to be tried again: %.900s", error.text);
         inspector->unfinished = true;
         *again_ms = pause_ms(inspector);
@@ -242,7 +241,6 @@ static int64_t look(struct inspector *inspector)
 {
     struct quality_moments moments;
     struct error error;
-    uint64_t held_back;
     int64_t again_ms = 0;
     error_init(&error);
     enum ods_status status = quality_store_moments(inspector->store, &moments, &error);
@@ -253,7 +251,7 @@ static int64_t look(struct inspector *inspector)
     if (status == ODS_OK && !stops(inspector))
         status = refresh(inspector, &moments, &error);
     if (status != ODS_OK) {
-        if (!stops(inspector) && rare_due(&inspector->away, &held_back))
+        if (!stops(inspector) && rare_due(&inspector->away))
             say(inspector, LOG_WARN, "results can't be read or kept: %.900s", error.text);
         return AWAY_MS;
     }

@@ -39,14 +39,13 @@ static void read_later(struct lane *lane, struct partition *partition, const str
 {
     struct traceparent parent;
     int64_t offset = record->offset;
-    uint64_t held_back;
     int64_t now_us = time_monotonic_us();
     partition->waits_since_us = since_us;
     partition->waits_at = offset;
     /* What the helper only has to fetch comes within moments, and is nothing to be told of. */
     if (now_us - partition->waits_since_us >= PUT_OFF_US) {
         lane_note_error(lane, error->text);
-        if (rare_due(&lane->putting_off, &held_back)) {
+        if (rare_due(&lane->putting_off)) {
             traceparent_of(&parent, lane->source->ops->headers, record);
             log_event(LOG_WARN, RECORD_FIELDS(lane, parent.trace),
                       "topic %s partition %d waits at offset %lld: %s", partition->topic,

@@ -143,7 +143,6 @@ static enum ods_status find_place(struct source_guard *guard, struct guarded_sou
     const struct connect_settings *connect = &guard->settings->connect;
     struct source_place place;
     struct error unasked;
-    uint64_t held_back;
     if (strcmp(source->database->type, "mysql") != 0 ||
         strcmp(source->pipeline->input.type, "kafka") != 0)
         return ODS_OK;
@@ -156,7 +155,7 @@ static enum ods_status find_place(struct source_guard *guard, struct guarded_sou
         return status;
     error_init(&unasked);
     if (connector_place(connect, &source->arrival, &guard->stop, &place, &unasked) != ODS_OK) {
-        if (rare_due(&source->unasked, &held_back))
+        if (rare_due(&source->unasked))
             say(source, LOG_WARN, unasked.text);
     } else if (place.known) {
         source->place = place;
@@ -220,7 +219,6 @@ static void look(struct source_guard *guard, struct guarded_source *source)
     struct source_logs logs = {0};
     struct guarded_log *list = NULL, *old = NULL;
     struct error error;
-    uint64_t held_back;
     error_init(&error);
     enum ods_status status = find_place(guard, source, &error);
     if (status == ODS_OK)
@@ -229,7 +227,7 @@ static void look(struct source_guard *guard, struct guarded_source *source)
         status = error_out_of_memory(&error);
     if (atomic_load(&guard->stop))
         status = ODS_RETRY;
-    else if (status != ODS_OK && rare_due(&source->away, &held_back))
+    else if (status != ODS_OK && rare_due(&source->away))
         say(source, LOG_WARN, error.text);
     pthread_mutex_lock(&guard->mutex);
     source->looked_us = time_wall_us();

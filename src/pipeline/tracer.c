@@ -181,9 +181,8 @@ static bool passes(long code)
 
 static void note_trouble(struct tracer *tracer, const char *why)
 {
-    uint64_t held_back;
     tracer->away = true;
-    if (rare_due(&tracer->trouble, &held_back))
+    if (rare_due(&tracer->trouble))
         log_warn("tracing: %s takes no spans: %s; %llu dropped so far", tracer->url, why,
                  (unsigned long long) atomic_load(&tracer->dropped));
 }

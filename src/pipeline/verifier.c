@@ -232,7 +232,6 @@ static void run(struct verifier *verifier)
 {
     char *progress = NULL;
     int64_t began_us = 0;
-    uint64_t held_back;
     struct error error;
     error_init(&error);
     run_report_init(&verifier->report);
@@ -253,7 +252,7 @@ static void run(struct verifier *verifier)
     if (status != ODS_OK && !stops(verifier)) {
         struct error ignored;
         error_init(&ignored);
-        if (rare_due(&verifier->failing, &held_back))
+        if (rare_due(&verifier->failing))
             say(verifier, LOG_WARN, "broken off, to be continued later: %.900s", error.text);
         turn_fail(verifier->turn, error.text, &ignored);
     } else {
@@ -271,7 +270,6 @@ static int64_t look(struct verifier *verifier)
 {
     struct turn_record record;
     struct error error;
-    uint64_t held_back;
     bool taken = false;
     error_init(&error);
     enum ods_status status = turn_look(verifier->turn, &record, &error);
@@ -295,7 +293,7 @@ static int64_t look(struct verifier *verifier)
             show(verifier, &record);
     }
     if (status != ODS_OK) {
-        if (!stops(verifier) && rare_due(&verifier->away, &held_back))
+        if (!stops(verifier) && rare_due(&verifier->away))
             say(verifier, LOG_WARN, "when it was done last can't be read: %.900s", error.text);
         return AWAY_MS;
     }

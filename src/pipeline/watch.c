@@ -199,11 +199,10 @@ static int64_t obeyed(const struct watch *watch)
 /* Without having read them no lane begins: what no waiting mends must not be waited for. */
 static void complain(struct watch *watch, enum ods_status status, struct error *error)
 {
-    uint64_t held_back;
     error_prefix(error, "orders about single tables can't be read: ");
     if (status != ODS_RETRY && watch_number(watch) < 0 && watch->lane_count)
         lane_give_up(watch->lanes[0], CLI_TARGET, error);
-    else if (rare_due(&watch->away, &held_back))
+    else if (rare_due(&watch->away))
         say(watch, true, error->text);
 }
 
@@ -212,7 +211,6 @@ static void tend(struct watch *watch)
 {
     const struct control_ops *control = watch->sink->ops->control;
     struct error error;
-    uint64_t held_back;
     bool failed = false, before;
     if (!control->tend || time_monotonic_us() < watch->tend_us ||
         !history_is_kept(watch->origin->pipeline, &before))
@@ -221,7 +219,7 @@ static void tend(struct watch *watch)
     watch->tend_us = time_monotonic_us() + TEND_US;
     enum ods_status status = control->tend(watch->sink, &failed, &error);
     if ((status != ODS_OK || failed) && !atomic_load(&watch->stop) &&
-        rare_due(&watch->untended, &held_back))
+        rare_due(&watch->untended))
         say(watch, true, error.text);
 }
 
@@ -229,11 +227,10 @@ static void tend(struct watch *watch)
 static void freshen(struct watch *watch)
 {
     struct error error;
-    uint64_t held_back;
     error_init(&error);
     enum ods_status status =
         idle_keep(&watch->idle, watch->sink, watch->lanes, watch->lane_count, &error);
-    if (status == ODS_OK || atomic_load(&watch->stop) || !rare_due(&watch->unfresh, &held_back))
+    if (status == ODS_OK || atomic_load(&watch->stop) || !rare_due(&watch->unfresh))
         return;
     error_prefix(&error, "up to when idle tables are complete can't be kept: ");
     say(watch, true, error.text);
@@ -243,12 +240,11 @@ static void freshen(struct watch *watch)
 static void meet(struct watch *watch)
 {
     struct error error;
-    uint64_t held_back;
     error_init(&error);
     enum ods_status status = fleet_keep(&watch->fleet, watch->sink, watch->origin,
                                         watch->self.name, watch->lanes, watch->lane_count, &error);
     if (status == ODS_OK || atomic_load(&watch->stop) ||
-        (status == ODS_RETRY && !rare_due(&watch->alone, &held_back)))
+        (status == ODS_RETRY && !rare_due(&watch->alone)))
         return;
     error_prefix(&error, "the group's processes do not learn of each other: ");
     say(watch, true, error.text);
@@ -352,7 +348,6 @@ static void measure(struct watch *watch)
     struct place_held *places = NULL;
     size_t count = 0;
     struct error error;
-    uint64_t held_back;
     int64_t now_us = time_monotonic_us();
     if (!watch->orders.count || now_us < watch->next_measure_us) {
         if (!watch->orders.count)
@@ -370,7 +365,7 @@ static void measure(struct watch *watch)
     }
     free(places);
     if (status != ODS_OK && !atomic_load(&watch->stop) &&
-        rare_due(&watch->unmeasured, &held_back)) {
+        rare_due(&watch->unmeasured)) {
         error_prefix(&error, "how much waits for tables that are held is not known: ");
         say(watch, true, error.text);
     }

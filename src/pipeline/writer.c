@@ -75,9 +75,8 @@ static bool begin_outage(struct lane *lane, struct outage *outage)
 static bool is_news(struct outage *outage, const struct error *error)
 {
     int64_t now_us = time_monotonic_us();
-    uint64_t held_back;
     bool other = strcmp(outage->said, error->text) != 0 && now_us - outage->said_us >= 1000000;
-    if (!rare_due(&outage->rare, &held_back) && !other)
+    if (!rare_due(&outage->rare) && !other)
         return false;
     outage->said_us = now_us;
     snprintf(outage->said, sizeof outage->said, "%s", error->text);

@@ -1,4 +1,4 @@
-/* The journal's own fields, and what falls back to lines. */
+/* The journal's own fields, and what falls back to lines; how often what repeats was held back. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,6 +14,49 @@
 #include <cmocka.h>
 
 #include "core/log.h"
+#include "core/rare.h"
+
+static void say_away(struct rare *rare, enum log_level level)
+{
+    if (rare_due(rare))
+        log_event(level, NULL, "away");
+}
+
+static void repeats_are_counted(void **state)
+{
+    struct rare rare = {0};
+    char text[1024];
+    int taken[2];
+    (void) state;
+    assert_int_equal(pipe(taken), 0);
+    int before = dup(STDERR_FILENO);
+    dup2(taken[1], STDERR_FILENO);
+    for (int i = 0; i < 4; i++)
+        say_away(&rare, LOG_WARN);
+    rare.next_us = 1; /* a minute has gone */
+    say_away(&rare, LOG_WARN);
+    log_info("another line");
+    /* A line that nobody wants takes its number with it. */
+    say_away(&rare, LOG_DEBUG);
+    rare.next_us = 1;
+    say_away(&rare, LOG_DEBUG);
+    log_info("the last line");
+    dup2(before, STDERR_FILENO);
+    ssize_t length = read(taken[0], text, sizeof text - 1);
+    assert_true(length > 0);
+    text[length] = '\0';
+    static const char *const lines[] = {"warn  away\n",
+                                        "warn  away (3 more like it since the last line)\n",
+                                        "info  another line\n", "info  the last line\n"};
+    const char *at = text;
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+        const char *end = strchr(at, '\n');
+        assert_non_null(end);
+        assert_memory_equal(strchr(at, 'Z') + 2, lines[i], strlen(lines[i]));
+        at = end + 1;
+    }
+    assert_string_equal(at, "");
+}
 
 static void what_the_journal_gets(void **state)
 {
@@ -74,6 +117,7 @@ static void what_the_journal_gets(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(repeats_are_counted),
         cmocka_unit_test(what_the_journal_gets),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

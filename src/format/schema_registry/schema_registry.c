@@ -142,10 +142,9 @@ static void say(const struct schema_registry *registry, bool warning, const char
 static void note_away(struct schema_registry *registry, const struct error *error)
 {
     char text[ERROR_TEXT_BYTES + 128];
-    uint64_t held_back;
     snprintf(registry->trouble, sizeof registry->trouble, "%.399s", error->text);
     registry->away = true;
-    if (!rare_due(&registry->rare, &held_back))
+    if (!rare_due(&registry->rare))
         return;
     snprintf(text, sizeof text, "%s; records with schemas that are not known yet wait, trying "
                                 "again",

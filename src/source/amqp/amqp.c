@@ -89,12 +89,11 @@ static void on_up(void *context)
 static void on_down(void *context, bool was_up, const char *why)
 {
     struct amqp_source *amqp = context;
-    uint64_t held_back;
     for (size_t i = 0; i < amqp->queue_count; i++)
         amqp_queue_lost(&amqp->queues[i], 0);
     atomic_store(&amqp->up, false);
     show_links(amqp);
-    if (!amqp->left && rare_due(&amqp->losses, &held_back))
+    if (!amqp->left && rare_due(&amqp->losses))
         log_event(LOG_WARN, LOG_FIELDS(amqp), "%s %s: %s; it is tried again%s",
                   was_up && amqp->serves ? "lost the connection to" : "can't connect to",
                   amqp->connection.place, why,
@@ -135,7 +134,6 @@ static void link_opened(struct amqp_source *amqp, struct amqp_queue *queue)
 static void link_closed(struct amqp_source *amqp, struct amqp_queue *queue)
 {
     char why[400];
-    uint64_t held_back;
     pn_link_t *link = queue->link;
     amqp_condition_text(pn_link_remote_condition(link), why, sizeof why);
     pn_link_close(link);
@@ -143,7 +141,7 @@ static void link_closed(struct amqp_source *amqp, struct amqp_queue *queue)
     pn_link_free(link);
     queue->missing = true;
     show_links(amqp);
-    if (rare_due(&amqp->refusals, &held_back))
+    if (rare_due(&amqp->refusals))
         log_event(LOG_WARN, LOG_FIELDS(amqp), "the broker does not let \"%s\" be read: %s; it is "
                   "asked again", queue->address, *why ? why : "it does not say why");
 }

@@ -35,7 +35,6 @@ extern void __lsan_ignore_object(const void *object) __attribute__((weak));
 static void on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
 {
     struct kafka_source *source = opaque;
-    uint64_t held_back;
     if (code == RD_KAFKA_RESP_ERR__FATAL)
         return; /* also comes as a message, where it stops the lane */
     source->cluster_in_doubt = true;
@@ -44,11 +43,9 @@ static void on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
         atomic_store(&source->away, true);
     else
         atomic_store(&source->in_doubt, true);
-    if (rare_due(&source->trouble, &held_back))
+    if (rare_due(&source->trouble))
         log_event(LOG_WARN, LOG_FIELDS(source),
-                  "Kafka: %s (%s); trying again, %llu more like it "
-                  "since the last line",
-                  reason, rd_kafka_err2name(code), (unsigned long long) held_back);
+                  "Kafka: %s (%s); trying again", reason, rd_kafka_err2name(code));
 }
 
 /* Served from the consumer's poll. */
@@ -286,7 +283,6 @@ static bool passes(struct kafka_source *source, const rd_kafka_message_t *messag
                    struct error *error)
 {
     char text[512];
-    uint64_t held_back;
     const char *topic = message->rkt ? rd_kafka_topic_name(message->rkt) : "";
     if (message->err == RD_KAFKA_RESP_ERR__FATAL) {
         rd_kafka_resp_err_t code = rd_kafka_fatal_error(source->rk, text, sizeof text);
@@ -294,19 +290,17 @@ static bool passes(struct kafka_source *source, const rd_kafka_message_t *messag
         return false;
     }
     if (message->err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) {
-        if (rare_due(&source->missing_topic, &held_back))
+        if (rare_due(&source->missing_topic))
             log_event(LOG_INFO, LOG_FIELDS(source),
                       "there is no topic %s yet; it is picked up when "
                       "it appears",
                       topic);
         return true;
     }
-    if (rare_due(&source->trouble, &held_back))
+    if (rare_due(&source->trouble))
         log_event(LOG_WARN, LOG_FIELDS(source),
-                  "Kafka: %s%s%s; trying again, %llu more like it "
-                  "since the last line",
-                  topic, *topic ? ": " : "", rd_kafka_message_errstr(message),
-                  (unsigned long long) held_back);
+                  "Kafka: %s%s%s; trying again", topic, *topic ? ": " : "",
+                  rd_kafka_message_errstr(message));
     return true;
 }
 

@@ -102,7 +102,6 @@ static void fit(struct kafka_source *source, int partitions)
 static void tell_what_is_missing(struct kafka_source *source,
                                  rd_kafka_topic_partition_list_t *found)
 {
-    uint64_t held_back;
     const char *name;
     if (!found->cnt) {
         if (!source->subscribed && !atomic_exchange(&source->without_topics, true))
@@ -112,7 +111,7 @@ static void tell_what_is_missing(struct kafka_source *source,
     }
     atomic_store(&source->without_topics, false);
     for (size_t at = 0; (name = kafka_topics_missing(source->topics, found, &at));)
-        if (rare_due(&source->missing_topic, &held_back))
+        if (rare_due(&source->missing_topic))
             log_event(LOG_INFO, LOG_FIELDS(source),
                       "there is no topic %s yet; it is picked up when it appears", name);
 }

@@ -334,10 +334,9 @@ static enum ods_status serve(struct feed_reader *reader, struct feed_table *tabl
 static void say_away(struct feed_reader *reader, struct feed_table *table,
                      const struct error *error)
 {
-    uint64_t held_back;
     table->reading = -1;
     table->look_us = time_monotonic_us() + AGAIN_US;
-    if (rare_due(&table->losses, &held_back))
+    if (rare_due(&table->losses))
         log_event(LOG_WARN, LOG_FIELDS(reader), "topic %s can't be read: %s; it is tried again",
                   table->place.topic, error->text);
 }

@@ -250,8 +250,7 @@ static bool stops(struct outbox_reader *reader)
 
 static void say_away(struct outbox_reader *reader, const struct error *error)
 {
-    uint64_t held_back;
-    if (!stops(reader) && rare_due(&reader->losses, &held_back))
+    if (!stops(reader) && rare_due(&reader->losses))
         log_event(LOG_WARN, LOG_FIELDS(reader), "the outbox can't be read: %s; it is tried again",
                   error->text);
 }
