@@ -1,6 +1,6 @@
 """The examples whose way begins at a source or in Kafka: each command of their README as it stands there, in one shell,
-on the real servers; and what the targets must have in the end. (tests/integration/test_transform_docs.py has masking
-and shards, scripts/demo the others.)
+on the real servers; and what the targets must have in the end. (In tests/integration: test_transform_docs.py has masking
+and shards, test_derived_shapes.py derived, test_generator_queue.py queue, test_lake_s3.py lake; scripts/demo the others.)
 
 A block ```sh is run; a block ```sh stack starts servers, which stand ready here."""
 

@@ -2,9 +2,12 @@
 lost, and read by delta-rs and by `changes`."""
 
 import json
+import os
+import subprocess
 from collections import Counter
 
 import pytest
+from conftest import ROOT
 from lib.faulty_http import Proxy
 from lib.lake import WHY_NOT, engine
 from lib.records import Table, pipeline
@@ -142,3 +145,33 @@ def test_no_bucket(bucket):
     write_lines(records, [table.create(row(1))])
     said = bucket.sink.run("replay", "-c", bucket.sink.conf, records, expect=Exit.TARGET).stderr
     assert "is the bucket there?" in said and KEYS["AWS_SECRET_ACCESS_KEY"] not in said
+
+
+def test_example(sink, database, storage, tmp_path):
+    """examples/lake: one daemon's three targets by its own files, as its own reader has them. What comes is recorded:
+    scripts/demo lake has the connectors, tests/e2e/test_lake_resync.py too."""
+    if not engine(sink.binary):
+        pytest.skip(WHY_NOT)
+    example, lake = ROOT / "examples/lake", tmp_path / "lake"
+    lake.mkdir()
+    dsn = database.dsn.replace("${ODS_STACK_POSTGRES_PASSWORD}", sink.stack["POSTGRES_PASSWORD"])
+    env = {**KEYS, "AWS_ENDPOINT_URL": storage.url, "ODS_LAKE_FOLDER": str(lake), "ODS_STACK_POSTGRES_URL": dsn,
+           "ODS_STACK_KAFKA_BOOTSTRAP": "127.0.0.1:1", "CATALOG_URI": f"sqlite:///{lake}/catalog.sqlite"}
+    tables = {name: Table(name, database=schema, prefix=prefix) for name, schema, prefix in
+              (("customers", "mks_finance_dw", "lake"), ("orders", "mks_finance_dw", "lake"),
+               ("payments", "public", "lake-pg"))}
+    records = [table.create(row(number)) for table in tables.values() for number in (1, 2)]
+    records += [table.update(row(1), {**row(1), "name": "new"}) for table in tables.values()]
+    records += [table.delete(row(2)) for table in tables.values()]
+    sink.run("replay", "-c", example / "ods-sink.conf", sink.file_of(records), env=env)
+
+    def read(reader, place):
+        done = subprocess.run([ROOT / "scripts/lake-readers", example / "read.py", reader, place, "id,name"],
+                              capture_output=True, text=True, env={**os.environ, **env})
+        assert done.returncode == 0, done.stderr
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+    for name, table in tables.items():
+        assert database.execute(f"select id, name from {name}") == [(1, "new")]
+    assert read("deltalake", str(lake / "mks_finance_dw/customers")) == [[1, "new"]]
+    assert read("pyiceberg", "public.payments") == [[1, "new"]]
