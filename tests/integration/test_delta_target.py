@@ -507,6 +507,16 @@ def test_a_table_without_rows_has_its_turn(lake, kafka, table):
     daemon.stop()
 
 
+def test_figures_of_who_does_not_maintain(lake, kafka, table):
+    lake.sink.write(pipeline(table, defaults={"mode": "history"}), kafka=True,
+                    targets=[lake.target(maintenance={"enabled": False})])
+    daemon = lake.sink.daemon()
+    for rows in (2, 4):
+        kafka.produce([table.create(row(rows)), table.create(row(rows + 1))])
+        daemon.await_that(lambda rows=rows: daemon.metric("ods_sink_lake_rows") == rows)
+    daemon.stop()
+
+
 def test_kills(lake, kafka, table):
     """kill -9 whenever it pleases: nothing lost, nothing twice. ODS_LAKE_KILLS=100 makes it a hundred."""
     kills = int(os.environ.get("ODS_LAKE_KILLS", size("LAKE_KILLS", 4, 20)))

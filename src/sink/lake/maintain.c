@@ -60,8 +60,8 @@ static void maintain(struct lake_table *table, bool its_turn, const struct apply
 {
     const struct lake_engine *engine = &table->store->engine;
     const struct lake_settings *settings = table->store->settings;
-    json_t *stats = settings->maintain ? lake_table_stats(table) : NULL;
-    json_t *parts = stats ? due(table, stats, its_turn) : NULL;
+    json_t *stats = lake_table_stats(table); /* also for the figures of who does not maintain */
+    json_t *parts = stats && settings->maintain ? due(table, stats, its_turn) : NULL;
     char *request = json_object_size(parts) ? json_dumps(parts, JSON_COMPACT) : NULL;
     char *report = NULL, *text = NULL;
     bool failed = request &&
