@@ -1,4 +1,10 @@
-/* Maintenance: after commits, where there is enough to do, and of each table from time to time. */
+/* Maintenance: after commits, where there is enough to do, and of each table from time to time.
+ *
+ * Processes of a group have the same tables. One of them has the lease, which stands beside the
+ * offsets of the pipeline's own table: a moment until which no other one maintains. It is taken and
+ * renewed by compare-and-swap, so who put it there knows it for its own. Nothing is wrong where two
+ * maintain at once, as their clocks may disagree; one of them has read and written for nothing.
+ */
 #include <stdlib.h>
 
 #include "core/time.h"
@@ -56,12 +62,57 @@ static bool is_news(const char *report)
     return news;
 }
 
+/* --- the lease -------------------------------------------------------------------------------- */
+
+static bool swap_lease(struct lake_store *store, int64_t lease_us)
+{
+    json_t *expect = json_object(), *next = json_object();
+    struct error ignored;
+    error_init(&ignored);
+    bool good = expect && next && lake_table_lease_put(store->control, expect, next, lease_us) &&
+                lake_table_commit(store->control, expect, next, &ignored) == ODS_OK;
+    json_decref(expect);
+    json_decref(next);
+    store->leased_us = good ? lease_us : 0;
+    return good;
+}
+
+/* Is the pipeline's own table as it was read, so that a lease can stand in it? */
+static bool can_lease(const struct lake_store *store)
+{
+    const struct lake_table *control = store->control;
+    return control && control->handle && control->offsets && !*control->pending;
+}
+
+static bool has_lease(struct lake_store *store)
+{
+    const struct lake_settings *settings = store->settings;
+    int64_t now_us = time_wall_us(), length_us = settings->lease_ms * 1000;
+    if (!can_lease(store))
+        return false;
+    int64_t lease_us = lake_table_lease(store->control);
+    bool own = lease_us && lease_us == store->leased_us;
+    if (own ? lease_us - now_us > length_us / 2 : lease_us > now_us)
+        return own;
+    return swap_lease(store, now_us + length_us);
+}
+
+void lake_store_release(struct lake_store *store)
+{
+    if (store->leased_us > time_wall_us() && can_lease(store))
+        swap_lease(store, 0);
+}
+
+/* --- turns ------------------------------------------------------------------------------------ */
+
 static void maintain(struct lake_table *table, bool its_turn, const struct apply_hooks *hooks)
 {
     const struct lake_engine *engine = &table->store->engine;
     const struct lake_settings *settings = table->store->settings;
     json_t *stats = lake_table_stats(table); /* also for the figures of who does not maintain */
     json_t *parts = stats && settings->maintain ? due(table, stats, its_turn) : NULL;
+    if (json_object_size(parts) && !has_lease(table->store))
+        json_object_clear(parts);
     char *request = json_object_size(parts) ? json_dumps(parts, JSON_COMPACT) : NULL;
     char *report = NULL, *text = NULL;
     bool failed = request &&

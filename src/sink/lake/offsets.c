@@ -6,6 +6,7 @@
  *   ods:<group>:<topic>:<partition>@until@us    when the offset before that had been stored, in the
  *                                               pipeline's own table: for tables without @us, as
  *                                               versions before this one have written them
+ *   ods:<group>@maintenance@us                  until when one process maintains the tables
  *
  * A partition is read again where its offset is set back: by `reset`, or because its topic was made
  * anew. One commit of the pipeline's own table does that. What a table of rows has stored before
@@ -115,6 +116,28 @@ bool lake_table_read_again(const struct lake_table *control, json_t *next, const
         return false;
     name_partition(control, id, topic, partition, UNTIL);
     return put(next, id, lake_table_stored_us(control, topic, partition));
+}
+
+/* --- the lease of maintenance ----------------------------------------------------------------- */
+
+static void name_lease(const struct lake_table *control, char id[ID_BYTES])
+{
+    snprintf(id, ID_BYTES, "ods:%s@maintenance@us", control->store->group);
+}
+
+int64_t lake_table_lease(const struct lake_table *control)
+{
+    char id[ID_BYTES];
+    name_lease(control, id);
+    return json_integer_value(json_object_get(control->offsets, id));
+}
+
+bool lake_table_lease_put(const struct lake_table *control, json_t *expect, json_t *next,
+                          int64_t lease_us)
+{
+    char id[ID_BYTES];
+    name_lease(control, id);
+    return expect_stored(control, expect, id) && put(next, id, lease_us);
 }
 
 /* --- whole groups ----------------------------------------------------------------------------- */

@@ -112,11 +112,15 @@ static const struct setting rows[] = {
      .doc = "Properties of tables that are made."},
     {"maintenance.enabled", SETTING_BOOL, AT(maintain), "true",
      .doc = "Compact, write checkpoints, expire and vacuum after commits, where it is due. Of "
-            "several processes give it to one."},
+            "several pipelines that write the same tables give it to one."},
     {"maintenance.every", SETTING_DURATION, AT(every_ms), "1h", .min = 0, .max = 3650 * DAY,
      .doc = "How often each table has its turn, also one that gets no rows: what is too old "
             "goes, and what waits for it is put together. One table at a time, for the first time "
             "a minute after it was opened. 0: after commits only."},
+    {"maintenance.lease", SETTING_DURATION, AT(lease_ms), "2m", .min = 1000, .max = DAY,
+     .doc = "Of a group's processes one maintains the tables, for so long from when it last had "
+            "something to do; where it dies, the others wait that long. Their clocks should agree "
+            "to within this."},
     {"maintenance.small_files", SETTING_INT, AT(small_files), "16", .min = 2, .max = 100000,
      .doc = "So many small files of a table are put together."},
     {"maintenance.small_bytes", SETTING_BYTES, AT(small_bytes), "33554432", .min = 1024,

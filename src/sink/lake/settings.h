@@ -30,7 +30,7 @@ struct lake_settings {
     const char *oauth2_uri, *oauth2_scope;
     int64_t catalog_timeout_ms;
     int64_t snapshots, keep_ms, format_version;
-    int64_t every_ms;
+    int64_t every_ms, lease_ms;
 };
 
 extern const struct setting_group delta_settings_group, iceberg_settings_group;

@@ -76,6 +76,7 @@ struct lake_store {
     pthread_mutex_t mutex;
     struct lake_table *tables;
     struct lake_table *control;
+    int64_t leased_us; /* the lease of maintenance that it has put; 0: none */
     atomic_int_fast64_t figures[LAKE_FIGURES]; /* of all tables; any thread reads them */
     atomic_int_fast64_t maintained, unmaintained; /* how often that changed a table, and failed */
     struct apply_hooks hooks; /* notices of the last batch, of whichever user that was; */
@@ -157,6 +158,12 @@ bool lake_table_stamp(const struct lake_table *table, json_t *next, const char *
 bool lake_table_read_again(const struct lake_table *control, json_t *next, const char *topic,
                            int32_t partition, int64_t now_us);
 
+/* Until when one process of the group maintains the tables, as the control table has it (0: none);
+ * the same in a commit. */
+int64_t lake_table_lease(const struct lake_table *control);
+bool lake_table_lease_put(const struct lake_table *control, json_t *expect, json_t *next,
+                          int64_t lease_us);
+
 /* How many offsets of the group the table has. */
 int64_t lake_table_offsets_count(const struct lake_table *table);
 /* The other groups that have offsets in it. False: no pipeline ever had one. */
@@ -194,6 +201,8 @@ void lake_table_maintain(struct lake_table *table, const struct apply_hooks *hoo
 /* The same of one table that is due by the clock (maintenance.every), if there is one: also tables
  * that get no rows let go of what is too old. */
 void lake_store_maintain_next(struct lake_store *store, const struct apply_hooks *hooks);
+/* Another process of the group may maintain at once. */
+void lake_store_release(struct lake_store *store);
 /* What is too old goes now, unless others see to that (maintenance.enabled). */
 enum ods_status lake_table_expire(struct lake_table *table, struct error *error);
 
