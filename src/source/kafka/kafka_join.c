@@ -47,7 +47,6 @@ void kafka_watch_joining(struct kafka_source *source)
     int64_t session_ms = kafka_session_ms(kafka, source->partitions);
     int64_t since_us = atomic_load(&source->joining_us);
     int64_t waited_ms = since_us ? (time_wall_us() - since_us) / 1000 : 0;
-    uint64_t held_back;
     if (waited_ms < session_ms || atomic_load(&source->away))
         return;
     const char *why =
@@ -58,7 +57,7 @@ void kafka_watch_joining(struct kafka_source *source)
             : "a group waits for each member that does not answer until its session or its "
               "max.poll.interval.ms is over; look for one that hangs";
     atomic_store(&source->hindrance, why);
-    if (rare_due(&source->unsettled, &held_back))
+    if (rare_due(&source->unsettled))
         log_event(LOG_WARN, LOG_FIELDS(source),
                   "no answer from group %s, which has %d partitions to share out, for %lld s: %s",
                   source->pipeline->group_id, source->partitions, (long long) waited_ms / 1000,
