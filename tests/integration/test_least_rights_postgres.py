@@ -11,6 +11,7 @@ from lib.postgres import administer
 from lib.records import BIGINT, INT, TEXT, Table, pipeline, row
 from lib.rights import block, grants
 from lib.sink import Exit, free_port
+from lib.size import FULL
 
 PASSWORD = "r0le-secret"
 
@@ -192,7 +193,8 @@ def test_a_catalog_of_the_lake(sink, stack, database, roles, tmp_path):
         return done.stdout + done.stderr if done.returncode else None
 
     def each_is_wanted(rights):
-        for right, on in rights:
+        """Each with ODS_TEST_FULL alone: what looks like an outage is tried for seconds before it is said."""
+        for right, on in rights if FULL else [one for one in rights if one[0] in ("create", "update")]:
             administer(stack, f"revoke {right} on {on} from {role}", database.name)
             said = replayed()
             assert said and re.search("permission denied for|no schema has been selected", said), (right, on, said)
