@@ -245,6 +245,11 @@ static const struct {
     {"This connection has been closed",
      {"The database closed the connection: it was restarted, or ended the session.",
       "Restart the connector; it goes on where it stood."}},
+    {"executing incremental snapshot",
+     {"A query of a snapshot that was asked for failed: where it was asked by Kafka, often since "
+      "a change came at that moment, which Debezium reads on the same connection.",
+      "Restart the connector and ask once more; ods-sink verify --repair and resync --snapshot do "
+      "both by themselves."}},
     {"is missing and auto-creation is disabled",
      {"A JDBC sink's table is not there.", "Make it, or set auto.create=true."}},
 };
